@@ -1,0 +1,40 @@
+# Two commands for people: `make demo` and `make test`. Both do all their own set-up.
+VENV ?= .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check fmt lock docs clean
+
+help:  ## This list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --no-deps --no-build-isolation -e .
+	@touch $@
+
+setup: $(VENV)/.ready  ## Virtual environment with the locked, hash-pinned dependencies
+
+demo: setup  ## A shop, Debezium, Kafka and a target, live on this terminal
+	$(BIN)/headrace demo
+
+test: check  ## Everything that must hold before a change lands
+	$(BIN)/python -m pytest
+
+check: setup  ## Format, lint, types, arrows, dead code, documentation
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/vulture
+
+fmt: setup  ## Format and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock:  ## Resolve pyproject.toml anew into requirements.lock (needs uv)
+	uv pip compile --universal --python-version 3.11 --all-extras --generate-hashes --no-annotate --upgrade --quiet pyproject.toml -o requirements.lock
+
+clean:  ## Remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info

@@ -1,0 +1,1 @@
+"""The Headrace service: Debezium change topics applied to PostgreSQL."""

@@ -1,0 +1,1 @@
+"""Pure decisions: no driver, clock, randomness, logging or environment."""

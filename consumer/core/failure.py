@@ -1,0 +1,46 @@
+"""What can go wrong, as a value: where it happened, of which kind, and what a person can do.
+
+    HeadraceError
+    ├── Transient        time heals it: retried in place with backoff
+    ├── Persistent       the same input will fail again
+    └── Refused          a setting or an environment that cannot work; the start ends with the remedy
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """One failure. `detail` never holds row values; `remedy` is a sentence a person can follow."""
+
+    component: str
+    operation: str
+    kind: str
+    detail: str
+    remedy: str
+    correlation_id: str = "-"
+
+    def __str__(self) -> str:
+        where = f"{self.component}.{self.operation}"
+        at = "" if self.correlation_id == "-" else f" at {self.correlation_id}"
+        return f"{self.detail} [{where}: {self.kind}{at}]. {self.remedy}"
+
+
+class HeadraceError(Exception):
+    """A failure that crossed an edge, translated there from its cause."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(str(failure))
+        self.failure = failure
+
+
+class Transient(HeadraceError):
+    """Time heals it: a server is away, a lock was held, a resource ran out."""
+
+
+class Persistent(HeadraceError):
+    """The same input will fail again."""
+
+
+class Refused(HeadraceError):
+    """A setting or an environment that can't work; nothing was changed."""

@@ -1,0 +1,1 @@
+"""One driver each: Kafka, the schema registry, Avro, PostgreSQL."""

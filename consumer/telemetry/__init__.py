@@ -1,0 +1,1 @@
+"""Observers of the facts that the core reports."""
