@@ -1,0 +1,174 @@
+"""The Java side's files: exactly what artifacts.json lists, downloaded once, checked, unpacked once."""
+
+import hashlib
+import json
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from consumer.stack.cache import cache_dir, locked
+from consumer.stack.failures import persistent, refused, transient
+from consumer.stack.progress import Reporter
+
+LOCK_FILE = Path(__file__).with_name("artifacts.json")
+_DOWNLOADS_AT_ONCE = 6
+_LOCK_SECONDS = 900
+_REMEDY = "Check the network and the package registry, then try again; what is complete is kept."
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """One file in Maven's naming, with the digest that it must have."""
+
+    group: str
+    name: str
+    version: str
+    classifier: str
+    packaging: str
+    sha256: str
+
+    @property
+    def filename(self) -> str:
+        """The file's name in a Maven repository."""
+        suffix = f"-{self.classifier}" if self.classifier else ""
+        return f"{self.name}-{self.version}{suffix}.{self.packaging}"
+
+    @property
+    def path(self) -> Path:
+        """The file's place in a Maven repository."""
+        return Path(*self.group.split("."), self.name, self.version, self.filename)
+
+
+class Artifacts:
+    """Finds bundles of artifacts in the cache and fetches what is missing."""
+
+    def __init__(self, reporter: Reporter, cache: Path | None = None) -> None:
+        self._cache = cache or cache_dir()
+        self._reporter = reporter
+        self._bundles = _read_lock()
+
+    def fetch(self, bundles: Iterable[str]) -> None:
+        """Makes sure that all artifacts of these bundles are in the cache; silent when they are."""
+        wanted = [artifact for bundle in bundles for artifact in self._bundles[bundle]]
+        if all(self._place(artifact).exists() for artifact in wanted):
+            return
+        with locked(self._cache / "download.lock", _LOCK_SECONDS), self._reporter.downloads():
+            missing = [artifact for artifact in wanted if not self._place(artifact).exists()]
+            with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as pool:
+                list(pool.map(self._download, missing))
+
+    def jars(self, bundle: str) -> list[Path]:
+        """The jar files of a fetched bundle."""
+        return [self._place(artifact) for artifact in self._bundles[bundle]]
+
+    def unpacked(self, bundle: str) -> Path:
+        """The directory of a fetched bundle's one archive, unpacked; complete or not there at all."""
+        (artifact,) = self._bundles[bundle]
+        target = self._cache / "unpacked" / f"{bundle}-{artifact.version}-{artifact.sha256[:12]}"
+        if target.exists():
+            return target
+        with locked(self._cache / f"{bundle}.lock", _LOCK_SECONDS):
+            if not target.exists():
+                self._reporter.say(f"unpacking {artifact.filename}")
+                self._unpack(self._place(artifact), target)
+        return target
+
+    def linked(self, bundle: str, services: Mapping[str, str]) -> Path:
+        """A directory with one plugin inside it: links to a fetched bundle's jars, and a jar that announces services.
+
+        `services` names an implementation for each interface; Connect finds plugins quickly only by such entries.
+        """
+        digest = hashlib.sha256("".join(each.sha256 for each in self._bundles[bundle]).encode()).hexdigest()
+        target = self._cache / "unpacked" / f"{bundle}-{digest[:12]}"
+        with locked(self._cache / f"{bundle}.lock", _LOCK_SECONDS):
+            if not target.exists():
+                self._link(bundle, target, services)
+        return target
+
+    def _place(self, artifact: Artifact) -> Path:
+        return self._cache / "maven" / artifact.path
+
+    def _link(self, bundle: str, target: Path, services: Mapping[str, str]) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".new-") as scratch:
+            plugin = Path(scratch, "content", bundle)
+            plugin.mkdir(parents=True)
+            for jar in self.jars(bundle):
+                (plugin / jar.name).symlink_to(jar)
+            with zipfile.ZipFile(plugin / "services.jar", "w") as announced:
+                for interface, implementation in services.items():
+                    announced.writestr(f"META-INF/services/{interface}", implementation + "\n")
+            plugin.parent.replace(target)
+
+    def _unpack(self, archive: Path, target: Path) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".new-") as scratch:
+            content = Path(scratch, "content")
+            try:
+                with tarfile.open(archive) as tar:
+                    tar.extractall(content, filter="data")
+            except (tarfile.TarError, OSError) as cause:
+                detail = f"{archive.name} can't be unpacked: {cause}"
+                raise persistent("unpack", "archive_unusable", detail, f"Remove {archive} and try again.") from cause
+            content.replace(target)
+
+    def _download(self, artifact: Artifact) -> None:
+        """Into a scratch repository first, so that a file in the cache is always whole and checked."""
+        target = self._place(artifact)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._cache, prefix=".download-") as scratch:
+            found = self._resolve(artifact, Path(scratch))
+            digest = _sha256(found)
+            if digest != artifact.sha256:
+                detail = f"{artifact.filename} has digest {digest}, expected {artifact.sha256}"
+                raise persistent("download", "digest_mismatch", detail, "Do not use this package source.")
+            found.replace(target)
+
+    def _resolve(self, artifact: Artifact, scratch: Path) -> Path:
+        try:
+            import requests
+            from jgo.maven import MavenContext, PythonResolver
+        except ImportError as cause:
+            raise missing_extra(cause) from cause
+        resolver = PythonResolver(progress_callback=self._reporter.download)
+        context = MavenContext(repo_cache=scratch, resolver=resolver, timeout=60)
+        component = context.project(artifact.group, artifact.name).at_version(artifact.version)
+        try:
+            return component.artifact(artifact.classifier, artifact.packaging).resolve()
+        except (requests.RequestException, OSError) as cause:
+            detail = f"{artifact.filename} could not be downloaded: {cause}"
+            raise transient("download", "download_failed", detail, _REMEDY) from cause
+        except RuntimeError as cause:
+            raise persistent("download", "artifact_absent", str(cause), _REMEDY) from cause
+
+
+def missing_extra(cause: ImportError) -> Exception:
+    """The refusal when the packages of the stack are not installed."""
+    return refused(
+        "start",
+        "extra_missing",
+        f"the package {cause.name} is not installed",
+        "Run: pip install 'headrace[stack]'",
+    )
+
+
+def _read_lock() -> dict[str, tuple[Artifact, ...]]:
+    lock: dict[str, dict[str, str]] = json.loads(LOCK_FILE.read_text(encoding="utf-8"))
+    return {
+        bundle: tuple(_artifact(coordinate, digest) for coordinate, digest in entries.items())
+        for bundle, entries in lock.items()
+    }
+
+
+def _artifact(coordinate: str, digest: str) -> Artifact:
+    group, name, version, classifier, packaging = coordinate.split(":")
+    return Artifact(group, name, version, classifier, packaging, digest)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

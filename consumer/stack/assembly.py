@@ -1,0 +1,148 @@
+"""Builds the chosen parts from layout, ports and options: the one place that knows how parts fit together."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from consumer.stack import java, postgres
+from consumer.stack.account import unprivileged_user
+from consumer.stack.artifacts import Artifacts
+from consumer.stack.connect import CONVERTER, Connect
+from consumer.stack.failures import refused
+from consumer.stack.kafka import Kafka
+from consumer.stack.layout import Layout, State
+from consumer.stack.options import ALL_PARTS, CONNECT, KAFKA, REGISTRY, SOURCE, TARGET, Endpoints, StackOptions
+from consumer.stack.part import Part
+from consumer.stack.ports import LOOPBACK
+from consumer.stack.postgres import Postgres
+from consumer.stack.registry import Registry
+
+_CONTROLLER = "kafka-controller"
+_CONVERTER_INTERFACE = "org.apache.kafka.connect.storage.Converter"
+
+
+def check(parts: Iterable[str]) -> frozenset[str]:
+    """The parts as a set; refuses unknown names and a Connect without what it needs."""
+    chosen = frozenset(parts)
+    unknown = sorted(chosen - ALL_PARTS)
+    if unknown or not chosen:
+        detail = f"unknown parts: {', '.join(unknown)}" if unknown else "no parts"
+        raise refused("parts", "parts_invalid", detail, f"Choose from: {', '.join(sorted(ALL_PARTS))}.")
+    if CONNECT in chosen and not {KAFKA, REGISTRY} <= chosen:
+        raise refused("parts", "parts_invalid", "connect needs kafka and registry", "Choose these as well.")
+    return chosen
+
+
+def port_names(parts: Iterable[str]) -> list[str]:
+    """The names of all ports that these parts listen on."""
+    return sorted([*parts, *([_CONTROLLER] if KAFKA in parts else [])])
+
+
+def bundles(parts: Iterable[str], options: StackOptions) -> list[str]:
+    """The artifacts that these parts run from."""
+    chosen = frozenset(parts)
+    wanted = ["kafka"] if chosen & {KAFKA, CONNECT} else []
+    wanted += ["registry"] if REGISTRY in chosen else []
+    wanted += ["apicurio-converter", "debezium-postgres"] if CONNECT in chosen else []
+    return wanted + (["debezium-jdbc"] if CONNECT in chosen and options.with_jdbc_sink else [])
+
+
+def program_dirs(parts: Iterable[str]) -> tuple[str, ...]:
+    """The directories whose programs the stack runs; with the data directory they tell its processes from others."""
+    chosen = frozenset(parts)
+    found = [java.home()] if chosen & {KAFKA, REGISTRY, CONNECT} else []
+    if chosen & {SOURCE, TARGET}:
+        found.append(postgres.programs(unprivileged_user()))
+    return tuple(str(each.resolve()) for each in found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assembly:
+    """Everything that parts are made of."""
+
+    layout: Layout
+    state: State
+    options: StackOptions
+    artifacts: Artifacts
+
+    def build(self, parts: Iterable[str]) -> dict[str, Part]:
+        """The chosen parts by name."""
+        return {name: self._make(name) for name in sorted(parts)}
+
+    def _make(self, name: str) -> Part:
+        match name:
+            case "kafka":
+                return self._kafka()
+            case "registry":
+                return self._registry()
+            case "connect":
+                return self._connect()
+            case _:
+                return self._postgres(name)
+
+    def _postgres(self, name: str) -> Postgres:
+        settings = {SOURCE: self.options.source_settings, TARGET: self.options.target_settings}[name]
+        return Postgres(
+            name=name,
+            directory=self.layout.part(name),
+            port=self.state.ports[name],
+            password=self.state.password,
+            settings=settings,
+        )
+
+    def _kafka(self) -> Kafka:
+        return Kafka(
+            name=KAFKA,
+            directory=self.layout.part(KAFKA),
+            port=self.state.ports[KAFKA],
+            controller_port=self.state.ports[_CONTROLLER],
+            classpath=tuple(self.artifacts.jars("kafka")),
+            settings=self.options.kafka_settings,
+            heap_mb=self.options.kafka_heap_mb,
+        )
+
+    def _registry(self) -> Registry:
+        return Registry(
+            name=REGISTRY,
+            directory=self.layout.part(REGISTRY),
+            port=self.state.ports[REGISTRY],
+            program=self.artifacts.unpacked("registry"),
+            heap_mb=self.options.registry_heap_mb,
+        )
+
+    def _connect(self) -> Connect:
+        return Connect(
+            name=CONNECT,
+            directory=self.layout.part(CONNECT),
+            port=self.state.ports[CONNECT],
+            bootstrap=f"{LOOPBACK}:{self.state.ports[KAFKA]}",
+            registry_api=self._registry().apicurio_url,
+            classpath=tuple(self.artifacts.jars("kafka")),
+            plugins=self._plugins(),
+            exactly_once=self.options.exactly_once_source,
+            settings=self.options.connect_settings,
+            heap_mb=self.options.connect_heap_mb,
+        )
+
+    def _plugins(self) -> tuple[Path, ...]:
+        converter = self.artifacts.linked("apicurio-converter", {_CONVERTER_INTERFACE: CONVERTER})
+        plugins = [converter, self.artifacts.unpacked("debezium-postgres")]
+        if self.options.with_jdbc_sink:
+            plugins.append(self.artifacts.unpacked("debezium-jdbc"))
+        return tuple(plugins)
+
+
+def endpoints(parts: Mapping[str, Part]) -> Endpoints:
+    """Where these parts answer."""
+    found: dict[str, str] = {}
+    for part in parts.values():
+        match part:
+            case Postgres():
+                found[f"{part.name}_dsn"] = part.dsn
+            case Kafka():
+                found["kafka"] = part.bootstrap
+            case Registry():
+                found["registry_url"] = part.confluent_url
+            case Connect():
+                found["connect_url"] = part.url
+    return Endpoints(**found)

@@ -1,0 +1,45 @@
+"""The stack's failures: one constructor per shape, so that every error names its remedy."""
+
+from pathlib import Path
+
+from consumer.core.failure import Failure, Persistent, Refused, Transient
+
+_COMPONENT = "stack"
+_TAIL_LINES = 15
+
+
+def refused(operation: str, kind: str, detail: str, remedy: str) -> Refused:
+    """An environment or a setting that can't work; nothing was started."""
+    return Refused(Failure(component=_COMPONENT, operation=operation, kind=kind, detail=detail, remedy=remedy))
+
+
+def transient(operation: str, kind: str, detail: str, remedy: str) -> Transient:
+    """Time or another try may heal it."""
+    return Transient(Failure(component=_COMPONENT, operation=operation, kind=kind, detail=detail, remedy=remedy))
+
+
+def persistent(operation: str, kind: str, detail: str, remedy: str) -> Persistent:
+    """The same input will fail again."""
+    return Persistent(Failure(component=_COMPONENT, operation=operation, kind=kind, detail=detail, remedy=remedy))
+
+
+def part_died(name: str, code: int | None, log: Path) -> Persistent:
+    """A part ended by itself; the last lines of its log are in the failure."""
+    detail = f"{name} ended with code {code}; the end of its log:\n{tail(log, _TAIL_LINES)}\n"
+    return persistent(f"run.{name}", "part_died", detail, f"Read {log}, then start the stack again.")
+
+
+def part_late(name: str, seconds: float, log: Path) -> Transient:
+    """A part did not become ready in time; the last lines of its log are in the failure."""
+    detail = f"{name} was not ready after {seconds:.0f} s; the end of its log:\n{tail(log, _TAIL_LINES)}\n"
+    return transient(f"run.{name}", "part_late", detail, f"Read {log}; a slow machine needs a longer start timeout.")
+
+
+def tail(log: Path, lines: int) -> str:
+    """The last lines of a log; empty when there is none."""
+    if not log.exists():
+        return ""
+    with log.open("rb") as stream:
+        stream.seek(max(0, log.stat().st_size - 200 * max(lines, 1)))
+        text = stream.read().decode("utf-8", "replace")
+    return "\n".join(text.splitlines()[-lines:])

@@ -1,0 +1,38 @@
+"""What a caller may choose about a stack, and what it gets back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+SOURCE = "source"
+TARGET = "target"
+KAFKA = "kafka"
+REGISTRY = "registry"
+CONNECT = "connect"
+ALL_PARTS = frozenset({SOURCE, TARGET, KAFKA, REGISTRY, CONNECT})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackOptions:
+    """Sizes and settings; the defaults suit two cores. Settings are added to the stack's own and win over them."""
+
+    source_settings: Mapping[str, str] = field(default_factory=dict)
+    target_settings: Mapping[str, str] = field(default_factory=dict)
+    kafka_settings: Mapping[str, str] = field(default_factory=dict)
+    connect_settings: Mapping[str, str] = field(default_factory=dict)
+    kafka_heap_mb: int = 512
+    connect_heap_mb: int = 512
+    registry_heap_mb: int = 256
+    exactly_once_source: bool = False
+    with_jdbc_sink: bool = False
+    start_seconds: float = 120.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoints:
+    """Where a stack's parts answer. The address of a part that was not chosen is an empty string."""
+
+    source_dsn: str = ""
+    target_dsn: str = ""
+    kafka: str = ""
+    registry_url: str = ""
+    connect_url: str = ""

@@ -1,0 +1,77 @@
+"""The schema registry: Apicurio with its database in a file, so that ids survive every kind of end."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from consumer.stack import java
+from consumer.stack.part import Run
+from consumer.stack.ports import LOOPBACK
+from consumer.stack.process import Command
+
+_PROBE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registry:
+    """The registry. `program` is the unpacked distribution."""
+
+    name: str
+    directory: Path
+    port: int
+    program: Path
+    heap_mb: int
+
+    @property
+    def address(self) -> str:
+        """The server's root."""
+        return f"http://{LOOPBACK}:{self.port}"
+
+    @property
+    def confluent_url(self) -> str:
+        """The base of the Confluent API."""
+        return f"{self.address}/apis/ccompat/v7"
+
+    @property
+    def apicurio_url(self) -> str:
+        """The base of the registry's own API, which the converter speaks."""
+        return f"{self.address}/apis/registry/v2"
+
+    def prepare(self, run: Run) -> None:
+        """Nothing to do: the database makes itself."""
+
+    def command(self) -> Command:
+        """The server itself.
+
+        The distribution's default is a database in memory. The same one takes a file, writes each commit at once, and
+        locks it by the operating system, so a killed registry starts again with all that it had answered.
+        """
+        database = f"jdbc:h2:file:{self.directory / 'registry'};WRITE_DELAY=0;FILE_LOCK=FS;DB_CLOSE_ON_EXIT=FALSE"
+        properties = {
+            "quarkus.http.host": LOOPBACK,
+            "quarkus.http.port": str(self.port),
+            "quarkus.datasource.jdbc.url": database,
+            "quarkus.datasource.jdbc.min-size": "2",
+            "quarkus.datasource.jdbc.initial-size": "2",
+            "quarkus.datasource.jdbc.max-size": "16",
+            "java.util.logging.manager": "org.jboss.logmanager.LogManager",
+        }
+        (runner,) = self.program.glob("*-runner.jar")
+        main = "io.quarkus.runner.GeneratedMain"
+        program = java.Program(classpath=(runner,), main=main, properties=properties, heap_mb=self.heap_mb, quick=True)
+        return java.command(program, self.directory)
+
+    def ready(self) -> bool:
+        """True when its health check and the Confluent API answer."""
+        try:
+            answers = [
+                httpx.get(url, timeout=_PROBE_SECONDS) for url in (self._health, f"{self.confluent_url}/subjects")
+            ]
+        except httpx.TransportError:
+            return False
+        return all(each.status_code == httpx.codes.OK for each in answers)
+
+    @property
+    def _health(self) -> str:
+        return f"{self.address}/health/ready"

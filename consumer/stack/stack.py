@@ -1,0 +1,291 @@
+"""The embedded stack: opens, watches, breaks and ends real servers; everything else is in the parts."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterable
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from pathlib import Path
+from types import TracebackType
+
+import psutil
+
+from consumer.stack import assembly, ports
+from consumer.stack.artifacts import Artifacts
+from consumer.stack.cache import try_lock
+from consumer.stack.failures import part_died, part_late, persistent, refused, tail
+from consumer.stack.layout import Layout, State, load, new_state, save
+from consumer.stack.options import ALL_PARTS, Endpoints, StackOptions
+from consumer.stack.part import Part
+from consumer.stack.process import Command, Process, Spawner
+from consumer.stack.progress import Reporter, Terminal
+from consumer.stack.waiting import wait_until
+
+_PREPARE_SECONDS = 120.0
+_LOCK_SECONDS = 20.0
+_SWEEP_SECONDS = 20.0
+
+
+class Stack:
+    """Real servers in one data directory, owned by this process.
+
+    Open it with `Stack.open`; leaving the context ends every server. The servers also end when this process ends in
+    any other way. One data directory belongs to one open stack at a time.
+    """
+
+    def __init__(self, layout: Layout, lock: int, options: StackOptions, reporter: Reporter) -> None:
+        self._layout = layout
+        self._lock = lock
+        self._options = options
+        self._reporter = reporter
+        self._spawner = Spawner()
+        self._sweeper: subprocess.Popen[bytes] | None = None
+        self._state: State = load(layout) or new_state()
+        self._parts: dict[str, Part] = {}
+        self._processes: dict[str, Process] = {}
+        self._closing = False
+
+    @classmethod
+    def open(
+        cls,
+        data_dir: Path,
+        parts: Iterable[str] = ALL_PARTS,
+        options: StackOptions | None = None,
+        progress: Reporter | None = None,
+    ) -> "Stack":
+        """Starts the parts and returns when all are ready; on any failure nothing is left running.
+
+        Data, ports and password of an earlier stack in the same directory are used again.
+        """
+        chosen = assembly.check(parts)
+        layout = Layout(data_dir.absolute())
+        _make(layout)
+        stack = cls(layout, _own(layout), options or StackOptions(), progress or Terminal(quiet_steps=True))
+        try:
+            stack._start(chosen)
+        except BaseException:
+            # Ctrl-C included: whatever stopped the start, the servers must go.
+            stack.close()
+            raise
+        return stack
+
+    def __enter__(self) -> "Stack":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """Where the parts answer."""
+        return assembly.endpoints(self._parts)
+
+    @property
+    def data_dir(self) -> Path:
+        """The data directory."""
+        return self._layout.root
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The names of the chosen parts."""
+        return tuple(self._parts)
+
+    def pid(self, name: str) -> int:
+        """The process id of a running part."""
+        return self._running(name).pid
+
+    def alive(self, name: str) -> bool:
+        """True when the part's process runs (a frozen one counts)."""
+        process = self._processes.get(name)
+        return process is not None and process.code is None
+
+    def log_path(self, name: str) -> Path:
+        """The part's log."""
+        return self._layout.log(name)
+
+    def logs(self, name: str, lines: int = 100) -> str:
+        """The last lines of the part's log."""
+        return tail(self._layout.log(name), lines)
+
+    def start_part(self, name: str) -> None:
+        """Starts a part that is not running, with its port and its data, and waits until it is ready."""
+        if self.alive(name):
+            raise refused("start_part", "part_running", f"{name} runs already", "Stop it first.")
+        self._launch(self._known(name))
+        self._remember()
+
+    def stop_part(self, name: str) -> None:
+        """Ends a part in order; does nothing when it is not running."""
+        self._known(name)
+        process = self._processes.pop(name, None)
+        if process is not None:
+            process.stop()
+            self._remember()
+
+    def restart(self, name: str) -> None:
+        """Stops and starts a part; port and data stay."""
+        self.stop_part(name)
+        self.start_part(name)
+
+    def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
+        """Ends a part suddenly by a signal and returns when it is gone, PostgreSQL's backends included."""
+        self._running(name).kill(number)
+        self._processes.pop(name, None)
+        self._remember()
+
+    def pause(self, name: str) -> None:
+        """Freezes a part (SIGSTOP, descendants included): connections stay open and nothing answers."""
+        self._running(name).pause()
+
+    def resume(self, name: str) -> None:
+        """Lets a frozen part go on."""
+        self._running(name).resume()
+
+    def wait_ready(self, name: str, seconds: float = 30.0) -> None:
+        """Returns when the part does its work again; raises when it does not in time."""
+        self._await(self._known(name), self._running(name), seconds)
+
+    def close(self) -> None:
+        """Ends all parts, consumers before what they use; safe to call again."""
+        self._closing = True
+        for group in (("connect",), ("kafka", "registry", "source", "target")):
+            self._stop_all([name for name in group if name in self._processes])
+        self._state.supervisor, self._state.ready = None, False
+        if self._lock >= 0:
+            self._remember()
+            self._release()
+
+    def _start(self, chosen: frozenset[str]) -> None:
+        self._sweeper = self._spawner.spawn_sweeper(self._layout.root, assembly.program_dirs(chosen), self._lock)
+        artifacts = Artifacts(self._reporter)
+        artifacts.fetch(assembly.bundles(chosen, self._options))
+        self._state.ports |= ports.choose(assembly.port_names(chosen), self._state.ports)
+        self._state.parts = sorted(chosen)
+        self._state.supervisor = (os.getpid(), psutil.Process().create_time())
+        pieces = assembly.Assembly(layout=self._layout, state=self._state, options=self._options, artifacts=artifacts)
+        self._parts = pieces.build(chosen)
+        self._remember()
+        self._launch_all()
+        self._state.ready = True
+        self._remember()
+
+    def _launch_all(self) -> None:
+        with ThreadPoolExecutor(len(self._parts), thread_name_prefix="stack-start") as pool:
+            launches = [pool.submit(self._launch, part) for part in self._parts.values()]
+            try:
+                done, _ = wait(launches, return_when=FIRST_EXCEPTION)
+                for each in done:
+                    each.result()
+            except BaseException:
+                # The other launches wait for servers; they give up as soon as they see this.
+                self._closing = True
+                raise
+
+    def _launch(self, part: Part) -> None:
+        log = self._layout.log(part.name)
+        part.prepare(lambda command: self._run(part.name, command, log))
+        self._give_up_when_closing(part.name)
+        process = self._spawner.spawn(part.name, part.command(), log)
+        self._processes[part.name] = process
+        self._await(part, process, self._options.start_seconds)
+        self._reporter.say(f"{part.name} is ready")
+
+    def _await(self, part: Part, process: Process, seconds: float) -> None:
+        def settled() -> bool:
+            self._give_up_when_closing(part.name)
+            return process.code is not None or part.ready()
+
+        if not wait_until(settled, seconds):
+            raise part_late(part.name, seconds, process.log)
+        if process.code is not None:
+            raise part_died(part.name, process.code, process.log)
+
+    def _run(self, name: str, command: Command, log: Path) -> None:
+        """Takes a program of a part's preparation to its end."""
+        process = self._spawner.spawn(name, command, log)
+        self._processes[name] = process
+        if not wait_until(lambda: self._closing or process.code is not None, _PREPARE_SECONDS):
+            raise part_late(name, _PREPARE_SECONDS, log)
+        self._give_up_when_closing(name)
+        if process.code != 0:
+            raise part_died(name, process.code, log)
+        del self._processes[name]
+
+    def _give_up_when_closing(self, name: str) -> None:
+        if self._closing:
+            raise persistent(f"run.{name}", "stack_closed", f"{name}: the stack is closing", "Open the stack again.")
+
+    def _stop_all(self, names: list[str]) -> None:
+        if not names:
+            return
+        with ThreadPoolExecutor(len(names), thread_name_prefix="stack-stop") as pool:
+            list(pool.map(lambda name: self._processes.pop(name).stop(), names))
+
+    def _release(self) -> None:
+        """Lets the sweeper go, which finds nothing to do, and then the lock."""
+        if self._sweeper is not None and self._sweeper.stdin is not None:
+            self._sweeper.stdin.close()
+            self._sweeper.wait(_SWEEP_SECONDS)
+        self._spawner.close()
+        os.close(self._lock)
+        self._lock = -1
+
+    def _known(self, name: str) -> Part:
+        if name not in self._parts:
+            raise refused(
+                "part", "part_unknown", f"{name} is no part of this stack", f"It has: {', '.join(self._parts)}."
+            )
+        return self._parts[name]
+
+    def _running(self, name: str) -> Process:
+        self._known(name)
+        process = self._processes.get(name)
+        if process is None or process.code is not None:
+            raise refused("part", "part_down", f"{name} is not running", "Start it first.")
+        return process
+
+    def _remember(self) -> None:
+        self._state.processes = {
+            name: (process.pid, process.started) for name, process in self._processes.items() if process.code is None
+        }
+        save(self._layout, self._state)
+
+
+def _make(layout: Layout) -> None:
+    try:
+        layout.root.mkdir(parents=True, exist_ok=True)
+        layout.logs.mkdir(exist_ok=True)
+    except OSError as cause:
+        detail = f"the data directory {layout.root} can't be made: {cause.strerror}"
+        raise refused("open", "data_dir_unwritable", detail, "Choose another --data-dir.") from cause
+
+
+def _own(layout: Layout) -> int:
+    """Takes the data directory; waits for a sweeper of an earlier owner, but not for a living owner."""
+    descriptor = os.open(layout.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def taken_or_hopeless() -> bool:
+        return try_lock(descriptor) or owner(layout) is not None
+
+    if wait_until(taken_or_hopeless, _LOCK_SECONDS) and try_lock(descriptor):
+        return descriptor
+    os.close(descriptor)
+    detail = f"a stack runs in {layout.root} already (process {owner(layout)})"
+    raise refused("open", "stack_running", detail, "Stop it with: headrace stack down, or choose another directory.")
+
+
+def owner(layout: Layout) -> int | None:
+    """The process id of the living supervisor of this data directory."""
+    state = load(layout)
+    if state is None or state.supervisor is None or not is_running(*state.supervisor):
+        return None
+    return state.supervisor[0]
+
+
+def is_running(pid: int, started: float) -> bool:
+    """True when the process that once had this id and this start time still runs."""
+    try:
+        process = psutil.Process(pid)
+        return abs(process.create_time() - started) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
