@@ -58,8 +58,7 @@ class Artifacts:
             return
         with locked(self._cache / "download.lock", _LOCK_SECONDS), self._reporter.downloads():
             missing = [artifact for artifact in wanted if not self._place(artifact).exists()]
-            with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as pool:
-                list(pool.map(self._download, missing))
+            self._download_all(missing)
 
     def jars(self, bundle: str) -> list[Path]:
         """The jar files of a fetched bundle."""
@@ -115,6 +114,14 @@ class Artifacts:
                 detail = f"{archive.name} can't be unpacked: {cause}"
                 raise persistent("unpack", "archive_unusable", detail, f"Remove {archive} and try again.") from cause
             content.replace(target)
+
+    def _download_all(self, missing: list[Artifact]) -> None:
+        with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE, thread_name_prefix="stack-download") as pool:
+            try:
+                list(pool.map(self._download, missing))
+            finally:
+                # After a failure or Ctrl-C no further one begins.
+                pool.shutdown(wait=False, cancel_futures=True)
 
     def _download(self, artifact: Artifact) -> None:
         """Into a scratch repository first, so that a file in the cache is always whole and checked."""

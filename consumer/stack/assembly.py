@@ -1,10 +1,10 @@
 """Builds the chosen parts from layout, ports and options: the one place that knows how parts fit together."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from consumer.stack import java, postgres
+from consumer.stack import java, postgres, registry
 from consumer.stack.account import unprivileged_user
 from consumer.stack.artifacts import Artifacts
 from consumer.stack.connect import CONVERTER, Connect
@@ -86,7 +86,7 @@ class Assembly:
             name=name,
             directory=self.layout.part(name),
             port=self.state.ports[name],
-            password=self.state.password,
+            dsn=_dsn(name, self.state),
             settings=settings,
         )
 
@@ -115,8 +115,8 @@ class Assembly:
             name=CONNECT,
             directory=self.layout.part(CONNECT),
             port=self.state.ports[CONNECT],
-            bootstrap=f"{LOOPBACK}:{self.state.ports[KAFKA]}",
-            registry_api=self._registry().apicurio_url,
+            bootstrap=_address(KAFKA, self.state),
+            registry_api=f"http://{_address(REGISTRY, self.state)}{registry.APICURIO_PATH}",
             classpath=tuple(self.artifacts.jars("kafka")),
             plugins=self._plugins(),
             exactly_once=self.options.exactly_once_source,
@@ -132,17 +132,21 @@ class Assembly:
         return tuple(plugins)
 
 
-def endpoints(parts: Mapping[str, Part]) -> Endpoints:
+def endpoints(names: Iterable[str], state: State) -> Endpoints:
     """Where these parts answer."""
-    found: dict[str, str] = {}
-    for part in parts.values():
-        match part:
-            case Postgres():
-                found[f"{part.name}_dsn"] = part.dsn
-            case Kafka():
-                found["kafka"] = part.bootstrap
-            case Registry():
-                found["registry_url"] = part.confluent_url
-            case Connect():
-                found["connect_url"] = part.url
-    return Endpoints(**found)
+    makers: dict[str, tuple[str, str]] = {
+        SOURCE: ("source_dsn", _dsn(SOURCE, state)),
+        TARGET: ("target_dsn", _dsn(TARGET, state)),
+        KAFKA: ("kafka", _address(KAFKA, state)),
+        REGISTRY: ("registry_url", f"http://{_address(REGISTRY, state)}{registry.CONFLUENT_PATH}"),
+        CONNECT: ("connect_url", f"http://{_address(CONNECT, state)}"),
+    }
+    return Endpoints(**dict(makers[name] for name in names))
+
+
+def _dsn(name: str, state: State) -> str:
+    return f"postgresql://{postgres.USER}:{state.password}@{_address(name, state)}/{name}"
+
+
+def _address(name: str, state: State) -> str:
+    return f"{LOOPBACK}:{state.ports.get(name, 0)}"

@@ -28,11 +28,6 @@ class Kafka:
     settings: Mapping[str, str]
     heap_mb: int
 
-    @property
-    def bootstrap(self) -> str:
-        """The bootstrap address."""
-        return f"{LOOPBACK}:{self.port}"
-
     def prepare(self, run: Run) -> None:
         """Writes the settings, and formats the storage the first time."""
         java.write_properties(self._settings_file, {**self._own_settings(), **self.settings})
@@ -50,10 +45,14 @@ class Kafka:
         if not answers(self.port):
             return False
         try:
-            client = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
+            client = AdminClient({"bootstrap.servers": self._bootstrap, "log_level": 0})
             return bool(client.list_topics(timeout=_PROBE_SECONDS).brokers)
         except KafkaException:
             return False
+
+    @property
+    def _bootstrap(self) -> str:
+        return f"{LOOPBACK}:{self.port}"
 
     @property
     def _settings_file(self) -> Path:
@@ -76,8 +75,8 @@ class Kafka:
             "process.roles": "broker,controller",
             "node.id": "1",
             "controller.quorum.voters": f"1@{LOOPBACK}:{self.controller_port}",
-            "listeners": f"BROKER://{self.bootstrap},CONTROLLER://{LOOPBACK}:{self.controller_port}",
-            "advertised.listeners": f"BROKER://{self.bootstrap}",
+            "listeners": f"BROKER://{self._bootstrap},CONTROLLER://{LOOPBACK}:{self.controller_port}",
+            "advertised.listeners": f"BROKER://{self._bootstrap}",
             "listener.security.protocol.map": "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "inter.broker.listener.name": "BROKER",
             "controller.listener.names": "CONTROLLER",

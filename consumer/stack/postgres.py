@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from consumer.stack.account import hand_over, reachable_programs, unprivileged_user
 from consumer.stack.artifacts import missing_extra
@@ -43,13 +43,8 @@ class Postgres:
     name: str
     directory: Path
     port: int
-    password: str
+    dsn: str
     settings: Mapping[str, str]
-
-    @property
-    def dsn(self) -> str:
-        """How to reach its database."""
-        return f"postgresql://{USER}:{self.password}@{LOOPBACK}:{self.port}/{self.name}"
 
     def prepare(self, run: Run) -> None:
         """Makes the cluster the first time; a cluster that is there is complete."""
@@ -60,7 +55,7 @@ class Postgres:
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
         hand_over(fresh, user)
-        with _password_file(self.password, user) as password_file:
+        with _password_file(str(conninfo_to_dict(self.dsn)["password"]), user) as password_file:
             run(self._initdb(fresh, password_file, user))
         fresh.replace(self._cluster)
 
@@ -81,16 +76,14 @@ class Postgres:
     def ready(self) -> bool:
         """True when the server answers and its database is there; makes the database the first time."""
         try:
-            with psycopg.connect(self._maintenance(), autocommit=True, connect_timeout=2) as connection:
+            maintenance = make_conninfo(self.dsn, dbname="postgres")
+            with psycopg.connect(maintenance, autocommit=True, connect_timeout=2) as connection:
                 found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [self.name]).fetchone()
                 if not found:
                     connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(self.name)))
         except psycopg.OperationalError:
             return False
         return True
-
-    def _maintenance(self) -> str:
-        return make_conninfo(self.dsn, dbname="postgres")
 
     def _initdb(self, fresh: Path, password_file: Path, user: User | None) -> Command:
         program = programs(user) / "bin" / "initdb"

@@ -10,6 +10,9 @@ from consumer.stack.part import Run
 from consumer.stack.ports import LOOPBACK
 from consumer.stack.process import Command
 
+CONFLUENT_PATH = "/apis/ccompat/v7"
+APICURIO_PATH = "/apis/registry/v2"
+_PROBE_PATHS = ("/health/ready", f"{CONFLUENT_PATH}/subjects")
 _PROBE_SECONDS = 2.0
 
 
@@ -22,21 +25,6 @@ class Registry:
     port: int
     program: Path
     heap_mb: int
-
-    @property
-    def address(self) -> str:
-        """The server's root."""
-        return f"http://{LOOPBACK}:{self.port}"
-
-    @property
-    def confluent_url(self) -> str:
-        """The base of the Confluent API."""
-        return f"{self.address}/apis/ccompat/v7"
-
-    @property
-    def apicurio_url(self) -> str:
-        """The base of the registry's own API, which the converter speaks."""
-        return f"{self.address}/apis/registry/v2"
 
     def prepare(self, run: Run) -> None:
         """Nothing to do: the database makes itself."""
@@ -66,12 +54,8 @@ class Registry:
         """True when its health check and the Confluent API answer."""
         try:
             answers = [
-                httpx.get(url, timeout=_PROBE_SECONDS) for url in (self._health, f"{self.confluent_url}/subjects")
+                httpx.get(f"http://{LOOPBACK}:{self.port}{path}", timeout=_PROBE_SECONDS) for path in _PROBE_PATHS
             ]
         except httpx.TransportError:
             return False
         return all(each.status_code == httpx.codes.OK for each in answers)
-
-    @property
-    def _health(self) -> str:
-        return f"{self.address}/health/ready"

@@ -10,19 +10,18 @@ from types import TracebackType
 
 import psutil
 
-from consumer.stack import assembly, ports
+from consumer.stack import assembly, ownership, ports
 from consumer.stack.artifacts import Artifacts
-from consumer.stack.cache import try_lock
 from consumer.stack.failures import part_died, part_late, persistent, refused, tail
 from consumer.stack.layout import Layout, State, load, new_state, save
-from consumer.stack.options import ALL_PARTS, Endpoints, StackOptions
+from consumer.stack.options import ALL_PARTS, CONNECT, KAFKA, REGISTRY, SOURCE, TARGET, Endpoints, StackOptions
 from consumer.stack.part import Part
 from consumer.stack.process import Command, Process, Spawner
 from consumer.stack.progress import Reporter, Terminal
+from consumer.stack.sweep import sweep
 from consumer.stack.waiting import wait_until
 
 _PREPARE_SECONDS = 120.0
-_LOCK_SECONDS = 20.0
 _SWEEP_SECONDS = 20.0
 
 
@@ -33,14 +32,14 @@ class Stack:
     any other way. One data directory belongs to one open stack at a time.
     """
 
-    def __init__(self, layout: Layout, lock: int, options: StackOptions, reporter: Reporter) -> None:
+    def __init__(self, layout: Layout, options: StackOptions, reporter: Reporter) -> None:
         self._layout = layout
-        self._lock = lock
+        self._lock: int | None = None
         self._options = options
         self._reporter = reporter
         self._spawner = Spawner()
         self._sweeper: subprocess.Popen[bytes] | None = None
-        self._state: State = load(layout) or new_state()
+        self._state = State(password="")
         self._parts: dict[str, Part] = {}
         self._processes: dict[str, Process] = {}
         self._closing = False
@@ -59,8 +58,8 @@ class Stack:
         """
         chosen = assembly.check(parts)
         layout = Layout(data_dir.absolute())
-        _make(layout)
-        stack = cls(layout, _own(layout), options or StackOptions(), progress or Terminal(quiet_steps=True))
+        ownership.make(layout)
+        stack = cls(layout, options or StackOptions(), progress or Terminal(quiet_steps=True))
         try:
             stack._start(chosen)
         except BaseException:
@@ -78,7 +77,7 @@ class Stack:
     @property
     def endpoints(self) -> Endpoints:
         """Where the parts answer."""
-        return assembly.endpoints(self._parts)
+        return assembly.endpoints(self._parts, self._state)
 
     @property
     def data_dir(self) -> Path:
@@ -89,6 +88,10 @@ class Stack:
     def parts(self) -> tuple[str, ...]:
         """The names of the chosen parts."""
         return tuple(self._parts)
+
+    def ended(self) -> tuple[str, ...]:
+        """The parts that ended by themselves: started, and neither running nor stopped by this object."""
+        return tuple(name for name, process in self._processes.items() if process.code is not None)
 
     def pid(self, name: str) -> int:
         """The process id of a running part."""
@@ -148,23 +151,26 @@ class Stack:
     def close(self) -> None:
         """Ends all parts, consumers before what they use; safe to call again."""
         self._closing = True
-        for group in (("connect",), ("kafka", "registry", "source", "target")):
-            self._stop_all([name for name in group if name in self._processes])
-        self._state.supervisor, self._state.ready = None, False
-        if self._lock >= 0:
-            self._remember()
+        try:
+            for group in ((CONNECT,), (KAFKA, REGISTRY, SOURCE, TARGET)):
+                self._stop_all([name for name in group if name in self._processes])
+        finally:
             self._release()
 
     def _start(self, chosen: frozenset[str]) -> None:
-        self._sweeper = self._spawner.spawn_sweeper(self._layout.root, assembly.program_dirs(chosen), self._lock)
-        artifacts = Artifacts(self._reporter)
-        artifacts.fetch(assembly.bundles(chosen, self._options))
+        programs = assembly.program_dirs(chosen)
+        self._lock = ownership.own(self._layout)
+        sweep(str(self._layout.root), programs)
+        self._sweeper = self._spawner.spawn_sweeper(self._layout.root, programs, self._lock)
+        self._state = load(self._layout) or new_state()
+        self._state.supervisor, self._state.ready = (os.getpid(), psutil.Process().create_time()), False
         self._state.ports |= ports.choose(assembly.port_names(chosen), self._state.ports)
         self._state.parts = sorted(chosen)
-        self._state.supervisor = (os.getpid(), psutil.Process().create_time())
+        self._remember()
+        artifacts = Artifacts(self._reporter)
+        artifacts.fetch(assembly.bundles(chosen, self._options))
         pieces = assembly.Assembly(layout=self._layout, state=self._state, options=self._options, artifacts=artifacts)
         self._parts = pieces.build(chosen)
-        self._remember()
         self._launch_all()
         self._state.ready = True
         self._remember()
@@ -222,13 +228,17 @@ class Stack:
             list(pool.map(lambda name: self._processes.pop(name).stop(), names))
 
     def _release(self) -> None:
-        """Lets the sweeper go, which finds nothing to do, and then the lock."""
+        """Gives the data directory back: state, then the sweeper, which finds nothing to do, then the lock."""
+        self._spawner.close()
+        if self._lock is None:
+            return
+        self._state.supervisor, self._state.ready = None, False
+        self._remember()
         if self._sweeper is not None and self._sweeper.stdin is not None:
             self._sweeper.stdin.close()
             self._sweeper.wait(_SWEEP_SECONDS)
-        self._spawner.close()
         os.close(self._lock)
-        self._lock = -1
+        self._lock = None
 
     def _known(self, name: str) -> Part:
         if name not in self._parts:
@@ -249,43 +259,3 @@ class Stack:
             name: (process.pid, process.started) for name, process in self._processes.items() if process.code is None
         }
         save(self._layout, self._state)
-
-
-def _make(layout: Layout) -> None:
-    try:
-        layout.root.mkdir(parents=True, exist_ok=True)
-        layout.logs.mkdir(exist_ok=True)
-    except OSError as cause:
-        detail = f"the data directory {layout.root} can't be made: {cause.strerror}"
-        raise refused("open", "data_dir_unwritable", detail, "Choose another --data-dir.") from cause
-
-
-def _own(layout: Layout) -> int:
-    """Takes the data directory; waits for a sweeper of an earlier owner, but not for a living owner."""
-    descriptor = os.open(layout.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-
-    def taken_or_hopeless() -> bool:
-        return try_lock(descriptor) or owner(layout) is not None
-
-    if wait_until(taken_or_hopeless, _LOCK_SECONDS) and try_lock(descriptor):
-        return descriptor
-    os.close(descriptor)
-    detail = f"a stack runs in {layout.root} already (process {owner(layout)})"
-    raise refused("open", "stack_running", detail, "Stop it with: headrace stack down, or choose another directory.")
-
-
-def owner(layout: Layout) -> int | None:
-    """The process id of the living supervisor of this data directory."""
-    state = load(layout)
-    if state is None or state.supervisor is None or not is_running(*state.supervisor):
-        return None
-    return state.supervisor[0]
-
-
-def is_running(pid: int, started: float) -> bool:
-    """True when the process that once had this id and this start time still runs."""
-    try:
-        process = psutil.Process(pid)
-        return abs(process.create_time() - started) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False

@@ -1,0 +1,64 @@
+"""Who owns a data directory: one supervisor at a time, known by a lock that ends with it and with its sweeper."""
+
+import os
+
+import psutil
+
+from consumer.stack.cache import try_lock
+from consumer.stack.failures import refused
+from consumer.stack.layout import Layout, load
+from consumer.stack.waiting import wait_until
+
+_SWEEPER_SECONDS = 20.0
+
+
+def make(layout: Layout) -> None:
+    """Makes the data directory."""
+    try:
+        layout.root.mkdir(parents=True, exist_ok=True)
+        layout.logs.mkdir(exist_ok=True)
+    except OSError as cause:
+        detail = f"the data directory {layout.root} can't be made: {cause.strerror}"
+        raise refused("open", "data_dir_unwritable", detail, "Choose another data directory.") from cause
+
+
+def own(layout: Layout) -> int:
+    """Takes the data directory and gives the lock's descriptor; waits for an earlier owner's sweeper, not for an owner.
+
+    The descriptor may be inherited: the directory is free when the last process that holds it has ended.
+    """
+    descriptor = os.open(layout.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    wait_until(lambda: try_lock(descriptor) or owner(layout) is not None, _SWEEPER_SECONDS)
+    if try_lock(descriptor):
+        return descriptor
+    os.close(descriptor)
+    detail = f"a stack runs in {layout.root} already (process {owner(layout)})"
+    raise refused("open", "stack_running", detail, "End it with: headrace stack down, or choose another directory.")
+
+
+def is_free(layout: Layout) -> bool:
+    """True when no supervisor and no sweeper works in this data directory."""
+    if not layout.lock.exists():
+        return True
+    descriptor = os.open(layout.lock, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        return try_lock(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def owner(layout: Layout) -> int | None:
+    """The process id of the living supervisor of this data directory."""
+    state = load(layout)
+    if state is None or state.supervisor is None or not is_running(*state.supervisor):
+        return None
+    return state.supervisor[0]
+
+
+def is_running(pid: int, started: float) -> bool:
+    """True when the process that had this id and this start time still runs."""
+    try:
+        process = psutil.Process(pid)
+        return abs(process.create_time() - started) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
