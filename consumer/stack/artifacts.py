@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from consumer.stack.cache import cache_dir, locked
-from consumer.stack.failures import persistent, refused, transient
+from consumer.stack.failures import missing_extra, persistent, transient
 from consumer.stack.progress import Reporter
 
 LOCK_FILE = Path(__file__).with_name("artifacts.json")
@@ -151,16 +151,6 @@ class Artifacts:
             raise transient("download", "download_failed", detail, _REMEDY) from cause
         except RuntimeError as cause:
             raise persistent("download", "artifact_absent", str(cause), _REMEDY) from cause
-
-
-def missing_extra(cause: ImportError) -> Exception:
-    """The refusal when the packages of the stack are not installed."""
-    return refused(
-        "start",
-        "extra_missing",
-        f"the package {cause.name} is not installed",
-        "Run: pip install 'headrace[stack]'",
-    )
 
 
 def _read_lock() -> dict[str, tuple[Artifact, ...]]:

@@ -35,6 +35,16 @@ def part_late(name: str, seconds: float, log: Path) -> Transient:
     return transient(f"run.{name}", "part_late", detail, f"Read {log}; a slow machine needs a longer start timeout.")
 
 
+def missing_extra(cause: ImportError) -> Refused:
+    """The refusal when the packages of the stack are not installed."""
+    return refused(
+        "start",
+        "extra_missing",
+        f"the package {cause.name} is not installed",
+        "Run: pip install 'headrace[stack]'",
+    )
+
+
 def tail(log: Path, lines: int) -> str:
     """The last lines of a log; empty when there is none."""
     if not log.exists():

