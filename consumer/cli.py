@@ -3,8 +3,13 @@
 Exit codes: 0 ok, 1 failed, 2 usage, 3 nothing matched, 4 refused by policy, 5 partial.
 """
 
+import sys
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
+from consumer.core.failure import HeadraceError, Refused
 from consumer.stack.commands import app as stack_app
 
 app = typer.Typer(
@@ -19,3 +24,29 @@ app.add_typer(stack_app, name="stack")
 @app.callback()
 def headrace() -> None:
     """Headrace."""
+
+
+Config = Annotated[Path | None, typer.Option("--config", "-c", help="Settings file (default headrace.toml).")]
+
+
+@app.command()
+def run(
+    config: Config = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes to run and watch.")] = 1,
+    until_current: Annotated[
+        bool, typer.Option("--until-current", help="End when everything that is there now has been applied.")
+    ] = False,
+) -> None:
+    """Read the topics and apply them, until told to stop."""
+    from consumer.settings import load
+    from consumer.telemetry.logs import configure
+    from consumer.worker import run_worker
+
+    try:
+        settings = load(config)
+        configure(settings.log.level, settings.log.format, group=settings.kafka.group)
+        code = run_worker(settings)
+    except HeadraceError as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(2 if isinstance(error, Refused) else 1) from error
+    raise typer.Exit(code)

@@ -1,9 +1,9 @@
 """What can go wrong, as a value: where it happened, of which kind, and what a person can do.
 
-    HeadraceError
-    ├── Transient        time heals it: retried in place with backoff
-    ├── Persistent       the same input will fail again
-    └── Refused          a setting or an environment that cannot work; the start ends with the remedy
+HeadraceError
+├── Transient        time heals it: retried in place with backoff
+├── Persistent       the same input will fail again
+└── Refused          a setting or an environment that cannot work; the start ends with the remedy
 """
 
 from dataclasses import dataclass

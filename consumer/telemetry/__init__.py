@@ -1,1 +1,1 @@
-"""Observers of the facts that the core reports."""
+"""Observers of the facts that the core reports: logs, metrics, health."""

@@ -1,0 +1,304 @@
+"""The apply thread's story: take partitions, apply batches, resolve what is in doubt, leave out what fails."""
+
+import random
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import TypeVar
+
+import structlog
+
+from consumer.binder import Binder
+from consumer.core.backoff import Backoff
+from consumer.core.failure import Failure, Transient
+from consumer.core.plan import Plan, RecordRef
+from consumer.core.records import Slice, TopicPartition, halves
+from consumer.handover import Dropped, Handover, Moved, Stopped, Take, Work
+from consumer.planner import BadRecord, Planner, Unbound, bad_record
+from consumer.ports import (
+    Applied,
+    CommitUnknown,
+    ConnectionLost,
+    DataFault,
+    Fenced,
+    Offsets,
+    Outcome,
+    Sink,
+    Start,
+    TableFault,
+    Taken,
+)
+
+log = structlog.get_logger("headrace.apply")
+
+T = TypeVar("T")
+
+
+class Stopping(Exception):
+    """The process was told to stop, so a wait was cut short."""
+
+
+class Applier:
+    """Owns the target session. `turn` is called in a loop by one thread."""
+
+    def __init__(self, sink: Sink, offsets: Offsets, planner: Planner, binder: Binder, handover: Handover) -> None:
+        self._sink = sink
+        self._offsets = offsets
+        self._planner = planner
+        self._binder = binder
+        self._handover = handover
+        self._epochs: dict[TopicPartition, int] = {}
+        self._waiting: dict[TopicPartition, Taken] = {}
+        self._backoff = Backoff()
+        self._failures = 0
+        self._reopened = False
+        self.stopping = threading.Event()
+
+    def open(self) -> None:
+        """Open the target session, waiting for a server that is away. Raises Persistent or Refused."""
+        self._patiently(self._sink.open)
+        self._reopened = False
+
+    def turn(self, timeout: float) -> None:
+        """Do one thing: a taking, a batch, or nothing. Raises Persistent, Refused or Stopping."""
+        job = self._handover.next(timeout)
+        if isinstance(job, Take):
+            self._take(job.partitions)
+        elif isinstance(job, Work):
+            self._work(job)
+        elif isinstance(job, Stopped):
+            self._stop(job)
+        elif self._waiting:
+            self._look_at_waiting()
+        if self._reopened:
+            self._take_anew()
+
+    # taking
+
+    def _take(self, partitions: Sequence[TopicPartition]) -> None:
+        taken = self._patiently(lambda: self._taken(partitions)) if partitions else []
+        for part in taken:
+            self._epochs[part.at] = part.epoch
+            if part.wait_for:
+                self._waiting[part.at] = part
+            else:
+                self._handover.tell(part)
+        log.info("partitions taken", count=len(taken))
+
+    def _take_anew(self) -> None:
+        """After a reconnect nothing that was known of positions holds."""
+        while self._reopened:
+            self._reopened = False
+            mine = [at for at in (*self._epochs, *self._waiting) if not self._handover.released(at)]
+            self._epochs.clear()
+            self._waiting.clear()
+            self._take(sorted(set(mine)))
+
+    def _taken(self, partitions: Sequence[TopicPartition]) -> list[Taken]:
+        known = self._sink.known()
+        if not known.started:
+            everything = sorted(self._offsets.matching() | set(partitions))
+            self._sink.seed(self._offsets.initial(everything))
+            known = self._sink.known()
+        ids = self._offsets.topic_ids(sorted({at.topic for at in partitions}))
+        fresh = [at for at in partitions if at not in known.partitions]
+        starts = {at: Start(offset=0, topic_id=ids.get(at.topic)) for at in partitions}
+        starts |= self._late_starts(fresh, known.partitions)
+        return [part for part in self._sink.take(starts) if self._same_topic(part, ids)]
+
+    def _late_starts(
+        self, fresh: Sequence[TopicPartition], known: frozenset[TopicPartition]
+    ) -> dict[TopicPartition, Start]:
+        """Partitions that appeared after the group's start begin at their log start.
+
+        A new partition of a topic that is read already waits until the older ones have passed the ends
+        they have now: rows whose key moved to it may still have changes there.
+        """
+        topics = {new.topic for new in fresh}
+        ends = self._offsets.ends([at for at in known if at.topic in topics])
+        starts = {}
+        for at, start in self._offsets.log_start(fresh).items():
+            barrier = {str(old.partition): end for old, end in ends.items() if old.topic == at.topic and end}
+            starts[at] = replace(start, wait_for=barrier or None)
+        return starts
+
+    def _same_topic(self, part: Taken, ids: Mapping[str, str]) -> bool:
+        now = ids.get(part.at.topic)
+        if now is None or part.topic_id in (None, now):
+            return True
+        self._sink.stop(part.at, part.epoch, _recreated(part.at))
+        self._tell_stopped(Stopped(part.at, _recreated(part.at)))
+        return False
+
+    def _look_at_waiting(self) -> None:
+        stored = {position.at: position.next_offset for position in self._patiently(self._sink.stored)}
+        for at, part in list(self._waiting.items()):
+            barrier = part.wait_for or {}
+            if all(stored.get(TopicPartition(at.topic, int(old)), end) >= end for old, end in barrier.items()):
+                del self._waiting[at]
+                self._handover.tell(part)
+
+    # applying
+
+    def _work(self, work: Work) -> None:
+        todo: deque[Work | Stopped] = deque([work])
+        try:
+            while todo and not self._reopened:
+                step = todo.popleft()
+                if isinstance(step, Stopped):
+                    self._stop(step)
+                elif current := self._current(step):
+                    todo.extendleft(reversed(self._attempt(current)))
+        finally:
+            self._handover.done()
+
+    def _current(self, work: Work) -> Work | None:
+        """The work without the partitions that are no longer ours, or None when nothing is left."""
+        owned = [piece for piece in work.slices if self._epochs.get(piece.at) == piece.epoch]
+        kept = tuple(self._handover.start(owned))
+        if len(kept) == len(work.slices):
+            return work
+        return replace(work, slices=kept, plan=None) if kept else None
+
+    def _attempt(self, work: Work) -> list[Work | Stopped]:
+        """Try one batch; returns what is to be done instead, in order."""
+        try:
+            plan = work.plan or self._planned(work.slices)
+            self._applied(self._sink.apply(plan))
+        except BadRecord as bad:
+            return [replace(work, slices=_before(work.slices, bad.ref), plan=None), Stopped(bad.ref.at, bad.failure)]
+        except Fenced as lost:
+            self._drop(lost.partitions)
+            return [replace(work, plan=None)]
+        except (DataFault, TableFault) as fault:
+            return self._judged(work, fault)
+        except CommitUnknown as error:
+            self._resolve(plan, error)
+        except ConnectionLost as error:
+            self._reopen(error)
+        except Transient as error:
+            self._pause(error)
+            return [work]
+        return []
+
+    def _planned(self, slices: Sequence[Slice]) -> Plan:
+        while True:
+            try:
+                return self._planner.plan(slices)
+            except Unbound as unbound:
+                self._binder.bind(unbound.key, unbound.run, self._sink)
+
+    def _applied(self, applied: Applied) -> None:
+        self._failures = 0
+        plan = applied.plan
+        self._handover.tell(Moved({piece.at: piece.end for piece in plan.slices}))
+        if plan.counts.records:
+            log.debug("batch applied", records=plan.counts.records, seconds=round(applied.seconds, 4))
+
+    def _judged(self, work: Work, fault: DataFault | TableFault) -> list[Work | Stopped]:
+        """What a refusal by the target costs: a catalog that moved costs a second look, rows that are
+        refused cost their record, a table that is refused costs its partitions."""
+        if not work.judged:
+            self._binder.forget(fault.table)
+            return [replace(work, plan=None, judged=True)]
+        if isinstance(fault, TableFault):
+            topics = self._binder.topics_of(fault.table)
+            bad = [piece.at for piece in work.slices if piece.at.topic in topics or not topics]
+            return [*(Stopped(at, fault.failure) for at in bad), replace(work, plan=None)]
+        if sum(map(len, work.slices)) == 1:
+            return [_refused_record(work.slices, fault)]
+        first, second = halves(work.slices)
+        return [replace(work, slices=tuple(half), plan=None) for half in (first, second)]
+
+    # when something is away
+
+    def _resolve(self, plan: Plan, error: CommitUnknown) -> None:
+        """Read the positions back before anything is taken anew."""
+        log.warning("commit not answered", reason=error.failure.detail)
+        outcome = self._patiently(lambda: self._sink.resolve(plan))
+        self._reopened = True
+        log.info("commit resolved", outcome=outcome.value)
+        if outcome is Outcome.COMMITTED:
+            self._handover.tell(Moved({piece.at: piece.end for piece in plan.slices}))
+
+    def _reopen(self, error: ConnectionLost) -> None:
+        log.warning("connection lost", reason=error.failure.detail, remedy=error.failure.remedy)
+        self._patiently(self._sink.open)
+        self._reopened = True
+
+    def _patiently(self, ask: Callable[[], T]) -> T:
+        """Ask until time has healed what was wrong. Raises Stopping when told to stop meanwhile."""
+        while True:
+            try:
+                return ask()
+            except ConnectionLost as error:
+                self._pause(error)
+                self._reopened = True
+                with suppress(Transient):
+                    self._sink.open()
+            except Transient as error:
+                self._pause(error)
+
+    def _pause(self, error: Transient) -> None:
+        self._failures += 1
+        failure = error.failure
+        log.warning("waiting", kind=failure.kind, reason=failure.detail, remedy=failure.remedy, attempt=self._failures)
+        if self.stopping.wait(self._backoff.delay(self._failures, random.random())):
+            raise Stopping from error
+
+    # partitions that do not go on
+
+    def _stop(self, stopped: Stopped) -> None:
+        epoch = self._epochs.get(stopped.at)
+        if epoch is not None:
+            self._patiently(lambda: self._sink.stop(stopped.at, epoch, stopped.failure))
+            self._tell_stopped(stopped)
+
+    def _tell_stopped(self, stopped: Stopped) -> None:
+        self._epochs.pop(stopped.at, None)
+        self._handover.tell(stopped)
+        failure = stopped.failure
+        log.error(
+            "partition stopped",
+            topic=stopped.at.topic,
+            partition=stopped.at.partition,
+            component=failure.component,
+            operation=failure.operation,
+            kind=failure.kind,
+            correlation_id=failure.correlation_id,
+            reason=failure.detail,
+            remedy=failure.remedy,
+        )
+
+    def _drop(self, partitions: Sequence[TopicPartition]) -> None:
+        for at in partitions:
+            self._epochs.pop(at, None)
+        self._handover.tell(Dropped(tuple(partitions)))
+        log.warning("partitions fenced: another owner took them", partitions=[str(at) for at in partitions])
+
+
+def _before(slices: Sequence[Slice], ref: RecordRef) -> tuple[Slice, ...]:
+    """The batch cut so that the record's partition ends in front of it."""
+    return tuple(
+        piece.head(sum(1 for offset in piece.offsets if offset < ref.offset)) if piece.at == ref.at else piece
+        for piece in slices
+    )
+
+
+def _refused_record(slices: Sequence[Slice], fault: DataFault) -> Stopped:
+    piece = next(piece for piece in slices if len(piece))
+    ref = RecordRef(piece.at, piece.offsets[0])
+    bad = bad_record(ref, "apply", fault.failure.detail, fault.failure.remedy)
+    return Stopped(piece.at, bad.failure)
+
+
+def _recreated(at: TopicPartition) -> Failure:
+    return Failure(
+        component="kafka",
+        operation="take",
+        kind="kafka.topic_recreated",
+        detail=f"topic {at.topic} was deleted and created again: its stored position belongs to the old one",
+        remedy="Compare the target with the source, then remove the topic's rows from headrace.positions.",
+    )

@@ -1,0 +1,239 @@
+"""Bindings: how the records of one topic, key schema and value schema become rows of one table.
+
+Looking a binding up asks nobody; making one asks the registry, the target's catalog and Kafka, so that is
+done by the apply thread alone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from consumer.core.envelope import (
+    IGNORED_KINDS,
+    Column,
+    RecordKind,
+    UnsupportedSchema,
+    WriterSchema,
+    read_key_schema,
+    read_key_writer,
+    read_writer_schema,
+)
+from consumer.core.failure import Persistent
+from consumer.core.naming import BadName, table_name
+from consumer.core.plan import Binding, BindingKey, BoundColumn, Run, TableName, TargetTable, origin
+from consumer.core.types import carriage
+from consumer.planner import BadRecord, bad_record
+from consumer.ports import BadDatum, Decoder, Offsets, Registry, Sink
+
+_MAGIC = 0
+_FRAME = 5
+
+
+class Cannot(Exception):
+    """No binding can be made: stage, reason and remedy."""
+
+    def __init__(self, stage: str, reason: str, remedy: str) -> None:
+        super().__init__(reason)
+        self.stage = stage
+        self.reason = reason
+        self.remedy = remedy
+
+
+class KnownBindings:
+    """Implements `consumer.ports.Bindings`; shared by both threads (each operation is one dict access)."""
+
+    def __init__(self) -> None:
+        self._known: dict[BindingKey, Binding] = {}
+
+    def find(self, key: BindingKey) -> Binding | None:
+        return self._known.get(key)
+
+    def learn(self, key: BindingKey, binding: Binding) -> None:
+        """Remember a binding."""
+        self._known[key] = binding
+
+    def of_topic(self, topic: str, key_frame: bytes | None) -> Binding | None:
+        """Any binding of the topic with this key schema; for runs that hold nothing but tombstones."""
+        return next(
+            (
+                b
+                for k, b in list(self._known.items())
+                if k.topic == topic and k.key_frame == key_frame and k.value_frame
+            ),
+            None,
+        )
+
+    def forget(self, table: TableName | None) -> bool:
+        """Forget what was read of a table's catalog; says whether there was anything."""
+        old = [k for k, b in list(self._known.items()) if b.table is not None and table in (None, b.table.name)]
+        for key in old:
+            self._known.pop(key, None)
+        return bool(old)
+
+    def topics_of(self, table: TableName) -> set[str]:
+        """The topics that feed a table."""
+        return {k.topic for k, b in list(self._known.items()) if b.table is not None and b.table.name == table}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BinderSettings:
+    """How tables are named and whether missing ones are created."""
+
+    template: str = "{schema}.{table}"
+    create: bool = True
+
+
+class Binder:
+    """Makes bindings. Belongs to the apply thread."""
+
+    def __init__(
+        self,
+        known: KnownBindings,
+        registry: Registry,
+        offsets: Offsets,
+        rows: Decoder,
+        settings: BinderSettings,
+    ) -> None:
+        self._known = known
+        self._registry = registry
+        self._offsets = offsets
+        self._rows = rows
+        self._settings = settings
+
+    def bind(self, key: BindingKey, run: Run, sink: Sink) -> None:
+        """Make and remember the binding of a run.
+
+        Raises BadRecord for the run's first record when none can be made, Transient when the registry,
+        Kafka or the target is away.
+        """
+        try:
+            self._known.learn(key, self._binding(key, run, sink))
+        except Cannot as error:
+            raise self._refused(run, error.stage, error.reason, error.remedy) from error
+        except (UnsupportedSchema, BadName) as error:
+            raise self._refused(run, "schema", str(error), _CHECK_CONVERTER) from error
+        except BadRecord:
+            raise
+        except Persistent as error:
+            raise self._refused(run, "schema", error.failure.detail, error.failure.remedy) from error
+
+    def forget(self, table: TableName | None) -> bool:
+        """Forget what was read of a table's catalog (of all when None)."""
+        return self._known.forget(table)
+
+    def topics_of(self, table: TableName | None) -> set[str]:
+        """The topics that feed a table."""
+        return self._known.topics_of(table) if table else set()
+
+    def _refused(self, run: Run, stage: str, reason: str, remedy: str) -> BadRecord:
+        first = next((i for i in range(run.start, run.end) if run.piece.values[i] is not None), run.start)
+        return bad_record(origin([run], first - run.start), stage, reason, remedy)
+
+    def _binding(self, key: BindingKey, run: Run, sink: Sink) -> Binding:
+        compacted = self._offsets.compacted(key.topic)
+        if key.value_frame is None:
+            return self._tombstones_only(key, compacted)
+        schema = read_writer_schema(self._registry.schema(_schema_id(key.value_frame)))
+        if schema.kind in IGNORED_KINDS:
+            return Binding(schema=schema)
+        if schema.kind is RecordKind.OTHER:
+            raise Cannot("schema", "the value is not a Debezium envelope", _NOT_ENVELOPE)
+        if schema.rewritten is None:
+            raise Cannot("schema", "the envelope holds a recursive type or a union of several types", _CHECK_CONVERTER)
+        if key.key_frame is None:
+            raise Cannot("identity", "the record has no key, so its row can't be told from others", _NO_KEY)
+        key_text = self._registry.schema(_schema_id(key.key_frame))
+        name = table_name(self._settings.template, key.topic, self._source(schema.rewritten, run))
+        return self._bound(schema, key_text, name, compacted, sink)
+
+    def _tombstones_only(self, key: BindingKey, compacted: bool) -> Binding:
+        sibling = self._known.of_topic(key.topic, key.key_frame)
+        if not compacted:
+            return Binding(schema=WriterSchema(kind=RecordKind.HEARTBEAT, original=None))
+        if sibling is None:
+            raise Cannot("schema", "a compacted topic begins with a tombstone; its table is not known yet", _TOMBSTONE)
+        return sibling
+
+    def _bound(self, schema: WriterSchema, key_text: str, name: TableName, compacted: bool, sink: Sink) -> Binding:
+        key_columns = read_key_schema(key_text)
+        identity = tuple(column.name for column in key_columns)
+        table = self._table(sink, name, schema.columns, identity)
+        _check_identity(table, identity)
+        return Binding(
+            schema=schema,
+            key_writer=read_key_writer(key_text),
+            table=table,
+            columns=_columns(table, schema.columns, identity),
+            identity=identity,
+            compacted=compacted,
+        )
+
+    def _table(self, sink: Sink, name: TableName, columns: Sequence[Column], identity: Sequence[str]) -> TargetTable:
+        table = sink.read_table(name)
+        if table is None and self._settings.create:
+            _check_names(columns)
+            sink.create_table(name, columns, identity)
+            table = sink.read_table(name)
+        if table is None:
+            raise Cannot("table", f"the target has no table {name}", "Create it, or set target.create = true.")
+        return table
+
+    def _source(self, schema: str, run: Run) -> dict[str, Any]:
+        """The `source` block of the run's first sound record."""
+        fields = ["source_db", "source_table"]
+        if '"source_schema"' in schema:
+            fields.append("source_schema")
+        for value in run.piece.values[run.start : run.end]:
+            if value is not None:
+                try:
+                    row = self._rows.decode(schema, [value[_FRAME:]], fields).row(0, named=True)
+                except BadDatum:
+                    continue
+                return {name.removeprefix("source_"): part for name, part in row.items()}
+        raise Cannot("decode", "no record of the run decodes with its writer schema", _CHECK_CONVERTER)
+
+
+def _schema_id(frame: bytes) -> int:
+    if len(frame) < _FRAME or frame[0] != _MAGIC:
+        raise Cannot("framing", "the datum does not begin with a zero byte and a schema id", _CHECK_CONVERTER)
+    return int.from_bytes(frame[1:], "big")
+
+
+def _check_names(columns: Sequence[Column]) -> None:
+    for column in columns:
+        if not column.name or len(column.name.encode()) > 63:
+            raise BadName("a column's name is empty or longer than PostgreSQL's 63 bytes")
+
+
+def _check_identity(table: TargetTable, identity: Sequence[str]) -> None:
+    if frozenset(identity) not in table.unique:
+        columns = ", ".join(identity)
+        raise Cannot(
+            "identity",
+            f"table {table.name} has no unique index over exactly the key's columns ({columns}), all NOT NULL",
+            f"Create one: it must be valid, immediate and not partial, for example PRIMARY KEY ({columns}).",
+        )
+
+
+def _columns(table: TargetTable, columns: Sequence[Column], identity: Sequence[str]) -> tuple[BoundColumn, ...]:
+    bound = []
+    for column in columns:
+        target = table.column(column.name)
+        if target is None:
+            raise Cannot("columns", f"table {table.name} has no column {column.name!r}", _ADD_COLUMN)
+        if not target.generated:
+            how = carriage(column, target.type_name, is_enum=target.is_enum)
+            bound.append(BoundColumn(source=column, target=target, how=how))
+    missing = set(identity) - {column.target.name for column in bound}
+    if missing:
+        raise Cannot("identity", f"key columns {sorted(missing)} are not in the row", _CHECK_CONVERTER)
+    return tuple(bound)
+
+
+_CHECK_CONVERTER = (
+    "Check that the producer writes Debezium envelopes with an Avro converter and registry.url is its registry."
+)
+_NOT_ENVELOPE = "Remove the topic from kafka.topics, or the unwrapping transform from the connector."
+_NO_KEY = "Give the source table a primary key, or set message.key.columns on the connector."
+_ADD_COLUMN = "Add the column to the target table, or exclude it at the source."
+_TOMBSTONE = "Start the group before compaction, or have the source snapshot the table again."

@@ -1,0 +1,110 @@
+"""The composition root: the one place that names edges."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from consumer.applier import Applier
+from consumer.binder import Binder, BinderSettings, KnownBindings
+from consumer.edges.columnar import ColumnarDecoder
+from consumer.edges.copy_encoder import CopyEncoder
+from consumer.edges.kafka import KafkaOffsets, KafkaSettings, KafkaSource
+from consumer.edges.postgres.migrate import migrate
+from consumer.edges.postgres.session import SessionSettings, connect
+from consumer.edges.postgres.sink import PostgresSink
+from consumer.edges.registry import HttpRegistry
+from consumer.edges.rows import RowDecoder
+from consumer.handover import Handover
+from consumer.lifecycle import LifeSettings, WorkerLife
+from consumer.planner import Planner
+from consumer.ports import Offsets, Sink
+from consumer.reader import BatchLimits, Reader
+from consumer.settings import Settings
+
+
+def worker_name(settings: Settings) -> str:
+    """A name that no other process has: the setting, the process id, and chance."""
+    return f"{settings.worker.name}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+
+
+def kafka_settings(settings: Settings) -> KafkaSettings:
+    """The Kafka edge's part of the settings."""
+    kafka = settings.kafka
+    return KafkaSettings(
+        bootstrap_servers=kafka.bootstrap_servers,
+        group=kafka.group,
+        topics=tuple(kafka.topics),
+        initial=kafka.initial,
+        client=kafka.client,
+        request_timeout=kafka.request_timeout,
+        metadata_refresh=kafka.metadata_refresh,
+        prefetch_kbytes=kafka.prefetch_kbytes,
+    )
+
+
+def session_settings(settings: Settings, worker: str) -> SessionSettings:
+    """The PostgreSQL edge's part of the settings."""
+    target = settings.target
+    return SessionSettings(
+        dsn=target.dsn,
+        worker=worker,
+        connect_timeout=target.connect_timeout,
+        batch_deadline=target.batch_deadline,
+        synchronous_commit=target.synchronous_commit,
+        trust_source=target.constraints == "trust-source",
+    )
+
+
+def migrate_target(settings: Settings) -> int:
+    """Bring the control schema up to date; returns its version."""
+    connection = connect(session_settings(settings, "migrate"))
+    try:
+        return migrate(connection)
+    finally:
+        connection.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """What commands that only look need."""
+
+    sink: Sink
+    offsets: Offsets
+
+
+@contextmanager
+def inspection(settings: Settings) -> Iterator[Inspection]:
+    """A session and a client for looking, closed afterwards."""
+    sink = PostgresSink(session_settings(settings, "inspect"), settings.kafka.group)
+    sink.open()
+    try:
+        yield Inspection(sink=sink, offsets=KafkaOffsets(kafka_settings(settings)))
+    finally:
+        sink.close()
+
+
+def build_worker(settings: Settings, name: str) -> WorkerLife:
+    """One worker, not started."""
+    rows = RowDecoder()
+    known = KnownBindings()
+    decoder = ColumnarDecoder(rows, smallest_block=settings.batch.smallest_block)
+    encoder = CopyEncoder()
+    sink = PostgresSink(session_settings(settings, name), settings.kafka.group)
+    offsets = KafkaOffsets(kafka_settings(settings))
+    registry = HttpRegistry(settings.registry.url, timeout=settings.registry.timeout)
+    handover = Handover(max_bytes=settings.batch.queue_bytes, max_batches=settings.batch.queue_batches)
+    binder = Binder(
+        known, registry, offsets, rows, BinderSettings(template=settings.target.table, create=settings.target.create)
+    )
+    applier = Applier(sink, offsets, Planner(decoder, encoder, known), binder, handover)
+    limits = BatchLimits(max_rows=settings.batch.max_rows, max_bytes=settings.batch.max_bytes)
+    reader = Reader(KafkaSource(kafka_settings(settings)), Planner(decoder, encoder, known), handover, limits)
+
+    def close_target() -> None:
+        sink.close()
+        registry.close()
+
+    life = LifeSettings(drain_timeout=settings.worker.drain_timeout, stall_timeout=settings.worker.stall_timeout)
+    return WorkerLife(reader, applier, life, close_target)

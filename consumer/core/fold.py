@@ -1,0 +1,120 @@
+"""Folding: many changes of one row identity in a batch become the one that leaves the same row.
+
+In offset order the last image wins and a delete wins over the images before it. A partial image (columns
+that Debezium left out because they had not changed) takes each missing column from the nearest earlier
+image of its key that has it, not looking past a delete; what is still missing then is left alone in the
+target.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+SEQ = "_seq"
+"""A change's place in the batch; rises with the offset."""
+_DELETE = "_delete"
+_ROW = "_row"
+_FLOOR = "_floor"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partial:
+    """Rows that lack the same columns: `frame` has the identity, the columns that are there, and SEQ."""
+
+    missing: tuple[str, ...]
+    frame: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folded:
+    """What is left of a batch: disjoint row identities, sorted by identity.
+
+    `upserts` has every column and SEQ; `deletes` the identity and SEQ. `orphans` are the SEQ of
+    partial images that follow their row's delete: no base row can exist for them.
+    """
+
+    upserts: pl.DataFrame
+    deletes: pl.DataFrame
+    partials: tuple[Partial, ...] = ()
+    orphans: tuple[int, ...] = ()
+
+
+def fold(
+    images: pl.DataFrame,
+    deletes: pl.DataFrame,
+    identity: Sequence[str],
+    unavailable: Mapping[str, pl.Series] | None = None,
+) -> Folded:
+    """Fold a batch's changes of one table and schema.
+
+    `images`: one row an insert or update, every column and SEQ, rising. `deletes`: identity and SEQ,
+    rising. `unavailable`: by column, which rows of `images` hold no value for it.
+    """
+    keys = list(identity)
+    last = _last_changes(images, deletes, keys)
+    winners = last.filter(~pl.col(_DELETE)).sort(keys)
+    gone = last.filter(pl.col(_DELETE)).sort(keys).select([*keys, SEQ])
+    upserts = images[winners[_ROW]]
+    if not unavailable:
+        return Folded(upserts=upserts, deletes=gone)
+    marks = pl.DataFrame(dict(unavailable))
+    lacking = marks[winners[_ROW]].select(pl.any_horizontal(pl.all()))[:, 0]
+    if not lacking.any():
+        return Folded(upserts=upserts, deletes=gone)
+    completed = _completed(images, deletes, keys, marks, winners.filter(lacking)[_ROW])
+    whole, partials, orphans = _sorted_out(completed, list(marks.columns), images.columns)
+    return Folded(
+        upserts=pl.concat([upserts.filter(~lacking), whole]).sort(keys),
+        deletes=gone,
+        partials=partials,
+        orphans=orphans,
+    )
+
+
+def _last_changes(images: pl.DataFrame, deletes: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+    """One row an identity: the place of its last change, and whether that is a delete."""
+    changes = images.select([*keys, SEQ]).with_columns(pl.lit(False).alias(_DELETE)).with_row_index(_ROW)
+    if len(deletes):
+        marked = deletes.select([*keys, SEQ]).with_columns(pl.lit(True).alias(_DELETE)).with_row_index(_ROW)
+        changes = pl.concat([changes, marked]).sort(SEQ)
+    return changes.unique(keys, keep="last", maintain_order=False)
+
+
+def _completed(
+    images: pl.DataFrame, deletes: pl.DataFrame, keys: list[str], marks: pl.DataFrame, partial_rows: pl.Series
+) -> pl.DataFrame:
+    """The partial winners with what earlier images give; `_has_<column>` says whether a value is there now."""
+    winners = images[partial_rows]
+    floors = deletes.group_by(keys).agg(pl.col(SEQ).max().alias(_FLOOR))
+    flagged = images.with_columns([(~marks[name]).alias(_has(name)) for name in marks.columns])
+    history = (
+        flagged.join(winners.select(keys), on=keys, how="semi")
+        .join(floors, on=keys, how="left")
+        .filter(pl.col(SEQ) > pl.col(_FLOOR).fill_null(-1))
+        .sort(SEQ)
+    )
+    given = history.group_by(keys).agg(
+        [pl.col(name).filter(pl.col(_has(name))).last().alias(name) for name in marks.columns]
+        + [pl.col(_has(name)).any() for name in marks.columns]
+        + [pl.col(_FLOOR).first()]
+    )
+    return winners.drop(marks.columns).join(given, on=keys, how="left")
+
+
+def _sorted_out(
+    completed: pl.DataFrame, marked: list[str], columns: list[str]
+) -> tuple[pl.DataFrame, tuple[Partial, ...], tuple[int, ...]]:
+    has = [_has(name) for name in marked]
+    whole = completed.filter(pl.all_horizontal(has)).select(columns)
+    rest = completed.filter(~pl.all_horizontal(has))
+    orphans = tuple(rest.filter(pl.col(_FLOOR).is_not_null())[SEQ].sort().to_list())
+    partials = []
+    for flags, frame in rest.filter(pl.col(_FLOOR).is_null()).group_by(has):
+        missing = tuple(name for name, there in zip(marked, flags, strict=True) if not there)
+        partials.append(Partial(missing=missing, frame=frame.select([c for c in columns if c not in missing])))
+    return whole, tuple(sorted(partials, key=lambda partial: partial.missing)), orphans
+
+
+def _has(name: str) -> str:
+    return f"_has_{name}"

@@ -1,0 +1,44 @@
+"""Which target table a change belongs to."""
+
+from collections.abc import Mapping
+from string import Formatter
+
+from consumer.core.plan import TableName
+
+FIELDS = frozenset({"topic", "db", "schema", "table"})
+# PostgreSQL cuts longer names, so two could become one
+MAX_BYTES = 63
+
+
+class BadName(ValueError):
+    """No target table can have this name; the message says why."""
+
+
+def check_template(template: str) -> None:
+    """Raises BadName for a template that can't name tables."""
+    try:
+        used = {name for _, name, _, _ in Formatter().parse(template) if name is not None}
+    except ValueError as error:
+        raise BadName(f"the template is malformed: {error}") from error
+    if not used <= FIELDS:
+        raise BadName(f"unknown fields {sorted(used - FIELDS)}; known are {sorted(FIELDS)}")
+    if template.count(".") != 1 or not used & {"table", "topic"}:
+        raise BadName("the template must look like schema.table, with {table} or {topic} in it")
+
+
+def table_name(template: str, topic: str, source: Mapping[str, object]) -> TableName:
+    """The target of a change by its `source` block; sources without schemas give their database. Raises BadName."""
+    values = {
+        "topic": topic,
+        "db": str(source.get("db") or ""),
+        "schema": str(source.get("schema") or source.get("db") or ""),
+        "table": str(source.get("table") or ""),
+    }
+    # each half on its own, so that a dot inside a source name stays inside
+    schema, name = (half.format(**values) for half in template.split("."))
+    for word in (schema, name):
+        if not word or "\x00" in word:
+            raise BadName(f"the template {template!r} gives an empty name or one with a zero byte")
+        if len(word.encode()) > MAX_BYTES:
+            raise BadName(f"the name is longer than PostgreSQL's {MAX_BYTES} bytes")
+    return TableName(schema, name)

@@ -1,0 +1,221 @@
+"""What a batch will do, as values."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
+
+from consumer.core.envelope import Column, WriterSchema
+from consumer.core.records import Slice, TopicPartition
+from consumer.core.types import Carriage
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TableName:
+    """A target table."""
+
+    schema: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetColumn:
+    """A target column as the catalog has it. `type_name` is pg_type.typname, `cast` its name in a cast."""
+
+    name: str
+    type_name: str
+    cast: str
+    is_enum: bool = False
+    not_null: bool = False
+    identity: bool = False
+    generated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetTable:
+    """A target table as the catalog has it. `unique`: column sets of its usable unique indexes."""
+
+    name: TableName
+    columns: tuple[TargetColumn, ...]
+    unique: tuple[frozenset[str], ...]
+
+    def column(self, name: str) -> TargetColumn | None:
+        """The column of that name."""
+        return next((column for column in self.columns if column.name == name), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundColumn:
+    """A source column and the target column that takes it."""
+
+    source: Column
+    target: TargetColumn
+    how: Carriage
+
+
+class BindingKey(NamedTuple):
+    """What a run of records has in common. Frames are the five bytes in front of an Avro datum."""
+
+    topic: str
+    key_frame: bytes | None
+    value_frame: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """Everything that turns the records of one (topic, key schema, value schema) into writes.
+
+    `table` is None for records that are ignored by rule (heartbeats, transaction markers).
+    """
+
+    schema: WriterSchema
+    key_writer: str | None = None
+    table: TargetTable | None = None
+    columns: tuple[BoundColumn, ...] = ()
+    identity: tuple[str, ...] = ()
+    compacted: bool = False
+
+
+class Action(Enum):
+    """What a staged set of rows does to its table."""
+
+    DELETE = "delete"
+    UPSERT = "upsert"
+    UPDATE = "update"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagedColumn:
+    """A column of a staging table; `cast` is the target type where our SQL casts."""
+
+    name: str
+    staging: str
+    cast: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableWrite:
+    """One staging load and what it does. `payload`: a whole binary COPY stream.
+
+    `fresh`: every row is from a snapshot or an insert, so a plain INSERT may be tried first.
+    """
+
+    table: TableName
+    action: Action
+    columns: tuple[StagedColumn, ...]
+    identity: tuple[str, ...]
+    rows: int
+    payload: tuple[bytes, ...] = field(repr=False)
+    fresh: bool = False
+    overriding: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """Records of a batch by outcome."""
+
+    records: int = 0
+    upserts: int = 0
+    deletes: int = 0
+    ignored: int = 0
+    folded: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One transaction: stages run one after the other, the writes of a stage touch disjoint rows."""
+
+    slices: tuple[Slice, ...]
+    stages: tuple[tuple[TableWrite, ...], ...]
+    counts: Counts
+    # newest source time of the batch in milliseconds by table
+    source_ms: tuple[tuple[TableName, int], ...] = ()
+
+    @property
+    def writes(self) -> list[TableWrite]:
+        """All writes in order."""
+        return [write for stage in self.stages for write in stage]
+
+    @property
+    def size(self) -> int:
+        """Bytes held: raw records and COPY streams."""
+        copies = sum(len(chunk) for write in self.writes for chunk in write.payload)
+        return copies + sum(piece.size for piece in self.slices)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRef:
+    """One record's origin."""
+
+    at: TopicPartition
+    offset: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """Consecutive records of a slice with one key schema and one value schema: `[start, end)` in its lists."""
+
+    piece: Slice
+    start: int
+    end: int
+    key_frame: bytes | None
+    value_frame: bytes | None
+
+
+def frame(raw: bytes | None) -> bytes | None:
+    """The five bytes in front of an Avro datum: zero, then the schema id, big-endian. None for no datum."""
+    return None if raw is None else raw[:5]
+
+
+def runs(piece: Slice) -> list[Run]:
+    """Cut a slice where a schema changes. Tombstones belong to the run around them."""
+    value_frames = {value[:5] for value in piece.values if value is not None}
+    key_frames = {key[:5] for key in piece.keys if key is not None}
+    if None in piece.keys:
+        key_frames.add(b"")
+    if len(value_frames) <= 1 and len(key_frames) <= 1:
+        only_key = next(iter(key_frames), b"") or None
+        only_value = next(iter(value_frames), None)
+        whole = Run(piece=piece, start=0, end=len(piece), key_frame=only_key, value_frame=only_value)
+        return [whole] if len(piece) else []
+    return _cut(piece)
+
+
+def _cut(piece: Slice) -> list[Run]:
+    found: list[Run] = []
+    start = 0
+    current: tuple[bytes | None, bytes | None] = (frame(piece.keys[0]), frame(piece.values[0]))
+    for index in range(1, len(piece)):
+        here = (frame(piece.keys[index]), frame(piece.values[index]))
+        joined = _joined(current, here)
+        if joined is None:
+            found.append(Run(piece=piece, start=start, end=index, key_frame=current[0], value_frame=current[1]))
+            start, current = index, here
+        else:
+            current = joined
+    found.append(Run(piece=piece, start=start, end=len(piece), key_frame=current[0], value_frame=current[1]))
+    return found
+
+
+def _joined(
+    run: tuple[bytes | None, bytes | None], here: tuple[bytes | None, bytes | None]
+) -> tuple[bytes | None, bytes | None] | None:
+    """The run's frames with one more record in it, or None when the record begins a new run."""
+    if run[0] != here[0]:
+        return None
+    if run[1] is None or here[1] is None or run[1] == here[1]:
+        return (run[0], run[1] or here[1])
+    return None
+
+
+def origin(group: Sequence[Run], index: int) -> RecordRef:
+    """The record at `index` of the runs laid end to end."""
+    for run in group:
+        length = run.end - run.start
+        if index < length:
+            return RecordRef(run.piece.at, run.piece.offsets[run.start + index])
+        index -= length
+    raise IndexError(index)

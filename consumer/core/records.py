@@ -1,0 +1,93 @@
+"""Records and positions. A position is always the *next* offset to read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+
+class TopicPartition(NamedTuple):
+    """One partition of one topic."""
+
+    topic: str
+    partition: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}-{self.partition}"
+
+
+def correlation_id(at: TopicPartition, offset: int) -> str:
+    """The name of a record's journey: a function of its origin, the same on every retry."""
+    return f"{at.topic}-{at.partition}-{offset}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """Records of one partition in offset order, read under one epoch; data and position travel together.
+
+    `start` is the stored position that this slice continues, `end` the one that it leads to. Offsets
+    rise strictly; gaps are normal (compaction, transaction markers), so `end` can lie beyond the last
+    record. The three lists have one entry a record.
+    """
+
+    at: TopicPartition
+    epoch: int
+    start: int
+    end: int
+    offsets: Sequence[int] = ()
+    keys: Sequence[bytes | None] = ()
+    values: Sequence[bytes | None] = ()
+    # broker time of the oldest record in milliseconds, 0 when there is none
+    appended_ms: int = 0
+    leader_epoch: int | None = None
+    size: int = 0
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    def head(self, count: int) -> "Slice":
+        """The first `count` records; the position then leads to the first record left out."""
+        if count >= len(self.offsets):
+            return self
+        return replace(
+            self,
+            end=self.offsets[count] if count else self.start,
+            offsets=self.offsets[:count],
+            keys=self.keys[:count],
+            values=self.values[:count],
+            size=self.size * count // max(1, len(self.offsets)),
+        )
+
+    def tail(self, count: int) -> "Slice":
+        """What `head(count)` leaves, starting where it ends."""
+        if count <= 0:
+            return self
+        return replace(
+            self,
+            start=self.offsets[count] if count < len(self.offsets) else self.end,
+            offsets=self.offsets[count:],
+            keys=self.keys[count:],
+            values=self.values[count:],
+            size=self.size - self.size * count // max(1, len(self.offsets)),
+        )
+
+
+def halves(slices: Sequence[Slice]) -> tuple[list[Slice], list[Slice]]:
+    """Cut a batch's records in two, each partition's order kept; both sides hold at least one record.
+
+    A slice without records (a position that moves to an end of partition) goes to the second half.
+    Raises ValueError for fewer than two records.
+    """
+    total = sum(map(len, slices))
+    if total < 2:
+        raise ValueError("a batch of fewer than two records has no halves")
+    first: list[Slice] = []
+    second: list[Slice] = []
+    wanted = total // 2
+    for piece in slices:
+        take = min(wanted, len(piece))
+        wanted -= take
+        if take:
+            first.append(piece.head(take))
+        if take < len(piece) or not len(piece):
+            second.append(piece.tail(take))
+    return first, second

@@ -1,0 +1,1 @@
+"""The target database: sessions, catalog, positions, staging, the batch transaction."""

@@ -1,0 +1,98 @@
+"""Target tables as the catalog has them, and the creation of missing ones."""
+
+from collections.abc import Sequence
+
+import psycopg
+from psycopg import sql
+
+from consumer.core.envelope import Column
+from consumer.core.plan import TableName, TargetColumn, TargetTable
+from consumer.core.types import created_type
+from consumer.edges.postgres.translate import translated
+
+_COLUMNS = """
+SELECT a.attname,
+       CASE WHEN t.typtype = 'd' THEN b.typname ELSE t.typname END,
+       format_type(CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END, -1),
+       coalesce(b.typtype, t.typtype) = 'e',
+       a.attnotnull,
+       a.attidentity <> '',
+       a.attgenerated <> ''
+FROM pg_attribute a
+JOIN pg_class c ON c.oid = a.attrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_type t ON t.oid = a.atttypid
+LEFT JOIN pg_type b ON b.oid = t.typbasetype AND t.typtype = 'd'
+WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY a.attnum
+"""
+
+# usable as a conflict target: valid, immediate, whole, over plain columns
+_UNIQUE = """
+SELECT array_agg(a.attname::text)
+FROM pg_index i
+JOIN pg_class c ON c.oid = i.indrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1])
+WHERE n.nspname = %s AND c.relname = %s
+  AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
+GROUP BY i.indexrelid, i.indnkeyatts, i.indnullsnotdistinct
+HAVING count(*) = i.indnkeyatts AND (bool_and(a.attnotnull) OR i.indnullsnotdistinct)
+"""
+
+
+def read_table(connection: psycopg.Connection, name: TableName) -> TargetTable | None:
+    """The table, or None when there is none of that name."""
+    with translated("read catalog", name):
+        rows = connection.execute(_COLUMNS, (name.schema, name.name)).fetchall()
+        if not rows:
+            return None
+        unique = connection.execute(_UNIQUE, (name.schema, name.name)).fetchall()
+    columns = tuple(
+        TargetColumn(
+            name=row[0],
+            type_name=row[1],
+            cast=row[2],
+            is_enum=row[3],
+            not_null=row[4],
+            identity=row[5],
+            generated=row[6],
+        )
+        for row in rows
+    )
+    return TargetTable(name=name, columns=columns, unique=tuple(frozenset(row[0]) for row in unique))
+
+
+def create_table(
+    connection: psycopg.Connection, name: TableName, columns: Sequence[Column], identity: Sequence[str]
+) -> None:
+    """Create a missing table, its schema too, with the identity as primary key. Another worker may be first."""
+    parts = [
+        sql.SQL("{} {}{}").format(
+            sql.Identifier(column.name),
+            sql.SQL(created_type(column)),
+            sql.SQL(" NOT NULL" if column.name in identity else ""),
+        )
+        for column in columns
+    ]
+    key = sql.SQL("PRIMARY KEY ({})").format(sql.SQL(", ").join(map(sql.Identifier, identity)))
+    statement = sql.SQL("CREATE TABLE IF NOT EXISTS {} ({})").format(
+        sql.Identifier(name.schema, name.name), sql.SQL(", ").join([*parts, key])
+    )
+    with translated("create table", name):
+        try:
+            connection.execute(statement)
+        except psycopg.errors.InvalidSchemaName:
+            schema = sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(name.schema))
+            _if_absent(connection, schema)
+            _if_absent(connection, statement)
+        except psycopg.errors.UniqueViolation:
+            # two workers created it at once: IF NOT EXISTS looks before it locks
+            connection.execute(statement)
+
+
+def _if_absent(connection: psycopg.Connection, statement: sql.Composed) -> None:
+    try:
+        connection.execute(statement)
+    except psycopg.errors.UniqueViolation:
+        connection.execute(statement)

@@ -1,0 +1,156 @@
+"""Stored positions: taking partitions, the fence, moving on.
+
+Taking a partition raises its epoch in one statement. A batch locks its position rows in sorted order and
+compares epoch and expected next offset; whoever was overtaken writes nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from consumer.core.failure import Failure
+from consumer.core.records import Slice, TopicPartition
+from consumer.edges.postgres.session import transaction
+from consumer.edges.postgres.translate import translated
+from consumer.ports import Known, Start, Stored, Taken
+
+_TAKE = """
+INSERT INTO headrace.positions AS p
+    (group_name, topic, partition, topic_id, next_offset, wait_for, epoch, owner, owner_pid)
+SELECT %(group)s, w.topic, w.partition, w.topic_id, w.next_offset, w.wait_for, 1, %(owner)s, pg_backend_pid()
+FROM unnest(%(topics)s::text[], %(partitions)s::int[], %(ids)s::text[], %(offsets)s::bigint[], %(waits)s::jsonb[])
+    AS w(topic, partition, topic_id, next_offset, wait_for)
+ORDER BY w.topic, w.partition
+ON CONFLICT (group_name, topic, partition) DO UPDATE
+SET epoch = p.epoch + 1, owner = excluded.owner, owner_pid = excluded.owner_pid, stopped = NULL,
+    topic_id = coalesce(p.topic_id, excluded.topic_id), updated_at = now()
+RETURNING topic, partition, epoch, next_offset, topic_id, wait_for
+"""
+
+_LOCK = """
+SELECT p.topic, p.partition, p.epoch, p.next_offset
+FROM headrace.positions p
+JOIN unnest(%s::text[], %s::int[]) AS w(topic, partition) ON w.topic = p.topic AND w.partition = p.partition
+WHERE p.group_name = %s
+ORDER BY p.topic, p.partition
+FOR UPDATE OF p
+"""
+
+_MOVE = """
+UPDATE headrace.positions p
+SET next_offset = w.next_offset, leader_epoch = coalesce(w.leader_epoch, p.leader_epoch), updated_at = now()
+FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::int[]) AS w(topic, partition, next_offset, leader_epoch)
+WHERE p.group_name = %s AND p.topic = w.topic AND p.partition = w.partition
+"""
+
+_STOP = """
+UPDATE headrace.positions SET stopped = %s, updated_at = now()
+WHERE group_name = %s AND topic = %s AND partition = %s AND epoch = %s
+"""
+
+_KNOWN = "SELECT topic, partition FROM headrace.positions WHERE group_name = %s"
+
+_READ = """
+SELECT topic, partition, next_offset, epoch, owner, stopped FROM headrace.positions
+WHERE group_name = %s ORDER BY topic, partition
+"""
+
+_BLOCKERS = """
+SELECT pg_terminate_backend(a.pid)
+FROM headrace.positions p
+JOIN unnest(%s::text[], %s::int[]) AS w(topic, partition) ON w.topic = p.topic AND w.partition = p.partition
+JOIN pg_stat_activity a ON a.pid = p.owner_pid AND a.usename = current_user AND a.pid <> pg_backend_pid()
+WHERE p.group_name = %s AND a.application_name = left('headrace ' || p.owner, 63)
+"""
+
+
+def known(connection: psycopg.Connection, group: str) -> Known:
+    """Whether the group has ever started, and the partitions that have a position."""
+    with translated("read positions"):
+        started = connection.execute("SELECT 1 FROM headrace.groups WHERE group_name = %s", (group,)).fetchone()
+        rows = connection.execute(_KNOWN, (group,)).fetchall()
+    return Known(started=started is not None, partitions=frozenset(TopicPartition(*row) for row in rows))
+
+
+def seed(connection: psycopg.Connection, group: str, starts: Mapping[TopicPartition, Start]) -> None:
+    """Note a group's first start and the positions it begins at; does nothing if another worker was first."""
+    with transaction(connection, "seed positions"):
+        done = connection.execute(
+            "INSERT INTO headrace.groups (group_name) VALUES (%s) ON CONFLICT DO NOTHING", (group,)
+        )
+        if done.rowcount:
+            with connection.cursor() as cursor:
+                cursor.executemany(
+                    "INSERT INTO headrace.positions (group_name, topic, partition, topic_id, next_offset, epoch) "
+                    "VALUES (%s, %s, %s, %s, %s, 0) ON CONFLICT DO NOTHING",
+                    [(group, at.topic, at.partition, s.topic_id, s.offset) for at, s in sorted(starts.items())],
+                )
+
+
+def take(connection: psycopg.Connection, group: str, owner: str, starts: Mapping[TopicPartition, Start]) -> list[Taken]:
+    """Raise the epochs of partitions and become their owner. `starts` counts only where there is no position yet.
+
+    Raises Transient with SQLSTATE 55P03 when another session holds the rows longer than the lock timeout.
+    """
+    wanted = sorted(starts)
+    parameters = {
+        "group": group,
+        "owner": owner,
+        "topics": [at.topic for at in wanted],
+        "partitions": [at.partition for at in wanted],
+        "ids": [starts[at].topic_id for at in wanted],
+        "offsets": [starts[at].offset for at in wanted],
+        "waits": [Jsonb(starts[at].wait_for) if starts[at].wait_for else None for at in wanted],
+    }
+    with transaction(connection, "take partitions"):
+        rows = connection.execute(_TAKE, parameters).fetchall()
+    return [
+        Taken(at=TopicPartition(r[0], r[1]), epoch=r[2], next_offset=r[3], topic_id=r[4], wait_for=r[5]) for r in rows
+    ]
+
+
+def end_blockers(connection: psycopg.Connection, group: str, partitions: Sequence[TopicPartition]) -> int:
+    """Terminate the sessions of the recorded owners of these partitions, if they are ours; returns how many.
+
+    No timeout of the server ends a session that is stalled in the middle of COPY.
+    """
+    with translated("end blocking sessions"):
+        topics, numbers = _columns(sorted(partitions))
+        return len(connection.execute(_BLOCKERS, (topics, numbers, group)).fetchall())
+
+
+def lock(
+    connection: psycopg.Connection, group: str, partitions: Sequence[TopicPartition]
+) -> dict[TopicPartition, tuple[int, int]]:
+    """Lock position rows in sorted order, inside a transaction; returns epoch and next offset by partition."""
+    topics, numbers = _columns(sorted(partitions))
+    rows = connection.execute(_LOCK, (topics, numbers, group)).fetchall()
+    return {TopicPartition(row[0], row[1]): (row[2], row[3]) for row in rows}
+
+
+def move(connection: psycopg.Connection, group: str, slices: Sequence[Slice]) -> None:
+    """Set the positions to where the slices end, inside a transaction that holds their locks."""
+    ordered = sorted(slices, key=lambda piece: piece.at)
+    topics, numbers = _columns([piece.at for piece in ordered])
+    ends = [piece.end for piece in ordered]
+    epochs = [piece.leader_epoch for piece in ordered]
+    connection.execute(_MOVE, (topics, numbers, ends, epochs, group))
+
+
+def stop(connection: psycopg.Connection, group: str, at: TopicPartition, epoch: int, failure: Failure) -> None:
+    """Note why a partition does not go on; cleared by the next taking."""
+    reason = {"kind": failure.kind, "detail": failure.detail, "remedy": failure.remedy}
+    with translated("stop partition"):
+        connection.execute(_STOP, (Jsonb(reason), group, at.topic, at.partition, epoch))
+
+
+def read(connection: psycopg.Connection, group: str) -> list[Stored]:
+    """All positions of a group."""
+    with translated("read positions"):
+        rows = connection.execute(_READ, (group,)).fetchall()
+    return [Stored(at=TopicPartition(r[0], r[1]), next_offset=r[2], epoch=r[3], owner=r[4], stopped=r[5]) for r in rows]
+
+
+def _columns(partitions: Sequence[TopicPartition]) -> tuple[list[str], list[int]]:
+    return [at.topic for at in partitions], [at.partition for at in partitions]

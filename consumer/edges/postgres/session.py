@@ -1,0 +1,131 @@
+"""One real session on the target: opened with timeouts, checked, closed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from consumer.core.failure import Failure, Refused, Transient
+from consumer.edges.postgres.translate import translated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionSettings:
+    """How sessions are opened. Times in seconds."""
+
+    dsn: str
+    worker: str
+    connect_timeout: int = 10
+    # no statement, no lock and no idle transaction outlives this
+    batch_deadline: float = 30.0
+    synchronous_commit: str = "on"
+    trust_source: bool = False
+
+
+def application_name(worker: str) -> str:
+    """What pg_stat_activity shows for a worker's sessions (PostgreSQL cuts at 63 bytes)."""
+    return f"headrace {worker}"[:63]
+
+
+def connect(settings: SessionSettings) -> psycopg.Connection:
+    """Open an autocommit session in UTC. Raises ConnectionLost, Persistent (credentials) or Refused (pooler)."""
+    with translated("connect"):
+        connection = psycopg.connect(
+            settings.dsn,
+            autocommit=True,
+            connect_timeout=settings.connect_timeout,
+            application_name=application_name(settings.worker),
+            keepalives_idle=10,
+            keepalives_interval=5,
+            keepalives_count=3,
+            tcp_user_timeout=int(settings.batch_deadline * 1000),
+        )
+    try:
+        with translated("connect"):
+            _prepare(connection, settings)
+        _refuse_pooler(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _prepare(connection: psycopg.Connection, settings: SessionSettings) -> None:
+    deadline = f"{int(settings.batch_deadline * 1000)}ms"
+    values = {
+        "TimeZone": "UTC",
+        "DateStyle": "ISO, YMD",
+        "statement_timeout": deadline,
+        "lock_timeout": deadline,
+        "idle_in_transaction_session_timeout": deadline,
+        "synchronous_commit": settings.synchronous_commit,
+        "client_min_messages": "warning",
+    }
+    if settings.trust_source:
+        values["session_replication_role"] = "replica"
+    for name, value in values.items():
+        connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+
+
+def _refuse_pooler(connection: psycopg.Connection) -> None:
+    """A transaction pooler hands out a process id of its own, so the one from the handshake is not the server's."""
+    with translated("connect"):
+        row = connection.execute("SELECT pg_backend_pid()").fetchone()
+    if row is None or row[0] != connection.info.backend_pid:
+        raise Refused(
+            Failure(
+                component="postgres",
+                operation="connect",
+                kind="postgres.pooler",
+                detail="target.dsn leads to a transaction pooler, but staging tables need a session of their own",
+                remedy="Point target.dsn at the server itself, or at a pooler in session mode.",
+            )
+        )
+
+
+@contextmanager
+def transaction(connection: psycopg.Connection, operation: str) -> Iterator[None]:
+    """A transaction whose COMMIT is believed only by its command tag.
+
+    A commit of a failed transaction answers ROLLBACK and raises nothing. Raises Transient then, and
+    whatever the body raised after rolling back.
+    """
+    with translated(operation):
+        connection.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            if not connection.closed:
+                rollback(connection)
+            raise
+        tag = connection.execute("COMMIT").statusmessage
+    require_commit(tag, operation)
+
+
+def rollback(connection: psycopg.Connection) -> None:
+    """Roll back; a session that can't even do that is closed."""
+    try:
+        connection.execute("ROLLBACK")
+    except psycopg.Error:
+        connection.close()
+
+
+def require_commit(tag: str | None, operation: str) -> None:
+    """Raises Transient unless the server answered COMMIT."""
+    if tag != "COMMIT":
+        raise Transient(
+            Failure(
+                component="postgres",
+                operation=operation,
+                kind="postgres.commit_refused",
+                detail=f"COMMIT was answered with {tag}",
+                remedy="The transaction had failed before; nothing was written and it is repeated.",
+            )
+        )
+
+
+def identifier(*names: str) -> sql.Identifier:
+    """A quoted, qualified name."""
+    return sql.Identifier(*names)

@@ -1,0 +1,279 @@
+"""The batch transaction: stage, lock and compare positions, apply, ledger, positions, COMMIT.
+
+Implements `consumer.ports.Sink`. Everything that a batch changes is in one transaction. Staging is filled
+before any shared lock is taken. Lock order: positions, then tables in the plan's order, rows by key.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from consumer.core.envelope import Column
+from consumer.core.failure import Failure, Transient
+from consumer.core.plan import Action, Plan, TableName, TargetTable
+from consumer.core.records import TopicPartition
+from consumer.edges.postgres import catalog, positions
+from consumer.edges.postgres.session import SessionSettings, connect, require_commit, rollback
+from consumer.edges.postgres.staging import Staged, Staging
+from consumer.edges.postgres.statements import delete, insert, update, upsert
+from consumer.edges.postgres.translate import translated
+from consumer.ports import (
+    Applied,
+    CommitUnknown,
+    ConnectionLost,
+    DataFault,
+    Fenced,
+    Known,
+    Outcome,
+    Start,
+    Stored,
+    Taken,
+)
+
+_LEDGER = """
+INSERT INTO headrace.batches (group_name, worker, state, ranges, tables, records, started_at, durations)
+VALUES (%s, %s, 'applied', %s, %s, %s, %s, %s)
+"""
+# how many batches a table goes without the plain INSERT after one met an existing row
+_PLAIN_REST = 32
+
+
+class PostgresSink:
+    """One session on the target. Not thread-safe: it belongs to the apply thread."""
+
+    def __init__(self, settings: SessionSettings, group: str) -> None:
+        self._settings = settings
+        self._group = group
+        self._connection: psycopg.Connection | None = None
+        self._staging: Staging | None = None
+        self._rest: dict[TableName, int] = {}
+
+    def open(self) -> None:
+        """Open the session anew. Raises ConnectionLost, Persistent or Refused."""
+        self.close()
+        self._connection = connect(self._settings)
+        self._staging = Staging(self._connection)
+
+    def close(self) -> None:
+        """End the session; an open transaction is rolled back by the server."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = self._staging = None
+
+    def known(self) -> Known:
+        """Whether the group has started before, and which partitions have positions."""
+        return positions.known(self._session(), self._group)
+
+    def seed(self, starts: Mapping[TopicPartition, Start]) -> None:
+        """Note the group's first start and where it begins."""
+        positions.seed(self._session(), self._group, starts)
+
+    def take(self, starts: Mapping[TopicPartition, Start]) -> list[Taken]:
+        """Become the owner of partitions; ends our own role's sessions that block it past the deadline."""
+        try:
+            return positions.take(self._session(), self._group, self._settings.worker, starts)
+        except Transient as error:
+            if error.failure.kind != "postgres.55P03":
+                raise
+            positions.end_blockers(self._session(), self._group, list(starts))
+            return positions.take(self._session(), self._group, self._settings.worker, starts)
+
+    def stop(self, at: TopicPartition, epoch: int, failure: Failure) -> None:
+        """Note why a partition does not go on."""
+        positions.stop(self._session(), self._group, at, epoch, failure)
+
+    def stored(self) -> list[Stored]:
+        """All positions of the group."""
+        return positions.read(self._session(), self._group)
+
+    def read_table(self, name: TableName) -> TargetTable | None:
+        """The target table, or None."""
+        return catalog.read_table(self._session(), name)
+
+    def create_table(self, name: TableName, columns: Sequence[Column], identity: Sequence[str]) -> None:
+        """Create a missing target table."""
+        catalog.create_table(self._session(), name, columns, identity)
+
+    def apply(self, plan: Plan) -> Applied:
+        """Apply a plan in one transaction.
+
+        Raises Fenced (nothing written), DataFault, TableFault or Transient
+        (rolled back), ConnectionLost (rolled back by the server), CommitUnknown.
+        """
+        started = datetime.now(UTC)
+        clock = time.perf_counter()
+        connection, staging = self._session(), self._stage_tables()
+        stages = staging.prepare(plan.stages)
+        everything = [staged for stage in stages for staged in stage]
+        with translated("begin"):
+            connection.execute("BEGIN")
+        try:
+            for staged in everything:
+                staging.fill(staged)
+            filled = time.perf_counter()
+            with translated("lock positions"):
+                self._compare(connection, plan)
+            self._run(connection, stages)
+            durations = {"stage": filled - clock, "apply": time.perf_counter() - filled}
+            with translated("finish batch"):
+                self._finish(connection, staging, everything, plan)
+                self._ledger(connection, plan, started, durations)
+        except BaseException:
+            if not connection.closed:
+                rollback(connection)
+            raise
+        self._commit(connection)
+        return Applied(plan=plan, seconds=time.perf_counter() - clock, durations=durations)
+
+    def resolve(self, plan: Plan) -> Outcome:
+        """What became of a plan whose COMMIT was not answered; asks on a new session.
+
+        The row lock waits for a commit that is still running; a session that outlives the deadline there
+        is ended first. Raises ConnectionLost or Transient.
+        """
+        self.open()
+        try:
+            return self._resolved(plan)
+        except Transient as error:
+            if error.failure.kind != "postgres.55P03":
+                raise
+            positions.end_blockers(self._session(), self._group, [piece.at for piece in plan.slices])
+            return self._resolved(plan)
+
+    def prune(self, keep_hours: float) -> int:
+        """Delete ledger rows older than that; returns how many."""
+        with translated("prune ledger"):
+            done = self._session().execute(
+                "DELETE FROM headrace.batches WHERE finished_at < now() - make_interval(secs => %s)",
+                (keep_hours * 3600,),
+            )
+        return done.rowcount
+
+    def _resolved(self, plan: Plan) -> Outcome:
+        connection = self._session()
+        with translated("resolve commit"):
+            connection.execute("BEGIN")
+            try:
+                found = positions.lock(connection, self._group, [piece.at for piece in plan.slices])
+            finally:
+                if not connection.closed:
+                    rollback(connection)
+        if all(found.get(piece.at) == (piece.epoch, piece.end) for piece in plan.slices):
+            return Outcome.COMMITTED
+        if all(found.get(piece.at) == (piece.epoch, piece.start) for piece in plan.slices):
+            return Outcome.NOT_COMMITTED
+        return Outcome.FENCED
+
+    def _compare(self, connection: psycopg.Connection, plan: Plan) -> None:
+        found = positions.lock(connection, self._group, [piece.at for piece in plan.slices])
+        lost = [piece.at for piece in plan.slices if found.get(piece.at) != (piece.epoch, piece.start)]
+        if lost:
+            raise Fenced(tuple(lost))
+
+    def _run(self, connection: psycopg.Connection, stages: list[list[Staged]]) -> None:
+        for stage in stages:
+            for action in (Action.DELETE, Action.UPSERT, Action.UPDATE):
+                for staged in stage:
+                    if staged.write.action is action:
+                        with translated(action.value, staged.write.table):
+                            self._write(connection, staged)
+
+    def _write(self, connection: psycopg.Connection, staged: Staged) -> None:
+        write = staged.write
+        if write.action is Action.DELETE:
+            connection.execute(delete(staged))
+        elif write.action is Action.UPDATE:
+            self._update(connection, staged)
+        elif not (write.fresh and self._inserted(connection, staged)):
+            connection.execute(upsert(staged))
+
+    def _update(self, connection: psycopg.Connection, staged: Staged) -> None:
+        done = connection.execute(update(staged))
+        if done.rowcount != staged.write.rows:
+            raise DataFault(_missing_base(staged.write.table, staged.write.rows - done.rowcount), staged.write.table)
+
+    def _inserted(self, connection: psycopg.Connection, staged: Staged) -> bool:
+        """Try a plain INSERT, which costs half of an upsert; False when a row was there already."""
+        table = staged.write.table
+        resting = self._rest.get(table, 0)
+        if resting:
+            self._rest[table] = resting - 1
+            return False
+        connection.execute("SAVEPOINT plain")
+        try:
+            connection.execute(insert(staged))
+        except psycopg.errors.UniqueViolation:
+            connection.execute("ROLLBACK TO SAVEPOINT plain")
+            self._rest[table] = _PLAIN_REST
+            return False
+        connection.execute("RELEASE SAVEPOINT plain")
+        return True
+
+    def _finish(self, connection: psycopg.Connection, staging: Staging, everything: list[Staged], plan: Plan) -> None:
+        staging.clear(everything)
+        # whatever the target defers is checked here, so that nothing of it can fail in COMMIT
+        connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        positions.move(connection, self._group, plan.slices)
+
+    def _ledger(
+        self, connection: psycopg.Connection, plan: Plan, started: datetime, durations: Mapping[str, float]
+    ) -> None:
+        if not plan.counts.records:
+            return
+        ranges = [[piece.at.topic, piece.at.partition, piece.start, piece.end] for piece in plan.slices]
+        tables: dict[str, dict[str, int]] = {}
+        for write in plan.writes:
+            counts = tables.setdefault(str(write.table), {})
+            counts[write.action.value] = counts.get(write.action.value, 0) + write.rows
+        connection.execute(
+            _LEDGER,
+            (
+                self._group,
+                self._settings.worker,
+                Jsonb(ranges),
+                Jsonb(tables),
+                plan.counts.records,
+                started,
+                Jsonb({name: round(seconds, 6) for name, seconds in durations.items()}),
+            ),
+        )
+
+    def _commit(self, connection: psycopg.Connection) -> None:
+        try:
+            with translated("commit"):
+                tag = connection.execute("COMMIT").statusmessage
+        except ConnectionLost as error:
+            raise CommitUnknown(error.failure) from error
+        require_commit(tag, "commit")
+
+    def _session(self) -> psycopg.Connection:
+        if self._connection is None or self._connection.closed:
+            raise ConnectionLost(_CLOSED)
+        return self._connection
+
+    def _stage_tables(self) -> Staging:
+        if self._staging is None:
+            raise ConnectionLost(_CLOSED)
+        return self._staging
+
+
+_CLOSED = Failure(
+    component="postgres",
+    operation="session",
+    kind="postgres.connection",
+    detail="the session on the target is closed",
+    remedy="Headrace reconnects by itself; look at the database and the network between.",
+)
+
+
+def _missing_base(table: TableName, rows: int) -> Failure:
+    return Failure(
+        component="postgres",
+        operation="update",
+        kind="record.missing_base",
+        detail=f"{rows} updates without unchanged TOASTed columns met no row in {table}",
+        remedy="Ask the source for these rows again (Debezium incremental snapshot of their keys).",
+    )

@@ -1,0 +1,70 @@
+"""The statements that move staged rows into their table. Identifiers are composed, never formatted."""
+
+from psycopg import sql
+
+from consumer.core.plan import StagedColumn, TableName
+from consumer.edges.postgres.staging import Staged
+
+
+def delete(staged: Staged) -> sql.Composed:
+    """Delete the rows whose identity is staged."""
+    return sql.SQL("DELETE FROM {} AS t USING {} AS s WHERE {}").format(
+        _name(staged.write.table), staged.staging, _same_row(staged)
+    )
+
+
+def insert(staged: Staged) -> sql.Composed:
+    """Insert the staged rows; fails on an existing one."""
+    write = staged.write
+    return sql.SQL("INSERT INTO {} ({}){} SELECT {} FROM {} AS s").format(
+        _name(write.table),
+        sql.SQL(", ").join(sql.Identifier(column.name) for column in write.columns),
+        sql.SQL(" OVERRIDING SYSTEM VALUE" if write.overriding else ""),
+        sql.SQL(", ").join(_value(column) for column in write.columns),
+        staged.staging,
+    )
+
+
+def upsert(staged: Staged) -> sql.Composed:
+    """Insert the staged rows or set their columns where the identity exists."""
+    write = staged.write
+    identity = sql.SQL(", ").join(map(sql.Identifier, write.identity))
+    rest = [column.name for column in write.columns if column.name not in write.identity]
+    if not rest:
+        return sql.SQL("{} ON CONFLICT ({}) DO NOTHING").format(insert(staged), identity)
+    settings = sql.SQL(", ").join(
+        sql.SQL("{} = excluded.{}").format(sql.Identifier(name), sql.Identifier(name)) for name in rest
+    )
+    return sql.SQL("{} ON CONFLICT ({}) DO UPDATE SET {}").format(insert(staged), identity, settings)
+
+
+def update(staged: Staged) -> sql.Composed:
+    """Set the staged columns of existing rows; columns that are not staged stay."""
+    write = staged.write
+    settings = sql.SQL(", ").join(
+        sql.SQL("{} = {}").format(sql.Identifier(column.name), _value(column))
+        for column in write.columns
+        if column.name not in write.identity
+    )
+    return sql.SQL("UPDATE {} AS t SET {} FROM {} AS s WHERE {}").format(
+        _name(write.table), settings, staged.staging, _same_row(staged)
+    )
+
+
+def _same_row(staged: Staged) -> sql.Composed:
+    by_name = {column.name: column for column in staged.write.columns}
+    return sql.SQL(" AND ").join(
+        sql.SQL("t.{} = {}").format(sql.Identifier(name), _value(by_name[name])) for name in staged.write.identity
+    )
+
+
+def _value(column: StagedColumn) -> sql.Composed:
+    value = sql.SQL("s.{}").format(sql.Identifier(column.name))
+    if column.cast is None:
+        return value
+    # the name of the type is the catalog's own format_type
+    return sql.SQL("CAST({} AS {})").format(value, sql.SQL(column.cast))
+
+
+def _name(table: TableName) -> sql.Identifier:
+    return sql.Identifier(table.schema, table.name)

@@ -1,0 +1,191 @@
+"""Between the two threads: work in one direction, notices in the other, all of it bounded.
+
+The reader hands over batches and asks for partitions to be taken; the apply thread answers with what it
+took, applied or stopped. A released partition is started in no further batch.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from consumer.core.failure import Failure
+from consumer.core.plan import Plan
+from consumer.core.records import Slice, TopicPartition
+from consumer.ports import Taken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """A batch: its raw records, kept until the outcome is known, and its plan if the reader could make one."""
+
+    slices: tuple[Slice, ...]
+    plan: Plan | None = None
+    # the target has refused it once and the catalog was read anew since
+    judged: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes held."""
+        return self.plan.size if self.plan else sum(piece.size for piece in self.slices)
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """A request to become the owner of partitions."""
+
+    partitions: tuple[TopicPartition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Positions that are stored now; the group may be told."""
+
+    positions: Mapping[TopicPartition, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """A partition that does not go on, and why."""
+
+    at: TopicPartition
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Partitions that another owner took."""
+
+    partitions: tuple[TopicPartition, ...]
+
+
+Notice = Taken | Moved | Stopped | Dropped
+
+
+class Handover:
+    """The bounded queue between reader and apply thread."""
+
+    def __init__(self, *, max_bytes: int, max_batches: int) -> None:
+        self._changed = threading.Condition()
+        self._max_bytes = max_bytes
+        self._max_batches = max_batches
+        self._work: deque[Work] = deque()
+        self._takes: deque[Take] = deque()
+        self._stops: deque[Stopped] = deque()
+        self._notices: deque[Notice] = deque()
+        self._held = 0
+        self._idle = False
+        self._in_flight: frozenset[TopicPartition] = frozenset()
+        self._released: set[TopicPartition] = set()
+
+    # the reader's side
+
+    def room(self) -> bool:
+        """Whether one more batch may be offered."""
+        with self._changed:
+            return self._room()
+
+    def wait_room(self, timeout: float) -> bool:
+        """Wait until there is room."""
+        with self._changed:
+            return self._changed.wait_for(self._room, timeout)
+
+    def hungry(self) -> bool:
+        """Whether the apply thread waits for work and none is queued."""
+        with self._changed:
+            return self._idle and not self._anything()
+
+    def offer(self, work: Work) -> None:
+        """Queue a batch; there must be room."""
+        with self._changed:
+            self._work.append(work)
+            self._held += work.size
+            self._changed.notify_all()
+
+    def ask(self, partitions: Sequence[TopicPartition]) -> None:
+        """Ask for partitions to be taken."""
+        with self._changed:
+            self._takes.append(Take(tuple(partitions)))
+            self._changed.notify_all()
+
+    def report(self, stopped: Stopped) -> None:
+        """Have the apply thread write down why a partition does not go on."""
+        with self._changed:
+            self._stops.append(stopped)
+            self._changed.notify_all()
+
+    def release(self, partitions: Collection[TopicPartition], timeout: float) -> bool:
+        """Give partitions up: queued records of theirs are dropped, no batch starts with them.
+
+        Waits for the batch in flight if it holds any of them; False when it is still running then.
+        """
+        gone = frozenset(partitions)
+        with self._changed:
+            self._released |= gone
+            self._work = deque(_without(work, gone) for work in self._work)
+            self._takes = deque(Take(tuple(at for at in take.partitions if at not in gone)) for take in self._takes)
+            self._held = sum(work.size for work in self._work)
+            return self._changed.wait_for(lambda: not (self._in_flight & gone), timeout)
+
+    def notices(self) -> list[Notice]:
+        """What the apply thread has to say since the last call."""
+        with self._changed:
+            found = list(self._notices)
+            self._notices.clear()
+            return found
+
+    # the apply thread's side
+
+    def next(self, timeout: float) -> Take | Stopped | Work | None:
+        """The next request or batch; takings come first."""
+        with self._changed:
+            self._idle = True
+            try:
+                self._changed.wait_for(self._anything, timeout)
+            finally:
+                self._idle = False
+            if self._takes:
+                take = self._takes.popleft()
+                self._released -= set(take.partitions)
+                return take
+            if self._work:
+                work = self._work.popleft()
+                self._held -= work.size
+                self._changed.notify_all()
+                return work
+            # after the work, so that what was read in front of the stop is applied
+            return self._stops.popleft() if self._stops else None
+
+    def start(self, slices: Sequence[Slice]) -> list[Slice]:
+        """Note the partitions in flight; returns the slices whose partitions were not released."""
+        with self._changed:
+            kept = [piece for piece in slices if piece.at not in self._released]
+            self._in_flight = frozenset(piece.at for piece in kept)
+            return kept
+
+    def done(self) -> None:
+        """Nothing is in flight."""
+        with self._changed:
+            self._in_flight = frozenset()
+            self._changed.notify_all()
+
+    def released(self, at: TopicPartition) -> bool:
+        """Whether the reader has given the partition up."""
+        with self._changed:
+            return at in self._released
+
+    def tell(self, notice: Notice) -> None:
+        """Leave a notice for the reader."""
+        with self._changed:
+            self._notices.append(notice)
+
+    def _anything(self) -> bool:
+        return bool(self._takes or self._stops or self._work)
+
+    def _room(self) -> bool:
+        return len(self._work) < self._max_batches and (not self._work or self._held < self._max_bytes)
+
+
+def _without(work: Work, gone: Collection[TopicPartition]) -> Work:
+    kept = tuple(piece for piece in work.slices if piece.at not in gone)
+    return work if len(kept) == len(work.slices) else replace(work, slices=kept, plan=None)

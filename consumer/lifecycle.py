@@ -1,0 +1,133 @@
+"""One worker process: two loops on two threads, a watch over both, an orderly end.
+
+The death of either loop ends the process; so does a loop that stopped turning.
+"""
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from consumer.applier import Applier, Stopping
+from consumer.core.failure import Failure, HeadraceError, Transient
+from consumer.reader import Reader
+
+log = structlog.get_logger("headrace.worker")
+
+TURN = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LifeSettings:
+    """Times in seconds."""
+
+    drain_timeout: float = 20.0
+    stall_timeout: float = 120.0
+
+
+class Loop:
+    """A thread that turns until told to stop; keeps when it last turned and how it ended."""
+
+    def __init__(self, name: str, turn: Callable[[float], None], finish: Callable[[], None]) -> None:
+        self.name = name
+        self.turned = time.monotonic()
+        self.failure: BaseException | None = None
+        self.stop = threading.Event()
+        self._turn = turn
+        self._finish = finish
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the thread; False when it is still running."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            while not self.stop.is_set():
+                self._turn(TURN)
+                self.turned = time.monotonic()
+        except Stopping:
+            pass
+        # the top of a thread: the watch reads what ended it and ends the process
+        except BaseException as error:  # noqa: BLE001
+            self.failure = error
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        try:
+            self._finish()
+        except HeadraceError as error:
+            log.warning("closing failed", loop=self.name, reason=str(error))
+
+
+class WorkerLife:
+    """Runs a reader and an applier until told to stop."""
+
+    def __init__(
+        self, reader: Reader, applier: Applier, settings: LifeSettings, close_target: Callable[[], None]
+    ) -> None:
+        self._settings = settings
+        self._applier = applier
+        self._open_reader = reader.open
+        self._reading = Loop("reader", reader.turn, reader.close)
+        self._applying = Loop("applier", applier.turn, close_target)
+
+    def run(self, until: Callable[[], bool]) -> None:
+        """Work until `until()` says so. Raises what ended a loop, or Transient when a loop stalled."""
+        # many short hand-overs of the interpreter's lock: native code on one thread, Python on the other
+        sys.setswitchinterval(0.0005)
+        self._applier.open()
+        self._open_reader()
+        self._applying.start()
+        self._reading.start()
+        try:
+            while not until():
+                self._watch()
+        finally:
+            self._drain()
+        self._raise_failures()
+
+    def _watch(self) -> None:
+        self._raise_failures()
+        for loop in (self._reading, self._applying):
+            still = time.monotonic() - loop.turned
+            if still > self._settings.stall_timeout:
+                raise Transient(_stalled(loop.name, still))
+
+    def _drain(self) -> None:
+        """Stop reading first (which leaves the group after the batch in flight), then applying."""
+        deadline = time.monotonic() + self._settings.drain_timeout
+        self._applier.stopping.set()
+        for loop in (self._reading, self._applying):
+            loop.stop.set()
+            if loop.alive and not loop.join(max(0.1, deadline - time.monotonic())):
+                log.warning("not drained in time; the fence protects what was in flight", loop=loop.name)
+
+    def _raise_failures(self) -> None:
+        for loop in (self._reading, self._applying):
+            if loop.failure is not None:
+                raise loop.failure
+
+
+def _stalled(name: str, seconds: float) -> Failure:
+    return Failure(
+        component="worker",
+        operation=name,
+        kind="worker.stalled",
+        detail=f"the {name} loop has not turned for {seconds:.0f} s",
+        remedy="The process ends so that another takes its partitions; look at the log lines before this one.",
+    )

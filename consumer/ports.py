@@ -1,0 +1,247 @@
+"""What the pipeline needs from the outside, as protocols; the edges implement them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+import polars as pl
+
+from consumer.core.envelope import Column
+from consumer.core.failure import Failure, Persistent, Transient
+from consumer.core.plan import Binding, BindingKey, Plan, StagedColumn, TableName, TargetTable
+from consumer.core.records import TopicPartition
+
+
+class BadDatum(Exception):
+    """One datum can't be decoded: `index` says which of the values given; the cause says why."""
+
+    def __init__(self, index: int, reason: str) -> None:
+        super().__init__(reason)
+        self.index = index
+        self.reason = reason
+
+
+class Decoder(Protocol):
+    """Turns Avro data of one writer schema into columns."""
+
+    def decode(self, schema: str, data: Sequence[bytes], fields: Sequence[str]) -> pl.DataFrame:
+        """Decode `data` (bodies without their frame) into one row each, with the top-level `fields`.
+
+        `schema` is a rewritten schema (JSON text); both implementations return the same columns and types for it.
+        Each datum must be consumed to its last byte. Raises BadDatum for the first one that isn't;
+        no other datum is affected by it.
+        """
+        ...
+
+
+class Registry(Protocol):
+    """Schemas by id."""
+
+    def schema(self, schema_id: int) -> str:
+        """The schema's JSON text. Raises Transient when the registry is away, Persistent when the id is unknown."""
+        ...
+
+
+class Encoder(Protocol):
+    """Turns columns into a binary COPY stream."""
+
+    def encode(self, frame: pl.DataFrame, columns: Sequence[StagedColumn]) -> tuple[bytes, ...]:
+        """The whole stream, in pieces; `frame` has the columns by name, carried for their staging types."""
+        ...
+
+
+class Bindings(Protocol):
+    """What is known of topics, schemas and target tables, without asking anyone."""
+
+    def find(self, key: BindingKey) -> Binding | None:
+        """The binding, or None when it has to be made first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Where a partition without a position begins. `wait_for`: end offsets of the topic's older partitions."""
+
+    offset: int
+    topic_id: str | None = None
+    wait_for: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What is stored of a group before a taking."""
+
+    started: bool
+    partitions: frozenset[TopicPartition]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A partition that is ours under a new epoch, and where to read on."""
+
+    at: TopicPartition
+    epoch: int
+    next_offset: int
+    topic_id: str | None = None
+    wait_for: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A stored position."""
+
+    at: TopicPartition
+    next_offset: int
+    epoch: int
+    owner: str | None = None
+    stopped: Mapping[str, str] | None = None
+
+
+class Fenced(Exception):
+    """Another owner took these partitions, or moved them; nothing was written."""
+
+    def __init__(self, partitions: tuple[TopicPartition, ...]) -> None:
+        super().__init__(", ".join(map(str, partitions)))
+        self.partitions = partitions
+
+
+class CommitUnknown(Transient):
+    """The connection was lost after COMMIT was sent: only the stored positions can tell what happened."""
+
+
+class ConnectionLost(Transient):
+    """The session is gone; whatever it had not committed is rolled back."""
+
+
+class DataFault(Persistent):
+    """The target refused the rows of a statement."""
+
+    def __init__(self, failure: Failure, table: TableName | None) -> None:
+        super().__init__(failure)
+        self.table = table
+
+
+class TableFault(Persistent):
+    """The target refused the statement whatever its rows: no privilege, no such table or column."""
+
+    def __init__(self, failure: Failure, table: TableName | None) -> None:
+        super().__init__(failure)
+        self.table = table
+
+
+class Outcome(Enum):
+    """What became of a batch whose COMMIT was not answered."""
+
+    COMMITTED = "committed"
+    NOT_COMMITTED = "not committed"
+    FENCED = "fenced"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """A committed batch. Durations in seconds by step."""
+
+    plan: Plan
+    seconds: float
+    durations: Mapping[str, float]
+
+
+class Sink(Protocol):
+    """The target: one session, used by one thread."""
+
+    def open(self) -> None: ...
+    def close(self) -> None: ...
+    def known(self) -> Known: ...
+    def seed(self, starts: Mapping[TopicPartition, Start]) -> None: ...
+    def take(self, starts: Mapping[TopicPartition, Start]) -> list[Taken]: ...
+    def stop(self, at: TopicPartition, epoch: int, failure: Failure) -> None: ...
+    def stored(self) -> list[Stored]: ...
+    def read_table(self, name: TableName) -> TargetTable | None: ...
+    def create_table(self, name: TableName, columns: Sequence[Column], identity: Sequence[str]) -> None: ...
+    def apply(self, plan: Plan) -> Applied: ...
+    def resolve(self, plan: Plan) -> Outcome: ...
+    def prune(self, keep_hours: float) -> int: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """Consecutive records of one partition as they came off the topic."""
+
+    at: TopicPartition
+    offsets: Sequence[int]
+    keys: Sequence[bytes | None]
+    values: Sequence[bytes | None]
+    appended_ms: int
+    leader_epoch: int | None
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intake:
+    """What one poll brought: records, ends of partitions reached, partitions that can't be read on."""
+
+    fetched: Sequence[Fetched] = ()
+    ends: Mapping[TopicPartition, int] = field(default_factory=dict)
+    broken: Mapping[TopicPartition, Failure] = field(default_factory=dict)
+
+
+class Listener(Protocol):
+    """Who is told of assignments; called from within `Source.poll`, on its thread."""
+
+    def assigned(self, partitions: Sequence[TopicPartition]) -> None: ...
+    def revoked(self, partitions: Sequence[TopicPartition]) -> None: ...
+    def lost(self, partitions: Sequence[TopicPartition]) -> None: ...
+
+
+class Source(Protocol):
+    """The topics: one member of a consumer group, used by one thread."""
+
+    def open(self, listener: Listener) -> None:
+        """Join the group. Assigned partitions start paused."""
+        ...
+
+    def poll(self, limit: int, timeout: float) -> Intake:
+        """At most `limit` records, after at most `timeout` seconds; serves the group's callbacks."""
+        ...
+
+    def start(self, at: TopicPartition, offset: int) -> bool:
+        """Seek and resume an assigned partition; False when the client is not ready for it yet."""
+        ...
+
+    def pause(self, partitions: Sequence[TopicPartition]) -> None: ...
+    def resume(self, partitions: Sequence[TopicPartition]) -> None: ...
+
+    def commit(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Tell the group, for lag tools only; asynchronous, failures are counted and never raised."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Offsets(Protocol):
+    """Questions about topics, asked apart from reading."""
+
+    def matching(self) -> frozenset[TopicPartition]:
+        """Every partition that exists now and that the settings select."""
+        ...
+
+    def initial(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, Start]:
+        """Where they begin by `kafka.initial`."""
+        ...
+
+    def log_start(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, Start]:
+        """The first offset that each log still has."""
+        ...
+
+    def ends(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """The offset after each log's last record."""
+        ...
+
+    def topic_ids(self, topics: Sequence[str]) -> Mapping[str, str]:
+        """The topics' ids, for those that exist."""
+        ...
+
+    def compacted(self, topic: str) -> bool:
+        """Whether the topic's cleanup policy compacts."""
+        ...

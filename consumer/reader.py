@@ -1,0 +1,248 @@
+"""The reader thread's story: poll, gather, plan, hand over. It never waits for the database.
+
+A batch closes when it is full, or as soon as the apply thread is free and anything is waiting. When the
+apply thread is behind, partitions pause and polling goes on, so that a slow target causes no rebalance.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from consumer.core.failure import Failure
+from consumer.core.plan import Plan
+from consumer.core.records import Slice, TopicPartition
+from consumer.handover import Dropped, Handover, Moved, Notice, Stopped, Work
+from consumer.planner import BadRecord, Planner, Unbound
+from consumer.ports import Fetched, Intake, Source, Taken
+
+log = structlog.get_logger("headrace.read")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchLimits:
+    """When a batch closes."""
+
+    max_rows: int = 20_000
+    max_bytes: int = 32 << 20
+
+
+@dataclass(slots=True)
+class _Owned:
+    """A partition that is ours: the epoch it is read under and the position after what was gathered."""
+
+    epoch: int
+    position: int
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """What was read of one partition since the last batch."""
+
+    start: int
+    end: int
+    parts: list[Fetched] = field(default_factory=list)
+
+
+class Reader:
+    """Owns the source. `turn` is called in a loop by one thread. Implements `consumer.ports.Listener`."""
+
+    # how long a full reader waits for room before it pauses its partitions
+    PATIENCE = 1.0
+    # how long a revocation waits for the batch in flight
+    RELEASE = 5.0
+
+    def __init__(self, source: Source, planner: Planner, handover: Handover, limits: BatchLimits) -> None:
+        self._source = source
+        self._planner = planner
+        self._handover = handover
+        self._limits = limits
+        self._assigned: set[TopicPartition] = set()
+        self._owned: dict[TopicPartition, _Owned] = {}
+        self._to_start: dict[TopicPartition, Taken] = {}
+        self._gathered: dict[TopicPartition, _Gathered] = {}
+        self._rows = 0
+        self._bytes = 0
+        self._full_since: float | None = None
+        self._paused = False
+
+    def open(self) -> None:
+        """Join the group."""
+        self._source.open(self)
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._source.close()
+
+    def turn(self, timeout: float) -> None:
+        """Poll once, or wait for room; hand over a batch when one is due. Raises Persistent."""
+        for notice in self._handover.notices():
+            self._heed(notice)
+        self._start_taken()
+        if self._full():
+            self._hand_over_or_hold()
+            return
+        # waits short while something is gathered, so that it is on its way soon
+        self._gather(self._source.poll(self._limits.max_rows - self._rows, 0.005 if self._gathered else timeout))
+        if self._full() or (self._gathered and self._handover.hungry()):
+            self._hand_over_or_hold()
+
+    # the group's callbacks, called from within poll
+
+    def assigned(self, partitions: Sequence[TopicPartition]) -> None:
+        self._assigned |= set(partitions)
+        self._handover.ask(partitions)
+
+    def revoked(self, partitions: Sequence[TopicPartition]) -> None:
+        self._forget(partitions)
+        if not self._handover.release(partitions, self.RELEASE):
+            log.warning("revoked while a batch is in flight; the fence decides", count=len(partitions))
+
+    def lost(self, partitions: Sequence[TopicPartition]) -> None:
+        self._forget(partitions)
+        self._handover.release(partitions, 0)
+        log.warning("partitions lost", count=len(partitions))
+
+    def _forget(self, partitions: Sequence[TopicPartition]) -> None:
+        for at in partitions:
+            self._assigned.discard(at)
+            self._owned.pop(at, None)
+            self._to_start.pop(at, None)
+            self._drop_gathered(at)
+
+    # notices
+
+    def _heed(self, notice: Notice) -> None:
+        if isinstance(notice, Taken):
+            self._taken(notice)
+        elif isinstance(notice, Moved):
+            mine = {at: offset for at, offset in notice.positions.items() if at in self._owned}
+            if mine:
+                self._source.commit(mine)
+        elif isinstance(notice, Stopped):
+            self._halt((notice.at,))
+        elif isinstance(notice, Dropped):
+            self._halt(notice.partitions)
+
+    def _taken(self, taken: Taken) -> None:
+        if taken.at in self._assigned:
+            self._owned.pop(taken.at, None)
+            self._drop_gathered(taken.at)
+            self._to_start[taken.at] = taken
+
+    def _start_taken(self) -> None:
+        if self._paused:
+            return
+        for at, taken in list(self._to_start.items()):
+            if self._source.start(at, taken.next_offset):
+                self._owned[at] = _Owned(taken.epoch, taken.next_offset)
+                del self._to_start[at]
+
+    def _halt(self, partitions: Sequence[TopicPartition]) -> None:
+        mine = [at for at in partitions if at in self._assigned]
+        for at in mine:
+            self._owned.pop(at, None)
+            self._to_start.pop(at, None)
+            self._drop_gathered(at)
+        if mine:
+            self._source.pause(mine)
+
+    # gathering
+
+    def _gather(self, intake: Intake) -> None:
+        for fetched in intake.fetched:
+            self._add(fetched)
+        for at, end in intake.ends.items():
+            self._reached(at, end)
+        for at, failure in intake.broken.items():
+            self._break(at, failure)
+
+    def _add(self, fetched: Fetched) -> None:
+        owned = self._owned.get(fetched.at)
+        # what a seek or a revocation left behind in the client's queue
+        if owned is None or fetched.offsets[0] < owned.position:
+            return
+        end = fetched.offsets[-1] + 1
+        gathered = self._gathered.setdefault(fetched.at, _Gathered(owned.position, owned.position))
+        gathered.parts.append(fetched)
+        gathered.end = owned.position = end
+        self._rows += len(fetched.offsets)
+        self._bytes += fetched.size
+
+    def _reached(self, at: TopicPartition, end: int) -> None:
+        """At the end of a partition the position moves over what is no record (transaction markers)."""
+        owned = self._owned.get(at)
+        if owned is not None and end > owned.position:
+            gathered = self._gathered.setdefault(at, _Gathered(owned.position, owned.position))
+            gathered.end = owned.position = end
+
+    def _break(self, at: TopicPartition, failure: Failure) -> None:
+        if at in self._owned:
+            self._halt((at,))
+            self._handover.report(Stopped(at, failure))
+
+    def _drop_gathered(self, at: TopicPartition) -> None:
+        gone = self._gathered.pop(at, None)
+        if gone is not None:
+            self._rows -= sum(len(part.offsets) for part in gone.parts)
+            self._bytes -= sum(part.size for part in gone.parts)
+
+    # handing over
+
+    def _full(self) -> bool:
+        return self._rows >= self._limits.max_rows or self._bytes >= self._limits.max_bytes
+
+    def _hand_over_or_hold(self) -> None:
+        if self._handover.wait_room(0.05):
+            self._full_since = None
+            self._resume()
+            self._hand_over()
+            return
+        now = time.monotonic()
+        self._full_since = self._full_since or now
+        if now - self._full_since > self.PATIENCE:
+            self._pause()
+            # nothing comes while paused; the group's callbacks are served
+            self._gather(self._source.poll(1, 0.05))
+
+    def _pause(self) -> None:
+        if not self._paused:
+            self._paused = True
+            self._source.pause(list(self._owned))
+            log.info("paused: the target is behind")
+
+    def _resume(self) -> None:
+        if self._paused:
+            self._paused = False
+            self._source.resume(list(self._owned))
+            log.info("resumed")
+
+    def _hand_over(self) -> None:
+        slices = tuple(_slice(at, self._owned[at].epoch, gathered) for at, gathered in self._gathered.items())
+        self._gathered = {}
+        self._rows = self._bytes = 0
+        self._handover.offer(Work(slices=slices, plan=self._plan(slices)))
+
+    def _plan(self, slices: Sequence[Slice]) -> Plan | None:
+        """The plan, or None where the apply thread has to ask someone or to judge a record first."""
+        try:
+            return self._planner.plan(slices)
+        except (Unbound, BadRecord):
+            return None
+
+
+def _slice(at: TopicPartition, epoch: int, gathered: _Gathered) -> Slice:
+    parts = gathered.parts
+    return Slice(
+        at=at,
+        epoch=epoch,
+        start=gathered.start,
+        end=gathered.end,
+        offsets=[offset for part in parts for offset in part.offsets],
+        keys=[key for part in parts for key in part.keys],
+        values=[value for part in parts for value in part.values],
+        appended_ms=min((part.appended_ms for part in parts), default=0),
+        leader_epoch=parts[-1].leader_epoch if parts else None,
+        size=sum(part.size for part in parts),
+    )

@@ -1,0 +1,234 @@
+"""The settings: `headrace.toml`, overridden by `HEADRACE_<SECTION>__<KEY>`, all mistakes reported together."""
+
+import re
+import socket
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from consumer.core.failure import Failure, Refused
+from consumer.core.naming import BadName, check_template
+
+DEFAULT_FILE = Path("headrace.toml")
+
+
+class Section(BaseModel):
+    """One section; unknown names are mistakes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Kafka(Section):
+    """The topics and how they are read."""
+
+    bootstrap_servers: str = Field(min_length=1, description="Brokers to start from, as host:port, comma-separated.")
+    group: Annotated[str, Field(min_length=1, max_length=200)] = Field(
+        default="headrace", description="Consumer group; positions are kept under this name."
+    )
+    topics: Annotated[list[str], Field(min_length=1)] = Field(
+        description="Topics to apply; an entry that starts with ^ is a regular expression."
+    )
+    initial: str = Field(
+        default="earliest",
+        pattern=r"^(earliest|latest|group:.+)$",
+        description="Where a group begins that never ran: earliest, latest, or group:<name> to take over "
+        "another group's offsets. Counts only for what exists at the first start.",
+    )
+    client: dict[str, str] = Field(default={}, description="Passed to librdkafka as it is.")
+    request_timeout: float = Field(default=30.0, ge=1, le=300, description="Seconds that a broker may take to answer.")
+    metadata_refresh: float = Field(
+        default=10.0, ge=1, le=3600, description="Seconds between looks for new topics that match a pattern."
+    )
+    prefetch_kbytes: int = Field(
+        default=65_536, ge=1024, le=1_048_576, description="Most kilobytes fetched ahead by the client."
+    )
+
+    @field_validator("topics")
+    @classmethod
+    def _patterns(cls, topics: list[str]) -> list[str]:
+        for topic in topics:
+            if topic.startswith("^"):
+                try:
+                    re.compile(topic)
+                except re.error as error:
+                    raise ValueError(f"{topic!r} is not a regular expression: {error}") from error
+        return topics
+
+
+class Registry(Section):
+    """The schema registry."""
+
+    url: str = Field(pattern=r"^https?://", description="Base of the registry's Confluent API.")
+    timeout: float = Field(default=10.0, ge=0.5, le=120, description="Seconds that the registry may take to answer.")
+
+
+class Target(Section):
+    """The database that is written."""
+
+    dsn: str = Field(min_length=1, description="libpq connection string of the target; keep the password out of it.")
+    table: str = Field(
+        default="{schema}.{table}",
+        description="Template of the target table's name, from {schema}, {table}, {db} of the source and {topic}.",
+    )
+    create: bool = Field(default=True, description="Create a missing target table from its schema.")
+    constraints: Literal["check", "trust-source"] = Field(
+        default="check",
+        description="trust-source applies under session_replication_role = replica, as logical replication does.",
+    )
+    synchronous_commit: Literal["on", "off", "local", "remote_write", "remote_apply"] = Field(
+        default="on",
+        description="Durability of batch transactions. off is sound: rows and positions are lost together.",
+    )
+    connect_timeout: int = Field(default=10, ge=1, le=300, description="Seconds that a connection may take.")
+    batch_deadline: float = Field(
+        default=30.0, ge=1, le=3600, description="Seconds after which a statement or lock wait of a batch is given up."
+    )
+
+    @field_validator("table")
+    @classmethod
+    def _template(cls, template: str) -> str:
+        try:
+            check_template(template)
+        except BadName as error:
+            raise ValueError(str(error)) from error
+        return template
+
+
+class Batch(Section):
+    """How much one transaction takes."""
+
+    max_rows: int = Field(default=20_000, ge=1, le=65_536, description="Most records of one batch.")
+    max_bytes: int = Field(
+        default=32 << 20, ge=1 << 16, le=256 << 20, description="Bytes of raw records after which a batch closes."
+    )
+    queue_bytes: int = Field(
+        default=96 << 20, ge=1 << 16, le=1 << 30, description="Most bytes that wait between reading and applying."
+    )
+    queue_batches: int = Field(default=2, ge=1, le=16, description="Most batches that wait there.")
+    smallest_block: int = Field(
+        default=20,
+        ge=1,
+        le=1000,
+        description="Records below which the row decoder is used instead of the columnar one.",
+    )
+
+
+class Worker(Section):
+    """The process itself."""
+
+    name: str = Field(
+        default_factory=socket.gethostname, min_length=1, max_length=40, description="Name in positions and ledger."
+    )
+    drain_timeout: float = Field(
+        default=20.0, ge=1, le=600, description="Seconds that a stop gives the batch in flight to finish."
+    )
+    stall_timeout: float = Field(
+        default=120.0, ge=5, le=3600, description="Seconds without a turn of either loop after which the process ends."
+    )
+    decode_deadline: float = Field(
+        default=20.0,
+        ge=1,
+        le=600,
+        description="Seconds that native decoding of one batch may take before it is marked.",
+    )
+
+
+class Ledger(Section):
+    """The batch ledger."""
+
+    keep_hours: float = Field(default=72.0, ge=1, le=8760, description="Hours that rows of the ledger are kept.")
+
+
+class Log(Section):
+    """The log."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level written.")
+    format: Literal["console", "json"] = Field(default="json", description="json for machines, console for people.")
+
+
+class Table(Section):
+    """Policy of one target table."""
+
+    create: bool | None = Field(default=None, description="Overrides target.create for this table.")
+
+
+class Settings(BaseSettings):
+    """Everything that can be set."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="HEADRACE_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        nested_model_default_partial_update=True,
+    )
+
+    kafka: Kafka
+    registry: Registry
+    target: Target
+    batch: Batch = Batch()
+    worker: Worker = Field(default_factory=Worker)
+    ledger: Ledger = Ledger()
+    log: Log = Log()
+    tables: dict[str, Table] = Field(default={}, description='Policy by target table, as [tables."schema.table"].')
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        file = settings_cls.model_config.get("toml_file")
+        return (env_settings, TomlConfigSettingsSource(settings_cls, file), init_settings)
+
+
+def load(file: Path | None = None) -> Settings:
+    """Settings from the file (the default one may be missing) and the environment. Raises Refused."""
+    chosen = file or DEFAULT_FILE
+    if file is not None and not file.is_file():
+        raise _refused(f"the settings file {file} does not exist", "Name an existing file with --config.")
+
+    class Loaded(Settings):
+        model_config = SettingsConfigDict(toml_file=chosen if chosen.is_file() else None)
+
+    try:
+        return Loaded()  # type: ignore[call-arg]
+    except ValidationError as error:
+        lines = "\n".join(f"  {line}" for line in mistakes(error))
+        raise _refused(f"the settings have {error.error_count()} mistakes:\n{lines}\n", "Correct them all.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise _refused(f"{chosen} is not TOML: {error}", "Correct its syntax.") from error
+
+
+def mistakes(error: ValidationError) -> list[str]:
+    """One line a mistake: the setting's name, what is wrong or allowed, and where to set it. Never the value."""
+    lines = []
+    for item in error.errors(include_input=False, include_url=False):
+        path = ".".join(str(part) for part in item["loc"])
+        lines.append(f"{path}: {_complaint(item)} (set it in headrace.toml or as {variable(path)})")
+    return lines
+
+
+def variable(path: str) -> str:
+    """The environment variable of a setting."""
+    return "HEADRACE_" + path.upper().replace(".", "__")
+
+
+def _complaint(item: Any) -> str:
+    if item["type"] == "missing":
+        return "is required"
+    if item["type"] == "extra_forbidden":
+        return "is not a setting; look for a typing mistake"
+    return str(item["msg"])
+
+
+def _refused(detail: str, remedy: str) -> Refused:
+    return Refused(
+        Failure(component="settings", operation="load", kind="settings.invalid", detail=detail, remedy=remedy)
+    )
