@@ -3,11 +3,12 @@
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from consumer.applier import Applier
 from consumer.binder import Binder, BinderSettings, KnownBindings
+from consumer.core.failure import Transient
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.copy_encoder import CopyEncoder
 from consumer.edges.kafka import KafkaOffsets, KafkaSettings, KafkaSource
@@ -72,6 +73,11 @@ class Inspection:
 
     sink: Sink
     offsets: Offsets
+
+    def reopen(self) -> None:
+        """Open the session anew if the server is there; the next look tells otherwise."""
+        with suppress(Transient):
+            self.sink.open()
 
 
 @contextmanager

@@ -4,6 +4,8 @@ Exit codes: 0 ok, 1 failed, 2 usage, 3 nothing matched, 4 refused by policy, 5 p
 """
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -36,17 +38,31 @@ def run(
     until_current: Annotated[
         bool, typer.Option("--until-current", help="End when everything that is there now has been applied.")
     ] = False,
+    supervisor: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Read the topics and apply them, until told to stop."""
     from consumer.settings import load
+    from consumer.supervisor import supervise
     from consumer.telemetry.logs import configure
-    from consumer.worker import run_worker
+    from consumer.worker import die_with, run_worker
 
-    try:
+    if supervisor is not None:
+        die_with(supervisor)
+    with reported():
         settings = load(config)
         configure(settings.log.level, settings.log.format, group=settings.kafka.group)
-        code = run_worker(settings)
+        if workers > 1:
+            code = supervise(settings, config, workers, until_current=until_current)
+        else:
+            code = run_worker(settings, until_current=until_current)
+    raise typer.Exit(code)
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """A failure as a sentence with its remedy on stderr: exit code 2 for settings, 1 for the rest."""
+    try:
+        yield
     except HeadraceError as error:
         print(error, file=sys.stderr)
         raise typer.Exit(2 if isinstance(error, Refused) else 1) from error
-    raise typer.Exit(code)

@@ -21,7 +21,6 @@ from consumer.core.plan import (
     RecordRef,
     Run,
     StagedColumn,
-    TableName,
     TableWrite,
     TargetTable,
     origin,
@@ -93,19 +92,19 @@ class Planner:
     def plan(self, slices: Sequence[Slice]) -> Plan:
         """Plan one transaction. Raises Unbound, or BadRecord for the first record that can't be planned."""
         counted: Counter[str] = Counter(records=sum(map(len, slices)))
-        newest: dict[TableName, int] = {}
+        times: list[int] = []
         stages = []
         for blocks in self._staged(slices):
             writes: list[TableWrite] = []
             for block in blocks:
-                writes += self._writes(block, counted, newest)
+                writes += self._writes(block, counted, times)
             # tables in one fixed order, so that two workers never wait for each other
             stages.append(tuple(sorted(writes, key=lambda write: write.table)))
         return Plan(
             slices=tuple(slices),
             stages=tuple(stages),
             counts=Counts(**counted),
-            source_ms=tuple(newest.items()),
+            source_ms=(min(times), max(times)) if times else None,
         )
 
     def _staged(self, slices: Sequence[Slice]) -> Iterator[list[_Block]]:
@@ -127,13 +126,13 @@ class Planner:
             raise Unbound(key, run)
         return binding
 
-    def _writes(self, block: _Block, counted: Counter[str], newest: dict[TableName, int]) -> list[TableWrite]:
+    def _writes(self, block: _Block, counted: Counter[str], times: list[int]) -> list[TableWrite]:
         binding = block.binding
         if binding.table is None or binding.schema.kind in IGNORED_KINDS:
             counted["ignored"] += sum(run.end - run.start for run in block.runs)
             return []
-        images, deletes, ops, newest_ms = self._decoded(block, binding, counted)
-        newest[binding.table.name] = max(newest_ms, newest.get(binding.table.name, 0))
+        images, deletes, ops, span = self._decoded(block, binding, counted)
+        times += span
         masks = _unavailable(images, binding)
         folded = fold(images, deletes, binding.identity, masks)
         if folded.orphans:
@@ -146,8 +145,8 @@ class Planner:
 
     def _decoded(
         self, block: _Block, binding: Binding, counted: Counter[str]
-    ) -> tuple[pl.DataFrame, pl.DataFrame, set[str], int]:
-        """Images (identity, columns, SEQ), deletes (identity, SEQ), the ops seen, the newest source time."""
+    ) -> tuple[pl.DataFrame, pl.DataFrame, set[str], list[int]]:
+        """Images (identity, columns, SEQ), deletes (identity, SEQ), the ops seen, oldest and newest source time."""
         values = block.values()
         places = [index for index, value in enumerate(values) if value is not None]
         data = [value[5:] for value in values if value is not None]
@@ -162,9 +161,9 @@ class Planner:
             gone = self._tombstones(block, values, gone)
         elif tombstones:
             counted["ignored"] += tombstones
-        latest = cast(int, frame[SOURCE_TIME].max()) if binding.schema.has_source_time and len(frame) else 0
+        span = [frame[SOURCE_TIME].min(), frame[SOURCE_TIME].max()] if binding.schema.has_source_time else []
         deletes = gone if gone is not None else images.select([*binding.identity, SEQ]).clear()
-        return images, deletes, ops, latest
+        return images, deletes, ops, [cast(int, at) for at in span if at]
 
     def _decode(
         self, block: _Block, schema: str | None, data: Sequence[bytes], fields: Sequence[str], places: Sequence[int]

@@ -1,17 +1,26 @@
 """`headrace run` in one process: start, work, notice signals, leave."""
 
+import ctypes
+import os
 import signal
+import sys
 import time
+from collections.abc import Callable
 from types import FrameType
 
 import structlog
 
-from consumer.build import build_worker, migrate_target, worker_name
+from consumer.build import Inspection, build_worker, inspection, migrate_target, worker_name
+from consumer.core.failure import Transient
+from consumer.current import Standing, noted_ends, standing
 from consumer.settings import Settings
 
 log = structlog.get_logger("headrace.worker")
 
-OK, PARTIAL = 0, 5
+OK, FAILED, PARTIAL = 0, 1, 5
+_TICK = 0.05
+_LOOK = 0.25
+_PR_SET_PDEATHSIG = 1
 
 
 class Signals:
@@ -26,17 +35,69 @@ class Signals:
         self.told = True
 
 
-def run_worker(settings: Settings) -> int:
-    """Work until a signal; returns the exit code."""
+class CurrentWatch:
+    """Looks every now and then whether the group is current; keeps the last standing."""
+
+    def __init__(self, inspected: Inspection) -> None:
+        self._inspected = inspected
+        self._ends = noted_ends(inspected.offsets)
+        self._next = 0.0
+        self.last: Standing | None = None
+
+    def settled(self) -> bool:
+        """Whether nothing is left but what belongs to stopped partitions."""
+        if time.monotonic() < self._next:
+            return False
+        self._next = time.monotonic() + _LOOK
+        try:
+            self.last = standing(self._ends, self._inspected.sink)
+        except Transient as error:
+            log.warning("can't look at the positions", reason=error.failure.detail)
+            self._inspected.reopen()
+            return False
+        return self.last.settled
+
+    def exit_code(self) -> int:
+        """0 when current, 5 with the reasons on stderr when stopped partitions keep some records."""
+        if self.last is None or self.last.current:
+            return OK
+        for at, reason in sorted(self.last.stopped.items()):
+            print(f"{at}: {self.last.left[at]} records left: {reason}", file=sys.stderr)
+        return PARTIAL
+
+
+def die_with(supervisor: int) -> None:
+    """Have the kernel end this process when its supervisor ends in any way (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != supervisor:
+        raise SystemExit(FAILED)
+
+
+def run_worker(settings: Settings, *, until_current: bool) -> int:
+    """Work until a signal, or until current; returns the exit code."""
     signals = Signals()
     migrate_target(settings)
     name = worker_name(settings)
     log.info("worker starts", worker=name, group=settings.kafka.group)
-
-    def until() -> bool:
-        time.sleep(0.05)
-        return signals.told
-
-    build_worker(settings, name).run(until)
+    life = build_worker(settings, name)
+    if until_current:
+        with inspection(settings) as inspected:
+            watch = CurrentWatch(inspected)
+            life.run(ticking(lambda: signals.told or watch.settled()))
+            code = watch.exit_code()
+    else:
+        life.run(ticking(lambda: signals.told))
+        code = OK
     log.info("worker left cleanly", worker=name)
-    return OK
+    return code
+
+
+def ticking(question: Callable[[], bool]) -> Callable[[], bool]:
+    """The question, asked at most once a tick."""
+
+    def ask() -> bool:
+        time.sleep(_TICK)
+        return question()
+
+    return ask

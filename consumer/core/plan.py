@@ -131,8 +131,8 @@ class Plan:
     slices: tuple[Slice, ...]
     stages: tuple[tuple[TableWrite, ...], ...]
     counts: Counts
-    # newest source time of the batch in milliseconds by table
-    source_ms: tuple[tuple[TableName, int], ...] = ()
+    # oldest and newest source time of the batch in milliseconds, None when no record has one
+    source_ms: tuple[int, int] | None = None
 
     @property
     def writes(self) -> list[TableWrite]:

@@ -34,8 +34,8 @@ from consumer.ports import (
 )
 
 _LEDGER = """
-INSERT INTO headrace.batches (group_name, worker, state, ranges, tables, records, started_at, durations)
-VALUES (%s, %s, 'applied', %s, %s, %s, %s, %s)
+INSERT INTO headrace.batches (group_name, worker, state, ranges, tables, records, started_at, durations, clocks)
+VALUES (%s, %s, 'applied', %s, %s, %s, %s, %s, %s)
 """
 # how many batches a table goes without the plain INSERT after one met an existing row
 _PLAIN_REST = 32
@@ -238,6 +238,7 @@ class PostgresSink:
                 plan.counts.records,
                 started,
                 Jsonb({name: round(seconds, 6) for name, seconds in durations.items()}),
+                Jsonb(_clocks(plan)),
             ),
         )
 
@@ -258,6 +259,14 @@ class PostgresSink:
         if self._staging is None:
             raise ConnectionLost(_CLOSED)
         return self._staging
+
+
+def _clocks(plan: Plan) -> dict[str, int]:
+    appended = [piece.appended_ms for piece in plan.slices if piece.appended_ms]
+    clocks = {"appended": min(appended)} if appended else {}
+    if plan.source_ms:
+        clocks |= {"source_oldest": plan.source_ms[0], "source_newest": plan.source_ms[1]}
+    return clocks
 
 
 _CLOSED = Failure(

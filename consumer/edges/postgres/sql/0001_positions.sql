@@ -40,7 +40,9 @@ CREATE TABLE headrace.batches (
     error jsonb,
     started_at timestamptz NOT NULL,
     finished_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    durations jsonb NOT NULL DEFAULT '{}'
+    durations jsonb NOT NULL DEFAULT '{}',
+    -- milliseconds since 1970: oldest and newest source time, oldest broker time
+    clocks jsonb NOT NULL DEFAULT '{}'
 );
 
 CREATE INDEX batches_finished ON headrace.batches (finished_at);
