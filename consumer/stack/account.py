@@ -25,16 +25,16 @@ def unprivileged_user() -> User | None:
     return User(entry.pw_uid, entry.pw_gid)
 
 
-def reachable_programs(install: Path, user: User | None, name: str) -> Path:
+def reachable_programs(install: Path, user: User | None, name: str, place: Path = _SHARED_PLACE) -> Path:
     """The installation itself, or a copy of it where that user can read it.
 
     The copy is made once per version, belongs to root, and is never one that another user put there.
     """
     if user is None or _open_to_all(install):
         return install
-    copy = _SHARED_PLACE / f"headrace-{name}"
+    copy = place / f"headrace-{name}"
     if not copy.exists():
-        with tempfile.TemporaryDirectory(dir=_SHARED_PLACE, prefix="headrace-new-") as scratch:
+        with tempfile.TemporaryDirectory(dir=place, prefix="headrace-new-") as scratch:
             fresh = Path(scratch, "content")
             shutil.copytree(install, fresh, symlinks=True)
             try:

@@ -2,11 +2,12 @@
 
 import hashlib
 import json
+import shutil
 import tarfile
-import tempfile
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +59,8 @@ class Artifacts:
             return
         with locked(self._cache / "download.lock", _LOCK_SECONDS), self._reporter.downloads():
             missing = [artifact for artifact in wanted if not self._place(artifact).exists()]
-            self._download_all(missing)
+            with self._scratch("download") as scratch:
+                self._download_all(missing, scratch)
 
     def jars(self, bundle: str) -> list[Path]:
         """The jar files of a fetched bundle."""
@@ -73,11 +75,11 @@ class Artifacts:
         with locked(self._cache / f"{bundle}.lock", _LOCK_SECONDS):
             if not target.exists():
                 self._reporter.say(f"unpacking {artifact.filename}")
-                self._unpack(self._place(artifact), target)
+                self._unpack(bundle, self._place(artifact), target)
         return target
 
-    def linked(self, bundle: str, services: Mapping[str, str]) -> Path:
-        """A directory with one plugin inside it: links to a fetched bundle's jars, and a jar that announces services.
+    def plugin(self, bundle: str, services: Mapping[str, str]) -> Path:
+        """A directory with one plugin inside it: a fetched bundle's jars, and a jar that announces services.
 
         `services` names an implementation for each interface; Connect finds plugins quickly only by such entries.
         """
@@ -85,55 +87,65 @@ class Artifacts:
         target = self._cache / "unpacked" / f"{bundle}-{digest[:12]}"
         with locked(self._cache / f"{bundle}.lock", _LOCK_SECONDS):
             if not target.exists():
-                self._link(bundle, target, services)
+                self._assemble(bundle, target, services)
         return target
 
     def _place(self, artifact: Artifact) -> Path:
         return self._cache / "maven" / artifact.path
 
-    def _link(self, bundle: str, target: Path, services: Mapping[str, str]) -> None:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".new-") as scratch:
-            plugin = Path(scratch, "content", bundle)
+    def _assemble(self, bundle: str, target: Path, services: Mapping[str, str]) -> None:
+        with self._scratch(f"new-{bundle}") as scratch:
+            plugin = scratch / "content" / bundle
             plugin.mkdir(parents=True)
             for jar in self.jars(bundle):
-                (plugin / jar.name).symlink_to(jar)
+                shutil.copy2(jar, plugin)
             with zipfile.ZipFile(plugin / "services.jar", "w") as announced:
                 for interface, implementation in services.items():
                     announced.writestr(f"META-INF/services/{interface}", implementation + "\n")
+            target.parent.mkdir(exist_ok=True)
             plugin.parent.replace(target)
 
-    def _unpack(self, archive: Path, target: Path) -> None:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".new-") as scratch:
-            content = Path(scratch, "content")
+    def _unpack(self, bundle: str, archive: Path, target: Path) -> None:
+        with self._scratch(f"new-{bundle}") as scratch:
+            content = scratch / "content"
             try:
                 with tarfile.open(archive) as tar:
                     tar.extractall(content, filter="data")
             except (tarfile.TarError, OSError) as cause:
                 detail = f"{archive.name} can't be unpacked: {cause}"
                 raise persistent("unpack", "archive_unusable", detail, f"Remove {archive} and try again.") from cause
+            target.parent.mkdir(exist_ok=True)
             content.replace(target)
 
-    def _download_all(self, missing: list[Artifact]) -> None:
+    def _download_all(self, missing: list[Artifact], scratch: Path) -> None:
         with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE, thread_name_prefix="stack-download") as pool:
             try:
-                list(pool.map(self._download, missing))
+                list(pool.map(lambda artifact: self._download(artifact, scratch), missing))
             finally:
                 # After a failure or Ctrl-C no further one begins.
                 pool.shutdown(wait=False, cancel_futures=True)
 
-    def _download(self, artifact: Artifact) -> None:
+    def _download(self, artifact: Artifact, scratch: Path) -> None:
         """Into a scratch repository first, so that a file in the cache is always whole and checked."""
+        found = self._resolve(artifact, scratch)
+        digest = _sha256(found)
+        if digest != artifact.sha256:
+            detail = f"{artifact.filename} has digest {digest}, expected {artifact.sha256}"
+            raise persistent("download", "digest_mismatch", detail, "Do not use this package source.")
         target = self._place(artifact)
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self._cache, prefix=".download-") as scratch:
-            found = self._resolve(artifact, Path(scratch))
-            digest = _sha256(found)
-            if digest != artifact.sha256:
-                detail = f"{artifact.filename} has digest {digest}, expected {artifact.sha256}"
-                raise persistent("download", "digest_mismatch", detail, "Do not use this package source.")
-            found.replace(target)
+        found.replace(target)
+
+    @contextmanager
+    def _scratch(self, name: str) -> Iterator[Path]:
+        """A directory for unfinished work, used under a lock: what a killed process left in it is removed."""
+        place = self._cache / f".{name}"
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir()
+        try:
+            yield place
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
 
     def _resolve(self, artifact: Artifact, scratch: Path) -> Path:
         try:

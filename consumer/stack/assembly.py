@@ -125,7 +125,7 @@ class Assembly:
         )
 
     def _plugins(self) -> tuple[Path, ...]:
-        converter = self.artifacts.linked("apicurio-converter", {_CONVERTER_INTERFACE: CONVERTER})
+        converter = self.artifacts.plugin("apicurio-converter", {_CONVERTER_INTERFACE: CONVERTER})
         plugins = [converter, self.artifacts.unpacked("debezium-postgres")]
         if self.options.with_jdbc_sink:
             plugins.append(self.artifacts.unpacked("debezium-jdbc"))

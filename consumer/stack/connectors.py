@@ -88,6 +88,10 @@ def _database_name(name: str) -> str:
 
 def register(connect_url: str, name: str, config: Mapping[str, str]) -> ConnectorStatus:
     """Puts any connector (an existing one gets the new settings) and returns when it and its tasks run."""
+    earlier = connector_status(connect_url, name)
+    if earlier is not None and earlier.failed:
+        # Else its old failure would be taken for the new settings'. Source offsets stay.
+        delete_connector(connect_url, name)
     _call("PUT", f"{connect_url}/connectors/{name}/config", dict(config))
     status = ConnectorStatus(state="UNASSIGNED", tasks=(), trace="")
 

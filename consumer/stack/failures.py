@@ -35,6 +35,12 @@ def part_late(name: str, seconds: float, log: Path) -> Transient:
     return transient(f"run.{name}", "part_late", detail, f"Read {log}; a slow machine needs a longer start timeout.")
 
 
+def part_stuck(name: str, seconds: float, log: Path) -> Transient:
+    """A part did not end in time, not even when it was killed."""
+    detail = f"{name} had not ended after {seconds:.0f} s"
+    return transient(f"stop.{name}", "part_stuck", detail, f"Read {log}, and end the process by hand.")
+
+
 def missing_extra(cause: ImportError) -> Refused:
     """The refusal when the packages of the stack are not installed."""
     return refused(

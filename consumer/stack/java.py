@@ -82,7 +82,13 @@ def logging_file(directory: Path) -> Path:
 
 
 def write_properties(file: Path, settings: Mapping[str, str]) -> None:
-    """A Java properties file; only backslashes need an escape in the values that the stack writes."""
+    """A Java properties file: Latin letters, with escapes for backslashes and everything else."""
     lines = [f"{key}={value}".replace("\\", "\\\\") for key, value in settings.items()]
-    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    text = "".join(each if each.isascii() else _escaped(each) for each in "\n".join([*lines, ""]))
+    file.write_text(text, encoding="ascii")
     file.chmod(0o600)
+
+
+def _escaped(letter: str) -> str:
+    units = letter.encode("utf-16-be")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))

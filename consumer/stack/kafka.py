@@ -83,6 +83,9 @@ class Kafka:
             "log.dirs": str(self._storage),
             "auto.create.topics.enable": "true",
             "group.initial.rebalance.delay.ms": "0",
+            # A killed broker is let in again only when its old session has ended.
+            "broker.session.timeout.ms": "3000",
+            "broker.heartbeat.interval.ms": "500",
             "offsets.topic.replication.factor": "1",
             "offsets.topic.num.partitions": "4",
             "transaction.state.log.replication.factor": "1",

@@ -10,10 +10,14 @@ from consumer.stack.layout import Layout, load
 from consumer.stack.waiting import wait_until
 
 _SWEEPER_SECONDS = 20.0
+_UNUSABLE = frozenset(",;{}")
 
 
 def make(layout: Layout) -> None:
-    """Makes the data directory."""
+    """Makes the data directory; refuses a path with letters that mean something else in the parts' settings."""
+    if _UNUSABLE & set(str(layout.root)):
+        detail = f"the path {layout.root} holds one of {' '.join(sorted(_UNUSABLE))}"
+        raise refused("open", "data_dir_unusable", detail, "Choose another data directory.")
     try:
         layout.root.mkdir(parents=True, exist_ok=True)
         layout.logs.mkdir(exist_ok=True)

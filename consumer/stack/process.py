@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from consumer.stack import child, sweep
-from consumer.stack.failures import part_late
+from consumer.stack.failures import part_stuck
 from consumer.stack.waiting import wait_until
 
 _KILL_SECONDS = 15.0
@@ -68,7 +68,7 @@ class Process:
         try:
             return self._popen.wait(seconds)
         except subprocess.TimeoutExpired as cause:
-            raise part_late(self.name, seconds, self.log) from cause
+            raise part_stuck(self.name, seconds, self.log) from cause
 
     def send(self, number: signal.Signals) -> None:
         """One signal to the part's main process, without waiting for anything."""
@@ -145,13 +145,18 @@ class Spawner:
         It shares the lock, so the data directory is free only when the sweeper has done its work.
         """
         argv = [sys.executable, "-I", "-S", str(Path(sweep.__file__).absolute()), str(data_dir), *programs]
-        return self._pool.submit(
-            subprocess.Popen, argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd="/", env={}, pass_fds=[lock]
-        ).result()
+        return self._pool.submit(self._spawn_sweeper, argv, lock, data_dir / "logs" / "sweeper.log").result()
 
     def close(self) -> None:
         """Ends the thread; whatever child still runs gets its death signal."""
         self._pool.shutdown()
+
+    @staticmethod
+    def _spawn_sweeper(argv: list[str], lock: int, log: Path) -> "subprocess.Popen[bytes]":
+        with log.open("ab") as output:
+            return subprocess.Popen(
+                argv, stdin=subprocess.PIPE, stdout=output, stderr=output, cwd="/", env={}, pass_fds=[lock]
+            )
 
     @staticmethod
     def _spawn(name: str, command: Command, log: Path) -> Process:

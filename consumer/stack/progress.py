@@ -23,23 +23,6 @@ class Reporter(Protocol):
         """Surrounds a set of downloads."""
 
 
-class Silent:
-    """Says nothing."""
-
-    def say(self, text: str) -> None:
-        """One step was reached."""
-
-    @contextmanager
-    def download(self, filename: str, size: int) -> Iterator[Advance]:
-        """Nothing is shown."""
-        yield lambda _: None
-
-    @contextmanager
-    def downloads(self) -> Iterator[None]:
-        """Nothing is shown."""
-        yield
-
-
 class Terminal:
     """Lines and bars on stderr; bars only while something is downloaded."""
 

@@ -3,6 +3,8 @@
 Needed only when a version below changes. Every start then downloads exactly what the file lists, and checks it.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 from pathlib import Path
@@ -48,7 +50,7 @@ def main() -> None:
     LOCK_FILE.write_text(json.dumps(lock, indent=1) + "\n", encoding="utf-8")
 
 
-def _classpath(context: "MavenContext", name: str, roots: tuple[str, ...]) -> dict[str, str]:
+def _classpath(context: MavenContext, name: str, roots: tuple[str, ...]) -> dict[str, str]:
     inputs = [context.create_dependency(root) for root in roots]
     resolved, transitive = context.resolver.resolve(inputs)
     wanted = [*resolved, *(each for each in transitive if each.scope in ("compile", "runtime"))]
@@ -58,7 +60,7 @@ def _classpath(context: "MavenContext", name: str, roots: tuple[str, ...]) -> di
     return dict(sorted(pairs.items()))
 
 
-def _coordinate(dependency: "Dependency") -> str:
+def _coordinate(dependency: Dependency) -> str:
     return (
         f"{dependency.groupId}:{dependency.artifactId}:{dependency.version}:{dependency.classifier}:{dependency.type}"
     )

@@ -1,0 +1,45 @@
+"""Real servers for tests: one stack for the whole session, and stacks of their own for tests that break things."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from consumer.stack.options import ALL_PARTS, StackOptions
+from consumer.stack.progress import Terminal
+from consumer.stack.stack import Stack
+
+_HERE = Path(__file__).parent
+StackFactory = Callable[..., Stack]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every test below this directory needs the embedded stack and says so."""
+    for item in items:
+        if _HERE in item.path.parents:
+            item.add_marker(pytest.mark.real)
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The whole stack, started once. Tests share it: use names of your own, and break nothing."""
+    with Stack.open(tmp_path_factory.mktemp("stack"), progress=Terminal(quiet_steps=True)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def fresh_stack(tmp_path: Path) -> Iterator[StackFactory]:
+    """Opens stacks that belong to one test: `fresh_stack(parts, options, name)`; all are closed afterwards.
+
+    The same name opens the same data directory again, once the earlier stack there is closed.
+    """
+    opened: list[Stack] = []
+
+    def make(parts: frozenset[str] = ALL_PARTS, options: StackOptions | None = None, name: str = "fresh") -> Stack:
+        made = Stack.open(tmp_path / name, parts, options, Terminal(quiet_steps=True))
+        opened.append(made)
+        return made
+
+    yield make
+    for each in opened:
+        each.close()

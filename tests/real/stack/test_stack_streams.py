@@ -1,0 +1,84 @@
+"""The whole stack does what it is for: a row of the source becomes a framed Avro record."""
+
+import io
+import json
+
+import fastavro
+import httpx
+import psutil
+import psycopg
+import pytest
+from confluent_kafka import Consumer, Message
+
+from consumer.core.failure import Persistent
+from consumer.stack.connectors import Capture, connector_status, register_debezium, remove_debezium
+from consumer.stack.stack import Stack
+from consumer.stack.waiting import wait_until
+
+
+def _first_record(bootstrap: str, topic: str) -> Message:
+    settings = {"bootstrap.servers": bootstrap, "group.id": f"test-{topic}", "auto.offset.reset": "earliest"}
+    consumer = Consumer(settings | {"topic.metadata.refresh.interval.ms": 200, "log_level": 0})
+    found: list[Message] = []
+
+    def arrived() -> bool:
+        message = consumer.poll(0.2)
+        if message is not None and message.error() is None:
+            found.append(message)
+        return bool(found)
+
+    consumer.subscribe([topic])
+    try:
+        assert wait_until(arrived, 30), f"nothing arrived in {topic}"
+    finally:
+        consumer.close()
+    return found[0]
+
+
+def _decode(registry_url: str, data: bytes) -> dict[str, object]:
+    schema_id = int.from_bytes(data[1:5], "big")
+    answer = httpx.get(f"{registry_url}/schemas/ids/{schema_id}")
+    schema = fastavro.parse_schema(json.loads(answer.json()["schema"]))
+    decoded = fastavro.schemaless_reader(io.BytesIO(data[5:]), schema, None)
+    assert isinstance(decoded, dict)
+    return decoded
+
+
+def test_a_row_of_the_source_becomes_a_framed_avro_record(stack: Stack) -> None:
+    """Debezium, converter, registry and Kafka work together, with Confluent framing and ids."""
+    where = stack.endpoints
+    with psycopg.connect(where.source_dsn, autocommit=True) as source:
+        source.execute("CREATE TABLE stack_first (id int PRIMARY KEY, name text)")
+        source.execute("INSERT INTO stack_first VALUES (7, 'seven')")
+    capture = Capture(topic_prefix="stack", tables=("public.stack_first",))
+    assert register_debezium(where.connect_url, where.source_dsn, "stack-first", capture).running
+
+    record = _first_record(where.kafka, "stack.public.stack_first")
+
+    value, key = record.value(), record.key()
+    assert isinstance(value, bytes)
+    assert isinstance(key, bytes)
+    assert (value[0], key[0]) == (0, 0)
+    assert _decode(where.registry_url, key) == {"id": 7}
+    assert _decode(where.registry_url, value)["after"] == {"id": 7, "name": "seven"}
+    remove_debezium(where.connect_url, where.source_dsn, "stack-first")
+    assert connector_status(where.connect_url, "stack-first") is None
+    with psycopg.connect(where.source_dsn) as source:
+        assert source.execute("SELECT count(*) FROM pg_replication_slots").fetchone() == (0,)
+
+
+def test_a_connector_that_cannot_work_tells_why(stack: Stack) -> None:
+    """Connect's own words are in the failure."""
+    where = stack.endpoints
+    wrong = Capture(topic_prefix="wrong", tables=("public.a",), extra={"database.password": "wrong"})
+    with pytest.raises(Persistent, match="password authentication failed"):
+        register_debezium(where.connect_url, where.source_dsn, "stack-wrong", wrong)
+
+
+def test_every_part_listens_on_loopback_only(stack: Stack) -> None:
+    """Nothing of the stack can be reached from another machine."""
+    listening = {
+        name: {each.laddr.ip for each in psutil.Process(stack.pid(name)).net_connections() if each.status == "LISTEN"}
+        for name in stack.parts
+    }
+    assert all(addresses and addresses <= {"127.0.0.1", "::1"} for addresses in listening.values()), listening
