@@ -49,6 +49,7 @@ class Applier:
         self._planner = planner
         self._binder = binder
         self._handover = handover
+        self._marks = planner.marks
         self._epochs: dict[TopicPartition, int] = {}
         self._waiting: dict[TopicPartition, Taken] = {}
         self._backoff = Backoff()
@@ -74,6 +75,11 @@ class Applier:
             self._look_at_waiting()
         if self._reopened:
             self._take_anew()
+
+    def prune(self, keep_hours: float) -> None:
+        """Delete what the ledger need not keep; when the target is away the next turn does."""
+        with suppress(Transient):
+            self._sink.prune(keep_hours)
 
     # taking
 
@@ -106,6 +112,7 @@ class Applier:
         fresh = [at for at in partitions if at not in known.partitions]
         starts = {at: Start(offset=0, topic_id=ids.get(at.topic)) for at in partitions}
         starts |= self._late_starts(fresh, known.partitions)
+        self._marks.learn(self._sink.marks(partitions))
         return [part for part in self._sink.take(starts) if self._same_topic(part, ids)]
 
     def _late_starts(

@@ -4,8 +4,8 @@ Looking a binding up asks nobody; making one asks the registry, the target's cat
 done by the apply thread alone.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from consumer.core.envelope import (
@@ -18,7 +18,7 @@ from consumer.core.envelope import (
     read_key_writer,
     read_writer_schema,
 )
-from consumer.core.failure import Persistent
+from consumer.core.failure import Persistent, Transient
 from consumer.core.naming import BadName, table_name
 from consumer.core.plan import Binding, BindingKey, BoundColumn, Run, TableName, TargetTable, origin
 from consumer.core.types import carriage
@@ -81,6 +81,8 @@ class BinderSettings:
 
     template: str = "{schema}.{table}"
     create: bool = True
+    # by target table, overrides `create`
+    create_table: Mapping[str, bool] = field(default_factory=dict)
 
 
 class Binder:
@@ -133,7 +135,7 @@ class Binder:
         compacted = self._offsets.compacted(key.topic)
         if key.value_frame is None:
             return self._tombstones_only(key, compacted)
-        schema = read_writer_schema(self._registry.schema(_schema_id(key.value_frame)))
+        schema = read_writer_schema(self._schema(key.value_frame, sink))
         if schema.kind in IGNORED_KINDS:
             return Binding(schema=schema)
         if schema.kind is RecordKind.OTHER:
@@ -142,9 +144,25 @@ class Binder:
             raise Cannot("schema", "the envelope holds a recursive type or a union of several types", _CHECK_CONVERTER)
         if key.key_frame is None:
             raise Cannot("identity", "the record has no key, so its row can't be told from others", _NO_KEY)
-        key_text = self._registry.schema(_schema_id(key.key_frame))
+        key_text = self._schema(key.key_frame, sink)
         name = table_name(self._settings.template, key.topic, self._source(schema.rewritten, run))
+        others = self._known.topics_of(name) - {key.topic}
+        if others:
+            raise Cannot("table", f"topic {min(others)} is applied to table {name} already", _TWO_TOPICS)
         return self._bound(schema, key_text, name, compacted, sink)
+
+    def _schema(self, frame: bytes, sink: Sink) -> str:
+        """From the registry, or from what was kept of it when it is away."""
+        schema_id = _schema_id(frame)
+        try:
+            text = self._registry.schema(schema_id)
+        except Transient:
+            kept = sink.recall_schema(self._registry.name, schema_id)
+            if kept is None:
+                raise
+            return kept
+        sink.remember_schema(self._registry.name, schema_id, text)
+        return text
 
     def _tombstones_only(self, key: BindingKey, compacted: bool) -> Binding:
         sibling = self._known.of_topic(key.topic, key.key_frame)
@@ -170,7 +188,7 @@ class Binder:
 
     def _table(self, sink: Sink, name: TableName, columns: Sequence[Column], identity: Sequence[str]) -> TargetTable:
         table = sink.read_table(name)
-        if table is None and self._settings.create:
+        if table is None and self._settings.create_table.get(str(name), self._settings.create):
             _check_names(columns)
             sink.create_table(name, columns, identity)
             table = sink.read_table(name)
@@ -236,4 +254,5 @@ _CHECK_CONVERTER = (
 _NOT_ENVELOPE = "Remove the topic from kafka.topics, or the unwrapping transform from the connector."
 _NO_KEY = "Give the source table a primary key, or set message.key.columns on the connector."
 _ADD_COLUMN = "Add the column to the target table, or exclude it at the source."
+_TWO_TOPICS = "Give each topic a table of its own by target.table, for example with {topic} in it."
 _TOMBSTONE = "Start the group before compaction, or have the source snapshot the table again."

@@ -2,24 +2,27 @@
 
 import os
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 
 from consumer.applier import Applier
 from consumer.binder import Binder, BinderSettings, KnownBindings
 from consumer.core.failure import Transient
+from consumer.core.records import OffsetRange
+from consumer.decode_watch import Marks
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.copy_encoder import CopyEncoder
 from consumer.edges.kafka import KafkaOffsets, KafkaSettings, KafkaSource
+from consumer.edges.postgres import memory
 from consumer.edges.postgres.migrate import migrate
 from consumer.edges.postgres.session import SessionSettings, connect
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.registry import HttpRegistry
 from consumer.edges.rows import RowDecoder
 from consumer.handover import Handover
-from consumer.lifecycle import LifeSettings, WorkerLife
-from consumer.planner import Planner
+from consumer.lifecycle import Hooks, LifeSettings, WorkerLife
+from consumer.planner import Decoders, Planner
 from consumer.ports import Offsets, Sink
 from consumer.reader import BatchLimits, Reader
 from consumer.settings import Settings
@@ -56,6 +59,12 @@ def session_settings(settings: Settings, worker: str) -> SessionSettings:
         synchronous_commit=target.synchronous_commit,
         trust_source=target.constraints == "trust-source",
     )
+
+
+def binder_settings(settings: Settings) -> BinderSettings:
+    """How tables are named and created."""
+    overrides = {name: table.create for name, table in settings.tables.items() if table.create is not None}
+    return BinderSettings(template=settings.target.table, create=settings.target.create, create_table=overrides)
 
 
 def migrate_target(settings: Settings) -> int:
@@ -101,16 +110,26 @@ def build_worker(settings: Settings, name: str) -> WorkerLife:
     offsets = KafkaOffsets(kafka_settings(settings))
     registry = HttpRegistry(settings.registry.url, timeout=settings.registry.timeout)
     handover = Handover(max_bytes=settings.batch.queue_bytes, max_batches=settings.batch.queue_batches)
-    binder = Binder(
-        known, registry, offsets, rows, BinderSettings(template=settings.target.table, create=settings.target.create)
-    )
-    applier = Applier(sink, offsets, Planner(decoder, encoder, known), binder, handover)
+    binder = Binder(known, registry, offsets, rows, binder_settings(settings))
+    decoders = Decoders(fast=decoder, careful=rows, deadline=settings.worker.decode_deadline)
+    marks = Marks()
+    planners = [Planner(decoders, encoder, known, marks) for _ in ("reader", "applier")]
+    applier = Applier(sink, offsets, planners[1], binder, handover)
     limits = BatchLimits(max_rows=settings.batch.max_rows, max_bytes=settings.batch.max_bytes)
-    reader = Reader(KafkaSource(kafka_settings(settings)), Planner(decoder, encoder, known), handover, limits)
+    reader = Reader(KafkaSource(kafka_settings(settings)), planners[0], handover, limits)
 
     def close_target() -> None:
         sink.close()
         registry.close()
 
-    life = LifeSettings(drain_timeout=settings.worker.drain_timeout, stall_timeout=settings.worker.stall_timeout)
-    return WorkerLife(reader, applier, life, close_target)
+    def mark(ranges: Sequence[OffsetRange]) -> None:
+        with closing(connect(session_settings(settings, name))) as connection:
+            memory.mark(connection, settings.kafka.group, ranges)
+
+    life = LifeSettings(
+        drain_timeout=settings.worker.drain_timeout,
+        stall_timeout=settings.worker.stall_timeout,
+        keep_hours=settings.ledger.keep_hours,
+    )
+    hooks = Hooks(close_target=close_target, mark=mark, watches=[planner.watch for planner in planners])
+    return WorkerLife(reader, applier, life, hooks)

@@ -3,21 +3,26 @@
 The death of either loop ends the process; so does a loop that stopped turning.
 """
 
+import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
 
 from consumer.applier import Applier, Stopping
 from consumer.core.failure import Failure, HeadraceError, Transient
+from consumer.core.records import OffsetRange
+from consumer.decode_watch import DecodeWatch
 from consumer.reader import Reader
 
 log = structlog.get_logger("headrace.worker")
 
 TURN = 0.05
+PRUNE_EVERY = 600.0
+HUNG = 70
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +31,19 @@ class LifeSettings:
 
     drain_timeout: float = 20.0
     stall_timeout: float = 120.0
+    keep_hours: float = 72.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hooks:
+    """What the life of a worker needs beside its loops.
+
+    `close_target` ends what the apply thread owns; `mark` writes decode marks on a session of its own.
+    """
+
+    close_target: Callable[[], None]
+    mark: Callable[[Sequence[OffsetRange]], None]
+    watches: Sequence[DecodeWatch] = ()
 
 
 class Loop:
@@ -77,14 +95,14 @@ class Loop:
 class WorkerLife:
     """Runs a reader and an applier until told to stop."""
 
-    def __init__(
-        self, reader: Reader, applier: Applier, settings: LifeSettings, close_target: Callable[[], None]
-    ) -> None:
+    def __init__(self, reader: Reader, applier: Applier, settings: LifeSettings, hooks: Hooks) -> None:
         self._settings = settings
         self._applier = applier
         self._open_reader = reader.open
         self._reading = Loop("reader", reader.turn, reader.close)
-        self._applying = Loop("applier", applier.turn, close_target)
+        self._applying = Loop("applier", self._apply_turn, hooks.close_target)
+        self._hooks = hooks
+        self._pruned = time.monotonic()
 
     def run(self, until: Callable[[], bool]) -> None:
         """Work until `until()` says so. Raises what ended a loop, or Transient when a loop stalled."""
@@ -101,12 +119,31 @@ class WorkerLife:
             self._drain()
         self._raise_failures()
 
+    def _apply_turn(self, timeout: float) -> None:
+        self._applier.turn(timeout)
+        if time.monotonic() - self._pruned > PRUNE_EVERY:
+            self._pruned = time.monotonic()
+            self._applier.prune(self._settings.keep_hours)
+
     def _watch(self) -> None:
         self._raise_failures()
+        for watch in self._hooks.watches:
+            if ranges := watch.overdue():
+                self._end_hung(ranges)
         for loop in (self._reading, self._applying):
             still = time.monotonic() - loop.turned
             if still > self._settings.stall_timeout:
                 raise Transient(_stalled(loop.name, still))
+
+    def _end_hung(self, ranges: Sequence[OffsetRange]) -> None:
+        """Native code does not return: mark what it was given, then end without waiting for any thread."""
+        named = [f"{r.at} {r.start}-{r.end}" for r in ranges]
+        log.error("decoding does not end; the ranges go to the row decoder", ranges=named)
+        try:
+            self._hooks.mark(ranges)
+        except HeadraceError as error:
+            log.error("the ranges could not be marked", reason=str(error))
+        os._exit(HUNG)
 
     def _drain(self) -> None:
         """Stop reading first (which leaves the group after the batch in flight), then applying."""

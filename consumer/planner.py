@@ -27,6 +27,7 @@ from consumer.core.plan import (
     runs,
 )
 from consumer.core.records import Slice, correlation_id
+from consumer.decode_watch import DecodeWatch, Marks
 from consumer.ports import BadDatum, Bindings, Decoder, Encoder
 
 _IMAGES = ("c", "u", "r")
@@ -81,16 +82,31 @@ class _Block:
         return bad_record(origin(self.runs, index), stage, reason, remedy)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoders:
+    """The decoder for everything, the careful one for marked ranges, and the first one's deadline in seconds."""
+
+    fast: Decoder
+    careful: Decoder
+    deadline: float = 20.0
+
+
 class Planner:
     """Plans batches from what the bindings know. Safe to use from one thread at a time."""
 
-    def __init__(self, decoder: Decoder, encoder: Encoder, bindings: Bindings) -> None:
-        self._decoder = decoder
+    def __init__(self, decoders: Decoders, encoder: Encoder, bindings: Bindings, marks: Marks) -> None:
+        self._decoders = decoders
         self._encoder = encoder
         self._bindings = bindings
+        self.marks = marks
+        self.watch = DecodeWatch(decoders.deadline)
 
     def plan(self, slices: Sequence[Slice]) -> Plan:
         """Plan one transaction. Raises Unbound, or BadRecord for the first record that can't be planned."""
+        with self.watch.over(slices):
+            return self._plan(slices)
+
+    def _plan(self, slices: Sequence[Slice]) -> Plan:
         counted: Counter[str] = Counter(records=sum(map(len, slices)))
         times: list[int] = []
         stages = []
@@ -169,8 +185,10 @@ class Planner:
         self, block: _Block, schema: str | None, data: Sequence[bytes], fields: Sequence[str], places: Sequence[int]
     ) -> pl.DataFrame:
         assert schema is not None, "bindings refuse schemas that can't be rewritten"
+        marked = any(self.marks.touch(run.piece) for run in block.runs)
+        decoder = self._decoders.careful if marked else self._decoders.fast
         try:
-            return self._decoder.decode(schema, data, fields)
+            return decoder.decode(schema, data, fields)
         except BadDatum as error:
             raise block.bad(places[error.index], "decode", error.reason, _DAMAGED) from error
 

@@ -10,7 +10,7 @@ import polars as pl
 from consumer.core.envelope import Column
 from consumer.core.failure import Failure, Persistent, Transient
 from consumer.core.plan import Binding, BindingKey, Plan, StagedColumn, TableName, TargetTable
-from consumer.core.records import TopicPartition
+from consumer.core.records import OffsetRange, TopicPartition
 
 
 class BadDatum(Exception):
@@ -36,7 +36,10 @@ class Decoder(Protocol):
 
 
 class Registry(Protocol):
-    """Schemas by id."""
+    """Schemas by id. `name` tells one registry's ids from another's."""
+
+    @property
+    def name(self) -> str: ...
 
     def schema(self, schema_id: int) -> str:
         """The schema's JSON text. Raises Transient when the registry is away, Persistent when the id is unknown."""
@@ -162,6 +165,9 @@ class Sink(Protocol):
     def apply(self, plan: Plan) -> Applied: ...
     def resolve(self, plan: Plan) -> Outcome: ...
     def prune(self, keep_hours: float) -> int: ...
+    def remember_schema(self, registry: str, schema_id: int, text: str) -> None: ...
+    def recall_schema(self, registry: str, schema_id: int) -> str | None: ...
+    def marks(self, partitions: Sequence[TopicPartition]) -> list[OffsetRange]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,14 @@ class TopicPartition(NamedTuple):
         return f"{self.topic}-{self.partition}"
 
 
+class OffsetRange(NamedTuple):
+    """Offsets `[start, end)` of one partition."""
+
+    at: TopicPartition
+    start: int
+    end: int
+
+
 def correlation_id(at: TopicPartition, offset: int) -> str:
     """The name of a record's journey: a function of its origin, the same on every retry."""
     return f"{at.topic}-{at.partition}-{offset}"

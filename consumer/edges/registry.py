@@ -14,6 +14,11 @@ class HttpRegistry:
         self._url = url.rstrip("/")
         self._client = httpx.Client(timeout=timeout, follow_redirects=True)
 
+    @property
+    def name(self) -> str:
+        """The registry's base address."""
+        return self._url
+
     def schema(self, schema_id: int) -> str:
         body = self._get(f"/schemas/ids/{schema_id}", schema_id)
         try:

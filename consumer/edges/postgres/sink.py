@@ -14,8 +14,8 @@ from psycopg.types.json import Jsonb
 from consumer.core.envelope import Column
 from consumer.core.failure import Failure, Transient
 from consumer.core.plan import Action, Plan, TableName, TargetTable
-from consumer.core.records import TopicPartition
-from consumer.edges.postgres import catalog, positions
+from consumer.core.records import OffsetRange, TopicPartition
+from consumer.edges.postgres import catalog, memory, positions
 from consumer.edges.postgres.session import SessionSettings, connect, require_commit, rollback
 from consumer.edges.postgres.staging import Staged, Staging
 from consumer.edges.postgres.statements import delete, insert, update, upsert
@@ -151,6 +151,18 @@ class PostgresSink:
                 (keep_hours * 3600,),
             )
         return done.rowcount
+
+    def remember_schema(self, registry: str, schema_id: int, text: str) -> None:
+        """Keep a schema for when the registry is away."""
+        memory.remember_schema(self._session(), registry, schema_id, text)
+
+    def recall_schema(self, registry: str, schema_id: int) -> str | None:
+        """A schema kept before, or None."""
+        return memory.recall_schema(self._session(), registry, schema_id)
+
+    def marks(self, partitions: Sequence[TopicPartition]) -> list[OffsetRange]:
+        """Ranges that hang the native decoder."""
+        return memory.marks(self._session(), self._group, partitions)
 
     def _resolved(self, plan: Plan) -> Outcome:
         connection = self._session()

@@ -1,0 +1,58 @@
+"""What is remembered beside positions: schemas for when the registry is away, ranges that hang the native decoder."""
+
+from collections.abc import Sequence
+
+import psycopg
+
+from consumer.core.records import OffsetRange, TopicPartition
+from consumer.edges.postgres.translate import translated
+
+_REMEMBER = """
+INSERT INTO headrace.schemas (registry, id, schema) VALUES (%s, %s, %s)
+ON CONFLICT (registry, id) DO UPDATE SET schema = excluded.schema WHERE schemas.schema <> excluded.schema
+"""
+_RECALL = "SELECT schema FROM headrace.schemas WHERE registry = %s AND id = %s"
+_MARK = """
+INSERT INTO headrace.decode_marks (group_name, topic, partition, start_offset, end_offset)
+VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
+"""
+_MARKS = """
+SELECT m.topic, m.partition, m.start_offset, m.end_offset
+FROM headrace.decode_marks m
+JOIN unnest(%s::text[], %s::int[]) AS w(topic, partition) ON w.topic = m.topic AND w.partition = m.partition
+WHERE m.group_name = %s
+"""
+# a range that lies behind its position has served
+_FORGET = """
+DELETE FROM headrace.decode_marks m USING headrace.positions p
+WHERE m.group_name = %s AND p.group_name = m.group_name AND p.topic = m.topic AND p.partition = m.partition
+  AND m.end_offset <= p.next_offset
+"""
+
+
+def remember_schema(connection: psycopg.Connection, registry: str, schema_id: int, text: str) -> None:
+    """Keep a schema."""
+    with translated("remember schema"):
+        connection.execute(_REMEMBER, (registry, schema_id, text))
+
+
+def recall_schema(connection: psycopg.Connection, registry: str, schema_id: int) -> str | None:
+    """A schema kept before, or None."""
+    with translated("recall schema"):
+        row = connection.execute(_RECALL, (registry, schema_id)).fetchone()
+    return row[0] if row else None
+
+
+def mark(connection: psycopg.Connection, group: str, ranges: Sequence[OffsetRange]) -> None:
+    """Note ranges whose native decoding did not end."""
+    with translated("mark ranges"), connection.cursor() as cursor:
+        cursor.executemany(_MARK, [(group, r.at.topic, r.at.partition, r.start, r.end) for r in ranges])
+
+
+def marks(connection: psycopg.Connection, group: str, partitions: Sequence[TopicPartition]) -> list[OffsetRange]:
+    """The ranges marked of these partitions; those that were passed are forgotten first."""
+    with translated("read marks"):
+        connection.execute(_FORGET, (group,))
+        topics, numbers = [at.topic for at in partitions], [at.partition for at in partitions]
+        rows = connection.execute(_MARKS, (topics, numbers, group)).fetchall()
+    return [OffsetRange(TopicPartition(row[0], row[1]), row[2], row[3]) for row in rows]
