@@ -55,15 +55,16 @@ class Applier:
         self._backoff = Backoff()
         self._failures = 0
         self._reopened = False
+        self._opened = False
         self.stopping = threading.Event()
-
-    def open(self) -> None:
-        """Open the target session, waiting for a server that is away. Raises Persistent or Refused."""
-        self._patiently(self._sink.open)
-        self._reopened = False
+        # called whenever the thread shows that it lives
+        self.beat: Callable[[], None] = lambda: None
 
     def turn(self, timeout: float) -> None:
         """Do one thing: a taking, a batch, or nothing. Raises Persistent, Refused or Stopping."""
+        if not self._opened:
+            self._patiently(self._sink.open)
+            self._opened = True
         job = self._handover.next(timeout)
         if isinstance(job, Take):
             self._take(job.partitions)
@@ -171,6 +172,7 @@ class Applier:
 
     def _attempt(self, work: Work) -> list[Work | Stopped]:
         """Try one batch; returns what is to be done instead, in order."""
+        self.beat()
         try:
             plan = work.plan or self._planned(work.slices)
             self._applied(self._sink.apply(plan))
@@ -249,6 +251,7 @@ class Applier:
                 self._pause(error)
 
     def _pause(self, error: Transient) -> None:
+        self.beat()
         self._failures += 1
         failure = error.failure
         log.warning("waiting", kind=failure.kind, reason=failure.detail, remedy=failure.remedy, attempt=self._failures)

@@ -3,19 +3,17 @@
 import os
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from consumer.applier import Applier
 from consumer.binder import Binder, BinderSettings, KnownBindings
-from consumer.core.failure import Transient
 from consumer.core.records import OffsetRange
 from consumer.decode_watch import Marks
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.copy_encoder import CopyEncoder
 from consumer.edges.kafka import KafkaOffsets, KafkaSettings, KafkaSource
 from consumer.edges.postgres import memory
-from consumer.edges.postgres.migrate import migrate
 from consumer.edges.postgres.session import SessionSettings, connect
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.registry import HttpRegistry
@@ -67,15 +65,6 @@ def binder_settings(settings: Settings) -> BinderSettings:
     return BinderSettings(template=settings.target.table, create=settings.target.create, create_table=overrides)
 
 
-def migrate_target(settings: Settings) -> int:
-    """Bring the control schema up to date; returns its version."""
-    connection = connect(session_settings(settings, "migrate"))
-    try:
-        return migrate(connection)
-    finally:
-        connection.close()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
     """What commands that only look need."""
@@ -83,17 +72,11 @@ class Inspection:
     sink: Sink
     offsets: Offsets
 
-    def reopen(self) -> None:
-        """Open the session anew if the server is there; the next look tells otherwise."""
-        with suppress(Transient):
-            self.sink.open()
-
 
 @contextmanager
 def inspection(settings: Settings) -> Iterator[Inspection]:
-    """A session and a client for looking, closed afterwards."""
+    """A session (not opened yet) and a client for looking, closed afterwards."""
     sink = PostgresSink(session_settings(settings, "inspect"), settings.kafka.group)
-    sink.open()
     try:
         yield Inspection(sink=sink, offsets=KafkaOffsets(kafka_settings(settings)))
     finally:

@@ -67,6 +67,10 @@ class Loop:
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
+    def beat(self) -> None:
+        """Note that the loop lives, in the middle of a long turn."""
+        self.turned = time.monotonic()
+
     @property
     def alive(self) -> bool:
         """Whether the thread runs."""
@@ -76,7 +80,7 @@ class Loop:
         try:
             while not self.stop.is_set():
                 self._turn(TURN)
-                self.turned = time.monotonic()
+                self.beat()
         except Stopping:
             pass
         # the top of a thread: the watch reads what ended it and ends the process
@@ -101,6 +105,7 @@ class WorkerLife:
         self._open_reader = reader.open
         self._reading = Loop("reader", reader.turn, reader.close)
         self._applying = Loop("applier", self._apply_turn, hooks.close_target)
+        applier.beat = self._applying.beat
         self._hooks = hooks
         self._pruned = time.monotonic()
 
@@ -108,7 +113,6 @@ class WorkerLife:
         """Work until `until()` says so. Raises what ended a loop, or Transient when a loop stalled."""
         # many short hand-overs of the interpreter's lock: native code on one thread, Python on the other
         sys.setswitchinterval(0.0005)
-        self._applier.open()
         self._open_reader()
         self._applying.start()
         self._reading.start()

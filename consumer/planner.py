@@ -2,10 +2,12 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast
 
 import polars as pl
+import pyarrow as pa
 
 from consumer.core.carriers import NotCarried, carried, unavailable
 from consumer.core.envelope import IGNORED_KINDS, SOURCE_TIME
@@ -28,7 +30,7 @@ from consumer.core.plan import (
 )
 from consumer.core.records import Slice, correlation_id
 from consumer.decode_watch import DecodeWatch, Marks
-from consumer.ports import BadDatum, Bindings, Decoder, Encoder
+from consumer.ports import BadDatum, Bindings, DataFault, Decoder, Encoder
 
 _IMAGES = ("c", "u", "r")
 
@@ -113,7 +115,8 @@ class Planner:
         for blocks in self._staged(slices):
             writes: list[TableWrite] = []
             for block in blocks:
-                writes += self._writes(block, counted, times)
+                with _refusals(block.binding):
+                    writes += self._writes(block, counted, times)
             # tables in one fixed order, so that two workers never wait for each other
             stages.append(tuple(sorted(writes, key=lambda write: write.table)))
         return Plan(
@@ -250,6 +253,24 @@ class Planner:
             fresh=fresh,
             overriding=any(column.target.identity for column in columns),
         )
+
+
+@contextmanager
+def _refusals(binding: Binding) -> Iterator[None]:
+    """What the column libraries refuse concerns some record of the block; the batch is halved to find it."""
+    try:
+        yield
+    except (ValueError, OverflowError, pl.exceptions.PolarsError, pa.ArrowException) as error:
+        table = binding.table.name if binding.table else None
+        failure = Failure(
+            component="planner",
+            operation="plan",
+            kind="record.plan",
+            # the libraries quote values in their messages
+            detail=f"a value can't be brought into the form of its column ({type(error).__name__})",
+            remedy="Compare the source column's type and values with the target column's type.",
+        )
+        raise DataFault(failure, table) from error
 
 
 _DAMAGED = "Look at the record with its writer schema; if the producer was at fault, have it send the row again."

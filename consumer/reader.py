@@ -15,7 +15,7 @@ from consumer.core.plan import Plan
 from consumer.core.records import Slice, TopicPartition
 from consumer.handover import Dropped, Handover, Moved, Notice, Stopped, Work
 from consumer.planner import BadRecord, Planner, Unbound
-from consumer.ports import Fetched, Intake, Source, Taken
+from consumer.ports import DataFault, Fetched, Intake, Source, Taken
 
 log = structlog.get_logger("headrace.read")
 
@@ -52,6 +52,9 @@ class Reader:
     PATIENCE = 1.0
     # how long a revocation waits for the batch in flight
     RELEASE = 5.0
+    # how long a fenced partition that the group still assigns to us is left alone before it is taken again:
+    # a worker that was stopped learns within a heartbeat that it lost its partitions
+    GRACE = 10.0
 
     def __init__(self, source: Source, planner: Planner, handover: Handover, limits: BatchLimits) -> None:
         self._source = source
@@ -61,6 +64,7 @@ class Reader:
         self._assigned: set[TopicPartition] = set()
         self._owned: dict[TopicPartition, _Owned] = {}
         self._to_start: dict[TopicPartition, Taken] = {}
+        self._fenced: dict[TopicPartition, float] = {}
         self._gathered: dict[TopicPartition, _Gathered] = {}
         self._rows = 0
         self._bytes = 0
@@ -72,14 +76,15 @@ class Reader:
         self._source.open(self)
 
     def close(self) -> None:
-        """Leave the group."""
+        """Leave the group, which learns of the last positions first."""
+        self._heed_notices()
         self._source.close()
 
     def turn(self, timeout: float) -> None:
         """Poll once, or wait for room; hand over a batch when one is due. Raises Persistent."""
-        for notice in self._handover.notices():
-            self._heed(notice)
+        self._heed_notices()
         self._start_taken()
+        self._take_fenced_again()
         if self._full():
             self._hand_over_or_hold()
             return
@@ -109,21 +114,30 @@ class Reader:
             self._assigned.discard(at)
             self._owned.pop(at, None)
             self._to_start.pop(at, None)
+            self._fenced.pop(at, None)
             self._drop_gathered(at)
 
     # notices
 
+    def _heed_notices(self) -> None:
+        moved: dict[TopicPartition, int] = {}
+        for notice in self._handover.notices():
+            if isinstance(notice, Moved):
+                moved |= notice.positions
+            else:
+                self._heed(notice)
+        mine = {at: offset for at, offset in moved.items() if at in self._owned}
+        if mine:
+            self._source.commit(mine)
+
     def _heed(self, notice: Notice) -> None:
         if isinstance(notice, Taken):
             self._taken(notice)
-        elif isinstance(notice, Moved):
-            mine = {at: offset for at, offset in notice.positions.items() if at in self._owned}
-            if mine:
-                self._source.commit(mine)
         elif isinstance(notice, Stopped):
             self._halt((notice.at,))
         elif isinstance(notice, Dropped):
             self._halt(notice.partitions)
+            self._fenced |= dict.fromkeys(self._assigned & set(notice.partitions), time.monotonic())
 
     def _taken(self, taken: Taken) -> None:
         if taken.at in self._assigned:
@@ -138,6 +152,14 @@ class Reader:
             if self._source.start(at, taken.next_offset):
                 self._owned[at] = _Owned(taken.epoch, taken.next_offset)
                 del self._to_start[at]
+
+    def _take_fenced_again(self) -> None:
+        now = time.monotonic()
+        due = [at for at, since in self._fenced.items() if now - since > self.GRACE]
+        for at in due:
+            del self._fenced[at]
+        if due:
+            self._handover.ask(due)
 
     def _halt(self, partitions: Sequence[TopicPartition]) -> None:
         mine = [at for at in partitions if at in self._assigned]
@@ -228,7 +250,7 @@ class Reader:
         """The plan, or None where the apply thread has to ask someone or to judge a record first."""
         try:
             return self._planner.plan(slices)
-        except (Unbound, BadRecord):
+        except (Unbound, BadRecord, DataFault):
             return None
 
 

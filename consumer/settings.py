@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from consumer.core.failure import Failure, Refused
@@ -175,14 +175,23 @@ class Settings(BaseSettings):
     log: Log = Log()
     tables: dict[str, Table] = Field(default={}, description='Policy by target table, as [tables."schema.table"].')
 
+    @model_validator(mode="after")
+    def _consistent(self) -> "Settings":
+        longest = self.target.batch_deadline + self.target.connect_timeout
+        if self.worker.stall_timeout <= longest:
+            raise ValueError(
+                f"worker.stall_timeout must be more than target.batch_deadline + target.connect_timeout ({longest:g})"
+            )
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        *_: PydanticBaseSettingsSource,
+        **__: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         file = settings_cls.model_config.get("toml_file")
         return (env_settings, TomlConfigSettingsSource(settings_cls, file), init_settings)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 
-from consumer.build import inspection, migrate_target
+from consumer.build import inspection
 from consumer.core.backoff import Backoff
 from consumer.settings import Settings
 from consumer.worker import FAILED, OK, CurrentWatch, Signals, ticking
@@ -71,7 +71,6 @@ class Child:
 def supervise(settings: Settings, config: Path | None, workers: int, *, until_current: bool) -> int:
     """Run the workers until a signal, or until current; returns the exit code."""
     signals = Signals()
-    migrate_target(settings)
     command = [sys.executable, "-m", "consumer", "run", "--supervisor", str(os.getpid())]
     command += ["--config", str(config)] if config else []
     children = [Child(command) for _ in range(workers)]

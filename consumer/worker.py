@@ -5,13 +5,14 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import FrameType
 
 import structlog
 
-from consumer.build import Inspection, build_worker, inspection, migrate_target, worker_name
+from consumer.build import Inspection, build_worker, inspection, worker_name
 from consumer.core.failure import Transient
+from consumer.core.records import TopicPartition
 from consumer.current import Standing, noted_ends, standing
 from consumer.settings import Settings
 
@@ -40,7 +41,8 @@ class CurrentWatch:
 
     def __init__(self, inspected: Inspection) -> None:
         self._inspected = inspected
-        self._ends = noted_ends(inspected.offsets)
+        self._opened = False
+        self._ends: Mapping[TopicPartition, int] | None = None
         self._next = 0.0
         self.last: Standing | None = None
 
@@ -50,12 +52,20 @@ class CurrentWatch:
             return False
         self._next = time.monotonic() + _LOOK
         try:
-            self.last = standing(self._ends, self._inspected.sink)
+            self.last = self._looked()
         except Transient as error:
             log.warning("can't look at the positions", reason=error.failure.detail)
-            self._inspected.reopen()
+            self._opened = False
             return False
         return self.last.settled
+
+    def _looked(self) -> Standing:
+        if self._ends is None:
+            self._ends = noted_ends(self._inspected.offsets)
+        if not self._opened:
+            self._inspected.sink.open()
+            self._opened = True
+        return standing(self._ends, self._inspected.sink)
 
     def exit_code(self) -> int:
         """0 when current, 5 with the reasons on stderr when stopped partitions keep some records."""
@@ -77,7 +87,6 @@ def die_with(supervisor: int) -> None:
 def run_worker(settings: Settings, *, until_current: bool) -> int:
     """Work until a signal, or until current; returns the exit code."""
     signals = Signals()
-    migrate_target(settings)
     name = worker_name(settings)
     log.info("worker starts", worker=name, group=settings.kafka.group)
     life = build_worker(settings, name)

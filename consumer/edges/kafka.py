@@ -5,7 +5,8 @@ The position in PostgreSQL decides where reading goes on, so offsets are never r
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -28,7 +29,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
-from consumer.core.failure import Failure, Persistent, Transient
+from consumer.core.failure import Failure, Persistent, Refused, Transient
 from consumer.core.records import TopicPartition
 from consumer.ports import Fetched, Intake, Listener, Start
 
@@ -67,7 +68,8 @@ class KafkaSource:
         self.commit_failures = 0
 
     def open(self, listener: Listener) -> None:
-        consumer = Consumer(self._config)
+        with _configuring():
+            consumer = Consumer({**self._config, "on_commit": self._committed})
         self._consumer = consumer
         consumer.subscribe(
             list(self._settings.topics),
@@ -130,6 +132,11 @@ class KafkaSource:
         listener.lost(_plain(parts))
         self._unassign(parts)
 
+    def _committed(self, error: KafkaError | None, _: list[Position]) -> None:
+        if error is not None:
+            self.commit_failures += 1
+            log.info("group commit failed; it serves lag tools only", code=error.name())
+
     def _unassign(self, parts: list[Position]) -> None:
         if self._incremental:
             self._client().incremental_unassign(parts)
@@ -147,7 +154,8 @@ class KafkaOffsets:
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
-        self._admin = AdminClient(_common_config(settings))
+        with _configuring():
+            self._admin = AdminClient(_common_config(settings))
 
     def matching(self) -> frozenset[TopicPartition]:
         try:
@@ -346,6 +354,23 @@ def _out_of_range(error: KafkaError) -> Failure:
         remedy="The records were deleted before they were read, or the log was cut. Decide where to go on: "
         "have the source snapshot the table again, then set the position.",
     )
+
+
+@contextmanager
+def _configuring() -> Iterator[None]:
+    """Raises Refused for settings that librdkafka does not take."""
+    try:
+        yield
+    except KafkaException as error:
+        raise Refused(
+            Failure(
+                component="kafka",
+                operation="configure",
+                kind="kafka.configuration",
+                detail=f"librdkafka refuses the settings: {error.args[0].str()}",
+                remedy="Correct kafka.client and kafka.bootstrap_servers.",
+            )
+        ) from error
 
 
 def _note_error(error: KafkaError) -> None:

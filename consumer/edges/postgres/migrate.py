@@ -20,6 +20,16 @@ def migrations() -> list[tuple[int, str]]:
     return sorted(found)
 
 
+def ensure(connection: psycopg.Connection) -> None:
+    """Migrate if the database is behind. Raises Refused when its schema is newer than this program."""
+    newest = migrations()[-1][0]
+    have = schema_version(connection)
+    if have > newest:
+        raise _too_new(have, newest)
+    if have < newest:
+        migrate(connection)
+
+
 def migrate(connection: psycopg.Connection) -> int:
     """Bring the control schema to this program's version and return it.
 

@@ -16,6 +16,7 @@ from consumer.core.failure import Failure, Transient
 from consumer.core.plan import Action, Plan, TableName, TargetTable
 from consumer.core.records import OffsetRange, TopicPartition
 from consumer.edges.postgres import catalog, memory, positions
+from consumer.edges.postgres.migrate import ensure
 from consumer.edges.postgres.session import SessionSettings, connect, require_commit, rollback
 from consumer.edges.postgres.staging import Staged, Staging
 from consumer.edges.postgres.statements import delete, insert, update, upsert
@@ -52,9 +53,10 @@ class PostgresSink:
         self._rest: dict[TableName, int] = {}
 
     def open(self) -> None:
-        """Open the session anew. Raises ConnectionLost, Persistent or Refused."""
+        """Open the session anew, on a control schema of this version. Raises ConnectionLost, Persistent or Refused."""
         self.close()
         self._connection = connect(self._settings)
+        ensure(self._connection)
         self._staging = Staging(self._connection)
 
     def close(self) -> None:

@@ -16,6 +16,10 @@ from consumer.ports import ConnectionLost, DataFault, TableFault
 # longest prefix wins
 _REMEDIES: dict[str, tuple[Callable[..., HeadraceError], str]] = {
     "08": (ConnectionLost, "Headrace reconnects by itself; look at the database and the network between."),
+    "08P01": (
+        DataFault,
+        "A value has no form that the column takes; compare the source column's type with the target's.",
+    ),
     "57P": (ConnectionLost, "Headrace reconnects by itself; the server was stopped or ended the session."),
     "57014": (Transient, "A statement ran into its timeout and is repeated; look for long locks on the table."),
     "53": (
