@@ -1,6 +1,7 @@
 """Who owns a data directory: one supervisor at a time, known by a lock that ends with it and with its sweeper."""
 
 import os
+import sys
 
 import psutil
 
@@ -15,12 +16,16 @@ _UNUSABLE = frozenset(",;{}")
 
 def make(layout: Layout) -> None:
     """Makes the data directory; refuses a path with letters that mean something else in the parts' settings."""
+    if sys.platform != "linux":
+        raise refused(
+            "open", "platform", f"the stack does not run on {sys.platform}", "Use Linux, or a Linux container."
+        )
     if _UNUSABLE & set(str(layout.root)):
         detail = f"the path {layout.root} holds one of {' '.join(sorted(_UNUSABLE))}"
         raise refused("open", "data_dir_unusable", detail, "Choose another data directory.")
     try:
-        layout.root.mkdir(parents=True, exist_ok=True)
-        layout.logs.mkdir(exist_ok=True)
+        layout.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        layout.logs.mkdir(mode=0o700, exist_ok=True)
     except OSError as cause:
         detail = f"the data directory {layout.root} can't be made: {cause.strerror}"
         raise refused("open", "data_dir_unwritable", detail, "Choose another data directory.") from cause

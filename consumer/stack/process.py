@@ -155,7 +155,13 @@ class Spawner:
     def _spawn_sweeper(argv: list[str], lock: int, log: Path) -> "subprocess.Popen[bytes]":
         with log.open("ab") as output:
             return subprocess.Popen(
-                argv, stdin=subprocess.PIPE, stdout=output, stderr=output, cwd="/", env={}, pass_fds=[lock]
+                argv,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                cwd="/",
+                env=_interpreter_environment(),
+                pass_fds=[lock],
             )
 
     @staticmethod
@@ -165,7 +171,7 @@ class Spawner:
         argv += ["--directory", str(command.directory)]
         if command.user:
             argv += ["--uid", str(command.user.uid), "--gid", str(command.user.gid)]
-        environment = {"PATH": os.defpath, "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", **command.environment}
+        environment = {"PATH": os.defpath, "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", **_interpreter_environment()}
         with log.open("ab") as output:
             popen = subprocess.Popen(
                 [*argv, "--", *command.argv],
@@ -173,6 +179,10 @@ class Spawner:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=command.directory,
-                env=environment,
+                env=environment | dict(command.environment),
             )
         return Process(name, command, popen, log)
+
+
+def _interpreter_environment() -> dict[str, str]:
+    return {name: os.environ[name] for name in child.INTERPRETER_ONLY if name in os.environ}

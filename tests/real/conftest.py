@@ -10,7 +10,6 @@ from consumer.stack.progress import Terminal
 from consumer.stack.stack import Stack
 
 _HERE = Path(__file__).parent
-StackFactory = Callable[..., Stack]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -28,7 +27,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @pytest.fixture
-def fresh_stack(tmp_path: Path) -> Iterator[StackFactory]:
+def fresh_stack(tmp_path: Path) -> Iterator[Callable[..., Stack]]:
     """Opens stacks that belong to one test: `fresh_stack(parts, options, name)`; all are closed afterwards.
 
     The same name opens the same data directory again, once the earlier stack there is closed.

@@ -4,7 +4,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,8 +14,11 @@ import pytest
 
 from consumer.core.failure import Persistent, Refused
 from consumer.stack.options import REGISTRY, TARGET, StackOptions
+from consumer.stack.stack import Stack
 from consumer.stack.status import StackStatus, status
 from consumer.stack.waiting import wait_until
+
+Fresh = Callable[..., Stack]
 
 _COMMAND = [sys.executable, "-m", "consumer", "stack"]
 _PARTS = ["--part", TARGET, "--part", REGISTRY]
@@ -86,18 +89,25 @@ def test_ctrl_c_during_the_start_leaves_nothing(tmp_path: Path) -> None:
     _assert_nothing_left(tmp_path)
 
 
-@pytest.mark.parametrize("frozen", [False, True])
-def test_a_killed_owner_leaves_nothing(tmp_path: Path, frozen: bool) -> None:
-    """kill -9 of the supervisor ends all parts, even one that was frozen with its descendants."""
+@pytest.mark.parametrize("case", ["plain", "a part is frozen", "the sweeper is killed first"])
+def test_a_killed_owner_leaves_nothing(tmp_path: Path, case: str) -> None:
+    """kill -9 of the supervisor ends all parts: each by its own death signal, and the frozen ones by the sweeper."""
     with _foreground(tmp_path, *_PARTS) as process:
         found = _wait_up(tmp_path)
-        if frozen:
+        if case == "a part is frozen":
             _freeze(found)
+        if case == "the sweeper is killed first":
+            (sweeper,) = [each for each in psutil.Process(process.pid).children() if _is_sweeper(each)]
+            sweeper.kill()
         process.kill()
         process.wait(10)
         _assert_nothing_left(tmp_path)
     found = _status(tmp_path)
     assert (found.up, found.supervisor, [part.running for part in found.parts]) == (False, None, [False, False])
+
+
+def _is_sweeper(process: psutil.Process) -> bool:
+    return any(word.endswith("sweep.py") for word in process.cmdline())
 
 
 def _freeze(found: StackStatus) -> None:
@@ -161,7 +171,7 @@ def test_a_detached_stack_reports_and_ends(tmp_path: Path) -> None:
     assert _stack("down", *place).returncode == 3
 
 
-def test_a_part_that_dies_at_the_start_shows_its_last_words(fresh_stack, tmp_path: Path) -> None:
+def test_a_part_that_dies_at_the_start_shows_its_last_words(fresh_stack: Fresh, tmp_path: Path) -> None:
     """The failure holds the end of the log and its path, and the other parts are ended."""
     wrong = StackOptions(target_settings={"no_such_setting": "1"})
     with pytest.raises(Persistent, match="no_such_setting") as failure:
@@ -170,7 +180,7 @@ def test_a_part_that_dies_at_the_start_shows_its_last_words(fresh_stack, tmp_pat
     _assert_nothing_left(tmp_path)
 
 
-def test_one_data_directory_has_one_owner(fresh_stack) -> None:
+def test_one_data_directory_has_one_owner(fresh_stack: Fresh) -> None:
     """A second stack in the same directory is refused while the first one lives."""
     fresh_stack(frozenset({TARGET}))
     with pytest.raises(Refused, match="a stack runs in"):

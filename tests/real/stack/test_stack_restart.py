@@ -1,6 +1,7 @@
 """What was written before an end, orderly or sudden, is there after the next start."""
 
 import signal
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 
 import httpx
@@ -11,6 +12,8 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from consumer.stack.options import KAFKA, REGISTRY, SOURCE, TARGET
 from consumer.stack.stack import Stack
 from consumer.stack.waiting import wait_until
+
+Fresh = Callable[..., Stack]
 
 _SCHEMA = '{"type":"record","name":"Kept","fields":[{"name":"id","type":"long"}]}'
 
@@ -61,7 +64,7 @@ def _rows(dsn: str) -> list[tuple[int, ...]]:
         return connection.execute("SELECT id FROM kept").fetchall()
 
 
-def test_a_stack_opened_again_has_its_records_schemas_rows_and_addresses(fresh_stack) -> None:
+def test_a_stack_opened_again_has_its_records_schemas_rows_and_addresses(fresh_stack: Fresh) -> None:
     """A record written before the restart is decoded by its id after it, and new ids do not repeat old ones."""
     parts = frozenset({SOURCE, TARGET, KAFKA, REGISTRY})
     with fresh_stack(parts) as first:
@@ -80,7 +83,7 @@ def test_a_stack_opened_again_has_its_records_schemas_rows_and_addresses(fresh_s
         assert [_rows(before.source_dsn), _rows(before.target_dsn)] == [[(1,)], [(1,)]]
 
 
-def test_a_killed_registry_keeps_its_ids(fresh_stack) -> None:
+def test_a_killed_registry_keeps_its_ids(fresh_stack: Fresh) -> None:
     """The ids that were answered survive kill -9."""
     stack = fresh_stack(frozenset({REGISTRY}))
     kept_id = _register(stack, "kept-value")
@@ -90,7 +93,7 @@ def test_a_killed_registry_keeps_its_ids(fresh_stack) -> None:
     assert _schema(stack, kept_id) == _SCHEMA
 
 
-def test_a_killed_kafka_keeps_its_records_and_its_address(fresh_stack) -> None:
+def test_a_killed_kafka_keeps_its_records_and_its_address(fresh_stack: Fresh) -> None:
     """kill -9 of the broker loses nothing that was acknowledged."""
     stack = fresh_stack(frozenset({KAFKA}))
     _produce(stack, b"kept")
@@ -101,7 +104,7 @@ def test_a_killed_kafka_keeps_its_records_and_its_address(fresh_stack) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGQUIT, signal.SIGTERM])
-def test_a_killed_target_keeps_what_was_committed(fresh_stack, number: signal.Signals) -> None:
+def test_a_killed_target_keeps_what_was_committed(fresh_stack: Fresh, number: signal.Signals) -> None:
     """However PostgreSQL ends, all of its processes are gone at once and its rows are there after a start."""
     stack = fresh_stack(frozenset({TARGET}))
     dsn = stack.endpoints.target_dsn
@@ -113,7 +116,7 @@ def test_a_killed_target_keeps_what_was_committed(fresh_stack, number: signal.Si
     assert _rows(dsn) == [(1,)]
 
 
-def test_a_paused_target_answers_nothing_until_it_is_resumed(fresh_stack) -> None:
+def test_a_paused_target_answers_nothing_until_it_is_resumed(fresh_stack: Fresh) -> None:
     """A frozen server holds its connections open: a query waits, and is answered after the thaw."""
     stack = fresh_stack(frozenset({TARGET}))
     with psycopg.connect(stack.endpoints.target_dsn, autocommit=True) as connection, ThreadPoolExecutor(1) as pool:
@@ -124,7 +127,7 @@ def test_a_paused_target_answers_nothing_until_it_is_resumed(fresh_stack) -> Non
         assert answer.result(10) == (1,)
 
 
-def test_a_restarted_part_keeps_its_port(fresh_stack) -> None:
+def test_a_restarted_part_keeps_its_port(fresh_stack: Fresh) -> None:
     """An orderly restart of one part changes its process and nothing else."""
     stack = fresh_stack(frozenset({TARGET}))
     before, pid = stack.endpoints, stack.pid(TARGET)

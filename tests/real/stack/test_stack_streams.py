@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Callable
 
 import fastavro
 import httpx
@@ -12,6 +13,7 @@ from confluent_kafka import Consumer, Message
 
 from consumer.core.failure import Persistent
 from consumer.stack.connectors import Capture, connector_status, register_debezium, remove_debezium
+from consumer.stack.options import StackOptions
 from consumer.stack.stack import Stack
 from consumer.stack.waiting import wait_until
 
@@ -65,6 +67,20 @@ def test_a_row_of_the_source_becomes_a_framed_avro_record(stack: Stack) -> None:
     assert connector_status(where.connect_url, "stack-first") is None
     with psycopg.connect(where.source_dsn) as source:
         assert source.execute("SELECT count(*) FROM pg_replication_slots").fetchone() == (0,)
+
+
+def test_an_exactly_once_worker_streams_in_transactions(fresh_stack: Callable[..., Stack]) -> None:
+    """With exactly-once source support on, a reader of committed records gets the row."""
+    stack = fresh_stack(options=StackOptions(exactly_once_source=True))
+    where = stack.endpoints
+    with psycopg.connect(where.source_dsn, autocommit=True) as source:
+        source.execute("CREATE TABLE once AS SELECT 1 AS id")
+    extra = {"exactly.once.support": "required"}
+    capture = Capture(topic_prefix="stack", tables=("public.once",), extra=extra)
+    register_debezium(where.connect_url, where.source_dsn, "once", capture)
+    value = _first_record(where.kafka, "stack.public.once").value()
+    assert isinstance(value, bytes)
+    assert _decode(where.registry_url, value)["after"] == {"id": 1}
 
 
 def test_a_connector_that_cannot_work_tells_why(stack: Stack) -> None:
