@@ -12,7 +12,9 @@ from consumer.core.records import OffsetRange
 from consumer.decode_watch import Marks
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.copy_encoder import CopyEncoder
-from consumer.edges.kafka import KafkaOffsets, KafkaSettings, KafkaSource
+from consumer.edges.kafka.config import KafkaSettings
+from consumer.edges.kafka.offsets import KafkaOffsets
+from consumer.edges.kafka.source import KafkaSource
 from consumer.edges.postgres import memory
 from consumer.edges.postgres.session import SessionSettings, connect
 from consumer.edges.postgres.sink import PostgresSink

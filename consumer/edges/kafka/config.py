@@ -1,0 +1,126 @@
+"""How the clients are configured.
+
+The position in PostgreSQL decides where reading goes on, so offsets are never reset by the client
+(`auto.offset.reset=error`).
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException
+
+from consumer.core.failure import Failure, Persistent, Refused, Transient
+
+log = structlog.get_logger("headrace.kafka")
+
+# never matched by a pattern: internal topics
+_NEVER = ("^__consumer_offsets$", "^__transaction_state$", "^__share_group_state$", "^__cluster_metadata$")
+_INCREMENTAL = ("cooperative-sticky",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KafkaSettings:
+    """How the client talks to the cluster. Times in seconds."""
+
+    bootstrap_servers: str
+    group: str
+    topics: tuple[str, ...]
+    initial: str = "earliest"
+    client: Mapping[str, str] = field(default_factory=dict)
+    request_timeout: float = 30.0
+    metadata_refresh: float = 10.0
+    prefetch_kbytes: int = 65_536
+    ignore: tuple[str, ...] = ()
+
+
+def selects(settings: KafkaSettings, topic: str) -> bool:
+    """Whether the settings select a topic; internal topics never match a pattern."""
+    plain = {name for name in settings.topics if not name.startswith("^")}
+    if topic in plain:
+        return True
+    if any(re.search(pattern, topic) for pattern in (*_NEVER, *settings.ignore)):
+        return False
+    return any(re.match(pattern, topic) for pattern in settings.topics if pattern.startswith("^"))
+
+
+def common_config(settings: KafkaSettings) -> dict[str, Any]:
+    """What every client has."""
+    return {
+        "bootstrap.servers": settings.bootstrap_servers,
+        "socket.timeout.ms": int(settings.request_timeout * 1000),
+        "log_level": 4,
+        "error_cb": _note_error,
+    } | {name: value for name, value in settings.client.items() if _is_common(name)}
+
+
+def _is_common(name: str) -> bool:
+    return name.startswith(("security.", "sasl.", "ssl.", "socket.", "broker.", "client.", "test.", "metadata."))
+
+
+def consumer_config(settings: KafkaSettings) -> dict[str, object]:
+    """What the group member has."""
+    config: dict[str, object] = {
+        **common_config(settings),
+        "group.id": settings.group,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": "error",
+        "enable.partition.eof": True,
+        "isolation.level": "read_committed",
+        "partition.assignment.strategy": "cooperative-sticky",
+        "allow.auto.create.topics": False,
+        "topic.metadata.refresh.interval.ms": int(settings.metadata_refresh * 1000),
+        "topic.blacklist": ",".join((*_NEVER, *settings.ignore)),
+        "queued.max.messages.kbytes": settings.prefetch_kbytes,
+        # librdkafka stalls a full queue for a second by default
+        "fetch.queue.backoff.ms": 5,
+        "fetch.wait.max.ms": 100,
+        **settings.client,
+    }
+    if config.get("group.protocol") == "consumer":
+        for classic in ("partition.assignment.strategy", "session.timeout.ms", "heartbeat.interval.ms"):
+            config.pop(classic, None)
+    return config
+
+
+def is_incremental(config: Mapping[str, object]) -> bool:
+    """Whether assignments come as changes (cooperative, KIP-848) instead of whole."""
+    return config.get("group.protocol") == "consumer" or config.get("partition.assignment.strategy") in _INCREMENTAL
+
+
+@contextmanager
+def configuring() -> Iterator[None]:
+    """Raises Refused for settings that librdkafka does not take."""
+    try:
+        yield
+    except KafkaException as error:
+        raise Refused(
+            Failure(
+                component="kafka",
+                operation="configure",
+                kind="kafka.configuration",
+                detail=f"librdkafka refuses the settings: {error.args[0].str()}",
+                remedy="Correct kafka.client and kafka.bootstrap_servers.",
+            )
+        ) from error
+
+
+def _note_error(error: KafkaError) -> None:
+    log.warning("kafka client", code=error.name(), reason=error.str(), fatal=error.fatal())
+
+
+def translated(error: KafkaException, operation: str) -> Transient | Persistent:
+    """A client error as ours: fatal ones are persistent."""
+    cause = error.args[0]
+    failure = Failure(
+        component="kafka",
+        operation=operation,
+        kind=f"kafka.{cause.name()}",
+        detail=cause.str(),
+        remedy="Check kafka.bootstrap_servers, kafka.client and the cluster's health.",
+    )
+    return Persistent(failure) if cause.fatal() else Transient(failure)

@@ -1,0 +1,176 @@
+"""The group member that reads. Assigned partitions stay paused until they are taken."""
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+
+import structlog
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message
+from confluent_kafka import TopicPartition as Position
+
+from consumer.core.failure import Failure, Transient
+from consumer.core.records import TopicPartition
+from consumer.edges.kafka.config import KafkaSettings, configuring, consumer_config, is_incremental, translated
+from consumer.ports import Fetched, Intake, Listener
+
+log = structlog.get_logger("headrace.kafka")
+
+
+class KafkaSource:
+    """Implements `consumer.ports.Source`."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._config = consumer_config(settings)
+        self._incremental = is_incremental(self._config)
+        self._consumer: Consumer | None = None
+        self.commit_failures = 0
+
+    def open(self, listener: Listener) -> None:
+        with configuring():
+            consumer = Consumer({**self._config, "on_commit": self._committed})
+        self._consumer = consumer
+        consumer.subscribe(
+            list(self._settings.topics),
+            on_assign=lambda _, parts: self._on_assign(listener, parts),
+            on_revoke=lambda _, parts: self._on_revoke(listener, parts),
+            on_lost=lambda _, parts: self._on_lost(listener, parts),
+        )
+
+    def poll(self, limit: int, timeout: float) -> Intake:
+        try:
+            messages = self._client().consume(limit, timeout)
+        except KafkaException as error:
+            raise translated(error, "poll") from error
+        return _intake(messages)
+
+    def start(self, at: TopicPartition, offset: int) -> bool:
+        try:
+            self._client().seek(Position(at.topic, at.partition, offset))
+            self._client().resume([Position(at.topic, at.partition)])
+        except KafkaException as error:
+            # the fetcher of a partition that was just assigned starts in its own time
+            if error.args[0].code() in (KafkaError._STATE, KafkaError._PREV_IN_PROGRESS):
+                return False
+            raise translated(error, "seek") from error
+        return True
+
+    def pause(self, partitions: Sequence[TopicPartition]) -> None:
+        self._client().pause([Position(*at) for at in partitions])
+
+    def resume(self, partitions: Sequence[TopicPartition]) -> None:
+        self._client().resume([Position(*at) for at in partitions])
+
+    def commit(self, positions: Mapping[TopicPartition, int]) -> None:
+        offsets = [Position(at.topic, at.partition, offset) for at, offset in positions.items()]
+        try:
+            self._client().commit(offsets=offsets, asynchronous=True)
+        except KafkaException:
+            self.commit_failures += 1
+
+    def close(self) -> None:
+        if self._consumer is not None:
+            self._consumer.close()
+            self._consumer = None
+
+    def _on_assign(self, listener: Listener, parts: list[Position]) -> None:
+        # the end is a placeholder: nothing is fetched until `start` says where from
+        placed = [Position(part.topic, part.partition, OFFSET_END) for part in parts]
+        if self._incremental:
+            self._client().incremental_assign(placed)
+        else:
+            self._client().assign(placed)
+        self._client().pause(placed)
+        listener.assigned(_plain(parts))
+
+    def _on_revoke(self, listener: Listener, parts: list[Position]) -> None:
+        listener.revoked(_plain(parts))
+        self._unassign(parts)
+
+    def _on_lost(self, listener: Listener, parts: list[Position]) -> None:
+        listener.lost(_plain(parts))
+        self._unassign(parts)
+
+    def _committed(self, error: KafkaError | None, _: list[Position]) -> None:
+        if error is not None:
+            self.commit_failures += 1
+            log.info("group commit failed; it serves lag tools only", code=error.name())
+
+    def _unassign(self, parts: list[Position]) -> None:
+        if self._incremental:
+            self._client().incremental_unassign(parts)
+        else:
+            self._client().unassign()
+
+    def _client(self) -> Consumer:
+        if self._consumer is None:
+            raise Transient(_closed())
+        return self._consumer
+
+
+def _plain(parts: Sequence[Position]) -> list[TopicPartition]:
+    return [TopicPartition(part.topic, part.partition) for part in parts]
+
+
+def _intake(messages: Sequence[Message]) -> Intake:
+    sound = [message for message in messages if message.error() is None]
+    fetched = [_fetched(at, list(run)) for at, run in groupby(sound, key=_origin)]
+    if len(sound) == len(messages):
+        return Intake(fetched=fetched)
+    ends: dict[TopicPartition, int] = {}
+    broken: dict[TopicPartition, Failure] = {}
+    for message in messages:
+        error = message.error()
+        if error is not None:
+            _sort_error(message, error, ends, broken)
+    return Intake(fetched=fetched, ends=ends, broken=broken)
+
+
+def _origin(message: Message) -> TopicPartition:
+    return TopicPartition(message.topic(), message.partition())  # type: ignore[arg-type]
+
+
+def _fetched(at: TopicPartition, run: Sequence[Message]) -> Fetched:
+    values = [message.value() for message in run]
+    keys = [message.key() for message in run]
+    return Fetched(
+        at=at,
+        offsets=[message.offset() for message in run],  # type: ignore[misc]
+        keys=keys,
+        values=values,
+        appended_ms=run[0].timestamp()[1],
+        leader_epoch=run[-1].leader_epoch(),
+        size=sum(map(len, filter(None, values))) + sum(map(len, filter(None, keys))),
+    )
+
+
+def _sort_error(
+    message: Message, error: KafkaError, ends: dict[TopicPartition, int], broken: dict[TopicPartition, Failure]
+) -> None:
+    code = error.code()
+    if code == KafkaError._PARTITION_EOF:
+        ends[_origin(message)] = message.offset()  # type: ignore[assignment]
+    elif code in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._LOG_TRUNCATION):
+        broken[_origin(message)] = _out_of_range(error)
+    else:
+        log.warning("kafka error", topic=message.topic(), code=error.name(), reason=error.str())
+
+
+def _out_of_range(error: KafkaError) -> Failure:
+    return Failure(
+        component="kafka",
+        operation="fetch",
+        kind="kafka.offset_out_of_range",
+        detail=f"the stored position is not in the log ({error.name()})",
+        remedy="The records were deleted before they were read, or the log was cut. Decide where to go on: "
+        "have the source snapshot the table again, then set the position.",
+    )
+
+
+def _closed() -> Failure:
+    return Failure(
+        component="kafka",
+        operation="poll",
+        kind="kafka.closed",
+        detail="the consumer is closed",
+        remedy="This is a defect of Headrace; report it with the log.",
+    )
