@@ -1,13 +1,13 @@
 """Temporary staging tables: one a (table, action, column set, stage), kept for the session, filled by binary COPY."""
 
 from collections import OrderedDict
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import psycopg
 from psycopg import sql
 
-from consumer.core.plan import StagedColumn, TableWrite
-from consumer.edges.postgres.session import transaction
+from consumer.core.plan import TableWrite
 from consumer.edges.postgres.translate import translated
 
 MOST = 64
@@ -33,8 +33,16 @@ class Staging:
 
     def prepare(self, stages: tuple[tuple[TableWrite, ...], ...]) -> list[list[Staged]]:
         """Staging tables for every write, created where there is none yet. Runs outside the batch transaction."""
-        self._forget(sum(map(len, stages)))
-        return [[Staged(write, self._table(write, place)) for write in writes] for place, writes in enumerate(stages)]
+        wanted = {_signature(write, place): write for place, writes in enumerate(stages) for write in writes}
+        self._make_room(wanted)
+        for signature, write in wanted.items():
+            if signature not in self._tables:
+                self._create(signature, write)
+            self._tables.move_to_end(signature)
+        return [
+            [Staged(write, sql.Identifier("pg_temp", self._tables[_signature(write, place)])) for write in writes]
+            for place, writes in enumerate(stages)
+        ]
 
     def fill(self, staged: Staged) -> None:
         """COPY the write's rows, inside the batch transaction."""
@@ -51,33 +59,34 @@ class Staging:
             names = sql.SQL(", ").join(staged.staging for staged in all_staged)
             self._connection.execute(sql.SQL("TRUNCATE {}").format(names))
 
-    def _table(self, write: TableWrite, place: int) -> sql.Identifier:
-        signature: Signature = (write.table, write.action, write.columns, place)
-        name = self._tables.get(signature)
-        if name is None:
-            self._made += 1
-            name = f"headrace_{self._made}"
-            with translated("create staging", write.table):
-                self._connection.execute(_create(name, write))
-            self._tables[signature] = name
-        self._tables.move_to_end(signature)
-        return sql.Identifier("pg_temp", name)
+    def _create(self, signature: Signature, write: TableWrite) -> None:
+        self._made += 1
+        name = f"headrace_{self._made}"
+        with translated("create staging", write.table):
+            self._connection.execute(_definition(name, write))
+        self._tables[signature] = name
 
-    def _forget(self, wanted: int) -> None:
-        """Drop the least recently used tables when the next batch would leave more than MOST."""
-        surplus = max(0, min(len(self._tables), len(self._tables) + wanted - MOST))
-        old = [self._tables.popitem(last=False)[1] for _ in range(surplus)] if len(self._tables) > MOST // 2 else []
+    def _make_room(self, wanted: Collection[Signature]) -> None:
+        """Drop the tables longest unused, so that at most MOST (or all that one batch needs) are kept."""
+        new = sum(1 for signature in wanted if signature not in self._tables)
+        surplus = len(self._tables) + new - MOST
+        old = [signature for signature in self._tables if signature not in wanted][: max(0, surplus)]
         if old:
-            names = sql.SQL(", ").join(sql.Identifier("pg_temp", name) for name in old)
-            with transaction(self._connection, "drop staging"):
+            names = sql.SQL(", ").join(sql.Identifier("pg_temp", self._tables[signature]) for signature in old)
+            with translated("drop staging"):
                 self._connection.execute(sql.SQL("DROP TABLE {}").format(names))
+            for signature in old:
+                del self._tables[signature]
 
 
-def _create(name: str, write: TableWrite) -> sql.Composed:
-    columns = sql.SQL(", ").join(_definition(column, write) for column in write.columns)
-    return sql.SQL("CREATE TEMP TABLE {} ({}) ON COMMIT PRESERVE ROWS").format(sql.Identifier(name), columns)
+def _signature(write: TableWrite, place: int) -> Signature:
+    return (write.table, write.action, write.columns, place)
 
 
-def _definition(column: StagedColumn, write: TableWrite) -> sql.Composed:
+def _definition(name: str, write: TableWrite) -> sql.Composed:
     # staging types come from `consumer.core.types`, never from input
-    return sql.SQL("{} pg_catalog.{}").format(sql.Identifier(column.name), sql.Identifier(column.staging))
+    columns = sql.SQL(", ").join(
+        sql.SQL("{} pg_catalog.{}").format(sql.Identifier(column.name), sql.Identifier(column.staging))
+        for column in write.columns
+    )
+    return sql.SQL("CREATE TEMP TABLE {} ({}) ON COMMIT PRESERVE ROWS").format(sql.Identifier(name), columns)
