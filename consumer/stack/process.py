@@ -86,8 +86,9 @@ class Process:
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         """A sudden end of the main process; returns when all of its descendants are gone too."""
         family = self._family()
-        self._send_all(family, signal.SIGCONT)
         self.send(number)
+        # After the signal, so that a frozen part does nothing more; its descendants must wake up to see the end.
+        self._send_all(family, signal.SIGCONT)
         wait_until(lambda: self.code is not None, _KILL_SECONDS)
         self._finish(family)
 

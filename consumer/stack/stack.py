@@ -38,6 +38,7 @@ class Stack:
         self._options = options
         self._reporter = reporter
         self._spawner = Spawner()
+        self._programs: tuple[str, ...] = ()
         self._sweeper: subprocess.Popen[bytes] | None = None
         self._state = State(password="")
         self._parts: dict[str, Part] = {}
@@ -158,10 +159,10 @@ class Stack:
             self._release()
 
     def _start(self, chosen: frozenset[str]) -> None:
-        programs = assembly.program_dirs(chosen)
+        self._programs = assembly.program_dirs(chosen)
         self._lock = ownership.own(self._layout)
-        sweep(str(self._layout.root), programs)
-        self._sweeper = self._spawner.spawn_sweeper(self._layout.root, programs, self._lock)
+        sweep(str(self._layout.root), self._programs)
+        self._sweeper = self._spawner.spawn_sweeper(self._layout.root, self._programs, self._lock)
         self._state = load(self._layout) or new_state()
         self._state.supervisor, self._state.ready = (os.getpid(), psutil.Process().create_time()), False
         self._state.ports |= ports.choose(assembly.port_names(chosen), self._state.ports)
@@ -189,6 +190,8 @@ class Stack:
 
     def _launch(self, part: Part) -> None:
         log = self._layout.log(part.name)
+        # After a sudden end PostgreSQL's backends may live on for a moment, and hold what the next start needs.
+        sweep(str(self._layout.part(part.name)), self._programs)
         part.prepare(lambda command: self._run(part.name, command, log))
         self._give_up_when_closing(part.name)
         process = self._spawner.spawn(part.name, part.command(), log)

@@ -15,7 +15,8 @@ from consumer.stack.stack import Stack
 from consumer.stack.waiting import wait_until
 
 _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_WATCH_SECONDS = 0.5
+_WATCH_SECONDS = 3600.0
+_WATCH_INTERVAL = 0.5
 _READY_SECONDS = 1800.0
 _DOWN_SECONDS = 90.0
 _KILL_SECONDS = 30.0
@@ -42,7 +43,7 @@ def ended_by_signals() -> Iterator[None]:
 def hold(stack: Stack, say: Callable[[str], None]) -> None:
     """Returns never: watches the parts until a signal comes, and starts again what ended by itself."""
     while True:
-        wait_until(lambda: bool(stack.ended()), _WATCH_SECONDS)
+        wait_until(lambda: bool(stack.ended()), _WATCH_SECONDS, interval=_WATCH_INTERVAL)
         for name in stack.ended():
             say(f"{name} ended by itself; it is started again, see {stack.log_path(name)}")
             stack.stop_part(name)

@@ -26,6 +26,7 @@ def test_a_kept_port_that_is_taken_meanwhile_is_replaced(fresh_stack: Fresh) -> 
     with fresh_stack(frozenset({TARGET})) as first:
         before = first.endpoints.target_dsn
     with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         other.bind(("127.0.0.1", int(before.rsplit(":", 1)[1].split("/")[0])))
         other.listen()
         assert fresh_stack(frozenset({TARGET})).endpoints.target_dsn != before
