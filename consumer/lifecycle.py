@@ -23,6 +23,7 @@ log = structlog.get_logger("headrace.worker")
 TURN = 0.05
 PRUNE_EVERY = 600.0
 HUNG = 70
+UNDRAINED = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,10 +154,15 @@ class WorkerLife:
         """Stop reading first (which leaves the group after the batch in flight), then applying."""
         deadline = time.monotonic() + self._settings.drain_timeout
         self._applier.stopping.set()
+        late = []
         for loop in (self._reading, self._applying):
             loop.stop.set()
             if loop.alive and not loop.join(max(0.1, deadline - time.monotonic())):
-                log.warning("not drained in time; the fence protects what was in flight", loop=loop.name)
+                late.append(loop.name)
+        if late:
+            log.error("not drained in time; the fence protects what was in flight", loops=late)
+            # a thread inside a driver would hold the interpreter's own end up
+            os._exit(UNDRAINED)
 
     def _raise_failures(self) -> None:
         for loop in (self._reading, self._applying):
