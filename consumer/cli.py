@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from consumer.bench.commands import app as bench_app
 from consumer.core.failure import HeadraceError, Refused
 from consumer.stack.commands import app as stack_app
 
@@ -21,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(stack_app, name="stack")
+app.add_typer(bench_app, name="bench")
 
 
 @app.callback()

@@ -1,0 +1,98 @@
+"""A whole scenario: topics, the grid of the sink's settings, runs in turns. What is done is not done again."""
+
+from collections.abc import Iterator
+
+from consumer.bench import race, references, topics
+from consumer.bench.contender import HEADRACE, REWRITE
+from consumer.bench.race import BEST, DEFAULTS, GRID, Entry
+from consumer.bench.rig import Rig
+from consumer.bench.scenario import Against, Dataset, Scenario
+from consumer.bench.store import Result, Store
+
+_FETCH = {
+    "consumer.override.max.partition.fetch.bytes": "16777216",
+    "consumer.override.fetch.max.bytes": "67108864",
+}
+
+
+def _point(batch: int, reduction: bool, rewrite: bool) -> dict[str, str]:
+    return {
+        "batch.size": str(batch),
+        "consumer.override.max.poll.records": str(batch),
+        "use.reduction.buffer": str(reduction).lower(),
+        REWRITE: str(rewrite).lower(),
+        **_FETCH,
+    }
+
+
+# batch size and max.poll.records go together: a batch never spans two polls
+POINTS: tuple[dict[str, str], ...] = (
+    _point(500, reduction=False, rewrite=True),
+    _point(2_000, reduction=False, rewrite=False),
+    _point(2_000, reduction=True, rewrite=True),
+    _point(5_000, reduction=False, rewrite=False),
+    _point(5_000, reduction=True, rewrite=False),
+    _point(5_000, reduction=True, rewrite=True),
+    _point(10_000, reduction=False, rewrite=True),
+    _point(10_000, reduction=True, rewrite=True),
+)
+
+
+def entries(store: Store, scenario: Scenario, size: int, runs: int, against: Against) -> Iterator[Entry]:
+    """The runs that are still missing, in turns: Headrace, the sink's defaults, the sink's best, and again."""
+    contenders = [(HEADRACE, race.overrides())]
+    if against is not Against.NOBODY:
+        contenders.append((DEFAULTS, {}))
+    if against is Against.BEST:
+        contenders.append((BEST, best(store, scenario) or POINTS[-1]))
+    for number in range(1, runs + 1):
+        for contender, settings in contenders:
+            if _done(store, scenario, size, contender) < number:
+                yield Entry(scenario=scenario.name, size=size, contender=contender, settings=settings)
+
+
+def grid(rig: Rig, scenario: Scenario, size: int) -> None:
+    """Runs every point of the grid once on the smaller dataset, unless it has been run."""
+    dataset = scenario.dataset(size)
+    tried = [each.settings for each in _grid(rig.store, scenario)]
+    missing = [point for point in POINTS if point not in tried]
+    if missing:
+        topics.ensure(rig, dataset)
+    for point in missing:
+        race.run(rig, Entry(scenario=scenario.name, size=size, contender=GRID, settings=point), dataset)
+
+
+def best(store: Store, scenario: Scenario) -> dict[str, str] | None:
+    """The settings of the fastest correct point of the grid, or None before there is one."""
+    tried = [each for each in _grid(store, scenario) if each.correct]
+    return max(tried, key=lambda each: each.rate).settings if tried else None
+
+
+def measure(rig: Rig, scenario: Scenario, size: int, runs: int, against: Against) -> None:
+    """The missing runs of the scenario, then its reference rates."""
+    dataset = scenario.dataset(size)
+    topics.ensure(rig, dataset)
+    for entry in entries(rig.store, scenario, size, runs, against):
+        race.run(rig, entry, dataset)
+        rig.say(_told(rig.store.results()[-1]))
+    _references(rig, scenario, size, dataset, runs)
+
+
+def _references(rig: Rig, scenario: Scenario, size: int, dataset: Dataset, runs: int) -> None:
+    for name, reference in ((references.CONSUME, references.consume), (references.APPLY, references.apply)):
+        while _done(rig.store, scenario, size, name) < runs:
+            rig.say(_told(reference(rig, scenario.name, size, dataset)))
+
+
+def _told(result: Result) -> str:
+    mark = "" if result.correct else ", ROWS DIFFER"
+    return f"  {result.scenario}: {result.contender} {result.rate:,.0f} events/s{mark}"
+
+
+def _grid(store: Store, scenario: Scenario) -> list[Result]:
+    return [each for each in store.results() if (each.scenario, each.contender) == (scenario.name, GRID)]
+
+
+def _done(store: Store, scenario: Scenario, size: int, contender: str) -> int:
+    wanted = (scenario.name, size, contender)
+    return sum((each.scenario, each.size, each.contender) == wanted for each in store.results())

@@ -1,0 +1,204 @@
+"""`headrace bench`: each scenario is a command that goes on where it was interrupted.
+
+stdout is data, stderr is progress.
+Importing this module needs nothing of the extra `headrace[stack]`; without it the commands end with the remedy.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from consumer.bench.scenario import MILLION, SCENARIOS, Against, Scenario
+from consumer.core.failure import HeadraceError
+from consumer.stack.failures import missing_extra
+
+if TYPE_CHECKING:
+    from consumer.bench.rig import Rig
+    from consumer.bench.store import Store
+
+DEFAULT_DIR = Path(".headrace/bench")
+_FAILED, _NOTHING = 1, 3
+_WIDTH = 120
+_GRID_EVENTS = 200_000
+
+app = typer.Typer(
+    name="bench",
+    help="Headrace and the Debezium JDBC sink connector on the same topics, in turns, on this machine.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+class Output(StrEnum):
+    """How data is written to stdout."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+DataDir = Annotated[Path, typer.Option(help="Where topics, servers and results are kept.")]
+Rows = Annotated[int, typer.Option(min=1_000, help="Events of the scenario.")]
+Runs = Annotated[int, typer.Option(min=1, max=20, help="Runs of each contender.")]
+Versus = Annotated[Against, typer.Option("--against", help="The sink with its best settings, its defaults, or not.")]
+Again = Annotated[bool, typer.Option("--again", help="Forget this scenario's results at this size and begin anew.")]
+Format = Annotated[Output, typer.Option("--output", help="How data is written to stdout.")]
+
+
+def _race_command(scenario: Scenario) -> Callable[..., None]:
+    def race(
+        data_dir: DataDir = DEFAULT_DIR,
+        rows: Rows = MILLION,
+        runs: Runs = 3,
+        against: Versus = Against.BEST,
+        again: Again = False,
+        output: Format = Output.TABLE,
+    ) -> None:
+        with _rig(data_dir) as rig:
+            from consumer.bench import campaign
+
+            if again:
+                rig.store.drop(scenario.name, rows)
+            if against is Against.BEST:
+                campaign.grid(rig, scenario, min(_GRID_EVENTS, rows))
+            campaign.measure(rig, scenario, rows, runs, against)
+            _show(rig.store, scenario, rows, output)
+
+    return race
+
+
+for _scenario in SCENARIOS.values():
+    app.command(_scenario.name, help=f"({_scenario.letter}) {_scenario.title}.")(_race_command(_scenario))
+
+
+@app.command()
+def latency(
+    data_dir: DataDir = DEFAULT_DIR,
+    rate: Annotated[int, typer.Option(min=10, max=100_000, help="Events a second.")] = 5_000,
+    seconds: Annotated[int, typer.Option(min=10, max=3_600, help="How long.")] = 60,
+    with_sink: Annotated[bool, typer.Option("--with-sink", help="Also measure the JDBC sink's defaults.")] = False,
+    output: Format = Output.TABLE,
+) -> None:
+    """Time from Kafka's append to the commit in the target at a steady rate."""
+    with _rig(data_dir) as rig:
+        from consumer.bench import contender, latency, race, topics
+
+        dataset = SCENARIOS["fresh"].dataset(max(MILLION, rate * seconds))
+        topics.ensure(rig, dataset)
+        latency.measure(rig, dataset, (contender.HEADRACE, lambda names: contender.headrace(rig, names)), rate, seconds)
+        if with_sink:
+            latency.measure(rig, dataset, (race.DEFAULTS, lambda names: contender.sink(rig, names, {})), rate, seconds)
+        _show_others(rig.store, latency.NAME, output)
+
+
+@app.command()
+def memory(
+    data_dir: DataDir = DEFAULT_DIR,
+    rows: Rows = 5 * MILLION,
+    partitions: Annotated[int, typer.Option(min=1, max=1_000, help="Partitions of the topic.")] = 200,
+    output: Format = Output.TABLE,
+) -> None:
+    """Peak memory of one worker behind a backlog over many partitions."""
+    with _rig(data_dir) as rig:
+        from consumer.bench import memory, topics
+
+        dataset = SCENARIOS["fresh"].dataset(min(rows, MILLION))
+        topics.ensure(rig, dataset)
+        memory.measure(rig, dataset, rows, partitions)
+        _show_others(rig.store, memory.NAME, output)
+
+
+@app.command()
+def report(
+    data_dir: DataDir = DEFAULT_DIR,
+    file: Annotated[Path, typer.Option(help="The page.")] = Path("docs/benchmarks.md"),
+) -> None:
+    """Write the results page. Exit code 3 when there are no results."""
+    with _failures_told():
+        from consumer.bench.report import page
+        from consumer.bench.store import Store
+
+        if not (data_dir / "results.json").exists():
+            _say(f"there are no results in {data_dir}")
+            raise typer.Exit(_NOTHING)
+        file.write_text(page(Store(data_dir)), encoding="utf-8")
+        _say(f"written: {file}")
+
+
+@contextmanager
+def _rig(data_dir: Path) -> Iterator["Rig"]:
+    """The benchmark's servers; failures become a message and an exit code."""
+    with _failures_told():
+        from consumer.bench import machine, rig
+
+        with rig.opened(data_dir) as opened:
+            opened.store.note_machine(machine.facts(opened))
+            yield opened
+
+
+@contextmanager
+def _failures_told() -> Iterator[None]:
+    try:
+        try:
+            yield
+        except ImportError as cause:
+            raise missing_extra(cause) from cause
+    except HeadraceError as failure:
+        _say(str(failure))
+        raise typer.Exit(_FAILED) from failure
+
+
+def _show(store: "Store", scenario: Scenario, size: int, output: Output) -> None:
+    from consumer.bench import summary
+
+    results = store.results()
+    lines = summary.lines(results, scenario.name, size)
+    verdicts = summary.verdicts(results, scenario, size)
+    shares = summary.shares(results, scenario.name, size)
+    if output is Output.JSON:
+        goals = [asdict(each) | {"reached": each.reached} for each in verdicts]
+        typer.echo(json.dumps({"lines": [asdict(each) for each in lines], "goals": goals, "shares": shares}, indent=1))
+        return
+    table = Table("", "runs", "events/s", "CPU s per million", "peak MB", "rows right", title=scenario.title)
+    for line in lines:
+        numbers = (str(line.runs), f"{line.rate:,.0f}", f"{line.cpu_per_million:.1f}", f"{line.peak_mb:,.0f}")
+        table.add_row(line.contender, *numbers, "yes" if line.correct else "no")
+    console = _console()
+    console.print(table)
+    for verdict in verdicts:
+        state = {True: "reached", False: "not reached", None: "not measured"}[verdict.reached]
+        measured = "-" if verdict.measured is None else f"{verdict.measured:g}"
+        console.print(f"{measured} {verdict.what} (asked: {verdict.asked:g}): {state}", highlight=False)
+    for name, share in shares.items():
+        console.print(f"{share:.0%} of {name}", highlight=False)
+
+
+def _show_others(store: "Store", scenario: str, output: Output) -> None:
+    found = [asdict(each) for each in store.results() if each.scenario == scenario]
+    if output is Output.JSON:
+        typer.echo(json.dumps(found, indent=1))
+        return
+    table = Table("contender", "size", "events/s", "peak MB", "details", title=scenario)
+    for each in found:
+        details = ", ".join(f"{name} {value}" for name, value in each["details"].items() if name != "steps")
+        table.add_row(
+            each["contender"], f"{each['size']:,}", f"{each['rate']:,.0f}", f"{each['peak_mb']:,.0f}", details
+        )
+    _console().print(table)
+
+
+def _console() -> Console:
+    console = Console()
+    console.width = max(console.width, _WIDTH)
+    return console
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)

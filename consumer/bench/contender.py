@@ -1,0 +1,150 @@
+"""The two contenders: each is started on a dataset's topics, watched from outside, and ended."""
+
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from consumer.bench.failures import broken
+from consumer.bench.rig import Rig
+from consumer.stack.connectors import connector_status, delete_connector, register
+from consumer.stack.failures import tail
+
+HEADRACE = "headrace"
+_STOP_SECONDS = 40.0
+_JDBC = "io.debezium.connector.jdbc.JdbcSinkConnector"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A contender at work. `check` raises when it has failed; `details` is what it says of its own work."""
+
+    pid: int
+    started: float
+    check: Callable[[], None]
+    details: Callable[[], dict[str, Any]] = field(default=dict)
+
+
+@contextmanager
+def headrace(rig: Rig, topics: Sequence[str]) -> Iterator[Running]:
+    """`headrace run` with one worker, a new group, and its defaults but for what HEADRACE_ variables say."""
+    group = f"bench-{uuid.uuid4().hex[:8]}"
+    log = rig.scratch / f"{group}.log"
+    settings = rig.scratch / f"{group}.toml"
+    settings.write_text(_settings(rig, group, topics), encoding="utf-8")
+    environment = {**os.environ, "HEADRACE_TARGET__DSN": rig.endpoints.target_dsn}
+    words = [sys.executable, "-m", "consumer", "run", "--config", str(settings)]
+    with log.open("wb") as stream, rig.target() as connection:
+        started = time.monotonic()
+        process = subprocess.Popen(words, stdout=stream, stderr=stream, stdin=subprocess.DEVNULL, env=environment)
+        try:
+            yield Running(
+                pid=process.pid,
+                started=started,
+                check=lambda: _check_headrace(process, connection, group, log),
+                details=lambda: _ledger(connection, group),
+            )
+        finally:
+            _end(process)
+
+
+def _settings(rig: Rig, group: str, topics: Sequence[str]) -> str:
+    listed = ", ".join(f'"{topic}"' for topic in topics)
+    kafka = f'[kafka]\nbootstrap_servers = "{rig.endpoints.kafka}"\ngroup = "{group}"\ntopics = [{listed}]\n'
+    # the address with the password comes from the environment
+    rest = f'[registry]\nurl = "{rig.endpoints.registry_url}"\n[target]\ndsn = "from the environment"\n'
+    return kafka + rest
+
+
+def _check_headrace(process: subprocess.Popen[bytes], connection: psycopg.Connection, group: str, log: Path) -> None:
+    if process.poll() is not None:
+        detail = f"headrace ended with code {process.returncode}; the end of its log:\n{tail(log, 15)}\n"
+        raise broken("headrace", "worker_died", detail, f"Read {log}.")
+    try:
+        row = connection.execute(
+            "SELECT stopped FROM headrace.positions WHERE group_name = %s AND stopped IS NOT NULL LIMIT 1", [group]
+        ).fetchone()
+    except psycopg.errors.UndefinedTable:
+        # the first worker makes the schema
+        return
+    if row is not None:
+        raise broken("headrace", "partition_stopped", f"headrace stopped a partition: {row[0]}", f"Read {log}.")
+
+
+def _ledger(connection: psycopg.Connection, group: str) -> dict[str, Any]:
+    """Where the apply thread's time went, from the ledger."""
+    row = connection.execute(
+        "SELECT count(*), sum(records), extract(epoch FROM max(finished_at) - min(started_at))::float8,"
+        " (SELECT jsonb_object_agg(name, round(total, 2)) FROM"
+        "  (SELECT key AS name, sum(value::numeric) AS total FROM headrace.batches, jsonb_each_text(durations)"
+        "   WHERE group_name = %(group)s GROUP BY key) AS steps)"
+        " FROM headrace.batches WHERE group_name = %(group)s",
+        {"group": group},
+    ).fetchone()
+    if row is None or not row[0]:
+        return {}
+    return {"batches": row[0], "records": int(row[1]), "ledger_seconds": round(row[2], 2), "steps": row[3]}
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def sink(rig: Rig, topics: Sequence[str], tuning: Mapping[str, str]) -> Iterator[Running]:
+    """The Debezium JDBC sink connector with one task and a new name, hence a new group."""
+    name = f"bench-{uuid.uuid4().hex[:8]}"
+    connect = rig.endpoints.connect_url
+    started = time.monotonic()
+    try:
+        register(connect, name, sink_config(rig, topics, tuning))
+        yield Running(pid=rig.connect_pid, started=started, check=lambda: _check_sink(connect, name))
+    finally:
+        delete_connector(connect, name)
+
+
+def sink_config(rig: Rig, topics: Sequence[str], tuning: Mapping[str, str]) -> dict[str, str]:
+    """The connector's configuration: upsert with deletes into existing tables; the tuning on top."""
+    address = conninfo_to_dict(rig.endpoints.target_dsn)
+    rest = dict(tuning)
+    rewrite = rest.pop(REWRITE, "false")
+    url = f"jdbc:postgresql://{address['host']}:{address['port']}/{address['dbname']}"
+    return {
+        "connector.class": _JDBC,
+        "tasks.max": "1",
+        "topics": ",".join(topics),
+        "connection.url": url + ("?reWriteBatchedInserts=true" if rewrite == "true" else ""),
+        "connection.username": str(address["user"]),
+        "connection.password": str(address["password"]),
+        "insert.mode": "upsert",
+        "delete.enabled": "true",
+        "primary.key.mode": "record_key",
+        "schema.evolution": "none",
+        "collection.name.format": "${source.schema}.${source.table}",
+        "consumer.override.auto.offset.reset": "earliest",
+        **rest,
+    }
+
+
+REWRITE = "reWriteBatchedInserts"
+
+
+def _check_sink(connect: str, name: str) -> None:
+    status = connector_status(connect, name)
+    if status is None or status.failed:
+        trace = status.trace if status else "it is gone"
+        raise broken("sink", "task_failed", f"the sink connector failed: {trace[:2000]}", "Read the log of connect.")

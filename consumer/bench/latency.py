@@ -1,0 +1,118 @@
+"""The time from Kafka's append to the commit in the target, at a steady rate.
+
+The topic has LogAppendTime, so a record's timestamp is the broker's clock at the append. Rows are inserted with
+rising ids on one partition, so a look at the largest visible id (by primary key, every 5 ms) says that every
+event up to it is committed and visible: the latency measured is the true one or up to one look longer, never shorter.
+"""
+
+import threading
+import time
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from statistics import quantiles
+
+import psycopg
+from psycopg import sql
+
+from consumer.bench import replay, target, topics, workload
+from consumer.bench.contender import Running
+from consumer.bench.failures import late
+from consumer.bench.race import now
+from consumer.bench.rig import Rig
+from consumer.bench.scenario import Dataset
+from consumer.bench.store import Result
+from consumer.stack.waiting import wait_until
+
+NAME = "latency"
+_LOOK = 0.005
+_WARM_SECONDS = 5
+_PATIENCE = 120.0
+
+
+@dataclass(slots=True)
+class Watermarks:
+    """When which id was first seen: rising lists of the wall clock in milliseconds and of ids."""
+
+    times: list[float] = field(default_factory=list)
+    ids: list[int] = field(default_factory=list)
+
+    def seen_at(self, wanted: int) -> float:
+        """When the row was first known to be visible."""
+        return self.times[bisect_left(self.ids, wanted)]
+
+
+def measure(
+    rig: Rig,
+    dataset: Dataset,
+    contender: tuple[str, Callable[[Sequence[str]], AbstractContextManager[Running]]],
+    rate: int,
+    seconds: int,
+) -> Result:
+    """Produces the dataset's first records at the rate while the contender runs; the first seconds do not count."""
+    name, start = contender
+    count = rate * seconds
+    topic = f"bench-latency-{name}"
+    topics.create(rig, topic, 1, {"message.timestamp.type": "LogAppendTime"})
+    recorded = [(each.key(), each.value()) for each in replay.messages(rig, dataset.topics[0], 1, count)]
+    target.reset(rig, dataset)
+    with start([topic]) as running, rig.target() as connection:
+        marks = Watermarks()
+        stop = threading.Event()
+        watcher = threading.Thread(target=_watch, args=(connection, dataset, marks, stop), name="latency-watch")
+        watcher.start()
+        try:
+            reached = replay.steadily(recorded, rig, topic, rate)
+            _await(running, marks, count)
+        finally:
+            stop.set()
+            watcher.join()
+    return _result(rig, name, marks, _appended(rig, topic, count)[rate * _WARM_SECONDS :], (rate, reached, seconds))
+
+
+def _watch(connection: psycopg.Connection, dataset: Dataset, marks: Watermarks, stop: threading.Event) -> None:
+    query = sql.SQL("SELECT max(id) FROM {}").format(workload.name(dataset, dataset.tables[0]))
+    highest = 0
+    while not stop.wait(_LOOK):
+        row = connection.execute(query).fetchone()
+        seen = int(row[0] or 0) if row else 0
+        if seen > highest:
+            highest = seen
+            marks.times.append(time.time() * 1000)
+            marks.ids.append(seen)
+
+
+def _await(running: Running, marks: Watermarks, count: int) -> None:
+    def settled() -> bool:
+        running.check()
+        return bool(marks.ids) and marks.ids[-1] >= count
+
+    if not wait_until(settled, _PATIENCE):
+        raise late("latency", f"the last event was not applied in {_PATIENCE:.0f} s", "Read the contender's log.")
+
+
+def _appended(rig: Rig, topic: str, count: int) -> list[tuple[int, float]]:
+    """Id and append time of every record; ids are the places in the topic."""
+    return [(place, float(each.timestamp()[1])) for place, each in enumerate(replay.messages(rig, topic, 1, count), 1)]
+
+
+def _result(
+    rig: Rig, name: str, marks: Watermarks, appended: Sequence[tuple[int, float]], asked: tuple[int, float, int]
+) -> Result:
+    rate, reached, seconds = asked
+    waits = sorted(marks.seen_at(place) - at for place, at in appended)
+    cuts = quantiles(waits, n=1000, method="inclusive")
+    shown = {"p50": cuts[499], "p95": cuts[949], "p99": cuts[989], "p999": cuts[998], "max": waits[-1]}
+    result = Result(
+        scenario=NAME,
+        contender=name,
+        size=rate * seconds,
+        rate=round(reached, 1),
+        seconds=float(seconds),
+        wall_seconds=float(seconds),
+        details={"asked_rate": rate, **{key: round(value, 1) for key, value in shown.items()}},
+        finished_at=now(),
+    )
+    rig.store.add(result)
+    return result

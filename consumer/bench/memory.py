@@ -1,0 +1,76 @@
+"""The memory of one worker that finds a large backlog over many partitions."""
+
+import time
+
+from psycopg import Connection
+
+from consumer.bench import replay, target, topics
+from consumer.bench.contender import HEADRACE, headrace
+from consumer.bench.failures import late
+from consumer.bench.race import now, overrides
+from consumer.bench.rig import Rig
+from consumer.bench.sampler import Sampler
+from consumer.bench.scenario import Dataset
+from consumer.bench.store import Result
+from consumer.stack.waiting import wait_until
+
+NAME = "memory"
+
+
+def measure(rig: Rig, dataset: Dataset, backlog: int, partitions: int) -> Result:
+    """One worker from nothing to the end of the backlog: recorded records, again and again, spread by key."""
+    topic = f"bench-backlog-{backlog}-{partitions}"
+    _fill(rig, dataset, topic, backlog, partitions)
+    target.reset(rig, dataset)
+    with headrace(rig, [topic]) as running, Sampler(running.pid) as sampler, rig.target() as connection:
+        with rig.bar("memory: headrace", backlog) as progress:
+
+            def done() -> bool:
+                running.check()
+                applied = _applied(connection, topic)
+                progress(applied)
+                return applied >= backlog
+
+            if not wait_until(done, target.STALLED + backlog / 1_000, interval=0.5):
+                raise late("memory", "the backlog was not applied in time", "Read the worker's log.")
+        seconds = time.monotonic() - running.started
+        cpu, details = sampler.cpu(), running.details()
+    result = Result(
+        scenario=NAME,
+        contender=HEADRACE,
+        size=backlog,
+        rate=round(backlog / seconds, 1),
+        seconds=round(seconds, 3),
+        wall_seconds=round(seconds, 3),
+        cpu_per_million=round(cpu / backlog * 1e6, 2),
+        peak_mb=round(sampler.peak_mb, 1),
+        correct=target.same(rig, dataset),
+        settings=overrides(),
+        details={"partitions": partitions, **details},
+        finished_at=now(),
+    )
+    rig.store.add(result)
+    return result
+
+
+def _fill(rig: Rig, dataset: Dataset, topic: str, backlog: int, partitions: int) -> None:
+    if topic in rig.store.topics():
+        return
+    rig.say(f"making a backlog of {backlog:,} records over {partitions} partitions")
+    topics.create(rig, topic, partitions)
+    with rig.bar(f"records of {topic}", backlog) as progress:
+        replay.copies(rig, dataset.topics[0], topic, dataset.events, backlog, progress)
+    rig.store.topics_complete(topic, topics.counts(rig, [topic]))
+
+
+def _applied(connection: Connection, topic: str) -> int:
+    """How far the newest group is: only one works on this topic at a time."""
+    row = connection.execute("SELECT to_regclass('headrace.positions') IS NOT NULL").fetchone()
+    if row is None or not row[0]:
+        return 0
+    row = connection.execute(
+        "SELECT coalesce(sum(next_offset), 0) FROM headrace.positions WHERE topic = %s AND group_name ="
+        " (SELECT group_name FROM headrace.positions WHERE topic = %s ORDER BY updated_at DESC LIMIT 1)",
+        [topic, topic],
+    ).fetchone()
+    return int(row[0]) if row else 0

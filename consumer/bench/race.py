@@ -1,0 +1,94 @@
+"""One run of one contender on one dataset, measured and checked."""
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from consumer.bench import target
+from consumer.bench.contender import HEADRACE, Running, headrace, sink
+from consumer.bench.rig import Rig
+from consumer.bench.sampler import Sampler
+from consumer.bench.scenario import MILLION, Dataset
+from consumer.bench.store import Result
+
+DEFAULTS = "sink-defaults"
+GRID = "sink-grid"
+BEST = "sink-best"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """Which run it is: what the result is filed under."""
+
+    scenario: str
+    size: int
+    contender: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+def run(rig: Rig, entry: Entry, dataset: Dataset) -> Result:
+    """Resets the target, lets the contender apply the dataset, checks the rows, and keeps the result."""
+    target.reset(rig, dataset)
+    load = os.getloadavg()[0]
+    result = _measured(rig, entry, dataset, _starter(rig, entry, dataset), load)
+    rig.store.add(result)
+    return result
+
+
+def overrides() -> dict[str, str]:
+    """The settings of Headrace that the environment changes."""
+    return {name: value for name, value in os.environ.items() if name.startswith("HEADRACE_") and "DSN" not in name}
+
+
+def now() -> str:
+    """The time of a result."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _starter(rig: Rig, entry: Entry, dataset: Dataset) -> Callable[[], AbstractContextManager[Running]]:
+    if entry.contender == HEADRACE:
+        return lambda: headrace(rig, dataset.topics)
+    return lambda: sink(rig, dataset.topics, entry.settings)
+
+
+def _measured(
+    rig: Rig, entry: Entry, dataset: Dataset, start: Callable[[], AbstractContextManager[Running]], load: float
+) -> Result:
+    cpu = [0.0]
+    label = f"{entry.scenario}: {entry.contender}"
+    with (
+        start() as running,
+        Sampler(running.pid) as sampler,
+        rig.target() as connection,
+        rig.bar(label, dataset.events) as progress,
+    ):
+
+        def began() -> None:
+            cpu[0] = sampler.cpu()
+
+        def tick(written: int) -> None:
+            running.check()
+            progress(max(0, written - dataset.mix.preloaded * len(dataset.tables)))
+
+        seen = target.Watch(connection, dataset, tick).run(began)
+        spent, details = sampler.cpu() - cpu[0], running.details()
+    events, seconds = dataset.events - seen.landed, seen.last - seen.first
+    return Result(
+        scenario=entry.scenario,
+        contender=entry.contender,
+        size=entry.size,
+        rate=round(events / max(seconds, 1e-3), 1),
+        seconds=round(seconds, 3),
+        wall_seconds=round(seen.last - running.started, 3),
+        cpu_per_million=round(spent / max(events, 1) * MILLION, 2),
+        peak_mb=round(sampler.peak_mb, 1),
+        correct=target.same(rig, dataset),
+        settings=dict(entry.settings),
+        details={"events": dataset.events, "landed_at_first_look": seen.landed, **details},
+        load_before=round(load, 2),
+        finished_at=now(),
+        version=version("headrace"),
+    )

@@ -1,0 +1,192 @@
+"""Renders `docs/benchmarks.md` from the results: every figure on the page comes from a run."""
+
+from collections.abc import Iterable, Sequence
+
+from consumer.bench import latency, memory, summary
+from consumer.bench.race import GRID
+from consumer.bench.scenario import LATENCY_P99_MS, PEAK_MEMORY_MB, SCENARIOS, Scenario
+from consumer.bench.store import Result, Store
+from consumer.bench.summary import Verdict
+
+_INTRODUCTION = """# Benchmarks
+
+This page is written by `headrace bench report` from recorded runs; edit `consumer/bench/report.py`, not the page.
+
+The Debezium JDBC sink connector and Headrace apply the same Kafka topics of real Debezium events (Avro) to the same
+PostgreSQL server with the same table definitions, in turns. One connector task runs against one Headrace worker.
+`fsync` and `synchronous_commit` are on. Both do upserts and deletes. Before each run the tables are made anew and a
+checkpoint is taken; after each run all rows are compared with the source's by number and by hashes of whole rows.
+
+- **Rate**: events a second from the moment at which effects are first seen in the target until the last one is there,
+  less the events that the first look already found. Starting the process is not in it; "wall" is from the start.
+- **CPU**: seconds of the Headrace process, or of Connect's JVM, per million events, over the same span; not the
+  servers'.
+- **Peak**: the largest resident memory of that process. The JVM keeps running between runs, so it is warm; Headrace
+  starts cold each time.
+- **best**: the fastest correct point of the grid below, run once each on a smaller topic, then in full.
+- **consume**: reading the topics and nothing else. **copy-upsert**: Headrace's database session alone, fed with COPY
+  streams that were made beforehand.
+"""
+
+_LATENCY = """Recorded events are produced at a steady rate into a topic with `LogAppendTime`.
+The target's largest visible id is read by primary key every 5 ms on the same machine's clock; with one partition and
+rising ids this says when each event was committed and visible, never too early and at most one look late. The first
+5 s do not count.
+
+"""
+
+
+def page(store: Store) -> str:
+    """The whole page."""
+    results = store.results()
+    parts = [_INTRODUCTION, _machine(store), _goals(results)]
+    parts += [_section(results, scenario) for scenario in SCENARIOS.values()]
+    parts += [_latency(results), _memory(results), _commands(), _raw(results)]
+    return "\n".join(part for part in parts if part).rstrip() + "\n"
+
+
+def _machine(store: Store) -> str:
+    rows = [(name, value) for name, value in store.machine().items()]
+    return "## Measured on\n\n" + _table(("", ""), rows) if rows else ""
+
+
+def _goals(results: Sequence[Result]) -> str:
+    rows = []
+    for scenario in SCENARIOS.values():
+        for size in summary.sizes(results, scenario.name)[-1:]:
+            name = f"({scenario.letter}) {scenario.title}, {size:,} events"
+            rows += [(name, *_judged(each)) for each in summary.verdicts(results, scenario, size)]
+    rows += [
+        (f"latency of {each.contender}", *_judged(_latency_verdict(each))) for each in _of(results, latency.NAME)[-1:]
+    ]
+    rows += [
+        (f"memory, {each.size:,} events", *_judged(_memory_verdict(each))) for each in _of(results, memory.NAME)[-1:]
+    ]
+    return "## Goals\n\n" + _table(("scenario", "goal", "asked", "measured", "reached"), rows) if rows else ""
+
+
+def _judged(verdict: Verdict) -> tuple[str, str, str, str]:
+    asked = f"at most {verdict.asked:g}" if verdict.at_most else f"{verdict.asked:g}"
+    if verdict.measured is None:
+        return verdict.what, asked, "not measured", "-"
+    return verdict.what, asked, f"{verdict.measured:g}", "yes" if verdict.reached else "**no**"
+
+
+def _latency_verdict(result: Result) -> Verdict:
+    return Verdict(what="p99 in ms", asked=LATENCY_P99_MS, measured=result.details["p99"], at_most=True)
+
+
+def _memory_verdict(result: Result) -> Verdict:
+    return Verdict(what="peak MB of the worker", asked=PEAK_MEMORY_MB, measured=result.peak_mb, at_most=True)
+
+
+def _section(results: Sequence[Result], scenario: Scenario) -> str:
+    found = summary.sizes(results, scenario.name)
+    if not found:
+        return ""
+    size = found[-1]
+    head = f"## ({scenario.letter}) {scenario.title}: {size:,} events\n"
+    rows = [
+        (
+            line.contender,
+            str(line.runs),
+            f"{line.rate:,.0f}",
+            f"{line.cpu_per_million:.1f}" if line.cpu_per_million else "-",
+            f"{line.peak_mb:,.0f}" if line.peak_mb else "-",
+            "yes" if line.correct else "**no**",
+        )
+        for line in summary.lines(results, scenario.name, size)
+    ]
+    table = _table(("", "runs", "median events/s", "CPU s per million", "peak MB", "rows right"), rows)
+    shares = [f"{share:.0%} of {name}" for name, share in summary.shares(results, scenario.name, size).items()]
+    told = f"Headrace reaches {' and '.join(shares)}.\n" if shares else ""
+    return "\n".join(part for part in (head, table, told, _grid(results, scenario)) if part)
+
+
+def _grid(results: Sequence[Result], scenario: Scenario) -> str:
+    rows = [
+        (_settings(each.settings), f"{each.size:,}", f"{each.rate:,.0f}", "yes" if each.correct else "**no**")
+        for each in _of(results, scenario.name)
+        if each.contender == GRID
+    ]
+    return "The sink's grid:\n\n" + _table(("settings", "events", "events/s", "rows right"), rows) if rows else ""
+
+
+def _latency(results: Sequence[Result]) -> str:
+    rows = []
+    for each in _of(results, latency.NAME):
+        shown = [f"{each.details[key]:g}" for key in ("p50", "p95", "p99", "p999", "max")]
+        rows.append((each.contender, f"{each.rate:,.0f}", f"{each.seconds:g}", *shown))
+    if not rows:
+        return ""
+    head = ("", "events/s", "seconds", "p50 ms", "p95 ms", "p99 ms", "p99.9 ms", "max ms")
+    return "## Latency from Kafka's append to the visible commit\n\n" + _LATENCY + _table(head, rows)
+
+
+def _memory(results: Sequence[Result]) -> str:
+    rows = [
+        (
+            f"{each.size:,}",
+            str(each.details["partitions"]),
+            f"{each.peak_mb:,.0f}",
+            f"{each.rate:,.0f}",
+            "yes" if each.correct else "**no**",
+        )
+        for each in _of(results, memory.NAME)
+    ]
+    head = ("backlog", "partitions", "peak MB", "events/s with start", "rows right")
+    return "## Memory of one worker behind a backlog\n\n" + _table(head, rows) if rows else ""
+
+
+def _commands() -> str:
+    names = [*SCENARIOS, latency.NAME, memory.NAME]
+    return (
+        "## Commands\n\n```sh\n"
+        + "".join(f"headrace bench {name}\n" for name in names)
+        + "headrace bench report\n```\n"
+    )
+
+
+def _raw(results: Sequence[Result]) -> str:
+    rows = [
+        (
+            each.finished_at,
+            each.scenario,
+            each.contender,
+            f"{each.size:,}",
+            f"{each.rate:,.0f}",
+            f"{each.wall_seconds:g}",
+            f"{each.cpu_per_million:g}",
+            f"{each.peak_mb:,.0f}",
+            f"{each.load_before:g}",
+            _settings(each.settings),
+        )
+        for each in results
+    ]
+    head = (
+        "finished",
+        "scenario",
+        "contender",
+        "size",
+        "events/s",
+        "wall s",
+        "CPU s/M",
+        "peak MB",
+        "load before",
+        "settings",
+    )
+    return "## Every run\n\n" + _table(head, rows) if rows else ""
+
+
+def _settings(settings: dict[str, str]) -> str:
+    short = {name.removeprefix("consumer.override."): value for name, value in settings.items() if "fetch" not in name}
+    return ", ".join(f"`{name}={value}`" for name, value in short.items()) or "-"
+
+
+def _of(results: Sequence[Result], scenario: str) -> list[Result]:
+    return [each for each in results if each.scenario == scenario]
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
