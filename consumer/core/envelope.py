@@ -88,13 +88,13 @@ def read_writer_schema(text: str) -> WriterSchema:
     if kind is not RecordKind.CHANGE:
         return WriterSchema(kind=kind, original=schema)
     names = named_types(schema)
-    row = _row_type(schema, names)
+    row, namespace = _row_type(schema, names)
     rewritten = _rewritten(schema, names)
     top = {field["name"] for field in rewritten["fields"]} if rewritten else set()
     return WriterSchema(
         kind=kind,
         original=schema,
-        columns=tuple(_column(field, names) for field in row["fields"]),
+        columns=tuple(_column(field, names, namespace) for field in row["fields"]),
         rewritten=json.dumps(rewritten) if rewritten else None,
         has_source_time=SOURCE_TIME in top,
     )
@@ -106,7 +106,7 @@ def read_key_schema(text: str) -> tuple[Column, ...]:
     if not isinstance(schema, dict) or schema.get("type") != "record":
         raise UnsupportedSchema("the key schema is not a record")
     names = named_types(schema)
-    return tuple(_column(field, names) for field in schema["fields"])
+    return tuple(_column(field, names, _inside(schema, "")) for field in schema["fields"])
 
 
 def read_key_writer(text: str) -> str:
@@ -142,6 +142,11 @@ def named_types(schema: Avro) -> dict[str, Avro]:
 def full_name(name: str, namespace: str) -> str:
     """A name as the specification qualifies it: by the namespace around it unless it has dots."""
     return name if "." in name or not namespace else f"{namespace}.{name}"
+
+
+def _inside(schema: Mapping[str, Any], around: str) -> str:
+    """The namespace that holds inside a named type which stands in the namespace `around`."""
+    return full_name(schema["name"], schema.get("namespace", around)).rpartition(".")[0]
 
 
 def _collect(schema: Avro, namespace: str, found: dict[str, Avro]) -> None:
@@ -185,21 +190,22 @@ def _branches(schema: Avro) -> tuple[list[Avro], bool]:
     return rest, len(rest) < len(schema)
 
 
-def _row_type(schema: Avro, names: Mapping[str, Avro]) -> Avro:
-    namespace = schema.get("namespace", "")
+def _row_type(schema: Avro, names: Mapping[str, Avro]) -> tuple[Avro, str]:
+    """The record under `after`, and the namespace inside it."""
+    namespace = _inside(schema, "")
     after = next(field["type"] for field in schema["fields"] if field["name"] == "after")
     rest, _ = _branches(after)
     row = _resolve(rest[0], names, namespace) if len(rest) == 1 else None
     if not isinstance(row, dict) or row.get("type") != "record":
         raise UnsupportedSchema("the field `after` is not a record")
-    return row
+    return row, _inside(row, namespace)
 
 
-def _column(field: Mapping[str, Any], names: Mapping[str, Avro]) -> Column:
+def _column(field: Mapping[str, Any], names: Mapping[str, Avro], namespace: str) -> Column:
     rest, nullable = _branches(field["type"])
     if len(rest) != 1:
         return Column(name=field["name"], avro="union", nullable=nullable)
-    inner = _resolve(rest[0], names)
+    inner = _resolve(rest[0], names, namespace)
     if isinstance(inner, str):
         return Column(name=field["name"], avro=inner, nullable=nullable)
     parameters = inner.get("connect.parameters") or {}
@@ -264,7 +270,8 @@ class _Fresh:
         return kind
 
     def _named(self, schema: Mapping[str, Any], inside: tuple[str, ...]) -> Avro:
-        name = full_name(schema["name"], schema.get("namespace", ""))
+        around = inside[-1].rpartition(".")[0] if inside else ""
+        name = full_name(schema["name"], schema.get("namespace", around))
         if name in inside:
             raise UnsupportedSchema(f"the type {name} contains itself")
         self._made += 1

@@ -17,11 +17,14 @@ class BadName(ValueError):
 def check_template(template: str) -> None:
     """Raises BadName for a template that can't name tables."""
     try:
-        used = {name for _, name, _, _ in Formatter().parse(template) if name is not None}
+        parts = [part for part in Formatter().parse(template) if part[1] is not None]
     except ValueError as error:
         raise BadName(f"the template is malformed: {error}") from error
+    used = {str(name) for _, name, _, _ in parts}
     if not used <= FIELDS:
         raise BadName(f"unknown fields {sorted(used - FIELDS)}; known are {sorted(FIELDS)}")
+    if any(form or conversion for _, _, form, conversion in parts):
+        raise BadName("a field stands alone between its braces, without a format or a conversion")
     if template.count(".") != 1 or not used & {"table", "topic"}:
         raise BadName("the template must look like schema.table, with {table} or {topic} in it")
 
