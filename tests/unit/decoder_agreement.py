@@ -1,0 +1,294 @@
+"""The program of a child process: `good` or `damaged` data, given to both decoders.
+
+Apart from the test process, because native code that hangs can't be interrupted there. Exits with 0 when the decoders
+agree everywhere but for the classes in ALLOWED.
+"""
+
+import json
+import math
+import random
+import struct
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from consumer.core.envelope import read_writer_schema
+from consumer.edges.columnar import ColumnarDecoder
+from consumer.edges.rows import RowDecoder
+from consumer.ports import BadDatum, Decoder
+from tests.unit.avro import Writer, envelope, event
+from tests.unit.strict_avro import Defect, defects
+
+ALLOWED = {
+    "union index": "the native reader takes any index but 0 for the second branch, fastavro -1 and -2 from the end",
+    "decimal precision": "the native reader keeps more digits than the schema declares",
+    "map key twice": "the native reader keeps both entries, fastavro the last",
+}
+"""Damage in a wanted column that the decoders may judge differently. Any damage in a column that was not asked for is
+allowed too, since the native reader skips it unseen."""
+UNTRANSLATED = frozenset({"int range", "decimal precision", "union index"})
+"""Damage at which the row decoder still raises Arrow's own error instead of BadDatum."""
+
+ASKED = (
+    ("op", "after", "source_ts_ms"),
+    ("before",),
+    ("before", "after", "source_ts_ms", "source_schema", "source_lsn", "op", "ts_ms"),
+)
+Frame = pl.DataFrame
+
+
+# random columns
+
+
+def _leaves(enums: bool) -> st.SearchStrategy[Any]:
+    plain = st.sampled_from(["int", "long", "float", "double", "boolean", "string", "bytes"])
+    decimal = st.integers(1, 38).flatmap(
+        lambda precision: st.integers(0, precision).map(
+            lambda scale: {"type": "bytes", "logicalType": "decimal", "precision": precision, "scale": scale}
+        )
+    )
+    enum = st.just({"type": "enum", "name": "?", "symbols": ["NEW", "PAID", "SENT"]})
+    return st.one_of(plain, decimal, enum) if enums else st.one_of(plain, decimal)
+
+
+def _nullable(kinds: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.tuples(kinds, st.integers(0, 2)).map(
+        lambda pair: [pair[0], ["null", pair[0]], [pair[0], "null"]][pair[1]]
+    )
+
+
+def _nested(kinds: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    part = _nullable(kinds)
+    record = st.lists(part, min_size=1, max_size=3).map(
+        lambda parts: {
+            "type": "record",
+            "name": "?",
+            "fields": [{"name": f"f{index}", "type": kind} for index, kind in enumerate(parts)],
+        }
+    )
+    array = part.map(lambda items: {"type": "array", "items": items})
+    mapped = part.map(lambda values: {"type": "map", "values": values})
+    return st.one_of(record, array, mapped)
+
+
+def _columns(enums: bool) -> st.SearchStrategy[list[Any]]:
+    return st.lists(_nullable(st.recursive(_leaves(enums), _nested, max_leaves=4)), min_size=1, max_size=6)
+
+
+def _with_names(schema: Any, made: list[int]) -> Any:
+    """Every named type gets a name of its own."""
+    if isinstance(schema, list):
+        return [_with_names(branch, made) for branch in schema]
+    if not isinstance(schema, dict):
+        return schema
+    fresh = {key: _with_names(part, made) if key in ("items", "values") else part for key, part in schema.items()}
+    if "name" in fresh:
+        made.append(1)
+        fresh["name"] = f"T{len(made)}"
+    if "fields" in fresh:
+        fresh["fields"] = [{**field, "type": _with_names(field["type"], made)} for field in fresh["fields"]]
+    return fresh
+
+
+# random values, by chance so that hypothesis has only columns to draw
+
+_INTS = (0, 1, -1, 63, 64, -65, 2**31 - 1, -(2**31))
+_LONGS = (*_INTS, 2**63 - 1, -(2**63), 2**35)
+_FLOATS = (0.0, -0.0, 1.5, -2.25, math.inf, -math.inf, math.nan)
+_LETTERS = "ab'\"\\é€😀\0 \n"
+
+
+def _decimal(schema: Any, chance: random.Random) -> Decimal:
+    most = 10 ** schema["precision"] - 1
+    unscaled = chance.choice((0, most, -most, chance.randint(-most, most)))
+    return Decimal((int(unscaled < 0), tuple(map(int, str(abs(unscaled)))), -schema["scale"]))
+
+
+def _value(schema: Any, chance: random.Random) -> Any:
+    if isinstance(schema, list):
+        return None if chance.random() < 0.3 else _value(next(b for b in schema if b != "null"), chance)
+    if isinstance(schema, dict):
+        return _complex(schema, chance)
+    makers: dict[str, Callable[[], Any]] = {
+        "int": lambda: chance.choice((*_INTS, chance.randint(-(2**31), 2**31 - 1))),
+        "long": lambda: chance.choice((*_LONGS, chance.randint(-(2**63), 2**63 - 1))),
+        "float": lambda: chance.choice(_FLOATS),
+        "double": lambda: chance.choice((*_FLOATS, chance.random(), 1e308, 5e-324)),
+        "boolean": lambda: chance.random() < 0.5,
+        "string": lambda: "".join(chance.choices(_LETTERS, k=chance.choice((0, 1, 7, 70)))),
+        "bytes": lambda: chance.randbytes(chance.choice((0, 1, 7, 70))),
+    }
+    return makers[schema]()
+
+
+def _complex(schema: Any, chance: random.Random) -> Any:
+    kind = schema["type"]
+    if kind == "record":
+        return {field["name"]: _value(field["type"], chance) for field in schema["fields"]}
+    if kind == "enum":
+        return chance.choice(schema["symbols"])
+    if kind == "bytes":
+        return _decimal(schema, chance)
+    count = chance.choice((0, 1, 3))
+    if kind == "array":
+        return [_value(schema["items"], chance) for _ in range(count)]
+    return {f"k{index}": _value(schema["values"], chance) for index in range(count)}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A schema and sound data of it."""
+
+    rewritten: str
+    data: list[bytes]
+    chance: random.Random
+
+
+@st.composite
+def cases(draw: st.DrawFn, enums: bool) -> Case:
+    """Envelopes of random rows: at least as many as the columnar decoder wants."""
+    kinds = draw(_columns(enums))
+    made: list[int] = []
+    fields = [{"name": "id", "type": "int"}]
+    fields += [{"name": f"c{index}", "type": _with_names(kind, made)} for index, kind in enumerate(kinds)]
+    chance = random.Random(draw(st.integers(0, 2**32)))
+    schema = envelope(fields)
+    writer = Writer(schema)
+    row = schema["fields"][0]["type"][1]
+    data = []
+    for _ in range(chance.randint(20, 50)):
+        op = chance.choice("crud")
+        before = _value(row, chance) if op in "ud" and chance.random() < 0.7 else None
+        data.append(writer.datum(event(op, before, None if op == "d" else _value(row, chance))))
+    rewritten = read_writer_schema(writer.text).rewritten
+    assert rewritten is not None
+    return Case(rewritten, data, chance)
+
+
+# damage
+
+
+def damaged(datum: bytes, other: bytes, chance: random.Random) -> bytes:
+    """The datum cut, with a surplus, doubled, shifted, with flipped bits, or one of another schema."""
+    at = chance.randrange(len(datum))
+    some = chance.randbytes(chance.randint(1, 4))
+    kinds: list[Callable[[], bytes]] = [
+        lambda: datum[:at],
+        lambda: datum + some,
+        lambda: datum + datum,
+        lambda: datum[1:] + some[:1],
+        lambda: some[:1] + datum[:-1],
+        lambda: datum[:at] + bytes([datum[at] ^ 1 << chance.randrange(8)]) + datum[at + 1 :],
+        lambda: datum[:at] + some + datum[at + len(some) :],
+        lambda: datum[:at] + some[:1] + datum[at:],
+        lambda: datum[:at] + datum[at + 1 :],
+        lambda: other,
+    ]
+    return chance.choice(kinds)()
+
+
+# outcomes
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A frame, or the index of the bad datum, or Arrow's own error."""
+
+    frame: Frame | None = None
+    bad: int | None = None
+    untranslated: bool = False
+
+
+def outcome(decoder: Decoder, case: Case, data: Sequence[bytes], fields: Sequence[str]) -> Outcome:
+    """What a decoder makes of data."""
+    try:
+        return Outcome(frame=decoder.decode(case.rewritten, data, fields))
+    except BadDatum as error:
+        return Outcome(bad=error.index)
+    except (pa.ArrowInvalid, OverflowError):
+        return Outcome(untranslated=True)
+
+
+def exact(value: Any) -> Any:
+    """A value in a form whose equality is that of its bits; all NaN are one."""
+    if isinstance(value, float):
+        return "NaN" if math.isnan(value) else struct.pack(">d", value)
+    if isinstance(value, dict):
+        return {name: exact(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [exact(part) for part in value]
+    return value
+
+
+def same(a: Frame, b: Frame) -> bool:
+    """Whether two frames have the same columns, types and bits."""
+    return a.schema == b.schema and exact(a.rows()) == exact(b.rows())
+
+
+def without(frame: Frame, index: int) -> Frame:
+    """All rows but one."""
+    return pl.concat([frame[:index], frame[index + 1 :]])
+
+
+def judge(columnar: Outcome, rows: Outcome, neighbours: Outcome, index: int, found: frozenset[Defect]) -> None:
+    """Raises AssertionError unless the outcomes agree, or differ in an allowed way at `index` alone."""
+    wanted = {defect.what for defect in found if defect.wanted}
+    forgiven = bool(wanted & ALLOWED.keys()) or any(not defect.wanted for defect in found)
+    if rows.untranslated:
+        assert wanted & UNTRANSLATED, f"Arrow's own error escaped for {wanted}"
+    elif columnar.frame is None or rows.frame is None:
+        assert columnar.bad == rows.bad or (columnar.frame is not None and forgiven), (columnar, rows, found)
+    if columnar.frame is None:
+        assert rows.frame is None, "the reference takes what the columnar decoder refuses"
+        return
+    if rows.frame is None or not same(columnar.frame, rows.frame):
+        assert forgiven, f"the decoders disagree about {sorted(found)}"
+        assert neighbours.frame is not None
+        assert same(without(columnar.frame, index), neighbours.frame), "a neighbour is wrong"
+
+
+COLUMNAR, ROWS = ColumnarDecoder(RowDecoder()), RowDecoder()
+_CHILD = settings(
+    deadline=timedelta(seconds=10),
+    database=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+@settings(_CHILD, max_examples=120)
+@given(cases(enums=True))
+def good(case: Case) -> None:
+    """Sound data give the same frames."""
+    for fields in ASKED:
+        columnar, rows = (outcome(decoder, case, case.data, fields) for decoder in (COLUMNAR, ROWS))
+        assert columnar.frame is not None
+        assert rows.frame is not None
+        assert same(columnar.frame, rows.frame)
+
+
+@settings(_CHILD, max_examples=150)
+@given(cases(enums=False), cases(enums=False))
+def mutated(case: Case, other: Case) -> None:
+    """One damaged datum in a block gives the same outcome, but for ALLOWED, and never touches another row."""
+    schema = json.loads(case.rewritten)
+    for _ in range(20):
+        index = case.chance.randrange(len(case.data))
+        datum = damaged(case.data[index], case.chance.choice(other.data), case.chance)
+        data = [*case.data[:index], datum, *case.data[index + 1 :]]
+        fields = case.chance.choice(ASKED)
+        columnar, rows = (outcome(decoder, case, data, fields) for decoder in (COLUMNAR, ROWS))
+        neighbours = outcome(ROWS, case, data[:index] + data[index + 1 :], fields)
+        judge(columnar, rows, neighbours, index, defects(schema, datum, fields))
+
+
+if __name__ == "__main__":
+    {"good": good, "damaged": mutated}[sys.argv[1]]()
