@@ -1,0 +1,188 @@
+"""Change topics with Debezium's schemas, written by the test itself: it chooses keys, partitions and offsets."""
+
+import io
+import json
+import random
+from itertools import count
+from typing import Any
+
+import fastavro
+import httpx
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from consumer.stack.options import Endpoints
+from tests.oracle import Change, Model
+
+COLUMNS = frozenset({"id", "label", "amount"})
+
+
+def source_block() -> dict[str, Any]:
+    """Debezium's origin block of a PostgreSQL row."""
+    long = ["null", "long"]
+    fields: list[dict[str, Any]] = [{"name": name, "type": "string"} for name in ("version", "connector", "name")]
+    fields += [{"name": "ts_ms", "type": "long"}]
+    fields += [{"name": "snapshot", "type": ["null", "string"], "default": None}, {"name": "db", "type": "string"}]
+    fields += [{"name": "sequence", "type": ["null", "string"], "default": None}]
+    fields += [{"name": name, "type": "string"} for name in ("schema", "table")]
+    fields += [{"name": name, "type": long, "default": None} for name in ("txId", "lsn", "xmin")]
+    return {
+        "type": "record",
+        "name": "Source",
+        "namespace": "io.debezium.connector.postgresql",
+        "fields": fields,
+        "connect.name": "io.debezium.connector.postgresql.Source",
+    }
+
+
+def envelope(prefix: str) -> dict[str, Any]:
+    """A value schema as Debezium and the Avro converter write it: the row is named once, under `before`."""
+    row = {
+        "type": "record",
+        "name": "Value",
+        "fields": [
+            {"name": "id", "type": "long"},
+            {"name": "label", "type": ["null", "string"], "default": None},
+            {"name": "amount", "type": "int"},
+        ],
+        "connect.name": f"{prefix}.Value",
+    }
+    return {
+        "type": "record",
+        "name": "Envelope",
+        "namespace": prefix,
+        "fields": [
+            {"name": "before", "type": ["null", row], "default": None},
+            {"name": "after", "type": ["null", "Value"], "default": None},
+            {"name": "source", "type": source_block()},
+            {"name": "op", "type": "string"},
+            {"name": "ts_ms", "type": ["null", "long"], "default": None},
+        ],
+        "connect.version": 2,
+        "connect.name": f"{prefix}.Envelope",
+    }
+
+
+def key_schema(prefix: str) -> dict[str, Any]:
+    """The schema of a key of one column."""
+    return {
+        "type": "record",
+        "name": "Key",
+        "namespace": prefix,
+        "fields": [{"name": "id", "type": "long"}],
+        "connect.name": f"{prefix}.Key",
+    }
+
+
+class Feed:
+    """Writes one table's changes to one topic, each key always to the same partition, and keeps what it wrote."""
+
+    def __init__(self, at: Endpoints, table: str, topic: str, partitions: int = 3) -> None:
+        self.table = table
+        self.topic = topic
+        self.partitions = partitions
+        self.changes: list[Change] = []
+        self.last = 0
+        self._ends: dict[int, int] = {}
+        create_topic(at.kafka, topic, partitions)
+        value, key = envelope(topic), key_schema(topic)
+        self._value_frame = _frame(register(at, f"{topic}-value", value))
+        self._key_frame = _frame(register(at, f"{topic}-key", key))
+        self._value_schema, self._parsed_key = fastavro.parse_schema(value), fastavro.parse_schema(key)
+        # delivery errors raise in flush
+        self._producer = Producer({"bootstrap.servers": at.kafka, "linger.ms": 2, "log_level": 0})
+
+    def create(self, number: int) -> None:
+        """New rows, each key once."""
+        for _ in range(number):
+            self.last += 1
+            self.send("c", self.last, f"row {self.last}", self.last % 1000)
+        self.flush()
+
+    def churn(self, number: int, seed: int, keys: int = 40) -> None:
+        """Inserts, updates and deletes of few keys, as a source would order them."""
+        chance = random.Random(seed)
+        alive = set(self.rows())
+        for step in range(number):
+            key = chance.randrange(1, keys + 1)
+            if key in alive and chance.random() < 0.3:
+                alive.discard(key)
+                self.send("d", key)
+            else:
+                self.send("u" if key in alive else "c", key, f"{seed}/{step}", chance.randrange(1_000_000))
+                alive.add(key)
+        self.flush()
+
+    def send(self, op: str, key: int, label: str | None = None, amount: int = 0) -> None:
+        """One change; a delete carries its key only."""
+        image = None if op == "d" else {"id": key, "label": label, "amount": amount}
+        self.raw(self.encode(op, key, image), key)
+        self.changes.append(Change(op, (key,), image))
+
+    def raw(self, value: bytes | None, key: int) -> None:
+        """Any bytes as the value of a key's record; they are not part of the model."""
+        buffer = io.BytesIO()
+        fastavro.schemaless_writer(buffer, self._parsed_key, {"id": key})
+        self._producer.produce(
+            self.topic, value, self._key_frame + buffer.getvalue(), key % self.partitions, on_delivery=self._delivered
+        )
+        self._producer.poll(0)
+
+    def encode(self, op: str, key: int, image: dict[str, Any] | None) -> bytes:
+        """A framed envelope."""
+        before = {"id": key, "label": None, "amount": 0} if op == "d" else None
+        datum = {"before": before, "after": image, "op": op, "ts_ms": 1, "source": self._source()}
+        buffer = io.BytesIO()
+        fastavro.schemaless_writer(buffer, self._value_schema, datum)
+        return self._value_frame + buffer.getvalue()
+
+    def flush(self) -> None:
+        """Return when everything is in the topic."""
+        assert self._producer.flush(30) == 0, "the broker did not take everything"
+
+    def ends(self) -> dict[tuple[str, int], int]:
+        """The offset after the last record of each partition."""
+        return {(self.topic, number): self._ends.get(number, 0) for number in range(self.partitions)}
+
+    def rows(self) -> dict[int, tuple[str | None, int]]:
+        """What the table must hold: the changes applied one by one."""
+        model = Model(COLUMNS)
+        model.apply_all(self.changes)
+        return {row["id"]: (row["label"], row["amount"]) for row in model.rows.values()}
+
+    def _source(self) -> dict[str, Any]:
+        return {"version": "3", "connector": "postgresql", "name": "t", "ts_ms": 1, "db": "s"} | {
+            "schema": "public",
+            "table": self.table,
+        }
+
+    def _delivered(self, error: Any, message: Any) -> None:
+        assert error is None, error
+        self._ends[message.partition()] = max(self._ends.get(message.partition(), 0), message.offset() + 1)
+
+
+_numbers = count(1)
+
+
+def fresh_name(word: str) -> str:
+    """A name that no other test of this session has."""
+    return f"{word}_{next(_numbers)}"
+
+
+def create_topic(bootstrap: str, topic: str, partitions: int, config: dict[str, str] | None = None) -> None:
+    """Create a topic and return when the broker has it."""
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    admin.create_topics([NewTopic(topic, partitions, 1, config=config or {})])[topic].result(30)
+
+
+def register(at: Endpoints, subject: str, schema: dict[str, Any]) -> int:
+    """The id of a schema in the registry."""
+    body = {"schema": json.dumps(schema), "schemaType": "AVRO"}
+    answer = httpx.post(f"{at.registry_url}/subjects/{subject}/versions", json=body, timeout=30)
+    answer.raise_for_status()
+    return int(answer.json()["id"])
+
+
+def _frame(schema_id: int) -> bytes:
+    return b"\0" + schema_id.to_bytes(4)

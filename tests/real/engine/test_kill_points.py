@@ -1,0 +1,107 @@
+"""SIGKILL from outside at named points: afterwards the target equals the model, each key written once."""
+
+import pytest
+
+from consumer.stack.options import Endpoints
+
+from .feed import Feed, fresh_name
+from .wire import COPY_DATA, COPY_DONE, Proxy
+from .witness import Target
+from .worker import Job, Workers
+
+Fed = tuple[Feed, Feed]
+
+_LOCK = "FOR UPDATE OF p"
+_MOVE = "SET next_offset = w.next_offset"
+_LEDGER = "INSERT INTO headrace.batches"
+_TAKE = r"epoch = p\.epoch \+ 1"
+
+# name: side, statement, how many such statements pass before
+_BATCH = {
+    "before BEGIN": ("before", "^BEGIN", 6),
+    "staging table created": ("after", "^CREATE TEMP TABLE", 2),
+    "COPY asked for": ("before", "^COPY", 3),
+    "in COPY": ("before", COPY_DATA, 4),
+    "COPY ended": ("after", COPY_DONE, 3),
+    "before the lock": ("before", _LOCK, 2),
+    "positions locked": ("after", _LOCK, 2),
+    "rows deleted": ("after", "^DELETE FROM", 1),
+    "rows upserted": ("after", "^INSERT INTO .public.*ON CONFLICT", 2),
+    "staging cleared": ("after", "^TRUNCATE", 2),
+    "constraints checked": ("after", "^SET CONSTRAINTS", 2),
+    "positions moved": ("after", _MOVE, 2),
+    "ledger written": ("after", _LEDGER, 2),
+    "COMMIT not sent": ("before", "^COMMIT", 5),
+    "COMMIT not answered": ("after", "^COMMIT", 5),
+}
+_TAKING = {
+    "before the first start is noted": ("before", "INSERT INTO headrace.groups", 0),
+    "before the taking": ("before", _TAKE, 0),
+    "taken, not committed": ("after", _TAKE, 0),
+    "taken, COMMIT not answered": ("after", "^COMMIT", 1),
+}
+_WIRE = {**{f"batch: {name}": p for name, p in _BATCH.items()}, **{f"take: {name}": p for name, p in _TAKING.items()}}
+
+# points of the test's own child program, and how many calls pass before
+_INSIDE = {
+    "batch: planned-not-queued": 3,
+    "batch: queued": 3,
+    "batch: dequeued": 4,
+    "batch: applied-not-told": 9,
+    "batch: before-group-commit": 2,
+    "batch: after-group-commit": 2,
+    "take: assigned": 0,
+    "take: asked-to-take": 0,
+    "take: taken-not-sought": 2,
+    "take: sought": 2,
+}
+
+
+def job_of(at: Endpoints, dsn: str, fed: Fed, name: str = "w") -> Job:
+    """A worker over both topics; a static member, so that its successor need not wait for its session to end."""
+    topics = tuple(feed.topic for feed in fed)
+    return Job(at=at, dsn=dsn, group=fresh_name("kill"), topics=topics, name=name, client={"group.instance.id": "one"})
+
+
+@pytest.mark.parametrize("point", _WIRE)
+def test_killed_at_a_statement(
+    at: Endpoints, fed: Fed, target: Target, proxy: Proxy, workers: Workers, point: str
+) -> None:
+    """A worker held at a statement and killed there has done all of a batch or nothing of it."""
+    side, pattern, skip = _WIRE[point]
+    hold = (proxy.before if side == "before" else proxy.after)(pattern, skip)
+    job = job_of(at, proxy.dsn, fed)
+    victim = workers.run(job)
+    hold.wait()
+    victim.kill()
+    hold.discard()
+    workers.until_current(job)
+    target.must_equal(job.group, *fed)
+
+
+def test_a_commit_that_arrives_after_the_death_counts_once(
+    at: Endpoints, fed: Fed, target: Target, proxy: Proxy, workers: Workers
+) -> None:
+    """The bytes of COMMIT were on their way when the worker died; its successor waits for them and goes on behind."""
+    hold = proxy.before("^COMMIT", 5)
+    job = job_of(at, proxy.dsn, fed)
+    victim = workers.run(job)
+    hold.wait()
+    victim.kill()
+    successor = workers.run(job, "--until-current")
+    successor.said("worker starts")
+    hold.deliver()
+    assert successor.finish() == 0, successor.text()
+    target.must_equal(job.group, *fed)
+
+
+@pytest.mark.parametrize("point", _INSIDE)
+def test_killed_between_statements(at: Endpoints, fed: Fed, target: Target, workers: Workers, point: str) -> None:
+    """The test's own child program stops between two steps of the real worker and is killed there."""
+    name = point.split(": ")[1]
+    job = job_of(at, target.dsn, fed)
+    victim = workers.child(job, name, str(_INSIDE[point]))
+    victim.told(f"paused {name}")
+    victim.kill()
+    workers.until_current(job)
+    target.must_equal(job.group, *fed)

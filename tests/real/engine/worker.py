@@ -1,0 +1,179 @@
+"""Workers as real child processes: `headrace run` itself, or the test's own child program that pauses."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from consumer.stack.options import Endpoints
+from consumer.stack.waiting import wait_until
+
+# the broker's least; short, so that a dead member is noticed soon
+_CLIENT = {"session.timeout.ms": "6000", "heartbeat.interval.ms": "500", "max.poll.interval.ms": "45000"}
+_EXIT = 60.0
+
+
+def eventually(condition: Callable[[], object], what: str, seconds: float = 60.0) -> None:
+    """Wait for a condition with a deadline."""
+    assert wait_until(lambda: bool(condition()), seconds), f"not within {seconds:.0f} s: {what}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Settings of a worker that tests vary."""
+
+    at: Endpoints
+    dsn: str
+    group: str
+    topics: tuple[str, ...]
+    name: str = "w"
+    initial: str = "earliest"
+    max_rows: int = 50
+    deadline: float = 5.0
+    drain: float = 20.0
+    level: str = "debug"
+    registry_url: str = ""
+    client: Mapping[str, str] = field(default_factory=dict)
+
+    def toml(self) -> str:
+        """The settings file."""
+        sections: dict[str, dict[str, Any]] = {
+            "kafka": {
+                "bootstrap_servers": self.at.kafka,
+                "group": self.group,
+                "topics": list(self.topics),
+                "initial": self.initial,
+                "metadata_refresh": 1,
+            },
+            "kafka.client": {**_CLIENT, **self.client},
+            "registry": {"url": self.registry_url or self.at.registry_url, "timeout": 2},
+            "target": {"dsn": self.dsn, "batch_deadline": self.deadline, "connect_timeout": 3},
+            "batch": {"max_rows": self.max_rows},
+            "worker": {"name": self.name, "drain_timeout": self.drain, "stall_timeout": 60},
+            "log": {"level": self.level, "format": "json"},
+        }
+        lines = []
+        for section, values in sections.items():
+            # a JSON string, number or list of strings is TOML too; dotted keys must be quoted
+            lines += [f"[{section}]", *(f"{json.dumps(key)} = {json.dumps(value)}" for key, value in values.items())]
+        return "\n".join(lines) + "\n"
+
+
+class Process:
+    """One running worker and its log."""
+
+    def __init__(self, argv: list[str], log: Path) -> None:
+        self.log_file = log
+        with log.open("ab") as output:
+            self._popen = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=_environment(), start_new_session=True
+            )
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._popen.pid
+
+    @property
+    def code(self) -> int | None:
+        """The exit code, None while it runs."""
+        return self._popen.poll()
+
+    def send(self, number: signal.Signals) -> None:
+        """A signal from outside."""
+        self._popen.send_signal(number)
+
+    def kill(self) -> None:
+        """SIGKILL; returns when the process is gone."""
+        if self.code is None:
+            self.send(signal.SIGCONT)
+            self.send(signal.SIGKILL)
+        self._popen.wait(10)
+
+    def freeze(self) -> None:
+        """SIGSTOP; returns when the kernel has stopped it."""
+        self.send(signal.SIGSTOP)
+        state = Path(f"/proc/{self.pid}/stat")
+        eventually(lambda: state.read_text().rsplit(") ", 1)[1][0] == "T", "the process is stopped", 5)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        self.send(signal.SIGCONT)
+
+    def finish(self, seconds: float = _EXIT) -> int:
+        """Wait for the exit code."""
+        try:
+            return self._popen.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"still running after {seconds:.0f} s:\n{self.text()[-3000:]}") from None
+
+    def leave(self, seconds: float = _EXIT) -> int:
+        """SIGTERM, and the exit code."""
+        self.send(signal.SIGTERM)
+        return self.finish(seconds)
+
+    def text(self) -> str:
+        """The whole log."""
+        return self.log_file.read_text(errors="replace")
+
+    def lines(self, event: str) -> list[dict[str, Any]]:
+        """Log entries of one event."""
+        found = [json.loads(line) for line in self.text().splitlines() if line.startswith("{")]
+        return [entry for entry in found if entry.get("event") == event]
+
+    def said(self, event: str, times: int = 1, seconds: float = 60.0) -> None:
+        """Wait until the log has an event so often."""
+        eventually(lambda: len(self.lines(event)) >= times, f"{event!r} {times} times in {self.log_file.name}", seconds)
+
+    def told(self, line: str, seconds: float = 60.0) -> None:
+        """Wait for a plain line that the child program prints."""
+        eventually(lambda: line in self.text().splitlines(), f"{line!r} in {self.log_file.name}", seconds)
+
+
+class Workers:
+    """Starts workers of one test; all are killed afterwards."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._started: list[Process] = []
+
+    def run(self, job: Job, *arguments: str) -> Process:
+        """The unmodified program."""
+        return self._start(job, ["-m", "consumer", "run", "--config", str(self._settings(job)), *arguments])
+
+    def until_current(self, job: Job, seconds: float = 90.0) -> Process:
+        """Run it until everything that is there is applied."""
+        process = self.run(job, "--until-current")
+        code = process.finish(seconds)
+        assert code == 0, f"exit code {code}:\n{process.text()[-3000:]}"
+        return process
+
+    def child(self, job: Job, *words: str) -> Process:
+        """The test's own child program, told what to do by words."""
+        program = Path(__file__).with_name("child.py")
+        return self._start(job, [str(program), str(self._settings(job)), *words])
+
+    def kill_all(self) -> None:
+        """End everything that still runs."""
+        for process in self._started:
+            process.kill()
+
+    def _settings(self, job: Job) -> Path:
+        path = self._directory / f"{job.name}-{len(self._started)}.toml"
+        path.write_text(job.toml())
+        return path
+
+    def _start(self, job: Job, words: list[str]) -> Process:
+        log = self._directory / f"{job.name}-{len(self._started)}.log"
+        process = Process([sys.executable, *words], log)
+        self._started.append(process)
+        return process
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("HEADRACE_")}
