@@ -1,0 +1,164 @@
+"""Between the two threads."""
+
+import threading
+
+import pytest
+
+from consumer.core.failure import Failure
+from consumer.core.records import Slice, TopicPartition
+from consumer.handover import Dropped, Handover, Moved, Stopped, Take, Work
+
+A, B = TopicPartition("t", 0), TopicPartition("t", 1)
+NOW = 0.0
+LONG = 30.0
+
+
+def piece(at: TopicPartition, size: int = 10) -> Slice:
+    """A slice of one record."""
+    return Slice(at=at, epoch=1, start=0, end=1, offsets=[0], keys=[b"k"], values=[b"v"], size=size)
+
+
+def work(*partitions: TopicPartition, size: int = 10) -> Work:
+    """A batch of these partitions."""
+    return Work(slices=tuple(piece(at, size) for at in partitions))
+
+
+def stopped(at: TopicPartition) -> Stopped:
+    """A partition that does not go on."""
+    return Stopped(at, Failure(component="c", operation="o", kind="k", detail="d", remedy="r."))
+
+
+@pytest.fixture
+def handover() -> Handover:
+    """Room for two batches of a hundred bytes together."""
+    return Handover(max_bytes=100, max_batches=2)
+
+
+def test_batches_come_out_in_the_order_they_went_in(handover: Handover) -> None:
+    """Order per partition needs no more than that."""
+    handover.offer(work(A))
+    handover.offer(work(B))
+    found = [handover.next(NOW), handover.next(NOW), handover.next(NOW)]
+
+    assert found == [work(A), work(B), None]
+
+
+def test_takings_come_first_and_stops_last(handover: Handover) -> None:
+    """A stop is written down after what was read in front of it was applied."""
+    handover.report(stopped(B))
+    handover.offer(work(A))
+    handover.ask([A])
+
+    assert [handover.next(NOW) for _ in range(3)] == [Take((A,)), work(A), stopped(B)]
+
+
+def test_the_number_of_batches_is_bounded(handover: Handover) -> None:
+    """There is no room beyond the most batches, and there is again when one is taken."""
+    handover.offer(work(A))
+    assert handover.room()
+    handover.offer(work(A))
+    assert not handover.room()
+    assert not handover.wait_room(NOW)
+    handover.next(NOW)
+    assert handover.wait_room(NOW)
+
+
+def test_the_bytes_are_bounded_but_one_batch_always_fits(handover: Handover) -> None:
+    """A batch larger than the bound still passes, alone."""
+    assert handover.room()
+    handover.offer(work(A, size=1000))
+    assert not handover.room()
+    handover.next(NOW)
+    assert handover.room()
+
+
+def test_a_reader_waiting_for_room_is_woken(handover: Handover) -> None:
+    """Room is seen at once, not at the end of the wait."""
+    handover.offer(work(A))
+    handover.offer(work(A))
+    woken: list[bool] = []
+    reader = threading.Thread(target=lambda: woken.append(handover.wait_room(LONG)))
+    reader.start()
+    handover.next(NOW)
+    reader.join(LONG)
+
+    assert woken == [True]
+
+
+def test_a_release_drops_what_is_queued(handover: Handover) -> None:
+    """No record of a released partition is applied later, and its bytes are free; other partitions' records stay."""
+    handover.offer(work(A, B, size=50))
+    handover.ask([A, B])
+    assert not handover.room()
+
+    assert handover.release([A], NOW)
+    assert handover.room()
+    assert handover.next(NOW) == Take((B,))
+    left = handover.next(NOW)
+    assert isinstance(left, Work)
+    assert [each.at for each in left.slices] == [B]
+    assert left.plan is None
+
+
+def test_a_released_partition_is_started_in_no_batch(handover: Handover) -> None:
+    """A batch that was taken off the queue before the release loses the partition when it starts."""
+    handover.release([A], NOW)
+
+    assert handover.start([piece(A), piece(B)]) == [piece(B)]
+    assert handover.released(A)
+    assert not handover.released(B)
+
+
+def test_a_release_waits_for_the_batch_in_flight(handover: Handover) -> None:
+    """It returns when the batch is done, and says no when that takes too long."""
+    handover.start([piece(A)])
+    assert not handover.release([A], NOW)
+    answers: list[bool] = []
+    releasing = threading.Thread(target=lambda: answers.append(handover.release([A], LONG)))
+    releasing.start()
+    assert answers == []
+    handover.done()
+    releasing.join(LONG)
+
+    assert answers == [True]
+
+
+def test_a_release_does_not_wait_for_other_partitions(handover: Handover) -> None:
+    """A batch without the partition is no reason to hold the group up."""
+    handover.start([piece(B)])
+
+    assert handover.release([A], NOW)
+
+
+def test_a_taking_ends_the_release(handover: Handover) -> None:
+    """A partition that comes back may be worked on again."""
+    handover.release([A], NOW)
+    handover.ask([A])
+    handover.next(NOW)
+
+    assert not handover.released(A)
+    assert handover.start([piece(A)]) == [piece(A)]
+
+
+def test_notices_are_told_once_in_order(handover: Handover) -> None:
+    """The reader hears of each thing once."""
+    told = [Moved({A: 1}), stopped(A), Dropped((B,))]
+    for notice in told:
+        handover.tell(notice)
+
+    assert handover.notices() == told
+    assert handover.notices() == []
+
+
+def test_hungry_means_waiting_with_nothing_queued(handover: Handover) -> None:
+    """A batch closes early only when the other thread has nothing to do."""
+    assert not handover.hungry()
+    waiting = threading.Thread(target=handover.next, args=(LONG,))
+    waiting.start()
+    while not handover.hungry():
+        assert waiting.is_alive()
+    handover.offer(work(A))
+    waiting.join(LONG)
+
+    assert not waiting.is_alive()
+    assert not handover.hungry()

@@ -1,0 +1,304 @@
+"""From records to a plan."""
+
+import pytest
+
+from consumer.binder import Binder, BinderSettings, KnownBindings
+from consumer.core.carriers import UNAVAILABLE
+from consumer.core.failure import Failure, Persistent
+from consumer.core.plan import Action, BindingKey, Counts, Plan
+from consumer.core.records import OffsetRange, Slice, TopicPartition
+from consumer.decode_watch import Marks
+from consumer.edges.rows import RowDecoder
+from consumer.planner import BadRecord, Unbound
+from tests.unit.avro import framed
+from tests.unit.known import AT, Topic, heartbeat, planner, slice_of
+
+FIELDS = [
+    {"name": "id", "type": "long"},
+    {"name": "word", "type": ["null", "string"], "default": None},
+    {"name": "amount", "type": ["null", "int"], "default": None},
+]
+SECRET = "sesame"
+ORDERS = Topic(FIELDS)
+COMPACTED = Topic(FIELDS, compacted=True)
+
+
+def row(number: int, word: str | None = SECRET) -> dict[str, object]:
+    """A row."""
+    return {"id": number, "word": word, "amount": 7}
+
+
+def planned(piece: Slice, topic: Topic = ORDERS) -> Plan:
+    """The plan of one slice of a known topic."""
+    known = KnownBindings()
+    topic.bound_to(known)
+    return planner(known).plan([piece])
+
+
+def shapes(plan: Plan) -> list[list[tuple[str, int]]]:
+    """By stage: what each write does and to how many rows."""
+    return [[(write.action.value, write.rows) for write in stage] for stage in plan.stages]
+
+
+@pytest.mark.parametrize("count", [1, 19, 20, 500])
+def test_images_become_one_upsert(count: int) -> None:
+    """Small blocks by the row decoder and large ones by the columnar one make the same plan."""
+    plan = planned(slice_of([ORDERS.record("c", row(n)) for n in range(count)]))
+
+    assert shapes(plan) == [[("upsert", count)]]
+    assert plan.counts == Counts(records=count, upserts=count)
+    assert plan.source_ms == (1_700_000, 1_700_000)
+
+
+def test_a_batch_is_folded_per_row() -> None:
+    """A delete after images, an image after a delete, and a row changed twice each leave one write."""
+    records = [
+        ORDERS.record("c", row(1)),
+        ORDERS.record("d", row(1)),
+        ORDERS.record("d", row(2)),
+        ORDERS.record("c", row(2)),
+        ORDERS.record("r", row(3)),
+        ORDERS.record("u", row(3)),
+    ]
+    plan = planned(slice_of(records))
+
+    assert sorted(shapes(plan)[0]) == [("delete", 1), ("upsert", 2)]
+    assert plan.counts == Counts(records=6, upserts=2, deletes=1, folded=3)
+
+
+def test_only_creates_and_snapshot_reads_are_fresh() -> None:
+    """A plain INSERT is tried only when nothing in the block speaks of an existing row."""
+
+    def fresh(*ops: str) -> list[bool]:
+        plan = planned(slice_of([ORDERS.record(op, row(n)) for n, op in enumerate(ops)]))
+        return [write.fresh for write in plan.writes if write.action is Action.UPSERT]
+
+    assert fresh("c", "r") == [True]
+    assert fresh("c", "u") == [False]
+    assert fresh("c", "d") == [False]
+
+
+def test_an_unchanged_large_column_is_left_alone() -> None:
+    """The placeholder never reaches the target: the column is not staged."""
+    plan = planned(slice_of([ORDERS.record("u", row(1, UNAVAILABLE)), ORDERS.record("u", row(2))]))
+    update = next(write for write in plan.writes if write.action is Action.UPDATE)
+
+    assert sorted(shapes(plan)[0]) == [("update", 1), ("upsert", 1)]
+    assert [column.name for column in update.columns] == ["id", "amount"]
+    assert not any(UNAVAILABLE.encode() in chunk for write in plan.writes for chunk in write.payload)
+
+
+def test_a_schema_change_inside_a_slice_makes_stages() -> None:
+    """Blocks of one partition follow one another, so an older change never overwrites a newer one."""
+    wider = Topic([*FIELDS, {"name": "note", "type": ["null", "string"], "default": None}], value_id=9)
+    known = KnownBindings()
+    ORDERS.bound_to(known)
+    wider.bound_to(known)
+    records = [ORDERS.record("c", row(1)), wider.record("u", {**row(1), "note": "n"}), ORDERS.record("u", row(1))]
+    plan = planner(known).plan([slice_of(records)])
+
+    assert shapes(plan) == [[("upsert", 1)]] * 3
+    assert [len(stage[0].columns) for stage in plan.stages] == [3, 4, 3]
+
+
+def test_partitions_share_a_stage_and_tables_are_in_order() -> None:
+    """The n-th runs of all partitions are in one stage, and tables are written in one order."""
+    known = KnownBindings()
+    ORDERS.bound_to(known)
+    ORDERS.bound_to(known, "shop.public.other")
+    pieces = [
+        slice_of([ORDERS.record("c", row(1))], at=TopicPartition("shop.public.other", 0)),
+        slice_of([ORDERS.record("c", row(2))], at=TopicPartition(AT.topic, 0)),
+        slice_of([ORDERS.record("c", row(3))], at=TopicPartition(AT.topic, 1)),
+    ]
+
+    assert sorted(shapes(planner(known).plan(pieces))[0]) == [("upsert", 1), ("upsert", 2)]
+
+
+def test_what_is_ignored_by_rule_writes_nothing() -> None:
+    """Heartbeats move the position and nothing else."""
+    known = KnownBindings()
+    known.learn(BindingKey(AT.topic, framed(1, b""), framed(5, b"")), heartbeat())
+    plan = planner(known).plan([slice_of([(framed(1, b"k"), framed(5, b"anything"))] * 3)])
+
+    assert plan.stages == ((),)
+    assert plan.counts == Counts(records=3, ignored=3)
+
+
+def test_a_logical_message_is_no_row() -> None:
+    """`m` has no image and changes nothing."""
+    plan = planned(slice_of([ORDERS.record("m", row(1), after=None), ORDERS.record("c", row(2))]))
+
+    assert shapes(plan) == [[("upsert", 1)]]
+
+
+def test_a_tombstone_on_a_plain_topic_is_ignored() -> None:
+    """The delete before it has said everything; after retention it stands alone and says nothing."""
+    plan = planned(slice_of([ORDERS.record("c", row(1)), (ORDERS.key(row(1)), None)]))
+
+    assert shapes(plan) == [[("upsert", 1)]]
+    assert plan.counts == Counts(records=2, upserts=1, ignored=1)
+
+
+def test_a_tombstone_on_a_compacted_topic_deletes_its_key() -> None:
+    """Compaction may have removed the delete, so the tombstone stands for it."""
+    records = [COMPACTED.record("c", row(1)), (COMPACTED.key(row(1)), None), COMPACTED.record("c", row(2))]
+    plan = planned(slice_of(records), COMPACTED)
+
+    assert sorted(shapes(plan)[0]) == [("delete", 1), ("upsert", 1)]
+
+
+def test_a_slice_of_tombstones_alone_deletes() -> None:
+    """No value schema is needed when there is no value."""
+    plan = planned(slice_of([(COMPACTED.key(row(n)), None) for n in (2, 1, 2)]), COMPACTED)
+
+    assert shapes(plan) == [[("delete", 2)]]
+
+
+def test_a_slice_without_records_only_moves_the_position() -> None:
+    """At the end of a partition there may be nothing but transaction markers."""
+    piece = Slice(at=AT, epoch=1, start=5, end=9)
+    plan = planned(piece)
+
+    assert (plan.stages, plan.counts) == ((), Counts())
+    assert plan.slices == (piece,)
+
+
+def bad(records: list[tuple[bytes | None, bytes | None]], topic: Topic = ORDERS) -> Failure:
+    """The failure of the record at offset 101, the second one."""
+    with pytest.raises(BadRecord) as caught:
+        planned(slice_of(records), topic)
+    assert (caught.value.ref.at, caught.value.ref.offset) == (AT, 101)
+    return caught.value.failure
+
+
+def wrong_op(op: str) -> tuple[bytes, bytes]:
+    """A record with an operation of that name."""
+    return ORDERS.record(op, row(1))
+
+
+SOUND = ORDERS.record("c", row(0))
+PARTIAL_AFTER_DELETE = [
+    ORDERS.record("d", row(1)),
+    ORDERS.record("u", row(1, UNAVAILABLE)),
+]
+NULL_KEYED = Topic([{"name": "id", "type": ["null", "long"]}, *FIELDS[1:]])
+
+
+@pytest.mark.parametrize("others", [0, 40])
+@pytest.mark.parametrize(
+    ("record", "stage", "says"),
+    [
+        pytest.param((SOUND[0], SOUND[1][:-1]), "decode", "EOFError", id="cut"),
+        pytest.param((SOUND[0], SOUND[1] + b"\x00"), "decode", "1 bytes are left over", id="surplus"),
+        pytest.param((SOUND[0], SOUND[1][:5]), "decode", "does not decode", id="empty"),
+        pytest.param(wrong_op("t"), "decode", "a truncate", id="truncate"),
+        pytest.param(wrong_op("z"), "decode", "an unknown operation", id="unknown operation"),
+        pytest.param(ORDERS.record("u", row(1), after=None), "decode", "no after image", id="update without after"),
+        pytest.param(ORDERS.record("d", row(1), before=None), "identity", "'id'", id="delete without before"),
+    ],
+)
+def test_a_bad_record_is_named_and_its_values_are_not(
+    record: tuple[bytes, bytes], stage: str, says: str, others: int
+) -> None:
+    """The failure says where and what and what to do, and never what was in the row."""
+    failure = bad([SOUND, record, *([SOUND] * others)])
+
+    assert failure.operation == stage
+    assert failure.kind == f"record.{stage}"
+    assert failure.detail.startswith(f"topic {AT.topic}, partition {AT.partition}, offset 101: ")
+    assert says in failure.detail
+    assert failure.remedy.endswith(".")
+    assert failure.correlation_id == f"{AT.topic}-{AT.partition}-101"
+    assert SECRET not in str(failure)
+
+
+def test_a_partial_image_after_its_rows_delete_is_bad() -> None:
+    """No base row can exist, so nothing is made up."""
+    failure = bad(PARTIAL_AFTER_DELETE)
+
+    assert (failure.operation, failure.remedy.startswith("Ask the source")) == ("fold", True)
+
+
+def test_a_row_without_a_value_for_its_key_is_bad() -> None:
+    """A row can't be told from others by nothing."""
+    nothing = {"id": None, "word": SECRET, "amount": 1}
+    record = (NULL_KEYED.key(row(1)), NULL_KEYED.record("c", nothing)[1])
+    failure = bad([NULL_KEYED.record("c", row(1)), record], NULL_KEYED)
+
+    assert "the after image has no value for the key column 'id'" in failure.detail
+
+
+def test_an_unbound_run_is_asked_for() -> None:
+    """Who plans without a binding learns which one is missing."""
+    with pytest.raises(Unbound) as caught:
+        planner(KnownBindings()).plan([slice_of([SOUND])])
+
+    assert caught.value.key == BindingKey(AT.topic, SOUND[0][:5], SOUND[1][:5])
+    assert caught.value.run.start == 0
+
+
+class Never:
+    """A decoder that must not be asked."""
+
+    def decode(self, schema: str, data: object, fields: object) -> object:
+        """Fails."""
+        raise AssertionError("the native decoder was asked")
+
+
+@pytest.mark.parametrize(("start", "end", "marked"), [(90, 100, False), (139, 140, True), (140, 150, False)])
+def test_a_marked_range_goes_to_the_row_decoder(start: int, end: int, marked: bool) -> None:
+    """A range that hung the native decoder never meets it again; its neighbours do."""
+    known, marks = KnownBindings(), Marks()
+    ORDERS.bound_to(known)
+    marks.learn([OffsetRange(AT, start, end)])
+    careful = planner(known, Never(), marks)  # type: ignore[arg-type]
+    piece = slice_of([ORDERS.record("c", row(n)) for n in range(40)])
+
+    if marked:
+        assert shapes(careful.plan([piece])) == [[("upsert", 40)]]
+    else:
+        with pytest.raises(AssertionError, match="native"):
+            careful.plan([piece])
+
+
+class Nowhere:
+    """A registry without schemas, topics that are not compacted, and a target without memory."""
+
+    name = "nowhere"
+
+    def schema(self, schema_id: int) -> str:
+        """Knows none."""
+        failure = Failure(
+            component="registry", operation="get", kind="registry.unknown_id", detail="none", remedy="Look."
+        )
+        raise Persistent(failure)
+
+    def compacted(self, topic: str) -> bool:
+        """Never."""
+        return False
+
+
+@pytest.mark.parametrize(
+    ("record", "kind", "says"),
+    [
+        pytest.param((b"\x00\x00\x00\x00\x01k", b'{"id": "sesame"}'), "record.framing", "zero byte", id="JSON"),
+        pytest.param((b"\x00\x00\x00\x00\x01k", b"\x00\x00"), "record.framing", "zero byte", id="too short"),
+        pytest.param((b"\x00\x00\x00\x00\x01k", b"\x01\x00\x00\x00\x02x"), "record.framing", "zero byte", id="magic 1"),
+        pytest.param((b"\x00\x00\x00\x00\x01k", b"\x00\x00\x00\x00\x02x"), "record.schema", "none", id="unknown id"),
+        pytest.param((None, b""), "record.framing", "zero byte", id="empty value"),
+    ],
+)
+def test_a_frame_that_leads_to_no_schema_is_bad(record: tuple[bytes | None, bytes], kind: str, says: str) -> None:
+    """A record that no registry schema describes is named by its origin."""
+    known, nowhere = KnownBindings(), Nowhere()
+    binder = Binder(known, nowhere, nowhere, RowDecoder(), BinderSettings())  # type: ignore[arg-type]
+    with pytest.raises(Unbound) as unbound:
+        planner(known).plan([slice_of([record])])
+    with pytest.raises(BadRecord) as caught:
+        binder.bind(unbound.value.key, unbound.value.run, nowhere)  # type: ignore[arg-type]
+
+    assert caught.value.failure.kind == kind
+    assert "offset 100: " in caught.value.failure.detail
+    assert says in caught.value.failure.detail
+    assert SECRET not in str(caught.value.failure)

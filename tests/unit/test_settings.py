@@ -1,0 +1,209 @@
+"""Settings: bounds, mistakes, overrides, secrets."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from consumer.core.failure import Refused
+from consumer.settings import DEFAULT_FILE, Settings, load, variable
+
+NEEDED = {
+    "HEADRACE_KAFKA__BOOTSTRAP_SERVERS": "broker:9092",
+    "HEADRACE_KAFKA__TOPICS": '["shop.public.orders"]',
+    "HEADRACE_REGISTRY__URL": "http://registry",
+    "HEADRACE_TARGET__DSN": "dbname=target",
+}
+BOUNDS: dict[str, tuple[float, float]] = {
+    "kafka.request_timeout": (1, 300),
+    "kafka.metadata_refresh": (1, 3600),
+    "kafka.prefetch_kbytes": (1024, 1_048_576),
+    "registry.timeout": (0.5, 120),
+    "target.connect_timeout": (1, 300),
+    "target.batch_deadline": (1, 3600),
+    "batch.max_rows": (1, 65_536),
+    "batch.max_bytes": (1 << 16, 256 << 20),
+    "batch.queue_bytes": (1 << 16, 1 << 30),
+    "batch.queue_batches": (1, 16),
+    "batch.smallest_block": (1, 1000),
+    "worker.drain_timeout": (1, 600),
+    "worker.stall_timeout": (5, 3600),
+    "worker.decode_deadline": (1, 600),
+    "ledger.keep_hours": (1, 8760),
+}
+
+
+@pytest.fixture(autouse=True)
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment that has what is required, in an empty directory."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in NEEDED.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def value_of_section(section: str) -> dict[str, Any]:
+    """A section of sound settings."""
+    return dict(getattr(load(), section).model_dump())
+
+
+def refused(file: Path | None = None) -> str:
+    """What the refusal says."""
+    with pytest.raises(Refused) as caught:
+        load(file)
+    return str(caught.value)
+
+
+def numbers() -> set[str]:
+    """Every setting that is a number."""
+    found = set()
+    for section, field in Settings.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            found |= {f"{section}.{name}" for name, f in kind.model_fields.items() if f.annotation in (int, float)}
+    return found
+
+
+def test_every_number_has_a_bound_in_the_table() -> None:
+    """A number without bounds could be set to what can't work, so a new one has to be added here."""
+    assert numbers() == BOUNDS.keys()
+
+
+@pytest.mark.parametrize("path", sorted(BOUNDS))
+def test_both_ends_of_a_bound_are_allowed(path: str) -> None:
+    """The least and the most value are taken as they are."""
+    section, name = path.split(".")
+    kind: Any = Settings.model_fields[section].annotation
+    needed = value_of_section(section)
+    for bound in BOUNDS[path]:
+        assert getattr(kind.model_validate({**needed, name: bound}), name) == bound
+
+
+@pytest.mark.parametrize("path", sorted(BOUNDS))
+@pytest.mark.parametrize("end", [0, 1])
+def test_beyond_a_bound_is_refused_with_the_range(path: str, end: int, environment: pytest.MonkeyPatch) -> None:
+    """The refusal names the setting, the bound and the variable."""
+    bound = BOUNDS[path][end]
+    environment.setenv(variable(path), str(bound - 0.25 if end == 0 and bound < 1 else bound + (1, -1)[end == 0]))
+    said = refused()
+
+    assert f"{path}: " in said
+    assert f"{bound:g}" in said or str(bound) in said
+    assert variable(path) in said
+
+
+@pytest.mark.parametrize(
+    ("path", "bad"),
+    [
+        ("kafka.bootstrap_servers", ""),
+        ("kafka.group", ""),
+        ("kafka.group", "g" * 201),
+        ("kafka.topics", "[]"),
+        ("kafka.topics", '["^("]'),
+        ("kafka.initial", "beginning"),
+        ("kafka.initial", "group:"),
+        ("registry.url", "registry:8081"),
+        ("target.dsn", ""),
+        ("target.table", "{schema}.{name}"),
+        ("target.constraints", "off"),
+        ("target.synchronous_commit", "maybe"),
+        ("worker.name", ""),
+        ("worker.name", "w" * 41),
+        ("log.level", "verbose"),
+        ("log.format", "xml"),
+    ],
+)
+def test_a_value_that_cannot_work_is_refused(path: str, bad: str, environment: pytest.MonkeyPatch) -> None:
+    """Every closed choice and every text has its rule."""
+    environment.setenv(variable(path), bad)
+
+    assert f"{path}: " in refused()
+
+
+def test_all_mistakes_are_reported_together(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whoever corrects the settings need not start again for each of them."""
+    environment.delenv("HEADRACE_REGISTRY__URL")
+    environment.setenv("HEADRACE_BATCH__MAX_ROWS", "0")
+    environment.setenv("HEADRACE_LOG__LEVEL", "loud")
+    file = tmp_path / "mine.toml"
+    file.write_text('[target]\ntabel = "{schema}.{table}"\n[wroker]\nname = "x"\n')
+    said = refused(file)
+
+    assert "5 mistakes" in said
+    for name in ("batch.max_rows", "log.level", "target.tabel", "wroker"):
+        assert f"{name}: " in said
+    assert "registry: is required" in said or "registry.url: is required" in said
+    assert said.count("typing mistake") == 2
+
+
+def test_a_loop_may_take_as_long_as_its_waits(environment: pytest.MonkeyPatch) -> None:
+    """A stall timeout within what one turn may take would end healthy workers."""
+    environment.setenv("HEADRACE_WORKER__STALL_TIMEOUT", "30")
+
+    assert "worker.stall_timeout" in refused()
+
+
+def test_the_environment_overrides_the_file(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One value of a section may be overridden, its neighbours in the file stay."""
+    file = tmp_path / "mine.toml"
+    file.write_text('[batch]\nmax_rows = 5\nmax_bytes = 70000\n[tables."public.orders"]\ncreate = false\n')
+    environment.setenv("HEADRACE_BATCH__MAX_ROWS", "7")
+    settings = load(file)
+
+    assert (settings.batch.max_rows, settings.batch.max_bytes) == (7, 70_000)
+    assert settings.tables["public.orders"].create is False
+
+
+def test_the_default_file_is_read_when_it_is_there(tmp_path: Path) -> None:
+    """`headrace.toml` in the working directory needs no option."""
+    assert load().kafka.group == "headrace"
+    (tmp_path / DEFAULT_FILE).write_text('[kafka]\ngroup = "mine"\n')
+
+    assert load().kafka.group == "mine"
+
+
+def test_values_that_are_not_plain_are_json(environment: pytest.MonkeyPatch) -> None:
+    """Lists and maps come from the environment as JSON."""
+    environment.setenv("HEADRACE_KAFKA__CLIENT", json.dumps({"client.rack": "a"}))
+
+    assert load().kafka.client == {"client.rack": "a"}
+    assert load().kafka.topics == ["shop.public.orders"]
+
+
+def test_a_missing_file_and_a_broken_file_are_refused(tmp_path: Path) -> None:
+    """A file that was named has to be there and to be TOML."""
+    assert "does not exist" in refused(tmp_path / "none.toml")
+    broken = tmp_path / "broken.toml"
+    broken.write_text("[kafka\n")
+    assert "not TOML" in refused(broken)
+
+
+@pytest.mark.parametrize(
+    ("path", "bad"),
+    [
+        ("target.connect_timeout", "sesame"),
+        ("registry.url", "sesame"),
+        pytest.param(
+            "kafka.client",
+            "sesame",
+            marks=pytest.mark.xfail(strict=True, reason="a value that is not JSON ends in a traceback"),
+        ),
+        ("kafka.initial", "sesame"),
+        ("target.table", "sesame"),
+    ],
+)
+def test_a_refusal_never_shows_the_value(path: str, bad: str, environment: pytest.MonkeyPatch) -> None:
+    """A value in the wrong place may be a password."""
+    environment.setenv(variable(path), bad)
+
+    assert bad not in refused()
+
+
+def test_a_refusal_never_shows_other_settings(environment: pytest.MonkeyPatch) -> None:
+    """The connection string stays out of messages about something else."""
+    environment.setenv("HEADRACE_TARGET__DSN", "postgresql://u:sesame@host/db")
+    environment.setenv("HEADRACE_BATCH__MAX_ROWS", "0")
+
+    assert "sesame" not in refused()
