@@ -28,6 +28,10 @@ check: setup  ## Format, lint, types, arrows, dead code, documentation
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/vulture
+	$(BIN)/python -m tools.docs --check
+
+docs: setup  ## Write the reference pages that come from the code
+	$(BIN)/python -m tools.docs
 
 fmt: setup  ## Format and fix what can be fixed
 	$(BIN)/ruff format .

@@ -1,0 +1,67 @@
+"""The generated reference pages: `python -m tools.docs` writes them, `--check` says what is out of date or broken.
+
+The pages come from the code that they describe. The check also looks at the pages that people write: links,
+commands, files named, and whether every page can be reached from the README.
+"""
+
+import difflib
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from tools.pages.cli import cli_page
+from tools.pages.control import control_schema_page
+from tools.pages.flow import DARK, LIGHT, picture
+from tools.pages.prose import complaints
+from tools.pages.settings import settings_page, settings_schema
+from tools.pages.types import types_page
+
+ROOT = Path(__file__).parent.parent
+PAGES: dict[str, Callable[[], str]] = {
+    "docs/reference/settings.md": settings_page,
+    "docs/reference/types.md": types_page,
+    "docs/reference/cli.md": cli_page,
+    "docs/reference/control-schema.md": control_schema_page,
+    "docs/flow-light.svg": partial(picture, LIGHT),
+    "docs/flow-dark.svg": partial(picture, DARK),
+    "schemas/settings.schema.json": settings_schema,
+}
+
+
+def write() -> None:
+    """Write every generated page."""
+    for name, page in PAGES.items():
+        (ROOT / name).parent.mkdir(parents=True, exist_ok=True)
+        (ROOT / name).write_text(page(), encoding="utf-8")
+
+
+def outdated() -> list[str]:
+    """A diff for each generated page that is not what the code says now."""
+    found = []
+    for name, page in PAGES.items():
+        path = ROOT / name
+        there = path.read_text(encoding="utf-8") if path.exists() else ""
+        lines = there.splitlines(keepends=True), page().splitlines(keepends=True)
+        diff = "".join(difflib.unified_diff(*lines, fromfile=name, tofile=f"{name} (from the code)"))
+        if diff:
+            found.append(diff + "Write it anew: make docs")
+    return found
+
+
+def main(arguments: list[str]) -> int:
+    """Write the pages, or with `--check` compare them; returns the exit code."""
+    if arguments not in ([], ["--check"]):
+        print("usage: python -m tools.docs [--check]", file=sys.stderr)
+        return 2
+    if not arguments:
+        write()
+        return 0
+    problems = outdated() + complaints(ROOT)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

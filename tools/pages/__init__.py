@@ -1,0 +1,1 @@
+"""One module a generated page, and the check of the pages that people write."""

@@ -1,0 +1,122 @@
+"""The control schema page, from the migrations' SQL.
+
+Only the statements that the migrations use are understood; another one fails loudly, so that the page can't
+leave it out in silence.
+"""
+
+import re
+from dataclasses import dataclass, field
+
+from consumer.edges.postgres.migrate import migrations
+from tools.pages.markdown import code, page, table
+
+_INTRO = """\
+Everything that Headrace remembers stands in the schema `headrace` of the target database, beside the tables that it
+writes. It is made by numbered SQL files at the first start; `headrace.migrations` notes which were applied. A worker
+refuses a schema that is newer than itself. These tables may be read at any time; of them only
+[a position](../how-to/set-a-position.md) is meant to be changed by hand."""
+
+_CREATE_TABLE = re.compile(r"CREATE TABLE headrace\.(\w+) \(\n(.*?)\n\)(.*)$", re.DOTALL)
+_COMMENT = re.compile(r"COMMENT ON (TABLE|COLUMN) headrace\.(\w+)(?:\.(\w+))? IS\s+'(.*)'$", re.DOTALL)
+_INDEX = re.compile(r"CREATE (?:UNIQUE )?INDEX \w+ ON headrace\.(\w+) (.*)$", re.DOTALL)
+_ADD_COLUMN = re.compile(r"ALTER TABLE headrace\.(\w+) ADD COLUMN (.*)$", re.DOTALL)
+_CONSTRAINTS = ("PRIMARY KEY", "UNIQUE", "CHECK", "FOREIGN KEY", "CONSTRAINT")
+_PIECE = re.compile(r"('(?:[^']|'')*')|(--[^\n]*)|(\()|(\))|(,)|(;)|([^'\-(),;]+|-)")
+
+
+class Unknown(ValueError):
+    """A statement of a migration that this page does not know how to show."""
+
+
+@dataclass(slots=True)
+class Column:
+    """A column as it is written."""
+
+    name: str
+    definition: str
+    meaning: str = ""
+
+
+@dataclass(slots=True)
+class Table:
+    """A table as the migrations leave it."""
+
+    name: str
+    meaning: str = ""
+    columns: list[Column] = field(default_factory=list)
+    rules: list[str] = field(default_factory=list)
+
+
+def control_schema_page() -> str:
+    """The page."""
+    tables: dict[str, Table] = {}
+    for _, text in migrations():
+        for statement in _split(text, ";"):
+            _understand(statement, tables)
+    return page("Control schema", _INTRO, *(_shown(each) for each in tables.values()))
+
+
+def _understand(statement: str, tables: dict[str, Table]) -> None:
+    bare = re.sub(r"--[^\n]*", "", statement).strip()
+    if not bare or bare.startswith("CREATE SCHEMA"):
+        return
+    if found := _CREATE_TABLE.match(re.sub(r"\A(\s*--[^\n]*\n)*", "", statement).strip()):
+        tables[found[1]] = _table(found[1], found[2])
+    elif found := _COMMENT.match(bare):
+        _explain(tables[found[2]], found[3], found[4].replace("''", "'"))
+    elif found := _INDEX.match(bare):
+        tables[found[1]].rules.append("INDEX " + _flat(found[2]))
+    elif found := _ADD_COLUMN.match(bare):
+        tables[found[1]].columns.append(_column(found[2], ""))
+    else:
+        raise Unknown(f"tools/pages/control.py does not know how to show: {_flat(bare)}")
+
+
+def _table(name: str, body: str) -> Table:
+    made = Table(name)
+    for part in _split(body, ","):
+        remarks = " ".join(remark.strip("- ") for remark in re.findall(r"--[^\n]*", part))
+        bare = _flat(re.sub(r"--[^\n]*", "", part))
+        if bare.startswith(_CONSTRAINTS):
+            made.rules.append(bare)
+        else:
+            made.columns.append(_column(bare, remarks))
+    return made
+
+
+def _column(definition: str, remarks: str) -> Column:
+    name, _, rest = _flat(definition).partition(" ")
+    meaning = remarks[:1].upper() + remarks[1:] + "." if remarks else ""
+    return Column(name, rest, meaning)
+
+
+def _explain(table_: Table, column: str | None, text: str) -> None:
+    if column is None:
+        table_.meaning = text
+    for each in table_.columns:
+        if each.name == column:
+            each.meaning = text
+
+
+def _split(text: str, separator: str) -> list[str]:
+    """Cut at a separator that stands outside quotes, comments and parentheses."""
+    parts, depth = [""], 0
+    for piece in _PIECE.finditer(text):
+        word = piece.group()
+        depth += (word == "(") - (word == ")")
+        if word == separator and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += word
+    return [part for part in parts if part.strip()]
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _shown(each: Table) -> str:
+    rows = [(code(column.name), code(column.definition), column.meaning) for column in each.columns]
+    parts = [f"## `headrace.{each.name}`", each.meaning, table(("column", "definition", "meaning"), rows)]
+    parts += ["\n".join(f"- {code(rule)}" for rule in each.rules)]
+    return "\n\n".join(part for part in parts if part)

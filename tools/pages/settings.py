@@ -1,0 +1,95 @@
+"""The settings page and their JSON schema, from the models in `consumer.settings`."""
+
+import html
+import json
+from collections.abc import Iterator
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from consumer.settings import Settings, variable
+from tools.pages.markdown import code, page, table
+
+_INTRO = """\
+Settings stand in `headrace.toml` (another file: `headrace run --config FILE`). An environment variable wins over the
+file; its value is JSON where the type is a list or a table. Unknown names are mistakes. All mistakes are reported
+together at the start, each with its name and what is allowed. Some settings are also checked against each other; the
+message names both.
+
+The same as a JSON schema for editors: [settings.schema.json](../../schemas/settings.schema.json)."""
+_HEAD = ("setting", "type", "default", "bounds", "environment", "meaning")
+_BOUNDS = {
+    "minimum": "at least {}",
+    "maximum": "at most {}",
+    "minLength": "at least {} characters",
+    "maxLength": "at most {} characters",
+    "minItems": "at least {} entries",
+    "pattern": "matches `{}`",
+}
+
+Schema = dict[str, Any]
+
+
+def settings_page() -> str:
+    """The page."""
+    sections = [_section(name, field) for name, field in Settings.model_fields.items()]
+    return page("Settings", _INTRO, *sections)
+
+
+def settings_schema() -> str:
+    """The JSON schema of `headrace.toml`."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Settings.model_json_schema()}
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def _section(name: str, field: FieldInfo) -> str:
+    model = _model(field)
+    doc = (model.__doc__ or "").strip().splitlines()[0]
+    title, path = (name, name) if field.annotation is model else (f'{name}."schema.table"', f"{name}.<table>")
+    rows = list(_rows(model, path))
+    return f"## `[{title}]`\n\n{doc}\n\n{table(_HEAD, rows)}"
+
+
+def _model(field: FieldInfo) -> type[BaseModel]:
+    """The section's model, also where the section is a table of them."""
+    candidates = [field.annotation, *get_args(field.annotation)]
+    return next(each for each in candidates if isinstance(each, type) and issubclass(each, BaseModel))
+
+
+def _rows(model: type[BaseModel], path: str) -> Iterator[tuple[str, ...]]:
+    properties = model.model_json_schema()["properties"]
+    for name, field in model.model_fields.items():
+        schema = properties[name]
+        whole = f"{path}.{name}"
+        environment = "-" if "<" in whole else code(variable(whole))
+        meaning = html.escape(field.description or "", quote=False)
+        yield code(whole), _type(schema), _default(schema, field), _bounds(schema), environment, meaning
+
+
+def _type(schema: Schema) -> str:
+    if "enum" in schema:
+        return " or ".join(code(value) for value in schema["enum"])
+    if "anyOf" in schema:
+        return " or ".join(_type(part) for part in schema["anyOf"] if part.get("type") != "null")
+    kind = schema["type"]
+    if kind == "array":
+        return f"list of {_type(schema['items'])}"
+    if kind == "object":
+        return f"table of {_type(schema['additionalProperties'])}"
+    return str(kind)
+
+
+def _default(schema: Schema, field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    if "default" not in schema:
+        return f"computed: {getattr(field.default_factory, '__name__', 'at the start')}"
+    return "-" if schema["default"] is None else code(json.dumps(schema["default"]))
+
+
+def _bounds(schema: Schema) -> str:
+    words = [text.format(schema[name]) for name, text in _BOUNDS.items() if name in schema]
+    return (
+        ", ".join(words).replace("at least 1 characters", "not empty").replace("at least 1 entries", "not empty") or "-"
+    )
