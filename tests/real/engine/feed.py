@@ -78,14 +78,16 @@ def key_schema(prefix: str) -> dict[str, Any]:
 class Feed:
     """Writes one table's changes to one topic, each key always to the same partition, and keeps what it wrote."""
 
-    def __init__(self, at: Endpoints, table: str, topic: str, partitions: int = 3) -> None:
+    def __init__(
+        self, at: Endpoints, table: str, topic: str, partitions: int = 3, config: dict[str, str] | None = None
+    ) -> None:
         self.table = table
         self.topic = topic
         self.partitions = partitions
         self.changes: list[Change] = []
         self.last = 0
         self._ends: dict[int, int] = {}
-        create_topic(at.kafka, topic, partitions)
+        create_topic(at.kafka, topic, partitions, config)
         value, key = envelope(topic), key_schema(topic)
         self._value_frame = _frame(register(at, f"{topic}-value", value))
         self._key_frame = _frame(register(at, f"{topic}-key", key))

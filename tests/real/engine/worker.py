@@ -155,7 +155,11 @@ class Workers:
 
     def child(self, job: Job, *words: str) -> Process:
         """The test's own child program, told what to do by words."""
-        program = Path(__file__).with_name("child.py")
+        return self.program("child.py", job, *words)
+
+    def program(self, name: str, job: Job, *words: str) -> Process:
+        """A child program beside this file."""
+        program = Path(__file__).with_name(name)
         return self._start(job, [str(program), str(self._settings(job)), *words])
 
     def kill_all(self) -> None:

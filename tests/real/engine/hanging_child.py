@@ -1,0 +1,35 @@
+"""A child program whose columnar decoder never returns, as native code did on damaged blocks."""
+
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+import consumer.build
+from consumer.edges.columnar import ColumnarDecoder
+from consumer.settings import load
+from consumer.telemetry.logs import configure
+from consumer.worker import run_worker
+
+
+class Hanging(ColumnarDecoder):
+    """Waits for ever, like a reader that is asked again after its last record."""
+
+    def decode(self, schema: str, data: Sequence[bytes], fields: Sequence[str]) -> pl.DataFrame:
+        threading.Event().wait()
+        raise AssertionError("unreachable")
+
+
+def main() -> None:
+    """Run the real worker around the hanging decoder."""
+    settings = load(Path(sys.argv[1]))
+    settings = settings.model_copy(update={"worker": settings.worker.model_copy(update={"decode_deadline": 1.0})})
+    configure("info", "json")
+    consumer.build.ColumnarDecoder = Hanging  # type: ignore[misc]
+    sys.exit(run_worker(settings, until_current=True))
+
+
+if __name__ == "__main__":
+    main()

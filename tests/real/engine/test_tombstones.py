@@ -1,0 +1,36 @@
+"""Tombstones: noise behind a delete, but a delete of their own on a compacted topic."""
+
+from consumer.stack.options import Endpoints
+
+from .feed import Feed, fresh_name
+from .witness import Target
+from .worker import Job, Workers
+
+
+def test_tombstones_are_passed_over_on_a_topic_that_only_deletes(
+    workers: Workers, target: Target, at: Endpoints
+) -> None:
+    """A tombstone without a delete in front of it leaves the row."""
+    feed = Feed(at, "churn", fresh_name("plain"), 1)
+    feed.send("c", 1, "kept", 1)
+    feed.raw(None, 1)
+    feed.flush()
+    job = Job(at=at, dsn=target.dsn, group=fresh_name("tomb"), topics=(feed.topic,))
+    workers.until_current(job)
+    assert target.rows("churn") == {1: ("kept", 1)}
+    assert target.reached(job.group, feed)
+
+
+def test_a_tombstone_on_a_compacted_topic_deletes_its_key(workers: Workers, target: Target, at: Endpoints) -> None:
+    """After compaction the tombstone may come alone; a later insert of the key wins over it."""
+    topic = fresh_name("compacted")
+    feed = Feed(at, "churn", topic, 1, {"cleanup.policy": "compact"})
+    feed.send("c", 1, "gone", 1)
+    feed.send("c", 2, "back", 2)
+    feed.raw(None, 1)
+    feed.raw(None, 2)
+    feed.send("c", 2, "again", 3)
+    feed.flush()
+    job = Job(at=at, dsn=target.dsn, group=fresh_name("tomb"), topics=(topic,))
+    workers.until_current(job)
+    assert target.rows("churn") == {2: ("again", 3)}
