@@ -14,6 +14,7 @@ import typer
 from consumer.bench.commands import app as bench_app
 from consumer.core.failure import HeadraceError, Refused
 from consumer.stack.commands import app as stack_app
+from consumer.stack.demo.commands import demo
 
 app = typer.Typer(
     name="headrace",
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 app.add_typer(stack_app, name="stack")
 app.add_typer(bench_app, name="bench")
+app.command()(demo)
 
 
 @app.callback()

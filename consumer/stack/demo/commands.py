@@ -1,0 +1,126 @@
+"""`headrace demo`. stdout is data, stderr is progress and the live view.
+
+Importing this module needs nothing of the extra `headrace[stack]`; without it the command ends with the remedy.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from consumer.core.failure import HeadraceError
+from consumer.stack.failures import missing_extra
+
+if TYPE_CHECKING:
+    from consumer.stack.demo.play import Report, Show
+    from consumer.stack.demo.scene import Scene
+
+DEFAULT_DIR = Path(".headrace/demo")
+_FAILED = 1
+_ONCE_ROWS, _ONCE_CHANGES, _ONCE_RATE = 200_000, 50_000, 2_500
+_LIVE_ROWS, _LIVE_RATE = 50_000, 400
+_LONGEST_BURST = 4_000
+_REFRESH = 4
+
+
+class Output(StrEnum):
+    """How data is written to stdout."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+def demo(
+    once: Annotated[
+        bool, typer.Option("--once", help="A closed scenario: snapshot, changes, comparison; exit code 0 when equal.")
+    ] = False,
+    light: Annotated[
+        bool, typer.Option("--light", help="Without any download: a recording on librdkafka's mock broker.")
+    ] = False,
+    output: Annotated[Output, typer.Option("--output", help="How the figures of --once are written.")] = Output.TABLE,
+    data_dir: Annotated[Path, typer.Option(help="Where the demonstration keeps its data and logs.")] = DEFAULT_DIR,
+    rows: Annotated[int | None, typer.Option(min=100, hidden=True)] = None,
+    changes: Annotated[int, typer.Option(min=100, hidden=True)] = _ONCE_CHANGES,
+) -> None:
+    """A shop, Debezium, Kafka and a target: watch Headrace apply it, or let it prove itself with --once."""
+    with _told(once):
+        from consumer.stack import supervisor
+        from consumer.stack.demo import play
+
+        with supervisor.ended_by_signals(), _scene(data_dir, light, _sizes(once, rows, changes)) as scene:
+            if not once:
+                with _view(scene) as show:
+                    play.forever(scene, show)
+            with _view(scene) as show:
+                report = play.once(scene, "light" if light else "real", show)
+        _print(report, output)
+        raise typer.Exit(0 if report.equal else _FAILED)
+
+
+def _sizes(once: bool, rows: int | None, changes: int) -> tuple[int, int | None, int]:
+    if once:
+        return rows or _ONCE_ROWS, changes, _ONCE_RATE
+    return rows or _LIVE_ROWS, None, _LIVE_RATE
+
+
+def _scene(data_dir: Path, light: bool, sizes: tuple[int, int | None, int]) -> "AbstractContextManager[Scene]":
+    from consumer.stack.demo import scene
+    from consumer.stack.demo.load import Pace
+    from consumer.stack.progress import Terminal
+
+    rows, changes, rate = sizes
+    burst = min(_LONGEST_BURST, max(20, (changes or 10 * _LONGEST_BURST) // 12))
+    pace = Pace(changes=changes, rate=rate, burst_rows=burst, burst_every=2 * burst)
+    return scene.real(data_dir, rows, pace, Terminal())
+
+
+@contextmanager
+def _view(scene: "Scene") -> Iterator["Show"]:
+    """The live view on a terminal; elsewhere a line for each phase. Always on stderr."""
+    from consumer.stack.demo.plain import Plain
+    from consumer.stack.demo.view import View
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield Plain(console).show
+        return
+    view = View(scene)
+    with Live(view, console=console, screen=True, refresh_per_second=_REFRESH):
+        yield view.show
+
+
+@contextmanager
+def _told(once: bool) -> Iterator[None]:
+    """The edge of the command: failures become a message on stderr and an exit code; Ctrl-C ends the live view well."""
+    try:
+        try:
+            yield
+        except ImportError as cause:
+            raise missing_extra(cause) from cause
+    except HeadraceError as failure:
+        typer.echo(str(failure), err=True)
+        raise typer.Exit(_FAILED) from failure
+    except KeyboardInterrupt:
+        typer.echo("the demo has ended; nothing of it is left running", err=True)
+        raise typer.Exit(_FAILED if once else 0) from None
+
+
+def _print(report: "Report", output: Output) -> None:
+    figures = report.as_json()
+    if output is Output.JSON:
+        typer.echo(json.dumps(figures, indent=1))
+        return
+    table = Table("figure", "value", title="headrace demo --once", title_justify="left")
+    for name, value in figures.items():
+        if name != "tables":
+            table.add_row(name.replace("_", " "), f"{value:,}" if isinstance(value, int | float) else str(value))
+    for name, counts in figures["tables"].items():
+        table.add_row(name, f"{counts['source']:,} = {counts['target']:,}, {counts['different']:,} different")
+    Console().print(table)

@@ -1,0 +1,32 @@
+"""The demonstration's failures, each with its remedy."""
+
+from pathlib import Path
+
+import psycopg
+
+from consumer.core.failure import HeadraceError
+from consumer.stack.failures import persistent, tail, transient
+
+
+def load_failed(error: psycopg.Error) -> HeadraceError:
+    """The source refused a change."""
+    detail = f"the source refused a change ({type(error).__name__}, SQLSTATE {error.sqlstate or 'none'})"
+    return persistent("load", "demo_load_failed", detail, "Read the log of the source; a full disk is the usual cause.")
+
+
+def headrace_ended(code: int | None, log: Path) -> HeadraceError:
+    """Headrace is gone."""
+    detail = f"headrace ended with code {code}; the end of its log:\n{tail(log, 15)}\n"
+    return persistent("run", "demo_headrace_ended", detail, f"Read {log}.")
+
+
+def partition_stopped(topic: str, reason: str) -> HeadraceError:
+    """Headrace does not go on with a topic."""
+    detail = f"headrace stopped {topic}: {reason}"
+    return persistent("run", "demo_partition_stopped", detail, "Read headrace's log and the table headrace.positions.")
+
+
+def late(what: str, seconds: float, lagging: str) -> HeadraceError:
+    """Something did not happen in time."""
+    detail = f"{what} not after {seconds:.0f} s; {lagging}"
+    return transient("wait", "demo_late", detail, "Read the logs of headrace and connect in the data directory.")

@@ -1,0 +1,128 @@
+"""One demonstration's line of servers, from the source to the target, and Headrace as a process on it."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from consumer.stack import ownership
+from consumer.stack.connectors import Capture, register_debezium
+from consumer.stack.demo import shop
+from consumer.stack.demo.failures import headrace_ended
+from consumer.stack.layout import Layout
+from consumer.stack.options import ALL_PARTS, StackOptions
+from consumer.stack.process import Command, Process, Spawner
+from consumer.stack.progress import Reporter
+from consumer.stack.stack import Stack
+
+GROUP = "headrace-demo"
+_STACK = "stack"
+# the commit time of every batch is asked of the target itself
+TARGET_SETTINGS = {"track_commit_timestamp": "on"}
+_STOP_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """Where everything answers. `topics` by table; `source_dsn` and `connect_url` are empty where there are none."""
+
+    directory: Path
+    target_dsn: str
+    kafka: str
+    registry_url: str
+    source_dsn: str = ""
+    connect_url: str = ""
+
+    @property
+    def topics(self) -> Mapping[str, str]:
+        """The topic of each table."""
+        return {table: shop.topic(table) for table in shop.TABLES}
+
+    @property
+    def log(self) -> Path:
+        """Headrace's log."""
+        return self.directory / "headrace.log"
+
+
+@contextmanager
+def opened(directory: Path, reporter: Reporter) -> Iterator[Line]:
+    """The whole stack, empty, in a directory of the demonstration's own; ended afterwards."""
+    fresh(directory)
+    options = StackOptions(target_settings=TARGET_SETTINGS)
+    with Stack.open(directory / _STACK, ALL_PARTS, options, reporter) as stack:
+        where = stack.endpoints
+        yield Line(
+            directory=directory,
+            target_dsn=where.target_dsn,
+            kafka=where.kafka,
+            registry_url=where.registry_url,
+            source_dsn=where.source_dsn,
+            connect_url=where.connect_url,
+        )
+
+
+def fresh(directory: Path) -> None:
+    """Takes away the data of an earlier demonstration; a stack that runs there is left alone."""
+    layout = Layout((directory / _STACK).absolute())
+    ownership.make(layout)
+    if ownership.is_free(layout):
+        shutil.rmtree(layout.root)
+    (directory / "headrace.log").unlink(missing_ok=True)
+
+
+def capture(line: Line) -> None:
+    """Has Debezium snapshot the shop and then stream it."""
+    tables = tuple(f"{shop.SCHEMA}.{table}" for table in shop.TABLES)
+    register_debezium(line.connect_url, line.source_dsn, "demo", Capture(topic_prefix=shop.TOPIC_PREFIX, tables=tables))
+
+
+@dataclass(frozen=True, slots=True)
+class Headrace:
+    """`headrace run` as a process."""
+
+    process: Process
+
+    def check(self) -> None:
+        """Raises when it has ended."""
+        if self.process.code is not None:
+            raise headrace_ended(self.process.code, self.process.log)
+
+
+@contextmanager
+def headrace(line: Line) -> Iterator[Headrace]:
+    """One worker on the line's topics, ended in order afterwards, and by the kernel when this process dies."""
+    settings = line.directory / "headrace.toml"
+    _write_private(settings, _settings(line))
+    command = Command(
+        argv=(sys.executable, "-m", "consumer", "run", "--config", str(settings.absolute())),
+        directory=line.directory.absolute(),
+        stop_seconds=_STOP_SECONDS,
+    )
+    spawner = Spawner()
+    try:
+        process = spawner.spawn("headrace", command, line.log.absolute())
+        try:
+            yield Headrace(process)
+        finally:
+            process.stop()
+    finally:
+        spawner.close()
+
+
+def _settings(line: Line) -> str:
+    topics = ", ".join(f'"{topic}"' for topic in line.topics.values())
+    return (
+        f'[kafka]\nbootstrap_servers = "{line.kafka}"\ngroup = "{GROUP}"\ntopics = [{topics}]\nmetadata_refresh = 1\n'
+        f'[registry]\nurl = "{line.registry_url}"\n'
+        f'[target]\ndsn = "{line.target_dsn}"\n'
+    )
+
+
+def _write_private(file: Path, text: str) -> None:
+    """The file holds the target's password."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(text)

@@ -1,0 +1,154 @@
+"""Plays a scene: without an end before somebody's eyes, or once, closed, with a comparison and figures."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from consumer.stack.demo import compare
+from consumer.stack.demo.failures import late
+from consumer.stack.demo.journal import quantile
+from consumer.stack.demo.line import Headrace, headrace
+from consumer.stack.demo.scene import Scene
+from consumer.stack.demo.watch import Sight, Totals, Watch
+from consumer.stack.waiting import wait_until
+
+Show = Callable[[str, Sight | None], None]
+
+SEEDING = "filling the shop"
+SNAPSHOT = "snapshot"
+STREAMING = "streaming"
+CATCHING_UP = "catching up"
+COMPARING = "comparing"
+_LOOK = 0.5
+_PATIENCE = 120.0
+_LONGEST = 3600.0
+_FOREVER = 10 * 365 * 86400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The figures of a closed scenario. Latencies are None when the topics hold more than the source made."""
+
+    mode: str
+    snapshot_rows: int
+    changes: int
+    seconds: float
+    snapshot_seconds: float
+    totals: Totals
+    exact: bool
+    compared: Mapping[str, Any]
+
+    @property
+    def equal(self) -> bool:
+        """True when source and target are the same."""
+        return bool(self.compared["equal"])
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as it is printed."""
+        records = self.totals.records
+        return {
+            "mode": self.mode,
+            "events": records,
+            "events_per_second": round(records / self.seconds, 1),
+            "seconds": round(self.seconds, 3),
+            "snapshot_rows": self.snapshot_rows,
+            "snapshot_seconds": round(self.snapshot_seconds, 3),
+            "changes": self.changes,
+            "batches": self.totals.batches,
+            "busy_events_per_second": round(records / max(self.totals.busy, 1e-6), 1),
+            "p50_commit_to_apply_ms": self._milliseconds(0.5),
+            "p99_commit_to_apply_ms": self._milliseconds(0.99),
+            "max_commit_to_apply_ms": self._milliseconds(1.0),
+            **self.compared,
+        }
+
+    def _milliseconds(self, share: float) -> float | None:
+        seconds = quantile(self.totals.waits, share) if self.exact else None
+        return None if seconds is None else round(seconds * 1000, 1)
+
+
+class _Player:
+    """One performance: waits by looking, and shows each look."""
+
+    def __init__(self, scene: Scene, engine: Headrace, watch: Watch, show: Show) -> None:
+        self._scene = scene
+        self._engine = engine
+        self._watch = watch
+        self._show = show
+
+    def until(self, phase: str, done: Callable[[Sight], bool], longest: float = _LONGEST) -> Sight:
+        """Looks until it is done; raises when something fails or nothing moves any more."""
+        last: Sight | None = None
+        moved = (0, time.monotonic())
+
+        def settled() -> bool:
+            nonlocal last, moved
+            self._engine.check()
+            self._scene.feed.check()
+            last = self._watch.look()
+            self._show(phase, last)
+            sum_now = last.ended + last.applied + last.committed
+            if sum_now != moved[0]:
+                moved = (sum_now, time.monotonic())
+            elif time.monotonic() - moved[1] > _PATIENCE:
+                raise late(f"{phase}: nothing moved", _PATIENCE, last.lagging)
+            return done(last)
+
+        if not wait_until(settled, longest, interval=_LOOK) or last is None:
+            raise late(f"{phase}: not done", longest, last.lagging if last else "nothing was seen")
+        return last
+
+
+@contextmanager
+def _performance(scene: Scene, show: Show, keep_waits: bool) -> Iterator[tuple[_Player, Watch]]:
+    """Headrace running and the snapshot begun."""
+    with headrace(scene.line) as engine, closing(Watch(scene.line, scene.journal, keep_waits)) as watch:
+        show(SEEDING, None)
+        scene.begin()
+        try:
+            yield _Player(scene, engine, watch, show), watch
+        finally:
+            scene.feed.stop()
+
+
+def forever(scene: Scene, show: Show) -> None:
+    """Plays until it is interrupted."""
+    with _performance(scene, show, keep_waits=False) as (player, _):
+        player.until(SNAPSHOT, lambda sight: sight.caught_up)
+        scene.feed.start()
+        player.until(STREAMING, lambda _: False, longest=_FOREVER)
+
+
+def once(scene: Scene, mode: str, show: Show, before_comparison: Callable[[Scene], None] | None = None) -> Report:
+    """Plays to the end of the scene and compares; `before_comparison` may do harm, to see that it is found."""
+    with _performance(scene, show, keep_waits=True) as (player, watch), _session(scene) as target:
+        began = time.time()
+        player.until(SNAPSHOT, lambda sight: sight.caught_up)
+        snapshot_seconds = time.time() - began
+        scene.feed.start()
+        player.until(STREAMING, lambda _: scene.feed.finished)
+        last = player.until(CATCHING_UP, lambda sight: sight.caught_up and scene.arrived(target))
+        totals = watch.totals
+    show(COMPARING, last)
+    if before_comparison is not None:
+        before_comparison(scene)
+    return Report(
+        mode=mode,
+        snapshot_rows=scene.snapshot_rows,
+        changes=scene.feed.changes,
+        seconds=totals.last - began,
+        snapshot_seconds=snapshot_seconds,
+        totals=totals,
+        exact=last.committed == last.ended == last.applied,
+        compared=compare.summary(list(scene.compare())),
+    )
+
+
+@contextmanager
+def _session(scene: Scene) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(scene.line.target_dsn, autocommit=True) as connection:
+        yield connection

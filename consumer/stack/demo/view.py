@@ -1,0 +1,201 @@
+"""The live view on a terminal: the flow from source to target, the topics, the batches."""
+
+import time
+from collections.abc import Sequence
+
+from rich import box
+from rich.align import Align
+from rich.columns import Columns
+from rich.console import Group, RenderableType
+from rich.layout import Layout
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from consumer.stack.demo.scene import Scene
+from consumer.stack.demo.watch import Batch, Sight, Topic
+
+_BARS = " ▁▂▃▄▅▆▇█"
+_SPARK = 24
+_ACCENT, _DIM, _GOOD, _WARN, _BAD = "cyan", "bright_black", "green", "yellow", "red"
+
+
+class View:
+    """Renders the last sight; the clock goes on between sights."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._began = time.monotonic()
+        self._phase = "starting"
+        self._sight: Sight | None = None
+
+    def show(self, phase: str, sight: Sight | None) -> None:
+        """The newest state."""
+        self._phase, self._sight = phase, sight or self._sight
+
+    def __rich__(self) -> RenderableType:
+        layout = Layout()
+        layout.split_column(
+            Layout(self._header(), size=3),
+            Layout(self._flow(), size=6),
+            Layout(self._topics(), size=11),
+            Layout(self._lower(), minimum_size=9),
+            Layout(self._footer(), size=1),
+        )
+        return layout
+
+    def _header(self) -> RenderableType:
+        minutes, seconds = divmod(int(time.monotonic() - self._began), 60)
+        grid = Table.grid(expand=True)
+        grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+        grid.add_column(justify="right", no_wrap=True)
+        name = Text.assemble((" HEADRACE ", f"bold black on {_ACCENT}"), "  ", (self._scene.title, "bold"))
+        phase = Text.assemble(
+            ("● ", _phase_colour(self._phase)), self._phase, (f"   {minutes:02d}:{seconds:02d} ", _DIM)
+        )
+        grid.add_row(name, phase)
+        return Panel(grid, box=box.HEAVY, border_style=_ACCENT, padding=(0, 0))
+
+    def _flow(self) -> RenderableType:
+        sight = self._sight
+        grid = Table.grid(expand=True)
+        boxes = _stations(self._scene, sight)
+        for place in range(2 * len(boxes) - 1):
+            grid.add_column(ratio=1 if place % 2 == 0 else None, width=None if place % 2 == 0 else 3)
+        cells: list[RenderableType] = []
+        for name, first, second in boxes:
+            text = Group(Text(first, "bold", justify="center"), Text(second, _DIM, justify="center"))
+            cells += [Panel(text, title=f"[bold {_ACCENT}]{name}[/]", border_style=_DIM, padding=(0, 0)), _arrow()]
+        grid.add_row(*cells[:-1])
+        return Align(grid, vertical="middle")
+
+    def _topics(self) -> RenderableType:
+        table = Table(box=box.SIMPLE_HEAD, expand=True, header_style=_DIM, pad_edge=False)
+        table.add_column("topic")
+        for name in ("committed", "in Kafka", "applied", "lag records", "lag seconds", "events/s"):
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("last half minute", no_wrap=True, width=_SPARK)
+        for topic in self._sight.topics if self._sight else ():
+            table.add_row(*_topic_row(topic))
+        return Panel(table, title="topics", title_align="left", border_style=_DIM, padding=(0, 1))
+
+    def _lower(self) -> RenderableType:
+        lower = Layout()
+        lower.split_row(Layout(self._batches(), ratio=3), Layout(self._latency(), ratio=2))
+        return lower
+
+    def _batches(self) -> RenderableType:
+        table = Table(box=None, expand=True, header_style=_DIM, pad_edge=False)
+        for name in ("batch", "records", "topics", "stage ms", "apply ms", "records/s"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for batch in reversed(self._sight.batches if self._sight else ()):
+            table.add_row(*_batch_row(batch))
+        count = self._sight.batch_count if self._sight else 0
+        title = f"batches  [bold]{count:,}[/] applied"
+        return Panel(table, title=title, title_align="left", border_style=_DIM, padding=(0, 1))
+
+    def _latency(self) -> RenderableType:
+        sight = self._sight
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(style=_DIM)
+        grid.add_column(justify="right")
+        grid.add_row("p50", _milliseconds(sight.p50 if sight else None))
+        grid.add_row("p99", _milliseconds(sight.p99 if sight else None))
+        rates = sight.rates if sight else ()
+        grid.add_row("events/s now", Text(f"{rates[-1] if rates else 0:,.0f}", "bold"))
+        grid.add_row("events/s peak", f"{max(rates, default=0):,.0f}")
+        spark = Text(sparkline(rates, 40), _ACCENT)
+        group = Group(grid, Text(), spark, Text("events/s, last half minute", _DIM))
+        return Panel(group, title="commit to apply, last 30 s", title_align="left", border_style=_DIM, padding=(0, 1))
+
+    def _footer(self) -> RenderableType:
+        words = ("[bold]Ctrl-C[/] ends everything", f"log [bold]{self._scene.line.log}[/]", _ledger_hint())
+        return Columns([Text.from_markup(word, style=_DIM) for word in words], expand=True)
+
+
+def sparkline(values: Sequence[float], width: int = _SPARK) -> str:
+    """The newest values as a row of bars, scaled to the largest."""
+    shown = list(values)[-width:]
+    most = max(shown, default=0.0)
+    if most <= 0:
+        return " " * (width - len(shown)) + _BARS[1] * len(shown)
+    bars = "".join(_BARS[1 + min(7, round(max(0.0, value) / most * 7))] for value in shown)
+    return bars.rjust(width)
+
+
+def _stations(scene: Scene, sight: Sight | None) -> list[tuple[str, str, str]]:
+    real = bool(scene.line.source_dsn)
+    names = (
+        ("source", "Debezium", "Kafka", "Headrace", "target")
+        if real
+        else ("recording", "replay", "mock broker", "Headrace", "target")
+    )
+    if sight is None:
+        return [(name, "…", "") for name in names]
+    waiting = sight.committed - sight.ended
+    slot = _bytes(sight.slot_bytes) + " of WAL held" if sight.slot_bytes is not None else ""
+    rate = sight.rates[-1] if sight.rates else 0
+    current = "equal to the source" if sight.caught_up else f"{sight.committed - sight.applied:,} behind"
+    return [
+        (names[0], f"{sight.source_rate:,.0f} events/s", f"{scene.feed.changes:,} changes"),
+        (names[1], f"{max(0, waiting):,} to read", slot),
+        (names[2], f"{max(0, sight.ended - sight.applied):,} waiting", f"{sight.ended:,} records"),
+        (names[3], f"{rate:,.0f} events/s", f"{sight.batch_count:,} batches"),
+        (names[4], f"{sight.applied:,} applied", current),
+    ]
+
+
+def _topic_row(topic: Topic) -> tuple[RenderableType, ...]:
+    rate = topic.rates[-1] if topic.rates else 0.0
+    return (
+        Text(topic.table, "bold"),
+        f"{topic.committed:,}",
+        f"{topic.ended:,}",
+        f"{topic.applied:,}",
+        Text(f"{topic.lag:,}", _by_size(topic.lag, 1, 5_000)),
+        Text(f"{topic.behind:.1f}", _by_size(topic.behind, 1, 10)),
+        f"{rate:,.0f}",
+        Text(sparkline(topic.rates), _ACCENT),
+    )
+
+
+def _batch_row(batch: Batch) -> tuple[str, ...]:
+    busy = batch.stage + batch.apply
+    return (
+        f"{batch.id}",
+        f"{batch.records:,}",
+        f"{batch.topics}",
+        f"{batch.stage * 1000:.1f}",
+        f"{batch.apply * 1000:.1f}",
+        f"{batch.records / busy:,.0f}" if busy else "-",
+    )
+
+
+def _by_size(value: float, warn: float, bad: float) -> str:
+    return _GOOD if value < warn else _WARN if value < bad else _BAD
+
+
+def _phase_colour(phase: str) -> str:
+    return _GOOD if phase == "streaming" else _WARN
+
+
+def _milliseconds(seconds: float | None) -> Text:
+    if seconds is None:
+        return Text("-", _DIM)
+    return Text(f"{seconds * 1000:,.0f} ms", f"bold {_by_size(seconds, 1, 5)}")
+
+
+def _bytes(count: int) -> str:
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:,.0f} {unit}"
+        count //= 1000
+    return f"{count:,.0f} GB"
+
+
+def _arrow() -> RenderableType:
+    return Align(Text("━▶", _ACCENT), "center", vertical="middle", height=4)
+
+
+def _ledger_hint() -> str:
+    return "ledger [bold]headrace.batches[/] in the target"
