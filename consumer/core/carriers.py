@@ -36,7 +36,8 @@ def unavailable(series: pl.Series) -> pl.Series | None:
     if series.dtype == pl.String:
         mask = series == UNAVAILABLE
     elif series.dtype == pl.Binary:
-        mask = series == UNAVAILABLE.encode()
+        # bare bytes would be compared as a list of numbers
+        mask = series == pl.Series([UNAVAILABLE.encode()], dtype=pl.Binary)
     else:
         return None
     return mask.fill_null(False) if mask.any() else None
@@ -149,11 +150,17 @@ def _as_text(series: pl.Series, means: Meaning, column: Column) -> pl.Series:
         return _each(series, lambda raw: _decimal_text(raw, scale))
     if means is Meaning.SCALED_DECIMAL:
         return _each(series, lambda value: _decimal_text(value["value"], value["scale"]))
+    if means in _DURATIONS:
+        return _each(series, lambda count: f"{Decimal(count).scaleb(_DURATIONS[means]):f} seconds")
     if series.dtype == pl.Binary:
         return _each(series, lambda raw: "\\x" + raw.hex())
     if series.dtype.is_nested():
         return _each(series, lambda value: json.dumps(value, default=_json_value, ensure_ascii=False))
     return series.cast(pl.String)
+
+
+_DURATIONS = {Meaning.DURATION_US: -6, Meaning.DURATION_NS: -9}
+"""The power of ten of each unit in seconds."""
 
 
 def _each(series: pl.Series, form: Callable[[Any], str]) -> pl.Series:

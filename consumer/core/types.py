@@ -35,6 +35,8 @@ class Meaning(Enum):
     TIMESTAMP_NS = "nanoseconds since 1970"
     ZONED_TIMESTAMP = "ISO 8601 text in UTC"
     ZONED_TIME = "ISO 8601 time text with offset"
+    DURATION_US = "microseconds of an interval"
+    DURATION_NS = "nanoseconds of an interval"
     OTHER = "anything else, as text"
 
 
@@ -65,6 +67,8 @@ _BY_SEMANTIC: dict[tuple[str, str], Meaning] = {
     ("long", _TIME + "MicroTimestamp"): Meaning.TIMESTAMP_US,
     ("long", "timestamp-micros"): Meaning.TIMESTAMP_US,
     ("long", _TIME + "NanoTimestamp"): Meaning.TIMESTAMP_NS,
+    ("long", _TIME + "MicroDuration"): Meaning.DURATION_US,
+    ("long", _TIME + "NanoDuration"): Meaning.DURATION_NS,
     ("int", _TIME + "Year"): Meaning.INTEGER,
 }
 
@@ -186,6 +190,8 @@ _CREATED: dict[Meaning, str] = {
     Meaning.TIMESTAMP_NS: "timestamp",
     Meaning.ZONED_TIMESTAMP: "timestamptz",
     Meaning.ZONED_TIME: "timetz",
+    Meaning.DURATION_US: "interval",
+    Meaning.DURATION_NS: "interval",
 }
 
 

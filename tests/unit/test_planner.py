@@ -1,9 +1,10 @@
 """From records to a plan."""
 
+import polars as pl
 import pytest
 
 from consumer.binder import Binder, BinderSettings, KnownBindings
-from consumer.core.carriers import UNAVAILABLE
+from consumer.core.carriers import UNAVAILABLE, unavailable
 from consumer.core.failure import Failure, Persistent
 from consumer.core.plan import Action, BindingKey, Counts, Plan
 from consumer.core.records import OffsetRange, Slice, TopicPartition
@@ -302,3 +303,13 @@ def test_a_frame_that_leads_to_no_schema_is_bad(record: tuple[bytes | None, byte
     assert "offset 100: " in caught.value.failure.detail
     assert says in caught.value.failure.detail
     assert SECRET not in str(caught.value.failure)
+
+
+def test_an_unchanged_large_binary_is_left_alone() -> None:
+    """The placeholder of a binary column is its bytes; a value that only holds them is a value."""
+    mark = UNAVAILABLE.encode()
+    found = unavailable(pl.Series([b"x", mark, None, mark + b"!", b""]))
+
+    assert found is not None
+    assert found.to_list() == [False, True, False, False, False]
+    assert unavailable(pl.Series([b"x", None])) is None

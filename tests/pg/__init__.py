@@ -1,0 +1,1 @@
+"""Tests that need one PostgreSQL server, which they start themselves."""

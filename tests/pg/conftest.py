@@ -1,0 +1,74 @@
+"""One PostgreSQL server for all tests here; each test has a schema and a consumer group of its own."""
+
+from collections.abc import Callable, Iterator
+from itertools import count
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from consumer.edges.postgres.migrate import migrate
+from consumer.edges.postgres.session import SessionSettings, connect
+from consumer.edges.postgres.sink import PostgresSink
+from consumer.stack.options import TARGET, StackOptions
+from consumer.stack.progress import Terminal
+from consumer.stack.stack import Stack
+
+NUMBERS = count(1)
+Sinks = Callable[..., PostgresSink]
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The connection string of a server whose control schema is there."""
+    options = StackOptions(target_settings={"fsync": "off"})
+    place = tmp_path_factory.mktemp("target")
+    with Stack.open(place, {TARGET}, options, Terminal(quiet_steps=True)) as stack:
+        dsn = stack.endpoints.target_dsn
+        with connect(SessionSettings(dsn=dsn, worker="migrate")) as connection:
+            migrate(connection)
+        yield dsn
+
+
+@pytest.fixture
+def session(server: str) -> Iterator[psycopg.Connection]:
+    """A session of a bystander, in UTC."""
+    with psycopg.connect(server, autocommit=True, application_name="bystander") as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        yield connection
+
+
+@pytest.fixture
+def schema(session: psycopg.Connection) -> str:
+    """A new schema."""
+    name = f"s{next(NUMBERS)}"
+    session.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
+    return name
+
+
+@pytest.fixture
+def group() -> str:
+    """A group that never ran."""
+    return f"group-{next(NUMBERS)}"
+
+
+@pytest.fixture
+def sinks(server: str, group: str) -> Iterator[Sinks]:
+    """Opens sinks of the group by worker name; all are closed afterwards."""
+    opened: list[PostgresSink] = []
+
+    def make(worker: str = "one", deadline: float = 30.0) -> PostgresSink:
+        sink = PostgresSink(SessionSettings(dsn=server, worker=worker, batch_deadline=deadline), group)
+        sink.open()
+        opened.append(sink)
+        return sink
+
+    yield make
+    for sink in opened:
+        sink.close()
+
+
+@pytest.fixture
+def sink(sinks: Sinks) -> PostgresSink:
+    """One open sink."""
+    return sinks()

@@ -1,0 +1,86 @@
+"""A table that records land in: decoded, planned, encoded and applied by the program itself."""
+
+from collections.abc import Mapping, Sequence
+from itertools import count
+from typing import Any
+
+import psycopg
+
+from consumer.binder import KnownBindings
+from consumer.core.envelope import read_key_schema, read_key_writer, read_writer_schema
+from consumer.core.plan import Binding, BindingKey, BoundColumn, Plan, TableName
+from consumer.core.records import TopicPartition
+from consumer.core.types import carriage
+from consumer.edges.postgres.sink import PostgresSink
+from consumer.ports import Start
+from tests.unit.avro import Writer, envelope, event, framed, key
+from tests.unit.known import planner, slice_of
+
+PARTITIONS = count()
+ID = {"name": "id", "type": "long"}
+
+
+class Landing:
+    """A topic of a table that exists, as the catalog says it is."""
+
+    def __init__(
+        self,
+        sink: PostgresSink,
+        table: TableName,
+        fields: Sequence[Mapping[str, Any]],
+        identity: Sequence[str] = ("id",),
+    ) -> None:
+        self.at = TopicPartition("landing", next(PARTITIONS))
+        self._sink = sink
+        self._values = Writer(envelope(fields))
+        keys = Writer(key([field for field in fields if field["name"] in identity]))
+        self._keys, self._identity = keys, identity
+        found = sink.read_table(table)
+        assert found is not None
+        schema = read_writer_schema(self._values.text)
+        targets = {column.name: column for column in found.columns if not column.generated}
+        columns = [
+            BoundColumn(
+                source=column,
+                target=targets[column.name],
+                how=carriage(column, targets[column.name].type_name, is_enum=targets[column.name].is_enum),
+            )
+            for column in schema.columns
+            if column.name in targets
+        ]
+        self._known = KnownBindings()
+        self._known.learn(
+            BindingKey(self.at.topic, framed(1, b""), framed(2, b"")),
+            Binding(
+                schema=schema,
+                key_writer=read_key_writer(keys.text),
+                table=found,
+                columns=tuple(columns),
+                identity=tuple(column.name for column in read_key_schema(keys.text)),
+            ),
+        )
+        self.taken = sink.take({self.at: Start(offset=0)})[0]
+        self.next_offset = self.taken.next_offset
+
+    def plan(self, *changes: tuple[str, Mapping[str, Any]]) -> Plan:
+        """A plan for these changes behind what was planned before, under the epoch taken."""
+        records = []
+        for op, row in changes:
+            shown = (row, None) if op == "d" else (None, row)
+            identity = {name: row[name] for name in self._identity}
+            records.append((self._keys.framed(1, identity), self._values.framed(2, event(op, *shown))))
+        piece = slice_of(records, self.next_offset, self.at)
+        return planner(self._known).plan([piece])
+
+    def apply(self, *changes: tuple[str, Mapping[str, Any]]) -> Plan:
+        """Apply changes in one batch."""
+        plan = self.plan(*changes)
+        self._sink.apply(plan)
+        self.next_offset = plan.slices[0].end
+        return plan
+
+
+def rows(session: psycopg.Connection, table: TableName) -> list[tuple[Any, ...]]:
+    """Everything that a table holds, in order."""
+    query = psycopg.sql.SQL("SELECT * FROM {} ORDER BY 1").format(psycopg.sql.Identifier(table.schema, table.name))
+    return session.execute(query).fetchall()
