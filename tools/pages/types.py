@@ -23,8 +23,10 @@ A type name that is not listed travels as text. A plain string with an unknown t
 unknown type name are their digits; arrays, maps and records are JSON text. If the target column does not take that
 text, PostgreSQL refuses the record and its partition stops; nothing is guessed.
 
-Not exact yet: intervals, bit strings, geometry, ranges and arrays in columns of their own types, MySQL's and other
-sources' special modes. They come with an issue of their own."""
+Intervals arrive as Debezium sends them by default, in microseconds, so that a month is a twelfth of 365.25 days.
+
+Not exact yet: bit strings, geometry, ranges and arrays in columns of their own types, MySQL's and other sources'
+special modes. They come with an issue of their own."""
 # every type that some meaning could be taken by without a cast
 _TARGETS = sorted({"json", *types._INTEGERS, *(name for native in types.NATIVE.values() for name in native.same)})
 _TARGETS += sorted(types._TEXT.same)
