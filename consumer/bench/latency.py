@@ -19,7 +19,7 @@ from psycopg import sql
 from consumer.bench import replay, target, topics, workload
 from consumer.bench.contender import Running
 from consumer.bench.failures import late
-from consumer.bench.race import now
+from consumer.bench.race import busy, now
 from consumer.bench.rig import Rig
 from consumer.bench.scenario import Dataset
 from consumer.bench.store import Result
@@ -112,6 +112,7 @@ def _result(
         seconds=float(seconds),
         wall_seconds=float(seconds),
         details={"asked_rate": rate, **{key: round(value, 1) for key, value in shown.items()}},
+        load_before=busy(),
         finished_at=now(),
     )
     rig.store.add(result)

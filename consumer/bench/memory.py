@@ -7,7 +7,7 @@ from psycopg import Connection
 from consumer.bench import replay, target, topics
 from consumer.bench.contender import HEADRACE, headrace
 from consumer.bench.failures import late
-from consumer.bench.race import now, overrides
+from consumer.bench.race import busy, now, overrides
 from consumer.bench.rig import Rig
 from consumer.bench.sampler import Sampler
 from consumer.bench.scenario import Dataset
@@ -22,6 +22,7 @@ def measure(rig: Rig, dataset: Dataset, backlog: int, partitions: int) -> Result
     topic = f"bench-backlog-{backlog}-{partitions}"
     _fill(rig, dataset, topic, backlog, partitions)
     target.reset(rig, dataset)
+    load = busy()
     with headrace(rig, [topic]) as running, Sampler(running.pid) as sampler, rig.target() as connection:
         with rig.bar("memory: headrace", backlog) as progress:
 
@@ -47,6 +48,7 @@ def measure(rig: Rig, dataset: Dataset, backlog: int, partitions: int) -> Result
         correct=target.same(rig, dataset),
         settings=overrides(),
         details={"partitions": partitions, **details},
+        load_before=load,
         finished_at=now(),
     )
     rig.store.add(result)

@@ -32,7 +32,7 @@ class Entry:
 def run(rig: Rig, entry: Entry, dataset: Dataset) -> Result:
     """Resets the target, lets the contender apply the dataset, checks the rows, and keeps the result."""
     target.reset(rig, dataset)
-    load = os.getloadavg()[0]
+    load = busy()
     result = _measured(rig, entry, dataset, _starter(rig, entry, dataset), load)
     rig.store.add(result)
     return result
@@ -41,6 +41,11 @@ def run(rig: Rig, entry: Entry, dataset: Dataset) -> Result:
 def overrides() -> dict[str, str]:
     """The settings of Headrace that the environment changes."""
     return {name: value for name, value in os.environ.items() if name.startswith("HEADRACE_") and "DSN" not in name}
+
+
+def busy() -> float:
+    """How busy the machine is before a run: the load of the last minute."""
+    return round(os.getloadavg()[0], 2)
 
 
 def now() -> str:
@@ -88,7 +93,7 @@ def _measured(
         correct=target.same(rig, dataset),
         settings=dict(entry.settings),
         details={"events": dataset.events, "landed_at_first_look": seen.landed, **details},
-        load_before=round(load, 2),
+        load_before=load,
         finished_at=now(),
         version=version("headrace"),
     )

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from consumer.bench import latency, memory, summary
+from consumer.bench.contender import HEADRACE
 from consumer.bench.race import GRID
 from consumer.bench.scenario import LATENCY_P99_MS, PEAK_MEMORY_MB, SCENARIOS, Scenario
 from consumer.bench.store import Result, Store
@@ -28,6 +29,9 @@ checkpoint is taken; after each run all rows are compared with the source's by n
   streams that were made beforehand.
 """
 
+# the load that the contenders' own last run leaves behind on a machine without other work
+_QUIET_LOAD = 3.0
+
 _LATENCY = """Recorded events are produced at a steady rate into a topic with `LogAppendTime`.
 The target's largest visible id is read by primary key every 5 ms on the same machine's clock; with one partition and
 rising ids this says when each event was committed and visible, never too early and at most one look late. The first
@@ -39,10 +43,18 @@ rising ids this says when each event was committed and visible, never too early 
 def page(store: Store) -> str:
     """The whole page."""
     results = store.results()
-    parts = [_INTRODUCTION, _machine(store), _goals(results)]
+    parts = [_INTRODUCTION, _caution(results), _machine(store), _goals(results)]
     parts += [_section(results, scenario) for scenario in SCENARIOS.values()]
     parts += [_latency(results), _memory(results), _commands(), _raw(results)]
     return "\n".join(part for part in parts if part).rstrip() + "\n"
+
+
+def _caution(results: Sequence[Result]) -> str:
+    """Says so when other work ran on the machine."""
+    worst = max((each.load_before for each in results), default=0.0)
+    if worst <= _QUIET_LOAD:
+        return ""
+    return f"**Provisional.** Some runs began on a busy machine (load up to {worst:g}); see the last table.\n"
 
 
 def _machine(store: Store) -> str:
@@ -57,7 +69,7 @@ def _goals(results: Sequence[Result]) -> str:
             name = f"({scenario.letter}) {scenario.title}, {size:,} events"
             rows += [(name, *_judged(each)) for each in summary.verdicts(results, scenario, size)]
     rows += [
-        (f"latency of {each.contender}", *_judged(_latency_verdict(each))) for each in _of(results, latency.NAME)[-1:]
+        (f"latency of {each.contender}", *_judged(_latency_verdict(each))) for each in _ours(results, latency.NAME)[-1:]
     ]
     rows += [
         (f"memory, {each.size:,} events", *_judged(_memory_verdict(each))) for each in _of(results, memory.NAME)[-1:]
@@ -185,6 +197,10 @@ def _settings(settings: dict[str, str]) -> str:
 
 def _of(results: Sequence[Result], scenario: str) -> list[Result]:
     return [each for each in results if each.scenario == scenario]
+
+
+def _ours(results: Sequence[Result], scenario: str) -> list[Result]:
+    return [each for each in _of(results, scenario) if each.contender == HEADRACE]
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -81,8 +81,9 @@ def create(rig: Rig, topic: str, partitions: int, settings: dict[str, str] | Non
     """Makes a topic; one of that name is deleted first."""
     delete(rig, [topic])
     fresh = NewTopic(topic, num_partitions=partitions, replication_factor=1, config=settings or {})
-    admin(rig).create_topics([fresh])[topic].result(_TIMEOUT)
+    # the client ends with its variable, and its requests with it
     client = admin(rig)
+    client.create_topics([fresh])[topic].result(_TIMEOUT)
 
     def ready() -> bool:
         found = client.list_topics(timeout=_TIMEOUT).topics.get(topic)
