@@ -76,6 +76,10 @@ def _scene(data_dir: Path, light: bool, sizes: tuple[int, int | None, int]) -> "
     from consumer.stack.progress import Terminal
 
     rows, changes, rate = sizes
+    if light:
+        from consumer.stack.demo.light import recorded
+
+        return recorded(data_dir, rate, changes is None, Terminal())
     burst = min(_LONGEST_BURST, max(20, (changes or 10 * _LONGEST_BURST) // 12))
     pace = Pace(changes=changes, rate=rate, burst_rows=burst, burst_every=2 * burst)
     return scene.real(data_dir, rows, pace, Terminal())

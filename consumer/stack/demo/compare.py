@@ -12,7 +12,7 @@ from psycopg import sql
 
 from consumer.stack.demo import shop
 
-_SAME_TEXT = ("SET TimeZone = 'UTC'", "SET DateStyle = 'ISO, YMD'", "SET bytea_output = 'hex'")
+SAME_TEXT = ("SET TimeZone = 'UTC'", "SET DateStyle = 'ISO, YMD'", "SET bytea_output = 'hex'")
 _COLUMNS = """
 SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum
 """
@@ -37,7 +37,7 @@ def compare(source_dsn: str, target_dsn: str) -> list[Compared]:
     """All tables of the shop, each side at one moment; call it when nothing changes any more."""
     with psycopg.connect(source_dsn) as source, psycopg.connect(target_dsn) as target:
         for session in (source, target):
-            for statement in _SAME_TEXT:
+            for statement in SAME_TEXT:
                 session.execute(statement.encode())
         source.commit()
         source.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")

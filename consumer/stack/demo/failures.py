@@ -30,3 +30,9 @@ def late(what: str, seconds: float, lagging: str) -> HeadraceError:
     """Something did not happen in time."""
     detail = f"{what} not after {seconds:.0f} s; {lagging}"
     return transient("wait", "demo_late", detail, "Read the logs of headrace and connect in the data directory.")
+
+
+def replay_failed(error: BaseException) -> HeadraceError:
+    """The mock broker refused a record."""
+    detail = f"the mock broker refused a record ({type(error).__name__})"
+    return persistent("replay", "demo_replay_failed", detail, "Start the demo again.")

@@ -11,17 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import psycopg
-from confluent_kafka import KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._listoffsets import OffsetSpec
 
+from consumer.stack.demo.ends import Ends
 from consumer.stack.demo.failures import partition_stopped
 from consumer.stack.demo.journal import Journal, Wait, quantile
 from consumer.stack.demo.line import GROUP, Line
 
 WINDOW = 30.0
 _HISTORY = 60
-_KAFKA_SECONDS = 5.0
 _POSITIONS = """
 SELECT topic, sum(next_offset)::bigint, min(stopped ->> 'detail') FROM headrace.positions
 WHERE group_name = %s GROUP BY topic
@@ -131,7 +128,7 @@ class Watch:
         self._keep_waits = keep_waits
         self._target = psycopg.connect(line.target_dsn, autocommit=True)
         self._source = psycopg.connect(line.source_dsn, autocommit=True) if line.source_dsn else None
-        self._admin = AdminClient({"bootstrap.servers": line.kafka, "log_level": 3})
+        self._ends = Ends(line.kafka)
         self._recent: deque[tuple[float, list[Wait]]] = deque()
         self._batches: deque[Batch] = deque(maxlen=8)
         self._last_id = 0
@@ -150,7 +147,7 @@ class Watch:
         now = time.time()
         applied = self._applied()
         self._read_batches()
-        ends = self._ends()
+        ends = self._ends.look(self._line.topics.values())
         source_rate = self._note_rates(now, applied)
         topics = tuple(self._topic(table, applied, ends, now) for table in self._line.topics)
         while self._recent and self._recent[0][0] < now - WINDOW:
@@ -223,24 +220,6 @@ class Watch:
         for table, topic in self._line.topics.items():
             self._rates[table].append((applied.get(topic, 0) - before[1].get(topic, 0)) / seconds)
         return (committed - before[2]) / seconds
-
-    def _ends(self) -> dict[str, int]:
-        found: dict[str, int] = {}
-        try:
-            known = self._admin.list_topics(timeout=_KAFKA_SECONDS).topics
-            asked = {
-                TopicPartition(topic, number): OffsetSpec.latest()  # type: ignore[no-untyped-call]
-                for topic in self._line.topics.values()
-                if topic in known and known[topic].error is None
-                for number in known[topic].partitions
-            }
-            answers = self._admin.list_offsets(asked, request_timeout=_KAFKA_SECONDS) if asked else {}
-            for at, answer in answers.items():
-                found[at.topic] = found.get(at.topic, 0) + answer.result(_KAFKA_SECONDS).offset
-        except (KafkaException, TimeoutError):
-            # a busy broker answers at the next look
-            return {}
-        return found
 
     def _slot(self) -> int | None:
         row = self._source.execute(_SLOT).fetchone() if self._source is not None else None
