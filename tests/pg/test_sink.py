@@ -9,6 +9,7 @@ import pytest
 from consumer.core.failure import Transient
 from consumer.core.plan import Plan, TableName
 from consumer.core.records import Slice, TopicPartition
+from consumer.edges.postgres.positions import end_blockers
 from consumer.edges.postgres.session import SessionSettings, require_commit, transaction
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.ports import DataFault, Fenced, Outcome, Start, Stored
@@ -202,6 +203,7 @@ def test_deferred_constraints_fail_before_the_commit(
         Landing(sink, TableName(schema, "t"), FIELDS).apply(("c", row(1)))
 
     assert caught.value.failure.kind == "postgres.23503"
+    assert caught.value.failure.operation != "commit"
 
 
 @pytest.mark.parametrize("tag", ["ROLLBACK", None, "", "commit"])
@@ -296,17 +298,47 @@ def lock_position(session: psycopg.Connection, group: str) -> int:
     return session.info.backend_pid
 
 
-@pytest.mark.xfail(strict=True, reason="the statement timeout, set to the same time, comes before the lock timeout")
 def test_a_stalled_owner_is_ended_by_the_next(sink: PostgresSink, sinks: Sinks, landing: Landing, group: str) -> None:
-    """A worker of ours that holds its rows past the deadline loses its session, and the partition is taken."""
-    connection = sink._session()
+    """A worker of ours that holds its rows longer than the lock timeout loses its session, and the rows are taken."""
+    connection, other = sink._session(), sinks("two")
     connection.execute("BEGIN")
     connection.execute("SELECT 1 FROM headrace.positions WHERE group_name = %s FOR UPDATE", (group,))
-    taken = sinks("two", deadline=1.0).take({landing.at: Start(offset=0)})[0]
+    other._session().execute("SET lock_timeout = '200ms'")
+    taken = other.take({landing.at: Start(offset=0)})[0]
 
     assert taken.epoch == 2
     with pytest.raises(psycopg.OperationalError):
         connection.execute("SELECT 1")
+
+
+def test_a_lock_is_given_up_before_the_statement(sink: PostgresSink) -> None:
+    """Only a lock timeout tells that someone holds the rows; it has to come first, or no blocker is ever ended."""
+    query = "SELECT extract(epoch FROM current_setting(%s)::interval)"
+    lock, statement = (
+        sink._session().execute(query, (f"{name}_timeout",)).fetchone() for name in ("lock", "statement")
+    )
+
+    assert lock is not None
+    assert statement is not None
+    assert 0 < lock[0] < statement[0]
+
+
+def test_only_the_recorded_owners_session_is_ended(
+    session: psycopg.Connection, sink: PostgresSink, landing: Landing, group: str
+) -> None:
+    """A process id is used again by others, so the session must also bear the owner's name and role."""
+    pid = session.info.backend_pid
+    recorded = "UPDATE headrace.positions SET owner_pid = %s WHERE group_name = %s RETURNING owner_pid"
+    mine = session.execute("SELECT owner_pid FROM headrace.positions WHERE group_name = %s", (group,)).fetchone()
+    session.execute(recorded, (pid, group))
+    assert end_blockers(session, "another group", [landing.at]) == 0
+    with psycopg.connect(session.info.dsn, password=session.info.password, autocommit=True) as other:
+        assert end_blockers(other, group, [landing.at]) == 0
+        assert session.execute("SELECT 1").fetchone() == (1,)
+        session.execute(recorded, (mine and mine[0], group))
+        assert end_blockers(other, group, [landing.at]) == 1
+    with pytest.raises(Transient):
+        sink.stored()
 
 
 def test_a_foreign_session_is_never_ended(

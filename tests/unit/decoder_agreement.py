@@ -264,7 +264,7 @@ _CHILD = settings(
 )
 
 
-@settings(_CHILD, max_examples=120)
+@settings(_CHILD, max_examples=80)
 @given(cases(enums=True))
 def good(case: Case) -> None:
     """Sound data give the same frames."""
@@ -275,7 +275,7 @@ def good(case: Case) -> None:
         assert same(columnar.frame, rows.frame)
 
 
-@settings(_CHILD, max_examples=150)
+@settings(_CHILD, max_examples=80)
 @given(cases(enums=False), cases(enums=False))
 def mutated(case: Case, other: Case) -> None:
     """One damaged datum in a block gives the same outcome, but for ALLOWED, and never touches another row."""

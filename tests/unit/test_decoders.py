@@ -17,7 +17,7 @@ from tests.unit.avro import Writer, envelope, event
 from tests.unit.strict_avro import defects
 
 ROOT = Path(__file__).parents[2]
-WALL_SECONDS = 100
+WALL_SECONDS = 150
 ROW = [
     {"name": "id", "type": "int"},
     {"name": "word", "type": ["null", "string"], "default": None},

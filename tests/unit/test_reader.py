@@ -1,0 +1,143 @@
+"""The reader against a source whose client misreports where it stands."""
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from consumer.core.records import Slice, TopicPartition
+from consumer.handover import Handover, Moved, Take, Work
+from consumer.planner import Planner
+from consumer.ports import Fetched, Intake, Listener, Taken
+from consumer.reader import BatchLimits, Reader
+
+AT = TopicPartition("t", 0)
+
+
+class ScriptedSource:
+    """A fake of the source port: polls answer from a script, starts are noted."""
+
+    def __init__(self, *polls: Intake) -> None:
+        self.polls = list(polls)
+        self.started: list[int] = []
+        self.committed: dict[TopicPartition, int] = {}
+        self.ready = True
+
+    def open(self, listener: Listener) -> None:
+        listener.assigned([AT])
+
+    def poll(self, limit: int, timeout: float) -> Intake:
+        return self.polls.pop(0) if self.polls else Intake()
+
+    def start(self, at: TopicPartition, offset: int) -> bool:
+        if self.ready:
+            self.started.append(offset)
+        return self.ready
+
+    def pause(self, partitions: Sequence[TopicPartition]) -> None:
+        """Nothing flows by itself here."""
+
+    def resume(self, partitions: Sequence[TopicPartition]) -> None:
+        """Nothing flows by itself here."""
+
+    def commit(self, positions: Mapping[TopicPartition, int]) -> None:
+        self.committed |= positions
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class NoBindings:
+    """Knows nothing, so that the reader hands over what it gathered unplanned."""
+
+    def plan(self, slices: Sequence[Slice]) -> None:
+        """No plan."""
+
+
+def records(*offsets: int) -> Intake:
+    """One run of records of the partition."""
+    nothing = [b"x"] * len(offsets)
+    return Intake(
+        fetched=[
+            Fetched(
+                at=AT,
+                offsets=list(offsets),
+                keys=nothing,
+                values=nothing,
+                appended_ms=1,
+                leader_epoch=0,
+                size=len(offsets),
+            )
+        ]
+    )
+
+
+def end(offset: int) -> Intake:
+    """The end of the partition, as the client reports it."""
+    return Intake(ends={AT: offset})
+
+
+def read(source: ScriptedSource, position: int = 10) -> list[Slice]:
+    """Everything that a reader hands over which took the partition at a position."""
+    handover = Handover(max_bytes=1 << 20, max_batches=100)
+    planner: Planner = NoBindings()  # type: ignore[assignment]
+    reader = Reader(source, planner, handover, BatchLimits(max_rows=1))
+    reader.open()
+    assert handover.next(0) == Take((AT,))
+    handover.tell(Taken(at=AT, epoch=1, next_offset=position))
+    while source.polls:
+        reader.turn(0)
+    reader.turn(0)
+    found = []
+    while isinstance(work := handover.next(0), Work):
+        found += work.slices
+    return found
+
+
+@pytest.mark.parametrize(
+    ("polls", "ranges", "seeks"),
+    [
+        pytest.param([records(10, 11)], [(10, 12, 2)], [10], id="from the position"),
+        pytest.param([end(10)], [], [10], id="an end at the position moves nothing"),
+        pytest.param([end(50), records(10, 11)], [(10, 12, 2)], [10, 10], id="a late end of before is not believed"),
+        pytest.param(
+            [records(50, 51), records(10)], [(10, 11, 1)], [10, 10], id="a late record of before is not believed"
+        ),
+        pytest.param([records(12, 13), records(12, 13)], [(10, 14, 2)], [10, 10], id="a gap seen twice is a gap"),
+        pytest.param([records(8, 9, 10, 11)], [(10, 12, 2)], [10], id="what lies before the position is cut off"),
+        pytest.param([records(8, 9)], [], [10], id="what lies wholly before it is dropped"),
+        pytest.param(
+            [records(10), records(15)], [(10, 11, 1), (11, 16, 1)], [10], id="once sure, gaps are compaction or markers"
+        ),
+        pytest.param(
+            [end(50), end(70), records(10)], [(10, 11, 1)], [10, 10, 10], id="two different jumps are both disbelieved"
+        ),
+    ],
+)
+def test_positions_never_jump_on_a_single_word_of_the_client(
+    polls: list[Intake], ranges: list[tuple[int, int, int]], seeks: list[int]
+) -> None:
+    """Only what comes from the position, or a jump seen again after one more seek, moves it."""
+    source = ScriptedSource(*polls)
+    found = [(piece.start, piece.end, len(piece)) for piece in read(source)]
+    assert found == ranges
+    assert source.started == seeks
+
+
+def test_an_end_seen_twice_moves_the_position_without_records() -> None:
+    """Transaction markers at the end of a log are passed once the end is certain; the batch holds no record."""
+    source = ScriptedSource(end(12), end(12), records(12))
+    assert [(piece.start, piece.end, len(piece)) for piece in read(source)] == [(10, 13, 1)]
+
+
+def test_the_group_is_told_of_stored_positions() -> None:
+    """Moved positions of owned partitions are committed for lag tools."""
+    source = ScriptedSource(records(10))
+    handover = Handover(max_bytes=1 << 20, max_batches=100)
+    planner: Planner = NoBindings()  # type: ignore[assignment]
+    reader = Reader(source, planner, handover, BatchLimits())
+    reader.open()
+    handover.tell(Taken(at=AT, epoch=1, next_offset=10))
+    reader.turn(0)
+    handover.tell(Moved({AT: 11, TopicPartition("other", 0): 5}))
+    reader.turn(0)
+    assert source.committed == {AT: 11}
