@@ -1,5 +1,6 @@
 """The live view on a terminal: the flow from source to target, the topics, the batches."""
 
+import math
 import time
 from collections.abc import Sequence
 
@@ -13,10 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from consumer.stack.demo.scene import Scene
-from consumer.stack.demo.watch import Batch, Sight, Topic
+from consumer.stack.demo.watch import HISTORY, Batch, Sight, Topic
 
-_BARS = " ▁▂▃▄▅▆▇█"
-_SPARK = 24
+_BARS = "▁▂▃▄▅▆▇█"
+_SPARK = 30
+_LATELY = 4
 _ACCENT, _DIM, _GOOD, _WARN, _BAD = "cyan", "bright_black", "green", "yellow", "red"
 
 
@@ -37,8 +39,8 @@ class View:
         layout = Layout()
         layout.split_column(
             Layout(self._header(), size=3),
-            Layout(self._flow(), size=6),
-            Layout(self._topics(), size=11),
+            Layout(self._flow(), size=5),
+            Layout(self._topics(), size=9),
             Layout(self._lower(), minimum_size=9),
             Layout(self._footer(), size=1),
         )
@@ -64,13 +66,19 @@ class View:
             grid.add_column(ratio=1 if place % 2 == 0 else None, width=None if place % 2 == 0 else 3)
         cells: list[RenderableType] = []
         for name, first, second in boxes:
-            text = Group(Text(first, "bold", justify="center"), Text(second, _DIM, justify="center"))
-            cells += [Panel(text, title=f"[bold {_ACCENT}]{name}[/]", border_style=_DIM, padding=(0, 0)), _arrow()]
+            text = Group(
+                *(
+                    Text(line, style, justify="center", no_wrap=True)
+                    for line, style in ((first, "bold"), (second, _DIM))
+                )
+            )
+            panel = Panel(text, title=f"[bold {_ACCENT}]{name}[/]", border_style=_DIM, padding=(0, 0), height=4)
+            cells += [panel, _arrow()]
         grid.add_row(*cells[:-1])
-        return Align(grid, vertical="middle")
+        return grid
 
     def _topics(self) -> RenderableType:
-        table = Table(box=box.SIMPLE_HEAD, expand=True, header_style=_DIM, pad_edge=False)
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, expand=True, header_style=_DIM, pad_edge=False)
         table.add_column("topic")
         for name in ("committed", "in Kafka", "applied", "lag records", "lag seconds", "events/s"):
             table.add_column(name, justify="right", no_wrap=True)
@@ -102,10 +110,11 @@ class View:
         grid.add_row("p50", _milliseconds(sight.p50 if sight else None))
         grid.add_row("p99", _milliseconds(sight.p99 if sight else None))
         rates = sight.rates if sight else ()
-        grid.add_row("events/s now", Text(f"{rates[-1] if rates else 0:,.0f}", "bold"))
+        grid.add_row("events/s now", Text(f"{_lately(rates):,.0f}", "bold"))
         grid.add_row("events/s peak", f"{max(rates, default=0):,.0f}")
-        spark = Text(sparkline(rates, 40), _ACCENT)
-        group = Group(grid, Text(), spark, Text("events/s, last half minute", _DIM))
+        spark = Text(sparkline(rates), _ACCENT)
+        told = Text("from the source's COMMIT to the target's, every streamed record", _DIM)
+        group = Group(grid, Text(), spark, Text("events/s, last half minute", _DIM), Text(), told)
         return Panel(group, title="commit to apply, last 30 s", title_align="left", border_style=_DIM, padding=(0, 1))
 
     def _footer(self) -> RenderableType:
@@ -114,13 +123,21 @@ class View:
 
 
 def sparkline(values: Sequence[float], width: int = _SPARK) -> str:
-    """The newest values as a row of bars, scaled to the largest."""
-    shown = list(values)[-width:]
-    most = max(shown, default=0.0)
-    if most <= 0:
-        return " " * (width - len(shown)) + _BARS[1] * len(shown)
-    bars = "".join(_BARS[1 + min(7, round(max(0.0, value) / most * 7))] for value in shown)
-    return bars.rjust(width)
+    """All values as a row of bars, newest right: as many to a bar as it needs, scaled to the largest bar.
+
+    The scale is that of square roots, so that the steady load is still seen beside a burst.
+    """
+    each = max(1, -(-HISTORY // width))
+    groups = [values[max(0, end - each) : end] for end in range(len(values), 0, -each)][:width]
+    bars = [sum(group) / len(group) for group in reversed(groups)]
+    most = max([*bars, 1e-9])
+    return "".join(_BARS[min(7, round(math.sqrt(max(0.0, bar) / most) * 7))] for bar in bars).rjust(width)
+
+
+def _lately(rates: Sequence[float]) -> float:
+    """The mean of the newest looks, which says more than the last one alone."""
+    newest = rates[-_LATELY:]
+    return sum(newest) / len(newest) if newest else 0.0
 
 
 def _stations(scene: Scene, sight: Sight | None) -> list[tuple[str, str, str]]:
@@ -134,10 +151,10 @@ def _stations(scene: Scene, sight: Sight | None) -> list[tuple[str, str, str]]:
         return [(name, "…", "") for name in names]
     waiting = sight.committed - sight.ended
     slot = _bytes(sight.slot_bytes) + " of WAL held" if sight.slot_bytes is not None else ""
-    rate = sight.rates[-1] if sight.rates else 0
+    rate = _lately(sight.rates)
     current = "equal to the source" if sight.caught_up else f"{sight.committed - sight.applied:,} behind"
     return [
-        (names[0], f"{sight.source_rate:,.0f} events/s", f"{scene.feed.changes:,} changes"),
+        (names[0], f"{_lately(sight.source_rates):,.0f} events/s", f"{scene.feed.changes:,} changes"),
         (names[1], f"{max(0, waiting):,} to read", slot),
         (names[2], f"{max(0, sight.ended - sight.applied):,} waiting", f"{sight.ended:,} records"),
         (names[3], f"{rate:,.0f} events/s", f"{sight.batch_count:,} batches"),
@@ -146,7 +163,7 @@ def _stations(scene: Scene, sight: Sight | None) -> list[tuple[str, str, str]]:
 
 
 def _topic_row(topic: Topic) -> tuple[RenderableType, ...]:
-    rate = topic.rates[-1] if topic.rates else 0.0
+    rate = _lately(topic.rates)
     return (
         Text(topic.table, "bold"),
         f"{topic.committed:,}",

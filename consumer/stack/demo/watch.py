@@ -18,7 +18,7 @@ from consumer.stack.demo.journal import Journal, Wait, quantile
 from consumer.stack.demo.line import GROUP, Line
 
 WINDOW = 30.0
-_HISTORY = 60
+HISTORY = 60
 _POSITIONS = """
 SELECT topic, sum(next_offset)::bigint, min(stopped ->> 'detail') FROM headrace.positions
 WHERE group_name = %s GROUP BY topic
@@ -72,7 +72,7 @@ class Sight:
     batches: tuple[Batch, ...]
     batch_count: int
     rates: tuple[float, ...]
-    source_rate: float
+    source_rates: tuple[float, ...]
     p50: float | None
     p99: float | None
     slot_bytes: int | None
@@ -130,10 +130,11 @@ class Watch:
         self._source = psycopg.connect(line.source_dsn, autocommit=True) if line.source_dsn else None
         self._ends = Ends(line.kafka)
         self._recent: deque[tuple[float, list[Wait]]] = deque()
-        self._batches: deque[Batch] = deque(maxlen=8)
+        self._batches: deque[Batch] = deque(maxlen=16)
         self._last_id = 0
         self._before: tuple[float, Mapping[str, int], int] | None = None
-        self._rates: dict[str, deque[float]] = {table: deque(maxlen=_HISTORY) for table in line.topics}
+        self._rates: dict[str, deque[float]] = {table: deque(maxlen=HISTORY) for table in line.topics}
+        self._source_rates: deque[float] = deque(maxlen=HISTORY)
         self.totals = Totals()
 
     def close(self) -> None:
@@ -148,7 +149,7 @@ class Watch:
         applied = self._applied()
         self._read_batches()
         ends = self._ends.look(self._line.topics.values())
-        source_rate = self._note_rates(now, applied)
+        self._note_rates(now, applied)
         topics = tuple(self._topic(table, applied, ends, now) for table in self._line.topics)
         while self._recent and self._recent[0][0] < now - WINDOW:
             self._recent.popleft()
@@ -158,7 +159,7 @@ class Watch:
             batches=tuple(self._batches),
             batch_count=self.totals.batches,
             rates=tuple(map(sum, zip(*self._rates.values(), strict=True))),
-            source_rate=source_rate,
+            source_rates=tuple(self._source_rates),
             p50=quantile(waits, 0.5),
             p99=quantile(waits, 0.99),
             slot_bytes=self._slot(),
@@ -210,16 +211,16 @@ class Watch:
         if self._keep_waits:
             self.totals.waits += waits
 
-    def _note_rates(self, now: float, applied: Mapping[str, int]) -> float:
+    def _note_rates(self, now: float, applied: Mapping[str, int]) -> None:
         committed = sum(self._journal.total(topic) for topic in self._line.topics.values())
         before = self._before
         self._before = (now, applied, committed)
         if before is None or now <= before[0]:
-            return 0.0
+            return
         seconds = now - before[0]
         for table, topic in self._line.topics.items():
             self._rates[table].append((applied.get(topic, 0) - before[1].get(topic, 0)) / seconds)
-        return (committed - before[2]) / seconds
+        self._source_rates.append((committed - before[2]) / seconds)
 
     def _slot(self) -> int | None:
         row = self._source.execute(_SLOT).fetchone() if self._source is not None else None
