@@ -52,6 +52,7 @@ class Applier:
         self._marks = planner.marks
         self._epochs: dict[TopicPartition, int] = {}
         self._waiting: dict[TopicPartition, Taken] = {}
+        self._stopped: set[TopicPartition] = set()
         self._backoff = Backoff()
         self._failures = 0
         self._reopened = False
@@ -88,6 +89,7 @@ class Applier:
         taken = self._patiently(lambda: self._taken(partitions)) if partitions else []
         for part in taken:
             self._epochs[part.at] = part.epoch
+            self._stopped.discard(part.at)
             if part.wait_for:
                 self._waiting[part.at] = part
             else:
@@ -98,9 +100,10 @@ class Applier:
         """After a reconnect nothing that was known of positions holds."""
         while self._reopened:
             self._reopened = False
-            mine = [at for at in (*self._epochs, *self._waiting) if not self._handover.released(at)]
+            mine = [at for at in (*self._epochs, *self._waiting, *self._stopped) if not self._handover.released(at)]
             self._epochs.clear()
             self._waiting.clear()
+            self._stopped.clear()
             self._take(sorted(set(mine)))
 
     def _taken(self, partitions: Sequence[TopicPartition]) -> list[Taken]:
@@ -268,6 +271,7 @@ class Applier:
 
     def _tell_stopped(self, stopped: Stopped) -> None:
         self._epochs.pop(stopped.at, None)
+        self._stopped.add(stopped.at)
         self._handover.tell(stopped)
         failure = stopped.failure
         log.error(

@@ -92,7 +92,7 @@ class Taken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """A stored position."""
+    """A stored position. `stopped`: why its living owner does not go on."""
 
     at: TopicPartition
     next_offset: int

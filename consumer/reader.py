@@ -5,8 +5,9 @@ apply thread is behind, partitions pause and polling goes on, so that a slow tar
 """
 
 import time
+from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -30,10 +31,16 @@ class BatchLimits:
 
 @dataclass(slots=True)
 class _Owned:
-    """A partition that is ours: the epoch it is read under and the position after what was gathered."""
+    """A partition that is ours: the epoch it is read under and the position after what was gathered.
+
+    `sure`: since it was started, something came exactly from the position. `jump`: where reading seemed to
+    go on instead, the first time it was seen.
+    """
 
     epoch: int
     position: int
+    sure: bool = False
+    jump: int | None = None
 
 
 @dataclass(slots=True)
@@ -150,7 +157,7 @@ class Reader:
             return
         for at, taken in list(self._to_start.items()):
             if self._source.start(at, taken.next_offset):
-                self._owned[at] = _Owned(taken.epoch, taken.next_offset)
+                self._owned.setdefault(at, _Owned(taken.epoch, taken.next_offset))
                 del self._to_start[at]
 
     def _take_fenced_again(self) -> None:
@@ -182,8 +189,12 @@ class Reader:
 
     def _add(self, fetched: Fetched) -> None:
         owned = self._owned.get(fetched.at)
-        # what a seek or a revocation left behind in the client's queue
-        if owned is None or fetched.offsets[0] < owned.position:
+        if owned is None:
+            return
+        if fetched.offsets[0] < owned.position:
+            # what a seek left behind in the client's queue
+            fetched = _from(fetched, owned.position)
+        if not fetched.offsets or not self._believed(fetched.at, owned, fetched.offsets[0]):
             return
         end = fetched.offsets[-1] + 1
         gathered = self._gathered.setdefault(fetched.at, _Gathered(owned.position, owned.position))
@@ -195,9 +206,25 @@ class Reader:
     def _reached(self, at: TopicPartition, end: int) -> None:
         """At the end of a partition the position moves over what is no record (transaction markers)."""
         owned = self._owned.get(at)
-        if owned is not None and end > owned.position:
+        if owned is not None and end >= owned.position and self._believed(at, owned, end) and end > owned.position:
             gathered = self._gathered.setdefault(at, _Gathered(owned.position, owned.position))
             gathered.end = owned.position = end
+
+    def _believed(self, at: TopicPartition, owned: _Owned, offset: int) -> bool:
+        """Whether reading really goes on at `offset`.
+
+        The first thing that comes after a start may belong to where the client stood before (tried: the end
+        of a partition, reported late, made a position jump over everything unread). So a jump counts only
+        when it is seen again after one more seek to the position.
+        """
+        if owned.sure or offset == owned.position or offset == owned.jump:
+            owned.sure = True
+            return True
+        owned.jump = offset
+        if not self._source.start(at, owned.position):
+            # not ready: as if it had just been taken
+            self._to_start[at] = Taken(at=at, epoch=owned.epoch, next_offset=owned.position)
+        return False
 
     def _break(self, at: TopicPartition, failure: Failure) -> None:
         if at in self._owned:
@@ -238,6 +265,8 @@ class Reader:
         if self._paused:
             self._paused = False
             self._source.resume(list(self._owned))
+            for owned in self._owned.values():
+                owned.sure, owned.jump = False, None
             log.info("resumed")
 
     def _hand_over(self) -> None:
@@ -252,6 +281,12 @@ class Reader:
             return self._planner.plan(slices)
         except (Unbound, BadRecord, DataFault):
             return None
+
+
+def _from(fetched: Fetched, position: int) -> Fetched:
+    """The records at and behind a position."""
+    first = bisect_left(fetched.offsets, position)
+    return replace(fetched, offsets=fetched.offsets[first:], keys=fetched.keys[first:], values=fetched.values[first:])
 
 
 def _slice(at: TopicPartition, epoch: int, gathered: _Gathered) -> Slice:

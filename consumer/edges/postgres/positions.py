@@ -52,8 +52,14 @@ WHERE group_name = %s AND topic = %s AND partition = %s AND epoch = %s
 _KNOWN = "SELECT topic, partition FROM headrace.positions WHERE group_name = %s"
 
 _READ = """
-SELECT topic, partition, next_offset, epoch, owner, stopped FROM headrace.positions
-WHERE group_name = %s ORDER BY topic, partition
+SELECT p.topic, p.partition, p.next_offset, p.epoch, p.owner,
+       -- a reason stands for as long as the session that wrote it
+       CASE WHEN EXISTS (
+           SELECT 1 FROM pg_stat_activity a
+           WHERE a.pid = p.owner_pid AND a.application_name = left('headrace ' || p.owner, 63)
+       ) THEN p.stopped END
+FROM headrace.positions p
+WHERE p.group_name = %s ORDER BY p.topic, p.partition
 """
 
 _BLOCKERS = """

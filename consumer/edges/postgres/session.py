@@ -54,10 +54,12 @@ def connect(settings: SessionSettings) -> psycopg.Connection:
 
 def _prepare(connection: psycopg.Connection, settings: SessionSettings) -> None:
     deadline = f"{int(settings.batch_deadline * 1000)}ms"
+    # a lock wait must be reported as such, not as a slow statement
+    statement = f"{int(settings.batch_deadline * 1250)}ms"
     values = {
         "TimeZone": "UTC",
         "DateStyle": "ISO, YMD",
-        "statement_timeout": deadline,
+        "statement_timeout": statement,
         "lock_timeout": deadline,
         "idle_in_transaction_session_timeout": deadline,
         "synchronous_commit": settings.synchronous_commit,
