@@ -36,6 +36,10 @@ log = structlog.get_logger("headrace.apply")
 T = TypeVar("T")
 
 
+# a statement of the batch ran into its timeout
+_TIMED_OUT = "postgres.57014"
+
+
 class Stopping(Exception):
     """The process was told to stop, so a wait was cut short."""
 
@@ -192,7 +196,7 @@ class Applier:
             self._reopen(error)
         except Transient as error:
             self._pause(error)
-            return [work]
+            return _smaller(work) if error.failure.kind == _TIMED_OUT else [work]
         return []
 
     def _planned(self, slices: Sequence[Slice]) -> Plan:
@@ -200,7 +204,7 @@ class Applier:
             try:
                 return self._planner.plan(slices)
             except Unbound as unbound:
-                self._binder.bind(unbound.key, unbound.run, self._sink)
+                self._binder.bind(unbound.wanted, self._sink)
 
     def _applied(self, applied: Applied) -> None:
         self._failures = 0
@@ -221,8 +225,7 @@ class Applier:
             return [*(Stopped(at, fault.failure) for at in bad), replace(work, plan=None)]
         if sum(map(len, work.slices)) == 1:
             return [_refused_record(work.slices, fault)]
-        first, second = halves(work.slices)
-        return [replace(work, slices=tuple(half), plan=None) for half in (first, second)]
+        return _halved(work)
 
     # when something is away
 
@@ -291,6 +294,15 @@ class Applier:
             self._epochs.pop(at, None)
         self._handover.tell(Dropped(tuple(partitions)))
         log.warning("partitions fenced: another owner took them", partitions=[str(at) for at in partitions])
+
+
+def _halved(work: Work) -> list[Work | Stopped]:
+    return [replace(work, slices=tuple(half), plan=None) for half in halves(work.slices)]
+
+
+def _smaller(work: Work) -> list[Work | Stopped]:
+    """A batch that does not fit into its deadline may in two parts."""
+    return _halved(work) if sum(map(len, work.slices)) > 1 else [work]
 
 
 def _before(slices: Sequence[Slice], ref: RecordRef) -> tuple[Slice, ...]:

@@ -5,6 +5,7 @@ done by the apply thread alone.
 """
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +28,8 @@ from consumer.ports import BadDatum, Decoder, Offsets, Registry, Sink
 
 _MAGIC = 0
 _FRAME = 5
+# requests to the registry at a time
+_REQUESTS = 8
 
 
 class Cannot(Exception):
@@ -101,13 +104,50 @@ class Binder:
         self._offsets = offsets
         self._rows = rows
         self._settings = settings
+        self._schemas: dict[int, str] = {}
+        self._compacted: dict[str, bool] = {}
 
-    def bind(self, key: BindingKey, run: Run, sink: Sink) -> None:
-        """Make and remember the binding of a run.
+    def bind(self, wanted: Mapping[BindingKey, Run], sink: Sink) -> None:
+        """Make and remember the bindings of runs.
 
-        Raises BadRecord for the run's first record when none can be made, Transient when the registry,
+        Raises BadRecord for a run's first record when none can be made, Transient when the registry,
         Kafka or the target is away.
         """
+        self._learn_topics({key.topic for key in wanted})
+        self._learn_schemas({frame for key in wanted for frame in (key.key_frame, key.value_frame) if frame}, sink)
+        for key, run in wanted.items():
+            self._bind(key, run, sink)
+
+    def _learn_topics(self, topics: set[str]) -> None:
+        """Ask for the cleanup policies of new topics, all at once."""
+        new = sorted(topics - self._compacted.keys())
+        if new:
+            self._compacted |= self._offsets.compacted(new)
+
+    def _learn_schemas(self, frames: set[bytes], sink: Sink) -> None:
+        """Fetch schemas by several requests at a time, from what was kept of them when the registry is away.
+
+        An id that the registry does not know is left to the run that has it.
+        """
+        new = {schema_id for frame in frames if (schema_id := _framed_id(frame)) is not None} - self._schemas.keys()
+        fetched: dict[int, str] = {}
+        with ThreadPoolExecutor(_REQUESTS) as pool:
+            for schema_id, answer in [(i, pool.submit(self._registry.schema, i)) for i in sorted(new)]:
+                try:
+                    fetched[schema_id] = answer.result()
+                except Persistent:
+                    continue
+                except Transient:
+                    self._schemas[schema_id] = self._recalled(schema_id, sink)
+        if fetched:
+            sink.remember_schemas(self._registry.name, fetched)
+            self._schemas |= fetched
+
+    def _recalled(self, schema_id: int, sink: Sink) -> str:
+        kept = sink.recall_schema(self._registry.name, schema_id)
+        return self._registry.schema(schema_id) if kept is None else kept
+
+    def _bind(self, key: BindingKey, run: Run, sink: Sink) -> None:
         try:
             self._known.learn(key, self._binding(key, run, sink))
         except Cannot as error:
@@ -132,10 +172,10 @@ class Binder:
         return bad_record(origin([run], first - run.start), stage, reason, remedy)
 
     def _binding(self, key: BindingKey, run: Run, sink: Sink) -> Binding:
-        compacted = self._offsets.compacted(key.topic)
+        compacted = self._compacted.get(key.topic, False)
         if key.value_frame is None:
             return self._tombstones_only(key, compacted)
-        schema = read_writer_schema(self._schema(key.value_frame, sink))
+        schema = read_writer_schema(self._schema(key.value_frame))
         if schema.kind in IGNORED_KINDS:
             return Binding(schema=schema)
         if schema.kind is RecordKind.OTHER:
@@ -144,25 +184,16 @@ class Binder:
             raise Cannot("schema", "the envelope holds a recursive type or a union of several types", _CHECK_CONVERTER)
         if key.key_frame is None:
             raise Cannot("identity", "the record has no key, so its row can't be told from others", _NO_KEY)
-        key_text = self._schema(key.key_frame, sink)
+        key_text = self._schema(key.key_frame)
         name = table_name(self._settings.template, key.topic, self._source(schema.rewritten, run))
         others = self._known.topics_of(name) - {key.topic}
         if others:
             raise Cannot("table", f"topic {min(others)} is applied to table {name} already", _TWO_TOPICS)
         return self._bound(schema, key_text, name, compacted, sink)
 
-    def _schema(self, frame: bytes, sink: Sink) -> str:
-        """From the registry, or from what was kept of it when it is away."""
+    def _schema(self, frame: bytes) -> str:
         schema_id = _schema_id(frame)
-        try:
-            text = self._registry.schema(schema_id)
-        except Transient:
-            kept = sink.recall_schema(self._registry.name, schema_id)
-            if kept is None:
-                raise
-            return kept
-        sink.remember_schema(self._registry.name, schema_id, text)
-        return text
+        return self._schemas.get(schema_id) or self._registry.schema(schema_id)
 
     def _tombstones_only(self, key: BindingKey, compacted: bool) -> Binding:
         sibling = self._known.of_topic(key.topic, key.key_frame)
@@ -211,10 +242,15 @@ class Binder:
         raise Cannot("decode", "no record of the run decodes with its writer schema", _CHECK_CONVERTER)
 
 
+def _framed_id(frame: bytes) -> int | None:
+    return int.from_bytes(frame[1:], "big") if len(frame) == _FRAME and frame[0] == _MAGIC else None
+
+
 def _schema_id(frame: bytes) -> int:
-    if len(frame) < _FRAME or frame[0] != _MAGIC:
+    schema_id = _framed_id(frame)
+    if schema_id is None:
         raise Cannot("framing", "the datum does not begin with a zero byte and a schema id", _CHECK_CONVERTER)
-    return int.from_bytes(frame[1:], "big")
+    return schema_id
 
 
 def _check_names(columns: Sequence[Column]) -> None:

@@ -1,6 +1,7 @@
 """The composition root: the one place that names edges."""
 
 import os
+import re
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -45,6 +46,8 @@ def kafka_settings(settings: Settings) -> KafkaSettings:
         request_timeout=kafka.request_timeout,
         metadata_refresh=kafka.metadata_refresh,
         prefetch_kbytes=kafka.prefetch_kbytes,
+        # the group's own letters
+        ignore=(rf"^{re.escape(kafka.group)}\.(retry\.[0-9]+|dlq)$",),
     )
 
 

@@ -1,7 +1,7 @@
 """From records to a plan: decode, fold and encode one batch. Asks nobody anything."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast
@@ -36,12 +36,11 @@ _IMAGES = ("c", "u", "r")
 
 
 class Unbound(Exception):
-    """A run of records has no binding yet: `key` and the run's first records say what to make."""
+    """Runs of records have no binding yet: the keys, and for each a run whose records say what to make."""
 
-    def __init__(self, key: BindingKey, run: Run) -> None:
-        super().__init__(key)
-        self.key = key
-        self.run = run
+    def __init__(self, wanted: Mapping[BindingKey, Run]) -> None:
+        super().__init__(list(wanted))
+        self.wanted = wanted
 
 
 class BadRecord(Persistent):
@@ -126,7 +125,7 @@ class Planner:
             source_ms=(min(times), max(times)) if times else None,
         )
 
-    def _staged(self, slices: Sequence[Slice]) -> Iterator[list[_Block]]:
+    def _staged(self, slices: Sequence[Slice]) -> list[list[_Block]]:
         """Blocks in the order of their stages: the n-th run of each partition is at stage n.
 
         Within a stage each partition adds to one block only, and a key lives in one partition, so the
@@ -136,14 +135,15 @@ class Planner:
         for piece in slices:
             for place, run in enumerate(runs(piece)):
                 stages[place][BindingKey(piece.at.topic, run.key_frame, run.value_frame)].append(run)
-        for place in sorted(stages):
-            yield [_Block(self._bound(key, group[0]), tuple(group)) for key, group in stages[place].items()]
+        bound = self._bound({key: group[0] for groups in stages.values() for key, group in groups.items()})
+        return [[_Block(bound[key], tuple(group)) for key, group in stages[place].items()] for place in sorted(stages)]
 
-    def _bound(self, key: BindingKey, run: Run) -> Binding:
-        binding = self._bindings.find(key)
-        if binding is None:
-            raise Unbound(key, run)
-        return binding
+    def _bound(self, runs_by_key: Mapping[BindingKey, Run]) -> dict[BindingKey, Binding]:
+        found = {key: self._bindings.find(key) for key in runs_by_key}
+        missing = {key: runs_by_key[key] for key, binding in found.items() if binding is None}
+        if missing:
+            raise Unbound(missing)
+        return {key: binding for key, binding in found.items() if binding is not None}
 
     def _writes(self, block: _Block, counted: Counter[str], times: list[int]) -> list[TableWrite]:
         binding = block.binding

@@ -21,6 +21,10 @@ from consumer.ports import DataFault, Fetched, Intake, Source, Taken
 log = structlog.get_logger("headrace.read")
 
 
+# in place of an offset: the client can't read from the position
+_NOWHERE = -1
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchLimits:
     """When a batch closes."""
@@ -34,12 +38,13 @@ class _Owned:
     """A partition that is ours: the epoch it is read under and the position after what was gathered.
 
     `sure`: since it was started, something came exactly from the position. `jump`: where reading seemed to
-    go on instead, the first time it was seen.
+    go on instead, the first time it was seen. `gappy`: a jump was seen twice, so the log has gaps.
     """
 
     epoch: int
     position: int
     sure: bool = False
+    gappy: bool = False
     jump: int | None = None
 
 
@@ -213,23 +218,37 @@ class Reader:
     def _believed(self, at: TopicPartition, owned: _Owned, offset: int) -> bool:
         """Whether reading really goes on at `offset`.
 
-        The first thing that comes after a start may belong to where the client stood before (tried: the end
-        of a partition, reported late, made a position jump over everything unread). So a jump counts only
-        when it is seen again after one more seek to the position.
+        What comes may belong to where the client stood before (tried: the end of a partition, reported late,
+        made a position jump over everything unread). So a jump counts only when it is seen again after one
+        more seek to the position. A log that had one gap has more (compaction, transaction markers), so there
+        later ones are believed at once.
         """
-        if owned.sure or offset == owned.position or offset == owned.jump:
-            owned.sure = True
+        if offset == owned.position or (owned.sure and owned.gappy):
+            owned.sure, owned.jump = True, None
+            return True
+        if offset == owned.jump:
+            owned.sure, owned.gappy, owned.jump = True, True, None
             return True
         owned.jump = offset
+        self._seek_again(at, owned)
+        return False
+
+    def _seek_again(self, at: TopicPartition, owned: _Owned) -> None:
         if not self._source.start(at, owned.position):
             # not ready: as if it had just been taken
             self._to_start[at] = Taken(at=at, epoch=owned.epoch, next_offset=owned.position)
-        return False
 
     def _break(self, at: TopicPartition, failure: Failure) -> None:
-        if at in self._owned:
+        """Reading can't go on, if the client says so again after one more seek to the position."""
+        owned = self._owned.get(at)
+        if owned is None:
+            return
+        if not owned.sure and owned.jump == _NOWHERE:
             self._halt((at,))
             self._handover.report(Stopped(at, failure))
+            return
+        owned.sure, owned.jump = False, _NOWHERE
+        self._seek_again(at, owned)
 
     def _drop_gathered(self, at: TopicPartition) -> None:
         gone = self._gathered.pop(at, None)

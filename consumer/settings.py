@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
 
 from consumer.core.failure import Failure, Refused
 from consumer.core.naming import BadName, check_template
@@ -18,7 +24,7 @@ DEFAULT_FILE = Path("headrace.toml")
 class Section(BaseModel):
     """One section; unknown names are mistakes."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class Kafka(Section):
@@ -84,7 +90,7 @@ class Target(Section):
     )
     connect_timeout: int = Field(default=10, ge=1, le=300, description="Seconds that a connection may take.")
     batch_deadline: float = Field(
-        default=30.0, ge=1, le=3600, description="Seconds after which a statement or lock wait of a batch is given up."
+        default=30.0, ge=1, le=1800, description="Seconds after which a statement or lock wait of a batch is given up."
     )
 
     @field_validator("table")
@@ -120,7 +126,9 @@ class Worker(Section):
     """The process itself."""
 
     name: str = Field(
-        default_factory=socket.gethostname, min_length=1, max_length=40, description="Name in positions and ledger."
+        default_factory=socket.gethostname,
+        pattern=r"^[A-Za-z0-9_.-]{1,40}$",
+        description="Name in positions and ledger: up to 40 letters, digits, dots, dashes or underscores.",
     )
     drain_timeout: float = Field(
         default=20.0, ge=1, le=600, description="Seconds that a stop gives the batch in flight to finish."
@@ -163,6 +171,7 @@ class Settings(BaseSettings):
         env_nested_delimiter="__",
         extra="forbid",
         frozen=True,
+        hide_input_in_errors=True,
         nested_model_default_partial_update=True,
     )
 
@@ -211,6 +220,9 @@ def load(file: Path | None = None) -> Settings:
     except ValidationError as error:
         lines = "\n".join(f"  {line}" for line in mistakes(error))
         raise _refused(f"the settings have {error.error_count()} mistakes:\n{lines}\n", "Correct them all.") from error
+    except SettingsError as error:
+        # its cause holds the value
+        raise _refused(str(error), "Write the value as JSON, or plainly.") from None
     except tomllib.TOMLDecodeError as error:
         raise _refused(f"{chosen} is not TOML: {error}", "Correct its syntax.") from error
 
@@ -220,7 +232,9 @@ def mistakes(error: ValidationError) -> list[str]:
     lines = []
     for item in error.errors(include_input=False, include_url=False):
         path = ".".join(str(part) for part in item["loc"])
-        lines.append(f"{path}: {_complaint(item)} (set it in headrace.toml or as {variable(path)})")
+        where = f"{path}: " if path else ""
+        there = f" (set it in headrace.toml or as {variable(path)})" if path else ""
+        lines.append(f"{where}{_complaint(item)}{there}")
     return lines
 
 
@@ -234,7 +248,7 @@ def _complaint(item: Any) -> str:
         return "is required"
     if item["type"] == "extra_forbidden":
         return "is not a setting; look for a typing mistake"
-    return str(item["msg"])
+    return str(item["msg"]).removeprefix("Value error, ")
 
 
 def _refused(detail: str, remedy: str) -> Refused:

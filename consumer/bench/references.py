@@ -141,7 +141,7 @@ def _planned(planner: Planner, binder: Binder, sink: PostgresSink, slices: Seque
         try:
             return planner.plan(slices)
         except Unbound as unbound:
-            binder.bind(unbound.key, unbound.run, sink)
+            binder.bind(unbound.wanted, sink)
 
 
 def _slices(messages: Sequence[Message], epochs: dict[At, int]) -> list[Slice]:

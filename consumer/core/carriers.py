@@ -122,7 +122,9 @@ def _zoned(series: pl.Series, _: str) -> pl.Series:
     sound = series.str.contains(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$")
     if not sound.fill_null(True).all():
         raise NotCarried("a value is not an ISO 8601 time in UTC with at most six fractional digits")
-    parsed = series.str.strip_chars_end("Z").str.to_datetime(time_unit="us", strict=False, exact=True)
+    parsed = series.str.strip_chars_end("Z").str.to_datetime(
+        "%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False, exact=True
+    )
     if parsed.null_count() != series.null_count():
         raise NotCarried("a value is not a time of the calendar")
     return parsed.cast(pl.Int64) - _US

@@ -34,11 +34,16 @@ class RowDecoder:
         parsed = _parsed(schema)
         rows = [_datum(parsed, datum, index) for index, datum in enumerate(data)]
         arrow = arrow_fields(schema)
-        table = pa.table(
-            {name: _column(rows, name, arrow[name]) for name in fields},
-            schema=pa.schema([pa.field(name, arrow[name]) for name in fields]),
-        )
-        return pl.DataFrame(table)
+        columns = {name: _column(rows, name, arrow[name]) for name in fields}
+        frame = pl.DataFrame(pa.table(columns, schema=pa.schema([pa.field(name, arrow[name]) for name in fields])))
+        return frame.cast(frame_types(schema, tuple(fields)))
+
+
+@lru_cache(maxsize=4096)
+def frame_types(text: str, fields: tuple[str, ...]) -> pl.Schema:
+    """The types that both decoders return: those that polars gives to Arrow's, with enums as dictionaries."""
+    arrow = {field["name"]: _arrow(field["type"], enum=_ENUM) for field in json.loads(text)["fields"]}
+    return pl.DataFrame(pa.schema([pa.field(name, arrow[name]) for name in fields]).empty_table()).schema
 
 
 def decode_one(schema: str, datum: bytes) -> dict[str, Any]:
@@ -47,7 +52,21 @@ def decode_one(schema: str, datum: bytes) -> dict[str, Any]:
 
 
 def _column(rows: Sequence[Mapping[str, Any]], name: str, kind: pa.DataType) -> pa.Array:
-    return pa.array([row[name] for row in rows], type=kind)
+    values = [row[name] for row in rows]
+    try:
+        return pa.array(values, type=kind)
+    except (pa.ArrowException, OverflowError):
+        return pa.array([_held(value, kind, index) for index, value in enumerate(values)], type=kind)
+
+
+def _held(value: Any, kind: pa.DataType, index: int) -> Any:
+    """The value, if its declared type holds it."""
+    try:
+        pa.scalar(value, type=kind)
+    except (pa.ArrowException, OverflowError) as error:
+        reason = f"a value is outside the range of its declared type ({type(error).__name__})"
+        raise BadDatum(index, reason) from error
+    return value
 
 
 def _datum(schema: Schema, datum: bytes, index: int) -> dict[str, Any]:
@@ -73,20 +92,24 @@ def arrow_fields(text: str) -> dict[str, pa.DataType]:
     return {field["name"]: _arrow(field["type"]) for field in json.loads(text)["fields"]}
 
 
-def _arrow(schema: Any) -> pa.DataType:
+# polars panics on a dictionary without values below a null record, so enums travel as text until the cast
+_ENUM = pa.dictionary(pa.int32(), pa.string())
+
+
+def _arrow(schema: Any, enum: pa.DataType = pa.string()) -> pa.DataType:  # noqa: B008
     if isinstance(schema, list):
-        return _arrow(next(branch for branch in schema if branch != "null"))
+        return _arrow(next(branch for branch in schema if branch != "null"), enum)
     if isinstance(schema, str):
         return _ARROW[schema]
     kind = schema["type"]
     if kind == "record":
-        return pa.struct([pa.field(field["name"], _arrow(field["type"])) for field in schema["fields"]])
+        return pa.struct([pa.field(field["name"], _arrow(field["type"], enum)) for field in schema["fields"]])
     if kind == "array":
-        return pa.list_(_arrow(schema["items"]))
+        return pa.list_(_arrow(schema["items"], enum))
     if kind == "map":
-        return pa.map_(pa.string(), _arrow(schema["values"]))
+        return pa.map_(pa.string(), _arrow(schema["values"], enum))
     if kind == "enum":
-        return pa.dictionary(pa.int32(), pa.string())
+        return enum
     if kind == "fixed":
         return pa.binary(schema["size"])
     return pa.decimal128(schema["precision"], schema.get("scale", 0))

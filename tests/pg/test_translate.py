@@ -47,7 +47,7 @@ PROVOKED = [
     (RAISE.format("08006"), "08006", ConnectionLost),
     (RAISE.format("0A000"), "0A000", TableFault),
     (RAISE.format("XX000"), "XX000", TableFault),
-    (RAISE.format("P0001"), "P0001", TableFault),
+    (RAISE.format("P0001"), "P0001", DataFault),
 ]
 
 
@@ -88,14 +88,11 @@ def test_a_lock_that_is_not_granted_is_transient(server: str, session: psycopg.C
     session.execute("ROLLBACK")
 
 
-UNTOLD = pytest.mark.xfail(strict=True, reason="psycopg gives no SQLSTATE for a connection that was never made")
-
-
 @pytest.mark.parametrize(
     ("change", "kind"),
     [
-        pytest.param({"password": "sesame"}, Persistent, id="wrong password", marks=UNTOLD),
-        pytest.param({"dbname": "nowhere"}, Persistent, id="no such database", marks=UNTOLD),
+        pytest.param({"password": "sesame"}, Persistent, id="wrong password"),
+        pytest.param({"dbname": "nowhere"}, Persistent, id="no such database"),
         pytest.param({"port": "1"}, ConnectionLost, id="nobody listens"),
     ],
 )

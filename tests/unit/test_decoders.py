@@ -146,7 +146,6 @@ def test_damage_in_a_column_that_nobody_asked_for_is_not_seen() -> None:
         pytest.param(swapped(PRICE_NULL, b"word\x00\x06\x7f\xff\xff"), id="seven digits in a decimal of four"),
     ],
 )
-@pytest.mark.xfail(raises=Exception, strict=True, reason="the row decoder lets Arrow's own error out")
 def test_a_value_outside_its_declared_range_is_bad_data(datum: bytes) -> None:
     """A value that its declared type can't hold is the record's fault, so the record is named."""
     with pytest.raises(BadDatum):
@@ -165,7 +164,6 @@ assert frame["after"].to_list() == [None]
 """
 
 
-@pytest.mark.xfail(strict=True, reason="polars panics on a dictionary without values below a null record")
 def test_deletes_of_a_table_with_an_enum_decode() -> None:
     """A few deletes without any after image are sound data; in a child process since a panic prints its stack."""
     child = subprocess.run([sys.executable, "-c", _DELETES], cwd=ROOT, capture_output=True, timeout=60, check=False)

@@ -235,8 +235,8 @@ def test_an_unbound_run_is_asked_for() -> None:
     with pytest.raises(Unbound) as caught:
         planner(KnownBindings()).plan([slice_of([SOUND])])
 
-    assert caught.value.key == BindingKey(AT.topic, SOUND[0][:5], SOUND[1][:5])
-    assert caught.value.run.start == 0
+    assert list(caught.value.wanted) == [BindingKey(AT.topic, SOUND[0][:5], SOUND[1][:5])]
+    assert [run.start for run in caught.value.wanted.values()] == [0]
 
 
 class Never:
@@ -275,9 +275,9 @@ class Nowhere:
         )
         raise Persistent(failure)
 
-    def compacted(self, topic: str) -> bool:
-        """Never."""
-        return False
+    def compacted(self, topics: list[str]) -> dict[str, bool]:
+        """None is."""
+        return dict.fromkeys(topics, False)
 
 
 @pytest.mark.parametrize(
@@ -297,7 +297,7 @@ def test_a_frame_that_leads_to_no_schema_is_bad(record: tuple[bytes | None, byte
     with pytest.raises(Unbound) as unbound:
         planner(known).plan([slice_of([record])])
     with pytest.raises(BadRecord) as caught:
-        binder.bind(unbound.value.key, unbound.value.run, nowhere)  # type: ignore[arg-type]
+        binder.bind(unbound.value.wanted, nowhere)  # type: ignore[arg-type]
 
     assert caught.value.failure.kind == kind
     assert "offset 100: " in caught.value.failure.detail

@@ -106,7 +106,16 @@ def read(source: ScriptedSource, position: int = 10) -> list[Slice]:
         pytest.param([records(8, 9, 10, 11)], [(10, 12, 2)], [10], id="what lies before the position is cut off"),
         pytest.param([records(8, 9)], [], [10], id="what lies wholly before it is dropped"),
         pytest.param(
-            [records(10), records(15)], [(10, 11, 1), (11, 16, 1)], [10], id="once sure, gaps are compaction or markers"
+            [records(10), records(90), records(11)],
+            [(10, 11, 1), (11, 12, 1)],
+            [10, 11],
+            id="a jump in the middle is not believed either",
+        ),
+        pytest.param(
+            [records(10), records(15), records(15), records(20)],
+            [(10, 11, 1), (11, 16, 1), (16, 21, 1)],
+            [10, 11],
+            id="where one gap was real, later ones are believed",
         ),
         pytest.param(
             [end(50), end(70), records(10)], [(10, 11, 1)], [10, 10, 10], id="two different jumps are both disbelieved"

@@ -22,7 +22,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "kafka.prefetch_kbytes": (1024, 1_048_576),
     "registry.timeout": (0.5, 120),
     "target.connect_timeout": (1, 300),
-    "target.batch_deadline": (1, 3600),
+    "target.batch_deadline": (1, 1800),
     "batch.max_rows": (1, 65_536),
     "batch.max_bytes": (1 << 16, 256 << 20),
     "batch.queue_bytes": (1 << 16, 1 << 30),
@@ -185,11 +185,7 @@ def test_a_missing_file_and_a_broken_file_are_refused(tmp_path: Path) -> None:
     [
         ("target.connect_timeout", "sesame"),
         ("registry.url", "sesame"),
-        pytest.param(
-            "kafka.client",
-            "sesame",
-            marks=pytest.mark.xfail(strict=True, reason="a value that is not JSON ends in a traceback"),
-        ),
+        ("kafka.client", "sesame"),
         ("kafka.initial", "sesame"),
         ("target.table", "sesame"),
     ],

@@ -17,8 +17,15 @@ from consumer.core.failure import Failure, Persistent, Refused, Transient
 
 log = structlog.get_logger("headrace.kafka")
 
-# never matched by a pattern: internal topics
-_NEVER = ("^__consumer_offsets$", "^__transaction_state$", "^__share_group_state$", "^__cluster_metadata$")
+# never matched by a pattern: internal topics, those of Kafka Connect and of schema registries
+_NEVER = (
+    "^__consumer_offsets$",
+    "^__transaction_state$",
+    "^__share_group_state$",
+    "^__cluster_metadata$",
+    "connect[-_.](configs|offsets|status)$",
+    "^_schemas$",
+)
 _INCREMENTAL = ("cooperative-sticky",)
 
 

@@ -70,14 +70,15 @@ class KafkaOffsets:
                     raise translated(error, "describe topics") from error
         return found
 
-    def compacted(self, topic: str) -> bool:
-        resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
-        futures = self._admin.describe_configs([resource], request_timeout=self._settings.request_timeout)
+    def compacted(self, topics: Sequence[str]) -> Mapping[str, bool]:
+        wait = self._settings.request_timeout
+        resources = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in topics]
         try:
-            entries = futures[resource].result(timeout=self._settings.request_timeout)
+            futures = self._admin.describe_configs(resources, request_timeout=wait)
+            policies = {resource.name: future.result(wait)["cleanup.policy"] for resource, future in futures.items()}
         except KafkaException as error:
             raise translated(error, "describe configs") from error
-        return "compact" in (entries["cleanup.policy"].value or "")
+        return {topic: "compact" in (policy.value or "") for topic, policy in policies.items()}
 
     def _starts(self, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, Start]:
         ids = self.topic_ids(sorted({at.topic for at in offsets}))

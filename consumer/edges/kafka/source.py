@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 import structlog
-from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as Position
 
 from consumer.core.failure import Failure, Transient
@@ -73,8 +73,9 @@ class KafkaSource:
             self._consumer = None
 
     def _on_assign(self, listener: Listener, parts: list[Position]) -> None:
-        # the end is a placeholder: nothing is fetched until `start` says where from
-        placed = [Position(part.topic, part.partition, OFFSET_END) for part in parts]
+        # A number as placeholder, never a named place: librdkafka looks named places up, and tried, an answer that
+        # came half a second late moved reading to the end of the log after `start` had sought elsewhere.
+        placed = [Position(part.topic, part.partition, 0) for part in parts]
         if self._incremental:
             self._client().incremental_assign(placed)
         else:

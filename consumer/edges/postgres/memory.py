@@ -1,6 +1,6 @@
 """What is remembered beside positions: schemas for when the registry is away, ranges that hang the native decoder."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import psycopg
 
@@ -8,7 +8,8 @@ from consumer.core.records import OffsetRange, TopicPartition
 from consumer.edges.postgres.translate import translated
 
 _REMEMBER = """
-INSERT INTO headrace.schemas (registry, id, schema) VALUES (%s, %s, %s)
+INSERT INTO headrace.schemas (registry, id, schema)
+SELECT %s, w.id, w.schema FROM unnest(%s::int[], %s::text[]) AS w(id, schema) ORDER BY w.id
 ON CONFLICT (registry, id) DO UPDATE SET schema = excluded.schema WHERE schemas.schema <> excluded.schema
 """
 _RECALL = "SELECT schema FROM headrace.schemas WHERE registry = %s AND id = %s"
@@ -30,10 +31,10 @@ WHERE m.group_name = %s AND p.group_name = m.group_name AND p.topic = m.topic AN
 """
 
 
-def remember_schema(connection: psycopg.Connection, registry: str, schema_id: int, text: str) -> None:
-    """Keep a schema."""
-    with translated("remember schema"):
-        connection.execute(_REMEMBER, (registry, schema_id, text))
+def remember_schemas(connection: psycopg.Connection, registry: str, schemas: Mapping[int, str]) -> None:
+    """Keep schemas by id."""
+    with translated("remember schemas"):
+        connection.execute(_REMEMBER, (registry, list(schemas), list(schemas.values())))
 
 
 def recall_schema(connection: psycopg.Connection, registry: str, schema_id: int) -> str | None:

@@ -37,7 +37,9 @@ def migrate(connection: psycopg.Connection) -> int:
     """
     with transaction(connection, "migrate"):
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-        connection.execute("CREATE SCHEMA IF NOT EXISTS headrace")
+        # IF NOT EXISTS would want the privilege even where there is nothing to create
+        if connection.execute("SELECT to_regnamespace('headrace')").fetchone() == (None,):
+            connection.execute("CREATE SCHEMA headrace")
         connection.execute(
             "CREATE TABLE IF NOT EXISTS headrace.migrations "
             "(version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"

@@ -154,9 +154,9 @@ class PostgresSink:
             )
         return done.rowcount
 
-    def remember_schema(self, registry: str, schema_id: int, text: str) -> None:
-        """Keep a schema for when the registry is away."""
-        memory.remember_schema(self._session(), registry, schema_id, text)
+    def remember_schemas(self, registry: str, schemas: Mapping[int, str]) -> None:
+        """Keep schemas for when the registry is away."""
+        memory.remember_schemas(self._session(), registry, schemas)
 
     def recall_schema(self, registry: str, schema_id: int) -> str | None:
         """A schema kept before, or None."""

@@ -39,8 +39,12 @@ def upsert(staged: Staged) -> sql.Composed:
 
 
 def update(staged: Staged) -> sql.Composed:
-    """Set the staged columns of existing rows; columns that are not staged stay."""
+    """Set the staged columns of existing rows; columns that are not staged stay. The row count says how many exist."""
     write = staged.write
+    if all(column.name in write.identity for column in write.columns):
+        return sql.SQL("SELECT FROM {} AS t, {} AS s WHERE {} FOR UPDATE OF t").format(
+            _name(write.table), staged.staging, _same_row(staged)
+        )
     settings = sql.SQL(", ").join(
         sql.SQL("{} = {}").format(sql.Identifier(column.name), _value(column))
         for column in write.columns

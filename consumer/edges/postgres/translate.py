@@ -28,9 +28,11 @@ _REMEDIES: dict[str, tuple[Callable[..., HeadraceError], str]] = {
     ),
     "40": (Transient, "Another transaction was in the way; the batch is repeated."),
     "55P03": (Transient, "A lock was not granted in time; the batch is repeated."),
+    "58": (Transient, "The server's system failed it (disk, files); the batch is repeated when it recovers."),
+    "P0": (DataFault, "A trigger or function of the target refuses the row."),
     "25006": (Transient, "The server is read-only, as after a failover; Headrace goes on when it takes writes."),
     "25P": (Transient, "The transaction was ended by the server; the batch is repeated."),
-    "28": (Persistent, "Check user, password and pg_hba.conf of target.dsn."),
+    "28": (Persistent, "Check user, password and database of target.dsn, and the server's pg_hba.conf."),
     "3D000": (Persistent, "Check the database name in target.dsn."),
     "21000": (DataFault, "Two rows of one statement are one row for the target; they are applied one by one."),
     "22": (DataFault, "Compare the source column's type and values with the target column's type."),
@@ -45,6 +47,10 @@ _REMEDIES: dict[str, tuple[Callable[..., HeadraceError], str]] = {
     "0A000": (TableFault, "The target table changed or does not support the statement; the batch is planned again."),
 }
 _ELSE: tuple[Callable[..., HeadraceError], str] = (TableFault, "Look the SQLSTATE up in PostgreSQL's appendix A.")
+
+
+# a failed login carries no SQLSTATE, only the server's words
+_REFUSED_LOGIN = ("password authentication failed", "no password supplied", "no pg_hba.conf entry", "does not exist")
 
 
 @contextmanager
@@ -75,7 +81,9 @@ def _failure(error: psycopg.Error, operation: str, table: TableName | None) -> H
 
 def _without_state(error: psycopg.Error, operation: str) -> HeadraceError:
     kind: type[HeadraceError]
-    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+    if operation == "connect" and any(words in str(error) for words in _REFUSED_LOGIN):
+        kind, word, remedy = Persistent, "postgres.login", _REMEDIES["28"][1]
+    elif isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         kind, word, remedy = ConnectionLost, "postgres.connection", _REMEDIES["08"][1]
     else:
         kind, word, remedy = Persistent, "postgres.client", "This is a defect of Headrace; report it with the log."

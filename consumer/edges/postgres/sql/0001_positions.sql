@@ -1,6 +1,4 @@
 -- The first version of the control schema. `headrace` is the default name; the runner substitutes nothing.
-CREATE SCHEMA IF NOT EXISTS headrace;
-
 CREATE TABLE headrace.groups (
     group_name text PRIMARY KEY,
     started_at timestamptz NOT NULL DEFAULT now()
