@@ -11,10 +11,7 @@ from pathlib import Path
 import psutil
 import psycopg
 
-from consumer.stack.demo import play
-from consumer.stack.demo.light import recorded
-from consumer.stack.demo.scene import Scene
-from consumer.stack.progress import Terminal
+from consumer.stack.status import status
 from consumer.stack.waiting import wait_until
 
 _COMMAND = [sys.executable, "-m", "consumer", "demo", "--light", "--output", "json"]
@@ -35,12 +32,35 @@ def test_the_recording_ends_equal(tmp_path: Path) -> None:
 
 
 def test_harm_to_the_target_is_found(tmp_path: Path) -> None:
-    """A row changed by SQL before the comparison is a difference."""
-    with recorded(tmp_path, 100_000, False, Terminal(quiet_steps=True)) as scene:
-        report = play.once(scene, "light", lambda phase, sight: None, before_comparison=_harm)
+    """A text changed by SQL in the target while the demo runs is a difference: exit code 1, one row of one table."""
+    with subprocess.Popen(
+        [*_COMMAND, "--once", "--data-dir", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        harmed = wait_until(lambda: _harm(tmp_path / "stack"), 60)
+        printed, _ = process.communicate(timeout=60)
 
-    assert not report.equal
-    assert report.compared["rows_different"] == 1
+    assert harmed
+    assert process.returncode == 1
+    figures = json.loads(printed)
+    assert figures["equal"] is False
+    assert {name: counts["different"] for name, counts in figures["tables"].items() if counts["different"]} == {
+        "products": 1
+    }
+
+
+def test_a_directory_of_someone_else_is_left_alone(tmp_path: Path) -> None:
+    """Data that the demo did not make is never taken away: it refuses and names the remedy."""
+    kept = tmp_path / "stack" / "precious"
+    kept.parent.mkdir()
+    kept.touch()
+
+    done = subprocess.run(
+        [*_COMMAND, "--once", "--data-dir", str(tmp_path)], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert done.returncode == 1
+    assert "--data-dir" in done.stderr
+    assert kept.exists()
 
 
 def test_a_kill_leaves_nothing_running(tmp_path: Path) -> None:
@@ -57,9 +77,16 @@ def test_a_kill_leaves_nothing_running(tmp_path: Path) -> None:
     assert wait_until(lambda: not _left(tmp_path, process.pid), 20), _left(tmp_path, process.pid)
 
 
-def _harm(scene: Scene) -> None:
-    with psycopg.connect(scene.line.target_dsn) as target:
-        target.execute("UPDATE shop.products SET description = description || '.' WHERE id = 3")
+def _harm(data_dir: Path) -> bool:
+    """Changes the one long text that no recorded change touches, as soon as it is there."""
+    found = status(data_dir)
+    if found is None or not found.up:
+        return False
+    try:
+        with psycopg.connect(found.endpoints.target_dsn) as target:
+            return target.execute("UPDATE shop.products SET description = 'harm' WHERE id = 1").rowcount == 1
+    except psycopg.errors.UndefinedTable:
+        return False
 
 
 def _left(directory: Path, besides: int) -> Sequence[psutil.Process]:

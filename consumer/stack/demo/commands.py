@@ -10,12 +10,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import psycopg
 import typer
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
 from consumer.core.failure import HeadraceError
+from consumer.stack.demo.failures import server_failed
 from consumer.stack.failures import missing_extra
 
 if TYPE_CHECKING:
@@ -108,6 +110,8 @@ def _told(once: bool) -> Iterator[None]:
             yield
         except ImportError as cause:
             raise missing_extra(cause) from cause
+        except psycopg.Error as cause:
+            raise server_failed(cause) from cause
     except HeadraceError as failure:
         typer.echo(str(failure), err=True)
         raise typer.Exit(_FAILED) from failure

@@ -5,7 +5,7 @@ from pathlib import Path
 import psycopg
 
 from consumer.core.failure import HeadraceError
-from consumer.stack.failures import persistent, tail, transient
+from consumer.stack.failures import persistent, refused, tail, transient
 
 
 def load_failed(error: psycopg.Error) -> HeadraceError:
@@ -36,3 +36,17 @@ def replay_failed(error: BaseException) -> HeadraceError:
     """The mock broker refused a record."""
     detail = f"the mock broker refused a record ({type(error).__name__})"
     return persistent("replay", "demo_replay_failed", detail, "Start the demo again.")
+
+
+def foreign_directory(place: Path) -> HeadraceError:
+    """Something that the demonstration did not make is where its data would be."""
+    detail = f"{place} is there and was not made by the demo"
+    return refused("open", "demo_directory_foreign", detail, "Choose another directory with --data-dir.")
+
+
+def server_failed(error: psycopg.Error) -> HeadraceError:
+    """A database did not answer as it should."""
+    detail = f"a database of the demo failed ({type(error).__name__}, SQLSTATE {error.sqlstate or 'none'})"
+    return persistent(
+        "run", "demo_database_failed", detail, "Read the logs of source and target in the data directory."
+    )

@@ -39,10 +39,9 @@ _CHUNK = 50
 def recorded(directory: Path, rate: int, endless: bool, reporter: Reporter) -> Iterator[Scene]:
     """The recording, replayed at so many records a second."""
     recording = load()
-    lines.fresh(directory)
     options = StackOptions(target_settings=lines.TARGET_SETTINGS)
     with (
-        Stack.open(directory / "stack", {TARGET}, options, reporter) as stack,
+        Stack.open(lines.fresh(directory), {TARGET}, options, reporter) as stack,
         _registry(recording.schemas) as registry_url,
         _broker() as (producer, bootstrap),
     ):

@@ -11,15 +11,17 @@ from pathlib import Path
 from consumer.stack import ownership
 from consumer.stack.connectors import Capture, register_debezium
 from consumer.stack.demo import shop
-from consumer.stack.demo.failures import headrace_ended
+from consumer.stack.demo.failures import foreign_directory, headrace_ended
 from consumer.stack.layout import Layout
 from consumer.stack.options import ALL_PARTS, StackOptions
 from consumer.stack.process import Command, Process, Spawner
 from consumer.stack.progress import Reporter
 from consumer.stack.stack import Stack
+from consumer.stack.waiting import wait_until
 
 GROUP = "headrace-demo"
 _STACK = "stack"
+_MARK = "made-by-the-demo"
 # the commit time of every batch is asked of the target itself
 TARGET_SETTINGS = {"track_commit_timestamp": "on"}
 _STOP_SECONDS = 30.0
@@ -50,9 +52,8 @@ class Line:
 @contextmanager
 def opened(directory: Path, reporter: Reporter) -> Iterator[Line]:
     """The whole stack, empty, in a directory of the demonstration's own; ended afterwards."""
-    fresh(directory)
     options = StackOptions(target_settings=TARGET_SETTINGS)
-    with Stack.open(directory / _STACK, ALL_PARTS, options, reporter) as stack:
+    with Stack.open(fresh(directory), ALL_PARTS, options, reporter) as stack:
         where = stack.endpoints
         yield Line(
             directory=directory,
@@ -64,13 +65,22 @@ def opened(directory: Path, reporter: Reporter) -> Iterator[Line]:
         )
 
 
-def fresh(directory: Path) -> None:
-    """Takes away the data of an earlier demonstration; a stack that runs there is left alone."""
+def fresh(directory: Path) -> Path:
+    """An empty directory for the stack: data of an earlier demonstration is taken away, nothing else ever is.
+
+    A stack that runs there is left alone; opening it again is refused elsewhere.
+    """
     layout = Layout((directory / _STACK).absolute())
-    ownership.make(layout)
-    if ownership.is_free(layout):
+    mark = layout.root / _MARK
+    if layout.root.exists() and not mark.exists():
+        raise foreign_directory(layout.root)
+    wait_until(lambda: ownership.is_free(layout) or ownership.owner(layout) is not None, _STOP_SECONDS)
+    if layout.root.exists() and ownership.is_free(layout):
         shutil.rmtree(layout.root)
+    ownership.make(layout)
+    mark.touch()
     (directory / "headrace.log").unlink(missing_ok=True)
+    return layout.root
 
 
 def capture(line: Line) -> None:

@@ -123,8 +123,8 @@ def forever(scene: Scene, show: Show) -> None:
         player.until(STREAMING, lambda _: False, longest=_FOREVER)
 
 
-def once(scene: Scene, mode: str, show: Show, before_comparison: Callable[[Scene], None] | None = None) -> Report:
-    """Plays to the end of the scene and compares; `before_comparison` may do harm, to see that it is found."""
+def once(scene: Scene, mode: str, show: Show) -> Report:
+    """Plays to the end of the scene, ends Headrace, and compares."""
     with _performance(scene, show, keep_waits=True) as (player, watch), _session(scene) as target:
         began = time.time()
         player.until(SNAPSHOT, lambda sight: sight.caught_up)
@@ -134,8 +134,6 @@ def once(scene: Scene, mode: str, show: Show, before_comparison: Callable[[Scene
         last = player.until(CATCHING_UP, lambda sight: sight.caught_up and scene.arrived(target))
         totals = watch.totals
     show(COMPARING, last)
-    if before_comparison is not None:
-        before_comparison(scene)
     return Report(
         mode=mode,
         snapshot_rows=scene.snapshot_rows,
