@@ -138,13 +138,31 @@ def _api_versions(frame: bytes) -> bytes:
 
 
 def _configurations(frame: bytes) -> bytes:
-    """The answer in form 1 for the one topic asked about."""
-    # api, version, correlation id, client id, number of resources
+    """The answer in form 1, one result for each topic asked about."""
+    # api, version, correlation id, client id
     (client_length,) = struct.unpack_from(">h", frame, 8)
-    at = 10 + max(0, client_length) + 4
-    kind, length = struct.unpack_from(">bh", frame, at)
-    topic = frame[at + 3 : at + 3 + length]
+    at = 10 + max(0, client_length)
+    (count,) = struct.unpack_from(">i", frame, at)
+    results, at = [], at + 4
+    for _ in range(count):
+        kind, length = struct.unpack_from(">bh", frame, at)
+        topic = frame[at + 3 : at + 3 + length]
+        at = _after_names(frame, at + 3 + length)
+        results.append(_result(kind, topic))
+    return struct.pack(">ii", 0, count) + b"".join(results)
+
+
+def _after_names(frame: bytes, at: int) -> int:
+    """Where a list of names, or its absence, ends."""
+    (count,) = struct.unpack_from(">i", frame, at)
+    at += 4
+    for _ in range(max(0, count)):
+        at += 2 + struct.unpack_from(">h", frame, at)[0]
+    return at
+
+
+def _result(kind: int, topic: bytes) -> bytes:
+    """No error, no message, and one entry: not read-only, a default, not sensitive, no synonyms."""
     name, value = (struct.pack(">h", len(text)) + text.encode() for text in _DESCRIBED)
     entry = name + value + struct.pack(">bbbi", 0, 5, 0, 0)
-    resource = struct.pack(">hhbh", 0, -1, kind, length) + topic + struct.pack(">i", 1) + entry
-    return struct.pack(">ii", 0, 1) + resource
+    return struct.pack(">hhbh", 0, -1, kind, len(topic)) + topic + struct.pack(">i", 1) + entry

@@ -79,10 +79,10 @@ class View:
 
     def _topics(self) -> RenderableType:
         table = Table(box=box.SIMPLE_HEAD, show_edge=False, expand=True, header_style=_DIM, pad_edge=False)
-        table.add_column("topic")
+        table.add_column("topic", no_wrap=True, min_width=11)
         for name in ("committed", "in Kafka", "applied", "lag records", "lag seconds", "events/s"):
-            table.add_column(name, justify="right", no_wrap=True)
-        table.add_column("last half minute", no_wrap=True, width=_SPARK)
+            table.add_column(name, justify="right", min_width=7)
+        table.add_column("last half minute", no_wrap=True, max_width=_SPARK)
         for topic in self._sight.topics if self._sight else ():
             table.add_row(*_topic_row(topic))
         return Panel(table, title="topics", title_align="left", border_style=_DIM, padding=(0, 1))
