@@ -128,7 +128,13 @@ def _print(report: "Report", output: Output) -> None:
     table = Table("figure", "value", title="headrace demo --once", title_justify="left")
     for name, value in figures.items():
         if name != "tables":
-            table.add_row(name.replace("_", " "), f"{value:,}" if isinstance(value, int | float) else str(value))
+            table.add_row(name.replace("_", " "), _shown(value))
     for name, counts in figures["tables"].items():
-        table.add_row(name, f"{counts['source']:,} = {counts['target']:,}, {counts['different']:,} different")
+        table.add_row(name, ", ".join(f"{side} {count:,}" for side, count in counts.items()))
     Console().print(table)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int | float) else str(value)

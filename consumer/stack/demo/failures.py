@@ -41,7 +41,7 @@ def replay_failed(error: BaseException) -> HeadraceError:
 def foreign_directory(place: Path) -> HeadraceError:
     """Something that the demonstration did not make is where its data would be."""
     detail = f"{place} is there and was not made by the demo"
-    return refused("open", "demo_directory_foreign", detail, "Choose another directory with --data-dir.")
+    return refused("open", "demo_directory_foreign", detail, "Remove it, or choose another with --data-dir.")
 
 
 def server_failed(error: psycopg.Error) -> HeadraceError:

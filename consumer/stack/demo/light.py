@@ -1,7 +1,8 @@
 """The scene that needs no download: recorded events on librdkafka's mock broker, schemas from memory, one PostgreSQL.
 
 The mock broker lives inside this process's producer. All records go to partition 0 of their topic, as they were
-recorded. A replay without an end begins again with the snapshot, which brings every row back before it is changed.
+recorded. Latency begins when a record is replayed, as there is no source to commit. A replay without an end begins
+again with the snapshot, which brings every row back before it is changed.
 """
 
 import json

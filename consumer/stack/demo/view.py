@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich import box
 from rich.align import Align
 from rich.columns import Columns
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.layout import Layout
 from rich.panel import Panel
 from rich.table import Table
@@ -19,6 +19,7 @@ from consumer.stack.demo.watch import HISTORY, Batch, Sight, Topic
 _BARS = "▁▂▃▄▅▆▇█"
 _SPARK = 30
 _LATELY = 4
+_NARROW = 110
 _ACCENT, _DIM, _GOOD, _WARN, _BAD = "cyan", "bright_black", "green", "yellow", "red"
 
 
@@ -35,16 +36,17 @@ class View:
         """The newest state."""
         self._phase, self._sight = phase, sight or self._sight
 
-    def __rich__(self) -> RenderableType:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        narrow = options.max_width < _NARROW
         layout = Layout()
         layout.split_column(
             Layout(self._header(), size=3),
-            Layout(self._flow(), size=5),
-            Layout(self._topics(), size=9),
-            Layout(self._lower(), minimum_size=9),
+            Layout(self._flow(narrow), size=5),
+            Layout(self._topics(narrow), size=9),
+            Layout(self._batches() if narrow else self._lower(), ratio=1),
             Layout(self._footer(), size=1),
         )
-        return layout
+        yield layout
 
     def _header(self) -> RenderableType:
         minutes, seconds = divmod(int(time.monotonic() - self._began), 60)
@@ -58,12 +60,12 @@ class View:
         grid.add_row(name, phase)
         return Panel(grid, box=box.HEAVY, border_style=_ACCENT, padding=(0, 0))
 
-    def _flow(self) -> RenderableType:
+    def _flow(self, narrow: bool) -> RenderableType:
         sight = self._sight
         grid = Table.grid(expand=True)
         boxes = _stations(self._scene, sight)
         for place in range(2 * len(boxes) - 1):
-            grid.add_column(ratio=1 if place % 2 == 0 else None, width=None if place % 2 == 0 else 3)
+            grid.add_column(ratio=1 if place % 2 == 0 else None, width=None if place % 2 == 0 else 1 if narrow else 3)
         cells: list[RenderableType] = []
         for name, first, second in boxes:
             text = Group(
@@ -73,18 +75,20 @@ class View:
                 )
             )
             panel = Panel(text, title=f"[bold {_ACCENT}]{name}[/]", border_style=_DIM, padding=(0, 0), height=4)
-            cells += [panel, _arrow()]
+            cells += [panel, _arrow("▶" if narrow else "━▶")]
         grid.add_row(*cells[:-1])
         return grid
 
-    def _topics(self) -> RenderableType:
+    def _topics(self, narrow: bool) -> RenderableType:
         table = Table(box=box.SIMPLE_HEAD, show_edge=False, expand=True, header_style=_DIM, pad_edge=False)
-        table.add_column("topic", no_wrap=True, min_width=11)
-        for name in ("committed", "in Kafka", "applied", "lag records", "lag seconds", "events/s"):
-            table.add_column(name, justify="right", min_width=7)
-        table.add_column("last half minute", no_wrap=True, max_width=_SPARK)
+        table.add_column("topic", no_wrap=True)
+        for name in ("committed", "in Kafka", "applied", "lag records", "lag seconds", "events/s")[narrow:]:
+            table.add_column(name, justify="right", no_wrap=True)
+        if not narrow:
+            table.add_column("last half minute", no_wrap=True, width=_SPARK)
         for topic in self._sight.topics if self._sight else ():
-            table.add_row(*_topic_row(topic))
+            cells = _topic_row(topic)
+            table.add_row(*((cells[0], *cells[2:-1]) if narrow else cells))
         return Panel(table, title="topics", title_align="left", border_style=_DIM, padding=(0, 1))
 
     def _lower(self) -> RenderableType:
@@ -113,7 +117,8 @@ class View:
         grid.add_row("events/s now", Text(f"{_lately(rates):,.0f}", "bold"))
         grid.add_row("events/s peak", f"{max(rates, default=0):,.0f}")
         spark = Text(sparkline(rates), _ACCENT)
-        told = Text("from the source's COMMIT to the target's, every streamed record", _DIM)
+        start = "the source's COMMIT" if self._scene.line.source_dsn else "the replay"
+        told = Text(f"from {start} to the target's COMMIT, every streamed record", _DIM)
         group = Group(grid, Text(), spark, Text("events/s, last half minute", _DIM), Text(), told)
         return Panel(group, title="commit to apply, last 30 s", title_align="left", border_style=_DIM, padding=(0, 1))
 
@@ -145,14 +150,14 @@ def _stations(scene: Scene, sight: Sight | None) -> list[tuple[str, str, str]]:
     names = (
         ("source", "Debezium", "Kafka", "Headrace", "target")
         if real
-        else ("recording", "replay", "mock broker", "Headrace", "target")
+        else ("recording", "replay", "mock Kafka", "Headrace", "target")
     )
     if sight is None:
         return [(name, "…", "") for name in names]
     waiting = sight.committed - sight.ended
     slot = _bytes(sight.slot_bytes) + " of WAL held" if sight.slot_bytes is not None else ""
     rate = _lately(sight.rates)
-    current = "equal to the source" if sight.caught_up else f"{sight.committed - sight.applied:,} behind"
+    current = "nothing behind" if sight.caught_up else f"{sight.committed - sight.applied:,} behind"
     return [
         (names[0], f"{_lately(sight.source_rates):,.0f} events/s", f"{scene.feed.changes:,} changes"),
         (names[1], f"{max(0, waiting):,} to read", slot),
@@ -210,8 +215,8 @@ def _bytes(count: int) -> str:
     return f"{count:,.0f} GB"
 
 
-def _arrow() -> RenderableType:
-    return Align(Text("━▶", _ACCENT), "center", vertical="middle", height=4)
+def _arrow(shape: str) -> RenderableType:
+    return Align(Text(shape, _ACCENT), "center", vertical="middle", height=4)
 
 
 def _ledger_hint() -> str:
