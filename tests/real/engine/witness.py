@@ -1,16 +1,15 @@
 """A target database with test-only triggers that see every write and every move of a position."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any, Protocol
 
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from consumer.edges.postgres.migrate import migrate
-
-from .feed import Feed
 
 TEMPLATE = "engine_template"
 
@@ -39,6 +38,17 @@ CREATE TRIGGER witness AFTER UPDATE OF next_offset ON headrace.positions
     FOR EACH ROW EXECUTE FUNCTION witness.note_move();
 """
 
+_OPEN = "SELECT pid, query FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'"
+
+
+class Truth(Protocol):
+    """What a table must hold and where its topic ends."""
+
+    table: str
+
+    def rows(self) -> dict[int, tuple[str | None, int]]: ...
+    def ends(self) -> dict[tuple[str, int], int]: ...
+
 
 def make_template(dsn: str) -> None:
     """The database that every target is copied from: control schema, witnesses, two tables."""
@@ -57,6 +67,12 @@ def create_database(dsn: str, name: str, template: str = "template1") -> str:
             sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
         )
     return make_conninfo(dsn, dbname=name)
+
+
+def differences(found: Mapping[Any, Any], wanted: Mapping[Any, Any]) -> list[str]:
+    """The first rows that are missing, surplus or other than they should be."""
+    keys = sorted(key for key in found.keys() | wanted.keys() if found.get(key) != wanted.get(key))
+    return [f"{key}: {found.get(key)} instead of {wanted.get(key)}" for key in keys[:10]]
 
 
 class Target:
@@ -95,7 +111,7 @@ class Target:
         query = "SELECT topic, partition, stopped FROM headrace.positions WHERE group_name = %s AND stopped IS NOT NULL"
         return {(row[0], row[1]): row[2] for row in self.ask(query, group)}  # type: ignore[misc]
 
-    def reached(self, group: str, *feeds: Feed) -> bool:
+    def reached(self, group: str, *feeds: Truth) -> bool:
         """Whether every partition's position is at the end of what was fed."""
         stored = self.positions(group)
         return all(stored.get(at) == end for feed in feeds for at, end in feed.ends().items())
@@ -109,16 +125,16 @@ class Target:
         return [key for key, times in self.writes().items() if times != 1]
 
     def bad_ranges(self, group: str) -> list[str]:
-        """Batches' offset ranges that overlap, leave a gap, or go back; none when all is well."""
-        query = "SELECT topic, part, old_offset, new_offset FROM witness.moves WHERE grp = %s ORDER BY n"
-        ends: dict[tuple[object, object], int] = {}
+        """Batches' offset ranges that overlap, leave a gap, go back, or come from an older owner than the last."""
+        query = "SELECT topic, part, old_offset, new_offset, epoch FROM witness.moves WHERE grp = %s ORDER BY n"
+        last: dict[tuple[object, object], tuple[int, int]] = {}
         wrong = []
-        for topic, part, old, new in self.ask(query, group):
-            assert isinstance(old, int)
-            assert isinstance(new, int)
-            if old != ends.get((topic, part), old) or new <= old:
-                wrong.append(f"{topic}-{part}: {old}-{new} after {ends.get((topic, part))}")
-            ends[topic, part] = max(new, ends.get((topic, part), new))
+        for topic, part, *numbers in self.ask(query, group):
+            old, new, epoch = (int(str(number)) for number in numbers)
+            end, owner = last.get((topic, part), (old, epoch))
+            if old != end or new < old or epoch < owner:
+                wrong.append(f"{topic}-{part}: {old}-{new} of epoch {epoch} after {end} of epoch {owner}")
+            last[topic, part] = max(new, end), max(epoch, owner)
         return wrong
 
     def ledger_overlaps(self, group: str) -> list[tuple[object, ...]]:
@@ -134,10 +150,10 @@ class Target:
             group,
         )
 
-    def must_equal(self, group: str, *feeds: Feed) -> None:
+    def must_equal(self, group: str, *feeds: Truth) -> None:
         """The oracle: tables equal the model, once means once, and no two batches share an offset."""
         for feed in feeds:
-            assert self.rows(f"public.{feed.table}") == feed.rows()
+            assert differences(self.rows(f"public.{feed.table}"), feed.rows()) == []
         for feed in feeds:
             if feed.table == "once":
                 assert self.writes() == Counter(feed.rows().keys())
