@@ -15,7 +15,7 @@ from consumer.core.backoff import Backoff
 from consumer.core.failure import Failure, Transient
 from consumer.core.plan import Plan, RecordRef
 from consumer.core.records import Slice, TopicPartition, halves
-from consumer.handover import Dropped, Handover, Moved, Stopped, Take, Work
+from consumer.handover import Bind, Dropped, Handover, Moved, Stopped, Take, Work
 from consumer.planner import BadRecord, Planner, Unbound, bad_record
 from consumer.ports import (
     Applied,
@@ -73,6 +73,8 @@ class Applier:
         job = self._handover.next(timeout)
         if isinstance(job, Take):
             self._take(job.partitions)
+        elif isinstance(job, Bind):
+            self._bind(job)
         elif isinstance(job, Work):
             self._work(job)
         elif isinstance(job, Stopped):
@@ -156,6 +158,11 @@ class Applier:
                 self._handover.tell(part)
 
     # applying
+
+    def _bind(self, job: Bind) -> None:
+        """Make bindings ahead of their batch. What fails here fails again, and is judged, with the batch."""
+        with suppress(BadRecord, Transient):
+            self._binder.bind(job.wanted, self._sink)
 
     def _work(self, work: Work) -> None:
         todo: deque[Work | Stopped] = deque([work])

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from consumer.core.failure import Failure
-from consumer.core.plan import Plan
+from consumer.core.plan import BindingKey, Plan, Run
 from consumer.core.records import Slice, TopicPartition
 from consumer.ports import Taken
 
@@ -35,6 +35,13 @@ class Take:
     """A request to become the owner of partitions."""
 
     partitions: tuple[TopicPartition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """A request to make bindings before the batch that needs them is due: for each a run to learn from."""
+
+    wanted: Mapping[BindingKey, Run]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +79,8 @@ class Handover:
         self._work: deque[Work] = deque()
         self._takes: deque[Take] = deque()
         self._stops: deque[Stopped] = deque()
+        self._wanted: dict[BindingKey, Run] = {}
+        self._binding = False
         self._notices: deque[Notice] = deque()
         self._held = 0
         self._idle = False
@@ -114,6 +123,17 @@ class Handover:
             self._stops.append(stopped)
             self._changed.notify_all()
 
+    def want(self, key: BindingKey, run: Run) -> None:
+        """Ask for a binding to be made soon."""
+        with self._changed:
+            self._wanted[key] = run
+            self._changed.notify_all()
+
+    def wait_bound(self, timeout: float) -> bool:
+        """Wait until no binding that was asked for is still to be made, unless the apply thread would run dry."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._work or not (self._wanted or self._binding), timeout)
+
     def release(self, partitions: Collection[TopicPartition], timeout: float) -> bool:
         """Give partitions up: queued records of theirs are dropped, no batch starts with them.
 
@@ -136,10 +156,13 @@ class Handover:
 
     # the apply thread's side
 
-    def next(self, timeout: float) -> Take | Stopped | Work | None:
-        """The next request or batch; takings come first."""
+    def next(self, timeout: float) -> Take | Bind | Stopped | Work | None:
+        """The next request or batch; takings come first, then bindings."""
         with self._changed:
             self._idle = True
+            if self._binding:
+                self._binding = False
+                self._changed.notify_all()
             try:
                 self._changed.wait_for(self._anything, timeout)
             finally:
@@ -148,6 +171,10 @@ class Handover:
                 take = self._takes.popleft()
                 self._released -= set(take.partitions)
                 return take
+            if self._wanted:
+                bind = Bind(self._wanted)
+                self._wanted, self._binding = {}, True
+                return bind
             if self._work:
                 work = self._work.popleft()
                 self._held -= work.size
@@ -180,7 +207,7 @@ class Handover:
             self._notices.append(notice)
 
     def _anything(self) -> bool:
-        return bool(self._takes or self._stops or self._work)
+        return bool(self._takes or self._wanted or self._stops or self._work)
 
     def _room(self) -> bool:
         return len(self._work) < self._max_batches and (not self._work or self._held < self._max_bytes)

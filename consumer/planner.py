@@ -102,6 +102,10 @@ class Planner:
         self.marks = marks
         self.watch = DecodeWatch(decoders.deadline)
 
+    def knows(self, key: BindingKey) -> bool:
+        """Whether records of this kind can be planned."""
+        return self._bindings.find(key) is not None
+
     def plan(self, slices: Sequence[Slice]) -> Plan:
         """Plan one transaction. Raises Unbound, or BadRecord for the first record that can't be planned."""
         with self.watch.over(slices):

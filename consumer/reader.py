@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from consumer.core.failure import Failure
-from consumer.core.plan import Plan
+from consumer.core.plan import BindingKey, Plan, frame, runs
 from consumer.core.records import Slice, TopicPartition
 from consumer.handover import Dropped, Handover, Moved, Notice, Stopped, Work
 from consumer.planner import BadRecord, Planner, Unbound
@@ -67,6 +67,8 @@ class Reader:
     # how long a fenced partition that the group still assigns to us is left alone before it is taken again:
     # a worker that was stopped learns within a heartbeat that it lost its partitions
     GRACE = 10.0
+    # records to learn a table's name from; the first that decodes is enough
+    SAMPLE = 20
 
     def __init__(self, source: Source, planner: Planner, handover: Handover, limits: BatchLimits) -> None:
         self._source = source
@@ -78,6 +80,7 @@ class Reader:
         self._to_start: dict[TopicPartition, Taken] = {}
         self._fenced: dict[TopicPartition, float] = {}
         self._gathered: dict[TopicPartition, _Gathered] = {}
+        self._wanted: set[BindingKey] = set()
         self._rows = 0
         self._bytes = 0
         self._full_since: float | None = None
@@ -95,6 +98,9 @@ class Reader:
     def turn(self, timeout: float) -> None:
         """Poll once, or wait for room; hand over a batch when one is due. Raises Persistent."""
         self._heed_notices()
+        if self._paused and not self._full() and self._handover.room():
+            # what made it full may be gone: revoked, or taken anew after a reconnect
+            self._resume()
         self._start_taken()
         self._take_fenced_again()
         if self._full():
@@ -207,6 +213,16 @@ class Reader:
         gathered.end = owned.position = end
         self._rows += len(fetched.offsets)
         self._bytes += fetched.size
+        self._want(fetched, owned.epoch)
+
+    def _want(self, fetched: Fetched, epoch: int) -> None:
+        """Have a new schema or table looked up before the batch that brings it is full."""
+        key = BindingKey(fetched.at.topic, frame(fetched.keys[0]), frame(fetched.values[0]))
+        if key in self._wanted or key.value_frame is None or self._planner.knows(key):
+            return
+        self._wanted.add(key)
+        gathered = _Gathered(fetched.offsets[0], fetched.offsets[-1] + 1, [fetched])
+        self._handover.want(key, runs(_slice(fetched.at, epoch, gathered).head(self.SAMPLE))[0])
 
     def _reached(self, at: TopicPartition, end: int) -> None:
         """At the end of a partition the position moves over what is no record (transaction markers)."""
@@ -262,7 +278,7 @@ class Reader:
         return self._rows >= self._limits.max_rows or self._bytes >= self._limits.max_bytes
 
     def _hand_over_or_hold(self) -> None:
-        if self._handover.wait_room(0.05):
+        if self._handover.wait_room(0.05) and self._handover.wait_bound(0.05):
             self._full_since = None
             self._resume()
             self._hand_over()

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
+from consumer.core.plan import BindingKey
 from consumer.core.records import Slice, TopicPartition
 from consumer.handover import Handover, Moved, Take, Work
 from consumer.planner import Planner
@@ -47,7 +48,11 @@ class ScriptedSource:
 
 
 class NoBindings:
-    """Knows nothing, so that the reader hands over what it gathered unplanned."""
+    """Plans nothing, so that the reader hands over what it gathered unplanned."""
+
+    def knows(self, key: BindingKey) -> bool:
+        """Nothing has to be looked up."""
+        return True
 
     def plan(self, slices: Sequence[Slice]) -> None:
         """No plan."""

@@ -1,6 +1,6 @@
-"""Temporary staging tables: one a (table, action, column set, stage), kept for the session, filled by binary COPY."""
+"""Temporary staging tables: one a column set and place in the batch, kept for the session, filled by binary COPY."""
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from consumer.edges.postgres.translate import translated
 
 MOST = 64
 
-Signature = tuple[object, ...]
+Signature = tuple[tuple[tuple[str, str], ...], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +33,16 @@ class Staging:
 
     def prepare(self, stages: tuple[tuple[TableWrite, ...], ...]) -> list[list[Staged]]:
         """Staging tables for every write, created where there is none yet. Runs outside the batch transaction."""
-        wanted = {_signature(write, place): write for place, writes in enumerate(stages) for write in writes}
+        signed = _signed(stages)
+        wanted = {signature: write for stage in signed for signature, write in stage}
         self._make_room(wanted)
         for signature, write in wanted.items():
             if signature not in self._tables:
                 self._create(signature, write)
             self._tables.move_to_end(signature)
         return [
-            [Staged(write, sql.Identifier("pg_temp", self._tables[_signature(write, place)])) for write in writes]
-            for place, writes in enumerate(stages)
+            [Staged(write, sql.Identifier("pg_temp", self._tables[signature])) for signature, write in stage]
+            for stage in signed
         ]
 
     def fill(self, staged: Staged) -> None:
@@ -79,8 +80,21 @@ class Staging:
                 del self._tables[signature]
 
 
-def _signature(write: TableWrite, place: int) -> Signature:
-    return (write.table, write.action, write.columns, place)
+def _signed(stages: tuple[tuple[TableWrite, ...], ...]) -> list[list[tuple[Signature, TableWrite]]]:
+    """Writes with what tells their staging tables apart: columns and types, and how many of the batch have the same.
+
+    Tables of like columns share staging tables from batch to batch, so many tables need few.
+    """
+    seen: Counter[tuple[tuple[str, str], ...]] = Counter()
+    signed = []
+    for writes in stages:
+        stage = []
+        for write in writes:
+            columns = tuple((column.name, column.staging) for column in write.columns)
+            stage.append(((columns, seen[columns]), write))
+            seen[columns] += 1
+        signed.append(stage)
+    return signed
 
 
 def _definition(name: str, write: TableWrite) -> sql.Composed:
