@@ -116,6 +116,24 @@ def configuring() -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def asking(operation: str) -> Iterator[None]:
+    """Client errors and answers that do not come, as ours. Raises Transient, or Persistent for fatal errors."""
+    try:
+        yield
+    except KafkaException as error:
+        raise translated(error, operation) from error
+    except TimeoutError as error:
+        failure = Failure(
+            component="kafka",
+            operation=operation,
+            kind="kafka.no_answer",
+            detail="the cluster did not answer in time",
+            remedy="Check kafka.bootstrap_servers, kafka.request_timeout and the cluster's health.",
+        )
+        raise Transient(failure) from error
+
+
 def _note_error(error: KafkaError) -> None:
     log.warning("kafka client", code=error.name(), reason=error.str(), fatal=error.fatal())
 

@@ -1,6 +1,8 @@
 """Questions about topics, asked apart from reading."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any
 
 from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, TopicCollection
 from confluent_kafka import TopicPartition as Position
@@ -9,7 +11,7 @@ from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from consumer.core.records import TopicPartition
-from consumer.edges.kafka.config import KafkaSettings, common_config, configuring, selects, translated
+from consumer.edges.kafka.config import KafkaSettings, asking, common_config, configuring, selects
 from consumer.ports import Start
 
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
@@ -23,12 +25,11 @@ class KafkaOffsets:
         self._settings = settings
         with configuring():
             self._admin = AdminClient(common_config(settings))
+        self._wait = settings.request_timeout
 
     def matching(self) -> frozenset[TopicPartition]:
-        try:
-            topics = self._admin.list_topics(timeout=self._settings.request_timeout).topics
-        except KafkaException as error:
-            raise translated(error, "list topics") from error
+        with asking("list topics"):
+            topics = self._admin.list_topics(timeout=self._wait).topics
         found = set()
         for name, description in topics.items():
             if description.error is None and selects(self._settings, name):
@@ -58,26 +59,24 @@ class KafkaOffsets:
     def topic_ids(self, topics: Sequence[str]) -> Mapping[str, str]:
         if not topics:
             return {}
-        futures = self._admin.describe_topics(
-            TopicCollection(list(topics)), request_timeout=self._settings.request_timeout
-        )
-        found = {}
-        for name, future in futures.items():
+        futures = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=self._wait)
+        ids = {name: self._topic_id(future) for name, future in futures.items()}
+        return {name: topic_id for name, topic_id in ids.items() if topic_id is not None}
+
+    def _topic_id(self, future: "Future[Any]") -> str | None:
+        with asking("describe topics"):
             try:
-                found[name] = str(future.result(timeout=self._settings.request_timeout).topic_id)
+                return str(future.result(self._wait).topic_id)
             except KafkaException as error:
-                if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    raise translated(error, "describe topics") from error
-        return found
+                if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    return None
+                raise
 
     def compacted(self, topics: Sequence[str]) -> Mapping[str, bool]:
-        wait = self._settings.request_timeout
         resources = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in topics]
-        try:
-            futures = self._admin.describe_configs(resources, request_timeout=wait)
-            policies = {resource.name: future.result(wait)["cleanup.policy"] for resource, future in futures.items()}
-        except KafkaException as error:
-            raise translated(error, "describe configs") from error
+        with asking("describe configs"):
+            futures = self._admin.describe_configs(resources, request_timeout=self._wait)
+            policies = {r.name: future.result(self._wait)["cleanup.policy"] for r, future in futures.items()}
         return {topic: "compact" in (policy.value or "") for topic, policy in policies.items()}
 
     def _starts(self, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, Start]:
@@ -88,24 +87,20 @@ class KafkaOffsets:
         if not partitions:
             return {}
         asked = {Position(*at): spec for at in partitions}
-        futures = self._admin.list_offsets(
-            asked, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=self._settings.request_timeout
-        )
-        try:
+        with asking("list offsets"):
+            futures = self._admin.list_offsets(
+                asked, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=self._wait
+            )
             return {
-                TopicPartition(part.topic, part.partition): future.result(self._settings.request_timeout).offset
+                TopicPartition(part.topic, part.partition): future.result(self._wait).offset
                 for part, future in futures.items()
             }
-        except KafkaException as error:
-            raise translated(error, "list offsets") from error
 
     def _committed(self, group: str, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         wanted = ConsumerGroupTopicPartitions(group, [Position(*at) for at in partitions])
-        futures = self._admin.list_consumer_group_offsets([wanted], request_timeout=self._settings.request_timeout)
-        try:
-            answer = futures[group].result(self._settings.request_timeout)
-        except KafkaException as error:
-            raise translated(error, "read group offsets") from error
+        with asking("read group offsets"):
+            futures = self._admin.list_consumer_group_offsets([wanted], request_timeout=self._wait)
+            answer = futures[group].result(self._wait)
         return {
             TopicPartition(part.topic, part.partition): part.offset
             for part in answer.topic_partitions
