@@ -19,7 +19,7 @@ _TAKE = r"epoch = p\.epoch \+ 1"
 # name: side, statement, how many such statements pass before
 _BATCH = {
     "before BEGIN": ("before", "^BEGIN", 6),
-    "staging table created": ("after", "^CREATE TEMP TABLE", 2),
+    "staging table created": ("after", "^CREATE TEMP TABLE", 1),
     "COPY asked for": ("before", "^COPY", 3),
     "in COPY": ("before", COPY_DATA, 4),
     "COPY ended": ("after", COPY_DONE, 3),
