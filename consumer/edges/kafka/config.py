@@ -83,6 +83,8 @@ def consumer_config(settings: KafkaSettings) -> dict[str, object]:
         "topic.metadata.refresh.interval.ms": int(settings.metadata_refresh * 1000),
         "topic.blacklist": ",".join((*_NEVER, *settings.ignore)),
         "queued.max.messages.kbytes": settings.prefetch_kbytes,
+        # long runs of one partition make batches of few tables, each with many rows
+        "fetch.message.max.bytes": 2 << 20,
         # librdkafka stalls a full queue for a second by default
         "fetch.queue.backoff.ms": 5,
         "fetch.wait.max.ms": 100,

@@ -16,6 +16,8 @@ from consumer.stack.waiting import wait_until
 # the broker's least; short, so that a dead member is noticed soon
 _CLIENT = {"session.timeout.ms": "6000", "heartbeat.interval.ms": "500", "max.poll.interval.ms": "45000"}
 _EXIT = 60.0
+# becomes the program, and ends when the tests end in any way (1 is PR_SET_PDEATHSIG)
+_TIED = "import ctypes, os, signal, sys; ctypes.CDLL(None).prctl(1, signal.SIGKILL); os.execv(sys.executable, sys.argv)"
 
 
 def eventually(condition: Callable[[], object], what: str, seconds: float = 60.0) -> None:
@@ -174,7 +176,7 @@ class Workers:
 
     def _start(self, job: Job, words: list[str]) -> Process:
         log = self._directory / f"{job.name}-{len(self._started)}.log"
-        process = Process([sys.executable, *words], log)
+        process = Process([sys.executable, "-I", "-S", "-c", _TIED, *words], log)
         self._started.append(process)
         return process
 
