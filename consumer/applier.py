@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -40,6 +41,10 @@ T = TypeVar("T")
 _TIMED_OUT = "postgres.57014"
 
 
+# seconds between looks at what changes by itself
+LOOK_EVERY = 2.0
+
+
 class Stopping(Exception):
     """The process was told to stop, so a wait was cut short."""
 
@@ -57,6 +62,8 @@ class Applier:
         self._epochs: dict[TopicPartition, int] = {}
         self._waiting: dict[TopicPartition, Taken] = {}
         self._stopped: set[TopicPartition] = set()
+        self._topic_ids: dict[str, str] = {}
+        self._next_look = 0.0
         self._backoff = Backoff()
         self._failures = 0
         self._reopened = False
@@ -79,8 +86,9 @@ class Applier:
             self._work(job)
         elif isinstance(job, Stopped):
             self._stop(job)
-        elif self._waiting:
-            self._look_at_waiting()
+        if time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + LOOK_EVERY
+            self._look_around()
         if self._reopened:
             self._take_anew()
 
@@ -92,7 +100,7 @@ class Applier:
     # taking
 
     def _take(self, partitions: Sequence[TopicPartition]) -> None:
-        taken = self._patiently(lambda: self._taken(partitions)) if partitions else []
+        taken = self._patiently(lambda: self._taken([at for at in partitions if not self._handover.released(at)]))
         for part in taken:
             self._epochs[part.at] = part.epoch
             self._stopped.discard(part.at)
@@ -113,6 +121,8 @@ class Applier:
             self._take(sorted(set(mine)))
 
     def _taken(self, partitions: Sequence[TopicPartition]) -> list[Taken]:
+        if not partitions:
+            return []
         known = self._sink.known()
         if not known.started:
             everything = sorted(self._offsets.matching() | set(partitions))
@@ -144,10 +154,26 @@ class Applier:
     def _same_topic(self, part: Taken, ids: Mapping[str, str]) -> bool:
         now = ids.get(part.at.topic)
         if now is None or part.topic_id in (None, now):
+            if now is not None:
+                self._topic_ids[part.at.topic] = now
             return True
         self._sink.stop(part.at, part.epoch, _recreated(part.at))
         self._tell_stopped(Stopped(part.at, _recreated(part.at)))
         return False
+
+    def _look_around(self) -> None:
+        """Start partitions whose wait is over; stop those whose topic was made anew while they were read."""
+        if self._waiting:
+            self._look_at_waiting()
+        topics = {at.topic for at in self._epochs} & self._topic_ids.keys()
+        with suppress(Transient):
+            now = self._offsets.topic_ids(sorted(topics))
+            for at in [
+                at
+                for at in self._epochs
+                if now.get(at.topic, self._topic_ids.get(at.topic)) != self._topic_ids.get(at.topic)
+            ]:
+                self._stop(Stopped(at, _recreated(at)))
 
     def _look_at_waiting(self) -> None:
         stored = {position.at: position.next_offset for position in self._patiently(self._sink.stored)}
@@ -231,7 +257,8 @@ class Applier:
             bad = [piece.at for piece in work.slices if piece.at.topic in topics or not topics]
             return [*(Stopped(at, fault.failure) for at in bad), replace(work, plan=None)]
         if sum(map(len, work.slices)) == 1:
-            return [_refused_record(work.slices, fault)]
+            ref, stopped = _refused_record(work.slices, fault)
+            return [replace(work, slices=_before(work.slices, ref), plan=None), stopped]
         return _halved(work)
 
     # when something is away
@@ -320,11 +347,11 @@ def _before(slices: Sequence[Slice], ref: RecordRef) -> tuple[Slice, ...]:
     )
 
 
-def _refused_record(slices: Sequence[Slice], fault: DataFault) -> Stopped:
+def _refused_record(slices: Sequence[Slice], fault: DataFault) -> tuple[RecordRef, Stopped]:
     piece = next(piece for piece in slices if len(piece))
     ref = RecordRef(piece.at, piece.offsets[0])
     bad = bad_record(ref, "apply", fault.failure.detail, fault.failure.remedy)
-    return Stopped(piece.at, bad.failure)
+    return ref, Stopped(piece.at, bad.failure)
 
 
 def _recreated(at: TopicPartition) -> Failure:

@@ -6,6 +6,7 @@ done by the apply thread alone.
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +23,7 @@ from consumer.core.envelope import (
 from consumer.core.failure import Persistent, Transient
 from consumer.core.naming import BadName, table_name
 from consumer.core.plan import Binding, BindingKey, BoundColumn, Run, TableName, TargetTable, origin
-from consumer.core.types import carriage
+from consumer.core.types import Meaning, carriage, meaning
 from consumer.planner import BadRecord, bad_record
 from consumer.ports import BadDatum, Decoder, Offsets, Registry, Sink
 
@@ -131,21 +132,22 @@ class Binder:
         """
         new = {schema_id for frame in frames if (schema_id := _framed_id(frame)) is not None} - self._schemas.keys()
         fetched: dict[int, str] = {}
-        with ThreadPoolExecutor(_REQUESTS) as pool:
+        pool = ThreadPoolExecutor(_REQUESTS)
+        try:
             for schema_id, answer in [(i, pool.submit(self._registry.schema, i)) for i in sorted(new)]:
-                try:
+                with suppress(Persistent):
                     fetched[schema_id] = answer.result()
-                except Persistent:
-                    continue
-                except Transient:
-                    self._schemas[schema_id] = self._recalled(schema_id, sink)
+        except Transient:
+            # no use in asking on: a registry that hangs would hold everything up, once for each id
+            kept = sink.recall_schemas(self._registry.name, sorted(new - fetched.keys()))
+            self._schemas |= kept
+            if new - fetched.keys() - kept.keys():
+                raise
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
         if fetched:
             sink.remember_schemas(self._registry.name, fetched)
             self._schemas |= fetched
-
-    def _recalled(self, schema_id: int, sink: Sink) -> str:
-        kept = sink.recall_schema(self._registry.name, schema_id)
-        return self._registry.schema(schema_id) if kept is None else kept
 
     def _bind(self, key: BindingKey, run: Run, sink: Sink) -> None:
         try:
@@ -275,6 +277,8 @@ def _columns(table: TargetTable, columns: Sequence[Column], identity: Sequence[s
         target = table.column(column.name)
         if target is None:
             raise Cannot("columns", f"table {table.name} has no column {column.name!r}", _ADD_COLUMN)
+        if meaning(column) is Meaning.TEXT and target.type_name == "bytea":
+            raise Cannot("columns", f"column {column.name!r} is text, its target bytea", _BYTES)
         if not target.generated:
             how = carriage(column, target.type_name, is_enum=target.is_enum)
             bound.append(BoundColumn(source=column, target=target, how=how))
@@ -290,5 +294,6 @@ _CHECK_CONVERTER = (
 _NOT_ENVELOPE = "Remove the topic from kafka.topics, or the unwrapping transform from the connector."
 _NO_KEY = "Give the source table a primary key, or set message.key.columns on the connector."
 _ADD_COLUMN = "Add the column to the target table, or exclude it at the source."
+_BYTES = "Set binary.handling.mode=bytes on the connector, or make the target column text."
 _TWO_TOPICS = "Give each topic a table of its own by target.table, for example with {topic} in it."
 _TOMBSTONE = "Start the group before compaction, or have the source snapshot the table again."

@@ -26,7 +26,7 @@ class DecodeWatch:
     def over(self, slices: Sequence[Slice]) -> Iterator[None]:
         """Note what is decoded inside the block."""
         self._ranges = tuple(OffsetRange(piece.at, piece.start, piece.end) for piece in slices if len(piece))
-        self._since = time.monotonic()
+        self._since = time.monotonic() if self._ranges else None
         try:
             yield
         finally:

@@ -76,9 +76,8 @@ class Handover:
         self._changed = threading.Condition()
         self._max_bytes = max_bytes
         self._max_batches = max_batches
-        self._work: deque[Work] = deque()
+        self._work: deque[Work | Stopped] = deque()
         self._takes: deque[Take] = deque()
-        self._stops: deque[Stopped] = deque()
         self._wanted: dict[BindingKey, Run] = {}
         self._binding = False
         self._notices: deque[Notice] = deque()
@@ -118,9 +117,9 @@ class Handover:
             self._changed.notify_all()
 
     def report(self, stopped: Stopped) -> None:
-        """Have the apply thread write down why a partition does not go on."""
+        """Have the apply thread write down why a partition does not go on, after what was read in front of it."""
         with self._changed:
-            self._stops.append(stopped)
+            self._work.append(stopped)
             self._changed.notify_all()
 
     def want(self, key: BindingKey, run: Run) -> None:
@@ -142,9 +141,9 @@ class Handover:
         gone = frozenset(partitions)
         with self._changed:
             self._released |= gone
-            self._work = deque(_without(work, gone) for work in self._work)
+            self._work = deque(kept for work in self._work if (kept := _without(work, gone)) is not None)
             self._takes = deque(Take(tuple(at for at in take.partitions if at not in gone)) for take in self._takes)
-            self._held = sum(work.size for work in self._work)
+            self._held = sum(work.size for work in self._work if isinstance(work, Work))
             return self._changed.wait_for(lambda: not (self._in_flight & gone), timeout)
 
     def notices(self) -> list[Notice]:
@@ -177,11 +176,10 @@ class Handover:
                 return bind
             if self._work:
                 work = self._work.popleft()
-                self._held -= work.size
+                self._held -= work.size if isinstance(work, Work) else 0
                 self._changed.notify_all()
                 return work
-            # after the work, so that what was read in front of the stop is applied
-            return self._stops.popleft() if self._stops else None
+            return None
 
     def start(self, slices: Sequence[Slice]) -> list[Slice]:
         """Note the partitions in flight; returns the slices whose partitions were not released."""
@@ -207,12 +205,17 @@ class Handover:
             self._notices.append(notice)
 
     def _anything(self) -> bool:
-        return bool(self._takes or self._wanted or self._stops or self._work)
+        return bool(self._takes or self._wanted or self._work)
 
     def _room(self) -> bool:
         return len(self._work) < self._max_batches and (not self._work or self._held < self._max_bytes)
 
 
-def _without(work: Work, gone: Collection[TopicPartition]) -> Work:
+def _without(work: Work | Stopped, gone: Collection[TopicPartition]) -> Work | Stopped | None:
+    """The work without these partitions, or None when nothing is left of it."""
+    if isinstance(work, Stopped):
+        return None if work.at in gone else work
     kept = tuple(piece for piece in work.slices if piece.at not in gone)
-    return work if len(kept) == len(work.slices) else replace(work, slices=kept, plan=None)
+    if len(kept) == len(work.slices):
+        return work
+    return replace(work, slices=kept, plan=None) if kept else None

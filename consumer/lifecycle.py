@@ -138,7 +138,9 @@ class WorkerLife:
         for loop in (self._reading, self._applying):
             still = time.monotonic() - loop.turned
             if still > self._settings.stall_timeout:
-                raise Transient(_stalled(loop.name, still))
+                failure = _stalled(loop.name, still)
+                log.error("loop stalled", reason=failure.detail, remedy=failure.remedy)
+                raise Transient(failure)
 
     def _end_hung(self, ranges: Sequence[OffsetRange]) -> None:
         """Native code does not return: mark what it was given, then end without waiting for any thread."""

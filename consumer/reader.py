@@ -81,6 +81,7 @@ class Reader:
         self._fenced: dict[TopicPartition, float] = {}
         self._gathered: dict[TopicPartition, _Gathered] = {}
         self._wanted: set[BindingKey] = set()
+        self._doubted: set[TopicPartition] = set()
         self._rows = 0
         self._bytes = 0
         self._full_since: float | None = None
@@ -191,12 +192,16 @@ class Reader:
     # gathering
 
     def _gather(self, intake: Intake) -> None:
-        for fetched in intake.fetched:
-            self._add(fetched)
-        for at, end in intake.ends.items():
-            self._reached(at, end)
+        # what follows a doubt in the same intake was read before the new seek, so it says nothing
+        self._doubted.clear()
         for at, failure in intake.broken.items():
             self._break(at, failure)
+        for fetched in intake.fetched:
+            if fetched.at not in self._doubted:
+                self._add(fetched)
+        for at, end in intake.ends.items():
+            if at not in self._doubted:
+                self._reached(at, end)
 
     def _add(self, fetched: Fetched) -> None:
         owned = self._owned.get(fetched.at)
@@ -250,6 +255,7 @@ class Reader:
         return False
 
     def _seek_again(self, at: TopicPartition, owned: _Owned) -> None:
+        self._doubted.add(at)
         if not self._source.start(at, owned.position):
             # not ready: as if it had just been taken
             self._to_start[at] = Taken(at=at, epoch=owned.epoch, next_offset=owned.position)

@@ -21,6 +21,22 @@ from consumer.core.naming import BadName, check_template
 DEFAULT_FILE = Path("headrace.toml")
 
 
+RESERVED = frozenset(
+    {
+        "bootstrap.servers",
+        "group.id",
+        "auto.offset.reset",
+        "enable.auto.commit",
+        "enable.auto.offset.store",
+        "enable.partition.eof",
+        "isolation.level",
+        "topic.blacklist",
+        "allow.auto.create.topics",
+    }
+)
+"""Client settings that are not for users to change."""
+
+
 class Section(BaseModel):
     """One section; unknown names are mistakes."""
 
@@ -51,6 +67,14 @@ class Kafka(Section):
     prefetch_kbytes: int = Field(
         default=65_536, ge=1024, le=1_048_576, description="Most kilobytes fetched ahead by the client."
     )
+
+    @field_validator("client")
+    @classmethod
+    def _ours(cls, client: dict[str, str]) -> dict[str, str]:
+        taken = sorted(RESERVED & client.keys())
+        if taken:
+            raise ValueError(f"{', '.join(taken)} can't be set here: the guarantees rest on Headrace's own values")
+        return client
 
     @field_validator("topics")
     @classmethod

@@ -19,6 +19,15 @@ from consumer.core.types import Carriage, Meaning
 UNAVAILABLE = "__debezium_unavailable_value"
 """Debezium's default placeholder for an unchanged TOASTed column that the log did not carry."""
 
+_HSTORE = json.dumps({UNAVAILABLE: UNAVAILABLE}, separators=(",", ":"))
+# arrays: one element that is the text, its bytes, or a name-based uuid of it; numbers, one for each of its bytes
+_LISTS = (
+    (UNAVAILABLE,),
+    (UNAVAILABLE.encode(),),
+    ("b68a35a7-17ad-35b3-af2a-ae46edb4545a",),
+    tuple(UNAVAILABLE.encode()),
+)
+
 _DAYS = 10_957
 _US = 946_684_800_000_000
 _I64_MAX = 2**63 - 1
@@ -32,15 +41,28 @@ class NotCarried(ValueError):
 
 
 def unavailable(series: pl.Series) -> pl.Series | None:
-    """Which rows hold the placeholder instead of a value, or None when no row does."""
-    if series.dtype == pl.String:
-        mask = series == UNAVAILABLE
-    elif series.dtype == pl.Binary:
+    """Which rows hold the placeholder instead of a value, in any of its shapes, or None when no row does."""
+    kind = series.dtype
+    if kind == pl.String:
+        # as a text of its own, and as an hstore in JSON form
+        mask = (series == UNAVAILABLE) | (series == _HSTORE)
+    elif kind == pl.Binary:
         # bare bytes would be compared as a list of numbers
         mask = series == pl.Series([UNAVAILABLE.encode()], dtype=pl.Binary)
+    elif isinstance(kind, pl.List):
+        mask = _unavailable_list(series)
     else:
         return None
     return mask.fill_null(False) if mask.any() else None
+
+
+def _unavailable_list(series: pl.Series) -> pl.Series:
+    lengths = series.list.len()
+    likely = lengths.is_in([1, len(UNAVAILABLE)]).fill_null(False)
+    if not likely.any():
+        return likely
+    whole = [_LISTS.count(tuple(value)) > 0 if maybe else False for value, maybe in zip(series, likely, strict=True)]
+    return pl.Series(whole, dtype=pl.Boolean)
 
 
 def carried(series: pl.Series, how: Carriage, column: Column) -> pl.Series:

@@ -13,7 +13,7 @@ Avro = Any
 """A parsed Avro schema: a name, an object, or a list (union)."""
 
 PRIMITIVES = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
-ECHO = "_f"
+ECHO = "_headrace_echo"
 """The last field of a rewritten schema: the datum's running index, eight bytes."""
 SOURCE_TIME = "source_ts_ms"
 
@@ -126,7 +126,8 @@ def _kind(schema: Avro) -> RecordKind:
     if not isinstance(schema, dict) or schema.get("type") != "record":
         return RecordKind.OTHER
     short = str(schema.get("name", "")).rsplit(".", 1)[-1]
-    if short in _KIND_BY_NAME:
+    full = full_name(str(schema.get("name", "")), schema.get("namespace", ""))
+    if short in _KIND_BY_NAME and full.startswith("io.debezium."):
         return _KIND_BY_NAME[short]
     fields = {field["name"] for field in schema.get("fields", ())}
     return RecordKind.CHANGE if {"op", "after"} <= fields else RecordKind.OTHER
@@ -211,17 +212,23 @@ def _column(field: Mapping[str, Any], names: Mapping[str, Avro], namespace: str)
     parameters = inner.get("connect.parameters") or {}
     logical = inner.get("logicalType")
     word = "decimal" if logical == "decimal" else str(inner["type"])
-    precision = inner.get("precision", _number(parameters.get("connect.decimal.precision")))
+    precision = _whole(inner.get("precision", _number(parameters.get("connect.decimal.precision"))))
     return Column(
         name=field["name"],
         avro=word,
         semantic=inner.get("connect.name") or logical,
         nullable=nullable,
         precision=precision,
-        scale=inner.get("scale", _number(parameters.get("scale"))),
+        scale=_whole(inner.get("scale", _number(parameters.get("scale")))),
         length=_number(parameters.get("length")),
         small=inner.get("connect.type") in ("int8", "int16"),
     )
+
+
+def _whole(number: Any) -> int | None:
+    if number is not None and type(number) is not int:
+        raise UnsupportedSchema("a decimal's precision or scale is not a whole number")
+    return number
 
 
 def _number(text: Any) -> int | None:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import polars as pl
 
-SEQ = "_seq"
-"""A change's place in the batch; rises with the offset."""
-_DELETE = "_delete"
-_ROW = "_row"
-_FLOOR = "_floor"
+SEQ = "#seq"
+"""A change's place in the batch; rises with the offset. No column can have such a name in Avro."""
+_DELETE = "#delete"
+_ROW = "#row"
+_FLOOR = "#floor"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +84,7 @@ def _last_changes(images: pl.DataFrame, deletes: pl.DataFrame, keys: list[str]) 
 def _completed(
     images: pl.DataFrame, deletes: pl.DataFrame, keys: list[str], marks: pl.DataFrame, partial_rows: pl.Series
 ) -> pl.DataFrame:
-    """The partial winners with what earlier images give; `_has_<column>` says whether a value is there now."""
+    """The partial winners with what earlier images give; `#has <column>` says whether a value is there now."""
     winners = images[partial_rows]
     floors = deletes.group_by(keys).agg(pl.col(SEQ).max().alias(_FLOOR))
     flagged = images.with_columns([(~marks[name]).alias(_has(name)) for name in marks.columns])
@@ -117,4 +117,4 @@ def _sorted_out(
 
 
 def _has(name: str) -> str:
-    return f"_has_{name}"
+    return f"#has {name}"

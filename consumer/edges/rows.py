@@ -9,8 +9,10 @@ from typing import Any
 import fastavro
 import polars as pl
 import pyarrow as pa
+from fastavro.schema import SchemaParseException, UnknownType
 from fastavro.types import Schema
 
+from consumer.core.failure import Failure, Persistent
 from consumer.ports import BadDatum
 
 _ARROW = {
@@ -46,11 +48,6 @@ def frame_types(text: str, fields: tuple[str, ...]) -> pl.Schema:
     return pl.DataFrame(pa.schema([pa.field(name, arrow[name]) for name in fields]).empty_table()).schema
 
 
-def decode_one(schema: str, datum: bytes) -> dict[str, Any]:
-    """One datum as a dict. Raises BadDatum with index 0."""
-    return _datum(_parsed(schema), datum, 0)
-
-
 def _column(rows: Sequence[Mapping[str, Any]], name: str, kind: pa.DataType) -> pa.Array:
     values = [row[name] for row in rows]
     try:
@@ -83,7 +80,17 @@ def _datum(schema: Schema, datum: bytes, index: int) -> dict[str, Any]:
 
 @lru_cache(maxsize=4096)
 def _parsed(text: str) -> Schema:
-    return fastavro.parse_schema(json.loads(text))
+    try:
+        return fastavro.parse_schema(json.loads(text))
+    except (SchemaParseException, UnknownType) as error:
+        failure = Failure(
+            component="rows",
+            operation="read schema",
+            kind="schema.malformed",
+            detail=f"the schema is no valid Avro ({type(error).__name__})",
+            remedy="Register a valid schema with the producer's converter.",
+        )
+        raise Persistent(failure) from error
 
 
 @lru_cache(maxsize=4096)

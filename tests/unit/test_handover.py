@@ -43,13 +43,14 @@ def test_batches_come_out_in_the_order_they_went_in(handover: Handover) -> None:
     assert found == [work(A), work(B), None]
 
 
-def test_takings_come_first_and_stops_last(handover: Handover) -> None:
-    """A stop is written down after what was read in front of it was applied."""
+def test_takings_come_first_and_a_stop_keeps_its_place(handover: Handover) -> None:
+    """A stop is written down after what was read in front of it was applied, and no later."""
+    handover.offer(work(A))
     handover.report(stopped(B))
     handover.offer(work(A))
     handover.ask([A])
 
-    assert [handover.next(NOW) for _ in range(3)] == [Take((A,)), work(A), stopped(B)]
+    assert [handover.next(NOW) for _ in range(4)] == [Take((A,)), work(A), stopped(B), work(A)]
 
 
 def test_the_number_of_batches_is_bounded(handover: Handover) -> None:

@@ -313,3 +313,22 @@ def test_an_unchanged_large_binary_is_left_alone() -> None:
     assert found is not None
     assert found.to_list() == [False, True, False, False, False]
     assert unavailable(pl.Series([b"x", None])) is None
+
+
+@pytest.mark.parametrize(
+    "series",
+    [
+        pytest.param(pl.Series([["a"], [UNAVAILABLE], None, [UNAVAILABLE, "b"]]), id="array of text"),
+        pytest.param(pl.Series([[1], list(UNAVAILABLE.encode()), None, []]), id="array of numbers"),
+        pytest.param(pl.Series([["x"], ["b68a35a7-17ad-35b3-af2a-ae46edb4545a"], None, []]), id="array of uuids"),
+        pytest.param(
+            pl.Series(["{}", f'{{"{UNAVAILABLE}":"{UNAVAILABLE}"}}', None, UNAVAILABLE[:-1]]), id="hstore as JSON"
+        ),
+    ],
+)
+def test_every_shape_of_the_placeholder_is_known(series: pl.Series) -> None:
+    """Arrays and hstore carry the placeholder in forms of their own; none may reach a cell."""
+    found = unavailable(series)
+
+    assert found is not None
+    assert found.to_list() == [False, True, False, False]

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
+from consumer.core.failure import Failure
 from consumer.core.plan import BindingKey
 from consumer.core.records import Slice, TopicPartition
 from consumer.handover import Handover, Moved, Take, Work
@@ -135,6 +136,23 @@ def test_positions_never_jump_on_a_single_word_of_the_client(
     found = [(piece.start, piece.end, len(piece)) for piece in read(source)]
     assert found == ranges
     assert source.started == seeks
+
+
+def test_two_jumps_in_one_intake_are_one_doubt() -> None:
+    """What follows a doubt in the same poll was read before the new seek; a gap under load is still believed."""
+    both = Intake(fetched=records(15, 16).fetched, ends={AT: 18})
+    source = ScriptedSource(both, both)
+    assert [(piece.start, piece.end, len(piece)) for piece in read(source)] == [(10, 18, 2)]
+    assert source.started == [10, 10]
+
+
+def test_a_partition_that_cannot_be_read_is_stopped_after_a_second_look() -> None:
+    """Records behind what the client could not read are not taken for a gap."""
+    failure = Failure(component="c", operation="o", kind="kafka.unreadable", detail="d", remedy="r")
+    damaged = Intake(fetched=records(50).fetched, broken={AT: failure})
+    source = ScriptedSource(damaged, damaged)
+    assert read(source) == []
+    assert source.started == [10, 10]
 
 
 def test_an_end_seen_twice_moves_the_position_without_records() -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from consumer.core.failure import Refused
-from consumer.settings import DEFAULT_FILE, Settings, load, variable
+from consumer.settings import DEFAULT_FILE, Kafka, Settings, load, variable
 
 NEEDED = {
     "HEADRACE_KAFKA__BOOTSTRAP_SERVERS": "broker:9092",
@@ -203,3 +203,10 @@ def test_a_refusal_never_shows_other_settings(environment: pytest.MonkeyPatch) -
     environment.setenv("HEADRACE_BATCH__MAX_ROWS", "0")
 
     assert "sesame" not in refused()
+
+
+@pytest.mark.parametrize("name", ["auto.offset.reset", "enable.auto.commit", "isolation.level", "group.id"])
+def test_what_the_guarantees_rest_on_is_not_for_kafka_client(name: str) -> None:
+    """A site's usual client block can't quietly turn skipping records on."""
+    with pytest.raises(ValidationError, match="can't be set here"):
+        Kafka(bootstrap_servers="b:9092", topics=["t"], client={name: "earliest"})

@@ -63,7 +63,7 @@ class KafkaOffsets:
         ids = {name: self._topic_id(future) for name, future in futures.items()}
         return {name: topic_id for name, topic_id in ids.items() if topic_id is not None}
 
-    def _topic_id(self, future: "Future[Any]") -> str | None:
+    def _topic_id(self, future: Future[Any]) -> str | None:
         with asking("describe topics"):
             try:
                 return str(future.result(self._wait).topic_id)

@@ -152,8 +152,30 @@ def _sort_error(
         ends[_origin(message)] = message.offset()  # type: ignore[assignment]
     elif code in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._LOG_TRUNCATION):
         broken[_origin(message)] = _out_of_range(error)
+    elif code in _UNREADABLE:
+        broken[_origin(message)] = _unreadable(error)
     else:
         log.warning("kafka error", topic=message.topic(), code=error.name(), reason=error.str())
+
+
+# the client goes on behind what it can't read, so nothing may be read of the partition after these
+_UNREADABLE = (
+    KafkaError._BAD_MSG,
+    KafkaError._BAD_COMPRESSION,
+    KafkaError._NOT_IMPLEMENTED,
+    KafkaError.MSG_SIZE_TOO_LARGE,
+)
+
+
+def _unreadable(error: KafkaError) -> Failure:
+    return Failure(
+        component="kafka",
+        operation="fetch",
+        kind="kafka.unreadable",
+        detail=f"the client can't read the records at the stored position ({error.name()})",
+        remedy="Look at the broker's log for damaged segments; have the source send the rows again, then set the "
+        "position behind the damage.",
+    )
 
 
 def _out_of_range(error: KafkaError) -> Failure:

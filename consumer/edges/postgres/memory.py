@@ -12,7 +12,7 @@ INSERT INTO headrace.schemas (registry, id, schema)
 SELECT %s, w.id, w.schema FROM unnest(%s::int[], %s::text[]) AS w(id, schema) ORDER BY w.id
 ON CONFLICT (registry, id) DO UPDATE SET schema = excluded.schema WHERE schemas.schema <> excluded.schema
 """
-_RECALL = "SELECT schema FROM headrace.schemas WHERE registry = %s AND id = %s"
+_RECALL = "SELECT id, schema FROM headrace.schemas WHERE registry = %s AND id = ANY (%s)"
 _MARK = """
 INSERT INTO headrace.decode_marks (group_name, topic, partition, start_offset, end_offset)
 VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
@@ -37,11 +37,11 @@ def remember_schemas(connection: psycopg.Connection, registry: str, schemas: Map
         connection.execute(_REMEMBER, (registry, list(schemas), list(schemas.values())))
 
 
-def recall_schema(connection: psycopg.Connection, registry: str, schema_id: int) -> str | None:
-    """A schema kept before, or None."""
-    with translated("recall schema"):
-        row = connection.execute(_RECALL, (registry, schema_id)).fetchone()
-    return row[0] if row else None
+def recall_schemas(connection: psycopg.Connection, registry: str, ids: Sequence[int]) -> dict[int, str]:
+    """Those of the schemas that were kept before."""
+    with translated("recall schemas"):
+        rows = connection.execute(_RECALL, (registry, list(ids))).fetchall()
+    return {row[0]: row[1] for row in rows}
 
 
 def mark(connection: psycopg.Connection, group: str, ranges: Sequence[OffsetRange]) -> None:

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psycopg
-from psycopg import sql
 
 from consumer.core.failure import Failure, Refused, Transient
 from consumer.edges.postgres.translate import translated
@@ -126,8 +125,3 @@ def require_commit(tag: str | None, operation: str) -> None:
                 remedy="The transaction had failed before; nothing was written and it is repeated.",
             )
         )
-
-
-def identifier(*names: str) -> sql.Identifier:
-    """A quoted, qualified name."""
-    return sql.Identifier(*names)

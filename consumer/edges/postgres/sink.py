@@ -38,6 +38,13 @@ _LEDGER = """
 INSERT INTO headrace.batches (group_name, worker, state, ranges, tables, records, started_at, durations, clocks)
 VALUES (%s, %s, 'applied', %s, %s, %s, %s, %s, %s)
 """
+# bounded, so that it ends within its timeout; the next one goes on
+_PRUNE = """
+DELETE FROM headrace.batches WHERE id IN (
+    SELECT id FROM headrace.batches
+    WHERE group_name = %s AND finished_at < now() - make_interval(secs => %s) ORDER BY id LIMIT 50000
+)
+"""
 # how many batches a table goes without the plain INSERT after one met an existing row
 _PLAIN_REST = 32
 
@@ -114,11 +121,12 @@ class PostgresSink:
             connection.execute("BEGIN")
         try:
             for staged in everything:
+                self._in_time(clock)
                 staging.fill(staged)
             filled = time.perf_counter()
             with translated("lock positions"):
                 self._compare(connection, plan)
-            self._run(connection, stages)
+            self._run(connection, stages, clock)
             durations = {"stage": filled - clock, "apply": time.perf_counter() - filled}
             with translated("finish batch"):
                 self._finish(connection, staging, everything, plan)
@@ -149,8 +157,8 @@ class PostgresSink:
         """Delete ledger rows older than that; returns how many."""
         with translated("prune ledger"):
             done = self._session().execute(
-                "DELETE FROM headrace.batches WHERE finished_at < now() - make_interval(secs => %s)",
-                (keep_hours * 3600,),
+                _PRUNE,
+                (self._group, keep_hours * 3600),
             )
         return done.rowcount
 
@@ -158,9 +166,9 @@ class PostgresSink:
         """Keep schemas for when the registry is away."""
         memory.remember_schemas(self._session(), registry, schemas)
 
-    def recall_schema(self, registry: str, schema_id: int) -> str | None:
-        """A schema kept before, or None."""
-        return memory.recall_schema(self._session(), registry, schema_id)
+    def recall_schemas(self, registry: str, ids: Sequence[int]) -> dict[int, str]:
+        """Those of the schemas that were kept before."""
+        return memory.recall_schemas(self._session(), registry, ids)
 
     def marks(self, partitions: Sequence[TopicPartition]) -> list[OffsetRange]:
         """Ranges that hang the native decoder."""
@@ -187,11 +195,17 @@ class PostgresSink:
         if lost:
             raise Fenced(tuple(lost))
 
-    def _run(self, connection: psycopg.Connection, stages: list[list[Staged]]) -> None:
+    def _in_time(self, clock: float) -> None:
+        """Many statements, each within its timeout, may still be too long together. Raises Transient."""
+        if time.perf_counter() - clock > self._settings.batch_deadline:
+            raise Transient(_TOO_LONG)
+
+    def _run(self, connection: psycopg.Connection, stages: list[list[Staged]], clock: float) -> None:
         for stage in stages:
             for action in (Action.DELETE, Action.UPSERT, Action.UPDATE):
                 for staged in stage:
                     if staged.write.action is action:
+                        self._in_time(clock)
                         with translated(action.value, staged.write.table):
                             self._write(connection, staged)
 
@@ -282,6 +296,14 @@ def _clocks(plan: Plan) -> dict[str, int]:
         clocks |= {"source_oldest": plan.source_ms[0], "source_newest": plan.source_ms[1]}
     return clocks
 
+
+_TOO_LONG = Failure(
+    component="postgres",
+    operation="apply",
+    kind="postgres.57014",
+    detail="the batch did not fit into target.batch_deadline",
+    remedy="It is repeated in two parts; a longer target.batch_deadline or a smaller batch.max_rows avoids it.",
+)
 
 _CLOSED = Failure(
     component="postgres",

@@ -5,6 +5,8 @@ from psycopg import sql
 from consumer.core.plan import StagedColumn, TableName
 from consumer.edges.postgres.staging import Staged
 
+_FLOATS = ("float4", "float8")
+
 
 def delete(staged: Staged) -> sql.Composed:
     """Delete the rows whose identity is staged."""
@@ -66,6 +68,9 @@ def _value(column: StagedColumn) -> sql.Composed:
     value = sql.SQL("s.{}").format(sql.Identifier(column.name))
     if column.cast is None:
         return value
+    if column.staging in _FLOATS:
+        # PostgreSQL's own cast to numeric keeps 15 digits (6 of a real); its text is exact
+        value = sql.SQL("CAST({} AS text)").format(value)
     # the name of the type is the catalog's own format_type
     return sql.SQL("CAST({} AS {})").format(value, sql.SQL(column.cast))
 

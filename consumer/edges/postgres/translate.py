@@ -1,7 +1,7 @@
 """PostgreSQL's errors as failures, decided by SQLSTATE: the exceptions to a class first, then the class.
 
-No message text of class 22 leaves here: PostgreSQL quotes the offending value in it. DETAIL and CONTEXT
-lines never do.
+Message texts leave here only for classes that no row and no trigger can speak through; DETAIL and CONTEXT
+lines never do. Otherwise the error's name and the column's and constraint's stand for it.
 """
 
 from collections.abc import Callable, Iterator
@@ -49,6 +49,8 @@ _REMEDIES: dict[str, tuple[Callable[..., HeadraceError], str]] = {
 _ELSE: tuple[Callable[..., HeadraceError], str] = (TableFault, "Look the SQLSTATE up in PostgreSQL's appendix A.")
 
 
+# classes whose messages are the server's own, with names in them but never values; what a trigger raises may quote rows
+_PLAIN = ("08", "25", "28", "3D", "40", "53", "55", "57", "58")
 # a failed login carries no SQLSTATE, only the server's words
 _REFUSED_LOGIN = ("password authentication failed", "no password supplied", "no pg_hba.conf entry", "does not exist")
 
@@ -99,6 +101,7 @@ def _detail(error: psycopg.Error, state: str, table: TableName | None) -> str:
         for word, value in (("column", diagnosis.column_name), ("constraint", diagnosis.constraint_name))
         if value
     ]
-    text = type(error).__name__ if state[:2] == "22" else diagnosis.message_primary or type(error).__name__
+    said = diagnosis.message_primary if state[:2] in _PLAIN else None
+    text = said or type(error).__name__
     where = f" on table {table}" if table else ""
     return f"SQLSTATE {state}: {text}{where}" + (f" ({', '.join(names)})" if names else "")
