@@ -1,16 +1,20 @@
 """The test's own child program: the real worker, which stops and waits at a named point to be killed.
 
 The points lie between the statements that the proxy can see. Everything is wrapped here, from outside;
-the program has no hook. `no-compare` removes the compare of positions, to show that the witnesses notice.
+the program has no hook. `no-compare` removes the compare of positions, to show that the witnesses notice;
+`alone` splits the consumer group, so that two workers own the same partitions.
 """
 
+import os
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import consumer.build
+from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.source import KafkaSource
 from consumer.edges.postgres import positions
 from consumer.edges.postgres.sink import PostgresSink
@@ -25,6 +29,13 @@ class Careless(PostgresSink):
 
     def _compare(self, connection: Any, plan: Any) -> None:
         positions.lock(connection, self._group, [piece.at for piece in plan.slices])
+
+
+class Alone(KafkaSource):
+    """Reads as a group of its own, so it is assigned every partition whoever else has them; positions stay shared."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        super().__init__(replace(settings, group=f"{settings.group}-{os.getpid()}"))
 
 
 def pausing(method: Callable[..., Any], point: str, skip: int, *, after: bool) -> Callable[..., Any]:
@@ -65,17 +76,18 @@ POINTS: dict[str, tuple[type, str, bool]] = {
 
 
 def main() -> int:
-    """Run the worker with the changes that the words ask for."""
-    config, what, *rest = sys.argv[1:]
+    """Run the worker with the changes that the words ask for: `alone`, `no-compare`, `current`, or a point."""
+    config, *words = sys.argv[1:]
     settings = load(Path(config))
     configure(settings.log.level, settings.log.format, group=settings.kafka.group)
-    if what == "no-compare":
+    if "alone" in words:
+        vars(consumer.build)["KafkaSource"] = Alone
+    if "no-compare" in words:
         vars(consumer.build)["PostgresSink"] = Careless
-    else:
-        owner, name, after = POINTS[what]
-        skip = int(rest[0]) if rest else 0
-        setattr(owner, name, pausing(getattr(owner, name), what, skip, after=after))
-    return run_worker(settings, until_current=False)
+    if words[0] in POINTS:
+        owner, name, after = POINTS[words[0]]
+        setattr(owner, name, pausing(getattr(owner, name), words[0], int(words[1]), after=after))
+    return run_worker(settings, until_current="current" in words)
 
 
 if __name__ == "__main__":

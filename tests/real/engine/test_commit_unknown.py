@@ -98,8 +98,7 @@ def test_overtaken_while_in_doubt(fed: Fed, target: Target, proxy: Proxy, worker
     question = proxy.before(_LOCK, worker="w-")
     commit.discard()
     question.wait()
-    other = replace(job, name="other", client={"group.id": f"{job.group}-other"})
-    workers.until_current(other)
+    assert workers.child(replace(job, name="other"), "alone", "current").finish() == 0
     question.deliver()
     assert _resolved(worker) == ["fenced"]
     target.must_equal(job.group, *fed)

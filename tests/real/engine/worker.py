@@ -17,7 +17,11 @@ from consumer.stack.waiting import wait_until
 _CLIENT = {"session.timeout.ms": "6000", "heartbeat.interval.ms": "500", "max.poll.interval.ms": "45000"}
 _EXIT = 60.0
 # becomes the program, and ends when the tests end in any way (1 is PR_SET_PDEATHSIG)
-_TIED = "import ctypes, os, signal, sys; ctypes.CDLL(None).prctl(1, signal.SIGKILL); os.execv(sys.executable, sys.argv)"
+_TIED = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
 
 
 def eventually(condition: Callable[[], object], what: str, seconds: float = 60.0) -> None:
