@@ -200,7 +200,7 @@ class Binder:
     def _tombstones_only(self, key: BindingKey, compacted: bool) -> Binding:
         sibling = self._known.of_topic(key.topic, key.key_frame)
         if not compacted:
-            return Binding(schema=WriterSchema(kind=RecordKind.HEARTBEAT, original=None))
+            return Binding(schema=WriterSchema(kind=RecordKind.HEARTBEAT))
         if sibling is None:
             raise Cannot("schema", "a compacted topic begins with a tombstone; its table is not known yet", _TOMBSTONE)
         return sibling

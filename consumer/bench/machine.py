@@ -19,7 +19,7 @@ def facts(rig: Rig) -> dict[str, str]:
     return {
         "cores": str(os.cpu_count()),
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
-        "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
+        "system": f"{platform.system()}, {platform.machine()}",
         "Python": platform.python_version(),
         "PostgreSQL": str(row[0]) if row else "unknown",
         "Kafka and Connect": _KAFKA,

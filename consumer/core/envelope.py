@@ -71,11 +71,10 @@ class WriterSchema:
     `rewritten` is the schema (JSON text) that both decoders use: the same bytes, each named type spelled out where
     it stands, defaults and logical types dropped (decimals up to 38 digits stay), the `source` record
     spliced into the envelope. None when a part of it can't be spelled out (recursion, real unions):
-    then only the row decoder reads it.
+    such schemas are refused.
     """
 
     kind: RecordKind
-    original: Avro
     columns: tuple[Column, ...] = ()
     rewritten: str | None = None
     has_source_time: bool = False
@@ -86,14 +85,13 @@ def read_writer_schema(text: str) -> WriterSchema:
     schema = _parse(text)
     kind = _kind(schema)
     if kind is not RecordKind.CHANGE:
-        return WriterSchema(kind=kind, original=schema)
+        return WriterSchema(kind=kind)
     names = named_types(schema)
     row, namespace = _row_type(schema, names)
     rewritten = _rewritten(schema, names)
     top = {field["name"] for field in rewritten["fields"]} if rewritten else set()
     return WriterSchema(
         kind=kind,
-        original=schema,
         columns=tuple(_column(field, names, namespace) for field in row["fields"]),
         rewritten=json.dumps(rewritten) if rewritten else None,
         has_source_time=SOURCE_TIME in top,

@@ -29,7 +29,6 @@ class TargetColumn:
     type_name: str
     cast: str
     is_enum: bool = False
-    not_null: bool = False
     identity: bool = False
     generated: bool = False
 

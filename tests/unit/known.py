@@ -69,7 +69,7 @@ class Topic:
 
 def heartbeat() -> Binding:
     """The binding of what is ignored by rule."""
-    return Binding(schema=WriterSchema(kind=RecordKind.HEARTBEAT, original=None))
+    return Binding(schema=WriterSchema(kind=RecordKind.HEARTBEAT))
 
 
 def slice_of(records: Sequence[tuple[bytes | None, bytes | None]], first: int = 100, at: TopicPartition = AT) -> Slice:

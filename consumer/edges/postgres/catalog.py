@@ -15,7 +15,6 @@ SELECT a.attname,
        CASE WHEN t.typtype = 'd' THEN b.typname ELSE t.typname END,
        format_type(CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END, -1),
        coalesce(b.typtype, t.typtype) = 'e',
-       a.attnotnull,
        a.attidentity <> '',
        a.attgenerated <> ''
 FROM pg_attribute a
@@ -54,9 +53,8 @@ def read_table(connection: psycopg.Connection, name: TableName) -> TargetTable |
             type_name=row[1],
             cast=row[2],
             is_enum=row[3],
-            not_null=row[4],
-            identity=row[5],
-            generated=row[6],
+            identity=row[4],
+            generated=row[5],
         )
         for row in rows
     )
@@ -81,18 +79,16 @@ def create_table(
     )
     with translated("create table", name):
         try:
-            connection.execute(statement)
+            _if_absent(connection, statement)
         except psycopg.errors.InvalidSchemaName:
             schema = sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(name.schema))
             _if_absent(connection, schema)
             _if_absent(connection, statement)
-        except psycopg.errors.UniqueViolation:
-            # two workers created it at once: IF NOT EXISTS looks before it locks
-            connection.execute(statement)
 
 
 def _if_absent(connection: psycopg.Connection, statement: sql.Composed) -> None:
     try:
         connection.execute(statement)
     except psycopg.errors.UniqueViolation:
+        # two workers created it at once: IF NOT EXISTS looks before it locks
         connection.execute(statement)
