@@ -130,6 +130,8 @@ def _text(raw: bytes) -> bytes:
 
 def _cuts(data: Sequence[bytes]) -> list[tuple[int, int]]:
     """Block borders: at most MAX_RECORDS records and, but for a single datum, MAX_BYTES."""
+    if len(data) <= MAX_RECORDS and sum(map(len, data)) <= MAX_BYTES:
+        return [(0, len(data))]
     cuts: list[tuple[int, int]] = []
     start = size = 0
     for index, datum in enumerate(data):

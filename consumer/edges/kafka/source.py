@@ -1,6 +1,6 @@
 """The group member that reads. Assigned partitions stay paused until they are taken."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 import structlog
@@ -114,7 +114,7 @@ def _plain(parts: Sequence[Position]) -> list[TopicPartition]:
 
 def _intake(messages: Sequence[Message]) -> Intake:
     sound = [message for message in messages if message.error() is None]
-    fetched = [_fetched(at, list(run)) for at, run in groupby(sound, key=_origin)]
+    fetched = [_fetched(at, run) for at, run in _by_origin(sound)]
     if len(sound) == len(messages):
         return Intake(fetched=fetched)
     ends: dict[TopicPartition, int] = {}
@@ -124,6 +124,15 @@ def _intake(messages: Sequence[Message]) -> Intake:
         if error is not None:
             _sort_error(message, error, ends, broken)
     return Intake(fetched=fetched, ends=ends, broken=broken)
+
+
+def _by_origin(messages: Sequence[Message]) -> Iterator[tuple[TopicPartition, Sequence[Message]]]:
+    """Runs of messages of one partition. Asked for each message, so nothing of ours is called for each."""
+    start = 0
+    for origin, same in groupby(zip(map(Message.topic, messages), map(Message.partition, messages), strict=True)):
+        end = start + len(list(same))
+        yield TopicPartition(*origin), messages[start:end]  # type: ignore[arg-type]
+        start = end
 
 
 def _origin(message: Message) -> TopicPartition:
