@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from consumer.applier import Applier
 from consumer.binder import Binder, BinderSettings, KnownBindings
 from consumer.core.records import OffsetRange
+from consumer.core.sizer import BatchSizer
 from consumer.decode_watch import Marks
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.copy_encoder import CopyEncoder
@@ -103,7 +104,8 @@ def build_worker(settings: Settings, name: str) -> WorkerLife:
     marks = Marks()
     planners = [Planner(decoders, encoder, known, marks) for _ in ("reader", "applier")]
     applier = Applier(sink, offsets, planners[1], binder, handover)
-    limits = BatchLimits(max_rows=settings.batch.max_rows, max_bytes=settings.batch.max_bytes)
+    sizer = BatchSizer(rows=settings.batch.max_rows, growth=settings.batch.growth)
+    limits = BatchLimits(sizer=sizer, max_bytes=settings.batch.max_bytes)
     reader = Reader(KafkaSource(kafka_settings(settings)), planners[0], handover, limits)
 
     def close_target() -> None:

@@ -3,6 +3,7 @@
 The death of either loop ends the process; so does a loop that stopped turning.
 """
 
+import gc
 import os
 import sys
 import threading
@@ -24,6 +25,8 @@ TURN = 0.05
 PRUNE_EVERY = 600.0
 HUNG = 70
 UNDRAINED = 1
+# objects made and not yet freed
+COLLECT_AFTER = 200_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +115,7 @@ class WorkerLife:
 
     def run(self, until: Callable[[], bool]) -> None:
         """Work until `until()` says so. Raises what ended a loop, or Transient when a loop stalled."""
-        # many short hand-overs of the interpreter's lock: native code on one thread, Python on the other
-        sys.setswitchinterval(0.0005)
+        _tune_interpreter()
         self._open_reader()
         self._applying.start()
         self._reading.start()
@@ -170,6 +172,16 @@ class WorkerLife:
         for loop in (self._reading, self._applying):
             if loop.failure is not None:
                 raise loop.failure
+
+
+def _tune_interpreter() -> None:
+    # many short hand-overs of the interpreter's lock: native code on one thread, Python on the other
+    sys.setswitchinterval(0.0005)
+    # Messages hold no cycles, but the collector would walk all of a batch's many times: tried, a quarter of the
+    # reader's time. So it looks only after more objects than a few batches have, and never at what a start made.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER, 10, 10)
 
 
 def _stalled(name: str, seconds: float) -> Failure:

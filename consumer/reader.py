@@ -14,6 +14,7 @@ import structlog
 from consumer.core.failure import Failure
 from consumer.core.plan import BindingKey, Plan, frame, runs
 from consumer.core.records import Slice, TopicPartition
+from consumer.core.sizer import BatchSizer
 from consumer.handover import Dropped, Handover, Moved, Notice, Stopped, Work
 from consumer.planner import BadRecord, Planner, Unbound
 from consumer.ports import DataFault, Fetched, Intake, Source, Taken
@@ -27,9 +28,9 @@ _NOWHERE = -1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchLimits:
-    """When a batch closes."""
+    """When a batch closes: at the sizer's number of records, or at so many bytes of them."""
 
-    max_rows: int = 20_000
+    sizer: BatchSizer = field(default_factory=BatchSizer)
     max_bytes: int = 32 << 20
 
 
@@ -82,6 +83,7 @@ class Reader:
         self._gathered: dict[TopicPartition, _Gathered] = {}
         self._wanted: set[BindingKey] = set()
         self._doubted: set[TopicPartition] = set()
+        self._most = limits.sizer.first()
         self._rows = 0
         self._bytes = 0
         self._full_since: float | None = None
@@ -108,7 +110,7 @@ class Reader:
             self._hand_over_or_hold()
             return
         # waits short while something is gathered, so that it is on its way soon
-        self._gather(self._source.poll(self._limits.max_rows - self._rows, 0.005 if self._gathered else timeout))
+        self._gather(self._source.poll(self._most - self._rows, 0.005 if self._gathered else timeout))
         if self._full() or (self._gathered and self._handover.hungry()):
             self._hand_over_or_hold()
 
@@ -281,7 +283,7 @@ class Reader:
     # handing over
 
     def _full(self) -> bool:
-        return self._rows >= self._limits.max_rows or self._bytes >= self._limits.max_bytes
+        return self._rows >= self._most or self._bytes >= self._limits.max_bytes
 
     def _hand_over_or_hold(self) -> None:
         if self._handover.wait_room(0.05) and self._handover.wait_bound(0.05):
@@ -314,7 +316,10 @@ class Reader:
         slices = tuple(_slice(at, self._owned[at].epoch, gathered) for at, gathered in self._gathered.items())
         self._gathered = {}
         self._rows = self._bytes = 0
-        self._handover.offer(Work(slices=slices, plan=self._plan(slices)))
+        plan = self._plan(slices)
+        if plan is not None:
+            self._most = self._limits.sizer.after(plan.counts, self._most)
+        self._handover.offer(Work(slices=slices, plan=plan))
 
     def _plan(self, slices: Sequence[Slice]) -> Plan | None:
         """The plan, or None where the apply thread has to ask someone or to judge a record first."""

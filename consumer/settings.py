@@ -130,7 +130,13 @@ class Target(Section):
 class Batch(Section):
     """How much one transaction takes."""
 
-    max_rows: int = Field(default=20_000, ge=1, le=65_536, description="Most records of one batch.")
+    max_rows: int = Field(default=20_000, ge=1, le=65_536, description="Rows that one batch should write at most.")
+    growth: int = Field(
+        default=5,
+        ge=1,
+        le=20,
+        description="How many times batch.max_rows a batch may read in records, where many changes of few rows fold.",
+    )
     max_bytes: int = Field(
         default=32 << 20, ge=1 << 16, le=256 << 20, description="Bytes of raw records after which a batch closes."
     )

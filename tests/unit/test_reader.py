@@ -7,6 +7,7 @@ import pytest
 from consumer.core.failure import Failure
 from consumer.core.plan import BindingKey
 from consumer.core.records import Slice, TopicPartition
+from consumer.core.sizer import BatchSizer
 from consumer.handover import Handover, Moved, Take, Work
 from consumer.planner import Planner
 from consumer.ports import Fetched, Intake, Listener, Taken
@@ -86,7 +87,7 @@ def read(source: ScriptedSource, position: int = 10) -> list[Slice]:
     """Everything that a reader hands over which took the partition at a position."""
     handover = Handover(max_bytes=1 << 20, max_batches=100)
     planner: Planner = NoBindings()  # type: ignore[assignment]
-    reader = Reader(source, planner, handover, BatchLimits(max_rows=1))
+    reader = Reader(source, planner, handover, BatchLimits(sizer=BatchSizer(rows=1, growth=1)))
     reader.open()
     assert handover.next(0) == Take((AT,))
     handover.tell(Taken(at=AT, epoch=1, next_offset=position))

@@ -24,6 +24,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "target.connect_timeout": (1, 300),
     "target.batch_deadline": (1, 1800),
     "batch.max_rows": (1, 65_536),
+    "batch.growth": (1, 20),
     "batch.max_bytes": (1 << 16, 256 << 20),
     "batch.queue_bytes": (1 << 16, 1 << 30),
     "batch.queue_batches": (1, 16),

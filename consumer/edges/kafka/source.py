@@ -14,6 +14,9 @@ from consumer.ports import Fetched, Intake, Listener
 
 log = structlog.get_logger("headrace.kafka")
 
+# messages of one call: each is looked at several times, while they are in the processor's cache
+_AT_ONCE = 4096
+
 
 class KafkaSource:
     """Implements `consumer.ports.Source`."""
@@ -38,7 +41,7 @@ class KafkaSource:
 
     def poll(self, limit: int, timeout: float) -> Intake:
         try:
-            messages = self._client().consume(limit, timeout)
+            messages = self._client().consume(min(limit, _AT_ONCE), timeout)
         except KafkaException as error:
             raise translated(error, "poll") from error
         return _intake(messages)

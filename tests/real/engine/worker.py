@@ -59,7 +59,7 @@ class Job:
             "kafka.client": {**_CLIENT, **self.client},
             "registry": {"url": self.registry_url or self.at.registry_url, "timeout": 2},
             "target": {"dsn": self.dsn, "batch_deadline": self.deadline, "connect_timeout": 3},
-            "batch": {"max_rows": self.max_rows},
+            "batch": {"max_rows": self.max_rows, "growth": 1},
             "worker": {"name": self.name, "drain_timeout": self.drain, "stall_timeout": 60},
             "log": {"level": self.level, "format": "json"},
         }
