@@ -8,6 +8,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 import structlog
 
@@ -68,6 +69,8 @@ class Reader:
     # how long a fenced partition that the group still assigns to us is left alone before it is taken again:
     # a worker that was stopped learns within a heartbeat that it lost its partitions
     GRACE = 10.0
+    # topics of one batch; the others stay gathered and are first in the next
+    TOPICS = 64
     # records to learn a table's name from; the first that decodes is enough
     SAMPLE = 20
 
@@ -313,13 +316,18 @@ class Reader:
             log.info("resumed")
 
     def _hand_over(self) -> None:
-        slices = tuple(_slice(at, self._owned[at].epoch, gathered) for at, gathered in self._gathered.items())
-        self._gathered = {}
-        self._rows = self._bytes = 0
+        slices = tuple(_slice(at, self._owned[at].epoch, self._gathered[at]) for at in self._in_turn())
+        for piece in slices:
+            self._drop_gathered(piece.at)
         plan = self._plan(slices)
         if plan is not None:
             self._most = self._limits.sizer.after(plan.counts, self._most)
         self._handover.offer(Work(slices=slices, plan=plan))
+
+    def _in_turn(self) -> list[TopicPartition]:
+        """What the next batch takes: the topics that have waited longest, so that one batch touches few tables."""
+        topics = set(islice(dict.fromkeys(at.topic for at in self._gathered), self.TOPICS))
+        return [at for at in self._gathered if at.topic in topics]
 
     def _plan(self, slices: Sequence[Slice]) -> Plan | None:
         """The plan, or None where the apply thread has to ask someone or to judge a record first."""

@@ -19,14 +19,15 @@ AT = TopicPartition("t", 0)
 class ScriptedSource:
     """A fake of the source port: polls answer from a script, starts are noted."""
 
-    def __init__(self, *polls: Intake) -> None:
+    def __init__(self, *polls: Intake, partitions: Sequence[TopicPartition] = (AT,)) -> None:
+        self.partitions = tuple(partitions)
         self.polls = list(polls)
         self.started: list[int] = []
         self.committed: dict[TopicPartition, int] = {}
         self.ready = True
 
     def open(self, listener: Listener) -> None:
-        listener.assigned([AT])
+        listener.assigned(self.partitions)
 
     def poll(self, limit: int, timeout: float) -> Intake:
         return self.polls.pop(0) if self.polls else Intake()
@@ -60,22 +61,16 @@ class NoBindings:
         """No plan."""
 
 
+def fetched(at: TopicPartition, *offsets: int) -> Fetched:
+    """One run of records."""
+    nothing = [b"x"] * len(offsets)
+    size = len(offsets)
+    return Fetched(at=at, offsets=list(offsets), keys=nothing, values=nothing, appended_ms=1, leader_epoch=0, size=size)
+
+
 def records(*offsets: int) -> Intake:
     """One run of records of the partition."""
-    nothing = [b"x"] * len(offsets)
-    return Intake(
-        fetched=[
-            Fetched(
-                at=AT,
-                offsets=list(offsets),
-                keys=nothing,
-                values=nothing,
-                appended_ms=1,
-                leader_epoch=0,
-                size=len(offsets),
-            )
-        ]
-    )
+    return Intake(fetched=[fetched(AT, *offsets)])
 
 
 def end(offset: int) -> Intake:
@@ -174,3 +169,21 @@ def test_the_group_is_told_of_stored_positions() -> None:
     handover.tell(Moved({AT: 11, TopicPartition("other", 0): 5}))
     reader.turn(0)
     assert source.committed == {AT: 11}
+
+
+def test_a_batch_is_of_few_topics_and_takes_them_in_turn() -> None:
+    """Two partitions of each of a hundred topics are waiting: no topic is cut, none is left behind."""
+    waiting = [TopicPartition(f"t{number:03d}", part) for number in range(100) for part in (0, 1)]
+    source = ScriptedSource(Intake(fetched=[fetched(at, 0, 1) for at in waiting]), partitions=waiting)
+    handover = Handover(max_bytes=1 << 20, max_batches=100)
+    planner: Planner = NoBindings()  # type: ignore[assignment]
+    reader = Reader(source, planner, handover, BatchLimits(sizer=BatchSizer(rows=100, growth=1)))
+    reader.open()
+    assert handover.next(0) == Take(tuple(waiting))
+    for at in waiting:
+        handover.tell(Taken(at=at, epoch=1, next_offset=0))
+    for _ in range(3):
+        reader.turn(0)
+    batches = [work.slices for work in (handover.next(0), handover.next(0)) if isinstance(work, Work)]
+    assert [[piece.at for piece in slices] for slices in batches] == [waiting[:128], waiting[128:]]
+    assert all((piece.start, piece.end) == (0, 2) for slices in batches for piece in slices)
