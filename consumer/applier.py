@@ -4,7 +4,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
@@ -12,6 +12,7 @@ from typing import TypeVar
 import structlog
 
 from consumer.binder import Binder
+from consumer.core import waiting
 from consumer.core.backoff import Backoff
 from consumer.core.failure import Failure, Transient
 from consumer.core.plan import Plan, RecordRef
@@ -109,6 +110,19 @@ class Applier:
             else:
                 self._handover.tell(part)
         log.info("partitions taken", count=len(taken))
+        if self._waiting:
+            self._say_waiting({part.at for part in taken})
+
+    def _say_waiting(self, taken: Collection[TopicPartition]) -> None:
+        for at, older in self._look_at_waiting().items():
+            if at in taken:
+                log.info(
+                    "partition waits",
+                    topic=at.topic,
+                    partition=at.partition,
+                    reason=waiting.reason(older),
+                    remedy=waiting.REMEDY,
+                )
 
     def _take_anew(self) -> None:
         """After a reconnect nothing that was known of positions holds."""
@@ -175,13 +189,18 @@ class Applier:
             ]:
                 self._stop(Stopped(at, _recreated(at)))
 
-    def _look_at_waiting(self) -> None:
+    def _look_at_waiting(self) -> dict[TopicPartition, dict[TopicPartition, int]]:
+        """Start partitions whose wait is over; returns the others with what they wait for."""
         stored = {position.at: position.next_offset for position in self._patiently(self._sink.stored)}
+        still = {}
         for at, part in list(self._waiting.items()):
-            barrier = part.wait_for or {}
-            if all(stored.get(TopicPartition(at.topic, int(old)), end) >= end for old, end in barrier.items()):
+            older = waiting.unpassed(at, part.wait_for, stored)
+            if older:
+                still[at] = older
+            else:
                 del self._waiting[at]
                 self._handover.tell(part)
+        return still
 
     # applying
 

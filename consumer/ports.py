@@ -92,12 +92,13 @@ class Taken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """A stored position. `stopped`: why its living owner does not go on."""
+    """A stored position. `stopped`: why its living owner does not go on. `wait_for`: as in `Start`."""
 
     at: TopicPartition
     next_offset: int
     epoch: int
     owner: str | None = None
+    wait_for: Mapping[str, int] | None = None
     stopped: Mapping[str, str] | None = None
 
 
