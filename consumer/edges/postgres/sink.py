@@ -170,6 +170,14 @@ class PostgresSink:
         """Those of the schemas that were kept before."""
         return memory.recall_schemas(self._session(), registry, ids)
 
+    def remember_source(self, topic: str, key_schema: int, names: Mapping[str, str | None]) -> None:
+        """Keep what the source calls the table of a topic and key schema."""
+        memory.remember_source(self._session(), self._group, topic, key_schema, names)
+
+    def recall_source(self, topic: str, key_schema: int) -> Mapping[str, str | None] | None:
+        """The names kept, or None when the group has never bound that topic and key schema."""
+        return memory.recall_source(self._session(), self._group, topic, key_schema)
+
     def marks(self, partitions: Sequence[TopicPartition]) -> list[OffsetRange]:
         """Ranges that hang the native decoder."""
         return memory.marks(self._session(), self._group, partitions)
