@@ -102,6 +102,7 @@ class Applier:
 
     def _take(self, partitions: Sequence[TopicPartition]) -> None:
         taken = self._patiently(lambda: self._taken([at for at in partitions if not self._handover.released(at)]))
+        _say_grown(self._binder.spread({part.at.topic for part in taken if part.at.partition}))
         for part in taken:
             self._epochs[part.at] = part.epoch
             self._stopped.discard(part.at)
@@ -176,7 +177,7 @@ class Applier:
         return False
 
     def _look_around(self) -> None:
-        """Start partitions whose wait is over; stop those whose topic was made anew while they were read."""
+        """Start partitions whose wait is over; notice topics that were made anew, or grew, while they were read."""
         if self._waiting:
             self._look_at_waiting()
         topics = {at.topic for at in self._epochs} & self._topic_ids.keys()
@@ -188,6 +189,7 @@ class Applier:
                 if now.get(at.topic, self._topic_ids.get(at.topic)) != self._topic_ids.get(at.topic)
             ]:
                 self._stop(Stopped(at, _recreated(at)))
+            _say_grown(self._binder.look_again())
 
     def _look_at_waiting(self) -> dict[TopicPartition, dict[TopicPartition, int]]:
         """Start partitions whose wait is over; returns the others with what they wait for."""
@@ -347,6 +349,16 @@ class Applier:
             self._epochs.pop(at, None)
         self._handover.tell(Dropped(tuple(partitions)))
         log.warning("partitions fenced: another owner took them", partitions=[str(at) for at in partitions])
+
+
+def _say_grown(topics: Collection[str]) -> None:
+    for topic in sorted(topics):
+        log.warning(
+            "topic has grown",
+            topic=topic,
+            reason="its table has no fitting unique index, which only a topic of one partition can do without",
+            remedy="Create a unique index over the key's columns, all NOT NULL, then restart the worker.",
+        )
 
 
 def _halved(work: Work) -> list[Work | Stopped]:

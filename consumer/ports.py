@@ -228,6 +228,14 @@ class Source(Protocol):
     def close(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traits:
+    """What of a topic decides how its records are applied: whether its cleanup policy compacts, its partitions."""
+
+    compacted: bool
+    partitions: int
+
+
 class Offsets(Protocol):
     """Questions about topics, asked apart from reading."""
 
@@ -251,6 +259,6 @@ class Offsets(Protocol):
         """The topics' ids, for those that exist."""
         ...
 
-    def compacted(self, topics: Sequence[str]) -> Mapping[str, bool]:
-        """Whether the topics' cleanup policies compact."""
+    def traits(self, topics: Sequence[str]) -> Mapping[str, Traits]:
+        """What the topics are like now, for those that exist."""
         ...
