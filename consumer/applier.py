@@ -4,7 +4,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
@@ -12,6 +12,7 @@ from typing import TypeVar
 import structlog
 
 from consumer.binder import Binder
+from consumer.core import waiting
 from consumer.core.backoff import Backoff
 from consumer.core.failure import Failure, Transient
 from consumer.core.plan import Plan, RecordRef
@@ -101,6 +102,7 @@ class Applier:
 
     def _take(self, partitions: Sequence[TopicPartition]) -> None:
         taken = self._patiently(lambda: self._taken([at for at in partitions if not self._handover.released(at)]))
+        _say_grown(self._binder.spread({part.at.topic for part in taken if part.at.partition}))
         for part in taken:
             self._epochs[part.at] = part.epoch
             self._stopped.discard(part.at)
@@ -109,6 +111,19 @@ class Applier:
             else:
                 self._handover.tell(part)
         log.info("partitions taken", count=len(taken))
+        if self._waiting:
+            self._say_waiting({part.at for part in taken})
+
+    def _say_waiting(self, taken: Collection[TopicPartition]) -> None:
+        for at, older in self._look_at_waiting().items():
+            if at in taken:
+                log.info(
+                    "partition waits",
+                    topic=at.topic,
+                    partition=at.partition,
+                    reason=waiting.reason(older),
+                    remedy=waiting.REMEDY,
+                )
 
     def _take_anew(self) -> None:
         """After a reconnect nothing that was known of positions holds."""
@@ -162,7 +177,7 @@ class Applier:
         return False
 
     def _look_around(self) -> None:
-        """Start partitions whose wait is over; stop those whose topic was made anew while they were read."""
+        """Start partitions whose wait is over; notice topics that were made anew, or grew, while they were read."""
         if self._waiting:
             self._look_at_waiting()
         topics = {at.topic for at in self._epochs} & self._topic_ids.keys()
@@ -174,14 +189,20 @@ class Applier:
                 if now.get(at.topic, self._topic_ids.get(at.topic)) != self._topic_ids.get(at.topic)
             ]:
                 self._stop(Stopped(at, _recreated(at)))
+            _say_grown(self._binder.look_again())
 
-    def _look_at_waiting(self) -> None:
+    def _look_at_waiting(self) -> dict[TopicPartition, dict[TopicPartition, int]]:
+        """Start partitions whose wait is over; returns the others with what they wait for."""
         stored = {position.at: position.next_offset for position in self._patiently(self._sink.stored)}
+        still = {}
         for at, part in list(self._waiting.items()):
-            barrier = part.wait_for or {}
-            if all(stored.get(TopicPartition(at.topic, int(old)), end) >= end for old, end in barrier.items()):
+            older = waiting.unpassed(at, part.wait_for, stored)
+            if older:
+                still[at] = older
+            else:
                 del self._waiting[at]
                 self._handover.tell(part)
+        return still
 
     # applying
 
@@ -328,6 +349,16 @@ class Applier:
             self._epochs.pop(at, None)
         self._handover.tell(Dropped(tuple(partitions)))
         log.warning("partitions fenced: another owner took them", partitions=[str(at) for at in partitions])
+
+
+def _say_grown(topics: Collection[str]) -> None:
+    for topic in sorted(topics):
+        log.warning(
+            "topic has grown",
+            topic=topic,
+            reason="its table has no fitting unique index, which only a topic of one partition can do without",
+            remedy="Create a unique index over the key's columns, all NOT NULL, then restart the worker.",
+        )
 
 
 def _halved(work: Work) -> list[Work | Stopped]:

@@ -4,11 +4,10 @@ Looking a binding up asks nobody; making one asks the registry, the target's cat
 done by the apply thread alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 from consumer.core.envelope import (
     IGNORED_KINDS,
@@ -20,12 +19,12 @@ from consumer.core.envelope import (
     read_key_writer,
     read_writer_schema,
 )
-from consumer.core.failure import Persistent, Transient
+from consumer.core.failure import Failure, Persistent, Transient
 from consumer.core.naming import BadName, table_name
 from consumer.core.plan import Binding, BindingKey, BoundColumn, Run, TableName, TargetTable, origin
 from consumer.core.types import Meaning, carriage, meaning
 from consumer.planner import BadRecord, bad_record
-from consumer.ports import BadDatum, Decoder, Offsets, Registry, Sink
+from consumer.ports import BadDatum, Decoder, Offsets, Registry, Sink, Traits
 
 _MAGIC = 0
 _FRAME = 5
@@ -62,14 +61,25 @@ class KnownBindings:
             (
                 b
                 for k, b in list(self._known.items())
-                if k.topic == topic and k.key_frame == key_frame and k.value_frame
+                if k.topic == topic and k.key_frame == key_frame and k.value_frame and b.table
             ),
             None,
         )
 
     def forget(self, table: TableName | None) -> bool:
         """Forget what was read of a table's catalog; says whether there was anything."""
-        old = [k for k, b in list(self._known.items()) if b.table is not None and table in (None, b.table.name)]
+        return self._forget(lambda key, binding: binding.table is not None and table in (None, binding.table.name))
+
+    def replaced(self) -> set[str]:
+        """The topics whose rows are deleted and inserted anew."""
+        return {k.topic for k, b in list(self._known.items()) if b.replaces}
+
+    def forget_replaced(self, topics: Collection[str]) -> None:
+        """Forget such bindings of these topics."""
+        self._forget(lambda key, binding: binding.replaces and key.topic in topics)
+
+    def _forget(self, chosen: Callable[[BindingKey, Binding], bool]) -> bool:
+        old = [key for key, binding in list(self._known.items()) if chosen(key, binding)]
         for key in old:
             self._known.pop(key, None)
         return bool(old)
@@ -106,7 +116,11 @@ class Binder:
         self._rows = rows
         self._settings = settings
         self._schemas: dict[int, str] = {}
-        self._compacted: dict[str, bool] = {}
+        self._traits: dict[str, Traits] = {}
+        # topics that are known to have more partitions than one, whatever was asked earlier
+        self._spread: set[str] = set()
+        # the source's names by topic and key schema, as they are stored
+        self._sources: dict[tuple[str, int], Mapping[str, str | None]] = {}
 
     def bind(self, wanted: Mapping[BindingKey, Run], sink: Sink) -> None:
         """Make and remember the bindings of runs.
@@ -116,14 +130,29 @@ class Binder:
         """
         self._learn_topics({key.topic for key in wanted})
         self._learn_schemas({frame for key in wanted for frame in (key.key_frame, key.value_frame) if frame}, sink)
-        for key, run in wanted.items():
-            self._bind(key, run, sink)
+        # tombstones last: they may be bound as the records beside them
+        for key in sorted(wanted, key=lambda key: key.value_frame is None):
+            self._bind(key, wanted[key], sink)
+
+    def spread(self, topics: Collection[str]) -> set[str]:
+        """Note topics that have more partitions than one; returns those whose rows were replaced till now."""
+        grown = self._known.replaced() & set(topics)
+        self._spread |= set(topics)
+        self._known.forget_replaced(grown)
+        return grown
+
+    def look_again(self) -> set[str]:
+        """Look for topics whose rows are replaced and that have got a second partition. Raises Transient."""
+        now = self._offsets.traits(sorted(self._known.replaced()))
+        return self.spread([topic for topic, traits in now.items() if traits.partitions != 1])
 
     def _learn_topics(self, topics: set[str]) -> None:
-        """Ask for the cleanup policies of new topics, all at once."""
-        new = sorted(topics - self._compacted.keys())
+        """Ask what new topics are like, all at once."""
+        new = sorted(topics - self._traits.keys())
         if new:
-            self._compacted |= self._offsets.compacted(new)
+            self._traits |= self._offsets.traits(new)
+        if gone := topics - self._traits.keys():
+            raise Transient(_no_topic(min(gone)))
 
     def _learn_schemas(self, frames: set[bytes], sink: Sink) -> None:
         """Fetch schemas by several requests at a time, from what was kept of them when the registry is away.
@@ -174,9 +203,8 @@ class Binder:
         return bad_record(origin([run], first - run.start), stage, reason, remedy)
 
     def _binding(self, key: BindingKey, run: Run, sink: Sink) -> Binding:
-        compacted = self._compacted.get(key.topic, False)
         if key.value_frame is None:
-            return self._tombstones_only(key, compacted)
+            return self._tombstones_only(key, sink)
         schema = read_writer_schema(self._schema(key.value_frame))
         if schema.kind in IGNORED_KINDS:
             return Binding(schema=schema)
@@ -187,36 +215,64 @@ class Binder:
         if key.key_frame is None:
             raise Cannot("identity", "the record has no key, so its row can't be told from others", _NO_KEY)
         key_text = self._schema(key.key_frame)
-        name = table_name(self._settings.template, key.topic, self._source(schema.rewritten, run))
-        others = self._known.topics_of(name) - {key.topic}
+        source = self._source(schema.rewritten, run)
+        identity = [column.name for column in read_key_schema(key_text)]
+        table = self._table(sink, self._name(key.topic, source), schema.columns, identity)
+        binding = self._bound(key.topic, schema, key_text, table)
+        self._remember(key.topic, _schema_id(key.key_frame), source, sink)
+        return binding
+
+    def _name(self, topic: str, source: Mapping[str, str | None]) -> TableName:
+        name = table_name(self._settings.template, topic, source)
+        others = self._known.topics_of(name) - {topic}
         if others:
             raise Cannot("table", f"topic {min(others)} is applied to table {name} already", _TWO_TOPICS)
-        return self._bound(schema, key_text, name, compacted, sink)
+        return name
+
+    def _remember(self, topic: str, key_schema: int, source: Mapping[str, str | None], sink: Sink) -> None:
+        """Have the names at hand for a worker that meets a tombstone of the topic first."""
+        if self._sources.get((topic, key_schema)) != source:
+            sink.remember_source(topic, key_schema, source)
+            self._sources[topic, key_schema] = source
 
     def _schema(self, frame: bytes) -> str:
         schema_id = _schema_id(frame)
         return self._schemas.get(schema_id) or self._registry.schema(schema_id)
 
-    def _tombstones_only(self, key: BindingKey, compacted: bool) -> Binding:
-        sibling = self._known.of_topic(key.topic, key.key_frame)
-        if not compacted:
+    def _tombstones_only(self, key: BindingKey, sink: Sink) -> Binding:
+        if not self._traits[key.topic].compacted:
             return Binding(schema=WriterSchema(kind=RecordKind.HEARTBEAT))
-        if sibling is None:
-            raise Cannot("schema", "a compacted topic begins with a tombstone; its table is not known yet", _TOMBSTONE)
-        return sibling
+        return self._known.of_topic(key.topic, key.key_frame) or self._deleting(key, sink)
 
-    def _bound(self, schema: WriterSchema, key_text: str, name: TableName, compacted: bool, sink: Sink) -> Binding:
-        key_columns = read_key_schema(key_text)
-        identity = tuple(column.name for column in key_columns)
-        table = self._table(sink, name, schema.columns, identity)
-        _check_identity(table, identity)
+    def _deleting(self, key: BindingKey, sink: Sink) -> Binding:
+        """What deletes rows of a topic none of whose values was seen yet: the table as it was named before."""
+        if key.key_frame is None:
+            raise Cannot("identity", "the record has no key, so its row can't be told from others", _NO_KEY)
+        key_text = self._schema(key.key_frame)
+        source = sink.recall_source(key.topic, _schema_id(key.key_frame))
+        if source is None:
+            raise Cannot("schema", "a compacted topic begins with a tombstone; its table is not known yet", _TOMBSTONE)
+        name = self._name(key.topic, source)
+        table = sink.read_table(name)
+        if table is None:
+            raise Cannot("table", f"the target has no table {name}, and a tombstone can't make one", _MAKE_TABLE)
+        # the key is all that is known of the row, and all that is needed
+        schema = WriterSchema(kind=RecordKind.CHANGE, columns=read_key_schema(key_text))
+        return self._bound(key.topic, schema, key_text, table)
+
+    def _bound(self, topic: str, schema: WriterSchema, key_text: str, table: TargetTable) -> Binding:
+        identity = tuple(column.name for column in read_key_schema(key_text))
+        replaces = frozenset(identity) not in table.unique
+        if replaces and (topic in self._spread or self._traits[topic].partitions != 1):
+            raise _no_identity(table, identity)
         return Binding(
             schema=schema,
             key_writer=read_key_writer(key_text),
             table=table,
             columns=_columns(table, schema.columns, identity),
             identity=identity,
-            compacted=compacted,
+            compacted=self._traits[topic].compacted,
+            replaces=replaces,
         )
 
     def _table(self, sink: Sink, name: TableName, columns: Sequence[Column], identity: Sequence[str]) -> TargetTable:
@@ -229,7 +285,7 @@ class Binder:
             raise Cannot("table", f"the target has no table {name}", "Create it, or set target.create = true.")
         return table
 
-    def _source(self, schema: str, run: Run) -> dict[str, Any]:
+    def _source(self, schema: str, run: Run) -> dict[str, str | None]:
         """The `source` block of the run's first sound record."""
         fields = ["source_db", "source_table"]
         if '"source_schema"' in schema:
@@ -261,14 +317,24 @@ def _check_names(columns: Sequence[Column]) -> None:
             raise BadName("a column's name is empty or longer than PostgreSQL's 63 bytes")
 
 
-def _check_identity(table: TargetTable, identity: Sequence[str]) -> None:
-    if frozenset(identity) not in table.unique:
-        columns = ", ".join(identity)
-        raise Cannot(
-            "identity",
-            f"table {table.name} has no unique index over exactly the key's columns ({columns}), all NOT NULL",
-            f"Create one: it must be valid, immediate and not partial, for example PRIMARY KEY ({columns}).",
-        )
+def _no_topic(topic: str) -> Failure:
+    return Failure(
+        component="kafka",
+        operation="describe topics",
+        kind="kafka.no_topic",
+        detail=f"topic {topic} is not there any more, but records of it are still to be applied",
+        remedy="Create it again, or restart the worker, which then leaves it out.",
+    )
+
+
+def _no_identity(table: TargetTable, identity: Sequence[str]) -> Cannot:
+    columns = ", ".join(identity)
+    return Cannot(
+        "identity",
+        f"table {table.name} has no unique index over exactly the key's columns ({columns}), all NOT NULL, "
+        "and its topic has more than one partition",
+        f"Create one: it must be valid, immediate and not partial, for example PRIMARY KEY ({columns}).",
+    )
 
 
 def _columns(table: TargetTable, columns: Sequence[Column], identity: Sequence[str]) -> tuple[BoundColumn, ...]:
@@ -296,4 +362,5 @@ _NO_KEY = "Give the source table a primary key, or set message.key.columns on th
 _ADD_COLUMN = "Add the column to the target table, or exclude it at the source."
 _BYTES = "Set binary.handling.mode=bytes on the connector, or make the target column text."
 _TWO_TOPICS = "Give each topic a table of its own by target.table, for example with {topic} in it."
+_MAKE_TABLE = "Create it as the topic's rows need it, or set target.table to the name that it has now."
 _TOMBSTONE = "Start the group before compaction, or have the source snapshot the table again."

@@ -2,27 +2,29 @@
 
 Read from the stored positions, so other members of the group may do the work. A partition is current when
 its position has reached the end offset noted at the start; at a partition's end the position moves over
-what is no record, so the end is always reached.
+what is no record, so the end is always reached. What belongs to a stopped partition is not waited for, nor
+what belongs to a partition that itself waits for a stopped one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from consumer.core import waiting
 from consumer.core.records import TopicPartition
 from consumer.ports import Offsets, Sink, Stored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """How far a group is from the ends noted: records left by partition, and why stopped ones stay."""
+    """How far a group is from the ends noted: records left by partition, and why some of these do not go on."""
 
     left: Mapping[TopicPartition, int]
-    stopped: Mapping[TopicPartition, str]
+    held: Mapping[TopicPartition, str]
 
     @property
     def settled(self) -> bool:
-        """Nothing is left but what belongs to stopped partitions."""
-        return not (set(self.left) - set(self.stopped))
+        """Nothing is left but what belongs to partitions that do not go on."""
+        return not (set(self.left) - set(self.held))
 
     @property
     def current(self) -> bool:
@@ -37,14 +39,21 @@ def noted_ends(offsets: Offsets) -> dict[TopicPartition, int]:
 
 def standing(ends: Mapping[TopicPartition, int], sink: Sink) -> Standing:
     """Compare stored positions with the ends noted. Raises Transient when the target is away."""
-    stored: dict[TopicPartition, Stored] = {position.at: position for position in sink.stored()}
-    left: dict[TopicPartition, int] = {}
-    stopped: dict[TopicPartition, str] = {}
-    for at, end in ends.items():
-        position = stored.get(at)
-        missing = end - (position.next_offset if position else 0)
-        if missing > 0:
-            left[at] = missing
-            if position is not None and position.stopped:
-                stopped[at] = f"{position.stopped.get('detail', '')}. {position.stopped.get('remedy', '')}"
-    return Standing(left=left, stopped=stopped)
+    stored = sink.stored()
+    positions = {position.at: position.next_offset for position in stored}
+    left = {at: end - positions.get(at, 0) for at, end in ends.items() if end > positions.get(at, 0)}
+    held = _held(stored, positions)
+    return Standing(left=left, held={at: held[at] for at in left if at in held})
+
+
+def _held(stored: Sequence[Stored], positions: Mapping[TopicPartition, int]) -> dict[TopicPartition, str]:
+    """Partitions that are stopped, and those that wait for one that does not go on, with the reasons."""
+    held = {
+        position.at: f"{position.stopped.get('detail', '')}. {position.stopped.get('remedy', '')}"
+        for position in stored
+        if position.stopped
+    }
+    waits = {position.at: waiting.unpassed(position.at, position.wait_for, positions) for position in stored}
+    while more := {at: older for at, older in waits.items() if at not in held and older.keys() & held.keys()}:
+        held |= {at: f"{waiting.reason(older)}. {waiting.REMEDY}" for at, older in more.items()}
+    return held

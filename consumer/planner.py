@@ -174,6 +174,10 @@ class Planner:
         values = block.values()
         places = [index for index, value in enumerate(values) if value is not None]
         data = [value[5:] for value in values if value is not None]
+        if not data and binding.compacted:
+            # the value schema may be unknown, and no value needs it
+            dead = self._tombstones(block, values, None)
+            return dead.clear(), dead, set(), []
         fields = ["op", "after", SOURCE_TIME] if binding.schema.has_source_time else ["op", "after"]
         frame = self._decode(block, binding.schema.rewritten, data, fields, places)
         frame = frame.with_columns(pl.Series(SEQ, places, dtype=pl.Int64))
@@ -228,7 +232,8 @@ class Planner:
         if len(folded.deletes):
             writes.append(self._write(Action.DELETE, table, identity, binding, folded.deletes))
         if len(folded.upserts):
-            writes.append(self._write(Action.UPSERT, table, list(by_name.values()), binding, folded.upserts, fresh))
+            action = Action.REPLACE if binding.replaces else Action.UPSERT
+            writes.append(self._write(action, table, list(by_name.values()), binding, folded.upserts, fresh))
         for partial in folded.partials:
             there = [column for name, column in by_name.items() if name not in partial.missing]
             writes.append(self._write(Action.UPDATE, table, there, binding, partial.frame))
@@ -321,7 +326,9 @@ def _unnested(rows: pl.Series) -> pl.DataFrame:
 
 
 def _unavailable(images: pl.DataFrame, binding: Binding) -> dict[str, pl.Series]:
-    masks = {}
+    masks: dict[str, pl.Series] = {}
+    if images.is_empty():
+        return masks
     for column in binding.columns:
         if column.target.name not in binding.identity:
             mask = unavailable(images[column.target.name])

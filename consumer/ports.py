@@ -92,12 +92,13 @@ class Taken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """A stored position. `stopped`: why its living owner does not go on."""
+    """A stored position. `stopped`: why its living owner does not go on. `wait_for`: as in `Start`."""
 
     at: TopicPartition
     next_offset: int
     epoch: int
     owner: str | None = None
+    wait_for: Mapping[str, int] | None = None
     stopped: Mapping[str, str] | None = None
 
 
@@ -167,6 +168,8 @@ class Sink(Protocol):
     def prune(self, keep_hours: float) -> int: ...
     def remember_schemas(self, registry: str, schemas: Mapping[int, str]) -> None: ...
     def recall_schemas(self, registry: str, ids: Sequence[int]) -> dict[int, str]: ...
+    def remember_source(self, topic: str, key_schema: int, names: Mapping[str, str | None]) -> None: ...
+    def recall_source(self, topic: str, key_schema: int) -> Mapping[str, str | None] | None: ...
     def marks(self, partitions: Sequence[TopicPartition]) -> list[OffsetRange]: ...
 
 
@@ -225,6 +228,14 @@ class Source(Protocol):
     def close(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traits:
+    """What of a topic decides how its records are applied: whether its cleanup policy compacts, its partitions."""
+
+    compacted: bool
+    partitions: int
+
+
 class Offsets(Protocol):
     """Questions about topics, asked apart from reading."""
 
@@ -248,6 +259,6 @@ class Offsets(Protocol):
         """The topics' ids, for those that exist."""
         ...
 
-    def compacted(self, topics: Sequence[str]) -> Mapping[str, bool]:
-        """Whether the topics' cleanup policies compact."""
+    def traits(self, topics: Sequence[str]) -> Mapping[str, Traits]:
+        """What the topics are like now, for those that exist."""
         ...

@@ -47,7 +47,7 @@ class CurrentWatch:
         self.last: Standing | None = None
 
     def settled(self) -> bool:
-        """Whether nothing is left but what belongs to stopped partitions."""
+        """Whether nothing is left but what belongs to partitions that do not go on."""
         if time.monotonic() < self._next:
             return False
         self._next = time.monotonic() + _LOOK
@@ -68,10 +68,10 @@ class CurrentWatch:
         return standing(self._ends, self._inspected.sink)
 
     def exit_code(self) -> int:
-        """0 when current, 5 with the reasons on stderr when stopped partitions keep some records."""
+        """0 when current, 5 with the reasons on stderr when some partitions do not go on."""
         if self.last is None or self.last.current:
             return OK
-        for at, reason in sorted(self.last.stopped.items()):
+        for at, reason in sorted(self.last.held.items()):
             print(f"{at}: {self.last.left[at]} records left: {reason}", file=sys.stderr)
         return PARTIAL
 

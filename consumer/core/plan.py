@@ -67,7 +67,8 @@ class BindingKey(NamedTuple):
 class Binding:
     """Everything that turns the records of one (topic, key schema, value schema) into writes.
 
-    `table` is None for records that are ignored by rule (heartbeats, transaction markers).
+    `table` is None for records that are ignored by rule (heartbeats, transaction markers). `replaces`: no unique
+    index of the table tells its rows apart, so they are deleted and inserted anew.
     """
 
     schema: WriterSchema
@@ -76,13 +77,15 @@ class Binding:
     columns: tuple[BoundColumn, ...] = ()
     identity: tuple[str, ...] = ()
     compacted: bool = False
+    replaces: bool = False
 
 
 class Action(Enum):
-    """What a staged set of rows does to its table."""
+    """What a staged set of rows does to its table, in the order in which a stage does it."""
 
     DELETE = "delete"
     UPSERT = "upsert"
+    REPLACE = "replace"
     UPDATE = "update"
 
 

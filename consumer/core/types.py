@@ -113,6 +113,8 @@ def _native(staging: str, *more: str) -> Native:
 
 
 _TEXT = _native("text", "varchar", "bpchar", "name", "citext")
+# of these, the ones that compare in their own way: a key that stayed text would not be compared so
+_OWN_EQUALITY = frozenset({"bpchar", "citext"})
 
 NATIVE: dict[Meaning, Native] = {
     Meaning.BOOLEAN: _native("bool"),
@@ -146,7 +148,7 @@ class Carriage:
 
     def as_text(self, target: str) -> "Carriage":
         """The same values as text, for PostgreSQL's own input to judge."""
-        return Carriage(meaning=self.meaning, staging="text", cast=target not in _TEXT.same)
+        return Carriage(meaning=self.meaning, staging="text", cast=_text_is_cast(target))
 
 
 def carriage(column: Column, target: str, *, is_enum: bool = False) -> Carriage:
@@ -169,7 +171,11 @@ def _textual(means: Meaning, target: str, is_enum: bool) -> Carriage:
     native = NATIVE.get(means)
     if native is not None and means not in (Meaning.UUID, Meaning.JSON, Meaning.ZONED_TIMESTAMP):
         return Carriage(meaning=means, staging=native.staging, cast=True)
-    return Carriage(meaning=means, staging="text", cast=is_enum or target not in _TEXT.same)
+    return Carriage(meaning=means, staging="text", cast=is_enum or _text_is_cast(target))
+
+
+def _text_is_cast(target: str) -> bool:
+    return target not in _TEXT.same or target in _OWN_EQUALITY
 
 
 _CREATED: dict[Meaning, str] = {

@@ -57,6 +57,7 @@ class Landing:
                 table=found,
                 columns=tuple(columns),
                 identity=tuple(column.name for column in read_key_schema(keys.text)),
+                replaces=frozenset(identity) not in found.unique,
             ),
         )
         self.taken = sink.take({self.at: Start(offset=0)})[0]

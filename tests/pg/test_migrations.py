@@ -37,6 +37,35 @@ def test_versions_are_numbered_without_gaps() -> None:
     assert [version for version, _ in migrations()] == list(range(1, len(migrations()) + 1))
 
 
+def test_a_schema_of_each_older_version_is_brought_up_to_date(empty: psycopg.Connection) -> None:
+    """What stood in it stays; a later version ends as one that was made in one go."""
+    position = (
+        "INSERT INTO headrace.positions (group_name, topic, partition, next_offset, epoch) VALUES ('g', 't', 0, 7, 1)"
+    )
+    whole = _columns_after(empty, migrations())
+    for place in range(1, len(migrations())):
+        assert _columns_after(empty, migrations()[:place], position) == whole
+        assert empty.execute("SELECT next_offset FROM headrace.positions").fetchall() == [(7,)]
+
+
+def _columns_after(empty: psycopg.Connection, older: list[tuple[int, str]], then: str = "SELECT") -> object:
+    """Every column of the schema when it was made by these migrations, used, and migrated to the end."""
+    empty.execute("DROP SCHEMA IF EXISTS headrace CASCADE")
+    empty.execute("CREATE SCHEMA headrace")
+    empty.execute(
+        "CREATE TABLE headrace.migrations (version integer PRIMARY KEY, applied_at timestamptz DEFAULT now())"
+    )
+    for version, text in older:
+        empty.execute(text.encode())
+        empty.execute("INSERT INTO headrace.migrations (version) VALUES (%s)", (version,))
+    empty.execute(then.encode())
+    migrate(empty)
+    return empty.execute(
+        "SELECT table_name, column_name, data_type, is_nullable, column_default FROM information_schema.columns"
+        " WHERE table_schema = 'headrace' ORDER BY table_name, ordinal_position"
+    ).fetchall()
+
+
 def test_a_newer_schema_is_refused(empty: psycopg.Connection) -> None:
     """An older program must not write into what it does not know."""
     newest = migrate(empty)

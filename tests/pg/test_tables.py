@@ -61,6 +61,20 @@ def test_composite_keys_tell_rows_apart(session: psycopg.Connection, sink: Postg
     assert sorted(rows(session, TableName(schema, "t"))) == [(1, "a", 0), (1, "b", 5), (2, "b", 0)]
 
 
+def test_keys_are_compared_as_the_table_compares_them(
+    session: psycopg.Connection, sink: PostgresSink, schema: str
+) -> None:
+    """The source sends a char(n) with its blanks; the delete and the partial update find it all the same."""
+    session.execute(f"CREATE TABLE {schema}.t (code char(3) PRIMARY KEY, word text, n int4)")
+    fields = [{"name": "code", "type": "string"}, {"name": "word", "type": "string"}, {"name": "n", "type": "int"}]
+    landing = Landing(sink, TableName(schema, "t"), fields, ("code",))
+    landing.apply(*(("c", {"code": code, "word": "w", "n": 0}) for code in ("a  ", "b  ", "c  ")))
+    partial = {"code": "a  ", "word": "__debezium_unavailable_value", "n": 1}
+    landing.apply(("u", partial), ("d", {"code": "b  ", "word": "w", "n": 0}))
+
+    assert rows(session, TableName(schema, "t")) == [("a  ", "w", 1), ("c  ", "w", 0)]
+
+
 def test_a_table_of_keys_alone_is_applied(session: psycopg.Connection, sink: PostgresSink, schema: str) -> None:
     """Link tables have no other column; a repeated row is no error."""
     session.execute(f"CREATE TABLE {schema}.t (id int8 PRIMARY KEY)")

@@ -1,16 +1,20 @@
 """From records to a plan."""
 
+from dataclasses import replace
+
 import polars as pl
 import pytest
 
 from consumer.binder import Binder, BinderSettings, KnownBindings
 from consumer.core.carriers import UNAVAILABLE, unavailable
+from consumer.core.envelope import RecordKind, WriterSchema
 from consumer.core.failure import Failure, Persistent
 from consumer.core.plan import Action, BindingKey, Counts, Plan
 from consumer.core.records import OffsetRange, Slice, TopicPartition
 from consumer.decode_watch import Marks
 from consumer.edges.rows import RowDecoder
 from consumer.planner import BadRecord, Unbound
+from consumer.ports import Traits
 from tests.unit.avro import framed
 from tests.unit.known import AT, Topic, heartbeat, planner, slice_of
 
@@ -156,6 +160,26 @@ def test_a_slice_of_tombstones_alone_deletes() -> None:
     assert shapes(plan) == [[("delete", 2)]]
 
 
+def test_tombstones_need_no_value_schema() -> None:
+    """A binding made of the key alone deletes, so a worker may meet tombstones before it has seen any value."""
+    known = KnownBindings()
+    keys_alone = replace(COMPACTED.binding, schema=WriterSchema(kind=RecordKind.CHANGE))
+    known.learn(BindingKey(AT.topic, framed(1, b""), None), replace(keys_alone, columns=keys_alone.columns[:1]))
+    plan = planner(known).plan([slice_of([(COMPACTED.key(row(n)), None) for n in (2, 1, 2)])])
+
+    assert shapes(plan) == [[("delete", 2)]]
+    assert plan.counts == Counts(records=3, deletes=2, folded=1)
+
+
+def test_rows_that_no_index_tells_apart_are_replaced() -> None:
+    """What would be an upsert is a delete and an insert; deletes and partial updates stay what they are."""
+    unindexed = Topic(FIELDS)
+    unindexed.binding = replace(unindexed.binding, replaces=True)
+    records = [ORDERS.record("c", row(1)), ORDERS.record("d", row(2)), ORDERS.record("u", row(3, UNAVAILABLE))]
+
+    assert sorted(shapes(planned(slice_of(records), unindexed))[0]) == [("delete", 1), ("replace", 1), ("update", 1)]
+
+
 def test_a_slice_without_records_only_moves_the_position() -> None:
     """At the end of a partition there may be nothing but transaction markers."""
     piece = Slice(at=AT, epoch=1, start=5, end=9)
@@ -275,9 +299,9 @@ class Nowhere:
         )
         raise Persistent(failure)
 
-    def compacted(self, topics: list[str]) -> dict[str, bool]:
-        """None is."""
-        return dict.fromkeys(topics, False)
+    def traits(self, topics: list[str]) -> dict[str, Traits]:
+        """Plain ones."""
+        return dict.fromkeys(topics, Traits(compacted=False, partitions=1))
 
 
 @pytest.mark.parametrize(

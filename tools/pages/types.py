@@ -17,7 +17,8 @@ _EXISTING = """\
 "As they are": the staging column has the target column's own type and nothing is cast. Into every other type the values
 travel in the staging type named here, and PostgreSQL casts them on the way into the table. Where a single value has no
 binary form (an integer outside the column's range, a malformed uuid, a year beyond 9999 in a `timestamptz`), its whole
-column of that batch travels as text and PostgreSQL's own input judges it. A domain counts as its base type."""
+column of that batch travels as text and PostgreSQL's own input judges it. A domain counts as its base type.
+`char(n)` and `citext` are text columns here, cast from text, so that a key is compared as its column compares it."""
 _UNKNOWN = """\
 A type name that is not listed travels as text. A plain string with an unknown type name is its text; numbers with an
 unknown type name are their digits; arrays, maps and records are JSON text. If the target column does not take that

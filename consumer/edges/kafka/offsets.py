@@ -12,7 +12,7 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from consumer.core.records import TopicPartition
 from consumer.edges.kafka.config import KafkaSettings, asking, common_config, configuring, selects
-from consumer.ports import Start
+from consumer.ports import Start, Traits
 
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 _EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
@@ -57,27 +57,42 @@ class KafkaOffsets:
         return self._list(partitions, _LATEST)
 
     def topic_ids(self, topics: Sequence[str]) -> Mapping[str, str]:
+        return {topic: str(description.topic_id) for topic, description in self._described(topics).items()}
+
+    def traits(self, topics: Sequence[str]) -> Mapping[str, Traits]:
+        described = self._described(topics)
+        policies = self._policies(list(described))
+        return {
+            topic: Traits(compacted="compact" in policy, partitions=len(described[topic].partitions))
+            for topic, policy in policies.items()
+        }
+
+    def _described(self, topics: Sequence[str]) -> dict[str, Any]:
         if not topics:
             return {}
-        futures = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=self._wait)
-        ids = {name: self._topic_id(future) for name, future in futures.items()}
-        return {name: topic_id for name, topic_id in ids.items() if topic_id is not None}
-
-    def _topic_id(self, future: Future[Any]) -> str | None:
         with asking("describe topics"):
-            try:
-                return str(future.result(self._wait).topic_id)
-            except KafkaException as error:
-                if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    return None
-                raise
+            answers = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=self._wait)
+            return self._those_known(answers)
 
-    def compacted(self, topics: Sequence[str]) -> Mapping[str, bool]:
-        resources = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in topics]
+    def _policies(self, topics: Sequence[str]) -> dict[str, str]:
+        if not topics:
+            return {}
+        asked = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in topics]
         with asking("describe configs"):
-            futures = self._admin.describe_configs(resources, request_timeout=self._wait)
-            policies = {r.name: future.result(self._wait)["cleanup.policy"] for r, future in futures.items()}
-        return {topic: "compact" in (policy.value or "") for topic, policy in policies.items()}
+            answers = self._admin.describe_configs(asked, request_timeout=self._wait)
+            known = self._those_known({resource.name: answer for resource, answer in answers.items()})
+        return {topic: settings["cleanup.policy"].value or "" for topic, settings in known.items()}
+
+    def _those_known(self, answers: Mapping[str, Future[Any]]) -> dict[str, Any]:
+        """The answers, but for topics that the cluster does not know."""
+        found = {}
+        for topic, answer in answers.items():
+            try:
+                found[topic] = answer.result(self._wait)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    raise
+        return found
 
     def _starts(self, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, Start]:
         ids = self.topic_ids(sorted({at.topic for at in offsets}))

@@ -1,8 +1,13 @@
-"""What is remembered beside positions: schemas for when the registry is away, ranges that hang the native decoder."""
+"""What is remembered beside positions.
+
+Schemas for when the registry is away, the source's names of a topic for tombstones that come before any
+value, ranges that hang the native decoder.
+"""
 
 from collections.abc import Mapping, Sequence
 
 import psycopg
+from psycopg.types.json import Jsonb
 
 from consumer.core.records import OffsetRange, TopicPartition
 from consumer.edges.postgres.translate import translated
@@ -13,6 +18,19 @@ SELECT %s, w.id, w.schema FROM unnest(%s::int[], %s::text[]) AS w(id, schema) OR
 ON CONFLICT (registry, id) DO UPDATE SET schema = excluded.schema WHERE schemas.schema <> excluded.schema
 """
 _RECALL = "SELECT id, schema FROM headrace.schemas WHERE registry = %s AND id = ANY (%s)"
+# what is there already is not written again
+_REMEMBER_SOURCE = """
+INSERT INTO headrace.topic_sources (group_name, topic, key_schema, names)
+SELECT w.* FROM (VALUES (%s, %s, %s::int, %s::jsonb)) AS w(group_name, topic, key_schema, names)
+WHERE NOT EXISTS (
+    SELECT FROM headrace.topic_sources t
+    WHERE (t.group_name, t.topic, t.key_schema, t.names) = (w.group_name, w.topic, w.key_schema, w.names)
+)
+ON CONFLICT (group_name, topic, key_schema) DO UPDATE SET names = excluded.names
+"""
+_RECALL_SOURCE = """
+SELECT names FROM headrace.topic_sources WHERE group_name = %s AND topic = %s AND key_schema = %s
+"""
 _MARK = """
 INSERT INTO headrace.decode_marks (group_name, topic, partition, start_offset, end_offset)
 VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
@@ -42,6 +60,23 @@ def recall_schemas(connection: psycopg.Connection, registry: str, ids: Sequence[
     with translated("recall schemas"):
         rows = connection.execute(_RECALL, (registry, list(ids))).fetchall()
     return {row[0]: row[1] for row in rows}
+
+
+def remember_source(
+    connection: psycopg.Connection, group: str, topic: str, key_schema: int, names: Mapping[str, str | None]
+) -> None:
+    """Keep what the source calls the table of a topic and key schema."""
+    with translated("remember source"):
+        connection.execute(_REMEMBER_SOURCE, (group, topic, key_schema, Jsonb(dict(names))))
+
+
+def recall_source(
+    connection: psycopg.Connection, group: str, topic: str, key_schema: int
+) -> Mapping[str, str | None] | None:
+    """The names kept, or None when the group has never bound that topic and key schema."""
+    with translated("recall source"):
+        row = connection.execute(_RECALL_SOURCE, (group, topic, key_schema)).fetchone()
+    return row[0] if row else None
 
 
 def mark(connection: psycopg.Connection, group: str, ranges: Sequence[OffsetRange]) -> None:

@@ -57,7 +57,8 @@ SELECT p.topic, p.partition, p.next_offset, p.epoch, p.owner,
        CASE WHEN EXISTS (
            SELECT 1 FROM pg_stat_activity a
            WHERE a.pid = p.owner_pid AND a.application_name = left('headrace ' || p.owner, 63)
-       ) THEN p.stopped END
+       ) THEN p.stopped END,
+       p.wait_for
 FROM headrace.positions p
 WHERE p.group_name = %s ORDER BY p.topic, p.partition
 """
@@ -155,7 +156,10 @@ def read(connection: psycopg.Connection, group: str) -> list[Stored]:
     """All positions of a group."""
     with translated("read positions"):
         rows = connection.execute(_READ, (group,)).fetchall()
-    return [Stored(at=TopicPartition(r[0], r[1]), next_offset=r[2], epoch=r[3], owner=r[4], stopped=r[5]) for r in rows]
+    return [
+        Stored(at=TopicPartition(r[0], r[1]), next_offset=r[2], epoch=r[3], owner=r[4], stopped=r[5], wait_for=r[6])
+        for r in rows
+    ]
 
 
 def _columns(partitions: Sequence[TopicPartition]) -> tuple[list[str], list[int]]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import psycopg
+from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from consumer.core.envelope import Column
@@ -19,7 +20,7 @@ from consumer.edges.postgres import catalog, memory, positions
 from consumer.edges.postgres.migrate import ensure
 from consumer.edges.postgres.session import SessionSettings, connect, require_commit, rollback
 from consumer.edges.postgres.staging import Staged, Staging
-from consumer.edges.postgres.statements import delete, insert, update, upsert
+from consumer.edges.postgres.statements import delete, insert, insert_checked, update, upsert
 from consumer.edges.postgres.translate import translated
 from consumer.ports import (
     Applied,
@@ -170,6 +171,14 @@ class PostgresSink:
         """Those of the schemas that were kept before."""
         return memory.recall_schemas(self._session(), registry, ids)
 
+    def remember_source(self, topic: str, key_schema: int, names: Mapping[str, str | None]) -> None:
+        """Keep what the source calls the table of a topic and key schema."""
+        memory.remember_source(self._session(), self._group, topic, key_schema, names)
+
+    def recall_source(self, topic: str, key_schema: int) -> Mapping[str, str | None] | None:
+        """The names kept, or None when the group has never bound that topic and key schema."""
+        return memory.recall_source(self._session(), self._group, topic, key_schema)
+
     def marks(self, partitions: Sequence[TopicPartition]) -> list[OffsetRange]:
         """Ranges that hang the native decoder."""
         return memory.marks(self._session(), self._group, partitions)
@@ -202,7 +211,7 @@ class PostgresSink:
 
     def _run(self, connection: psycopg.Connection, stages: list[list[Staged]], clock: float) -> None:
         for stage in stages:
-            for action in (Action.DELETE, Action.UPSERT, Action.UPDATE):
+            for action in Action:
                 for staged in stage:
                     if staged.write.action is action:
                         self._in_time(clock)
@@ -215,13 +224,25 @@ class PostgresSink:
             connection.execute(delete(staged))
         elif write.action is Action.UPDATE:
             self._update(connection, staged)
+        elif write.action is Action.REPLACE:
+            self._replace(connection, staged)
         elif not (write.fresh and self._inserted(connection, staged)):
             connection.execute(upsert(staged))
 
     def _update(self, connection: psycopg.Connection, staged: Staged) -> None:
-        done = connection.execute(update(staged))
-        if done.rowcount != staged.write.rows:
-            raise DataFault(_missing_base(staged.write.table, staged.write.rows - done.rowcount), staged.write.table)
+        write = staged.write
+        rows, found = _counts(connection, update(staged))
+        if found < write.rows:
+            raise DataFault(_missing_base(write.table, write.rows - found), write.table)
+        if rows > found:
+            raise DataFault(_many_bases(write.table, rows - found), write.table)
+
+    def _replace(self, connection: psycopg.Connection, staged: Staged) -> None:
+        """Delete the rows of the staged identities and insert the staged ones, where no index would tell them apart."""
+        connection.execute(delete(staged))
+        inserted, pairs, found = _counts(connection, insert_checked(staged))
+        if not inserted == pairs == found:
+            raise DataFault(_keys_not_kept(staged.write.table), staged.write.table)
 
     def _inserted(self, connection: psycopg.Connection, staged: Staged) -> bool:
         """Try a plain INSERT, which costs half of an upsert; False when a row was there already."""
@@ -289,6 +310,11 @@ class PostgresSink:
         return self._staging
 
 
+def _counts(connection: psycopg.Connection, query: sql.Composed) -> tuple[int, ...]:
+    """The one row of numbers that a statement answers."""
+    return tuple(connection.execute(query).fetchall()[0])
+
+
 def _clocks(plan: Plan) -> dict[str, int]:
     appended = [piece.appended_ms for piece in plan.slices if piece.appended_ms]
     clocks = {"appended": min(appended)} if appended else {}
@@ -321,4 +347,24 @@ def _missing_base(table: TableName, rows: int) -> Failure:
         kind="record.missing_base",
         detail=f"{rows} updates without unchanged TOASTed columns met no row in {table}",
         remedy="Ask the source for these rows again (Debezium incremental snapshot of their keys).",
+    )
+
+
+def _many_bases(table: TableName, surplus: int) -> Failure:
+    return Failure(
+        component="postgres",
+        operation="update",
+        kind="record.many_bases",
+        detail=f"{surplus} rows of {table} have the key of another, and an update without all columns is for one row",
+        remedy="Remove the surplus rows from the table; a unique index over the key's columns keeps them out.",
+    )
+
+
+def _keys_not_kept(table: TableName) -> Failure:
+    return Failure(
+        component="postgres",
+        operation="replace",
+        kind="record.key_not_kept",
+        detail=f"keys that differ at the source are one key in {table}, or it does not keep them as they are",
+        remedy="Give the key's columns of the table the types that they have at the source.",
     )

@@ -27,6 +27,23 @@ def insert(staged: Staged) -> sql.Composed:
     )
 
 
+def insert_checked(staged: Staged) -> sql.Composed:
+    """Insert the staged rows and look whether the table took their identities as they are.
+
+    Answers how many rows were inserted, how many pairs of an inserted and a staged row have one identity, and how
+    many staged rows are in such a pair: the same number thrice, unless the columns' types merge or change keys.
+    """
+    return sql.SQL(
+        "WITH t AS ({} RETURNING {}), pairs AS (SELECT s.ctid FROM t, {} AS s WHERE {}) "
+        "SELECT (SELECT count(*) FROM t), count(*), count(DISTINCT ctid) FROM pairs"
+    ).format(
+        insert(staged),
+        sql.SQL(", ").join(map(sql.Identifier, staged.write.identity)),
+        staged.staging,
+        _same_row(staged),
+    )
+
+
 def upsert(staged: Staged) -> sql.Composed:
     """Insert the staged rows or set their columns where the identity exists."""
     write = staged.write
@@ -41,10 +58,17 @@ def upsert(staged: Staged) -> sql.Composed:
 
 
 def update(staged: Staged) -> sql.Composed:
-    """Set the staged columns of existing rows; columns that are not staged stay. The row count says how many exist."""
+    """Set the staged columns of existing rows; columns that are not staged stay.
+
+    Answers how many rows of the table were met, and how many staged rows met any.
+    """
+    return sql.SQL("WITH met AS ({}) SELECT count(*), count(DISTINCT ctid) FROM met").format(_met(staged))
+
+
+def _met(staged: Staged) -> sql.Composed:
     write = staged.write
     if all(column.name in write.identity for column in write.columns):
-        return sql.SQL("SELECT FROM {} AS t, {} AS s WHERE {} FOR UPDATE OF t").format(
+        return sql.SQL("SELECT s.ctid FROM {} AS t, {} AS s WHERE {} FOR UPDATE OF t").format(
             _name(write.table), staged.staging, _same_row(staged)
         )
     settings = sql.SQL(", ").join(
@@ -52,7 +76,7 @@ def update(staged: Staged) -> sql.Composed:
         for column in write.columns
         if column.name not in write.identity
     )
-    return sql.SQL("UPDATE {} AS t SET {} FROM {} AS s WHERE {}").format(
+    return sql.SQL("UPDATE {} AS t SET {} FROM {} AS s WHERE {} RETURNING s.ctid").format(
         _name(write.table), settings, staged.staging, _same_row(staged)
     )
 

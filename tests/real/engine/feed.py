@@ -10,7 +10,7 @@ import fastavro
 import httpx
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
+from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from consumer.stack.options import Endpoints
 from tests.oracle import Change, Model
@@ -92,8 +92,17 @@ class Feed:
         self._value_frame = _frame(register(at, f"{topic}-value", value))
         self._key_frame = _frame(register(at, f"{topic}-key", key))
         self._value_schema, self._parsed_key = fastavro.parse_schema(value), fastavro.parse_schema(key)
-        # delivery errors raise in flush
-        self._producer = Producer({"bootstrap.servers": at.kafka, "linger.ms": 2, "log_level": 0})
+        self._kafka = at.kafka
+        self._producer = _producer(at.kafka)
+
+    def grow(self, partitions: int) -> None:
+        """Give the topic more partitions; keys are spread over all of them from now on."""
+        self.flush()
+        admin = AdminClient({"bootstrap.servers": self._kafka, "log_level": 0})
+        admin.create_partitions([NewPartitions(self.topic, partitions)])[self.topic].result(30)
+        self.partitions = partitions
+        # one that was there before would learn of them by and by
+        self._producer = _producer(self._kafka)
 
     def create(self, number: int) -> None:
         """New rows, each key once."""
@@ -162,6 +171,11 @@ class Feed:
     def _delivered(self, error: Any, message: Any) -> None:
         assert error is None, error
         self._ends[message.partition()] = max(self._ends.get(message.partition(), 0), message.offset() + 1)
+
+
+def _producer(kafka: str) -> Producer:
+    # delivery errors raise in flush
+    return Producer({"bootstrap.servers": kafka, "linger.ms": 2, "log_level": 0})
 
 
 _numbers = count(1)

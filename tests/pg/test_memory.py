@@ -1,0 +1,33 @@
+"""What a group remembers of its topics' sources."""
+
+import psycopg
+
+from tests.pg.conftest import Sinks
+
+NAMES = {"db": "shop", "schema": None, "table": "orders"}
+
+
+def test_the_sources_names_are_kept_for_a_group_a_topic_and_a_key_schema(
+    session: psycopg.Connection, sinks: Sinks, group: str
+) -> None:
+    """Any worker of the group finds them, the last ones said; nobody else does."""
+    one, two = sinks("one"), sinks("two")
+    one.remember_source("t", 1, {"db": "shop", "schema": "s", "table": "old"})
+    one.remember_source("t", 1, NAMES)
+
+    assert two.recall_source("t", 1) == NAMES
+    assert two.recall_source("t", 2) is None
+    assert two.recall_source("u", 1) is None
+    session.execute("UPDATE headrace.topic_sources SET group_name = 'another' WHERE group_name = %s", (group,))
+    assert two.recall_source("t", 1) is None
+
+
+def test_what_is_there_already_is_not_written_again(session: psycopg.Connection, sinks: Sinks, group: str) -> None:
+    """Each start of a worker says it, so it must cost no write."""
+    one = sinks("one")
+    one.remember_source("t", 1, NAMES)
+    query = "SELECT xmin::text, xmax::text FROM headrace.topic_sources WHERE group_name = %s"
+    before = session.execute(query, (group,)).fetchall()
+    one.remember_source("t", 1, NAMES)
+
+    assert session.execute(query, (group,)).fetchall() == before

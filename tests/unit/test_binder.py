@@ -1,0 +1,226 @@
+"""Bindings: which table, and how its rows are told apart; tombstones before any value."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from consumer.binder import Binder, BinderSettings, KnownBindings
+from consumer.core.envelope import Column
+from consumer.core.failure import Failure, Transient
+from consumer.core.plan import Binding, BindingKey, Run, TableName, TargetTable, runs
+from consumer.core.records import TopicPartition
+from consumer.edges.rows import RowDecoder
+from consumer.planner import BadRecord
+from consumer.ports import Traits
+from tests.unit.known import AT, Topic, slice_of
+
+FIELDS = [{"name": "id", "type": "long"}, {"name": "word", "type": ["null", "string"], "default": None}]
+ORDERS = Topic(FIELDS)
+ROW = {"id": 1, "word": "w"}
+CHANGE, TOMBSTONE = ORDERS.record("c", ROW), (ORDERS.key(ROW), None)
+TABLE = ORDERS.binding.table
+assert TABLE is not None
+UNINDEXED = replace(TABLE, unique=(frozenset({"word"}), frozenset({"id", "word"})))
+SOURCE = {"db": "shop", "schema": "public", "table": "orders"}
+
+
+@dataclass
+class World:
+    """Registry, topics and target, as the test sets them."""
+
+    name = "world"
+    table: TargetTable | None = TABLE
+    topics: dict[str, Traits] = field(default_factory=dict)
+    sources: dict[tuple[str, int], Mapping[str, str | None]] = field(default_factory=dict)
+    created: list[TableName] = field(default_factory=list)
+
+    def schema(self, schema_id: int) -> str:
+        """The key's or the value's."""
+        return {1: ORDERS.keys, 2: ORDERS.values}[schema_id].text
+
+    def traits(self, topics: Sequence[str]) -> dict[str, Traits]:
+        """Those that exist."""
+        return {topic: self.topics[topic] for topic in topics if topic in self.topics}
+
+    def read_table(self, name: TableName) -> TargetTable | None:
+        """The one table."""
+        return self.table if self.table and self.table.name == name else None
+
+    def create_table(self, name: TableName, columns: Sequence[Column], identity: Sequence[str]) -> None:
+        """Notes it."""
+        self.created.append(name)
+
+    def remember_schemas(self, registry: str, schemas: Mapping[int, str]) -> None:
+        """Nothing is asked of it here."""
+
+    def remember_source(self, topic: str, key_schema: int, names: Mapping[str, str | None]) -> None:
+        """Keeps them."""
+        self.sources[topic, key_schema] = names
+
+    def recall_source(self, topic: str, key_schema: int) -> Mapping[str, str | None] | None:
+        """What was kept."""
+        return self.sources.get((topic, key_schema))
+
+
+class Bound:
+    """A binder in a world with one topic."""
+
+    def __init__(self, table: TargetTable | None = TABLE, partitions: int = 1, compacted: bool = False) -> None:
+        self.world = World(table=table)
+        self.world.topics[AT.topic] = Traits(compacted=compacted, partitions=partitions)
+        self.start()
+
+    def start(self) -> None:
+        """A new worker."""
+        self.known = KnownBindings()
+        self.binder = Binder(self.known, self.world, self.world, RowDecoder(), BinderSettings())  # type: ignore[arg-type]
+
+    def bind(self, *records: tuple[bytes, bytes | None]) -> Binding:
+        """The binding of a slice of one run."""
+        (key, run) = wanted(records)
+        self.binder.bind({key: run}, self.world)  # type: ignore[arg-type]
+        binding = self.known.find(key)
+        assert binding is not None
+        return binding
+
+    def refusal(self, *records: tuple[bytes, bytes | None]) -> Failure:
+        """Why there is none."""
+        with pytest.raises(BadRecord) as caught:
+            self.bind(*records)
+        return caught.value.failure
+
+
+def wanted(records: Sequence[tuple[bytes, bytes | None]], at: TopicPartition = AT) -> tuple[BindingKey, Run]:
+    """What the planner asks for."""
+    (run,) = runs(slice_of(records, at=at))
+    return BindingKey(at.topic, run.key_frame, run.value_frame), run
+
+
+@pytest.mark.parametrize(
+    ("table", "partitions", "replaces"),
+    [
+        pytest.param(TABLE, 1, False, id="index, one partition"),
+        pytest.param(TABLE, 3, False, id="index, three partitions"),
+        pytest.param(UNINDEXED, 1, True, id="no index, one partition"),
+    ],
+)
+def test_rows_are_told_apart_by_an_index_or_by_there_being_one_partition(
+    table: TargetTable, partitions: int, replaces: bool
+) -> None:
+    """An index over some of the key's columns, or over more, does not count."""
+    assert Bound(table, partitions).bind(CHANGE).replaces == replaces
+
+
+@pytest.mark.parametrize("partitions", [0, 2, 3])
+def test_anything_else_is_refused_with_the_remedy(partitions: int) -> None:
+    """Two transactions could each insert the same row."""
+    failure = Bound(UNINDEXED, partitions).refusal(CHANGE)
+
+    assert failure.kind == "record.identity"
+    assert "more than one partition" in failure.detail
+    assert "PRIMARY KEY (id)" in failure.remedy
+
+
+def test_a_topic_that_grows_is_refused_from_then_on() -> None:
+    """What was bound while it had one partition is forgotten; before that nothing changes."""
+    bound = Bound(UNINDEXED)
+    bound.bind(CHANGE)
+    assert bound.binder.look_again() == set()
+    assert bound.known.replaced() == {AT.topic}
+
+    bound.world.topics[AT.topic] = Traits(compacted=False, partitions=2)
+    assert bound.binder.look_again() == {AT.topic}
+    assert bound.known.replaced() == set()
+    assert bound.refusal(CHANGE).kind == "record.identity"
+
+
+def test_a_taken_second_partition_says_it_too() -> None:
+    """Kafka need not be asked, so an answer that is behind does no harm."""
+    bound = Bound(UNINDEXED)
+    bound.bind(CHANGE)
+    bound.binder.spread({AT.topic})
+
+    assert bound.refusal(CHANGE).kind == "record.identity"
+
+
+def test_growing_costs_nothing_where_an_index_is() -> None:
+    """Bindings of a table with a fitting index stay, and one that was made meanwhile is enough."""
+    bound = Bound()
+    bound.bind(CHANGE)
+    assert bound.binder.spread({AT.topic}) == set()
+    assert bound.known.find(wanted([CHANGE])[0]) is not None
+
+    late = Bound(UNINDEXED)
+    late.bind(CHANGE)
+    late.binder.spread({AT.topic})
+    late.world.table = TABLE
+    assert not late.bind(CHANGE).replaces
+
+
+def test_a_topic_that_is_gone_is_for_time() -> None:
+    """Nothing is decided about its records."""
+    bound = Bound()
+    bound.world.topics.clear()
+    with pytest.raises(Transient) as caught:
+        bound.bind(CHANGE)
+
+    assert AT.topic in caught.value.failure.detail
+
+
+def test_a_tombstone_that_comes_first_finds_the_table_of_an_earlier_worker() -> None:
+    """The key says which row, what is remembered says which table."""
+    bound = Bound(compacted=True)
+    bound.bind(CHANGE)
+    assert bound.world.sources == {(AT.topic, 1): SOURCE}
+    bound.start()
+    binding = bound.bind(TOMBSTONE)
+
+    assert binding.table == TABLE
+    assert (binding.identity, binding.compacted) == (("id",), True)
+    assert [column.target.name for column in binding.columns] == ["id"]
+
+
+def test_tombstones_take_the_table_of_the_values_beside_them() -> None:
+    """Wherever in a batch they stand."""
+    bound = Bound(compacted=True)
+    asked = dict([wanted([TOMBSTONE]), wanted([CHANGE], TopicPartition(AT.topic, 5))])
+    bound.binder.bind(asked, bound.world)  # type: ignore[arg-type]
+
+    assert bound.known.find(wanted([TOMBSTONE])[0]) == bound.known.find(wanted([CHANGE])[0])
+
+
+def test_a_topic_that_was_never_bound_stops_at_its_tombstone() -> None:
+    """Nobody knows the table, so nothing is passed over."""
+    failure = Bound(compacted=True).refusal(TOMBSTONE)
+
+    assert failure.kind == "record.schema"
+    assert "not known yet" in failure.detail
+    assert "snapshot" in failure.remedy
+
+
+def test_another_key_schema_was_never_bound() -> None:
+    """What is remembered holds for the key that it was learned with."""
+    bound = Bound(compacted=True)
+    bound.world.sources[AT.topic, 9] = SOURCE
+
+    assert bound.refusal(TOMBSTONE).kind == "record.schema"
+
+
+def test_a_tombstone_makes_no_table() -> None:
+    """It knows the key's columns only."""
+    bound = Bound(None, compacted=True)
+    bound.world.sources[AT.topic, 1] = SOURCE
+    failure = bound.refusal(TOMBSTONE)
+
+    assert failure.kind == "record.table"
+    assert "public.orders" in failure.detail
+    assert bound.world.created == []
+
+
+def test_a_tombstone_is_held_to_the_same_identity() -> None:
+    """A table without an index is no better for deletes of a topic of several partitions."""
+    bound = Bound(UNINDEXED, 2, compacted=True)
+    bound.world.sources[AT.topic, 1] = SOURCE
+
+    assert bound.refusal(TOMBSTONE).kind == "record.identity"

@@ -1,0 +1,101 @@
+"""How far a group is from the ends noted, and what it does not wait for."""
+
+import pytest
+
+from consumer.core import waiting
+from consumer.core.records import TopicPartition
+from consumer.current import Standing, standing
+from consumer.ports import Stored
+
+A, B, C = (TopicPartition("t", number) for number in range(3))
+OTHER = TopicPartition("other", 0)
+STOP = {"kind": "k", "detail": "it is bad", "remedy": "Mend it."}
+
+
+class Positions:
+    """A target that knows positions only."""
+
+    def __init__(self, *stored: Stored) -> None:
+        self._stored = list(stored)
+
+    def stored(self) -> list[Stored]:
+        """All of them."""
+        return self._stored
+
+
+def at(
+    place: TopicPartition, offset: int, stop: dict[str, str] | None = None, wait_for: dict[str, int] | None = None
+) -> Stored:
+    """A stored position."""
+    return Stored(at=place, next_offset=offset, epoch=1, stopped=stop, wait_for=wait_for)
+
+
+def stand(*stored: Stored) -> Standing:
+    """Where these positions stand before ten records in each of the three partitions."""
+    return standing(dict.fromkeys((A, B, C), 10), Positions(*stored))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("stored", "left", "held"),
+    [
+        pytest.param([at(A, 10), at(B, 12), at(C, 10)], {}, set(), id="everything is applied"),
+        pytest.param([at(A, 10), at(B, 4), at(C, 10)], {B: 6}, set(), id="one is behind"),
+        pytest.param([at(A, 10), at(B, 10)], {C: 10}, set(), id="one was not taken yet"),
+        pytest.param([at(A, 10), at(B, 4, STOP), at(C, 10)], {B: 6}, {B}, id="one is stopped"),
+        pytest.param([at(A, 10, STOP), at(B, 10), at(C, 10)], {}, set(), id="one is stopped behind the end"),
+        pytest.param(
+            [at(A, 4), at(B, 10), at(C, 0, None, {"0": 9, "1": 9})],
+            {A: 6, C: 10},
+            set(),
+            id="one waits for another that goes on",
+        ),
+        pytest.param(
+            [at(A, 4, STOP), at(B, 10), at(C, 0, None, {"0": 9, "1": 9})],
+            {A: 6, C: 10},
+            {A, C},
+            id="one waits for a stopped one",
+        ),
+        pytest.param(
+            [at(A, 9, STOP), at(B, 10), at(C, 0, None, {"0": 9, "1": 9})],
+            {A: 1, C: 10},
+            {A},
+            id="the stopped one is behind what is waited for",
+        ),
+        pytest.param(
+            [at(A, 4, STOP), at(B, 0, None, {"0": 9}), at(C, 0, None, {"1": 9})],
+            {A: 6, B: 10, C: 10},
+            {A, B, C},
+            id="one waits for one that waits",
+        ),
+        pytest.param(
+            [at(A, 0, None, {"7": 9}), at(B, 10), at(C, 10)], {A: 10}, set(), id="nothing is known of the older one"
+        ),
+        pytest.param(
+            [at(OTHER, 4, STOP), at(A, 0, None, {"0": 9}), at(B, 10), at(C, 10)],
+            {A: 10},
+            set(),
+            id="another topic is stopped",
+        ),
+    ],
+)
+def test_what_is_left_and_what_does_not_go_on(
+    stored: list[Stored], left: dict[TopicPartition, int], held: set[TopicPartition]
+) -> None:
+    """It is settled when everything that is left belongs to partitions that do not go on by themselves."""
+    found = stand(*stored)
+
+    assert found.left == left
+    assert set(found.held) == held
+    assert found.settled == (set(left) <= held)
+    assert found.current == (not left)
+
+
+def test_the_reasons_are_sentences_with_a_remedy() -> None:
+    """A stopped partition says its own; one that waits names what it waits for."""
+    found = stand(at(A, 4, STOP), at(B, 10), at(C, 0, None, {"0": 9, "1": 9}))
+
+    assert found.held[A] == "it is bad. Mend it."
+    assert found.held[C] == (
+        "it is newer than the rest of its topic and waits until they have reached partition 0 offset 9. "
+        + waiting.REMEDY
+    )
