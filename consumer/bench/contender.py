@@ -17,7 +17,7 @@ from psycopg.conninfo import conninfo_to_dict
 from consumer.bench.failures import broken
 from consumer.bench.rig import Rig
 from consumer.stack.connectors import connector_status, delete_connector, register
-from consumer.stack.failures import tail
+from consumer.stack.logs import tail
 
 HEADRACE = "headrace"
 _STOP_SECONDS = 40.0
