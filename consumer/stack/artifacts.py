@@ -20,7 +20,7 @@ _DOWNLOADS_AT_ONCE = 6
 _LOCK_SECONDS = 900
 _REMEDY = "Check the network and the package registry, then try again; what is complete is kept."
 _FOREIGN_REMEDY = (
-    "Something between here and the package registry gives out another file, which was not kept: mend that."
+    "Find what sends another file in the registry's place, such as a proxy; it was not kept. Then try again."
 )
 
 
