@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 
-from consumer.bench import race, references, topics
+from consumer.bench import engine, race, references, summary, topics
 from consumer.bench.contender import HEADRACE, REWRITE
 from consumer.bench.race import BEST, DEFAULTS, GRID, Entry
 from consumer.bench.rig import Rig
 from consumer.bench.scenario import Against, Dataset, Scenario
 from consumer.bench.store import Result, Store
+from consumer.core.failure import Persistent
 
 _FETCH = {
     "consumer.override.max.partition.fetch.bytes": "16777216",
@@ -44,7 +45,7 @@ def entries(store: Store, scenario: Scenario, size: int, runs: int, against: Aga
     if against is not Against.NOBODY:
         contenders.append((DEFAULTS, {}))
     if against is Against.BEST:
-        contenders.append((BEST, best(store, scenario) or POINTS[-1]))
+        contenders.append((BEST, best(store, scenario, size) or POINTS[-1]))
     for number in range(1, runs + 1):
         for contender, settings in contenders:
             if _done(store, scenario, size, contender) < number:
@@ -52,19 +53,28 @@ def entries(store: Store, scenario: Scenario, size: int, runs: int, against: Aga
 
 
 def grid(rig: Rig, scenario: Scenario, size: int) -> None:
-    """Runs every point of the grid once on the smaller dataset, unless it has been run."""
-    dataset = scenario.dataset(size)
-    tried = [each.settings for each in _grid(rig.store, scenario)]
+    """Runs every point of the grid once on a smaller dataset of the scenario, unless it has been run.
+
+    A point at which the sink fails is an answer as well and kept as one, else the grid would never come to its end.
+    """
+    smaller = summary.grid_size(size)
+    dataset = scenario.dataset(smaller)
+    tried = [each.settings for each in summary.grid(rig.store.results(), scenario.name, size)]
     missing = [point for point in POINTS if point not in tried]
     if missing:
         topics.ensure(rig, dataset)
     for point in missing:
-        race.run(rig, Entry(scenario=scenario.name, size=size, contender=GRID, settings=point), dataset)
+        entry = Entry(scenario=scenario.name, size=smaller, contender=GRID, settings=point)
+        try:
+            race.run(rig, entry, dataset)
+        except Persistent as failure:
+            rig.say(f"  {scenario.name}: the sink fails with batch.size {point['batch.size']} ({failure.failure.kind})")
+            rig.store.add(race.failed(entry, failure.failure.kind))
 
 
-def best(store: Store, scenario: Scenario) -> dict[str, str] | None:
+def best(store: Store, scenario: Scenario, size: int) -> dict[str, str] | None:
     """The settings of the fastest correct point of the grid, or None before there is one."""
-    tried = [each for each in _grid(store, scenario) if each.correct]
+    tried = [each for each in summary.grid(store.results(), scenario.name, size) if each.correct]
     return max(tried, key=lambda each: each.rate).settings if tried else None
 
 
@@ -89,10 +99,7 @@ def _told(result: Result) -> str:
     return f"  {result.scenario}: {result.contender} {result.rate:,.0f} events/s{mark}"
 
 
-def _grid(store: Store, scenario: Scenario) -> list[Result]:
-    return [each for each in store.results() if (each.scenario, each.contender) == (scenario.name, GRID)]
-
-
 def _done(store: Store, scenario: Scenario, size: int, contender: str) -> int:
     wanted = (scenario.name, size, contender)
-    return sum((each.scenario, each.size, each.contender) == wanted for each in store.results())
+    counting = summary.counting(store.results(), engine.version())
+    return sum((each.scenario, each.size, each.contender) == wanted for each in counting)

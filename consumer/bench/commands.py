@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 DEFAULT_DIR = Path(".headrace/bench")
 _FAILED, _NOTHING = 1, 3
 _WIDTH = 120
-_GRID_EVENTS = 200_000
 
 app = typer.Typer(
     name="bench",
@@ -67,7 +66,7 @@ def _race_command(scenario: Scenario) -> Callable[..., None]:
             if again:
                 rig.store.drop(scenario.name, rows)
             if against is Against.BEST:
-                campaign.grid(rig, scenario, min(_GRID_EVENTS, rows))
+                campaign.grid(rig, scenario, rows)
             campaign.measure(rig, scenario, rows, runs, against)
             _show(rig.store, scenario, rows, output)
 
@@ -122,13 +121,14 @@ def report(
 ) -> None:
     """Write the results page. Exit code 3 when there are no results."""
     with _failures_told():
+        from consumer.bench import engine
         from consumer.bench.report import page
         from consumer.bench.store import Store
 
         if not (data_dir / "results.json").exists():
             _say(f"there are no results in {data_dir}")
             raise typer.Exit(_NOTHING)
-        file.write_text(page(Store(data_dir)), encoding="utf-8")
+        file.write_text(page(Store(data_dir), engine.version()), encoding="utf-8")
         _say(f"written: {file}")
 
 
@@ -156,9 +156,9 @@ def _failures_told() -> Iterator[None]:
 
 
 def _show(store: "Store", scenario: Scenario, size: int, output: Output) -> None:
-    from consumer.bench import summary
+    from consumer.bench import engine, summary
 
-    results = store.results()
+    results = summary.counting(store.results(), engine.version())
     lines = summary.lines(results, scenario.name, size)
     verdicts = summary.verdicts(results, scenario, size)
     shares = summary.shares(results, scenario.name, size)
@@ -181,7 +181,10 @@ def _show(store: "Store", scenario: Scenario, size: int, output: Output) -> None
 
 
 def _show_others(store: "Store", scenario: str, output: Output) -> None:
-    found = [asdict(each) for each in store.results() if each.scenario == scenario]
+    from consumer.bench import engine, summary
+
+    results = summary.counting(store.results(), engine.version())
+    found = [asdict(each) for each in results if each.scenario == scenario]
     if output is Output.JSON:
         typer.echo(json.dumps(found, indent=1))
         return

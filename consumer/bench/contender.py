@@ -1,23 +1,23 @@
 """The two contenders: each is started on a dataset's topics, watched from outside, and ended."""
 
 import os
-import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from consumer.bench import engine
 from consumer.bench.failures import broken
 from consumer.bench.rig import Rig
 from consumer.stack.connectors import connector_status, delete_connector, register
-from consumer.stack.failures import tail
+from consumer.stack.logs import tail
+from consumer.stack.process import Command, Process, Spawner
 
 HEADRACE = "headrace"
 _STOP_SECONDS = 40.0
@@ -26,8 +26,12 @@ _JDBC = "io.debezium.connector.jdbc.JdbcSinkConnector"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """A contender at work. `check` raises when it has failed; `details` is what it says of its own work."""
+    """A contender at work in a consumer group of its own.
 
+    `check` raises when it has failed; `details` is what it says of its own work.
+    """
+
+    group: str
     pid: int
     started: float
     check: Callable[[], None]
@@ -36,25 +40,38 @@ class Running:
 
 @contextmanager
 def headrace(rig: Rig, topics: Sequence[str]) -> Iterator[Running]:
-    """`headrace run` with one worker, a new group, and its defaults but for what HEADRACE_ variables say."""
+    """`headrace run` with one worker, a new group, and its defaults but for what HEADRACE_ variables say.
+
+    The kernel ends it with this process, however that ends: a survivor would write into the next run's tables.
+    """
     group = f"bench-{uuid.uuid4().hex[:8]}"
     log = rig.scratch / f"{group}.log"
     settings = rig.scratch / f"{group}.toml"
     settings.write_text(_settings(rig, group, topics), encoding="utf-8")
-    environment = {**os.environ, "HEADRACE_TARGET__DSN": rig.endpoints.target_dsn}
-    words = [sys.executable, "-m", "consumer", "run", "--config", str(settings)]
-    with log.open("wb") as stream, rig.target() as connection:
+    command = Command(
+        argv=(sys.executable, "-m", "consumer", "run", "--config", str(settings.absolute())),
+        directory=rig.scratch.absolute(),
+        environment={**os.environ, "PYTHONPATH": _path(), "HEADRACE_TARGET__DSN": rig.endpoints.target_dsn},
+        stop_seconds=_STOP_SECONDS,
+    )
+    with rig.target() as connection, closing(Spawner()) as spawner:
         started = time.monotonic()
-        process = subprocess.Popen(words, stdout=stream, stderr=stream, stdin=subprocess.DEVNULL, env=environment)
+        process = spawner.spawn(HEADRACE, command, log)
         try:
             yield Running(
+                group=group,
                 pid=process.pid,
                 started=started,
-                check=lambda: _check_headrace(process, connection, group, log),
+                check=lambda: _check_headrace(process, connection, group),
                 details=lambda: _ledger(connection, group),
             )
         finally:
-            _end(process)
+            process.stop()
+
+
+def _path() -> str:
+    """Where Python looks first: at the sources whose version the result gets, whatever the working directory."""
+    return os.pathsep.join(filter(None, (str(engine.ROOT.parent), os.environ.get("PYTHONPATH"))))
 
 
 def _settings(rig: Rig, group: str, topics: Sequence[str]) -> str:
@@ -65,10 +82,10 @@ def _settings(rig: Rig, group: str, topics: Sequence[str]) -> str:
     return kafka + rest
 
 
-def _check_headrace(process: subprocess.Popen[bytes], connection: psycopg.Connection, group: str, log: Path) -> None:
-    if process.poll() is not None:
-        detail = f"headrace ended with code {process.returncode}; the end of its log:\n{tail(log, 15)}\n"
-        raise broken("headrace", "worker_died", detail, f"Read {log}.")
+def _check_headrace(process: Process, connection: psycopg.Connection, group: str) -> None:
+    if process.code is not None:
+        detail = f"headrace ended with code {process.code}; the end of its log:\n{tail(process.log, 15)}\n"
+        raise broken("headrace", "worker_died", detail, f"Read {process.log}.")
     try:
         row = connection.execute(
             "SELECT stopped FROM headrace.positions WHERE group_name = %s AND stopped IS NOT NULL LIMIT 1", [group]
@@ -77,7 +94,7 @@ def _check_headrace(process: subprocess.Popen[bytes], connection: psycopg.Connec
         # the first worker makes the schema
         return
     if row is not None:
-        raise broken("headrace", "partition_stopped", f"headrace stopped a partition: {row[0]}", f"Read {log}.")
+        raise broken("headrace", "partition_stopped", f"headrace stopped a partition: {row[0]}", f"Read {process.log}.")
 
 
 def _ledger(connection: psycopg.Connection, group: str) -> dict[str, Any]:
@@ -95,15 +112,6 @@ def _ledger(connection: psycopg.Connection, group: str) -> dict[str, Any]:
     return {"batches": row[0], "records": int(row[1]), "ledger_seconds": round(row[2], 2), "steps": row[3]}
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(_STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
 @contextmanager
 def sink(rig: Rig, topics: Sequence[str], tuning: Mapping[str, str]) -> Iterator[Running]:
     """The Debezium JDBC sink connector with one task and a new name, hence a new group."""
@@ -112,7 +120,8 @@ def sink(rig: Rig, topics: Sequence[str], tuning: Mapping[str, str]) -> Iterator
     started = time.monotonic()
     try:
         register(connect, name, sink_config(rig, topics, tuning))
-        yield Running(pid=rig.connect_pid, started=started, check=lambda: _check_sink(connect, name))
+        group = f"connect-{name}"
+        yield Running(group=group, pid=rig.connect_pid, started=started, check=lambda: _check_sink(connect, name))
     finally:
         delete_connector(connect, name)
 

@@ -10,13 +10,13 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import quantiles
 
 import psycopg
 from psycopg import sql
 
-from consumer.bench import replay, target, topics, workload
+from consumer.bench import engine, replay, target, topics, workload
 from consumer.bench.contender import Running
 from consumer.bench.failures import late
 from consumer.bench.race import busy, now
@@ -57,6 +57,7 @@ def measure(
     topics.create(rig, topic, 1, {"message.timestamp.type": "LogAppendTime"})
     recorded = [(each.key(), each.value()) for each in replay.messages(rig, dataset.topics[0], 1, count)]
     target.reset(rig, dataset)
+    load, version = busy(), engine.version()
     with start([topic]) as running, rig.target() as connection:
         marks = Watermarks()
         stop = threading.Event()
@@ -68,7 +69,11 @@ def measure(
         finally:
             stop.set()
             watcher.join()
-    return _result(rig, name, marks, _appended(rig, topic, count)[rate * _WARM_SECONDS :], (rate, reached, seconds))
+    appended = _appended(rig, topic, count)[rate * _WARM_SECONDS :]
+    result = _result(name, marks, appended, (rate, reached, seconds))
+    kept = replace(result, load_before=load, version=version, finished_at=now())
+    rig.store.add(kept)
+    return kept
 
 
 def _watch(connection: psycopg.Connection, dataset: Dataset, marks: Watermarks, stop: threading.Event) -> None:
@@ -98,13 +103,13 @@ def _appended(rig: Rig, topic: str, count: int) -> list[tuple[int, float]]:
 
 
 def _result(
-    rig: Rig, name: str, marks: Watermarks, appended: Sequence[tuple[int, float]], asked: tuple[int, float, int]
+    name: str, marks: Watermarks, appended: Sequence[tuple[int, float]], asked: tuple[int, float, int]
 ) -> Result:
     rate, reached, seconds = asked
     waits = sorted(marks.seen_at(place) - at for place, at in appended)
     cuts = quantiles(waits, n=1000, method="inclusive")
     shown = {"p50": cuts[499], "p95": cuts[949], "p99": cuts[989], "p999": cuts[998], "max": waits[-1]}
-    result = Result(
+    return Result(
         scenario=NAME,
         contender=name,
         size=rate * seconds,
@@ -112,8 +117,4 @@ def _result(
         seconds=float(seconds),
         wall_seconds=float(seconds),
         details={"asked_rate": rate, **{key: round(value, 1) for key, value in shown.items()}},
-        load_before=busy(),
-        finished_at=now(),
     )
-    rig.store.add(result)
-    return result

@@ -4,7 +4,7 @@ import time
 
 from psycopg import Connection
 
-from consumer.bench import replay, target, topics
+from consumer.bench import engine, replay, target, topics
 from consumer.bench.contender import HEADRACE, headrace
 from consumer.bench.failures import late
 from consumer.bench.race import busy, now, overrides
@@ -22,13 +22,13 @@ def measure(rig: Rig, dataset: Dataset, backlog: int, partitions: int) -> Result
     topic = f"bench-backlog-{backlog}-{partitions}"
     _fill(rig, dataset, topic, backlog, partitions)
     target.reset(rig, dataset)
-    load = busy()
+    load, version = busy(), engine.version()
     with headrace(rig, [topic]) as running, Sampler(running.pid) as sampler, rig.target() as connection:
         with rig.bar("memory: headrace", backlog) as progress:
 
             def done() -> bool:
                 running.check()
-                applied = _applied(connection, topic)
+                applied = how_far(connection, running.group, topic)
                 progress(applied)
                 return applied >= backlog
 
@@ -50,6 +50,7 @@ def measure(rig: Rig, dataset: Dataset, backlog: int, partitions: int) -> Result
         details={"partitions": partitions, **details},
         load_before=load,
         finished_at=now(),
+        version=version,
     )
     rig.store.add(result)
     return result
@@ -65,14 +66,13 @@ def _fill(rig: Rig, dataset: Dataset, topic: str, backlog: int, partitions: int)
     rig.store.topics_complete(topic, topics.counts(rig, [topic]))
 
 
-def _applied(connection: Connection, topic: str) -> int:
-    """How far the newest group is: only one works on this topic at a time."""
+def how_far(connection: Connection, group: str, topic: str) -> int:
+    """Records of the topic that this group has applied. Earlier runs have left positions of theirs, at the end."""
     row = connection.execute("SELECT to_regclass('headrace.positions') IS NOT NULL").fetchone()
     if row is None or not row[0]:
         return 0
     row = connection.execute(
-        "SELECT coalesce(sum(next_offset), 0) FROM headrace.positions WHERE topic = %s AND group_name ="
-        " (SELECT group_name FROM headrace.positions WHERE topic = %s ORDER BY updated_at DESC LIMIT 1)",
-        [topic, topic],
+        "SELECT coalesce(sum(next_offset), 0) FROM headrace.positions WHERE group_name = %s AND topic = %s",
+        [group, topic],
     ).fetchone()
     return int(row[0]) if row else 0

@@ -3,11 +3,10 @@
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 
-from consumer.bench import target
+from consumer.bench import engine, target
 from consumer.bench.contender import HEADRACE, Running, headrace, sink
 from consumer.bench.rig import Rig
 from consumer.bench.sampler import Sampler
@@ -32,10 +31,27 @@ class Entry:
 def run(rig: Rig, entry: Entry, dataset: Dataset) -> Result:
     """Resets the target, lets the contender apply the dataset, checks the rows, and keeps the result."""
     target.reset(rig, dataset)
-    load = busy()
-    result = _measured(rig, entry, dataset, _starter(rig, entry, dataset), load)
-    rig.store.add(result)
-    return result
+    load, version = busy(), engine.version()
+    result = _measured(rig, entry, dataset, _starter(rig, entry, dataset))
+    kept = replace(result, load_before=load, version=version, finished_at=now())
+    rig.store.add(kept)
+    return kept
+
+
+def failed(entry: Entry, kind: str) -> Result:
+    """The result of a run that its contender did not survive."""
+    return Result(
+        scenario=entry.scenario,
+        contender=entry.contender,
+        size=entry.size,
+        rate=0.0,
+        seconds=0.0,
+        wall_seconds=0.0,
+        correct=False,
+        settings=dict(entry.settings),
+        details={"failed": kind},
+        finished_at=now(),
+    )
 
 
 def overrides() -> dict[str, str]:
@@ -59,9 +75,7 @@ def _starter(rig: Rig, entry: Entry, dataset: Dataset) -> Callable[[], AbstractC
     return lambda: sink(rig, dataset.topics, entry.settings)
 
 
-def _measured(
-    rig: Rig, entry: Entry, dataset: Dataset, start: Callable[[], AbstractContextManager[Running]], load: float
-) -> Result:
+def _measured(rig: Rig, entry: Entry, dataset: Dataset, start: Callable[[], AbstractContextManager[Running]]) -> Result:
     cpu = [0.0]
     label = f"{entry.scenario}: {entry.contender}"
     with (
@@ -93,7 +107,4 @@ def _measured(
         correct=target.same(rig, dataset),
         settings=dict(entry.settings),
         details={"events": dataset.events, "landed_at_first_look": seen.landed, **details},
-        load_before=load,
-        finished_at=now(),
-        version=version("headrace"),
     )

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from confluent_kafka import Consumer, Message, TopicPartition
 
-from consumer.bench import target
+from consumer.bench import engine, target
 from consumer.bench.failures import late
 from consumer.bench.race import now
 from consumer.bench.rig import Rig
@@ -61,6 +61,7 @@ def consume(rig: Rig, scenario: str, size: int, dataset: Dataset) -> Result:
 def apply(rig: Rig, scenario: str, size: int, dataset: Dataset) -> Result:
     """Plans every batch beforehand, then times Headrace's own session on them, and nothing else."""
     target.reset(rig, dataset)
+    version = engine.version()
     worker = f"bench-{uuid.uuid4().hex[:8]}"
     with rig.target() as connection:
         migrate(connection)
@@ -83,6 +84,7 @@ def apply(rig: Rig, scenario: str, size: int, dataset: Dataset) -> Result:
         wall_seconds=round(seconds, 3),
         correct=target.same(rig, dataset),
         finished_at=now(),
+        version=version,
     )
     rig.store.add(result)
     return result

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 
 from consumer.bench import latency, memory, summary
 from consumer.bench.contender import HEADRACE
-from consumer.bench.race import GRID
 from consumer.bench.scenario import LATENCY_P99_MS, PEAK_MEMORY_MB, SCENARIOS, Scenario
 from consumer.bench.store import Result, Store
 from consumer.bench.summary import Verdict
@@ -40,13 +39,24 @@ rising ids this says when each event was committed and visible, never too early 
 """
 
 
-def page(store: Store) -> str:
-    """The whole page."""
-    results = store.results()
-    parts = [_INTRODUCTION, _caution(results), _machine(store), _goals(results)]
+def page(store: Store, version: str) -> str:
+    """The whole page, about this version of the engine."""
+    recorded = store.results()
+    results = summary.counting(recorded, version)
+    others = len(recorded) - len(results)
+    parts = [_INTRODUCTION, _version(version, others), _caution(results), _machine(store), _goals(results)]
     parts += [_section(results, scenario) for scenario in SCENARIOS.values()]
-    parts += [_latency(results), _memory(results), _commands(), _raw(results)]
+    parts += [_latency(results), _memory(results), _commands(), _raw(recorded, version)]
     return "\n".join(part for part in parts if part).rstrip() + "\n"
+
+
+def _version(version: str, others: int) -> str:
+    """Which engine the page is about, and how much of others is left out."""
+    told = f"Headrace is `{version}` here: the package's version and a digest of the engine's sources."
+    if others:
+        runs = f"{others} runs of other versions do" if others > 1 else "1 run of another version does"
+        told += f"\n{runs} not count; the last table marks what does not."
+    return told + "\n"
 
 
 def _caution(results: Sequence[Result]) -> str:
@@ -112,16 +122,19 @@ def _section(results: Sequence[Result], scenario: Scenario) -> str:
     table = _table(("", "runs", "median events/s", "CPU s per million", "peak MB", "rows right"), rows)
     shares = [f"{share:.0%} of {name}" for name, share in summary.shares(results, scenario.name, size).items()]
     told = f"Headrace reaches {' and '.join(shares)}.\n" if shares else ""
-    return "\n".join(part for part in (head, table, told, _grid(results, scenario)) if part)
+    return "\n".join(part for part in (head, table, told, _grid(summary.grid(results, scenario.name, size))) if part)
 
 
-def _grid(results: Sequence[Result], scenario: Scenario) -> str:
-    rows = [
-        (_settings(each.settings), f"{each.size:,}", f"{each.rate:,.0f}", "yes" if each.correct else "**no**")
-        for each in _of(results, scenario.name)
-        if each.contender == GRID
-    ]
+def _grid(points: Sequence[Result]) -> str:
+    rows = [(_settings(each.settings), f"{each.size:,}", f"{each.rate:,.0f}", _right(each)) for each in points]
     return "The sink's grid:\n\n" + _table(("settings", "events", "events/s", "rows right"), rows) if rows else ""
+
+
+def _right(result: Result) -> str:
+    """Whether the rows were right in the end, if there was one."""
+    if "failed" in result.details:
+        return "**the sink failed**"
+    return "yes" if result.correct else "**no**"
 
 
 def _latency(results: Sequence[Result]) -> str:
@@ -159,7 +172,7 @@ def _commands() -> str:
     )
 
 
-def _raw(results: Sequence[Result]) -> str:
+def _raw(results: Sequence[Result], version: str) -> str:
     rows = [
         (
             each.finished_at,
@@ -171,6 +184,7 @@ def _raw(results: Sequence[Result]) -> str:
             f"{each.cpu_per_million:g}",
             f"{each.peak_mb:,.0f}",
             f"{each.load_before:g}",
+            _engine(each, version),
             _settings(each.settings),
         )
         for each in results
@@ -185,9 +199,16 @@ def _raw(results: Sequence[Result]) -> str:
         "CPU s/M",
         "peak MB",
         "load before",
+        "engine",
         "settings",
     )
     return "## Every run\n\n" + _table(head, rows) if rows else ""
+
+
+def _engine(result: Result, version: str) -> str:
+    if not summary.is_ours(result):
+        return "-"
+    return version if result.version == version else f"{result.version or 'unknown'}, **not counted**"
 
 
 def _settings(settings: dict[str, str]) -> str:

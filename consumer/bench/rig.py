@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from consumer.bench.store import Store
+from consumer.stack.connectors import connectors, remove_debezium
 from consumer.stack.options import ALL_PARTS, Endpoints, StackOptions
 from consumer.stack.progress import Reporter, Terminal
 from consumer.stack.stack import Stack
@@ -88,4 +89,15 @@ def opened(directory: Path) -> Iterator[Rig]:
     """A stack of the benchmark's own in the data directory, ended afterwards; its data stays."""
     reporter = Terminal()
     with Stack.open(directory / "stack", ALL_PARTS, options(), reporter) as stack:
-        yield rig(stack, directory, reporter)
+        made = rig(stack, directory, reporter)
+        _clear(made)
+        yield made
+
+
+def _clear(rig: Rig) -> None:
+    """Takes away what a killed benchmark left: Connect has started its connectors again, and its slots hold the log."""
+    where = rig.endpoints
+    for name in connectors(where.connect_url):
+        remove_debezium(where.connect_url, where.source_dsn, name)
+    with rig.source() as source:
+        source.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE NOT active")

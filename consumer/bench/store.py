@@ -12,7 +12,8 @@ class Result:
     """One run. `contender`: headrace, sink-defaults, sink-grid, sink-best, or a reference.
 
     Rates are events a second between the first and the last effect that was seen in the target, less the events
-    that the first look already found; CPU and memory are the contender's process alone.
+    that the first look already found; CPU and memory are the contender's process alone. `version` is the engine's,
+    see `engine.version`; older stores have the package's, or none.
     """
 
     scenario: str
@@ -46,10 +47,6 @@ class Store:
     def topics_complete(self, dataset: str, counts: dict[str, int]) -> None:
         """Remember that a dataset's topics hold everything."""
         _write(self._directory / "topics.json", self.topics() | {dataset: counts})
-
-    def topics_gone(self, dataset: str) -> None:
-        """Forget a dataset's topics."""
-        _write(self._directory / "topics.json", {k: v for k, v in self.topics().items() if k != dataset})
 
     def results(self) -> list[Result]:
         """Every result, oldest first."""

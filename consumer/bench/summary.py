@@ -7,8 +7,10 @@ from statistics import median
 from consumer.bench.contender import HEADRACE
 from consumer.bench.race import BEST, DEFAULTS, GRID
 from consumer.bench.references import APPLY, CONSUME
-from consumer.bench.scenario import CPU_SECONDS_PER_MILLION, SCENARIOS, Scenario
+from consumer.bench.scenario import CPU_SECONDS_PER_MILLION, Scenario
 from consumer.bench.store import Result
+
+_GRID_EVENTS = 200_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +42,30 @@ class Verdict:
         return self.measured <= self.asked if self.at_most else self.measured >= self.asked
 
 
+def is_ours(result: Result) -> bool:
+    """Whether it is Headrace that was measured, as a whole or its database session."""
+    return result.contender in (HEADRACE, APPLY)
+
+
+def counting(results: Sequence[Result], version: str) -> list[Result]:
+    """The results that may stand together: all but those of Headrace in another version than this."""
+    return [each for each in results if not is_ours(each) or each.version == version]
+
+
 def sizes(results: Sequence[Result], scenario: str) -> list[int]:
     """The sizes at which a scenario was run, but for its grid."""
     return sorted({each.size for each in results if each.scenario == scenario and each.contender != GRID})
+
+
+def grid_size(size: int) -> int:
+    """The events of the runs that look for the sink's best settings at a size."""
+    return min(_GRID_EVENTS, size)
+
+
+def grid(results: Sequence[Result], scenario: str, size: int) -> list[Result]:
+    """The points of the sink's grid that were run for a size."""
+    wanted = (scenario, grid_size(size), GRID)
+    return [each for each in results if (each.scenario, each.size, each.contender) == wanted]
 
 
 def lines(results: Sequence[Result], scenario: str, size: int) -> list[Line]:
@@ -82,11 +105,6 @@ def shares(results: Sequence[Result], scenario: str, size: int) -> dict[str, flo
     found = {line.contender: line.rate for line in lines(results, scenario, size)}
     ours = found.get(HEADRACE)
     return {name: ours / found[name] for name in (CONSUME, APPLY) if ours and found.get(name)}
-
-
-def letter(scenario: str) -> str:
-    """The letter of a scenario, as in `(a)`."""
-    return f"({SCENARIOS[scenario].letter})"
 
 
 def _ratio(rate: float | None, other: Line | None) -> float | None:

@@ -13,12 +13,11 @@ from consumer.bench import workload
 from consumer.bench.failures import late
 from consumer.bench.rig import Rig
 from consumer.bench.scenario import TOPIC_PREFIX, Dataset
-from consumer.stack.connectors import Capture, connector_status, connectors, register_debezium, remove_debezium
+from consumer.stack.connectors import Capture, connector_status, register_debezium, remove_debezium
 from consumer.stack.waiting import wait_until
 
 _TIMEOUT = 30.0
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-_CONNECTOR = "bench-capture-"
 # seconds without a new record after which the capture counts as stuck
 _STALLED = 120.0
 # large batches, so that a million events take less than a minute
@@ -38,7 +37,8 @@ def ensure(rig: Rig, dataset: Dataset) -> None:
     if dataset.name in rig.store.topics():
         return
     rig.say(f"making {dataset.events:,} events of {dataset.name} with Debezium")
-    _clear(rig, dataset)
+    # what an interrupted making left
+    delete(rig, dataset.topics)
     with rig.source() as connection:
         workload.create_tables(connection, dataset)
         workload.preload(connection, dataset)
@@ -48,7 +48,7 @@ def ensure(rig: Rig, dataset: Dataset) -> None:
     mode = "initial" if dataset.mix.snapshot else "no_data"
     capture = Capture(topic_prefix=TOPIC_PREFIX, tables=tables, snapshot_mode=mode, extra=_CAPTURE)
     # a new name each time, because Connect keeps the offsets of old ones
-    connector = f"{_CONNECTOR}{uuid.uuid4().hex[:8]}"
+    connector = f"bench-capture-{uuid.uuid4().hex[:8]}"
     register_debezium(rig.endpoints.connect_url, rig.endpoints.source_dsn, connector, capture)
     if not dataset.mix.snapshot:
         _await_slot(rig)
@@ -113,14 +113,6 @@ def _described(client: AdminClient, topics: Sequence[str]) -> bool:
             continue
         return True
     return False
-
-
-def _clear(rig: Rig, dataset: Dataset) -> None:
-    """Takes away what an interrupted making left."""
-    for name in connectors(rig.endpoints.connect_url):
-        if name.startswith(_CONNECTOR):
-            remove_debezium(rig.endpoints.connect_url, rig.endpoints.source_dsn, name)
-    delete(rig, dataset.topics)
 
 
 def _await_slot(rig: Rig) -> None:

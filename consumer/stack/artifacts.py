@@ -1,4 +1,4 @@
-"""The Java side's files: exactly what artifacts.json lists, downloaded once, checked, unpacked once."""
+"""The Java side's files: exactly what artifacts.json lists, downloaded once, checked before use, unpacked once."""
 
 import hashlib
 import json
@@ -19,6 +19,9 @@ LOCK_FILE = Path(__file__).with_name("artifacts.json")
 _DOWNLOADS_AT_ONCE = 6
 _LOCK_SECONDS = 900
 _REMEDY = "Check the network and the package registry, then try again; what is complete is kept."
+_FOREIGN_REMEDY = (
+    "Find what sends another file in the registry's place, such as a proxy; it was not kept. Then try again."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +48,26 @@ class Artifact:
 
 
 class Artifacts:
-    """Finds bundles of artifacts in the cache and fetches what is missing."""
+    """Finds bundles of artifacts in the cache and fetches what is missing from a Maven repository, the central one."""
 
-    def __init__(self, reporter: Reporter, cache: Path | None = None) -> None:
+    def __init__(self, reporter: Reporter, cache: Path | None = None, repository: str | None = None) -> None:
         self._cache = cache or cache_dir()
+        self._repositories = {"packages": repository} if repository else None
         self._reporter = reporter
         self._bundles = _read_lock()
 
     def fetch(self, bundles: Iterable[str]) -> None:
-        """Makes sure that all artifacts of these bundles are in the cache; silent when they are."""
+        """Makes sure that all artifacts of these bundles are in the cache, with their digests; silent when they are.
+
+        One that was damaged in the cache is taken out and downloaded again.
+        """
         wanted = [artifact for bundle in bundles for artifact in self._bundles[bundle]]
-        if all(self._place(artifact).exists() for artifact in wanted):
+        if all(self._is_whole(artifact) for artifact in wanted):
             return
         with locked(self._cache / "download.lock", _LOCK_SECONDS), self._reporter.downloads():
-            missing = [artifact for artifact in wanted if not self._place(artifact).exists()]
+            missing = [artifact for artifact in wanted if not self._is_whole(artifact)]
+            for artifact in missing:
+                self._place(artifact).unlink(missing_ok=True)
             with self._scratch("download") as scratch:
                 self._download_all(missing, scratch)
 
@@ -93,6 +102,10 @@ class Artifacts:
     def _place(self, artifact: Artifact) -> Path:
         return self._cache / "maven" / artifact.path
 
+    def _is_whole(self, artifact: Artifact) -> bool:
+        place = self._place(artifact)
+        return place.exists() and _sha256(place) == artifact.sha256
+
     def _assemble(self, bundle: str, target: Path, services: Mapping[str, str]) -> None:
         with self._scratch(f"new-{bundle}") as scratch:
             plugin = scratch / "content" / bundle
@@ -113,7 +126,8 @@ class Artifacts:
                     tar.extractall(content, filter="data")
             except (tarfile.TarError, OSError) as cause:
                 detail = f"{archive.name} can't be unpacked: {cause}"
-                raise persistent("unpack", "archive_unusable", detail, f"Remove {archive} and try again.") from cause
+                remedy = f"See that there is room below {self._cache}, then try again."
+                raise persistent("unpack", "archive_unusable", detail, remedy) from cause
             target.parent.mkdir(exist_ok=True)
             content.replace(target)
 
@@ -126,12 +140,12 @@ class Artifacts:
                 pool.shutdown(wait=False, cancel_futures=True)
 
     def _download(self, artifact: Artifact, scratch: Path) -> None:
-        """Into a scratch repository first, so that a file in the cache is always whole and checked."""
+        """Into a scratch repository first, so that nothing gets into the cache unchecked."""
         found = self._resolve(artifact, scratch)
         digest = _sha256(found)
         if digest != artifact.sha256:
             detail = f"{artifact.filename} has digest {digest}, expected {artifact.sha256}"
-            raise persistent("download", "digest_mismatch", detail, "Do not use this package source.")
+            raise persistent("download", "digest_mismatch", detail, _FOREIGN_REMEDY)
         target = self._place(artifact)
         target.parent.mkdir(parents=True, exist_ok=True)
         found.replace(target)
@@ -154,7 +168,7 @@ class Artifacts:
         except ImportError as cause:
             raise missing_extra(cause) from cause
         resolver = PythonResolver(progress_callback=self._reporter.download)
-        context = MavenContext(repo_cache=scratch, resolver=resolver, timeout=60)
+        context = MavenContext(repo_cache=scratch, resolver=resolver, remote_repos=self._repositories, timeout=60)
         component = context.project(artifact.group, artifact.name).at_version(artifact.version)
         try:
             return component.artifact(artifact.classifier, artifact.packaging).resolve()

@@ -12,7 +12,7 @@ import sys
 
 _PR_SET_PDEATHSIG = 1
 DIRECTORY_TOKEN = "{dir}"
-# Some interpreters do not start without it; the parts bring their own libraries.
+# Some interpreters do not start without it; the servers bring their own libraries.
 INTERPRETER_ONLY = ("LD_LIBRARY_PATH",)
 
 
@@ -33,8 +33,9 @@ def main() -> None:
     _die_with_parent(arguments.parent, arguments.death_signal)
     os.chdir(directory)
     command = [word.replace(DIRECTORY_TOKEN, directory) for word in arguments.command]
-    for name in INTERPRETER_ONLY:
-        os.environ.pop(name, None)
+    if command[0] != sys.executable:
+        for name in INTERPRETER_ONLY:
+            os.environ.pop(name, None)
     os.execv(command[0], command)
 
 

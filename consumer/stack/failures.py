@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from consumer.core.failure import Failure, Persistent, Refused, Transient
+from consumer.stack.logs import tail
 
 _COMPONENT = "stack"
 _TAIL_LINES = 15
@@ -49,13 +50,3 @@ def missing_extra(cause: ImportError) -> Refused:
         f"the package {cause.name} is not installed",
         "Run: pip install 'headrace[stack]'",
     )
-
-
-def tail(log: Path, lines: int) -> str:
-    """The last lines of a log; empty when there is none."""
-    if not log.exists():
-        return ""
-    with log.open("rb") as stream:
-        stream.seek(max(0, log.stat().st_size - 200 * max(lines, 1)))
-        text = stream.read().decode("utf-8", "replace")
-    return "\n".join(text.splitlines()[-lines:])

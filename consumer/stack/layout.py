@@ -29,7 +29,7 @@ class Layout:
 
     @property
     def logs(self) -> Path:
-        """One log per part."""
+        """One log per part, and what was cut off it last."""
         return self.root / "logs"
 
     def log(self, name: str) -> Path:

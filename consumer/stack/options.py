@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from consumer.stack.logs import LIMIT
+
 SOURCE = "source"
 TARGET = "target"
 KAFKA = "kafka"
@@ -13,7 +15,10 @@ ALL_PARTS = frozenset({SOURCE, TARGET, KAFKA, REGISTRY, CONNECT})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackOptions:
-    """Sizes and settings; the defaults suit two cores. Settings are added to the stack's own and win over them."""
+    """Sizes and settings; the defaults suit two cores. Settings are added to the stack's own and win over them.
+
+    A log of more than `log_bytes` is cut, and what was cut off is kept until the next cut.
+    """
 
     source_settings: Mapping[str, str] = field(default_factory=dict)
     target_settings: Mapping[str, str] = field(default_factory=dict)
@@ -25,6 +30,7 @@ class StackOptions:
     exactly_once_source: bool = False
     with_jdbc_sink: bool = False
     start_seconds: float = 120.0
+    log_bytes: int = LIMIT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,9 @@ import psutil
 
 from consumer.stack import assembly, ownership, ports
 from consumer.stack.artifacts import Artifacts
-from consumer.stack.failures import part_died, part_late, persistent, refused, tail
+from consumer.stack.failures import part_died, part_late, persistent, refused
 from consumer.stack.layout import Layout, State, load, new_state, save
+from consumer.stack.logs import Keeper, tail
 from consumer.stack.options import ALL_PARTS, CONNECT, KAFKA, REGISTRY, SOURCE, TARGET, Endpoints, StackOptions
 from consumer.stack.part import Part
 from consumer.stack.process import Command, Process, Spawner
@@ -43,6 +44,7 @@ class Stack:
         self._state = State(password="")
         self._parts: dict[str, Part] = {}
         self._processes: dict[str, Process] = {}
+        self._keeper: Keeper | None = None
         self._closing = False
 
     @classmethod
@@ -104,7 +106,7 @@ class Stack:
         return process is not None and process.code is None
 
     def log_path(self, name: str) -> Path:
-        """The part's log."""
+        """The part's log; it may be cut while the stack is open, see `logs`."""
         return self._layout.log(name)
 
     def logs(self, name: str, lines: int = 100) -> str:
@@ -162,6 +164,7 @@ class Stack:
         self._programs = assembly.program_dirs(chosen)
         self._lock = ownership.own(self._layout)
         sweep(str(self._layout.root), self._programs)
+        self._keeper = Keeper(self._layout.logs, self._options.log_bytes)
         self._sweeper = self._spawner.spawn_sweeper(self._layout.root, self._programs, self._lock)
         self._state = load(self._layout) or new_state()
         self._state.supervisor, self._state.ready = (os.getpid(), psutil.Process().create_time()), False
@@ -240,6 +243,8 @@ class Stack:
         if self._sweeper is not None and self._sweeper.stdin is not None:
             self._sweeper.stdin.close()
             self._sweeper.wait(_SWEEP_SECONDS)
+        if self._keeper is not None:
+            self._keeper.close()
         os.close(self._lock)
         self._lock = None
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from consumer.stack import ownership
-from consumer.stack.failures import persistent, tail, transient
+from consumer.stack import logs, ownership
+from consumer.stack.failures import persistent, transient
 from consumer.stack.layout import Layout, load
 from consumer.stack.stack import Stack
 from consumer.stack.waiting import wait_until
@@ -55,7 +55,8 @@ def detach(data_dir: Path, arguments: Sequence[str]) -> int:
     layout = Layout(data_dir.absolute())
     ownership.make(layout)
     log = layout.log(_NAME)
-    with log.open("wb") as output:
+    logs.remove(log)
+    with log.open("ab") as output:
         # The working directory may vanish later; modules must be found all the same, so it stays as it is.
         supervisor = subprocess.Popen(
             [sys.executable, "-m", "consumer.stack.commands", "up", "--data-dir", str(layout.root), *arguments],
@@ -99,4 +100,4 @@ def _wait_ready(layout: Layout, supervisor: "subprocess.Popen[bytes]", log: Path
     if not wait_until(settled, _READY_SECONDS):
         raise transient("up", "up_late", f"not ready after {_READY_SECONDS:.0f} s", f"Read {log}.")
     if supervisor.returncode is not None:
-        raise persistent("up", "up_failed", tail(log, 30) + "\n", f"The whole log is {log}.")
+        raise persistent("up", "up_failed", logs.tail(log, 30) + "\n", f"The whole log is {log}.")

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from consumer.bench import campaign, rig, summary
+from consumer.bench import campaign, engine, memory, rig, summary, topics
 from consumer.bench.report import page
 from consumer.bench.scenario import SCENARIOS, Against
 from consumer.stack.options import ALL_PARTS
@@ -29,6 +29,17 @@ def test_a_tiny_race_is_run_checked_resumed_and_rendered(fresh_stack: Callable[.
     campaign.measure(bench, _FRESH, _EVENTS, 1, Against.DEFAULTS)
     assert bench.store.results() == before
 
-    shown = page(bench.store)
+    shown = page(bench.store, engine.version())
     assert "| headrace | 1 |" in shown
     assert "| sink-defaults | 1 |" in shown
+
+
+def test_memory_is_measured_twice_in_the_same_directory(stack: Stack, tmp_path: Path) -> None:
+    """The second worker applies the whole backlog as well: it is not taken for the first, whose positions are there."""
+    bench = rig.rig(stack, tmp_path, Terminal(quiet_steps=True))
+    dataset = _FRESH.dataset(1_000)
+    topics.ensure(bench, dataset)
+
+    results = [memory.measure(bench, dataset, backlog=3_000, partitions=4) for _ in range(2)]
+
+    assert [(each.correct, each.details.get("records")) for each in results] == [(True, 3_000)] * 2

@@ -5,7 +5,8 @@ from pathlib import Path
 import psycopg
 
 from consumer.core.failure import HeadraceError
-from consumer.stack.failures import persistent, refused, tail, transient
+from consumer.stack.failures import persistent, refused, transient
+from consumer.stack.logs import tail
 
 
 def load_failed(error: psycopg.Error) -> HeadraceError:

@@ -4,11 +4,11 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from consumer.stack import ownership
+from consumer.stack import logs, ownership
 from consumer.stack.connectors import Capture, register_debezium
 from consumer.stack.demo import shop
 from consumer.stack.demo.failures import foreign_directory, headrace_ended
@@ -79,7 +79,7 @@ def fresh(directory: Path) -> Path:
         shutil.rmtree(layout.root)
     ownership.make(layout)
     mark.touch()
-    (directory / "headrace.log").unlink(missing_ok=True)
+    logs.remove(directory / "headrace.log")
     return layout.root
 
 
@@ -111,15 +111,12 @@ def headrace(line: Line) -> Iterator[Headrace]:
         directory=line.directory.absolute(),
         stop_seconds=_STOP_SECONDS,
     )
-    spawner = Spawner()
-    try:
+    with closing(Spawner()) as spawner, closing(logs.Keeper(line.directory)):
         process = spawner.spawn("headrace", command, line.log.absolute())
         try:
             yield Headrace(process)
         finally:
             process.stop()
-    finally:
-        spawner.close()
 
 
 def _settings(line: Line) -> str:

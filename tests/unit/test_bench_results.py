@@ -1,0 +1,116 @@
+"""Which recorded runs count: Headrace's only when it is the one that is looked at, all others always."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from consumer.bench import campaign, engine, summary
+from consumer.bench.race import Entry, failed
+from consumer.bench.report import page
+from consumer.bench.scenario import SCENARIOS, Against
+from consumer.bench.store import Result, Store
+
+_UPDATES = SCENARIOS["updates"]
+_SIZE = 1_000_000
+_THIS, _OTHER = engine.version(), "0.1.0.dev0+00000000"
+_NOT_OURS = ("sink-defaults", "sink-best", "sink-grid", "consume")
+_OURS = ("headrace", "copy-upsert")
+
+
+def _run(contender: str, version: str = _THIS, rate: float = 100.0, **more: object) -> Result:
+    fields = {"scenario": _UPDATES.name, "size": _SIZE, "seconds": 1.0, "wall_seconds": 2.0, **more}
+    return Result(contender=contender, version=version, rate=rate, **fields)  # type: ignore[arg-type]
+
+
+def _store(directory: Path, results: Sequence[Result]) -> Store:
+    store = Store(directory)
+    for each in results:
+        store.add(each)
+    return store
+
+
+@pytest.mark.parametrize("contender", [*_OURS, *_NOT_OURS])
+@pytest.mark.parametrize("version", [_THIS, _OTHER, "0.1.0.dev0", ""])
+def test_a_run_of_another_headrace_does_not_count_and_one_of_anything_else_does(contender: str, version: str) -> None:
+    """A version from before the digest, or none, is another one."""
+    counts = contender in _NOT_OURS or version == _THIS
+    assert bool(summary.counting([_run(contender, version)], _THIS)) is counts
+
+
+def test_a_changed_headrace_is_run_again_and_the_sink_is_not(tmp_path: Path) -> None:
+    """The runs that are missing are those of this version."""
+    runs = [_run(contender, _OTHER) for contender in ("headrace", "sink-defaults", "sink-best")] * 2
+    store = _store(tmp_path, [*runs, _run("headrace")])
+    missing = campaign.entries(store, _UPDATES, _SIZE, 2, Against.BEST)
+    assert [each.contender for each in missing] == ["headrace"]
+
+
+def test_the_best_settings_are_those_of_the_grid_for_this_size(tmp_path: Path) -> None:
+    """A grid that was tried on fewer events than are asked for decides nothing."""
+    store = _store(
+        tmp_path,
+        [
+            _run("sink-grid", rate=90.0, size=200_000, settings={"batch.size": "right"}),
+            _run("sink-grid", rate=95.0, size=200_000, settings={"batch.size": "wrong rows"}, correct=False),
+            _run("sink-grid", rate=99.0, size=1_000, settings={"batch.size": "other size"}),
+        ],
+    )
+    assert campaign.best(store, _UPDATES, _SIZE) == {"batch.size": "right"}
+    assert campaign.best(store, _UPDATES, 1_000) == {"batch.size": "other size"}
+    assert campaign.best(store, _UPDATES, 5_000) is None
+
+
+def test_the_page_shows_every_run_and_counts_those_of_one_version(tmp_path: Path) -> None:
+    """An old run is in the last table, marked, and in no median."""
+    runs = [_run("headrace", _OTHER, 900.0), _run("headrace", rate=300.0), _run("sink-defaults", _OTHER, 100.0)]
+    shown = page(_store(tmp_path, runs), _THIS)
+    assert "| headrace | 1 | 300 |" in shown
+    assert "| times the sink's defaults | 4 | 3 | **no** |" in shown
+    assert "1 run of another version does not count" in shown
+    assert f"| {_OTHER}, **not counted** |" in shown
+    assert f"| {_THIS} |" in shown
+
+
+def test_a_point_at_which_the_sink_fails_is_tried_shown_and_never_the_best(tmp_path: Path) -> None:
+    """Its place in the grid is taken, so that the grid comes to an end."""
+    entry = Entry(scenario=_UPDATES.name, size=200_000, contender="sink-grid", settings=campaign.POINTS[0])
+    store = _store(tmp_path, [failed(entry, "task_failed"), _run("sink-defaults")])
+    assert [each.settings for each in summary.grid(store.results(), _UPDATES.name, _SIZE)] == [campaign.POINTS[0]]
+    assert campaign.best(store, _UPDATES, _SIZE) is None
+    assert "| 200,000 | 0 | **the sink failed** |" in page(store, _THIS)
+
+
+def test_a_store_from_before_the_digest_is_read(tmp_path: Path) -> None:
+    """Its runs of the sink count, and those of Headrace are shown without counting."""
+    old = [asdict(_run("headrace", "0.1.0.dev0")), asdict(_run("sink-defaults", ""))]
+    del old[1]["version"]
+    (tmp_path / "results.json").write_text(json.dumps(old), encoding="utf-8")
+    store = Store(tmp_path)
+    assert [each.contender for each in summary.counting(store.results(), _THIS)] == ["sink-defaults"]
+    assert "| 0.1.0.dev0, **not counted** |" in page(store, _THIS)
+
+
+@pytest.mark.parametrize(
+    ("place", "is_another"),
+    [
+        ("core/fold.py", True),
+        ("edges/postgres/sink.py", True),
+        ("edges/postgres/sql/new.sql", True),
+        ("bench/report.py", False),
+        ("stack/stack.py", False),
+        ("core/__pycache__/fold.pyc", False),
+    ],
+)
+def test_the_version_follows_the_sources_that_a_worker_runs(tmp_path: Path, place: str, is_another: bool) -> None:
+    """Nothing else: not the benchmark, not the stack, not what Python leaves behind."""
+    sources = tmp_path / "consumer"
+    shutil.copytree(engine.ROOT, sources, ignore=shutil.ignore_patterns("__pycache__"))
+    assert engine.version(sources) == _THIS
+    (sources / place).parent.mkdir(exist_ok=True)
+    with (sources / place).open("a", encoding="utf-8") as changed:
+        changed.write("\n")
+    assert (engine.version(sources) != _THIS) is is_another
