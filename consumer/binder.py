@@ -4,17 +4,18 @@ Looking a binding up asks nobody; making one asks the registry, the target's cat
 done by the apply thread alone.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from consumer.core.avro import UnsupportedSchema
 from consumer.core.envelope import (
     IGNORED_KINDS,
     Column,
     RecordKind,
-    UnsupportedSchema,
     WriterSchema,
     read_key_schema,
     read_key_writer,
@@ -182,12 +183,10 @@ class Binder:
             return Binding(schema=schema)
         if schema.kind is RecordKind.OTHER:
             raise Cannot("schema", "the value is not a Debezium envelope", _NOT_ENVELOPE)
-        if schema.rewritten is None:
-            raise Cannot("schema", "the envelope holds a recursive type or a union of several types", _CHECK_CONVERTER)
         if key.key_frame is None:
             raise Cannot("identity", "the record has no key, so its row can't be told from others", _NO_KEY)
         key_text = self._schema(key.key_frame)
-        name = table_name(self._settings.template, key.topic, self._source(schema.rewritten, run))
+        name = table_name(self._settings.template, key.topic, self._source(schema, run))
         others = self._known.topics_of(name) - {key.topic}
         if others:
             raise Cannot("table", f"topic {min(others)} is applied to table {name} already", _TWO_TOPICS)
@@ -229,15 +228,15 @@ class Binder:
             raise Cannot("table", f"the target has no table {name}", "Create it, or set target.create = true.")
         return table
 
-    def _source(self, schema: str, run: Run) -> dict[str, Any]:
+    def _source(self, schema: WriterSchema, run: Run) -> dict[str, Any]:
         """The `source` block of the run's first sound record."""
-        fields = ["source_db", "source_table"]
-        if '"source_schema"' in schema:
-            fields.append("source_schema")
+        assert schema.rewritten is not None, "changes have a form that the decoders read"
+        there = {field["name"] for field in json.loads(schema.rewritten.text)["fields"]}
+        fields = ["op", *sorted(there & {"source_db", "source_schema", "source_table"})]
         for value in run.piece.values[run.start : run.end]:
             if value is not None:
                 try:
-                    row = self._rows.decode(schema, [value[_FRAME:]], fields).row(0, named=True)
+                    row = self._rows.decode(schema.rewritten.text, [value[_FRAME:]], fields).row(0, named=True)
                 except BadDatum:
                     continue
                 return {name.removeprefix("source_"): part for name, part in row.items()}
