@@ -4,16 +4,17 @@ Looking a binding up asks nobody; making one asks the registry, the target's cat
 done by the apply thread alone.
 """
 
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from consumer.core.avro import UnsupportedSchema
 from consumer.core.envelope import (
     IGNORED_KINDS,
     Column,
     RecordKind,
-    UnsupportedSchema,
     WriterSchema,
     read_key_schema,
     read_key_writer,
@@ -210,12 +211,10 @@ class Binder:
             return Binding(schema=schema)
         if schema.kind is RecordKind.OTHER:
             raise Cannot("schema", "the value is not a Debezium envelope", _NOT_ENVELOPE)
-        if schema.rewritten is None:
-            raise Cannot("schema", "the envelope holds a recursive type or a union of several types", _CHECK_CONVERTER)
         if key.key_frame is None:
             raise Cannot("identity", "the record has no key, so its row can't be told from others", _NO_KEY)
         key_text = self._schema(key.key_frame)
-        source = self._source(schema.rewritten, run)
+        source = self._source(schema, run)
         identity = [column.name for column in read_key_schema(key_text)]
         table = self._table(sink, self._name(key.topic, source), schema.columns, identity)
         binding = self._bound(key.topic, schema, key_text, table)
@@ -285,18 +284,18 @@ class Binder:
             raise Cannot("table", f"the target has no table {name}", "Create it, or set target.create = true.")
         return table
 
-    def _source(self, schema: str, run: Run) -> dict[str, str | None]:
+    def _source(self, schema: WriterSchema, run: Run) -> dict[str, str | None]:
         """The `source` block of the run's first sound record."""
-        fields = ["source_db", "source_table"]
-        if '"source_schema"' in schema:
-            fields.append("source_schema")
+        assert schema.rewritten is not None, "changes have a form that the decoders read"
+        there = {field["name"] for field in json.loads(schema.rewritten.text)["fields"]}
+        names = sorted(there & {"source_db", "source_schema", "source_table"})
         for value in run.piece.values[run.start : run.end]:
             if value is not None:
                 try:
-                    row = self._rows.decode(schema, [value[_FRAME:]], fields).row(0, named=True)
+                    row = self._rows.decode(schema.rewritten.text, [value[_FRAME:]], ["op", *names]).row(0, named=True)
                 except BadDatum:
                     continue
-                return {name.removeprefix("source_"): part for name, part in row.items()}
+                return {name.removeprefix("source_"): row[name] for name in names}
         raise Cannot("decode", "no record of the run decodes with its writer schema", _CHECK_CONVERTER)
 
 

@@ -29,6 +29,7 @@ from consumer.core.plan import (
     runs,
 )
 from consumer.core.records import Slice, correlation_id
+from consumer.core.rewriting import Rewritten
 from consumer.decode_watch import DecodeWatch, Marks
 from consumer.ports import BadDatum, Bindings, DataFault, Decoder, Encoder
 
@@ -85,7 +86,10 @@ class _Block:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decoders:
-    """The decoder for everything, the careful one for marked ranges, and the first one's deadline in seconds."""
+    """The decoder for most; the careful one for marked ranges and schemas that the other can't read.
+
+    `deadline`: of the first one, in seconds; the careful one is slow, but it ends.
+    """
 
     fast: Decoder
     careful: Decoder
@@ -108,11 +112,6 @@ class Planner:
 
     def plan(self, slices: Sequence[Slice]) -> Plan:
         """Plan one transaction. Raises Unbound, or BadRecord for the first record that can't be planned."""
-        # the row decoder is slow, but it ends
-        with self.watch.over([piece for piece in slices if not self.marks.touch(piece)]):
-            return self._plan(slices)
-
-    def _plan(self, slices: Sequence[Slice]) -> Plan:
         counted: Counter[str] = Counter(records=sum(map(len, slices)))
         times: list[int] = []
         stages = []
@@ -194,13 +193,20 @@ class Planner:
         return images, deletes, ops, [cast(int, at) for at in span if at]
 
     def _decode(
-        self, block: _Block, schema: str | None, data: Sequence[bytes], fields: Sequence[str], places: Sequence[int]
+        self,
+        block: _Block,
+        schema: Rewritten | None,
+        data: Sequence[bytes],
+        fields: Sequence[str],
+        places: Sequence[int],
     ) -> pl.DataFrame:
-        assert schema is not None, "bindings refuse schemas that can't be rewritten"
-        marked = any(self.marks.touch(run.piece) for run in block.runs)
-        decoder = self._decoders.careful if marked else self._decoders.fast
+        assert schema is not None, "changes are bound with the schemas that their decoding needs"
+        pieces = [run.piece for run in block.runs]
         try:
-            return decoder.decode(schema, data, fields)
+            if not schema.columnar or any(map(self.marks.touch, pieces)):
+                return self._decoders.careful.decode(schema.text, data, fields)
+            with self.watch.over(pieces):
+                return self._decoders.fast.decode(schema.text, data, fields)
         except BadDatum as error:
             raise block.bad(places[error.index], "decode", error.reason, _DAMAGED) from error
 

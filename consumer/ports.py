@@ -28,9 +28,10 @@ class Decoder(Protocol):
     def decode(self, schema: str, data: Sequence[bytes], fields: Sequence[str]) -> pl.DataFrame:
         """Decode `data` (bodies without their frame) into one row each, with the top-level `fields`.
 
-        `schema` is a rewritten schema (JSON text); both implementations return the same columns and types for it.
-        Each datum must be consumed to its last byte. Raises BadDatum for the first one that isn't;
-        no other datum is affected by it.
+        `schema` is a rewritten schema (JSON text). Both implementations return the same columns and types for what both
+        can read; what is marked AS_TEXT comes as JSON text. Each datum must be consumed to its last byte. Raises
+        BadDatum for the first one that isn't, or whose wanted values aren't of their types; no other datum is
+        affected by it.
         """
         ...
 

@@ -170,7 +170,7 @@ class Worker(Section):
         default=20.0,
         ge=1,
         le=600,
-        description="Seconds that native decoding of one batch may take before it is marked.",
+        description="Seconds that one native decoding may take before its records are marked.",
     )
 
 

@@ -179,7 +179,7 @@ def _as_text(series: pl.Series, means: Meaning, column: Column) -> pl.Series:
     if series.dtype == pl.Binary:
         return _each(series, lambda raw: "\\x" + raw.hex())
     if series.dtype.is_nested():
-        return _each(series, lambda value: json.dumps(value, default=_json_value, ensure_ascii=False))
+        return _each(series, json_text)
     return series.cast(pl.String)
 
 
@@ -196,6 +196,19 @@ def _decimal_text(raw: bytes, scale: int) -> str:
     unscaled = int.from_bytes(raw, "big", signed=True)
     sign, digits, _ = Decimal(unscaled).as_tuple()
     return f"{Decimal((sign, digits, -scale)):f}"
+
+
+def json_text(value: object) -> str:
+    """A value that no column type holds, as JSON text with bytes in hex (`\\x00`); the placeholder stays itself."""
+    if _is_placeholder(value):
+        return UNAVAILABLE
+    return json.dumps(value, default=_json_value, ensure_ascii=False)
+
+
+def _is_placeholder(value: object) -> bool:
+    if isinstance(value, list):
+        return tuple(value) in _LISTS
+    return isinstance(value, str | bytes) and value in (UNAVAILABLE, UNAVAILABLE.encode())
 
 
 def _json_value(value: object) -> object:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from consumer.core.envelope import Column, WriterSchema
 from consumer.core.records import Slice, TopicPartition
+from consumer.core.rewriting import Rewritten
 from consumer.core.types import Carriage
 
 
@@ -72,7 +73,7 @@ class Binding:
     """
 
     schema: WriterSchema
-    key_writer: str | None = None
+    key_writer: Rewritten | None = None
     table: TargetTable | None = None
     columns: tuple[BoundColumn, ...] = ()
     identity: tuple[str, ...] = ()

@@ -2,8 +2,9 @@
 
 A joined block has no record borders, so every datum is followed by a running index that the rewritten
 schema declares as its last field. The block is read as exactly one batch of its record count; row count
-and index column are compared. They agree exactly when every datum used up its own bytes. On any mismatch
-the block is halved until the bad datum stands alone, and the row decoder judges that one.
+and index column are compared. They agree exactly when every datum used up its own bytes. Decimals are held to
+their precision, which the native reader does not do. On any mismatch the block is halved until the bad datum
+stands alone, and the row decoder judges that one.
 """
 
 import io
@@ -18,7 +19,7 @@ import polars as pl
 import pyarrow as pa
 from polars_avro._avro_rs import AvroSource
 
-from consumer.core.envelope import ECHO
+from consumer.core.rewriting import ECHO, only
 from consumer.ports import BadDatum, Decoder
 
 _SYNC = os.urandom(16)
@@ -32,7 +33,7 @@ _EXPECTED = pa.py_buffer(b"".join(_ECHOES))
 
 
 class Mismatch(Exception):
-    """The block did not decode into exactly its own records."""
+    """The block did not decode into exactly its own records, or not into values of their types."""
 
 
 class ColumnarDecoder:
@@ -66,9 +67,9 @@ class ColumnarDecoder:
 
 
 def read_block(schema: str, data: Sequence[bytes], fields: Sequence[str]) -> pl.DataFrame:
-    """Read all of `data` as one block. Raises Mismatch unless each datum used up exactly its bytes."""
+    """Read all of `data` as one block. Raises Mismatch unless each datum used up exactly its bytes and is sound."""
     count = len(data)
-    block = _block(schema, data)
+    block = _block(schema, data, fields)
     # One next() and no more: a reader asked again after the last record of a damaged block never returns.
     # The iterator stays in a variable, since dropping it while an error travels replaces the error.
     try:
@@ -82,6 +83,11 @@ def read_block(schema: str, data: Sequence[bytes], fields: Sequence[str]) -> pl.
         raise Mismatch(type(error).__name__) from error
     if len(batch) != count or not _echoed(batch, count):
         raise Mismatch("row count or running index")
+    try:
+        for column in batch.columns:
+            _check_decimals(column)
+    except pa.ArrowInvalid as error:
+        raise Mismatch("a decimal's precision") from error
     return pl.DataFrame(batch.drop_columns([ECHO]))
 
 
@@ -91,25 +97,41 @@ def _echoed(batch: pa.RecordBatch, count: int) -> bool:
     return bool(column.buffers()[1].slice(begin, 8 * count).equals(_EXPECTED.slice(0, 8 * count)))
 
 
+def _check_decimals(values: pa.Array) -> None:
+    """Raises ArrowInvalid for a decimal with more digits than its type declares."""
+    kind = values.type
+    if pa.types.is_decimal(kind):
+        values.validate(full=True)
+    elif pa.types.is_struct(kind):
+        for place in range(kind.num_fields):
+            _check_decimals(values.field(place))
+    elif pa.types.is_list(kind):
+        _check_decimals(values.values)
+    elif pa.types.is_map(kind):
+        _check_decimals(values.items)
+
+
 def _opened(block: bytes) -> AbstractContextManager[BinaryIO]:
     return nullcontext(io.BytesIO(block))
 
 
-def _block(schema: str, data: Sequence[bytes]) -> bytes:
+def _block(schema: str, data: Sequence[bytes], fields: Sequence[str]) -> bytes:
     count = len(data)
     pieces: list[bytes] = [b""] * (2 * count)
     pieces[0::2] = data
     pieces[1::2] = _ECHOES[:count]
     body = b"".join(pieces)
-    return b"".join((_header(schema), _long(count), _long(len(body)), body, _SYNC))
+    return b"".join((_header(schema, frozenset(fields)), _long(count), _long(len(body)), body, _SYNC))
 
 
 @lru_cache(maxsize=4096)
-def _header(schema_text: str) -> bytes:
-    schema = json.loads(schema_text)
+def _header(text: str, fields: frozenset[str]) -> bytes:
+    schema = only(text, fields)
     echo = {"name": ECHO, "type": {"type": "fixed", "name": "echo", "size": 8}}
-    text = json.dumps({**schema, "fields": [*schema["fields"], echo]}).encode()
-    metadata = _long(2) + _text(b"avro.schema") + _text(text) + _text(b"avro.codec") + _text(b"null") + _long(0)
+    text = json.dumps({**schema, "fields": [*schema["fields"], echo]})
+    metadata = (
+        _long(2) + _text(b"avro.schema") + _text(text.encode()) + _text(b"avro.codec") + _text(b"null") + _long(0)
+    )
     return b"Obj\x01" + metadata + _SYNC
 
 

@@ -1,18 +1,22 @@
-"""The row decoder: fastavro, the reference that the columnar path is held to."""
+"""The row decoder: fastavro, the reference that the columnar path is held to, and the only reader of some schemas."""
 
 import io
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import fastavro
 import polars as pl
 import pyarrow as pa
+from fastavro._read_py import schemaless_reader as read_in_python
 from fastavro.schema import SchemaParseException, UnknownType
 from fastavro.types import Schema
 
+from consumer.core.avro import PRIMITIVES
+from consumer.core.carriers import json_text
 from consumer.core.failure import Failure, Persistent
+from consumer.core.rewriting import AS_TEXT, only
 from consumer.ports import BadDatum
 
 _ARROW = {
@@ -26,34 +30,121 @@ _ARROW = {
     "string": pa.string(),
 }
 # what fastavro raises on damaged input, besides its own
-_DAMAGE = (EOFError, ValueError, IndexError, KeyError, TypeError, OverflowError, ArithmeticError, MemoryError)
+_DAMAGE = (
+    EOFError,
+    ValueError,
+    IndexError,
+    KeyError,
+    TypeError,
+    OverflowError,
+    ArithmeticError,
+    MemoryError,
+    RecursionError,
+)
 
 
 class RowDecoder:
     """Implements `consumer.ports.Decoder`, one datum after the other."""
 
     def decode(self, schema: str, data: Sequence[bytes], fields: Sequence[str]) -> pl.DataFrame:
-        parsed = _parsed(schema)
-        rows = [_datum(parsed, datum, index) for index, datum in enumerate(data)]
-        arrow = arrow_fields(schema)
-        columns = {name: _column(rows, name, arrow[name]) for name in fields}
-        frame = pl.DataFrame(pa.table(columns, schema=pa.schema([pa.field(name, arrow[name]) for name in fields])))
-        return frame.cast(frame_types(schema, tuple(fields)))
+        reader = _reader(schema, tuple(fields))
+        rows = [_datum(reader, datum, index) for index, datum in enumerate(data)]
+        columns = [_column(rows, field) for field in reader.columns]
+        return pl.DataFrame(pa.table(columns, schema=reader.columns)).cast(reader.frame)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reader:
+    """How some fields of one schema's data are read.
+
+    `texts`: the fields, or the columns of a field's record, that become JSON text. `frame`: the types that both
+    decoders return, which are those that polars gives to Arrow's, with enums as dictionaries.
+    """
+
+    schema: Schema
+    read: Callable[..., Any]
+    texts: tuple[tuple[str, str | None], ...]
+    columns: pa.Schema
+    frame: pl.Schema
 
 
 @lru_cache(maxsize=4096)
-def frame_types(text: str, fields: tuple[str, ...]) -> pl.Schema:
-    """The types that both decoders return: those that polars gives to Arrow's, with enums as dictionaries."""
-    arrow = {field["name"]: _arrow(field["type"], enum=_ENUM) for field in json.loads(text)["fields"]}
-    return pl.DataFrame(pa.schema([pa.field(name, arrow[name]) for name in fields]).empty_table()).schema
+def _reader(text: str, fields: tuple[str, ...]) -> _Reader:
+    schema = only(text, fields)
+    by_name = {field["name"]: field for field in schema["fields"]}
+    wanted = [by_name[name] for name in fields]
+    # compiled fastavro has no bound for types that contain themselves: deep data would end the process
+    in_python = _refers(schema)
+    return _Reader(
+        schema=_exact(_parsed(schema), _PythonChoices if in_python else _Choices),
+        read=read_in_python if in_python else fastavro.schemaless_reader,
+        texts=tuple((field["name"], column) for field in wanted for column in _texts(field)),
+        columns=pa.schema([pa.field(field["name"], _arrow_field(field)) for field in wanted]),
+        frame=pl.DataFrame(
+            pa.schema([pa.field(field["name"], _arrow_field(field, _ENUM)) for field in wanted]).empty_table()
+        ).schema,
+    )
 
 
-def _column(rows: Sequence[Mapping[str, Any]], name: str, kind: pa.DataType) -> pa.Array:
-    values = [row[name] for row in rows]
+class _Choices(list[Any]):
+    """The branches of a union or the symbols of an enum, of which no index counts from the end."""
+
+    def __len__(self) -> int:
+        # compiled fastavro asks for the length only when an index is negative
+        raise IndexError("a negative index")
+
+
+class _PythonChoices(_Choices):
+    def __getitem__(self, index: Any) -> Any:
+        if index < 0:
+            raise IndexError("a negative index")
+        return super().__getitem__(index)
+
+
+def _exact(schema: Any, choices: type[_Choices]) -> Any:
+    """A parsed schema, in place, with such choices."""
+    if isinstance(schema, list):
+        return choices(_exact(branch, choices) for branch in schema)
+    if isinstance(schema, dict):
+        for part in {"items", "values", "type"} & schema.keys():
+            schema[part] = _exact(schema[part], choices)
+        for field in schema.get("fields", ()):
+            _exact(field, choices)
+        if "symbols" in schema:
+            schema["symbols"] = choices(schema["symbols"])
+    return schema
+
+
+def _refers(schema: Any) -> bool:
+    """Whether a type is referred to by its name."""
+    if isinstance(schema, str):
+        return schema not in PRIMITIVES
+    if isinstance(schema, list):
+        return any(map(_refers, schema))
+    parts = [field["type"] for field in schema.get("fields", ())]
+    return any(map(_refers, [*parts, schema.get("items", "null"), schema.get("values", "null")]))
+
+
+def _texts(field: Mapping[str, Any]) -> list[str | None]:
+    """The field itself as None, or those columns of its record that become text."""
+    if AS_TEXT in field:
+        return [None]
+    record = _present(field["type"])
+    parts = record.get("fields", ()) if isinstance(record, dict) else ()
+    return [part["name"] for part in parts if AS_TEXT in part]
+
+
+def _present(schema: Any) -> Any:
+    """What a value of the type is when it is not null."""
+    return next(branch for branch in schema if branch != "null") if isinstance(schema, list) else schema
+
+
+def _column(rows: Sequence[Mapping[str, Any]], field: pa.Field) -> pa.Array:
+    values = [row[field.name] for row in rows]
     try:
-        return pa.array(values, type=kind)
+        return pa.array(values, type=field.type)
     except (pa.ArrowException, OverflowError):
-        return pa.array([_held(value, kind, index) for index, value in enumerate(values)], type=kind)
+        return pa.array([_held(value, field.type, index) for index, value in enumerate(values)], type=field.type)
 
 
 def _held(value: Any, kind: pa.DataType, index: int) -> Any:
@@ -66,22 +157,28 @@ def _held(value: Any, kind: pa.DataType, index: int) -> Any:
     return value
 
 
-def _datum(schema: Schema, datum: bytes, index: int) -> dict[str, Any]:
+def _datum(reader: _Reader, datum: bytes, index: int) -> dict[str, Any]:
     stream = io.BytesIO(datum)
     try:
-        row = fastavro.schemaless_reader(stream, schema, None)
+        row: dict[str, Any] = reader.read(stream, reader.schema, None)
+        for name, column in reader.texts:
+            _make_text(*((row, name) if column is None else (row[name], column)))
     except _DAMAGE as error:
         raise BadDatum(index, f"the datum does not decode with its writer schema ({type(error).__name__})") from error
     surplus = len(datum) - stream.tell()
     if surplus:
         raise BadDatum(index, f"{surplus} bytes are left over after the datum")
-    return row  # type: ignore[return-value]
+    return row
 
 
-@lru_cache(maxsize=4096)
-def _parsed(text: str) -> Schema:
+def _make_text(record: dict[str, Any] | None, name: str) -> None:
+    if record is not None and record[name] is not None:
+        record[name] = json_text(record[name])
+
+
+def _parsed(schema: Any) -> Schema:
     try:
-        return fastavro.parse_schema(json.loads(text))
+        return fastavro.parse_schema(schema)
     except (SchemaParseException, UnknownType) as error:
         failure = Failure(
             component="rows",
@@ -93,24 +190,21 @@ def _parsed(text: str) -> Schema:
         raise Persistent(failure) from error
 
 
-@lru_cache(maxsize=4096)
-def arrow_fields(text: str) -> dict[str, pa.DataType]:
-    """The Arrow type of every top-level field of a rewritten schema (JSON text)."""
-    return {field["name"]: _arrow(field["type"]) for field in json.loads(text)["fields"]}
-
-
 # polars panics on a dictionary without values below a null record, so enums travel as text until the cast
 _ENUM = pa.dictionary(pa.int32(), pa.string())
 
 
-def _arrow(schema: Any, enum: pa.DataType = pa.string()) -> pa.DataType:  # noqa: B008
-    if isinstance(schema, list):
-        return _arrow(next(branch for branch in schema if branch != "null"), enum)
+def _arrow_field(field: Mapping[str, Any], enum: pa.DataType = pa.string()) -> pa.DataType:  # noqa: B008
+    return pa.string() if AS_TEXT in field else _arrow(field["type"], enum)
+
+
+def _arrow(schema: Any, enum: pa.DataType) -> pa.DataType:
+    schema = _present(schema)
     if isinstance(schema, str):
         return _ARROW[schema]
     kind = schema["type"]
     if kind == "record":
-        return pa.struct([pa.field(field["name"], _arrow(field["type"], enum)) for field in schema["fields"]])
+        return pa.struct([pa.field(field["name"], _arrow_field(field, enum)) for field in schema["fields"]])
     if kind == "array":
         return pa.list_(_arrow(schema["items"], enum))
     if kind == "map":

@@ -70,6 +70,11 @@ ZONED = named("string", TIME + "ZonedTimestamp")
 ZONED_TIME = named("string", TIME + "ZonedTime")
 UUID = named("string", DATA + "Uuid")
 JSON = named("string", DATA + "Json")
+CHAIN = {
+    "type": "record",
+    "name": "Chain",
+    "fields": [{"name": "n", "type": "int"}, {"name": "next", "type": ["null", "Chain"]}],
+}
 HEX = "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"
 DAY = 86_400_000_000
 NINES = 10**38 - 1
@@ -215,6 +220,11 @@ TEXTS = [
     Value("bytes", b"\x00\xff\\x", "bytea", "\\x00ff5c78"),
     Value({"type": "array", "items": ["null", "int"]}, [1, None], "jsonb", "[1, null]"),
     Value({"type": "map", "values": "string"}, {"a": "1"}, "jsonb", '{"a": "1"}'),
+    Value(["null", "long", "string"], "1", "jsonb", '"1"'),
+    Value(["null", "long", "string"], 1, "text", "1"),
+    Value(["null", "long", "bytes"], b"\x00\xff", "jsonb", '"\\\\x00ff"'),
+    Value(["null", "long", "string"], None, "text", None),
+    Value(CHAIN, {"n": 1, "next": {"n": 2, "next": None}}, "jsonb", '{"n": 1, "next": {"n": 2, "next": null}}'),
 ]
 KINDS = [
     ("int", "int4"), ("long", "int8"), ("float", "float4"), ("double", "float8"), ("boolean", "bool"),

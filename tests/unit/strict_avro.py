@@ -132,10 +132,13 @@ class _Reader:
             if count < 0:
                 size = self.long()
                 end = self._at + size
-            for _ in range(abs(count)):
-                item()
-            if end not in (None, self._at):
-                self.note("block size")
+            try:
+                for _ in range(abs(count)):
+                    item()
+            finally:
+                # also when the items can't be read to their end
+                if end not in (None, self._at):
+                    self.note("block size")
 
 
 def defects(schema: Any, datum: bytes, wanted: Collection[str]) -> frozenset[Defect]:

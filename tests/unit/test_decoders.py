@@ -1,19 +1,22 @@
 """The columnar decoder is held to the row decoder, on sound and on damaged bytes."""
 
+import io
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
-import polars as pl
+import fastavro
 import pytest
 
-from consumer.core.envelope import read_writer_schema
+from consumer.core.envelope import read_key_writer, read_writer_schema
 from consumer.edges.columnar import MAX_RECORDS, ColumnarDecoder
 from consumer.edges.rows import RowDecoder
 from consumer.ports import BadDatum, Decoder
-from tests.unit.avro import Writer, envelope, event
+from tests.unit.avro import Writer, envelope, event, key
 from tests.unit.strict_avro import defects
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +29,9 @@ ROW = [
     {"name": "ready", "type": "boolean"},
 ]
 ENVELOPE = Writer(envelope(ROW))
-SCHEMA = read_writer_schema(ENVELOPE.text).rewritten or ""
+REWRITTEN = read_writer_schema(ENVELOPE.text).rewritten
+assert REWRITTEN is not None
+SCHEMA = REWRITTEN.text
 FIELDS = ("op", "after")
 COUNT = 40
 AT = 17
@@ -50,6 +55,7 @@ def swapped(old: bytes, new: bytes) -> bytes:
     return datum.replace(old, new)
 
 
+BOTH = pytest.mark.parametrize("decoder", [ColumnarDecoder(RowDecoder()), RowDecoder()], ids=["columnar", "rows"])
 WORD = b"\x02\x08word"
 PRICE_NULL = b"word\x02"
 
@@ -69,7 +75,7 @@ def test_both_decoders_agree_within_the_deadline(what: str) -> None:
     assert child.returncode == 0, child.stderr[-4000:]
 
 
-@pytest.mark.parametrize("decoder", [ColumnarDecoder(RowDecoder()), RowDecoder()], ids=["columnar", "rows"])
+@BOTH
 @pytest.mark.parametrize(
     ("datum", "found"),
     [
@@ -91,54 +97,107 @@ def test_a_damaged_datum_is_named_by_its_index(decoder: Decoder, datum: bytes, f
     assert caught.value.index == AT
 
 
-def decoded(decoder: Decoder, data: Sequence[bytes]) -> pl.DataFrame | None:
-    """The frame, or None for a bad datum."""
-    try:
-        return decoder.decode(SCHEMA, data, FIELDS)
-    except BadDatum:
-        return None
+def classes(datum: bytes, fields: Sequence[str] = FIELDS) -> set[tuple[str, bool]]:
+    """What is wrong with a datum, and whether it is in a column that was asked for."""
+    return {(defect.what, defect.wanted) for defect in defects(json.loads(SCHEMA), datum, fields)}
+
+
+@pytest.mark.parametrize("index", [2, 3, 9, 64, 2**62], ids=lambda index: f"index {index}")
+@pytest.mark.parametrize(("null_first", "taken"), [(True, "word"), (False, None)], ids=["null first", "null second"])
+def test_the_native_reader_takes_any_index_of_a_nullable_type(index: int, null_first: bool, taken: str | None) -> None:
+    """Its known weakness, exactly: an unknown index is the second branch, and no neighbour is touched."""
+    old, new = (WORD, varint(index) + WORD[1:]) if null_first else (PRICE_NULL, PRICE_NULL[:-1] + varint(index))
+    datum = swapped(old, new)
+    assert classes(datum) == {("union index", True)}
+    rows = ColumnarDecoder(RowDecoder()).decode(SCHEMA, block(datum), FIELDS)["after"].struct.unnest()
+
+    assert rows["id"].to_list() == list(range(COUNT))
+    assert rows["word" if null_first else "price"][AT] == taken
+    with pytest.raises(BadDatum):
+        RowDecoder().decode(SCHEMA, block(datum), FIELDS)
+
+
+def varint(number: int) -> bytes:
+    """A number as Avro writes it."""
+    stream = io.BytesIO()
+    fastavro.schemaless_writer(stream, "long", number)
+    return stream.getvalue()
 
 
 @pytest.mark.parametrize(
-    ("datum", "found", "columns_takes", "rows_takes"),
+    "index", [-1, -2, -3, -64, -(2**31), -(2**63), 2, 3, 2**62], ids=lambda index: f"index {index}"
+)
+def test_the_reference_takes_no_index_but_those_that_there_are(index: int) -> None:
+    """None counts from the end, as Python's do: not of a nullable type, an enum, a union, nor below a reference."""
+    node = {"type": "record", "name": "Node", "fields": [{"name": "next", "type": ["null", "Node"]}]}
+    kinds = [["null", "int"], {"type": "enum", "name": "State", "symbols": ["A", "B"]}, ["int", "string"], node]
+    values = [5, "B", "x", {"next": {"next": None}}]
+    for kind, value, place in zip(kinds, values, (0, 0, 0, 1), strict=True):
+        writer = Writer({"type": "record", "name": "r", "fields": [{"name": "a", "type": kind}]})
+        datum = writer.datum({"a": value})
+        schema = read_key_writer(writer.text).text
+        assert len(RowDecoder().decode(schema, [datum], ["a"])) == 1
+        with pytest.raises(BadDatum):
+            RowDecoder().decode(schema, [datum[:place] + varint(index) + datum[place + 1 :]], ["a"])
+
+
+def with_before(old: bytes, new: bytes) -> bytes:
+    """An update whose image before has some bytes exchanged, once."""
+    before = {"id": 99, "word": "gone", "price": Decimal("1.23"), "tags": {"x": 1}, "ready": True}
+    row = {"id": AT, "word": "word", "price": None, "tags": {}, "ready": True}
+    datum = ENVELOPE.datum(event("u", before, row))
+    assert datum.count(old) == 1
+    return datum.replace(old, new)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("datum", "found"),
     [
-        pytest.param(swapped(WORD, b"\x04\x08word"), "union index", "word", None, id="index 2 counts as a value"),
-        pytest.param(swapped(WORD, b"\x12\x08word"), "union index", "word", None, id="index 9 counts as a value"),
-        pytest.param(swapped(WORD, b"\x01\x08word"), "union index", "word", "word", id="index -1 is Python's last"),
-        pytest.param(swapped(PRICE_NULL, b"word\x04"), "union index", "word", None, id="index 2 counts as null"),
-        pytest.param(
-            swapped(b"\x04\x02a\x02\x02b\x04\x00", b"\x04\x02a\x02\x02a\x04\x00"),
-            "map key twice",
-            "word",
-            "word",
-            id="a map key twice",
-        ),
+        pytest.param(swapped(b"\x08shop", b"\x08\xff\xff\xff\xff"), "text", id="origin"),
+        pytest.param(with_before(b"gone", b"\xff\xff\xff\xff"), "text", id="text before"),
+        pytest.param(with_before(b"\x02\x7b", b"\x06\x7f\xff\xff"), "decimal precision", id="decimal before"),
+        pytest.param(with_before(b"\x02\xc6\x01", b"\x02\xfe\xff\xff\xff\xff\x0f"), "int range", id="int before"),
+        pytest.param(with_before(b"\x02\x02x\x02\x00", b"\x02\x02\xff\x02\x00"), "text", id="map before"),
     ],
 )
-def test_what_the_decoders_judge_differently(
-    datum: bytes, found: str, columns_takes: str | None, rows_takes: str | None
-) -> None:
-    """The known weakness of the native reader, exactly: its row is taken, and no neighbour is touched."""
-    assert {defect.what for defect in defects(json.loads(SCHEMA), datum, FIELDS)} == {found}
-    frame = decoded(ColumnarDecoder(RowDecoder()), block(datum))
-    rows = decoded(RowDecoder(), block(datum))
+def test_what_nobody_asked_for_refuses_no_record(decoder: Decoder, datum: bytes, found: str) -> None:
+    """Nothing of it reaches the target; a record's fate must not depend on how many others are read with it."""
+    assert classes(datum) == {(found, False)}
 
-    assert frame is not None
-    assert frame["after"].struct.field("word")[AT] == columns_takes
-    assert (rows["after"].struct.field("word")[AT] if rows is not None else None) == rows_takes
-    neighbours = frame["after"].struct.field("id").to_list()
-    assert neighbours[:AT] + neighbours[AT + 1 :] == [*range(AT), *range(AT + 1, COUNT)]
+    assert decoder.decode(SCHEMA, block(datum), FIELDS)["after"].struct.field("id").to_list() == list(range(COUNT))
+    with pytest.raises(BadDatum):
+        decoder.decode(SCHEMA, block(datum), [*FIELDS, "before", "source_db"])
 
 
-def test_damage_in_a_column_that_nobody_asked_for_is_not_seen() -> None:
-    """The native reader steps over columns that are not needed; nothing of them reaches the target."""
-    datum = swapped(b"\x08shop", b"\x08\xff\xff\xff\xff")
-    assert {(d.what, d.wanted) for d in defects(json.loads(SCHEMA), datum, FIELDS)} == {("text", False)}
+@BOTH
+@pytest.mark.parametrize(
+    "datum",
+    [
+        pytest.param(swapped(b"\x02\x0e\x00", b"\x04\x0e\x00"), id="an unknown index"),
+        pytest.param(swapped(b"\x02\x0e\x00", b"\x01\x0e\x00"), id="a negative index"),
+        pytest.param(swapped(b"\x08shop", b"\x07shop"), id="a negative length"),
+        pytest.param(after(AT)[:-1], id="an end too early"),
+    ],
+)
+def test_where_a_column_ends_counts_though_nobody_asked_for_it(decoder: Decoder, datum: bytes) -> None:
+    """What can't be stepped over safely may have shifted what stands behind it."""
+    with pytest.raises(BadDatum) as caught:
+        decoder.decode(SCHEMA, block(datum), FIELDS)
 
-    assert decoded(ColumnarDecoder(RowDecoder()), block(datum)) is not None
-    assert decoded(RowDecoder(), block(datum)) is None
+    assert caught.value.index == AT
 
 
+def test_the_last_of_two_entries_of_a_map_counts() -> None:
+    """The native reader keeps both; as a value they are one, the same as the row decoder's."""
+    datum = swapped(b"\x04\x02a\x02\x02b\x04\x00", b"\x04\x02a\x02\x02a\x04\x00")
+    assert classes(datum) == {("map key twice", True)}
+    both = [d.decode(SCHEMA, block(datum), FIELDS)["after"] for d in (ColumnarDecoder(RowDecoder()), RowDecoder())]
+
+    assert [rows.struct.field("tags")[AT] for rows in both] == [{"a": 2}, {"a": 2}]
+
+
+@BOTH
 @pytest.mark.parametrize(
     "datum",
     [
@@ -146,10 +205,42 @@ def test_damage_in_a_column_that_nobody_asked_for_is_not_seen() -> None:
         pytest.param(swapped(PRICE_NULL, b"word\x00\x06\x7f\xff\xff"), id="seven digits in a decimal of four"),
     ],
 )
-def test_a_value_outside_its_declared_range_is_bad_data(datum: bytes) -> None:
+def test_a_value_outside_its_declared_range_is_bad_data(decoder: Decoder, datum: bytes) -> None:
     """A value that its declared type can't hold is the record's fault, so the record is named."""
-    with pytest.raises(BadDatum):
-        RowDecoder().decode(SCHEMA, block(datum), FIELDS)
+    with pytest.raises(BadDatum) as caught:
+        decoder.decode(SCHEMA, block(datum), FIELDS)
+
+    assert caught.value.index == AT
+
+
+DECIMAL = {"type": "bytes", "logicalType": "decimal", "precision": 3, "scale": 0}
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        pytest.param({"type": "array", "items": DECIMAL}, lambda value: [value], id="array"),
+        pytest.param({"type": "map", "values": ["null", DECIMAL]}, lambda value: {"a": value}, id="map"),
+        pytest.param(
+            {"type": "record", "name": "R", "fields": [{"name": "a", "type": ["null", DECIMAL]}]},
+            lambda value: {"a": value},
+            id="record",
+        ),
+    ],
+)
+def test_a_decimal_is_held_to_its_precision_wherever_it_is(
+    decoder: Decoder, kind: Any, value: Callable[[Decimal], Any]
+) -> None:
+    """The target would round it or refuse it for the whole block, and a text would keep it."""
+    writer = Writer(key([{"name": "a", "type": kind}]))
+    schema = read_key_writer(writer.text).text
+    data = [writer.datum({"a": value(Decimal(number))}) for number in (*range(30), 123, *range(30))]
+    assert len(decoder.decode(schema, data, ["a"])) == len(data)
+    with pytest.raises(BadDatum) as caught:
+        decoder.decode(schema.replace('"precision": 3', '"precision": 2'), data, ["a"])
+
+    assert caught.value.index == 30
 
 
 _DELETES = """
@@ -159,7 +250,7 @@ from tests.unit.avro import Writer, envelope, event
 state = {"type": "enum", "name": "State", "symbols": ["NEW", "PAID"]}
 writer = Writer(envelope([{"name": "id", "type": "int"}, {"name": "state", "type": state}]))
 data = [writer.datum(event("d", {"id": 1, "state": "NEW"}, None))]
-frame = RowDecoder().decode(read_writer_schema(writer.text).rewritten, data, ["op", "after"])
+frame = RowDecoder().decode(read_writer_schema(writer.text).rewritten.text, data, ["op", "after"])
 assert frame["after"].to_list() == [None]
 """
 

@@ -1,5 +1,6 @@
 """From records to a plan."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import polars as pl
@@ -11,9 +12,10 @@ from consumer.core.envelope import RecordKind, WriterSchema
 from consumer.core.failure import Failure, Persistent
 from consumer.core.plan import Action, BindingKey, Counts, Plan
 from consumer.core.records import OffsetRange, Slice, TopicPartition
-from consumer.decode_watch import Marks
+from consumer.decode_watch import DecodeWatch, Marks
+from consumer.edges.copy_encoder import CopyEncoder
 from consumer.edges.rows import RowDecoder
-from consumer.planner import BadRecord, Unbound
+from consumer.planner import BadRecord, Decoders, Planner, Unbound
 from consumer.ports import Traits
 from tests.unit.avro import framed
 from tests.unit.known import AT, Topic, heartbeat, planner, slice_of
@@ -285,6 +287,34 @@ def test_a_marked_range_goes_to_the_row_decoder(start: int, end: int, marked: bo
     else:
         with pytest.raises(AssertionError, match="native"):
             careful.plan([piece])
+
+
+class Watched:
+    """A row decoder that notes what is watched while it decodes."""
+
+    def __init__(self) -> None:
+        self.watch = DecodeWatch(0)
+        self.seen: list[tuple[OffsetRange, ...]] = []
+
+    def decode(self, schema: str, data: Sequence[bytes], fields: Sequence[str]) -> pl.DataFrame:
+        """Note it, then decode."""
+        self.seen.append(self.watch.overdue())
+        return RowDecoder().decode(schema, data, fields)
+
+
+@pytest.mark.parametrize("careful", [False, True])
+def test_only_the_native_decoder_has_a_deadline(careful: bool) -> None:
+    """The ranges that would be marked are those that the native decoder holds; the row decoder is slow, but it ends."""
+    known, marks, decoder = KnownBindings(), Marks(), Watched()
+    ORDERS.bound_to(known)
+    marks.learn([OffsetRange(AT, 100, 101)] if careful else [])
+    # a deadline that is always over
+    plans = Planner(Decoders(fast=decoder, careful=decoder, deadline=-1), CopyEncoder(), known, marks)
+    decoder.watch = plans.watch
+    plans.plan([slice_of([ORDERS.record("c", row(1)), ORDERS.record("d", row(2))])])
+
+    assert decoder.seen == [() if careful else (OffsetRange(AT, 100, 102),)] * 2
+    assert plans.watch.overdue() == ()
 
 
 class Nowhere:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from consumer.core import types
-from consumer.core.envelope import Column, read_writer_schema
+from consumer.core.envelope import ANY, Column, read_writer_schema
 from consumer.core.types import Carriage, Meaning, carriage, created_type, meaning
 from tools.pages.markdown import code, codes, page, table
 
@@ -21,8 +21,10 @@ column of that batch travels as text and PostgreSQL's own input judges it. A dom
 `char(n)` and `citext` are text columns here, cast from text, so that a key is compared as its column compares it."""
 _UNKNOWN = """\
 A type name that is not listed travels as text. A plain string with an unknown type name is its text; numbers with an
-unknown type name are their digits; arrays, maps and records are JSON text. If the target column does not take that
-text, PostgreSQL refuses the record and its partition stops; nothing is guessed.
+unknown type name are their digits; arrays, maps and records are JSON text. So is every value of a column that may hold
+several types or a type that contains itself (`"7"` is a text there and `7` a number); bytes in JSON text are hex, as in
+`"\\\\x00ff"`. If the target column does not take that text, PostgreSQL refuses the record and its partition stops;
+nothing is guessed.
 
 Intervals arrive as Debezium sends them by default, in microseconds, so that a month is a twelfth of 365.25 days.
 
@@ -32,6 +34,7 @@ special modes. They come with an issue of their own."""
 _TARGETS = sorted({"json", *types._INTEGERS, *(name for native in types.NATIVE.values() for name in native.same)})
 _TARGETS += sorted(types._TEXT.same)
 _ANY_OTHER = "money"
+_WORDS = {"array": "array, map, record", ANY: "union of several types, type that contains itself"}
 
 
 def types_page() -> str:
@@ -52,7 +55,7 @@ def _shown() -> list[Column]:
     small = Column(name="c", avro="int", small=True)
     semantics = [_column(word, semantic) for word, semantic in types._BY_SEMANTIC]
     decimals = [Column(name="c", avro="decimal", precision=digits, scale=2) for digits in (12, 50)]
-    return [small, *words, *decimals, *semantics, _column("array", None)]
+    return [small, *words, *decimals, *semantics, _column("array", None), _column(ANY, None)]
 
 
 def _column(word: str, semantic: str | None) -> Column:
@@ -62,7 +65,7 @@ def _column(word: str, semantic: str | None) -> Column:
 def _created() -> str:
     rows = []
     for column in _shown():
-        word = "array, map, record" if column.avro == "array" else column.avro
+        word = _WORDS.get(column.avro, column.avro)
         word += " (int8, int16)" if column.small else ""
         word += f" of {column.precision} digits" if column.precision else ""
         means = meaning(column)

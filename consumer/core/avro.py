@@ -1,0 +1,91 @@
+"""Avro schemas as data: their names (Avro 1.11, "Names"), and what stands behind a name or in a union."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+Avro = Any
+"""A parsed Avro schema: a name, an object, or a list (union)."""
+
+PRIMITIVES = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
+
+
+class UnsupportedSchema(ValueError):
+    """This schema can't be read; the message says which part."""
+
+
+def parsed(text: str) -> Avro:
+    """A schema from its JSON text. Raises UnsupportedSchema."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UnsupportedSchema(f"the schema is not JSON: {error.msg}") from error
+
+
+def full_name(name: str, namespace: str) -> str:
+    """A name as the specification qualifies it: by the namespace around it unless it has dots."""
+    return name if "." in name or not namespace else f"{namespace}.{name}"
+
+
+def namespace_inside(schema: Mapping[str, Any], around: str) -> str:
+    """The namespace that holds inside a named type which stands in the namespace `around`."""
+    return full_name(schema["name"], schema.get("namespace", around)).rpartition(".")[0]
+
+
+def named_types(schema: Avro) -> dict[str, Avro]:
+    """Every named type of a schema by its full name."""
+    found: dict[str, Avro] = {}
+    _collect(schema, "", found)
+    return found
+
+
+def _collect(schema: Avro, namespace: str, found: dict[str, Avro]) -> None:
+    if isinstance(schema, list):
+        for branch in schema:
+            _collect(branch, namespace, found)
+        return
+    if not isinstance(schema, dict):
+        return
+    kind = schema.get("type")
+    if kind in ("record", "enum", "fixed"):
+        name = full_name(schema["name"], schema.get("namespace", namespace))
+        namespace = name.rpartition(".")[0]
+        found[name] = {**schema, "name": name, "namespace": namespace}
+        for field in schema.get("fields", ()):
+            _collect(field["type"], namespace, found)
+    else:
+        for part in (kind, schema.get("items"), schema.get("values")):
+            _collect(part, namespace, found)
+
+
+def resolve(schema: Avro, names: Mapping[str, Avro], namespace: str = "") -> Avro:
+    """The definition behind a name or a `{"type": ...}` wrapper of one; unions stay. Raises UnsupportedSchema."""
+    if isinstance(schema, str) and schema not in PRIMITIVES:
+        found = names.get(full_name(schema, namespace), names.get(schema))
+        if found is None:
+            raise UnsupportedSchema(f"type {schema!r} is not defined")
+        return found
+    if isinstance(schema, dict) and isinstance(schema.get("type"), dict | list):
+        return resolve(schema["type"], names, namespace)
+    return schema
+
+
+def union(schema: Avro) -> list[Avro] | None:
+    """The branches of a union, or None for any other type."""
+    if isinstance(schema, dict) and isinstance(schema.get("type"), list):
+        schema = schema["type"]
+    return schema if isinstance(schema, list) else None
+
+
+def is_null(schema: Avro) -> bool:
+    """Whether a type is `null`."""
+    return schema in ("null", {"type": "null"})
+
+
+def options(schema: Avro) -> tuple[list[Avro], bool]:
+    """What a value that is not null may be, and whether it may be null."""
+    branches = union(schema)
+    if branches is None:
+        return [schema], False
+    rest = [branch for branch in branches if not is_null(branch)]
+    return rest, len(rest) < len(branches)
