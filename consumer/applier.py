@@ -14,7 +14,8 @@ import structlog
 from consumer.binder import Binder
 from consumer.core import waiting
 from consumer.core.backoff import Backoff
-from consumer.core.failure import Failure, Transient
+from consumer.core.failure import Failure, Transient, failed
+from consumer.core.kinds import KINDS
 from consumer.core.plan import Plan, RecordRef
 from consumer.core.records import Slice, TopicPartition, halves
 from consumer.handover import Bind, Dropped, Handover, Moved, Stopped, Take, Work
@@ -36,10 +37,6 @@ from consumer.ports import (
 log = structlog.get_logger("headrace.apply")
 
 T = TypeVar("T")
-
-
-# a statement of the batch ran into its timeout
-_TIMED_OUT = "postgres.57014"
 
 
 # seconds between looks at what changes by itself
@@ -250,7 +247,7 @@ class Applier:
             self._reopen(error)
         except Transient as error:
             self._pause(error)
-            return _smaller(work) if error.failure.kind == _TIMED_OUT else [work]
+            return _smaller(work) if error.failure.kind == KINDS["target.timeout"].name else [work]
         return []
 
     def _planned(self, slices: Sequence[Slice]) -> Plan:
@@ -381,15 +378,10 @@ def _before(slices: Sequence[Slice], ref: RecordRef) -> tuple[Slice, ...]:
 def _refused_record(slices: Sequence[Slice], fault: DataFault) -> tuple[RecordRef, Stopped]:
     piece = next(piece for piece in slices if len(piece))
     ref = RecordRef(piece.at, piece.offsets[0])
-    bad = bad_record(ref, "apply", fault.failure.detail, fault.failure.remedy)
+    bad = bad_record(ref, fault.failure, "apply")
     return ref, Stopped(piece.at, bad.failure)
 
 
 def _recreated(at: TopicPartition) -> Failure:
-    return Failure(
-        component="kafka",
-        operation="take",
-        kind="kafka.topic_recreated",
-        detail=f"topic {at.topic} was deleted and created again: its stored position belongs to the old one",
-        remedy="Compare the target with the source, then remove the topic's rows from headrace.positions.",
-    )
+    detail = f"topic {at.topic} was deleted and created again: its stored position belongs to the old one"
+    return failed(KINDS["log.recreated"], "kafka", "take", detail)

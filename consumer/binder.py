@@ -20,7 +20,8 @@ from consumer.core.envelope import (
     read_key_writer,
     read_writer_schema,
 )
-from consumer.core.failure import Failure, Persistent, Transient
+from consumer.core.failure import Failure, Persistent, Transient, failed
+from consumer.core.kinds import KINDS
 from consumer.core.naming import BadName, table_name
 from consumer.core.plan import Binding, BindingKey, BoundColumn, Run, TableName, TargetTable, origin
 from consumer.core.types import Meaning, carriage, meaning
@@ -34,13 +35,11 @@ _REQUESTS = 8
 
 
 class Cannot(Exception):
-    """No binding can be made: stage, reason and remedy."""
+    """No binding can be made: the kind, what is wrong, and a remedy where more can be said than the kind says."""
 
-    def __init__(self, stage: str, reason: str, remedy: str) -> None:
-        super().__init__(reason)
-        self.stage = stage
-        self.reason = reason
-        self.remedy = remedy
+    def __init__(self, kind: str, detail: str, remedy: str = "") -> None:
+        super().__init__(detail)
+        self.failure = failed(KINDS[kind], "binder", "bind", detail, remedy=remedy)
 
 
 class KnownBindings:
@@ -183,13 +182,13 @@ class Binder:
         try:
             self._known.learn(key, self._binding(key, run, sink))
         except Cannot as error:
-            raise self._refused(run, error.stage, error.reason, error.remedy) from error
+            raise _refused(run, error.failure) from error
         except (UnsupportedSchema, BadName) as error:
-            raise self._refused(run, "schema", str(error), _CHECK_CONVERTER) from error
+            raise _refused(run, failed(KINDS["record.schema"], "binder", "bind", str(error))) from error
         except BadRecord:
             raise
         except Persistent as error:
-            raise self._refused(run, "schema", error.failure.detail, error.failure.remedy) from error
+            raise _refused(run, error.failure) from error
 
     def forget(self, table: TableName | None) -> bool:
         """Forget what was read of a table's catalog (of all when None)."""
@@ -199,10 +198,6 @@ class Binder:
         """The topics that feed a table."""
         return self._known.topics_of(table) if table else set()
 
-    def _refused(self, run: Run, stage: str, reason: str, remedy: str) -> BadRecord:
-        first = next((i for i in range(run.start, run.end) if run.piece.values[i] is not None), run.start)
-        return bad_record(origin([run], first - run.start), stage, reason, remedy)
-
     def _binding(self, key: BindingKey, run: Run, sink: Sink) -> Binding:
         if key.value_frame is None:
             return self._tombstones_only(key, sink)
@@ -210,9 +205,9 @@ class Binder:
         if schema.kind in IGNORED_KINDS:
             return Binding(schema=schema)
         if schema.kind is RecordKind.OTHER:
-            raise Cannot("schema", "the value is not a Debezium envelope", _NOT_ENVELOPE)
+            raise Cannot("record.no_envelope", "the value is not a Debezium envelope")
         if key.key_frame is None:
-            raise Cannot("identity", "the record has no key, so its row can't be told from others", _NO_KEY)
+            raise Cannot("record.identity", "the record has no key, so its row can't be told from others", _NO_KEY)
         key_text = self._schema(key.key_frame)
         source = self._source(schema, run)
         identity = [column.name for column in read_key_schema(key_text)]
@@ -225,7 +220,7 @@ class Binder:
         name = table_name(self._settings.template, topic, source)
         others = self._known.topics_of(name) - {topic}
         if others:
-            raise Cannot("table", f"topic {min(others)} is applied to table {name} already", _TWO_TOPICS)
+            raise Cannot("table.shared", f"topic {min(others)} is applied to table {name} already")
         return name
 
     def _remember(self, topic: str, key_schema: int, source: Mapping[str, str | None], sink: Sink) -> None:
@@ -246,15 +241,17 @@ class Binder:
     def _deleting(self, key: BindingKey, sink: Sink) -> Binding:
         """What deletes rows of a topic none of whose values was seen yet: the table as it was named before."""
         if key.key_frame is None:
-            raise Cannot("identity", "the record has no key, so its row can't be told from others", _NO_KEY)
+            raise Cannot("record.identity", "the record has no key, so its row can't be told from others", _NO_KEY)
         key_text = self._schema(key.key_frame)
         source = sink.recall_source(key.topic, _schema_id(key.key_frame))
         if source is None:
-            raise Cannot("schema", "a compacted topic begins with a tombstone; its table is not known yet", _TOMBSTONE)
+            raise Cannot("table.tombstones", "a compacted topic begins with a tombstone; its table is not known yet")
         name = self._name(key.topic, source)
         table = sink.read_table(name)
         if table is None:
-            raise Cannot("table", f"the target has no table {name}, and a tombstone can't make one", _MAKE_TABLE)
+            raise Cannot(
+                "table.missing", f"the target has no table {name}, and a tombstone can't make one", _MAKE_TABLE
+            )
         # the key is all that is known of the row, and all that is needed
         schema = WriterSchema(kind=RecordKind.CHANGE, columns=read_key_schema(key_text))
         return self._bound(key.topic, schema, key_text, table)
@@ -281,7 +278,7 @@ class Binder:
             sink.create_table(name, columns, identity)
             table = sink.read_table(name)
         if table is None:
-            raise Cannot("table", f"the target has no table {name}", "Create it, or set target.create = true.")
+            raise Cannot("table.missing", f"the target has no table {name}")
         return table
 
     def _source(self, schema: WriterSchema, run: Run) -> dict[str, str | None]:
@@ -296,7 +293,7 @@ class Binder:
                 except BadDatum:
                     continue
                 return {name.removeprefix("source_"): row[name] for name in names}
-        raise Cannot("decode", "no record of the run decodes with its writer schema", _CHECK_CONVERTER)
+        raise Cannot("record.decode", "no record of the run decodes with its writer schema")
 
 
 def _framed_id(frame: bytes) -> int | None:
@@ -306,7 +303,7 @@ def _framed_id(frame: bytes) -> int | None:
 def _schema_id(frame: bytes) -> int:
     schema_id = _framed_id(frame)
     if schema_id is None:
-        raise Cannot("framing", "the datum does not begin with a zero byte and a schema id", _CHECK_CONVERTER)
+        raise Cannot("record.framing", "the datum does not begin with a zero byte and a schema id")
     return schema_id
 
 
@@ -316,20 +313,20 @@ def _check_names(columns: Sequence[Column]) -> None:
             raise BadName("a column's name is empty or longer than PostgreSQL's 63 bytes")
 
 
+def _refused(run: Run, failure: Failure) -> BadRecord:
+    first = next((i for i in range(run.start, run.end) if run.piece.values[i] is not None), run.start)
+    return bad_record(origin([run], first - run.start), failure)
+
+
 def _no_topic(topic: str) -> Failure:
-    return Failure(
-        component="kafka",
-        operation="describe topics",
-        kind="kafka.no_topic",
-        detail=f"topic {topic} is not there any more, but records of it are still to be applied",
-        remedy="Create it again, or restart the worker, which then leaves it out.",
-    )
+    detail = f"topic {topic} is not there any more, but records of it are still to be applied"
+    return failed(KINDS["kafka.no_topic"], "kafka", "describe topics", detail)
 
 
 def _no_identity(table: TargetTable, identity: Sequence[str]) -> Cannot:
     columns = ", ".join(identity)
     return Cannot(
-        "identity",
+        "table.identity",
         f"table {table.name} has no unique index over exactly the key's columns ({columns}), all NOT NULL, "
         "and its topic has more than one partition",
         f"Create one: it must be valid, immediate and not partial, for example PRIMARY KEY ({columns}).",
@@ -341,25 +338,22 @@ def _columns(table: TargetTable, columns: Sequence[Column], identity: Sequence[s
     for column in columns:
         target = table.column(column.name)
         if target is None:
-            raise Cannot("columns", f"table {table.name} has no column {column.name!r}", _ADD_COLUMN)
+            raise Cannot("table.shape", f"table {table.name} has no column {column.name!r}", _ADD_COLUMN)
         if meaning(column) is Meaning.TEXT and target.type_name == "bytea":
-            raise Cannot("columns", f"column {column.name!r} is text, its target bytea", _BYTES)
+            raise Cannot("table.shape", f"column {column.name!r} is text, its target bytea", _BYTES)
         if not target.generated:
             how = carriage(column, target.type_name, is_enum=target.is_enum)
             bound.append(BoundColumn(source=column, target=target, how=how))
     missing = set(identity) - {column.target.name for column in bound}
     if missing:
-        raise Cannot("identity", f"key columns {sorted(missing)} are not in the row", _CHECK_CONVERTER)
+        raise Cannot("table.identity", f"key columns {sorted(missing)} are not in the row", _CHECK_CONVERTER)
     return tuple(bound)
 
 
 _CHECK_CONVERTER = (
     "Check that the producer writes Debezium envelopes with an Avro converter and registry.url is its registry."
 )
-_NOT_ENVELOPE = "Remove the topic from kafka.topics, or the unwrapping transform from the connector."
 _NO_KEY = "Give the source table a primary key, or set message.key.columns on the connector."
 _ADD_COLUMN = "Add the column to the target table, or exclude it at the source."
 _BYTES = "Set binary.handling.mode=bytes on the connector, or make the target column text."
-_TWO_TOPICS = "Give each topic a table of its own by target.table, for example with {topic} in it."
 _MAKE_TABLE = "Create it as the topic's rows need it, or set target.table to the name that it has now."
-_TOMBSTONE = "Start the group before compaction, or have the source snapshot the table again."

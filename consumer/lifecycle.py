@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import structlog
 
 from consumer.applier import Applier, Stopping
-from consumer.core.failure import Failure, HeadraceError, Transient
+from consumer.core.failure import Failure, HeadraceError, Transient, failed
+from consumer.core.kinds import KINDS
 from consumer.core.records import OffsetRange
 from consumer.decode_watch import DecodeWatch
 from consumer.reader import Reader
@@ -185,10 +186,4 @@ def _tune_interpreter() -> None:
 
 
 def _stalled(name: str, seconds: float) -> Failure:
-    return Failure(
-        component="worker",
-        operation=name,
-        kind="worker.stalled",
-        detail=f"the {name} loop has not turned for {seconds:.0f} s",
-        remedy="The process ends so that another takes its partitions; look at the log lines before this one.",
-    )
+    return failed(KINDS["worker.stalled"], "worker", name, f"the {name} loop has not turned for {seconds:.0f} s")

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import polars as pl
@@ -11,8 +11,9 @@ import pyarrow as pa
 
 from consumer.core.carriers import NotCarried, carried, unavailable
 from consumer.core.envelope import IGNORED_KINDS, SOURCE_TIME
-from consumer.core.failure import Failure, Persistent
+from consumer.core.failure import Failure, Persistent, failed
 from consumer.core.fold import SEQ, Folded, fold
+from consumer.core.kinds import KINDS
 from consumer.core.plan import (
     Action,
     Binding,
@@ -52,19 +53,16 @@ class BadRecord(Persistent):
         self.ref = ref
 
 
-def bad_record(ref: RecordRef, stage: str, reason: str, remedy: str) -> BadRecord:
-    """The failure of one record, named by its origin; `reason` never holds values."""
+def bad_record(ref: RecordRef, failure: Failure, operation: str = "") -> BadRecord:
+    """The failure as that of one record, named by its origin."""
     at = f"topic {ref.at.topic}, partition {ref.at.partition}, offset {ref.offset}"
-    name = correlation_id(ref.at, ref.offset)
-    failure = Failure(
-        component="planner",
-        operation=stage,
-        kind=f"record.{stage}",
-        detail=f"{at}: {reason}",
-        remedy=remedy,
-        correlation_id=name,
+    named = replace(
+        failure,
+        operation=operation or failure.operation,
+        detail=f"{at}: {failure.detail}",
+        correlation_id=correlation_id(ref.at, ref.offset),
     )
-    return BadRecord(ref, failure)
+    return BadRecord(ref, named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +78,8 @@ class _Block:
     def values(self) -> list[bytes | None]:
         return [value for run in self.runs for value in run.piece.values[run.start : run.end]]
 
-    def bad(self, index: int, stage: str, reason: str, remedy: str) -> BadRecord:
-        return bad_record(origin(self.runs, index), stage, reason, remedy)
+    def bad(self, index: int, kind: str, operation: str, reason: str) -> BadRecord:
+        return bad_record(origin(self.runs, index), failed(KINDS[kind], "planner", operation, reason))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +157,9 @@ class Planner:
         masks = _unavailable(images, binding)
         folded = fold(images, deletes, binding.identity, masks)
         if folded.orphans:
-            raise block.bad(folded.orphans[0], "fold", "an unchanged TOASTed column follows the row's delete", _RESEND)
+            raise block.bad(
+                folded.orphans[0], "record.missing_base", "fold", "an unchanged TOASTed column follows the row's delete"
+            )
         kept = len(folded.upserts) + len(folded.deletes) + sum(len(partial.frame) for partial in folded.partials)
         counted["upserts"] += kept - len(folded.deletes)
         counted["deletes"] += len(folded.deletes)
@@ -208,7 +208,7 @@ class Planner:
             with self.watch.over(pieces):
                 return self._decoders.fast.decode(schema.text, data, fields)
         except BadDatum as error:
-            raise block.bad(places[error.index], "decode", error.reason, _DAMAGED) from error
+            raise block.bad(places[error.index], "record.decode", "decode", error.reason) from error
 
     def _deletes(
         self, frame: pl.DataFrame, data: Sequence[bytes], places: Sequence[int], block: _Block
@@ -278,20 +278,10 @@ def _refusals(binding: Binding) -> Iterator[None]:
         yield
     except (ValueError, OverflowError, pl.exceptions.PolarsError, pa.ArrowException) as error:
         table = binding.table.name if binding.table else None
-        failure = Failure(
-            component="planner",
-            operation="plan",
-            kind="record.plan",
-            # the libraries quote values in their messages
-            detail=f"a value can't be brought into the form of its column ({type(error).__name__})",
-            remedy="Compare the source column's type and values with the target column's type.",
-        )
+        # the libraries quote values in their messages
+        detail = f"a value can't be brought into the form of its column ({type(error).__name__})"
+        failure = failed(KINDS["record.value"], "planner", "plan", detail)
         raise DataFault(failure, table) from error
-
-
-_DAMAGED = "Look at the record with its writer schema; if the producer was at fault, have it send the row again."
-_RESEND = "Ask the source for the row again (Debezium incremental snapshot of its key)."
-_UNKNOWN_OP = "Check that the topic holds Debezium envelopes; truncates are not applied."
 
 
 def _checked_ops(frame: pl.DataFrame, block: _Block) -> set[str]:
@@ -300,7 +290,7 @@ def _checked_ops(frame: pl.DataFrame, block: _Block) -> set[str]:
     if strange:
         place = frame.filter(pl.col("op").is_in(list(strange)))[SEQ][0]
         what = "a truncate" if "t" in strange else "an unknown operation"
-        raise block.bad(place, "decode", f"the record holds {what}", _UNKNOWN_OP)
+        raise block.bad(place, "record.operation", "decode", f"the record holds {what}")
     return ops
 
 
@@ -309,7 +299,7 @@ def _images(frame: pl.DataFrame, binding: Binding, block: _Block) -> pl.DataFram
     rows = kept["after"]
     if rows.null_count():
         place = kept[SEQ][int(rows.is_null().arg_true()[0])]
-        raise block.bad(place, "decode", "an insert or update has no after image", _DAMAGED)
+        raise block.bad(place, "record.image", "decode", "an insert or update has no after image")
     images = _unnested(rows).with_columns(kept[SEQ])
     _check_identity(images, binding, block, "after")
     return images
@@ -324,7 +314,9 @@ def _check_identity(rows: pl.DataFrame, binding: Binding, block: _Block, image: 
     for name in binding.identity:
         if rows[name].null_count():
             place = rows[SEQ][int(rows[name].is_null().arg_true()[0])]
-            raise block.bad(place, "identity", f"the {image} image has no value for the key column {name!r}", _DAMAGED)
+            raise block.bad(
+                place, "record.identity", "identity", f"the {image} image has no value for the key column {name!r}"
+            )
 
 
 def _unnested(rows: pl.Series) -> pl.DataFrame:

@@ -15,7 +15,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from consumer.core.failure import Failure, Refused
+from consumer.core.failure import Refused, failed
+from consumer.core.kinds import KINDS
 from consumer.core.naming import BadName, check_template
 
 DEFAULT_FILE = Path("headrace.toml")
@@ -282,6 +283,4 @@ def _complaint(item: Any) -> str:
 
 
 def _refused(detail: str, remedy: str) -> Refused:
-    return Refused(
-        Failure(component="settings", operation="load", kind="settings.invalid", detail=detail, remedy=remedy)
-    )
+    return Refused(failed(KINDS["worker.settings"], "settings", "load", detail, remedy=remedy))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tools.pages.cli import cli_page
 from tools.pages.control import control_schema_page
+from tools.pages.failures import failures_page
 from tools.pages.flow import DARK, LIGHT, picture
 from tools.pages.prose import complaints
 from tools.pages.settings import settings_page, settings_schema
@@ -22,6 +23,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/settings.md": settings_page,
     "docs/reference/types.md": types_page,
     "docs/reference/cli.md": cli_page,
+    "docs/reference/failures.md": failures_page,
     "docs/reference/control-schema.md": control_schema_page,
     "docs/flow-light.svg": partial(picture, LIGHT),
     "docs/flow-dark.svg": partial(picture, DARK),

@@ -8,10 +8,16 @@ HeadraceError
 
 from dataclasses import dataclass
 
+from consumer.core.kinds import FailureKind
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """One failure. `detail` never holds row values; `remedy` is a sentence a person can follow."""
+    """One failure. `detail` never holds row values; `remedy` is a sentence a person can follow.
+
+    `kind` is a name of `consumer.core.kinds` (tools around the service have names of their own). `code` is what the
+    server called it: a SQLSTATE, librdkafka's name, an HTTP status.
+    """
 
     component: str
     operation: str
@@ -19,11 +25,26 @@ class Failure:
     detail: str
     remedy: str
     correlation_id: str = "-"
+    code: str = ""
 
     def __str__(self) -> str:
         where = f"{self.component}.{self.operation}"
         at = "" if self.correlation_id == "-" else f" at {self.correlation_id}"
         return f"{self.detail} [{where}: {self.kind}{at}]. {self.remedy}"
+
+
+def failed(
+    kind: FailureKind, component: str, operation: str, detail: str, *, remedy: str = "", code: str = ""
+) -> Failure:
+    """A failure of a kind; `remedy` where more can be said than the kind says."""
+    return Failure(
+        component=component,
+        operation=operation,
+        kind=kind.name,
+        detail=detail,
+        remedy=remedy or kind.remedy,
+        code=code,
+    )
 
 
 class HeadraceError(Exception):

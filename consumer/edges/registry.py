@@ -4,7 +4,9 @@ import json
 
 import httpx
 
-from consumer.core.failure import Failure, Persistent, Transient
+from consumer.core.classify import of_status
+from consumer.core.failure import Failure, HeadraceError, Persistent, Transient, failed
+from consumer.core.kinds import KINDS, FailureKind, Scope
 
 
 class HttpRegistry:
@@ -26,10 +28,12 @@ class HttpRegistry:
             text = answer["schema"]
         except (json.JSONDecodeError, KeyError, TypeError) as error:
             raise Transient(
-                self._failure("malformed", f"the answer for schema id {schema_id} has no schema")
+                _failure(KINDS["registry.away"], f"the answer for schema id {schema_id} has no schema")
             ) from error
         if answer.get("schemaType", "AVRO") != "AVRO":
-            raise Persistent(self._failure("not_avro", f"schema id {schema_id} is {answer['schemaType']}, not Avro"))
+            raise Persistent(
+                _failure(KINDS["record.schema"], f"schema id {schema_id} is {answer['schemaType']}, not Avro")
+            )
         return str(text)
 
     def close(self) -> None:
@@ -41,19 +45,19 @@ class HttpRegistry:
             answer = self._client.get(self._url + path)
         except httpx.HTTPError as error:
             raise Transient(
-                self._failure("unreachable", f"the registry did not answer ({type(error).__name__})")
+                _failure(KINDS["registry.away"], f"the registry did not answer ({type(error).__name__})")
             ) from error
-        if answer.status_code == httpx.codes.NOT_FOUND:
-            raise Persistent(self._failure("unknown_id", f"the registry knows no schema id {schema_id}"))
         if answer.status_code != httpx.codes.OK:
-            raise Transient(self._failure("status", f"the registry answered {answer.status_code}"))
+            raise _answered(answer.status_code, schema_id)
         return answer.content
 
-    def _failure(self, kind: str, detail: str) -> Failure:
-        return Failure(
-            component="registry",
-            operation="get schema",
-            kind=f"registry.{kind}",
-            detail=detail,
-            remedy="Check that registry.url leads to the registry that the producer's converter uses.",
-        )
+
+def _answered(status: int, schema_id: int) -> HeadraceError:
+    kind = of_status(status)
+    if kind.scope is Scope.RECORD:
+        return Persistent(_failure(kind, f"the registry knows no schema id {schema_id}", str(status)))
+    return Transient(_failure(kind, f"the registry answered {status}", str(status)))
+
+
+def _failure(kind: FailureKind, detail: str, code: str = "") -> Failure:
+    return failed(kind, "registry", "get schema", detail, code=code)

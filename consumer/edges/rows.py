@@ -15,7 +15,8 @@ from fastavro.types import Schema
 
 from consumer.core.avro import PRIMITIVES
 from consumer.core.carriers import json_text
-from consumer.core.failure import Failure, Persistent
+from consumer.core.failure import Persistent, failed
+from consumer.core.kinds import KINDS
 from consumer.core.rewriting import AS_TEXT, only
 from consumer.ports import BadDatum
 
@@ -180,13 +181,8 @@ def _parsed(schema: Any) -> Schema:
     try:
         return fastavro.parse_schema(schema)
     except (SchemaParseException, UnknownType) as error:
-        failure = Failure(
-            component="rows",
-            operation="read schema",
-            kind="schema.malformed",
-            detail=f"the schema is no valid Avro ({type(error).__name__})",
-            remedy="Register a valid schema with the producer's converter.",
-        )
+        detail = f"the schema is no valid Avro ({type(error).__name__})"
+        failure = failed(KINDS["record.schema"], "rows", "read schema", detail)
         raise Persistent(failure) from error
 
 

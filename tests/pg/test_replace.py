@@ -143,7 +143,7 @@ def test_keys_that_the_table_takes_for_one_are_applied_one_by_one(
     changes = [("c", {"code": "a", "n": 1}), ("c", {"code": "a ", "n": 2})]
     with pytest.raises(DataFault) as caught:
         landing.apply(*changes)
-    assert caught.value.failure.kind == "record.key_not_kept"
+    assert caught.value.failure.kind == "record.key_merged"
     assert rows(session, table) == []
 
     for change in changes:
@@ -162,7 +162,7 @@ def test_a_key_that_the_table_would_change_is_refused(
     with pytest.raises(DataFault) as caught:
         landing.apply(("c", {"price": Decimal("1.25"), "n": 1}))
 
-    assert caught.value.failure.kind == "record.key_not_kept"
+    assert caught.value.failure.kind == "record.key_merged"
     assert rows(session, table) == []
 
 

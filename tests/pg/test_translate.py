@@ -1,5 +1,7 @@
 """PostgreSQL's errors as failures; each one is provoked in the server by the statement that the table names."""
 
+from collections.abc import Callable
+
 import psycopg
 import pytest
 
@@ -18,60 +20,77 @@ CREATE VIEW {s}.v AS SELECT id, b FROM {s}.t WHERE id > 0 WITH CHECK OPTION;
 """
 RAISE = "DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '{}'; END $$"
 PROVOKED = [
-    ("SELECT 'sesame'::int", "22P02", DataFault),
-    ("SELECT 1 / 0", "22012", DataFault),
-    ("INSERT INTO {s}.t (id, c) VALUES (2, 'sesame')", "22001", DataFault),
-    ("SELECT 99999999999::int4", "22003", DataFault),
-    ("INSERT INTO {s}.t (id, a) VALUES (2, NULL)", "23502", DataFault),
-    ("INSERT INTO {s}.t (id, p) VALUES (2, 7)", "23503", DataFault),
-    ("INSERT INTO {s}.t (id, u) VALUES (2, 1)", "23505", DataFault),
-    ("INSERT INTO {s}.t (id, b) VALUES (2, 'sesame')", "23514", DataFault),
-    ("INSERT INTO {s}.v VALUES (-1, 'x')", "44000", DataFault),
+    ("SELECT 'sesame'::int", "22P02", "record.value", DataFault),
+    ("SELECT 1 / 0", "22012", "record.value", DataFault),
+    ("INSERT INTO {s}.t (id, c) VALUES (2, 'sesame')", "22001", "record.value", DataFault),
+    ("SELECT 99999999999::int4", "22003", "record.value", DataFault),
+    ("INSERT INTO {s}.t (id, a) VALUES (2, NULL)", "23502", "record.null", DataFault),
+    ("INSERT INTO {s}.t (id, p) VALUES (2, 7)", "23503", "record.reference", DataFault),
+    ("INSERT INTO {s}.t (id, u) VALUES (2, 1)", "23505", "record.unique", DataFault),
+    ("INSERT INTO {s}.t (id, b) VALUES (2, 'sesame')", "23514", "record.check", DataFault),
+    ("INSERT INTO {s}.v VALUES (-1, 'x')", "44000", "record.check", DataFault),
     (
         "INSERT INTO {s}.t (id) VALUES (9), (9) ON CONFLICT (id) DO UPDATE SET a = 1",
         "21000",
+        "record.key_merged",
         DataFault,
     ),
-    ("SELECT * FROM {s}.none", "42P01", TableFault),
-    ("SELECT none FROM {s}.t", "42703", TableFault),
-    ("SET ROLE pg_monitor; SELECT * FROM {s}.t", "42501", TableFault),
-    ("SELECT 1 FROM {s}.t FOR UPDATE OF none", "42P01", TableFault),
-    ("SET LOCAL statement_timeout = '10ms'; SELECT pg_sleep(30)", "57014", Transient),
-    ("SET TRANSACTION READ ONLY; DELETE FROM {s}.t", "25006", Transient),
-    ("SELECT pg_terminate_backend(pg_backend_pid())", "57P01", ConnectionLost),
-    (RAISE.format("40001"), "40001", Transient),
-    (RAISE.format("40P01"), "40P01", Transient),
-    (RAISE.format("53100"), "53100", Transient),
-    (RAISE.format("55P03"), "55P03", Transient),
-    (RAISE.format("25P03"), "25P03", Transient),
-    (RAISE.format("08006"), "08006", ConnectionLost),
-    (RAISE.format("0A000"), "0A000", TableFault),
-    (RAISE.format("XX000"), "XX000", TableFault),
-    (RAISE.format("P0001"), "P0001", DataFault),
+    ("SELECT * FROM {s}.none", "42P01", "table.missing", TableFault),
+    ("SELECT none FROM {s}.t", "42703", "table.shape", TableFault),
+    ("SET ROLE pg_monitor; SELECT * FROM {s}.t", "42501", "table.privilege", TableFault),
+    ("SELECT 1 FROM {s}.t FOR UPDATE OF none", "42P01", "table.missing", TableFault),
+    ("SET LOCAL statement_timeout = '10ms'; SELECT pg_sleep(30)", "57014", "target.timeout", Transient),
+    ("SET TRANSACTION READ ONLY; DELETE FROM {s}.t", "25006", "target.read_only", Transient),
+    ("SELECT pg_terminate_backend(pg_backend_pid())", "57P01", "target.connection", ConnectionLost),
+    (RAISE.format("40001"), "40001", "target.conflict", Transient),
+    (RAISE.format("40P01"), "40P01", "target.conflict", Transient),
+    (RAISE.format("53100"), "53100", "target.resources", Transient),
+    (RAISE.format("55P03"), "55P03", "target.locked", Transient),
+    (RAISE.format("25P03"), "25P03", "target.timeout", Transient),
+    (RAISE.format("08006"), "08006", "target.connection", ConnectionLost),
+    (RAISE.format("0A000"), "0A000", "table.shape", TableFault),
+    (RAISE.format("XX000"), "XX000", "table.unknown", TableFault),
+    (RAISE.format("P0001"), "P0001", "record.trigger", DataFault),
+    (
+        "CREATE INDEX ON {s}.t (b); INSERT INTO {s}.t (id, b) SELECT 2, string_agg(gen_random_uuid()::text, '') "
+        "FROM generate_series(1, 9999)",
+        "54000",
+        "record.limit",
+        DataFault,
+    ),
 ]
 
 
 @pytest.mark.parametrize(
-    ("statement", "state", "kind"), PROVOKED, ids=[f"{s}-{i}" for i, (_, s, _) in enumerate(PROVOKED)]
+    ("statement", "state", "kind", "raised"), PROVOKED, ids=[f"{row[1]}-{i}" for i, row in enumerate(PROVOKED)]
 )
 def test_an_error_becomes_its_failure(
-    server: str, session: psycopg.Connection, schema: str, statement: str, state: str, kind: type[HeadraceError]
+    provoke: Callable[[str], HeadraceError], statement: str, state: str, kind: str, raised: type[HeadraceError]
 ) -> None:
-    """The state decides scope and time; the failure has a remedy and no value of the row."""
+    """The state decides the kind, and with it scope and time; the failure has a remedy and no value of the row."""
+    error = provoke(statement)
+    assert type(error) is raised
+    assert (error.failure.kind, error.failure.code) == (kind, state)
+    assert error.failure.remedy
+    assert "sesame" not in str(error.failure)
+    assert isinstance(error.__cause__, psycopg.Error)
+
+
+@pytest.fixture
+def provoke(server: str, session: psycopg.Connection, schema: str) -> Callable[[str], HeadraceError]:
+    """Runs statements of which the last one fails; returns what that becomes."""
     session.execute(SETUP.format(s=schema))
+    return lambda statement: _provoked(server, schema, statement)
+
+
+def _provoked(server: str, schema: str, statement: str) -> HeadraceError:
     parts = [statement] if "DO $$" in statement else statement.format(s=schema).split("; ")
     with psycopg.connect(server) as provoked:
         for part in parts[:-1]:
             provoked.execute(part)
         with pytest.raises(HeadraceError) as caught, translated("test", TableName(schema, "t")):
             provoked.execute(parts[-1])
-
-    failure = caught.value.failure
-    assert type(caught.value) is kind
-    assert failure.kind == f"postgres.{state}"
-    assert failure.remedy
-    assert "sesame" not in str(failure)
-    assert isinstance(caught.value.__cause__, psycopg.Error)
+    return caught.value
 
 
 def test_a_lock_that_is_not_granted_is_transient(server: str, session: psycopg.Connection, schema: str) -> None:
@@ -84,7 +103,7 @@ def test_a_lock_that_is_not_granted_is_transient(server: str, session: psycopg.C
         with pytest.raises(Transient) as caught, translated("test"):
             other.execute(f"SELECT 1 FROM {schema}.t FOR UPDATE")
 
-    assert caught.value.failure.kind == "postgres.55P03"
+    assert caught.value.failure.kind == "target.locked"
     session.execute("ROLLBACK")
 
 

@@ -117,7 +117,7 @@ def test_anything_else_is_refused_with_the_remedy(partitions: int) -> None:
     """Two transactions could each insert the same row."""
     failure = Bound(UNINDEXED, partitions).refusal(CHANGE)
 
-    assert failure.kind == "record.identity"
+    assert failure.kind == "table.identity"
     assert "more than one partition" in failure.detail
     assert "PRIMARY KEY (id)" in failure.remedy
 
@@ -132,7 +132,7 @@ def test_a_topic_that_grows_is_refused_from_then_on() -> None:
     bound.world.topics[AT.topic] = Traits(compacted=False, partitions=2)
     assert bound.binder.look_again() == {AT.topic}
     assert bound.known.replaced() == set()
-    assert bound.refusal(CHANGE).kind == "record.identity"
+    assert bound.refusal(CHANGE).kind == "table.identity"
 
 
 def test_a_taken_second_partition_says_it_too() -> None:
@@ -141,7 +141,7 @@ def test_a_taken_second_partition_says_it_too() -> None:
     bound.bind(CHANGE)
     bound.binder.spread({AT.topic})
 
-    assert bound.refusal(CHANGE).kind == "record.identity"
+    assert bound.refusal(CHANGE).kind == "table.identity"
 
 
 def test_growing_costs_nothing_where_an_index_is() -> None:
@@ -194,7 +194,7 @@ def test_a_topic_that_was_never_bound_stops_at_its_tombstone() -> None:
     """Nobody knows the table, so nothing is passed over."""
     failure = Bound(compacted=True).refusal(TOMBSTONE)
 
-    assert failure.kind == "record.schema"
+    assert failure.kind == "table.tombstones"
     assert "not known yet" in failure.detail
     assert "snapshot" in failure.remedy
 
@@ -204,7 +204,7 @@ def test_another_key_schema_was_never_bound() -> None:
     bound = Bound(compacted=True)
     bound.world.sources[AT.topic, 9] = SOURCE
 
-    assert bound.refusal(TOMBSTONE).kind == "record.schema"
+    assert bound.refusal(TOMBSTONE).kind == "table.tombstones"
 
 
 def test_a_tombstone_makes_no_table() -> None:
@@ -213,7 +213,7 @@ def test_a_tombstone_makes_no_table() -> None:
     bound.world.sources[AT.topic, 1] = SOURCE
     failure = bound.refusal(TOMBSTONE)
 
-    assert failure.kind == "record.table"
+    assert failure.kind == "table.missing"
     assert "public.orders" in failure.detail
     assert bound.world.created == []
 
@@ -223,4 +223,4 @@ def test_a_tombstone_is_held_to_the_same_identity() -> None:
     bound = Bound(UNINDEXED, 2, compacted=True)
     bound.world.sources[AT.topic, 1] = SOURCE
 
-    assert bound.refusal(TOMBSTONE).kind == "record.identity"
+    assert bound.refusal(TOMBSTONE).kind == "table.identity"

@@ -214,25 +214,24 @@ NULL_KEYED = Topic([{"name": "id", "type": ["null", "long"]}, *FIELDS[1:]])
 
 @pytest.mark.parametrize("others", [0, 40])
 @pytest.mark.parametrize(
-    ("record", "stage", "says"),
+    ("record", "kind", "says"),
     [
         pytest.param((SOUND[0], SOUND[1][:-1]), "decode", "EOFError", id="cut"),
         pytest.param((SOUND[0], SOUND[1] + b"\x00"), "decode", "1 bytes are left over", id="surplus"),
         pytest.param((SOUND[0], SOUND[1][:5]), "decode", "does not decode", id="empty"),
-        pytest.param(wrong_op("t"), "decode", "a truncate", id="truncate"),
-        pytest.param(wrong_op("z"), "decode", "an unknown operation", id="unknown operation"),
-        pytest.param(ORDERS.record("u", row(1), after=None), "decode", "no after image", id="update without after"),
+        pytest.param(wrong_op("t"), "operation", "a truncate", id="truncate"),
+        pytest.param(wrong_op("z"), "operation", "an unknown operation", id="unknown operation"),
+        pytest.param(ORDERS.record("u", row(1), after=None), "image", "no after image", id="update without after"),
         pytest.param(ORDERS.record("d", row(1), before=None), "identity", "'id'", id="delete without before"),
     ],
 )
 def test_a_bad_record_is_named_and_its_values_are_not(
-    record: tuple[bytes, bytes], stage: str, says: str, others: int
+    record: tuple[bytes, bytes], kind: str, says: str, others: int
 ) -> None:
     """The failure says where and what and what to do, and never what was in the row."""
     failure = bad([SOUND, record, *([SOUND] * others)])
 
-    assert failure.operation == stage
-    assert failure.kind == f"record.{stage}"
+    assert failure.kind == f"record.{kind}"
     assert failure.detail.startswith(f"topic {AT.topic}, partition {AT.partition}, offset 101: ")
     assert says in failure.detail
     assert failure.remedy.endswith(".")
@@ -325,7 +324,7 @@ class Nowhere:
     def schema(self, schema_id: int) -> str:
         """Knows none."""
         failure = Failure(
-            component="registry", operation="get", kind="registry.unknown_id", detail="none", remedy="Look."
+            component="registry", operation="get", kind="record.schema_unknown", detail="none", remedy="Look."
         )
         raise Persistent(failure)
 
@@ -340,7 +339,9 @@ class Nowhere:
         pytest.param((b"\x00\x00\x00\x00\x01k", b'{"id": "sesame"}'), "record.framing", "zero byte", id="JSON"),
         pytest.param((b"\x00\x00\x00\x00\x01k", b"\x00\x00"), "record.framing", "zero byte", id="too short"),
         pytest.param((b"\x00\x00\x00\x00\x01k", b"\x01\x00\x00\x00\x02x"), "record.framing", "zero byte", id="magic 1"),
-        pytest.param((b"\x00\x00\x00\x00\x01k", b"\x00\x00\x00\x00\x02x"), "record.schema", "none", id="unknown id"),
+        pytest.param(
+            (b"\x00\x00\x00\x00\x01k", b"\x00\x00\x00\x00\x02x"), "record.schema_unknown", "none", id="unknown id"
+        ),
         pytest.param((None, b""), "record.framing", "zero byte", id="empty value"),
     ],
 )

@@ -144,7 +144,7 @@ def test_two_jumps_in_one_intake_are_one_doubt() -> None:
 
 def test_a_partition_that_cannot_be_read_is_stopped_after_a_second_look() -> None:
     """Records behind what the client could not read are not taken for a gap."""
-    failure = Failure(component="c", operation="o", kind="kafka.unreadable", detail="d", remedy="r")
+    failure = Failure(component="c", operation="o", kind="log.unreadable", detail="d", remedy="r")
     damaged = Intake(fetched=records(50).fetched, broken={AT: failure})
     source = ScriptedSource(damaged, damaged)
     assert read(source) == []

@@ -13,7 +13,9 @@ from typing import Any
 import structlog
 from confluent_kafka import KafkaError, KafkaException
 
-from consumer.core.failure import Failure, Persistent, Refused, Transient
+from consumer.core.classify import of_kafka
+from consumer.core.failure import Persistent, Refused, Transient, failed
+from consumer.core.kinds import KINDS, ErrorType, Scope
 
 log = structlog.get_logger("headrace.kafka")
 
@@ -107,15 +109,7 @@ def configuring() -> Iterator[None]:
     try:
         yield
     except KafkaException as error:
-        raise Refused(
-            Failure(
-                component="kafka",
-                operation="configure",
-                kind="kafka.configuration",
-                detail=f"librdkafka refuses the settings: {error.args[0].str()}",
-                remedy="Correct kafka.client and kafka.bootstrap_servers.",
-            )
-        ) from error
+        raise Refused(failed(KINDS["kafka.configuration"], "kafka", "configure", error.args[0].str())) from error
 
 
 @contextmanager
@@ -126,13 +120,7 @@ def asking(operation: str) -> Iterator[None]:
     except KafkaException as error:
         raise translated(error, operation) from error
     except TimeoutError as error:
-        failure = Failure(
-            component="kafka",
-            operation=operation,
-            kind="kafka.no_answer",
-            detail="the cluster did not answer in time",
-            remedy="Check kafka.bootstrap_servers, kafka.request_timeout and the cluster's health.",
-        )
+        failure = failed(KINDS["kafka.away"], "kafka", operation, "the cluster did not answer in time")
         raise Transient(failure) from error
 
 
@@ -141,13 +129,9 @@ def _note_error(error: KafkaError) -> None:
 
 
 def translated(error: KafkaException, operation: str) -> Transient | Persistent:
-    """A client error as ours: fatal ones are persistent."""
+    """A client error as ours: fatal ones and refused credentials are persistent, the rest is for time."""
     cause = error.args[0]
-    failure = Failure(
-        component="kafka",
-        operation=operation,
-        kind=f"kafka.{cause.name()}",
-        detail=cause.str(),
-        remedy="Check kafka.bootstrap_servers, kafka.client and the cluster's health.",
-    )
-    return Persistent(failure) if cause.fatal() else Transient(failure)
+    kind = of_kafka(cause.name(), fatal=cause.fatal())
+    failure = failed(kind, "kafka", operation, cause.str(), code=cause.name())
+    lasting = kind.scope is Scope.ENVIRONMENT and kind.type is ErrorType.PERSISTENT
+    return Persistent(failure) if lasting else Transient(failure)

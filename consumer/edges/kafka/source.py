@@ -7,7 +7,9 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as Position
 
-from consumer.core.failure import Failure, Transient
+from consumer.core.classify import of_kafka
+from consumer.core.failure import Failure, Transient, failed
+from consumer.core.kinds import KINDS, Scope
 from consumer.core.records import TopicPartition
 from consumer.edges.kafka.config import KafkaSettings, configuring, consumer_config, is_incremental, translated
 from consumer.ports import Fetched, Intake, Listener
@@ -162,50 +164,11 @@ def _sort_error(
     code = error.code()
     if code == KafkaError._PARTITION_EOF:
         ends[_origin(message)] = message.offset()  # type: ignore[assignment]
-    elif code in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._LOG_TRUNCATION):
-        broken[_origin(message)] = _out_of_range(error)
-    elif code in _UNREADABLE:
-        broken[_origin(message)] = _unreadable(error)
+    elif (kind := of_kafka(error.name(), fatal=error.fatal())).scope is Scope.TABLE:
+        broken[_origin(message)] = failed(kind, "kafka", "fetch", f"{kind.sign} ({error.name()})", code=error.name())
     else:
         log.warning("kafka error", topic=message.topic(), code=error.name(), reason=error.str())
 
 
-# the client goes on behind what it can't read, so nothing may be read of the partition after these
-_UNREADABLE = (
-    KafkaError._BAD_MSG,
-    KafkaError._BAD_COMPRESSION,
-    KafkaError._NOT_IMPLEMENTED,
-    KafkaError.MSG_SIZE_TOO_LARGE,
-)
-
-
-def _unreadable(error: KafkaError) -> Failure:
-    return Failure(
-        component="kafka",
-        operation="fetch",
-        kind="kafka.unreadable",
-        detail=f"the client can't read the records at the stored position ({error.name()})",
-        remedy="Look at the broker's log for damaged segments; have the source send the rows again, then set the "
-        "position behind the damage.",
-    )
-
-
-def _out_of_range(error: KafkaError) -> Failure:
-    return Failure(
-        component="kafka",
-        operation="fetch",
-        kind="kafka.offset_out_of_range",
-        detail=f"the stored position is not in the log ({error.name()})",
-        remedy="The records were deleted before they were read, or the log was cut. Decide where to go on: "
-        "have the source snapshot the table again, then set the position.",
-    )
-
-
 def _closed() -> Failure:
-    return Failure(
-        component="kafka",
-        operation="poll",
-        kind="kafka.closed",
-        detail="the consumer is closed",
-        remedy="This is a defect of Headrace; report it with the log.",
-    )
+    return failed(KINDS["worker.defect"], "kafka", "poll", "the consumer is closed")

@@ -5,7 +5,8 @@ from importlib.resources import files
 import psycopg
 from psycopg import sql
 
-from consumer.core.failure import Failure, Refused
+from consumer.core.failure import Refused, failed
+from consumer.core.kinds import KINDS
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated
 
@@ -68,11 +69,10 @@ def schema_version(connection: psycopg.Connection) -> int:
 
 def _too_new(have: int, newest: int) -> Refused:
     return Refused(
-        Failure(
-            component="postgres",
-            operation="migrate",
-            kind="postgres.schema_too_new",
-            detail=f"the control schema has version {have}, this program knows {newest}",
-            remedy="Install the newer Headrace that migrated it.",
+        failed(
+            KINDS["target.newer"],
+            "postgres",
+            "migrate",
+            f"the control schema has version {have}, this program knows {newest}",
         )
     )

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import psycopg
 
-from consumer.core.failure import Failure, Refused, Transient
+from consumer.core.failure import Refused, Transient, failed
+from consumer.core.kinds import KINDS
 from consumer.edges.postgres.translate import translated
 
 
@@ -75,15 +76,7 @@ def _refuse_pooler(connection: psycopg.Connection) -> None:
     with translated("connect"):
         row = connection.execute("SELECT pg_backend_pid()").fetchone()
     if row is None or row[0] != connection.info.backend_pid:
-        raise Refused(
-            Failure(
-                component="postgres",
-                operation="connect",
-                kind="postgres.pooler",
-                detail="target.dsn leads to a transaction pooler, but staging tables need a session of their own",
-                remedy="Point target.dsn at the server itself, or at a pooler in session mode.",
-            )
-        )
+        raise Refused(failed(KINDS["target.pooler"], "postgres", "connect", KINDS["target.pooler"].sign))
 
 
 @contextmanager
@@ -116,12 +109,4 @@ def rollback(connection: psycopg.Connection) -> None:
 def require_commit(tag: str | None, operation: str) -> None:
     """Raises Transient unless the server answered COMMIT."""
     if tag != "COMMIT":
-        raise Transient(
-            Failure(
-                component="postgres",
-                operation=operation,
-                kind="postgres.commit_refused",
-                detail=f"COMMIT was answered with {tag}",
-                remedy="The transaction had failed before; nothing was written and it is repeated.",
-            )
-        )
+        raise Transient(failed(KINDS["target.commit"], "postgres", operation, f"COMMIT was answered with {tag}"))

@@ -13,7 +13,8 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from consumer.core.envelope import Column
-from consumer.core.failure import Failure, Transient
+from consumer.core.failure import Failure, Transient, failed
+from consumer.core.kinds import KINDS
 from consumer.core.plan import Action, Plan, TableName, TargetTable
 from consumer.core.records import OffsetRange, TopicPartition
 from consumer.edges.postgres import catalog, memory, positions
@@ -86,7 +87,7 @@ class PostgresSink:
         try:
             return positions.take(self._session(), self._group, self._settings.worker, starts)
         except Transient as error:
-            if error.failure.kind != "postgres.55P03":
+            if error.failure.kind != KINDS["target.locked"].name:
                 raise
             positions.end_blockers(self._session(), self._group, list(starts))
             return positions.take(self._session(), self._group, self._settings.worker, starts)
@@ -149,7 +150,7 @@ class PostgresSink:
         try:
             return self._resolved(plan)
         except Transient as error:
-            if error.failure.kind != "postgres.55P03":
+            if error.failure.kind != KINDS["target.locked"].name:
                 raise
             positions.end_blockers(self._session(), self._group, [piece.at for piece in plan.slices])
             return self._resolved(plan)
@@ -323,48 +324,26 @@ def _clocks(plan: Plan) -> dict[str, int]:
     return clocks
 
 
-_TOO_LONG = Failure(
-    component="postgres",
-    operation="apply",
-    kind="postgres.57014",
-    detail="the batch did not fit into target.batch_deadline",
+_TOO_LONG = failed(
+    KINDS["target.timeout"],
+    "postgres",
+    "apply",
+    "the batch did not fit into target.batch_deadline",
     remedy="It is repeated in two parts; a longer target.batch_deadline or a smaller batch.max_rows avoids it.",
 )
-
-_CLOSED = Failure(
-    component="postgres",
-    operation="session",
-    kind="postgres.connection",
-    detail="the session on the target is closed",
-    remedy="Headrace reconnects by itself; look at the database and the network between.",
-)
+_CLOSED = failed(KINDS["target.connection"], "postgres", "session", "the session on the target is closed")
 
 
 def _missing_base(table: TableName, rows: int) -> Failure:
-    return Failure(
-        component="postgres",
-        operation="update",
-        kind="record.missing_base",
-        detail=f"{rows} updates without unchanged TOASTed columns met no row in {table}",
-        remedy="Ask the source for these rows again (Debezium incremental snapshot of their keys).",
-    )
+    detail = f"{rows} updates without unchanged TOASTed columns met no row in {table}"
+    return failed(KINDS["record.missing_base"], "postgres", "update", detail)
 
 
 def _many_bases(table: TableName, surplus: int) -> Failure:
-    return Failure(
-        component="postgres",
-        operation="update",
-        kind="record.many_bases",
-        detail=f"{surplus} rows of {table} have the key of another, and an update without all columns is for one row",
-        remedy="Remove the surplus rows from the table; a unique index over the key's columns keeps them out.",
-    )
+    detail = f"{surplus} rows of {table} have the key of another, and an update without all columns is for one row"
+    return failed(KINDS["record.many_bases"], "postgres", "update", detail)
 
 
 def _keys_not_kept(table: TableName) -> Failure:
-    return Failure(
-        component="postgres",
-        operation="replace",
-        kind="record.key_not_kept",
-        detail=f"keys that differ at the source are one key in {table}, or it does not keep them as they are",
-        remedy="Give the key's columns of the table the types that they have at the source.",
-    )
+    detail = f"keys that differ at the source are one key in {table}, or it does not keep them as they are"
+    return failed(KINDS["record.key_merged"], "postgres", "replace", detail)

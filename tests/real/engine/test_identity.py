@@ -61,7 +61,7 @@ def test_a_topic_of_several_partitions_is_refused_with_the_remedy(
     assert worker.finish() == _PARTIAL
     stopped = unindexed.stopped(job.group)
     assert set(stopped) == set(feed.ends())
-    assert {reason["kind"] for reason in stopped.values()} == {"record.identity"}
+    assert {reason["kind"] for reason in stopped.values()} == {"table.identity"}
     assert all("PRIMARY KEY (id)" in reason["remedy"] for reason in stopped.values())
     assert count(unindexed) == 0
 
@@ -87,7 +87,7 @@ def test_a_topic_that_grows_while_it_is_read_stops(
     feed.flush()
     worker.said("partition stopped")
 
-    assert unindexed.stopped(job.group)[feed.topic, key % 2]["kind"] == "record.identity"
+    assert unindexed.stopped(job.group)[feed.topic, key % 2]["kind"] == "table.identity"
     assert unindexed.rows("churn") == {2: ("before", 1)}
     assert worker.leave() == 0
 
@@ -110,7 +110,7 @@ def test_growth_is_noticed_without_being_assigned_the_new_partition(
     worker.said("partition stopped")
 
     assert len(worker.lines("partitions taken")) == 1
-    assert unindexed.stopped(job.group)[feed.topic, 0]["kind"] == "record.identity"
+    assert unindexed.stopped(job.group)[feed.topic, 0]["kind"] == "table.identity"
     assert unindexed.rows("churn") == {2: ("before", 1)}
     assert worker.leave() == 0
 

@@ -96,7 +96,7 @@ def test_a_topic_created_again_is_refused(at: Endpoints, target: Target, workers
     worker = workers.run(job)
     worker.said("partition stopped", 3)
     stopped = target.stopped(job.group)
-    assert {reason["kind"] for reason in stopped.values()} == {"kafka.topic_recreated"}
+    assert {reason["kind"] for reason in stopped.values()} == {"log.recreated"}
     assert all(once.topic in reason["detail"] and reason["remedy"] for reason in stopped.values())
     assert worker.leave() == 0
     assert target.rows("once") == held

@@ -18,10 +18,11 @@ _MAKE = Callable[[Feed, int], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Poison:
-    """How a bad record is made, the stage that finds it, a word of its remedy, and what heals it."""
+    """How a bad record is made, its kind, the operation that finds it, a word of its remedy, and what heals it."""
 
     make: _MAKE
-    stage: str
+    kind: str
+    operation: str
     remedy: str
     heal: str = ""
 
@@ -31,22 +32,29 @@ def _image(feed: Feed, key: int, label: str = _CANARY, amount: int = 1) -> bytes
 
 
 POISONS: dict[str, Poison] = {
-    "cut": Poison(lambda feed, key: _image(feed, key)[:-3], "decode", "writer schema"),
-    "surplus byte": Poison(lambda feed, key: _image(feed, key) + b"\0", "decode", "writer schema"),
-    "wrong magic": Poison(lambda feed, key: b"\1" + _image(feed, key)[1:], "framing", "Avro converter"),
-    "no frame": Poison(lambda feed, key: b"\0\0", "framing", "Avro converter"),
+    "cut": Poison(lambda feed, key: _image(feed, key)[:-3], "record.decode", "decode", "writer schema"),
+    "surplus byte": Poison(lambda feed, key: _image(feed, key) + b"\0", "record.decode", "decode", "writer schema"),
+    "wrong magic": Poison(lambda feed, key: b"\1" + _image(feed, key)[1:], "record.framing", "bind", "Avro converter"),
+    "no frame": Poison(lambda feed, key: b"\0\0", "record.framing", "bind", "Avro converter"),
     "unknown schema id": Poison(
-        lambda feed, key: b"\0\x7f\xff\xff\xff" + _image(feed, key)[5:], "schema", "registry.url"
+        lambda feed, key: b"\0\x7f\xff\xff\xff" + _image(feed, key)[5:],
+        "record.schema_unknown",
+        "get schema",
+        "registry.url",
     ),
-    "zero byte in text": Poison(lambda feed, key: _image(feed, key, f"{_CANARY}\0"), "apply", "Compare"),
+    "zero byte in text": Poison(
+        lambda feed, key: _image(feed, key, f"{_CANARY}\0"), "record.value", "apply", "Compare"
+    ),
     "text too long": Poison(
         lambda feed, key: _image(feed, key, _CANARY + "x" * 40),
+        "record.value",
         "apply",
         "Compare",
         "ALTER TABLE once ALTER label TYPE text",
     ),
     "check refused": Poison(
         lambda feed, key: _image(feed, key, _CANARY, 666),
+        "record.check",
         "apply",
         "constraint",
         "ALTER TABLE once DROP CONSTRAINT IF EXISTS devilish",
@@ -98,12 +106,12 @@ def test_a_bad_record_stops_its_partition_and_says_why(scene: Scene, name: str) 
     assert scene.target.positions(scene.job.group)[topic, partition] == offset
 
     stored = scene.target.stopped(scene.job.group)[topic, partition]
-    assert stored["kind"] == f"record.{poison.stage}"
+    assert stored["kind"] == poison.kind
     assert stored["detail"].startswith(origin)
     assert poison.remedy in stored["remedy"]
 
     (line,) = [entry for entry in scene.worker.lines("partition stopped") if entry["partition"] == partition]
-    assert (line["topic"], line["operation"], line["kind"]) == (topic, poison.stage, stored["kind"])
+    assert (line["topic"], line["operation"], line["kind"]) == (topic, poison.operation, stored["kind"])
     assert line["correlation_id"] == f"{topic}-{partition}-{offset}"
     assert (line["reason"], line["remedy"]) == (stored["detail"], stored["remedy"])
 

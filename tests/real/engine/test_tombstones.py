@@ -78,4 +78,4 @@ def test_a_group_that_never_bound_the_topic_stops_at_the_tombstone(
 
     assert worker.finish() == 5
     assert "its table is not known yet" in worker.text()
-    assert target.stopped(job.group)[feed.topic, 0]["kind"] == "record.schema"
+    assert target.stopped(job.group)[feed.topic, 0]["kind"] == "table.tombstones"

@@ -1,0 +1,68 @@
+"""From what the servers say to a kind of failure: SQLSTATE, librdkafka's code, HTTP status.
+
+PostgreSQL's codes go by the longest prefix: the exceptions to a class first, then the class (appendix A of its
+documentation). What no rule knows is `unknown` and never the worst or the best case.
+"""
+
+from consumer.core.kinds import KINDS, FailureKind
+
+BY_SQLSTATE = {
+    "08": "target.connection",
+    # a binary value that the column's input function can't take
+    "08P01": "record.value",
+    "21000": "record.key_merged",
+    "22": "record.value",
+    "23": "record.check",
+    "23502": "record.null",
+    "23503": "record.reference",
+    "23505": "record.unique",
+    "25006": "target.read_only",
+    "25P": "target.timeout",
+    "28": "target.login",
+    "3D000": "target.login",
+    "3F000": "table.missing",
+    "40": "target.conflict",
+    "42": "table.shape",
+    "42501": "table.privilege",
+    "42P01": "table.missing",
+    "0A000": "table.shape",
+    "44": "record.check",
+    "53": "target.resources",
+    "54": "record.limit",
+    "55P03": "target.locked",
+    "57014": "target.timeout",
+    "57P": "target.connection",
+    "58": "target.system",
+    "P0": "record.trigger",
+}
+REFUSED = frozenset({"_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED", "UNSUPPORTED_SASL_MECHANISM"})
+FORBIDDEN = frozenset({"TOPIC_AUTHORIZATION_FAILED", "GROUP_AUTHORIZATION_FAILED", "CLUSTER_AUTHORIZATION_FAILED"})
+OUT_OF_RANGE = frozenset({"_AUTO_OFFSET_RESET", "OFFSET_OUT_OF_RANGE", "_LOG_TRUNCATION"})
+# the client goes on behind what it can't read
+UNREADABLE = frozenset({"_BAD_MSG", "_BAD_COMPRESSION", "_NOT_IMPLEMENTED", "MSG_SIZE_TOO_LARGE"})
+
+
+def of_sqlstate(state: str) -> FailureKind:
+    """The kind of a PostgreSQL error by its five characters."""
+    found = next((BY_SQLSTATE[p] for p in (state, state[:3], state[:2]) if p in BY_SQLSTATE), "table.unknown")
+    return KINDS[found]
+
+
+def of_kafka(code: str, *, fatal: bool) -> FailureKind:
+    """The kind of a librdkafka error by its code's name (its own ones begin with an underscore)."""
+    if code in REFUSED:
+        return KINDS["kafka.refused"]
+    if fatal:
+        return KINDS["kafka.fatal"]
+    if code in OUT_OF_RANGE:
+        return KINDS["log.out_of_range"]
+    if code in UNREADABLE:
+        return KINDS["log.unreadable"]
+    return KINDS["kafka.forbidden" if code in FORBIDDEN else "kafka.away"]
+
+
+def of_status(status: int) -> FailureKind:
+    """The kind of a registry's answer that is no schema, by its HTTP status."""
+    if status == 404:
+        return KINDS["record.schema_unknown"]
+    return KINDS["registry.refused" if status in (401, 403) else "registry.status"]

@@ -1,0 +1,271 @@
+"""Every kind of failure that there is: what it touches, whether time heals it, what a person can do.
+
+The list is closed. A failure that no rule knows is `unknown` of its scope, never a kind made up on the way.
+`docs/reference/failures.md` is written from here.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ErrorType(StrEnum):
+    """Whether doing the same again may end otherwise."""
+
+    TRANSIENT = "transient"
+    PERSISTENT = "persistent"
+    UNKNOWN = "unknown"
+
+
+class Scope(StrEnum):
+    """What a failure costs: one record, one table, or time for everything."""
+
+    RECORD = "record"
+    TABLE = "table"
+    ENVIRONMENT = "environment"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureKind:
+    """One kind. `sign` is what happened, in words; `remedy` is a sentence that a person can follow."""
+
+    name: str
+    scope: Scope
+    type: ErrorType
+    sign: str
+    remedy: str
+
+
+def _kind(name: str, error_type: ErrorType, sign: str, remedy: str) -> FailureKind:
+    scope = _SCOPES.get(name.split(".")[0], Scope.ENVIRONMENT)
+    return FailureKind(name=name, scope=scope, type=error_type, sign=sign, remedy=remedy)
+
+
+_SCOPES = {"record": Scope.RECORD, "table": Scope.TABLE, "log": Scope.TABLE}
+_TRANSIENT, _PERSISTENT, _UNKNOWN = ErrorType.TRANSIENT, ErrorType.PERSISTENT, ErrorType.UNKNOWN
+_PRODUCER = "Look at the record with its writer schema; if the producer was at fault, have it send the row again."
+_CONVERTER = (
+    "Check that the producer writes Debezium envelopes with an Avro converter and registry.url is its registry."
+)
+_COMPARE = "Compare the source column's type and values with the target column's, widen the target's."
+_RESEND = "Ask the source for the row again (Debezium incremental snapshot of its key)."
+_BY_ITSELF = "Headrace goes on by itself when it is back; look at the server and the network between."
+
+RECORD_KINDS = (
+    _kind("record.framing", _PERSISTENT, "a datum does not begin with a zero byte and a schema id", _CONVERTER),
+    _kind("record.decode", _PERSISTENT, "a datum does not decode with its writer schema to its last byte", _PRODUCER),
+    _kind("record.schema_unknown", _PERSISTENT, "the registry does not know the schema id", _CONVERTER),
+    _kind("record.schema", _PERSISTENT, "the schema is no Avro that can be read as a Debezium envelope", _CONVERTER),
+    _kind(
+        "record.no_envelope",
+        _PERSISTENT,
+        "the value is not a Debezium envelope",
+        "Remove the topic from kafka.topics, or the unwrapping transform from the connector.",
+    ),
+    _kind(
+        "record.operation",
+        _PERSISTENT,
+        "the envelope's operation is unknown, or a truncate",
+        "Check that the topic holds Debezium envelopes; truncates are not applied.",
+    ),
+    _kind("record.image", _PERSISTENT, "an insert or update without its after image", _PRODUCER),
+    _kind(
+        "record.identity",
+        _PERSISTENT,
+        "no key, or a key column without a value, so the row can't be told from others",
+        "Give the source table a primary key, or set message.key.columns on the connector.",
+    ),
+    _kind("record.value", _PERSISTENT, "a value that the target column does not take", _COMPARE),
+    _kind(
+        "record.null",
+        _PERSISTENT,
+        "the target wants a value where the source has none",
+        "Drop NOT NULL in the target or give the source a value.",
+    ),
+    _kind(
+        "record.check",
+        _PERSISTENT,
+        "a check, exclusion or view constraint of the target refuses the row",
+        "Compare the target's constraints with the source's; drop what the source does not hold.",
+    ),
+    _kind(
+        "record.reference",
+        _TRANSIENT,
+        "the row that it refers to is not there yet",
+        "Apply the referenced table too, or drop the foreign key in the target, or set "
+        'target.constraints = "trust-source".',
+    ),
+    _kind(
+        "record.unique",
+        _TRANSIENT,
+        "a further unique constraint of the target holds another row with the same value",
+        "Compare the target's unique constraints with the source's, remove the row in the way.",
+    ),
+    _kind(
+        "record.trigger",
+        _UNKNOWN,
+        "a trigger or function of the target refuses the row",
+        "Look at what the trigger raises; correct it or the row.",
+    ),
+    _kind(
+        "record.limit",
+        _PERSISTENT,
+        "the row is beyond a limit of the server (size of a row or of an index entry)",
+        "Look at the row's size; drop the index on its long column or shorten the value.",
+    ),
+    _kind("record.missing_base", _PERSISTENT, "columns that had not changed, for a row that is not there", _RESEND),
+    _kind(
+        "record.many_bases",
+        _PERSISTENT,
+        "an update without all columns meets several rows of its key",
+        "Remove the surplus rows from the table; a unique index over the key's columns keeps them out.",
+    ),
+    _kind(
+        "record.key_merged",
+        _PERSISTENT,
+        "keys that differ at the source are one key in the target, or it does not keep them as they are",
+        "Give the key's columns of the table the types that they have at the source.",
+    ),
+)
+
+TABLE_KINDS = (
+    _kind("table.missing", _PERSISTENT, "the target table is not there", "Create it, or set target.create = true."),
+    _kind(
+        "table.privilege",
+        _PERSISTENT,
+        "the role of target.dsn lacks a privilege on the table",
+        "Grant it; Headrace looks again by itself.",
+    ),
+    _kind(
+        "table.shape",
+        _PERSISTENT,
+        "the target table does not fit its topic",
+        "Compare their columns; add what is missing to the target, or exclude it at the source.",
+    ),
+    _kind(
+        "table.identity",
+        _PERSISTENT,
+        "the target has no unique index over exactly the key's columns",
+        "Create one: valid, immediate, not partial, all columns NOT NULL; for example the primary key.",
+    ),
+    _kind(
+        "table.shared",
+        _PERSISTENT,
+        "another topic is applied to the same table",
+        "Give each topic a table of its own by target.table, for example with {topic} in it.",
+    ),
+    _kind(
+        "table.tombstones",
+        _PERSISTENT,
+        "a compacted topic begins with a tombstone, and its table is not known yet",
+        "Start the group before compaction, or have the source snapshot the table again.",
+    ),
+    _kind("table.unknown", _UNKNOWN, "the target refused the statement for a reason without a rule", _COMPARE),
+    _kind(
+        "log.out_of_range",
+        _PERSISTENT,
+        "the stored position is not in the log",
+        "The records were deleted before they were read. Have the source snapshot the table again, then set the "
+        "position.",
+    ),
+    _kind(
+        "log.recreated",
+        _PERSISTENT,
+        "the topic was deleted and created again",
+        "Compare the target with the source, then remove the topic's positions.",
+    ),
+    _kind(
+        "log.unreadable",
+        _PERSISTENT,
+        "the client can't read the records at the stored position",
+        "Look at the broker's log for damaged segments; have the source send the rows again, then set the position "
+        "behind the damage.",
+    ),
+)
+
+ENVIRONMENT_KINDS = (
+    _kind("target.connection", _TRANSIENT, "the target does not answer or ended the session", _BY_ITSELF),
+    _kind(
+        "target.resources",
+        _TRANSIENT,
+        "the target is out of a resource (disk, memory, connections)",
+        "Give the server what it lacks; Headrace goes on by itself.",
+    ),
+    _kind("target.timeout", _TRANSIENT, "a statement ran into its timeout", "Look for long locks and slow triggers."),
+    _kind("target.locked", _TRANSIENT, "a lock was not granted in time", "Look for long transactions on the table."),
+    _kind("target.conflict", _TRANSIENT, "another transaction was in the way", "None; the batch is repeated."),
+    _kind(
+        "target.read_only",
+        _TRANSIENT,
+        "the target takes no writes, as after a failover",
+        "Point target.dsn at the primary, or wait until the server is it; Headrace goes on by itself.",
+    ),
+    _kind("target.system", _TRANSIENT, "the server's own system failed it (disk, files)", "Read the server's log."),
+    _kind(
+        "target.commit",
+        _TRANSIENT,
+        "COMMIT was answered with something else",
+        "None; nothing was written and the batch is repeated.",
+    ),
+    _kind(
+        "target.login",
+        _PERSISTENT,
+        "the target refuses user, password or database",
+        "Check target.dsn and the server's pg_hba.conf.",
+    ),
+    _kind(
+        "target.pooler",
+        _PERSISTENT,
+        "target.dsn leads to a transaction pooler, but staging tables need a session of their own",
+        "Point target.dsn at the server itself, or at a pooler in session mode.",
+    ),
+    _kind(
+        "target.newer",
+        _PERSISTENT,
+        "the control schema is of a newer Headrace",
+        "Install the newer Headrace that migrated it.",
+    ),
+    _kind("registry.away", _TRANSIENT, "the registry does not answer or not with a schema", _BY_ITSELF),
+    _kind("registry.status", _TRANSIENT, "the registry answered with a status that is no schema", _BY_ITSELF),
+    _kind(
+        "registry.refused",
+        _TRANSIENT,
+        "the registry refuses the credentials",
+        "Check registry.url and the rights there; Headrace looks again by itself.",
+    ),
+    _kind("kafka.away", _TRANSIENT, "the cluster does not answer", _BY_ITSELF),
+    _kind(
+        "kafka.refused",
+        _PERSISTENT,
+        "the cluster refuses the client's credentials",
+        "Correct them in kafka.client, then start again.",
+    ),
+    _kind(
+        "kafka.forbidden",
+        _TRANSIENT,
+        "the cluster's access rules forbid what Headrace asks",
+        "Grant reading and describing the topics, and reading as the group; Headrace looks again by itself.",
+    ),
+    _kind(
+        "kafka.no_topic",
+        _TRANSIENT,
+        "a topic is gone while records of it are still to be applied",
+        "Create it again, or restart the worker, which then leaves it out.",
+    ),
+    _kind(
+        "kafka.configuration",
+        _PERSISTENT,
+        "librdkafka refuses the settings",
+        "Correct kafka.client and kafka.bootstrap_servers.",
+    ),
+    _kind("kafka.fatal", _PERSISTENT, "the client can't go on", "The process ends and is started again; read the log."),
+    _kind(
+        "worker.stalled",
+        _TRANSIENT,
+        "a loop has not turned in time",
+        "The process ends so that another takes its partitions; look at the log lines before this one.",
+    ),
+    _kind("worker.settings", _PERSISTENT, "settings that can't work", "Correct what the message names."),
+    _kind("worker.defect", _PERSISTENT, "something that should not happen", "Report it with the log."),
+)
+
+KINDS: dict[str, FailureKind] = {kind.name: kind for kind in (*RECORD_KINDS, *TABLE_KINDS, *ENVIRONMENT_KINDS)}
