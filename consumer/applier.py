@@ -14,7 +14,7 @@ import structlog
 from consumer.binder import Binder
 from consumer.core import waiting
 from consumer.core.backoff import Backoff
-from consumer.core.failure import Failure, Transient, failed
+from consumer.core.failure import Failure, Transient, failed, located
 from consumer.core.kinds import KINDS
 from consumer.core.plan import Plan, RecordRef
 from consumer.core.records import Slice, TopicPartition, halves
@@ -272,8 +272,9 @@ class Applier:
             return [replace(work, plan=None, judged=True)]
         if isinstance(fault, TableFault):
             topics = self._binder.topics_of(fault.table)
-            bad = [piece.at for piece in work.slices if piece.at.topic in topics or not topics]
-            return [*(Stopped(at, fault.failure) for at in bad), replace(work, plan=None)]
+            bad = [piece for piece in work.slices if piece.at.topic in topics or not topics]
+            stops = [Stopped(piece.at, located(fault.failure, piece.at, piece.start)) for piece in bad]
+            return [*stops, replace(work, plan=None)]
         if sum(map(len, work.slices)) == 1:
             ref, stopped = _refused_record(work.slices, fault)
             return [replace(work, slices=_before(work.slices, ref), plan=None), stopped]
@@ -326,6 +327,7 @@ class Applier:
 
     def _tell_stopped(self, stopped: Stopped) -> None:
         self._epochs.pop(stopped.at, None)
+        self._waiting.pop(stopped.at, None)
         self._stopped.add(stopped.at)
         self._handover.tell(stopped)
         failure = stopped.failure
@@ -344,6 +346,7 @@ class Applier:
     def _drop(self, partitions: Sequence[TopicPartition]) -> None:
         for at in partitions:
             self._epochs.pop(at, None)
+            self._waiting.pop(at, None)
         self._handover.tell(Dropped(tuple(partitions)))
         log.warning("partitions fenced: another owner took them", partitions=[str(at) for at in partitions])
 
@@ -383,5 +386,5 @@ def _refused_record(slices: Sequence[Slice], fault: DataFault) -> tuple[RecordRe
 
 
 def _recreated(at: TopicPartition) -> Failure:
-    detail = f"topic {at.topic} was deleted and created again: its stored position belongs to the old one"
+    detail = f"topic {at.topic}, partition {at.partition}: its stored position belongs to a topic that was deleted"
     return failed(KINDS["log.recreated"], "kafka", "take", detail)

@@ -211,16 +211,17 @@ class Binder:
         key_text = self._schema(key.key_frame)
         source = self._source(schema, run)
         identity = [column.name for column in read_key_schema(key_text)]
-        table = self._table(sink, self._name(key.topic, source), schema.columns, identity)
+        table = self._table(sink, self._name(key.topic, source, sink), schema.columns, identity)
         binding = self._bound(key.topic, schema, key_text, table)
         self._remember(key.topic, _schema_id(key.key_frame), source, sink)
         return binding
 
-    def _name(self, topic: str, source: Mapping[str, str | None]) -> TableName:
+    def _name(self, topic: str, source: Mapping[str, str | None], sink: Sink) -> TableName:
+        """The table, which no other topic of the group has, whichever worker applies it."""
         name = table_name(self._settings.template, topic, source)
-        others = self._known.topics_of(name) - {topic}
-        if others:
-            raise Cannot("table.shared", f"topic {min(others)} is applied to table {name} already")
+        owner = sink.claim_table(name, topic)
+        if owner != topic:
+            raise Cannot("table.shared", f"topic {owner} is applied to table {name} already")
         return name
 
     def _remember(self, topic: str, key_schema: int, source: Mapping[str, str | None], sink: Sink) -> None:
@@ -246,7 +247,7 @@ class Binder:
         source = sink.recall_source(key.topic, _schema_id(key.key_frame))
         if source is None:
             raise Cannot("table.tombstones", "a compacted topic begins with a tombstone; its table is not known yet")
-        name = self._name(key.topic, source)
+        name = self._name(key.topic, source, sink)
         table = sink.read_table(name)
         if table is None:
             raise Cannot(

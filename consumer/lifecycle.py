@@ -132,6 +132,8 @@ class WorkerLife:
         if time.monotonic() - self._pruned > PRUNE_EVERY:
             self._pruned = time.monotonic()
             self._applier.prune(self._settings.keep_hours)
+            # few objects are made, so the collector would look for cycles (of errors and their frames) too seldom
+            gc.collect()
 
     def _watch(self) -> None:
         self._raise_failures()

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from consumer.core.carriers import NotCarried, carried, unavailable
 from consumer.core.envelope import IGNORED_KINDS, SOURCE_TIME
-from consumer.core.failure import Failure, Persistent, failed
+from consumer.core.failure import Failure, Persistent, failed, located
 from consumer.core.fold import SEQ, Folded, fold
 from consumer.core.kinds import KINDS
 from consumer.core.plan import (
@@ -29,7 +29,7 @@ from consumer.core.plan import (
     origin,
     runs,
 )
-from consumer.core.records import Slice, correlation_id
+from consumer.core.records import Slice
 from consumer.core.rewriting import Rewritten
 from consumer.decode_watch import DecodeWatch, Marks
 from consumer.ports import BadDatum, Bindings, DataFault, Decoder, Encoder
@@ -55,13 +55,7 @@ class BadRecord(Persistent):
 
 def bad_record(ref: RecordRef, failure: Failure, operation: str = "") -> BadRecord:
     """The failure as that of one record, named by its origin."""
-    at = f"topic {ref.at.topic}, partition {ref.at.partition}, offset {ref.offset}"
-    named = replace(
-        failure,
-        operation=operation or failure.operation,
-        detail=f"{at}: {failure.detail}",
-        correlation_id=correlation_id(ref.at, ref.offset),
-    )
+    named = located(replace(failure, operation=operation or failure.operation), ref.at, ref.offset)
     return BadRecord(ref, named)
 
 

@@ -171,6 +171,7 @@ class Sink(Protocol):
     def recall_schemas(self, registry: str, ids: Sequence[int]) -> dict[int, str]: ...
     def remember_source(self, topic: str, key_schema: int, names: Mapping[str, str | None]) -> None: ...
     def recall_source(self, topic: str, key_schema: int) -> Mapping[str, str | None] | None: ...
+    def claim_table(self, name: TableName, topic: str) -> str: ...
     def marks(self, partitions: Sequence[TopicPartition]) -> list[OffsetRange]: ...
 
 
@@ -189,7 +190,7 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intake:
-    """What one poll brought: records, ends of partitions reached, partitions that can't be read on."""
+    """What one poll brought: records, ends of partitions reached, partitions that can't be read on behind them."""
 
     fetched: Sequence[Fetched] = ()
     ends: Mapping[TopicPartition, int] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from itertools import islice
 
 import structlog
 
-from consumer.core.failure import Failure
+from consumer.core.failure import Failure, located
 from consumer.core.plan import BindingKey, Plan, frame, runs
 from consumer.core.records import Slice, TopicPartition
 from consumer.core.sizer import BatchSizer
@@ -71,6 +71,8 @@ class Reader:
     GRACE = 10.0
     # topics of one batch; the others stay gathered and are first in the next
     TOPICS = 64
+    # how many such batches may be gathered at once
+    ROUNDS = 4
     # records to learn a table's name from; the first that decodes is enough
     SAMPLE = 20
 
@@ -83,6 +85,7 @@ class Reader:
         self._owned: dict[TopicPartition, _Owned] = {}
         self._to_start: dict[TopicPartition, Taken] = {}
         self._fenced: dict[TopicPartition, float] = {}
+        self._broken: dict[TopicPartition, Failure] = {}
         self._gathered: dict[TopicPartition, _Gathered] = {}
         self._wanted: set[BindingKey] = set()
         self._doubted: set[TopicPartition] = set()
@@ -113,7 +116,7 @@ class Reader:
             self._hand_over_or_hold()
             return
         # waits short while something is gathered, so that it is on its way soon
-        self._gather(self._source.poll(self._most - self._rows, 0.005 if self._gathered else timeout))
+        self._gather(self._source.poll(self._bound() - self._rows, 0.005 if self._gathered else timeout))
         if self._full() or (self._gathered and self._handover.hungry()):
             self._hand_over_or_hold()
 
@@ -139,6 +142,7 @@ class Reader:
             self._owned.pop(at, None)
             self._to_start.pop(at, None)
             self._fenced.pop(at, None)
+            self._broken.pop(at, None)
             self._drop_gathered(at)
 
     # notices
@@ -166,6 +170,7 @@ class Reader:
     def _taken(self, taken: Taken) -> None:
         if taken.at in self._assigned:
             self._owned.pop(taken.at, None)
+            self._broken.pop(taken.at, None)
             self._drop_gathered(taken.at)
             self._to_start[taken.at] = taken
 
@@ -199,11 +204,12 @@ class Reader:
     def _gather(self, intake: Intake) -> None:
         # what follows a doubt in the same intake was read before the new seek, so it says nothing
         self._doubted.clear()
-        for at, failure in intake.broken.items():
-            self._break(at, failure)
         for fetched in intake.fetched:
             if fetched.at not in self._doubted:
                 self._add(fetched)
+        for at, failure in intake.broken.items():
+            if at not in self._doubted:
+                self._break(at, failure)
         for at, end in intake.ends.items():
             if at not in self._doubted:
                 self._reached(at, end)
@@ -268,14 +274,22 @@ class Reader:
     def _break(self, at: TopicPartition, failure: Failure) -> None:
         """Reading can't go on, if the client says so again after one more seek to the position."""
         owned = self._owned.get(at)
-        if owned is None:
+        if owned is None or at in self._broken:
             return
         if not owned.sure and owned.jump == _NOWHERE:
-            self._halt((at,))
-            self._handover.report(Stopped(at, failure))
+            self._source.pause((at,))
+            self._broken[at] = located(failure, at, owned.position)
+            self._stop_broken()
             return
         owned.sure, owned.jump = False, _NOWHERE
         self._seek_again(at, owned)
+
+    def _stop_broken(self) -> None:
+        """Stop partitions that can't be read on, once what was read in front of the place is on its way."""
+        for at in [at for at in self._broken if at not in self._gathered]:
+            failure = self._broken.pop(at)
+            self._halt((at,))
+            self._handover.report(Stopped(at, failure))
 
     def _drop_gathered(self, at: TopicPartition) -> None:
         gone = self._gathered.pop(at, None)
@@ -286,7 +300,12 @@ class Reader:
     # handing over
 
     def _full(self) -> bool:
-        return self._rows >= self._most or self._bytes >= self._limits.max_bytes
+        return self._rows >= self._bound() or self._bytes >= self._limits.max_bytes
+
+    def _bound(self) -> int:
+        """Most records to gather: of many topics more, since a batch takes only some of them."""
+        topics = len({at.topic for at in self._gathered})
+        return self._most * max(1, min(self.ROUNDS, -(-topics // self.TOPICS)))
 
     def _hand_over_or_hold(self) -> None:
         if self._handover.wait_room(0.05) and self._handover.wait_bound(0.05):
@@ -323,6 +342,7 @@ class Reader:
         if plan is not None:
             self._most = self._limits.sizer.after(plan.counts, self._most)
         self._handover.offer(Work(slices=slices, plan=plan))
+        self._stop_broken()
 
     def _in_turn(self) -> list[TopicPartition]:
         """What the next batch takes: the topics that have waited longest, so that one batch touches few tables."""

@@ -131,7 +131,13 @@ class Target(Section):
 class Batch(Section):
     """How much one transaction takes."""
 
-    max_rows: int = Field(default=20_000, ge=1, le=65_536, description="Rows that one batch should write at most.")
+    max_rows: int = Field(
+        default=20_000,
+        ge=1,
+        le=65_536,
+        description="Rows that one batch should write. One that reads more by batch.growth and meets changes "
+        "that do not fold writes them all.",
+    )
     growth: int = Field(
         default=5,
         ge=1,
@@ -217,6 +223,11 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Settings":
+        if self.worker.stall_timeout <= self.worker.decode_deadline:
+            raise ValueError(
+                "worker.stall_timeout must be more than worker.decode_deadline "
+                f"({self.worker.decode_deadline:g}), or a range that hangs is never marked"
+            )
         longest = self.target.batch_deadline + self.target.connect_timeout
         if self.worker.stall_timeout <= longest:
             raise ValueError(

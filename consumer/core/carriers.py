@@ -7,6 +7,7 @@ in nanoseconds, and day numbers that wrap onto PostgreSQL's infinities under the
 """
 
 import json
+import math
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -202,20 +203,31 @@ def json_text(value: object) -> str:
     """A value that no column type holds, as JSON text with bytes in hex (`\\x00`); the placeholder stays itself."""
     if _is_placeholder(value):
         return UNAVAILABLE
-    return json.dumps(value, default=_json_value, ensure_ascii=False)
+    return json.dumps(_finite(value), default=_json_value, ensure_ascii=False, allow_nan=False)
+
+
+def _finite(value: object) -> object:
+    """JSON has no words for NaN and infinities, so they become strings."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, list | tuple | pl.Series):
+        return [_finite(part) for part in value]
+    return value
 
 
 def _is_placeholder(value: object) -> bool:
     if isinstance(value, list):
         return tuple(value) in _LISTS
+    if isinstance(value, dict):
+        return value == {UNAVAILABLE: UNAVAILABLE}
     return isinstance(value, str | bytes) and value in (UNAVAILABLE, UNAVAILABLE.encode())
 
 
 def _json_value(value: object) -> object:
     if isinstance(value, bytes):
         return "\\x" + value.hex()
-    if isinstance(value, pl.Series):
-        return value.to_list()
     return str(value)
 
 

@@ -6,9 +6,10 @@ HeadraceError
 └── Refused          a setting or an environment that cannot work; the start ends with the remedy
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from consumer.core.kinds import FailureKind
+from consumer.core.records import TopicPartition, correlation_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,12 @@ def failed(
         remedy=remedy or kind.remedy,
         code=code,
     )
+
+
+def located(failure: Failure, at: TopicPartition, offset: int) -> Failure:
+    """The failure as that of one place in a log, which its detail and its correlation id name."""
+    where = f"topic {at.topic}, partition {at.partition}, offset {offset}"
+    return replace(failure, detail=f"{where}: {failure.detail}", correlation_id=correlation_id(at, offset))
 
 
 class HeadraceError(Exception):

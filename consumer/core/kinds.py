@@ -151,7 +151,8 @@ TABLE_KINDS = (
         "table.shared",
         _PERSISTENT,
         "another topic is applied to the same table",
-        "Give each topic a table of its own by target.table, for example with {topic} in it.",
+        "Give each topic a table of its own by target.table, for example with {topic} in it. If the other topic is "
+        "gone for good, remove the table's row from headrace.target_tables.",
     ),
     _kind(
         "table.tombstones",

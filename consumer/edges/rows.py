@@ -9,7 +9,8 @@ from typing import Any
 import fastavro
 import polars as pl
 import pyarrow as pa
-from fastavro._read_py import schemaless_reader as read_in_python
+from fastavro._read_py import _default_named_schemas, read_data
+from fastavro.io.binary_decoder import BinaryDecoder
 from fastavro.schema import SchemaParseException, UnknownType
 from fastavro.types import Schema
 
@@ -85,6 +86,46 @@ def _reader(text: str, fields: tuple[str, ...]) -> _Reader:
             pa.schema([pa.field(field["name"], _arrow_field(field, _ENUM)) for field in wanted]).empty_table()
         ).schema,
     )
+
+
+class _Bounded(BinaryDecoder):
+    """Fastavro's decoder in Python takes numbers of any length, which costs the square of it."""
+
+    def read_long(self) -> int:
+        number = 0
+        for place in range(10):
+            byte = self.fo.read(1)
+            if not byte:
+                raise EOFError("the datum ends within a number")
+            number |= (byte[0] & 0x7F) << (7 * place)
+            if byte[0] < 0x80:
+                return _signed(number)
+        raise ValueError("a number of more than ten bytes")
+
+    read_int = read_long
+
+
+def _signed(number: int) -> int:
+    """The zig-zag form undone. Raises OverflowError beyond 64 bits."""
+    if number >= 1 << 64:
+        raise OverflowError("a number of more than 64 bits")
+    return (number >> 1) ^ -(number & 1)
+
+
+_OPTIONS = {
+    "return_record_name": False,
+    "return_record_name_override": False,
+    "handle_unicode_errors": "strict",
+    "return_named_type": False,
+    "return_named_type_override": False,
+}
+
+
+def read_in_python(stream: io.BytesIO, schema: Any, _: None) -> Any:
+    """What `fastavro.schemaless_reader` does, with such a decoder."""
+    named = _default_named_schemas()
+    fastavro.parse_schema(schema, named["writer"])
+    return read_data(_Bounded(stream), schema, named, None, _OPTIONS)  # type: ignore[no-untyped-call]
 
 
 class _Choices(list[Any]):

@@ -34,6 +34,7 @@ class World:
     topics: dict[str, Traits] = field(default_factory=dict)
     sources: dict[tuple[str, int], Mapping[str, str | None]] = field(default_factory=dict)
     created: list[TableName] = field(default_factory=list)
+    claims: dict[TableName, str] = field(default_factory=dict)
 
     def schema(self, schema_id: int) -> str:
         """The key's or the value's."""
@@ -57,6 +58,10 @@ class World:
     def remember_source(self, topic: str, key_schema: int, names: Mapping[str, str | None]) -> None:
         """Keeps them."""
         self.sources[topic, key_schema] = names
+
+    def claim_table(self, name: TableName, topic: str) -> str:
+        """The first one has it."""
+        return self.claims.setdefault(name, topic)
 
     def recall_source(self, topic: str, key_schema: int) -> Mapping[str, str | None] | None:
         """What was kept."""
@@ -224,3 +229,14 @@ def test_a_tombstone_is_held_to_the_same_identity() -> None:
     bound.world.sources[AT.topic, 1] = SOURCE
 
     assert bound.refusal(TOMBSTONE).kind == "table.identity"
+
+
+def test_a_table_belongs_to_one_topic_whichever_worker_applies_it() -> None:
+    """The claim outlives the worker that made it."""
+    bound = Bound()
+    bound.world.claims[TABLE.name] = "shop2.public.orders"
+    failure = bound.refusal(CHANGE)
+
+    assert failure.kind == "table.shared"
+    assert "shop2.public.orders" in failure.detail
+    assert "target.table" in failure.remedy

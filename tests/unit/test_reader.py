@@ -8,7 +8,7 @@ from consumer.core.failure import Failure
 from consumer.core.plan import BindingKey
 from consumer.core.records import Slice, TopicPartition
 from consumer.core.sizer import BatchSizer
-from consumer.handover import Handover, Moved, Take, Work
+from consumer.handover import Handover, Moved, Stopped, Take, Work
 from consumer.planner import Planner
 from consumer.ports import Fetched, Intake, Listener, Taken
 from consumer.reader import BatchLimits, Reader
@@ -80,6 +80,15 @@ def end(offset: int) -> Intake:
 
 def read(source: ScriptedSource, position: int = 10) -> list[Slice]:
     """Everything that a reader hands over which took the partition at a position."""
+    handover = taking(source, position)
+    found = []
+    while isinstance(work := handover.next(0), Work):
+        found += work.slices
+    return found
+
+
+def taking(source: ScriptedSource, position: int = 10) -> Handover:
+    """What a reader leaves that took the partition at a position and polled to the end of the script."""
     handover = Handover(max_bytes=1 << 20, max_batches=100)
     planner: Planner = NoBindings()  # type: ignore[assignment]
     reader = Reader(source, planner, handover, BatchLimits(sizer=BatchSizer(rows=1, growth=1)))
@@ -89,10 +98,7 @@ def read(source: ScriptedSource, position: int = 10) -> list[Slice]:
     while source.polls:
         reader.turn(0)
     reader.turn(0)
-    found = []
-    while isinstance(work := handover.next(0), Work):
-        found += work.slices
-    return found
+    return handover
 
 
 @pytest.mark.parametrize(
@@ -143,12 +149,17 @@ def test_two_jumps_in_one_intake_are_one_doubt() -> None:
 
 
 def test_a_partition_that_cannot_be_read_is_stopped_after_a_second_look() -> None:
-    """Records behind what the client could not read are not taken for a gap."""
+    """What lies in front of the place is handed over first, and the failure names the place."""
     failure = Failure(component="c", operation="o", kind="log.unreadable", detail="d", remedy="r")
-    damaged = Intake(fetched=records(50).fetched, broken={AT: failure})
-    source = ScriptedSource(damaged, damaged)
-    assert read(source) == []
-    assert source.started == [10, 10]
+    source = ScriptedSource(Intake(fetched=records(10, 11).fetched, broken={AT: failure}), Intake(broken={AT: failure}))
+    handover = taking(source)
+    work, stopped = handover.next(0), handover.next(0)
+    assert isinstance(work, Work)
+    assert [(piece.start, piece.end) for piece in work.slices] == [(10, 12)]
+    assert isinstance(stopped, Stopped)
+    assert stopped.failure.detail == "topic t, partition 0, offset 12: d"
+    assert stopped.failure.correlation_id == "t-0-12"
+    assert source.started == [10, 12]
 
 
 def test_an_end_seen_twice_moves_the_position_without_records() -> None:
@@ -172,9 +183,11 @@ def test_the_group_is_told_of_stored_positions() -> None:
 
 
 def test_a_batch_is_of_few_topics_and_takes_them_in_turn() -> None:
-    """Two partitions of each of a hundred topics are waiting: no topic is cut, none is left behind."""
+    """Two partitions of each of a hundred topics: no topic is cut, and those that go on getting records wait too."""
     waiting = [TopicPartition(f"t{number:03d}", part) for number in range(100) for part in (0, 1)]
-    source = ScriptedSource(Intake(fetched=[fetched(at, 0, 1) for at in waiting]), partitions=waiting)
+    first = Intake(fetched=[fetched(at, 0, 1) for at in waiting])
+    more = Intake(fetched=[fetched(at, 2) for at in waiting[:128]])
+    source = ScriptedSource(first, more, partitions=waiting)
     handover = Handover(max_bytes=1 << 20, max_batches=100)
     planner: Planner = NoBindings()  # type: ignore[assignment]
     reader = Reader(source, planner, handover, BatchLimits(sizer=BatchSizer(rows=100, growth=1)))
@@ -182,8 +195,12 @@ def test_a_batch_is_of_few_topics_and_takes_them_in_turn() -> None:
     assert handover.next(0) == Take(tuple(waiting))
     for at in waiting:
         handover.tell(Taken(at=at, epoch=1, next_offset=0))
-    for _ in range(3):
+    batches = []
+    while len(batches) < 3:
         reader.turn(0)
-    batches = [work.slices for work in (handover.next(0), handover.next(0)) if isinstance(work, Work)]
-    assert [[piece.at for piece in slices] for slices in batches] == [waiting[:128], waiting[128:]]
-    assert all((piece.start, piece.end) == (0, 2) for slices in batches for piece in slices)
+        if isinstance(work := handover.next(0), Work):
+            batches.append(work.slices)
+    assert [piece.at for piece in batches[0]] == waiting[:128]
+    assert [piece.at for piece in batches[1]][:72] == waiting[128:]
+    ends = {piece.at: piece.end for slices in batches for piece in slices}
+    assert ends == {at: 3 if at in waiting[:128] else 2 for at in waiting}

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from consumer.binder import KnownBindings
-from consumer.core.carriers import UNAVAILABLE
+from consumer.core.carriers import UNAVAILABLE, json_text
 from consumer.core.envelope import read_writer_schema
 from consumer.core.plan import Action, Plan
 from consumer.core.types import created_type
@@ -210,3 +210,18 @@ def test_an_unchanged_large_value_of_several_types_is_left_alone() -> None:
 
     assert update.action is Action.UPDATE
     assert [column.name for column in update.columns] == ["id", "tree"]
+
+
+@pytest.mark.parametrize("run", [10, 1_000_000])
+def test_a_number_that_does_not_end_is_refused_at_its_eleventh_byte(run: int) -> None:
+    """Its cost would grow with the square of its length."""
+    schema = read_writer_schema(BOTH.text).rewritten
+    assert schema is not None
+    endless = BOTH.datum(event("c", None, row(1)))[:1] + b"\xff" * run + b"\x01"
+    with pytest.raises(BadDatum):
+        RowDecoder().decode(schema.text, [endless], ("op", "after"))
+
+
+def test_numbers_that_json_has_no_word_for_become_strings() -> None:
+    """So that the text is JSON, wherever in the value they stand."""
+    assert json_text({"a": [float("nan"), 1.5], "b": float("-inf")}) == '{"a": ["nan", 1.5], "b": "-inf"}'

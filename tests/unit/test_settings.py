@@ -146,6 +146,13 @@ def test_a_loop_may_take_as_long_as_its_waits(environment: pytest.MonkeyPatch) -
     assert "worker.stall_timeout" in refused()
 
 
+def test_a_hang_is_marked_before_the_process_is_ended(environment: pytest.MonkeyPatch) -> None:
+    """A decode deadline beyond the stall timeout would never be reached."""
+    environment.setenv("HEADRACE_WORKER__DECODE_DEADLINE", "300")
+
+    assert "worker.decode_deadline" in refused()
+
+
 def test_the_environment_overrides_the_file(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """One value of a section may be overridden, its neighbours in the file stay."""
     file = tmp_path / "mine.toml"

@@ -118,17 +118,19 @@ def _plain(parts: Sequence[Position]) -> list[TopicPartition]:
 
 
 def _intake(messages: Sequence[Message]) -> Intake:
-    sound = [message for message in messages if message.error() is None]
-    fetched = [_fetched(at, run) for at, run in _by_origin(sound)]
-    if len(sound) == len(messages):
-        return Intake(fetched=fetched)
+    if all(message.error() is None for message in messages):
+        return Intake(fetched=[_fetched(at, run) for at, run in _by_origin(messages)])
     ends: dict[TopicPartition, int] = {}
     broken: dict[TopicPartition, Failure] = {}
+    readable = []
     for message in messages:
         error = message.error()
         if error is not None:
             _sort_error(message, error, ends, broken)
-    return Intake(fetched=fetched, ends=ends, broken=broken)
+        # the client goes on behind what it can't read: nothing of a partition counts behind that
+        elif _origin(message) not in broken:
+            readable.append(message)
+    return Intake(fetched=[_fetched(at, run) for at, run in _by_origin(readable)], ends=ends, broken=broken)
 
 
 def _by_origin(messages: Sequence[Message]) -> Iterator[tuple[TopicPartition, Sequence[Message]]]:

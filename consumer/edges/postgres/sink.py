@@ -180,6 +180,10 @@ class PostgresSink:
         """The names kept, or None when the group has never bound that topic and key schema."""
         return memory.recall_source(self._session(), self._group, topic, key_schema)
 
+    def claim_table(self, name: TableName, topic: str) -> str:
+        """The topic of the group that has the table: this one, unless another had it before."""
+        return memory.claim_table(self._session(), self._group, str(name), topic)
+
     def marks(self, partitions: Sequence[TopicPartition]) -> list[OffsetRange]:
         """Ranges that hang the native decoder."""
         return memory.marks(self._session(), self._group, partitions)
@@ -329,7 +333,7 @@ _TOO_LONG = failed(
     "postgres",
     "apply",
     "the batch did not fit into target.batch_deadline",
-    remedy="It is repeated in two parts; a longer target.batch_deadline or a smaller batch.max_rows avoids it.",
+    remedy="It is repeated in two parts; a longer target.batch_deadline, or less batch.max_rows or batch.growth, avoids it.",
 )
 _CLOSED = failed(KINDS["target.connection"], "postgres", "session", "the session on the target is closed")
 
