@@ -12,7 +12,7 @@ EXAMPLE = Path(__file__).parent.parent.parent / "schemas" / "examples" / "custom
 _INTRO = """\
 A column's Avro type and the type name that Connect or Debezium wrote into the schema say what its values mean. The
 meaning decides the type of a column that Headrace creates, and how values travel into a column that is there already.
-Values travel whole columns at a time in PostgreSQL's own binary form; on that path no date or number is made in Python."""
+Values travel whole columns at a time in PostgreSQL's own binary form; there no date or number is made in Python."""
 _EXISTING = """\
 "As they are": the staging column has the target column's own type and nothing is cast. Into every other type the values
 travel in the staging type named here, and PostgreSQL casts them on the way into the table. Where a single value has no

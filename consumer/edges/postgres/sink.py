@@ -333,7 +333,7 @@ _TOO_LONG = failed(
     "postgres",
     "apply",
     "the batch did not fit into target.batch_deadline",
-    remedy="It is repeated in two parts; a longer target.batch_deadline, or less batch.max_rows or batch.growth, avoids it.",
+    remedy="It is repeated in two parts; more target.batch_deadline or less batch.max_rows or batch.growth avoids it.",
 )
 _CLOSED = failed(KINDS["target.connection"], "postgres", "session", "the session on the target is closed")
 

@@ -10,10 +10,16 @@ from consumer.ports import Traits
 from consumer.stack.options import Endpoints
 
 from .feed import Feed, fresh_name
+from .wire import Proxy
 from .witness import Target
 from .worker import Job, Workers
 
 _PARTIAL = 5
+_POINTS = {
+    "rows replaced": ("after", "^WITH t AS", 2),
+    "COMMIT not sent": ("before", "^COMMIT", 5),
+    "COMMIT not answered": ("after", "^COMMIT", 5),
+}
 
 
 @pytest.fixture
@@ -46,6 +52,25 @@ def test_a_topic_of_one_partition_is_applied(workers: Workers, unindexed: Target
     feed.flush()
     workers.until_current(job)
 
+    unindexed.must_equal(job.group, feed)
+    assert count(unindexed) == len(feed.rows())
+
+
+@pytest.mark.parametrize("point", _POINTS)
+def test_killed_while_rows_are_replaced(
+    workers: Workers, unindexed: Target, proxy: Proxy, at: Endpoints, point: str
+) -> None:
+    """No index would refuse a row that is inserted a second time."""
+    side, pattern, skip = _POINTS[point]
+    feed = Feed(at, "churn", fresh_name("churn"), 1)
+    feed.churn(400, seed=9)
+    hold = (proxy.before if side == "before" else proxy.after)(pattern, skip)
+    job = replace(job_of(at, unindexed, feed), dsn=proxy.dsn, client={"group.instance.id": "one"})
+    victim = workers.run(job)
+    hold.wait()
+    victim.kill()
+    hold.discard()
+    workers.until_current(job)
     unindexed.must_equal(job.group, feed)
     assert count(unindexed) == len(feed.rows())
 

@@ -1,5 +1,7 @@
 """SIGKILL from outside at named points: afterwards the target equals the model, each key written once."""
 
+from dataclasses import replace
+
 import pytest
 
 from consumer.stack.options import Endpoints
@@ -77,6 +79,23 @@ def test_killed_at_a_statement(
     hold.discard()
     workers.until_current(job)
     target.must_equal(job.group, *fed)
+
+
+@pytest.mark.parametrize("point", ["batch: in COPY", "batch: positions moved", "batch: ledger written"])
+def test_killed_while_batches_have_grown(
+    at: Endpoints, fed: Fed, target: Target, proxy: Proxy, workers: Workers, point: str
+) -> None:
+    """Few keys that change often make batches of many more records than rows."""
+    side, pattern, skip = _WIRE[point]
+    hold = (proxy.before if side == "before" else proxy.after)(pattern, skip)
+    job = replace(job_of(at, proxy.dsn, fed), max_rows=20, growth=20)
+    victim = workers.run(job)
+    hold.wait()
+    victim.kill()
+    hold.discard()
+    workers.until_current(job)
+    target.must_equal(job.group, *fed)
+    assert max(map(int, (str(row[0]) for row in target.ask("SELECT records FROM headrace.batches")))) > job.max_rows
 
 
 def test_a_commit_that_arrives_after_the_death_counts_once(

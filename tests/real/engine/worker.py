@@ -40,6 +40,7 @@ class Job:
     name: str = "w"
     initial: str = "earliest"
     max_rows: int = 50
+    growth: int = 1
     deadline: float = 5.0
     drain: float = 20.0
     level: str = "debug"
@@ -59,7 +60,7 @@ class Job:
             "kafka.client": {**_CLIENT, **self.client},
             "registry": {"url": self.registry_url or self.at.registry_url, "timeout": 2},
             "target": {"dsn": self.dsn, "batch_deadline": self.deadline, "connect_timeout": 3},
-            "batch": {"max_rows": self.max_rows, "growth": 1},
+            "batch": {"max_rows": self.max_rows, "growth": self.growth},
             "worker": {"name": self.name, "drain_timeout": self.drain, "stall_timeout": 60},
             "log": {"level": self.level, "format": "json"},
         }
