@@ -216,7 +216,7 @@ class Reader:
 
     def _add(self, fetched: Fetched) -> None:
         owned = self._owned.get(fetched.at)
-        if owned is None:
+        if owned is None or fetched.at in self._broken:
             return
         if fetched.offsets[0] < owned.position:
             # what a seek left behind in the client's queue
@@ -243,7 +243,9 @@ class Reader:
     def _reached(self, at: TopicPartition, end: int) -> None:
         """At the end of a partition the position moves over what is no record (transaction markers)."""
         owned = self._owned.get(at)
-        if owned is not None and end >= owned.position and self._believed(at, owned, end) and end > owned.position:
+        if owned is None or at in self._broken or end < owned.position:
+            return
+        if self._believed(at, owned, end) and end > owned.position:
             gathered = self._gathered.setdefault(at, _Gathered(owned.position, owned.position))
             gathered.end = owned.position = end
 

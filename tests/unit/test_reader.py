@@ -162,6 +162,32 @@ def test_a_partition_that_cannot_be_read_is_stopped_after_a_second_look() -> Non
     assert source.started == [10, 12]
 
 
+def test_nothing_behind_damage_is_read_while_what_lies_in_front_waits() -> None:
+    """The client goes on behind the damage, and a full queue keeps the partition's stop waiting meanwhile."""
+    failure = Failure(component="c", operation="o", kind="log.unreadable", detail="d", remedy="r")
+    broken, behind = Intake(broken={AT: failure}), Intake(fetched=records(50).fetched, ends={AT: 60})
+    source = ScriptedSource(Intake(fetched=records(10).fetched, broken={AT: failure}), broken, behind, broken, behind)
+    handover = Handover(max_bytes=1 << 20, max_batches=1)
+    planner: Planner = NoBindings()  # type: ignore[assignment]
+    reader = Reader(source, planner, handover, BatchLimits(sizer=BatchSizer(rows=1, growth=1)))
+    reader.PATIENCE = 0
+    reader.open()
+    assert handover.next(0) == Take((AT,))
+    handover.tell(Taken(at=AT, epoch=1, next_offset=10))
+    in_the_way = Work(slices=())
+    handover.offer(in_the_way)
+    for _ in range(20):
+        reader.turn(0)
+    assert not source.polls
+    assert handover.next(0) is in_the_way
+    reader.turn(0)
+    work, stopped = handover.next(0), handover.next(0)
+    assert isinstance(work, Work)
+    assert [(piece.start, piece.end, len(piece)) for piece in work.slices] == [(10, 11, 1)]
+    assert isinstance(stopped, Stopped)
+    assert stopped.failure.correlation_id == "t-0-11"
+
+
 def test_an_end_seen_twice_moves_the_position_without_records() -> None:
     """Transaction markers at the end of a log are passed once the end is certain; the batch holds no record."""
     source = ScriptedSource(end(12), end(12), records(12))
