@@ -18,7 +18,7 @@ from consumer.core.failure import Failure, Transient, failed, located
 from consumer.core.kinds import KINDS
 from consumer.core.plan import Plan, RecordRef
 from consumer.core.records import Slice, TopicPartition, halves
-from consumer.handover import Bind, Dropped, Handover, Moved, Stopped, Take, Work
+from consumer.handover import Dropped, Handover, Moved, Stopped, Take, Work
 from consumer.planner import BadRecord, Planner, Unbound, bad_record
 from consumer.ports import (
     Applied,
@@ -78,8 +78,6 @@ class Applier:
         job = self._handover.next(timeout)
         if isinstance(job, Take):
             self._take(job.partitions)
-        elif isinstance(job, Bind):
-            self._bind(job)
         elif isinstance(job, Work):
             self._work(job)
         elif isinstance(job, Stopped):
@@ -203,11 +201,6 @@ class Applier:
 
     # applying
 
-    def _bind(self, job: Bind) -> None:
-        """Make bindings ahead of their batch. What fails here fails again, and is judged, with the batch."""
-        with suppress(BadRecord, Transient):
-            self._binder.bind(job.wanted, self._sink)
-
     def _work(self, work: Work) -> None:
         todo: deque[Work | Stopped] = deque([work])
         try:
@@ -255,7 +248,7 @@ class Applier:
             try:
                 return self._planner.plan(slices)
             except Unbound as unbound:
-                self._binder.bind(unbound.wanted, self._sink)
+                self._binder.bind(unbound.wanted)
 
     def _applied(self, applied: Applied) -> None:
         self._failures = 0

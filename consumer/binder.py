@@ -1,10 +1,10 @@
 """Bindings: how the records of one topic, key schema and value schema become rows of one table.
 
-Looking a binding up asks nobody; making one asks the registry, the target's catalog and Kafka, so that is
-done by the apply thread alone.
+Looking a binding up asks nobody; making one asks the registry, the target's catalog and Kafka.
 """
 
 import json
+import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -26,7 +26,7 @@ from consumer.core.naming import BadName, table_name
 from consumer.core.plan import Binding, BindingKey, BoundColumn, Run, TableName, TargetTable, origin
 from consumer.core.types import Meaning, carriage, meaning
 from consumer.planner import BadRecord, bad_record
-from consumer.ports import BadDatum, Decoder, Offsets, Registry, Sink, Traits
+from consumer.ports import BadDatum, Catalog, Decoder, Offsets, Registry, Traits
 
 _MAGIC = 0
 _FRAME = 5
@@ -43,7 +43,7 @@ class Cannot(Exception):
 
 
 class KnownBindings:
-    """Implements `consumer.ports.Bindings`; shared by both threads (each operation is one dict access)."""
+    """Implements `consumer.ports.Bindings`; written by one thread at a time and read by all."""
 
     def __init__(self) -> None:
         self._known: dict[BindingKey, Binding] = {}
@@ -66,9 +66,9 @@ class KnownBindings:
             None,
         )
 
-    def forget(self, table: TableName | None) -> bool:
-        """Forget what was read of a table's catalog; says whether there was anything."""
-        return self._forget(lambda key, binding: binding.table is not None and table in (None, binding.table.name))
+    def forget(self, table: TableName | None) -> None:
+        """Forget what was read of a table's catalog."""
+        self._forget(lambda key, binding: binding.table is not None and table in (None, binding.table.name))
 
     def replaced(self) -> set[str]:
         """The topics whose rows are deleted and inserted anew."""
@@ -78,11 +78,10 @@ class KnownBindings:
         """Forget such bindings of these topics."""
         self._forget(lambda key, binding: binding.replaces and key.topic in topics)
 
-    def _forget(self, chosen: Callable[[BindingKey, Binding], bool]) -> bool:
+    def _forget(self, chosen: Callable[[BindingKey, Binding], bool]) -> None:
         old = [key for key, binding in list(self._known.items()) if chosen(key, binding)]
         for key in old:
             self._known.pop(key, None)
-        return bool(old)
 
     def topics_of(self, table: TableName) -> set[str]:
         """The topics that feed a table."""
@@ -99,22 +98,27 @@ class BinderSettings:
     create_table: Mapping[str, bool] = field(default_factory=dict)
 
 
-class Binder:
-    """Makes bindings. Belongs to the apply thread."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Whom the binder asks: for schemas, tables and topics; `rows` reads a table's name from a record."""
 
-    def __init__(
-        self,
-        known: KnownBindings,
-        registry: Registry,
-        offsets: Offsets,
-        rows: Decoder,
-        settings: BinderSettings,
-    ) -> None:
+    registry: Registry
+    catalog: Catalog
+    offsets: Offsets
+    rows: Decoder
+
+
+class Binder:
+    """Makes bindings, for one thread at a time: others wait. What is forgotten stays so until it is made anew."""
+
+    def __init__(self, known: KnownBindings, sources: Sources, settings: BinderSettings) -> None:
         self._known = known
-        self._registry = registry
-        self._offsets = offsets
-        self._rows = rows
+        self._registry = sources.registry
+        self._catalog = sources.catalog
+        self._offsets = sources.offsets
+        self._rows = sources.rows
         self._settings = settings
+        self._turn = threading.Lock()
         self._schemas: dict[int, str] = {}
         self._traits: dict[str, Traits] = {}
         # topics that are known to have more partitions than one, whatever was asked earlier
@@ -122,24 +126,27 @@ class Binder:
         # the source's names by topic and key schema, as they are stored
         self._sources: dict[tuple[str, int], Mapping[str, str | None]] = {}
 
-    def bind(self, wanted: Mapping[BindingKey, Run], sink: Sink) -> None:
+    def bind(self, wanted: Mapping[BindingKey, Run]) -> None:
         """Make and remember the bindings of runs.
 
         Raises BadRecord for a run's first record when none can be made, Transient when the registry,
         Kafka or the target is away.
         """
-        self._learn_topics({key.topic for key in wanted})
-        self._learn_schemas({frame for key in wanted for frame in (key.key_frame, key.value_frame) if frame}, sink)
-        # tombstones last: they may be bound as the records beside them
-        for key in sorted(wanted, key=lambda key: key.value_frame is None):
-            self._bind(key, wanted[key], sink)
+        with self._turn:
+            new = [key for key in wanted if self._known.find(key) is None]
+            self._learn_topics({key.topic for key in new})
+            self._learn_schemas({frame for key in new for frame in (key.key_frame, key.value_frame) if frame})
+            # tombstones last: they may be bound as the records beside them
+            for key in sorted(new, key=lambda key: key.value_frame is None):
+                self._bind(key, wanted[key])
 
     def spread(self, topics: Collection[str]) -> set[str]:
         """Note topics that have more partitions than one; returns those whose rows were replaced till now."""
-        grown = self._known.replaced() & set(topics)
-        self._spread |= set(topics)
-        self._known.forget_replaced(grown)
-        return grown
+        with self._turn:
+            grown = self._known.replaced() & set(topics)
+            self._spread |= set(topics)
+            self._known.forget_replaced(grown)
+            return grown
 
     def look_again(self) -> set[str]:
         """Look for topics whose rows are replaced and that have got a second partition. Raises Transient."""
@@ -154,7 +161,7 @@ class Binder:
         if gone := topics - self._traits.keys():
             raise Transient(_no_topic(min(gone)))
 
-    def _learn_schemas(self, frames: set[bytes], sink: Sink) -> None:
+    def _learn_schemas(self, frames: set[bytes]) -> None:
         """Fetch schemas by several requests at a time, from what was kept of them when the registry is away.
 
         An id that the registry does not know is left to the run that has it.
@@ -168,19 +175,19 @@ class Binder:
                     fetched[schema_id] = answer.result()
         except Transient:
             # no use in asking on: a registry that hangs would hold everything up, once for each id
-            kept = sink.recall_schemas(self._registry.name, sorted(new - fetched.keys()))
+            kept = self._catalog.recall_schemas(self._registry.name, sorted(new - fetched.keys()))
             self._schemas |= kept
             if new - fetched.keys() - kept.keys():
                 raise
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
         if fetched:
-            sink.remember_schemas(self._registry.name, fetched)
+            self._catalog.remember_schemas(self._registry.name, fetched)
             self._schemas |= fetched
 
-    def _bind(self, key: BindingKey, run: Run, sink: Sink) -> None:
+    def _bind(self, key: BindingKey, run: Run) -> None:
         try:
-            self._known.learn(key, self._binding(key, run, sink))
+            self._known.learn(key, self._binding(key, run))
         except Cannot as error:
             raise _refused(run, error.failure) from error
         except (UnsupportedSchema, BadName) as error:
@@ -190,17 +197,18 @@ class Binder:
         except Persistent as error:
             raise _refused(run, error.failure) from error
 
-    def forget(self, table: TableName | None) -> bool:
+    def forget(self, table: TableName | None) -> None:
         """Forget what was read of a table's catalog (of all when None)."""
-        return self._known.forget(table)
+        with self._turn:
+            self._known.forget(table)
 
     def topics_of(self, table: TableName | None) -> set[str]:
         """The topics that feed a table."""
         return self._known.topics_of(table) if table else set()
 
-    def _binding(self, key: BindingKey, run: Run, sink: Sink) -> Binding:
+    def _binding(self, key: BindingKey, run: Run) -> Binding:
         if key.value_frame is None:
-            return self._tombstones_only(key, sink)
+            return self._tombstones_only(key)
         schema = read_writer_schema(self._schema(key.value_frame))
         if schema.kind in IGNORED_KINDS:
             return Binding(schema=schema)
@@ -211,44 +219,44 @@ class Binder:
         key_text = self._schema(key.key_frame)
         source = self._source(schema, run)
         identity = [column.name for column in read_key_schema(key_text)]
-        table = self._table(sink, self._name(key.topic, source, sink), schema.columns, identity)
+        table = self._table(self._name(key.topic, source), schema.columns, identity)
         binding = self._bound(key.topic, schema, key_text, table)
-        self._remember(key.topic, _schema_id(key.key_frame), source, sink)
+        self._remember(key.topic, _schema_id(key.key_frame), source)
         return binding
 
-    def _name(self, topic: str, source: Mapping[str, str | None], sink: Sink) -> TableName:
+    def _name(self, topic: str, source: Mapping[str, str | None]) -> TableName:
         """The table, which no other topic of the group has, whichever worker applies it."""
         name = table_name(self._settings.template, topic, source)
-        owner = sink.claim_table(name, topic)
+        owner = self._catalog.claim_table(name, topic)
         if owner != topic:
             raise Cannot("table.shared", f"topic {owner} is applied to table {name} already")
         return name
 
-    def _remember(self, topic: str, key_schema: int, source: Mapping[str, str | None], sink: Sink) -> None:
+    def _remember(self, topic: str, key_schema: int, source: Mapping[str, str | None]) -> None:
         """Have the names at hand for a worker that meets a tombstone of the topic first."""
         if self._sources.get((topic, key_schema)) != source:
-            sink.remember_source(topic, key_schema, source)
+            self._catalog.remember_source(topic, key_schema, source)
             self._sources[topic, key_schema] = source
 
     def _schema(self, frame: bytes) -> str:
         schema_id = _schema_id(frame)
         return self._schemas.get(schema_id) or self._registry.schema(schema_id)
 
-    def _tombstones_only(self, key: BindingKey, sink: Sink) -> Binding:
+    def _tombstones_only(self, key: BindingKey) -> Binding:
         if not self._traits[key.topic].compacted:
             return Binding(schema=WriterSchema(kind=RecordKind.HEARTBEAT))
-        return self._known.of_topic(key.topic, key.key_frame) or self._deleting(key, sink)
+        return self._known.of_topic(key.topic, key.key_frame) or self._deleting(key)
 
-    def _deleting(self, key: BindingKey, sink: Sink) -> Binding:
+    def _deleting(self, key: BindingKey) -> Binding:
         """What deletes rows of a topic none of whose values was seen yet: the table as it was named before."""
         if key.key_frame is None:
             raise Cannot("record.identity", "the record has no key, so its row can't be told from others", _NO_KEY)
         key_text = self._schema(key.key_frame)
-        source = sink.recall_source(key.topic, _schema_id(key.key_frame))
+        source = self._catalog.recall_source(key.topic, _schema_id(key.key_frame))
         if source is None:
             raise Cannot("table.tombstones", "a compacted topic begins with a tombstone; its table is not known yet")
-        name = self._name(key.topic, source, sink)
-        table = sink.read_table(name)
+        name = self._name(key.topic, source)
+        table = self._catalog.read_table(name)
         if table is None:
             raise Cannot(
                 "table.missing", f"the target has no table {name}, and a tombstone can't make one", _MAKE_TABLE
@@ -272,12 +280,12 @@ class Binder:
             replaces=replaces,
         )
 
-    def _table(self, sink: Sink, name: TableName, columns: Sequence[Column], identity: Sequence[str]) -> TargetTable:
-        table = sink.read_table(name)
+    def _table(self, name: TableName, columns: Sequence[Column], identity: Sequence[str]) -> TargetTable:
+        table = self._catalog.read_table(name)
         if table is None and self._settings.create_table.get(str(name), self._settings.create):
             _check_names(columns)
-            sink.create_table(name, columns, identity)
-            table = sink.read_table(name)
+            self._catalog.create_table(name, columns, identity)
+            table = self._catalog.read_table(name)
         if table is None:
             raise Cannot("table.missing", f"the target has no table {name}")
         return table

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
+from consumer.ahead import Ahead
 from consumer.applier import Applier
-from consumer.binder import Binder, BinderSettings, KnownBindings
+from consumer.binder import Binder, BinderSettings, KnownBindings, Sources
 from consumer.core.records import OffsetRange
 from consumer.core.sizer import BatchSizer
 from consumer.decode_watch import Marks
@@ -18,6 +19,7 @@ from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.offsets import KafkaOffsets
 from consumer.edges.kafka.source import KafkaSource
 from consumer.edges.postgres import memory
+from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.session import SessionSettings, connect
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.registry import HttpRegistry
@@ -96,20 +98,23 @@ def build_worker(settings: Settings, name: str) -> WorkerLife:
     decoder = ColumnarDecoder(rows, smallest_block=settings.batch.smallest_block)
     encoder = CopyEncoder()
     sink = PostgresSink(session_settings(settings, name), settings.kafka.group)
+    catalog = PostgresCatalog(session_settings(settings, name), settings.kafka.group)
     offsets = KafkaOffsets(kafka_settings(settings))
     registry = HttpRegistry(settings.registry.url, timeout=settings.registry.timeout)
     handover = Handover(max_bytes=settings.batch.queue_bytes, max_batches=settings.batch.queue_batches)
-    binder = Binder(known, registry, offsets, rows, binder_settings(settings))
+    sources = Sources(registry=registry, catalog=catalog, offsets=offsets, rows=rows)
+    binder = Binder(known, sources, binder_settings(settings))
+    ahead = Ahead(binder)
     decoders = Decoders(fast=decoder, careful=rows, deadline=settings.worker.decode_deadline)
     marks = Marks()
     planners = [Planner(decoders, encoder, known, marks) for _ in ("reader", "applier")]
     applier = Applier(sink, offsets, planners[1], binder, handover)
     sizer = BatchSizer(rows=settings.batch.max_rows, growth=settings.batch.growth)
     limits = BatchLimits(sizer=sizer, max_bytes=settings.batch.max_bytes)
-    reader = Reader(KafkaSource(kafka_settings(settings)), planners[0], handover, limits)
+    reader = Reader(KafkaSource(kafka_settings(settings)), planners[0], ahead, handover, limits)
 
-    def close_target() -> None:
-        sink.close()
+    def close_lookups() -> None:
+        catalog.close()
         registry.close()
 
     def mark(ranges: Sequence[OffsetRange]) -> None:
@@ -121,5 +126,7 @@ def build_worker(settings: Settings, name: str) -> WorkerLife:
         stall_timeout=settings.worker.stall_timeout,
         keep_hours=settings.ledger.keep_hours,
     )
-    hooks = Hooks(close_target=close_target, mark=mark, watches=[planner.watch for planner in planners])
-    return WorkerLife(reader, applier, life, hooks)
+    hooks = Hooks(
+        close_target=sink.close, close_lookups=close_lookups, mark=mark, watches=[planner.watch for planner in planners]
+    )
+    return WorkerLife(reader, ahead, applier, life, hooks)

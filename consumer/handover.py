@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from consumer.core.failure import Failure
-from consumer.core.plan import BindingKey, Plan, Run
+from consumer.core.plan import Plan
 from consumer.core.records import Slice, TopicPartition
 from consumer.ports import Taken
 
@@ -35,13 +35,6 @@ class Take:
     """A request to become the owner of partitions."""
 
     partitions: tuple[TopicPartition, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Bind:
-    """A request to make bindings before the batch that needs them is due: for each a run to learn from."""
-
-    wanted: Mapping[BindingKey, Run]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +71,6 @@ class Handover:
         self._max_batches = max_batches
         self._work: deque[Work | Stopped] = deque()
         self._takes: deque[Take] = deque()
-        self._wanted: dict[BindingKey, Run] = {}
-        self._binding = False
         self._notices: deque[Notice] = deque()
         self._held = 0
         self._idle = False
@@ -122,17 +113,6 @@ class Handover:
             self._work.append(stopped)
             self._changed.notify_all()
 
-    def want(self, key: BindingKey, run: Run) -> None:
-        """Ask for a binding to be made soon."""
-        with self._changed:
-            self._wanted[key] = run
-            self._changed.notify_all()
-
-    def wait_bound(self, timeout: float) -> bool:
-        """Wait until no binding that was asked for is still to be made, unless the apply thread would run dry."""
-        with self._changed:
-            return self._changed.wait_for(lambda: not self._work or not (self._wanted or self._binding), timeout)
-
     def release(self, partitions: Collection[TopicPartition], timeout: float) -> bool:
         """Give partitions up: queued records of theirs are dropped, no batch starts with them.
 
@@ -155,13 +135,10 @@ class Handover:
 
     # the apply thread's side
 
-    def next(self, timeout: float) -> Take | Bind | Stopped | Work | None:
-        """The next request or batch; takings come first, then bindings."""
+    def next(self, timeout: float) -> Take | Stopped | Work | None:
+        """The next request or batch; takings come first."""
         with self._changed:
             self._idle = True
-            if self._binding:
-                self._binding = False
-                self._changed.notify_all()
             try:
                 self._changed.wait_for(self._anything, timeout)
             finally:
@@ -170,10 +147,6 @@ class Handover:
                 take = self._takes.popleft()
                 self._released -= set(take.partitions)
                 return take
-            if self._wanted:
-                bind = Bind(self._wanted)
-                self._wanted, self._binding = {}, True
-                return bind
             if self._work:
                 work = self._work.popleft()
                 self._held -= work.size if isinstance(work, Work) else 0
@@ -205,7 +178,7 @@ class Handover:
             self._notices.append(notice)
 
     def _anything(self) -> bool:
-        return bool(self._takes or self._wanted or self._work)
+        return bool(self._takes or self._work)
 
     def _room(self) -> bool:
         return len(self._work) < self._max_batches and (not self._work or self._held < self._max_bytes)

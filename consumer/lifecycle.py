@@ -1,6 +1,6 @@
-"""One worker process: two loops on two threads, a watch over both, an orderly end.
+"""One worker process: three loops on threads, a watch over them, an orderly end.
 
-The death of either loop ends the process; so does a loop that stopped turning.
+The death of a loop ends the process; so does a loop that stopped turning.
 """
 
 import gc
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from consumer.ahead import Ahead
 from consumer.applier import Applier, Stopping
 from consumer.core.failure import Failure, HeadraceError, Transient, failed
 from consumer.core.kinds import KINDS
@@ -43,10 +44,12 @@ class LifeSettings:
 class Hooks:
     """What the life of a worker needs beside its loops.
 
-    `close_target` ends what the apply thread owns; `mark` writes decode marks on a session of its own.
+    `close_target` and `close_lookups` end what the apply thread and the binder own; `mark` writes decode marks on a
+    session of its own.
     """
 
     close_target: Callable[[], None]
+    close_lookups: Callable[[], None]
     mark: Callable[[Sequence[OffsetRange]], None]
     watches: Sequence[DecodeWatch] = ()
 
@@ -102,14 +105,17 @@ class Loop:
 
 
 class WorkerLife:
-    """Runs a reader and an applier until told to stop."""
+    """Runs a reader, a binder ahead of it and an applier until told to stop."""
 
-    def __init__(self, reader: Reader, applier: Applier, settings: LifeSettings, hooks: Hooks) -> None:
+    def __init__(self, reader: Reader, ahead: Ahead, applier: Applier, settings: LifeSettings, hooks: Hooks) -> None:
         self._settings = settings
         self._applier = applier
         self._open_reader = reader.open
         self._reading = Loop("reader", reader.turn, reader.close)
         self._applying = Loop("applier", self._apply_turn, hooks.close_target)
+        self._binding = Loop("binder", ahead.turn, hooks.close_lookups)
+        # in the order of their end: first no more is read; what is applied may still have to be bound
+        self._loops = (self._reading, self._applying, self._binding)
         applier.beat = self._applying.beat
         self._hooks = hooks
         self._pruned = time.monotonic()
@@ -118,8 +124,8 @@ class WorkerLife:
         """Work until `until()` says so. Raises what ended a loop, or Transient when a loop stalled."""
         _tune_interpreter()
         self._open_reader()
-        self._applying.start()
-        self._reading.start()
+        for loop in reversed(self._loops):
+            loop.start()
         try:
             while not until():
                 self._watch()
@@ -140,7 +146,7 @@ class WorkerLife:
         for watch in self._hooks.watches:
             if ranges := watch.overdue():
                 self._end_hung(ranges)
-        for loop in (self._reading, self._applying):
+        for loop in self._loops:
             still = time.monotonic() - loop.turned
             if still > self._settings.stall_timeout:
                 failure = _stalled(loop.name, still)
@@ -158,11 +164,11 @@ class WorkerLife:
         os._exit(HUNG)
 
     def _drain(self) -> None:
-        """Stop reading first (which leaves the group after the batch in flight), then applying."""
+        """Stop reading first (which leaves the group after the batch in flight), then applying, then binding."""
         deadline = time.monotonic() + self._settings.drain_timeout
         self._applier.stopping.set()
         late = []
-        for loop in (self._reading, self._applying):
+        for loop in self._loops:
             loop.stop.set()
             if loop.alive and not loop.join(max(0.1, deadline - time.monotonic())):
                 late.append(loop.name)
@@ -172,7 +178,7 @@ class WorkerLife:
             os._exit(UNDRAINED)
 
     def _raise_failures(self) -> None:
-        for loop in (self._reading, self._applying):
+        for loop in self._loops:
             if loop.failure is not None:
                 raise loop.failure
 

@@ -34,7 +34,7 @@ from consumer.core.rewriting import Rewritten
 from consumer.decode_watch import DecodeWatch, Marks
 from consumer.ports import BadDatum, Bindings, DataFault, Decoder, Encoder
 
-_IMAGES = ("c", "u", "r")
+_IMAGES = frozenset({"c", "u", "r"})
 
 
 class Unbound(Exception):
@@ -173,9 +173,9 @@ class Planner:
             return dead.clear(), dead, set(), []
         fields = ["op", "after", SOURCE_TIME] if binding.schema.has_source_time else ["op", "after"]
         frame = self._decode(block, binding.schema.rewritten, data, fields, places)
-        frame = frame.with_columns(pl.Series(SEQ, places, dtype=pl.Int64))
+        frame = frame.hstack([pl.Series(SEQ, places, dtype=pl.Int64)])
         ops = _checked_ops(frame, block)
-        images = _images(frame, binding, block)
+        images = _images(frame, binding, block, ops)
         gone = self._deletes(frame, data, places, block) if "d" in ops else None
         tombstones = len(values) - len(data)
         if tombstones and binding.compacted:
@@ -288,13 +288,13 @@ def _checked_ops(frame: pl.DataFrame, block: _Block) -> set[str]:
     return ops
 
 
-def _images(frame: pl.DataFrame, binding: Binding, block: _Block) -> pl.DataFrame:
-    kept = frame.filter(pl.col("op").is_in(_IMAGES)) if frame["op"].is_in(_IMAGES).not_().any() else frame
+def _images(frame: pl.DataFrame, binding: Binding, block: _Block, ops: set[str]) -> pl.DataFrame:
+    kept = frame if ops <= _IMAGES else frame.filter(pl.col("op").is_in(_IMAGES))
     rows = kept["after"]
     if rows.null_count():
         place = kept[SEQ][int(rows.is_null().arg_true()[0])]
         raise block.bad(place, "record.image", "decode", "an insert or update has no after image")
-    images = _unnested(rows).with_columns(kept[SEQ])
+    images = _unnested(rows).hstack([kept[SEQ]])
     _check_identity(images, binding, block, "after")
     return images
 

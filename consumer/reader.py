@@ -12,6 +12,7 @@ from itertools import islice
 
 import structlog
 
+from consumer.ahead import Ahead
 from consumer.core.failure import Failure, located
 from consumer.core.plan import BindingKey, Plan, frame, runs
 from consumer.core.records import Slice, TopicPartition
@@ -76,9 +77,10 @@ class Reader:
     # records to learn a table's name from; the first that decodes is enough
     SAMPLE = 20
 
-    def __init__(self, source: Source, planner: Planner, handover: Handover, limits: BatchLimits) -> None:
+    def __init__(self, source: Source, planner: Planner, ahead: Ahead, handover: Handover, limits: BatchLimits) -> None:
         self._source = source
         self._planner = planner
+        self._ahead = ahead
         self._handover = handover
         self._limits = limits
         self._assigned: set[TopicPartition] = set()
@@ -238,7 +240,7 @@ class Reader:
             return
         self._wanted.add(key)
         gathered = _Gathered(fetched.offsets[0], fetched.offsets[-1] + 1, [fetched])
-        self._handover.want(key, runs(_slice(fetched.at, epoch, gathered).head(self.SAMPLE))[0])
+        self._ahead.want(key, runs(_slice(fetched.at, epoch, gathered).head(self.SAMPLE))[0])
 
     def _reached(self, at: TopicPartition, end: int) -> None:
         """At the end of a partition the position moves over what is no record (transaction markers)."""
@@ -310,7 +312,7 @@ class Reader:
         return self._most * max(1, min(self.ROUNDS, -(-topics // self.TOPICS)))
 
     def _hand_over_or_hold(self) -> None:
-        if self._handover.wait_room(0.05) and self._handover.wait_bound(0.05):
+        if self._handover.wait_room(0.05) and self._bound_or_needed(0.05):
             self._full_since = None
             self._resume()
             self._hand_over()
@@ -321,6 +323,10 @@ class Reader:
             self._pause()
             # nothing comes while paused; the group's callbacks are served
             self._gather(self._source.poll(1, 0.05))
+
+    def _bound_or_needed(self, timeout: float) -> bool:
+        """Wait for the bindings that were asked for, unless the apply thread would run dry."""
+        return self._handover.hungry() or self._ahead.settled(timeout)
 
     def _pause(self) -> None:
         if not self._paused:

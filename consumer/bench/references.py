@@ -13,7 +13,7 @@ from consumer.bench.race import now
 from consumer.bench.rig import Rig
 from consumer.bench.scenario import Dataset
 from consumer.bench.store import Result
-from consumer.binder import Binder, BinderSettings, KnownBindings
+from consumer.binder import Binder, BinderSettings, KnownBindings, Sources
 from consumer.core.plan import Plan
 from consumer.core.records import Slice
 from consumer.core.records import TopicPartition as At
@@ -22,6 +22,7 @@ from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.copy_encoder import CopyEncoder
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.offsets import KafkaOffsets
+from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.migrate import migrate
 from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import PostgresSink
@@ -124,7 +125,9 @@ def _plans(rig: Rig, worker: str, sink: PostgresSink, dataset: Dataset) -> Itera
         KafkaSettings(bootstrap_servers=rig.endpoints.kafka, group=worker, topics=tuple(dataset.topics))
     )
     registry = HttpRegistry(rig.endpoints.registry_url, timeout=10.0)
-    binder = Binder(known, registry, offsets, rows, BinderSettings())
+    catalog = PostgresCatalog(sink.settings, worker)
+    sources = Sources(registry=registry, catalog=catalog, offsets=offsets, rows=rows)
+    binder = Binder(known, sources, BinderSettings())
     planner = Planner(Decoders(fast=ColumnarDecoder(rows), careful=rows), CopyEncoder(), known, Marks())
     places = [At(topic, 0) for topic in dataset.topics]
     sink.seed(offsets.initial(places))
@@ -132,18 +135,19 @@ def _plans(rig: Rig, worker: str, sink: PostgresSink, dataset: Dataset) -> Itera
     try:
         for messages in _batches(rig, dataset):
             slices = _slices(messages, epochs)
-            plan = _planned(planner, binder, sink, slices)
+            plan = _planned(planner, binder, slices)
             yield replace(plan, slices=tuple(replace(piece, keys=[], values=[], offsets=[]) for piece in slices))
     finally:
+        catalog.close()
         registry.close()
 
 
-def _planned(planner: Planner, binder: Binder, sink: PostgresSink, slices: Sequence[Slice]) -> Plan:
+def _planned(planner: Planner, binder: Binder, slices: Sequence[Slice]) -> Plan:
     while True:
         try:
             return planner.plan(slices)
         except Unbound as unbound:
-            binder.bind(unbound.wanted, sink)
+            binder.bind(unbound.wanted)
 
 
 def _slices(messages: Sequence[Message], epochs: dict[At, int]) -> list[Slice]:

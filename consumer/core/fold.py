@@ -52,9 +52,7 @@ def fold(
     rising. `unavailable`: by column, which rows of `images` hold no value for it.
     """
     keys = list(identity)
-    last = _last_changes(images, deletes, keys)
-    winners = last.filter(~pl.col(_DELETE)).sort(keys)
-    gone = last.filter(pl.col(_DELETE)).sort(keys).select([*keys, SEQ])
+    winners, gone = _last_changes(images, deletes, keys)
     upserts = images[winners[_ROW]]
     if not unavailable:
         return Folded(upserts=upserts, deletes=gone)
@@ -72,13 +70,17 @@ def fold(
     )
 
 
-def _last_changes(images: pl.DataFrame, deletes: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
-    """One row an identity: the place of its last change, and whether that is a delete."""
-    changes = images.select([*keys, SEQ]).with_columns(pl.lit(False).alias(_DELETE)).with_row_index(_ROW)
-    if len(deletes):
-        marked = deletes.select([*keys, SEQ]).with_columns(pl.lit(True).alias(_DELETE)).with_row_index(_ROW)
-        changes = pl.concat([changes, marked]).sort(SEQ)
-    return changes.unique(keys, keep="last", maintain_order=False)
+def _last_changes(images: pl.DataFrame, deletes: pl.DataFrame, keys: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The identities whose last change is an image, with its row in `images`; those whose last is a delete."""
+    changes = images.select([*keys, SEQ]).with_row_index(_ROW)
+    if deletes.is_empty():
+        return changes.unique(keys, keep="last", maintain_order=False).sort(keys), deletes.select([*keys, SEQ])
+    marked = [
+        changes.with_columns(pl.lit(False).alias(_DELETE)),
+        deletes.select([*keys, SEQ]).with_row_index(_ROW).with_columns(pl.lit(True).alias(_DELETE)),
+    ]
+    last = pl.concat(marked).sort(SEQ).unique(keys, keep="last", maintain_order=False).sort(keys)
+    return last.filter(~pl.col(_DELETE)), last.filter(_DELETE).select([*keys, SEQ])
 
 
 def _completed(

@@ -19,13 +19,14 @@ class CopyEncoder:
     """Implements `consumer.ports.Encoder`."""
 
     def encode(self, frame: pl.DataFrame, columns: Sequence[StagedColumn]) -> tuple[bytes, ...]:
-        table = frame.select([column.name for column in columns]).to_arrow(compat_level=pl.CompatLevel.oldest())
+        table = frame[[column.name for column in columns]].to_arrow(compat_level=pl.CompatLevel.oldest())
         # a failed encoder holds half a row, so each stream has its own
         encoder = _encoder(table.schema, columns)
         chunks = [encoder.write_header()]
         chunks += [encoder.write_batch(batch) for batch in table.to_batches(max_chunksize=ROWS_A_SLICE)]
         chunks.append(encoder.finish())
-        return tuple(chunks)
+        # each piece is handed to the driver by itself, so a small stream had better be one
+        return tuple(chunks) if len(frame) > ROWS_A_SLICE else (b"".join(chunks),)
 
 
 def _encoder(schema: pa.Schema, columns: Sequence[StagedColumn]) -> Any:

@@ -1,12 +1,17 @@
 """The schema registry's Confluent API: schemas by id, immutable, so each is asked for once."""
 
 import json
+from http import HTTPStatus
 
-import httpx
+import urllib3
 
 from consumer.core.classify import of_status
 from consumer.core.failure import Failure, HeadraceError, Persistent, Transient, failed
 from consumer.core.kinds import KINDS, FailureKind, Scope
+
+_REDIRECTS = 3
+# kept open between requests; as many as the binder asks at a time
+_CONNECTIONS = 8
 
 
 class HttpRegistry:
@@ -14,7 +19,10 @@ class HttpRegistry:
 
     def __init__(self, url: str, *, timeout: float = 10.0) -> None:
         self._url = url.rstrip("/")
-        self._client = httpx.Client(timeout=timeout, follow_redirects=True)
+        # repeats are the caller's, with its backoff; only redirects are followed here
+        retries = urllib3.Retry(total=_REDIRECTS, connect=0, read=0, redirect=_REDIRECTS, status=0, other=0)
+        limit = urllib3.Timeout(connect=timeout, read=timeout)
+        self._pool = urllib3.PoolManager(maxsize=_CONNECTIONS, timeout=limit, retries=retries)
 
     @property
     def name(self) -> str:
@@ -38,18 +46,18 @@ class HttpRegistry:
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        self._pool.clear()
 
     def _get(self, path: str, schema_id: int) -> bytes:
         try:
-            answer = self._client.get(self._url + path)
-        except httpx.HTTPError as error:
+            answer = self._pool.request("GET", self._url + path)
+        except urllib3.exceptions.HTTPError as error:
             raise Transient(
                 _failure(KINDS["registry.away"], f"the registry did not answer ({type(error).__name__})")
             ) from error
-        if answer.status_code != httpx.codes.OK:
-            raise _answered(answer.status_code, schema_id)
-        return answer.content
+        if answer.status != HTTPStatus.OK:
+            raise _answered(answer.status, schema_id)
+        return answer.data
 
 
 def _answered(status: int, schema_id: int) -> HeadraceError:

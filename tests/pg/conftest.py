@@ -7,6 +7,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.migrate import migrate
 from consumer.edges.postgres.session import SessionSettings, connect
 from consumer.edges.postgres.sink import PostgresSink
@@ -16,6 +17,7 @@ from consumer.stack.stack import Stack
 
 NUMBERS = count(1)
 Sinks = Callable[..., PostgresSink]
+Catalogs = Callable[[], PostgresCatalog]
 
 
 @pytest.fixture(scope="session")
@@ -66,6 +68,26 @@ def sinks(server: str, group: str) -> Iterator[Sinks]:
     yield make
     for sink in opened:
         sink.close()
+
+
+@pytest.fixture
+def catalogs(server: str, group: str) -> Iterator[Catalogs]:
+    """Opens catalogs of the group; all are closed afterwards."""
+    opened: list[PostgresCatalog] = []
+
+    def make() -> PostgresCatalog:
+        opened.append(PostgresCatalog(SessionSettings(dsn=server, worker="one"), group))
+        return opened[-1]
+
+    yield make
+    for catalog in opened:
+        catalog.close()
+
+
+@pytest.fixture
+def catalog(catalogs: Catalogs) -> PostgresCatalog:
+    """One of them."""
+    return catalogs()
 
 
 @pytest.fixture

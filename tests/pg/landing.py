@@ -1,6 +1,7 @@
 """A table that records land in: decoded, planned, encoded and applied by the program itself."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from itertools import count
 from typing import Any
 
@@ -11,6 +12,7 @@ from consumer.core.envelope import read_key_schema, read_key_writer, read_writer
 from consumer.core.plan import Binding, BindingKey, BoundColumn, Plan, TableName
 from consumer.core.records import TopicPartition
 from consumer.core.types import carriage
+from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.ports import Start
 from tests.unit.avro import Writer, envelope, event, framed, key
@@ -35,7 +37,8 @@ class Landing:
         self._values = Writer(envelope(fields))
         keys = Writer(key([field for field in fields if field["name"] in identity]))
         self._keys, self._identity = keys, identity
-        found = sink.read_table(table)
+        with closing(PostgresCatalog(sink.settings, "landing")) as catalog:
+            found = catalog.read_table(table)
         assert found is not None
         schema = read_writer_schema(self._values.text)
         targets = {column.name: column for column in found.columns if not column.generated}

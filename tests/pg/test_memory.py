@@ -2,16 +2,16 @@
 
 import psycopg
 
-from tests.pg.conftest import Sinks
+from tests.pg.conftest import Catalogs
 
 NAMES = {"db": "shop", "schema": None, "table": "orders"}
 
 
 def test_the_sources_names_are_kept_for_a_group_a_topic_and_a_key_schema(
-    session: psycopg.Connection, sinks: Sinks, group: str
+    session: psycopg.Connection, catalogs: Catalogs, group: str
 ) -> None:
     """Any worker of the group finds them, the last ones said; nobody else does."""
-    one, two = sinks("one"), sinks("two")
+    one, two = catalogs(), catalogs()
     one.remember_source("t", 1, {"db": "shop", "schema": "s", "table": "old"})
     one.remember_source("t", 1, NAMES)
 
@@ -22,9 +22,11 @@ def test_the_sources_names_are_kept_for_a_group_a_topic_and_a_key_schema(
     assert two.recall_source("t", 1) is None
 
 
-def test_what_is_there_already_is_not_written_again(session: psycopg.Connection, sinks: Sinks, group: str) -> None:
+def test_what_is_there_already_is_not_written_again(
+    session: psycopg.Connection, catalogs: Catalogs, group: str
+) -> None:
     """Each start of a worker says it, so it must cost no write."""
-    one = sinks("one")
+    one = catalogs()
     one.remember_source("t", 1, NAMES)
     query = "SELECT xmin::text, xmax::text FROM headrace.topic_sources WHERE group_name = %s"
     before = session.execute(query, (group,)).fetchall()

@@ -8,6 +8,7 @@ from psycopg import sql
 
 from consumer.core.envelope import read_key_schema, read_writer_schema
 from consumer.core.plan import TableName
+from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.sink import PostgresSink
 from tests.pg.landing import ID, Landing, rows
 from tests.unit.avro import Writer, envelope, key
@@ -85,7 +86,7 @@ def test_a_table_of_keys_alone_is_applied(session: psycopg.Connection, sink: Pos
     assert rows(session, TableName(schema, "t")) == [(1,)]
 
 
-def test_only_usable_unique_indexes_count(session: psycopg.Connection, sink: PostgresSink, schema: str) -> None:
+def test_only_usable_unique_indexes_count(session: psycopg.Connection, catalog: PostgresCatalog, schema: str) -> None:
     """Partial, deferrable, nullable and expression indexes can't identify a row."""
     session.execute(
         f"CREATE TABLE {schema}.t (a int NOT NULL PRIMARY KEY, b int NOT NULL, c int, d int NOT NULL, e int,"
@@ -94,14 +95,14 @@ def test_only_usable_unique_indexes_count(session: psycopg.Connection, sink: Pos
     session.execute(f"CREATE UNIQUE INDEX ON {schema}.t (d) WHERE a > 0")
     session.execute(f"CREATE UNIQUE INDEX ON {schema}.t ((d + 1))")
     session.execute(f"CREATE UNIQUE INDEX ON {schema}.t (b, a) INCLUDE (d)")
-    found = sink.read_table(TableName(schema, "t"))
+    found = catalog.read_table(TableName(schema, "t"))
 
     assert found is not None
     assert {tuple(sorted(columns)) for columns in found.unique} == {("a",), ("e",), ("b", "d"), ("a", "b")}
 
 
 def test_a_missing_table_is_created_as_the_source_has_it(
-    session: psycopg.Connection, sink: PostgresSink, schema: str
+    session: psycopg.Connection, catalog: PostgresCatalog, schema: str
 ) -> None:
     """Types come from the meanings, the key becomes the primary key, and creating it twice does nothing."""
     fields = [
@@ -114,10 +115,10 @@ def test_a_missing_table_is_created_as_the_source_has_it(
     identity = [column.name for column in read_key_schema(Writer(key(fields[:1])).text)]
     name = TableName(f"{schema}_new", 'o"rders')
     for _ in range(2):
-        sink.create_table(name, columns, identity)
-    found = sink.read_table(name)
+        catalog.create_table(name, columns, identity)
+    found = catalog.read_table(name)
 
     assert found is not None
     assert [column.type_name for column in found.columns] == ["int2", "timestamp", "interval", "numeric"]
     assert found.unique == (frozenset({"id"}),)
-    assert sink.read_table(TableName(schema, "none")) is None
+    assert catalog.read_table(TableName(schema, "none")) is None

@@ -1,19 +1,18 @@
 """Bindings: which table, and how its rows are told apart; tombstones before any value."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
-from consumer.binder import Binder, BinderSettings, KnownBindings
-from consumer.core.envelope import Column
+from consumer.binder import KnownBindings
 from consumer.core.failure import Failure, Transient
 from consumer.core.plan import Binding, BindingKey, Run, TableName, TargetTable, runs
 from consumer.core.records import TopicPartition
-from consumer.edges.rows import RowDecoder
 from consumer.planner import BadRecord
 from consumer.ports import Traits
 from tests.unit.known import AT, Topic, slice_of
+from tests.unit.world import World
 
 FIELDS = [{"name": "id", "type": "long"}, {"name": "word", "type": ["null", "string"], "default": None}]
 ORDERS = Topic(FIELDS)
@@ -25,66 +24,28 @@ UNINDEXED = replace(TABLE, unique=(frozenset({"word"}), frozenset({"id", "word"}
 SOURCE = {"db": "shop", "schema": "public", "table": "orders"}
 
 
-@dataclass
-class World:
-    """Registry, topics and target, as the test sets them."""
-
-    name = "world"
-    table: TargetTable | None = TABLE
-    topics: dict[str, Traits] = field(default_factory=dict)
-    sources: dict[tuple[str, int], Mapping[str, str | None]] = field(default_factory=dict)
-    created: list[TableName] = field(default_factory=list)
-    claims: dict[TableName, str] = field(default_factory=dict)
-
-    def schema(self, schema_id: int) -> str:
-        """The key's or the value's."""
-        return {1: ORDERS.keys, 2: ORDERS.values}[schema_id].text
-
-    def traits(self, topics: Sequence[str]) -> dict[str, Traits]:
-        """Those that exist."""
-        return {topic: self.topics[topic] for topic in topics if topic in self.topics}
-
-    def read_table(self, name: TableName) -> TargetTable | None:
-        """The one table."""
-        return self.table if self.table and self.table.name == name else None
-
-    def create_table(self, name: TableName, columns: Sequence[Column], identity: Sequence[str]) -> None:
-        """Notes it."""
-        self.created.append(name)
-
-    def remember_schemas(self, registry: str, schemas: Mapping[int, str]) -> None:
-        """Nothing is asked of it here."""
-
-    def remember_source(self, topic: str, key_schema: int, names: Mapping[str, str | None]) -> None:
-        """Keeps them."""
-        self.sources[topic, key_schema] = names
-
-    def claim_table(self, name: TableName, topic: str) -> str:
-        """The first one has it."""
-        return self.claims.setdefault(name, topic)
-
-    def recall_source(self, topic: str, key_schema: int) -> Mapping[str, str | None] | None:
-        """What was kept."""
-        return self.sources.get((topic, key_schema))
-
-
 class Bound:
     """A binder in a world with one topic."""
 
     def __init__(self, table: TargetTable | None = TABLE, partitions: int = 1, compacted: bool = False) -> None:
-        self.world = World(table=table)
+        self.table = table
+        self.world = World({1: ORDERS.keys.text, 2: ORDERS.values.text}, self.named)
         self.world.topics[AT.topic] = Traits(compacted=compacted, partitions=partitions)
         self.start()
 
     def start(self) -> None:
         """A new worker."""
         self.known = KnownBindings()
-        self.binder = Binder(self.known, self.world, self.world, RowDecoder(), BinderSettings())  # type: ignore[arg-type]
+        self.binder = self.world.binder(self.known)
+
+    def named(self, name: TableName) -> TargetTable | None:
+        """The one table."""
+        return self.table if self.table and self.table.name == name else None
 
     def bind(self, *records: tuple[bytes, bytes | None]) -> Binding:
         """The binding of a slice of one run."""
         (key, run) = wanted(records)
-        self.binder.bind({key: run}, self.world)  # type: ignore[arg-type]
+        self.binder.bind({key: run})
         binding = self.known.find(key)
         assert binding is not None
         return binding
@@ -159,7 +120,7 @@ def test_growing_costs_nothing_where_an_index_is() -> None:
     late = Bound(UNINDEXED)
     late.bind(CHANGE)
     late.binder.spread({AT.topic})
-    late.world.table = TABLE
+    late.table = TABLE
     assert not late.bind(CHANGE).replaces
 
 
@@ -190,7 +151,7 @@ def test_tombstones_take_the_table_of_the_values_beside_them() -> None:
     """Wherever in a batch they stand."""
     bound = Bound(compacted=True)
     asked = dict([wanted([TOMBSTONE]), wanted([CHANGE], TopicPartition(AT.topic, 5))])
-    bound.binder.bind(asked, bound.world)  # type: ignore[arg-type]
+    bound.binder.bind(asked)
 
     assert bound.known.find(wanted([TOMBSTONE])[0]) == bound.known.find(wanted([CHANGE])[0])
 

@@ -1,52 +1,25 @@
 """Which table a topic's source block names, without any server."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 
-from consumer.binder import Binder, BinderSettings, KnownBindings
+from consumer.binder import KnownBindings
 from consumer.core.plan import BindingKey, Run, TableName, TargetColumn, TargetTable
-from consumer.edges.rows import RowDecoder
 from consumer.ports import Traits
 from tests.unit.avro import Writer, envelope, event, key
 from tests.unit.known import slice_of
+from tests.unit.world import World
 
 FIELDS = [{"name": "id", "type": "long"}, {"name": "source_schema", "type": "string"}]
 ROW = {"id": 1, "source_schema": "row"}
 
 
-class World:
-    """A registry, topics and a target that know one topic and have every table."""
-
-    name = "world"
-
-    def __init__(self, schemas: Mapping[int, str]) -> None:
-        self._schemas = schemas
-
-    def schema(self, schema_id: int) -> str:
-        """The schema of that id."""
-        return self._schemas[schema_id]
-
-    def traits(self, topics: Sequence[str]) -> dict[str, Traits]:
-        """None is compacted."""
-        return dict.fromkeys(topics, Traits(compacted=False, partitions=1))
-
-    def claim_table(self, name: TableName, topic: str) -> str:
-        """Every topic may have every table."""
-        return topic
-
-    def remember_source(self, topic: str, key_schema: int, names: Mapping[str, str | None]) -> None:
-        """Forgets them."""
-
-    def remember_schemas(self, registry: str, schemas: Mapping[int, str]) -> None:
-        """Forgets them."""
-
-    def read_table(self, name: TableName) -> TargetTable:
-        """Any table has the topic's columns."""
-        columns = (("id", "int8"), ("source_schema", "text"))
-        targets = tuple(TargetColumn(name=column, type_name=kind, cast=kind) for column, kind in columns)
-        return TargetTable(name=name, columns=targets, unique=(frozenset({"id"}),))
+def any_table(name: TableName) -> TargetTable:
+    """Any table has the topic's columns."""
+    columns = (("id", "int8"), ("source_schema", "text"))
+    targets = tuple(TargetColumn(name=column, type_name=kind, cast=kind) for column, kind in columns)
+    return TargetTable(name=name, columns=targets, unique=(frozenset({"id"}),))
 
 
 @pytest.mark.parametrize(
@@ -64,11 +37,11 @@ def test_the_source_block_names_the_table(parts: tuple[str, ...], table: TableNa
     schema["fields"][2] = {"name": "source", "type": {**source, "fields": kept}}
     values, keys = Writer(schema), Writer(key(FIELDS[:1]))
     piece = slice_of([(keys.framed(1, {"id": 1}), values.framed(2, event("c", None, ROW)))])
-    world, known = World({1: keys.text, 2: values.text}), KnownBindings()
+    traits = {piece.at.topic: Traits(compacted=False, partitions=1)}
+    world, known = World({1: keys.text, 2: values.text}, any_table, traits), KnownBindings()
     wanted = BindingKey(piece.at.topic, b"\x00\x00\x00\x00\x01", b"\x00\x00\x00\x00\x02")
     run = Run(piece=piece, start=0, end=1, key_frame=wanted.key_frame, value_frame=wanted.value_frame)
-    binder = Binder(known, world, world, RowDecoder(), BinderSettings())  # type: ignore[arg-type]
-    binder.bind({wanted: run}, world)  # type: ignore[arg-type]
+    world.binder(known).bind({wanted: run})
     binding = known.find(wanted)
 
     assert binding is not None

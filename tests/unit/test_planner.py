@@ -6,10 +6,10 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from consumer.binder import Binder, BinderSettings, KnownBindings
+from consumer.binder import KnownBindings
 from consumer.core.carriers import UNAVAILABLE, unavailable
 from consumer.core.envelope import RecordKind, WriterSchema
-from consumer.core.failure import Failure, Persistent
+from consumer.core.failure import Failure
 from consumer.core.plan import Action, BindingKey, Counts, Plan
 from consumer.core.records import OffsetRange, Slice, TopicPartition
 from consumer.decode_watch import DecodeWatch, Marks
@@ -19,6 +19,7 @@ from consumer.planner import BadRecord, Decoders, Planner, Unbound
 from consumer.ports import Traits
 from tests.unit.avro import framed
 from tests.unit.known import AT, Topic, heartbeat, planner, slice_of
+from tests.unit.world import World
 
 FIELDS = [
     {"name": "id", "type": "long"},
@@ -316,23 +317,6 @@ def test_only_the_native_decoder_has_a_deadline(careful: bool) -> None:
     assert plans.watch.overdue() == ()
 
 
-class Nowhere:
-    """A registry without schemas, topics that are not compacted, and a target without memory."""
-
-    name = "nowhere"
-
-    def schema(self, schema_id: int) -> str:
-        """Knows none."""
-        failure = Failure(
-            component="registry", operation="get", kind="record.schema_unknown", detail="none", remedy="Look."
-        )
-        raise Persistent(failure)
-
-    def traits(self, topics: list[str]) -> dict[str, Traits]:
-        """Plain ones."""
-        return dict.fromkeys(topics, Traits(compacted=False, partitions=1))
-
-
 @pytest.mark.parametrize(
     ("record", "kind", "says"),
     [
@@ -347,12 +331,12 @@ class Nowhere:
 )
 def test_a_frame_that_leads_to_no_schema_is_bad(record: tuple[bytes | None, bytes], kind: str, says: str) -> None:
     """A record that no registry schema describes is named by its origin."""
-    known, nowhere = KnownBindings(), Nowhere()
-    binder = Binder(known, nowhere, nowhere, RowDecoder(), BinderSettings())  # type: ignore[arg-type]
+    known = KnownBindings()
+    nowhere = World({}, lambda name: None, {AT.topic: Traits(compacted=False, partitions=1)})
     with pytest.raises(Unbound) as unbound:
         planner(known).plan([slice_of([record])])
     with pytest.raises(BadRecord) as caught:
-        binder.bind(unbound.value.wanted, nowhere)  # type: ignore[arg-type]
+        nowhere.binder(known).bind(unbound.value.wanted)
 
     assert caught.value.failure.kind == kind
     assert "offset 100: " in caught.value.failure.detail

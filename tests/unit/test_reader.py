@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
+from consumer.ahead import Ahead
 from consumer.core.failure import Failure
 from consumer.core.plan import BindingKey
 from consumer.core.records import Slice, TopicPartition
@@ -50,6 +51,10 @@ class ScriptedSource:
         """Nothing is held."""
 
 
+# every binding is there, so none is ever asked for
+NOTHING_NEW: Ahead = Ahead(None)  # type: ignore[arg-type]
+
+
 class NoBindings:
     """Plans nothing, so that the reader hands over what it gathered unplanned."""
 
@@ -91,7 +96,7 @@ def taking(source: ScriptedSource, position: int = 10) -> Handover:
     """What a reader leaves that took the partition at a position and polled to the end of the script."""
     handover = Handover(max_bytes=1 << 20, max_batches=100)
     planner: Planner = NoBindings()  # type: ignore[assignment]
-    reader = Reader(source, planner, handover, BatchLimits(sizer=BatchSizer(rows=1, growth=1)))
+    reader = Reader(source, planner, NOTHING_NEW, handover, BatchLimits(sizer=BatchSizer(rows=1, growth=1)))
     reader.open()
     assert handover.next(0) == Take((AT,))
     handover.tell(Taken(at=AT, epoch=1, next_offset=position))
@@ -169,7 +174,7 @@ def test_nothing_behind_damage_is_read_while_what_lies_in_front_waits() -> None:
     source = ScriptedSource(Intake(fetched=records(10).fetched, broken={AT: failure}), broken, behind, broken, behind)
     handover = Handover(max_bytes=1 << 20, max_batches=1)
     planner: Planner = NoBindings()  # type: ignore[assignment]
-    reader = Reader(source, planner, handover, BatchLimits(sizer=BatchSizer(rows=1, growth=1)))
+    reader = Reader(source, planner, NOTHING_NEW, handover, BatchLimits(sizer=BatchSizer(rows=1, growth=1)))
     reader.PATIENCE = 0
     reader.open()
     assert handover.next(0) == Take((AT,))
@@ -199,7 +204,7 @@ def test_the_group_is_told_of_stored_positions() -> None:
     source = ScriptedSource(records(10))
     handover = Handover(max_bytes=1 << 20, max_batches=100)
     planner: Planner = NoBindings()  # type: ignore[assignment]
-    reader = Reader(source, planner, handover, BatchLimits())
+    reader = Reader(source, planner, NOTHING_NEW, handover, BatchLimits())
     reader.open()
     handover.tell(Taken(at=AT, epoch=1, next_offset=10))
     reader.turn(0)
@@ -216,7 +221,7 @@ def test_a_batch_is_of_few_topics_and_takes_them_in_turn() -> None:
     source = ScriptedSource(first, more, partitions=waiting)
     handover = Handover(max_bytes=1 << 20, max_batches=100)
     planner: Planner = NoBindings()  # type: ignore[assignment]
-    reader = Reader(source, planner, handover, BatchLimits(sizer=BatchSizer(rows=100, growth=1)))
+    reader = Reader(source, planner, NOTHING_NEW, handover, BatchLimits(sizer=BatchSizer(rows=100, growth=1)))
     reader.open()
     assert handover.next(0) == Take(tuple(waiting))
     for at in waiting:

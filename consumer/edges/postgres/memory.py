@@ -18,13 +18,11 @@ SELECT %s, w.id, w.schema FROM unnest(%s::int[], %s::text[]) AS w(id, schema) OR
 ON CONFLICT (registry, id) DO UPDATE SET schema = excluded.schema WHERE schemas.schema <> excluded.schema
 """
 _RECALL = "SELECT id, schema FROM headrace.schemas WHERE registry = %s AND id = ANY (%s)"
-# What a binding writes need not wait for the disk: the batch that needs it commits later, and with it what came before.
-# So each of its statements sets `synchronous_commit` for its own transaction.
 # what is there already is not written again
 _REMEMBER_SOURCE = """
 INSERT INTO headrace.topic_sources (group_name, topic, key_schema, names)
 SELECT w.* FROM (VALUES (%s, %s, %s::int, %s::jsonb)) AS w(group_name, topic, key_schema, names)
-WHERE set_config('synchronous_commit', 'off', true) = 'off' AND NOT EXISTS (
+WHERE NOT EXISTS (
     SELECT FROM headrace.topic_sources t
     WHERE (t.group_name, t.topic, t.key_schema, t.names) = (w.group_name, w.topic, w.key_schema, w.names)
 )
@@ -36,8 +34,7 @@ SELECT names FROM headrace.topic_sources WHERE group_name = %s AND topic = %s AN
 # the update changes nothing, but lets the row be returned
 _CLAIM_TABLE = """
 INSERT INTO headrace.target_tables AS t (group_name, table_name, topic)
-SELECT w.* FROM (VALUES (%s, %s, %s)) AS w(group_name, table_name, topic)
-WHERE set_config('synchronous_commit', 'off', true) = 'off'
+VALUES (%s, %s, %s)
 ON CONFLICT (group_name, table_name) DO UPDATE SET topic = t.topic RETURNING t.topic
 """
 _MARK = """

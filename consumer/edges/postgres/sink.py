@@ -12,12 +12,11 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from consumer.core.envelope import Column
 from consumer.core.failure import Failure, Transient, failed
 from consumer.core.kinds import KINDS
-from consumer.core.plan import Action, Plan, TableName, TargetTable
+from consumer.core.plan import Action, Plan, TableName
 from consumer.core.records import OffsetRange, TopicPartition
-from consumer.edges.postgres import catalog, memory, positions
+from consumer.edges.postgres import memory, positions
 from consumer.edges.postgres.migrate import ensure
 from consumer.edges.postgres.session import SessionSettings, connect, require_commit, rollback
 from consumer.edges.postgres.staging import Staged, Staging
@@ -47,6 +46,7 @@ DELETE FROM headrace.batches WHERE id IN (
     WHERE group_name = %s AND finished_at < now() - make_interval(secs => %s) ORDER BY id LIMIT 50000
 )
 """
+_TRIED = sql.SQL("SAVEPOINT plain; {}; RELEASE SAVEPOINT plain")
 # how many batches a table goes without the plain INSERT after one met an existing row
 _PLAIN_REST = 32
 
@@ -55,7 +55,7 @@ class PostgresSink:
     """One session on the target. Not thread-safe: it belongs to the apply thread."""
 
     def __init__(self, settings: SessionSettings, group: str) -> None:
-        self._settings = settings
+        self.settings = settings
         self._group = group
         self._connection: psycopg.Connection | None = None
         self._staging: Staging | None = None
@@ -64,7 +64,7 @@ class PostgresSink:
     def open(self) -> None:
         """Open the session anew, on a control schema of this version. Raises ConnectionLost, Persistent or Refused."""
         self.close()
-        self._connection = connect(self._settings)
+        self._connection = connect(self.settings)
         ensure(self._connection)
         self._staging = Staging(self._connection)
 
@@ -85,12 +85,12 @@ class PostgresSink:
     def take(self, starts: Mapping[TopicPartition, Start]) -> list[Taken]:
         """Become the owner of partitions; ends our own role's sessions that block it past the deadline."""
         try:
-            return positions.take(self._session(), self._group, self._settings.worker, starts)
+            return positions.take(self._session(), self._group, self.settings.worker, starts)
         except Transient as error:
             if error.failure.kind != KINDS["target.locked"].name:
                 raise
             positions.end_blockers(self._session(), self._group, list(starts))
-            return positions.take(self._session(), self._group, self._settings.worker, starts)
+            return positions.take(self._session(), self._group, self.settings.worker, starts)
 
     def stop(self, at: TopicPartition, epoch: int, failure: Failure) -> None:
         """Note why a partition does not go on."""
@@ -99,14 +99,6 @@ class PostgresSink:
     def stored(self) -> list[Stored]:
         """All positions of the group."""
         return positions.read(self._session(), self._group)
-
-    def read_table(self, name: TableName) -> TargetTable | None:
-        """The target table, or None."""
-        return catalog.read_table(self._session(), name)
-
-    def create_table(self, name: TableName, columns: Sequence[Column], identity: Sequence[str]) -> None:
-        """Create a missing target table."""
-        catalog.create_table(self._session(), name, columns, identity)
 
     def apply(self, plan: Plan) -> Applied:
         """Apply a plan in one transaction.
@@ -164,26 +156,6 @@ class PostgresSink:
             )
         return done.rowcount
 
-    def remember_schemas(self, registry: str, schemas: Mapping[int, str]) -> None:
-        """Keep schemas for when the registry is away."""
-        memory.remember_schemas(self._session(), registry, schemas)
-
-    def recall_schemas(self, registry: str, ids: Sequence[int]) -> dict[int, str]:
-        """Those of the schemas that were kept before."""
-        return memory.recall_schemas(self._session(), registry, ids)
-
-    def remember_source(self, topic: str, key_schema: int, names: Mapping[str, str | None]) -> None:
-        """Keep what the source calls the table of a topic and key schema."""
-        memory.remember_source(self._session(), self._group, topic, key_schema, names)
-
-    def recall_source(self, topic: str, key_schema: int) -> Mapping[str, str | None] | None:
-        """The names kept, or None when the group has never bound that topic and key schema."""
-        return memory.recall_source(self._session(), self._group, topic, key_schema)
-
-    def claim_table(self, name: TableName, topic: str) -> str:
-        """The topic of the group that has the table: this one, unless another had it before."""
-        return memory.claim_table(self._session(), self._group, str(name), topic)
-
     def marks(self, partitions: Sequence[TopicPartition]) -> list[OffsetRange]:
         """Ranges that hang the native decoder."""
         return memory.marks(self._session(), self._group, partitions)
@@ -211,7 +183,7 @@ class PostgresSink:
 
     def _in_time(self, clock: float) -> None:
         """Many statements, each within its timeout, may still be too long together. Raises Transient."""
-        if time.perf_counter() - clock > self._settings.batch_deadline:
+        if time.perf_counter() - clock > self.settings.batch_deadline:
             raise Transient(_TOO_LONG)
 
     def _run(self, connection: psycopg.Connection, stages: list[list[Staged]], clock: float) -> None:
@@ -256,14 +228,13 @@ class PostgresSink:
         if resting:
             self._rest[table] = resting - 1
             return False
-        connection.execute("SAVEPOINT plain")
         try:
-            connection.execute(insert(staged))
+            # in one journey: with many tables the journeys count
+            connection.execute(_TRIED.format(insert(staged)))
         except psycopg.errors.UniqueViolation:
             connection.execute("ROLLBACK TO SAVEPOINT plain")
             self._rest[table] = _PLAIN_REST
             return False
-        connection.execute("RELEASE SAVEPOINT plain")
         return True
 
     def _finish(self, connection: psycopg.Connection, staging: Staging, everything: list[Staged], plan: Plan) -> None:
@@ -286,7 +257,7 @@ class PostgresSink:
             _LEDGER,
             (
                 self._group,
-                self._settings.worker,
+                self.settings.worker,
                 Jsonb(ranges),
                 Jsonb(tables),
                 plan.counts.records,

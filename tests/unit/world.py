@@ -1,0 +1,62 @@
+"""Registry, topics and target of a binder, as a test sets them, without any server."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from consumer.binder import Binder, BinderSettings, KnownBindings, Sources
+from consumer.core.envelope import Column
+from consumer.core.failure import Persistent, failed
+from consumer.core.kinds import KINDS
+from consumer.core.plan import TableName, TargetTable
+from consumer.edges.rows import RowDecoder
+from consumer.ports import Traits
+
+
+@dataclass
+class World:
+    """`table` answers what the target has of a name."""
+
+    schemas: Mapping[int, str]
+    table: Callable[[TableName], TargetTable | None]
+    topics: dict[str, Traits] = field(default_factory=dict)
+    name: str = "world"
+    sources: dict[tuple[str, int], Mapping[str, str | None]] = field(default_factory=dict)
+    created: list[TableName] = field(default_factory=list)
+    claims: dict[TableName, str] = field(default_factory=dict)
+
+    def binder(self, known: KnownBindings) -> Binder:
+        """A binder that asks this world."""
+        return Binder(known, Sources(registry=self, catalog=self, offsets=self, rows=RowDecoder()), BinderSettings())
+
+    def schema(self, schema_id: int) -> str:
+        """The schema of that id."""
+        if schema_id not in self.schemas:
+            raise Persistent(failed(KINDS["record.schema_unknown"], "registry", "get schema", "none"))
+        return self.schemas[schema_id]
+
+    def traits(self, topics: Sequence[str]) -> dict[str, Traits]:
+        """Those that exist."""
+        return {topic: self.topics[topic] for topic in topics if topic in self.topics}
+
+    def read_table(self, name: TableName) -> TargetTable | None:
+        """What the test says."""
+        return self.table(name)
+
+    def create_table(self, name: TableName, columns: Sequence[Column], identity: Sequence[str]) -> None:
+        """Notes it."""
+        self.created.append(name)
+
+    def remember_schemas(self, registry: str, schemas: Mapping[int, str]) -> None:
+        """Nothing is asked of it here."""
+
+    def remember_source(self, topic: str, key_schema: int, names: Mapping[str, str | None]) -> None:
+        """Keeps them."""
+        self.sources[topic, key_schema] = names
+
+    def recall_source(self, topic: str, key_schema: int) -> Mapping[str, str | None] | None:
+        """What was kept."""
+        return self.sources.get((topic, key_schema))
+
+    def claim_table(self, name: TableName, topic: str) -> str:
+        """The first one has it."""
+        return self.claims.setdefault(name, topic)
