@@ -306,7 +306,14 @@ class Applier:
         self.beat()
         self._failures += 1
         failure = error.failure
-        log.warning("waiting", kind=failure.kind, reason=failure.detail, remedy=failure.remedy, attempt=self._failures)
+        log.warning(
+            "waiting",
+            kind=failure.kind,
+            code=failure.code,
+            reason=failure.detail,
+            remedy=failure.remedy,
+            attempt=self._failures,
+        )
         if self.stopping.wait(self._backoff.delay(self._failures, random.random())):
             raise Stopping from error
 
@@ -332,6 +339,7 @@ class Applier:
             operation=failure.operation,
             kind=failure.kind,
             correlation_id=failure.correlation_id,
+            code=failure.code,
             reason=failure.detail,
             remedy=failure.remedy,
         )

@@ -53,8 +53,9 @@ class _Owned:
 
 @dataclass(slots=True)
 class _Gathered:
-    """What was read of one partition since the last batch."""
+    """What was read of one partition since the last batch, and the epoch under which."""
 
+    epoch: int
     start: int
     end: int
     parts: list[Fetched] = field(default_factory=list)
@@ -91,7 +92,7 @@ class Reader:
         self._gathered: dict[TopicPartition, _Gathered] = {}
         self._wanted: set[BindingKey] = set()
         self._doubted: set[TopicPartition] = set()
-        self._most = limits.sizer.first()
+        self._most = limits.sizer.rows
         self._rows = 0
         self._bytes = 0
         self._full_since: float | None = None
@@ -218,7 +219,7 @@ class Reader:
 
     def _add(self, fetched: Fetched) -> None:
         owned = self._owned.get(fetched.at)
-        if owned is None or fetched.at in self._broken:
+        if owned is None:
             return
         if fetched.offsets[0] < owned.position:
             # what a seek left behind in the client's queue
@@ -226,29 +227,29 @@ class Reader:
         if not fetched.offsets or not self._believed(fetched.at, owned, fetched.offsets[0]):
             return
         end = fetched.offsets[-1] + 1
-        gathered = self._gathered.setdefault(fetched.at, _Gathered(owned.position, owned.position))
+        gathered = self._gathered.setdefault(fetched.at, _Gathered(owned.epoch, owned.position, owned.position))
         gathered.parts.append(fetched)
         gathered.end = owned.position = end
         self._rows += len(fetched.offsets)
         self._bytes += fetched.size
-        self._want(fetched, owned.epoch)
+        self._want(fetched)
 
-    def _want(self, fetched: Fetched, epoch: int) -> None:
+    def _want(self, fetched: Fetched) -> None:
         """Have a new schema or table looked up before the batch that brings it is full."""
         key = BindingKey(fetched.at.topic, frame(fetched.keys[0]), frame(fetched.values[0]))
         if key in self._wanted or key.value_frame is None or self._planner.knows(key):
             return
         self._wanted.add(key)
-        gathered = _Gathered(fetched.offsets[0], fetched.offsets[-1] + 1, [fetched])
-        self._ahead.want(key, runs(_slice(fetched.at, epoch, gathered).head(self.SAMPLE))[0])
+        gathered = _Gathered(0, fetched.offsets[0], fetched.offsets[-1] + 1, [fetched])
+        self._ahead.want(key, runs(_slice(fetched.at, gathered).head(self.SAMPLE))[0])
 
     def _reached(self, at: TopicPartition, end: int) -> None:
         """At the end of a partition the position moves over what is no record (transaction markers)."""
         owned = self._owned.get(at)
-        if owned is None or at in self._broken or end < owned.position:
+        if owned is None or end < owned.position:
             return
         if self._believed(at, owned, end) and end > owned.position:
-            gathered = self._gathered.setdefault(at, _Gathered(owned.position, owned.position))
+            gathered = self._gathered.setdefault(at, _Gathered(owned.epoch, owned.position, owned.position))
             gathered.end = owned.position = end
 
     def _believed(self, at: TopicPartition, owned: _Owned, offset: int) -> bool:
@@ -278,10 +279,11 @@ class Reader:
     def _break(self, at: TopicPartition, failure: Failure) -> None:
         """Reading can't go on, if the client says so again after one more seek to the position."""
         owned = self._owned.get(at)
-        if owned is None or at in self._broken:
+        if owned is None:
             return
         if not owned.sure and owned.jump == _NOWHERE:
             self._source.pause((at,))
+            del self._owned[at]
             self._broken[at] = located(failure, at, owned.position)
             self._stop_broken()
             return
@@ -291,9 +293,7 @@ class Reader:
     def _stop_broken(self) -> None:
         """Stop partitions that can't be read on, once what was read in front of the place is on its way."""
         for at in [at for at in self._broken if at not in self._gathered]:
-            failure = self._broken.pop(at)
-            self._halt((at,))
-            self._handover.report(Stopped(at, failure))
+            self._handover.report(Stopped(at, self._broken.pop(at)))
 
     def _drop_gathered(self, at: TopicPartition) -> None:
         gone = self._gathered.pop(at, None)
@@ -343,7 +343,7 @@ class Reader:
             log.info("resumed")
 
     def _hand_over(self) -> None:
-        slices = tuple(_slice(at, self._owned[at].epoch, self._gathered[at]) for at in self._in_turn())
+        slices = tuple(_slice(at, self._gathered[at]) for at in self._in_turn())
         for piece in slices:
             self._drop_gathered(piece.at)
         plan = self._plan(slices)
@@ -371,11 +371,11 @@ def _from(fetched: Fetched, position: int) -> Fetched:
     return replace(fetched, offsets=fetched.offsets[first:], keys=fetched.keys[first:], values=fetched.values[first:])
 
 
-def _slice(at: TopicPartition, epoch: int, gathered: _Gathered) -> Slice:
+def _slice(at: TopicPartition, gathered: _Gathered) -> Slice:
     parts = gathered.parts
     return Slice(
         at=at,
-        epoch=epoch,
+        epoch=gathered.epoch,
         start=gathered.start,
         end=gathered.end,
         offsets=[offset for part in parts for offset in part.offsets],

@@ -7,7 +7,9 @@ from consumer.core.plan import Counts
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchSizer:
-    """`rows`: rows to write in one transaction. `growth`: how many times as many records a batch may have.
+    """`rows`: rows to write in one transaction, and records of a batch of which nothing is known yet.
+
+    `growth`: how many times as many records a batch may have.
 
     What a batch costs the target is the rows that folding leaves. Where the same rows change again and again,
     a longer batch writes hardly more rows than a short one, so there it reads more records.
@@ -15,10 +17,6 @@ class BatchSizer:
 
     rows: int = 20_000
     growth: int = 5
-
-    def first(self) -> int:
-        """Most records of a batch of which nothing is known yet."""
-        return self.rows
 
     def after(self, counts: Counts, most: int) -> int:
         """Most records of the next batch, from how the last one folded; `most` was its bound.

@@ -231,7 +231,10 @@ def _parsed(schema: Any) -> Schema:
 _ENUM = pa.dictionary(pa.int32(), pa.string())
 
 
-def _arrow_field(field: Mapping[str, Any], enum: pa.DataType = pa.string()) -> pa.DataType:  # noqa: B008
+_TEXT = pa.string()
+
+
+def _arrow_field(field: Mapping[str, Any], enum: pa.DataType = _TEXT) -> pa.DataType:
     return pa.string() if AS_TEXT in field else _arrow(field["type"], enum)
 
 

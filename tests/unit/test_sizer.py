@@ -31,5 +31,5 @@ def test_a_batch_reads_what_folds_into_its_rows(counts: Counts, most: int) -> No
 def test_the_bound_stays_in_its_bounds(growth: int, records: int, written: int) -> None:
     """Whatever a batch was like."""
     sizer = BatchSizer(rows=100, growth=growth)
-    most = sizer.after(Counts(records=records, upserts=min(written, records)), sizer.first())
+    most = sizer.after(Counts(records=records, upserts=min(written, records)), sizer.rows)
     assert 100 <= most <= 100 * growth

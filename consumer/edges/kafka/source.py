@@ -28,7 +28,6 @@ class KafkaSource:
         self._config = consumer_config(settings)
         self._incremental = is_incremental(self._config)
         self._consumer: Consumer | None = None
-        self.commit_failures = 0
 
     def open(self, listener: Listener) -> None:
         with configuring():
@@ -69,8 +68,8 @@ class KafkaSource:
         offsets = [Position(at.topic, at.partition, offset) for at, offset in positions.items()]
         try:
             self._client().commit(offsets=offsets, asynchronous=True)
-        except KafkaException:
-            self.commit_failures += 1
+        except KafkaException as error:
+            _say_uncommitted(error.args[0])
 
     def close(self) -> None:
         if self._consumer is not None:
@@ -98,8 +97,7 @@ class KafkaSource:
 
     def _committed(self, error: KafkaError | None, _: list[Position]) -> None:
         if error is not None:
-            self.commit_failures += 1
-            log.info("group commit failed; it serves lag tools only", code=error.name())
+            _say_uncommitted(error)
 
     def _unassign(self, parts: list[Position]) -> None:
         if self._incremental:
@@ -113,12 +111,16 @@ class KafkaSource:
         return self._consumer
 
 
+def _say_uncommitted(error: KafkaError) -> None:
+    log.info("group commit failed; it serves lag tools only", code=error.name())
+
+
 def _plain(parts: Sequence[Position]) -> list[TopicPartition]:
     return [TopicPartition(part.topic, part.partition) for part in parts]
 
 
 def _intake(messages: Sequence[Message]) -> Intake:
-    if all(message.error() is None for message in messages):
+    if list(map(Message.error, messages)).count(None) == len(messages):
         return Intake(fetched=[_fetched(at, run) for at, run in _by_origin(messages)])
     ends: dict[TopicPartition, int] = {}
     broken: dict[TopicPartition, Failure] = {}
