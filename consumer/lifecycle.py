@@ -174,6 +174,10 @@ class WorkerLife:
                 late.append(loop.name)
         if late:
             log.error("not drained in time; the fence protects what was in flight", loops=late)
+            for loop in self._loops:
+                # nobody is left to raise it to
+                if loop.failure is not None:
+                    log.error("loop ended", loop=loop.name, reason=str(loop.failure), exc_info=loop.failure)
             # a thread inside a driver would hold the interpreter's own end up
             os._exit(UNDRAINED)
 

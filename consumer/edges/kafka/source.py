@@ -120,7 +120,8 @@ def _plain(parts: Sequence[Position]) -> list[TopicPartition]:
 
 
 def _intake(messages: Sequence[Message]) -> Intake:
-    if list(map(Message.error, messages)).count(None) == len(messages):
+    # asked for each message: identity, since the client's errors can't be compared with None
+    if all(error is None for error in map(Message.error, messages)):
         return Intake(fetched=[_fetched(at, run) for at, run in _by_origin(messages)])
     ends: dict[TopicPartition, int] = {}
     broken: dict[TopicPartition, Failure] = {}
