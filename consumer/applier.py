@@ -3,10 +3,10 @@
 import random
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import structlog
@@ -15,30 +15,39 @@ from consumer.binder import Binder
 from consumer.core import waiting
 from consumer.core.backoff import Backoff
 from consumer.core.failure import Failure, Transient, failed, located
-from consumer.core.kinds import KINDS
-from consumer.core.plan import Plan, RecordRef
-from consumer.core.records import Slice, TopicPartition, halves
-from consumer.handover import Dropped, Handover, Moved, Stopped, Take, Work
-from consumer.planner import BadRecord, Planner, Unbound, bad_record
+from consumer.core.flood import FloodGuard
+from consumer.core.kinds import KINDS, TABLE_KINDS
+from consumer.core.plan import Plan
+from consumer.core.records import RecordRef, Slice, TopicPartition, halves
+from consumer.handover import Dropped, Handover, Later, Moved, Stopped, Take, Work
+from consumer.planner import BadRecord, Planner, Unbound
 from consumer.ports import (
     Applied,
     CommitUnknown,
     ConnectionLost,
     DataFault,
     Fenced,
+    LettersFull,
     Offsets,
     Outcome,
+    Reconsider,
     Sink,
     Start,
     TableFault,
     Taken,
 )
+from consumer.returns import Pause, Returns
 
 log = structlog.get_logger("headrace.apply")
 
 T = TypeVar("T")
 
 
+# what a table's owner puts right, so it is looked at again; the others need a decision about its records
+_HEALED_BY_OTHERS = {kind.name for kind in TABLE_KINDS if kind.name.startswith("table.")} - {
+    "table.flood",
+    "table.truncate",
+} | {"kafka.letters"}
 # seconds between looks at what changes by itself
 LOOK_EVERY = 2.0
 
@@ -47,22 +56,37 @@ class Stopping(Exception):
     """The process was told to stop, so a wait was cut short."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """What the apply thread works with: plans, their bindings, and what becomes of letters that come back."""
+
+    planner: Planner
+    binder: Binder
+    returns: Returns
+    flood: FloodGuard
+
+
 class Applier:
     """Owns the target session. `turn` is called in a loop by one thread."""
 
-    def __init__(self, sink: Sink, offsets: Offsets, planner: Planner, binder: Binder, handover: Handover) -> None:
+    def __init__(self, sink: Sink, offsets: Offsets, shop: Workshop, handover: Handover) -> None:
         self._sink = sink
         self._offsets = offsets
-        self._planner = planner
-        self._binder = binder
+        self._planner = shop.planner
+        self._binder = shop.binder
+        self._returns = shop.returns
+        self._flood = shop.flood
         self._handover = handover
-        self._marks = planner.marks
+        self._marks = shop.planner.marks
         self._epochs: dict[TopicPartition, int] = {}
         self._waiting: dict[TopicPartition, Taken] = {}
         self._stopped: set[TopicPartition] = set()
         self._topic_ids: dict[str, str] = {}
         self._next_look = 0.0
         self._backoff = Backoff()
+        self._table_backoff = Backoff(first=10.0, most=60.0)
+        # how often each partition was stopped since it last went on
+        self._stops: Counter[TopicPartition] = Counter()
         self._failures = 0
         self._reopened = False
         self._opened = False
@@ -98,6 +122,7 @@ class Applier:
     def _take(self, partitions: Sequence[TopicPartition]) -> None:
         taken = self._patiently(lambda: self._taken([at for at in partitions if not self._handover.released(at)]))
         _say_grown(self._binder.spread({part.at.topic for part in taken if part.at.partition}))
+        self._flood.forget(part.at for part in taken)
         for part in taken:
             self._epochs[part.at] = part.epoch
             self._stopped.discard(part.at)
@@ -209,7 +234,7 @@ class Applier:
                 if isinstance(step, Stopped):
                     self._stop(step)
                 elif current := self._current(step):
-                    todo.extendleft(reversed(self._attempt(current)))
+                    todo.extendleft(reversed(self._returned(current) if current.lane else self._attempt(current)))
         finally:
             self._handover.done()
 
@@ -225,13 +250,19 @@ class Applier:
         """Try one batch; returns what is to be done instead, in order."""
         self.beat()
         try:
-            plan = work.plan or self._planned(work.slices)
+            plan = work.plan or self._planned(work)
+            if flooded := self._flood.flooded(plan):
+                return _without_flooded(work, flooded)
             self._applied(self._sink.apply(plan))
         except BadRecord as bad:
             return [replace(work, slices=_before(work.slices, bad.ref), plan=None), Stopped(bad.ref.at, bad.failure)]
         except Fenced as lost:
             self._drop(lost.partitions)
             return [replace(work, plan=None)]
+        except Reconsider as found:
+            return [replace(work, plan=None, refused=_reconsidered(work.refused, found))]
+        except LettersFull as full:
+            return _without_letters(work, plan, full.failure)
         except (DataFault, TableFault) as fault:
             return self._judged(work, fault)
         except CommitUnknown as error:
@@ -243,16 +274,48 @@ class Applier:
             return _smaller(work) if error.failure.kind == KINDS["target.timeout"].name else [work]
         return []
 
-    def _planned(self, slices: Sequence[Slice]) -> Plan:
+    def _returned(self, work: Work) -> list[Work | Stopped]:
+        """Work on letters that came back; a partition that can't go on yet is taken again when it can."""
+        self.beat()
+        for piece in work.slices:
+            try:
+                pause = self._returns.work(piece)
+            except Fenced as lost:
+                self._drop(lost.partitions)
+            except ConnectionLost as error:
+                self._reopen(error)
+                break
+            except CommitUnknown as error:
+                # the row says what became of it, whoever asks next
+                self._reopen(ConnectionLost(error.failure))
+                break
+            except Transient as error:
+                self._later(piece.at, Pause(self._backoff.most), error.failure.detail)
+            else:
+                if pause is None:
+                    self._handover.tell(Moved({piece.at: piece.end}))
+                else:
+                    self._later(piece.at, pause)
+        return []
+
+    def _later(self, at: TopicPartition, pause: Pause, reason: str = "letters are not due yet") -> None:
+        self._epochs.pop(at, None)
+        self._handover.tell(Later(at, pause.seconds))
+        log.debug("retry topic waits", topic=at.topic, partition=at.partition, seconds=pause.seconds, reason=reason)
+
+    def _planned(self, work: Work) -> Plan:
         while True:
             try:
-                return self._planner.plan(slices)
+                return self._planner.plan(work.slices, work.refused)
             except Unbound as unbound:
                 self._binder.bind(unbound.wanted)
 
     def _applied(self, applied: Applied) -> None:
         self._failures = 0
         plan = applied.plan
+        self._flood.passed(plan)
+        for piece in plan.slices:
+            self._stops.pop(piece.at, None)
         self._handover.tell(Moved({piece.at: piece.end for piece in plan.slices}))
         if plan.counts.records:
             log.debug("batch applied", records=plan.counts.records, seconds=round(applied.seconds, 4))
@@ -269,8 +332,9 @@ class Applier:
             stops = [Stopped(piece.at, located(fault.failure, piece.at, piece.start)) for piece in bad]
             return [*stops, replace(work, plan=None)]
         if sum(map(len, work.slices)) == 1:
-            ref, stopped = _refused_record(work.slices, fault)
-            return [replace(work, slices=_before(work.slices, ref), plan=None), stopped]
+            (piece,) = (piece for piece in work.slices if len(piece))
+            ref = RecordRef(piece.at, piece.offsets[0])
+            return [replace(work, plan=None, refused={**work.refused, ref: fault.failure})]
         return _halved(work)
 
     # when something is away
@@ -329,8 +393,11 @@ class Applier:
         self._epochs.pop(stopped.at, None)
         self._waiting.pop(stopped.at, None)
         self._stopped.add(stopped.at)
-        self._handover.tell(stopped)
         failure = stopped.failure
+        self._stops[stopped.at] += 1
+        heals = failure.kind in _HEALED_BY_OTHERS
+        again = self._table_backoff.delay(self._stops[stopped.at], 1.0) if heals else None
+        self._handover.tell(replace(stopped, again=again))
         log.error(
             "partition stopped",
             topic=stopped.at.topic,
@@ -340,6 +407,7 @@ class Applier:
             kind=failure.kind,
             correlation_id=failure.correlation_id,
             code=failure.code,
+            again_in=again,
             reason=failure.detail,
             remedy=failure.remedy,
         )
@@ -362,6 +430,27 @@ def _say_grown(topics: Collection[str]) -> None:
         )
 
 
+def _without_flooded(work: Work, flooded: Mapping[TopicPartition, int]) -> list[Work | Stopped]:
+    """Partitions with too many letters stop in front of the batch; the others go on."""
+    kept = tuple(piece for piece in work.slices if piece.at not in flooded)
+    stops: list[Work | Stopped] = []
+    for piece in work.slices:
+        if piece.at in flooded:
+            detail = f"{flooded[piece.at]} of its last records can't be applied"
+            failure = failed(KINDS["table.flood"], "applier", "count letters", detail)
+            stops.append(Stopped(piece.at, located(failure, piece.at, piece.start)))
+    return [*stops, replace(work, slices=kept, plan=None)] if kept else stops
+
+
+def _without_letters(work: Work, plan: Plan, failure: Failure) -> list[Work | Stopped]:
+    """No more letters can be written: their partitions stop in front of the batch, the others go on."""
+    lettered = {letter.record.ref.at for letter in plan.letters}
+    stops = [
+        Stopped(piece.at, located(failure, piece.at, piece.start)) for piece in work.slices if piece.at in lettered
+    ]
+    return [*stops, replace(work, plan=None)]
+
+
 def _halved(work: Work) -> list[Work | Stopped]:
     return [replace(work, slices=tuple(half), plan=None) for half in halves(work.slices)]
 
@@ -379,11 +468,8 @@ def _before(slices: Sequence[Slice], ref: RecordRef) -> tuple[Slice, ...]:
     )
 
 
-def _refused_record(slices: Sequence[Slice], fault: DataFault) -> tuple[RecordRef, Stopped]:
-    piece = next(piece for piece in slices if len(piece))
-    ref = RecordRef(piece.at, piece.offsets[0])
-    bad = bad_record(ref, fault.failure, "apply")
-    return ref, Stopped(piece.at, bad.failure)
+def _reconsidered(refused: Mapping[RecordRef, Failure], found: Reconsider) -> dict[RecordRef, Failure]:
+    return {ref: why for ref, why in {**refused, **found.refused}.items() if ref not in found.freed}
 
 
 def _recreated(at: TopicPartition) -> Failure:

@@ -21,7 +21,7 @@ from consumer.core.envelope import (
     read_writer_schema,
 )
 from consumer.core.failure import Failure, Persistent, Transient, failed
-from consumer.core.kinds import KINDS
+from consumer.core.kinds import KINDS, Scope
 from consumer.core.naming import BadName, table_name
 from consumer.core.plan import Binding, BindingKey, BoundColumn, Run, TableName, TargetTable, origin
 from consumer.core.types import Meaning, carriage, meaning
@@ -70,6 +70,10 @@ class KnownBindings:
         """Forget what was read of a table's catalog."""
         self._forget(lambda key, binding: binding.table is not None and table in (None, binding.table.name))
 
+    def forget_topic(self, topic: str) -> None:
+        """Forget all bindings of a topic."""
+        self._forget(lambda key, binding: key.topic == topic)
+
     def replaced(self) -> set[str]:
         """The topics whose rows are deleted and inserted anew."""
         return {k.topic for k, b in list(self._known.items()) if b.replaces}
@@ -90,12 +94,14 @@ class KnownBindings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BinderSettings:
-    """How tables are named and whether missing ones are created."""
+    """How tables are named, whether missing ones are created, and how strictly letters keep the order of a row."""
 
     template: str = "{schema}.{table}"
     create: bool = True
     # by target table, overrides `create`
     create_table: Mapping[str, bool] = field(default_factory=dict)
+    # target tables in which everything waits behind a letter of its row
+    strict: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,20 +193,29 @@ class Binder:
 
     def _bind(self, key: BindingKey, run: Run) -> None:
         try:
-            self._known.learn(key, self._binding(key, run))
-        except Cannot as error:
-            raise _refused(run, error.failure) from error
+            binding = self._binding(key, run)
+        except (Cannot, Persistent) as error:
+            binding = self._refusing(key, run, error)
         except (UnsupportedSchema, BadName) as error:
-            raise _refused(run, failed(KINDS["record.schema"], "binder", "bind", str(error))) from error
-        except BadRecord:
-            raise
-        except Persistent as error:
-            raise _refused(run, error.failure) from error
+            binding = self._refusing(key, run, Cannot("record.schema", str(error)))
+        self._known.learn(key, binding)
+
+    def _refusing(self, key: BindingKey, run: Run, error: Cannot | Persistent) -> Binding:
+        """The binding of records that can't be read. Raises BadRecord where it is the table that can't take them."""
+        if KINDS[error.failure.kind].scope is not Scope.RECORD:
+            raise _stopping(run, error.failure) from error
+        compacted = self._traits[key.topic].compacted
+        return Binding(schema=WriterSchema(kind=RecordKind.OTHER), refused=error.failure, compacted=compacted)
 
     def forget(self, table: TableName | None) -> None:
         """Forget what was read of a table's catalog (of all when None)."""
         with self._turn:
             self._known.forget(table)
+
+    def forget_topic(self, topic: str) -> None:
+        """Look again at a topic's table and at what of it could not be read."""
+        with self._turn:
+            self._known.forget_topic(topic)
 
     def topics_of(self, table: TableName | None) -> set[str]:
         """The topics that feed a table."""
@@ -278,6 +293,7 @@ class Binder:
             identity=identity,
             compacted=self._traits[topic].compacted,
             replaces=replaces,
+            strict=str(table.name) in self._settings.strict,
         )
 
     def _table(self, name: TableName, columns: Sequence[Column], identity: Sequence[str]) -> TargetTable:
@@ -322,7 +338,7 @@ def _check_names(columns: Sequence[Column]) -> None:
             raise BadName("a column's name is empty or longer than PostgreSQL's 63 bytes")
 
 
-def _refused(run: Run, failure: Failure) -> BadRecord:
+def _stopping(run: Run, failure: Failure) -> BadRecord:
     first = next((i for i in range(run.start, run.end) if run.piece.values[i] is not None), run.start)
     return bad_record(origin([run], first - run.start), failure)
 

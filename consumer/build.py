@@ -1,35 +1,45 @@
 """The composition root: the one place that names edges."""
 
 import os
-import re
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from consumer.ahead import Ahead
-from consumer.applier import Applier
+from consumer.applier import Applier, Workshop
 from consumer.binder import Binder, BinderSettings, KnownBindings, Sources
+from consumer.blocks import Decoders
+from consumer.core.flood import FloodGuard, FloodLimits
+from consumer.core.kinds import ErrorType
+from consumer.core.letterhead import Codec
+from consumer.core.policy import Budget, Policy
 from consumer.core.records import OffsetRange
 from consumer.core.sizer import BatchSizer
 from consumer.decode_watch import Marks
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.copy_encoder import CopyEncoder
 from consumer.edges.kafka.config import KafkaSettings
+from consumer.edges.kafka.letterbox import KafkaLetterbox
 from consumer.edges.kafka.offsets import KafkaOffsets
+from consumer.edges.kafka.origins import KafkaOrigins
 from consumer.edges.kafka.source import KafkaSource
 from consumer.edges.postgres import memory
 from consumer.edges.postgres.lookup import PostgresCatalog
+from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.session import SessionSettings, connect
-from consumer.edges.postgres.sink import PostgresSink
+from consumer.edges.postgres.sink import LetterBounds, PostgresSink
 from consumer.edges.registry import HttpRegistry
 from consumer.edges.rows import RowDecoder
 from consumer.handover import Handover
-from consumer.lifecycle import Hooks, LifeSettings, WorkerLife
-from consumer.planner import Decoders, Planner
-from consumer.ports import Offsets, Sink
+from consumer.lifecycle import Hooks, LifeSettings, Side, WorkerLife
+from consumer.planner import Planner
+from consumer.ports import LetterTopic, Offsets, Sink
+from consumer.postman import Postman
 from consumer.reader import BatchLimits, Reader
+from consumer.returns import Judges, Returns
 from consumer.settings import Settings
+from dlq.headers import decode, encode
 
 
 def worker_name(settings: Settings) -> str:
@@ -50,7 +60,37 @@ def kafka_settings(settings: Settings) -> KafkaSettings:
         metadata_refresh=kafka.metadata_refresh,
         prefetch_kbytes=kafka.prefetch_kbytes,
         # the group's own letters
-        ignore=(rf"^{re.escape(kafka.group)}\.(retry\.[0-9]+|dlq)$",),
+        ignore=settings.lane.expressions,
+        lane=settings.lane.expressions[:1],
+    )
+
+
+def letter_topics(settings: Settings) -> list[LetterTopic]:
+    """The topics of the group's letters: one a delay, and the dead-letter topic."""
+    letters, lane = settings.letters, settings.lane
+    names = [lane.retry_topic(tier) for tier in range(1, len(letters.delays) + 1)] + [lane.dead_topic]
+    retention = letters.retention_hours * 3600
+    return [LetterTopic(name=name, partitions=letters.partitions, retention=retention) for name in names]
+
+
+def letter_policy(settings: Settings) -> Policy:
+    """How often and when a record that failed is tried again."""
+    letters = settings.letters
+    budgets = {
+        ErrorType.TRANSIENT: Budget(attempts=letters.transient_attempts, elapsed=letters.transient_hours * 3600),
+        ErrorType.UNKNOWN: Budget(attempts=letters.unknown_attempts, elapsed=letters.unknown_hours * 3600),
+    }
+    return Policy(budgets=budgets, tiers=letters.delays)
+
+
+def letter_bounds(settings: Settings) -> LetterBounds:
+    """What the target's edge may do with letters."""
+    letters = settings.letters
+    return LetterBounds(
+        inline_bytes=letters.inline_bytes,
+        flood_percent=letters.flood_percent,
+        max_unpublished=letters.max_unpublished,
+        max_held=letters.max_held,
     )
 
 
@@ -70,7 +110,12 @@ def session_settings(settings: Settings, worker: str) -> SessionSettings:
 def binder_settings(settings: Settings) -> BinderSettings:
     """How tables are named and created."""
     overrides = {name: table.create for name, table in settings.tables.items() if table.create is not None}
-    return BinderSettings(template=settings.target.table, create=settings.target.create, create_table=overrides)
+    return BinderSettings(
+        template=settings.target.table,
+        create=settings.target.create,
+        create_table=overrides,
+        strict=[name for name, table in settings.tables.items() if table.strict],
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +142,7 @@ def build_worker(settings: Settings, name: str) -> WorkerLife:
     known = KnownBindings()
     decoder = ColumnarDecoder(rows, smallest_block=settings.batch.smallest_block)
     encoder = CopyEncoder()
-    sink = PostgresSink(session_settings(settings, name), settings.kafka.group)
+    sink = PostgresSink(session_settings(settings, name), settings.kafka.group, letter_bounds(settings))
     catalog = PostgresCatalog(session_settings(settings, name), settings.kafka.group)
     offsets = KafkaOffsets(kafka_settings(settings))
     registry = HttpRegistry(settings.registry.url, timeout=settings.registry.timeout)
@@ -105,13 +150,30 @@ def build_worker(settings: Settings, name: str) -> WorkerLife:
     sources = Sources(registry=registry, catalog=catalog, offsets=offsets, rows=rows)
     binder = Binder(known, sources, binder_settings(settings))
     ahead = Ahead(binder)
+    pointing = [table for table, policy in settings.tables.items() if policy.letters == "pointer"]
+    outbox = PostgresOutbox(session_settings(settings, name), settings.kafka.group, pointing)
+    codec = Codec(encode=encode, decode=decode)
+    letterbox = KafkaLetterbox(kafka_settings(settings))
+    postman = Postman(outbox, letterbox, codec, settings.lane, letter_topics(settings))
     decoders = Decoders(fast=decoder, careful=rows, deadline=settings.worker.decode_deadline)
     marks = Marks()
-    planners = [Planner(decoders, encoder, known, marks) for _ in ("reader", "applier")]
-    applier = Applier(sink, offsets, planners[1], binder, handover)
+    policy = letter_policy(settings)
+    planners = [Planner(decoders, encoder, known, marks, policy) for _ in ("reader", "applier")]
+    origins = KafkaOrigins(kafka_settings(settings))
+    returns = Returns(sink, planners[1], binder, origins, Judges(codec=codec, policy=policy))
+    flood = FloodGuard(FloodLimits(percent=settings.letters.flood_percent))
+    shop = Workshop(planner=planners[1], binder=binder, returns=returns, flood=flood)
+    applier = Applier(sink, offsets, shop, handover)
     sizer = BatchSizer(rows=settings.batch.max_rows, growth=settings.batch.growth)
-    limits = BatchLimits(sizer=sizer, max_bytes=settings.batch.max_bytes)
+    lane = settings.lane
+    limits = BatchLimits(
+        sizer=sizer, max_bytes=settings.batch.max_bytes, lane=lambda topic: lane.tier(topic) is not None
+    )
     reader = Reader(KafkaSource(kafka_settings(settings)), planners[0], ahead, handover, limits)
+
+    def close_target() -> None:
+        sink.close()
+        origins.close()
 
     def close_lookups() -> None:
         catalog.close()
@@ -127,6 +189,9 @@ def build_worker(settings: Settings, name: str) -> WorkerLife:
         keep_hours=settings.ledger.keep_hours,
     )
     hooks = Hooks(
-        close_target=sink.close, close_lookups=close_lookups, mark=mark, watches=[planner.watch for planner in planners]
+        close_target=close_target,
+        mark=mark,
+        sides=[Side("binder", ahead.turn, close_lookups), Side("postman", postman.turn, postman.close)],
+        watches=[planner.watch for planner in planners],
     )
-    return WorkerLife(reader, ahead, applier, life, hooks)
+    return WorkerLife(reader, applier, life, hooks)

@@ -16,10 +16,14 @@ from consumer.ports import Offsets, Sink, Stored
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """How far a group is from the ends noted: records left by partition, and why some of these do not go on."""
+    """How far a group is from the ends noted: records left by partition, and why some of these do not go on.
+
+    `letters`: records that were passed and are not applied yet.
+    """
 
     left: Mapping[TopicPartition, int]
     held: Mapping[TopicPartition, str]
+    letters: int = 0
 
     @property
     def settled(self) -> bool:
@@ -29,7 +33,7 @@ class Standing:
     @property
     def current(self) -> bool:
         """Nothing is left at all."""
-        return not self.left
+        return not self.left and not self.letters
 
 
 def noted_ends(offsets: Offsets) -> dict[TopicPartition, int]:
@@ -43,7 +47,7 @@ def standing(ends: Mapping[TopicPartition, int], sink: Sink) -> Standing:
     positions = {position.at: position.next_offset for position in stored}
     left = {at: end - positions.get(at, 0) for at, end in ends.items() if end > positions.get(at, 0)}
     held = _held(stored, positions)
-    return Standing(left=left, held={at: held[at] for at in left if at in held})
+    return Standing(left=left, held={at: held[at] for at in left if at in held}, letters=sink.open_letters())
 
 
 def _held(stored: Sequence[Stored], positions: Mapping[TopicPartition, int]) -> dict[TopicPartition, str]:

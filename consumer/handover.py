@@ -7,11 +7,11 @@ took, applied or stopped. A released partition is started in no further batch.
 import threading
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from consumer.core.failure import Failure
 from consumer.core.plan import Plan
-from consumer.core.records import Slice, TopicPartition
+from consumer.core.records import RecordRef, Slice, TopicPartition
 from consumer.ports import Taken
 
 
@@ -23,6 +23,10 @@ class Work:
     plan: Plan | None = None
     # the target has refused it once and the catalog was read anew since
     judged: bool = False
+    # records of it that are known not to be applicable, and why
+    refused: Mapping[RecordRef, Failure] = field(default_factory=dict)
+    # its records are letters that came back
+    lane: bool = False
 
     @property
     def size(self) -> int:
@@ -46,10 +50,11 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """A partition that does not go on, and why."""
+    """A partition that does not go on, and why. `again`: seconds until it is tried again, None for not by itself."""
 
     at: TopicPartition
     failure: Failure
+    again: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,15 @@ class Dropped:
     partitions: tuple[TopicPartition, ...]
 
 
-Notice = Taken | Moved | Stopped | Dropped
+@dataclass(frozen=True, slots=True)
+class Later:
+    """A partition of a retry topic that goes on in so many seconds."""
+
+    at: TopicPartition
+    seconds: float
+
+
+Notice = Taken | Moved | Stopped | Dropped | Later
 
 
 class Handover:

@@ -1,4 +1,4 @@
-"""One worker process: three loops on threads, a watch over them, an orderly end.
+"""One worker process: loops on threads, a watch over them, an orderly end.
 
 The death of a loop ends the process; so does a loop that stopped turning.
 """
@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import structlog
 
-from consumer.ahead import Ahead
 from consumer.applier import Applier, Stopping
 from consumer.core.failure import Failure, HeadraceError, Transient, failed
 from consumer.core.kinds import KINDS
@@ -40,17 +39,25 @@ class LifeSettings:
     keep_hours: float = 72.0
 
 
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A loop beside reading and applying: one turn of it, and what closes all that it owns."""
+
+    name: str
+    turn: Callable[[float], None]
+    close: Callable[[], None]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks:
-    """What the life of a worker needs beside its loops.
+    """What the life of a worker needs beside reader and applier.
 
-    `close_target` and `close_lookups` end what the apply thread and the binder own; `mark` writes decode marks on a
-    session of its own.
+    `close_target` ends what the apply thread owns; `mark` writes decode marks on a session of its own.
     """
 
     close_target: Callable[[], None]
-    close_lookups: Callable[[], None]
     mark: Callable[[Sequence[OffsetRange]], None]
+    sides: Sequence[Side] = ()
     watches: Sequence[DecodeWatch] = ()
 
 
@@ -105,17 +112,16 @@ class Loop:
 
 
 class WorkerLife:
-    """Runs a reader, a binder ahead of it and an applier until told to stop."""
+    """Runs a reader, an applier and the loops beside them until told to stop."""
 
-    def __init__(self, reader: Reader, ahead: Ahead, applier: Applier, settings: LifeSettings, hooks: Hooks) -> None:
+    def __init__(self, reader: Reader, applier: Applier, settings: LifeSettings, hooks: Hooks) -> None:
         self._settings = settings
         self._applier = applier
         self._open_reader = reader.open
         self._reading = Loop("reader", reader.turn, reader.close)
         self._applying = Loop("applier", self._apply_turn, hooks.close_target)
-        self._binding = Loop("binder", ahead.turn, hooks.close_lookups)
         # in the order of their end: first no more is read; what is applied may still have to be bound
-        self._loops = (self._reading, self._applying, self._binding)
+        self._loops = (self._reading, self._applying, *(Loop(side.name, side.turn, side.close) for side in hooks.sides))
         applier.beat = self._applying.beat
         self._hooks = hooks
         self._pruned = time.monotonic()
@@ -164,7 +170,7 @@ class WorkerLife:
         os._exit(HUNG)
 
     def _drain(self) -> None:
-        """Stop reading first (which leaves the group after the batch in flight), then applying, then binding."""
+        """Stop reading first (which leaves the group after the batch in flight), then applying, then the rest."""
         deadline = time.monotonic() + self._settings.drain_timeout
         self._applier.stopping.set()
         late = []

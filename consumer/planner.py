@@ -1,40 +1,42 @@
 """From records to a plan: decode, fold and encode one batch. Asks nobody anything."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import cast
+from dataclasses import replace
 
 import polars as pl
 import pyarrow as pa
 
+from consumer.blocks import Block, BlockDecoder, Decoded, Decoders, Truncated
 from consumer.core.carriers import NotCarried, carried, unavailable
-from consumer.core.envelope import IGNORED_KINDS, SOURCE_TIME
+from consumer.core.envelope import IGNORED_KINDS
 from consumer.core.failure import Failure, Persistent, failed, located
 from consumer.core.fold import SEQ, Folded, fold
 from consumer.core.kinds import KINDS
+from consumer.core.letters import Change, Letter, Settled, State, settled
 from consumer.core.plan import (
     Action,
+    Aside,
     Binding,
     BindingKey,
     BoundColumn,
     Counts,
+    Origins,
     Plan,
-    RecordRef,
     Run,
+    Stage,
     StagedColumn,
     TableWrite,
-    TargetTable,
-    origin,
     runs,
 )
-from consumer.core.records import Slice
-from consumer.core.rewriting import Rewritten
-from consumer.decode_watch import DecodeWatch, Marks
-from consumer.ports import BadDatum, Bindings, DataFault, Decoder, Encoder
+from consumer.core.policy import Policy
+from consumer.core.records import RecordRef, Slice
+from consumer.decode_watch import Marks
+from consumer.ports import Bindings, DataFault, Encoder
 
-_IMAGES = frozenset({"c", "u", "r"})
+BEHIND = "record.behind"
+_WHAT = "#what"
 
 
 class Unbound(Exception):
@@ -46,7 +48,7 @@ class Unbound(Exception):
 
 
 class BadRecord(Persistent):
-    """One record can't be decoded or planned."""
+    """One record in front of which its partition has to stop."""
 
     def __init__(self, ref: RecordRef, failure: Failure) -> None:
         super().__init__(failure)
@@ -55,65 +57,42 @@ class BadRecord(Persistent):
 
 def bad_record(ref: RecordRef, failure: Failure, operation: str = "") -> BadRecord:
     """The failure as that of one record, named by its origin."""
-    named = located(replace(failure, operation=operation or failure.operation), ref.at, ref.offset)
-    return BadRecord(ref, named)
-
-
-@dataclass(frozen=True, slots=True)
-class _Block:
-    """Runs of one binding that stand at the same stage."""
-
-    binding: Binding
-    runs: tuple[Run, ...]
-
-    def keys(self) -> list[bytes | None]:
-        return [key for run in self.runs for key in run.piece.keys[run.start : run.end]]
-
-    def values(self) -> list[bytes | None]:
-        return [value for run in self.runs for value in run.piece.values[run.start : run.end]]
-
-    def bad(self, index: int, kind: str, operation: str, reason: str) -> BadRecord:
-        return bad_record(origin(self.runs, index), failed(KINDS[kind], "planner", operation, reason))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decoders:
-    """The decoder for most; the careful one for marked ranges and schemas that the other can't read.
-
-    `deadline`: of the first one, in seconds; the careful one is slow, but it ends.
-    """
-
-    fast: Decoder
-    careful: Decoder
-    deadline: float = 20.0
+    return BadRecord(ref, located(replace(failure, operation=operation or failure.operation), ref.at, ref.offset))
 
 
 class Planner:
     """Plans batches from what the bindings know. Safe to use from one thread at a time."""
 
-    def __init__(self, decoders: Decoders, encoder: Encoder, bindings: Bindings, marks: Marks) -> None:
-        self._decoders = decoders
+    def __init__(self, decoders: Decoders, encoder: Encoder, bindings: Bindings, marks: Marks, policy: Policy) -> None:
+        self._blocks = BlockDecoder(decoders, marks)
         self._encoder = encoder
         self._bindings = bindings
+        self._policy = policy
         self.marks = marks
-        self.watch = DecodeWatch(decoders.deadline)
+        self.watch = self._blocks.watch
 
     def knows(self, key: BindingKey) -> bool:
         """Whether records of this kind can be planned."""
         return self._bindings.find(key) is not None
 
-    def plan(self, slices: Sequence[Slice]) -> Plan:
-        """Plan one transaction. Raises Unbound, or BadRecord for the first record that can't be planned."""
+    def plan(self, slices: Sequence[Slice], refused: Mapping[RecordRef, Failure] | None = None) -> Plan:
+        """Plan one transaction; what can't be applied, or was refused before, becomes letters.
+
+        Raises Unbound, or BadRecord for a record in front of which its partition has to stop.
+        """
         counted: Counter[str] = Counter(records=sum(map(len, slices)))
         times: list[int] = []
         stages = []
         for blocks in self._staged(slices):
             writes: list[TableWrite] = []
+            letters: list[Aside] = []
             for block in blocks:
-                with _refusals(block.binding):
-                    writes += self._writes(block, counted, times)
+                with _refusals(block):
+                    aside = self._planned(block, refused or {}, writes, counted, times)
+                if aside is not None:
+                    letters.append(aside)
             # tables in one fixed order, so that two workers never wait for each other
-            stages.append(tuple(sorted(writes, key=lambda write: write.table)))
+            stages.append(Stage(tuple(sorted(writes, key=lambda write: write.table)), tuple(letters)))
         return Plan(
             slices=tuple(slices),
             stages=tuple(stages),
@@ -121,7 +100,7 @@ class Planner:
             source_ms=(min(times), max(times)) if times else None,
         )
 
-    def _staged(self, slices: Sequence[Slice]) -> list[list[_Block]]:
+    def _staged(self, slices: Sequence[Slice]) -> list[list[Block]]:
         """Blocks in the order of their stages: the n-th run of each partition is at stage n.
 
         Within a stage each partition adds to one block only, and a key lives in one partition, so the
@@ -132,7 +111,7 @@ class Planner:
             for place, run in enumerate(runs(piece)):
                 stages[place][BindingKey(piece.at.topic, run.key_frame, run.value_frame)].append(run)
         bound = self._bound({key: group[0] for groups in stages.values() for key, group in groups.items()})
-        return [[_Block(bound[key], tuple(group)) for key, group in stages[place].items()] for place in sorted(stages)]
+        return [[Block(bound[key], tuple(group)) for key, group in stages[place].items()] for place in sorted(stages)]
 
     def _bound(self, runs_by_key: Mapping[BindingKey, Run]) -> dict[BindingKey, Binding]:
         found = {key: self._bindings.find(key) for key in runs_by_key}
@@ -141,180 +120,197 @@ class Planner:
             raise Unbound(missing)
         return {key: binding for key, binding in found.items() if binding is not None}
 
-    def _writes(self, block: _Block, counted: Counter[str], times: list[int]) -> list[TableWrite]:
+    def _planned(
+        self,
+        block: Block,
+        refused: Mapping[RecordRef, Failure],
+        writes: list[TableWrite],
+        counted: Counter[str],
+        times: list[int],
+    ) -> Aside | None:
+        """Add a block's writes to those of its stage; returns its letters."""
         binding = block.binding
+        if binding.refused is not None:
+            return self._refused(block, binding.refused, counted)
         if binding.table is None or binding.schema.kind in IGNORED_KINDS:
-            counted["ignored"] += sum(run.end - run.start for run in block.runs)
-            return []
-        images, deletes, ops, span = self._decoded(block, binding, counted)
-        times += span
-        masks = _unavailable(images, binding)
-        folded = fold(images, deletes, binding.identity, masks)
-        if folded.orphans:
-            raise block.bad(
-                folded.orphans[0], "record.missing_base", "fold", "an unchanged TOASTed column follows the row's delete"
-            )
+            counted["ignored"] += len(block)
+            return None
+        decoded = self._decoded(block)
+        times += decoded.span
+        counted["ignored"] += decoded.ignored
+        if refused:
+            decoded.out |= {place: refused[ref] for place, ref in block.refs() if ref in refused}
+        folded, aside = self._folded(block, decoded)
         kept = len(folded.upserts) + len(folded.deletes) + sum(len(partial.frame) for partial in folded.partials)
+        left = len(aside.letters) if aside else 0
         counted["upserts"] += kept - len(folded.deletes)
         counted["deletes"] += len(folded.deletes)
-        counted["folded"] += len(images) + len(deletes) - kept
-        return self._encoded(folded, binding, binding.table, fresh=ops <= {"c", "r"} and not len(deletes))
+        counted["letters"] += left
+        counted["folded"] += len(decoded.images) + len(decoded.deletes) - kept
+        fresh = decoded.ops <= {"c", "r"} and not len(decoded.deletes)
+        writes += self._encoded(folded, block, fresh=fresh)
+        return aside
 
-    def _decoded(
-        self, block: _Block, binding: Binding, counted: Counter[str]
-    ) -> tuple[pl.DataFrame, pl.DataFrame, set[str], list[int]]:
-        """Images (identity, columns, SEQ), deletes (identity, SEQ), the ops seen, oldest and newest source time."""
-        values = block.values()
-        places = [index for index, value in enumerate(values) if value is not None]
-        data = [value[5:] for value in values if value is not None]
-        if not data and binding.compacted:
-            # the value schema may be unknown, and no value needs it
-            dead = self._tombstones(block, values, None)
-            return dead.clear(), dead, set(), []
-        fields = ["op", "after", SOURCE_TIME] if binding.schema.has_source_time else ["op", "after"]
-        frame = self._decode(block, binding.schema.rewritten, data, fields, places)
-        frame = frame.hstack([pl.Series(SEQ, places, dtype=pl.Int64)])
-        ops = _checked_ops(frame, block)
-        images = _images(frame, binding, block, ops)
-        gone = self._deletes(frame, data, places, block) if "d" in ops else None
-        tombstones = len(values) - len(data)
-        if tombstones and binding.compacted:
-            gone = self._tombstones(block, values, gone)
-        elif tombstones:
-            counted["ignored"] += tombstones
-        span = [frame[SOURCE_TIME].min(), frame[SOURCE_TIME].max()] if binding.schema.has_source_time else []
-        deletes = gone if gone is not None else images.select([*binding.identity, SEQ]).clear()
-        return images, deletes, ops, [cast(int, at) for at in span if at]
-
-    def _decode(
-        self,
-        block: _Block,
-        schema: Rewritten | None,
-        data: Sequence[bytes],
-        fields: Sequence[str],
-        places: Sequence[int],
-    ) -> pl.DataFrame:
-        assert schema is not None, "changes are bound with the schemas that their decoding needs"
-        pieces = [run.piece for run in block.runs]
+    def _decoded(self, block: Block) -> Decoded:
         try:
-            if not schema.columnar or any(map(self.marks.touch, pieces)):
-                return self._decoders.careful.decode(schema.text, data, fields)
-            with self.watch.over(pieces):
-                return self._decoders.fast.decode(schema.text, data, fields)
-        except BadDatum as error:
-            raise block.bad(places[error.index], "record.decode", "decode", error.reason) from error
+            return self._blocks.decoded(block)
+        except Truncated as found:
+            kind = KINDS["table.truncate"]
+            raise bad_record(block.ref(found.place), failed(kind, "planner", "decode", kind.sign)) from found
 
-    def _deletes(
-        self, frame: pl.DataFrame, data: Sequence[bytes], places: Sequence[int], block: _Block
-    ) -> pl.DataFrame:
-        """Deletes are decoded apart, so that nothing else pays for their before images."""
+    # what is left out
+
+    def _refused(self, block: Block, why: Failure, counted: Counter[str]) -> Aside:
+        """Letters of records whose schema can't be read; the rows are known where the topic's other values say how."""
+        out = {place: why for place, value in enumerate(block.values()) if value is not None or block.binding.compacted}
+        counted["letters"] += len(out)
+        counted["ignored"] += len(block) - len(out)
+        known = self._bindings.of_topic(block.runs[0].piece.at.topic, block.runs[0].key_frame)
+        if known is None or known.key_writer is None:
+            return Aside(letters=self._letters(block, out, Settled(), {}))
+        readable = Block(known, block.runs)
+        decoded = self._blocks.nothing(readable)
+        decoded.out |= out
+        return self._aside(readable, decoded, {})[1]
+
+    def _folded(self, block: Block, decoded: Decoded) -> tuple[Folded, Aside | None]:
+        """What is left to write, and the letters. Rows without letters fold as if there were none."""
+        identity = block.binding.identity
+        while True:
+            masks = _unavailable(decoded.images, block.binding)
+            gone, aside = self._aside(block, decoded, masks) if decoded.out else (None, None)
+            folded = fold(*_without(gone, decoded, masks, identity))
+            if not folded.orphans:
+                return folded, aside
+            reason = "an unchanged TOASTed column follows the row's delete"
+            orphan = failed(KINDS["record.missing_base"], "planner", "fold", reason)
+            decoded.out |= dict.fromkeys(folded.orphans, orphan)
+
+    def _aside(self, block: Block, decoded: Decoded, masks: Mapping[str, pl.Series]) -> tuple[list[int], Aside]:
+        """The places of a block that become letters, and these letters."""
         binding = block.binding
-        where = (frame["op"] == "d").arg_true()
-        chosen = [data[index] for index in where]
-        seqs = [places[index] for index in where]
-        rows = self._decode(block, binding.schema.rewritten, chosen, ["before"], seqs)["before"]
-        return _identity(_unnested(rows).with_columns(pl.Series(SEQ, seqs, dtype=pl.Int64)), binding, block, "before")
+        known = _known_identities(self._blocks.identities(block, sorted(decoded.out)), decoded, binding)
+        said = settled(_changes(known, decoded, binding, masks), strict=binding.strict)
+        gone = [*decoded.out, *said.held]
+        every = pl.concat([known, *(frame.select(known.columns) for frame in (decoded.images, decoded.deletes))])
+        rows = every.filter(pl.col(SEQ).is_in(gone)).unique(SEQ, keep="first").sort(SEQ)
+        behind = failed(KINDS[BEHIND], "planner", "fold", KINDS[BEHIND].sign)
+        failures = decoded.out | dict.fromkeys(said.held, behind)
+        places = {place: row for row, place in enumerate(rows[SEQ])}
+        return gone, Aside(
+            letters=self._letters(block, failures, said, places),
+            table=binding.table.name if binding.table else None,
+            identities=self._write(Action.LOOK_UP, block, binding.identity, rows) if len(rows) else None,
+        )
 
-    def _tombstones(self, block: _Block, values: Sequence[bytes | None], gone: pl.DataFrame | None) -> pl.DataFrame:
-        """On a compacted topic a tombstone deletes its key."""
-        binding = block.binding
-        keys = block.keys()
-        seqs = [index for index, value in enumerate(values) if value is None]
-        data = [(keys[index] or b"")[5:] for index in seqs]
-        rows = self._decode(block, binding.key_writer, data, list(binding.identity), seqs)
-        dead = _identity(rows.with_columns(pl.Series(SEQ, seqs, dtype=pl.Int64)), binding, block, "key")
-        return dead if gone is None else pl.concat([gone, dead]).sort(SEQ)
+    def _letters(
+        self, block: Block, failures: Mapping[int, Failure], said: Settled, places: Mapping[int, int]
+    ) -> tuple[Letter, ...]:
+        return tuple(self._letter(block, place, failures[place], said, places.get(place)) for place in sorted(failures))
 
-    def _encoded(self, folded: Folded, binding: Binding, table: TargetTable, *, fresh: bool) -> list[TableWrite]:
+    def _letter(self, block: Block, place: int, failure: Failure, said: Settled, row: int | None) -> Letter:
+        record = block.record(place)
+        # spread by the origin, so that planning again decides the same
+        decision = self._policy.decide(KINDS[failure.kind], 1, 0.0, record.ref.offset % 97 / 97)
+        state = State.HELD if failure.kind == BEHIND else decision.state
+        return Letter(
+            record=record,
+            state=State.SUPERSEDED if place in said.superseded else state,
+            failure=failure if failure.correlation_id != "-" else located(failure, record.ref.at, record.ref.offset),
+            place=row,
+            follows=failure.kind == BEHIND and place not in said.held,
+            delay=decision.delay,
+        )
+
+    # what is written
+
+    def _encoded(self, folded: Folded, block: Block, *, fresh: bool) -> list[TableWrite]:
         writes = []
-        by_name = {column.target.name: column for column in binding.columns}
-        identity = [by_name[name] for name in binding.identity]
+        binding = block.binding
+        names = [column.target.name for column in binding.columns]
         if len(folded.deletes):
-            writes.append(self._write(Action.DELETE, table, identity, binding, folded.deletes))
+            writes.append(self._write(Action.DELETE, block, binding.identity, folded.deletes))
         if len(folded.upserts):
             action = Action.REPLACE if binding.replaces else Action.UPSERT
-            writes.append(self._write(action, table, list(by_name.values()), binding, folded.upserts, fresh))
+            writes.append(replace(self._write(action, block, names, folded.upserts), fresh=fresh))
         for partial in folded.partials:
-            there = [column for name, column in by_name.items() if name not in partial.missing]
-            writes.append(self._write(Action.UPDATE, table, there, binding, partial.frame))
+            there = [name for name in names if name not in partial.missing]
+            writes.append(self._write(Action.UPDATE, block, there, partial.frame))
         return writes
 
-    def _write(
-        self,
-        action: Action,
-        table: TargetTable,
-        columns: Sequence[BoundColumn],
-        binding: Binding,
-        frame: pl.DataFrame,
-        fresh: bool = False,
-    ) -> TableWrite:
+    def _write(self, action: Action, block: Block, names: Collection[str], frame: pl.DataFrame) -> TableWrite:
+        binding = block.binding
+        assert binding.table is not None
+        by_name = {column.target.name: column for column in binding.columns}
+        columns = [by_name[name] for name in names]
         series, staged = [], []
         for column in columns:
             form, how = _carried(frame[column.target.name], column)
             series.append(form.alias(column.target.name))
             staged.append(how)
         return TableWrite(
-            table=table.name,
+            table=binding.table.name,
             action=action,
             columns=tuple(staged),
             identity=binding.identity,
             rows=len(frame),
             payload=self._encoder.encode(pl.DataFrame(series), staged),
-            fresh=fresh,
+            origins=Origins(runs=block.runs, places=frame[SEQ]),
             overriding=any(column.target.identity for column in columns),
+            strict=binding.strict,
         )
 
 
 @contextmanager
-def _refusals(binding: Binding) -> Iterator[None]:
+def _refusals(block: Block) -> Iterator[None]:
     """What the column libraries refuse concerns some record of the block; the batch is halved to find it."""
     try:
         yield
     except (ValueError, OverflowError, pl.exceptions.PolarsError, pa.ArrowException) as error:
-        table = binding.table.name if binding.table else None
+        table = block.binding.table.name if block.binding.table else None
         # the libraries quote values in their messages
         detail = f"a value can't be brought into the form of its column ({type(error).__name__})"
         failure = failed(KINDS["record.value"], "planner", "plan", detail)
         raise DataFault(failure, table) from error
 
 
-def _checked_ops(frame: pl.DataFrame, block: _Block) -> set[str]:
-    ops = set(frame["op"].unique().to_list())
-    strange = ops - {*_IMAGES, "d", "m"}
-    if strange:
-        place = frame.filter(pl.col("op").is_in(list(strange)))[SEQ][0]
-        what = "a truncate" if "t" in strange else "an unknown operation"
-        raise block.bad(place, "record.operation", "decode", f"the record holds {what}")
-    return ops
+def _without(
+    gone: Collection[int] | None, decoded: Decoded, masks: Mapping[str, pl.Series], identity: Sequence[str]
+) -> tuple[pl.DataFrame, pl.DataFrame, Sequence[str], Mapping[str, pl.Series]]:
+    """What is to be folded: everything but what became letters."""
+    if gone is None:
+        return decoded.images, decoded.deletes, identity, masks
+    kept = ~decoded.images[SEQ].is_in(list(gone))
+    deletes = decoded.deletes.filter(~decoded.deletes[SEQ].is_in(list(gone)))
+    return decoded.images.filter(kept), deletes, identity, {name: mask.filter(kept) for name, mask in masks.items()}
 
 
-def _images(frame: pl.DataFrame, binding: Binding, block: _Block, ops: set[str]) -> pl.DataFrame:
-    kept = frame if ops <= _IMAGES else frame.filter(pl.col("op").is_in(_IMAGES))
-    rows = kept["after"]
-    if rows.null_count():
-        place = kept[SEQ][int(rows.is_null().arg_true()[0])]
-        raise block.bad(place, "record.image", "decode", "an insert or update has no after image")
-    images = _unnested(rows).hstack([kept[SEQ]])
-    _check_identity(images, binding, block, "after")
-    return images
+def _known_identities(keys: pl.DataFrame, decoded: Decoded, binding: Binding) -> pl.DataFrame:
+    """Identity and SEQ of what goes out, as the row images have them, else as the keys do."""
+    out = list(decoded.out)
+    columns = [*binding.identity, SEQ]
+    types = decoded.images.select(columns).schema
+    imaged = [frame.select(columns).filter(pl.col(SEQ).is_in(out)) for frame in (decoded.images, decoded.deletes)]
+    told = keys.select([pl.col(name).cast(types[name], strict=False) for name in columns]).drop_nulls()
+    return pl.concat([*imaged, told]).unique(SEQ, keep="first").sort(SEQ)
 
 
-def _identity(rows: pl.DataFrame, binding: Binding, block: _Block, image: str) -> pl.DataFrame:
-    _check_identity(rows, binding, block, image)
-    return rows.select([*binding.identity, SEQ])
-
-
-def _check_identity(rows: pl.DataFrame, binding: Binding, block: _Block, image: str) -> None:
-    for name in binding.identity:
-        if rows[name].null_count():
-            place = rows[SEQ][int(rows[name].is_null().arg_true()[0])]
-            raise block.bad(
-                place, "record.identity", "identity", f"the {image} image has no value for the key column {name!r}"
-            )
-
-
-def _unnested(rows: pl.Series) -> pl.DataFrame:
-    return rows.struct.unnest()
+def _changes(
+    known: pl.DataFrame, decoded: Decoded, binding: Binding, masks: Mapping[str, pl.Series]
+) -> Iterator[tuple[tuple[object, ...], int, Change]]:
+    """All changes of the rows that have letters, in order."""
+    keys = list(binding.identity)
+    partial = pl.DataFrame(dict(masks)).select(pl.any_horizontal(pl.all()).alias(_WHAT))[_WHAT] if masks else None
+    images = decoded.images.select([*keys, SEQ]).with_columns(
+        (partial if partial is not None else pl.lit(False)).alias(_WHAT)
+    )
+    deletes = decoded.deletes.select([*keys, SEQ]).with_columns(pl.lit(False).alias(_WHAT))
+    others = pl.concat([images, deletes]).filter(~pl.col(SEQ).is_in(known[SEQ].to_list()))
+    others = others.join(known.select(keys).unique(), on=keys, how="semi")
+    both = pl.concat([others, known.with_columns(pl.lit(None, dtype=pl.Boolean).alias(_WHAT))]).sort(SEQ)
+    kinds = {None: Change.LETTER, True: Change.PARTIAL, False: Change.WHOLE}
+    for *row, place, what in both.iter_rows():
+        yield tuple(row), place, kinds[what]
 
 
 def _unavailable(images: pl.DataFrame, binding: Binding) -> dict[str, pl.Series]:

@@ -1,6 +1,6 @@
 """What the pipeline needs from the outside, as protocols; the edges implement them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
@@ -9,8 +9,10 @@ import polars as pl
 
 from consumer.core.envelope import Column
 from consumer.core.failure import Failure, Persistent, Transient
+from consumer.core.letterhead import Letterhead
+from consumer.core.letters import Record, Standing, State
 from consumer.core.plan import Binding, BindingKey, Plan, StagedColumn, TableName, TargetTable
-from consumer.core.records import OffsetRange, TopicPartition
+from consumer.core.records import Header, OffsetRange, RecordRef, TopicPartition
 
 
 class BadDatum(Exception):
@@ -20,6 +22,21 @@ class BadDatum(Exception):
         super().__init__(reason)
         self.index = index
         self.reason = reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sifted:
+    """The rows of all sound data, in order; of each bad datum its index among the data, and the reason."""
+
+    frame: pl.DataFrame
+    bad: Mapping[int, str]
+
+    def whole(self) -> pl.DataFrame:
+        """The frame, if nothing is missing from it. Raises BadDatum for the first bad datum."""
+        if self.bad:
+            first = min(self.bad)
+            raise BadDatum(first, self.bad[first])
+        return self.frame
 
 
 class Decoder(Protocol):
@@ -32,6 +49,13 @@ class Decoder(Protocol):
         can read; what is marked AS_TEXT comes as JSON text. Each datum must be consumed to its last byte. Raises
         BadDatum for the first one that isn't, or whose wanted values aren't of their types; no other datum is
         affected by it.
+        """
+        ...
+
+    def sift(self, schema: str, data: Sequence[bytes], fields: Sequence[str]) -> Sifted:
+        """Decode as `decode` does, and leave out what it would raise BadDatum for if it stood alone.
+
+        The frame has its columns and types even when all data are bad.
         """
         ...
 
@@ -60,6 +84,10 @@ class Bindings(Protocol):
 
     def find(self, key: BindingKey) -> Binding | None:
         """The binding, or None when it has to be made first."""
+        ...
+
+    def of_topic(self, topic: str, key_frame: bytes | None) -> Binding | None:
+        """Any binding of a table with this key schema, made from values of the topic."""
         ...
 
 
@@ -167,6 +195,22 @@ class TableFault(Persistent):
         self.table = table
 
 
+class LettersFull(Transient):
+    """As many letters wait to be published as may; a batch with more of them is not applied."""
+
+
+class Reconsider(Exception):
+    """The batch has to be planned anew, and nothing was written.
+
+    `refused`: records that can't be applied, and why. `freed`: records that need not wait any more.
+    """
+
+    def __init__(self, refused: Mapping[RecordRef, Failure], freed: Iterable[RecordRef] = ()) -> None:
+        self.freed = frozenset(freed)
+        super().__init__(f"{len(refused)} records refused, {len(self.freed)} freed")
+        self.refused = refused
+
+
 class Outcome(Enum):
     """What became of a batch whose COMMIT was not answered."""
 
@@ -194,6 +238,8 @@ class Sink(Protocol):
     def take(self, starts: Mapping[TopicPartition, Start]) -> list[Taken]: ...
     def stop(self, at: TopicPartition, epoch: int, failure: Failure) -> None: ...
     def stored(self) -> list[Stored]: ...
+    def open_letters(self) -> int: ...
+    def letter(self, origin: RecordRef) -> Standing | None: ...
     def apply(self, plan: Plan) -> Applied: ...
     def resolve(self, plan: Plan) -> Outcome: ...
     def prune(self, keep_hours: float) -> int: ...
@@ -211,6 +257,8 @@ class Fetched:
     appended_ms: int
     leader_epoch: int | None
     size: int
+    # by offset, of records that have any
+    headers: Mapping[int, tuple[Header, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -288,4 +336,108 @@ class Offsets(Protocol):
 
     def traits(self, topics: Sequence[str]) -> Mapping[str, Traits]:
         """What the topics are like now, for those that exist."""
+        ...
+
+
+class Origins(Protocol):
+    """Records at their origin, read again one by one."""
+
+    def fetch(self, ref: RecordRef) -> Record | None:
+        """The record, or None when it is not in the log any more. Raises Transient."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetterTopic:
+    """A topic for copies of letters. `retention` in seconds."""
+
+    name: str
+    partitions: int
+    retention: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """The copy of a letter at one attempt, to be published. A pointer has key and headers, but no value."""
+
+    id: int
+    attempt: int
+    topic: str
+    key: bytes | None = field(repr=False)
+    value: bytes | None = field(repr=False)
+    headers: tuple[Header, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posted:
+    """What became of a copy: where it lies, or the failure. `too_large`: only a smaller one would be taken."""
+
+    id: int
+    attempt: int
+    topic: str
+    partition: int | None = None
+    offset: int | None = None
+    failure: Failure | None = None
+    too_large: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unposted:
+    """A letter whose copy is to be published: its state, letterhead and record; a pointer has no value."""
+
+    id: int
+    state: State
+    head: Letterhead
+    key: bytes | None = field(repr=False)
+    value: bytes | None = field(repr=False)
+    headers: tuple[Header, ...] = field(default=(), repr=False)
+
+
+class Outbox(Protocol):
+    """The letters whose copies are still to be published; used by one thread. Raises Transient."""
+
+    def claim(self, most: int, seconds: float) -> list[Unposted]:
+        """At most so many, oldest first, which nobody else gets for so many seconds."""
+        ...
+
+    def confirm(self, posted: Sequence[Posted]) -> None:
+        """Note where copies lie; those that failed may be claimed again at once."""
+        ...
+
+    def republish(self) -> int:
+        """Have copies published again that are overdue by twice their delay; returns how many."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Letterbox(Protocol):
+    """Where copies of letters are published; used by one thread. Publishing only follows what the database knows."""
+
+    def ensure(self, topics: Sequence[LetterTopic]) -> None:
+        """Make the topics that are missing, look at the others. Raises Transient, or Persistent for credentials.
+
+        A topic whose settings may lose or remove copies is left as it is and named in the log.
+        """
+        ...
+
+    def post(self, letters: Sequence[Outgoing]) -> int:
+        """Queue copies; returns how many were taken, from the first on: fewer when the queue is full.
+
+        Waits for nobody. Each copy that was taken comes back from `posted` once, whatever becomes of it.
+        """
+        ...
+
+    def posted(self) -> list[Posted]:
+        """What became of copies since the last call."""
+        ...
+
+    def flush(self, timeout: float) -> int:
+        """Wait at most `timeout` seconds until everything posted is settled; returns how many copies are not."""
+        ...
+
+    def close(self) -> None:
+        """Give up what is still queued; `posted` then says so."""
         ...

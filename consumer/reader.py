@@ -6,9 +6,9 @@ apply thread is behind, partitions pause and polling goes on, so that a slow tar
 
 import time
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import chain, islice
 
 import structlog
 
@@ -17,7 +17,7 @@ from consumer.core.failure import Failure, located
 from consumer.core.plan import BindingKey, Plan, frame, runs
 from consumer.core.records import Slice, TopicPartition
 from consumer.core.sizer import BatchSizer
-from consumer.handover import Dropped, Handover, Moved, Notice, Stopped, Work
+from consumer.handover import Dropped, Handover, Later, Moved, Notice, Stopped, Work
 from consumer.planner import BadRecord, Planner, Unbound
 from consumer.ports import DataFault, Fetched, Intake, Source, Taken
 
@@ -34,6 +34,8 @@ class BatchLimits:
 
     sizer: BatchSizer = field(default_factory=BatchSizer)
     max_bytes: int = 32 << 20
+    # the topics whose records are letters that come back, and no batches
+    lane: Callable[[str], bool] = lambda topic: False
 
 
 @dataclass(slots=True)
@@ -87,7 +89,8 @@ class Reader:
         self._assigned: set[TopicPartition] = set()
         self._owned: dict[TopicPartition, _Owned] = {}
         self._to_start: dict[TopicPartition, Taken] = {}
-        self._fenced: dict[TopicPartition, float] = {}
+        # when partitions that are assigned to us are to be taken again
+        self._again: dict[TopicPartition, float] = {}
         self._broken: dict[TopicPartition, Failure] = {}
         self._gathered: dict[TopicPartition, _Gathered] = {}
         self._wanted: set[BindingKey] = set()
@@ -114,7 +117,7 @@ class Reader:
             # what made it full may be gone: revoked, or taken anew after a reconnect
             self._resume()
         self._start_taken()
-        self._take_fenced_again()
+        self._take_again()
         if self._full():
             self._hand_over_or_hold()
             return
@@ -144,7 +147,7 @@ class Reader:
             self._assigned.discard(at)
             self._owned.pop(at, None)
             self._to_start.pop(at, None)
-            self._fenced.pop(at, None)
+            self._again.pop(at, None)
             self._broken.pop(at, None)
             self._drop_gathered(at)
 
@@ -166,9 +169,14 @@ class Reader:
             self._taken(notice)
         elif isinstance(notice, Stopped):
             self._halt((notice.at,))
+            if notice.again is not None:
+                self._again |= dict.fromkeys(self._assigned & {notice.at}, time.monotonic() + notice.again)
         elif isinstance(notice, Dropped):
             self._halt(notice.partitions)
-            self._fenced |= dict.fromkeys(self._assigned & set(notice.partitions), time.monotonic())
+            self._again |= dict.fromkeys(self._assigned & set(notice.partitions), time.monotonic() + self.GRACE)
+        elif isinstance(notice, Later):
+            self._halt((notice.at,))
+            self._again |= dict.fromkeys(self._assigned & {notice.at}, time.monotonic() + notice.seconds)
 
     def _taken(self, taken: Taken) -> None:
         if taken.at in self._assigned:
@@ -185,11 +193,11 @@ class Reader:
                 self._owned.setdefault(at, _Owned(taken.epoch, taken.next_offset))
                 del self._to_start[at]
 
-    def _take_fenced_again(self) -> None:
+    def _take_again(self) -> None:
         now = time.monotonic()
-        due = [at for at, since in self._fenced.items() if now - since > self.GRACE]
+        due = [at for at, when in self._again.items() if now > when]
         for at in due:
-            del self._fenced[at]
+            del self._again[at]
         if due:
             self._handover.ask(due)
 
@@ -236,6 +244,8 @@ class Reader:
 
     def _want(self, fetched: Fetched) -> None:
         """Have a new schema or table looked up before the batch that brings it is full."""
+        if self._limits.lane(fetched.at.topic):
+            return
         key = BindingKey(fetched.at.topic, frame(fetched.keys[0]), frame(fetched.values[0]))
         if key in self._wanted or key.value_frame is None or self._planner.knows(key):
             return
@@ -346,10 +356,14 @@ class Reader:
         slices = tuple(_slice(at, self._gathered[at]) for at in self._in_turn())
         for piece in slices:
             self._drop_gathered(piece.at)
-        plan = self._plan(slices)
-        if plan is not None:
-            self._most = self._limits.sizer.after(plan.counts, self._most)
-        self._handover.offer(Work(slices=slices, plan=plan))
+        main = tuple(piece for piece in slices if not self._limits.lane(piece.at.topic))
+        if main:
+            plan = self._plan(main)
+            if plan is not None:
+                self._most = self._limits.sizer.after(plan.counts, self._most)
+            self._handover.offer(Work(slices=main, plan=plan))
+        if len(main) < len(slices):
+            self._handover.offer(Work(slices=tuple(piece for piece in slices if piece not in main), lane=True))
         self._stop_broken()
 
     def _in_turn(self) -> list[TopicPartition]:
@@ -384,4 +398,5 @@ def _slice(at: TopicPartition, gathered: _Gathered) -> Slice:
         appended_ms=min((part.appended_ms for part in parts), default=0),
         leader_epoch=parts[-1].leader_epoch if parts else None,
         size=sum(part.size for part in parts),
+        headers=dict(chain.from_iterable(part.headers.items() for part in parts if part.headers)),
     )

@@ -3,6 +3,7 @@
 import re
 import socket
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,7 +18,9 @@ from pydantic_settings import (
 
 from consumer.core.failure import Refused, failed
 from consumer.core.kinds import KINDS
+from consumer.core.lane import BadTopic, Lane, check_dead_pattern, check_retry_pattern
 from consumer.core.naming import BadName, check_template
+from consumer.core.policy import JITTER
 
 DEFAULT_FILE = Path("headrace.toml")
 
@@ -159,6 +162,100 @@ class Batch(Section):
     )
 
 
+class Letters(Section):
+    """Letters: records that could not be applied."""
+
+    retry_topic: str = Field(
+        default="{group}.retry.{n}",
+        description="Pattern of the retry topics' names; {n} is the number of the delay, {group} is kafka.group.",
+    )
+    dead_topic: str = Field(default="{group}.dlq", description="Name of the dead-letter topic; {group} is kafka.group.")
+    delays: Annotated[tuple[Annotated[float, Field(ge=0.1, le=86_400)], ...], Field(min_length=1, max_length=16)] = (
+        Field(
+            default=(5.0, 30.0, 120.0, 600.0),
+            description="Seconds before each further attempt, rising, each from 0.1 to 86400. Every entry has a retry "
+            "topic; the last one serves all later attempts.",
+        )
+    )
+    partitions: int = Field(default=1, ge=1, le=64, description="Partitions of a topic for letters, when it is made.")
+    retention_hours: float = Field(
+        default=168.0,
+        ge=1,
+        le=8760,
+        description="Hours that these topics keep what is in them, when they are made. The letters themselves are in "
+        "the database.",
+    )
+    inline_bytes: int = Field(
+        default=1 << 20,
+        ge=0,
+        le=64 << 20,
+        description="Most bytes of a record that are kept with its letter; of a larger one only where it lies.",
+    )
+    max_unpublished: int = Field(
+        default=10_000,
+        ge=1,
+        le=1_000_000,
+        description="Most letters whose copies are not published yet; then their partitions wait.",
+    )
+    max_held: int = Field(
+        default=100,
+        ge=1,
+        le=10_000,
+        description="Most letters of one row that wait for an older one; then the table's partitions wait.",
+    )
+    flood_percent: float = Field(
+        default=5.0,
+        ge=0,
+        le=100,
+        description="A partition stops when more than this share of its last 10 000 records (and 100 at least) can't "
+        "be applied. 100: never.",
+    )
+    transient_attempts: int = Field(
+        default=8, ge=0, le=1000, description="How often a record whose failure time may heal is tried again."
+    )
+    transient_hours: float = Field(
+        default=24.0, ge=0, le=8760, description="Hours since its first failure after which it is tried no more."
+    )
+    unknown_attempts: int = Field(
+        default=3, ge=0, le=1000, description="How often a record whose failure no rule knows is tried again."
+    )
+    unknown_hours: float = Field(
+        default=1.0, ge=0, le=8760, description="Hours since its first failure after which it is tried no more."
+    )
+
+    @field_validator("retry_topic")
+    @classmethod
+    def _retry(cls, pattern: str) -> str:
+        try:
+            check_retry_pattern(pattern)
+        except BadTopic as error:
+            raise ValueError(str(error)) from error
+        return pattern
+
+    @field_validator("dead_topic")
+    @classmethod
+    def _dead(cls, pattern: str) -> str:
+        try:
+            check_dead_pattern(pattern)
+        except BadTopic as error:
+            raise ValueError(str(error)) from error
+        return pattern
+
+    @field_validator("delays")
+    @classmethod
+    def _rising(cls, delays: tuple[float, ...]) -> tuple[float, ...]:
+        if any(later <= earlier for earlier, later in pairwise(delays)):
+            raise ValueError("each delay must be longer than the one before")
+        return delays
+
+    @model_validator(mode="after")
+    def _kept_until_due(self) -> "Letters":
+        longest = self.delays[-1] * (1 + JITTER)
+        if self.retention_hours * 3600 <= longest:
+            raise ValueError(f"retention_hours must be more than the longest of delays, spread ({longest:g} s)")
+        return self
+
+
 class Worker(Section):
     """The process itself."""
 
@@ -198,6 +295,13 @@ class Table(Section):
     """Policy of one target table."""
 
     create: bool | None = Field(default=None, description="Overrides target.create for this table.")
+    letters: Literal["copy", "pointer"] = Field(
+        default="copy",
+        description="Whether letters of this table hold the record, or only where it lies.",
+    )
+    strict: bool = Field(
+        default=False, description="Hold every later change of a row that has an open letter, not only partial ones."
+    )
 
 
 class Settings(BaseSettings):
@@ -216,6 +320,7 @@ class Settings(BaseSettings):
     registry: Registry
     target: Target
     batch: Batch = Batch()
+    letters: Letters = Letters()
     worker: Worker = Field(default_factory=Worker)
     ledger: Ledger = Ledger()
     log: Log = Log()
@@ -234,6 +339,21 @@ class Settings(BaseSettings):
                 f"worker.stall_timeout must be more than target.batch_deadline + target.connect_timeout ({longest:g})"
             )
         return self
+
+    @model_validator(mode="after")
+    def _letters_apart(self) -> "Settings":
+        try:
+            lane = self.lane
+        except BadTopic as error:
+            raise ValueError(f"letters.retry_topic and letters.dead_topic: {error}") from error
+        if any(lane.holds(topic) for topic in self.kafka.topics):
+            raise ValueError("kafka.topics names a topic of the group's own letters (letters.retry_topic, dead_topic)")
+        return self
+
+    @property
+    def lane(self) -> Lane:
+        """The topics of the group's letters."""
+        return Lane(group=self.kafka.group, retry=self.letters.retry_topic, dead=self.letters.dead_topic)
 
     @classmethod
     def settings_customise_sources(

@@ -73,6 +73,8 @@ class CurrentWatch:
             return OK
         for at, reason in sorted(self.last.held.items()):
             print(f"{at}: {self.last.left[at]} records left: {reason}", file=sys.stderr)
+        if self.last.letters:
+            print(f"{self.last.letters} letters are open: see headrace.letters", file=sys.stderr)
         return PARTIAL
 
 

@@ -14,7 +14,9 @@ from consumer.bench.rig import Rig
 from consumer.bench.scenario import Dataset
 from consumer.bench.store import Result
 from consumer.binder import Binder, BinderSettings, KnownBindings, Sources
+from consumer.blocks import Decoders
 from consumer.core.plan import Plan
+from consumer.core.policy import Policy
 from consumer.core.records import Slice
 from consumer.core.records import TopicPartition as At
 from consumer.decode_watch import Marks
@@ -28,7 +30,7 @@ from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.registry import HttpRegistry
 from consumer.edges.rows import RowDecoder
-from consumer.planner import Decoders, Planner, Unbound
+from consumer.planner import Planner, Unbound
 
 CONSUME = "consume"
 APPLY = "copy-upsert"
@@ -128,7 +130,7 @@ def _plans(rig: Rig, worker: str, sink: PostgresSink, dataset: Dataset) -> Itera
     catalog = PostgresCatalog(sink.settings, worker)
     sources = Sources(registry=registry, catalog=catalog, offsets=offsets, rows=rows)
     binder = Binder(known, sources, BinderSettings())
-    planner = Planner(Decoders(fast=ColumnarDecoder(rows), careful=rows), CopyEncoder(), known, Marks())
+    planner = Planner(Decoders(fast=ColumnarDecoder(rows), careful=rows), CopyEncoder(), known, Marks(), Policy())
     places = [At(topic, 0) for topic in dataset.topics]
     sink.seed(offsets.initial(places))
     epochs = {taken.at: taken.epoch for taken in sink.take(offsets.initial(places))}

@@ -64,8 +64,8 @@ RECORD_KINDS = (
     _kind(
         "record.operation",
         _PERSISTENT,
-        "the envelope's operation is unknown, or a truncate",
-        "Check that the topic holds Debezium envelopes; truncates are not applied.",
+        "the envelope's operation is unknown",
+        "Check that the topic holds Debezium envelopes.",
     ),
     _kind("record.image", _PERSISTENT, "an insert or update without its after image", _PRODUCER),
     _kind(
@@ -125,9 +125,45 @@ RECORD_KINDS = (
         "keys that differ at the source are one key in the target, or it does not keep them as they are",
         "Give the key's columns of the table the types that they have at the source.",
     ),
+    _kind(
+        "record.unplaced",
+        _PERSISTENT,
+        "its row was not known when it failed, so newer changes of it may have been applied since",
+        "Ask the source for the row again (Debezium incremental snapshot of its key), then discard the letter.",
+    ),
+    _kind(
+        "record.gone",
+        _PERSISTENT,
+        "the letter only points to its record, which is not in the log any more",
+        "Ask the source for the row again (Debezium incremental snapshot of its key), then discard the letter.",
+    ),
+    _kind(
+        "record.behind",
+        _TRANSIENT,
+        "an older change of its row is a letter that is still open",
+        "None; it is applied when the letters in front of it come to an end.",
+    ),
 )
 
 TABLE_KINDS = (
+    _kind(
+        "table.truncate",
+        _PERSISTENT,
+        "the source truncated the table",
+        "Truncate the target's table if it should be empty too, then set the position behind the record.",
+    ),
+    _kind(
+        "table.held",
+        _PERSISTENT,
+        "too many changes of one row wait for its oldest letter",
+        "Apply or discard that letter; Headrace looks again by itself.",
+    ),
+    _kind(
+        "table.flood",
+        _PERSISTENT,
+        "too many records of a partition can't be applied",
+        "Look at the kinds of its latest failures; correct their cause, or raise letters.flood_percent.",
+    ),
     _kind("table.missing", _PERSISTENT, "the target table is not there", "Create it, or set target.create = true."),
     _kind(
         "table.privilege",
@@ -251,6 +287,13 @@ ENVIRONMENT_KINDS = (
         _TRANSIENT,
         "a topic is gone while records of it are still to be applied",
         "Create it again, or restart the worker, which then leaves it out.",
+    ),
+    _kind(
+        "kafka.letters",
+        _TRANSIENT,
+        "the topics of letters can't be made, or do not take their copies",
+        "Make the topics by hand, or grant creating, describing and writing them. Letters stay in the database, and "
+        "their copies are published later.",
     ),
     _kind(
         "kafka.configuration",

@@ -5,14 +5,13 @@ image or a delete that is applied makes the row's older letters superfluous; a p
 waits for it. So no older change ever overwrites a newer one, and no change is lost in between.
 """
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import Enum, StrEnum
 
 from consumer.core.failure import Failure
-from consumer.core.plan import RecordRef, TableName
-
-Header = tuple[str, bytes | None]
+from consumer.core.records import Header, RecordRef
 
 
 class State(StrEnum):
@@ -29,9 +28,6 @@ class State(StrEnum):
 
 OPEN = frozenset({State.RETRYING, State.HELD, State.DEAD, State.REPLAYING})
 """The states in which a record's change may still be applied."""
-
-IN_THE_LANE = frozenset({State.RETRYING, State.REPLAYING})
-"""The states in which a copy that comes back through a retry topic counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,58 +50,84 @@ class Record:
 class Letter:
     """A record that a batch does not apply, why, and the state that it begins in.
 
-    `place`: which of the plan's staged identities of `table` its row has; None where the row is not known. `delay`:
-    seconds until it is due, for one that is retried. `partial`: its image lacks columns.
+    `place`: which of the identities that are staged beside it is its row's; None where the row is not known.
+    `follows`: what it waits for is a letter of an earlier batch. `delay`: seconds until it is due, when it is retried.
     """
 
     record: Record
     state: State
     failure: Failure
-    table: TableName | None = None
     place: int | None = None
-    partial: bool = False
+    follows: bool = False
     delay: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Copy:
-    """What a record in a retry topic says of itself."""
+class Standing:
+    """What an open letter's row says. `due`: seconds until it is; `age`: since it failed first.
 
-    origin: RecordRef
+    `oldest`: no older letter of the same table row is open. `placed`: its table row is known. `pointer`: its bytes
+    are at the origin only.
+    """
+
+    id: int
+    state: State
     attempt: int
-
-
-class Verdict(StrEnum):
-    """What is done with a letter that came back through the lane."""
-
-    APPLY = "apply"
-    DUPLICATE = "duplicate"
-    HOLD = "hold"
+    due: float
+    age: float
+    oldest: bool
+    placed: bool
+    record: Record
+    pointer: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """What a letter's row says, read under its lock. `oldest`: no older letter of the same row is open."""
+class Verdict:
+    """What becomes of a letter that came back at `attempt`: its next state, and why.
 
-    state: State
+    A failure counts as one more attempt; `delay` in seconds until the next one.
+    """
+
+    id: int
     attempt: int
-    oldest: bool
+    state: State
+    reason: str = ""
+    failure: Failure | None = None
+    delay: float = 0.0
 
 
-def judged(copy: Copy, row: Standing | None) -> Verdict:
-    """The row is the truth: a copy counts only if its row is in the lane at the same attempt."""
-    if row is None or row.state not in IN_THE_LANE or row.attempt != copy.attempt:
-        return Verdict.DUPLICATE
-    return Verdict.APPLY if row.oldest else Verdict.HOLD
+class Change(Enum):
+    """What a record is to its row's letters."""
+
+    LETTER = "can't be applied"
+    PARTIAL = "an image without all columns"
+    WHOLE = "a full image, or a delete"
 
 
-NEXT: Mapping[State, frozenset[State]] = {
-    State.RETRYING: OPEN | {State.APPLIED, State.SUPERSEDED, State.DISCARDED},
-    State.HELD: OPEN | {State.APPLIED, State.SUPERSEDED, State.DISCARDED},
-    State.DEAD: frozenset({State.REPLAYING, State.HELD, State.SUPERSEDED, State.DISCARDED}),
-    State.REPLAYING: OPEN | {State.APPLIED, State.SUPERSEDED, State.DISCARDED},
-    State.APPLIED: frozenset(),
-    State.SUPERSEDED: frozenset(),
-    State.DISCARDED: frozenset(),
-}
-"""Which states may follow which."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """Records by place: those that wait behind a letter, and the letters that a later change made superfluous."""
+
+    held: frozenset[int] = frozenset()
+    superseded: frozenset[int] = frozenset()
+
+
+def settled(changes: Iterable[tuple[Hashable, int, Change]], *, strict: bool = False) -> Settled:
+    """What the letters among some rows' changes mean for one another; `changes` are (row, place, what) in order.
+
+    `strict`: whatever comes behind a letter waits for it.
+    """
+    front: dict[Hashable, list[int]] = defaultdict(list)
+    held: set[int] = set()
+    superseded: set[int] = set()
+    for row, place, change in changes:
+        waiting = front[row]
+        if change is Change.LETTER:
+            waiting.append(place)
+        elif waiting and (strict or change is Change.PARTIAL):
+            held.add(place)
+            waiting.append(place)
+        elif change is Change.WHOLE:
+            superseded.update(waiting)
+            waiting.clear()
+    return Settled(held=frozenset(held), superseded=frozenset(superseded))

@@ -5,8 +5,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
+import polars as pl
+
 from consumer.core.envelope import Column, WriterSchema
-from consumer.core.records import Slice, TopicPartition
+from consumer.core.failure import Failure
+from consumer.core.letters import Letter, Verdict
+from consumer.core.records import RecordRef, Slice
 from consumer.core.rewriting import Rewritten
 from consumer.core.types import Carriage
 
@@ -69,7 +73,8 @@ class Binding:
     """Everything that turns the records of one (topic, key schema, value schema) into writes.
 
     `table` is None for records that are ignored by rule (heartbeats, transaction markers). `replaces`: no unique
-    index of the table tells its rows apart, so they are deleted and inserted anew.
+    index of the table tells its rows apart, so they are deleted and inserted anew. `strict`: whatever comes behind a
+    letter of its row waits. `refused`: why none of the records can be read.
     """
 
     schema: WriterSchema
@@ -79,11 +84,17 @@ class Binding:
     identity: tuple[str, ...] = ()
     compacted: bool = False
     replaces: bool = False
+    strict: bool = False
+    refused: Failure | None = None
 
 
 class Action(Enum):
-    """What a staged set of rows does to its table, in the order in which a stage does it."""
+    """What a staged set of rows does to its table, in the order in which a stage does it.
 
+    LOOK_UP: nothing; the rows are identities that letters are known by.
+    """
+
+    LOOK_UP = "look up"
     DELETE = "delete"
     UPSERT = "upsert"
     REPLACE = "replace"
@@ -100,10 +111,23 @@ class StagedColumn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Origins:
+    """Where staged rows come from: `places` has one for each, counted through the runs laid end to end."""
+
+    runs: tuple["Run", ...] = field(repr=False)
+    places: pl.Series = field(repr=False)
+
+    def ref(self, row: int) -> RecordRef:
+        """The origin of a staged row; of a folded one that of its last change."""
+        return origin(self.runs, self.places[row])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TableWrite:
     """One staging load and what it does. `payload`: a whole binary COPY stream.
 
-    `fresh`: every row is from a snapshot or an insert, so a plain INSERT may be tried first.
+    `fresh`: every row is from a snapshot or an insert, so a plain INSERT may be tried first. `strict`: its rows wait
+    behind any letter of theirs.
     """
 
     table: TableName
@@ -112,8 +136,31 @@ class TableWrite:
     identity: tuple[str, ...]
     rows: int
     payload: tuple[bytes, ...] = field(repr=False)
+    origins: Origins = field(repr=False)
     fresh: bool = False
     overriding: bool = False
+    strict: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aside:
+    """Letters of one table's block, and the identities that their places count; none where no row is known."""
+
+    letters: tuple[Letter, ...]
+    table: TableName | None = None
+    identities: TableWrite | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Writes of disjoint rows, and the letters that stand beside them."""
+
+    writes: tuple[TableWrite, ...] = ()
+    letters: tuple[Aside, ...] = ()
+
+    def staged(self) -> list[TableWrite]:
+        """Everything that needs a staging table."""
+        return [*self.writes, *(aside.identities for aside in self.letters if aside.identities is not None)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +172,7 @@ class Counts:
     deletes: int = 0
     ignored: int = 0
     folded: int = 0
+    letters: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,29 +180,28 @@ class Plan:
     """One transaction: stages run one after the other, the writes of a stage touch disjoint rows."""
 
     slices: tuple[Slice, ...]
-    stages: tuple[tuple[TableWrite, ...], ...]
-    counts: Counts
+    stages: tuple[Stage, ...]
+    counts: Counts = field(default_factory=lambda: Counts())
+    # letters that came back, which this transaction brings further
+    verdicts: tuple[Verdict, ...] = ()
     # oldest and newest source time of the batch in milliseconds, None when no record has one
     source_ms: tuple[int, int] | None = None
 
     @property
     def writes(self) -> list[TableWrite]:
         """All writes in order."""
-        return [write for stage in self.stages for write in stage]
+        return [write for stage in self.stages for write in stage.writes]
+
+    @property
+    def letters(self) -> list[Letter]:
+        """All letters in order."""
+        return [letter for stage in self.stages for aside in stage.letters for letter in aside.letters]
 
     @property
     def size(self) -> int:
         """Bytes held: raw records and COPY streams."""
         copies = sum(len(chunk) for write in self.writes for chunk in write.payload)
         return copies + sum(piece.size for piece in self.slices)
-
-
-@dataclass(frozen=True, slots=True)
-class RecordRef:
-    """One record's origin."""
-
-    at: TopicPartition
-    offset: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,10 @@
 """Records and positions. A position is always the *next* offset to read."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
+
+Header = tuple[str, bytes | None]
 
 
 class TopicPartition(NamedTuple):
@@ -21,6 +23,13 @@ class OffsetRange(NamedTuple):
     at: TopicPartition
     start: int
     end: int
+
+
+class RecordRef(NamedTuple):
+    """One record's origin."""
+
+    at: TopicPartition
+    offset: int
 
 
 def correlation_id(at: TopicPartition, offset: int) -> str:
@@ -44,6 +53,8 @@ class Slice:
     offsets: Sequence[int] = ()
     keys: Sequence[bytes | None] = ()
     values: Sequence[bytes | None] = ()
+    # by offset, of records that have any
+    headers: Mapping[int, tuple[Header, ...]] = field(default_factory=dict)
     # broker time of the oldest record in milliseconds, 0 when there is none
     appended_ms: int = 0
     leader_epoch: int | None = None

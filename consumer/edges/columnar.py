@@ -3,30 +3,32 @@
 A joined block has no record borders, so every datum is followed by a running index that the rewritten
 schema declares as its last field. The block is read as exactly one batch of its record count; row count
 and index column are compared. They agree exactly when every datum used up its own bytes. Decimals are held to
-their precision, which the native reader does not do. On any mismatch the block is halved until the bad datum
-stands alone, and the row decoder judges that one.
+their precision, which the native reader does not do. After any mismatch the block is read
+again in small pieces, the row decoder judges those that mismatch, and all sound data are read as one block again.
 """
 
 import io
 import json
 import os
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import lru_cache
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import polars as pl
 import pyarrow as pa
 from polars_avro._avro_rs import AvroSource
 
 from consumer.core.rewriting import ECHO, only
-from consumer.ports import BadDatum, Decoder
+from consumer.ports import Decoder, Sifted
 
 _SYNC = os.urandom(16)
 # records of one block; larger requests are cut
 MAX_RECORDS = 65_536
 # Arrow's text columns hold less than 2 GiB and decoding peaks at three times the block
 MAX_BYTES = 64 << 20
+# pieces that one reader is given while bad data are looked for
+_WINDOW = 64
 _SALT = int.from_bytes(os.urandom(8), "big")
 _ECHOES = [(index ^ _SALT).to_bytes(8, "big") for index in range(MAX_RECORDS)]
 _EXPECTED = pa.py_buffer(b"".join(_ECHOES))
@@ -37,64 +39,105 @@ class Mismatch(Exception):
 
 
 class ColumnarDecoder:
-    """Implements `consumer.ports.Decoder`. `rows` judges data that stand alone and small blocks."""
+    """Implements `consumer.ports.Decoder`. `rows` judges small blocks, and the pieces in which something is bad."""
 
     def __init__(self, rows: Decoder, *, smallest_block: int = 20) -> None:
         self._rows = rows
         self._smallest = smallest_block
 
     def decode(self, schema: str, data: Sequence[bytes], fields: Sequence[str]) -> pl.DataFrame:
+        return self.sift(schema, data, fields).whole()
+
+    def sift(self, schema: str, data: Sequence[bytes], fields: Sequence[str]) -> Sifted:
         if len(data) < self._smallest:
-            return self._rows.decode(schema, data, fields)
-        parts = [self._halving(schema, data, start, end, fields) for start, end in _cuts(data)]
-        return pl.concat(parts) if len(parts) > 1 else parts[0]
+            return self._rows.sift(schema, data, fields)
+        cuts = _cuts(data)
+        parts = [self._sifted(schema, data[start:end], fields) for start, end in cuts]
+        bad = {
+            start + index: why for (start, _), part in zip(cuts, parts, strict=True) for index, why in part.bad.items()
+        }
+        return Sifted(frame=pl.concat([part.frame for part in parts]) if len(parts) > 1 else parts[0].frame, bad=bad)
 
-    def _halving(self, schema: str, data: Sequence[bytes], start: int, end: int, fields: Sequence[str]) -> pl.DataFrame:
-        if end - start < self._smallest:
-            return self._judged(schema, data[start:end], start, fields)
+    def _sifted(self, schema: str, data: Sequence[bytes], fields: Sequence[str]) -> Sifted:
         try:
-            return read_block(schema, data[start:end], fields)
+            return Sifted(frame=read_block(schema, data, fields), bad={})
         except Mismatch:
-            middle = (start + end) // 2
-            left = self._halving(schema, data, start, middle, fields)
-            return pl.concat([left, self._halving(schema, data, middle, end, fields)])
-
-    def _judged(self, schema: str, data: Sequence[bytes], start: int, fields: Sequence[str]) -> pl.DataFrame:
+            doubtful = self._doubtful(schema, data, fields)
+        judged = self._rows.sift(schema, [data[index] for index in doubtful], fields)
+        bad = {doubtful[index]: reason for index, reason in judged.bad.items()}
+        sound = [datum for index, datum in enumerate(data) if index not in bad]
         try:
-            return self._rows.decode(schema, data, fields)
-        except BadDatum as error:
-            raise BadDatum(start + error.index, error.reason) from error
+            return Sifted(frame=read_block(schema, sound, fields) if sound else judged.frame, bad=bad)
+        except Mismatch:
+            # the decoders disagree about a datum: the reference has the last word
+            return self._rows.sift(schema, data, fields)
+
+    def _doubtful(self, schema: str, data: Sequence[bytes], fields: Sequence[str]) -> list[int]:
+        """Where the native reader may have met something bad: only a hint, since the rest is read once more."""
+        step = max(1, self._smallest)
+        doubtful: list[int] = []
+        start = 0
+        while start < len(data):
+            window = data[start : start + _WINDOW * step]
+            sound = sound_length(schema, window, fields, step)
+            start += sound
+            if sound < len(window):
+                doubtful += range(start, min(start + step, len(data)))
+                start += step
+        return doubtful
 
 
 def read_block(schema: str, data: Sequence[bytes], fields: Sequence[str]) -> pl.DataFrame:
     """Read all of `data` as one block. Raises Mismatch unless each datum used up exactly its bytes and is sound."""
-    count = len(data)
+    return pl.DataFrame(next(_batches(schema, data, fields, len(data))).drop_columns([ECHO]))
+
+
+def sound_length(schema: str, data: Sequence[bytes], fields: Sequence[str], step: int) -> int:
+    """How many data in front of the first mismatch read well, in whole pieces of `step`.
+
+    One reader does it: to make one takes as long as to read a thousand records.
+    """
+    sound = 0
+    with suppress(Mismatch):
+        for batch in _batches(schema, data, fields, step):
+            sound += len(batch)
+    return sound
+
+
+def _batches(schema: str, data: Sequence[bytes], fields: Sequence[str], size: int) -> Iterator[pa.RecordBatch]:
+    """The block in batches of `size`, without a shorter rest. Raises Mismatch at the first that isn't sound."""
     block = _block(schema, data, fields)
-    # One next() and no more: a reader asked again after the last record of a damaged block never returns.
+    # A reader asked again after the last record of a damaged block never returns, so it is asked for whole batches
+    # only, and for one more only while those before it used up exactly their bytes.
     # The iterator stays in a variable, since dropping it while an error travels replaces the error.
+    batches = _native(lambda: AvroSource([lambda: _opened(block)], False, False).batch_iter(size, [*fields, ECHO]))
+    for start in range(0, len(data) - size + 1, size):
+        batch = _native(lambda: pa.record_batch(next(batches)))
+        if len(batch) != size or not _echoed(batch, start):
+            raise Mismatch("row count or running index")
+        try:
+            for column in batch.columns:
+                _check_decimals(column)
+        except pa.ArrowInvalid as error:
+            raise Mismatch("a decimal's precision") from error
+        yield batch
+
+
+def _native(call: Callable[[], Any]) -> Any:
     try:
-        source = AvroSource([lambda: _opened(block)], False, False)
-        batches = source.batch_iter(count, [*fields, ECHO])
-        batch = pa.record_batch(next(batches))
+        return call()
     except (KeyboardInterrupt, SystemExit):
         raise
     # panics of the native reader derive from BaseException
     except BaseException as error:
         raise Mismatch(type(error).__name__) from error
-    if len(batch) != count or not _echoed(batch, count):
-        raise Mismatch("row count or running index")
-    try:
-        for column in batch.columns:
-            _check_decimals(column)
-    except pa.ArrowInvalid as error:
-        raise Mismatch("a decimal's precision") from error
-    return pl.DataFrame(batch.drop_columns([ECHO]))
 
 
-def _echoed(batch: pa.RecordBatch, count: int) -> bool:
+def _echoed(batch: pa.RecordBatch, start: int) -> bool:
+    """Whether the running index is that of the data from `start` on."""
     column = batch.column(batch.schema.get_field_index(ECHO))
-    begin = column.offset * 8
-    return bool(column.buffers()[1].slice(begin, 8 * count).equals(_EXPECTED.slice(0, 8 * count)))
+    size = 8 * len(batch)
+    return bool(column.buffers()[1].slice(8 * column.offset, size).equals(_EXPECTED.slice(8 * start, size)))
 
 
 def _check_decimals(values: pa.Array) -> None:

@@ -19,7 +19,7 @@ from consumer.core.carriers import json_text
 from consumer.core.failure import Persistent, failed
 from consumer.core.kinds import KINDS
 from consumer.core.rewriting import AS_TEXT, only
-from consumer.ports import BadDatum
+from consumer.ports import Sifted
 
 _ARROW = {
     "null": pa.null(),
@@ -43,16 +43,38 @@ _DAMAGE = (
     MemoryError,
     RecursionError,
 )
+# what Arrow raises for a value that its declared type can't hold
+_UNHELD = (pa.ArrowException, OverflowError)
 
 
 class RowDecoder:
     """Implements `consumer.ports.Decoder`, one datum after the other."""
 
     def decode(self, schema: str, data: Sequence[bytes], fields: Sequence[str]) -> pl.DataFrame:
+        return self.sift(schema, data, fields).whole()
+
+    def sift(self, schema: str, data: Sequence[bytes], fields: Sequence[str]) -> Sifted:
         reader = _reader(schema, tuple(fields))
-        rows = [_datum(reader, datum, index) for index, datum in enumerate(data)]
-        columns = [_column(rows, field) for field in reader.columns]
-        return pl.DataFrame(pa.table(columns, schema=reader.columns)).cast(reader.frame)
+        rows: dict[int, _Row] = {}
+        bad: dict[int, str] = {}
+        for index, datum in enumerate(data):
+            try:
+                rows[index] = _datum(reader, datum)
+            except _Bad as error:
+                bad[index] = str(error)
+        try:
+            table = _table(rows, reader.columns)
+        except _UNHELD:
+            bad |= _beyond(rows, reader.columns)
+            table = _table({index: row for index, row in rows.items() if index not in bad}, reader.columns)
+        return Sifted(frame=pl.DataFrame(table).cast(reader.frame), bad=bad)
+
+
+_Row = dict[str, Any]
+
+
+class _Bad(Exception):
+    """A datum can't be decoded; the text says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,35 +203,34 @@ def _present(schema: Any) -> Any:
     return next(branch for branch in schema if branch != "null") if isinstance(schema, list) else schema
 
 
-def _column(rows: Sequence[Mapping[str, Any]], field: pa.Field) -> pa.Array:
-    values = [row[field.name] for row in rows]
-    try:
-        return pa.array(values, type=field.type)
-    except (pa.ArrowException, OverflowError):
-        return pa.array([_held(value, field.type, index) for index, value in enumerate(values)], type=field.type)
+def _table(rows: Mapping[int, _Row], columns: pa.Schema) -> pa.Table:
+    """The rows as columns. Raises one of _UNHELD."""
+    values = ([row[field.name] for row in rows.values()] for field in columns)
+    return pa.table([pa.array(v, type=f.type) for v, f in zip(values, columns, strict=True)], schema=columns)
 
 
-def _held(value: Any, kind: pa.DataType, index: int) -> Any:
-    """The value, if its declared type holds it."""
-    try:
-        pa.scalar(value, type=kind)
-    except (pa.ArrowException, OverflowError) as error:
-        reason = f"a value is outside the range of its declared type ({type(error).__name__})"
-        raise BadDatum(index, reason) from error
-    return value
+def _beyond(rows: Mapping[int, _Row], columns: pa.Schema) -> dict[int, str]:
+    """The rows with a value that its declared type does not hold, with the reasons."""
+    bad = {}
+    for index, row in rows.items():
+        try:
+            _table({index: row}, columns)
+        except _UNHELD as error:
+            bad[index] = f"a value is outside the range of its declared type ({type(error).__name__})"
+    return bad
 
 
-def _datum(reader: _Reader, datum: bytes, index: int) -> dict[str, Any]:
+def _datum(reader: _Reader, datum: bytes) -> _Row:
     stream = io.BytesIO(datum)
     try:
-        row: dict[str, Any] = reader.read(stream, reader.schema, None)
+        row: _Row = reader.read(stream, reader.schema, None)
         for name, column in reader.texts:
             _make_text(*((row, name) if column is None else (row[name], column)))
     except _DAMAGE as error:
-        raise BadDatum(index, f"the datum does not decode with its writer schema ({type(error).__name__})") from error
+        raise _Bad(f"the datum does not decode with its writer schema ({type(error).__name__})") from error
     surplus = len(datum) - stream.tell()
     if surplus:
-        raise BadDatum(index, f"{surplus} bytes are left over after the datum")
+        raise _Bad(f"{surplus} bytes are left over after the datum")
     return row
 
 

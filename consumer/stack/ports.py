@@ -54,6 +54,8 @@ def _bind(port: int, held: ExitStack) -> bool:
     taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         taken.bind((LOOPBACK, port))
+        # two sockets that may reuse an address can both bind it, as long as neither listens
+        taken.listen(1)
     except OSError:
         return False
     return True

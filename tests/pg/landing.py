@@ -9,12 +9,13 @@ import psycopg
 
 from consumer.binder import KnownBindings
 from consumer.core.envelope import read_key_schema, read_key_writer, read_writer_schema
+from consumer.core.failure import Failure
 from consumer.core.plan import Binding, BindingKey, BoundColumn, Plan, TableName
-from consumer.core.records import TopicPartition
+from consumer.core.records import RecordRef, TopicPartition
 from consumer.core.types import carriage
 from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.sink import PostgresSink
-from consumer.ports import Start
+from consumer.ports import Reconsider, Start
 from tests.unit.avro import Writer, envelope, event, framed, key
 from tests.unit.known import planner, slice_of
 
@@ -31,8 +32,11 @@ class Landing:
         table: TableName,
         fields: Sequence[Mapping[str, Any]],
         identity: Sequence[str] = ("id",),
+        *,
+        strict: bool = False,
     ) -> None:
         self.at = TopicPartition("landing", next(PARTITIONS))
+        self.table = table
         self._sink = sink
         self._values = Writer(envelope(fields))
         keys = Writer(key([field for field in fields if field["name"] in identity]))
@@ -61,27 +65,35 @@ class Landing:
                 columns=tuple(columns),
                 identity=tuple(column.name for column in read_key_schema(keys.text)),
                 replaces=frozenset(identity) not in found.unique,
+                strict=strict,
             ),
         )
         self.taken = sink.take({self.at: Start(offset=0)})[0]
         self.next_offset = self.taken.next_offset
 
-    def plan(self, *changes: tuple[str, Mapping[str, Any]]) -> Plan:
-        """A plan for these changes behind what was planned before, under the epoch taken."""
-        records = []
-        for op, row in changes:
-            shown = (row, None) if op == "d" else (None, row)
-            identity = {name: row[name] for name in self._identity}
-            records.append((self._keys.framed(1, identity), self._values.framed(2, event(op, *shown))))
-        piece = slice_of(records, self.next_offset, self.at)
-        return planner(self._known).plan([piece])
+    def plan(self, *changes: tuple[str, Mapping[str, Any]], refused: Mapping[RecordRef, Failure] | None = None) -> Plan:
+        """A plan for these changes (`x`: one that is cut) behind what was planned before, under the epoch taken."""
+        piece = slice_of([self._record(op, row) for op, row in changes], self.next_offset, self.at)
+        return planner(self._known).plan([piece], refused)
 
     def apply(self, *changes: tuple[str, Mapping[str, Any]]) -> Plan:
-        """Apply changes in one batch."""
-        plan = self.plan(*changes)
-        self._sink.apply(plan)
-        self.next_offset = plan.slices[0].end
-        return plan
+        """Apply changes in one batch, as often planned anew as the sink asks for it."""
+        refused: dict[RecordRef, Failure] = {}
+        while True:
+            plan = self.plan(*changes, refused=refused)
+            try:
+                self._sink.apply(plan)
+            except Reconsider as found:
+                refused = {ref: why for ref, why in {**refused, **found.refused}.items() if ref not in found.freed}
+                continue
+            self.next_offset = plan.slices[0].end
+            return plan
+
+    def _record(self, op: str, row: Mapping[str, Any]) -> tuple[bytes, bytes]:
+        shown = (row, None) if op == "d" else (None, row)
+        identity = {name: row[name] for name in self._identity}
+        value = self._values.framed(2, event("c" if op == "x" else op, *shown))
+        return self._keys.framed(1, identity), value[:-1] if op == "x" else value
 
 
 def rows(session: psycopg.Connection, table: TableName) -> list[tuple[Any, ...]]:

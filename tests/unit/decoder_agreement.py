@@ -1,4 +1,4 @@
-"""The program of a child process: `good` or `damaged` data, given to both decoders.
+"""The program of a child process: `good`, `damaged` or `sifted` data, given to both decoders.
 
 Apart from the test process, because native code that hangs can't be interrupted there. Exits with 0 when the decoders
 agree everywhere but for the classes in ALLOWED.
@@ -279,5 +279,44 @@ def mutated(case: Case, other: Case) -> None:
         judge(columnar, rows, neighbours, index, defects(schema, datum, fields))
 
 
+def alone(case: Case, datum: bytes, fields: Sequence[str]) -> str | None:
+    """Why the reference refuses a datum that stands alone, if it does."""
+    try:
+        ROWS.decode(case.rewritten, [datum], fields)
+    except BadDatum as error:
+        return error.reason
+    return None
+
+
+def judge_sifted(case: Case, data: Sequence[bytes], fields: Sequence[str]) -> None:
+    """Raises AssertionError unless sifting gives each datum the verdict that it has alone, but for ALLOWED."""
+    schema = json.loads(case.rewritten)
+    verdicts = [alone(case, datum, fields) for datum in data]
+    bad = {index: reason for index, reason in enumerate(verdicts) if reason is not None}
+    rows, columnar = (decoder.sift(case.rewritten, data, fields) for decoder in (ROWS, COLUMNAR))
+    assert rows.bad == bad
+    taken = [index for index in range(len(data)) if index not in columnar.bad]
+    forgiven = {index for index in range(len(data)) if defects(schema, data[index], fields) & ALLOWED.keys()}
+    assert dict(columnar.bad).items() <= bad.items(), "the reference takes what the columnar decoder refuses"
+    assert bad.keys() - columnar.bad.keys() <= forgiven
+    for sifted, there in ((rows, [index for index in range(len(data)) if index not in bad]), (columnar, taken)):
+        assert len(sifted.frame) == len(there)
+        compared = [place for place, index in enumerate(there) if index not in forgiven]
+        expected = ROWS.decode(case.rewritten, [data[there[place]] for place in compared], fields)
+        assert same(sifted.frame[compared], expected), "a sound row is wrong, or not in its place"
+
+
+@settings(_CHILD, max_examples=60)
+@given(cases(enums=True), cases(enums=True), st.sampled_from([0.01, 0.05, 0.3, 1]))
+def mixed(case: Case, other: Case, share: float) -> None:
+    """Damaged data among sound ones are named, with the same reasons as alone, and the sound ones are all there."""
+    for fields in ASKED:
+        data = [
+            damaged(datum, case.chance.choice(other.data), case.chance) if case.chance.random() < share else datum
+            for datum in case.chance.choices(case.data, k=case.chance.randint(1, 120))
+        ]
+        judge_sifted(case, data, fields)
+
+
 if __name__ == "__main__":
-    {"good": good, "damaged": mutated}[sys.argv[1]]()
+    {"good": good, "damaged": mutated, "sifted": mixed}[sys.argv[1]]()

@@ -4,15 +4,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from consumer.binder import KnownBindings
+from consumer.blocks import Decoders
 from consumer.core.envelope import RecordKind, WriterSchema, read_key_schema, read_key_writer, read_writer_schema
 from consumer.core.plan import Binding, BindingKey, BoundColumn, TableName, TargetColumn, TargetTable
+from consumer.core.policy import Policy
 from consumer.core.records import Slice, TopicPartition
 from consumer.core.types import carriage, created_type
 from consumer.decode_watch import Marks
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.copy_encoder import CopyEncoder
 from consumer.edges.rows import RowDecoder
-from consumer.planner import Decoders, Planner
+from consumer.planner import Planner
 from consumer.ports import Decoder
 from tests.unit.avro import Writer, envelope, event, framed, key
 
@@ -31,6 +33,7 @@ class Topic:
         value_id: int = 2,
         compacted: bool = False,
     ) -> None:
+        self.fields = fields
         self.values = Writer(envelope(fields))
         self.keys = Writer(key([field for field in fields if field["name"] in identity]))
         self.value_id = value_id
@@ -84,4 +87,5 @@ def slice_of(records: Sequence[tuple[bytes | None, bytes | None]], first: int = 
 def planner(known: KnownBindings, fast: Decoder | None = None, marks: Marks | None = None) -> Planner:
     """A planner with the real decoders and encoder."""
     rows = RowDecoder()
-    return Planner(Decoders(fast=fast or ColumnarDecoder(rows), careful=rows), CopyEncoder(), known, marks or Marks())
+    decoders = Decoders(fast=fast or ColumnarDecoder(rows), careful=rows)
+    return Planner(decoders, CopyEncoder(), known, marks or Marks(), Policy())

@@ -7,16 +7,19 @@ import polars as pl
 import pytest
 
 from consumer.binder import KnownBindings
+from consumer.blocks import Decoders
 from consumer.core.carriers import UNAVAILABLE, unavailable
 from consumer.core.envelope import RecordKind, WriterSchema
 from consumer.core.failure import Failure
-from consumer.core.plan import Action, BindingKey, Counts, Plan
-from consumer.core.records import OffsetRange, Slice, TopicPartition
+from consumer.core.letters import State
+from consumer.core.plan import Action, BindingKey, Counts, Plan, Stage
+from consumer.core.policy import Policy
+from consumer.core.records import OffsetRange, RecordRef, Slice, TopicPartition
 from consumer.decode_watch import DecodeWatch, Marks
 from consumer.edges.copy_encoder import CopyEncoder
 from consumer.edges.rows import RowDecoder
-from consumer.planner import BadRecord, Decoders, Planner, Unbound
-from consumer.ports import Traits
+from consumer.planner import BadRecord, Planner, Unbound
+from consumer.ports import Sifted, Traits
 from tests.unit.avro import framed
 from tests.unit.known import AT, Topic, heartbeat, planner, slice_of
 from tests.unit.world import World
@@ -45,7 +48,7 @@ def planned(piece: Slice, topic: Topic = ORDERS) -> Plan:
 
 def shapes(plan: Plan) -> list[list[tuple[str, int]]]:
     """By stage: what each write does and to how many rows."""
-    return [[(write.action.value, write.rows) for write in stage] for stage in plan.stages]
+    return [[(write.action.value, write.rows) for write in stage.writes] for stage in plan.stages]
 
 
 @pytest.mark.parametrize("count", [1, 19, 20, 500])
@@ -106,7 +109,7 @@ def test_a_schema_change_inside_a_slice_makes_stages() -> None:
     plan = planner(known).plan([slice_of(records)])
 
     assert shapes(plan) == [[("upsert", 1)]] * 3
-    assert [len(stage[0].columns) for stage in plan.stages] == [3, 4, 3]
+    assert [len(stage.writes[0].columns) for stage in plan.stages] == [3, 4, 3]
 
 
 def test_partitions_share_a_stage_and_tables_are_in_order() -> None:
@@ -129,7 +132,7 @@ def test_what_is_ignored_by_rule_writes_nothing() -> None:
     known.learn(BindingKey(AT.topic, framed(1, b""), framed(5, b"")), heartbeat())
     plan = planner(known).plan([slice_of([(framed(1, b"k"), framed(5, b"anything"))] * 3)])
 
-    assert plan.stages == ((),)
+    assert plan.stages == (Stage(),)
     assert plan.counts == Counts(records=3, ignored=3)
 
 
@@ -193,11 +196,13 @@ def test_a_slice_without_records_only_moves_the_position() -> None:
 
 
 def bad(records: list[tuple[bytes | None, bytes | None]], topic: Topic = ORDERS) -> Failure:
-    """The failure of the record at offset 101, the second one."""
-    with pytest.raises(BadRecord) as caught:
-        planned(slice_of(records), topic)
-    assert (caught.value.ref.at, caught.value.ref.offset) == (AT, 101)
-    return caught.value.failure
+    """The failure of the record at offset 101, the second one, which alone becomes a letter."""
+    plan = planned(slice_of(records), topic)
+    (letter,) = plan.letters
+    assert (letter.record.ref, letter.record.key, letter.record.value) == (RecordRef(AT, 101), *records[1])
+    assert (letter.state, letter.follows) == (State.DEAD, False)
+    assert plan.counts.letters == 1
+    return letter.failure
 
 
 def wrong_op(op: str) -> tuple[bytes, bytes]:
@@ -220,7 +225,6 @@ NULL_KEYED = Topic([{"name": "id", "type": ["null", "long"]}, *FIELDS[1:]])
         pytest.param((SOUND[0], SOUND[1][:-1]), "decode", "EOFError", id="cut"),
         pytest.param((SOUND[0], SOUND[1] + b"\x00"), "decode", "1 bytes are left over", id="surplus"),
         pytest.param((SOUND[0], SOUND[1][:5]), "decode", "does not decode", id="empty"),
-        pytest.param(wrong_op("t"), "operation", "a truncate", id="truncate"),
         pytest.param(wrong_op("z"), "operation", "an unknown operation", id="unknown operation"),
         pytest.param(ORDERS.record("u", row(1), after=None), "image", "no after image", id="update without after"),
         pytest.param(ORDERS.record("d", row(1), before=None), "identity", "'id'", id="delete without before"),
@@ -230,7 +234,7 @@ def test_a_bad_record_is_named_and_its_values_are_not(
     record: tuple[bytes, bytes], kind: str, says: str, others: int
 ) -> None:
     """The failure says where and what and what to do, and never what was in the row."""
-    failure = bad([SOUND, record, *([SOUND] * others)])
+    failure = bad([SOUND, record, *(ORDERS.record("c", row(n + 2)) for n in range(others))])
 
     assert failure.kind == f"record.{kind}"
     assert failure.detail.startswith(f"topic {AT.topic}, partition {AT.partition}, offset 101: ")
@@ -238,6 +242,14 @@ def test_a_bad_record_is_named_and_its_values_are_not(
     assert failure.remedy.endswith(".")
     assert failure.correlation_id == f"{AT.topic}-{AT.partition}-101"
     assert SECRET not in str(failure)
+
+
+def test_a_truncate_stops_its_partition() -> None:
+    """It is about the whole table, so nothing behind it may be applied."""
+    with pytest.raises(BadRecord) as caught:
+        planned(slice_of([SOUND, wrong_op("t"), SOUND]))
+
+    assert (caught.value.ref, caught.value.failure.kind) == (RecordRef(AT, 101), "table.truncate")
 
 
 def test_a_partial_image_after_its_rows_delete_is_bad() -> None:
@@ -268,7 +280,7 @@ def test_an_unbound_run_is_asked_for() -> None:
 class Never:
     """A decoder that must not be asked."""
 
-    def decode(self, schema: str, data: object, fields: object) -> object:
+    def sift(self, schema: str, data: object, fields: object) -> object:
         """Fails."""
         raise AssertionError("the native decoder was asked")
 
@@ -296,10 +308,10 @@ class Watched:
         self.watch = DecodeWatch(0)
         self.seen: list[tuple[OffsetRange, ...]] = []
 
-    def decode(self, schema: str, data: Sequence[bytes], fields: Sequence[str]) -> pl.DataFrame:
+    def sift(self, schema: str, data: Sequence[bytes], fields: Sequence[str]) -> Sifted:
         """Note it, then decode."""
         self.seen.append(self.watch.overdue())
-        return RowDecoder().decode(schema, data, fields)
+        return RowDecoder().sift(schema, data, fields)
 
 
 @pytest.mark.parametrize("careful", [False, True])
@@ -309,7 +321,7 @@ def test_only_the_native_decoder_has_a_deadline(careful: bool) -> None:
     ORDERS.bound_to(known)
     marks.learn([OffsetRange(AT, 100, 101)] if careful else [])
     # a deadline that is always over
-    plans = Planner(Decoders(fast=decoder, careful=decoder, deadline=-1), CopyEncoder(), known, marks)
+    plans = Planner(Decoders(fast=decoder, careful=decoder, deadline=-1), CopyEncoder(), known, marks, Policy())
     decoder.watch = plans.watch
     plans.plan([slice_of([ORDERS.record("c", row(1)), ORDERS.record("d", row(2))])])
 
@@ -335,13 +347,14 @@ def test_a_frame_that_leads_to_no_schema_is_bad(record: tuple[bytes | None, byte
     nowhere = World({}, lambda name: None, {AT.topic: Traits(compacted=False, partitions=1)})
     with pytest.raises(Unbound) as unbound:
         planner(known).plan([slice_of([record])])
-    with pytest.raises(BadRecord) as caught:
-        nowhere.binder(known).bind(unbound.value.wanted)
+    nowhere.binder(known).bind(unbound.value.wanted)
+    (letter,) = planner(known).plan([slice_of([record])]).letters
 
-    assert caught.value.failure.kind == kind
-    assert "offset 100: " in caught.value.failure.detail
-    assert says in caught.value.failure.detail
-    assert SECRET not in str(caught.value.failure)
+    assert letter.failure.kind == kind
+    assert "offset 100: " in letter.failure.detail
+    assert says in letter.failure.detail
+    assert SECRET not in str(letter.failure)
+    assert letter.place is None
 
 
 def test_an_unchanged_large_binary_is_left_alone() -> None:

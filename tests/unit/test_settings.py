@@ -7,7 +7,11 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from consumer.build import kafka_settings, letter_policy, letter_topics
 from consumer.core.failure import Refused
+from consumer.core.kinds import ErrorType
+from consumer.core.policy import Budget
+from consumer.edges.kafka.config import selects
 from consumer.settings import DEFAULT_FILE, Kafka, Settings, load, variable
 
 NEEDED = {
@@ -29,6 +33,16 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "batch.queue_bytes": (1 << 16, 1 << 30),
     "batch.queue_batches": (1, 16),
     "batch.smallest_block": (1, 1000),
+    "letters.partitions": (1, 64),
+    "letters.retention_hours": (1, 8760),
+    "letters.inline_bytes": (0, 64 << 20),
+    "letters.max_unpublished": (1, 1_000_000),
+    "letters.max_held": (1, 10_000),
+    "letters.flood_percent": (0, 100),
+    "letters.transient_attempts": (0, 1000),
+    "letters.transient_hours": (0, 8760),
+    "letters.unknown_attempts": (0, 1000),
+    "letters.unknown_hours": (0, 8760),
     "worker.drain_timeout": (1, 600),
     "worker.stall_timeout": (5, 3600),
     "worker.decode_deadline": (1, 600),
@@ -87,7 +101,7 @@ def test_both_ends_of_a_bound_are_allowed(path: str) -> None:
 def test_beyond_a_bound_is_refused_with_the_range(path: str, end: int, environment: pytest.MonkeyPatch) -> None:
     """The refusal names the setting, the bound and the variable."""
     bound = BOUNDS[path][end]
-    environment.setenv(variable(path), str(bound - 0.25 if end == 0 and bound < 1 else bound + (1, -1)[end == 0]))
+    environment.setenv(variable(path), str(bound - 0.25 if end == 0 and 0 < bound < 1 else bound + (1, -1)[end == 0]))
     said = refused()
 
     assert f"{path}: " in said
@@ -110,6 +124,16 @@ def test_beyond_a_bound_is_refused_with_the_range(path: str, end: int, environme
         ("target.table", "{schema}.{name}"),
         ("target.constraints", "off"),
         ("target.synchronous_commit", "maybe"),
+        ("letters.retry_topic", "{group}.retry"),
+        ("letters.retry_topic", "{group} {n}"),
+        ("letters.dead_topic", "{group}.{n}"),
+        ("letters.dead_topic", "a/b"),
+        ("letters.delays", "[]"),
+        ("letters.delays", "[5, 5]"),
+        ("letters.delays", "[30, 5]"),
+        ("letters.delays.0", "[0.05]"),
+        ("letters.delays.1", "[5, 86401]"),
+        ("letters.delays", str(list(range(1, 18)))),
         ("worker.name", ""),
         ("worker.name", "w" * 41),
         ("log.level", "verbose"),
@@ -118,7 +142,7 @@ def test_beyond_a_bound_is_refused_with_the_range(path: str, end: int, environme
 )
 def test_a_value_that_cannot_work_is_refused(path: str, bad: str, environment: pytest.MonkeyPatch) -> None:
     """Every closed choice and every text has its rule."""
-    environment.setenv(variable(path), bad)
+    environment.setenv(variable(".".join(path.split(".")[:2])), bad)
 
     assert f"{path}: " in refused()
 
@@ -151,6 +175,76 @@ def test_a_hang_is_marked_before_the_process_is_ended(environment: pytest.Monkey
     environment.setenv("HEADRACE_WORKER__DECODE_DEADLINE", "300")
 
     assert "worker.decode_deadline" in refused()
+
+
+def test_a_copy_is_kept_until_it_is_due(environment: pytest.MonkeyPatch) -> None:
+    """A retention below the longest delay, with its spread, would remove copies that are still to be read."""
+    environment.setenv("HEADRACE_LETTERS__DELAYS", "[5, 3500]")
+    environment.setenv("HEADRACE_LETTERS__RETENTION_HOURS", "1")
+
+    assert "retention_hours must be more than" in refused()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HEADRACE_KAFKA__GROUP", "se/same"),
+        ("HEADRACE_LETTERS__DEAD_TOPIC", "{group}.retry.3"),
+        ("HEADRACE_LETTERS__DEAD_TOPIC", "sesame" * 42),
+    ],
+)
+def test_topics_of_letters_are_legal_and_differ(name: str, value: str, environment: pytest.MonkeyPatch) -> None:
+    """With the group's name in them; the message names the patterns and no value."""
+    environment.setenv(name, value)
+    said = refused()
+
+    assert "letters.dead_topic: " in said
+    assert "same" not in said
+
+
+@pytest.mark.parametrize("topic", ["headrace.dlq", "headrace.retry.4"])
+def test_a_groups_letters_are_no_source(topic: str, environment: pytest.MonkeyPatch) -> None:
+    """Named as a topic to apply, they would be applied as changes."""
+    environment.setenv("HEADRACE_KAFKA__TOPICS", json.dumps(["a", topic]))
+
+    assert "own letters" in refused()
+
+
+def test_the_topics_of_letters_follow_the_settings(environment: pytest.MonkeyPatch) -> None:
+    """One a delay and one for the dead; reading by a pattern leaves all of them out."""
+    environment.setenv("HEADRACE_KAFKA__TOPICS", '["^shop"]')
+    environment.setenv("HEADRACE_LETTERS__RETRY_TOPIC", "shop.again-{n}.{group}")
+    environment.setenv("HEADRACE_LETTERS__DELAYS", "[1, 2.5]")
+    settings = load()
+    kafka = kafka_settings(settings)
+    topics = letter_topics(settings)
+
+    assert [topic.name for topic in topics] == ["shop.again-1.headrace", "shop.again-2.headrace", "headrace.dlq"]
+    assert {(topic.partitions, topic.retention) for topic in topics} == {(1, 168 * 3600)}
+    assert not any(selects(kafka, topic.name) for topic in topics)
+    assert selects(kafka, "shop.again-1.other")
+
+
+def test_budgets_and_delays_of_retries_follow_the_settings(environment: pytest.MonkeyPatch) -> None:
+    """Hours become seconds; what is persistent has no budget."""
+    environment.setenv("HEADRACE_LETTERS__UNKNOWN_ATTEMPTS", "1")
+    policy = letter_policy(load())
+
+    assert policy.tiers == (5, 30, 120, 600)
+    assert policy.budgets == {
+        ErrorType.TRANSIENT: Budget(attempts=8, elapsed=86_400),
+        ErrorType.UNKNOWN: Budget(attempts=1, elapsed=3600),
+    }
+
+
+def test_a_table_has_a_policy_for_its_letters(tmp_path: Path) -> None:
+    """Copies by default, and only partial images wait."""
+    file = tmp_path / "mine.toml"
+    file.write_text('[tables."public.orders"]\nletters = "pointer"\nstrict = true\n[tables."public.lines"]\n')
+    tables = load(file).tables
+
+    assert (tables["public.orders"].letters, tables["public.orders"].strict) == ("pointer", True)
+    assert (tables["public.lines"].letters, tables["public.lines"].strict) == ("copy", False)
 
 
 def test_the_environment_overrides_the_file(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:

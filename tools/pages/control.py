@@ -5,6 +5,7 @@ leave it out in silence.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from consumer.edges.postgres.migrate import migrations
@@ -17,11 +18,14 @@ refuses a schema that is newer than itself. These tables may be read at any time
 [a position](../how-to/set-a-position.md) is meant to be changed by hand."""
 
 _CREATE_TABLE = re.compile(r"CREATE TABLE headrace\.(\w+) \(\n(.*?)\n\)(.*)$", re.DOTALL)
+_CREATE_TYPE = re.compile(r"CREATE TYPE headrace\.(\w+) AS ")
+_CREATE_FUNCTION = re.compile(r"CREATE FUNCTION headrace\.(\w+)\((.*?)\)\s+RETURNS ", re.DOTALL)
+_COMMENT_FUNCTION = re.compile(r"COMMENT ON FUNCTION headrace\.(\w+) IS\s+'(.*)'$", re.DOTALL)
 _COMMENT = re.compile(r"COMMENT ON (TABLE|COLUMN) headrace\.(\w+)(?:\.(\w+))? IS\s+'(.*)'$", re.DOTALL)
 _INDEX = re.compile(r"CREATE (?:UNIQUE )?INDEX \w+ ON headrace\.(\w+) (.*)$", re.DOTALL)
 _ADD_COLUMN = re.compile(r"ALTER TABLE headrace\.(\w+) ADD COLUMN (.*)$", re.DOTALL)
 _CONSTRAINTS = ("PRIMARY KEY", "UNIQUE", "CHECK", "FOREIGN KEY", "CONSTRAINT")
-_PIECE = re.compile(r"('(?:[^']|'')*')|(--[^\n]*)|(\()|(\))|(,)|(;)|([^'\-(),;]+|-)")
+_PIECE = re.compile(r"((?s:\$\$.*?\$\$))|('(?:[^']|'')*')|(--[^\n]*)|(\()|(\))|(,)|(;)|([^'\-(),;$]+|[-$])")
 
 
 class Unknown(ValueError):
@@ -47,17 +51,40 @@ class Table:
     rules: list[str] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class Function:
+    """A function as it is written."""
+
+    name: str
+    arguments: str
+    meaning: str = ""
+
+
 def control_schema_page() -> str:
     """The page."""
     tables: dict[str, Table] = {}
+    functions: dict[str, Function] = {}
     for _, text in migrations():
         for statement in _split(text, ";"):
-            _understand(statement, tables)
-    return page("Control schema", _INTRO, *(_shown(each) for each in tables.values()))
+            bare = re.sub(r"--[^\n]*", "", statement).strip()
+            if not _understand_function(bare, functions):
+                _understand(statement, bare, tables)
+    shown = [_shown(each) for each in tables.values()]
+    return page("Control schema", _INTRO, *shown, _shown_functions(functions.values()))
 
 
-def _understand(statement: str, tables: dict[str, Table]) -> None:
-    bare = re.sub(r"--[^\n]*", "", statement).strip()
+def _understand_function(bare: str, functions: dict[str, Function]) -> bool:
+    """Whether the statement is about functions; their types are theirs alone."""
+    if found := _CREATE_FUNCTION.match(bare):
+        functions[found[1]] = Function(found[1], _flat(found[2]))
+    elif found := _COMMENT_FUNCTION.match(bare):
+        functions[found[1]].meaning = found[2].replace("''", "'")
+    else:
+        return _CREATE_TYPE.match(bare) is not None
+    return True
+
+
+def _understand(statement: str, bare: str, tables: dict[str, Table]) -> None:
     if not bare or bare.startswith("CREATE SCHEMA"):
         return
     if found := _CREATE_TABLE.match(re.sub(r"\A(\s*--[^\n]*\n)*", "", statement).strip()):
@@ -120,3 +147,8 @@ def _shown(each: Table) -> str:
     parts = [f"## `headrace.{each.name}`", each.meaning, table(("column", "definition", "meaning"), rows)]
     parts += ["\n".join(f"- {code(rule)}" for rule in each.rules)]
     return "\n\n".join(part for part in parts if part)
+
+
+def _shown_functions(functions: Iterable[Function]) -> str:
+    rows = [(code(each.name), code(each.arguments), each.meaning) for each in functions]
+    return "## Functions\n\n" + table(("function", "arguments", "meaning"), rows)

@@ -25,6 +25,7 @@ _BOUNDS = {
     "minLength": "at least {} characters",
     "maxLength": "at most {} characters",
     "minItems": "at least {} entries",
+    "maxItems": "at most {} entries",
     "pattern": "matches `{}`",
 }
 

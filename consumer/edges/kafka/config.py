@@ -43,7 +43,9 @@ class KafkaSettings:
     request_timeout: float = 30.0
     metadata_refresh: float = 10.0
     prefetch_kbytes: int = 65_536
+    # expressions of topics that are no sources, and which of them are read all the same
     ignore: tuple[str, ...] = ()
+    lane: tuple[str, ...] = ()
 
 
 def selects(settings: KafkaSettings, topic: str) -> bool:
@@ -83,7 +85,7 @@ def consumer_config(settings: KafkaSettings) -> dict[str, object]:
         "partition.assignment.strategy": "cooperative-sticky",
         "allow.auto.create.topics": False,
         "topic.metadata.refresh.interval.ms": int(settings.metadata_refresh * 1000),
-        "topic.blacklist": ",".join((*_NEVER, *settings.ignore)),
+        "topic.blacklist": ",".join((*_NEVER, *(name for name in settings.ignore if name not in settings.lane))),
         "queued.max.messages.kbytes": settings.prefetch_kbytes,
         # long runs of one partition make batches of few tables, each with many rows
         "fetch.message.max.bytes": 2 << 20,

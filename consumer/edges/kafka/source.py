@@ -10,7 +10,7 @@ from confluent_kafka import TopicPartition as Position
 from consumer.core.classify import of_kafka
 from consumer.core.failure import Failure, Transient, failed
 from consumer.core.kinds import KINDS, Scope
-from consumer.core.records import TopicPartition
+from consumer.core.records import Header, TopicPartition
 from consumer.edges.kafka.config import KafkaSettings, configuring, consumer_config, is_incremental, translated
 from consumer.ports import Fetched, Intake, Listener
 
@@ -34,7 +34,7 @@ class KafkaSource:
             consumer = Consumer({**self._config, "on_commit": self._committed})
         self._consumer = consumer
         consumer.subscribe(
-            list(self._settings.topics),
+            [*self._settings.topics, *self._settings.lane],
             on_assign=lambda _, parts: self._on_assign(listener, parts),
             on_revoke=lambda _, parts: self._on_revoke(listener, parts),
             on_lost=lambda _, parts: self._on_lost(listener, parts),
@@ -160,7 +160,32 @@ def _fetched(at: TopicPartition, run: Sequence[Message]) -> Fetched:
         appended_ms=run[0].timestamp()[1],
         leader_epoch=run[-1].leader_epoch(),
         size=sum(map(len, filter(None, values))) + sum(map(len, filter(None, keys))),
+        headers=_headers(run),
     )
+
+
+def read_headers(message: Message) -> tuple[Header, ...]:
+    """A message's headers; none where the client can't read them."""
+    return _headers([message]).get(message.offset() or 0, ())
+
+
+def _headers(run: Sequence[Message]) -> dict[int, tuple[Header, ...]]:
+    """By offset, of the messages that have any; asked for each message, so nothing of ours is called for each."""
+    headers: list[object] = []
+    each = map(Message.headers, run)
+    while len(headers) < len(run):
+        try:
+            headers.extend(each)
+        except SystemError:
+            # the client's answer to a name that is no UTF-8; a second question would be worse
+            headers.append(None)
+    if not any(headers):
+        return {}
+    return {
+        message.offset(): tuple(found)  # type: ignore[misc, arg-type]
+        for message, found in zip(run, headers, strict=True)
+        if found
+    }
 
 
 def _sort_error(
@@ -171,7 +196,8 @@ def _sort_error(
         ends[_origin(message)] = message.offset()  # type: ignore[assignment]
     elif (kind := of_kafka(error.name(), fatal=error.fatal())).scope is Scope.TABLE:
         broken[_origin(message)] = failed(kind, "kafka", "fetch", f"{kind.sign} ({error.name()})", code=error.name())
-    else:
+    # a pattern that no topic matches yet: letters make their topics when there are any
+    elif not (code == KafkaError.UNKNOWN_TOPIC_OR_PART and str(message.topic()).startswith("^")):
         log.warning("kafka error", topic=message.topic(), code=error.name(), reason=error.str())
 
 

@@ -5,7 +5,8 @@ before any shared lock is taken. Lock order: positions, then tables in the plan'
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import psycopg
@@ -14,10 +15,12 @@ from psycopg.types.json import Jsonb
 
 from consumer.core.failure import Failure, Transient, failed
 from consumer.core.kinds import KINDS
-from consumer.core.plan import Action, Plan, TableName
-from consumer.core.records import OffsetRange, TopicPartition
-from consumer.edges.postgres import memory, positions
+from consumer.core.letters import Standing
+from consumer.core.plan import Action, Plan, Stage, TableName
+from consumer.core.records import OffsetRange, RecordRef, TopicPartition
+from consumer.edges.postgres import letters, memory, positions
 from consumer.edges.postgres.migrate import ensure
+from consumer.edges.postgres.refusals import TooManyRefused, find
 from consumer.edges.postgres.session import SessionSettings, connect, require_commit, rollback
 from consumer.edges.postgres.staging import Staged, Staging
 from consumer.edges.postgres.statements import delete, insert, insert_checked, update, upsert
@@ -29,9 +32,12 @@ from consumer.ports import (
     DataFault,
     Fenced,
     Known,
+    LettersFull,
     Outcome,
+    Reconsider,
     Start,
     Stored,
+    TableFault,
     Taken,
 )
 
@@ -46,20 +52,39 @@ DELETE FROM headrace.batches WHERE id IN (
     WHERE group_name = %s AND finished_at < now() - make_interval(secs => %s) ORDER BY id LIMIT 50000
 )
 """
+# batches for which a table that refused rows is written so that they are found
+_CAUTION = 32
+# fewer refused rows than this are no flood
+_LEAST_FLOOD = 100
 _TRIED = sql.SQL("SAVEPOINT plain; {}; RELEASE SAVEPOINT plain")
 # how many batches a table goes without the plain INSERT after one met an existing row
 _PLAIN_REST = 32
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetterBounds:
+    """Most bytes of a record that are kept beside its letter; most rows of a write, in percent, that may be refused;
+    most letters that wait to be published, and that wait for an older one of their row.
+    """
+
+    inline_bytes: int = 1 << 20
+    flood_percent: float = 5.0
+    max_unpublished: int = 10_000
+    max_held: int = 100
+
+
 class PostgresSink:
     """One session on the target. Not thread-safe: it belongs to the apply thread."""
 
-    def __init__(self, settings: SessionSettings, group: str) -> None:
+    def __init__(self, settings: SessionSettings, group: str, bounds: LetterBounds = LetterBounds()) -> None:
         self.settings = settings
+        self._bounds = bounds
         self._group = group
         self._connection: psycopg.Connection | None = None
         self._staging: Staging | None = None
         self._rest: dict[TableName, int] = {}
+        self._caution: dict[TableName, int] = {}
+        self._immediate: set[TableName] = set()
 
     def open(self) -> None:
         """Open the session anew, on a control schema of this version. Raises ConnectionLost, Persistent or Refused."""
@@ -100,36 +125,53 @@ class PostgresSink:
         """All positions of the group."""
         return positions.read(self._session(), self._group)
 
+    def open_letters(self) -> int:
+        """How many letters of the group are open."""
+        with translated("count letters"):
+            return letters.count_open(self._session(), self._group)
+
+    def letter(self, origin: RecordRef) -> Standing | None:
+        """The open letter of a record, or None."""
+        with translated("read letter"):
+            return letters.read(self._session(), self._group, origin)
+
     def apply(self, plan: Plan) -> Applied:
         """Apply a plan in one transaction.
 
-        Raises Fenced (nothing written), DataFault, TableFault or Transient
+        Raises Fenced or Reconsider (nothing written), DataFault, TableFault or Transient
         (rolled back), ConnectionLost (rolled back by the server), CommitUnknown.
         """
         started = datetime.now(UTC)
         clock = time.perf_counter()
         connection, staging = self._session(), self._stage_tables()
-        stages = staging.prepare(plan.stages)
+        stages = staging.prepare([stage.staged() for stage in plan.stages])
         everything = [staged for stage in stages for staged in stage]
         with translated("begin"):
             connection.execute("BEGIN")
         try:
+            with translated("empty staging"):
+                staging.clear(everything)
             for staged in everything:
                 self._in_time(clock)
                 staging.fill(staged)
             filled = time.perf_counter()
             with translated("lock positions"):
                 self._compare(connection, plan)
-            self._run(connection, stages, clock)
+            self._settle(connection, plan)
+            self._run(connection, plan, stages, clock)
             durations = {"stage": filled - clock, "apply": time.perf_counter() - filled}
             with translated("finish batch"):
-                self._finish(connection, staging, everything, plan)
+                self._finish(connection, plan)
                 self._ledger(connection, plan, started, durations)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, DataFault):
+                self._take_care(plan, error.table)
             if not connection.closed:
                 rollback(connection)
             raise
         self._commit(connection)
+        self._caution = {table: left - 1 for table, left in self._caution.items() if left > 1}
+        self._immediate &= self._caution.keys()
         return Applied(plan=plan, seconds=time.perf_counter() - clock, durations=durations)
 
     def resolve(self, plan: Plan) -> Outcome:
@@ -186,14 +228,100 @@ class PostgresSink:
         if time.perf_counter() - clock > self.settings.batch_deadline:
             raise Transient(_TOO_LONG)
 
-    def _run(self, connection: psycopg.Connection, stages: list[list[Staged]], clock: float) -> None:
-        for stage in stages:
+    def _run(self, connection: psycopg.Connection, plan: Plan, stages: list[list[Staged]], clock: float) -> None:
+        with translated("look for letters"):
+            lettered = letters.lettered(connection, self._group, {write.table for write in plan.writes})
+        refused: dict[RecordRef, Failure] = {}
+        for stage, staged in zip(plan.stages, stages, strict=True):
+            writes, identities = staged[: len(stage.writes)], staged[len(stage.writes) :]
+            # a letter that came back is its row's oldest: nothing is in front of it, and it says nothing of newer ones
+            if not plan.verdicts:
+                self._meet_letters(connection, [write for write in writes if write.write.table in lettered])
             for action in Action:
-                for staged in stage:
-                    if staged.write.action is action:
+                for write in writes:
+                    if write.write.action is action:
                         self._in_time(clock)
-                        with translated(action.value, staged.write.table):
-                            self._write(connection, staged)
+                        refused |= self._written(connection, write)
+            lettered |= self._write_letters(connection, stage, iter(identities))
+        if refused:
+            raise Reconsider(refused)
+
+    def _bound_unpublished(self, connection: psycopg.Connection) -> None:
+        with translated("count letters"):
+            waiting = letters.count_unpublished(connection, self._group)
+        if waiting >= self._bounds.max_unpublished:
+            detail = f"{waiting} letters wait to be published"
+            raise LettersFull(failed(KINDS["kafka.letters"], "postgres", "write letters", detail))
+
+    def _settle(self, connection: psycopg.Connection, plan: Plan) -> None:
+        """Bring letters further. Raises Reconsider when one is not what the plan took it for."""
+        for verdict in plan.verdicts:
+            with translated("settle letter"):
+                if not letters.settle(connection, verdict):
+                    raise Reconsider({})
+
+    def _meet_letters(self, connection: psycopg.Connection, writes: Sequence[Staged]) -> None:
+        """What lacks columns waits behind its row's letters; what is written as a whole supersedes them.
+
+        Raises Reconsider for what has to wait.
+        """
+        waiting: dict[RecordRef, Failure] = {}
+        for staged in writes:
+            write = staged.write
+            if write.action is Action.UPDATE or write.strict:
+                with translated("look for letters", write.table):
+                    places = letters.behind(connection, self._group, staged)
+                waiting |= {write.origins.ref(place): _BEHIND for place in places}
+        if waiting:
+            raise Reconsider(waiting)
+        for staged in writes:
+            if staged.write.action is not Action.UPDATE:
+                with translated("supersede letters", staged.write.table):
+                    letters.supersede(connection, self._group, staged)
+
+    def _write_letters(
+        self, connection: psycopg.Connection, stage: Stage, identities: Iterator[Staged]
+    ) -> set[TableName]:
+        """Write a stage's letters; returns their tables. Raises Reconsider for those with nothing to wait for."""
+        alone: list[RecordRef] = []
+        if stage.letters:
+            self._bound_unpublished(connection)
+        for aside in stage.letters:
+            staged = next(identities) if aside.identities is not None else None
+            with translated("write letters", aside.table):
+                alone += letters.write(connection, self._group, aside, staged, self._bounds.inline_bytes)
+                if letters.most_held(connection, self._group, aside) > self._bounds.max_held:
+                    raise TableFault(_held(self._bounds.max_held, aside.table), aside.table)
+        if alone:
+            raise Reconsider({}, alone)
+        return {aside.table for aside in stage.letters if aside.table is not None}
+
+    def _written(self, connection: psycopg.Connection, staged: Staged) -> dict[RecordRef, Failure]:
+        """Write the staged rows; of a table that refused some lately those that it takes. Returns the others."""
+        if staged.write.table in self._caution:
+            return self._sorted_out(connection, staged)
+        with translated(staged.write.action.value, staged.write.table):
+            self._write(connection, staged)
+        return {}
+
+    def _take_care(self, plan: Plan, table: TableName | None) -> None:
+        """Write a table that refused rows so that they are found; what was refused at the end names none."""
+        careful = {write.table for write in plan.writes if table in (None, write.table)}
+        self._caution |= dict.fromkeys(careful, _CAUTION)
+        if table is None:
+            self._immediate |= careful
+
+    def _sorted_out(self, connection: psycopg.Connection, staged: Staged) -> dict[RecordRef, Failure]:
+        write = staged.write
+        try:
+            immediate = write.table in self._immediate
+            most = max(_LEAST_FLOOD, int(write.rows * self._bounds.flood_percent / 100))
+            found = find(connection, staged, most, immediate=immediate)
+        except TooManyRefused as error:
+            detail = f"more than {error.most} of {write.rows} rows are refused by table {write.table}"
+            flood = failed(KINDS["table.flood"], "postgres", write.action.value, detail)
+            raise TableFault(flood, write.table) from error
+        return {write.origins.ref(refusal.place): refusal.failure for refusal in found}
 
     def _write(self, connection: psycopg.Connection, staged: Staged) -> None:
         write = staged.write
@@ -237,8 +365,7 @@ class PostgresSink:
             return False
         return True
 
-    def _finish(self, connection: psycopg.Connection, staging: Staging, everything: list[Staged], plan: Plan) -> None:
-        staging.clear(everything)
+    def _finish(self, connection: psycopg.Connection, plan: Plan) -> None:
         # whatever the target defers is checked here, so that nothing of it can fail in COMMIT
         connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
         positions.move(connection, self._group, plan.slices)
@@ -306,7 +433,13 @@ _TOO_LONG = failed(
     "the batch did not fit into target.batch_deadline",
     remedy="It is repeated in two parts; more target.batch_deadline or less batch.max_rows or batch.growth avoids it.",
 )
+_BEHIND = failed(KINDS["record.behind"], "postgres", "look for letters", KINDS["record.behind"].sign)
 _CLOSED = failed(KINDS["target.connection"], "postgres", "session", "the session on the target is closed")
+
+
+def _held(most: int, table: TableName | None) -> Failure:
+    detail = f"more than {most} letters of one row of {table} wait for an older one"
+    return failed(KINDS["table.held"], "postgres", "write letters", detail)
 
 
 def _missing_base(table: TableName, rows: int) -> Failure:

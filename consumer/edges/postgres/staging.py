@@ -1,7 +1,7 @@
 """Temporary staging tables: one a column set and place in the batch, kept for the session, filled by binary COPY."""
 
 from collections import Counter, OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -17,10 +17,10 @@ Signature = tuple[tuple[tuple[str, str], ...], int]
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """A write whose rows are in a staging table."""
+    """A write whose rows are in a staging table. `staging` is what a FROM names: that table, or a part of it."""
 
     write: TableWrite
-    staging: sql.Identifier
+    staging: sql.Composable
 
 
 class Staging:
@@ -31,7 +31,7 @@ class Staging:
         self._tables: OrderedDict[Signature, str] = OrderedDict()
         self._made = 0
 
-    def prepare(self, stages: tuple[tuple[TableWrite, ...], ...]) -> list[list[Staged]]:
+    def prepare(self, stages: Sequence[Sequence[TableWrite]]) -> list[list[Staged]]:
         """Staging tables for every write, created where there is none yet. Runs outside the batch transaction."""
         signed = _signed(stages)
         wanted = {signature: write for stage in signed for signature, write in stage}
@@ -55,7 +55,10 @@ class Staging:
                 stream.write(chunk)
 
     def clear(self, all_staged: list[Staged]) -> None:
-        """Empty the staging tables, inside the batch transaction."""
+        """Empty the staging tables, inside the batch transaction and in front of its COPY.
+
+        What an earlier transaction emptied may be filled in another order, and rows are named by their place.
+        """
         if all_staged:
             names = sql.SQL(", ").join(staged.staging for staged in all_staged)
             self._connection.execute(sql.SQL("TRUNCATE {}").format(names))
@@ -80,7 +83,7 @@ class Staging:
                 del self._tables[signature]
 
 
-def _signed(stages: tuple[tuple[TableWrite, ...], ...]) -> list[list[tuple[Signature, TableWrite]]]:
+def _signed(stages: Sequence[Sequence[TableWrite]]) -> list[list[tuple[Signature, TableWrite]]]:
     """Writes with what tells their staging tables apart: columns and types, and how many of the batch have the same.
 
     Tables of like columns share staging tables from batch to batch, so many tables need few.

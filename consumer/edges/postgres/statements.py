@@ -1,17 +1,27 @@
 """The statements that move staged rows into their table. Identifiers are composed, never formatted."""
 
+from dataclasses import replace
+
 from psycopg import sql
 
-from consumer.core.plan import StagedColumn, TableName
+from consumer.core.plan import StagedColumn, TableName, TableWrite
 from consumer.edges.postgres.staging import Staged
 
 _FLOATS = ("float4", "float8")
+# types with an order but without a hash
+_UNHASHABLE = ("bit", "money")
+
+
+def keys(write: TableWrite) -> dict[str, sql.Composed]:
+    """The identity's values as they go into the table, by column; `s` is a staged row."""
+    by_name = {column.name: column for column in write.columns}
+    return {name: _value(by_name[name]) for name in write.identity}
 
 
 def delete(staged: Staged) -> sql.Composed:
     """Delete the rows whose identity is staged."""
     return sql.SQL("DELETE FROM {} AS t USING {} AS s WHERE {}").format(
-        _name(staged.write.table), staged.staging, _same_row(staged)
+        table_name(staged.write.table), staged.staging, _same_row(staged)
     )
 
 
@@ -19,7 +29,7 @@ def insert(staged: Staged) -> sql.Composed:
     """Insert the staged rows; fails on an existing one."""
     write = staged.write
     return sql.SQL("INSERT INTO {} ({}){} SELECT {} FROM {} AS s").format(
-        _name(write.table),
+        table_name(write.table),
         sql.SQL(", ").join(sql.Identifier(column.name) for column in write.columns),
         sql.SQL(" OVERRIDING SYSTEM VALUE" if write.overriding else ""),
         sql.SQL(", ").join(_value(column) for column in write.columns),
@@ -69,7 +79,7 @@ def _met(staged: Staged) -> sql.Composed:
     write = staged.write
     if all(column.name in write.identity for column in write.columns):
         return sql.SQL("SELECT s.ctid FROM {} AS t, {} AS s WHERE {} FOR UPDATE OF t").format(
-            _name(write.table), staged.staging, _same_row(staged)
+            table_name(write.table), staged.staging, _same_row(staged)
         )
     settings = sql.SQL(", ").join(
         sql.SQL("{} = {}").format(sql.Identifier(column.name), _value(column))
@@ -77,15 +87,26 @@ def _met(staged: Staged) -> sql.Composed:
         if column.name not in write.identity
     )
     return sql.SQL("UPDATE {} AS t SET {} FROM {} AS s WHERE {} RETURNING s.ctid").format(
-        _name(write.table), settings, staged.staging, _same_row(staged)
+        table_name(write.table), settings, staged.staging, _same_row(staged)
     )
 
 
 def _same_row(staged: Staged) -> sql.Composed:
-    by_name = {column.name: column for column in staged.write.columns}
     return sql.SQL(" AND ").join(
-        sql.SQL("t.{} = {}").format(sql.Identifier(name), _value(by_name[name])) for name in staged.write.identity
+        sql.SQL("t.{} = {}").format(sql.Identifier(name), value) for name, value in keys(staged.write).items()
     )
+
+
+def typed_identity(staged: Staged) -> sql.Composed:
+    """The staged rows' identity as one record, in the target's types where these can be hashed."""
+    by_name = {column.name: column for column in staged.write.columns}
+    values = [_hashable(by_name[name]) for name in staged.write.identity]
+    return sql.SQL("ROW({})").format(sql.SQL(", ").join(values))
+
+
+def _hashable(column: StagedColumn) -> sql.Composed:
+    unhashable = column.cast is not None and column.cast.startswith(_UNHASHABLE)
+    return _value(replace(column, cast=None)) if unhashable else _value(column)
 
 
 def _value(column: StagedColumn) -> sql.Composed:
@@ -99,5 +120,6 @@ def _value(column: StagedColumn) -> sql.Composed:
     return sql.SQL("CAST({} AS {})").format(value, sql.SQL(column.cast))
 
 
-def _name(table: TableName) -> sql.Identifier:
+def table_name(table: TableName) -> sql.Identifier:
+    """A table's name as statements write it."""
     return sql.Identifier(table.schema, table.name)

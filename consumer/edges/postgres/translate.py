@@ -62,12 +62,23 @@ def _without_state(error: psycopg.Error, operation: str) -> HeadraceError:
 
 def _detail(error: psycopg.Error, state: str, table: TableName | None) -> str:
     diagnosis = error.diag
-    names = [
-        f"{word} {value!r}"
-        for word, value in (("column", diagnosis.column_name), ("constraint", diagnosis.constraint_name))
-        if value
-    ]
     said = diagnosis.message_primary if state[:2] in _PLAIN else None
     text = said or type(error).__name__
+    return _named(f"SQLSTATE {state}: {text}", table, diagnosis.column_name, diagnosis.constraint_name)
+
+
+def refusal(state: str, operation: str, table: TableName, column: str | None, constraint: str | None) -> Failure:
+    """A refused row as a failure, from what the server named without an error of its own."""
+    try:
+        text = psycopg.errors.lookup(state).__name__
+    except KeyError:
+        # a trigger may raise a state of its own
+        text = psycopg.DatabaseError.__name__
+    detail = _named(f"SQLSTATE {state}: {text}", table, column, constraint)
+    return failed(of_sqlstate(state), "postgres", operation, detail, code=state)
+
+
+def _named(said: str, table: TableName | None, column: str | None, constraint: str | None) -> str:
+    names = [f"{word} {value!r}" for word, value in (("column", column), ("constraint", constraint)) if value]
     where = f" on table {table}" if table else ""
-    return f"SQLSTATE {state}: {text}{where}" + (f" ({', '.join(names)})" if names else "")
+    return f"{said}{where}" + (f" ({', '.join(names)})" if names else "")

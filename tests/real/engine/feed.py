@@ -8,7 +8,7 @@ from typing import Any
 
 import fastavro
 import httpx
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
@@ -131,13 +131,16 @@ class Feed:
         self.raw(self.encode(op, key, image), key)
         self.changes.append(Change(op, (key,), image))
 
-    def raw(self, value: bytes | None, key: int) -> None:
-        """Any bytes as the value of a key's record; they are not part of the model."""
+    def encode_key(self, key: int) -> bytes:
+        """The key bytes of a row."""
         buffer = io.BytesIO()
         fastavro.schemaless_writer(buffer, self._parsed_key, {"id": key})
-        self._producer.produce(
-            self.topic, value, self._key_frame + buffer.getvalue(), key % self.partitions, on_delivery=self._delivered
-        )
+        return self._key_frame + buffer.getvalue()
+
+    def raw(self, value: bytes | None, key: int) -> None:
+        """Any bytes as the value of a key's record; they are not part of the model."""
+        place = key % self.partitions
+        self._producer.produce(self.topic, value, self.encode_key(key), place, on_delivery=self._delivered)
         self._producer.poll(0)
 
     def encode(self, op: str, key: int, image: dict[str, Any] | None) -> bytes:
@@ -175,7 +178,8 @@ class Feed:
 
 def _producer(kafka: str) -> Producer:
     # delivery errors raise in flush
-    return Producer({"bootstrap.servers": kafka, "linger.ms": 2, "log_level": 0})
+    # a broker that breaks must not make it write a record twice: that would be no fault of the worker
+    return Producer({"bootstrap.servers": kafka, "linger.ms": 2, "log_level": 0, "enable.idempotence": True})
 
 
 _numbers = count(1)
@@ -202,3 +206,18 @@ def register(at: Endpoints, subject: str, schema: dict[str, Any]) -> int:
 
 def _frame(schema_id: int) -> bytes:
     return b"\0" + schema_id.to_bytes(4)
+
+
+Copy = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
+
+
+def read_topic(kafka: str, topic: str, count: int, seconds: float = 60.0) -> list[Copy]:
+    """Key, value and headers of the first records of partition 0 of a topic."""
+    reader = Consumer({"bootstrap.servers": kafka, "group.id": fresh_name("reader"), "enable.auto.commit": False})
+    try:
+        reader.assign([TopicPartition(topic, 0, 0)])
+        found = [message for message in reader.consume(count, seconds) if message.error() is None]
+    finally:
+        reader.close()
+    assert len(found) == count, f"{len(found)} records instead of {count}"
+    return [(message.key(), message.value(), list(message.headers() or [])) for message in found]

@@ -5,10 +5,9 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-import polars as pl
-
 import consumer.build
 from consumer.edges.columnar import ColumnarDecoder
+from consumer.ports import Sifted
 from consumer.settings import load
 from consumer.telemetry.logs import configure
 from consumer.worker import run_worker
@@ -17,7 +16,7 @@ from consumer.worker import run_worker
 class Hanging(ColumnarDecoder):
     """Waits for ever, like a reader that is asked again after its last record."""
 
-    def decode(self, schema: str, data: Sequence[bytes], fields: Sequence[str]) -> pl.DataFrame:
+    def sift(self, schema: str, data: Sequence[bytes], fields: Sequence[str]) -> Sifted:
         threading.Event().wait()
         raise AssertionError("unreachable")
 

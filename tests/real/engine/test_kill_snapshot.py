@@ -22,8 +22,7 @@ _POINTS = {
     "table not made": ("before", "^CREATE TABLE", 0),
     "table made": ("after", "^CREATE TABLE", 0),
     "in COPY": ("before", COPY_DATA, 3),
-    "rows inserted": ("after", r'^INSERT INTO "public"(?!.*ON CONFLICT)', 2),
-    "savepoint released": ("after", "^RELEASE", 2),
+    "rows inserted": ("after", r'^SAVEPOINT plain; INSERT INTO "public"(?!.*ON CONFLICT)', 2),
     "COMMIT not sent": ("before", "^COMMIT", 6),
     "COMMIT not answered": ("after", "^COMMIT", 6),
 }

@@ -1,4 +1,4 @@
-"""A record that can't be decoded or applied stops its partition, with its name, its stage and the remedy."""
+"""A record that can't be decoded or applied costs itself: it becomes a letter, with its stage and the remedy."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import pytest
 
 from consumer.stack.options import Endpoints
 
-from .feed import Feed, fresh_name
+from .feed import Feed, fresh_name, read_topic
 from .witness import TEMPLATE, Target, create_database
 from .worker import Job, Process, Workers, eventually
 
@@ -18,13 +18,12 @@ _MAKE = Callable[[Feed, int], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Poison:
-    """How a bad record is made, its kind, the operation that finds it, a word of its remedy, and what heals it."""
+    """How a bad record is made, its kind, the operation that finds it, and a word of its remedy."""
 
     make: _MAKE
     kind: str
     operation: str
     remedy: str
-    heal: str = ""
 
 
 def _image(feed: Feed, key: int, label: str = _CANARY, amount: int = 1) -> bytes:
@@ -43,25 +42,21 @@ POISONS: dict[str, Poison] = {
         "registry.url",
     ),
     "zero byte in text": Poison(
-        lambda feed, key: _image(feed, key, f"{_CANARY}\0"), "record.value", "apply", "Compare"
+        lambda feed, key: _image(feed, key, f"{_CANARY}\0"), "record.value", "stage rows", "Compare"
     ),
     "text too long": Poison(
         lambda feed, key: _image(feed, key, _CANARY + "x" * 40),
         "record.value",
-        "apply",
+        "upsert",
         "Compare",
-        "ALTER TABLE once ALTER label TYPE text",
     ),
     "check refused": Poison(
         lambda feed, key: _image(feed, key, _CANARY, 666),
         "record.check",
-        "apply",
+        "upsert",
         "constraint",
-        "ALTER TABLE once DROP CONSTRAINT IF EXISTS devilish",
     ),
 }
-# the partition behind the poisoned ones has none
-_HEALTHY = len(POISONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +73,15 @@ class Scene:
         """The partition of a poison."""
         return self.feed.topic, list(POISONS).index(name)
 
+    def key(self, name: str) -> int:
+        """The key of a poison."""
+        return poisoned(self.feed, list(POISONS).index(name))
+
+
+def poisoned(feed: Feed, place: int) -> int:
+    """The key of the poison of that place."""
+    return feed.partitions * 1000 + place
+
 
 @pytest.fixture(scope="module")
 def scene(at: Endpoints, tmp_path_factory: pytest.TempPathFactory) -> Scene:
@@ -88,71 +92,65 @@ def scene(at: Endpoints, tmp_path_factory: pytest.TempPathFactory) -> Scene:
     feed.create(feed.partitions * 3)
     offsets = {name: feed.ends()[feed.topic, place] for place, name in enumerate(POISONS)}
     for place, poison in enumerate(POISONS.values()):
-        key = feed.partitions * 1000 + place
+        key = poisoned(feed, place)
         feed.raw(poison.make(feed, key), key)
     feed.flush()
     feed.create(feed.partitions * 3)
     job = Job(at=at, dsn=target.dsn, group=fresh_name("poison"), topics=(feed.topic,), max_rows=1000)
     worker = Workers(tmp_path_factory.mktemp("poison")).run(job, "--until-current")
     assert worker.finish() == _PARTIAL, worker.text()
+    assert f"{len(POISONS)} letters are open" in worker.text()
     return Scene(feed, job, target, worker, offsets)
 
 
 @pytest.mark.parametrize("name", POISONS)
-def test_a_bad_record_stops_its_partition_and_says_why(scene: Scene, name: str) -> None:
-    """The stored reason and the log name topic, partition, offset, stage and remedy; the offset stays."""
+def test_a_bad_record_becomes_a_letter_that_says_why(scene: Scene, name: str) -> None:
+    """Its row names topic, partition, offset, stage and remedy, and holds its bytes; its partition goes on."""
     poison, (topic, partition), offset = POISONS[name], scene.at(name), scene.offsets[name]
-    origin = f"topic {topic}, partition {partition}, offset {offset}"
-    assert scene.target.positions(scene.job.group)[topic, partition] == offset
+    ((state, kind, operation, detail, remedy, value),) = scene.target.ask(
+        "SELECT state, kind, operation, detail, remedy, value FROM headrace.letters"
+        " JOIN headrace.letter_bytes ON letter_id = id"
+        ' WHERE group_name = %s AND topic = %s AND partition = %s AND "offset" = %s',
+        scene.job.group, topic, partition, offset,
+    )  # fmt: skip
 
-    stored = scene.target.stopped(scene.job.group)[topic, partition]
-    assert stored["kind"] == poison.kind
-    assert stored["detail"].startswith(origin)
-    assert poison.remedy in stored["remedy"]
-
-    (line,) = [entry for entry in scene.worker.lines("partition stopped") if entry["partition"] == partition]
-    assert (line["topic"], line["operation"], line["kind"]) == (topic, poison.operation, stored["kind"])
-    assert line["correlation_id"] == f"{topic}-{partition}-{offset}"
-    assert (line["reason"], line["remedy"]) == (stored["detail"], stored["remedy"])
+    assert (state, kind, operation) == ("dead", poison.kind, poison.operation)
+    assert str(detail).startswith(f"topic {topic}, partition {partition}, offset {offset}: ")
+    assert poison.remedy in str(remedy)
+    assert value == poison.make(scene.feed, scene.key(name))
 
 
-def test_neighbours_flow_and_what_lies_behind_waits(scene: Scene) -> None:
-    """The partition without poison is applied to its end, the others up to the poison, each record once."""
-    whole = scene.feed.rows()
-    behind = {key for key in whole if key > scene.feed.partitions * 3 and key % scene.feed.partitions != _HEALTHY}
-    assert scene.target.rows("once") == {key: row for key, row in whole.items() if key not in behind}
+def test_everything_else_is_applied_once(scene: Scene) -> None:
+    """In front of the poison, behind it, and beside it; every position is at its end."""
+    assert scene.target.rows("once") == scene.feed.rows()
     assert scene.target.double_writes() == []
-    assert scene.target.positions(scene.job.group)[scene.feed.topic, _HEALTHY] == 6
+    assert scene.target.reached(scene.job.group, scene.feed)
+    assert scene.target.bad_ranges(scene.job.group) == []
+    assert scene.target.stopped(scene.job.group) == {}
 
 
 def test_no_row_value_leaves_by_log_or_state(scene: Scene) -> None:
-    """Neither the log nor anything stored of the batch quotes the row."""
+    """Neither the log nor anything stored of the batch quotes the row; only the letter's own bytes hold it."""
     assert _CANARY not in scene.worker.text()
-    for table in ("positions", "batches"):
+    for table in ("positions", "batches", "letters"):
         assert _CANARY not in str(scene.target.ask(f"SELECT t::text FROM headrace.{table} t"))
 
 
-def _healed(scene: Scene) -> set[str]:
-    """Correct the target; returns the poisons that this heals."""
-    healed = {name: poison.heal for name, poison in POISONS.items() if poison.heal}
-    for statement in healed.values():
-        scene.target.do(statement)
-    return set(healed)
+def test_copies_come_to_the_dead_letter_topic(scene: Scene, at: Endpoints, workers: Workers) -> None:
+    """Byte for byte with their key; the headers say which record it was, in our words and in Kafka Connect's."""
+    worker = workers.run(scene.job)
+    query = "SELECT count(*) FROM headrace.letters WHERE group_name = %s AND published_attempt = attempt"
+    worker.said("partitions taken", 1)
+    eventually(lambda: scene.target.ask(query, scene.job.group) == [(len(POISONS),)], "every letter is published")
+    assert worker.leave() == 0
+    copies = read_topic(at.kafka, f"{scene.job.group}.dlq", len(POISONS))
+    heads = [{name: value.decode() for name, value in headers} for _, _, headers in copies]
+    origins = {(head["headrace.topic"], int(head["headrace.partition"])): head for head in heads}
 
-
-def _at_their_end(scene: Scene) -> set[str]:
-    positions, ends = scene.target.positions(scene.job.group), scene.feed.ends()
-    return {name for name in POISONS if positions[scene.at(name)] == ends[scene.at(name)]}
-
-
-def test_a_healed_cause_lets_the_partition_go_on(scene: Scene, workers: Workers) -> None:
-    """After the target is corrected and the worker started again the same record is applied; the rest still stand."""
-    healed = _healed(scene)
-    again = workers.run(scene.job)
-    again.said("partition stopped", len(POISONS) - len(healed))
-    eventually(lambda: _at_their_end(scene) == healed, "the healed partitions are at their end")
-    assert again.leave() == 0
-    stopped = scene.target.stopped(scene.job.group)
-    assert {name for name in POISONS if scene.at(name) not in stopped} == healed
-    assert scene.target.double_writes() == []
-    assert scene.target.bad_ranges(scene.job.group) == []
+    assert set(origins) == {scene.at(name) for name in POISONS}
+    for (key, value, _), head in zip(copies, heads, strict=True):
+        name = list(POISONS)[int(head["headrace.partition"])]
+        assert (value, head["headrace.kind"]) == (POISONS[name].make(scene.feed, scene.key(name)), POISONS[name].kind)
+        assert key == scene.feed.encode_key(scene.key(name))
+        assert int(head["headrace.offset"]) == int(head["__connect.errors.offset"]) == scene.offsets[name]
+        assert _CANARY not in str(head)

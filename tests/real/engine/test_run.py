@@ -41,7 +41,7 @@ def test_until_current_with_a_stopped_partition_exits_5_and_says_why(
     """What is left belongs to a stopped partition only, so the command ends with the reason."""
     feed = fresh_feed("once")
     feed.create(30)
-    feed.raw(b"\x00\x00\x00", 1)
+    feed.raw(feed.encode("t", 1, None), 1)
     feed.flush()
     job = Job(at=at, dsn=target.dsn, group=fresh_name("run"), topics=(feed.topic,))
     process = workers.run(job, "--until-current")

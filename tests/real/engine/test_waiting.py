@@ -17,7 +17,7 @@ def test_waiting_for_a_stopped_partition_is_said_and_not_waited_for(
     """The log says what is waited for; `--until-current` ends with 5 and names both, and goes on when it is mended."""
     feed = fresh_feed("once", 1)
     feed.create(3)
-    feed.raw(b"\0\0", 0)
+    feed.raw(feed.encode("t", 0, None), 0)
     feed.flush()
     job = Job(at=at, dsn=target.dsn, group=fresh_name("waits"), topics=(feed.topic,))
     assert workers.run(job, "--until-current").finish() == _PARTIAL

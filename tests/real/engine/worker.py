@@ -46,6 +46,7 @@ class Job:
     level: str = "debug"
     registry_url: str = ""
     client: Mapping[str, str] = field(default_factory=dict)
+    letters: Mapping[str, Any] = field(default_factory=dict)
 
     def toml(self) -> str:
         """The settings file."""
@@ -62,6 +63,7 @@ class Job:
             "target": {"dsn": self.dsn, "batch_deadline": self.deadline, "connect_timeout": 3},
             "batch": {"max_rows": self.max_rows, "growth": self.growth},
             "worker": {"name": self.name, "drain_timeout": self.drain, "stall_timeout": 60},
+            "letters": dict(self.letters),
             "log": {"level": self.level, "format": "json"},
         }
         lines = []

@@ -1,0 +1,65 @@
+"""The flood guard: many records of one partition that can't be applied have one cause, which is not in the records.
+
+Better that its partition stops than that a wrong setting makes a million letters.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from consumer.core.plan import Plan
+from consumer.core.records import TopicPartition
+
+BEHIND = "record.behind"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FloodLimits:
+    """More than `percent` of a partition's last `window` records, and no fewer than `least`, are a flood."""
+
+    percent: float = 5.0
+    window: int = 10_000
+    least: int = 100
+
+
+class FloodGuard:
+    """Keeps what became of each partition's last records."""
+
+    def __init__(self, limits: FloodLimits) -> None:
+        self._limits = limits
+        self._seen: dict[TopicPartition, deque[tuple[int, int]]] = {}
+
+    def flooded(self, plan: Plan) -> dict[TopicPartition, int]:
+        """The partitions that would be flooded by a plan, with the letters among their last records."""
+        found = {}
+        for at, (records, letters) in _counted(plan).items():
+            if letters:
+                passed = self._seen.get(at, ())
+                every = letters + sum(bad for _, bad in passed)
+                share = every * 100 / (records + sum(count for count, _ in passed))
+                if every >= self._limits.least and share > self._limits.percent:
+                    found[at] = every
+        return found
+
+    def passed(self, plan: Plan) -> None:
+        """A plan was applied."""
+        for at, counts in _counted(plan).items():
+            if counts[0]:
+                seen = self._seen.setdefault(at, deque())
+                seen.append(counts)
+                while sum(count for count, _ in seen) - seen[0][0] >= self._limits.window:
+                    seen.popleft()
+
+    def forget(self, partitions: Iterable[TopicPartition]) -> None:
+        """Begin anew with partitions that were taken."""
+        for at in partitions:
+            self._seen.pop(at, None)
+
+
+def _counted(plan: Plan) -> dict[TopicPartition, tuple[int, int]]:
+    """Records and letters by partition; what only waits for another letter is none."""
+    letters: dict[TopicPartition, int] = {}
+    for letter in plan.letters:
+        if letter.failure.kind != BEHIND:
+            letters[letter.record.ref.at] = letters.get(letter.record.ref.at, 0) + 1
+    return {piece.at: (len(piece), letters.get(piece.at, 0)) for piece in plan.slices}

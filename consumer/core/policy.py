@@ -1,0 +1,55 @@
+"""What becomes of a record that failed: tried again later, or dead. Rules without I/O; chance is an argument."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from consumer.core.kinds import ErrorType, FailureKind
+from consumer.core.letters import State
+
+JITTER = 0.1
+"""The most by which a delay is lengthened: a tier's letters stay nearly in the order of their due times."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """How often after its first failure a record is tried again, and for how many seconds since then."""
+
+    attempts: int
+    elapsed: float
+
+    def spent(self, attempt: int, elapsed: float) -> bool:
+        """Whether nothing is left when attempt number `attempt` (the first is 1) has failed after `elapsed` seconds."""
+        return attempt > self.attempts or elapsed >= self.elapsed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The state that a letter begins or goes on in: RETRYING after `delay` seconds, or DEAD."""
+
+    state: State
+    delay: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Budgets by error type, and the delays of the retry topics in seconds, rising. A type without a budget has none.
+
+    It is for records: what a table or the environment causes is waited for in place and uses no attempts up.
+    """
+
+    budgets: Mapping[ErrorType, Budget] = field(default_factory=dict)
+    tiers: tuple[float, ...] = (5.0,)
+
+    def decide(self, kind: FailureKind, attempt: int, elapsed: float, chance: float) -> Decision:
+        """What follows the failure of attempt `attempt` (from 1), `elapsed` seconds after the first's.
+
+        `chance` in [0, 1) spreads the delay. A persistent failure is dead at once, whatever the budgets say.
+        """
+        budget = self.budgets.get(kind.type)
+        if kind.type is ErrorType.PERSISTENT or budget is None or budget.spent(attempt, elapsed):
+            return Decision(state=State.DEAD)
+        return Decision(state=State.RETRYING, delay=self.tiers[self.tier(attempt) - 1] * (1 + chance * JITTER))
+
+    def tier(self, attempt: int) -> int:
+        """The number (from 1) of the retry topic for a record whose attempt `attempt` (from 1) failed."""
+        return min(attempt, len(self.tiers))

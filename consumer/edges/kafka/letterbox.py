@@ -1,0 +1,235 @@
+"""Where copies of letters are published: the retry topics and the dead-letter topic.
+
+Publishing follows what the database already knows, so nothing is lost when it fails: what was not confirmed is
+published again.
+"""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import ConfigResource
+from confluent_kafka.cimpl import NewTopic
+
+from consumer.core.failure import Transient, failed
+from consumer.core.kinds import KINDS
+from consumer.core.records import Header
+from consumer.edges.kafka.config import KafkaSettings, asking, common_config, configuring
+from consumer.ports import LetterTopic, Outgoing, Posted
+
+log = structlog.get_logger("headrace.letters")
+
+_TOO_LARGE = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE, KafkaError.RECORD_LIST_TOO_LARGE)
+_FOR_NOW = (
+    KafkaError.NOT_CONTROLLER,
+    KafkaError.REQUEST_TIMED_OUT,
+    KafkaError.BROKER_NOT_AVAILABLE,
+    KafkaError.THROTTLING_QUOTA_EXCEEDED,
+)
+# beyond what the settings let a letter hold; what a topic takes is for the broker to say
+_LARGEST = 65 << 20
+# the client's default
+_MOST_AT_ONCE = 1_000_000
+_LARGEST_KEY = "max.message.bytes"
+_UNLIMITED = -1
+_GRANT = "Grant describing the topic's settings, or compare its retention.ms and cleanup.policy by hand."
+
+
+class KafkaLetterbox:
+    """Implements `consumer.ports.Letterbox`."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._admin: AdminClient | None = None
+        self._producer: Producer | None = None
+        self._posted: list[Posted] = []
+        self._at_once = _MOST_AT_ONCE
+
+    def ensure(self, topics: Sequence[LetterTopic]) -> None:
+        admin = self._asked()
+        with asking("list topics"):
+            there = admin.list_topics(timeout=self._settings.request_timeout).topics
+        self._make(admin, [topic for topic in topics if topic.name not in there])
+        found = self._described(admin, topics)
+        for topic in topics:
+            _check(topic, found.get(topic.name, {}))
+        limits = [int(config[_LARGEST_KEY]) for config in found.values() if _LARGEST_KEY in config]
+        # The broker refuses a request's batch as a whole: small letters must not make one too large together.
+        self._at_once = max(1, min([_MOST_AT_ONCE, *limits]))
+
+    def post(self, letters: Sequence[Outgoing]) -> int:
+        taken = 0
+        for letter in letters:
+            try:
+                self._send(letter)
+            except BufferError:
+                break
+            taken += 1
+        if self._producer is not None:
+            self._producer.poll(0)
+        return taken
+
+    def posted(self) -> list[Posted]:
+        if self._producer is not None:
+            self._producer.poll(0)
+        done, self._posted = self._posted, []
+        return done
+
+    def flush(self, timeout: float) -> int:
+        return self._producer.flush(timeout) if self._producer is not None else 0
+
+    def close(self) -> None:
+        self._admin = None
+        self._give_up()
+
+    def _give_up(self) -> None:
+        if self._producer is not None:
+            # what is given up is told to its callbacks, which `flush` serves
+            self._producer.purge()
+            self._producer.flush(1)
+            self._producer = None
+
+    def _send(self, letter: Outgoing) -> None:
+        slip = Posted(id=letter.id, attempt=letter.attempt, topic=letter.topic)
+        try:
+            self._opened().produce(
+                letter.topic,
+                value=letter.value,
+                key=letter.key,
+                headers=_sendable(letter.headers),
+                on_delivery=partial(self._settle, slip),
+            )
+        except KafkaException as error:
+            self._posted.append(_refused(slip, error.args[0]))
+            if error.args[0].code() == KafkaError._FATAL:
+                # such a client takes nothing any more, a new one may
+                self._give_up()
+
+    def _settle(self, slip: Posted, error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            self._posted.append(_refused(slip, error))
+        else:
+            self._posted.append(replace(slip, partition=message.partition(), offset=message.offset()))
+
+    def _asked(self) -> AdminClient:
+        if self._admin is None:
+            with configuring():
+                self._admin = AdminClient(common_config(self._settings))
+        return self._admin
+
+    def _opened(self) -> Producer:
+        if self._producer is None:
+            with configuring():
+                self._producer = Producer(_producer_config(self._settings, self._at_once))
+        return self._producer
+
+    def _make(self, admin: AdminClient, missing: Sequence[LetterTopic]) -> None:
+        if not missing:
+            return
+        wait = self._settings.request_timeout
+        with asking("create topics"):
+            answers = admin.create_topics([_new(topic) for topic in missing], request_timeout=wait)
+        for name, answer in answers.items():
+            _await_creation(name, answer, wait)
+
+    def _described(self, admin: AdminClient, topics: Sequence[LetterTopic]) -> dict[str, Mapping[str, str]]:
+        if not topics:
+            return {}
+        wait = self._settings.request_timeout
+        asked = [ConfigResource(ConfigResource.Type.TOPIC, topic.name) for topic in topics]
+        with asking("describe configs"):
+            answers = admin.describe_configs(asked, request_timeout=wait)
+        return {resource.name: _await_settings(resource.name, answer, wait) for resource, answer in answers.items()}
+
+
+def _producer_config(settings: KafkaSettings, at_once: int) -> dict[str, Any]:
+    return {
+        **common_config(settings),
+        "enable.idempotence": True,
+        "acks": "all",
+        "linger.ms": 5,
+        "message.timeout.ms": int(settings.request_timeout * 1000),
+        "message.max.bytes": _LARGEST,
+        "batch.size": at_once,
+        # room for the largest one, which would else never be taken
+        "queue.buffering.max.kbytes": (_LARGEST >> 10) + 1024,
+        "queue.buffering.max.messages": 10_000,
+        # a topic that the broker makes by itself would have its retention
+        "allow.auto.create.topics": False,
+    }
+
+
+def _sendable(headers: Sequence[Header]) -> list[tuple[str, str | bytes | None]]:
+    # half a surrogate pair in a name ends the process in the client's native code
+    return [(name.encode(errors="replace").decode(), value) for name, value in headers]
+
+
+def _new(topic: LetterTopic) -> NewTopic:
+    config = {"cleanup.policy": "delete", "retention.ms": str(int(topic.retention * 1000))}
+    return NewTopic(topic.name, topic.partitions, config=config)
+
+
+def _await_creation(name: str, answer: Future[None], wait: float) -> None:
+    with asking("create topics"):
+        try:
+            answer.result(wait)
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
+                # another worker was first
+                return
+            if not _is_verdict(error.args[0]):
+                raise
+            raise _not_made(name, error.args[0]) from error
+    log.info("letter topic made", topic=name)
+
+
+def _await_settings(name: str, answer: Future[Any], wait: float) -> Mapping[str, str]:
+    """A topic's settings; none where the broker does not tell them, or does not know the topic yet."""
+    with asking("describe configs"):
+        try:
+            return {key: entry.value for key, entry in answer.result(wait).items() if entry.value is not None}
+        except KafkaException as error:
+            if not _is_verdict(error.args[0]):
+                raise
+            # for a moment after it was made, a topic may not be known
+            if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                log.info("letter topic not checked", topic=name, code=error.args[0].name(), remedy=_GRANT)
+            return {}
+
+
+def _is_verdict(error: KafkaError) -> bool:
+    """Whether the broker said no, other than for the moment; the client's own codes begin with an underscore."""
+    return not error.name().startswith("_") and error.code() not in _FOR_NOW
+
+
+def _check(topic: LetterTopic, config: Mapping[str, str]) -> None:
+    kept = int(config.get("retention.ms", _UNLIMITED))
+    if _UNLIMITED < kept < topic.retention * 1000:
+        log.warning(
+            "letter topic keeps its records shorter than letters.retention_hours",
+            topic=topic.name,
+            hours=round(kept / 3_600_000, 2),
+            remedy="Raise the topic's retention.ms, or lower letters.retention_hours.",
+        )
+    if "compact" in config.get("cleanup.policy", ""):
+        log.warning(
+            "letter topic is compacted, which removes letters",
+            topic=topic.name,
+            remedy="Set the topic's cleanup.policy to delete.",
+        )
+
+
+def _not_made(name: str, cause: KafkaError) -> Transient:
+    detail = f"topic {name} is not there and can't be made: {cause.str()}"
+    return Transient(failed(KINDS["kafka.letters"], "kafka", "create topics", detail, code=cause.name()))
+
+
+def _refused(slip: Posted, error: KafkaError) -> Posted:
+    detail = f"a letter was not taken by topic {slip.topic}: {error.str()}"
+    failure = failed(KINDS["kafka.letters"], "kafka", "publish letter", detail, code=error.name())
+    return replace(slip, failure=failure, too_large=error.code() in _TOO_LARGE)

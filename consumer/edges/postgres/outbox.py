@@ -1,0 +1,129 @@
+"""Letters whose copies are still to be published, and what became of the copies; on a session of its own.
+
+No row stays locked while Kafka is asked: a worker claims letters for some seconds, and what it did not confirm by
+then is anyone's again. A copy that is published twice does no harm, because its row says at which attempt it counts.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg.rows import namedtuple_row
+
+from consumer.core.failure import Transient
+from consumer.core.kinds import ErrorType
+from consumer.core.letterhead import Letterhead
+from consumer.core.letters import State
+from consumer.core.records import RecordRef, TopicPartition
+from consumer.edges.postgres.letters import kept_headers
+from consumer.edges.postgres.session import SessionSettings, connect
+from consumer.edges.postgres.translate import translated
+from consumer.ports import ConnectionLost, Posted, Unposted
+
+T = TypeVar("T")
+
+_CLAIM = """
+WITH due AS (
+    SELECT id FROM headrace.letters
+    WHERE group_name = %(group)s AND state IN ('retrying', 'dead', 'replaying') AND published_attempt < attempt
+      AND (claimed_until IS NULL OR claimed_until < clock_timestamp())
+    ORDER BY id LIMIT %(most)s FOR UPDATE SKIP LOCKED
+), claimed AS (
+    UPDATE headrace.letters l SET claimed_until = clock_timestamp() + make_interval(secs => %(seconds)s)
+    FROM due WHERE l.id = due.id RETURNING l.*
+)
+SELECT c.*, b.key, coalesce(b.edited, b.value) AS value, b.headers, b.letter_id IS NULL AS pointer
+FROM claimed c LEFT JOIN headrace.letter_bytes b ON b.letter_id = c.id ORDER BY c.id
+"""
+_CONFIRM = """
+UPDATE headrace.letters l
+SET published_attempt = w.attempt, published_at = clock_timestamp(), claimed_until = NULL,
+    lane_topic = w.topic, lane_partition = w.partition, lane_offset = w."offset"
+FROM unnest(%s::bigint[], %s::int[], %s::text[], %s::int[], %s::bigint[]) AS w(id, attempt, topic, partition, "offset")
+WHERE l.id = w.id AND l.published_attempt < w.attempt
+"""
+_GIVE_BACK = "UPDATE headrace.letters SET claimed_until = NULL WHERE id = ANY (%s)"
+# a copy that did not come back by twice its delay may be lost: its topic's retention, or a topic made anew
+_OVERDUE = """
+UPDATE headrace.letters SET published_attempt = attempt - 1
+WHERE group_name = %s AND state IN ('retrying', 'replaying') AND published_attempt >= attempt
+  AND greatest(due_at, failed_at + 2 * (due_at - failed_at)) + interval '10 s' < clock_timestamp()
+  AND published_at < clock_timestamp() - interval '10 s'
+"""
+
+
+class PostgresOutbox:
+    """Implements `consumer.ports.Outbox`. Opens its session when first asked, and anew after it was lost.
+
+    `pointing`: tables whose copies only point to their records.
+    """
+
+    def __init__(self, settings: SessionSettings, group: str, pointing: Collection[str] = ()) -> None:
+        self._settings = settings
+        self._group = group
+        self._pointing = frozenset(pointing)
+        self._connection: psycopg.Connection | None = None
+
+    def close(self) -> None:
+        """End the session."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+    def claim(self, most: int, seconds: float) -> list[Unposted]:
+        return self._ask(lambda connection: self._claimed(connection, most, seconds))
+
+    def confirm(self, posted: Sequence[Posted]) -> None:
+        done = [one for one in posted if one.failure is None]
+        columns = list(zip(*((p.id, p.attempt, p.topic, p.partition, p.offset) for p in done), strict=True))
+        back = [one.id for one in posted if one.failure is not None]
+        if columns:
+            self._ask(lambda connection: connection.execute(_CONFIRM, [list(column) for column in columns]))
+        if back:
+            self._ask(lambda connection: connection.execute(_GIVE_BACK, (back,)))
+
+    def republish(self) -> int:
+        return self._ask(lambda connection: connection.execute(_OVERDUE, (self._group,)).rowcount)
+
+    def _claimed(self, connection: psycopg.Connection, most: int, seconds: float) -> list[Unposted]:
+        values = {"group": self._group, "most": most, "seconds": seconds}
+        with connection.cursor(row_factory=namedtuple_row) as cursor:
+            rows: list[Any] = list(cursor.execute(_CLAIM, values))
+        return [_unposted(row, pointer=row.pointer or row.table_name in self._pointing) for row in rows]
+
+    def _ask(self, question: Callable[[psycopg.Connection], T]) -> T:
+        """Raises Transient for a lost session: the next question opens one anew."""
+        try:
+            if self._connection is None:
+                self._connection = connect(self._settings)
+            with translated("publish letters"):
+                return question(self._connection)
+        except ConnectionLost as error:
+            self.close()
+            raise Transient(error.failure) from error
+
+
+def _unposted(row: Any, *, pointer: bool) -> Unposted:
+    head = Letterhead(
+        group=row.group_name,
+        origin=RecordRef(TopicPartition(row.topic, row.partition), row.offset),
+        attempt=row.attempt,
+        kind=row.kind,
+        error_type=ErrorType(row.error_type),
+        component=row.component,
+        operation=row.operation,
+        detail=row.detail,
+        first_failed=row.first_failed_at,
+        failed=row.failed_at,
+        due=row.due_at,
+        schema_id=int.from_bytes(row.value[1:5], "big") if row.value and len(row.value) > 5 else None,
+        pointer=pointer,
+    )
+    return Unposted(
+        id=row.id,
+        state=State(row.state),
+        head=head,
+        key=row.key,
+        value=None if pointer else row.value,
+        headers=kept_headers(row.headers),
+    )

@@ -1,0 +1,122 @@
+"""Which staged rows the target refuses, found in one journey: the write again, in sets under subtransactions.
+
+`headrace.refused_rows` (0005_refused.sql) does it beside the rows. It gives back places and names, never values.
+"""
+
+from dataclasses import dataclass, replace
+
+import psycopg
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from consumer.core.classify import BY_SQLSTATE
+from consumer.core.failure import Failure, failed
+from consumer.core.kinds import KINDS, FailureKind, Scope
+from consumer.core.plan import Action, TableName, TableWrite
+from consumer.edges.postgres import statements
+from consumer.edges.postgres.staging import Staged
+from consumer.edges.postgres.translate import refusal, translated
+
+_FIND = "SELECT * FROM headrace.refused_rows(%s::text::regclass, %s::text::regclass, %s)"
+# a part of the staged rows, as the function asks for it
+_PARTS = {
+    "scattered": sql.SQL("(SELECT ctid, * FROM {} WHERE ctid = ANY ($1))"),
+    "adjoining": sql.SQL("(SELECT ctid, * FROM {} WHERE ctid BETWEEN $2 AND $3)"),
+}
+# rows of a set at first: a larger one is tried in vain, a smaller one costs a statement more
+_SIZE = 128
+_TOO_MANY = "HR003"
+# states that the function makes up where no error of the server's says it
+_MADE_UP: dict[str, tuple[FailureKind, str]] = {
+    "HR001": (KINDS["record.missing_base"], "an update without unchanged TOASTed columns met no row in {}"),
+    "HR002": (KINDS["record.many_bases"], "an update without all columns is for one row, and met several in {}"),
+    "HR004": (KINDS["record.key_merged"], "{} does not keep a key as it is"),
+}
+_RULES = {
+    **{prefix: KINDS[name].scope is Scope.RECORD for prefix, name in BY_SQLSTATE.items()},
+    **{state: kind.scope is Scope.RECORD for state, (kind, _) in _MADE_UP.items()},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A staged row that the target does not take. `place`: counted from 0 as the rows were staged."""
+
+    place: int
+    failure: Failure
+
+
+class TooManyRefused(Exception):
+    """More rows of a write are refused than were to be looked for; the transaction has failed."""
+
+    def __init__(self, table: TableName, most: int) -> None:
+        super().__init__(f"more than {most} rows are refused by {table}")
+        self.table = table
+        self.most = most
+
+
+def find(connection: psycopg.Connection, staged: Staged, most: int, *, immediate: bool = True) -> list[Refusal]:
+    """Apply the staged rows that the target takes, and say which ones it refuses, in their order.
+
+    Runs inside the batch's transaction, after the write itself was rolled back. Places are those of the COPY only if
+    the staging table was emptied in this transaction before it was filled; otherwise PostgreSQL fills gaps of earlier
+    pages. `most`: how many rows may be refused, with those that at first wait for a later row of the write.
+    `immediate`: what the target defers is checked row by row, and what earlier writes left to be checked at once.
+    A raise leaves the transaction failed, as with any statement: TooManyRefused; DataFault for keys that merge only in
+    the table, and for what earlier writes left; TableFault, Transient, ConnectionLost, Persistent.
+    """
+    table = staged.write.table
+    where = [name.as_string(connection) for name in (staged.staging, statements.table_name(table))]
+    work = _work(connection, staged) | {"most": most, "immediate": immediate}
+    with translated(staged.write.action.value, table):
+        try:
+            found = connection.execute(_FIND, (*where, Jsonb(work))).fetchall()
+        except psycopg.DatabaseError as error:
+            if error.sqlstate != _TOO_MANY:
+                raise
+            raise TooManyRefused(table, most) from error
+    return [Refusal(place, _failure(staged.write, *said)) for place, *said in found]
+
+
+def _work(connection: psycopg.Connection, staged: Staged) -> dict[str, object]:
+    write = staged.write
+    keys = {name: value.as_string(connection) for name, value in statements.keys(write).items()}
+    parts = {name: replace(staged, staging=part.format(staged.staging)) for name, part in _PARTS.items()}
+    return {
+        "action": write.action.value,
+        "keys": keys if _merges(write) else None,
+        "rules": _RULES,
+        "size": _SIZE,
+        **{name: _texts(connection, part) for name, part in parts.items()},
+    }
+
+
+def _texts(connection: psycopg.Connection, part: Staged) -> dict[str, str | None]:
+    before = statements.delete(part).as_string(connection) if part.write.action is Action.REPLACE else None
+    return {"before": before, "statement": _statement(part).as_string(connection)}
+
+
+def _statement(part: Staged) -> sql.Composed:
+    match part.write.action:
+        case Action.DELETE:
+            return statements.delete(part)
+        case Action.UPDATE:
+            return statements.update(part)
+        case Action.REPLACE:
+            return statements.insert_checked(part)
+        case _:
+            return statements.upsert(part)
+
+
+def _merges(write: TableWrite) -> bool:
+    """Whether a row is lost where its key is another one's too: not where the key is all, or goes."""
+    if write.action is Action.UPSERT:
+        return any(column.name not in write.identity for column in write.columns)
+    return write.action is not Action.DELETE
+
+
+def _failure(write: TableWrite, state: str, constraint: str | None, column: str | None) -> Failure:
+    if state not in _MADE_UP:
+        return refusal(state, write.action.value, write.table, column, constraint)
+    kind, detail = _MADE_UP[state]
+    return failed(kind, "postgres", write.action.value, detail.format(write.table))

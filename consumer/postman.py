@@ -1,0 +1,126 @@
+"""Copies of letters are published behind the transaction that wrote them, on a thread of their own.
+
+The row is the truth: what Kafka did not confirm is published again, and a broker that is away holds up nothing but
+the copies.
+"""
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import structlog
+
+from consumer.core.failure import HeadraceError
+from consumer.core.lane import Lane
+from consumer.core.letterhead import Codec
+from consumer.core.letters import State
+from consumer.ports import Letterbox, LetterTopic, Outbox, Outgoing, Posted, Unposted
+
+log = structlog.get_logger("headrace.letters")
+
+
+class Postman:
+    """Owns outbox and letterbox. `turn` is called in a loop by one thread."""
+
+    # letters at a time
+    MOST = 200
+    # seconds for which they are ours: longer than a broker is waited for
+    CLAIM = 30.0
+    # seconds between looks at an outbox that was empty, or in vain
+    LOOK_EVERY = 0.5
+    REPUBLISH_EVERY = 10.0
+    # seconds that confirmations are waited for at a time
+    WAIT = 5.0
+
+    def __init__(
+        self, outbox: Outbox, letterbox: Letterbox, codec: Codec, lane: Lane, topics: Sequence[LetterTopic]
+    ) -> None:
+        self._outbox = outbox
+        self._letterbox = letterbox
+        self._codec = codec
+        self._lane = lane
+        self._topics = topics
+        self._ensured = False
+        self._next_look = 0.0
+        self._next_republish = 0.0
+        self._failing = False
+        self._wake = threading.Event()
+
+    def wake(self) -> None:
+        """There is something to publish."""
+        self._wake.set()
+
+    def turn(self, timeout: float) -> None:
+        """Publish what is there to publish, or wait."""
+        if not self._wake.wait(timeout) and time.monotonic() < self._next_look:
+            return
+        self._wake.clear()
+        self._next_look = time.monotonic() + self.LOOK_EVERY
+        try:
+            self._publish()
+        except HeadraceError as error:
+            self._say_failing(error)
+        else:
+            self._failing = False
+
+    def close(self) -> None:
+        """Give up what is not confirmed; the rows know it."""
+        self._letterbox.close()
+        self._outbox.close()
+
+    def _publish(self) -> None:
+        if time.monotonic() >= self._next_republish:
+            self._next_republish = time.monotonic() + self.REPUBLISH_EVERY
+            if again := self._outbox.republish():
+                log.warning("letters did not come back and are published again", count=again)
+        letters = self._outbox.claim(self.MOST, self.CLAIM)
+        if not letters:
+            return
+        if not self._ensured:
+            self._letterbox.ensure(self._topics)
+            self._ensured = True
+        posted = self._post([self._outgoing(letter) for letter in letters])
+        pointers = {one.id for one in posted if one.too_large}
+        # a pointer says where the bytes are
+        small = [self._outgoing(_pointing(letter)) for letter in letters if letter.id in pointers]
+        self._outbox.confirm([one for one in posted if not one.too_large] + self._post(small))
+        if len(letters) == self.MOST:
+            self._wake.set()
+
+    def _post(self, copies: Sequence[Outgoing]) -> list[Posted]:
+        """Post copies and wait for what becomes of them. What is late is anyone's again after its claim."""
+        left = list(copies)
+        done: list[Posted] = []
+        until = time.monotonic() + self.CLAIM / 2
+        while left and time.monotonic() < until:
+            left = left[self._letterbox.post(left) :]
+            self._letterbox.flush(self.WAIT)
+            done += self._letterbox.posted()
+        failures = {one.failure.detail for one in done if one.failure is not None and not one.too_large}
+        for detail in sorted(failures):
+            log.warning("letters not published; they stay in the database", reason=detail)
+        return done
+
+    def _outgoing(self, letter: Unposted) -> Outgoing:
+        dead = letter.state is State.DEAD
+        # what a person sends again is due at once
+        tier = 1 if letter.state is State.REPLAYING else min(letter.head.attempt, len(self._topics) - 1)
+        return Outgoing(
+            id=letter.id,
+            attempt=letter.head.attempt,
+            topic=self._lane.dead_topic if dead else self._lane.retry_topic(tier),
+            key=letter.key,
+            value=letter.value,
+            headers=tuple(self._codec.encode(letter.head, letter.headers)),
+        )
+
+    def _say_failing(self, error: HeadraceError) -> None:
+        if not self._failing:
+            self._failing = True
+            failure = error.failure
+            log.warning("letters wait to be published", reason=failure.detail, kind=failure.kind, remedy=failure.remedy)
+
+
+def _pointing(letter: Unposted) -> Unposted:
+    return replace(letter, value=None, head=replace(letter.head, pointer=True))

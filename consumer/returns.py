@@ -1,0 +1,172 @@
+"""Letters that come back through the retry topics: each is judged by its row, and applied if its turn has come.
+
+The copy only says which letter it is. Whether it counts, and with which bytes, the row says.
+"""
+
+import random
+import time
+from dataclasses import dataclass, replace
+
+import structlog
+
+from consumer.binder import Binder
+from consumer.core.failure import Failure, failed, located
+from consumer.core.kinds import KINDS
+from consumer.core.letterhead import Codec, Letterhead, NoLetter
+from consumer.core.letters import Standing, State, Verdict
+from consumer.core.plan import Plan
+from consumer.core.policy import Policy
+from consumer.core.records import Slice
+from consumer.planner import BadRecord, Planner, Unbound
+from consumer.ports import DataFault, Origins, Reconsider, Sink, TableFault
+
+log = structlog.get_logger("headrace.letters")
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A retry topic's partition goes on in so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judges:
+    """What decides: the codec reads copies, the policy says what follows a failure."""
+
+    codec: Codec
+    policy: Policy
+
+
+class Returns:
+    """Works on what came back. Belongs to the apply thread, whose session it uses."""
+
+    # seconds of work on one partition, so that the main topics wait no longer
+    TURN = 1.0
+    # a letter behind a table that is refused as a whole, or a position that waits for its turn
+    LATER = 5.0
+
+    def __init__(self, sink: Sink, planner: Planner, binder: Binder, origins: Origins, judges: Judges) -> None:
+        self._sink = sink
+        self._planner = planner
+        self._binder = binder
+        self._origins = origins
+        self._judges = judges
+
+    def work(self, piece: Slice) -> Pause | None:
+        """Work on a slice; says when to go on if not all of it is done.
+
+        Raises Fenced, Transient, ConnectionLost, CommitUnknown: the position stands where it was committed last.
+        """
+        until = time.monotonic() + self.TURN
+        start = piece.start
+        for index, offset in enumerate(piece.offsets):
+            if time.monotonic() > until:
+                return self._moved(piece, start, offset, Pause(0.0))
+            step = self._step(replace(piece, start=start), index)
+            if isinstance(step, Pause):
+                return self._moved(piece, start, offset, step)
+            start = step
+        self._moved(piece, start, piece.end, None)
+        return None
+
+    def _moved(self, piece: Slice, start: int, end: int, pause: Pause | None) -> Pause | None:
+        """Move the position over copies that meant nothing."""
+        if end > start:
+            self._sink.apply(Plan(slices=(_passed(piece, start, end),), stages=()))
+        return pause
+
+    def _step(self, piece: Slice, index: int) -> int | Pause:
+        """Work on one copy; returns where the stored position is then."""
+        offset = piece.offsets[index]
+        head = self._head(piece, offset)
+        while head is not None:
+            row = self._sink.letter(head.origin)
+            if row is None or row.attempt != head.attempt or row.state not in (State.RETRYING, State.REPLAYING):
+                return piece.start
+            if row.due > 0:
+                return Pause(row.due)
+            done = _passed(piece, piece.start, offset + 1)
+            try:
+                self._sink.apply(self._plan(done, row))
+            except Reconsider as found:
+                if row.record.ref not in found.refused:
+                    # it is not what it was
+                    continue
+                self._sink.apply(self._failed(done, row, found.refused[row.record.ref]))
+            except DataFault as fault:
+                self._sink.apply(self._failed(done, row, fault.failure))
+            except TableFault as fault:
+                self._binder.forget(fault.table)
+                return Pause(self.LATER)
+            return offset + 1
+        return piece.start
+
+    def _head(self, piece: Slice, offset: int) -> Letterhead | None:
+        try:
+            return self._judges.codec.decode(piece.headers.get(offset, ()))
+        except NoLetter as error:
+            log.warning(
+                "a record in a retry topic is no letter", topic=piece.at.topic, offset=offset, reason=str(error)
+            )
+            return None
+
+    def _plan(self, done: Slice, row: Standing) -> Plan:
+        """What becomes of a letter whose time has come. Raises DataFault, TableFault, Transient."""
+        if not row.oldest:
+            reason = "an older change of its row is not applied yet"
+            return _settling(done, Verdict(id=row.id, attempt=row.attempt, state=State.HELD, reason=reason))
+        if not row.placed:
+            return self._failed(done, row, _fate(row, "record.unplaced"))
+        record = self._origins.fetch(row.record.ref) if row.pointer else row.record
+        if record is None:
+            return self._failed(done, row, _fate(row, "record.gone"))
+        plan = self._planned(replace(row, record=record))
+        if plan.letters:
+            return self._failed(done, row, plan.letters[0].failure)
+        verdict = Verdict(id=row.id, attempt=row.attempt, state=State.APPLIED, reason=f"at attempt {row.attempt + 1}")
+        return replace(plan, slices=(done,), verdicts=(verdict,))
+
+    def _planned(self, row: Standing) -> Plan:
+        record = row.record
+        at, offset = record.ref
+        headers = {offset: record.headers} if record.headers else {}
+        piece = Slice(
+            at=at, epoch=0, start=offset, end=offset + 1, offsets=[offset], keys=[record.key], values=[record.value],
+            headers=headers, size=record.size,
+        )  # fmt: skip
+        # what was wrong may be right now
+        self._binder.forget_topic(at.topic)
+        while True:
+            try:
+                return self._planner.plan([piece])
+            except Unbound as unbound:
+                self._bind(unbound)
+            except BadRecord as bad:
+                raise TableFault(bad.failure, None) from bad
+
+    def _bind(self, unbound: Unbound) -> None:
+        try:
+            self._binder.bind(unbound.wanted)
+        except BadRecord as bad:
+            raise TableFault(bad.failure, None) from bad
+
+    def _failed(self, done: Slice, row: Standing, failure: Failure) -> Plan:
+        """One more attempt failed: later again, or dead."""
+        why = failure if failure.correlation_id != "-" else located(failure, *row.record.ref)
+        decision = self._judges.policy.decide(KINDS[why.kind], row.attempt + 1, row.age, random.random())
+        state = State.DEAD if row.state is State.REPLAYING else decision.state
+        verdict = Verdict(id=row.id, attempt=row.attempt, state=state, failure=why, delay=decision.delay)
+        return _settling(done, verdict)
+
+
+def _passed(piece: Slice, start: int, end: int) -> Slice:
+    return replace(piece, start=start, end=end, offsets=(), keys=(), values=(), headers={}, size=0)
+
+
+def _settling(done: Slice, verdict: Verdict) -> Plan:
+    return Plan(slices=(done,), stages=(), verdicts=(verdict,))
+
+
+def _fate(row: Standing, kind: str) -> Failure:
+    return located(failed(KINDS[kind], "returns", "apply letter", KINDS[kind].sign), *row.record.ref)

@@ -1,0 +1,63 @@
+"""What a person does with letters: send them again, give them up. Each is one transaction on the letters' rows.
+
+The lane does the rest: a letter that is sent again comes back through the first retry topic, is judged by its row,
+and its outcome is written by the transaction that applies it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psycopg
+
+_REPLAY = """
+UPDATE headrace.letters SET state = 'replaying', attempt = attempt + 1, replays = replays + 1,
+    due_at = clock_timestamp(), reason = NULL, claimed_until = NULL
+WHERE group_name = %(group)s AND id = ANY (%(ids)s) AND state = 'dead' AND replays < %(most)s
+RETURNING id
+"""
+# with every later letter of the row that waits for it
+_DISCARD = """
+WITH RECURSIVE chain AS (
+    SELECT l.* FROM headrace.letters l
+    WHERE l.group_name = %(group)s AND l.id = ANY (%(ids)s) AND l.state IN ('retrying', 'held', 'dead', 'replaying')
+    UNION
+    SELECT n.* FROM chain c
+    JOIN headrace.letters n ON n.group_name = c.group_name AND n.table_name = c.table_name
+        AND n.digest_a = c.digest_a AND n.digest_b = c.digest_b AND n."offset" > c."offset" AND n.state = 'held'
+), locked AS (
+    SELECT l.id FROM headrace.letters l WHERE l.id IN (SELECT id FROM chain)
+    ORDER BY l.digest_a, l.digest_b, l."offset" FOR UPDATE
+)
+UPDATE headrace.letters l
+SET state = 'discarded', reason = %(reason)s, closed_at = clock_timestamp(), due_at = NULL
+FROM locked WHERE l.id = locked.id RETURNING l.id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Letters by id: those that were changed, and those that were not, because they are not in a fitting state."""
+
+    changed: tuple[int, ...]
+    left: tuple[int, ...]
+
+
+def replay(connection: psycopg.Connection, group: str, ids: Sequence[int], *, most: int = 10) -> Done:
+    """Send dead letters again, each at most `most` times in its life. Raises psycopg.Error."""
+    rows = connection.execute(_REPLAY, {"group": group, "ids": list(ids), "most": most}).fetchall()
+    return _done(ids, [row[0] for row in rows])
+
+
+def discard(connection: psycopg.Connection, group: str, ids: Sequence[int], reason: str) -> Done:
+    """Give letters up, and with each what waits for it; the row then differs from the source until it changes again.
+
+    `changed` has the followers too. Raises ValueError without a reason, psycopg.Error.
+    """
+    if not reason.strip():
+        raise ValueError("a letter is given up for a reason")
+    rows = connection.execute(_DISCARD, {"group": group, "ids": list(ids), "reason": reason}).fetchall()
+    return _done(ids, [row[0] for row in rows])
+
+
+def _done(ids: Sequence[int], changed: Sequence[int]) -> Done:
+    return Done(changed=tuple(sorted(changed)), left=tuple(sorted(set(ids) - set(changed))))

@@ -1,0 +1,258 @@
+"""Letters in the batch's transaction: written with their bytes, superseded, held, in the order of their row."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+
+from consumer.core.carriers import UNAVAILABLE
+from consumer.core.failure import failed
+from consumer.core.kinds import KINDS
+from consumer.core.plan import TableName
+from consumer.core.records import RecordRef
+from consumer.edges.postgres.session import SessionSettings
+from consumer.edges.postgres.sink import LetterBounds, PostgresSink
+from consumer.ports import LettersFull, Reconsider, TableFault
+from tests.pg.conftest import Sinks
+from tests.pg.landing import ID, Landing, rows
+
+FIELDS = [ID, {"name": "word", "type": ["null", "string"], "default": None}, {"name": "n", "type": ["null", "int"]}]
+States = Callable[[], str]
+CANARY = "canary-5511"
+BEHIND = failed(KINDS["record.behind"], "test", "hold", "wait")
+
+
+@pytest.fixture
+def table(session: psycopg.Connection, schema: str) -> TableName:
+    """A table of two columns beside its key."""
+    session.execute(f"CREATE TABLE {schema}.t (id bigint PRIMARY KEY, word text, n int)")
+    return TableName(schema, "t")
+
+
+@pytest.fixture
+def landing(sink: PostgresSink, table: TableName) -> Landing:
+    """Its topic, of a group that has started."""
+    sink.seed({})
+    return Landing(sink, table, FIELDS)
+
+
+def row(number: int, word: str | None = "w", n: int | None = 1) -> dict[str, Any]:
+    """A row."""
+    return {"id": number, "word": word, "n": n}
+
+
+@contextmanager
+def opened(server: str, group: str, bounds: LetterBounds) -> Iterator[PostgresSink]:
+    """A sink with bounds of its own, of a group that has started."""
+    with closing(PostgresSink(SessionSettings(dsn=server, worker="bounded"), group, bounds)) as sink:
+        sink.open()
+        sink.seed({})
+        yield sink
+
+
+def letters(session: psycopg.Connection, group: str) -> list[tuple[int, str, str]]:
+    """Offset, state and kind of every letter of the group."""
+    query = 'SELECT "offset", state, kind FROM headrace.letters WHERE group_name = %s ORDER BY "offset"'
+    return session.execute(query, (group,)).fetchall()
+
+
+@pytest.fixture
+def states(session: psycopg.Connection, group: str) -> States:
+    """Offset and first character of each letter's state."""
+    return lambda: "".join(f"{offset}{state[0]}" for offset, state, _ in letters(session, group))
+
+
+def test_a_bad_record_costs_itself_alone(
+    session: psycopg.Connection, landing: Landing, table: TableName, group: str
+) -> None:
+    """Its neighbours are applied, the position passes it, and row and bytes say what it was and why."""
+    plan = landing.apply(("c", row(1)), ("x", row(2, CANARY)), ("c", row(3)))
+
+    assert [one[0] for one in rows(session, table)] == [1, 3]
+    assert letters(session, group) == [(1, "dead", "record.decode")]
+    found = session.execute(
+        "SELECT l.topic, l.partition, l.attempt, l.error_type, l.component, l.operation, l.remedy, l.table_name,"
+        " l.digest_a IS NOT NULL, l.published_attempt, b.key, b.value, b.headers"
+        " FROM headrace.letters l JOIN headrace.letter_bytes b ON b.letter_id = l.id WHERE group_name = %s",
+        (group,),
+    ).fetchone()
+    record = plan.letters[0].record
+    remedy = KINDS["record.decode"].remedy
+    assert found == (
+        *landing.at, 1, "persistent", "planner", "decode", remedy, str(table), True, 0, record.key, record.value, None
+    )  # fmt: skip
+    told = session.execute("SELECT l::text FROM headrace.letters l WHERE group_name = %s", (group,)).fetchone()
+    assert CANARY not in str(told)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param((("u", row(1, "new")), "1s", [(1, "new", 1)]), id="a full image"),
+        pytest.param((("d", row(1)), "1s", []), id="a delete"),
+        pytest.param((("u", row(1, UNAVAILABLE, 9)), "1d2h", [(1, "old", 1)]), id="a partial image waits"),
+        pytest.param((("u", row(2, "other")), "1d", [(1, "old", 1), (2, "other", 1)]), id="another row"),
+    ],
+)
+def test_a_later_batch_meets_the_letter(
+    session: psycopg.Connection,
+    landing: Landing,
+    table: TableName,
+    states: States,
+    case: tuple[tuple[str, dict[str, Any]], str, Sequence[tuple[Any, ...]]],
+) -> None:
+    """What is applied as a whole closes it, what lacks columns waits behind it."""
+    later, expected, left = case
+    landing.apply(("c", row(1, "old")), ("x", row(1)))
+    landing.apply(later)
+
+    assert states() == expected
+    assert rows(session, table) == left
+
+
+def test_held_letters_are_closed_with_the_one_in_front(
+    session: psycopg.Connection, landing: Landing, table: TableName, states: States
+) -> None:
+    """A full image says everything that they would have said."""
+    landing.apply(("c", row(1, "old")), ("x", row(1)))
+    landing.apply(("u", row(1, UNAVAILABLE, 9)), ("u", row(1, UNAVAILABLE, 8)))
+    assert states() == "1d2h3h"
+    landing.apply(("u", row(1, "new", 3)))
+
+    assert states() == "1s2s3s"
+    assert rows(session, table) == [(1, "new", 3)]
+
+
+def test_in_a_strict_table_everything_waits(
+    session: psycopg.Connection, sink: PostgresSink, table: TableName, states: States
+) -> None:
+    """A full image and a delete too; another row is applied as ever."""
+    sink.seed({})
+    landing = Landing(sink, table, FIELDS, strict=True)
+    landing.apply(("c", row(1, "old")), ("x", row(1)))
+    landing.apply(("u", row(1, "new")), ("c", row(2)))
+    landing.apply(("d", row(1)))
+
+    assert states() == "1d2h4h"
+    assert rows(session, table) == [(1, "old", 1), (2, "w", 1)]
+
+
+def test_within_a_batch_what_was_superseded_is_closed_at_once(
+    session: psycopg.Connection, landing: Landing, table: TableName, group: str, states: States
+) -> None:
+    """It has a row, which counts it, and no bytes."""
+    landing.apply(("x", row(1)), ("c", row(1, "new")))
+
+    assert states() == "0s"
+    assert rows(session, table) == [(1, "new", 1)]
+    joined = "headrace.letters LEFT JOIN headrace.letter_bytes ON letter_id = id WHERE group_name = %s"
+    query = f"SELECT closed_at IS NOT NULL, letter_id FROM {joined}"
+    assert session.execute(query, (group,)).fetchone() == (True, None)
+
+
+def test_nothing_waits_for_a_letter_that_is_not_there(landing: Landing, sink: PostgresSink) -> None:
+    """The letter in front may have come to its end while the batch was planned."""
+    ref = RecordRef(landing.at, 0)
+    with pytest.raises(Reconsider) as caught:
+        sink.apply(landing.plan(("u", row(1, UNAVAILABLE)), refused={ref: BEHIND}))
+
+    assert (caught.value.refused, caught.value.freed) == ({}, {ref})
+
+
+def test_a_record_that_has_an_open_letter_keeps_it(
+    session: psycopg.Connection, landing: Landing, group: str, states: States
+) -> None:
+    """A position that was set back reads it again; there is one open letter of a record."""
+    landing.apply(("x", row(1)))
+    session.execute("UPDATE headrace.positions SET next_offset = 0 WHERE group_name = %s", (group,))
+    landing.next_offset = 0
+    landing.apply(("x", row(1)))
+
+    assert states() == "0d"
+
+
+def test_a_letter_above_the_bound_is_a_pointer(
+    session: psycopg.Connection, server: str, table: TableName, group: str, states: States
+) -> None:
+    """Its row is there, its bytes stay in the topic."""
+    with opened(server, group, LetterBounds(inline_bytes=10)) as sink:
+        Landing(sink, table, FIELDS).apply(("x", row(1, "long" * 10)))
+
+    assert states() == "0d"
+    joined = "headrace.letters JOIN headrace.letter_bytes ON letter_id = id WHERE group_name = %s"
+    assert session.execute(f"SELECT count(*) FROM {joined}", (group,)).fetchone() == (0,)
+
+
+def test_letters_that_nobody_publishes_are_bounded(
+    session: psycopg.Connection, server: str, table: TableName, group: str, states: States
+) -> None:
+    """Then nothing more is written but what needs no letter."""
+    with opened(server, group, LetterBounds(max_unpublished=2)) as sink:
+        landing = Landing(sink, table, FIELDS)
+        landing.apply(("x", row(1)), ("x", row(2)))
+        with pytest.raises(LettersFull):
+            landing.apply(("x", row(3)))
+        landing.apply(("c", row(4)))
+        assert states() == "0d1d"
+        session.execute("UPDATE headrace.letters SET published_attempt = attempt WHERE group_name = %s", (group,))
+        landing.apply(("x", row(5)))
+    assert states() == "0d1d3d"
+
+
+def test_what_waits_for_one_letter_is_bounded(server: str, table: TableName, group: str, states: States) -> None:
+    """A row that changes on and on does not fill the database."""
+    with opened(server, group, LetterBounds(max_held=2)) as sink:
+        landing = Landing(sink, table, FIELDS)
+        landing.apply(("x", row(1)), *[("u", row(1, UNAVAILABLE))] * 2)
+        with pytest.raises(TableFault) as caught:
+            landing.apply(("u", row(1, UNAVAILABLE)))
+    assert caught.value.failure.kind == "table.held"
+    assert states() == "0d1h2h"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        pytest.param(("int", "int", (1, 2)), id="int"),
+        pytest.param(("text", "string", ("a", "b")), id="text"),
+        pytest.param(("char(4)", "string", ("a", "b")), id="char"),
+        pytest.param(("numeric", {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2},
+                     (b"\x01", b"\x02")), id="numeric"),
+        pytest.param(("uuid", {"type": "string", "connect.name": "io.debezium.data.Uuid"},
+                     (f"{0:08}-1111-2222-3333-{0:012}", f"{1:08}-1111-2222-3333-{0:012}")), id="uuid"),
+        pytest.param(("bytea", "bytes", (b"a", b"b")), id="bytea"),
+        pytest.param(("timestamp", {"type": "long", "connect.name": "io.debezium.time.Timestamp"}, (1, 2)), id="ts"),
+        pytest.param(("date", {"type": "int", "connect.name": "io.debezium.time.Date"}, (1, 2)), id="date"),
+        pytest.param(("boolean", "boolean", (True, False)), id="boolean"),
+        pytest.param(("money", "string", ("1", "2")), id="no hash"),
+    ],
+)  # fmt: skip
+def test_a_letter_knows_its_row_by_keys_of_any_type(
+    session: psycopg.Connection,
+    sink: PostgresSink,
+    schema: str,
+    states: States,
+    key: tuple[str, Any, Any],
+) -> None:
+    """The row's later full image closes it, another row's does not."""
+    kind, avro, values = key
+    session.execute(f"CREATE TABLE {schema}.k (k {kind} PRIMARY KEY, n int)")
+    sink.seed({})
+    landing = Landing(sink, TableName(schema, "k"), [{"name": "k", "type": avro}, FIELDS[2]], ("k",))
+    mine, other = ({"k": value, "n": 1} for value in values)
+    landing.apply(("x", mine))
+    landing.apply(("c", other))
+    assert states() == "0d"
+    landing.apply(("c", mine))
+    assert states() == "0s"
+
+
+def test_seeds_are_the_groups_own(session: psycopg.Connection, sinks: Sinks, landing: Landing, group: str) -> None:
+    """The same row has another digest in another group."""
+    landing.apply(("x", row(1)))
+    before = session.execute("SELECT digest_a FROM headrace.letters WHERE group_name = %s", (group,)).fetchone()
+    plain = session.execute("SELECT hash_record_extended(ROW(1::bigint), 0)").fetchone()
+
+    assert before != plain

@@ -1,0 +1,131 @@
+"""Letters whose copies are to be published: claimed, confirmed, given back, published again."""
+
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+
+from consumer.core.failure import failed
+from consumer.core.kinds import KINDS
+from consumer.core.letters import State
+from consumer.core.plan import TableName
+from consumer.core.records import RecordRef
+from consumer.edges.postgres.outbox import PostgresOutbox
+from consumer.edges.postgres.session import SessionSettings
+from consumer.edges.postgres.sink import PostgresSink
+from consumer.ports import Posted, Unposted
+from tests.pg.landing import ID, Landing
+
+AWAY = failed(KINDS["kafka.letters"], "kafka", "publish letter", "away")
+Outboxes = Callable[..., PostgresOutbox]
+
+
+@pytest.fixture
+def table(session: psycopg.Connection, schema: str) -> TableName:
+    """A table of its key."""
+    session.execute(f"CREATE TABLE {schema}.t (id bigint PRIMARY KEY)")
+    return TableName(schema, "t")
+
+
+@pytest.fixture
+def landing(sink: PostgresSink, table: TableName) -> Landing:
+    """Its topic, with three dead letters."""
+    sink.seed({})
+    landing = Landing(sink, table, [ID])
+    landing.apply(*(("x", {"id": number}) for number in range(3)))
+    return landing
+
+
+@pytest.fixture
+def outboxes(server: str, group: str) -> Iterator[Outboxes]:
+    """Opens outboxes of the group; all are closed afterwards."""
+    opened: list[PostgresOutbox] = []
+
+    def make(*pointing: str) -> PostgresOutbox:
+        opened.append(PostgresOutbox(SessionSettings(dsn=server, worker="post"), group, pointing))
+        return opened[-1]
+
+    yield make
+    for outbox in opened:
+        outbox.close()
+
+
+def lying(letter: Unposted, offset: int = 7) -> Posted:
+    """It was published."""
+    return Posted(id=letter.id, attempt=letter.head.attempt, topic="g.dlq", partition=0, offset=offset)
+
+
+def test_a_claim_is_one_workers(landing: Landing, outboxes: Outboxes) -> None:
+    """Oldest first; what one has, no other gets, until it is given back or the time is over."""
+    one, two = outboxes(), outboxes()
+    mine = one.claim(2, 60)
+    assert [letter.head.origin for letter in mine] == [RecordRef(landing.at, 0), RecordRef(landing.at, 1)]
+    (theirs,) = two.claim(9, 0.0)
+    assert theirs.head.origin.offset == 2
+    one.confirm([Posted(id=mine[0].id, attempt=1, topic="g.dlq", failure=AWAY)])
+
+    assert [letter.head.origin.offset for letter in two.claim(9, 60)] == [0, 2]
+
+
+def test_what_is_confirmed_is_done(
+    session: psycopg.Connection, landing: Landing, outboxes: Outboxes, group: str
+) -> None:
+    """Where the copy lies stands with its letter."""
+    outbox = outboxes()
+    outbox.confirm([lying(letter, letter.id) for letter in outbox.claim(9, 60)])
+
+    assert outbox.claim(9, 60) == []
+    query = "SELECT DISTINCT lane_topic, lane_partition, lane_offset = id FROM headrace.letters WHERE group_name = %s"
+    assert session.execute(query, (group,)).fetchall() == [("g.dlq", 0, True)]
+
+
+def test_a_late_confirmation_of_an_older_attempt_does_not_count(
+    session: psycopg.Connection, landing: Landing, outboxes: Outboxes, group: str
+) -> None:
+    """The copy of the newer attempt is still to be published."""
+    outbox = outboxes()
+    letters = outbox.claim(9, 60)
+    session.execute("UPDATE headrace.letters SET attempt = 2, claimed_until = NULL WHERE group_name = %s", (group,))
+    outbox.confirm([lying(letter) for letter in letters])
+
+    assert [letter.head.attempt for letter in outbox.claim(9, 60)] == [2, 2, 2]
+
+
+def test_a_letter_says_what_its_record_was(landing: Landing, outboxes: Outboxes, group: str) -> None:
+    """Key, value and schema id, and where and why it failed."""
+    letter = outboxes().claim(1, 60)[0]
+
+    assert (letter.state, letter.head.group, letter.head.kind) == (State.DEAD, group, "record.decode")
+    assert (letter.head.schema_id, letter.head.due, letter.head.pointer) == (2, None, False)
+    assert letter.key is not None
+    assert letter.value is not None
+
+
+def test_copies_of_a_table_may_only_point(landing: Landing, outboxes: Outboxes, table: TableName) -> None:
+    """They have the key and no value."""
+    letter = outboxes(str(table)).claim(1, 60)[0]
+
+    assert (letter.head.pointer, letter.value, letter.key is None) == (True, None, False)
+
+
+@pytest.mark.parametrize(
+    ("due", "again"),
+    [
+        pytest.param("- interval '100 minutes'", 3, id="long over"),
+        pytest.param("+ interval '1 hour'", 0, id="not yet due"),
+    ],
+)
+def test_a_copy_that_does_not_come_back_is_published_again(
+    session: psycopg.Connection, landing: Landing, outboxes: Outboxes, due: str, again: int
+) -> None:
+    """By whoever looks first."""
+    outbox = outboxes()
+    outbox.confirm([lying(letter) for letter in outbox.claim(9, 60)])
+    session.execute(
+        f"UPDATE headrace.letters SET state = 'retrying', due_at = now() {due}, failed_at = now() - interval '2 hours',"
+        " published_at = now() - interval '2 hours' WHERE topic = %s AND partition = %s",
+        landing.at,
+    )
+
+    assert outbox.republish() == again
+    assert len(outbox.claim(9, 60)) == again

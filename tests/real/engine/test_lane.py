@@ -1,0 +1,124 @@
+"""Letters come back through the retry topics and are applied when their turn has come, once and in order."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from consumer.stack.options import Endpoints
+from dlq.actions import discard
+
+from .feed import Feed
+from .letters import SOON, Scene
+from .witness import Target
+from .worker import Process, Workers, eventually
+
+
+@pytest.fixture
+def scene(at: Endpoints, target: Target, fresh_feed: Callable[..., Feed]) -> Scene:
+    """A topic of one partition."""
+    return Scene(at, target, fresh_feed("once", 1))
+
+
+def running(scene: Scene, workers: Workers) -> Process:
+    """A worker of the scene's group."""
+    return workers.run(scene.job)
+
+
+def test_what_refers_to_a_row_that_comes_later_is_tried_until_it_is_there(scene: Scene, workers: Workers) -> None:
+    """The letter retries by itself and ends as applied; nothing else waited for it."""
+    scene.target.do("CREATE TABLE parent (id int PRIMARY KEY)")
+    scene.target.do("ALTER TABLE once ADD CONSTRAINT family FOREIGN KEY (amount) REFERENCES parent")
+    scene.target.do("INSERT INTO parent SELECT generate_series(0, 99)")
+    scene.feed.send("c", 1, "orphan", 500)
+    scene.feed.send("c", 2, "child", 5)
+    scene.feed.flush()
+    worker = running(scene, workers)
+    eventually(lambda: scene.target.rows("once") == {2: ("child", 5)}, "the child of a known parent is there")
+    scene.comes_to("0/0r")
+    scene.target.do("INSERT INTO parent VALUES (500)")
+    scene.comes_to("0/0a")
+    assert scene.target.rows("once") == scene.feed.rows()
+    assert scene.target.double_writes() == []
+    assert worker.leave() == 0
+
+
+def test_a_dead_letter_is_sent_again_when_its_cause_is_gone(scene: Scene, workers: Workers) -> None:
+    """What waited for it is applied behind it, in the order of the source."""
+    scene.bad()
+    worker = running(scene, workers)
+    scene.comes_to("0/0d")
+    scene.partial(2)
+    scene.partial(3)
+    scene.comes_to("0/0d 0/1h 0/2h")
+    scene.heal()
+    assert scene.replay() == (scene.ids()[0],)
+    scene.comes_to("0/0a 0/1a 0/2a")
+    assert scene.target.rows("once")[1] == ("bad", 3)
+    assert worker.leave() == 0
+
+
+def test_a_letter_that_fails_again_is_dead_again(scene: Scene, workers: Workers) -> None:
+    """With one more attempt, and the position of the retry topic behind it."""
+    scene.bad()
+    worker = running(scene, workers)
+    scene.comes_to("0/0d")
+    scene.replay()
+    query = "SELECT state, attempt, published_attempt FROM headrace.letters WHERE group_name = %s"
+    eventually(lambda: scene.target.ask(query, scene.job.group) == [("dead", 3, 3)], "it failed and is published again")
+    assert scene.target.rows("once") == {}
+    assert worker.leave() == 0
+
+
+def test_a_copy_that_comes_twice_counts_once(scene: Scene, workers: Workers) -> None:
+    """The row is the truth, not the copy."""
+    scene.bad()
+    worker = running(scene, workers)
+    scene.comes_to("0/0d")
+    scene.heal()
+    scene.target.do(
+        "CREATE FUNCTION again() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " NEW.published_attempt = OLD.published_attempt; RETURN NEW; END $$"
+    )
+    # confirmations are lost, so that copies are published again and again
+    scene.target.do(
+        "CREATE TRIGGER again BEFORE UPDATE OF published_attempt ON headrace.letters FOR EACH ROW"
+        " WHEN (NEW.state = 'replaying') EXECUTE FUNCTION again()"
+    )
+    scene.replay()
+    scene.comes_to("0/0a")
+    assert scene.target.rows("once") == {1: ("bad", 666)}
+    assert scene.target.double_writes() == []
+    assert worker.leave() == 0
+
+
+def test_a_letter_without_bytes_is_read_at_its_origin(scene: Scene, workers: Workers) -> None:
+    """The copy has no value, and the record is applied all the same."""
+    scene.job = replace(scene.job, letters={**SOON, "inline_bytes": 0})
+    scene.bad()
+    worker = running(scene, workers)
+    scene.comes_to("0/0d")
+    scene.heal()
+    scene.replay()
+    scene.comes_to("0/0a")
+    assert scene.target.rows("once") == {1: ("bad", 666)}
+    assert worker.leave() == 0
+
+
+def test_a_letter_is_given_up_with_what_waits_for_it(scene: Scene, workers: Workers) -> None:
+    """The reason stays with each; later changes of the row are applied as ever."""
+    scene.bad()
+    worker = running(scene, workers)
+    scene.comes_to("0/0d")
+    scene.partial(2)
+    scene.comes_to("0/0d 0/1h")
+    with scene.target.connected() as connection:
+        done = discard(connection, scene.job.group, scene.ids()[:1], "known nonsense")
+    assert done.changed == tuple(scene.ids())
+    scene.feed.send("u", 1, "new", 4)
+    scene.feed.flush()
+    eventually(lambda: scene.target.rows("once") == {1: ("new", 4)}, "the next change is applied")
+    assert scene.states() == "0/0d 0/1d"
+    query = "SELECT DISTINCT state, reason FROM headrace.letters WHERE group_name = %s"
+    assert scene.target.ask(query, scene.job.group) == [("discarded", "known nonsense")]
+    assert worker.leave() == 0

@@ -1,0 +1,83 @@
+"""What becomes of a record that failed."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumer.core.kinds import KINDS, RECORD_KINDS, ErrorType, FailureKind
+from consumer.core.letters import State
+from consumer.core.policy import JITTER, Budget, Decision, Policy
+
+HOUR = 3600.0
+POLICY = Policy(
+    budgets={
+        ErrorType.TRANSIENT: Budget(attempts=8, elapsed=24 * HOUR),
+        ErrorType.UNKNOWN: Budget(attempts=3, elapsed=HOUR),
+    },
+    tiers=(5.0, 30.0, 120.0, 600.0),
+)
+chances = st.floats(0, 1, exclude_max=True)
+kinds = st.sampled_from(RECORD_KINDS)
+budgets = st.builds(Budget, attempts=st.integers(0, 50), elapsed=st.floats(0, 1e6))
+policies = st.builds(
+    Policy,
+    budgets=st.dictionaries(st.sampled_from(ErrorType), budgets),
+    tiers=st.lists(st.floats(0.1, 86_400), min_size=1, max_size=16, unique=True).map(lambda them: tuple(sorted(them))),
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "attempt", "elapsed", "delay"),
+    [
+        ("record.reference", 1, 0, 5),
+        ("record.reference", 2, 6, 30),
+        ("record.reference", 3, 40, 120),
+        ("record.reference", 4, 200, 600),
+        ("record.reference", 8, 9000, 600),
+        ("record.reference", 9, 9000, None),
+        ("record.reference", 2, 24 * HOUR - 1, 30),
+        ("record.reference", 2, 24 * HOUR, None),
+        ("record.trigger", 1, 0, 5),
+        ("record.trigger", 3, 40, 120),
+        ("record.trigger", 4, 200, None),
+        ("record.trigger", 2, HOUR, None),
+        ("record.decode", 1, 0, None),
+        ("record.value", 1, 0, None),
+    ],
+)
+def test_a_budget_is_attempts_and_time(kind: str, attempt: int, elapsed: float, delay: float | None) -> None:
+    """Attempts after the first one, and time since it; a persistent failure has no budget."""
+    dead = Decision(state=State.DEAD)
+    expected = dead if delay is None else Decision(state=State.RETRYING, delay=delay)
+
+    assert POLICY.decide(KINDS[kind], attempt, elapsed, 0.0) == expected
+
+
+@given(policies, kinds, st.integers(1, 100), st.floats(0, 1e7), chances)
+def test_a_delay_is_its_tiers_and_at_most_a_tenth_more(
+    policy: Policy, kind: FailureKind, attempt: int, elapsed: float, chance: float
+) -> None:
+    """A dead letter has none."""
+    decision = policy.decide(kind, attempt, elapsed, chance)
+    tier = policy.tiers[policy.tier(attempt) - 1]
+
+    if decision.state is State.DEAD:
+        assert decision.delay == 0
+    else:
+        assert decision.state is State.RETRYING
+        assert tier <= decision.delay <= tier * (1 + JITTER)
+
+
+@given(policies, kinds, st.floats(0, 1e7), chances)
+def test_every_record_comes_to_an_end(policy: Policy, kind: FailureKind, elapsed: float, chance: float) -> None:
+    """Retries are bounded, and what was given up once is never taken up again later."""
+    states = [policy.decide(kind, attempt, elapsed, chance).state for attempt in range(1, 60)]
+
+    assert states[-1] is State.DEAD
+    assert states == sorted(states, key=lambda state: state is State.DEAD)
+
+
+@given(policies, st.integers(1, 100), chances)
+def test_what_is_persistent_is_dead_at_once(policy: Policy, attempt: int, chance: float) -> None:
+    """Even with a budget."""
+    assert policy.decide(KINDS["record.decode"], attempt, 0.0, chance).state is State.DEAD
