@@ -98,6 +98,8 @@ class Postman:
             self._letterbox.flush(self.WAIT)
             done += self._letterbox.posted()
         failures = {one.failure.detail for one in done if one.failure is not None and not one.too_large}
+        # a topic may be gone
+        self._ensured = self._ensured and not failures
         for detail in sorted(failures):
             log.warning("letters not published; they stay in the database", reason=detail)
         return done
@@ -123,4 +125,5 @@ class Postman:
 
 
 def _pointing(letter: Unposted) -> Unposted:
-    return replace(letter, value=None, head=replace(letter.head, pointer=True))
+    # the record's own headers may be what is too large
+    return replace(letter, value=None, headers=(), head=replace(letter.head, pointer=True))

@@ -173,6 +173,20 @@ def test_a_record_that_has_an_open_letter_keeps_it(
     assert states() == "0d"
 
 
+@pytest.mark.parametrize("again", [("u", row(1, UNAVAILABLE, 9)), ("u", row(1, "older")), ("d", row(1))])
+def test_what_is_read_again_is_older_than_the_letter(
+    session: psycopg.Connection, landing: Landing, group: str, states: States, again: tuple[str, dict[str, Any]]
+) -> None:
+    """A position that was set back: what stands in front of the letter neither waits for it nor closes it."""
+    landing.apply(("c", row(1)), again if again[0] != "d" else ("u", row(1)), ("x", row(1)))
+    assert states() == "2d"
+    session.execute("UPDATE headrace.positions SET next_offset = 1 WHERE group_name = %s", (group,))
+    landing.next_offset = 1
+    landing.apply(again)
+
+    assert states() == "2d"
+
+
 def test_a_letter_above_the_bound_is_a_pointer(
     session: psycopg.Connection, server: str, table: TableName, group: str, states: States
 ) -> None:

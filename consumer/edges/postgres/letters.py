@@ -7,6 +7,7 @@ order of digest and origin.
 
 from base64 import b64decode, b64encode
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -22,6 +23,12 @@ from consumer.edges.postgres.staging import Staged
 from consumer.edges.postgres.statements import typed_identity
 
 _OPEN = sql.SQL(", ").join(sql.Literal(state.value) for state in sorted(OPEN))
+
+# Within a partition the log's order; keys that moved to another one, as when a topic grew, by when they failed.
+_OLDER = """CASE WHEN ({old}.topic, {old}.partition) = ({new}.topic, {new}.partition)
+    THEN {old}."offset" < {new}."offset" ELSE {old}.id < {new}.id END"""
+_BEFORE = sql.SQL(_OLDER.format(old="o", new="l"))
+_BEHIND = sql.SQL(_OLDER.format(old="l", new="n"))
 
 _LETTERED = sql.SQL("""
 SELECT w.name FROM unnest(%(tables)s::text[]) AS w(name)
@@ -58,7 +65,7 @@ WHERE g.group_name = %(group)s
 """)
 
 _MET = sql.SQL("""
-SELECT l.id, s.place
+SELECT l.id, s.place, l.topic, l.partition, l."offset"
 FROM ({digests}) AS s
 JOIN headrace.letters l ON l.digest_a = s.digest_a AND l.digest_b = s.digest_b
 WHERE l.group_name = %(group)s AND l.table_name = %(table)s AND l.state IN ({open})
@@ -66,12 +73,11 @@ ORDER BY l.digest_a, l.digest_b, l."offset"
 FOR UPDATE OF l
 """)
 
-_SUPERSEDE = sql.SQL("""
-WITH met AS ({met})
+_SUPERSEDE = """
 UPDATE headrace.letters SET state = 'superseded', closed_at = clock_timestamp(), due_at = NULL,
     reason = 'a later change of the row was applied'
-FROM met WHERE letters.id = met.id
-""")
+WHERE id = ANY (%s)
+"""
 
 _WRITE = sql.SQL("""
 INSERT INTO headrace.letters (
@@ -102,9 +108,9 @@ SELECT l.topic, l.partition, l."offset" FROM headrace.letters l
 WHERE l.id = ANY (%(ids)s) AND NOT EXISTS (
     SELECT FROM headrace.letters o
     WHERE o.group_name = l.group_name AND o.table_name = l.table_name
-      AND o.digest_a = l.digest_a AND o.digest_b = l.digest_b AND o."offset" < l."offset" AND o.state IN ({open})
+      AND o.digest_a = l.digest_a AND o.digest_b = l.digest_b AND o.id <> l.id AND {before} AND o.state IN ({open})
 )
-""").format(open=_OPEN)
+""").format(open=_OPEN, before=_BEFORE)
 
 
 def lettered(connection: psycopg.Connection, group: str, tables: Collection[TableName]) -> set[TableName]:
@@ -121,12 +127,12 @@ SELECT l.id, l.state, l.attempt, l.digest_a IS NOT NULL AS placed,
     NOT EXISTS (
         SELECT FROM headrace.letters o
         WHERE o.group_name = l.group_name AND o.table_name = l.table_name AND o.digest_a = l.digest_a
-          AND o.digest_b = l.digest_b AND o."offset" < l."offset" AND o.state IN ({open})
+          AND o.digest_b = l.digest_b AND o.id <> l.id AND {before} AND o.state IN ({open})
     ) AS oldest,
     b.letter_id IS NULL AS pointer, b.key, coalesce(b.edited, b.value) AS value, b.headers
 FROM headrace.letters l LEFT JOIN headrace.letter_bytes b ON b.letter_id = l.id
 WHERE l.group_name = %s AND l.topic = %s AND l.partition = %s AND l."offset" = %s AND l.state IN ({open})
-""").format(open=_OPEN)
+""").format(open=_OPEN, before=_BEFORE)
 
 _SETTLE = """
 UPDATE headrace.letters SET state = %(state)s, reason = %(reason)s, claimed_until = NULL,
@@ -147,10 +153,10 @@ WHERE state = 'held' AND id = (
     SELECT n.id FROM headrace.letters l
     JOIN headrace.letters n ON n.group_name = l.group_name AND n.table_name = l.table_name
         AND n.digest_a = l.digest_a AND n.digest_b = l.digest_b
-    WHERE l.id = %s AND n."offset" > l."offset" AND n.state IN ({open})
-    ORDER BY n."offset" LIMIT 1 FOR UPDATE OF n
+    WHERE l.id = %s AND n.id <> l.id AND {behind} AND n.state IN ({open})
+    ORDER BY (n.topic, n.partition) = (l.topic, l.partition) DESC, n."offset" LIMIT 1 FOR UPDATE OF n
 )
-""").format(open=_OPEN)
+""").format(open=_OPEN, behind=_BEHIND)
 
 
 def read(connection: psycopg.Connection, group: str, origin: RecordRef) -> Standing | None:
@@ -214,14 +220,26 @@ def most_held(connection: psycopg.Connection, group: str, aside: Aside) -> int:
     return int(row[0] or 0) if row else 0
 
 
-def behind(connection: psycopg.Connection, group: str, staged: Staged) -> list[int]:
-    """The staged rows, counted from 0, that have an open letter; the letters are locked."""
-    return sorted({row[1] for row in connection.execute(_met(staged), _values(group, staged)).fetchall()})
+@dataclass(frozen=True, slots=True)
+class Met:
+    """An open letter of a staged row, which is counted from 0."""
+
+    id: int
+    place: int
+    origin: RecordRef
 
 
-def supersede(connection: psycopg.Connection, group: str, staged: Staged) -> int:
-    """Close the open letters of the staged rows, which are written as a whole now; returns how many."""
-    return connection.execute(_SUPERSEDE.format(met=_met(staged)), _values(group, staged)).rowcount
+def met(connection: psycopg.Connection, group: str, staged: Staged) -> list[Met]:
+    """The open letters of the staged rows, locked."""
+    query = _MET.format(digests=_hashed(staged), open=_OPEN)
+    rows = connection.execute(query, {"group": group, "table": str(staged.write.table)}).fetchall()
+    return [Met(row[0], row[1], RecordRef(TopicPartition(row[2], row[3]), row[4])) for row in rows]
+
+
+def supersede(connection: psycopg.Connection, ids: Sequence[int]) -> None:
+    """Close letters that are locked, whose rows are written as a whole now."""
+    if ids:
+        connection.execute(_SUPERSEDE, (list(ids),))
 
 
 def write(
@@ -302,11 +320,3 @@ def _digests(connection: psycopg.Connection, group: str, staged: Staged) -> list
 
 def _hashed(staged: Staged) -> sql.Composed:
     return _DIGESTS.format(identity=typed_identity(staged), staging=staged.staging)
-
-
-def _met(staged: Staged) -> sql.Composed:
-    return _MET.format(digests=_hashed(staged), open=_OPEN)
-
-
-def _values(group: str, staged: Staged) -> dict[str, str]:
-    return {"group": group, "table": str(staged.write.table)}

@@ -266,18 +266,20 @@ class PostgresSink:
         Raises Reconsider for what has to wait.
         """
         waiting: dict[RecordRef, Failure] = {}
+        superseded: list[int] = []
         for staged in writes:
             write = staged.write
+            with translated("look for letters", write.table):
+                met = letters.met(connection, self._group, staged)
+            older = [(one.id, ref) for one in met if _is_older(one.origin, ref := write.origins.ref(one.place))]
             if write.action is Action.UPDATE or write.strict:
-                with translated("look for letters", write.table):
-                    places = letters.behind(connection, self._group, staged)
-                waiting |= {write.origins.ref(place): _BEHIND for place in places}
+                waiting |= {ref: _BEHIND for _, ref in older}
+            else:
+                superseded += [number for number, _ in older]
         if waiting:
             raise Reconsider(waiting)
-        for staged in writes:
-            if staged.write.action is not Action.UPDATE:
-                with translated("supersede letters", staged.write.table):
-                    letters.supersede(connection, self._group, staged)
+        with translated("supersede letters"):
+            letters.supersede(connection, superseded)
 
     def _write_letters(
         self, connection: psycopg.Connection, stage: Stage, identities: Iterator[Staged]
@@ -440,6 +442,11 @@ _CLOSED = failed(KINDS["target.connection"], "postgres", "session", "the session
 def _held(most: int, table: TableName | None) -> Failure:
     detail = f"more than {most} letters of one row of {table} wait for an older one"
     return failed(KINDS["table.held"], "postgres", "write letters", detail)
+
+
+def _is_older(letter: RecordRef, ref: RecordRef) -> bool:
+    """Not so, when a position was set back and reads again what stands in front of the letter."""
+    return letter.at != ref.at or letter.offset < ref.offset
 
 
 def _missing_base(table: TableName, rows: int) -> Failure:
