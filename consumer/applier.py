@@ -48,6 +48,8 @@ _HEALED_BY_OTHERS = {kind.name for kind in TABLE_KINDS if kind.name.startswith("
     "table.flood",
     "table.truncate",
 } | {"kafka.letters"}
+# what a smaller batch may not meet
+_TOO_MUCH = ("target.timeout", "target.resources")
 # seconds between looks at what changes by itself
 LOOK_EVERY = 2.0
 
@@ -271,7 +273,7 @@ class Applier:
             self._reopen(error)
         except Transient as error:
             self._pause(error)
-            return _smaller(work) if error.failure.kind == KINDS["target.timeout"].name else [work]
+            return _smaller(work) if error.failure.kind in _TOO_MUCH else [work]
         return []
 
     def _returned(self, work: Work) -> list[Work | Stopped]:
@@ -290,7 +292,9 @@ class Applier:
                 self._reopen(ConnectionLost(error.failure))
                 break
             except Transient as error:
-                self._later(piece.at, Pause(self._backoff.most), error.failure.detail)
+                failure = error.failure
+                log.warning("letters wait", topic=piece.at.topic, reason=failure.detail, remedy=failure.remedy)
+                self._later(piece.at, Pause(self._backoff.most), failure.detail)
             else:
                 if pause is None:
                     self._handover.tell(Moved({piece.at: piece.end}))
@@ -334,6 +338,9 @@ class Applier:
         if sum(map(len, work.slices)) == 1:
             (piece,) = (piece for piece in work.slices if len(piece))
             ref = RecordRef(piece.at, piece.offsets[0])
+            if ref in work.refused:
+                # not even its letter can be written: what refuses it is its key
+                return [Stopped(piece.at, located(fault.failure, piece.at, ref.offset))]
             return [replace(work, plan=None, refused={**work.refused, ref: fault.failure})]
         return _halved(work)
 

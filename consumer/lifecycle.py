@@ -8,13 +8,15 @@ import os
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
 from consumer.applier import Applier, Stopping
-from consumer.core.failure import Failure, HeadraceError, Transient, failed
+from consumer.core.failure import Failure, HeadraceError, Persistent, Transient, failed
 from consumer.core.kinds import KINDS
 from consumer.core.records import OffsetRange
 from consumer.decode_watch import DecodeWatch
@@ -183,14 +185,26 @@ class WorkerLife:
             for loop in self._loops:
                 # nobody is left to raise it to
                 if loop.failure is not None:
-                    log.error("loop ended", loop=loop.name, reason=str(loop.failure), exc_info=loop.failure)
+                    log.error("loop ended", loop=loop.name, reason=str(_said(loop)))
             # a thread inside a driver would hold the interpreter's own end up
             os._exit(UNDRAINED)
 
     def _raise_failures(self) -> None:
         for loop in self._loops:
             if loop.failure is not None:
-                raise loop.failure
+                # its causes may quote rows
+                raise _said(loop) from None
+
+
+def _said(loop: Loop) -> BaseException:
+    """What ended a loop; of an error that should not be, its kind and place, since its words may quote rows."""
+    error = loop.failure
+    if isinstance(error, HeadraceError | KeyboardInterrupt | SystemExit):
+        return error
+    frames = traceback.extract_tb(error.__traceback__) if error else []
+    place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "nowhere"
+    detail = f"the {loop.name} loop ended with {type(error).__name__} at {place}"
+    return Persistent(failed(KINDS["worker.defect"], "worker", loop.name, detail))
 
 
 def _tune_interpreter() -> None:

@@ -190,7 +190,8 @@ class Planner:
         """The places of a block that become letters, and these letters."""
         binding = block.binding
         known = _known_identities(self._blocks.identities(block, sorted(decoded.out)), decoded, binding)
-        said = settled(_changes(known, decoded, binding, masks), strict=binding.strict)
+        waiting = {place for place, why in decoded.out.items() if why.kind == BEHIND}
+        said = settled(_changes(known, decoded, binding, masks), waiting=waiting, strict=binding.strict)
         gone = [*decoded.out, *said.held]
         every = pl.concat([known, *(frame.select(known.columns) for frame in (decoded.images, decoded.deletes))])
         rows = every.filter(pl.col(SEQ).is_in(gone)).unique(SEQ, keep="first").sort(SEQ)

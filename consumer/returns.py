@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from consumer.binder import Binder
-from consumer.core.failure import Failure, failed, located
+from consumer.core.failure import Failure, Transient, failed, located
 from consumer.core.kinds import KINDS
 from consumer.core.letterhead import Codec, Letterhead, NoLetter
 from consumer.core.letters import Standing, State, Verdict
@@ -43,8 +43,6 @@ class Returns:
 
     # seconds of work on one partition, so that the main topics wait no longer
     TURN = 1.0
-    # a letter behind a table that is refused as a whole, or a position that waits for its turn
-    LATER = 5.0
 
     def __init__(self, sink: Sink, planner: Planner, binder: Binder, origins: Origins, judges: Judges) -> None:
         self._sink = sink
@@ -86,21 +84,28 @@ class Returns:
                 return piece.start
             if row.due > 0:
                 return Pause(row.due)
-            done = _passed(piece, piece.start, offset + 1)
+            if self._brought_further(_passed(piece, piece.start, offset + 1), row):
+                return offset + 1
+        return piece.start
+
+    def _brought_further(self, done: Slice, row: Standing) -> bool:
+        """Apply a letter, or note why not; False when it is not what it was."""
+        plan: Plan | None = None
+        while True:
             try:
-                self._sink.apply(self._plan(done, row))
+                self._sink.apply(plan or self._plan(done, row))
+                return True
             except Reconsider as found:
                 if row.record.ref not in found.refused:
-                    # it is not what it was
-                    continue
-                self._sink.apply(self._failed(done, row, found.refused[row.record.ref]))
-            except DataFault as fault:
-                self._sink.apply(self._failed(done, row, fault.failure))
-            except TableFault as fault:
-                self._binder.forget(fault.table)
-                return Pause(self.LATER)
-            return offset + 1
-        return piece.start
+                    return False
+                plan = self._failed(done, row, found.refused[row.record.ref])
+            except (DataFault, TableFault) as fault:
+                plan = self._failed(done, row, fault.failure)
+            except Transient as error:
+                # nobody waits for a topic that is gone
+                if error.failure.kind != KINDS["kafka.no_topic"].name:
+                    raise
+                plan = self._failed(done, row, error.failure)
 
     def _head(self, piece: Slice, offset: int) -> Letterhead | None:
         try:
@@ -154,7 +159,7 @@ class Returns:
     def _failed(self, done: Slice, row: Standing, failure: Failure) -> Plan:
         """One more attempt failed: later again, or dead."""
         why = failure if failure.correlation_id != "-" else located(failure, *row.record.ref)
-        decision = self._judges.policy.decide(KINDS[why.kind], row.attempt + 1, row.age, random.random())
+        decision = self._judges.policy.again(KINDS[why.kind], row.attempt + 1, row.age, random.random())
         state = State.DEAD if row.state is State.REPLAYING else decision.state
         verdict = Verdict(id=row.id, attempt=row.attempt, state=state, failure=why, delay=decision.delay)
         return _settling(done, verdict)

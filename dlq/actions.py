@@ -25,7 +25,8 @@ WITH RECURSIVE chain AS (
     JOIN headrace.letters n ON n.group_name = c.group_name AND n.table_name = c.table_name
         AND n.digest_a = c.digest_a AND n.digest_b = c.digest_b AND n."offset" > c."offset" AND n.state = 'held'
 ), locked AS (
-    SELECT l.id FROM headrace.letters l WHERE l.id IN (SELECT id FROM chain)
+    SELECT l.id FROM headrace.letters l
+    WHERE l.id IN (SELECT id FROM chain) AND l.state IN ('retrying', 'held', 'dead', 'replaying')
     ORDER BY l.digest_a, l.digest_b, l."offset" FOR UPDATE
 )
 UPDATE headrace.letters l

@@ -106,7 +106,10 @@ def _read(ours: Mapping[str, bytes | None], name: str, parse: Callable[[str], _T
     if raw is None:
         raise NoLetter(f"the header {OWN}{name} is missing")
     try:
-        return parse(raw.decode())
+        text = raw.decode()
+        if "\0" in text:
+            raise ValueError("a zero byte")
+        return parse(text)
     except (ValueError, OverflowError) as error:
         raise NoLetter(f"the header {OWN}{name} is malformed") from error
 

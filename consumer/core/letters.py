@@ -6,7 +6,7 @@ waits for it. So no older change ever overwrites a newer one, and no change is l
 """
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable
+from collections.abc import Collection, Hashable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 
@@ -112,22 +112,32 @@ class Settled:
     superseded: frozenset[int] = frozenset()
 
 
-def settled(changes: Iterable[tuple[Hashable, int, Change]], *, strict: bool = False) -> Settled:
+def settled(
+    changes: Iterable[tuple[Hashable, int, Change]], *, waiting: Collection[int] = (), strict: bool = False
+) -> Settled:
     """What the letters among some rows' changes mean for one another; `changes` are (row, place, what) in order.
 
-    `strict`: whatever comes behind a letter waits for it.
+    `waiting`: letters that wait for one of an earlier batch; so does what they were folded from. `strict`: whatever
+    comes behind a letter waits for it.
     """
     front: dict[Hashable, list[int]] = defaultdict(list)
+    folded: dict[Hashable, list[int]] = defaultdict(list)
     held: set[int] = set()
     superseded: set[int] = set()
     for row, place, change in changes:
-        waiting = front[row]
+        before = front[row]
         if change is Change.LETTER:
-            waiting.append(place)
-        elif waiting and (strict or change is Change.PARTIAL):
+            if place in waiting:
+                held.update(folded[row])
+                before += folded[row]
+            before.append(place)
+        elif before and (strict or change is Change.PARTIAL):
             held.add(place)
-            waiting.append(place)
-        elif change is Change.WHOLE:
-            superseded.update(waiting)
-            waiting.clear()
+            before.append(place)
+        elif change is Change.WHOLE and not strict:
+            superseded.update(before)
+            before.clear()
+            folded[row].clear()
+        else:
+            folded[row].append(place)
     return Settled(held=frozenset(held), superseded=frozenset(superseded))

@@ -1,9 +1,9 @@
 """What becomes of a record that failed: tried again later, or dead. Rules without I/O; chance is an argument."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from consumer.core.kinds import ErrorType, FailureKind
+from consumer.core.kinds import ErrorType, FailureKind, Scope
 from consumer.core.letters import State
 
 JITTER = 0.1
@@ -49,6 +49,11 @@ class Policy:
         if kind.type is ErrorType.PERSISTENT or budget is None or budget.spent(attempt, elapsed):
             return Decision(state=State.DEAD)
         return Decision(state=State.RETRYING, delay=self.tiers[self.tier(attempt) - 1] * (1 + chance * JITTER))
+
+    def again(self, kind: FailureKind, attempt: int, elapsed: float, chance: float) -> Decision:
+        """The same for a letter that came back, whose failure need not be the record's: others' are for time."""
+        others = kind.scope is not Scope.RECORD
+        return self.decide(replace(kind, type=ErrorType.TRANSIENT) if others else kind, attempt, elapsed, chance)
 
     def tier(self, attempt: int) -> int:
         """The number (from 1) of the retry topic for a record whose attempt `attempt` (from 1) failed."""

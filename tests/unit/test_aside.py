@@ -87,6 +87,8 @@ def test_letters_keep_their_rows_in_order(what: str, writes: str, letters: str) 
         pytest.param("p", {0: WAIT}, "", "0h", id="what waits for a letter of an earlier batch"),
         pytest.param("pw", {0: WAIT}, "up1", "0s", id="it is superseded with its letter"),
         pytest.param("d", {0: CHECK}, "", "0d", id="a delete that was refused"),
+        pytest.param("pp", {1: WAIT}, "", "0h1h", id="what was folded into one that waits does too"),
+        pytest.param("pPp", {2: WAIT}, "up1", "0h2h", id="of its row alone"),
     ],
 )
 def test_what_was_refused_is_a_letter(what: str, refused: Mapping[int, Failure], writes: str, letters: str) -> None:

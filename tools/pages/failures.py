@@ -8,7 +8,7 @@ _INTRO = """\
 Every failure of the service is of one kind, and the list of kinds is closed. The kind stands in the log (`kind`) and in
 `headrace.positions.stopped`, with the sentence that says what to do. *Transient*: time may heal it, so it is tried
 again. *Persistent*: the same input fails again. *Unknown*: no rule says which."""
-_RECORD = "One record can't be applied. Today its partition stops in front of it; letters are not built yet."
+_RECORD = "One record can't be applied. It becomes a letter, and the rest flows on."
 _TABLE = "A table or its log is at fault. Its partitions stop, the others go on."
 _ENVIRONMENT = "A server or the process is at fault. Transient ones cost time: they are waited for with backoff."
 _SQLSTATE = """\

@@ -1,6 +1,8 @@
 """Records read again at their origin, for letters that only point there."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as Position
@@ -13,6 +15,8 @@ from consumer.edges.kafka.config import KafkaSettings, asking, common_config, co
 from consumer.edges.kafka.source import read_headers
 
 _TICK = 0.5
+# seconds: the apply thread waits
+_LONGEST = 5.0
 
 
 class KafkaOrigins:
@@ -24,9 +28,8 @@ class KafkaOrigins:
 
     def fetch(self, ref: RecordRef) -> Record | None:
         client = self._opened()
-        with asking("fetch record"):
-            client.assign([Position(ref.at.topic, ref.at.partition, ref.offset)])
-            deadline = time.monotonic() + self._settings.request_timeout
+        with asking("fetch record"), _assigned(client, ref):
+            deadline = time.monotonic() + min(self._settings.request_timeout, _LONGEST)
             while time.monotonic() < deadline:
                 message = client.poll(_TICK)
                 if message is None:
@@ -61,3 +64,13 @@ class KafkaOrigins:
             with configuring():
                 self._client = Consumer(config)
         return self._client
+
+
+@contextmanager
+def _assigned(client: Consumer, ref: RecordRef) -> Iterator[None]:
+    client.assign([Position(ref.at.topic, ref.at.partition, ref.offset)])
+    try:
+        yield
+    finally:
+        # else it would read on
+        client.unassign()

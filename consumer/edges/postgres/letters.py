@@ -103,6 +103,15 @@ RETURNING id, topic, partition, "offset", state
 
 _BYTES = "INSERT INTO headrace.letter_bytes (letter_id, key, value, headers) VALUES (%s, %s, %s, %s)"
 
+# Whoever is about to close one of them is waited for, so that what the next statement sees stays so.
+_LOCK_OLDER = sql.SQL("""
+SELECT o.id FROM headrace.letters l
+JOIN headrace.letters o ON o.group_name = l.group_name AND o.table_name = l.table_name
+    AND o.digest_a = l.digest_a AND o.digest_b = l.digest_b
+WHERE l.id = ANY (%(ids)s) AND o.id <> l.id AND {before} AND o.state IN ({open})
+ORDER BY o.digest_a, o.digest_b, o."offset" FOR UPDATE OF o
+""").format(open=_OPEN, before=_BEFORE)
+
 _UNFOLLOWED = sql.SQL("""
 SELECT l.topic, l.partition, l."offset" FROM headrace.letters l
 WHERE l.id = ANY (%(ids)s) AND NOT EXISTS (
@@ -146,17 +155,18 @@ UPDATE headrace.letters SET attempt = attempt + 1, failed_at = clock_timestamp()
     remedy = %(remedy)s, code = %(code)s
 WHERE id = %(id)s
 """
-# the next of the row's letters, if it waits: it comes back through the lane like any other
-_RELEASE = sql.SQL("""
-UPDATE headrace.letters SET state = 'retrying', due_at = clock_timestamp(), published_attempt = attempt - 1
-WHERE state = 'held' AND id = (
-    SELECT n.id FROM headrace.letters l
-    JOIN headrace.letters n ON n.group_name = l.group_name AND n.table_name = l.table_name
-        AND n.digest_a = l.digest_a AND n.digest_b = l.digest_b
-    WHERE l.id = %s AND n.id <> l.id AND {behind} AND n.state IN ({open})
-    ORDER BY (n.topic, n.partition) = (l.topic, l.partition) DESC, n."offset" LIMIT 1 FOR UPDATE OF n
-)
+_NEXT = sql.SQL("""
+SELECT n.id FROM headrace.letters l
+JOIN headrace.letters n ON n.group_name = l.group_name AND n.table_name = l.table_name
+    AND n.digest_a = l.digest_a AND n.digest_b = l.digest_b
+WHERE l.id = %s AND n.id <> l.id AND {behind} AND n.state IN ({open})
+ORDER BY (n.topic, n.partition) = (l.topic, l.partition) DESC, n."offset" LIMIT 1 FOR UPDATE OF n
 """).format(open=_OPEN, behind=_BEHIND)
+# if it waits: it comes back through the lane like any other
+_RELEASE = """
+UPDATE headrace.letters SET state = 'retrying', due_at = clock_timestamp(), published_attempt = attempt - 1
+WHERE id = %s AND state = 'held'
+"""
 
 
 def read(connection: psycopg.Connection, group: str, origin: RecordRef) -> Standing | None:
@@ -194,8 +204,10 @@ def settle(connection: psycopg.Connection, verdict: Verdict) -> bool:
         failure = verdict.failure
         said = {name: getattr(failure, name) for name in ("kind", "component", "operation", "detail", "remedy", "code")}
         connection.execute(_FAIL, {"id": verdict.id, "type": KINDS[failure.kind].type.value, **said})
-    if verdict.state not in OPEN:
-        connection.execute(_RELEASE, (verdict.id,))
+    if verdict.state is State.HELD:
+        return not _alone(connection, [verdict.id])
+    if verdict.state not in OPEN and (row := connection.execute(_NEXT, (verdict.id,)).fetchone()):
+        connection.execute(_RELEASE, (row[0],))
     return True
 
 
@@ -255,11 +267,16 @@ def write(
     rows = connection.execute(_WRITE, {"group": group, "table": table, **values}).fetchall()
     ids = {RecordRef(TopicPartition(row[1], row[2]), row[3]): row[0] for row in rows}
     _write_bytes(connection, aside.letters, ids, inline_bytes)
-    follow = [ids[letter.record.ref] for letter in aside.letters if letter.follows and letter.record.ref in ids]
-    if not follow:
+    return _alone(connection, [ids[one.record.ref] for one in aside.letters if one.follows and one.record.ref in ids])
+
+
+def _alone(connection: psycopg.Connection, ids: Sequence[int]) -> list[RecordRef]:
+    """Those of the letters that have no older open one in front of them, and won't get one."""
+    if not ids:
         return []
-    alone = connection.execute(_UNFOLLOWED, {"ids": follow}).fetchall()
-    return [RecordRef(TopicPartition(row[0], row[1]), row[2]) for row in alone]
+    connection.execute(_LOCK_OLDER, {"ids": list(ids)})
+    rows = connection.execute(_UNFOLLOWED, {"ids": list(ids)}).fetchall()
+    return [RecordRef(TopicPartition(row[0], row[1]), row[2]) for row in rows]
 
 
 def _arrays(refs: Sequence[RecordRef]) -> tuple[list[str], list[int], list[int]]:

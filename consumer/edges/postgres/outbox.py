@@ -40,15 +40,16 @@ UPDATE headrace.letters l
 SET published_attempt = w.attempt, published_at = clock_timestamp(), claimed_until = NULL,
     lane_topic = w.topic, lane_partition = w.partition, lane_offset = w."offset"
 FROM unnest(%s::bigint[], %s::int[], %s::text[], %s::int[], %s::bigint[]) AS w(id, attempt, topic, partition, "offset")
-WHERE l.id = w.id AND l.published_attempt < w.attempt
+WHERE l.id = w.id AND l.published_attempt < w.attempt AND l.claimed_until IS NOT NULL
 """
 _GIVE_BACK = "UPDATE headrace.letters SET claimed_until = NULL WHERE id = ANY (%s)"
-# a copy that did not come back by twice its delay may be lost: its topic's retention, or a topic made anew
+# A copy that does not come back may be lost: its topic's retention, or a topic made anew. Or others are in front of it,
+# so each time is twice as late as the last.
 _OVERDUE = """
 UPDATE headrace.letters SET published_attempt = attempt - 1
 WHERE group_name = %s AND state IN ('retrying', 'replaying') AND published_attempt >= attempt
-  AND greatest(due_at, failed_at + 2 * (due_at - failed_at)) + interval '10 s' < clock_timestamp()
-  AND published_at < clock_timestamp() - interval '10 s'
+  AND due_at + interval '30 s' < clock_timestamp()
+  AND published_at + greatest(published_at - due_at, interval '30 s') < clock_timestamp()
 """
 
 
@@ -89,7 +90,11 @@ class PostgresOutbox:
         values = {"group": self._group, "most": most, "seconds": seconds}
         with connection.cursor(row_factory=namedtuple_row) as cursor:
             rows: list[Any] = list(cursor.execute(_CLAIM, values))
-        return [_unposted(row, pointer=row.pointer or row.table_name in self._pointing) for row in rows]
+        return [_unposted(row, pointer=row.pointer or self._points(row.table_name)) for row in rows]
+
+    def _points(self, table: str | None) -> bool:
+        """What is of no known table may be of any."""
+        return bool(self._pointing) if table is None else table in self._pointing
 
     def _ask(self, question: Callable[[psycopg.Connection], T]) -> T:
         """Raises Transient for a lost session: the next question opens one anew."""
