@@ -23,7 +23,7 @@ _WRITING = {
 _RETURNING = {
     "before it is judged": ("before", "WHERE l.group_name = .* AND l.topic = .* AND l.partition"),
     "settled": ("after", "UPDATE headrace.letters SET state"),
-    "next one set free": ("after", "published_attempt = attempt - 1\\nWHERE state"),
+    "next one set free": ("after", "published_attempt = attempt - 1\\nWHERE id"),
     "row written": ("after", 'INSERT INTO "public"'),
     "position moved": ("after", "SET next_offset = w.next_offset"),
 }

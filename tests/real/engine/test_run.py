@@ -58,7 +58,7 @@ def test_a_key_that_the_table_can_not_take_stops_its_partition(
     target.do("ALTER TABLE once ALTER id TYPE integer")
     feed = fresh_feed("once")
     feed.create(30)
-    feed.raw(feed.encode("c", 5_000_000_001, {"id": 5_000_000_001, "label": "far", "amount": 1}), 5_000_000_001)
+    feed.raw(feed.encode("c", 5_000_000_002, {"id": 5_000_000_002, "label": "far", "amount": 1}), 5_000_000_002)
     feed.flush()
     job = Job(at=at, dsn=target.dsn, group=fresh_name("run"), topics=(feed.topic,))
     process = workers.run(job, "--until-current")
