@@ -4,7 +4,7 @@ A block holds runs of one binding. A record that does not decode, or does not sa
 with its reason; its neighbours are not touched by that.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -118,14 +118,14 @@ class BlockDecoder:
         """The block's changes. Raises Truncated."""
         binding = block.binding
         values = block.values()
-        places = [place for place, value in enumerate(values) if value is not None]
+        places = _valued(values)
         out: dict[int, Failure] = {}
         if not places and binding.compacted:
             # the value schema may be unknown, and no value needs it
             dead = self._tombstones(block, values, out)
             return Decoded(images=dead.clear(), deletes=dead, out=out)
         fields = ["op", "after", SOURCE_TIME] if binding.schema.has_source_time else ["op", "after"]
-        frame = self._sifted(block, binding.schema.rewritten, _data(values, places), fields, out)
+        frame = self._sifted(block, binding.schema.rewritten, _Data.of(values, places), fields, out)
         ops = frozenset(frame["op"].unique().to_list())
         frame = _known_ops(frame, ops, out)
         images = _images(frame, binding, ops, out)
@@ -146,35 +146,35 @@ class BlockDecoder:
 
     def nothing(self, block: Block) -> Decoded:
         """What a block without any sound record would be."""
-        rows = self._sifted(block, block.binding.schema.rewritten, {}, ["op", "after"], {})
+        rows = self._sifted(block, block.binding.schema.rewritten, _Data(), ["op", "after"], {})
         images = _unnested(rows, "after")
         return Decoded(images=images, deletes=images.select([*block.binding.identity, SEQ]))
 
     def identities(self, block: Block, places: Sequence[int]) -> pl.DataFrame:
         """The identities (and SEQ) of records, as their keys say; none for a record whose key does not say it."""
         keys = block.keys()
-        framed = {place: key for place in places if (key := keys[place]) is not None and len(key) > _FRAME}
-        rows = self._sifted(block, block.binding.key_writer, framed, list(block.binding.identity), {})
+        framed = [place for place in places if len(keys[place] or b"") > _FRAME]
+        rows = self._sifted(block, block.binding.key_writer, _Data.of(keys, framed), list(block.binding.identity), {})
         return rows.drop_nulls()
 
     def _sifted(
         self,
         block: Block,
         schema: Rewritten | None,
-        data: Mapping[int, bytes],
+        data: "_Data",
         fields: Sequence[str],
         out: dict[int, Failure],
     ) -> pl.DataFrame:
-        """The sound ones of framed data (by place), with SEQ; the others go out."""
+        """The sound ones of framed data, with SEQ; the others go out."""
         assert schema is not None, "changes are bound with the schemas that their decoding needs"
-        bodies = [raw[_FRAME:] for raw in data.values()]
+        bodies = [raw[_FRAME:] for raw in data.framed]
         pieces = [run.piece for run in block.runs]
         if not schema.columnar or any(map(self._marks.touch, pieces)):
             sifted = self._decoders.careful.sift(schema.text, bodies, fields)
         else:
             with self.watch.over(pieces):
                 sifted = self._decoders.fast.sift(schema.text, bodies, fields)
-        places = list(data)
+        places = data.places
         for index, reason in sifted.bad.items():
             out[places[index]] = _unsound("record.decode", "decode", reason)
         if sifted.bad:
@@ -186,19 +186,37 @@ class BlockDecoder:
     ) -> pl.DataFrame:
         """Deletes are decoded apart, so that nothing else pays for their before images."""
         places = frame.filter(pl.col("op") == "d")[SEQ].to_list()
-        rows = self._sifted(block, block.binding.schema.rewritten, _data(values, places), ["before"], out)
+        rows = self._sifted(block, block.binding.schema.rewritten, _Data.of(values, places), ["before"], out)
         return _identity(_unnested(rows, "before"), block.binding, "before", out)
 
     def _tombstones(self, block: Block, values: Sequence[bytes | None], out: dict[int, Failure]) -> pl.DataFrame:
         """On a compacted topic a tombstone deletes its key."""
         keys = block.keys()
-        dead = {place: keys[place] or b"" for place, value in enumerate(values) if value is None}
-        rows = self._sifted(block, block.binding.key_writer, dead, list(block.binding.identity), out)
+        dead = [place for place, value in enumerate(values) if value is None]
+        rows = self._sifted(block, block.binding.key_writer, _Data.of(keys, dead), list(block.binding.identity), out)
         return _identity(rows, block.binding, "key", out)
 
 
-def _data(values: Sequence[bytes | None], places: Sequence[int]) -> dict[int, bytes]:
-    return {place: value for place in places if (value := values[place]) is not None}
+def _valued(values: Sequence[bytes | None]) -> Sequence[int]:
+    """The places of what is no tombstone."""
+    if None not in values:
+        return range(len(values))
+    return [place for place, value in enumerate(values) if value is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Data:
+    """Framed data of a block, and their places in it."""
+
+    places: Sequence[int] = ()
+    framed: Sequence[bytes] = ()
+
+    @staticmethod
+    def of(every: Sequence[bytes | None], places: Sequence[int]) -> "_Data":
+        """Those of all; what is missing is empty."""
+        if len(places) == len(every) and None not in every:
+            return _Data(places, cast(Sequence[bytes], every))
+        return _Data(places, [every[place] or b"" for place in places])
 
 
 def _known_ops(frame: pl.DataFrame, ops: frozenset[str], out: dict[int, Failure]) -> pl.DataFrame:
