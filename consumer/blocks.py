@@ -60,8 +60,7 @@ class Block:
             if index < length:
                 piece, at = run.piece, run.start + index
                 ref = RecordRef(piece.at, piece.offsets[at])
-                headers = piece.headers.get(ref.offset, ())
-                return Record(ref=ref, key=piece.keys[at], value=piece.values[at], headers=headers)
+                return Record(ref=ref, key=piece.keys[at], value=piece.values[at], headers=piece.headers(ref.offset))
             index -= length
         raise IndexError(place)
 

@@ -12,7 +12,7 @@ from consumer.core.failure import Failure, Persistent, Transient
 from consumer.core.letterhead import Letterhead
 from consumer.core.letters import Record, Standing, State
 from consumer.core.plan import Binding, BindingKey, Plan, StagedColumn, TableName, TargetTable
-from consumer.core.records import Header, OffsetRange, RecordRef, TopicPartition
+from consumer.core.records import Header, HeadersOf, OffsetRange, RecordRef, TopicPartition, no_headers
 
 
 class BadDatum(Exception):
@@ -257,8 +257,8 @@ class Fetched:
     appended_ms: int
     leader_epoch: int | None
     size: int
-    # by offset, of records that have any
-    headers: Mapping[int, tuple[Header, ...]] = field(default_factory=dict)
+    # of the record at an offset
+    headers: HeadersOf = no_headers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

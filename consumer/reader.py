@@ -8,14 +8,14 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain, islice
+from itertools import islice
 
 import structlog
 
 from consumer.ahead import Ahead
 from consumer.core.failure import Failure, located
 from consumer.core.plan import BindingKey, Plan, frame, runs
-from consumer.core.records import Slice, TopicPartition
+from consumer.core.records import Header, HeadersOf, Slice, TopicPartition
 from consumer.core.sizer import BatchSizer
 from consumer.handover import Dropped, Handover, Later, Moved, Notice, Stopped, Work
 from consumer.planner import BadRecord, Planner, Unbound
@@ -398,5 +398,14 @@ def _slice(at: TopicPartition, gathered: _Gathered) -> Slice:
         appended_ms=min((part.appended_ms for part in parts), default=0),
         leader_epoch=parts[-1].leader_epoch if parts else None,
         size=sum(part.size for part in parts),
-        headers=dict(chain.from_iterable(part.headers.items() for part in parts if part.headers)),
+        headers=_headers(parts),
     )
+
+
+def _headers(parts: Sequence[Fetched]) -> HeadersOf:
+    """Those of a record, from the part that it came with."""
+
+    def of(offset: int) -> tuple[Header, ...]:
+        return next(part.headers(offset) for part in parts if part.offsets[-1] >= offset)
+
+    return of

@@ -16,7 +16,7 @@ from consumer.core.letterhead import Codec, Letterhead, NoLetter
 from consumer.core.letters import Standing, State, Verdict
 from consumer.core.plan import Plan
 from consumer.core.policy import Policy
-from consumer.core.records import Slice
+from consumer.core.records import Slice, no_headers
 from consumer.planner import BadRecord, Planner, Unbound
 from consumer.ports import DataFault, Origins, Reconsider, Sink, TableFault
 
@@ -109,7 +109,7 @@ class Returns:
 
     def _head(self, piece: Slice, offset: int) -> Letterhead | None:
         try:
-            return self._judges.codec.decode(piece.headers.get(offset, ()))
+            return self._judges.codec.decode(piece.headers(offset))
         except NoLetter as error:
             log.warning(
                 "a record in a retry topic is no letter", topic=piece.at.topic, offset=offset, reason=str(error)
@@ -135,10 +135,9 @@ class Returns:
     def _planned(self, row: Standing) -> Plan:
         record = row.record
         at, offset = record.ref
-        headers = {offset: record.headers} if record.headers else {}
         piece = Slice(
             at=at, epoch=0, start=offset, end=offset + 1, offsets=[offset], keys=[record.key], values=[record.value],
-            headers=headers, size=record.size,
+            headers=lambda _: record.headers, size=record.size,
         )  # fmt: skip
         # what was wrong may be right now
         self._binder.forget_topic(at.topic)
@@ -166,7 +165,7 @@ class Returns:
 
 
 def _passed(piece: Slice, start: int, end: int) -> Slice:
-    return replace(piece, start=start, end=end, offsets=(), keys=(), values=(), headers={}, size=0)
+    return replace(piece, start=start, end=end, offsets=(), keys=(), values=(), headers=no_headers, size=0)
 
 
 def _settling(done: Slice, verdict: Verdict) -> Plan:

@@ -1,10 +1,16 @@
 """Records and positions. A position is always the *next* offset to read."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 Header = tuple[str, bytes | None]
+HeadersOf = Callable[[int], tuple[Header, ...]]
+
+
+def no_headers(offset: int) -> tuple[Header, ...]:
+    """Those of a record without any."""
+    return ()
 
 
 class TopicPartition(NamedTuple):
@@ -53,8 +59,8 @@ class Slice:
     offsets: Sequence[int] = ()
     keys: Sequence[bytes | None] = ()
     values: Sequence[bytes | None] = ()
-    # by offset, of records that have any
-    headers: Mapping[int, tuple[Header, ...]] = field(default_factory=dict)
+    # of the record at an offset; read when asked for, since few are
+    headers: HeadersOf = no_headers
     # broker time of the oldest record in milliseconds, 0 when there is none
     appended_ms: int = 0
     leader_epoch: int | None = None

@@ -1,5 +1,6 @@
 """The group member that reads. Assigned partitions stay paused until they are taken."""
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
@@ -10,7 +11,7 @@ from confluent_kafka import TopicPartition as Position
 from consumer.core.classify import of_kafka
 from consumer.core.failure import Failure, Transient, failed
 from consumer.core.kinds import KINDS, Scope
-from consumer.core.records import Header, TopicPartition
+from consumer.core.records import Header, HeadersOf, TopicPartition
 from consumer.edges.kafka.config import KafkaSettings, configuring, consumer_config, is_incremental, translated
 from consumer.ports import Fetched, Intake, Listener
 
@@ -152,40 +153,38 @@ def _origin(message: Message) -> TopicPartition:
 def _fetched(at: TopicPartition, run: Sequence[Message]) -> Fetched:
     values = [message.value() for message in run]
     keys = [message.key() for message in run]
+    offsets: list[int] = [message.offset() for message in run]  # type: ignore[misc]
     return Fetched(
         at=at,
-        offsets=[message.offset() for message in run],  # type: ignore[misc]
+        offsets=offsets,
         keys=keys,
         values=values,
         appended_ms=run[0].timestamp()[1],
         leader_epoch=run[-1].leader_epoch(),
         size=sum(map(len, filter(None, values))) + sum(map(len, filter(None, keys))),
-        headers=_headers(run),
+        headers=_headers(run, offsets),
     )
 
 
 def read_headers(message: Message) -> tuple[Header, ...]:
-    """A message's headers; none where the client can't read them."""
-    return _headers([message]).get(message.offset() or 0, ())
+    """A message's headers; to be asked for once, since the client answers a second time without its checks."""
+    try:
+        return tuple(message.headers() or ())  # type: ignore[arg-type]
+    except SystemError:
+        # the client's answer to a name that is no UTF-8
+        return ()
 
 
-def _headers(run: Sequence[Message]) -> dict[int, tuple[Header, ...]]:
-    """By offset, of the messages that have any; asked for each message, so nothing of ours is called for each."""
-    headers: list[object] = []
-    each = map(Message.headers, run)
-    while len(headers) < len(run):
-        try:
-            headers.extend(each)
-        except SystemError:
-            # the client's answer to a name that is no UTF-8; a second question would be worse
-            headers.append(None)
-    if not any(headers):
-        return {}
-    return {
-        message.offset(): tuple(found)  # type: ignore[misc, arg-type]
-        for message, found in zip(run, headers, strict=True)
-        if found
-    }
+def _headers(run: Sequence[Message], offsets: Sequence[int]) -> HeadersOf:
+    """Read when asked for: Debezium gives each record some, and to read them costs a microsecond a message."""
+    found: dict[int, tuple[Header, ...]] = {}
+
+    def of(offset: int) -> tuple[Header, ...]:
+        if offset not in found:
+            found[offset] = read_headers(run[bisect_left(offsets, offset)])
+        return found[offset]
+
+    return of
 
 
 def _sort_error(
