@@ -25,8 +25,8 @@ class Postman:
 
     # letters at a time
     MOST = 200
-    # seconds for which they are ours: longer than a broker is waited for
-    CLAIM = 30.0
+    # seconds for which they are ours
+    CLAIM = 15.0
     # seconds between looks at an outbox that was empty, or in vain
     LOOK_EVERY = 0.5
     REPUBLISH_EVERY = 10.0

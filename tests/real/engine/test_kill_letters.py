@@ -16,13 +16,11 @@ from .worker import Workers, eventually
 # name: side, statement
 _WRITING = {
     "letters written": ("after", "INSERT INTO headrace.letters"),
-    "bytes written": ("after", "INSERT INTO headrace.letter_bytes"),
     "copies not confirmed": ("before", "SET published_attempt = w.attempt"),
     "copies confirmed": ("after", "SET published_attempt = w.attempt"),
 }
 _RETURNING = {
     "before it is judged": ("before", "WHERE l.group_name = .* AND l.topic = .* AND l.partition"),
-    "settled": ("after", "UPDATE headrace.letters SET state"),
     "next one set free": ("after", "published_attempt = attempt - 1\\nWHERE id"),
     "row written": ("after", 'INSERT INTO "public"'),
     "position moved": ("after", "SET next_offset = w.next_offset"),
