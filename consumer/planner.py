@@ -14,7 +14,7 @@ from consumer.core.envelope import IGNORED_KINDS
 from consumer.core.failure import Failure, Persistent, failed, located
 from consumer.core.fold import SEQ, Folded, fold
 from consumer.core.kinds import KINDS
-from consumer.core.letters import Change, Letter, Settled, State, settled
+from consumer.core.letters import BEHIND, Change, Letter, Settled, State, settled
 from consumer.core.plan import (
     Action,
     Aside,
@@ -35,7 +35,6 @@ from consumer.core.records import RecordRef, Slice
 from consumer.decode_watch import Marks
 from consumer.ports import Bindings, DataFault, Encoder
 
-BEHIND = "record.behind"
 _WHAT = "#what"
 
 

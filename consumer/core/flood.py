@@ -7,10 +7,9 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from consumer.core.letters import BEHIND
 from consumer.core.plan import Plan
 from consumer.core.records import TopicPartition
-
-BEHIND = "record.behind"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,9 @@ class State(StrEnum):
     DISCARDED = "discarded"
 
 
+BEHIND = "record.behind"
+"""The kind of what waits for an older letter of its row."""
+
 OPEN = frozenset({State.RETRYING, State.HELD, State.DEAD, State.REPLAYING})
 """The states in which a record's change may still be applied."""
 

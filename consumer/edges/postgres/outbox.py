@@ -10,15 +10,14 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg.rows import namedtuple_row
 
-from consumer.core.failure import Transient
 from consumer.core.kinds import ErrorType
 from consumer.core.letterhead import Letterhead
 from consumer.core.letters import State
 from consumer.core.records import RecordRef, TopicPartition
 from consumer.edges.postgres.letters import kept_headers
-from consumer.edges.postgres.session import SessionSettings, connect
+from consumer.edges.postgres.session import LazySession, SessionSettings
 from consumer.edges.postgres.translate import translated
-from consumer.ports import ConnectionLost, Posted, Unposted
+from consumer.ports import Posted, Unposted
 
 T = TypeVar("T")
 
@@ -60,16 +59,13 @@ class PostgresOutbox:
     """
 
     def __init__(self, settings: SessionSettings, group: str, pointing: Collection[str] = ()) -> None:
-        self._settings = settings
+        self._session = LazySession(settings)
         self._group = group
         self._pointing = frozenset(pointing)
-        self._connection: psycopg.Connection | None = None
 
     def close(self) -> None:
         """End the session."""
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = None
+        self._session.close()
 
     def claim(self, most: int, seconds: float) -> list[Unposted]:
         return self._ask(lambda connection: self._claimed(connection, most, seconds))
@@ -97,15 +93,12 @@ class PostgresOutbox:
         return bool(self._pointing) if table is None else table in self._pointing
 
     def _ask(self, question: Callable[[psycopg.Connection], T]) -> T:
-        """Raises Transient for a lost session: the next question opens one anew."""
-        try:
-            if self._connection is None:
-                self._connection = connect(self._settings)
-            with translated("publish letters"):
-                return question(self._connection)
-        except ConnectionLost as error:
-            self.close()
-            raise Transient(error.failure) from error
+        return self._session.ask(lambda connection: _translated(question, connection))
+
+
+def _translated(question: Callable[[psycopg.Connection], T], connection: psycopg.Connection) -> T:
+    with translated("publish letters"):
+        return question(connection)
 
 
 def _unposted(row: Any, *, pointer: bool) -> Unposted:

@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb
 
 from consumer.core.failure import Failure, Transient, failed
 from consumer.core.kinds import KINDS
-from consumer.core.letters import Standing
+from consumer.core.letters import BEHIND, Standing
 from consumer.core.plan import Action, Plan, Stage, TableName
 from consumer.core.records import OffsetRange, RecordRef, TopicPartition
 from consumer.edges.postgres import letters, memory, positions
@@ -435,7 +435,7 @@ _TOO_LONG = failed(
     "the batch did not fit into target.batch_deadline",
     remedy="It is repeated in two parts; more target.batch_deadline or less batch.max_rows or batch.growth avoids it.",
 )
-_BEHIND = failed(KINDS["record.behind"], "postgres", "look for letters", KINDS["record.behind"].sign)
+_BEHIND = failed(KINDS[BEHIND], "postgres", "look for letters", KINDS[BEHIND].sign)
 _CLOSED = failed(KINDS["target.connection"], "postgres", "session", "the session on the target is closed")
 
 
