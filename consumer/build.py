@@ -25,10 +25,11 @@ from consumer.edges.kafka.offsets import KafkaOffsets
 from consumer.edges.kafka.origins import KafkaOrigins
 from consumer.edges.kafka.source import KafkaSource
 from consumer.edges.postgres import memory
+from consumer.edges.postgres.aside import LetterBounds
 from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.session import SessionSettings, connect
-from consumer.edges.postgres.sink import LetterBounds, PostgresSink
+from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.registry import HttpRegistry
 from consumer.edges.rows import RowDecoder
 from consumer.handover import Handover

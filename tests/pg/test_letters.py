@@ -12,8 +12,9 @@ from consumer.core.failure import failed
 from consumer.core.kinds import KINDS
 from consumer.core.plan import TableName
 from consumer.core.records import RecordRef
+from consumer.edges.postgres.aside import LetterBounds
 from consumer.edges.postgres.session import SessionSettings
-from consumer.edges.postgres.sink import LetterBounds, PostgresSink
+from consumer.edges.postgres.sink import PostgresSink
 from consumer.ports import LettersFull, Reconsider, TableFault
 from tests.pg.conftest import Sinks
 from tests.pg.landing import ID, Landing, rows

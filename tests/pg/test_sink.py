@@ -252,8 +252,8 @@ class Swallowing(PostgresSink):
         super().__init__(SessionSettings(dsn=dsn, worker="swallowing"), group)
         self.open()
 
-    def _ledger(self, connection: psycopg.Connection, *rest: Any) -> None:
-        super()._ledger(connection, *rest)
+    def _finish(self, connection: psycopg.Connection, plan: Plan) -> None:
+        super()._finish(connection, plan)
         try:
             connection.execute("SELECT 1 / 0")
         except psycopg.errors.DivisionByZero:
