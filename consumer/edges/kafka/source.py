@@ -2,10 +2,11 @@
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import groupby
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as Position
 
 from consumer.core.classify import of_kafka
@@ -19,6 +20,8 @@ log = structlog.get_logger("headrace.kafka")
 
 # messages of one call: each is looked at several times, while they are in the processor's cache
 _AT_ONCE = 4096
+# seconds that the answer of a question is waited for which is asked only to be asked
+_STIRRING = 0.01
 
 
 class KafkaSource:
@@ -29,6 +32,8 @@ class KafkaSource:
         self._config = consumer_config(settings)
         self._incremental = is_incremental(self._config)
         self._consumer: Consumer | None = None
+        # resumed since the last poll
+        self._resumed: set[TopicPartition] = set()
 
     def open(self, listener: Listener) -> None:
         with configuring():
@@ -42,6 +47,7 @@ class KafkaSource:
         )
 
     def poll(self, limit: int, timeout: float) -> Intake:
+        self._stir()
         try:
             messages = self._client().consume(min(limit, _AT_ONCE), timeout)
         except KafkaException as error:
@@ -57,6 +63,7 @@ class KafkaSource:
             if error.args[0].code() in (KafkaError._STATE, KafkaError._PREV_IN_PROGRESS):
                 return False
             raise translated(error, "seek") from error
+        self._resumed.add(at)
         return True
 
     def pause(self, partitions: Sequence[TopicPartition]) -> None:
@@ -64,6 +71,7 @@ class KafkaSource:
 
     def resume(self, partitions: Sequence[TopicPartition]) -> None:
         self._client().resume([Position(*at) for at in partitions])
+        self._resumed |= set(partitions)
 
     def commit(self, positions: Mapping[TopicPartition, int]) -> None:
         offsets = [Position(at.topic, at.partition, offset) for at, offset in positions.items()]
@@ -76,6 +84,18 @@ class KafkaSource:
         if self._consumer is not None:
             self._consumer.close()
             self._consumer = None
+
+    def _stir(self) -> None:
+        """Have the client fetch at once what was resumed.
+
+        It looks for what there is to fetch whenever something happens on a broker's connection, else once a second.
+        So the leaders are asked something; nobody needs the answer.
+        """
+        if self._resumed:
+            asked = [Position(at.topic, at.partition, OFFSET_END) for at in self._resumed]
+            self._resumed.clear()
+            with suppress(KafkaException):
+                self._client().offsets_for_times(asked, timeout=_STIRRING)
 
     def _on_assign(self, listener: Listener, parts: list[Position]) -> None:
         # A number as placeholder, never a named place: librdkafka looks named places up, and tried, an answer that
