@@ -28,7 +28,7 @@ _STALLS = {
 
 def _job(at: Endpoints, dsn: str, feeds: Fed, name: str) -> Job:
     topics = tuple(feed.topic for feed in feeds)
-    client = {"max.poll.interval.ms": "6000"}
+    client = {"max.poll.interval.ms": "3000"}
     return Job(at=at, dsn=dsn, group=fresh_name("fence"), topics=topics, name=name, deadline=_DEADLINE, client=client)
 
 

@@ -13,8 +13,8 @@ from typing import Any
 from consumer.stack.options import Endpoints
 from consumer.stack.waiting import wait_until
 
-# the broker's least; short, so that a dead member is noticed soon
-_CLIENT = {"session.timeout.ms": "6000", "heartbeat.interval.ms": "500", "max.poll.interval.ms": "45000"}
+# short, so that a dead member is noticed soon
+_CLIENT = {"session.timeout.ms": "3000", "heartbeat.interval.ms": "300", "max.poll.interval.ms": "45000"}
 _EXIT = 60.0
 # becomes the program, and ends when the tests end in any way (1 is PR_SET_PDEATHSIG)
 _TIED = """
