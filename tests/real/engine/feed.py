@@ -7,11 +7,11 @@ from itertools import count
 from typing import Any
 
 import fastavro
-import httpx
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
+from consumer.stack import loopback
 from consumer.stack.options import Endpoints
 from tests.oracle import Change, Model
 
@@ -199,7 +199,7 @@ def create_topic(bootstrap: str, topic: str, partitions: int, config: dict[str, 
 def register(at: Endpoints, subject: str, schema: dict[str, Any]) -> int:
     """The id of a schema in the registry."""
     body = {"schema": json.dumps(schema), "schemaType": "AVRO"}
-    answer = httpx.post(f"{at.registry_url}/subjects/{subject}/versions", json=body, timeout=30)
+    answer = loopback.request("POST", f"{at.registry_url}/subjects/{subject}/versions", 30, body)
     answer.raise_for_status()
     return int(answer.json()["id"])
 
