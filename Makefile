@@ -2,6 +2,8 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
+# more than there are cores: a test of real servers waits most of the time
+TEST_PROCESSES ?= 3
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check fmt lock docs clean
 
@@ -20,7 +22,8 @@ demo: setup  ## A shop, Debezium, Kafka and a target, live on this terminal
 	$(BIN)/headrace demo
 
 test: check  ## Everything that must hold before a change lands
-	$(BIN)/python -m pytest
+	# a file's tests stay together, since they share servers; files in order, the long ones first
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 check: setup  ## Format, lint, types, arrows, dead code, documentation
 	$(BIN)/ruff format --check .
