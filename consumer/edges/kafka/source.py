@@ -22,6 +22,8 @@ log = structlog.get_logger("headrace.kafka")
 _AT_ONCE = 4096
 # seconds that the answer of a question is waited for which is asked only to be asked
 _STIRRING = 0.01
+# seconds that joining waits for the cluster's first answer
+_CONNECTING = 1.0
 
 
 class KafkaSource:
@@ -39,6 +41,9 @@ class KafkaSource:
         with configuring():
             consumer = Consumer({**self._config, "on_commit": self._committed})
         self._consumer = consumer
+        # a client that is not connected yet puts joining off for a second; one that can't connect joins in its own time
+        with suppress(KafkaException):
+            consumer.list_topics(timeout=_CONNECTING)
         consumer.subscribe(
             [*self._settings.topics, *self._settings.lane],
             on_assign=lambda _, parts: self._on_assign(listener, parts),
