@@ -289,7 +289,10 @@ class Source(Protocol):
         ...
 
     def poll(self, limit: int, timeout: float) -> Intake:
-        """At most `limit` records, after at most `timeout` seconds; serves the group's callbacks."""
+        """At most `limit` records, after at most `timeout` seconds; serves the group's callbacks.
+
+        Raises Persistent when the client can't go on or no broker takes its credentials.
+        """
         ...
 
     def start(self, at: TopicPartition, offset: int) -> bool:

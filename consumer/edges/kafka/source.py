@@ -9,11 +9,18 @@ import structlog
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as Position
 
-from consumer.core.classify import of_kafka
+from consumer.core.classify import REFUSED, of_kafka
 from consumer.core.failure import Failure, Transient, failed
-from consumer.core.kinds import KINDS, Scope
+from consumer.core.kinds import KINDS, ErrorType, Scope
 from consumer.core.records import Header, HeadersOf, TopicPartition
-from consumer.edges.kafka.config import KafkaSettings, configuring, consumer_config, is_incremental, translated
+from consumer.edges.kafka.config import (
+    KafkaSettings,
+    configuring,
+    consumer_config,
+    is_incremental,
+    note_error,
+    translated,
+)
 from consumer.ports import Fetched, Intake, Listener
 
 log = structlog.get_logger("headrace.kafka")
@@ -36,10 +43,12 @@ class KafkaSource:
         self._consumer: Consumer | None = None
         # resumed since the last poll
         self._resumed: set[TopicPartition] = set()
+        self._last_error: KafkaError | None = None
+        self._refusal: KafkaError | None = None
 
     def open(self, listener: Listener) -> None:
         with configuring():
-            consumer = Consumer({**self._config, "on_commit": self._committed})
+            consumer = Consumer({**self._config, "on_commit": self._committed, "error_cb": self._note})
         self._consumer = consumer
         # a client that is not connected yet puts joining off for a second; one that can't connect joins in its own time
         with suppress(KafkaException):
@@ -57,6 +66,8 @@ class KafkaSource:
             messages = self._client().consume(min(limit, _AT_ONCE), timeout)
         except KafkaException as error:
             raise translated(error, "poll") from error
+        if self._refusal is not None:
+            raise translated(KafkaException(self._refusal), "poll")
         return _intake(messages)
 
     def start(self, at: TopicPartition, offset: int) -> bool:
@@ -120,6 +131,14 @@ class KafkaSource:
     def _on_lost(self, listener: Listener, parts: list[Position]) -> None:
         listener.lost(_plain(parts))
         self._unassign(parts)
+
+    def _note(self, error: KafkaError) -> None:
+        """Refused credentials are told here alone, and tried for ever: they are refused when no broker is left."""
+        note_error(error)
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:
+            self._last_error = error
+        elif self._last_error is not None and self._last_error.name() in REFUSED:
+            self._refusal = self._last_error
 
     def _committed(self, error: KafkaError | None, _: list[Position]) -> None:
         if error is not None:
@@ -220,9 +239,19 @@ def _sort_error(
         ends[_origin(message)] = message.offset()  # type: ignore[assignment]
     elif (kind := of_kafka(error.name(), fatal=error.fatal())).scope is Scope.TABLE:
         broken[_origin(message)] = failed(kind, "kafka", "fetch", f"{kind.sign} ({error.name()})", code=error.name())
+    elif kind.type is ErrorType.PERSISTENT:
+        # nothing is read any more: whoever goes on polling would wait for ever
+        raise translated(KafkaException(error), "poll")
     # a pattern that no topic matches yet: letters make their topics when there are any
     elif not (code == KafkaError.UNKNOWN_TOPIC_OR_PART and str(message.topic()).startswith("^")):
-        log.warning("kafka error", topic=message.topic(), code=error.name(), reason=error.str())
+        log.warning(
+            "kafka error",
+            topic=message.topic(),
+            kind=kind.name,
+            code=error.name(),
+            reason=error.str(),
+            remedy=kind.remedy,
+        )
 
 
 def _closed() -> Failure:
