@@ -35,12 +35,12 @@ class Broker:
         library.rd_kafka_mock_set_controller_id(self._cluster, 1)
         library.rd_kafka_mock_group_initial_rebalance_delay_ms(self._cluster, 0)
 
-    def create(self, topic: str, values: Sequence[bytes] = ()) -> None:
-        """A topic of one partition with these records."""
-        assert self._library.rd_kafka_mock_topic_create(self._cluster, topic.encode(), 1, 1) == 0
+    def create(self, topic: str, values: Sequence[bytes] = (), partitions: int = 1) -> None:
+        """A topic with these records in its last partition."""
+        assert self._library.rd_kafka_mock_topic_create(self._cluster, topic.encode(), partitions, 1) == 0
         producer = Producer({"bootstrap.servers": self.bootstrap}, logger=logging.getLogger("tests.light.quiet"))
         for value in values:
-            producer.produce(topic, value)
+            producer.produce(topic, value, partition=partitions - 1)
         assert producer.flush(10) == 0
 
     def append_damaged(self, topic: str) -> None:
@@ -57,10 +57,10 @@ class Broker:
             connection.sendall(struct.pack(">i", len(request)) + request)
             assert connection.recv(4), "the broker answers when it has the batch"
 
-    def delete_before(self, topic: str, offset: int) -> None:
+    def delete_before(self, topic: str, offset: int, partition: int = 0) -> None:
         """Move the log's start, as retention does."""
         name = topic.encode()
-        assert self._library.rd_kafka_mock_partition_delete_records(self._cluster, name, 0, offset) == 0
+        assert self._library.rd_kafka_mock_partition_delete_records(self._cluster, name, partition, offset) == 0
 
     def forbid(self, topic: str, code: int) -> None:
         """Whoever asks for the topic's metadata is told this error."""

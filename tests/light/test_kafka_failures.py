@@ -6,15 +6,20 @@ from itertools import count
 import pytest
 from confluent_kafka import KafkaError
 
+from consumer.binder import Binder, BinderSettings, KnownBindings, Sources
 from consumer.core.failure import Failure, HeadraceError, Persistent, Refused, Transient
+from consumer.core.plan import BindingKey, runs
 from consumer.core.records import TopicPartition
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.letterbox import KafkaLetterbox
 from consumer.edges.kafka.offsets import KafkaOffsets
 from consumer.edges.kafka.source import KafkaSource
+from consumer.edges.rows import RowDecoder
 from consumer.ports import Outgoing
 from consumer.stack.waiting import wait_until
 from tests.light.broker import HEARTBEAT, LIST_OFFSETS, PRODUCE, Broker
+from tests.unit.known import Topic, slice_of
+from tests.unit.world import World
 
 NAMES = count()
 SECRET = b"sesame"
@@ -158,6 +163,21 @@ def test_what_access_rules_forbid_is_for_time(broker: Broker, topic: str) -> Non
     for failure in (reading.value.failure, describing.value.failure):
         assert (failure.kind, failure.code) == ("kafka.forbidden", "TOPIC_AUTHORIZATION_FAILED")
         assert failure.remedy.startswith("Grant")
+
+
+@pytest.mark.provokes("kafka.no_topic")
+def test_a_topic_that_is_gone_is_for_time(broker: Broker) -> None:
+    """Nothing is decided about the records of it that are still to be applied."""
+    world, orders = World({}, lambda name: None), Topic([{"name": "id", "type": "long"}])
+    sources = Sources(registry=world, catalog=world, offsets=KafkaOffsets(settings(broker, "t")), rows=RowDecoder())
+    binder = Binder(KnownBindings(), sources, BinderSettings())
+    (run,) = runs(slice_of([orders.record("c", {"id": 1})], at=TopicPartition("gone", 0)))
+    with pytest.raises(Transient) as caught:
+        binder.bind({BindingKey("gone", run.key_frame, run.value_frame): run})
+
+    assert caught.value.failure.kind == "kafka.no_topic"
+    assert "topic gone" in caught.value.failure.detail
+    assert caught.value.failure.remedy.startswith("Create it again")
 
 
 @pytest.mark.provokes("kafka.letters")

@@ -68,6 +68,7 @@ def refused(file: Path | None = None) -> str:
     """What the refusal says."""
     with pytest.raises(Refused) as caught:
         load(file)
+    assert caught.value.failure.kind == "worker.settings"
     return str(caught.value)
 
 
@@ -147,6 +148,7 @@ def test_a_value_that_cannot_work_is_refused(path: str, bad: str, environment: p
     assert f"{path}: " in refused()
 
 
+@pytest.mark.provokes("worker.settings")
 def test_all_mistakes_are_reported_together(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Whoever corrects the settings need not start again for each of them."""
     environment.delenv("HEADRACE_REGISTRY__URL")
