@@ -7,6 +7,7 @@ import pytest
 
 from consumer.stack.options import Endpoints
 from dlq.actions import discard
+from dlq.edit import NotEdited
 
 from .feed import Feed
 from .letters import SOON, Scene
@@ -139,4 +140,27 @@ def test_a_letter_is_given_up_with_what_waits_for_it(scene: Scene, workers: Work
     assert scene.states() == "0/0d 0/1d"
     query = "SELECT DISTINCT state, reason FROM headrace.letters WHERE group_name = %s"
     assert scene.target.ask(query, scene.job.group) == [("discarded", "known nonsense")]
+    assert worker.leave() == 0
+
+
+def test_an_edited_letter_is_applied_as_it_was_edited(scene: Scene, workers: Workers) -> None:
+    """The constraint that refused it still stands; what did not decode has no values to edit, and stays dead."""
+    scene.bad()
+    scene.feed.raw(scene.feed.encode("c", 2, {"id": 2, "label": "cut", "amount": 2})[:-1], 2)
+    scene.feed.flush()
+    worker = running(scene, workers)
+    scene.comes_to("0/0d 0/1d")
+    refused, cut = scene.ids()
+    with pytest.raises(NotEdited, match="does not decode") as caught:
+        scene.edit(cut, "amount", 3)
+    assert "Ask the source" in caught.value.remedy
+    with pytest.raises(NotEdited, match=r"after\.id: it says which row this is"):
+        scene.edit(refused, "id", 3)
+    assert scene.edit(refused, "amount", 7) == ("amount",)
+    scene.replay()
+    scene.comes_to("0/0a 0/1d")
+    assert scene.target.rows("once") == {1: ("bad", 7)}
+    query = "SELECT value FROM headrace.letter_bytes WHERE letter_id = %s"
+    original = scene.feed.encode("c", 1, {"id": 1, "label": "bad", "amount": 666})
+    assert scene.target.ask(query, refused) == [(original,)]
     assert worker.leave() == 0
