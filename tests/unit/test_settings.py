@@ -36,6 +36,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "letters.partitions": (1, 64),
     "letters.retention_hours": (1, 8760),
     "letters.inline_bytes": (0, 64 << 20),
+    "letters.expiry_warning_hours": (0, 8760),
     "letters.max_unpublished": (1, 1_000_000),
     "letters.max_held": (1, 10_000),
     "letters.flood_percent": (0, 100),
