@@ -5,10 +5,14 @@ from contextlib import closing
 
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from consumer.core.records import RecordRef, TopicPartition
+from consumer.edges.kafka.config import KafkaSettings
+from consumer.edges.kafka.logs import KafkaLogs
 from consumer.edges.postgres.pointers import PostgresPointers
 from consumer.edges.postgres.session import SessionSettings
+from consumer.expiry import Expiry
 from consumer.ports import Reach
 
 _LETTER = """
@@ -55,3 +59,17 @@ def test_a_letter_that_a_batch_has_locked_comes_later(
         other.execute("SELECT FROM headrace.letters WHERE group_name = %s FOR UPDATE", (group,))
         assert pointers.part({A0: Reach(start=9)}, 9) == []
     assert len(pointers.part({A0: Reach(start=9)}, 9)) == 2
+
+
+def test_servers_that_are_away_are_asked_again_later(
+    pointers: PostgresPointers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said once, and the thread that looks goes on."""
+    monkeypatch.setattr(Expiry, "FIRST_LOOK", 0.0)
+    monkeypatch.setattr(Expiry, "AGAIN", 0.0)
+    # a port that nobody can listen on
+    nowhere = KafkaSettings(bootstrap_servers="127.0.0.1:1", group="g", topics=(), request_timeout=1)
+    expiry = Expiry(pointers, KafkaLogs(nowhere), 24)
+    with capture_logs() as lines:
+        assert [expiry.turn(), expiry.turn()] == [True, True]
+    assert [line["event"] for line in lines if "looked" in line["event"]] == ["letters' records not looked at"]
