@@ -59,7 +59,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """How long each took to recover, and what became of the records."""
     if RECOVERIES:
         terminalreporter.section("recoveries")
-    for name, seconds, account in RECOVERIES:
+    for name, (seconds, account) in RECOVERIES.items():
         terminalreporter.write_line(f"{seconds:6.1f} s  {name}  {account}")
 
 

@@ -16,8 +16,8 @@ from tests.real.engine.worker import Job, Process, Workers, eventually
 from .link import Link
 from .oracle import Expected, Oracle, Origin, Place
 
-# what was measured, for the summary: the test, seconds
-RECOVERIES: list[tuple[str, float, str]] = []
+# what was measured, for the summary: seconds and what became of the records, by test
+RECOVERIES: dict[str, tuple[float, str]] = {}
 # within which everything is applied again after a fault; the machine may be busy
 RECOVERY = 60.0
 
@@ -101,7 +101,7 @@ class Trial:
     def recovers(self, seconds: float = RECOVERY, but: tuple[Place, ...] = ()) -> None:
         """Wait until every stored position is at its partition's end, and note how long that took."""
         eventually(lambda: self.oracle.reached(but), f"all is applied: {self.target.stopped(self.job.group)}", seconds)
-        self._note_recovery()
+        self._recovered()
 
     def verify(
         self,
@@ -114,14 +114,13 @@ class Trial:
         """End the workers in order, then everything that the oracle holds."""
         for process in self._running:
             assert process.code is not None or process.leave() == 0, process.text()[-3000:]
-        if not RECOVERIES or RECOVERIES[-1][0] != self.name:
-            self._note_recovery()
         account = self.oracle.verify(Expected(letters=letters or {}, read=read, ignored=ignored, often=often))
-        name, seconds, _ = RECOVERIES.pop()
-        RECOVERIES.append((name, seconds, str(account)))
+        seconds, _ = RECOVERIES.get(self.name, (0.0, ""))
+        RECOVERIES[self.name] = seconds, str(account)
 
-    def _note_recovery(self) -> None:
-        RECOVERIES.append((self.name, time.monotonic() - self._since, ""))
+    def _recovered(self) -> None:
+        seconds, _ = RECOVERIES.get(self.name, (0.0, ""))
+        RECOVERIES[self.name] = max(seconds, time.monotonic() - self._since), ""
 
     def _noted(self, process: Process) -> Process:
         self._since = self._since or time.monotonic()
