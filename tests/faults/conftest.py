@@ -22,6 +22,13 @@ _HERE = Path(__file__).parent
 _LOOPBACK = "127.0.0.1"
 _SEEDS = 2
 _TIMEOUT = 900
+# of the consumer group protocol that the broker leads (KIP-848): a dead member is noticed soon
+_SOON = {
+    "group.consumer.heartbeat.interval.ms": "500",
+    "group.consumer.min.heartbeat.interval.ms": "500",
+    "group.consumer.session.timeout.ms": "6000",
+    "group.consumer.min.session.timeout.ms": "6000",
+}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -86,7 +93,8 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
         return _LOOPBACK, state.ports[KAFKA] if state else 0
 
     with Link(broker, kafka=True) as link:
-        options = StackOptions(kafka_settings={"advertised.listeners": f"BROKER://{_LOOPBACK}:{link.port}"})
+        settings = {"advertised.listeners": f"BROKER://{_LOOPBACK}:{link.port}", **_SOON}
+        options = StackOptions(kafka_settings=settings)
         with Stack.open(place, {KAFKA, REGISTRY, TARGET}, options, Terminal(quiet_steps=True)) as stack:
             make_template(stack.endpoints.target_dsn)
             yield Ground(stack, link)

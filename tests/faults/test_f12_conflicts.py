@@ -1,6 +1,5 @@
 """F12: deadlocks, serialization failures and foreign locks repeat the batch; nothing is lost or becomes a letter."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -84,8 +83,7 @@ def test_f12_a_table_is_locked_for_half_a_minute(trial: Trial) -> None:
         worker = trial.run(deadline=4.0)
         worker.said("batch applied", 3)
         with _locked(trial, trial.chance.choice(("once", "churn"))):
-            # the lock's time is the fault
-            threading.Event().wait(_HELD)
+            trial.lasts(_HELD)
             assert {line["kind"] for line in worker.lines("waiting")} == {"target.locked"}
         trial.over()
     trial.recovers()

@@ -1,6 +1,7 @@
 """What a fault test works with: servers that it may break, feeds and a group of its own, and the oracle."""
 
 import random
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -93,6 +94,10 @@ class Trial:
     def child(self, *words: str, **changes: Any) -> Process:
         """The tests' own child program."""
         return self._noted(self.workers.child(replace(self.job, **changes), *words))
+
+    def lasts(self, seconds: float) -> None:
+        """Let the fault last: its time is part of it, and no condition is waited for."""
+        threading.Event().wait(seconds)
 
     def over(self) -> None:
         """The fault ends here: recovery is measured from now."""
