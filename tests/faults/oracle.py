@@ -19,9 +19,6 @@ Origin = tuple[str, int, int]
 
 _LETTERS = 'SELECT topic, partition, "offset", state FROM headrace.letters WHERE group_name = %s'
 _LEDGER = "SELECT records, tables, ranges->0->>0 FROM headrace.batches WHERE group_name = %s AND state = 'applied'"
-_STUCK = (
-    "SELECT topic, part, old_offset, new_offset, epoch FROM witness.moves WHERE grp = %s AND new_offset <= old_offset"
-)
 _SESSIONS = """
 SELECT a.pid, a.application_name, a.state, a.query,
        (SELECT count(*) FROM pg_locks l WHERE l.pid = a.pid AND l.granted AND l.locktype <> 'virtualxid')
@@ -107,7 +104,6 @@ class Oracle:
     def _verify_history(self, expected: Expected) -> None:
         if not expected.often:
             assert self._target.bad_ranges(self._group) == []
-            assert self._target.ask(_STUCK, self._group) == []
             assert self._target.ledger_overlaps(self._group) == []
 
     def _verify_sessions(self) -> None:

@@ -19,11 +19,15 @@ _KEYS = 30
 
 @dataclass(frozen=True, slots=True)
 class Poison:
-    """How the bytes are made, the kind of the letter, and whether the letter knows its row."""
+    """How the bytes are made, the kind of the letter, and whether the letter knows its row.
+
+    `refused`: it is sound until the target sees it, which it does not if a later change of its row is in its batch.
+    """
 
     make: Callable[[Feed, int], bytes]
     kind: str
     placed: bool = True
+    refused: bool = False
 
 
 def _image(feed: Feed, key: int, label: str = "calm", amount: int = 1) -> bytes:
@@ -40,10 +44,10 @@ _POISONS = {
     "bad UTF-8": Poison(
         lambda feed, key: _image(feed, key, "aaaa").replace(b"aaaa", b"\xff\xfe\xc3\x28"), "record.decode"
     ),
-    "overflow numeric": Poison(lambda feed, key: _image(feed, key, amount=10_000_000), "record.value"),
-    "check refused": Poison(lambda feed, key: _image(feed, key, amount=666), "record.check"),
-    "bad enum": Poison(lambda feed, key: _image(feed, key, "bliss"), "record.value"),
-    "zero byte": Poison(lambda feed, key: _image(feed, key, "a\0b"), "record.value"),
+    "overflow numeric": Poison(lambda feed, key: _image(feed, key, amount=10_000_000), "record.value", refused=True),
+    "check refused": Poison(lambda feed, key: _image(feed, key, amount=666), "record.check", refused=True),
+    "bad enum": Poison(lambda feed, key: _image(feed, key, "bliss"), "record.value", refused=True),
+    "zero byte": Poison(lambda feed, key: _image(feed, key, "a\0b"), "record.value", refused=True),
 }
 
 
@@ -62,6 +66,8 @@ def _mixed(trial: Trial, feed: Feed, poisons: list[str]) -> tuple[dict[Origin, s
         dice = trial.chance.random()
         if dice < 0.15:
             poison = _POISONS[trial.chance.choice(poisons)]
+            if poison.refused:
+                key += 1000 * feed.partitions * (1 + len(states))
             feed.raw(poison.make(feed, key), key)
             states[here], kinds[here] = "dead", poison.kind
             if poison.placed:

@@ -15,16 +15,16 @@ _MOST = 20
 _UNPUBLISHED = "SELECT count(*) FROM headrace.letters WHERE group_name = %s AND published_attempt < attempt"
 
 
-def _replicas(trial: Trial, number: int) -> None:
-    """Have the topic of dead letters ask for so many replicas in sync; there is one."""
-    entry = ConfigEntry("min.insync.replicas", str(number), incremental_operation=AlterConfigOpType.SET)
+def _largest(trial: Trial, size: int) -> None:
+    """Have the topic of dead letters take no record of more bytes."""
+    entry = ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ResourceType.TOPIC, f"{trial.job.group}.dlq", incremental_configs=[entry])
     admin = AdminClient({"bootstrap.servers": trial.ground.at.kafka, "log_level": 0})
     admin.incremental_alter_configs([resource])[resource].result(30)
 
 
 _BREAKS: dict[str, tuple[Callable[[Trial], None], Callable[[Trial], None]]] = {
-    "refuses": (lambda trial: _replicas(trial, 2), lambda trial: _replicas(trial, 1)),
+    "refuses": (lambda trial: _largest(trial, 1), lambda trial: _largest(trial, 1 << 20)),
     "does not answer": (lambda trial: trial.ground.kafka.swallow(PRODUCE), lambda trial: trial.ground.kafka.go()),
 }
 
