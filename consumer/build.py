@@ -15,7 +15,6 @@ from consumer.core.kinds import ErrorType
 from consumer.core.letterhead import Codec
 from consumer.core.policy import Budget, Policy
 from consumer.core.records import OffsetRange
-from consumer.core.sizer import BatchSizer
 from consumer.decode_watch import Marks
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.copy_encoder import CopyEncoder
@@ -159,16 +158,16 @@ def build_worker(settings: Settings, name: str) -> WorkerLife:
     decoders = Decoders(fast=decoder, careful=rows, deadline=settings.worker.decode_deadline)
     marks = Marks()
     policy = letter_policy(settings)
-    planners = [Planner(decoders, encoder, known, marks, policy) for _ in ("reader", "applier")]
+    most = settings.sizer.top * Reader.ROUNDS
+    planners = [Planner(decoders, encoder, known, marks, policy, most) for _ in ("reader", "applier")]
     origins = KafkaOrigins(kafka_settings(settings))
     returns = Returns(sink, planners[1], binder, origins, Judges(codec=codec, policy=policy))
     flood = FloodGuard(FloodLimits(percent=settings.letters.flood_percent))
     shop = Workshop(planner=planners[1], binder=binder, returns=returns, flood=flood)
     applier = Applier(sink, offsets, shop, handover)
-    sizer = BatchSizer(rows=settings.batch.max_rows, growth=settings.batch.growth)
     lane = settings.lane
     limits = BatchLimits(
-        sizer=sizer, max_bytes=settings.batch.max_bytes, lane=lambda topic: lane.tier(topic) is not None
+        sizer=settings.sizer, max_bytes=settings.batch.max_bytes, lane=lambda topic: lane.tier(topic) is not None
     )
     reader = Reader(KafkaSource(kafka_settings(settings)), planners[0], ahead, handover, limits)
 

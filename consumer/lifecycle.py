@@ -175,7 +175,7 @@ class WorkerLife:
     def _drain(self) -> None:
         """Stop reading first (which leaves the group after the batch in flight), then applying, then the rest."""
         deadline = time.monotonic() + self._settings.drain_timeout
-        self._applier.patience.stopping.set()
+        self._applier.patience.drain(deadline)
         late = []
         for loop in self._loops:
             loop.stop.set()
