@@ -4,7 +4,7 @@ import os
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from consumer.ahead import Ahead
 from consumer.applier import Applier, Workshop
@@ -129,7 +129,8 @@ class Inspection:
 @contextmanager
 def inspection(settings: Settings) -> Iterator[Inspection]:
     """A session (not opened yet) and a client for looking, closed afterwards."""
-    sink = PostgresSink(session_settings(settings, "inspect"), settings.kafka.group)
+    looking = replace(session_settings(settings, "inspect"), writes=False)
+    sink = PostgresSink(looking, settings.kafka.group)
     try:
         yield Inspection(sink=sink, offsets=KafkaOffsets(kafka_settings(settings)))
     finally:

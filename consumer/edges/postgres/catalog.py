@@ -10,13 +10,27 @@ from consumer.core.plan import TableName, TargetColumn, TargetTable
 from consumer.core.types import created_type
 from consumer.edges.postgres.translate import translated
 
+_LACKS = """
+SELECT ARRAY (
+    SELECT 'DELETE' WHERE NOT has_table_privilege(c.oid, 'DELETE')
+    UNION ALL
+    SELECT 'USAGE on its schema' WHERE NOT has_schema_privilege(n.oid, 'USAGE')
+)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND c.relname = %s
+"""
+
 _COLUMNS = """
 SELECT a.attname,
        CASE WHEN t.typtype = 'd' THEN b.typname ELSE t.typname END,
        format_type(CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END, -1),
        coalesce(b.typtype, t.typtype) = 'e',
        a.attidentity <> '',
-       a.attgenerated <> ''
+       a.attgenerated <> '',
+       ARRAY (
+           SELECT p FROM unnest('{SELECT,INSERT,UPDATE}'::text[]) AS p
+           WHERE NOT has_column_privilege(c.oid, a.attnum, p)
+       )
 FROM pg_attribute a
 JOIN pg_class c ON c.oid = a.attrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -46,6 +60,7 @@ def read_table(connection: psycopg.Connection, name: TableName) -> TargetTable |
         rows = connection.execute(_COLUMNS, (name.schema, name.name)).fetchall()
         if not rows:
             return None
+        lacks = connection.execute(_LACKS, (name.schema, name.name)).fetchall()
         unique = connection.execute(_UNIQUE, (name.schema, name.name)).fetchall()
     columns = tuple(
         TargetColumn(
@@ -55,10 +70,16 @@ def read_table(connection: psycopg.Connection, name: TableName) -> TargetTable |
             is_enum=row[3],
             identity=row[4],
             generated=row[5],
+            lacks=frozenset(row[6]),
         )
         for row in rows
     )
-    return TargetTable(name=name, columns=columns, unique=tuple(frozenset(row[0]) for row in unique))
+    return TargetTable(
+        name=name,
+        columns=columns,
+        unique=tuple(frozenset(row[0]) for row in unique),
+        lacks=frozenset(lack for row in lacks for lack in row[0]),
+    )
 
 
 def create_table(
