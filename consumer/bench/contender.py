@@ -103,8 +103,8 @@ def _ledger(connection: psycopg.Connection, group: str) -> dict[str, Any]:
         "SELECT count(*), sum(records), extract(epoch FROM max(finished_at) - min(started_at))::float8,"
         " (SELECT jsonb_object_agg(name, round(total, 2)) FROM"
         "  (SELECT key AS name, sum(value::numeric) AS total FROM headrace.batches, jsonb_each_text(durations)"
-        "   WHERE group_name = %(group)s GROUP BY key) AS steps)"
-        " FROM headrace.batches WHERE group_name = %(group)s",
+        "   WHERE group_name = %(group)s AND state = 'applied' GROUP BY key) AS steps)"
+        " FROM headrace.batches WHERE group_name = %(group)s AND state = 'applied'",
         {"group": group},
     ).fetchone()
     if row is None or not row[0]:
