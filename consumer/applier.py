@@ -109,6 +109,9 @@ class Applier:
         with suppress(Transient):
             self._holdings.look_around()
             _say_grown(self._binder.look_again())
+            if asked := self._holdings.asked():
+                log.info("partitions are taken anew, as asked", count=len(asked))
+                self._take(asked)
 
     # applying
 

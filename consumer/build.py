@@ -16,6 +16,7 @@ from consumer.core.letterhead import Codec
 from consumer.core.policy import Budget, Policy
 from consumer.core.records import OffsetRange
 from consumer.decode_watch import Marks
+from consumer.desk import Desk
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.copy_encoder import CopyEncoder
 from consumer.edges.kafka.config import KafkaSettings
@@ -25,6 +26,7 @@ from consumer.edges.kafka.origins import KafkaOrigins
 from consumer.edges.kafka.source import KafkaSource
 from consumer.edges.postgres import memory
 from consumer.edges.postgres.aside import LetterBounds
+from consumer.edges.postgres.desk import PostgresDesk
 from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.session import SessionSettings, connect
@@ -39,6 +41,7 @@ from consumer.postman import Postman
 from consumer.reader import BatchLimits, Reader
 from consumer.returns import Judges, Returns
 from consumer.settings import Settings
+from dlq.actions import discard
 from dlq.headers import decode, encode
 
 
@@ -118,6 +121,21 @@ def binder_settings(settings: Settings) -> BinderSettings:
     )
 
 
+@contextmanager
+def desk(settings: Settings) -> Iterator[Desk]:
+    """What people ask and decide, on a session that is closed afterwards."""
+    opened = PostgresDesk(session_settings(settings, "desk"), settings.kafka.group, discard)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def topic_offsets(settings: Settings) -> Offsets:
+    """Questions about topics."""
+    return KafkaOffsets(kafka_settings(settings))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
     """What commands that only look need."""
@@ -132,7 +150,7 @@ def inspection(settings: Settings) -> Iterator[Inspection]:
     looking = replace(session_settings(settings, "inspect"), writes=False)
     sink = PostgresSink(looking, settings.kafka.group)
     try:
-        yield Inspection(sink=sink, offsets=KafkaOffsets(kafka_settings(settings)))
+        yield Inspection(sink=sink, offsets=topic_offsets(settings))
     finally:
         sink.close()
 
@@ -145,7 +163,7 @@ def build_worker(settings: Settings, name: str) -> WorkerLife:
     encoder = CopyEncoder()
     sink = PostgresSink(session_settings(settings, name), settings.kafka.group, letter_bounds(settings))
     catalog = PostgresCatalog(session_settings(settings, name), settings.kafka.group)
-    offsets = KafkaOffsets(kafka_settings(settings))
+    offsets = topic_offsets(settings)
     registry = HttpRegistry(settings.registry.url, timeout=settings.registry.timeout)
     handover = Handover(max_bytes=settings.batch.queue_bytes, max_batches=settings.batch.queue_batches)
     sources = Sources(registry=registry, catalog=catalog, offsets=offsets, rows=rows)

@@ -10,7 +10,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from consumer.core.failure import Failure
-from consumer.core.records import Slice, TopicPartition
+from consumer.core.records import Slice, TopicPartition, offset_in
 from consumer.edges.postgres.ledger import abandon
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated
@@ -152,7 +152,12 @@ def move(connection: psycopg.Connection, group: str, slices: Sequence[Slice]) ->
 
 def stop(connection: psycopg.Connection, group: str, at: TopicPartition, epoch: int, failure: Failure) -> None:
     """Note why a partition does not go on; cleared by the next taking."""
-    reason = {"kind": failure.kind, "detail": failure.detail, "remedy": failure.remedy}
+    reason = {
+        "kind": failure.kind,
+        "detail": failure.detail,
+        "remedy": failure.remedy,
+        "offset": offset_in(failure.correlation_id, at),
+    }
     with translated("stop partition"):
         connection.execute(_STOP, (Jsonb(reason), group, at.topic, at.partition, epoch))
 

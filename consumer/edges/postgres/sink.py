@@ -15,7 +15,7 @@ from consumer.core.kinds import KINDS
 from consumer.core.letters import Standing
 from consumer.core.plan import Action, Plan
 from consumer.core.records import OffsetRange, RecordRef, TopicPartition
-from consumer.edges.postgres import ledger, letters, memory, positions
+from consumer.edges.postgres import decisions, ledger, letters, memory, positions
 from consumer.edges.postgres.aside import DEFAULT_BOUNDS, Aside, LetterBounds, settle
 from consumer.edges.postgres.ledger import Ledger
 from consumer.edges.postgres.migrate import ensure
@@ -84,6 +84,10 @@ class PostgresSink:
     def stop(self, at: TopicPartition, epoch: int, failure: Failure) -> None:
         """Note why a partition does not go on."""
         positions.stop(self._session(), self._group, at, epoch, failure)
+
+    def asked(self) -> list[TopicPartition]:
+        """Partitions that somebody wants to be taken anew."""
+        return decisions.asked(self._session(), self._group)
 
     def stored(self) -> list[Stored]:
         """All positions of the group."""
