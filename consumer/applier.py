@@ -30,6 +30,7 @@ from consumer.ports import (
     Offsets,
     Outcome,
     Reconsider,
+    Retention,
     Sink,
     TableFault,
 )
@@ -91,10 +92,11 @@ class Applier:
             self._holdings.forget()
             self._take(mine)
 
-    def prune(self, keep_hours: float) -> None:
-        """Delete what the ledger need not keep; when the target is away the next turn does."""
+    def prune(self, keep: Retention) -> bool:
+        """Delete a part of what need not be kept, if the target is there; returns whether there may be more."""
         with suppress(Transient):
-            self._sink.prune(keep_hours)
+            return self._sink.prune(keep)
+        return False
 
     def _take(self, partitions: Sequence[TopicPartition]) -> None:
         taken = self._holdings.take(partitions)

@@ -36,7 +36,7 @@ from consumer.edges.rows import RowDecoder
 from consumer.handover import Handover
 from consumer.lifecycle import Hooks, LifeSettings, Side, WorkerLife
 from consumer.planner import Planner
-from consumer.ports import LetterTopic, Offsets, Sink
+from consumer.ports import LetterTopic, Offsets, Retention, Sink
 from consumer.postman import Postman
 from consumer.reader import BatchLimits, Reader
 from consumer.returns import Judges, Returns
@@ -205,7 +205,7 @@ def build_worker(settings: Settings, name: str) -> WorkerLife:
     life = LifeSettings(
         drain_timeout=settings.worker.drain_timeout,
         stall_timeout=settings.worker.stall_timeout,
-        keep_hours=settings.ledger.keep_hours,
+        keep=Retention(ledger=settings.ledger.keep_hours, closed_letters=settings.letters.keep_closed_hours),
     )
     hooks = Hooks(
         close_target=close_target,

@@ -228,6 +228,14 @@ class Applied:
     durations: Mapping[str, float]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """Hours for which what has come to its end is kept: rows of the ledger, closed letters with their bytes."""
+
+    ledger: float = 72.0
+    closed_letters: float = 720.0
+
+
 class Sink(Protocol):
     """The target: one session, used by one thread."""
 
@@ -243,7 +251,7 @@ class Sink(Protocol):
     def letter(self, origin: RecordRef) -> Standing | None: ...
     def apply(self, plan: Plan) -> Applied: ...
     def resolve(self, plan: Plan) -> Outcome: ...
-    def prune(self, keep_hours: float) -> int: ...
+    def prune(self, keep: Retention) -> bool: ...
     def marks(self, partitions: Sequence[TopicPartition]) -> list[OffsetRange]: ...
 
 

@@ -217,6 +217,12 @@ class Letters(Section):
         le=10_000,
         description="Most letters of one row that wait for an older one; then the table's partitions wait.",
     )
+    keep_closed_hours: float = Field(
+        default=720.0,
+        ge=1,
+        le=87_600,
+        description="Hours that a letter is kept, with its bytes, after it was applied, superseded or discarded.",
+    )
     flood_percent: float = Field(
         default=5.0,
         ge=0,

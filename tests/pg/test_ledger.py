@@ -10,7 +10,7 @@ import pytest
 from consumer.core.failure import HeadraceError, Transient
 from consumer.core.plan import Plan, TableName
 from consumer.edges.postgres.sink import PostgresSink
-from consumer.ports import ConnectionLost, DataFault, Fenced, Start
+from consumer.ports import ConnectionLost, DataFault, Fenced, Retention, Start
 from tests.pg.conftest import Sinks
 from tests.pg.landing import ID, Landing
 
@@ -179,3 +179,47 @@ def test_the_ledger_costs_no_journey(landing: Landing, journeys: Callable[[], in
     journeys()
     landing.apply(change(100))
     assert journeys() == JOURNEYS
+
+
+def test_what_has_come_to_its_end_is_kept_for_its_time(
+    session: psycopg.Connection, landing: Landing, sink: PostgresSink, states: Callable[[], list[Any]], group: str
+) -> None:
+    """Old rows of the ledger, and letters closed long ago with their bytes; open letters stay for ever."""
+    for number in range(6):
+        landing.apply(("x", {"id": number, "word": "w"}))
+    session.execute(
+        "UPDATE headrace.batches SET finished_at = finished_at - n * interval '1 h' FROM (SELECT id AS i, row_number()"
+        " OVER (ORDER BY id DESC) - 1 AS n FROM headrace.batches WHERE group_name = %s) AS ages WHERE id = i",
+        (group,),
+    )
+    session.execute(
+        "UPDATE headrace.letters SET state = 'discarded', closed_at = now() - \"offset\" * interval '1 h'"
+        ' WHERE group_name = %s AND "offset" > 0',
+        (group,),
+    )
+    assert not sink.prune(Retention(ledger=2.5, closed_letters=3.5))
+    left = session.execute(
+        'SELECT l."offset", b.letter_id IS NOT NULL FROM headrace.letters l'
+        " LEFT JOIN headrace.letter_bytes b ON b.letter_id = l.id WHERE l.group_name = %s ORDER BY 1",
+        (group,),
+    ).fetchall()
+    assert left == [(number, True) for number in range(4)]
+    assert len(states()) == 3
+    orphans = "SELECT 1 FROM headrace.letter_bytes WHERE letter_id NOT IN (SELECT id FROM headrace.letters)"
+    assert session.execute(orphans).fetchall() == []
+
+
+def test_a_long_history_is_deleted_bit_by_bit(
+    session: psycopg.Connection, landing: Landing, sink: PostgresSink, monkeypatch: pytest.MonkeyPatch, group: str
+) -> None:
+    """Each time no more than fits into a statement, until there is no more; what another group has stays."""
+    monkeypatch.setattr("consumer.edges.postgres.sink._BATCHES", 2)
+    for number in range(5):
+        landing.apply(change(number))
+    session.execute("UPDATE headrace.batches SET finished_at = 'epoch' WHERE group_name = %s", (group,))
+    session.execute(
+        "UPDATE headrace.batches SET group_name = 'other' WHERE id = (SELECT max(id) FROM headrace.batches)"
+    )
+    assert [sink.prune(Retention()) for _ in range(3)] == [True, True, False]
+    found = session.execute("SELECT count(*) FROM headrace.batches WHERE finished_at = 'epoch'").fetchone()
+    assert found == (1,)

@@ -43,7 +43,6 @@ WHERE b.group_name = %s AND b.state = 'started' AND EXISTS (
       ON w.topic = r ->> 0 AND w.partition = (r ->> 1)::int AND (r ->> 4)::bigint < w.epoch
 )
 """
-# bounded, so that it ends within its timeout; the next one goes on
 _PRUNE = """
 DELETE FROM headrace.batches WHERE id IN (
     SELECT id FROM headrace.batches

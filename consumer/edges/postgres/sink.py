@@ -32,10 +32,15 @@ from consumer.ports import (
     Known,
     Outcome,
     Reconsider,
+    Retention,
     Start,
     Stored,
     Taken,
 )
+
+# deleted at a time, so that it ends within its timeout and the batches behind it do not wait; letters have bytes
+_BATCHES = 50_000
+_LETTERS = 2_000
 
 
 class PostgresSink:
@@ -169,10 +174,14 @@ class PostgresSink:
             positions.end_blockers(self._session(), self._group, [piece.at for piece in plan.slices])
             return self._resolved(plan)
 
-    def prune(self, keep_hours: float) -> int:
-        """Delete ledger rows older than that; returns how many."""
+    def prune(self, keep: Retention) -> bool:
+        """Delete what need not be kept any longer, a bounded part of it; returns whether there may be more."""
+        connection = self._session()
         with translated("prune ledger"):
-            return ledger.prune(self._session(), self._group, keep_hours, 50_000)
+            batches = ledger.prune(connection, self._group, keep.ledger, _BATCHES)
+        with translated("prune letters"):
+            closed = letters.prune(connection, self._group, keep.closed_letters, _LETTERS)
+        return batches == _BATCHES or closed == _LETTERS
 
     def marks(self, partitions: Sequence[TopicPartition]) -> list[OffsetRange]:
         """Ranges that hang the native decoder."""
