@@ -150,7 +150,8 @@ TABLE_KINDS = (
         "table.truncate",
         _PERSISTENT,
         "the source truncated the table",
-        "Truncate the target's table if it should be empty too, then set the position behind the record.",
+        "Truncate the target's table if it should be empty too, then pass the record: headrace positions set TOPIC "
+        "PARTITION --to skip.",
     ),
     _kind(
         "table.held",
@@ -201,21 +202,22 @@ TABLE_KINDS = (
         "log.out_of_range",
         _PERSISTENT,
         "the stored position is not in the log",
-        "The records were deleted before they were read. Have the source snapshot the table again, then set the "
-        "position.",
+        "The records were deleted before they were read. Have the source snapshot the table again, and go on: headrace "
+        "positions set TOPIC PARTITION --to earliest.",
     ),
     _kind(
         "log.recreated",
         _PERSISTENT,
         "the topic was deleted and created again",
-        "Compare the target with the source, then remove the topic's positions.",
+        "Compare the target with the source, then begin the topic anew: headrace positions set TOPIC PARTITION --to "
+        "earliest.",
     ),
     _kind(
         "log.unreadable",
         _PERSISTENT,
         "the client can't read the records at the stored position",
-        "Look at the broker's log for damaged segments; have the source send the rows again, then set the position "
-        "behind the damage.",
+        "Look at the broker's log for damaged segments; have the source send the rows again, then go on behind the "
+        "damage: headrace positions set TOPIC PARTITION --to OFFSET.",
     ),
 )
 

@@ -6,11 +6,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-PAGES = Path(__file__).parents[2] / "docs" / "how-to"
+PAGES = Path(__file__).parents[2] / "docs"
 SQL = re.compile(r"^```sql\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
-@pytest.mark.parametrize("page", ["read-positions-and-ledger.md", "set-a-position.md"])
+@pytest.mark.parametrize(
+    "page", ["how-to/read-positions-and-ledger.md", "how-to/set-a-position.md", "why/one-transaction.md"]
+)
 def test_every_statement_of_the_page_runs(session: psycopg.Connection, page: str) -> None:
     """Tables, columns and fields that it names are there."""
     statements = SQL.findall((PAGES / page).read_text())
