@@ -3,7 +3,7 @@
 import math
 import time
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -12,10 +12,12 @@ import structlog
 from consumer.binder import Binder
 from consumer.core.failure import Transient, located
 from consumer.core.flood import FloodGuard
+from consumer.core.kinds import TOO_DEPENDENT
 from consumer.core.plan import Plan
 from consumer.core.records import RecordRef, TopicPartition
 from consumer.core.sizer import IN_THE_WAY, TOO_MUCH, NoTime, fitting
 from consumer.cuts import before, first, halved, reconsidered, smaller, without_flooded, without_letters, without_table
+from consumer.dependents import Dependents
 from consumer.handover import Handover, Moved, Paced, Stopped, Take, Work
 from consumer.holdings import Holdings
 from consumer.patience import Patience
@@ -46,12 +48,14 @@ LOOK_EVERY = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workshop:
-    """What the apply thread works with: plans, their bindings, and what becomes of letters that come back."""
+    """What the apply thread works with: plans, their bindings, what is refused for others' sake or too often, and
+    what becomes of letters that come back."""
 
     planner: Planner
     binder: Binder
     returns: Returns
     flood: FloodGuard
+    dependents: Dependents
 
 
 class Applier:
@@ -63,6 +67,7 @@ class Applier:
         self._binder = shop.binder
         self._returns = shop.returns
         self._flood = shop.flood
+        self._dependents = shop.dependents
         self._handover = handover
         self._next_look = 0.0
         self._opened = False
@@ -168,6 +173,8 @@ class Applier:
             self._holdings.drop(lost.partitions)
             return [replace(work, plan=None)]
         except Reconsider as found:
+            refused = found.refused
+            self._wait(lambda: self._dependents.of_records(work.slices, refused))
             return [replace(work, plan=None, refused=reconsidered(work.refused, found))]
         except LettersFull as full:
             return without_letters(work, plan, full.failure)
@@ -237,7 +244,10 @@ class Applier:
             self._binder.forget(fault.table)
             return [replace(work, plan=None, judged=True)]
         if isinstance(fault, TableFault):
-            return without_table(work, self._binder.topics_of(fault.table), fault)
+            topics = self._binder.topics_of(fault.table)
+            if fault.failure.kind == TOO_DEPENDENT:
+                self._wait(lambda: self._dependents.of(piece for piece in work.slices if piece.at.topic in topics))
+            return without_table(work, topics, fault)
         if sum(map(len, work.slices)) == 1:
             (piece,) = (piece for piece in work.slices if len(piece))
             ref = RecordRef(piece.at, piece.offsets[0])
@@ -246,6 +256,11 @@ class Applier:
                 return [Stopped(piece.at, located(fault.failure, piece.at, ref.offset))]
             return [replace(work, plan=None, refused={**work.refused, ref: fault.failure})]
         return halved(work)
+
+    def _wait(self, barriers: Callable[[], Mapping[TopicPartition, Mapping[TopicPartition, int]]]) -> None:
+        """Have partitions wait for others; with that they are out of the batch."""
+        for at, others in self.patience.ask(barriers).items():
+            self._holdings.wait(at, others)
 
     def _resolve(self, plan: Plan, error: CommitUnknown) -> None:
         """Read the positions back before anything is taken anew."""

@@ -16,6 +16,7 @@ from consumer.core.letterhead import Codec
 from consumer.core.policy import Budget, Policy
 from consumer.core.records import OffsetRange
 from consumer.decode_watch import Marks
+from consumer.dependents import Dependents
 from consumer.desk import Desk
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.copy_encoder import CopyEncoder
@@ -182,7 +183,8 @@ def build_worker(settings: Settings, name: str) -> WorkerLife:
     origins = KafkaOrigins(kafka_settings(settings))
     returns = Returns(sink, planners[1], binder, origins, Judges(codec=codec, policy=policy))
     flood = FloodGuard(FloodLimits(percent=settings.letters.flood_percent))
-    shop = Workshop(planner=planners[1], binder=binder, returns=returns, flood=flood)
+    dependents = Dependents(sink, offsets, settings.lane.holds)
+    shop = Workshop(planner=planners[1], binder=binder, returns=returns, flood=flood, dependents=dependents)
     applier = Applier(sink, offsets, shop, handover)
     lane = settings.lane
     limits = BatchLimits(

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from consumer.core.failure import Failure, failed, located
-from consumer.core.kinds import KINDS
+from consumer.core.kinds import DEPENDENT, KINDS, TOO_DEPENDENT, FailureKind
 from consumer.core.plan import Plan
 from consumer.core.records import RecordRef, Slice, TopicPartition, halves
 from consumer.handover import Stopped, Work
@@ -18,9 +18,15 @@ def without_flooded(work: Work, flooded: Mapping[TopicPartition, int]) -> list[W
     for piece in work.slices:
         if piece.at in flooded:
             detail = f"{flooded[piece.at]} of its last records can't be applied"
-            failure = failed(KINDS["table.flood"], "applier", "count letters", detail)
+            failure = failed(_flood(work.refused, piece.at), "applier", "count letters", detail)
             stops.append(Stopped(piece.at, located(failure, piece.at, piece.start)))
     return [*stops, replace(work, slices=kept, plan=None)] if kept else stops
+
+
+def _flood(refused: Mapping[RecordRef, Failure], at: TopicPartition) -> FailureKind:
+    """Of what kind it is: time heals most of what other rows cause."""
+    dependent = any(ref.at == at and why.kind in DEPENDENT for ref, why in refused.items())
+    return KINDS[TOO_DEPENDENT if dependent else "table.flood"]
 
 
 def without_letters(work: Work, plan: Plan, failure: Failure) -> list[Work | Stopped]:

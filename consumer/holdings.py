@@ -104,8 +104,8 @@ class Holdings:
         ends = self._offsets.ends([at for at in known if at.topic in topics])
         starts = {}
         for at, start in self._offsets.log_start(fresh).items():
-            barrier = {str(old.partition): end for old, end in ends.items() if old.topic == at.topic and end}
-            starts[at] = replace(start, wait_for=barrier or None)
+            older = {old: end for old, end in ends.items() if old.topic == at.topic and end}
+            starts[at] = replace(start, wait_for=waiting.named(at, older) or None)
         return starts
 
     def _same_topic(self, part: Taken, ids: Mapping[str, str]) -> bool:
@@ -151,12 +151,14 @@ class Holdings:
 
     def _look_at_waiting(self) -> dict[TopicPartition, dict[TopicPartition, int]]:
         """Start partitions whose wait is over; returns the others with what they wait for."""
-        stored = {position.at: position.next_offset for position in self._patience.ask(self._sink.stored)}
+        stored = self._patience.ask(self._sink.stored)
+        positions = {position.at: position.next_offset for position in stored}
+        waits = {position.at: waiting.unpassed(position.at, position.wait_for, positions) for position in stored}
         still = {}
         for at, part in list(self._waiting.items()):
-            older = waiting.unpassed(at, part.wait_for, stored)
-            if older:
-                still[at] = older
+            others = waits.get(at, {})
+            if others and not waiting.goes_first(at, waits):
+                still[at] = others
             else:
                 del self._waiting[at]
                 self._handover.tell(part)
@@ -181,6 +183,14 @@ class Holdings:
         self._epochs.pop(at, None)
         self._handover.tell(Later(at, seconds))
         log.debug("retry topic waits", topic=at.topic, partition=at.partition, seconds=seconds, reason=reason)
+
+    def wait(self, at: TopicPartition, others: Mapping[TopicPartition, int]) -> None:
+        """Have a partition wait until others have passed these offsets. Raises Stopping."""
+        epoch = self._epochs.pop(at, None)
+        if epoch is not None:
+            self._patience.ask(lambda: self._sink.wait(at, epoch, waiting.named(at, others)))
+            # taking it again begins the wait
+            self._handover.tell(Later(at, 0.0))
 
     def drop(self, partitions: Sequence[TopicPartition]) -> None:
         """Another owner took them."""

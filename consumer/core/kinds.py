@@ -165,6 +165,13 @@ TABLE_KINDS = (
         "too many records of a partition can't be applied",
         "Look at the kinds of its latest failures; correct their cause, or raise letters.flood_percent.",
     ),
+    _kind(
+        "table.reference",
+        _TRANSIENT,
+        "too many rows refer to rows that are not there, or have a value that another row still has",
+        "Apply the referenced tables too, or drop the constraint in the target, or set "
+        'target.constraints = "trust-source"; Headrace looks again by itself.',
+    ),
     _kind("table.missing", _PERSISTENT, "the target table is not there", "Create it, or set target.create = true."),
     _kind(
         "table.privilege",
@@ -220,6 +227,12 @@ TABLE_KINDS = (
         "damage: headrace positions set TOPIC PARTITION --to OFFSET.",
     ),
 )
+
+DEPENDENT = frozenset({"record.reference", "record.unique"})
+"""Kinds of rows that are refused because of other rows, which may come or go."""
+
+TOO_DEPENDENT = "table.reference"
+"""The kind of a flood of them."""
 
 ENVIRONMENT_KINDS = (
     _kind("target.connection", _TRANSIENT, "the target does not answer or ended the session", _BY_ITSELF),

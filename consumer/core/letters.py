@@ -103,6 +103,7 @@ class Change(Enum):
     """What a record is to its row's letters."""
 
     LETTER = "can't be applied"
+    SUSPECT = "an image without all columns that was refused with what was folded into it"
     PARTIAL = "an image without all columns"
     WHOLE = "a full image, or a delete"
 
@@ -129,6 +130,9 @@ def settled(
     superseded: set[int] = set()
     for row, place, change in changes:
         before = front[row]
+        if change is Change.SUSPECT:
+            # what it was folded with may be at fault; if that is a letter now, it has to wait for it
+            change = Change.PARTIAL if before else Change.LETTER
         if change is Change.LETTER:
             if place in waiting:
                 held.update(folded[row])

@@ -372,7 +372,7 @@ STATES = {
     "42P01": TableFault,
     "42501": TableFault,
     "XX000": TableFault,
-    "HR005": TableFault,
+    "HR009": TableFault,
 }
 
 

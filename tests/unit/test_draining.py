@@ -64,6 +64,7 @@ class Scene:
             binder=Binder(known, nobody, BinderSettings()),
             returns=None,  # type: ignore[arg-type]
             flood=FloodGuard(FloodLimits(percent=5)),
+            dependents=None,  # type: ignore[arg-type]
         )
         self.applier = Applier(self.target, self.target, shop, self.handover)  # type: ignore[arg-type]
         # nothing changes by itself here

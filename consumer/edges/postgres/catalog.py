@@ -10,8 +10,8 @@ from consumer.core.plan import TableName, TargetColumn, TargetTable
 from consumer.core.types import created_type
 from consumer.edges.postgres.translate import translated
 
-_LACKS = """
-SELECT ARRAY (
+_TABLE = """
+SELECT c.oid, ARRAY (
     SELECT 'DELETE' WHERE NOT has_table_privilege(c.oid, 'DELETE')
     UNION ALL
     SELECT 'USAGE on its schema' WHERE NOT has_schema_privilege(n.oid, 'USAGE')
@@ -53,15 +53,27 @@ GROUP BY i.indexrelid, i.indnkeyatts, i.indnullsnotdistinct
 HAVING count(*) = i.indnkeyatts AND (bool_and(a.attnotnull) OR i.indnullsnotdistinct)
 """
 
+# a table has more of them than any that it refers to, unless they refer to one another in a circle
+_REFERENCED = """
+WITH RECURSIVE referenced(relid) AS (
+    SELECT k.confrelid FROM pg_constraint k WHERE k.contype = 'f' AND k.conrelid = %s
+    UNION
+    SELECT k.confrelid FROM referenced r JOIN pg_constraint k ON k.contype = 'f' AND k.conrelid = r.relid
+)
+SELECT count(*) FROM referenced
+"""
+
 
 def read_table(connection: psycopg.Connection, name: TableName) -> TargetTable | None:
     """The table, or None when there is none of that name."""
     with translated("read catalog", name):
         rows = connection.execute(_COLUMNS, (name.schema, name.name)).fetchall()
-        if not rows:
+        found = connection.execute(_TABLE, (name.schema, name.name)).fetchone()
+        if not rows or found is None:
             return None
-        lacks = connection.execute(_LACKS, (name.schema, name.name)).fetchall()
+        oid, lacks = found
         unique = connection.execute(_UNIQUE, (name.schema, name.name)).fetchall()
+        referenced = connection.execute(_REFERENCED, (oid,)).fetchone()
     columns = tuple(
         TargetColumn(
             name=row[0],
@@ -78,7 +90,8 @@ def read_table(connection: psycopg.Connection, name: TableName) -> TargetTable |
         name=name,
         columns=columns,
         unique=tuple(frozenset(row[0]) for row in unique),
-        lacks=frozenset(lack for row in lacks for lack in row[0]),
+        lacks=frozenset(lacks),
+        rank=int(referenced[0]) if referenced else 0,
     )
 
 

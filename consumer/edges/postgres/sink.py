@@ -5,7 +5,7 @@ before any shared lock is taken. Lock order: positions, then tables in the plan'
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 import psycopg
@@ -19,6 +19,7 @@ from consumer.edges.postgres import decisions, ledger, letters, memory, position
 from consumer.edges.postgres.aside import DEFAULT_BOUNDS, Aside, LetterBounds, settle
 from consumer.edges.postgres.ledger import Ledger
 from consumer.edges.postgres.migrate import ensure
+from consumer.edges.postgres.references import relied_on
 from consumer.edges.postgres.session import SessionSettings, connect, require_commit, rollback
 from consumer.edges.postgres.staging import Staged, Staging
 from consumer.edges.postgres.translate import translated
@@ -94,6 +95,14 @@ class PostgresSink:
         """Partitions that somebody wants to be taken anew."""
         return decisions.asked(self._session(), self._group)
 
+    def wait(self, at: TopicPartition, epoch: int, wait_for: Mapping[str, int]) -> None:
+        """Note what a partition waits for."""
+        positions.wait(self._session(), self._group, at, epoch, wait_for)
+
+    def relied_on(self, topics: Collection[str]) -> Mapping[str, Collection[str]]:
+        """For each topic those whose records its rows may depend on, itself among them."""
+        return relied_on(self._session(), self._group, topics)
+
     def stored(self) -> list[Stored]:
         """All positions of the group."""
         return positions.read(self._session(), self._group)
@@ -107,6 +116,11 @@ class PostgresSink:
         """The open letter of a record, or None."""
         with translated("read letter"):
             return letters.read(self._session(), self._group, origin)
+
+    def followers(self, number: int, most: int) -> list[Standing]:
+        """The letters that wait for this one, by its id, and can be applied right behind it."""
+        with translated("read letters"):
+            return letters.followers(self._session(), number, most)
 
     def apply(self, plan: Plan) -> Applied:
         """Apply a plan in one transaction.

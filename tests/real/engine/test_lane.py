@@ -55,6 +55,24 @@ def test_a_dead_letter_is_sent_again_when_its_cause_is_gone(scene: Scene, worker
     assert scene.replay() == (scene.ids()[0],)
     scene.comes_to("0/0a 0/1a 0/2a")
     assert scene.target.rows("once")[1] == ("bad", 3)
+    query = "SELECT reason, count(*) FROM headrace.letters WHERE group_name = %s GROUP BY reason ORDER BY reason"
+    together = [("at attempt 3", 1), ("with the letter that it waited for", 2)]
+    assert scene.target.ask(query, scene.job.group) == together
+    assert worker.leave() == 0
+
+
+def test_what_fails_behind_a_letter_does_not_keep_it_from_being_applied(scene: Scene, workers: Workers) -> None:
+    """The letter alone is applied, and what waited for it is judged for itself."""
+    scene.bad()
+    worker = running(scene, workers)
+    scene.comes_to("0/0d")
+    scene.partial(777)
+    scene.comes_to("0/0d 0/1h")
+    scene.heal()
+    scene.target.do("ALTER TABLE once ADD CONSTRAINT devilish CHECK (amount <> 777)")
+    scene.replay()
+    scene.comes_to("0/0a 0/1d")
+    assert scene.target.rows("once") == {1: ("bad", 666)}
     assert worker.leave() == 0
 
 
