@@ -22,6 +22,7 @@ from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.copy_encoder import CopyEncoder
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.letterbox import KafkaLetterbox
+from consumer.edges.kafka.logs import KafkaLogs
 from consumer.edges.kafka.offsets import KafkaOffsets
 from consumer.edges.kafka.origins import KafkaOrigins
 from consumer.edges.kafka.source import KafkaSource
@@ -30,10 +31,12 @@ from consumer.edges.postgres.aside import LetterBounds
 from consumer.edges.postgres.desk import PostgresDesk
 from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.outbox import PostgresOutbox
+from consumer.edges.postgres.pointers import PostgresPointers
 from consumer.edges.postgres.session import SessionSettings, connect
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.registry import HttpRegistry
 from consumer.edges.rows import RowDecoder
+from consumer.expiry import Expiry
 from consumer.handover import Handover
 from consumer.lifecycle import Hooks, LifeSettings, Side, WorkerLife
 from consumer.planner import Planner
@@ -175,6 +178,10 @@ def build_worker(settings: Settings, name: str) -> WorkerLife:
     codec = Codec(encode=encode, decode=decode)
     letterbox = KafkaLetterbox(kafka_settings(settings))
     postman = Postman(outbox, letterbox, codec, settings.lane, letter_topics(settings))
+    looking = session_settings(settings, name)
+    looking = replace(looking, batch_deadline=min(looking.batch_deadline, 5.0))
+    pointers = PostgresPointers(looking, settings.kafka.group, pointing)
+    expiry = Expiry(pointers, KafkaLogs(kafka_settings(settings)), settings.letters.expiry_warning_hours)
     decoders = Decoders(fast=decoder, careful=rows, deadline=settings.worker.decode_deadline)
     marks = Marks()
     policy = letter_policy(settings)
@@ -200,6 +207,11 @@ def build_worker(settings: Settings, name: str) -> WorkerLife:
         catalog.close()
         registry.close()
 
+    def post(timeout: float) -> None:
+        # a turn of its own, so that no turn has the waits of both
+        if not expiry.turn():
+            postman.turn(timeout)
+
     def mark(ranges: Sequence[OffsetRange]) -> None:
         with closing(connect(session_settings(settings, name))) as connection:
             memory.mark(connection, settings.kafka.group, ranges)
@@ -212,7 +224,7 @@ def build_worker(settings: Settings, name: str) -> WorkerLife:
     hooks = Hooks(
         close_target=close_target,
         mark=mark,
-        sides=[Side("binder", ahead.turn, close_lookups), Side("postman", postman.turn, postman.close)],
+        sides=[Side("binder", ahead.turn, close_lookups), Side("postman", post, postman.close)],
         watches=[planner.watch for planner in planners],
     )
     return WorkerLife(reader, applier, life, hooks)

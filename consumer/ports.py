@@ -298,7 +298,10 @@ class Source(Protocol):
         ...
 
     def poll(self, limit: int, timeout: float) -> Intake:
-        """At most `limit` records, after at most `timeout` seconds; serves the group's callbacks."""
+        """At most `limit` records, after at most `timeout` seconds; serves the group's callbacks.
+
+        Raises Persistent when the client can't go on or no broker takes its credentials.
+        """
         ...
 
     def start(self, at: TopicPartition, offset: int) -> bool:
@@ -356,6 +359,47 @@ class Origins(Protocol):
 
     def fetch(self, ref: RecordRef) -> Record | None:
         """The record, or None when it is not in the log any more. Raises Transient."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """How much a log still has: offsets below `start` are gone, those below `leaving` may be gone soon."""
+
+    start: int
+    leaving: int = 0
+
+
+class Logs(Protocol):
+    """Questions about how long logs keep their records. Raises Transient, or Persistent for credentials."""
+
+    def reach(self, partitions: Sequence[TopicPartition], hours: float) -> Mapping[TopicPartition, Reach]:
+        """What may leave each log within so many hours; of those that are not known nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parting:
+    """An open letter whose record leaves its log, or is `gone`. `kept`: the letter has the record's bytes."""
+
+    id: int
+    origin: RecordRef
+    table: str | None
+    gone: bool
+    kept: bool
+
+
+class Pointers(Protocol):
+    """Open letters that point to their records, or whose copies do; used by one thread. Raises Transient."""
+
+    def partitions(self, after: TopicPartition | None, most: int) -> list[TopicPartition]:
+        """Where their records lie, in order, behind `after`."""
+        ...
+
+    def part(self, reaches: Mapping[TopicPartition, Reach], most: int) -> list[Parting]:
+        """Note at most so many whose record is leaving or gone. Each comes once for either, whoever asks."""
         ...
 
     def close(self) -> None: ...

@@ -34,6 +34,11 @@ class FailureKind:
     sign: str
     remedy: str
 
+    @property
+    def page(self) -> str:
+        """The page that says more: how it shows, how to put it right, how to see that it is."""
+        return f"docs/runbooks/{self.name}.md"
+
 
 def _kind(name: str, error_type: ErrorType, sign: str, remedy: str) -> FailureKind:
     scope = _SCOPES.get(name.split(".")[0], Scope.ENVIRONMENT)
@@ -204,7 +209,12 @@ TABLE_KINDS = (
         "a compacted topic begins with a tombstone, and its table is not known yet",
         "Start the group before compaction, or have the source snapshot the table again.",
     ),
-    _kind("table.unknown", _UNKNOWN, "the target refused the statement for a reason without a rule", _COMPARE),
+    _kind(
+        "table.unknown",
+        _UNKNOWN,
+        "the target refused the statement for a reason without a rule",
+        "Look its SQLSTATE up in the server's log and correct what it says; Headrace looks again by itself.",
+    ),
     _kind(
         "log.out_of_range",
         _PERSISTENT,

@@ -29,6 +29,13 @@ class State(StrEnum):
 BEHIND = "record.behind"
 """The kind of what waits for an older letter of its row."""
 
+OLDER = """CASE WHEN ({old}.topic, {old}.partition) = ({new}.topic, {new}.partition)
+    THEN {old}."offset" < {new}."offset" ELSE {old}.id < {new}.id END"""
+"""Which of two letters of one row is the older, as a condition in SQL on `old` and `new`.
+
+Within a partition the log's order; keys that moved to another one, as when a topic grew, by when they failed.
+"""
+
 OPEN = frozenset({State.RETRYING, State.HELD, State.DEAD, State.REPLAYING})
 """The states in which a record's change may still be applied."""
 

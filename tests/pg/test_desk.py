@@ -180,6 +180,7 @@ def test_a_topic_made_anew_begins_with_its_id_and_without_its_letters(
     assert (taken.next_offset, taken.topic_id) == (0, "new")
 
 
+@pytest.mark.provokes("target.older")
 def test_a_control_schema_of_another_version_is_left_alone(
     server: str, session: psycopg.Connection, group: str
 ) -> None:

@@ -215,6 +215,7 @@ def test_only_the_tag_of_a_commit_is_believed(tag: str | None) -> None:
     assert caught.value.failure.kind == "target.commit"
 
 
+@pytest.mark.provokes("target.commit")
 def test_the_commit_of_a_failed_transaction_is_noticed(session: psycopg.Connection) -> None:
     """PostgreSQL answers ROLLBACK to it and raises nothing; the tag tells."""
 

@@ -17,7 +17,7 @@ from psycopg.rows import namedtuple_row
 from psycopg.types.json import Jsonb
 
 from consumer.core.kinds import KINDS
-from consumer.core.letters import OPEN, Letter, Record, Standing, State, Verdict
+from consumer.core.letters import OLDER, OPEN, Letter, Record, Standing, State, Verdict
 from consumer.core.plan import Aside, TableName
 from consumer.core.records import Header, RecordRef, TopicPartition
 from consumer.edges.postgres.staging import Staged
@@ -25,11 +25,8 @@ from consumer.edges.postgres.statements import typed_identity
 
 _OPEN = sql.SQL(", ").join(sql.Literal(state.value) for state in sorted(OPEN))
 
-# Within a partition the log's order; keys that moved to another one, as when a topic grew, by when they failed.
-_OLDER = """CASE WHEN ({old}.topic, {old}.partition) = ({new}.topic, {new}.partition)
-    THEN {old}."offset" < {new}."offset" ELSE {old}.id < {new}.id END"""
-_BEFORE = sql.SQL(_OLDER.format(old="o", new="l"))
-_BEHIND = sql.SQL(_OLDER.format(old="l", new="n"))
+_BEFORE = sql.SQL(OLDER.format(old="o", new="l"))
+_BEHIND = sql.SQL(OLDER.format(old="l", new="n"))
 
 _LETTERED = sql.SQL("""
 SELECT w.name FROM unnest(%(tables)s::text[]) AS w(name)
