@@ -105,6 +105,8 @@ class Applier:
 
     def _take(self, partitions: Sequence[TopicPartition]) -> None:
         taken = self._holdings.take(partitions)
+        if not taken:
+            return
         ours = [part.at for part in taken]
         # all of this before any of it is read
         self._planner.marks.learn(self.patience.ask(lambda: self._sink.marks(ours)))

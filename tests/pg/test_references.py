@@ -9,11 +9,8 @@ from psycopg import sql
 from consumer.core.plan import TableName
 from consumer.core.records import TopicPartition
 from consumer.edges.postgres.lookup import PostgresCatalog
-from consumer.edges.postgres.refusals import TooManyRefused, find
-from consumer.edges.postgres.session import connect
 from consumer.edges.postgres.sink import PostgresSink
-from consumer.edges.postgres.staging import Staging
-from consumer.ports import Start
+from consumer.ports import DataFault, Start, TableFault
 from tests.pg.conftest import Catalogs
 from tests.pg.landing import ID, Landing
 
@@ -65,19 +62,19 @@ def test_a_topic_relies_on_those_of_the_tables_that_its_rows_refer_to(
     assert sink.relied_on(["items", "others"]) == {"items": {"items", "orders"}, "others": {"others"}}
 
 
+@pytest.mark.provokes("table.reference")
 def test_a_flood_of_rows_without_their_parents_is_told_from_others(
-    server: str, session: psycopg.Connection, sink: PostgresSink, schema: str
+    session: psycopg.Connection, sink: PostgresSink, schema: str
 ) -> None:
     """Time may heal it."""
     create(session, schema, "parent")
     session.execute(f"CREATE TABLE {schema}.child (id int8 PRIMARY KEY, parent int8 REFERENCES {schema}.parent)")
     landing = Landing(sink, TableName(schema, "child"), [ID, {"name": "parent", "type": "long"}])
     plan = landing.plan(*(("c", {"id": n, "parent": n}) for n in range(300)))
-    with connect(sink.settings) as connection:
-        connection.execute("BEGIN")
-        ((staged,),) = (staging := Staging(connection)).prepare([stage.staged() for stage in plan.stages])
-        staging.clear([staged])
-        staging.fill(staged)
-        with pytest.raises(TooManyRefused) as caught:
-            find(connection, staged, 200)
-    assert caught.value.dependent
+    with pytest.raises(DataFault):
+        sink.apply(plan)
+    with pytest.raises(TableFault) as caught:
+        sink.apply(plan)
+    assert caught.value.failure.kind == "table.reference"
+    session.execute(f"INSERT INTO {schema}.parent SELECT generate_series(0, 299)")
+    sink.apply(plan)

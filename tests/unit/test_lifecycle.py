@@ -74,10 +74,10 @@ def ending(does: Callable[[Odd], None]) -> HeadraceError:
     handover = Handover(max_bytes=1 << 20, max_batches=2)
     binder = World({}, lambda name: None).binder(known)
     plans = planner(known)
-    shop = Workshop(planner=plans, binder=binder, returns=None, flood=FloodGuard(FloodLimits()))  # type: ignore[arg-type]
+    shop = Workshop(planner=plans, binder=binder, returns=None, flood=FloodGuard(FloodLimits()), dependents=None)  # type: ignore[arg-type]
     applier = Applier(Idle(), Idle(), shop, handover)  # type: ignore[arg-type]
     # what tells the applier that the end has come frees the source too
-    applier.stopping = source.told
+    applier.patience.stopping = source.told
     reader = Reader(source, plans, Ahead(binder), handover, BatchLimits())
     settings = LifeSettings(stall_timeout=0.3, drain_timeout=10)
     life = WorkerLife(reader, applier, settings, Hooks(close_target=lambda: None, mark=lambda ranges: None))
