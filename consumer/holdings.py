@@ -132,7 +132,7 @@ class Holdings:
     def asked(self) -> list[TopicPartition]:
         """Partitions of ours about which somebody has decided, to be taken anew. Raises Transient."""
         mine = {*self.everything(), *(at for at in self._dropped if not self._handover.released(at))}
-        return [at for at in self._sink.asked() if at in mine]
+        return [at for at in self._sink.asked() if at in mine] if mine else []
 
     def _is_another(self, topic: str, now: Mapping[str, str]) -> bool:
         known = self._topic_ids.get(topic)
