@@ -1,6 +1,6 @@
 """Letters whose copies are to be published: claimed, confirmed, given back, published again."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import psycopg
 import pytest
@@ -11,9 +11,9 @@ from consumer.core.letters import State
 from consumer.core.plan import TableName
 from consumer.core.records import RecordRef
 from consumer.edges.postgres.outbox import PostgresOutbox
-from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.ports import Posted, Unposted
+from tests.pg.conftest import Pools
 from tests.pg.landing import ID, Landing
 
 AWAY = failed(KINDS["kafka.letters"], "kafka", "publish letter", "away")
@@ -37,17 +37,9 @@ def landing(sink: PostgresSink, table: TableName) -> Landing:
 
 
 @pytest.fixture
-def outboxes(server: str, group: str) -> Iterator[Outboxes]:
-    """Opens outboxes of the group; all are closed afterwards."""
-    opened: list[PostgresOutbox] = []
-
-    def make(*pointing: str) -> PostgresOutbox:
-        opened.append(PostgresOutbox(SessionSettings(dsn=server, worker="post"), group, pointing))
-        return opened[-1]
-
-    yield make
-    for outbox in opened:
-        outbox.close()
+def outboxes(pools: Pools, group: str) -> Outboxes:
+    """Makes outboxes of the group."""
+    return lambda *pointing: PostgresOutbox(pools(), group, pointing)
 
 
 def lying(letter: Unposted, offset: int = 7) -> Posted:

@@ -1,18 +1,14 @@
 """One real session on the target: opened with timeouts, checked, closed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
 
 import psycopg
 
 from consumer.core.failure import Refused, Transient, failed
 from consumer.core.kinds import KINDS
 from consumer.edges.postgres.translate import translated
-from consumer.ports import ConnectionLost
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,30 +77,6 @@ def _refuse_pooler(connection: psycopg.Connection) -> None:
         row = connection.execute("SELECT pg_backend_pid()").fetchone()
     if row is None or row[0] != connection.info.backend_pid:
         raise Refused(failed(KINDS["target.pooler"], "postgres", "connect", KINDS["target.pooler"].sign))
-
-
-class LazySession:
-    """A session that is opened when it is first needed, and anew after it was lost."""
-
-    def __init__(self, settings: SessionSettings) -> None:
-        self._settings = settings
-        self._connection: psycopg.Connection | None = None
-
-    def ask(self, question: Callable[[psycopg.Connection], T]) -> T:
-        """Raises Transient for a lost session, which is no other's loss: the next question opens one anew."""
-        try:
-            if self._connection is None:
-                self._connection = connect(self._settings)
-            return question(self._connection)
-        except ConnectionLost as error:
-            self.close()
-            raise Transient(error.failure) from error
-
-    def close(self) -> None:
-        """End the session."""
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = None
 
 
 @contextmanager

@@ -87,11 +87,6 @@ class PostgresSink:
         """All positions of the group."""
         return positions.read(self._session(), self._group)
 
-    def open_letters(self) -> int:
-        """How many letters of the group are open."""
-        with translated("count letters"):
-            return letters.count_open(self._session(), self._group)
-
     def letter(self, origin: RecordRef) -> Standing | None:
         """The open letter of a record, or None."""
         with translated("read letter"):
@@ -136,12 +131,11 @@ class PostgresSink:
         return Applied(plan=plan, seconds=time.perf_counter() - clock, durations=durations)
 
     def resolve(self, plan: Plan) -> Outcome:
-        """What became of a plan whose COMMIT was not answered; asks on a new session.
+        """What became of a plan whose COMMIT was not answered; the session must be a new one.
 
         The row lock waits for a commit that is still running; a session that outlives the deadline there
         is ended first. Raises ConnectionLost or Transient.
         """
-        self.open()
         try:
             return self._resolved(plan)
         except Transient as error:
