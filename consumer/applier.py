@@ -29,7 +29,6 @@ from consumer.ports import (
     DataFault,
     Fenced,
     LettersFull,
-    Offsets,
     Outcome,
     Reconsider,
     Retention,
@@ -61,7 +60,7 @@ class Workshop:
 class Applier:
     """Owns the target session. `turn` is called in a loop by one thread."""
 
-    def __init__(self, sink: Sink, offsets: Offsets, shop: Workshop, handover: Handover) -> None:
+    def __init__(self, sink: Sink, shop: Workshop, handover: Handover, holdings: Holdings, patience: Patience) -> None:
         self._sink = sink
         self._planner = shop.planner
         self._binder = shop.binder
@@ -73,13 +72,13 @@ class Applier:
         self._opened = False
         # records and seconds of the last batch
         self._last = (0, 0.0)
-        self.patience = Patience(sink)
-        self._holdings = Holdings(sink, offsets, handover, self.patience)
+        self.patience = patience
+        self._holdings = holdings
 
     def turn(self, timeout: float) -> None:
         """Do one thing: a taking, a batch, or nothing. Raises Persistent, Refused or Stopping."""
         if not self._opened:
-            self.patience.ask(self._sink.open)
+            self.patience.open()
             self._opened = True
         job = self._handover.next(timeout)
         if isinstance(job, Take):
@@ -267,8 +266,8 @@ class Applier:
     def _resolve(self, plan: Plan, error: CommitUnknown) -> None:
         """Read the positions back before anything is taken anew."""
         log.warning("commit not answered", reason=error.failure.detail)
+        self.patience.reopen(ConnectionLost(error.failure))
         outcome = self.patience.ask(lambda: self._sink.resolve(plan))
-        self.patience.reopened = True
         log.info("commit resolved", outcome=outcome.value)
         if outcome is Outcome.COMMITTED:
             self._handover.tell(Moved({piece.at: piece.end for piece in plan.slices}))

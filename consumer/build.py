@@ -4,12 +4,14 @@ import os
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from consumer.ahead import Ahead
 from consumer.applier import Applier, Workshop
 from consumer.binder import Binder, BinderSettings, KnownBindings, Sources
 from consumer.blocks import Decoders
+from consumer.core.backoff import Backoff
+from consumer.core.breaking import BreakerLimits
 from consumer.core.flood import FloodGuard, FloodLimits
 from consumer.core.kinds import ErrorType
 from consumer.core.letterhead import Codec
@@ -18,6 +20,7 @@ from consumer.core.records import OffsetRange
 from consumer.decode_watch import Marks
 from consumer.dependents import Dependents
 from consumer.desk import Desk
+from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.copy_encoder import CopyEncoder
 from consumer.edges.kafka.config import KafkaSettings
@@ -29,18 +32,21 @@ from consumer.edges.kafka.source import KafkaSource
 from consumer.edges.postgres import memory
 from consumer.edges.postgres.aside import LetterBounds
 from consumer.edges.postgres.desk import PostgresDesk
-from consumer.edges.postgres.lookup import PostgresCatalog
+from consumer.edges.postgres.lookup import PostgresCatalog, PostgresOverview
 from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.pointers import PostgresPointers
-from consumer.edges.postgres.session import SessionSettings, connect
+from consumer.edges.postgres.pool import PoolLimits, TargetPool
+from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.registry import HttpRegistry
 from consumer.edges.rows import RowDecoder
 from consumer.expiry import Expiry
 from consumer.handover import Handover
+from consumer.holdings import Holdings
 from consumer.lifecycle import Hooks, LifeSettings, Side, WorkerLife
+from consumer.patience import Patience
 from consumer.planner import Planner
-from consumer.ports import LetterTopic, Offsets, Retention, Sink
+from consumer.ports import Breaker, LetterTopic, Offsets, Overview, Retention
 from consumer.postman import Postman
 from consumer.reader import BatchLimits, Reader
 from consumer.returns import Judges, Returns
@@ -141,46 +147,59 @@ def topic_offsets(settings: Settings) -> Offsets:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Inspection:
-    """What commands that only look need."""
+class Connections:
+    """What all threads of a process share on their way to the servers."""
 
-    sink: Sink
-    offsets: Offsets
+    pool: TargetPool
+    target: Breaker
+    registry: Breaker
 
 
 @contextmanager
-def inspection(settings: Settings) -> Iterator[Inspection]:
-    """A session (not opened yet) and a client for looking, closed afterwards."""
-    looking = replace(session_settings(settings, "inspect"), writes=False)
-    sink = PostgresSink(looking, settings.kafka.group)
-    try:
-        yield Inspection(sink=sink, offsets=topic_offsets(settings))
-    finally:
-        sink.close()
+def connections(settings: Settings, name: str) -> Iterator[Connections]:
+    """Nothing is opened yet; all is closed afterwards."""
+    limits = BreakerLimits(failures=settings.breaker.failures, reset=settings.breaker.reset)
+    breaker = CircuitBreaker("target", limits)
+    target = settings.target
+    pool_limits = PoolLimits(size=target.pool_size, idle=target.pool_idle, lifetime=target.pool_lifetime)
+    with closing(TargetPool(session_settings(settings, name), breaker, pool_limits)) as pool:
+        yield Connections(pool=pool, target=breaker, registry=CircuitBreaker("registry", limits))
 
 
-def build_worker(settings: Settings, name: str) -> WorkerLife:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """What commands that only look need."""
+
+    overview: Overview
+    offsets: Offsets
+
+
+def inspection(settings: Settings, shared: Connections) -> Inspection:
+    """For looking, on a session of the pool."""
+    overview = PostgresOverview(shared.pool, settings.kafka.group)
+    return Inspection(overview=overview, offsets=KafkaOffsets(kafka_settings(settings)))
+
+
+def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLife:
     """One worker, not started."""
     rows = RowDecoder()
     known = KnownBindings()
     decoder = ColumnarDecoder(rows, smallest_block=settings.batch.smallest_block)
     encoder = CopyEncoder()
     sink = PostgresSink(session_settings(settings, name), settings.kafka.group, letter_bounds(settings))
-    catalog = PostgresCatalog(session_settings(settings, name), settings.kafka.group)
+    catalog = PostgresCatalog(shared.pool, settings.kafka.group)
     offsets = topic_offsets(settings)
-    registry = HttpRegistry(settings.registry.url, timeout=settings.registry.timeout)
+    registry = HttpRegistry(settings.registry.url, shared.registry, timeout=settings.registry.timeout)
     handover = Handover(max_bytes=settings.batch.queue_bytes, max_batches=settings.batch.queue_batches)
     sources = Sources(registry=registry, catalog=catalog, offsets=offsets, rows=rows)
     binder = Binder(known, sources, binder_settings(settings))
     ahead = Ahead(binder)
     pointing = [table for table, policy in settings.tables.items() if policy.letters == "pointer"]
-    outbox = PostgresOutbox(session_settings(settings, name), settings.kafka.group, pointing)
+    outbox = PostgresOutbox(shared.pool, settings.kafka.group, pointing)
     codec = Codec(encode=encode, decode=decode)
     letterbox = KafkaLetterbox(kafka_settings(settings))
     postman = Postman(outbox, letterbox, codec, settings.lane, letter_topics(settings))
-    looking = session_settings(settings, name)
-    looking = replace(looking, batch_deadline=min(looking.batch_deadline, 5.0))
-    pointers = PostgresPointers(looking, settings.kafka.group, pointing)
+    pointers = PostgresPointers(shared.pool, settings.kafka.group, pointing)
     expiry = Expiry(pointers, KafkaLogs(kafka_settings(settings)), settings.letters.expiry_warning_hours)
     decoders = Decoders(fast=decoder, careful=rows, deadline=settings.worker.decode_deadline)
     marks = Marks()
@@ -192,7 +211,8 @@ def build_worker(settings: Settings, name: str) -> WorkerLife:
     flood = FloodGuard(FloodLimits(percent=settings.letters.flood_percent))
     dependents = Dependents(sink, offsets, settings.lane.holds)
     shop = Workshop(planner=planners[1], binder=binder, returns=returns, flood=flood, dependents=dependents)
-    applier = Applier(sink, offsets, shop, handover)
+    patience = Patience(sink, shared.target, Backoff())
+    applier = Applier(sink, shop, handover, Holdings(sink, offsets, handover, patience), patience)
     lane = settings.lane
     limits = BatchLimits(
         sizer=settings.sizer, max_bytes=settings.batch.max_bytes, lane=lambda topic: lane.tier(topic) is not None
@@ -203,18 +223,13 @@ def build_worker(settings: Settings, name: str) -> WorkerLife:
         sink.close()
         origins.close()
 
-    def close_lookups() -> None:
-        catalog.close()
-        registry.close()
-
     def post(timeout: float) -> None:
         # a turn of its own, so that no turn has the waits of both
         if not expiry.turn():
             postman.turn(timeout)
 
     def mark(ranges: Sequence[OffsetRange]) -> None:
-        with closing(connect(session_settings(settings, name))) as connection:
-            memory.mark(connection, settings.kafka.group, ranges)
+        shared.pool.ask(lambda session: memory.mark(session, settings.kafka.group, ranges))
 
     life = LifeSettings(
         drain_timeout=settings.worker.drain_timeout,
@@ -224,7 +239,7 @@ def build_worker(settings: Settings, name: str) -> WorkerLife:
     hooks = Hooks(
         close_target=close_target,
         mark=mark,
-        sides=[Side("binder", ahead.turn, close_lookups), Side("postman", post, postman.close)],
+        sides=[Side("binder", ahead.turn, registry.close), Side("postman", post, postman.close)],
         watches=[planner.watch for planner in planners],
     )
     return WorkerLife(reader, applier, life, hooks)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from consumer.core import waiting
 from consumer.core.records import TopicPartition
-from consumer.ports import Offsets, Sink, Stored
+from consumer.ports import Offsets, Overview, Stored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +41,13 @@ def noted_ends(offsets: Offsets) -> dict[TopicPartition, int]:
     return dict(offsets.ends(sorted(offsets.matching())))
 
 
-def standing(ends: Mapping[TopicPartition, int], sink: Sink) -> Standing:
+def standing(ends: Mapping[TopicPartition, int], overview: Overview) -> Standing:
     """Compare stored positions with the ends noted. Raises Transient when the target is away."""
-    stored = sink.stored()
+    stored = overview.stored()
     positions = {position.at: position.next_offset for position in stored}
     left = {at: end - positions.get(at, 0) for at, end in ends.items() if end > positions.get(at, 0)}
     held = _held(stored, positions)
-    return Standing(left=left, held={at: held[at] for at in left if at in held}, letters=sink.open_letters())
+    return Standing(left=left, held={at: held[at] for at in left if at in held}, letters=overview.open_letters())
 
 
 def _held(stored: Sequence[Stored], positions: Mapping[TopicPartition, int]) -> dict[TopicPartition, str]:

@@ -54,9 +54,6 @@ class Expiry:
         except HeadraceError as error:
             wait = self.AGAIN
             self._say_failing(error)
-        finally:
-            # a session for a moment now and then
-            self._pointers.close()
         self._next_look = time.monotonic() + wait
         return True
 

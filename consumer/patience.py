@@ -3,19 +3,22 @@
 import math
 import random
 import threading
+import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TypeVar
 
 import structlog
 
 from consumer.core.backoff import Backoff
-from consumer.core.failure import Transient
-from consumer.ports import ConnectionLost, Sink
+from consumer.core.failure import Failure, Transient
+from consumer.ports import Breaker, ConnectionLost, Sink
 
 log = structlog.get_logger("headrace.apply")
 
 T = TypeVar("T")
+
+# seconds between log lines about waiting for the same
+REMIND = 60.0
 
 
 class Stopping(Exception):
@@ -28,10 +31,14 @@ class Patience:
     `reopened`: the session is a new one, so nothing that was known of positions holds.
     """
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, breaker: Breaker, backoff: Backoff) -> None:
         self._sink = sink
-        self._backoff = Backoff()
+        self._breaker = breaker
+        self._backoff = backoff
         self._failures = 0
+        # the kind that the log was last told of, and when it may be again
+        self._said = ""
+        self._say_again = 0.0
         self.reopened = False
         self.stopping = threading.Event()
         # the moment at which the process ends, whatever is in flight then (monotonic)
@@ -52,6 +59,16 @@ class Patience:
     def rewarded(self) -> None:
         """What was waited for has happened."""
         self._failures = 0
+        self._said = ""
+        self._breaker.answered()
+
+    def open(self) -> None:
+        """Have a new session, as soon as there can be one. Raises Persistent, Refused or Stopping."""
+        while True:
+            try:
+                return self._breaker.ask(self._sink.open)
+            except Transient as error:
+                self.pause(error)
 
     def ask(self, question: Callable[[], T]) -> T:
         """The answer, once time has healed what was wrong. Raises Stopping when told to stop meanwhile."""
@@ -61,23 +78,34 @@ class Patience:
             except ConnectionLost as error:
                 self.pause(error)
                 self.reopened = True
-                with suppress(Transient):
-                    self._sink.open()
+                self.open()
             except Transient as error:
                 self.pause(error)
 
     def reopen(self, error: ConnectionLost) -> None:
         """Have a session again. Raises Stopping."""
         log.warning("connection lost", reason=error.failure.detail, remedy=error.failure.remedy)
-        self.ask(self._sink.open)
+        self._breaker.failed(error.failure)
+        self.open()
         self.reopened = True
 
     def pause(self, error: Transient) -> None:
         """Wait once, longer after each failure. Raises Stopping."""
         self.beat()
         self._failures += 1
-        failure = error.failure
-        log.warning(
+        self._breaker.failed(error.failure)
+        self._say(error.failure)
+        if self.stopping.wait(self._backoff.delay(self._failures, random.random())):
+            raise Stopping from error
+
+    def _say(self, failure: Failure) -> None:
+        """At once what is new, then now and then."""
+        now = time.monotonic()
+        new = failure.kind != self._said or now >= self._say_again
+        if new:
+            self._said, self._say_again = failure.kind, now + REMIND
+        say = log.warning if new else log.debug
+        say(
             "waiting",
             kind=failure.kind,
             code=failure.code,
@@ -85,5 +113,3 @@ class Patience:
             remedy=failure.remedy,
             attempt=self._failures,
         )
-        if self.stopping.wait(self._backoff.delay(self._failures, random.random())):
-            raise Stopping from error

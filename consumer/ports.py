@@ -1,18 +1,21 @@
 """What the pipeline needs from the outside, as protocols; the edges implement them."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import polars as pl
 
+from consumer.core.breaking import BreakerStatus
 from consumer.core.envelope import Column
 from consumer.core.failure import Failure, Persistent, Transient
 from consumer.core.letterhead import Letterhead
 from consumer.core.letters import Record, Standing, State
 from consumer.core.plan import Binding, BindingKey, Plan, StagedColumn, TableName, TargetTable
 from consumer.core.records import Header, HeadersOf, OffsetRange, RecordRef, TopicPartition, no_headers
+
+T = TypeVar("T")
 
 
 class BadDatum(Exception):
@@ -92,7 +95,7 @@ class Bindings(Protocol):
 
 
 class Catalog(Protocol):
-    """What bindings ask of the target: one session of its own, used by one thread at a time. Raises Transient."""
+    """What bindings ask of the target. Raises Transient."""
 
     def read_table(self, name: TableName) -> TargetTable | None:
         """The table, or None when there is none of that name."""
@@ -236,6 +239,41 @@ class Retention:
     closed_letters: float = 720.0
 
 
+class Breaker(Protocol):
+    """Keeps questions from a server that is away; for any thread."""
+
+    def ask(self, question: Callable[[], T]) -> T:
+        """The answer. Raises what the question raises, and Transient at once, unasked, while the server is away.
+
+        After some time one question is let through, and the others only when that one was answered.
+        """
+        ...
+
+    def failed(self, failure: Failure) -> None:
+        """What was asked without it failed; only what says that the server is away counts, and each failure once."""
+        ...
+
+    def answered(self) -> None:
+        """What was asked without it was answered."""
+        ...
+
+    def status(self) -> BreakerStatus:
+        """Its state now."""
+        ...
+
+
+class Overview(Protocol):
+    """What those ask of the target who only look. Raises Transient."""
+
+    def stored(self) -> list[Stored]:
+        """All positions of the group."""
+        ...
+
+    def open_letters(self) -> int:
+        """How many letters of the group are open."""
+        ...
+
+
 class Sink(Protocol):
     """The target: one session, used by one thread."""
 
@@ -249,7 +287,6 @@ class Sink(Protocol):
     def wait(self, at: TopicPartition, epoch: int, wait_for: Mapping[str, int]) -> None: ...
     def relied_on(self, topics: Collection[str]) -> Mapping[str, Collection[str]]: ...
     def stored(self) -> list[Stored]: ...
-    def open_letters(self) -> int: ...
     def letter(self, origin: RecordRef) -> Standing | None: ...
     def followers(self, number: int, most: int) -> list[Standing]: ...
     def apply(self, plan: Plan) -> Applied: ...
@@ -402,8 +439,6 @@ class Pointers(Protocol):
         """Note at most so many whose record is leaving or gone. Each comes once for either, whoever asks."""
         ...
 
-    def close(self) -> None: ...
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LetterTopic:
@@ -452,7 +487,7 @@ class Unposted:
 
 
 class Outbox(Protocol):
-    """The letters whose copies are still to be published; used by one thread. Raises Transient."""
+    """The letters whose copies are still to be published. Raises Transient."""
 
     def claim(self, most: int, seconds: float) -> list[Unposted]:
         """At most so many, oldest first, which nobody else gets for so many seconds."""
@@ -465,8 +500,6 @@ class Outbox(Protocol):
     def republish(self) -> int:
         """Have copies published again that are overdue by twice their delay; returns how many."""
         ...
-
-    def close(self) -> None: ...
 
 
 class Letterbox(Protocol):

@@ -21,7 +21,7 @@ log = structlog.get_logger("headrace.letters")
 
 
 class Postman:
-    """Owns outbox and letterbox. `turn` is called in a loop by one thread."""
+    """Owns the letterbox. `turn` is called in a loop by one thread."""
 
     # letters at a time
     MOST = 200
@@ -67,7 +67,6 @@ class Postman:
     def close(self) -> None:
         """Give up what is not confirmed; the rows know it."""
         self._letterbox.close()
-        self._outbox.close()
 
     def _publish(self) -> None:
         if time.monotonic() >= self._next_republish:

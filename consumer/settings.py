@@ -121,6 +121,18 @@ class Target(Section):
     batch_deadline: float = Field(
         default=30.0, ge=1, le=1800, description="Seconds after which a statement or lock wait of a batch is given up."
     )
+    pool_size: int = Field(
+        default=4,
+        ge=1,
+        le=32,
+        description="Most sessions of a worker beside that of its batches, for short questions; opened when needed.",
+    )
+    pool_idle: float = Field(
+        default=300.0, ge=1, le=86_400, description="Seconds after which such a session is closed when nobody used it."
+    )
+    pool_lifetime: float = Field(
+        default=3600.0, ge=10, le=86_400, description="Seconds after which such a session is replaced by a new one."
+    )
 
     @field_validator("table")
     @classmethod
@@ -130,6 +142,15 @@ class Target(Section):
         except BadName as error:
             raise ValueError(str(error)) from error
         return template
+
+
+class Breaker(Section):
+    """When target or registry, being away, are not asked any more but for one question at a time."""
+
+    failures: int = Field(default=3, ge=1, le=100, description="Failures in a row after which a server counts as away.")
+    reset: float = Field(
+        default=2.0, ge=0.1, le=300, description="Seconds between looks whether a server that is away is back."
+    )
 
 
 class Batch(Section):
@@ -346,6 +367,7 @@ class Settings(BaseSettings):
     kafka: Kafka
     registry: Registry
     target: Target
+    breaker: Breaker = Breaker()
     batch: Batch = Batch()
     letters: Letters = Letters()
     worker: Worker = Field(default_factory=Worker)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 
-from consumer.build import inspection
+from consumer.build import connections, inspection
 from consumer.core.backoff import Backoff
 from consumer.settings import Settings
 from consumer.worker import FAILED, OK, CurrentWatch, Signals, ticking
@@ -93,8 +93,8 @@ def _watched(settings: Settings, children: list[Child], signals: Signals, until_
     if not until_current:
         _until(tended)
         return OK
-    with inspection(settings) as inspected:
-        watch = CurrentWatch(inspected)
+    with connections(settings, "inspect") as shared:
+        watch = CurrentWatch(inspection(settings, shared))
         _until(lambda: tended() or watch.settled())
         return watch.exit_code()
 

@@ -10,7 +10,7 @@ from types import FrameType
 
 import structlog
 
-from consumer.build import Inspection, build_worker, inspection, worker_name
+from consumer.build import Inspection, build_worker, connections, inspection, worker_name
 from consumer.core.failure import Transient
 from consumer.core.records import TopicPartition
 from consumer.current import Standing, noted_ends, standing
@@ -41,9 +41,10 @@ class CurrentWatch:
 
     def __init__(self, inspected: Inspection) -> None:
         self._inspected = inspected
-        self._opened = False
         self._ends: Mapping[TopicPartition, int] | None = None
         self._next = 0.0
+        # the log was told
+        self._blind = False
         self.last: Standing | None = None
 
     def settled(self) -> bool:
@@ -54,18 +55,17 @@ class CurrentWatch:
         try:
             self.last = self._looked()
         except Transient as error:
-            log.warning("can't look at the positions", reason=error.failure.detail)
-            self._opened = False
+            if not self._blind:
+                log.warning("can't look at the positions", reason=error.failure.detail)
+            self._blind = True
             return False
+        self._blind = False
         return self.last.settled
 
     def _looked(self) -> Standing:
         if self._ends is None:
             self._ends = noted_ends(self._inspected.offsets)
-        if not self._opened:
-            self._inspected.sink.open()
-            self._opened = True
-        return standing(self._ends, self._inspected.sink)
+        return standing(self._ends, self._inspected.overview)
 
     def exit_code(self) -> int:
         """0 when current, 5 with the reasons on stderr when some partitions do not go on."""
@@ -91,15 +91,15 @@ def run_worker(settings: Settings, *, until_current: bool) -> int:
     signals = Signals()
     name = worker_name(settings)
     log.info("worker starts", worker=name, group=settings.kafka.group)
-    life = build_worker(settings, name)
-    if until_current:
-        with inspection(settings) as inspected:
-            watch = CurrentWatch(inspected)
+    with connections(settings, name) as shared:
+        life = build_worker(settings, name, shared)
+        if until_current:
+            watch = CurrentWatch(inspection(settings, shared))
             life.run(ticking(lambda: signals.told or watch.settled()))
             code = watch.exit_code()
-    else:
-        life.run(ticking(lambda: signals.told))
-        code = OK
+        else:
+            life.run(ticking(lambda: signals.told))
+            code = OK
     log.info("worker left cleanly", worker=name)
     return code
 

@@ -20,12 +20,14 @@ from consumer.core.policy import Policy
 from consumer.core.records import Slice
 from consumer.core.records import TopicPartition as At
 from consumer.decode_watch import Marks
+from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.copy_encoder import CopyEncoder
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.offsets import KafkaOffsets
 from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.migrate import migrate
+from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.registry import HttpRegistry
@@ -126,8 +128,9 @@ def _plans(rig: Rig, worker: str, sink: PostgresSink, dataset: Dataset) -> Itera
     offsets = KafkaOffsets(
         KafkaSettings(bootstrap_servers=rig.endpoints.kafka, group=worker, topics=tuple(dataset.topics))
     )
-    registry = HttpRegistry(rig.endpoints.registry_url, timeout=10.0)
-    catalog = PostgresCatalog(sink.settings, worker)
+    registry = HttpRegistry(rig.endpoints.registry_url, CircuitBreaker("registry"), timeout=10.0)
+    pool = TargetPool(sink.settings, CircuitBreaker("target"))
+    catalog = PostgresCatalog(pool, worker)
     sources = Sources(registry=registry, catalog=catalog, offsets=offsets, rows=rows)
     binder = Binder(known, sources, BinderSettings())
     decoders = Decoders(fast=ColumnarDecoder(rows), careful=rows)
@@ -141,7 +144,7 @@ def _plans(rig: Rig, worker: str, sink: PostgresSink, dataset: Dataset) -> Itera
             plan = _planned(planner, binder, slices)
             yield replace(plan, slices=tuple(replace(piece, keys=[], values=[], offsets=[]) for piece in slices))
     finally:
-        catalog.close()
+        pool.close()
         registry.close()
 
 

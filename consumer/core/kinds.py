@@ -252,6 +252,12 @@ ENVIRONMENT_KINDS = (
         "the target is out of a resource (disk, memory, connections)",
         "Give the server what it lacks; Headrace goes on by itself.",
     ),
+    _kind(
+        "target.pool",
+        _TRANSIENT,
+        "no session for a short question was free in time",
+        "Raise target.pool_size, or look for long locks on what the sessions wait for.",
+    ),
     _kind("target.timeout", _TRANSIENT, "a statement ran into its timeout", "Look for long locks and slow triggers."),
     _kind("target.locked", _TRANSIENT, "a lock was not granted in time", "Look for long transactions on the table."),
     _kind("target.conflict", _TRANSIENT, "another transaction was in the way", "None; the batch is repeated."),

@@ -8,6 +8,7 @@ import urllib3
 from consumer.core.classify import of_status
 from consumer.core.failure import Failure, HeadraceError, Persistent, Transient, failed
 from consumer.core.kinds import KINDS, FailureKind, Scope
+from consumer.ports import Breaker
 
 _REDIRECTS = 3
 # kept open between requests; as many as the binder asks at a time
@@ -17,8 +18,9 @@ _CONNECTIONS = 8
 class HttpRegistry:
     """Implements `consumer.ports.Registry`."""
 
-    def __init__(self, url: str, *, timeout: float = 10.0) -> None:
+    def __init__(self, url: str, breaker: Breaker, *, timeout: float = 10.0) -> None:
         self._url = url.rstrip("/")
+        self._breaker = breaker
         # repeats are the caller's, with its backoff; only redirects are followed here
         retries = urllib3.Retry(total=_REDIRECTS, connect=0, read=0, redirect=_REDIRECTS, status=0, other=0)
         limit = urllib3.Timeout(connect=timeout, read=timeout)
@@ -30,6 +32,13 @@ class HttpRegistry:
         return self._url
 
     def schema(self, schema_id: int) -> str:
+        return self._breaker.ask(lambda: self._asked(schema_id))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._pool.clear()
+
+    def _asked(self, schema_id: int) -> str:
         body = self._get(f"/schemas/ids/{schema_id}", schema_id)
         try:
             answer = json.loads(body)
@@ -43,10 +52,6 @@ class HttpRegistry:
                 _failure(KINDS["record.schema"], f"schema id {schema_id} is {answer['schemaType']}, not Avro")
             )
         return str(text)
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._pool.clear()
 
     def _get(self, path: str, schema_id: int) -> bytes:
         try:

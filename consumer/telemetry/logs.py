@@ -12,6 +12,8 @@ def configure(level: str, form: Literal["console", "json"], **bound: object) -> 
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer()
     )
+    # what the driver and its pool say by themselves is no JSON and may quote rows; their errors are translated
+    logging.getLogger("psycopg").addHandler(logging.NullHandler())
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

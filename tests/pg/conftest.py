@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from itertools import count
+from typing import Any
 
 import psycopg
 import pytest
 from psycopg import sql
 
+from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.migrate import migrate
+from consumer.edges.postgres.pool import PoolLimits, TargetPool
 from consumer.edges.postgres.session import SessionSettings, connect
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.stack.options import TARGET, StackOptions
@@ -18,6 +21,7 @@ from consumer.stack.stack import Stack
 NUMBERS = count(1)
 Sinks = Callable[..., PostgresSink]
 Catalogs = Callable[[], PostgresCatalog]
+Pools = Callable[..., TargetPool]
 
 
 @pytest.fixture(scope="session")
@@ -71,17 +75,24 @@ def sinks(server: str, group: str) -> Iterator[Sinks]:
 
 
 @pytest.fixture
-def catalogs(server: str, group: str) -> Iterator[Catalogs]:
-    """Opens catalogs of the group; all are closed afterwards."""
-    opened: list[PostgresCatalog] = []
+def pools(server: str) -> Iterator[Pools]:
+    """Makes pools of a worker; all are closed afterwards."""
+    made: list[TargetPool] = []
 
-    def make() -> PostgresCatalog:
-        opened.append(PostgresCatalog(SessionSettings(dsn=server, worker="one"), group))
-        return opened[-1]
+    def make(size: int = 4, breaker: CircuitBreaker | None = None, **settings: Any) -> TargetPool:
+        wanted = SessionSettings(**{"dsn": server, "worker": "one", **settings})
+        made.append(TargetPool(wanted, breaker or CircuitBreaker("target"), PoolLimits(size=size)))
+        return made[-1]
 
     yield make
-    for catalog in opened:
-        catalog.close()
+    for pool in made:
+        pool.close()
+
+
+@pytest.fixture
+def catalogs(pools: Pools, group: str) -> Catalogs:
+    """Makes catalogs of the group."""
+    return lambda: PostgresCatalog(pools(), group)
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from consumer.core.failure import Failure
 from consumer.core.plan import Binding, BindingKey, BoundColumn, Plan, TableName
 from consumer.core.records import RecordRef, TopicPartition
 from consumer.core.types import carriage
-from consumer.edges.postgres.lookup import PostgresCatalog
+from consumer.edges.postgres import catalog
+from consumer.edges.postgres.session import connect
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.ports import Reconsider, Start
 from tests.unit.avro import Writer, envelope, event, framed, key
@@ -41,8 +42,8 @@ class Landing:
         self._values = Writer(envelope(fields))
         keys = Writer(key([field for field in fields if field["name"] in identity]))
         self._keys, self._identity = keys, identity
-        with closing(PostgresCatalog(sink.settings, "landing")) as catalog:
-            found = catalog.read_table(table)
+        with closing(connect(sink.settings)) as connection:
+            found = catalog.read_table(connection, table)
         assert found is not None
         schema = read_writer_schema(self._values.text)
         targets = {column.name: column for column in found.columns if not column.generated}

@@ -1,6 +1,6 @@
 """Letters whose copies are to be published: claimed, confirmed, given back, published again."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import psycopg
 import pytest
@@ -11,9 +11,10 @@ from consumer.core.letters import State
 from consumer.core.plan import TableName
 from consumer.core.records import RecordRef
 from consumer.edges.postgres.outbox import PostgresOutbox
-from consumer.edges.postgres.session import SessionSettings, application_name
+from consumer.edges.postgres.session import application_name
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.ports import Posted, Unposted
+from tests.pg.conftest import Pools
 from tests.pg.landing import ID, Landing
 
 AWAY = failed(KINDS["kafka.letters"], "kafka", "publish letter", "away")
@@ -37,17 +38,9 @@ def landing(sink: PostgresSink, table: TableName) -> Landing:
 
 
 @pytest.fixture
-def outboxes(server: str, group: str) -> Iterator[Outboxes]:
-    """Opens outboxes of the group; all are closed afterwards."""
-    opened: list[PostgresOutbox] = []
-
-    def make(*pointing: str) -> PostgresOutbox:
-        opened.append(PostgresOutbox(SessionSettings(dsn=server, worker="post"), group, pointing))
-        return opened[-1]
-
-    yield make
-    for outbox in opened:
-        outbox.close()
+def outboxes(pools: Pools, group: str) -> Outboxes:
+    """Makes outboxes of the group."""
+    return lambda *pointing: PostgresOutbox(pools(worker="post"), group, pointing)
 
 
 def lying(letter: Unposted, offset: int = 7) -> Posted:
@@ -138,8 +131,9 @@ def test_an_idle_session_that_was_lost_is_no_failure(
     outbox = outboxes()
     assert len(outbox.claim(1, 60)) == 1
     ended = session.execute(
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = %s",
-        (application_name("post"),),
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+        "WHERE application_name = %s AND backend_type = %s",
+        (application_name("post"), "client backend"),
     ).fetchall()
     assert ended == [(True,)]
 

@@ -1,8 +1,5 @@
 """Letters that point to their records are looked at in bounded pieces, and never wait for a batch."""
 
-from collections.abc import Iterator
-from contextlib import closing
-
 import psycopg
 import pytest
 from structlog.testing import capture_logs
@@ -11,9 +8,9 @@ from consumer.core.records import RecordRef, TopicPartition
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.logs import KafkaLogs
 from consumer.edges.postgres.pointers import PostgresPointers
-from consumer.edges.postgres.session import SessionSettings
 from consumer.expiry import Expiry
 from consumer.ports import Reach
+from tests.pg.conftest import Pools
 
 _LETTER = """
 INSERT INTO headrace.letters (
@@ -24,13 +21,12 @@ A0, A1, B0 = TopicPartition("a", 0), TopicPartition("a", 1), TopicPartition("b",
 
 
 @pytest.fixture
-def pointers(server: str, session: psycopg.Connection, group: str) -> Iterator[PostgresPointers]:
+def pointers(pools: Pools, session: psycopg.Connection, group: str) -> PostgresPointers:
     """Two letters in each of three partitions."""
     for at in (B0, A1, A0):
         for offset in (5, 6):
             session.execute(_LETTER, (group, *at, offset))
-    with closing(PostgresPointers(SessionSettings(dsn=server, worker="looks"), group)) as opened:
-        yield opened
+    return PostgresPointers(pools(), group)
 
 
 def test_partitions_come_in_pieces(pointers: PostgresPointers) -> None:

@@ -12,9 +12,11 @@ from consumer.core.letterhead import Codec
 from consumer.core.plan import TableName
 from consumer.core.policy import Policy
 from consumer.core.records import Slice, TopicPartition
+from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.origins import KafkaOrigins
 from consumer.edges.postgres.outbox import PostgresOutbox
+from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import LetterBounds, PostgresSink
 from consumer.ports import Start
@@ -53,8 +55,8 @@ def come_back(session: psycopg.Connection, sink: PostgresSink, group: str, boots
     """Send the only letter again and bring its copy back; state, kind, detail and remedy of its row then."""
     ((letter,),) = session.execute("SELECT id FROM headrace.letters WHERE group_name = %s", (group,)).fetchall()
     assert replay(session, group, [letter]).changed == (letter,)
-    with closing(PostgresOutbox(sink.settings, group, ())) as outbox:
-        (copy,) = outbox.claim(1, 60)
+    with closing(TargetPool(sink.settings, CircuitBreaker("target"))) as pool:
+        (copy,) = PostgresOutbox(pool, group, ()).claim(1, 60)
     at = TopicPartition(f"{group}.retry.1", 0)
     (taken,) = sink.take({at: Start(offset=0)})
     piece = Slice(

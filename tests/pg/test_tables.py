@@ -1,6 +1,5 @@
 """Target tables as they are: hostile names, identity and generated columns, composite keys, creation."""
 
-from contextlib import closing
 from typing import Any
 
 import psycopg
@@ -9,8 +8,9 @@ from psycopg import sql
 
 from consumer.core.envelope import read_key_schema, read_writer_schema
 from consumer.core.plan import TableName
+from consumer.edges.postgres.catalog import read_table
 from consumer.edges.postgres.lookup import PostgresCatalog
-from consumer.edges.postgres.session import SessionSettings
+from consumer.edges.postgres.session import SessionSettings, connect
 from consumer.edges.postgres.sink import PostgresSink
 from tests.pg.landing import ID, Landing, rows
 from tests.unit.avro import Writer, envelope, key
@@ -55,10 +55,10 @@ def test_what_the_role_may_not_do_is_known_beforehand(
     session.execute(f"CREATE ROLE r{schema} LOGIN PASSWORD 'r'")
     session.execute(f"GRANT {grant} ON {schema}.t TO r{schema}")
     dsn = psycopg.conninfo.make_conninfo(server, user=f"r{schema}", password="r")
-    with closing(PostgresCatalog(SessionSettings(dsn=dsn, worker="r"), "group")) as catalog:
-        without = catalog.read_table(TableName(schema, "t"))
+    with connect(SessionSettings(dsn=dsn, worker="r")) as connection:
+        without = read_table(connection, TableName(schema, "t"))
         session.execute(f"GRANT USAGE ON SCHEMA {schema} TO r{schema}")
-        found = catalog.read_table(TableName(schema, "t"))
+        found = read_table(connection, TableName(schema, "t"))
 
     assert without is not None
     assert found is not None

@@ -36,7 +36,7 @@ def at(
 
 def stand(*stored: Stored) -> Standing:
     """Where these positions stand before ten records in each of the three partitions."""
-    return standing(dict.fromkeys((A, B, C), 10), Positions(*stored))  # type: ignore[arg-type]
+    return standing(dict.fromkeys((A, B, C), 10), Positions(*stored))
 
 
 @pytest.mark.parametrize(

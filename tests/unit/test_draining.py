@@ -12,8 +12,10 @@ from consumer.core.flood import FloodGuard, FloodLimits
 from consumer.core.plan import BindingKey, Plan
 from consumer.core.records import OffsetRange, Slice, TopicPartition
 from consumer.handover import Handover, Moved, Paced, Work
+from consumer.holdings import Holdings
 from consumer.ports import Applied, Known, Start, Taken
 from tests.unit.known import heartbeat, planner
+from tests.unit.patient import patient
 
 AT, OTHER = TopicPartition("t", 0), TopicPartition("t", 1)
 
@@ -66,7 +68,9 @@ class Scene:
             flood=FloodGuard(FloodLimits(percent=5)),
             dependents=None,  # type: ignore[arg-type]
         )
-        self.applier = Applier(self.target, self.target, shop, self.handover)  # type: ignore[arg-type]
+        patience = patient(self.target)
+        holdings = Holdings(self.target, self.target, self.handover, patience)  # type: ignore[arg-type]
+        self.applier = Applier(self.target, shop, self.handover, holdings, patience)  # type: ignore[arg-type]
         # nothing changes by itself here
         self.applier._next_look = math.inf
         self.handover.ask((AT, OTHER))

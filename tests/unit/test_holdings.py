@@ -6,8 +6,8 @@ from consumer.core.failure import Failure
 from consumer.core.records import TopicPartition
 from consumer.handover import Handover, Stopped
 from consumer.holdings import Holdings
-from consumer.patience import Patience
 from consumer.ports import Taken
+from tests.unit.patient import patient
 
 AT, NOT_OURS = TopicPartition("t", 0), TopicPartition("t", 1)
 
@@ -28,7 +28,7 @@ class Scene:
     def __init__(self) -> None:
         target = Asked()
         self.handover = Handover(max_bytes=1, max_batches=1)
-        self.holdings = Holdings(target, target, self.handover, Patience(target))  # type: ignore[arg-type]
+        self.holdings = Holdings(target, target, self.handover, patient(target))  # type: ignore[arg-type]
         self.holdings.begin([Taken(at=AT, epoch=1, next_offset=0)])
 
     def stop(self) -> None:

@@ -13,10 +13,12 @@ from consumer.binder import KnownBindings
 from consumer.core.failure import HeadraceError
 from consumer.core.flood import FloodGuard, FloodLimits
 from consumer.handover import Handover
+from consumer.holdings import Holdings
 from consumer.lifecycle import Hooks, LifeSettings, WorkerLife
 from consumer.ports import Intake
 from consumer.reader import BatchLimits, Reader
 from tests.unit.known import planner
+from tests.unit.patient import patient
 from tests.unit.test_reader import ScriptedSource
 from tests.unit.world import World
 
@@ -75,7 +77,9 @@ def ending(does: Callable[[Odd], None]) -> HeadraceError:
     binder = World({}, lambda name: None).binder(known)
     plans = planner(known)
     shop = Workshop(planner=plans, binder=binder, returns=None, flood=FloodGuard(FloodLimits()), dependents=None)  # type: ignore[arg-type]
-    applier = Applier(Idle(), Idle(), shop, handover)  # type: ignore[arg-type]
+    patience = patient(Idle())
+    holdings = Holdings(Idle(), Idle(), handover, patience)  # type: ignore[arg-type]
+    applier = Applier(Idle(), shop, handover, holdings, patience)  # type: ignore[arg-type]
     # what tells the applier that the end has come frees the source too
     applier.patience.stopping = source.told
     reader = Reader(source, plans, Ahead(binder), handover, BatchLimits())

@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from consumer.core.failure import HeadraceError, Persistent, Transient
+from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.registry import HttpRegistry
 
 SCHEMA = '{"type": "string"}'
@@ -61,7 +62,10 @@ def silent() -> Iterator[str]:
 
 def failing(url: str, schema_id: int) -> HeadraceError:
     """What asking for a schema ends in."""
-    with closing(HttpRegistry(url, timeout=0.2)) as registry, pytest.raises(HeadraceError) as caught:
+    with (
+        closing(HttpRegistry(url, CircuitBreaker("registry"), timeout=0.2)) as registry,
+        pytest.raises(HeadraceError) as caught,
+    ):
         registry.schema(schema_id)
     assert SECRET not in str(caught.value)
     return caught.value
@@ -107,5 +111,5 @@ def test_no_answer_is_for_time(silent: str) -> None:
 @pytest.mark.parametrize("schema_id", [KNOWN, MOVED], ids=["known", "redirected"])
 def test_a_schema_is_given_as_it_is(url: str, schema_id: int) -> None:
     """Also where the registry sends on."""
-    with closing(HttpRegistry(url, timeout=5)) as registry:
+    with closing(HttpRegistry(url, CircuitBreaker("registry"), timeout=5)) as registry:
         assert registry.schema(schema_id) == SCHEMA

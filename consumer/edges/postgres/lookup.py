@@ -1,46 +1,59 @@
-"""What bindings ask of the target, on a session of its own.
-
-Nothing that is written here waits for the disk: the batch that needs it commits later, and with it all that came
-before.
-"""
+"""What is asked of the target beside the batches: by bindings, and by those who only look."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+
+import psycopg
 
 from consumer.core.envelope import Column
 from consumer.core.plan import TableName, TargetTable
-from consumer.edges.postgres import catalog, memory
-from consumer.edges.postgres.session import LazySession, SessionSettings
+from consumer.edges.postgres import catalog, letters, memory, positions
+from consumer.edges.postgres.pool import TargetPool
+from consumer.edges.postgres.translate import translated
+from consumer.ports import Stored
 
 
 class PostgresCatalog:
-    """Implements `consumer.ports.Catalog`. Opens its session when first asked, and anew after it was lost."""
+    """Implements `consumer.ports.Catalog`."""
 
-    def __init__(self, settings: SessionSettings, group: str) -> None:
-        self._session = LazySession(replace(settings, synchronous_commit="off"))
+    def __init__(self, pool: TargetPool, group: str) -> None:
+        self._pool = pool
         self._group = group
 
-    def close(self) -> None:
-        """End the session."""
-        self._session.close()
-
     def read_table(self, name: TableName) -> TargetTable | None:
-        return self._session.ask(lambda connection: catalog.read_table(connection, name))
+        return self._pool.ask(lambda session: catalog.read_table(session, name))
 
     def create_table(self, name: TableName, columns: Sequence[Column], identity: Sequence[str]) -> None:
-        self._session.ask(lambda connection: catalog.create_table(connection, name, columns, identity))
+        self._pool.ask(lambda session: catalog.create_table(session, name, columns, identity))
 
     def claim_table(self, name: TableName, topic: str) -> str:
-        return self._session.ask(lambda connection: memory.claim_table(connection, self._group, str(name), topic))
+        return self._pool.ask(lambda session: memory.claim_table(session, self._group, str(name), topic))
 
     def remember_schemas(self, registry: str, schemas: Mapping[int, str]) -> None:
-        self._session.ask(lambda connection: memory.remember_schemas(connection, registry, schemas))
+        self._pool.ask(lambda session: memory.remember_schemas(session, registry, schemas))
 
     def recall_schemas(self, registry: str, ids: Sequence[int]) -> dict[int, str]:
-        return self._session.ask(lambda connection: memory.recall_schemas(connection, registry, ids))
+        return self._pool.ask(lambda session: memory.recall_schemas(session, registry, ids))
 
     def remember_source(self, topic: str, key_schema: int, names: Mapping[str, str | None]) -> None:
-        self._session.ask(lambda connection: memory.remember_source(connection, self._group, topic, key_schema, names))
+        self._pool.ask(lambda session: memory.remember_source(session, self._group, topic, key_schema, names))
 
     def recall_source(self, topic: str, key_schema: int) -> Mapping[str, str | None] | None:
-        return self._session.ask(lambda connection: memory.recall_source(connection, self._group, topic, key_schema))
+        return self._pool.ask(lambda session: memory.recall_source(session, self._group, topic, key_schema))
+
+
+class PostgresOverview:
+    """Implements `consumer.ports.Overview`."""
+
+    def __init__(self, pool: TargetPool, group: str) -> None:
+        self._pool = pool
+        self._group = group
+
+    def stored(self) -> list[Stored]:
+        return self._pool.ask(lambda session: positions.read(session, self._group))
+
+    def open_letters(self) -> int:
+        return self._pool.ask(self._counted)
+
+    def _counted(self, session: psycopg.Connection) -> int:
+        with translated("count letters"):
+            return letters.count_open(session, self._group)

@@ -1,4 +1,4 @@
-"""Letters whose copies are still to be published, and what became of the copies; on a session of its own.
+"""Letters whose copies are still to be published, and what became of the copies.
 
 No row stays locked while Kafka is asked: a worker claims letters for some seconds, and what it did not confirm by
 then is anyone's again. A copy that is published twice does no harm, because its row says at which attempt it counts.
@@ -15,7 +15,7 @@ from consumer.core.letterhead import Letterhead
 from consumer.core.letters import State
 from consumer.core.records import RecordRef, TopicPartition
 from consumer.edges.postgres.letters import kept_headers
-from consumer.edges.postgres.session import LazySession, SessionSettings
+from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.translate import translated
 from consumer.ports import Posted, Unposted
 
@@ -53,19 +53,12 @@ WHERE group_name = %s AND state IN ('retrying', 'replaying') AND published_attem
 
 
 class PostgresOutbox:
-    """Implements `consumer.ports.Outbox`. Opens its session when first asked, and anew after it was lost.
+    """Implements `consumer.ports.Outbox`. `pointing`: tables whose copies only point to their records."""
 
-    `pointing`: tables whose copies only point to their records.
-    """
-
-    def __init__(self, settings: SessionSettings, group: str, pointing: Collection[str] = ()) -> None:
-        self._session = LazySession(settings)
+    def __init__(self, pool: TargetPool, group: str, pointing: Collection[str] = ()) -> None:
+        self._pool = pool
         self._group = group
         self._pointing = frozenset(pointing)
-
-    def close(self) -> None:
-        """End the session."""
-        self._session.close()
 
     def claim(self, most: int, seconds: float) -> list[Unposted]:
         return self._ask(lambda connection: self._claimed(connection, most, seconds))
@@ -93,7 +86,7 @@ class PostgresOutbox:
         return bool(self._pointing) if table is None else table in self._pointing
 
     def _ask(self, question: Callable[[psycopg.Connection], T]) -> T:
-        return self._session.ask(lambda connection: _translated(question, connection))
+        return self._pool.ask(lambda connection: _translated(question, connection))
 
 
 def _translated(question: Callable[[psycopg.Connection], T], connection: psycopg.Connection) -> T:

@@ -1,4 +1,4 @@
-"""Open letters that point to their records, and what became of those, on a session that is opened when asked."""
+"""Open letters that point to their records, and what became of those."""
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
@@ -9,12 +9,14 @@ from psycopg.rows import namedtuple_row
 
 from consumer.core.letters import OPEN
 from consumer.core.records import RecordRef, TopicPartition
-from consumer.edges.postgres.session import LazySession, SessionSettings
+from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.translate import translated
 from consumer.ports import Parting, Reach
 
 T = TypeVar("T")
 
+# publishing waits meanwhile
+_SOON = "SET LOCAL statement_timeout = '5s'"
 # a letter without bytes, or of a table whose copies have none; what is of no known table may be of any
 _POINTING = """l.group_name = %(group)s AND l.state IN ({open}) AND l.origin_log IS DISTINCT FROM 'gone'
     AND (b.letter_id IS NULL OR l.table_name = ANY (%(pointing)s::text[])
@@ -47,13 +49,9 @@ RETURNING l.id, l.topic, l.partition, l."offset", l.table_name, p.gone, p.kept
 class PostgresPointers:
     """Implements `consumer.ports.Pointers`. `pointing`: tables whose copies only point to their records."""
 
-    def __init__(self, settings: SessionSettings, group: str, pointing: Collection[str] = ()) -> None:
-        self._session = LazySession(settings)
+    def __init__(self, pool: TargetPool, group: str, pointing: Collection[str] = ()) -> None:
+        self._pool = pool
         self._known = {"group": group, "pointing": sorted(pointing)}
-
-    def close(self) -> None:
-        """End the session; the next question opens one anew."""
-        self._session.close()
 
     def partitions(self, after: TopicPartition | None, most: int) -> list[TopicPartition]:
         topic, partition = after or ("", -1)
@@ -76,10 +74,11 @@ class PostgresPointers:
 
     def _ask(self, question: Callable[[psycopg.Connection], T]) -> T:
         def asked(connection: psycopg.Connection) -> T:
-            with translated("look at letters' records"):
+            with translated("look at letters' records"), connection.transaction():
+                connection.execute(_SOON)
                 return question(connection)
 
-        return self._session.ask(asked)
+        return self._pool.ask(asked)
 
 
 def _rows(connection: psycopg.Connection, values: Mapping[str, object]) -> list[Any]:

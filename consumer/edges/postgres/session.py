@@ -1,18 +1,14 @@
 """One real session on the target: opened with timeouts, checked, closed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
 
 import psycopg
 
 from consumer.core.failure import Refused, Transient, failed
 from consumer.core.kinds import KINDS
 from consumer.edges.postgres.translate import translated
-from consumer.ports import ConnectionLost
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,38 +88,6 @@ def _check_server(connection: psycopg.Connection, settings: SessionSettings) -> 
         raise Refused(failed(KINDS["target.pooler"], "postgres", "connect", KINDS["target.pooler"].sign))
     if read_only and settings.writes:
         raise Transient(failed(KINDS["target.read_only"], "postgres", "connect", KINDS["target.read_only"].sign))
-
-
-class LazySession:
-    """A session that is opened when it is first needed, and anew after it was lost."""
-
-    def __init__(self, settings: SessionSettings) -> None:
-        self._settings = settings
-        self._connection: psycopg.Connection | None = None
-
-    def ask(self, question: Callable[[psycopg.Connection], T]) -> T:
-        """Ask, and once more if a session that was there is lost, as it may have been for long.
-
-        A question must do no harm when it is asked twice. Raises Transient for a session that is lost again or can't be
-        opened, which is no other's loss.
-        """
-        if self._connection is not None:
-            try:
-                return question(self._connection)
-            except ConnectionLost:
-                self.close()
-        try:
-            self._connection = connect(self._settings)
-            return question(self._connection)
-        except ConnectionLost as error:
-            self.close()
-            raise Transient(error.failure) from error
-
-    def close(self) -> None:
-        """End the session."""
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = None
 
 
 @contextmanager

@@ -107,11 +107,6 @@ class PostgresSink:
         """All positions of the group."""
         return positions.read(self._session(), self._group)
 
-    def open_letters(self) -> int:
-        """How many letters of the group are open."""
-        with translated("count letters"):
-            return letters.count_open(self._session(), self._group)
-
     def letter(self, origin: RecordRef) -> Standing | None:
         """The open letter of a record, or None."""
         with translated("read letter"):
@@ -174,12 +169,11 @@ class PostgresSink:
             self._ledger.failed(connection, error.failure)
 
     def resolve(self, plan: Plan) -> Outcome:
-        """What became of a plan whose COMMIT was not answered; asks on a new session.
+        """What became of a plan whose COMMIT was not answered; the session must be a new one.
 
         The row lock waits for a commit that is still running; a session that outlives the deadline there
         is ended first. Raises ConnectionLost or Transient.
         """
-        self.open()
         try:
             return self._resolved(plan)
         except Transient as error:

@@ -4,6 +4,7 @@ from contextlib import closing
 from typing import Any
 
 from consumer.core.carriers import UNAVAILABLE
+from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.registry import HttpRegistry
 from consumer.stack.options import Endpoints
 from dlq.actions import replay
@@ -64,5 +65,8 @@ class Scene:
     def edit(self, letter: int, column: str, value: Any) -> tuple[str, ...]:
         """Change one column of a letter's row; returns what changed."""
         patch = [{"op": "replace", "path": f"/after/{column}", "value": value}]
-        with self.target.connected() as connection, closing(HttpRegistry(self.job.at.registry_url)) as registry:
+        with (
+            self.target.connected() as connection,
+            closing(HttpRegistry(self.job.at.registry_url, CircuitBreaker("registry"))) as registry,
+        ):
             return edit(connection, self.job.group, letter, patch, "a person", registry)

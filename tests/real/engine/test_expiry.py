@@ -10,9 +10,11 @@ from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from structlog.testing import capture_logs
 
+from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.logs import KafkaLogs
 from consumer.edges.postgres.pointers import PostgresPointers
+from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import SessionSettings
 from consumer.expiry import Expiry
 from consumer.stack.options import Endpoints
@@ -76,10 +78,10 @@ def delete_below(at: Endpoints, topic: str, offset: int) -> None:
 
 def said(at: Endpoints, target: Target, hours: float) -> list[tuple[str, str, int]]:
     """What a worker that begins to look says: event, topic and offset."""
-    session = SessionSettings(dsn=target.dsn, worker="looks")
+    pool = TargetPool(SessionSettings(dsn=target.dsn, worker="looks"), CircuitBreaker("target"))
     logs = KafkaLogs(KafkaSettings(bootstrap_servers=at.kafka, group=GROUP, topics=()))
-    with closing(PostgresPointers(session, GROUP, ["s.pointing"])) as pointers, capture_logs() as lines:
-        assert Expiry(pointers, logs, hours).turn()
+    with closing(pool), capture_logs() as lines:
+        assert Expiry(PostgresPointers(pool, GROUP, ["s.pointing"]), logs, hours).turn()
     assert all(line["remedy"] and line["log_level"] == "warning" for line in lines), lines
     return sorted((line["event"], line["topic"], line["offset"]) for line in lines)
 

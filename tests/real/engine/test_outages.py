@@ -101,16 +101,20 @@ def test_a_known_schema_needs_no_registry(breakable: Stack, own_target: Target, 
 
 
 def test_a_worker_starts_while_the_target_is_away(breakable: Stack, own_target: Target, workers: Workers) -> None:
-    """It joins the group, polls, and takes its partitions when the target answers."""
+    """It joins the group, polls, and takes its partitions when the target answers; the log tells of it once."""
     feeds = _feeds(breakable)
     feeds[0].create(10)
     job = _job(breakable, own_target, feeds)
     breakable.stop_part(TARGET)
     try:
         worker = workers.run(job)
-        worker.said("waiting", 2)
+        worker.said("server is away")
+        worker.said("waiting", 5)
     finally:
         breakable.start_part(TARGET)
     eventually(lambda: own_target.reached(job.group, *feeds), "everything is applied")
     assert worker.leave() == 0
+    told = {event: len(worker.lines(event)) for event in ("server is away", "server is back")}
+    assert told == {"server is away": 1, "server is back": 1}
+    assert [line["level"] for line in worker.lines("waiting")].count("warning") == 1
     own_target.must_equal(job.group, *feeds)
