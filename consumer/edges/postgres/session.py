@@ -91,10 +91,18 @@ class LazySession:
         self._connection: psycopg.Connection | None = None
 
     def ask(self, question: Callable[[psycopg.Connection], T]) -> T:
-        """Raises Transient for a lost session, which is no other's loss: the next question opens one anew."""
+        """Ask, and once more if a session that was there is lost, as it may have been for long.
+
+        A question must do no harm when it is asked twice. Raises Transient for a session that is lost again or can't be
+        opened, which is no other's loss.
+        """
+        if self._connection is not None:
+            try:
+                return question(self._connection)
+            except ConnectionLost:
+                self.close()
         try:
-            if self._connection is None:
-                self._connection = connect(self._settings)
+            self._connection = connect(self._settings)
             return question(self._connection)
         except ConnectionLost as error:
             self.close()
