@@ -23,7 +23,7 @@ class Plain:
         if phase == self._phase and now < self._next:
             return
         self._phase, self._next = phase, now + _EVERY
-        self._console.print(f"{phase}{_figures(sight) if sight else ''}", highlight=False)
+        self._console.print(f"{phase}{_figures(sight) if sight else ''}", highlight=False, soft_wrap=True)
 
 
 def _figures(sight: Sight) -> str:

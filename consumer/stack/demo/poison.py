@@ -55,8 +55,13 @@ class Round:
         self._second = self._product(2, sku=sku)
 
     def send(self) -> tuple[Poisoned, ...]:
-        """Every class once."""
-        return (*self._unreadable(), *self._refused(), self._twin())
+        """Every class once, but for what can only follow one of them."""
+        return (*self._unreadable(), self._refused(), self._twin())
+
+    def follow(self) -> Poisoned:
+        """A partial image of the row that was refused, when its letter is there: it must wait behind it."""
+        partial = self._forge.change("products", "u", {**self._dear, "description": UNAVAILABLE})
+        return self._bad("partial image", "products", self._dear, partial, "record.behind", end="superseded")
 
     def free(self) -> None:
         """Take away the row that holds the unique value; the letter that waits for it is applied then."""
@@ -85,14 +90,10 @@ class Round:
             self._bad("cut Avro", "payments", payment, cut[:-_CUT], "record.decode"),
         )
 
-    def _refused(self) -> tuple[Poisoned, ...]:
-        """A value that a CHECK of the target refuses, and a partial image of the same row behind it."""
+    def _refused(self) -> Poisoned:
+        """A value that a CHECK of the target refuses."""
         create = self._forge.change("products", "c", self._dear)
-        partial = self._forge.change("products", "u", {**self._dear, "description": UNAVAILABLE})
-        return (
-            self._bad("refused value", "products", self._dear, create, "record.check", end="superseded"),
-            self._bad("partial image", "products", self._dear, partial, "record.behind", end="superseded"),
-        )
+        return self._bad("refused value", "products", self._dear, create, "record.check", end="superseded")
 
     def _twin(self) -> Poisoned:
         """Two rows with one value that is unique in the target; the second waits for the first to go."""

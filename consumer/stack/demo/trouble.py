@@ -101,6 +101,10 @@ class Trouble:
         else:
             sent = self._send(poison)
         self._await("letters written and published", lambda held: held.written(sent))
+        behind = poison.follow()
+        self._poisoned.append(behind)
+        sent = (*sent, behind)
+        self._await("the letter behind another written", lambda held: held.written(sent))
         self._wait(self._plan.pause)
         poison.free()
         self._await("letters applied", lambda held: held.ended([each for each in sent if each.end == "applied"]))
