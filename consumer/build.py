@@ -4,7 +4,7 @@ import os
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from consumer.ahead import Ahead
 from consumer.applier import Applier, Workshop
@@ -17,20 +17,25 @@ from consumer.core.policy import Budget, Policy
 from consumer.core.records import OffsetRange
 from consumer.core.sizer import BatchSizer
 from consumer.decode_watch import Marks
+from consumer.dependents import Dependents
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.copy_encoder import CopyEncoder
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.letterbox import KafkaLetterbox
+from consumer.edges.kafka.logs import KafkaLogs
 from consumer.edges.kafka.offsets import KafkaOffsets
 from consumer.edges.kafka.origins import KafkaOrigins
 from consumer.edges.kafka.source import KafkaSource
 from consumer.edges.postgres import memory
+from consumer.edges.postgres.aside import LetterBounds
 from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.outbox import PostgresOutbox
+from consumer.edges.postgres.pointers import PostgresPointers
 from consumer.edges.postgres.session import SessionSettings, connect
-from consumer.edges.postgres.sink import LetterBounds, PostgresSink
+from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.registry import HttpRegistry
 from consumer.edges.rows import RowDecoder
+from consumer.expiry import Expiry
 from consumer.handover import Handover
 from consumer.lifecycle import Hooks, LifeSettings, Side, WorkerLife
 from consumer.planner import Planner
@@ -155,6 +160,10 @@ def build_worker(settings: Settings, name: str) -> WorkerLife:
     codec = Codec(encode=encode, decode=decode)
     letterbox = KafkaLetterbox(kafka_settings(settings))
     postman = Postman(outbox, letterbox, codec, settings.lane, letter_topics(settings))
+    looking = session_settings(settings, name)
+    looking = replace(looking, batch_deadline=min(looking.batch_deadline, 5.0))
+    pointers = PostgresPointers(looking, settings.kafka.group, pointing)
+    expiry = Expiry(pointers, KafkaLogs(kafka_settings(settings)), settings.letters.expiry_warning_hours)
     decoders = Decoders(fast=decoder, careful=rows, deadline=settings.worker.decode_deadline)
     marks = Marks()
     policy = letter_policy(settings)
@@ -162,7 +171,8 @@ def build_worker(settings: Settings, name: str) -> WorkerLife:
     origins = KafkaOrigins(kafka_settings(settings))
     returns = Returns(sink, planners[1], binder, origins, Judges(codec=codec, policy=policy))
     flood = FloodGuard(FloodLimits(percent=settings.letters.flood_percent))
-    shop = Workshop(planner=planners[1], binder=binder, returns=returns, flood=flood)
+    dependents = Dependents(sink, offsets, settings.lane.holds)
+    shop = Workshop(planner=planners[1], binder=binder, returns=returns, flood=flood, dependents=dependents)
     applier = Applier(sink, offsets, shop, handover)
     sizer = BatchSizer(rows=settings.batch.max_rows, growth=settings.batch.growth)
     lane = settings.lane
@@ -179,6 +189,11 @@ def build_worker(settings: Settings, name: str) -> WorkerLife:
         catalog.close()
         registry.close()
 
+    def post(timeout: float) -> None:
+        # a turn of its own, so that no turn has the waits of both
+        if not expiry.turn():
+            postman.turn(timeout)
+
     def mark(ranges: Sequence[OffsetRange]) -> None:
         with closing(connect(session_settings(settings, name))) as connection:
             memory.mark(connection, settings.kafka.group, ranges)
@@ -191,7 +206,7 @@ def build_worker(settings: Settings, name: str) -> WorkerLife:
     hooks = Hooks(
         close_target=close_target,
         mark=mark,
-        sides=[Side("binder", ahead.turn, close_lookups), Side("postman", postman.turn, postman.close)],
+        sides=[Side("binder", ahead.turn, close_lookups), Side("postman", post, postman.close)],
         watches=[planner.watch for planner in planners],
     )
     return WorkerLife(reader, applier, life, hooks)

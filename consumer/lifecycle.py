@@ -15,11 +15,12 @@ from pathlib import Path
 
 import structlog
 
-from consumer.applier import Applier, Stopping
+from consumer.applier import Applier
 from consumer.core.failure import Failure, HeadraceError, Persistent, Transient, failed
 from consumer.core.kinds import KINDS
 from consumer.core.records import OffsetRange
 from consumer.decode_watch import DecodeWatch
+from consumer.patience import Stopping
 from consumer.reader import Reader
 
 log = structlog.get_logger("headrace.worker")
@@ -124,7 +125,7 @@ class WorkerLife:
         self._applying = Loop("applier", self._apply_turn, hooks.close_target)
         # in the order of their end: first no more is read; what is applied may still have to be bound
         self._loops = (self._reading, self._applying, *(Loop(side.name, side.turn, side.close) for side in hooks.sides))
-        applier.beat = self._applying.beat
+        applier.patience.beat = self._applying.beat
         self._hooks = hooks
         self._pruned = time.monotonic()
 
@@ -174,7 +175,7 @@ class WorkerLife:
     def _drain(self) -> None:
         """Stop reading first (which leaves the group after the batch in flight), then applying, then the rest."""
         deadline = time.monotonic() + self._settings.drain_timeout
-        self._applier.stopping.set()
+        self._applier.patience.stopping.set()
         late = []
         for loop in self._loops:
             loop.stop.set()

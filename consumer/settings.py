@@ -191,6 +191,13 @@ class Letters(Section):
         le=64 << 20,
         description="Most bytes of a record that are kept with its letter; of a larger one only where it lies.",
     )
+    expiry_warning_hours: float = Field(
+        default=24.0,
+        ge=0,
+        le=8760,
+        description="Hours before a record leaves its topic by retention.ms in which the log warns, where an open "
+        "letter or its copy only points there. 0: only when it is gone.",
+    )
     max_unpublished: int = Field(
         default=10_000,
         ge=1,

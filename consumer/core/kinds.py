@@ -34,6 +34,11 @@ class FailureKind:
     sign: str
     remedy: str
 
+    @property
+    def page(self) -> str:
+        """The page that says more: how it shows, how to put it right, how to see that it is."""
+        return f"docs/runbooks/{self.name}.md"
+
 
 def _kind(name: str, error_type: ErrorType, sign: str, remedy: str) -> FailureKind:
     scope = _SCOPES.get(name.split(".")[0], Scope.ENVIRONMENT)
@@ -164,6 +169,13 @@ TABLE_KINDS = (
         "too many records of a partition can't be applied",
         "Look at the kinds of its latest failures; correct their cause, or raise letters.flood_percent.",
     ),
+    _kind(
+        "table.reference",
+        _TRANSIENT,
+        "too many rows refer to rows that are not there, or have a value that another row still has",
+        "Apply the referenced tables too, or drop the constraint in the target, or set "
+        'target.constraints = "trust-source"; Headrace looks again by itself.',
+    ),
     _kind("table.missing", _PERSISTENT, "the target table is not there", "Create it, or set target.create = true."),
     _kind(
         "table.privilege",
@@ -196,7 +208,12 @@ TABLE_KINDS = (
         "a compacted topic begins with a tombstone, and its table is not known yet",
         "Start the group before compaction, or have the source snapshot the table again.",
     ),
-    _kind("table.unknown", _UNKNOWN, "the target refused the statement for a reason without a rule", _COMPARE),
+    _kind(
+        "table.unknown",
+        _UNKNOWN,
+        "the target refused the statement for a reason without a rule",
+        "Look its SQLSTATE up in the server's log and correct what it says; Headrace looks again by itself.",
+    ),
     _kind(
         "log.out_of_range",
         _PERSISTENT,
@@ -218,6 +235,12 @@ TABLE_KINDS = (
         "behind the damage.",
     ),
 )
+
+DEPENDENT = frozenset({"record.reference", "record.unique"})
+"""Kinds of rows that are refused because of other rows, which may come or go."""
+
+TOO_DEPENDENT = "table.reference"
+"""The kind of a flood of them."""
 
 ENVIRONMENT_KINDS = (
     _kind("target.connection", _TRANSIENT, "the target does not answer or ended the session", _BY_ITSELF),

@@ -214,6 +214,7 @@ def test_only_the_tag_of_a_commit_is_believed(tag: str | None) -> None:
     assert caught.value.failure.kind == "target.commit"
 
 
+@pytest.mark.provokes("target.commit")
 def test_the_commit_of_a_failed_transaction_is_noticed(session: psycopg.Connection) -> None:
     """PostgreSQL answers ROLLBACK to it and raises nothing; the tag tells."""
 
@@ -252,8 +253,8 @@ class Swallowing(PostgresSink):
         super().__init__(SessionSettings(dsn=dsn, worker="swallowing"), group)
         self.open()
 
-    def _ledger(self, connection: psycopg.Connection, *rest: Any) -> None:
-        super()._ledger(connection, *rest)
+    def _finish(self, connection: psycopg.Connection, plan: Plan) -> None:
+        super()._finish(connection, plan)
         try:
             connection.execute("SELECT 1 / 0")
         except psycopg.errors.DivisionByZero:

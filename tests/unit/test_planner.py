@@ -218,6 +218,7 @@ PARTIAL_AFTER_DELETE = [
 NULL_KEYED = Topic([{"name": "id", "type": ["null", "long"]}, *FIELDS[1:]])
 
 
+@pytest.mark.provokes("record.decode", "record.operation", "record.image", "record.identity")
 @pytest.mark.parametrize("others", [0, 40])
 @pytest.mark.parametrize(
     ("record", "kind", "says"),
@@ -244,6 +245,7 @@ def test_a_bad_record_is_named_and_its_values_are_not(
     assert SECRET not in str(failure)
 
 
+@pytest.mark.provokes("table.truncate")
 def test_a_truncate_stops_its_partition() -> None:
     """It is about the whole table, so nothing behind it may be applied."""
     with pytest.raises(BadRecord) as caught:
@@ -329,6 +331,7 @@ def test_only_the_native_decoder_has_a_deadline(careful: bool) -> None:
     assert plans.watch.overdue() == ()
 
 
+@pytest.mark.provokes("record.framing")
 @pytest.mark.parametrize(
     ("record", "kind", "says"),
     [

@@ -36,6 +36,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "letters.partitions": (1, 64),
     "letters.retention_hours": (1, 8760),
     "letters.inline_bytes": (0, 64 << 20),
+    "letters.expiry_warning_hours": (0, 8760),
     "letters.max_unpublished": (1, 1_000_000),
     "letters.max_held": (1, 10_000),
     "letters.flood_percent": (0, 100),
@@ -68,6 +69,7 @@ def refused(file: Path | None = None) -> str:
     """What the refusal says."""
     with pytest.raises(Refused) as caught:
         load(file)
+    assert caught.value.failure.kind == "worker.settings"
     return str(caught.value)
 
 
@@ -147,6 +149,7 @@ def test_a_value_that_cannot_work_is_refused(path: str, bad: str, environment: p
     assert f"{path}: " in refused()
 
 
+@pytest.mark.provokes("worker.settings")
 def test_all_mistakes_are_reported_together(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Whoever corrects the settings need not start again for each of them."""
     environment.delenv("HEADRACE_REGISTRY__URL")

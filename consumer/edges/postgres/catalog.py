@@ -39,6 +39,16 @@ GROUP BY i.indexrelid, i.indnkeyatts, i.indnullsnotdistinct
 HAVING count(*) = i.indnkeyatts AND (bool_and(a.attnotnull) OR i.indnullsnotdistinct)
 """
 
+# a table has more of them than any that it refers to, unless they refer to one another in a circle
+_REFERENCED = """
+WITH RECURSIVE referenced(relid) AS (
+    SELECT k.confrelid FROM pg_constraint k WHERE k.contype = 'f' AND k.conrelid = to_regclass(%s)
+    UNION
+    SELECT k.confrelid FROM referenced r JOIN pg_constraint k ON k.contype = 'f' AND k.conrelid = r.relid
+)
+SELECT count(*) FROM referenced
+"""
+
 
 def read_table(connection: psycopg.Connection, name: TableName) -> TargetTable | None:
     """The table, or None when there is none of that name."""
@@ -47,6 +57,8 @@ def read_table(connection: psycopg.Connection, name: TableName) -> TargetTable |
         if not rows:
             return None
         unique = connection.execute(_UNIQUE, (name.schema, name.name)).fetchall()
+        quoted = sql.Identifier(name.schema, name.name).as_string(connection)
+        referenced = connection.execute(_REFERENCED, (quoted,)).fetchone()
     columns = tuple(
         TargetColumn(
             name=row[0],
@@ -58,7 +70,8 @@ def read_table(connection: psycopg.Connection, name: TableName) -> TargetTable |
         )
         for row in rows
     )
-    return TargetTable(name=name, columns=columns, unique=tuple(frozenset(row[0]) for row in unique))
+    keys = tuple(frozenset(row[0]) for row in unique)
+    return TargetTable(name=name, columns=columns, unique=keys, rank=int(referenced[0]) if referenced else 0)
 
 
 def create_table(

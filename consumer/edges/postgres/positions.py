@@ -49,6 +49,11 @@ UPDATE headrace.positions SET stopped = %s, updated_at = now()
 WHERE group_name = %s AND topic = %s AND partition = %s AND epoch = %s
 """
 
+_WAIT = """
+UPDATE headrace.positions SET wait_for = %s, updated_at = now()
+WHERE group_name = %s AND topic = %s AND partition = %s AND epoch = %s
+"""
+
 _KNOWN = "SELECT topic, partition FROM headrace.positions WHERE group_name = %s"
 
 _READ = """
@@ -150,6 +155,14 @@ def stop(connection: psycopg.Connection, group: str, at: TopicPartition, epoch: 
     reason = {"kind": failure.kind, "detail": failure.detail, "remedy": failure.remedy}
     with translated("stop partition"):
         connection.execute(_STOP, (Jsonb(reason), group, at.topic, at.partition, epoch))
+
+
+def wait(
+    connection: psycopg.Connection, group: str, at: TopicPartition, epoch: int, wait_for: Mapping[str, int]
+) -> None:
+    """Note what a partition waits for; whoever takes it next sees it."""
+    with translated("let partition wait"):
+        connection.execute(_WAIT, (Jsonb(wait_for), group, at.topic, at.partition, epoch))
 
 
 def read(connection: psycopg.Connection, group: str) -> list[Stored]:

@@ -3,6 +3,7 @@
 import time
 from dataclasses import replace
 
+import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
@@ -80,6 +81,7 @@ def test_another_groups_offsets_are_taken_over(at: Endpoints, target: Target, wo
     assert target.double_writes() == []
 
 
+@pytest.mark.provokes("log.recreated")
 def test_a_topic_created_again_is_refused(at: Endpoints, target: Target, workers: Workers) -> None:
     """Its stored position belongs to the old one: the partitions stop with the reason, and nothing is applied."""
     once = Feed(at, "once", fresh_name("once"))

@@ -13,8 +13,8 @@ from typing import Any
 from consumer.stack.options import Endpoints
 from consumer.stack.waiting import wait_until
 
-# the broker's least; short, so that a dead member is noticed soon
-_CLIENT = {"session.timeout.ms": "6000", "heartbeat.interval.ms": "500", "max.poll.interval.ms": "45000"}
+# short, so that a dead member is noticed soon
+_CLIENT = {"session.timeout.ms": "3000", "heartbeat.interval.ms": "300", "max.poll.interval.ms": "45000"}
 _EXIT = 60.0
 # becomes the program, and ends when the tests end in any way (1 is PR_SET_PDEATHSIG)
 _TIED = """
@@ -43,6 +43,7 @@ class Job:
     growth: int = 1
     deadline: float = 5.0
     drain: float = 20.0
+    stall: float = 60.0
     level: str = "debug"
     registry_url: str = ""
     client: Mapping[str, str] = field(default_factory=dict)
@@ -62,7 +63,7 @@ class Job:
             "registry": {"url": self.registry_url or self.at.registry_url, "timeout": 2},
             "target": {"dsn": self.dsn, "batch_deadline": self.deadline, "connect_timeout": 3},
             "batch": {"max_rows": self.max_rows, "growth": self.growth},
-            "worker": {"name": self.name, "drain_timeout": self.drain, "stall_timeout": 60},
+            "worker": {"name": self.name, "drain_timeout": self.drain, "stall_timeout": self.stall},
             "letters": dict(self.letters),
             "log": {"level": self.level, "format": "json"},
         }

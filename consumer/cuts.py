@@ -1,0 +1,68 @@
+"""What is left of a batch when it has to be made smaller, or something is left out of it. Its plan is made anew."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+from consumer.core.failure import Failure, failed, located
+from consumer.core.kinds import DEPENDENT, KINDS, TOO_DEPENDENT, FailureKind
+from consumer.core.plan import Plan
+from consumer.core.records import RecordRef, Slice, TopicPartition, halves
+from consumer.handover import Stopped, Work
+from consumer.ports import Reconsider, TableFault
+
+
+def without_flooded(work: Work, flooded: Mapping[TopicPartition, int]) -> list[Work | Stopped]:
+    """Partitions with too many letters stop in front of the batch; the others go on."""
+    kept = tuple(piece for piece in work.slices if piece.at not in flooded)
+    stops: list[Work | Stopped] = []
+    for piece in work.slices:
+        if piece.at in flooded:
+            detail = f"{flooded[piece.at]} of its last records can't be applied"
+            failure = failed(_flood(work.refused, piece.at), "applier", "count letters", detail)
+            stops.append(Stopped(piece.at, located(failure, piece.at, piece.start)))
+    return [*stops, replace(work, slices=kept, plan=None)] if kept else stops
+
+
+def _flood(refused: Mapping[RecordRef, Failure], at: TopicPartition) -> FailureKind:
+    """Of what kind it is: time heals most of what other rows cause."""
+    dependent = any(ref.at == at and why.kind in DEPENDENT for ref, why in refused.items())
+    return KINDS[TOO_DEPENDENT if dependent else "table.flood"]
+
+
+def without_letters(work: Work, plan: Plan, failure: Failure) -> list[Work | Stopped]:
+    """No more letters can be written: their partitions stop in front of the batch, the others go on."""
+    lettered = {letter.record.ref.at for letter in plan.letters}
+    stops = [
+        Stopped(piece.at, located(failure, piece.at, piece.start)) for piece in work.slices if piece.at in lettered
+    ]
+    return [*stops, replace(work, plan=None)]
+
+
+def halved(work: Work) -> list[Work | Stopped]:
+    """Two batches with half of the records each, in order."""
+    return [replace(work, slices=tuple(half), plan=None) for half in halves(work.slices)]
+
+
+def smaller(work: Work) -> list[Work | Stopped]:
+    """A batch that does not fit into its deadline may in two parts."""
+    return halved(work) if sum(map(len, work.slices)) > 1 else [work]
+
+
+def before(slices: Sequence[Slice], ref: RecordRef) -> tuple[Slice, ...]:
+    """The batch cut so that the record's partition ends in front of it."""
+    return tuple(
+        piece.head(sum(1 for offset in piece.offsets if offset < ref.offset)) if piece.at == ref.at else piece
+        for piece in slices
+    )
+
+
+def reconsidered(refused: Mapping[RecordRef, Failure], found: Reconsider) -> dict[RecordRef, Failure]:
+    """What is known not to be applicable, after one more look at the batch."""
+    return {ref: why for ref, why in {**refused, **found.refused}.items() if ref not in found.freed}
+
+
+def without_table(work: Work, topics: Collection[str], fault: TableFault) -> list[Work | Stopped]:
+    """The partitions of a refused table's topics (no topics: all) stop in front of the batch, the others go on."""
+    bad = [piece for piece in work.slices if piece.at.topic in topics or not topics]
+    stops = [Stopped(piece.at, located(fault.failure, piece.at, piece.start)) for piece in bad]
+    return [*stops, replace(work, plan=None)]

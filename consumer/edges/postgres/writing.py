@@ -1,0 +1,137 @@
+"""Staged rows into their table; of a table that refused some lately only those that it takes."""
+
+from collections.abc import Collection, Mapping
+
+import psycopg
+from psycopg import sql
+
+from consumer.core.failure import Failure, failed
+from consumer.core.kinds import KINDS, TOO_DEPENDENT
+from consumer.core.plan import Action, TableName, TableWrite
+from consumer.core.records import RecordRef
+from consumer.edges.postgres.refusals import TooManyRefused, find
+from consumer.edges.postgres.staging import Staged
+from consumer.edges.postgres.statements import delete, insert, insert_checked, update, upsert
+from consumer.edges.postgres.translate import translated
+from consumer.ports import DataFault, TableFault
+
+# batches for which a table that refused rows is written so that they are found
+_CAUTION = 32
+# fewer refused rows than this are no flood
+_LEAST_FLOOD = 100
+_TRIED = sql.SQL("SAVEPOINT plain; {}; RELEASE SAVEPOINT plain")
+# how many batches a table goes without the plain INSERT after one met an existing row
+_PLAIN_REST = 32
+
+
+class Writer:
+    """Writes staged rows within an open transaction, and remembers how the tables took the last ones.
+
+    `flood_percent`: most rows of a write that may be refused.
+    """
+
+    def __init__(self, flood_percent: float) -> None:
+        self._flood_percent = flood_percent
+        self._rest: dict[TableName, int] = {}
+        self._caution: dict[TableName, int] = {}
+        self._immediate: set[TableName] = set()
+
+    def write(self, connection: psycopg.Connection, staged: Staged) -> Mapping[RecordRef, Failure]:
+        """Write the staged rows; of a table that refused some lately those that it takes. Returns the others.
+
+        Raises DataFault, TableFault, Transient.
+        """
+        if staged.write.table in self._caution:
+            return self._sorted_out(connection, staged)
+        with translated(staged.write.action.value, staged.write.table):
+            self._write(connection, staged)
+        return {}
+
+    def take_care(self, writes: Collection[TableWrite], table: TableName | None) -> None:
+        """Write a table that refused rows so that they are found; what was refused at the end names none."""
+        careful = {write.table for write in writes if table in (None, write.table)}
+        self._caution |= dict.fromkeys(careful, _CAUTION)
+        if table is None:
+            self._immediate |= careful
+
+    def committed(self) -> None:
+        """One more batch is through."""
+        self._caution = {table: left - 1 for table, left in self._caution.items() if left > 1}
+        self._immediate &= self._caution.keys()
+
+    def _sorted_out(self, connection: psycopg.Connection, staged: Staged) -> dict[RecordRef, Failure]:
+        write = staged.write
+        try:
+            immediate = write.table in self._immediate
+            most = max(_LEAST_FLOOD, int(write.rows * self._flood_percent / 100))
+            found = find(connection, staged, most, immediate=immediate)
+        except TooManyRefused as error:
+            detail = f"more than {error.most} of {write.rows} rows are refused by table {write.table}"
+            kind = KINDS[TOO_DEPENDENT if error.dependent else "table.flood"]
+            flood = failed(kind, "postgres", write.action.value, detail)
+            raise TableFault(flood, write.table) from error
+        return {write.origins.ref(refusal.place): refusal.failure for refusal in found}
+
+    def _write(self, connection: psycopg.Connection, staged: Staged) -> None:
+        write = staged.write
+        if write.action is Action.DELETE:
+            connection.execute(delete(staged))
+        elif write.action is Action.UPDATE:
+            _update(connection, staged)
+        elif write.action is Action.REPLACE:
+            _replace(connection, staged)
+        elif not (write.fresh and self._inserted(connection, staged)):
+            connection.execute(upsert(staged))
+
+    def _inserted(self, connection: psycopg.Connection, staged: Staged) -> bool:
+        """Try a plain INSERT, which costs half of an upsert; False when a row was there already."""
+        table = staged.write.table
+        resting = self._rest.get(table, 0)
+        if resting:
+            self._rest[table] = resting - 1
+            return False
+        try:
+            # in one journey: with many tables the journeys count
+            connection.execute(_TRIED.format(insert(staged)))
+        except psycopg.errors.UniqueViolation:
+            connection.execute("ROLLBACK TO SAVEPOINT plain")
+            self._rest[table] = _PLAIN_REST
+            return False
+        return True
+
+
+def _update(connection: psycopg.Connection, staged: Staged) -> None:
+    write = staged.write
+    rows, found = _counts(connection, update(staged))
+    if found < write.rows:
+        raise DataFault(_missing_base(write.table, write.rows - found), write.table)
+    if rows > found:
+        raise DataFault(_many_bases(write.table, rows - found), write.table)
+
+
+def _replace(connection: psycopg.Connection, staged: Staged) -> None:
+    """Delete the rows of the staged identities and insert the staged ones, where no index would tell them apart."""
+    connection.execute(delete(staged))
+    inserted, pairs, found = _counts(connection, insert_checked(staged))
+    if not inserted == pairs == found:
+        raise DataFault(_keys_not_kept(staged.write.table), staged.write.table)
+
+
+def _counts(connection: psycopg.Connection, query: sql.Composed) -> tuple[int, ...]:
+    """The one row of numbers that a statement answers."""
+    return tuple(connection.execute(query).fetchall()[0])
+
+
+def _missing_base(table: TableName, rows: int) -> Failure:
+    detail = f"{rows} updates without unchanged TOASTed columns met no row in {table}"
+    return failed(KINDS["record.missing_base"], "postgres", "update", detail)
+
+
+def _many_bases(table: TableName, surplus: int) -> Failure:
+    detail = f"{surplus} rows of {table} have the key of another, and an update without all columns is for one row"
+    return failed(KINDS["record.many_bases"], "postgres", "update", detail)
+
+
+def _keys_not_kept(table: TableName) -> Failure:
+    detail = f"keys that differ at the source are one key in {table}, or it does not keep them as they are"
+    return failed(KINDS["record.key_merged"], "postgres", "replace", detail)

@@ -1,0 +1,220 @@
+"""The partitions that are ours: taken, waiting for older ones, stopped, given up."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import structlog
+
+from consumer.core import waiting
+from consumer.core.backoff import Backoff
+from consumer.core.failure import Failure, failed
+from consumer.core.kinds import KINDS, TABLE_KINDS
+from consumer.core.records import Slice, TopicPartition
+from consumer.handover import Dropped, Handover, Later, Stopped
+from consumer.patience import Patience
+from consumer.ports import Offsets, Sink, Start, Taken
+
+log = structlog.get_logger("headrace.apply")
+
+# what a table's owner puts right, so it is looked at again; the others need a decision about its records
+_HEALED_BY_OTHERS = {kind.name for kind in TABLE_KINDS if kind.name.startswith("table.")} - {
+    "table.flood",
+    "table.truncate",
+} | {"kafka.letters"}
+
+
+class Holdings:
+    """What the worker holds of the group's partitions. Belongs to the apply thread, whose session it uses."""
+
+    def __init__(self, sink: Sink, offsets: Offsets, handover: Handover, patience: Patience) -> None:
+        self._sink = sink
+        self._offsets = offsets
+        self._handover = handover
+        self._patience = patience
+        self._epochs: dict[TopicPartition, int] = {}
+        self._waiting: dict[TopicPartition, Taken] = {}
+        self._stopped: set[TopicPartition] = set()
+        self._topic_ids: dict[str, str] = {}
+        self._backoff = Backoff(first=10.0, most=60.0)
+        # how often each partition was stopped since it last went on
+        self._stops: Counter[TopicPartition] = Counter()
+
+    def everything(self) -> list[TopicPartition]:
+        """What is ours, whatever its state, and not given up by the reader."""
+        mine = {*self._epochs, *self._waiting, *self._stopped}
+        return sorted(at for at in mine if not self._handover.released(at))
+
+    def forget(self) -> None:
+        """Nothing that was known of positions holds any more."""
+        self._epochs.clear()
+        self._waiting.clear()
+        self._stopped.clear()
+
+    def owned(self, slices: Iterable[Slice]) -> list[Slice]:
+        """Those that were read under the epochs that are ours now."""
+        return [piece for piece in slices if self._epochs.get(piece.at) == piece.epoch]
+
+    # taking
+
+    def take(self, partitions: Sequence[TopicPartition]) -> list[Taken]:
+        """Become the owner of partitions that the reader still wants; returns those that are ours now."""
+        return self._patience.ask(lambda: self._taken([at for at in partitions if not self._handover.released(at)]))
+
+    def begin(self, taken: Sequence[Taken]) -> None:
+        """Have the reader go on with what was taken; what has to wait for older partitions later."""
+        for part in taken:
+            self._epochs[part.at] = part.epoch
+            self._stopped.discard(part.at)
+            if part.wait_for:
+                self._waiting[part.at] = part
+            else:
+                self._handover.tell(part)
+        log.info("partitions taken", count=len(taken))
+        if self._waiting:
+            self._say_waiting({part.at for part in taken})
+
+    def _taken(self, partitions: Sequence[TopicPartition]) -> list[Taken]:
+        if not partitions:
+            return []
+        known = self._sink.known()
+        if not known.started:
+            everything = sorted(self._offsets.matching() | set(partitions))
+            self._sink.seed(self._offsets.initial(everything))
+            known = self._sink.known()
+        ids = self._offsets.topic_ids(sorted({at.topic for at in partitions}))
+        fresh = [at for at in partitions if at not in known.partitions]
+        starts = {at: Start(offset=0, topic_id=ids.get(at.topic)) for at in partitions}
+        starts |= self._late_starts(fresh, known.partitions)
+        return [part for part in self._sink.take(starts) if self._same_topic(part, ids)]
+
+    def _late_starts(
+        self, fresh: Sequence[TopicPartition], known: frozenset[TopicPartition]
+    ) -> dict[TopicPartition, Start]:
+        """Partitions that appeared after the group's start begin at their log start.
+
+        A new partition of a topic that is read already waits until the older ones have passed the ends
+        they have now: rows whose key moved to it may still have changes there.
+        """
+        topics = {new.topic for new in fresh}
+        ends = self._offsets.ends([at for at in known if at.topic in topics])
+        starts = {}
+        for at, start in self._offsets.log_start(fresh).items():
+            older = {old: end for old, end in ends.items() if old.topic == at.topic and end}
+            starts[at] = replace(start, wait_for=waiting.named(at, older) or None)
+        return starts
+
+    def _same_topic(self, part: Taken, ids: Mapping[str, str]) -> bool:
+        now = ids.get(part.at.topic)
+        if now is None or part.topic_id in (None, now):
+            if now is not None:
+                self._topic_ids[part.at.topic] = now
+            return True
+        self._sink.stop(part.at, part.epoch, _recreated(part.at))
+        self._tell_stopped(Stopped(part.at, _recreated(part.at)))
+        return False
+
+    # what changes by itself
+
+    def look_around(self) -> None:
+        """Start partitions whose wait is over; stop those whose topic was made anew. Raises Transient."""
+        if self._waiting:
+            self._look_at_waiting()
+        topics = {at.topic for at in self._epochs} & self._topic_ids.keys()
+        now = self._offsets.topic_ids(sorted(topics))
+        for at in [at for at in self._epochs if self._is_another(at.topic, now)]:
+            self.stop(Stopped(at, _recreated(at)))
+
+    def _is_another(self, topic: str, now: Mapping[str, str]) -> bool:
+        known = self._topic_ids.get(topic)
+        return now.get(topic, known) != known
+
+    def _say_waiting(self, taken: Collection[TopicPartition]) -> None:
+        for at, older in self._look_at_waiting().items():
+            if at in taken:
+                log.info(
+                    "partition waits",
+                    topic=at.topic,
+                    partition=at.partition,
+                    reason=waiting.reason(older),
+                    remedy=waiting.REMEDY,
+                )
+
+    def _look_at_waiting(self) -> dict[TopicPartition, dict[TopicPartition, int]]:
+        """Start partitions whose wait is over; returns the others with what they wait for."""
+        stored = self._patience.ask(self._sink.stored)
+        positions = {position.at: position.next_offset for position in stored}
+        waits = {position.at: waiting.unpassed(position.at, position.wait_for, positions) for position in stored}
+        still = {}
+        for at, part in list(self._waiting.items()):
+            others = waits.get(at, {})
+            if others and not waiting.goes_first(at, waits):
+                still[at] = others
+            else:
+                del self._waiting[at]
+                self._handover.tell(part)
+        return still
+
+    # partitions that do not go on
+
+    def went_on(self, partitions: Iterable[TopicPartition]) -> None:
+        """Their positions moved, so the next stop is their first one."""
+        for at in partitions:
+            self._stops.pop(at, None)
+
+    def stop(self, stopped: Stopped) -> None:
+        """Write down why a partition does not go on, and have the reader leave it. Raises Stopping."""
+        epoch = self._epochs.get(stopped.at)
+        if epoch is not None:
+            self._patience.ask(lambda: self._sink.stop(stopped.at, epoch, stopped.failure))
+            self._tell_stopped(stopped)
+
+    def later(self, at: TopicPartition, seconds: float, reason: str) -> None:
+        """Give a retry topic's partition back until then."""
+        self._epochs.pop(at, None)
+        self._handover.tell(Later(at, seconds))
+        log.debug("retry topic waits", topic=at.topic, partition=at.partition, seconds=seconds, reason=reason)
+
+    def wait(self, at: TopicPartition, others: Mapping[TopicPartition, int]) -> None:
+        """Have a partition wait until others have passed these offsets. Raises Stopping."""
+        epoch = self._epochs.pop(at, None)
+        if epoch is not None:
+            self._patience.ask(lambda: self._sink.wait(at, epoch, waiting.named(at, others)))
+            # taking it again begins the wait
+            self._handover.tell(Later(at, 0.0))
+
+    def drop(self, partitions: Sequence[TopicPartition]) -> None:
+        """Another owner took them."""
+        for at in partitions:
+            self._epochs.pop(at, None)
+            self._waiting.pop(at, None)
+        self._handover.tell(Dropped(tuple(partitions)))
+        log.warning("partitions fenced: another owner took them", partitions=[str(at) for at in partitions])
+
+    def _tell_stopped(self, stopped: Stopped) -> None:
+        self._epochs.pop(stopped.at, None)
+        self._waiting.pop(stopped.at, None)
+        self._stopped.add(stopped.at)
+        failure = stopped.failure
+        self._stops[stopped.at] += 1
+        heals = failure.kind in _HEALED_BY_OTHERS
+        again = self._backoff.delay(self._stops[stopped.at], 1.0) if heals else None
+        self._handover.tell(replace(stopped, again=again))
+        log.error(
+            "partition stopped",
+            topic=stopped.at.topic,
+            partition=stopped.at.partition,
+            component=failure.component,
+            operation=failure.operation,
+            kind=failure.kind,
+            correlation_id=failure.correlation_id,
+            code=failure.code,
+            again_in=again,
+            reason=failure.detail,
+            remedy=failure.remedy,
+        )
+
+
+def _recreated(at: TopicPartition) -> Failure:
+    detail = f"topic {at.topic}, partition {at.partition}: its stored position belongs to a topic that was deleted"
+    return failed(KINDS["log.recreated"], "kafka", "take", detail)

@@ -1,0 +1,81 @@
+"""Waiting in place for what time heals: the target is asked again, with backoff, until it answers."""
+
+import random
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
+
+import structlog
+
+from consumer.core.backoff import Backoff
+from consumer.core.failure import Transient
+from consumer.ports import ConnectionLost, Sink
+
+log = structlog.get_logger("headrace.apply")
+
+T = TypeVar("T")
+
+
+class Stopping(Exception):
+    """The process was told to stop, so a wait was cut short."""
+
+
+class Patience:
+    """Asks the target until it answers. Belongs to the apply thread.
+
+    `reopened`: the session is a new one, so nothing that was known of positions holds.
+    """
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._backoff = Backoff()
+        self._failures = 0
+        self.reopened = False
+        self.stopping = threading.Event()
+        # called whenever the thread shows that it lives
+        self.beat: Callable[[], None] = lambda: None
+
+    @property
+    def most(self) -> float:
+        """The longest wait, in seconds."""
+        return self._backoff.most
+
+    def rewarded(self) -> None:
+        """What was waited for has happened."""
+        self._failures = 0
+
+    def ask(self, question: Callable[[], T]) -> T:
+        """The answer, once time has healed what was wrong. Raises Stopping when told to stop meanwhile."""
+        while True:
+            try:
+                return question()
+            except ConnectionLost as error:
+                self.pause(error)
+                self.reopened = True
+                with suppress(Transient):
+                    self._sink.open()
+            except Transient as error:
+                self.pause(error)
+
+    def reopen(self, error: ConnectionLost) -> None:
+        """Have a session again. Raises Stopping."""
+        log.warning("connection lost", reason=error.failure.detail, remedy=error.failure.remedy)
+        self.ask(self._sink.open)
+        self.reopened = True
+
+    def pause(self, error: Transient) -> None:
+        """Wait once, longer after each failure. Raises Stopping."""
+        self.beat()
+        self._failures += 1
+        failure = error.failure
+        log.warning(
+            "waiting",
+            kind=failure.kind,
+            code=failure.code,
+            reason=failure.detail,
+            remedy=failure.remedy,
+            attempt=self._failures,
+        )
+        if self.stopping.wait(self._backoff.delay(self._failures, random.random())):
+            raise Stopping from error
