@@ -1,5 +1,6 @@
 """The apply thread's story: take partitions, apply batches, resolve what is in doubt, leave out what fails."""
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -14,9 +15,10 @@ from consumer.core.flood import FloodGuard
 from consumer.core.kinds import TOO_DEPENDENT
 from consumer.core.plan import Plan
 from consumer.core.records import RecordRef, TopicPartition
-from consumer.cuts import before, halved, reconsidered, smaller, without_flooded, without_letters, without_table
+from consumer.core.sizer import IN_THE_WAY, TOO_MUCH, NoTime, fitting
+from consumer.cuts import before, first, halved, reconsidered, smaller, without_flooded, without_letters, without_table
 from consumer.dependents import Dependents
-from consumer.handover import Handover, Moved, Stopped, Take, Work
+from consumer.handover import Handover, Moved, Paced, Stopped, Take, Work
 from consumer.holdings import Holdings
 from consumer.patience import Patience
 from consumer.planner import BadRecord, Planner, Unbound
@@ -30,6 +32,7 @@ from consumer.ports import (
     Offsets,
     Outcome,
     Reconsider,
+    Retention,
     Sink,
     TableFault,
 )
@@ -38,7 +41,7 @@ from consumer.returns import Pause, Returns
 log = structlog.get_logger("headrace.apply")
 
 # what a smaller batch may not meet
-_TOO_MUCH = ("target.timeout", "target.resources")
+_SMALLER = TOO_MUCH | IN_THE_WAY
 # seconds between looks at what changes by itself
 LOOK_EVERY = 2.0
 
@@ -68,6 +71,8 @@ class Applier:
         self._handover = handover
         self._next_look = 0.0
         self._opened = False
+        # records and seconds of the last batch
+        self._last = (0, 0.0)
         self.patience = Patience(sink)
         self._holdings = Holdings(sink, offsets, handover, self.patience)
 
@@ -92,10 +97,11 @@ class Applier:
             self._holdings.forget()
             self._take(mine)
 
-    def prune(self, keep_hours: float) -> None:
-        """Delete what the ledger need not keep; when the target is away the next turn does."""
+    def prune(self, keep: Retention) -> bool:
+        """Delete a part of what need not be kept, if the target is there; returns whether there may be more."""
         with suppress(Transient):
-            self._sink.prune(keep_hours)
+            return self._sink.prune(keep)
+        return False
 
     def _take(self, partitions: Sequence[TopicPartition]) -> None:
         taken = self._holdings.take(partitions)
@@ -112,6 +118,9 @@ class Applier:
         with suppress(Transient):
             self._holdings.look_around()
             _say_grown(self._binder.look_again())
+            if asked := self._holdings.asked():
+                log.info("partitions are taken anew, as asked", count=len(asked))
+                self._take(asked)
 
     # applying
 
@@ -122,7 +131,7 @@ class Applier:
                 step = todo.popleft()
                 if isinstance(step, Stopped):
                     self._holdings.stop(step)
-                elif current := self._current(step):
+                elif current := self._in_time(self._current(step)):
                     todo.extendleft(reversed(self._returned(current) if current.lane else self._attempt(current)))
         finally:
             self._handover.done()
@@ -133,6 +142,24 @@ class Applier:
         if len(kept) == len(work.slices):
             return work
         return replace(work, slices=kept, plan=None) if kept else None
+
+    def _in_time(self, work: Work | None) -> Work | None:
+        """As much of the work as fits into what is left until the process ends; all of it while no end is near.
+
+        What is not begun is read again by whoever takes the partitions next.
+        """
+        if work is None or work.lane or not self.patience.stopping.is_set():
+            return work
+        records, seconds = self._last
+        try:
+            most = fitting(records, seconds, self.patience.until - time.monotonic()) if records else math.inf
+        except NoTime:
+            most = 0
+        if most >= sum(map(len, work.slices)):
+            return work
+        # what was read behind the cut must not follow
+        self._holdings.forget()
+        return first(work, int(most)) if most else None
 
     def _attempt(self, work: Work) -> list[Work | Stopped]:
         """Try one batch; returns what is to be done instead, in order."""
@@ -160,8 +187,9 @@ class Applier:
         except ConnectionLost as error:
             self.patience.reopen(error)
         except Transient as error:
+            self._handover.tell(Paced(sum(map(len, work.slices)), kind=error.failure.kind))
             self.patience.pause(error)
-            return smaller(work) if error.failure.kind in _TOO_MUCH else [work]
+            return smaller(work) if error.failure.kind in _SMALLER else [work]
         return []
 
     def _returned(self, work: Work) -> list[Work | Stopped]:
@@ -207,6 +235,8 @@ class Applier:
         self._holdings.went_on(piece.at for piece in plan.slices)
         self._handover.tell(Moved({piece.at: piece.end for piece in plan.slices}))
         if plan.counts.records:
+            self._last = plan.counts.records, applied.seconds
+            self._handover.tell(Paced(*self._last))
             log.debug("batch applied", records=plan.counts.records, seconds=round(applied.seconds, 4))
 
     def _judged(self, work: Work, fault: DataFault | TableFault) -> list[Work | Stopped]:

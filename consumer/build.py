@@ -15,9 +15,9 @@ from consumer.core.kinds import ErrorType
 from consumer.core.letterhead import Codec
 from consumer.core.policy import Budget, Policy
 from consumer.core.records import OffsetRange
-from consumer.core.sizer import BatchSizer
 from consumer.decode_watch import Marks
 from consumer.dependents import Dependents
+from consumer.desk import Desk
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.copy_encoder import CopyEncoder
 from consumer.edges.kafka.config import KafkaSettings
@@ -28,6 +28,7 @@ from consumer.edges.kafka.origins import KafkaOrigins
 from consumer.edges.kafka.source import KafkaSource
 from consumer.edges.postgres import memory
 from consumer.edges.postgres.aside import LetterBounds
+from consumer.edges.postgres.desk import PostgresDesk
 from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.pointers import PostgresPointers
@@ -39,11 +40,12 @@ from consumer.expiry import Expiry
 from consumer.handover import Handover
 from consumer.lifecycle import Hooks, LifeSettings, Side, WorkerLife
 from consumer.planner import Planner
-from consumer.ports import LetterTopic, Offsets, Sink
+from consumer.ports import LetterTopic, Offsets, Retention, Sink
 from consumer.postman import Postman
 from consumer.reader import BatchLimits, Reader
 from consumer.returns import Judges, Returns
 from consumer.settings import Settings
+from dlq.actions import discard
 from dlq.headers import decode, encode
 
 
@@ -123,6 +125,21 @@ def binder_settings(settings: Settings) -> BinderSettings:
     )
 
 
+@contextmanager
+def desk(settings: Settings) -> Iterator[Desk]:
+    """What people ask and decide, on a session that is closed afterwards."""
+    opened = PostgresDesk(session_settings(settings, "desk"), settings.kafka.group, discard)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def topic_offsets(settings: Settings) -> Offsets:
+    """Questions about topics."""
+    return KafkaOffsets(kafka_settings(settings))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
     """What commands that only look need."""
@@ -134,9 +151,10 @@ class Inspection:
 @contextmanager
 def inspection(settings: Settings) -> Iterator[Inspection]:
     """A session (not opened yet) and a client for looking, closed afterwards."""
-    sink = PostgresSink(session_settings(settings, "inspect"), settings.kafka.group)
+    looking = replace(session_settings(settings, "inspect"), writes=False)
+    sink = PostgresSink(looking, settings.kafka.group)
     try:
-        yield Inspection(sink=sink, offsets=KafkaOffsets(kafka_settings(settings)))
+        yield Inspection(sink=sink, offsets=topic_offsets(settings))
     finally:
         sink.close()
 
@@ -149,7 +167,7 @@ def build_worker(settings: Settings, name: str) -> WorkerLife:
     encoder = CopyEncoder()
     sink = PostgresSink(session_settings(settings, name), settings.kafka.group, letter_bounds(settings))
     catalog = PostgresCatalog(session_settings(settings, name), settings.kafka.group)
-    offsets = KafkaOffsets(kafka_settings(settings))
+    offsets = topic_offsets(settings)
     registry = HttpRegistry(settings.registry.url, timeout=settings.registry.timeout)
     handover = Handover(max_bytes=settings.batch.queue_bytes, max_batches=settings.batch.queue_batches)
     sources = Sources(registry=registry, catalog=catalog, offsets=offsets, rows=rows)
@@ -167,17 +185,17 @@ def build_worker(settings: Settings, name: str) -> WorkerLife:
     decoders = Decoders(fast=decoder, careful=rows, deadline=settings.worker.decode_deadline)
     marks = Marks()
     policy = letter_policy(settings)
-    planners = [Planner(decoders, encoder, known, marks, policy) for _ in ("reader", "applier")]
+    most = settings.sizer.top * Reader.ROUNDS
+    planners = [Planner(decoders, encoder, known, marks, policy, most) for _ in ("reader", "applier")]
     origins = KafkaOrigins(kafka_settings(settings))
     returns = Returns(sink, planners[1], binder, origins, Judges(codec=codec, policy=policy))
     flood = FloodGuard(FloodLimits(percent=settings.letters.flood_percent))
     dependents = Dependents(sink, offsets, settings.lane.holds)
     shop = Workshop(planner=planners[1], binder=binder, returns=returns, flood=flood, dependents=dependents)
     applier = Applier(sink, offsets, shop, handover)
-    sizer = BatchSizer(rows=settings.batch.max_rows, growth=settings.batch.growth)
     lane = settings.lane
     limits = BatchLimits(
-        sizer=sizer, max_bytes=settings.batch.max_bytes, lane=lambda topic: lane.tier(topic) is not None
+        sizer=settings.sizer, max_bytes=settings.batch.max_bytes, lane=lambda topic: lane.tier(topic) is not None
     )
     reader = Reader(KafkaSource(kafka_settings(settings)), planners[0], ahead, handover, limits)
 
@@ -201,7 +219,7 @@ def build_worker(settings: Settings, name: str) -> WorkerLife:
     life = LifeSettings(
         drain_timeout=settings.worker.drain_timeout,
         stall_timeout=settings.worker.stall_timeout,
-        keep_hours=settings.ledger.keep_hours,
+        keep=Retention(ledger=settings.ledger.keep_hours, closed_letters=settings.letters.keep_closed_hours),
     )
     hooks = Hooks(
         close_target=close_target,

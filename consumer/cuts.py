@@ -44,8 +44,17 @@ def halved(work: Work) -> list[Work | Stopped]:
 
 
 def smaller(work: Work) -> list[Work | Stopped]:
-    """A batch that does not fit into its deadline may in two parts."""
+    """What a batch met that was too much, or in the way of others, its two parts may not meet."""
     return halved(work) if sum(map(len, work.slices)) > 1 else [work]
+
+
+def first(work: Work, count: int) -> Work:
+    """The first records of a batch, of each partition a part that leads on from its position."""
+    kept = []
+    for piece in work.slices:
+        kept.append(piece.head(count))
+        count -= len(kept[-1])
+    return replace(work, slices=tuple(kept), plan=None)
 
 
 def before(slices: Sequence[Slice], ref: RecordRef) -> tuple[Slice, ...]:

@@ -35,6 +35,8 @@ class Holdings:
         self._epochs: dict[TopicPartition, int] = {}
         self._waiting: dict[TopicPartition, Taken] = {}
         self._stopped: set[TopicPartition] = set()
+        # whose position moved without us, by another owner or by hand
+        self._dropped: set[TopicPartition] = set()
         self._topic_ids: dict[str, str] = {}
         self._backoff = Backoff(first=10.0, most=60.0)
         # how often each partition was stopped since it last went on
@@ -50,6 +52,7 @@ class Holdings:
         self._epochs.clear()
         self._waiting.clear()
         self._stopped.clear()
+        self._dropped.clear()
 
     def owned(self, slices: Iterable[Slice]) -> list[Slice]:
         """Those that were read under the epochs that are ours now."""
@@ -66,6 +69,7 @@ class Holdings:
         for part in taken:
             self._epochs[part.at] = part.epoch
             self._stopped.discard(part.at)
+            self._dropped.discard(part.at)
             if part.wait_for:
                 self._waiting[part.at] = part
             else:
@@ -124,6 +128,11 @@ class Holdings:
         now = self._offsets.topic_ids(sorted(topics))
         for at in [at for at in self._epochs if self._is_another(at.topic, now)]:
             self.stop(Stopped(at, _recreated(at)))
+
+    def asked(self) -> list[TopicPartition]:
+        """Partitions of ours about which somebody has decided, to be taken anew. Raises Transient."""
+        mine = {*self.everything(), *(at for at in self._dropped if not self._handover.released(at))}
+        return [at for at in self._sink.asked() if at in mine] if mine else []
 
     def _is_another(self, topic: str, now: Mapping[str, str]) -> bool:
         known = self._topic_ids.get(topic)
@@ -188,6 +197,7 @@ class Holdings:
         for at in partitions:
             self._epochs.pop(at, None)
             self._waiting.pop(at, None)
+        self._dropped |= set(partitions)
         self._handover.tell(Dropped(tuple(partitions)))
         log.warning("partitions fenced: another owner took them", partitions=[str(at) for at in partitions])
 

@@ -1,5 +1,6 @@
 """Waiting in place for what time heals: the target is asked again, with backoff, until it answers."""
 
+import math
 import random
 import threading
 from collections.abc import Callable
@@ -33,6 +34,8 @@ class Patience:
         self._failures = 0
         self.reopened = False
         self.stopping = threading.Event()
+        # the moment at which the process ends, whatever is in flight then (monotonic)
+        self.until = math.inf
         # called whenever the thread shows that it lives
         self.beat: Callable[[], None] = lambda: None
 
@@ -40,6 +43,11 @@ class Patience:
     def most(self) -> float:
         """The longest wait, in seconds."""
         return self._backoff.most
+
+    def drain(self, until: float) -> None:
+        """Wait for nothing any more, and begin nothing that is not over by then."""
+        self.until = until
+        self.stopping.set()
 
     def rewarded(self) -> None:
         """What was waited for has happened."""

@@ -32,6 +32,7 @@ from consumer.core.plan import (
 )
 from consumer.core.policy import Policy
 from consumer.core.records import RecordRef, Slice
+from consumer.core.soundness import check
 from consumer.decode_watch import Marks
 from consumer.ports import Bindings, DataFault, Encoder
 
@@ -60,13 +61,16 @@ def bad_record(ref: RecordRef, failure: Failure, operation: str = "") -> BadReco
 
 
 class Planner:
-    """Plans batches from what the bindings know. Safe to use from one thread at a time."""
+    """Plans batches of at most `most` records from what the bindings know. Safe to use from one thread at a time."""
 
-    def __init__(self, decoders: Decoders, encoder: Encoder, bindings: Bindings, marks: Marks, policy: Policy) -> None:
+    def __init__(
+        self, decoders: Decoders, encoder: Encoder, bindings: Bindings, marks: Marks, policy: Policy, most: int
+    ) -> None:
         self._blocks = BlockDecoder(decoders, marks)
         self._encoder = encoder
         self._bindings = bindings
         self._policy = policy
+        self._most = most
         self.marks = marks
         self.watch = self._blocks.watch
 
@@ -77,8 +81,9 @@ class Planner:
     def plan(self, slices: Sequence[Slice], refused: Mapping[RecordRef, Failure] | None = None) -> Plan:
         """Plan one transaction; what can't be applied, or was refused before, becomes letters.
 
-        Raises Unbound, or BadRecord for a record in front of which its partition has to stop.
+        Raises Unbound, BadRecord for a record in front of which its partition has to stop, or Unsound for a defect.
         """
+        check(slices, self._most)
         counted: Counter[str] = Counter(records=sum(map(len, slices)))
         times: list[int] = []
         stages = []

@@ -24,6 +24,8 @@ MOST_EDITS = 100
 """How often a letter may be edited in its life."""
 LARGEST = 64 << 20
 """Most bytes of an edited record."""
+LONGEST_NAME = 200
+"""Most characters of who made an edit."""
 
 _AGAIN = "Ask the source for the row again (Debezium incremental snapshot of its key), then discard the letter."
 
@@ -91,8 +93,8 @@ def edit(
     An edit begins with what the one before left. Raises NotEdited, HeadraceError when the schema can't be had,
     psycopg.Error.
     """
-    if not who.strip() or "\0" in who:
-        raise NotEdited("an edit says who made it", remedy="Give a name.")
+    if not who.strip() or "\0" in who or len(who) > LONGEST_NAME:
+        raise NotEdited("an edit says who made it", remedy=f"Give a name of at most {LONGEST_NAME} characters.")
     found = editable(connection, group, letter, registry)
     if found.edits >= MOST_EDITS:
         raise NotEdited(f"letter {letter} was edited {MOST_EDITS} times", remedy=_AGAIN)

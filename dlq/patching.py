@@ -34,12 +34,15 @@ def patched(values: Mapping[str, Any], patch: Patch) -> Any:
         where = f"operation {number} ({operation['op']} of {_column(operation['path'])})"
         try:
             document = jsonpatch.apply_patch(document, [dict(operation)], in_place=True)
+            large = operation["op"] == "copy" and len(json.dumps(document)) > LARGEST
         except jsonpatch.JsonPatchTestFailed:
             # its message quotes both values
             raise BadPatch(f"{where}: the value is another one") from None
         except (jsonpatch.JsonPatchException, JsonPointerException, TypeError):
             raise BadPatch(f"{where}: the patch does not fit the row") from None
-        if operation["op"] == "copy" and len(json.dumps(document)) > LARGEST:
+        except RecursionError:
+            raise BadPatch(f"{where}: the row becomes nested too deeply") from None
+        if large:
             raise BadPatch(f"{where}: the row becomes too large")
     return document["after"]
 

@@ -16,9 +16,10 @@ _PLAIN = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _WITH_EXPONENT = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,10})?")
 # what PostgreSQL's numeric can have before and behind the point, and the sign and point
 _LONGEST = 131_072 + 16_383 + 2
+# its bytes, and more
+_MOST_BYTES = 64 << 10
 # the decoders hold no others to their precision
 _HELD = 38
-_INT = 1 << 31
 _WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
@@ -224,7 +225,9 @@ def raw(source: Cursor, size: int | None) -> bytes:
 
 
 def number_of(content: bytes) -> int:
-    """A decimal's digits as a number."""
+    """A decimal's digits as a number. Raises Damaged for one that PostgreSQL could not hold either."""
+    if len(content) > _MOST_BYTES:
+        raise Damaged("a decimal of too many digits")
     return int.from_bytes(content, "big", signed=True)
 
 

@@ -117,9 +117,9 @@ def _ledger(connection: psycopg.Connection, group: str) -> dict[str, Any]:
         "SELECT count(*), sum(records), extract(epoch FROM max(finished_at) - min(started_at))::float8,"
         " (SELECT jsonb_object_agg(name, round(total, 2)) FROM"
         "  (SELECT key AS name, sum(value::numeric) AS total FROM headrace.batches, jsonb_each_text(durations)"
-        "   WHERE group_name = %(group)s GROUP BY key) AS steps),"
+        "   WHERE group_name = %(group)s AND state = 'applied' GROUP BY key) AS steps),"
         " (SELECT count(*) FROM headrace.letters WHERE group_name = %(group)s AND published_attempt < attempt)"
-        " FROM headrace.batches WHERE group_name = %(group)s",
+        " FROM headrace.batches WHERE group_name = %(group)s AND state = 'applied'",
         {"group": group},
     ).fetchone()
     if row is None or not row[0]:

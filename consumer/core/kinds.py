@@ -155,7 +155,8 @@ TABLE_KINDS = (
         "table.truncate",
         _PERSISTENT,
         "the source truncated the table",
-        "Truncate the target's table if it should be empty too, then set the position behind the record.",
+        "Truncate the target's table if it should be empty too, then pass the record: headrace positions set TOPIC "
+        "PARTITION --to skip.",
     ),
     _kind(
         "table.held",
@@ -218,21 +219,22 @@ TABLE_KINDS = (
         "log.out_of_range",
         _PERSISTENT,
         "the stored position is not in the log",
-        "The records were deleted before they were read. Have the source snapshot the table again, then set the "
-        "position.",
+        "The records were deleted before they were read. Have the source snapshot the table again, and go on: headrace "
+        "positions set TOPIC PARTITION --to earliest.",
     ),
     _kind(
         "log.recreated",
         _PERSISTENT,
         "the topic was deleted and created again",
-        "Compare the target with the source, then remove the topic's positions.",
+        "Compare the target with the source, then begin the topic anew: headrace positions set TOPIC PARTITION --to "
+        "earliest.",
     ),
     _kind(
         "log.unreadable",
         _PERSISTENT,
         "the client can't read the records at the stored position",
-        "Look at the broker's log for damaged segments; have the source send the rows again, then set the position "
-        "behind the damage.",
+        "Look at the broker's log for damaged segments; have the source send the rows again, then go on behind the "
+        "damage: headrace positions set TOPIC PARTITION --to OFFSET.",
     ),
 )
 
@@ -283,6 +285,12 @@ ENVIRONMENT_KINDS = (
         _PERSISTENT,
         "the control schema is of a newer Headrace",
         "Install the newer Headrace that migrated it.",
+    ),
+    _kind(
+        "target.older",
+        _PERSISTENT,
+        "the control schema is of an older Headrace, or not there",
+        "Start a worker of this version, which migrates it.",
     ),
     _kind("registry.away", _TRANSIENT, "the registry does not answer or not with a schema", _BY_ITSELF),
     _kind("registry.status", _TRANSIENT, "the registry answered with a status that is no schema", _BY_ITSELF),

@@ -28,7 +28,10 @@ class TableName:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetColumn:
-    """A target column as the catalog has it. `type_name` is pg_type.typname, `cast` its name in a cast."""
+    """A target column as the catalog has it. `type_name` is pg_type.typname, `cast` its name in a cast.
+
+    `lacks`: the privileges on it that we do not have.
+    """
 
     name: str
     type_name: str
@@ -36,18 +39,21 @@ class TargetColumn:
     is_enum: bool = False
     identity: bool = False
     generated: bool = False
+    lacks: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetTable:
     """A target table as the catalog has it. `unique`: column sets of its usable unique indexes.
 
+    `lacks`: the privileges on all of it, or on its schema, that we do not have.
     `rank`: how many tables it refers to, directly or through others, so that parents come before their children.
     """
 
     name: TableName
     columns: tuple[TargetColumn, ...]
     unique: tuple[frozenset[str], ...]
+    lacks: frozenset[str] = frozenset()
     rank: int = 0
 
     def column(self, name: str) -> TargetColumn | None:

@@ -5,6 +5,7 @@ That needs root, or a kernel that lets users make namespaces; where neither is s
 """
 
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -28,9 +29,10 @@ from .trial import Trial
 _SIZE = "8m"
 _MOUNT = 'mount -t tmpfs -o "size=$1,mode=700,uid=$2,gid=$3" tmpfs "$4"'
 # root's own namespace, then the server's user; or a namespace in which this user may mount
-_AS_ROOT = ("unshare", "--mount", "--propagation", "private")
-_AS_USER = ("unshare", "--map-current-user", "--keep-caps", "--mount")
-_TO_USER = 'exec setpriv --reuid "$2" --regid "$3" --clear-groups --pdeathsig QUIT "${@:5}"'
+_AS_ROOT = ("--mount", "--propagation", "private")
+_AS_USER = ("--map-current-user", "--keep-caps", "--mount")
+# the way to the data directory may be closed to the server's user; an open descriptor needs no way
+_TO_USER = 'exec 9<"{dir}" setpriv --reuid "$2" --regid "$3" --clear-groups --pdeathsig QUIT "${@:5}"'
 
 
 def _beside_a_small_disk(command: Command, place: str) -> Command:
@@ -38,14 +40,26 @@ def _beside_a_small_disk(command: Command, place: str) -> Command:
     user = command.user
     way, run = (_AS_ROOT, _TO_USER) if user else (_AS_USER, 'exec "${@:5}"')
     owner = (str(user.uid), str(user.gid)) if user else (str(os.getuid()), str(os.getgid()))
-    words = (*way, "bash", "-c", f"{_MOUNT} && {run}", "bash", _SIZE, *owner, place)
-    return replace(command, argv=(*words, *command.argv), user=None)
+    words = (
+        shutil.which("unshare") or "unshare",
+        *way,
+        "bash",
+        "-c",
+        f"{_MOUNT} && {run}",
+        "bash",
+        _SIZE,
+        *owner,
+        place,
+    )
+    argv = command.argv if user is None else (word.replace("{dir}", "/proc/self/fd/9") for word in command.argv)
+    return replace(command, argv=(*words, *argv), user=None)
 
 
 def _why_not(place: str) -> str:
     probe = Command(argv=("true",), directory=Path(place), user=unprivileged_user())
+    words = [word.replace("{dir}", place) for word in _beside_a_small_disk(probe, place).argv]
     try:
-        done = subprocess.run(_beside_a_small_disk(probe, place).argv, capture_output=True, text=True, timeout=20)
+        done = subprocess.run(words, capture_output=True, text=True, timeout=20)
     except FileNotFoundError as error:
         return str(error)
     return done.stderr if done.returncode else ""

@@ -19,14 +19,13 @@ _KEYS = 30
 
 @dataclass(frozen=True, slots=True)
 class Poison:
-    """How the bytes are made, the kind of the letter, and whether the letter knows its row.
+    """How the bytes are made, and the kind of the letter.
 
     `refused`: it is sound until the target sees it, which it does not if a later change of its row is in its batch.
     """
 
     make: Callable[[Feed, int], bytes]
     kind: str
-    placed: bool = True
     refused: bool = False
 
 
@@ -35,10 +34,8 @@ def _image(feed: Feed, key: int, label: str = "calm", amount: int = 1) -> bytes:
 
 
 _POISONS = {
-    "wrong magic": Poison(lambda feed, key: b"\1" + _image(feed, key)[1:], "record.framing", placed=False),
-    "unknown id": Poison(
-        lambda feed, key: b"\0\x7f\0\0\7" + _image(feed, key)[5:], "record.schema_unknown", placed=False
-    ),
+    "wrong magic": Poison(lambda feed, key: b"\1" + _image(feed, key)[1:], "record.framing"),
+    "unknown id": Poison(lambda feed, key: b"\0\x7f\0\0\7" + _image(feed, key)[5:], "record.schema_unknown"),
     "cut Avro": Poison(lambda feed, key: _image(feed, key)[:-4], "record.decode"),
     "surplus bytes": Poison(lambda feed, key: _image(feed, key) + b"\0\0", "record.decode"),
     "bad UTF-8": Poison(
@@ -70,8 +67,7 @@ def _mixed(trial: Trial, feed: Feed, poisons: list[str]) -> tuple[dict[Origin, s
                 key += 1000 * feed.partitions * (1 + len(states))
             feed.raw(poison.make(feed, key), key)
             states[here], kinds[here] = "dead", poison.kind
-            if poison.placed:
-                open_ones.setdefault(key, []).append(here)
+            open_ones.setdefault(key, []).append(here)
             continue
         if dice < 0.25:
             feed.raw(None, key)

@@ -43,8 +43,9 @@ def stored(sink: PostgresSink, at: TopicPartition) -> Stored:
 
 
 def ledger(session: psycopg.Connection, group: str) -> int:
-    """How many batches the ledger has of the group."""
-    found = session.execute("SELECT count(*) FROM headrace.batches WHERE group_name = %s", (group,)).fetchone()
+    """How many batches the ledger calls applied."""
+    query = "SELECT count(*) FROM headrace.batches WHERE group_name = %s AND state = 'applied'"
+    found = session.execute(query, (group,)).fetchone()
     assert found is not None
     return int(found[0])
 

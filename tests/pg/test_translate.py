@@ -204,6 +204,16 @@ def test_a_connection_that_cannot_be_made(
     assert "sesame" not in str(caught.value)
 
 
+def test_a_server_that_takes_no_writes_is_waited_for(server: str) -> None:
+    """Noticed before any batch; a session that only looks is opened all the same."""
+    dsn = psycopg.conninfo.make_conninfo(server, options="-c default_transaction_read_only=on")
+    with pytest.raises(Transient) as caught:
+        connect(SessionSettings(dsn=dsn, worker="test"))
+    connect(SessionSettings(dsn=dsn, worker="test", writes=False)).close()
+
+    assert caught.value.failure.kind == "target.read_only"
+
+
 def test_a_session_is_prepared(server: str) -> None:
     """Times are in UTC and nothing waits for ever."""
     settings = SessionSettings(

@@ -237,3 +237,28 @@ def test_a_table_belongs_to_one_topic_whichever_worker_applies_it() -> None:
     assert failure.kind == "table.shared"
     assert "shop2.public.orders" in failure.detail
     assert "target.table" in failure.remedy
+
+
+@pytest.mark.parametrize(
+    ("table_lacks", "column", "column_lacks", "said"),
+    [
+        pytest.param({"DELETE"}, "id", set(), "DELETE", id="no deletes"),
+        pytest.param(set(), "id", {"SELECT"}, "SELECT of 'id'", id="the key can't be looked for"),
+        pytest.param(set(), "word", {"UPDATE"}, "UPDATE of 'word'", id="a column can't be set"),
+        pytest.param(set(), "word", {"SELECT"}, None, id="a column that nobody has to read"),
+        pytest.param(set(), "id", {"UPDATE"}, None, id="a key that nobody has to set"),
+    ],
+)
+def test_a_privilege_that_rows_need_is_missed_before_the_first_row(
+    table_lacks: set[str], column: str, column_lacks: set[str], said: str | None
+) -> None:
+    """And a table on which all that is needed is allowed may lack the rest."""
+    columns = [replace(c, lacks=frozenset(column_lacks)) if c.name == column else c for c in TABLE.columns]
+    bound = Bound(replace(TABLE, columns=tuple(columns), lacks=frozenset(table_lacks)))
+    if said is None:
+        assert bound.bind(CHANGE).table is not None
+        return
+    failure = bound.refusal(CHANGE)
+
+    assert failure.kind == "table.privilege"
+    assert said in failure.detail

@@ -190,6 +190,7 @@ def test_values_nested_too_deeply_are_refused() -> None:
         pytest.param(lambda value: value + b"\0", id="surplus"),
         pytest.param(lambda value: value[:5], id="only a frame"),
         pytest.param(lambda value: value[:5] + b"\xff" * 11 + value[5:], id="a number without an end"),
+        pytest.param(lambda value: value[:5] + b"\x02", id="cut within the key"),
         pytest.param(lambda value: value.replace(CANARY.encode(), b"\xff" * len(CANARY)), id="no UTF-8"),
     ],
 )

@@ -68,6 +68,10 @@ def replace(path: object) -> list[dict[str, object]]:
         ([{"op": "add", "path": "/after/label", "value": float("nan")}], "operation 1: such a number is written"),
         ([{"op": "add", "path": "/after/label", "value": {1, 2}}], "operation 1: it is no JSON"),
         ([{"op": "add", "path": "/after/tags/-", "value": 1}] * (MOST_OPERATIONS + 1), "a patch has at most"),
+        (
+            [{"op": "copy", "from": "/after/inner", "path": "/after/inner" + "/x" * 2**n} for n in range(12)],
+            "too deeply",
+        ),
         ([{"op": "copy", "from": "/after/tags", "path": "/after/tags/-"}] * 40, "the row becomes too large"),
     ],
 )

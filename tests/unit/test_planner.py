@@ -323,7 +323,7 @@ def test_only_the_native_decoder_has_a_deadline(careful: bool) -> None:
     ORDERS.bound_to(known)
     marks.learn([OffsetRange(AT, 100, 101)] if careful else [])
     # a deadline that is always over
-    plans = Planner(Decoders(fast=decoder, careful=decoder, deadline=-1), CopyEncoder(), known, marks, Policy())
+    plans = Planner(Decoders(fast=decoder, careful=decoder, deadline=-1), CopyEncoder(), known, marks, Policy(), 100)
     decoder.watch = plans.watch
     plans.plan([slice_of([ORDERS.record("c", row(1)), ORDERS.record("d", row(2))])])
 

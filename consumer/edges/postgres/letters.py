@@ -38,6 +38,13 @@ WHERE EXISTS (
 
 _COUNT = sql.SQL("SELECT count(*) FROM headrace.letters WHERE group_name = %s AND state IN ({open})").format(open=_OPEN)
 
+_PRUNE = """
+DELETE FROM headrace.letters WHERE id IN (
+    SELECT id FROM headrace.letters
+    WHERE group_name = %s AND closed_at < now() - make_interval(secs => %s) ORDER BY closed_at LIMIT %s
+)
+"""
+
 _UNPUBLISHED = """
 SELECT count(*) FROM headrace.letters
 WHERE group_name = %s AND state IN ('retrying', 'dead', 'replaying') AND published_attempt < attempt
@@ -234,6 +241,11 @@ def settle(connection: psycopg.Connection, verdict: Verdict) -> bool:
     if verdict.state not in OPEN and (row := connection.execute(_NEXT, (verdict.id,)).fetchone()):
         connection.execute(_RELEASE, (row[0],))
     return True
+
+
+def prune(connection: psycopg.Connection, group: str, keep_hours: float, most: int) -> int:
+    """Delete letters that were closed longer ago, with their bytes, at most so many; returns how many."""
+    return connection.execute(_PRUNE, (group, keep_hours * 3600, most)).rowcount
 
 
 def count_open(connection: psycopg.Connection, group: str) -> int:

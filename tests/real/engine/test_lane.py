@@ -168,7 +168,7 @@ def test_an_edited_letter_is_applied_as_it_was_edited(scene: Scene, workers: Wor
 
 
 def test_a_tier_that_is_not_due_holds_nothing_else_up(scene: Scene, workers: Workers) -> None:
-    """Its partition is given back, once; another tier's letter that is due, and the main topic, go on meanwhile."""
+    """Its partition is given back until then; another tier's letter that is due, and the main topic, go on meanwhile."""
     scene.job = replace(scene.job, letters={"delays": [0.3, 3600]})
     scene.target.do("CREATE TABLE parent (id int PRIMARY KEY)")
     scene.target.do("INSERT INTO parent VALUES (1), (666)")
@@ -191,6 +191,7 @@ def test_a_tier_that_is_not_due_holds_nothing_else_up(scene: Scene, workers: Wor
     scene.feed.send("c", 3, "new", 1)
     scene.feed.flush()
     eventually(lambda: scene.target.rows("once") == {1: ("bad", 666), 3: ("new", 1)}, "the main topic goes on")
-    assert len(given_back()) == 1
+    # a rebalance may bring it back, but nobody asks all the time
+    assert len(given_back()) < 5
     assert scene.target.positions(scene.job.group)[later, 0] == 0
     assert worker.leave() == 0

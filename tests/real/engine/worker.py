@@ -163,6 +163,10 @@ class Workers:
         assert code == 0, f"exit code {code}:\n{process.text()[-3000:]}"
         return process
 
+    def command(self, job: Job, *words: str) -> Process:
+        """Another command of the program, with the job's settings."""
+        return self._start(job, ["-m", "consumer", *words, "--config", str(self._settings(job))])
+
     def child(self, job: Job, *words: str) -> Process:
         """The test's own child program, told what to do by words."""
         return self.program("child.py", job, *words)
