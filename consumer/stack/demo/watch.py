@@ -222,7 +222,7 @@ class Watch:
         for number, records, ranges, durations, at in target.execute(_BATCHES, [GROUP, self._last_id]).fetchall():
             self._last_id = number
             # letters that come back are in batches of their own, and not news of the source
-            own = [(topic, start, end) for topic, _, start, end in ranges if topic in shop]
+            own = [(topic, start, end) for topic, _, start, end, *_ in ranges if topic in shop]
             if not own:
                 continue
             waits = [wait for topic, start, end in own for wait in self._journal.waits(topic, start, end, at)]

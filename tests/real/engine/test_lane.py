@@ -168,7 +168,7 @@ def test_an_edited_letter_is_applied_as_it_was_edited(scene: Scene, workers: Wor
 
 
 def test_a_tier_that_is_not_due_holds_nothing_else_up(scene: Scene, workers: Workers) -> None:
-    """Its partition is given back until then; another tier's letter that is due, and the main topic, go on meanwhile."""
+    """Its partition is given back until then; a due letter of another tier and the main topic go on meanwhile."""
     scene.job = replace(scene.job, letters={"delays": [0.3, 3600]})
     scene.target.do("CREATE TABLE parent (id int PRIMARY KEY)")
     scene.target.do("INSERT INTO parent VALUES (1), (666)")
