@@ -1,5 +1,6 @@
 """Seeds, servers that may be broken, and what was measured. See docs/how-to/run-the-fault-tests.md."""
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ _HERE = Path(__file__).parent
 _LOOPBACK = "127.0.0.1"
 _SEEDS = 2
 _TIMEOUT = 900
+_STARTED = pytest.StashKey[int]()
 # of the consumer group protocol that the broker leads (KIP-848): a dead member is noticed soon
 _SOON = {
     "group.consumer.heartbeat.interval.ms": "500",
@@ -77,10 +79,11 @@ def _asked(config: pytest.Config) -> bool:
 
 
 def _new_seeds(config: pytest.Config) -> list[int]:
-    if not hasattr(config, "faults_seeds"):
-        count = config.getoption("--seeds", _SEEDS) if _asked(config) else 1
-        config.faults_seeds = [(time.time_ns() // 1000 + number) % 1_000_000 for number in range(count)]  # type: ignore[attr-defined]
-    return config.faults_seeds  # type: ignore[attr-defined,no-any-return]
+    """By the clock. All processes of one run need the same, so there they come from the run's id."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    first = int(run, 16) if run else config.stash.setdefault(_STARTED, time.time_ns() // 1000)
+    count = config.getoption("--seeds", _SEEDS) if _asked(config) else 1
+    return [(first + number) % 1_000_000 for number in range(count)]
 
 
 @pytest.fixture(scope="package")

@@ -1,7 +1,5 @@
 """F19: a topic is replayed from its start, grows under load, or is applied by a worker whose clock jumps."""
 
-import pytest
-
 from tests.real.engine.load import Load
 
 from .trial import Trial
@@ -36,7 +34,6 @@ def test_f19_a_topic_gets_more_partitions_under_load(trial: Trial) -> None:
     trial.verify()
 
 
-@pytest.mark.short
 def test_f19_a_clock_that_jumps(trial: Trial) -> None:
     """The wall clock is off by up to an hour, each time otherwise: order is the log's, waits are by another clock."""
     trial.both(400)
