@@ -69,13 +69,20 @@ FROM {staging} AS s, headrace.groups g
 WHERE g.group_name = %(group)s
 """)
 
+# Most staged rows have no letter, so the second digest and the place are worked out for those that may have one.
 _MET = sql.SQL("""
-SELECT l.id, s.place, l.topic, l.partition, l."offset"
-FROM ({digests}) AS s
-JOIN headrace.letters l ON l.digest_a = s.digest_a AND l.digest_b = s.digest_b
-WHERE l.group_name = %(group)s AND l.table_name = %(table)s AND l.state IN ({open})
-ORDER BY l.digest_a, l.digest_b, l."offset"
-FOR UPDATE OF l
+WITH met AS MATERIALIZED (
+    SELECT l.id, s.ctid AS staged_at, l.topic, l.partition, l."offset"
+    FROM headrace.groups g, {staging} AS s, headrace.letters l
+    WHERE g.group_name = %(group)s AND l.group_name = %(group)s AND l.table_name = %(table)s AND l.state IN ({open})
+      AND l.digest_a = hash_record_extended({identity}, g.seed_a)
+      AND l.digest_b # hash_record_extended({identity}, g.seed_b) = 0
+    ORDER BY l.digest_a, l.digest_b, l."offset"
+    FOR UPDATE OF l
+)
+SELECT m.id, p.place, m.topic, m.partition, m."offset"
+FROM met m
+JOIN (SELECT ctid, row_number() OVER (ORDER BY ctid) - 1 AS place FROM {staging}) AS p ON p.ctid = m.staged_at
 """)
 
 _SUPERSEDE = """
@@ -280,7 +287,7 @@ class Met:
 
 def met(connection: psycopg.Connection, group: str, staged: Staged) -> list[Met]:
     """The open letters of the staged rows, locked."""
-    query = _MET.format(digests=_hashed(staged), open=_OPEN)
+    query = _MET.format(identity=typed_identity(staged), staging=staged.staging, open=_OPEN)
     rows = connection.execute(query, {"group": group, "table": str(staged.write.table)}).fetchall()
     return [Met(row[0], row[1], RecordRef(TopicPartition(row[2], row[3]), row[4])) for row in rows]
 
