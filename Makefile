@@ -2,8 +2,11 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
+# more than there are cores: a test of real servers waits most of the time
+TEST_PROCESSES ?= 3
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fmt lock docs clean
+FAULTS_SEEDS ?= 2
+.PHONY: help setup demo test faults check fmt lock docs clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -20,7 +23,11 @@ demo: setup  ## A shop, Debezium, Kafka and a target, live on this terminal
 	$(BIN)/headrace demo
 
 test: check  ## Everything that must hold before a change lands
-	$(BIN)/python -m pytest
+	# a file's tests stay together, since they share servers; files in order, the long ones first
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
+
+faults: setup  ## Faults F1 to F20 on real servers, seeded: SEED=123 replays one, FAULTS_SEEDS=20 takes more
+	$(BIN)/python -m pytest tests/faults --seeds $(FAULTS_SEEDS) $(addprefix --seed ,$(SEED))
 
 check: setup  ## Format, lint, types, arrows, dead code, documentation
 	$(BIN)/ruff format --check .

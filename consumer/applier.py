@@ -1,8 +1,9 @@
 """The apply thread's story: take partitions, apply batches, resolve what is in doubt, leave out what fails."""
 
+import math
 import time
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -11,10 +12,23 @@ import structlog
 from consumer.binder import Binder
 from consumer.core.failure import Transient, located
 from consumer.core.flood import FloodGuard
+from consumer.core.kinds import TOO_DEPENDENT
 from consumer.core.plan import Plan
 from consumer.core.records import RecordRef, TopicPartition
-from consumer.cuts import Step, halved, in_front, reconsidered, smaller, without_flooded, without_letters, without_table
-from consumer.handover import Handover, Later, Moved, Stopped, Take, Work
+from consumer.core.sizer import IN_THE_WAY, TOO_MUCH, NoTime, fitting
+from consumer.cuts import (
+    Step,
+    first,
+    halved,
+    in_front,
+    reconsidered,
+    smaller,
+    without_flooded,
+    without_letters,
+    without_table,
+)
+from consumer.dependents import Dependents
+from consumer.handover import Handover, Later, Moved, Paced, Stopped, Take, Work
 from consumer.holdings import Holdings
 from consumer.patience import Patience
 from consumer.planner import BadRecord, Planner, Unbound
@@ -27,6 +41,7 @@ from consumer.ports import (
     LettersFull,
     Outcome,
     Reconsider,
+    Retention,
     Sink,
     TableFault,
 )
@@ -35,19 +50,21 @@ from consumer.returns import Pause, Returns
 log = structlog.get_logger("headrace.apply")
 
 # what a smaller batch may not meet
-_TOO_MUCH = ("target.timeout", "target.resources")
+_SMALLER = TOO_MUCH | IN_THE_WAY
 # seconds between looks at what changes by itself
 LOOK_EVERY = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workshop:
-    """What the apply thread works with: plans, their bindings, and what becomes of letters that come back."""
+    """What the apply thread works with: plans, their bindings, what is refused for others' sake or too often, and
+    what becomes of letters that come back."""
 
     planner: Planner
     binder: Binder
     returns: Returns
     flood: FloodGuard
+    dependents: Dependents
 
 
 class Applier:
@@ -59,9 +76,12 @@ class Applier:
         self._binder = shop.binder
         self._returns = shop.returns
         self._flood = shop.flood
+        self._dependents = shop.dependents
         self._handover = handover
         self._next_look = 0.0
         self._opened = False
+        # records and seconds of the last batch
+        self._last = (0, 0.0)
         self.patience = patience
         self._holdings = holdings
 
@@ -86,13 +106,16 @@ class Applier:
             self._holdings.forget()
             self._take(mine)
 
-    def prune(self, keep_hours: float) -> None:
-        """Delete what the ledger need not keep; when the target is away the next turn does."""
+    def prune(self, keep: Retention) -> bool:
+        """Delete a part of what need not be kept, if the target is there; returns whether there may be more."""
         with suppress(Transient):
-            self._sink.prune(keep_hours)
+            return self._sink.prune(keep)
+        return False
 
     def _take(self, partitions: Sequence[TopicPartition]) -> None:
         taken = self._holdings.take(partitions)
+        if not taken:
+            return
         ours = [part.at for part in taken]
         # all of this before any of it is read
         self._planner.marks.learn(self.patience.ask(lambda: self._sink.marks(ours)))
@@ -104,6 +127,9 @@ class Applier:
         with suppress(Transient):
             self._holdings.look_around()
             _say_grown(self._binder.look_again())
+            if asked := self._holdings.asked():
+                log.info("partitions are taken anew, as asked", count=len(asked))
+                self._take(asked)
 
     # applying
 
@@ -115,8 +141,8 @@ class Applier:
                 if isinstance(step, Stopped):
                     self._holdings.stop(step)
                 elif isinstance(step, Later):
-                    self._holdings.wait(step)
-                elif current := self._current(step):
+                    self._holdings.delay(step)
+                elif current := self._in_time(self._current(step)):
                     todo.extendleft(reversed(self._returned(current) if current.lane else self._attempt(current)))
         finally:
             self._handover.done()
@@ -127,6 +153,24 @@ class Applier:
         if len(kept) == len(work.slices):
             return work
         return replace(work, slices=kept, plan=None) if kept else None
+
+    def _in_time(self, work: Work | None) -> Work | None:
+        """As much of the work as fits into what is left until the process ends; all of it while no end is near.
+
+        What is not begun is read again by whoever takes the partitions next.
+        """
+        if work is None or work.lane or not self.patience.stopping.is_set():
+            return work
+        records, seconds = self._last
+        try:
+            most = fitting(records, seconds, self.patience.until - time.monotonic()) if records else math.inf
+        except NoTime:
+            most = 0
+        if most >= sum(map(len, work.slices)):
+            return work
+        # what was read behind the cut must not follow
+        self._holdings.forget()
+        return first(work, int(most)) if most else None
 
     def _attempt(self, work: Work) -> list[Step]:
         """Try one batch; returns what is to be done instead, in order."""
@@ -142,6 +186,8 @@ class Applier:
             self._holdings.drop(lost.partitions)
             return [replace(work, plan=None)]
         except Reconsider as found:
+            refused = found.refused
+            self._wait(lambda: self._dependents.of_records(work.slices, refused))
             return [replace(work, plan=None, refused=reconsidered(work.refused, found))]
         except LettersFull as full:
             return without_letters(work, plan, full.failure)
@@ -152,8 +198,9 @@ class Applier:
         except ConnectionLost as error:
             self.patience.reopen(error)
         except Transient as error:
+            self._handover.tell(Paced(sum(map(len, work.slices)), kind=error.failure.kind))
             self.patience.pause(error)
-            return smaller(work) if error.failure.kind in _TOO_MUCH else [work]
+            return smaller(work) if error.failure.kind in _SMALLER else [work]
         return []
 
     def _returned(self, work: Work) -> list[Step]:
@@ -199,6 +246,8 @@ class Applier:
         self._holdings.went_on(piece.at for piece in plan.slices)
         self._handover.tell(Moved({piece.at: piece.end for piece in plan.slices}))
         if plan.counts.records:
+            self._last = plan.counts.records, applied.seconds
+            self._handover.tell(Paced(*self._last))
             log.debug("batch applied", records=plan.counts.records, seconds=round(applied.seconds, 4))
 
     def _judged(self, work: Work, fault: DataFault | TableFault) -> list[Step]:
@@ -208,7 +257,10 @@ class Applier:
             self._binder.forget(fault.table)
             return [replace(work, plan=None, judged=True)]
         if isinstance(fault, TableFault):
-            return without_table(work, self._binder.topics_of(fault.table), fault)
+            topics = self._binder.topics_of(fault.table)
+            if fault.failure.kind == TOO_DEPENDENT:
+                self._wait(lambda: self._dependents.of(piece for piece in work.slices if piece.at.topic in topics))
+            return without_table(work, topics, fault)
         if sum(map(len, work.slices)) == 1:
             (piece,) = (piece for piece in work.slices if len(piece))
             ref = RecordRef(piece.at, piece.offsets[0])
@@ -217,6 +269,11 @@ class Applier:
                 return [Stopped(piece.at, located(fault.failure, piece.at, ref.offset))]
             return [replace(work, plan=None, refused={**work.refused, ref: fault.failure})]
         return halved(work)
+
+    def _wait(self, barriers: Callable[[], Mapping[TopicPartition, Mapping[TopicPartition, int]]]) -> None:
+        """Have partitions wait for others; with that they are out of the batch."""
+        for at, others in self.patience.ask(barriers).items():
+            self._holdings.wait(at, others)
 
     def _resolve(self, plan: Plan, error: CommitUnknown) -> None:
         """Read the positions back before anything is taken anew."""

@@ -298,11 +298,13 @@ class Binder:
         replaces = frozenset(identity) not in table.unique
         if replaces and (topic in self._spread or self._traits[topic].partitions != 1):
             raise _no_identity(table, identity)
+        columns = _columns(table, schema.columns, identity)
+        _require_privileges(table, columns, identity)
         return Binding(
             schema=schema,
             key_writer=read_key_writer(key_text),
             table=table,
-            columns=_columns(table, schema.columns, identity),
+            columns=columns,
             identity=identity,
             compacted=self._traits[topic].compacted,
             replaces=replaces,
@@ -369,6 +371,17 @@ def _no_identity(table: TargetTable, identity: Sequence[str]) -> Cannot:
         "and its topic has more than one partition",
         f"Create one: it must be valid, immediate and not partial, for example PRIMARY KEY ({columns}).",
     )
+
+
+def _require_privileges(table: TargetTable, columns: Sequence[BoundColumn], identity: Sequence[str]) -> None:
+    """Whatever a batch may do must be allowed: rows are found by their key, inserted, updated and deleted."""
+    lacks = set(table.lacks)
+    for column in columns:
+        needed = {"INSERT", "SELECT"} if column.target.name in identity else {"INSERT", "UPDATE"}
+        lacks |= {f"{what} of {column.target.name!r}" for what in needed & column.target.lacks}
+    if lacks:
+        detail = f"the role may not do all that rows of table {table.name} need; it lacks {', '.join(sorted(lacks))}"
+        raise Cannot("table.privilege", detail)
 
 
 def _columns(table: TargetTable, columns: Sequence[Column], identity: Sequence[str]) -> tuple[BoundColumn, ...]:

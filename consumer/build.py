@@ -17,35 +17,41 @@ from consumer.core.kinds import ErrorType
 from consumer.core.letterhead import Codec
 from consumer.core.policy import Budget, Policy, TablePolicy
 from consumer.core.records import OffsetRange
-from consumer.core.sizer import BatchSizer
 from consumer.decode_watch import Marks
+from consumer.dependents import Dependents
+from consumer.desk import Desk
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.copy_encoder import CopyEncoder
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.letterbox import KafkaLetterbox
+from consumer.edges.kafka.logs import KafkaLogs
 from consumer.edges.kafka.offsets import KafkaOffsets
 from consumer.edges.kafka.origins import KafkaOrigins
 from consumer.edges.kafka.source import KafkaSource
 from consumer.edges.postgres import memory
 from consumer.edges.postgres.aside import LetterBounds
+from consumer.edges.postgres.desk import PostgresDesk
 from consumer.edges.postgres.lookup import PostgresCatalog, PostgresOverview
 from consumer.edges.postgres.outbox import PostgresOutbox
+from consumer.edges.postgres.pointers import PostgresPointers
 from consumer.edges.postgres.pool import PoolLimits, TargetPool
 from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.registry import HttpRegistry
 from consumer.edges.rows import RowDecoder
+from consumer.expiry import Expiry
 from consumer.handover import Handover
 from consumer.holdings import Holdings
 from consumer.lifecycle import Hooks, LifeSettings, Side, WorkerLife
 from consumer.patience import Patience
 from consumer.planner import Planner
-from consumer.ports import Breaker, LetterTopic, Offsets, Overview
+from consumer.ports import Breaker, LetterTopic, Offsets, Overview, Retention
 from consumer.postman import Postman
 from consumer.reader import BatchLimits, Reader
 from consumer.returns import Judges, Returns
 from consumer.settings import Settings
+from dlq.actions import discard
 from dlq.headers import decode, encode
 
 
@@ -133,6 +139,21 @@ def binder_settings(settings: Settings) -> BinderSettings:
     )
 
 
+@contextmanager
+def desk(settings: Settings) -> Iterator[Desk]:
+    """What people ask and decide, on a session that is closed afterwards."""
+    opened = PostgresDesk(session_settings(settings, "desk"), settings.kafka.group, discard)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def topic_offsets(settings: Settings) -> Offsets:
+    """Questions about topics."""
+    return KafkaOffsets(kafka_settings(settings))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connections:
     """What all threads of a process share on their way to the servers."""
@@ -175,7 +196,7 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
     encoder = CopyEncoder()
     sink = PostgresSink(session_settings(settings, name), settings.kafka.group, letter_bounds(settings))
     catalog = PostgresCatalog(shared.pool, settings.kafka.group)
-    offsets = KafkaOffsets(kafka_settings(settings))
+    offsets = topic_offsets(settings)
     registry = HttpRegistry(settings.registry.url, shared.registry, timeout=settings.registry.timeout)
     handover = Handover(max_bytes=settings.batch.queue_bytes, max_batches=settings.batch.queue_batches)
     sources = Sources(registry=registry, catalog=catalog, offsets=offsets, rows=rows)
@@ -186,22 +207,25 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
     codec = Codec(encode=encode, decode=decode)
     letterbox = KafkaLetterbox(kafka_settings(settings))
     postman = Postman(outbox, letterbox, codec, settings.lane, letter_topics(settings))
+    pointers = PostgresPointers(shared.pool, settings.kafka.group, pointing)
+    expiry = Expiry(pointers, KafkaLogs(kafka_settings(settings)), settings.letters.expiry_warning_hours)
     decoders = Decoders(fast=decoder, careful=rows, deadline=settings.worker.decode_deadline)
     marks = Marks()
     policy = letter_policy(settings)
-    planners = [Planner(decoders, encoder, known, marks, policy) for _ in ("reader", "applier")]
+    most = settings.sizer.top * Reader.ROUNDS
+    planners = [Planner(decoders, encoder, known, marks, policy, most) for _ in ("reader", "applier")]
     origins = KafkaOrigins(kafka_settings(settings))
     returns = Returns(sink, planners[1], binder, origins, Judges(codec=codec, policy=policy))
     flood = FloodGuard(FloodLimits(percent=settings.letters.flood_percent))
-    shop = Workshop(planner=planners[1], binder=binder, returns=returns, flood=flood)
+    dependents = Dependents(sink, offsets, settings.lane.holds)
+    shop = Workshop(planner=planners[1], binder=binder, returns=returns, flood=flood, dependents=dependents)
     retry = settings.retry
     patience = Patience(sink, shared.target, Backoff(first=retry.environment_first, most=retry.environment_most))
     holdings = Holdings(sink, offsets, handover, patience, table_policy(settings))
     applier = Applier(sink, shop, handover, holdings, patience)
-    sizer = BatchSizer(rows=settings.batch.max_rows, growth=settings.batch.growth)
     lane = settings.lane
     limits = BatchLimits(
-        sizer=sizer, max_bytes=settings.batch.max_bytes, lane=lambda topic: lane.tier(topic) is not None
+        sizer=settings.sizer, max_bytes=settings.batch.max_bytes, lane=lambda topic: lane.tier(topic) is not None
     )
     reader = Reader(KafkaSource(kafka_settings(settings)), planners[0], ahead, handover, limits)
 
@@ -209,18 +233,23 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
         sink.close()
         origins.close()
 
+    def post(timeout: float) -> None:
+        # a turn of its own, so that no turn has the waits of both
+        if not expiry.turn():
+            postman.turn(timeout)
+
     def mark(ranges: Sequence[OffsetRange]) -> None:
         shared.pool.ask(lambda session: memory.mark(session, settings.kafka.group, ranges))
 
     life = LifeSettings(
         drain_timeout=settings.worker.drain_timeout,
         stall_timeout=settings.worker.stall_timeout,
-        keep_hours=settings.ledger.keep_hours,
+        keep=Retention(ledger=settings.ledger.keep_hours, closed_letters=settings.letters.keep_closed_hours),
     )
     hooks = Hooks(
         close_target=close_target,
         mark=mark,
-        sides=[Side("binder", ahead.turn, registry.close), Side("postman", postman.turn, postman.close)],
+        sides=[Side("binder", ahead.turn, registry.close), Side("postman", post, postman.close)],
         watches=[planner.watch for planner in planners],
     )
     return WorkerLife(reader, applier, life, hooks)

@@ -3,16 +3,14 @@
 Exit codes: 0 ok, 1 failed, 2 usage, 3 nothing matched, 4 refused by policy, 5 partial.
 """
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from consumer.bench.commands import app as bench_app
-from consumer.core.failure import HeadraceError, Refused
+from consumer.operate.batches import app as batches_app
+from consumer.operate.output import Config, reported
+from consumer.operate.positions import app as positions_app
 from consumer.stack.commands import app as stack_app
 from consumer.stack.demo.commands import demo
 
@@ -24,15 +22,14 @@ app = typer.Typer(
 )
 app.add_typer(stack_app, name="stack")
 app.add_typer(bench_app, name="bench")
+app.add_typer(batches_app, name="batches")
+app.add_typer(positions_app, name="positions")
 app.command()(demo)
 
 
 @app.callback()
 def headrace() -> None:
     """Headrace."""
-
-
-Config = Annotated[Path | None, typer.Option("--config", "-c", help="Settings file (default headrace.toml).")]
 
 
 @app.command()
@@ -60,13 +57,3 @@ def run(
         else:
             code = run_worker(settings, until_current=until_current)
     raise typer.Exit(code)
-
-
-@contextmanager
-def reported() -> Iterator[None]:
-    """A failure as a sentence with its remedy on stderr: exit code 2 for settings, 1 for the rest."""
-    try:
-        yield
-    except HeadraceError as error:
-        print(error, file=sys.stderr)
-        raise typer.Exit(2 if isinstance(error, Refused) else 1) from error

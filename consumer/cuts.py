@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from consumer.core.failure import Failure, failed, located
-from consumer.core.kinds import KINDS
+from consumer.core.kinds import DEPENDENT, KINDS, TOO_DEPENDENT, FailureKind
 from consumer.core.plan import Plan
 from consumer.core.records import RecordRef, Slice, TopicPartition, halves
 from consumer.handover import Later, Stopped, Work
@@ -22,9 +22,15 @@ def without_flooded(work: Work, flooded: Mapping[TopicPartition, int]) -> list[S
     for piece in work.slices:
         if piece.at in flooded:
             detail = f"{flooded[piece.at]} of its last records can't be applied"
-            failure = failed(KINDS["table.flood"], "applier", "count letters", detail)
+            failure = failed(_flood(work.refused, piece.at), "applier", "count letters", detail)
             stops.append(Stopped(piece.at, located(failure, piece.at, piece.start)))
     return [*stops, replace(work, slices=kept, plan=None)] if kept else stops
+
+
+def _flood(refused: Mapping[RecordRef, Failure], at: TopicPartition) -> FailureKind:
+    """Of what kind it is: time heals most of what other rows cause."""
+    dependent = any(ref.at == at and why.kind in DEPENDENT for ref, why in refused.items())
+    return KINDS[TOO_DEPENDENT if dependent else "table.flood"]
 
 
 def without_letters(work: Work, plan: Plan, failure: Failure) -> list[Step]:
@@ -42,7 +48,7 @@ def halved(work: Work) -> list[Step]:
 
 
 def smaller(work: Work) -> list[Step]:
-    """A batch that does not fit into its deadline may in two parts."""
+    """What a batch met that was too much, or in the way of others, its two parts may not meet."""
     return halved(work) if sum(map(len, work.slices)) > 1 else [work]
 
 
@@ -51,6 +57,15 @@ def in_front(work: Work, bad: BadRecord) -> list[Step]:
     at = bad.ref.at
     step = Stopped(at, bad.failure) if bad.wait is None else Later(at, bad.wait, bad.failure)
     return [replace(work, slices=before(work.slices, bad.ref), plan=None), step]
+
+
+def first(work: Work, count: int) -> Work:
+    """The first records of a batch, of each partition a part that leads on from its position."""
+    kept = []
+    for piece in work.slices:
+        kept.append(piece.head(count))
+        count -= len(kept[-1])
+    return replace(work, slices=tuple(kept), plan=None)
 
 
 def before(slices: Sequence[Slice], ref: RecordRef) -> tuple[Slice, ...]:

@@ -73,7 +73,16 @@ class Later:
     failure: Failure | None = None
 
 
-Notice = Taken | Moved | Stopped | Dropped | Later
+@dataclass(frozen=True, slots=True)
+class Paced:
+    """What became of a batch of so many records: committed after so many seconds, or failed for a reason of `kind`."""
+
+    records: int
+    seconds: float = 0.0
+    kind: str = ""
+
+
+Notice = Taken | Moved | Stopped | Dropped | Later | Paced
 
 
 class Handover:

@@ -32,6 +32,8 @@ class Holdings:
         self._epochs: dict[TopicPartition, int] = {}
         self._waiting: dict[TopicPartition, Taken] = {}
         self._stopped: set[TopicPartition] = set()
+        # whose position moved without us, by another owner or by hand
+        self._dropped: set[TopicPartition] = set()
         self._topic_ids: dict[str, str] = {}
         self._policy = policy
         # how often each partition was stopped since it last went on
@@ -47,6 +49,7 @@ class Holdings:
         self._epochs.clear()
         self._waiting.clear()
         self._stopped.clear()
+        self._dropped.clear()
 
     def owned(self, slices: Iterable[Slice]) -> list[Slice]:
         """Those that were read under the epochs that are ours now."""
@@ -63,6 +66,7 @@ class Holdings:
         for part in taken:
             self._epochs[part.at] = part.epoch
             self._stopped.discard(part.at)
+            self._dropped.discard(part.at)
             if part.wait_for:
                 self._waiting[part.at] = part
             else:
@@ -97,8 +101,8 @@ class Holdings:
         ends = self._offsets.ends([at for at in known if at.topic in topics])
         starts = {}
         for at, start in self._offsets.log_start(fresh).items():
-            barrier = {str(old.partition): end for old, end in ends.items() if old.topic == at.topic and end}
-            starts[at] = replace(start, wait_for=barrier or None)
+            older = {old: end for old, end in ends.items() if old.topic == at.topic and end}
+            starts[at] = replace(start, wait_for=waiting.named(at, older) or None)
         return starts
 
     def _same_topic(self, part: Taken, ids: Mapping[str, str]) -> bool:
@@ -122,6 +126,11 @@ class Holdings:
         for at in [at for at in self._epochs if self._is_another(at.topic, now)]:
             self.stop(Stopped(at, _recreated(at)))
 
+    def asked(self) -> list[TopicPartition]:
+        """Partitions of ours about which somebody has decided, to be taken anew. Raises Transient."""
+        mine = {*self.everything(), *(at for at in self._dropped if not self._handover.released(at))}
+        return [at for at in self._sink.asked() if at in mine] if mine else []
+
     def _is_another(self, topic: str, now: Mapping[str, str]) -> bool:
         known = self._topic_ids.get(topic)
         return now.get(topic, known) != known
@@ -139,12 +148,14 @@ class Holdings:
 
     def _look_at_waiting(self) -> dict[TopicPartition, dict[TopicPartition, int]]:
         """Start partitions whose wait is over; returns the others with what they wait for."""
-        stored = {position.at: position.next_offset for position in self._patience.ask(self._sink.stored)}
+        stored = self._patience.ask(self._sink.stored)
+        positions = {position.at: position.next_offset for position in stored}
+        waits = {position.at: waiting.unpassed(position.at, position.wait_for, positions) for position in stored}
         still = {}
         for at, part in list(self._waiting.items()):
-            older = waiting.unpassed(at, part.wait_for, stored)
-            if older:
-                still[at] = older
+            others = waits.get(at, {})
+            if others and not waiting.goes_first(at, waits):
+                still[at] = others
             else:
                 del self._waiting[at]
                 self._handover.tell(part)
@@ -170,7 +181,7 @@ class Holdings:
         self._handover.tell(Later(at, seconds))
         log.debug("retry topic waits", topic=at.topic, partition=at.partition, seconds=seconds, reason=reason)
 
-    def wait(self, later: Later) -> None:
+    def delay(self, later: Later) -> None:
         """Give a partition back until what it waits for may be there."""
         self._epochs.pop(later.at, None)
         self._handover.tell(later)
@@ -186,11 +197,20 @@ class Holdings:
             remedy=why.remedy,
         )
 
+    def wait(self, at: TopicPartition, others: Mapping[TopicPartition, int]) -> None:
+        """Have a partition wait until others have passed these offsets. Raises Stopping."""
+        epoch = self._epochs.pop(at, None)
+        if epoch is not None:
+            self._patience.ask(lambda: self._sink.wait(at, epoch, waiting.named(at, others)))
+            # taking it again begins the wait
+            self._handover.tell(Later(at, 0.0))
+
     def drop(self, partitions: Sequence[TopicPartition]) -> None:
         """Another owner took them."""
         for at in partitions:
             self._epochs.pop(at, None)
             self._waiting.pop(at, None)
+        self._dropped |= set(partitions)
         self._handover.tell(Dropped(tuple(partitions)))
         log.warning("partitions fenced: another owner took them", partitions=[str(at) for at in partitions])
 

@@ -10,7 +10,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
@@ -21,12 +21,15 @@ from consumer.core.kinds import KINDS
 from consumer.core.records import OffsetRange
 from consumer.decode_watch import DecodeWatch
 from consumer.patience import Stopping
+from consumer.ports import Retention
 from consumer.reader import Reader
 
 log = structlog.get_logger("headrace.worker")
 
 TURN = 0.05
 PRUNE_EVERY = 600.0
+# while there is more to delete
+PRUNE_ON = 10.0
 HUNG = 70
 UNDRAINED = 1
 # objects made and not yet freed
@@ -39,7 +42,7 @@ class LifeSettings:
 
     drain_timeout: float = 20.0
     stall_timeout: float = 120.0
-    keep_hours: float = 72.0
+    keep: Retention = field(default_factory=Retention)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +130,7 @@ class WorkerLife:
         self._loops = (self._reading, self._applying, *(Loop(side.name, side.turn, side.close) for side in hooks.sides))
         applier.patience.beat = self._applying.beat
         self._hooks = hooks
-        self._pruned = time.monotonic()
+        self._next_prune = time.monotonic() + PRUNE_EVERY
 
     def run(self, until: Callable[[], bool]) -> None:
         """Work until `until()` says so. Raises what ended a loop, or Transient when a loop stalled."""
@@ -144,9 +147,9 @@ class WorkerLife:
 
     def _apply_turn(self, timeout: float) -> None:
         self._applier.turn(timeout)
-        if time.monotonic() - self._pruned > PRUNE_EVERY:
-            self._pruned = time.monotonic()
-            self._applier.prune(self._settings.keep_hours)
+        if time.monotonic() > self._next_prune:
+            more = self._applier.prune(self._settings.keep)
+            self._next_prune = time.monotonic() + (PRUNE_ON if more else PRUNE_EVERY)
             # few objects are made, so the collector would look for cycles (of errors and their frames) too seldom
             gc.collect()
 
@@ -175,7 +178,7 @@ class WorkerLife:
     def _drain(self) -> None:
         """Stop reading first (which leaves the group after the batch in flight), then applying, then the rest."""
         deadline = time.monotonic() + self._settings.drain_timeout
-        self._applier.patience.stopping.set()
+        self._applier.patience.drain(deadline)
         late = []
         for loop in self._loops:
             loop.stop.set()

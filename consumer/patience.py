@@ -1,5 +1,6 @@
 """Waiting in place for what time heals: the target is asked again, with backoff, until it answers."""
 
+import math
 import random
 import threading
 import time
@@ -40,6 +41,8 @@ class Patience:
         self._say_again = 0.0
         self.reopened = False
         self.stopping = threading.Event()
+        # the moment at which the process ends, whatever is in flight then (monotonic)
+        self.until = math.inf
         # called whenever the thread shows that it lives
         self.beat: Callable[[], None] = lambda: None
 
@@ -47,6 +50,11 @@ class Patience:
     def most(self) -> float:
         """The longest wait, in seconds."""
         return self._backoff.most
+
+    def drain(self, until: float) -> None:
+        """Wait for nothing any more, and begin nothing that is not over by then."""
+        self.until = until
+        self.stopping.set()
 
     def rewarded(self) -> None:
         """What was waited for has happened."""

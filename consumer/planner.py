@@ -32,6 +32,7 @@ from consumer.core.plan import (
 )
 from consumer.core.policy import Policy
 from consumer.core.records import RecordRef, Slice
+from consumer.core.soundness import check
 from consumer.decode_watch import Marks
 from consumer.ports import Bindings, DataFault, Encoder
 
@@ -61,13 +62,16 @@ def bad_record(ref: RecordRef, failure: Failure, *, wait: float | None = None) -
 
 
 class Planner:
-    """Plans batches from what the bindings know. Safe to use from one thread at a time."""
+    """Plans batches of at most `most` records from what the bindings know. Safe to use from one thread at a time."""
 
-    def __init__(self, decoders: Decoders, encoder: Encoder, bindings: Bindings, marks: Marks, policy: Policy) -> None:
+    def __init__(
+        self, decoders: Decoders, encoder: Encoder, bindings: Bindings, marks: Marks, policy: Policy, most: int
+    ) -> None:
         self._blocks = BlockDecoder(decoders, marks)
         self._encoder = encoder
         self._bindings = bindings
         self._policy = policy
+        self._most = most
         self.marks = marks
         self.watch = self._blocks.watch
 
@@ -78,8 +82,9 @@ class Planner:
     def plan(self, slices: Sequence[Slice], refused: Mapping[RecordRef, Failure] | None = None) -> Plan:
         """Plan one transaction; what can't be applied, or was refused before, becomes letters.
 
-        Raises Unbound, or BadRecord for a record in front of which its partition has to stop.
+        Raises Unbound, BadRecord for a record in front of which its partition has to stop, or Unsound for a defect.
         """
+        check(slices, self._most)
         counted: Counter[str] = Counter(records=sum(map(len, slices)))
         times: list[int] = []
         stages = []
@@ -91,8 +96,7 @@ class Planner:
                     aside = self._planned(block, refused or {}, writes, counted, times)
                 if aside is not None:
                     letters.append(aside)
-            # tables in one fixed order, so that two workers never wait for each other
-            stages.append(Stage(tuple(sorted(writes, key=lambda write: write.table)), tuple(letters)))
+            stages.append(Stage(tuple(sorted(writes, key=lambda write: write.turn)), tuple(letters)))
         return Plan(
             slices=tuple(slices),
             stages=tuple(stages),
@@ -191,7 +195,10 @@ class Planner:
         binding = block.binding
         known = _known_identities(self._blocks.identities(block, sorted(decoded.out)), decoded, binding)
         waiting = {place for place, why in decoded.out.items() if why.kind == BEHIND}
-        said = settled(_changes(known, decoded, binding, masks), waiting=waiting, strict=binding.strict)
+        changes = _changes(known, decoded, binding, masks)
+        suspects = set(_partial(decoded.images, masks).to_list()) & (decoded.out.keys() - waiting)
+        marked = ((row, place, Change.SUSPECT if place in suspects else what) for row, place, what in changes)
+        said = settled(marked, waiting=waiting, strict=binding.strict)
         gone = [*decoded.out, *said.held]
         every = pl.concat([known, *(frame.select(known.columns) for frame in (decoded.images, decoded.deletes))])
         rows = every.filter(pl.col(SEQ).is_in(gone)).unique(SEQ, keep="first").sort(SEQ)
@@ -259,6 +266,7 @@ class Planner:
             origins=Origins(runs=block.runs, places=frame[SEQ]),
             overriding=any(column.target.identity for column in columns),
             strict=binding.strict,
+            rank=binding.table.rank,
         )
 
 
@@ -301,10 +309,8 @@ def _changes(
 ) -> Iterator[tuple[tuple[object, ...], int, Change]]:
     """All changes of the rows that have letters, in order."""
     keys = list(binding.identity)
-    partial = pl.DataFrame(dict(masks)).select(pl.any_horizontal(pl.all()).alias(_WHAT))[_WHAT] if masks else None
-    images = decoded.images.select([*keys, SEQ]).with_columns(
-        (partial if partial is not None else pl.lit(False)).alias(_WHAT)
-    )
+    partial = _partial(decoded.images, masks)
+    images = decoded.images.select([*keys, SEQ]).with_columns(pl.col(SEQ).is_in(partial.implode()).alias(_WHAT))
     deletes = decoded.deletes.select([*keys, SEQ]).with_columns(pl.lit(False).alias(_WHAT))
     others = pl.concat([images, deletes]).filter(~pl.col(SEQ).is_in(known[SEQ].to_list()))
     others = others.join(known.select(keys).unique(), on=keys, how="semi")
@@ -312,6 +318,13 @@ def _changes(
     kinds = {None: Change.LETTER, True: Change.PARTIAL, False: Change.WHOLE}
     for *row, place, what in both.iter_rows():
         yield tuple(row), place, kinds[what]
+
+
+def _partial(images: pl.DataFrame, masks: Mapping[str, pl.Series]) -> pl.Series:
+    """The places of images without all columns."""
+    if not masks:
+        return images[SEQ].clear()
+    return images[SEQ].filter(pl.DataFrame(dict(masks)).select(pl.any_horizontal(pl.all())).to_series())
 
 
 def _unavailable(images: pl.DataFrame, binding: Binding) -> dict[str, pl.Series]:

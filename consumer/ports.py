@@ -1,6 +1,6 @@
 """What the pipeline needs from the outside, as protocols; the edges implement them."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol, TypeVar
@@ -128,7 +128,7 @@ class Catalog(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """Where a partition without a position begins. `wait_for`: end offsets of the topic's older partitions."""
+    """Where a partition without a position begins. `wait_for`: what it waits for (`consumer.core.waiting`)."""
 
     offset: int
     topic_id: str | None = None
@@ -163,7 +163,7 @@ class Stored:
     epoch: int
     owner: str | None = None
     wait_for: Mapping[str, int] | None = None
-    stopped: Mapping[str, str] | None = None
+    stopped: Mapping[str, object] | None = None
 
 
 class Fenced(Exception):
@@ -231,6 +231,14 @@ class Applied:
     durations: Mapping[str, float]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """Hours for which what has come to its end is kept: rows of the ledger, closed letters with their bytes."""
+
+    ledger: float = 72.0
+    closed_letters: float = 720.0
+
+
 class Breaker(Protocol):
     """Keeps questions from a server that is away; for any thread."""
 
@@ -275,11 +283,15 @@ class Sink(Protocol):
     def seed(self, starts: Mapping[TopicPartition, Start]) -> None: ...
     def take(self, starts: Mapping[TopicPartition, Start]) -> list[Taken]: ...
     def stop(self, at: TopicPartition, epoch: int, failure: Failure) -> None: ...
+    def asked(self) -> list[TopicPartition]: ...
+    def wait(self, at: TopicPartition, epoch: int, wait_for: Mapping[str, int]) -> None: ...
+    def relied_on(self, topics: Collection[str]) -> Mapping[str, Collection[str]]: ...
     def stored(self) -> list[Stored]: ...
     def letter(self, origin: RecordRef) -> Standing | None: ...
+    def followers(self, number: int, most: int) -> list[Standing]: ...
     def apply(self, plan: Plan) -> Applied: ...
     def resolve(self, plan: Plan) -> Outcome: ...
-    def prune(self, keep_hours: float) -> int: ...
+    def prune(self, keep: Retention) -> bool: ...
     def marks(self, partitions: Sequence[TopicPartition]) -> list[OffsetRange]: ...
 
 
@@ -323,7 +335,10 @@ class Source(Protocol):
         ...
 
     def poll(self, limit: int, timeout: float) -> Intake:
-        """At most `limit` records, after at most `timeout` seconds; serves the group's callbacks."""
+        """At most `limit` records, after at most `timeout` seconds; serves the group's callbacks.
+
+        Raises Persistent when the client can't go on or no broker takes its credentials.
+        """
         ...
 
     def start(self, at: TopicPartition, offset: int) -> bool:
@@ -384,6 +399,45 @@ class Origins(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """How much a log still has: offsets below `start` are gone, those below `leaving` may be gone soon."""
+
+    start: int
+    leaving: int = 0
+
+
+class Logs(Protocol):
+    """Questions about how long logs keep their records. Raises Transient, or Persistent for credentials."""
+
+    def reach(self, partitions: Sequence[TopicPartition], hours: float) -> Mapping[TopicPartition, Reach]:
+        """What may leave each log within so many hours; of those that are not known nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parting:
+    """An open letter whose record leaves its log, or is `gone`. `kept`: the letter has the record's bytes."""
+
+    id: int
+    origin: RecordRef
+    table: str | None
+    gone: bool
+    kept: bool
+
+
+class Pointers(Protocol):
+    """Open letters that point to their records, or whose copies do; used by one thread. Raises Transient."""
+
+    def partitions(self, after: TopicPartition | None, most: int) -> list[TopicPartition]:
+        """Where their records lie, in order, behind `after`."""
+        ...
+
+    def part(self, reaches: Mapping[TopicPartition, Reach], most: int) -> list[Parting]:
+        """Note at most so many whose record is leaving or gone. Each comes once for either, whoever asks."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

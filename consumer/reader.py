@@ -17,7 +17,7 @@ from consumer.core.failure import Failure, located
 from consumer.core.plan import BindingKey, Plan, frame, runs
 from consumer.core.records import Header, HeadersOf, Slice, TopicPartition
 from consumer.core.sizer import BatchSizer
-from consumer.handover import Dropped, Handover, Later, Moved, Notice, Stopped, Work
+from consumer.handover import Dropped, Handover, Later, Moved, Notice, Paced, Stopped, Work
 from consumer.planner import BadRecord, Planner, Unbound
 from consumer.ports import DataFault, Fetched, Intake, Source, Taken
 
@@ -95,7 +95,7 @@ class Reader:
         self._gathered: dict[TopicPartition, _Gathered] = {}
         self._wanted: set[BindingKey] = set()
         self._doubted: set[TopicPartition] = set()
-        self._most = limits.sizer.rows
+        self._pace = limits.sizer.first()
         self._rows = 0
         self._bytes = 0
         self._full_since: float | None = None
@@ -177,11 +177,23 @@ class Reader:
         elif isinstance(notice, Later):
             self._halt((notice.at,))
             self._again |= dict.fromkeys(self._assigned & {notice.at}, time.monotonic() + notice.seconds)
+        elif isinstance(notice, Paced):
+            self._paced(notice)
+
+    def _paced(self, paced: Paced) -> None:
+        sizer, before = self._limits.sizer, self._pace.rows
+        if paced.kind:
+            self._pace = sizer.failed(self._pace, paced.records, paced.kind)
+        else:
+            self._pace = sizer.committed(self._pace, paced.records, paced.seconds)
+        if self._pace.rows < before:
+            log.info("batches are made smaller", rows=self._pace.rows, kind=paced.kind, seconds=round(paced.seconds, 3))
 
     def _taken(self, taken: Taken) -> None:
         if taken.at in self._assigned:
             self._owned.pop(taken.at, None)
             self._broken.pop(taken.at, None)
+            self._again.pop(taken.at, None)
             self._drop_gathered(taken.at)
             self._to_start[taken.at] = taken
 
@@ -319,7 +331,7 @@ class Reader:
     def _bound(self) -> int:
         """Most records to gather: of many topics more, since a batch takes only some of them."""
         topics = len({at.topic for at in self._gathered})
-        return self._most * max(1, min(self.ROUNDS, -(-topics // self.TOPICS)))
+        return self._limits.sizer.most(self._pace) * max(1, min(self.ROUNDS, -(-topics // self.TOPICS)))
 
     def _hand_over_or_hold(self) -> None:
         if self._handover.wait_room(0.05) and self._bound_or_needed(0.05):
@@ -360,7 +372,7 @@ class Reader:
         if main:
             plan = self._plan(main)
             if plan is not None:
-                self._most = self._limits.sizer.after(plan.counts, self._most)
+                self._pace = self._limits.sizer.folded(self._pace, plan.counts)
             self._handover.offer(Work(slices=main, plan=plan))
         if len(main) < len(slices):
             self._handover.offer(Work(slices=tuple(piece for piece in slices if piece not in main), lane=True))

@@ -5,6 +5,7 @@ The copy only says which letter it is. Whether it counts, and with which bytes, 
 
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -13,7 +14,7 @@ from consumer.binder import Binder
 from consumer.core.failure import Failure, Transient, failed, located
 from consumer.core.kinds import KINDS
 from consumer.core.letterhead import Codec, Letterhead, NoLetter
-from consumer.core.letters import Standing, State, Verdict
+from consumer.core.letters import Record, Standing, State, Verdict
 from consumer.core.plan import Plan
 from consumer.core.policy import Policy
 from consumer.core.records import Slice, no_headers
@@ -43,6 +44,8 @@ class Returns:
 
     # seconds of work on one partition, so that the main topics wait no longer
     TURN = 1.0
+    # letters of a row that are applied in one transaction
+    MOST_TOGETHER = 100
 
     def __init__(self, sink: Sink, planner: Planner, binder: Binder, origins: Origins, judges: Judges) -> None:
         self._sink = sink
@@ -89,23 +92,29 @@ class Returns:
         return piece.start
 
     def _brought_further(self, done: Slice, row: Standing) -> bool:
-        """Apply a letter, or note why not; False when it is not what it was."""
+        """Apply a letter with what waits for it, or note why not; False when it is not what it was."""
+        together = self._sink.followers(row.id, self.MOST_TOGETHER) if row.oldest and not row.pointer else []
         plan: Plan | None = None
         while True:
             try:
-                self._sink.apply(plan or self._plan(done, row))
+                self._sink.apply(plan or self._plan(done, row, together))
                 return True
             except Reconsider as found:
-                if row.record.ref not in found.refused:
+                if not found.refused:
                     return False
-                plan = self._failed(done, row, found.refused[row.record.ref])
+                failure = next(iter(found.refused.values()))
             except (DataFault, TableFault) as fault:
-                plan = self._failed(done, row, fault.failure)
+                failure = fault.failure
             except Transient as error:
                 # nobody waits for a topic that is gone
                 if error.failure.kind != KINDS["kafka.no_topic"].name:
                     raise
-                plan = self._failed(done, row, error.failure)
+                failure = error.failure
+            if together:
+                # one of those behind it may be at fault; alone it is set free, and they come one by one
+                together = []
+            else:
+                plan = self._failed(done, row, failure)
 
     def _head(self, piece: Slice, offset: int) -> Letterhead | None:
         try:
@@ -116,7 +125,7 @@ class Returns:
             )
             return None
 
-    def _plan(self, done: Slice, row: Standing) -> Plan:
+    def _plan(self, done: Slice, row: Standing, together: Sequence[Standing]) -> Plan:
         """What becomes of a letter whose time has come. Raises DataFault, TableFault, Transient."""
         if not row.oldest:
             reason = "an older change of its row is not applied yet"
@@ -126,19 +135,28 @@ class Returns:
         record = self._origins.fetch(row.record.ref) if row.pointer else row.record
         if record is None:
             return self._failed(done, row, _fate(row, "record.gone"))
-        plan = self._planned(replace(row, record=record))
+        plan = self._planned([record, *(one.record for one in together)])
+        if plan.letters and together:
+            raise DataFault(plan.letters[0].failure, None)
         if plan.letters:
             return self._failed(done, row, plan.letters[0].failure)
-        verdict = Verdict(id=row.id, attempt=row.attempt, state=State.APPLIED, reason=f"at attempt {row.attempt + 1}")
-        return replace(plan, slices=(done,), verdicts=(verdict,))
+        first = Verdict(id=row.id, attempt=row.attempt, state=State.APPLIED, reason=f"at attempt {row.attempt + 1}")
+        return replace(plan, slices=(done,), verdicts=(first, *map(_behind, together)))
 
-    def _planned(self, row: Standing) -> Plan:
-        record = row.record
-        at, offset = record.ref
+    def _planned(self, records: Sequence[Record]) -> Plan:
+        at, first = records[0].ref
+        headers = {record.ref.offset: record.headers for record in records}
         piece = Slice(
-            at=at, epoch=0, start=offset, end=offset + 1, offsets=[offset], keys=[record.key], values=[record.value],
-            headers=lambda _: record.headers, size=record.size,
-        )  # fmt: skip
+            at=at,
+            epoch=0,
+            start=first,
+            end=records[-1].ref.offset + 1,
+            offsets=[record.ref.offset for record in records],
+            keys=[record.key for record in records],
+            values=[record.value for record in records],
+            headers=headers.__getitem__,
+            size=sum(record.size for record in records),
+        )
         # what was wrong may be right now
         self._binder.forget_topic(at.topic)
         while True:
@@ -166,6 +184,12 @@ class Returns:
 
 def _passed(piece: Slice, start: int, end: int) -> Slice:
     return replace(piece, start=start, end=end, offsets=(), keys=(), values=(), headers=no_headers, size=0)
+
+
+def _behind(row: Standing) -> Verdict:
+    """That of a letter which waited, applied with the one in front of it."""
+    reason = "with the letter that it waited for"
+    return Verdict(id=row.id, attempt=row.attempt, state=State.APPLIED, reason=reason)
 
 
 def _settling(done: Slice, verdict: Verdict) -> Plan:

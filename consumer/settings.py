@@ -21,6 +21,7 @@ from consumer.core.kinds import KINDS
 from consumer.core.lane import BadTopic, Lane, check_dead_pattern, check_retry_pattern
 from consumer.core.naming import BadName, check_template
 from consumer.core.policy import JITTER
+from consumer.core.sizer import BatchSizer
 
 DEFAULT_FILE = Path("headrace.toml")
 
@@ -191,6 +192,19 @@ class Batch(Section):
         description="Rows that one batch should write. One that reads more by batch.growth and meets changes "
         "that do not fold writes them all.",
     )
+    min_rows: int = Field(
+        default=1,
+        ge=1,
+        le=65_536,
+        description="Rows that batches are not brought below by slow commits, timeouts, locks and conflicts.",
+    )
+    target_seconds: float | None = Field(
+        default=None,
+        ge=0.05,
+        le=900,
+        description="Seconds that a batch should take at most. Batches that take longer are made smaller, as long as "
+        "that makes them quicker. Default: a third of target.batch_deadline; at most half of it.",
+    )
     growth: int = Field(
         default=5,
         ge=1,
@@ -241,6 +255,13 @@ class Letters(Section):
         le=64 << 20,
         description="Most bytes of a record that are kept with its letter; of a larger one only where it lies.",
     )
+    expiry_warning_hours: float = Field(
+        default=24.0,
+        ge=0,
+        le=8760,
+        description="Hours before a record leaves its topic by retention.ms in which the log warns, where an open "
+        "letter or its copy only points there. 0: only when it is gone.",
+    )
     max_unpublished: int = Field(
         default=10_000,
         ge=1,
@@ -252,6 +273,12 @@ class Letters(Section):
         ge=1,
         le=10_000,
         description="Most letters of one row that wait for an older one; then the table's partitions wait.",
+    )
+    keep_closed_hours: float = Field(
+        default=720.0,
+        ge=1,
+        le=87_600,
+        description="Hours that a letter is kept, with its bytes, after it was applied, superseded or discarded.",
     )
     flood_percent: float = Field(
         default=5.0,
@@ -404,6 +431,12 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _sizes(self) -> "Settings":
+        # raises BadSize, which is a ValueError and names the setting
+        _ = self.sizer
+        return self
+
+    @model_validator(mode="after")
     def _letters_apart(self) -> "Settings":
         try:
             lane = self.lane
@@ -412,6 +445,18 @@ class Settings(BaseSettings):
         if any(lane.holds(topic) for topic in self.kafka.topics):
             raise ValueError("kafka.topics names a topic of the group's own letters (letters.retry_topic, dead_topic)")
         return self
+
+    @property
+    def sizer(self) -> BatchSizer:
+        """How many records batches have. Raises BadSize."""
+        batch, deadline = self.batch, self.target.batch_deadline
+        return BatchSizer(
+            rows=batch.max_rows,
+            growth=batch.growth,
+            least=batch.min_rows,
+            target_seconds=deadline / 3 if batch.target_seconds is None else batch.target_seconds,
+            deadline=deadline,
+        )
 
     @property
     def lane(self) -> Lane:

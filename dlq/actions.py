@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psycopg
+from psycopg import sql
+
+from consumer.core.letters import OLDER
 
 _REPLAY = """
 UPDATE headrace.letters SET state = 'replaying', attempt = attempt + 1, replays = replays + 1,
@@ -16,14 +19,14 @@ WHERE group_name = %(group)s AND id = ANY (%(ids)s) AND state = 'dead' AND repla
 RETURNING id
 """
 # with every later letter of the row that waits for it
-_DISCARD = """
+_DISCARD = sql.SQL("""
 WITH RECURSIVE chain AS (
     SELECT l.* FROM headrace.letters l
     WHERE l.group_name = %(group)s AND l.id = ANY (%(ids)s) AND l.state IN ('retrying', 'held', 'dead', 'replaying')
     UNION
     SELECT n.* FROM chain c
     JOIN headrace.letters n ON n.group_name = c.group_name AND n.table_name = c.table_name
-        AND n.digest_a = c.digest_a AND n.digest_b = c.digest_b AND n."offset" > c."offset" AND n.state = 'held'
+        AND n.digest_a = c.digest_a AND n.digest_b = c.digest_b AND {behind} AND n.state = 'held'
 ), locked AS (
     SELECT l.id FROM headrace.letters l
     WHERE l.id IN (SELECT id FROM chain) AND l.state IN ('retrying', 'held', 'dead', 'replaying')
@@ -32,7 +35,7 @@ WITH RECURSIVE chain AS (
 UPDATE headrace.letters l
 SET state = 'discarded', reason = %(reason)s, closed_at = clock_timestamp(), due_at = NULL
 FROM locked WHERE l.id = locked.id RETURNING l.id
-"""
+""").format(behind=sql.SQL(OLDER.format(old="c", new="n")))
 
 
 @dataclass(frozen=True, slots=True)

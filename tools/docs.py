@@ -1,7 +1,8 @@
 """The generated reference pages: `python -m tools.docs` writes them, `--check` says what is out of date or broken.
 
 The pages come from the code that they describe. The check also looks at the pages that people write: links,
-commands, files named, and whether every page can be reached from the README.
+commands, files named, whether every page can be reached from the README, and whether every kind of failure has its
+runbook.
 """
 
 import difflib
@@ -15,6 +16,7 @@ from tools.pages.control import control_schema_page
 from tools.pages.failures import failures_page
 from tools.pages.flow import DARK, LIGHT, picture
 from tools.pages.prose import complaints
+from tools.pages.runbooks import runbook_complaints
 from tools.pages.settings import settings_page, settings_schema
 from tools.pages.types import types_page
 
@@ -59,7 +61,7 @@ def main(arguments: list[str]) -> int:
     if not arguments:
         write()
         return 0
-    problems = outdated() + complaints(ROOT)
+    problems = outdated() + complaints(ROOT) + runbook_complaints(ROOT)
     for problem in problems:
         print(problem, file=sys.stderr)
     return 1 if problems else 0

@@ -1,6 +1,6 @@
 """A whole scenario: topics, the grid of the sink's settings, runs in turns. What is done is not done again."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from consumer.bench import engine, race, references, summary, topics
 from consumer.bench.contender import HEADRACE, REWRITE
@@ -46,10 +46,16 @@ def entries(store: Store, scenario: Scenario, size: int, runs: int, against: Aga
         contenders.append((DEFAULTS, {}))
     if against is Against.BEST:
         contenders.append((BEST, best(store, scenario, size) or POINTS[-1]))
+    each = [Entry(scenario=scenario.name, size=size, contender=name, settings=tuning) for name, tuning in contenders]
+    return turns(store, each, runs)
+
+
+def turns(store: Store, wanted: Sequence[Entry], runs: int) -> Iterator[Entry]:
+    """So many runs of each entry, in turns, but for those that have been run."""
     for number in range(1, runs + 1):
-        for contender, settings in contenders:
-            if _done(store, scenario, size, contender) < number:
-                yield Entry(scenario=scenario.name, size=size, contender=contender, settings=settings)
+        for entry in wanted:
+            if _done(store, entry.scenario, entry.size, entry.contender) < number:
+                yield entry
 
 
 def grid(rig: Rig, scenario: Scenario, size: int) -> None:
@@ -84,22 +90,23 @@ def measure(rig: Rig, scenario: Scenario, size: int, runs: int, against: Against
     topics.ensure(rig, dataset)
     for entry in entries(rig.store, scenario, size, runs, against):
         race.run(rig, entry, dataset)
-        rig.say(_told(rig.store.results()[-1]))
+        rig.say(told(rig.store.results()[-1]))
     _references(rig, scenario, size, dataset, runs)
 
 
 def _references(rig: Rig, scenario: Scenario, size: int, dataset: Dataset, runs: int) -> None:
     for name, reference in ((references.CONSUME, references.consume), (references.APPLY, references.apply)):
-        while _done(rig.store, scenario, size, name) < runs:
-            rig.say(_told(reference(rig, scenario.name, size, dataset)))
+        while _done(rig.store, scenario.name, size, name) < runs:
+            rig.say(told(reference(rig, scenario.name, size, dataset)))
 
 
-def _told(result: Result) -> str:
+def told(result: Result) -> str:
+    """A run in one line."""
     mark = "" if result.correct else ", ROWS DIFFER"
     return f"  {result.scenario}: {result.contender} {result.rate:,.0f} events/s{mark}"
 
 
-def _done(store: Store, scenario: Scenario, size: int, contender: str) -> int:
-    wanted = (scenario.name, size, contender)
+def _done(store: Store, scenario: str, size: int, contender: str) -> int:
+    wanted = (scenario, size, contender)
     counting = summary.counting(store.results(), engine.version())
     return sum((each.scenario, each.size, each.contender) == wanted for each in counting)

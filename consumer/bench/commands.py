@@ -5,7 +5,7 @@ Importing this module needs nothing of the extra `headrace[stack]`; without it t
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
@@ -16,13 +16,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from consumer.bench.cases import NAME as LETTERS
 from consumer.bench.scenario import MILLION, SCENARIOS, Against, Scenario
 from consumer.core.failure import HeadraceError
 from consumer.stack.failures import missing_extra
 
 if TYPE_CHECKING:
     from consumer.bench.rig import Rig
-    from consumer.bench.store import Store
+    from consumer.bench.store import Result, Store
+    from consumer.bench.summary import Verdict
 
 DEFAULT_DIR = Path(".headrace/bench")
 _FAILED, _NOTHING = 1, 3
@@ -61,20 +63,40 @@ def _race_command(scenario: Scenario) -> Callable[..., None]:
         output: Format = Output.TABLE,
     ) -> None:
         with _rig(data_dir) as rig:
-            from consumer.bench import campaign
+            from consumer.bench import campaign, summary
 
             if again:
                 rig.store.drop(scenario.name, rows)
             if against is Against.BEST:
                 campaign.grid(rig, scenario, rows)
             campaign.measure(rig, scenario, rows, runs, against)
-            _show(rig.store, scenario, rows, output)
+            results = _counting(rig.store)
+            _show((scenario.name, rows, scenario.title), results, summary.verdicts(results, scenario, rows), output)
 
     return race
 
 
 for _scenario in SCENARIOS.values():
     app.command(_scenario.name, help=f"({_scenario.letter}) {_scenario.title}.")(_race_command(_scenario))
+
+
+@app.command()
+def letters(
+    data_dir: DataDir = DEFAULT_DIR,
+    rows: Rows = MILLION,
+    runs: Runs = 3,
+    again: Again = False,
+    output: Format = Output.TABLE,
+) -> None:
+    """What bad records and open letters cost: Headrace alone, on fresh rows."""
+    with _rig(data_dir) as rig:
+        from consumer.bench import letters, summary
+
+        if again:
+            rig.store.drop(LETTERS, rows)
+        letters.measure(rig, rows, runs)
+        results = _counting(rig.store)
+        _show((LETTERS, rows, "what bad records cost"), results, summary.costs(results, rows), output)
 
 
 @app.command()
@@ -155,18 +177,26 @@ def _failures_told() -> Iterator[None]:
         raise typer.Exit(_FAILED) from failure
 
 
-def _show(store: "Store", scenario: Scenario, size: int, output: Output) -> None:
+def _counting(store: "Store") -> "list[Result]":
     from consumer.bench import engine, summary
 
-    results = summary.counting(store.results(), engine.version())
-    lines = summary.lines(results, scenario.name, size)
-    verdicts = summary.verdicts(results, scenario, size)
-    shares = summary.shares(results, scenario.name, size)
+    return summary.counting(store.results(), engine.version())
+
+
+def _show(
+    what: tuple[str, int, str], results: "Sequence[Result]", verdicts: "Sequence[Verdict]", output: Output
+) -> None:
+    """`what`: the scenario's name, its size and its title."""
+    from consumer.bench import summary
+
+    name, size, title = what
+    lines = summary.lines(results, name, size)
+    shares = summary.shares(results, name, size)
     if output is Output.JSON:
         goals = [asdict(each) | {"reached": each.reached} for each in verdicts]
         typer.echo(json.dumps({"lines": [asdict(each) for each in lines], "goals": goals, "shares": shares}, indent=1))
         return
-    table = Table("", "runs", "events/s", "CPU s per million", "peak MB", "rows right", title=scenario.title)
+    table = Table("", "runs", "events/s", "CPU s per million", "peak MB", "rows right", title=title)
     for line in lines:
         numbers = (str(line.runs), f"{line.rate:,.0f}", f"{line.cpu_per_million:.1f}", f"{line.peak_mb:,.0f}")
         table.add_row(line.contender, *numbers, "yes" if line.correct else "no")
@@ -176,15 +206,12 @@ def _show(store: "Store", scenario: Scenario, size: int, output: Output) -> None
         state = {True: "reached", False: "not reached", None: "not measured"}[verdict.reached]
         measured = "-" if verdict.measured is None else f"{verdict.measured:g}"
         console.print(f"{measured} {verdict.what} (asked: {verdict.asked:g}): {state}", highlight=False)
-    for name, share in shares.items():
-        console.print(f"{share:.0%} of {name}", highlight=False)
+    for other, share in shares.items():
+        console.print(f"{share:.0%} of {other}", highlight=False)
 
 
 def _show_others(store: "Store", scenario: str, output: Output) -> None:
-    from consumer.bench import engine, summary
-
-    results = summary.counting(store.results(), engine.version())
-    found = [asdict(each) for each in results if each.scenario == scenario]
+    found = [asdict(each) for each in _counting(store) if each.scenario == scenario]
     if output is Output.JSON:
         typer.echo(json.dumps(found, indent=1))
         return

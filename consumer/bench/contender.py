@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import psycopg
@@ -38,20 +39,33 @@ class Running:
     details: Callable[[], dict[str, Any]] = field(default=dict)
 
 
+def new_group() -> str:
+    """A consumer group that has never run."""
+    return f"bench-{uuid.uuid4().hex[:8]}"
+
+
 @contextmanager
-def headrace(rig: Rig, topics: Sequence[str]) -> Iterator[Running]:
-    """`headrace run` with one worker, a new group, and its defaults but for what HEADRACE_ variables say.
+def headrace(
+    rig: Rig, topics: Sequence[str], group: str = "", variables: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Running]:
+    """`headrace run` with one worker, a new group unless one is named, and its defaults but for what HEADRACE_
+    variables say: those of the environment, and these.
 
     The kernel ends it with this process, however that ends: a survivor would write into the next run's tables.
     """
-    group = f"bench-{uuid.uuid4().hex[:8]}"
+    group = group or new_group()
     log = rig.scratch / f"{group}.log"
     settings = rig.scratch / f"{group}.toml"
     settings.write_text(_settings(rig, group, topics), encoding="utf-8")
     command = Command(
         argv=(sys.executable, "-m", "consumer", "run", "--config", str(settings.absolute())),
         directory=rig.scratch.absolute(),
-        environment={**os.environ, "PYTHONPATH": _path(), "HEADRACE_TARGET__DSN": rig.endpoints.target_dsn},
+        environment={
+            **os.environ,
+            **variables,
+            "PYTHONPATH": _path(),
+            "HEADRACE_TARGET__DSN": rig.endpoints.target_dsn,
+        },
         stop_seconds=_STOP_SECONDS,
     )
     with rig.target() as connection, closing(Spawner()) as spawner:
@@ -98,18 +112,20 @@ def _check_headrace(process: Process, connection: psycopg.Connection, group: str
 
 
 def _ledger(connection: psycopg.Connection, group: str) -> dict[str, Any]:
-    """Where the apply thread's time went, from the ledger."""
+    """Where the apply thread's time went, from the ledger, and how many letters have no copy yet."""
     row = connection.execute(
         "SELECT count(*), sum(records), extract(epoch FROM max(finished_at) - min(started_at))::float8,"
         " (SELECT jsonb_object_agg(name, round(total, 2)) FROM"
         "  (SELECT key AS name, sum(value::numeric) AS total FROM headrace.batches, jsonb_each_text(durations)"
-        "   WHERE group_name = %(group)s GROUP BY key) AS steps)"
-        " FROM headrace.batches WHERE group_name = %(group)s",
+        "   WHERE group_name = %(group)s AND state = 'applied' GROUP BY key) AS steps),"
+        " (SELECT count(*) FROM headrace.letters WHERE group_name = %(group)s AND published_attempt < attempt)"
+        " FROM headrace.batches WHERE group_name = %(group)s AND state = 'applied'",
         {"group": group},
     ).fetchone()
     if row is None or not row[0]:
         return {}
-    return {"batches": row[0], "records": int(row[1]), "ledger_seconds": round(row[2], 2), "steps": row[3]}
+    told = {"batches": row[0], "records": int(row[1]), "ledger_seconds": round(row[2], 2), "steps": row[3]}
+    return told | ({"unpublished": row[4]} if row[4] else {})
 
 
 @contextmanager

@@ -55,7 +55,7 @@ def measure(
     count = rate * seconds
     topic = f"bench-latency-{name}"
     topics.create(rig, topic, 1, {"message.timestamp.type": "LogAppendTime"})
-    recorded = [(each.key(), each.value()) for each in replay.messages(rig, dataset.topics[0], 1, count)]
+    recorded = list(replay.records(rig, dataset.topics[0], count))
     target.reset(rig, dataset)
     load, version = busy(), engine.version()
     with start([topic]) as running, rig.target() as connection:

@@ -4,7 +4,7 @@ import time
 
 from psycopg import Connection
 
-from consumer.bench import engine, replay, target, topics
+from consumer.bench import engine, replay, target
 from consumer.bench.contender import HEADRACE, headrace
 from consumer.bench.failures import late
 from consumer.bench.race import busy, now, overrides
@@ -20,7 +20,9 @@ NAME = "memory"
 def measure(rig: Rig, dataset: Dataset, backlog: int, partitions: int) -> Result:
     """One worker from nothing to the end of the backlog: recorded records, again and again, spread by key."""
     topic = f"bench-backlog-{backlog}-{partitions}"
-    _fill(rig, dataset, topic, backlog, partitions)
+    replay.ensure(
+        rig, topic, partitions, backlog, lambda: replay.again(rig, dataset.topics[0], dataset.events, backlog)
+    )
     target.reset(rig, dataset)
     load, version = busy(), engine.version()
     with headrace(rig, [topic]) as running, Sampler(running.pid) as sampler, rig.target() as connection:
@@ -54,16 +56,6 @@ def measure(rig: Rig, dataset: Dataset, backlog: int, partitions: int) -> Result
     )
     rig.store.add(result)
     return result
-
-
-def _fill(rig: Rig, dataset: Dataset, topic: str, backlog: int, partitions: int) -> None:
-    if topic in rig.store.topics():
-        return
-    rig.say(f"making a backlog of {backlog:,} records over {partitions} partitions")
-    topics.create(rig, topic, partitions)
-    with rig.bar(f"records of {topic}", backlog) as progress:
-        replay.copies(rig, dataset.topics[0], topic, dataset.events, backlog, progress)
-    rig.store.topics_complete(topic, topics.counts(rig, [topic]))
 
 
 def how_far(connection: Connection, group: str, topic: str) -> int:

@@ -31,9 +31,23 @@ class Entry:
 def run(rig: Rig, entry: Entry, dataset: Dataset) -> Result:
     """Resets the target, lets the contender apply the dataset, checks the rows, and keeps the result."""
     target.reset(rig, dataset)
+    return measured(rig, entry, dataset, _starter(rig, entry, dataset), lambda: target.same(rig, dataset))
+
+
+def measured(
+    rig: Rig,
+    entry: Entry,
+    dataset: Dataset,
+    start: Callable[[], AbstractContextManager[Running]],
+    right: Callable[[], bool],
+) -> Result:
+    """Starts a contender on a target that is reset, ends it when the last effect is there, and keeps the result.
+
+    `right` looks afterwards whether the target holds what it should.
+    """
     load, version = busy(), engine.version()
-    result = _measured(rig, entry, dataset, _starter(rig, entry, dataset))
-    kept = replace(result, load_before=load, version=version, finished_at=now())
+    result = _watched(rig, entry, dataset, start)
+    kept = replace(result, correct=right(), load_before=load, version=version, finished_at=now())
     rig.store.add(kept)
     return kept
 
@@ -75,7 +89,7 @@ def _starter(rig: Rig, entry: Entry, dataset: Dataset) -> Callable[[], AbstractC
     return lambda: sink(rig, dataset.topics, entry.settings)
 
 
-def _measured(rig: Rig, entry: Entry, dataset: Dataset, start: Callable[[], AbstractContextManager[Running]]) -> Result:
+def _watched(rig: Rig, entry: Entry, dataset: Dataset, start: Callable[[], AbstractContextManager[Running]]) -> Result:
     cpu = [0.0]
     label = f"{entry.scenario}: {entry.contender}"
     with (
@@ -104,7 +118,6 @@ def _measured(rig: Rig, entry: Entry, dataset: Dataset, start: Callable[[], Abst
         wall_seconds=round(seen.last - running.started, 3),
         cpu_per_million=round(spent / max(events, 1) * MILLION, 2),
         peak_mb=round(sampler.peak_mb, 1),
-        correct=target.same(rig, dataset),
         settings=dict(entry.settings),
         details={"events": dataset.events, "landed_at_first_look": seen.landed, **details},
     )

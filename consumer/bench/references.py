@@ -133,7 +133,8 @@ def _plans(rig: Rig, worker: str, sink: PostgresSink, dataset: Dataset) -> Itera
     catalog = PostgresCatalog(pool, worker)
     sources = Sources(registry=registry, catalog=catalog, offsets=offsets, rows=rows)
     binder = Binder(known, sources, BinderSettings())
-    planner = Planner(Decoders(fast=ColumnarDecoder(rows), careful=rows), CopyEncoder(), known, Marks(), Policy())
+    decoders = Decoders(fast=ColumnarDecoder(rows), careful=rows)
+    planner = Planner(decoders, CopyEncoder(), known, Marks(), Policy(), most=_BATCH)
     places = [At(topic, 0) for topic in dataset.topics]
     sink.seed(offsets.initial(places))
     epochs = {taken.at: taken.epoch for taken in sink.take(offsets.initial(places))}

@@ -1,18 +1,60 @@
-"""Recorded Debezium records, produced again into a topic of another make: at a steady rate, or over many partitions."""
+"""Recorded Debezium records, produced again into a topic of another make: at a steady rate, many times, or changed."""
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
+from consumer.bench import topics
 from consumer.bench.failures import late
 from consumer.bench.rig import Rig
+from consumer.core.records import Header
+from consumer.edges.kafka.source import read_headers
 
 _CHUNK = 10_000
 _SILENCE = 30.0
 _FLUSH = 60.0
 _TICK = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a topic is filled with."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[Header] = ()
+
+
+def records(rig: Rig, topic: str, total: int) -> Iterator[Record]:
+    """The first `total` records of a topic of one partition, as they are."""
+    for each in messages(rig, topic, 1, total):
+        yield Record(each.key(), each.value(), read_headers(each))
+
+
+def again(rig: Rig, topic: str, count: int, total: int) -> Iterator[Record]:
+    """The first `count` records of a topic over and over, up to `total`."""
+    while total > 0:
+        yield from records(rig, topic, min(count, total))
+        total -= count
+
+
+def ensure(rig: Rig, topic: str, partitions: int, total: int, wanted: Callable[[], Iterator[Record]]) -> None:
+    """Makes a topic of the `total` records that `wanted` gives, unless it is complete; keys choose partitions."""
+    if topic in rig.store.topics():
+        return
+    rig.say(f"making {topic} of {total:,} records")
+    topics.create(rig, topic, partitions)
+    producer = _producer(rig)
+    with rig.bar(f"records of {topic}", total) as progress:
+        for done, record in enumerate(wanted(), 1):
+            _send(producer, topic, record)
+            if done % _CHUNK == 0:
+                progress(done)
+    _flush(producer)
+    rig.store.topics_complete(topic, topics.counts(rig, [topic]))
 
 
 def messages(rig: Rig, topic: str, partitions: int, total: int) -> Iterator[Message]:
@@ -39,27 +81,14 @@ def messages(rig: Rig, topic: str, partitions: int, total: int) -> Iterator[Mess
         consumer.close()
 
 
-def copies(rig: Rig, origin: str, topic: str, count: int, total: int, progress: Callable[[int], None]) -> None:
-    """Produces the first `count` records of `origin` over and over up to `total`; keys choose partitions."""
-    producer = _producer(rig)
-    done = 0
-    while done < total:
-        for message in messages(rig, origin, 1, min(count, total - done)):
-            _send(producer, topic, message.key(), message.value())
-            done += 1
-            if done % _CHUNK == 0:
-                progress(done)
-    _flush(producer)
-
-
-def steadily(records: list[tuple[bytes | None, bytes | None]], rig: Rig, topic: str, rate: int) -> float:
+def steadily(recorded: Sequence[Record], rig: Rig, topic: str, rate: int) -> float:
     """Produces the records at so many a second; returns the rate that was reached."""
     producer = _producer(rig)
     began, sent = time.monotonic(), 0
-    while sent < len(records):
-        due = min(len(records), int((time.monotonic() - began) * rate) + 1)
-        for key, value in records[sent:due]:
-            _send(producer, topic, key, value)
+    while sent < len(recorded):
+        due = min(len(recorded), int((time.monotonic() - began) * rate) + 1)
+        for record in recorded[sent:due]:
+            _send(producer, topic, record)
         sent = due
         producer.poll(0)
         time.sleep(_TICK)
@@ -74,10 +103,11 @@ def _producer(rig: Rig) -> Producer:
     )
 
 
-def _send(producer: Producer, topic: str, key: bytes | None, value: bytes | None) -> None:
+def _send(producer: Producer, topic: str, record: Record) -> None:
+    headers: list[tuple[str, str | bytes | None]] = [*record.headers]
     while True:
         try:
-            producer.produce(topic, value=value, key=key)
+            producer.produce(topic, value=record.value, key=record.key, headers=headers)
         except BufferError:
             # the queue is full: let it drain
             producer.poll(0.1)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from consumer.bench import latency, memory, summary
+from consumer.bench import cases, latency, memory, summary
 from consumer.bench.contender import HEADRACE
 from consumer.bench.scenario import LATENCY_P99_MS, PEAK_MEMORY_MB, SCENARIOS, Scenario
 from consumer.bench.store import Result, Store
@@ -31,6 +31,15 @@ checkpoint is taken; after each run all rows are compared with the source's by n
 # the load that the contenders' own last run leaves behind on a machine without other work
 _QUIET_LOAD = 3.0
 
+_LETTERS = """Fresh rows, Headrace alone, the cases in turns. Each case reads a copy of the same topic into a table
+with one CHECK constraint. Half of the bad records are cut in the middle of their value, half are refused by the
+constraint, both spread evenly. Open letters are of other rows of the same table, made beforehand by applying bad
+records in the same group. "Rows right" also means that exactly the bad records are letters, each with its kind. Copies
+of letters are published behind the transactions that write them: what is unpublished when the last row is there is not
+waited for.
+
+"""
+
 _LATENCY = """Recorded events are produced at a steady rate into a topic with `LogAppendTime`.
 The target's largest visible id is read by primary key every 5 ms on the same machine's clock; with one partition and
 rising ids this says when each event was committed and visible, never too early and at most one look late. The first
@@ -46,7 +55,7 @@ def page(store: Store, version: str) -> str:
     others = len(recorded) - len(results)
     parts = [_INTRODUCTION, _version(version, others), _caution(results), _machine(store), _goals(results)]
     parts += [_section(results, scenario) for scenario in SCENARIOS.values()]
-    parts += [_latency(results), _memory(results), _commands(), _raw(recorded, version)]
+    parts += [_letters(results), _latency(results), _memory(results), _commands(), _raw(recorded, version)]
     return "\n".join(part for part in parts if part).rstrip() + "\n"
 
 
@@ -78,6 +87,8 @@ def _goals(results: Sequence[Result]) -> str:
         for size in summary.sizes(results, scenario.name)[-1:]:
             name = f"({scenario.letter}) {scenario.title}, {size:,} events"
             rows += [(name, *_judged(each)) for each in summary.verdicts(results, scenario, size)]
+    for size in summary.sizes(results, cases.NAME)[-1:]:
+        rows += [(f"bad records, {size:,} events", *_judged(each)) for each in summary.costs(results, size)]
     rows += [
         (f"latency of {each.contender}", *_judged(_latency_verdict(each))) for each in _ours(results, latency.NAME)[-1:]
     ]
@@ -108,6 +119,13 @@ def _section(results: Sequence[Result], scenario: Scenario) -> str:
         return ""
     size = found[-1]
     head = f"## ({scenario.letter}) {scenario.title}: {size:,} events\n"
+    table = _medians(results, scenario.name, size)
+    shares = [f"{share:.0%} of {name}" for name, share in summary.shares(results, scenario.name, size).items()]
+    told = f"Headrace reaches {' and '.join(shares)}.\n" if shares else ""
+    return "\n".join(part for part in (head, table, told, _grid(summary.grid(results, scenario.name, size))) if part)
+
+
+def _medians(results: Sequence[Result], name: str, size: int) -> str:
     rows = [
         (
             line.contender,
@@ -117,12 +135,9 @@ def _section(results: Sequence[Result], scenario: Scenario) -> str:
             f"{line.peak_mb:,.0f}" if line.peak_mb else "-",
             "yes" if line.correct else "**no**",
         )
-        for line in summary.lines(results, scenario.name, size)
+        for line in summary.lines(results, name, size)
     ]
-    table = _table(("", "runs", "median events/s", "CPU s per million", "peak MB", "rows right"), rows)
-    shares = [f"{share:.0%} of {name}" for name, share in summary.shares(results, scenario.name, size).items()]
-    told = f"Headrace reaches {' and '.join(shares)}.\n" if shares else ""
-    return "\n".join(part for part in (head, table, told, _grid(summary.grid(results, scenario.name, size))) if part)
+    return _table(("", "runs", "median events/s", "CPU s per million", "peak MB", "rows right"), rows)
 
 
 def _grid(points: Sequence[Result]) -> str:
@@ -135,6 +150,16 @@ def _right(result: Result) -> str:
     if "failed" in result.details:
         return "**the sink failed**"
     return "yes" if result.correct else "**no**"
+
+
+def _letters(results: Sequence[Result]) -> str:
+    found = summary.sizes(results, cases.NAME)
+    if not found:
+        return ""
+    size = found[-1]
+    head = f"## What bad records cost: {size:,} events\n\n"
+    cost = [f"- {each.what}: {each.measured:g}\n" for each in summary.costs(results, size) if each.measured is not None]
+    return head + _LETTERS + _medians(results, cases.NAME, size) + "\n" + "".join(cost)
 
 
 def _latency(results: Sequence[Result]) -> str:
@@ -164,7 +189,7 @@ def _memory(results: Sequence[Result]) -> str:
 
 
 def _commands() -> str:
-    names = [*SCENARIOS, latency.NAME, memory.NAME]
+    names = [*SCENARIOS, cases.NAME, latency.NAME, memory.NAME]
     return (
         "## Commands\n\n```sh\n"
         + "".join(f"headrace bench {name}\n" for name in names)

@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """One run. `contender`: headrace, sink-defaults, sink-grid, sink-best, or a reference.
+    """One run. `contender`: headrace, sink-defaults, sink-grid, sink-best, a reference, or a case of Headrace alone.
 
     Rates are events a second between the first and the last effect that was seen in the target, less the events
     that the first look already found; CPU and memory are the contender's process alone. `version` is the engine's,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from consumer.bench import cases
 from consumer.bench.contender import HEADRACE
 from consumer.bench.race import BEST, DEFAULTS, GRID
 from consumer.bench.references import APPLY, CONSUME
@@ -11,6 +12,7 @@ from consumer.bench.scenario import CPU_SECONDS_PER_MILLION, Scenario
 from consumer.bench.store import Result
 
 _GRID_EVENTS = 200_000
+_CASES = tuple(case.name for case in cases.CASES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +46,7 @@ class Verdict:
 
 def is_ours(result: Result) -> bool:
     """Whether it is Headrace that was measured, as a whole or its database session."""
-    return result.contender in (HEADRACE, APPLY)
+    return result.contender in (HEADRACE, APPLY, *_CASES)
 
 
 def counting(results: Sequence[Result], version: str) -> list[Result]:
@@ -74,7 +76,7 @@ def lines(results: Sequence[Result], scenario: str, size: int) -> list[Line]:
     for each in results:
         if (each.scenario, each.size) == (scenario, size) and each.contender != GRID:
             groups.setdefault(each.contender, []).append(each)
-    order = (HEADRACE, DEFAULTS, BEST, CONSUME, APPLY)
+    order = (HEADRACE, DEFAULTS, BEST, CONSUME, APPLY, *_CASES)
     return [_line(name, groups[name]) for name in order if name in groups]
 
 
@@ -98,6 +100,22 @@ def verdicts(results: Sequence[Result], scenario: Scenario, size: int) -> list[V
         Verdict(what="client CPU seconds per million events", asked=CPU_SECONDS_PER_MILLION, measured=cpu, at_most=True)
     )
     return answers
+
+
+def costs(results: Sequence[Result], size: int) -> list[Verdict]:
+    """What bad records cost of the clean rate, in percent."""
+    found = {line.contender: line.rate for line in lines(results, cases.NAME, size)}
+    clean = next((found.get(case.name) for case in cases.CASES if case.most is None), None)
+    return [
+        Verdict(
+            what=f"{case.name}: percent of the clean rate that they cost",
+            asked=case.most,
+            measured=round(100 - 100 * found[case.name] / clean, 1) if clean and case.name in found else None,
+            at_most=True,
+        )
+        for case in cases.CASES
+        if case.most is not None
+    ]
 
 
 def shares(results: Sequence[Result], scenario: str, size: int) -> dict[str, float]:

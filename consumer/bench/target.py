@@ -81,11 +81,14 @@ SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0) FROM pg_stat_user_tab
 """
 
 
-def same(rig: Rig, dataset: Dataset) -> bool:
-    """Whether every table holds the same rows on both servers: their number and two sums over hashes of whole rows."""
+def same(rig: Rig, dataset: Dataset, wanted: str = "true") -> bool:
+    """Whether every table of the target holds the source's rows, or just those that `wanted` (SQL) is true of:
+    their number and two sums over hashes of whole rows.
+    """
     query = _each(dataset, _SUMS, " UNION ALL ")
+    chosen = _each(dataset, f"{_SUMS} WHERE {wanted}", " UNION ALL ")
     with rig.source() as source, rig.target() as target:
-        return source.execute(query).fetchall() == target.execute(query).fetchall()
+        return source.execute(chosen).fetchall() == target.execute(query).fetchall()
 
 
 _SUMS = (

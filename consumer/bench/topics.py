@@ -4,7 +4,7 @@ import time
 import uuid
 from collections.abc import Sequence
 
-from confluent_kafka import KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.cimpl import NewTopic
@@ -72,6 +72,11 @@ def counts(rig: Rig, topics: Sequence[str]) -> dict[str, int]:
     return found
 
 
+def names(rig: Rig) -> list[str]:
+    """All topics that there are."""
+    return list(admin(rig).list_topics(timeout=_TIMEOUT).topics)
+
+
 def admin(rig: Rig) -> AdminClient:
     """A client that answers questions."""
     return AdminClient({"bootstrap.servers": rig.endpoints.kafka, "log_level": 3})
@@ -96,7 +101,8 @@ def create(rig: Rig, topic: str, partitions: int, settings: dict[str, str] | Non
 def delete(rig: Rig, topics: Sequence[str]) -> None:
     """Deletes topics and returns when they are gone."""
     client = admin(rig)
-    there = [topic for topic in topics if topic in client.list_topics(timeout=_TIMEOUT).topics]
+    every = client.list_topics(timeout=_TIMEOUT).topics
+    there = [topic for topic in topics if topic in every]
     if not there:
         return
     for future in client.delete_topics(there).values():
@@ -106,13 +112,9 @@ def delete(rig: Rig, topics: Sequence[str]) -> None:
 
 
 def _described(client: AdminClient, topics: Sequence[str]) -> bool:
-    for future in client.describe_topics(TopicCollection(list(topics))).values():
-        try:
-            future.result(_TIMEOUT)
-        except KafkaException:
-            continue
-        return True
-    return False
+    answers = client.describe_topics(TopicCollection(list(topics))).values()
+    # not raised: an error that has passed through here would keep the client, which outlives the broker then
+    return any(answer.exception(_TIMEOUT) is None for answer in answers)
 
 
 def _await_slot(rig: Rig) -> None:

@@ -13,7 +13,7 @@ def create_tables(connection: psycopg.Connection, dataset: Dataset) -> None:
     schema = sql.Identifier(dataset.name)
     connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(schema))
     connection.execute(sql.SQL("CREATE SCHEMA {}").format(schema))
-    columns = _trusted(dataset.shape.definition)
+    columns = trusted(dataset.shape.definition)
     for table in dataset.tables:
         connection.execute(sql.SQL("CREATE TABLE {} ({})").format(name(dataset, table), columns))
 
@@ -48,7 +48,7 @@ def name(dataset: Dataset, table: str) -> sql.Identifier:
 def _insert(connection: psycopg.Connection, dataset: Dataset, table: str, rows: str) -> None:
     connection.execute(
         sql.SQL("INSERT INTO {} ({}) SELECT {} FROM ({}) AS rows ORDER BY e, k").format(
-            name(dataset, table), _trusted(dataset.shape.names), _trusted(dataset.shape.values), _trusted(rows)
+            name(dataset, table), trusted(dataset.shape.names), trusted(dataset.shape.values), trusted(rows)
         )
     )
 
@@ -60,7 +60,7 @@ def _update(connection: psycopg.Connection, dataset: Dataset, table: str) -> Non
         return
     # row 1 first, because that is where the beginning is seen
     order = f"SELECT 1 + g % {mix.rows} FROM {_series(0, mix.updates - 1)} ORDER BY g <> 0, hashint8(g)"
-    body = sql.SQL("UPDATE {} SET {} WHERE id = k").format(name(dataset, table), _trusted(dataset.shape.settings))
+    body = sql.SQL("UPDATE {} SET {} WHERE id = k").format(name(dataset, table), trusted(dataset.shape.settings))
     _loop(connection, order, body, mix.inserts)
 
 
@@ -75,7 +75,7 @@ def _loop(connection: psycopg.Connection, order: str, body: sql.Composed, events
     block = sql.SQL(
         "DECLARE k bigint; e bigint := {}; BEGIN FOR k IN {} LOOP e := e + 1; {};"
         " IF e % {} = 0 THEN COMMIT; END IF; END LOOP; END"
-    ).format(events_before, _trusted(order), body, _COMMIT_EVERY)
+    ).format(events_before, trusted(order), body, _COMMIT_EVERY)
     connection.execute(sql.SQL("DO {}").format(block.as_string(connection)))
 
 
@@ -83,6 +83,6 @@ def _series(first: int, last: int) -> str:
     return f"generate_series({first}::bigint, {last}::bigint) AS g"
 
 
-def _trusted(text: str) -> sql.SQL:
+def trusted(text: str) -> sql.SQL:
     """SQL of our own making: numbers and the constants of `shapes`."""
     return sql.SQL(text)

@@ -52,7 +52,8 @@ def of_kafka(code: str, *, fatal: bool) -> FailureKind:
     """The kind of a librdkafka error by its code's name (its own ones begin with an underscore)."""
     if code in REFUSED:
         return KINDS["kafka.refused"]
-    if fatal:
+    # what a consumer's poll returns has the code and not the flag
+    if fatal or code == "_FATAL":
         return KINDS["kafka.fatal"]
     if code in OUT_OF_RANGE:
         return KINDS["log.out_of_range"]

@@ -34,6 +34,11 @@ class FailureKind:
     sign: str
     remedy: str
 
+    @property
+    def page(self) -> str:
+        """The page that says more: how it shows, how to put it right, how to see that it is."""
+        return f"docs/runbooks/{self.name}.md"
+
 
 def _kind(name: str, error_type: ErrorType, sign: str, remedy: str) -> FailureKind:
     scope = _SCOPES.get(name.split(".")[0], Scope.ENVIRONMENT)
@@ -150,7 +155,8 @@ TABLE_KINDS = (
         "table.truncate",
         _PERSISTENT,
         "the source truncated the table",
-        "Truncate the target's table if it should be empty too, then set the position behind the record.",
+        "Truncate the target's table if it should be empty too, then pass the record: headrace positions set TOPIC "
+        "PARTITION --to skip.",
     ),
     _kind(
         "table.held",
@@ -163,6 +169,13 @@ TABLE_KINDS = (
         _PERSISTENT,
         "too many records of a partition can't be applied",
         "Look at the kinds of its latest failures; correct their cause, or raise letters.flood_percent.",
+    ),
+    _kind(
+        "table.reference",
+        _TRANSIENT,
+        "too many rows refer to rows that are not there, or have a value that another row still has",
+        "Apply the referenced tables too, or drop the constraint in the target, or set "
+        'target.constraints = "trust-source"; Headrace looks again by itself.',
     ),
     _kind("table.missing", _PERSISTENT, "the target table is not there", "Create it, or set target.create = true."),
     _kind(
@@ -196,28 +209,40 @@ TABLE_KINDS = (
         "a compacted topic begins with a tombstone, and its table is not known yet",
         "Start the group before compaction, or have the source snapshot the table again.",
     ),
-    _kind("table.unknown", _UNKNOWN, "the target refused the statement for a reason without a rule", _COMPARE),
+    _kind(
+        "table.unknown",
+        _UNKNOWN,
+        "the target refused the statement for a reason without a rule",
+        "Look its SQLSTATE up in the server's log and correct what it says; Headrace looks again by itself.",
+    ),
     _kind(
         "log.out_of_range",
         _PERSISTENT,
         "the stored position is not in the log",
-        "The records were deleted before they were read. Have the source snapshot the table again, then set the "
-        "position.",
+        "The records were deleted before they were read. Have the source snapshot the table again, and go on: headrace "
+        "positions set TOPIC PARTITION --to earliest.",
     ),
     _kind(
         "log.recreated",
         _PERSISTENT,
         "the topic was deleted and created again",
-        "Compare the target with the source, then remove the topic's positions.",
+        "Compare the target with the source, then begin the topic anew: headrace positions set TOPIC PARTITION --to "
+        "earliest.",
     ),
     _kind(
         "log.unreadable",
         _PERSISTENT,
         "the client can't read the records at the stored position",
-        "Look at the broker's log for damaged segments; have the source send the rows again, then set the position "
-        "behind the damage.",
+        "Look at the broker's log for damaged segments; have the source send the rows again, then go on behind the "
+        "damage: headrace positions set TOPIC PARTITION --to OFFSET.",
     ),
 )
+
+DEPENDENT = frozenset({"record.reference", "record.unique"})
+"""Kinds of rows that are refused because of other rows, which may come or go."""
+
+TOO_DEPENDENT = "table.reference"
+"""The kind of a flood of them."""
 
 ENVIRONMENT_KINDS = (
     _kind("target.connection", _TRANSIENT, "the target does not answer or ended the session", _BY_ITSELF),
@@ -266,6 +291,12 @@ ENVIRONMENT_KINDS = (
         _PERSISTENT,
         "the control schema is of a newer Headrace",
         "Install the newer Headrace that migrated it.",
+    ),
+    _kind(
+        "target.older",
+        _PERSISTENT,
+        "the control schema is of an older Headrace, or not there",
+        "Start a worker of this version, which migrates it.",
     ),
     _kind("registry.away", _TRANSIENT, "the registry does not answer or not with a schema", _BY_ITSELF),
     _kind("registry.status", _TRANSIENT, "the registry answered with a status that is no schema", _BY_ITSELF),

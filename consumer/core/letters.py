@@ -29,6 +29,13 @@ class State(StrEnum):
 BEHIND = "record.behind"
 """The kind of what waits for an older letter of its row."""
 
+OLDER = """CASE WHEN ({old}.topic, {old}.partition) = ({new}.topic, {new}.partition)
+    THEN {old}."offset" < {new}."offset" ELSE {old}.id < {new}.id END"""
+"""Which of two letters of one row is the older, as a condition in SQL on `old` and `new`.
+
+Within a partition the log's order; keys that moved to another one, as when a topic grew, by when they failed.
+"""
+
 OPEN = frozenset({State.RETRYING, State.HELD, State.DEAD, State.REPLAYING})
 """The states in which a record's change may still be applied."""
 
@@ -103,6 +110,7 @@ class Change(Enum):
     """What a record is to its row's letters."""
 
     LETTER = "can't be applied"
+    SUSPECT = "an image without all columns that was refused with what was folded into it"
     PARTIAL = "an image without all columns"
     WHOLE = "a full image, or a delete"
 
@@ -129,6 +137,9 @@ def settled(
     superseded: set[int] = set()
     for row, place, change in changes:
         before = front[row]
+        if change is Change.SUSPECT:
+            # what it was folded with may be at fault; if that is a letter now, it has to wait for it
+            change = Change.PARTIAL if before else Change.LETTER
         if change is Change.LETTER:
             if place in waiting:
                 held.update(folded[row])

@@ -28,7 +28,10 @@ class TableName:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetColumn:
-    """A target column as the catalog has it. `type_name` is pg_type.typname, `cast` its name in a cast."""
+    """A target column as the catalog has it. `type_name` is pg_type.typname, `cast` its name in a cast.
+
+    `lacks`: the privileges on it that we do not have.
+    """
 
     name: str
     type_name: str
@@ -36,15 +39,22 @@ class TargetColumn:
     is_enum: bool = False
     identity: bool = False
     generated: bool = False
+    lacks: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetTable:
-    """A target table as the catalog has it. `unique`: column sets of its usable unique indexes."""
+    """A target table as the catalog has it. `unique`: column sets of its usable unique indexes.
+
+    `lacks`: the privileges on all of it, or on its schema, that we do not have.
+    `rank`: how many tables it refers to, directly or through others, so that parents come before their children.
+    """
 
     name: TableName
     columns: tuple[TargetColumn, ...]
     unique: tuple[frozenset[str], ...]
+    lacks: frozenset[str] = frozenset()
+    rank: int = 0
 
     def column(self, name: str) -> TargetColumn | None:
         """The column of that name."""
@@ -127,7 +137,7 @@ class TableWrite:
     """One staging load and what it does. `payload`: a whole binary COPY stream.
 
     `fresh`: every row is from a snapshot or an insert, so a plain INSERT may be tried first. `strict`: its rows wait
-    behind any letter of theirs.
+    behind any letter of theirs. `rank`: as in `TargetTable`.
     """
 
     table: TableName
@@ -140,6 +150,15 @@ class TableWrite:
     fresh: bool = False
     overriding: bool = False
     strict: bool = False
+    rank: int = 0
+
+    @property
+    def turn(self) -> tuple[int, TableName]:
+        """Its place among the writes of one action: parents first, but the rows of children are deleted first.
+
+        One order for all, so that two workers never wait for each other.
+        """
+        return -self.rank if self.action is Action.DELETE else self.rank, self.table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

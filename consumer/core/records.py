@@ -43,6 +43,12 @@ def correlation_id(at: TopicPartition, offset: int) -> str:
     return f"{at.topic}-{at.partition}-{offset}"
 
 
+def offset_in(name: str, at: TopicPartition) -> int | None:
+    """The offset that a correlation id of this partition names; None when it names none."""
+    number = name.removeprefix(f"{at}-")
+    return int(number) if number != name and number.isascii() and number.isdigit() else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
     """Records of one partition in offset order, read under one epoch; data and position travel together.

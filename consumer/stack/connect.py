@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 
-from consumer.stack import java
+from consumer.stack import java, loopback
 from consumer.stack.part import Run
 from consumer.stack.ports import LOOPBACK
 from consumer.stack.process import Command
@@ -54,7 +54,7 @@ class Connect:
     def ready(self) -> bool:
         """True when the worker has joined its group and takes connectors."""
         try:
-            answer = httpx.get(f"{self.url}/health", timeout=_PROBE_SECONDS)
+            answer = loopback.request("GET", f"{self.url}/health", _PROBE_SECONDS)
         except httpx.TransportError:
             return False
         return answer.status_code == httpx.codes.OK

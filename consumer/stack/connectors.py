@@ -9,6 +9,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from consumer.stack import loopback
 from consumer.stack.failures import persistent, transient
 from consumer.stack.waiting import wait_until
 
@@ -182,7 +183,7 @@ def _call(method: str, url: str, body: Mapping[str, str] | None, absent_is_none:
 
 def _request(method: str, url: str, body: Mapping[str, str] | None) -> httpx.Response:
     try:
-        return httpx.request(method, url, json=body, timeout=_REQUEST_SECONDS)
+        return loopback.request(method, url, _REQUEST_SECONDS, body)
     except httpx.TransportError as cause:
         detail = f"{method} {url} failed: {cause}"
         raise transient("connect", "connect_unreachable", detail, "See that the part connect runs.") from cause

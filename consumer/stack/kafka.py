@@ -83,6 +83,8 @@ class Kafka:
             "log.dirs": str(self._storage),
             "auto.create.topics.enable": "true",
             "group.initial.rebalance.delay.ms": "0",
+            # Members of a group say themselves how soon they count as dead; the broker's own least is six seconds.
+            "group.min.session.timeout.ms": "1000",
             # A killed broker is let in again only when its old session has ended.
             "broker.session.timeout.ms": "3000",
             "broker.heartbeat.interval.ms": "500",

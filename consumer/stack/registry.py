@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx
 
-from consumer.stack import java
+from consumer.stack import java, loopback
 from consumer.stack.part import Run
 from consumer.stack.ports import LOOPBACK
 from consumer.stack.process import Command
@@ -54,7 +54,7 @@ class Registry:
         """True when its health check and the Confluent API answer."""
         try:
             answers = [
-                httpx.get(f"http://{LOOPBACK}:{self.port}{path}", timeout=_PROBE_SECONDS) for path in _PROBE_PATHS
+                loopback.request("GET", f"http://{LOOPBACK}:{self.port}{path}", _PROBE_SECONDS) for path in _PROBE_PATHS
             ]
         except httpx.TransportError:
             return False

@@ -11,10 +11,20 @@ from pathlib import Path
 import psutil
 import psycopg
 
+from consumer.stack.demo.recording import load
 from consumer.stack.status import status
 from consumer.stack.waiting import wait_until
 
-_COMMAND = [sys.executable, "-m", "consumer", "demo", "--light", "--output", "json"]
+_COMMAND = [sys.executable, "-m", "consumer", "demo", "--light", "--output", "json", "--size", "outage=1"]
+_HARM = b"UPDATE shop.products SET description = 'harm' WHERE id = 1 RETURNING id"
+_LETTER = b"""
+INSERT INTO headrace.letters (group_name, topic, partition, "offset", state, kind, error_type, component, operation,
+                              detail, remedy, published_attempt)
+VALUES ('headrace-demo', 'demo.shop.orders', 0, 0, 'dead', 'record.decode', 'persistent', 'test', 'test', '', '', 1)
+RETURNING id
+"""
+_APPLIED = b"SELECT 1 FROM headrace.positions HAVING sum(next_offset) > %s"
+_KINDS = ("behind", "check", "decode", "framing", "schema_unknown", "unique")
 
 
 def test_the_recording_ends_equal(tmp_path: Path) -> None:
@@ -29,10 +39,14 @@ def test_the_recording_ends_equal(tmp_path: Path) -> None:
     assert figures["rows_compared"] > 2000
     assert figures["events"] > 5000
     assert figures["p99_commit_to_apply_ms"] > 0
+    assert figures["letters"]["by_kind"] == {f"record.{kind}": 2 for kind in _KINDS}
+    assert figures["letters"]["of_other_records"] == figures["letters"]["not_as_meant"] == 0
+    assert figures["outage"]["seconds"] >= 1
 
 
 def test_harm_to_the_target_is_found(tmp_path: Path) -> None:
-    """A text changed by SQL in the target while the demo runs is a difference: exit code 1, one row of one table."""
+    """A text changed by SQL in the target while the demo runs is a difference, and a letter of a good record is one
+    too many: exit code 1, one row of one table, one letter."""
     with subprocess.Popen(
         [*_COMMAND, "--once", "--data-dir", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as process:
@@ -46,6 +60,7 @@ def test_harm_to_the_target_is_found(tmp_path: Path) -> None:
     assert {name: counts["different"] for name, counts in figures["tables"].items() if counts["different"]} == {
         "products": 1
     }
+    assert figures["letters"]["of_other_records"] == 1
 
 
 def test_a_directory_of_someone_else_is_left_alone(tmp_path: Path) -> None:
@@ -63,28 +78,32 @@ def test_a_directory_of_someone_else_is_left_alone(tmp_path: Path) -> None:
     assert kept.exists()
 
 
-def test_a_kill_leaves_nothing_running(tmp_path: Path) -> None:
-    """After SIGKILL of the live demo neither Headrace nor PostgreSQL is left."""
-    log = tmp_path / "headrace.log"
-    with subprocess.Popen(
-        [*_COMMAND, "--data-dir", str(tmp_path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
-        started = wait_until(lambda: log.exists() and bool(_left(tmp_path, process.pid)), 60)
+def test_the_live_demo_goes_on_and_a_kill_leaves_nothing_running(tmp_path: Path) -> None:
+    """The recording is replayed round by round; after SIGKILL neither Headrace nor PostgreSQL is left."""
+    words = [*_COMMAND, "--size", "rate=4000", "--size", "pause=0", "--data-dir", str(tmp_path)]
+    twice = 2 * len(load().messages)
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        went_on = wait_until(lambda: _ask(tmp_path / "stack", _APPLIED, twice), 60, interval=0.2)
         os.kill(process.pid, signal.SIGKILL)
         process.wait(10)
 
-    assert started
+    assert went_on
     assert wait_until(lambda: not _left(tmp_path, process.pid), 20), _left(tmp_path, process.pid)
 
 
 def _harm(data_dir: Path) -> bool:
     """Changes the one long text that no recorded change touches, as soon as it is there."""
+    return _ask(data_dir, _HARM) and _ask(data_dir, _LETTER)
+
+
+def _ask(data_dir: Path, query: bytes, *parameters: object) -> bool:
+    """Whether the target answers with a row; False while it is not there."""
     found = status(data_dir)
     if found is None or not found.up:
         return False
     try:
-        with psycopg.connect(found.endpoints.target_dsn) as target:
-            return target.execute("UPDATE shop.products SET description = 'harm' WHERE id = 1").rowcount == 1
+        with psycopg.connect(found.endpoints.target_dsn, connect_timeout=2) as target:
+            return target.execute(query, parameters).fetchone() is not None
     except (psycopg.OperationalError, psycopg.errors.UndefinedTable):
         return False
 

@@ -56,8 +56,8 @@ class Landing:
             for column in schema.columns
             if column.name in targets
         ]
-        self._known = KnownBindings()
-        self._known.learn(
+        self.known = KnownBindings()
+        self.known.learn(
             BindingKey(self.at.topic, framed(1, b""), framed(2, b"")),
             Binding(
                 schema=schema,
@@ -75,7 +75,7 @@ class Landing:
     def plan(self, *changes: tuple[str, Mapping[str, Any]], refused: Mapping[RecordRef, Failure] | None = None) -> Plan:
         """A plan for these changes (`x`: one that is cut) behind what was planned before, under the epoch taken."""
         piece = slice_of([self._record(op, row) for op, row in changes], self.next_offset, self.at)
-        return planner(self._known).plan([piece], refused)
+        return planner(self.known).plan([piece], refused)
 
     def apply(self, *changes: tuple[str, Mapping[str, Any]]) -> Plan:
         """Apply changes in one batch, as often planned anew as the sink asks for it."""

@@ -15,7 +15,7 @@ from consumer.core.records import RecordRef
 from consumer.edges.postgres.aside import LetterBounds
 from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import PostgresSink
-from consumer.ports import LettersFull, Reconsider, TableFault
+from consumer.ports import DataFault, LettersFull, Reconsider, TableFault
 from tests.pg.conftest import Sinks
 from tests.pg.landing import ID, Landing, rows
 
@@ -65,6 +65,7 @@ def states(session: psycopg.Connection, group: str) -> States:
     return lambda: "".join(f"{offset}{state[0]}" for offset, state, _ in letters(session, group))
 
 
+@pytest.mark.provokes("record.decode")
 def test_a_bad_record_costs_itself_alone(
     session: psycopg.Connection, landing: Landing, table: TableName, group: str
 ) -> None:
@@ -113,13 +114,15 @@ def test_a_later_batch_meets_the_letter(
     assert rows(session, table) == left
 
 
+@pytest.mark.provokes("record.behind")
 def test_held_letters_are_closed_with_the_one_in_front(
-    session: psycopg.Connection, landing: Landing, table: TableName, states: States
+    session: psycopg.Connection, landing: Landing, table: TableName, group: str, states: States
 ) -> None:
     """A full image says everything that they would have said."""
     landing.apply(("c", row(1, "old")), ("x", row(1)))
     landing.apply(("u", row(1, UNAVAILABLE, 9)), ("u", row(1, UNAVAILABLE, 8)))
     assert states() == "1d2h3h"
+    assert [kind for _, _, kind in letters(session, group)] == ["record.decode", "record.behind", "record.behind"]
     landing.apply(("u", row(1, "new", 3)))
 
     assert states() == "1s2s3s"
@@ -200,6 +203,7 @@ def test_a_letter_above_the_bound_is_a_pointer(
     assert session.execute(f"SELECT count(*) FROM {joined}", (group,)).fetchone() == (0,)
 
 
+@pytest.mark.provokes("kafka.letters")
 def test_letters_that_nobody_publishes_are_bounded(
     session: psycopg.Connection, server: str, table: TableName, group: str, states: States
 ) -> None:
@@ -207,8 +211,9 @@ def test_letters_that_nobody_publishes_are_bounded(
     with opened(server, group, LetterBounds(max_unpublished=2)) as sink:
         landing = Landing(sink, table, FIELDS)
         landing.apply(("x", row(1)), ("x", row(2)))
-        with pytest.raises(LettersFull):
+        with pytest.raises(LettersFull) as caught:
             landing.apply(("x", row(3)))
+        assert caught.value.failure.kind == "kafka.letters"
         landing.apply(("c", row(4)))
         assert states() == "0d1d"
         session.execute("UPDATE headrace.letters SET published_attempt = attempt WHERE group_name = %s", (group,))
@@ -216,6 +221,7 @@ def test_letters_that_nobody_publishes_are_bounded(
     assert states() == "0d1d3d"
 
 
+@pytest.mark.provokes("table.held")
 def test_what_waits_for_one_letter_is_bounded(server: str, table: TableName, group: str, states: States) -> None:
     """A row that changes on and on does not fill the database."""
     with opened(server, group, LetterBounds(max_held=2)) as sink:
@@ -225,6 +231,26 @@ def test_what_waits_for_one_letter_is_bounded(server: str, table: TableName, gro
             landing.apply(("u", row(1, UNAVAILABLE)))
     assert caught.value.failure.kind == "table.held"
     assert states() == "0d1h2h"
+
+
+@pytest.mark.provokes("table.flood")
+def test_a_table_that_refuses_row_after_row_is_no_matter_of_records(
+    session: psycopg.Connection, server: str, table: TableName, group: str, states: States
+) -> None:
+    """No letters are written: the cause is one, and it is in the table."""
+    session.execute(f"ALTER TABLE {table.schema}.t ADD CHECK (word <> '{CANARY}')")
+    with opened(server, group, LetterBounds(flood_percent=5)) as sink:
+        landing = Landing(sink, table, FIELDS)
+        changes = [("c", row(number, CANARY)) for number in range(101)]
+        with pytest.raises(DataFault):
+            landing.apply(*changes)
+        with pytest.raises(TableFault) as caught:
+            landing.apply(*changes)
+
+    assert caught.value.failure.kind == "table.flood"
+    assert "letters.flood_percent" in caught.value.failure.remedy
+    assert CANARY not in str(caught.value)
+    assert states() == ""
 
 
 @pytest.mark.parametrize(

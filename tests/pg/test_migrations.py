@@ -66,6 +66,7 @@ def _columns_after(empty: psycopg.Connection, older: list[tuple[int, str]], then
     ).fetchall()
 
 
+@pytest.mark.provokes("target.newer")
 def test_a_newer_schema_is_refused(empty: psycopg.Connection) -> None:
     """An older program must not write into what it does not know."""
     newest = migrate(empty)

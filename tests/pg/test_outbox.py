@@ -11,6 +11,7 @@ from consumer.core.letters import State
 from consumer.core.plan import TableName
 from consumer.core.records import RecordRef
 from consumer.edges.postgres.outbox import PostgresOutbox
+from consumer.edges.postgres.session import application_name
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.ports import Posted, Unposted
 from tests.pg.conftest import Pools
@@ -39,7 +40,7 @@ def landing(sink: PostgresSink, table: TableName) -> Landing:
 @pytest.fixture
 def outboxes(pools: Pools, group: str) -> Outboxes:
     """Makes outboxes of the group."""
-    return lambda *pointing: PostgresOutbox(pools(), group, pointing)
+    return lambda *pointing: PostgresOutbox(pools(worker="post"), group, pointing)
 
 
 def lying(letter: Unposted, offset: int = 7) -> Posted:
@@ -121,3 +122,19 @@ def test_a_copy_that_does_not_come_back_is_published_again(
 
     assert outbox.republish() == again
     assert len(outbox.claim(9, 60)) == again
+
+
+def test_an_idle_session_that_was_lost_is_no_failure(
+    session: psycopg.Connection, landing: Landing, outboxes: Outboxes
+) -> None:
+    """A server that was restarted meanwhile is asked again at once; only one that does not answer is away."""
+    outbox = outboxes()
+    assert len(outbox.claim(1, 60)) == 1
+    ended = session.execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+        "WHERE application_name = %s AND backend_type = %s",
+        (application_name("post"), "client backend"),
+    ).fetchall()
+    assert ended == [(True,)]
+
+    assert len(outbox.claim(9, 60)) == 2

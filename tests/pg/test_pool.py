@@ -105,6 +105,7 @@ def test_a_session_lost_in_the_middle_is_no_others_loss(pools: Pools, session: p
     assert pool.ask(pid)
 
 
+@pytest.mark.provokes("target.pool")
 def test_more_questions_than_sessions_wait_for_one_another(pools: Pools) -> None:
     """For a time, which has an end."""
     pool = pools(size=1, connect_timeout=1)

@@ -8,7 +8,9 @@ from psycopg import sql
 
 from consumer.core.envelope import read_key_schema, read_writer_schema
 from consumer.core.plan import TableName
+from consumer.edges.postgres.catalog import read_table
 from consumer.edges.postgres.lookup import PostgresCatalog
+from consumer.edges.postgres.session import SessionSettings, connect
 from consumer.edges.postgres.sink import PostgresSink
 from tests.pg.landing import ID, Landing, rows
 from tests.unit.avro import Writer, envelope, key
@@ -30,6 +32,39 @@ def test_any_name_that_postgresql_takes_is_taken(
     landing.apply(("u", {**row, "n": 2}), ("d", {**row, "id": 2}))
 
     assert [found[2] for found in rows(session, table)] == [2]
+
+
+@pytest.mark.parametrize(
+    ("grant", "table_lacks", "column_lacks"),
+    [
+        pytest.param("SELECT, INSERT, UPDATE, DELETE", [], {}, id="all that is needed"),
+        pytest.param("SELECT, INSERT, UPDATE", ["DELETE"], {}, id="no deletes"),
+        pytest.param(
+            "DELETE, SELECT (id), INSERT, UPDATE (id)",
+            [],
+            {"n": ["SELECT", "UPDATE"]},
+            id="by column",
+        ),
+    ],
+)
+def test_what_the_role_may_not_do_is_known_beforehand(
+    server: str, session: psycopg.Connection, schema: str, grant: str, table_lacks: list[str], column_lacks: Any
+) -> None:
+    """Privileges on the table and on each column; only the schema's is granted first."""
+    session.execute(f"CREATE TABLE {schema}.t (id int8 PRIMARY KEY, n int4)")
+    session.execute(f"CREATE ROLE r{schema} LOGIN PASSWORD 'r'")
+    session.execute(f"GRANT {grant} ON {schema}.t TO r{schema}")
+    dsn = psycopg.conninfo.make_conninfo(server, user=f"r{schema}", password="r")
+    with connect(SessionSettings(dsn=dsn, worker="r")) as connection:
+        without = read_table(connection, TableName(schema, "t"))
+        session.execute(f"GRANT USAGE ON SCHEMA {schema} TO r{schema}")
+        found = read_table(connection, TableName(schema, "t"))
+
+    assert without is not None
+    assert found is not None
+    assert without.lacks == {*table_lacks, "USAGE on its schema"}
+    assert found.lacks == set(table_lacks)
+    assert {column.name: sorted(column.lacks) for column in found.columns if column.lacks} == column_lacks
 
 
 def test_identity_columns_take_the_sources_values(session: psycopg.Connection, sink: PostgresSink, schema: str) -> None:

@@ -1,6 +1,8 @@
 """PostgreSQL's errors as failures; each one is provoked in the server by the statement that the table names."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -10,6 +12,7 @@ from consumer.core.plan import TableName
 from consumer.edges.postgres.session import SessionSettings, connect
 from consumer.edges.postgres.translate import translated
 from consumer.ports import ConnectionLost, DataFault, TableFault
+from consumer.stack.waiting import wait_until
 
 SETUP = """
 CREATE TABLE {s}.parent (id int PRIMARY KEY);
@@ -17,7 +20,11 @@ CREATE TABLE {s}.t (id int PRIMARY KEY, a int NOT NULL DEFAULT 0, b text CHECK (
     u int UNIQUE, p int REFERENCES {s}.parent);
 INSERT INTO {s}.t (id, u) VALUES (1, 1);
 CREATE VIEW {s}.v AS SELECT id, b FROM {s}.t WHERE id > 0 WITH CHECK OPTION;
+CREATE VIEW {s}.d AS SELECT DISTINCT a FROM {s}.t;
+CREATE TABLE {s}.ruled (id int PRIMARY KEY);
+CREATE RULE more AS ON INSERT TO {s}.ruled DO ALSO SELECT 1;
 """
+# only that a state is mapped: what provokes its kind does without
 RAISE = "DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '{}'; END $$"
 PROVOKED = [
     ("SELECT 'sesame'::int", "22P02", "record.value", DataFault),
@@ -42,13 +49,17 @@ PROVOKED = [
     ("SET LOCAL statement_timeout = '10ms'; SELECT pg_sleep(30)", "57014", "target.timeout", Transient),
     ("SET TRANSACTION READ ONLY; DELETE FROM {s}.t", "25006", "target.read_only", Transient),
     ("SELECT pg_terminate_backend(pg_backend_pid())", "57P01", "target.connection", ConnectionLost),
-    (RAISE.format("40001"), "40001", "target.conflict", Transient),
-    (RAISE.format("40P01"), "40P01", "target.conflict", Transient),
+    (
+        "SET temp_file_limit = '64kB'; SET work_mem = '64kB'; SELECT count(*) FROM "
+        "(SELECT n FROM generate_series(1, 99999) n ORDER BY n DESC) s",
+        "53400",
+        "target.resources",
+        Transient,
+    ),
+    ("INSERT INTO {s}.d VALUES (1)", "55000", "table.unknown", TableFault),
+    ("INSERT INTO {s}.ruled VALUES (1) ON CONFLICT (id) DO NOTHING", "0A000", "table.shape", TableFault),
     (RAISE.format("53100"), "53100", "target.resources", Transient),
-    (RAISE.format("55P03"), "55P03", "target.locked", Transient),
-    (RAISE.format("25P03"), "25P03", "target.timeout", Transient),
     (RAISE.format("08006"), "08006", "target.connection", ConnectionLost),
-    (RAISE.format("0A000"), "0A000", "table.shape", TableFault),
     (RAISE.format("XX000"), "XX000", "table.unknown", TableFault),
     (RAISE.format("P0001"), "P0001", "record.trigger", DataFault),
     (
@@ -61,6 +72,7 @@ PROVOKED = [
 ]
 
 
+@pytest.mark.provokes(*(kind for statement, _, kind, _ in PROVOKED if "RAISE" not in statement))
 @pytest.mark.parametrize(
     ("statement", "state", "kind", "raised"), PROVOKED, ids=[f"{row[1]}-{i}" for i, row in enumerate(PROVOKED)]
 )
@@ -93,6 +105,7 @@ def _provoked(server: str, schema: str, statement: str) -> HeadraceError:
     return caught.value
 
 
+@pytest.mark.provokes("target.locked")
 def test_a_lock_that_is_not_granted_is_transient(server: str, session: psycopg.Connection, schema: str) -> None:
     """Another session holds the row longer than the lock timeout."""
     session.execute(SETUP.format(s=schema))
@@ -107,22 +120,98 @@ def test_a_lock_that_is_not_granted_is_transient(server: str, session: psycopg.C
     session.execute("ROLLBACK")
 
 
+@pytest.mark.provokes("target.conflict")
+def test_a_row_that_changed_meanwhile_is_a_conflict(server: str, session: psycopg.Connection, schema: str) -> None:
+    """Another transaction has changed what this one still sees as it was."""
+    session.execute(SETUP.format(s=schema))
+    change = f"UPDATE {schema}.t SET c = 'new'"
+    with psycopg.connect(server) as other:
+        other.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        other.execute("SELECT 1")
+        session.execute(change)
+        with pytest.raises(Transient) as caught, translated("test"):
+            other.execute(change)
+
+    assert (caught.value.failure.kind, caught.value.failure.code) == ("target.conflict", "40001")
+
+
+@pytest.mark.provokes("target.conflict")
+def test_a_deadlock_is_a_conflict(server: str, session: psycopg.Connection, schema: str) -> None:
+    """Two transactions lock the same two tables in different order; who notices is ended, the other goes on."""
+    session.execute(SETUP.format(s=schema))
+    first, second = f"LOCK {schema}.t", f"LOCK {schema}.parent"
+    with psycopg.connect(server) as mine, psycopg.connect(server) as other, ThreadPoolExecutor(1) as pool:
+        mine.execute(first)
+        other.execute(second)
+        waiting = pool.submit(other.execute, first)
+        query = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
+        assert wait_until(lambda: bool(session.execute(query, (other.info.backend_pid,)).fetchone()), 10)
+        mine.execute("SET LOCAL deadlock_timeout = '10ms'")
+        with pytest.raises(Transient) as caught, translated("test"):
+            mine.execute(second)
+        mine.rollback()
+        waiting.result(10)
+
+    assert (caught.value.failure.kind, caught.value.failure.code) == ("target.conflict", "40P01")
+    assert "Process" not in caught.value.failure.detail
+
+
+@pytest.mark.provokes("target.timeout")
+def test_a_transaction_that_was_left_idle_is_for_time(server: str, session: psycopg.Connection) -> None:
+    """The server has ended it; what follows is told so."""
+    with psycopg.connect(server) as idle:
+        idle.execute("SET idle_in_transaction_session_timeout = '10ms'")
+        query = "SELECT 1 FROM pg_stat_activity WHERE pid = %s"
+        assert wait_until(lambda: not session.execute(query, (idle.info.backend_pid,)).fetchone(), 10)
+        with pytest.raises(Transient) as caught, translated("test"):
+            idle.execute("SELECT 1")
+
+    assert (caught.value.failure.kind, caught.value.failure.code) == ("target.timeout", "25P03")
+
+
+@pytest.mark.provokes("target.system")
+def test_a_file_that_is_gone_is_the_servers_own_trouble(server: str, session: psycopg.Connection, schema: str) -> None:
+    """The disk lost a table: no fault of any row."""
+    session.execute(f"CREATE TABLE {schema}.lost (id int)")
+    (path,) = session.execute("SELECT pg_relation_filepath(%s)", (f"{schema}.lost",)).fetchall()[0]
+    # a server process works in its data directory
+    (Path("/proc") / str(session.info.backend_pid) / "cwd" / path).unlink()
+    with psycopg.connect(server) as other, pytest.raises(Transient) as caught, translated("test"):
+        other.execute(f"SELECT * FROM {schema}.lost")
+
+    assert (caught.value.failure.kind, caught.value.failure.code) == ("target.system", "58P01")
+
+
+@pytest.mark.provokes("target.login", "target.connection")
 @pytest.mark.parametrize(
-    ("change", "kind"),
+    ("change", "raised", "kind"),
     [
-        pytest.param({"password": "sesame"}, Persistent, id="wrong password"),
-        pytest.param({"dbname": "nowhere"}, Persistent, id="no such database"),
-        pytest.param({"port": "1"}, ConnectionLost, id="nobody listens"),
+        pytest.param({"password": "sesame"}, Persistent, "target.login", id="wrong password"),
+        pytest.param({"dbname": "nowhere"}, Persistent, "target.login", id="no such database"),
+        pytest.param({"port": "1"}, ConnectionLost, "target.connection", id="nobody listens"),
     ],
 )
-def test_a_connection_that_cannot_be_made(server: str, change: dict[str, str], kind: type[HeadraceError]) -> None:
+def test_a_connection_that_cannot_be_made(
+    server: str, change: dict[str, str], raised: type[HeadraceError], kind: str
+) -> None:
     """Credentials are for a person to mend, a server that is away is for time."""
     dsn = psycopg.conninfo.make_conninfo(server, **change)
     with pytest.raises(HeadraceError) as caught:
         connect(SessionSettings(dsn=dsn, worker="test", connect_timeout=5))
 
-    assert type(caught.value) is kind
+    assert type(caught.value) is raised
+    assert caught.value.failure.kind == kind
     assert "sesame" not in str(caught.value)
+
+
+def test_a_server_that_takes_no_writes_is_waited_for(server: str) -> None:
+    """Noticed before any batch; a session that only looks is opened all the same."""
+    dsn = psycopg.conninfo.make_conninfo(server, options="-c default_transaction_read_only=on")
+    with pytest.raises(Transient) as caught:
+        connect(SessionSettings(dsn=dsn, worker="test"))
+    connect(SessionSettings(dsn=dsn, worker="test", writes=False)).close()
+
+    assert caught.value.failure.kind == "target.read_only"
 
 
 def test_a_session_is_prepared(server: str) -> None:

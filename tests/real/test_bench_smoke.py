@@ -1,9 +1,11 @@
 """The benchmark works: a tiny race of both contenders on real servers, resumed, and rendered."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from consumer.bench import campaign, engine, memory, rig, summary, topics
+from consumer.bench import campaign, engine, letters, memory, rig, summary, topics
+from consumer.bench.cases import CASES, NAME
 from consumer.bench.report import page
 from consumer.bench.scenario import SCENARIOS, Against
 from consumer.stack.options import ALL_PARTS
@@ -32,6 +34,26 @@ def test_a_tiny_race_is_run_checked_resumed_and_rendered(fresh_stack: Callable[.
     shown = page(bench.store, engine.version())
     assert "| headrace | 1 |" in shown
     assert "| sink-defaults | 1 |" in shown
+
+
+def test_bad_records_are_met_checked_and_not_met_twice(stack: Stack, tmp_path: Path) -> None:
+    """Exactly the bad ones are letters, those of other rows stay open, all other rows are there: else it isn't right.
+
+    A second call runs nothing.
+    """
+    bench = rig.rig(stack, tmp_path, Terminal(quiet_steps=True))
+    _, _, bad, others = CASES
+    cases = (bad, replace(others, open_letters=50))
+
+    letters.measure(bench, 1_000, 1, cases)
+
+    results = bench.store.results()
+    assert [(each.scenario, each.contender, each.correct) for each in results] == [
+        (NAME, "1% bad", True),
+        (NAME, "10000 open letters", True),
+    ]
+    letters.measure(bench, 1_000, 1, cases)
+    assert bench.store.results() == results
 
 
 def test_memory_is_measured_twice_in_the_same_directory(stack: Stack, tmp_path: Path) -> None:

@@ -142,6 +142,7 @@ def _complex(schema: Any, chance: random.Random) -> Any:
 class Case:
     """A schema and sound data of it."""
 
+    text: str
     rewritten: str
     data: list[bytes]
     chance: random.Random
@@ -165,7 +166,7 @@ def cases(draw: st.DrawFn, enums: bool) -> Case:
         data.append(writer.datum(event(op, before, None if op == "d" else _value(row, chance))))
     rewritten = read_writer_schema(writer.text).rewritten
     assert rewritten is not None
-    return Case(rewritten.text, data, chance)
+    return Case(writer.text, rewritten.text, data, chance)
 
 
 # damage

@@ -84,8 +84,10 @@ def slice_of(records: Sequence[tuple[bytes | None, bytes | None]], first: int = 
     return Slice(at=at, epoch=1, start=first, end=end, offsets=offsets, keys=keys, values=values, size=size)
 
 
-def planner(known: KnownBindings, fast: Decoder | None = None, marks: Marks | None = None) -> Planner:
+def planner(
+    known: KnownBindings, fast: Decoder | None = None, marks: Marks | None = None, most: int = 100_000
+) -> Planner:
     """A planner with the real decoders and encoder."""
     rows = RowDecoder()
     decoders = Decoders(fast=fast or ColumnarDecoder(rows), careful=rows)
-    return Planner(decoders, CopyEncoder(), known, marks or Marks(), Policy())
+    return Planner(decoders, CopyEncoder(), known, marks or Marks(), Policy(), most)

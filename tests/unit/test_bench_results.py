@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from consumer.bench import campaign, engine, summary
+from consumer.bench import campaign, cases, engine, summary
 from consumer.bench.race import Entry, failed
 from consumer.bench.report import page
 from consumer.bench.scenario import SCENARIOS, Against
@@ -82,6 +82,38 @@ def test_a_point_at_which_the_sink_fails_is_tried_shown_and_never_the_best(tmp_p
     assert [each.settings for each in summary.grid(store.results(), _UPDATES.name, _SIZE)] == [campaign.POINTS[0]]
     assert campaign.best(store, _UPDATES, _SIZE) is None
     assert "| 200,000 | 0 | **the sink failed** |" in page(store, _THIS)
+
+
+def _case(name: str, rate: float, version: str = _THIS) -> Result:
+    return _run(name, version, rate, scenario=cases.NAME)
+
+
+def test_bad_records_cost_what_their_median_lacks_to_the_clean_one_of_this_engine(tmp_path: Path) -> None:
+    """In percent, each held against its own limit; what was not run is not reached."""
+    runs = [_case("clean", 900.0, _OTHER), *(_case("clean", rate) for rate in (90.0, 100.0, 110.0))]
+    runs += [_case("0.1% bad", 60.0), _case("1% bad", 33.0)]
+    store = _store(tmp_path, runs)
+    verdicts = summary.costs(summary.counting(store.results(), _THIS), _SIZE)
+    assert [(each.measured, each.reached) for each in verdicts] == [(40.0, True), (67.0, False), (None, None)]
+    assert "| 0.1% bad: percent of the clean rate that they cost | at most 40 | 40 | yes |" in page(store, _THIS)
+
+
+def test_cases_are_run_in_turns_and_each_as_often_as_it_is_missing(tmp_path: Path) -> None:
+    """So that what changes on the machine meanwhile meets all of them."""
+    store = _store(tmp_path, [_case("clean", 1.0), _case("1% bad", 1.0, _OTHER)])
+    wanted = [Entry(scenario=cases.NAME, size=_SIZE, contender=name) for name in ("clean", "1% bad")]
+    assert [each.contender for each in campaign.turns(store, wanted, 2)] == ["1% bad", "clean", "1% bad"]
+
+
+@pytest.mark.parametrize("case", cases.CASES, ids=lambda case: case.name)
+def test_a_case_has_as_many_bad_rows_as_its_name_says_half_of_each_kind(case: cases.Case) -> None:
+    """Never the first and the last one, by which beginning and end of a run are seen."""
+    share = {"0.1% bad": 10, "1% bad": 100}.get(case.name, 0)
+    rows = range(20_000)
+    cut, refused = [row for row in rows if case.is_cut(row)], [row for row in rows if case.is_refused(row)]
+    assert (len(cut), len(refused)) == (share, share)
+    assert not {0, 1} & {*cut, *refused}
+    assert not {*cut} & {*refused}
 
 
 def test_a_store_from_before_the_digest_is_read(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from consumer.core.plan import Binding, BindingKey, Run, TableName, TargetTable,
 from consumer.core.records import TopicPartition
 from consumer.planner import BadRecord
 from consumer.ports import Traits
-from tests.unit.known import AT, Topic, slice_of
+from tests.unit.avro import Writer, envelope
+from tests.unit.known import AT, Topic, planner, slice_of
 from tests.unit.world import World
 
 FIELDS = [{"name": "id", "type": "long"}, {"name": "word", "type": ["null", "string"], "default": None}]
@@ -57,7 +58,7 @@ class Bound:
         return caught.value.failure
 
 
-def wanted(records: Sequence[tuple[bytes, bytes | None]], at: TopicPartition = AT) -> tuple[BindingKey, Run]:
+def wanted(records: Sequence[tuple[bytes | None, bytes | None]], at: TopicPartition = AT) -> tuple[BindingKey, Run]:
     """What the planner asks for."""
     (run,) = runs(slice_of(records, at=at))
     return BindingKey(at.topic, run.key_frame, run.value_frame), run
@@ -192,6 +193,41 @@ def test_a_tombstone_is_held_to_the_same_identity() -> None:
     assert bound.refusal(TOMBSTONE).kind == "table.identity"
 
 
+NO_ENVELOPE = Writer({"type": "record", "name": "r", "fields": [{"name": "word", "type": "string"}]})
+# an array of nothing may be of any length
+ENDLESS = Writer(envelope([*FIELDS, {"name": "empty", "type": {"type": "array", "items": "null"}}]))
+
+
+@pytest.mark.provokes("record.no_envelope", "record.identity", "record.schema")
+@pytest.mark.parametrize(
+    ("schema", "record", "kind", "remedy"),
+    [
+        pytest.param(
+            NO_ENVELOPE.text,
+            (CHANGE[0], NO_ENVELOPE.framed(2, {"word": "sesame"})),
+            "record.no_envelope",
+            "unwrapping",
+            id="no envelope",
+        ),
+        pytest.param(ORDERS.values.text, (None, CHANGE[1]), "record.identity", "message.key.columns", id="no key"),
+        pytest.param(ENDLESS.text, CHANGE, "record.schema", "Avro", id="a schema that nothing bounds"),
+    ],
+)
+def test_records_whose_schema_makes_no_rows_become_letters(
+    schema: str, record: tuple[bytes | None, bytes], kind: str, remedy: str
+) -> None:
+    """Each of them, with the reason and without a word of its row."""
+    bound = Bound()
+    bound.world.schemas = {**bound.world.schemas, 2: schema}
+    ((key, run),) = [wanted([record])]
+    bound.binder.bind({key: run})
+    (letter,) = planner(bound.known).plan([slice_of([record])]).letters
+
+    assert letter.failure.kind == kind
+    assert remedy in letter.failure.remedy
+    assert "sesame" not in str(letter.failure)
+
+
 def test_a_table_belongs_to_one_topic_whichever_worker_applies_it() -> None:
     """The claim outlives the worker that made it."""
     bound = Bound()
@@ -226,3 +262,28 @@ def test_without_a_grace_it_is_the_records_fault() -> None:
 
     assert refused is not None
     assert refused.kind == "record.schema_unknown"
+
+
+@pytest.mark.parametrize(
+    ("table_lacks", "column", "column_lacks", "said"),
+    [
+        pytest.param({"DELETE"}, "id", set(), "DELETE", id="no deletes"),
+        pytest.param(set(), "id", {"SELECT"}, "SELECT of 'id'", id="the key can't be looked for"),
+        pytest.param(set(), "word", {"UPDATE"}, "UPDATE of 'word'", id="a column can't be set"),
+        pytest.param(set(), "word", {"SELECT"}, None, id="a column that nobody has to read"),
+        pytest.param(set(), "id", {"UPDATE"}, None, id="a key that nobody has to set"),
+    ],
+)
+def test_a_privilege_that_rows_need_is_missed_before_the_first_row(
+    table_lacks: set[str], column: str, column_lacks: set[str], said: str | None
+) -> None:
+    """And a table on which all that is needed is allowed may lack the rest."""
+    columns = [replace(c, lacks=frozenset(column_lacks)) if c.name == column else c for c in TABLE.columns]
+    bound = Bound(replace(TABLE, columns=tuple(columns), lacks=frozenset(table_lacks)))
+    if said is None:
+        assert bound.bind(CHANGE).table is not None
+        return
+    failure = bound.refusal(CHANGE)
+
+    assert failure.kind == "table.privilege"
+    assert said in failure.detail

@@ -36,6 +36,7 @@ def test_the_longest_prefix_of_a_sqlstate_counts(state: str, kind: str) -> None:
         ("_TRANSPORT", False, "kafka.away"),
         ("_ALL_BROKERS_DOWN", False, "kafka.away"),
         ("_FENCED", True, "kafka.fatal"),
+        ("_FATAL", False, "kafka.fatal"),
         ("_AUTHENTICATION", True, "kafka.refused"),
         ("TOPIC_AUTHORIZATION_FAILED", False, "kafka.forbidden"),
         ("OFFSET_OUT_OF_RANGE", False, "log.out_of_range"),

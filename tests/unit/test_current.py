@@ -100,6 +100,6 @@ def test_the_reasons_are_sentences_with_a_remedy() -> None:
 
     assert found.held[A] == "it is bad. Mend it."
     assert found.held[C] == (
-        "it is newer than the rest of its topic and waits until they have reached partition 0 offset 9. "
-        + waiting.REMEDY
+        "its rows depend on what stands in other partitions, and these have not reached topic t, partition 0, offset 9 "
+        f"yet. {waiting.REMEDY}"
     )

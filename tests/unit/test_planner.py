@@ -218,6 +218,7 @@ PARTIAL_AFTER_DELETE = [
 NULL_KEYED = Topic([{"name": "id", "type": ["null", "long"]}, *FIELDS[1:]])
 
 
+@pytest.mark.provokes("record.decode", "record.operation", "record.image", "record.identity")
 @pytest.mark.parametrize("others", [0, 40])
 @pytest.mark.parametrize(
     ("record", "kind", "says"),
@@ -244,6 +245,7 @@ def test_a_bad_record_is_named_and_its_values_are_not(
     assert SECRET not in str(failure)
 
 
+@pytest.mark.provokes("table.truncate")
 def test_a_truncate_stops_its_partition() -> None:
     """It is about the whole table, so nothing behind it may be applied."""
     with pytest.raises(BadRecord) as caught:
@@ -321,7 +323,7 @@ def test_only_the_native_decoder_has_a_deadline(careful: bool) -> None:
     ORDERS.bound_to(known)
     marks.learn([OffsetRange(AT, 100, 101)] if careful else [])
     # a deadline that is always over
-    plans = Planner(Decoders(fast=decoder, careful=decoder, deadline=-1), CopyEncoder(), known, marks, Policy())
+    plans = Planner(Decoders(fast=decoder, careful=decoder, deadline=-1), CopyEncoder(), known, marks, Policy(), 100)
     decoder.watch = plans.watch
     plans.plan([slice_of([ORDERS.record("c", row(1)), ORDERS.record("d", row(2))])])
 
@@ -329,6 +331,7 @@ def test_only_the_native_decoder_has_a_deadline(careful: bool) -> None:
     assert plans.watch.overdue() == ()
 
 
+@pytest.mark.provokes("record.framing")
 @pytest.mark.parametrize(
     ("record", "kind", "says"),
     [

@@ -9,7 +9,7 @@ from consumer.core.failure import Failure
 from consumer.core.plan import BindingKey
 from consumer.core.records import Slice, TopicPartition
 from consumer.core.sizer import BatchSizer
-from consumer.handover import Handover, Moved, Stopped, Take, Work
+from consumer.handover import Handover, Moved, Paced, Stopped, Take, Work
 from consumer.planner import Planner
 from consumer.ports import Fetched, Intake, Listener, Taken
 from consumer.reader import BatchLimits, Reader
@@ -26,11 +26,13 @@ class ScriptedSource:
         self.started: list[int] = []
         self.committed: dict[TopicPartition, int] = {}
         self.ready = True
+        self.limits: list[int] = []
 
     def open(self, listener: Listener) -> None:
         listener.assigned(self.partitions)
 
     def poll(self, limit: int, timeout: float) -> Intake:
+        self.limits.append(limit)
         return self.polls.pop(0) if self.polls else Intake()
 
     def start(self, at: TopicPartition, offset: int) -> bool:
@@ -211,6 +213,25 @@ def test_the_group_is_told_of_stored_positions() -> None:
     handover.tell(Moved({AT: 11, TopicPartition("other", 0): 5}))
     reader.turn(0)
     assert source.committed == {AT: 11}
+
+
+@pytest.mark.parametrize(
+    ("paced", "limit"),
+    [
+        pytest.param(Paced(100, kind="target.timeout"), 50, id="a batch that failed"),
+        pytest.param(Paced(100, 11.0), 50, id="a slow commit"),
+        pytest.param(Paced(100, 1.0), 100, id="a commit in time"),
+    ],
+)
+def test_a_batch_reads_fewer_records_after_one_that_was_too_much(paced: Paced, limit: int) -> None:
+    """What the apply thread says of a batch counts for the next."""
+    source = ScriptedSource()
+    handover = Handover(max_bytes=1 << 20, max_batches=100)
+    planner: Planner = NoBindings()  # type: ignore[assignment]
+    reader = Reader(source, planner, NOTHING_NEW, handover, BatchLimits(sizer=BatchSizer(rows=100)))
+    handover.tell(paced)
+    reader.turn(0)
+    assert source.limits == [limit]
 
 
 def test_a_batch_is_of_few_topics_and_takes_them_in_turn() -> None:

@@ -39,6 +39,8 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "retry.table_unknown_attempts": (0, 100_000),
     "registry.unknown_grace": (0, 3600),
     "batch.max_rows": (1, 65_536),
+    "batch.min_rows": (1, 65_536),
+    "batch.target_seconds": (0.05, 900),
     "batch.growth": (1, 20),
     "batch.max_bytes": (1 << 16, 256 << 20),
     "batch.queue_bytes": (1 << 16, 1 << 30),
@@ -47,8 +49,10 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "letters.partitions": (1, 64),
     "letters.retention_hours": (1, 8760),
     "letters.inline_bytes": (0, 64 << 20),
+    "letters.expiry_warning_hours": (0, 8760),
     "letters.max_unpublished": (1, 1_000_000),
     "letters.max_held": (1, 10_000),
+    "letters.keep_closed_hours": (1, 87_600),
     "letters.flood_percent": (0, 100),
     "letters.transient_attempts": (0, 1000),
     "letters.transient_hours": (0, 8760),
@@ -79,6 +83,7 @@ def refused(file: Path | None = None) -> str:
     """What the refusal says."""
     with pytest.raises(Refused) as caught:
         load(file)
+    assert caught.value.failure.kind == "worker.settings"
     return str(caught.value)
 
 
@@ -88,7 +93,11 @@ def numbers() -> set[str]:
     for section, field in Settings.model_fields.items():
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            found |= {f"{section}.{name}" for name, f in kind.model_fields.items() if f.annotation in (int, float)}
+            found |= {
+                f"{section}.{name}"
+                for name, f in kind.model_fields.items()
+                if f.annotation in (int, float, float | None)
+            }
     return found
 
 
@@ -158,6 +167,7 @@ def test_a_value_that_cannot_work_is_refused(path: str, bad: str, environment: p
     assert f"{path}: " in refused()
 
 
+@pytest.mark.provokes("worker.settings")
 def test_all_mistakes_are_reported_together(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Whoever corrects the settings need not start again for each of them."""
     environment.delenv("HEADRACE_REGISTRY__URL")
@@ -250,6 +260,31 @@ def test_the_topics_of_letters_follow_the_settings(environment: pytest.MonkeyPat
     assert {(topic.partitions, topic.retention) for topic in topics} == {(1, 168 * 3600)}
     assert not any(selects(kafka, topic.name) for topic in topics)
     assert selects(kafka, "shop.again-1.other")
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"batch.max_rows": "10", "batch.min_rows": "11"}, "batch.min_rows must be from 1 to batch.max_rows (10)"),
+        (
+            {"target.batch_deadline": "3", "batch.target_seconds": "1.6"},
+            "batch.target_seconds must be more than 0 and at most half of target.batch_deadline (1.5)",
+        ),
+    ],
+)
+def test_sizes_that_exclude_one_another_are_refused(
+    changed: dict[str, str], said: str, environment: pytest.MonkeyPatch
+) -> None:
+    """The refusal names both settings."""
+    for path, value in changed.items():
+        environment.setenv(variable(path), value)
+    assert said in refused()
+
+
+def test_a_batch_should_take_a_third_of_its_deadline(environment: pytest.MonkeyPatch) -> None:
+    """So a short deadline needs no other setting."""
+    environment.setenv("HEADRACE_TARGET__BATCH_DEADLINE", "3")
+    assert load().sizer.target_seconds == 1.0
 
 
 def test_budgets_and_delays_of_retries_follow_the_settings(environment: pytest.MonkeyPatch) -> None:

@@ -51,8 +51,10 @@ def _sections(path: tuple[str, ...], command: Command) -> Iterator[str]:
 
 
 def _row(parameter: Any) -> tuple[str, str, str, str]:
-    names = ", ".join(code(name) for name in [*parameter.opts, *parameter.secondary_opts])
-    value = "flag" if parameter.is_flag else _value(parameter)
+    argument = parameter.param_type_name == "argument"
+    words = [parameter.metavar or parameter.name.upper()] if argument else parameter.opts + parameter.secondary_opts
+    names = ", ".join(code(word) for word in words)
+    value = "flag" if getattr(parameter, "is_flag", False) else _value(parameter)
     return names, value, _default(parameter.default), parameter.help or ""
 
 

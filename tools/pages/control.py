@@ -23,6 +23,7 @@ _CREATE_FUNCTION = re.compile(r"CREATE FUNCTION headrace\.(\w+)\((.*?)\)\s+RETUR
 _COMMENT_FUNCTION = re.compile(r"COMMENT ON FUNCTION headrace\.(\w+) IS\s+'(.*)'$", re.DOTALL)
 _COMMENT = re.compile(r"COMMENT ON (TABLE|COLUMN) headrace\.(\w+)(?:\.(\w+))? IS\s+'(.*)'$", re.DOTALL)
 _INDEX = re.compile(r"CREATE (?:UNIQUE )?INDEX \w+ ON headrace\.(\w+) (.*)$", re.DOTALL)
+_DROP_NOT_NULL = re.compile(r"ALTER TABLE headrace\.(\w+) ALTER COLUMN (\w+) DROP NOT NULL$")
 _ADD_COLUMN = re.compile(r"ALTER TABLE headrace\.(\w+) ADD COLUMN (.*)$", re.DOTALL)
 _CONSTRAINTS = ("PRIMARY KEY", "UNIQUE", "CHECK", "FOREIGN KEY", "CONSTRAINT")
 _PIECE = re.compile(r"((?s:\$\$.*?\$\$))|('(?:[^']|'')*')|(--[^\n]*)|(\()|(\))|(,)|(;)|([^'\-(),;$]+|[-$])")
@@ -93,6 +94,8 @@ def _understand(statement: str, bare: str, tables: dict[str, Table]) -> None:
         _explain(tables[found[2]], found[3], found[4].replace("''", "'"))
     elif found := _INDEX.match(bare):
         tables[found[1]].rules.append("INDEX " + _flat(found[2]))
+    elif found := _DROP_NOT_NULL.match(bare):
+        _may_be_null(tables[found[1]], found[2])
     elif found := _ADD_COLUMN.match(bare):
         tables[found[1]].columns.append(_column(found[2], ""))
     else:
@@ -115,6 +118,12 @@ def _column(definition: str, remarks: str) -> Column:
     name, _, rest = _flat(definition).partition(" ")
     meaning = remarks[:1].upper() + remarks[1:] + "." if remarks else ""
     return Column(name, rest, meaning)
+
+
+def _may_be_null(table_: Table, column: str) -> None:
+    for each in table_.columns:
+        if each.name == column:
+            each.definition = each.definition.replace(" NOT NULL", "")
 
 
 def _explain(table_: Table, column: str | None, text: str) -> None:

@@ -7,7 +7,9 @@ from tools.pages.markdown import code, codes, page, table
 _INTRO = """\
 Every failure of the service is of one kind, and the list of kinds is closed. The kind stands in the log (`kind`) and in
 `headrace.positions.stopped`, with the sentence that says what to do. *Transient*: time may heal it, so it is tried
-again. *Persistent*: the same input fails again. *Unknown*: no rule says which."""
+again. *Persistent*: the same input fails again. *Unknown*: no rule says which.
+
+Each kind has a page: how it shows, how to put it right, how to see that it is."""
 _RECORD = "One record can't be applied. It becomes a letter, and the rest flows on."
 _TABLE = "A table or its log is at fault. Its partitions stop, the others go on."
 _ENVIRONMENT = "A server or the process is at fault. Transient ones cost time: they are waited for with backoff."
@@ -33,8 +35,12 @@ def failures_page() -> str:
 
 
 def _kinds(kinds: tuple[FailureKind, ...]) -> str:
-    rows = [[code(kind.name), kind.type.value, kind.sign, kind.remedy] for kind in kinds]
+    rows = [[_linked(kind), kind.type.value, kind.sign, kind.remedy] for kind in kinds]
     return table(["kind", "type", "what happened", "what to do"], rows)
+
+
+def _linked(kind: FailureKind) -> str:
+    return f"[{code(kind.name)}](../{kind.page.removeprefix('docs/')})"
 
 
 def _states() -> str:

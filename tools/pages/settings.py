@@ -90,6 +90,8 @@ def _default(schema: Schema, field: FieldInfo) -> str:
 
 
 def _bounds(schema: Schema) -> str:
+    for part in schema.get("anyOf", ()):
+        schema = schema | part
     words = [text.format(schema[name]) for name, text in _BOUNDS.items() if name in schema]
     return (
         ", ".join(words).replace("at least 1 characters", "not empty").replace("at least 1 entries", "not empty") or "-"

@@ -64,7 +64,7 @@ def common_config(settings: KafkaSettings) -> dict[str, Any]:
         "bootstrap.servers": settings.bootstrap_servers,
         "socket.timeout.ms": int(settings.request_timeout * 1000),
         "log_level": 4,
-        "error_cb": _note_error,
+        "error_cb": note_error,
     } | {name: value for name, value in settings.client.items() if _is_common(name)}
 
 
@@ -126,7 +126,8 @@ def asking(operation: str) -> Iterator[None]:
         raise Transient(failure) from error
 
 
-def _note_error(error: KafkaError) -> None:
+def note_error(error: KafkaError) -> None:
+    """Log what a client says beside its answers."""
     log.warning("kafka client", code=error.name(), reason=error.str(), fatal=error.fatal())
 
 

@@ -2,23 +2,35 @@
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import groupby
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as Position
 
-from consumer.core.classify import of_kafka
+from consumer.core.classify import REFUSED, of_kafka
 from consumer.core.failure import Failure, Transient, failed
-from consumer.core.kinds import KINDS, Scope
+from consumer.core.kinds import KINDS, ErrorType, Scope
 from consumer.core.records import Header, HeadersOf, TopicPartition
-from consumer.edges.kafka.config import KafkaSettings, configuring, consumer_config, is_incremental, translated
+from consumer.edges.kafka.config import (
+    KafkaSettings,
+    configuring,
+    consumer_config,
+    is_incremental,
+    note_error,
+    translated,
+)
 from consumer.ports import Fetched, Intake, Listener
 
 log = structlog.get_logger("headrace.kafka")
 
 # messages of one call: each is looked at several times, while they are in the processor's cache
 _AT_ONCE = 4096
+# seconds that the answer of a question is waited for which is asked only to be asked
+_STIRRING = 0.01
+# seconds that joining waits for the cluster's first answer
+_CONNECTING = 1.0
 
 
 class KafkaSource:
@@ -29,11 +41,18 @@ class KafkaSource:
         self._config = consumer_config(settings)
         self._incremental = is_incremental(self._config)
         self._consumer: Consumer | None = None
+        # resumed since the last poll
+        self._resumed: set[TopicPartition] = set()
+        self._last_error: KafkaError | None = None
+        self._refusal: KafkaError | None = None
 
     def open(self, listener: Listener) -> None:
         with configuring():
-            consumer = Consumer({**self._config, "on_commit": self._committed})
+            consumer = Consumer({**self._config, "on_commit": self._committed, "error_cb": self._note})
         self._consumer = consumer
+        # a client that is not connected yet puts joining off for a second; one that can't connect joins in its own time
+        with suppress(KafkaException):
+            consumer.list_topics(timeout=_CONNECTING)
         consumer.subscribe(
             [*self._settings.topics, *self._settings.lane],
             on_assign=lambda _, parts: self._on_assign(listener, parts),
@@ -42,10 +61,13 @@ class KafkaSource:
         )
 
     def poll(self, limit: int, timeout: float) -> Intake:
+        self._stir()
         try:
             messages = self._client().consume(min(limit, _AT_ONCE), timeout)
         except KafkaException as error:
             raise translated(error, "poll") from error
+        if self._refusal is not None:
+            raise translated(KafkaException(self._refusal), "poll")
         return _intake(messages)
 
     def start(self, at: TopicPartition, offset: int) -> bool:
@@ -57,6 +79,7 @@ class KafkaSource:
             if error.args[0].code() in (KafkaError._STATE, KafkaError._PREV_IN_PROGRESS):
                 return False
             raise translated(error, "seek") from error
+        self._resumed.add(at)
         return True
 
     def pause(self, partitions: Sequence[TopicPartition]) -> None:
@@ -64,6 +87,7 @@ class KafkaSource:
 
     def resume(self, partitions: Sequence[TopicPartition]) -> None:
         self._client().resume([Position(*at) for at in partitions])
+        self._resumed |= set(partitions)
 
     def commit(self, positions: Mapping[TopicPartition, int]) -> None:
         offsets = [Position(at.topic, at.partition, offset) for at, offset in positions.items()]
@@ -76,6 +100,18 @@ class KafkaSource:
         if self._consumer is not None:
             self._consumer.close()
             self._consumer = None
+
+    def _stir(self) -> None:
+        """Have the client fetch at once what was resumed.
+
+        It looks for what there is to fetch whenever something happens on a broker's connection, else once a second.
+        So the leaders are asked something; nobody needs the answer.
+        """
+        if self._resumed:
+            asked = [Position(at.topic, at.partition, OFFSET_END) for at in self._resumed]
+            self._resumed.clear()
+            with suppress(KafkaException):
+                self._client().offsets_for_times(asked, timeout=_STIRRING)
 
     def _on_assign(self, listener: Listener, parts: list[Position]) -> None:
         # A number as placeholder, never a named place: librdkafka looks named places up, and tried, an answer that
@@ -95,6 +131,14 @@ class KafkaSource:
     def _on_lost(self, listener: Listener, parts: list[Position]) -> None:
         listener.lost(_plain(parts))
         self._unassign(parts)
+
+    def _note(self, error: KafkaError) -> None:
+        """Refused credentials are told here alone, and tried for ever: they are refused when no broker is left."""
+        note_error(error)
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:
+            self._last_error = error
+        elif self._last_error is not None and self._last_error.name() in REFUSED:
+            self._refusal = self._last_error
 
     def _committed(self, error: KafkaError | None, _: list[Position]) -> None:
         if error is not None:
@@ -195,9 +239,19 @@ def _sort_error(
         ends[_origin(message)] = message.offset()  # type: ignore[assignment]
     elif (kind := of_kafka(error.name(), fatal=error.fatal())).scope is Scope.TABLE:
         broken[_origin(message)] = failed(kind, "kafka", "fetch", f"{kind.sign} ({error.name()})", code=error.name())
+    elif kind.type is ErrorType.PERSISTENT:
+        # nothing is read any more: whoever goes on polling would wait for ever
+        raise translated(KafkaException(error), "poll")
     # a pattern that no topic matches yet: letters make their topics when there are any
     elif not (code == KafkaError.UNKNOWN_TOPIC_OR_PART and str(message.topic()).startswith("^")):
-        log.warning("kafka error", topic=message.topic(), code=error.name(), reason=error.str())
+        log.warning(
+            "kafka error",
+            topic=message.topic(),
+            kind=kind.name,
+            code=error.name(),
+            reason=error.str(),
+            remedy=kind.remedy,
+        )
 
 
 def _closed() -> Failure:

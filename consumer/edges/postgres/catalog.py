@@ -10,13 +10,27 @@ from consumer.core.plan import TableName, TargetColumn, TargetTable
 from consumer.core.types import created_type
 from consumer.edges.postgres.translate import translated
 
+_TABLE = """
+SELECT c.oid, ARRAY (
+    SELECT 'DELETE' WHERE NOT has_table_privilege(c.oid, 'DELETE')
+    UNION ALL
+    SELECT 'USAGE on its schema' WHERE NOT has_schema_privilege(n.oid, 'USAGE')
+)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND c.relname = %s
+"""
+
 _COLUMNS = """
 SELECT a.attname,
        CASE WHEN t.typtype = 'd' THEN b.typname ELSE t.typname END,
        format_type(CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END, -1),
        coalesce(b.typtype, t.typtype) = 'e',
        a.attidentity <> '',
-       a.attgenerated <> ''
+       a.attgenerated <> '',
+       ARRAY (
+           SELECT p FROM unnest('{SELECT,INSERT,UPDATE}'::text[]) AS p
+           WHERE NOT has_column_privilege(c.oid, a.attnum, p)
+       )
 FROM pg_attribute a
 JOIN pg_class c ON c.oid = a.attrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -39,14 +53,27 @@ GROUP BY i.indexrelid, i.indnkeyatts, i.indnullsnotdistinct
 HAVING count(*) = i.indnkeyatts AND (bool_and(a.attnotnull) OR i.indnullsnotdistinct)
 """
 
+# a table has more of them than any that it refers to, unless they refer to one another in a circle
+_REFERENCED = """
+WITH RECURSIVE referenced(relid) AS (
+    SELECT k.confrelid FROM pg_constraint k WHERE k.contype = 'f' AND k.conrelid = %s
+    UNION
+    SELECT k.confrelid FROM referenced r JOIN pg_constraint k ON k.contype = 'f' AND k.conrelid = r.relid
+)
+SELECT count(*) FROM referenced
+"""
+
 
 def read_table(connection: psycopg.Connection, name: TableName) -> TargetTable | None:
     """The table, or None when there is none of that name."""
     with translated("read catalog", name):
         rows = connection.execute(_COLUMNS, (name.schema, name.name)).fetchall()
-        if not rows:
+        found = connection.execute(_TABLE, (name.schema, name.name)).fetchone()
+        if not rows or found is None:
             return None
+        oid, lacks = found
         unique = connection.execute(_UNIQUE, (name.schema, name.name)).fetchall()
+        referenced = connection.execute(_REFERENCED, (oid,)).fetchone()
     columns = tuple(
         TargetColumn(
             name=row[0],
@@ -55,10 +82,17 @@ def read_table(connection: psycopg.Connection, name: TableName) -> TargetTable |
             is_enum=row[3],
             identity=row[4],
             generated=row[5],
+            lacks=frozenset(row[6]),
         )
         for row in rows
     )
-    return TargetTable(name=name, columns=columns, unique=tuple(frozenset(row[0]) for row in unique))
+    return TargetTable(
+        name=name,
+        columns=columns,
+        unique=tuple(frozenset(row[0]) for row in unique),
+        lacks=frozenset(lacks),
+        rank=int(referenced[0]) if referenced else 0,
+    )
 
 
 def create_table(

@@ -8,6 +8,7 @@ order of digest and origin.
 from base64 import b64decode, b64encode
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import psycopg
@@ -16,7 +17,7 @@ from psycopg.rows import namedtuple_row
 from psycopg.types.json import Jsonb
 
 from consumer.core.kinds import KINDS
-from consumer.core.letters import OPEN, Letter, Record, Standing, State, Verdict
+from consumer.core.letters import OLDER, OPEN, Letter, Record, Standing, State, Verdict
 from consumer.core.plan import Aside, TableName
 from consumer.core.records import Header, RecordRef, TopicPartition
 from consumer.edges.postgres.staging import Staged
@@ -24,11 +25,8 @@ from consumer.edges.postgres.statements import typed_identity
 
 _OPEN = sql.SQL(", ").join(sql.Literal(state.value) for state in sorted(OPEN))
 
-# Within a partition the log's order; keys that moved to another one, as when a topic grew, by when they failed.
-_OLDER = """CASE WHEN ({old}.topic, {old}.partition) = ({new}.topic, {new}.partition)
-    THEN {old}."offset" < {new}."offset" ELSE {old}.id < {new}.id END"""
-_BEFORE = sql.SQL(_OLDER.format(old="o", new="l"))
-_BEHIND = sql.SQL(_OLDER.format(old="l", new="n"))
+_BEFORE = sql.SQL(OLDER.format(old="o", new="l"))
+_BEHIND = sql.SQL(OLDER.format(old="l", new="n"))
 
 _LETTERED = sql.SQL("""
 SELECT w.name FROM unnest(%(tables)s::text[]) AS w(name)
@@ -39,6 +37,13 @@ WHERE EXISTS (
 """).format(open=_OPEN)
 
 _COUNT = sql.SQL("SELECT count(*) FROM headrace.letters WHERE group_name = %s AND state IN ({open})").format(open=_OPEN)
+
+_PRUNE = """
+DELETE FROM headrace.letters WHERE id IN (
+    SELECT id FROM headrace.letters
+    WHERE group_name = %s AND closed_at < now() - make_interval(secs => %s) ORDER BY closed_at LIMIT %s
+)
+"""
 
 _UNPUBLISHED = """
 SELECT count(*) FROM headrace.letters
@@ -129,8 +134,8 @@ def lettered(connection: psycopg.Connection, group: str, tables: Collection[Tabl
     return {names[row[0]] for row in rows}
 
 
-_READ = sql.SQL("""
-SELECT l.id, l.state, l.attempt, l.digest_a IS NOT NULL AS placed,
+_STANDING = """
+SELECT l.id, l.topic, l.partition, l."offset", l.state, l.attempt, l.digest_a IS NOT NULL AS placed,
     coalesce(extract(epoch FROM l.due_at - clock_timestamp()), 0)::float8 AS due,
     extract(epoch FROM clock_timestamp() - l.first_failed_at)::float8 AS age,
     NOT EXISTS (
@@ -139,9 +144,26 @@ SELECT l.id, l.state, l.attempt, l.digest_a IS NOT NULL AS placed,
           AND o.digest_b = l.digest_b AND o.id <> l.id AND {before} AND o.state IN ({open})
     ) AS oldest,
     b.letter_id IS NULL AS pointer, b.key, coalesce(b.edited, b.value) AS value, b.headers
+"""
+_READ = sql.SQL(
+    _STANDING
+    + """
 FROM headrace.letters l LEFT JOIN headrace.letter_bytes b ON b.letter_id = l.id
 WHERE l.group_name = %s AND l.topic = %s AND l.partition = %s AND l."offset" = %s AND l.state IN ({open})
-""").format(open=_OPEN, before=_BEFORE)
+"""
+).format(open=_OPEN, before=_BEFORE)
+# of its own partition: only there offsets tell the order
+_FOLLOWERS = sql.SQL(
+    _STANDING
+    + """
+FROM headrace.letters f
+JOIN headrace.letters l ON l.group_name = f.group_name AND l.table_name = f.table_name
+    AND l.digest_a = f.digest_a AND l.digest_b = f.digest_b
+LEFT JOIN headrace.letter_bytes b ON b.letter_id = l.id
+WHERE f.id = %s AND l.topic = f.topic AND l.partition = f.partition AND l."offset" > f."offset" AND l.state IN ({open})
+ORDER BY l."offset" LIMIT %s
+"""
+).format(open=_OPEN, before=_BEFORE)
 
 _SETTLE = """
 UPDATE headrace.letters SET state = %(state)s, reason = %(reason)s, claimed_until = NULL,
@@ -172,9 +194,19 @@ WHERE id = %s AND state = 'held'
 def read(connection: psycopg.Connection, group: str, origin: RecordRef) -> Standing | None:
     """The open letter of a record."""
     with connection.cursor(row_factory=namedtuple_row) as cursor:
-        row: Any = cursor.execute(_READ, (group, *origin.at, origin.offset)).fetchone()
-    if row is None:
-        return None
+        row = cursor.execute(_READ, (group, *origin.at, origin.offset)).fetchone()
+    return None if row is None else _standing(row)
+
+
+def followers(connection: psycopg.Connection, number: int, most: int) -> list[Standing]:
+    """The letters that wait for this one and for no other, in their order, as far as their bytes are here."""
+    with connection.cursor(row_factory=namedtuple_row) as cursor:
+        rows = cursor.execute(_FOLLOWERS, (number, most)).fetchall()
+    return list(takewhile(lambda one: one.state is State.HELD and not one.pointer, map(_standing, rows)))
+
+
+def _standing(row: Any) -> Standing:
+    ref = RecordRef(TopicPartition(row.topic, row.partition), row.offset)
     return Standing(
         id=row.id,
         state=State(row.state),
@@ -183,7 +215,7 @@ def read(connection: psycopg.Connection, group: str, origin: RecordRef) -> Stand
         age=row.age,
         oldest=row.oldest,
         placed=row.placed,
-        record=Record(ref=origin, key=row.key, value=row.value, headers=kept_headers(row.headers)),
+        record=Record(ref=ref, key=row.key, value=row.value, headers=kept_headers(row.headers)),
         pointer=row.pointer,
     )
 
@@ -209,6 +241,11 @@ def settle(connection: psycopg.Connection, verdict: Verdict) -> bool:
     if verdict.state not in OPEN and (row := connection.execute(_NEXT, (verdict.id,)).fetchone()):
         connection.execute(_RELEASE, (row[0],))
     return True
+
+
+def prune(connection: psycopg.Connection, group: str, keep_hours: float, most: int) -> int:
+    """Delete letters that were closed longer ago, with their bytes, at most so many; returns how many."""
+    return connection.execute(_PRUNE, (group, keep_hours * 3600, most)).rowcount
 
 
 def count_open(connection: psycopg.Connection, group: str) -> int:

@@ -31,6 +31,17 @@ def ensure(connection: psycopg.Connection) -> None:
         migrate(connection)
 
 
+def require(connection: psycopg.Connection) -> None:
+    """Raises Refused unless the control schema has this program's version; changes nothing."""
+    newest = migrations()[-1][0]
+    have = schema_version(connection)
+    if have > newest:
+        raise _too_new(have, newest)
+    if have < newest:
+        detail = f"the control schema has version {have}, this program wants {newest}"
+        raise Refused(failed(KINDS["target.older"], "postgres", "schema version", detail))
+
+
 def migrate(connection: psycopg.Connection) -> int:
     """Bring the control schema to this program's version and return it.
 

@@ -10,7 +10,8 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from consumer.core.failure import Failure
-from consumer.core.records import Slice, TopicPartition
+from consumer.core.records import Slice, TopicPartition, offset_in
+from consumer.edges.postgres.ledger import abandon
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated
 from consumer.ports import Known, Start, Stored, Taken
@@ -23,7 +24,7 @@ FROM unnest(%(topics)s::text[], %(partitions)s::int[], %(ids)s::text[], %(offset
     AS w(topic, partition, topic_id, next_offset, wait_for)
 ORDER BY w.topic, w.partition
 ON CONFLICT (group_name, topic, partition) DO UPDATE
-SET epoch = p.epoch + 1, owner = excluded.owner, owner_pid = excluded.owner_pid, stopped = NULL,
+SET epoch = p.epoch + 1, owner = excluded.owner, owner_pid = excluded.owner_pid, stopped = NULL, again_at = NULL,
     topic_id = coalesce(p.topic_id, excluded.topic_id), updated_at = now()
 RETURNING topic, partition, epoch, next_offset, topic_id, wait_for
 """
@@ -46,6 +47,11 @@ WHERE p.group_name = %s AND p.topic = w.topic AND p.partition = w.partition
 
 _STOP = """
 UPDATE headrace.positions SET stopped = %s, updated_at = now()
+WHERE group_name = %s AND topic = %s AND partition = %s AND epoch = %s
+"""
+
+_WAIT = """
+UPDATE headrace.positions SET wait_for = %s, updated_at = now()
 WHERE group_name = %s AND topic = %s AND partition = %s AND epoch = %s
 """
 
@@ -98,6 +104,7 @@ def seed(connection: psycopg.Connection, group: str, starts: Mapping[TopicPartit
 def take(connection: psycopg.Connection, group: str, owner: str, starts: Mapping[TopicPartition, Start]) -> list[Taken]:
     """Raise the epochs of partitions and become their owner. `starts` counts only where there is no position yet.
 
+    Batches that were started under older epochs are abandoned; their records are read again from the positions.
     Raises Transient with SQLSTATE 55P03 when another session holds the rows longer than the lock timeout.
     """
     wanted = sorted(starts)
@@ -112,9 +119,12 @@ def take(connection: psycopg.Connection, group: str, owner: str, starts: Mapping
     }
     with transaction(connection, "take partitions"):
         rows = connection.execute(_TAKE, parameters).fetchall()
-    return [
-        Taken(at=TopicPartition(r[0], r[1]), epoch=r[2], next_offset=r[3], topic_id=r[4], wait_for=r[5]) for r in rows
-    ]
+        taken = [
+            Taken(at=TopicPartition(r[0], r[1]), epoch=r[2], next_offset=r[3], topic_id=r[4], wait_for=r[5])
+            for r in rows
+        ]
+        abandon(connection, group, taken)
+    return taken
 
 
 def end_blockers(connection: psycopg.Connection, group: str, partitions: Sequence[TopicPartition]) -> int:
@@ -147,9 +157,22 @@ def move(connection: psycopg.Connection, group: str, slices: Sequence[Slice]) ->
 
 def stop(connection: psycopg.Connection, group: str, at: TopicPartition, epoch: int, failure: Failure) -> None:
     """Note why a partition does not go on; cleared by the next taking."""
-    reason = {"kind": failure.kind, "detail": failure.detail, "remedy": failure.remedy}
+    reason = {
+        "kind": failure.kind,
+        "detail": failure.detail,
+        "remedy": failure.remedy,
+        "offset": offset_in(failure.correlation_id, at),
+    }
     with translated("stop partition"):
         connection.execute(_STOP, (Jsonb(reason), group, at.topic, at.partition, epoch))
+
+
+def wait(
+    connection: psycopg.Connection, group: str, at: TopicPartition, epoch: int, wait_for: Mapping[str, int]
+) -> None:
+    """Note what a partition waits for; whoever takes it next sees it."""
+    with translated("let partition wait"):
+        connection.execute(_WAIT, (Jsonb(wait_for), group, at.topic, at.partition, epoch))
 
 
 def read(connection: psycopg.Connection, group: str) -> list[Stored]:

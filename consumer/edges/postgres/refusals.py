@@ -26,6 +26,9 @@ _PARTS = {
 # rows of a set at first: a larger one is tried in vain, a smaller one costs a statement more
 _SIZE = 128
 _TOO_MANY = "HR003"
+_TOO_DEPENDENT = "HR005"
+# a foreign key, a further unique or an exclusion constraint may be kept once other rows have come or gone
+_DEPENDENT = ("23503", "23505", "23P01")
 # states that the function makes up where no error of the server's says it
 _MADE_UP: dict[str, tuple[FailureKind, str]] = {
     "HR001": (KINDS["record.missing_base"], "an update without unchanged TOASTed columns met no row in {}"),
@@ -47,12 +50,16 @@ class Refusal:
 
 
 class TooManyRefused(Exception):
-    """More rows of a write are refused than were to be looked for; the transaction has failed."""
+    """More rows of a write are refused than were to be looked for; the transaction has failed.
 
-    def __init__(self, table: TableName, most: int) -> None:
+    `dependent`: because of other rows, which may come or go.
+    """
+
+    def __init__(self, table: TableName, most: int, *, dependent: bool) -> None:
         super().__init__(f"more than {most} rows are refused by {table}")
         self.table = table
         self.most = most
+        self.dependent = dependent
 
 
 def find(connection: psycopg.Connection, staged: Staged, most: int, *, immediate: bool = True) -> list[Refusal]:
@@ -60,7 +67,7 @@ def find(connection: psycopg.Connection, staged: Staged, most: int, *, immediate
 
     Runs inside the batch's transaction, after the write itself was rolled back. Places are those of the COPY only if
     the staging table was emptied in this transaction before it was filled; otherwise PostgreSQL fills gaps of earlier
-    pages. `most`: how many rows may be refused, with those that at first wait for a later row of the write.
+    pages. `most`: how many rows may be refused in the end.
     `immediate`: what the target defers is checked row by row, and what earlier writes left to be checked at once.
     A raise leaves the transaction failed, as with any statement: TooManyRefused; DataFault for keys that merge only in
     the table, and for what earlier writes left; TableFault, Transient, ConnectionLost, Persistent.
@@ -72,9 +79,9 @@ def find(connection: psycopg.Connection, staged: Staged, most: int, *, immediate
         try:
             found = connection.execute(_FIND, (*where, Jsonb(work))).fetchall()
         except psycopg.DatabaseError as error:
-            if error.sqlstate != _TOO_MANY:
+            if error.sqlstate not in (_TOO_MANY, _TOO_DEPENDENT):
                 raise
-            raise TooManyRefused(table, most) from error
+            raise TooManyRefused(table, most, dependent=error.sqlstate == _TOO_DEPENDENT) from error
     return [Refusal(place, _failure(staged.write, *said)) for place, *said in found]
 
 
@@ -86,6 +93,7 @@ def _work(connection: psycopg.Connection, staged: Staged) -> dict[str, object]:
         "action": write.action.value,
         "keys": keys if _merges(write) else None,
         "rules": _RULES,
+        "dependent": _DEPENDENT,
         "size": _SIZE,
         **{name: _texts(connection, part) for name, part in parts.items()},
     }

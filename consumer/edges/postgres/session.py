@@ -22,6 +22,8 @@ class SessionSettings:
     batch_deadline: float = 30.0
     synchronous_commit: str = "on"
     trust_source: bool = False
+    # a session that only looks may be on a server that takes no writes
+    writes: bool = True
 
 
 def application_name(worker: str) -> str:
@@ -30,7 +32,10 @@ def application_name(worker: str) -> str:
 
 
 def connect(settings: SessionSettings) -> psycopg.Connection:
-    """Open an autocommit session in UTC. Raises ConnectionLost, Persistent (credentials) or Refused (pooler)."""
+    """Open an autocommit session in UTC.
+
+    Raises ConnectionLost, Persistent (credentials), Refused (pooler), or Transient for a server that takes no writes.
+    """
     with translated("connect"):
         connection = psycopg.connect(
             settings.dsn,
@@ -45,7 +50,7 @@ def connect(settings: SessionSettings) -> psycopg.Connection:
     try:
         with translated("connect"):
             _prepare(connection, settings)
-        _refuse_pooler(connection)
+        _check_server(connection, settings)
     except BaseException:
         connection.close()
         raise
@@ -71,12 +76,18 @@ def _prepare(connection: psycopg.Connection, settings: SessionSettings) -> None:
         connection.execute("SELECT set_config(%s, %s, false)", (name, value))
 
 
-def _refuse_pooler(connection: psycopg.Connection) -> None:
-    """A transaction pooler hands out a process id of its own, so the one from the handshake is not the server's."""
+def _check_server(connection: psycopg.Connection, settings: SessionSettings) -> None:
+    """A transaction pooler hands out a process id of its own, so the one from the handshake is not the server's.
+
+    A standby, or a server that was told to, takes no writes.
+    """
     with translated("connect"):
-        row = connection.execute("SELECT pg_backend_pid()").fetchone()
-    if row is None or row[0] != connection.info.backend_pid:
+        query = "SELECT pg_backend_pid(), current_setting('transaction_read_only') = 'on'"
+        ((pid, read_only),) = connection.execute(query).fetchall()
+    if pid != connection.info.backend_pid:
         raise Refused(failed(KINDS["target.pooler"], "postgres", "connect", KINDS["target.pooler"].sign))
+    if read_only and settings.writes:
+        raise Transient(failed(KINDS["target.read_only"], "postgres", "connect", KINDS["target.read_only"].sign))
 
 
 @contextmanager

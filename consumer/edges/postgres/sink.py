@@ -5,19 +5,21 @@ before any shared lock is taken. Lock order: positions, then tables in the plan'
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 import psycopg
 
-from consumer.core.failure import Failure, Transient, failed
+from consumer.core.failure import Failure, HeadraceError, Transient, failed
 from consumer.core.kinds import KINDS
 from consumer.core.letters import Standing
 from consumer.core.plan import Action, Plan
 from consumer.core.records import OffsetRange, RecordRef, TopicPartition
-from consumer.edges.postgres import ledger, letters, memory, positions
+from consumer.edges.postgres import decisions, ledger, letters, memory, positions
 from consumer.edges.postgres.aside import DEFAULT_BOUNDS, Aside, LetterBounds, settle
+from consumer.edges.postgres.ledger import Ledger
 from consumer.edges.postgres.migrate import ensure
+from consumer.edges.postgres.references import relied_on
 from consumer.edges.postgres.session import SessionSettings, connect, require_commit, rollback
 from consumer.edges.postgres.staging import Staged, Staging
 from consumer.edges.postgres.translate import translated
@@ -31,10 +33,15 @@ from consumer.ports import (
     Known,
     Outcome,
     Reconsider,
+    Retention,
     Start,
     Stored,
     Taken,
 )
+
+# deleted at a time, so that it ends within its timeout and the batches behind it do not wait; letters have bytes
+_BATCHES = 50_000
+_LETTERS = 2_000
 
 
 class PostgresSink:
@@ -47,6 +54,7 @@ class PostgresSink:
         self._staging: Staging | None = None
         self._writer = Writer(bounds.flood_percent)
         self._aside = Aside(group, bounds)
+        self._ledger = Ledger(group, settings.worker)
 
     def open(self) -> None:
         """Open the session anew, on a control schema of this version. Raises ConnectionLost, Persistent or Refused."""
@@ -83,6 +91,18 @@ class PostgresSink:
         """Note why a partition does not go on."""
         positions.stop(self._session(), self._group, at, epoch, failure)
 
+    def asked(self) -> list[TopicPartition]:
+        """Partitions that somebody wants to be taken anew."""
+        return decisions.asked(self._session(), self._group)
+
+    def wait(self, at: TopicPartition, epoch: int, wait_for: Mapping[str, int]) -> None:
+        """Note what a partition waits for."""
+        positions.wait(self._session(), self._group, at, epoch, wait_for)
+
+    def relied_on(self, topics: Collection[str]) -> Mapping[str, Collection[str]]:
+        """For each topic those whose records its rows may depend on, itself among them."""
+        return relied_on(self._session(), self._group, topics)
+
     def stored(self) -> list[Stored]:
         """All positions of the group."""
         return positions.read(self._session(), self._group)
@@ -91,6 +111,11 @@ class PostgresSink:
         """The open letter of a record, or None."""
         with translated("read letter"):
             return letters.read(self._session(), self._group, origin)
+
+    def followers(self, number: int, most: int) -> list[Standing]:
+        """The letters that wait for this one, by its id, and can be applied right behind it."""
+        with translated("read letters"):
+            return letters.followers(self._session(), number, most)
 
     def apply(self, plan: Plan) -> Applied:
         """Apply a plan in one transaction.
@@ -103,9 +128,9 @@ class PostgresSink:
         connection, staging = self._session(), self._stage_tables()
         stages = staging.prepare([stage.staged() for stage in plan.stages])
         everything = [staged for stage in stages for staged in stage]
-        with translated("begin"):
-            connection.execute("BEGIN")
         try:
+            with translated("begin"):
+                self._ledger.begin(connection, plan, started)
             with translated("empty staging"):
                 staging.clear(everything)
             for staged in everything:
@@ -118,17 +143,30 @@ class PostgresSink:
             self._run(connection, plan, stages, clock)
             durations = {"stage": filled - clock, "apply": time.perf_counter() - filled}
             with translated("finish batch"):
-                ledger.applied(connection, (self._group, self.settings.worker), plan, started, durations)
+                self._ledger.applied(connection, plan, durations)
                 self._finish(connection, plan)
         except BaseException as error:
             if isinstance(error, DataFault):
                 self._writer.take_care(plan.writes, error.table)
             if not connection.closed:
                 rollback(connection)
+            self._note(connection, error)
             raise
-        self._commit(connection)
+        try:
+            self._commit(connection)
+        except Transient as error:
+            self._note(connection, error)
+            raise
+        self._ledger.committed()
         self._writer.committed()
         return Applied(plan=plan, seconds=time.perf_counter() - clock, durations=durations)
+
+    def _note(self, connection: psycopg.Connection, error: BaseException) -> None:
+        """Have the ledger say how a batch ended that was rolled back; what is planned anew has not ended."""
+        if isinstance(error, Fenced):
+            self._ledger.abandoned(connection)
+        elif isinstance(error, HeadraceError):
+            self._ledger.failed(connection, error.failure)
 
     def resolve(self, plan: Plan) -> Outcome:
         """What became of a plan whose COMMIT was not answered; the session must be a new one.
@@ -144,10 +182,14 @@ class PostgresSink:
             positions.end_blockers(self._session(), self._group, [piece.at for piece in plan.slices])
             return self._resolved(plan)
 
-    def prune(self, keep_hours: float) -> int:
-        """Delete ledger rows older than that; returns how many."""
+    def prune(self, keep: Retention) -> bool:
+        """Delete what need not be kept any longer, a bounded part of it; returns whether there may be more."""
+        connection = self._session()
         with translated("prune ledger"):
-            return ledger.prune(self._session(), self._group, keep_hours)
+            batches = ledger.prune(connection, self._group, keep.ledger, _BATCHES)
+        with translated("prune letters"):
+            closed = letters.prune(connection, self._group, keep.closed_letters, _LETTERS)
+        return batches == _BATCHES or closed == _LETTERS
 
     def marks(self, partitions: Sequence[TopicPartition]) -> list[OffsetRange]:
         """Ranges that hang the native decoder."""

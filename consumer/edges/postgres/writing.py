@@ -6,7 +6,7 @@ import psycopg
 from psycopg import sql
 
 from consumer.core.failure import Failure, failed
-from consumer.core.kinds import KINDS
+from consumer.core.kinds import KINDS, TOO_DEPENDENT
 from consumer.core.plan import Action, TableName, TableWrite
 from consumer.core.records import RecordRef
 from consumer.edges.postgres.refusals import TooManyRefused, find
@@ -67,7 +67,8 @@ class Writer:
             found = find(connection, staged, most, immediate=immediate)
         except TooManyRefused as error:
             detail = f"more than {error.most} of {write.rows} rows are refused by table {write.table}"
-            flood = failed(KINDS["table.flood"], "postgres", write.action.value, detail)
+            kind = KINDS[TOO_DEPENDENT if error.dependent else "table.flood"]
+            flood = failed(kind, "postgres", write.action.value, detail)
             raise TableFault(flood, write.table) from error
         return {write.origins.ref(refusal.place): refusal.failure for refusal in found}
 

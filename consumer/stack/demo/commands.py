@@ -18,6 +18,7 @@ from rich.table import Table
 
 from consumer.core.failure import HeadraceError
 from consumer.stack.demo.failures import server_failed
+from consumer.stack.demo.sizes import LIVE, ONCE, Sizes, tuned
 from consumer.stack.failures import missing_extra
 
 if TYPE_CHECKING:
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 
 DEFAULT_DIR = Path(".headrace/demo")
 _FAILED = 1
-_ONCE_ROWS, _ONCE_CHANGES, _ONCE_RATE = 200_000, 50_000, 2_500
-_LIVE_ROWS, _LIVE_RATE = 50_000, 400
-_LONGEST_BURST = 4_000
 _REFRESH = 4
 
 
@@ -48,43 +46,44 @@ def demo(
     ] = False,
     output: Annotated[Output, typer.Option("--output", help="How the figures of --once are written.")] = Output.TABLE,
     data_dir: Annotated[Path, typer.Option(help="Where the demonstration keeps its data and logs.")] = DEFAULT_DIR,
-    rows: Annotated[int | None, typer.Option(min=100, hidden=True)] = None,
-    changes: Annotated[int, typer.Option(min=100, hidden=True)] = _ONCE_CHANGES,
+    size: Annotated[list[str] | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """A shop, Debezium, Kafka and a target: watch Headrace apply it, or let it prove itself with --once."""
+    """A shop, Debezium, Kafka and a target, with bad records and an outage: watch Headrace apply it all, or let it
+    prove itself with --once."""
     with _told(once):
         from consumer.stack import supervisor
         from consumer.stack.demo import play
 
-        with supervisor.ended_by_signals(), _scene(data_dir, light, _sizes(once, rows, changes)) as scene:
+        sizes = _sizes(once, size or [])
+        with supervisor.ended_by_signals(), _scene(data_dir, light, sizes) as scene:
             if not once:
                 with _view(scene) as show:
                     play.forever(scene, show)
             with _view(scene) as show:
                 report = play.once(scene, "light" if light else "real", show)
         _print(report, output)
-        raise typer.Exit(0 if report.equal else _FAILED)
+        raise typer.Exit(0 if report.good else _FAILED)
 
 
-def _sizes(once: bool, rows: int | None, changes: int) -> tuple[int, int | None, int]:
-    if once:
-        return rows or _ONCE_ROWS, changes, _ONCE_RATE
-    return rows or _LIVE_ROWS, None, _LIVE_RATE
+def _sizes(once: bool, words: list[str]) -> Sizes:
+    try:
+        return tuned(ONCE if once else LIVE, words)
+    except ValueError as cause:
+        raise typer.BadParameter(str(cause)) from cause
 
 
-def _scene(data_dir: Path, light: bool, sizes: tuple[int, int | None, int]) -> "AbstractContextManager[Scene]":
+def _scene(data_dir: Path, light: bool, sizes: Sizes) -> "AbstractContextManager[Scene]":
     from consumer.stack.demo import scene
+    from consumer.stack.demo.light import recorded
     from consumer.stack.demo.load import Pace
+    from consumer.stack.demo.trouble import Plan
     from consumer.stack.progress import Terminal
 
-    rows, changes, rate = sizes
+    plan = Plan(outage=sizes.outage, pause=sizes.pause, endless=sizes.changes is None)
     if light:
-        from consumer.stack.demo.light import recorded
-
-        return recorded(data_dir, rate, changes is None, Terminal())
-    burst = min(_LONGEST_BURST, max(20, (changes or 10 * _LONGEST_BURST) // 12))
-    pace = Pace(changes=changes, rate=rate, burst_rows=burst, burst_every=2 * burst)
-    return scene.real(data_dir, rows, pace, Terminal())
+        return recorded(data_dir, sizes.rate, plan, Terminal())
+    pace = Pace(changes=sizes.changes, rate=sizes.rate, burst_rows=sizes.burst, burst_every=2 * sizes.burst)
+    return scene.real(data_dir, sizes.rows, pace, plan, Terminal())
 
 
 @contextmanager
@@ -137,4 +136,6 @@ def _print(report: "Report", output: Output) -> None:
 def _shown(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, dict):
+        return "\n".join(f"{name.replace('_', ' ')}: {_shown(part)}" for name, part in value.items()) or "none"
     return f"{value:,}" if isinstance(value, int | float) else str(value)

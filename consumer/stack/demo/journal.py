@@ -2,12 +2,13 @@
 
 A row change makes a known number of records in its table's topic (insert and update 1, delete 2, key change 3), and one
 thread commits them all, so the n-th record of a topic is the n-th noted here as long as the producer repeats nothing.
-The time noted is taken just before COMMIT is sent: a latency measured from it is never too short.
+The time noted is taken just before COMMIT is sent: a latency measured from it is never too short. Records that do not
+come from the source are noted by their offsets and left out of that count.
 """
 
 import threading
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 
@@ -21,17 +22,23 @@ class Wait:
 
 @dataclass(slots=True)
 class _Line:
-    """One topic: running totals of records, and when each total was reached."""
+    """One topic: running totals of the source's records, when each total was reached, and offsets of foreign ones."""
 
     totals: list[int] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
+    foreign: list[int] = field(default_factory=list)
     first: int = 0
 
     def add(self, records: int, at: float) -> None:
         self.totals.append((self.totals[-1] if self.totals else 0) + records)
         self.times.append(at)
 
+    def own(self, offset: int) -> int:
+        """How many of the records in front of an offset are the source's."""
+        return offset - bisect_left(self.foreign, offset)
+
     def waits(self, start: int, end: int, applied_at: float) -> Iterator[Wait]:
+        start, end = self.own(start), self.own(end)
         place, reached = bisect_right(self.totals, start), max(start, self.first)
         while place < len(self.totals) and reached < end:
             upto = min(self.totals[place], end)
@@ -62,17 +69,24 @@ class Journal:
                 if count:
                     self._lines[topic].add(count, at)
 
+    def foreign(self, topic: str, write: Callable[[], int]) -> int:
+        """One record that is not the source's: `write` puts it into the topic and returns its offset, as this does."""
+        with self._lock:
+            offset = write()
+            self._lines[topic].foreign.append(offset)
+            return offset
+
     def total(self, topic: str) -> int:
         """All records that the topic will have."""
         with self._lock:
-            totals = self._lines[topic].totals
-            return totals[-1] if totals else 0
+            line = self._lines[topic]
+            return (line.totals[-1] if line.totals else 0) + len(line.foreign)
 
     def behind(self, topic: str, applied: int, now: float) -> float:
         """Seconds since the commit of the oldest record that is not applied; 0 when all are."""
         with self._lock:
             line = self._lines[topic]
-            place = bisect_right(line.totals, applied)
+            place = bisect_right(line.totals, line.own(applied))
             return max(0.0, now - line.times[place]) if place < len(line.totals) else 0.0
 
     def waits(self, topic: str, start: int, end: int, applied_at: float) -> list[Wait]:
@@ -84,7 +98,7 @@ class Journal:
         """Drops what is applied and will not be asked for again; totals go on."""
         with self._lock:
             line = self._lines[topic]
-            place = min(bisect_left(line.totals, applied), len(line.totals) - 1)
+            place = min(bisect_left(line.totals, line.own(applied)), len(line.totals) - 1)
             if place > 0:
                 del line.totals[:place], line.times[:place]
 

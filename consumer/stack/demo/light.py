@@ -1,8 +1,8 @@
 """The scene that needs no download: recorded events on librdkafka's mock broker, schemas from memory, one PostgreSQL.
 
 The mock broker lives inside this process's producer. All records go to partition 0 of their topic, as they were
-recorded. Latency begins when a record is replayed, as there is no source to commit. A replay without an end begins
-again with the snapshot, which brings every row back before it is changed.
+recorded. Latency begins when a record is replayed, as there is no source to commit. A replay without an end goes in
+rounds: each begins with the snapshot, which brings every row back before it is changed.
 """
 
 import json
@@ -23,9 +23,11 @@ from consumer.stack.demo.compare import SAME_TEXT, Compared, against
 from consumer.stack.demo.failures import late, replay_failed
 from consumer.stack.demo.front import Front
 from consumer.stack.demo.journal import Journal
+from consumer.stack.demo.letters import TOPICS
 from consumer.stack.demo.line import Line
 from consumer.stack.demo.recording import Message, Recording, load
 from consumer.stack.demo.scene import Scene
+from consumer.stack.demo.trouble import Plan, Trouble
 from consumer.stack.options import TARGET, StackOptions
 from consumer.stack.ports import LOOPBACK
 from consumer.stack.progress import Reporter
@@ -37,8 +39,8 @@ _CHUNK = 50
 
 
 @contextmanager
-def recorded(directory: Path, rate: int, endless: bool, reporter: Reporter) -> Iterator[Scene]:
-    """The recording, replayed at so many records a second."""
+def recorded(directory: Path, rate: int, plan: Plan, reporter: Reporter) -> Iterator[Scene]:
+    """The recording, replayed at so many records a second, in rounds without an end when the plan has none."""
     recording = load()
     options = StackOptions(target_settings=lines.TARGET_SETTINGS)
     with (
@@ -47,18 +49,19 @@ def recorded(directory: Path, rate: int, endless: bool, reporter: Reporter) -> I
         _broker() as (producer, bootstrap),
     ):
         target_dsn = stack.endpoints.target_dsn
-        line = Line(directory=directory, target_dsn=target_dsn, kafka=bootstrap, registry_url=registry_url)
+        line = Line(directory=directory, stack=stack, target_dsn=target_dsn, kafka=bootstrap, registry_url=registry_url)
         journal = Journal(line.topics.values())
-        replay = Replay(producer, recording, journal, rate, endless)
+        replay = Replay(producer, recording, journal, rate, plan.endless)
         try:
             yield Scene(
                 title="recorded Debezium events on a mock broker, applied by Headrace",
                 line=line,
                 journal=journal,
                 feed=replay,
+                trouble=Trouble(line, journal, plan),
                 snapshot_rows=sum(message.snapshot for message in recording.messages),
                 begin=replay.snapshot,
-                arrived=lambda _: True,
+                arrived=lambda: True,
                 compare=lambda: _compare(recording, target_dsn),
             )
         finally:
@@ -149,6 +152,9 @@ def _broker() -> Iterator[tuple[Producer, str]]:
     settings = {"bootstrap.servers": LOOPBACK, "test.mock.num.brokers": 1, "log_level": 3, "linger.ms": 0}
     producer = Producer(settings, logger=quiet)
     (broker,) = producer.list_topics(timeout=_KAFKA_SECONDS).brokers.values()
+    for topic in TOPICS:
+        # the mock makes what is asked for, but not on request: Headrace finds the topics of letters there
+        producer.list_topics(topic, timeout=_KAFKA_SECONDS)
     with closing(Front((str(broker.host), int(broker.port)))) as front:
         yield producer, front.bootstrap
         producer.flush(1)

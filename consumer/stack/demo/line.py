@@ -13,13 +13,17 @@ from consumer.stack.connectors import Capture, register_debezium
 from consumer.stack.demo import shop
 from consumer.stack.demo.failures import foreign_directory, headrace_ended
 from consumer.stack.layout import Layout
-from consumer.stack.options import ALL_PARTS, StackOptions
+from consumer.stack.options import ALL_PARTS, TARGET, StackOptions
 from consumer.stack.process import Command, Process, Spawner
 from consumer.stack.progress import Reporter
 from consumer.stack.stack import Stack
 from consumer.stack.waiting import wait_until
 
 GROUP = "headrace-demo"
+# so that a letter comes back while one looks
+LETTER_DELAYS = (1.0, 5.0)
+RETRY_TOPICS = tuple(f"{GROUP}.retry.{number}" for number in range(1, len(LETTER_DELAYS) + 1))
+DEAD_TOPIC = f"{GROUP}.dlq"
 _STACK = "stack"
 _MARK = "made-by-the-demo"
 # the commit time of every batch is asked of the target itself
@@ -32,6 +36,7 @@ class Line:
     """Where everything answers. `topics` by table; `source_dsn` and `connect_url` are empty where there are none."""
 
     directory: Path
+    stack: Stack
     target_dsn: str
     kafka: str
     registry_url: str
@@ -48,6 +53,14 @@ class Line:
         """Headrace's log."""
         return self.directory / "headrace.log"
 
+    def take_target_away(self) -> None:
+        """Stops the target's server; every session ends."""
+        self.stack.stop_part(TARGET)
+
+    def bring_target_back(self) -> None:
+        """Starts it again; returns when it answers."""
+        self.stack.start_part(TARGET)
+
 
 @contextmanager
 def opened(directory: Path, reporter: Reporter) -> Iterator[Line]:
@@ -57,6 +70,7 @@ def opened(directory: Path, reporter: Reporter) -> Iterator[Line]:
         where = stack.endpoints
         yield Line(
             directory=directory,
+            stack=stack,
             target_dsn=where.target_dsn,
             kafka=where.kafka,
             registry_url=where.registry_url,
@@ -125,6 +139,7 @@ def _settings(line: Line) -> str:
         f'[kafka]\nbootstrap_servers = "{line.kafka}"\ngroup = "{GROUP}"\ntopics = [{topics}]\nmetadata_refresh = 1\n'
         f'[registry]\nurl = "{line.registry_url}"\n'
         f'[target]\ndsn = "{line.target_dsn}"\n'
+        f"[letters]\ndelays = {list(LETTER_DELAYS)}\n"
     )
 
 

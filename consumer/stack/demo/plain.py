@@ -23,5 +23,13 @@ class Plain:
         if phase == self._phase and now < self._next:
             return
         self._phase, self._next = phase, now + _EVERY
-        figures = f": {sight.applied:,} of {sight.committed:,} records applied" if sight else ""
-        self._console.print(f"{phase}{figures}", highlight=False)
+        self._console.print(f"{phase}{_figures(sight) if sight else ''}", highlight=False, soft_wrap=True)
+
+
+def _figures(sight: Sight) -> str:
+    letters = ", ".join(f"{count} {state}" for state, count in sight.letters.by_state.items())
+    away = sight.absence is not None and sight.absence.until is None
+    return (
+        f": {sight.applied:,} of {sight.committed:,} records applied"
+        f"{f'; letters: {letters}' if letters else ''}{'; the target is away' if away else ''}"
+    )

@@ -6,13 +6,12 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg
-
 from consumer.stack.demo import compare
 from consumer.stack.demo.failures import late
 from consumer.stack.demo.journal import quantile
 from consumer.stack.demo.line import Headrace, headrace
 from consumer.stack.demo.scene import Scene
+from consumer.stack.demo.troubled import Troubled
 from consumer.stack.demo.watch import Sight, Totals, Watch
 from consumer.stack.waiting import wait_until
 
@@ -40,12 +39,13 @@ class Report:
     snapshot_seconds: float
     totals: Totals
     exact: bool
+    trouble: Troubled
     compared: Mapping[str, Any]
 
     @property
-    def equal(self) -> bool:
-        """True when source and target are the same."""
-        return bool(self.compared["equal"])
+    def good(self) -> bool:
+        """True when source and target are the same, and each poisoned record, but no other, had its letter."""
+        return bool(self.compared["equal"]) and self.trouble.as_meant
 
     def as_json(self) -> dict[str, Any]:
         """The report as it is printed."""
@@ -63,6 +63,7 @@ class Report:
             "p50_commit_to_apply_ms": self._milliseconds(0.5),
             "p99_commit_to_apply_ms": self._milliseconds(0.99),
             "max_commit_to_apply_ms": self._milliseconds(1.0),
+            **self.trouble.as_json(),
             **self.compared,
         }
 
@@ -89,6 +90,7 @@ class _Player:
             nonlocal last, moved
             self._engine.check()
             self._scene.feed.check()
+            self._scene.trouble.check()
             last = self._watch.look()
             self._show(phase, last)
             sum_now = last.ended + last.applied + last.committed
@@ -113,6 +115,7 @@ def _performance(scene: Scene, show: Show, keep_waits: bool) -> Iterator[tuple[_
             yield _Player(scene, engine, watch, show), watch
         finally:
             scene.feed.stop()
+            scene.trouble.stop()
 
 
 def forever(scene: Scene, show: Show) -> None:
@@ -120,19 +123,22 @@ def forever(scene: Scene, show: Show) -> None:
     with _performance(scene, show, keep_waits=False) as (player, _):
         player.until(SNAPSHOT, lambda sight: sight.caught_up)
         scene.feed.start()
+        scene.trouble.start()
         player.until(STREAMING, lambda _: False, longest=_FOREVER)
 
 
 def once(scene: Scene, mode: str, show: Show) -> Report:
     """Plays to the end of the scene, ends Headrace, and compares."""
-    with _performance(scene, show, keep_waits=True) as (player, watch), _session(scene) as target:
+    with _performance(scene, show, keep_waits=True) as (player, watch):
         began = time.time()
         player.until(SNAPSHOT, lambda sight: sight.caught_up)
         snapshot_seconds = time.time() - began
         scene.feed.start()
-        player.until(STREAMING, lambda _: scene.feed.finished)
-        last = player.until(CATCHING_UP, lambda sight: sight.caught_up and scene.arrived(target))
-        totals = watch.totals
+        scene.trouble.start()
+        player.until(STREAMING, lambda _: scene.feed.finished and scene.trouble.finished)
+        last = player.until(CATCHING_UP, lambda sight: sight.caught_up and scene.arrived())
+        totals, absences = watch.totals, watch.absences
+        trouble = Troubled(held=scene.trouble.held(), absences=absences, copies=last.copies)
     show(COMPARING, last)
     return Report(
         mode=mode,
@@ -142,11 +148,6 @@ def once(scene: Scene, mode: str, show: Show) -> Report:
         snapshot_seconds=snapshot_seconds,
         totals=totals,
         exact=last.committed == last.ended == last.applied,
+        trouble=trouble,
         compared=compare.summary(list(scene.compare())),
     )
-
-
-@contextmanager
-def _session(scene: Scene) -> Iterator[psycopg.Connection]:
-    with psycopg.connect(scene.line.target_dsn, autocommit=True) as connection:
-        yield connection

@@ -23,18 +23,20 @@ from consumer.stack.demo.failures import late
 from consumer.stack.demo.load import Pace
 from consumer.stack.demo.recording import FILE, Expected, Message, Recording, save
 from consumer.stack.demo.scene import Scene, real
+from consumer.stack.demo.trouble import Plan
 from consumer.stack.progress import Terminal
 from consumer.stack.waiting import wait_until
 
 _ROWS = 2_000
 _PACE = Pace(changes=3_000, rate=0, burst_rows=150, burst_every=1_000)
+_NO_TROUBLE = Plan(outage=0, pause=0, endless=False)
 _SECONDS = 120.0
 _MOST = 100_000
 
 
 def main() -> None:
     """Records into the package's own file."""
-    with real(Path(sys.argv[1]), _ROWS, _PACE, Terminal()) as scene:
+    with real(Path(sys.argv[1]), _ROWS, _PACE, _NO_TROUBLE, Terminal()) as scene:
         recording = record(scene)
     save(recording, FILE)
     print(f"{len(recording.messages)} messages, {FILE.stat().st_size} bytes", file=sys.stderr)

@@ -15,6 +15,7 @@ from consumer.stack.demo.compare import Compared, compare
 from consumer.stack.demo.journal import Journal
 from consumer.stack.demo.line import Line
 from consumer.stack.demo.load import Load, Pace
+from consumer.stack.demo.trouble import Plan, Trouble
 from consumer.stack.progress import Reporter
 
 _MARKED = "SELECT count(*) FROM shop.{} WHERE note = 'the end'"
@@ -49,14 +50,15 @@ class Scene:
     line: Line
     journal: Journal
     feed: Feed
+    trouble: Trouble
     snapshot_rows: int
     begin: Callable[[], None]
-    arrived: Callable[[psycopg.Connection], bool]
+    arrived: Callable[[], bool]
     compare: Callable[[], Sequence[Compared]]
 
 
 @contextmanager
-def real(directory: Path, rows: int, pace: Pace, reporter: Reporter) -> Iterator[Scene]:
+def real(directory: Path, rows: int, pace: Pace, plan: Plan, reporter: Reporter) -> Iterator[Scene]:
     """The shop on real servers with Debezium."""
     stock = shop.Stock.of(rows)
     with lines.opened(directory, reporter) as line:
@@ -75,19 +77,18 @@ def real(directory: Path, rows: int, pace: Pace, reporter: Reporter) -> Iterator
                 line=line,
                 journal=journal,
                 feed=load,
+                trouble=Trouble(line, journal, plan),
                 snapshot_rows=stock.total,
                 begin=begin,
-                arrived=_marks_arrived,
+                arrived=lambda: _marks_arrived(line.target_dsn),
                 compare=lambda: compare(line.source_dsn, line.target_dsn),
             )
         finally:
             load.stop()
 
 
-def _marks_arrived(target: psycopg.Connection) -> bool:
+def _marks_arrived(dsn: str) -> bool:
     """A topic is one partition: when its last change shows, all earlier ones do."""
-    for table in shop.TABLES:
-        row = target.execute(_MARKED.format(table).encode()).fetchone()
-        if row is None or row[0] == 0:
-            return False
-    return True
+    with psycopg.connect(dsn) as target:
+        rows = [target.execute(_MARKED.format(table).encode()).fetchone() for table in shop.TABLES]
+    return all(row is not None and row[0] for row in rows)

@@ -1,4 +1,4 @@
-"""The live view on a terminal: the flow from source to target, the topics, the batches."""
+"""The live view on a terminal: the flow from source to target, the topics, the letters, the batches."""
 
 import math
 import time
@@ -13,6 +13,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from consumer.stack.demo import failing
+from consumer.stack.demo.palette import ACCENT, BAD, DIM, GOOD, WARN
 from consumer.stack.demo.scene import Scene
 from consumer.stack.demo.watch import HISTORY, Batch, Sight, Topic
 
@@ -20,7 +22,6 @@ _BARS = "▁▂▃▄▅▆▇█"
 _SPARK = 30
 _LATELY = 4
 _NARROW = 110
-_ACCENT, _DIM, _GOOD, _WARN, _BAD = "cyan", "bright_black", "green", "yellow", "red"
 
 
 class View:
@@ -43,22 +44,28 @@ class View:
             Layout(self._header(), size=3),
             Layout(self._flow(narrow), size=5),
             Layout(self._topics(narrow), size=9),
-            Layout(self._batches() if narrow else self._lower(), ratio=1),
+            *self._below(narrow),
             Layout(self._footer(), size=1),
         )
         yield layout
+
+    def _below(self, narrow: bool) -> tuple[Layout, ...]:
+        letters = failing.letters(self._sight, len(self._scene.trouble.poisoned), narrow)
+        if narrow:
+            return (Layout(letters, ratio=1),)
+        return Layout(letters, size=9), Layout(self._lower(), ratio=1)
 
     def _header(self) -> RenderableType:
         minutes, seconds = divmod(int(time.monotonic() - self._began), 60)
         grid = Table.grid(expand=True)
         grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         grid.add_column(justify="right", no_wrap=True)
-        name = Text.assemble((" HEADRACE ", f"bold black on {_ACCENT}"), "  ", (self._scene.title, "bold"))
-        phase = Text.assemble(
-            ("● ", _phase_colour(self._phase)), self._phase, (f"   {minutes:02d}:{seconds:02d} ", _DIM)
-        )
+        name = Text.assemble((" HEADRACE ", f"bold black on {ACCENT}"), "  ", (self._scene.title, "bold"))
+        absence = failing.away(self._sight)
+        words, colour = failing.phase(absence) if absence else (self._phase, _phase_colour(self._phase))
+        phase = Text.assemble(("● ", colour), words, (f"   {minutes:02d}:{seconds:02d} ", DIM))
         grid.add_row(name, phase)
-        return Panel(grid, box=box.HEAVY, border_style=_ACCENT, padding=(0, 0))
+        return Panel(grid, box=box.HEAVY, border_style=ACCENT, padding=(0, 0))
 
     def _flow(self, narrow: bool) -> RenderableType:
         sight = self._sight
@@ -67,20 +74,18 @@ class View:
         for place in range(2 * len(boxes) - 1):
             grid.add_column(ratio=1 if place % 2 == 0 else None, width=None if place % 2 == 0 else 1 if narrow else 3)
         cells: list[RenderableType] = []
+        absence = failing.away(sight)
         for name, first, second in boxes:
-            text = Group(
-                *(
-                    Text(line, style, justify="center", no_wrap=True)
-                    for line, style in ((first, "bold"), (second, _DIM))
-                )
-            )
-            panel = Panel(text, title=f"[bold {_ACCENT}]{name}[/]", border_style=_DIM, padding=(0, 0), height=4)
+            colour = failing.phase(absence)[1] if absence and name == "target" else ""
+            lines = ((first, f"bold {colour}"), (second, DIM))
+            text = Group(*(Text(line, style, justify="center", no_wrap=True) for line, style in lines))
+            panel = Panel(text, title=f"[bold {ACCENT}]{name}[/]", border_style=colour or DIM, padding=(0, 0), height=4)
             cells += [panel, _arrow("▶" if narrow else "━▶")]
         grid.add_row(*cells[:-1])
         return grid
 
     def _topics(self, narrow: bool) -> RenderableType:
-        table = Table(box=box.SIMPLE_HEAD, show_edge=False, expand=True, header_style=_DIM, pad_edge=False)
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, expand=True, header_style=DIM, pad_edge=False)
         table.add_column("topic", no_wrap=True)
         for name in ("committed", "in Kafka", "applied", "lag records", "lag seconds", "events/s")[narrow:]:
             table.add_column(name, justify="right", no_wrap=True)
@@ -89,7 +94,7 @@ class View:
         for topic in self._sight.topics if self._sight else ():
             cells = _topic_row(topic)
             table.add_row(*((cells[0], *cells[2:-1]) if narrow else cells))
-        return Panel(table, title="topics", title_align="left", border_style=_DIM, padding=(0, 1))
+        return Panel(table, title="topics", title_align="left", border_style=DIM, padding=(0, 1))
 
     def _lower(self) -> RenderableType:
         lower = Layout()
@@ -97,34 +102,34 @@ class View:
         return lower
 
     def _batches(self) -> RenderableType:
-        table = Table(box=None, expand=True, header_style=_DIM, pad_edge=False)
+        table = Table(box=None, expand=True, header_style=DIM, pad_edge=False)
         for name in ("batch", "records", "topics", "stage ms", "apply ms", "records/s"):
             table.add_column(name, justify="right", no_wrap=True)
         for batch in reversed(self._sight.batches if self._sight else ()):
             table.add_row(*_batch_row(batch))
         count = self._sight.batch_count if self._sight else 0
         title = f"batches  [bold]{count:,}[/] applied"
-        return Panel(table, title=title, title_align="left", border_style=_DIM, padding=(0, 1))
+        return Panel(table, title=title, title_align="left", border_style=DIM, padding=(0, 1))
 
     def _latency(self) -> RenderableType:
         sight = self._sight
         grid = Table.grid(padding=(0, 2))
-        grid.add_column(style=_DIM)
+        grid.add_column(style=DIM)
         grid.add_column(justify="right")
         grid.add_row("p50", _milliseconds(sight.p50 if sight else None))
         grid.add_row("p99", _milliseconds(sight.p99 if sight else None))
         rates = sight.rates if sight else ()
         grid.add_row("events/s now", Text(f"{_lately(rates):,.0f}", "bold"))
         grid.add_row("events/s peak", f"{max(rates, default=0):,.0f}")
-        spark = Text(sparkline(rates), _ACCENT)
+        spark = Text(sparkline(rates), ACCENT)
         start = "the source's COMMIT" if self._scene.line.source_dsn else "the replay"
-        told = Text(f"from {start} to the target's COMMIT, every streamed record", _DIM)
-        group = Group(grid, Text(), spark, Text("events/s, last half minute", _DIM), Text(), told)
-        return Panel(group, title="commit to apply, last 30 s", title_align="left", border_style=_DIM, padding=(0, 1))
+        told = Text(f"from {start} to the target's COMMIT, every streamed record", DIM)
+        group = Group(grid, spark, Text("events/s, last half minute", DIM), told)
+        return Panel(group, title="commit to apply, last 30 s", title_align="left", border_style=DIM, padding=(0, 1))
 
     def _footer(self) -> RenderableType:
         words = ("[bold]Ctrl-C[/] ends everything", f"log [bold]{self._scene.line.log}[/]", _ledger_hint())
-        return Columns([Text.from_markup(word, style=_DIM) for word in words], expand=True)
+        return Columns([Text.from_markup(word, style=DIM) for word in words], expand=True)
 
 
 def sparkline(values: Sequence[float], width: int = _SPARK) -> str:
@@ -158,12 +163,14 @@ def _stations(scene: Scene, sight: Sight | None) -> list[tuple[str, str, str]]:
     slot = _bytes(sight.slot_bytes) + " of WAL held" if sight.slot_bytes is not None else ""
     rate = _lately(sight.rates)
     current = "nothing behind" if sight.caught_up else f"{sight.committed - sight.applied:,} behind"
+    absence = failing.away(sight)
+    target = failing.station(absence) if absence else (f"{sight.applied:,} applied", current)
     return [
         (names[0], f"{_lately(sight.source_rates):,.0f} events/s", f"{scene.feed.changes:,} changes"),
         (names[1], f"{max(0, waiting):,} to read", slot),
         (names[2], f"{max(0, sight.ended - sight.applied):,} waiting", f"{sight.ended:,} records"),
         (names[3], f"{rate:,.0f} events/s", f"{sight.batch_count:,} batches"),
-        (names[4], f"{sight.applied:,} applied", current),
+        (names[4], *target),
     ]
 
 
@@ -177,7 +184,7 @@ def _topic_row(topic: Topic) -> tuple[RenderableType, ...]:
         Text(f"{topic.lag:,}", _by_size(topic.lag, 1, 5_000)),
         Text(f"{topic.behind:.1f}", _by_size(topic.behind, 1, 10)),
         f"{rate:,.0f}",
-        Text(sparkline(topic.rates), _ACCENT),
+        Text(sparkline(topic.rates), ACCENT),
     )
 
 
@@ -194,16 +201,16 @@ def _batch_row(batch: Batch) -> tuple[str, ...]:
 
 
 def _by_size(value: float, warn: float, bad: float) -> str:
-    return _GOOD if value < warn else _WARN if value < bad else _BAD
+    return GOOD if value < warn else WARN if value < bad else BAD
 
 
 def _phase_colour(phase: str) -> str:
-    return _GOOD if phase == "streaming" else _WARN
+    return GOOD if phase == "streaming" else WARN
 
 
 def _milliseconds(seconds: float | None) -> Text:
     if seconds is None:
-        return Text("-", _DIM)
+        return Text("-", DIM)
     return Text(f"{seconds * 1000:,.0f} ms", f"bold {_by_size(seconds, 1, 5)}")
 
 
@@ -216,7 +223,7 @@ def _bytes(count: int) -> str:
 
 
 def _arrow(shape: str) -> RenderableType:
-    return Align(Text(shape, _ACCENT), "center", vertical="middle", height=4)
+    return Align(Text(shape, ACCENT), "center", vertical="middle", height=4)
 
 
 def _ledger_hint() -> str:

@@ -1,4 +1,6 @@
-"""Looks at a running demonstration: positions and ledger in the target, end offsets in Kafka, the slot at the source.
+"""Looks at a running demonstration: positions, ledger and letters in the target, end offsets in Kafka, the slot.
+
+While the target is away the last answers stand, and what Kafka and the source say goes on.
 
 Commit-to-apply latency is taken of every streamed record. It ends at the commit time that the target's server keeps of
 the batch's own transaction (`track_commit_timestamp`), and begins just before the source was told to commit (see
@@ -7,7 +9,7 @@ the batch's own transaction (`track_commit_timestamp`), and begins just before t
 
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import psycopg
@@ -15,7 +17,9 @@ import psycopg
 from consumer.stack.demo.ends import Ends
 from consumer.stack.demo.failures import partition_stopped
 from consumer.stack.demo.journal import Journal, Wait, quantile
+from consumer.stack.demo.letters import TOPICS, Letters
 from consumer.stack.demo.line import GROUP, Line
+from consumer.stack.demo.target import Absence, Target
 
 WINDOW = 30.0
 HISTORY = 60
@@ -76,6 +80,9 @@ class Sight:
     p50: float | None
     p99: float | None
     slot_bytes: int | None
+    letters: Letters
+    copies: Mapping[str, int]
+    absence: Absence | None
 
     @property
     def committed(self) -> int:
@@ -126,12 +133,15 @@ class Watch:
         self._line = line
         self._journal = journal
         self._keep_waits = keep_waits
-        self._target = psycopg.connect(line.target_dsn, autocommit=True)
+        self._target = Target(line.target_dsn)
         self._source = psycopg.connect(line.source_dsn, autocommit=True) if line.source_dsn else None
         self._ends = Ends(line.kafka)
         self._recent: deque[tuple[float, list[Wait]]] = deque()
         self._batches: deque[Batch] = deque(maxlen=16)
         self._last_id = 0
+        self._applied: Mapping[str, int] = {}
+        self._letters = Letters()
+        self._copies: Mapping[str, int] = {}
         self._before: tuple[float, Mapping[str, int], int] | None = None
         self._rates: dict[str, deque[float]] = {table: deque(maxlen=HISTORY) for table in line.topics}
         self._source_rates: deque[float] = deque(maxlen=HISTORY)
@@ -143,12 +153,18 @@ class Watch:
         if self._source is not None:
             self._source.close()
 
+    @property
+    def absences(self) -> Sequence[Absence]:
+        """When the target was away."""
+        return self._target.absences
+
     def look(self) -> Sight:
         """One look; raises when Headrace has stopped a topic."""
         now = time.time()
-        applied = self._applied()
-        self._read_batches()
-        ends = self._ends.look(self._line.topics.values())
+        self._ask_target()
+        applied = self._applied
+        ends = self._ends.look((*self._line.topics.values(), *TOPICS))
+        self._copies = {topic: ends.get(topic, self._copies.get(topic, 0)) for topic in TOPICS}
         self._note_rates(now, applied)
         topics = tuple(self._topic(table, applied, ends, now) for table in self._line.topics)
         while self._recent and self._recent[0][0] < now - WINDOW:
@@ -163,7 +179,24 @@ class Watch:
             p50=quantile(waits, 0.5),
             p99=quantile(waits, 0.99),
             slot_bytes=self._slot(),
+            letters=self._letters,
+            copies=self._copies,
+            absence=self.absences[-1] if self.absences else None,
         )
+
+    def _ask_target(self) -> None:
+        try:
+            target = self._target.session()
+            self._applied = self._positions(target)
+            self._read_batches(target)
+            self._letters = Letters.of(target)
+        except psycopg.errors.UndefinedTable:
+            # Headrace makes its tables when it starts.
+            return
+        except psycopg.OperationalError:
+            self._target.missed()
+            return
+        self._target.answered()
 
     def _topic(self, table: str, applied: Mapping[str, int], ends: Mapping[str, int], now: float) -> Topic:
         name = self._line.topics[table]
@@ -176,31 +209,30 @@ class Watch:
             rates=tuple(self._rates[table]),
         )
 
-    def _applied(self) -> dict[str, int]:
-        try:
-            rows = self._target.execute(_POSITIONS, [GROUP]).fetchall()
-        except psycopg.errors.UndefinedTable:
-            # Headrace makes its tables when it starts.
-            return {}
+    @staticmethod
+    def _positions(target: psycopg.Connection) -> Mapping[str, int]:
+        rows = target.execute(_POSITIONS, [GROUP]).fetchall()
         for topic, _, stopped in rows:
             if stopped is not None:
                 raise partition_stopped(topic, stopped)
         return {topic: int(offset) for topic, offset, _ in rows}
 
-    def _read_batches(self) -> None:
-        try:
-            rows = self._target.execute(_BATCHES, [GROUP, self._last_id]).fetchall()
-        except psycopg.errors.UndefinedTable:
-            return
-        for number, records, ranges, durations, at in rows:
+    def _read_batches(self, target: psycopg.Connection) -> None:
+        shop = set(self._line.topics.values())
+        for number, records, ranges, durations, at in target.execute(_BATCHES, [GROUP, self._last_id]).fetchall():
             self._last_id = number
-            waits = [wait for topic, _, start, end in ranges for wait in self._journal.waits(topic, start, end, at)]
+            # letters that come back are in batches of their own, and not news of the source
+            own = [(topic, start, end) for topic, _, start, end, *_ in ranges if topic in shop]
+            if not own:
+                continue
+            waits = [wait for topic, start, end in own for wait in self._journal.waits(topic, start, end, at)]
             stage, apply = durations.get("stage", 0.0), durations.get("apply", 0.0)
-            self._batches.append(Batch(id=number, records=records, topics=len(ranges), stage=stage, apply=apply, at=at))
+            self._batches.append(Batch(id=number, records=records, topics=len(own), stage=stage, apply=apply, at=at))
             self._recent.append((at, waits))
+            self._target.applied(at)
             self._count(records, stage + apply, at, waits)
             if not self._keep_waits:
-                for topic, _, start, _ in ranges:
+                for topic, start, _ in own:
                     self._journal.forget(topic, start)
 
     def _count(self, records: int, busy: float, at: float, waits: list[Wait]) -> None:

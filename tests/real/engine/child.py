@@ -2,21 +2,28 @@
 
 The points lie between the statements that the proxy can see. Everything is wrapped here, from outside;
 the program has no hook. `no-compare` removes the compare of positions, to show that the witnesses notice;
-`alone` splits the consumer group, so that two workers own the same partitions.
+`alone` splits the consumer group, so that two workers own the same partitions. `failed-statement` lets a statement fail
+in a transaction and go unnoticed; `no-tag` believes whatever answers COMMIT. `other-clock` has a wall clock that jumps
+by up to an hour either way.
 """
 
 import os
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime, timedelta, tzinfo
+from itertools import count
 from pathlib import Path
 from typing import Any
+
+import psycopg
 
 import consumer.build
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.source import KafkaSource
-from consumer.edges.postgres import positions
+from consumer.edges.postgres import positions, sink
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.handover import Handover
 from consumer.settings import load
@@ -36,6 +43,29 @@ class Alone(KafkaSource):
 
     def __init__(self, settings: KafkaSettings) -> None:
         super().__init__(replace(settings, group=f"{settings.group}-{os.getpid()}"))
+
+
+class Unnoticed(PostgresSink):
+    """A statement of every fourth batch fails behind its back, so the server has given the transaction up."""
+
+    _batches = count(1)
+
+    def _ledger(self, connection: Any, *rest: Any) -> None:
+        super()._ledger(connection, *rest)
+        if next(self._batches) % 4 == 0:
+            with suppress(psycopg.errors.DivisionByZero):
+                connection.execute("SELECT 1 / 0")
+
+
+class Jumping(datetime):
+    """A wall clock that someone sets back and forth."""
+
+    _calls = count()
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> "Jumping":
+        """Off by up to an hour, each time otherwise."""
+        return super().now(tz) + timedelta(minutes=next(cls._calls) * 37 % 121 - 60)
 
 
 def pausing(method: Callable[..., Any], point: str, skip: int, *, after: bool) -> Callable[..., Any]:
@@ -76,7 +106,7 @@ POINTS: dict[str, tuple[type, str, bool]] = {
 
 
 def main() -> int:
-    """Run the worker with the changes that the words ask for: `alone`, `no-compare`, `current`, or a point."""
+    """Run the worker with the changes that the words ask for, or to a point."""
     config, *words = sys.argv[1:]
     settings = load(Path(config))
     configure(settings.log.level, settings.log.format, group=settings.kafka.group)
@@ -84,6 +114,12 @@ def main() -> int:
         vars(consumer.build)["KafkaSource"] = Alone
     if "no-compare" in words:
         vars(consumer.build)["PostgresSink"] = Careless
+    if "failed-statement" in words:
+        vars(consumer.build)["PostgresSink"] = Unnoticed
+    if "no-tag" in words:
+        vars(sink)["require_commit"] = lambda *_: None
+    if "other-clock" in words:
+        vars(sink)["datetime"] = Jumping
     if words[0] in POINTS:
         owner, name, after = POINTS[words[0]]
         setattr(owner, name, pausing(getattr(owner, name), words[0], int(words[1]), after=after))

@@ -7,11 +7,12 @@ from itertools import count
 from typing import Any
 
 import fastavro
-import httpx
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
+from consumer.core.carriers import UNAVAILABLE
+from consumer.stack import loopback
 from consumer.stack.options import Endpoints
 from tests.oracle import Change, Model
 
@@ -131,6 +132,11 @@ class Feed:
         self.raw(self.encode(op, key, image), key)
         self.changes.append(Change(op, (key,), image))
 
+    def partial(self, key: int, amount: int) -> None:
+        """An update of a row whose label Debezium did not get, because it had not changed."""
+        self.raw(self.encode("u", key, {"id": key, "label": UNAVAILABLE, "amount": amount}), key)
+        self.changes.append(Change("u", (key,), {"id": key, "amount": amount}))
+
     def encode_key(self, key: int) -> bytes:
         """The key bytes of a row."""
         buffer = io.BytesIO()
@@ -179,7 +185,16 @@ class Feed:
 def _producer(kafka: str) -> Producer:
     # delivery errors raise in flush
     # a broker that breaks must not make it write a record twice: that would be no fault of the worker
-    return Producer({"bootstrap.servers": kafka, "linger.ms": 2, "log_level": 0, "enable.idempotence": True})
+    # how large a record may be is the topic's matter
+    return Producer(
+        {
+            "bootstrap.servers": kafka,
+            "linger.ms": 2,
+            "log_level": 0,
+            "enable.idempotence": True,
+            "message.max.bytes": 32 << 20,
+        }
+    )
 
 
 _numbers = count(1)
@@ -199,7 +214,7 @@ def create_topic(bootstrap: str, topic: str, partitions: int, config: dict[str, 
 def register(at: Endpoints, subject: str, schema: dict[str, Any]) -> int:
     """The id of a schema in the registry."""
     body = {"schema": json.dumps(schema), "schemaType": "AVRO"}
-    answer = httpx.post(f"{at.registry_url}/subjects/{subject}/versions", json=body, timeout=30)
+    answer = loopback.request("POST", f"{at.registry_url}/subjects/{subject}/versions", 30, body)
     answer.raise_for_status()
     return int(answer.json()["id"])
 

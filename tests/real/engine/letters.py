@@ -1,8 +1,14 @@
 """One topic whose table refuses the amount 666, one group with short delays, and what its letters say."""
 
+from contextlib import closing
+from typing import Any
+
 from consumer.core.carriers import UNAVAILABLE
+from consumer.edges.breaker import CircuitBreaker
+from consumer.edges.registry import HttpRegistry
 from consumer.stack.options import Endpoints
 from dlq.actions import replay
+from dlq.edit import edit
 
 from .feed import Feed, fresh_name
 from .witness import Target
@@ -55,3 +61,12 @@ class Scene:
         """Send all dead letters again; returns which."""
         with self.target.connected() as connection:
             return replay(connection, self.job.group, self.ids()).changed
+
+    def edit(self, letter: int, column: str, value: Any) -> tuple[str, ...]:
+        """Change one column of a letter's row; returns what changed."""
+        patch = [{"op": "replace", "path": f"/after/{column}", "value": value}]
+        with (
+            self.target.connected() as connection,
+            closing(HttpRegistry(self.job.at.registry_url, CircuitBreaker("registry"))) as registry,
+        ):
+            return edit(connection, self.job.group, letter, patch, "a person", registry)

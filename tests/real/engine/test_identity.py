@@ -75,6 +75,7 @@ def test_killed_while_rows_are_replaced(
     assert count(unindexed) == len(feed.rows())
 
 
+@pytest.mark.provokes("table.identity")
 def test_a_topic_of_several_partitions_is_refused_with_the_remedy(
     workers: Workers, unindexed: Target, at: Endpoints
 ) -> None:

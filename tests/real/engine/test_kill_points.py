@@ -15,7 +15,7 @@ Fed = tuple[Feed, Feed]
 
 _LOCK = "FOR UPDATE OF p"
 _MOVE = "SET next_offset = w.next_offset"
-_LEDGER = "INSERT INTO headrace.batches"
+_LEDGER = "UPDATE headrace.batches SET state = 'applied'"
 _TAKE = r"epoch = p\.epoch \+ 1"
 
 # name: side, statement, how many such statements pass before
@@ -42,10 +42,10 @@ _TAKING = {
     "taken, not committed": ("after", _TAKE, 0),
     "taken, COMMIT not answered": ("after", "^COMMIT", 1),
 }
-_WIRE = {**{f"batch: {name}": p for name, p in _BATCH.items()}, **{f"take: {name}": p for name, p in _TAKING.items()}}
+WIRE = {**{f"batch: {name}": p for name, p in _BATCH.items()}, **{f"take: {name}": p for name, p in _TAKING.items()}}
 
 # points of the test's own child program, and how many calls pass before
-_INSIDE = {
+INSIDE = {
     "batch: planned-not-queued": 3,
     "batch: queued": 3,
     "batch: dequeued": 4,
@@ -65,12 +65,12 @@ def job_of(at: Endpoints, dsn: str, fed: Fed, name: str = "w") -> Job:
     return Job(at=at, dsn=dsn, group=fresh_name("kill"), topics=topics, name=name, client={"group.instance.id": "one"})
 
 
-@pytest.mark.parametrize("point", _WIRE)
+@pytest.mark.parametrize("point", WIRE)
 def test_killed_at_a_statement(
     at: Endpoints, fed: Fed, target: Target, proxy: Proxy, workers: Workers, point: str
 ) -> None:
     """A worker held at a statement and killed there has done all of a batch or nothing of it."""
-    side, pattern, skip = _WIRE[point]
+    side, pattern, skip = WIRE[point]
     hold = (proxy.before if side == "before" else proxy.after)(pattern, skip)
     job = job_of(at, proxy.dsn, fed)
     victim = workers.run(job)
@@ -86,7 +86,7 @@ def test_killed_while_batches_have_grown(
     at: Endpoints, fed: Fed, target: Target, proxy: Proxy, workers: Workers, point: str
 ) -> None:
     """Few keys that change often make batches of many more records than rows."""
-    side, pattern, skip = _WIRE[point]
+    side, pattern, skip = WIRE[point]
     hold = (proxy.before if side == "before" else proxy.after)(pattern, skip)
     job = replace(job_of(at, proxy.dsn, fed), max_rows=20, growth=20)
     victim = workers.run(job)
@@ -114,12 +114,12 @@ def test_a_commit_that_arrives_after_the_death_counts_once(
     target.must_equal(job.group, *fed)
 
 
-@pytest.mark.parametrize("point", _INSIDE)
+@pytest.mark.parametrize("point", INSIDE)
 def test_killed_between_statements(at: Endpoints, fed: Fed, target: Target, workers: Workers, point: str) -> None:
     """The test's own child program stops between two steps of the real worker and is killed there."""
     name = point.split(": ")[1]
     job = job_of(at, target.dsn, fed)
-    victim = workers.child(job, name, str(_INSIDE[point]))
+    victim = workers.child(job, name, str(INSIDE[point]))
     victim.told(f"paused {name}")
     victim.kill()
     workers.until_current(job)

@@ -7,6 +7,7 @@ import pytest
 
 from consumer.stack.options import Endpoints
 from dlq.actions import discard
+from dlq.edit import NotEdited
 
 from .feed import Feed
 from .letters import SOON, Scene
@@ -55,6 +56,24 @@ def test_a_dead_letter_is_sent_again_when_its_cause_is_gone(scene: Scene, worker
     assert scene.replay() == (scene.ids()[0],)
     scene.comes_to("0/0a 0/1a 0/2a")
     assert scene.target.rows("once")[1] == ("bad", 3)
+    query = "SELECT reason, count(*) FROM headrace.letters WHERE group_name = %s GROUP BY reason ORDER BY reason"
+    together = [("at attempt 3", 1), ("with the letter that it waited for", 2)]
+    assert scene.target.ask(query, scene.job.group) == together
+    assert worker.leave() == 0
+
+
+def test_what_fails_behind_a_letter_does_not_keep_it_from_being_applied(scene: Scene, workers: Workers) -> None:
+    """The letter alone is applied, and what waited for it is judged for itself."""
+    scene.bad()
+    worker = running(scene, workers)
+    scene.comes_to("0/0d")
+    scene.partial(777)
+    scene.comes_to("0/0d 0/1h")
+    scene.heal()
+    scene.target.do("ALTER TABLE once ADD CONSTRAINT devilish CHECK (amount <> 777)")
+    scene.replay()
+    scene.comes_to("0/0a 0/1d")
+    assert scene.target.rows("once") == {1: ("bad", 666)}
     assert worker.leave() == 0
 
 
@@ -93,11 +112,12 @@ def test_a_copy_that_comes_twice_counts_once(scene: Scene, workers: Workers) -> 
 
 
 def test_a_letter_without_bytes_is_read_at_its_origin(scene: Scene, workers: Workers) -> None:
-    """The copy has no value, and the record is applied all the same."""
-    scene.job = replace(scene.job, letters={**SOON, "inline_bytes": 0})
+    """The copy has no value, and the record is applied all the same; that it may leave its log is said."""
+    scene.job = replace(scene.job, letters={**SOON, "inline_bytes": 0, "expiry_warning_hours": 8760})
     scene.bad()
     worker = running(scene, workers)
     scene.comes_to("0/0d")
+    worker.said("letter's record will leave its log")
     scene.heal()
     scene.replay()
     scene.comes_to("0/0a")
@@ -121,4 +141,57 @@ def test_a_letter_is_given_up_with_what_waits_for_it(scene: Scene, workers: Work
     assert scene.states() == "0/0d 0/1d"
     query = "SELECT DISTINCT state, reason FROM headrace.letters WHERE group_name = %s"
     assert scene.target.ask(query, scene.job.group) == [("discarded", "known nonsense")]
+    assert worker.leave() == 0
+
+
+def test_an_edited_letter_is_applied_as_it_was_edited(scene: Scene, workers: Workers) -> None:
+    """The constraint that refused it still stands; what did not decode has no values to edit, and stays dead."""
+    scene.bad()
+    scene.feed.raw(scene.feed.encode("c", 2, {"id": 2, "label": "cut", "amount": 2})[:-1], 2)
+    scene.feed.flush()
+    worker = running(scene, workers)
+    scene.comes_to("0/0d 0/1d")
+    refused, cut = scene.ids()
+    with pytest.raises(NotEdited, match="does not decode") as caught:
+        scene.edit(cut, "amount", 3)
+    assert "Ask the source" in caught.value.remedy
+    with pytest.raises(NotEdited, match=r"after\.id: it says which row this is"):
+        scene.edit(refused, "id", 3)
+    assert scene.edit(refused, "amount", 7) == ("amount",)
+    scene.replay()
+    scene.comes_to("0/0a 0/1d")
+    assert scene.target.rows("once") == {1: ("bad", 7)}
+    query = "SELECT value FROM headrace.letter_bytes WHERE letter_id = %s"
+    original = scene.feed.encode("c", 1, {"id": 1, "label": "bad", "amount": 666})
+    assert scene.target.ask(query, refused) == [(original,)]
+    assert worker.leave() == 0
+
+
+def test_a_tier_that_is_not_due_holds_nothing_else_up(scene: Scene, workers: Workers) -> None:
+    """Its partition is given back until then; a due letter of another tier and the main topic go on meanwhile."""
+    scene.job = replace(scene.job, letters={"delays": [0.3, 3600]})
+    scene.target.do("CREATE TABLE parent (id int PRIMARY KEY)")
+    scene.target.do("INSERT INTO parent VALUES (1), (666)")
+    scene.target.do("ALTER TABLE once ADD CONSTRAINT family FOREIGN KEY (amount) REFERENCES parent")
+    scene.bad()
+    scene.feed.send("c", 2, "orphan", 500)
+    scene.feed.flush()
+    worker = running(scene, workers)
+    later = f"{scene.job.group}.retry.2"
+
+    def given_back() -> list[float]:
+        lines = worker.lines("retry topic waits")
+        return [line["seconds"] for line in lines if line["topic"] == later and line["seconds"] > 60]
+
+    eventually(given_back, "the orphan's second tier is given back")
+    scene.comes_to("0/0d 0/1r")
+    scene.heal()
+    scene.replay()
+    scene.comes_to("0/0a 0/1r")
+    scene.feed.send("c", 3, "new", 1)
+    scene.feed.flush()
+    eventually(lambda: scene.target.rows("once") == {1: ("bad", 666), 3: ("new", 1)}, "the main topic goes on")
+    # a rebalance may bring it back, but nobody asks all the time
+    assert len(given_back()) < 5
+    assert scene.target.positions(scene.job.group)[later, 0] == 0
     assert worker.leave() == 0

@@ -134,6 +134,7 @@ def test_topics_that_lose_letters_are_named_and_left_as_they_are(at: Endpoints, 
     assert config_of(at, brief)["retention.ms"] == "60000"
 
 
+@pytest.mark.provokes("kafka.letters")
 def test_a_topic_that_the_broker_refuses_to_make_says_so(box: KafkaLetterbox) -> None:
     """With the kind that names what to grant or to make."""
     name = fresh_name("refused")
@@ -243,6 +244,7 @@ def test_a_topic_that_is_gone_is_a_failure_and_is_not_made(at: Endpoints) -> Non
     assert topic not in AdminClient({"bootstrap.servers": at.kafka}).list_topics(timeout=WAIT).topics
 
 
+@pytest.mark.provokes("kafka.away")
 def test_a_broker_that_is_away_is_a_failure_in_time(nowhere: str) -> None:
     """Posting waits for nobody, and every copy comes back within the timeout."""
     box = KafkaLetterbox(settings(nowhere, 1.0))

@@ -3,6 +3,7 @@
 import time
 from dataclasses import replace
 
+import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
@@ -80,8 +81,9 @@ def test_another_groups_offsets_are_taken_over(at: Endpoints, target: Target, wo
     assert target.double_writes() == []
 
 
+@pytest.mark.provokes("log.recreated")
 def test_a_topic_created_again_is_refused(at: Endpoints, target: Target, workers: Workers) -> None:
-    """Its stored position belongs to the old one: the partitions stop with the reason, and nothing is applied."""
+    """Its stored positions belong to the old one: the partitions stop, until somebody decides about each of them."""
     once = Feed(at, "once", fresh_name("once"))
     once.create(30)
     job = _job(at, target, once.topic)
@@ -98,5 +100,10 @@ def test_a_topic_created_again_is_refused(at: Endpoints, target: Target, workers
     stopped = target.stopped(job.group)
     assert {reason["kind"] for reason in stopped.values()} == {"log.recreated"}
     assert all(once.topic in reason["detail"] and reason["remedy"] for reason in stopped.values())
-    assert worker.leave() == 0
     assert target.rows("once") == held
+    begun = workers.command(job, *("positions", "set", once.topic, "1", "--to", "earliest", "--reason", "new"), "--yes")
+    assert begun.finish() == 0, begun.text()
+    new = {key: row for key, row in again.rows().items() if key % 3 == 1}
+    eventually(lambda: target.rows("once") == held | new, "the partition begins anew")
+    assert len(target.stopped(job.group)) == 2
+    assert worker.leave() == 0

@@ -103,6 +103,7 @@ def scene(at: Endpoints, tmp_path_factory: pytest.TempPathFactory) -> Scene:
     return Scene(feed, job, target, worker, offsets)
 
 
+@pytest.mark.provokes(*(poison.kind for poison in POISONS.values()))
 @pytest.mark.parametrize("name", POISONS)
 def test_a_bad_record_becomes_a_letter_that_says_why(scene: Scene, name: str) -> None:
     """Its row names topic, partition, offset, stage and remedy, and holds its bytes; its partition goes on."""

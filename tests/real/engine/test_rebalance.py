@@ -20,6 +20,17 @@ def _job(at: Endpoints, target: Target, feeds: tuple[Feed, Feed], strategy: str)
     return Job(at=at, dsn=target.dsn, group=fresh_name("rebalance"), topics=topics, name="stays", client=client)
 
 
+def comes_and_goes(job: Job, target: Target, workers: Workers, guest: str, *, killed: bool) -> None:
+    """A second worker joins the job's, which is named `stays`, until it leaves or is killed: two rebalances."""
+    second = workers.run(replace(job, name=guest))
+    eventually(lambda: len(_owners(target, job.group)) == 2, "both own partitions")
+    if killed:
+        second.kill()
+    else:
+        assert second.leave() == 0
+    eventually(lambda: _owners(target, job.group) == {"stays"}, "the one that stays owns all again")
+
+
 def _owners(target: Target, group: str) -> set[str]:
     query = "SELECT DISTINCT split_part(owner, '-', 1) FROM headrace.positions WHERE group_name = %s"
     return {str(row[0]) for row in target.ask(query, group)}
@@ -34,13 +45,7 @@ def test_joining_and_leaving_under_load(at: Endpoints, target: Target, workers: 
     stays.said("partitions taken")
     with Load(*feeds, random_seed()):
         for cycle in range(_CYCLES):
-            guest = workers.run(replace(job, name=f"guest{cycle}"))
-            eventually(lambda: len(_owners(target, job.group)) == 2, "both own partitions")
-            if cycle < _CYCLES - 1:
-                assert guest.leave() == 0
-            else:
-                guest.kill()
-            eventually(lambda: _owners(target, job.group) == {"stays"}, "the one that stays owns all again")
+            comes_and_goes(job, target, workers, f"guest{cycle}", killed=cycle == _CYCLES - 1)
     eventually(lambda: target.reached(job.group, *feeds), "everything is applied")
     assert stays.leave() == 0
     target.must_equal(job.group, *feeds)

@@ -1,5 +1,7 @@
 """A table belongs to one topic of a group, whichever worker applies it."""
 
+import pytest
+
 from consumer.stack.options import Endpoints
 
 from .feed import Feed, fresh_name
@@ -9,6 +11,7 @@ from .worker import Job, Workers
 _PARTIAL = 5
 
 
+@pytest.mark.provokes("table.shared")
 def test_a_second_topic_of_one_table_is_refused_also_by_another_worker(
     workers: Workers, target: Target, at: Endpoints
 ) -> None:

@@ -66,6 +66,7 @@ def test_a_worker_that_meets_a_tombstone_first_knows_the_table_from_the_last_one
     assert target.reached(job.group, feed)
 
 
+@pytest.mark.provokes("table.tombstones")
 def test_a_group_that_never_bound_the_topic_stops_at_the_tombstone(
     workers: Workers, target: Target, at: Endpoints
 ) -> None:

@@ -28,10 +28,10 @@ def test_waiting_for_a_stopped_partition_is_said_and_not_waited_for(
 
     (line,) = process.lines("partition waits")
     assert (line["topic"], line["partition"], line["level"]) == (feed.topic, 1, "info")
-    assert "partition 0 offset" in line["reason"]
+    assert "partition 0, offset " in line["reason"]
     assert "follow that one's remedy" in line["remedy"]
     assert f"{feed.topic}-0: 2 records left: " in process.text()
-    assert f"{feed.topic}-1: 1 records left: it is newer than the rest of its topic" in process.text()
+    assert f"{feed.topic}-1: 1 records left: its rows depend on what stands in other" in process.text()
     assert set(target.rows("once")) == {1, 2, 3}
 
     target.do("UPDATE headrace.positions SET next_offset = 4, epoch = epoch + 1 WHERE partition = 0")

@@ -143,7 +143,8 @@ class Target:
             """
             WITH r AS (SELECT b.id, x->>0 AS topic, (x->>1)::int AS part,
                               int8range((x->>2)::bigint, (x->>3)::bigint) AS span
-                       FROM headrace.batches b, jsonb_array_elements(b.ranges) x WHERE b.group_name = %s)
+                       FROM headrace.batches b, jsonb_array_elements(b.ranges) x
+                       WHERE b.group_name = %s AND b.state = 'applied')
             SELECT l.topic, l.part, l.span::text, o.span::text FROM r l
             JOIN r o ON o.id > l.id AND o.topic = l.topic AND o.part = l.part AND o.span && l.span
             """,

@@ -13,8 +13,8 @@ from typing import Any
 from consumer.stack.options import Endpoints
 from consumer.stack.waiting import wait_until
 
-# the broker's least; short, so that a dead member is noticed soon
-_CLIENT = {"session.timeout.ms": "6000", "heartbeat.interval.ms": "500", "max.poll.interval.ms": "45000"}
+# short, so that a dead member is noticed soon
+_CLIENT = {"session.timeout.ms": "3000", "heartbeat.interval.ms": "300", "max.poll.interval.ms": "45000"}
 _EXIT = 60.0
 # becomes the program, and ends when the tests end in any way (1 is PR_SET_PDEATHSIG)
 _TIED = """
@@ -43,6 +43,7 @@ class Job:
     growth: int = 1
     deadline: float = 5.0
     drain: float = 20.0
+    stall: float = 60.0
     level: str = "debug"
     registry_url: str = ""
     # seconds that unknown schema ids are waited for
@@ -68,7 +69,7 @@ class Job:
             },
             "target": {"dsn": self.dsn, "batch_deadline": self.deadline, "connect_timeout": 3},
             "batch": {"max_rows": self.max_rows, "growth": self.growth},
-            "worker": {"name": self.name, "drain_timeout": self.drain, "stall_timeout": 60},
+            "worker": {"name": self.name, "drain_timeout": self.drain, "stall_timeout": self.stall},
             "letters": dict(self.letters),
             "log": {"level": self.level, "format": "json"},
         }
@@ -167,6 +168,10 @@ class Workers:
         code = process.finish(seconds)
         assert code == 0, f"exit code {code}:\n{process.text()[-3000:]}"
         return process
+
+    def command(self, job: Job, *words: str) -> Process:
+        """Another command of the program, with the job's settings."""
+        return self._start(job, ["-m", "consumer", *words, "--config", str(self._settings(job))])
 
     def child(self, job: Job, *words: str) -> Process:
         """The test's own child program, told what to do by words."""

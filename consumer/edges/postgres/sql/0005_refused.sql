@@ -11,7 +11,8 @@ $$;
 COMMENT ON FUNCTION headrace.left_over IS 'The staged rows that are not among the refused ones, in their order.';
 
 -- `work`: action, statement, before (what runs in front of it), rules (whether an SQLSTATE, or its first characters, speaks
--- of rows), size (rows of a set at most), most (refused rows at most). The staged rows of a statement are those whose
+-- of rows), size (rows of a set at most), most (refused rows at most), dependent (states of rows that are refused because of
+-- other rows), hopeful (those others may still come, so they are not counted). The staged rows of a statement are those whose
 -- ctid is in $1 (`scattered`), or from $2 to $3 (`adjoining`: it is never planned as a scan of all).
 CREATE FUNCTION headrace.apply_in_sets(work jsonb, staged tid[]) RETURNS SETOF headrace.refusal
 LANGUAGE plpgsql AS $$
@@ -27,6 +28,7 @@ DECLARE
     -- rows since the last bad one
     good integer := 0;
     found integer := 0;
+    dependents integer := 0;
     met bigint;
     kept bigint;
     distinct_kept bigint;
@@ -80,9 +82,15 @@ BEGIN
                 END IF;
                 suspect := beyond - 1;
             ELSE
-                found := found + 1;
-                IF found > (work ->> 'most')::integer THEN
-                    RAISE EXCEPTION USING ERRCODE = 'HR003', MESSAGE = 'too many refused rows';
+                IF NOT (work -> 'dependent' ? refused.state) THEN
+                    found := found + 1;
+                ELSIF NOT coalesce((work ->> 'hopeful')::boolean, false) THEN
+                    dependents := dependents + 1;
+                END IF;
+                IF greatest(found, dependents) > (work ->> 'most')::integer THEN
+                    RAISE EXCEPTION USING
+                        ERRCODE = CASE WHEN found > dependents THEN 'HR003' ELSE 'HR005' END,
+                        MESSAGE = 'too many refused rows';
                 END IF;
                 refused.staged_at := staged[here];
                 RETURN NEXT refused;
@@ -134,8 +142,7 @@ CREATE FUNCTION headrace.refused_rows(staging regclass, target regclass, work js
 RETURNS TABLE (place bigint, state text, constraint_name text, column_name text)
 LANGUAGE plpgsql AS $$
 DECLARE
-    -- a foreign key, a further unique or an exclusion constraint may be kept once a later row is there
-    dependent CONSTANT text[] := ARRAY['23503', '23505', '23P01'];
+    dependent CONSTANT text[] := ARRAY(SELECT jsonb_array_elements_text(work -> 'dependent'));
     everything tid[];
     waiting tid[];
     merged tid[];
@@ -179,7 +186,9 @@ BEGIN
         found := '{}';
         BEGIN
             EXECUTE work ->> 'before' USING waiting, waiting[1], waiting[cardinality(waiting)];
-            found := ARRAY(SELECT r FROM headrace.apply_in_sets(work || '{"before": null}', waiting) AS r);
+            found := ARRAY(
+                SELECT r FROM headrace.apply_in_sets(work || '{"before": null, "hopeful": true}', waiting) AS r
+            );
             RAISE EXCEPTION USING ERRCODE = 'HR000', MESSAGE = 'undone';
         EXCEPTION
             WHEN SQLSTATE 'HR000' THEN
@@ -194,7 +203,9 @@ BEGIN
         END;
     END IF;
     LOOP
-        found := ARRAY(SELECT r FROM headrace.apply_in_sets(work, waiting) AS r);
+        found := ARRAY(
+            SELECT r FROM headrace.apply_in_sets(work || jsonb_build_object('hopeful', passes = 0), waiting) AS r
+        );
         again := ARRAY(
             SELECT f.staged_at FROM unnest(found) AS f WHERE f.state = ANY (dependent)
             UNION ALL SELECT unnest(held) ORDER BY 1
@@ -209,7 +220,10 @@ BEGIN
     END LOOP;
     refused := refused || found;
     IF cardinality(refused) > (work ->> 'most')::integer THEN
-        RAISE EXCEPTION USING ERRCODE = 'HR003', MESSAGE = 'too many refused rows';
+        again := ARRAY(SELECT r.staged_at FROM unnest(refused) AS r WHERE r.state = ANY (dependent));
+        RAISE EXCEPTION USING
+            ERRCODE = CASE WHEN cardinality(again) * 2 < cardinality(refused) THEN 'HR003' ELSE 'HR005' END,
+            MESSAGE = 'too many refused rows';
     END IF;
     RETURN QUERY
         SELECT e.number - 1, r.state, r.constraint_name, r.column_name

@@ -1,0 +1,143 @@
+"""What people ask and decide about a group's batches and positions, as values and a port."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from consumer.core.decision import Decision, Held
+from consumer.core.records import TopicPartition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """A row of the ledger. `ranges`: topic, partition, position before and after, epoch (since there is one)."""
+
+    id: int
+    state: str
+    attempt: int
+    worker: str
+    records: int
+    ranges: list[list[Any]]
+    tables: dict[str, dict[str, int]]
+    error: dict[str, str] | None
+    started_at: datetime
+    finished_at: datetime | None
+    durations: dict[str, float]
+    clocks: dict[str, int]
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took; None while it has not ended."""
+        return None if self.finished_at is None else (self.finished_at - self.started_at).total_seconds()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """A batch's part of one partition, and the position that is stored of it `now`."""
+
+    topic: str
+    partition: int
+    start: int
+    end: int
+    epoch: int | None
+    now: int | None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the position is behind it, by this batch or by another."""
+        return self.now is not None and self.now >= self.end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """A stored position. `stopped`: why its owner, who may be gone, did not go on."""
+
+    topic: str
+    partition: int
+    next_offset: int
+    epoch: int
+    owner: str | None
+    owner_lives: bool
+    stopped: dict[str, Any] | None
+    wait_for: dict[str, int] | None
+    updated_at: datetime
+    again_at: datetime | None
+
+    @property
+    def at(self) -> TopicPartition:
+        """The partition."""
+        return TopicPartition(self.topic, self.partition)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Which batches, newest first: those that match all that is given. `before`: smaller ids than this one."""
+
+    state: str | None = None
+    topic: str | None = None
+    since: datetime | None = None
+    before: int | None = None
+    most: int = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Born:
+    """A letter of a batch's record, as it is now."""
+
+    id: int
+    state: str
+    kind: str
+    topic: str
+    partition: int
+    offset: int
+    table: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Who decided, and why; it is kept."""
+
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """A position that was set, its new epoch, and the letters that were given up with it."""
+
+    before: Held
+    after: Decision
+    epoch: int
+    discarded: int
+
+
+class Desk(Protocol):
+    """The control schema as people see it. Raises HeadraceError."""
+
+    def batches(self, page: Page) -> list[Batch]: ...
+    def batch(self, number: int) -> Batch | None: ...
+    def checkpoints(self, number: int) -> list[Checkpoint]:
+        """The batch's partitions, in its order."""
+        ...
+
+    def letters_of(self, number: int, most: int) -> list[Born]:
+        """Letters of the batch's records."""
+        ...
+
+    def positions(self, topic: str | None, *, stopped: bool, most: int) -> list[Position]: ...
+
+    def held(self, at: TopicPartition) -> Held | None:
+        """A position as it is now, None when there is none."""
+        ...
+
+    def move(self, at: TopicPartition, decide: Callable[[Held], Decision], note: Note) -> Moved:
+        """Set a position to what is decided about it while nobody can move it; letters of a topic made anew go with it.
+
+        Raises whatever `decide` raises; then nothing is changed.
+        """
+        ...
+
+    def retry(self, partitions: Sequence[TopicPartition], note: Note) -> list[TopicPartition]:
+        """Have owners take partitions anew, whatever stopped them; returns those that have a position."""
+        ...

@@ -1,0 +1,108 @@
+"""How long logs keep their records: where they begin, and what their retention by time takes away next.
+
+Kafka deletes whole segments, so what is said here is the earliest time. Retention by size and compaction can't be
+foreseen: of those only what is gone already is seen.
+"""
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException
+from confluent_kafka import TopicPartition as Position
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import ConfigResource
+from confluent_kafka.admin._listoffsets import OffsetSpec
+
+from consumer.core.records import TopicPartition
+from consumer.edges.kafka.config import KafkaSettings, asking, common_config, configuring
+from consumer.ports import Reach
+
+K = TypeVar("K")
+
+_EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
+# seconds: letters wait to be published meanwhile
+_LONGEST = 5.0
+_HOUR_MS = 3_600_000
+_ALL = 2**63 - 1
+# of a topic that is gone, or whose settings are not for us to read
+_UNTOLD = (
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_TOPIC,
+    KafkaError._UNKNOWN_PARTITION,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+)
+
+
+class KafkaLogs:
+    """Implements `consumer.ports.Logs`, with a client of its own that is made when asked."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._wait = min(settings.request_timeout, _LONGEST)
+        self._client: AdminClient | None = None
+
+    def reach(self, partitions: Sequence[TopicPartition], hours: float) -> Mapping[TopicPartition, Reach]:
+        starts = self._listed(dict.fromkeys(partitions, _EARLIEST))
+        kept = self._retentions({at.topic for at in starts})
+        now = time.time() * 1000
+        asked = {at: _behind(now - kept[at.topic] + hours * _HOUR_MS) for at in starts if at.topic in kept}
+        leaving = self._listed(asked) if hours else {}
+        # no record is so young
+        return {
+            at: Reach(start=start, leaving=_ALL if leaving.get(at, 0) < 0 else leaving.get(at, 0))
+            for at, start in starts.items()
+        }
+
+    def _listed(self, asked: Mapping[TopicPartition, OffsetSpec]) -> dict[TopicPartition, int]:
+        if not asked:
+            return {}
+        with asking("list offsets"):
+            answers = self._asked().list_offsets(
+                {Position(*at): spec for at, spec in asked.items()},
+                isolation_level=IsolationLevel.READ_UNCOMMITTED,
+                request_timeout=self._wait,
+            )
+            found = self._told({TopicPartition(p.topic, p.partition): answer for p, answer in answers.items()})
+        return {at: answer.offset for at, answer in found.items()}
+
+    def _retentions(self, topics: Collection[str]) -> dict[str, int]:
+        """Milliseconds for which topics keep their records, of those that delete by time."""
+        if not topics:
+            return {}
+        with asking("describe configs"):
+            answers = self._asked().describe_configs(
+                [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in sorted(topics)],
+                request_timeout=self._wait,
+            )
+            found = self._told({resource.name: answer for resource, answer in answers.items()})
+        kept = {topic: int(config["retention.ms"].value) for topic, config in found.items() if _deletes(config)}
+        return {topic: milliseconds for topic, milliseconds in kept.items() if milliseconds >= 0}
+
+    def _told(self, answers: Mapping[K, Future[Any]]) -> dict[K, Any]:
+        """The answers, but for what the cluster does not know or does not tell us."""
+        until = time.monotonic() + self._wait
+        found = {}
+        for asked, answer in answers.items():
+            try:
+                found[asked] = answer.result(max(0.0, until - time.monotonic()))
+            except KafkaException as error:
+                if error.args[0].code() not in _UNTOLD:
+                    raise
+        return found
+
+    def _asked(self) -> AdminClient:
+        if self._client is None:
+            with configuring():
+                self._client = AdminClient(common_config(self._settings))
+        return self._client
+
+
+def _deletes(config: Mapping[str, Any]) -> bool:
+    return "delete" in (config["cleanup.policy"].value or "") and config["retention.ms"].value is not None
+
+
+def _behind(milliseconds: float) -> OffsetSpec:
+    """The first record that is not older than this time."""
+    return OffsetSpec.for_timestamp(max(0, int(milliseconds)))  # type: ignore[no-any-return]

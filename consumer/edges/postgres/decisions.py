@@ -1,0 +1,122 @@
+"""What people decide about partitions, on a session of their own.
+
+A position that is set by hand gets a higher epoch, as by a taking, so that a batch in flight can't write over it. Its
+owner is asked by `again_at` to take the partition anew, and looks for that every two seconds.
+"""
+
+from collections.abc import Sequence
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from consumer.core.decision import Decision, Held
+from consumer.core.letters import OPEN
+from consumer.core.records import TopicPartition
+from consumer.desk import Note
+from consumer.edges.postgres.translate import translated
+
+_HOLD = """
+SELECT next_offset, topic_id, stopped ->> 'kind', (stopped ->> 'offset')::bigint
+FROM headrace.positions WHERE group_name = %s AND topic = %s AND partition = %s
+"""
+_LETTERS = "SELECT id FROM headrace.letters WHERE group_name = %s AND topic = %s AND state = ANY (%s) ORDER BY id"
+# what was waited for, and what hung the decoder, were offsets of the topic that is gone
+_SET = """
+UPDATE headrace.positions
+SET next_offset = %(next_offset)s, topic_id = %(topic_id)s, epoch = epoch + 1, stopped = NULL,
+    wait_for = CASE WHEN %(anew)s THEN NULL ELSE wait_for END,
+    leader_epoch = CASE WHEN %(anew)s THEN NULL ELSE leader_epoch END,
+    again_at = clock_timestamp(), updated_at = clock_timestamp()
+WHERE group_name = %(group)s AND topic = %(topic)s AND partition = %(partition)s
+RETURNING epoch
+"""
+_UNMARK = "DELETE FROM headrace.decode_marks WHERE group_name = %s AND topic = %s AND partition = %s"
+_AUDIT = """
+INSERT INTO headrace.audit (group_name, actor, action, topic, partition, reason, details)
+VALUES (%s, %s, %s, %s, %s, %s, %s)
+"""
+_RETRY = """
+WITH before AS (
+    SELECT p.topic, p.partition, p.next_offset, p.stopped
+    FROM headrace.positions p
+    JOIN unnest(%(topics)s::text[], %(partitions)s::int[]) AS w(topic, partition)
+      ON w.topic = p.topic AND w.partition = p.partition
+    WHERE p.group_name = %(group)s ORDER BY p.topic, p.partition FOR UPDATE OF p
+), asked AS (
+    UPDATE headrace.positions p SET again_at = clock_timestamp(), stopped = NULL
+    FROM before b WHERE p.group_name = %(group)s AND p.topic = b.topic AND p.partition = b.partition
+)
+INSERT INTO headrace.audit (group_name, actor, action, topic, partition, reason, details)
+SELECT %(group)s, %(actor)s, 'retry', b.topic, b.partition, %(reason)s,
+    jsonb_build_object('next_offset', b.next_offset, 'stopped', b.stopped)
+FROM before b RETURNING topic, partition
+"""
+_ASKED = """
+SELECT topic, partition FROM headrace.positions
+WHERE group_name = %s AND again_at IS NOT NULL ORDER BY topic, partition
+"""
+
+
+def held(connection: psycopg.Connection, group: str, at: TopicPartition, *, lock: bool) -> Held | None:
+    """A position and its topic's open letters; None when there is none. `lock`: it stays so within the transaction."""
+    query = _HOLD + ("FOR UPDATE" if lock else "")
+    with translated("read position"):
+        row = connection.execute(query.encode(), (group, at.topic, at.partition)).fetchone()
+        if row is None:
+            return None
+        letters = open_letters(connection, group, at.topic)
+    return Held(next_offset=row[0], topic_id=row[1], kind=row[2], offset=row[3], letters=len(letters))
+
+
+def open_letters(connection: psycopg.Connection, group: str, topic: str) -> list[int]:
+    """The open letters of a topic."""
+    with translated("read letters"):
+        return [row[0] for row in connection.execute(_LETTERS, (group, topic, [state.value for state in OPEN]))]
+
+
+def carry_out(connection: psycopg.Connection, group: str, at: TopicPartition, decision: Decision) -> int:
+    """Set a position, inside a transaction that holds its lock; returns its new epoch."""
+    values = {
+        "group": group,
+        "topic": at.topic,
+        "partition": at.partition,
+        "next_offset": decision.next_offset,
+        "topic_id": decision.topic_id,
+        "anew": decision.anew,
+    }
+    with translated("set position"):
+        if decision.anew:
+            connection.execute(_UNMARK, (group, at.topic, at.partition))
+        ((epoch,),) = connection.execute(_SET, values).fetchall()
+    return int(epoch)
+
+
+def audit(
+    connection: psycopg.Connection, group: str, at: TopicPartition, note: Note, details: dict[str, object]
+) -> None:
+    """Write down that a position was set."""
+    with translated("write audit"):
+        values = (group, note.actor, "set position", at.topic, at.partition, note.reason, Jsonb(details))
+        connection.execute(_AUDIT, values)
+
+
+def retry(
+    connection: psycopg.Connection, group: str, partitions: Sequence[TopicPartition], note: Note
+) -> list[TopicPartition]:
+    """Have partitions taken anew by their owner, whatever stopped them; returns those that have a position."""
+    wanted = sorted(partitions)
+    values = {
+        "group": group,
+        "topics": [at.topic for at in wanted],
+        "partitions": [at.partition for at in wanted],
+        "actor": note.actor,
+        "reason": note.reason,
+    }
+    with translated("ask for partitions"):
+        return [TopicPartition(*row) for row in connection.execute(_RETRY, values)]
+
+
+def asked(connection: psycopg.Connection, group: str) -> list[TopicPartition]:
+    """Partitions that somebody wants to be taken anew."""
+    with translated("look for decisions"):
+        return [TopicPartition(*row) for row in connection.execute(_ASKED, (group,))]

@@ -1,0 +1,90 @@
+"""Implements `consumer.desk.Desk`, on a session of a person's command."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import psycopg
+
+from consumer.core.decision import Decision, Held
+from consumer.core.failure import Persistent, failed
+from consumer.core.kinds import KINDS
+from consumer.core.records import TopicPartition
+from consumer.desk import Batch, Born, Checkpoint, Moved, Note, Page, Position
+from consumer.edges.postgres import decisions, journal
+from consumer.edges.postgres.migrate import require
+from consumer.edges.postgres.session import SessionSettings, connect, transaction
+from consumer.edges.postgres.translate import translated
+
+# closes letters by id, for a reason, within the transaction that is open
+Discard = Callable[[psycopg.Connection, str, Sequence[int], str], object]
+
+
+class PostgresDesk:
+    """One session, opened by the first question. `discard` gives letters up."""
+
+    def __init__(self, settings: SessionSettings, group: str, discard: Discard) -> None:
+        # people may look at a standby
+        self._settings = replace(settings, writes=False)
+        self._group = group
+        self._discard = discard
+        self._connection: psycopg.Connection | None = None
+
+    def close(self) -> None:
+        """End the session."""
+        if self._connection is not None:
+            self._connection.close()
+
+    def batches(self, page: Page) -> list[Batch]:
+        return journal.batches(self._session(), self._group, page)
+
+    def batch(self, number: int) -> Batch | None:
+        return journal.batch(self._session(), self._group, number)
+
+    def checkpoints(self, number: int) -> list[Checkpoint]:
+        return journal.checkpoints(self._session(), self._group, number)
+
+    def letters_of(self, number: int, most: int) -> list[Born]:
+        return journal.letters_of(self._session(), self._group, number, most)
+
+    def positions(self, topic: str | None, *, stopped: bool, most: int) -> list[Position]:
+        return journal.positions(self._session(), self._group, topic, stopped=stopped, most=most)
+
+    def held(self, at: TopicPartition) -> Held | None:
+        return decisions.held(self._session(), self._group, at, lock=False)
+
+    def move(self, at: TopicPartition, decide: Callable[[Held], Decision], note: Note) -> Moved:
+        connection = self._session()
+        with transaction(connection, "set position"):
+            held = decisions.held(connection, self._group, at, lock=True)
+            if held is None:
+                raise Persistent(failed(KINDS["worker.defect"], "postgres", "set position", f"{at} has no position"))
+            decision = decide(held)
+            epoch = decisions.carry_out(connection, self._group, at, decision)
+            letters = decisions.open_letters(connection, self._group, at.topic) if decision.anew else []
+            if letters:
+                with translated("discard letters"):
+                    self._discard(connection, self._group, letters, note.reason)
+            moved = Moved(before=held, after=decision, epoch=epoch, discarded=len(letters))
+            decisions.audit(connection, self._group, at, note, _details(moved))
+        return moved
+
+    def retry(self, partitions: Sequence[TopicPartition], note: Note) -> list[TopicPartition]:
+        return decisions.retry(self._session(), self._group, partitions, note)
+
+    def _session(self) -> psycopg.Connection:
+        if self._connection is None:
+            self._connection = connect(self._settings)
+            require(self._connection)
+        return self._connection
+
+
+def _details(moved: Moved) -> dict[str, object]:
+    before, after = moved.before, moved.after
+    return {
+        "from": before.next_offset,
+        "to": after.next_offset,
+        "epoch": moved.epoch,
+        "stopped": before.kind,
+        "topic_id": {"from": before.topic_id, "to": after.topic_id},
+        "discarded": moved.discarded,
+    }

@@ -1,0 +1,93 @@
+"""The ledger and the positions, read for people."""
+
+import psycopg
+from psycopg.rows import class_row
+
+from consumer.desk import Batch, Born, Checkpoint, Page, Position
+from consumer.edges.postgres.translate import translated
+
+_COLUMNS = """
+SELECT id, state, attempt, worker, records, ranges, tables, error, started_at, finished_at, durations, clocks
+FROM headrace.batches
+"""
+_LIST = """
+WHERE group_name = %(group)s
+  AND (%(state)s::text IS NULL OR state = %(state)s)
+  AND (%(since)s::timestamptz IS NULL OR started_at >= %(since)s)
+  AND (%(before)s::bigint IS NULL OR id < %(before)s)
+  AND (%(topic)s::text IS NULL OR EXISTS (SELECT FROM jsonb_array_elements(ranges) AS r WHERE r ->> 0 = %(topic)s))
+ORDER BY id DESC LIMIT %(most)s
+"""
+# lets the partial index be used
+_TROUBLED = _LIST.replace("WHERE", "WHERE state <> 'applied' AND", 1)
+_ONE = "WHERE group_name = %s AND id = %s"
+_CHECKPOINTS = """
+SELECT r ->> 0 AS topic, (r ->> 1)::int AS partition, (r ->> 2)::bigint AS start, (r ->> 3)::bigint AS "end",
+    (r ->> 4)::bigint AS epoch, p.next_offset AS now
+FROM headrace.batches b, jsonb_array_elements(b.ranges) WITH ORDINALITY AS w(r, place)
+LEFT JOIN headrace.positions p
+  ON p.group_name = %(group)s AND p.topic = w.r ->> 0 AND p.partition = (w.r ->> 1)::int
+WHERE b.group_name = %(group)s AND b.id = %(id)s ORDER BY place
+"""
+# an offset is in one applied batch, so its letter was born there
+_LETTERS = """
+SELECT l.id, l.state, l.kind, l.topic, l.partition, l."offset", l.table_name AS "table"
+FROM headrace.batches b, jsonb_array_elements(b.ranges) AS r
+JOIN headrace.letters l ON l.group_name = %(group)s AND l.topic = r ->> 0 AND l.partition = (r ->> 1)::int
+  AND l."offset" >= (r ->> 2)::bigint AND l."offset" < (r ->> 3)::bigint
+WHERE b.group_name = %(group)s AND b.id = %(id)s ORDER BY l.id LIMIT %(most)s
+"""
+_POSITIONS = """
+SELECT p.topic, p.partition, p.next_offset, p.epoch, p.owner, p.stopped, p.wait_for, p.updated_at, p.again_at,
+    EXISTS (
+        SELECT FROM pg_stat_activity a
+        WHERE a.pid = p.owner_pid AND a.application_name = left('headrace ' || p.owner, 63)
+    ) AS owner_lives
+FROM headrace.positions p
+WHERE p.group_name = %(group)s
+  AND (%(topic)s::text IS NULL OR p.topic = %(topic)s)
+  AND (NOT %(stopped)s OR p.stopped IS NOT NULL)
+ORDER BY p.topic, p.partition LIMIT %(most)s
+"""
+
+
+def batches(connection: psycopg.Connection, group: str, page: Page) -> list[Batch]:
+    """Batches of a group."""
+    values = {
+        "group": group,
+        "state": page.state,
+        "topic": page.topic,
+        "since": page.since,
+        "before": page.before,
+        "most": page.most,
+    }
+    query = _COLUMNS + (_TROUBLED if page.state not in (None, "applied") else _LIST)
+    with translated("read ledger"), connection.cursor(row_factory=class_row(Batch)) as cursor:
+        return cursor.execute(query.encode(), values).fetchall()
+
+
+def batch(connection: psycopg.Connection, group: str, number: int) -> Batch | None:
+    """One batch."""
+    with translated("read ledger"), connection.cursor(row_factory=class_row(Batch)) as cursor:
+        return cursor.execute((_COLUMNS + _ONE).encode(), (group, number)).fetchone()
+
+
+def checkpoints(connection: psycopg.Connection, group: str, number: int) -> list[Checkpoint]:
+    """A batch's partitions in its order."""
+    with translated("read ledger"), connection.cursor(row_factory=class_row(Checkpoint)) as cursor:
+        return cursor.execute(_CHECKPOINTS, {"group": group, "id": number}).fetchall()
+
+
+def letters_of(connection: psycopg.Connection, group: str, number: int, most: int) -> list[Born]:
+    """The letters of a batch's records, at most so many, whatever became of them."""
+    with translated("read letters"), connection.cursor(row_factory=class_row(Born)) as cursor:
+        return cursor.execute(_LETTERS, {"group": group, "id": number, "most": most}).fetchall()
+
+
+def positions(
+    connection: psycopg.Connection, group: str, topic: str | None, *, stopped: bool, most: int
+) -> list[Position]:
+    """Positions of a group in order, at most so many."""
+    values = {"group": group, "topic": topic, "stopped": stopped, "most": most}
+    with translated("read positions"), connection.cursor(row_factory=class_row(Position)) as cursor:
+        return cursor.execute(_POSITIONS, values).fetchall()

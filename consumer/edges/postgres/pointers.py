@@ -1,0 +1,91 @@
+"""Open letters that point to their records, and what became of those."""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import namedtuple_row
+
+from consumer.core.letters import OPEN
+from consumer.core.records import RecordRef, TopicPartition
+from consumer.edges.postgres.pool import TargetPool
+from consumer.edges.postgres.translate import translated
+from consumer.ports import Parting, Reach
+
+T = TypeVar("T")
+
+# publishing waits meanwhile
+_SOON = "SET LOCAL statement_timeout = '5s'"
+# a letter without bytes, or of a table whose copies have none; what is of no known table may be of any
+_POINTING = """l.group_name = %(group)s AND l.state IN ({open}) AND l.origin_log IS DISTINCT FROM 'gone'
+    AND (b.letter_id IS NULL OR l.table_name = ANY (%(pointing)s::text[])
+        OR (l.table_name IS NULL AND cardinality(%(pointing)s::text[]) > 0))"""
+_WHICH = sql.SQL(_POINTING).format(open=sql.SQL(", ").join(sql.Literal(state.value) for state in sorted(OPEN)))
+
+_PARTITIONS = sql.SQL("""
+SELECT DISTINCT l.topic, l.partition
+FROM headrace.letters l LEFT JOIN headrace.letter_bytes b ON b.letter_id = l.id
+WHERE {which} AND (l.topic, l.partition) > (%(topic)s, %(partition)s)
+ORDER BY l.topic, l.partition LIMIT %(most)s
+""").format(which=_WHICH)
+# what another is busy with comes at the next look
+_PART = sql.SQL("""
+WITH parting AS (
+    SELECT l.id, l."offset" < w.start AS gone, b.letter_id IS NOT NULL AS kept
+    FROM unnest(%(topics)s::text[], %(partitions)s::int[], %(starts)s::bigint[], %(leaving)s::bigint[])
+        AS w(topic, partition, start, leaving)
+    JOIN headrace.letters l ON l.topic = w.topic AND l.partition = w.partition
+    LEFT JOIN headrace.letter_bytes b ON b.letter_id = l.id
+    WHERE {which} AND (l."offset" < w.start OR (l."offset" < w.leaving AND l.origin_log IS NULL))
+    ORDER BY l.id LIMIT %(most)s FOR UPDATE OF l SKIP LOCKED
+)
+UPDATE headrace.letters l SET origin_log = CASE WHEN p.gone THEN 'gone' ELSE 'leaving' END
+FROM parting p WHERE l.id = p.id
+RETURNING l.id, l.topic, l.partition, l."offset", l.table_name, p.gone, p.kept
+""").format(which=_WHICH)
+
+
+class PostgresPointers:
+    """Implements `consumer.ports.Pointers`. `pointing`: tables whose copies only point to their records."""
+
+    def __init__(self, pool: TargetPool, group: str, pointing: Collection[str] = ()) -> None:
+        self._pool = pool
+        self._known = {"group": group, "pointing": sorted(pointing)}
+
+    def partitions(self, after: TopicPartition | None, most: int) -> list[TopicPartition]:
+        topic, partition = after or ("", -1)
+        values = {**self._known, "topic": topic, "partition": partition, "most": most}
+        rows = self._ask(lambda connection: connection.execute(_PARTITIONS, values).fetchall())
+        return [TopicPartition(*row) for row in rows]
+
+    def part(self, reaches: Mapping[TopicPartition, Reach], most: int) -> list[Parting]:
+        if not reaches:
+            return []
+        values = {
+            **self._known,
+            "topics": [at.topic for at in reaches],
+            "partitions": [at.partition for at in reaches],
+            "starts": [reach.start for reach in reaches.values()],
+            "leaving": [reach.leaving for reach in reaches.values()],
+            "most": most,
+        }
+        return [_parting(row) for row in self._ask(lambda connection: _rows(connection, values))]
+
+    def _ask(self, question: Callable[[psycopg.Connection], T]) -> T:
+        def asked(connection: psycopg.Connection) -> T:
+            with translated("look at letters' records"), connection.transaction():
+                connection.execute(_SOON)
+                return question(connection)
+
+        return self._pool.ask(asked)
+
+
+def _rows(connection: psycopg.Connection, values: Mapping[str, object]) -> list[Any]:
+    with connection.cursor(row_factory=namedtuple_row) as cursor:
+        return list(cursor.execute(_PART, values))
+
+
+def _parting(row: Any) -> Parting:
+    origin = RecordRef(TopicPartition(row.topic, row.partition), row.offset)
+    return Parting(id=row.id, origin=origin, table=row.table_name, gone=row.gone, kept=row.kept)

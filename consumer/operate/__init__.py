@@ -1,0 +1,1 @@
+"""What people ask and decide on the command line, beside running workers."""

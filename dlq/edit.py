@@ -1,0 +1,157 @@
+"""A person changes the values of a dead letter's row before sending it again.
+
+The record as it was stays; the edited one stands beside it and is what the lane applies. Every patch is kept, with
+who and when.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from psycopg.rows import namedtuple_row
+from psycopg.types.json import Jsonb
+
+from consumer.core.avro import UnsupportedSchema
+from consumer.core.envelope import read_key_schema
+from consumer.core.kinds import KINDS
+from consumer.core.letters import State
+from consumer.ports import Registry
+from dlq.image import FRAME, BadImage, Image, NoImage, read_image, same
+from dlq.patching import BadPatch, Patch, patched
+
+MOST_EDITS = 100
+"""How often a letter may be edited in its life."""
+LARGEST = 64 << 20
+"""Most bytes of an edited record."""
+LONGEST_NAME = 200
+"""Most characters of who made an edit."""
+
+_AGAIN = "Ask the source for the row again (Debezium incremental snapshot of its key), then discard the letter."
+
+_READ = """
+SELECT l.state, l.attempt, l.digest_a IS NOT NULL AS placed, b.letter_id IS NOT NULL AS kept, b.key,
+    coalesce(b.edited, b.value) AS value, coalesce(jsonb_array_length(b.edit), 0) AS edits
+FROM headrace.letters l LEFT JOIN headrace.letter_bytes b ON b.letter_id = l.id
+WHERE l.group_name = %s AND l.id = %s
+"""
+_SCHEMA = "SELECT schema FROM headrace.schemas WHERE registry = %s AND id = %s"
+# the letter's lock keeps a replay away: it is seen before, or sends what was edited
+_WRITE = """
+WITH standing AS (
+    SELECT id FROM headrace.letters
+    WHERE group_name = %(group)s AND id = %(id)s AND state = 'dead' AND attempt = %(attempt)s FOR UPDATE
+)
+UPDATE headrace.letter_bytes b SET edited = %(value)s, edit = coalesce(b.edit, '[]') || jsonb_build_array(
+    jsonb_build_object('at', clock_timestamp(), 'who', %(who)s::text, 'patch', %(patch)s::jsonb))
+FROM standing WHERE b.letter_id = standing.id AND coalesce(jsonb_array_length(b.edit), 0) = %(edits)s
+"""
+
+
+class NotEdited(Exception):
+    """Nothing was changed. `problems` say why, naming columns and never values; `remedy` says what to do instead."""
+
+    def __init__(self, *problems: str, remedy: str = "Correct the patch.") -> None:
+        super().__init__(f"{'; '.join(problems)}. {remedy}")
+        self.problems = problems
+        self.remedy = remedy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Editable:
+    """A letter that can be edited. `values`: its row as a patch finds it under `/after/`; `fixed`: its identity."""
+
+    attempt: int
+    edits: int
+    fixed: frozenset[str]
+    image: Image = field(repr=False)
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """The values of the row as JSON, after earlier edits."""
+        return self.image.values
+
+
+def editable(connection: psycopg.Connection, group: str, letter: int, registry: Registry) -> Editable:
+    """Look at a dead letter's row. Raises NotEdited, HeadraceError when its schema can't be had, psycopg.Error."""
+    with connection.cursor(row_factory=namedtuple_row) as cursor:
+        row: Any = cursor.execute(_READ, (group, letter)).fetchone()
+    _check_fit(row, letter)
+    try:
+        fixed = _identity(_schema(connection, registry, row.key))
+        image = read_image(row.value, _schema(connection, registry, row.value))
+    except NoImage as error:
+        raise NotEdited(f"letter {letter} can't be edited: {error}", remedy=_AGAIN) from error
+    return Editable(attempt=row.attempt, edits=row.edits, fixed=fixed, image=image)
+
+
+def edit(
+    connection: psycopg.Connection, group: str, letter: int, patch: Patch, who: str, registry: Registry
+) -> tuple[str, ...]:
+    """Change a dead letter's row by a JSON Patch (RFC 6902) under `/after/`; returns the columns that changed.
+
+    An edit begins with what the one before left. Raises NotEdited, HeadraceError when the schema can't be had,
+    psycopg.Error.
+    """
+    if not who.strip() or "\0" in who or len(who) > LONGEST_NAME:
+        raise NotEdited("an edit says who made it", remedy=f"Give a name of at most {LONGEST_NAME} characters.")
+    found = editable(connection, group, letter, registry)
+    if found.edits >= MOST_EDITS:
+        raise NotEdited(f"letter {letter} was edited {MOST_EDITS} times", remedy=_AGAIN)
+    try:
+        values = patched(found.values, patch)
+        _check_identity(found, values)
+        record = found.image.changed(values)
+    except BadPatch as error:
+        raise NotEdited(str(error)) from error
+    except BadImage as error:
+        raise NotEdited(*error.problems) from error
+    if len(record) > LARGEST:
+        raise NotEdited(f"the record would have more than {LARGEST} bytes")
+    said = {"group": group, "id": letter, "attempt": found.attempt, "edits": found.edits, "who": who}
+    written = connection.execute(_WRITE, {**said, "value": record, "patch": Jsonb([dict(each) for each in patch])})
+    if not written.rowcount:
+        raise NotEdited(f"letter {letter} has changed meanwhile", remedy="Look at it again.")
+    return tuple(name for name, before in found.values.items() if not same(before, values[name]))
+
+
+def _check_fit(row: Any, letter: int) -> None:
+    if row is None:
+        raise NotEdited(f"there is no letter {letter} in this group", remedy="Name one of its letters.")
+    if row.state != State.DEAD:
+        raise NotEdited(f"letter {letter} is {row.state}", remedy="Only dead letters are edited; wait until it is.")
+    if not row.kept:
+        raise NotEdited(
+            f"letter {letter} only points to its record, whose bytes are not kept here",
+            remedy="Put right what refuses it and send it again, or ask the source for the row again and discard the "
+            "letter; letters.inline_bytes says up to which size later ones are kept.",
+        )
+    if row.value is None:
+        raise NotEdited(f"letter {letter} is a tombstone, which has no values", remedy=_AGAIN)
+    if not row.placed:
+        raise NotEdited(f"letter {letter}: its row is not known", remedy=KINDS["record.unplaced"].remedy)
+
+
+def _schema(connection: psycopg.Connection, registry: Registry, value: bytes | None) -> str:
+    """The writer schema of a framed value, as it was kept, or else from the registry. Raises NoImage."""
+    if value is None or len(value) < FRAME or value[0]:
+        raise NoImage("it does not begin with a zero byte and a schema id")
+    number = int.from_bytes(value[1:FRAME], "big")
+    # ids are columns of 32 bits with a sign
+    kept = connection.execute(_SCHEMA, (registry.name, number)).fetchone() if number < 1 << 31 else None
+    return str(kept[0]) if kept else registry.schema(number)
+
+
+def _identity(text: str) -> frozenset[str]:
+    try:
+        return frozenset(column.name for column in read_key_schema(text))
+    except UnsupportedSchema as error:
+        raise NoImage(f"its key can't be read: {error}") from error
+
+
+def _check_identity(found: Editable, values: Any) -> None:
+    if isinstance(values, Mapping):
+        moved = [name for name in sorted(found.fixed & found.values.keys())
+                 if name in values and not same(values[name], found.values[name])]  # fmt: skip
+        if moved:
+            raise BadImage(tuple(f"after.{name}: it says which row this is, and can't be changed" for name in moved))

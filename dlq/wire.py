@@ -1,0 +1,67 @@
+"""Avro's binary form: what is read from a datum's bytes, and numbers written as it writes them."""
+
+_MOST = 10
+
+
+class Damaged(ValueError):
+    """Bytes that are not of their schema; the message never holds a value."""
+
+
+class Cursor:
+    """A place in a datum."""
+
+    def __init__(self, datum: bytes) -> None:
+        self._datum = datum
+        self.at = 0
+
+    def take(self, count: int) -> bytes:
+        """The next bytes. Raises Damaged."""
+        if not 0 <= count <= len(self._datum) - self.at:
+            raise Damaged("a length leads beyond the end of the datum")
+        self.at += count
+        return self._datum[self.at - count : self.at]
+
+    def since(self, start: int) -> bytes:
+        """The bytes between a place and this one."""
+        return self._datum[start : self.at]
+
+    def long(self) -> int:
+        """A whole number of 64 bits. Raises Damaged."""
+        number = 0
+        for place in range(_MOST):
+            byte = self.take(1)[0]
+            number |= (byte & 0x7F) << (7 * place)
+            if byte < 0x80:
+                if number >= 1 << 64:
+                    break
+                return (number >> 1) ^ -(number & 1)
+        raise Damaged("a number of more than 64 bits")
+
+    def length(self) -> int:
+        """The number of items of an array's or map's next block, 0 behind the last. Raises Damaged."""
+        count = self.long()
+        if count < 0:
+            # the block's size, for those who would skip it
+            self.long()
+        return abs(count)
+
+    def end(self) -> None:
+        """Raises Damaged unless this is the end of the datum."""
+        if left := len(self._datum) - self.at:
+            raise Damaged(f"{left} bytes are left over after the datum")
+
+
+def long(number: int) -> bytes:
+    """A whole number of at most 64 bits as it is read by `Cursor.long`."""
+    left = (number << 1) ^ (number >> 63)
+    written = bytearray()
+    while left >= 0x80:
+        written.append(left & 0x7F | 0x80)
+        left >>= 7
+    written.append(left)
+    return bytes(written)
+
+
+def counted(content: bytes) -> bytes:
+    """Bytes behind their length."""
+    return long(len(content)) + content

@@ -1,0 +1,116 @@
+"""Seeds, servers that may be broken, and what was measured. See docs/how-to/run-the-fault-tests.md."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from consumer.stack.layout import Layout, load
+from consumer.stack.options import KAFKA, REGISTRY, TARGET, StackOptions
+from consumer.stack.progress import Terminal
+from consumer.stack.stack import Stack
+from tests.real.engine.feed import fresh_name
+from tests.real.engine.wire import Proxy
+from tests.real.engine.witness import TEMPLATE, Target, create_database, make_template
+from tests.real.engine.worker import Workers
+
+from .link import Address, Link
+from .trial import RECOVERIES, Ground, Trial
+
+_HERE = Path(__file__).parent
+_LOOPBACK = "127.0.0.1"
+_SEEDS = 2
+_TIMEOUT = 900
+# of the consumer group protocol that the broker leads (KIP-848): a dead member is noticed soon
+_SOON = {
+    "group.consumer.heartbeat.interval.ms": "500",
+    "group.consumer.min.heartbeat.interval.ms": "500",
+    "group.consumer.session.timeout.ms": "6000",
+    "group.consumer.min.session.timeout.ms": "6000",
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Known when pytest is told to run this directory; a run of everything takes one seed of the short ones."""
+    group = parser.getgroup("faults")
+    group.addoption("--seed", type=int, action="append", help="a seed to replay; may be repeated")
+    group.addoption("--seeds", type=int, default=_SEEDS, help=f"how many new seeds (default: {_SEEDS})")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each test runs once for each seed, which its id names."""
+    if "seed" in metafunc.fixturenames:
+        chosen = metafunc.config.getoption("--seed", None) or _new_seeds(metafunc.config)
+        metafunc.parametrize("seed", chosen, ids=[f"seed={seed}" for seed in chosen])
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A run of everything takes only what is marked as short."""
+    left = [
+        item
+        for item in items
+        if _HERE in item.path.parents and not (_asked(config) or item.get_closest_marker("short"))
+    ]
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
+    for item in items:
+        if _HERE in item.path.parents:
+            item.add_marker(pytest.mark.real)
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(_TIMEOUT))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How long each took to recover, and what became of the records."""
+    if RECOVERIES:
+        terminalreporter.section("recoveries")
+    for name, (seconds, account) in RECOVERIES.items():
+        terminalreporter.write_line(f"{seconds:6.1f} s  {name}  {account}")
+
+
+def _asked(config: pytest.Config) -> bool:
+    """Whether this directory, or something in it, was named."""
+    named = [Path(config.invocation_params.dir, str(argument).split("::")[0]).resolve() for argument in config.args]
+    return any(place == _HERE or _HERE in place.parents for place in named)
+
+
+def _new_seeds(config: pytest.Config) -> list[int]:
+    if not hasattr(config, "faults_seeds"):
+        count = config.getoption("--seeds", _SEEDS) if _asked(config) else 1
+        config.faults_seeds = [(time.time_ns() // 1000 + number) % 1_000_000 for number in range(count)]  # type: ignore[attr-defined]
+    return config.faults_seeds  # type: ignore[attr-defined,no-any-return]
+
+
+@pytest.fixture(scope="package")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    """Broker, registry and target, which tests may break; each leaves them as it found them."""
+    place = tmp_path_factory.mktemp("faults")
+
+    def broker() -> Address:
+        state = load(Layout(place))
+        return _LOOPBACK, state.ports[KAFKA] if state else 0
+
+    with Link(broker, kafka=True) as link:
+        settings = {"advertised.listeners": f"BROKER://{_LOOPBACK}:{link.port}", **_SOON}
+        options = StackOptions(kafka_settings=settings)
+        with Stack.open(place, {KAFKA, REGISTRY, TARGET}, options, Terminal(quiet_steps=True)) as stack:
+            make_template(stack.endpoints.target_dsn)
+            yield Ground(stack, link)
+
+
+@pytest.fixture
+def trial(request: pytest.FixtureRequest, seed: int, ground: Ground, tmp_path: Path) -> Iterator[Trial]:
+    """One fault with one seed, on a target database of its own."""
+    workers = Workers(tmp_path)
+    target = Target(create_database(ground.at.target_dsn, fresh_name("fault"), TEMPLATE))
+    yield Trial(request.node.name, seed, ground, target, workers)
+    workers.kill_all()
+
+
+@pytest.fixture
+def proxy(trial: Trial) -> Iterator[Proxy]:
+    """The way to the target on which sessions are held at a statement."""
+    with Proxy(trial.target.dsn) as opened:
+        yield opened

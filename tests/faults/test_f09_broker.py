@@ -1,0 +1,64 @@
+"""F9: the broker is killed and comes back, or the way to it is cut, slow, stopped or closed."""
+
+import signal
+from collections.abc import Callable
+
+from consumer.stack.options import KAFKA
+from tests.real.engine.worker import Process, eventually
+
+from .link import Link
+from .trial import Trial
+
+_KILLS = 2
+_TIMES = 6
+
+
+def _applied(worker: Process) -> int:
+    return len(worker.lines("batch applied"))
+
+
+def test_f09_the_broker_is_killed_under_load(trial: Trial) -> None:
+    """Twice; no step by hand, no partition stopped."""
+    trial.vary(max_rows=100)
+    with trial.load():
+        worker = trial.run()
+        worker.said("batch applied", trial.chance.randrange(3, 15))
+        for _ in range(_KILLS):
+            trial.ground.stack.kill(KAFKA, signal.SIGKILL)
+            trial.ground.stack.start_part(KAFKA)
+            trial.over()
+            seen = _applied(worker)
+            eventually(lambda seen=seen: _applied(worker) > seen + 3, "batches are applied again")
+    trial.recovers()
+    assert worker.lines("partition stopped") == []
+    trial.verify()
+
+
+_BREAKS: dict[str, Callable[[Link], None]] = {
+    "cut": Link.cut,
+    "closed": Link.refuse,
+    "stopped": Link.stop,
+    "slow": lambda link: link.slow(0.2),
+}
+_MENDS: dict[str, Callable[[Link], None]] = {"closed": Link.accept}
+
+
+def test_f09_the_way_to_the_broker_breaks_under_load(trial: Trial) -> None:
+    """In ways, and for times, that the seed chooses."""
+    link = trial.ground.kafka
+    with trial.load():
+        worker = trial.run()
+        worker.said("batch applied", 3)
+        for _ in range(_TIMES):
+            what = trial.chance.choice(sorted(_BREAKS))
+            _BREAKS[what](link)
+            try:
+                trial.lasts(trial.chance.uniform(0.1, 3.0))
+            finally:
+                _MENDS.get(what, Link.go)(link)
+            trial.over()
+            seen = _applied(worker)
+            eventually(lambda seen=seen: _applied(worker) > seen, "batches are applied again")
+    trial.recovers()
+    assert worker.lines("partition stopped") == []
+    trial.verify()

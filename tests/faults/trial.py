@@ -1,0 +1,133 @@
+"""What a fault test works with: servers that it may break, feeds and a group of its own, and the oracle."""
+
+import random
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from consumer.stack.options import Endpoints
+from consumer.stack.stack import Stack
+from tests.real.engine.feed import Feed, fresh_name
+from tests.real.engine.load import Load
+from tests.real.engine.witness import Target
+from tests.real.engine.worker import Job, Process, Workers, eventually
+
+from .link import Link
+from .oracle import Expected, Oracle, Origin, Place
+
+# what was measured, for the summary: seconds and what became of the records, by test
+RECOVERIES: dict[str, tuple[float, str]] = {}
+# within which everything is applied again after a fault; the machine may be busy
+RECOVERY = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """The servers of all fault tests. All clients of the broker go through `kafka`, whatever they are told."""
+
+    stack: Stack
+    kafka: Link
+
+    @property
+    def at(self) -> Endpoints:
+        """Where the servers answer."""
+        return self.stack.endpoints
+
+
+@dataclass(slots=True)
+class Trial:
+    """One fault with one seed: the seed chooses what is fed and where it breaks. Threads and servers take their own
+    time, so a seed repeats the choices and not each step of the processes.
+    """
+
+    name: str
+    seed: int
+    ground: Ground
+    target: Target
+    workers: Workers
+    chance: random.Random = field(init=False)
+    job: Job = field(init=False)
+    feeds: list[Feed] = field(default_factory=list)
+    _running: list[Process] = field(default_factory=list)
+    _since: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.chance = random.Random(self.seed)
+        rows = self.chance.choice((10, 20, 50))
+        self.job = Job(at=self.ground.at, dsn=self.target.dsn, group=fresh_name("fault"), topics=(), max_rows=rows)
+
+    @property
+    def oracle(self) -> Oracle:
+        """Of the feeds so far."""
+        return Oracle(self.ground.at.kafka, self.target, self.job.group, self.feeds, self.job.topics)
+
+    def feed(self, table: str, partitions: int = 3, config: dict[str, str] | None = None) -> Feed:
+        """A new topic of a table, which the job reads."""
+        made = Feed(self.ground.at, table, fresh_name(table), partitions, config)
+        self.feeds.append(made)
+        self.vary(topics=(*self.job.topics, made.topic))
+        return made
+
+    def both(self, records: int = 0, partitions: int = 3) -> tuple[Feed, Feed]:
+        """Keys that occur once, and few keys that change often; so many records of each."""
+        once, churn = self.feed("once", partitions), self.feed("churn", partitions)
+        if records:
+            once.create(records)
+            churn.churn(records, seed=self.seed, keys=self.chance.randrange(5, 60))
+        return once, churn
+
+    def load(self) -> Load:
+        """Both tables fed while something breaks."""
+        once, churn = self.both()
+        return Load(once, churn, self.seed)
+
+    def vary(self, **changes: Any) -> None:
+        """Settings of the workers to come."""
+        self.job = replace(self.job, **changes)
+
+    def run(self, *arguments: str, **changes: Any) -> Process:
+        """The unmodified program."""
+        return self._noted(self.workers.run(replace(self.job, **changes), *arguments))
+
+    def child(self, *words: str, **changes: Any) -> Process:
+        """The tests' own child program."""
+        return self._noted(self.workers.child(replace(self.job, **changes), *words))
+
+    def lasts(self, seconds: float) -> None:
+        """Let the fault last: its time is part of it, and no condition is waited for."""
+        threading.Event().wait(seconds)
+
+    def over(self) -> None:
+        """The fault ends here: recovery is measured from now."""
+        self._since = time.monotonic()
+
+    def recovers(self, seconds: float = RECOVERY, but: tuple[Place, ...] = ()) -> None:
+        """Wait until every stored position is at its partition's end, and note how long that took."""
+        eventually(lambda: self.oracle.reached(but), f"all is applied: {self.target.stopped(self.job.group)}", seconds)
+        self._recovered()
+
+    def verify(
+        self,
+        letters: Mapping[Origin, str] | None = None,
+        *,
+        read: int | None = None,
+        ignored: int = 0,
+        often: bool = False,
+    ) -> None:
+        """End the workers in order, then everything that the oracle holds."""
+        for process in self._running:
+            assert process.code is not None or process.leave() == 0, process.text()[-3000:]
+        account = self.oracle.verify(Expected(letters=letters or {}, read=read, ignored=ignored, often=often))
+        seconds, _ = RECOVERIES.get(self.name, (0.0, ""))
+        RECOVERIES[self.name] = seconds, str(account)
+
+    def _recovered(self) -> None:
+        seconds, _ = RECOVERIES.get(self.name, (0.0, ""))
+        RECOVERIES[self.name] = max(seconds, time.monotonic() - self._since), ""
+
+    def _noted(self, process: Process) -> Process:
+        self._since = self._since or time.monotonic()
+        self._running.append(process)
+        return process

@@ -1,0 +1,220 @@
+"""What a broker does to the group's member and to questions about topics, as failures of a kind."""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
+
+import pytest
+from confluent_kafka import KafkaError
+
+from consumer.binder import Binder, BinderSettings, KnownBindings, Sources
+from consumer.core.failure import Failure, HeadraceError, Persistent, Refused, Transient
+from consumer.core.plan import BindingKey, runs
+from consumer.core.records import TopicPartition
+from consumer.edges.kafka.config import KafkaSettings
+from consumer.edges.kafka.letterbox import KafkaLetterbox
+from consumer.edges.kafka.offsets import KafkaOffsets
+from consumer.edges.kafka.source import KafkaSource
+from consumer.edges.rows import RowDecoder
+from consumer.ports import Outgoing
+from consumer.stack.waiting import wait_until
+from tests.light.broker import HEARTBEAT, LIST_OFFSETS, PRODUCE, Broker
+from tests.unit.known import Topic, slice_of
+from tests.unit.world import World
+
+NAMES = count()
+SECRET = b"sesame"
+AGAIN = {"group.instance.id": "one", "heartbeat.interval.ms": "100"}
+
+
+@pytest.fixture(scope="module")
+def broker() -> Broker:
+    """One for all tests, each of which has topics and groups of its own."""
+    return Broker()
+
+
+@pytest.fixture
+def topic(broker: Broker) -> str:
+    """A topic of one partition with five records."""
+    name = f"topic-{next(NAMES)}"
+    broker.create(name, [SECRET] * 5)
+    return name
+
+
+def settings(broker: Broker, topic: str, **client: str) -> KafkaSettings:
+    """A group of its own that reads one topic."""
+    group = f"group-{next(NAMES)}"
+    return KafkaSettings(
+        bootstrap_servers=broker.bootstrap, group=group, topics=(topic,), request_timeout=5, client=client
+    )
+
+
+class Member:
+    """A group's only member, which reads its only partition from a position."""
+
+    def __init__(self, settings: KafkaSettings, position: int) -> None:
+        self.source = KafkaSource(settings)
+        self.position = position
+        self.read: list[int] = []
+        self.broken: dict[TopicPartition, Failure] = {}
+        self.source.open(self)
+        self._assigned: list[TopicPartition] = []
+
+    def assigned(self, partitions: Sequence[TopicPartition]) -> None:
+        """As the reader does once they are taken."""
+        self._assigned += partitions
+
+    def revoked(self, partitions: Sequence[TopicPartition]) -> None:
+        """Nothing is in flight."""
+
+    def lost(self, partitions: Sequence[TopicPartition]) -> None:
+        """Nothing is in flight."""
+
+    def poll(self) -> None:
+        """Poll once; start what is assigned."""
+        taken = self.source.poll(100, 0.05)
+        self._assigned = [at for at in self._assigned if not self.source.start(at, self.position)]
+        self.read += [offset for fetched in taken.fetched for offset in fetched.offsets]
+        self.broken |= taken.broken
+
+    def until(self, condition: Callable[[], object]) -> None:
+        """Poll until then."""
+
+        def reached() -> bool:
+            self.poll()
+            return bool(condition())
+
+        assert wait_until(reached, 20)
+
+    def break_off(self) -> Failure:
+        """Poll until the partition can't be read on; why."""
+        self.until(lambda: self.broken)
+        return next(iter(self.broken.values()))
+
+
+@pytest.fixture
+def member(broker: Broker, topic: str) -> Iterator[Callable[..., Member]]:
+    """Joins the group; it is left afterwards."""
+    made: list[Member] = []
+
+    def joined(position: int, **client: str) -> Member:
+        made.append(Member(settings(broker, topic, **client), position))
+        return made[-1]
+
+    yield joined
+    for each in made:
+        each.source.close()
+
+
+Join = Callable[..., Member]
+
+
+@pytest.mark.provokes("log.out_of_range")
+@pytest.mark.parametrize(("start", "position"), [(0, 100), (3, 1)], ids=["behind the end", "before the start"])
+def test_a_position_that_is_not_in_the_log_breaks_its_partition(
+    broker: Broker, topic: str, member: Join, start: int, position: int
+) -> None:
+    """The client is never let go on from anywhere else."""
+    broker.delete_before(topic, start)
+    failure = member(position).break_off()
+
+    assert (failure.kind, failure.code) == ("log.out_of_range", "_AUTO_OFFSET_RESET")
+    assert "snapshot" in failure.remedy
+
+
+@pytest.mark.provokes("log.unreadable")
+def test_a_batch_that_can_not_be_unpacked_breaks_its_partition(broker: Broker, topic: str, member: Join) -> None:
+    """What lies in front of it is read."""
+    broker.append_damaged(topic)
+    broker.append_damaged(topic)
+    reads = member(2)
+    failure = reads.break_off()
+
+    assert reads.read == [2, 3, 4]
+    assert (failure.kind, failure.code) == ("log.unreadable", "_BAD_COMPRESSION")
+    assert "damaged" in failure.remedy
+    assert SECRET.decode() not in str(failure)
+
+
+@pytest.mark.provokes("kafka.fatal")
+def test_a_member_that_was_fenced_ends(broker: Broker, member: Join) -> None:
+    """It would be told nothing any more, and wait for ever."""
+    reads = member(0, **AGAIN)
+    reads.until(lambda: reads.read)
+    broker.answer(HEARTBEAT, KafkaError.FENCED_INSTANCE_ID)
+    with pytest.raises(Persistent) as caught:
+        reads.until(lambda: False)
+
+    assert (caught.value.failure.kind, caught.value.failure.code) == ("kafka.fatal", "_FATAL")
+    assert "fenced" in caught.value.failure.detail
+    assert caught.value.failure.remedy
+
+
+@pytest.mark.provokes("kafka.forbidden")
+def test_what_access_rules_forbid_is_for_time(broker: Broker, topic: str) -> None:
+    """Someone may grant it; the remedy says what."""
+    offsets = KafkaOffsets(settings(broker, topic))
+    broker.answer(LIST_OFFSETS, KafkaError.TOPIC_AUTHORIZATION_FAILED)
+    with pytest.raises(Transient) as reading:
+        offsets.ends([TopicPartition(topic, 0)])
+    broker.forbid(topic, KafkaError.TOPIC_AUTHORIZATION_FAILED)
+    with pytest.raises(Transient) as describing:
+        offsets.traits([topic])
+
+    for failure in (reading.value.failure, describing.value.failure):
+        assert (failure.kind, failure.code) == ("kafka.forbidden", "TOPIC_AUTHORIZATION_FAILED")
+        assert failure.remedy.startswith("Grant")
+
+
+@pytest.mark.provokes("kafka.no_topic")
+def test_a_topic_that_is_gone_is_for_time(broker: Broker) -> None:
+    """Nothing is decided about the records of it that are still to be applied."""
+    world, orders = World({}, lambda name: None), Topic([{"name": "id", "type": "long"}])
+    sources = Sources(registry=world, catalog=world, offsets=KafkaOffsets(settings(broker, "t")), rows=RowDecoder())
+    binder = Binder(KnownBindings(), sources, BinderSettings())
+    (run,) = runs(slice_of([orders.record("c", {"id": 1})], at=TopicPartition("gone", 0)))
+    with pytest.raises(Transient) as caught:
+        binder.bind({BindingKey("gone", run.key_frame, run.value_frame): run})
+
+    assert caught.value.failure.kind == "kafka.no_topic"
+    assert "topic gone" in caught.value.failure.detail
+    assert caught.value.failure.remedy.startswith("Create it again")
+
+
+@pytest.mark.provokes("kafka.letters")
+def test_a_letter_that_may_not_be_written_is_a_failure(broker: Broker, topic: str) -> None:
+    """Its copy; the row stays."""
+    box = KafkaLetterbox(settings(broker, topic))
+    broker.answer(PRODUCE, KafkaError.TOPIC_AUTHORIZATION_FAILED)
+    assert box.post([Outgoing(id=1, attempt=1, topic=topic, key=SECRET, value=SECRET)]) == 1
+    box.flush(10)
+    (posted,) = box.posted()
+    box.close()
+
+    assert posted.failure is not None
+    assert (posted.failure.kind, posted.failure.code) == ("kafka.letters", "TOPIC_AUTHORIZATION_FAILED")
+    assert "stay in the database" in posted.failure.remedy
+    assert SECRET.decode() not in str(posted.failure)
+
+
+@pytest.mark.provokes("kafka.configuration")
+def test_settings_that_the_client_does_not_take_are_refused(broker: Broker) -> None:
+    """With the name of the one that is wrong, and no value."""
+    odd = settings(broker, "t", **{"security.protocol": SECRET.decode()})
+    with pytest.raises(Refused) as caught:
+        KafkaOffsets(odd)
+
+    assert caught.value.failure.kind == "kafka.configuration"
+    assert "security.protocol" in caught.value.failure.detail
+    assert "kafka.client" in caught.value.failure.remedy
+
+
+@pytest.mark.provokes("worker.defect")
+def test_a_closed_member_is_not_to_be_polled(broker: Broker, topic: str, member: Join) -> None:
+    """Only a mistake of the program does it."""
+    closed = member(0)
+    closed.source.close()
+    with pytest.raises(HeadraceError) as caught:
+        closed.poll()
+
+    assert caught.value.failure.kind == "worker.defect"
+    assert "Report" in caught.value.failure.remedy

@@ -1,0 +1,218 @@
+"""Edits of letters: the original stays, the edited record is what a replay sends, every patch is kept."""
+
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+
+from consumer.core.failure import Persistent, failed
+from consumer.core.kinds import KINDS
+from consumer.core.plan import TableName
+from consumer.core.records import RecordRef
+from consumer.edges.postgres.aside import LetterBounds
+from consumer.edges.postgres.letters import read
+from consumer.edges.postgres.sink import PostgresSink
+from dlq.actions import replay
+from dlq.edit import NotEdited, edit, editable
+from dlq.image import read_image
+from tests.pg.landing import ID, Landing
+from tests.pg.test_letters import opened
+from tests.unit.avro import Writer, envelope, key
+from tests.unit.world import World
+
+FIELDS = [ID, {"name": "word", "type": ["null", "string"], "default": None}]
+VALUES = Writer(envelope(FIELDS)).text
+KEYS = Writer(key([ID])).text
+CANARY = "canary-4417"
+REFUSED = failed(KINDS["record.check"], "test", "upsert", "refused")
+CUT = failed(KINDS["record.decode"], "test", "decode", "cut")
+REGISTRY = World(schemas={1: KEYS, 2: VALUES}, table=lambda name: None)
+AWAY = World(schemas={}, table=lambda name: None)
+WORD = [{"op": "replace", "path": "/after/word", "value": "good"}]
+Bad = Callable[..., int]
+
+
+@pytest.fixture
+def table(session: psycopg.Connection, schema: str) -> TableName:
+    """A table of a column beside its key."""
+    session.execute(f"CREATE TABLE {schema}.t (id bigint PRIMARY KEY, word text)")
+    return TableName(schema, "t")
+
+
+@pytest.fixture
+def bad(session: psycopg.Connection, sink: PostgresSink, table: TableName, group: str) -> Bad:
+    """Makes a dead letter of a change; returns its id."""
+    sink.seed({})
+    landing = Landing(sink, table, FIELDS)
+
+    def make(op: str = "c") -> int:
+        ref = RecordRef(landing.at, landing.next_offset)
+        plan = landing.plan((op, {"id": 1, "word": CANARY}), refused={ref: CUT if op == "x" else REFUSED})
+        sink.apply(plan)
+        landing.next_offset += 1
+        return last(session, group)
+
+    return make
+
+
+def last(session: psycopg.Connection, group: str) -> int:
+    """The newest letter."""
+    row = session.execute("SELECT max(id) FROM headrace.letters WHERE group_name = %s", (group,)).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def kept(session: psycopg.Connection, letter: int) -> tuple[Any, ...]:
+    """Value, edited value and edits of a letter."""
+    query = "SELECT value, edited, edit FROM headrace.letter_bytes WHERE letter_id = %s"
+    row = session.execute(query, (letter,)).fetchone()
+    assert row is not None
+    return row
+
+
+def test_edits_follow_one_another_and_the_original_stays(session: psycopg.Connection, bad: Bad, group: str) -> None:
+    """The second begins with what the first left; both patches are kept, with who and when, in their order."""
+    letter = bad()
+    original = kept(session, letter)[0]
+    assert editable(session, group, letter, REGISTRY).values == {"id": 1, "word": CANARY}
+    assert edit(session, group, letter, WORD, "ann", REGISTRY) == ("word",)
+    second = [
+        {"op": "test", "path": "/after/word", "value": "good"},
+        {"op": "replace", "path": "/after/word", "value": "better"},
+    ]
+    assert edit(session, group, letter, second, "ben", REGISTRY) == ("word",)
+
+    value, edited, edits = kept(session, letter)
+    assert value == original
+    assert edited[:5] == original[:5]
+    assert read_image(edited, VALUES).values == {"id": 1, "word": "better"}
+    assert [(each["who"], each["patch"]) for each in edits] == [("ann", WORD), ("ben", second)]
+    assert edits[0]["at"] < edits[1]["at"]
+
+
+def test_an_empty_patch_changes_nothing(session: psycopg.Connection, bad: Bad, group: str) -> None:
+    """Byte for byte."""
+    letter = bad()
+    assert edit(session, group, letter, [], "ann", REGISTRY) == ()
+    value, edited, _ = kept(session, letter)
+    assert edited == value
+
+
+def test_a_replay_takes_the_edited_record(session: psycopg.Connection, bad: Bad, group: str) -> None:
+    """As the lane reads it; the letter can't be edited any more then."""
+    letter = bad()
+    edit(session, group, letter, WORD, "ann", REGISTRY)
+    assert replay(session, group, [letter]).changed == (letter,)
+    query = 'SELECT topic, partition, "offset" FROM headrace.letters WHERE id = %s'
+    ((topic, partition, offset),) = session.execute(query, (letter,)).fetchall()
+    standing = read(session, group, RecordRef((topic, partition), offset))  # type: ignore[arg-type]
+    assert standing is not None
+    assert standing.record.value == kept(session, letter)[1]
+    with pytest.raises(NotEdited, match="is replaying"):
+        edit(session, group, letter, WORD, "ann", REGISTRY)
+
+
+def test_schemas_that_were_kept_need_no_registry(session: psycopg.Connection, bad: Bad, group: str) -> None:
+    """What is not kept either is the registry's failure."""
+    letter = bad()
+    with pytest.raises(Persistent):
+        edit(session, group, letter, WORD, "ann", AWAY)
+    insert = "INSERT INTO headrace.schemas (registry, id, schema) VALUES ('world', %s, %s) ON CONFLICT DO NOTHING"
+    for number, text in ((1, KEYS), (2, VALUES)):
+        session.execute(insert, (number, text))
+    try:
+        assert edit(session, group, letter, WORD, "ann", AWAY) == ("word",)
+    finally:
+        session.execute("DELETE FROM headrace.schemas WHERE registry = 'world'")
+
+
+@pytest.mark.parametrize(
+    ("patch", "said"),
+    [
+        ([{"op": "replace", "path": "/after/id", "value": 2}], "after.id: it says which row this is"),
+        ([{"op": "remove", "path": "/after/id"}], "after.id: it is missing"),
+        ([{"op": "replace", "path": "/op", "value": "d"}], "must lie under /after/"),
+        ([{"op": "replace", "path": "/after/word", "value": 7}], "after.word: it is text"),
+        ([{"op": "test", "path": "/after/word", "value": "x"}], "operation 1 (test of after.word): the value is"),
+    ],
+)  # fmt: skip
+def test_what_an_edit_may_not_change(session: psycopg.Connection, bad: Bad, group: str, patch: Any, said: str) -> None:
+    """Nothing is written, and no value is said."""
+    letter = bad()
+    with pytest.raises(NotEdited) as caught:
+        edit(session, group, letter, patch, "ann", REGISTRY)
+    assert said in str(caught.value)
+    assert CANARY not in str(caught.value)
+    assert kept(session, letter)[1:] == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("UPDATE headrace.letters SET state = 'retrying' WHERE id = %s", "is retrying. Only dead letters"),
+        ("UPDATE headrace.letters SET digest_a = NULL WHERE id = %s", "its row is not known"),
+        ("UPDATE headrace.letters SET group_name = 'other' WHERE id = %s", "there is no letter"),
+        ("UPDATE headrace.letter_bytes SET value = NULL WHERE letter_id = %s", "is a tombstone"),
+        ("UPDATE headrace.letter_bytes SET value = '' WHERE letter_id = %s", "does not begin with a zero byte"),
+        ("UPDATE headrace.letter_bytes SET key = NULL WHERE letter_id = %s", "does not begin with a zero byte"),
+    ],
+)
+def test_which_letters_can_not_be_edited(
+    session: psycopg.Connection, bad: Bad, group: str, statement: str, said: str
+) -> None:
+    """Each is told with what to do instead."""
+    letter = bad()
+    session.execute(statement.encode(), (letter,))
+    with pytest.raises(NotEdited) as caught:
+        edit(session, group, letter, WORD, "ann", REGISTRY)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(("op", "said"), [("x", "does not decode"), ("d", "as that of a delete")])
+def test_what_has_no_row_can_not_be_edited(
+    session: psycopg.Connection, bad: Bad, group: str, op: str, said: str
+) -> None:
+    """A record that is cut, and a delete."""
+    with pytest.raises(NotEdited) as caught:
+        edit(session, group, bad(op), WORD, "ann", REGISTRY)
+    assert said in str(caught.value)
+    assert "Ask the source" in caught.value.remedy
+
+
+def test_a_pointer_has_no_bytes_to_edit(session: psycopg.Connection, server: str, table: TableName, group: str) -> None:
+    """The record is where it was."""
+    with opened(server, group, LetterBounds(inline_bytes=10)) as sink:
+        Landing(sink, table, FIELDS).apply(("x", {"id": 1, "word": "long" * 10}))
+    with pytest.raises(NotEdited, match="only points to its record"):
+        edit(session, group, last(session, group), WORD, "ann", REGISTRY)
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        "UPDATE headrace.letters SET state = 'replaying' WHERE id = %s",
+        "UPDATE headrace.letters SET attempt = attempt + 1 WHERE id = %s",
+        "UPDATE headrace.letter_bytes SET edit = '[{}]' WHERE letter_id = %s",
+    ],
+)
+def test_a_letter_that_moves_meanwhile_is_not_edited(
+    session: psycopg.Connection, bad: Bad, group: str, meanwhile: str
+) -> None:
+    """While the schema was asked for, somebody sent it again or edited it too."""
+    letter = bad()
+
+    class Slow(World):
+        def schema(self, schema_id: int) -> str:
+            session.execute(meanwhile.encode(), (letter,))
+            return super().schema(schema_id)
+
+    with pytest.raises(NotEdited, match="changed meanwhile"):
+        edit(session, group, letter, WORD, "ann", Slow(schemas=REGISTRY.schemas, table=lambda name: None))
+    assert kept(session, letter)[1] is None
+
+
+def test_an_edit_says_who_made_it(session: psycopg.Connection, bad: Bad, group: str) -> None:
+    """Without it nothing is looked at."""
+    with pytest.raises(NotEdited, match="who made it"):
+        edit(session, group, bad(), WORD, " ", REGISTRY)

@@ -1,0 +1,225 @@
+"""What the ledger says of batches: started, applied, failed, abandoned."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from consumer.core.failure import HeadraceError, Transient
+from consumer.core.plan import Plan, TableName
+from consumer.edges.postgres.sink import PostgresSink
+from consumer.ports import ConnectionLost, DataFault, Fenced, Retention, Start
+from tests.pg.conftest import Sinks
+from tests.pg.landing import ID, Landing
+
+FIELDS = [ID, {"name": "word", "type": ["null", "string"], "default": None}]
+# messages that wait for an answer in a batch of one table, whose staging table and statements are known already
+JOURNEYS = 10
+
+
+@pytest.fixture
+def landing(session: psycopg.Connection, schema: str, sink: PostgresSink) -> Landing:
+    """A topic of a table that takes no word of six letters, its partition taken."""
+    session.execute(f"CREATE TABLE {schema}.t (id int8 PRIMARY KEY, word text CHECK (length(word) <> 6))")
+    # letters know rows by the group's seeds
+    sink.seed({})
+    return Landing(sink, TableName(schema, "t"), FIELDS)
+
+
+@pytest.fixture
+def states(session: psycopg.Connection, group: str) -> Callable[[], list[Any]]:
+    """State and attempt of each batch of the group, oldest first."""
+    query = "SELECT state, attempt FROM headrace.batches WHERE group_name = %s ORDER BY id"
+    return lambda: session.execute(query, (group,)).fetchall()
+
+
+def change(number: int, word: str = "w") -> tuple[str, dict[str, Any]]:
+    """A new row."""
+    return "c", {"id": number, "word": word}
+
+
+def begin(sink: PostgresSink, plan: Plan, monkeypatch: pytest.MonkeyPatch, session: psycopg.Connection) -> None:
+    """Apply a plan on a session that is ended in the middle of the batch."""
+
+    def dies(*_: object) -> None:
+        connection = sink._session()
+        session.execute("SELECT pg_terminate_backend(%s, 10000)", (connection.info.backend_pid,))
+        connection.execute("SELECT")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sink, "_compare", dies)
+        with pytest.raises(ConnectionLost):
+            sink.apply(plan)
+
+
+def test_a_batch_that_is_applied_is_one_row(landing: Landing, states: Callable[[], list[Any]]) -> None:
+    """Each has its own."""
+    landing.apply(change(1))
+    landing.apply(change(2))
+    assert states() == [("applied", 1), ("applied", 1)]
+
+
+def test_a_batch_in_the_middle_of_its_transaction_is_seen_by_others(
+    landing: Landing, sink: PostgresSink, states: Callable[[], list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its ranges and when it started, while nothing of it is committed."""
+    seen: list[Any] = []
+    compare = sink._compare
+    monkeypatch.setattr(sink, "_compare", lambda *args: (seen.extend(states()), compare(*args)))
+    landing.apply(change(1))
+    assert seen == [("started", 1)]
+    assert states() == [("applied", 1)]
+
+
+def test_a_batch_that_failed_says_why_and_how_often(
+    session: psycopg.Connection, landing: Landing, group: str, states: Callable[[], list[Any]], sink: PostgresSink
+) -> None:
+    """The same batch is the same row, and a smaller part of it another."""
+    session.execute("BEGIN")
+    session.execute("SELECT 1 FROM headrace.positions WHERE group_name = %s FOR UPDATE", (group,))
+    sink._session().execute("SET lock_timeout = '50ms'")
+    plan = landing.plan(change(1), change(2))
+    for _ in range(2):
+        with pytest.raises(Transient):
+            sink.apply(plan)
+    session.execute("ROLLBACK")
+    query = "SELECT state, attempt, error ->> 'kind', error ->> 'code', finished_at IS NOT NULL FROM headrace.batches"
+    found = session.execute(f"{query} WHERE group_name = %s", (group,)).fetchall()
+    assert found == [("failed", 2, "target.locked", "55P03", True)]
+
+    landing.apply(change(1))
+    assert states() == [("failed", 2), ("applied", 1)]
+
+
+def test_a_batch_with_a_refused_row_is_one_row_in_the_end(
+    landing: Landing, sink: PostgresSink, states: Callable[[], list[Any]]
+) -> None:
+    """Refused as a whole, then searched, then applied without the record that became a letter."""
+    batch = change(1, "six678"), change(2)
+    with pytest.raises(DataFault):
+        sink.apply(landing.plan(*batch))
+    assert states() == [("failed", 1)]
+    landing.apply(*batch)
+    assert states() == [("applied", 3)]
+
+
+def test_what_a_lost_session_has_started_is_abandoned_by_the_next_taking(
+    landing: Landing,
+    sink: PostgresSink,
+    sinks: Sinks,
+    session: psycopg.Connection,
+    states: Callable[[], list[Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Only by a taking of its partitions; what was applied stays so."""
+    landing.apply(change(1))
+    begin(sink, landing.plan(change(2)), monkeypatch, session)
+    assert states() == [("applied", 1), ("started", 1)]
+
+    other = sinks("two")
+    other.take({landing.at._replace(partition=landing.at.partition + 1000): Start(offset=0)})
+    assert states() == [("applied", 1), ("started", 1)]
+    other.take({landing.at: Start(offset=0)})
+    assert states() == [("applied", 1), ("abandoned", 1)]
+
+
+def test_a_batch_that_is_fenced_is_abandoned_by_its_own_worker(
+    landing: Landing, sink: PostgresSink, sinks: Sinks, states: Callable[[], list[Any]]
+) -> None:
+    """Its row was written behind the taking, so that did not see it."""
+    sinks("two").take({landing.at: Start(offset=0)})
+    with pytest.raises(Fenced):
+        sink.apply(landing.plan(change(1)))
+    assert states() == [("abandoned", 1)]
+
+
+def test_a_position_that_moves_over_no_record_is_no_batch(
+    landing: Landing, sink: PostgresSink, states: Callable[[], list[Any]]
+) -> None:
+    """The ledger would be full of them."""
+    sink.apply(landing.plan())
+    assert states() == []
+
+
+def test_a_batch_that_can_not_be_noted_fails_for_its_own_reason(
+    landing: Landing, sink: PostgresSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger's own trouble behind a rollback hides nothing."""
+    monkeypatch.setattr("consumer.edges.postgres.ledger._ENDED", "SELECT 1 / 0, %s, %s, %s")
+    sink._session().execute("SET statement_timeout = '100ms'")
+    monkeypatch.setattr(sink, "_compare", lambda connection, plan: connection.execute("SELECT pg_sleep(5)"))
+    with pytest.raises(HeadraceError) as caught:
+        sink.apply(landing.plan(change(1)))
+    assert caught.value.failure.kind == "target.timeout"
+
+
+@pytest.fixture
+def journeys(sink: PostgresSink, tmp_path: Path) -> Iterator[Callable[[], int]]:
+    """How often the sink has waited for an answer since it was last asked."""
+    trace = tmp_path / "trace"
+    with trace.open("w") as file:
+        sink._session().pgconn.trace(file.fileno())
+        seen = 0
+
+        def count() -> int:
+            nonlocal seen
+            before, seen = seen, trace.read_text().count("ReadyForQuery")
+            return seen - before
+
+        yield count
+        sink._session().pgconn.untrace()
+
+
+def test_the_ledger_costs_no_journey(landing: Landing, journeys: Callable[[], int]) -> None:
+    """A batch waits for the server as often as one without a row for its start would."""
+    for number in range(8):
+        landing.apply(change(number))
+    journeys()
+    landing.apply(change(100))
+    assert journeys() == JOURNEYS
+
+
+def test_what_has_come_to_its_end_is_kept_for_its_time(
+    session: psycopg.Connection, landing: Landing, sink: PostgresSink, states: Callable[[], list[Any]], group: str
+) -> None:
+    """Old rows of the ledger, and letters closed long ago with their bytes; open letters stay for ever."""
+    for number in range(6):
+        landing.apply(("x", {"id": number, "word": "w"}))
+    session.execute(
+        "UPDATE headrace.batches SET finished_at = finished_at - n * interval '1 h' FROM (SELECT id AS i, row_number()"
+        " OVER (ORDER BY id DESC) - 1 AS n FROM headrace.batches WHERE group_name = %s) AS ages WHERE id = i",
+        (group,),
+    )
+    session.execute(
+        "UPDATE headrace.letters SET state = 'discarded', closed_at = now() - \"offset\" * interval '1 h'"
+        ' WHERE group_name = %s AND "offset" > 0',
+        (group,),
+    )
+    assert not sink.prune(Retention(ledger=2.5, closed_letters=3.5))
+    left = session.execute(
+        'SELECT l."offset", b.letter_id IS NOT NULL FROM headrace.letters l'
+        " LEFT JOIN headrace.letter_bytes b ON b.letter_id = l.id WHERE l.group_name = %s ORDER BY 1",
+        (group,),
+    ).fetchall()
+    assert left == [(number, True) for number in range(4)]
+    assert len(states()) == 3
+    orphans = "SELECT 1 FROM headrace.letter_bytes WHERE letter_id NOT IN (SELECT id FROM headrace.letters)"
+    assert session.execute(orphans).fetchall() == []
+
+
+def test_a_long_history_is_deleted_bit_by_bit(
+    session: psycopg.Connection, landing: Landing, sink: PostgresSink, monkeypatch: pytest.MonkeyPatch, group: str
+) -> None:
+    """Each time no more than fits into a statement, until there is no more; what another group has stays."""
+    monkeypatch.setattr("consumer.edges.postgres.sink._BATCHES", 2)
+    for number in range(5):
+        landing.apply(change(number))
+    session.execute("UPDATE headrace.batches SET finished_at = 'epoch' WHERE group_name = %s", (group,))
+    session.execute(
+        "UPDATE headrace.batches SET group_name = 'other' WHERE id = (SELECT max(id) FROM headrace.batches)"
+    )
+    assert [sink.prune(Retention()) for _ in range(3)] == [True, True, False]
+    found = session.execute("SELECT count(*) FROM headrace.batches WHERE finished_at = 'epoch'").fetchone()
+    assert found == (1,)

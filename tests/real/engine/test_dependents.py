@@ -1,0 +1,51 @@
+"""Rows that need rows of other tables, or a value that another row still has: nothing of it becomes a letter."""
+
+from collections.abc import Callable
+
+from consumer.stack.options import Endpoints
+
+from .feed import Feed, fresh_name
+from .witness import Target
+from .worker import Job, Workers
+
+
+def test_children_that_are_read_before_their_parents_wait_for_them(
+    workers: Workers, target: Target, at: Endpoints, fresh_feed: Callable[..., Feed]
+) -> None:
+    """Batches are small and the parents come in the opposite order, so most children are far too early."""
+    target.do("ALTER TABLE churn ADD FOREIGN KEY (amount) REFERENCES once")
+    children, parents = fresh_feed("churn", 2), fresh_feed("once", 1)
+    for number in range(1, 401):
+        children.send("c", number, "child", number)
+        parents.send("c", 401 - number, "parent", 0)
+    children.flush()
+    parents.flush()
+    job = Job(at=at, dsn=target.dsn, group=fresh_name("family"), topics=(children.topic, parents.topic))
+    process = workers.until_current(job)
+
+    target.must_equal(job.group, children, parents)
+    assert target.ask("SELECT count(*) FROM headrace.letters") == [(0,)]
+    assert process.lines("partition waits")
+
+
+def test_a_value_is_handed_on_from_one_partition_to_another(
+    workers: Workers, target: Target, at: Endpoints, fresh_feed: Callable[..., Feed]
+) -> None:
+    """The row that gives it up is far behind the one that takes it over."""
+    target.do("ALTER TABLE once ADD UNIQUE (amount)")
+    feed = fresh_feed("once", 2)
+    giving, taking = (next(key for key in range(1, 99) if key % 2 == parity) for parity in (0, 1))
+    feed.send("c", giving, "has it", 7)
+    feed.flush()
+    job = Job(at=at, dsn=target.dsn, group=fresh_name("value"), topics=(feed.topic,))
+    workers.until_current(job)
+    for number in range(200):
+        feed.send("u", giving, "has it", 1000 + number)
+        feed.send("u", giving, "has it", 7)
+    feed.send("u", giving, "gives it up", 8)
+    feed.send("c", taking, "takes it over", 7)
+    feed.flush()
+    workers.until_current(job)
+
+    assert target.rows("once") == feed.rows()
+    assert target.ask("SELECT count(*) FROM headrace.letters") == [(0,)]

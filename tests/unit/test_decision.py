@@ -1,0 +1,94 @@
+"""Where a person may have a partition go on."""
+
+from typing import Any
+
+import pytest
+
+from consumer.core.decision import Decision, Held, LogNow, Undecidable, decide
+from consumer.core.records import TopicPartition, correlation_id, offset_in
+
+LOG = LogNow(start=10, end=100, topic_id="a")
+TRUNCATE = {"kind": "table.truncate", "offset": 40}
+
+
+def held(**changed: Any) -> Held:
+    """A position of the topic that is there, with one open letter."""
+    return Held(**{"next_offset": 38, "topic_id": "a", "letters": 1, **changed})
+
+
+@pytest.mark.parametrize(
+    ("to", "stopped", "offset"),
+    [
+        pytest.param("earliest", {}, 10, id="the log's start"),
+        pytest.param("latest", {}, 100, id="its end"),
+        pytest.param("10", {}, 10, id="the first offset"),
+        pytest.param("100", {}, 100, id="behind the last one"),
+        pytest.param("skip", TRUNCATE, 41, id="behind a truncate, with a gap in front of it"),
+        pytest.param("skip", {"kind": "log.unreadable", "offset": 99}, 100, id="behind what can't be read"),
+        pytest.param("skip", {"kind": "record.value", "offset": 40}, 41, id="behind a record without a letter"),
+        pytest.param("earliest", {"kind": "log.out_of_range", "offset": 3}, 10, id="what is left of a log"),
+    ],
+)
+def test_a_position_is_named_in_words_or_by_its_offset(to: str, stopped: dict[str, Any], offset: int) -> None:
+    """The topic stays the same, and its letters."""
+    assert decide(to, held(**stopped), LOG) == Decision(next_offset=offset, topic_id="a")
+
+
+@pytest.mark.parametrize(
+    ("to", "changed", "said"),
+    [
+        pytest.param("9", {}, "10 to 100", id="in front of the log"),
+        pytest.param("101", {}, "10 to 100", id="behind the log"),
+        pytest.param("-1", {}, "not '-1'", id="no offset"),
+        pytest.param("end", {}, "not 'end'", id="no such word"),
+        pytest.param("skip", {}, "not stopped", id="nothing to skip"),
+        pytest.param(
+            "skip", {"kind": "table.missing", "offset": 40}, "not the fault of one record", id="a table's fault"
+        ),
+        pytest.param("skip", {"kind": "log.out_of_range", "offset": 3}, "not the fault", id="records that are gone"),
+        pytest.param("skip", {"kind": "table.flood", "offset": 40}, "not the fault", id="many records' fault"),
+        pytest.param("earliest", {"topic_id": "b"}, "--discard-letters", id="another topic, with letters"),
+        pytest.param(
+            "skip", {"topic_id": "b", "letters": 0, **TRUNCATE}, "not the fault", id="a record of another topic"
+        ),
+    ],
+)
+def test_what_can_not_be_meant_is_refused_with_what_can(to: str, changed: dict[str, Any], said: str) -> None:
+    """Nothing is decided then."""
+    with pytest.raises(Undecidable, match=said):
+        decide(to, held(**changed), LOG)
+
+
+@pytest.mark.parametrize(("letters", "discard"), [(0, False), (2, True), (0, True)])
+def test_a_topic_that_was_made_anew_gets_its_new_id(letters: int, discard: bool) -> None:
+    """Once no letter is told by the old one's offsets."""
+    decision = decide("earliest", held(topic_id="b", letters=letters), LOG, discard_letters=discard)
+    assert decision == Decision(next_offset=10, topic_id="a", anew=True)
+
+
+def test_letters_of_a_topic_that_is_the_same_stay() -> None:
+    """They are discarded where they are decided about one by one."""
+    with pytest.raises(Undecidable, match="was not"):
+        decide("earliest", held(), LOG, discard_letters=True)
+
+
+@pytest.mark.parametrize(("known", "now"), [(None, "a"), ("a", None)])
+def test_ids_that_are_not_known_do_not_differ(known: str | None, now: str | None) -> None:
+    """A broker that tells none makes no topic another."""
+    log = LogNow(start=0, end=5, topic_id=now)
+    assert decide("5", held(topic_id=known), log) == Decision(next_offset=5, topic_id="a")
+
+
+@pytest.mark.parametrize(
+    ("name", "offset"),
+    [
+        (correlation_id(TopicPartition("a-1", 2), 7), 7),
+        ("-", None),
+        ("a-1-2", None),
+        ("a-1-3-7", None),
+        ("a-1-2-x", None),
+    ],
+)
+def test_the_offset_of_a_correlation_id(name: str, offset: int | None) -> None:
+    """Of this partition only, whatever the topic is called."""
+    assert offset_in(name, TopicPartition("a-1", 2)) == offset

@@ -1,0 +1,127 @@
+"""What the apply thread still begins when the process is about to end."""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from consumer.applier import Applier, Workshop
+from consumer.binder import Binder, BinderSettings, KnownBindings, Sources
+from consumer.core.flood import FloodGuard, FloodLimits
+from consumer.core.plan import BindingKey, Plan
+from consumer.core.records import OffsetRange, Slice, TopicPartition
+from consumer.handover import Handover, Moved, Paced, Work
+from consumer.holdings import Holdings
+from consumer.ports import Applied, Known, Start, Taken
+from tests.unit.known import heartbeat, planner
+from tests.unit.patient import patient
+
+AT, OTHER = TopicPartition("t", 0), TopicPartition("t", 1)
+
+
+class Ten:
+    """A target that takes ten seconds for any batch, as its answers say; and topics without ids."""
+
+    def __init__(self) -> None:
+        self.applied: list[tuple[int, int]] = []
+
+    def open(self) -> None:
+        """Nothing is to be opened."""
+
+    def known(self) -> Known:
+        return Known(started=True, partitions=frozenset({AT, OTHER}))
+
+    def take(self, starts: Mapping[TopicPartition, Start]) -> list[Taken]:
+        return [Taken(at=at, epoch=1, next_offset=0) for at in starts]
+
+    def marks(self, partitions: Sequence[TopicPartition]) -> list[OffsetRange]:
+        return []
+
+    def topic_ids(self, topics: Sequence[str]) -> dict[str, str]:
+        return {}
+
+    def ends(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        return {}
+
+    def log_start(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Start]:
+        return {}
+
+    def apply(self, plan: Plan) -> Applied:
+        self.applied += [(piece.start, piece.end) for piece in plan.slices]
+        return Applied(plan=plan, seconds=10.0, durations={})
+
+
+class Scene:
+    """An applier that owns two partitions and has applied a batch of a hundred records."""
+
+    def __init__(self) -> None:
+        self.target = Ten()
+        self.handover = Handover(max_bytes=1 << 20, max_batches=100)
+        known = KnownBindings()
+        known.learn(BindingKey("t", None, b"v"), heartbeat())
+        nobody: Sources = Sources(registry=self, catalog=self, offsets=self, rows=self)  # type: ignore[arg-type]
+        shop = Workshop(
+            planner=planner(known),
+            binder=Binder(known, nobody, BinderSettings()),
+            returns=None,  # type: ignore[arg-type]
+            flood=FloodGuard(FloodLimits(percent=5)),
+            dependents=None,  # type: ignore[arg-type]
+        )
+        patience = patient(self.target)
+        holdings = Holdings(self.target, self.target, self.handover, patience)  # type: ignore[arg-type]
+        self.applier = Applier(self.target, shop, self.handover, holdings, patience)  # type: ignore[arg-type]
+        # nothing changes by itself here
+        self.applier._next_look = math.inf
+        self.handover.ask((AT, OTHER))
+        self.applier.turn(0)
+        self.offer(AT, 0, 100)
+        self.applier.turn(0)
+        self.handover.notices()
+        self.target.applied.clear()
+
+    def offer(self, at: TopicPartition, start: int, end: int) -> None:
+        """A batch of one partition."""
+        count = end - start
+        offsets, keys, values = range(start, end), [None] * count, [b"v"] * count
+        piece = Slice(at=at, epoch=1, start=start, end=end, offsets=offsets, keys=keys, values=values)
+        self.handover.offer(Work(slices=(piece,)))
+
+
+@pytest.mark.parametrize(
+    ("left", "ranges"),
+    [
+        pytest.param(60.0, [(100, 300), (300, 310)], id="all of it fits"),
+        pytest.param(0.05, [], id="nothing fits"),
+    ],
+)
+def test_no_more_is_begun_than_is_expected_to_end(left: float, ranges: list[tuple[int, int]]) -> None:
+    """By the rate of the last batch, a hundred records in ten seconds."""
+    scene = Scene()
+    scene.applier.patience.drain(time.monotonic() + left)
+    scene.offer(AT, 100, 300)
+    scene.offer(AT, 300, 310)
+    for _ in range(2):
+        scene.applier.turn(0)
+    assert scene.target.applied == ranges
+
+
+def test_of_what_does_not_fit_a_part_is_begun_and_nothing_behind_it() -> None:
+    """Two minutes would do for twelve hundred records, with some caution for nearly a thousand."""
+    scene = Scene()
+    scene.applier.patience.drain(time.monotonic() + 120)
+    scene.offer(AT, 100, 5000)
+    scene.offer(AT, 5000, 5010)
+    for _ in range(2):
+        scene.applier.turn(0)
+    ((start, end),) = scene.target.applied
+    assert start == 100
+    assert 800 < end - start <= 960
+
+
+def test_the_reader_hears_what_a_batch_took() -> None:
+    """It decides how much the next one reads."""
+    scene = Scene()
+    scene.offer(OTHER, 0, 7)
+    scene.applier.turn(0)
+    assert scene.handover.notices() == [Moved({OTHER: 7}), Paced(7, 10.0)]

@@ -1,0 +1,111 @@
+"""The watch over a worker's loops: one that does not turn, and one that ends, end the worker with the reason."""
+
+import gc
+import sys
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from consumer.ahead import Ahead
+from consumer.applier import Applier, Workshop
+from consumer.binder import KnownBindings
+from consumer.core.failure import HeadraceError
+from consumer.core.flood import FloodGuard, FloodLimits
+from consumer.handover import Handover
+from consumer.holdings import Holdings
+from consumer.lifecycle import Hooks, LifeSettings, WorkerLife
+from consumer.ports import Intake
+from consumer.reader import BatchLimits, Reader
+from tests.unit.known import planner
+from tests.unit.patient import patient
+from tests.unit.test_reader import ScriptedSource
+from tests.unit.world import World
+
+SECRET = "sesame"
+NEVER = threading.Event()
+
+
+@pytest.fixture(autouse=True)
+def untuned() -> Iterator[None]:
+    """What a life tunes in its process is as before."""
+    interval, thresholds = sys.getswitchinterval(), gc.get_threshold()
+    yield
+    sys.setswitchinterval(interval)
+    gc.set_threshold(*thresholds)
+    gc.unfreeze()
+
+
+class Idle:
+    """A target and a cluster of which nothing is asked."""
+
+    def open(self) -> None:
+        """It is there."""
+
+    def topic_ids(self, topics: object) -> dict[str, str]:
+        """None."""
+        return {}
+
+
+class Odd(ScriptedSource):
+    """A source whose poll does something else; `told` is set when the life ends."""
+
+    def __init__(self, does: Callable[["Odd"], None]) -> None:
+        super().__init__(partitions=())
+        self.told = threading.Event()
+        self._does = does
+
+    def poll(self, limit: int, timeout: float) -> Intake:
+        self._does(self)
+        return Intake()
+
+
+def blocked(source: Odd) -> None:
+    """The client does not return."""
+    source.told.wait(30)
+
+
+def broken(source: Odd) -> None:
+    """The program has a mistake, whose words hold a row."""
+    raise ValueError(SECRET)
+
+
+def ending(does: Callable[[Odd], None]) -> HeadraceError:
+    """What ends a worker whose source does that."""
+    source, known = Odd(does), KnownBindings()
+    handover = Handover(max_bytes=1 << 20, max_batches=2)
+    binder = World({}, lambda name: None).binder(known)
+    plans = planner(known)
+    shop = Workshop(planner=plans, binder=binder, returns=None, flood=FloodGuard(FloodLimits()), dependents=None)  # type: ignore[arg-type]
+    patience = patient(Idle())
+    holdings = Holdings(Idle(), Idle(), handover, patience)  # type: ignore[arg-type]
+    applier = Applier(Idle(), shop, handover, holdings, patience)  # type: ignore[arg-type]
+    # what tells the applier that the end has come frees the source too
+    applier.patience.stopping = source.told
+    reader = Reader(source, plans, Ahead(binder), handover, BatchLimits())
+    settings = LifeSettings(stall_timeout=0.3, drain_timeout=10)
+    life = WorkerLife(reader, applier, settings, Hooks(close_target=lambda: None, mark=lambda ranges: None))
+    with pytest.raises(HeadraceError) as caught:
+        life.run(lambda: NEVER.wait(0.01))
+    return caught.value
+
+
+@pytest.mark.provokes("worker.stalled")
+def test_a_loop_that_does_not_turn_ends_the_worker() -> None:
+    """Another process takes its partitions."""
+    failure = ending(blocked).failure
+
+    assert (failure.kind, failure.operation) == ("worker.stalled", "reader")
+    assert "has not turned" in failure.detail
+    assert failure.remedy
+
+
+@pytest.mark.provokes("worker.defect")
+def test_a_loop_that_ends_with_a_mistake_ends_the_worker() -> None:
+    """Its place is told and its words are not."""
+    error = ending(broken)
+
+    assert (error.failure.kind, error.failure.operation) == ("worker.defect", "reader")
+    assert "ValueError at test_lifecycle.py" in error.failure.detail
+    assert SECRET not in str(error)
+    assert error.__cause__ is None
