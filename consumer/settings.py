@@ -178,7 +178,8 @@ class Retry(Section):
         default=10,
         ge=0,
         le=100_000,
-        description="How often they do after a failure that no rule knows; then they wait for a restart of the worker.",
+        description="How often they do after a failure that no rule knows; then they wait for "
+        "headrace batches retry --stopped.",
     )
 
 
