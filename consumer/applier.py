@@ -16,9 +16,19 @@ from consumer.core.kinds import TOO_DEPENDENT
 from consumer.core.plan import Plan
 from consumer.core.records import RecordRef, TopicPartition
 from consumer.core.sizer import IN_THE_WAY, TOO_MUCH, NoTime, fitting
-from consumer.cuts import before, first, halved, reconsidered, smaller, without_flooded, without_letters, without_table
+from consumer.cuts import (
+    Step,
+    first,
+    halved,
+    in_front,
+    reconsidered,
+    smaller,
+    without_flooded,
+    without_letters,
+    without_table,
+)
 from consumer.dependents import Dependents
-from consumer.handover import Handover, Moved, Paced, Stopped, Take, Work
+from consumer.handover import Handover, Later, Moved, Paced, Stopped, Take, Work
 from consumer.holdings import Holdings
 from consumer.patience import Patience
 from consumer.planner import BadRecord, Planner, Unbound
@@ -124,12 +134,14 @@ class Applier:
     # applying
 
     def _work(self, work: Work) -> None:
-        todo: deque[Work | Stopped] = deque([work])
+        todo: deque[Step] = deque([work])
         try:
             while todo and not self.patience.reopened:
                 step = todo.popleft()
                 if isinstance(step, Stopped):
                     self._holdings.stop(step)
+                elif isinstance(step, Later):
+                    self._holdings.delay(step)
                 elif current := self._in_time(self._current(step)):
                     todo.extendleft(reversed(self._returned(current) if current.lane else self._attempt(current)))
         finally:
@@ -160,7 +172,7 @@ class Applier:
         self._holdings.forget()
         return first(work, int(most)) if most else None
 
-    def _attempt(self, work: Work) -> list[Work | Stopped]:
+    def _attempt(self, work: Work) -> list[Step]:
         """Try one batch; returns what is to be done instead, in order."""
         self.patience.beat()
         try:
@@ -169,7 +181,7 @@ class Applier:
                 return without_flooded(work, flooded)
             self._applied(self._sink.apply(plan))
         except BadRecord as bad:
-            return [replace(work, slices=before(work.slices, bad.ref), plan=None), Stopped(bad.ref.at, bad.failure)]
+            return in_front(work, bad)
         except Fenced as lost:
             self._holdings.drop(lost.partitions)
             return [replace(work, plan=None)]
@@ -191,7 +203,7 @@ class Applier:
             return smaller(work) if error.failure.kind in _SMALLER else [work]
         return []
 
-    def _returned(self, work: Work) -> list[Work | Stopped]:
+    def _returned(self, work: Work) -> list[Step]:
         """Work on letters that came back; a partition that can't go on yet is taken again when it can."""
         self.patience.beat()
         for piece in work.slices:
@@ -238,7 +250,7 @@ class Applier:
             self._handover.tell(Paced(*self._last))
             log.debug("batch applied", records=plan.counts.records, seconds=round(applied.seconds, 4))
 
-    def _judged(self, work: Work, fault: DataFault | TableFault) -> list[Work | Stopped]:
+    def _judged(self, work: Work, fault: DataFault | TableFault) -> list[Step]:
         """What a refusal by the target costs: a catalog that moved costs a second look, rows that are
         refused cost their record, a table that is refused costs its partitions."""
         if not work.judged:

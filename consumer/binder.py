@@ -5,6 +5,7 @@ Looking a binding up asks nobody; making one asks the registry, the target's cat
 
 import json
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -21,6 +22,7 @@ from consumer.core.envelope import (
     read_writer_schema,
 )
 from consumer.core.failure import Failure, Persistent, Transient, failed
+from consumer.core.grace import Grace
 from consumer.core.kinds import KINDS, Scope
 from consumer.core.naming import BadName, table_name
 from consumer.core.plan import Binding, BindingKey, BoundColumn, Run, TableName, TargetTable, origin
@@ -32,6 +34,9 @@ _MAGIC = 0
 _FRAME = 5
 # requests to the registry at a time
 _REQUESTS = 8
+# waited for, and how often it is looked for, in seconds
+_UNKNOWN = "record.schema_unknown"
+_LOOK_EVERY = 3.0
 
 
 class Cannot(Exception):
@@ -100,6 +105,8 @@ class BinderSettings:
     create: bool = True
     # by target table, overrides `create`
     create_table: Mapping[str, bool] = field(default_factory=dict)
+    # seconds that a schema id is waited for which the registry does not know
+    unknown_grace: float = 0.0
     # target tables in which everything waits behind a letter of its row
     strict: Collection[str] = ()
 
@@ -124,6 +131,7 @@ class Binder:
         self._offsets = sources.offsets
         self._rows = sources.rows
         self._settings = settings
+        self._grace = Grace(settings.unknown_grace)
         self._turn = threading.Lock()
         self._schemas: dict[int, str] = {}
         self._traits: dict[str, Traits] = {}
@@ -201,9 +209,14 @@ class Binder:
         self._known.learn(key, binding)
 
     def _refusing(self, key: BindingKey, run: Run, error: Cannot | Persistent) -> Binding:
-        """The binding of records that can't be read. Raises BadRecord where it is the table that can't take them."""
+        """The binding of records that can't be read.
+
+        Raises BadRecord where it is the table that can't take them, or where a schema may become known yet.
+        """
         if KINDS[error.failure.kind].scope is not Scope.RECORD:
             raise _stopping(run, error.failure) from error
+        if error.failure.kind == _UNKNOWN and (left := self._grace.left(key.topic, key, time.monotonic())):
+            raise _stopping(run, error.failure, min(left, _LOOK_EVERY)) from error
         compacted = self._traits[key.topic].compacted
         return Binding(schema=WriterSchema(kind=RecordKind.OTHER), refused=error.failure, compacted=compacted)
 
@@ -340,9 +353,9 @@ def _check_names(columns: Sequence[Column]) -> None:
             raise BadName("a column's name is empty or longer than PostgreSQL's 63 bytes")
 
 
-def _stopping(run: Run, failure: Failure) -> BadRecord:
+def _stopping(run: Run, failure: Failure, wait: float | None = None) -> BadRecord:
     first = next((i for i in range(run.start, run.end) if run.piece.values[i] is not None), run.start)
-    return bad_record(origin([run], first - run.start), failure)
+    return bad_record(origin([run], first - run.start), failure, wait=wait)
 
 
 def _no_topic(topic: str) -> Failure:

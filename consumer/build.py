@@ -15,7 +15,7 @@ from consumer.core.breaking import BreakerLimits
 from consumer.core.flood import FloodGuard, FloodLimits
 from consumer.core.kinds import ErrorType
 from consumer.core.letterhead import Codec
-from consumer.core.policy import Budget, Policy
+from consumer.core.policy import Budget, Policy, TablePolicy
 from consumer.core.records import OffsetRange
 from consumer.decode_watch import Marks
 from consumer.dependents import Dependents
@@ -96,6 +96,13 @@ def letter_policy(settings: Settings) -> Policy:
     return Policy(budgets=budgets, tiers=letters.delays)
 
 
+def table_policy(settings: Settings) -> TablePolicy:
+    """When partitions that stopped go on by themselves."""
+    retry = settings.retry
+    backoff = Backoff(first=retry.table_first, most=retry.table_most)
+    return TablePolicy(backoff=backoff, unknown_attempts=retry.table_unknown_attempts)
+
+
 def letter_bounds(settings: Settings) -> LetterBounds:
     """What the target's edge may do with letters."""
     letters = settings.letters
@@ -127,6 +134,7 @@ def binder_settings(settings: Settings) -> BinderSettings:
         template=settings.target.table,
         create=settings.target.create,
         create_table=overrides,
+        unknown_grace=settings.registry.unknown_grace,
         strict=[name for name, table in settings.tables.items() if table.strict],
     )
 
@@ -211,8 +219,10 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
     flood = FloodGuard(FloodLimits(percent=settings.letters.flood_percent))
     dependents = Dependents(sink, offsets, settings.lane.holds)
     shop = Workshop(planner=planners[1], binder=binder, returns=returns, flood=flood, dependents=dependents)
-    patience = Patience(sink, shared.target, Backoff())
-    applier = Applier(sink, shop, handover, Holdings(sink, offsets, handover, patience), patience)
+    retry = settings.retry
+    patience = Patience(sink, shared.target, Backoff(first=retry.environment_first, most=retry.environment_most))
+    holdings = Holdings(sink, offsets, handover, patience, table_policy(settings))
+    applier = Applier(sink, shop, handover, holdings, patience)
     lane = settings.lane
     limits = BatchLimits(
         sizer=settings.sizer, max_bytes=settings.batch.max_bytes, lane=lambda topic: lane.tier(topic) is not None

@@ -7,14 +7,18 @@ from consumer.core.failure import Failure, failed, located
 from consumer.core.kinds import DEPENDENT, KINDS, TOO_DEPENDENT, FailureKind
 from consumer.core.plan import Plan
 from consumer.core.records import RecordRef, Slice, TopicPartition, halves
-from consumer.handover import Stopped, Work
+from consumer.handover import Later, Stopped, Work
+from consumer.planner import BadRecord
 from consumer.ports import Reconsider, TableFault
 
+# what is to be done instead of a batch
+Step = Work | Stopped | Later
 
-def without_flooded(work: Work, flooded: Mapping[TopicPartition, int]) -> list[Work | Stopped]:
+
+def without_flooded(work: Work, flooded: Mapping[TopicPartition, int]) -> list[Step]:
     """Partitions with too many letters stop in front of the batch; the others go on."""
     kept = tuple(piece for piece in work.slices if piece.at not in flooded)
-    stops: list[Work | Stopped] = []
+    stops: list[Step] = []
     for piece in work.slices:
         if piece.at in flooded:
             detail = f"{flooded[piece.at]} of its last records can't be applied"
@@ -29,7 +33,7 @@ def _flood(refused: Mapping[RecordRef, Failure], at: TopicPartition) -> FailureK
     return KINDS[TOO_DEPENDENT if dependent else "table.flood"]
 
 
-def without_letters(work: Work, plan: Plan, failure: Failure) -> list[Work | Stopped]:
+def without_letters(work: Work, plan: Plan, failure: Failure) -> list[Step]:
     """No more letters can be written: their partitions stop in front of the batch, the others go on."""
     lettered = {letter.record.ref.at for letter in plan.letters}
     stops = [
@@ -38,14 +42,21 @@ def without_letters(work: Work, plan: Plan, failure: Failure) -> list[Work | Sto
     return [*stops, replace(work, plan=None)]
 
 
-def halved(work: Work) -> list[Work | Stopped]:
+def halved(work: Work) -> list[Step]:
     """Two batches with half of the records each, in order."""
     return [replace(work, slices=tuple(half), plan=None) for half in halves(work.slices)]
 
 
-def smaller(work: Work) -> list[Work | Stopped]:
+def smaller(work: Work) -> list[Step]:
     """What a batch met that was too much, or in the way of others, its two parts may not meet."""
     return halved(work) if sum(map(len, work.slices)) > 1 else [work]
+
+
+def in_front(work: Work, bad: BadRecord) -> list[Step]:
+    """A record's partition stops in front of it, or waits there; everything else goes on."""
+    at = bad.ref.at
+    step = Stopped(at, bad.failure) if bad.wait is None else Later(at, bad.wait, bad.failure)
+    return [replace(work, slices=before(work.slices, bad.ref), plan=None), step]
 
 
 def first(work: Work, count: int) -> Work:
@@ -70,7 +81,7 @@ def reconsidered(refused: Mapping[RecordRef, Failure], found: Reconsider) -> dic
     return {ref: why for ref, why in {**refused, **found.refused}.items() if ref not in found.freed}
 
 
-def without_table(work: Work, topics: Collection[str], fault: TableFault) -> list[Work | Stopped]:
+def without_table(work: Work, topics: Collection[str], fault: TableFault) -> list[Step]:
     """The partitions of a refused table's topics (no topics: all) stop in front of the batch, the others go on."""
     bad = [piece for piece in work.slices if piece.at.topic in topics or not topics]
     stops = [Stopped(piece.at, located(fault.failure, piece.at, piece.start)) for piece in bad]

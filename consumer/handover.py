@@ -66,10 +66,11 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """A partition of a retry topic that goes on in so many seconds."""
+    """A partition that goes on in so many seconds: one of a retry topic, or one that waits for a schema."""
 
     at: TopicPartition
     seconds: float
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True, slots=True)

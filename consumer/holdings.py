@@ -1,5 +1,6 @@
 """The partitions that are ours: taken, waiting for older ones, stopped, given up."""
 
+import random
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -7,9 +8,9 @@ from dataclasses import replace
 import structlog
 
 from consumer.core import waiting
-from consumer.core.backoff import Backoff
 from consumer.core.failure import Failure, failed
-from consumer.core.kinds import KINDS, TABLE_KINDS
+from consumer.core.kinds import KINDS
+from consumer.core.policy import TablePolicy
 from consumer.core.records import Slice, TopicPartition
 from consumer.handover import Dropped, Handover, Later, Stopped
 from consumer.patience import Patience
@@ -17,17 +18,13 @@ from consumer.ports import Offsets, Sink, Start, Taken
 
 log = structlog.get_logger("headrace.apply")
 
-# what a table's owner puts right, so it is looked at again; the others need a decision about its records
-_HEALED_BY_OTHERS = {kind.name for kind in TABLE_KINDS if kind.name.startswith("table.")} - {
-    "table.flood",
-    "table.truncate",
-} | {"kafka.letters"}
-
 
 class Holdings:
     """What the worker holds of the group's partitions. Belongs to the apply thread, whose session it uses."""
 
-    def __init__(self, sink: Sink, offsets: Offsets, handover: Handover, patience: Patience) -> None:
+    def __init__(
+        self, sink: Sink, offsets: Offsets, handover: Handover, patience: Patience, policy: TablePolicy
+    ) -> None:
         self._sink = sink
         self._offsets = offsets
         self._handover = handover
@@ -38,7 +35,7 @@ class Holdings:
         # whose position moved without us, by another owner or by hand
         self._dropped: set[TopicPartition] = set()
         self._topic_ids: dict[str, str] = {}
-        self._backoff = Backoff(first=10.0, most=60.0)
+        self._policy = policy
         # how often each partition was stopped since it last went on
         self._stops: Counter[TopicPartition] = Counter()
 
@@ -184,6 +181,22 @@ class Holdings:
         self._handover.tell(Later(at, seconds))
         log.debug("retry topic waits", topic=at.topic, partition=at.partition, seconds=seconds, reason=reason)
 
+    def delay(self, later: Later) -> None:
+        """Give a partition back until what it waits for may be there."""
+        self._epochs.pop(later.at, None)
+        self._handover.tell(later)
+        why = later.failure
+        assert why is not None, "it waits for something"
+        log.warning(
+            "partition waits",
+            topic=later.at.topic,
+            partition=later.at.partition,
+            kind=why.kind,
+            again_in=round(later.seconds, 1),
+            reason=why.detail,
+            remedy=why.remedy,
+        )
+
     def wait(self, at: TopicPartition, others: Mapping[TopicPartition, int]) -> None:
         """Have a partition wait until others have passed these offsets. Raises Stopping."""
         epoch = self._epochs.pop(at, None)
@@ -207,8 +220,7 @@ class Holdings:
         self._stopped.add(stopped.at)
         failure = stopped.failure
         self._stops[stopped.at] += 1
-        heals = failure.kind in _HEALED_BY_OTHERS
-        again = self._backoff.delay(self._stops[stopped.at], 1.0) if heals else None
+        again = self._policy.again(KINDS[failure.kind], self._stops[stopped.at], random.random())
         self._handover.tell(replace(stopped, again=again))
         log.error(
             "partition stopped",
@@ -219,7 +231,7 @@ class Holdings:
             kind=failure.kind,
             correlation_id=failure.correlation_id,
             code=failure.code,
-            again_in=again,
+            again_in=again and round(again, 1),
             reason=failure.detail,
             remedy=failure.remedy,
         )

@@ -48,16 +48,17 @@ class Unbound(Exception):
 
 
 class BadRecord(Persistent):
-    """One record in front of which its partition has to stop."""
+    """One record in front of which its partition has to stop, or to wait for so many seconds."""
 
-    def __init__(self, ref: RecordRef, failure: Failure) -> None:
+    def __init__(self, ref: RecordRef, failure: Failure, wait: float | None = None) -> None:
         super().__init__(failure)
         self.ref = ref
+        self.wait = wait
 
 
-def bad_record(ref: RecordRef, failure: Failure, operation: str = "") -> BadRecord:
+def bad_record(ref: RecordRef, failure: Failure, *, wait: float | None = None) -> BadRecord:
     """The failure as that of one record, named by its origin."""
-    return BadRecord(ref, located(replace(failure, operation=operation or failure.operation), ref.at, ref.offset))
+    return BadRecord(ref, located(failure, ref.at, ref.offset), wait)
 
 
 class Planner:

@@ -98,6 +98,14 @@ class Registry(Section):
 
     url: str = Field(pattern=r"^https?://", description="Base of the registry's Confluent API.")
     timeout: float = Field(default=10.0, ge=0.5, le=120, description="Seconds that the registry may take to answer.")
+    unknown_grace: float = Field(
+        default=30.0,
+        ge=0,
+        le=3600,
+        description="Seconds that a schema id is waited for which the registry does not know, since replicas may be "
+        "behind; then its records become letters. Other partitions go on. A topic in which one was waited for in vain "
+        "gets no grace for ten times as long.",
+    )
 
 
 class Target(Section):
@@ -150,6 +158,28 @@ class Breaker(Section):
     failures: int = Field(default=3, ge=1, le=100, description="Failures in a row after which a server counts as away.")
     reset: float = Field(
         default=2.0, ge=0.1, le=300, description="Seconds between looks whether a server that is away is back."
+    )
+
+
+class Retry(Section):
+    """Waiting for what others put right. Each wait is twice as long as the last, spread by chance to half of it."""
+
+    environment_first: float = Field(
+        default=0.1, ge=0.01, le=60, description="Seconds before the first attempt when a server is away or busy."
+    )
+    environment_most: float = Field(
+        default=15.0, ge=0.1, le=600, description="Most seconds between attempts then. They go on for ever."
+    )
+    table_first: float = Field(
+        default=10.0, ge=0.1, le=3600, description="Seconds before the partitions of a table that is refused go on."
+    )
+    table_most: float = Field(default=60.0, ge=0.1, le=86_400, description="Most seconds between attempts then.")
+    table_unknown_attempts: int = Field(
+        default=10,
+        ge=0,
+        le=100_000,
+        description="How often they do after a failure that no rule knows; then they wait for "
+        "headrace batches retry --stopped.",
     )
 
 
@@ -368,6 +398,7 @@ class Settings(BaseSettings):
     registry: Registry
     target: Target
     breaker: Breaker = Breaker()
+    retry: Retry = Retry()
     batch: Batch = Batch()
     letters: Letters = Letters()
     worker: Worker = Field(default_factory=Worker)
@@ -387,6 +418,17 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"worker.stall_timeout must be more than target.batch_deadline + target.connect_timeout ({longest:g})"
             )
+        if self.worker.stall_timeout <= self.retry.environment_most:
+            raise ValueError(
+                f"worker.stall_timeout must be more than retry.environment_most ({self.retry.environment_most:g})"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _waits_rise(self) -> "Settings":
+        for scope in ("environment", "table"):
+            if getattr(self.retry, f"{scope}_first") > getattr(self.retry, f"{scope}_most"):
+                raise ValueError(f"retry.{scope}_first must not be more than retry.{scope}_most")
         return self
 
     @model_validator(mode="after")

@@ -1,13 +1,41 @@
-"""What becomes of a record that failed: tried again later, or dead. Rules without I/O; chance is an argument."""
+"""What becomes of what failed: a record is tried again later or dead, a table's partitions go on later or not.
+
+Rules without I/O; chance is an argument.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from consumer.core.kinds import ErrorType, FailureKind, Scope
+from consumer.core.backoff import Backoff
+from consumer.core.kinds import TABLE_KINDS, ErrorType, FailureKind, Scope
 from consumer.core.letters import State
 
 JITTER = 0.1
 """The most by which a delay is lengthened: a tier's letters stay nearly in the order of their due times."""
+
+
+# what a table's owner puts right, so it is looked at again; the others need a decision about its records
+_HEALED_BY_OTHERS = {kind.name for kind in TABLE_KINDS if kind.name.startswith("table.")} - {
+    "table.flood",
+    "table.truncate",
+} | {"kafka.letters"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TablePolicy:
+    """When a partition that stopped goes on by itself.
+
+    `unknown_attempts`: how often it does after a failure that no rule knows; then it waits for a person.
+    """
+
+    backoff: Backoff = field(default_factory=lambda: Backoff(first=10.0, most=60.0))
+    unknown_attempts: int = 10
+
+    def again(self, kind: FailureKind, stops: int, chance: float) -> float | None:
+        """Seconds until it goes on after its stop number `stops` (from 1) in a row; None for not by itself."""
+        if kind.name not in _HEALED_BY_OTHERS or (kind.type is ErrorType.UNKNOWN and stops > self.unknown_attempts):
+            return None
+        return self.backoff.delay(stops, chance)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -16,19 +17,21 @@ _KEY, _LENGTH, _PID = b"K", 12, 999_999
 
 
 def relayed(client: socket.socket, server: socket.socket) -> None:
-    """Pass bytes both ways, with a process id in the handshake that is the pooler's own."""
+    """Pass bytes both ways until one side is gone, with a process id in the handshake that is the pooler's own."""
 
     def up() -> None:
-        while chunk := client.recv(1 << 16):
-            server.sendall(chunk)
+        with suppress(OSError):
+            while chunk := client.recv(1 << 16):
+                server.sendall(chunk)
         server.close()
 
     threading.Thread(target=up, daemon=True).start()
-    while chunk := server.recv(1 << 16):
-        place = chunk.find(_KEY + struct.pack(">i", _LENGTH))
-        if place >= 0:
-            chunk = chunk[: place + 5] + struct.pack(">i", _PID) + chunk[place + 9 :]
-        client.sendall(chunk)
+    with suppress(OSError):
+        while chunk := server.recv(1 << 16):
+            place = chunk.find(_KEY + struct.pack(">i", _LENGTH))
+            if place >= 0:
+                chunk = chunk[: place + 5] + struct.pack(">i", _PID) + chunk[place + 9 :]
+            client.sendall(chunk)
 
 
 @pytest.fixture

@@ -239,6 +239,31 @@ def test_a_table_belongs_to_one_topic_whichever_worker_applies_it() -> None:
     assert "target.table" in failure.remedy
 
 
+def test_a_schema_that_the_registry_does_not_know_yet_is_waited_for() -> None:
+    """In front of its record, which is bound as soon as the schema is known."""
+    bound = Bound()
+    text = bound.world.schemas.pop(2)
+    bound.binder = bound.world.binder(bound.known, grace=60.0)
+    with pytest.raises(BadRecord) as caught:
+        bound.bind(CHANGE)
+    assert caught.value.failure.kind == "record.schema_unknown"
+    assert caught.value.wait is not None
+    assert 0 < caught.value.wait <= 5
+    bound.world.schemas[2] = text
+
+    assert bound.bind(CHANGE).refused is None
+
+
+def test_without_a_grace_it_is_the_records_fault() -> None:
+    """At once."""
+    bound = Bound()
+    del bound.world.schemas[2]
+    refused = bound.bind(CHANGE).refused
+
+    assert refused is not None
+    assert refused.kind == "record.schema_unknown"
+
+
 @pytest.mark.parametrize(
     ("table_lacks", "column", "column_lacks", "said"),
     [

@@ -10,6 +10,7 @@ from consumer.applier import Applier, Workshop
 from consumer.binder import Binder, BinderSettings, KnownBindings, Sources
 from consumer.core.flood import FloodGuard, FloodLimits
 from consumer.core.plan import BindingKey, Plan
+from consumer.core.policy import TablePolicy
 from consumer.core.records import OffsetRange, Slice, TopicPartition
 from consumer.handover import Handover, Moved, Paced, Work
 from consumer.holdings import Holdings
@@ -69,7 +70,7 @@ class Scene:
             dependents=None,  # type: ignore[arg-type]
         )
         patience = patient(self.target)
-        holdings = Holdings(self.target, self.target, self.handover, patience)  # type: ignore[arg-type]
+        holdings = Holdings(self.target, self.target, self.handover, patience, TablePolicy())  # type: ignore[arg-type]
         self.applier = Applier(self.target, shop, self.handover, holdings, patience)  # type: ignore[arg-type]
         # nothing changes by itself here
         self.applier._next_look = math.inf

@@ -3,6 +3,7 @@
 import pytest
 
 from consumer.core.failure import Failure
+from consumer.core.policy import TablePolicy
 from consumer.core.records import TopicPartition
 from consumer.handover import Handover, Stopped
 from consumer.holdings import Holdings
@@ -28,7 +29,7 @@ class Scene:
     def __init__(self) -> None:
         target = Asked()
         self.handover = Handover(max_bytes=1, max_batches=1)
-        self.holdings = Holdings(target, target, self.handover, patient(target))  # type: ignore[arg-type]
+        self.holdings = Holdings(target, target, self.handover, patient(target), TablePolicy())  # type: ignore[arg-type]
         self.holdings.begin([Taken(at=AT, epoch=1, next_offset=0)])
 
     def stop(self) -> None:

@@ -12,6 +12,7 @@ from consumer.applier import Applier, Workshop
 from consumer.binder import KnownBindings
 from consumer.core.failure import HeadraceError
 from consumer.core.flood import FloodGuard, FloodLimits
+from consumer.core.policy import TablePolicy
 from consumer.handover import Handover
 from consumer.holdings import Holdings
 from consumer.lifecycle import Hooks, LifeSettings, WorkerLife
@@ -78,7 +79,7 @@ def ending(does: Callable[[Odd], None]) -> HeadraceError:
     plans = planner(known)
     shop = Workshop(planner=plans, binder=binder, returns=None, flood=FloodGuard(FloodLimits()), dependents=None)  # type: ignore[arg-type]
     patience = patient(Idle())
-    holdings = Holdings(Idle(), Idle(), handover, patience)  # type: ignore[arg-type]
+    holdings = Holdings(Idle(), Idle(), handover, patience, TablePolicy())  # type: ignore[arg-type]
     applier = Applier(Idle(), shop, handover, holdings, patience)  # type: ignore[arg-type]
     # what tells the applier that the end has come frees the source too
     applier.patience.stopping = source.told

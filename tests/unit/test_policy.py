@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consumer.core.backoff import Backoff
 from consumer.core.kinds import KINDS, RECORD_KINDS, ErrorType, FailureKind
 from consumer.core.letters import State
-from consumer.core.policy import JITTER, Budget, Decision, Policy
+from consumer.core.policy import JITTER, Budget, Decision, Policy, TablePolicy
 
 HOUR = 3600.0
 POLICY = Policy(
@@ -81,3 +82,34 @@ def test_every_record_comes_to_an_end(policy: Policy, kind: FailureKind, elapsed
 def test_what_is_persistent_is_dead_at_once(policy: Policy, attempt: int, chance: float) -> None:
     """Even with a budget."""
     assert policy.decide(KINDS["record.decode"], attempt, 0.0, chance).state is State.DEAD
+
+
+TABLES = TablePolicy(backoff=Backoff(first=10.0, most=60.0), unknown_attempts=2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "stops", "seconds"),
+    [
+        ("table.missing", 1, 10),
+        ("table.privilege", 2, 20),
+        ("table.shape", 4, 60),
+        ("table.held", 1000, 60),
+        ("kafka.letters", 1, 10),
+        ("table.unknown", 1, 10),
+        ("table.unknown", 2, 20),
+        ("table.unknown", 3, None),
+        ("table.truncate", 1, None),
+        ("table.flood", 1, None),
+        ("log.out_of_range", 1, None),
+        ("log.recreated", 1, None),
+        ("record.value", 1, None),
+    ],
+)
+def test_a_partition_that_stopped_goes_on_by_itself_where_others_may_have_healed_it(
+    kind: str, stops: int, seconds: float | None
+) -> None:
+    """Twice as late each time up to the most, spread to half of it; the unknown only so often."""
+    latest = None if seconds is None else pytest.approx(seconds, rel=1e-6)
+
+    assert TABLES.again(KINDS[kind], stops, 1.0 - 1e-9) == latest
+    assert TABLES.again(KINDS[kind], stops, 0.0) == (None if seconds is None else seconds / 2)

@@ -32,6 +32,12 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "target.pool_lifetime": (10, 86_400),
     "breaker.failures": (1, 100),
     "breaker.reset": (0.1, 300),
+    "retry.environment_first": (0.01, 60),
+    "retry.environment_most": (0.1, 600),
+    "retry.table_first": (0.1, 3600),
+    "retry.table_most": (0.1, 86_400),
+    "retry.table_unknown_attempts": (0, 100_000),
+    "registry.unknown_grace": (0, 3600),
     "batch.max_rows": (1, 65_536),
     "batch.min_rows": (1, 65_536),
     "batch.target_seconds": (0.05, 900),
@@ -183,6 +189,22 @@ def test_a_loop_may_take_as_long_as_its_waits(environment: pytest.MonkeyPatch) -
     environment.setenv("HEADRACE_WORKER__STALL_TIMEOUT", "30")
 
     assert "worker.stall_timeout" in refused()
+
+
+@pytest.mark.parametrize("scope", ["environment", "table"])
+def test_waits_rise(scope: str, environment: pytest.MonkeyPatch) -> None:
+    """The first wait is not the longest."""
+    environment.setenv(f"HEADRACE_RETRY__{scope.upper()}_FIRST", "50")
+    environment.setenv(f"HEADRACE_RETRY__{scope.upper()}_MOST", "40")
+
+    assert f"retry.{scope}_first" in refused()
+
+
+def test_a_wait_is_no_stall(environment: pytest.MonkeyPatch) -> None:
+    """A worker that waits for its target as long as it may is not ended for it."""
+    environment.setenv("HEADRACE_RETRY__ENVIRONMENT_MOST", "120")
+
+    assert "retry.environment_most" in refused()
 
 
 def test_a_hang_is_marked_before_the_process_is_ended(environment: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from consumer.ports import Traits
 class World:
     """`table` answers what the target has of a name."""
 
-    schemas: Mapping[int, str]
+    schemas: dict[int, str]
     table: Callable[[TableName], TargetTable | None]
     topics: dict[str, Traits] = field(default_factory=dict)
     name: str = "world"
@@ -24,9 +24,10 @@ class World:
     created: list[TableName] = field(default_factory=list)
     claims: dict[TableName, str] = field(default_factory=dict)
 
-    def binder(self, known: KnownBindings) -> Binder:
+    def binder(self, known: KnownBindings, grace: float = 0.0) -> Binder:
         """A binder that asks this world."""
-        return Binder(known, Sources(registry=self, catalog=self, offsets=self, rows=RowDecoder()), BinderSettings())
+        sources = Sources(registry=self, catalog=self, offsets=self, rows=RowDecoder())
+        return Binder(known, sources, BinderSettings(unknown_grace=grace))
 
     def schema(self, schema_id: int) -> str:
         """The schema of that id."""

@@ -46,6 +46,8 @@ class Job:
     stall: float = 60.0
     level: str = "debug"
     registry_url: str = ""
+    # seconds that unknown schema ids are waited for
+    grace: float = 0.0
     client: Mapping[str, str] = field(default_factory=dict)
     letters: Mapping[str, Any] = field(default_factory=dict)
 
@@ -60,7 +62,11 @@ class Job:
                 "metadata_refresh": 1,
             },
             "kafka.client": {**_CLIENT, **self.client},
-            "registry": {"url": self.registry_url or self.at.registry_url, "timeout": 2},
+            "registry": {
+                "url": self.registry_url or self.at.registry_url,
+                "timeout": 2,
+                "unknown_grace": self.grace,
+            },
             "target": {"dsn": self.dsn, "batch_deadline": self.deadline, "connect_timeout": 3},
             "batch": {"max_rows": self.max_rows, "growth": self.growth},
             "worker": {"name": self.name, "drain_timeout": self.drain, "stall_timeout": self.stall},
