@@ -20,7 +20,6 @@ from consumer.cuts import (
     Step,
     first,
     halved,
-    in_front,
     reconsidered,
     smaller,
     without_flooded,
@@ -31,7 +30,8 @@ from consumer.dependents import Dependents
 from consumer.handover import Handover, Later, Moved, Paced, Stopped, Take, Work
 from consumer.holdings import Holdings
 from consumer.patience import Patience
-from consumer.planner import BadRecord, Planner, Unbound
+from consumer.planner import Planner
+from consumer.planning import Instead, planned
 from consumer.ports import (
     Applied,
     CommitUnknown,
@@ -176,12 +176,12 @@ class Applier:
         """Try one batch; returns what is to be done instead, in order."""
         self.patience.beat()
         try:
-            plan = work.plan or self._planned(work)
+            plan = work.plan or planned(work, self._planner, self._binder)
             if flooded := self._flood.flooded(plan):
                 return without_flooded(work, flooded)
             self._applied(self._sink.apply(plan))
-        except BadRecord as bad:
-            return in_front(work, bad)
+        except Instead as instead:
+            return list(instead.steps)
         except Fenced as lost:
             self._holdings.drop(lost.partitions)
             return [replace(work, plan=None)]
@@ -231,13 +231,6 @@ class Applier:
             self._handover.tell(Moved({at: end}))
         else:
             self._holdings.later(at, pause.seconds, "letters are not due yet")
-
-    def _planned(self, work: Work) -> Plan:
-        while True:
-            try:
-                return self._planner.plan(work.slices, work.refused)
-            except Unbound as unbound:
-                self._binder.bind(unbound.wanted)
 
     def _applied(self, applied: Applied) -> None:
         self.patience.rewarded()

@@ -36,6 +36,8 @@ class Holdings:
         self._dropped: set[TopicPartition] = set()
         self._topic_ids: dict[str, str] = {}
         self._policy = policy
+        # the kind for which each partition waits since it last went on
+        self._delayed: dict[TopicPartition, str] = {}
         # how often each partition was stopped since it last went on
         self._stops: Counter[TopicPartition] = Counter()
 
@@ -167,6 +169,7 @@ class Holdings:
         """Their positions moved, so the next stop is their first one."""
         for at in partitions:
             self._stops.pop(at, None)
+            self._delayed.pop(at, None)
 
     def stop(self, stopped: Stopped) -> None:
         """Write down why a partition does not go on, and have the reader leave it. Raises Stopping."""
@@ -187,7 +190,10 @@ class Holdings:
         self._handover.tell(later)
         why = later.failure
         assert why is not None, "it waits for something"
-        log.warning(
+        # said once, however often it is looked for
+        say = log.debug if self._delayed.get(later.at) == why.kind else log.warning
+        self._delayed[later.at] = why.kind
+        say(
             "partition waits",
             topic=later.at.topic,
             partition=later.at.partition,

@@ -37,6 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Known when pytest is told to run this directory; a run of everything takes one seed of the short ones."""
     group = parser.getgroup("faults")
     group.addoption("--seed", type=int, action="append", help="a seed to replay; may be repeated")
+    group.addoption("--long", action="store_true", help="those that take many minutes, and only them")
     group.addoption("--seeds", type=int, default=_SEEDS, help=f"how many new seeds (default: {_SEEDS})")
 
 
@@ -48,12 +49,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """A run of everything takes only what is marked as short."""
-    left = [
-        item
-        for item in items
-        if _HERE in item.path.parents and not (_asked(config) or item.get_closest_marker("short"))
-    ]
+    """A run of everything takes only what is marked as short; what is long has to be asked for."""
+    left = [item for item in items if _HERE in item.path.parents and not _wanted(config, item)]
     if left:
         config.hook.pytest_deselected(items=left)
         items[:] = [item for item in items if item not in left]
@@ -70,6 +67,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("recoveries")
     for name, (seconds, account) in RECOVERIES.items():
         terminalreporter.write_line(f"{seconds:6.1f} s  {name}  {account}")
+
+
+def _wanted(config: pytest.Config, item: pytest.Item) -> bool:
+    if item.get_closest_marker("long") or config.getoption("--long", False):
+        return bool(item.get_closest_marker("long")) and bool(config.getoption("--long", False))
+    return _asked(config) or item.get_closest_marker("short") is not None
 
 
 def _asked(config: pytest.Config) -> bool:
