@@ -22,6 +22,8 @@ from consumer.stack.waiting import wait_until
 GROUP = "headrace-demo"
 # so that a letter comes back while one looks
 LETTER_DELAYS = (1.0, 5.0)
+# an unknown schema id is waited for, but nobody is kept from seeing what follows
+UNKNOWN_GRACE = 2.0
 RETRY_TOPICS = tuple(f"{GROUP}.retry.{number}" for number in range(1, len(LETTER_DELAYS) + 1))
 DEAD_TOPIC = f"{GROUP}.dlq"
 _STACK = "stack"
@@ -137,7 +139,7 @@ def _settings(line: Line) -> str:
     topics = ", ".join(f'"{topic}"' for topic in line.topics.values())
     return (
         f'[kafka]\nbootstrap_servers = "{line.kafka}"\ngroup = "{GROUP}"\ntopics = [{topics}]\nmetadata_refresh = 1\n'
-        f'[registry]\nurl = "{line.registry_url}"\n'
+        f'[registry]\nurl = "{line.registry_url}"\nunknown_grace = {UNKNOWN_GRACE}\n'
         f'[target]\ndsn = "{line.target_dsn}"\n'
         f"[letters]\ndelays = {list(LETTER_DELAYS)}\n"
     )
