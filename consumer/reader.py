@@ -299,18 +299,19 @@ class Reader:
             self._to_start[at] = Taken(at=at, epoch=owned.epoch, next_offset=owned.position)
 
     def _break(self, at: TopicPartition, failure: Failure) -> None:
-        """Reading can't go on, if the client says so again after one more seek to the position."""
+        """Reading can't go on, if the client says so again after one more seek to the position, or takes no seek."""
         owned = self._owned.get(at)
         if owned is None:
             return
-        if not owned.sure and owned.jump == _NOWHERE:
-            self._source.pause((at,))
-            del self._owned[at]
-            self._broken[at] = located(failure, at, owned.position)
-            self._stop_broken()
-            return
-        owned.sure, owned.jump = False, _NOWHERE
-        self._seek_again(at, owned)
+        if owned.sure or owned.jump != _NOWHERE:
+            owned.sure, owned.jump = False, _NOWHERE
+            self._doubted.add(at)
+            if self._source.start(at, owned.position):
+                return
+        self._source.pause((at,))
+        del self._owned[at]
+        self._broken[at] = located(failure, at, owned.position)
+        self._stop_broken()
 
     def _stop_broken(self) -> None:
         """Stop partitions that can't be read on, once what was read in front of the place is on its way."""

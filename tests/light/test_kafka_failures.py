@@ -121,6 +121,19 @@ def test_a_position_that_is_not_in_the_log_breaks_its_partition(
     assert "snapshot" in failure.remedy
 
 
+def test_a_partition_that_the_client_gave_up_is_started_elsewhere(broker: Broker, topic: str, member: Join) -> None:
+    """At first it breaks again at the same place; where there are records it is read."""
+    broker.delete_before(topic, 3)
+    reads = member(1)
+    at = TopicPartition(topic, 0)
+    reads.break_off()
+    reads.broken.clear()
+    assert reads.source.start(at, 1)
+    assert reads.break_off().kind == "log.out_of_range"
+    assert reads.source.start(at, 3)
+    reads.until(lambda: reads.read == [3, 4])
+
+
 @pytest.mark.provokes("log.unreadable")
 def test_a_batch_that_can_not_be_unpacked_breaks_its_partition(broker: Broker, topic: str, member: Join) -> None:
     """What lies in front of it is read."""

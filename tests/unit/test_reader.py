@@ -53,6 +53,15 @@ class ScriptedSource:
         """Nothing is held."""
 
 
+class GivingUp(ScriptedSource):
+    """Takes no seek once it has said that a partition can't be read."""
+
+    def poll(self, limit: int, timeout: float) -> Intake:
+        found = super().poll(limit, timeout)
+        self.ready = self.ready and not found.broken
+        return found
+
+
 # every binding is there, so none is ever asked for
 NOTHING_NEW: Ahead = Ahead(None)  # type: ignore[arg-type]
 
@@ -167,6 +176,16 @@ def test_a_partition_that_cannot_be_read_is_stopped_after_a_second_look() -> Non
     assert stopped.failure.detail == "topic t, partition 0, offset 12: d"
     assert stopped.failure.correlation_id == "t-0-12"
     assert source.started == [10, 12]
+
+
+def test_a_partition_that_the_client_does_not_look_at_again_is_stopped_at_once() -> None:
+    """It has given the partition up, so waiting for a second word of it would be for ever."""
+    failure = Failure(component="c", operation="o", kind="log.out_of_range", detail="d", remedy="r")
+    source = GivingUp(Intake(broken={AT: failure}))
+    handover = taking(source)
+    stopped = handover.next(0)
+    assert isinstance(stopped, Stopped)
+    assert stopped.failure.detail == "topic t, partition 0, offset 10: d"
 
 
 def test_nothing_behind_damage_is_read_while_what_lies_in_front_waits() -> None:

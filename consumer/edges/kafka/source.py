@@ -27,6 +27,8 @@ log = structlog.get_logger("headrace.kafka")
 
 # messages of one call: each is looked at several times, while they are in the processor's cache
 _AT_ONCE = 4096
+# what the client says of a position that is not in the log
+_GIVEN_UP = "_AUTO_OFFSET_RESET"
 # seconds that the answer of a question is waited for which is asked only to be asked
 _STIRRING = 0.01
 # seconds that joining waits for the cluster's first answer
@@ -43,6 +45,8 @@ class KafkaSource:
         self._consumer: Consumer | None = None
         # resumed since the last poll
         self._resumed: set[TopicPartition] = set()
+        # no longer read by the client since their position was not in the log
+        self._given_up: set[TopicPartition] = set()
         self._last_error: KafkaError | None = None
         self._refusal: KafkaError | None = None
 
@@ -68,17 +72,26 @@ class KafkaSource:
             raise translated(error, "poll") from error
         if self._refusal is not None:
             raise translated(KafkaException(self._refusal), "poll")
-        return _intake(messages)
+        intake = _intake(messages)
+        self._given_up |= {at for at, failure in intake.broken.items() if failure.code == _GIVEN_UP}
+        return intake
 
     def start(self, at: TopicPartition, offset: int) -> bool:
+        place = Position(at.topic, at.partition, offset)
         try:
-            self._client().seek(Position(at.topic, at.partition, offset))
-            self._client().resume([Position(at.topic, at.partition)])
+            if self._incremental and at in self._given_up:
+                # tried: it never takes a seek again
+                self._client().incremental_unassign([place])
+                self._client().incremental_assign([place])
+            else:
+                self._client().seek(place)
+                self._client().resume([Position(at.topic, at.partition)])
         except KafkaException as error:
             # the fetcher of a partition that was just assigned starts in its own time
             if error.args[0].code() in (KafkaError._STATE, KafkaError._PREV_IN_PROGRESS):
                 return False
             raise translated(error, "seek") from error
+        self._given_up.discard(at)
         self._resumed.add(at)
         return True
 
@@ -145,6 +158,7 @@ class KafkaSource:
             _say_uncommitted(error)
 
     def _unassign(self, parts: list[Position]) -> None:
+        self._given_up -= set(_plain(parts))
         if self._incremental:
             self._client().incremental_unassign(parts)
         else:
