@@ -67,6 +67,26 @@ def test_f05_the_target_is_away_under_load(trial: Trial, what: str) -> None:
     trial.verify()
 
 
+def test_f05_the_breaker_opens_once_and_closes_once(trial: Trial) -> None:
+    """For as long as the target is away, which the seed chooses."""
+    stack = trial.ground.stack
+    with trial.load():
+        worker = trial.run()
+        worker.said("batch applied", 3)
+        stack.stop_part(TARGET)
+        try:
+            worker.said("server is away")
+            trial.lasts(trial.chance.uniform(0.0, 10.0))
+        finally:
+            stack.start_part(TARGET)
+        trial.over()
+        worker.said("server is back")
+    trial.recovers()
+    told = [len(worker.lines(event)) for event in ("server is away", "server is back", "partitions lost")]
+    assert told == [1, 1, 0]
+    trial.verify()
+
+
 def _copied(source: Path, to: Path) -> None:
     """With owners and modes; the server is stopped."""
     shutil.rmtree(to, ignore_errors=True)

@@ -81,7 +81,7 @@ def _unknown(feed: Feed, key: int) -> bytes:
 
 
 def test_f14_an_id_that_the_registry_does_not_know_is_a_letter(trial: Trial) -> None:
-    """Its neighbours are applied."""
+    """After it was waited for; its neighbours are applied."""
     once = trial.feed("once", 1)
     before = trial.chance.randrange(1, 60)
     once.create(before)
@@ -98,9 +98,11 @@ def test_f14_an_id_that_becomes_known_in_time_is_no_letter(trial: Trial, front: 
     once = trial.feed("once", 1)
     once.create(60)
     front.status = 404
-    trial.run(registry_url=front.url)
-    eventually(lambda: front.asked, "the worker has asked")
+    worker = trial.run(registry_url=front.url, grace=60.0)
+    eventually(lambda: front.asked > 1, "the worker has asked again")
+    assert trial.oracle.letters() == {}
     front.status = 0
     trial.over()
     trial.recovers()
+    assert worker.lines("partition stopped") == []
     trial.verify()

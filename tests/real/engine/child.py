@@ -50,8 +50,8 @@ class Unnoticed(PostgresSink):
 
     _batches = count(1)
 
-    def _ledger(self, connection: Any, *rest: Any) -> None:
-        super()._ledger(connection, *rest)
+    def _finish(self, connection: Any, plan: Any) -> None:
+        super()._finish(connection, plan)
         if next(self._batches) % 4 == 0:
             with suppress(psycopg.errors.DivisionByZero):
                 connection.execute("SELECT 1 / 0")
