@@ -39,13 +39,13 @@ class Landing:
         self.at = TopicPartition("landing", next(PARTITIONS))
         self.table = table
         self._sink = sink
-        self._values = Writer(envelope(fields))
+        self.values = Writer(envelope(fields))
         keys = Writer(key([field for field in fields if field["name"] in identity]))
-        self._keys, self._identity = keys, identity
+        self.keys, self._identity = keys, identity
         with closing(connect(sink.settings)) as connection:
             found = catalog.read_table(connection, table)
         assert found is not None
-        schema = read_writer_schema(self._values.text)
+        schema = read_writer_schema(self.values.text)
         targets = {column.name: column for column in found.columns if not column.generated}
         columns = [
             BoundColumn(
@@ -74,7 +74,7 @@ class Landing:
 
     def plan(self, *changes: tuple[str, Mapping[str, Any]], refused: Mapping[RecordRef, Failure] | None = None) -> Plan:
         """A plan for these changes (`x`: one that is cut) behind what was planned before, under the epoch taken."""
-        piece = slice_of([self._record(op, row) for op, row in changes], self.next_offset, self.at)
+        piece = slice_of([self.record(op, row) for op, row in changes], self.next_offset, self.at)
         return planner(self.known).plan([piece], refused)
 
     def apply(self, *changes: tuple[str, Mapping[str, Any]]) -> Plan:
@@ -90,11 +90,12 @@ class Landing:
             self.next_offset = plan.slices[0].end
             return plan
 
-    def _record(self, op: str, row: Mapping[str, Any]) -> tuple[bytes, bytes]:
+    def record(self, op: str, row: Mapping[str, Any]) -> tuple[bytes, bytes]:
+        """Key and value of a change; `x` is one that is cut."""
         shown = (row, None) if op == "d" else (None, row)
         identity = {name: row[name] for name in self._identity}
-        value = self._values.framed(2, event("c" if op == "x" else op, *shown))
-        return self._keys.framed(1, identity), value[:-1] if op == "x" else value
+        value = self.values.framed(2, event("c" if op == "x" else op, *shown))
+        return self.keys.framed(1, identity), value[:-1] if op == "x" else value
 
 
 def rows(session: psycopg.Connection, table: TableName) -> list[tuple[Any, ...]]:

@@ -85,9 +85,13 @@ def slice_of(records: Sequence[tuple[bytes | None, bytes | None]], first: int = 
 
 
 def planner(
-    known: KnownBindings, fast: Decoder | None = None, marks: Marks | None = None, most: int = 100_000
+    known: KnownBindings,
+    fast: Decoder | None = None,
+    marks: Marks | None = None,
+    most: int = 100_000,
+    policy: Policy | None = None,
 ) -> Planner:
     """A planner with the real decoders and encoder."""
     rows = RowDecoder()
     decoders = Decoders(fast=fast or ColumnarDecoder(rows), careful=rows)
-    return Planner(decoders, CopyEncoder(), known, marks or Marks(), Policy(), most)
+    return Planner(decoders, CopyEncoder(), known, marks or Marks(), policy or Policy(), most)

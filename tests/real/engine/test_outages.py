@@ -73,7 +73,7 @@ def test_an_unknown_schema_waits_for_the_registry(breakable: Stack, own_target: 
     try:
         feeds[0].create(30)
         worker = workers.run(job)
-        worker.said("waiting", 3)
+        worker.said("partition waits")
         assert own_target.rows("public.once") == {}
         assert set(own_target.positions(job.group).values()) == {0}
     finally:

@@ -139,7 +139,9 @@ class Process:
 
     def lines(self, event: str) -> list[dict[str, Any]]:
         """Log entries of one event."""
-        found = [json.loads(line) for line in self.text().splitlines() if line.startswith("{")]
+        # what the client library itself says may stand behind an entry, on its line
+        read = json.JSONDecoder().raw_decode
+        found = [read(line)[0] for line in self.text().splitlines() if line.startswith("{") and "}" in line]
         return [entry for entry in found if entry.get("event") == event]
 
     def said(self, event: str, times: int = 1, seconds: float = 60.0) -> None:
