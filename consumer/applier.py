@@ -32,19 +32,16 @@ from consumer.holdings import Holdings
 from consumer.patience import Patience
 from consumer.planner import Planner
 from consumer.planning import Instead, planned
-from consumer.ports import (
-    Applied,
+from consumer.ports.refusals import (
     CommitUnknown,
     ConnectionLost,
     DataFault,
     Fenced,
     LettersFull,
-    Outcome,
     Reconsider,
-    Retention,
-    Sink,
     TableFault,
 )
+from consumer.ports.target import Applied, Outcome, Retention, Sink
 from consumer.returns import Pause, Returns
 
 log = structlog.get_logger("headrace.apply")

@@ -28,7 +28,9 @@ from consumer.core.naming import BadName, table_name
 from consumer.core.plan import Binding, BindingKey, BoundColumn, Run, TableName, TargetTable, origin
 from consumer.core.types import Meaning, carriage, meaning
 from consumer.planner import BadRecord, bad_record
-from consumer.ports import BadDatum, Catalog, Decoder, Offsets, Registry, Traits
+from consumer.ports.bindings import Catalog
+from consumer.ports.decoding import BadDatum, Decoder, Registry
+from consumer.ports.topics import Offsets, Traits
 
 _MAGIC = 0
 _FRAME = 5
@@ -48,7 +50,7 @@ class Cannot(Exception):
 
 
 class KnownBindings:
-    """Implements `consumer.ports.Bindings`; written by one thread at a time and read by all."""
+    """Implements `consumer.ports.bindings.Bindings`; written by one thread at a time and read by all."""
 
     def __init__(self) -> None:
         self._known: dict[BindingKey, Binding] = {}

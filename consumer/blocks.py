@@ -19,7 +19,7 @@ from consumer.core.plan import Binding, Run, origin
 from consumer.core.records import RecordRef
 from consumer.core.rewriting import Rewritten
 from consumer.decode_watch import DecodeWatch, Marks
-from consumer.ports import Decoder
+from consumer.ports.decoding import Decoder
 
 _IMAGES = frozenset({"c", "u", "r"})
 _TRUNCATE = "t"

@@ -46,7 +46,9 @@ from consumer.holdings import Holdings
 from consumer.lifecycle import Hooks, LifeSettings, Side, WorkerLife
 from consumer.patience import Patience
 from consumer.planner import Planner
-from consumer.ports import Breaker, LetterTopic, Offsets, Overview, Retention
+from consumer.ports.letters import LetterTopic
+from consumer.ports.target import Breaker, Overview, Retention
+from consumer.ports.topics import Offsets
 from consumer.postman import Postman
 from consumer.reader import BatchLimits, Reader
 from consumer.returns import Judges, Returns

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from consumer.core import waiting
 from consumer.core.records import TopicPartition
-from consumer.ports import Offsets, Overview, Stored
+from consumer.ports.target import Overview, Stored
+from consumer.ports.topics import Offsets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

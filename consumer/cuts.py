@@ -9,7 +9,7 @@ from consumer.core.plan import Plan
 from consumer.core.records import RecordRef, Slice, TopicPartition, halves
 from consumer.handover import Later, Stopped, Work
 from consumer.planner import BadRecord
-from consumer.ports import Reconsider, TableFault
+from consumer.ports.refusals import Reconsider, TableFault
 
 # what is to be done instead of a batch
 Step = Work | Stopped | Later

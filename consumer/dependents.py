@@ -11,7 +11,8 @@ from consumer.core import waiting
 from consumer.core.failure import Failure
 from consumer.core.kinds import DEPENDENT
 from consumer.core.records import RecordRef, Slice, TopicPartition
-from consumer.ports import Offsets, Sink
+from consumer.ports.target import Sink
+from consumer.ports.topics import Offsets
 
 
 class Dependents:

@@ -11,7 +11,7 @@ import structlog
 from consumer.core.failure import HeadraceError
 from consumer.core.kinds import KINDS
 from consumer.core.records import TopicPartition
-from consumer.ports import Logs, Parting, Pointers
+from consumer.ports.letters import Logs, Parting, Pointers
 
 log = structlog.get_logger("headrace.letters")
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from consumer.core.failure import Failure
 from consumer.core.plan import Plan
 from consumer.core.records import RecordRef, Slice, TopicPartition
-from consumer.ports import Taken
+from consumer.ports.target import Taken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

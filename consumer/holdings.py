@@ -14,7 +14,8 @@ from consumer.core.policy import TablePolicy
 from consumer.core.records import Slice, TopicPartition
 from consumer.handover import Dropped, Handover, Later, Stopped
 from consumer.patience import Patience
-from consumer.ports import Offsets, Sink, Start, Taken
+from consumer.ports.target import Sink, Start, Taken
+from consumer.ports.topics import Offsets
 
 log = structlog.get_logger("headrace.apply")
 

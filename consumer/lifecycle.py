@@ -21,7 +21,7 @@ from consumer.core.kinds import KINDS
 from consumer.core.records import OffsetRange
 from consumer.decode_watch import DecodeWatch
 from consumer.patience import Stopping
-from consumer.ports import Retention
+from consumer.ports.target import Retention
 from consumer.reader import Reader
 
 log = structlog.get_logger("headrace.worker")

@@ -11,7 +11,8 @@ import structlog
 
 from consumer.core.backoff import Backoff
 from consumer.core.failure import Failure, Transient
-from consumer.ports import Breaker, ConnectionLost, Sink
+from consumer.ports.refusals import ConnectionLost
+from consumer.ports.target import Breaker, Sink
 
 log = structlog.get_logger("headrace.apply")
 

@@ -34,7 +34,9 @@ from consumer.core.policy import Policy
 from consumer.core.records import RecordRef, Slice
 from consumer.core.soundness import check
 from consumer.decode_watch import Marks
-from consumer.ports import Bindings, DataFault, Encoder
+from consumer.ports.bindings import Bindings
+from consumer.ports.decoding import Encoder
+from consumer.ports.refusals import DataFault
 
 _WHAT = "#what"
 

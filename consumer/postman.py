@@ -15,7 +15,7 @@ from consumer.core.failure import HeadraceError
 from consumer.core.lane import Lane
 from consumer.core.letterhead import Codec
 from consumer.core.letters import State
-from consumer.ports import Letterbox, LetterTopic, Outbox, Outgoing, Posted, Unposted
+from consumer.ports.letters import Letterbox, LetterTopic, Outbox, Outgoing, Posted, Unposted
 
 log = structlog.get_logger("headrace.letters")
 

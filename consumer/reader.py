@@ -19,7 +19,9 @@ from consumer.core.records import Header, HeadersOf, Slice, TopicPartition
 from consumer.core.sizer import BatchSizer
 from consumer.handover import Dropped, Handover, Later, Moved, Notice, Paced, Stopped, Work
 from consumer.planner import BadRecord, Planner, Unbound
-from consumer.ports import DataFault, Fetched, Intake, Source, Taken
+from consumer.ports.refusals import DataFault
+from consumer.ports.target import Taken
+from consumer.ports.topics import Fetched, Intake, Source
 
 log = structlog.get_logger("headrace.read")
 
@@ -64,7 +66,7 @@ class _Gathered:
 
 
 class Reader:
-    """Owns the source. `turn` is called in a loop by one thread. Implements `consumer.ports.Listener`."""
+    """Owns the source. `turn` is called in a loop by one thread. Implements `consumer.ports.topics.Listener`."""
 
     # how long a full reader waits for room before it pauses its partitions
     PATIENCE = 1.0

@@ -19,7 +19,9 @@ from consumer.core.plan import Plan
 from consumer.core.policy import Policy
 from consumer.core.records import Slice, no_headers
 from consumer.planner import BadRecord, Planner, Unbound
-from consumer.ports import DataFault, Origins, Reconsider, Sink, TableFault
+from consumer.ports.refusals import DataFault, Reconsider, TableFault
+from consumer.ports.target import Sink
+from consumer.ports.topics import Origins
 
 log = structlog.get_logger("headrace.letters")
 

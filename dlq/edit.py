@@ -16,7 +16,7 @@ from consumer.core.avro import UnsupportedSchema
 from consumer.core.envelope import read_key_schema
 from consumer.core.kinds import KINDS
 from consumer.core.letters import State
-from consumer.ports import Registry
+from consumer.ports.decoding import Registry
 from dlq.image import FRAME, BadImage, Image, NoImage, read_image, same
 from dlq.patching import BadPatch, Patch, patched
 

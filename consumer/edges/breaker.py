@@ -26,7 +26,7 @@ _REMIND = 60.0
 
 
 class CircuitBreaker:
-    """Implements `consumer.ports.Breaker`; for any thread. `clock` gives seconds that never run back."""
+    """Implements `consumer.ports.target.Breaker`; for any thread. `clock` gives seconds that never run back."""
 
     def __init__(
         self, name: str, limits: BreakerLimits | None = None, clock: Callable[[], float] = time.monotonic

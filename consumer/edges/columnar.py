@@ -20,7 +20,7 @@ import pyarrow as pa
 from polars_avro._avro_rs import AvroSource
 
 from consumer.core.rewriting import ECHO, only
-from consumer.ports import Decoder, Sifted
+from consumer.ports.decoding import Decoder, Sifted
 
 _SYNC = os.urandom(16)
 # records of one block; larger requests are cut
@@ -39,7 +39,7 @@ class Mismatch(Exception):
 
 
 class ColumnarDecoder:
-    """Implements `consumer.ports.Decoder`. `rows` judges small blocks, and the pieces in which something is bad."""
+    """Implements `consumer.ports.decoding.Decoder`. `rows` judges small blocks, and pieces with something bad in them."""
 
     def __init__(self, rows: Decoder, *, smallest_block: int = 20) -> None:
         self._rows = rows

@@ -16,7 +16,7 @@ ROWS_A_SLICE = 4096
 
 
 class CopyEncoder:
-    """Implements `consumer.ports.Encoder`."""
+    """Implements `consumer.ports.decoding.Encoder`."""
 
     def encode(self, frame: pl.DataFrame, columns: Sequence[StagedColumn]) -> tuple[bytes, ...]:
         table = frame[[column.name for column in columns]].to_arrow(compat_level=pl.CompatLevel.oldest())

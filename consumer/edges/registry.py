@@ -8,7 +8,7 @@ import urllib3
 from consumer.core.classify import of_status
 from consumer.core.failure import Failure, HeadraceError, Persistent, Transient, failed
 from consumer.core.kinds import KINDS, FailureKind, Scope
-from consumer.ports import Breaker
+from consumer.ports.target import Breaker
 
 _REDIRECTS = 3
 # kept open between requests; as many as the binder asks at a time
@@ -16,7 +16,7 @@ _CONNECTIONS = 8
 
 
 class HttpRegistry:
-    """Implements `consumer.ports.Registry`."""
+    """Implements `consumer.ports.decoding.Registry`."""
 
     def __init__(self, url: str, breaker: Breaker, *, timeout: float = 10.0) -> None:
         self._url = url.rstrip("/")

@@ -19,7 +19,7 @@ from consumer.core.carriers import json_text
 from consumer.core.failure import Persistent, failed
 from consumer.core.kinds import KINDS
 from consumer.core.rewriting import AS_TEXT, only
-from consumer.ports import Sifted
+from consumer.ports.decoding import Sifted
 
 _ARROW = {
     "null": pa.null(),
@@ -48,7 +48,7 @@ _UNHELD = (pa.ArrowException, OverflowError)
 
 
 class RowDecoder:
-    """Implements `consumer.ports.Decoder`, one datum after the other."""
+    """Implements `consumer.ports.decoding.Decoder`, one datum after the other."""
 
     def decode(self, schema: str, data: Sequence[bytes], fields: Sequence[str]) -> pl.DataFrame:
         return self.sift(schema, data, fields).whole()

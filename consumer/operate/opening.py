@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from consumer.desk import Desk
-from consumer.ports import Offsets
+from consumer.ports.topics import Offsets
 
 
 def desk_of(config: Path | None) -> AbstractContextManager[Desk]:

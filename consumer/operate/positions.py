@@ -24,7 +24,7 @@ from consumer.operate.output import (
     say,
     show,
 )
-from consumer.ports import Offsets
+from consumer.ports.topics import Offsets
 
 app = typer.Typer(
     name="positions", help="Stored positions of partitions.", no_args_is_help=True, pretty_exceptions_enable=False

@@ -15,7 +15,7 @@ from consumer.edges.kafka.letterbox import KafkaLetterbox
 from consumer.edges.kafka.offsets import KafkaOffsets
 from consumer.edges.kafka.source import KafkaSource
 from consumer.edges.rows import RowDecoder
-from consumer.ports import Outgoing
+from consumer.ports.letters import Outgoing
 from consumer.stack.waiting import wait_until
 from tests.light.broker import HEARTBEAT, LIST_OFFSETS, PRODUCE, Broker
 from tests.unit.known import Topic, slice_of

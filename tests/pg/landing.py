@@ -16,7 +16,8 @@ from consumer.core.types import carriage
 from consumer.edges.postgres import catalog
 from consumer.edges.postgres.session import connect
 from consumer.edges.postgres.sink import PostgresSink
-from consumer.ports import Reconsider, Start
+from consumer.ports.refusals import Reconsider
+from consumer.ports.target import Start
 from tests.unit.avro import Writer, envelope, event, framed, key
 from tests.unit.known import planner, slice_of
 

@@ -29,7 +29,10 @@ from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import PostgresSink
-from consumer.ports import ConnectionLost, DataFault, Posted, Reconsider, Start, Traits
+from consumer.ports.letters import Posted
+from consumer.ports.refusals import ConnectionLost, DataFault, Reconsider
+from consumer.ports.target import Start
+from consumer.ports.topics import Traits
 from consumer.returns import Judges, Returns
 from dlq.actions import discard, replay
 from dlq.edit import NotEdited, edit

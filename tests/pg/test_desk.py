@@ -22,7 +22,8 @@ from consumer.edges.postgres.desk import PostgresDesk
 from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.operate.positions import decided
-from consumer.ports import Fenced, Start
+from consumer.ports.refusals import Fenced
+from consumer.ports.target import Start
 from dlq.actions import discard
 from tests.pg.landing import ID, Landing
 

@@ -10,7 +10,8 @@ import pytest
 from consumer.core.failure import HeadraceError, Transient
 from consumer.core.plan import Plan, TableName
 from consumer.edges.postgres.sink import PostgresSink
-from consumer.ports import ConnectionLost, DataFault, Fenced, Retention, Start
+from consumer.ports.refusals import ConnectionLost, DataFault, Fenced
+from consumer.ports.target import Retention, Start
 from tests.pg.conftest import Sinks
 from tests.pg.landing import ID, Landing
 

@@ -15,7 +15,7 @@ from consumer.core.records import RecordRef
 from consumer.edges.postgres.aside import LetterBounds
 from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import PostgresSink
-from consumer.ports import DataFault, LettersFull, Reconsider, TableFault
+from consumer.ports.refusals import DataFault, LettersFull, Reconsider, TableFault
 from tests.pg.conftest import Sinks
 from tests.pg.landing import ID, Landing, rows
 

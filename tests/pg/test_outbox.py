@@ -13,7 +13,7 @@ from consumer.core.records import RecordRef
 from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.session import application_name
 from consumer.edges.postgres.sink import PostgresSink
-from consumer.ports import Posted, Unposted
+from consumer.ports.letters import Posted, Unposted
 from tests.pg.conftest import Pools
 from tests.pg.landing import ID, Landing
 

@@ -9,7 +9,7 @@ from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.logs import KafkaLogs
 from consumer.edges.postgres.pointers import PostgresPointers
 from consumer.expiry import Expiry
-from consumer.ports import Reach
+from consumer.ports.letters import Reach
 from tests.pg.conftest import Pools
 
 _LETTER = """

@@ -10,7 +10,8 @@ from consumer.core.plan import TableName
 from consumer.core.records import TopicPartition
 from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.sink import PostgresSink
-from consumer.ports import DataFault, Start, TableFault
+from consumer.ports.refusals import DataFault, TableFault
+from consumer.ports.target import Start
 from tests.pg.conftest import Catalogs
 from tests.pg.landing import ID, Landing
 

@@ -17,7 +17,7 @@ from consumer.edges.postgres.refusals import Refusal, TooManyRefused, find
 from consumer.edges.postgres.session import SessionSettings, connect, transaction
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.postgres.staging import Staged, Staging
-from consumer.ports import DataFault, TableFault
+from consumer.ports.refusals import DataFault, TableFault
 from tests.pg.landing import ID, Landing, rows
 
 UNCHANGED = "__debezium_unavailable_value"

@@ -8,7 +8,7 @@ import pytest
 
 from consumer.core.plan import TableName
 from consumer.edges.postgres.sink import PostgresSink
-from consumer.ports import DataFault
+from consumer.ports.refusals import DataFault
 from tests.pg.landing import ID, Landing, rows
 
 FIELDS = [ID, {"name": "word", "type": ["null", "string"], "default": None}, {"name": "n", "type": "int"}]

@@ -19,7 +19,7 @@ from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import LetterBounds, PostgresSink
-from consumer.ports import Start
+from consumer.ports.target import Start
 from consumer.returns import Judges, Returns
 from dlq.actions import replay
 from dlq.headers import decode, encode

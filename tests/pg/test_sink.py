@@ -12,7 +12,8 @@ from consumer.core.records import Slice, TopicPartition
 from consumer.edges.postgres.positions import end_blockers
 from consumer.edges.postgres.session import SessionSettings, require_commit, transaction
 from consumer.edges.postgres.sink import PostgresSink
-from consumer.ports import DataFault, Fenced, Outcome, Start, Stored
+from consumer.ports.refusals import DataFault, Fenced
+from consumer.ports.target import Outcome, Start, Stored
 from tests.pg.conftest import Sinks
 from tests.pg.landing import ID, Landing, rows
 

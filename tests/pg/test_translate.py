@@ -11,7 +11,7 @@ from consumer.core.failure import HeadraceError, Persistent, Transient
 from consumer.core.plan import TableName
 from consumer.edges.postgres.session import SessionSettings, connect
 from consumer.edges.postgres.translate import translated
-from consumer.ports import ConnectionLost, DataFault, TableFault
+from consumer.ports.refusals import ConnectionLost, DataFault, TableFault
 from consumer.stack.waiting import wait_until
 
 SETUP = """

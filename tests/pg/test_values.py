@@ -10,7 +10,7 @@ import pytest
 
 from consumer.core.plan import TableName
 from consumer.edges.postgres.sink import PostgresSink
-from consumer.ports import DataFault
+from consumer.ports.refusals import DataFault
 from tests.pg.landing import ID, Landing
 
 CONNECT = "org.apache.kafka.connect.data."

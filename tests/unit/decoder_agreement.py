@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from consumer.core.envelope import read_writer_schema
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.rows import RowDecoder
-from consumer.ports import BadDatum, Decoder
+from consumer.ports.decoding import BadDatum, Decoder
 from tests.unit.avro import Writer, envelope, event
 from tests.unit.strict_avro import Defect, defects
 

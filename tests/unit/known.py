@@ -15,7 +15,7 @@ from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.copy_encoder import CopyEncoder
 from consumer.edges.rows import RowDecoder
 from consumer.planner import Planner
-from consumer.ports import Decoder
+from consumer.ports.decoding import Decoder
 from tests.unit.avro import Writer, envelope, event, framed, key
 
 AT = TopicPartition("shop.public.orders", 3)

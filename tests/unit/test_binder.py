@@ -10,7 +10,7 @@ from consumer.core.failure import Failure, Transient
 from consumer.core.plan import Binding, BindingKey, Run, TableName, TargetTable, runs
 from consumer.core.records import TopicPartition
 from consumer.planner import BadRecord
-from consumer.ports import Traits
+from consumer.ports.topics import Traits
 from tests.unit.avro import Writer, envelope
 from tests.unit.known import AT, Topic, planner, slice_of
 from tests.unit.world import World

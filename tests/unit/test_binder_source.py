@@ -6,7 +6,7 @@ import pytest
 
 from consumer.binder import KnownBindings
 from consumer.core.plan import BindingKey, Run, TableName, TargetColumn, TargetTable
-from consumer.ports import Traits
+from consumer.ports.topics import Traits
 from tests.unit.avro import Writer, envelope, event, key
 from tests.unit.known import slice_of
 from tests.unit.world import World

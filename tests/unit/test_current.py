@@ -5,7 +5,7 @@ import pytest
 from consumer.core import waiting
 from consumer.core.records import TopicPartition
 from consumer.current import Standing, standing
-from consumer.ports import Stored
+from consumer.ports.target import Stored
 
 A, B, C = (TopicPartition("t", number) for number in range(3))
 OTHER = TopicPartition("other", 0)

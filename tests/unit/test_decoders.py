@@ -15,7 +15,7 @@ import pytest
 from consumer.core.envelope import read_key_writer, read_writer_schema
 from consumer.edges.columnar import MAX_RECORDS, ColumnarDecoder
 from consumer.edges.rows import RowDecoder
-from consumer.ports import BadDatum, Decoder
+from consumer.ports.decoding import BadDatum, Decoder
 from tests.unit.avro import Writer, envelope, event, key
 from tests.unit.strict_avro import defects
 

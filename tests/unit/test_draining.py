@@ -14,7 +14,7 @@ from consumer.core.policy import TablePolicy
 from consumer.core.records import OffsetRange, Slice, TopicPartition
 from consumer.handover import Handover, Moved, Paced, Work
 from consumer.holdings import Holdings
-from consumer.ports import Applied, Known, Start, Taken
+from consumer.ports.target import Applied, Known, Start, Taken
 from tests.unit.known import heartbeat, planner
 from tests.unit.patient import patient
 

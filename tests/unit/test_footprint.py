@@ -11,7 +11,7 @@ from consumer.binder import KnownBindings
 from consumer.core.records import Slice
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.rows import RowDecoder
-from consumer.ports import Decoder
+from consumer.ports.decoding import Decoder
 from tests.unit.known import Topic, planner, slice_of
 
 COUNT = 20_000

@@ -7,7 +7,7 @@ from consumer.core.policy import TablePolicy
 from consumer.core.records import TopicPartition
 from consumer.handover import Handover, Stopped
 from consumer.holdings import Holdings
-from consumer.ports import Taken
+from consumer.ports.target import Taken
 from tests.unit.patient import patient
 
 AT, NOT_OURS = TopicPartition("t", 0), TopicPartition("t", 1)

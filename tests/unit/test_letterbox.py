@@ -13,7 +13,7 @@ from consumer.core.failure import Persistent, Transient
 from consumer.edges.kafka import letterbox
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.letterbox import KafkaLetterbox
-from consumer.ports import LetterTopic, Outgoing
+from consumer.ports.letters import LetterTopic, Outgoing
 
 SETTINGS = KafkaSettings(bootstrap_servers="b:1", group="g", topics=())
 TOPICS = [LetterTopic(name=name, partitions=1, retention=60) for name in ("there", "missing")]

@@ -16,7 +16,7 @@ from consumer.core.policy import TablePolicy
 from consumer.handover import Handover
 from consumer.holdings import Holdings
 from consumer.lifecycle import Hooks, LifeSettings, WorkerLife
-from consumer.ports import Intake
+from consumer.ports.topics import Intake
 from consumer.reader import BatchLimits, Reader
 from tests.unit.known import planner
 from tests.unit.patient import patient

@@ -19,7 +19,8 @@ from consumer.decode_watch import DecodeWatch, Marks
 from consumer.edges.copy_encoder import CopyEncoder
 from consumer.edges.rows import RowDecoder
 from consumer.planner import BadRecord, Planner, Unbound
-from consumer.ports import Sifted, Traits
+from consumer.ports.decoding import Sifted
+from consumer.ports.topics import Traits
 from tests.unit.avro import framed
 from tests.unit.known import AT, Topic, heartbeat, planner, slice_of
 from tests.unit.world import World

@@ -11,7 +11,8 @@ from consumer.core.records import Slice, TopicPartition
 from consumer.core.sizer import BatchSizer
 from consumer.handover import Handover, Moved, Paced, Stopped, Take, Work
 from consumer.planner import Planner
-from consumer.ports import Fetched, Intake, Listener, Taken
+from consumer.ports.target import Taken
+from consumer.ports.topics import Fetched, Intake, Listener
 from consumer.reader import BatchLimits, Reader
 
 AT = TopicPartition("t", 0)

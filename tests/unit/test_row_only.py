@@ -14,7 +14,7 @@ from consumer.core.envelope import read_writer_schema
 from consumer.core.plan import Action, Plan
 from consumer.core.types import created_type
 from consumer.edges.rows import RowDecoder
-from consumer.ports import BadDatum
+from consumer.ports.decoding import BadDatum
 from tests.unit.avro import Writer, envelope, event
 from tests.unit.decoder_agreement import damaged
 from tests.unit.known import Topic, planner, slice_of

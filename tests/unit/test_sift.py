@@ -7,7 +7,7 @@ import pytest
 from consumer.edges import columnar
 from consumer.edges.columnar import MAX_RECORDS, ColumnarDecoder
 from consumer.edges.rows import RowDecoder
-from consumer.ports import BadDatum, Decoder
+from consumer.ports.decoding import BadDatum, Decoder
 from tests.unit.test_decoders import AT, BOTH, FIELDS, PRICE_NULL, SCHEMA, WORD, after, swapped
 
 CUT, SURPLUS = after(AT)[:-3], after(AT) + b"\x00"

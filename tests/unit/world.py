@@ -9,7 +9,7 @@ from consumer.core.failure import Persistent, failed
 from consumer.core.kinds import KINDS
 from consumer.core.plan import TableName, TargetTable
 from consumer.edges.rows import RowDecoder
-from consumer.ports import Traits
+from consumer.ports.topics import Traits
 
 
 @dataclass

@@ -20,7 +20,7 @@ from consumer.core.failure import Transient, failed
 from consumer.core.kinds import KINDS
 from consumer.core.records import Header
 from consumer.edges.kafka.config import KafkaSettings, asking, common_config, configuring
-from consumer.ports import LetterTopic, Outgoing, Posted
+from consumer.ports.letters import LetterTopic, Outgoing, Posted
 
 log = structlog.get_logger("headrace.letters")
 
@@ -41,7 +41,7 @@ _GRANT = "Grant describing the topic's settings, or compare its retention.ms and
 
 
 class KafkaLetterbox:
-    """Implements `consumer.ports.Letterbox`."""
+    """Implements `consumer.ports.letters.Letterbox`."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings

@@ -17,7 +17,7 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from consumer.core.records import TopicPartition
 from consumer.edges.kafka.config import KafkaSettings, asking, common_config, configuring
-from consumer.ports import Reach
+from consumer.ports.letters import Reach
 
 K = TypeVar("K")
 
@@ -36,7 +36,7 @@ _UNTOLD = (
 
 
 class KafkaLogs:
-    """Implements `consumer.ports.Logs`, with a client of its own that is made when asked."""
+    """Implements `consumer.ports.letters.Logs`, with a client of its own that is made when asked."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings

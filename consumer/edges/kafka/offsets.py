@@ -12,14 +12,15 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from consumer.core.records import TopicPartition
 from consumer.edges.kafka.config import KafkaSettings, asking, common_config, configuring, selects
-from consumer.ports import Start, Traits
+from consumer.ports.target import Start
+from consumer.ports.topics import Traits
 
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 _EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 
 
 class KafkaOffsets:
-    """Implements `consumer.ports.Offsets`."""
+    """Implements `consumer.ports.topics.Offsets`."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings

@@ -20,7 +20,7 @@ _LONGEST = 5.0
 
 
 class KafkaOrigins:
-    """Implements `consumer.ports.Origins`, with a client of its own that is in no group."""
+    """Implements `consumer.ports.topics.Origins`, with a client of its own that is in no group."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings

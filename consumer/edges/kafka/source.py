@@ -21,7 +21,7 @@ from consumer.edges.kafka.config import (
     note_error,
     translated,
 )
-from consumer.ports import Fetched, Intake, Listener
+from consumer.ports.topics import Fetched, Intake, Listener
 
 log = structlog.get_logger("headrace.kafka")
 
@@ -36,7 +36,7 @@ _CONNECTING = 1.0
 
 
 class KafkaSource:
-    """Implements `consumer.ports.Source`."""
+    """Implements `consumer.ports.topics.Source`."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings

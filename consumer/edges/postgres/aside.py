@@ -13,7 +13,7 @@ from consumer.core.records import RecordRef
 from consumer.edges.postgres import letters
 from consumer.edges.postgres.staging import Staged
 from consumer.edges.postgres.translate import translated
-from consumer.ports import LettersFull, Reconsider, TableFault
+from consumer.ports.refusals import LettersFull, Reconsider, TableFault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 from consumer.core.failure import Failure, HeadraceError
 from consumer.core.plan import Plan
 from consumer.edges.postgres.translate import translated
-from consumer.ports import Taken
+from consumer.ports.target import Taken
 
 _BESIDE = sql.SQL("BEGIN; SET LOCAL synchronous_commit TO off; {}; COMMIT; BEGIN")
 _STARTED = sql.SQL("""

@@ -9,11 +9,11 @@ from consumer.core.plan import TableName, TargetTable
 from consumer.edges.postgres import catalog, letters, memory, positions
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.translate import translated
-from consumer.ports import Stored
+from consumer.ports.target import Stored
 
 
 class PostgresCatalog:
-    """Implements `consumer.ports.Catalog`."""
+    """Implements `consumer.ports.bindings.Catalog`."""
 
     def __init__(self, pool: TargetPool, group: str) -> None:
         self._pool = pool
@@ -42,7 +42,7 @@ class PostgresCatalog:
 
 
 class PostgresOverview:
-    """Implements `consumer.ports.Overview`."""
+    """Implements `consumer.ports.target.Overview`."""
 
     def __init__(self, pool: TargetPool, group: str) -> None:
         self._pool = pool

@@ -17,7 +17,7 @@ from consumer.core.records import RecordRef, TopicPartition
 from consumer.edges.postgres.letters import kept_headers
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.translate import translated
-from consumer.ports import Posted, Unposted
+from consumer.ports.letters import Posted, Unposted
 
 T = TypeVar("T")
 
@@ -53,7 +53,7 @@ WHERE group_name = %s AND state IN ('retrying', 'replaying') AND published_attem
 
 
 class PostgresOutbox:
-    """Implements `consumer.ports.Outbox`. `pointing`: tables whose copies only point to their records."""
+    """Implements `consumer.ports.letters.Outbox`. `pointing`: tables whose copies only point to their records."""
 
     def __init__(self, pool: TargetPool, group: str, pointing: Collection[str] = ()) -> None:
         self._pool = pool

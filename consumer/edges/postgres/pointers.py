@@ -11,7 +11,7 @@ from consumer.core.letters import OPEN
 from consumer.core.records import RecordRef, TopicPartition
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.translate import translated
-from consumer.ports import Parting, Reach
+from consumer.ports.letters import Parting, Reach
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ RETURNING l.id, l.topic, l.partition, l."offset", l.table_name, p.gone, p.kept
 
 
 class PostgresPointers:
-    """Implements `consumer.ports.Pointers`. `pointing`: tables whose copies only point to their records."""
+    """Implements `consumer.ports.letters.Pointers`. `pointing`: tables whose copies only point to their records."""
 
     def __init__(self, pool: TargetPool, group: str, pointing: Collection[str] = ()) -> None:
         self._pool = pool

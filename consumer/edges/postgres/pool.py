@@ -19,7 +19,8 @@ from consumer.core.kinds import KINDS
 from consumer.edges.postgres.migrate import ensure
 from consumer.edges.postgres.session import SessionSettings, connect
 from consumer.edges.postgres.translate import translated
-from consumer.ports import Breaker, ConnectionLost
+from consumer.ports.refusals import ConnectionLost
+from consumer.ports.target import Breaker
 
 T = TypeVar("T")
 

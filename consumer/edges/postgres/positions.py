@@ -14,7 +14,7 @@ from consumer.core.records import Slice, TopicPartition, offset_in
 from consumer.edges.postgres.ledger import abandon
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated
-from consumer.ports import Known, Start, Stored, Taken
+from consumer.ports.target import Known, Start, Stored, Taken
 
 _TAKE = """
 INSERT INTO headrace.positions AS p

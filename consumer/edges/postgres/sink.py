@@ -1,6 +1,6 @@
 """The batch transaction: stage, lock and compare positions, apply, ledger, positions, COMMIT.
 
-Implements `consumer.ports.Sink`. Everything that a batch changes is in one transaction. Staging is filled
+Implements `consumer.ports.target.Sink`. Everything that a batch changes is in one transaction. Staging is filled
 before any shared lock is taken. Lock order: positions, then tables in the plan's order, rows by key.
 """
 
@@ -24,20 +24,8 @@ from consumer.edges.postgres.session import SessionSettings, connect, require_co
 from consumer.edges.postgres.staging import Staged, Staging
 from consumer.edges.postgres.translate import translated
 from consumer.edges.postgres.writing import Writer
-from consumer.ports import (
-    Applied,
-    CommitUnknown,
-    ConnectionLost,
-    DataFault,
-    Fenced,
-    Known,
-    Outcome,
-    Reconsider,
-    Retention,
-    Start,
-    Stored,
-    Taken,
-)
+from consumer.ports.refusals import CommitUnknown, ConnectionLost, DataFault, Fenced, Reconsider
+from consumer.ports.target import Applied, Known, Outcome, Retention, Start, Stored, Taken
 
 # deleted at a time, so that it ends within its timeout and the batches behind it do not wait; letters have bytes
 _BATCHES = 50_000

@@ -13,7 +13,7 @@ from consumer.core.classify import of_sqlstate
 from consumer.core.failure import Failure, HeadraceError, Persistent, Transient, failed
 from consumer.core.kinds import KINDS, ErrorType, FailureKind, Scope
 from consumer.core.plan import TableName
-from consumer.ports import ConnectionLost, DataFault, TableFault
+from consumer.ports.refusals import ConnectionLost, DataFault, TableFault
 
 # classes whose messages are the server's own, with names in them but never values; what a trigger raises may quote rows
 _PLAIN = ("08", "25", "28", "3D", "40", "53", "55", "57", "58")

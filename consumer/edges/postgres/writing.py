@@ -13,7 +13,7 @@ from consumer.edges.postgres.refusals import TooManyRefused, find
 from consumer.edges.postgres.staging import Staged
 from consumer.edges.postgres.statements import delete, insert, insert_checked, update, upsert
 from consumer.edges.postgres.translate import translated
-from consumer.ports import DataFault, TableFault
+from consumer.ports.refusals import DataFault, TableFault
 
 # batches for which a table that refused rows is written so that they are found
 _CAUTION = 32

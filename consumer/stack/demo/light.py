@@ -19,6 +19,7 @@ import psycopg
 from confluent_kafka import KafkaException, Producer
 
 from consumer.stack.demo import line as lines
+from consumer.stack.demo.background import Background
 from consumer.stack.demo.compare import SAME_TEXT, Compared, against
 from consumer.stack.demo.failures import late, replay_failed
 from consumer.stack.demo.front import Front
@@ -34,7 +35,6 @@ from consumer.stack.progress import Reporter
 from consumer.stack.stack import Stack
 
 _KAFKA_SECONDS = 30.0
-_STOP_SECONDS = 30.0
 _CHUNK = 50
 
 
@@ -68,7 +68,7 @@ def recorded(directory: Path, rate: int, plan: Plan, reporter: Reporter) -> Iter
             replay.stop()
 
 
-class Replay:
+class Replay(Background):
     """Produces recorded messages; implements `Feed`."""
 
     def __init__(self, producer: Producer, recording: Recording, journal: Journal, rate: int, endless: bool) -> None:
@@ -79,8 +79,7 @@ class Replay:
         self._journal = journal
         self._rate = rate
         self._endless = endless
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._guarded, name="demo-replay", daemon=True)
+        super().__init__("demo-replay", self._guarded)
         self._error: KafkaException | BufferError | None = None
         self._sent = 0
         self.finished = False
@@ -97,16 +96,6 @@ class Replay:
         self._flush()
         self._journal.seeded(counts, at)
 
-    def start(self) -> None:
-        """Begins with the changes."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Ends after the records at hand."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(_STOP_SECONDS)
-
     def check(self) -> None:
         """Raises when the broker refused something."""
         if self._error is not None:
@@ -115,7 +104,7 @@ class Replay:
     def _guarded(self) -> None:
         try:
             self._play(self._stream)
-            while self._endless and not self._stop.is_set():
+            while self._endless and not self.stopping.is_set():
                 self._play(self._snapshot)
                 self._play(self._stream)
             self.finished = True
@@ -125,7 +114,7 @@ class Replay:
     def _play(self, messages: Sequence[Message]) -> None:
         began = time.monotonic()
         for place in range(0, len(messages), _CHUNK):
-            if self._stop.wait(max(0.0, began + place / self._rate - time.monotonic())):
+            if self.stopping.wait(max(0.0, began + place / self._rate - time.monotonic())):
                 return
             at = time.time()
             counts = self._produce(messages[place : place + _CHUNK])

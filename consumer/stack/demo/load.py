@@ -1,7 +1,6 @@
 """The shop's customers: a thread that changes the source in small transactions, with bursts between them."""
 
 import random
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -10,12 +9,12 @@ from dataclasses import dataclass
 import psycopg
 
 from consumer.stack.demo import shop
+from consumer.stack.demo.background import Background
 from consumer.stack.demo.failures import load_failed
 from consumer.stack.demo.journal import Journal
 
 # records that one changed row makes in its topic: a delete adds a tombstone, a key change is a delete and an insert
 _ONE, _DELETE, _KEY_CHANGE = 1, 2, 3
-_STOP_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +27,7 @@ class Pace:
     burst_every: int
 
 
-class Load:
+class Load(Background):
     """Changes the source from one thread; counts row changes and notes every commit in the journal."""
 
     def __init__(self, dsn: str, stock: shop.Stock, journal: Journal, pace: Pace) -> None:
@@ -37,23 +36,12 @@ class Load:
         self._journal = journal
         self._pace = pace
         self._random = random.Random(7)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._guarded, name="demo-load", daemon=True)
+        super().__init__("demo-load", self._guarded)
         self._error: psycopg.Error | None = None
         self._records: Counter[str] = Counter()
         self.changes = 0
         self.kinds: Counter[str] = Counter()
         self.finished = False
-
-    def start(self) -> None:
-        """Begins."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Ends after the transaction at hand."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(_STOP_SECONDS)
 
     def check(self) -> None:
         """Raises when the source refused something."""
@@ -71,7 +59,7 @@ class Load:
     def _work(self, connection: psycopg.Connection) -> None:
         began, bursts, next_burst = time.monotonic(), 0, self._pace.burst_every
         steps, weights = zip(*_STEPS, strict=True)
-        while not self._stop.is_set() and (self._pace.changes is None or self.changes < self._pace.changes):
+        while not self.stopping.is_set() and (self._pace.changes is None or self.changes < self._pace.changes):
             if self.changes >= next_burst:
                 before = self.changes
                 self._commit(connection, self._random.choice((_burst_orders, _burst_payments)))
@@ -82,8 +70,8 @@ class Load:
             if self._pace.rate:
                 # bursts come on top of the pace, so that none is answered by silence
                 due = began + (self.changes - bursts) / self._pace.rate
-                self._stop.wait(max(0.0, due - time.monotonic()))
-        if not self._stop.is_set():
+                self.stopping.wait(max(0.0, due - time.monotonic()))
+        if not self.stopping.is_set():
             self._commit(connection, _mark)
 
     def _commit(self, connection: psycopg.Connection, step: "Step") -> None:

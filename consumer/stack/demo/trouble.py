@@ -1,12 +1,12 @@
 """What goes wrong in the demonstration, from a thread of its own: bad records, and a target that is taken away."""
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import psycopg
 
 from consumer.core.failure import HeadraceError
+from consumer.stack.demo.background import Background
 from consumer.stack.demo.failures import late, server_failed
 from consumer.stack.demo.forge import Forge
 from consumer.stack.demo.journal import Journal
@@ -17,7 +17,6 @@ from consumer.stack.demo.poison import Poisoned, Round, make_particular
 _PATIENCE = 90.0
 _LOOK = 0.2
 _ROUNDS = 2
-_STOP_SECONDS = 60.0
 _OUTAGE_EVERY = 4
 
 
@@ -34,15 +33,14 @@ class _Stopping(Exception):
     """The demonstration ends."""
 
 
-class Trouble:
+class Trouble(Background):
     """Poisons the topics in rounds. The second one, and every fourth after it, comes while the target is away."""
 
     def __init__(self, line: Line, journal: Journal, plan: Plan) -> None:
         self._line = line
         self._journal = journal
         self._plan = plan
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._guarded, name="demo-trouble", daemon=True)
+        super().__init__("demo-trouble", self._guarded)
         self._error: HeadraceError | None = None
         self._poisoned: list[Poisoned] = []
         self.finished = False
@@ -51,16 +49,6 @@ class Trouble:
     def poisoned(self) -> Sequence[Poisoned]:
         """The bad records so far."""
         return tuple(self._poisoned)
-
-    def start(self) -> None:
-        """Begins; the snapshot must have been applied."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Ends after the step at hand."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(_STOP_SECONDS)
 
     def check(self) -> None:
         """Raises when something went wrong that was not meant to."""
@@ -118,7 +106,7 @@ class Trouble:
         return sent
 
     def _wait(self, seconds: float) -> None:
-        if self._stop.wait(seconds):
+        if self.stopping.wait(seconds):
             raise _Stopping
 
     def _await(self, what: str, done: Callable[[Held], bool]) -> None:

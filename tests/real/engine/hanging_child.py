@@ -7,7 +7,7 @@ from pathlib import Path
 
 import consumer.build
 from consumer.edges.columnar import ColumnarDecoder
-from consumer.ports import Sifted
+from consumer.ports.decoding import Sifted
 from consumer.settings import load
 from consumer.telemetry.logs import configure
 from consumer.worker import run_worker

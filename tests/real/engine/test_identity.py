@@ -6,7 +6,7 @@ import pytest
 
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.offsets import KafkaOffsets
-from consumer.ports import Traits
+from consumer.ports.topics import Traits
 from consumer.stack.options import Endpoints
 
 from .feed import Feed, fresh_name

@@ -17,7 +17,7 @@ from consumer.core.failure import Refused, Transient
 from consumer.core.records import Header
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.letterbox import KafkaLetterbox
-from consumer.ports import LetterTopic, Outgoing, Posted
+from consumer.ports.letters import LetterTopic, Outgoing, Posted
 from consumer.stack.options import Endpoints
 
 from .feed import create_topic, fresh_name

@@ -19,7 +19,7 @@ _SOON = 0.4
 
 
 class Member:
-    """A member of a group of its own. Implements `consumer.ports.Listener`."""
+    """A member of a group of its own. Implements `consumer.ports.topics.Listener`."""
 
     def __init__(self, at: Endpoints, topic: str) -> None:
         settings = KafkaSettings(bootstrap_servers=at.kafka, group=fresh_name("member"), topics=(topic,))

@@ -1,0 +1,51 @@
+"""What is known of topics and tables, and who is asked for the rest."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from consumer.core.envelope import Column
+from consumer.core.plan import Binding, BindingKey, TableName, TargetTable
+
+
+class Bindings(Protocol):
+    """What is known of topics, schemas and target tables, without asking anyone."""
+
+    def find(self, key: BindingKey) -> Binding | None:
+        """The binding, or None when it has to be made first."""
+        ...
+
+    def of_topic(self, topic: str, key_frame: bytes | None) -> Binding | None:
+        """Any binding of a table with this key schema, made from values of the topic."""
+        ...
+
+
+class Catalog(Protocol):
+    """What bindings ask of the target. Raises Transient."""
+
+    def read_table(self, name: TableName) -> TargetTable | None:
+        """The table, or None when there is none of that name."""
+        ...
+
+    def create_table(self, name: TableName, columns: Sequence[Column], identity: Sequence[str]) -> None:
+        """Create a missing table with the identity as primary key."""
+        ...
+
+    def claim_table(self, name: TableName, topic: str) -> str:
+        """The topic of the group that has the table: this one, unless another had it before."""
+        ...
+
+    def remember_schemas(self, registry: str, schemas: Mapping[int, str]) -> None:
+        """Keep schemas for when the registry is away."""
+        ...
+
+    def recall_schemas(self, registry: str, ids: Sequence[int]) -> dict[int, str]:
+        """Those of the schemas that were kept before."""
+        ...
+
+    def remember_source(self, topic: str, key_schema: int, names: Mapping[str, str | None]) -> None:
+        """Keep what the source calls the table of a topic and key schema."""
+        ...
+
+    def recall_source(self, topic: str, key_schema: int) -> Mapping[str, str | None] | None:
+        """The names kept, or None when the group has never bound that topic and key schema."""
+        ...

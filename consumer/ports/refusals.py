@@ -1,0 +1,55 @@
+"""How the target says no, as exceptions that its edges raise."""
+
+from collections.abc import Iterable, Mapping
+
+from consumer.core.failure import Failure, Persistent, Transient
+from consumer.core.plan import TableName
+from consumer.core.records import RecordRef, TopicPartition
+
+
+class Fenced(Exception):
+    """Another owner took these partitions, or moved them; nothing was written."""
+
+    def __init__(self, partitions: tuple[TopicPartition, ...]) -> None:
+        super().__init__(", ".join(map(str, partitions)))
+        self.partitions = partitions
+
+
+class CommitUnknown(Transient):
+    """The connection was lost after COMMIT was sent: only the stored positions can tell what happened."""
+
+
+class ConnectionLost(Transient):
+    """The session is gone; whatever it had not committed is rolled back."""
+
+
+class DataFault(Persistent):
+    """The target refused the rows of a statement."""
+
+    def __init__(self, failure: Failure, table: TableName | None) -> None:
+        super().__init__(failure)
+        self.table = table
+
+
+class TableFault(Persistent):
+    """The target refused the statement whatever its rows: no privilege, no such table or column."""
+
+    def __init__(self, failure: Failure, table: TableName | None) -> None:
+        super().__init__(failure)
+        self.table = table
+
+
+class LettersFull(Transient):
+    """As many letters wait to be published as may; a batch with more of them is not applied."""
+
+
+class Reconsider(Exception):
+    """The batch has to be planned anew, and nothing was written.
+
+    `refused`: records that can't be applied, and why. `freed`: records that need not wait any more.
+    """
+
+    def __init__(self, refused: Mapping[RecordRef, Failure], freed: Iterable[RecordRef] = ()) -> None:
+        self.freed = frozenset(freed)
+        super().__init__(f"{len(refused)} records refused, {len(self.freed)} freed")
+        self.refused = refused

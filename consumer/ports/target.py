@@ -1,0 +1,135 @@
+"""The target: positions, batches, and what is asked beside them."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol, TypeVar
+
+from consumer.core.breaking import BreakerStatus
+from consumer.core.failure import Failure
+from consumer.core.letters import Standing
+from consumer.core.plan import Plan
+from consumer.core.records import OffsetRange, RecordRef, TopicPartition
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Where a partition without a position begins. `wait_for`: what it waits for (`consumer.core.waiting`)."""
+
+    offset: int
+    topic_id: str | None = None
+    wait_for: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What is stored of a group before a taking."""
+
+    started: bool
+    partitions: frozenset[TopicPartition]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A partition that is ours under a new epoch, and where to read on."""
+
+    at: TopicPartition
+    epoch: int
+    next_offset: int
+    topic_id: str | None = None
+    wait_for: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A stored position. `stopped`: why its living owner does not go on. `wait_for`: as in `Start`."""
+
+    at: TopicPartition
+    next_offset: int
+    epoch: int
+    owner: str | None = None
+    wait_for: Mapping[str, int] | None = None
+    stopped: Mapping[str, object] | None = None
+
+
+class Outcome(Enum):
+    """What became of a batch whose COMMIT was not answered."""
+
+    COMMITTED = "committed"
+    NOT_COMMITTED = "not committed"
+    FENCED = "fenced"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """A committed batch. Durations in seconds by step."""
+
+    plan: Plan
+    seconds: float
+    durations: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """Hours for which what has come to its end is kept: rows of the ledger, closed letters with their bytes."""
+
+    ledger: float = 72.0
+    closed_letters: float = 720.0
+
+
+class Breaker(Protocol):
+    """Keeps questions from a server that is away; for any thread."""
+
+    def ask(self, question: Callable[[], T]) -> T:
+        """The answer. Raises what the question raises, and Transient at once, unasked, while the server is away.
+
+        After some time one question is let through, and the others only when that one was answered.
+        """
+        ...
+
+    def failed(self, failure: Failure) -> None:
+        """What was asked without it failed; only what says that the server is away counts, and each failure once."""
+        ...
+
+    def answered(self) -> None:
+        """What was asked without it was answered."""
+        ...
+
+    def status(self) -> BreakerStatus:
+        """Its state now."""
+        ...
+
+
+class Overview(Protocol):
+    """What those ask of the target who only look. Raises Transient."""
+
+    def stored(self) -> list[Stored]:
+        """All positions of the group."""
+        ...
+
+    def open_letters(self) -> int:
+        """How many letters of the group are open."""
+        ...
+
+
+class Sink(Protocol):
+    """The target: one session, used by one thread."""
+
+    def open(self) -> None: ...
+    def close(self) -> None: ...
+    def known(self) -> Known: ...
+    def seed(self, starts: Mapping[TopicPartition, Start]) -> None: ...
+    def take(self, starts: Mapping[TopicPartition, Start]) -> list[Taken]: ...
+    def stop(self, at: TopicPartition, epoch: int, failure: Failure) -> None: ...
+    def asked(self) -> list[TopicPartition]: ...
+    def wait(self, at: TopicPartition, epoch: int, wait_for: Mapping[str, int]) -> None: ...
+    def relied_on(self, topics: Collection[str]) -> Mapping[str, Collection[str]]: ...
+    def stored(self) -> list[Stored]: ...
+    def letter(self, origin: RecordRef) -> Standing | None: ...
+    def followers(self, number: int, most: int) -> list[Standing]: ...
+    def apply(self, plan: Plan) -> Applied: ...
+    def resolve(self, plan: Plan) -> Outcome: ...
+    def prune(self, keep: Retention) -> bool: ...
+    def marks(self, partitions: Sequence[TopicPartition]) -> list[OffsetRange]: ...

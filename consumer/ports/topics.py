@@ -1,0 +1,116 @@
+"""The topics: records as they come, and questions about their logs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from consumer.core.failure import Failure
+from consumer.core.letters import Record
+from consumer.core.records import HeadersOf, RecordRef, TopicPartition, no_headers
+from consumer.ports.target import Start
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """Consecutive records of one partition as they came off the topic."""
+
+    at: TopicPartition
+    offsets: Sequence[int]
+    keys: Sequence[bytes | None]
+    values: Sequence[bytes | None]
+    appended_ms: int
+    leader_epoch: int | None
+    size: int
+    # of the record at an offset
+    headers: HeadersOf = no_headers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intake:
+    """What one poll brought: records, ends of partitions reached, partitions that can't be read on behind them."""
+
+    fetched: Sequence[Fetched] = ()
+    ends: Mapping[TopicPartition, int] = field(default_factory=dict)
+    broken: Mapping[TopicPartition, Failure] = field(default_factory=dict)
+
+
+class Listener(Protocol):
+    """Who is told of assignments; called from within `Source.poll`, on its thread."""
+
+    def assigned(self, partitions: Sequence[TopicPartition]) -> None: ...
+    def revoked(self, partitions: Sequence[TopicPartition]) -> None: ...
+    def lost(self, partitions: Sequence[TopicPartition]) -> None: ...
+
+
+class Source(Protocol):
+    """The topics: one member of a consumer group, used by one thread."""
+
+    def open(self, listener: Listener) -> None:
+        """Join the group. Assigned partitions start paused."""
+        ...
+
+    def poll(self, limit: int, timeout: float) -> Intake:
+        """At most `limit` records, after at most `timeout` seconds; serves the group's callbacks.
+
+        Raises Persistent when the client can't go on or no broker takes its credentials.
+        """
+        ...
+
+    def start(self, at: TopicPartition, offset: int) -> bool:
+        """Seek and resume an assigned partition; False when the client is not ready for it yet."""
+        ...
+
+    def pause(self, partitions: Sequence[TopicPartition]) -> None: ...
+    def resume(self, partitions: Sequence[TopicPartition]) -> None: ...
+
+    def commit(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Tell the group, for lag tools only; asynchronous, failures are logged and never raised."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traits:
+    """What of a topic decides how its records are applied: whether its cleanup policy compacts, its partitions."""
+
+    compacted: bool
+    partitions: int
+
+
+class Offsets(Protocol):
+    """Questions about topics, asked apart from reading."""
+
+    def matching(self) -> frozenset[TopicPartition]:
+        """Every partition that exists now and that the settings select."""
+        ...
+
+    def initial(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, Start]:
+        """Where they begin by `kafka.initial`."""
+        ...
+
+    def log_start(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, Start]:
+        """The first offset that each log still has."""
+        ...
+
+    def ends(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """The offset after each log's last record."""
+        ...
+
+    def topic_ids(self, topics: Sequence[str]) -> Mapping[str, str]:
+        """The topics' ids, for those that exist."""
+        ...
+
+    def traits(self, topics: Sequence[str]) -> Mapping[str, Traits]:
+        """What the topics are like now, for those that exist."""
+        ...
+
+
+class Origins(Protocol):
+    """Records at their origin, read again one by one."""
+
+    def fetch(self, ref: RecordRef) -> Record | None:
+        """The record, or None when it is not in the log any more. Raises Transient."""
+        ...
+
+    def close(self) -> None: ...
