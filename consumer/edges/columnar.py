@@ -39,7 +39,7 @@ class Mismatch(Exception):
 
 
 class ColumnarDecoder:
-    """Implements `consumer.ports.decoding.Decoder`. `rows` judges small blocks, and pieces with something bad in them."""
+    """Implements `consumer.ports.decoding.Decoder`. `rows` judges small blocks, and pieces that hold something bad."""
 
     def __init__(self, rows: Decoder, *, smallest_block: int = 20) -> None:
         self._rows = rows
