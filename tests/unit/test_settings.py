@@ -12,7 +12,8 @@ from consumer.core.failure import Refused
 from consumer.core.kinds import ErrorType
 from consumer.core.policy import Budget
 from consumer.edges.kafka.config import selects
-from consumer.settings import DEFAULT_FILE, Kafka, Settings, load, variable
+from consumer.sections import Kafka
+from consumer.settings import DEFAULT_FILE, Settings, load, variable
 
 NEEDED = {
     "HEADRACE_KAFKA__BOOTSTRAP_SERVERS": "broker:9092",

@@ -1,0 +1,367 @@
+"""The sections of the settings: each value with its bounds, its default and what it means."""
+
+import re
+import socket
+from itertools import pairwise
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from consumer.core.lane import BadTopic, check_dead_pattern, check_retry_pattern
+from consumer.core.naming import BadName, check_template
+from consumer.core.policy import JITTER
+
+RESERVED = frozenset(
+    {
+        "bootstrap.servers",
+        "group.id",
+        "auto.offset.reset",
+        "enable.auto.commit",
+        "enable.auto.offset.store",
+        "enable.partition.eof",
+        "isolation.level",
+        "topic.blacklist",
+        "allow.auto.create.topics",
+    }
+)
+"""Client settings that are not for users to change."""
+
+
+class Section(BaseModel):
+    """One section; unknown names are mistakes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Kafka(Section):
+    """The topics and how they are read."""
+
+    bootstrap_servers: str = Field(min_length=1, description="Brokers to start from, as host:port, comma-separated.")
+    group: Annotated[str, Field(min_length=1, max_length=200)] = Field(
+        default="headrace", description="Consumer group; positions are kept under this name."
+    )
+    topics: Annotated[list[str], Field(min_length=1)] = Field(
+        description="Topics to apply; an entry that starts with ^ is a regular expression."
+    )
+    initial: str = Field(
+        default="earliest",
+        pattern=r"^(earliest|latest|group:.+)$",
+        description="Where a group begins that never ran: earliest, latest, or group:<name> to take over "
+        "another group's offsets. Counts only for what exists at the first start.",
+    )
+    client: dict[str, str] = Field(default={}, description="Passed to librdkafka as it is.")
+    request_timeout: float = Field(default=30.0, ge=1, le=300, description="Seconds that a broker may take to answer.")
+    metadata_refresh: float = Field(
+        default=10.0, ge=1, le=3600, description="Seconds between looks for new topics that match a pattern."
+    )
+    prefetch_kbytes: int = Field(
+        default=65_536, ge=1024, le=1_048_576, description="Most kilobytes fetched ahead by the client."
+    )
+
+    @field_validator("client")
+    @classmethod
+    def _ours(cls, client: dict[str, str]) -> dict[str, str]:
+        taken = sorted(RESERVED & client.keys())
+        if taken:
+            raise ValueError(f"{', '.join(taken)} can't be set here: the guarantees rest on Headrace's own values")
+        return client
+
+    @field_validator("topics")
+    @classmethod
+    def _patterns(cls, topics: list[str]) -> list[str]:
+        for topic in topics:
+            if topic.startswith("^"):
+                try:
+                    re.compile(topic)
+                except re.error as error:
+                    raise ValueError(f"{topic!r} is not a regular expression: {error}") from error
+        return topics
+
+
+class Registry(Section):
+    """The schema registry."""
+
+    url: str = Field(pattern=r"^https?://", description="Base of the registry's Confluent API.")
+    timeout: float = Field(default=10.0, ge=0.5, le=120, description="Seconds that the registry may take to answer.")
+    unknown_grace: float = Field(
+        default=30.0,
+        ge=0,
+        le=3600,
+        description="Seconds that a schema id is waited for which the registry does not know, since replicas may be "
+        "behind; then its records become letters. Other partitions go on. A topic in which one was waited for in vain "
+        "gets no grace for ten times as long.",
+    )
+
+
+class Target(Section):
+    """The database that is written."""
+
+    dsn: str = Field(min_length=1, description="libpq connection string of the target; keep the password out of it.")
+    table: str = Field(
+        default="{schema}.{table}",
+        description="Template of the target table's name, from {schema}, {table}, {db} of the source and {topic}.",
+    )
+    create: bool = Field(default=True, description="Create a missing target table from its schema.")
+    constraints: Literal["check", "trust-source"] = Field(
+        default="check",
+        description="trust-source applies under session_replication_role = replica, as logical replication does.",
+    )
+    synchronous_commit: Literal["on", "off", "local", "remote_write", "remote_apply"] = Field(
+        default="on",
+        description="Durability of batch transactions. off is sound: rows and positions are lost together.",
+    )
+    connect_timeout: int = Field(default=10, ge=1, le=300, description="Seconds that a connection may take.")
+    batch_deadline: float = Field(
+        default=30.0, ge=1, le=1800, description="Seconds after which a statement or lock wait of a batch is given up."
+    )
+    pool_size: int = Field(
+        default=4,
+        ge=1,
+        le=32,
+        description="Most sessions of a worker beside that of its batches, for short questions; opened when needed.",
+    )
+    pool_idle: float = Field(
+        default=300.0, ge=1, le=86_400, description="Seconds after which such a session is closed when nobody used it."
+    )
+    pool_lifetime: float = Field(
+        default=3600.0, ge=10, le=86_400, description="Seconds after which such a session is replaced by a new one."
+    )
+
+    @field_validator("table")
+    @classmethod
+    def _template(cls, template: str) -> str:
+        try:
+            check_template(template)
+        except BadName as error:
+            raise ValueError(str(error)) from error
+        return template
+
+
+class Breaker(Section):
+    """When target or registry, being away, are not asked any more but for one question at a time."""
+
+    failures: int = Field(default=3, ge=1, le=100, description="Failures in a row after which a server counts as away.")
+    reset: float = Field(
+        default=2.0, ge=0.1, le=300, description="Seconds between looks whether a server that is away is back."
+    )
+
+
+class Retry(Section):
+    """Waiting for what others put right. Each wait is twice as long as the last, spread by chance to half of it."""
+
+    environment_first: float = Field(
+        default=0.1, ge=0.01, le=60, description="Seconds before the first attempt when a server is away or busy."
+    )
+    environment_most: float = Field(
+        default=15.0, ge=0.1, le=600, description="Most seconds between attempts then. They go on for ever."
+    )
+    table_first: float = Field(
+        default=10.0, ge=0.1, le=3600, description="Seconds before the partitions of a table that is refused go on."
+    )
+    table_most: float = Field(default=60.0, ge=0.1, le=86_400, description="Most seconds between attempts then.")
+    table_unknown_attempts: int = Field(
+        default=10,
+        ge=0,
+        le=100_000,
+        description="How often they do after a failure that no rule knows; then they wait for "
+        "headrace batches retry --stopped.",
+    )
+
+
+class Batch(Section):
+    """How much one transaction takes."""
+
+    max_rows: int = Field(
+        default=20_000,
+        ge=1,
+        le=65_536,
+        description="Rows that one batch should write. One that reads more by batch.growth and meets changes "
+        "that do not fold writes them all.",
+    )
+    min_rows: int = Field(
+        default=1,
+        ge=1,
+        le=65_536,
+        description="Rows that batches are not brought below by slow commits, timeouts, locks and conflicts.",
+    )
+    target_seconds: float | None = Field(
+        default=None,
+        ge=0.05,
+        le=900,
+        description="Seconds that a batch should take at most. Batches that take longer are made smaller, as long as "
+        "that makes them quicker. Default: a third of target.batch_deadline; at most half of it.",
+    )
+    growth: int = Field(
+        default=5,
+        ge=1,
+        le=20,
+        description="How many times batch.max_rows a batch may read in records, where many changes of few rows fold.",
+    )
+    max_bytes: int = Field(
+        default=32 << 20, ge=1 << 16, le=256 << 20, description="Bytes of raw records after which a batch closes."
+    )
+    queue_bytes: int = Field(
+        default=96 << 20, ge=1 << 16, le=1 << 30, description="Most bytes that wait between reading and applying."
+    )
+    queue_batches: int = Field(default=2, ge=1, le=16, description="Most batches that wait there.")
+    smallest_block: int = Field(
+        default=20,
+        ge=1,
+        le=1000,
+        description="Records below which the row decoder is used instead of the columnar one.",
+    )
+
+
+class Letters(Section):
+    """Letters: records that could not be applied."""
+
+    retry_topic: str = Field(
+        default="{group}.retry.{n}",
+        description="Pattern of the retry topics' names; {n} is the number of the delay, {group} is kafka.group.",
+    )
+    dead_topic: str = Field(default="{group}.dlq", description="Name of the dead-letter topic; {group} is kafka.group.")
+    delays: Annotated[tuple[Annotated[float, Field(ge=0.1, le=86_400)], ...], Field(min_length=1, max_length=16)] = (
+        Field(
+            default=(5.0, 30.0, 120.0, 600.0),
+            description="Seconds before each further attempt, rising, each from 0.1 to 86400. Every entry has a retry "
+            "topic; the last one serves all later attempts.",
+        )
+    )
+    partitions: int = Field(default=1, ge=1, le=64, description="Partitions of a topic for letters, when it is made.")
+    retention_hours: float = Field(
+        default=168.0,
+        ge=1,
+        le=8760,
+        description="Hours that these topics keep what is in them, when they are made. The letters themselves are in "
+        "the database.",
+    )
+    inline_bytes: int = Field(
+        default=1 << 20,
+        ge=0,
+        le=64 << 20,
+        description="Most bytes of a record that are kept with its letter; of a larger one only where it lies.",
+    )
+    expiry_warning_hours: float = Field(
+        default=24.0,
+        ge=0,
+        le=8760,
+        description="Hours before a record leaves its topic by retention.ms in which the log warns, where an open "
+        "letter or its copy only points there. 0: only when it is gone.",
+    )
+    max_unpublished: int = Field(
+        default=10_000,
+        ge=1,
+        le=1_000_000,
+        description="Most letters whose copies are not published yet; then their partitions wait.",
+    )
+    max_held: int = Field(
+        default=100,
+        ge=1,
+        le=10_000,
+        description="Most letters of one row that wait for an older one; then the table's partitions wait.",
+    )
+    keep_closed_hours: float = Field(
+        default=720.0,
+        ge=1,
+        le=87_600,
+        description="Hours that a letter is kept, with its bytes, after it was applied, superseded or discarded.",
+    )
+    flood_percent: float = Field(
+        default=5.0,
+        ge=0,
+        le=100,
+        description="A partition stops when more than this share of its last 10 000 records (and 100 at least) can't "
+        "be applied. 100: never.",
+    )
+    transient_attempts: int = Field(
+        default=8, ge=0, le=1000, description="How often a record whose failure time may heal is tried again."
+    )
+    transient_hours: float = Field(
+        default=24.0, ge=0, le=8760, description="Hours since its first failure after which it is tried no more."
+    )
+    unknown_attempts: int = Field(
+        default=3, ge=0, le=1000, description="How often a record whose failure no rule knows is tried again."
+    )
+    unknown_hours: float = Field(
+        default=1.0, ge=0, le=8760, description="Hours since its first failure after which it is tried no more."
+    )
+
+    @field_validator("retry_topic")
+    @classmethod
+    def _retry(cls, pattern: str) -> str:
+        try:
+            check_retry_pattern(pattern)
+        except BadTopic as error:
+            raise ValueError(str(error)) from error
+        return pattern
+
+    @field_validator("dead_topic")
+    @classmethod
+    def _dead(cls, pattern: str) -> str:
+        try:
+            check_dead_pattern(pattern)
+        except BadTopic as error:
+            raise ValueError(str(error)) from error
+        return pattern
+
+    @field_validator("delays")
+    @classmethod
+    def _rising(cls, delays: tuple[float, ...]) -> tuple[float, ...]:
+        if any(later <= earlier for earlier, later in pairwise(delays)):
+            raise ValueError("each delay must be longer than the one before")
+        return delays
+
+    @model_validator(mode="after")
+    def _kept_until_due(self) -> "Letters":
+        longest = self.delays[-1] * (1 + JITTER)
+        if self.retention_hours * 3600 <= longest:
+            raise ValueError(f"retention_hours must be more than the longest of delays, spread ({longest:g} s)")
+        return self
+
+
+class Worker(Section):
+    """The process itself."""
+
+    name: str = Field(
+        default_factory=socket.gethostname,
+        pattern=r"^[A-Za-z0-9_.-]{1,40}$",
+        description="Name in positions and ledger: up to 40 letters, digits, dots, dashes or underscores.",
+    )
+    drain_timeout: float = Field(
+        default=20.0, ge=1, le=600, description="Seconds that a stop gives the batch in flight to finish."
+    )
+    stall_timeout: float = Field(
+        default=120.0, ge=5, le=3600, description="Seconds without a turn of either loop after which the process ends."
+    )
+    decode_deadline: float = Field(
+        default=20.0,
+        ge=1,
+        le=600,
+        description="Seconds that one native decoding may take before its records are marked.",
+    )
+
+
+class Ledger(Section):
+    """The batch ledger."""
+
+    keep_hours: float = Field(default=72.0, ge=1, le=8760, description="Hours that rows of the ledger are kept.")
+
+
+class Log(Section):
+    """The log."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level written.")
+    format: Literal["console", "json"] = Field(default="json", description="json for machines, console for people.")
+
+
+class Table(Section):
+    """Policy of one target table."""
+
+    create: bool | None = Field(default=None, description="Overrides target.create for this table.")
+    letters: Literal["copy", "pointer"] = Field(
+        default="copy",
+        description="Whether letters of this table hold the record, or only where it lies.",
+    )
+    strict: bool = Field(
+        default=False, description="Hold every later change of a row that has an open letter, not only partial ones."
+    )
