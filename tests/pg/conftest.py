@@ -1,6 +1,6 @@
 """One PostgreSQL server for all tests here; each test has a schema and a consumer group of its own."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from consumer.core.plan import TableName
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.migrate import migrate
@@ -17,6 +18,8 @@ from consumer.edges.postgres.sink import PostgresSink
 from consumer.stack.options import TARGET, StackOptions
 from consumer.stack.progress import Terminal
 from consumer.stack.stack import Stack
+from tests.pg.landing import Landing
+from tests.pg.searching import FIELDS
 
 NUMBERS = count(1)
 Sinks = Callable[..., PostgresSink]
@@ -105,3 +108,14 @@ def catalog(catalogs: Catalogs) -> PostgresCatalog:
 def sink(sinks: Sinks) -> PostgresSink:
     """One open sink."""
     return sinks()
+
+
+@pytest.fixture
+def make(session: psycopg.Connection, sink: PostgresSink, schema: str) -> Callable[..., Landing]:
+    """Makes table t and a topic of it."""
+
+    def with_table(setup: str, fields: Sequence[Mapping[str, Any]] = FIELDS, identity: str = "id") -> Landing:
+        session.execute(setup.replace("{s}", schema).encode())
+        return Landing(sink, TableName(schema, "t"), fields, (identity,))
+
+    return with_table

@@ -1,10 +1,6 @@
 """Refused rows are found where they stand: all others land, and what is said of them quotes no value."""
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from decimal import Decimal
-from typing import Any
 
 import psycopg
 import pytest
@@ -12,73 +8,22 @@ import pytest
 from consumer.core.classify import BY_SQLSTATE, of_sqlstate
 from consumer.core.failure import HeadraceError, Transient
 from consumer.core.kinds import Scope
-from consumer.core.plan import Plan, TableName
-from consumer.edges.postgres.refusals import Refusal, TooManyRefused, find
-from consumer.edges.postgres.session import SessionSettings, connect, transaction
-from consumer.edges.postgres.sink import PostgresSink
-from consumer.edges.postgres.staging import Staged, Staging
+from consumer.edges.postgres.refusals import TooManyRefused, find
 from consumer.ports.refusals import DataFault, TableFault
-from tests.pg.landing import ID, Landing, rows
-
-UNCHANGED = "__debezium_unavailable_value"
-CANARY = "sesame"
-FIELDS = [
-    ID,
-    {"name": "word", "type": ["null", "string"], "default": None},
-    {"name": "n", "type": ["null", "int"], "default": None},
-]
-Change = tuple[str, Mapping[str, Any]]
-Refused = dict[int, tuple[str, str]]
-
-
-def row(number: int, word: str | None = "w", n: int | None = 0) -> dict[str, Any]:
-    """A row."""
-    return {"id": number, "word": word, "n": n}
-
-
-def made(*given: dict[str, Any]) -> list[Change]:
-    """Creates of these rows."""
-    return [("c", each) for each in given]
-
-
-def partly(*given: dict[str, Any]) -> list[Change]:
-    """Updates of these rows whose word did not change."""
-    return [("u", {**each, "word": UNCHANGED}) for each in given]
-
-
-@contextmanager
-def filled(server: str, plan: Plan, **settings: Any) -> Iterator[tuple[psycopg.Connection, list[Staged]]]:
-    """A batch transaction in which a plan is staged; it is committed at the end."""
-    with connect(SessionSettings(dsn=server, worker="refused", **settings)) as connection:
-        staging = Staging(connection)
-        everything = [
-            staged for stage in staging.prepare([stage.staged() for stage in plan.stages]) for staged in stage
-        ]
-        with transaction(connection, "test"):
-            # emptied in the transaction that fills them, so that nothing is put into gaps of earlier pages
-            staging.clear(everything)
-            for staged in everything:
-                staging.fill(staged)
-            yield connection, everything
-
-
-def search(server: str, plan: Plan, most: int = 1000, **options: Any) -> list[Refusal]:
-    """What is refused of a plan of one write."""
-    with filled(server, plan) as (connection, (staged,)):
-        return find(connection, staged, most, **options)
-
-
-def search_after(server: str, plan: Plan, earlier: str) -> None:
-    """The same behind another statement of the batch."""
-    with filled(server, plan) as (connection, (staged,)):
-        connection.execute(earlier.encode())
-        find(connection, staged, 1000)
-
-
-def said(found: Sequence[Refusal]) -> Refused:
-    """Place, kind and code."""
-    return {each.place: (each.failure.kind, each.failure.code) for each in found}
-
+from tests.pg.searching import (
+    CANARY,
+    Change,
+    Make,
+    Refused,
+    filled,
+    landed,
+    made,
+    partly,
+    row,
+    said,
+    search,
+    search_after,
+)
 
 PLAIN = "CREATE TABLE {s}.t (id int8 PRIMARY KEY, word text, n int4)"
 LOOSE = "CREATE TABLE {s}.t (id int8, word text, n int4)"
@@ -207,20 +152,6 @@ CASES: dict[str, tuple[str, list[Change], Refused]] = {
 }
 
 
-@pytest.fixture
-def make(session: psycopg.Connection, sink: PostgresSink, schema: str) -> Callable[..., Landing]:
-    """Makes table t and a topic of it."""
-
-    def with_table(setup: str, fields: Sequence[Mapping[str, Any]] = FIELDS, identity: str = "id") -> Landing:
-        session.execute(setup.replace("{s}", schema).encode())
-        return Landing(sink, TableName(schema, "t"), fields, (identity,))
-
-    return with_table
-
-
-Make = Callable[..., Landing]
-
-
 @pytest.mark.provokes(*(kind for _, _, expected in CASES.values() for kind, _ in expected.values()))
 @pytest.mark.parametrize(("setup", "changes", "expected"), CASES.values(), ids=CASES)
 def test_refused_rows_are_named_and_all_others_land(
@@ -241,11 +172,6 @@ def test_refused_rows_are_named_and_all_others_land(
         assert (now == before) if place in expected else (len(now) == (op != "d") and now != before)
 
 
-def landed(session: psycopg.Connection, landing: Landing) -> list[tuple[Any, ...]]:
-    """What the table holds."""
-    return rows(session, landing.table)
-
-
 def test_names_are_said(server: str, make: Make) -> None:
     """Table, column and constraint, so that a person knows where to look."""
     landing = make(
@@ -256,81 +182,6 @@ def test_names_are_said(server: str, make: Make) -> None:
     found = search(server, landing.plan(*made(row(5, None))))[0].failure
     assert "SQLSTATE 23502: NotNullViolation" in found.detail
     assert "column 'word'" in found.detail
-
-
-CODE = {"name": "code", "type": "string"}
-PRICE = {"name": "code", "type": {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}}
-DOMAIN = "CREATE DOMAIN {s}.tenths AS numeric(9,1) CHECK (value > 0); "
-MERGED: dict[str, tuple[str, str, dict[str, Any], list[Any], set[int]]] = {
-    "blanks": ("char(3)", "PRIMARY KEY", CODE, ["a", "a ", "b"], {0, 1}),
-    "blanks, without an index": ("char(3)", "", CODE, ["a", "a ", "b"], {0, 1}),
-    "scale": ("numeric(9,1)", "PRIMARY KEY", PRICE, [Decimal("1.25"), Decimal("1.30"), Decimal("1.50")], {0, 1}),
-    "a domain": ("{s}.tenths", "PRIMARY KEY", PRICE, [Decimal("1.25"), Decimal("1.30"), Decimal("1.50")], {0, 1}),
-    "and a value of no key": ("char(3)", "PRIMARY KEY", CODE, ["a", "a ", "b", "toolong"], {0, 1, 3}),
-    "and a key that is no number": ("int4", "PRIMARY KEY", CODE, [" 1", "1", "2", "sesame"], {0, 1, 3}),
-}
-
-
-@pytest.mark.parametrize("column", MERGED, ids=MERGED)
-def test_keys_that_are_one_in_the_table_are_refused_together(
-    server: str, session: psycopg.Connection, make: Make, column: str
-) -> None:
-    """Apart both would pass, and one would silently have taken the other's place."""
-    kind, key, code, values, expected = MERGED[column]
-    landing = make(DOMAIN + f"CREATE TABLE {{s}}.t (code {kind} {key}, n int4)", [code, FIELDS[2]], "code")
-    found = search(server, landing.plan(*(("c", {"code": value, "n": 1}) for value in values)))
-
-    assert {each.place for each in found} == expected
-    assert {each.failure.kind for each in found[:2]} == {"record.key_merged"}
-    assert not any(CANARY in str(each.failure) for each in found)
-    assert len(landed(session, landing)) == len(values) - len(expected)
-
-
-def test_a_column_compares_keys_by_its_own_collation(server: str, session: psycopg.Connection, make: Make) -> None:
-    """Staged text has the database's."""
-    try:
-        landing = make(
-            "CREATE COLLATION {s}.anyhow (provider = icu, locale = 'und-u-ks-level2', deterministic = false);"
-            " CREATE TABLE {s}.t (code text COLLATE {s}.anyhow PRIMARY KEY, n int4)",
-            [CODE, FIELDS[2]],
-            "code",
-        )
-    except psycopg.errors.FeatureNotSupported:
-        pytest.skip("this build of PostgreSQL has no such collation")
-    found = search(server, landing.plan(*(("c", {"code": code, "n": 1}) for code in ("A", "B", "a"))))
-
-    assert said(found) == dict.fromkeys((0, 2), ("record.key_merged", "21000"))
-    assert landed(session, landing) == [("B", 1)]
-
-
-def test_partial_updates_of_one_row_are_refused_together(server: str, session: psycopg.Connection, make: Make) -> None:
-    """Neither is missing its base."""
-    landing = make(
-        "CREATE TABLE {s}.t (code char(3) PRIMARY KEY, word text, n int4); INSERT INTO {s}.t VALUES ('a', 'w', 0)",
-        [CODE, *FIELDS[1:]],
-        "code",
-    )
-    changes = [("u", {"code": code, "word": UNCHANGED, "n": 1}) for code in ("a", "a ")]
-
-    assert said(search(server, landing.plan(*changes))) == dict.fromkeys(range(2), ("record.key_merged", "21000"))
-    assert landed(session, landing) == [("a  ", "w", 0)]
-
-
-def test_a_key_that_the_table_would_change_is_refused(server: str, session: psycopg.Connection, make: Make) -> None:
-    """Without an index it would never be found again."""
-    landing = make("CREATE TABLE {s}.t (code numeric(9,1), n int4)", [PRICE, FIELDS[2]], "code")
-    found = search(server, landing.plan(*(("c", {"code": Decimal(price), "n": 1}) for price in ("1.25", "1.50"))))
-
-    assert said(found) == {0: ("record.key_merged", "")}
-    assert landed(session, landing) == [(Decimal("1.5"), 1)]
-
-
-def test_a_table_of_keys_alone_merges_as_ever(server: str, session: psycopg.Connection, make: Make) -> None:
-    """Nothing is lost, so nothing is refused."""
-    landing = make("CREATE TABLE {s}.t (code char(3) PRIMARY KEY)", [CODE], "code")
-
-    assert search(server, landing.plan(("c", {"code": "a"}), ("c", {"code": "a "}))) == []
-    assert landed(session, landing) == [("a  ",)]
 
 
 def test_a_refused_replacement_leaves_the_old_row(server: str, session: psycopg.Connection, make: Make) -> None:
@@ -354,13 +205,6 @@ def test_more_than_the_bound_are_not_looked_for(
             search(server, landing.plan(*MIXED), most)
         assert (caught.value.table, caught.value.most) == (landing.table, most)
     assert bool(landed(session, landing)) is (most == 2)
-
-
-def test_merged_keys_count_for_the_bound(server: str, make: Make) -> None:
-    """However they are found."""
-    landing = make("CREATE TABLE {s}.t (code char(3) PRIMARY KEY, n int4)", [CODE, FIELDS[2]], "code")
-    with pytest.raises(TooManyRefused):
-        search(server, landing.plan(*(("c", {"code": code, "n": 1}) for code in ("a", "a "))), 1)
 
 
 STATES = {
