@@ -219,7 +219,7 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
     origins = KafkaOrigins(kafka_settings(settings))
     returns = Returns(sink, planners[1], binder, origins, Judges(codec=codec, policy=policy))
     flood = FloodGuard(FloodLimits(percent=settings.letters.flood_percent))
-    dependents = Dependents(sink, offsets, settings.lane.holds)
+    dependents = Dependents(sink, offsets)
     shop = Workshop(planner=planners[1], binder=binder, returns=returns, flood=flood, dependents=dependents)
     retry = settings.retry
     patience = Patience(sink, shared.target, Backoff(first=retry.environment_first, most=retry.environment_most))

@@ -5,7 +5,7 @@ one row are kept in order. So its partition waits until what was in the logs the
 waits once at a place: what is refused there again becomes a letter.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from consumer.core import waiting
 from consumer.core.failure import Failure
@@ -16,15 +16,11 @@ from consumer.ports.topics import Offsets
 
 
 class Dependents:
-    """Says which partitions have to wait, and for what. Belongs to the apply thread, whose session it uses.
+    """Says which partitions have to wait, and for what. Belongs to the apply thread, whose session it uses."""
 
-    `beside`: topics that hold no rows of a source.
-    """
-
-    def __init__(self, sink: Sink, offsets: Offsets, beside: Callable[[str], bool]) -> None:
+    def __init__(self, sink: Sink, offsets: Offsets) -> None:
         self._sink = sink
         self._offsets = offsets
-        self._beside = beside
         # where partitions waited last
         self._waited: dict[TopicPartition, int] = {}
 
@@ -49,8 +45,10 @@ class Dependents:
         positions = {position.at: position.next_offset for position in stored}
         relied_on = self._sink.relied_on({at.topic for at in partitions})
         waits = {position.at: set(waiting.unpassed(position.at, position.wait_for, positions)) for position in stored}
-        asked = {topic for others in relied_on.values() for topic in others if not self._beside(topic)}
-        ends = self._offsets.ends([at for at in positions if at.topic in asked])
+        asked = {topic for others in relied_on.values() for topic in others}
+        # what is not read any more would be waited for for ever
+        read = self._offsets.matching() & positions.keys()
+        ends = self._offsets.ends([at for at in read if at.topic in asked])
         behind = {at: end for at, end in ends.items() if positions[at] < end}
         found = {}
         for at in partitions:

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from consumer.cli import app
+from consumer.core import waiting
 from consumer.core.decision import Decision, Held, LogNow, Undecidable, decide
 from consumer.core.failure import Refused, Transient, failed, located
 from consumer.core.kinds import KINDS
@@ -160,6 +161,19 @@ def test_what_was_agreed_to_is_done_or_nothing(
         desk.move(landing.at, decided("skip", LOG, wanted, discard_letters=False), NOTE)
     assert desk.held(landing.at) == replace(held, offset=9)
     assert session.execute("SELECT 1 FROM headrace.audit WHERE group_name = %s", (group,)).fetchall() == []
+
+
+def test_nobody_waits_for_offsets_of_a_topic_that_was_made_anew(
+    session: psycopg.Connection, desk: PostgresDesk, sink: PostgresSink, landing: Landing, group: str
+) -> None:
+    """They may never come again; what else is waited for stays."""
+    session.execute("UPDATE headrace.positions SET topic_id = 'old' WHERE group_name = %s", (group,))
+    mine, other = TopicPartition("child", 0), TopicPartition("another", 3)
+    (child,) = sink.take({mine: Start(offset=0)})
+    sink.wait(mine, child.epoch, waiting.named(mine, {landing.at: 500, other: 7}))
+    desk.move(landing.at, lambda held: decide("earliest", held, LOG), NOTE)
+    stored = next(position for position in sink.stored() if position.at == mine)
+    assert stored.wait_for == waiting.named(mine, {other: 7})
 
 
 def test_a_topic_made_anew_begins_with_its_id_and_without_its_letters(

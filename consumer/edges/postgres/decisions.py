@@ -30,6 +30,12 @@ SET next_offset = %(next_offset)s, topic_id = %(topic_id)s, epoch = epoch + 1, s
 WHERE group_name = %(group)s AND topic = %(topic)s AND partition = %(partition)s
 RETURNING epoch
 """
+# nobody waits for offsets that may never come again
+_FREE = """
+UPDATE headrace.positions
+SET wait_for = nullif(wait_for - CASE WHEN topic = %(topic)s THEN %(number)s ELSE %(name)s END, '{}')
+WHERE group_name = %(group)s AND wait_for ? CASE WHEN topic = %(topic)s THEN %(number)s ELSE %(name)s END
+"""
 _UNMARK = "DELETE FROM headrace.decode_marks WHERE group_name = %s AND topic = %s AND partition = %s"
 _AUDIT = """
 INSERT INTO headrace.audit (group_name, actor, action, topic, partition, reason, details)
@@ -87,6 +93,8 @@ def carry_out(connection: psycopg.Connection, group: str, at: TopicPartition, de
     with translated("set position"):
         if decision.anew:
             connection.execute(_UNMARK, (group, at.topic, at.partition))
+            names = {"number": str(at.partition), "name": f"{at.topic}:{at.partition}"}
+            connection.execute(_FREE, {"group": group, "topic": at.topic, **names})
         ((epoch,),) = connection.execute(_SET, values).fetchall()
     return int(epoch)
 
