@@ -4,7 +4,7 @@ A joined block has no record borders, so every datum is followed by a running in
 schema declares as its last field. The block is read as exactly one batch of its record count; row count
 and index column are compared. They agree exactly when every datum used up its own bytes. Decimals are held to
 their precision, which the native reader does not do. After any mismatch the block is read
-again in small pieces, the row decoder judges those that mismatch, and all sound data are read as one block again.
+again in pieces, ever smaller ones where something is bad, and the row decoder judges the smallest that mismatch.
 """
 
 import io
@@ -27,8 +27,11 @@ _SYNC = os.urandom(16)
 MAX_RECORDS = 65_536
 # Arrow's text columns hold less than 2 GiB and decoding peaks at three times the block
 MAX_BYTES = 64 << 20
-# pieces that one reader is given while bad data are looked for
-_WINDOW = 64
+# While bad data are looked for: records that one reader is given, records of a large piece, and what is close.
+# To make a reader takes as long as a thousand records, to ask it for one more piece as long as a hundred.
+_WINDOW = 2560
+_LARGE = 320
+_CLOSE = 400
 _SALT = int.from_bytes(os.urandom(8), "big")
 _ECHOES = [(index ^ _SALT).to_bytes(8, "big") for index in range(MAX_RECORDS)]
 _EXPECTED = pa.py_buffer(b"".join(_ECHOES))
@@ -62,29 +65,46 @@ class ColumnarDecoder:
         try:
             return Sifted(frame=read_block(schema, data, fields), bad={})
         except Mismatch:
-            doubtful = self._doubtful(schema, data, fields)
+            return self._searched(schema, data, fields)
+
+    def _searched(self, schema: str, data: Sequence[bytes], fields: Sequence[str]) -> Sifted:
+        """Read in pieces; the row decoder has the last word on small ones that mismatch."""
+        batches, doubtful = self._pieces(schema, data, fields)
         judged = self._rows.sift(schema, [data[index] for index in doubtful], fields)
         bad = {doubtful[index]: reason for index, reason in judged.bad.items()}
-        sound = [datum for index, datum in enumerate(data) if index not in bad]
-        try:
-            return Sifted(frame=read_block(schema, sound, fields) if sound else judged.frame, bad=bad)
-        except Mismatch:
-            # the decoders disagree about a datum: the reference has the last word
-            return self._rows.sift(schema, data, fields)
+        if not batches:
+            return Sifted(frame=judged.frame, bad=bad)
+        apart = set(doubtful)
+        places = [index for index in range(len(data)) if index not in apart]
+        places += [index for index in doubtful if index not in bad]
+        read = pl.DataFrame(pa.concat_batches(batches))
+        frame = pl.concat([read, judged.frame], rechunk=True)
+        return Sifted(frame=frame[pl.Series(places).arg_sort()], bad=bad)
 
-    def _doubtful(self, schema: str, data: Sequence[bytes], fields: Sequence[str]) -> list[int]:
-        """Where the native reader may have met something bad: only a hint, since the rest is read once more."""
-        step = max(1, self._smallest)
+    def _pieces(
+        self, schema: str, data: Sequence[bytes], fields: Sequence[str]
+    ) -> tuple[list[pa.RecordBatch], list[int]]:
+        """What reads well, and the indexes of all else: large pieces, and small ones near bad data."""
+        sound: list[pa.RecordBatch] = []
         doubtful: list[int] = []
         start = 0
+        # where small pieces end
+        close = 0
         while start < len(data):
-            window = data[start : start + _WINDOW * step]
-            sound = sound_length(schema, window, fields, step)
-            start += sound
-            if sound < len(window):
-                doubtful += range(start, min(start + step, len(data)))
-                start += step
-        return doubtful
+            step, end = (self._smallest, close) if start < close else (_LARGE, start + _WINDOW)
+            window = data[start:end]
+            batches = _sound(schema, window, fields, step)
+            sound += batches
+            start += len(batches) * step
+            piece = window[len(batches) * step :][:step]
+            if len(piece) > self._smallest:
+                close = start + len(piece)
+            elif piece:
+                if doubtful and start - doubtful[-1] < _CLOSE:
+                    close = max(close, start + len(piece) + _CLOSE)
+                doubtful += range(start, start + len(piece))
+                start += len(piece)
+        return sound, doubtful
 
 
 def read_block(schema: str, data: Sequence[bytes], fields: Sequence[str]) -> pl.DataFrame:
@@ -92,16 +112,16 @@ def read_block(schema: str, data: Sequence[bytes], fields: Sequence[str]) -> pl.
     return pl.DataFrame(next(_batches(schema, data, fields, len(data))).drop_columns([ECHO]))
 
 
-def sound_length(schema: str, data: Sequence[bytes], fields: Sequence[str], step: int) -> int:
-    """How many data in front of the first mismatch read well, in whole pieces of `step`.
+def _sound(schema: str, data: Sequence[bytes], fields: Sequence[str], step: int) -> list[pa.RecordBatch]:
+    """What stands in front of the first mismatch, in whole pieces of `step`.
 
     One reader does it: to make one takes as long as to read a thousand records.
     """
-    sound = 0
+    found = []
     with suppress(Mismatch):
         for batch in _batches(schema, data, fields, step):
-            sound += len(batch)
-    return sound
+            found.append(batch.drop_columns([ECHO]))
+    return found
 
 
 def _batches(schema: str, data: Sequence[bytes], fields: Sequence[str], size: int) -> Iterator[pa.RecordBatch]:

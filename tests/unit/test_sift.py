@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import pytest
 
-from consumer.edges import columnar
 from consumer.edges.columnar import MAX_RECORDS, ColumnarDecoder
 from consumer.edges.rows import RowDecoder
 from consumer.ports.decoding import BadDatum, Decoder
@@ -40,6 +39,8 @@ def ids(numbers: Sequence[int]) -> list[int]:
         pytest.param(500, {19: CUT, 20: SURPLUS, 21: CUT}, id="neighbours over a piece's end"),
         pytest.param(500, {100: TEXT, 103: DIGITS, 110: BITS, 112: CUT}, id="each kind in one piece"),
         pytest.param(3000, {7: DIGITS, 1200: BITS, 1290: CUT, 2999: TEXT}, id="more than a reader is given"),
+        pytest.param(6000, {2559: CUT, 2560: SURPLUS, 5119: TEXT, 5120: CUT}, id="where a reader's data end"),
+        pytest.param(4000, dict.fromkeys(range(3, 4000, 170), CUT), id="close to one another"),
         pytest.param(45, dict.fromkeys(range(45), CUT), id="all"),
         pytest.param(45, dict.fromkeys(range(1, 45), DIGITS), id="all but one"),
     ],
@@ -85,16 +86,6 @@ def test_bad_data_of_several_blocks_keep_their_own_indexes() -> None:
     assert tuple(sifted.bad) == bad
     sound = [number for number in range(len(data)) if number not in bad]
     assert sifted.frame["after"].struct.field("id").to_list() == ids(sound)
-
-
-def test_where_the_search_finds_nothing_the_reference_judges_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The search is only a hint: what it overlooks costs time, never a value."""
-    monkeypatch.setattr(columnar, "sound_length", lambda _schema, data, _fields, _step: len(data))
-    data = [CUT if number == 77 else after(number % 60) for number in range(200)]
-    sifted = ColumnarDecoder(RowDecoder()).sift(SCHEMA, data, FIELDS)
-
-    assert dict(sifted.bad) == {77: reason(CUT)}
-    assert sifted.frame["after"].struct.field("id").to_list() == ids([n for n in range(200) if n != 77])
 
 
 class Counting(RowDecoder):
