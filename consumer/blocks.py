@@ -15,7 +15,7 @@ from consumer.core.failure import Failure, failed
 from consumer.core.fold import SEQ
 from consumer.core.kinds import KINDS
 from consumer.core.letters import Record
-from consumer.core.plan import Binding, Run, origin
+from consumer.core.plan import Binding, Run, origin, recorded
 from consumer.core.records import RecordRef
 from consumer.core.rewriting import Rewritten
 from consumer.decode_watch import DecodeWatch, Marks
@@ -54,15 +54,7 @@ class Block:
 
     def record(self, place: int) -> Record:
         """The record as it lay in its topic."""
-        index = place
-        for run in self.runs:
-            length = run.end - run.start
-            if index < length:
-                piece, at = run.piece, run.start + index
-                ref = RecordRef(piece.at, piece.offsets[at])
-                return Record(ref=ref, key=piece.keys[at], value=piece.values[at], headers=piece.headers(ref.offset))
-            index -= length
-        raise IndexError(place)
+        return recorded(self.runs, place)
 
     def ref(self, place: int) -> RecordRef:
         """The record's origin."""

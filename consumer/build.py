@@ -196,7 +196,8 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
     known = KnownBindings()
     decoder = ColumnarDecoder(rows, smallest_block=settings.batch.smallest_block)
     encoder = CopyEncoder()
-    sink = PostgresSink(session_settings(settings, name), settings.kafka.group, letter_bounds(settings))
+    policy = letter_policy(settings)
+    sink = PostgresSink(session_settings(settings, name), settings.kafka.group, letter_bounds(settings), policy)
     catalog = PostgresCatalog(shared.pool, settings.kafka.group)
     offsets = topic_offsets(settings)
     registry = HttpRegistry(settings.registry.url, shared.registry, timeout=settings.registry.timeout)
@@ -213,7 +214,6 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
     expiry = Expiry(pointers, KafkaLogs(kafka_settings(settings)), settings.letters.expiry_warning_hours)
     decoders = Decoders(fast=decoder, careful=rows, deadline=settings.worker.decode_deadline)
     marks = Marks()
-    policy = letter_policy(settings)
     most = settings.sizer.top * Reader.ROUNDS
     planners = [Planner(decoders, encoder, known, marks, policy, most) for _ in ("reader", "applier")]
     origins = KafkaOrigins(kafka_settings(settings))

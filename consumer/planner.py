@@ -14,6 +14,7 @@ from consumer.core.envelope import IGNORED_KINDS
 from consumer.core.failure import Failure, Persistent, failed, located
 from consumer.core.fold import SEQ, Folded, fold
 from consumer.core.kinds import KINDS
+from consumer.core.lettering import letter
 from consumer.core.letters import BEHIND, Change, Letter, Settled, State, settled
 from consumer.core.plan import (
     Action,
@@ -146,7 +147,7 @@ class Planner:
         counted["ignored"] += decoded.ignored
         if refused:
             decoded.out |= {place: refused[ref] for place, ref in block.refs() if ref in refused}
-        folded, aside = self._folded(block, decoded)
+        folded, aside, changes = self._folded(block, decoded)
         kept = len(folded.upserts) + len(folded.deletes) + sum(len(partial.frame) for partial in folded.partials)
         left = len(aside.letters) if aside else 0
         counted["upserts"] += kept - len(folded.deletes)
@@ -154,7 +155,8 @@ class Planner:
         counted["letters"] += left
         counted["folded"] += len(decoded.images) + len(decoded.deletes) - kept
         fresh = decoded.ops <= {"c", "r"} and not len(decoded.deletes)
-        writes += self._encoded(folded, block, fresh=fresh)
+        for write in self._encoded(folded, block, fresh=fresh):
+            writes.append(replace(write, origins=replace(write.origins, changes=changes)))
         return aside
 
     def _decoded(self, block: Block) -> Decoded:
@@ -179,21 +181,27 @@ class Planner:
         decoded.out |= out
         return self._aside(readable, decoded, {})[1]
 
-    def _folded(self, block: Block, decoded: Decoded) -> tuple[Folded, Aside | None]:
-        """What is left to write, and the letters. Rows without letters fold as if there were none."""
+    def _folded(self, block: Block, decoded: Decoded) -> tuple[Folded, Aside | None, pl.DataFrame]:
+        """What is left to write, the letters, and identity and SEQ of all changes.
+
+        Rows without letters fold as if there were none.
+        """
         identity = block.binding.identity
+        changes = [frame.select([*identity, SEQ]) for frame in (decoded.images, decoded.deletes)]
         while True:
             masks = _unavailable(decoded.images, block.binding)
-            gone, aside = self._aside(block, decoded, masks) if decoded.out else (None, None)
+            gone, aside, known = self._aside(block, decoded, masks) if decoded.out else (None, None, changes[1])
             folded = fold(*_without(gone, decoded, masks, identity))
             if not folded.orphans:
-                return folded, aside
+                return folded, aside, pl.concat([*changes, known])
             reason = "an unchanged TOASTed column follows the row's delete"
             orphan = failed(KINDS["record.missing_base"], "planner", "fold", reason)
             decoded.out |= dict.fromkeys(folded.orphans, orphan)
 
-    def _aside(self, block: Block, decoded: Decoded, masks: Mapping[str, pl.Series]) -> tuple[list[int], Aside]:
-        """The places of a block that become letters, and these letters."""
+    def _aside(
+        self, block: Block, decoded: Decoded, masks: Mapping[str, pl.Series]
+    ) -> tuple[list[int], Aside, pl.DataFrame]:
+        """The places of a block that become letters, these letters, and the identities that are known of bad ones."""
         binding = block.binding
         known = _known_identities(self._blocks.identities(block, sorted(decoded.out)), decoded, binding)
         waiting = {place for place, why in decoded.out.items() if why.kind == BEHIND}
@@ -207,11 +215,12 @@ class Planner:
         behind = failed(KINDS[BEHIND], "planner", "fold", KINDS[BEHIND].sign)
         failures = decoded.out | dict.fromkeys(said.held, behind)
         places = {place: row for row, place in enumerate(rows[SEQ])}
-        return gone, Aside(
+        aside = Aside(
             letters=self._letters(block, failures, said, places),
             table=binding.table.name if binding.table else None,
             identities=self._write(Action.LOOK_UP, block, binding.identity, rows) if len(rows) else None,
         )
+        return gone, aside, known
 
     def _letters(
         self, block: Block, failures: Mapping[int, Failure], said: Settled, places: Mapping[int, int]
@@ -219,18 +228,13 @@ class Planner:
         return tuple(self._letter(block, place, failures[place], said, places.get(place)) for place in sorted(failures))
 
     def _letter(self, block: Block, place: int, failure: Failure, said: Settled, row: int | None) -> Letter:
-        record = block.record(place)
-        # spread by the origin, so that planning again decides the same
-        decision = self._policy.decide(KINDS[failure.kind], 1, 0.0, record.ref.offset % 97 / 97)
-        state = State.HELD if failure.kind == BEHIND else decision.state
-        return Letter(
-            record=record,
-            state=State.SUPERSEDED if place in said.superseded else state,
-            failure=failure if failure.correlation_id != "-" else located(failure, record.ref.at, record.ref.offset),
-            place=row,
-            follows=failure.kind == BEHIND and place not in said.held,
-            delay=decision.delay,
-        )
+        made = letter(block.record(place), failure, self._policy, row)
+        waits = failure.kind == BEHIND
+        if place in said.superseded:
+            made = replace(made, state=State.SUPERSEDED)
+        elif waits:
+            made = replace(made, state=State.HELD)
+        return replace(made, follows=True) if waits and place not in said.held else made
 
     # what is written
 

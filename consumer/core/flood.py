@@ -30,14 +30,18 @@ class FloodGuard:
 
     def flooded(self, plan: Plan) -> dict[TopicPartition, int]:
         """The partitions that would be flooded by a plan, with the letters among their last records."""
+        room = self.room(plan)
+        return {
+            at: letters + self._letters(at) for at, (_, letters) in _counted(plan).items() if letters and room[at] < 0
+        }
+
+    def room(self, plan: Plan) -> dict[TopicPartition, int]:
+        """How many letters more a plan may bring its partitions before that is a flood; below zero it is one."""
         found = {}
         for at, (records, letters) in _counted(plan).items():
-            if letters:
-                passed = self._seen.get(at, ())
-                every = letters + sum(bad for _, bad in passed)
-                share = every * 100 / (records + sum(count for count, _ in passed))
-                if every >= self._limits.least and share > self._limits.percent:
-                    found[at] = every
+            total = records + sum(count for count, _ in self._seen.get(at, ()))
+            most = max(self._limits.least - 1, int(total * self._limits.percent / 100))
+            found[at] = most - letters - self._letters(at)
         return found
 
     def passed(self, plan: Plan) -> None:
@@ -48,6 +52,9 @@ class FloodGuard:
                 seen.append(counts)
                 while sum(count for count, _ in seen) - seen[0][0] >= self._limits.window:
                     seen.popleft()
+
+    def _letters(self, at: TopicPartition) -> int:
+        return sum(letters for _, letters in self._seen.get(at, ()))
 
     def forget(self, partitions: Iterable[TopicPartition]) -> None:
         """Begin anew with partitions that were taken."""

@@ -1,7 +1,7 @@
 """What a batch will do, as values."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import NamedTuple
 
@@ -9,8 +9,9 @@ import polars as pl
 
 from consumer.core.envelope import Column, WriterSchema
 from consumer.core.failure import Failure
-from consumer.core.letters import Letter, Verdict
-from consumer.core.records import RecordRef, Slice
+from consumer.core.fold import SEQ
+from consumer.core.letters import Letter, Record, Verdict
+from consumer.core.records import RecordRef, Slice, TopicPartition
 from consumer.core.rewriting import Rewritten
 from consumer.core.types import Carriage
 
@@ -122,14 +123,30 @@ class StagedColumn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origins:
-    """Where staged rows come from: `places` has one for each, counted through the runs laid end to end."""
+    """Where staged rows come from: `places` has one for each, counted through the runs laid end to end.
+
+    `changes`: identity and SEQ of all changes of the runs, also of those that became letters; None where nobody asks.
+    """
 
     runs: tuple["Run", ...] = field(repr=False)
     places: pl.Series = field(repr=False)
+    changes: pl.DataFrame | None = field(default=None, repr=False)
 
     def ref(self, row: int) -> RecordRef:
         """The origin of a staged row; of a folded one that of its last change."""
         return origin(self.runs, self.places[row])
+
+    def record(self, row: int) -> Record:
+        """The record that a staged row is from; of a folded one its last change."""
+        return recorded(self.runs, self.places[row])
+
+    def alone(self, rows: Collection[int]) -> bool:
+        """Whether each of these staged rows is all that the runs say of its identity."""
+        if self.changes is None:
+            return False
+        keys = [name for name in self.changes.columns if name != SEQ]
+        own = self.changes.filter(pl.col(SEQ).is_in(self.places[sorted(rows)].implode())).select(keys)
+        return self.changes.join(own, on=keys, how="semi")[SEQ].n_unique() == len(rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +180,7 @@ class TableWrite:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aside:
-    """Letters of one table's block, and the identities that their places count; none where no row is known."""
+    """Letters of one table's block, and the rows that their places count; none where no row is known."""
 
     letters: tuple[Letter, ...]
     table: TableName | None = None
@@ -193,6 +210,12 @@ class Counts:
     folded: int = 0
     letters: int = 0
 
+    def refused(self, rows: int, *, deletes: bool) -> "Counts":
+        """The same, when so many rows became letters instead."""
+        if deletes:
+            return replace(self, deletes=self.deletes - rows, letters=self.letters + rows)
+        return replace(self, upserts=self.upserts - rows, letters=self.letters + rows)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -205,6 +228,8 @@ class Plan:
     verdicts: tuple[Verdict, ...] = ()
     # oldest and newest source time of the batch in milliseconds, None when no record has one
     source_ms: tuple[int, int] | None = None
+    # how many letters each partition may get of what the target refuses; for more the batch is planned anew
+    room: Mapping[TopicPartition, int] = field(default_factory=dict)
 
     @property
     def writes(self) -> list[TableWrite]:
@@ -215,6 +240,19 @@ class Plan:
     def letters(self) -> list[Letter]:
         """All letters in order."""
         return [letter for stage in self.stages for aside in stage.letters for letter in aside.letters]
+
+    def refused(self, number: int, asides: Sequence[Aside]) -> "Plan":
+        """The plan as it was applied, when rows of a stage became letters while it was."""
+        writes = list(self.stages[number].writes)
+        counts = self.counts
+        for aside in asides:
+            place = next(place for place, write in enumerate(writes) if write is aside.identities)
+            left = len(aside.letters)
+            counts = counts.refused(left, deletes=writes[place].action is Action.DELETE)
+            writes[place] = replace(writes[place], rows=writes[place].rows - left)
+        stage = Stage(tuple(writes), (*self.stages[number].letters, *asides))
+        stages = (*self.stages[:number], stage, *self.stages[number + 1 :])
+        return replace(self, stages=stages, counts=counts)
 
     @property
     def size(self) -> int:
@@ -286,5 +324,17 @@ def origin(group: Sequence[Run], index: int) -> RecordRef:
         length = run.end - run.start
         if index < length:
             return RecordRef(run.piece.at, run.piece.offsets[run.start + index])
+        index -= length
+    raise IndexError(index)
+
+
+def recorded(group: Sequence[Run], index: int) -> Record:
+    """The record at `index` of the runs laid end to end, as it lay in its topic."""
+    for run in group:
+        length = run.end - run.start
+        if index < length:
+            piece, at = run.piece, run.start + index
+            ref = RecordRef(piece.at, piece.offsets[at])
+            return Record(ref=ref, key=piece.keys[at], value=piece.values[at], headers=piece.headers(ref.offset))
         index -= length
     raise IndexError(index)

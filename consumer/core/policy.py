@@ -86,3 +86,7 @@ class Policy:
     def tier(self, attempt: int) -> int:
         """The number (from 1) of the retry topic for a record whose attempt `attempt` (from 1) failed."""
         return min(attempt, len(self.tiers))
+
+
+NO_RETRIES = Policy()
+"""What fails is dead."""

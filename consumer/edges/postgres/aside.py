@@ -1,14 +1,16 @@
 """Letters in a batch's transaction: met by its rows, superseded, written, brought further."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import psycopg
 
 from consumer.core.failure import Failure, failed
 from consumer.core.kinds import KINDS
+from consumer.core.lettering import left_out
 from consumer.core.letters import BEHIND
-from consumer.core.plan import Action, Plan, Stage, TableName
+from consumer.core.plan import Action, Aside, Plan, Stage, TableName
+from consumer.core.policy import Policy
 from consumer.core.records import RecordRef
 from consumer.edges.postgres import letters
 from consumer.edges.postgres.staging import Staged
@@ -31,6 +33,18 @@ class LetterBounds:
 DEFAULT_BOUNDS = LetterBounds()
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Staged rows that the target does not take, by their places."""
+
+    staged: Staged
+    rows: Mapping[int, Failure]
+
+    def refs(self) -> dict[RecordRef, Failure]:
+        """Where they come from, and why they are refused."""
+        return {self.staged.write.origins.ref(place): why for place, why in self.rows.items()}
+
+
 def settle(connection: psycopg.Connection, plan: Plan) -> None:
     """Bring letters further. Raises Reconsider when one is not what the plan took it for."""
     for verdict in plan.verdicts:
@@ -39,25 +53,26 @@ def settle(connection: psycopg.Connection, plan: Plan) -> None:
                 raise Reconsider({})
 
 
-class Aside:
+class BatchLetters:
     """What a batch's transaction does about letters of one group."""
 
-    def __init__(self, group: str, bounds: LetterBounds) -> None:
+    def __init__(self, group: str, bounds: LetterBounds, policy: Policy) -> None:
         self._group = group
         self._bounds = bounds
+        self._policy = policy
 
     def lettered(self, connection: psycopg.Connection, tables: Collection[TableName]) -> set[TableName]:
         """Those of the tables that have open letters: the others pay nothing for them."""
         with translated("look for letters"):
             return letters.lettered(connection, self._group, tables)
 
-    def meet(self, connection: psycopg.Connection, writes: Sequence[Staged]) -> None:
-        """What lacks columns waits behind its row's letters; what is written as a whole supersedes them.
+    def meet(self, connection: psycopg.Connection, writes: Sequence[Staged]) -> list[tuple[int, RecordRef]]:
+        """What lacks columns waits behind its row's letters; what is written as a whole makes them superfluous.
 
-        Raises Reconsider for what has to wait.
+        Returns the ids of these, each with the record that does it. Raises Reconsider for what has to wait.
         """
         waiting: dict[RecordRef, Failure] = {}
-        superseded: list[int] = []
+        met_by: list[tuple[int, RecordRef]] = []
         for staged in writes:
             write = staged.write
             with translated("look for letters", write.table):
@@ -66,11 +81,26 @@ class Aside:
             if write.action is Action.UPDATE or write.strict:
                 waiting |= {ref: _BEHIND for _, ref in older}
             else:
-                superseded += [number for number, _ in older]
+                met_by += older
         if waiting:
             raise Reconsider(waiting)
+        return met_by
+
+    def supersede(self, connection: psycopg.Connection, ids: Sequence[int]) -> None:
+        """Close letters that were met, whose rows are written as a whole now."""
         with translated("supersede letters"):
-            letters.supersede(connection, superseded)
+            letters.supersede(connection, ids)
+
+    def left_out(self, connection: psycopg.Connection, refused: Sequence[Refused]) -> list[Aside] | None:
+        """Write the letters of rows that the target refuses; None where the batch has to be planned anew for them."""
+        asides = [left_out(one.staged.write, one.rows, self._policy) for one in refused]
+        sure = [aside for aside in asides if aside is not None]
+        if len(sure) < len(asides) or self._unpublished(connection) >= self._bounds.max_unpublished:
+            return None
+        for one, aside in zip(refused, sure, strict=True):
+            with translated("write letters", aside.table):
+                letters.write(connection, self._group, aside, one.staged, self._bounds.inline_bytes)
+        return sure
 
     def write(self, connection: psycopg.Connection, stage: Stage, identities: Iterator[Staged]) -> set[TableName]:
         """Write a stage's letters; returns their tables.
@@ -78,8 +108,9 @@ class Aside:
         Raises Reconsider for those with nothing to wait for, LettersFull, TableFault where too many wait for one.
         """
         alone: list[RecordRef] = []
-        if stage.letters:
-            self._bound_unpublished(connection)
+        if stage.letters and (waiting := self._unpublished(connection)) >= self._bounds.max_unpublished:
+            detail = f"{waiting} letters wait to be published"
+            raise LettersFull(failed(KINDS["kafka.letters"], "postgres", "write letters", detail))
         for aside in stage.letters:
             staged = next(identities) if aside.identities is not None else None
             with translated("write letters", aside.table):
@@ -90,12 +121,9 @@ class Aside:
             raise Reconsider({}, alone)
         return {aside.table for aside in stage.letters if aside.table is not None}
 
-    def _bound_unpublished(self, connection: psycopg.Connection) -> None:
+    def _unpublished(self, connection: psycopg.Connection) -> int:
         with translated("count letters"):
-            waiting = letters.count_unpublished(connection, self._group)
-        if waiting >= self._bounds.max_unpublished:
-            detail = f"{waiting} letters wait to be published"
-            raise LettersFull(failed(KINDS["kafka.letters"], "postgres", "write letters", detail))
+            return letters.count_unpublished(connection, self._group)
 
 
 _BEHIND = failed(KINDS[BEHIND], "postgres", "look for letters", KINDS[BEHIND].sign)

@@ -62,11 +62,10 @@ SELECT max(waiting) FROM (
 """
 
 _DIGESTS = sql.SQL("""
-SELECT row_number() OVER (ORDER BY s.ctid) - 1 AS place,
-       hash_record_extended({identity}, g.seed_a) AS digest_a,
-       hash_record_extended({identity}, g.seed_b) AS digest_b
-FROM {staging} AS s, headrace.groups g
-WHERE g.group_name = %(group)s
+SELECT p.place, hash_record_extended({identity}, g.seed_a), hash_record_extended({identity}, g.seed_b)
+FROM headrace.groups g, {staging} AS s
+JOIN (SELECT ctid, row_number() OVER (ORDER BY ctid) - 1 AS place FROM {staging}) AS p ON p.ctid = s.ctid
+WHERE g.group_name = %(group)s AND p.place = ANY (%(places)s)
 """)
 
 # Most staged rows have no letter, so the second digest and the place are worked out for those that may have one.
@@ -305,7 +304,7 @@ def write(
 
     A record that has an open letter already keeps that one.
     """
-    digests = _digests(connection, group, identities) if identities else []
+    digests = _digests(connection, group, identities, aside.letters) if identities else {}
     values = _columns(aside.letters, digests)
     table = str(aside.table) if aside.table else None
     rows = connection.execute(_WRITE, {"group": group, "table": table, **values}).fetchall()
@@ -352,7 +351,7 @@ def kept_headers(headers: Sequence[tuple[str, str | None]] | None) -> tuple[Head
     return tuple((name, None if value is None else b64decode(value)) for name, value in headers or ())
 
 
-def _columns(letters: Sequence[Letter], digests: Sequence[tuple[int, int]]) -> dict[str, list[object]]:
+def _columns(letters: Sequence[Letter], digests: Mapping[int, tuple[int, int]]) -> dict[str, list[object]]:
     found: list[tuple[int | None, int | None]] = [
         (None, None) if letter.place is None else digests[letter.place] for letter in letters
     ]
@@ -374,10 +373,10 @@ def _columns(letters: Sequence[Letter], digests: Sequence[tuple[int, int]]) -> d
     }
 
 
-def _digests(connection: psycopg.Connection, group: str, staged: Staged) -> list[tuple[int, int]]:
-    rows = connection.execute(_hashed(staged), {"group": group}).fetchall()
-    return [(row[1], row[2]) for row in sorted(rows)]
-
-
-def _hashed(staged: Staged) -> sql.Composed:
-    return _DIGESTS.format(identity=typed_identity(staged), staging=staged.staging)
+def _digests(
+    connection: psycopg.Connection, group: str, staged: Staged, letters: Sequence[Letter]
+) -> dict[int, tuple[int, int]]:
+    """The digests of the rows that letters are of, by their places."""
+    query = _DIGESTS.format(identity=typed_identity(staged), staging=staged.staging)
+    places = [letter.place for letter in letters if letter.place is not None]
+    return {row[0]: (row[1], row[2]) for row in connection.execute(query, {"group": group, "places": places})}

@@ -5,7 +5,8 @@ before any shared lock is taken. Lock order: positions, then tables in the plan'
 """
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import psycopg
@@ -14,9 +15,10 @@ from consumer.core.failure import Failure, HeadraceError, Transient, failed
 from consumer.core.kinds import KINDS
 from consumer.core.letters import Standing
 from consumer.core.plan import Action, Plan
+from consumer.core.policy import NO_RETRIES, Policy
 from consumer.core.records import OffsetRange, RecordRef, TopicPartition
 from consumer.edges.postgres import decisions, ledger, letters, memory, positions
-from consumer.edges.postgres.aside import DEFAULT_BOUNDS, Aside, LetterBounds, settle
+from consumer.edges.postgres.aside import DEFAULT_BOUNDS, BatchLetters, LetterBounds, Refused, settle
 from consumer.edges.postgres.ledger import Ledger
 from consumer.edges.postgres.migrate import ensure
 from consumer.edges.postgres.references import relied_on
@@ -35,13 +37,19 @@ _LETTERS = 2_000
 class PostgresSink:
     """One session on the target. Not thread-safe: it belongs to the apply thread."""
 
-    def __init__(self, settings: SessionSettings, group: str, bounds: LetterBounds = DEFAULT_BOUNDS) -> None:
+    def __init__(
+        self,
+        settings: SessionSettings,
+        group: str,
+        bounds: LetterBounds = DEFAULT_BOUNDS,
+        policy: Policy = NO_RETRIES,
+    ) -> None:
         self.settings = settings
         self._group = group
         self._connection: psycopg.Connection | None = None
         self._staging: Staging | None = None
         self._writer = Writer(bounds.flood_percent)
-        self._aside = Aside(group, bounds)
+        self._aside = BatchLetters(group, bounds, policy)
         self._ledger = Ledger(group, settings.worker)
 
     def open(self) -> None:
@@ -128,7 +136,7 @@ class PostgresSink:
             with translated("lock positions"):
                 self._compare(connection, plan)
             settle(connection, plan)
-            self._run(connection, plan, stages, clock)
+            plan = self._run(connection, plan, stages, clock)
             durations = {"stage": filled - clock, "apply": time.perf_counter() - filled}
             with translated("finish batch"):
                 self._ledger.applied(connection, plan, durations)
@@ -209,22 +217,42 @@ class PostgresSink:
         if time.perf_counter() - clock > self.settings.batch_deadline:
             raise Transient(_TOO_LONG)
 
-    def _run(self, connection: psycopg.Connection, plan: Plan, stages: list[list[Staged]], clock: float) -> None:
+    def _run(self, connection: psycopg.Connection, plan: Plan, stages: list[list[Staged]], clock: float) -> Plan:
+        """Apply stage by stage; returns the plan with the letters of what was refused.
+
+        Raises Reconsider where that needs a plan that knows of it.
+        """
         lettered = self._aside.lettered(connection, {write.table for write in plan.writes})
         refused: dict[RecordRef, Failure] = {}
-        for stage, staged in zip(plan.stages, stages, strict=True):
+        applied: Plan | None = plan
+        for number, (stage, staged) in enumerate(zip(plan.stages, stages, strict=True)):
             writes, identities = staged[: len(stage.writes)], staged[len(stage.writes) :]
             # a letter that came back is its row's oldest: nothing is in front of it, and it says nothing of newer ones
-            if not plan.verdicts:
-                self._aside.meet(connection, [write for write in writes if write.write.table in lettered])
-            for action in Action:
-                for write in writes:
-                    if write.write.action is action:
-                        self._in_time(clock)
-                        refused |= self._writer.write(connection, write)
+            known = [] if plan.verdicts else [write for write in writes if write.write.table in lettered]
+            met = self._aside.meet(connection, known)
+            left = self._write(connection, writes, clock)
+            refs = {ref: why for one in left for ref, why in one.refs().items()}
+            self._aside.supersede(connection, [letter for letter, ref in met if ref not in refs])
             lettered |= self._aside.write(connection, stage, iter(identities))
-        if refused:
+            if left and applied:
+                asides = self._aside.left_out(connection, left)
+                applied = None if asides is None else applied.refused(number, asides)
+                lettered |= {one.staged.write.table for one in left}
+            refused |= refs
+        if applied is None or any(count > plan.room.get(at, 0) for at, count in _by_partition(refused).items()):
             raise Reconsider(refused)
+        return applied
+
+    def _write(self, connection: psycopg.Connection, writes: Sequence[Staged], clock: float) -> list[Refused]:
+        """Do a stage's writes, action by action; returns what is refused of them."""
+        refused = []
+        for action in Action:
+            for staged in writes:
+                if staged.write.action is action:
+                    self._in_time(clock)
+                    if rows := self._writer.write(connection, staged):
+                        refused.append(Refused(staged, rows))
+        return refused
 
     def _finish(self, connection: psycopg.Connection, plan: Plan) -> None:
         # whatever the target defers is checked here, so that nothing of it can fail in COMMIT
@@ -248,6 +276,10 @@ class PostgresSink:
         if self._staging is None:
             raise ConnectionLost(_CLOSED)
         return self._staging
+
+
+def _by_partition(refs: Iterable[RecordRef]) -> Counter[TopicPartition]:
+    return Counter(ref.at for ref in refs)
 
 
 _TOO_LONG = failed(

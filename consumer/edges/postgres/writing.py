@@ -8,7 +8,6 @@ from psycopg import sql
 from consumer.core.failure import Failure, failed
 from consumer.core.kinds import KINDS, TOO_DEPENDENT
 from consumer.core.plan import Action, TableName, TableWrite
-from consumer.core.records import RecordRef
 from consumer.edges.postgres.refusals import TooManyRefused, find
 from consumer.edges.postgres.staging import Staged
 from consumer.edges.postgres.statements import delete, insert, insert_checked, update, upsert
@@ -36,8 +35,8 @@ class Writer:
         self._caution: dict[TableName, int] = {}
         self._immediate: set[TableName] = set()
 
-    def write(self, connection: psycopg.Connection, staged: Staged) -> Mapping[RecordRef, Failure]:
-        """Write the staged rows; of a table that refused some lately those that it takes. Returns the others.
+    def write(self, connection: psycopg.Connection, staged: Staged) -> Mapping[int, Failure]:
+        """Write the staged rows; of a table that refused some lately those that it takes. Returns the others' places.
 
         Raises DataFault, TableFault, Transient.
         """
@@ -59,7 +58,7 @@ class Writer:
         self._caution = {table: left - 1 for table, left in self._caution.items() if left > 1}
         self._immediate &= self._caution.keys()
 
-    def _sorted_out(self, connection: psycopg.Connection, staged: Staged) -> dict[RecordRef, Failure]:
+    def _sorted_out(self, connection: psycopg.Connection, staged: Staged) -> dict[int, Failure]:
         write = staged.write
         try:
             immediate = write.table in self._immediate
@@ -70,7 +69,9 @@ class Writer:
             kind = KINDS[TOO_DEPENDENT if error.dependent else "table.flood"]
             flood = failed(kind, "postgres", write.action.value, detail)
             raise TableFault(flood, write.table) from error
-        return {write.origins.ref(refusal.place): refusal.failure for refusal in found}
+        if found:
+            self._caution[write.table] = _CAUTION
+        return {refusal.place: refusal.failure for refusal in found}
 
     def _write(self, connection: psycopg.Connection, staged: Staged) -> None:
         write = staged.write
