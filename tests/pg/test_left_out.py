@@ -18,7 +18,7 @@ from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.ports.refusals import DataFault, LettersFull, Reconsider
 from consumer.ports.target import Applied
-from tests.pg.landing import ID, Landing, rows
+from tests.pg.landing import Landing, rows
 from tests.pg.test_letters import FIELDS, letters, row, states  # noqa: F401
 
 ROOM = 9
@@ -153,7 +153,10 @@ def test_the_next_stage_meets_them(session: psycopg.Connection, sink: PostgresSi
     plan = landing.plan(("c", row(1, n=-1)))
     later: Plan = landing.plan(("c", row(1, n=-1)), ("u", row(1, UNAVAILABLE, 5)))
     (update,) = (one for one in landing.plan(("u", row(1, UNAVAILABLE, 5))).writes)
-    moved = replace(update, origins=replace(update.origins, runs=later.stages[0].writes[0].origins.runs, places=update.origins.places + 1))
+    moved = replace(
+        update,
+        origins=replace(update.origins, runs=later.stages[0].writes[0].origins.runs, places=update.origins.places + 1),
+    )
     staged = replace(plan, slices=later.slices, stages=(*plan.stages, replace(plan.stages[0], writes=(moved,))))
     with pytest.raises(Reconsider) as caught:
         sink.apply(replace(staged, room={landing.at: ROOM}))

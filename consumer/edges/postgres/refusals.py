@@ -24,8 +24,9 @@ _PARTS = {
     "adjoining": sql.SQL("(SELECT ctid, * FROM {} WHERE ctid BETWEEN $2 AND $3)"),
 }
 # rows of a set at first: a larger one is tried in vain, a smaller one costs a statement more
-_SIZE = 128
+_SIZE = 256
 _TOO_MANY = "HR003"
+_THERE = "HR006"
 _TOO_DEPENDENT = "HR005"
 # a foreign key, a further unique or an exclusion constraint may be kept once other rows have come or gone
 _DEPENDENT = ("23503", "23505", "23P01")
@@ -62,46 +63,59 @@ class TooManyRefused(Exception):
         self.dependent = dependent
 
 
-def find(connection: psycopg.Connection, staged: Staged, most: int, *, immediate: bool = True) -> list[Refusal]:
+class RowThere(Exception):
+    """A row that was taken for a new one is there already; the transaction has failed."""
+
+
+def find(
+    connection: psycopg.Connection, staged: Staged, most: int, *, immediate: bool = True, plain: bool = False
+) -> list[Refusal]:
     """Apply the staged rows that the target takes, and say which ones it refuses, in their order.
 
     Runs inside the batch's transaction, after the write itself was rolled back. Places are those of the COPY only if
     the staging table was emptied in this transaction before it was filled; otherwise PostgreSQL fills gaps of earlier
     pages. `most`: how many rows may be refused in the end.
     `immediate`: what the target defers is checked row by row, and what earlier writes left to be checked at once.
-    A raise leaves the transaction failed, as with any statement: TooManyRefused; DataFault for keys that merge only in
-    the table, and for what earlier writes left; TableFault, Transient, ConnectionLost, Persistent.
+    `plain`: the rows are new, which is faster.
+    A raise leaves the transaction failed, as with any statement: TooManyRefused; RowThere of what was to be new;
+    DataFault for keys that merge only in the table, and for what earlier writes left; TableFault, Transient,
+    ConnectionLost, Persistent.
     """
     table = staged.write.table
     where = [name.as_string(connection) for name in (staged.staging, statements.table_name(table))]
-    work = _work(connection, staged) | {"most": most, "immediate": immediate}
+    work = _work(connection, staged, plain) | {"most": most, "immediate": immediate}
     with translated(staged.write.action.value, table):
         try:
             found = connection.execute(_FIND, (*where, Jsonb(work))).fetchall()
         except psycopg.DatabaseError as error:
+            if error.sqlstate == _THERE:
+                raise RowThere from error
             if error.sqlstate not in (_TOO_MANY, _TOO_DEPENDENT):
                 raise
             raise TooManyRefused(table, most, dependent=error.sqlstate == _TOO_DEPENDENT) from error
     return [Refusal(place, _failure(staged.write, *said)) for place, *said in found]
 
 
-def _work(connection: psycopg.Connection, staged: Staged) -> dict[str, object]:
+def _work(connection: psycopg.Connection, staged: Staged, plain: bool) -> dict[str, object]:
     write = staged.write
     keys = {name: value.as_string(connection) for name, value in statements.keys(write).items()}
     parts = {name: replace(staged, staging=part.format(staged.staging)) for name, part in _PARTS.items()}
     return {
         "action": write.action.value,
-        "keys": keys if _merges(write) else None,
+        # of keys that merge the second is there already
+        "keys": keys if _merges(write) and not plain else None,
+        "plain": plain,
         "rules": _RULES,
         "dependent": _DEPENDENT,
         "size": _SIZE,
-        **{name: _texts(connection, part) for name, part in parts.items()},
+        **{name: _texts(connection, part, plain) for name, part in parts.items()},
     }
 
 
-def _texts(connection: psycopg.Connection, part: Staged) -> dict[str, str | None]:
+def _texts(connection: psycopg.Connection, part: Staged, plain: bool) -> dict[str, str | None]:
     before = statements.delete(part).as_string(connection) if part.write.action is Action.REPLACE else None
-    return {"before": before, "statement": _statement(part).as_string(connection)}
+    statement = statements.insert(part) if plain else _statement(part)
+    return {"before": before, "statement": statement.as_string(connection)}
 
 
 def _statement(part: Staged) -> sql.Composed:

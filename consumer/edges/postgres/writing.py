@@ -8,7 +8,7 @@ from psycopg import sql
 from consumer.core.failure import Failure, failed
 from consumer.core.kinds import KINDS, TOO_DEPENDENT
 from consumer.core.plan import Action, TableName, TableWrite
-from consumer.edges.postgres.refusals import TooManyRefused, find
+from consumer.edges.postgres.refusals import Refusal, RowThere, TooManyRefused, find
 from consumer.edges.postgres.staging import Staged
 from consumer.edges.postgres.statements import delete, insert, insert_checked, update, upsert
 from consumer.edges.postgres.translate import translated
@@ -61,9 +61,7 @@ class Writer:
     def _sorted_out(self, connection: psycopg.Connection, staged: Staged) -> dict[int, Failure]:
         write = staged.write
         try:
-            immediate = write.table in self._immediate
-            most = max(_LEAST_FLOOD, int(write.rows * self._flood_percent / 100))
-            found = find(connection, staged, most, immediate=immediate)
+            found = self._found(connection, staged)
         except TooManyRefused as error:
             detail = f"more than {error.most} of {write.rows} rows are refused by table {write.table}"
             kind = KINDS[TOO_DEPENDENT if error.dependent else "table.flood"]
@@ -73,6 +71,18 @@ class Writer:
             self._caution[write.table] = _CAUTION
         return {refusal.place: refusal.failure for refusal in found}
 
+    def _found(self, connection: psycopg.Connection, staged: Staged) -> list[Refusal]:
+        write = staged.write
+        most = max(_LEAST_FLOOD, int(write.rows * self._flood_percent / 100))
+        immediate = write.table in self._immediate
+        if self._may_be_plain(write):
+            connection.execute("SAVEPOINT plain")
+            try:
+                return find(connection, staged, most, immediate=immediate, plain=True)
+            except RowThere:
+                self._undo_plain(connection, write)
+        return find(connection, staged, most, immediate=immediate)
+
     def _write(self, connection: psycopg.Connection, staged: Staged) -> None:
         write = staged.write
         if write.action is Action.DELETE:
@@ -81,24 +91,29 @@ class Writer:
             _update(connection, staged)
         elif write.action is Action.REPLACE:
             _replace(connection, staged)
-        elif not (write.fresh and self._inserted(connection, staged)):
+        elif not (self._may_be_plain(write) and self._inserted(connection, staged)):
             connection.execute(upsert(staged))
 
     def _inserted(self, connection: psycopg.Connection, staged: Staged) -> bool:
         """Try a plain INSERT, which costs half of an upsert; False when a row was there already."""
-        table = staged.write.table
-        resting = self._rest.get(table, 0)
-        if resting:
-            self._rest[table] = resting - 1
-            return False
         try:
             # in one journey: with many tables the journeys count
             connection.execute(_TRIED.format(insert(staged)))
         except psycopg.errors.UniqueViolation:
-            connection.execute("ROLLBACK TO SAVEPOINT plain")
-            self._rest[table] = _PLAIN_REST
+            self._undo_plain(connection, staged.write)
             return False
         return True
+
+    def _may_be_plain(self, write: TableWrite) -> bool:
+        """Whether its rows are likely to be new ones."""
+        resting = self._rest.get(write.table, 0)
+        if resting:
+            self._rest[write.table] = resting - 1
+        return write.action is Action.UPSERT and write.fresh and not resting
+
+    def _undo_plain(self, connection: psycopg.Connection, write: TableWrite) -> None:
+        connection.execute("ROLLBACK TO SAVEPOINT plain")
+        self._rest[write.table] = _PLAIN_REST
 
 
 def _update(connection: psycopg.Connection, staged: Staged) -> None:

@@ -12,7 +12,8 @@ COMMENT ON FUNCTION headrace.left_over IS 'The staged rows that are not among th
 
 -- `work`: action, statement, before (what runs in front of it), rules (whether an SQLSTATE, or its first characters, speaks
 -- of rows), size (rows of a set at most), most (refused rows at most), dependent (states of rows that are refused because of
--- other rows), hopeful (those others may still come, so they are not counted). The staged rows of a statement are those whose
+-- other rows), hopeful (those others may still come, so they are not counted), plain (every row is taken for a new one: a
+-- unique value that is there ends it all as HR006). The staged rows of a statement are those whose
 -- ctid is in $1 (`scattered`), or from $2 to $3 (`adjoining`: it is never planned as a scan of all).
 CREATE FUNCTION headrace.apply_in_sets(work jsonb, staged tid[]) RETURNS SETOF headrace.refusal
 LANGUAGE plpgsql AS $$
@@ -67,6 +68,9 @@ BEGIN
                 refused.state = RETURNED_SQLSTATE,
                 refused.constraint_name = CONSTRAINT_NAME,
                 refused.column_name = COLUMN_NAME;
+            IF refused.state = '23505' AND (work ->> 'plain')::boolean THEN
+                RAISE EXCEPTION USING ERRCODE = 'HR006', MESSAGE = 'a row is there already';
+            END IF;
             IF NOT coalesce(
                 work -> 'rules' ->> refused.state,
                 work -> 'rules' ->> left(refused.state, 3),
@@ -161,20 +165,22 @@ BEGIN
     work := work || (work -> 'adjoining');
     IF work ->> 'keys' IS NOT NULL THEN
         query := headrace.merged_keys(staging, target, work -> 'keys');
-        -- a key that has no value in the target's type fails here already, and in the table too
-        refused := ARRAY(
-            SELECT r FROM headrace.apply_in_sets(
-                work || jsonb_build_object(
-                    'action', 'keys', 'before', NULL, 'statement', query, 'size', cardinality(waiting)
-                ),
-                waiting
-            ) AS r
-        );
-        IF cardinality(refused) > 0 THEN
+        BEGIN
+            EXECUTE query INTO merged USING waiting;
+        EXCEPTION WHEN OTHERS THEN
+            -- a key that has no value in the target's type fails here already, and in the table too
+            refused := ARRAY(
+                SELECT r FROM headrace.apply_in_sets(
+                    work || jsonb_build_object(
+                        'action', 'keys', 'before', NULL, 'statement', query, 'size', cardinality(waiting)
+                    ),
+                    waiting
+                ) AS r
+            );
             waiting := headrace.left_over(waiting, refused);
             work := work || (work -> 'scattered');
-        END IF;
-        EXECUTE query INTO merged USING waiting;
+            EXECUTE query INTO merged USING waiting;
+        END;
         IF merged IS NOT NULL THEN
             refused := refused || ARRAY(SELECT ROW(m, '21000', NULL, NULL)::headrace.refusal FROM unnest(merged) AS m);
             waiting := headrace.left_over(waiting, refused);
