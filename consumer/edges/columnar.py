@@ -37,6 +37,9 @@ _ECHOES = [(index ^ _SALT).to_bytes(8, "big") for index in range(MAX_RECORDS)]
 _EXPECTED = pa.py_buffer(b"".join(_ECHOES))
 
 
+_Path = tuple[int | str, ...]
+
+
 class Mismatch(Exception):
     """The block did not decode into exactly its own records, or not into values of their types."""
 
@@ -131,13 +134,16 @@ def _batches(schema: str, data: Sequence[bytes], fields: Sequence[str], size: in
     # only, and for one more only while those before it used up exactly their bytes.
     # The iterator stays in a variable, since dropping it while an error travels replaces the error.
     batches = _native(lambda: AvroSource([lambda: _opened(block)], False, False).batch_iter(size, [*fields, ECHO]))
+    decimals: list[_Path] | None = None
     for start in range(0, len(data) - size + 1, size):
         batch = _native(lambda: pa.record_batch(next(batches)))
         if len(batch) != size or not _echoed(batch, start):
             raise Mismatch("row count or running index")
+        if decimals is None:
+            decimals = list(_decimals(batch.schema))
         try:
-            for column in batch.columns:
-                _check_decimals(column)
+            for path in decimals:
+                _at(batch, path).validate(full=True)
         except pa.ArrowInvalid as error:
             raise Mismatch("a decimal's precision") from error
         yield batch
@@ -160,18 +166,27 @@ def _echoed(batch: pa.RecordBatch, start: int) -> bool:
     return bool(column.buffers()[1].slice(8 * column.offset, size).equals(_EXPECTED.slice(8 * start, size)))
 
 
-def _check_decimals(values: pa.Array) -> None:
-    """Raises ArrowInvalid for a decimal with more digits than its type declares."""
-    kind = values.type
-    if pa.types.is_decimal(kind):
-        values.validate(full=True)
-    elif pa.types.is_struct(kind):
-        for place in range(kind.num_fields):
-            _check_decimals(values.field(place))
-    elif pa.types.is_list(kind):
-        _check_decimals(values.values)
-    elif pa.types.is_map(kind):
-        _check_decimals(values.items)
+def _decimals(schema: pa.Schema) -> Iterator[_Path]:
+    """Where values are decimals, whose digits the native reader does not count: steps from a batch to their array."""
+    todo: list[tuple[_Path, pa.DataType]] = [((place,), field.type) for place, field in enumerate(schema)]
+    while todo:
+        path, kind = todo.pop()
+        if pa.types.is_decimal(kind):
+            yield path
+        elif pa.types.is_struct(kind):
+            todo += [((*path, place), kind.field(place).type) for place in range(kind.num_fields)]
+        elif pa.types.is_list(kind):
+            todo.append(((*path, "values"), kind.value_type))
+        elif pa.types.is_map(kind):
+            todo.append(((*path, "items"), kind.item_type))
+
+
+def _at(batch: pa.RecordBatch, path: _Path) -> pa.Array:
+    column, *steps = path
+    values = batch.column(column)
+    for step in steps:
+        values = values.field(step) if isinstance(step, int) else getattr(values, step)
+    return values
 
 
 def _opened(block: bytes) -> AbstractContextManager[BinaryIO]:
