@@ -30,7 +30,7 @@ MAX_BYTES = 64 << 20
 # While bad data are looked for: records that one reader is given, records of a large piece, and what is close.
 # To make a reader takes as long as a thousand records, to ask it for one more piece as long as a hundred.
 _WINDOW = 2560
-_LARGE = 320
+_LARGE = 160
 _CLOSE = 400
 _SALT = int.from_bytes(os.urandom(8), "big")
 _ECHOES = [(index ^ _SALT).to_bytes(8, "big") for index in range(MAX_RECORDS)]
@@ -50,6 +50,8 @@ class ColumnarDecoder:
     def __init__(self, rows: Decoder, *, smallest_block: int = 20) -> None:
         self._rows = rows
         self._smallest = smallest_block
+        # schemas whose last block had bad data: the next one will too, and is not read in vain as a whole
+        self._doubted: set[str] = set()
 
     def decode(self, schema: str, data: Sequence[bytes], fields: Sequence[str]) -> pl.DataFrame:
         return self.sift(schema, data, fields).whole()
@@ -65,10 +67,15 @@ class ColumnarDecoder:
         return Sifted(frame=pl.concat([part.frame for part in parts]) if len(parts) > 1 else parts[0].frame, bad=bad)
 
     def _sifted(self, schema: str, data: Sequence[bytes], fields: Sequence[str]) -> Sifted:
-        try:
-            return Sifted(frame=read_block(schema, data, fields), bad={})
-        except Mismatch:
-            return self._searched(schema, data, fields)
+        if schema not in self._doubted:
+            with suppress(Mismatch):
+                return Sifted(frame=read_block(schema, data, fields), bad={})
+        sifted = self._searched(schema, data, fields)
+        if sifted.bad:
+            self._doubted.add(schema)
+        else:
+            self._doubted.discard(schema)
+        return sifted
 
     def _searched(self, schema: str, data: Sequence[bytes], fields: Sequence[str]) -> Sifted:
         """Read in pieces; the row decoder has the last word on small ones that mismatch."""

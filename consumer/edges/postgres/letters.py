@@ -28,12 +28,12 @@ _OPEN = sql.SQL(", ").join(sql.Literal(state.value) for state in sorted(OPEN))
 _BEFORE = sql.SQL(OLDER.format(old="o", new="l"))
 _BEHIND = sql.SQL(OLDER.format(old="l", new="n"))
 
+# the limit has the index asked for the first one, whatever the statistics say
 _LETTERED = sql.SQL("""
-SELECT w.name FROM unnest(%(tables)s::text[]) AS w(name)
-WHERE EXISTS (
+SELECT w.name FROM unnest(%(tables)s::text[]) AS w(name), LATERAL (
     SELECT FROM headrace.letters l
-    WHERE l.group_name = %(group)s AND l.table_name = w.name AND l.state IN ({open})
-)
+    WHERE l.group_name = %(group)s AND l.table_name = w.name AND l.state IN ({open}) LIMIT 1
+) AS l
 """).format(open=_OPEN)
 
 _COUNT = sql.SQL("SELECT count(*) FROM headrace.letters WHERE group_name = %s AND state IN ({open})").format(open=_OPEN)
@@ -61,27 +61,30 @@ SELECT max(waiting) FROM (
 ) AS queues
 """
 
+_SEEDS = "(SELECT seed_{} FROM headrace.groups WHERE group_name = %(group)s)"
+_A, _B = (sql.SQL("hash_record_extended({identity}, " + _SEEDS.format(seed) + ")") for seed in "ab")
+
+# places count the staged rows from 0 in their order
 _DIGESTS = sql.SQL("""
-SELECT p.place, hash_record_extended({identity}, g.seed_a), hash_record_extended({identity}, g.seed_b)
-FROM headrace.groups g, {staging} AS s
-JOIN (SELECT ctid, row_number() OVER (ORDER BY ctid) - 1 AS place FROM {staging}) AS p ON p.ctid = s.ctid
-WHERE g.group_name = %(group)s AND p.place = ANY (%(places)s)
+WITH every AS MATERIALIZED (SELECT array_agg(ctid ORDER BY ctid) AS rows FROM {staging}),
+wanted AS MATERIALIZED (
+    SELECT w.place, every.rows[w.place + 1] AS at FROM every, unnest(%(places)s::bigint[]) AS w(place)
+)
+SELECT wanted.place, {a}, {b} FROM wanted JOIN {staging} AS s ON s.ctid = wanted.at
 """)
 
-# Most staged rows have no letter, so the second digest and the place are worked out for those that may have one.
+# Most staged rows have no letter, so the second digest is worked out for those only that may have one.
 _MET = sql.SQL("""
-WITH met AS MATERIALIZED (
-    SELECT l.id, s.ctid AS staged_at, l.topic, l.partition, l."offset"
-    FROM headrace.groups g, {staging} AS s, headrace.letters l
-    WHERE g.group_name = %(group)s AND l.group_name = %(group)s AND l.table_name = %(table)s AND l.state IN ({open})
-      AND l.digest_a = hash_record_extended({identity}, g.seed_a)
-      AND l.digest_b # hash_record_extended({identity}, g.seed_b) = 0
-    ORDER BY l.digest_a, l.digest_b, l."offset"
-    FOR UPDATE OF l
-)
-SELECT m.id, p.place, m.topic, m.partition, m."offset"
-FROM met m
-JOIN (SELECT ctid, row_number() OVER (ORDER BY ctid) - 1 AS place FROM {staging}) AS p ON p.ctid = m.staged_at
+SELECT l.id, s.ctid::text, l.topic, l.partition, l."offset"
+FROM {staging} AS s, headrace.letters l
+WHERE l.group_name = %(group)s AND l.table_name = %(table)s AND l.state IN ({open})
+  AND l.digest_a = {a} AND l.digest_b # {b} = 0
+ORDER BY l.digest_a, l.digest_b, l."offset"
+FOR UPDATE OF l
+""")
+_MET_AT = sql.SQL("""
+SELECT p.at, p.place FROM (SELECT ctid::text AS at, row_number() OVER (ORDER BY ctid) - 1 AS place FROM {staging}) AS p
+WHERE p.at = ANY (%s)
 """)
 
 _SUPERSEDE = """
@@ -286,9 +289,13 @@ class Met:
 
 def met(connection: psycopg.Connection, group: str, staged: Staged) -> list[Met]:
     """The open letters of the staged rows, locked."""
-    query = _MET.format(identity=typed_identity(staged), staging=staged.staging, open=_OPEN)
+    query = _MET.format(staging=staged.staging, open=_OPEN, **_hashes(staged))
     rows = connection.execute(query, {"group": group, "table": str(staged.write.table)}).fetchall()
-    return [Met(row[0], row[1], RecordRef(TopicPartition(row[2], row[3]), row[4])) for row in rows]
+    if not rows:
+        return []
+    where = list({row[1] for row in rows})
+    places: dict[str, int] = dict(connection.execute(_MET_AT.format(staging=staged.staging), (where,)).fetchall())
+    return [Met(row[0], places[row[1]], RecordRef(TopicPartition(row[2], row[3]), row[4])) for row in rows]
 
 
 def supersede(connection: psycopg.Connection, ids: Sequence[int]) -> None:
@@ -377,6 +384,12 @@ def _digests(
     connection: psycopg.Connection, group: str, staged: Staged, letters: Sequence[Letter]
 ) -> dict[int, tuple[int, int]]:
     """The digests of the rows that letters are of, by their places."""
-    query = _DIGESTS.format(identity=typed_identity(staged), staging=staged.staging)
+    query = _DIGESTS.format(staging=staged.staging, **_hashes(staged))
     places = [letter.place for letter in letters if letter.place is not None]
     return {row[0]: (row[1], row[2]) for row in connection.execute(query, {"group": group, "places": places})}
+
+
+def _hashes(staged: Staged) -> dict[str, sql.Composed]:
+    """Both digests of a staged row `s`, in SQL."""
+    identity = typed_identity(staged)
+    return {"a": _A.format(identity=identity), "b": _B.format(identity=identity)}
