@@ -84,12 +84,12 @@ class ColumnarDecoder:
         bad = {doubtful[index]: reason for index, reason in judged.bad.items()}
         if not batches:
             return Sifted(frame=judged.frame, bad=bad)
-        apart = set(doubtful)
-        places = [index for index in range(len(data)) if index not in apart]
-        places += [index for index in doubtful if index not in bad]
+        every = pl.int_range(len(data), eager=True)
+        kept = pl.Series([index for index in doubtful if index not in bad], dtype=pl.Int64)
+        places = pl.concat([every.filter(~every.is_in(doubtful)), kept])
         read = pl.DataFrame(pa.concat_batches(batches))
         frame = pl.concat([read, judged.frame], rechunk=True)
-        return Sifted(frame=frame[pl.Series(places).arg_sort()], bad=bad)
+        return Sifted(frame=frame[places.arg_sort()], bad=bad)
 
     def _pieces(
         self, schema: str, data: Sequence[bytes], fields: Sequence[str]
@@ -110,10 +110,10 @@ class ColumnarDecoder:
             if len(piece) > self._smallest:
                 close = start + len(piece)
             elif piece:
-                if doubtful and start - doubtful[-1] < _CLOSE:
-                    close = max(close, start + len(piece) + _CLOSE)
+                near = doubtful and start - doubtful[-1] < _CLOSE
                 doubtful += range(start, start + len(piece))
                 start += len(piece)
+                close = start + _CLOSE if near else start
         return sound, doubtful
 
 

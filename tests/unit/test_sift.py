@@ -109,3 +109,15 @@ def test_few_bad_data_leave_most_to_the_native_reader(datum: bytes) -> None:
 
     assert list(sifted.bad) == list(range(250, 4000, 400))
     assert rows.given == 10 * 20
+
+
+def test_a_sound_block_behind_one_with_bad_data_is_read_all_the_same() -> None:
+    """What was bad in the last block is only a hint for the next."""
+    decoder = ColumnarDecoder(RowDecoder())
+    sound = [after(number % 60) for number in range(400)]
+    for bad in ({77: CUT}, {}, {}):
+        sifted = decoder.sift(SCHEMA, [bad.get(number, datum) for number, datum in enumerate(sound)], FIELDS)
+
+        assert dict(sifted.bad) == {index: reason(datum) for index, datum in bad.items()}
+        kept = [number for number in range(400) if number not in bad]
+        assert sifted.frame["after"].struct.field("id").to_list() == ids(kept)
