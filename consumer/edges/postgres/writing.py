@@ -106,10 +106,12 @@ class Writer:
 
     def _may_be_plain(self, write: TableWrite) -> bool:
         """Whether its rows are likely to be new ones."""
+        if write.action is not Action.UPSERT or not write.fresh:
+            return False
         resting = self._rest.get(write.table, 0)
         if resting:
             self._rest[write.table] = resting - 1
-        return write.action is Action.UPSERT and write.fresh and not resting
+        return not resting
 
     def _undo_plain(self, connection: psycopg.Connection, write: TableWrite) -> None:
         connection.execute("ROLLBACK TO SAVEPOINT plain")
