@@ -35,8 +35,8 @@ class Scene:
         )
 
     def ids(self) -> list[int]:
-        """The letters' ids."""
-        query = "SELECT id FROM headrace.letters WHERE group_name = %s ORDER BY id"
+        """The letters' ids, in the order of their records."""
+        query = 'SELECT id FROM headrace.letters WHERE group_name = %s ORDER BY partition, "offset"'
         return [int(str(row[0])) for row in self.target.ask(query, self.job.group)]
 
     def comes_to(self, states: str) -> None:
