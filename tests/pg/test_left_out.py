@@ -174,3 +174,14 @@ def test_a_refused_partial_image(
 
     assert [kind for _, _, kind in letters(session, group)] == ["record.check", "record.missing_base"]
     assert (applied.plan.counts.letters, rows(session, table)) == (2, [(2, "w", None)])
+
+
+def test_a_new_row_that_is_there_already_is_written_over(
+    session: psycopg.Connection, sink: PostgresSink, landing: Landing, table: TableName, group: str
+) -> None:
+    """A snapshot may read what the table has; it is no refusal, and what is refused is found all the same."""
+    apply(sink, landing, ("c", row(1, "old", None)))
+    apply(sink, landing, ("c", row(1, "new", None)), ("c", row(2, n=-1)), ("c", row(3, n=None)))
+
+    assert rows(session, table) == [(1, "new", None), (3, "w", None)]
+    assert [kind for _, _, kind in letters(session, group)] == ["record.check"]
