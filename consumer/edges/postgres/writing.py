@@ -61,14 +61,13 @@ class Writer:
     def _sorted_out(self, connection: psycopg.Connection, staged: Staged) -> dict[int, Failure]:
         write = staged.write
         try:
-            found = self._found(connection, staged)
+            with translated(write.action.value, write.table):
+                found = self._found(connection, staged)
         except TooManyRefused as error:
             detail = f"more than {error.most} of {write.rows} rows are refused by table {write.table}"
             kind = KINDS[TOO_DEPENDENT if error.dependent else "table.flood"]
             flood = failed(kind, "postgres", write.action.value, detail)
             raise TableFault(flood, write.table) from error
-        if found:
-            self._caution[write.table] = _CAUTION
         return {refusal.place: refusal.failure for refusal in found}
 
     def _found(self, connection: psycopg.Connection, staged: Staged) -> list[Refusal]:
