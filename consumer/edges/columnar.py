@@ -109,6 +109,9 @@ class ColumnarDecoder:
             piece = window[len(batches) * step :][:step]
             if len(piece) > self._smallest:
                 close = start + len(piece)
+            elif piece and len(piece) < step and start + len(piece) < len(data):
+                # no mismatch, but where small pieces end
+                close = start
             elif piece:
                 near = doubtful and start - doubtful[-1] < _CLOSE
                 doubtful += range(start, start + len(piece))

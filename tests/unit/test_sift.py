@@ -121,3 +121,15 @@ def test_a_sound_block_behind_one_with_bad_data_is_read_all_the_same() -> None:
         assert dict(sifted.bad) == {index: reason(datum) for index, datum in bad.items()}
         kept = [number for number in range(400) if number not in bad]
         assert sifted.frame["after"].struct.field("id").to_list() == ids(kept)
+
+
+@pytest.mark.parametrize("smallest", [1, 30, 300, 1000])
+def test_bad_data_close_to_one_another_leave_the_rest_to_the_native_reader(smallest: int) -> None:
+    """Whatever the size of small pieces is, they end again."""
+    rows = Counting()
+    data = [CUT if number in (1001, 1120) else after(number % 60) for number in range(6000)]
+    sifted = ColumnarDecoder(rows, smallest_block=smallest).sift(SCHEMA, data, FIELDS)
+
+    assert list(sifted.bad) == [1001, 1120]
+    assert sifted.frame["after"].struct.field("id").to_list() == ids([n for n in range(6000) if n not in (1001, 1120)])
+    assert rows.given <= 2 * max(smallest, 160)

@@ -76,7 +76,7 @@ def find(
     the staging table was emptied in this transaction before it was filled; otherwise PostgreSQL fills gaps of earlier
     pages. `most`: how many rows may be refused in the end.
     `immediate`: what the target defers is checked row by row, and what earlier writes left to be checked at once.
-    `plain`: the rows are new, which is faster.
+    `plain`: the rows are taken for new ones, which is faster.
     A raise leaves the transaction failed, as with any statement: TooManyRefused; RowThere of what was to be new;
     DataFault for keys that merge only in the table, and for what earlier writes left; TableFault, Transient,
     ConnectionLost, Persistent.
