@@ -91,7 +91,7 @@ class BatchLetters:
         with translated("supersede letters"):
             letters.supersede(connection, ids)
 
-    def left_out(self, connection: psycopg.Connection, refused: Sequence[Refused]) -> list[Aside] | None:
+    def write_refused(self, connection: psycopg.Connection, refused: Sequence[Refused]) -> list[Aside] | None:
         """Write the letters of rows that the target refuses; None where the batch has to be planned anew for them."""
         asides = [left_out(one.staged.write, one.rows, self._policy) for one in refused]
         sure = [aside for aside in asides if aside is not None]

@@ -235,7 +235,7 @@ class PostgresSink:
             self._aside.supersede(connection, [letter for letter, ref in met if ref not in refs])
             lettered |= self._aside.write(connection, stage, iter(identities))
             if left and applied:
-                asides = self._aside.left_out(connection, left)
+                asides = self._aside.write_refused(connection, left)
                 applied = None if asides is None else applied.refused(number, asides)
                 lettered |= {one.staged.write.table for one in left}
             refused |= refs
