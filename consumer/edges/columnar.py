@@ -3,8 +3,9 @@
 A joined block has no record borders, so every datum is followed by a running index that the rewritten
 schema declares as its last field. The block is read as exactly one batch of its record count; row count
 and index column are compared. They agree exactly when every datum used up its own bytes. Decimals are held to
-their precision, which the native reader does not do. After any mismatch the block is read
-again in pieces, ever smaller ones where something is bad, and the row decoder judges the smallest that mismatch.
+their precision, which the native reader does not do. After any mismatch what can't be of the schema by its outline is
+taken out, and the rest is read again; if it still mismatches then in pieces, ever smaller ones where something is bad.
+The row decoder judges what was taken out, and the smallest pieces that mismatch.
 """
 
 import io
@@ -15,11 +16,13 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import lru_cache
 from typing import Any, BinaryIO
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 from polars_avro._avro_rs import AvroSource
 
 from consumer.core.rewriting import ECHO, only
+from consumer.edges.outline import misfits
 from consumer.ports.decoding import Decoder, Sifted
 
 _SYNC = os.urandom(16)
@@ -78,18 +81,27 @@ class ColumnarDecoder:
         return sifted
 
     def _searched(self, schema: str, data: Sequence[bytes], fields: Sequence[str]) -> Sifted:
-        """Read in pieces; the row decoder has the last word on small ones that mismatch."""
-        batches, doubtful = self._pieces(schema, data, fields)
+        """Read what may be sound; the row decoder has the last word on all else."""
+        misfitting = misfits(schema, data)
+        fitting = _others(len(data), misfitting)
+        batches, mismatched = self._read(schema, [data[index] for index in fitting], fields)
+        doubtful = sorted([*misfitting, *(fitting[place] for place in mismatched)])
         judged = self._rows.sift(schema, [data[index] for index in doubtful], fields)
         bad = {doubtful[index]: reason for index, reason in judged.bad.items()}
         if not batches:
             return Sifted(frame=judged.frame, bad=bad)
-        every = pl.int_range(len(data), eager=True)
-        kept = pl.Series([index for index in doubtful if index not in bad], dtype=pl.Int64)
-        places = pl.concat([every.filter(~every.is_in(doubtful)), kept])
-        read = pl.DataFrame(pa.concat_batches(batches))
-        frame = pl.concat([read, judged.frame], rechunk=True)
-        return Sifted(frame=frame[places.arg_sort()], bad=bad)
+        places = [*_others(len(data), doubtful), *(index for index in doubtful if index not in bad)]
+        frame = pl.concat([pl.DataFrame(pa.concat_batches(batches)), judged.frame], rechunk=True)
+        return Sifted(frame=frame[pl.Series(places, dtype=pl.Int64).arg_sort()], bad=bad)
+
+    def _read(
+        self, schema: str, data: Sequence[bytes], fields: Sequence[str]
+    ) -> tuple[list[pa.RecordBatch], list[int]]:
+        """What reads well, at once or in pieces, and the indexes of all else."""
+        if not data:
+            return [], []
+        whole = _sound(schema, data, fields, len(data))
+        return (whole, []) if whole else self._pieces(schema, data, fields)
 
     def _pieces(
         self, schema: str, data: Sequence[bytes], fields: Sequence[str]
@@ -221,6 +233,13 @@ def _header(text: str, fields: frozenset[str]) -> bytes:
         _long(2) + _text(b"avro.schema") + _text(text.encode()) + _text(b"avro.codec") + _text(b"null") + _long(0)
     )
     return b"Obj\x01" + metadata + _SYNC
+
+
+def _others(count: int, indexes: Sequence[int]) -> list[int]:
+    """The indexes below `count` that are not among these, which rise."""
+    every = np.ones(count, bool)
+    every[indexes] = False
+    return np.flatnonzero(every).tolist()
 
 
 def _long(value: int) -> bytes:

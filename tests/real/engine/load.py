@@ -29,6 +29,7 @@ class Load:
         self._thread.join(60)
         if self._failure is not None and error is None:
             raise self._failure
+        print(f"load ended: {self._failure!r}")
 
     @property
     def fed(self) -> int:

@@ -16,6 +16,8 @@ from consumer.stack.waiting import wait_until
 # short, so that a dead member is noticed soon
 _CLIENT = {"session.timeout.ms": "3000", "heartbeat.interval.ms": "300", "max.poll.interval.ms": "45000"}
 _EXIT = 60.0
+# characters of a log that the report of a failed test shows
+_TOLD = 6000
 # becomes the program, and ends when the tests end in any way (1 is PR_SET_PDEATHSIG)
 _TIED = """
 import ctypes, os, signal, sys
@@ -185,9 +187,10 @@ class Workers:
         return self._start(job, [str(program), str(self._settings(job)), *words])
 
     def kill_all(self) -> None:
-        """End everything that still runs."""
+        """End everything that still runs, and print how each log ends: the report of a failed test shows it."""
         for process in self._started:
             process.kill()
+            print(f"{process.log_file.name} ends:\n{process.text()[-_TOLD:]}")
 
     def _settings(self, job: Job) -> Path:
         path = self._directory / f"{job.name}-{len(self._started)}.toml"

@@ -1,0 +1,141 @@
+"""Which data can't be of their schema, judged by their outline: where the lengths and indexes in them lead.
+
+All data are walked at once, field by field. What leads anywhere but to a datum's own end does not fit. This finds
+nearly all that is cut, padded or of another schema, and says nothing of texts, numbers and the like: it is a sieve in
+front of the decoders, which have the last word.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from consumer.core.avro import Avro
+
+_Bytes = NDArray[np.uint8]
+_Places = NDArray[np.int64]
+# From the places where values begin to where they end.
+_Walk = Callable[[_Bytes, _Places], _Places]
+
+# behind all data, and far enough from the largest number that no length leads from here to a datum's end
+_ASTRAY = 1 << 61
+_FIXED = {"float": 4, "double": 8}
+# bytes of the longest number
+_LONGEST = 10
+
+
+def misfits(schema: str, data: Sequence[bytes]) -> list[int]:
+    """The indexes of the data that surely are not of this rewritten schema (JSON text).
+
+    Of a schema with arrays or maps nothing is said.
+    """
+    walk = _compiled(schema)
+    if walk is None or not data:
+        return []
+    ends = np.cumsum(np.fromiter(map(len, data), np.int64, len(data)))
+    starts = np.concatenate((np.zeros(1, np.int64), ends[:-1]))
+    return np.flatnonzero(walk(np.frombuffer(b"".join((*data, b"\0")), np.uint8), starts) != ends).tolist()
+
+
+class _Unfollowed(Exception):
+    """A type whose values are not walked."""
+
+
+@lru_cache(maxsize=4096)
+def _compiled(schema: str) -> _Walk | None:
+    try:
+        return _walk(json.loads(schema))
+    except _Unfollowed:
+        return None
+
+
+def _walk(schema: Avro) -> _Walk:
+    if isinstance(schema, list):
+        return _union([_walk(branch) for branch in schema])
+    kind = schema["type"] if isinstance(schema, Mapping) else schema
+    if isinstance(schema, Mapping) and kind == "record":
+        return _record([_walk(field["type"]) for field in schema["fields"]])
+    if isinstance(schema, Mapping) and kind == "enum":
+        return _index(len(schema["symbols"]))
+    if isinstance(schema, Mapping) and kind == "fixed":
+        return _steps(schema["size"])
+    return _plain(kind)
+
+
+def _plain(kind: Any) -> _Walk:
+    if kind == "null":
+        return lambda buffer, at: at
+    if kind == "boolean":
+        return _boolean
+    if kind in ("int", "long"):
+        return lambda buffer, at: _number(buffer, at)[1]
+    if kind in ("bytes", "string"):
+        return _sized
+    if kind in _FIXED:
+        return _steps(_FIXED[kind])
+    raise _Unfollowed
+
+
+def _steps(size: int) -> _Walk:
+    return lambda buffer, at: at + size
+
+
+def _record(parts: Sequence[_Walk]) -> _Walk:
+    def walk(buffer: _Bytes, at: _Places) -> _Places:
+        for part in parts:
+            at = part(buffer, at)
+        return at
+
+    return walk
+
+
+def _union(branches: Sequence[_Walk]) -> _Walk:
+    def walk(buffer: _Bytes, at: _Places) -> _Places:
+        chosen, begins = _number(buffer, at)
+        at = np.full_like(at, _ASTRAY)
+        for number, branch in enumerate(branches):
+            rows = np.flatnonzero(chosen == number)
+            if rows.size:
+                at[rows] = branch(buffer, begins[rows])
+        return at
+
+    return walk
+
+
+def _index(choices: int) -> _Walk:
+    def walk(buffer: _Bytes, at: _Places) -> _Places:
+        chosen, at = _number(buffer, at)
+        at[(chosen < 0) | (chosen >= choices)] = _ASTRAY
+        return at
+
+    return walk
+
+
+def _boolean(buffer: _Bytes, at: _Places) -> _Places:
+    return np.where(buffer.take(at, mode="clip") < 2, at + 1, _ASTRAY)
+
+
+def _sized(buffer: _Bytes, at: _Places) -> _Places:
+    size, at = _number(buffer, at)
+    at[(size < 0) | (size > buffer.size)] = _ASTRAY
+    return at + size
+
+
+def _number(buffer: _Bytes, at: _Places) -> tuple[_Places, _Places]:
+    """Avro's zig-zag variable-length integers, and where they end."""
+    read = buffer.take(at, mode="clip")
+    at = at + 1
+    found = (read & 0x7F).astype(np.int64)
+    rows = np.flatnonzero(read & 0x80)
+    for shift in range(7, 7 * _LONGEST, 7):
+        if not rows.size:
+            break
+        read = buffer.take(at[rows], mode="clip")
+        at[rows] += 1
+        found[rows] |= (read & 0x7F).astype(np.int64) << shift
+        rows = rows[np.flatnonzero(read & 0x80)]
+    at[rows] = _ASTRAY
+    return (found >> 1) ^ -(found & 1), at
