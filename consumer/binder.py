@@ -111,6 +111,8 @@ class BinderSettings:
     unknown_grace: float = 0.0
     # target tables in which everything waits behind a letter of its row
     strict: Collection[str] = ()
+    # by target table, the column that keeps where a row's last change stands in the source's log
+    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,8 +251,11 @@ class Binder:
         key_text = self._schema(key.key_frame)
         source = self._source(schema, run)
         identity = [column.name for column in read_key_schema(key_text)]
-        table = self._table(self._name(key.topic, source), schema.columns, identity)
-        binding = self._bound(key.topic, schema, key_text, table)
+        name = self._name(key.topic, source)
+        version = self._version(name, schema)
+        columns = [*schema.columns, version] if version else schema.columns
+        table = self._table(name, columns, identity)
+        binding = self._bound(key.topic, schema, key_text, table, version)
         self._remember(key.topic, _schema_id(key.key_frame), source)
         return binding
 
@@ -261,6 +266,17 @@ class Binder:
         if owner != topic:
             raise Cannot("table.shared", f"topic {owner} is applied to table {name} already")
         return name
+
+    def _version(self, name: TableName, schema: WriterSchema) -> Column | None:
+        """The column that guards the table's rows, if it is to have one."""
+        version = self._settings.versions.get(str(name))
+        if version is None:
+            return None
+        if version in {column.name for column in schema.columns}:
+            raise Cannot("table.shape", f"the source has a column {version!r} too", _OTHER_VERSION)
+        if not schema.position:
+            raise Cannot("table.shape", f"the source does not say positions in its log for {version!r}", _NO_VERSION)
+        return Column(name=version, avro="long", nullable=True)
 
     def _remember(self, topic: str, key_schema: int, source: Mapping[str, str | None]) -> None:
         """Have the names at hand for a worker that meets a tombstone of the topic first."""
@@ -295,13 +311,19 @@ class Binder:
         schema = WriterSchema(kind=RecordKind.CHANGE, columns=read_key_schema(key_text))
         return self._bound(key.topic, schema, key_text, table)
 
-    def _bound(self, topic: str, schema: WriterSchema, key_text: str, table: TargetTable) -> Binding:
+    def _bound(
+        self, topic: str, schema: WriterSchema, key_text: str, table: TargetTable, version: Column | None = None
+    ) -> Binding:
         identity = tuple(column.name for column in read_key_schema(key_text))
         replaces = frozenset(identity) not in table.unique
         if replaces and (topic in self._spread or self._traits[topic].partitions != 1):
             raise _no_identity(table, identity)
         columns = _columns(table, schema.columns, identity)
-        _require_privileges(table, columns, identity)
+        if version is not None:
+            if replaces:
+                raise _unguarded(table, identity)
+            columns = (*columns, _version_column(table, version))
+        _require_privileges(table, columns, identity, version)
         return Binding(
             schema=schema,
             key_writer=read_key_writer(key_text),
@@ -311,6 +333,7 @@ class Binder:
             compacted=self._traits[topic].compacted,
             replaces=replaces,
             strict=str(table.name) in self._settings.strict,
+            version=version.name if version else None,
         )
 
     def _table(self, name: TableName, columns: Sequence[Column], identity: Sequence[str]) -> TargetTable:
@@ -375,11 +398,39 @@ def _no_identity(table: TargetTable, identity: Sequence[str]) -> Cannot:
     )
 
 
-def _require_privileges(table: TargetTable, columns: Sequence[BoundColumn], identity: Sequence[str]) -> None:
-    """Whatever a batch may do must be allowed: rows are found by their key, inserted, updated and deleted."""
+def _unguarded(table: TargetTable, identity: Sequence[str]) -> Cannot:
+    columns = ", ".join(identity)
+    return Cannot(
+        "table.identity",
+        f"rows of table {table.name} are replaced, since it has no unique index over exactly the key's columns "
+        f"({columns}), and a row that is replaced can't keep out what is older",
+        f"Create one, for example PRIMARY KEY ({columns}), or remove version_column from the table's settings.",
+    )
+
+
+def _version_column(table: TargetTable, version: Column) -> BoundColumn:
+    """The column that keeps positions, as the table has it."""
+    target = table.column(version.name)
+    if target is None:
+        detail = f"table {table.name} has no column {version.name!r}, which is to be its version_column"
+        raise Cannot("table.shape", detail, _ADD_VERSION)
+    if target.type_name != "int8" or target.required or target.generated or target.identity:
+        detail = f"column {version.name!r} of table {table.name} is no plain bigint that takes nulls"
+        raise Cannot("table.shape", detail, _ADD_VERSION)
+    return BoundColumn(source=version, target=target, how=carriage(version, target.type_name))
+
+
+def _require_privileges(
+    table: TargetTable, columns: Sequence[BoundColumn], identity: Sequence[str], version: Column | None
+) -> None:
+    """Whatever a batch may do must be allowed: rows are found by their key, compared, inserted, updated and deleted."""
     lacks = set(table.lacks)
     for column in columns:
-        needed = {"INSERT", "SELECT"} if column.target.name in identity else {"INSERT", "UPDATE"}
+        needed = {"INSERT", "UPDATE"}
+        if column.target.name in identity:
+            needed = {"INSERT", "SELECT"}
+        elif version is not None and column.target.name == version.name:
+            needed |= {"SELECT"}
         lacks |= {f"{what} of {column.target.name!r}" for what in needed & column.target.lacks}
     if lacks:
         detail = f"the role may not do all that rows of table {table.name} need; it lacks {', '.join(sorted(lacks))}"
@@ -408,5 +459,11 @@ _CHECK_CONVERTER = (
 )
 _NO_KEY = "Give the source table a primary key, or set message.key.columns on the connector."
 _ADD_COLUMN = "Add the column to the target table, or exclude it at the source."
+_ADD_VERSION = "Add it with ALTER TABLE … ADD COLUMN … bigint, or name another column as the table's version_column."
+_OTHER_VERSION = "Name another column as the table's version_column: this one is the source's."
+_NO_VERSION = (
+    "Remove version_column from the table's settings; it needs source.lsn (PostgreSQL), or source.file and source.pos "
+    "(MySQL, MariaDB) of these types in the value's schema."
+)
 _BYTES = "Set binary.handling.mode=bytes on the connector, or make the target column text."
 _MAKE_TABLE = "Create it as the topic's rows need it, or set target.table to the name that it has now."

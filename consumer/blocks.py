@@ -16,6 +16,7 @@ from consumer.core.fold import SEQ
 from consumer.core.kinds import KINDS
 from consumer.core.letters import Record
 from consumer.core.plan import Binding, Run, origin, recorded
+from consumer.core.position import positions
 from consumer.core.records import RecordRef
 from consumer.core.rewriting import Rewritten
 from consumer.decode_watch import DecodeWatch, Marks
@@ -24,6 +25,7 @@ from consumer.ports.decoding import Decoder
 _IMAGES = frozenset({"c", "u", "r"})
 _TRUNCATE = "t"
 _FRAME = 5
+_VERSION = "#version"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ class Block:
 @dataclass(slots=True)
 class Decoded:
     """A block's changes: `images` (every column, SEQ) and `deletes` (identity, SEQ), both by rising place.
+
+    Both have the version column too, where the binding has one.
 
     `out`: the records that are not sound, by place. `ops`: the operations seen. `span`: oldest and newest source time.
     `ignored`: tombstones that mean nothing.
@@ -115,20 +119,21 @@ class BlockDecoder:
             # the value schema may be unknown, and no value needs it
             dead = self._tombstones(block, values, out)
             return Decoded(images=dead.clear(), deletes=dead, out=out)
-        fields = ["op", "after", SOURCE_TIME] if binding.schema.has_source_time else ["op", "after"]
+        times = [SOURCE_TIME] if binding.schema.has_source_time else []
+        fields = ["op", "after", *times, *_position(binding)]
         frame = self._sifted(block, binding.schema.rewritten, _Data.of(values, places), fields, out)
         ops = frozenset(frame["op"].unique().to_list())
-        frame = _known_ops(frame, ops, out)
+        frame = _placed(_known_ops(frame, ops, out), binding, out)
         images = _images(frame, binding, ops, out)
         gone = self._deletes(block, frame, values, out) if "d" in ops else None
         tombstones = len(values) - len(places)
         if tombstones and binding.compacted:
             dead = self._tombstones(block, values, out)
             gone = dead if gone is None else pl.concat([gone, dead]).sort(SEQ)
-        span = [frame[SOURCE_TIME].min(), frame[SOURCE_TIME].max()] if binding.schema.has_source_time else []
+        span = [frame[SOURCE_TIME].min(), frame[SOURCE_TIME].max()] if times else []
         return Decoded(
             images=images,
-            deletes=images.select([*binding.identity, SEQ]).clear() if gone is None else gone,
+            deletes=images.select(_delete_columns(binding)).clear() if gone is None else gone,
             ops=ops,
             span=[cast(int, at) for at in span if at],
             ignored=0 if binding.compacted else tombstones,
@@ -138,7 +143,7 @@ class BlockDecoder:
     def nothing(self, block: Block) -> Decoded:
         """What a block without any sound record would be."""
         rows = self._sifted(block, block.binding.schema.rewritten, _Data(), ["op", "after"], {})
-        images = _unnested(rows, "after")
+        images = _unnested(rows, "after", None)
         return Decoded(images=images, deletes=images.select([*block.binding.identity, SEQ]))
 
     def identities(self, block: Block, places: Sequence[int]) -> pl.DataFrame:
@@ -177,15 +182,39 @@ class BlockDecoder:
     ) -> pl.DataFrame:
         """Deletes are decoded apart, so that nothing else pays for their before images."""
         places = frame.filter(pl.col("op") == "d")[SEQ].to_list()
-        rows = self._sifted(block, block.binding.schema.rewritten, _Data.of(values, places), ["before"], out)
-        return _identity(_unnested(rows, "before"), block.binding, "before", out)
+        binding = block.binding
+        fields = ["op", "before", *_position(binding)]
+        rows = self._sifted(block, binding.schema.rewritten, _Data.of(values, places), fields, out)
+        return _identity(_unnested(_placed(rows, binding, out), "before", binding.version), binding, "before", out)
 
     def _tombstones(self, block: Block, values: Sequence[bytes | None], out: dict[int, Failure]) -> pl.DataFrame:
         """On a compacted topic a tombstone deletes its key."""
         keys = block.keys()
         dead = [place for place, value in enumerate(values) if value is None]
         rows = self._sifted(block, block.binding.key_writer, _Data.of(keys, dead), list(block.binding.identity), out)
+        if block.binding.version is not None:
+            # its place in the source's log is in no value
+            rows = rows.with_columns(pl.lit(None, dtype=pl.Int64).alias(block.binding.version))
         return _identity(rows, block.binding, "key", out)
+
+
+def _position(binding: Binding) -> tuple[str, ...]:
+    """What is read to tell where changes stand in the source's log: nothing where no column keeps it."""
+    return () if binding.version is None else binding.schema.position
+
+
+def _placed(frame: pl.DataFrame, binding: Binding, out: dict[int, Failure]) -> pl.DataFrame:
+    """With the position of each change; one without it goes out, since it would pass any guard unseen."""
+    if binding.version is None:
+        return frame
+    frame = frame.with_columns(positions(frame, binding.schema.position).alias(_VERSION))
+    lost = frame["op"].is_in(["c", "u", "d"]) & frame[_VERSION].is_null()
+    if lost.any():
+        reason = "the change does not say where it stands in the source's log"
+        for place in frame.filter(lost)[SEQ]:
+            out[place] = _unsound("record.position", "decode", reason)
+        frame = frame.filter(~lost)
+    return frame
 
 
 def _valued(values: Sequence[bytes | None]) -> Sequence[int]:
@@ -229,11 +258,15 @@ def _images(frame: pl.DataFrame, binding: Binding, ops: frozenset[str], out: dic
         for place in kept.filter(missing)[SEQ]:
             out[place] = _unsound("record.image", "decode", "an insert or update has no after image")
         kept = kept.filter(~missing)
-    return _with_identity(_unnested(kept, "after"), binding, "after", out)
+    return _with_identity(_unnested(kept, "after", binding.version), binding, "after", out)
 
 
 def _identity(rows: pl.DataFrame, binding: Binding, image: str, out: dict[int, Failure]) -> pl.DataFrame:
-    return _with_identity(rows, binding, image, out).select([*binding.identity, SEQ])
+    return _with_identity(rows, binding, image, out).select(_delete_columns(binding))
+
+
+def _delete_columns(binding: Binding) -> list[str]:
+    return [*binding.identity, *([binding.version] if binding.version else []), SEQ]
 
 
 def _with_identity(rows: pl.DataFrame, binding: Binding, image: str, out: dict[int, Failure]) -> pl.DataFrame:
@@ -247,8 +280,9 @@ def _with_identity(rows: pl.DataFrame, binding: Binding, image: str, out: dict[i
     return rows
 
 
-def _unnested(rows: pl.DataFrame, image: str) -> pl.DataFrame:
-    return rows[image].struct.unnest().hstack([rows[SEQ]])
+def _unnested(rows: pl.DataFrame, image: str, version: str | None) -> pl.DataFrame:
+    places = [rows[SEQ]] if version is None else [rows[_VERSION].alias(version), rows[SEQ]]
+    return rows[image].struct.unnest().hstack(places)
 
 
 def _unsound(kind: str, operation: str, reason: str) -> Failure:

@@ -36,6 +36,7 @@ from consumer.edges.postgres.lookup import PostgresCatalog, PostgresOverview
 from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.pointers import PostgresPointers
 from consumer.edges.postgres.pool import PoolLimits, TargetPool
+from consumer.edges.postgres.searches import PostgresSearches
 from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.registry import HttpRegistry
@@ -52,6 +53,7 @@ from consumer.ports.topics import Offsets
 from consumer.postman import Postman
 from consumer.reader import BatchLimits, Reader
 from consumer.returns import Judges, Returns
+from consumer.searcher import Searcher
 from consumer.settings import Settings
 from dlq.actions import discard
 from dlq.headers import decode, encode
@@ -138,6 +140,7 @@ def binder_settings(settings: Settings) -> BinderSettings:
         create_table=overrides,
         unknown_grace=settings.registry.unknown_grace,
         strict=[name for name, table in settings.tables.items() if table.strict],
+        versions={name: table.version_column for name, table in settings.tables.items() if table.version_column},
     )
 
 
@@ -218,6 +221,10 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
     planners = [Planner(decoders, encoder, known, marks, policy, most) for _ in ("reader", "applier")]
     origins = KafkaOrigins(kafka_settings(settings))
     returns = Returns(sink, planners[1], binder, origins, Judges(codec=codec, policy=policy))
+    # its marks are of partitions that others may own
+    again = Planner(decoders, encoder, known, Marks(), policy, most)
+    searches = PostgresSearches(shared.pool, settings.kafka.group)
+    searcher = Searcher(searches, KafkaOrigins(kafka_settings(settings)), offsets, again, binder)
     flood = FloodGuard(FloodLimits(percent=settings.letters.flood_percent))
     dependents = Dependents(sink, offsets)
     shop = Workshop(planner=planners[1], binder=binder, returns=returns, flood=flood, dependents=dependents)
@@ -251,7 +258,11 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
     hooks = Hooks(
         close_target=close_target,
         mark=mark,
-        sides=[Side("binder", ahead.turn, registry.close), Side("postman", post, postman.close)],
-        watches=[planner.watch for planner in planners],
+        sides=[
+            Side("binder", ahead.turn, registry.close),
+            Side("postman", post, postman.close),
+            Side("searcher", searcher.turn, searcher.close),
+        ],
+        watches=[planner.watch for planner in (*planners, again)],
     )
     return WorkerLife(reader, applier, life, hooks)

@@ -191,7 +191,7 @@ class Planner:
         while True:
             masks = _unavailable(decoded.images, block.binding)
             gone, aside, known = self._aside(block, decoded, masks) if decoded.out else (None, None, changes[1])
-            folded = fold(*_without(gone, decoded, masks, identity))
+            folded = fold(*_without(gone, decoded, masks, identity), block.binding.version)
             if not folded.orphans:
                 return folded, aside, pl.concat([*changes, known])
             reason = "an unchanged TOASTed column follows the row's delete"
@@ -243,7 +243,8 @@ class Planner:
         binding = block.binding
         names = [column.target.name for column in binding.columns]
         if len(folded.deletes):
-            writes.append(self._write(Action.DELETE, block, binding.identity, folded.deletes))
+            staged = [*binding.identity, *([binding.version] if binding.version else [])]
+            writes.append(self._write(Action.DELETE, block, staged, folded.deletes))
         if len(folded.upserts):
             action = Action.REPLACE if binding.replaces else Action.UPSERT
             writes.append(replace(self._write(action, block, names, folded.upserts), fresh=fresh))
@@ -272,6 +273,7 @@ class Planner:
             origins=Origins(runs=block.runs, places=frame[SEQ]),
             overriding=any(column.target.identity for column in columns),
             strict=binding.strict,
+            version=binding.version if action is not Action.LOOK_UP else None,
             rank=binding.table.rank,
         )
 

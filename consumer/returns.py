@@ -87,6 +87,9 @@ class Returns:
             row = self._sink.letter(head.origin)
             if row is None or row.attempt != head.attempt or row.state not in (State.RETRYING, State.REPLAYING):
                 return piece.start
+            if row.searching:
+                # it comes again when the search has ended
+                return piece.start
             if row.due > 0:
                 return Pause(row.due)
             if self._brought_further(_passed(piece, piece.start, offset + 1), row):
@@ -128,20 +131,25 @@ class Returns:
             return None
 
     def _plan(self, done: Slice, row: Standing, together: Sequence[Standing]) -> Plan:
-        """What becomes of a letter whose time has come. Raises DataFault, TableFault, Transient."""
+        """What becomes of a letter whose time has come.
+
+        Raises Reconsider when its row has become known only now, DataFault, TableFault, Transient.
+        """
         if not row.oldest:
             reason = "an older change of its row is not applied yet"
             return _settling(done, Verdict(id=row.id, attempt=row.attempt, state=State.HELD, reason=reason))
-        if not row.placed:
-            return self._failed(done, row, _fate(row, "record.unplaced"))
         record = self._origins.fetch(row.record.ref) if row.pointer else row.record
         if record is None:
-            return self._failed(done, row, _fate(row, "record.gone"))
+            return self._failed(done, row, _GONE)
         plan = self._planned([record, *(one.record for one in together)])
         if plan.letters and together:
             raise DataFault(plan.letters[0].failure, None)
         if plan.letters:
             return self._failed(done, row, plan.letters[0].failure)
+        if not row.placed and plan.writes:
+            # newer changes of its row may have been applied since
+            self._sink.place(row, plan.writes[0])
+            raise Reconsider({})
         first = Verdict(id=row.id, attempt=row.attempt, state=State.APPLIED, reason=f"at attempt {row.attempt + 1}")
         return replace(plan, slices=(done,), verdicts=(first, *map(_behind, together)))
 
@@ -198,5 +206,4 @@ def _settling(done: Slice, verdict: Verdict) -> Plan:
     return Plan(slices=(done,), stages=(), verdicts=(verdict,))
 
 
-def _fate(row: Standing, kind: str) -> Failure:
-    return located(failed(KINDS[kind], "returns", "apply letter", KINDS[kind].sign), *row.record.ref)
+_GONE = failed(KINDS["record.gone"], "returns", "apply letter", KINDS["record.gone"].sign)

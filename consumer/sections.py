@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from consumer.core.lane import BadTopic, check_dead_pattern, check_retry_pattern
-from consumer.core.naming import BadName, check_template
+from consumer.core.naming import MAX_BYTES, BadName, check_template
 from consumer.core.policy import JITTER
 
 RESERVED = frozenset(
@@ -365,3 +365,16 @@ class Table(Section):
     strict: bool = Field(
         default=False, description="Hold every later change of a row that has an open letter, not only partial ones."
     )
+    version_column: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Name of a bigint column of the table, none of the source's, that keeps where the last change of a "
+        "row stands in the source's log, and keeps out what is older. For PostgreSQL, MySQL and MariaDB.",
+    )
+
+    @field_validator("version_column")
+    @classmethod
+    def _fits(cls, name: str | None) -> str | None:
+        if name is not None and len(name.encode()) > MAX_BYTES:
+            raise ValueError(f"the name is longer than PostgreSQL's {MAX_BYTES} bytes")
+        return name

@@ -14,7 +14,6 @@ from psycopg.types.json import Jsonb
 
 from consumer.core.avro import UnsupportedSchema
 from consumer.core.envelope import read_key_schema
-from consumer.core.kinds import KINDS
 from consumer.core.letters import State
 from consumer.ports.decoding import Registry
 from dlq.image import FRAME, BadImage, Image, NoImage, read_image, same
@@ -30,7 +29,7 @@ LONGEST_NAME = 200
 _AGAIN = "Ask the source for the row again (Debezium incremental snapshot of its key), then discard the letter."
 
 _READ = """
-SELECT l.state, l.attempt, l.digest_a IS NOT NULL AS placed, b.letter_id IS NOT NULL AS kept, b.key,
+SELECT l.state, l.attempt, b.letter_id IS NOT NULL AS kept, b.key,
     coalesce(b.edited, b.value) AS value, coalesce(jsonb_array_length(b.edit), 0) AS edits
 FROM headrace.letters l LEFT JOIN headrace.letter_bytes b ON b.letter_id = l.id
 WHERE l.group_name = %s AND l.id = %s
@@ -128,8 +127,6 @@ def _check_fit(row: Any, letter: int) -> None:
         )
     if row.value is None:
         raise NotEdited(f"letter {letter} is a tombstone, which has no values", remedy=_AGAIN)
-    if not row.placed:
-        raise NotEdited(f"letter {letter}: its row is not known", remedy=KINDS["record.unplaced"].remedy)
 
 
 def _schema(connection: psycopg.Connection, registry: Registry, value: bytes | None) -> str:

@@ -19,6 +19,7 @@ from consumer.core.avro import (
     parsed,
     resolve,
 )
+from consumer.core.position import position_fields
 from consumer.core.rewriting import AS_TEXT, Rewritten, rewritten_envelope, rewritten_key
 
 SOURCE_TIME = "source_ts_ms"
@@ -70,12 +71,16 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriterSchema:
-    """A writer schema, read once. A change envelope has `rewritten`, the form of it that the decoders read."""
+    """A writer schema, read once. A change envelope has `rewritten`, the form of it that the decoders read.
+
+    `position`: the fields of that which say where a change stands in its source's log; none where nothing does.
+    """
 
     kind: RecordKind
     columns: tuple[Column, ...] = ()
     rewritten: Rewritten | None = None
     has_source_time: bool = False
+    position: tuple[str, ...] = ()
 
 
 def read_writer_schema(text: str) -> WriterSchema:
@@ -97,6 +102,7 @@ def read_writer_schema(text: str) -> WriterSchema:
         ),
         rewritten=rewritten,
         has_source_time=_is_time(spelled.get(SOURCE_TIME, {})),
+        position=position_fields(spelled),
     )
 
 

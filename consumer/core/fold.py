@@ -3,11 +3,11 @@
 In offset order the last image wins and a delete wins over the images before it. A partial image (columns
 that Debezium left out because they had not changed) takes each missing column from the nearest earlier
 image of its key that has it, not looking past a delete; what is still missing then is left alone in the
-target.
+target. A version is the greatest of all changes of the key: the row holds what they all did.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -30,8 +30,8 @@ class Partial:
 class Folded:
     """What is left of a batch: disjoint row identities, sorted by identity.
 
-    `upserts` has every column and SEQ; `deletes` the identity and SEQ. `orphans` are the SEQ of
-    partial images that follow their row's delete: no base row can exist for them.
+    `upserts` has every column and SEQ; `deletes` the identity, SEQ and the version, if there is one. `orphans` are the
+    SEQ of partial images that follow their row's delete: no base row can exist for them.
     """
 
     upserts: pl.DataFrame
@@ -45,13 +45,37 @@ def fold(
     deletes: pl.DataFrame,
     identity: Sequence[str],
     unavailable: Mapping[str, pl.Series] | None = None,
+    version: str | None = None,
 ) -> Folded:
     """Fold a batch's changes of one table and schema.
 
     `images`: one row an insert or update, every column and SEQ, rising. `deletes`: identity and SEQ,
-    rising. `unavailable`: by column, which rows of `images` hold no value for it.
+    rising. `unavailable`: by column, which rows of `images` hold no value for it. `version`: the column of both
+    frames that rises along the source's log, null where that is not known.
     """
-    keys = list(identity)
+    folded = _folded(images, deletes, list(identity), unavailable)
+    if version is None:
+        return folded
+    columns = [*identity, version]
+    greatest = (
+        pl.concat([images.select(columns), deletes.select(columns)]).group_by(identity).agg(pl.col(version).max())
+    )
+
+    def versioned(frame: pl.DataFrame) -> pl.DataFrame:
+        known = frame.select(identity).join(greatest, on=list(identity), how="left", maintain_order="left")
+        return frame.with_columns(known[version])
+
+    return replace(
+        folded,
+        upserts=versioned(folded.upserts),
+        deletes=versioned(folded.deletes),
+        partials=tuple(replace(partial, frame=versioned(partial.frame)) for partial in folded.partials),
+    )
+
+
+def _folded(
+    images: pl.DataFrame, deletes: pl.DataFrame, keys: list[str], unavailable: Mapping[str, pl.Series] | None
+) -> Folded:
     winners, gone = _last_changes(images, deletes, keys)
     upserts = images[winners[_ROW]]
     if not unavailable:

@@ -74,6 +74,12 @@ RECORD_KINDS = (
     ),
     _kind("record.image", _PERSISTENT, "an insert or update without its after image", _PRODUCER),
     _kind(
+        "record.position",
+        _PERSISTENT,
+        "a change that does not say where it stands in its source's log, for a table with a version column",
+        _RESEND,
+    ),
+    _kind(
         "record.identity",
         _PERSISTENT,
         "no key, or a key column without a value, so the row can't be told from others",
@@ -133,7 +139,7 @@ RECORD_KINDS = (
     _kind(
         "record.unplaced",
         _PERSISTENT,
-        "its row was not known when it failed, so newer changes of it may have been applied since",
+        "its row was not known when it failed, and its log can't show that no newer change of it was applied since",
         "Ask the source for the row again (Debezium incremental snapshot of its key), then discard the letter.",
     ),
     _kind(

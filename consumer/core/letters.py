@@ -77,7 +77,7 @@ class Standing:
     """What an open letter's row says. `due`: seconds until it is; `age`: since it failed first.
 
     `oldest`: no older letter of the same table row is open. `placed`: its table row is known. `pointer`: its bytes
-    are at the origin only.
+    are at the origin only. `searching`: its origin is searched for later changes of its table row.
     """
 
     id: int
@@ -89,6 +89,7 @@ class Standing:
     placed: bool
     record: Record
     pointer: bool = False
+    searching: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

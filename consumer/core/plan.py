@@ -31,7 +31,7 @@ class TableName:
 class TargetColumn:
     """A target column as the catalog has it. `type_name` is pg_type.typname, `cast` its name in a cast.
 
-    `lacks`: the privileges on it that we do not have.
+    `lacks`: the privileges on it that we do not have. `required`: it takes no null.
     """
 
     name: str
@@ -40,6 +40,7 @@ class TargetColumn:
     is_enum: bool = False
     identity: bool = False
     generated: bool = False
+    required: bool = False
     lacks: frozenset[str] = frozenset()
 
 
@@ -85,7 +86,8 @@ class Binding:
 
     `table` is None for records that are ignored by rule (heartbeats, transaction markers). `replaces`: no unique
     index of the table tells its rows apart, so they are deleted and inserted anew. `strict`: whatever comes behind a
-    letter of its row waits. `refused`: why none of the records can be read.
+    letter of its row waits. `version`: the target column that takes a change's position in its source, None where the
+    rows are not guarded by one; it is among `columns`. `refused`: why none of the records can be read.
     """
 
     schema: WriterSchema
@@ -96,6 +98,7 @@ class Binding:
     compacted: bool = False
     replaces: bool = False
     strict: bool = False
+    version: str | None = None
     refused: Failure | None = None
 
 
@@ -154,7 +157,8 @@ class TableWrite:
     """One staging load and what it does. `payload`: a whole binary COPY stream.
 
     `fresh`: every row is from a snapshot or an insert, so a plain INSERT may be tried first. `strict`: its rows wait
-    behind any letter of theirs. `rank`: as in `TargetTable`.
+    behind any letter of theirs. `version`: the staged column that guards the row, as in `Binding`. `rank`: as in
+    `TargetTable`.
     """
 
     table: TableName
@@ -167,6 +171,7 @@ class TableWrite:
     fresh: bool = False
     overriding: bool = False
     strict: bool = False
+    version: str | None = None
     rank: int = 0
 
     @property

@@ -7,7 +7,8 @@ from typing import Protocol
 from consumer.core.failure import Failure
 from consumer.core.letterhead import Letterhead
 from consumer.core.letters import State
-from consumer.core.records import Header, RecordRef, TopicPartition
+from consumer.core.records import Header, OffsetRange, RecordRef, TopicPartition
+from consumer.core.search import Ending, Search, Seen, Stretch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +94,33 @@ class Unposted:
     key: bytes | None = field(repr=False)
     value: bytes | None = field(repr=False)
     headers: tuple[Header, ...] = field(default=(), repr=False)
+
+
+class Searches(Protocol):
+    """Letters whose partitions are searched for later changes of their rows. Raises Transient."""
+
+    def claim(self, most: int, seconds: float) -> list[Search]:
+        """At most so many of one partition, which nobody else gets for so many seconds."""
+        ...
+
+    def marks(self, at: TopicPartition) -> list[OffsetRange]:
+        """Ranges of the partition that hang the native decoder."""
+        ...
+
+    def unapplied(self, read: OffsetRange) -> frozenset[int]:
+        """Offsets of records that are not applied: their letters are open, or were given up."""
+        ...
+
+    def note(self, stretch: Stretch, seen: Seen) -> Mapping[int, Ending]:
+        """Bring the stretch's searches as far as was read; returns the endings of those that have ended, by letter.
+
+        Raises DataFault, TableFault when what was seen can't be looked up.
+        """
+        ...
+
+    def refuse(self, stretch: Stretch) -> None:
+        """The records are gone: end the stretch's searches."""
+        ...
 
 
 class Outbox(Protocol):

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from consumer.core.failure import Failure
 from consumer.core.letters import Record
-from consumer.core.records import HeadersOf, RecordRef, TopicPartition, no_headers
+from consumer.core.records import HeadersOf, OffsetRange, RecordRef, Slice, TopicPartition, no_headers
 from consumer.ports.target import Start
 
 
@@ -107,10 +107,17 @@ class Offsets(Protocol):
 
 
 class Origins(Protocol):
-    """Records at their origin, read again one by one."""
+    """Records at their origin, read again; used by one thread."""
 
     def fetch(self, ref: RecordRef) -> Record | None:
         """The record, or None when it is not in the log any more. Raises Transient."""
+        ...
+
+    def read(self, wanted: OffsetRange, most: int) -> Slice | None:
+        """The records from the range's start on, at most so many; the slice ends where reading goes on.
+
+        None when the log does not reach from the start to the range's end any more. Raises Transient.
+        """
         ...
 
     def close(self) -> None: ...

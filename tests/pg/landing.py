@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 
 from consumer.binder import KnownBindings
-from consumer.core.envelope import read_key_schema, read_key_writer, read_writer_schema
+from consumer.core.envelope import Column, read_key_schema, read_key_writer, read_writer_schema
 from consumer.core.failure import Failure
 from consumer.core.plan import Binding, BindingKey, BoundColumn, Plan, TableName
 from consumer.core.records import RecordRef, TopicPartition
@@ -22,6 +22,8 @@ from tests.unit.avro import Writer, envelope, event, framed, key
 from tests.unit.known import planner, slice_of
 
 PARTITIONS = count()
+Change = tuple[str, Mapping[str, Any]] | tuple[str, Mapping[str, Any], int | None]
+"""Operation and row, and where it stands in the source's log if that matters."""
 ID = {"name": "id", "type": "long"}
 
 
@@ -36,6 +38,7 @@ class Landing:
         identity: Sequence[str] = ("id",),
         *,
         strict: bool = False,
+        version: str | None = None,
     ) -> None:
         self.at = TopicPartition("landing", next(PARTITIONS))
         self.table = table
@@ -48,13 +51,14 @@ class Landing:
         assert found is not None
         schema = read_writer_schema(self.values.text)
         targets = {column.name: column for column in found.columns if not column.generated}
+        more = [Column(name=version, avro="long", nullable=True)] if version else []
         columns = [
             BoundColumn(
                 source=column,
                 target=targets[column.name],
                 how=carriage(column, targets[column.name].type_name, is_enum=targets[column.name].is_enum),
             )
-            for column in schema.columns
+            for column in [*schema.columns, *more]
             if column.name in targets
         ]
         self.known = KnownBindings()
@@ -68,17 +72,18 @@ class Landing:
                 identity=tuple(column.name for column in read_key_schema(keys.text)),
                 replaces=frozenset(identity) not in found.unique,
                 strict=strict,
+                version=version,
             ),
         )
         self.taken = sink.take({self.at: Start(offset=0)})[0]
         self.next_offset = self.taken.next_offset
 
-    def plan(self, *changes: tuple[str, Mapping[str, Any]], refused: Mapping[RecordRef, Failure] | None = None) -> Plan:
+    def plan(self, *changes: Change, refused: Mapping[RecordRef, Failure] | None = None) -> Plan:
         """A plan for these changes (`x`: one that is cut) behind what was planned before, under the epoch taken."""
-        piece = slice_of([self.record(op, row) for op, row in changes], self.next_offset, self.at)
+        piece = slice_of([self.record(*change) for change in changes], self.next_offset, self.at)
         return planner(self.known).plan([piece], refused)
 
-    def apply(self, *changes: tuple[str, Mapping[str, Any]]) -> Plan:
+    def apply(self, *changes: Change) -> Plan:
         """Apply changes in one batch, as often planned anew as the sink asks for it."""
         refused: dict[RecordRef, Failure] = {}
         while True:
@@ -91,11 +96,11 @@ class Landing:
             self.next_offset = plan.slices[0].end
             return plan
 
-    def record(self, op: str, row: Mapping[str, Any]) -> tuple[bytes, bytes]:
+    def record(self, op: str, row: Mapping[str, Any], lsn: int | None = 7) -> tuple[bytes, bytes]:
         """Key and value of a change; `x` is one that is cut."""
         shown = (row, None) if op == "d" else (None, row)
         identity = {name: row[name] for name in self._identity}
-        value = self.values.framed(2, event("c" if op == "x" else op, *shown))
+        value = self.values.framed(2, event("c" if op == "x" else op, *shown, lsn=lsn))
         return self.keys.framed(1, identity), value[:-1] if op == "x" else value
 
 

@@ -25,8 +25,7 @@ from dlq.actions import replay
 from dlq.headers import decode, encode
 from tests.light.broker import Broker
 from tests.pg.landing import ID, Landing
-from tests.unit.avro import framed
-from tests.unit.known import planner, slice_of
+from tests.unit.known import planner
 from tests.unit.world import World
 
 FIELDS = [ID, {"name": "word", "type": ["null", "string"], "default": None}]
@@ -71,22 +70,6 @@ def come_back(session: psycopg.Connection, sink: PostgresSink, group: str, boots
         assert Returns(sink, planner(known), binder, origins, judges).work(piece) is None
     query = "SELECT state, kind, detail, remedy FROM headrace.letters WHERE group_name = %s"
     return session.execute(query, (group,)).fetchall()[0]
-
-
-@pytest.mark.provokes("record.unplaced")
-def test_a_letter_whose_row_nobody_knew_is_not_applied(
-    session: psycopg.Connection, sink: PostgresSink, landing: Landing, group: str
-) -> None:
-    """Neither value nor key can be decoded, so newer changes of its row may have been applied since."""
-    known = landing.known
-    record = (framed(1, b""), framed(2, CANARY.encode()))
-    sink.apply(planner(known).plan([slice_of([record], 0, landing.at)]))
-    state, kind, detail, remedy = come_back(session, sink, group)
-
-    assert (state, kind) == ("dead", "record.unplaced")
-    assert detail.startswith(f"topic landing, partition {landing.at.partition}, offset 0: its row was not known")
-    assert "then discard the letter" in remedy
-    assert CANARY not in detail
 
 
 @pytest.mark.provokes("record.gone")

@@ -50,10 +50,14 @@ def key(fields: Sequence[Mapping[str, Any]], name: str = "shop.public.orders") -
 
 
 def event(
-    op: str, before: Mapping[str, Any] | None = None, after: Mapping[str, Any] | None = None, ts_ms: int = 1_700_000
+    op: str,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+    ts_ms: int = 1_700_000,
+    lsn: int | None = 7,
 ) -> dict[str, Any]:
     """The value of an envelope."""
-    source = {"version": "3", "ts_ms": ts_ms, "db": "shop", "schema": "public", "table": "orders", "lsn": 7}
+    source = {"version": "3", "ts_ms": ts_ms, "db": "shop", "schema": "public", "table": "orders", "lsn": lsn}
     return {"before": before, "after": after, "source": source, "transaction": None, "op": op, "ts_ms": None}
 
 

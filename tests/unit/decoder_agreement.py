@@ -34,6 +34,8 @@ ALLOWED = {
 
 ASKED = (
     ("op", "after", "source_ts_ms"),
+    ("op", "after", "source_ts_ms", "source_lsn"),
+    ("op", "before", "source_lsn"),
     ("before",),
     ("before", "after", "source_ts_ms", "source_schema", "source_lsn", "op", "ts_ms"),
 )

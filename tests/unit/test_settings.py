@@ -310,6 +310,19 @@ def test_a_table_has_a_policy_for_its_letters(tmp_path: Path) -> None:
     assert (tables["public.lines"].letters, tables["public.lines"].strict) == ("copy", False)
 
 
+def test_a_version_column_has_a_name_that_postgresql_takes(tmp_path: Path) -> None:
+    """None by default."""
+    file = tmp_path / "mine.toml"
+    file.write_text(f'[tables."public.orders"]\nversion_column = "{"é" * 31}"\n[tables."public.lines"]\n')
+    tables = load(file).tables
+    assert (tables["public.orders"].version_column, tables["public.lines"].version_column) == ("é" * 31, None)
+
+    for name in ("", "é" * 32):
+        file.write_text(f'[tables."public.orders"]\nversion_column = "{name}"\n')
+        with pytest.raises(Refused, match=r"tables\.public\.orders\.version_column"):
+            load(file)
+
+
 def test_the_environment_overrides_the_file(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """One value of a section may be overridden, its neighbours in the file stay."""
     file = tmp_path / "mine.toml"

@@ -22,12 +22,14 @@ class World:
     name: str = "world"
     sources: dict[tuple[str, int], Mapping[str, str | None]] = field(default_factory=dict)
     created: list[TableName] = field(default_factory=list)
+    made_of: list[str] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=dict)
     claims: dict[TableName, str] = field(default_factory=dict)
 
     def binder(self, known: KnownBindings, grace: float = 0.0) -> Binder:
         """A binder that asks this world."""
         sources = Sources(registry=self, catalog=self, offsets=self, rows=RowDecoder())
-        return Binder(known, sources, BinderSettings(unknown_grace=grace))
+        return Binder(known, sources, BinderSettings(unknown_grace=grace, versions=self.versions))
 
     def schema(self, schema_id: int) -> str:
         """The schema of that id."""
@@ -44,8 +46,9 @@ class World:
         return self.table(name)
 
     def create_table(self, name: TableName, columns: Sequence[Column], identity: Sequence[str]) -> None:
-        """Notes it."""
+        """Notes it, and the columns of the last one."""
         self.created.append(name)
+        self.made_of = [column.name for column in columns]
 
     def remember_schemas(self, registry: str, schemas: Mapping[int, str]) -> None:
         """Nothing is asked of it here."""

@@ -14,6 +14,7 @@ from consumer.core.policy import Policy
 from consumer.core.records import RecordRef
 from consumer.edges.postgres import letters
 from consumer.edges.postgres.staging import Staged
+from consumer.edges.postgres.statements import guarded
 from consumer.edges.postgres.translate import translated
 from consumer.ports.refusals import LettersFull, Reconsider, TableFault
 
@@ -45,12 +46,25 @@ class Refused:
         return {self.staged.write.origins.ref(place): why for place, why in self.rows.items()}
 
 
-def settle(connection: psycopg.Connection, plan: Plan) -> None:
-    """Bring letters further. Raises Reconsider when one is not what the plan took it for."""
+def settle(connection: psycopg.Connection, plan: Plan, writes: Sequence[Staged]) -> None:
+    """Bring letters further; what the rows' versions keep out as a whole is superseded.
+
+    Raises Reconsider when one is not what the plan took it for.
+    """
     for verdict in plan.verdicts:
         with translated("settle letter"):
             if not letters.settle(connection, verdict):
                 raise Reconsider({})
+    if plan.verdicts and writes and all(_kept_out(connection, staged) for staged in writes):
+        with translated("supersede letters"):
+            letters.supersede(connection, [verdict.id for verdict in plan.verdicts])
+
+
+def _kept_out(connection: psycopg.Connection, staged: Staged) -> bool:
+    if staged.write.version is None:
+        return False
+    with translated("compare versions", staged.write.table):
+        return connection.execute(guarded(staged)).rowcount == staged.write.rows
 
 
 class BatchLetters:

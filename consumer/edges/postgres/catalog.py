@@ -27,6 +27,7 @@ SELECT a.attname,
        coalesce(b.typtype, t.typtype) = 'e',
        a.attidentity <> '',
        a.attgenerated <> '',
+       a.attnotnull OR t.typnotnull,
        ARRAY (
            SELECT p FROM unnest('{SELECT,INSERT,UPDATE}'::text[]) AS p
            WHERE NOT has_column_privilege(c.oid, a.attnum, p)
@@ -82,7 +83,8 @@ def read_table(connection: psycopg.Connection, name: TableName) -> TargetTable |
             is_enum=row[3],
             identity=row[4],
             generated=row[5],
-            lacks=frozenset(row[6]),
+            required=row[6],
+            lacks=frozenset(row[7]),
         )
         for row in rows
     )

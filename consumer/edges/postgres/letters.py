@@ -145,6 +145,7 @@ def lettered(connection: psycopg.Connection, group: str, tables: Collection[Tabl
 
 _STANDING = """
 SELECT l.id, l.topic, l.partition, l."offset", l.state, l.attempt, l.digest_a IS NOT NULL AS placed,
+    coalesce(l.searched < l.search_until, false) AS searching,
     coalesce(extract(epoch FROM l.due_at - clock_timestamp()), 0)::float8 AS due,
     extract(epoch FROM clock_timestamp() - l.first_failed_at)::float8 AS age,
     NOT EXISTS (
@@ -226,11 +227,16 @@ def _standing(row: Any) -> Standing:
         placed=row.placed,
         record=Record(ref=ref, key=row.key, value=row.value, headers=kept_headers(row.headers)),
         pointer=row.pointer,
+        searching=row.searching,
     )
 
 
 def settle(connection: psycopg.Connection, verdict: Verdict) -> bool:
-    """Bring a letter further, and with one that is closed the next of its row; False when it is not as it was."""
+    """Bring a letter further, and with one that is closed the next of its row.
+
+    False when it is not as it was, and when an older one of its row stands in front of what is to be applied: one
+    whose row became known meanwhile.
+    """
     values = {
         "id": verdict.id,
         "attempt": verdict.attempt,
@@ -247,9 +253,17 @@ def settle(connection: psycopg.Connection, verdict: Verdict) -> bool:
         connection.execute(_FAIL, {"id": verdict.id, "type": KINDS[failure.kind].type.value, **said})
     if verdict.state is State.HELD:
         return not _alone(connection, [verdict.id])
-    if verdict.state not in OPEN and (row := connection.execute(_NEXT, (verdict.id,)).fetchone()):
-        connection.execute(_RELEASE, (row[0],))
+    if verdict.state is State.APPLIED and not _alone(connection, [verdict.id]):
+        return False
+    if verdict.state not in OPEN:
+        release_next(connection, verdict.id)
     return True
+
+
+def release_next(connection: psycopg.Connection, number: int) -> None:
+    """Have the next letter of the row come back, if it waits."""
+    if row := connection.execute(_NEXT, (number,)).fetchone():
+        connection.execute(_RELEASE, (row[0],))
 
 
 def prune(connection: psycopg.Connection, group: str, keep_hours: float, most: int) -> int:
@@ -311,8 +325,9 @@ def write(
 
     A record that has an open letter already keeps that one.
     """
-    digests = _digests(connection, group, identities, aside.letters) if identities else {}
-    values = _columns(aside.letters, digests)
+    places = [letter.place for letter in aside.letters if letter.place is not None]
+    found = digests(connection, group, identities, places) if identities else {}
+    values = _columns(aside.letters, found)
     table = str(aside.table) if aside.table else None
     rows = connection.execute(_WRITE, {"group": group, "table": table, **values}).fetchall()
     ids = {RecordRef(TopicPartition(row[1], row[2]), row[3]): row[0] for row in rows}
@@ -358,9 +373,9 @@ def kept_headers(headers: Sequence[tuple[str, str | None]] | None) -> tuple[Head
     return tuple((name, None if value is None else b64decode(value)) for name, value in headers or ())
 
 
-def _columns(letters: Sequence[Letter], digests: Mapping[int, tuple[int, int]]) -> dict[str, list[object]]:
+def _columns(letters: Sequence[Letter], known: Mapping[int, tuple[int, int]]) -> dict[str, list[object]]:
     found: list[tuple[int | None, int | None]] = [
-        (None, None) if letter.place is None else digests[letter.place] for letter in letters
+        (None, None) if letter.place is None else known[letter.place] for letter in letters
     ]
     return {
         "topic": [letter.record.ref.at.topic for letter in letters],
@@ -380,13 +395,13 @@ def _columns(letters: Sequence[Letter], digests: Mapping[int, tuple[int, int]]) 
     }
 
 
-def _digests(
-    connection: psycopg.Connection, group: str, staged: Staged, letters: Sequence[Letter]
+def digests(
+    connection: psycopg.Connection, group: str, staged: Staged, places: Sequence[int]
 ) -> dict[int, tuple[int, int]]:
-    """The digests of the rows that letters are of, by their places."""
+    """The digests that staged rows are known by, by their places."""
     query = _DIGESTS.format(staging=staged.staging, **_hashes(staged))
-    places = [letter.place for letter in letters if letter.place is not None]
-    return {row[0]: (row[1], row[2]) for row in connection.execute(query, {"group": group, "places": places})}
+    rows = connection.execute(query, {"group": group, "places": list(places)})
+    return {row[0]: (row[1], row[2]) for row in rows}
 
 
 def _hashes(staged: Staged) -> dict[str, sql.Composed]:

@@ -47,6 +47,7 @@ _GIVE_BACK = "UPDATE headrace.letters SET claimed_until = NULL WHERE id = ANY (%
 _OVERDUE = """
 UPDATE headrace.letters SET published_attempt = attempt - 1
 WHERE group_name = %s AND state IN ('retrying', 'replaying') AND published_attempt >= attempt
+  AND coalesce(searched >= search_until, true)
   AND due_at + interval '30 s' < clock_timestamp()
   AND published_at + greatest(published_at - due_at, interval '30 s') < clock_timestamp()
 """

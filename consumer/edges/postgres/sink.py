@@ -14,13 +14,14 @@ import psycopg
 from consumer.core.failure import Failure, HeadraceError, Transient, failed
 from consumer.core.kinds import KINDS
 from consumer.core.letters import Standing
-from consumer.core.plan import Action, Plan
+from consumer.core.plan import Action, Plan, TableWrite
 from consumer.core.policy import NO_RETRIES, Policy
 from consumer.core.records import OffsetRange, RecordRef, TopicPartition
 from consumer.edges.postgres import decisions, ledger, letters, memory, positions
 from consumer.edges.postgres.aside import DEFAULT_BOUNDS, BatchLetters, LetterBounds, Refused, settle
 from consumer.edges.postgres.ledger import Ledger
 from consumer.edges.postgres.migrate import ensure
+from consumer.edges.postgres.placing import place
 from consumer.edges.postgres.references import relied_on
 from consumer.edges.postgres.session import SessionSettings, connect, require_commit, rollback
 from consumer.edges.postgres.staging import Staged, Staging
@@ -113,6 +114,14 @@ class PostgresSink:
         with translated("read letters"):
             return letters.followers(self._session(), number, most)
 
+    def place(self, row: Standing, write: TableWrite) -> None:
+        """Write down which row a letter is of: that of the only row of `write`. Nothing of it if it has changed.
+
+        From then on what is applied sees the letter; what its partition has passed before is to be searched. Raises
+        DataFault, TableFault, Transient or ConnectionLost.
+        """
+        place(self._session(), self._stage_tables(), self._group, row, write)
+
     def apply(self, plan: Plan) -> Applied:
         """Apply a plan in one transaction.
 
@@ -135,7 +144,7 @@ class PostgresSink:
             filled = time.perf_counter()
             with translated("lock positions"):
                 self._compare(connection, plan)
-            settle(connection, plan)
+            settle(connection, plan, everything)
             plan = self._run(connection, plan, stages, clock)
             durations = {"stage": filled - clock, "apply": time.perf_counter() - filled}
             with translated("finish batch"):

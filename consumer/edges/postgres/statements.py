@@ -19,16 +19,16 @@ def keys(write: TableWrite) -> dict[str, sql.Composed]:
 
 
 def delete(staged: Staged) -> sql.Composed:
-    """Delete the rows whose identity is staged."""
+    """Delete the rows whose identity is staged, but for those that their version guards."""
     return sql.SQL("DELETE FROM {} AS t USING {} AS s WHERE {}").format(
-        table_name(staged.write.table), staged.staging, _same_row(staged)
+        table_name(staged.write.table), staged.staging, _not_newer(staged)
     )
 
 
 def insert(staged: Staged) -> sql.Composed:
     """Insert the staged rows; fails on an existing one."""
     write = staged.write
-    return sql.SQL("INSERT INTO {} ({}){} SELECT {} FROM {} AS s").format(
+    return sql.SQL("INSERT INTO {} AS t ({}){} SELECT {} FROM {} AS s").format(
         table_name(write.table),
         sql.SQL(", ").join(sql.Identifier(column.name) for column in write.columns),
         sql.SQL(" OVERRIDING SYSTEM VALUE" if write.overriding else ""),
@@ -55,24 +55,41 @@ def insert_checked(staged: Staged) -> sql.Composed:
 
 
 def upsert(staged: Staged) -> sql.Composed:
-    """Insert the staged rows or set their columns where the identity exists."""
+    """Insert the staged rows or set their columns where the identity exists and its version does not guard it."""
     write = staged.write
     identity = sql.SQL(", ").join(map(sql.Identifier, write.identity))
     rest = [column.name for column in write.columns if column.name not in write.identity]
     if not rest:
         return sql.SQL("{} ON CONFLICT ({}) DO NOTHING").format(insert(staged), identity)
     settings = sql.SQL(", ").join(
-        sql.SQL("{} = excluded.{}").format(sql.Identifier(name), sql.Identifier(name)) for name in rest
+        _set(write, name, sql.SQL("excluded.{}").format(sql.Identifier(name))) for name in rest
     )
-    return sql.SQL("{} ON CONFLICT ({}) DO UPDATE SET {}").format(insert(staged), identity, settings)
+    statement = sql.SQL("{} ON CONFLICT ({}) DO UPDATE SET {}").format(insert(staged), identity, settings)
+    if write.version is None:
+        return statement
+    return sql.SQL("{} WHERE ({}) IS NOT TRUE").format(statement, _newer(write.version, "excluded"))
 
 
 def update(staged: Staged) -> sql.Composed:
     """Set the staged columns of existing rows; columns that are not staged stay.
 
-    Answers how many rows of the table were met, and how many staged rows met any.
+    Answers how many rows of the table were met, and how many staged rows met any; those that stay as they are because
+    their version guards them are met too.
     """
-    return sql.SQL("WITH met AS ({}) SELECT count(*), count(DISTINCT ctid) FROM met").format(_met(staged))
+    if staged.write.version is None:
+        return sql.SQL("WITH met AS ({}) SELECT count(*), count(DISTINCT ctid) FROM met").format(_met(staged))
+    return sql.SQL(
+        "WITH changed AS ({}), met AS (SELECT ctid FROM changed UNION ALL {}) "
+        "SELECT count(*), count(DISTINCT ctid) FROM met"
+    ).format(_met(staged), guarded(staged))
+
+
+def guarded(staged: Staged) -> sql.Composed:
+    """The staged rows whose row in the table is newer, by its version; only for writes that have one."""
+    assert staged.write.version is not None
+    return sql.SQL("SELECT s.ctid FROM {} AS t, {} AS s WHERE {} AND {}").format(
+        table_name(staged.write.table), staged.staging, _same_row(staged), _newer(staged.write.version, "s")
+    )
 
 
 def _met(staged: Staged) -> sql.Composed:
@@ -82,13 +99,32 @@ def _met(staged: Staged) -> sql.Composed:
             table_name(write.table), staged.staging, _same_row(staged)
         )
     settings = sql.SQL(", ").join(
-        sql.SQL("{} = {}").format(sql.Identifier(column.name), _value(column))
-        for column in write.columns
-        if column.name not in write.identity
+        _set(write, column.name, _value(column)) for column in write.columns if column.name not in write.identity
     )
     return sql.SQL("UPDATE {} AS t SET {} FROM {} AS s WHERE {} RETURNING s.ctid").format(
-        table_name(write.table), settings, staged.staging, _same_row(staged)
+        table_name(write.table), settings, staged.staging, _not_newer(staged)
     )
+
+
+def _set(write: TableWrite, name: str, value: sql.Composed) -> sql.Composed:
+    """A column's new value; what comes without a version is at least as new as the row."""
+    column = sql.Identifier(name)
+    if name != write.version:
+        return sql.SQL("{} = {}").format(column, value)
+    return sql.SQL("{} = coalesce({}, t.{})").format(column, value, column)
+
+
+def _not_newer(staged: Staged) -> sql.Composed:
+    """The row of the staged identity, unless its version guards it."""
+    if staged.write.version is None:
+        return _same_row(staged)
+    return sql.SQL("{} AND ({}) IS NOT TRUE").format(_same_row(staged), _newer(staged.write.version, "s"))
+
+
+def _newer(version: str, change: str) -> sql.Composed:
+    """Whether the row's version says that it is newer; of what has none nothing is said."""
+    column = sql.Identifier(version)
+    return sql.SQL("t.{} > {}.{}").format(column, sql.Identifier(change), column)
 
 
 def _same_row(staged: Staged) -> sql.Composed:

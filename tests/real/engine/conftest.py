@@ -10,6 +10,7 @@ from consumer.stack.progress import Terminal
 from consumer.stack.stack import Stack
 
 from .feed import Feed, fresh_name
+from .replica import Replica, replica_of
 from .wire import Proxy
 from .witness import TEMPLATE, Target, create_database, make_template
 from .worker import Workers
@@ -33,6 +34,13 @@ def proxy(target: Target) -> Iterator[Proxy]:
     """The way to the target on which sessions can be held."""
     with Proxy(target.dsn) as opened:
         yield opened
+
+
+@pytest.fixture
+def replica(at: Endpoints) -> Iterator[Replica]:
+    """A replica of the registry."""
+    with replica_of(at.registry_url) as server:
+        yield server
 
 
 @pytest.fixture

@@ -87,6 +87,8 @@ class Feed:
         self.partitions = partitions
         self.changes: list[Change] = []
         self.last = 0
+        # where the changes that are sent stand in the source's log
+        self.lsn: int | None = None
         self._ends: dict[int, int] = {}
         create_topic(at.kafka, topic, partitions, config)
         value, key = envelope(topic), key_schema(topic)
@@ -143,10 +145,11 @@ class Feed:
         fastavro.schemaless_writer(buffer, self._parsed_key, {"id": key})
         return self._key_frame + buffer.getvalue()
 
-    def raw(self, value: bytes | None, key: int) -> None:
-        """Any bytes as the value of a key's record; they are not part of the model."""
-        place = key % self.partitions
-        self._producer.produce(self.topic, value, self.encode_key(key), place, on_delivery=self._delivered)
+    def raw(self, value: bytes | None, key: int, frame: bytes | None = None) -> None:
+        """Any bytes as the value of a key's record, maybe another frame of the key; they are not part of the model."""
+        place, known = key % self.partitions, self.encode_key(key)
+        framed = known if frame is None else frame + known[len(frame) :]
+        self._producer.produce(self.topic, value, framed, place, on_delivery=self._delivered)
         self._producer.poll(0)
 
     def encode(self, op: str, key: int, image: dict[str, Any] | None) -> bytes:
@@ -175,6 +178,7 @@ class Feed:
         return {"version": "3", "connector": "postgresql", "name": "t", "ts_ms": 1, "db": "s"} | {
             "schema": "public",
             "table": self.table,
+            "lsn": self.lsn,
         }
 
     def _delivered(self, error: Any, message: Any) -> None:

@@ -52,6 +52,8 @@ class Job:
     grace: float = 0.0
     client: Mapping[str, str] = field(default_factory=dict)
     letters: Mapping[str, Any] = field(default_factory=dict)
+    # by target table
+    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def toml(self) -> str:
         """The settings file."""
@@ -74,6 +76,7 @@ class Job:
             "worker": {"name": self.name, "drain_timeout": self.drain, "stall_timeout": self.stall},
             "letters": dict(self.letters),
             "log": {"level": self.level, "format": "json"},
+            **{f"tables.{json.dumps(name)}": dict(policy) for name, policy in self.tables.items()},
         }
         lines = []
         for section, values in sections.items():

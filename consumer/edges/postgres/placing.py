@@ -1,0 +1,52 @@
+"""Writing down which row a letter is of, when that became known only after it had failed."""
+
+import psycopg
+from psycopg import sql
+
+from consumer.core.failure import failed, located
+from consumer.core.kinds import KINDS
+from consumer.core.letters import OPEN, Standing
+from consumer.core.plan import TableWrite
+from consumer.edges.postgres import letters, positions
+from consumer.edges.postgres.session import transaction
+from consumer.edges.postgres.staging import Staging
+from consumer.ports.refusals import DataFault
+
+# whoever applies one of them is waited for, or sees the letter in front of it
+_LOCK = sql.SQL("""
+SELECT FROM headrace.letters
+WHERE group_name = %(group)s AND table_name = %(table)s AND digest_a = %(a)s AND digest_b = %(b)s AND state IN ({open})
+ORDER BY "offset" FOR UPDATE
+""").format(open=sql.SQL(", ").join(sql.Literal(state.value) for state in sorted(OPEN)))
+_PLACE = """
+UPDATE headrace.letters SET table_name = %(table)s, digest_a = %(a)s, digest_b = %(b)s,
+    searched = "offset" + 1, search_until = greatest("offset" + 1, %(position)s), search_doubt = NULL,
+    reason = 'its partition is searched for later changes of its row'
+WHERE id = %(id)s AND attempt = %(attempt)s AND state IN ('retrying', 'replaying') AND digest_a IS NULL
+"""
+
+
+def place(connection: psycopg.Connection, staging: Staging, group: str, row: Standing, write: TableWrite) -> None:
+    """Write a letter's row, and how far its partition is to be searched, in one transaction.
+
+    Batches of the partition lock its position first. So those that are applied later see the letter, and all earlier
+    ones stand in front of the position that is read here.
+    """
+    ((staged,),) = staging.prepare([[write]])
+    with transaction(connection, "place letter"):
+        staging.clear([staged])
+        staging.fill(staged)
+        at = row.record.ref.at
+        found = positions.lock(connection, group, [at])
+        if at not in found:
+            raise DataFault(located(_NO_POSITION, *row.record.ref), write.table)
+        ((a, b),) = letters.digests(connection, group, staged, [0]).values()
+        values = {"group": group, "table": str(write.table), "a": a, "b": b}
+        connection.execute(_LOCK, values)
+        _, position = found[at]
+        connection.execute(_PLACE, {**values, "id": row.id, "attempt": row.attempt, "position": position})
+
+
+_NO_POSITION = failed(
+    KINDS["record.unplaced"], "postgres", "place letter", "its partition has no stored position up to which to search"
+)

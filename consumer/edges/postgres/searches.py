@@ -1,0 +1,158 @@
+"""Letters whose partitions are searched: claimed, looked up by the rows of what was read, brought to their end.
+
+What was read is staged as a batch would be, so rows are compared as everywhere. Like a claim of the outbox, one of a
+search keeps others away for some seconds and no longer; a search that two workers go on with stays right, since each
+step says where it began.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import psycopg
+from psycopg.rows import namedtuple_row
+
+from consumer.core.letters import State, Verdict
+from consumer.core.records import OffsetRange, RecordRef, TopicPartition
+from consumer.core.search import Doubt, Ending, Search, Seen, Stretch
+from consumer.edges.postgres import letters, memory
+from consumer.edges.postgres.pool import TargetPool
+from consumer.edges.postgres.session import transaction
+from consumer.edges.postgres.staging import Staging
+from consumer.edges.postgres.translate import translated
+
+# of one partition, whose turn is longest ago
+_CLAIM = """
+WITH open AS (
+    SELECT id, topic, partition, searched, claimed_until FROM headrace.letters
+    WHERE group_name = %(group)s AND searched < search_until AND state IN ('retrying', 'replaying')
+      AND (claimed_until IS NULL OR claimed_until < clock_timestamp())
+), one AS (
+    SELECT topic, partition FROM open ORDER BY claimed_until NULLS FIRST, topic, partition LIMIT 1
+), mine AS (
+    SELECT l.id FROM headrace.letters l
+    WHERE l.id IN (SELECT o.id FROM open o JOIN one USING (topic, partition) ORDER BY o.searched LIMIT %(most)s)
+    ORDER BY l.id FOR UPDATE SKIP LOCKED
+)
+UPDATE headrace.letters l SET claimed_until = clock_timestamp() + make_interval(secs => %(seconds)s)
+FROM mine WHERE l.id = mine.id
+RETURNING l.id, l.attempt, l.topic, l.partition, l."offset", l.searched, l.search_until, l.search_doubt,
+    (SELECT p.topic_id FROM headrace.positions p
+     WHERE p.group_name = l.group_name AND p.topic = l.topic AND p.partition = l.partition) AS topic_id
+"""
+_UNAPPLIED = """
+SELECT "offset" FROM headrace.letters
+WHERE group_name = %s AND topic = %s AND partition = %s AND "offset" >= %s AND "offset" < %s
+  AND state IN ('retrying', 'held', 'dead', 'replaying', 'discarded')
+"""
+_THERE = "WHERE id = %(id)s AND attempt = %(attempt)s AND searched = %(start)s AND state IN ('retrying', 'replaying')"
+_GO_ON = f"UPDATE headrace.letters SET searched = %(upto)s, search_doubt = %(doubt)s {_THERE}"
+# it comes back through the lane like any other
+_CLEAR = f"""
+UPDATE headrace.letters SET searched = search_until, due_at = clock_timestamp(), published_attempt = attempt - 1,
+    reason = 'no later change of its row was found' {_THERE}
+"""
+# the rest of the row's changes no longer sees it
+_UNPLACE = """
+UPDATE headrace.letters
+SET digest_a = NULL, digest_b = NULL, searched = NULL, search_until = NULL, search_doubt = NULL WHERE id = %s
+"""
+_LEAVE = "UPDATE headrace.letters SET claimed_until = clock_timestamp() WHERE id = ANY (%s) AND searched < search_until"
+
+
+class PostgresSearches:
+    """Implements `consumer.ports.letters.Searches`."""
+
+    def __init__(self, pool: TargetPool, group: str) -> None:
+        self._pool = pool
+        self._group = group
+
+    def claim(self, most: int, seconds: float) -> list[Search]:
+        values = {"group": self._group, "most": most, "seconds": seconds}
+
+        def claimed(connection: psycopg.Connection) -> list[Any]:
+            with translated("claim searches"), connection.cursor(row_factory=namedtuple_row) as cursor:
+                return list(cursor.execute(_CLAIM, values))
+
+        return [_search(row) for row in self._pool.ask(claimed)]
+
+    def marks(self, at: TopicPartition) -> list[OffsetRange]:
+        return self._pool.ask(lambda connection: memory.marks(connection, self._group, [at]))
+
+    def unapplied(self, read: OffsetRange) -> frozenset[int]:
+        def asked(connection: psycopg.Connection) -> list[Any]:
+            with translated("read letters"):
+                return connection.execute(_UNAPPLIED, (self._group, *read.at, read.start, read.end)).fetchall()
+
+        return frozenset(row[0] for row in self._pool.ask(asked))
+
+    def note(self, stretch: Stretch, seen: Seen) -> Mapping[int, Ending]:
+        return self._pool.ask(lambda connection: self._noted(connection, stretch, seen))
+
+    def refuse(self, stretch: Stretch) -> None:
+        def refused(connection: psycopg.Connection) -> None:
+            with transaction(connection, "refuse letters"):
+                for search in stretch.searches:
+                    _refuse(connection, search, None)
+                connection.execute(_LEAVE, (list(stretch.claimed),))
+
+        self._pool.ask(refused)
+
+    def _noted(self, connection: psycopg.Connection, stretch: Stretch, seen: Seen) -> dict[int, Ending]:
+        with translated("empty staging"):
+            # the session may have served an earlier search
+            connection.execute("DISCARD TEMP")
+        staging = Staging(connection)
+        (staged,) = staging.prepare([[write for write, _ in seen.looks]])
+        met: dict[int, set[Doubt | None]] = defaultdict(set)
+        endings: dict[int, Ending] = {}
+        with transaction(connection, "search letters"):
+            for (_, meaning), one in zip(seen.looks, staged, strict=True):
+                staging.fill(one)
+                for letter in letters.met(connection, self._group, one):
+                    met[letter.id].add(meaning)
+            for search in stretch.searches:
+                if ending := _brought_further(connection, search, met[search.id], seen):
+                    endings[search.id] = ending
+            connection.execute(_LEAVE, (list(stretch.claimed),))
+        return endings
+
+
+def _brought_further(
+    connection: psycopg.Connection, search: Search, met: Collection[Doubt | None], seen: Seen
+) -> Ending | None:
+    ending = search.ending(met, seen.doubt, seen.upto)
+    doubt = search.doubts(met, seen.doubt)
+    here = {"id": search.id, "attempt": search.attempt, "start": search.searched}
+    if ending is Ending.SUPERSEDED:
+        reason = "a later change of its row was found in its partition"
+        verdict = Verdict(id=search.id, attempt=search.attempt, state=State.SUPERSEDED, reason=reason)
+        letters.settle(connection, verdict)
+    elif ending is Ending.REFUSED:
+        _refuse(connection, search, doubt)
+    elif ending is Ending.CLEAR:
+        connection.execute(_CLEAR, here)
+    else:
+        connection.execute(_GO_ON, {**here, "upto": seen.upto, "doubt": doubt})
+    return ending
+
+
+def _refuse(connection: psycopg.Connection, search: Search, doubt: Doubt | None) -> None:
+    """It is dead, and nothing waits for it: it will not be applied."""
+    failure = search.refused_for(doubt)
+    verdict = Verdict(id=search.id, attempt=search.attempt, state=State.DEAD, failure=failure)
+    if letters.settle(connection, verdict):
+        letters.release_next(connection, search.id)
+        connection.execute(_UNPLACE, (search.id,))
+
+
+def _search(row: Any) -> Search:
+    return Search(
+        id=row.id,
+        attempt=row.attempt,
+        origin=RecordRef(TopicPartition(row.topic, row.partition), row.offset),
+        searched=row.searched,
+        until=row.search_until,
+        doubt=Doubt(row.search_doubt) if row.search_doubt else None,
+        topic_id=row.topic_id,
+    )

@@ -1,0 +1,151 @@
+"""Letters whose rows became known late: what was passed behind them is read again, on a thread of its own.
+
+How far each search has come stands in the letter's row, so any worker goes on with it. What it finds is written
+there too; a letter that may be applied comes back through the lane like any other.
+"""
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+import structlog
+
+from consumer.binder import Binder
+from consumer.core.failure import HeadraceError
+from consumer.core.plan import Plan
+from consumer.core.records import OffsetRange, Slice
+from consumer.core.search import Doubt, Ending, Seen, Stretch, next_stretch, seen
+from consumer.planner import BadRecord, Planner, Unbound
+from consumer.ports.letters import Searches
+from consumer.ports.refusals import DataFault, TableFault
+from consumer.ports.topics import Offsets, Origins
+
+log = structlog.get_logger("headrace.letters")
+
+_UNREADABLE = (BadRecord, DataFault, TableFault)
+
+
+class Searcher:
+    """Owns the reader of origins. `turn` is called in a loop by one thread; mostly it does nothing."""
+
+    LOOK_EVERY = 1.0
+    AGAIN = 5.0
+    # seconds for which searches are ours
+    CLAIM = 5.0
+    # letters, and records read for them, at a time
+    LETTERS = 200
+    RECORDS = 5_000
+
+    def __init__(
+        self, searches: Searches, origins: Origins, offsets: Offsets, planner: Planner, binder: Binder
+    ) -> None:
+        self._searches = searches
+        self._origins = origins
+        self._offsets = offsets
+        self._planner = planner
+        self._binder = binder
+        self._next_look = time.monotonic() + self.LOOK_EVERY
+        self._failing = False
+        self._idle = threading.Event()
+
+    def turn(self, timeout: float) -> None:
+        """Read one stretch for the searches of one partition, if it is time to and there are any; else wait."""
+        if time.monotonic() < self._next_look:
+            self._idle.wait(timeout)
+            return
+        try:
+            wait = 0.0 if self._searched() else self.LOOK_EVERY
+            self._failing = False
+        except HeadraceError as error:
+            wait = self.AGAIN
+            self._say_failing(error)
+        self._next_look = time.monotonic() + wait
+
+    def close(self) -> None:
+        """Close the reader; the rows know how far it came."""
+        self._origins.close()
+
+    def _searched(self) -> bool:
+        claimed = self._searches.claim(self.LETTERS, self.CLAIM)
+        if not claimed:
+            return False
+        stretch = next_stretch(claimed)
+        piece = self._read(stretch)
+        if piece is None:
+            self._searches.refuse(stretch)
+            _say(stretch, {search.id: Ending.REFUSED for search in stretch.searches})
+        else:
+            self._note(stretch, piece)
+        return True
+
+    def _read(self, stretch: Stretch) -> Slice | None:
+        """The next records of the stretch; None when they are gone."""
+        at, known = stretch.searches[0].origin.at, stretch.searches[0].topic_id
+        if self._is_another(at.topic, known):
+            return None
+        piece = self._origins.read(OffsetRange(at, stretch.start, stretch.end), self.RECORDS)
+        # it may have been made anew meanwhile
+        return None if self._is_another(at.topic, known) else piece
+
+    def _is_another(self, topic: str, known: str | None) -> bool:
+        """Whether a topic is gone, or not the one whose position is stored."""
+        now = self._offsets.topic_ids([topic]).get(topic)
+        return now is None or known not in (None, now)
+
+    def _note(self, stretch: Stretch, piece: Slice) -> None:
+        try:
+            found = self._searches.note(stretch, self._seen(piece))
+        except _UNREADABLE as error:
+            if isinstance(error, BadRecord) and error.wait:
+                # its schema may become known yet
+                raise
+            found = self._searches.note(stretch, Seen(upto=piece.end, doubt=Doubt.UNREAD))
+        _say(stretch, found)
+
+    def _seen(self, piece: Slice) -> Seen:
+        self._planner.marks.learn(self._searches.marks(piece.at))
+        traits = self._offsets.traits([piece.at.topic]).get(piece.at.topic)
+        incomplete = (traits is None or traits.compacted) and len(piece) < piece.end - piece.start
+        unapplied = self._searches.unapplied(OffsetRange(piece.at, piece.start, piece.end))
+        return seen(self._planned(_without(piece, unapplied)), piece.end, incomplete=incomplete)
+
+    def _planned(self, piece: Slice) -> Plan:
+        while True:
+            try:
+                return self._planner.plan([piece])
+            except Unbound as unbound:
+                self._binder.bind(unbound.wanted)
+
+    def _say_failing(self, error: HeadraceError) -> None:
+        if not self._failing:
+            self._failing = True
+            failure = error.failure
+            log.warning(
+                "letters wait to be searched for", reason=failure.detail, kind=failure.kind, remedy=failure.remedy
+            )
+
+
+def _without(piece: Slice, offsets: frozenset[int]) -> Slice:
+    """The records that were applied."""
+    kept = [place for place, offset in enumerate(piece.offsets) if offset not in offsets]
+    return replace(
+        piece,
+        offsets=[piece.offsets[place] for place in kept],
+        keys=[piece.keys[place] for place in kept],
+        values=[piece.values[place] for place in kept],
+    )
+
+
+def _say(stretch: Stretch, endings: Mapping[int, Ending]) -> None:
+    for search in stretch.searches:
+        if ending := endings.get(search.id):
+            at, offset = search.origin
+            log.info(
+                "letter searched for",
+                topic=at.topic,
+                partition=at.partition,
+                offset=offset,
+                letter=search.id,
+                ending=ending.value,
+            )

@@ -1,0 +1,405 @@
+"""Letters whose row became known only when they came back: placed, searched for, and brought to their end.
+
+The log is a list here; the real one, and the thread that reads it, are in `tests/real/engine/test_searches.py`.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import psycopg
+import pytest
+
+from consumer.binder import KnownBindings
+from consumer.core.carriers import UNAVAILABLE
+from consumer.core.failure import Transient
+from consumer.core.letterhead import Codec
+from consumer.core.letters import State, Verdict
+from consumer.core.plan import Plan, TableName
+from consumer.core.policy import Policy
+from consumer.core.records import OffsetRange, RecordRef, Slice, TopicPartition
+from consumer.core.search import Ending, Seen, next_stretch, seen
+from consumer.edges.kafka.config import KafkaSettings
+from consumer.edges.kafka.origins import KafkaOrigins
+from consumer.edges.postgres.lookup import PostgresCatalog
+from consumer.edges.postgres.outbox import PostgresOutbox
+from consumer.edges.postgres.pool import TargetPool
+from consumer.edges.postgres.searches import PostgresSearches
+from consumer.edges.postgres.sink import PostgresSink
+from consumer.planner import Unbound
+from consumer.ports.letters import Posted
+from consumer.ports.refusals import Reconsider
+from consumer.ports.target import Start
+from consumer.ports.topics import Traits
+from consumer.returns import Judges, Returns
+from consumer.searcher import Searcher
+from consumer.stack.waiting import wait_until
+from dlq.actions import replay
+from dlq.edit import edit
+from dlq.headers import decode, encode
+from tests.pg.conftest import Pools, Sinks
+from tests.pg.landing import ID, Landing, rows
+from tests.unit.avro import framed
+from tests.unit.known import planner, slice_of
+from tests.unit.world import World
+
+FIELDS = [ID, {"name": "word", "type": ["null", "string"], "default": None}, {"name": "amount", "type": "int"}]
+# schemas that nobody knows at first
+LATE = (7, 8)
+Change = tuple[str, dict[str, Any]]
+
+
+def row(key: int = 1, word: str = "new", amount: int = 5) -> dict[str, Any]:
+    """One of the table's."""
+    return {"id": key, "word": word, "amount": amount}
+
+
+OLD = ("c", row(word="old", amount=1))
+WHOLE = ("u", row())
+DELETE = ("d", row())
+PARTIAL = ("u", row(word=UNAVAILABLE, amount=9))
+# its key says which row it is of, once another record has said which table
+CUT = ("x", row())
+OTHER = ("c", row(key=2))
+
+
+@dataclass
+class Scene:
+    """A partition with its log, and a group that reads it."""
+
+    session: psycopg.Connection
+    sink: PostgresSink
+    pool: TargetPool
+    group: str
+    landing: Landing
+    log: list[tuple[bytes, bytes]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.known = KnownBindings()
+        self.searches = PostgresSearches(self.pool, self.group)
+        self.outbox = PostgresOutbox(self.pool, self.group, ())
+        self.lane = TopicPartition(f"{self.group}.retry.1", 0)
+        found = PostgresCatalog(self.pool, self.group).read_table(self.landing.table)
+        schemas = {1: self.landing.keys.text, 2: self.landing.values.text}
+        traits = {self.landing.at.topic: Traits(compacted=False, partitions=1)}
+        self.world = World(schemas, lambda _: found, traits)
+
+    def unknown(self, change: Change = OLD) -> None:
+        """The next record has schemas that nobody knows."""
+        key, value = self.landing.record(*change)
+        self._append((framed(LATE[0], key[5:]), framed(LATE[1], value[5:])))
+
+    def learn(self) -> None:
+        """From now on they are known."""
+        self.world.schemas |= {LATE[0]: self.landing.keys.text, LATE[1]: self.landing.values.text}
+        self.known.forget_topic(self.landing.at.topic)
+
+    def apply(self, *changes: Change) -> None:
+        """More records, each a batch."""
+        for change in changes:
+            self._append(self.landing.record(*change))
+
+    def _append(self, record: tuple[bytes, bytes]) -> None:
+        self.log.append(record)
+        refused: dict[Any, Any] = {}
+        while True:
+            piece = slice_of([record], len(self.log) - 1, self.landing.at)
+            try:
+                self.sink.apply(self.planned(replace(piece, epoch=self.landing.taken.epoch), refused))
+                return
+            except Reconsider as found:
+                refused |= found.refused
+
+    def planned(self, piece: Slice, refused: Mapping[Any, Any] | None = None) -> Plan:
+        """The plan of records, with bindings made when they are missing."""
+        while True:
+            try:
+                return planner(self.known).plan([piece], refused)
+            except Unbound as unbound:
+                self.world.binder(self.known).bind(unbound.wanted)
+
+    def replay(self, offset: int = 0) -> None:
+        """Send the letter of a record again, and bring its copy back."""
+        query = 'SELECT id FROM headrace.letters WHERE group_name = %s AND "offset" = %s'
+        ((letter,),) = self.session.execute(query, (self.group, offset)).fetchall()
+        assert replay(self.session, self.group, [letter]).changed == (letter,)
+        self.come_back()
+
+    def come_back(self) -> None:
+        """Copies are published, confirmed, and come back."""
+        for copy in self.outbox.claim(20, 60):
+            posted = Posted(id=copy.id, attempt=copy.head.attempt, topic=self.lane.topic, partition=0, offset=0)
+            self.outbox.confirm([posted])
+            if copy.state in (State.RETRYING, State.REPLAYING):
+                self._work(tuple(encode(copy.head, copy.headers)))
+
+    def _work(self, headers: Any) -> None:
+        (taken,) = self.sink.take({self.lane: Start(offset=0)})
+        first = taken.next_offset
+        piece = Slice(
+            at=self.lane, epoch=taken.epoch, start=first, end=first + 1, offsets=[first], keys=[None], values=[None],
+            headers=lambda _: headers,
+        )  # fmt: skip
+        judges = Judges(codec=Codec(encode=encode, decode=decode), policy=Policy())
+        settings = KafkaSettings(bootstrap_servers="127.0.0.1:1", group=self.group, topics=())
+        with closing(KafkaOrigins(settings)) as origins:
+            returns = Returns(self.sink, planner(self.known), self.world.binder(self.known), origins, judges)
+            assert returns.work(piece) is None
+
+    def search(self, most: int = 100, *, incomplete: bool = False) -> list[Ending]:
+        """Read the next records for what is searched; how that ends."""
+        stretch = next_stretch(self.searches.claim(100, 0))
+        end = min(stretch.end, stretch.start + most)
+        out = self.searches.unapplied(OffsetRange(self.landing.at, stretch.start, end))
+        offsets = [offset for offset in range(stretch.start, end) if offset not in out]
+        piece = slice_of([self.log[offset] for offset in offsets], stretch.start, self.landing.at)
+        plan = self.planned(replace(piece, end=end, offsets=offsets))
+        return list(self.searches.note(stretch, seen(plan, end, incomplete=incomplete)).values())
+
+    def states(self) -> str:
+        """Offset and first letter of each letter's state, in order."""
+        query = 'SELECT "offset", state FROM headrace.letters WHERE group_name = %s ORDER BY "offset"'
+        return " ".join(f"{offset}{state[0]}" for offset, state in self.session.execute(query, (self.group,)))
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """The table's."""
+        return rows(self.session, self.landing.table)
+
+
+@dataclass
+class Log:
+    """The scene's log as the searcher reads it; `missing` has left it by compaction, `topic_id` is the topic's now."""
+
+    scene: Scene
+    missing: Collection[int] = ()
+    topic_id: str = "first"
+
+    def read(self, wanted: OffsetRange, most: int) -> Slice:
+        """All of it."""
+        offsets = [offset for offset in range(wanted.start, wanted.end) if offset not in self.missing]
+        piece = slice_of([self.scene.log[offset] for offset in offsets], wanted.start, wanted.at)
+        return replace(piece, end=wanted.end, offsets=offsets)
+
+    def topic_ids(self, topics: Sequence[str]) -> dict[str, str]:
+        """Of the only one."""
+        return dict.fromkeys(topics, self.topic_id)
+
+    def traits(self, topics: Sequence[str]) -> dict[str, Traits]:
+        """It is compacted."""
+        return dict.fromkeys(topics, Traits(compacted=True, partitions=1))
+
+
+@pytest.fixture
+def scene(session: psycopg.Connection, sink: PostgresSink, pools: Pools, schema: str, group: str) -> Scene:
+    """The row was there before the log begins."""
+    session.execute(f"CREATE TABLE {schema}.t (id bigint PRIMARY KEY, word text, amount int)")
+    session.execute(f"INSERT INTO {schema}.t VALUES (1, 'first', 0)")
+    sink.seed({})
+    return Scene(session, sink, pools(), group, Landing(sink, TableName(schema, "t"), FIELDS))
+
+
+@pytest.mark.parametrize(
+    ("later", "ending", "states", "found"),
+    [
+        ([OTHER], Ending.CLEAR, "0a", (1, "old", 1)),
+        ([WHOLE], Ending.SUPERSEDED, "0s", (1, "new", 5)),
+        ([PARTIAL, WHOLE], Ending.SUPERSEDED, "0s", (1, "new", 5)),
+        ([DELETE], Ending.SUPERSEDED, "0s", None),
+        ([PARTIAL], Ending.REFUSED, "0d", (1, "first", 9)),
+        # what is not applied is no later change, and its turn comes after the letter's
+        ([CUT], Ending.CLEAR, "0a 1d", (1, "old", 1)),
+        ([OTHER, CUT], Ending.CLEAR, "0a 2d", (1, "old", 1)),
+    ],
+)
+def test_what_was_passed_decides(
+    scene: Scene, later: list[Change], ending: Ending, states: str, found: tuple[Any, ...] | None
+) -> None:
+    """A later full image or delete makes the letter superfluous; an image without all columns must not be undone."""
+    scene.unknown()
+    scene.apply(*later)
+    scene.learn()
+    scene.replay()
+    assert scene.states().startswith("0r")
+
+    assert scene.search() == [ending]
+    scene.come_back()
+    assert scene.states() == states
+    assert next((row for row in scene.rows() if row[0] == 1), None) == found
+    assert scene.searches.claim(100, 0) == []
+
+
+@pytest.mark.provokes("record.unplaced")
+def test_what_the_log_can_not_show_is_not_applied(scene: Scene) -> None:
+    """Of a compacted topic with missing records; what came to wait for the letter meanwhile goes on without it."""
+    scene.unknown()
+    scene.apply(OTHER)
+    scene.learn()
+    scene.replay()
+    scene.apply(PARTIAL)
+    assert scene.states() == "0r 2h"
+    assert scene.search(incomplete=True) == [Ending.REFUSED]
+    scene.come_back()
+
+    assert scene.states() == "0d 2a"
+    assert scene.rows()[0] == (1, "first", 9)
+    query = "SELECT kind, detail, remedy, digest_a FROM headrace.letters WHERE group_name = %s AND state = 'dead'"
+    ((kind, detail, remedy, digest),) = scene.session.execute(query, (scene.group,)).fetchall()
+    assert (kind, digest) == ("record.unplaced", None)
+    assert detail.endswith(
+        "offset 0: compaction has removed records behind it, and a delete of its row may be among them"
+    )
+    assert remedy.startswith("Ask the source for the row again")
+
+
+@pytest.mark.parametrize(
+    ("later", "missing", "topic_id", "said"),
+    [
+        ([OTHER], (), "first", "None"),
+        ([OTHER], (), "second", "have left the log, or belong to a topic that was made anew"),
+        ([OTHER, OTHER], (1,), "first", "compaction has removed records behind it"),
+        ([OTHER, WHOLE], (1,), "first", "None"),
+        # its letter is gone, as after letters.keep_closed_hours
+        ([OTHER, CUT], (), "first", "a record behind it can't be read"),
+    ],
+)
+def test_what_the_searcher_makes_of_a_log(
+    scene: Scene, later: list[Change], missing: Collection[int], topic_id: str, said: str
+) -> None:
+    """It reads a stretch, or is told that it can't, and says so in the letter's row."""
+    scene.unknown()
+    scene.apply(*later)
+    scene.session.execute('DELETE FROM headrace.letters WHERE group_name = %s AND "offset" > 0', (scene.group,))
+    known_id = "UPDATE headrace.positions SET topic_id = 'first' WHERE group_name = %s"
+    scene.session.execute(known_id.encode(), (scene.group,))
+    scene.learn()
+    scene.replay()
+    log: Any = Log(scene, missing, topic_id)
+    searcher = Searcher(scene.searches, log, log, planner(scene.known), scene.world.binder(scene.known))
+
+    assert wait_until(lambda: searcher.turn(0.05) or scene.searches.claim(1, 0) == [], 20)
+    query = "SELECT CASE WHEN state = 'dead' THEN detail END FROM headrace.letters WHERE group_name = %s"
+    ((detail,),) = scene.session.execute(query, (scene.group,)).fetchall()
+    assert said in str(detail)
+
+
+def test_an_edited_letter_is_placed_too(scene: Scene) -> None:
+    """Once its schema is known its values can be changed; the row that it is of can't."""
+    scene.unknown()
+    scene.apply(OTHER)
+    scene.learn()
+    letter = scene.sink.letter(RecordRef(scene.landing.at, 0))
+    assert letter is not None
+    patch = [{"op": "replace", "path": "/after/word", "value": "mended"}]
+    assert edit(scene.session, scene.group, letter.id, patch, "a person", scene.world) == ("word",)
+    scene.replay()
+    assert scene.search() == [Ending.CLEAR]
+    scene.come_back()
+
+    assert scene.rows()[0] == (1, "mended", 1)
+
+
+def test_what_is_applied_while_the_search_goes_on_sees_the_letter(scene: Scene) -> None:
+    """It is not read by the search, which ends at the position of before."""
+    scene.unknown()
+    scene.apply(OTHER)
+    scene.learn()
+    scene.replay()
+    scene.apply(WHOLE)
+
+    assert scene.states() == "0s"
+    assert scene.rows()[0] == (1, "new", 5)
+    assert scene.searches.claim(100, 0) == []
+
+
+def test_a_search_goes_on_where_it_was(scene: Scene) -> None:
+    """A letter of the same partition joins it; a doubt is kept, and a later full image settles it."""
+    scene.unknown()
+    scene.apply(PARTIAL)
+    scene.unknown(("c", row(key=3)))
+    scene.apply(OTHER, WHOLE)
+    scene.learn()
+    scene.replay(0)
+    scene.replay(2)
+
+    claimed = scene.searches.claim(100, 0)
+    assert sorted((one.searched, one.until) for one in claimed) == [(1, 5), (3, 5)]
+    assert scene.search(1) == []
+    # a worker that was slower says nothing any more
+    scene.searches.note(next_stretch(claimed), Seen(upto=1))
+    assert {one.searched for one in scene.searches.claim(100, 0)} == {2, 3}
+    assert scene.search() == []
+    assert {(one.searched, one.doubt) for one in scene.searches.claim(100, 0)} == {(3, "partial"), (3, None)}
+    assert sorted(ending.name for ending in scene.search()) == ["CLEAR", "SUPERSEDED"]
+    scene.come_back()
+    assert scene.states() == "0s 2a"
+    assert scene.rows() == [(1, "new", 5), (2, "new", 5), (3, "new", 5)]
+
+
+def test_a_letter_is_placed_between_two_batches(scene: Scene, sinks: Sinks) -> None:
+    """One that is under way has locked the position: it does not see the letter, and its end is not known yet."""
+    scene.unknown()
+    scene.learn()
+    letter = scene.sink.letter(RecordRef(scene.landing.at, 0))
+    assert letter is not None
+    write = scene.planned(slice_of(scene.log, 0, scene.landing.at)).writes[0]
+    impatient = sinks("two", deadline=0.3)
+    with scene.session.transaction():
+        scene.session.execute("SELECT FROM headrace.positions WHERE group_name = %s FOR UPDATE", (scene.group,))
+        with pytest.raises(Transient) as caught:
+            impatient.place(letter, write)
+    assert caught.value.failure.kind == "target.locked"
+
+
+def test_what_is_searched_for_is_not_published_again(scene: Scene) -> None:
+    """However long it takes."""
+    scene.unknown()
+    scene.apply(OTHER)
+    scene.learn()
+    scene.replay()
+    long_ago = "due_at = now() - interval '1 h', published_at = now() - interval '1 h'"
+    scene.session.execute(f"UPDATE headrace.letters SET {long_ago} WHERE group_name = %s".encode(), (scene.group,))
+
+    assert scene.outbox.republish() == 0
+    assert scene.search() == [Ending.CLEAR]
+    assert [copy.head.attempt for copy in scene.outbox.claim(20, 60)] == [2]
+
+
+def test_nothing_to_search_is_applied_at_once(scene: Scene) -> None:
+    """The position stands right behind the letter."""
+    scene.unknown()
+    scene.learn()
+    scene.replay()
+
+    assert scene.states() == "0a"
+    assert scene.rows() == [(1, "old", 1)]
+
+
+def test_a_newer_letter_is_not_applied_when_an_older_one_becomes_known(scene: Scene) -> None:
+    """Its row is looked at again in the transaction that would apply it."""
+    scene.unknown()
+    scene.apply(OTHER, CUT)
+    newer = scene.sink.letter(RecordRef(scene.landing.at, 2))
+    assert newer is not None
+    assert newer.placed
+    assert newer.oldest
+    scene.learn()
+    scene.replay(0)
+    scene.session.execute("UPDATE headrace.letters SET state = 'replaying' WHERE id = %s", (newer.id,))
+    verdict = Verdict(id=newer.id, attempt=newer.attempt, state=State.APPLIED)
+    plan = scene.planned(slice_of([scene.landing.record(*WHOLE)], 1, scene.landing.at))
+    (taken,) = scene.sink.take({scene.lane: Start(offset=0)})
+    done = Slice(at=scene.lane, epoch=taken.epoch, start=taken.next_offset, end=taken.next_offset + 1)
+
+    with pytest.raises(Reconsider):
+        scene.sink.apply(replace(plan, slices=(done,), verdicts=(verdict,)))
+    assert scene.rows()[0] == (1, "first", 0)
+
+
+def test_a_letter_that_still_can_not_be_read_says_why(scene: Scene) -> None:
+    """Sending it again without putting anything right changes nothing."""
+    scene.unknown()
+    scene.replay()
+
+    query = "SELECT state, kind, attempt, searched FROM headrace.letters WHERE group_name = %s"
+    assert scene.session.execute(query, (scene.group,)).fetchall() == [("dead", "record.schema_unknown", 3, None)]
