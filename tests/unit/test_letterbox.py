@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException
 from structlog.testing import capture_logs
 
 from consumer.core.failure import Persistent, Transient
-from consumer.edges.kafka import letterbox
+from consumer.edges.kafka import admin, letterbox
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.letterbox import KafkaLetterbox
 from consumer.ports.letters import LetterTopic, Outgoing
@@ -85,7 +85,7 @@ class Client:
 @pytest.fixture
 def box(monkeypatch: pytest.MonkeyPatch) -> KafkaLetterbox:
     """A letterbox whose clients are these."""
-    monkeypatch.setattr(letterbox, "AdminClient", Admin)
+    monkeypatch.setattr(admin, "AdminClient", Admin)
     monkeypatch.setattr(letterbox, "Producer", Client)
     monkeypatch.setattr(Client, "made", 0)
     return KafkaLetterbox(SETTINGS)
@@ -167,3 +167,16 @@ def test_a_client_that_cannot_go_on_is_replaced(box: KafkaLetterbox) -> None:
         1: "_FATAL",
     }
     assert [(found[number].partition, found[number].offset) for number in (2, 3)] == [(0, 5), (0, 5)]
+
+
+def test_a_client_that_nobody_answers_is_replaced(box: KafkaLetterbox) -> None:
+    """It may have lost the cluster for good; the next one asks anew."""
+    letter = Outgoing(id=1, attempt=1, topic="there", key=None, value=None)
+    box.post([letter])
+    box._producer._settle(KafkaError(KafkaError._MSG_TIMED_OUT))  # type: ignore[union-attr]
+    (posted,) = box.posted()
+
+    assert posted.failure is not None
+    assert posted.failure.code == "_MSG_TIMED_OUT"
+    box.post([letter])
+    assert Client.made == 2

@@ -12,13 +12,13 @@ from typing import Any
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
-from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.cimpl import NewTopic
 
 from consumer.core.failure import Transient, failed
 from consumer.core.kinds import KINDS
 from consumer.core.records import Header
+from consumer.edges.kafka.admin import Admin
 from consumer.edges.kafka.config import KafkaSettings, asking, common_config, configuring
 from consumer.ports.letters import LetterTopic, Outgoing, Posted
 
@@ -35,6 +35,8 @@ _FOR_NOW = (
 _LARGEST = 65 << 20
 # the client's default
 _MOST_AT_ONCE = 1_000_000
+# what the client says of a letter that nobody answered for
+_UNANSWERED = "_MSG_TIMED_OUT"
 _LARGEST_KEY = "max.message.bytes"
 _UNLIMITED = -1
 _GRANT = "Grant describing the topic's settings, or compare its retention.ms and cleanup.policy by hand."
@@ -45,17 +47,16 @@ class KafkaLetterbox:
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
-        self._admin: AdminClient | None = None
+        self._admin = Admin(settings)
         self._producer: Producer | None = None
         self._posted: list[Posted] = []
         self._at_once = _MOST_AT_ONCE
 
     def ensure(self, topics: Sequence[LetterTopic]) -> None:
-        admin = self._asked()
-        with asking("list topics"):
+        with self._admin.asking("list topics") as admin:
             there = admin.list_topics(timeout=self._settings.request_timeout).topics
-        self._make(admin, [topic for topic in topics if topic.name not in there])
-        found = self._described(admin, topics)
+        self._make([topic for topic in topics if topic.name not in there])
+        found = self._described(topics)
         for topic in topics:
             _check(topic, found.get(topic.name, {}))
         limits = [int(config[_LARGEST_KEY]) for config in found.values() if _LARGEST_KEY in config]
@@ -77,6 +78,9 @@ class KafkaLetterbox:
     def posted(self) -> list[Posted]:
         if self._producer is not None:
             self._producer.poll(0)
+        if any(slip.failure is not None and slip.failure.code == _UNANSWERED for slip in self._posted):
+            # a client that has lost the cluster may not find it again: see `Admin`
+            self._give_up()
         done, self._posted = self._posted, []
         return done
 
@@ -84,7 +88,7 @@ class KafkaLetterbox:
         return self._producer.flush(timeout) if self._producer is not None else 0
 
     def close(self) -> None:
-        self._admin = None
+        self._admin.close()
         self._give_up()
 
     def _give_up(self) -> None:
@@ -116,33 +120,27 @@ class KafkaLetterbox:
         else:
             self._posted.append(replace(slip, partition=message.partition(), offset=message.offset()))
 
-    def _asked(self) -> AdminClient:
-        if self._admin is None:
-            with configuring():
-                self._admin = AdminClient(common_config(self._settings))
-        return self._admin
-
     def _opened(self) -> Producer:
         if self._producer is None:
             with configuring():
                 self._producer = Producer(_producer_config(self._settings, self._at_once))
         return self._producer
 
-    def _make(self, admin: AdminClient, missing: Sequence[LetterTopic]) -> None:
+    def _make(self, missing: Sequence[LetterTopic]) -> None:
         if not missing:
             return
         wait = self._settings.request_timeout
-        with asking("create topics"):
+        with self._admin.asking("create topics") as admin:
             answers = admin.create_topics([_new(topic) for topic in missing], request_timeout=wait)
         for name, answer in answers.items():
             _await_creation(name, answer, wait)
 
-    def _described(self, admin: AdminClient, topics: Sequence[LetterTopic]) -> dict[str, Mapping[str, str]]:
+    def _described(self, topics: Sequence[LetterTopic]) -> dict[str, Mapping[str, str]]:
         if not topics:
             return {}
         wait = self._settings.request_timeout
         asked = [ConfigResource(ConfigResource.Type.TOPIC, topic.name) for topic in topics]
-        with asking("describe configs"):
+        with self._admin.asking("describe configs") as admin:
             answers = admin.describe_configs(asked, request_timeout=wait)
         return {resource.name: _await_settings(resource.name, answer, wait) for resource, answer in answers.items()}
 

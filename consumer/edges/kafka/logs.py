@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as Position
-from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from consumer.core.records import TopicPartition
-from consumer.edges.kafka.config import KafkaSettings, asking, common_config, configuring
+from consumer.edges.kafka.admin import Admin
+from consumer.edges.kafka.config import KafkaSettings
 from consumer.ports.letters import Reach
 
 K = TypeVar("K")
@@ -39,9 +39,8 @@ class KafkaLogs:
     """Implements `consumer.ports.letters.Logs`, with a client of its own that is made when asked."""
 
     def __init__(self, settings: KafkaSettings) -> None:
-        self._settings = settings
         self._wait = min(settings.request_timeout, _LONGEST)
-        self._client: AdminClient | None = None
+        self._admin = Admin(settings)
 
     def reach(self, partitions: Sequence[TopicPartition], hours: float) -> Mapping[TopicPartition, Reach]:
         starts = self._listed(dict.fromkeys(partitions, _EARLIEST))
@@ -58,8 +57,8 @@ class KafkaLogs:
     def _listed(self, asked: Mapping[TopicPartition, OffsetSpec]) -> dict[TopicPartition, int]:
         if not asked:
             return {}
-        with asking("list offsets"):
-            answers = self._asked().list_offsets(
+        with self._admin.asking("list offsets") as admin:
+            answers = admin.list_offsets(
                 {Position(*at): spec for at, spec in asked.items()},
                 isolation_level=IsolationLevel.READ_UNCOMMITTED,
                 request_timeout=self._wait,
@@ -71,8 +70,8 @@ class KafkaLogs:
         """Milliseconds for which topics keep their records, of those that delete by time."""
         if not topics:
             return {}
-        with asking("describe configs"):
-            answers = self._asked().describe_configs(
+        with self._admin.asking("describe configs") as admin:
+            answers = admin.describe_configs(
                 [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in sorted(topics)],
                 request_timeout=self._wait,
             )
@@ -91,12 +90,6 @@ class KafkaLogs:
                 if error.args[0].code() not in _UNTOLD:
                     raise
         return found
-
-    def _asked(self) -> AdminClient:
-        if self._client is None:
-            with configuring():
-                self._client = AdminClient(common_config(self._settings))
-        return self._client
 
 
 def _deletes(config: Mapping[str, Any]) -> bool:

@@ -6,12 +6,12 @@ from typing import Any
 
 from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, TopicCollection
 from confluent_kafka import TopicPartition as Position
-from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from consumer.core.records import TopicPartition
-from consumer.edges.kafka.config import KafkaSettings, asking, common_config, configuring, selects
+from consumer.edges.kafka.admin import Admin
+from consumer.edges.kafka.config import KafkaSettings, selects
 from consumer.ports.target import Start
 from consumer.ports.topics import Traits
 
@@ -24,13 +24,14 @@ class KafkaOffsets:
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
-        with configuring():
-            self._admin = AdminClient(common_config(settings))
+        self._admin = Admin(settings)
+        # wrong settings are told at once
+        self._admin.opened()
         self._wait = settings.request_timeout
 
     def matching(self) -> frozenset[TopicPartition]:
-        with asking("list topics"):
-            topics = self._admin.list_topics(timeout=self._wait).topics
+        with self._admin.asking("list topics") as admin:
+            topics = admin.list_topics(timeout=self._wait).topics
         found = set()
         for name, description in topics.items():
             if description.error is None and selects(self._settings, name):
@@ -71,16 +72,16 @@ class KafkaOffsets:
     def _described(self, topics: Sequence[str]) -> dict[str, Any]:
         if not topics:
             return {}
-        with asking("describe topics"):
-            answers = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=self._wait)
+        with self._admin.asking("describe topics") as admin:
+            answers = admin.describe_topics(TopicCollection(list(topics)), request_timeout=self._wait)
             return self._those_known(answers)
 
     def _policies(self, topics: Sequence[str]) -> dict[str, str]:
         if not topics:
             return {}
         asked = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in topics]
-        with asking("describe configs"):
-            answers = self._admin.describe_configs(asked, request_timeout=self._wait)
+        with self._admin.asking("describe configs") as admin:
+            answers = admin.describe_configs(asked, request_timeout=self._wait)
             known = self._those_known({resource.name: answer for resource, answer in answers.items()})
         return {topic: settings["cleanup.policy"].value or "" for topic, settings in known.items()}
 
@@ -103,8 +104,8 @@ class KafkaOffsets:
         if not partitions:
             return {}
         asked = {Position(*at): spec for at in partitions}
-        with asking("list offsets"):
-            futures = self._admin.list_offsets(
+        with self._admin.asking("list offsets") as admin:
+            futures = admin.list_offsets(
                 asked, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=self._wait
             )
             return {
@@ -114,8 +115,8 @@ class KafkaOffsets:
 
     def _committed(self, group: str, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         wanted = ConsumerGroupTopicPartitions(group, [Position(*at) for at in partitions])
-        with asking("read group offsets"):
-            futures = self._admin.list_consumer_group_offsets([wanted], request_timeout=self._wait)
+        with self._admin.asking("read group offsets") as admin:
+            futures = admin.list_consumer_group_offsets([wanted], request_timeout=self._wait)
             answer = futures[group].result(self._wait)
         return {
             TopicPartition(part.topic, part.partition): part.offset

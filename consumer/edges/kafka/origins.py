@@ -36,6 +36,14 @@ class KafkaOrigins:
         return Record(ref=ref, key=piece.keys[0], value=piece.values[0], headers=piece.headers(ref.offset))
 
     def read(self, wanted: OffsetRange, most: int) -> Slice | None:
+        try:
+            return self._read(wanted, most)
+        except Transient:
+            # one that has lost the cluster may not find it again: see `Admin`
+            self.close()
+            raise
+
+    def _read(self, wanted: OffsetRange, most: int) -> Slice | None:
         client = self._opened()
         found: list[Message] = []
         size = 0

@@ -21,6 +21,7 @@ from consumer.edges.kafka.config import (
     note_error,
     translated,
 )
+from consumer.edges.kafka.silence import Silence
 from consumer.ports.topics import Fetched, Intake, Listener
 
 log = structlog.get_logger("headrace.kafka")
@@ -31,8 +32,10 @@ _AT_ONCE = 4096
 _GIVEN_UP = "_AUTO_OFFSET_RESET"
 # seconds that the answer of a question is waited for which is asked only to be asked
 _STIRRING = 0.01
-# seconds that joining waits for the cluster's first answer
+# seconds that joining, and asking for a sign of life, wait for the cluster's answer
 _CONNECTING = 1.0
+# asked about for a sign of life: whoever has groups has it
+_EVERYWHERE = "__consumer_offsets"
 
 
 class KafkaSource:
@@ -43,6 +46,8 @@ class KafkaSource:
         self._config = consumer_config(settings)
         self._incremental = is_incremental(self._config)
         self._consumer: Consumer | None = None
+        self._listener: Listener | None = None
+        self._silence = Silence(settings.request_timeout)
         # resumed since the last poll
         self._resumed: set[TopicPartition] = set()
         # no longer read by the client since their position was not in the log
@@ -51,9 +56,10 @@ class KafkaSource:
         self._refusal: KafkaError | None = None
 
     def open(self, listener: Listener) -> None:
+        self._silence.heard()
         with configuring():
             consumer = Consumer({**self._config, "on_commit": self._committed, "error_cb": self._note})
-        self._consumer = consumer
+        self._consumer, self._listener = consumer, listener
         # a client that is not connected yet puts joining off for a second; one that can't connect joins in its own time
         with suppress(KafkaException):
             consumer.list_topics(timeout=_CONNECTING)
@@ -73,6 +79,10 @@ class KafkaSource:
         if self._refusal is not None:
             raise translated(KafkaException(self._refusal), "poll")
         intake = _intake(messages)
+        if intake.fetched or intake.ends:
+            self._silence.heard()
+        elif self._silence.to_ask():
+            self._seek_life()
         self._given_up |= {at for at, failure in intake.broken.items() if failure.code == _GIVEN_UP}
         return intake
 
@@ -113,6 +123,8 @@ class KafkaSource:
         if self._consumer is not None:
             self._consumer.close()
             self._consumer = None
+        self._resumed.clear()
+        self._given_up.clear()
 
     def _stir(self) -> None:
         """Have the client fetch at once what was resumed.
@@ -126,7 +138,20 @@ class KafkaSource:
             with suppress(KafkaException):
                 self._client().offsets_for_times(asked, timeout=_STIRRING)
 
+    def _seek_life(self) -> None:
+        """A cluster that answers has nothing new; one that does not for long gets another client: see `admin.Admin`."""
+        try:
+            self._client().list_topics(_EVERYWHERE, timeout=_CONNECTING)
+        except KafkaException as error:
+            if self._silence.too_long() and self._listener is not None:
+                log.warning("the cluster is silent; the client is made anew", code=error.args[0].name())
+                self.close()
+                self.open(self._listener)
+        else:
+            self._silence.heard()
+
     def _on_assign(self, listener: Listener, parts: list[Position]) -> None:
+        self._silence.heard()
         # A number as placeholder, never a named place: librdkafka looks named places up, and tried, an answer that
         # came half a second late moved reading to the end of the log after `start` had sought elsewhere.
         placed = [Position(part.topic, part.partition, 0) for part in parts]
