@@ -90,7 +90,18 @@ class Holdings:
         fresh = [at for at in partitions if at not in known.partitions]
         starts = {at: Start(offset=0, topic_id=ids.get(at.topic)) for at in partitions}
         starts |= self._late_starts(fresh, known.partitions)
-        return [part for part in self._sink.take(starts) if self._same_topic(part, ids)]
+        return self._kept([part for part in self._sink.take(starts) if self._same_topic(part, ids)])
+
+    def _kept(self, taken: Sequence[Taken]) -> list[Taken]:
+        """They are read on behind their last records, or from their positions where retention has come up to those."""
+        moved = [part.at for part in taken if part.last_record and part.last_record.offset + 1 < part.next_offset]
+        starts = self._offsets.log_start(moved) if moved else {}
+        return [
+            replace(part, last_record=None)
+            if part.at in starts and part.last_record and starts[part.at].offset > part.last_record.offset + 1
+            else part
+            for part in taken
+        ]
 
     def _late_starts(
         self, fresh: Sequence[TopicPartition], known: frozenset[TopicPartition]

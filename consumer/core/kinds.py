@@ -236,6 +236,13 @@ TABLE_KINDS = (
         "earliest.",
     ),
     _kind(
+        "log.truncated",
+        _PERSISTENT,
+        "the log was cut in front of the stored position: records that were read are gone from it",
+        "Find out where it was cut, compare the target with the source, then go on there: headrace positions set TOPIC "
+        "PARTITION --to OFFSET.",
+    ),
+    _kind(
         "log.unreadable",
         _PERSISTENT,
         "the client can't read the records at the stored position",

@@ -36,7 +36,7 @@ class ScriptedSource:
         self.limits.append(limit)
         return self.polls.pop(0) if self.polls else Intake()
 
-    def start(self, at: TopicPartition, offset: int) -> bool:
+    def start(self, at: TopicPartition, offset: int, leader_epoch: int | None = None) -> bool:
         if self.ready:
             self.started.append(offset)
         return self.ready
