@@ -187,8 +187,17 @@ class Holdings:
         """Write down why a partition does not go on, and have the reader leave it. Raises Stopping."""
         epoch = self._epochs.get(stopped.at)
         if epoch is not None:
-            self._patience.ask(lambda: self._sink.stop(stopped.at, epoch, stopped.failure))
-            self._tell_stopped(stopped)
+            told = self._explained(stopped)
+            self._patience.ask(lambda: self._sink.stop(told.at, epoch, told.failure))
+            self._tell_stopped(told)
+
+    def _explained(self, stopped: Stopped) -> Stopped:
+        """Of a topic that was made anew the client may say first that the position is not in its log."""
+        topic = stopped.at.topic
+        if not stopped.failure.kind.startswith("log."):
+            return stopped
+        now = self._patience.ask(lambda: self._offsets.topic_ids([topic]))
+        return Stopped(stopped.at, _recreated(stopped.at)) if self._is_another(topic, now) else stopped
 
     def later(self, at: TopicPartition, seconds: float, reason: str) -> None:
         """Give a retry topic's partition back until then."""

@@ -76,7 +76,7 @@ class KafkaSource:
             raise translated(error, "poll") from error
         if self._refusal is not None:
             raise translated(KafkaException(self._refusal), "poll")
-        intake = _intake(messages)
+        intake = intake_of(messages)
         self._given_up |= {at for at, failure in intake.broken.items() if failure.code == _GIVEN_UP}
         return intake
 
@@ -197,7 +197,8 @@ def _plain(parts: Sequence[Position]) -> list[TopicPartition]:
     return [TopicPartition(part.topic, part.partition) for part in parts]
 
 
-def _intake(messages: Sequence[Message]) -> Intake:
+def intake_of(messages: Sequence[Message]) -> Intake:
+    """What the client's messages say: records, ends and what can't be read on."""
     # asked for each message: identity, since the client's errors can't be compared with None
     if all(error is None for error in map(Message.error, messages)):
         return Intake(fetched=[_fetched(at, run) for at, run in _by_origin(messages)])
