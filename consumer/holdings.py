@@ -90,7 +90,18 @@ class Holdings:
         fresh = [at for at in partitions if at not in known.partitions]
         starts = {at: Start(offset=0, topic_id=ids.get(at.topic)) for at in partitions}
         starts |= self._late_starts(fresh, known.partitions)
-        return [part for part in self._sink.take(starts) if self._same_topic(part, ids)]
+        return self._kept([part for part in self._sink.take(starts) if self._same_topic(part, ids)])
+
+    def _kept(self, taken: Sequence[Taken]) -> list[Taken]:
+        """They are read on behind their last records, or from their positions where retention has come up to those."""
+        moved = [part.at for part in taken if part.last_record and part.last_record.offset + 1 < part.next_offset]
+        starts = self._offsets.log_start(moved) if moved else {}
+        return [
+            replace(part, last_record=None)
+            if part.at in starts and part.last_record and starts[part.at].offset > part.last_record.offset + 1
+            else part
+            for part in taken
+        ]
 
     def _late_starts(
         self, fresh: Sequence[TopicPartition], known: frozenset[TopicPartition]
@@ -176,8 +187,17 @@ class Holdings:
         """Write down why a partition does not go on, and have the reader leave it. Raises Stopping."""
         epoch = self._epochs.get(stopped.at)
         if epoch is not None:
-            self._patience.ask(lambda: self._sink.stop(stopped.at, epoch, stopped.failure))
-            self._tell_stopped(stopped)
+            told = self._explained(stopped)
+            self._patience.ask(lambda: self._sink.stop(told.at, epoch, told.failure))
+            self._tell_stopped(told)
+
+    def _explained(self, stopped: Stopped) -> Stopped:
+        """Of a topic that was made anew the client may say first that the position is not in its log."""
+        topic = stopped.at.topic
+        if not stopped.failure.kind.startswith("log."):
+            return stopped
+        now = self._patience.ask(lambda: self._offsets.topic_ids([topic]))
+        return Stopped(stopped.at, _recreated(stopped.at)) if self._is_another(topic, now) else stopped
 
     def later(self, at: TopicPartition, seconds: float, reason: str) -> None:
         """Give a retry topic's partition back until then."""

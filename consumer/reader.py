@@ -5,17 +5,18 @@ apply thread is behind, partitions pause and polling goes on, so that a slow tar
 """
 
 import time
-from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import groupby, islice
 
 import structlog
 
 from consumer.ahead import Ahead
-from consumer.core.failure import Failure, located
+from consumer.core.failure import Failure, failed, located
+from consumer.core.kinds import KINDS
 from consumer.core.plan import BindingKey, Plan, frame, runs
-from consumer.core.records import Header, HeadersOf, Slice, TopicPartition
+from consumer.core.records import Header, HeadersOf, LastRecord, Slice, TopicPartition
 from consumer.core.sizer import BatchSizer
 from consumer.handover import Dropped, Handover, Later, Moved, Notice, Paced, Stopped, Work
 from consumer.planner import BadRecord, Planner, Unbound
@@ -44,12 +45,14 @@ class BatchLimits:
 class _Owned:
     """A partition that is ours: the epoch it is read under and the position after what was gathered.
 
-    `sure`: since it was started, something came exactly from the position. `jump`: where reading seemed to
-    go on instead, the first time it was seen. `gappy`: a jump was seen twice, so the log has gaps.
+    `last`: the last record in front of the position, as far as it is known. `sure`: since it was started, something
+    came exactly from the position. `jump`: where reading seemed to go on instead, the first time it was seen. `gappy`:
+    a jump was seen twice, so the log has gaps.
     """
 
     epoch: int
     position: int
+    last: LastRecord | None = None
     sure: bool = False
     gappy: bool = False
     jump: int | None = None
@@ -203,9 +206,19 @@ class Reader:
         if self._paused:
             return
         for at, taken in list(self._to_start.items()):
-            if self._source.start(at, taken.next_offset):
-                self._owned.setdefault(at, _Owned(taken.epoch, taken.next_offset))
+            if self._start(at, taken.next_offset, taken.last_record):
+                self._owned.setdefault(at, _Owned(taken.epoch, taken.next_offset, taken.last_record))
                 del self._to_start[at]
+
+    def _start(self, at: TopicPartition, position: int, last: LastRecord | None) -> bool:
+        """Have the source read on behind the last record, whose epoch it compares.
+
+        That is not from the position where this was moved over what is no record. A record there now proves that the
+        log was cut and written anew, which no epoch can: of a transaction marker's epoch nothing is ever told.
+        """
+        if last is None:
+            return self._source.start(at, position)
+        return self._source.start(at, last.offset + 1, last.leader_epoch)
 
     def _take_again(self) -> None:
         now = time.monotonic()
@@ -244,6 +257,9 @@ class Reader:
         if owned is None:
             return
         if fetched.offsets[0] < owned.position:
+            if owned.last is not None and _lies_between(fetched.offsets, owned.last.offset, owned.position):
+                self._give_up(fetched.at, owned, _written_anew(owned.last.offset + 1))
+                return
             # what a seek left behind in the client's queue
             fetched = _from(fetched, owned.position)
         if not fetched.offsets or not self._believed(fetched.at, owned, fetched.offsets[0]):
@@ -252,6 +268,7 @@ class Reader:
         gathered = self._gathered.setdefault(fetched.at, _Gathered(owned.epoch, owned.position, owned.position))
         gathered.parts.append(fetched)
         gathered.end = owned.position = end
+        owned.last = LastRecord(end - 1, fetched.leader_epoch)
         self._rows += len(fetched.offsets)
         self._bytes += fetched.size
         self._want(fetched)
@@ -296,9 +313,9 @@ class Reader:
 
     def _seek_again(self, at: TopicPartition, owned: _Owned) -> None:
         self._doubted.add(at)
-        if not self._source.start(at, owned.position):
+        if not self._start(at, owned.position, owned.last):
             # not ready: as if it had just been taken
-            self._to_start[at] = Taken(at=at, epoch=owned.epoch, next_offset=owned.position)
+            self._to_start[at] = Taken(at=at, epoch=owned.epoch, next_offset=owned.position, last_record=owned.last)
 
     def _break(self, at: TopicPartition, failure: Failure) -> None:
         """Reading can't go on, if the client says so again after one more seek to the position, or takes no seek."""
@@ -308,8 +325,14 @@ class Reader:
         if owned.sure or owned.jump != _NOWHERE:
             owned.sure, owned.jump = False, _NOWHERE
             self._doubted.add(at)
-            if self._source.start(at, owned.position):
+            if failure.kind == "log.out_of_range" and owned.last and owned.last.offset + 1 < owned.position:
+                # retention may have come up to the position meanwhile
+                owned.last = None
+            if self._start(at, owned.position, owned.last):
                 return
+        self._give_up(at, owned, failure)
+
+    def _give_up(self, at: TopicPartition, owned: _Owned, failure: Failure) -> None:
         self._source.pause((at,))
         del self._owned[at]
         self._broken[at] = located(failure, at, owned.position)
@@ -400,6 +423,21 @@ def _from(fetched: Fetched, position: int) -> Fetched:
     return replace(fetched, offsets=fetched.offsets[first:], keys=fetched.keys[first:], values=fetched.values[first:])
 
 
+def _lies_between(offsets: Sequence[int], last: int, position: int) -> bool:
+    """Whether one of the offsets is behind the last record and in front of the position."""
+    first = bisect_right(offsets, last)
+    return first < len(offsets) and offsets[first] < position
+
+
+def _written_anew(offset: int) -> Failure:
+    kind = KINDS["log.truncated"]
+    return failed(kind, "kafka", "fetch", f"{kind.sign} (there is a record now at or behind {offset}, where none was)")
+
+
+def _by_leader(parts: Sequence[Fetched]) -> Iterator[list[Fetched]]:
+    return (list(same) for _, same in groupby(parts, lambda part: part.leader_epoch))
+
+
 def _slice(at: TopicPartition, gathered: _Gathered) -> Slice:
     parts = gathered.parts
     return Slice(
@@ -411,7 +449,7 @@ def _slice(at: TopicPartition, gathered: _Gathered) -> Slice:
         keys=[key for part in parts for key in part.keys],
         values=[value for part in parts for value in part.values],
         appended_ms=min((part.appended_ms for part in parts), default=0),
-        leader_epoch=parts[-1].leader_epoch if parts else None,
+        leader_epochs=[LastRecord(same[-1].offsets[-1], same[-1].leader_epoch) for same in _by_leader(parts)],
         size=sum(part.size for part in parts),
         headers=_headers(parts),
     )

@@ -174,6 +174,5 @@ def _slice(at: At, epoch: int, group: Sequence[Message]) -> Slice:
         keys=[message.key() for message in group],
         values=[message.value() for message in group],
         appended_ms=0,
-        leader_epoch=None,
         size=0,
     )

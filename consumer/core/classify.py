@@ -16,6 +16,7 @@ BY_SQLSTATE = {
     "23502": "record.null",
     "23503": "record.reference",
     "23505": "record.unique",
+    "23P01": "record.unique",
     "25006": "target.read_only",
     "25P": "target.timeout",
     "28": "target.login",

@@ -95,7 +95,7 @@ RECORD_KINDS = (
     _kind(
         "record.check",
         _PERSISTENT,
-        "a check, exclusion or view constraint of the target refuses the row",
+        "a check or view constraint of the target refuses the row",
         "Compare the target's constraints with the source's; drop what the source does not hold.",
     ),
     _kind(
@@ -108,8 +108,8 @@ RECORD_KINDS = (
     _kind(
         "record.unique",
         _TRANSIENT,
-        "a further unique constraint of the target holds another row with the same value",
-        "Compare the target's unique constraints with the source's, remove the row in the way.",
+        "a further unique or an exclusion constraint of the target holds another row in the way",
+        "Compare the target's constraints with the source's, remove the row in the way.",
     ),
     _kind(
         "record.trigger",
@@ -234,6 +234,13 @@ TABLE_KINDS = (
         "the topic was deleted and created again",
         "Compare the target with the source, then begin the topic anew: headrace positions set TOPIC PARTITION --to "
         "earliest.",
+    ),
+    _kind(
+        "log.truncated",
+        _PERSISTENT,
+        "the log was cut in front of the stored position: records that were read are gone from it",
+        "Find out where it was cut, compare the target with the source, then go on there: headrace positions set TOPIC "
+        "PARTITION --to OFFSET.",
     ),
     _kind(
         "log.unreadable",

@@ -49,6 +49,16 @@ def offset_in(name: str, at: TopicPartition) -> int | None:
     return int(number) if number != name and number.isascii() and number.isdigit() else None
 
 
+class LastRecord(NamedTuple):
+    """The last record that was read of a partition: no record lies between it and the position.
+
+    A record is the same as long as its offset and its leader's epoch are; brokers of old formats give no epoch.
+    """
+
+    offset: int
+    leader_epoch: int | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
     """Records of one partition in offset order, read under one epoch; data and position travel together.
@@ -69,11 +79,20 @@ class Slice:
     headers: HeadersOf = no_headers
     # broker time of the oldest record in milliseconds, 0 when there is none
     appended_ms: int = 0
-    leader_epoch: int | None = None
+    # for each leader epoch in it the last record that has it
+    leader_epochs: Sequence[LastRecord] = ()
     size: int = 0
 
     def __len__(self) -> int:
         return len(self.offsets)
+
+    @property
+    def last_record(self) -> LastRecord | None:
+        """Its last record; None when it has none."""
+        if not self.offsets:
+            return None
+        last = self.offsets[-1]
+        return LastRecord(last, next((e.leader_epoch for e in self.leader_epochs if e.offset >= last), None))
 
     def head(self, count: int) -> "Slice":
         """The first `count` records; the position then leads to the first record left out."""

@@ -9,7 +9,7 @@ from consumer.core.breaking import BreakerStatus
 from consumer.core.failure import Failure
 from consumer.core.letters import Standing
 from consumer.core.plan import Plan, TableWrite
-from consumer.core.records import OffsetRange, RecordRef, TopicPartition
+from consumer.core.records import LastRecord, OffsetRange, RecordRef, TopicPartition
 
 T = TypeVar("T")
 
@@ -33,11 +33,15 @@ class Known:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """A partition that is ours under a new epoch, and where to read on."""
+    """A partition that is ours under a new epoch, and where to read on.
+
+    `last_record`: in front of the position; None when there is none or the position was set by hand.
+    """
 
     at: TopicPartition
     epoch: int
     next_offset: int
+    last_record: LastRecord | None = None
     topic_id: str | None = None
     wait_for: Mapping[str, int] | None = None
 

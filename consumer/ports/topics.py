@@ -12,7 +12,7 @@ from consumer.ports.target import Start
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """Consecutive records of one partition as they came off the topic."""
+    """Consecutive records of one partition as they came off the topic, all appended under one leader."""
 
     at: TopicPartition
     offsets: Sequence[int]
@@ -56,8 +56,12 @@ class Source(Protocol):
         """
         ...
 
-    def start(self, at: TopicPartition, offset: int) -> bool:
-        """Seek and resume an assigned partition; False when the client is not ready for it yet."""
+    def start(self, at: TopicPartition, offset: int, leader_epoch: int | None = None) -> bool:
+        """Seek and resume an assigned partition; False when the client is not ready for it yet.
+
+        With the leader epoch of the record in front of the offset, the partition breaks as `log.truncated` when the
+        log of that epoch ends before the offset by now.
+        """
         ...
 
     def pause(self, partitions: Sequence[TopicPartition]) -> None: ...

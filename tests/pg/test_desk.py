@@ -195,6 +195,18 @@ def test_a_topic_made_anew_begins_with_its_id_and_without_its_letters(
     assert (taken.next_offset, taken.topic_id) == (0, "new")
 
 
+def test_a_position_that_is_set_where_it_is_forgets_the_last_record(
+    desk: PostgresDesk, sink: PostgresSink, landing: Landing
+) -> None:
+    """So a partition whose log was cut goes on there too."""
+    landing.apply(("c", {"id": 1}))
+    log = replace(LOG, topic_id=None)
+    assert sink.take({landing.at: Start(offset=0)})[0].last_record == (0, None)
+    desk.move(landing.at, lambda held: decide("1", held, log), NOTE)
+    taken = sink.take({landing.at: Start(offset=0)})[0]
+    assert (taken.next_offset, taken.last_record) == (1, None)
+
+
 @pytest.mark.provokes("target.older")
 def test_a_control_schema_of_another_version_is_left_alone(
     server: str, session: psycopg.Connection, group: str

@@ -8,7 +8,8 @@ import pytest
 from consumer.core.classify import BY_SQLSTATE, of_sqlstate
 from consumer.core.failure import HeadraceError, Transient
 from consumer.core.kinds import Scope
-from consumer.edges.postgres.refusals import TooManyRefused, find
+from consumer.edges.postgres.refusals import RowThere, TooManyRefused, find
+from consumer.edges.postgres.sink import PostgresSink
 from consumer.ports.refusals import DataFault, TableFault
 from tests.pg.searching import (
     CANARY,
@@ -96,6 +97,16 @@ CASES: dict[str, tuple[str, list[Change], Refused]] = {
     ),
     "unique once a later row is there": (
         PLAIN[:-1] + ", UNIQUE (word)); INSERT INTO {s}.t VALUES (1, 'a')",
+        made(row(0, "a"), row(1, "b")),
+        {},
+    ),
+    "exclusion": (
+        PLAIN[:-1] + ", EXCLUDE (word WITH =)); INSERT INTO {s}.t VALUES (9, 'sesame')",
+        made(row(0, "a"), row(1, CANARY), row(2, "a"), row(3, "b")),
+        {1: ("record.unique", "23P01"), 2: ("record.unique", "23P01")},
+    ),
+    "excluded until a later row is there": (
+        PLAIN[:-1] + ", EXCLUDE (word WITH =)); INSERT INTO {s}.t VALUES (1, 'a')",
         made(row(0, "a"), row(1, "b")),
         {},
     ),
@@ -190,6 +201,20 @@ def test_a_refused_replacement_leaves_the_old_row(server: str, session: psycopg.
 
     assert said(search(server, landing.plan(*MIXED[:3]))) == {1: ("record.check", "23514")}
     assert landed(session, landing) == [(0, "w", 0), (1, "old", 1), (2, "w", 0)]
+
+
+def test_a_row_that_only_its_older_self_is_in_the_way_of_is_there(
+    server: str, session: psycopg.Connection, sink: PostgresSink, make: Make
+) -> None:
+    """An index that was made in front of the key's is looked at first, and a new row is written plainly at first."""
+    landing = make(
+        "CREATE TABLE {s}.t (id int8, word text, n int4, EXCLUDE (word WITH =));"
+        " ALTER TABLE {s}.t ADD PRIMARY KEY (id); INSERT INTO {s}.t VALUES (1, 'w', 0)"
+    )
+    with pytest.raises(RowThere):
+        search(server, landing.plan(*made(row(1, n=5))), plain=True)
+    landing.apply(*made(row(1, n=5)))
+    assert landed(session, landing) == [(1, "w", 5)]
 
 
 @pytest.mark.parametrize("most", [0, 1, 2])

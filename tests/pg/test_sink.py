@@ -8,7 +8,7 @@ import pytest
 
 from consumer.core.failure import Transient
 from consumer.core.plan import Plan, TableName
-from consumer.core.records import Slice, TopicPartition
+from consumer.core.records import LastRecord, Slice, TopicPartition
 from consumer.edges.postgres.positions import end_blockers
 from consumer.edges.postgres.session import SessionSettings, require_commit, transaction
 from consumer.edges.postgres.sink import PostgresSink
@@ -279,6 +279,33 @@ def test_taking_raises_epochs_and_keeps_positions(sink: PostgresSink, landing: L
     epochs = [sink.take({landing.at: Start(offset=77, topic_id="x")})[0] for _ in range(3)]
 
     assert [(taken.epoch, taken.next_offset) for taken in epochs] == [(2, 1), (3, 1), (4, 1)]
+
+
+def test_the_last_record_is_kept_with_the_position_that_it_belongs_to(
+    session: psycopg.Connection, sink: PostgresSink, landing: Landing, group: str
+) -> None:
+    """It stays when the position passes what is no record, and says nothing of one that was set by hand."""
+
+    def known() -> LastRecord | None:
+        landing.taken = sink.take({landing.at: Start(offset=0)})[0]
+        return landing.taken.last_record
+
+    def move(end: int, *last: LastRecord) -> None:
+        plan = landing.plan(*[("c", row(1))] * len(last))
+        start = landing.taken.next_offset
+        piece = replace(plan.slices[0], epoch=landing.taken.epoch, start=start, end=end, leader_epochs=last)
+        sink.apply(replace(plan, slices=(piece,)))
+
+    assert known() is None
+    move(1, LastRecord(0, 3))
+    assert known() == (0, 3)
+    move(5)
+    assert known() == (0, 3)
+    by_hand = "UPDATE headrace.positions SET next_offset = 8 WHERE group_name = %s"
+    session.execute(by_hand.encode(), (group,))
+    assert known() is None
+    move(9)
+    assert known() is None
 
 
 def test_a_group_is_seeded_once(sink: PostgresSink, sinks: Sinks) -> None:

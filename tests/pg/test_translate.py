@@ -21,6 +21,7 @@ CREATE TABLE {s}.t (id int PRIMARY KEY, a int NOT NULL DEFAULT 0, b text CHECK (
 INSERT INTO {s}.t (id, u) VALUES (1, 1);
 CREATE VIEW {s}.v AS SELECT id, b FROM {s}.t WHERE id > 0 WITH CHECK OPTION;
 CREATE VIEW {s}.d AS SELECT DISTINCT a FROM {s}.t;
+CREATE TABLE {s}.apart (n int, EXCLUDE (n WITH =));
 CREATE TABLE {s}.ruled (id int PRIMARY KEY);
 CREATE RULE more AS ON INSERT TO {s}.ruled DO ALSO SELECT 1;
 """
@@ -34,6 +35,7 @@ PROVOKED = [
     ("INSERT INTO {s}.t (id, a) VALUES (2, NULL)", "23502", "record.null", DataFault),
     ("INSERT INTO {s}.t (id, p) VALUES (2, 7)", "23503", "record.reference", DataFault),
     ("INSERT INTO {s}.t (id, u) VALUES (2, 1)", "23505", "record.unique", DataFault),
+    ("INSERT INTO {s}.apart VALUES (1), (1)", "23P01", "record.unique", DataFault),
     ("INSERT INTO {s}.t (id, b) VALUES (2, 'sesame')", "23514", "record.check", DataFault),
     ("INSERT INTO {s}.v VALUES (-1, 'x')", "44000", "record.check", DataFault),
     (

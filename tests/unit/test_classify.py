@@ -11,7 +11,7 @@ from consumer.core.kinds import KINDS, ErrorType, Scope
     [
         ("22003", "record.value"),
         ("23505", "record.unique"),
-        ("23P01", "record.check"),
+        ("23P01", "record.unique"),
         ("08006", "target.connection"),
         ("08P01", "record.value"),
         ("57P03", "target.connection"),

@@ -1,40 +1,64 @@
-"""Partitions about which somebody has decided."""
+"""Partitions that are taken and stopped, and those about which somebody has decided."""
+
+from collections.abc import Mapping, Sequence
+from itertools import count
 
 import pytest
 
 from consumer.core.failure import Failure
 from consumer.core.policy import TablePolicy
-from consumer.core.records import TopicPartition
+from consumer.core.records import LastRecord, TopicPartition
 from consumer.handover import Handover, Stopped
 from consumer.holdings import Holdings
-from consumer.ports.target import Taken
+from consumer.ports.target import Known, Start, Taken
 from tests.unit.patient import patient
 
 AT, NOT_OURS = TopicPartition("t", 0), TopicPartition("t", 1)
 
 
 class Asked:
-    """A target in which both partitions are to be taken anew; nothing else is asked of it."""
+    """A target in which both partitions are to be taken anew, and a cluster that makes its topics anew all the time."""
+
+    def __init__(self) -> None:
+        self.why: list[str] = []
+        self.ids = count()
+
+    def known(self) -> Known:
+        return Known(started=True, partitions=frozenset({AT, NOT_OURS}))
+
+    def take(self, starts: Mapping[TopicPartition, Start]) -> list[Taken]:
+        """Three positions behind last records, two of them moved on over what is no record."""
+        last = {0: 9, 1: 4, 2: 4}
+        return [Taken(at=at, epoch=1, next_offset=10, last_record=LastRecord(last[at.partition], 3)) for at in starts]
+
+    def log_start(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Start]:
+        return {at: Start(offset=6 if at.partition == 1 else 2) for at in partitions}
+
+    def ends(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        return {}
+
+    def topic_ids(self, topics: Sequence[str]) -> dict[str, str]:
+        return {topic: f"{topic} {next(self.ids)}" for topic in topics}
 
     def asked(self) -> list[TopicPartition]:
         return [AT, NOT_OURS]
 
     def stop(self, at: TopicPartition, epoch: int, failure: Failure) -> None:
-        """Written down."""
+        self.why.append(failure.kind)
 
 
 class Scene:
     """A worker that holds one partition."""
 
     def __init__(self) -> None:
-        target = Asked()
+        self.target = target = Asked()
         self.handover = Handover(max_bytes=1, max_batches=1)
         self.holdings = Holdings(target, target, self.handover, patient(target), TablePolicy())  # type: ignore[arg-type]
         self.holdings.begin([Taken(at=AT, epoch=1, next_offset=0)])
 
-    def stop(self) -> None:
+    def stop(self, kind: str = "table.truncate") -> None:
         """It does not go on."""
-        failure = Failure(component="c", operation="o", kind="table.truncate", detail="d", remedy="r")
+        failure = Failure(component="c", operation="o", kind=kind, detail="d", remedy="r")
         self.holdings.stop(Stopped(AT, failure))
 
     def drop(self) -> None:
@@ -58,3 +82,22 @@ def test_who_holds_nothing_heeds_nothing() -> None:
     scene.drop()
     scene.holdings.forget()
     assert scene.holdings.asked() == []
+
+
+def test_last_records_that_retention_took_say_nothing() -> None:
+    """Where there is none between them and the position, the log has to reach to the position only."""
+    late = TopicPartition("t", 2)
+    taken = Scene().holdings.take([AT, NOT_OURS, late])
+    assert {part.at: part.last_record for part in taken} == {AT: (9, 3), NOT_OURS: None, late: (4, 3)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [("log.truncated", "log.recreated"), ("log.out_of_range", "log.recreated"), *[("table.shape",) * 2]],
+)
+def test_a_topic_made_anew_is_the_reason_whatever_the_client_says_of_its_log(kind: str, told: str) -> None:
+    """The topic's id is looked at then."""
+    scene = Scene()
+    scene.holdings.begin(scene.holdings.take([AT]))
+    scene.stop(kind)
+    assert scene.target.why == [told]

@@ -1,13 +1,14 @@
 """The reader against a source whose client misreports where it stands."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
 from consumer.ahead import Ahead
 from consumer.core.failure import Failure
 from consumer.core.plan import BindingKey
-from consumer.core.records import Slice, TopicPartition
+from consumer.core.records import LastRecord, Slice, TopicPartition
 from consumer.core.sizer import BatchSizer
 from consumer.handover import Handover, Moved, Paced, Stopped, Take, Work
 from consumer.planner import Planner
@@ -25,6 +26,7 @@ class ScriptedSource:
         self.partitions = tuple(partitions)
         self.polls = list(polls)
         self.started: list[int] = []
+        self.epochs: list[int | None] = []
         self.committed: dict[TopicPartition, int] = {}
         self.ready = True
         self.limits: list[int] = []
@@ -36,9 +38,10 @@ class ScriptedSource:
         self.limits.append(limit)
         return self.polls.pop(0) if self.polls else Intake()
 
-    def start(self, at: TopicPartition, offset: int) -> bool:
+    def start(self, at: TopicPartition, offset: int, leader_epoch: int | None = None) -> bool:
         if self.ready:
             self.started.append(offset)
+            self.epochs.append(leader_epoch)
         return self.ready
 
     def pause(self, partitions: Sequence[TopicPartition]) -> None:
@@ -95,23 +98,23 @@ def end(offset: int) -> Intake:
     return Intake(ends={AT: offset})
 
 
-def read(source: ScriptedSource, position: int = 10) -> list[Slice]:
+def read(source: ScriptedSource, position: int = 10, last: LastRecord | None = None) -> list[Slice]:
     """Everything that a reader hands over which took the partition at a position."""
-    handover = taking(source, position)
+    handover = taking(source, position, last)
     found = []
     while isinstance(work := handover.next(0), Work):
         found += work.slices
     return found
 
 
-def taking(source: ScriptedSource, position: int = 10) -> Handover:
+def taking(source: ScriptedSource, position: int = 10, last: LastRecord | None = None) -> Handover:
     """What a reader leaves that took the partition at a position and polled to the end of the script."""
     handover = Handover(max_bytes=1 << 20, max_batches=100)
     planner: Planner = NoBindings()  # type: ignore[assignment]
     reader = Reader(source, planner, NOTHING_NEW, handover, BatchLimits(sizer=BatchSizer(rows=1, growth=1)))
     reader.open()
     assert handover.next(0) == Take((AT,))
-    handover.tell(Taken(at=AT, epoch=1, next_offset=position))
+    handover.tell(Taken(at=AT, epoch=1, next_offset=position, last_record=last))
     while source.polls:
         reader.turn(0)
     reader.turn(0)
@@ -177,6 +180,54 @@ def test_a_partition_that_cannot_be_read_is_stopped_after_a_second_look() -> Non
     assert stopped.failure.detail == "topic t, partition 0, offset 12: d"
     assert stopped.failure.correlation_id == "t-0-12"
     assert source.started == [10, 12]
+
+
+@pytest.mark.parametrize(
+    ("last", "offset"), [(LastRecord(9, 4), 10), (LastRecord(6, 4), 7)], ids=["as records", "with a marker between"]
+)
+def test_reading_goes_on_behind_the_last_record_in_its_epoch(last: LastRecord, offset: int) -> None:
+    """Where the log of that epoch may end; what is at the position is read as ever, and counts as the last one then."""
+    failure = Failure(component="c", operation="o", kind="log.unreadable", detail="d", remedy="r")
+    source = ScriptedSource(records(10, 11), end(12), Intake(broken={AT: failure}))
+    assert [(piece.start, piece.end, piece.last_record) for piece in read(source, last=last)] == [(10, 12, (11, 0))]
+    assert list(zip(source.started, source.epochs, strict=True)) == [(offset, 4), (12, 0)]
+
+
+@pytest.mark.parametrize(
+    ("come", "stops"),
+    [
+        pytest.param([records(7)], True, id="behind the last record"),
+        pytest.param([records(5, 6, 9, 10)], True, id="in front of the position"),
+        pytest.param([records(5, 6, 10, 11)], False, id="the last record and those at the position"),
+        pytest.param([end(8), records(10)], False, id="an end that is not caught up yet"),
+    ],
+)
+def test_a_record_where_there_was_none_proves_that_the_log_was_written_anew(come: list[Intake], stops: bool) -> None:
+    """The position had passed what is no record."""
+    handover = taking(ScriptedSource(*come), last=LastRecord(6, 4))
+    found = handover.next(0)
+    assert isinstance(found, Stopped) == stops
+    if isinstance(found, Stopped):
+        assert (found.failure.kind, found.failure.correlation_id) == ("log.truncated", "t-0-10")
+
+
+def test_retention_may_pass_a_last_record_that_is_not_at_the_position() -> None:
+    """Then the position itself is tried; only if that is gone too the partition stops."""
+    failure = Failure(component="c", operation="o", kind="log.out_of_range", detail="d", remedy="r")
+    broken = Intake(broken={AT: failure})
+    source = ScriptedSource(broken, records(10))
+    assert [(piece.start, piece.end) for piece in read(source, last=LastRecord(6, 4))] == [(10, 11)]
+    assert list(zip(source.started, source.epochs, strict=True)) == [(7, 4), (10, None)]
+    assert isinstance(taking(ScriptedSource(broken, broken), last=LastRecord(6, 4)).next(0), Stopped)
+
+
+def test_a_slice_keeps_the_epoch_of_each_of_its_records() -> None:
+    """A batch that is cut ends with one of its own."""
+    first, second = fetched(AT, 10, 11), replace(fetched(AT, 12, 13), leader_epoch=2)
+    (piece,) = read(ScriptedSource(Intake(fetched=[first, second]), end(14)))
+    cuts = [piece.head(number).last_record for number in range(5)]
+    assert cuts == [None, (10, 0), (11, 0), (12, 2), (13, 2)]
+    assert piece.tail(4).last_record is None
 
 
 def test_a_partition_that_the_client_does_not_look_at_again_is_stopped_at_once() -> None:

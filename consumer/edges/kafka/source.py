@@ -1,5 +1,6 @@
 """The group member that reads. Assigned partitions stay paused until they are taken."""
 
+import time
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -28,8 +29,11 @@ log = structlog.get_logger("headrace.kafka")
 
 # messages of one call: each is looked at several times, while they are in the processor's cache
 _AT_ONCE = 4096
-# what the client says of a position that is not in the log
+# what the client says of a position that is not in the log, and how its words end when the log was cut
 _GIVEN_UP = "_AUTO_OFFSET_RESET"
+_TRUNCATED = KafkaError(KafkaError._LOG_TRUNCATION).str()
+# seconds that a partition which was given up and assigned anew may take to take a seek, and between two trials
+_SETTLING, _BREATH = 1.0, 0.005
 # seconds that the answer of a question is waited for which is asked only to be asked
 _STIRRING = 0.01
 # seconds that joining, and asking for a sign of life, wait for the cluster's answer
@@ -78,7 +82,7 @@ class KafkaSource:
             raise translated(error, "poll") from error
         if self._refusal is not None:
             raise translated(KafkaException(self._refusal), "poll")
-        intake = _intake(messages)
+        intake = intake_of(messages)
         if intake.fetched or intake.ends:
             self._silence.heard()
         elif self._silence.to_ask():
@@ -86,24 +90,39 @@ class KafkaSource:
         self._given_up |= {at for at, failure in intake.broken.items() if failure.code == _GIVEN_UP}
         return intake
 
-    def start(self, at: TopicPartition, offset: int) -> bool:
-        place = Position(at.topic, at.partition, offset)
+    def start(self, at: TopicPartition, offset: int, leader_epoch: int | None = None) -> bool:
+        # a seek, since only that has the client compare the epoch; an assignment has not
+        place = Position(at.topic, at.partition, offset, leader_epoch=-1 if leader_epoch is None else leader_epoch)
         try:
-            if self._incremental and at in self._given_up:
-                # tried: it never takes a seek again
-                self._client().incremental_unassign([place])
-                self._client().incremental_assign([place])
-            else:
-                self._client().seek(place)
-                self._client().resume([Position(at.topic, at.partition)])
-        except KafkaException as error:
-            # the fetcher of a partition that was just assigned starts in its own time
-            if error.args[0].code() in (KafkaError._STATE, KafkaError._PREV_IN_PROGRESS):
+            if not (self._seek_anew(place) if self._incremental and at in self._given_up else self._seek(place)):
                 return False
+            self._client().resume([Position(*at)])
+        except KafkaException as error:
             raise translated(error, "seek") from error
         self._given_up.discard(at)
         self._resumed.add(at)
         return True
+
+    def _seek(self, place: Position) -> bool:
+        try:
+            self._client().seek(place)
+        except KafkaException as error:
+            # the fetcher of a partition that was just assigned starts in its own time
+            if error.args[0].code() in (KafkaError._STATE, KafkaError._PREV_IN_PROGRESS):
+                return False
+            raise
+        return True
+
+    def _seek_anew(self, place: Position) -> bool:
+        """Seek in a partition that the client has given up: it never takes a seek again (tried) as it is."""
+        placed = [Position(place.topic, place.partition, 0)]
+        self._client().incremental_unassign(placed)
+        self._client().incremental_assign(placed)
+        self._client().pause(placed)
+        until = time.monotonic() + _SETTLING
+        while not (done := self._seek(place)) and time.monotonic() < until:
+            time.sleep(_BREATH)
+        return done
 
     def pause(self, partitions: Sequence[TopicPartition]) -> None:
         self._client().pause([Position(*at) for at in partitions])
@@ -203,7 +222,8 @@ def _plain(parts: Sequence[Position]) -> list[TopicPartition]:
     return [TopicPartition(part.topic, part.partition) for part in parts]
 
 
-def _intake(messages: Sequence[Message]) -> Intake:
+def intake_of(messages: Sequence[Message]) -> Intake:
+    """What the client's messages say: records, ends and what can't be read on."""
     # asked for each message: identity, since the client's errors can't be compared with None
     if all(error is None for error in map(Message.error, messages)):
         return Intake(fetched=[_fetched(at, run) for at, run in _by_origin(messages)])
@@ -221,12 +241,21 @@ def _intake(messages: Sequence[Message]) -> Intake:
 
 
 def _by_origin(messages: Sequence[Message]) -> Iterator[tuple[TopicPartition, Sequence[Message]]]:
-    """Runs of messages of one partition. Asked for each message, so nothing of ours is called for each."""
+    """Runs of messages of one partition and leader. Asked for each message, so nothing of ours is called for each."""
     start = 0
     for origin, same in groupby(zip(map(Message.topic, messages), map(Message.partition, messages), strict=True)):
         end = start + len(list(same))
-        yield TopicPartition(*origin), messages[start:end]  # type: ignore[arg-type]
+        for run in _by_leader(messages[start:end]):
+            yield TopicPartition(*origin), run  # type: ignore[arg-type]
         start = end
+
+
+def _by_leader(run: Sequence[Message]) -> Iterator[Sequence[Message]]:
+    # epochs never fall within a log
+    if run[0].leader_epoch() == run[-1].leader_epoch():
+        yield run
+    else:
+        yield from (list(same) for _, same in groupby(run, Message.leader_epoch))
 
 
 def _origin(message: Message) -> TopicPartition:
@@ -276,6 +305,10 @@ def _sort_error(
     code = error.code()
     if code == KafkaError._PARTITION_EOF:
         ends[_origin(message)] = message.offset()  # type: ignore[assignment]
+    elif code == KafkaError._AUTO_OFFSET_RESET and _TRUNCATED in error.str():
+        kind = KINDS["log.truncated"]
+        # the client's words name the offsets
+        broken[_origin(message)] = failed(kind, "kafka", "fetch", f"{kind.sign} ({error.str()})", code=error.name())
     elif (kind := of_kafka(error.name(), fatal=error.fatal())).scope is Scope.TABLE:
         broken[_origin(message)] = failed(kind, "kafka", "fetch", f"{kind.sign} ({error.name()})", code=error.name())
     elif kind.type is ErrorType.PERSISTENT:

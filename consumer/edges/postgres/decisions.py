@@ -25,7 +25,8 @@ _SET = """
 UPDATE headrace.positions
 SET next_offset = %(next_offset)s, topic_id = %(topic_id)s, epoch = epoch + 1, stopped = NULL,
     wait_for = CASE WHEN %(anew)s THEN NULL ELSE wait_for END,
-    leader_epoch = CASE WHEN %(anew)s THEN NULL ELSE leader_epoch END,
+    -- what was read in front of another place says nothing of this one
+    last_record = NULL,
     again_at = clock_timestamp(), updated_at = clock_timestamp()
 WHERE group_name = %(group)s AND topic = %(topic)s AND partition = %(partition)s
 RETURNING epoch

@@ -10,7 +10,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from consumer.core.failure import Failure
-from consumer.core.records import Slice, TopicPartition, offset_in
+from consumer.core.records import LastRecord, Slice, TopicPartition, offset_in
 from consumer.edges.postgres.ledger import abandon
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated
@@ -26,7 +26,8 @@ ORDER BY w.topic, w.partition
 ON CONFLICT (group_name, topic, partition) DO UPDATE
 SET epoch = p.epoch + 1, owner = excluded.owner, owner_pid = excluded.owner_pid, stopped = NULL, again_at = NULL,
     topic_id = coalesce(p.topic_id, excluded.topic_id), updated_at = now()
-RETURNING topic, partition, epoch, next_offset, topic_id, wait_for
+RETURNING topic, partition, epoch, next_offset, topic_id, wait_for,
+    CASE WHEN read_to = next_offset THEN last_record END, leader_epoch
 """
 
 _LOCK = """
@@ -40,8 +41,12 @@ FOR UPDATE OF p
 
 _MOVE = """
 UPDATE headrace.positions p
-SET next_offset = w.next_offset, leader_epoch = coalesce(w.leader_epoch, p.leader_epoch), updated_at = now()
-FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::int[]) AS w(topic, partition, next_offset, leader_epoch)
+SET next_offset = w.next_offset, read_to = w.next_offset, updated_at = now(),
+    -- what is known of the last record stays so when the position passes what is no record
+    leader_epoch = CASE WHEN w.last_record IS NULL THEN p.leader_epoch ELSE w.leader_epoch END,
+    last_record = coalesce(w.last_record, CASE WHEN p.read_to = p.next_offset THEN p.last_record END)
+FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::bigint[], %s::int[])
+    AS w(topic, partition, next_offset, last_record, leader_epoch)
 WHERE p.group_name = %s AND p.topic = w.topic AND p.partition = w.partition
 """
 
@@ -120,7 +125,14 @@ def take(connection: psycopg.Connection, group: str, owner: str, starts: Mapping
     with transaction(connection, "take partitions"):
         rows = connection.execute(_TAKE, parameters).fetchall()
         taken = [
-            Taken(at=TopicPartition(r[0], r[1]), epoch=r[2], next_offset=r[3], topic_id=r[4], wait_for=r[5])
+            Taken(
+                at=TopicPartition(r[0], r[1]),
+                epoch=r[2],
+                next_offset=r[3],
+                topic_id=r[4],
+                wait_for=r[5],
+                last_record=None if r[6] is None else LastRecord(r[6], r[7]),
+            )
             for r in rows
         ]
         abandon(connection, group, taken)
@@ -151,8 +163,10 @@ def move(connection: psycopg.Connection, group: str, slices: Sequence[Slice]) ->
     ordered = sorted(slices, key=lambda piece: piece.at)
     topics, numbers = _columns([piece.at for piece in ordered])
     ends = [piece.end for piece in ordered]
-    epochs = [piece.leader_epoch for piece in ordered]
-    connection.execute(_MOVE, (topics, numbers, ends, epochs, group))
+    last = [piece.last_record for piece in ordered]
+    records = [record and record.offset for record in last]
+    epochs = [record and record.leader_epoch for record in last]
+    connection.execute(_MOVE, (topics, numbers, ends, records, epochs, group))
 
 
 def stop(connection: psycopg.Connection, group: str, at: TopicPartition, epoch: int, failure: Failure) -> None:

@@ -29,7 +29,8 @@ _TOO_MANY = "HR003"
 _THERE = "HR006"
 _TOO_DEPENDENT = "HR005"
 # a foreign key, a further unique or an exclusion constraint may be kept once other rows have come or gone
-_DEPENDENT = ("23503", "23505", "23P01")
+_IN_THE_WAY = "23P01"
+_DEPENDENT = ("23503", "23505", _IN_THE_WAY)
 # states that the function makes up where no error of the server's says it
 _MADE_UP: dict[str, tuple[FailureKind, str]] = {
     "HR001": (KINDS["record.missing_base"], "an update without unchanged TOASTed columns met no row in {}"),
@@ -93,6 +94,9 @@ def find(
             if error.sqlstate not in (_TOO_MANY, _TOO_DEPENDENT):
                 raise
             raise TooManyRefused(table, most, dependent=error.sqlstate == _TOO_DEPENDENT) from error
+    if plain and any(state == _IN_THE_WAY for _, state, *_ in found):
+        # maybe only of itself: an exclusion constraint may be looked at in front of the key
+        raise RowThere
     return [Refusal(place, _failure(staged.write, *said)) for place, *said in found]
 
 

@@ -98,7 +98,8 @@ class Writer:
         try:
             # in one journey: with many tables the journeys count
             connection.execute(_TRIED.format(insert(staged)))
-        except psycopg.errors.UniqueViolation:
+        # an exclusion constraint may be looked at in front of the key
+        except (psycopg.errors.UniqueViolation, psycopg.errors.ExclusionViolation):
             self._undo_plain(connection, staged.write)
             return False
         return True

@@ -3,6 +3,8 @@
 import io
 import json
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
@@ -107,6 +109,26 @@ class Feed:
         # one that was there before would learn of them by and by
         self._producer = _producer(self._kafka)
 
+    def reconnect(self) -> None:
+        """Write as a producer of which a log that was cut knows nothing."""
+        self._producer = _producer(self._kafka)
+
+    @contextmanager
+    def transaction(self, *, commit: bool = True) -> Iterator[None]:
+        """What is sent meanwhile belongs to one transaction, which is committed or aborted in the end."""
+        plain, before = self._producer, dict(self._ends)
+        self._producer = writer = _producer(self._kafka, fresh_name("transaction"))
+        writer.init_transactions(30)
+        writer.begin_transaction()
+        try:
+            yield
+            self.flush()
+            (writer.commit_transaction if commit else writer.abort_transaction)(60)
+        finally:
+            self._producer = plain
+        # its marker stands behind it
+        self._ends |= {place: end + 1 for place, end in self._ends.items() if end != before.get(place)}
+
     def create(self, number: int) -> None:
         """New rows, each key once."""
         for _ in range(number):
@@ -186,7 +208,7 @@ class Feed:
         self._ends[message.partition()] = max(self._ends.get(message.partition(), 0), message.offset() + 1)
 
 
-def _producer(kafka: str) -> Producer:
+def _producer(kafka: str, transaction: str = "") -> Producer:
     # delivery errors raise in flush
     # a broker that breaks must not make it write a record twice: that would be no fault of the worker
     # how large a record may be is the topic's matter
@@ -197,6 +219,7 @@ def _producer(kafka: str) -> Producer:
             "log_level": 0,
             "enable.idempotence": True,
             "message.max.bytes": 32 << 20,
+            **({"transactional.id": transaction} if transaction else {}),
         }
     )
 

@@ -49,3 +49,29 @@ def test_a_value_is_handed_on_from_one_partition_to_another(
 
     assert target.rows("once") == feed.rows()
     assert target.ask("SELECT count(*) FROM headrace.letters") == [(0,)]
+
+
+def test_a_range_is_handed_on_from_one_partition_to_another(
+    workers: Workers, target: Target, at: Endpoints, fresh_feed: Callable[..., Feed]
+) -> None:
+    """As a unique value is, where an exclusion constraint keeps rows from overlapping. Little is fetched at once."""
+    target.do("ALTER TABLE once ADD EXCLUDE USING gist (int4range(amount, amount + 10) WITH &&)")
+    feed = fresh_feed("once", 2)
+    giving, taking = 2, 1
+    feed.send("c", giving, "has it", 7)
+    feed.flush()
+    few = {"fetch.message.max.bytes": "2000"}
+    job = Job(at=at, dsn=target.dsn, group=fresh_name("range"), topics=(feed.topic,), client=few)
+    workers.until_current(job)
+    for number in range(100):
+        feed.send("u", giving, "has it", 1000 + number)
+        feed.send("u", giving, "has it", 7)
+        feed.flush()
+    feed.send("u", giving, "gives it up", 50)
+    feed.send("c", taking, "takes it over", 12)
+    feed.flush()
+    process = workers.until_current(job)
+
+    assert target.rows("once") == feed.rows()
+    assert target.ask("SELECT count(*) FROM headrace.letters") == [(0,)]
+    assert process.lines("partition waits")
