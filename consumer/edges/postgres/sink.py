@@ -17,7 +17,7 @@ from consumer.core.letters import Standing
 from consumer.core.plan import Action, Plan, TableWrite
 from consumer.core.policy import NO_RETRIES, Policy
 from consumer.core.records import OffsetRange, RecordRef, TopicPartition
-from consumer.edges.postgres import decisions, ledger, letters, memory, positions
+from consumer.edges.postgres import decisions, ledger, letters, memory, positions, standing
 from consumer.edges.postgres.aside import DEFAULT_BOUNDS, BatchLetters, LetterBounds, Refused, settle
 from consumer.edges.postgres.ledger import Ledger
 from consumer.edges.postgres.migrate import ensure
@@ -107,12 +107,12 @@ class PostgresSink:
     def letter(self, origin: RecordRef) -> Standing | None:
         """The open letter of a record, or None."""
         with translated("read letter"):
-            return letters.read(self._session(), self._group, origin)
+            return standing.read(self._session(), self._group, origin)
 
     def followers(self, number: int, most: int) -> list[Standing]:
         """The letters that wait for this one, by its id, and can be applied right behind it."""
         with translated("read letters"):
-            return letters.followers(self._session(), number, most)
+            return standing.followers(self._session(), number, most)
 
     def place(self, row: Standing, write: TableWrite) -> None:
         """Write down which row a letter is of: that of the only row of `write`. Nothing of it if it has changed.
