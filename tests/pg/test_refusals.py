@@ -8,7 +8,7 @@ import pytest
 from consumer.core.classify import BY_SQLSTATE, of_sqlstate
 from consumer.core.failure import HeadraceError, Transient
 from consumer.core.kinds import Scope
-from consumer.edges.postgres.refusals import TooManyRefused, find
+from consumer.edges.postgres.refusals import RowThere, TooManyRefused, find
 from consumer.ports.refusals import DataFault, TableFault
 from tests.pg.searching import (
     CANARY,
@@ -190,6 +190,23 @@ def test_a_refused_replacement_leaves_the_old_row(server: str, session: psycopg.
 
     assert said(search(server, landing.plan(*MIXED[:3]))) == {1: ("record.check", "23514")}
     assert landed(session, landing) == [(0, "w", 0), (1, "old", 1), (2, "w", 0)]
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["new", "there"])
+def test_a_row_that_was_taken_for_a_new_one_is_told_by_name(
+    server: str, session: psycopg.Connection, make: Make, there: bool
+) -> None:
+    """It is no refusal: nothing is written, so that the rows can be written over what is there."""
+    landing = make(PLAIN[:-1] + ", CHECK (word <> 'sesame'))")
+    if there:
+        session.execute(f"INSERT INTO {landing.table.schema}.t VALUES (2, 'old', 1)")
+    plan = landing.plan(*MIXED)
+    if there:
+        with pytest.raises(RowThere):
+            search(server, plan, plain=True)
+        assert landed(session, landing) == [(2, "old", 1)]
+    else:
+        assert said(search(server, plan, plain=True)) == both("record.check", "23514")
 
 
 @pytest.mark.parametrize("most", [0, 1, 2])

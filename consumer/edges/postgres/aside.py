@@ -16,7 +16,7 @@ from consumer.edges.postgres import digests, letters, standing
 from consumer.edges.postgres.staging import Staged
 from consumer.edges.postgres.statements import guarded
 from consumer.edges.postgres.translate import translated
-from consumer.ports.refusals import LettersFull, Reconsider, TableFault
+from consumer.ports.refusals import LettersFull, Reconsider, TableFault, library_faults
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ DEFAULT_BOUNDS = LetterBounds()
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedRows:
     """Staged rows that the target does not take, by their places."""
 
     staged: Staged
@@ -105,9 +105,9 @@ class BatchLetters:
         with translated("supersede letters"):
             standing.supersede(connection, ids)
 
-    def write_refused(self, connection: psycopg.Connection, refused: Sequence[Refused]) -> list[Aside] | None:
+    def write_refused(self, connection: psycopg.Connection, refused: Sequence[RefusedRows]) -> list[Aside] | None:
         """Write the letters of rows that the target refuses; None where the batch has to be planned anew for them."""
-        asides = [left_out(one.staged.write, one.rows, self._policy) for one in refused]
+        asides = [self._left_out(one) for one in refused]
         sure = [aside for aside in asides if aside is not None]
         if len(sure) < len(asides) or self._unpublished(connection) >= self._bounds.max_unpublished:
             return None
@@ -115,6 +115,11 @@ class BatchLetters:
             with translated("write letters", aside.table):
                 letters.write(connection, self._group, aside, one.staged, self._bounds.inline_bytes)
         return sure
+
+    def _left_out(self, refused: RefusedRows) -> Aside | None:
+        write = refused.staged.write
+        with library_faults(write.table, "postgres", write.action.value):
+            return left_out(write, refused.rows, self._policy)
 
     def write(self, connection: psycopg.Connection, stage: Stage, identities: Iterator[Staged]) -> set[TableName]:
         """Write a stage's letters; returns their tables.

@@ -10,7 +10,7 @@ from consumer.edges.postgres.staging import Staged
 _FLOATS = ("float4", "float8")
 # types with an order but without a hash
 _UNHASHABLE = ("bit", "money")
-# a record of one value has the hash of this value, which costs a third, and 0 for null
+# a record of one value has the hash of this value, which costs a third; no identity is null
 _HASHES = {
     "int2": "hashint2extended",
     "int4": "hashint4extended",
@@ -148,7 +148,7 @@ def identity_hash(staged: Staged, seed: sql.Composable) -> sql.Composed:
     values = [_hashable(column) for column in columns]
     own = _HASHES.get(columns[0].staging) if len(columns) == 1 and columns[0].cast is None else None
     if own is not None:
-        return sql.SQL("coalesce({}({}, {}), 0)").format(sql.Identifier("pg_catalog", own), values[0], seed)
+        return sql.SQL("{}({}, {})").format(sql.Identifier("pg_catalog", own), values[0], seed)
     return sql.SQL("hash_record_extended(ROW({}), {})").format(sql.SQL(", ").join(values), seed)
 
 
