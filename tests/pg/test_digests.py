@@ -86,6 +86,22 @@ def test_a_key_of_more_columns_has_the_digest_of_its_record(
     assert stored(session, group) == [of_record(session, group, "ROW(1::bigint, 'a'::text)")]
 
 
+@pytest.mark.parametrize("which", ["digest_a", "digest_b"])
+def test_a_row_is_known_by_both_digests(
+    session: psycopg.Connection, sink: PostgresSink, schema: str, group: str, which: str
+) -> None:
+    """Another row may share one of them."""
+    session.execute(f"CREATE TABLE {schema}.k (id bigint PRIMARY KEY)")
+    sink.seed({})
+    landing = Landing(sink, TableName(schema, "k"), [ID])
+    landing.apply(("x", {"id": 1}))
+    session.execute(f"UPDATE headrace.letters SET {which} = {which} # 1 WHERE group_name = %s".encode(), (group,))
+    landing.apply(("c", {"id": 1}))
+
+    states = session.execute("SELECT state FROM headrace.letters WHERE group_name = %s", (group,)).fetchall()
+    assert states == [("dead",)]
+
+
 def test_letters_of_many_rows_are_met_each_by_its_own(
     session: psycopg.Connection, sink: PostgresSink, schema: str, group: str
 ) -> None:
