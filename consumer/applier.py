@@ -176,7 +176,7 @@ class Applier:
             plan = work.plan or planned(work, self._planner, self._binder)
             if flooded := self._flood.flooded(plan):
                 return without_flooded(work, flooded)
-            self._applied(self._sink.apply(replace(plan, room=self._flood.room(plan))))
+            self._applied(self._sink.apply(plan, self._flood.room(plan)))
         except Instead as instead:
             return list(instead.steps)
         except Fenced as lost:

@@ -222,7 +222,7 @@ class Binder:
         if error.failure.kind == _UNKNOWN and (left := self._grace.left(key.topic, key, time.monotonic())):
             raise _stopping(run, error.failure, min(left, _LOOK_EVERY)) from error
         compacted = self._traits[key.topic].compacted
-        return Binding(schema=WriterSchema(kind=RecordKind.OTHER), refused=error.failure, compacted=compacted)
+        return Binding(schema=WriterSchema(kind=RecordKind.OTHER), unreadable=error.failure, compacted=compacted)
 
     def forget(self, table: TableName | None) -> None:
         """Forget what was read of a table's catalog (of all when None)."""

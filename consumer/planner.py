@@ -2,11 +2,9 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 
 import polars as pl
-import pyarrow as pa
 
 from consumer.blocks import Block, BlockDecoder, Decoded, Decoders, Truncated
 from consumer.core.carriers import NotCarried, carried, unavailable
@@ -37,7 +35,7 @@ from consumer.core.soundness import check
 from consumer.decode_watch import Marks
 from consumer.ports.bindings import Bindings
 from consumer.ports.decoding import Encoder
-from consumer.ports.refusals import DataFault
+from consumer.ports.refusals import library_faults
 
 _WHAT = "#what"
 
@@ -95,7 +93,7 @@ class Planner:
             writes: list[TableWrite] = []
             letters: list[Aside] = []
             for block in blocks:
-                with _refusals(block):
+                with library_faults(block.binding.table.name if block.binding.table else None, "planner", "plan"):
                     aside = self._planned(block, refused or {}, writes, counted, times)
                 if aside is not None:
                     letters.append(aside)
@@ -137,8 +135,8 @@ class Planner:
     ) -> Aside | None:
         """Add a block's writes to those of its stage; returns its letters."""
         binding = block.binding
-        if binding.refused is not None:
-            return self._refused(block, binding.refused, counted)
+        if binding.unreadable is not None:
+            return self._unreadable(block, binding.unreadable, counted)
         if binding.table is None or binding.schema.kind in IGNORED_KINDS:
             counted["ignored"] += len(block)
             return None
@@ -168,7 +166,7 @@ class Planner:
 
     # what is left out
 
-    def _refused(self, block: Block, why: Failure, counted: Counter[str]) -> Aside:
+    def _unreadable(self, block: Block, why: Failure, counted: Counter[str]) -> Aside:
         """Letters of records whose schema can't be read; the rows are known where the topic's other values say how."""
         out = {place: why for place, value in enumerate(block.values()) if value is not None or block.binding.compacted}
         counted["letters"] += len(out)
@@ -276,19 +274,6 @@ class Planner:
             version=binding.version if action is not Action.LOOK_UP else None,
             rank=binding.table.rank,
         )
-
-
-@contextmanager
-def _refusals(block: Block) -> Iterator[None]:
-    """What the column libraries refuse concerns some record of the block; the batch is halved to find it."""
-    try:
-        yield
-    except (ValueError, OverflowError, pl.exceptions.PolarsError, pa.ArrowException) as error:
-        table = block.binding.table.name if block.binding.table else None
-        # the libraries quote values in their messages
-        detail = f"a value can't be brought into the form of its column ({type(error).__name__})"
-        failure = failed(KINDS["record.value"], "planner", "plan", detail)
-        raise DataFault(failure, table) from error
 
 
 def _without(

@@ -39,6 +39,9 @@ Within a partition the log's order; keys that moved to another one, as when a to
 OPEN = frozenset({State.RETRYING, State.HELD, State.DEAD, State.REPLAYING})
 """The states in which a record's change may still be applied."""
 
+OPEN_STATES = ", ".join(f"'{state}'" for state in sorted(OPEN))
+"""The same as a list in SQL."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:

@@ -1,6 +1,6 @@
 """What a batch will do, as values."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from consumer.core.envelope import Column, WriterSchema
 from consumer.core.failure import Failure
 from consumer.core.fold import SEQ
 from consumer.core.letters import Letter, Record, Verdict
-from consumer.core.records import RecordRef, Slice, TopicPartition
+from consumer.core.records import RecordRef, Slice
 from consumer.core.rewriting import Rewritten
 from consumer.core.types import Carriage
 
@@ -87,7 +87,7 @@ class Binding:
     `table` is None for records that are ignored by rule (heartbeats, transaction markers). `replaces`: no unique
     index of the table tells its rows apart, so they are deleted and inserted anew. `strict`: whatever comes behind a
     letter of its row waits. `version`: the target column that takes a change's position in its source, None where the
-    rows are not guarded by one; it is among `columns`. `refused`: why none of the records can be read.
+    rows are not guarded by one; it is among `columns`. `unreadable`: why none of the records can be read.
     """
 
     schema: WriterSchema
@@ -99,7 +99,7 @@ class Binding:
     replaces: bool = False
     strict: bool = False
     version: str | None = None
-    refused: Failure | None = None
+    unreadable: Failure | None = None
 
 
 class Action(Enum):
@@ -215,7 +215,7 @@ class Counts:
     folded: int = 0
     letters: int = 0
 
-    def refused(self, rows: int, *, deletes: bool) -> "Counts":
+    def lettered(self, rows: int, *, deletes: bool) -> "Counts":
         """The same, when so many rows became letters instead."""
         if deletes:
             return replace(self, deletes=self.deletes - rows, letters=self.letters + rows)
@@ -233,8 +233,6 @@ class Plan:
     verdicts: tuple[Verdict, ...] = ()
     # oldest and newest source time of the batch in milliseconds, None when no record has one
     source_ms: tuple[int, int] | None = None
-    # how many letters each partition may get of what the target refuses; for more the batch is planned anew
-    room: Mapping[TopicPartition, int] = field(default_factory=dict)
 
     @property
     def writes(self) -> list[TableWrite]:
@@ -246,14 +244,14 @@ class Plan:
         """All letters in order."""
         return [letter for stage in self.stages for aside in stage.letters for letter in aside.letters]
 
-    def refused(self, number: int, asides: Sequence[Aside]) -> "Plan":
+    def with_letters(self, number: int, asides: Sequence[Aside]) -> "Plan":
         """The plan as it was applied, when rows of a stage became letters while it was."""
         writes = list(self.stages[number].writes)
         counts = self.counts
         for aside in asides:
             place = next(place for place, write in enumerate(writes) if write is aside.identities)
             left = len(aside.letters)
-            counts = counts.refused(left, deletes=writes[place].action is Action.DELETE)
+            counts = counts.lettered(left, deletes=writes[place].action is Action.DELETE)
             writes[place] = replace(writes[place], rows=writes[place].rows - left)
         stage = Stage(tuple(writes), (*self.stages[number].letters, *asides))
         stages = (*self.stages[:number], stage, *self.stages[number + 1 :])

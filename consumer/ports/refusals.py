@@ -1,8 +1,13 @@
 """How the target says no, as exceptions that its edges raise."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
-from consumer.core.failure import Failure, Persistent, Transient
+import polars as pl
+import pyarrow as pa
+
+from consumer.core.failure import Failure, Persistent, Transient, failed
+from consumer.core.kinds import KINDS
 from consumer.core.plan import TableName
 from consumer.core.records import RecordRef, TopicPartition
 
@@ -53,3 +58,14 @@ class Reconsider(Exception):
         self.freed = frozenset(freed)
         super().__init__(f"{len(refused)} records refused, {len(self.freed)} freed")
         self.refused = refused
+
+
+@contextmanager
+def library_faults(table: TableName | None, component: str, operation: str) -> Iterator[None]:
+    """What the column libraries refuse concerns some record of the batch, which is halved to find it."""
+    try:
+        yield
+    except (ValueError, OverflowError, pl.exceptions.PolarsError, pa.ArrowException) as error:
+        # the libraries quote values in their messages
+        detail = f"a value can't be brought into the form of its column ({type(error).__name__})"
+        raise DataFault(failed(KINDS["record.value"], component, operation, detail), table) from error

@@ -141,7 +141,7 @@ class Run:
         while (piece := self._next(most)) is not None:
             try:
                 plan = self.planner.plan([piece], refused)
-                self.sink.apply(replace(plan, room={self.landing.at: self.room}))
+                self.sink.apply(plan, {self.landing.at: self.room})
                 break
             except Reconsider as found:
                 refused = {ref: why for ref, why in {**refused, **found.refused}.items() if ref not in found.freed}

@@ -11,8 +11,8 @@ from consumer.core.kinds import KINDS
 from consumer.core.plan import TableName
 from consumer.core.records import RecordRef
 from consumer.edges.postgres.aside import LetterBounds
-from consumer.edges.postgres.letters import read
 from consumer.edges.postgres.sink import PostgresSink
+from consumer.edges.postgres.standing import read
 from dlq.actions import replay
 from dlq.edit import NotEdited, edit, editable
 from dlq.image import read_image

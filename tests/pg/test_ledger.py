@@ -1,6 +1,8 @@
 """What the ledger says of batches: started, applied, failed, abandoned."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -182,8 +184,14 @@ def test_the_ledger_costs_no_journey(landing: Landing, journeys: Callable[[], in
     assert journeys() == JOURNEYS
 
 
+@pytest.mark.parametrize("trusting", [False, True], ids=["constraints", "trust-source"])
 def test_what_has_come_to_its_end_is_kept_for_its_time(
-    session: psycopg.Connection, landing: Landing, sink: PostgresSink, states: Callable[[], list[Any]], group: str
+    session: psycopg.Connection,
+    landing: Landing,
+    sink: PostgresSink,
+    states: Callable[[], list[Any]],
+    group: str,
+    trusting: bool,
 ) -> None:
     """Old rows of the ledger, and letters closed long ago with their bytes; open letters stay for ever."""
     for number in range(6):
@@ -198,7 +206,9 @@ def test_what_has_come_to_its_end_is_kept_for_its_time(
         ' WHERE group_name = %s AND "offset" > 0',
         (group,),
     )
-    assert not sink.prune(Retention(ledger=2.5, closed_letters=3.5))
+    with closing(PostgresSink(replace(sink.settings, trust_source=trusting), group)) as pruning:
+        pruning.open()
+        assert not pruning.prune(Retention(ledger=2.5, closed_letters=3.5))
     left = session.execute(
         'SELECT l."offset", b.letter_id IS NOT NULL FROM headrace.letters l'
         " LEFT JOIN headrace.letter_bytes b ON b.letter_id = l.id WHERE l.group_name = %s ORDER BY 1",

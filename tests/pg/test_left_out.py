@@ -1,10 +1,11 @@
 """Rows that the target refuses become letters in the transaction that finds them, unless more is to be thought of."""
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from typing import Any
 
+import polars as pl
 import psycopg
 import pytest
 
@@ -13,13 +14,15 @@ from consumer.core.kinds import ErrorType
 from consumer.core.letters import State
 from consumer.core.plan import Action, Plan, TableName
 from consumer.core.policy import Budget, Policy
+from consumer.core.records import TopicPartition
 from consumer.edges.postgres.aside import LetterBounds
 from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.ports.refusals import DataFault, LettersFull, Reconsider
-from consumer.ports.target import Applied
+from consumer.ports.target import Applied, Start
 from tests.pg.landing import Landing, rows
 from tests.pg.test_letters import FIELDS, letters, row, states  # noqa: F401
+from tests.unit.known import planner, slice_of
 
 ROOM = 9
 POLICY = Policy(budgets={ErrorType.UNKNOWN: Budget(attempts=2, elapsed=3600.0)}, tiers=(0.0,))
@@ -58,7 +61,7 @@ def landing(sink: PostgresSink, table: TableName) -> Landing:
 def apply(sink: PostgresSink, landing: Landing, *changes: Change, room: int = ROOM) -> Applied:
     """Apply changes in one batch, planned once."""
     plan = landing.plan(*changes)
-    applied = sink.apply(replace(plan, room={landing.at: room}))
+    applied = sink.apply(plan, {landing.at: room})
     landing.next_offset = plan.slices[0].end
     return applied
 
@@ -85,6 +88,15 @@ def test_it_is_applied_without_them(
     assert session.execute(query, (group,)).fetchall() == [({str(table): {Action.UPSERT.value: 2}},)]
     apply(sink, landing, ("u", row(2, n=None, word="later")))
     assert letters(session, group) == [(1, "superseded", "record.check")]
+
+
+def keep(session: psycopg.Connection, table: TableName, number: int) -> None:
+    """Have a table refuse to let a row go."""
+    session.execute(
+        f"CREATE FUNCTION {table.schema}.kept() RETURNS trigger LANGUAGE plpgsql AS"
+        f" $$ BEGIN RAISE EXCEPTION 'kept'; END $$; CREATE TRIGGER kept BEFORE DELETE ON {table.schema}.t"
+        f" FOR EACH ROW WHEN (OLD.id = {number}) EXECUTE FUNCTION {table.schema}.kept()"
+    )
 
 
 def test_what_time_may_heal_is_retried(session: psycopg.Connection, sink: PostgresSink, landing: Landing) -> None:
@@ -159,7 +171,7 @@ def test_the_next_stage_meets_them(session: psycopg.Connection, sink: PostgresSi
     )
     staged = replace(plan, slices=later.slices, stages=(*plan.stages, replace(plan.stages[0], writes=(moved,))))
     with pytest.raises(Reconsider) as caught:
-        sink.apply(replace(staged, room={landing.at: ROOM}))
+        sink.apply(staged, {landing.at: ROOM})
 
     assert [(ref.offset, why.kind) for ref, why in caught.value.refused.items()] == [(1, "record.behind")]
     assert rows(session, landing.table) == []
@@ -174,6 +186,58 @@ def test_a_refused_partial_image(
 
     assert [kind for _, _, kind in letters(session, group)] == ["record.check", "record.missing_base"]
     assert (applied.plan.counts.letters, rows(session, table)) == (2, [(2, "w", None)])
+
+
+def test_a_refused_delete(
+    session: psycopg.Connection, sink: PostgresSink, landing: Landing, table: TableName, group: str
+) -> None:
+    """Its row stays, and it is counted as a letter instead."""
+    keep(session, table, 2)
+    apply(sink, landing, ("c", row(1, n=None)), ("c", row(2, n=None)))
+    counts = apply(sink, landing, ("d", row(1)), ("d", row(2))).plan.counts
+
+    assert rows(session, table) == [(2, "w", None)]
+    assert letters(session, group) == [(3, "retrying", "record.trigger")]
+    assert (counts.deletes, counts.upserts, counts.letters) == (1, 0, 1)
+
+
+@pytest.mark.parametrize(("room", "fits"), [((1, 2), True), ((1, 1), False), ((3, 1), False), ((0, 2), False)])
+def test_each_partition_has_room_of_its_own(
+    session: psycopg.Connection, sink: PostgresSink, landing: Landing, group: str, room: tuple[int, int], fits: bool
+) -> None:
+    """Over all writes of the batch, and none for what another one leaves."""
+    keep(session, landing.table, 9)
+    apply(sink, landing, ("c", row(9, n=None)))
+    mine, other = landing.at, TopicPartition(landing.at.topic, landing.at.partition + 1_000)
+    (taken,) = sink.take({other: Start(offset=0)})
+    bad = [landing.record(op, change) for op, change in (("c", row(1, n=-1)), ("c", row(2, n=-1)), ("d", row(9)))]
+    slices = [
+        slice_of(bad[:1], landing.next_offset, mine),
+        replace(slice_of(bad[1:], taken.next_offset, other), epoch=taken.epoch),
+    ]
+    plan = planner(landing.known).plan(slices)
+    assert [write.action for write in plan.writes] == [Action.DELETE, Action.UPSERT]
+    with nullcontext() if fits else pytest.raises(Reconsider):
+        sink.apply(plan, dict(zip((mine, other), room, strict=True)))
+
+    assert len(letters(session, group)) == (3 if fits else 0)
+
+
+def test_what_the_column_libraries_can_not_compare_is_a_fault_of_data(
+    session: psycopg.Connection, sink: PostgresSink, landing: Landing, group: str
+) -> None:
+    """It is translated as when the batch was planned, and nothing is written."""
+    plan = landing.plan(("c", row(1, n=-1)))
+    (write,) = plan.writes
+    changes = write.origins.changes
+    assert changes is not None
+    odd = changes.with_columns(pl.Series("id", [object()], dtype=pl.Object))
+    stage = replace(plan.stages[0], writes=(replace(write, origins=replace(write.origins, changes=odd)),))
+    with pytest.raises(DataFault) as caught:
+        sink.apply(replace(plan, stages=(stage,)), {landing.at: ROOM})
+
+    assert (caught.value.failure.kind, caught.value.table) == ("record.value", landing.table)
+    assert (letters(session, group), rows(session, landing.table)) == ([], [])
 
 
 def test_a_new_row_that_is_there_already_is_written_over(

@@ -217,6 +217,23 @@ def test_a_row_that_only_its_older_self_is_in_the_way_of_is_there(
     assert landed(session, landing) == [(1, "w", 5)]
 
 
+@pytest.mark.parametrize("there", [False, True], ids=["new", "there"])
+def test_a_row_that_was_taken_for_a_new_one_is_told_by_name(
+    server: str, session: psycopg.Connection, make: Make, there: bool
+) -> None:
+    """It is no refusal: nothing is written, so that the rows can be written over what is there."""
+    landing = make(PLAIN[:-1] + ", CHECK (word <> 'sesame'))")
+    if there:
+        session.execute(f"INSERT INTO {landing.table.schema}.t VALUES (2, 'old', 1)")
+    plan = landing.plan(*MIXED)
+    if there:
+        with pytest.raises(RowThere):
+            search(server, plan, plain=True)
+        assert landed(session, landing) == [(2, "old", 1)]
+    else:
+        assert said(search(server, plan, plain=True)) == both("record.check", "23514")
+
+
 @pytest.mark.parametrize("most", [0, 1, 2])
 def test_more_than_the_bound_are_not_looked_for(
     server: str, session: psycopg.Connection, make: Make, most: int

@@ -251,17 +251,17 @@ def test_a_schema_that_the_registry_does_not_know_yet_is_waited_for() -> None:
     assert 0 < caught.value.wait <= 5
     bound.world.schemas[2] = text
 
-    assert bound.bind(CHANGE).refused is None
+    assert bound.bind(CHANGE).unreadable is None
 
 
 def test_without_a_grace_it_is_the_records_fault() -> None:
     """At once."""
     bound = Bound()
     del bound.world.schemas[2]
-    refused = bound.bind(CHANGE).refused
+    unreadable = bound.bind(CHANGE).unreadable
 
-    assert refused is not None
-    assert refused.kind == "record.schema_unknown"
+    assert unreadable is not None
+    assert unreadable.kind == "record.schema_unknown"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from consumer.core.policy import TablePolicy
 from consumer.core.records import OffsetRange, Slice, TopicPartition
 from consumer.handover import Handover, Moved, Paced, Work
 from consumer.holdings import Holdings
-from consumer.ports.target import Applied, Known, Start, Taken
+from consumer.ports.target import NO_ROOM, Applied, Known, Start, Taken
 from tests.unit.known import heartbeat, planner
 from tests.unit.patient import patient
 
@@ -26,6 +26,7 @@ class Ten:
 
     def __init__(self) -> None:
         self.applied: list[tuple[int, int]] = []
+        self.rooms: list[Mapping[TopicPartition, int]] = []
 
     def open(self) -> None:
         """Nothing is to be opened."""
@@ -48,8 +49,9 @@ class Ten:
     def log_start(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Start]:
         return {}
 
-    def apply(self, plan: Plan) -> Applied:
+    def apply(self, plan: Plan, room: Mapping[TopicPartition, int] = NO_ROOM) -> Applied:
         self.applied += [(piece.start, piece.end) for piece in plan.slices]
+        self.rooms.append(room)
         return Applied(plan=plan, seconds=10.0, durations={})
 
 

@@ -12,11 +12,11 @@ from consumer.core.letters import BEHIND
 from consumer.core.plan import Action, Aside, Plan, Stage, TableName
 from consumer.core.policy import Policy
 from consumer.core.records import RecordRef
-from consumer.edges.postgres import letters
+from consumer.edges.postgres import digests, letters, standing
 from consumer.edges.postgres.staging import Staged
 from consumer.edges.postgres.statements import guarded
 from consumer.edges.postgres.translate import translated
-from consumer.ports.refusals import LettersFull, Reconsider, TableFault
+from consumer.ports.refusals import LettersFull, Reconsider, TableFault, library_faults
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ DEFAULT_BOUNDS = LetterBounds()
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedRows:
     """Staged rows that the target does not take, by their places."""
 
     staged: Staged
@@ -53,11 +53,11 @@ def settle(connection: psycopg.Connection, plan: Plan, writes: Sequence[Staged])
     """
     for verdict in plan.verdicts:
         with translated("settle letter"):
-            if not letters.settle(connection, verdict):
+            if not standing.settle(connection, verdict):
                 raise Reconsider({})
     if plan.verdicts and writes and all(_kept_out(connection, staged) for staged in writes):
         with translated("supersede letters"):
-            letters.supersede(connection, [verdict.id for verdict in plan.verdicts])
+            standing.supersede(connection, [verdict.id for verdict in plan.verdicts])
 
 
 def _kept_out(connection: psycopg.Connection, staged: Staged) -> bool:
@@ -78,7 +78,7 @@ class BatchLetters:
     def lettered(self, connection: psycopg.Connection, tables: Collection[TableName]) -> set[TableName]:
         """Those of the tables that have open letters: the others pay nothing for them."""
         with translated("look for letters"):
-            return letters.lettered(connection, self._group, tables)
+            return digests.lettered(connection, self._group, tables)
 
     def meet(self, connection: psycopg.Connection, writes: Sequence[Staged]) -> list[tuple[int, RecordRef]]:
         """What lacks columns waits behind its row's letters; what is written as a whole makes them superfluous.
@@ -90,7 +90,7 @@ class BatchLetters:
         for staged in writes:
             write = staged.write
             with translated("look for letters", write.table):
-                met = letters.met(connection, self._group, staged)
+                met = digests.met(connection, self._group, staged)
             older = [(one.id, ref) for one in met if _is_older(one.origin, ref := write.origins.ref(one.place))]
             if write.action is Action.UPDATE or write.strict:
                 waiting |= {ref: _BEHIND for _, ref in older}
@@ -103,11 +103,11 @@ class BatchLetters:
     def supersede(self, connection: psycopg.Connection, ids: Sequence[int]) -> None:
         """Close letters that were met, whose rows are written as a whole now."""
         with translated("supersede letters"):
-            letters.supersede(connection, ids)
+            standing.supersede(connection, ids)
 
-    def write_refused(self, connection: psycopg.Connection, refused: Sequence[Refused]) -> list[Aside] | None:
+    def write_refused(self, connection: psycopg.Connection, refused: Sequence[RefusedRows]) -> list[Aside] | None:
         """Write the letters of rows that the target refuses; None where the batch has to be planned anew for them."""
-        asides = [left_out(one.staged.write, one.rows, self._policy) for one in refused]
+        asides = [self._left_out(one) for one in refused]
         sure = [aside for aside in asides if aside is not None]
         if len(sure) < len(asides) or self._unpublished(connection) >= self._bounds.max_unpublished:
             return None
@@ -115,6 +115,11 @@ class BatchLetters:
             with translated("write letters", aside.table):
                 letters.write(connection, self._group, aside, one.staged, self._bounds.inline_bytes)
         return sure
+
+    def _left_out(self, refused: RefusedRows) -> Aside | None:
+        write = refused.staged.write
+        with library_faults(write.table, "postgres", write.action.value):
+            return left_out(write, refused.rows, self._policy)
 
     def write(self, connection: psycopg.Connection, stage: Stage, identities: Iterator[Staged]) -> set[TableName]:
         """Write a stage's letters; returns their tables.

@@ -14,7 +14,7 @@ from consumer.core.kinds import ErrorType
 from consumer.core.letterhead import Letterhead
 from consumer.core.letters import State
 from consumer.core.records import RecordRef, TopicPartition
-from consumer.edges.postgres.letters import kept_headers
+from consumer.edges.postgres.letter_bytes import kept_headers
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.translate import translated
 from consumer.ports.letters import Posted, Unposted

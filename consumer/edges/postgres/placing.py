@@ -5,9 +5,9 @@ from psycopg import sql
 
 from consumer.core.failure import failed, located
 from consumer.core.kinds import KINDS
-from consumer.core.letters import OPEN, Standing
+from consumer.core.letters import OPEN_STATES, Standing
 from consumer.core.plan import TableWrite
-from consumer.edges.postgres import letters, positions
+from consumer.edges.postgres import digests, positions
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.staging import Staging
 from consumer.ports.refusals import DataFault
@@ -17,7 +17,7 @@ _LOCK = sql.SQL("""
 SELECT FROM headrace.letters
 WHERE group_name = %(group)s AND table_name = %(table)s AND digest_a = %(a)s AND digest_b = %(b)s AND state IN ({open})
 ORDER BY "offset" FOR UPDATE
-""").format(open=sql.SQL(", ").join(sql.Literal(state.value) for state in sorted(OPEN)))
+""").format(open=sql.SQL(OPEN_STATES))
 _PLACE = """
 UPDATE headrace.letters SET table_name = %(table)s, digest_a = %(a)s, digest_b = %(b)s,
     searched = "offset" + 1, search_until = greatest("offset" + 1, %(position)s), search_doubt = NULL,
@@ -40,7 +40,7 @@ def place(connection: psycopg.Connection, staging: Staging, group: str, row: Sta
         found = positions.lock(connection, group, [at])
         if at not in found:
             raise DataFault(located(_NO_POSITION, *row.record.ref), write.table)
-        ((a, b),) = letters.digests(connection, group, staged, [0]).values()
+        ((a, b),) = digests.digests(connection, group, staged, [0]).values()
         values = {"group": group, "table": str(write.table), "a": a, "b": b}
         connection.execute(_LOCK, values)
         _, position = found[at]

@@ -7,7 +7,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import namedtuple_row
 
-from consumer.core.letters import OPEN
+from consumer.core.letters import OPEN_STATES
 from consumer.core.records import RecordRef, TopicPartition
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.translate import translated
@@ -21,7 +21,7 @@ _SOON = "SET LOCAL statement_timeout = '5s'"
 _POINTING = """l.group_name = %(group)s AND l.state IN ({open}) AND l.origin_log IS DISTINCT FROM 'gone'
     AND (b.letter_id IS NULL OR l.table_name = ANY (%(pointing)s::text[])
         OR (l.table_name IS NULL AND cardinality(%(pointing)s::text[]) > 0))"""
-_WHICH = sql.SQL(_POINTING).format(open=sql.SQL(", ").join(sql.Literal(state.value) for state in sorted(OPEN)))
+_WHICH = sql.SQL(_POINTING).format(open=sql.SQL(OPEN_STATES))
 
 _PARTITIONS = sql.SQL("""
 SELECT DISTINCT l.topic, l.partition

@@ -15,7 +15,7 @@ from psycopg.rows import namedtuple_row
 from consumer.core.letters import State, Verdict
 from consumer.core.records import OffsetRange, RecordRef, TopicPartition
 from consumer.core.search import Doubt, Ending, Search, Seen, Stretch
-from consumer.edges.postgres import letters, memory
+from consumer.edges.postgres import digests, memory, standing
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.staging import Staging
@@ -109,7 +109,7 @@ class PostgresSearches:
         with transaction(connection, "search letters"):
             for (_, meaning), one in zip(seen.looks, staged, strict=True):
                 staging.fill(one)
-                for letter in letters.met(connection, self._group, one):
+                for letter in digests.met(connection, self._group, one):
                     met[letter.id].add(meaning)
             for search in stretch.searches:
                 if ending := _brought_further(connection, search, met[search.id], seen):
@@ -127,7 +127,7 @@ def _brought_further(
     if ending is Ending.SUPERSEDED:
         reason = "a later change of its row was found in its partition"
         verdict = Verdict(id=search.id, attempt=search.attempt, state=State.SUPERSEDED, reason=reason)
-        letters.settle(connection, verdict)
+        standing.settle(connection, verdict)
     elif ending is Ending.REFUSED:
         _refuse(connection, search, doubt)
     elif ending is Ending.CLEAR:
@@ -141,8 +141,8 @@ def _refuse(connection: psycopg.Connection, search: Search, doubt: Doubt | None)
     """It is dead, and nothing waits for it: it will not be applied."""
     failure = search.refused_for(doubt)
     verdict = Verdict(id=search.id, attempt=search.attempt, state=State.DEAD, failure=failure)
-    if letters.settle(connection, verdict):
-        letters.release_next(connection, search.id)
+    if standing.settle(connection, verdict):
+        standing.release_next(connection, search.id)
         connection.execute(_UNPLACE, (search.id,))
 
 

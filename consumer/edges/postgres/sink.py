@@ -17,8 +17,8 @@ from consumer.core.letters import Standing
 from consumer.core.plan import Action, Plan, TableWrite
 from consumer.core.policy import NO_RETRIES, Policy
 from consumer.core.records import OffsetRange, RecordRef, TopicPartition
-from consumer.edges.postgres import decisions, ledger, letters, memory, positions
-from consumer.edges.postgres.aside import DEFAULT_BOUNDS, BatchLetters, LetterBounds, Refused, settle
+from consumer.edges.postgres import decisions, ledger, letters, memory, positions, standing
+from consumer.edges.postgres.aside import DEFAULT_BOUNDS, BatchLetters, LetterBounds, RefusedRows, settle
 from consumer.edges.postgres.ledger import Ledger
 from consumer.edges.postgres.migrate import ensure
 from consumer.edges.postgres.placing import place
@@ -28,7 +28,7 @@ from consumer.edges.postgres.staging import Staged, Staging
 from consumer.edges.postgres.translate import translated
 from consumer.edges.postgres.writing import Writer
 from consumer.ports.refusals import CommitUnknown, ConnectionLost, DataFault, Fenced, Reconsider
-from consumer.ports.target import Applied, Known, Outcome, Retention, Start, Stored, Taken
+from consumer.ports.target import NO_ROOM, Applied, Known, Outcome, Retention, Start, Stored, Taken
 
 # deleted at a time, so that it ends within its timeout and the batches behind it do not wait; letters have bytes
 _BATCHES = 50_000
@@ -107,12 +107,12 @@ class PostgresSink:
     def letter(self, origin: RecordRef) -> Standing | None:
         """The open letter of a record, or None."""
         with translated("read letter"):
-            return letters.read(self._session(), self._group, origin)
+            return standing.read(self._session(), self._group, origin)
 
     def followers(self, number: int, most: int) -> list[Standing]:
         """The letters that wait for this one, by its id, and can be applied right behind it."""
         with translated("read letters"):
-            return letters.followers(self._session(), number, most)
+            return standing.followers(self._session(), number, most)
 
     def place(self, row: Standing, write: TableWrite) -> None:
         """Write down which row a letter is of: that of the only row of `write`. Nothing of it if it has changed.
@@ -122,8 +122,10 @@ class PostgresSink:
         """
         place(self._session(), self._stage_tables(), self._group, row, write)
 
-    def apply(self, plan: Plan) -> Applied:
+    def apply(self, plan: Plan, room: Mapping[TopicPartition, int] = NO_ROOM) -> Applied:
         """Apply a plan in one transaction.
+
+        `room`: how many letters each partition may get of what the target refuses; for more the batch is planned anew.
 
         Raises Fenced or Reconsider (nothing written), DataFault, TableFault or Transient
         (rolled back), ConnectionLost (rolled back by the server), CommitUnknown.
@@ -145,7 +147,10 @@ class PostgresSink:
             with translated("lock positions"):
                 self._compare(connection, plan)
             settle(connection, plan, everything)
-            plan = self._run(connection, plan, stages, clock)
+            applied, refused = self._run(connection, plan, stages, clock)
+            if applied is None or any(count > room.get(at, 0) for at, count in _by_partition(refused).items()):
+                raise Reconsider(refused)
+            plan = applied
             durations = {"stage": filled - clock, "apply": time.perf_counter() - filled}
             with translated("finish batch"):
                 self._ledger.applied(connection, plan, durations)
@@ -226,10 +231,12 @@ class PostgresSink:
         if time.perf_counter() - clock > self.settings.batch_deadline:
             raise Transient(_TOO_LONG)
 
-    def _run(self, connection: psycopg.Connection, plan: Plan, stages: list[list[Staged]], clock: float) -> Plan:
-        """Apply stage by stage; returns the plan with the letters of what was refused.
+    def _run(
+        self, connection: psycopg.Connection, plan: Plan, stages: list[list[Staged]], clock: float
+    ) -> tuple[Plan | None, dict[RecordRef, Failure]]:
+        """Apply stage by stage; returns the plan with the letters of what was refused, and that.
 
-        Raises Reconsider where that needs a plan that knows of it.
+        None for the plan where its letters need one that knows of it.
         """
         lettered = self._aside.lettered(connection, {write.table for write in plan.writes})
         refused: dict[RecordRef, Failure] = {}
@@ -245,14 +252,12 @@ class PostgresSink:
             lettered |= self._aside.write(connection, stage, iter(identities))
             if left and applied:
                 asides = self._aside.write_refused(connection, left)
-                applied = None if asides is None else applied.refused(number, asides)
+                applied = None if asides is None else applied.with_letters(number, asides)
                 lettered |= {one.staged.write.table for one in left}
             refused |= refs
-        if applied is None or any(count > plan.room.get(at, 0) for at, count in _by_partition(refused).items()):
-            raise Reconsider(refused)
-        return applied
+        return applied, refused
 
-    def _write(self, connection: psycopg.Connection, writes: Sequence[Staged], clock: float) -> list[Refused]:
+    def _write(self, connection: psycopg.Connection, writes: Sequence[Staged], clock: float) -> list[RefusedRows]:
         """Do a stage's writes, action by action; returns what is refused of them."""
         refused = []
         for action in Action:
@@ -260,7 +265,7 @@ class PostgresSink:
                 if staged.write.action is action:
                     self._in_time(clock)
                     if rows := self._writer.write(connection, staged):
-                        refused.append(Refused(staged, rows))
+                        refused.append(RefusedRows(staged, rows))
         return refused
 
     def _finish(self, connection: psycopg.Connection, plan: Plan) -> None:

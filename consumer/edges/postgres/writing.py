@@ -77,9 +77,12 @@ class Writer:
         if self._may_be_plain(write):
             connection.execute("SAVEPOINT plain")
             try:
-                return find(connection, staged, most, immediate=immediate, plain=True)
+                found = find(connection, staged, most, immediate=immediate, plain=True)
             except RowThere:
                 self._undo_plain(connection, write)
+            else:
+                connection.execute("RELEASE SAVEPOINT plain")
+                return found
         return find(connection, staged, most, immediate=immediate)
 
     def _write(self, connection: psycopg.Connection, staged: Staged) -> None:
@@ -114,7 +117,7 @@ class Writer:
         return not resting
 
     def _undo_plain(self, connection: psycopg.Connection, write: TableWrite) -> None:
-        connection.execute("ROLLBACK TO SAVEPOINT plain")
+        connection.execute("ROLLBACK TO SAVEPOINT plain; RELEASE SAVEPOINT plain")
         self._rest[write.table] = _PLAIN_REST
 
 

@@ -1,0 +1,104 @@
+"""How letters know the rows of a table: by digests of their identities.
+
+A digest is PostgreSQL's own extended hash of the identity in the target's types, twice with seeds of the group's own:
+it compares keys as the target does, and says nothing of their values.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from consumer.core.letters import OPEN_STATES
+from consumer.core.plan import TableName
+from consumer.core.records import RecordRef, TopicPartition
+from consumer.edges.postgres.staging import Staged
+from consumer.edges.postgres.statements import identity_hash
+
+_OPEN = sql.SQL(OPEN_STATES)
+
+# the limit has the index asked for the first one, whatever the statistics say
+_LETTERED = sql.SQL("""
+SELECT w.name FROM unnest(%(tables)s::text[]) AS w(name), LATERAL (
+    SELECT FROM headrace.letters l
+    WHERE l.group_name = %(group)s AND l.table_name = w.name AND l.state IN ({open}) LIMIT 1
+) AS l
+""").format(open=_OPEN)
+
+_SEEDS = "(SELECT seed_{} FROM headrace.groups WHERE group_name = %(group)s)"
+# places count the staged rows from 0 in their order
+_DIGESTS = sql.SQL("""
+WITH every AS MATERIALIZED (SELECT array_agg(ctid ORDER BY ctid) AS rows FROM {staging}),
+wanted AS MATERIALIZED (
+    SELECT w.place, every.rows[w.place + 1] AS at FROM every, unnest(%(places)s::bigint[]) AS w(place)
+)
+SELECT wanted.place, {a}, {b} FROM wanted JOIN {staging} AS s ON s.ctid = wanted.at
+""")
+
+# Most staged rows have no letter: of all letters only what stands in their index is asked for, and of all rows only one
+# digest is worked out.
+_LIKELY = sql.SQL("""
+SELECT s.ctid::text, {a} FROM {staging} AS s WHERE {a} IN (
+    SELECT l.digest_a FROM headrace.letters l
+    WHERE l.group_name = %(group)s AND l.table_name = %(table)s AND l.state IN ({open})
+)
+""")
+_MET = sql.SQL("""
+SELECT l.id, w.at::text, l.topic, l.partition, l."offset"
+FROM unnest(%(rows)s::tid[], %(digests)s::bigint[]) AS w(at, digest)
+JOIN headrace.letters l ON l.digest_a = w.digest
+JOIN {staging} AS s ON s.ctid = w.at
+WHERE l.group_name = %(group)s AND l.table_name = %(table)s AND l.state IN ({open}) AND l.digest_b = {b}
+ORDER BY l.digest_a, l.digest_b, l."offset"
+FOR UPDATE OF l
+""")
+_MET_AT = sql.SQL("""
+SELECT p.at, p.place FROM (SELECT ctid::text AS at, row_number() OVER (ORDER BY ctid) - 1 AS place FROM {staging}) AS p
+WHERE p.at = ANY (%s)
+""")
+
+
+def lettered(connection: psycopg.Connection, group: str, tables: Collection[TableName]) -> set[TableName]:
+    """Those of the tables that have open letters."""
+    names = {str(table): table for table in tables}
+    rows = connection.execute(_LETTERED, {"tables": sorted(names), "group": group}).fetchall()
+    return {names[row[0]] for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """An open letter of a staged row, which is counted from 0."""
+
+    id: int
+    place: int
+    origin: RecordRef
+
+
+def met(connection: psycopg.Connection, group: str, staged: Staged) -> list[Met]:
+    """The open letters of the staged rows, locked."""
+    known = {"group": group, "table": str(staged.write.table)}
+    digest = _digests(staged)
+    likely = connection.execute(_LIKELY.format(staging=staged.staging, open=_OPEN, a=digest["a"]), known).fetchall()
+    if not likely:
+        return []
+    wanted = {"rows": [row[0] for row in likely], "digests": [row[1] for row in likely]}
+    query = _MET.format(staging=staged.staging, open=_OPEN, b=digest["b"])
+    rows = connection.execute(query, {**known, **wanted}).fetchall()
+    where = list({row[1] for row in rows})
+    places: dict[str, int] = dict(connection.execute(_MET_AT.format(staging=staged.staging), (where,)).fetchall())
+    return [Met(row[0], places[row[1]], RecordRef(TopicPartition(row[2], row[3]), row[4])) for row in rows]
+
+
+def digests(
+    connection: psycopg.Connection, group: str, staged: Staged, places: Sequence[int]
+) -> dict[int, tuple[int, int]]:
+    """The digests that staged rows are known by, by their places."""
+    query = _DIGESTS.format(staging=staged.staging, **_digests(staged))
+    rows = connection.execute(query, {"group": group, "places": list(places)})
+    return {row[0]: (row[1], row[2]) for row in rows}
+
+
+def _digests(staged: Staged) -> dict[str, sql.Composed]:
+    """Both digests of a staged row `s`, in SQL."""
+    return {one: identity_hash(staged, sql.SQL(_SEEDS.format(one))) for one in "ab"}

@@ -1,0 +1,183 @@
+"""Open letters of a group: read as they stand, brought further, each behind the older ones of its row.
+
+Letters are locked in the order of digest and origin.
+"""
+
+from collections.abc import Sequence
+from itertools import takewhile
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import namedtuple_row
+
+from consumer.core.kinds import KINDS
+from consumer.core.letters import OLDER, OPEN, OPEN_STATES, Record, Standing, State, Verdict
+from consumer.core.records import RecordRef, TopicPartition
+from consumer.edges.postgres.letter_bytes import kept_headers
+
+_OPEN = sql.SQL(OPEN_STATES)
+_BEFORE = sql.SQL(OLDER.format(old="o", new="l"))
+_BEHIND = sql.SQL(OLDER.format(old="l", new="n"))
+
+_SUPERSEDE = """
+UPDATE headrace.letters SET state = 'superseded', closed_at = clock_timestamp(), due_at = NULL,
+    reason = 'a later change of the row was applied'
+WHERE id = ANY (%s)
+"""
+
+# Whoever is about to close one of them is waited for, so that what the next statement sees stays so.
+_LOCK_OLDER = sql.SQL("""
+SELECT o.id FROM headrace.letters l
+JOIN headrace.letters o ON o.group_name = l.group_name AND o.table_name = l.table_name
+    AND o.digest_a = l.digest_a AND o.digest_b = l.digest_b
+WHERE l.id = ANY (%(ids)s) AND o.id <> l.id AND {before} AND o.state IN ({open})
+ORDER BY o.digest_a, o.digest_b, o."offset" FOR UPDATE OF o
+""").format(open=_OPEN, before=_BEFORE)
+
+_UNFOLLOWED = sql.SQL("""
+SELECT l.topic, l.partition, l."offset" FROM headrace.letters l
+WHERE l.id = ANY (%(ids)s) AND NOT EXISTS (
+    SELECT FROM headrace.letters o
+    WHERE o.group_name = l.group_name AND o.table_name = l.table_name
+      AND o.digest_a = l.digest_a AND o.digest_b = l.digest_b AND o.id <> l.id AND {before} AND o.state IN ({open})
+)
+""").format(open=_OPEN, before=_BEFORE)
+
+
+_STANDING = """
+SELECT l.id, l.topic, l.partition, l."offset", l.state, l.attempt, l.digest_a IS NOT NULL AS placed,
+    coalesce(l.searched < l.search_until, false) AS searching,
+    coalesce(extract(epoch FROM l.due_at - clock_timestamp()), 0)::float8 AS due,
+    extract(epoch FROM clock_timestamp() - l.first_failed_at)::float8 AS age,
+    NOT EXISTS (
+        SELECT FROM headrace.letters o
+        WHERE o.group_name = l.group_name AND o.table_name = l.table_name AND o.digest_a = l.digest_a
+          AND o.digest_b = l.digest_b AND o.id <> l.id AND {before} AND o.state IN ({open})
+    ) AS oldest,
+    b.letter_id IS NULL AS pointer, b.key, coalesce(b.edited, b.value) AS value, b.headers
+"""
+_READ = sql.SQL(
+    _STANDING
+    + """
+FROM headrace.letters l LEFT JOIN headrace.letter_bytes b ON b.letter_id = l.id
+WHERE l.group_name = %s AND l.topic = %s AND l.partition = %s AND l."offset" = %s AND l.state IN ({open})
+"""
+).format(open=_OPEN, before=_BEFORE)
+# of its own partition: only there offsets tell the order
+_FOLLOWERS = sql.SQL(
+    _STANDING
+    + """
+FROM headrace.letters f
+JOIN headrace.letters l ON l.group_name = f.group_name AND l.table_name = f.table_name
+    AND l.digest_a = f.digest_a AND l.digest_b = f.digest_b
+LEFT JOIN headrace.letter_bytes b ON b.letter_id = l.id
+WHERE f.id = %s AND l.topic = f.topic AND l.partition = f.partition AND l."offset" > f."offset" AND l.state IN ({open})
+ORDER BY l."offset" LIMIT %s
+"""
+).format(open=_OPEN, before=_BEFORE)
+
+_SETTLE = """
+UPDATE headrace.letters SET state = %(state)s, reason = %(reason)s, claimed_until = NULL,
+    closed_at = CASE WHEN %(closed)s THEN clock_timestamp() END,
+    due_at = CASE WHEN %(state)s = 'retrying' THEN clock_timestamp() + make_interval(secs => %(delay)s) END
+WHERE id = %(id)s AND attempt = %(attempt)s AND state IN ('retrying', 'replaying')
+"""
+_FAIL = """
+UPDATE headrace.letters SET attempt = attempt + 1, failed_at = clock_timestamp(), kind = %(kind)s,
+    error_type = %(type)s, component = %(component)s, operation = %(operation)s, detail = %(detail)s,
+    remedy = %(remedy)s, code = %(code)s
+WHERE id = %(id)s
+"""
+_NEXT = sql.SQL("""
+SELECT n.id FROM headrace.letters l
+JOIN headrace.letters n ON n.group_name = l.group_name AND n.table_name = l.table_name
+    AND n.digest_a = l.digest_a AND n.digest_b = l.digest_b
+WHERE l.id = %s AND n.id <> l.id AND {behind} AND n.state IN ({open})
+ORDER BY (n.topic, n.partition) = (l.topic, l.partition) DESC, n."offset" LIMIT 1 FOR UPDATE OF n
+""").format(open=_OPEN, behind=_BEHIND)
+# if it waits: it comes back through the lane like any other
+_RELEASE = """
+UPDATE headrace.letters SET state = 'retrying', due_at = clock_timestamp(), published_attempt = attempt - 1
+WHERE id = %s AND state = 'held'
+"""
+
+
+def read(connection: psycopg.Connection, group: str, origin: RecordRef) -> Standing | None:
+    """The open letter of a record."""
+    with connection.cursor(row_factory=namedtuple_row) as cursor:
+        row = cursor.execute(_READ, (group, *origin.at, origin.offset)).fetchone()
+    return None if row is None else _standing(row)
+
+
+def followers(connection: psycopg.Connection, number: int, most: int) -> list[Standing]:
+    """The letters that wait for this one and for no other, in their order, as far as their bytes are here."""
+    with connection.cursor(row_factory=namedtuple_row) as cursor:
+        rows = cursor.execute(_FOLLOWERS, (number, most)).fetchall()
+    return list(takewhile(lambda one: one.state is State.HELD and not one.pointer, map(_standing, rows)))
+
+
+def _standing(row: Any) -> Standing:
+    ref = RecordRef(TopicPartition(row.topic, row.partition), row.offset)
+    return Standing(
+        id=row.id,
+        state=State(row.state),
+        attempt=row.attempt,
+        due=row.due,
+        age=row.age,
+        oldest=row.oldest,
+        placed=row.placed,
+        record=Record(ref=ref, key=row.key, value=row.value, headers=kept_headers(row.headers)),
+        pointer=row.pointer,
+        searching=row.searching,
+    )
+
+
+def settle(connection: psycopg.Connection, verdict: Verdict) -> bool:
+    """Bring a letter further, and with one that is closed the next of its row.
+
+    False when it is not as it was, and when an older one of its row stands in front of what is to be applied: one
+    whose row became known meanwhile.
+    """
+    values = {
+        "id": verdict.id,
+        "attempt": verdict.attempt,
+        "state": verdict.state.value,
+        "closed": verdict.state not in OPEN,
+        "reason": verdict.reason,
+        "delay": verdict.delay,
+    }
+    if not connection.execute(_SETTLE, values).rowcount:
+        return False
+    if verdict.failure is not None:
+        failure = verdict.failure
+        said = {name: getattr(failure, name) for name in ("kind", "component", "operation", "detail", "remedy", "code")}
+        connection.execute(_FAIL, {"id": verdict.id, "type": KINDS[failure.kind].type.value, **said})
+    if verdict.state is State.HELD:
+        return not alone(connection, [verdict.id])
+    if verdict.state is State.APPLIED and not alone(connection, [verdict.id]):
+        return False
+    if verdict.state not in OPEN:
+        release_next(connection, verdict.id)
+    return True
+
+
+def release_next(connection: psycopg.Connection, number: int) -> None:
+    """Have the next letter of the row come back, if it waits."""
+    if row := connection.execute(_NEXT, (number,)).fetchone():
+        connection.execute(_RELEASE, (row[0],))
+
+
+def supersede(connection: psycopg.Connection, ids: Sequence[int]) -> None:
+    """Close letters that are locked, whose rows are written as a whole now."""
+    if ids:
+        connection.execute(_SUPERSEDE, (list(ids),))
+
+
+def alone(connection: psycopg.Connection, ids: Sequence[int]) -> list[RecordRef]:
+    """Those of the letters that have no older open one in front of them, and won't get one."""
+    if not ids:
+        return []
+    connection.execute(_LOCK_OLDER, {"ids": list(ids)})
+    rows = connection.execute(_UNFOLLOWED, {"ids": list(ids)}).fetchall()
+    return [RecordRef(TopicPartition(row[0], row[1]), row[2]) for row in rows]
