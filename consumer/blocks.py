@@ -4,17 +4,18 @@ A block holds runs of one binding. A record that does not decode, or does not sa
 with its reason; its neighbours are not touched by that.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
 import polars as pl
 
-from consumer.core.envelope import SOURCE_TIME
+from consumer.core.envelope import ANY, SOURCE_TIME
 from consumer.core.failure import Failure, failed
 from consumer.core.fold import SEQ
 from consumer.core.kinds import KINDS
 from consumer.core.letters import Record
+from consumer.core.placeholders import Placeholders
 from consumer.core.plan import Binding, Run, origin, recorded
 from consumer.core.position import positions
 from consumer.core.records import RecordRef
@@ -69,12 +70,13 @@ class Decoded:
 
     Both have the version column too, where the binding has one.
 
-    `out`: the records that are not sound, by place. `ops`: the operations seen. `span`: oldest and newest source time.
-    `ignored`: tombstones that mean nothing.
+    `unavailable`: by column, which images hold no value for it. `out`: the records that are not sound, by place.
+    `ops`: the operations seen. `span`: oldest and newest source time. `ignored`: tombstones that mean nothing.
     """
 
     images: pl.DataFrame
     deletes: pl.DataFrame
+    unavailable: Mapping[str, pl.Series] = field(default_factory=dict)
     ops: frozenset[str] = frozenset()
     span: Sequence[int] = ()
     ignored: int = 0
@@ -93,12 +95,14 @@ class Truncated(Exception):
 class Decoders:
     """The decoder for most; the careful one for marked ranges and schemas that the other can't read.
 
-    `deadline`: of the first one, in seconds; the careful one is slow, but it ends.
+    `deadline`: of the first one, in seconds; the careful one is slow, but it ends. `placeholders`: what stands for
+    values that the source did not have.
     """
 
     fast: Decoder
     careful: Decoder
     deadline: float = 20.0
+    placeholders: Placeholders = field(default_factory=Placeholders)
 
 
 class BlockDecoder:
@@ -106,6 +110,7 @@ class BlockDecoder:
 
     def __init__(self, decoders: Decoders, marks: Marks) -> None:
         self._decoders = decoders
+        self._placeholders = decoders.placeholders
         self._marks = marks
         self.watch = DecodeWatch(decoders.deadline)
 
@@ -124,7 +129,7 @@ class BlockDecoder:
         frame = self._sifted(block, binding.schema.rewritten, _Data.of(values, places), fields, out)
         ops = frozenset(frame["op"].unique().to_list())
         frame = _placed(_known_ops(frame, ops, out), binding, out)
-        images = _images(frame, binding, ops, out)
+        images = self._with_identity(_images(frame, binding, ops, out), binding, "after", out)
         gone = self._deletes(block, frame, values, out) if "d" in ops else None
         tombstones = len(values) - len(places)
         if tombstones and binding.compacted:
@@ -134,6 +139,7 @@ class BlockDecoder:
         return Decoded(
             images=images,
             deletes=images.select(_delete_columns(binding)).clear() if gone is None else gone,
+            unavailable=self._unavailable(images, binding),
             ops=ops,
             span=[cast(int, at) for at in span if at],
             ignored=0 if binding.compacted else tombstones,
@@ -151,7 +157,7 @@ class BlockDecoder:
         keys = block.keys()
         framed = [place for place in places if len(keys[place] or b"") > _FRAME]
         rows = self._sifted(block, block.binding.key_writer, _Data.of(keys, framed), list(block.binding.identity), {})
-        return rows.drop_nulls()
+        return self._with_identity(rows, block.binding, "key", {})
 
     def _sifted(
         self,
@@ -185,7 +191,7 @@ class BlockDecoder:
         binding = block.binding
         fields = ["op", "before", *_position(binding)]
         rows = self._sifted(block, binding.schema.rewritten, _Data.of(values, places), fields, out)
-        return _identity(_unnested(_placed(rows, binding, out), "before", binding.version), binding, "before", out)
+        return self._identity(_unnested(_placed(rows, binding, out), "before", binding.version), binding, "before", out)
 
     def _tombstones(self, block: Block, values: Sequence[bytes | None], out: dict[int, Failure]) -> pl.DataFrame:
         """On a compacted topic a tombstone deletes its key."""
@@ -195,7 +201,36 @@ class BlockDecoder:
         if block.binding.version is not None:
             # its place in the source's log is in no value
             rows = rows.with_columns(pl.lit(None, dtype=pl.Int64).alias(block.binding.version))
-        return _identity(rows, block.binding, "key", out)
+        return self._identity(rows, block.binding, "key", out)
+
+    def _unavailable(self, images: pl.DataFrame, binding: Binding) -> dict[str, pl.Series]:
+        """By column, which images hold no value for it."""
+        masks: dict[str, pl.Series] = {}
+        if images.is_empty():
+            return masks
+        for column in binding.columns:
+            name = column.target.name
+            if name not in binding.identity:
+                mask = self._placeholders.mask(images[name], nested=column.source.avro == ANY)
+                if mask is not None:
+                    masks[name] = mask
+        return masks
+
+    def _identity(self, rows: pl.DataFrame, binding: Binding, image: str, out: dict[int, Failure]) -> pl.DataFrame:
+        return self._with_identity(rows, binding, image, out).select(_delete_columns(binding))
+
+    def _with_identity(self, rows: pl.DataFrame, binding: Binding, image: str, out: dict[int, Failure]) -> pl.DataFrame:
+        """The rows that have a value for every key column."""
+        for name in binding.identity:
+            lacking = rows[name].is_null()
+            mask = self._placeholders.mask(rows[name])
+            lacking = lacking if mask is None else lacking | mask
+            if lacking.any():
+                reason = f"the {image} image has no value for the key column {name!r}"
+                for place in rows.filter(lacking)[SEQ]:
+                    out[place] = _unsound("record.identity", "identity", reason)
+                rows = rows.filter(~lacking)
+        return rows
 
 
 def _position(binding: Binding) -> tuple[str, ...]:
@@ -258,26 +293,11 @@ def _images(frame: pl.DataFrame, binding: Binding, ops: frozenset[str], out: dic
         for place in kept.filter(missing)[SEQ]:
             out[place] = _unsound("record.image", "decode", "an insert or update has no after image")
         kept = kept.filter(~missing)
-    return _with_identity(_unnested(kept, "after", binding.version), binding, "after", out)
-
-
-def _identity(rows: pl.DataFrame, binding: Binding, image: str, out: dict[int, Failure]) -> pl.DataFrame:
-    return _with_identity(rows, binding, image, out).select(_delete_columns(binding))
+    return _unnested(kept, "after", binding.version)
 
 
 def _delete_columns(binding: Binding) -> list[str]:
     return [*binding.identity, *([binding.version] if binding.version else []), SEQ]
-
-
-def _with_identity(rows: pl.DataFrame, binding: Binding, image: str, out: dict[int, Failure]) -> pl.DataFrame:
-    """The rows that have a value for every key column."""
-    for name in binding.identity:
-        if rows[name].null_count():
-            reason = f"the {image} image has no value for the key column {name!r}"
-            for place in rows.filter(rows[name].is_null())[SEQ]:
-                out[place] = _unsound("record.identity", "identity", reason)
-            rows = rows.filter(rows[name].is_not_null())
-    return rows
 
 
 def _unnested(rows: pl.DataFrame, image: str, version: str | None) -> pl.DataFrame:

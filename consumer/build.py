@@ -15,6 +15,7 @@ from consumer.core.breaking import BreakerLimits
 from consumer.core.flood import FloodGuard, FloodLimits
 from consumer.core.kinds import ErrorType
 from consumer.core.letterhead import Codec
+from consumer.core.placeholders import Placeholders
 from consumer.core.policy import Budget, Policy, TablePolicy
 from consumer.core.records import OffsetRange
 from consumer.decode_watch import Marks
@@ -215,7 +216,12 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
     postman = Postman(outbox, letterbox, codec, settings.lane, letter_topics(settings))
     pointers = PostgresPointers(shared.pool, settings.kafka.group, pointing)
     expiry = Expiry(pointers, KafkaLogs(kafka_settings(settings)), settings.letters.expiry_warning_hours)
-    decoders = Decoders(fast=decoder, careful=rows, deadline=settings.worker.decode_deadline)
+    decoders = Decoders(
+        fast=decoder,
+        careful=rows,
+        deadline=settings.worker.decode_deadline,
+        placeholders=Placeholders(settings.source.unavailable_values),
+    )
     marks = Marks()
     most = settings.sizer.top * Reader.ROUNDS
     planners = [Planner(decoders, encoder, known, marks, policy, most) for _ in ("reader", "applier")]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import polars as pl
 
 from consumer.blocks import Block, BlockDecoder, Decoded, Decoders, Truncated
-from consumer.core.carriers import NotCarried, carried, unavailable
+from consumer.core.carriers import NotCarried, carried
 from consumer.core.envelope import IGNORED_KINDS
 from consumer.core.failure import Failure, Persistent, failed, located
 from consumer.core.fold import SEQ, Folded, fold
@@ -177,7 +177,7 @@ class Planner:
         readable = Block(known, block.runs)
         decoded = self._blocks.nothing(readable)
         decoded.out |= out
-        return self._aside(readable, decoded, {})[1]
+        return self._aside(readable, decoded)[1]
 
     def _folded(self, block: Block, decoded: Decoded) -> tuple[Folded, Aside | None, pl.DataFrame]:
         """What is left to write, the letters, and identity and SEQ of all changes.
@@ -187,24 +187,21 @@ class Planner:
         identity = block.binding.identity
         changes = [frame.select([*identity, SEQ]) for frame in (decoded.images, decoded.deletes)]
         while True:
-            masks = _unavailable(decoded.images, block.binding)
-            gone, aside, known = self._aside(block, decoded, masks) if decoded.out else (None, None, changes[1])
-            folded = fold(*_without(gone, decoded, masks, identity), block.binding.version)
+            gone, aside, known = self._aside(block, decoded) if decoded.out else (None, None, changes[1])
+            folded = fold(*_without(gone, decoded, identity), block.binding.version)
             if not folded.orphans:
                 return folded, aside, pl.concat([*changes, known])
             reason = "an unchanged TOASTed column follows the row's delete"
             orphan = failed(KINDS["record.missing_base"], "planner", "fold", reason)
             decoded.out |= dict.fromkeys(folded.orphans, orphan)
 
-    def _aside(
-        self, block: Block, decoded: Decoded, masks: Mapping[str, pl.Series]
-    ) -> tuple[list[int], Aside, pl.DataFrame]:
+    def _aside(self, block: Block, decoded: Decoded) -> tuple[list[int], Aside, pl.DataFrame]:
         """The places of a block that become letters, these letters, and the identities that are known of bad ones."""
         binding = block.binding
         known = _known_identities(self._blocks.identities(block, sorted(decoded.out)), decoded, binding)
         waiting = {place for place, why in decoded.out.items() if why.kind == BEHIND}
-        changes = _changes(known, decoded, binding, masks)
-        suspects = set(_partial(decoded.images, masks).to_list()) & (decoded.out.keys() - waiting)
+        changes = _changes(known, decoded, binding)
+        suspects = set(_partial(decoded).to_list()) & (decoded.out.keys() - waiting)
         marked = ((row, place, Change.SUSPECT if place in suspects else what) for row, place, what in changes)
         said = settled(marked, waiting=waiting, strict=binding.strict)
         gone = [*decoded.out, *said.held]
@@ -277,9 +274,10 @@ class Planner:
 
 
 def _without(
-    gone: Collection[int] | None, decoded: Decoded, masks: Mapping[str, pl.Series], identity: Sequence[str]
+    gone: Collection[int] | None, decoded: Decoded, identity: Sequence[str]
 ) -> tuple[pl.DataFrame, pl.DataFrame, Sequence[str], Mapping[str, pl.Series]]:
     """What is to be folded: everything but what became letters."""
+    masks = decoded.unavailable
     if gone is None:
         return decoded.images, decoded.deletes, identity, masks
     kept = ~decoded.images[SEQ].is_in(list(gone))
@@ -298,11 +296,11 @@ def _known_identities(keys: pl.DataFrame, decoded: Decoded, binding: Binding) ->
 
 
 def _changes(
-    known: pl.DataFrame, decoded: Decoded, binding: Binding, masks: Mapping[str, pl.Series]
+    known: pl.DataFrame, decoded: Decoded, binding: Binding
 ) -> Iterator[tuple[tuple[object, ...], int, Change]]:
     """All changes of the rows that have letters, in order."""
     keys = list(binding.identity)
-    partial = _partial(decoded.images, masks)
+    partial = _partial(decoded)
     images = decoded.images.select([*keys, SEQ]).with_columns(pl.col(SEQ).is_in(partial.implode()).alias(_WHAT))
     deletes = decoded.deletes.select([*keys, SEQ]).with_columns(pl.lit(False).alias(_WHAT))
     others = pl.concat([images, deletes]).filter(~pl.col(SEQ).is_in(known[SEQ].to_list()))
@@ -313,23 +311,12 @@ def _changes(
         yield tuple(row), place, kinds[what]
 
 
-def _partial(images: pl.DataFrame, masks: Mapping[str, pl.Series]) -> pl.Series:
+def _partial(decoded: Decoded) -> pl.Series:
     """The places of images without all columns."""
-    if not masks:
-        return images[SEQ].clear()
-    return images[SEQ].filter(pl.DataFrame(dict(masks)).select(pl.any_horizontal(pl.all())).to_series())
-
-
-def _unavailable(images: pl.DataFrame, binding: Binding) -> dict[str, pl.Series]:
-    masks: dict[str, pl.Series] = {}
-    if images.is_empty():
-        return masks
-    for column in binding.columns:
-        if column.target.name not in binding.identity:
-            mask = unavailable(images[column.target.name])
-            if mask is not None:
-                masks[column.target.name] = mask
-    return masks
+    places = decoded.images[SEQ]
+    if not decoded.unavailable:
+        return places.clear()
+    return places.filter(pl.DataFrame(dict(decoded.unavailable)).select(pl.any_horizontal(pl.all())).to_series())
 
 
 def _carried(series: pl.Series, column: BoundColumn) -> tuple[pl.Series, StagedColumn]:

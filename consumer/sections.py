@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from consumer.core.lane import BadTopic, check_dead_pattern, check_retry_pattern
 from consumer.core.naming import MAX_BYTES, BadName, check_template
+from consumer.core.placeholders import UNAVAILABLE, BadPlaceholder, Placeholders
 from consumer.core.policy import JITTER
 
 RESERVED = frozenset(
@@ -91,6 +92,25 @@ class Registry(Section):
         "behind; then its records become letters. Other partitions go on. A topic in which one was waited for in vain "
         "gets no grace for ten times as long.",
     )
+
+
+class Source(Section):
+    """What the connectors were told."""
+
+    unavailable_values: Annotated[list[str], Field(min_length=1, max_length=16)] = Field(
+        default=[UNAVAILABLE],
+        description="What the connectors write for values that the source's log did not carry, each as its "
+        "unavailable.value.placeholder: a text, or hex: and digits. Such a column is left alone.",
+    )
+
+    @field_validator("unavailable_values")
+    @classmethod
+    def _placeholders(cls, settings: list[str]) -> list[str]:
+        try:
+            Placeholders(settings)
+        except BadPlaceholder as error:
+            raise ValueError(str(error)) from error
+        return settings
 
 
 class Target(Section):

@@ -17,18 +17,6 @@ import polars as pl
 from consumer.core.envelope import Column
 from consumer.core.types import Carriage, Meaning
 
-UNAVAILABLE = "__debezium_unavailable_value"
-"""Debezium's default placeholder for an unchanged TOASTed column that the log did not carry."""
-
-_HSTORE = json.dumps({UNAVAILABLE: UNAVAILABLE}, separators=(",", ":"))
-# arrays: one element that is the text, its bytes, or a name-based uuid of it; numbers, one for each of its bytes
-_LISTS = (
-    (UNAVAILABLE,),
-    (UNAVAILABLE.encode(),),
-    ("b68a35a7-17ad-35b3-af2a-ae46edb4545a",),
-    tuple(UNAVAILABLE.encode()),
-)
-
 _DAYS = 10_957
 _US = 946_684_800_000_000
 _I64_MAX = 2**63 - 1
@@ -39,31 +27,6 @@ _US_NEGATIVE_INFINITY = -9_223_372_036_832_400_000
 
 class NotCarried(ValueError):
     """A value has no binary form here; the column must travel as text for PostgreSQL to judge."""
-
-
-def unavailable(series: pl.Series) -> pl.Series | None:
-    """Which rows hold the placeholder instead of a value, in any of its shapes, or None when no row does."""
-    kind = series.dtype
-    if kind == pl.String:
-        # as a text of its own, and as an hstore in JSON form
-        mask = (series == UNAVAILABLE) | (series == _HSTORE)
-    elif kind == pl.Binary:
-        # bare bytes would be compared as a list of numbers
-        mask = series == pl.Series([UNAVAILABLE.encode()], dtype=pl.Binary)
-    elif isinstance(kind, pl.List):
-        mask = _unavailable_list(series)
-    else:
-        return None
-    return mask.fill_null(False) if mask.any() else None
-
-
-def _unavailable_list(series: pl.Series) -> pl.Series:
-    lengths = series.list.len()
-    likely = lengths.is_in([1, len(UNAVAILABLE)]).fill_null(False)
-    if not likely.any():
-        return likely
-    whole = [_LISTS.count(tuple(value)) > 0 if maybe else False for value, maybe in zip(series, likely, strict=True)]
-    return pl.Series(whole, dtype=pl.Boolean)
 
 
 def carried(series: pl.Series, how: Carriage, column: Column) -> pl.Series:
@@ -200,9 +163,7 @@ def _decimal_text(raw: bytes, scale: int) -> str:
 
 
 def json_text(value: object) -> str:
-    """A value that no column type holds, as JSON text with bytes in hex (`\\x00`); the placeholder stays itself."""
-    if _is_placeholder(value):
-        return UNAVAILABLE
+    """A value that no column type holds, as JSON text with bytes in hex (`\\x00`)."""
     return json.dumps(_finite(value), default=_json_value, ensure_ascii=False, allow_nan=False)
 
 
@@ -215,14 +176,6 @@ def _finite(value: object) -> object:
     if isinstance(value, list | tuple | pl.Series):
         return [_finite(part) for part in value]
     return value
-
-
-def _is_placeholder(value: object) -> bool:
-    if isinstance(value, list):
-        return tuple(value) in _LISTS
-    if isinstance(value, dict):
-        return value == {UNAVAILABLE: UNAVAILABLE}
-    return isinstance(value, str | bytes) and value in (UNAVAILABLE, UNAVAILABLE.encode())
 
 
 def _json_value(value: object) -> object:

@@ -7,9 +7,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from consumer.core.carriers import UNAVAILABLE
 from consumer.core.envelope import Column
 from consumer.core.letters import State, Verdict
+from consumer.core.placeholders import UNAVAILABLE
 from consumer.core.plan import TableName, TargetColumn
 from consumer.core.records import Slice, TopicPartition
 from consumer.edges.postgres.lookup import PostgresCatalog

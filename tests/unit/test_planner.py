@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-import polars as pl
 import pytest
 
 from consumer.binder import KnownBindings
 from consumer.blocks import Decoders
-from consumer.core.carriers import UNAVAILABLE, unavailable
 from consumer.core.envelope import RecordKind, WriterSchema
 from consumer.core.failure import Failure
 from consumer.core.letters import State
+from consumer.core.placeholders import UNAVAILABLE
 from consumer.core.plan import Action, BindingKey, Counts, Plan, Stage
 from consumer.core.policy import Policy
 from consumer.core.records import OffsetRange, RecordRef, Slice, TopicPartition
@@ -359,32 +358,3 @@ def test_a_frame_that_leads_to_no_schema_is_bad(record: tuple[bytes | None, byte
     assert says in letter.failure.detail
     assert SECRET not in str(letter.failure)
     assert letter.place is None
-
-
-def test_an_unchanged_large_binary_is_left_alone() -> None:
-    """The placeholder of a binary column is its bytes; a value that only holds them is a value."""
-    mark = UNAVAILABLE.encode()
-    found = unavailable(pl.Series([b"x", mark, None, mark + b"!", b""]))
-
-    assert found is not None
-    assert found.to_list() == [False, True, False, False, False]
-    assert unavailable(pl.Series([b"x", None])) is None
-
-
-@pytest.mark.parametrize(
-    "series",
-    [
-        pytest.param(pl.Series([["a"], [UNAVAILABLE], None, [UNAVAILABLE, "b"]]), id="array of text"),
-        pytest.param(pl.Series([[1], list(UNAVAILABLE.encode()), None, []]), id="array of numbers"),
-        pytest.param(pl.Series([["x"], ["b68a35a7-17ad-35b3-af2a-ae46edb4545a"], None, []]), id="array of uuids"),
-        pytest.param(
-            pl.Series(["{}", f'{{"{UNAVAILABLE}":"{UNAVAILABLE}"}}', None, UNAVAILABLE[:-1]]), id="hstore as JSON"
-        ),
-    ],
-)
-def test_every_shape_of_the_placeholder_is_known(series: pl.Series) -> None:
-    """Arrays and hstore carry the placeholder in forms of their own; none may reach a cell."""
-    found = unavailable(series)
-
-    assert found is not None
-    assert found.to_list() == [False, True, False, False]

@@ -9,8 +9,9 @@ import polars as pl
 import pytest
 
 from consumer.binder import KnownBindings
-from consumer.core.carriers import UNAVAILABLE, json_text
+from consumer.core.carriers import json_text
 from consumer.core.envelope import read_writer_schema
+from consumer.core.placeholders import UNAVAILABLE
 from consumer.core.plan import Action, Plan
 from consumer.core.types import created_type
 from consumer.edges.rows import RowDecoder
@@ -80,8 +81,8 @@ def test_a_value_without_a_column_type_is_json_text() -> None:
         (b"\x00\xff", '"\\\\x00ff"'),
         ([1, Decimal("1.25")], '[1, "1.25"]'),
         ([], "[]"),
-        (UNAVAILABLE, UNAVAILABLE),
-        (UNAVAILABLE.encode(), UNAVAILABLE),
+        (UNAVAILABLE, f'"{UNAVAILABLE}"'),
+        (UNAVAILABLE.encode(), f'"\\\\x{UNAVAILABLE.encode().hex()}"'),
     ],
     ids=repr,
 )
