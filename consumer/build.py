@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from consumer.ahead import Ahead
 from consumer.applier import Applier, Workshop
-from consumer.binder import Binder, BinderSettings, KnownBindings, Sources
+from consumer.binder import Binder, BinderSettings, Sources
 from consumer.blocks import Decoders
 from consumer.core.backoff import Backoff
 from consumer.core.breaking import BreakerLimits
@@ -44,6 +44,7 @@ from consumer.edges.rows import RowDecoder
 from consumer.expiry import Expiry
 from consumer.handover import Handover
 from consumer.holdings import Holdings
+from consumer.known import KnownBindings
 from consumer.lifecycle import Hooks, LifeSettings, Side, WorkerLife
 from consumer.patience import Patience
 from consumer.planner import Planner

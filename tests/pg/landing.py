@@ -7,7 +7,6 @@ from typing import Any
 
 import psycopg
 
-from consumer.binder import KnownBindings
 from consumer.core.envelope import Column, read_key_schema, read_key_writer, read_writer_schema
 from consumer.core.failure import Failure
 from consumer.core.plan import Binding, BindingKey, BoundColumn, Plan, TableName
@@ -16,6 +15,7 @@ from consumer.core.types import carriage
 from consumer.edges.postgres import catalog
 from consumer.edges.postgres.session import connect
 from consumer.edges.postgres.sink import PostgresSink
+from consumer.known import KnownBindings
 from consumer.ports.refusals import Reconsider
 from consumer.ports.target import Start
 from tests.unit.avro import Writer, envelope, event, framed, key

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from consumer.binder import KnownBindings
 from consumer.blocks import Decoders
 from consumer.core.envelope import RecordKind, WriterSchema, read_key_schema, read_key_writer, read_writer_schema
 from consumer.core.plan import Binding, BindingKey, BoundColumn, TableName, TargetColumn, TargetTable
@@ -14,6 +13,7 @@ from consumer.decode_watch import Marks
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.copy_encoder import CopyEncoder
 from consumer.edges.rows import RowDecoder
+from consumer.known import KnownBindings
 from consumer.planner import Planner
 from consumer.ports.decoding import Decoder
 from tests.unit.avro import Writer, envelope, event, framed, key

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from consumer.binder import KnownBindings
 from consumer.core.failure import Failure, Transient
 from consumer.core.plan import Binding, BindingKey, Run, TableName, TargetColumn, TargetTable, runs
 from consumer.core.records import TopicPartition
+from consumer.known import KnownBindings
 from consumer.planner import BadRecord
 from consumer.ports.topics import Traits
 from tests.unit.avro import Writer, envelope, event

@@ -6,7 +6,6 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from consumer.binder import KnownBindings
 from consumer.blocks import Decoders
 from consumer.core.carriers import UNAVAILABLE, unavailable
 from consumer.core.envelope import RecordKind, WriterSchema
@@ -18,6 +17,7 @@ from consumer.core.records import OffsetRange, RecordRef, Slice, TopicPartition
 from consumer.decode_watch import DecodeWatch, Marks
 from consumer.edges.copy_encoder import CopyEncoder
 from consumer.edges.rows import RowDecoder
+from consumer.known import KnownBindings
 from consumer.planner import BadRecord, Planner, Unbound
 from consumer.ports.decoding import Sifted
 from consumer.ports.topics import Traits

@@ -8,12 +8,12 @@ from typing import Any
 import polars as pl
 import pytest
 
-from consumer.binder import KnownBindings
 from consumer.core.carriers import UNAVAILABLE, json_text
 from consumer.core.envelope import read_writer_schema
 from consumer.core.plan import Action, Plan
 from consumer.core.types import created_type
 from consumer.edges.rows import RowDecoder
+from consumer.known import KnownBindings
 from consumer.ports.decoding import BadDatum
 from tests.unit.avro import Writer, envelope, event
 from tests.unit.decoder_agreement import damaged

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from consumer.binder import Binder, BinderSettings, KnownBindings, Sources
+from consumer.binder import Binder, BinderSettings, Sources
 from consumer.core.envelope import Column
 from consumer.core.failure import Persistent, failed
 from consumer.core.kinds import KINDS
 from consumer.core.plan import TableName, TargetTable
 from consumer.edges.rows import RowDecoder
+from consumer.known import KnownBindings
 from consumer.ports.topics import Traits
 
 

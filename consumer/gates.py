@@ -1,0 +1,97 @@
+"""What has to be so before records of a schema go into a table; otherwise no binding of them is made.
+
+Each refusal says what is wrong and what to do about it.
+"""
+
+from collections.abc import Sequence
+
+from consumer.core.envelope import Column
+from consumer.core.failure import failed
+from consumer.core.kinds import KINDS
+from consumer.core.plan import BoundColumn, TargetTable
+from consumer.core.types import Meaning, carriage, meaning
+
+
+class Cannot(Exception):
+    """No binding can be made: the kind, what is wrong, and a remedy where more can be said than the kind says."""
+
+    def __init__(self, kind: str, detail: str, remedy: str = "") -> None:
+        super().__init__(detail)
+        self.failure = failed(KINDS[kind], "binder", "bind", detail, remedy=remedy)
+
+
+def bound_columns(table: TargetTable, columns: Sequence[Column], identity: Sequence[str]) -> tuple[BoundColumn, ...]:
+    """Each column with the target's that takes it; generated ones take nothing. Raises Cannot."""
+    bound = []
+    for column in columns:
+        target = table.column(column.name)
+        if target is None:
+            raise Cannot("table.shape", f"table {table.name} has no column {column.name!r}", _ADD_COLUMN)
+        if meaning(column) is Meaning.TEXT and target.type_name == "bytea":
+            raise Cannot("table.shape", f"column {column.name!r} is text, its target bytea", _BYTES)
+        if not target.generated:
+            how = carriage(column, target.type_name, is_enum=target.is_enum)
+            bound.append(BoundColumn(source=column, target=target, how=how))
+    missing = set(identity) - {column.target.name for column in bound}
+    if missing:
+        raise Cannot("table.identity", f"key columns {sorted(missing)} are not in the row", _CHECK_CONVERTER)
+    return tuple(bound)
+
+
+def no_identity(table: TargetTable, identity: Sequence[str]) -> Cannot:
+    """Nothing of the table tells the topic's rows apart."""
+    columns = ", ".join(identity)
+    return Cannot(
+        "table.identity",
+        f"table {table.name} has no unique index over exactly the key's columns ({columns}), all NOT NULL, "
+        "and its topic has more than one partition",
+        f"Create one: it must be valid, immediate and not partial, for example PRIMARY KEY ({columns}).",
+    )
+
+
+def unguarded(table: TargetTable, identity: Sequence[str]) -> Cannot:
+    """Rows that are replaced can't have a version."""
+    columns = ", ".join(identity)
+    return Cannot(
+        "table.identity",
+        f"rows of table {table.name} are replaced, since it has no unique index over exactly the key's columns "
+        f"({columns}), and a row that is replaced can't keep out what is older",
+        f"Create one, for example PRIMARY KEY ({columns}), or remove version_column from the table's settings.",
+    )
+
+
+def version_column(table: TargetTable, version: Column) -> BoundColumn:
+    """The column that keeps positions, as the table has it."""
+    target = table.column(version.name)
+    if target is None:
+        detail = f"table {table.name} has no column {version.name!r}, which is to be its version_column"
+        raise Cannot("table.shape", detail, _ADD_VERSION)
+    if target.type_name != "int8" or target.required or target.generated or target.identity:
+        detail = f"column {version.name!r} of table {table.name} is no plain bigint that takes nulls"
+        raise Cannot("table.shape", detail, _ADD_VERSION)
+    return BoundColumn(source=version, target=target, how=carriage(version, target.type_name))
+
+
+def require_privileges(
+    table: TargetTable, columns: Sequence[BoundColumn], identity: Sequence[str], version: Column | None
+) -> None:
+    """Whatever a batch may do must be allowed: rows are found by their key, compared, inserted, updated and deleted."""
+    lacks = set(table.lacks)
+    for column in columns:
+        needed = {"INSERT", "UPDATE"}
+        if column.target.name in identity:
+            needed = {"INSERT", "SELECT"}
+        elif version is not None and column.target.name == version.name:
+            needed |= {"SELECT"}
+        lacks |= {f"{what} of {column.target.name!r}" for what in needed & column.target.lacks}
+    if lacks:
+        detail = f"the role may not do all that rows of table {table.name} need; it lacks {', '.join(sorted(lacks))}"
+        raise Cannot("table.privilege", detail)
+
+
+_CHECK_CONVERTER = (
+    "Check that the producer writes Debezium envelopes with an Avro converter and registry.url is its registry."
+)
+_ADD_COLUMN = "Add the column to the target table, or exclude it at the source."
+_ADD_VERSION = "Add it with ALTER TABLE … ADD COLUMN … bigint, or name another column as the table's version_column."
+_BYTES = "Set binary.handling.mode=bytes on the connector, or make the target column text."
