@@ -129,7 +129,7 @@ class Assembly:
         plugins = [converter, self.artifacts.unpacked("debezium-postgres")]
         if self.options.with_jdbc_sink:
             plugins.append(self.artifacts.unpacked("debezium-jdbc"))
-        return tuple(plugins)
+        return (*plugins, *self.options.plugins)
 
 
 def endpoints(names: Iterable[str], state: State) -> Endpoints:
