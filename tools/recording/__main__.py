@@ -83,7 +83,7 @@ def _record(name: str, server: Server, stack: Stack, out: Path) -> None:
 def _expected(name: str, changes: list[Change]) -> Counter[str]:
     """How many changes each topic is to have."""
     seen = ((mode, each.table) for mode in MODES for each in capture.changes_of(mode, changes))
-    return Counter(f"{name}_{mode.name}.{DATABASE}.{table.replace('-', '_')}" for mode, table in seen)
+    return Counter(f"{name}_{mode.name}.{DATABASE}.{table}" for mode, table in seen)
 
 
 def _write(name: str, journal: Journal, reading: Reading, out: Path) -> None:

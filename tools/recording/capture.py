@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from confluent_kafka import Consumer, Message, TopicPartition
 
 from consumer.stack import loopback
-from consumer.stack.connectors import register
+from consumer.stack.connectors import connector_status, connectors, register
 from consumer.stack.options import Endpoints
 from consumer.stack.ports import LOOPBACK
 from tools.recording.journal import Change
@@ -43,6 +43,7 @@ _BY_MODE = (
     "far_dates",
     "zero_dates",
     "zero_dates_needed",
+    "broken_dates",
     "times",
     "far_times",
     "defaulted",
@@ -159,6 +160,7 @@ class Reading:
                 if time.monotonic() > deadline:
                     seen = {topic: self._seen[topic] for topic in missing}
                     raise SystemExit(f"not all changes came: expected {missing}, saw {seen}")
+                self._see_failures()
                 self._read(consumer, 1.0)
             self._read(consumer, _QUIET_SECONDS)
         finally:
@@ -174,6 +176,12 @@ class Reading:
                 self._take(message)
             if all(message.topic().startswith("__debezium-heartbeat") for message in batch):
                 return
+
+    def _see_failures(self) -> None:
+        for name in connectors(self.endpoints.connect_url):
+            status = connector_status(self.endpoints.connect_url, name)
+            if status is not None and status.failed:
+                raise SystemExit(f"{name} failed:\n{status.trace}")
 
     def _is_ours(self, topic: str) -> bool:
         return topic.removeprefix("__debezium-heartbeat.").startswith(f"{self.prefix}_")
