@@ -18,7 +18,8 @@ ALL_PARTS = frozenset({SOURCE, TARGET, KAFKA, REGISTRY, CONNECT})
 class StackOptions:
     """Sizes and settings; the defaults suit two cores. Settings are added to the stack's own and win over them.
 
-    `plugins` are directories that contain further plugins for Connect. A log of more than `log_bytes` is cut, and what
+    `plugins` are directories that contain further plugins for Connect, `connect_java` is the Java runtime that it gets
+    instead of the wheel's, which has few charsets. A log of more than `log_bytes` is cut, and what
     was cut off is kept until the next cut.
     """
 
@@ -32,6 +33,7 @@ class StackOptions:
     exactly_once_source: bool = False
     with_jdbc_sink: bool = False
     plugins: tuple[Path, ...] = ()
+    connect_java: Path | None = None
     start_seconds: float = 120.0
     log_bytes: int = LIMIT
 

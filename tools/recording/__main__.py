@@ -14,9 +14,10 @@ from consumer.stack.relock import DEBEZIUM
 from consumer.stack.stack import Stack
 from tools.recording import capture, files, scenario
 from tools.recording.capture import MAIN, MODES, Reading, Source
+from tools.recording.columns import Table
 from tools.recording.journal import Change, Journal
 from tools.recording.server import DATABASE, MARIADB, MYSQL, Programs, Server
-from tools.recording.tables import Table, mariadb_tables, mysql_tables
+from tools.recording.tables import mariadb_tables, mysql_tables
 
 _PARTS = frozenset({KAFKA, REGISTRY, CONNECT})
 
@@ -31,9 +32,7 @@ class Kind:
 
 
 KINDS = {
-    "mysql": Kind(
-        programs=MYSQL, connector="io.debezium.connector.mysql.MySqlConnector", tables=mysql_tables()
-    ),
+    "mysql": Kind(programs=MYSQL, connector="io.debezium.connector.mysql.MySqlConnector", tables=mysql_tables()),
     "mariadb": Kind(
         programs=MARIADB, connector="io.debezium.connector.mariadb.MariaDbConnector", tables=mariadb_tables()
     ),
@@ -47,9 +46,12 @@ def main() -> None:
     parser.add_argument("--root", type=Path, default=Path("/"), help="the file system with the server's programs")
     parser.add_argument("--plugin", type=Path, help="a directory with the connector's plugin in it, if not MySQL's")
     parser.add_argument("--out", type=Path, required=True, help="the directory to write to")
+    parser.add_argument(
+        "--java", type=Path, required=True, help="a Java 23 or newer with the module jdk.charsets, for Connect"
+    )
     chosen = parser.parse_args()
     progress = Terminal()
-    options = StackOptions(plugins=(chosen.plugin or _mysql_plugin(progress),))
+    options = StackOptions(plugins=(chosen.plugin or _mysql_plugin(progress),), connect_java=chosen.java)
     chosen.out.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(prefix="recording-") as scratch,
@@ -87,7 +89,7 @@ def _expected(name: str, changes: list[Change]) -> Counter[str]:
 
 
 def _write(name: str, journal: Journal, reading: Reading, out: Path) -> None:
-    records = sorted(reading.records, key=lambda each: (each.topic(), each.offset()))
+    records = sorted(reading.records, key=lambda each: (each.topic, each.offset))
     texts = capture.schemas(reading.endpoints, capture.schema_ids(records))
     files.write(out, "schemas.ndjson.gz", ({"id": number, "schema": text} for number, text in texts))
     files.write(out, "records.ndjson.gz", map(files.record, records))

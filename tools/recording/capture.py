@@ -5,8 +5,9 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from consumer.stack import loopback
 from consumer.stack.connectors import connector_status, connectors, register
@@ -19,6 +20,7 @@ from tools.recording.server import DATABASE, PASSWORD, USER
 _QUIET_SECONDS = 3.0
 _LATEST_SECONDS = 120.0
 _HEARTBEATS = 3
+_HEARTBEAT = "__debezium-heartbeat"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,7 @@ MODES = (
             "time.precision.mode": "isostring",
             "bigint.unsigned.handling.mode": "precise",
             "binary.handling.mode": "base64",
+            "enable.time.adjuster": "false",
         },
     ),
     Mode(
@@ -86,6 +89,7 @@ MODES = (
         extra={
             "time.precision.mode": "microseconds",
             "binary.handling.mode": "hex",
+            "enable.time.adjuster": "false",
             "column.propagate.source.type": ".*",
         },
     ),
@@ -140,15 +144,25 @@ def changes_of(mode: Mode, changes: Iterable[Change]) -> list[Change]:
     return [each for each in changes if mode.captures(each.table) and (not each.modes or mode.name in each.modes)]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A record as it lies in the only partition of its topic."""
+
+    topic: str
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]
+
+
 @dataclass(slots=True)
 class Reading:
     """All records of the captures' topics, read until what is to come is there."""
 
     endpoints: Endpoints
     prefix: str
-    records: list[Message] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
     _seen: Counter[str] = field(default_factory=Counter)
-    _heartbeats: Counter[str] = field(default_factory=Counter)
     _next: dict[str, int] = field(default_factory=dict)
 
     def until(self, expected: Mapping[str, int]) -> None:
@@ -170,11 +184,10 @@ class Reading:
         topics = [each for each in consumer.list_topics(timeout=10).topics if self._is_ours(each)]
         consumer.assign([TopicPartition(topic, 0, self._next.get(topic, 0)) for topic in topics])
         while batch := consumer.consume(1000, timeout=seconds):
-            for message in batch:
-                if message.error():
-                    raise SystemExit(f"Kafka: {message.error()}")
-                self._take(message)
-            if all(message.topic().startswith("__debezium-heartbeat") for message in batch):
+            read = [_record(message) for message in batch]
+            for each in read:
+                self._take(each)
+            if all(each.topic.startswith(_HEARTBEAT) for each in read):
                 return
 
     def _see_failures(self) -> None:
@@ -184,22 +197,30 @@ class Reading:
                 raise SystemExit(f"{name} failed:\n{status.trace}")
 
     def _is_ours(self, topic: str) -> bool:
-        return topic.removeprefix("__debezium-heartbeat.").startswith(f"{self.prefix}_")
+        return topic.removeprefix(f"{_HEARTBEAT}.").startswith(f"{self.prefix}_")
 
-    def _take(self, message: Message) -> None:
-        topic = message.topic()
-        self._next[topic] = message.offset() + 1
-        if topic.startswith("__debezium-heartbeat"):
-            self._heartbeats[topic] += 1
-            if self._heartbeats[topic] > _HEARTBEATS:
-                return
-        self.records.append(message)
-        self._seen[topic] += message.value() is not None
+    def _take(self, record: Record) -> None:
+        self._next[record.topic] = record.offset + 1
+        self._seen[record.topic] += record.value is not None
+        if not record.topic.startswith(_HEARTBEAT) or self._seen[record.topic] <= _HEARTBEATS:
+            self.records.append(record)
 
 
-def schema_ids(records: Iterable[Message]) -> list[int]:
+def _record(message: Any) -> Record:
+    if message.error():
+        raise SystemExit(f"Kafka: {message.error()}")
+    return Record(
+        topic=message.topic(),
+        offset=message.offset(),
+        key=message.key(),
+        value=message.value(),
+        headers=tuple(message.headers() or ()),
+    )
+
+
+def schema_ids(records: Iterable[Record]) -> list[int]:
     """The ids in front of keys and values."""
-    found = {part for message in records for part in (message.key(), message.value()) if part}
+    found = {part for each in records for part in (each.key, each.value) if part}
     return sorted({int.from_bytes(part[1:5], "big") for part in found})
 
 

@@ -8,8 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Message
-
+from tools.recording.capture import Record
 from tools.recording.journal import Change
 
 
@@ -19,15 +18,14 @@ def write(out: Path, name: str, lines: Iterable[Any]) -> None:
     (out / name).write_bytes(gzip.compress(content.encode(), compresslevel=9, mtime=0))
 
 
-def record(message: Message) -> dict[str, Any]:
-    """A record as it lies in its topic."""
+def record(read: Record) -> dict[str, Any]:
+    """A record of a topic."""
     return {
-        "topic": message.topic(),
-        "partition": message.partition(),
-        "offset": message.offset(),
-        "key": _encoded(message.key()),
-        "value": _encoded(message.value()),
-        "headers": [[name, _encoded(value)] for name, value in message.headers() or ()],
+        "topic": read.topic,
+        "offset": read.offset,
+        "key": _encoded(read.key),
+        "value": _encoded(read.value),
+        "headers": [[name, _encoded(value)] for name, value in read.headers],
     }
 
 
@@ -36,5 +34,5 @@ def change(noted: Change) -> dict[str, Any]:
     return {name: part for name, part in asdict(noted).items() if part not in (None, ())}
 
 
-def _encoded(part: Any) -> str | None:
+def _encoded(part: bytes | None) -> str | None:
     return None if part is None else base64.b64encode(part).decode()

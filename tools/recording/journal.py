@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from tools.recording.columns import Column, Table
 from tools.recording.server import Server
-from tools.recording.tables import Column, Table
 
 Cell = tuple[str | None, str | None]
 """A value as text and as the hexadecimal form of its bytes; no text where it has none."""
@@ -96,7 +96,7 @@ class Journal:
     def _note(self, step: Step, before: Row | None, after: Row | None) -> None:
         if (before is None) != (step.old is None) or (after is None) != (step.new is None):
             raise SystemExit(f"a step did not do what it says: {step.statement}")
-        if before and after and step.old == step.new:
+        if before and after and all(before[name] == after[name] for name in step.table.keys):
             self.changes.append(Change(table=step.table.name, op="u", before=before, after=after))
             return
         if before:

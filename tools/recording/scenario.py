@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from tools.recording.columns import ID, Column, Table
 from tools.recording.journal import Journal, delete, insert, update
 from tools.recording.server import DATABASE
-from tools.recording.tables import ID, Column, Table
 
 SIGNALS = "debezium_signal"
 _STREAMED = 1000

@@ -47,7 +47,13 @@ MYSQL = Programs(
 )
 MARIADB = Programs(
     client="mariadb",
-    make=("mariadb-install-db", "--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", "--force"),
+    make=(
+        "mariadb-install-db",
+        "--no-defaults",
+        "--auth-root-authentication-method=normal",
+        "--skip-test-db",
+        "--force",
+    ),
     start=("mariadbd", "--no-defaults", "--binlog-format=ROW"),
 )
 
