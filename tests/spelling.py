@@ -36,11 +36,13 @@ def equal(kind: Any, value: Any, cell: Cell) -> bool:
     return same(value, cell)
 
 
-def moment(text: str) -> int:
-    """Nanoseconds since 1970 of a date, with or without a time of the day and an offset."""
+def moment(text: str) -> int | None:
+    """Nanoseconds since 1970 of a date, with or without a time of the day and an offset; None of a zero date."""
     found = re.fullmatch(r"(\d+)-(\d+)-(\d+)(?:[ T]([\d:.]+))?(Z|[+-][\d:]+)?", text)
     assert found, text
     year, month, day = (int(part) for part in found.groups()[:3])
+    if not month or not day:
+        return None
     clock = span(found[4]) if found[4] else 0
     zone = found[5] if found[5] and found[5] != "Z" else "+00:00"
     offset = span(f"{zone.replace('+', '')}:00")
