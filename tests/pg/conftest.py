@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -22,9 +23,18 @@ from tests.pg.landing import Landing
 from tests.pg.searching import FIELDS
 
 NUMBERS = count(1)
+WAITING = Path(__file__).parent / "waiting.txt"
 Sinks = Callable[..., PostgresSink]
 Catalogs = Callable[[], PostgresCatalog]
 Pools = Callable[..., TargetPool]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Values that have no carrier yet must be refused; what arrives is to be taken from the list."""
+    waiting = set(WAITING.read_text(encoding="utf-8").splitlines())
+    for item in items:
+        if item.nodeid in waiting:
+            item.add_marker(pytest.mark.xfail(strict=True, reason="has no carrier yet"))
 
 
 @pytest.fixture(scope="session")
@@ -108,6 +118,19 @@ def catalog(catalogs: Catalogs) -> PostgresCatalog:
 def sink(sinks: Sinks) -> PostgresSink:
     """One open sink."""
     return sinks()
+
+
+@pytest.fixture
+def table(session: psycopg.Connection, schema: str) -> TableName:
+    """Where the table of a test will be; its types exist."""
+    session.execute(f"CREATE TYPE {schema}.mood AS ENUM ('a', 'b', 'it''s')")
+    session.execute(f"CREATE DOMAIN {schema}.short AS varchar(3)")
+    session.execute(f"CREATE DOMAIN {schema}.positive AS int4 CHECK (value > 0)")
+    session.execute(f"CREATE DOMAIN {schema}.shorter AS {schema}.short CHECK (value <> '')")
+    session.execute(f"CREATE DOMAIN {schema}.words AS text[]")
+    session.execute(f"CREATE TYPE {schema}.pair AS (a text, b int4)")
+    session.execute(f"SET search_path TO {schema}, public")
+    return TableName(schema, "t")
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from consumer.core.types import carriage
 from consumer.edges.postgres import catalog
 from consumer.edges.postgres.session import connect
 from consumer.edges.postgres.sink import PostgresSink
+from consumer.ports.decoding import Decoder
 from consumer.ports.refusals import Reconsider
 from consumer.ports.target import Start
 from tests.unit.avro import Writer, envelope, event, framed, key
@@ -61,6 +62,8 @@ class Landing:
             for column in [*schema.columns, *more]
             if column.name in targets
         ]
+        # what decodes, where it is not the planner's own choice
+        self.decoder: Decoder | None = None
         self.known = KnownBindings()
         self.known.learn(
             BindingKey(self.at.topic, framed(1, b""), framed(2, b"")),
@@ -81,7 +84,7 @@ class Landing:
     def plan(self, *changes: Change, refused: Mapping[RecordRef, Failure] | None = None) -> Plan:
         """A plan for these changes (`x`: one that is cut) behind what was planned before, under the epoch taken."""
         piece = slice_of([self.record(*change) for change in changes], self.next_offset, self.at)
-        return planner(self.known).plan([piece], refused)
+        return planner(self.known, self.decoder).plan([piece], refused)
 
     def apply(self, *changes: Change) -> Plan:
         """Apply changes in one batch, as often planned anew as the sink asks for it."""
