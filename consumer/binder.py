@@ -11,7 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+import structlog
+
 from consumer.core.avro import UnsupportedSchema
+from consumer.core.created import created_types
 from consumer.core.envelope import (
     IGNORED_KINDS,
     Column,
@@ -24,9 +27,10 @@ from consumer.core.envelope import (
 from consumer.core.failure import Failure, Persistent, Transient, failed
 from consumer.core.grace import Grace
 from consumer.core.kinds import KINDS, Scope
+from consumer.core.meaning import Meaning, meaning
 from consumer.core.naming import BadName, table_name
 from consumer.core.plan import Binding, BindingKey, BoundColumn, Run, TableName, TargetTable, origin
-from consumer.core.types import Meaning, carriage, meaning
+from consumer.core.types import PLAIN, ColumnPolicy, Kind, carriage
 from consumer.planner import BadRecord, bad_record
 from consumer.ports.bindings import Catalog
 from consumer.ports.decoding import BadDatum, Decoder, Registry
@@ -39,6 +43,9 @@ _REQUESTS = 8
 # waited for, and how often it is looked for, in seconds
 _UNKNOWN = "record.schema_unknown"
 _LOOK_EVERY = 3.0
+
+
+log = structlog.get_logger("headrace.bind")
 
 
 class Cannot(Exception):
@@ -113,6 +120,12 @@ class BinderSettings:
     strict: Collection[str] = ()
     # by target table, the column that keeps where a row's last change stands in the source's log
     versions: Mapping[str, str] = field(default_factory=dict)
+    # by target table and column
+    columns: Mapping[str, Mapping[str, ColumnPolicy]] = field(default_factory=dict)
+
+    def policy(self, table: TableName, column: str) -> ColumnPolicy:
+        """What is decided about a column."""
+        return self.columns.get(str(table), {}).get(column, PLAIN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +151,8 @@ class Binder:
         self._grace = Grace(settings.unknown_grace)
         self._turn = threading.Lock()
         self._schemas: dict[int, str] = {}
+        # schemas of which it is known whether their source may have lost nulls
+        self._warned: set[int] = set()
         self._traits: dict[str, Traits] = {}
         # topics that are known to have more partitions than one, whatever was asked earlier
         self._spread: set[str] = set()
@@ -246,6 +261,7 @@ class Binder:
             return Binding(schema=schema)
         if schema.kind is RecordKind.OTHER:
             raise Cannot("record.no_envelope", "the value is not a Debezium envelope")
+        _require_known(schema.columns)
         if key.key_frame is None:
             raise Cannot("record.identity", "the record has no key, so its row can't be told from others", _NO_KEY)
         key_text = self._schema(key.key_frame)
@@ -256,8 +272,16 @@ class Binder:
         columns = [*schema.columns, version] if version else schema.columns
         table = self._table(name, columns, identity)
         binding = self._bound(key.topic, schema, key_text, table, version)
+        self._warn(_schema_id(key.value_frame), key.topic, schema.columns)
         self._remember(key.topic, _schema_id(key.key_frame), source)
         return binding
+
+    def _warn(self, schema_id: int, topic: str, columns: Sequence[Column]) -> None:
+        """Say once a schema in which columns nulls may have become defaults before they were written."""
+        replaced = [column.name for column in columns if column.replaced]
+        if replaced and schema_id not in self._warned:
+            log.warning(_REPLACED, topic=topic, schema=schema_id, columns=replaced, remedy=_KEEP_NULLS)
+        self._warned.add(schema_id)
 
     def _name(self, topic: str, source: Mapping[str, str | None]) -> TableName:
         """The table, which no other topic of the group has, whichever worker applies it."""
@@ -318,7 +342,7 @@ class Binder:
         replaces = frozenset(identity) not in table.unique
         if replaces and (topic in self._spread or self._traits[topic].partitions != 1):
             raise _no_identity(table, identity)
-        columns = _columns(table, schema.columns, identity)
+        columns = self._columns(table, schema.columns, identity)
         if version is not None:
             if replaces:
                 raise _unguarded(table, identity)
@@ -336,11 +360,31 @@ class Binder:
             version=version.name if version else None,
         )
 
+    def _columns(
+        self, table: TargetTable, columns: Sequence[Column], identity: Sequence[str]
+    ) -> tuple[BoundColumn, ...]:
+        bound = []
+        for column in columns:
+            target = table.column(column.name)
+            if target is None:
+                raise Cannot("table.shape", f"table {table.name} has no column {column.name!r}", _ADD_COLUMN)
+            if not target.generated:
+                policy = self._settings.policy(table.name, column.name)
+                _require_form(column, target.kind, policy)
+                _require_key(column, policy, identity)
+                bound.append(BoundColumn(source=column, target=target, how=carriage(column, target.kind, policy)))
+        missing = set(identity) - {column.target.name for column in bound}
+        if missing:
+            raise Cannot("table.identity", f"key columns {sorted(missing)} are not in the row", _CHECK_CONVERTER)
+        return tuple(bound)
+
     def _table(self, name: TableName, columns: Sequence[Column], identity: Sequence[str]) -> TargetTable:
         table = self._catalog.read_table(name)
         if table is None and self._settings.create_table.get(str(name), self._settings.create):
             _check_names(columns)
-            self._catalog.create_table(name, columns, identity)
+            policies = {column.name: self._settings.policy(name, column.name) for column in columns}
+            kinds = {column.name: created_types(column, policies[column.name]) for column in columns}
+            self._catalog.create_table(name, kinds, identity)
             table = self._catalog.read_table(name)
         if table is None:
             raise Cannot("table.missing", f"the target has no table {name}")
@@ -408,6 +452,32 @@ def _unguarded(table: TargetTable, identity: Sequence[str]) -> Cannot:
     )
 
 
+def _require_known(columns: Sequence[Column]) -> None:
+    """Raises Cannot where it could only be guessed what values are."""
+    for column in columns:
+        item = column.item if column.avro == "array" and column.item is not None else column
+        if meaning(item) is Meaning.UNKNOWN:
+            found = f"after.{column.name}: expected a type that is known, found {item.avro} named {item.semantic!r}"
+            raise Cannot("record.type", found)
+
+
+def _require_form(column: Column, target: Kind, policy: ColumnPolicy) -> None:
+    """Raises Cannot where it could only be guessed how texts stand for bytes."""
+    item, kind = column, target
+    if column.avro == "array" and column.item is not None and target.item is not None:
+        item, kind = column.item, target.item
+    if meaning(item) is Meaning.TEXT and kind.name == "bytea" and policy.binary is None:
+        detail = f"after.{column.name}: expected bytes for a column of type bytea, found text"
+        raise Cannot("table.shape", detail, _BYTES)
+
+
+def _require_key(column: Column, policy: ColumnPolicy, identity: Sequence[str]) -> None:
+    """Raises Cannot where rows would become one."""
+    if column.name in identity and policy.zero_bytes != "reject":
+        detail = f"after.{column.name}: zero bytes of a key column can't be taken out, found {policy.zero_bytes!r}"
+        raise Cannot("table.shape", detail, _KEY_ZEROS)
+
+
 def _version_column(table: TargetTable, version: Column) -> BoundColumn:
     """The column that keeps positions, as the table has it."""
     target = table.column(version.name)
@@ -417,7 +487,7 @@ def _version_column(table: TargetTable, version: Column) -> BoundColumn:
     if target.type_name != "int8" or target.required or target.generated or target.identity:
         detail = f"column {version.name!r} of table {table.name} is no plain bigint that takes nulls"
         raise Cannot("table.shape", detail, _ADD_VERSION)
-    return BoundColumn(source=version, target=target, how=carriage(version, target.type_name))
+    return BoundColumn(source=version, target=target, how=carriage(version, target.kind))
 
 
 def _require_privileges(
@@ -437,23 +507,11 @@ def _require_privileges(
         raise Cannot("table.privilege", detail)
 
 
-def _columns(table: TargetTable, columns: Sequence[Column], identity: Sequence[str]) -> tuple[BoundColumn, ...]:
-    bound = []
-    for column in columns:
-        target = table.column(column.name)
-        if target is None:
-            raise Cannot("table.shape", f"table {table.name} has no column {column.name!r}", _ADD_COLUMN)
-        if meaning(column) is Meaning.TEXT and target.type_name == "bytea":
-            raise Cannot("table.shape", f"column {column.name!r} is text, its target bytea", _BYTES)
-        if not target.generated:
-            how = carriage(column, target.type_name, is_enum=target.is_enum)
-            bound.append(BoundColumn(source=column, target=target, how=how))
-    missing = set(identity) - {column.target.name for column in bound}
-    if missing:
-        raise Cannot("table.identity", f"key columns {sorted(missing)} are not in the row", _CHECK_CONVERTER)
-    return tuple(bound)
-
-
+_REPLACED = "nulls of these columns may have been replaced by their defaults at the source"
+_KEEP_NULLS = (
+    "Set value.converter.ignore.default.for.nullables=true on the connector if it is not; then compare the columns' "
+    "nulls, which nothing in the topic tells any more. Headrace itself writes every null as one."
+)
 _CHECK_CONVERTER = (
     "Check that the producer writes Debezium envelopes with an Avro converter and registry.url is its registry."
 )
@@ -465,5 +523,9 @@ _NO_VERSION = (
     "Remove version_column from the table's settings; it needs source.lsn (PostgreSQL), or source.file and source.pos "
     "(MySQL, MariaDB) of these types in the value's schema."
 )
-_BYTES = "Set binary.handling.mode=bytes on the connector, or make the target column text."
+_BYTES = (
+    "Set `binary` of the column in the settings to the connector's binary.handling.mode, or that to bytes, or make the "
+    "target column text."
+)
+_KEY_ZEROS = 'Remove `zero_bytes` from the column\'s settings, or set it to "reject": keys that differ would be one.'
 _MAKE_TABLE = "Create it as the topic's rows need it, or set target.table to the name that it has now."

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -23,18 +22,9 @@ from tests.pg.landing import Landing
 from tests.pg.searching import FIELDS
 
 NUMBERS = count(1)
-WAITING = Path(__file__).parent / "waiting.txt"
 Sinks = Callable[..., PostgresSink]
 Catalogs = Callable[[], PostgresCatalog]
 Pools = Callable[..., TargetPool]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Values that have no carrier yet must be refused; what arrives is to be taken from the list."""
-    waiting = set(WAITING.read_text(encoding="utf-8").splitlines())
-    for item in items:
-        if item.nodeid in waiting:
-            item.add_marker(pytest.mark.xfail(strict=True, reason="has no carrier yet"))
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from itertools import count
+from types import MappingProxyType
 from typing import Any
 
 import psycopg
@@ -12,7 +13,7 @@ from consumer.core.envelope import Column, read_key_schema, read_key_writer, rea
 from consumer.core.failure import Failure
 from consumer.core.plan import Binding, BindingKey, BoundColumn, Plan, TableName
 from consumer.core.records import RecordRef, TopicPartition
-from consumer.core.types import carriage
+from consumer.core.types import PLAIN, ColumnPolicy, carriage
 from consumer.edges.postgres import catalog
 from consumer.edges.postgres.session import connect
 from consumer.edges.postgres.sink import PostgresSink
@@ -29,7 +30,12 @@ ID = {"name": "id", "type": "long"}
 
 
 class Landing:
-    """A topic of a table that exists, as the catalog says it is."""
+    """A topic of a table that exists, as the catalog says it is.
+
+    `policies`: by column, for those that have one.
+    """
+
+    policies: Mapping[str, ColumnPolicy] = MappingProxyType({})
 
     def __init__(
         self,
@@ -57,7 +63,7 @@ class Landing:
             BoundColumn(
                 source=column,
                 target=targets[column.name],
-                how=carriage(column, targets[column.name].type_name, is_enum=targets[column.name].is_enum),
+                how=carriage(column, targets[column.name].kind, self.policies.get(column.name, PLAIN)),
             )
             for column in [*schema.columns, *more]
             if column.name in targets

@@ -8,9 +8,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from consumer.core.carriers import UNAVAILABLE
 from consumer.core.kinds import ErrorType
 from consumer.core.letters import State
+from consumer.core.markers import UNAVAILABLE
 from consumer.core.plan import Action, Plan, TableName
 from consumer.core.policy import Budget, Policy
 from consumer.edges.postgres.aside import LetterBounds

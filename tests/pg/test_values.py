@@ -124,7 +124,7 @@ DATES = [
     Value(NS, -(2**63), "timestamp", "-infinity"),
     Value(named("long", TIME + "MicroDuration"), 1_500_000, "interval", "1.5 seconds"),
     Value(named("long", TIME + "MicroDuration"), -(2**63), "interval", "-9223372036854.775808 seconds"),
-    Value(named("long", TIME + "MicroDuration"), 0, "text", "0.000000 seconds"),
+    Value(named("long", TIME + "MicroDuration"), 0, "text", "00:00:00"),
     Value(named("long", TIME + "NanoDuration"), 1_500_000_000, "interval", "1.5 seconds"),
     Value(named("string", TIME + "Interval"), "P1Y2M3DT4H5M6.7S", "interval", "1 year 2 mons 3 days 04:05:06.7"),
 ]

@@ -6,14 +6,16 @@ column are compared, its text and the bytes that its send function gives; both d
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import psycopg
 import pytest
 from psycopg import sql
 
+from consumer.core.created import created_types
 from consumer.core.envelope import read_writer_schema
 from consumer.core.plan import TableName
+from consumer.core.types import PLAIN, ColumnPolicy
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.postgres import catalog
 from consumer.edges.postgres.sink import PostgresSink
@@ -69,8 +71,13 @@ def land(
 
 
 def _apply(sink: PostgresSink, table: TableName, values: Sequence[Value]) -> None:
+    policy = ColumnPolicy(**values[0].policy)
+
+    class WithPolicy(Landing):
+        policies: ClassVar = {"v": policy}
+
     for number, decoder in enumerate(DECODERS):
-        landing = Landing(sink, table, [ID, {"name": "v", "type": values[0].avro}])
+        landing = WithPolicy(sink, table, [ID, {"name": "v", "type": values[0].avro}])
         landing.decoder = decoder
         first = number * len(values)
         landing.apply(*(("c", {"id": first + place, "v": value.value}) for place, value in enumerate(values)))
@@ -86,7 +93,8 @@ def check_created(session: psycopg.Connection, sink: PostgresSink, table: TableN
     """The same in a table that is created, whose column has the type that it should have."""
     fields = [ID, {"name": "v", "type": value.avro}]
     columns = read_writer_schema(Writer(envelope(fields)).text).columns
-    catalog.create_table(session, table, columns, ["id"])
+    policies = {"id": PLAIN, "v": ColumnPolicy(**value.policy)}
+    catalog.create_table(session, table, {c.name: created_types(c, policies[c.name]) for c in columns}, ["id"])
     query = "SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attname = 'v' AND attrelid = %s::regclass"
     kind = session.execute(query, (str(table),)).fetchone()
 

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.binder import KnownBindings
-from consumer.core.carriers import UNAVAILABLE
 from consumer.core.failure import Failure, failed
 from consumer.core.kinds import KINDS
 from consumer.core.letters import Change, settled
+from consumer.core.markers import UNAVAILABLE
 from consumer.core.plan import Plan
 from consumer.core.records import RecordRef
 from tests.unit.known import AT, Topic, planner, slice_of

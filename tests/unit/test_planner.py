@@ -8,10 +8,10 @@ import pytest
 
 from consumer.binder import KnownBindings
 from consumer.blocks import Decoders
-from consumer.core.carriers import UNAVAILABLE, unavailable
 from consumer.core.envelope import RecordKind, WriterSchema
 from consumer.core.failure import Failure
 from consumer.core.letters import State
+from consumer.core.markers import UNAVAILABLE, unavailable
 from consumer.core.plan import Action, BindingKey, Counts, Plan, Stage
 from consumer.core.policy import Policy
 from consumer.core.records import OffsetRange, RecordRef, Slice, TopicPartition
