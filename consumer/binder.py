@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
@@ -27,10 +28,18 @@ from consumer.core.envelope import (
 from consumer.core.failure import Failure, Persistent, Transient, failed
 from consumer.core.grace import Grace
 from consumer.core.kinds import KINDS, Scope
-from consumer.core.meaning import Meaning, meaning
 from consumer.core.naming import BadName, table_name
-from consumer.core.plan import Binding, BindingKey, BoundColumn, Run, TableName, TargetTable, origin
-from consumer.core.types import PLAIN, ColumnPolicy, Kind, carriage
+from consumer.core.plan import Binding, BindingKey, Run, TableName, TargetTable, origin
+from consumer.core.types import PLAIN, ColumnPolicy
+from consumer.gates import (
+    Cannot,
+    bound_columns,
+    no_identity,
+    require_known,
+    require_privileges,
+    unguarded,
+    version_column,
+)
 from consumer.planner import BadRecord, bad_record
 from consumer.ports.bindings import Catalog
 from consumer.ports.decoding import BadDatum, Decoder, Registry
@@ -46,14 +55,6 @@ _LOOK_EVERY = 3.0
 
 
 log = structlog.get_logger("headrace.bind")
-
-
-class Cannot(Exception):
-    """No binding can be made: the kind, what is wrong, and a remedy where more can be said than the kind says."""
-
-    def __init__(self, kind: str, detail: str, remedy: str = "") -> None:
-        super().__init__(detail)
-        self.failure = failed(KINDS[kind], "binder", "bind", detail, remedy=remedy)
 
 
 class KnownBindings:
@@ -261,7 +262,7 @@ class Binder:
             return Binding(schema=schema)
         if schema.kind is RecordKind.OTHER:
             raise Cannot("record.no_envelope", "the value is not a Debezium envelope")
-        _require_known(schema.columns)
+        require_known(schema.columns)
         if key.key_frame is None:
             raise Cannot("record.identity", "the record has no key, so its row can't be told from others", _NO_KEY)
         key_text = self._schema(key.key_frame)
@@ -341,13 +342,13 @@ class Binder:
         identity = tuple(column.name for column in read_key_schema(key_text))
         replaces = frozenset(identity) not in table.unique
         if replaces and (topic in self._spread or self._traits[topic].partitions != 1):
-            raise _no_identity(table, identity)
-        columns = self._columns(table, schema.columns, identity)
+            raise no_identity(table, identity)
+        columns = bound_columns(table, schema.columns, identity, partial(self._settings.policy, table.name))
         if version is not None:
             if replaces:
-                raise _unguarded(table, identity)
-            columns = (*columns, _version_column(table, version))
-        _require_privileges(table, columns, identity, version)
+                raise unguarded(table, identity)
+            columns = (*columns, version_column(table, version))
+        require_privileges(table, columns, identity, version)
         return Binding(
             schema=schema,
             key_writer=read_key_writer(key_text),
@@ -359,24 +360,6 @@ class Binder:
             strict=str(table.name) in self._settings.strict,
             version=version.name if version else None,
         )
-
-    def _columns(
-        self, table: TargetTable, columns: Sequence[Column], identity: Sequence[str]
-    ) -> tuple[BoundColumn, ...]:
-        bound = []
-        for column in columns:
-            target = table.column(column.name)
-            if target is None:
-                raise Cannot("table.shape", f"table {table.name} has no column {column.name!r}", _ADD_COLUMN)
-            if not target.generated:
-                policy = self._settings.policy(table.name, column.name)
-                _require_form(column, target.kind, policy)
-                _require_key(column, policy, identity)
-                bound.append(BoundColumn(source=column, target=target, how=carriage(column, target.kind, policy)))
-        missing = set(identity) - {column.target.name for column in bound}
-        if missing:
-            raise Cannot("table.identity", f"key columns {sorted(missing)} are not in the row", _CHECK_CONVERTER)
-        return tuple(bound)
 
     def _table(self, name: TableName, columns: Sequence[Column], identity: Sequence[str]) -> TargetTable:
         table = self._catalog.read_table(name)
@@ -432,100 +415,15 @@ def _no_topic(topic: str) -> Failure:
     return failed(KINDS["kafka.no_topic"], "kafka", "describe topics", detail)
 
 
-def _no_identity(table: TargetTable, identity: Sequence[str]) -> Cannot:
-    columns = ", ".join(identity)
-    return Cannot(
-        "table.identity",
-        f"table {table.name} has no unique index over exactly the key's columns ({columns}), all NOT NULL, "
-        "and its topic has more than one partition",
-        f"Create one: it must be valid, immediate and not partial, for example PRIMARY KEY ({columns}).",
-    )
-
-
-def _unguarded(table: TargetTable, identity: Sequence[str]) -> Cannot:
-    columns = ", ".join(identity)
-    return Cannot(
-        "table.identity",
-        f"rows of table {table.name} are replaced, since it has no unique index over exactly the key's columns "
-        f"({columns}), and a row that is replaced can't keep out what is older",
-        f"Create one, for example PRIMARY KEY ({columns}), or remove version_column from the table's settings.",
-    )
-
-
-def _require_known(columns: Sequence[Column]) -> None:
-    """Raises Cannot where it could only be guessed what values are."""
-    for column in columns:
-        item = column.item if column.avro == "array" and column.item is not None else column
-        if meaning(item) is Meaning.UNKNOWN:
-            found = f"after.{column.name}: expected a type that is known, found {item.avro} named {item.semantic!r}"
-            raise Cannot("record.type", found)
-
-
-def _require_form(column: Column, target: Kind, policy: ColumnPolicy) -> None:
-    """Raises Cannot where it could only be guessed how texts stand for bytes."""
-    item, kind = column, target
-    if column.avro == "array" and column.item is not None and target.item is not None:
-        item, kind = column.item, target.item
-    if meaning(item) is Meaning.TEXT and kind.name == "bytea" and policy.binary is None:
-        detail = f"after.{column.name}: expected bytes for a column of type bytea, found text"
-        raise Cannot("table.shape", detail, _BYTES)
-
-
-def _require_key(column: Column, policy: ColumnPolicy, identity: Sequence[str]) -> None:
-    """Raises Cannot where rows would become one."""
-    if column.name in identity and policy.zero_bytes != "reject":
-        detail = f"after.{column.name}: zero bytes of a key column can't be taken out, found {policy.zero_bytes!r}"
-        raise Cannot("table.shape", detail, _KEY_ZEROS)
-
-
-def _version_column(table: TargetTable, version: Column) -> BoundColumn:
-    """The column that keeps positions, as the table has it."""
-    target = table.column(version.name)
-    if target is None:
-        detail = f"table {table.name} has no column {version.name!r}, which is to be its version_column"
-        raise Cannot("table.shape", detail, _ADD_VERSION)
-    if target.type_name != "int8" or target.required or target.generated or target.identity:
-        detail = f"column {version.name!r} of table {table.name} is no plain bigint that takes nulls"
-        raise Cannot("table.shape", detail, _ADD_VERSION)
-    return BoundColumn(source=version, target=target, how=carriage(version, target.kind))
-
-
-def _require_privileges(
-    table: TargetTable, columns: Sequence[BoundColumn], identity: Sequence[str], version: Column | None
-) -> None:
-    """Whatever a batch may do must be allowed: rows are found by their key, compared, inserted, updated and deleted."""
-    lacks = set(table.lacks)
-    for column in columns:
-        needed = {"INSERT", "UPDATE"}
-        if column.target.name in identity:
-            needed = {"INSERT", "SELECT"}
-        elif version is not None and column.target.name == version.name:
-            needed |= {"SELECT"}
-        lacks |= {f"{what} of {column.target.name!r}" for what in needed & column.target.lacks}
-    if lacks:
-        detail = f"the role may not do all that rows of table {table.name} need; it lacks {', '.join(sorted(lacks))}"
-        raise Cannot("table.privilege", detail)
-
-
 _REPLACED = "nulls of these columns may have been replaced by their defaults at the source"
 _KEEP_NULLS = (
     "Set value.converter.ignore.default.for.nullables=true on the connector if it is not; then compare the columns' "
     "nulls, which nothing in the topic tells any more. Headrace itself writes every null as one."
 )
-_CHECK_CONVERTER = (
-    "Check that the producer writes Debezium envelopes with an Avro converter and registry.url is its registry."
-)
 _NO_KEY = "Give the source table a primary key, or set message.key.columns on the connector."
-_ADD_COLUMN = "Add the column to the target table, or exclude it at the source."
-_ADD_VERSION = "Add it with ALTER TABLE … ADD COLUMN … bigint, or name another column as the table's version_column."
 _OTHER_VERSION = "Name another column as the table's version_column: this one is the source's."
 _NO_VERSION = (
     "Remove version_column from the table's settings; it needs source.lsn (PostgreSQL), or source.file and source.pos "
     "(MySQL, MariaDB) of these types in the value's schema."
 )
-_BYTES = (
-    "Set `binary` of the column in the settings to the connector's binary.handling.mode, or that to bytes, or make the "
-    "target column text."
-)
-_KEY_ZEROS = 'Remove `zero_bytes` from the column\'s settings, or set it to "reject": keys that differ would be one.'
 _MAKE_TABLE = "Create it as the topic's rows need it, or set target.table to the name that it has now."

@@ -11,7 +11,7 @@ from consumer.core import instants, spatial
 from consumer.core.arrays import elements, packed
 from consumer.core.bits import varbit
 from consumer.core.envelope import Column
-from consumer.core.forms import NotCarried, Unfit, each_bytes
+from consumer.core.forms import NotCarried, Unfit, each_bytes, not_money
 from consumer.core.meaning import Meaning
 from consumer.core.texts import as_text
 from consumer.core.types import Carriage
@@ -68,6 +68,8 @@ def _unsigned(series: pl.Series, _: Carriage, __: Column) -> pl.Series:
 
 
 def _real(series: pl.Series, how: Carriage, _: Column) -> pl.Series:
+    if how.target == "money" and not series.is_finite().fill_null(True).all():
+        raise not_money()
     return series.cast(pl.Float64) if how.staging == "float8" else series
 
 
@@ -122,6 +124,7 @@ _TRANSFORMS: dict[Meaning, _Transform] = {
     Meaning.INTEGER: _integer,
     Meaning.UNSIGNED: _unsigned,
     Meaning.REAL: _real,
+    Meaning.DOUBLE: _real,
     Meaning.DATE: _plain(instants.date),
     Meaning.TIME_MS: _time,
     Meaning.TIME_US: _time,

@@ -22,6 +22,11 @@ class Unfit(ValueError):
         self.remedy = remedy
 
 
+def not_money() -> Unfit:
+    """PostgreSQL refuses the cast of infinities as something that it can't do, which would stop the table."""
+    return Unfit("an amount of money", "an infinity or no number", "Make the target column numeric.")
+
+
 def each_text(series: pl.Series, form: Callable[[Any], str]) -> pl.Series:
     """The slow way to text, for types that have no column-wise form. Raises what `form` raises, or Unfit."""
     return pl.Series(_each(series, form), dtype=pl.String)

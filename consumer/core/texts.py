@@ -12,7 +12,7 @@ import polars as pl
 from consumer.core import spatial, spelling
 from consumer.core.bits import digits
 from consumer.core.envelope import Column
-from consumer.core.forms import Unfit, each_text
+from consumer.core.forms import Unfit, each_text, not_money
 from consumer.core.markers import UNAVAILABLE, is_placeholder
 from consumer.core.meaning import Meaning
 from consumer.core.types import Carriage
@@ -45,10 +45,16 @@ def _text(series: pl.Series, how: Carriage) -> pl.Series:
     if how.policy.zero_bytes != "reject":
         series = series.str.replace_all("\0", _ZERO_BYTES[how.policy.zero_bytes], literal=True)
     if how.meaning is Meaning.NUMBER_TEXT:
-        return series.replace(_WORDS)
+        return _finite_money(series.replace(_WORDS)) if how.target == "money" else series.replace(_WORDS)
     if how.meaning is Meaning.JSON and how.target == "hstore":
         return each_text(series, _hstore_of_json)
     return spelling.iso(series) if how.meaning in _INSTANTS and how.target not in _AS_WRITTEN else series
+
+
+def _finite_money(series: pl.Series) -> pl.Series:
+    if series.str.contains(r"(?i)^\s*[+-]?(nan|inf(inity)?)\s*$").any():
+        raise not_money()
+    return series
 
 
 _INSTANTS = frozenset({Meaning.ZONED_TIMESTAMP, Meaning.ISO_DATE, Meaning.ISO_TIMESTAMP})

@@ -73,6 +73,7 @@ DOCUMENTS = [
 ]
 ENUMS = [
     Value(MOOD, "it's", "mood", "it's"),
+    Value(MOOD, "it's", "mood", "it's", "mood", policy={"type": "mood"}),
     Value(MOOD, "it's", "text", "it's", "text"),
     Value(SET, "a,c d", "text", "a,c d", "text"),
     Value(SET, "a,c d", "text[]", '{a,"c d"}'),
