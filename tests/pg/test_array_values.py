@@ -82,7 +82,7 @@ ARRAYS = [
         "numeric[]",
     ),
     Value(array("string"), ["NAN", "POSITIVE_INFINITY", None], "numeric[]", "{NaN,Infinity,NULL}"),
-    Value(array("double"), [0.1, float("inf")], "numeric[]", "{0.1,Infinity}"),
+    Value(array("double"), [0.30000000000000004, float("inf")], "numeric[]", "{0.30000000000000004,Infinity}"),
     Value(array(DATE), [0, None, -2_147_472_692], "date[]", "{1970-01-01,NULL,infinity}", "date[]"),
     Value(array(TIME_US), [86_400_000_000, None], "time[]", "{24:00:00,NULL}", "time without time zone[]"),
     Value(array(ZONED_TIME), ["12:34:56Z", None], "timetz[]", "{12:34:56+00,NULL}", "time with time zone[]"),

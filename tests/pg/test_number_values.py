@@ -29,6 +29,8 @@ DECIMALS = [
     # double
     *(Value("double", float(word), "numeric", word) for word in ("NaN", "Infinity", "-Infinity")),
     Value("double", 1234.5, "money", "1234.50"),
+    Value("double", 1e15, "money", "1000000000000000.00"),
+    Value("double", 0.30000000000000004, "numeric", "0.30000000000000004"),
     Value("double", 0.1, "numeric(12,2)", "0.10"),
     # string
     Value("string", "NAN", "numeric", "NaN"),
