@@ -10,7 +10,7 @@ from consumer.core.failure import failed
 from consumer.core.kinds import KINDS
 from consumer.core.meaning import Meaning, meaning
 from consumer.core.plan import BoundColumn, TargetTable
-from consumer.core.types import ColumnPolicy, Kind, carriage
+from consumer.core.types import OF_ITS_OWN, PARTS, ColumnPolicy, Kind, carriage
 
 
 class Cannot(Exception):
@@ -55,9 +55,19 @@ def _require_form(column: Column, target: Kind, policy: ColumnPolicy) -> None:
     item, kind = column, target
     if column.avro == "array" and column.item is not None and target.item is not None:
         item, kind = column.item, target.item
+    if meaning(item) is Meaning.BYTES and kind.name in OF_ITS_OWN:
+        detail = f"after.{column.name}: expected values for a column of type {kind.name}, found bytes"
+        raise Cannot("table.shape", detail, _NO_BYTES)
+    if kind.name in PARTS.get(meaning(item), ()):
+        detail = f"after.{column.name}: expected what a column of type {kind.name} holds, found more: {_said(item)}"
+        raise Cannot("table.shape", detail, _WIDEN)
     if meaning(item) is Meaning.TEXT and kind.name == "bytea" and policy.binary is None:
         detail = f"after.{column.name}: expected bytes for a column of type bytea, found text"
         raise Cannot("table.shape", detail, _BYTES)
+
+
+def _said(column: Column) -> str:
+    return meaning(column).value
 
 
 def _require_key(column: Column, policy: ColumnPolicy, identity: Sequence[str]) -> None:
@@ -125,4 +135,6 @@ _BYTES = (
     "Set `binary` of the column in the settings to the connector's binary.handling.mode, or that to bytes, or make the "
     "target column text."
 )
+_NO_BYTES = "Make the target column bytea, or exclude the column at the source."
+_WIDEN = "Give the target column the type that docs/reference/types.md names, or exclude the column at the source."
 _KEY_ZEROS = 'Remove `zero_bytes` from the column\'s settings, or set it to "reject": keys that differ would be one.'

@@ -13,6 +13,7 @@ from consumer.core.bits import varbit
 from consumer.core.envelope import Column
 from consumer.core.forms import NotCarried, Unfit, each_bytes, not_money
 from consumer.core.meaning import Meaning
+from consumer.core.narrowing import require_kept
 from consumer.core.texts import as_text
 from consumer.core.types import Carriage
 
@@ -36,6 +37,12 @@ def carried(series: pl.Series, how: Carriage, column: Column) -> pl.Series:
     """`series` as decoded, in the form that `how.staging` takes. Raises NotCarried, or Unfit."""
     if how.item is not None:
         return _array(series, how.item, column)
+    form = _form(series, how, column)
+    require_kept(series, form, how, column)
+    return form
+
+
+def _form(series: pl.Series, how: Carriage, column: Column) -> pl.Series:
     if how.staging == "text":
         return as_text(series, how, column)
     transform = _TRANSFORMS.get(how.meaning)

@@ -30,7 +30,7 @@ class TableName:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetColumn:
     """A target column as the catalog has it. `type_name` is pg_type.typname, `cast` its name in a cast, `item` what an
-    array holds.
+    array holds; `digits` and `length` as in `Kind`.
 
     `lacks`: the privileges on it that we do not have. `required`: it takes no null.
     """
@@ -40,6 +40,8 @@ class TargetColumn:
     cast: str
     is_enum: bool = False
     item: Kind | None = None
+    digits: int | None = None
+    length: int | None = None
     identity: bool = False
     generated: bool = False
     required: bool = False
@@ -48,7 +50,7 @@ class TargetColumn:
     @property
     def kind(self) -> Kind:
         """Its type, as values are carried into it."""
-        return Kind(name=self.type_name, is_enum=self.is_enum, item=self.item)
+        return Kind(name=self.type_name, is_enum=self.is_enum, item=self.item, digits=self.digits, length=self.length)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

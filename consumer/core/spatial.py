@@ -19,6 +19,8 @@ _PAIR = 16
 
 def ewkb(value: Record) -> bytes:
     """Extended well-known binary: with the reference system where there is one."""
+    if dict(value.get("extensions") or {}).get("closed") == "true":
+        raise Unfit("a shape that well-known binary can say", "a closed path", "Make the target column path.")
     wkb, srid = value.get("wkb"), value.get("srid")
     if wkb is None:
         wkb = struct.pack("<BIdd", 1, _POINT, value["x"], value["y"])

@@ -14,11 +14,17 @@ from consumer.core.meaning import Meaning, meaning
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """The type of a target column: its pg_type.typname, and what its elements are where it is an array."""
+    """The type of a target column: its pg_type.typname, and what its elements are where it is an array.
+
+    `digits`: how many it keeps behind the point, of numbers or of seconds; None: all that there may be. `length`: most
+    characters.
+    """
 
     name: str
     is_enum: bool = False
     item: "Kind | None" = None
+    digits: int | None = None
+    length: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,9 +91,27 @@ NATIVE: dict[Meaning, Native] = {
 _TEXT_AS_IT_IS = (Meaning.UUID, Meaning.JSON, Meaning.ZONED_TIMESTAMP)
 _INTEGERS = ("int2", "int4", "int8")
 _NUMBERS = ("numeric", "float4", "float8", "money")
+OF_ITS_OWN = frozenset(
+    {
+        *_INTEGERS,
+        *_NUMBERS,
+        *("bool", "date", "time", "timetz", "timestamp", "timestamptz", "interval", "json", "jsonb", "bit", "varbit"),
+    }
+)
+"""Types whose values Debezium never sends as bytes."""
 _TIMES = (Meaning.TIME_MS, Meaning.TIME_US, Meaning.TIME_NS)
 _WKB = (Meaning.GEOMETRY, Meaning.GEOGRAPHY)
 _SHAPES = (Meaning.POINT, *_WKB)
+_INSTANTS = (
+    *(Meaning.TIMESTAMP_MS, Meaning.TIMESTAMP_US, Meaning.TIMESTAMP_NS, Meaning.ISO_TIMESTAMP),
+    *(Meaning.TIMESTAMP_PARTS, Meaning.ZONED_TIMESTAMP, Meaning.ZONED_TIMESTAMP_PARTS),
+)
+_SPANS = (Meaning.DURATION_US, Meaning.DURATION_NS, Meaning.DURATION_TEXT, Meaning.DURATION_PARTS)
+PARTS = {
+    **dict.fromkeys(_INSTANTS, ("time", "timetz")),
+    **dict.fromkeys(_SPANS, ("time", "timetz")),
+}
+"""Types of which a cast would take a part only."""
 _VECTORS = {Meaning.DOUBLE_VECTOR: "_float8", Meaning.FLOAT_VECTOR: "_float4"}
 _BINARY_ITEMS = frozenset(
     {*_INTEGERS, "bool", "float4", "float8", "date", "time", "timestamp", "timestamptz", "uuid", "bytea", "text"}
@@ -119,15 +143,20 @@ _AS_TEXT = frozenset(
 class Carriage:
     """How one column travels: its meaning, the staging column's type, and whether our SQL casts it.
 
-    `target`: the name of the target's type. `item`: how the elements of an array do.
+    `into`: the target's type. `item`: how the elements of an array do.
     """
 
     meaning: Meaning
     staging: str
     cast: bool
-    target: str = ""
+    into: Kind = Kind(name="")
     item: "Carriage | None" = None
     policy: ColumnPolicy = PLAIN
+
+    @property
+    def target(self) -> str:
+        """The name of the target's type."""
+        return self.into.name
 
     def as_text(self) -> "Carriage":
         """The same values as text, for PostgreSQL's own input to judge."""
@@ -142,13 +171,13 @@ def carriage(column: Column, target: Kind, policy: ColumnPolicy = PLAIN) -> Carr
     if means is Meaning.TEXT and policy.binary is not None:
         means = Meaning.BYTES
     found = _array(column, means, target, policy) if target.item is not None else None
-    return found or replace(_single(means, target), target=target.name, policy=policy)
+    return found or replace(_single(means, target), into=target, policy=policy)
 
 
 def _array(column: Column, means: Meaning, target: Kind, policy: ColumnPolicy) -> Carriage | None:
     assert target.item is not None
     if means is Meaning.ENUM_SET:
-        item = Carriage(meaning=Meaning.TEXT, staging="text", cast=False, target=target.item.name, policy=policy)
+        item = Carriage(meaning=Meaning.TEXT, staging="text", cast=False, into=target.item, policy=policy)
     elif column.avro == "array" and column.item is not None:
         item = carriage(column.item, target.item, policy)
         if item.staging not in _BINARY_ITEMS:
@@ -156,9 +185,8 @@ def _array(column: Column, means: Meaning, target: Kind, policy: ColumnPolicy) -
     else:
         return None
     staging = f"_{item.staging}"
-    return Carriage(
-        meaning=means, staging=staging, cast=staging != target.name, target=target.name, item=item, policy=policy
-    )
+    cast = staging != target.name
+    return Carriage(meaning=means, staging=staging, cast=cast, into=target, item=item, policy=policy)
 
 
 def _single(means: Meaning, target: Kind) -> Carriage:
@@ -180,7 +208,7 @@ def _single(means: Meaning, target: Kind) -> Carriage:
 
 def _reads_text(target: str) -> bool:
     """Whether bytes can only be meant as the text that the type reads, as of types that Debezium does not know."""
-    return target not in TEXT.same and target != "bytea"
+    return target not in TEXT.same and target != "bytea" and target not in OF_ITS_OWN
 
 
 def _text_is_cast(target: str) -> bool:

@@ -48,6 +48,22 @@ SPECIAL = [
     Value(TEXT_12_2, "12.30", "numeric", "12.30", "numeric(12,2)"),
     Value(DOUBLE_12_2, 12.3, "numeric", "12.3", "numeric(12,2)"),
 ]
+# narrower columns that keep all of them
+FITTING = [
+    Value(decimal(10, 3), Decimal("1.230"), "numeric(6,2)", "1.23"),
+    Value(decimal(10, 3), Decimal("-1200.000"), "numeric(6,-2)", "-1200"),
+    Value(decimal(50, 3), Decimal("1.230"), "numeric(6,2)", "1.23"),
+    Value(decimal(10, 2), Decimal("12.00"), "int4", "12"),
+    Value(decimal(10, 2), Decimal("12.34"), "float8", "12.34"),
+    Value("long", 2**53, "float8", "9007199254740992"),
+    Value("double", float("nan"), "float4", "NaN"),
+    Value("double", 0.5, "float4", "0.5"),
+    Value("double", 1234567890.12, "numeric(12,2)", "1234567890.12"),
+    Value("double", 0.29, "numeric(12,2)", "0.29"),
+    Value("float", 0.25, "numeric(12,2)", "0.25"),
+    Value("double", float("nan"), "numeric(12,2)", "NaN"),
+    Value("double", 1e22, "numeric(30,2)", "10000000000000000000000.00"),
+]
 INTEGERS = [
     Value("boolean", True, "int2", "1"),
     Value("boolean", False, "int4", "0"),
@@ -84,7 +100,7 @@ BITS = [
     Value(propagated(bits(12), "VARBIT", 12), b"\x05\x08", "varbit(12)", "100000000101", "bit varying(12)"),
     Value(propagated(bits(2**31 - 1), "VARBIT", 2**31 - 1), b"", "text", ""),
 ]
-ALL = [*DECIMALS, *SPECIAL, *INTEGERS, *UNSIGNED_INTEGERS, *BITS]
+ALL = [*DECIMALS, *SPECIAL, *FITTING, *INTEGERS, *UNSIGNED_INTEGERS, *BITS]
 
 
 @pytest.mark.parametrize("value", params(ALL))

@@ -147,6 +147,17 @@ TIMESTAMPS = [
         ZONED_TYPE,
     ),
 ]
+# narrower columns that keep all of them
+FITTING = [
+    Value(US, 1_709_210_096_123_000, "timestamp(3)", "2024-02-29 12:34:56.123"),
+    Value(US, 9_223_372_036_825_200_000, "timestamp(0)", "infinity"),
+    Value(US, -9_223_372_036_832_400_000, "date", "-infinity"),
+    Value(US, -86_400_000_000, "date", "1969-12-31"),
+    Value(DATE, 0, "timestamp(0)", "1970-01-01"),
+    Value(TIME_US, DAY, "time(0)", "24:00:00"),
+    Value(ZONED, "2024-02-29T12:34:56.120Z", "timestamptz(2)", "2024-02-29 12:34:56.12+00"),
+    Value(INTERVAL, "P0Y0M0DT0H0M6.700S", "interval(1)", "6.7 seconds"),
+]
 INTERVALS = [
     Value(MICRO_DURATION, -(2**63), "interval", "-9223372036854.775808 seconds", "interval"),
     Value(MICRO_DURATION, 2**63 - 1, "interval", "9223372036854.775807 seconds", "interval"),
@@ -165,7 +176,7 @@ INTERVALS = [
         "interval",
     ),
 ]
-ALL = [*DATES, *TIMES, *TIMESTAMPS, *INTERVALS]
+ALL = [*DATES, *TIMES, *TIMESTAMPS, *FITTING, *INTERVALS]
 
 
 @pytest.mark.parametrize("value", params(ALL))

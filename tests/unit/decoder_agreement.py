@@ -36,6 +36,7 @@ from tests.unit.semantic import (
     array,
     bits,
     decimal,
+    unscaled,
 )
 from tests.unit.strict_avro import Defect, defects
 
@@ -160,6 +161,8 @@ def _value(schema: Any, chance: random.Random) -> Any:
 
 def _complex(schema: Any, chance: random.Random) -> Any:
     kind = schema["type"]
+    if schema.get("connect.name") == VARIABLE["connect.name"]:
+        return {"scale": chance.choice((0, 2, 40, -3)), "value": unscaled(chance.randint(-(10**50), 10**50))}
     if kind == "record":
         return {field["name"]: _value(field["type"], chance) for field in schema["fields"]}
     if kind == "enum":

@@ -272,6 +272,27 @@ def test_text_is_not_taken_for_bytes(kind: Any, target: str) -> None:
     assert bound.bind(change).columns[-1].how.policy.binary == "hex"
 
 
+MOMENT = {"type": "long", "connect.name": "io.debezium.time.MicroTimestamp"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "said"),
+    [
+        pytest.param("bytes", "int4", "expected values for a column of type int4, found bytes", id="bytes"),
+        pytest.param(MOMENT, "time", "expected what a column of type time holds, found more", id="a part of it"),
+    ],
+)
+def test_a_cast_that_would_mean_something_else_is_not_made(kind: Any, target: str, said: str) -> None:
+    """PostgreSQL would do it without a word."""
+    topic = Topic([*FIELDS, {"name": "raw", "type": kind}])
+    bound = Bound(replace(TABLE, columns=(*TABLE.columns, TargetColumn(name="raw", type_name=target, cast=target))))
+    bound.world.schemas = {1: topic.keys.text, 2: topic.values.text}
+    failure = bound.refusal(topic.record("c", {**ROW, "raw": b"\0" if kind == "bytes" else 1}))
+
+    assert failure.kind == "table.shape"
+    assert f"after.raw: {said}" in failure.detail
+
+
 def test_zero_bytes_of_a_key_stay() -> None:
     """Keys that differ would become one."""
     topic = Topic([{"name": "word", "type": "string"}], ("word",))

@@ -52,6 +52,9 @@ _SPECIAL = """\
   well-known binary (what `ST_AsEWKB` gives), a text column its hex digits. A shape with a reference system does not go
   into a type that has none.
 - **Vectors** go into pgvector's types and into arrays; a text column has pgvector's spelling.
+- **Narrower columns** take a value only if they keep all of it. PostgreSQL itself would round `1.235` to a
+  `numeric(6,2)`, cut a time of day off for a `date`, `'abc '` to a `varchar(3)` and a long text to a `name`, all
+  without a word. Here such a record becomes a letter.
 - **Zero bytes** fit no text of PostgreSQL. By default such a record becomes a letter; `zero_bytes` of the column's
   settings leaves them out (`strip`) or writes `\\u0000` in their place (`escape`)."""
 _LOST = (

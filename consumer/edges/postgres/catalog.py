@@ -1,6 +1,7 @@
 """Target tables as the catalog has them, and the creation of missing ones."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -26,6 +27,7 @@ SELECT a.attname,
        coalesce(b.typtype, t.typtype) = 'e',
        e.typname,
        e.typtype = 'e',
+       CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END,
        a.attidentity <> '',
        a.attgenerated <> '',
        a.attnotnull OR t.typnotnull,
@@ -42,6 +44,10 @@ LEFT JOIN pg_type e ON e.typarray = coalesce(b.oid, t.oid)
 WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum
 """
+
+_VARHDRSZ = 4
+_FULL_PRECISION = 0xFFFF
+_WITH_SECONDS = frozenset({"time", "timetz", "timestamp", "timestamptz", "interval"})
 
 # usable as a conflict target: valid, immediate, whole, over plain columns
 _UNIQUE = """
@@ -83,11 +89,12 @@ def read_table(connection: psycopg.Connection, name: TableName) -> TargetTable |
             type_name=row[1],
             cast=row[2],
             is_enum=row[3],
-            item=Kind(name=row[4], is_enum=row[5]) if row[4] else None,
-            identity=row[6],
-            generated=row[7],
-            required=row[8],
-            lacks=frozenset(row[9]),
+            item=Kind(name=row[4], is_enum=row[5], **_limits(row[4], row[6])) if row[4] else None,
+            **({} if row[4] else _limits(row[1], row[6])),
+            identity=row[7],
+            generated=row[8],
+            required=row[9],
+            lacks=frozenset(row[10]),
         )
         for row in rows
     )
@@ -98,6 +105,20 @@ def read_table(connection: psycopg.Connection, name: TableName) -> TargetTable |
         lacks=frozenset(lacks),
         rank=int(referenced[0]) if referenced else 0,
     )
+
+
+def _limits(kind: str, modifier: int) -> dict[str, Any]:
+    """What a type keeps, as its modifier says it (numerictypmodin, anytime_typmod_check and others)."""
+    if modifier < 0:
+        return {}
+    if kind == "numeric":
+        # eleven bits with a sign
+        return {"digits": ((modifier - _VARHDRSZ & 0x7FF) ^ 1024) - 1024}
+    if kind == "varchar":
+        return {"length": modifier - _VARHDRSZ}
+    if kind == "interval" and modifier & 0xFFFF == _FULL_PRECISION:
+        return {}
+    return {"digits": modifier & 0xFFFF} if kind in _WITH_SECONDS else {}
 
 
 def create_table(
