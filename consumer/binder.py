@@ -5,8 +5,11 @@ Looking a binding up asks nobody; making one asks the registry, the target's cat
 
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+
+import structlog
 
 from consumer.core.avro import UnsupportedSchema
 from consumer.core.envelope import (
@@ -23,7 +26,16 @@ from consumer.core.grace import Grace
 from consumer.core.kinds import KINDS, Scope
 from consumer.core.naming import BadName
 from consumer.core.plan import Binding, BindingKey, Run, TableName, TargetTable, origin
-from consumer.gates import Cannot, bound_columns, no_identity, require_privileges, unguarded, version_column
+from consumer.core.types import PLAIN, ColumnPolicy
+from consumer.gates import (
+    Cannot,
+    bound_columns,
+    no_identity,
+    require_known,
+    require_privileges,
+    unguarded,
+    version_column,
+)
 from consumer.known import KnownBindings
 from consumer.planner import BadRecord, bad_record
 from consumer.ports.bindings import Catalog
@@ -35,6 +47,9 @@ from consumer.tables import Tables
 # waited for, and how often it is looked for, in seconds
 _UNKNOWN = "record.schema_unknown"
 _LOOK_EVERY = 3.0
+
+
+log = structlog.get_logger("headrace.bind")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +66,12 @@ class BinderSettings:
     strict: Collection[str] = ()
     # by target table, the column that keeps where a row's last change stands in the source's log
     versions: Mapping[str, str] = field(default_factory=dict)
+    # by target table and column
+    columns: Mapping[str, Mapping[str, ColumnPolicy]] = field(default_factory=dict)
+
+    def policy(self, table: TableName, column: str) -> ColumnPolicy:
+        """What is decided about a column."""
+        return self.columns.get(str(table), {}).get(column, PLAIN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +92,11 @@ class Binder:
         self._offsets = sources.offsets
         self._settings = settings
         self._schemas = Schemas(sources.registry, sources.catalog)
-        self._tables = Tables(sources.catalog, sources.rows, settings.template)
+        self._tables = Tables(sources.catalog, sources.rows, settings.template, settings.policy)
         self._grace = Grace(settings.unknown_grace)
         self._turn = threading.Lock()
+        # schemas of which it is known whether their source may have lost nulls
+        self._warned: set[int] = set()
         self._traits: dict[str, Traits] = {}
         # topics that are known to have more partitions than one, whatever was asked earlier
         self._spread: set[str] = set()
@@ -156,6 +179,7 @@ class Binder:
             return Binding(schema=schema)
         if schema.kind is RecordKind.OTHER:
             raise Cannot("record.no_envelope", "the value is not a Debezium envelope")
+        require_known(schema.columns)
         if key.key_frame is None:
             raise Cannot("record.identity", "the record has no key, so its row can't be told from others", _NO_KEY)
         key_text = self._schemas.text(key.key_frame)
@@ -167,8 +191,16 @@ class Binder:
         create = self._settings.create_table.get(str(name), self._settings.create)
         table = self._tables.found(name, columns, identity, create=create)
         binding = self._bound(key.topic, schema, key_text, table, version)
+        self._warn(schema_id_of(key.value_frame), key.topic, schema.columns)
         self._tables.remember(key.topic, schema_id_of(key.key_frame), source)
         return binding
+
+    def _warn(self, schema_id: int, topic: str, columns: Sequence[Column]) -> None:
+        """Say once a schema in which columns nulls may have become defaults before they were written."""
+        replaced = [column.name for column in columns if column.replaced]
+        if replaced and schema_id not in self._warned:
+            log.warning(_REPLACED, topic=topic, schema=schema_id, columns=replaced, remedy=_KEEP_NULLS)
+        self._warned.add(schema_id)
 
     def _version(self, name: TableName, schema: WriterSchema) -> Column | None:
         """The column that guards the table's rows, if it is to have one."""
@@ -203,7 +235,7 @@ class Binder:
         replaces = frozenset(identity) not in table.unique
         if replaces and (topic in self._spread or self._traits[topic].partitions != 1):
             raise no_identity(table, identity)
-        columns = bound_columns(table, schema.columns, identity)
+        columns = bound_columns(table, schema.columns, identity, partial(self._settings.policy, table.name))
         if version is not None:
             if replaces:
                 raise unguarded(table, identity)
@@ -232,6 +264,11 @@ def _no_topic(topic: str) -> Failure:
     return failed(KINDS["kafka.no_topic"], "kafka", "describe topics", detail)
 
 
+_REPLACED = "nulls of these columns may have been replaced by their defaults at the source"
+_KEEP_NULLS = (
+    "Set value.converter.ignore.default.for.nullables=true on the connector if it is not; then compare the columns' "
+    "nulls, which nothing in the topic tells any more. Headrace itself writes every null as one."
+)
 _NO_KEY = "Give the source table a primary key, or set message.key.columns on the connector."
 _OTHER_VERSION = "Name another column as the table's version_column: this one is the source's."
 _NO_VERSION = (

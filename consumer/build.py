@@ -17,6 +17,7 @@ from consumer.core.kinds import ErrorType
 from consumer.core.letterhead import Codec
 from consumer.core.policy import Budget, Policy, TablePolicy
 from consumer.core.records import OffsetRange
+from consumer.core.types import ColumnPolicy
 from consumer.decode_watch import Marks
 from consumer.dependents import Dependents
 from consumer.desk import Desk
@@ -142,6 +143,10 @@ def binder_settings(settings: Settings) -> BinderSettings:
         unknown_grace=settings.registry.unknown_grace,
         strict=[name for name, table in settings.tables.items() if table.strict],
         versions={name: table.version_column for name, table in settings.tables.items() if table.version_column},
+        columns={
+            name: {column: ColumnPolicy(**policy.model_dump()) for column, policy in table.columns.items()}
+            for name, table in settings.tables.items()
+        },
     )
 
 

@@ -302,7 +302,7 @@ def _vectors(make: str, spell: str) -> Table:
 
 
 def mysql_tables() -> tuple[Table, ...]:
-    """The tables that a MySQL server gets. MariaDB's log leaves generated columns out, and its connector stops at that."""
+    """The tables of a MySQL server. MariaDB's log leaves generated columns out, and its connector stops at that."""
     typed = ("CAST(1.10 AS JSON)", "CAST(CAST('2024-01-01 10:00:00.5' AS DATETIME(6)) AS JSON)")
     return (*_common(), _generated(), _documents(typed), _vectors("STRING_TO_VECTOR", "VECTOR_TO_STRING"))
 
