@@ -15,7 +15,7 @@ from consumer.core.failure import Failure, failed
 from consumer.core.fold import SEQ
 from consumer.core.kinds import KINDS
 from consumer.core.letters import Record
-from consumer.core.placeholders import Placeholders
+from consumer.core.markers import Placeholders
 from consumer.core.plan import Binding, Run, origin, recorded
 from consumer.core.position import positions
 from consumer.core.records import RecordRef

@@ -8,16 +8,17 @@ from dataclasses import dataclass
 
 from consumer.ahead import Ahead
 from consumer.applier import Applier, Workshop
-from consumer.binder import Binder, BinderSettings, KnownBindings, Sources
+from consumer.binder import Binder, BinderSettings, Sources
 from consumer.blocks import Decoders
 from consumer.core.backoff import Backoff
 from consumer.core.breaking import BreakerLimits
 from consumer.core.flood import FloodGuard, FloodLimits
 from consumer.core.kinds import ErrorType
 from consumer.core.letterhead import Codec
-from consumer.core.placeholders import Placeholders
+from consumer.core.markers import Placeholders
 from consumer.core.policy import Budget, Policy, TablePolicy
 from consumer.core.records import OffsetRange
+from consumer.core.types import ColumnPolicy
 from consumer.decode_watch import Marks
 from consumer.dependents import Dependents
 from consumer.desk import Desk
@@ -45,6 +46,7 @@ from consumer.edges.rows import RowDecoder
 from consumer.expiry import Expiry
 from consumer.handover import Handover
 from consumer.holdings import Holdings
+from consumer.known import KnownBindings
 from consumer.lifecycle import Hooks, LifeSettings, Side, WorkerLife
 from consumer.patience import Patience
 from consumer.planner import Planner
@@ -142,6 +144,10 @@ def binder_settings(settings: Settings) -> BinderSettings:
         unknown_grace=settings.registry.unknown_grace,
         strict=[name for name, table in settings.tables.items() if table.strict],
         versions={name: table.version_column for name, table in settings.tables.items() if table.version_column},
+        columns={
+            name: {column: ColumnPolicy(**policy.model_dump()) for column, policy in table.columns.items()}
+            for name, table in settings.tables.items()
+        },
     )
 
 

@@ -13,7 +13,7 @@ from consumer.bench.race import now
 from consumer.bench.rig import Rig
 from consumer.bench.scenario import Dataset
 from consumer.bench.store import Result
-from consumer.binder import Binder, BinderSettings, KnownBindings, Sources
+from consumer.binder import Binder, BinderSettings, Sources
 from consumer.blocks import Decoders
 from consumer.core.plan import Plan
 from consumer.core.policy import Policy
@@ -32,6 +32,7 @@ from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.registry import HttpRegistry
 from consumer.edges.rows import RowDecoder
+from consumer.known import KnownBindings
 from consumer.planner import Planner, Unbound
 
 CONSUME = "consume"

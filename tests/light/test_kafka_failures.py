@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 from confluent_kafka import KafkaError
 
-from consumer.binder import Binder, BinderSettings, KnownBindings, Sources
+from consumer.binder import Binder, BinderSettings, Sources
 from consumer.core.failure import Failure, HeadraceError, Persistent, Refused, Transient
 from consumer.core.plan import BindingKey, runs
 from consumer.core.records import TopicPartition
@@ -15,6 +15,7 @@ from consumer.edges.kafka.letterbox import KafkaLetterbox
 from consumer.edges.kafka.offsets import KafkaOffsets
 from consumer.edges.kafka.source import KafkaSource
 from consumer.edges.rows import RowDecoder
+from consumer.known import KnownBindings
 from consumer.ports.letters import Outgoing
 from consumer.stack.waiting import wait_until
 from tests.light.broker import HEARTBEAT, LIST_OFFSETS, PRODUCE, Broker

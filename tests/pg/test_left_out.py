@@ -11,7 +11,7 @@ import pytest
 
 from consumer.core.kinds import ErrorType
 from consumer.core.letters import State
-from consumer.core.placeholders import UNAVAILABLE
+from consumer.core.markers import UNAVAILABLE
 from consumer.core.plan import Action, Plan, TableName
 from consumer.core.policy import Budget, Policy
 from consumer.core.records import TopicPartition

@@ -7,7 +7,6 @@ from typing import Any
 import psycopg
 import pytest
 
-from consumer.binder import KnownBindings
 from consumer.core.letterhead import Codec
 from consumer.core.plan import TableName
 from consumer.core.policy import Policy
@@ -19,6 +18,7 @@ from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import LetterBounds, PostgresSink
+from consumer.known import KnownBindings
 from consumer.ports.target import Start
 from consumer.returns import Judges, Returns
 from dlq.actions import replay

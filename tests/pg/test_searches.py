@@ -11,11 +11,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from consumer.binder import KnownBindings
 from consumer.core.failure import Transient
 from consumer.core.letterhead import Codec
 from consumer.core.letters import State, Verdict
-from consumer.core.placeholders import UNAVAILABLE
+from consumer.core.markers import UNAVAILABLE
 from consumer.core.plan import Plan, TableName
 from consumer.core.policy import Policy
 from consumer.core.records import OffsetRange, RecordRef, Slice, TopicPartition
@@ -27,6 +26,7 @@ from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.searches import PostgresSearches
 from consumer.edges.postgres.sink import PostgresSink
+from consumer.known import KnownBindings
 from consumer.planner import Unbound
 from consumer.ports.letters import Posted
 from consumer.ports.refusals import Reconsider

@@ -5,7 +5,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from consumer.core.placeholders import UNAVAILABLE
+from consumer.core.markers import UNAVAILABLE
 from consumer.core.plan import TableName
 from consumer.edges.postgres.sink import PostgresSink
 from tests.pg.landing import ID, Landing, rows

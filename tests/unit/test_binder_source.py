@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from consumer.binder import KnownBindings
 from consumer.core.plan import BindingKey, Run, TableName, TargetColumn, TargetTable
+from consumer.known import KnownBindings
 from consumer.ports.topics import Traits
 from tests.unit.avro import Writer, envelope, event, key
 from tests.unit.known import slice_of

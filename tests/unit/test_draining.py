@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from consumer.applier import Applier, Workshop
-from consumer.binder import Binder, BinderSettings, KnownBindings, Sources
+from consumer.binder import Binder, BinderSettings, Sources
 from consumer.core.flood import FloodGuard, FloodLimits
 from consumer.core.plan import BindingKey, Plan
 from consumer.core.policy import TablePolicy
 from consumer.core.records import OffsetRange, Slice, TopicPartition
 from consumer.handover import Handover, Moved, Paced, Work
 from consumer.holdings import Holdings
+from consumer.known import KnownBindings
 from consumer.ports.target import NO_ROOM, Applied, Known, Start, Taken
 from tests.unit.known import heartbeat, planner
 from tests.unit.patient import patient

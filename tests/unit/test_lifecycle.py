@@ -9,12 +9,12 @@ import pytest
 
 from consumer.ahead import Ahead
 from consumer.applier import Applier, Workshop
-from consumer.binder import KnownBindings
 from consumer.core.failure import HeadraceError
 from consumer.core.flood import FloodGuard, FloodLimits
 from consumer.core.policy import TablePolicy
 from consumer.handover import Handover
 from consumer.holdings import Holdings
+from consumer.known import KnownBindings
 from consumer.lifecycle import Hooks, LifeSettings, WorkerLife
 from consumer.ports.topics import Intake
 from consumer.reader import BatchLimits, Reader

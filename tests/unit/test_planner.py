@@ -5,18 +5,18 @@ from dataclasses import replace
 
 import pytest
 
-from consumer.binder import KnownBindings
 from consumer.blocks import Decoders
 from consumer.core.envelope import RecordKind, WriterSchema
 from consumer.core.failure import Failure
 from consumer.core.letters import State
-from consumer.core.placeholders import UNAVAILABLE
+from consumer.core.markers import UNAVAILABLE
 from consumer.core.plan import Action, BindingKey, Counts, Plan, Stage
 from consumer.core.policy import Policy
 from consumer.core.records import OffsetRange, RecordRef, Slice, TopicPartition
 from consumer.decode_watch import DecodeWatch, Marks
 from consumer.edges.copy_encoder import CopyEncoder
 from consumer.edges.rows import RowDecoder
+from consumer.known import KnownBindings
 from consumer.planner import BadRecord, Planner, Unbound
 from consumer.ports.decoding import Sifted
 from consumer.ports.topics import Traits

@@ -2,9 +2,9 @@
 
 import pytest
 
-from consumer.binder import KnownBindings
 from consumer.core.records import RecordRef, TopicPartition
 from consumer.core.search import Doubt, Ending, Search, next_stretch, seen
+from consumer.known import KnownBindings
 from tests.unit.avro import framed
 from tests.unit.known import Topic, planner, slice_of
 

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from consumer.binder import Binder, BinderSettings, KnownBindings, Sources
-from consumer.core.envelope import Column
+from consumer.binder import Binder, BinderSettings, Sources
 from consumer.core.failure import Persistent, failed
 from consumer.core.kinds import KINDS
 from consumer.core.plan import TableName, TargetTable
+from consumer.core.types import ColumnPolicy
 from consumer.edges.rows import RowDecoder
+from consumer.known import KnownBindings
 from consumer.ports.topics import Traits
 
 
@@ -24,12 +25,13 @@ class World:
     created: list[TableName] = field(default_factory=list)
     made_of: list[str] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
+    columns: dict[str, dict[str, ColumnPolicy]] = field(default_factory=dict)
     claims: dict[TableName, str] = field(default_factory=dict)
 
     def binder(self, known: KnownBindings, grace: float = 0.0) -> Binder:
         """A binder that asks this world."""
         sources = Sources(registry=self, catalog=self, offsets=self, rows=RowDecoder())
-        return Binder(known, sources, BinderSettings(unknown_grace=grace, versions=self.versions))
+        return Binder(known, sources, BinderSettings(unknown_grace=grace, versions=self.versions, columns=self.columns))
 
     def schema(self, schema_id: int) -> str:
         """The schema of that id."""
@@ -45,10 +47,10 @@ class World:
         """What the test says."""
         return self.table(name)
 
-    def create_table(self, name: TableName, columns: Sequence[Column], identity: Sequence[str]) -> None:
+    def create_table(self, name: TableName, columns: Mapping[str, Sequence[str]], identity: Sequence[str]) -> None:
         """Notes it, and the columns of the last one."""
         self.created.append(name)
-        self.made_of = [column.name for column in columns]
+        self.made_of = list(columns)
 
     def remember_schemas(self, registry: str, schemas: Mapping[int, str]) -> None:
         """Nothing is asked of it here."""

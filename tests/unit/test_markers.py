@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from consumer.core.placeholders import UNAVAILABLE, BadPlaceholder, Placeholders, placeholder_bytes
+from consumer.core.markers import UNAVAILABLE, BadPlaceholder, Placeholders, placeholder_bytes
 
 MARK = UNAVAILABLE.encode()
 ENTRY = pl.List(pl.Struct({"key": pl.String, "value": pl.String}))

@@ -1,0 +1,55 @@
+"""The bindings that were made: found without asking anyone, and forgotten where what they rest on may have changed."""
+
+from collections.abc import Callable, Collection
+
+from consumer.core.plan import Binding, BindingKey, TableName
+
+
+class KnownBindings:
+    """Implements `consumer.ports.bindings.Bindings`; written by one thread at a time and read by all."""
+
+    def __init__(self) -> None:
+        self._known: dict[BindingKey, Binding] = {}
+
+    def find(self, key: BindingKey) -> Binding | None:
+        return self._known.get(key)
+
+    def learn(self, key: BindingKey, binding: Binding) -> None:
+        """Remember a binding."""
+        self._known[key] = binding
+
+    def of_topic(self, topic: str, key_frame: bytes | None) -> Binding | None:
+        """Any binding of the topic with this key schema; for runs that hold nothing but tombstones."""
+        return next(
+            (
+                b
+                for k, b in list(self._known.items())
+                if k.topic == topic and k.key_frame == key_frame and k.value_frame and b.table
+            ),
+            None,
+        )
+
+    def forget(self, table: TableName | None) -> None:
+        """Forget what was read of a table's catalog."""
+        self._forget(lambda key, binding: binding.table is not None and table in (None, binding.table.name))
+
+    def forget_topic(self, topic: str) -> None:
+        """Forget all bindings of a topic."""
+        self._forget(lambda key, binding: key.topic == topic)
+
+    def replaced(self) -> set[str]:
+        """The topics whose rows are deleted and inserted anew."""
+        return {k.topic for k, b in list(self._known.items()) if b.replaces}
+
+    def forget_replaced(self, topics: Collection[str]) -> None:
+        """Forget such bindings of these topics."""
+        self._forget(lambda key, binding: binding.replaces and key.topic in topics)
+
+    def _forget(self, chosen: Callable[[BindingKey, Binding], bool]) -> None:
+        old = [key for key, binding in list(self._known.items()) if chosen(key, binding)]
+        for key in old:
+            self._known.pop(key, None)
+
+    def topics_of(self, table: TableName) -> set[str]:
+        """The topics that feed a table."""
+        return {k.topic for k, b in list(self._known.items()) if b.table is not None and b.table.name == table}

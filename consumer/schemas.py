@@ -1,0 +1,65 @@
+"""Schemas by the ids in front of records: fetched from the registry, and kept for when it is away."""
+
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+from consumer.core.failure import Persistent, Transient
+from consumer.gates import Cannot
+from consumer.ports.bindings import Catalog
+from consumer.ports.decoding import Registry
+
+_MAGIC = 0
+_FRAME = 5
+# requests to the registry at a time
+_REQUESTS = 8
+
+
+class Schemas:
+    """What the registry said; belongs to one thread at a time."""
+
+    def __init__(self, registry: Registry, catalog: Catalog) -> None:
+        self._registry = registry
+        self._catalog = catalog
+        self._known: dict[int, str] = {}
+
+    def learn(self, frames: Collection[bytes]) -> None:
+        """Fetch schemas by several requests at a time, from what was kept of them when the registry is away.
+
+        An id that the registry does not know is left to the run that has it. Raises Transient.
+        """
+        new = {schema_id for frame in frames if (schema_id := _framed_id(frame)) is not None} - self._known.keys()
+        fetched: dict[int, str] = {}
+        pool = ThreadPoolExecutor(_REQUESTS)
+        try:
+            for schema_id, answer in [(i, pool.submit(self._registry.schema, i)) for i in sorted(new)]:
+                with suppress(Persistent):
+                    fetched[schema_id] = answer.result()
+        except Transient:
+            # no use in asking on: a registry that hangs would hold everything up, once for each id
+            kept = self._catalog.recall_schemas(self._registry.name, sorted(new - fetched.keys()))
+            self._known |= kept
+            if new - fetched.keys() - kept.keys():
+                raise
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+        if fetched:
+            self._catalog.remember_schemas(self._registry.name, fetched)
+            self._known |= fetched
+
+    def text(self, frame: bytes) -> str:
+        """The schema of what has this frame in front of it. Raises Cannot, Persistent, Transient."""
+        schema_id = schema_id_of(frame)
+        return self._known.get(schema_id) or self._registry.schema(schema_id)
+
+
+def schema_id_of(frame: bytes) -> int:
+    """The id in a frame. Raises Cannot."""
+    schema_id = _framed_id(frame)
+    if schema_id is None:
+        raise Cannot("record.framing", "the datum does not begin with a zero byte and a schema id")
+    return schema_id
+
+
+def _framed_id(frame: bytes) -> int | None:
+    return int.from_bytes(frame[1:], "big") if len(frame) == _FRAME and frame[0] == _MAGIC else None

@@ -1,0 +1,100 @@
+"""The target tables of topics: named after their source, claimed for one topic, created where that is allowed."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+
+from consumer.core.created import created_types
+from consumer.core.envelope import Column, WriterSchema
+from consumer.core.naming import BadName, table_name
+from consumer.core.plan import Run, TableName, TargetTable
+from consumer.core.types import ColumnPolicy
+from consumer.gates import Cannot
+from consumer.ports.bindings import Catalog
+from consumer.ports.decoding import BadDatum, Decoder
+
+Names = Mapping[str, str | None]
+"""What the source calls a table: `db`, `schema` and `table`, as far as it says so."""
+
+Policy = Callable[[TableName, str], ColumnPolicy]
+"""What the settings decide for a column of a table."""
+
+_FRAME = 5
+
+
+class Tables:
+    """Asks the catalog; belongs to one thread at a time.
+
+    `rows` reads a table's names from a record, `policy` says what the settings want of its columns.
+    """
+
+    def __init__(self, catalog: Catalog, rows: Decoder, template: str, policy: Policy) -> None:
+        self._catalog = catalog
+        self._rows = rows
+        self._template = template
+        self._policy = policy
+        # the source's names by topic and key schema, as they are stored
+        self._sources: dict[tuple[str, int], Names] = {}
+
+    def source(self, schema: WriterSchema, run: Run) -> dict[str, str | None]:
+        """The `source` block of the run's first sound record. Raises Cannot."""
+        assert schema.rewritten is not None, "changes have a form that the decoders read"
+        there = {field["name"] for field in json.loads(schema.rewritten.text)["fields"]}
+        names = sorted(there & {"source_db", "source_schema", "source_table"})
+        for value in run.piece.values[run.start : run.end]:
+            if value is not None:
+                try:
+                    row = self._rows.decode(schema.rewritten.text, [value[_FRAME:]], ["op", *names]).row(0, named=True)
+                except BadDatum:
+                    continue
+                return {name.removeprefix("source_"): row[name] for name in names}
+        raise Cannot("record.decode", "no record of the run decodes with its writer schema")
+
+    def name(self, topic: str, source: Names) -> TableName:
+        """The table, which no other topic of the group has, whichever worker applies it. Raises Cannot, BadName."""
+        name = table_name(self._template, topic, source)
+        owner = self._catalog.claim_table(name, topic)
+        if owner != topic:
+            raise Cannot("table.shared", f"topic {owner} is applied to table {name} already")
+        return name
+
+    def remember(self, topic: str, key_schema: int, source: Names) -> None:
+        """Have the names at hand for a worker that meets a tombstone of the topic first."""
+        if self._sources.get((topic, key_schema)) != source:
+            self._catalog.remember_source(topic, key_schema, source)
+            self._sources[topic, key_schema] = source
+
+    def remembered(self, topic: str, key_schema: int) -> TargetTable:
+        """The table of a topic none of whose values was seen yet, as it was named before. Raises Cannot, BadName."""
+        source = self._catalog.recall_source(topic, key_schema)
+        if source is None:
+            raise Cannot("table.tombstones", "a compacted topic begins with a tombstone; its table is not known yet")
+        name = self.name(topic, source)
+        table = self._catalog.read_table(name)
+        if table is None:
+            detail = f"the target has no table {name}, and a tombstone can't make one"
+            raise Cannot("table.missing", detail, _MAKE_TABLE)
+        return table
+
+    def found(
+        self, name: TableName, columns: Sequence[Column], identity: Sequence[str], *, create: bool
+    ) -> TargetTable:
+        """The table, created if it is missing and that is allowed. Raises Cannot, BadName."""
+        table = self._catalog.read_table(name)
+        if table is None and create:
+            _check_names(columns)
+            policies = {column.name: self._policy(name, column.name) for column in columns}
+            kinds = {column.name: created_types(column, policies[column.name]) for column in columns}
+            self._catalog.create_table(name, kinds, identity)
+            table = self._catalog.read_table(name)
+        if table is None:
+            raise Cannot("table.missing", f"the target has no table {name}")
+        return table
+
+
+def _check_names(columns: Sequence[Column]) -> None:
+    for column in columns:
+        if not column.name or len(column.name.encode()) > 63:
+            raise BadName("a column's name is empty or longer than PostgreSQL's 63 bytes")
+
+
+_MAKE_TABLE = "Create it as the topic's rows need it, or set target.table to the name that it has now."
