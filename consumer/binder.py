@@ -24,6 +24,7 @@ from consumer.core.envelope import (
 from consumer.core.failure import Failure, Persistent, Transient, failed
 from consumer.core.grace import Grace
 from consumer.core.kinds import KINDS, Scope
+from consumer.core.modes import OnTruncate
 from consumer.core.naming import BadName
 from consumer.core.plan import Binding, BindingKey, Run, TableName, TargetTable, origin
 from consumer.core.types import PLAIN, ColumnPolicy
@@ -66,6 +67,8 @@ class BinderSettings:
     strict: Collection[str] = ()
     # by target table, the column that keeps where a row's last change stands in the source's log
     versions: Mapping[str, str] = field(default_factory=dict)
+    # by target table, what becomes of it when the source's is truncated
+    truncates: Mapping[str, OnTruncate] = field(default_factory=dict)
     # by target table and column
     columns: Mapping[str, Mapping[str, ColumnPolicy]] = field(default_factory=dict)
 
@@ -116,16 +119,16 @@ class Binder:
                 self._bind(key, wanted[key])
 
     def spread(self, topics: Collection[str]) -> set[str]:
-        """Note topics that have more partitions than one; returns those whose rows were replaced till now."""
+        """Note topics that have more partitions than one; returns those whose bindings hold for one only."""
         with self._turn:
-            grown = self._known.replaced() & set(topics)
+            grown = self._known.alone() & set(topics)
             self._spread |= set(topics)
-            self._known.forget_replaced(grown)
+            self._known.forget_alone(grown)
             return grown
 
     def look_again(self) -> set[str]:
-        """Look for topics whose rows are replaced and that have got a second partition. Raises Transient."""
-        now = self._offsets.traits(sorted(self._known.replaced()))
+        """Look for topics whose bindings hold for one partition and that have got a second. Raises Transient."""
+        now = self._offsets.traits(sorted(self._known.alone()))
         return self.spread([topic for topic, traits in now.items() if traits.partitions != 1])
 
     def _learn_topics(self, topics: set[str]) -> None:
@@ -181,7 +184,7 @@ class Binder:
             raise Cannot("record.no_envelope", "the value is not a Debezium envelope")
         require_known(schema.columns)
         if key.key_frame is None:
-            raise Cannot("record.identity", "the record has no key, so its row can't be told from others", _NO_KEY)
+            return self._without_key(key.topic, schema, run)
         key_text = self._schemas.text(key.key_frame)
         source = self._tables.source(schema, run)
         identity = [column.name for column in read_key_schema(key_text)]
@@ -194,6 +197,35 @@ class Binder:
         self._warn(schema_id_of(key.value_frame), key.topic, schema.columns)
         self._tables.remember(key.topic, schema_id_of(key.key_frame), source)
         return binding
+
+    def _without_key(self, topic: str, schema: WriterSchema, run: Run) -> Binding:
+        """What takes truncates, which have no key. Other records without one are refused, all of them or each."""
+        if not self._known.keyed(topic) and self._tables.operation(schema, run) != "t":
+            raise Cannot("table.identity", "the topic's records have no key", _NO_KEY)
+        name = self._tables.name(topic, self._tables.source(schema, run))
+        version = self._version(name, schema)
+        # one that is not there is empty
+        table = self._tables.known(name) or TargetTable(name=name, columns=(), unique=())
+        if version is not None and table.columns:
+            version_column(table, version)
+        return Binding(
+            schema=schema,
+            table=table,
+            version=version.name if version else None,
+            truncate=self._on_truncate(topic, name, version),
+        )
+
+    def _on_truncate(self, topic: str, table: TableName, version: Column | None) -> OnTruncate:
+        """What becomes of the table when the source's is truncated. Raises Cannot."""
+        chosen = self._settings.truncates.get(str(table), OnTruncate.STOP)
+        if chosen is OnTruncate.APPLY and version is None and not self._only(topic):
+            detail = f"truncates of {table} are to be applied, and its topic has several partitions without an order"
+            raise Cannot("table.shape", detail, _ORDER_TRUNCATES)
+        return chosen
+
+    def _only(self, topic: str) -> bool:
+        """Whether the topic has one partition, as far as is known."""
+        return topic not in self._spread and self._traits[topic].partitions == 1
 
     def _warn(self, schema_id: int, topic: str, columns: Sequence[Column]) -> None:
         """Say once a schema in which columns nulls may have become defaults before they were written."""
@@ -233,7 +265,7 @@ class Binder:
     ) -> Binding:
         identity = tuple(column.name for column in read_key_schema(key_text))
         replaces = frozenset(identity) not in table.unique
-        if replaces and (topic in self._spread or self._traits[topic].partitions != 1):
+        if replaces and not self._only(topic):
             raise no_identity(table, identity)
         columns = bound_columns(table, schema.columns, identity, partial(self._settings.policy, table.name))
         if version is not None:
@@ -251,6 +283,7 @@ class Binder:
             replaces=replaces,
             strict=str(table.name) in self._settings.strict,
             version=version.name if version else None,
+            truncate=self._on_truncate(topic, table.name, version),
         )
 
 
@@ -270,6 +303,10 @@ _KEEP_NULLS = (
     "nulls, which nothing in the topic tells any more. Headrace itself writes every null as one."
 )
 _NO_KEY = "Give the source table a primary key, or set message.key.columns on the connector."
+_ORDER_TRUNCATES = (
+    "Give the table a version_column, or set truncate of it to stop or ignore, or have the connector write to a topic "
+    "of one partition."
+)
 _OTHER_VERSION = "Name another column as the table's version_column: this one is the source's."
 _NO_VERSION = (
     "Remove version_column from the table's settings; it needs source.lsn (PostgreSQL), or source.file and source.pos "

@@ -4,7 +4,7 @@ A block holds runs of one binding. A record that does not decode, or does not sa
 with its reason; its neighbours are not touched by that.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -16,6 +16,7 @@ from consumer.core.fold import SEQ
 from consumer.core.kinds import KINDS
 from consumer.core.letters import Record
 from consumer.core.markers import Placeholders
+from consumer.core.modes import OnTruncate
 from consumer.core.plan import Binding, Run, origin, recorded
 from consumer.core.position import positions
 from consumer.core.records import RecordRef
@@ -25,6 +26,8 @@ from consumer.ports.decoding import Decoder
 
 _IMAGES = frozenset({"c", "u", "r"})
 _TRUNCATE = "t"
+# a logical message, and a truncate that is not to be applied
+_MEANINGLESS = frozenset({"m", _TRUNCATE})
 _FRAME = 5
 _VERSION = "#version"
 
@@ -71,7 +74,8 @@ class Decoded:
     Both have the version column too, where the binding has one.
 
     `unavailable`: by column, which images hold no value for it. `out`: the records that are not sound, by place.
-    `ops`: the operations seen. `span`: oldest and newest source time. `ignored`: tombstones that mean nothing.
+    `ops`: the operations seen. `span`: oldest and newest source time. `ignored`: records that mean nothing.
+    `truncates`: the places of truncates, and `truncated`: the greatest position of theirs, where positions matter.
     """
 
     images: pl.DataFrame
@@ -80,15 +84,25 @@ class Decoded:
     ops: frozenset[str] = frozenset()
     span: Sequence[int] = ()
     ignored: int = 0
+    truncates: Sequence[int] = ()
+    truncated: int | None = None
     out: dict[int, Failure] = field(default_factory=dict)
 
 
 class Truncated(Exception):
-    """The block holds a truncate, which is about a whole table."""
+    """The block holds a truncate, which is about a whole table and not to be applied."""
 
     def __init__(self, place: int) -> None:
         super().__init__(place)
         self.place = place
+
+
+class Recut(Exception):
+    """The block's runs are to be cut in front of these places, since some of its records stand between others."""
+
+    def __init__(self, places: Collection[int]) -> None:
+        super().__init__(f"{len(places)} places")
+        self.places = places
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +129,7 @@ class BlockDecoder:
         self.watch = DecodeWatch(decoders.deadline)
 
     def decoded(self, block: Block) -> Decoded:
-        """The block's changes. Raises Truncated."""
+        """The block's changes. Raises Truncated, Recut."""
         binding = block.binding
         values = block.values()
         places = _valued(values)
@@ -128,6 +142,10 @@ class BlockDecoder:
         fields = ["op", "after", *times, *_position(binding)]
         frame = self._sifted(block, binding.schema.rewritten, _Data.of(values, places), fields, out)
         ops = frozenset(frame["op"].unique().to_list())
+        truncates = _truncates(block, frame) if _TRUNCATE in ops else []
+        if binding.table and not binding.identity:
+            frame = _without_key(frame, out)
+        meaningless = frame["op"].is_in(_MEANINGLESS).arg_true().len() if ops & _MEANINGLESS else 0
         frame = _placed(_known_ops(frame, ops, out), binding, out)
         images = self._with_identity(_images(frame, binding, ops, out), binding, "after", out)
         gone = self._deletes(block, frame, values, out) if "d" in ops else None
@@ -142,7 +160,9 @@ class BlockDecoder:
             unavailable=self._unavailable(images, binding),
             ops=ops,
             span=[cast(int, at) for at in span if at],
-            ignored=0 if binding.compacted else tombstones,
+            ignored=meaningless - len(truncates) + (0 if binding.compacted else tombstones),
+            truncates=truncates,
+            truncated=_truncated(frame, binding) if truncates else None,
             out=out,
         )
 
@@ -154,6 +174,8 @@ class BlockDecoder:
 
     def identities(self, block: Block, places: Sequence[int]) -> pl.DataFrame:
         """The identities (and SEQ) of records, as their keys say; none for a record whose key does not say it."""
+        if block.binding.key_writer is None:
+            return pl.DataFrame(schema={SEQ: pl.Int64})
         keys = block.keys()
         framed = [place for place in places if len(keys[place] or b"") > _FRAME]
         rows = self._sifted(block, block.binding.key_writer, _Data.of(keys, framed), list(block.binding.identity), {})
@@ -275,15 +297,54 @@ class _Data:
 
 
 def _known_ops(frame: pl.DataFrame, ops: frozenset[str], out: dict[int, Failure]) -> pl.DataFrame:
-    strange = ops - {*_IMAGES, "d", "m"}
+    strange = ops - {*_IMAGES, "d", *_MEANINGLESS}
     if not strange:
         return frame
     odd = frame["op"].is_in(list(strange))
-    for op, place in frame.filter(odd).select("op", SEQ).iter_rows():
-        if op == _TRUNCATE:
-            raise Truncated(place)
+    for place in frame.filter(odd)[SEQ]:
         out[place] = _unsound("record.operation", "decode", "the record holds an unknown operation")
     return frame.filter(~odd)
+
+
+def _truncates(block: Block, frame: pl.DataFrame) -> list[int]:
+    """The places of truncates that are to be applied; none of them stands in one run with anything else.
+
+    Raises Truncated, Recut.
+    """
+    binding = block.binding
+    if binding.truncate is OnTruncate.IGNORE:
+        return []
+    places = frame.filter(pl.col("op") == _TRUNCATE)[SEQ].to_list()
+    if binding.truncate is OnTruncate.STOP:
+        raise Truncated(places[0])
+    known, start, borders = set(places), 0, set[int]()
+    for run in block.runs:
+        own = range(start, start + run.end - run.start)
+        start = own.stop
+        here = known.intersection(own)
+        if here and len(here) < len(own):
+            borders |= here | {place + 1 for place in here if place + 1 in own}
+    if borders:
+        raise Recut(borders)
+    return places
+
+
+def _truncated(frame: pl.DataFrame, binding: Binding) -> int | None:
+    """The greatest position of truncates, where positions matter. Raises Truncated for one without."""
+    if binding.version is None:
+        return None
+    said = frame.filter(pl.col("op") == _TRUNCATE)
+    if said[_VERSION].null_count():
+        raise Truncated(said.filter(pl.col(_VERSION).is_null())[SEQ][0])
+    return cast(int, said[_VERSION].max())
+
+
+def _without_key(frame: pl.DataFrame, out: dict[int, Failure]) -> pl.DataFrame:
+    """What a record without a key may be where rows are told by keys: nothing of one row."""
+    rows = ~frame["op"].is_in(_MEANINGLESS)
+    for place in frame.filter(rows)[SEQ]:
+        out[place] = _unsound("record.identity", "identity", "the record has no key")
+    return frame.filter(~rows)
 
 
 def _images(frame: pl.DataFrame, binding: Binding, ops: frozenset[str], out: dict[int, Failure]) -> pl.DataFrame:

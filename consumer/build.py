@@ -16,6 +16,7 @@ from consumer.core.flood import FloodGuard, FloodLimits
 from consumer.core.kinds import ErrorType
 from consumer.core.letterhead import Codec
 from consumer.core.markers import Placeholders
+from consumer.core.modes import OnTruncate
 from consumer.core.policy import Budget, Policy, TablePolicy
 from consumer.core.records import OffsetRange
 from consumer.core.types import ColumnPolicy
@@ -143,6 +144,7 @@ def binder_settings(settings: Settings) -> BinderSettings:
         create_table=overrides,
         unknown_grace=settings.registry.unknown_grace,
         strict=[name for name, table in settings.tables.items() if table.strict],
+        truncates={name: OnTruncate(table.truncate) for name, table in settings.tables.items()},
         versions={name: table.version_column for name, table in settings.tables.items() if table.version_column},
         columns={
             name: {column: ColumnPolicy(**policy.model_dump()) for column, policy in table.columns.items()}

@@ -2,11 +2,11 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
-from consumer.blocks import Block, BlockDecoder, Decoded, Decoders, Truncated
+from consumer.blocks import Block, BlockDecoder, Decoded, Decoders, Recut, Truncated
 from consumer.core.carriers import carried
 from consumer.core.envelope import IGNORED_KINDS
 from consumer.core.failure import Failure, Persistent, failed, located
@@ -28,6 +28,7 @@ from consumer.core.plan import (
     Stage,
     StagedColumn,
     TableWrite,
+    Truncate,
     runs,
 )
 from consumer.core.policy import Policy
@@ -87,18 +88,26 @@ class Planner:
         Raises Unbound, BadRecord for a record in front of which its partition has to stop, or Unsound for a defect.
         """
         check(slices, self._most)
+        borders: set[RecordRef] = set()
+        while True:
+            try:
+                return self._plan(slices, refused or {}, borders)
+            except _Borders as found:
+                borders |= found.refs
+
+    def _plan(
+        self, slices: Sequence[Slice], refused: Mapping[RecordRef, Failure], borders: Collection[RecordRef]
+    ) -> Plan:
+        """A plan whose runs begin at these records too. Raises _Borders where they are to begin at more."""
         counted: Counter[str] = Counter(records=sum(map(len, slices)))
         times: list[int] = []
         stages = []
-        for blocks in self._staged(slices):
-            writes: list[TableWrite] = []
-            letters: list[Aside] = []
+        for blocks in self._staged(slices, borders):
+            stage = _Gathered()
             for block in blocks:
                 with library_faults(block.binding.table.name if block.binding.table else None, "planner", "plan"):
-                    aside = self._planned(block, refused or {}, writes, counted, times)
-                if aside is not None:
-                    letters.append(aside)
-            stages.append(Stage(tuple(sorted(writes, key=lambda write: write.turn)), tuple(letters)))
+                    self._planned(block, refused, stage, counted, times)
+            stages.append(stage.whole())
         return Plan(
             slices=tuple(slices),
             stages=tuple(stages),
@@ -106,7 +115,7 @@ class Planner:
             source_ms=(min(times), max(times)) if times else None,
         )
 
-    def _staged(self, slices: Sequence[Slice]) -> list[list[Block]]:
+    def _staged(self, slices: Sequence[Slice], borders: Collection[RecordRef]) -> list[list[Block]]:
         """Blocks in the order of their stages: the n-th run of each partition is at stage n.
 
         Within a stage each partition adds to one block only, and a key lives in one partition, so the
@@ -114,7 +123,8 @@ class Planner:
         """
         stages: dict[int, dict[BindingKey, list[Run]]] = defaultdict(lambda: defaultdict(list))
         for piece in slices:
-            for place, run in enumerate(runs(piece)):
+            begin = [ref.offset for ref in borders if ref.at == piece.at]
+            for place, run in enumerate(runs(piece, begin)):
                 stages[place][BindingKey(piece.at.topic, run.key_frame, run.value_frame)].append(run)
         bound = self._bound({key: group[0] for groups in stages.values() for key, group in groups.items()})
         return [[Block(bound[key], tuple(group)) for key, group in stages[place].items()] for place in sorted(stages)]
@@ -130,18 +140,22 @@ class Planner:
         self,
         block: Block,
         refused: Mapping[RecordRef, Failure],
-        writes: list[TableWrite],
+        stage: "_Gathered",
         counted: Counter[str],
         times: list[int],
-    ) -> Aside | None:
-        """Add a block's writes to those of its stage; returns its letters."""
+    ) -> None:
+        """Add what a block is to its stage: writes, truncates, letters."""
         binding = block.binding
         if binding.unreadable is not None:
-            return self._unreadable(block, binding.unreadable, counted)
+            stage.letters.append(self._unreadable(block, binding.unreadable, counted))
+            return
         if binding.table is None or binding.schema.kind in IGNORED_KINDS:
             counted["ignored"] += len(block)
-            return None
+            return
         decoded = self._decoded(block)
+        if decoded.truncates:
+            counted["truncates"] += len(decoded.truncates)
+            stage.truncates.append(_truncate(block, decoded))
         times += decoded.span
         counted["ignored"] += decoded.ignored
         if refused:
@@ -155,12 +169,15 @@ class Planner:
         counted["folded"] += len(decoded.images) + len(decoded.deletes) - kept
         fresh = decoded.ops <= {"c", "r"} and not len(decoded.deletes)
         for write in self._encoded(folded, block, fresh=fresh):
-            writes.append(replace(write, origins=replace(write.origins, changes=changes)))
-        return aside
+            stage.writes.append(replace(write, origins=replace(write.origins, changes=changes)))
+        if aside is not None:
+            stage.letters.append(aside)
 
     def _decoded(self, block: Block) -> Decoded:
         try:
             return self._blocks.decoded(block)
+        except Recut as found:
+            raise _Borders({block.ref(place) for place in found.places}) from found
         except Truncated as found:
             kind = KINDS["table.truncate"]
             raise bad_record(block.ref(found.place), failed(kind, "planner", "decode", kind.sign)) from found
@@ -186,6 +203,10 @@ class Planner:
         Rows without letters fold as if there were none.
         """
         identity = block.binding.identity
+        if not identity:
+            places = decoded.deletes.select(SEQ).clear()
+            letters = self._letters(block, decoded.out, Settled(), {})
+            return Folded(upserts=places, deletes=places), Aside(letters=letters) if letters else None, places
         changes = [frame.select([*identity, SEQ]) for frame in (decoded.images, decoded.deletes)]
         while True:
             gone, aside, known = self._aside(block, decoded) if decoded.out else (None, None, changes[1])
@@ -270,8 +291,42 @@ class Planner:
             overriding=any(column.target.identity for column in columns),
             strict=binding.strict,
             version=binding.version if action is not Action.LOOK_UP else None,
+            floored=binding.floored and action is not Action.LOOK_UP,
             rank=binding.table.rank,
         )
+
+
+class _Borders(Exception):
+    """Runs are to begin at these records too."""
+
+    def __init__(self, refs: set[RecordRef]) -> None:
+        super().__init__(f"{len(refs)} records")
+        self.refs = refs
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """What the blocks of a stage are."""
+
+    writes: list[TableWrite] = field(default_factory=list)
+    letters: list[Aside] = field(default_factory=list)
+    truncates: list[Truncate] = field(default_factory=list)
+
+    def whole(self) -> Stage:
+        """The stage, with the writes in the order of their tables."""
+        writes = sorted(self.writes, key=lambda write: write.turn)
+        return Stage(tuple(writes), tuple(self.letters), tuple(self.truncates))
+
+
+def _truncate(block: Block, decoded: Decoded) -> Truncate:
+    assert block.binding.table is not None, "a truncate is of a table"
+    last = {(ref := block.ref(place)).at: ref for place in decoded.truncates}
+    return Truncate(
+        table=block.binding.table.name,
+        refs=tuple(last.values()),
+        version=block.binding.version,
+        position=decoded.truncated,
+    )
 
 
 def _without(

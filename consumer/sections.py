@@ -405,6 +405,12 @@ class Table(Section):
     strict: bool = Field(
         default=False, description="Hold every later change of a row that has an open letter, not only partial ones."
     )
+    truncate: Literal["stop", "ignore", "apply"] = Field(
+        default="stop",
+        description="What a truncate at the source does: stop the table's partitions until somebody decides, ignore "
+        "(the rows stay), or apply, which deletes the rows in its place of the order. apply needs a topic of one "
+        "partition or a version_column.",
+    )
     columns: dict[str, Column] = Field(
         default={}, description='Policy by column, as [tables."schema.table".columns."name"].'
     )

@@ -40,13 +40,21 @@ class Tables:
         assert schema.rewritten is not None, "changes have a form that the decoders read"
         there = {field["name"] for field in json.loads(schema.rewritten.text)["fields"]}
         names = sorted(there & {"source_db", "source_schema", "source_table"})
+        row = self._first(schema.rewritten.text, run, names)
+        return {name.removeprefix("source_"): row[name] for name in names}
+
+    def operation(self, schema: WriterSchema, run: Run) -> str | None:
+        """The operation of the run's first sound record. Raises Cannot."""
+        assert schema.rewritten is not None, "changes have a form that the decoders read"
+        return self._first(schema.rewritten.text, run, [])["op"]
+
+    def _first(self, schema: str, run: Run, names: Sequence[str]) -> Mapping[str, str | None]:
         for value in run.piece.values[run.start : run.end]:
             if value is not None:
                 try:
-                    row = self._rows.decode(schema.rewritten.text, [value[_FRAME:]], ["op", *names]).row(0, named=True)
+                    return self._rows.decode(schema, [value[_FRAME:]], ["op", *names]).row(0, named=True)
                 except BadDatum:
                     continue
-                return {name.removeprefix("source_"): row[name] for name in names}
         raise Cannot("record.decode", "no record of the run decodes with its writer schema")
 
     def name(self, topic: str, source: Names) -> TableName:
@@ -74,6 +82,10 @@ class Tables:
             detail = f"the target has no table {name}, and a tombstone can't make one"
             raise Cannot("table.missing", detail, _MAKE_TABLE)
         return table
+
+    def known(self, name: TableName) -> TargetTable | None:
+        """The table, or None when it is not there."""
+        return self._catalog.read_table(name)
 
     def found(
         self, name: TableName, columns: Sequence[Column], identity: Sequence[str], *, create: bool

@@ -168,8 +168,8 @@ TABLE_KINDS = (
         "table.truncate",
         _PERSISTENT,
         "the source truncated the table",
-        "Truncate the target's table if it should be empty too, then pass the record: headrace positions set TOPIC "
-        "PARTITION --to skip.",
+        'Set truncate of the table to "apply" or "ignore". Or truncate the target\'s table if it should be empty too, '
+        "then pass the record: headrace positions set TOPIC PARTITION --to skip.",
     ),
     _kind(
         "table.held",

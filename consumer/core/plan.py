@@ -11,6 +11,7 @@ from consumer.core.envelope import Column, WriterSchema
 from consumer.core.failure import Failure
 from consumer.core.fold import SEQ
 from consumer.core.letters import Letter, Record, Verdict
+from consumer.core.modes import OnTruncate
 from consumer.core.records import RecordRef, Slice
 from consumer.core.rewriting import Rewritten
 from consumer.core.types import Carriage, Kind
@@ -96,7 +97,8 @@ class Binding:
     `table` is None for records that are ignored by rule (heartbeats, transaction markers). `replaces`: no unique
     index of the table tells its rows apart, so they are deleted and inserted anew. `strict`: whatever comes behind a
     letter of its row waits. `version`: the target column that takes a change's position in its source, None where the
-    rows are not guarded by one; it is among `columns`. `unreadable`: why none of the records can be read.
+    rows are not guarded by one; it is among `columns`. `truncate`: what a truncate does to it. `unreadable`: why none
+    of the records can be read. Without an `identity` only truncates can be applied.
     """
 
     schema: WriterSchema
@@ -108,7 +110,18 @@ class Binding:
     replaces: bool = False
     strict: bool = False
     version: str | None = None
+    truncate: OnTruncate = OnTruncate.STOP
     unreadable: Failure | None = None
+
+    @property
+    def floored(self) -> bool:
+        """Whether what is older than a truncate may come behind it, and is kept out by its version."""
+        return self.truncate is OnTruncate.APPLY and self.version is not None
+
+    @property
+    def alone(self) -> bool:
+        """Whether it holds only as long as its topic has one partition."""
+        return self.replaces or (self.truncate is OnTruncate.APPLY and self.version is None)
 
 
 class Action(Enum):
@@ -166,8 +179,8 @@ class TableWrite:
     """One staging load and what it does. `payload`: a whole binary COPY stream.
 
     `fresh`: every row is from a snapshot or an insert, so a plain INSERT may be tried first. `strict`: its rows wait
-    behind any letter of theirs. `version`: the staged column that guards the row, as in `Binding`. `rank`: as in
-    `TargetTable`.
+    behind any letter of theirs. `version`: the staged column that guards the row, as in `Binding`. `floored`: a
+    truncate keeps it out where it is older. `rank`: as in `TargetTable`.
     """
 
     table: TableName
@@ -181,6 +194,7 @@ class TableWrite:
     overriding: bool = False
     strict: bool = False
     version: str | None = None
+    floored: bool = False
     rank: int = 0
 
     @property
@@ -201,12 +215,26 @@ class Aside:
     identities: TableWrite | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Truncate:
+    """The source emptied a table. `refs`: the last record of each partition that says so.
+
+    With a `version` column only rows older than `position` go; where there is none, its topic has one partition.
+    """
+
+    table: TableName
+    refs: tuple[RecordRef, ...]
+    version: str | None = None
+    position: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Writes of disjoint rows, and the letters that stand beside them."""
+    """Truncates, then writes of disjoint rows, and the letters that stand beside them."""
 
     writes: tuple[TableWrite, ...] = ()
     letters: tuple[Aside, ...] = ()
+    truncates: tuple[Truncate, ...] = ()
 
     def staged(self) -> list[TableWrite]:
         """Everything that needs a staging table."""
@@ -223,6 +251,7 @@ class Counts:
     ignored: int = 0
     folded: int = 0
     letters: int = 0
+    truncates: int = 0
 
     def lettered(self, rows: int, *, deletes: bool) -> "Counts":
         """The same, when so many rows became letters instead."""
@@ -262,9 +291,14 @@ class Plan:
             left = len(aside.letters)
             counts = counts.lettered(left, deletes=writes[place].action is Action.DELETE)
             writes[place] = replace(writes[place], rows=writes[place].rows - left)
-        stage = Stage(tuple(writes), (*self.stages[number].letters, *asides))
+        stage = replace(self.stages[number], writes=tuple(writes), letters=(*self.stages[number].letters, *asides))
         stages = (*self.stages[:number], stage, *self.stages[number + 1 :])
         return replace(self, stages=stages, counts=counts)
+
+    @property
+    def truncates(self) -> list[Truncate]:
+        """All truncates in order."""
+        return [one for stage in self.stages for one in stage.truncates]
 
     @property
     def size(self) -> int:
@@ -289,27 +323,27 @@ def frame(raw: bytes | None) -> bytes | None:
     return None if raw is None else raw[:5]
 
 
-def runs(piece: Slice) -> list[Run]:
-    """Cut a slice where a schema changes. Tombstones belong to the run around them."""
+def runs(piece: Slice, borders: Collection[int] = ()) -> list[Run]:
+    """Cut a slice where a schema changes, and in front of some offsets. Tombstones belong to the run around them."""
     value_frames = {value[:5] for value in piece.values if value is not None}
     key_frames = {key[:5] for key in piece.keys if key is not None}
     if None in piece.keys:
         key_frames.add(b"")
-    if len(value_frames) <= 1 and len(key_frames) <= 1:
+    if len(value_frames) <= 1 and len(key_frames) <= 1 and not borders:
         only_key = next(iter(key_frames), b"") or None
         only_value = next(iter(value_frames), None)
         whole = Run(piece=piece, start=0, end=len(piece), key_frame=only_key, value_frame=only_value)
         return [whole] if len(piece) else []
-    return _cut(piece)
+    return _cut(piece, borders) if len(piece) else []
 
 
-def _cut(piece: Slice) -> list[Run]:
+def _cut(piece: Slice, borders: Collection[int]) -> list[Run]:
     found: list[Run] = []
     start = 0
     current: tuple[bytes | None, bytes | None] = (frame(piece.keys[0]), frame(piece.values[0]))
     for index in range(1, len(piece)):
         here = (frame(piece.keys[index]), frame(piece.values[index]))
-        joined = _joined(current, here)
+        joined = None if piece.offsets[index] in borders else _joined(current, here)
         if joined is None:
             found.append(Run(piece=piece, start=start, end=index, key_frame=current[0], value_frame=current[1]))
             start, current = index, here

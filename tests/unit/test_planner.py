@@ -141,6 +141,7 @@ def test_a_logical_message_is_no_row() -> None:
     plan = planned(slice_of([ORDERS.record("m", row(1), after=None), ORDERS.record("c", row(2))]))
 
     assert shapes(plan) == [[("upsert", 1)]]
+    assert plan.counts == Counts(records=2, upserts=1, ignored=1)
 
 
 def test_a_tombstone_on_a_plain_topic_is_ignored() -> None:

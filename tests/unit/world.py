@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from consumer.binder import Binder, BinderSettings, Sources
 from consumer.core.failure import Persistent, failed
 from consumer.core.kinds import KINDS
+from consumer.core.modes import OnTruncate
 from consumer.core.plan import TableName, TargetTable
 from consumer.core.types import ColumnPolicy
 from consumer.edges.rows import RowDecoder
@@ -25,13 +26,17 @@ class World:
     created: list[TableName] = field(default_factory=list)
     made_of: list[str] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
+    truncates: dict[str, OnTruncate] = field(default_factory=dict)
     columns: dict[str, dict[str, ColumnPolicy]] = field(default_factory=dict)
     claims: dict[TableName, str] = field(default_factory=dict)
 
     def binder(self, known: KnownBindings, grace: float = 0.0) -> Binder:
         """A binder that asks this world."""
         sources = Sources(registry=self, catalog=self, offsets=self, rows=RowDecoder())
-        return Binder(known, sources, BinderSettings(unknown_grace=grace, versions=self.versions, columns=self.columns))
+        settings = BinderSettings(
+            unknown_grace=grace, versions=self.versions, truncates=self.truncates, columns=self.columns
+        )
+        return Binder(known, sources, settings)
 
     def schema(self, schema_id: int) -> str:
         """The schema of that id."""

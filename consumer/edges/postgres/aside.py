@@ -14,7 +14,7 @@ from consumer.core.policy import Policy
 from consumer.core.records import RecordRef
 from consumer.edges.postgres import digests, letters, standing
 from consumer.edges.postgres.staging import Staged
-from consumer.edges.postgres.statements import guarded
+from consumer.edges.postgres.statements import kept_out
 from consumer.edges.postgres.translate import translated
 from consumer.ports.refusals import LettersFull, Reconsider, TableFault, library_faults
 
@@ -64,7 +64,7 @@ def _kept_out(connection: psycopg.Connection, staged: Staged) -> bool:
     if staged.write.version is None:
         return False
     with translated("compare versions", staged.write.table):
-        return connection.execute(guarded(staged)).rowcount == staged.write.rows
+        return connection.execute(kept_out(staged)).rowcount == staged.write.rows
 
 
 class BatchLetters:

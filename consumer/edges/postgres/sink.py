@@ -7,6 +7,7 @@ before any shared lock is taken. Lock order: positions, then tables in the plan'
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import psycopg
@@ -17,7 +18,7 @@ from consumer.core.letters import Standing
 from consumer.core.plan import Action, Plan, TableWrite
 from consumer.core.policy import NO_RETRIES, Policy
 from consumer.core.records import OffsetRange, RecordRef, TopicPartition
-from consumer.edges.postgres import decisions, ledger, letters, memory, positions, standing
+from consumer.edges.postgres import decisions, ledger, letters, memory, positions, standing, truncating
 from consumer.edges.postgres.aside import DEFAULT_BOUNDS, BatchLetters, LetterBounds, RefusedRows, settle
 from consumer.edges.postgres.ledger import Ledger
 from consumer.edges.postgres.migrate import ensure
@@ -146,7 +147,8 @@ class PostgresSink:
             filled = time.perf_counter()
             with translated("lock positions"):
                 self._compare(connection, plan)
-            settle(connection, plan, everything)
+            stages = self._floored(connection, plan, stages)
+            settle(connection, plan, [staged for stage in stages for staged in stage])
             applied, refused = self._run(connection, plan, stages, clock)
             if applied is None or any(count > room.get(at, 0) for at, count in _by_partition(refused).items()):
                 raise Reconsider(refused)
@@ -231,6 +233,21 @@ class PostgresSink:
         if time.perf_counter() - clock > self.settings.batch_deadline:
             raise Transient(_TOO_LONG)
 
+    def _floored(self, connection: psycopg.Connection, plan: Plan, stages: list[list[Staged]]) -> list[list[Staged]]:
+        """The staged writes with what earlier truncates keep out of them, those in front of them in the plan too."""
+        written = {write.table for stage in plan.stages for write in stage.staged() if write.floored}
+        truncated = {truncate.table for truncate in plan.truncates if truncate.version is not None}
+        if not written and not truncated:
+            return stages
+        floors = truncating.floors(connection, self._group, written, truncated)
+        found = []
+        for stage, staged in zip(plan.stages, stages, strict=True):
+            floors = truncating.raised(floors, stage.truncates)
+            found.append(
+                [replace(one, floor=floors.get(one.write.table)) if one.write.floored else one for one in staged]
+            )
+        return found
+
     def _run(
         self, connection: psycopg.Connection, plan: Plan, stages: list[list[Staged]], clock: float
     ) -> tuple[Plan | None, dict[RecordRef, Failure]]:
@@ -242,6 +259,9 @@ class PostgresSink:
         refused: dict[RecordRef, Failure] = {}
         applied: Plan | None = plan
         for number, (stage, staged) in enumerate(zip(plan.stages, stages, strict=True)):
+            for truncate in stage.truncates:
+                self._in_time(clock)
+                truncating.truncate(connection, self._group, truncate)
             writes, identities = staged[: len(stage.writes)], staged[len(stage.writes) :]
             # a letter that came back is its row's oldest: nothing is in front of it, and it says nothing of newer ones
             known = [] if plan.verdicts else [write for write in writes if write.write.table in lettered]

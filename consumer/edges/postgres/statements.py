@@ -37,12 +37,13 @@ def delete(staged: Staged) -> sql.Composed:
 def insert(staged: Staged) -> sql.Composed:
     """Insert the staged rows; fails on an existing one."""
     write = staged.write
-    return sql.SQL("INSERT INTO {} AS t ({}){} SELECT {} FROM {} AS s").format(
+    return sql.SQL("INSERT INTO {} AS t ({}){} SELECT {} FROM {} AS s{}").format(
         table_name(write.table),
         sql.SQL(", ").join(sql.Identifier(column.name) for column in write.columns),
         sql.SQL(" OVERRIDING SYSTEM VALUE" if write.overriding else ""),
         sql.SQL(", ").join(_value(column) for column in write.columns),
         staged.staging,
+        sql.SQL("") if staged.floor is None else sql.SQL(" WHERE ({}) IS NOT TRUE").format(_late(staged)),
     )
 
 
@@ -82,22 +83,31 @@ def upsert(staged: Staged) -> sql.Composed:
 def update(staged: Staged) -> sql.Composed:
     """Set the staged columns of existing rows; columns that are not staged stay.
 
-    Answers how many rows of the table were met, and how many staged rows met any; those that stay as they are because
-    their version guards them are met too.
+    Answers how many rows of the table were met, and how many staged rows met any; those that are kept out by a version
+    are met too.
     """
     if staged.write.version is None:
         return sql.SQL("WITH met AS ({}) SELECT count(*), count(DISTINCT ctid) FROM met").format(_met(staged))
     return sql.SQL(
         "WITH changed AS ({}), met AS (SELECT ctid FROM changed UNION ALL {}) "
         "SELECT count(*), count(DISTINCT ctid) FROM met"
-    ).format(_met(staged), guarded(staged))
+    ).format(_met(staged), kept_out(staged))
 
 
-def guarded(staged: Staged) -> sql.Composed:
-    """The staged rows whose row in the table is newer, by its version; only for writes that have one."""
+def kept_out(staged: Staged) -> sql.Composed:
+    """The staged rows whose row in the table is newer, by its version, and those that are older than a truncate.
+
+    Only for writes that have a version.
+    """
     assert staged.write.version is not None
-    return sql.SQL("SELECT s.ctid FROM {} AS t, {} AS s WHERE {} AND {}").format(
+    guarded = sql.SQL("SELECT s.ctid FROM {} AS t, {} AS s WHERE {} AND {}").format(
         table_name(staged.write.table), staged.staging, _same_row(staged), _newer(staged.write.version, "s")
+    )
+    if staged.floor is None:
+        return guarded
+    late = _late(staged)
+    return sql.SQL("{} AND ({}) IS NOT TRUE UNION ALL SELECT s.ctid FROM {} AS s WHERE {}").format(
+        guarded, late, staged.staging, late
     )
 
 
@@ -127,7 +137,14 @@ def _not_newer(staged: Staged) -> sql.Composed:
     """The row of the staged identity, unless its version guards it."""
     if staged.write.version is None:
         return _same_row(staged)
-    return sql.SQL("{} AND ({}) IS NOT TRUE").format(_same_row(staged), _newer(staged.write.version, "s"))
+    kept = sql.SQL("{} AND ({}) IS NOT TRUE").format(_same_row(staged), _newer(staged.write.version, "s"))
+    return kept if staged.floor is None else sql.SQL("{} AND ({}) IS NOT TRUE").format(kept, _late(staged))
+
+
+def _late(staged: Staged) -> sql.Composed:
+    """Whether the staged row is older than a truncate; of what has no version nothing is said."""
+    assert staged.write.version is not None
+    return sql.SQL("s.{} < {}").format(sql.Identifier(staged.write.version), sql.Literal(staged.floor))
 
 
 def _newer(version: str, change: str) -> sql.Composed:
