@@ -302,16 +302,17 @@ def _vectors(make: str, spell: str) -> Table:
 
 
 def mysql_tables() -> tuple[Table, ...]:
-    """The tables that a MySQL server gets. MariaDB's log leaves generated columns out, and its connector stops at that."""
+    """The tables that a MySQL server gets."""
+    # MariaDB's log leaves generated columns out, and its connector stops at that
     typed = ("CAST(1.10 AS JSON)", "CAST(CAST('2024-01-01 10:00:00.5' AS DATETIME(6)) AS JSON)")
     return (*_common(), _generated(), _documents(typed), _vectors("STRING_TO_VECTOR", "VECTOR_TO_STRING"))
 
 
 def mariadb_tables() -> tuple[Table, ...]:
     """The tables that a MariaDB server gets, with the types that only it has."""
-    identities = ("123e4567-e89b-12d3-a456-426614174000", "00000000-0000-0000-0000-000000000000")
+    identities = ("123e4567-e89b-12d3-a456-426614174000", "6ccd780c-baba-1026-9564-5b8c656024db")
     only_here = (
-        Table(name="uuids", columns=(ID, quoted("uuid", "uuid", *identities))),
+        Table(name="uuids", columns=(ID, quoted("uuid", "uuid", *identities, "0" * 32))),
         Table(name="umlauts", columns=(ID, column("Grün", "int", 1))),
     )
     return (*_common(), _documents(()), _vectors("VEC_FromText", "VEC_ToText"), *only_here)
