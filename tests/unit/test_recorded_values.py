@@ -25,7 +25,7 @@ _ANY = r"\w+ \w+"
 DIFFERENCES = (
     Difference(rf"{_ANY} zero_dates\.\w+ \w+", "a zero date is null"),
     Difference(rf"{_ANY} zero_dates_needed\.\w+ \w+", "a zero date in a column without nulls is 1970"),
-    Difference(rf"{_ANY} broken_dates\.\w+ stream", "a day or month that is zero makes the date null"),
+    Difference(rf"{_ANY} broken_dates\.\w+ \w+", "a day or month that is zero makes the date null"),
     Difference(r"\w+ main zero_years\.year stream", "the year 0 is 1900"),
     Difference(rf"{_ANY} defaulted\.\w+ \w+", "the converter sends a nullable column's default in a null's place"),
     Difference(r"\w+ (main|micro) integers\.bigint_u \w+", "in the mode `long` the upper half is negative"),
