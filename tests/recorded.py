@@ -20,7 +20,7 @@ import fastavro
 from tests.fixtures import documented
 from tests.fixtures.synthetic import Cell, Row
 
-RECORDED = ("mysql",)
+RECORDED = ("mysql", "mariadb")
 SYNTHETIC = tuple(documented.SOURCES)
 _FRAME = 5
 _FIXTURES = Path(__file__).parent / "fixtures"

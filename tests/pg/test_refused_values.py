@@ -46,6 +46,7 @@ NAMED = [
     Value(POINT, filled(POINT, x=1.0, y=2.0, srid=4326), "point", "expected a shape without a reference system"),
     Value(SHAPE, shape(EWKB_POINT, 4326), "point", "expected a shape without a reference system"),
     Value(SHAPE, shape(WKB_POINT), "box", "expected well-known binary of type 3, found one of type 1"),
+    Value(SHAPE, shape(SEGMENT, type="path", closed="true"), "bytea", "found a closed path"),
     Value(SHAPE, shape(SEGMENT), "path", "expected whether the path is closed"),
     Value(SHAPE, shape(SEGMENT[:-1]), "lseg", "expected well-known binary of 41 bytes, found 40"),
     Value(SHAPE, shape(b""), "point", "bytes that do not begin with its byte order"),

@@ -30,11 +30,10 @@ class Mode:
     name: str
     extra: Mapping[str, str]
     tables: tuple[str, ...] = ()
-    without: tuple[str, ...] = ()
 
     def captures(self, table: str) -> bool:
         """Whether it captures a table; one that names none captures all."""
-        return table not in self.without and (not self.tables or table in self.tables)
+        return not self.tables or table in self.tables
 
 
 _BY_MODE = (

@@ -86,7 +86,7 @@ class Journal:
     def read_again(self, table: Table, modes: tuple[str, ...]) -> None:
         """Notes that all rows of a table are to be read once more."""
         for (number,) in self.server.execute(f"SELECT `id` FROM `{table.name}` ORDER BY `id`"):
-            ((found,),) = [_answers(self.server.execute(_select(table, int(number))))]
+            (found,) = _answers(self.server.execute(_select(table, int(number))))
             self.changes.append(Change(table=table.name, op="r", after=_row(table, found), modes=modes))
 
     def snapshot(self) -> None:

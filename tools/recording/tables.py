@@ -158,7 +158,7 @@ def _far_dates() -> Table:
     return _dates("far_dates", days, ("2038-01-19 03:14:07",))
 
 
-def _zero_dates(name: str, more: str, *days: str, streamed: bool = False) -> Table:
+def _zero_dates(name: str, more: str, *days: str) -> Table:
     """Days that no calendar has; NOT NULL columns get a constant at the source."""
     columns = [quoted("day", "date", *days, more=more)]
     for kind in ("datetime", "datetime(6)", "timestamp", "timestamp(6)"):
@@ -166,7 +166,7 @@ def _zero_dates(name: str, more: str, *days: str, streamed: bool = False) -> Tab
         whole = [day for day in days if kind.startswith("datetime") or day in ("0000-00-00", "2024-03-01")]
         name_of = kind.replace("(6)", "6")
         columns.append(quoted(name_of, kind, *(f"{day} 00:00:00" for day in whole), more=more))
-    return Table(name=name, columns=(ID, *(each for each in columns if each.values)), streamed=streamed)
+    return Table(name=name, columns=(ID, *(each for each in columns if each.values)))
 
 
 def _times(name: str, *whole: str) -> Table:
@@ -285,7 +285,7 @@ def _common() -> tuple[Table, ...]:
         _far_dates(),
         _zero_dates("zero_dates", "NULL", "0000-00-00", "2024-03-01"),
         _zero_dates("zero_dates_needed", "NOT NULL", "0000-00-00", "2024-03-01"),
-        _zero_dates("broken_dates", "NULL", "2024-00-00", "2024-02-00", streamed=True),
+        _zero_dates("broken_dates", "NULL", "2024-00-00", "2024-02-00"),
         Table(name="zero_years", columns=(ID, column("year", "year", 0, 2024)), streamed=True),
         _times("times", "00:00:00", "23:59:59", "12:34:56"),
         _times("far_times", "24:00:00", "838:59:59", "-838:59:59", "-00:00:01", "-00:00:00", "100:00:00"),
@@ -302,16 +302,17 @@ def _vectors(make: str, spell: str) -> Table:
 
 
 def mysql_tables() -> tuple[Table, ...]:
-    """The tables of a MySQL server. MariaDB's log leaves generated columns out, and its connector stops at that."""
+    """The tables that a MySQL server gets."""
+    # MariaDB's log leaves generated columns out, and its connector stops at that
     typed = ("CAST(1.10 AS JSON)", "CAST(CAST('2024-01-01 10:00:00.5' AS DATETIME(6)) AS JSON)")
     return (*_common(), _generated(), _documents(typed), _vectors("STRING_TO_VECTOR", "VECTOR_TO_STRING"))
 
 
 def mariadb_tables() -> tuple[Table, ...]:
     """The tables that a MariaDB server gets, with the types that only it has."""
-    identities = ("123e4567-e89b-12d3-a456-426614174000", "00000000-0000-0000-0000-000000000000")
+    identities = ("123e4567-e89b-12d3-a456-426614174000", "6ccd780c-baba-1026-9564-5b8c656024db")
     only_here = (
-        Table(name="uuids", columns=(ID, quoted("uuid", "uuid", *identities))),
+        Table(name="uuids", columns=(ID, quoted("uuid", "uuid", *identities, "0" * 32))),
         Table(name="umlauts", columns=(ID, column("Grün", "int", 1))),
     )
     return (*_common(), _documents(()), _vectors("VEC_FromText", "VEC_ToText"), *only_here)
