@@ -25,8 +25,9 @@ from consumer.core.failure import Failure, Persistent, Transient, failed
 from consumer.core.grace import Grace
 from consumer.core.kinds import KINDS, Scope
 from consumer.core.modes import OnTruncate
+from consumer.core.moves import may_lack, token_fields
 from consumer.core.naming import BadName
-from consumer.core.plan import Binding, BindingKey, Run, TableName, TargetTable, origin
+from consumer.core.plan import Binding, BindingKey, BoundColumn, Run, TableName, TargetTable, origin
 from consumer.core.types import PLAIN, ColumnPolicy
 from consumer.gates import (
     Cannot,
@@ -284,7 +285,18 @@ class Binder:
             strict=str(table.name) in self._settings.strict,
             version=version.name if version else None,
             truncate=self._on_truncate(topic, table.name, version),
+            may_lack=() if replaces or schema.rewritten is None else _may_lack(schema, columns, identity),
         )
+
+
+def _may_lack(schema: WriterSchema, columns: Sequence[BoundColumn], identity: Collection[str]) -> tuple[str, ...]:
+    """The columns that creates of key changes may lack, where their events can be told from others."""
+    assert schema.rewritten is not None
+    if not token_fields(schema.rewritten.text):
+        return ()
+    # what we may not read can't be kept
+    others = [c.source for c in columns if c.target.name not in identity and "SELECT" not in c.target.lacks]
+    return may_lack(others, schema)
 
 
 def _stopping(run: Run, failure: Failure, wait: float | None = None) -> BadRecord:

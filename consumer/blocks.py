@@ -4,6 +4,7 @@ A block holds runs of one binding. A record that does not decode, or does not sa
 with its reason; its neighbours are not touched by that.
 """
 
+from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
@@ -12,11 +13,12 @@ import polars as pl
 
 from consumer.core.envelope import ANY, SOURCE_TIME
 from consumer.core.failure import Failure, failed
-from consumer.core.fold import SEQ
+from consumer.core.fold import SEQ, lacking_any
 from consumer.core.kinds import KINDS
 from consumer.core.letters import Record
 from consumer.core.markers import Placeholders
 from consumer.core.modes import OnTruncate
+from consumer.core.moves import NEW_KEY, Halves, borders, no_halves, token_fields, tokens
 from consumer.core.plan import Binding, Run, origin, recorded
 from consumer.core.position import positions
 from consumer.core.records import RecordRef
@@ -62,6 +64,22 @@ class Block:
         """The record as it lay in its topic."""
         return recorded(self.runs, place)
 
+    def with_header(self, places: Sequence[int], name: str) -> list[int]:
+        """Those of the records, given by rising places, that have a header of that name. It costs for each of them."""
+        found: list[int] = []
+        first = 0
+        for run in self.runs:
+            offsets, headers, last = run.piece.offsets, run.piece.headers, first + run.end - run.start
+            here = places[bisect_left(places, first) : bisect_left(places, last)]
+            found += [at for at in here if any(one == name for one, _ in headers(offsets[run.start + at - first]))]
+            first = last
+        return found
+
+    def starts(self) -> set[int]:
+        """The places at which its runs begin."""
+        lengths = [run.end - run.start for run in self.runs]
+        return {sum(lengths[:number]) for number in range(len(lengths))}
+
     def ref(self, place: int) -> RecordRef:
         """The record's origin."""
         return origin(self.runs, place)
@@ -74,8 +92,9 @@ class Decoded:
     Both have the version column too, where the binding has one.
 
     `unavailable`: by column, which images hold no value for it. `out`: the records that are not sound, by place.
-    `ops`: the operations seen. `span`: oldest and newest source time. `ignored`: records that mean nothing.
-    `truncates`: the places of truncates, and `truncated`: the greatest position of theirs, where positions matter.
+    `ops`: the operations seen. `span`: oldest and newest source time. `ignored`: records that mean nothing. `halves`:
+    those of key changes. `truncates`: the places of truncates, and `truncated`: the greatest position of theirs, where
+    positions matter.
     """
 
     images: pl.DataFrame
@@ -86,6 +105,7 @@ class Decoded:
     ignored: int = 0
     truncates: Sequence[int] = ()
     truncated: int | None = None
+    halves: Halves = field(default_factory=no_halves)
     out: dict[int, Failure] = field(default_factory=dict)
 
 
@@ -154,10 +174,13 @@ class BlockDecoder:
             dead = self._tombstones(block, values, out)
             gone = dead if gone is None else pl.concat([gone, dead]).sort(SEQ)
         span = [frame[SOURCE_TIME].min(), frame[SOURCE_TIME].max()] if times else []
+        gone = images.select(_delete_columns(binding)).clear() if gone is None else gone
+        unavailable = self._unavailable(images, binding)
         return Decoded(
             images=images,
-            deletes=images.select(_delete_columns(binding)).clear() if gone is None else gone,
-            unavailable=self._unavailable(images, binding),
+            deletes=gone,
+            unavailable=unavailable,
+            halves=self._halves(block, frame, images, gone, unavailable) if binding.may_lack else no_halves(),
             ops=ops,
             span=[cast(int, at) for at in span if at],
             ignored=meaningless - len(truncates) + (0 if binding.compacted else tombstones),
@@ -224,6 +247,40 @@ class BlockDecoder:
             # its place in the source's log is in no value
             rows = rows.with_columns(pl.lit(None, dtype=pl.Int64).alias(block.binding.version))
         return self._identity(rows, block.binding, "key", out)
+
+    def _halves(
+        self,
+        block: Block,
+        frame: pl.DataFrame,
+        images: pl.DataFrame,
+        deletes: pl.DataFrame,
+        unavailable: Mapping[str, pl.Series],
+    ) -> Halves:
+        """The halves of key changes that have something to do with one another. Raises Recut."""
+        creates = frame.filter(pl.col("op") == "c")[SEQ]
+        lacking = images[SEQ].filter(lacking_any(unavailable)) if unavailable else images[SEQ].clear()
+        taken = self._tokens(block, lacking.filter(lacking.is_in(creates.implode())).to_list())
+        gone = frame.filter(pl.col("op") == "d")[SEQ].to_list()
+        kept = self._tokens(block, block.with_header(gone, NEW_KEY))
+        if kept.is_empty() and taken.is_empty():
+            return no_halves()
+        identity = list(block.binding.identity)
+        kept = deletes.select(*identity, SEQ).join(kept, on=SEQ, maintain_order="left")
+        rows = images.select(*identity, SEQ)
+        whole = rows.filter(~pl.col(SEQ).is_in(taken[SEQ].implode()))
+        cuts = borders(kept, rows.join(taken, on=SEQ), whole, deletes, identity) - block.starts()
+        if cuts:
+            raise Recut(cuts)
+        return Halves(kept=kept, taken=taken)
+
+    def _tokens(self, block: Block, places: Sequence[int]) -> pl.DataFrame:
+        """The tokens of the events of some records, as far as they say which ones they are, with SEQ."""
+        schema = block.binding.schema.rewritten
+        if not places or schema is None:
+            return no_halves().taken
+        fields = token_fields(schema.text)
+        rows = self._sifted(block, schema, _Data.of(block.values(), places), ["op", *fields], {})
+        return pl.DataFrame([tokens(rows, fields), rows[SEQ]]).drop_nulls()
 
     def _unavailable(self, images: pl.DataFrame, binding: Binding) -> dict[str, pl.Series]:
         """By column, which images hold no value for it."""

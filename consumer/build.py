@@ -267,7 +267,11 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
     life = LifeSettings(
         drain_timeout=settings.worker.drain_timeout,
         stall_timeout=settings.worker.stall_timeout,
-        keep=Retention(ledger=settings.ledger.keep_hours, closed_letters=settings.letters.keep_closed_hours),
+        keep=Retention(
+            ledger=settings.ledger.keep_hours,
+            closed_letters=settings.letters.keep_closed_hours,
+            moved=settings.target.keep_moved_hours,
+        ),
     )
     hooks = Hooks(
         close_target=close_target,

@@ -7,26 +7,22 @@ from dataclasses import dataclass, field, replace
 import polars as pl
 
 from consumer.blocks import Block, BlockDecoder, Decoded, Decoders, Recut, Truncated
-from consumer.core.carriers import carried
 from consumer.core.envelope import IGNORED_KINDS
 from consumer.core.failure import Failure, Persistent, failed, located
-from consumer.core.fold import SEQ, Folded, fold
-from consumer.core.forms import NotCarried, Unfit
+from consumer.core.fold import SEQ, Folded, fold, lacking_any
 from consumer.core.kinds import KINDS
 from consumer.core.lettering import letter
 from consumer.core.letters import BEHIND, Change, Letter, Settled, State, settled
+from consumer.core.moves import rest
 from consumer.core.plan import (
     Action,
     Aside,
     Binding,
     BindingKey,
-    BoundColumn,
     Counts,
-    Origins,
     Plan,
     Run,
     Stage,
-    StagedColumn,
     TableWrite,
     Truncate,
     runs,
@@ -38,6 +34,7 @@ from consumer.decode_watch import Marks
 from consumer.ports.bindings import Bindings
 from consumer.ports.decoding import Encoder
 from consumer.ports.refusals import library_faults
+from consumer.writes import BlockWrites
 
 _WHAT = "#what"
 
@@ -71,7 +68,7 @@ class Planner:
         self, decoders: Decoders, encoder: Encoder, bindings: Bindings, marks: Marks, policy: Policy, most: int
     ) -> None:
         self._blocks = BlockDecoder(decoders, marks)
-        self._encoder = encoder
+        self._writes = BlockWrites(encoder)
         self._bindings = bindings
         self._policy = policy
         self._most = most
@@ -161,14 +158,18 @@ class Planner:
         if refused:
             decoded.out |= {place: refused[ref] for place, ref in block.refs() if ref in refused}
         folded, aside, changes = self._folded(block, decoded)
+        gone = changes.filter(pl.col(SEQ).is_in(_places(aside, block)))
+        halves = rest(decoded.halves, gone, binding.identity)
         kept = len(folded.upserts) + len(folded.deletes) + sum(len(partial.frame) for partial in folded.partials)
+        kept += len(halves.taken)
         left = len(aside.letters) if aside else 0
         counted["upserts"] += kept - len(folded.deletes)
         counted["deletes"] += len(folded.deletes)
         counted["letters"] += left
         counted["folded"] += len(decoded.images) + len(decoded.deletes) - kept
         fresh = decoded.ops <= {"c", "r"} and not len(decoded.deletes)
-        for write in self._encoded(folded, block, fresh=fresh):
+        writes = [*self._writes.folded(folded, block, fresh=fresh), *self._writes.halves(halves, block, decoded)]
+        for write in writes:
             stage.writes.append(replace(write, origins=replace(write.origins, changes=changes)))
         if aside is not None:
             stage.letters.append(aside)
@@ -210,7 +211,8 @@ class Planner:
         changes = [frame.select([*identity, SEQ]) for frame in (decoded.images, decoded.deletes)]
         while True:
             gone, aside, known = self._aside(block, decoded) if decoded.out else (None, None, changes[1])
-            folded = fold(*_without(gone, decoded, identity), block.binding.version)
+            apart = [*(gone or ()), *decoded.halves.taken[SEQ]]
+            folded = fold(*_without(apart, decoded, identity), block.binding.version)
             if not folded.orphans:
                 return folded, aside, pl.concat([*changes, known])
             reason = "an unchanged TOASTed column follows the row's delete"
@@ -235,7 +237,7 @@ class Planner:
         aside = Aside(
             letters=self._letters(block, failures, said, places),
             table=binding.table.name if binding.table else None,
-            identities=self._write(Action.LOOK_UP, block, binding.identity, rows) if len(rows) else None,
+            identities=self._writes.write(Action.LOOK_UP, block, binding.identity, rows) if len(rows) else None,
         )
         return gone, aside, known
 
@@ -252,48 +254,6 @@ class Planner:
         elif waits:
             made = replace(made, state=State.HELD)
         return replace(made, follows=True) if waits and place not in said.held else made
-
-    # what is written
-
-    def _encoded(self, folded: Folded, block: Block, *, fresh: bool) -> list[TableWrite]:
-        writes = []
-        binding = block.binding
-        names = [column.target.name for column in binding.columns]
-        if len(folded.deletes):
-            staged = [*binding.identity, *([binding.version] if binding.version else [])]
-            writes.append(self._write(Action.DELETE, block, staged, folded.deletes))
-        if len(folded.upserts):
-            action = Action.REPLACE if binding.replaces else Action.UPSERT
-            writes.append(replace(self._write(action, block, names, folded.upserts), fresh=fresh))
-        for partial in folded.partials:
-            there = [name for name in names if name not in partial.missing]
-            writes.append(self._write(Action.UPDATE, block, there, partial.frame))
-        return writes
-
-    def _write(self, action: Action, block: Block, names: Collection[str], frame: pl.DataFrame) -> TableWrite:
-        binding = block.binding
-        assert binding.table is not None
-        by_name = {column.target.name: column for column in binding.columns}
-        columns = [by_name[name] for name in names]
-        series, staged = [], []
-        for column in columns:
-            form, how = _carried(frame[column.target.name], column)
-            series.append(form.alias(column.target.name))
-            staged.append(how)
-        return TableWrite(
-            table=binding.table.name,
-            action=action,
-            columns=tuple(staged),
-            identity=binding.identity,
-            rows=len(frame),
-            payload=self._encoder.encode(pl.DataFrame(series), staged),
-            origins=Origins(runs=block.runs, places=frame[SEQ]),
-            overriding=any(column.target.identity for column in columns),
-            strict=binding.strict,
-            version=binding.version if action is not Action.LOOK_UP else None,
-            floored=binding.floored and action is not Action.LOOK_UP,
-            rank=binding.table.rank,
-        )
 
 
 class _Borders(Exception):
@@ -330,14 +290,14 @@ def _truncate(block: Block, decoded: Decoded) -> Truncate:
 
 
 def _without(
-    gone: Collection[int] | None, decoded: Decoded, identity: Sequence[str]
+    apart: Collection[int], decoded: Decoded, identity: Sequence[str]
 ) -> tuple[pl.DataFrame, pl.DataFrame, Sequence[str], Mapping[str, pl.Series]]:
-    """What is to be folded: everything but what became letters."""
+    """What is to be folded: everything but what became letters, and creates that take what they lack from elsewhere."""
     masks = decoded.unavailable
-    if gone is None:
+    if not apart:
         return decoded.images, decoded.deletes, identity, masks
-    kept = ~decoded.images[SEQ].is_in(list(gone))
-    deletes = decoded.deletes.filter(~decoded.deletes[SEQ].is_in(list(gone)))
+    kept = ~decoded.images[SEQ].is_in(list(apart))
+    deletes = decoded.deletes.filter(~decoded.deletes[SEQ].is_in(list(apart)))
     return decoded.images.filter(kept), deletes, identity, {name: mask.filter(kept) for name, mask in masks.items()}
 
 
@@ -368,23 +328,17 @@ def _changes(
 
 
 def _partial(decoded: Decoded) -> pl.Series:
-    """The places of images without all columns."""
+    """The places of images without all columns, but of those that take them from elsewhere."""
     places = decoded.images[SEQ]
     if not decoded.unavailable:
         return places.clear()
-    return places.filter(pl.DataFrame(dict(decoded.unavailable)).select(pl.any_horizontal(pl.all())).to_series())
+    lacking = places.filter(lacking_any(decoded.unavailable))
+    return lacking.filter(~lacking.is_in(decoded.halves.taken[SEQ].implode()))
 
 
-def _carried(series: pl.Series, column: BoundColumn) -> tuple[pl.Series, StagedColumn]:
-    """A column in the form of its staging type; as text when a value has no binary form here."""
-    how = column.how
-    name = column.target.name
-    try:
-        try:
-            form = carried(series, how, column.source)
-        except NotCarried:
-            how = how.as_text()
-            form = carried(series, how, column.source)
-    except Unfit as error:
-        raise Unfit(error.expected, error.found, error.remedy, at=f"after.{name}") from error
-    return form, StagedColumn(name=name, staging=how.staging, cast=column.target.cast if how.cast else None)
+def _places(aside: Aside | None, block: Block) -> list[int]:
+    """The places of a block's letters."""
+    if aside is None:
+        return []
+    refs = {letter.record.ref for letter in aside.letters}
+    return [place for place, ref in block.refs() if ref in refs]

@@ -134,6 +134,13 @@ class Target(Section):
     batch_deadline: float = Field(
         default=30.0, ge=1, le=1800, description="Seconds after which a statement or lock wait of a batch is given up."
     )
+    keep_moved_hours: float = Field(
+        default=24.0,
+        ge=0.01,
+        le=8760,
+        description="Hours that the large columns of a row whose key changed are kept for the create of its new key, "
+        "which may lack them.",
+    )
     pool_size: int = Field(
         default=4,
         ge=1,

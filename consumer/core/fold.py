@@ -40,6 +40,11 @@ class Folded:
     orphans: tuple[int, ...] = ()
 
 
+def lacking_any(unavailable: Mapping[str, pl.Series]) -> pl.Series:
+    """Which images have no value for some column; there is one column at least."""
+    return pl.DataFrame(dict(unavailable)).select(pl.any_horizontal(pl.all())).to_series()
+
+
 def fold(
     images: pl.DataFrame,
     deletes: pl.DataFrame,

@@ -132,6 +132,13 @@ RECORD_KINDS = (
     ),
     _kind("record.missing_base", _PERSISTENT, "columns that had not changed, for a row that is not there", _RESEND),
     _kind(
+        "record.moved",
+        _TRANSIENT,
+        "columns that had not changed, for a row whose key did, and nothing is kept of its old row",
+        "None while the other half of the key change is still to come; then ask the source for the row (Debezium "
+        "incremental snapshot of its key).",
+    ),
+    _kind(
         "record.many_bases",
         _PERSISTENT,
         "an update without all columns meets several rows of its key",
@@ -258,7 +265,7 @@ TABLE_KINDS = (
     ),
 )
 
-DEPENDENT = frozenset({"record.reference", "record.unique"})
+DEPENDENT = frozenset({"record.reference", "record.unique", "record.moved"})
 """Kinds of rows that are refused because of other rows, which may come or go."""
 
 TOO_DEPENDENT = "table.reference"

@@ -1,6 +1,6 @@
 """What a batch will do, as values."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import NamedTuple
@@ -97,7 +97,8 @@ class Binding:
     `table` is None for records that are ignored by rule (heartbeats, transaction markers). `replaces`: no unique
     index of the table tells its rows apart, so they are deleted and inserted anew. `strict`: whatever comes behind a
     letter of its row waits. `version`: the target column that takes a change's position in its source, None where the
-    rows are not guarded by one; it is among `columns`. `truncate`: what a truncate does to it. `unreadable`: why none
+    rows are not guarded by one; it is among `columns`. `truncate`: what a truncate does to it. `may_lack`: the columns
+    that the creates of key changes may lack. `unreadable`: why none
     of the records can be read. Without an `identity` only truncates can be applied.
     """
 
@@ -111,6 +112,7 @@ class Binding:
     strict: bool = False
     version: str | None = None
     truncate: OnTruncate = OnTruncate.STOP
+    may_lack: tuple[str, ...] = ()
     unreadable: Failure | None = None
 
     @property
@@ -127,14 +129,17 @@ class Binding:
 class Action(Enum):
     """What a staged set of rows does to its table, in the order in which a stage does it.
 
-    LOOK_UP: nothing; the rows are identities that letters are known by.
+    LOOK_UP: nothing; the rows are identities that letters are known by. KEEP: some columns of rows that go on under
+    another key are kept apart. TAKE: upsert rows with the columns that were kept for them.
     """
 
     LOOK_UP = "look up"
+    KEEP = "keep"
     DELETE = "delete"
     UPSERT = "upsert"
     REPLACE = "replace"
     UPDATE = "update"
+    TAKE = "take"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +185,8 @@ class TableWrite:
 
     `fresh`: every row is from a snapshot or an insert, so a plain INSERT may be tried first. `strict`: its rows wait
     behind any letter of theirs. `version`: the staged column that guards the row, as in `Binding`. `floored`: a
-    truncate keeps it out where it is older. `rank`: as in `TargetTable`.
+    truncate keeps it out where it is older. `moving`: the columns that are kept or taken, with their types. `rank`: as
+    in `TargetTable`.
     """
 
     table: TableName
@@ -195,6 +201,7 @@ class TableWrite:
     strict: bool = False
     version: str | None = None
     floored: bool = False
+    moving: Mapping[str, str] = field(default_factory=dict)
     rank: int = 0
 
     @property

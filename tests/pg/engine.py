@@ -1,7 +1,7 @@
 """A worker's apply side on a real server: its binder, planner, applier and target, fed from logs that are lists."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
@@ -10,24 +10,34 @@ from consumer.applier import Applier, Workshop
 from consumer.binder import Binder, BinderSettings, Sources
 from consumer.core.failure import Failure
 from consumer.core.flood import FloodGuard, FloodLimits
+from consumer.core.kinds import ErrorType
+from consumer.core.letterhead import Codec
+from consumer.core.letters import State
 from consumer.core.plan import TableName
-from consumer.core.policy import TablePolicy
+from consumer.core.policy import Budget, Policy, TablePolicy
 from consumer.core.records import Header, Slice, TopicPartition
 from consumer.dependents import Dependents
+from consumer.edges.kafka.config import KafkaSettings
+from consumer.edges.kafka.origins import KafkaOrigins
 from consumer.edges.postgres.lookup import PostgresCatalog
+from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.rows import RowDecoder
 from consumer.handover import Dropped, Handover, Later, Moved, Stopped, Work
 from consumer.holdings import Holdings
 from consumer.known import KnownBindings
+from consumer.ports.letters import Posted
 from consumer.ports.target import Start, Taken
 from consumer.ports.topics import Traits
+from consumer.returns import Judges, Returns
+from dlq.headers import decode, encode
 from tests.pg.landing import rows
 from tests.unit.avro import Writer, envelope, event, key
 from tests.unit.known import planner
 from tests.unit.patient import patient
 
+POLICY = Policy(budgets={ErrorType.TRANSIENT: Budget(attempts=9, elapsed=3600.0)}, tiers=(0.0,))
 NEW_KEY = "__debezium.newkey"
 Row = Mapping[str, Any]
 
@@ -106,9 +116,14 @@ class Engine:
         registry = Schemas({1: self.keys.text, 2: self.values.text})
         catalog = PostgresCatalog(self._pool, self._group)
         sources = Sources(registry=registry, catalog=catalog, offsets=self.topics, rows=RowDecoder())
+        plans, binder = planner(known, policy=POLICY), Binder(known, sources, self._settings)
+        nowhere = KafkaOrigins(KafkaSettings(bootstrap_servers="127.0.0.1:1", group="g", topics=()))
+        self._returns = Returns(
+            self._sink, plans, binder, nowhere, Judges(codec=Codec(encode=encode, decode=decode), policy=POLICY)
+        )
         shop = Workshop(
-            planner=planner(known),
-            binder=Binder(known, sources, self._settings),
+            planner=plans,
+            binder=binder,
             returns=None,  # type: ignore[arg-type]
             flood=FloodGuard(FloodLimits(percent=100)),
             dependents=Dependents(self._sink, self.topics),
@@ -139,6 +154,12 @@ class Engine:
             self.tombstone(old, partitions[0])
         self.lsn -= 1
         self.change("c", new, partition=partitions[1])
+
+    def damaged(self, row: Row) -> None:
+        """A change that does not decode."""
+        self.change("u", row)
+        values = self.topics.logs[self.at[0]].values
+        values[-1] = (values[-1] or b"")[:-1]
 
     def tombstone(self, row: Row, partition: int = 0) -> None:
         """A tombstone of the row's key."""
@@ -173,6 +194,18 @@ class Engine:
                 return
             self._handover.offer(work)
         self._turns()
+
+    def come_back(self) -> None:
+        """What waits to be tried again comes back through the lane, once each."""
+        outbox, lane = PostgresOutbox(self._pool, self._group, ()), TopicPartition(f"{self._group}.retry.1", 0)
+        for copy in outbox.claim(100, 0):
+            outbox.confirm([Posted(id=copy.id, attempt=copy.head.attempt, topic=lane.topic, partition=0, offset=0)])
+            if copy.state is State.RETRYING:
+                (part,) = self._sink.take({lane: Start(offset=0)})
+                start = part.next_offset
+                log = Log([copy.key], [copy.value], [tuple(encode(copy.head, copy.headers))])
+                piece = replace(_slice(lane, part.epoch, 0, 1, log), start=start, end=start + 1, offsets=[start])
+                assert self._returns.work(replace(piece, headers=lambda _, log=log: log.headers[0])) is None
 
     def _turns(self) -> None:
         """Until nobody has anything to do or to say."""

@@ -91,6 +91,11 @@ class BatchLetters:
             write = staged.write
             with translated("look for letters", write.table):
                 met = digests.met(connection, self._group, staged)
+            if write.action is Action.KEEP:
+                # what the letter would have changed is not in the table
+                with translated("look for letters", write.table):
+                    digests.drop(connection, staged, [one.place for one in met])
+                continue
             older = [(one.id, ref) for one in met if _is_older(one.origin, ref := write.origins.ref(one.place))]
             if write.action is Action.UPDATE or write.strict:
                 waiting |= {ref: _BEHIND for _, ref in older}

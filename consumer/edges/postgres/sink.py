@@ -18,7 +18,7 @@ from consumer.core.letters import Standing
 from consumer.core.plan import Action, Plan, TableWrite
 from consumer.core.policy import NO_RETRIES, Policy
 from consumer.core.records import OffsetRange, RecordRef, TopicPartition
-from consumer.edges.postgres import decisions, ledger, letters, memory, positions, standing, truncating
+from consumer.edges.postgres import decisions, ledger, letters, memory, moved, positions, standing, truncating
 from consumer.edges.postgres.aside import DEFAULT_BOUNDS, BatchLetters, LetterBounds, RefusedRows, settle
 from consumer.edges.postgres.ledger import Ledger
 from consumer.edges.postgres.migrate import ensure
@@ -34,6 +34,7 @@ from consumer.ports.target import NO_ROOM, Applied, Known, Outcome, Retention, S
 # deleted at a time, so that it ends within its timeout and the batches behind it do not wait; letters have bytes
 _BATCHES = 50_000
 _LETTERS = 2_000
+_MOVED = 2_000
 
 
 class PostgresSink:
@@ -201,7 +202,9 @@ class PostgresSink:
             batches = ledger.prune(connection, self._group, keep.ledger, _BATCHES)
         with translated("prune letters"):
             closed = letters.prune(connection, self._group, keep.closed_letters, _LETTERS)
-        return batches == _BATCHES or closed == _LETTERS
+        with translated("prune kept columns"):
+            kept = moved.prune(connection, keep.moved, _MOVED)
+        return batches == _BATCHES or closed == _LETTERS or kept == _MOVED
 
     def marks(self, partitions: Sequence[TopicPartition]) -> list[OffsetRange]:
         """Ranges that hang the native decoder."""
@@ -257,7 +260,7 @@ class PostgresSink:
         """
         lettered = self._aside.lettered(connection, {write.table for write in plan.writes})
         refused: dict[RecordRef, Failure] = {}
-        applied: Plan | None = plan
+        applied = plan
         for number, (stage, staged) in enumerate(zip(plan.stages, stages, strict=True)):
             for truncate in stage.truncates:
                 self._in_time(clock)
@@ -270,11 +273,14 @@ class PostgresSink:
             refs = {ref: why for one in left for ref, why in one.refs().items()}
             self._aside.supersede(connection, [letter for letter, ref in met if ref not in refs])
             lettered |= self._aside.write(connection, stage, iter(identities))
-            if left and applied:
-                asides = self._aside.write_refused(connection, left)
-                applied = None if asides is None else applied.with_letters(number, asides)
-                lettered |= {one.staged.write.table for one in left}
             refused |= refs
+            if left:
+                asides = self._aside.write_refused(connection, left)
+                if asides is None:
+                    # what follows may be refused for want of these rows, and would not be at fault
+                    return None, refused
+                applied = applied.with_letters(number, asides)
+                lettered |= {one.staged.write.table for one in left}
         return applied, refused
 
     def _write(self, connection: psycopg.Connection, writes: Sequence[Staged], clock: float) -> list[RefusedRows]:

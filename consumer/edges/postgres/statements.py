@@ -4,9 +4,11 @@ from dataclasses import replace
 
 from psycopg import sql
 
-from consumer.core.plan import StagedColumn, TableName, TableWrite
+from consumer.core.moves import TOKEN
+from consumer.core.plan import Action, StagedColumn, TableName, TableWrite
 from consumer.edges.postgres.staging import Staged
 
+_KEPT = "#columns"
 _FLOATS = ("float4", "float8")
 _FLOAT_ARRAYS = ("_float4", "_float8")
 # types with an order but without a hash
@@ -35,13 +37,16 @@ def delete(staged: Staged) -> sql.Composed:
 
 
 def insert(staged: Staged) -> sql.Composed:
-    """Insert the staged rows; fails on an existing one."""
+    """Insert the staged rows, with what was kept for them; fails on an existing one."""
     write = staged.write
+    values = {column.name: _value(column) for column in write.columns if column.name != TOKEN}
+    if write.action is Action.TAKE:
+        values |= {name: _taken(name, kind) for name, kind in write.moving.items()}
     return sql.SQL("INSERT INTO {} AS t ({}){} SELECT {} FROM {} AS s{}").format(
         table_name(write.table),
-        sql.SQL(", ").join(sql.Identifier(column.name) for column in write.columns),
+        sql.SQL(", ").join(map(sql.Identifier, values)),
         sql.SQL(" OVERRIDING SYSTEM VALUE" if write.overriding else ""),
-        sql.SQL(", ").join(_value(column) for column in write.columns),
+        sql.SQL(", ").join(values.values()),
         staged.staging,
         sql.SQL("") if staged.floor is None else sql.SQL(" WHERE ({}) IS NOT TRUE").format(_late(staged)),
     )
@@ -68,7 +73,8 @@ def upsert(staged: Staged) -> sql.Composed:
     """Insert the staged rows or set their columns where the identity exists and its version does not guard it."""
     write = staged.write
     identity = sql.SQL(", ").join(map(sql.Identifier, write.identity))
-    rest = [column.name for column in write.columns if column.name not in write.identity]
+    rest = [column.name for column in write.columns if column.name not in (*write.identity, TOKEN)]
+    rest += write.moving
     if not rest:
         return sql.SQL("{} ON CONFLICT ({}) DO NOTHING").format(insert(staged), identity)
     settings = sql.SQL(", ").join(
@@ -78,6 +84,50 @@ def upsert(staged: Staged) -> sql.Composed:
     if write.version is None:
         return statement
     return sql.SQL("{} WHERE ({}) IS NOT TRUE").format(statement, _newer(write.version, "excluded"))
+
+
+def keep(staged: Staged) -> sql.Composed:
+    """Keep some columns of the rows whose identity is staged, as texts, under the token of each."""
+    write = staged.write
+    names = sql.SQL(", ").join(map(sql.Literal, write.moving))
+    values = sql.SQL(", ").join(sql.SQL("CAST(t.{} AS text)").format(sql.Identifier(name)) for name in write.moving)
+    return sql.SQL(
+        "INSERT INTO headrace.moved (table_name, token, columns) "
+        "SELECT {}, s.{}, jsonb_object(ARRAY[{}]::text[], ARRAY[{}]::text[]) FROM {} AS t, {} AS s WHERE {} "
+        "ON CONFLICT (table_name, token) DO NOTHING"
+    ).format(
+        sql.Literal(str(write.table)),
+        sql.Identifier(TOKEN),
+        names,
+        values,
+        table_name(write.table),
+        staged.staging,
+        _same_row(staged),
+    )
+
+
+def take(staged: Staged) -> sql.Composed:
+    """Upsert the staged rows with the columns that were kept for them.
+
+    Answers twice for how many of them there was something.
+    """
+    write = staged.write
+    pairs = sql.SQL("SELECT s.*, m.columns AS {} FROM {} AS s JOIN headrace.moved AS m ON {}").format(
+        sql.Identifier(_KEPT), staged.staging, _kept_for(write)
+    )
+    written = upsert(replace(staged, staging=sql.Identifier("pairs")))
+    return sql.SQL("WITH pairs AS ({}), written AS ({}) SELECT count(*), count(*) FROM pairs").format(pairs, written)
+
+
+def _kept_for(write: TableWrite) -> sql.Composed:
+    return sql.SQL("m.table_name = {} AND m.token = s.{} AND m.columns ?& ARRAY[{}]::text[]").format(
+        sql.Literal(str(write.table)), sql.Identifier(TOKEN), sql.SQL(", ").join(map(sql.Literal, write.moving))
+    )
+
+
+def _taken(name: str, kind: str) -> sql.Composed:
+    # the name of the type is the catalog's own format_type
+    return sql.SQL("CAST(s.{} ->> {} AS {})").format(sql.Identifier(_KEPT), sql.Literal(name), sql.SQL(kind))
 
 
 def update(staged: Staged) -> sql.Composed:

@@ -1,0 +1,112 @@
+"""What a block writes: its folded rows, and halves of key changes, as columns in the form that COPY carries."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+import polars as pl
+
+from consumer.blocks import Block, Decoded
+from consumer.core.carriers import carried
+from consumer.core.fold import SEQ, Folded
+from consumer.core.forms import NotCarried, Unfit
+from consumer.core.moves import TOKEN, Halves
+from consumer.core.plan import Action, BoundColumn, Origins, StagedColumn, TableWrite
+from consumer.ports.decoding import Encoder
+
+
+class BlockWrites:
+    """Encodes what is left of blocks."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+
+    def folded(self, folded: Folded, block: Block, *, fresh: bool) -> list[TableWrite]:
+        """The writes of folded rows; `fresh` as in `TableWrite`."""
+        writes = []
+        binding = block.binding
+        names = [column.target.name for column in binding.columns]
+        if len(folded.deletes):
+            staged = [*binding.identity, *([binding.version] if binding.version else [])]
+            writes.append(self.write(Action.DELETE, block, staged, folded.deletes))
+        if len(folded.upserts):
+            action = Action.REPLACE if binding.replaces else Action.UPSERT
+            writes.append(replace(self.write(action, block, names, folded.upserts), fresh=fresh))
+        for partial in folded.partials:
+            there = [name for name in names if name not in partial.missing]
+            writes.append(self.write(Action.UPDATE, block, there, partial.frame))
+        return writes
+
+    def halves(self, halves: Halves, block: Block, decoded: Decoded) -> list[TableWrite]:
+        """What is kept of rows that go on under another key, and the rows that take it."""
+        writes = []
+        columns = {column.target.name: column.target.cast for column in block.binding.columns}
+        if len(halves.kept):
+            keep = self.write(Action.KEEP, block, block.binding.identity, halves.kept)
+            writes.append(replace(keep, moving={name: columns[name] for name in block.binding.may_lack}))
+        if len(halves.taken):
+            taking = decoded.images[SEQ].is_in(halves.taken[SEQ].implode())
+            masks = {name: mask.filter(taking) for name, mask in decoded.unavailable.items()}
+            images = decoded.images.filter(taking).join(halves.taken, on=SEQ, how="left", maintain_order="left")
+            for lacks, frame in _by_lack(images, masks):
+                there = [name for name in columns if name not in lacks]
+                take = self.write(Action.TAKE, block, there, frame)
+                writes.append(replace(take, moving={name: columns[name] for name in lacks}))
+        return writes
+
+    def write(self, action: Action, block: Block, names: Collection[str], frame: pl.DataFrame) -> TableWrite:
+        """One write of some columns of a frame; those of halves are staged with their tokens."""
+        binding = block.binding
+        assert binding.table is not None
+        by_name = {column.target.name: column for column in binding.columns}
+        columns = [by_name[name] for name in names]
+        series, staged = [], []
+        for column in columns:
+            form, how = _carried(frame[column.target.name], column)
+            series.append(form.alias(column.target.name))
+            staged.append(how)
+        if action in (Action.KEEP, Action.TAKE):
+            series.append(frame[TOKEN])
+            staged.append(StagedColumn(name=TOKEN, staging="text"))
+        return TableWrite(
+            table=binding.table.name,
+            action=action,
+            columns=tuple(staged),
+            identity=binding.identity,
+            rows=len(frame),
+            payload=self._encoder.encode(pl.DataFrame(series), staged),
+            origins=Origins(runs=block.runs, places=frame[SEQ]),
+            overriding=any(column.target.identity for column in columns),
+            strict=binding.strict,
+            version=binding.version if action not in _LOOKING else None,
+            floored=binding.floored and action not in _LOOKING,
+            rank=binding.table.rank,
+        )
+
+
+_LOOKING = (Action.LOOK_UP, Action.KEEP)
+
+
+def _by_lack(images: pl.DataFrame, masks: Mapping[str, pl.Series]) -> list[tuple[list[str], pl.DataFrame]]:
+    """Images by the columns that they lack, each group in the order of its identity's places."""
+    lacks = pl.DataFrame({f"#{number}": mask for number, mask in enumerate(masks.values())})
+    names = list(masks)
+    groups = images.hstack(lacks).group_by(lacks.columns, maintain_order=True)
+    return [
+        ([name for name, flag in zip(names, flags, strict=True) if flag], frame.drop(lacks.columns))
+        for flags, frame in groups
+    ]
+
+
+def _carried(series: pl.Series, column: BoundColumn) -> tuple[pl.Series, StagedColumn]:
+    """A column in the form of its staging type; as text when a value has no binary form here."""
+    how = column.how
+    name = column.target.name
+    try:
+        try:
+            form = carried(series, how, column.source)
+        except NotCarried:
+            how = how.as_text()
+            form = carried(series, how, column.source)
+    except Unfit as error:
+        raise Unfit(error.expected, error.found, error.remedy, at=f"after.{name}") from error
+    return form, StagedColumn(name=name, staging=how.staging, cast=column.target.cast if how.cast else None)
