@@ -54,6 +54,7 @@ from consumer.ports.target import Breaker, Overview, Retention
 from consumer.ports.topics import Offsets
 from consumer.postman import Postman
 from consumer.reader import BatchLimits, Reader
+from consumer.rereading import Rereading
 from consumer.returns import Judges, Returns
 from consumer.searcher import Searcher
 from consumer.settings import Settings
@@ -225,12 +226,13 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
     marks = Marks()
     most = settings.sizer.top * Reader.ROUNDS
     planners = [Planner(decoders, encoder, known, marks, policy, most) for _ in ("reader", "applier")]
-    origins = KafkaOrigins(kafka_settings(settings))
+    origins = Rereading(KafkaOrigins(kafka_settings(settings)), offsets)
     returns = Returns(sink, planners[1], binder, origins, Judges(codec=codec, policy=policy))
     # its marks are of partitions that others may own
     again = Planner(decoders, encoder, known, Marks(), policy, most)
     searches = PostgresSearches(shared.pool, settings.kafka.group)
-    searcher = Searcher(searches, KafkaOrigins(kafka_settings(settings)), offsets, again, binder)
+    behind = Rereading(KafkaOrigins(kafka_settings(settings)), offsets)
+    searcher = Searcher(searches, behind, offsets, again, binder)
     flood = FloodGuard(FloodLimits(percent=settings.letters.flood_percent))
     dependents = Dependents(sink, offsets)
     shop = Workshop(planner=planners[1], binder=binder, returns=returns, flood=flood, dependents=dependents)

@@ -21,7 +21,7 @@ from consumer.edges.postgres import decisions, ledger, letters, memory, position
 from consumer.edges.postgres.aside import DEFAULT_BOUNDS, BatchLetters, LetterBounds, RefusedRows, settle
 from consumer.edges.postgres.ledger import Ledger
 from consumer.edges.postgres.migrate import ensure
-from consumer.edges.postgres.placing import place
+from consumer.edges.postgres.placing import is_of, place
 from consumer.edges.postgres.references import relied_on
 from consumer.edges.postgres.session import SessionSettings, connect, require_commit, rollback
 from consumer.edges.postgres.staging import Staged, Staging
@@ -121,6 +121,10 @@ class PostgresSink:
         DataFault, TableFault, Transient or ConnectionLost.
         """
         place(self._session(), self._stage_tables(), self._group, row, write)
+
+    def is_of(self, row: Standing, write: TableWrite) -> bool:
+        """Whether the only row of `write` is that of a letter. Raises as `place` does."""
+        return is_of(self._session(), self._stage_tables(), self._group, row, write)
 
     def apply(self, plan: Plan, room: Mapping[TopicPartition, int] = NO_ROOM) -> Applied:
         """Apply a plan in one transaction.

@@ -55,7 +55,9 @@ SELECT l.id, l.topic, l.partition, l."offset", l.state, l.attempt, l.digest_a IS
         WHERE o.group_name = l.group_name AND o.table_name = l.table_name AND o.digest_a = l.digest_a
           AND o.digest_b = l.digest_b AND o.id <> l.id AND {before} AND o.state IN ({open})
     ) AS oldest,
-    b.letter_id IS NULL AS pointer, b.key, coalesce(b.edited, b.value) AS value, b.headers
+    b.letter_id IS NULL AS pointer, b.key, coalesce(b.edited, b.value) AS value, b.headers,
+    (SELECT p.topic_id FROM headrace.positions p
+     WHERE p.group_name = l.group_name AND p.topic = l.topic AND p.partition = l.partition) AS topic_id
 """
 _READ = sql.SQL(
     _STANDING
@@ -130,6 +132,7 @@ def _standing(row: Any) -> Standing:
         record=Record(ref=ref, key=row.key, value=row.value, headers=kept_headers(row.headers)),
         pointer=row.pointer,
         searching=row.searching,
+        topic_id=row.topic_id,
     )
 
 
