@@ -107,7 +107,11 @@ def table_policy(settings: Settings) -> TablePolicy:
     """When partitions that stopped go on by themselves."""
     retry = settings.retry
     backoff = Backoff(first=retry.table_first, most=retry.table_most)
-    return TablePolicy(backoff=backoff, unknown_attempts=retry.table_unknown_attempts)
+    return TablePolicy(
+        backoff=backoff,
+        unknown_attempts=retry.table_unknown_attempts,
+        lane=settings.lane.is_retry,
+    )
 
 
 def letter_bounds(settings: Settings) -> LetterBounds:
@@ -240,10 +244,7 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
     patience = Patience(sink, shared.target, Backoff(first=retry.environment_first, most=retry.environment_most))
     holdings = Holdings(sink, offsets, handover, patience, table_policy(settings))
     applier = Applier(sink, shop, handover, holdings, patience)
-    lane = settings.lane
-    limits = BatchLimits(
-        sizer=settings.sizer, max_bytes=settings.batch.max_bytes, lane=lambda topic: lane.tier(topic) is not None
-    )
+    limits = BatchLimits(sizer=settings.sizer, max_bytes=settings.batch.max_bytes, lane=settings.lane.is_retry)
     reader = Reader(KafkaSource(kafka_settings(settings)), planners[0], ahead, handover, limits)
 
     def close_target() -> None:

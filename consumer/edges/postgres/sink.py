@@ -88,6 +88,10 @@ class PostgresSink:
         """Note why a partition does not go on."""
         positions.stop(self._session(), self._group, at, epoch, failure)
 
+    def begin_anew(self, at: TopicPartition, epoch: int, start: Start) -> None:
+        """Set a partition's position to the start of another log, or of what is left of it, if it is still ours."""
+        decisions.begin_anew(self._session(), self._group, at, epoch, start)
+
     def asked(self) -> list[TopicPartition]:
         """Partitions that somebody wants to be taken anew."""
         return decisions.asked(self._session(), self._group)
