@@ -256,7 +256,7 @@ class PostgresSink:
             met = self._aside.meet(connection, known)
             left = self._write(connection, writes, clock)
             refs = {ref: why for one in left for ref, why in one.refs().items()}
-            self._aside.supersede(connection, [letter for letter, ref in met if ref not in refs])
+            self._aside.close(connection, [(letter, ref) for letter, ref in met if ref not in refs])
             lettered |= self._aside.write(connection, stage, iter(identities))
             if left and applied:
                 asides = self._aside.write_refused(connection, left)

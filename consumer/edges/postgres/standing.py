@@ -20,10 +20,8 @@ _OPEN = sql.SQL(OPEN_STATES)
 _BEFORE = sql.SQL(OLDER.format(old="o", new="l"))
 _BEHIND = sql.SQL(OLDER.format(old="l", new="n"))
 
-_SUPERSEDE = """
-UPDATE headrace.letters SET state = 'superseded', closed_at = clock_timestamp(), due_at = NULL,
-    reason = 'a later change of the row was applied'
-WHERE id = ANY (%s)
+_CLOSE = """
+UPDATE headrace.letters SET state = %s, closed_at = clock_timestamp(), due_at = NULL, reason = %s WHERE id = ANY (%s)
 """
 
 # Whoever is about to close one of them is waited for, so that what the next statement sees stays so.
@@ -174,7 +172,15 @@ def release_next(connection: psycopg.Connection, number: int) -> None:
 def supersede(connection: psycopg.Connection, ids: Sequence[int]) -> None:
     """Close letters that are locked, whose rows are written as a whole now."""
     if ids:
-        connection.execute(_SUPERSEDE, (list(ids),))
+        connection.execute(_CLOSE, (State.SUPERSEDED, "a later change of the row was applied", list(ids)))
+
+
+def close_applied(connection: psycopg.Connection, ids: Sequence[int]) -> None:
+    """Close letters that are locked, whose records were read again and are written now; the next ones come back."""
+    if ids:
+        connection.execute(_CLOSE, (State.APPLIED, "its record was read again", list(ids)))
+    for number in ids:
+        release_next(connection, number)
 
 
 def alone(connection: psycopg.Connection, ids: Sequence[int]) -> list[RecordRef]:
