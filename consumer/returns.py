@@ -21,7 +21,7 @@ from consumer.core.records import Slice, no_headers
 from consumer.planner import BadRecord, Planner, Unbound
 from consumer.ports.refusals import DataFault, Reconsider, TableFault
 from consumer.ports.target import Sink
-from consumer.ports.topics import Origins
+from consumer.rereading import Rereading
 
 log = structlog.get_logger("headrace.letters")
 
@@ -49,7 +49,7 @@ class Returns:
     # letters of a row that are applied in one transaction
     MOST_TOGETHER = 100
 
-    def __init__(self, sink: Sink, planner: Planner, binder: Binder, origins: Origins, judges: Judges) -> None:
+    def __init__(self, sink: Sink, planner: Planner, binder: Binder, origins: Rereading, judges: Judges) -> None:
         self._sink = sink
         self._planner = planner
         self._binder = binder
@@ -138,7 +138,7 @@ class Returns:
         if not row.oldest:
             reason = "an older change of its row is not applied yet"
             return _settling(done, Verdict(id=row.id, attempt=row.attempt, state=State.HELD, reason=reason))
-        record = self._origins.fetch(row.record.ref) if row.pointer else row.record
+        record = self._origins.fetch(row.record.ref, row.topic_id) if row.pointer else row.record
         if record is None:
             return self._failed(done, row, _GONE)
         plan = self._planned([record, *(one.record for one in together)])
@@ -146,12 +146,18 @@ class Returns:
             raise DataFault(plan.letters[0].failure, None)
         if plan.letters:
             return self._failed(done, row, plan.letters[0].failure)
+        if row.pointer and row.placed and not self._is_of(row, plan):
+            return self._failed(done, row, _ANOTHER)
         if not row.placed and plan.writes:
             # newer changes of its row may have been applied since
             self._sink.place(row, plan.writes[0])
             raise Reconsider({})
         first = Verdict(id=row.id, attempt=row.attempt, state=State.APPLIED, reason=f"at attempt {row.attempt + 1}")
         return replace(plan, slices=(done,), verdicts=(first, *map(_behind, together)))
+
+    def _is_of(self, row: Standing, plan: Plan) -> bool:
+        """Whether what was read at a letter's origin changes the letter's row: a log that was cut has other records."""
+        return bool(plan.writes) and self._sink.is_of(row, plan.writes[0])
 
     def _planned(self, records: Sequence[Record]) -> Plan:
         at, first = records[0].ref
@@ -207,3 +213,4 @@ def _settling(done: Slice, verdict: Verdict) -> Plan:
 
 
 _GONE = failed(KINDS["record.gone"], "returns", "apply letter", KINDS["record.gone"].sign)
+_ANOTHER = failed(KINDS["record.gone"], "returns", "apply letter", "at its offset is a record of another row by now")

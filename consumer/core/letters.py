@@ -80,7 +80,8 @@ class Standing:
     """What an open letter's row says. `due`: seconds until it is; `age`: since it failed first.
 
     `oldest`: no older letter of the same table row is open. `placed`: its table row is known. `pointer`: its bytes
-    are at the origin only. `searching`: its origin is searched for later changes of its table row.
+    are at the origin only. `searching`: its origin is searched for later changes of its table row. `topic_id`: of the
+    topic whose position is stored.
     """
 
     id: int
@@ -93,6 +94,7 @@ class Standing:
     record: Record
     pointer: bool = False
     searching: bool = False
+    topic_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 Rules without I/O; chance is an argument.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from consumer.core.backoff import Backoff
@@ -21,21 +21,35 @@ _HEALED_BY_OTHERS = {kind.name for kind in TABLE_KINDS if kind.name.startswith("
 } | {"kafka.letters"}
 
 
+# what a log has lost or is another one for; of a retry topic these are copies only, and the letters' rows know them
+_LOST = {"log.out_of_range", "log.recreated", "log.truncated"}
+
+
+def _no_lane(topic: str) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TablePolicy:
     """When a partition that stopped goes on by itself.
 
-    `unknown_attempts`: how often it does after a failure that no rule knows; then it waits for a person.
+    `unknown_attempts`: how often it does after a failure that no rule knows; then it waits for a person. `lane`:
+    whether a topic is a retry topic.
     """
 
     backoff: Backoff = field(default_factory=lambda: Backoff(first=10.0, most=60.0))
     unknown_attempts: int = 10
+    lane: Callable[[str], bool] = _no_lane
 
     def again(self, kind: FailureKind, stops: int, chance: float) -> float | None:
         """Seconds until it goes on after its stop number `stops` (from 1) in a row; None for not by itself."""
         if kind.name not in _HEALED_BY_OTHERS or (kind.type is ErrorType.UNKNOWN and stops > self.unknown_attempts):
             return None
         return self.backoff.delay(stops, chance)
+
+    def begins_anew(self, topic: str, kind: str) -> bool:
+        """Whether it goes on at the start of what its log has now, instead of stopping."""
+        return kind in _LOST and self.lane(topic)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,10 +20,8 @@ _OPEN = sql.SQL(OPEN_STATES)
 _BEFORE = sql.SQL(OLDER.format(old="o", new="l"))
 _BEHIND = sql.SQL(OLDER.format(old="l", new="n"))
 
-_SUPERSEDE = """
-UPDATE headrace.letters SET state = 'superseded', closed_at = clock_timestamp(), due_at = NULL,
-    reason = 'a later change of the row was applied'
-WHERE id = ANY (%s)
+_CLOSE = """
+UPDATE headrace.letters SET state = %s, closed_at = clock_timestamp(), due_at = NULL, reason = %s WHERE id = ANY (%s)
 """
 
 # Whoever is about to close one of them is waited for, so that what the next statement sees stays so.
@@ -55,7 +53,9 @@ SELECT l.id, l.topic, l.partition, l."offset", l.state, l.attempt, l.digest_a IS
         WHERE o.group_name = l.group_name AND o.table_name = l.table_name AND o.digest_a = l.digest_a
           AND o.digest_b = l.digest_b AND o.id <> l.id AND {before} AND o.state IN ({open})
     ) AS oldest,
-    b.letter_id IS NULL AS pointer, b.key, coalesce(b.edited, b.value) AS value, b.headers
+    b.letter_id IS NULL AS pointer, b.key, coalesce(b.edited, b.value) AS value, b.headers,
+    (SELECT p.topic_id FROM headrace.positions p
+     WHERE p.group_name = l.group_name AND p.topic = l.topic AND p.partition = l.partition) AS topic_id
 """
 _READ = sql.SQL(
     _STANDING
@@ -130,6 +130,7 @@ def _standing(row: Any) -> Standing:
         record=Record(ref=ref, key=row.key, value=row.value, headers=kept_headers(row.headers)),
         pointer=row.pointer,
         searching=row.searching,
+        topic_id=row.topic_id,
     )
 
 
@@ -171,7 +172,15 @@ def release_next(connection: psycopg.Connection, number: int) -> None:
 def supersede(connection: psycopg.Connection, ids: Sequence[int]) -> None:
     """Close letters that are locked, whose rows are written as a whole now."""
     if ids:
-        connection.execute(_SUPERSEDE, (list(ids),))
+        connection.execute(_CLOSE, (State.SUPERSEDED, "a later change of the row was applied", list(ids)))
+
+
+def close_applied(connection: psycopg.Connection, ids: Sequence[int]) -> None:
+    """Close letters that are locked, whose records were read again and are written now; the next ones come back."""
+    if ids:
+        connection.execute(_CLOSE, (State.APPLIED, "its record was read again", list(ids)))
+    for number in ids:
+        release_next(connection, number)
 
 
 def alone(connection: psycopg.Connection, ids: Sequence[int]) -> list[RecordRef]:
