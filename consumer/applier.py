@@ -124,7 +124,15 @@ class Applier:
         with suppress(Transient):
             self._holdings.look_around()
             _say_grown(self._binder.look_again())
-            if asked := self._holdings.asked():
+        try:
+            asked = self._holdings.asked()
+        except ConnectionLost as error:
+            # without work nobody else would notice
+            self.patience.reopen(error)
+        except Transient as error:
+            log.debug("decisions are looked for later", reason=error.failure.detail)
+        else:
+            if asked:
                 log.info("partitions are taken anew, as asked", count=len(asked))
                 self._take(asked)
 
