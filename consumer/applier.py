@@ -257,7 +257,8 @@ class Applier:
         if isinstance(fault, TableFault):
             topics = self._binder.topics_of(fault.table)
             if fault.failure.kind == TOO_DEPENDENT:
-                self._wait(lambda: self._dependents.of(piece for piece in work.slices if piece.at.topic in topics))
+                bad = [piece for piece in work.slices if piece.at.topic in topics]
+                self._wait(lambda: self._dependents.of(bad, fault.failure))
             return without_table(work, topics, fault)
         if sum(map(len, work.slices)) == 1:
             (piece,) = (piece for piece in work.slices if len(piece))

@@ -13,6 +13,7 @@ BY_SQLSTATE = {
     "21000": "record.key_merged",
     "22": "record.value",
     "23": "record.check",
+    "23001": "record.reference",
     "23502": "record.null",
     "23503": "record.reference",
     "23505": "record.unique",

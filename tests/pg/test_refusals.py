@@ -160,6 +160,18 @@ CASES: dict[str, tuple[str, list[Change], Refused]] = {
         [("d", row(number)) for number in range(4)],
         {2: ("record.reference", "23503")},
     ),
+    "restricted delete": (
+        PLAIN + "; INSERT INTO {s}.t VALUES (0), (1), (2), (3);"
+        " CREATE TABLE {s}.c (id int8 REFERENCES {s}.t ON DELETE RESTRICT); INSERT INTO {s}.c VALUES (2)",
+        [("d", row(number)) for number in range(4)],
+        {2: ("record.reference", "23001")},
+    ),
+    "restricted delete of what refers to itself": (
+        PLAIN[:-1].replace("n int4", "n int8") + ", FOREIGN KEY (n) REFERENCES {s}.t (id) ON DELETE RESTRICT);"
+        " INSERT INTO {s}.t VALUES (0, 'a', NULL), (1, 'a', 0), (2, 'a', 1), (3, 'a', 2)",
+        [("d", row(number)) for number in range(3)],
+        {0: ("record.reference", "23001"), 1: ("record.reference", "23001"), 2: ("record.reference", "23001")},
+    ),
 }
 
 

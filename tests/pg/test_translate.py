@@ -18,6 +18,7 @@ SETUP = """
 CREATE TABLE {s}.parent (id int PRIMARY KEY);
 CREATE TABLE {s}.t (id int PRIMARY KEY, a int NOT NULL DEFAULT 0, b text CHECK (b <> 'sesame'), c varchar(3),
     u int UNIQUE, p int REFERENCES {s}.parent);
+CREATE TABLE {s}.held (p int REFERENCES {s}.parent ON DELETE RESTRICT);
 INSERT INTO {s}.t (id, u) VALUES (1, 1);
 CREATE VIEW {s}.v AS SELECT id, b FROM {s}.t WHERE id > 0 WITH CHECK OPTION;
 CREATE VIEW {s}.d AS SELECT DISTINCT a FROM {s}.t;
@@ -34,6 +35,18 @@ PROVOKED = [
     ("SELECT 99999999999::int4", "22003", "record.value", DataFault),
     ("INSERT INTO {s}.t (id, a) VALUES (2, NULL)", "23502", "record.null", DataFault),
     ("INSERT INTO {s}.t (id, p) VALUES (2, 7)", "23503", "record.reference", DataFault),
+    (
+        "INSERT INTO {s}.parent VALUES (7); INSERT INTO {s}.t (id, p) VALUES (2, 7); DELETE FROM {s}.parent",
+        "23503",
+        "record.reference",
+        DataFault,
+    ),
+    (
+        "INSERT INTO {s}.parent VALUES (7); INSERT INTO {s}.held VALUES (7); DELETE FROM {s}.parent",
+        "23001",
+        "record.reference",
+        DataFault,
+    ),
     ("INSERT INTO {s}.t (id, u) VALUES (2, 1)", "23505", "record.unique", DataFault),
     ("INSERT INTO {s}.apart VALUES (1), (1)", "23P01", "record.unique", DataFault),
     ("INSERT INTO {s}.t (id, b) VALUES (2, 'sesame')", "23514", "record.check", DataFault),
