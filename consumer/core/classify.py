@@ -44,9 +44,13 @@ OUT_OF_RANGE = frozenset({"_AUTO_OFFSET_RESET", "OFFSET_OUT_OF_RANGE", "_LOG_TRU
 UNREADABLE = frozenset({"_BAD_MSG", "_BAD_COMPRESSION", "_NOT_IMPLEMENTED", "MSG_SIZE_TOO_LARGE"})
 
 
-def of_sqlstate(state: str) -> FailureKind:
-    """The kind of a PostgreSQL error by its five characters."""
-    found = next((BY_SQLSTATE[p] for p in (state, state[:3], state[:2]) if p in BY_SQLSTATE), "table.unknown")
+def of_sqlstate(state: str, *, in_code: bool = False) -> FailureKind:
+    """The kind of a PostgreSQL error by its five characters.
+
+    `in_code`: of a trigger or function, which may have states of its own and speaks of its row.
+    """
+    unknown = "record.trigger" if in_code else "table.unknown"
+    found = next((BY_SQLSTATE[p] for p in (state, state[:3], state[:2]) if p in BY_SQLSTATE), unknown)
     return KINDS[found]
 
 

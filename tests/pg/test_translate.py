@@ -27,7 +27,7 @@ CREATE TABLE {s}.ruled (id int PRIMARY KEY);
 CREATE RULE more AS ON INSERT TO {s}.ruled DO ALSO SELECT 1;
 """
 # only that a state is mapped: what provokes its kind does without
-RAISE = "DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '{}'; END $$"
+RAISE = "DO $$ BEGIN RAISE EXCEPTION 'sesame' USING ERRCODE = '{}'; END $$"
 PROVOKED = [
     ("SELECT 'sesame'::int", "22P02", "record.value", DataFault),
     ("SELECT 1 / 0", "22012", "record.value", DataFault),
@@ -75,8 +75,15 @@ PROVOKED = [
     ("INSERT INTO {s}.ruled VALUES (1) ON CONFLICT (id) DO NOTHING", "0A000", "table.shape", TableFault),
     (RAISE.format("53100"), "53100", "target.resources", Transient),
     (RAISE.format("08006"), "08006", "target.connection", ConnectionLost),
-    (RAISE.format("XX000"), "XX000", "table.unknown", TableFault),
+    (RAISE.format("40001"), "40001", "target.conflict", Transient),
+    (RAISE.format("53400"), "53400", "target.resources", Transient),
+    (RAISE.format("57014"), "57014", "target.timeout", Transient),
+    (RAISE.format("25006"), "25006", "target.read_only", Transient),
+    (RAISE.format("55000"), "55000", "record.trigger", DataFault),
     (RAISE.format("P0001"), "P0001", "record.trigger", DataFault),
+    (RAISE.format("XX000"), "XX000", "record.trigger", DataFault),
+    (RAISE.format("45000"), "45000", "record.trigger", DataFault),
+    (RAISE.format("MY001"), "MY001", "record.trigger", DataFault),
     (
         "CREATE INDEX ON {s}.t (b); INSERT INTO {s}.t (id, b) SELECT 2, string_agg(gen_random_uuid()::text, '') "
         "FROM generate_series(1, 9999)",
