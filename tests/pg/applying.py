@@ -1,19 +1,26 @@
-"""An apply thread, turned by hand, on a real target; each topic is applied to the table of its name."""
+"""An apply thread, turned by hand, on a real target; each topic is applied to the table of its name.
+
+Letters come back without Kafka.
+"""
 
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from consumer.applier import Applier, Workshop
 from consumer.binder import Binder, BinderSettings, Sources
 from consumer.core.backoff import Backoff
 from consumer.core.flood import FloodGuard, FloodLimits
-from consumer.core.policy import TablePolicy
+from consumer.core.kinds import ErrorType
+from consumer.core.letterhead import Codec
+from consumer.core.policy import Budget, Policy, TablePolicy
 from consumer.core.records import TopicPartition
 from consumer.dependents import Dependents
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.postgres.lookup import PostgresCatalog
+from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.rows import RowDecoder
 from consumer.handover import Handover, Notice, Work
@@ -22,11 +29,15 @@ from consumer.known import KnownBindings
 from consumer.patience import Patience, Stopping
 from consumer.ports.target import Start, Taken
 from consumer.ports.topics import Traits
+from consumer.returns import Judges, Returns
+from dlq.headers import decode, encode
 from tests.pg.landing import ID
 from tests.unit.avro import Writer, envelope, event, key
 from tests.unit.known import planner, slice_of
 from tests.unit.world import World
 
+# a record is tried twice more
+POLICY = Policy(budgets={ErrorType.TRANSIENT: Budget(attempts=2, elapsed=3600.0)}, tiers=(0.001,))
 FIELDS = [ID, {"name": "word", "type": ["null", "string"], "default": None}]
 
 
@@ -58,13 +69,15 @@ class Applying:
         cluster: Any = Topics()
         known = KnownBindings()
         sources = Sources(registry=world, catalog=catalog, offsets=cluster, rows=RowDecoder())
+        binder = Binder(known, sources, BinderSettings(template=schema + ".{topic}", create=False))
+        judges = Judges(codec=Codec(encode=encode, decode=decode), policy=POLICY)
         self.handover = Handover(max_bytes=1 << 30, max_batches=100)
         patience = Patience(sink, CircuitBreaker("target"), Backoff(first=0.05, most=0.2))
         shop = Workshop(
-            planner=planner(known),
-            binder=Binder(known, sources, BinderSettings(template=schema + ".{topic}", create=False)),
-            # no letter comes back here
-            returns=None,  # type: ignore[arg-type]
+            planner=planner(known, policy=POLICY),
+            binder=binder,
+            # no letter here only points to its record
+            returns=Returns(sink, planner(known, policy=POLICY), binder, None, judges),  # type: ignore[arg-type]
             flood=FloodGuard(FloodLimits()),
             dependents=Dependents(sink, cluster),
         )
@@ -92,6 +105,18 @@ class Applying:
             slices.append(slice_of(records, self._ends[at], at, epoch=self._taken[at].epoch))
             self._ends[at] = slices[-1].end
         self.handover.offer(Work(slices=tuple(slices)))
+
+    def come_back(self, outbox: PostgresOutbox, lane: str) -> int:
+        """Hand all copies that are to be published over as records of a retry topic; how many there were."""
+        copies = outbox.claim(100, 0.0)
+        at = TopicPartition(lane, 0)
+        headers = [tuple(encode(copy.head, copy.headers)) for copy in copies]
+        start = self._ends[at]
+        records = [(copy.key, copy.value) for copy in copies]
+        piece = slice_of(records, start, at, epoch=self._taken[at].epoch)
+        self._ends[at] = piece.end
+        self.handover.offer(Work(slices=(replace(piece, headers=lambda offset: headers[offset - start]),), lane=True))
+        return len(copies)
 
     def turns(self, done: Callable[[list[Notice]], bool], seconds: float = 20.0) -> list[Notice]:
         """Turn until that is so of what the reader was told; returns it, also when it never was."""
