@@ -124,7 +124,15 @@ class Applier:
         with suppress(Transient):
             self._holdings.look_around()
             _say_grown(self._binder.look_again())
-            if asked := self._holdings.asked():
+        try:
+            asked = self._holdings.asked()
+        except ConnectionLost as error:
+            # without work nobody else would notice
+            self.patience.reopen(error)
+        except Transient as error:
+            log.debug("decisions are looked for later", reason=error.failure.detail)
+        else:
+            if asked:
                 log.info("partitions are taken anew, as asked", count=len(asked))
                 self._take(asked)
 
@@ -249,7 +257,8 @@ class Applier:
         if isinstance(fault, TableFault):
             topics = self._binder.topics_of(fault.table)
             if fault.failure.kind == TOO_DEPENDENT:
-                self._wait(lambda: self._dependents.of(piece for piece in work.slices if piece.at.topic in topics))
+                bad = [piece for piece in work.slices if piece.at.topic in topics]
+                self._wait(lambda: self._dependents.of(bad, fault.failure))
             return without_table(work, topics, fault)
         if sum(map(len, work.slices)) == 1:
             (piece,) = (piece for piece in work.slices if len(piece))

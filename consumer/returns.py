@@ -192,9 +192,11 @@ class Returns:
     def _failed(self, done: Slice, row: Standing, failure: Failure) -> Plan:
         """One more attempt failed: later again, or dead."""
         why = failure if failure.correlation_id != "-" else located(failure, *row.record.ref)
-        decision = self._judges.policy.again(KINDS[why.kind], row.attempt + 1, row.age, random.random())
+        kind, attempt, chance = KINDS[why.kind], row.attempt + 1, random.random()
+        decision = self._judges.policy.again(kind, attempt, row.age, chance, excused=row.excused)
         state = State.DEAD if row.state is State.REPLAYING else decision.state
-        verdict = Verdict(id=row.id, attempt=row.attempt, state=state, failure=why, delay=decision.delay)
+        excused, delay = decision.excused, decision.delay
+        verdict = Verdict(id=row.id, attempt=row.attempt, state=state, failure=why, excused=excused, delay=delay)
         return _settling(done, verdict)
 
 

@@ -108,9 +108,8 @@ RECORD_KINDS = (
     _kind(
         "record.reference",
         _TRANSIENT,
-        "the row that it refers to is not there yet",
-        "Apply the referenced table too, or drop the foreign key in the target, or set "
-        'target.constraints = "trust-source".',
+        "the row that it refers to is not there yet, or one that refers to it still is",
+        'Apply the other table too, or drop the foreign key in the target, or set target.constraints = "trust-source".',
     ),
     _kind(
         "record.unique",

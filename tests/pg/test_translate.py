@@ -18,6 +18,7 @@ SETUP = """
 CREATE TABLE {s}.parent (id int PRIMARY KEY);
 CREATE TABLE {s}.t (id int PRIMARY KEY, a int NOT NULL DEFAULT 0, b text CHECK (b <> 'sesame'), c varchar(3),
     u int UNIQUE, p int REFERENCES {s}.parent);
+CREATE TABLE {s}.held (p int REFERENCES {s}.parent ON DELETE RESTRICT);
 INSERT INTO {s}.t (id, u) VALUES (1, 1);
 CREATE VIEW {s}.v AS SELECT id, b FROM {s}.t WHERE id > 0 WITH CHECK OPTION;
 CREATE VIEW {s}.d AS SELECT DISTINCT a FROM {s}.t;
@@ -26,7 +27,7 @@ CREATE TABLE {s}.ruled (id int PRIMARY KEY);
 CREATE RULE more AS ON INSERT TO {s}.ruled DO ALSO SELECT 1;
 """
 # only that a state is mapped: what provokes its kind does without
-RAISE = "DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '{}'; END $$"
+RAISE = "DO $$ BEGIN RAISE EXCEPTION 'sesame' USING ERRCODE = '{}'; END $$"
 PROVOKED = [
     ("SELECT 'sesame'::int", "22P02", "record.value", DataFault),
     ("SELECT 1 / 0", "22012", "record.value", DataFault),
@@ -34,6 +35,18 @@ PROVOKED = [
     ("SELECT 99999999999::int4", "22003", "record.value", DataFault),
     ("INSERT INTO {s}.t (id, a) VALUES (2, NULL)", "23502", "record.null", DataFault),
     ("INSERT INTO {s}.t (id, p) VALUES (2, 7)", "23503", "record.reference", DataFault),
+    (
+        "INSERT INTO {s}.parent VALUES (7); INSERT INTO {s}.t (id, p) VALUES (2, 7); DELETE FROM {s}.parent",
+        "23503",
+        "record.reference",
+        DataFault,
+    ),
+    (
+        "INSERT INTO {s}.parent VALUES (7); INSERT INTO {s}.held VALUES (7); DELETE FROM {s}.parent",
+        "23001",
+        "record.reference",
+        DataFault,
+    ),
     ("INSERT INTO {s}.t (id, u) VALUES (2, 1)", "23505", "record.unique", DataFault),
     ("INSERT INTO {s}.apart VALUES (1), (1)", "23P01", "record.unique", DataFault),
     ("INSERT INTO {s}.t (id, b) VALUES (2, 'sesame')", "23514", "record.check", DataFault),
@@ -62,8 +75,15 @@ PROVOKED = [
     ("INSERT INTO {s}.ruled VALUES (1) ON CONFLICT (id) DO NOTHING", "0A000", "table.shape", TableFault),
     (RAISE.format("53100"), "53100", "target.resources", Transient),
     (RAISE.format("08006"), "08006", "target.connection", ConnectionLost),
-    (RAISE.format("XX000"), "XX000", "table.unknown", TableFault),
+    (RAISE.format("40001"), "40001", "target.conflict", Transient),
+    (RAISE.format("53400"), "53400", "target.resources", Transient),
+    (RAISE.format("57014"), "57014", "target.timeout", Transient),
+    (RAISE.format("25006"), "25006", "target.read_only", Transient),
+    (RAISE.format("55000"), "55000", "record.trigger", DataFault),
     (RAISE.format("P0001"), "P0001", "record.trigger", DataFault),
+    (RAISE.format("XX000"), "XX000", "record.trigger", DataFault),
+    (RAISE.format("45000"), "45000", "record.trigger", DataFault),
+    (RAISE.format("MY001"), "MY001", "record.trigger", DataFault),
     (
         "CREATE INDEX ON {s}.t (b); INSERT INTO {s}.t (id, b) SELECT 2, string_agg(gen_random_uuid()::text, '') "
         "FROM generate_series(1, 9999)",

@@ -100,9 +100,9 @@ class PostgresSink:
         """Note what a partition waits for."""
         positions.wait(self._session(), self._group, at, epoch, wait_for)
 
-    def relied_on(self, topics: Collection[str]) -> Mapping[str, Collection[str]]:
-        """For each topic those whose records its rows may depend on, itself among them."""
-        return relied_on(self._session(), self._group, topics)
+    def relied_on(self, topics: Collection[str], *, leaving: bool = False) -> Mapping[str, Collection[str]]:
+        """For each topic those whose records its rows, or their leaving, may depend on, itself among them."""
+        return relied_on(self._session(), self._group, topics, leaving=leaving)
 
     def stored(self) -> list[Stored]:
         """All positions of the group."""

@@ -44,7 +44,8 @@ WHERE l.id = ANY (%(ids)s) AND NOT EXISTS (
 
 
 _STANDING = """
-SELECT l.id, l.topic, l.partition, l."offset", l.state, l.attempt, l.digest_a IS NOT NULL AS placed,
+SELECT l.id, l.topic, l.partition, l."offset", l.state, l.attempt, l.excused,
+    l.digest_a IS NOT NULL AS placed,
     coalesce(l.searched < l.search_until, false) AS searching,
     coalesce(extract(epoch FROM l.due_at - clock_timestamp()), 0)::float8 AS due,
     extract(epoch FROM clock_timestamp() - l.first_failed_at)::float8 AS age,
@@ -84,9 +85,9 @@ UPDATE headrace.letters SET state = %(state)s, reason = %(reason)s, claimed_unti
 WHERE id = %(id)s AND attempt = %(attempt)s AND state IN ('retrying', 'replaying')
 """
 _FAIL = """
-UPDATE headrace.letters SET attempt = attempt + 1, failed_at = clock_timestamp(), kind = %(kind)s,
-    error_type = %(type)s, component = %(component)s, operation = %(operation)s, detail = %(detail)s,
-    remedy = %(remedy)s, code = %(code)s
+UPDATE headrace.letters SET attempt = attempt + 1, excused = excused + %(excused)s::int,
+    failed_at = clock_timestamp(), kind = %(kind)s, error_type = %(type)s, component = %(component)s,
+    operation = %(operation)s, detail = %(detail)s, remedy = %(remedy)s, code = %(code)s
 WHERE id = %(id)s
 """
 _NEXT = sql.SQL("""
@@ -123,6 +124,7 @@ def _standing(row: Any) -> Standing:
         id=row.id,
         state=State(row.state),
         attempt=row.attempt,
+        excused=row.excused,
         due=row.due,
         age=row.age,
         oldest=row.oldest,
@@ -153,7 +155,8 @@ def settle(connection: psycopg.Connection, verdict: Verdict) -> bool:
     if verdict.failure is not None:
         failure = verdict.failure
         said = {name: getattr(failure, name) for name in ("kind", "component", "operation", "detail", "remedy", "code")}
-        connection.execute(_FAIL, {"id": verdict.id, "type": KINDS[failure.kind].type.value, **said})
+        more = {"id": verdict.id, "excused": verdict.excused, "type": KINDS[failure.kind].type.value}
+        connection.execute(_FAIL, more | said)
     if verdict.state is State.HELD:
         return not alone(connection, [verdict.id])
     if verdict.state is State.APPLIED and not alone(connection, [verdict.id]):
