@@ -5,8 +5,9 @@ Looking a binding up asks nobody; making one asks the registry, the target's cat
 
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from consumer.core.avro import UnsupportedSchema
 from consumer.core.envelope import (
@@ -19,11 +20,23 @@ from consumer.core.envelope import (
     read_writer_schema,
 )
 from consumer.core.failure import Failure, Persistent, Transient, failed
+from consumer.core.framing import Datum
 from consumer.core.grace import Grace
 from consumer.core.kinds import KINDS, Scope
 from consumer.core.naming import BadName
 from consumer.core.plan import Binding, BindingKey, Run, TableName, TargetTable, origin
-from consumer.gates import Cannot, bound_columns, no_identity, require_privileges, unguarded, version_column
+from consumer.gates import (
+    Cannot,
+    bound_columns,
+    no_envelope,
+    no_identity,
+    require_casts,
+    require_privileges,
+    require_shape,
+    require_values,
+    unguarded,
+    version_column,
+)
 from consumer.known import KnownBindings
 from consumer.planner import BadRecord, bad_record
 from consumer.ports.bindings import Catalog
@@ -72,6 +85,7 @@ class Binder:
         self._settings = settings
         self._schemas = Schemas(sources.registry, sources.catalog)
         self._tables = Tables(sources.catalog, sources.rows, settings.template)
+        self._has_casts = sources.catalog.has_casts
         self._grace = Grace(settings.unknown_grace)
         self._turn = threading.Lock()
         self._traits: dict[str, Traits] = {}
@@ -150,15 +164,16 @@ class Binder:
 
     def _binding(self, key: BindingKey, run: Run) -> Binding:
         if key.value_frame is None:
-            return self._tombstones_only(key)
-        schema = read_writer_schema(self._schemas.text(key.value_frame))
+            return self._tombstones_only(key, run)
+        text = self._schemas.text(_value(run))
+        schema = read_writer_schema(text)
         if schema.kind in IGNORED_KINDS:
             return Binding(schema=schema)
         if schema.kind is RecordKind.OTHER:
-            raise Cannot("record.no_envelope", "the value is not a Debezium envelope")
-        if key.key_frame is None:
-            raise Cannot("record.identity", "the record has no key, so its row can't be told from others", _NO_KEY)
-        key_text = self._schemas.text(key.key_frame)
+            raise no_envelope(text)
+        require_shape(text)
+        its_key = _key(run)
+        key_text = self._schemas.text(its_key)
         source = self._tables.source(schema, run)
         identity = [column.name for column in read_key_schema(key_text)]
         name = self._tables.name(key.topic, source)
@@ -167,7 +182,7 @@ class Binder:
         create = self._settings.create_table.get(str(name), self._settings.create)
         table = self._tables.found(name, columns, identity, create=create)
         binding = self._bound(key.topic, schema, key_text, table, version)
-        self._tables.remember(key.topic, schema_id_of(key.key_frame), source)
+        self._tables.remember(key.topic, schema_id_of(its_key), source)
         return binding
 
     def _version(self, name: TableName, schema: WriterSchema) -> Column | None:
@@ -181,20 +196,18 @@ class Binder:
             raise Cannot("table.shape", f"the source does not say positions in its log for {version!r}", _NO_VERSION)
         return Column(name=version, avro="long", nullable=True)
 
-    def _tombstones_only(self, key: BindingKey) -> Binding:
+    def _tombstones_only(self, key: BindingKey, run: Run) -> Binding:
         if not self._traits[key.topic].compacted:
             return Binding(schema=WriterSchema(kind=RecordKind.HEARTBEAT))
-        return self._known.of_topic(key.topic, key.key_frame) or self._deleting(key)
+        return self._known.of_topic(key.topic, key.key_frame) or self._deleting(key.topic, _key(run))
 
-    def _deleting(self, key: BindingKey) -> Binding:
+    def _deleting(self, topic: str, key: Datum) -> Binding:
         """What deletes rows of a topic none of whose values was seen yet: the table as it was named before."""
-        if key.key_frame is None:
-            raise Cannot("record.identity", "the record has no key, so its row can't be told from others", _NO_KEY)
-        key_text = self._schemas.text(key.key_frame)
-        table = self._tables.remembered(key.topic, schema_id_of(key.key_frame))
+        key_text = self._schemas.text(key)
+        table = self._tables.remembered(topic, schema_id_of(key))
         # the key is all that is known of the row, and all that is needed
         schema = WriterSchema(kind=RecordKind.CHANGE, columns=read_key_schema(key_text))
-        return self._bound(key.topic, schema, key_text, table)
+        return self._bound(topic, schema, key_text, table)
 
     def _bound(
         self, topic: str, schema: WriterSchema, key_text: str, table: TargetTable, version: Column | None = None
@@ -208,6 +221,10 @@ class Binder:
             if replaces:
                 raise unguarded(table, identity)
             columns = (*columns, version_column(table, version))
+        if schema.rewritten is not None:
+            # tombstones alone make no rows
+            require_values(table, columns)
+        require_casts(columns, self._has_casts)
         require_privileges(table, columns, identity, version)
         return Binding(
             schema=schema,
@@ -220,6 +237,23 @@ class Binder:
             strict=str(table.name) in self._settings.strict,
             version=version.name if version else None,
         )
+
+
+def _value(run: Run) -> Datum:
+    """The run's first value."""
+    return _datum("value", run, run.piece.values)
+
+
+def _key(run: Run) -> Datum:
+    """The run's first key. Raises Cannot."""
+    if run.key_frame is None:
+        raise Cannot("record.identity", "the record has no key, so its row can't be told from others", _NO_KEY)
+    return _datum("key", run, run.piece.keys)
+
+
+def _datum(part: str, run: Run, every: Sequence[bytes | None]) -> Datum:
+    place, raw = next((i, each) for i in range(run.start, run.end) if (each := every[i]) is not None)
+    return Datum(part=part, raw=raw, headers=partial(run.piece.headers, run.piece.offsets[place]))
 
 
 def _stopping(run: Run, failure: Failure, wait: float | None = None) -> BadRecord:

@@ -3,13 +3,16 @@
 Each refusal says what is wrong and what to do about it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from consumer.core.envelope import Column
 from consumer.core.failure import failed
 from consumer.core.kinds import KINDS
 from consumer.core.plan import BoundColumn, TargetTable
+from consumer.core.shape import is_flattened, misfit
 from consumer.core.types import Meaning, carriage, meaning
+
+HasCasts = Callable[[Sequence[tuple[str, str]]], Sequence[bool]]
 
 
 class Cannot(Exception):
@@ -20,22 +23,71 @@ class Cannot(Exception):
         self.failure = failed(KINDS[kind], "binder", "bind", detail, remedy=remedy)
 
 
+def no_envelope(text: str) -> Cannot:
+    """The schema is of no kind that Debezium writes."""
+    if is_flattened(text):
+        return Cannot("record.flattened", "value: expected a Debezium envelope, found the row alone")
+    return Cannot("record.no_envelope", "value: expected a Debezium envelope, found another record")
+
+
+def require_shape(text: str) -> None:
+    """Raises Cannot where an envelope's own fields are not as Debezium writes them."""
+    found = misfit(text)
+    if found is not None:
+        raise Cannot("record.schema", str(found))
+
+
 def bound_columns(table: TargetTable, columns: Sequence[Column], identity: Sequence[str]) -> tuple[BoundColumn, ...]:
     """Each column with the target's that takes it; generated ones take nothing. Raises Cannot."""
     bound = []
     for column in columns:
         target = table.column(column.name)
         if target is None:
-            raise Cannot("table.shape", f"table {table.name} has no column {column.name!r}", _ADD_COLUMN)
+            detail = f"after.{column.name}: expected a column of that name in table {table.name}, found none"
+            raise Cannot("table.shape", detail, _ADD_COLUMN)
         if meaning(column) is Meaning.TEXT and target.type_name == "bytea":
-            raise Cannot("table.shape", f"column {column.name!r} is text, its target bytea", _BYTES)
+            detail = f"after.{column.name}: expected bytes for a column of type bytea, found text"
+            raise Cannot("table.shape", detail, _BYTES)
         if not target.generated:
             how = carriage(column, target.type_name, is_enum=target.is_enum)
             bound.append(BoundColumn(source=column, target=target, how=how))
-    missing = set(identity) - {column.target.name for column in bound}
-    if missing:
-        raise Cannot("table.identity", f"key columns {sorted(missing)} are not in the row", _CHECK_CONVERTER)
+    _require_key(table, identity, bound)
     return tuple(bound)
+
+
+def _require_key(table: TargetTable, identity: Sequence[str], bound: Sequence[BoundColumn]) -> None:
+    """Raises Cannot where rows could not be found by their key."""
+    missing = sorted(set(identity) - {column.source.name for column in bound})
+    if missing and table.column(missing[0]) is not None:
+        detail = f"after.{missing[0]}: expected a key column that can be written, found one that the table computes"
+        raise Cannot("table.identity", detail, _COMPUTED)
+    if missing:
+        raise Cannot("table.identity", f"after.{missing[0]}: expected the key's columns in the row, found none", _KEYS)
+
+
+def require_values(table: TargetTable, columns: Sequence[BoundColumn]) -> None:
+    """Raises Cannot where the table wants a value of new rows that nothing gives it."""
+    given = {column.target.name for column in columns}
+    for column in table.columns:
+        if column.needed and column.name not in given:
+            detail = (
+                f"{column.name}: expected a default, or null allowed, for a column of table {table.name} that the "
+                "topic does not have, found NOT NULL without a default"
+            )
+            raise Cannot("table.shape", detail, _GIVE_DEFAULT)
+
+
+def require_casts(columns: Sequence[BoundColumn], has_casts: HasCasts) -> None:
+    """Raises Cannot where a type can't become the target's, whatever the value."""
+    cast = [column for column in columns if column.how.cast]
+    pairs = [(column.how.staging, column.target.cast) for column in cast]
+    for column, there in zip(cast, has_casts(pairs) if pairs else (), strict=True):
+        if not there:
+            detail = (
+                f"after.{column.source.name}: expected a type that {column.target.cast} can be cast from, "
+                f"found {column.how.meaning.value}"
+            )
+            raise Cannot("table.shape", detail, _OTHER_TYPE)
 
 
 def no_identity(table: TargetTable, identity: Sequence[str]) -> Cannot:
@@ -89,9 +141,13 @@ def require_privileges(
         raise Cannot("table.privilege", detail)
 
 
-_CHECK_CONVERTER = (
-    "Check that the producer writes Debezium envelopes with an Avro converter and registry.url is its registry."
+_KEYS = (
+    "Remove the transforms of the connector that change keys (ValueToKey, ExtractField$Key, ReplaceField), or that "
+    "take these columns out of rows."
 )
+_COMPUTED = "Make it a plain column of the target table, or name other columns in message.key.columns of the connector."
+_GIVE_DEFAULT = "Give the column a default, or drop its NOT NULL, or have a BEFORE INSERT trigger set it."
+_OTHER_TYPE = "Give the target column the type that docs/reference/types.md names, or exclude the column at the source."
 _ADD_COLUMN = "Add the column to the target table, or exclude it at the source."
 _ADD_VERSION = "Add it with ALTER TABLE … ADD COLUMN … bigint, or name another column as the table's version_column."
 _BYTES = "Set binary.handling.mode=bytes on the connector, or make the target column text."

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from consumer.core.envelope import Column, WriterSchema
+from consumer.core.framing import FRAME
 from consumer.core.naming import BadName, table_name
 from consumer.core.plan import Run, TableName, TargetTable
 from consumer.gates import Cannot
@@ -12,8 +13,6 @@ from consumer.ports.decoding import BadDatum, Decoder
 
 Names = Mapping[str, str | None]
 """What the source calls a table: `db`, `schema` and `table`, as far as it says so."""
-
-_FRAME = 5
 
 
 class Tables:
@@ -34,7 +33,7 @@ class Tables:
         for value in run.piece.values[run.start : run.end]:
             if value is not None:
                 try:
-                    row = self._rows.decode(schema.rewritten.text, [value[_FRAME:]], ["op", *names]).row(0, named=True)
+                    row = self._rows.decode(schema.rewritten.text, [value[FRAME:]], ["op", *names]).row(0, named=True)
                 except BadDatum:
                     continue
                 return {name.removeprefix("source_"): row[name] for name in names}

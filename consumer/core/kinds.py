@@ -57,6 +57,13 @@ _BY_ITSELF = "Headrace goes on by itself when it is back; look at the server and
 
 RECORD_KINDS = (
     _kind("record.framing", _PERSISTENT, "a datum does not begin with a zero byte and a schema id", _CONVERTER),
+    _kind(
+        "record.format",
+        _PERSISTENT,
+        "a datum in another format than Avro (JSON, Protobuf, JSON Schema)",
+        "Set key.converter and value.converter on the connector to an Avro converter, for example "
+        "io.confluent.connect.avro.AvroConverter, and have it send the rows again (Debezium incremental snapshot).",
+    ),
     _kind("record.decode", _PERSISTENT, "a datum does not decode with its writer schema to its last byte", _PRODUCER),
     _kind("record.schema_unknown", _PERSISTENT, "the registry does not know the schema id", _CONVERTER),
     _kind("record.schema", _PERSISTENT, "the schema is no Avro that can be read as a Debezium envelope", _CONVERTER),
@@ -64,7 +71,14 @@ RECORD_KINDS = (
         "record.no_envelope",
         _PERSISTENT,
         "the value is not a Debezium envelope",
-        "Remove the topic from kafka.topics, or the unwrapping transform from the connector.",
+        "Remove the topic from kafka.topics, or have its producer write Debezium envelopes.",
+    ),
+    _kind(
+        "record.flattened",
+        _PERSISTENT,
+        "a transform took the row out of its envelope",
+        "Remove ExtractNewRecordState (unwrap) from `transforms` of the connector, or set after.state.only=false, and "
+        "have it send the rows again (Debezium incremental snapshot).",
     ),
     _kind(
         "record.operation",

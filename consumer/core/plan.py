@@ -31,7 +31,8 @@ class TableName:
 class TargetColumn:
     """A target column as the catalog has it. `type_name` is pg_type.typname, `cast` its name in a cast.
 
-    `lacks`: the privileges on it that we do not have. `required`: it takes no null.
+    `lacks`: the privileges on it that we do not have. `required`: it takes no null. `needed`: a new row has
+    to be given a value of it, since neither a default nor a trigger does it.
     """
 
     name: str
@@ -41,6 +42,7 @@ class TargetColumn:
     identity: bool = False
     generated: bool = False
     required: bool = False
+    needed: bool = False
     lacks: frozenset[str] = frozenset()
 
 

@@ -25,6 +25,7 @@ class World:
     created: list[TableName] = field(default_factory=list)
     made_of: list[str] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
+    uncast: set[tuple[str, str]] = field(default_factory=set)
     claims: dict[TableName, str] = field(default_factory=dict)
 
     def binder(self, known: KnownBindings, grace: float = 0.0) -> Binder:
@@ -45,6 +46,10 @@ class World:
     def read_table(self, name: TableName) -> TargetTable | None:
         """What the test says."""
         return self.table(name)
+
+    def has_casts(self, casts: Sequence[tuple[str, str]]) -> list[bool]:
+        """All but what the test says."""
+        return [cast not in self.uncast for cast in casts]
 
     def create_table(self, name: TableName, columns: Sequence[Column], identity: Sequence[str]) -> None:
         """Notes it, and the columns of the last one."""
