@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from consumer.core.avro import UnsupportedSchema
+from consumer.core.contract import Contract
 from consumer.core.envelope import (
     IGNORED_KINDS,
     Column,
@@ -31,6 +32,7 @@ from consumer.gates import (
     no_envelope,
     no_identity,
     require_casts,
+    require_contract,
     require_privileges,
     require_shape,
     require_values,
@@ -64,6 +66,8 @@ class BinderSettings:
     strict: Collection[str] = ()
     # by target table, the column that keeps where a row's last change stands in the source's log
     versions: Mapping[str, str] = field(default_factory=dict)
+    # by topic
+    contracts: Mapping[str, Contract] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +176,8 @@ class Binder:
         if schema.kind is RecordKind.OTHER:
             raise no_envelope(text)
         require_shape(text)
+        if (contract := self._settings.contracts.get(key.topic)) is not None:
+            require_contract(contract, key.topic, text)
         its_key = _key(run)
         key_text = self._schemas.text(its_key)
         source = self._tables.source(schema, run)

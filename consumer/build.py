@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from consumer.ahead import Ahead
 from consumer.applier import Applier, Workshop
@@ -12,6 +13,7 @@ from consumer.binder import Binder, BinderSettings, Sources
 from consumer.blocks import Decoders
 from consumer.core.backoff import Backoff
 from consumer.core.breaking import BreakerLimits
+from consumer.core.contract import Contract
 from consumer.core.flood import FloodGuard, FloodLimits
 from consumer.core.kinds import ErrorType
 from consumer.core.letterhead import Codec
@@ -22,6 +24,7 @@ from consumer.dependents import Dependents
 from consumer.desk import Desk
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.columnar import ColumnarDecoder
+from consumer.edges.contracts import read_contract
 from consumer.edges.copy_encoder import CopyEncoder
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.letterbox import KafkaLetterbox
@@ -132,8 +135,13 @@ def session_settings(settings: Settings, worker: str) -> SessionSettings:
     )
 
 
+def contracts(settings: Settings) -> dict[str, Contract]:
+    """What topics keep to. Raises Refused for a contract that can't be read."""
+    return {name: read_contract(Path(topic.contract), topic.compatibility) for name, topic in settings.topics.items()}
+
+
 def binder_settings(settings: Settings) -> BinderSettings:
-    """How tables are named and created."""
+    """How tables are named and created, and what is asked of topics. Raises Refused."""
     overrides = {name: table.create for name, table in settings.tables.items() if table.create is not None}
     return BinderSettings(
         template=settings.target.table,
@@ -142,6 +150,7 @@ def binder_settings(settings: Settings) -> BinderSettings:
         unknown_grace=settings.registry.unknown_grace,
         strict=[name for name, table in settings.tables.items() if table.strict],
         versions={name: table.version_column for name, table in settings.tables.items() if table.version_column},
+        contracts=contracts(settings),
     )
 
 

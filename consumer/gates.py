@@ -5,12 +5,17 @@ Each refusal says what is wrong and what to do about it.
 
 from collections.abc import Callable, Sequence
 
+import structlog
+
+from consumer.core.contract import Contract, violations
 from consumer.core.envelope import Column
 from consumer.core.failure import failed
 from consumer.core.kinds import KINDS
 from consumer.core.plan import BoundColumn, TargetTable
 from consumer.core.shape import is_flattened, misfit
 from consumer.core.types import Meaning, carriage, meaning
+
+log = structlog.get_logger("headrace.gates")
 
 HasCasts = Callable[[Sequence[tuple[str, str]]], Sequence[bool]]
 
@@ -35,6 +40,17 @@ def require_shape(text: str) -> None:
     found = misfit(text)
     if found is not None:
         raise Cannot("record.schema", str(found))
+
+
+def require_contract(contract: Contract, topic: str, text: str) -> None:
+    """Raises Cannot where a writer schema does not fit; says it in the log where that is all that is wanted."""
+    found = violations(contract, text)
+    if not found:
+        return
+    more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+    if contract.compatibility != "none":
+        raise Cannot("table.contract", f"{found[0]}{more} (contract {contract.name}, {contract.compatibility})")
+    log.warning("schema does not fit its contract", topic=topic, contract=contract.name, found=f"{found[0]}{more}")
 
 
 def bound_columns(table: TargetTable, columns: Sequence[Column], identity: Sequence[str]) -> tuple[BoundColumn, ...]:

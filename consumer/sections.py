@@ -354,6 +354,21 @@ class Log(Section):
     format: Literal["console", "json"] = Field(default="json", description="json for machines, console for people.")
 
 
+class Topic(Section):
+    """What one topic has to keep to."""
+
+    contract: str = Field(
+        min_length=1,
+        description="File with an Avro schema (.avsc) of the topic's row, or of its whole envelope; a path from where "
+        "the worker is started. A writer schema that does not fit it stops the topic's partitions.",
+    )
+    compatibility: Literal["forward", "backward", "full", "none"] = Field(
+        default="forward",
+        description="forward: what is written can be read as the contract says. backward: what was written by the "
+        "contract can be read by the writer schema. full: both. none: what does not fit is only logged.",
+    )
+
+
 class Table(Section):
     """Policy of one target table."""
 

@@ -17,7 +17,7 @@ from consumer.core.failure import Refused, failed
 from consumer.core.kinds import KINDS
 from consumer.core.lane import BadTopic, Lane
 from consumer.core.sizer import BatchSizer
-from consumer.sections import Batch, Breaker, Kafka, Ledger, Letters, Log, Registry, Retry, Table, Target, Worker
+from consumer.sections import Batch, Breaker, Kafka, Ledger, Letters, Log, Registry, Retry, Table, Target, Topic, Worker
 
 DEFAULT_FILE = Path("headrace.toml")
 
@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     worker: Worker = Field(default_factory=Worker)
     ledger: Ledger = Ledger()
     log: Log = Log()
+    topics: dict[str, Topic] = Field(default={}, description='What a topic has to keep to, as [topics."name"].')
     tables: dict[str, Table] = Field(default={}, description='Policy by target table, as [tables."schema.table"].')
 
     @model_validator(mode="after")

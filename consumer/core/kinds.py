@@ -211,6 +211,13 @@ TABLE_KINDS = (
         "Compare their columns; add what is missing to the target, or exclude it at the source.",
     ),
     _kind(
+        "table.contract",
+        _PERSISTENT,
+        "the writer schema does not fit the topic's contract",
+        "Have the source undo the change, or agree on a new contract and restart the worker with it; nothing of the "
+        "new schema was applied.",
+    ),
+    _kind(
         "table.identity",
         _PERSISTENT,
         "the target has no unique index over exactly the key's columns",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from consumer.build import kafka_settings, letter_policy, letter_topics
+from consumer.build import binder_settings, kafka_settings, letter_policy, letter_topics
 from consumer.core.failure import Refused
 from consumer.core.kinds import ErrorType
 from consumer.core.policy import Budget
@@ -308,6 +308,19 @@ def test_a_table_has_a_policy_for_its_letters(tmp_path: Path) -> None:
 
     assert (tables["public.orders"].letters, tables["public.orders"].strict) == ("pointer", True)
     assert (tables["public.lines"].letters, tables["public.lines"].strict) == ("copy", False)
+
+
+def test_a_topic_has_a_contract(tmp_path: Path) -> None:
+    """Which is read when a worker is built; a section without one says nothing."""
+    file, contract = tmp_path / "mine.toml", tmp_path / "row.avsc"
+    contract.write_text('{"type": "record", "name": "Value", "fields": [{"name": "id", "type": "long"}]}')
+    here = '[topics."shop.public.orders"]\n'
+    file.write_text(f"{here}contract = {str(contract)!r}\n")
+    bound = binder_settings(load(file)).contracts
+
+    assert (bound["shop.public.orders"].name, bound["shop.public.orders"].compatibility) == (str(contract), "forward")
+    file.write_text(f'{here}compatibility = "full"\n')
+    assert "topics.shop.public.orders.contract: is required" in refused(file)
 
 
 def test_a_version_column_has_a_name_that_postgresql_takes(tmp_path: Path) -> None:

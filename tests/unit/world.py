@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from consumer.binder import Binder, BinderSettings, Sources
+from consumer.core.contract import Contract
 from consumer.core.envelope import Column
 from consumer.core.failure import Persistent, failed
 from consumer.core.kinds import KINDS
@@ -25,13 +26,15 @@ class World:
     created: list[TableName] = field(default_factory=list)
     made_of: list[str] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
+    contracts: dict[str, Contract] = field(default_factory=dict)
     uncast: set[tuple[str, str]] = field(default_factory=set)
     claims: dict[TableName, str] = field(default_factory=dict)
 
     def binder(self, known: KnownBindings, grace: float = 0.0) -> Binder:
         """A binder that asks this world."""
         sources = Sources(registry=self, catalog=self, offsets=self, rows=RowDecoder())
-        return Binder(known, sources, BinderSettings(unknown_grace=grace, versions=self.versions))
+        settings = BinderSettings(unknown_grace=grace, versions=self.versions, contracts=self.contracts)
+        return Binder(known, sources, settings)
 
     def schema(self, schema_id: int) -> str:
         """The schema of that id."""

@@ -29,12 +29,18 @@ _BOUNDS = {
     "pattern": "matches `{}`",
 }
 
+# tables of sections: what their keys are, and one of them
+_TABLES = {
+    "topics": ("topic", "name"),
+    "tables": ("table", "schema.table"),
+}
+
 Schema = dict[str, Any]
 
 
 def settings_page() -> str:
     """The page."""
-    sections = [_section(name, field) for name, field in Settings.model_fields.items()]
+    sections = [_section(name, name, field) for name, field in Settings.model_fields.items()]
     return page("Settings", _INTRO, *sections)
 
 
@@ -44,23 +50,29 @@ def settings_schema() -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
-def _section(name: str, field: FieldInfo) -> str:
-    model = _model(field)
+def _section(title: str, path: str, field: FieldInfo) -> str:
+    """A section, and the sections inside it."""
+    model = _models(field)[0]
+    if field.annotation is not model:
+        word, example = _TABLES[path.rpartition(".")[2]]
+        title, path = f'{title}."{example}"', f"{path}.<{word}>"
     doc = (model.__doc__ or "").strip().splitlines()[0]
-    title, path = (name, name) if field.annotation is model else (f'{name}."schema.table"', f"{name}.<table>")
-    rows = list(_rows(model, path))
-    return f"## `[{title}]`\n\n{doc}\n\n{table(_HEAD, rows)}"
+    inside = {name: each for name, each in model.model_fields.items() if _models(each)}
+    sections = [_section(f"{title}.{name}", f"{path}.{name}", each) for name, each in inside.items()]
+    return "\n\n".join([f"## `[{title}]`\n\n{doc}\n\n{table(_HEAD, list(_rows(model, path)))}", *sections])
 
 
-def _model(field: FieldInfo) -> type[BaseModel]:
-    """The section's model, also where the section is a table of them."""
+def _models(field: FieldInfo) -> list[type[BaseModel]]:
+    """The section's model, also where the section is a table of them; none for what is a value."""
     candidates = [field.annotation, *get_args(field.annotation)]
-    return next(each for each in candidates if isinstance(each, type) and issubclass(each, BaseModel))
+    return [each for each in candidates if isinstance(each, type) and issubclass(each, BaseModel)]
 
 
 def _rows(model: type[BaseModel], path: str) -> Iterator[tuple[str, ...]]:
     properties = model.model_json_schema()["properties"]
     for name, field in model.model_fields.items():
+        if _models(field):
+            continue
         schema = properties[name]
         whole = f"{path}.{name}"
         environment = "-" if "<" in whole else code(variable(whole))
