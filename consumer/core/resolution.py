@@ -117,8 +117,7 @@ class _Comparison:
         elif reader.meaning == "decimal":
             yield from _digits(writer, reader, path)
         if not _matches(writer, reader):
-            found = f"{writer.word} {writer.name}" if _is_named(writer.found) else writer.word
-            yield Misfit(path=path, expected=f"{reader.word} {reader.name}", found=found)
+            yield Misfit(path=path, expected=_named(reader), found=_named(writer))
         elif reader.word == "record":
             yield from self._records(writer, reader, path)
         elif reader.word == "enum":
@@ -169,6 +168,12 @@ def _digits(writer: Side, reader: Side, path: str) -> Iterator[Misfit]:
 
 def _is_named(schema: Avro) -> bool:
     return isinstance(schema, dict) and schema["type"] in _NAMED
+
+
+def _named(side: Side) -> str:
+    """A named type with its name, and its size where it has one."""
+    size = side.found.get("size")
+    return f"{side.word} {side.name}" + (f" of {size} bytes" if size is not None else "")
 
 
 def _said(side: Side) -> str:

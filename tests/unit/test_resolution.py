@@ -5,7 +5,7 @@ from typing import Any
 
 import fastavro
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumer.core.resolution import Side, misfits
@@ -159,6 +159,7 @@ def is_read(writer: Any, reader: Any) -> bool:
     return True
 
 
+@settings(max_examples=500)
 @given(pairs())
 def test_what_fits_is_what_fastavro_reads(pair: Pair) -> None:
     """In both directions: nothing that fits is refused, and what does not fit is refused for some datum."""
@@ -181,6 +182,14 @@ DATE, TIME = (
 def decimal(precision: int, scale: int) -> dict[str, Any]:
     """A decimal type."""
     return {"type": "bytes", "logicalType": "decimal", "precision": precision, "scale": scale}
+
+
+def fixed(size: int) -> dict[str, Any]:
+    """A type of so many bytes."""
+    return {"type": "fixed", "name": "F", "size": size}
+
+
+row_with_alias = {"type": "record", "name": "Value", "fields": [{"name": "b", "aliases": ["a"], "type": "int"}]}
 
 
 @pytest.mark.parametrize(
@@ -227,6 +236,13 @@ def decimal(precision: int, scale: int) -> dict[str, Any]:
             row(("a", decimal(9, 3))),
             ["a: expected decimal(9,3), found decimal(9,2)"],
             id="scale",
+        ),
+        pytest.param(row(("a", "int")), row_with_alias, [], id="a field by its other name"),
+        pytest.param(
+            row(("a", fixed(2))),
+            row(("a", fixed(3))),
+            ["a: expected fixed F of 3 bytes, found fixed F of 2 bytes"],
+            id="size of bytes",
         ),
         pytest.param(row(("a", decimal(8, 2))), row(("a", decimal(9, 2))), [], id="fewer digits"),
         pytest.param(
