@@ -9,6 +9,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+import structlog
+
 from consumer.core.avro import UnsupportedSchema
 from consumer.core.contract import Contract
 from consumer.core.envelope import (
@@ -26,6 +28,7 @@ from consumer.core.grace import Grace
 from consumer.core.kinds import KINDS, Scope
 from consumer.core.naming import BadName
 from consumer.core.plan import Binding, BindingKey, Run, TableName, TargetTable, origin
+from consumer.core.types import PLAIN, ColumnPolicy
 from consumer.gates import (
     Cannot,
     bound_columns,
@@ -33,6 +36,7 @@ from consumer.gates import (
     no_identity,
     require_casts,
     require_contract,
+    require_known,
     require_privileges,
     require_shape,
     require_values,
@@ -52,6 +56,9 @@ _UNKNOWN = "record.schema_unknown"
 _LOOK_EVERY = 3.0
 
 
+log = structlog.get_logger("headrace.bind")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BinderSettings:
     """How tables are named, whether missing ones are created, and how strictly letters keep the order of a row."""
@@ -68,6 +75,12 @@ class BinderSettings:
     versions: Mapping[str, str] = field(default_factory=dict)
     # by topic
     contracts: Mapping[str, Contract] = field(default_factory=dict)
+    # by target table and column
+    columns: Mapping[str, Mapping[str, ColumnPolicy]] = field(default_factory=dict)
+
+    def policy(self, table: TableName, column: str) -> ColumnPolicy:
+        """What is decided about a column."""
+        return self.columns.get(str(table), {}).get(column, PLAIN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,10 +101,12 @@ class Binder:
         self._offsets = sources.offsets
         self._settings = settings
         self._schemas = Schemas(sources.registry, sources.catalog)
-        self._tables = Tables(sources.catalog, sources.rows, settings.template)
+        self._tables = Tables(sources.catalog, sources.rows, settings.template, settings.policy)
         self._has_casts = sources.catalog.has_casts
         self._grace = Grace(settings.unknown_grace)
         self._turn = threading.Lock()
+        # schemas of which it is known whether their source may have lost nulls
+        self._warned: set[int] = set()
         self._traits: dict[str, Traits] = {}
         # topics that are known to have more partitions than one, whatever was asked earlier
         self._spread: set[str] = set()
@@ -176,6 +191,7 @@ class Binder:
         if schema.kind is RecordKind.OTHER:
             raise no_envelope(text)
         require_shape(text)
+        require_known(schema.columns)
         if (contract := self._settings.contracts.get(key.topic)) is not None:
             require_contract(contract, key.topic, text)
         its_key = _key(run)
@@ -188,8 +204,16 @@ class Binder:
         create = self._settings.create_table.get(str(name), self._settings.create)
         table = self._tables.found(name, columns, identity, create=create)
         binding = self._bound(key.topic, schema, key_text, table, version)
+        self._warn(schema_id_of(_value(run)), key.topic, schema.columns)
         self._tables.remember(key.topic, schema_id_of(its_key), source)
         return binding
+
+    def _warn(self, schema_id: int, topic: str, columns: Sequence[Column]) -> None:
+        """Say once a schema in which columns nulls may have become defaults before they were written."""
+        replaced = [column.name for column in columns if column.replaced]
+        if replaced and schema_id not in self._warned:
+            log.warning(_REPLACED, topic=topic, schema=schema_id, columns=replaced, remedy=_KEEP_NULLS)
+        self._warned.add(schema_id)
 
     def _version(self, name: TableName, schema: WriterSchema) -> Column | None:
         """The column that guards the table's rows, if it is to have one."""
@@ -222,7 +246,7 @@ class Binder:
         replaces = frozenset(identity) not in table.unique
         if replaces and (topic in self._spread or self._traits[topic].partitions != 1):
             raise no_identity(table, identity)
-        columns = bound_columns(table, schema.columns, identity)
+        columns = bound_columns(table, schema.columns, identity, partial(self._settings.policy, table.name))
         if version is not None:
             if replaces:
                 raise unguarded(table, identity)
@@ -272,6 +296,11 @@ def _no_topic(topic: str) -> Failure:
     return failed(KINDS["kafka.no_topic"], "kafka", "describe topics", detail)
 
 
+_REPLACED = "nulls of these columns may have been replaced by their defaults at the source"
+_KEEP_NULLS = (
+    "Set value.converter.ignore.default.for.nullables=true on the connector if it is not; then compare the columns' "
+    "nulls, which nothing in the topic tells any more. Headrace itself writes every null as one."
+)
 _NO_KEY = "Give the source table a primary key, or set message.key.columns on the connector."
 _OTHER_VERSION = "Name another column as the table's version_column: this one is the source's."
 _NO_VERSION = (

@@ -19,6 +19,7 @@ from consumer.core.kinds import ErrorType
 from consumer.core.letterhead import Codec
 from consumer.core.policy import Budget, Policy, TablePolicy
 from consumer.core.records import OffsetRange
+from consumer.core.types import ColumnPolicy
 from consumer.decode_watch import Marks
 from consumer.dependents import Dependents
 from consumer.desk import Desk
@@ -151,6 +152,10 @@ def binder_settings(settings: Settings) -> BinderSettings:
         strict=[name for name, table in settings.tables.items() if table.strict],
         versions={name: table.version_column for name, table in settings.tables.items() if table.version_column},
         contracts=contracts(settings),
+        columns={
+            name: {column: ColumnPolicy(**policy.model_dump()) for column, policy in table.columns.items()}
+            for name, table in settings.tables.items()
+        },
     )
 
 

@@ -1,6 +1,6 @@
 """What has to be so before records of a schema go into a table; otherwise no binding of them is made.
 
-Each refusal says what is wrong and what to do about it.
+Each refusal says the field where there is one, what was expected, what was found and what to do about it.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,9 +11,10 @@ from consumer.core.contract import Contract, violations
 from consumer.core.envelope import Column
 from consumer.core.failure import failed
 from consumer.core.kinds import KINDS
+from consumer.core.meaning import Meaning, meaning
 from consumer.core.plan import BoundColumn, TargetTable
 from consumer.core.shape import is_flattened, misfit
-from consumer.core.types import Meaning, carriage, meaning
+from consumer.core.types import OF_ITS_OWN, PARTS, ColumnPolicy, Kind, carriage
 
 log = structlog.get_logger("headrace.gates")
 
@@ -53,7 +54,18 @@ def require_contract(contract: Contract, topic: str, text: str) -> None:
     log.warning("schema does not fit its contract", topic=topic, contract=contract.name, found=f"{found[0]}{more}")
 
 
-def bound_columns(table: TargetTable, columns: Sequence[Column], identity: Sequence[str]) -> tuple[BoundColumn, ...]:
+def require_known(columns: Sequence[Column]) -> None:
+    """Raises Cannot where it could only be guessed what values are."""
+    for column in columns:
+        item = column.item if column.avro == "array" and column.item is not None else column
+        if meaning(item) is Meaning.UNKNOWN:
+            found = f"after.{column.name}: expected a type that is known, found {item.avro} named {item.semantic!r}"
+            raise Cannot("record.type", found)
+
+
+def bound_columns(
+    table: TargetTable, columns: Sequence[Column], identity: Sequence[str], policy: Callable[[str], ColumnPolicy]
+) -> tuple[BoundColumn, ...]:
     """Each column with the target's that takes it; generated ones take nothing. Raises Cannot."""
     bound = []
     for column in columns:
@@ -61,14 +73,40 @@ def bound_columns(table: TargetTable, columns: Sequence[Column], identity: Seque
         if target is None:
             detail = f"after.{column.name}: expected a column of that name in table {table.name}, found none"
             raise Cannot("table.shape", detail, _ADD_COLUMN)
-        if meaning(column) is Meaning.TEXT and target.type_name == "bytea":
-            detail = f"after.{column.name}: expected bytes for a column of type bytea, found text"
-            raise Cannot("table.shape", detail, _BYTES)
         if not target.generated:
-            how = carriage(column, target.type_name, is_enum=target.is_enum)
-            bound.append(BoundColumn(source=column, target=target, how=how))
+            decided = policy(column.name)
+            _require_form(column, target.kind, decided)
+            _require_zeros(column, decided, identity)
+            bound.append(BoundColumn(source=column, target=target, how=carriage(column, target.kind, decided)))
     _require_key(table, identity, bound)
     return tuple(bound)
+
+
+def _require_form(column: Column, target: Kind, policy: ColumnPolicy) -> None:
+    """Raises Cannot where it could only be guessed how texts stand for bytes."""
+    item, kind = column, target
+    if column.avro == "array" and column.item is not None and target.item is not None:
+        item, kind = column.item, target.item
+    if meaning(item) is Meaning.BYTES and kind.name in OF_ITS_OWN:
+        detail = f"after.{column.name}: expected values for a column of type {kind.name}, found bytes"
+        raise Cannot("table.shape", detail, _NO_BYTES)
+    if kind.name in PARTS.get(meaning(item), ()):
+        detail = f"after.{column.name}: expected what a column of type {kind.name} holds, found more: {_said(item)}"
+        raise Cannot("table.shape", detail, _OTHER_TYPE)
+    if meaning(item) is Meaning.TEXT and kind.name == "bytea" and policy.binary is None:
+        detail = f"after.{column.name}: expected bytes for a column of type bytea, found text"
+        raise Cannot("table.shape", detail, _BYTES)
+
+
+def _said(column: Column) -> str:
+    return meaning(column).value
+
+
+def _require_zeros(column: Column, policy: ColumnPolicy, identity: Sequence[str]) -> None:
+    """Raises Cannot where rows would become one."""
+    if column.name in identity and policy.zero_bytes != "reject":
+        detail = f"after.{column.name}: zero bytes of a key column can't be taken out, found {policy.zero_bytes!r}"
+        raise Cannot("table.shape", detail, _KEY_ZEROS)
 
 
 def _require_key(table: TargetTable, identity: Sequence[str], bound: Sequence[BoundColumn]) -> None:
@@ -137,7 +175,7 @@ def version_column(table: TargetTable, version: Column) -> BoundColumn:
     if target.type_name != "int8" or target.required or target.generated or target.identity:
         detail = f"column {version.name!r} of table {table.name} is no plain bigint that takes nulls"
         raise Cannot("table.shape", detail, _ADD_VERSION)
-    return BoundColumn(source=version, target=target, how=carriage(version, target.type_name))
+    return BoundColumn(source=version, target=target, how=carriage(version, target.kind))
 
 
 def require_privileges(
@@ -163,7 +201,12 @@ _KEYS = (
 )
 _COMPUTED = "Make it a plain column of the target table, or name other columns in message.key.columns of the connector."
 _GIVE_DEFAULT = "Give the column a default, or drop its NOT NULL, or have a BEFORE INSERT trigger set it."
-_OTHER_TYPE = "Give the target column the type that docs/reference/types.md names, or exclude the column at the source."
 _ADD_COLUMN = "Add the column to the target table, or exclude it at the source."
 _ADD_VERSION = "Add it with ALTER TABLE … ADD COLUMN … bigint, or name another column as the table's version_column."
-_BYTES = "Set binary.handling.mode=bytes on the connector, or make the target column text."
+_BYTES = (
+    "Set `binary` of the column in the settings to the connector's binary.handling.mode, or that to bytes, or make the "
+    "target column text."
+)
+_NO_BYTES = "Make the target column bytea, or exclude the column at the source."
+_OTHER_TYPE = "Give the target column the type that docs/reference/types.md names, or exclude the column at the source."
+_KEY_ZEROS = 'Remove `zero_bytes` from the column\'s settings, or set it to "reject": keys that differ would be one.'

@@ -7,13 +7,15 @@ from dataclasses import replace
 import polars as pl
 
 from consumer.blocks import Block, BlockDecoder, Decoded, Decoders, Truncated
-from consumer.core.carriers import NotCarried, carried, unavailable
+from consumer.core.carriers import carried
 from consumer.core.envelope import IGNORED_KINDS
 from consumer.core.failure import Failure, Persistent, failed, located
 from consumer.core.fold import SEQ, Folded, fold
+from consumer.core.forms import NotCarried, Unfit
 from consumer.core.kinds import KINDS
 from consumer.core.lettering import letter
 from consumer.core.letters import BEHIND, Change, Letter, Settled, State, settled
+from consumer.core.markers import unavailable
 from consumer.core.plan import (
     Action,
     Aside,
@@ -326,7 +328,7 @@ def _unavailable(images: pl.DataFrame, binding: Binding) -> dict[str, pl.Series]
         return masks
     for column in binding.columns:
         if column.target.name not in binding.identity:
-            mask = unavailable(images[column.target.name])
+            mask = unavailable(images[column.target.name], column.how.policy.binary)
             if mask is not None:
                 masks[column.target.name] = mask
     return masks
@@ -335,10 +337,13 @@ def _unavailable(images: pl.DataFrame, binding: Binding) -> dict[str, pl.Series]
 def _carried(series: pl.Series, column: BoundColumn) -> tuple[pl.Series, StagedColumn]:
     """A column in the form of its staging type; as text when a value has no binary form here."""
     how = column.how
-    try:
-        form = carried(series, how, column.source)
-    except NotCarried:
-        how = how.as_text(column.target.type_name)
-        form = carried(series, how, column.source)
     name = column.target.name
+    try:
+        try:
+            form = carried(series, how, column.source)
+        except NotCarried:
+            how = how.as_text()
+            form = carried(series, how, column.source)
+    except Unfit as error:
+        raise Unfit(error.expected, error.found, error.remedy, at=f"after.{name}") from error
     return form, StagedColumn(name=name, staging=how.staging, cast=column.target.cast if how.cast else None)

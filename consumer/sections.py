@@ -369,6 +369,26 @@ class Topic(Section):
     )
 
 
+class Column(Section):
+    """Policy of one column of a target table."""
+
+    zero_bytes: Literal["reject", "strip", "escape"] = Field(
+        default="reject",
+        description="What becomes of zero bytes in texts, which PostgreSQL can't hold: reject makes a letter of the "
+        "record, strip leaves them out, escape writes \\u0000 in their place. Not for key columns.",
+    )
+    binary: Literal["base64", "base64-url-safe", "hex"] | None = Field(
+        default=None,
+        description="The connector's binary.handling.mode, for a column whose bytes come as text. Not in the schema.",
+    )
+    type: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_ .]*(\([0-9]+(, *[0-9]+)?\))?(\[\])?$",
+        description="Type of the column in a table that is created, instead of the one that the schema suggests. It "
+        "must be there, as an enum type or a domain.",
+    )
+
+
 class Table(Section):
     """Policy of one target table."""
 
@@ -379,6 +399,9 @@ class Table(Section):
     )
     strict: bool = Field(
         default=False, description="Hold every later change of a row that has an open letter, not only partial ones."
+    )
+    columns: dict[str, Column] = Field(
+        default={}, description='Policy by column, as [tables."schema.table".columns."name"].'
     )
     version_column: str | None = Field(
         default=None,

@@ -1,12 +1,14 @@
 """The target tables of topics: named after their source, claimed for one topic, created where that is allowed."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from consumer.core.created import created_types
 from consumer.core.envelope import Column, WriterSchema
 from consumer.core.framing import FRAME
 from consumer.core.naming import BadName, table_name
 from consumer.core.plan import Run, TableName, TargetTable
+from consumer.core.types import ColumnPolicy
 from consumer.gates import Cannot
 from consumer.ports.bindings import Catalog
 from consumer.ports.decoding import BadDatum, Decoder
@@ -14,14 +16,21 @@ from consumer.ports.decoding import BadDatum, Decoder
 Names = Mapping[str, str | None]
 """What the source calls a table: `db`, `schema` and `table`, as far as it says so."""
 
+Policy = Callable[[TableName, str], ColumnPolicy]
+"""What the settings decide for a column of a table."""
+
 
 class Tables:
-    """Asks the catalog; `rows` reads a table's names from a record. Belongs to one thread at a time."""
+    """Asks the catalog; belongs to one thread at a time.
 
-    def __init__(self, catalog: Catalog, rows: Decoder, template: str) -> None:
+    `rows` reads a table's names from a record, `policy` says what the settings want of its columns.
+    """
+
+    def __init__(self, catalog: Catalog, rows: Decoder, template: str, policy: Policy) -> None:
         self._catalog = catalog
         self._rows = rows
         self._template = template
+        self._policy = policy
         # the source's names by topic and key schema, as they are stored
         self._sources: dict[tuple[str, int], Names] = {}
 
@@ -72,7 +81,9 @@ class Tables:
         table = self._catalog.read_table(name)
         if table is None and create:
             _check_names(columns)
-            self._catalog.create_table(name, columns, identity)
+            policies = {column.name: self._policy(name, column.name) for column in columns}
+            kinds = {column.name: created_types(column, policies[column.name]) for column in columns}
+            self._catalog.create_table(name, kinds, identity)
             table = self._catalog.read_table(name)
         if table is None:
             raise Cannot("table.missing", f"the target has no table {name}")

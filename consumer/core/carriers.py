@@ -1,138 +1,91 @@
-"""Avro columns into the columns that a binary COPY carries, whole columns at a time.
+"""Avro columns into the columns that a binary COPY carries, whole columns at a time."""
 
-Dates and times are shifted integers (PostgreSQL counts from 2000-01-01), a uuid is its 16 bytes; no Python
-date is ever made, so PostgreSQL's whole range passes: BC, years beyond 9999, 24:00, infinities.
-Constants of infinity: Debezium's PostgreSQL connector sends pgjdbc's own (`PGStatement`), int64 extremes
-in nanoseconds, and day numbers that wrap onto PostgreSQL's infinities under the int32 shift.
-"""
-
-import json
-import math
+import base64
+import binascii
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Any
 
 import polars as pl
 
+from consumer.core import instants, spatial
+from consumer.core.arrays import elements, packed
+from consumer.core.bits import varbit
 from consumer.core.envelope import Column
-from consumer.core.types import Carriage, Meaning
+from consumer.core.forms import NotCarried, Unfit, each_bytes, not_money
+from consumer.core.meaning import Meaning
+from consumer.core.narrowing import require_kept
+from consumer.core.texts import as_text
+from consumer.core.types import Carriage
 
-UNAVAILABLE = "__debezium_unavailable_value"
-"""Debezium's default placeholder for an unchanged TOASTed column that the log did not carry."""
-
-_HSTORE = json.dumps({UNAVAILABLE: UNAVAILABLE}, separators=(",", ":"))
-# arrays: one element that is the text, its bytes, or a name-based uuid of it; numbers, one for each of its bytes
-_LISTS = (
-    (UNAVAILABLE,),
-    (UNAVAILABLE.encode(),),
-    ("b68a35a7-17ad-35b3-af2a-ae46edb4545a",),
-    tuple(UNAVAILABLE.encode()),
-)
-
-_DAYS = 10_957
-_US = 946_684_800_000_000
-_I64_MAX = 2**63 - 1
-_I64_MIN = -(2**63)
-_US_POSITIVE_INFINITY = 9_223_371_331_200_000_000
-_US_NEGATIVE_INFINITY = -9_223_372_036_832_400_000
-
-
-class NotCarried(ValueError):
-    """A value has no binary form here; the column must travel as text for PostgreSQL to judge."""
-
-
-def unavailable(series: pl.Series) -> pl.Series | None:
-    """Which rows hold the placeholder instead of a value, in any of its shapes, or None when no row does."""
-    kind = series.dtype
-    if kind == pl.String:
-        # as a text of its own, and as an hstore in JSON form
-        mask = (series == UNAVAILABLE) | (series == _HSTORE)
-    elif kind == pl.Binary:
-        # bare bytes would be compared as a list of numbers
-        mask = series == pl.Series([UNAVAILABLE.encode()], dtype=pl.Binary)
-    elif isinstance(kind, pl.List):
-        mask = _unavailable_list(series)
-    else:
-        return None
-    return mask.fill_null(False) if mask.any() else None
-
-
-def _unavailable_list(series: pl.Series) -> pl.Series:
-    lengths = series.list.len()
-    likely = lengths.is_in([1, len(UNAVAILABLE)]).fill_null(False)
-    if not likely.any():
-        return likely
-    whole = [_LISTS.count(tuple(value)) > 0 if maybe else False for value, maybe in zip(series, likely, strict=True)]
-    return pl.Series(whole, dtype=pl.Boolean)
+_DECODED: dict[str, Callable[[str], bytes]] = {
+    "base64": lambda text: base64.b64decode(text, validate=True),
+    # the padding may be there or not
+    "base64-url-safe": lambda text: base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True),
+    "hex": bytes.fromhex,
+}
+_UNITS = {
+    Meaning.TIME_MS: 1_000_000,
+    Meaning.TIME_US: 1_000,
+    Meaning.TIME_NS: 1,
+    Meaning.DURATION_US: 1_000,
+    Meaning.DURATION_NS: 1,
+}
+"""The nanoseconds of what is counted."""
 
 
 def carried(series: pl.Series, how: Carriage, column: Column) -> pl.Series:
-    """`series` as decoded, in the form that `how.staging` takes. Raises NotCarried."""
+    """`series` as decoded, in the form that `how.staging` takes. Raises NotCarried, or Unfit."""
+    if how.item is not None:
+        return _array(series, how.item, column)
+    form = _form(series, how, column)
+    require_kept(series, form, how, column)
+    return form
+
+
+def _form(series: pl.Series, how: Carriage, column: Column) -> pl.Series:
     if how.staging == "text":
-        return _as_text(series, how.meaning, column)
+        return as_text(series, how, column)
     transform = _TRANSFORMS.get(how.meaning)
-    return transform(series, how.staging) if transform else series
+    return transform(series, how, column) if transform else series
 
 
-def _integer(series: pl.Series, staging: str) -> pl.Series:
-    wanted = {"int2": pl.Int16, "int4": pl.Int32, "int8": pl.Int64}[staging]
-    return _strict(series, wanted)
+def _array(series: pl.Series, item: Carriage, column: Column) -> pl.Series:
+    if series.dtype == pl.String:
+        # of an EnumSet, which is empty or joined by commas
+        series = series.str.split(",").set(series == "", [])
+    return packed(series, carried(elements(series), item, column.item or column), item.staging)
 
 
-def _strict(series: pl.Series, wanted: Any) -> pl.Series:
+def _integer(series: pl.Series, how: Carriage, _: Column) -> pl.Series:
+    wanted: Any = {"int2": pl.Int16, "int4": pl.Int32, "int8": pl.Int64}[how.staging]
     cast = series.cast(wanted, strict=False)
     if cast.null_count() != series.null_count():
         raise NotCarried(f"a value is outside the range of {wanted}")
     return cast
 
 
-def _real(series: pl.Series, staging: str) -> pl.Series:
-    return series.cast(pl.Float64) if staging == "float8" else series
+def _boolean(series: pl.Series, how: Carriage, column: Column) -> pl.Series:
+    return series if how.staging == "bool" else _integer(series, how, column)
 
 
-def _date(series: pl.Series, _: str) -> pl.Series:
-    # wraps: Debezium's two day numbers for infinity land exactly on PostgreSQL's
-    return series - pl.Series([_DAYS], dtype=pl.Int32)
+def _unsigned(series: pl.Series, _: Carriage, __: Column) -> pl.Series:
+    x = pl.col("x").cast(pl.Int128)
+    whole = pl.when(x < 0).then(x + pl.lit(1 << 64, dtype=pl.Int128)).otherwise(x)
+    return pl.DataFrame({"x": series}).select(whole.cast(pl.Decimal(20, 0)))["x"]
 
 
-def _microseconds(series: pl.Series) -> pl.Series:
-    frame = pl.DataFrame({"x": series})
-    x = pl.col("x")
-    shifted = (
-        pl.when(x >= _US_POSITIVE_INFINITY)
-        .then(pl.lit(_I64_MAX))
-        .when(x <= _US_NEGATIVE_INFINITY)
-        .then(pl.lit(_I64_MIN))
-        .otherwise(x - _US)
-    )
-    return frame.select(shifted.alias("x"))["x"]
+def _real(series: pl.Series, how: Carriage, _: Column) -> pl.Series:
+    if how.target == "money" and not series.is_finite().fill_null(True).all():
+        raise not_money()
+    return series.cast(pl.Float64) if how.staging == "float8" else series
 
 
-def _timestamp_us(series: pl.Series, _: str) -> pl.Series:
-    return _microseconds(series)
+def _time(series: pl.Series, how: Carriage, _: Column) -> pl.Series:
+    form = instants.interval if how.staging == "interval" else instants.microseconds
+    return form(series, _UNITS[how.meaning])
 
 
-def _timestamp_ms(series: pl.Series, _: str) -> pl.Series:
-    bound = series.clip(_US_NEGATIVE_INFINITY // 1000, _US_POSITIVE_INFINITY // 1000)
-    return _microseconds(bound * 1000)
-
-
-def _timestamp_ns(series: pl.Series, _: str) -> pl.Series:
-    frame = pl.DataFrame({"x": series})
-    x = pl.col("x")
-    micros = pl.when(x.is_in([_I64_MAX, _I64_MIN])).then(x).otherwise(x // 1000)
-    return _microseconds(frame.select(micros.alias("x"))["x"])
-
-
-def _time_ms(series: pl.Series, _: str) -> pl.Series:
-    return series.cast(pl.Int64) * 1000
-
-
-def _time_ns(series: pl.Series, _: str) -> pl.Series:
-    return series // 1000
-
-
-def _uuid(series: pl.Series, _: str) -> pl.Series:
+def _uuid(series: pl.Series, _: Carriage, __: Column) -> pl.Series:
     digits = series.str.replace_all("-", "", literal=True)
     raw = digits.str.decode("hex", strict=False)
     sound = (series.str.len_bytes() == 36) & (raw.bin.size() == 16)
@@ -141,109 +94,60 @@ def _uuid(series: pl.Series, _: str) -> pl.Series:
     return raw
 
 
-def _zoned(series: pl.Series, _: str) -> pl.Series:
-    sound = series.str.contains(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$")
-    if not sound.fill_null(True).all():
-        raise NotCarried("a value is not an ISO 8601 time in UTC with at most six fractional digits")
-    parsed = series.str.strip_chars_end("Z").str.to_datetime(
-        "%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False, exact=True
-    )
-    if parsed.null_count() != series.null_count():
-        raise NotCarried("a value is not a time of the calendar")
-    return parsed.cast(pl.Int64) - _US
-
-
-_TRANSFORMS: dict[Meaning, Callable[[pl.Series, str], pl.Series]] = {
-    Meaning.INTEGER: _integer,
-    Meaning.REAL: _real,
-    Meaning.DATE: _date,
-    Meaning.TIME_MS: _time_ms,
-    Meaning.TIME_NS: _time_ns,
-    Meaning.TIMESTAMP_MS: _timestamp_ms,
-    Meaning.TIMESTAMP_US: _timestamp_us,
-    Meaning.TIMESTAMP_NS: _timestamp_ns,
-    Meaning.UUID: _uuid,
-    Meaning.ZONED_TIMESTAMP: _zoned,
-}
-
-
-def _as_text(series: pl.Series, means: Meaning, column: Column) -> pl.Series:
+def _bytes(series: pl.Series, how: Carriage, _: Column) -> pl.Series:
     if series.dtype == pl.String:
-        return _zoned_text(series) if means is Meaning.ZONED_TIMESTAMP else series
-    if means is Meaning.WIDE_DECIMAL:
-        scale = column.scale or 0
-        return _each(series, lambda raw: _decimal_text(raw, scale))
-    if means is Meaning.SCALED_DECIMAL:
-        return _each(series, lambda value: _decimal_text(value["value"], value["scale"]))
-    if means in _DURATIONS:
-        return _each(series, lambda count: f"{Decimal(count).scaleb(_DURATIONS[means]):f} seconds")
-    if series.dtype == pl.Binary:
-        return _each(series, lambda raw: "\\x" + raw.hex())
-    if series.dtype.is_nested():
-        return _each(series, json_text)
-    return series.cast(pl.String)
+        series = _decoded(series, how)
+    if how.staging == "uuid" and not (series.bin.size() == 16).fill_null(True).all():
+        raise NotCarried("a value has not the 16 bytes of a uuid")
+    return series
 
 
-_DURATIONS = {Meaning.DURATION_US: -6, Meaning.DURATION_NS: -9}
-"""The power of ten of each unit in seconds."""
+def _decoded(series: pl.Series, how: Carriage) -> pl.Series:
+    assert how.policy.binary is not None, "texts become bytes only where it is set how"
+    try:
+        return each_bytes(series, _DECODED[how.policy.binary])
+    except (binascii.Error, ValueError) as error:
+        remedy = "Compare the column's setting `binary` with the connector's binary.handling.mode."
+        raise Unfit(f"bytes as {how.policy.binary}", "a text that is none", remedy) from error
 
 
-def _each(series: pl.Series, form: Callable[[Any], str]) -> pl.Series:
-    """The slow way for the few types that have no column-wise form."""
-    return pl.Series([None if value is None else form(value) for value in series], dtype=pl.String)
+def _bits(series: pl.Series, how: Carriage, column: Column) -> pl.Series:
+    return each_bytes(series, varbit(column, varying=how.target == "varbit"))
 
 
-def _decimal_text(raw: bytes, scale: int) -> str:
-    unscaled = int.from_bytes(raw, "big", signed=True)
-    sign, digits, _ = Decimal(unscaled).as_tuple()
-    return f"{Decimal((sign, digits, -scale)):f}"
+def _shape(series: pl.Series, how: Carriage, _: Column) -> pl.Series:
+    return each_bytes(series, spatial.NATIVE[how.staging])
 
 
-def json_text(value: object) -> str:
-    """A value that no column type holds, as JSON text with bytes in hex (`\\x00`); the placeholder stays itself."""
-    if _is_placeholder(value):
-        return UNAVAILABLE
-    return json.dumps(_finite(value), default=_json_value, ensure_ascii=False, allow_nan=False)
+_Transform = Callable[[pl.Series, Carriage, Column], pl.Series]
 
 
-def _finite(value: object) -> object:
-    """JSON has no words for NaN and infinities, so they become strings."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, dict):
-        return {name: _finite(part) for name, part in value.items()}
-    if isinstance(value, list | tuple | pl.Series):
-        return [_finite(part) for part in value]
-    return value
+def _plain(form: Callable[[pl.Series], pl.Series]) -> _Transform:
+    return lambda series, how, column: form(series)
 
 
-def _is_placeholder(value: object) -> bool:
-    if isinstance(value, list):
-        return tuple(value) in _LISTS
-    if isinstance(value, dict):
-        return value == {UNAVAILABLE: UNAVAILABLE}
-    return isinstance(value, str | bytes) and value in (UNAVAILABLE, UNAVAILABLE.encode())
-
-
-def _json_value(value: object) -> object:
-    if isinstance(value, bytes):
-        return "\\x" + value.hex()
-    return str(value)
-
-
-def _zoned_text(series: pl.Series) -> pl.Series:
-    """Debezium writes years beyond 9999 with a plus sign and years before 1 AD as negative; PostgreSQL does not."""
-    odd = series.str.contains(r"^[+-]")
-    if not odd.any():
-        return series
-    return _each(series, _pg_time)
-
-
-def _pg_time(text: str) -> str:
-    if text.startswith("+"):
-        return text[1:]
-    if not text.startswith("-") or text == "-infinity":
-        return text
-    year, rest = text[1:].split("-", 1)
-    # astronomical year 0 is 1 BC
-    return f"{int(year) + 1:04d}-{rest} BC"
+_TRANSFORMS: dict[Meaning, _Transform] = {
+    Meaning.BOOLEAN: _boolean,
+    Meaning.INTEGER: _integer,
+    Meaning.UNSIGNED: _unsigned,
+    Meaning.REAL: _real,
+    Meaning.DOUBLE: _real,
+    Meaning.DATE: _plain(instants.date),
+    Meaning.TIME_MS: _time,
+    Meaning.TIME_US: _time,
+    Meaning.TIME_NS: _time,
+    Meaning.TIMESTAMP_MS: _plain(instants.timestamp_ms),
+    Meaning.TIMESTAMP_US: _plain(instants.timestamp_us),
+    Meaning.TIMESTAMP_NS: _plain(instants.timestamp_ns),
+    Meaning.ZONED_TIMESTAMP: _plain(instants.zoned),
+    Meaning.DURATION_US: lambda series, how, _: instants.interval(series, _UNITS[how.meaning]),
+    Meaning.DURATION_NS: lambda series, how, _: instants.interval(series, _UNITS[how.meaning]),
+    Meaning.UUID: _uuid,
+    Meaning.BYTES: _bytes,
+    Meaning.BITS: _bits,
+    Meaning.POINT: _shape,
+    Meaning.GEOMETRY: _shape,
+    Meaning.GEOGRAPHY: _shape,
+    Meaning.CIRCLE: lambda series, how, _: each_bytes(series, spatial.circle),
+    Meaning.LINE: lambda series, how, _: each_bytes(series, spatial.line),
+}

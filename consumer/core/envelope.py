@@ -23,6 +23,8 @@ from consumer.core.position import position_fields
 from consumer.core.rewriting import AS_TEXT, Rewritten, rewritten_envelope, rewritten_key
 
 SOURCE_TIME = "source_ts_ms"
+_PROPAGATED = "__debezium.source.column."
+_PRECISION_UNKNOWN = 64
 ANY = "any"
 """The word for a type that no column can have; its values are JSON text."""
 
@@ -52,11 +54,22 @@ _KIND_BY_NAME = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SourceType:
+    """A column's type at the source, which column.propagate.source.type has the connector say."""
+
+    name: str
+    length: int | None = None
+    scale: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
     """One column of a row image.
 
     `avro` is the type's word (`int`, `string`, `bytes`, `decimal`, `record`, ... or ANY), `semantic` the Connect or
-    Debezium type name that gives it meaning, or None.
+    Debezium type name that gives it meaning, or None. `item`: what an array or a map holds. `parts`: the fields of a
+    record with their types' words. `replaced`: it may be null, but its schema has a default, which a converter at the
+    source may have put in the place of nulls.
     """
 
     name: str
@@ -67,6 +80,16 @@ class Column:
     scale: int | None = None
     length: int | None = None
     small: bool = False
+    item: "Column | None" = None
+    parts: tuple[tuple[str, str], ...] = ()
+    source: SourceType | None = None
+    replaced: bool = False
+
+    @property
+    def unsigned(self) -> bool:
+        """Whether the source says that its 64-bit numbers have no sign."""
+        words = self.source.name.split() if self.source else []
+        return words[:2] in (["BIGINT", "UNSIGNED"], ["INT8", "UNSIGNED"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,21 +184,60 @@ def _column(field: Mapping[str, Any], names: Mapping[str, Avro], namespace: str)
         return _any(field)
     inner = resolve(rest[0], names, namespace)
     if isinstance(inner, str):
-        return Column(name=field["name"], avro=inner, nullable=nullable)
+        replaced = nullable and field.get("default") is not None
+        return Column(name=field["name"], avro=inner, nullable=nullable, replaced=replaced)
     parameters = inner.get("connect.parameters") or {}
     logical = inner.get("logicalType")
-    word = "decimal" if logical == "decimal" else str(inner["type"])
-    precision = _whole(inner.get("precision", _number(parameters.get("connect.decimal.precision"))))
+    defaults = (field.get("default"), inner.get("connect.default"))
     return Column(
         name=field["name"],
-        avro=word,
+        avro="decimal" if logical == "decimal" else str(inner["type"]),
         semantic=inner.get("connect.name") or logical,
         nullable=nullable,
-        precision=precision,
+        precision=_precision(inner, parameters),
         scale=_whole(inner.get("scale", _number(parameters.get("scale")))),
         length=_number(parameters.get("length")),
         small=inner.get("connect.type") in ("int8", "int16"),
+        item=_item(inner, names, namespace),
+        parts=_parts(inner, names, namespace),
+        source=_source(parameters),
+        replaced=nullable and any(default is not None for default in defaults),
     )
+
+
+def _item(schema: Mapping[str, Any], names: Mapping[str, Avro], namespace: str) -> Column | None:
+    """What an array or a map holds."""
+    items = schema.get("items", schema.get("values"))
+    return None if items is None else _column({"name": "item", "type": items}, names, namespace)
+
+
+def _parts(schema: Mapping[str, Any], names: Mapping[str, Avro], namespace: str) -> tuple[tuple[str, str], ...]:
+    """The fields of a record, with their types' words."""
+    if schema["type"] != "record":
+        return ()
+    inside = namespace_inside(schema, namespace)
+    return tuple((part["name"], _word(part, names, inside)) for part in schema["fields"])
+
+
+def _word(field: Mapping[str, Any], names: Mapping[str, Avro], namespace: str) -> str:
+    rest, _ = options(field["type"])
+    inner = resolve(rest[0], names, namespace) if len(rest) == 1 else ANY
+    return inner if isinstance(inner, str) else str(inner["type"])
+
+
+def _precision(schema: Mapping[str, Any], parameters: Mapping[str, Any]) -> int | None:
+    """A decimal's digits; None where the converter wrote its largest number because the source said none."""
+    said = _number(parameters.get("connect.decimal.precision"))
+    written = _whole(schema.get("precision", said))
+    return None if written == _PRECISION_UNKNOWN and said is None else written
+
+
+def _source(parameters: Mapping[str, Any]) -> SourceType | None:
+    name = parameters.get(_PROPAGATED + "type")
+    if not isinstance(name, str):
+        return None
+    length, scale = (_number(parameters.get(_PROPAGATED + part)) for part in ("length", "scale"))
+    return SourceType(name=name.upper(), length=length, scale=scale)
 
 
 def _whole(number: Any) -> int | None:

@@ -99,6 +99,13 @@ RECORD_KINDS = (
         "no key, or a key column without a value, so the row can't be told from others",
         "Give the source table a primary key, or set message.key.columns on the connector.",
     ),
+    _kind(
+        "record.type",
+        _PERSISTENT,
+        "a column has numbers or bytes of a type name that is not known",
+        "Exclude the column at the source, or have a transform take the name off its schema; docs/reference/types.md "
+        "lists the names.",
+    ),
     _kind("record.value", _PERSISTENT, "a value that the target column does not take", _COMPARE),
     _kind(
         "record.null",

@@ -13,7 +13,7 @@ from consumer.core.fold import SEQ
 from consumer.core.letters import Letter, Record, Verdict
 from consumer.core.records import RecordRef, Slice
 from consumer.core.rewriting import Rewritten
-from consumer.core.types import Carriage
+from consumer.core.types import Carriage, Kind
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -29,7 +29,8 @@ class TableName:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetColumn:
-    """A target column as the catalog has it. `type_name` is pg_type.typname, `cast` its name in a cast.
+    """A target column as the catalog has it. `type_name` is pg_type.typname, `cast` its name in a cast, `item` what an
+    array holds; `digits` and `length` as in `Kind`.
 
     `lacks`: the privileges on it that we do not have. `required`: it takes no null. `needed`: a new row has
     to be given a value of it, since neither a default nor a trigger does it.
@@ -39,11 +40,19 @@ class TargetColumn:
     type_name: str
     cast: str
     is_enum: bool = False
+    item: Kind | None = None
+    digits: int | None = None
+    length: int | None = None
     identity: bool = False
     generated: bool = False
     required: bool = False
     needed: bool = False
     lacks: frozenset[str] = frozenset()
+
+    @property
+    def kind(self) -> Kind:
+        """Its type, as values are carried into it."""
+        return Kind(name=self.type_name, is_enum=self.is_enum, item=self.item, digits=self.digits, length=self.length)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,102 +1,46 @@
 """Which form a column's values take on their way from Avro into a target column.
 
-A column means something (`Meaning`, from Connect's and Debezium's type names). A meaning has a native
-PostgreSQL type whose binary form can be built from Arrow columns (`carriers`). If the target column has
-that type, staging has it too and nothing is cast; otherwise staging holds the native type or text, and
-PostgreSQL casts on the way into the table.
+A column means something (`Meaning`). A meaning has a native PostgreSQL type whose binary form can be built from Arrow
+columns (`carriers`). If the target column has that type, staging has it too and nothing is cast; otherwise staging
+holds the native type or text, and PostgreSQL casts on the way into the table.
 """
 
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from consumer.core.envelope import Column
+from consumer.core.meaning import Meaning, meaning
 
 
-class Meaning(Enum):
-    """What a column's values are."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """The type of a target column: its pg_type.typname, and what its elements are where it is an array.
 
-    BOOLEAN = "boolean"
-    INTEGER = "integer"
-    REAL = "real"
-    DOUBLE = "double precision"
-    DECIMAL = "decimal of fixed scale, up to 38 digits"
-    WIDE_DECIMAL = "decimal of fixed scale, more than 38 digits"
-    SCALED_DECIMAL = "decimal whose scale travels with each value"
-    TEXT = "text"
-    UUID = "uuid"
-    JSON = "json"
-    BYTES = "bytes"
-    DATE = "days since 1970"
-    TIME_MS = "milliseconds since midnight"
-    TIME_US = "microseconds since midnight"
-    TIME_NS = "nanoseconds since midnight"
-    TIMESTAMP_MS = "milliseconds since 1970"
-    TIMESTAMP_US = "microseconds since 1970"
-    TIMESTAMP_NS = "nanoseconds since 1970"
-    ZONED_TIMESTAMP = "ISO 8601 text in UTC"
-    ZONED_TIME = "ISO 8601 time text with offset"
-    DURATION_US = "microseconds of an interval"
-    DURATION_NS = "nanoseconds of an interval"
-    OTHER = "anything else, as text"
+    `digits`: how many it keeps behind the point, of numbers or of seconds; None: all that there may be. `length`: most
+    characters.
+    """
+
+    name: str
+    is_enum: bool = False
+    item: "Kind | None" = None
+    digits: int | None = None
+    length: int | None = None
 
 
-_CONNECT = "org.apache.kafka.connect.data."
-_TIME = "io.debezium.time."
-_DATA = "io.debezium.data."
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnPolicy:
+    """What people decide about one column.
 
-_BY_SEMANTIC: dict[tuple[str, str], Meaning] = {
-    ("bytes", _CONNECT + "Decimal"): Meaning.WIDE_DECIMAL,
-    ("record", _DATA + "VariableScaleDecimal"): Meaning.SCALED_DECIMAL,
-    ("string", _DATA + "Uuid"): Meaning.UUID,
-    ("string", "uuid"): Meaning.UUID,
-    ("string", _DATA + "Json"): Meaning.JSON,
-    ("string", _TIME + "ZonedTimestamp"): Meaning.ZONED_TIMESTAMP,
-    ("string", _TIME + "ZonedTime"): Meaning.ZONED_TIME,
-    ("int", _TIME + "Date"): Meaning.DATE,
-    ("int", _CONNECT + "Date"): Meaning.DATE,
-    ("int", "date"): Meaning.DATE,
-    ("int", _TIME + "Time"): Meaning.TIME_MS,
-    ("int", _CONNECT + "Time"): Meaning.TIME_MS,
-    ("int", "time-millis"): Meaning.TIME_MS,
-    ("long", _TIME + "MicroTime"): Meaning.TIME_US,
-    ("long", "time-micros"): Meaning.TIME_US,
-    ("long", _TIME + "NanoTime"): Meaning.TIME_NS,
-    ("long", _TIME + "Timestamp"): Meaning.TIMESTAMP_MS,
-    ("long", _CONNECT + "Timestamp"): Meaning.TIMESTAMP_MS,
-    ("long", "timestamp-millis"): Meaning.TIMESTAMP_MS,
-    ("long", _TIME + "MicroTimestamp"): Meaning.TIMESTAMP_US,
-    ("long", "timestamp-micros"): Meaning.TIMESTAMP_US,
-    ("long", _TIME + "NanoTimestamp"): Meaning.TIMESTAMP_NS,
-    ("long", _TIME + "MicroDuration"): Meaning.DURATION_US,
-    ("long", _TIME + "NanoDuration"): Meaning.DURATION_NS,
-    ("int", _TIME + "Year"): Meaning.INTEGER,
-}
+    `zero_bytes`: what becomes of them in texts. `binary`: how bytes were written as text at the source.
+    `type`: of the column in a table that is created.
+    """
 
-_BY_WORD: dict[str, Meaning] = {
-    "boolean": Meaning.BOOLEAN,
-    "int": Meaning.INTEGER,
-    "long": Meaning.INTEGER,
-    "float": Meaning.REAL,
-    "double": Meaning.DOUBLE,
-    "bytes": Meaning.BYTES,
-    "string": Meaning.TEXT,
-    "enum": Meaning.TEXT,
-}
-
-# string types with a name of their own are text in a form that PostgreSQL's own input reads
-_WORDS_WITHOUT_OWN_FORM = frozenset({"string", "boolean", "float", "double"})
+    zero_bytes: Literal["reject", "strip", "escape"] = "reject"
+    binary: Literal["base64", "base64-url-safe", "hex"] | None = None
+    type: str | None = None
 
 
-def meaning(column: Column) -> Meaning:
-    """What a column's values are; OTHER where a type name is unknown and its form could mislead."""
-    if column.avro == "decimal":
-        return Meaning.DECIMAL if 0 < (column.precision or 0) <= 38 else Meaning.WIDE_DECIMAL
-    if column.semantic is None:
-        return _BY_WORD.get(column.avro, Meaning.OTHER)
-    found = _BY_SEMANTIC.get((column.avro, column.semantic))
-    if found is None and column.avro in _WORDS_WITHOUT_OWN_FORM:
-        return _BY_WORD[column.avro]
-    return found or Meaning.OTHER
+PLAIN = ColumnPolicy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,19 +56,21 @@ def _native(staging: str, *more: str) -> Native:
     return Native(staging, frozenset((staging, *more)))
 
 
-_TEXT = _native("text", "varchar", "bpchar", "name", "citext")
+TEXT = _native("text", "varchar", "bpchar", "name", "citext")
 # of these, the ones that compare in their own way: a key that stayed text would not be compared so
 _OWN_EQUALITY = frozenset({"bpchar", "citext"})
 
 NATIVE: dict[Meaning, Native] = {
     Meaning.BOOLEAN: _native("bool"),
     Meaning.INTEGER: _native("int8"),
+    Meaning.UNSIGNED: _native("numeric"),
     Meaning.REAL: _native("float4"),
     Meaning.DOUBLE: _native("float8"),
     Meaning.DECIMAL: _native("numeric"),
     Meaning.UUID: _native("uuid"),
     Meaning.JSON: _native("jsonb"),
     Meaning.BYTES: _native("bytea"),
+    Meaning.BITS: _native("varbit"),
     Meaning.DATE: _native("date"),
     Meaning.TIME_MS: _native("time"),
     Meaning.TIME_US: _native("time"),
@@ -133,81 +79,137 @@ NATIVE: dict[Meaning, Native] = {
     Meaning.TIMESTAMP_US: _native("timestamp"),
     Meaning.TIMESTAMP_NS: _native("timestamp"),
     Meaning.ZONED_TIMESTAMP: _native("timestamptz"),
+    Meaning.DURATION_US: _native("interval"),
+    Meaning.DURATION_NS: _native("interval"),
+    Meaning.POINT: _native("point"),
+    Meaning.CIRCLE: _native("circle"),
+    Meaning.LINE: _native("line"),
+    Meaning.GEOMETRY: _native("bytea"),
+    Meaning.GEOGRAPHY: _native("bytea"),
 }
-
+# their text at the source is kept; that of the others is PostgreSQL's own
+_TEXT_AS_IT_IS = (Meaning.UUID, Meaning.JSON, Meaning.ZONED_TIMESTAMP)
 _INTEGERS = ("int2", "int4", "int8")
+_NUMBERS = ("numeric", "float4", "float8", "money")
+OF_ITS_OWN = frozenset(
+    {
+        *_INTEGERS,
+        *_NUMBERS,
+        *("bool", "date", "time", "timetz", "timestamp", "timestamptz", "interval", "json", "jsonb", "bit", "varbit"),
+    }
+)
+"""Types whose values Debezium never sends as bytes."""
+_TIMES = (Meaning.TIME_MS, Meaning.TIME_US, Meaning.TIME_NS)
+_WKB = (Meaning.GEOMETRY, Meaning.GEOGRAPHY)
+_SHAPES = (Meaning.POINT, *_WKB)
+_INSTANTS = (
+    *(Meaning.TIMESTAMP_MS, Meaning.TIMESTAMP_US, Meaning.TIMESTAMP_NS, Meaning.ISO_TIMESTAMP),
+    *(Meaning.TIMESTAMP_PARTS, Meaning.ZONED_TIMESTAMP, Meaning.ZONED_TIMESTAMP_PARTS),
+)
+_SPANS = (Meaning.DURATION_US, Meaning.DURATION_NS, Meaning.DURATION_TEXT, Meaning.DURATION_PARTS)
+PARTS = {
+    **dict.fromkeys(_INSTANTS, ("time", "timetz")),
+    **dict.fromkeys(_SPANS, ("time", "timetz")),
+}
+"""Types of which a cast would take a part only."""
+_VECTORS = {Meaning.DOUBLE_VECTOR: "_float8", Meaning.FLOAT_VECTOR: "_float4"}
+_BINARY_ITEMS = frozenset(
+    {*_INTEGERS, "bool", "float4", "float8", "date", "time", "timestamp", "timestamptz", "uuid", "bytea", "text"}
+)
+# staging types of one meaning other than its native one, by the target's type; none of them is cast
+_DIRECT: dict[tuple[Meaning, str], str] = {
+    **{(Meaning.INTEGER, name): name for name in _INTEGERS},
+    **{(Meaning.BOOLEAN, name): name for name in _INTEGERS},
+    (Meaning.REAL, "float8"): "float8",
+    (Meaning.JSON, "json"): "json",
+    (Meaning.BYTES, "uuid"): "uuid",
+    **{(means, "interval"): "interval" for means in _TIMES},
+    (Meaning.POINT, "bytea"): "bytea",
+    **{(means, name): name for means in _WKB for name in ("point", "box", "lseg", "path", "polygon")},
+}
+# what PostgreSQL itself would cast otherwise, or not at all: it reads their text
+_AS_TEXT = frozenset(
+    {
+        *((Meaning.BOOLEAN, name) for name in ("bit", "varbit", *_NUMBERS)),
+        (Meaning.JSON, "hstore"),
+        *((means, name) for means in (Meaning.CIRCLE, Meaning.LINE, *_SHAPES) for name in ("json", "jsonb")),
+        *((means, name) for means in _SHAPES for name in ("geometry", "geography")),
+        *((means, name) for means in _WKB for name in TEXT.same),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Carriage:
-    """How one column travels: its meaning, the staging column's type, and whether our SQL casts it."""
+    """How one column travels: its meaning, the staging column's type, and whether our SQL casts it.
+
+    `into`: the target's type. `item`: how the elements of an array do.
+    """
 
     meaning: Meaning
     staging: str
     cast: bool
+    into: Kind = Kind(name="")
+    item: "Carriage | None" = None
+    policy: ColumnPolicy = PLAIN
 
-    def as_text(self, target: str) -> "Carriage":
+    @property
+    def target(self) -> str:
+        """The name of the target's type."""
+        return self.into.name
+
+    def as_text(self) -> "Carriage":
         """The same values as text, for PostgreSQL's own input to judge."""
-        return Carriage(meaning=self.meaning, staging="text", cast=_text_is_cast(target))
+        if self.item is not None:
+            return replace(self, staging="_text", cast=self.target != "_text", item=self.item.as_text())
+        return replace(self, staging="text", cast=_text_is_cast(self.target))
 
 
-def carriage(column: Column, target: str, *, is_enum: bool = False) -> Carriage:
-    """How `column` travels into a target column of type `target` (pg_type.typname)."""
+def carriage(column: Column, target: Kind, policy: ColumnPolicy = PLAIN) -> Carriage:
+    """How `column` travels into a target column of this type."""
     means = meaning(column)
-    if means is Meaning.INTEGER and target in _INTEGERS:
-        return Carriage(meaning=means, staging=target, cast=False)
-    if means is Meaning.REAL and target == "float8":
-        return Carriage(meaning=means, staging="float8", cast=False)
-    if means is Meaning.JSON and target == "json":
-        return Carriage(meaning=means, staging="json", cast=False)
-    native = NATIVE.get(means)
-    if native is None or target in _TEXT.same or is_enum:
-        return _textual(means, target, is_enum)
-    return Carriage(meaning=means, staging=native.staging, cast=target not in native.same)
+    if means is Meaning.TEXT and policy.binary is not None:
+        means = Meaning.BYTES
+    found = _array(column, means, target, policy) if target.item is not None else None
+    return found or replace(_single(means, target), into=target, policy=policy)
 
 
-def _textual(means: Meaning, target: str, is_enum: bool) -> Carriage:
-    # numbers, dates and times become text in PostgreSQL's own spelling, so they travel natively and are cast
+def _array(column: Column, means: Meaning, target: Kind, policy: ColumnPolicy) -> Carriage | None:
+    assert target.item is not None
+    if means is Meaning.ENUM_SET:
+        item = Carriage(meaning=Meaning.TEXT, staging="text", cast=False, into=target.item, policy=policy)
+    elif column.avro == "array" and column.item is not None:
+        item = carriage(column.item, target.item, policy)
+        if item.staging not in _BINARY_ITEMS:
+            item = item.as_text()
+    else:
+        return None
+    staging = f"_{item.staging}"
+    cast = staging != target.name
+    return Carriage(meaning=means, staging=staging, cast=cast, into=target, item=item, policy=policy)
+
+
+def _single(means: Meaning, target: Kind) -> Carriage:
+    name = target.name
+    if means is Meaning.TEXT and name in _NUMBERS:
+        return Carriage(meaning=Meaning.NUMBER_TEXT, staging="text", cast=True)
+    if means in _VECTORS and name in ("vector", "halfvec"):
+        return Carriage(meaning=means, staging=_VECTORS[means], cast=True)
+    direct = _DIRECT.get((means, name))
+    if direct is not None:
+        return Carriage(meaning=means, staging=direct, cast=False)
     native = NATIVE.get(means)
-    if native is not None and means not in (Meaning.UUID, Meaning.JSON, Meaning.ZONED_TIMESTAMP):
-        return Carriage(meaning=means, staging=native.staging, cast=True)
-    return Carriage(meaning=means, staging="text", cast=is_enum or _text_is_cast(target))
+    if native is None or (means, name) in _AS_TEXT or (means is Meaning.BYTES and _reads_text(name)):
+        return Carriage(meaning=means, staging="text", cast=target.is_enum or _text_is_cast(name))
+    if (name in TEXT.same or target.is_enum) and means in _TEXT_AS_IT_IS:
+        return Carriage(meaning=means, staging="text", cast=target.is_enum or _text_is_cast(name))
+    return Carriage(meaning=means, staging=native.staging, cast=name not in native.same)
+
+
+def _reads_text(target: str) -> bool:
+    """Whether bytes can only be meant as the text that the type reads, as of types that Debezium does not know."""
+    return target not in TEXT.same and target != "bytea" and target not in OF_ITS_OWN
 
 
 def _text_is_cast(target: str) -> bool:
-    return target not in _TEXT.same or target in _OWN_EQUALITY
-
-
-_CREATED: dict[Meaning, str] = {
-    Meaning.BOOLEAN: "boolean",
-    Meaning.REAL: "real",
-    Meaning.DOUBLE: "double precision",
-    Meaning.WIDE_DECIMAL: "numeric",
-    Meaning.SCALED_DECIMAL: "numeric",
-    Meaning.UUID: "uuid",
-    Meaning.JSON: "jsonb",
-    Meaning.BYTES: "bytea",
-    Meaning.DATE: "date",
-    Meaning.TIME_MS: "time",
-    Meaning.TIME_US: "time",
-    Meaning.TIME_NS: "time",
-    Meaning.TIMESTAMP_MS: "timestamp",
-    Meaning.TIMESTAMP_US: "timestamp",
-    Meaning.TIMESTAMP_NS: "timestamp",
-    Meaning.ZONED_TIMESTAMP: "timestamptz",
-    Meaning.ZONED_TIME: "timetz",
-    Meaning.DURATION_US: "interval",
-    Meaning.DURATION_NS: "interval",
-}
-
-
-def created_type(column: Column) -> str:
-    """The type of a column in a table that Headrace creates."""
-    means = meaning(column)
-    if means is Meaning.INTEGER:
-        if column.avro == "long":
-            return "bigint"
-        return "smallint" if column.small else "integer"
-    if means is Meaning.DECIMAL:
-        return f"numeric({column.precision},{column.scale or 0})"
-    return _CREATED.get(means, "text")
+    return target not in TEXT.same or target in _OWN_EQUALITY

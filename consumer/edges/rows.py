@@ -15,10 +15,10 @@ from fastavro.schema import SchemaParseException, UnknownType
 from fastavro.types import Schema
 
 from consumer.core.avro import PRIMITIVES
-from consumer.core.carriers import json_text
 from consumer.core.failure import Persistent, failed
 from consumer.core.kinds import KINDS
 from consumer.core.rewriting import AS_TEXT, only
+from consumer.core.texts import json_text
 from consumer.ports.decoding import Sifted
 
 _ARROW = {

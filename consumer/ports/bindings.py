@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from consumer.core.envelope import Column
 from consumer.core.plan import Binding, BindingKey, TableName, TargetTable
 
 
@@ -30,8 +29,11 @@ class Catalog(Protocol):
         """Whether the target casts a staging type to a type of its own, for each pair."""
         ...
 
-    def create_table(self, name: TableName, columns: Sequence[Column], identity: Sequence[str]) -> None:
-        """Create a missing table with the identity as primary key."""
+    def create_table(self, name: TableName, columns: Mapping[str, Sequence[str]], identity: Sequence[str]) -> None:
+        """Create a missing table with the identity as primary key: columns with the types that suit them, best first.
+
+        Every server has the last of them.
+        """
         ...
 
     def claim_table(self, name: TableName, topic: str) -> str:

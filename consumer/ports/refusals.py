@@ -7,6 +7,7 @@ import polars as pl
 import pyarrow as pa
 
 from consumer.core.failure import Failure, Persistent, Transient, failed
+from consumer.core.forms import Unfit
 from consumer.core.kinds import KINDS
 from consumer.core.plan import TableName
 from consumer.core.records import RecordRef, TopicPartition
@@ -65,6 +66,9 @@ def library_faults(table: TableName | None, component: str, operation: str) -> I
     """What the column libraries refuse concerns some record of the batch, which is halved to find it."""
     try:
         yield
+    except Unfit as error:
+        failure = failed(KINDS["record.value"], component, operation, str(error), remedy=error.remedy)
+        raise DataFault(failure, table) from error
     except (ValueError, OverflowError, pl.exceptions.PolarsError, pa.ArrowException) as error:
         # the libraries quote values in their messages
         detail = f"a value can't be brought into the form of its column ({type(error).__name__})"

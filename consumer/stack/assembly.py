@@ -47,10 +47,11 @@ def bundles(parts: Iterable[str], options: StackOptions) -> list[str]:
     return wanted + (["debezium-jdbc"] if CONNECT in chosen and options.with_jdbc_sink else [])
 
 
-def program_dirs(parts: Iterable[str]) -> tuple[str, ...]:
+def program_dirs(parts: Iterable[str], options: StackOptions) -> tuple[str, ...]:
     """The directories whose programs the stack runs; with the data directory they tell its processes from others."""
     chosen = frozenset(parts)
     found = [java.home()] if chosen & {KAFKA, REGISTRY, CONNECT} else []
+    found += [options.connect_java] if options.connect_java and CONNECT in chosen else []
     if chosen & {SOURCE, TARGET}:
         found.append(postgres.programs(unprivileged_user()))
     return tuple(str(each.resolve()) for each in found)
@@ -122,6 +123,7 @@ class Assembly:
             exactly_once=self.options.exactly_once_source,
             settings=self.options.connect_settings,
             heap_mb=self.options.connect_heap_mb,
+            java_home=self.options.connect_java,
         )
 
     def _plugins(self) -> tuple[Path, ...]:
@@ -129,7 +131,7 @@ class Assembly:
         plugins = [converter, self.artifacts.unpacked("debezium-postgres")]
         if self.options.with_jdbc_sink:
             plugins.append(self.artifacts.unpacked("debezium-jdbc"))
-        return tuple(plugins)
+        return (*plugins, *self.options.plugins)
 
 
 def endpoints(names: Iterable[str], state: State) -> Endpoints:

@@ -29,6 +29,7 @@ class Connect:
     exactly_once: bool
     settings: Mapping[str, str]
     heap_mb: int
+    java_home: Path | None = None
 
     @property
     def url(self) -> str:
@@ -48,6 +49,7 @@ class Connect:
             arguments=(str(self._settings_file),),
             properties={"log4j2.configurationFile": str(self.directory / "log4j2.xml")},
             heap_mb=self.heap_mb,
+            home=self.java_home,
         )
         return java.command(program, self.directory)
 

@@ -34,7 +34,7 @@ _LOGGING = """<?xml version="1.0" encoding="UTF-8"?>
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """A Java program: its classpath and what comes after the flags."""
+    """A Java program: its classpath and what comes after the flags. `home` is a runtime that is not the wheel's."""
 
     classpath: Iterable[Path]
     main: str
@@ -42,6 +42,7 @@ class Program:
     properties: Mapping[str, str] | None = None
     heap_mb: int = 128
     quick: bool = False
+    home: Path | None = None
 
 
 def home() -> Path:
@@ -60,7 +61,7 @@ def command(program: Program, directory: Path) -> Command:
     properties = {"java.io.tmpdir": str(scratch), **(program.properties or {})}
     return Command(
         argv=(
-            str(home() / "bin" / "java"),
+            str((program.home or home()) / "bin" / "java"),
             f"-Xmx{program.heap_mb}m",
             *_FLAGS,
             *(_QUICK_FLAGS if program.quick else ()),

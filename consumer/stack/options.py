@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from consumer.stack.logs import LIMIT
 
@@ -17,7 +18,9 @@ ALL_PARTS = frozenset({SOURCE, TARGET, KAFKA, REGISTRY, CONNECT})
 class StackOptions:
     """Sizes and settings; the defaults suit two cores. Settings are added to the stack's own and win over them.
 
-    A log of more than `log_bytes` is cut, and what was cut off is kept until the next cut.
+    `plugins` are directories that contain further plugins for Connect, `connect_java` is the Java runtime that it gets
+    instead of the wheel's, which has few charsets. A log of more than `log_bytes` is cut, and what
+    was cut off is kept until the next cut.
     """
 
     source_settings: Mapping[str, str] = field(default_factory=dict)
@@ -29,6 +32,8 @@ class StackOptions:
     registry_heap_mb: int = 256
     exactly_once_source: bool = False
     with_jdbc_sink: bool = False
+    plugins: tuple[Path, ...] = ()
+    connect_java: Path | None = None
     start_seconds: float = 120.0
     log_bytes: int = LIMIT
 

@@ -32,6 +32,7 @@ _CLASSPATHS = {
 _TARBALLS = {
     "registry": ("io.apicurio", "apicurio-registry-app", APICURIO, "all"),
     "debezium-postgres": ("io.debezium", "debezium-connector-postgres", DEBEZIUM, "plugin"),
+    "debezium-mysql": ("io.debezium", "debezium-connector-mysql", DEBEZIUM, "plugin"),
     "debezium-jdbc": ("io.debezium", "debezium-connector-jdbc", DEBEZIUM, "plugin"),
 }
 # What Connect itself gives to its plugins must not come a second time with the converter.

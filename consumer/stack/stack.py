@@ -161,7 +161,7 @@ class Stack:
             self._release()
 
     def _start(self, chosen: frozenset[str]) -> None:
-        self._programs = assembly.program_dirs(chosen)
+        self._programs = assembly.program_dirs(chosen, self._options)
         self._lock = ownership.own(self._layout)
         sweep(str(self._layout.root), self._programs)
         self._keeper = Keeper(self._layout.logs, self._options.log_bytes)

@@ -111,6 +111,19 @@ def sink(sinks: Sinks) -> PostgresSink:
 
 
 @pytest.fixture
+def table(session: psycopg.Connection, schema: str) -> TableName:
+    """Where the table of a test will be; its types exist."""
+    session.execute(f"CREATE TYPE {schema}.mood AS ENUM ('a', 'b', 'it''s')")
+    session.execute(f"CREATE DOMAIN {schema}.short AS varchar(3)")
+    session.execute(f"CREATE DOMAIN {schema}.positive AS int4 CHECK (value > 0)")
+    session.execute(f"CREATE DOMAIN {schema}.shorter AS {schema}.short CHECK (value <> '')")
+    session.execute(f"CREATE DOMAIN {schema}.words AS text[]")
+    session.execute(f"CREATE TYPE {schema}.pair AS (a text, b int4)")
+    session.execute(f"SET search_path TO {schema}, public")
+    return TableName(schema, "t")
+
+
+@pytest.fixture
 def make(session: psycopg.Connection, sink: PostgresSink, schema: str) -> Callable[..., Landing]:
     """Makes table t and a topic of it."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from itertools import count
+from types import MappingProxyType
 from typing import Any
 
 import psycopg
@@ -11,11 +12,12 @@ from consumer.core.envelope import Column, read_key_schema, read_key_writer, rea
 from consumer.core.failure import Failure
 from consumer.core.plan import Binding, BindingKey, BoundColumn, Plan, TableName
 from consumer.core.records import RecordRef, TopicPartition
-from consumer.core.types import carriage
+from consumer.core.types import PLAIN, ColumnPolicy, carriage
 from consumer.edges.postgres import catalog
 from consumer.edges.postgres.session import connect
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.known import KnownBindings
+from consumer.ports.decoding import Decoder
 from consumer.ports.refusals import Reconsider
 from consumer.ports.target import Start
 from tests.unit.avro import Writer, envelope, event, framed, key
@@ -28,7 +30,12 @@ ID = {"name": "id", "type": "long"}
 
 
 class Landing:
-    """A topic of a table that exists, as the catalog says it is."""
+    """A topic of a table that exists, as the catalog says it is.
+
+    `policies`: by column, for those that have one.
+    """
+
+    policies: Mapping[str, ColumnPolicy] = MappingProxyType({})
 
     def __init__(
         self,
@@ -56,11 +63,13 @@ class Landing:
             BoundColumn(
                 source=column,
                 target=targets[column.name],
-                how=carriage(column, targets[column.name].type_name, is_enum=targets[column.name].is_enum),
+                how=carriage(column, targets[column.name].kind, self.policies.get(column.name, PLAIN)),
             )
             for column in [*schema.columns, *more]
             if column.name in targets
         ]
+        # what decodes, where it is not the planner's own choice
+        self.decoder: Decoder | None = None
         self.known = KnownBindings()
         self.known.learn(
             BindingKey(self.at.topic, framed(1, b""), framed(2, b"")),
@@ -81,7 +90,7 @@ class Landing:
     def plan(self, *changes: Change, refused: Mapping[RecordRef, Failure] | None = None) -> Plan:
         """A plan for these changes (`x`: one that is cut) behind what was planned before, under the epoch taken."""
         piece = slice_of([self.record(*change) for change in changes], self.next_offset, self.at)
-        return planner(self.known).plan([piece], refused)
+        return planner(self.known, self.decoder).plan([piece], refused)
 
     def apply(self, *changes: Change) -> Plan:
         """Apply changes in one batch, as often planned anew as the sink asks for it."""

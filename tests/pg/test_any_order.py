@@ -14,10 +14,10 @@ import psycopg
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from consumer.core.carriers import UNAVAILABLE
 from consumer.core.failure import Failure
 from consumer.core.kinds import ErrorType
 from consumer.core.letterhead import Codec
+from consumer.core.markers import UNAVAILABLE
 from consumer.core.plan import TableName
 from consumer.core.policy import Budget, Policy
 from consumer.core.records import RecordRef, Slice, TopicPartition, no_headers

@@ -9,9 +9,9 @@ import polars as pl
 import psycopg
 import pytest
 
-from consumer.core.carriers import UNAVAILABLE
 from consumer.core.kinds import ErrorType
 from consumer.core.letters import State
+from consumer.core.markers import UNAVAILABLE
 from consumer.core.plan import Action, Plan, TableName
 from consumer.core.policy import Budget, Policy
 from consumer.core.records import TopicPartition

@@ -7,9 +7,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from consumer.core.carriers import UNAVAILABLE
 from consumer.core.failure import failed
 from consumer.core.kinds import KINDS
+from consumer.core.markers import UNAVAILABLE
 from consumer.core.plan import TableName
 from consumer.core.records import RecordRef
 from consumer.edges.postgres.aside import LetterBounds

@@ -11,10 +11,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from consumer.core.carriers import UNAVAILABLE
 from consumer.core.failure import Transient
 from consumer.core.letterhead import Codec
 from consumer.core.letters import State, Verdict
+from consumer.core.markers import UNAVAILABLE
 from consumer.core.plan import Plan, TableName
 from consumer.core.policy import Policy
 from consumer.core.records import OffsetRange, RecordRef, Slice, TopicPartition

@@ -6,6 +6,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from consumer.core.created import created_types
 from consumer.core.envelope import read_key_schema, read_writer_schema
 from consumer.core.plan import TableName
 from consumer.edges.postgres.catalog import read_table
@@ -146,7 +147,7 @@ def test_a_missing_table_is_created_as_the_source_has_it(
         {"name": "took", "type": ["null", {"type": "long", "connect.name": "io.debezium.time.MicroDuration"}]},
         {"name": "price", "type": {"type": "bytes", "logicalType": "decimal", "precision": 7, "scale": 2}},
     ]
-    columns = read_writer_schema(Writer(envelope(fields)).text).columns
+    columns = {c.name: created_types(c) for c in read_writer_schema(Writer(envelope(fields)).text).columns}
     identity = [column.name for column in read_key_schema(Writer(key(fields[:1])).text)]
     name = TableName(f"{schema}_new", 'o"rders')
     for _ in range(2):

@@ -7,9 +7,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from consumer.core.carriers import UNAVAILABLE
-from consumer.core.envelope import Column
 from consumer.core.letters import State, Verdict
+from consumer.core.markers import UNAVAILABLE
 from consumer.core.plan import TableName, TargetColumn
 from consumer.core.records import Slice, TopicPartition
 from consumer.edges.postgres.lookup import PostgresCatalog
@@ -147,7 +146,7 @@ def test_a_letter_that_comes_back_to_a_newer_row_is_superseded(
 
 def test_a_table_that_is_created_has_the_column(catalog: PostgresCatalog, schema: str) -> None:
     """And an existing one says whether the column may be null."""
-    columns = [Column(name="id", avro="long"), Column(name="v", avro="long", nullable=True)]
+    columns = {"id": ("bigint",), "v": ("bigint",)}
     catalog.create_table(TableName(schema, "made"), columns, ["id"])
     found = catalog.read_table(TableName(schema, "made"))
 

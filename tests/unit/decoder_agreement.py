@@ -24,6 +24,20 @@ from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.rows import RowDecoder
 from consumer.ports.decoding import BadDatum, Decoder
 from tests.unit.avro import Writer, envelope, event
+from tests.unit.semantic import (
+    CIRCLE,
+    DOUBLE_VECTOR,
+    HSTORE,
+    SHAPE,
+    SPARSE_VECTOR,
+    STRUCTURED_ZONED_TIMESTAMP,
+    VARIABLE,
+    ZONED,
+    array,
+    bits,
+    decimal,
+    unscaled,
+)
 from tests.unit.strict_avro import Defect, defects
 
 ALLOWED = {
@@ -56,6 +70,24 @@ def _leaves(enums: bool) -> st.SearchStrategy[Any]:
     return st.one_of(plain, decimal, enum) if enums else st.one_of(plain, decimal)
 
 
+_DEBEZIUM = (
+    VARIABLE,
+    HSTORE,
+    DOUBLE_VECTOR,
+    SPARSE_VECTOR,
+    SHAPE,
+    CIRCLE,
+    STRUCTURED_ZONED_TIMESTAMP,
+    array(VARIABLE),
+    array(SHAPE),
+    array(ZONED),
+    array(decimal(38, 4)),
+    array(decimal(60, 4)),
+    bits(12),
+)
+"""Types whose values are more than one number or text."""
+
+
 def _nullable(kinds: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.tuples(kinds, st.integers(0, 2)).map(
         lambda pair: [pair[0], ["null", pair[0]], [pair[0], "null"]][pair[1]]
@@ -77,7 +109,8 @@ def _nested(kinds: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 def _columns(enums: bool) -> st.SearchStrategy[list[Any]]:
-    return st.lists(_nullable(st.recursive(_leaves(enums), _nested, max_leaves=4)), min_size=1, max_size=6)
+    made = st.recursive(_leaves(enums), _nested, max_leaves=4)
+    return st.lists(_nullable(st.one_of(made, made, st.sampled_from(_DEBEZIUM))), min_size=1, max_size=6)
 
 
 def _with_names(schema: Any, made: list[int]) -> Any:
@@ -128,12 +161,16 @@ def _value(schema: Any, chance: random.Random) -> Any:
 
 def _complex(schema: Any, chance: random.Random) -> Any:
     kind = schema["type"]
+    if schema.get("connect.name") == VARIABLE["connect.name"]:
+        return {"scale": chance.choice((0, 2, 40, -3)), "value": unscaled(chance.randint(-(10**50), 10**50))}
     if kind == "record":
         return {field["name"]: _value(field["type"], chance) for field in schema["fields"]}
     if kind == "enum":
         return chance.choice(schema["symbols"])
-    if kind == "bytes":
+    if kind == "bytes" and "precision" in schema:
         return _decimal(schema, chance)
+    if kind not in ("array", "map"):
+        return _value(kind, chance)
     count = chance.choice((0, 1, 3))
     if kind == "array":
         return [_value(schema["items"], chance) for _ in range(count)]

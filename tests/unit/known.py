@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from consumer.blocks import Decoders
+from consumer.core.created import created_types
 from consumer.core.envelope import RecordKind, WriterSchema, read_key_schema, read_key_writer, read_writer_schema
 from consumer.core.plan import Binding, BindingKey, BoundColumn, TableName, TargetColumn, TargetTable
 from consumer.core.policy import Policy
 from consumer.core.records import Slice, TopicPartition
-from consumer.core.types import carriage, created_type
+from consumer.core.types import carriage
 from consumer.decode_watch import Marks
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.copy_encoder import CopyEncoder
@@ -39,7 +40,7 @@ class Topic:
         self.value_id = value_id
         schema = read_writer_schema(self.values.text)
         columns = [
-            TargetColumn(name=c.name, type_name=TYPE_NAMES[created_type(c)], cast=created_type(c))
+            TargetColumn(name=c.name, type_name=TYPE_NAMES.get(created_types(c)[-1], "text"), cast=created_types(c)[-1])
             for c in schema.columns
         ]
         table = TargetTable(name=TableName("public", "orders"), columns=tuple(columns), unique=(frozenset(identity),))
@@ -48,7 +49,7 @@ class Topic:
             key_writer=read_key_writer(self.keys.text),
             table=table,
             columns=tuple(
-                BoundColumn(source=source, target=target, how=carriage(source, target.type_name))
+                BoundColumn(source=source, target=target, how=carriage(source, target.kind))
                 for source, target in zip(schema.columns, columns, strict=True)
             ),
             identity=tuple(column.name for column in read_key_schema(self.keys.text)),

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.core.carriers import UNAVAILABLE
 from consumer.core.failure import Failure, failed
 from consumer.core.kinds import KINDS
 from consumer.core.letters import Change, settled
+from consumer.core.markers import UNAVAILABLE
 from consumer.core.plan import Plan
 from consumer.core.records import RecordRef
 from consumer.known import KnownBindings

@@ -1,13 +1,16 @@
 """Bindings: which table, and how its rows are told apart; tombstones before any value."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
+import structlog
 
 from consumer.core.failure import Failure, Transient
 from consumer.core.plan import Binding, BindingKey, Run, TableName, TargetColumn, TargetTable, runs
 from consumer.core.records import TopicPartition
+from consumer.core.types import ColumnPolicy, Kind
 from consumer.known import KnownBindings
 from consumer.planner import BadRecord
 from consumer.ports.topics import Traits
@@ -198,7 +201,13 @@ NO_ENVELOPE = Writer({"type": "record", "name": "r", "fields": [{"name": "word",
 ENDLESS = Writer(envelope([*FIELDS, {"name": "empty", "type": {"type": "array", "items": "null"}}]))
 
 
-@pytest.mark.provokes("record.no_envelope", "record.identity", "record.schema")
+ODD = {"type": "long", "connect.name": "com.example.Epoch"}
+STRANGE, STRANGE_ITEMS = (
+    Writer(envelope([*FIELDS, {"name": "odd", "type": kind}])) for kind in (ODD, {"type": "array", "items": ODD})
+)
+
+
+@pytest.mark.provokes("record.no_envelope", "record.identity", "record.schema", "record.type")
 @pytest.mark.parametrize(
     ("schema", "record", "kind", "remedy"),
     [
@@ -211,6 +220,8 @@ ENDLESS = Writer(envelope([*FIELDS, {"name": "empty", "type": {"type": "array", 
         ),
         pytest.param(ORDERS.values.text, (None, CHANGE[1]), "record.identity", "message.key.columns", id="no key"),
         pytest.param(ENDLESS.text, CHANGE, "record.schema", "Avro", id="a schema that nothing bounds"),
+        pytest.param(STRANGE.text, CHANGE, "record.type", "Exclude", id="numbers of an unknown name"),
+        pytest.param(STRANGE_ITEMS.text, CHANGE, "record.type", "Exclude", id="elements of an unknown name"),
     ],
 )
 def test_records_whose_schema_makes_no_rows_become_letters(
@@ -226,6 +237,99 @@ def test_records_whose_schema_makes_no_rows_become_letters(
     assert letter.failure.kind == kind
     assert remedy in letter.failure.remedy
     assert "sesame" not in str(letter.failure)
+
+
+def test_what_is_unknown_is_named() -> None:
+    """By its field, what was expected and what was found."""
+    bound = Bound()
+    bound.world.schemas = {**bound.world.schemas, 2: STRANGE.text}
+    ((key, run),) = [wanted([CHANGE])]
+    bound.binder.bind({key: run})
+    (letter,) = planner(bound.known).plan([slice_of([CHANGE])]).letters
+
+    assert "after.odd: expected a type that is known, found long named 'com.example.Epoch'" in letter.failure.detail
+
+
+@pytest.mark.parametrize(
+    ("kind", "target"),
+    [("string", "bytea"), ({"type": "array", "items": ["null", "string"]}, "_bytea")],
+)
+def test_text_is_not_taken_for_bytes(kind: Any, target: str) -> None:
+    """Unless it is set how it stands for them."""
+    topic = Topic([*FIELDS, {"name": "raw", "type": kind}])
+    item = Kind(name="bytea") if target == "_bytea" else None
+    raw = TargetColumn(name="raw", type_name=target, cast=target, item=item)
+    bound = Bound(replace(TABLE, columns=(*TABLE.columns, raw)))
+    bound.world.schemas = {1: topic.keys.text, 2: topic.values.text}
+    change = topic.record("c", {**ROW, "raw": "00" if target == "bytea" else ["00"]})
+    failure = bound.refusal(change)
+
+    assert failure.kind == "table.shape"
+    assert "after.raw: expected bytes for a column of type bytea, found text" in failure.detail
+    assert "`binary`" in failure.remedy
+    bound.world.columns = {str(TABLE.name): {"raw": ColumnPolicy(binary="hex")}}
+    bound.start()
+    assert bound.bind(change).columns[-1].how.policy.binary == "hex"
+
+
+MOMENT = {"type": "long", "connect.name": "io.debezium.time.MicroTimestamp"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "said"),
+    [
+        pytest.param("bytes", "int4", "expected values for a column of type int4, found bytes", id="bytes"),
+        pytest.param(MOMENT, "time", "expected what a column of type time holds, found more", id="a part of it"),
+    ],
+)
+def test_a_cast_that_would_mean_something_else_is_not_made(kind: Any, target: str, said: str) -> None:
+    """PostgreSQL would do it without a word."""
+    topic = Topic([*FIELDS, {"name": "raw", "type": kind}])
+    bound = Bound(replace(TABLE, columns=(*TABLE.columns, TargetColumn(name="raw", type_name=target, cast=target))))
+    bound.world.schemas = {1: topic.keys.text, 2: topic.values.text}
+    failure = bound.refusal(topic.record("c", {**ROW, "raw": b"\0" if kind == "bytes" else 1}))
+
+    assert failure.kind == "table.shape"
+    assert f"after.raw: {said}" in failure.detail
+
+
+def test_zero_bytes_of_a_key_stay() -> None:
+    """Keys that differ would become one."""
+    topic = Topic([{"name": "word", "type": "string"}], ("word",))
+    table = topic.binding.table
+    bound = Bound(table)
+    bound.world.schemas = {1: topic.keys.text, 2: topic.values.text}
+    bound.world.columns = {str(TABLE.name): {"word": ColumnPolicy(zero_bytes="strip")}}
+    bound.start()
+    failure = bound.refusal(topic.record("c", {"word": "a"}))
+
+    assert failure.kind == "table.shape"
+    assert "after.word" in failure.detail
+
+
+REPLACED = [{"type": "string", "connect.default": "w"}, "null"]
+
+
+@pytest.mark.parametrize(
+    ("field", "warned"),
+    [
+        pytest.param({"name": "odd", "type": REPLACED, "default": "w"}, ["odd"], id="a default on a column with nulls"),
+        pytest.param({"name": "odd", "type": ["string", "null"], "default": ""}, ["odd"], id="an empty one"),
+        pytest.param({"name": "odd", "type": ["null", "string"], "default": None}, [], id="null is the default"),
+        pytest.param({"name": "odd", "type": "string", "default": "w"}, [], id="a column without nulls"),
+    ],
+)
+def test_a_source_that_may_have_lost_nulls_is_warned_of_once(field: Mapping[str, Any], warned: list[str]) -> None:
+    """Once a schema, with the columns."""
+    topic = Topic([*FIELDS, field])
+    bound = Bound(topic.binding.table)
+    bound.world.schemas = {1: topic.keys.text, 2: topic.values.text}
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(2):
+            bound.bind(topic.record("c", {**ROW, "odd": "w"}))
+            bound.binder.forget(None)
+
+    assert [line["columns"] for line in logs if line["log_level"] == "warning"] == ([warned] if warned else [])
 
 
 def test_a_table_belongs_to_one_topic_whichever_worker_applies_it() -> None:

@@ -8,10 +8,11 @@ from typing import Any
 import polars as pl
 import pytest
 
-from consumer.core.carriers import UNAVAILABLE, json_text
+from consumer.core.created import created_types
 from consumer.core.envelope import read_writer_schema
+from consumer.core.markers import UNAVAILABLE
 from consumer.core.plan import Action, Plan
-from consumer.core.types import created_type
+from consumer.core.texts import json_text
 from consumer.edges.rows import RowDecoder
 from consumer.known import KnownBindings
 from consumer.ports.decoding import BadDatum
@@ -112,7 +113,7 @@ ODD_NAMES = [field["name"] for field in ODD]
 
 def test_such_a_column_is_made_as_text() -> None:
     """PostgreSQL's own input judges it where the table is there already."""
-    types = {column.name: created_type(column) for column in read_writer_schema(BOTH.text).columns}
+    types = {column.name: created_types(column)[-1] for column in read_writer_schema(BOTH.text).columns}
 
     assert (types["tree"], types["mixed"]) == ("text", "text")
 

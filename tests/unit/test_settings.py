@@ -10,7 +10,9 @@ from pydantic import BaseModel, ValidationError
 from consumer.build import binder_settings, kafka_settings, letter_policy, letter_topics
 from consumer.core.failure import Refused
 from consumer.core.kinds import ErrorType
+from consumer.core.plan import TableName
 from consumer.core.policy import Budget
+from consumer.core.types import ColumnPolicy
 from consumer.edges.kafka.config import selects
 from consumer.sections import Kafka
 from consumer.settings import DEFAULT_FILE, Settings, load, variable
@@ -321,6 +323,23 @@ def test_a_topic_has_a_contract(tmp_path: Path) -> None:
     assert (bound["shop.public.orders"].name, bound["shop.public.orders"].compatibility) == (str(contract), "forward")
     file.write_text(f'{here}compatibility = "full"\n')
     assert "topics.shop.public.orders.contract: is required" in refused(file)
+
+
+def test_a_column_has_a_policy_of_its_own(tmp_path: Path) -> None:
+    """It is bound by the table's name and the column's; others have none."""
+    file = tmp_path / "mine.toml"
+    here = '[tables."public.orders".columns."a b"]\n'
+    file.write_text(here + 'zero_bytes = "strip"\nbinary = "base64-url-safe"\ntype = "shop.mood[]"\n')
+    settings = binder_settings(load(file))
+    orders, lines = TableName("public", "orders"), TableName("public", "lines")
+
+    wanted = ColumnPolicy(zero_bytes="strip", binary="base64-url-safe", type="shop.mood[]")
+    assert settings.policy(orders, "a b") == wanted
+    assert settings.policy(orders, "b") == settings.policy(lines, "a b") == ColumnPolicy()
+    for wrong in ('zero_bytes = "no"', 'binary = "bytes"', 'type = "text; DROP TABLE x"', 'type = ""', "other = 1"):
+        file.write_text(here + wrong + "\n")
+        with pytest.raises(Refused, match=rf"tables\.public\.orders\.columns\.a b\.{wrong.split()[0]}"):
+            load(file)
 
 
 def test_a_version_column_has_a_name_that_postgresql_takes(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_a_file_and_a_place_in_it_make_one_number(file: str, place: int, positio
 def decoded(records: Sequence[tuple[str, int, int | None]], compacted: bool = False) -> Decoded:
     """A block of changes: operation, row and position; `t` is a tombstone."""
     topic = Topic(FIELDS, compacted=compacted)
-    column = BoundColumn(source=SOURCE, target=TARGET, how=carriage(SOURCE, TARGET.type_name))
+    column = BoundColumn(source=SOURCE, target=TARGET, how=carriage(SOURCE, TARGET.kind))
     binding = replace(topic.binding, version=VERSION, columns=(*topic.binding.columns, column))
     written: list[tuple[bytes | None, bytes | None]] = []
     for op, number, lsn in records:

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 from consumer.binder import Binder, BinderSettings, Sources
 from consumer.core.contract import Contract
-from consumer.core.envelope import Column
 from consumer.core.failure import Persistent, failed
 from consumer.core.kinds import KINDS
 from consumer.core.plan import TableName, TargetTable
+from consumer.core.types import ColumnPolicy
 from consumer.edges.rows import RowDecoder
 from consumer.known import KnownBindings
 from consumer.ports.topics import Traits
@@ -28,12 +28,15 @@ class World:
     versions: dict[str, str] = field(default_factory=dict)
     contracts: dict[str, Contract] = field(default_factory=dict)
     uncast: set[tuple[str, str]] = field(default_factory=set)
+    columns: dict[str, dict[str, ColumnPolicy]] = field(default_factory=dict)
     claims: dict[TableName, str] = field(default_factory=dict)
 
     def binder(self, known: KnownBindings, grace: float = 0.0) -> Binder:
         """A binder that asks this world."""
         sources = Sources(registry=self, catalog=self, offsets=self, rows=RowDecoder())
-        settings = BinderSettings(unknown_grace=grace, versions=self.versions, contracts=self.contracts)
+        settings = BinderSettings(
+            unknown_grace=grace, versions=self.versions, contracts=self.contracts, columns=self.columns
+        )
         return Binder(known, sources, settings)
 
     def schema(self, schema_id: int) -> str:
@@ -54,10 +57,10 @@ class World:
         """All but what the test says."""
         return [cast not in self.uncast for cast in casts]
 
-    def create_table(self, name: TableName, columns: Sequence[Column], identity: Sequence[str]) -> None:
+    def create_table(self, name: TableName, columns: Mapping[str, Sequence[str]], identity: Sequence[str]) -> None:
         """Notes it, and the columns of the last one."""
         self.created.append(name)
-        self.made_of = [column.name for column in columns]
+        self.made_of = list(columns)
 
     def remember_schemas(self, registry: str, schemas: Mapping[int, str]) -> None:
         """Nothing is asked of it here."""

@@ -33,6 +33,7 @@ _BOUNDS = {
 _TABLES = {
     "topics": ("topic", "name"),
     "tables": ("table", "schema.table"),
+    "columns": ("column", "name"),
 }
 
 Schema = dict[str, Any]

@@ -1,10 +1,12 @@
-"""The types page, from `consumer.core.types` and a recorded envelope."""
+"""The types page, from `consumer.core` and a recorded envelope."""
 
 from pathlib import Path
 
-from consumer.core import types
-from consumer.core.envelope import ANY, Column, read_writer_schema
-from consumer.core.types import Carriage, Meaning, carriage, created_type, meaning
+from consumer.core import created, meaning, types
+from consumer.core.created import created_types
+from consumer.core.envelope import ANY, Column, SourceType, read_writer_schema
+from consumer.core.meaning import Meaning
+from consumer.core.types import Carriage, Kind, carriage
 from tools.pages.markdown import code, codes, page, table
 
 EXAMPLE = Path(__file__).parent.parent.parent / "schemas" / "examples" / "customers-value.avsc"
@@ -12,29 +14,104 @@ EXAMPLE = Path(__file__).parent.parent.parent / "schemas" / "examples" / "custom
 _INTRO = """\
 A column's Avro type and the type name that Connect or Debezium wrote into the schema say what its values mean. The
 meaning decides the type of a column that Headrace creates, and how values travel into a column that is there already.
-Values travel whole columns at a time in PostgreSQL's own binary form; there no date or number is made in Python."""
+Values travel whole columns at a time in PostgreSQL's own binary form; there no date or number is made in Python.
+
+A value arrives exactly, or its record becomes a [letter](../how-to/handle-letters.md) that says which field it is, what
+was expected and what was found. What the source itself has lost before Headrace sees it stands
+[below](#what-the-source-has-lost)."""
+_CREATED = """\
+Where several types are named, the column has the first one that the target has: types of extensions are only used
+where their extension is. `type` of a column's [settings](settings.md) names another one, an enum type for example."""
+_SOURCE = """\
+With `column.propagate.source.type` the connector says what a column's type is at the source. Where that says more than
+the meaning does, a created column has that type:"""
 _EXISTING = """\
 "As they are": the staging column has the target column's own type and nothing is cast. Into every other type the values
 travel in the staging type named here, and PostgreSQL casts them on the way into the table. Where a single value has no
 binary form (an integer outside the column's range, a malformed uuid, a year beyond 9999 in a `timestamptz`), its whole
 column of that batch travels as text and PostgreSQL's own input judges it. A domain counts as its base type.
 `char(n)` and `citext` are text columns here, cast from text, so that a key is compared as its column compares it."""
+_SPECIAL = """\
+- **Arrays** go into array columns element by element, each as its meaning would into a column of the element's type;
+  nulls stay nulls. Into a column that is no array they go as JSON text.
+- **Bit strings** (`Bits`) fill a `bit(n)` up to its length. Into `bit varying` only what is certain: see below.
+- **Texts into numbers**: `NAN`, `POSITIVE_INFINITY` and `NEGATIVE_INFINITY`, which Debezium writes with
+  `decimal.handling.mode=string`, are PostgreSQL's words for them.
+- **Money** is read as a number, so that the target's `lc_monetary` does not matter but for the number of digits.
+- **Times into `interval`** are spans. MySQL's and MariaDB's times may be negative and longer than a day, which `time`
+  refuses.
+- **Bytes** go into a `uuid` when they are 16. Into any type that is neither `bytea` nor text they go as the text that
+  they are in UTF-8: so Debezium sends values of types that it does not know (`include.unknown.datatypes`), such as
+  multiranges, `pg_lsn`, `tsquery` and composite types.
+- **Bytes as text** (`binary.handling.mode` other than `bytes`) are not told from texts by the schema. `binary` of the
+  column's settings says how they are written; without it a `bytea` column refuses them.
+- **Enum sets** are their labels joined by commas in a text column, and an array in an array column.
+- **hstore** comes as a map or as JSON by `hstore.handling.mode`; both go into `hstore`, `jsonb`, `json` and text.
+- **Shapes**: PostgreSQL's `point`, `box`, `lseg`, `path`, `polygon`, `circle` and `line` take theirs. PostGIS's
+  `geometry` and `geography` take all shapes with their reference system. Without PostGIS a `bytea` has the extended
+  well-known binary (what `ST_AsEWKB` gives), a text column its hex digits. A shape with a reference system does not go
+  into a type that has none.
+- **Vectors** go into pgvector's types and into arrays; a text column has pgvector's spelling.
+- **Narrower columns** take a value only if they keep all of it. PostgreSQL itself would round `1.235` to a
+  `numeric(6,2)`, cut a time of day off for a `date`, `'abc '` to a `varchar(3)` and a long text to a `name`, all
+  without a word. Here such a record becomes a letter.
+- **Zero bytes** fit no text of PostgreSQL. By default such a record becomes a letter; `zero_bytes` of the column's
+  settings leaves them out (`strip`) or writes `\\u0000` in their place (`escape`)."""
+_LOST = (
+    (
+        "`numeric` without precision, `decimal.handling.mode=precise`",
+        "the value without trailing zeros; NaN and infinities stop the connector",
+    ),
+    ("`decimal.handling.mode=double`", "15 to 17 digits"),
+    (
+        "`interval`, `interval.handling.mode=numeric`",
+        "microseconds, a month as a twelfth of 365.25 days; with `string` it is exact",
+    ),
+    ("`timetz`, `timestamptz`", "the instant; the zone that it was written in is gone"),
+    ("`timestamp` beyond January 294247, in microseconds", "nothing sound: there they are no 64-bit number"),
+    ("`time` 24:00:00 with `time.precision.mode=isostring`", "00:00:00"),
+    (
+        "`bit varying`",
+        "without the zeros in front. Refused by a `bit varying` column, unless the string is as long as the "
+        "column, or the connector says that the source is `bit(n)`; a `bit(n)` or text column has zeros up to"
+        " the column's length",
+    ),
+    ("arrays of several dimensions", "one null for each outer element"),
+    ("lower bounds of arrays", "1"),
+    (
+        "`bigint unsigned`, `bigint.unsigned.handling.mode=long`",
+        "as a negative number; put right where the connector says the source's type",
+    ),
+    ("zero dates of MySQL and MariaDB", "null, or 1970-01-01 where the column takes no null"),
+    (
+        "a null in a column with a default",
+        "the default, unless `value.converter.ignore.default.for.nullables=true`; the log has a warning for "
+        "each schema in which that may have happened",
+    ),
+    ("nanoseconds, 100 nanoseconds", "PostgreSQL keeps microseconds: numbers are cut, texts rounded"),
+    (
+        "`json`",
+        "as it was written in a `json` or text column; a `jsonb` column orders keys and keeps the last of "
+        "equal ones. A created column is `json` where the connector says so, else `jsonb`",
+    ),
+)
 _UNKNOWN = """\
-A type name that is not listed travels as text. A plain string with an unknown type name is its text; numbers with an
-unknown type name are their digits; arrays, maps and records are JSON text. So is every value of a column that may hold
-several types or a type that contains itself (`"7"` is a text there and `7` a number); bytes in JSON text are hex, as in
-`"\\\\x00ff"`. If the target column does not take that text, PostgreSQL refuses the record and its partition stops;
-nothing is guessed.
-
-Intervals arrive as Debezium sends them by default, in microseconds, so that a month is a twelfth of 365.25 days.
-
-Not exact yet: bit strings, geometry, ranges and arrays in columns of their own types, MySQL's and other sources'
-special modes. They come with an issue of their own."""
+Numbers and bytes with a type name that is not listed are refused (`record.type`): what they count, nobody can guess.
+A string with an unknown name is its text, a `double`, `float` or `boolean` its value. Records, and maps and arrays into
+columns that are neither, are JSON text. So is every value of a column that may hold several types or a type that
+contains itself (`"7"` is a text there and `7` a number); bytes in JSON text are hex, as in `"\\\\x00ff"`. If the target
+column does not take that text, PostgreSQL refuses the record, which becomes a letter; nothing is guessed."""
 # every type that some meaning could be taken by without a cast
-_TARGETS = sorted({"json", *types._INTEGERS, *(name for native in types.NATIVE.values() for name in native.same)})
-_TARGETS += sorted(types._TEXT.same)
-_ANY_OTHER = "money"
-_WORDS = {"array": "array, map, record", ANY: "union of several types, type that contains itself"}
+_TARGETS = sorted(
+    {
+        *(target for _, target in types._DIRECT),
+        *(name for native in types.NATIVE.values() for name in native.same),
+    }
+)
+_TARGETS += sorted(types.TEXT.same)
+_ANY_OTHER = "other"
+_WORDS = {"array": "array", ANY: "union of several types, type that contains itself"}
+_ITEM = Column(name="item", avro="int")
 
 
 def types_page() -> str:
@@ -42,8 +119,11 @@ def types_page() -> str:
     return page(
         "Types",
         _INTRO,
-        "## From the source's schema to a created column\n\n" + _created(),
+        "## From the source's schema to a created column\n\n" + _CREATED + "\n\n" + _created(),
+        "### What the source's own type says\n\n" + _SOURCE + "\n\n" + _by_source(),
         "## Into existing columns\n\n" + _EXISTING + "\n\n" + _existing(),
+        "### More about some types\n\n" + _SPECIAL,
+        "## What the source has lost\n\n" + table(("at the source", "what arrives"), _LOST),
         "## Everything else\n\n" + _UNKNOWN,
         "## A recorded envelope\n\n" + _recorded(),
     )
@@ -51,15 +131,25 @@ def types_page() -> str:
 
 def _shown() -> list[Column]:
     """One column for each form that the schema can have."""
-    words = [_column(word, None) for word in types._BY_WORD]
+    words = [_column(word, None) for word in meaning.BY_WORD]
     small = Column(name="c", avro="int", small=True)
-    semantics = [_column(word, semantic) for word, semantic in types._BY_SEMANTIC]
+    semantics = [_column(word, semantic) for word, semantic in meaning.BY_SEMANTIC]
     decimals = [Column(name="c", avro="decimal", precision=digits, scale=2) for digits in (12, 50)]
-    return [small, *words, *decimals, *semantics, _column("array", None), _column(ANY, None)]
+    unsigned = Column(name="c", avro="long", source=SourceType(name="BIGINT UNSIGNED"))
+    return [small, *words, unsigned, *decimals, *semantics, _column("record", None), _column(ANY, None)]
 
 
 def _column(word: str, semantic: str | None) -> Column:
-    return Column(name="c", avro=word, semantic=semantic)
+    means = meaning.BY_SEMANTIC.get((word, semantic or ""))
+    item = Column(name="item", avro=meaning._ITEMS[means]) if means in meaning._ITEMS else _ITEM
+    return Column(
+        name="c",
+        avro=word,
+        semantic=semantic,
+        item={"array": item, "map": Column(name="item", avro="string")}.get(word),
+        parts=tuple(meaning._PARTS[means].items()) if means in meaning._PARTS else (),
+        length=12 if means is Meaning.BITS else None,
+    )
 
 
 def _created() -> str:
@@ -68,18 +158,34 @@ def _created() -> str:
         word = _WORDS.get(column.avro, column.avro)
         word += " (int8, int16)" if column.small else ""
         word += f" of {column.precision} digits" if column.precision else ""
-        means = meaning(column)
+        word += f" (source type {column.source.name})" if column.source else ""
         name = code(column.semantic) if column.semantic else "-"
-        rows.append((word, name, means.value, code(created_type(column))))
+        rows.append((word, name, meaning.meaning(column).value, _either(column)))
     return table(("Avro type", "type name in the schema", "meaning", "created column"), rows)
+
+
+def _either(column: Column) -> str:
+    if column.avro == "array" and column.semantic is None:
+        return "array of its elements' type"
+    return ", else ".join(code(kind) for kind in created_types(column))
+
+
+def _by_source() -> str:
+    rows = [(code("NUMERIC, DECIMAL, NUMBER"), "text, double precision, decimal of any scale", code("numeric(p,s)"))]
+    rows += [(code(name), Meaning.TEXT.value, code(f"{kind}(n)")) for name, kind in created._LENGTHS.items()]
+    for means, names in created._BY_SOURCE.items():
+        rows += [(code(name), means.value, ", else ".join(map(code, kinds))) for name, kinds in names.items()]
+    rows.append((code("VARBIT"), Meaning.BITS.value, code("bit varying(n)")))
+    return table(("type at the source", "meaning", "created column"), rows)
 
 
 def _existing() -> str:
     rows = []
     for means, column in _one_a_meaning().items():
-        direct = [target for target in _TARGETS if not carriage(column, target).cast]
-        rows.append((means.value, codes(direct), _way(carriage(column, "text")), _way(carriage(column, _ANY_OTHER))))
-    enum = _way(carriage(_column("string", None), "kind", is_enum=True))
+        direct = [target for target in _TARGETS if not carriage(column, Kind(name=target)).cast]
+        ways = [_way(carriage(column, Kind(name=name))) for name in ("text", _ANY_OTHER)]
+        rows.append((means.value, codes(direct), *ways))
+    enum = _way(carriage(_column("string", None), Kind(name="kind", is_enum=True)))
     rows.append(("text into an enum type of the target", "-", "-", enum))
     return table(("meaning", "as they are into", "into text columns", "into any other type"), rows)
 
@@ -87,7 +193,7 @@ def _existing() -> str:
 def _one_a_meaning() -> dict[Meaning, Column]:
     found: dict[Meaning, Column] = {}
     for column in _shown():
-        found.setdefault(meaning(column), column)
+        found.setdefault(meaning.meaning(column), column)
     return found
 
 
@@ -99,7 +205,7 @@ def _recorded() -> str:
     """The columns of the example in `schemas/`, so that the page can be held against a real schema."""
     schema = read_writer_schema(EXAMPLE.read_text(encoding="utf-8"))
     rows = [
-        (code(column.name), code(column.semantic or column.avro), meaning(column).value, code(created_type(column)))
+        (code(column.name), code(column.semantic or column.avro), meaning.meaning(column).value, _either(column))
         for column in schema.columns
     ]
     head = (

@@ -1,13 +1,13 @@
 """Target tables as the catalog has them, and the creation of missing ones."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import psycopg
 from psycopg import sql
 
-from consumer.core.envelope import Column
 from consumer.core.plan import StagedColumn, TableName, TargetColumn, TargetTable
-from consumer.core.types import created_type
+from consumer.core.types import Kind
 from consumer.edges.postgres.statements import written
 from consumer.edges.postgres.translate import translated
 
@@ -26,6 +26,9 @@ SELECT a.attname,
        CASE WHEN t.typtype = 'd' THEN b.typname ELSE t.typname END,
        format_type(CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END, -1),
        coalesce(b.typtype, t.typtype) = 'e',
+       e.typname,
+       e.typtype = 'e',
+       CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END,
        a.attidentity <> '',
        a.attgenerated <> '',
        a.attnotnull OR t.typnotnull,
@@ -43,9 +46,14 @@ JOIN pg_class c ON c.oid = a.attrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_type t ON t.oid = a.atttypid
 LEFT JOIN pg_type b ON b.oid = t.typbasetype AND t.typtype = 'd'
+LEFT JOIN pg_type e ON e.typarray = coalesce(b.oid, t.oid)
 WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum
 """
+
+_VARHDRSZ = 4
+_FULL_PRECISION = 0xFFFF
+_WITH_SECONDS = frozenset({"time", "timetz", "timestamp", "timestamptz", "interval"})
 
 # usable as a conflict target: valid, immediate, whole, over plain columns
 _UNIQUE = """
@@ -87,11 +95,13 @@ def read_table(connection: psycopg.Connection, name: TableName) -> TargetTable |
             type_name=row[1],
             cast=row[2],
             is_enum=row[3],
-            identity=row[4],
-            generated=row[5],
-            required=row[6],
-            needed=row[7],
-            lacks=frozenset(row[8]),
+            item=Kind(name=row[4], is_enum=row[5], **_limits(row[4], row[6])) if row[4] else None,
+            **({} if row[4] else _limits(row[1], row[6])),
+            identity=row[7],
+            generated=row[8],
+            required=row[9],
+            needed=row[10],
+            lacks=frozenset(row[11]),
         )
         for row in rows
     )
@@ -122,17 +132,37 @@ def _has_cast(connection: psycopg.Connection, staging: str, cast: str) -> bool:
     return True
 
 
+def _limits(kind: str, modifier: int) -> dict[str, Any]:
+    """What a type keeps, as its modifier says it (numerictypmodin, anytime_typmod_check and others)."""
+    if modifier < 0:
+        return {}
+    if kind == "numeric":
+        # eleven bits with a sign
+        return {"digits": ((modifier - _VARHDRSZ & 0x7FF) ^ 1024) - 1024}
+    if kind == "varchar":
+        return {"length": modifier - _VARHDRSZ}
+    if kind == "interval" and modifier & 0xFFFF == _FULL_PRECISION:
+        return {}
+    return {"digits": modifier & 0xFFFF} if kind in _WITH_SECONDS else {}
+
+
 def create_table(
-    connection: psycopg.Connection, name: TableName, columns: Sequence[Column], identity: Sequence[str]
+    connection: psycopg.Connection, name: TableName, columns: Mapping[str, Sequence[str]], identity: Sequence[str]
 ) -> None:
-    """Create a missing table, its schema too, with the identity as primary key. Another worker may be first."""
+    """Create a missing table, its schema too, with the identity as primary key. Another worker may be first.
+
+    Each column gets the first of its types that the server has.
+    """
+    with translated("create table", name):
+        kinds = {column: _available(connection, types) for column, types in columns.items()}
     parts = [
         sql.SQL("{} {}{}").format(
-            sql.Identifier(column.name),
-            sql.SQL(created_type(column)),
-            sql.SQL(" NOT NULL" if column.name in identity else ""),
+            sql.Identifier(column),
+            # from `consumer.core.created` or the settings, never from input
+            sql.SQL(kind),
+            sql.SQL(" NOT NULL" if column in identity else ""),
         )
-        for column in columns
+        for column, kind in kinds.items()
     ]
     key = sql.SQL("PRIMARY KEY ({})").format(sql.SQL(", ").join(map(sql.Identifier, identity)))
     statement = sql.SQL("CREATE TABLE IF NOT EXISTS {} ({})").format(
@@ -145,6 +175,22 @@ def create_table(
             schema = sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(name.schema))
             _if_absent(connection, schema)
             _if_absent(connection, statement)
+
+
+def _available(connection: psycopg.Connection, types: Sequence[str]) -> str:
+    """The first type that the server has; the last one is taken without asking."""
+    for kind in types[:-1]:
+        if kind == "xml":
+            # every server knows the name, and some no value
+            try:
+                connection.execute("SELECT CAST('<a/>' AS xml)")
+            except psycopg.errors.FeatureNotSupported:
+                continue
+            return kind
+        there = connection.execute("SELECT to_regtype(%s) IS NOT NULL", (kind,)).fetchone()
+        if there == (True,):
+            return kind
+    return types[-1]
 
 
 def _if_absent(connection: psycopg.Connection, statement: sql.Composed) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 import psycopg
 
-from consumer.core.envelope import Column
 from consumer.core.plan import TableName, TargetTable
 from consumer.edges.postgres import catalog, letters, memory, positions
 from consumer.edges.postgres.pool import TargetPool
@@ -25,7 +24,7 @@ class PostgresCatalog:
     def has_casts(self, casts: Sequence[tuple[str, str]]) -> list[bool]:
         return self._pool.ask(lambda session: catalog.has_casts(session, casts))
 
-    def create_table(self, name: TableName, columns: Sequence[Column], identity: Sequence[str]) -> None:
+    def create_table(self, name: TableName, columns: Mapping[str, Sequence[str]], identity: Sequence[str]) -> None:
         self._pool.ask(lambda session: catalog.create_table(session, name, columns, identity))
 
     def claim_table(self, name: TableName, topic: str) -> str:

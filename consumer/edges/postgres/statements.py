@@ -8,6 +8,7 @@ from consumer.core.plan import StagedColumn, TableName, TableWrite
 from consumer.edges.postgres.staging import Staged
 
 _FLOATS = ("float4", "float8")
+_FLOAT_ARRAYS = ("_float4", "_float8")
 # types with an order but without a hash
 _UNHASHABLE = ("bit", "money")
 # a record of one value has the hash of this value, which costs a third; no identity is null
@@ -165,6 +166,11 @@ def written(column: StagedColumn) -> sql.Composed:
     if column.staging in _FLOATS:
         # PostgreSQL's own cast to numeric keeps 15 digits (6 of a real); its text is exact
         staged = sql.SQL("CAST({} AS text)").format(staged)
+    elif column.staging in _FLOAT_ARRAYS and column.cast.endswith("[]"):
+        staged = sql.SQL("CAST({} AS text[])").format(staged)
+    if column.cast == "money":
+        # as text it would be read by the rules of lc_monetary
+        staged = sql.SQL("CAST({} AS numeric)").format(staged)
     # the name of the type is the catalog's own format_type
     return sql.SQL("CAST({} AS {})").format(staged, sql.SQL(column.cast))
 

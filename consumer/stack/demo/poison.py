@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import psycopg
 
-from consumer.core.carriers import UNAVAILABLE
+from consumer.core.markers import UNAVAILABLE
 from consumer.stack.demo import shop
 from consumer.stack.demo.forge import Forge, Row
 from consumer.stack.demo.journal import Journal

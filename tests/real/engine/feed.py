@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
-from consumer.core.carriers import UNAVAILABLE
+from consumer.core.markers import UNAVAILABLE
 from consumer.stack import loopback
 from consumer.stack.options import Endpoints
 from tests.oracle import Change, Model

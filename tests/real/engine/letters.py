@@ -3,7 +3,7 @@
 from contextlib import closing
 from typing import Any
 
-from consumer.core.carriers import UNAVAILABLE
+from consumer.core.markers import UNAVAILABLE
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.registry import HttpRegistry
 from consumer.stack.options import Endpoints

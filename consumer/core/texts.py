@@ -1,0 +1,162 @@
+"""Columns as text that PostgreSQL's own input reads into the target's type."""
+
+import json
+import math
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from consumer.core import spatial, spelling
+from consumer.core.bits import digits
+from consumer.core.envelope import Column
+from consumer.core.forms import Unfit, each_text, not_money
+from consumer.core.markers import UNAVAILABLE, is_placeholder
+from consumer.core.meaning import Meaning
+from consumer.core.types import Carriage
+
+_JSONS = frozenset({"json", "jsonb"})
+_ZERO_BYTES = {"strip": "", "escape": "\\u0000"}
+_WORDS = {"POSITIVE_INFINITY": "Infinity", "NEGATIVE_INFINITY": "-Infinity"}
+"""Debezium's words for infinity where decimals are strings."""
+
+
+def as_text(series: pl.Series, how: Carriage, column: Column) -> pl.Series:
+    """Every value as text in the spelling of the target's type."""
+    if series.dtype == pl.String:
+        return _text(series, how)
+    form = _FORMS.get(how.meaning)
+    if form is not None and how.target not in _JSONS:
+        return each_text(series, form(how, column))
+    if how.meaning is Meaning.BOOLEAN:
+        return series.cast(pl.Int8).cast(pl.String)
+    if how.meaning is Meaning.BYTES:
+        return series.cast(pl.String)
+    if series.dtype == pl.Binary:
+        return each_text(series, _hex)
+    if series.dtype.is_nested():
+        return each_text(series, json_text)
+    return series.cast(pl.String)
+
+
+def _text(series: pl.Series, how: Carriage) -> pl.Series:
+    if how.policy.zero_bytes != "reject":
+        series = series.str.replace_all("\0", _ZERO_BYTES[how.policy.zero_bytes], literal=True)
+    if how.meaning is Meaning.NUMBER_TEXT:
+        return _finite_money(series.replace(_WORDS)) if how.target == "money" else series.replace(_WORDS)
+    if how.meaning is Meaning.JSON and how.target == "hstore":
+        return each_text(series, _hstore_of_json)
+    return spelling.iso(series) if how.meaning in _INSTANTS and how.target not in _AS_WRITTEN else series
+
+
+def _finite_money(series: pl.Series) -> pl.Series:
+    if series.str.contains(r"(?i)^\s*[+-]?(nan|inf(inity)?)\s*$").any():
+        raise not_money()
+    return series
+
+
+_INSTANTS = frozenset({Meaning.ZONED_TIMESTAMP, Meaning.ISO_DATE, Meaning.ISO_TIMESTAMP})
+_AS_WRITTEN = frozenset({"text", "varchar", "bpchar", "name", "citext", "json", "jsonb"})
+
+
+def _decimal_text(raw: bytes, scale: int) -> str:
+    unscaled = int.from_bytes(raw, "big", signed=True)
+    sign, figures, _ = Decimal(unscaled).as_tuple()
+    return f"{Decimal((sign, figures, -scale)):f}"
+
+
+def hstore(value: dict[str, str | None]) -> str:
+    """A map as hstore reads it."""
+    return ",".join(f"{_quoted(key)}=>{'NULL' if part is None else _quoted(part)}" for key, part in value.items())
+
+
+def _hstore_of_json(text: str) -> str:
+    value = json.loads(text)
+    if not isinstance(value, dict) or not all(part is None or isinstance(part, str) for part in value.values()):
+        raise Unfit("a JSON object of texts, for an hstore", "another", "Make the target column jsonb.")
+    return hstore(value)
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _vector(values: Any) -> str:
+    return f"[{','.join(map(_number, values))}]"
+
+
+def _float_vector(values: Any) -> str:
+    return f"[{','.join(_number(np.float32(value)) for value in values)}]"
+
+
+def _sparse_vector(value: Any) -> str:
+    entries = value["vector"]
+    pairs = entries.items() if isinstance(entries, dict) else ((entry["key"], entry["value"]) for entry in entries)
+    inside = ",".join(f"{key}:{_number(part)}" for key, part in sorted((int(key), part) for key, part in pairs))
+    return f"{{{inside}}}/{value['dimensions']}"
+
+
+def _number(value: Any) -> str:
+    """The shortest digits that are the same number."""
+    return str(value).removesuffix(".0")
+
+
+def _hex(raw: bytes) -> str:
+    return "\\x" + raw.hex()
+
+
+def _map(how: Carriage, _: Column) -> Callable[[Any], str]:
+    return hstore if how.target == "hstore" else json_text
+
+
+def _bits(how: Carriage, column: Column) -> Callable[[Any], str]:
+    return digits(column, varying=False)
+
+
+def _plain(form: Callable[[Any], str]) -> Callable[[Carriage, Column], Callable[[Any], str]]:
+    return lambda how, column: form
+
+
+_FORMS: dict[Meaning, Callable[[Carriage, Column], Callable[[Any], str]]] = {
+    Meaning.WIDE_DECIMAL: lambda how, column: lambda raw: _decimal_text(raw, column.scale or 0),
+    Meaning.SCALED_DECIMAL: _plain(lambda value: _decimal_text(value["value"], value["scale"])),
+    Meaning.MAP: _map,
+    Meaning.BITS: _bits,
+    Meaning.DATE_PARTS: _plain(spelling.date),
+    Meaning.TIME_PARTS: _plain(spelling.time),
+    Meaning.ZONED_TIME_PARTS: _plain(spelling.time),
+    Meaning.TIMESTAMP_PARTS: _plain(spelling.timestamp),
+    Meaning.ZONED_TIMESTAMP_PARTS: _plain(spelling.timestamp),
+    Meaning.DURATION_PARTS: _plain(spelling.duration),
+    Meaning.POINT: _plain(spatial.ewkb_text),
+    Meaning.GEOMETRY: _plain(spatial.ewkb_text),
+    Meaning.GEOGRAPHY: _plain(spatial.ewkb_text),
+    Meaning.DOUBLE_VECTOR: _plain(_vector),
+    Meaning.FLOAT_VECTOR: _plain(_float_vector),
+    Meaning.SPARSE_VECTOR: _plain(_sparse_vector),
+}
+
+
+def json_text(value: object) -> str:
+    """A value that no column type holds, as JSON text with bytes in hex (`\\x00`); the placeholder stays itself."""
+    if is_placeholder(value):
+        return UNAVAILABLE
+    return json.dumps(_finite(value), default=_json_value, ensure_ascii=False, allow_nan=False)
+
+
+def _finite(value: object) -> object:
+    """JSON has no words for NaN and infinities, so they become strings."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, list | tuple | pl.Series):
+        return [_finite(part) for part in value]
+    return value
+
+
+def _json_value(value: object) -> object:
+    return _hex(value) if isinstance(value, bytes) else str(value)
