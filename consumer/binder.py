@@ -29,20 +29,16 @@ from consumer.core.kinds import KINDS, Scope
 from consumer.core.naming import BadName
 from consumer.core.plan import Binding, BindingKey, Run, TableName, TargetTable, origin
 from consumer.core.types import PLAIN, ColumnPolicy
-from consumer.gates import (
-    Cannot,
+from consumer.fitting import (
     bound_columns,
-    no_envelope,
     no_identity,
     require_casts,
-    require_contract,
-    require_known,
     require_privileges,
-    require_shape,
     require_values,
     unguarded,
     version_column,
 )
+from consumer.gates import Cannot, no_envelope, require_contract, require_known, require_shape
 from consumer.known import KnownBindings
 from consumer.planner import BadRecord, bad_record
 from consumer.ports.bindings import Catalog
