@@ -12,6 +12,7 @@ from functools import partial
 import structlog
 
 from consumer.core.avro import UnsupportedSchema
+from consumer.core.checks import Rules
 from consumer.core.contract import Contract
 from consumer.core.envelope import (
     IGNORED_KINDS,
@@ -31,6 +32,7 @@ from consumer.core.plan import Binding, BindingKey, Run, TableName, TargetTable,
 from consumer.core.types import PLAIN, ColumnPolicy
 from consumer.fitting import (
     bound_columns,
+    column_checks,
     no_identity,
     require_casts,
     require_privileges,
@@ -72,6 +74,7 @@ class BinderSettings:
     # by topic
     contracts: Mapping[str, Contract] = field(default_factory=dict)
     # by target table and column
+    checks: Mapping[str, Mapping[str, Rules]] = field(default_factory=dict)
     columns: Mapping[str, Mapping[str, ColumnPolicy]] = field(default_factory=dict)
 
     def policy(self, table: TableName, column: str) -> ColumnPolicy:
@@ -252,6 +255,7 @@ class Binder:
             require_values(table, columns)
         require_casts(columns, self._has_casts)
         require_privileges(table, columns, identity, version)
+        rules = self._settings.checks.get(str(table.name), {}) if schema.rewritten is not None else {}
         return Binding(
             schema=schema,
             key_writer=read_key_writer(key_text),
@@ -262,6 +266,7 @@ class Binder:
             replaces=replaces,
             strict=str(table.name) in self._settings.strict,
             version=version.name if version else None,
+            checks=column_checks(table, schema.columns, columns, rules),
         )
 
 

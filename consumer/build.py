@@ -13,6 +13,7 @@ from consumer.binder import Binder, BinderSettings, Sources
 from consumer.blocks import Decoders
 from consumer.core.backoff import Backoff
 from consumer.core.breaking import BreakerLimits
+from consumer.core.checks import Rules
 from consumer.core.contract import Contract
 from consumer.core.flood import FloodGuard, FloodLimits
 from consumer.core.kinds import ErrorType
@@ -60,6 +61,7 @@ from consumer.reader import BatchLimits, Reader
 from consumer.returns import Judges, Returns
 from consumer.searcher import Searcher
 from consumer.settings import Settings
+from consumer.table_sections import Check
 from dlq.actions import discard
 from dlq.headers import decode, encode
 
@@ -141,6 +143,13 @@ def contracts(settings: Settings) -> dict[str, Contract]:
     return {name: read_contract(Path(topic.contract), topic.compatibility) for name, topic in settings.topics.items()}
 
 
+def rules(check: Check) -> Rules:
+    """The rules of one column."""
+    wanted = check.model_dump()
+    allowed = wanted.pop("allowed")
+    return Rules(**wanted, allowed=None if allowed is None else tuple(allowed))
+
+
 def binder_settings(settings: Settings) -> BinderSettings:
     """How tables are named and created, and what is asked of topics. Raises Refused."""
     overrides = {name: table.create for name, table in settings.tables.items() if table.create is not None}
@@ -152,6 +161,10 @@ def binder_settings(settings: Settings) -> BinderSettings:
         strict=[name for name, table in settings.tables.items() if table.strict],
         versions={name: table.version_column for name, table in settings.tables.items() if table.version_column},
         contracts=contracts(settings),
+        checks={
+            name: {column: rules(check) for column, check in table.checks.items()}
+            for name, table in settings.tables.items()
+        },
         columns={
             name: {column: ColumnPolicy(**policy.model_dump()) for column, policy in table.columns.items()}
             for name, table in settings.tables.items()

@@ -3,8 +3,9 @@
 Each refusal says the field where there is one, what was expected, what was found and what to do about it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from consumer.core.checks import Check, Rules, UnfitRule, compiled
 from consumer.core.envelope import Column
 from consumer.core.meaning import Meaning, meaning
 from consumer.core.plan import BoundColumn, TargetTable
@@ -95,6 +96,29 @@ def require_casts(columns: Sequence[BoundColumn], has_casts: HasCasts) -> None:
             raise Cannot("table.shape", detail, _OTHER_TYPE)
 
 
+def column_checks(
+    table: TargetTable, columns: Sequence[Column], bound: Sequence[BoundColumn], rules: Mapping[str, Rules]
+) -> tuple[Check, ...]:
+    """The rules of the settings as checks of these columns. Raises Cannot.
+
+    A column that the table has and this schema does not is one that came later or went.
+    """
+    by_name = {column.name: column for column in columns}
+    written = {column.source.name for column in bound}
+    checks: list[Check] = []
+    for name, wanted in rules.items():
+        if name in written:
+            try:
+                checks += compiled(by_name[name], wanted)
+            except UnfitRule as error:
+                raise Cannot("table.settings", str(error), _OTHER_RULE) from error
+        elif name in by_name or table.column(name) is None:
+            found = "one that is not written" if name in by_name else "none"
+            detail = f"after.{name}: expected a column for the check in the settings of {table.name}, found {found}"
+            raise Cannot("table.settings", detail, _OTHER_RULE)
+    return tuple(checks)
+
+
 def no_identity(table: TargetTable, identity: Sequence[str]) -> Cannot:
     """Nothing of the table tells the topic's rows apart."""
     columns = ", ".join(identity)
@@ -146,6 +170,7 @@ def require_privileges(
         raise Cannot("table.privilege", detail)
 
 
+_OTHER_RULE = "Correct the check in the table's `checks` in the settings, or remove it, then restart the workers."
 _KEYS = (
     "Remove the transforms of the connector that change keys (ValueToKey, ExtractField$Key, ReplaceField), or that "
     "take these columns out of rows."

@@ -1,5 +1,6 @@
 """From records to a plan: decode, fold and encode one batch. Asks nobody anything."""
 
+import time
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -8,6 +9,7 @@ import polars as pl
 
 from consumer.blocks import Block, BlockDecoder, Decoded, Decoders, Truncated
 from consumer.core.carriers import carried
+from consumer.core.checks import Check, broken
 from consumer.core.envelope import IGNORED_KINDS
 from consumer.core.failure import Failure, Persistent, failed, located
 from consumer.core.fold import SEQ, Folded, fold
@@ -188,8 +190,9 @@ class Planner:
         """
         identity = block.binding.identity
         changes = [frame.select([*identity, SEQ]) for frame in (decoded.images, decoded.deletes)]
+        masks = _unavailable(decoded.images, block.binding)
+        decoded.out |= _unchecked(decoded, block.binding, masks)
         while True:
-            masks = _unavailable(decoded.images, block.binding)
             gone, aside, known = self._aside(block, decoded, masks) if decoded.out else (None, None, changes[1])
             folded = fold(*_without(gone, decoded, masks, identity), block.binding.version)
             if not folded.orphans:
@@ -276,6 +279,18 @@ class Planner:
             version=binding.version if action is not Action.LOOK_UP else None,
             rank=binding.table.rank,
         )
+
+
+def _unchecked(decoded: Decoded, binding: Binding, masks: Mapping[str, pl.Series]) -> dict[int, Failure]:
+    """The places of images that break a check of the settings, and why; of no other use is what time it is."""
+    found = broken(decoded.images, binding.checks, masks, time.time())
+    return {place: _breaks(checks) for place, checks in found.items() if place not in decoded.out}
+
+
+def _breaks(checks: Sequence[Check]) -> Failure:
+    more = f", and {len(checks) - 1} more checks" if len(checks) > 1 else ""
+    detail = f"after.{checks[0].column}: expected {checks[0].rule}, found a value that breaks it{more}"
+    return failed(KINDS["record.checks"], "planner", "check", detail)
 
 
 def _without(

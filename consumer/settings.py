@@ -17,7 +17,8 @@ from consumer.core.failure import Refused, failed
 from consumer.core.kinds import KINDS
 from consumer.core.lane import BadTopic, Lane
 from consumer.core.sizer import BatchSizer
-from consumer.sections import Batch, Breaker, Kafka, Ledger, Letters, Log, Registry, Retry, Table, Target, Topic, Worker
+from consumer.sections import Batch, Breaker, Kafka, Ledger, Letters, Log, Registry, Retry, Target, Worker
+from consumer.table_sections import Table, Topic
 
 DEFAULT_FILE = Path("headrace.toml")
 

@@ -106,6 +106,12 @@ RECORD_KINDS = (
         "Exclude the column at the source, or have a transform take the name off its schema; docs/reference/types.md "
         "lists the names.",
     ),
+    _kind(
+        "record.checks",
+        _PERSISTENT,
+        "a value that breaks a check of the table's settings",
+        "Correct the row at the source, or edit the letter, or change the check and send the letter again.",
+    ),
     _kind("record.value", _PERSISTENT, "a value that the target column does not take", _COMPARE),
     _kind(
         "record.null",
@@ -223,6 +229,12 @@ TABLE_KINDS = (
         "the writer schema does not fit the topic's contract",
         "Have the source undo the change, or agree on a new contract and restart the worker with it; nothing of the "
         "new schema was applied.",
+    ),
+    _kind(
+        "table.settings",
+        _PERSISTENT,
+        "the table's settings do not fit its topic's columns",
+        "Correct what the message names in the table's settings, then restart the workers.",
     ),
     _kind(
         "table.identity",

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import polars as pl
 
+from consumer.core.checks import Check
 from consumer.core.envelope import Column, WriterSchema
 from consumer.core.failure import Failure
 from consumer.core.fold import SEQ
@@ -98,7 +99,8 @@ class Binding:
     `table` is None for records that are ignored by rule (heartbeats, transaction markers). `replaces`: no unique
     index of the table tells its rows apart, so they are deleted and inserted anew. `strict`: whatever comes behind a
     letter of its row waits. `version`: the target column that takes a change's position in its source, None where the
-    rows are not guarded by one; it is among `columns`. `unreadable`: why none of the records can be read.
+    rows are not guarded by one; it is among `columns`. `checks`: what images have to keep to.
+    `unreadable`: why none of the records can be read.
     """
 
     schema: WriterSchema
@@ -110,6 +112,7 @@ class Binding:
     replaces: bool = False
     strict: bool = False
     version: str | None = None
+    checks: tuple[Check, ...] = ()
     unreadable: Failure | None = None
 
 

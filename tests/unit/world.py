@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from consumer.binder import Binder, BinderSettings, Sources
+from consumer.core.checks import Rules
 from consumer.core.contract import Contract
 from consumer.core.failure import Persistent, failed
 from consumer.core.kinds import KINDS
@@ -27,6 +28,7 @@ class World:
     made_of: list[str] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
     contracts: dict[str, Contract] = field(default_factory=dict)
+    checks: dict[str, dict[str, Rules]] = field(default_factory=dict)
     uncast: set[tuple[str, str]] = field(default_factory=set)
     columns: dict[str, dict[str, ColumnPolicy]] = field(default_factory=dict)
     claims: dict[TableName, str] = field(default_factory=dict)
@@ -35,7 +37,11 @@ class World:
         """A binder that asks this world."""
         sources = Sources(registry=self, catalog=self, offsets=self, rows=RowDecoder())
         settings = BinderSettings(
-            unknown_grace=grace, versions=self.versions, contracts=self.contracts, columns=self.columns
+            unknown_grace=grace,
+            versions=self.versions,
+            contracts=self.contracts,
+            columns=self.columns,
+            checks=self.checks,
         )
         return Binder(known, sources, settings)
 
