@@ -83,8 +83,7 @@ def broken(
         return {}
     at = int(now * 1_000_000)
     flags = images.select(
-        check.broken(pl.col(check.column), at).fill_null(False).alias(str(number))
-        for number, check in enumerate(checks)
+        check.broken(pl.col(check.column), at).alias(str(number)) for number, check in enumerate(checks)
     )
     found: dict[int, list[Check]] = {}
     for check, flag in zip(checks, flags, strict=True):
