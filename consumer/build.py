@@ -5,28 +5,24 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from consumer.ahead import Ahead
 from consumer.applier import Applier, Workshop
-from consumer.binder import Binder, BinderSettings, Sources
+from consumer.binder import Binder, Sources
+from consumer.binding_settings import binder_settings
 from consumer.blocks import Decoders
 from consumer.core.backoff import Backoff
 from consumer.core.breaking import BreakerLimits
-from consumer.core.checks import Rules
-from consumer.core.contract import Contract
 from consumer.core.flood import FloodGuard, FloodLimits
 from consumer.core.kinds import ErrorType
 from consumer.core.letterhead import Codec
 from consumer.core.policy import Budget, Policy, TablePolicy
 from consumer.core.records import OffsetRange
-from consumer.core.types import ColumnPolicy
 from consumer.decode_watch import Marks
 from consumer.dependents import Dependents
 from consumer.desk import Desk
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.columnar import ColumnarDecoder
-from consumer.edges.contracts import read_contract
 from consumer.edges.copy_encoder import CopyEncoder
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.letterbox import KafkaLetterbox
@@ -61,7 +57,6 @@ from consumer.reader import BatchLimits, Reader
 from consumer.returns import Judges, Returns
 from consumer.searcher import Searcher
 from consumer.settings import Settings
-from consumer.table_sections import Check
 from dlq.actions import discard
 from dlq.headers import decode, encode
 
@@ -135,40 +130,6 @@ def session_settings(settings: Settings, worker: str) -> SessionSettings:
         batch_deadline=target.batch_deadline,
         synchronous_commit=target.synchronous_commit,
         trust_source=target.constraints == "trust-source",
-    )
-
-
-def contracts(settings: Settings) -> dict[str, Contract]:
-    """What topics keep to. Raises Refused for a contract that can't be read."""
-    return {name: read_contract(Path(topic.contract), topic.compatibility) for name, topic in settings.topics.items()}
-
-
-def rules(check: Check) -> Rules:
-    """The rules of one column."""
-    wanted = check.model_dump()
-    allowed = wanted.pop("allowed")
-    return Rules(**wanted, allowed=None if allowed is None else tuple(allowed))
-
-
-def binder_settings(settings: Settings) -> BinderSettings:
-    """How tables are named and created, and what is asked of topics. Raises Refused."""
-    overrides = {name: table.create for name, table in settings.tables.items() if table.create is not None}
-    return BinderSettings(
-        template=settings.target.table,
-        create=settings.target.create,
-        create_table=overrides,
-        unknown_grace=settings.registry.unknown_grace,
-        strict=[name for name, table in settings.tables.items() if table.strict],
-        versions={name: table.version_column for name, table in settings.tables.items() if table.version_column},
-        contracts=contracts(settings),
-        checks={
-            name: {column: rules(check) for column, check in table.checks.items()}
-            for name, table in settings.tables.items()
-        },
-        columns={
-            name: {column: ColumnPolicy(**policy.model_dump()) for column, policy in table.columns.items()}
-            for name, table in settings.tables.items()
-        },
     )
 
 

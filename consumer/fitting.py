@@ -4,6 +4,7 @@ Each refusal says the field where there is one, what was expected, what was foun
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from consumer.core.checks import Check, Rules, UnfitRule, compiled
 from consumer.core.envelope import Column
@@ -11,26 +12,35 @@ from consumer.core.meaning import Meaning, meaning
 from consumer.core.plan import BoundColumn, TargetTable
 from consumer.core.types import OF_ITS_OWN, PARTS, ColumnPolicy, Kind, carriage
 from consumer.gates import Cannot
+from consumer.mapping import Row
 
 HasCasts = Callable[[Sequence[tuple[str, str]]], Sequence[bool]]
 
 
 def bound_columns(
-    table: TargetTable, columns: Sequence[Column], identity: Sequence[str], policy: Callable[[str], ColumnPolicy]
+    table: TargetTable, row: Row, identity: Sequence[str], policy: Callable[[str], ColumnPolicy]
 ) -> tuple[BoundColumn, ...]:
     """Each column with the target's that takes it; generated ones take nothing. Raises Cannot."""
     bound = []
-    for column in columns:
-        target = table.column(column.name)
+    for column in row.columns:
+        target = table.column(row.name(column.name))
         if target is None:
-            detail = f"after.{column.name}: expected a column of that name in table {table.name}, found none"
+            detail = (
+                f"after.{column.name}: expected a column {row.name(column.name)!r} in table {table.name}, found none"
+            )
             raise Cannot("table.shape", detail, _ADD_COLUMN)
+        if target.required and row.erases(column.name):
+            detail = f"after.{column.name}: expected a column that takes nulls, since it is erased, found NOT NULL"
+            raise Cannot("table.settings", detail, _MASK)
         if not target.generated:
-            decided = policy(column.name)
+            said = policy(column.name)
+            decided = row.policy(said, column)
             _require_form(column, target.kind, decided)
             _require_zeros(column, decided, identity)
-            bound.append(BoundColumn(source=column, target=target, how=carriage(column, target.kind, decided)))
-    _require_key(table, identity, bound)
+            # images are as the source wrote them, whatever stands in the place of their values then
+            how = replace(carriage(column, target.kind, decided), policy=said)
+            bound.append(BoundColumn(source=column, target=target, how=how))
+    _require_key(table, row, identity, bound)
     return tuple(bound)
 
 
@@ -61,10 +71,10 @@ def _require_zeros(column: Column, policy: ColumnPolicy, identity: Sequence[str]
         raise Cannot("table.shape", detail, _KEY_ZEROS)
 
 
-def _require_key(table: TargetTable, identity: Sequence[str], bound: Sequence[BoundColumn]) -> None:
+def _require_key(table: TargetTable, row: Row, identity: Sequence[str], bound: Sequence[BoundColumn]) -> None:
     """Raises Cannot where rows could not be found by their key."""
     missing = sorted(set(identity) - {column.source.name for column in bound})
-    if missing and table.column(missing[0]) is not None:
+    if missing and table.column(row.name(missing[0])) is not None:
         detail = f"after.{missing[0]}: expected a key column that can be written, found one that the table computes"
         raise Cannot("table.identity", detail, _COMPUTED)
     if missing:
@@ -107,7 +117,7 @@ def column_checks(
     written = {column.source.name for column in bound}
     checks: list[Check] = []
     for name, wanted in rules.items():
-        if name in written:
+        if name in written and name in by_name:
             try:
                 checks += compiled(by_name[name], wanted)
             except UnfitRule as error:
@@ -170,6 +180,7 @@ def require_privileges(
         raise Cannot("table.privilege", detail)
 
 
+_MASK = "Drop the table column's NOT NULL, or set `mask` in the place of `erase` in the column's settings."
 _OTHER_RULE = "Correct the check in the table's `checks` in the settings, or remove it, then restart the workers."
 _KEYS = (
     "Remove the transforms of the connector that change keys (ValueToKey, ExtractField$Key, ReplaceField), or that "

@@ -1,11 +1,13 @@
 """Schemas by the ids in front of records: fetched from the registry, and kept for when it is away."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 
 from consumer.core.failure import Persistent, Transient
 from consumer.core.framing import Datum, Foreign, foreign, framed_id, in_headers
+from consumer.core.plan import Run
 from consumer.gates import Cannot
 from consumer.ports.bindings import Catalog
 from consumer.ports.decoding import Registry
@@ -62,6 +64,23 @@ class Schemas:
             raise _misframed(datum, elsewhere) from error
 
 
+def value_of(run: Run) -> Datum:
+    """The run's first value."""
+    return _datum("value", run, run.piece.values)
+
+
+def key_of(run: Run) -> Datum:
+    """The run's first key. Raises Cannot."""
+    if run.key_frame is None:
+        raise Cannot("record.identity", "the record has no key, so its row can't be told from others", _NO_KEY)
+    return _datum("key", run, run.piece.keys)
+
+
+def _datum(part: str, run: Run, every: Sequence[bytes | None]) -> Datum:
+    place, raw = next((i, each) for i in range(run.start, run.end) if (each := every[i]) is not None)
+    return Datum(part=part, raw=raw, headers=partial(run.piece.headers, run.piece.offsets[place]))
+
+
 def schema_id_of(datum: Datum) -> int:
     """The schema id in front of a datum. Raises Cannot."""
     schema_id = datum.schema_id
@@ -73,3 +92,6 @@ def schema_id_of(datum: Datum) -> int:
 def _misframed(datum: Datum, found: Foreign) -> Cannot:
     detail = f"{datum.part}: expected a zero byte and the id of an Avro schema in front, found {found.found}"
     return Cannot(found.kind, detail, found.remedy)
+
+
+_NO_KEY = "Give the source table a primary key, or set message.key.columns on the connector."

@@ -5,7 +5,7 @@ import socket
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from consumer.core.lane import BadTopic, check_dead_pattern, check_retry_pattern
 from consumer.core.naming import BadName, check_template
@@ -317,6 +317,17 @@ class Letters(Section):
         if self.retention_hours * 3600 <= longest:
             raise ValueError(f"retention_hours must be more than the longest of delays, spread ({longest:g} s)")
         return self
+
+
+class Secrets(Section):
+    """What nobody else may know. Set it in the environment, not in the file."""
+
+    hash_key: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="Key of the hashes that stand in the place of values (hash of a column), at least 16 characters. "
+        "With another key every hash is another.",
+    )
 
 
 class Worker(Section):

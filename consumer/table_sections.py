@@ -4,7 +4,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import Field, StrictBool, StrictInt, StrictStr, field_validator, model_validator
+from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr, field_validator, model_validator
 
 from consumer.core.checks import check_pattern, is_empty
 from consumer.core.formats import Format
@@ -48,6 +48,33 @@ class Column(Section):
         description="Type of the column in a table that is created, instead of the one that the schema suggests. It "
         "must be there, as an enum type or a domain.",
     )
+    rename: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Name of the column in the table. The settings keep the source's.",
+    )
+    mask: str | None = Field(
+        default=None, description="Text that stands in the place of every value. Not for key columns."
+    )
+    erase: bool = Field(default=False, description="Null stands in the place of every value. Not for key columns.")
+    hash: bool = Field(
+        default=False,
+        description="The HMAC-SHA256 of each value under secrets.hash_key stands in its place, in hexadecimal digits; "
+        "for texts, integers and bytes. Not for key columns.",
+    )
+
+    @field_validator("rename")
+    @classmethod
+    def _fits(cls, name: str | None) -> str | None:
+        if name is not None and len(name.encode()) > MAX_BYTES:
+            raise ValueError(f"the name is longer than PostgreSQL's {MAX_BYTES} bytes")
+        return name
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "Column":
+        if (self.mask is not None) + self.erase + self.hash > 1:
+            raise ValueError("only one of mask, erase and hash")
+        return self
 
 
 class Check(Section):
@@ -114,6 +141,20 @@ class Table(Section):
     )
     columns: dict[str, Column] = Field(
         default={}, description='Policy by column, as [tables."schema.table".columns."name"].'
+    )
+    include: Annotated[list[str], Field(min_length=1)] | None = Field(
+        default=None, description="The only columns of the source that the table gets, the key's among them."
+    )
+    exclude: list[str] = Field(
+        default=[], description="Columns of the source that the table does not get. They need not be there."
+    )
+    constants: dict[str, StrictBool | StrictInt | StrictFloat | StrictStr] = Field(
+        default={}, description="Columns that the source does not have, with the value that every row gets."
+    )
+    transform: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Name of an entry point of the group headrace.transforms: a package's own transform of the rows.",
     )
     checks: dict[str, Check] = Field(
         default={},

@@ -112,6 +112,12 @@ RECORD_KINDS = (
         "a value that breaks a check of the table's settings",
         "Correct the row at the source, or edit the letter, or change the check and send the letter again.",
     ),
+    _kind(
+        "record.transform",
+        _PERSISTENT,
+        "the table's transform can't be applied to the row",
+        "Look at the row and at the transform's code; correct it, restart the workers, and send the letter again.",
+    ),
     _kind("record.value", _PERSISTENT, "a value that the target column does not take", _COMPARE),
     _kind(
         "record.null",

@@ -14,6 +14,7 @@ from consumer.core.fold import SEQ
 from consumer.core.letters import Letter, Record, Verdict
 from consumer.core.records import RecordRef, Slice
 from consumer.core.rewriting import Rewritten
+from consumer.core.shaping import Shape
 from consumer.core.types import Carriage, Kind
 
 
@@ -100,7 +101,8 @@ class Binding:
     index of the table tells its rows apart, so they are deleted and inserted anew. `strict`: whatever comes behind a
     letter of its row waits. `version`: the target column that takes a change's position in its source, None where the
     rows are not guarded by one; it is among `columns`. `checks`: what images have to keep to.
-    `unreadable`: why none of the records can be read.
+    `shape`: what the settings make of images. `identity` and the names in `columns`' sources are those of the shaped
+    image, which are the source's. `unreadable`: why none of the records can be read.
     """
 
     schema: WriterSchema
@@ -113,7 +115,13 @@ class Binding:
     strict: bool = False
     version: str | None = None
     checks: tuple[Check, ...] = ()
+    shape: Shape | None = None
     unreadable: Failure | None = None
+
+    @property
+    def inputs(self) -> tuple[Column, ...]:
+        """The columns of images that what is written depends on."""
+        return self.shape.inputs if self.shape else tuple(column.source for column in self.columns)
 
 
 class Action(Enum):

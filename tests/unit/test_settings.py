@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from consumer.build import binder_settings, kafka_settings, letter_policy, letter_topics
+from consumer.binding_settings import binder_settings
+from consumer.build import kafka_settings, letter_policy, letter_topics
 from consumer.core.checks import Rules
 from consumer.core.failure import Refused
 from consumer.core.kinds import ErrorType

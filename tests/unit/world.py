@@ -12,6 +12,7 @@ from consumer.core.plan import TableName, TargetTable
 from consumer.core.types import ColumnPolicy
 from consumer.edges.rows import RowDecoder
 from consumer.known import KnownBindings
+from consumer.mapping import TableMapping
 from consumer.ports.topics import Traits
 
 
@@ -26,8 +27,10 @@ class World:
     sources: dict[tuple[str, int], Mapping[str, str | None]] = field(default_factory=dict)
     created: list[TableName] = field(default_factory=list)
     made_of: list[str] = field(default_factory=list)
+    made_as: dict[str, Sequence[str]] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     contracts: dict[str, Contract] = field(default_factory=dict)
+    mappings: dict[str, TableMapping] = field(default_factory=dict)
     checks: dict[str, dict[str, Rules]] = field(default_factory=dict)
     uncast: set[tuple[str, str]] = field(default_factory=set)
     columns: dict[str, dict[str, ColumnPolicy]] = field(default_factory=dict)
@@ -42,6 +45,7 @@ class World:
             contracts=self.contracts,
             columns=self.columns,
             checks=self.checks,
+            mappings=self.mappings,
         )
         return Binder(known, sources, settings)
 
@@ -67,6 +71,7 @@ class World:
         """Notes it, and the columns of the last one."""
         self.created.append(name)
         self.made_of = list(columns)
+        self.made_as = dict(columns)
 
     def remember_schemas(self, registry: str, schemas: Mapping[int, str]) -> None:
         """Nothing is asked of it here."""
