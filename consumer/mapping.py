@@ -97,8 +97,8 @@ def mapped(
     _require_names(travel, mapping)
     hidden = {column.name: mapping.columns[column.name] for column in here if column.name in mapping.columns}
     masks = {name: each.mask for name, each in hidden.items() if each.mask is not None or each.erase}
-    sources = mapping.transform.call.made_from if mapping.transform else {}
-    read = {part for column in here if column.name not in masks for part in sources.get(column.name, (column.name,))}
+    # a transform gets all that is kept, and must see no placeholder
+    read = {column.name for column in kept} - (masks.keys() if mapping.transform is None else set())
     shape = Shape(
         inputs=tuple(column for column in kept if column.name in read),
         image=kinds,

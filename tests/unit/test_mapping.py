@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
@@ -223,6 +224,7 @@ class Whole:
 
 WHOLE = Named(name="whole", call=Whole())
 PERSON = table("id", "name", "n", n="int4")
+FULL = table("id", "first", "last", "n", n="int4")
 
 
 def test_a_transform_makes_columns_of_columns() -> None:
@@ -262,6 +264,33 @@ def test_a_transform_never_sees_a_marker() -> None:
     assert letter.failure.kind == "record.transform"
     assert "name: expected all columns that it is made from" in letter.failure.detail
     assert "REPLICA IDENTITY FULL" in letter.failure.remedy
+
+
+def test_a_masked_column_in_front_of_a_transform_is_known_all_the_same() -> None:
+    """Whether it is the source's or made; the transform saw null in its place."""
+    wanted = mapping(transform=WHOLE, columns={"name": {"mask": "***"}, "n": {"erase": True}})
+    (write,) = Mapped(wanted, PERSON).plan(PEOPLE.record("u", row(1, LEFT_OUT))).writes
+
+    assert (write.action, names(write)) == (Action.UPDATE, ["id", "n", "name"])
+
+
+class Looks:
+    """Changes nothing, and refuses placeholders."""
+
+    made_from: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+
+    def __call__(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The rows."""
+        assert not rows.select((pl.col(pl.String) == LEFT_OUT).any()).row(0).count(True)
+        return rows
+
+
+def test_a_transform_sees_no_placeholder_of_a_masked_column() -> None:
+    """It gets all that is kept."""
+    wanted = mapping(transform=Named(name="looks", call=Looks()), columns={"last": {"mask": "***"}})
+    (write,) = Mapped(wanted, FULL).plan(PEOPLE.record("u", row(1, last=LEFT_OUT))).writes
+
+    assert names(write) == ["id", "first", "last", "n"]
 
 
 class Fails(Whole):
@@ -345,9 +374,6 @@ class Nested(Whole):
 def own(call: Whole) -> Named:
     """A transform by the name `mine`."""
     return Named(name="mine", call=call)
-
-
-FULL = table("id", "first", "last", "n", n="int4")
 
 
 @pytest.mark.provokes("table.settings")

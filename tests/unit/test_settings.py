@@ -369,6 +369,39 @@ def test_a_check_that_can_not_be_meant_is_refused_at_the_start(tmp_path: Path, c
     assert "sesame" not in said
 
 
+@pytest.mark.parametrize(
+    ("column", "says"),
+    [
+        pytest.param(
+            "hash = true", "secrets.hash_key is required by hash of public.orders.x", id="a hash without a key"
+        ),
+        pytest.param('mask = "x"\nerase = true', "only one of mask, erase and hash", id="two in one place"),
+        pytest.param(f'rename = "{"é" * 32}"', "longer than PostgreSQL's 63 bytes", id="a long name"),
+        pytest.param('rename = ""', "at least 1 character", id="no name"),
+    ],
+)
+def test_a_mapping_that_can_not_be_meant_is_refused_at_the_start(tmp_path: Path, column: str, says: str) -> None:
+    """With its table and column."""
+    file = tmp_path / "mine.toml"
+    file.write_text(f'[tables."public.orders".columns.x]\n{column}\n')
+
+    assert says in refused(file)
+
+
+def test_the_key_of_hashes_is_a_secret(environment: pytest.MonkeyPatch) -> None:
+    """It is not shown, and a short one is refused without being quoted."""
+    environment.setenv("HEADRACE_SECRETS__HASH_KEY", "sesame-sesame-sesame")
+    settings = load()
+    assert "sesame" not in repr(settings)
+    assert settings.secrets.hash_key is not None
+    assert settings.secrets.hash_key.get_secret_value() == "sesame-sesame-sesame"
+
+    environment.setenv("HEADRACE_SECRETS__HASH_KEY", "sesame")
+    said = refused()
+    assert "secrets.hash_key" in said
+    assert "sesame" not in said
+
+
 def test_a_topic_has_a_contract(tmp_path: Path) -> None:
     """Which is read when a worker is built; a section without one says nothing."""
     file, contract = tmp_path / "mine.toml", tmp_path / "row.avsc"
