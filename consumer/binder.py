@@ -12,6 +12,9 @@ from functools import partial
 import structlog
 
 from consumer.core.avro import UnsupportedSchema
+from consumer.core.checks import Rules
+from consumer.core.contract import Contract
+from consumer.core.created import created_types
 from consumer.core.envelope import (
     IGNORED_KINDS,
     Column,
@@ -22,27 +25,32 @@ from consumer.core.envelope import (
     read_writer_schema,
 )
 from consumer.core.failure import Failure, Persistent, Transient, failed
+from consumer.core.framing import Datum
 from consumer.core.grace import Grace
 from consumer.core.kinds import KINDS, Scope
 from consumer.core.naming import BadName
 from consumer.core.plan import Binding, BindingKey, Run, TableName, TargetTable, origin
 from consumer.core.types import PLAIN, ColumnPolicy
-from consumer.gates import (
-    Cannot,
+from consumer.fitting import (
     bound_columns,
+    column_checks,
     no_identity,
-    require_known,
+    require_casts,
     require_privileges,
+    require_values,
     unguarded,
     version_column,
 )
+from consumer.gates import Cannot, no_envelope, require_contract, require_known, require_shape
 from consumer.known import KnownBindings
+from consumer.mapping import PLAIN as PLAIN_MAPPING
+from consumer.mapping import Row, TableMapping, mapped, require_found
 from consumer.planner import BadRecord, bad_record
 from consumer.ports.bindings import Catalog
 from consumer.ports.decoding import Decoder, Registry
 from consumer.ports.topics import Offsets, Traits
-from consumer.schemas import Schemas, schema_id_of
-from consumer.tables import Tables
+from consumer.schemas import Schemas, key_of, schema_id_of, value_of
+from consumer.tables import Tables, missing
 
 # waited for, and how often it is looked for, in seconds
 _UNKNOWN = "record.schema_unknown"
@@ -66,7 +74,12 @@ class BinderSettings:
     strict: Collection[str] = ()
     # by target table, the column that keeps where a row's last change stands in the source's log
     versions: Mapping[str, str] = field(default_factory=dict)
+    # by topic
+    contracts: Mapping[str, Contract] = field(default_factory=dict)
+    # by target table
+    mappings: Mapping[str, TableMapping] = field(default_factory=dict)
     # by target table and column
+    checks: Mapping[str, Mapping[str, Rules]] = field(default_factory=dict)
     columns: Mapping[str, Mapping[str, ColumnPolicy]] = field(default_factory=dict)
 
     def policy(self, table: TableName, column: str) -> ColumnPolicy:
@@ -92,7 +105,8 @@ class Binder:
         self._offsets = sources.offsets
         self._settings = settings
         self._schemas = Schemas(sources.registry, sources.catalog)
-        self._tables = Tables(sources.catalog, sources.rows, settings.template, settings.policy)
+        self._tables = Tables(sources.catalog, sources.rows, settings.template)
+        self._has_casts = sources.catalog.has_casts
         self._grace = Grace(settings.unknown_grace)
         self._turn = threading.Lock()
         # schemas of which it is known whether their source may have lost nulls
@@ -173,27 +187,56 @@ class Binder:
 
     def _binding(self, key: BindingKey, run: Run) -> Binding:
         if key.value_frame is None:
-            return self._tombstones_only(key)
-        schema = read_writer_schema(self._schemas.text(key.value_frame))
+            return self._tombstones_only(key, run)
+        text = self._schemas.text(value_of(run))
+        schema = read_writer_schema(text)
         if schema.kind in IGNORED_KINDS:
             return Binding(schema=schema)
         if schema.kind is RecordKind.OTHER:
-            raise Cannot("record.no_envelope", "the value is not a Debezium envelope")
-        require_known(schema.columns)
-        if key.key_frame is None:
-            raise Cannot("record.identity", "the record has no key, so its row can't be told from others", _NO_KEY)
-        key_text = self._schemas.text(key.key_frame)
+            raise no_envelope(text)
+        require_shape(text)
+        if (contract := self._settings.contracts.get(key.topic)) is not None:
+            require_contract(contract, key.topic, text)
+        its_key = key_of(run)
+        key_text = self._schemas.text(its_key)
         source = self._tables.source(schema, run)
-        identity = [column.name for column in read_key_schema(key_text)]
         name = self._tables.name(key.topic, source)
-        version = self._version(name, schema)
-        columns = [*schema.columns, version] if version else schema.columns
-        create = self._settings.create_table.get(str(name), self._settings.create)
-        table = self._tables.found(name, columns, identity, create=create)
-        binding = self._bound(key.topic, schema, key_text, table, version)
-        self._warn(schema_id_of(key.value_frame), key.topic, schema.columns)
-        self._tables.remember(key.topic, schema_id_of(key.key_frame), source)
+        wanted = _Wanted(
+            topic=key.topic,
+            schema=schema,
+            row=self._row(name, schema, key_text),
+            key_text=key_text,
+            version=self._version(name, schema),
+        )
+        require_known(wanted.row.columns)
+        binding = self._bound(wanted, self._table(name, wanted))
+        self._warn(schema_id_of(value_of(run)), key.topic, schema.columns)
+        self._tables.remember(key.topic, schema_id_of(its_key), source)
         return binding
+
+    def _row(self, name: TableName, schema: WriterSchema, key_text: str) -> Row:
+        """The row as it goes into the table."""
+        mapping = self._settings.mappings.get(str(name))
+        if mapping is None:
+            return Row(columns=schema.columns)
+        identity = [column.name for column in read_key_schema(key_text)]
+        return mapped(schema.columns, identity, mapping, self._tables.image(schema))
+
+    def _table(self, name: TableName, wanted: "_Wanted") -> TargetTable:
+        table = self._tables.there(name)
+        require_found(name, wanted.row, wanted.schema.columns, table)
+        if table is not None:
+            return table
+        if not self._settings.create_table.get(str(name), self._settings.create):
+            raise missing(name)
+        row = wanted.row
+        kinds = {
+            row.name(column.name): created_types(column, row.policy(self._settings.policy(name, column.name), column))
+            for column in row.columns
+        }
+        if wanted.version is not None:
+            kinds[wanted.version.name] = created_types(wanted.version)
+        return self._tables.made(name, kinds, wanted.theirs)
 
     def _warn(self, schema_id: int, topic: str, columns: Sequence[Column]) -> None:
         """Say once a schema in which columns nulls may have become defaults before they were written."""
@@ -213,45 +256,71 @@ class Binder:
             raise Cannot("table.shape", f"the source does not say positions in its log for {version!r}", _NO_VERSION)
         return Column(name=version, avro="long", nullable=True)
 
-    def _tombstones_only(self, key: BindingKey) -> Binding:
+    def _tombstones_only(self, key: BindingKey, run: Run) -> Binding:
         if not self._traits[key.topic].compacted:
             return Binding(schema=WriterSchema(kind=RecordKind.HEARTBEAT))
-        return self._known.of_topic(key.topic, key.key_frame) or self._deleting(key)
+        return self._known.of_topic(key.topic, key.key_frame) or self._deleting(key.topic, key_of(run))
 
-    def _deleting(self, key: BindingKey) -> Binding:
+    def _deleting(self, topic: str, key: Datum) -> Binding:
         """What deletes rows of a topic none of whose values was seen yet: the table as it was named before."""
-        if key.key_frame is None:
-            raise Cannot("record.identity", "the record has no key, so its row can't be told from others", _NO_KEY)
-        key_text = self._schemas.text(key.key_frame)
-        table = self._tables.remembered(key.topic, schema_id_of(key.key_frame))
+        key_text = self._schemas.text(key)
+        table = self._tables.remembered(topic, schema_id_of(key))
         # the key is all that is known of the row, and all that is needed
         schema = WriterSchema(kind=RecordKind.CHANGE, columns=read_key_schema(key_text))
-        return self._bound(key.topic, schema, key_text, table)
+        row = Row(columns=schema.columns, mapping=self._settings.mappings.get(str(table.name), PLAIN_MAPPING))
+        return self._bound(_Wanted(topic=topic, schema=schema, row=row, key_text=key_text), table)
 
-    def _bound(
-        self, topic: str, schema: WriterSchema, key_text: str, table: TargetTable, version: Column | None = None
-    ) -> Binding:
-        identity = tuple(column.name for column in read_key_schema(key_text))
-        replaces = frozenset(identity) not in table.unique
-        if replaces and (topic in self._spread or self._traits[topic].partitions != 1):
-            raise no_identity(table, identity)
-        columns = bound_columns(table, schema.columns, identity, partial(self._settings.policy, table.name))
+    def _bound(self, wanted: "_Wanted", table: TargetTable) -> Binding:
+        schema, version, theirs = wanted.schema, wanted.version, wanted.theirs
+        traits = self._traits[wanted.topic]
+        replaces = frozenset(theirs) not in table.unique
+        if replaces and (wanted.topic in self._spread or traits.partitions != 1):
+            raise no_identity(table, theirs)
+        columns = bound_columns(table, wanted.row, wanted.identity, partial(self._settings.policy, table.name))
         if version is not None:
             if replaces:
-                raise unguarded(table, identity)
+                raise unguarded(table, theirs)
             columns = (*columns, version_column(table, version))
-        require_privileges(table, columns, identity, version)
+        if schema.rewritten is not None:
+            # tombstones alone make no rows
+            require_values(table, columns)
+        require_casts(columns, self._has_casts)
+        require_privileges(table, columns, theirs, version)
+        rules = self._settings.checks.get(str(table.name), {}) if schema.rewritten is not None else {}
         return Binding(
             schema=schema,
-            key_writer=read_key_writer(key_text),
+            key_writer=read_key_writer(wanted.key_text),
             table=table,
             columns=columns,
-            identity=identity,
-            compacted=self._traits[topic].compacted,
+            identity=wanted.identity,
+            compacted=traits.compacted,
             replaces=replaces,
             strict=str(table.name) in self._settings.strict,
             version=version.name if version else None,
+            checks=column_checks(table, schema.columns, columns, rules),
+            shape=wanted.row.shape,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """What is to be bound to a table: a topic's row and its key."""
+
+    topic: str
+    schema: WriterSchema
+    row: Row
+    key_text: str
+    version: Column | None = None
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The key's columns, as the source calls them."""
+        return tuple(column.name for column in read_key_schema(self.key_text))
+
+    @property
+    def theirs(self) -> tuple[str, ...]:
+        """The key's columns, as the table calls them."""
+        return tuple(self.row.name(name) for name in self.identity)
 
 
 def _stopping(run: Run, failure: Failure, wait: float | None = None) -> BadRecord:
@@ -269,7 +338,6 @@ _KEEP_NULLS = (
     "Set value.converter.ignore.default.for.nullables=true on the connector if it is not; then compare the columns' "
     "nulls, which nothing in the topic tells any more. Headrace itself writes every null as one."
 )
-_NO_KEY = "Give the source table a primary key, or set message.key.columns on the connector."
 _OTHER_VERSION = "Name another column as the table's version_column: this one is the source's."
 _NO_VERSION = (
     "Remove version_column from the table's settings; it needs source.lsn (PostgreSQL), or source.file and source.pos "

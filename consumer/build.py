@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from consumer.ahead import Ahead
 from consumer.applier import Applier, Workshop
-from consumer.binder import Binder, BinderSettings, Sources
+from consumer.binder import Binder, Sources
+from consumer.binding_settings import binder_settings
 from consumer.blocks import Decoders
 from consumer.core.backoff import Backoff
 from consumer.core.breaking import BreakerLimits
@@ -17,7 +18,6 @@ from consumer.core.kinds import ErrorType
 from consumer.core.letterhead import Codec
 from consumer.core.policy import Budget, Policy, TablePolicy
 from consumer.core.records import OffsetRange
-from consumer.core.types import ColumnPolicy
 from consumer.decode_watch import Marks
 from consumer.dependents import Dependents
 from consumer.desk import Desk
@@ -135,23 +135,6 @@ def session_settings(settings: Settings, worker: str) -> SessionSettings:
         batch_deadline=target.batch_deadline,
         synchronous_commit=target.synchronous_commit,
         trust_source=target.constraints == "trust-source",
-    )
-
-
-def binder_settings(settings: Settings) -> BinderSettings:
-    """How tables are named and created."""
-    overrides = {name: table.create for name, table in settings.tables.items() if table.create is not None}
-    return BinderSettings(
-        template=settings.target.table,
-        create=settings.target.create,
-        create_table=overrides,
-        unknown_grace=settings.registry.unknown_grace,
-        strict=[name for name, table in settings.tables.items() if table.strict],
-        versions={name: table.version_column for name, table in settings.tables.items() if table.version_column},
-        columns={
-            name: {column: ColumnPolicy(**policy.model_dump()) for column, policy in table.columns.items()}
-            for name, table in settings.tables.items()
-        },
     )
 
 

@@ -1,5 +1,6 @@
 """From records to a plan: decode, fold and encode one batch. Asks nobody anything."""
 
+import time
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -38,6 +39,7 @@ from consumer.decode_watch import Marks
 from consumer.ports.bindings import Bindings
 from consumer.ports.decoding import Encoder
 from consumer.ports.refusals import library_faults
+from consumer.rules import broken_checks, shaped, unmade
 
 _WHAT = "#what"
 
@@ -188,15 +190,17 @@ class Planner:
         """
         identity = block.binding.identity
         changes = [frame.select([*identity, SEQ]) for frame in (decoded.images, decoded.deletes)]
+        masks = _unavailable(decoded.images, block.binding)
+        decoded.out |= broken_checks(decoded, block.binding, masks, time.time())
         while True:
-            masks = _unavailable(decoded.images, block.binding)
             gone, aside, known = self._aside(block, decoded, masks) if decoded.out else (None, None, changes[1])
             folded = fold(*_without(gone, decoded, masks, identity), block.binding.version)
-            if not folded.orphans:
+            lacking = unmade(folded, block.binding)
+            if not folded.orphans and not lacking:
                 return folded, aside, pl.concat([*changes, known])
             reason = "an unchanged TOASTed column follows the row's delete"
             orphan = failed(KINDS["record.missing_base"], "planner", "fold", reason)
-            decoded.out |= dict.fromkeys(folded.orphans, orphan)
+            decoded.out |= lacking | dict.fromkeys(folded.orphans, orphan)
 
     def _aside(
         self, block: Block, decoded: Decoded, masks: Mapping[str, pl.Series]
@@ -241,33 +245,35 @@ class Planner:
     def _encoded(self, folded: Folded, block: Block, *, fresh: bool) -> list[TableWrite]:
         writes = []
         binding = block.binding
-        names = [column.target.name for column in binding.columns]
+        names = [column.source.name for column in binding.columns]
         if len(folded.deletes):
             staged = [*binding.identity, *([binding.version] if binding.version else [])]
             writes.append(self._write(Action.DELETE, block, staged, folded.deletes))
         if len(folded.upserts):
             action = Action.REPLACE if binding.replaces else Action.UPSERT
-            writes.append(replace(self._write(action, block, names, folded.upserts), fresh=fresh))
+            frame, _ = shaped(folded.upserts, (), binding)
+            writes.append(replace(self._write(action, block, names, frame), fresh=fresh))
         for partial in folded.partials:
-            there = [name for name in names if name not in partial.missing]
-            writes.append(self._write(Action.UPDATE, block, there, partial.frame))
+            frame, missing = shaped(partial.frame, partial.missing, binding)
+            there = [name for name in names if name not in missing]
+            writes.append(self._write(Action.UPDATE, block, there, frame))
         return writes
 
     def _write(self, action: Action, block: Block, names: Collection[str], frame: pl.DataFrame) -> TableWrite:
         binding = block.binding
         assert binding.table is not None
-        by_name = {column.target.name: column for column in binding.columns}
+        by_name = {column.source.name: column for column in binding.columns}
         columns = [by_name[name] for name in names]
         series, staged = [], []
         for column in columns:
-            form, how = _carried(frame[column.target.name], column)
+            form, how = _carried(frame[column.source.name], column)
             series.append(form.alias(column.target.name))
             staged.append(how)
         return TableWrite(
             table=binding.table.name,
             action=action,
             columns=tuple(staged),
-            identity=binding.identity,
+            identity=tuple(by_name[name].target.name for name in binding.identity),
             rows=len(frame),
             payload=self._encoder.encode(pl.DataFrame(series), staged),
             origins=Origins(runs=block.runs, places=frame[SEQ]),
@@ -326,11 +332,12 @@ def _unavailable(images: pl.DataFrame, binding: Binding) -> dict[str, pl.Series]
     masks: dict[str, pl.Series] = {}
     if images.is_empty():
         return masks
-    for column in binding.columns:
-        if column.target.name not in binding.identity:
-            mask = unavailable(images[column.target.name], column.how.policy.binary)
+    binary = {column.source.name: column.how.policy.binary for column in binding.columns}
+    for column in binding.inputs:
+        if column.name not in binding.identity:
+            mask = unavailable(images[column.name], binary.get(column.name))
             if mask is not None:
-                masks[column.target.name] = mask
+                masks[column.name] = mask
     return masks
 
 
@@ -345,5 +352,5 @@ def _carried(series: pl.Series, column: BoundColumn) -> tuple[pl.Series, StagedC
             how = how.as_text()
             form = carried(series, how, column.source)
     except Unfit as error:
-        raise Unfit(error.expected, error.found, error.remedy, at=f"after.{name}") from error
+        raise Unfit(error.expected, error.found, error.remedy, at=f"after.{column.source.name}") from error
     return form, StagedColumn(name=name, staging=how.staging, cast=column.target.cast if how.cast else None)

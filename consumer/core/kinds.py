@@ -57,6 +57,13 @@ _BY_ITSELF = "Headrace goes on by itself when it is back; look at the server and
 
 RECORD_KINDS = (
     _kind("record.framing", _PERSISTENT, "a datum does not begin with a zero byte and a schema id", _CONVERTER),
+    _kind(
+        "record.format",
+        _PERSISTENT,
+        "a datum in another format than Avro (JSON, Protobuf, JSON Schema)",
+        "Set key.converter and value.converter on the connector to an Avro converter, for example "
+        "io.confluent.connect.avro.AvroConverter, and have it send the rows again (Debezium incremental snapshot).",
+    ),
     _kind("record.decode", _PERSISTENT, "a datum does not decode with its writer schema to its last byte", _PRODUCER),
     _kind("record.schema_unknown", _PERSISTENT, "the registry does not know the schema id", _CONVERTER),
     _kind("record.schema", _PERSISTENT, "the schema is no Avro that can be read as a Debezium envelope", _CONVERTER),
@@ -64,7 +71,14 @@ RECORD_KINDS = (
         "record.no_envelope",
         _PERSISTENT,
         "the value is not a Debezium envelope",
-        "Remove the topic from kafka.topics, or the unwrapping transform from the connector.",
+        "Remove the topic from kafka.topics, or have its producer write Debezium envelopes.",
+    ),
+    _kind(
+        "record.flattened",
+        _PERSISTENT,
+        "a transform took the row out of its envelope",
+        "Remove ExtractNewRecordState (unwrap) from `transforms` of the connector, or set after.state.only=false, and "
+        "have it send the rows again (Debezium incremental snapshot).",
     ),
     _kind(
         "record.operation",
@@ -91,6 +105,18 @@ RECORD_KINDS = (
         "a column has numbers or bytes of a type name that is not known",
         "Exclude the column at the source, or have a transform take the name off its schema; docs/reference/types.md "
         "lists the names.",
+    ),
+    _kind(
+        "record.checks",
+        _PERSISTENT,
+        "a value that breaks a check of the table's settings",
+        "Correct the row at the source, or edit the letter, or change the check and send the letter again.",
+    ),
+    _kind(
+        "record.transform",
+        _PERSISTENT,
+        "the table's transform can't be applied to the row",
+        "Look at the row and at the transform's code; correct it, restart the workers, and send the letter again.",
     ),
     _kind("record.value", _PERSISTENT, "a value that the target column does not take", _COMPARE),
     _kind(
@@ -201,6 +227,19 @@ TABLE_KINDS = (
         _PERSISTENT,
         "the target table does not fit its topic",
         "Compare their columns; add what is missing to the target, or exclude it at the source.",
+    ),
+    _kind(
+        "table.contract",
+        _PERSISTENT,
+        "the writer schema does not fit the topic's contract",
+        "Have the source undo the change, or agree on a new contract and restart the worker with it; nothing of the "
+        "new schema was applied.",
+    ),
+    _kind(
+        "table.settings",
+        _PERSISTENT,
+        "the table's settings do not fit its topic's columns",
+        "Correct what the message names in the table's settings, then restart the workers.",
     ),
     _kind(
         "table.identity",

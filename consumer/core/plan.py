@@ -7,12 +7,14 @@ from typing import NamedTuple
 
 import polars as pl
 
+from consumer.core.checks import Check
 from consumer.core.envelope import Column, WriterSchema
 from consumer.core.failure import Failure
 from consumer.core.fold import SEQ
 from consumer.core.letters import Letter, Record, Verdict
 from consumer.core.records import RecordRef, Slice
 from consumer.core.rewriting import Rewritten
+from consumer.core.shaping import Shape
 from consumer.core.types import Carriage, Kind
 
 
@@ -32,7 +34,8 @@ class TargetColumn:
     """A target column as the catalog has it. `type_name` is pg_type.typname, `cast` its name in a cast, `item` what an
     array holds; `digits` and `length` as in `Kind`.
 
-    `lacks`: the privileges on it that we do not have. `required`: it takes no null.
+    `lacks`: the privileges on it that we do not have. `required`: it takes no null. `needed`: a new row has
+    to be given a value of it, since neither a default nor a trigger does it.
     """
 
     name: str
@@ -45,6 +48,7 @@ class TargetColumn:
     identity: bool = False
     generated: bool = False
     required: bool = False
+    needed: bool = False
     lacks: frozenset[str] = frozenset()
 
     @property
@@ -96,7 +100,9 @@ class Binding:
     `table` is None for records that are ignored by rule (heartbeats, transaction markers). `replaces`: no unique
     index of the table tells its rows apart, so they are deleted and inserted anew. `strict`: whatever comes behind a
     letter of its row waits. `version`: the target column that takes a change's position in its source, None where the
-    rows are not guarded by one; it is among `columns`. `unreadable`: why none of the records can be read.
+    rows are not guarded by one; it is among `columns`. `checks`: what images have to keep to.
+    `shape`: what the settings make of images. `identity` and the names in `columns`' sources are those of the shaped
+    image, which are the source's. `unreadable`: why none of the records can be read.
     """
 
     schema: WriterSchema
@@ -108,7 +114,14 @@ class Binding:
     replaces: bool = False
     strict: bool = False
     version: str | None = None
+    checks: tuple[Check, ...] = ()
+    shape: Shape | None = None
     unreadable: Failure | None = None
+
+    @property
+    def inputs(self) -> tuple[Column, ...]:
+        """The columns of images that what is written depends on."""
+        return self.shape.inputs if self.shape else tuple(column.source for column in self.columns)
 
 
 class Action(Enum):
