@@ -1,4 +1,5 @@
-"""What a person does with letters: send them again, give them up. Each is one transaction on the letters' rows.
+"""What a person does with letters: send them again, give them up. Each is one transaction on the letters' rows,
+which are locked in their order.
 
 The lane does the rest: a letter that is sent again comes back through the first retry topic, is judged by its row,
 and its outcome is written by the transaction that applies it.
@@ -13,10 +14,14 @@ from psycopg import sql
 from consumer.core.letters import OLDER
 
 _REPLAY = """
-UPDATE headrace.letters SET state = 'replaying', attempt = attempt + 1, replays = replays + 1,
+WITH locked AS (
+    SELECT id FROM headrace.letters
+    WHERE group_name = %(group)s AND id = ANY (%(ids)s) AND state = 'dead' AND replays < %(most)s
+    ORDER BY digest_a, digest_b, "offset" FOR UPDATE
+)
+UPDATE headrace.letters l SET state = 'replaying', attempt = attempt + 1, replays = replays + 1,
     due_at = clock_timestamp(), reason = NULL, claimed_until = NULL
-WHERE group_name = %(group)s AND id = ANY (%(ids)s) AND state = 'dead' AND replays < %(most)s
-RETURNING id
+FROM locked WHERE l.id = locked.id RETURNING l.id
 """
 # with every later letter of the row that waits for it, and for none between them that may still be applied
 _DISCARD = sql.SQL("""

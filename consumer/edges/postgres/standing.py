@@ -25,11 +25,11 @@ UPDATE headrace.letters SET state = %s, closed_at = clock_timestamp(), due_at = 
 """
 
 # Whoever is about to close one of them is waited for, so that what the next statement sees stays so.
-_LOCK_OLDER = sql.SQL("""
+_LOCK = sql.SQL("""
 SELECT o.id FROM headrace.letters l
 JOIN headrace.letters o ON o.group_name = l.group_name AND o.table_name = l.table_name
     AND o.digest_a = l.digest_a AND o.digest_b = l.digest_b
-WHERE l.id = ANY (%(ids)s) AND o.id <> l.id AND {before} AND o.state IN ({open})
+WHERE l.id = ANY (%(ids)s) AND (o.id = l.id OR {before}) AND o.state IN ({open})
 ORDER BY o.digest_a, o.digest_b, o."offset" FOR UPDATE OF o
 """).format(open=_OPEN, before=_BEFORE)
 
@@ -150,6 +150,8 @@ def settle(connection: psycopg.Connection, verdict: Verdict) -> bool:
         "reason": verdict.reason,
         "delay": verdict.delay,
     }
+    if verdict.state in (State.HELD, State.APPLIED):
+        _lock(connection, [verdict.id])
     if not connection.execute(_SETTLE, values).rowcount:
         return False
     if verdict.failure is not None:
@@ -158,8 +160,8 @@ def settle(connection: psycopg.Connection, verdict: Verdict) -> bool:
         more = {"id": verdict.id, "excused": verdict.excused, "type": KINDS[failure.kind].type.value}
         connection.execute(_FAIL, more | said)
     if verdict.state is State.HELD:
-        return not alone(connection, [verdict.id])
-    if verdict.state is State.APPLIED and not alone(connection, [verdict.id]):
+        return not _unfollowed(connection, [verdict.id])
+    if verdict.state is State.APPLIED and not _unfollowed(connection, [verdict.id]):
         return False
     if verdict.state not in OPEN:
         release_next(connection, verdict.id)
@@ -190,6 +192,16 @@ def alone(connection: psycopg.Connection, ids: Sequence[int]) -> list[RecordRef]
     """Those of the letters that have no older open one in front of them, and won't get one."""
     if not ids:
         return []
-    connection.execute(_LOCK_OLDER, {"ids": list(ids)})
+    _lock(connection, ids)
+    return _unfollowed(connection, ids)
+
+
+def _lock(connection: psycopg.Connection, ids: Sequence[int]) -> None:
+    """Lock letters with the older ones of their rows."""
+    connection.execute(_LOCK, {"ids": list(ids)})
+
+
+def _unfollowed(connection: psycopg.Connection, ids: Sequence[int]) -> list[RecordRef]:
+    """Those that have no older open letter in front of them."""
     rows = connection.execute(_UNFOLLOWED, {"ids": list(ids)}).fetchall()
     return [RecordRef(TopicPartition(row[0], row[1]), row[2]) for row in rows]
