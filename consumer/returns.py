@@ -11,15 +11,16 @@ from dataclasses import dataclass, replace
 import structlog
 
 from consumer.binder import Binder
+from consumer.busy import of_record
 from consumer.core.failure import Failure, Transient, failed, located
-from consumer.core.kinds import KINDS
+from consumer.core.kinds import KINDS, Scope
 from consumer.core.letterhead import Codec, Letterhead, NoLetter
 from consumer.core.letters import Record, Standing, State, Verdict
 from consumer.core.plan import Plan
 from consumer.core.policy import Policy
 from consumer.core.records import Slice, no_headers
 from consumer.planner import BadRecord, Planner, Unbound
-from consumer.ports.refusals import DataFault, Reconsider, TableFault
+from consumer.ports.refusals import DataFault, Reconsider, TableBusy, TableFault
 from consumer.ports.target import Sink
 from consumer.rereading import Rereading
 
@@ -48,6 +49,8 @@ class Returns:
     TURN = 1.0
     # letters of a row that are applied in one transaction
     MOST_TOGETHER = 100
+    # seconds for which letters of a table that is locked are not tried
+    LOCKED = 60.0
 
     def __init__(self, sink: Sink, planner: Planner, binder: Binder, origins: Rereading, judges: Judges) -> None:
         self._sink = sink
@@ -55,6 +58,8 @@ class Returns:
         self._binder = binder
         self._origins = origins
         self._judges = judges
+        # why and until when the letters of these topics are not tried (monotonic)
+        self._locked: dict[str, tuple[Failure, float]] = {}
 
     def work(self, piece: Slice) -> Pause | None:
         """Work on a slice; says when to go on if not all of it is done.
@@ -99,7 +104,8 @@ class Returns:
     def _brought_further(self, done: Slice, row: Standing) -> bool:
         """Apply a letter with what waits for it, or note why not; False when it is not what it was."""
         together = self._sink.followers(row.id, self.MOST_TOGETHER) if row.oldest and not row.pointer else []
-        plan: Plan | None = None
+        locked, until = self._locked.get(row.record.ref.at.topic, (None, 0.0))
+        plan = self._failed(done, row, locked) if locked and row.oldest and time.monotonic() < until else None
         while True:
             try:
                 self._sink.apply(plan or self._plan(done, row, together))
@@ -110,6 +116,11 @@ class Returns:
                 failure = next(iter(found.refused.values()))
             except (DataFault, TableFault) as fault:
                 failure = fault.failure
+            except TableBusy as busy:
+                failure = of_record(busy)
+                if KINDS[failure.kind].scope is Scope.TABLE:
+                    self._locked[row.record.ref.at.topic] = failure, time.monotonic() + self.LOCKED
+                    together = []
             except Transient as error:
                 # nobody waits for a topic that is gone
                 if error.failure.kind != KINDS["kafka.no_topic"].name:

@@ -89,12 +89,13 @@ class Applying:
         sink.seed({})
         self.take()
 
-    def take(self) -> None:
-        """Become the owner of all partitions."""
+    def take(self) -> dict[TopicPartition, int]:
+        """Become the owner of all partitions, anew if need be; returns their positions."""
         self.handover.ask(self._places)
         self.applier.turn(0)
         self._taken |= {one.at: one for one in self.handover.notices() if isinstance(one, Taken)}
         self._ends = {at: one.next_offset for at, one in self._taken.items()}
+        return dict(self._ends)
 
     def offer(self, changes: Mapping[str, Sequence[tuple[str, int, str]]]) -> None:
         """Hand one batch over: by topic its changes, each an operation, an id and a word."""

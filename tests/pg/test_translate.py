@@ -11,7 +11,7 @@ from consumer.core.failure import HeadraceError, Persistent, Transient
 from consumer.core.plan import TableName
 from consumer.edges.postgres.session import SessionSettings, connect
 from consumer.edges.postgres.translate import translated
-from consumer.ports.refusals import ConnectionLost, DataFault, TableFault
+from consumer.ports.refusals import ConnectionLost, DataFault, TableBusy, TableFault
 from consumer.stack.waiting import wait_until
 
 SETUP = """
@@ -61,7 +61,7 @@ PROVOKED = [
     ("SELECT none FROM {s}.t", "42703", "table.shape", TableFault),
     ("SET ROLE pg_monitor; SELECT * FROM {s}.t", "42501", "table.privilege", TableFault),
     ("SELECT 1 FROM {s}.t FOR UPDATE OF none", "42P01", "table.missing", TableFault),
-    ("SET LOCAL statement_timeout = '10ms'; SELECT pg_sleep(30)", "57014", "target.timeout", Transient),
+    ("SET LOCAL statement_timeout = '10ms'; SELECT pg_sleep(30)", "57014", "target.timeout", TableBusy),
     ("SET TRANSACTION READ ONLY; DELETE FROM {s}.t", "25006", "target.read_only", Transient),
     ("SELECT pg_terminate_backend(pg_backend_pid())", "57P01", "target.connection", ConnectionLost),
     (
@@ -75,9 +75,9 @@ PROVOKED = [
     ("INSERT INTO {s}.ruled VALUES (1) ON CONFLICT (id) DO NOTHING", "0A000", "table.shape", TableFault),
     (RAISE.format("53100"), "53100", "target.resources", Transient),
     (RAISE.format("08006"), "08006", "target.connection", ConnectionLost),
-    (RAISE.format("40001"), "40001", "target.conflict", Transient),
+    (RAISE.format("40001"), "40001", "target.conflict", TableBusy),
     (RAISE.format("53400"), "53400", "target.resources", Transient),
-    (RAISE.format("57014"), "57014", "target.timeout", Transient),
+    (RAISE.format("57014"), "57014", "target.timeout", TableBusy),
     (RAISE.format("25006"), "25006", "target.read_only", Transient),
     (RAISE.format("55000"), "55000", "record.trigger", DataFault),
     (RAISE.format("P0001"), "P0001", "record.trigger", DataFault),

@@ -13,9 +13,9 @@ import psycopg
 
 from consumer.core.classify import of_sqlstate
 from consumer.core.failure import Failure, HeadraceError, Persistent, Transient, failed
-from consumer.core.kinds import KINDS, ErrorType, FailureKind, Scope
+from consumer.core.kinds import BUSY, KINDS, ErrorType, FailureKind, Scope
 from consumer.core.plan import TableName
-from consumer.ports.refusals import ConnectionLost, DataFault, TableFault
+from consumer.ports.refusals import ConnectionLost, DataFault, TableBusy, TableFault
 
 # classes whose messages are the server's own, with names in them but never values
 _PLAIN = ("08", "25", "28", "3D", "40", "53", "55", "57", "58")
@@ -27,7 +27,10 @@ _OURS = re.compile(r"(?:apply_in_sets|refused_rows)\(")
 
 @contextmanager
 def translated(operation: str, table: TableName | None = None) -> Iterator[None]:
-    """Turn psycopg's errors into ours. Raises ConnectionLost, Transient, DataFault, TableFault or Persistent."""
+    """Turn psycopg's errors into ours.
+
+    Raises ConnectionLost, Transient (of a table's statement TableBusy), DataFault, TableFault or Persistent.
+    """
     try:
         yield
     except psycopg.Error as error:
@@ -56,6 +59,8 @@ def _raisable(kind: FailureKind, failure: Failure, table: TableName | None) -> H
         return TableFault(failure, table)
     if kind is KINDS["target.connection"]:
         return ConnectionLost(failure)
+    if kind.name in BUSY and table is not None:
+        return TableBusy(failure, table)
     return Transient(failure) if kind.type is ErrorType.TRANSIENT else Persistent(failure)
 
 
