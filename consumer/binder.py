@@ -12,6 +12,9 @@ from functools import partial
 import structlog
 
 from consumer.core.avro import UnsupportedSchema
+from consumer.core.checks import Rules
+from consumer.core.contract import Contract
+from consumer.core.created import created_types
 from consumer.core.envelope import (
     IGNORED_KINDS,
     Column,
@@ -22,6 +25,7 @@ from consumer.core.envelope import (
     read_writer_schema,
 )
 from consumer.core.failure import Failure, Persistent, Transient, failed
+from consumer.core.framing import Datum
 from consumer.core.grace import Grace
 from consumer.core.kinds import KINDS, Scope
 from consumer.core.modes import OnTruncate
@@ -29,22 +33,26 @@ from consumer.core.moves import may_lack, token_fields
 from consumer.core.naming import BadName
 from consumer.core.plan import Binding, BindingKey, BoundColumn, Run, TableName, TargetTable, origin
 from consumer.core.types import PLAIN, ColumnPolicy
-from consumer.gates import (
-    Cannot,
+from consumer.fitting import (
     bound_columns,
+    column_checks,
     no_identity,
-    require_known,
+    require_casts,
     require_privileges,
+    require_values,
     unguarded,
     version_column,
 )
+from consumer.gates import Cannot, no_envelope, require_contract, require_known, require_shape
 from consumer.known import KnownBindings
+from consumer.mapping import PLAIN as PLAIN_MAPPING
+from consumer.mapping import Row, TableMapping, mapped, require_found
 from consumer.planner import BadRecord, bad_record
 from consumer.ports.bindings import Catalog
 from consumer.ports.decoding import Decoder, Registry
 from consumer.ports.topics import Offsets, Traits
-from consumer.schemas import Schemas, schema_id_of
-from consumer.tables import Tables
+from consumer.schemas import Schemas, key_of, schema_id_of, value_of
+from consumer.tables import Tables, missing
 
 # waited for, and how often it is looked for, in seconds
 _UNKNOWN = "record.schema_unknown"
@@ -70,7 +78,12 @@ class BinderSettings:
     versions: Mapping[str, str] = field(default_factory=dict)
     # by target table, what becomes of it when the source's is truncated
     truncates: Mapping[str, OnTruncate] = field(default_factory=dict)
+    # by topic
+    contracts: Mapping[str, Contract] = field(default_factory=dict)
+    # by target table
+    mappings: Mapping[str, TableMapping] = field(default_factory=dict)
     # by target table and column
+    checks: Mapping[str, Mapping[str, Rules]] = field(default_factory=dict)
     columns: Mapping[str, Mapping[str, ColumnPolicy]] = field(default_factory=dict)
 
     def policy(self, table: TableName, column: str) -> ColumnPolicy:
@@ -96,7 +109,8 @@ class Binder:
         self._offsets = sources.offsets
         self._settings = settings
         self._schemas = Schemas(sources.registry, sources.catalog)
-        self._tables = Tables(sources.catalog, sources.rows, settings.template, settings.policy)
+        self._tables = Tables(sources.catalog, sources.rows, settings.template)
+        self._catalog = sources.catalog
         self._grace = Grace(settings.unknown_grace)
         self._turn = threading.Lock()
         # schemas of which it is known whether their source may have lost nulls
@@ -177,26 +191,33 @@ class Binder:
 
     def _binding(self, key: BindingKey, run: Run) -> Binding:
         if key.value_frame is None:
-            return self._tombstones_only(key)
-        schema = read_writer_schema(self._schemas.text(key.value_frame))
+            return self._tombstones_only(key, run)
+        text = self._schemas.text(value_of(run))
+        schema = read_writer_schema(text)
         if schema.kind in IGNORED_KINDS:
             return Binding(schema=schema)
         if schema.kind is RecordKind.OTHER:
-            raise Cannot("record.no_envelope", "the value is not a Debezium envelope")
-        require_known(schema.columns)
-        if key.key_frame is None:
+            raise no_envelope(text)
+        require_shape(text)
+        if (contract := self._settings.contracts.get(key.topic)) is not None:
+            require_contract(contract, key.topic, text)
+        if run.key_frame is None:
             return self._without_key(key.topic, schema, run)
-        key_text = self._schemas.text(key.key_frame)
+        its_key = key_of(run)
+        key_text = self._schemas.text(its_key)
         source = self._tables.source(schema, run)
-        identity = [column.name for column in read_key_schema(key_text)]
         name = self._tables.name(key.topic, source)
-        version = self._version(name, schema)
-        columns = [*schema.columns, version] if version else schema.columns
-        create = self._settings.create_table.get(str(name), self._settings.create)
-        table = self._tables.found(name, columns, identity, create=create)
-        binding = self._bound(key.topic, schema, key_text, table, version)
-        self._warn(schema_id_of(key.value_frame), key.topic, schema.columns)
-        self._tables.remember(key.topic, schema_id_of(key.key_frame), source)
+        wanted = _Wanted(
+            topic=key.topic,
+            schema=schema,
+            row=self._row(name, schema, key_text),
+            key_text=key_text,
+            version=self._version(name, schema),
+        )
+        require_known(wanted.row.columns)
+        binding = self._bound(wanted, self._table(name, wanted))
+        self._warn(schema_id_of(value_of(run)), key.topic, schema.columns)
+        self._tables.remember(key.topic, schema_id_of(its_key), source)
         return binding
 
     def _without_key(self, topic: str, schema: WriterSchema, run: Run) -> Binding:
@@ -206,7 +227,7 @@ class Binder:
         name = self._tables.name(topic, self._tables.source(schema, run))
         version = self._version(name, schema)
         # one that is not there is empty
-        table = self._tables.known(name) or TargetTable(name=name, columns=(), unique=())
+        table = self._tables.there(name) or TargetTable(name=name, columns=(), unique=())
         if version is not None and table.columns:
             version_column(table, version)
         return Binding(
@@ -228,6 +249,30 @@ class Binder:
         """Whether the topic has one partition, as far as is known."""
         return topic not in self._spread and self._traits[topic].partitions == 1
 
+    def _row(self, name: TableName, schema: WriterSchema, key_text: str) -> Row:
+        """The row as it goes into the table."""
+        mapping = self._settings.mappings.get(str(name))
+        if mapping is None:
+            return Row(columns=schema.columns)
+        identity = [column.name for column in read_key_schema(key_text)]
+        return mapped(schema.columns, identity, mapping, self._tables.image(schema))
+
+    def _table(self, name: TableName, wanted: "_Wanted") -> TargetTable:
+        table = self._tables.there(name)
+        require_found(name, wanted.row, wanted.schema.columns, table)
+        if table is not None:
+            return table
+        if not self._settings.create_table.get(str(name), self._settings.create):
+            raise missing(name)
+        row = wanted.row
+        kinds = {
+            row.name(column.name): created_types(column, row.policy(self._settings.policy(name, column.name), column))
+            for column in row.columns
+        }
+        if wanted.version is not None:
+            kinds[wanted.version.name] = created_types(wanted.version)
+        return self._tables.made(name, kinds, wanted.theirs)
+
     def _warn(self, schema_id: int, topic: str, columns: Sequence[Column]) -> None:
         """Say once a schema in which columns nulls may have become defaults before they were written."""
         replaced = [column.name for column in columns if column.replaced]
@@ -246,57 +291,86 @@ class Binder:
             raise Cannot("table.shape", f"the source does not say positions in its log for {version!r}", _NO_VERSION)
         return Column(name=version, avro="long", nullable=True)
 
-    def _tombstones_only(self, key: BindingKey) -> Binding:
+    def _tombstones_only(self, key: BindingKey, run: Run) -> Binding:
         if not self._traits[key.topic].compacted:
             return Binding(schema=WriterSchema(kind=RecordKind.HEARTBEAT))
-        return self._known.of_topic(key.topic, key.key_frame) or self._deleting(key)
+        return self._known.of_topic(key.topic, key.key_frame) or self._deleting(key.topic, key_of(run))
 
-    def _deleting(self, key: BindingKey) -> Binding:
+    def _deleting(self, topic: str, key: Datum) -> Binding:
         """What deletes rows of a topic none of whose values was seen yet: the table as it was named before."""
-        if key.key_frame is None:
-            raise Cannot("record.identity", "the record has no key, so its row can't be told from others", _NO_KEY)
-        key_text = self._schemas.text(key.key_frame)
-        table = self._tables.remembered(key.topic, schema_id_of(key.key_frame))
+        key_text = self._schemas.text(key)
+        table = self._tables.remembered(topic, schema_id_of(key))
         # the key is all that is known of the row, and all that is needed
         schema = WriterSchema(kind=RecordKind.CHANGE, columns=read_key_schema(key_text))
-        return self._bound(key.topic, schema, key_text, table)
+        row = Row(columns=schema.columns, mapping=self._settings.mappings.get(str(table.name), PLAIN_MAPPING))
+        return self._bound(_Wanted(topic=topic, schema=schema, row=row, key_text=key_text), table)
 
-    def _bound(
-        self, topic: str, schema: WriterSchema, key_text: str, table: TargetTable, version: Column | None = None
-    ) -> Binding:
-        identity = tuple(column.name for column in read_key_schema(key_text))
-        replaces = frozenset(identity) not in table.unique
-        if replaces and not self._only(topic):
-            raise no_identity(table, identity)
-        columns = bound_columns(table, schema.columns, identity, partial(self._settings.policy, table.name))
+    def _bound(self, wanted: "_Wanted", table: TargetTable) -> Binding:
+        schema, version, theirs = wanted.schema, wanted.version, wanted.theirs
+        replaces = frozenset(theirs) not in table.unique
+        if replaces and not self._only(wanted.topic):
+            raise no_identity(table, theirs)
+        columns = bound_columns(table, wanted.row, wanted.identity, partial(self._settings.policy, table.name))
         if version is not None:
             if replaces:
-                raise unguarded(table, identity)
+                raise unguarded(table, theirs)
             columns = (*columns, version_column(table, version))
-        require_privileges(table, columns, identity, version)
+        if schema.rewritten is not None:
+            # tombstones alone make no rows
+            require_values(table, columns)
+        require_casts(columns, self._catalog.has_casts)
+        require_privileges(table, columns, theirs, version)
+        rules = self._settings.checks.get(str(table.name), {}) if schema.rewritten is not None else {}
         return Binding(
             schema=schema,
-            key_writer=read_key_writer(key_text),
+            key_writer=read_key_writer(wanted.key_text),
             table=table,
             columns=columns,
-            identity=identity,
-            compacted=self._traits[topic].compacted,
+            identity=wanted.identity,
+            compacted=self._traits[wanted.topic].compacted,
             replaces=replaces,
             strict=str(table.name) in self._settings.strict,
             version=version.name if version else None,
-            truncate=self._on_truncate(topic, table.name, version),
-            may_lack=() if replaces or schema.rewritten is None else _may_lack(schema, columns, identity),
+            truncate=self._on_truncate(wanted.topic, table.name, version),
+            may_lack=() if replaces else _may_lack(wanted, columns),
+            checks=column_checks(table, schema.columns, columns, rules),
+            shape=wanted.row.shape,
         )
 
 
-def _may_lack(schema: WriterSchema, columns: Sequence[BoundColumn], identity: Collection[str]) -> tuple[str, ...]:
-    """The columns that creates of key changes may lack, where their events can be told from others."""
-    assert schema.rewritten is not None
-    if not token_fields(schema.rewritten.text):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """What is to be bound to a table: a topic's row and its key."""
+
+    topic: str
+    schema: WriterSchema
+    row: Row
+    key_text: str
+    version: Column | None = None
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The key's columns, as the source calls them."""
+        return tuple(column.name for column in read_key_schema(self.key_text))
+
+    @property
+    def theirs(self) -> tuple[str, ...]:
+        """The key's columns, as the table calls them."""
+        return tuple(self.row.name(name) for name in self.identity)
+
+
+def _may_lack(wanted: "_Wanted", columns: Sequence[BoundColumn]) -> tuple[str, ...]:
+    """The columns that creates of key changes may lack, where their events can be told from others.
+
+    What a transform makes is made from whole rows, and what we may not read can't be kept.
+    """
+    rewritten, shape = wanted.schema.rewritten, wanted.row.shape
+    if rewritten is None or not token_fields(rewritten.text) or (shape and shape.transform):
         return ()
-    # what we may not read can't be kept
-    others = [c.source for c in columns if c.target.name not in identity and "SELECT" not in c.target.lacks]
-    return may_lack(others, schema)
+    masked = shape.masks.keys() if shape else ()
+    hidden = {*wanted.identity, *masked}
+    found = [c.source for c in columns if c.source.name not in hidden and "SELECT" not in c.target.lacks]
+    return may_lack(found, wanted.schema)
 
 
 def _stopping(run: Run, failure: Failure, wait: float | None = None) -> BadRecord:

@@ -287,12 +287,11 @@ class BlockDecoder:
         masks: dict[str, pl.Series] = {}
         if images.is_empty():
             return masks
-        for column in binding.columns:
-            name = column.target.name
-            if name not in binding.identity:
-                mask = self._placeholders.mask(images[name], nested=column.source.avro == ANY)
+        for column in binding.inputs:
+            if column.name not in binding.identity:
+                mask = self._placeholders.mask(images[column.name], nested=column.avro == ANY)
                 if mask is not None:
-                    masks[name] = mask
+                    masks[column.name] = mask
         return masks
 
     def _identity(self, rows: pl.DataFrame, binding: Binding, image: str, out: dict[int, Failure]) -> pl.DataFrame:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from consumer.ahead import Ahead
 from consumer.applier import Applier, Workshop
-from consumer.binder import Binder, BinderSettings, Sources
+from consumer.binder import Binder, Sources
+from consumer.binding_settings import binder_settings
 from consumer.blocks import Decoders
 from consumer.core.backoff import Backoff
 from consumer.core.breaking import BreakerLimits
@@ -16,10 +17,8 @@ from consumer.core.flood import FloodGuard, FloodLimits
 from consumer.core.kinds import ErrorType
 from consumer.core.letterhead import Codec
 from consumer.core.markers import Placeholders
-from consumer.core.modes import OnTruncate
 from consumer.core.policy import Budget, Policy, TablePolicy
 from consumer.core.records import OffsetRange
-from consumer.core.types import ColumnPolicy
 from consumer.decode_watch import Marks
 from consumer.dependents import Dependents
 from consumer.desk import Desk
@@ -56,6 +55,7 @@ from consumer.ports.target import Breaker, Overview, Retention
 from consumer.ports.topics import Offsets
 from consumer.postman import Postman
 from consumer.reader import BatchLimits, Reader
+from consumer.rereading import Rereading
 from consumer.returns import Judges, Returns
 from consumer.searcher import Searcher
 from consumer.settings import Settings
@@ -108,7 +108,11 @@ def table_policy(settings: Settings) -> TablePolicy:
     """When partitions that stopped go on by themselves."""
     retry = settings.retry
     backoff = Backoff(first=retry.table_first, most=retry.table_most)
-    return TablePolicy(backoff=backoff, unknown_attempts=retry.table_unknown_attempts)
+    return TablePolicy(
+        backoff=backoff,
+        unknown_attempts=retry.table_unknown_attempts,
+        lane=settings.lane.is_retry,
+    )
 
 
 def letter_bounds(settings: Settings) -> LetterBounds:
@@ -132,24 +136,6 @@ def session_settings(settings: Settings, worker: str) -> SessionSettings:
         batch_deadline=target.batch_deadline,
         synchronous_commit=target.synchronous_commit,
         trust_source=target.constraints == "trust-source",
-    )
-
-
-def binder_settings(settings: Settings) -> BinderSettings:
-    """How tables are named and created."""
-    overrides = {name: table.create for name, table in settings.tables.items() if table.create is not None}
-    return BinderSettings(
-        template=settings.target.table,
-        create=settings.target.create,
-        create_table=overrides,
-        unknown_grace=settings.registry.unknown_grace,
-        strict=[name for name, table in settings.tables.items() if table.strict],
-        truncates={name: OnTruncate(table.truncate) for name, table in settings.tables.items()},
-        versions={name: table.version_column for name, table in settings.tables.items() if table.version_column},
-        columns={
-            name: {column: ColumnPolicy(**policy.model_dump()) for column, policy in table.columns.items()}
-            for name, table in settings.tables.items()
-        },
     )
 
 
@@ -233,12 +219,13 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
     marks = Marks()
     most = settings.sizer.top * Reader.ROUNDS
     planners = [Planner(decoders, encoder, known, marks, policy, most) for _ in ("reader", "applier")]
-    origins = KafkaOrigins(kafka_settings(settings))
+    origins = Rereading(KafkaOrigins(kafka_settings(settings)), offsets)
     returns = Returns(sink, planners[1], binder, origins, Judges(codec=codec, policy=policy))
     # its marks are of partitions that others may own
     again = Planner(decoders, encoder, known, Marks(), policy, most)
     searches = PostgresSearches(shared.pool, settings.kafka.group)
-    searcher = Searcher(searches, KafkaOrigins(kafka_settings(settings)), offsets, again, binder)
+    behind = Rereading(KafkaOrigins(kafka_settings(settings)), offsets)
+    searcher = Searcher(searches, behind, offsets, again, binder)
     flood = FloodGuard(FloodLimits(percent=settings.letters.flood_percent))
     dependents = Dependents(sink, offsets)
     shop = Workshop(planner=planners[1], binder=binder, returns=returns, flood=flood, dependents=dependents)
@@ -246,10 +233,7 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
     patience = Patience(sink, shared.target, Backoff(first=retry.environment_first, most=retry.environment_most))
     holdings = Holdings(sink, offsets, handover, patience, table_policy(settings))
     applier = Applier(sink, shop, handover, holdings, patience)
-    lane = settings.lane
-    limits = BatchLimits(
-        sizer=settings.sizer, max_bytes=settings.batch.max_bytes, lane=lambda topic: lane.tier(topic) is not None
-    )
+    limits = BatchLimits(sizer=settings.sizer, max_bytes=settings.batch.max_bytes, lane=settings.lane.is_retry)
     reader = Reader(KafkaSource(kafka_settings(settings)), planners[0], ahead, handover, limits)
 
     def close_target() -> None:

@@ -1,5 +1,6 @@
 """From records to a plan: decode, fold and encode one batch. Asks nobody anything."""
 
+import time
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -34,6 +35,7 @@ from consumer.decode_watch import Marks
 from consumer.ports.bindings import Bindings
 from consumer.ports.decoding import Encoder
 from consumer.ports.refusals import library_faults
+from consumer.rules import broken_checks, unmade
 from consumer.writes import BlockWrites
 
 _WHAT = "#what"
@@ -209,15 +211,17 @@ class Planner:
             letters = self._letters(block, decoded.out, Settled(), {})
             return Folded(upserts=places, deletes=places), Aside(letters=letters) if letters else None, places
         changes = [frame.select([*identity, SEQ]) for frame in (decoded.images, decoded.deletes)]
+        decoded.out |= broken_checks(decoded, block.binding, decoded.unavailable, time.time())
         while True:
             gone, aside, known = self._aside(block, decoded) if decoded.out else (None, None, changes[1])
             apart = [*(gone or ()), *decoded.halves.taken[SEQ]]
             folded = fold(*_without(apart, decoded, identity), block.binding.version)
-            if not folded.orphans:
+            lacking = unmade(folded, block.binding)
+            if not folded.orphans and not lacking:
                 return folded, aside, pl.concat([*changes, known])
             reason = "an unchanged TOASTed column follows the row's delete"
             orphan = failed(KINDS["record.missing_base"], "planner", "fold", reason)
-            decoded.out |= dict.fromkeys(folded.orphans, orphan)
+            decoded.out |= lacking | dict.fromkeys(folded.orphans, orphan)
 
     def _aside(self, block: Block, decoded: Decoded) -> tuple[list[int], Aside, pl.DataFrame]:
         """The places of a block that become letters, these letters, and the identities that are known of bad ones."""

@@ -5,11 +5,11 @@ import socket
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from consumer.core.lane import BadTopic, check_dead_pattern, check_retry_pattern
 from consumer.core.markers import UNAVAILABLE, BadPlaceholder, Placeholders
-from consumer.core.naming import MAX_BYTES, BadName, check_template
+from consumer.core.naming import BadName, check_template
 from consumer.core.policy import JITTER
 
 RESERVED = frozenset(
@@ -346,6 +346,17 @@ class Letters(Section):
         return self
 
 
+class Secrets(Section):
+    """What nobody else may know. Set it in the environment, not in the file."""
+
+    hash_key: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="Key of the hashes that stand in the place of values (hash of a column), at least 16 characters. "
+        "With another key every hash is another.",
+    )
+
+
 class Worker(Section):
     """The process itself."""
 
@@ -379,58 +390,3 @@ class Log(Section):
 
     level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level written.")
     format: Literal["console", "json"] = Field(default="json", description="json for machines, console for people.")
-
-
-class Column(Section):
-    """Policy of one column of a target table."""
-
-    zero_bytes: Literal["reject", "strip", "escape"] = Field(
-        default="reject",
-        description="What becomes of zero bytes in texts, which PostgreSQL can't hold: reject makes a letter of the "
-        "record, strip leaves them out, escape writes \\u0000 in their place. Not for key columns.",
-    )
-    binary: Literal["base64", "base64-url-safe", "hex"] | None = Field(
-        default=None,
-        description="The connector's binary.handling.mode, for a column whose bytes come as text. Not in the schema.",
-    )
-    type: str | None = Field(
-        default=None,
-        pattern=r"^[A-Za-z_][A-Za-z0-9_ .]*(\([0-9]+(, *[0-9]+)?\))?(\[\])?$",
-        description="Type of the column in a table that is created, instead of the one that the schema suggests. It "
-        "must be there, as an enum type or a domain.",
-    )
-
-
-class Table(Section):
-    """Policy of one target table."""
-
-    create: bool | None = Field(default=None, description="Overrides target.create for this table.")
-    letters: Literal["copy", "pointer"] = Field(
-        default="copy",
-        description="Whether letters of this table hold the record, or only where it lies.",
-    )
-    strict: bool = Field(
-        default=False, description="Hold every later change of a row that has an open letter, not only partial ones."
-    )
-    truncate: Literal["stop", "ignore", "apply"] = Field(
-        default="stop",
-        description="What a truncate at the source does: stop the table's partitions until somebody decides, ignore "
-        "(the rows stay), or apply, which deletes the rows in its place of the order. apply needs a topic of one "
-        "partition or a version_column.",
-    )
-    columns: dict[str, Column] = Field(
-        default={}, description='Policy by column, as [tables."schema.table".columns."name"].'
-    )
-    version_column: str | None = Field(
-        default=None,
-        min_length=1,
-        description="Name of a bigint column of the table, none of the source's, that keeps where the last change of a "
-        "row stands in the source's log, and keeps out what is older. For PostgreSQL, MySQL and MariaDB.",
-    )
-
-    @field_validator("version_column")
-    @classmethod
-    def _fits(cls, name: str | None) -> str | None:
-        if name is not None and len(name.encode()) > MAX_BYTES:
-            raise ValueError(f"the name is longer than PostgreSQL's {MAX_BYTES} bytes")
-        return name

@@ -1,13 +1,14 @@
 """The target tables of topics: named after their source, claimed for one topic, created where that is allowed."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from consumer.core.created import created_types
-from consumer.core.envelope import Column, WriterSchema
+import polars as pl
+
+from consumer.core.envelope import WriterSchema
+from consumer.core.framing import FRAME
 from consumer.core.naming import BadName, table_name
 from consumer.core.plan import Run, TableName, TargetTable
-from consumer.core.types import ColumnPolicy
 from consumer.gates import Cannot
 from consumer.ports.bindings import Catalog
 from consumer.ports.decoding import BadDatum, Decoder
@@ -15,23 +16,14 @@ from consumer.ports.decoding import BadDatum, Decoder
 Names = Mapping[str, str | None]
 """What the source calls a table: `db`, `schema` and `table`, as far as it says so."""
 
-Policy = Callable[[TableName, str], ColumnPolicy]
-"""What the settings decide for a column of a table."""
-
-_FRAME = 5
-
 
 class Tables:
-    """Asks the catalog; belongs to one thread at a time.
+    """Asks the catalog; `rows` reads a table's names from a record. Belongs to one thread at a time."""
 
-    `rows` reads a table's names from a record, `policy` says what the settings want of its columns.
-    """
-
-    def __init__(self, catalog: Catalog, rows: Decoder, template: str, policy: Policy) -> None:
+    def __init__(self, catalog: Catalog, rows: Decoder, template: str) -> None:
         self._catalog = catalog
         self._rows = rows
         self._template = template
-        self._policy = policy
         # the source's names by topic and key schema, as they are stored
         self._sources: dict[tuple[str, int], Names] = {}
 
@@ -52,10 +44,16 @@ class Tables:
         for value in run.piece.values[run.start : run.end]:
             if value is not None:
                 try:
-                    return self._rows.decode(schema, [value[_FRAME:]], ["op", *names]).row(0, named=True)
+                    return self._rows.decode(schema, [value[FRAME:]], ["op", *names]).row(0, named=True)
                 except BadDatum:
                     continue
         raise Cannot("record.decode", "no record of the run decodes with its writer schema")
+
+    def image(self, schema: WriterSchema) -> dict[str, pl.DataType]:
+        """The types that a row image decodes into, by column."""
+        assert schema.rewritten is not None, "changes have a form that the decoders read"
+        rows = self._rows.decode(schema.rewritten.text, [], ["after"])
+        return dict(rows["after"].struct.schema)
 
     def name(self, topic: str, source: Names) -> TableName:
         """The table, which no other topic of the group has, whichever worker applies it. Raises Cannot, BadName."""
@@ -83,29 +81,31 @@ class Tables:
             raise Cannot("table.missing", detail, _MAKE_TABLE)
         return table
 
-    def known(self, name: TableName) -> TargetTable | None:
-        """The table, or None when it is not there."""
+    def there(self, name: TableName) -> TargetTable | None:
+        """The table, or None."""
         return self._catalog.read_table(name)
 
-    def found(
-        self, name: TableName, columns: Sequence[Column], identity: Sequence[str], *, create: bool
-    ) -> TargetTable:
-        """The table, created if it is missing and that is allowed. Raises Cannot, BadName."""
+    def made(self, name: TableName, columns: Mapping[str, Sequence[str]], identity: Sequence[str]) -> TargetTable:
+        """The table, which was not there and is created: columns with the types that suit them, best first.
+
+        Raises Cannot, BadName.
+        """
+        _check_names(columns)
+        self._catalog.create_table(name, columns, identity)
         table = self._catalog.read_table(name)
-        if table is None and create:
-            _check_names(columns)
-            policies = {column.name: self._policy(name, column.name) for column in columns}
-            kinds = {column.name: created_types(column, policies[column.name]) for column in columns}
-            self._catalog.create_table(name, kinds, identity)
-            table = self._catalog.read_table(name)
         if table is None:
-            raise Cannot("table.missing", f"the target has no table {name}")
+            raise missing(name)
         return table
 
 
-def _check_names(columns: Sequence[Column]) -> None:
+def missing(name: TableName) -> Cannot:
+    """There is no such table."""
+    return Cannot("table.missing", f"the target has no table {name}")
+
+
+def _check_names(columns: Collection[str]) -> None:
     for column in columns:
-        if not column.name or len(column.name.encode()) > 63:
+        if not column or len(column.encode()) > 63:
             raise BadName("a column's name is empty or longer than PostgreSQL's 63 bytes")
 
 

@@ -12,6 +12,7 @@ from consumer.core.forms import NotCarried, Unfit
 from consumer.core.moves import TOKEN, Halves
 from consumer.core.plan import Action, BoundColumn, Origins, StagedColumn, TableWrite
 from consumer.ports.decoding import Encoder
+from consumer.rules import shaped
 
 
 class BlockWrites:
@@ -24,44 +25,49 @@ class BlockWrites:
         """The writes of folded rows; `fresh` as in `TableWrite`."""
         writes = []
         binding = block.binding
-        names = [column.target.name for column in binding.columns]
+        names = [column.source.name for column in binding.columns]
         if len(folded.deletes):
             staged = [*binding.identity, *([binding.version] if binding.version else [])]
             writes.append(self.write(Action.DELETE, block, staged, folded.deletes))
         if len(folded.upserts):
             action = Action.REPLACE if binding.replaces else Action.UPSERT
-            writes.append(replace(self.write(action, block, names, folded.upserts), fresh=fresh))
+            frame, _ = shaped(folded.upserts, (), binding)
+            writes.append(replace(self.write(action, block, names, frame), fresh=fresh))
         for partial in folded.partials:
-            there = [name for name in names if name not in partial.missing]
-            writes.append(self.write(Action.UPDATE, block, there, partial.frame))
+            frame, missing = shaped(partial.frame, partial.missing, binding)
+            there = [name for name in names if name not in missing]
+            writes.append(self.write(Action.UPDATE, block, there, frame))
         return writes
 
     def halves(self, halves: Halves, block: Block, decoded: Decoded) -> list[TableWrite]:
         """What is kept of rows that go on under another key, and the rows that take it."""
         writes = []
-        columns = {column.target.name: column.target.cast for column in block.binding.columns}
+        binding = block.binding
+        targets = {column.source.name: column.target for column in binding.columns}
         if len(halves.kept):
-            keep = self.write(Action.KEEP, block, block.binding.identity, halves.kept)
-            writes.append(replace(keep, moving={name: columns[name] for name in block.binding.may_lack}))
+            keep = self.write(Action.KEEP, block, binding.identity, halves.kept)
+            writes.append(replace(keep, moving={targets[n].name: targets[n].cast for n in binding.may_lack}))
         if len(halves.taken):
             taking = decoded.images[SEQ].is_in(halves.taken[SEQ].implode())
             masks = {name: mask.filter(taking) for name, mask in decoded.unavailable.items()}
             images = decoded.images.filter(taking).join(halves.taken, on=SEQ, how="left", maintain_order="left")
-            for lacks, frame in _by_lack(images, masks):
-                there = [name for name in columns if name not in lacks]
-                take = self.write(Action.TAKE, block, there, frame)
-                writes.append(replace(take, moving={name: columns[name] for name in lacks}))
+            for lacks, rows in _by_lack(images, masks):
+                frame, missing = shaped(rows, lacks, binding)
+                there = [name for name in targets if name not in missing]
+                take = self.write(Action.TAKE, block, there, frame.with_columns(rows[TOKEN]))
+                moving = {targets[name].name: targets[name].cast for name in targets if name in missing}
+                writes.append(replace(take, moving=moving))
         return writes
 
     def write(self, action: Action, block: Block, names: Collection[str], frame: pl.DataFrame) -> TableWrite:
         """One write of some columns of a frame; those of halves are staged with their tokens."""
         binding = block.binding
         assert binding.table is not None
-        by_name = {column.target.name: column for column in binding.columns}
+        by_name = {column.source.name: column for column in binding.columns}
         columns = [by_name[name] for name in names]
         series, staged = [], []
         for column in columns:
-            form, how = _carried(frame[column.target.name], column)
+            form, how = _carried(frame[column.source.name], column)
             series.append(form.alias(column.target.name))
             staged.append(how)
         if action in (Action.KEEP, Action.TAKE):
@@ -71,7 +77,7 @@ class BlockWrites:
             table=binding.table.name,
             action=action,
             columns=tuple(staged),
-            identity=binding.identity,
+            identity=tuple(by_name[name].target.name for name in binding.identity),
             rows=len(frame),
             payload=self._encoder.encode(pl.DataFrame(series), staged),
             origins=Origins(runs=block.runs, places=frame[SEQ]),
@@ -108,5 +114,5 @@ def _carried(series: pl.Series, column: BoundColumn) -> tuple[pl.Series, StagedC
             how = how.as_text()
             form = carried(series, how, column.source)
     except Unfit as error:
-        raise Unfit(error.expected, error.found, error.remedy, at=f"after.{name}") from error
+        raise Unfit(error.expected, error.found, error.remedy, at=f"after.{column.source.name}") from error
     return form, StagedColumn(name=name, staging=how.staging, cast=column.target.cast if how.cast else None)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import polars as pl
 
+from consumer.core.checks import Check
 from consumer.core.envelope import Column, WriterSchema
 from consumer.core.failure import Failure
 from consumer.core.fold import SEQ
@@ -14,6 +15,7 @@ from consumer.core.letters import Letter, Record, Verdict
 from consumer.core.modes import OnTruncate
 from consumer.core.records import RecordRef, Slice
 from consumer.core.rewriting import Rewritten
+from consumer.core.shaping import Shape
 from consumer.core.types import Carriage, Kind
 
 
@@ -33,7 +35,8 @@ class TargetColumn:
     """A target column as the catalog has it. `type_name` is pg_type.typname, `cast` its name in a cast, `item` what an
     array holds; `digits` and `length` as in `Kind`.
 
-    `lacks`: the privileges on it that we do not have. `required`: it takes no null.
+    `lacks`: the privileges on it that we do not have. `required`: it takes no null. `needed`: a new row has
+    to be given a value of it, since neither a default nor a trigger does it.
     """
 
     name: str
@@ -46,6 +49,7 @@ class TargetColumn:
     identity: bool = False
     generated: bool = False
     required: bool = False
+    needed: bool = False
     lacks: frozenset[str] = frozenset()
 
     @property
@@ -98,8 +102,10 @@ class Binding:
     index of the table tells its rows apart, so they are deleted and inserted anew. `strict`: whatever comes behind a
     letter of its row waits. `version`: the target column that takes a change's position in its source, None where the
     rows are not guarded by one; it is among `columns`. `truncate`: what a truncate does to it. `may_lack`: the columns
-    that the creates of key changes may lack. `unreadable`: why none
-    of the records can be read. Without an `identity` only truncates can be applied.
+    that the creates of key changes may lack. `checks`: what images have to keep to.
+    `shape`: what the settings make of images. `identity` and the names in `columns`' sources are those of the shaped
+    image, which are the source's; without any only truncates can be applied. `unreadable`: why none of the records can
+    be read.
     """
 
     schema: WriterSchema
@@ -113,7 +119,14 @@ class Binding:
     version: str | None = None
     truncate: OnTruncate = OnTruncate.STOP
     may_lack: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
+    shape: Shape | None = None
     unreadable: Failure | None = None
+
+    @property
+    def inputs(self) -> tuple[Column, ...]:
+        """The columns of images that what is written depends on."""
+        return self.shape.inputs if self.shape else tuple(column.source for column in self.columns)
 
     @property
     def floored(self) -> bool:

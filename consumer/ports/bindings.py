@@ -25,6 +25,10 @@ class Catalog(Protocol):
         """The table, or None when there is none of that name."""
         ...
 
+    def has_casts(self, casts: Sequence[tuple[str, str]]) -> Sequence[bool]:
+        """Whether the target casts a staging type to a type of its own, for each pair."""
+        ...
+
     def create_table(self, name: TableName, columns: Mapping[str, Sequence[str]], identity: Sequence[str]) -> None:
         """Create a missing table with the identity as primary key: columns with the types that suit them, best first.
 

@@ -207,6 +207,10 @@ STRANGE, STRANGE_ITEMS = (
 )
 
 
+ODD_RECORD = (CHANGE[0], STRANGE.framed(2, event("c", None, {**ROW, "odd": 1})))
+ODD_ITEMS = (CHANGE[0], STRANGE_ITEMS.framed(2, event("c", None, {**ROW, "odd": [1]})))
+
+
 @pytest.mark.provokes("record.no_envelope", "record.schema", "record.type")
 @pytest.mark.parametrize(
     ("schema", "record", "kind", "remedy"),
@@ -215,12 +219,12 @@ STRANGE, STRANGE_ITEMS = (
             NO_ENVELOPE.text,
             (CHANGE[0], NO_ENVELOPE.framed(2, {"word": "sesame"})),
             "record.no_envelope",
-            "unwrapping",
+            "kafka.topics",
             id="no envelope",
         ),
         pytest.param(ENDLESS.text, CHANGE, "record.schema", "Avro", id="a schema that nothing bounds"),
-        pytest.param(STRANGE.text, CHANGE, "record.type", "Exclude", id="numbers of an unknown name"),
-        pytest.param(STRANGE_ITEMS.text, CHANGE, "record.type", "Exclude", id="elements of an unknown name"),
+        pytest.param(STRANGE.text, ODD_RECORD, "record.type", "Exclude", id="numbers of an unknown name"),
+        pytest.param(STRANGE_ITEMS.text, ODD_ITEMS, "record.type", "Exclude", id="elements of an unknown name"),
     ],
 )
 def test_records_whose_schema_makes_no_rows_become_letters(
@@ -263,9 +267,9 @@ def test_what_is_unknown_is_named() -> None:
     """By its field, what was expected and what was found."""
     bound = Bound()
     bound.world.schemas = {**bound.world.schemas, 2: STRANGE.text}
-    ((key, run),) = [wanted([CHANGE])]
+    ((key, run),) = [wanted([ODD_RECORD])]
     bound.binder.bind({key: run})
-    (letter,) = planner(bound.known).plan([slice_of([CHANGE])]).letters
+    (letter,) = planner(bound.known).plan([slice_of([ODD_RECORD])]).letters
 
     assert "after.odd: expected a type that is known, found long named 'com.example.Epoch'" in letter.failure.detail
 

@@ -332,11 +332,11 @@ def test_only_the_native_decoder_has_a_deadline(careful: bool) -> None:
     assert plans.watch.overdue() == ()
 
 
-@pytest.mark.provokes("record.framing")
+@pytest.mark.provokes("record.framing", "record.format")
 @pytest.mark.parametrize(
     ("record", "kind", "says"),
     [
-        pytest.param((b"\x00\x00\x00\x00\x01k", b'{"id": "sesame"}'), "record.framing", "zero byte", id="JSON"),
+        pytest.param((b"\x00\x00\x00\x00\x01k", b'{"id": "sesame"}'), "record.format", "JSON", id="JSON"),
         pytest.param((b"\x00\x00\x00\x00\x01k", b"\x00\x00"), "record.framing", "zero byte", id="too short"),
         pytest.param((b"\x00\x00\x00\x00\x01k", b"\x01\x00\x00\x00\x02x"), "record.framing", "zero byte", id="magic 1"),
         pytest.param(

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from consumer.binder import Binder, BinderSettings, Sources
+from consumer.core.checks import Rules
+from consumer.core.contract import Contract
 from consumer.core.failure import Persistent, failed
 from consumer.core.kinds import KINDS
 from consumer.core.modes import OnTruncate
@@ -11,6 +13,7 @@ from consumer.core.plan import TableName, TargetTable
 from consumer.core.types import ColumnPolicy
 from consumer.edges.rows import RowDecoder
 from consumer.known import KnownBindings
+from consumer.mapping import TableMapping
 from consumer.ports.topics import Traits
 
 
@@ -25,8 +28,13 @@ class World:
     sources: dict[tuple[str, int], Mapping[str, str | None]] = field(default_factory=dict)
     created: list[TableName] = field(default_factory=list)
     made_of: list[str] = field(default_factory=list)
+    made_as: dict[str, Sequence[str]] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     truncates: dict[str, OnTruncate] = field(default_factory=dict)
+    contracts: dict[str, Contract] = field(default_factory=dict)
+    mappings: dict[str, TableMapping] = field(default_factory=dict)
+    checks: dict[str, dict[str, Rules]] = field(default_factory=dict)
+    uncast: set[tuple[str, str]] = field(default_factory=set)
     columns: dict[str, dict[str, ColumnPolicy]] = field(default_factory=dict)
     claims: dict[TableName, str] = field(default_factory=dict)
 
@@ -34,7 +42,13 @@ class World:
         """A binder that asks this world."""
         sources = Sources(registry=self, catalog=self, offsets=self, rows=RowDecoder())
         settings = BinderSettings(
-            unknown_grace=grace, versions=self.versions, truncates=self.truncates, columns=self.columns
+            truncates=self.truncates,
+            unknown_grace=grace,
+            versions=self.versions,
+            contracts=self.contracts,
+            columns=self.columns,
+            checks=self.checks,
+            mappings=self.mappings,
         )
         return Binder(known, sources, settings)
 
@@ -52,10 +66,15 @@ class World:
         """What the test says."""
         return self.table(name)
 
+    def has_casts(self, casts: Sequence[tuple[str, str]]) -> list[bool]:
+        """All but what the test says."""
+        return [cast not in self.uncast for cast in casts]
+
     def create_table(self, name: TableName, columns: Mapping[str, Sequence[str]], identity: Sequence[str]) -> None:
         """Notes it, and the columns of the last one."""
         self.created.append(name)
         self.made_of = list(columns)
+        self.made_as = dict(columns)
 
     def remember_schemas(self, registry: str, schemas: Mapping[int, str]) -> None:
         """Nothing is asked of it here."""

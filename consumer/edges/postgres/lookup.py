@@ -21,6 +21,9 @@ class PostgresCatalog:
     def read_table(self, name: TableName) -> TargetTable | None:
         return self._pool.ask(lambda session: catalog.read_table(session, name))
 
+    def has_casts(self, casts: Sequence[tuple[str, str]]) -> list[bool]:
+        return self._pool.ask(lambda session: catalog.has_casts(session, casts))
+
     def create_table(self, name: TableName, columns: Mapping[str, Sequence[str]], identity: Sequence[str]) -> None:
         self._pool.ask(lambda session: catalog.create_table(session, name, columns, identity))
 

@@ -26,7 +26,7 @@ _HASHES = {
 def keys(write: TableWrite) -> dict[str, sql.Composed]:
     """The identity's values as they go into the table, by column; `s` is a staged row."""
     by_name = {column.name: column for column in write.columns}
-    return {name: _value(by_name[name]) for name in write.identity}
+    return {name: written(by_name[name]) for name in write.identity}
 
 
 def delete(staged: Staged) -> sql.Composed:
@@ -39,7 +39,7 @@ def delete(staged: Staged) -> sql.Composed:
 def insert(staged: Staged) -> sql.Composed:
     """Insert the staged rows, with what was kept for them; fails on an existing one."""
     write = staged.write
-    values = {column.name: _value(column) for column in write.columns if column.name != TOKEN}
+    values = {column.name: written(column) for column in write.columns if column.name != TOKEN}
     if write.action is Action.TAKE:
         values |= {name: _taken(name, kind) for name, kind in write.moving.items()}
     return sql.SQL("INSERT INTO {} AS t ({}){} SELECT {} FROM {} AS s{}").format(
@@ -115,8 +115,8 @@ def take(staged: Staged) -> sql.Composed:
     pairs = sql.SQL("SELECT s.*, m.columns AS {} FROM {} AS s JOIN headrace.moved AS m ON {}").format(
         sql.Identifier(_KEPT), staged.staging, _kept_for(write)
     )
-    written = upsert(replace(staged, staging=sql.Identifier("pairs")))
-    return sql.SQL("WITH pairs AS ({}), written AS ({}) SELECT count(*), count(*) FROM pairs").format(pairs, written)
+    upserted = upsert(replace(staged, staging=sql.Identifier("pairs")))
+    return sql.SQL("WITH pairs AS ({}), upserted AS ({}) SELECT count(*), count(*) FROM pairs").format(pairs, upserted)
 
 
 def _kept_for(write: TableWrite) -> sql.Composed:
@@ -168,7 +168,7 @@ def _met(staged: Staged) -> sql.Composed:
             table_name(write.table), staged.staging, _same_row(staged)
         )
     settings = sql.SQL(", ").join(
-        _set(write, column.name, _value(column)) for column in write.columns if column.name not in write.identity
+        _set(write, column.name, written(column)) for column in write.columns if column.name not in write.identity
     )
     return sql.SQL("UPDATE {} AS t SET {} FROM {} AS s WHERE {} RETURNING s.ctid").format(
         table_name(write.table), settings, staged.staging, _not_newer(staged)
@@ -222,23 +222,24 @@ def identity_hash(staged: Staged, seed: sql.Composable) -> sql.Composed:
 
 def _hashable(column: StagedColumn) -> sql.Composed:
     unhashable = column.cast is not None and column.cast.startswith(_UNHASHABLE)
-    return _value(replace(column, cast=None)) if unhashable else _value(column)
+    return written(replace(column, cast=None)) if unhashable else written(column)
 
 
-def _value(column: StagedColumn) -> sql.Composed:
-    value = sql.SQL("s.{}").format(sql.Identifier(column.name))
+def written(column: StagedColumn) -> sql.Composed:
+    """What goes into the table of a column of a staged row, `s`."""
+    staged = sql.SQL("s.{}").format(sql.Identifier(column.name))
     if column.cast is None:
-        return value
+        return staged
     if column.staging in _FLOATS:
         # PostgreSQL's own cast to numeric keeps 15 digits (6 of a real); its text is exact
-        value = sql.SQL("CAST({} AS text)").format(value)
+        staged = sql.SQL("CAST({} AS text)").format(staged)
     elif column.staging in _FLOAT_ARRAYS and column.cast.endswith("[]"):
-        value = sql.SQL("CAST({} AS text[])").format(value)
+        staged = sql.SQL("CAST({} AS text[])").format(staged)
     if column.cast == "money":
         # as text it would be read by the rules of lc_monetary
-        value = sql.SQL("CAST({} AS numeric)").format(value)
+        staged = sql.SQL("CAST({} AS numeric)").format(staged)
     # the name of the type is the catalog's own format_type
-    return sql.SQL("CAST({} AS {})").format(value, sql.SQL(column.cast))
+    return sql.SQL("CAST({} AS {})").format(staged, sql.SQL(column.cast))
 
 
 def table_name(table: TableName) -> sql.Identifier:

@@ -1,0 +1,80 @@
+"""From the settings of topics and tables to what the binder wants; files and packages that they name are read here."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from consumer.binder import BinderSettings
+from consumer.core.checks import Rules
+from consumer.core.contract import Contract
+from consumer.core.modes import OnTruncate
+from consumer.core.types import ColumnPolicy
+from consumer.edges.contracts import read_contract
+from consumer.edges.transforms import load_transform
+from consumer.mapping import PLAIN as UNMAPPED
+from consumer.mapping import ColumnMapping, TableMapping
+from consumer.settings import Settings
+from consumer.table_sections import Check, Column, Table
+
+
+def contracts(settings: Settings) -> dict[str, Contract]:
+    """What topics keep to. Raises Refused for a contract that can't be read."""
+    return {name: read_contract(Path(topic.contract), topic.compatibility) for name, topic in settings.topics.items()}
+
+
+def column_policy(column: Column) -> ColumnPolicy:
+    """How the values of one column are carried."""
+    return ColumnPolicy(zero_bytes=column.zero_bytes, binary=column.binary, type=column.type)
+
+
+def mappings(settings: Settings) -> dict[str, TableMapping]:
+    """What becomes of rows, for tables whose settings say that. Raises Refused for a transform that can't be loaded."""
+    key = settings.secrets.hash_key.get_secret_value().encode() if settings.secrets.hash_key else b""
+    found = {name: table_mapping(table, key) for name, table in settings.tables.items()}
+    return {name: mapping for name, mapping in found.items() if mapping != replace(UNMAPPED, key=key)}
+
+
+def table_mapping(table: Table, key: bytes) -> TableMapping:
+    """The mapping of one table."""
+    columns = {
+        name: ColumnMapping(rename=column.rename, mask=column.mask, erase=column.erase, hash=column.hash)
+        for name, column in table.columns.items()
+    }
+    return TableMapping(
+        include=None if table.include is None else frozenset(table.include),
+        exclude=frozenset(table.exclude),
+        columns={name: column for name, column in columns.items() if column != ColumnMapping()},
+        constants=table.constants,
+        transform=load_transform(table.transform) if table.transform else None,
+        key=key,
+    )
+
+
+def rules(check: Check) -> Rules:
+    """The rules of one column."""
+    wanted = check.model_dump()
+    allowed = wanted.pop("allowed")
+    return Rules(**wanted, allowed=None if allowed is None else tuple(allowed))
+
+
+def binder_settings(settings: Settings) -> BinderSettings:
+    """How tables are named and created, and what is asked of topics. Raises Refused."""
+    overrides = {name: table.create for name, table in settings.tables.items() if table.create is not None}
+    return BinderSettings(
+        template=settings.target.table,
+        create=settings.target.create,
+        create_table=overrides,
+        unknown_grace=settings.registry.unknown_grace,
+        strict=[name for name, table in settings.tables.items() if table.strict],
+        truncates={name: OnTruncate(table.truncate) for name, table in settings.tables.items()},
+        versions={name: table.version_column for name, table in settings.tables.items() if table.version_column},
+        contracts=contracts(settings),
+        checks={
+            name: {column: rules(check) for column, check in table.checks.items()}
+            for name, table in settings.tables.items()
+        },
+        columns={
+            name: {column: column_policy(each) for column, each in table.columns.items()}
+            for name, table in settings.tables.items()
+        },
+        mappings=mappings(settings),
+    )
