@@ -28,7 +28,7 @@ from consumer.core.failure import Failure, Persistent, Transient, failed
 from consumer.core.framing import Datum
 from consumer.core.grace import Grace
 from consumer.core.kinds import KINDS, Scope
-from consumer.core.modes import OnTruncate
+from consumer.core.modes import OnTruncate, SoftDelete
 from consumer.core.moves import may_lack, token_fields
 from consumer.core.naming import BadName
 from consumer.core.plan import Binding, BindingKey, BoundColumn, Run, TableName, TargetTable, origin
@@ -40,7 +40,9 @@ from consumer.fitting import (
     require_casts,
     require_privileges,
     require_values,
+    soft_column,
     unguarded,
+    unmarked,
     version_column,
 )
 from consumer.gates import Cannot, no_envelope, require_contract, require_known, require_shape
@@ -76,6 +78,8 @@ class BinderSettings:
     strict: Collection[str] = ()
     # by target table, the column that keeps where a row's last change stands in the source's log
     versions: Mapping[str, str] = field(default_factory=dict)
+    # by target table, the column that marks deleted rows, which stay
+    soft_deletes: Mapping[str, str] = field(default_factory=dict)
     # by target table, what becomes of it when the source's is truncated
     truncates: Mapping[str, OnTruncate] = field(default_factory=dict)
     # by topic
@@ -228,14 +232,23 @@ class Binder:
         version = self._version(name, schema)
         # one that is not there is empty
         table = self._tables.there(name) or TargetTable(name=name, columns=(), unique=())
-        if version is not None and table.columns:
-            version_column(table, version)
+        soft = None
+        if table.columns:
+            soft = self._soft(table, schema)
+            if version is not None:
+                version_column(table, version)
         return Binding(
             schema=schema,
             table=table,
             version=version.name if version else None,
             truncate=self._on_truncate(topic, name, version),
+            soft=soft,
         )
+
+    def _soft(self, table: TargetTable, schema: WriterSchema) -> SoftDelete | None:
+        """How deleted rows of the table are marked, if they are to stay. Raises Cannot."""
+        name = self._settings.soft_deletes.get(str(table.name))
+        return None if name is None else soft_column(table, name, schema.columns)
 
     def _on_truncate(self, topic: str, table: TableName, version: Column | None) -> OnTruncate:
         """What becomes of the table when the source's is truncated. Raises Cannot."""
@@ -271,6 +284,8 @@ class Binder:
         }
         if wanted.version is not None:
             kinds[wanted.version.name] = created_types(wanted.version)
+        if soft := self._settings.soft_deletes.get(str(name)):
+            kinds[soft] = ("timestamptz",)
         return self._tables.made(name, kinds, wanted.theirs)
 
     def _warn(self, schema_id: int, topic: str, columns: Sequence[Column]) -> None:
@@ -315,11 +330,14 @@ class Binder:
             if replaces:
                 raise unguarded(table, theirs)
             columns = (*columns, version_column(table, version))
+        soft = self._soft(table, schema)
+        if soft is not None and replaces:
+            raise unmarked(table, theirs)
         if schema.rewritten is not None:
             # tombstones alone make no rows
-            require_values(table, columns)
+            require_values(table, columns, soft)
         require_casts(columns, self._catalog.has_casts)
-        require_privileges(table, columns, theirs, version)
+        require_privileges(table, columns, theirs, version, soft)
         rules = self._settings.checks.get(str(table.name), {}) if schema.rewritten is not None else {}
         return Binding(
             schema=schema,
@@ -332,6 +350,7 @@ class Binder:
             strict=str(table.name) in self._settings.strict,
             version=version.name if version else None,
             truncate=self._on_truncate(wanted.topic, table.name, version),
+            soft=soft,
             may_lack=() if replaces else _may_lack(wanted, columns),
             checks=column_checks(table, schema.columns, columns, rules),
             shape=wanted.row.shape,

@@ -65,6 +65,7 @@ def binder_settings(settings: Settings) -> BinderSettings:
         create_table=overrides,
         unknown_grace=settings.registry.unknown_grace,
         strict=[name for name, table in settings.tables.items() if table.strict],
+        soft_deletes={name: table.soft_delete for name, table in settings.tables.items() if table.soft_delete},
         truncates={name: OnTruncate(table.truncate) for name, table in settings.tables.items()},
         versions={name: table.version_column for name, table in settings.tables.items() if table.version_column},
         contracts=contracts(settings),

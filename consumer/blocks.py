@@ -17,7 +17,7 @@ from consumer.core.fold import SEQ, lacking_any
 from consumer.core.kinds import KINDS
 from consumer.core.letters import Record
 from consumer.core.markers import Placeholders
-from consumer.core.modes import OnTruncate
+from consumer.core.modes import DELETED_AT, OnTruncate
 from consumer.core.moves import NEW_KEY, Halves, borders, no_halves, token_fields, tokens
 from consumer.core.plan import Binding, Run, origin, recorded
 from consumer.core.position import positions
@@ -174,7 +174,7 @@ class BlockDecoder:
             dead = self._tombstones(block, values, out)
             gone = dead if gone is None else pl.concat([gone, dead]).sort(SEQ)
         span = [frame[SOURCE_TIME].min(), frame[SOURCE_TIME].max()] if times else []
-        gone = images.select(_delete_columns(binding)).clear() if gone is None else gone
+        gone = _no_deletes(images, binding) if gone is None else gone
         unavailable = self._unavailable(images, binding)
         return Decoded(
             images=images,
@@ -234,9 +234,15 @@ class BlockDecoder:
         """Deletes are decoded apart, so that nothing else pays for their before images."""
         places = frame.filter(pl.col("op") == "d")[SEQ].to_list()
         binding = block.binding
-        fields = ["op", "before", *_position(binding)]
+        times = [SOURCE_TIME] if binding.schema.has_source_time and _timed(binding) else []
+        fields = ["op", "before", *times, *_position(binding)]
         rows = self._sifted(block, binding.schema.rewritten, _Data.of(values, places), fields, out)
-        return self._identity(_unnested(_placed(rows, binding, out), "before", binding.version), binding, "before", out)
+        rows = _placed(rows, binding, out)
+        deleted = _unnested(rows, "before", binding.version)
+        if _timed(binding):
+            said = rows[SOURCE_TIME] if times else pl.Series([None] * len(rows), dtype=pl.Int64)
+            deleted = deleted.with_columns(said.alias(DELETED_AT))
+        return self._identity(deleted, binding, "before", out)
 
     def _tombstones(self, block: Block, values: Sequence[bytes | None], out: dict[int, Failure]) -> pl.DataFrame:
         """On a compacted topic a tombstone deletes its key."""
@@ -246,6 +252,8 @@ class BlockDecoder:
         if block.binding.version is not None:
             # its place in the source's log is in no value
             rows = rows.with_columns(pl.lit(None, dtype=pl.Int64).alias(block.binding.version))
+        if _timed(block.binding):
+            rows = rows.with_columns(pl.lit(None, dtype=pl.Int64).alias(DELETED_AT))
         return self._identity(rows, block.binding, "key", out)
 
     def _halves(
@@ -395,6 +403,12 @@ def _truncated(frame: pl.DataFrame, binding: Binding) -> int | None:
     return cast(int, said[_VERSION].max())
 
 
+def _no_deletes(images: pl.DataFrame, binding: Binding) -> pl.DataFrame:
+    if _timed(binding):
+        images = images.with_columns(pl.lit(None, dtype=pl.Int64).alias(DELETED_AT))
+    return images.select(_delete_columns(binding)).clear()
+
+
 def _without_key(frame: pl.DataFrame, out: dict[int, Failure]) -> pl.DataFrame:
     """What a record without a key may be where rows are told by keys: nothing of one row."""
     rows = ~frame["op"].is_in(_MEANINGLESS)
@@ -414,7 +428,13 @@ def _images(frame: pl.DataFrame, binding: Binding, ops: frozenset[str], out: dic
 
 
 def _delete_columns(binding: Binding) -> list[str]:
-    return [*binding.identity, *([binding.version] if binding.version else []), SEQ]
+    times = [DELETED_AT] if _timed(binding) else []
+    return [*binding.identity, *([binding.version] if binding.version else []), *times, SEQ]
+
+
+def _timed(binding: Binding) -> bool:
+    """Whether it matters when a row was deleted."""
+    return binding.soft is not None and binding.soft.timed
 
 
 def _unnested(rows: pl.DataFrame, image: str, version: str | None) -> pl.DataFrame:

@@ -10,7 +10,7 @@ import polars as pl
 from consumer.blocks import Block, BlockDecoder, Decoded, Decoders, Recut, Truncated
 from consumer.core.envelope import IGNORED_KINDS
 from consumer.core.failure import Failure, Persistent, failed, located
-from consumer.core.fold import SEQ, Folded, fold, lacking_any
+from consumer.core.fold import SEQ, Folded, born, fold, lacking_any
 from consumer.core.kinds import KINDS
 from consumer.core.lettering import letter
 from consumer.core.letters import BEHIND, Change, Letter, Settled, State, settled
@@ -106,7 +106,7 @@ class Planner:
             for block in blocks:
                 with library_faults(block.binding.table.name if block.binding.table else None, "planner", "plan"):
                     self._planned(block, refused, stage, counted, times)
-            stages.append(stage.whole())
+            stages += stage.whole()
         return Plan(
             slices=tuple(slices),
             stages=tuple(stages),
@@ -159,20 +159,23 @@ class Planner:
         counted["ignored"] += decoded.ignored
         if refused:
             decoded.out |= {place: refused[ref] for place, ref in block.refs() if ref in refused}
-        folded, aside, changes = self._folded(block, decoded)
+        folded, early, aside, changes = self._folded(block, decoded)
         gone = changes.filter(pl.col(SEQ).is_in(_places(aside, block)))
         halves = rest(decoded.halves, gone, binding.identity)
-        kept = len(folded.upserts) + len(folded.deletes) + sum(len(partial.frame) for partial in folded.partials)
-        kept += len(halves.taken)
+        kept = folded.size + early.size + len(halves.taken)
         left = len(aside.letters) if aside else 0
         counted["upserts"] += kept - len(folded.deletes)
         counted["deletes"] += len(folded.deletes)
         counted["letters"] += left
         counted["folded"] += len(decoded.images) + len(decoded.deletes) - kept
         fresh = decoded.ops <= {"c", "r"} and not len(decoded.deletes)
-        writes = [*self._writes.folded(folded, block, fresh=fresh), *self._writes.halves(halves, block, decoded)]
-        for write in writes:
-            stage.writes.append(replace(write, origins=replace(write.origins, changes=changes)))
+        writes = [
+            *self._writes.folded(folded, block, decoded, fresh=fresh),
+            *self._writes.halves(halves, block, decoded),
+        ]
+        stage.writes += [replace(one, origins=replace(one.origins, changes=changes)) for one in writes]
+        writes = self._writes.folded(early, block, decoded, fresh=False)
+        stage.early += [replace(one, origins=replace(one.origins, changes=changes)) for one in writes]
         if aside is not None:
             stage.letters.append(aside)
 
@@ -200,25 +203,30 @@ class Planner:
         decoded.out |= out
         return self._aside(readable, decoded)[1]
 
-    def _folded(self, block: Block, decoded: Decoded) -> tuple[Folded, Aside | None, pl.DataFrame]:
-        """What is left to write, the letters, and identity and SEQ of all changes.
+    def _folded(self, block: Block, decoded: Decoded) -> tuple[Folded, Folded, Aside | None, pl.DataFrame]:
+        """What is left to write, what is to be written before, the letters, and identity and SEQ of all changes.
 
-        Rows without letters fold as if there were none.
+        Rows without letters fold as if there were none. Before the others come rows that stay when they are deleted.
         """
         identity = block.binding.identity
         if not identity:
             places = decoded.deletes.select(SEQ).clear()
             letters = self._letters(block, decoded.out, Settled(), {})
-            return Folded(upserts=places, deletes=places), Aside(letters=letters) if letters else None, places
+            nothing = Folded(upserts=places, deletes=places)
+            return nothing, nothing, Aside(letters=letters) if letters else None, places
         changes = [frame.select([*identity, SEQ]) for frame in (decoded.images, decoded.deletes)]
         decoded.out |= broken_checks(decoded, block.binding, decoded.unavailable, time.time())
         while True:
             gone, aside, known = self._aside(block, decoded) if decoded.out else (None, None, changes[1])
             apart = [*(gone or ()), *decoded.halves.taken[SEQ]]
-            folded = fold(*_without(apart, decoded, identity), block.binding.version)
+            images, deletes, keys, masks = _without(apart, decoded, identity)
+            folded = fold(images, deletes, keys, masks, block.binding.version)
             lacking = unmade(folded, block.binding)
             if not folded.orphans and not lacking:
-                return folded, aside, pl.concat([*changes, known])
+                early = Folded(upserts=folded.upserts.clear(), deletes=folded.deletes.clear())
+                if block.binding.soft and len(folded.deletes):
+                    early = born(images, folded.deletes, identity, masks, block.binding.version)
+                return folded, early, aside, pl.concat([*changes, known])
             reason = "an unchanged TOASTed column follows the row's delete"
             orphan = failed(KINDS["record.missing_base"], "planner", "fold", reason)
             decoded.out |= lacking | dict.fromkeys(folded.orphans, orphan)
@@ -270,16 +278,22 @@ class _Borders(Exception):
 
 @dataclass(slots=True)
 class _Gathered:
-    """What the blocks of a stage are."""
+    """What the blocks of a stage are; `early` are writes in front of the others."""
 
+    early: list[TableWrite] = field(default_factory=list)
     writes: list[TableWrite] = field(default_factory=list)
     letters: list[Aside] = field(default_factory=list)
     truncates: list[Truncate] = field(default_factory=list)
 
-    def whole(self) -> Stage:
-        """The stage, with the writes in the order of their tables."""
-        writes = sorted(self.writes, key=lambda write: write.turn)
-        return Stage(tuple(writes), tuple(self.letters), tuple(self.truncates))
+    def whole(self) -> list[Stage]:
+        """The stage, with the writes in the order of their tables, maybe behind another one."""
+        early, writes = (sorted(some, key=lambda write: write.turn) for some in (self.early, self.writes))
+        if not early:
+            return [Stage(tuple(writes), tuple(self.letters), tuple(self.truncates))]
+        return [
+            Stage(tuple(early), truncates=tuple(self.truncates)),
+            Stage(tuple(writes), tuple(self.letters)),
+        ]
 
 
 def _truncate(block: Block, decoded: Decoded) -> Truncate:
@@ -290,6 +304,7 @@ def _truncate(block: Block, decoded: Decoded) -> Truncate:
         refs=tuple(last.values()),
         version=block.binding.version,
         position=decoded.truncated,
+        soft=block.binding.soft,
     )
 
 

@@ -6,9 +6,11 @@ from dataclasses import replace
 import polars as pl
 
 from consumer.blocks import Block, Decoded
+from consumer.core import instants
 from consumer.core.carriers import carried
 from consumer.core.fold import SEQ, Folded
 from consumer.core.forms import NotCarried, Unfit
+from consumer.core.modes import DELETED_AT
 from consumer.core.moves import TOKEN, Halves
 from consumer.core.plan import Action, BoundColumn, Origins, StagedColumn, TableWrite
 from consumer.ports.decoding import Encoder
@@ -21,14 +23,18 @@ class BlockWrites:
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
 
-    def folded(self, folded: Folded, block: Block, *, fresh: bool) -> list[TableWrite]:
+    def folded(self, folded: Folded, block: Block, decoded: Decoded, *, fresh: bool) -> list[TableWrite]:
         """The writes of folded rows; `fresh` as in `TableWrite`."""
         writes = []
         binding = block.binding
         names = [column.source.name for column in binding.columns]
         if len(folded.deletes):
             staged = [*binding.identity, *([binding.version] if binding.version else [])]
-            writes.append(self.write(Action.DELETE, block, staged, folded.deletes))
+            deletes = folded.deletes
+            if DELETED_AT in decoded.deletes.columns:
+                times = decoded.deletes.select(SEQ, DELETED_AT)
+                deletes = deletes.join(times, on=SEQ, how="left", maintain_order="left")
+            writes.append(self.write(Action.DELETE, block, staged, deletes))
         if len(folded.upserts):
             action = Action.REPLACE if binding.replaces else Action.UPSERT
             frame, _ = shaped(folded.upserts, (), binding)
@@ -73,6 +79,9 @@ class BlockWrites:
         if action in (Action.KEEP, Action.TAKE):
             series.append(frame[TOKEN])
             staged.append(StagedColumn(name=TOKEN, staging="text"))
+        if DELETED_AT in frame.columns and action is Action.DELETE:
+            series.append(instants.timestamp_ms(frame[DELETED_AT]).alias(DELETED_AT))
+            staged.append(StagedColumn(name=DELETED_AT, staging="timestamptz"))
         return TableWrite(
             table=binding.table.name,
             action=action,
@@ -85,6 +94,7 @@ class BlockWrites:
             strict=binding.strict,
             version=binding.version if action not in _LOOKING else None,
             floored=binding.floored and action not in _LOOKING,
+            soft=binding.soft,
             rank=binding.table.rank,
         )
 

@@ -12,7 +12,7 @@ from consumer.core.envelope import Column, WriterSchema
 from consumer.core.failure import Failure
 from consumer.core.fold import SEQ
 from consumer.core.letters import Letter, Record, Verdict
-from consumer.core.modes import OnTruncate
+from consumer.core.modes import OnTruncate, SoftDelete
 from consumer.core.records import RecordRef, Slice
 from consumer.core.rewriting import Rewritten
 from consumer.core.shaping import Shape
@@ -101,7 +101,8 @@ class Binding:
     `table` is None for records that are ignored by rule (heartbeats, transaction markers). `replaces`: no unique
     index of the table tells its rows apart, so they are deleted and inserted anew. `strict`: whatever comes behind a
     letter of its row waits. `version`: the target column that takes a change's position in its source, None where the
-    rows are not guarded by one; it is among `columns`. `truncate`: what a truncate does to it. `may_lack`: the columns
+    rows are not guarded by one; it is among `columns`. `truncate`: what a truncate does to it. `soft`: how rows are
+    marked as deleted; None where they are deleted. `may_lack`: the columns
     that the creates of key changes may lack. `checks`: what images have to keep to.
     `shape`: what the settings make of images. `identity` and the names in `columns`' sources are those of the shaped
     image, which are the source's; without any only truncates can be applied. `unreadable`: why none of the records can
@@ -118,6 +119,7 @@ class Binding:
     strict: bool = False
     version: str | None = None
     truncate: OnTruncate = OnTruncate.STOP
+    soft: SoftDelete | None = None
     may_lack: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
     shape: Shape | None = None
@@ -197,9 +199,9 @@ class TableWrite:
     """One staging load and what it does. `payload`: a whole binary COPY stream.
 
     `fresh`: every row is from a snapshot or an insert, so a plain INSERT may be tried first. `strict`: its rows wait
-    behind any letter of theirs. `version`: the staged column that guards the row, as in `Binding`. `floored`: a
-    truncate keeps it out where it is older. `moving`: the columns that are kept or taken, with their types. `rank`: as
-    in `TargetTable`.
+    behind any letter of theirs. `version`, `soft`: as in `Binding`; the version is staged. `floored`: a truncate keeps
+    it out where it is older. `moving`: the columns that are kept or taken, with their types. `rank`: as in
+    `TargetTable`.
     """
 
     table: TableName
@@ -215,6 +217,7 @@ class TableWrite:
     version: str | None = None
     floored: bool = False
     moving: Mapping[str, str] = field(default_factory=dict)
+    soft: SoftDelete | None = None
     rank: int = 0
 
     @property
@@ -240,12 +243,14 @@ class Truncate:
     """The source emptied a table. `refs`: the last record of each partition that says so.
 
     With a `version` column only rows older than `position` go; where there is none, its topic has one partition.
+    `soft`: as in `Binding`.
     """
 
     table: TableName
     refs: tuple[RecordRef, ...]
     version: str | None = None
     position: int | None = None
+    soft: SoftDelete | None = None
 
 
 @dataclass(frozen=True, slots=True)

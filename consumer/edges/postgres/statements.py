@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from psycopg import sql
 
+from consumer.core.modes import DELETED_AT, SoftDelete
 from consumer.core.moves import TOKEN
 from consumer.core.plan import Action, StagedColumn, TableName, TableWrite
 from consumer.edges.postgres.staging import Staged
@@ -30,7 +31,16 @@ def keys(write: TableWrite) -> dict[str, sql.Composed]:
 
 
 def delete(staged: Staged) -> sql.Composed:
-    """Delete the rows whose identity is staged, but for those that their version guards."""
+    """Delete the rows whose identity is staged, or mark them as deleted, but for those that their version guards."""
+    write = staged.write
+    if write.soft is not None:
+        at = sql.SQL("coalesce(s.{}, now())").format(sql.Identifier(DELETED_AT)) if write.soft.timed else None
+        settings = [sql.SQL("{} = {}").format(sql.Identifier(write.soft.column), deleted(write.soft, at))]
+        if write.version is not None:
+            settings.append(_set(write, write.version, sql.SQL("s.{}").format(sql.Identifier(write.version))))
+        return sql.SQL("UPDATE {} AS t SET {} FROM {} AS s WHERE {} AND {}").format(
+            table_name(write.table), sql.SQL(", ").join(settings), staged.staging, _not_newer(staged), alive(write.soft)
+        )
     return sql.SQL("DELETE FROM {} AS t USING {} AS s WHERE {}").format(
         table_name(staged.write.table), staged.staging, _not_newer(staged)
     )
@@ -40,6 +50,8 @@ def insert(staged: Staged) -> sql.Composed:
     """Insert the staged rows, with what was kept for them; fails on an existing one."""
     write = staged.write
     values = {column.name: written(column) for column in write.columns if column.name != TOKEN}
+    if write.soft is not None:
+        values[write.soft.column] = sql.SQL("NULL" if write.soft.timed else "FALSE").format()
     if write.action is Action.TAKE:
         values |= {name: _taken(name, kind) for name, kind in write.moving.items()}
     return sql.SQL("INSERT INTO {} AS t ({}){} SELECT {} FROM {} AS s{}").format(
@@ -74,7 +86,7 @@ def upsert(staged: Staged) -> sql.Composed:
     write = staged.write
     identity = sql.SQL(", ").join(map(sql.Identifier, write.identity))
     rest = [column.name for column in write.columns if column.name not in (*write.identity, TOKEN)]
-    rest += write.moving
+    rest += [*write.moving, *([write.soft.column] if write.soft else [])]
     if not rest:
         return sql.SQL("{} ON CONFLICT ({}) DO NOTHING").format(insert(staged), identity)
     settings = sql.SQL(", ").join(
@@ -165,14 +177,37 @@ def _met(staged: Staged) -> sql.Composed:
     write = staged.write
     if all(column.name in write.identity for column in write.columns):
         return sql.SQL("SELECT s.ctid FROM {} AS t, {} AS s WHERE {} FOR UPDATE OF t").format(
-            table_name(write.table), staged.staging, _same_row(staged)
+            table_name(write.table), staged.staging, _same_living_row(staged)
         )
     settings = sql.SQL(", ").join(
         _set(write, column.name, written(column)) for column in write.columns if column.name not in write.identity
     )
     return sql.SQL("UPDATE {} AS t SET {} FROM {} AS s WHERE {} RETURNING s.ctid").format(
-        table_name(write.table), settings, staged.staging, _not_newer(staged)
+        table_name(write.table), settings, staged.staging, _living(staged, _not_newer(staged))
     )
+
+
+def _same_living_row(staged: Staged) -> sql.Composed:
+    return _living(staged, _same_row(staged))
+
+
+def _living(staged: Staged, row: sql.Composed) -> sql.Composed:
+    """A row that is marked as deleted is not there for updates."""
+    soft = staged.write.soft
+    return row if soft is None else sql.SQL("{} AND {}").format(row, alive(soft))
+
+
+def alive(soft: SoftDelete) -> sql.Composed:
+    """Whether the row `t` is not marked as deleted."""
+    return sql.SQL("t.{} IS NULL" if soft.timed else "t.{} IS NOT TRUE").format(sql.Identifier(soft.column))
+
+
+def deleted(soft: SoftDelete, at: sql.Composed | None = None) -> sql.Composed:
+    """The mark of a row that was deleted then, or now."""
+    if not soft.timed:
+        return sql.SQL("TRUE").format()
+    # the name of the type is the catalog's own format_type
+    return sql.SQL("CAST({} AS {})").format(at or sql.SQL("now()"), sql.SQL(soft.cast))
 
 
 def _set(write: TableWrite, name: str, value: sql.Composed) -> sql.Composed:

@@ -9,7 +9,7 @@ from consumer.core.failure import failed
 from consumer.core.kinds import DEPENDENT, KINDS, TOO_DEPENDENT
 from consumer.core.letters import OPEN_STATES
 from consumer.core.plan import TableName, Truncate
-from consumer.edges.postgres.statements import table_name
+from consumer.edges.postgres.statements import alive, deleted, table_name
 from consumer.edges.postgres.translate import translated
 from consumer.ports.refusals import DataFault, TableFault
 
@@ -71,13 +71,19 @@ def truncate(connection: psycopg.Connection, group: str, what: Truncate) -> None
 
 
 def _statement(name: sql.Composable, what: Truncate) -> sql.Composed:
-    statement = sql.SQL("DELETE FROM {} AS t").format(name)
-    if what.version is None:
-        return statement
-    # a row without a version is from a snapshot; nothing says that it is newer
-    return sql.SQL("{} WHERE (t.{} >= {}) IS NOT TRUE").format(
-        statement, sql.Identifier(what.version), sql.Literal(what.position)
-    )
+    conditions = []
+    if what.version is not None:
+        # a row without a version is from a snapshot; nothing says that it is newer
+        newer = sql.SQL("(t.{} >= {}) IS NOT TRUE")
+        conditions.append(newer.format(sql.Identifier(what.version), sql.Literal(what.position)))
+    if what.soft is None:
+        statement = sql.SQL("DELETE FROM {} AS t").format(name)
+    else:
+        conditions.append(alive(what.soft))
+        column = sql.Identifier(what.soft.column)
+        statement = sql.SQL("UPDATE {} AS t SET {} = {}").format(name, column, deleted(what.soft))
+    where = sql.SQL(" WHERE {}").format(sql.SQL(" AND ").join(conditions)) if conditions else sql.SQL("")
+    return sql.SQL("{}{}").format(statement, where)
 
 
 def raised(floors: dict[TableName, int], truncates: Sequence[Truncate]) -> dict[TableName, int]:
