@@ -21,6 +21,7 @@ from consumer.cuts import (
     Step,
     first,
     halved,
+    handed_on,
     reconsidered,
     smaller,
     without_flooded,
@@ -201,9 +202,7 @@ class Applier:
             self._holdings.drop(lost.partitions)
             return [replace(work, plan=None)]
         except Reconsider as found:
-            refused = found.refused
-            self._wait(lambda: self._dependents.of_records(work.slices, refused))
-            return [replace(work, plan=None, refused=reconsidered(work.refused, found))]
+            return self._reconsidered(work, found)
         except LettersFull as full:
             return without_letters(work, plan, full.failure)
         except (DataFault, TableFault) as fault:
@@ -215,6 +214,13 @@ class Applier:
         except Transient as error:
             return self._put_off(work, error)
         return []
+
+    def _reconsidered(self, work: Work, found: Reconsider) -> list[Step]:
+        """Rows that are refused for others' sake wait once; what is left is planned anew, or passes in parts."""
+        waits = self._wait(lambda: self._dependents.of_records(work.slices, found.refused))
+        if not waits and handed_on(work, found):
+            return halved(work)
+        return [replace(work, plan=None, refused=reconsidered(work.refused, found))]
 
     def _put_off(self, work: Work, error: Transient) -> list[Step]:
         """What is done again for now, after a wait."""
@@ -293,10 +299,12 @@ class Applier:
             return [replace(work, plan=None, refused={**work.refused, ref: fault.failure})]
         return halved(work)
 
-    def _wait(self, barriers: Callable[[], Mapping[TopicPartition, Mapping[TopicPartition, int]]]) -> None:
-        """Have partitions wait for others; with that they are out of the batch."""
-        for at, others in self.patience.ask(barriers).items():
+    def _wait(self, barriers: Callable[[], Mapping[TopicPartition, Mapping[TopicPartition, int]]]) -> bool:
+        """Have partitions wait for others, with that they are out of the batch; returns whether any has to."""
+        found = self.patience.ask(barriers)
+        for at, others in found.items():
             self._holdings.wait(at, others)
+        return bool(found)
 
     def _resolve(self, plan: Plan, error: CommitUnknown) -> None:
         """Read the positions back before anything is taken anew."""

@@ -11,6 +11,7 @@ from consumer.handover import Later, Stopped, Work
 from consumer.planner import BadRecord
 from consumer.ports.refusals import Reconsider
 
+_UNIQUE = "record.unique"
 # what is to be done instead of a batch
 Step = Work | Stopped | Later
 
@@ -45,6 +46,16 @@ def without_letters(work: Work, plan: Plan, failure: Failure) -> list[Step]:
 def halved(work: Work) -> list[Step]:
     """Two batches with half of the records each, in order."""
     return [replace(work, slices=tuple(half), plan=None) for half in halves(work.slices)]
+
+
+# more of them are no few values that are handed on
+_MOST_HANDED_ON = 16
+
+
+def handed_on(work: Work, found: Reconsider) -> bool:
+    """Whether the batch may pass in parts: a unique value goes from row to row at the source, which folding hides."""
+    unique = [why for why in found.refused.values() if why.kind == _UNIQUE]
+    return 0 < len(unique) <= _MOST_HANDED_ON and sum(map(len, work.slices)) > 1
 
 
 def smaller(work: Work) -> list[Step]:

@@ -37,6 +37,8 @@ class Model:
         """Apply one change. Raises MissingBase, and leaves the rows as they were."""
         if change.op == "d":
             self.rows.pop(change.key, None)
+        elif change.op == "t":
+            self.rows.clear()
         elif change.op in IMAGES:
             self._set(change.key, dict(change.image or {}))
         else:

@@ -128,7 +128,6 @@ def test_f20_a_truncate_stops_its_partition_until_it_is_decided(trial: Trial, si
     trial.verify(read=feed.ends()[feed.topic, 0] - 1, ignored=ignored)
 
 
-@pytest.mark.xfail(strict=True, reason="a further unique index is met by folded rows; they are not applied one by one")
 @pytest.mark.parametrize("size", [50])
 def test_f20_two_rows_swap_a_unique_value(trial: Trial, size: int) -> None:
     """At the source by way of a third value; a batch that holds all of it has both rows in each other's way."""
