@@ -106,7 +106,7 @@ class Binder:
         self._settings = settings
         self._schemas = Schemas(sources.registry, sources.catalog)
         self._tables = Tables(sources.catalog, sources.rows, settings.template)
-        self._has_casts = sources.catalog.has_casts
+        self._catalog = sources.catalog
         self._grace = Grace(settings.unknown_grace)
         self._turn = threading.Lock()
         # schemas of which it is known whether their source may have lost nulls
@@ -284,7 +284,7 @@ class Binder:
         if schema.rewritten is not None:
             # tombstones alone make no rows
             require_values(table, columns)
-        require_casts(columns, self._has_casts)
+        require_casts(columns, self._catalog.has_casts)
         require_privileges(table, columns, theirs, version)
         rules = self._settings.checks.get(str(table.name), {}) if schema.rewritten is not None else {}
         return Binding(
