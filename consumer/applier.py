@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from consumer.binder import Binder
+from consumer.busy import Busy
 from consumer.core.failure import Transient, located
 from consumer.core.flood import FloodGuard
 from consumer.core.kinds import TOO_DEPENDENT
@@ -39,6 +40,7 @@ from consumer.ports.refusals import (
     Fenced,
     LettersFull,
     Reconsider,
+    TableBusy,
     TableFault,
 )
 from consumer.ports.target import Applied, Outcome, Retention, Sink
@@ -74,6 +76,7 @@ class Applier:
         self._returns = shop.returns
         self._flood = shop.flood
         self._dependents = shop.dependents
+        self._busy = Busy()
         self._handover = handover
         self._next_look = 0.0
         self._opened = False
@@ -124,7 +127,15 @@ class Applier:
         with suppress(Transient):
             self._holdings.look_around()
             _say_grown(self._binder.look_again())
-            if asked := self._holdings.asked():
+        try:
+            asked = self._holdings.asked()
+        except ConnectionLost as error:
+            # without work nobody else would notice
+            self.patience.reopen(error)
+        except Transient as error:
+            log.debug("decisions are looked for later", reason=error.failure.detail)
+        else:
+            if asked:
                 log.info("partitions are taken anew, as asked", count=len(asked))
                 self._take(asked)
 
@@ -140,9 +151,16 @@ class Applier:
                 elif isinstance(step, Later):
                     self._holdings.delay(step)
                 elif current := self._in_time(self._current(step)):
-                    todo.extendleft(reversed(self._returned(current) if current.lane else self._attempt(current)))
+                    todo.extendleft(reversed(self._done(current)))
         finally:
             self._handover.done()
+
+    def _done(self, work: Work) -> list[Step]:
+        """Do a batch, or what can be done of it at once; returns what is to be done then, in order."""
+        if work.lane:
+            return self._returned(work)
+        now, *then = self._busy.apart(work)
+        return [*self._attempt(now), *then]
 
     def _current(self, work: Work) -> Work | None:
         """The work without the partitions that are no longer ours, or None when nothing is left."""
@@ -195,10 +213,23 @@ class Applier:
         except ConnectionLost as error:
             self.patience.reopen(error)
         except Transient as error:
-            self._handover.tell(Paced(sum(map(len, work.slices)), kind=error.failure.kind))
-            self.patience.pause(error)
-            return smaller(work) if error.failure.kind in _SMALLER else [work]
+            return self._put_off(work, error)
         return []
+
+    def _put_off(self, work: Work, error: Transient) -> list[Step]:
+        """What is done again for now, after a wait."""
+        if not isinstance(error, TableBusy):
+            self._wait_after(work, error)
+            return smaller(work) if error.failure.kind in _SMALLER else [work]
+        everything = {piece.at.topic for piece in work.slices}
+        topics = (everything & self._binder.topics_of(error.table)) or everything
+        if self._busy.again(work, topics, error):
+            self._wait_after(work, error)
+        return self._busy.instead(work, topics, error)
+
+    def _wait_after(self, work: Work, error: Transient) -> None:
+        self._handover.tell(Paced(sum(map(len, work.slices)), kind=error.failure.kind))
+        self.patience.pause(error)
 
     def _returned(self, work: Work) -> list[Step]:
         """Work on letters that came back; a partition that can't go on yet is taken again when it can."""
@@ -233,6 +264,7 @@ class Applier:
         self.patience.rewarded()
         plan = applied.plan
         self._flood.passed(plan)
+        self._busy.passed(plan.slices)
         self._holdings.went_on(piece.at for piece in plan.slices)
         self._handover.tell(Moved({piece.at: piece.end for piece in plan.slices}))
         if plan.counts.records:
@@ -249,8 +281,9 @@ class Applier:
         if isinstance(fault, TableFault):
             topics = self._binder.topics_of(fault.table)
             if fault.failure.kind == TOO_DEPENDENT:
-                self._wait(lambda: self._dependents.of(piece for piece in work.slices if piece.at.topic in topics))
-            return without_table(work, topics, fault)
+                bad = [piece for piece in work.slices if piece.at.topic in topics]
+                self._wait(lambda: self._dependents.of(bad, fault.failure))
+            return without_table(work, topics, fault.failure)
         if sum(map(len, work.slices)) == 1:
             (piece,) = (piece for piece in work.slices if len(piece))
             ref = RecordRef(piece.at, piece.offsets[0])

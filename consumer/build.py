@@ -54,6 +54,7 @@ from consumer.ports.target import Breaker, Overview, Retention
 from consumer.ports.topics import Offsets
 from consumer.postman import Postman
 from consumer.reader import BatchLimits, Reader
+from consumer.rereading import Rereading
 from consumer.returns import Judges, Returns
 from consumer.searcher import Searcher
 from consumer.settings import Settings
@@ -106,7 +107,11 @@ def table_policy(settings: Settings) -> TablePolicy:
     """When partitions that stopped go on by themselves."""
     retry = settings.retry
     backoff = Backoff(first=retry.table_first, most=retry.table_most)
-    return TablePolicy(backoff=backoff, unknown_attempts=retry.table_unknown_attempts)
+    return TablePolicy(
+        backoff=backoff,
+        unknown_attempts=retry.table_unknown_attempts,
+        lane=settings.lane.is_retry,
+    )
 
 
 def letter_bounds(settings: Settings) -> LetterBounds:
@@ -208,12 +213,13 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
     marks = Marks()
     most = settings.sizer.top * Reader.ROUNDS
     planners = [Planner(decoders, encoder, known, marks, policy, most) for _ in ("reader", "applier")]
-    origins = KafkaOrigins(kafka_settings(settings))
+    origins = Rereading(KafkaOrigins(kafka_settings(settings)), offsets)
     returns = Returns(sink, planners[1], binder, origins, Judges(codec=codec, policy=policy))
     # its marks are of partitions that others may own
     again = Planner(decoders, encoder, known, Marks(), policy, most)
     searches = PostgresSearches(shared.pool, settings.kafka.group)
-    searcher = Searcher(searches, KafkaOrigins(kafka_settings(settings)), offsets, again, binder)
+    behind = Rereading(KafkaOrigins(kafka_settings(settings)), offsets)
+    searcher = Searcher(searches, behind, offsets, again, binder)
     flood = FloodGuard(FloodLimits(percent=settings.letters.flood_percent))
     dependents = Dependents(sink, offsets)
     shop = Workshop(planner=planners[1], binder=binder, returns=returns, flood=flood, dependents=dependents)
@@ -221,10 +227,7 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
     patience = Patience(sink, shared.target, Backoff(first=retry.environment_first, most=retry.environment_most))
     holdings = Holdings(sink, offsets, handover, patience, table_policy(settings))
     applier = Applier(sink, shop, handover, holdings, patience)
-    lane = settings.lane
-    limits = BatchLimits(
-        sizer=settings.sizer, max_bytes=settings.batch.max_bytes, lane=lambda topic: lane.tier(topic) is not None
-    )
+    limits = BatchLimits(sizer=settings.sizer, max_bytes=settings.batch.max_bytes, lane=settings.lane.is_retry)
     reader = Reader(KafkaSource(kafka_settings(settings)), planners[0], ahead, handover, limits)
 
     def close_target() -> None:

@@ -134,9 +134,8 @@ RECORD_KINDS = (
     _kind(
         "record.reference",
         _TRANSIENT,
-        "the row that it refers to is not there yet",
-        "Apply the referenced table too, or drop the foreign key in the target, or set "
-        'target.constraints = "trust-source".',
+        "the row that it refers to is not there yet, or one that refers to it still is",
+        'Apply the other table too, or drop the foreign key in the target, or set target.constraints = "trust-source".',
     ),
     _kind(
         "record.unique",
@@ -155,6 +154,12 @@ RECORD_KINDS = (
         _PERSISTENT,
         "the row is beyond a limit of the server (size of a row or of an index entry)",
         "Look at the row's size; drop the index on its long column or shorten the value.",
+    ),
+    _kind(
+        "record.timeout",
+        _TRANSIENT,
+        "the target does not take the row in time, or meets a conflict at it, each time it is tried alone",
+        "Look for what is slow for this row: a trigger, a missing index; then send the letter again.",
     ),
     _kind("record.missing_base", _PERSISTENT, "columns that had not changed, for a row that is not there", _RESEND),
     _kind(
@@ -215,6 +220,12 @@ TABLE_KINDS = (
         "too many rows refer to rows that are not there, or have a value that another row still has",
         "Apply the referenced tables too, or drop the constraint in the target, or set "
         'target.constraints = "trust-source"; Headrace looks again by itself.',
+    ),
+    _kind(
+        "table.busy",
+        _TRANSIENT,
+        "the target table does not take its rows in time, or meets a conflict each time",
+        "Look for long transactions and slow triggers on the table; Headrace looks again by itself.",
     ),
     _kind("table.missing", _PERSISTENT, "the target table is not there", "Create it, or set target.create = true."),
     _kind(
@@ -302,6 +313,9 @@ DEPENDENT = frozenset({"record.reference", "record.unique"})
 
 TOO_DEPENDENT = "table.reference"
 """The kind of a flood of them."""
+
+BUSY = frozenset({"target.timeout", "target.locked", "target.conflict"})
+"""Kinds of failure in which the table at hand may be alone."""
 
 ENVIRONMENT_KINDS = (
     _kind("target.connection", _TRANSIENT, "the target does not answer or ended the session", _BY_ITSELF),

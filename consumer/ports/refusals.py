@@ -46,6 +46,14 @@ class TableFault(Persistent):
         self.table = table
 
 
+class TableBusy(Transient):
+    """A statement on a table was not through in time, or in conflict: its failure is that of the environment."""
+
+    def __init__(self, failure: Failure, table: TableName) -> None:
+        super().__init__(failure)
+        self.table = table
+
+
 class LettersFull(Transient):
     """As many letters wait to be published as may; a batch with more of them is not applied."""
 

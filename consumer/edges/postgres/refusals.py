@@ -30,7 +30,7 @@ _THERE = "HR006"
 _TOO_DEPENDENT = "HR005"
 # a foreign key, a further unique or an exclusion constraint may be kept once other rows have come or gone
 _IN_THE_WAY = "23P01"
-_DEPENDENT = ("23503", "23505", _IN_THE_WAY)
+_DEPENDENT = ("23001", "23503", "23505", _IN_THE_WAY)
 # states that the function makes up where no error of the server's says it
 _MADE_UP: dict[str, tuple[FailureKind, str]] = {
     "HR001": (KINDS["record.missing_base"], "an update without unchanged TOASTed columns met no row in {}"),

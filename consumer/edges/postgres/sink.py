@@ -21,7 +21,7 @@ from consumer.edges.postgres import decisions, ledger, letters, memory, position
 from consumer.edges.postgres.aside import DEFAULT_BOUNDS, BatchLetters, LetterBounds, RefusedRows, settle
 from consumer.edges.postgres.ledger import Ledger
 from consumer.edges.postgres.migrate import ensure
-from consumer.edges.postgres.placing import place
+from consumer.edges.postgres.placing import is_of, place
 from consumer.edges.postgres.references import relied_on
 from consumer.edges.postgres.session import SessionSettings, connect, require_commit, rollback
 from consumer.edges.postgres.staging import Staged, Staging
@@ -88,6 +88,10 @@ class PostgresSink:
         """Note why a partition does not go on."""
         positions.stop(self._session(), self._group, at, epoch, failure)
 
+    def begin_anew(self, at: TopicPartition, epoch: int, start: Start) -> None:
+        """Set a partition's position to the start of another log, or of what is left of it, if it is still ours."""
+        decisions.begin_anew(self._session(), self._group, at, epoch, start)
+
     def asked(self) -> list[TopicPartition]:
         """Partitions that somebody wants to be taken anew."""
         return decisions.asked(self._session(), self._group)
@@ -96,9 +100,9 @@ class PostgresSink:
         """Note what a partition waits for."""
         positions.wait(self._session(), self._group, at, epoch, wait_for)
 
-    def relied_on(self, topics: Collection[str]) -> Mapping[str, Collection[str]]:
-        """For each topic those whose records its rows may depend on, itself among them."""
-        return relied_on(self._session(), self._group, topics)
+    def relied_on(self, topics: Collection[str], *, leaving: bool = False) -> Mapping[str, Collection[str]]:
+        """For each topic those whose records its rows, or their leaving, may depend on, itself among them."""
+        return relied_on(self._session(), self._group, topics, leaving=leaving)
 
     def stored(self) -> list[Stored]:
         """All positions of the group."""
@@ -121,6 +125,10 @@ class PostgresSink:
         DataFault, TableFault, Transient or ConnectionLost.
         """
         place(self._session(), self._stage_tables(), self._group, row, write)
+
+    def is_of(self, row: Standing, write: TableWrite) -> bool:
+        """Whether the only row of `write` is that of a letter. Raises as `place` does."""
+        return is_of(self._session(), self._stage_tables(), self._group, row, write)
 
     def apply(self, plan: Plan, room: Mapping[TopicPartition, int] = NO_ROOM) -> Applied:
         """Apply a plan in one transaction.
@@ -248,7 +256,7 @@ class PostgresSink:
             met = self._aside.meet(connection, known)
             left = self._write(connection, writes, clock)
             refs = {ref: why for one in left for ref, why in one.refs().items()}
-            self._aside.supersede(connection, [letter for letter, ref in met if ref not in refs])
+            self._aside.close(connection, [(letter, ref) for letter, ref in met if ref not in refs])
             lettered |= self._aside.write(connection, stage, iter(identities))
             if left and applied:
                 asides = self._aside.write_refused(connection, left)
