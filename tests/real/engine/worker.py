@@ -54,6 +54,8 @@ class Job:
     letters: Mapping[str, Any] = field(default_factory=dict)
     # by target table
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    # by their names in the file
+    sections: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def toml(self) -> str:
         """The settings file."""
@@ -77,6 +79,7 @@ class Job:
             "letters": dict(self.letters),
             "log": {"level": self.level, "format": "json"},
             **{f"tables.{json.dumps(name)}": dict(policy) for name, policy in self.tables.items()},
+            **{name: dict(section) for name, section in self.sections.items()},
         }
         lines = []
         for section, values in sections.items():
