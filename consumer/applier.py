@@ -317,6 +317,8 @@ def _say_grown(topics: Collection[str]) -> None:
         log.warning(
             "topic has grown",
             topic=topic,
-            reason="its table has no fitting unique index, which only a topic of one partition can do without",
-            remedy="Create a unique index over the key's columns, all NOT NULL, then restart the worker.",
+            reason="its table has no fitting unique index, or applies truncates without a version column, which only a "
+            "topic of one partition can do",
+            remedy="Create a unique index over the key's columns, all NOT NULL, or give the table a version_column, "
+            "then restart the worker.",
         )

@@ -28,8 +28,10 @@ from consumer.core.failure import Failure, Persistent, Transient, failed
 from consumer.core.framing import Datum
 from consumer.core.grace import Grace
 from consumer.core.kinds import KINDS, Scope
+from consumer.core.modes import OnTruncate, SoftDelete
+from consumer.core.moves import may_lack, token_fields
 from consumer.core.naming import BadName
-from consumer.core.plan import Binding, BindingKey, Run, TableName, TargetTable, origin
+from consumer.core.plan import Binding, BindingKey, BoundColumn, Run, TableName, TargetTable, origin
 from consumer.core.types import PLAIN, ColumnPolicy
 from consumer.fitting import (
     bound_columns,
@@ -38,7 +40,9 @@ from consumer.fitting import (
     require_casts,
     require_privileges,
     require_values,
+    soft_column,
     unguarded,
+    unmarked,
     version_column,
 )
 from consumer.gates import Cannot, no_envelope, require_contract, require_known, require_shape
@@ -74,6 +78,10 @@ class BinderSettings:
     strict: Collection[str] = ()
     # by target table, the column that keeps where a row's last change stands in the source's log
     versions: Mapping[str, str] = field(default_factory=dict)
+    # by target table, the column that marks deleted rows, which stay
+    soft_deletes: Mapping[str, str] = field(default_factory=dict)
+    # by target table, what becomes of it when the source's is truncated
+    truncates: Mapping[str, OnTruncate] = field(default_factory=dict)
     # by topic
     contracts: Mapping[str, Contract] = field(default_factory=dict)
     # by target table
@@ -130,16 +138,16 @@ class Binder:
                 self._bind(key, wanted[key])
 
     def spread(self, topics: Collection[str]) -> set[str]:
-        """Note topics that have more partitions than one; returns those whose rows were replaced till now."""
+        """Note topics that have more partitions than one; returns those whose bindings hold for one only."""
         with self._turn:
-            grown = self._known.replaced() & set(topics)
+            grown = self._known.alone() & set(topics)
             self._spread |= set(topics)
-            self._known.forget_replaced(grown)
+            self._known.forget_alone(grown)
             return grown
 
     def look_again(self) -> set[str]:
-        """Look for topics whose rows are replaced and that have got a second partition. Raises Transient."""
-        now = self._offsets.traits(sorted(self._known.replaced()))
+        """Look for topics whose bindings hold for one partition and that have got a second. Raises Transient."""
+        now = self._offsets.traits(sorted(self._known.alone()))
         return self.spread([topic for topic, traits in now.items() if traits.partitions != 1])
 
     def _learn_topics(self, topics: set[str]) -> None:
@@ -197,6 +205,8 @@ class Binder:
         require_shape(text)
         if (contract := self._settings.contracts.get(key.topic)) is not None:
             require_contract(contract, key.topic, text)
+        if run.key_frame is None:
+            return self._without_key(key.topic, schema, run)
         its_key = key_of(run)
         key_text = self._schemas.text(its_key)
         source = self._tables.source(schema, run)
@@ -213,6 +223,44 @@ class Binder:
         self._warn(schema_id_of(value_of(run)), key.topic, schema.columns)
         self._tables.remember(key.topic, schema_id_of(its_key), source)
         return binding
+
+    def _without_key(self, topic: str, schema: WriterSchema, run: Run) -> Binding:
+        """What takes truncates, which have no key. Other records without one are refused, all of them or each."""
+        if not self._known.keyed(topic) and self._tables.operation(schema, run) != "t":
+            raise Cannot("table.identity", "the topic's records have no key", _NO_KEY)
+        name = self._tables.name(topic, self._tables.source(schema, run))
+        version = self._version(name, schema)
+        # one that is not there is empty
+        table = self._tables.there(name) or TargetTable(name=name, columns=(), unique=())
+        soft = None
+        if table.columns:
+            soft = self._soft(table, schema)
+            if version is not None:
+                version_column(table, version)
+        return Binding(
+            schema=schema,
+            table=table,
+            version=version.name if version else None,
+            truncate=self._on_truncate(topic, name, version),
+            soft=soft,
+        )
+
+    def _soft(self, table: TargetTable, schema: WriterSchema) -> SoftDelete | None:
+        """How deleted rows of the table are marked, if they are to stay. Raises Cannot."""
+        name = self._settings.soft_deletes.get(str(table.name))
+        return None if name is None else soft_column(table, name, schema.columns)
+
+    def _on_truncate(self, topic: str, table: TableName, version: Column | None) -> OnTruncate:
+        """What becomes of the table when the source's is truncated. Raises Cannot."""
+        chosen = self._settings.truncates.get(str(table), OnTruncate.STOP)
+        if chosen is OnTruncate.APPLY and version is None and not self._only(topic):
+            detail = f"truncates of {table} are to be applied, and its topic has several partitions without an order"
+            raise Cannot("table.shape", detail, _ORDER_TRUNCATES)
+        return chosen
+
+    def _only(self, topic: str) -> bool:
+        """Whether the topic has one partition, as far as is known."""
+        return topic not in self._spread and self._traits[topic].partitions == 1
 
     def _row(self, name: TableName, schema: WriterSchema, key_text: str) -> Row:
         """The row as it goes into the table."""
@@ -236,6 +284,8 @@ class Binder:
         }
         if wanted.version is not None:
             kinds[wanted.version.name] = created_types(wanted.version)
+        if soft := self._settings.soft_deletes.get(str(name)):
+            kinds[soft] = ("timestamptz",)
         return self._tables.made(name, kinds, wanted.theirs)
 
     def _warn(self, schema_id: int, topic: str, columns: Sequence[Column]) -> None:
@@ -272,20 +322,22 @@ class Binder:
 
     def _bound(self, wanted: "_Wanted", table: TargetTable) -> Binding:
         schema, version, theirs = wanted.schema, wanted.version, wanted.theirs
-        traits = self._traits[wanted.topic]
         replaces = frozenset(theirs) not in table.unique
-        if replaces and (wanted.topic in self._spread or traits.partitions != 1):
+        if replaces and not self._only(wanted.topic):
             raise no_identity(table, theirs)
         columns = bound_columns(table, wanted.row, wanted.identity, partial(self._settings.policy, table.name))
         if version is not None:
             if replaces:
                 raise unguarded(table, theirs)
             columns = (*columns, version_column(table, version))
+        soft = self._soft(table, schema)
+        if soft is not None and replaces:
+            raise unmarked(table, theirs)
         if schema.rewritten is not None:
             # tombstones alone make no rows
-            require_values(table, columns)
+            require_values(table, columns, soft)
         require_casts(columns, self._catalog.has_casts)
-        require_privileges(table, columns, theirs, version)
+        require_privileges(table, columns, theirs, version, soft)
         rules = self._settings.checks.get(str(table.name), {}) if schema.rewritten is not None else {}
         return Binding(
             schema=schema,
@@ -293,10 +345,13 @@ class Binder:
             table=table,
             columns=columns,
             identity=wanted.identity,
-            compacted=traits.compacted,
+            compacted=self._traits[wanted.topic].compacted,
             replaces=replaces,
             strict=str(table.name) in self._settings.strict,
             version=version.name if version else None,
+            truncate=self._on_truncate(wanted.topic, table.name, version),
+            soft=soft,
+            may_lack=() if replaces else _may_lack(wanted, columns),
             checks=column_checks(table, schema.columns, columns, rules),
             shape=wanted.row.shape,
         )
@@ -323,6 +378,20 @@ class _Wanted:
         return tuple(self.row.name(name) for name in self.identity)
 
 
+def _may_lack(wanted: "_Wanted", columns: Sequence[BoundColumn]) -> tuple[str, ...]:
+    """The columns that creates of key changes may lack, where their events can be told from others.
+
+    What a transform makes is made from whole rows, and what we may not read can't be kept.
+    """
+    rewritten, shape = wanted.schema.rewritten, wanted.row.shape
+    if rewritten is None or not token_fields(rewritten.text) or (shape and shape.transform):
+        return ()
+    masked = shape.masks.keys() if shape else ()
+    hidden = {*wanted.identity, *masked}
+    found = [c.source for c in columns if c.source.name not in hidden and "SELECT" not in c.target.lacks]
+    return may_lack(found, wanted.schema)
+
+
 def _stopping(run: Run, failure: Failure, wait: float | None = None) -> BadRecord:
     first = next((i for i in range(run.start, run.end) if run.piece.values[i] is not None), run.start)
     return bad_record(origin([run], first - run.start), failure, wait=wait)
@@ -337,6 +406,11 @@ _REPLACED = "nulls of these columns may have been replaced by their defaults at 
 _KEEP_NULLS = (
     "Set value.converter.ignore.default.for.nullables=true on the connector if it is not; then compare the columns' "
     "nulls, which nothing in the topic tells any more. Headrace itself writes every null as one."
+)
+_NO_KEY = "Give the source table a primary key, or set message.key.columns on the connector."
+_ORDER_TRUNCATES = (
+    "Give the table a version_column, or set truncate of it to stop or ignore, or have the connector write to a topic "
+    "of one partition."
 )
 _OTHER_VERSION = "Name another column as the table's version_column: this one is the source's."
 _NO_VERSION = (

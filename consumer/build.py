@@ -16,6 +16,7 @@ from consumer.core.breaking import BreakerLimits
 from consumer.core.flood import FloodGuard, FloodLimits
 from consumer.core.kinds import ErrorType
 from consumer.core.letterhead import Codec
+from consumer.core.markers import Placeholders
 from consumer.core.policy import Budget, Policy, TablePolicy
 from consumer.core.records import OffsetRange
 from consumer.decode_watch import Marks
@@ -209,7 +210,12 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
     postman = Postman(outbox, letterbox, codec, settings.lane, letter_topics(settings))
     pointers = PostgresPointers(shared.pool, settings.kafka.group, pointing)
     expiry = Expiry(pointers, KafkaLogs(kafka_settings(settings)), settings.letters.expiry_warning_hours)
-    decoders = Decoders(fast=decoder, careful=rows, deadline=settings.worker.decode_deadline)
+    decoders = Decoders(
+        fast=decoder,
+        careful=rows,
+        deadline=settings.worker.decode_deadline,
+        placeholders=Placeholders(settings.source.unavailable_values),
+    )
     marks = Marks()
     most = settings.sizer.top * Reader.ROUNDS
     planners = [Planner(decoders, encoder, known, marks, policy, most) for _ in ("reader", "applier")]
@@ -245,7 +251,11 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
     life = LifeSettings(
         drain_timeout=settings.worker.drain_timeout,
         stall_timeout=settings.worker.stall_timeout,
-        keep=Retention(ledger=settings.ledger.keep_hours, closed_letters=settings.letters.keep_closed_hours),
+        keep=Retention(
+            ledger=settings.ledger.keep_hours,
+            closed_letters=settings.letters.keep_closed_hours,
+            moved=settings.target.keep_moved_hours,
+        ),
     )
     hooks = Hooks(
         close_target=close_target,

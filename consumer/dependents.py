@@ -17,8 +17,8 @@ from consumer.ports.target import Sink
 from consumer.ports.topics import Offsets
 
 # what a refused row was to do; a row that is replaced goes and comes
-_COMING = {Action.UPSERT.value, Action.UPDATE.value, Action.REPLACE.value}
-_LEAVING = {Action.DELETE.value, Action.REPLACE.value}
+_COMING = {Action.UPSERT.value, Action.UPDATE.value, Action.REPLACE.value, Action.TAKE.value}
+_LEAVING = {Action.DELETE.value, Action.REPLACE.value, "truncate"}
 
 
 class Dependents:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from consumer.core.checks import Check, Rules, UnfitRule, compiled
 from consumer.core.envelope import Column
 from consumer.core.meaning import Meaning, meaning
+from consumer.core.modes import SoftDelete
 from consumer.core.plan import BoundColumn, TargetTable
 from consumer.core.types import OF_ITS_OWN, PARTS, ColumnPolicy, Kind, carriage
 from consumer.gates import Cannot
@@ -81,9 +82,9 @@ def _require_key(table: TargetTable, row: Row, identity: Sequence[str], bound: S
         raise Cannot("table.identity", f"after.{missing[0]}: expected the key's columns in the row, found none", _KEYS)
 
 
-def require_values(table: TargetTable, columns: Sequence[BoundColumn]) -> None:
+def require_values(table: TargetTable, columns: Sequence[BoundColumn], soft: SoftDelete | None = None) -> None:
     """Raises Cannot where the table wants a value of new rows that nothing gives it."""
-    given = {column.target.name for column in columns}
+    given = {column.target.name for column in columns} | {soft.column if soft else ""}
     for column in table.columns:
         if column.needed and column.name not in given:
             detail = (
@@ -151,6 +152,17 @@ def unguarded(table: TargetTable, identity: Sequence[str]) -> Cannot:
     )
 
 
+def unmarked(table: TargetTable, identity: Sequence[str]) -> Cannot:
+    """Rows that are replaced can't be marked as deleted."""
+    columns = ", ".join(identity)
+    return Cannot(
+        "table.identity",
+        f"rows of table {table.name} are replaced, since it has no unique index over exactly the key's columns "
+        f"({columns}), and a row that is replaced can't stay as a deleted one",
+        f"Create one, for example PRIMARY KEY ({columns}), or remove soft_delete from the table's settings.",
+    )
+
+
 def version_column(table: TargetTable, version: Column) -> BoundColumn:
     """The column that keeps positions, as the table has it."""
     target = table.column(version.name)
@@ -163,11 +175,33 @@ def version_column(table: TargetTable, version: Column) -> BoundColumn:
     return BoundColumn(source=version, target=target, how=carriage(version, target.kind))
 
 
+def soft_column(table: TargetTable, name: str, source: Sequence[Column]) -> SoftDelete:
+    """The column that marks deleted rows, as the table has it. Raises Cannot."""
+    target = table.column(name)
+    if name in {column.name for column in source}:
+        raise Cannot("table.shape", f"the source has a column {name!r} too, which is to mark deleted rows", _OTHER_SOFT)
+    if target is None:
+        raise Cannot("table.shape", f"table {table.name} has no column {name!r} to mark deleted rows", _ADD_SOFT)
+    timed = target.type_name in ("timestamptz", "timestamp")
+    if not (timed or target.type_name == "bool") or target.generated or target.identity or (timed and target.required):
+        detail = f"column {name!r} of table {table.name} is no plain boolean, or time that takes nulls"
+        raise Cannot("table.shape", detail, _ADD_SOFT)
+    return SoftDelete(column=name, timed=timed, cast=target.cast)
+
+
 def require_privileges(
-    table: TargetTable, columns: Sequence[BoundColumn], identity: Sequence[str], version: Column | None
+    table: TargetTable,
+    columns: Sequence[BoundColumn],
+    identity: Sequence[str],
+    version: Column | None,
+    soft: SoftDelete | None = None,
 ) -> None:
     """Whatever a batch may do must be allowed: rows are found by their key, compared, inserted, updated and deleted."""
     lacks = set(table.lacks)
+    if soft is not None:
+        mark = table.column(soft.column)
+        assert mark is not None, "it was looked at before"
+        lacks = lacks - {"DELETE"} | {f"{what} of {soft.column!r}" for what in mark.lacks}
     for column in columns:
         needed = {"INSERT", "UPDATE"}
         if column.target.name in identity:
@@ -190,6 +224,8 @@ _COMPUTED = "Make it a plain column of the target table, or name other columns i
 _GIVE_DEFAULT = "Give the column a default, or drop its NOT NULL, or have a BEFORE INSERT trigger set it."
 _ADD_COLUMN = "Add the column to the target table, or exclude it at the source."
 _ADD_VERSION = "Add it with ALTER TABLE … ADD COLUMN … bigint, or name another column as the table's version_column."
+_OTHER_SOFT = "Name another column as the table's soft_delete."
+_ADD_SOFT = "Add it, boolean or timestamptz without NOT NULL, or name another column as the table's soft_delete."
 _BYTES = (
     "Set `binary` of the column in the settings to the connector's binary.handling.mode, or that to bytes, or make the "
     "target column text."

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from consumer.core.lane import BadTopic, check_dead_pattern, check_retry_pattern
+from consumer.core.markers import UNAVAILABLE, BadPlaceholder, Placeholders
 from consumer.core.naming import BadName, check_template
 from consumer.core.policy import JITTER
 
@@ -93,6 +94,25 @@ class Registry(Section):
     )
 
 
+class Source(Section):
+    """What the connectors were told."""
+
+    unavailable_values: Annotated[list[str], Field(min_length=1, max_length=16)] = Field(
+        default=[UNAVAILABLE],
+        description="What the connectors write for values that the source's log did not carry, each as its "
+        "unavailable.value.placeholder: a text, or hex: and digits. Such a column is left alone.",
+    )
+
+    @field_validator("unavailable_values")
+    @classmethod
+    def _placeholders(cls, settings: list[str]) -> list[str]:
+        try:
+            Placeholders(settings)
+        except BadPlaceholder as error:
+            raise ValueError(str(error)) from error
+        return settings
+
+
 class Target(Section):
     """The database that is written."""
 
@@ -113,6 +133,13 @@ class Target(Section):
     connect_timeout: int = Field(default=10, ge=1, le=300, description="Seconds that a connection may take.")
     batch_deadline: float = Field(
         default=30.0, ge=1, le=1800, description="Seconds after which a statement or lock wait of a batch is given up."
+    )
+    keep_moved_hours: float = Field(
+        default=24.0,
+        ge=0.01,
+        le=8760,
+        description="Hours that the large columns of a row whose key changed are kept for the create of its new key, "
+        "which may lack them.",
     )
     pool_size: int = Field(
         default=4,

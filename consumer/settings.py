@@ -17,7 +17,20 @@ from consumer.core.failure import Refused, failed
 from consumer.core.kinds import KINDS
 from consumer.core.lane import BadTopic, Lane
 from consumer.core.sizer import BatchSizer
-from consumer.sections import Batch, Breaker, Kafka, Ledger, Letters, Log, Registry, Retry, Secrets, Target, Worker
+from consumer.sections import (
+    Batch,
+    Breaker,
+    Kafka,
+    Ledger,
+    Letters,
+    Log,
+    Registry,
+    Retry,
+    Secrets,
+    Source,
+    Target,
+    Worker,
+)
 from consumer.table_sections import Table, Topic
 
 DEFAULT_FILE = Path("headrace.toml")
@@ -37,6 +50,7 @@ class Settings(BaseSettings):
 
     kafka: Kafka
     registry: Registry
+    source: Source = Source()
     target: Target
     breaker: Breaker = Breaker()
     retry: Retry = Retry()

@@ -139,6 +139,18 @@ class Table(Section):
     strict: bool = Field(
         default=False, description="Hold every later change of a row that has an open letter, not only partial ones."
     )
+    soft_delete: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Name of a column of the table, none of the source's, that marks deleted rows, which then stay: a "
+        "boolean that becomes true, or a time that becomes the delete's. A table that is created gets a timestamptz.",
+    )
+    truncate: Literal["stop", "ignore", "apply"] = Field(
+        default="stop",
+        description="What a truncate at the source does: stop the table's partitions until somebody decides, ignore "
+        "(the rows stay), or apply, which deletes the rows in its place of the order. apply needs a topic of one "
+        "partition or a version_column.",
+    )
     columns: dict[str, Column] = Field(
         default={}, description='Policy by column, as [tables."schema.table".columns."name"].'
     )
@@ -167,7 +179,7 @@ class Table(Section):
         "row stands in the source's log, and keeps out what is older. For PostgreSQL, MySQL and MariaDB.",
     )
 
-    @field_validator("version_column")
+    @field_validator("version_column", "soft_delete")
     @classmethod
     def _fits(cls, name: str | None) -> str | None:
         if name is not None and len(name.encode()) > MAX_BYTES:

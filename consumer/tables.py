@@ -32,13 +32,21 @@ class Tables:
         assert schema.rewritten is not None, "changes have a form that the decoders read"
         there = {field["name"] for field in json.loads(schema.rewritten.text)["fields"]}
         names = sorted(there & {"source_db", "source_schema", "source_table"})
+        row = self._first(schema.rewritten.text, run, names)
+        return {name.removeprefix("source_"): row[name] for name in names}
+
+    def operation(self, schema: WriterSchema, run: Run) -> str | None:
+        """The operation of the run's first sound record. Raises Cannot."""
+        assert schema.rewritten is not None, "changes have a form that the decoders read"
+        return self._first(schema.rewritten.text, run, [])["op"]
+
+    def _first(self, schema: str, run: Run, names: Sequence[str]) -> Mapping[str, str | None]:
         for value in run.piece.values[run.start : run.end]:
             if value is not None:
                 try:
-                    row = self._rows.decode(schema.rewritten.text, [value[FRAME:]], ["op", *names]).row(0, named=True)
+                    return self._rows.decode(schema, [value[FRAME:]], ["op", *names]).row(0, named=True)
                 except BadDatum:
                     continue
-                return {name.removeprefix("source_"): row[name] for name in names}
         raise Cannot("record.decode", "no record of the run decodes with its writer schema")
 
     def image(self, schema: WriterSchema) -> dict[str, pl.DataType]:

@@ -163,6 +163,13 @@ RECORD_KINDS = (
     ),
     _kind("record.missing_base", _PERSISTENT, "columns that had not changed, for a row that is not there", _RESEND),
     _kind(
+        "record.moved",
+        _TRANSIENT,
+        "columns that had not changed, for a row whose key did, and nothing is kept of its old row",
+        "None while the other half of the key change is still to come; then ask the source for the row (Debezium "
+        "incremental snapshot of its key).",
+    ),
+    _kind(
         "record.many_bases",
         _PERSISTENT,
         "an update without all columns meets several rows of its key",
@@ -199,8 +206,8 @@ TABLE_KINDS = (
         "table.truncate",
         _PERSISTENT,
         "the source truncated the table",
-        "Truncate the target's table if it should be empty too, then pass the record: headrace positions set TOPIC "
-        "PARTITION --to skip.",
+        'Set truncate of the table to "apply" or "ignore". Or truncate the target\'s table if it should be empty too, '
+        "then pass the record: headrace positions set TOPIC PARTITION --to skip.",
     ),
     _kind(
         "table.held",
@@ -308,7 +315,7 @@ TABLE_KINDS = (
     ),
 )
 
-DEPENDENT = frozenset({"record.reference", "record.unique"})
+DEPENDENT = frozenset({"record.reference", "record.unique", "record.moved"})
 """Kinds of rows that are refused because of other rows, which may come or go."""
 
 TOO_DEPENDENT = "table.reference"

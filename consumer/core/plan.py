@@ -1,6 +1,6 @@
 """What a batch will do, as values."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import NamedTuple
@@ -12,6 +12,7 @@ from consumer.core.envelope import Column, WriterSchema
 from consumer.core.failure import Failure
 from consumer.core.fold import SEQ
 from consumer.core.letters import Letter, Record, Verdict
+from consumer.core.modes import OnTruncate, SoftDelete
 from consumer.core.records import RecordRef, Slice
 from consumer.core.rewriting import Rewritten
 from consumer.core.shaping import Shape
@@ -100,9 +101,12 @@ class Binding:
     `table` is None for records that are ignored by rule (heartbeats, transaction markers). `replaces`: no unique
     index of the table tells its rows apart, so they are deleted and inserted anew. `strict`: whatever comes behind a
     letter of its row waits. `version`: the target column that takes a change's position in its source, None where the
-    rows are not guarded by one; it is among `columns`. `checks`: what images have to keep to.
+    rows are not guarded by one; it is among `columns`. `truncate`: what a truncate does to it. `soft`: how rows are
+    marked as deleted; None where they are deleted. `may_lack`: the columns
+    that the creates of key changes may lack. `checks`: what images have to keep to.
     `shape`: what the settings make of images. `identity` and the names in `columns`' sources are those of the shaped
-    image, which are the source's. `unreadable`: why none of the records can be read.
+    image, which are the source's; without any only truncates can be applied. `unreadable`: why none of the records can
+    be read.
     """
 
     schema: WriterSchema
@@ -114,6 +118,9 @@ class Binding:
     replaces: bool = False
     strict: bool = False
     version: str | None = None
+    truncate: OnTruncate = OnTruncate.STOP
+    soft: SoftDelete | None = None
+    may_lack: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
     shape: Shape | None = None
     unreadable: Failure | None = None
@@ -123,18 +130,31 @@ class Binding:
         """The columns of images that what is written depends on."""
         return self.shape.inputs if self.shape else tuple(column.source for column in self.columns)
 
+    @property
+    def floored(self) -> bool:
+        """Whether what is older than a truncate may come behind it, and is kept out by its version."""
+        return self.truncate is OnTruncate.APPLY and self.version is not None
+
+    @property
+    def alone(self) -> bool:
+        """Whether it holds only as long as its topic has one partition."""
+        return self.replaces or (self.truncate is OnTruncate.APPLY and self.version is None)
+
 
 class Action(Enum):
     """What a staged set of rows does to its table, in the order in which a stage does it.
 
-    LOOK_UP: nothing; the rows are identities that letters are known by.
+    LOOK_UP: nothing; the rows are identities that letters are known by. KEEP: some columns of rows that go on under
+    another key are kept apart. TAKE: upsert rows with the columns that were kept for them.
     """
 
     LOOK_UP = "look up"
+    KEEP = "keep"
     DELETE = "delete"
     UPSERT = "upsert"
     REPLACE = "replace"
     UPDATE = "update"
+    TAKE = "take"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +199,8 @@ class TableWrite:
     """One staging load and what it does. `payload`: a whole binary COPY stream.
 
     `fresh`: every row is from a snapshot or an insert, so a plain INSERT may be tried first. `strict`: its rows wait
-    behind any letter of theirs. `version`: the staged column that guards the row, as in `Binding`. `rank`: as in
+    behind any letter of theirs. `version`, `soft`: as in `Binding`; the version is staged. `floored`: a truncate keeps
+    it out where it is older. `moving`: the columns that are kept or taken, with their types. `rank`: as in
     `TargetTable`.
     """
 
@@ -194,6 +215,9 @@ class TableWrite:
     overriding: bool = False
     strict: bool = False
     version: str | None = None
+    floored: bool = False
+    moving: Mapping[str, str] = field(default_factory=dict)
+    soft: SoftDelete | None = None
     rank: int = 0
 
     @property
@@ -214,12 +238,28 @@ class Aside:
     identities: TableWrite | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Truncate:
+    """The source emptied a table. `refs`: the last record of each partition that says so.
+
+    With a `version` column only rows older than `position` go; where there is none, its topic has one partition.
+    `soft`: as in `Binding`.
+    """
+
+    table: TableName
+    refs: tuple[RecordRef, ...]
+    version: str | None = None
+    position: int | None = None
+    soft: SoftDelete | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Writes of disjoint rows, and the letters that stand beside them."""
+    """Truncates, then writes of disjoint rows, and the letters that stand beside them."""
 
     writes: tuple[TableWrite, ...] = ()
     letters: tuple[Aside, ...] = ()
+    truncates: tuple[Truncate, ...] = ()
 
     def staged(self) -> list[TableWrite]:
         """Everything that needs a staging table."""
@@ -236,6 +276,7 @@ class Counts:
     ignored: int = 0
     folded: int = 0
     letters: int = 0
+    truncates: int = 0
 
     def lettered(self, rows: int, *, deletes: bool) -> "Counts":
         """The same, when so many rows became letters instead."""
@@ -275,9 +316,14 @@ class Plan:
             left = len(aside.letters)
             counts = counts.lettered(left, deletes=writes[place].action is Action.DELETE)
             writes[place] = replace(writes[place], rows=writes[place].rows - left)
-        stage = Stage(tuple(writes), (*self.stages[number].letters, *asides))
+        stage = replace(self.stages[number], writes=tuple(writes), letters=(*self.stages[number].letters, *asides))
         stages = (*self.stages[:number], stage, *self.stages[number + 1 :])
         return replace(self, stages=stages, counts=counts)
+
+    @property
+    def truncates(self) -> list[Truncate]:
+        """All truncates in order."""
+        return [one for stage in self.stages for one in stage.truncates]
 
     @property
     def size(self) -> int:
@@ -302,27 +348,27 @@ def frame(raw: bytes | None) -> bytes | None:
     return None if raw is None else raw[:5]
 
 
-def runs(piece: Slice) -> list[Run]:
-    """Cut a slice where a schema changes. Tombstones belong to the run around them."""
+def runs(piece: Slice, borders: Collection[int] = ()) -> list[Run]:
+    """Cut a slice where a schema changes, and in front of some offsets. Tombstones belong to the run around them."""
     value_frames = {value[:5] for value in piece.values if value is not None}
     key_frames = {key[:5] for key in piece.keys if key is not None}
     if None in piece.keys:
         key_frames.add(b"")
-    if len(value_frames) <= 1 and len(key_frames) <= 1:
+    if len(value_frames) <= 1 and len(key_frames) <= 1 and not borders:
         only_key = next(iter(key_frames), b"") or None
         only_value = next(iter(value_frames), None)
         whole = Run(piece=piece, start=0, end=len(piece), key_frame=only_key, value_frame=only_value)
         return [whole] if len(piece) else []
-    return _cut(piece)
+    return _cut(piece, borders) if len(piece) else []
 
 
-def _cut(piece: Slice) -> list[Run]:
+def _cut(piece: Slice, borders: Collection[int]) -> list[Run]:
     found: list[Run] = []
     start = 0
     current: tuple[bytes | None, bytes | None] = (frame(piece.keys[0]), frame(piece.values[0]))
     for index in range(1, len(piece)):
         here = (frame(piece.keys[index]), frame(piece.values[index]))
-        joined = _joined(current, here)
+        joined = None if piece.offsets[index] in borders else _joined(current, here)
         if joined is None:
             found.append(Run(piece=piece, start=start, end=index, key_frame=current[0], value_frame=current[1]))
             start, current = index, here

@@ -35,6 +35,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "target.connect_timeout": (1, 300),
     "target.batch_deadline": (1, 1800),
     "target.pool_size": (1, 32),
+    "target.keep_moved_hours": (0.01, 8760),
     "target.pool_idle": (1, 86_400),
     "target.pool_lifetime": (10, 86_400),
     "breaker.failures": (1, 100),

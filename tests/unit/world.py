@@ -8,6 +8,7 @@ from consumer.core.checks import Rules
 from consumer.core.contract import Contract
 from consumer.core.failure import Persistent, failed
 from consumer.core.kinds import KINDS
+from consumer.core.modes import OnTruncate
 from consumer.core.plan import TableName, TargetTable
 from consumer.core.types import ColumnPolicy
 from consumer.edges.rows import RowDecoder
@@ -29,6 +30,7 @@ class World:
     made_of: list[str] = field(default_factory=list)
     made_as: dict[str, Sequence[str]] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    truncates: dict[str, OnTruncate] = field(default_factory=dict)
     contracts: dict[str, Contract] = field(default_factory=dict)
     mappings: dict[str, TableMapping] = field(default_factory=dict)
     checks: dict[str, dict[str, Rules]] = field(default_factory=dict)
@@ -40,6 +42,7 @@ class World:
         """A binder that asks this world."""
         sources = Sources(registry=self, catalog=self, offsets=self, rows=RowDecoder())
         settings = BinderSettings(
+            truncates=self.truncates,
             unknown_grace=grace,
             versions=self.versions,
             contracts=self.contracts,

@@ -15,7 +15,7 @@ from consumer.core.records import RecordRef
 from consumer.edges.postgres import digests, letters, standing
 from consumer.edges.postgres.digests import Met
 from consumer.edges.postgres.staging import Staged
-from consumer.edges.postgres.statements import guarded
+from consumer.edges.postgres.statements import kept_out
 from consumer.edges.postgres.translate import translated
 from consumer.ports.refusals import LettersFull, Reconsider, TableFault, library_faults
 
@@ -65,7 +65,7 @@ def _kept_out(connection: psycopg.Connection, staged: Staged) -> bool:
     if staged.write.version is None:
         return False
     with translated("compare versions", staged.write.table):
-        return connection.execute(guarded(staged)).rowcount == staged.write.rows
+        return connection.execute(kept_out(staged)).rowcount == staged.write.rows
 
 
 class BatchLetters:
@@ -93,6 +93,11 @@ class BatchLetters:
             write = staged.write
             with translated("look for letters", write.table):
                 met = digests.met(connection, self._group, staged)
+            if write.action is Action.KEEP:
+                # what the letter would have changed is not in the table
+                with translated("look for letters", write.table):
+                    digests.drop(connection, staged, [one.place for one in met])
+                continue
             by = [(one, write.origins.ref(one.place)) for one in met]
             older = [(one, ref) for one, ref in by if _is_older(one.origin, ref)]
             met_by += [(one, ref) for one, ref in by if one.origin == ref]

@@ -58,6 +58,13 @@ SELECT p.at, p.place FROM (SELECT ctid::text AS at, row_number() OVER (ORDER BY 
 WHERE p.at = ANY (%s)
 """)
 
+_DROP = sql.SQL("""
+DELETE FROM {staging} WHERE ctid IN (
+    SELECT p.at FROM (SELECT ctid AS at, row_number() OVER (ORDER BY ctid) - 1 AS place FROM {staging}) AS p
+    WHERE p.place = ANY (%s)
+)
+""")
+
 
 def lettered(connection: psycopg.Connection, group: str, tables: Collection[TableName]) -> set[TableName]:
     """Those of the tables that have open letters."""
@@ -88,6 +95,12 @@ def met(connection: psycopg.Connection, group: str, staged: Staged) -> list[Met]
     where = list({row[1] for row in rows})
     places: dict[str, int] = dict(connection.execute(_MET_AT.format(staging=staged.staging), (where,)).fetchall())
     return [Met(row[0], places[row[1]], RecordRef(TopicPartition(row[2], row[3]), row[4])) for row in rows]
+
+
+def drop(connection: psycopg.Connection, staged: Staged, places: Sequence[int]) -> None:
+    """Remove staged rows, which nobody will name by their places any more."""
+    if places:
+        connection.execute(_DROP.format(staging=staged.staging), (list(places),))
 
 
 def digests(

@@ -37,6 +37,7 @@ _MADE_UP: dict[str, tuple[FailureKind, str]] = {
     "HR002": (KINDS["record.many_bases"], "an update without all columns is for one row, and met several in {}"),
     "HR004": (KINDS["record.key_merged"], "{} does not keep a key as it is"),
 }
+_NOT_KEPT = "a row of {} has a new key and lacks columns, and nothing was kept of its old row"
 _RULES = {
     **{prefix: KINDS[name].scope is Scope.RECORD for prefix, name in BY_SQLSTATE.items()},
     **{state: kind.scope is Scope.RECORD for state, (kind, _) in _MADE_UP.items()},
@@ -105,7 +106,8 @@ def _work(connection: psycopg.Connection, staged: Staged, plain: bool) -> dict[s
     keys = {name: value.as_string(connection) for name, value in statements.keys(write).items()}
     parts = {name: replace(staged, staging=part.format(staged.staging)) for name, part in _PARTS.items()}
     return {
-        "action": write.action.value,
+        # what is taken is counted as what is updated
+        "action": (Action.UPDATE if write.action is Action.TAKE else write.action).value,
         # of keys that merge the second is there already
         "keys": keys if _merges(write) and not plain else None,
         "plain": plain,
@@ -128,6 +130,8 @@ def _statement(part: Staged) -> sql.Composed:
             return statements.delete(part)
         case Action.UPDATE:
             return statements.update(part)
+        case Action.TAKE:
+            return statements.take(part)
         case Action.REPLACE:
             return statements.insert_checked(part)
         case _:
@@ -145,4 +149,6 @@ def _failure(write: TableWrite, state: str, constraint: str | None, column: str 
     if state not in _MADE_UP:
         return refusal(state, write.action.value, write.table, column, constraint)
     kind, detail = _MADE_UP[state]
+    if write.action is Action.TAKE and kind.name == "record.missing_base":
+        kind, detail = KINDS["record.moved"], _NOT_KEPT
     return failed(kind, "postgres", write.action.value, detail.format(write.table))

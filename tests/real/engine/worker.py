@@ -52,6 +52,7 @@ class Job:
     grace: float = 0.0
     client: Mapping[str, str] = field(default_factory=dict)
     letters: Mapping[str, Any] = field(default_factory=dict)
+    source: Mapping[str, Any] = field(default_factory=dict)
     # by target table
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     # by their names in the file
@@ -77,6 +78,7 @@ class Job:
             "batch": {"max_rows": self.max_rows, "growth": self.growth},
             "worker": {"name": self.name, "drain_timeout": self.drain, "stall_timeout": self.stall},
             "letters": dict(self.letters),
+            "source": dict(self.source),
             "log": {"level": self.level, "format": "json"},
             **{f"tables.{json.dumps(name)}": dict(policy) for name, policy in self.tables.items()},
             **{name: dict(section) for name, section in self.sections.items()},
