@@ -27,8 +27,9 @@ from consumer.core.envelope import (
 from consumer.core.failure import Failure, Persistent, Transient, failed
 from consumer.core.framing import Datum
 from consumer.core.grace import Grace
+from consumer.core.history import STAGED
 from consumer.core.kinds import KINDS, Scope
-from consumer.core.modes import OnTruncate, SoftDelete
+from consumer.core.modes import Mode, OnTruncate, SoftDelete
 from consumer.core.moves import may_lack, token_fields
 from consumer.core.naming import BadName
 from consumer.core.plan import Binding, BindingKey, BoundColumn, Run, TableName, TargetTable, origin
@@ -36,8 +37,10 @@ from consumer.core.types import PLAIN, ColumnPolicy
 from consumer.fitting import (
     bound_columns,
     column_checks,
+    history_columns,
     no_identity,
     require_casts,
+    require_inserts,
     require_privileges,
     require_values,
     soft_column,
@@ -78,6 +81,8 @@ class BinderSettings:
     strict: Collection[str] = ()
     # by target table, the column that keeps where a row's last change stands in the source's log
     versions: Mapping[str, str] = field(default_factory=dict)
+    # by target table, whether it has rows or events
+    modes: Mapping[str, Mode] = field(default_factory=dict)
     # by target table, the column that marks deleted rows, which stay
     soft_deletes: Mapping[str, str] = field(default_factory=dict)
     # by target table, what becomes of it when the source's is truncated
@@ -205,16 +210,19 @@ class Binder:
         require_shape(text)
         if (contract := self._settings.contracts.get(key.topic)) is not None:
             require_contract(contract, key.topic, text)
-        if run.key_frame is None:
-            return self._without_key(key.topic, schema, run)
-        its_key = key_of(run)
-        key_text = self._schemas.text(its_key)
         source = self._tables.source(schema, run)
         name = self._tables.name(key.topic, source)
+        if self._mode(name) is not Mode.ROWS:
+            return self._events(key.topic, name, schema, run)
+        if run.key_frame is None:
+            return self._without_key(key.topic, name, schema, run)
+        its_key = key_of(run)
+        key_text = self._schemas.text(its_key)
+        identity = [column.name for column in read_key_schema(key_text)]
         wanted = _Wanted(
             topic=key.topic,
             schema=schema,
-            row=self._row(name, schema, key_text),
+            row=self._row(name, schema, identity),
             key_text=key_text,
             version=self._version(name, schema),
         )
@@ -224,11 +232,44 @@ class Binder:
         self._tables.remember(key.topic, schema_id_of(its_key), source)
         return binding
 
-    def _without_key(self, topic: str, schema: WriterSchema, run: Run) -> Binding:
+    def _mode(self, name: TableName) -> Mode:
+        return self._settings.modes.get(str(name), Mode.ROWS)
+
+    def _events(self, topic: str, name: TableName, schema: WriterSchema, run: Run) -> Binding:
+        """What appends the topic's events to a table. Raises Cannot."""
+        mode, keys = self._mode(name), list[str]()
+        if run.key_frame is not None:
+            keys = [column.name for column in read_key_schema(self._schemas.text(key_of(run)))]
+            # tombstones that come first are to be known for what they are
+            self._tables.remember(topic, schema_id_of(key_of(run)), self._tables.source(schema, run))
+        row = self._row(name, schema, keys)
+        require_known(row.columns)
+        table = self._tables.there(name)
+        require_found(name, row, schema.columns, table)
+        meta = STAGED if mode is Mode.HISTORY else {}
+        if table is None:
+            table = self._made(name, row, {column: (kind,) for column, kind in meta.items()}, ())
+        columns = bound_columns(table, row, (), partial(self._settings.policy, table.name))
+        beside = history_columns(table, schema.columns) if meta else ()
+        require_casts(columns, self._catalog.has_casts)
+        require_inserts(table, [*(column.target.name for column in columns), *(column.name for column in beside)])
+        rules = self._settings.checks.get(str(name), {})
+        return Binding(
+            schema=schema,
+            table=table,
+            columns=columns,
+            mode=mode,
+            key_columns=tuple(keys),
+            meta=beside,
+            truncate=self._on_truncate(topic, name, None) if mode is Mode.APPEND else OnTruncate.IGNORE,
+            checks=column_checks(table, schema.columns, columns, rules),
+            shape=row.shape,
+        )
+
+    def _without_key(self, topic: str, name: TableName, schema: WriterSchema, run: Run) -> Binding:
         """What takes truncates, which have no key. Other records without one are refused, all of them or each."""
         if not self._known.keyed(topic) and self._tables.operation(schema, run) != "t":
             raise Cannot("table.identity", "the topic's records have no key", _NO_KEY)
-        name = self._tables.name(topic, self._tables.source(schema, run))
         version = self._version(name, schema)
         # one that is not there is empty
         table = self._tables.there(name) or TargetTable(name=name, columns=(), unique=())
@@ -262,12 +303,11 @@ class Binder:
         """Whether the topic has one partition, as far as is known."""
         return topic not in self._spread and self._traits[topic].partitions == 1
 
-    def _row(self, name: TableName, schema: WriterSchema, key_text: str) -> Row:
+    def _row(self, name: TableName, schema: WriterSchema, identity: Sequence[str]) -> Row:
         """The row as it goes into the table."""
         mapping = self._settings.mappings.get(str(name))
         if mapping is None:
             return Row(columns=schema.columns)
-        identity = [column.name for column in read_key_schema(key_text)]
         return mapped(schema.columns, identity, mapping, self._tables.image(schema))
 
     def _table(self, name: TableName, wanted: "_Wanted") -> TargetTable:
@@ -275,18 +315,24 @@ class Binder:
         require_found(name, wanted.row, wanted.schema.columns, table)
         if table is not None:
             return table
+        more: dict[str, Sequence[str]] = {}
+        if wanted.version is not None:
+            more[wanted.version.name] = created_types(wanted.version)
+        if soft := self._settings.soft_deletes.get(str(name)):
+            more[soft] = ("timestamptz",)
+        return self._made(name, wanted.row, more, wanted.theirs)
+
+    def _made(
+        self, name: TableName, row: Row, more: Mapping[str, Sequence[str]], identity: Sequence[str]
+    ) -> TargetTable:
+        """A table that is not there, with the row's columns and some more. Raises Cannot, BadName."""
         if not self._settings.create_table.get(str(name), self._settings.create):
             raise missing(name)
-        row = wanted.row
         kinds = {
             row.name(column.name): created_types(column, row.policy(self._settings.policy(name, column.name), column))
             for column in row.columns
         }
-        if wanted.version is not None:
-            kinds[wanted.version.name] = created_types(wanted.version)
-        if soft := self._settings.soft_deletes.get(str(name)):
-            kinds[soft] = ("timestamptz",)
-        return self._tables.made(name, kinds, wanted.theirs)
+        return self._tables.made(name, {**kinds, **more}, identity)
 
     def _warn(self, schema_id: int, topic: str, columns: Sequence[Column]) -> None:
         """Say once a schema in which columns nulls may have become defaults before they were written."""
@@ -315,6 +361,9 @@ class Binder:
         """What deletes rows of a topic none of whose values was seen yet: the table as it was named before."""
         key_text = self._schemas.text(key)
         table = self._tables.remembered(topic, schema_id_of(key))
+        if self._mode(table.name) is not Mode.ROWS:
+            # the event in front of it has said everything
+            return Binding(schema=WriterSchema(kind=RecordKind.HEARTBEAT))
         # the key is all that is known of the row, and all that is needed
         schema = WriterSchema(kind=RecordKind.CHANGE, columns=read_key_schema(key_text))
         row = Row(columns=schema.columns, mapping=self._settings.mappings.get(str(table.name), PLAIN_MAPPING))
@@ -407,7 +456,10 @@ _KEEP_NULLS = (
     "Set value.converter.ignore.default.for.nullables=true on the connector if it is not; then compare the columns' "
     "nulls, which nothing in the topic tells any more. Headrace itself writes every null as one."
 )
-_NO_KEY = "Give the source table a primary key, or set message.key.columns on the connector."
+_NO_KEY = (
+    "Give the source table a primary key, or set message.key.columns on the connector, or set mode of the table to "
+    "history or append."
+)
 _ORDER_TRUNCATES = (
     "Give the table a version_column, or set truncate of it to stop or ignore, or have the connector write to a topic "
     "of one partition."

@@ -6,7 +6,7 @@ from pathlib import Path
 from consumer.binder import BinderSettings
 from consumer.core.checks import Rules
 from consumer.core.contract import Contract
-from consumer.core.modes import OnTruncate
+from consumer.core.modes import Mode, OnTruncate
 from consumer.core.types import ColumnPolicy
 from consumer.edges.contracts import read_contract
 from consumer.edges.transforms import load_transform
@@ -65,6 +65,7 @@ def binder_settings(settings: Settings) -> BinderSettings:
         create_table=overrides,
         unknown_grace=settings.registry.unknown_grace,
         strict=[name for name, table in settings.tables.items() if table.strict],
+        modes={name: Mode(table.mode) for name, table in settings.tables.items()},
         soft_deletes={name: table.soft_delete for name, table in settings.tables.items() if table.soft_delete},
         truncates={name: OnTruncate(table.truncate) for name, table in settings.tables.items()},
         versions={name: table.version_column for name, table in settings.tables.items() if table.version_column},

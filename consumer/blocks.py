@@ -26,10 +26,10 @@ from consumer.core.rewriting import Rewritten
 from consumer.decode_watch import DecodeWatch, Marks
 from consumer.ports.decoding import Decoder
 
-_IMAGES = frozenset({"c", "u", "r"})
-_TRUNCATE = "t"
+IMAGES = frozenset({"c", "u", "r"})
+TRUNCATE = "t"
 # a logical message, and a truncate that is not to be applied
-_MEANINGLESS = frozenset({"m", _TRUNCATE})
+_MEANINGLESS = frozenset({"m", TRUNCATE})
 _FRAME = 5
 _VERSION = "#version"
 
@@ -144,7 +144,7 @@ class BlockDecoder:
 
     def __init__(self, decoders: Decoders, marks: Marks) -> None:
         self._decoders = decoders
-        self._placeholders = decoders.placeholders
+        self.placeholders = decoders.placeholders
         self._marks = marks
         self.watch = DecodeWatch(decoders.deadline)
 
@@ -152,7 +152,7 @@ class BlockDecoder:
         """The block's changes. Raises Truncated, Recut."""
         binding = block.binding
         values = block.values()
-        places = _valued(values)
+        places = valued(values)
         out: dict[int, Failure] = {}
         if not places and binding.compacted:
             # the value schema may be unknown, and no value needs it
@@ -160,13 +160,13 @@ class BlockDecoder:
             return Decoded(images=dead.clear(), deletes=dead, out=out)
         times = [SOURCE_TIME] if binding.schema.has_source_time else []
         fields = ["op", "after", *times, *_position(binding)]
-        frame = self._sifted(block, binding.schema.rewritten, _Data.of(values, places), fields, out)
+        frame = self.sifted(block, binding.schema.rewritten, Data.of(values, places), fields, out)
         ops = frozenset(frame["op"].unique().to_list())
-        truncates = _truncates(block, frame) if _TRUNCATE in ops else []
+        truncates = truncates_of(block, frame) if TRUNCATE in ops else []
         if binding.table and not binding.identity:
             frame = _without_key(frame, out)
         meaningless = frame["op"].is_in(_MEANINGLESS).arg_true().len() if ops & _MEANINGLESS else 0
-        frame = _placed(_known_ops(frame, ops, out), binding, out)
+        frame = _placed(known_ops(frame, ops, out), binding, out)
         images = self._with_identity(_images(frame, binding, ops, out), binding, "after", out)
         gone = self._deletes(block, frame, values, out) if "d" in ops else None
         tombstones = len(values) - len(places)
@@ -191,7 +191,7 @@ class BlockDecoder:
 
     def nothing(self, block: Block) -> Decoded:
         """What a block without any sound record would be."""
-        rows = self._sifted(block, block.binding.schema.rewritten, _Data(), ["op", "after"], {})
+        rows = self.sifted(block, block.binding.schema.rewritten, Data(), ["op", "after"], {})
         images = _unnested(rows, "after", None)
         return Decoded(images=images, deletes=images.select([*block.binding.identity, SEQ]))
 
@@ -201,14 +201,14 @@ class BlockDecoder:
             return pl.DataFrame(schema={SEQ: pl.Int64})
         keys = block.keys()
         framed = [place for place in places if len(keys[place] or b"") > _FRAME]
-        rows = self._sifted(block, block.binding.key_writer, _Data.of(keys, framed), list(block.binding.identity), {})
+        rows = self.sifted(block, block.binding.key_writer, Data.of(keys, framed), list(block.binding.identity), {})
         return self._with_identity(rows, block.binding, "key", {})
 
-    def _sifted(
+    def sifted(
         self,
         block: Block,
         schema: Rewritten | None,
-        data: "_Data",
+        data: "Data",
         fields: Sequence[str],
         out: dict[int, Failure],
     ) -> pl.DataFrame:
@@ -223,7 +223,7 @@ class BlockDecoder:
                 sifted = self._decoders.fast.sift(schema.text, bodies, fields)
         places = data.places
         for index, reason in sifted.bad.items():
-            out[places[index]] = _unsound("record.decode", "decode", reason)
+            out[places[index]] = unsound("record.decode", "decode", reason)
         if sifted.bad:
             places = [place for index, place in enumerate(places) if index not in sifted.bad]
         return sifted.frame.hstack([pl.Series(SEQ, places, dtype=pl.Int64)])
@@ -236,7 +236,7 @@ class BlockDecoder:
         binding = block.binding
         times = [SOURCE_TIME] if binding.schema.has_source_time and _timed(binding) else []
         fields = ["op", "before", *times, *_position(binding)]
-        rows = self._sifted(block, binding.schema.rewritten, _Data.of(values, places), fields, out)
+        rows = self.sifted(block, binding.schema.rewritten, Data.of(values, places), fields, out)
         rows = _placed(rows, binding, out)
         deleted = _unnested(rows, "before", binding.version)
         if _timed(binding):
@@ -248,7 +248,7 @@ class BlockDecoder:
         """On a compacted topic a tombstone deletes its key."""
         keys = block.keys()
         dead = [place for place, value in enumerate(values) if value is None]
-        rows = self._sifted(block, block.binding.key_writer, _Data.of(keys, dead), list(block.binding.identity), out)
+        rows = self.sifted(block, block.binding.key_writer, Data.of(keys, dead), list(block.binding.identity), out)
         if block.binding.version is not None:
             # its place in the source's log is in no value
             rows = rows.with_columns(pl.lit(None, dtype=pl.Int64).alias(block.binding.version))
@@ -287,7 +287,7 @@ class BlockDecoder:
         if not places or schema is None:
             return no_halves().taken
         fields = token_fields(schema.text)
-        rows = self._sifted(block, schema, _Data.of(block.values(), places), ["op", *fields], {})
+        rows = self.sifted(block, schema, Data.of(block.values(), places), ["op", *fields], {})
         return pl.DataFrame([tokens(rows, fields), rows[SEQ]]).drop_nulls()
 
     def _unavailable(self, images: pl.DataFrame, binding: Binding) -> dict[str, pl.Series]:
@@ -297,7 +297,7 @@ class BlockDecoder:
             return masks
         for column in binding.inputs:
             if column.name not in binding.identity:
-                mask = self._placeholders.mask(images[column.name], nested=column.avro == ANY)
+                mask = self.placeholders.mask(images[column.name], nested=column.avro == ANY)
                 if mask is not None:
                     masks[column.name] = mask
         return masks
@@ -309,12 +309,12 @@ class BlockDecoder:
         """The rows that have a value for every key column."""
         for name in binding.identity:
             lacking = rows[name].is_null()
-            mask = self._placeholders.mask(rows[name])
+            mask = self.placeholders.mask(rows[name])
             lacking = lacking if mask is None else lacking | mask
             if lacking.any():
                 reason = f"the {image} image has no value for the key column {name!r}"
                 for place in rows.filter(lacking)[SEQ]:
-                    out[place] = _unsound("record.identity", "identity", reason)
+                    out[place] = unsound("record.identity", "identity", reason)
                 rows = rows.filter(~lacking)
         return rows
 
@@ -333,12 +333,12 @@ def _placed(frame: pl.DataFrame, binding: Binding, out: dict[int, Failure]) -> p
     if lost.any():
         reason = "the change does not say where it stands in the source's log"
         for place in frame.filter(lost)[SEQ]:
-            out[place] = _unsound("record.position", "decode", reason)
+            out[place] = unsound("record.position", "decode", reason)
         frame = frame.filter(~lost)
     return frame
 
 
-def _valued(values: Sequence[bytes | None]) -> Sequence[int]:
+def valued(values: Sequence[bytes | None]) -> Sequence[int]:
     """The places of what is no tombstone."""
     if None not in values:
         return range(len(values))
@@ -346,31 +346,32 @@ def _valued(values: Sequence[bytes | None]) -> Sequence[int]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Data:
+class Data:
     """Framed data of a block, and their places in it."""
 
     places: Sequence[int] = ()
     framed: Sequence[bytes] = ()
 
     @staticmethod
-    def of(every: Sequence[bytes | None], places: Sequence[int]) -> "_Data":
+    def of(every: Sequence[bytes | None], places: Sequence[int]) -> "Data":
         """Those of all; what is missing is empty."""
         if len(places) == len(every) and None not in every:
-            return _Data(places, cast(Sequence[bytes], every))
-        return _Data(places, [every[place] or b"" for place in places])
+            return Data(places, cast(Sequence[bytes], every))
+        return Data(places, [every[place] or b"" for place in places])
 
 
-def _known_ops(frame: pl.DataFrame, ops: frozenset[str], out: dict[int, Failure]) -> pl.DataFrame:
-    strange = ops - {*_IMAGES, "d", *_MEANINGLESS}
+def known_ops(frame: pl.DataFrame, ops: frozenset[str], out: dict[int, Failure]) -> pl.DataFrame:
+    """The records whose operation there is; the others go out."""
+    strange = ops - {*IMAGES, "d", *_MEANINGLESS}
     if not strange:
         return frame
     odd = frame["op"].is_in(list(strange))
     for place in frame.filter(odd)[SEQ]:
-        out[place] = _unsound("record.operation", "decode", "the record holds an unknown operation")
+        out[place] = unsound("record.operation", "decode", "the record holds an unknown operation")
     return frame.filter(~odd)
 
 
-def _truncates(block: Block, frame: pl.DataFrame) -> list[int]:
+def truncates_of(block: Block, frame: pl.DataFrame) -> list[int]:
     """The places of truncates that are to be applied; none of them stands in one run with anything else.
 
     Raises Truncated, Recut.
@@ -378,7 +379,7 @@ def _truncates(block: Block, frame: pl.DataFrame) -> list[int]:
     binding = block.binding
     if binding.truncate is OnTruncate.IGNORE:
         return []
-    places = frame.filter(pl.col("op") == _TRUNCATE)[SEQ].to_list()
+    places = frame.filter(pl.col("op") == TRUNCATE)[SEQ].to_list()
     if binding.truncate is OnTruncate.STOP:
         raise Truncated(places[0])
     known, start, borders = set(places), 0, set[int]()
@@ -397,7 +398,7 @@ def _truncated(frame: pl.DataFrame, binding: Binding) -> int | None:
     """The greatest position of truncates, where positions matter. Raises Truncated for one without."""
     if binding.version is None:
         return None
-    said = frame.filter(pl.col("op") == _TRUNCATE)
+    said = frame.filter(pl.col("op") == TRUNCATE)
     if said[_VERSION].null_count():
         raise Truncated(said.filter(pl.col(_VERSION).is_null())[SEQ][0])
     return cast(int, said[_VERSION].max())
@@ -413,16 +414,16 @@ def _without_key(frame: pl.DataFrame, out: dict[int, Failure]) -> pl.DataFrame:
     """What a record without a key may be where rows are told by keys: nothing of one row."""
     rows = ~frame["op"].is_in(_MEANINGLESS)
     for place in frame.filter(rows)[SEQ]:
-        out[place] = _unsound("record.identity", "identity", "the record has no key")
+        out[place] = unsound("record.identity", "identity", "the record has no key")
     return frame.filter(~rows)
 
 
 def _images(frame: pl.DataFrame, binding: Binding, ops: frozenset[str], out: dict[int, Failure]) -> pl.DataFrame:
-    kept = frame if ops <= _IMAGES else frame.filter(pl.col("op").is_in(_IMAGES))
+    kept = frame if ops <= IMAGES else frame.filter(pl.col("op").is_in(IMAGES))
     missing = kept["after"].is_null()
     if missing.any():
         for place in kept.filter(missing)[SEQ]:
-            out[place] = _unsound("record.image", "decode", "an insert or update has no after image")
+            out[place] = unsound("record.image", "decode", "an insert or update has no after image")
         kept = kept.filter(~missing)
     return _unnested(kept, "after", binding.version)
 
@@ -442,5 +443,6 @@ def _unnested(rows: pl.DataFrame, image: str, version: str | None) -> pl.DataFra
     return rows[image].struct.unnest().hstack(places)
 
 
-def _unsound(kind: str, operation: str, reason: str) -> Failure:
+def unsound(kind: str, operation: str, reason: str) -> Failure:
+    """Why a record is not sound."""
     return failed(KINDS[kind], "planner", operation, reason)

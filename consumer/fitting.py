@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from consumer.core.checks import Check, Rules, UnfitRule, compiled
 from consumer.core.envelope import Column
+from consumer.core.history import OPERATION, STAGED
 from consumer.core.meaning import Meaning, meaning
 from consumer.core.modes import SoftDelete
-from consumer.core.plan import BoundColumn, TargetTable
+from consumer.core.plan import BoundColumn, StagedColumn, TargetColumn, TargetTable
 from consumer.core.types import OF_ITS_OWN, PARTS, ColumnPolicy, Kind, carriage
 from consumer.gates import Cannot
 from consumer.mapping import Row
@@ -152,6 +153,40 @@ def unguarded(table: TargetTable, identity: Sequence[str]) -> Cannot:
     )
 
 
+def history_columns(table: TargetTable, source: Sequence[Column]) -> tuple[StagedColumn, ...]:
+    """What a history says of each change, as far as the table has columns for it. Raises Cannot."""
+    taken = sorted(STAGED.keys() & {column.name for column in source})
+    if taken:
+        raise Cannot("table.shape", f"the source has a column {taken[0]!r} too, which is the history's", _OTHER_HISTORY)
+    if table.column(OPERATION) is None:
+        raise Cannot(
+            "table.shape", f"table {table.name} has no column {OPERATION!r}, so it is no history", _ADD_HISTORY
+        )
+    found = []
+    for name, staging in STAGED.items():
+        target = table.column(name)
+        if target is not None and not target.generated:
+            found.append(StagedColumn(name=name, staging=staging, cast=_cast(target, staging)))
+    return tuple(found)
+
+
+def _cast(target: TargetColumn, staging: str) -> str | None:
+    return None if target.type_name == staging else target.cast
+
+
+def require_inserts(table: TargetTable, written: Sequence[str]) -> None:
+    """Raises Cannot where the role may not append to the table, or the table wants more of new rows."""
+    for column in table.columns:
+        if column.needed and column.name not in written:
+            detail = f"{column.name}: expected a default, or null allowed, found NOT NULL without a default"
+            raise Cannot("table.shape", detail, _GIVE_DEFAULT)
+    lacks = {what for what in table.lacks if what != "DELETE"}
+    lacks |= {f"INSERT of {c.name!r}" for c in table.columns if c.name in written and "INSERT" in c.lacks}
+    if lacks:
+        detail = f"the role may not append to table {table.name}; it lacks {', '.join(sorted(lacks))}"
+        raise Cannot("table.privilege", detail)
+
+
 def unmarked(table: TargetTable, identity: Sequence[str]) -> Cannot:
     """Rows that are replaced can't be marked as deleted."""
     columns = ", ".join(identity)
@@ -224,6 +259,8 @@ _COMPUTED = "Make it a plain column of the target table, or name other columns i
 _GIVE_DEFAULT = "Give the column a default, or drop its NOT NULL, or have a BEFORE INSERT trigger set it."
 _ADD_COLUMN = "Add the column to the target table, or exclude it at the source."
 _ADD_VERSION = "Add it with ALTER TABLE … ADD COLUMN … bigint, or name another column as the table's version_column."
+_OTHER_HISTORY = "Rename the source's column in the table's settings, or exclude it."
+_ADD_HISTORY = "Let Headrace create the table, or add the columns of docs/how-to/keep-history.md."
 _OTHER_SOFT = "Name another column as the table's soft_delete."
 _ADD_SOFT = "Add it, boolean or timestamptz without NOT NULL, or name another column as the table's soft_delete."
 _BYTES = (

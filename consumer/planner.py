@@ -3,6 +3,7 @@
 import time
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import polars as pl
@@ -14,6 +15,7 @@ from consumer.core.fold import SEQ, Folded, born, fold, lacking_any
 from consumer.core.kinds import KINDS
 from consumer.core.lettering import letter
 from consumer.core.letters import BEHIND, Change, Letter, Settled, State, settled
+from consumer.core.modes import Mode
 from consumer.core.moves import rest
 from consumer.core.plan import (
     Action,
@@ -32,6 +34,7 @@ from consumer.core.policy import Policy
 from consumer.core.records import RecordRef, Slice
 from consumer.core.soundness import check
 from consumer.decode_watch import Marks
+from consumer.events import EventBlocks
 from consumer.ports.bindings import Bindings
 from consumer.ports.decoding import Encoder
 from consumer.ports.refusals import library_faults
@@ -71,6 +74,7 @@ class Planner:
     ) -> None:
         self._blocks = BlockDecoder(decoders, marks)
         self._writes = BlockWrites(encoder)
+        self._events = EventBlocks(self._blocks, self._writes)
         self._bindings = bindings
         self._policy = policy
         self._most = most
@@ -151,10 +155,14 @@ class Planner:
         if binding.table is None or binding.schema.kind in IGNORED_KINDS:
             counted["ignored"] += len(block)
             return
-        decoded = self._decoded(block)
+        if binding.mode is not Mode.ROWS:
+            self._appended(block, refused, stage, counted, times)
+            return
+        with _cuts(block):
+            decoded = self._blocks.decoded(block)
         if decoded.truncates:
             counted["truncates"] += len(decoded.truncates)
-            stage.truncates.append(_truncate(block, decoded))
+            stage.truncates.append(_truncate(block, decoded.truncates, decoded.truncated))
         times += decoded.span
         counted["ignored"] += decoded.ignored
         if refused:
@@ -179,14 +187,31 @@ class Planner:
         if aside is not None:
             stage.letters.append(aside)
 
-    def _decoded(self, block: Block) -> Decoded:
-        try:
-            return self._blocks.decoded(block)
-        except Recut as found:
-            raise _Borders({block.ref(place) for place in found.places}) from found
-        except Truncated as found:
-            kind = KINDS["table.truncate"]
-            raise bad_record(block.ref(found.place), failed(kind, "planner", "decode", kind.sign)) from found
+    def _appended(
+        self,
+        block: Block,
+        refused: Mapping[RecordRef, Failure],
+        stage: "_Gathered",
+        counted: Counter[str],
+        times: list[int],
+    ) -> None:
+        """Add what a block of events is to its stage."""
+        known = {place: refused[ref] for place, ref in block.refs() if ref in refused} if refused else {}
+        with _cuts(block):
+            events = self._events.planned(block, known)
+        if events.truncates:
+            counted["truncates"] += len(events.truncates)
+            stage.truncates.append(_truncate(block, events.truncates, None))
+        times += events.span
+        counted["ignored"] += events.ignored
+        counted["letters"] += len(events.out)
+        if events.write is not None:
+            counted["upserts"] += events.write.rows
+            stage.writes.append(events.write)
+        if events.out:
+            assert block.binding.table is not None, "events are of a table"
+            letters = self._letters(block, events.out, Settled(), {})
+            stage.letters.append(Aside(letters=letters, table=block.binding.table.name))
 
     # what is left out
 
@@ -296,14 +321,26 @@ class _Gathered:
         ]
 
 
-def _truncate(block: Block, decoded: Decoded) -> Truncate:
+@contextmanager
+def _cuts(block: Block) -> Iterator[None]:
+    """What decoding says of a block's borders, as it concerns the batch. Raises _Borders, BadRecord."""
+    try:
+        yield
+    except Recut as found:
+        raise _Borders({block.ref(place) for place in found.places}) from found
+    except Truncated as found:
+        kind = KINDS["table.truncate"]
+        raise bad_record(block.ref(found.place), failed(kind, "planner", "decode", kind.sign)) from found
+
+
+def _truncate(block: Block, places: Sequence[int], position: int | None) -> Truncate:
     assert block.binding.table is not None, "a truncate is of a table"
-    last = {(ref := block.ref(place)).at: ref for place in decoded.truncates}
+    last = {(ref := block.ref(place)).at: ref for place in places}
     return Truncate(
         table=block.binding.table.name,
         refs=tuple(last.values()),
         version=block.binding.version,
-        position=decoded.truncated,
+        position=position,
         soft=block.binding.soft,
     )
 

@@ -159,7 +159,7 @@ class Returns:
             return self._failed(done, row, plan.letters[0].failure)
         if row.pointer and row.placed and not self._is_of(row, plan):
             return self._failed(done, row, _ANOTHER)
-        if not row.placed and plan.writes:
+        if not row.placed and plan.writes and plan.writes[0].identity:
             # newer changes of its row may have been applied since
             self._sink.place(row, plan.writes[0])
             raise Reconsider({})

@@ -139,6 +139,11 @@ class Table(Section):
     strict: bool = Field(
         default=False, description="Hold every later change of a row that has an open letter, not only partial ones."
     )
+    mode: Literal["rows", "append", "history"] = Field(
+        default="rows",
+        description="rows: the table equals the source's. history: each change is a row of its own, with what is known "
+        "of it. append: new rows only, for tables without a key that are never updated.",
+    )
     soft_delete: str | None = Field(
         default=None,
         min_length=1,

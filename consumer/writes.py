@@ -1,6 +1,6 @@
 """What a block writes: its folded rows, and halves of key changes, as columns in the form that COPY carries."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import polars as pl
@@ -65,8 +65,18 @@ class BlockWrites:
                 writes.append(replace(take, moving=moving))
         return writes
 
-    def write(self, action: Action, block: Block, names: Collection[str], frame: pl.DataFrame) -> TableWrite:
-        """One write of some columns of a frame; those of halves are staged with their tokens."""
+    def write(
+        self,
+        action: Action,
+        block: Block,
+        names: Collection[str],
+        frame: pl.DataFrame,
+        beside: Sequence[tuple[pl.Series, StagedColumn]] = (),
+    ) -> TableWrite:
+        """One write of some columns of a frame, and of what stands `beside` them.
+
+        Those of halves are staged with their tokens, deletes with their times where these matter.
+        """
         binding = block.binding
         assert binding.table is not None
         by_name = {column.source.name: column for column in binding.columns}
@@ -82,6 +92,8 @@ class BlockWrites:
         if DELETED_AT in frame.columns and action is Action.DELETE:
             series.append(instants.timestamp_ms(frame[DELETED_AT]).alias(DELETED_AT))
             staged.append(StagedColumn(name=DELETED_AT, staging="timestamptz"))
+        series += [one for one, _ in beside]
+        staged += [column for _, column in beside]
         return TableWrite(
             table=binding.table.name,
             action=action,

@@ -12,6 +12,14 @@ class OnTruncate(StrEnum):
     APPLY = "apply"
 
 
+class Mode(StrEnum):
+    """What a table is."""
+
+    ROWS = "rows"
+    APPEND = "append"
+    HISTORY = "history"
+
+
 DELETED_AT = "#deleted_at"
 """The column of a staged delete that says when it was. No column can have such a name in Avro."""
 

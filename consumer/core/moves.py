@@ -49,13 +49,15 @@ def no_halves() -> Halves:
 def rest(halves: Halves, gone: pl.DataFrame, identity: Sequence[str]) -> Halves:
     """Those that are left when some records become letters (identity and SEQ).
 
-    The table does not have what a letter would have changed, so nothing is kept of its row.
+    The table does not have what a letter in front would have changed, so nothing is kept of its row.
     """
     if gone.is_empty():
         return halves
     kept = halves.kept
     if len(kept):
-        kept = kept.join(gone.select(identity), on=list(identity), how="anti", maintain_order="left")
+        first = gone.group_by(identity).agg(pl.col(SEQ).min().alias("#first"))
+        kept = kept.join(first, on=list(identity), how="left", maintain_order="left")
+        kept = kept.filter((pl.col("#first") <= pl.col(SEQ)).fill_null(False).not_()).drop("#first")
     return Halves(kept=kept, taken=halves.taken.filter(~pl.col(SEQ).is_in(gone[SEQ].implode())))
 
 

@@ -12,7 +12,7 @@ from consumer.core.envelope import Column, WriterSchema
 from consumer.core.failure import Failure
 from consumer.core.fold import SEQ
 from consumer.core.letters import Letter, Record, Verdict
-from consumer.core.modes import OnTruncate, SoftDelete
+from consumer.core.modes import Mode, OnTruncate, SoftDelete
 from consumer.core.records import RecordRef, Slice
 from consumer.core.rewriting import Rewritten
 from consumer.core.shaping import Shape
@@ -102,7 +102,8 @@ class Binding:
     index of the table tells its rows apart, so they are deleted and inserted anew. `strict`: whatever comes behind a
     letter of its row waits. `version`: the target column that takes a change's position in its source, None where the
     rows are not guarded by one; it is among `columns`. `truncate`: what a truncate does to it. `soft`: how rows are
-    marked as deleted; None where they are deleted. `may_lack`: the columns
+    marked as deleted; None where they are deleted. `mode`: whether the table has rows, or events, which have no
+    identity; `key_columns` are then those of their keys, and `meta` what is said beside them. `may_lack`: the columns
     that the creates of key changes may lack. `checks`: what images have to keep to.
     `shape`: what the settings make of images. `identity` and the names in `columns`' sources are those of the shaped
     image, which are the source's; without any only truncates can be applied. `unreadable`: why none of the records can
@@ -120,6 +121,9 @@ class Binding:
     version: str | None = None
     truncate: OnTruncate = OnTruncate.STOP
     soft: SoftDelete | None = None
+    mode: Mode = Mode.ROWS
+    key_columns: tuple[str, ...] = ()
+    meta: tuple["StagedColumn", ...] = ()
     may_lack: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
     shape: Shape | None = None
@@ -138,14 +142,16 @@ class Binding:
     @property
     def alone(self) -> bool:
         """Whether it holds only as long as its topic has one partition."""
-        return self.replaces or (self.truncate is OnTruncate.APPLY and self.version is None)
+        truncates = self.truncate is OnTruncate.APPLY and self.mode is not Mode.HISTORY
+        return self.replaces or (truncates and self.version is None)
 
 
 class Action(Enum):
     """What a staged set of rows does to its table, in the order in which a stage does it.
 
     LOOK_UP: nothing; the rows are identities that letters are known by. KEEP: some columns of rows that go on under
-    another key are kept apart. TAKE: upsert rows with the columns that were kept for them.
+    another key are kept apart. TAKE: upsert rows with the columns that were kept for them. INSERT: rows of their own,
+    which are like no others.
     """
 
     LOOK_UP = "look up"
@@ -155,6 +161,7 @@ class Action(Enum):
     REPLACE = "replace"
     UPDATE = "update"
     TAKE = "take"
+    INSERT = "insert"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

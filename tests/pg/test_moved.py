@@ -116,6 +116,28 @@ def test_halves_that_wait_for_one_another_come_together_as_letters(
     assert {state for _, _, state, _ in engine.letters(session)} <= {"applied", "superseded"}
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_a_chain_of_keys_waits_for_its_first_letter(
+    session: psycopg.Connection, engines: Engines, order: tuple[int, int], size: int
+) -> None:
+    """A row whose create is a letter changes its key again: the delete waits behind it, so that nothing is lost."""
+    engine = engines(partitions=2)
+    engine.change("c", row(1, 0, "one"), partition=0)
+    engine.change("c", row(2, 0, "two"), partition=1)
+    engine.move(row(1), lacking(11, 1), partitions=(0, 1))
+    engine.move(row(11), lacking(21, 2), partitions=(1, 0))
+    engine.move(row(2), lacking(12, 1), partitions=(1, 0))
+    engine.move(row(21), lacking(1, 3), partitions=(0, 0))
+    engine.move(row(12), lacking(2, 2), partitions=(0, 1))
+    engine.run(size, order)
+    for _ in range(8):
+        engine.come_back()
+
+    assert engine.rows(session) == [(1, 3, "one", b"\x00\xff"), (2, 2, "two", b"\x00\xff")]
+    assert {state for _, _, state, _ in engine.letters(session)} <= {"applied", "superseded"}
+
+
 @pytest.mark.provokes("record.moved")
 @pytest.mark.parametrize("size", [1, 100])
 def test_without_its_other_half_a_create_is_a_letter(session: psycopg.Connection, engines: Engines, size: int) -> None:

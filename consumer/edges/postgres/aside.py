@@ -93,13 +93,14 @@ class BatchLetters:
             write = staged.write
             with translated("look for letters", write.table):
                 met = digests.met(connection, self._group, staged)
-            if write.action is Action.KEEP:
-                # what the letter would have changed is not in the table
-                with translated("look for letters", write.table):
-                    digests.drop(connection, staged, [one.place for one in met])
-                continue
             by = [(one, write.origins.ref(one.place)) for one in met]
             older = [(one, ref) for one, ref in by if _is_older(one.origin, ref)]
+            if write.action is Action.KEEP:
+                # what the letter changes is not in the table: it may come yet, or it is not kept
+                waiting |= {ref: _BEHIND for one, ref in older if not one.dead}
+                with translated("look for letters", write.table):
+                    digests.drop(connection, staged, [one.place for one, _ in older])
+                continue
             met_by += [(one, ref) for one, ref in by if one.origin == ref]
             if write.action is Action.UPDATE or write.strict:
                 waiting |= {ref: _BEHIND for _, ref in older}

@@ -149,7 +149,7 @@ def _limits(kind: str, modifier: int) -> dict[str, Any]:
 def create_table(
     connection: psycopg.Connection, name: TableName, columns: Mapping[str, Sequence[str]], identity: Sequence[str]
 ) -> None:
-    """Create a missing table, its schema too, with the identity as primary key. Another worker may be first.
+    """Create a missing table, its schema too, with the identity, if any, as primary key. Another worker may be first.
 
     Each column gets the first of its types that the server has.
     """
@@ -164,9 +164,9 @@ def create_table(
         )
         for column, kind in kinds.items()
     ]
-    key = sql.SQL("PRIMARY KEY ({})").format(sql.SQL(", ").join(map(sql.Identifier, identity)))
+    key = [sql.SQL("PRIMARY KEY ({})").format(sql.SQL(", ").join(map(sql.Identifier, identity)))] if identity else []
     statement = sql.SQL("CREATE TABLE IF NOT EXISTS {} ({})").format(
-        sql.Identifier(name.schema, name.name), sql.SQL(", ").join([*parts, key])
+        sql.Identifier(name.schema, name.name), sql.SQL(", ").join([*parts, *key])
     )
     with translated("create table", name):
         try:

@@ -130,6 +130,8 @@ def _statement(part: Staged) -> sql.Composed:
             return statements.delete(part)
         case Action.UPDATE:
             return statements.update(part)
+        case Action.INSERT:
+            return statements.insert(part)
         case Action.TAKE:
             return statements.take(part)
         case Action.REPLACE:
@@ -139,10 +141,10 @@ def _statement(part: Staged) -> sql.Composed:
 
 
 def _merges(write: TableWrite) -> bool:
-    """Whether a row is lost where its key is another one's too: not where the key is all, or goes."""
+    """Whether a row is lost where its key is another one's too: not where the key is all, or goes, or there is none."""
     if write.action is Action.UPSERT:
         return any(column.name not in write.identity for column in write.columns)
-    return write.action is not Action.DELETE
+    return write.action not in (Action.DELETE, Action.INSERT)
 
 
 def _failure(write: TableWrite, state: str, constraint: str | None, column: str | None) -> Failure:

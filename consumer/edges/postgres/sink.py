@@ -275,7 +275,9 @@ class PostgresSink:
                 truncating.truncate(connection, self._group, truncate)
             writes, identities = staged[: len(stage.writes)], staged[len(stage.writes) :]
             # a letter that came back is its row's oldest: nothing is in front of it, and it says nothing of newer ones
-            known = [] if plan.verdicts else [write for write in writes if write.write.table in lettered]
+            # events have no rows that letters could wait for
+            rows = [one for one in writes if one.write.action is not Action.INSERT and one.write.table in lettered]
+            known = [] if plan.verdicts else rows
             met = self._aside.meet(connection, known)
             left = self._write(connection, writes, clock)
             refs = {ref: why for one in left for ref, why in one.refs().items()}

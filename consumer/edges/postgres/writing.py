@@ -95,6 +95,8 @@ class Writer:
             connection.execute(delete(staged))
         elif write.action is Action.UPDATE:
             _update(connection, staged)
+        elif write.action is Action.INSERT:
+            connection.execute(insert(staged))
         elif write.action is Action.TAKE:
             _take(connection, staged)
         elif write.action is Action.REPLACE:

@@ -1,6 +1,6 @@
 """What Debezium really writes: large columns that did not change, changed keys, truncates, and topics of no table."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -88,8 +88,7 @@ def test_events_mean_the_same_as_at_the_source(
     session.execute("INSERT INTO emptied SELECT i, 0 FROM generate_series(1, 50) AS i")
     process = workers.run(job)
     with psycopg.connect(target.dsn, autocommit=True) as copy:
-        equal = _equal(session, copy)
-        eventually(equal("docs", ALL), "the first rows")
+        same(session, copy, "docs", ALL, "the first rows")
 
         session.execute("UPDATE docs SET n = n + 1")
         # keys of one statement, through partitions of one another, and there and back
@@ -103,14 +102,14 @@ def test_events_mean_the_same_as_at_the_source(
         session.execute("INSERT INTO emptied SELECT i, 1 FROM generate_series(20, 30) AS i")
         session.execute("TRUNCATE emptied")
         session.execute("INSERT INTO emptied SELECT i, 2 FROM generate_series(25, 45) AS i")
-        eventually(equal("docs", ALL), "changed keys and unchanged columns")
-        eventually(equal("emptied", "id n"), "truncates")
+        same(session, copy, "docs", ALL, "changed keys and unchanged columns")
+        same(session, copy, "emptied", "id n", "truncates")
         assert PLACEHOLDER not in str(contents(copy, "docs", ALL))
 
         copy.execute("DELETE FROM docs WHERE id % 3 = 1")
         asked = '{"data-collections": ["public.docs"], "type": "incremental"}'
         session.execute("INSERT INTO signals VALUES ('1', 'execute-snapshot', %s)", (asked,))
-        eventually(equal("docs", ALL), "an incremental snapshot")
+        same(session, copy, "docs", ALL, "an incremental snapshot")
 
         passed = "SELECT DISTINCT topic FROM headrace.positions WHERE next_offset > 0"
         seen = {topic for (topic,) in copy.execute(passed.encode()).fetchall()}
@@ -120,12 +119,23 @@ def test_events_mean_the_same_as_at_the_source(
     assert process.lines("partition stopped") == []
 
 
-def _equal(session: psycopg.Connection, copy: psycopg.Connection) -> Callable[[str, str], Callable[[], bool]]:
-    def of(table: str, columns: str) -> Callable[[], bool]:
-        def now() -> bool:
-            there = copy.execute("SELECT to_regclass(%s) IS NOT NULL", (f"public.{table}",)).fetchone()
-            return there == (True,) and contents(session, table, columns) == contents(copy, table, columns)
+def same(session: psycopg.Connection, copy: psycopg.Connection, table: str, columns: str, what: str) -> None:
+    """Wait until a table is the same on both sides; says which rows and columns differ if it never is."""
 
-        return now
+    def differing() -> list[Any]:
+        there = copy.execute("SELECT to_regclass(%s) IS NOT NULL", (f"public.{table}",)).fetchone()
+        if there != (True,):
+            return ["no table"]
+        ours, theirs = ({row[0]: row for row in contents(each, table, columns)} for each in (copy, session))
+        names = columns.split()
+        return [
+            (key, [n for n, a, b in zip(names, ours.get(key, ()), theirs.get(key, ()), strict=False) if a != b])
+            for key in sorted({*ours, *theirs})
+            if ours.get(key) != theirs.get(key)
+        ]
 
-    return of
+    try:
+        eventually(lambda: not differing(), what)
+    except AssertionError as error:
+        letters = copy.execute("SELECT state, kind, count(*) FROM headrace.letters GROUP BY 1, 2").fetchall()
+        raise AssertionError(f"{error}: {differing()[:20]}, letters: {letters}") from None
