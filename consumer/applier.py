@@ -160,6 +160,9 @@ class Applier:
         """Do a batch, or what can be done of it at once; returns what is to be done then, in order."""
         if work.lane:
             return self._returned(work)
+        may, stops = self._busy.rested(work)
+        if stops:
+            return [*stops, may] if may else list(stops)
         now, *then = self._busy.apart(work)
         return [*self._attempt(now), *then]
 
@@ -191,6 +194,7 @@ class Applier:
     def _attempt(self, work: Work) -> list[Step]:
         """Try one batch; returns what is to be done instead, in order."""
         self.patience.beat()
+        began = time.monotonic()
         try:
             plan = work.plan or planned(work, self._planner, self._binder)
             if flooded := self._flood.flooded(plan):
@@ -212,7 +216,7 @@ class Applier:
         except ConnectionLost as error:
             self.patience.reopen(error)
         except Transient as error:
-            return self._put_off(work, error)
+            return self._put_off(work, error, time.monotonic() - began)
         return []
 
     def _reconsidered(self, work: Work, found: Reconsider) -> list[Step]:
@@ -222,8 +226,8 @@ class Applier:
             return halved(work)
         return [replace(work, plan=None, refused=reconsidered(work.refused, found))]
 
-    def _put_off(self, work: Work, error: Transient) -> list[Step]:
-        """What is done again for now, after a wait."""
+    def _put_off(self, work: Work, error: Transient, seconds: float) -> list[Step]:
+        """What is to be done after a try that took so long, and failed for a reason that time may heal."""
         if not isinstance(error, TableBusy):
             self._wait_after(work, error)
             return smaller(work) if error.failure.kind in _SMALLER else [work]
@@ -231,7 +235,7 @@ class Applier:
         topics = (everything & self._binder.topics_of(error.table)) or everything
         if self._busy.again(work, topics, error):
             self._wait_after(work, error)
-        return self._busy.instead(work, topics, error)
+        return self._busy.instead(work, topics, error, seconds)
 
     def _wait_after(self, work: Work, error: Transient) -> None:
         self._handover.tell(Paced(sum(map(len, work.slices)), kind=error.failure.kind))

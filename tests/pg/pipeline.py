@@ -42,7 +42,8 @@ class Pipeline:
         self._sink = sink
         self.values, self._keys = Writer(envelope(fields)), Writer(key(fields[:1]))
         self._identity = str(fields[0]["name"])
-        world = World({1: self._keys.text, 2: self.values.text}, lambda name: None)
+        # what is kept of its schemas is this registry's
+        world = World({1: self._keys.text, 2: self.values.text}, lambda name: None, name=self.at.topic)
         world.topics[self.at.topic] = Traits(compacted=compacted, partitions=1)
         self.known = KnownBindings()
         sources = Sources(registry=world, catalog=catalog, offsets=world, rows=RowDecoder())

@@ -72,7 +72,7 @@ ALL = f"id n {' '.join(COLUMNS)}"
 def test_events_mean_the_same_as_at_the_source(
     workers: Workers, at: Endpoints, target: Target, source: tuple[psycopg.Connection, str]
 ) -> None:
-    """Both databases are equal in the end; nothing is a letter, and no partition stops."""
+    """Both databases are equal in the end; no letter is left open or given up, and no partition stops."""
     session, name = source
     job = Job(
         at=at,
@@ -113,7 +113,9 @@ def test_events_mean_the_same_as_at_the_source(
 
         passed = "SELECT DISTINCT topic FROM headrace.positions WHERE next_offset > 0"
         seen = {topic for (topic,) in copy.execute(passed.encode()).fetchall()}
-        letters = copy.execute("SELECT state, kind, detail FROM headrace.letters WHERE state <> 'applied'").fetchall()
+        # one that waited for the other half of its change may be overtaken by a whole image of its row
+        settled = "SELECT state, kind, detail FROM headrace.letters WHERE state NOT IN ('applied', 'superseded')"
+        letters = copy.execute(settled.encode()).fetchall()
     assert {f"__debezium-heartbeat.{name}", f"{name}.transaction", f"{name}.message"} <= seen
     assert letters == []
     assert process.lines("partition stopped") == []

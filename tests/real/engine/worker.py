@@ -55,6 +55,8 @@ class Job:
     source: Mapping[str, Any] = field(default_factory=dict)
     # by target table
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    # by their names in the file
+    sections: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def toml(self) -> str:
         """The settings file."""
@@ -79,6 +81,7 @@ class Job:
             "source": dict(self.source),
             "log": {"level": self.level, "format": "json"},
             **{f"tables.{json.dumps(name)}": dict(policy) for name, policy in self.tables.items()},
+            **{name: dict(section) for name, section in self.sections.items()},
         }
         lines = []
         for section, values in sections.items():
