@@ -265,10 +265,13 @@ class BlockDecoder:
         unavailable: Mapping[str, pl.Series],
     ) -> Halves:
         """The halves of key changes that have something to do with one another. Raises Recut."""
-        creates = frame.filter(pl.col("op") == "c")[SEQ]
-        lacking = images[SEQ].filter(lacking_any(unavailable)) if unavailable else images[SEQ].clear()
-        taken = self._tokens(block, lacking.filter(lacking.is_in(creates.implode())).to_list())
-        gone = frame.filter(pl.col("op") == "d")[SEQ].to_list()
+        lacking: list[int] = []
+        if unavailable:
+            creates = frame.filter(pl.col("op") == "c")[SEQ]
+            some = images[SEQ].filter(lacking_any(unavailable))
+            lacking = some.filter(some.is_in(creates.implode())).to_list()
+        taken = self._tokens(block, lacking)
+        gone = frame.filter(pl.col("op") == "d")[SEQ].to_list() if len(deletes) else []
         kept = self._tokens(block, block.with_header(gone, NEW_KEY))
         if kept.is_empty() and taken.is_empty():
             return no_halves()

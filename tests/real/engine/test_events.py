@@ -21,6 +21,9 @@ CREATE TABLE docs (
 );
 CREATE TABLE emptied (id bigint PRIMARY KEY, n int);
 CREATE TABLE signals (id text PRIMARY KEY, type text, data text);
+CREATE TABLE logbook (word text, n int);
+ALTER TABLE logbook REPLICA IDENTITY FULL;
+CREATE TABLE kept (id bigint PRIMARY KEY, n int);
 """
 COLUMNS = ("word", "raw", "doc", "words", "nums", "bigs", "ids", "raws", "days")
 FILL = """
@@ -53,7 +56,7 @@ def source(at: Endpoints, target: Target) -> Iterator[tuple[psycopg.Connection, 
             "unavailable.value.placeholder": PLACEHOLDER,
             "signal.data.collection": "public.signals",
         }
-        tables = ("public.docs", "public.emptied", "public.signals")
+        tables = ("public.docs", "public.emptied", "public.signals", "public.logbook", "public.kept")
         capture = Capture(topic_prefix=name, tables=tables, database=name, extra=extra)
         register_debezium(at.connect_url, at.source_dsn, name, capture)
         yield session, name
@@ -118,6 +121,45 @@ def test_events_mean_the_same_as_at_the_source(
         letters = copy.execute(settled.encode()).fetchall()
     assert {f"__debezium-heartbeat.{name}", f"{name}.transaction", f"{name}.message"} <= seen
     assert letters == []
+    assert process.lines("partition stopped") == []
+
+
+def test_tables_without_keys_and_deleted_rows(
+    workers: Workers, at: Endpoints, target: Target, source: tuple[psycopg.Connection, str]
+) -> None:
+    """A history has each change of a table without a key, and a deleted row stays with the source's time."""
+    session, name = source
+    job = Job(
+        at=at,
+        dsn=target.dsn,
+        group=fresh_name("events"),
+        topics=(f"{name}.public.logbook", f"{name}.public.kept"),
+        max_rows=3,
+        tables={"public.logbook": {"mode": "history"}, "public.kept": {"soft_delete": "gone"}},
+    )
+    session.execute("INSERT INTO logbook SELECT 'word', i % 2 FROM generate_series(1, 4) AS i")
+    session.execute("UPDATE logbook SET word = 'other' WHERE n = 1")
+    session.execute("DELETE FROM logbook WHERE n = 0")
+    session.execute("TRUNCATE logbook")
+    session.execute("INSERT INTO kept SELECT i, 0 FROM generate_series(1, 9) AS i")
+    session.execute("UPDATE kept SET n = 1 WHERE id < 5")
+    session.execute("DELETE FROM kept WHERE id < 3")
+    session.execute("INSERT INTO kept VALUES (2, 2)")
+    process = workers.run(job)
+    with psycopg.connect(target.dsn, autocommit=True) as copy:
+
+        def counted(query: str) -> list[tuple[Any, ...]]:
+            there = copy.execute("SELECT to_regclass('public.logbook'), to_regclass('public.kept')").fetchone()
+            return [] if there is None or None in there else copy.execute(query.encode()).fetchall()
+
+        ops = "SELECT _op, word, count(*) FROM logbook GROUP BY 1, 2 ORDER BY 1, 2"
+        # some were there when the connector began
+        changes = [("d", "word", 2), ("t", None, 1), ("u", "other", 2)]
+        eventually(lambda: [one for one in counted(ops) if one[0] not in "cr"] == changes, "the history")
+        marks = "SELECT id, n, gone IS NOT NULL AND gone > now() - interval '1 hour' FROM kept ORDER BY id"
+        rows = [(1, 1, True), (2, 2, False), (3, 1, False), (4, 1, False), *((i, 0, False) for i in range(5, 10))]
+        eventually(lambda: counted(marks) == rows, "deleted rows")
+        assert copy.execute("SELECT count(*) FROM headrace.letters").fetchone() == (0,)
     assert process.lines("partition stopped") == []
 
 
