@@ -238,6 +238,9 @@ class Binder:
     def _events(self, topic: str, name: TableName, schema: WriterSchema, run: Run) -> Binding:
         """What appends the topic's events to a table. Raises Cannot."""
         mode, keys = self._mode(name), list[str]()
+        if mode is Mode.MATCH and not self._only(topic):
+            detail = f"rows of {name} are matched as a whole, and its topic has several partitions without an order"
+            raise Cannot("table.identity", detail, _ONE_PARTITION)
         if run.key_frame is not None:
             keys = [column.name for column in read_key_schema(self._schemas.text(key_of(run)))]
             # tombstones that come first are to be known for what they are
@@ -252,7 +255,8 @@ class Binder:
         columns = bound_columns(table, row, (), partial(self._settings.policy, table.name))
         beside = history_columns(table, schema.columns) if meta else ()
         require_casts(columns, self._catalog.has_casts)
-        require_inserts(table, [*(column.target.name for column in columns), *(column.name for column in beside)])
+        written = [*(column.target.name for column in columns), *(column.name for column in beside)]
+        require_inserts(table, written, also=("SELECT", "DELETE") if mode is Mode.MATCH else ())
         rules = self._settings.checks.get(str(name), {})
         return Binding(
             schema=schema,
@@ -261,7 +265,7 @@ class Binder:
             mode=mode,
             key_columns=tuple(keys),
             meta=beside,
-            truncate=self._on_truncate(topic, name, None) if mode is Mode.APPEND else OnTruncate.IGNORE,
+            truncate=OnTruncate.IGNORE if mode is Mode.HISTORY else self._on_truncate(topic, name, None),
             checks=column_checks(table, schema.columns, columns, rules),
             shape=row.shape,
         )
@@ -458,8 +462,9 @@ _KEEP_NULLS = (
 )
 _NO_KEY = (
     "Give the source table a primary key, or set message.key.columns on the connector, or set mode of the table to "
-    "history or append."
+    "history, append or match."
 )
+_ONE_PARTITION = "Have the connector write to a topic of one partition, or set mode of the table to history or append."
 _ORDER_TRUNCATES = (
     "Give the table a version_column, or set truncate of it to stop or ignore, or have the connector write to a topic "
     "of one partition."

@@ -1,13 +1,14 @@
-"""Blocks of tables that take events and not rows: appended as they come, each for itself.
+"""Blocks of tables whose rows have no identity: each event for itself.
 
-Nothing is folded, and no row is looked for. A history has a row for each change, also for those that delete; its
-columns are null where the event does not say them.
+Nothing is folded. A history has a row for each change, also for those that delete; its columns are null where the event
+does not say them. Where whole rows are matched, a batch first inserts what its events leave, then removes what they
+found: that makes the same of a table as one event after the other, since equal rows can't be told apart.
 """
 
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import cast
 
@@ -29,7 +30,7 @@ from consumer.core import history, instants
 from consumer.core.avro import options
 from consumer.core.envelope import ANY, SOURCE_TIME
 from consumer.core.failure import Failure
-from consumer.core.fold import SEQ
+from consumer.core.fold import SEQ, lacking_any
 from consumer.core.modes import Mode
 from consumer.core.plan import Action, TableWrite
 from consumer.core.position import positions
@@ -37,13 +38,17 @@ from consumer.rules import broken_checks, shaped
 from consumer.writes import BlockWrites
 
 _EVENT_TIME = "ts_ms"
+# operations beside inserts, updates and reads
+_MORE = {Mode.HISTORY: ("d", TRUNCATE), Mode.MATCH: ("d",), Mode.APPEND: ()}
 
 
 @dataclass(slots=True)
 class Events:
-    """A block's events: what is written of them, and as in `Decoded` what is not."""
+    """A block's events: what is written of them, and as in `Decoded` what is not. `deletes`: how many only delete."""
 
-    write: TableWrite | None = None
+    writes: list[TableWrite] = field(default_factory=list)
+    records: int = 0
+    deletes: int = 0
     span: Sequence[int] = ()
     ignored: int = 0
     truncates: Sequence[int] = ()
@@ -61,16 +66,44 @@ class EventBlocks:
         """The block's events, but for those that were `refused` before. Raises Truncated, Recut."""
         events = Events(out=dict(refused))
         said = self._said(block, events)
-        images = self._images(block, said, events)
-        checked = Decoded(images=images.filter(pl.col(SEQ).is_in(_of(said, IMAGES))), deletes=images.clear())
-        lacking = self._lacking(block, images)
-        events.out |= broken_checks(checked, block.binding, {}, time.time())
+        if block.binding.mode is Mode.MATCH:
+            self._match(block, said, events)
+        else:
+            self._append(block, said, events)
         events.out |= dict(refused)
+        return events
+
+    def _append(self, block: Block, said: pl.DataFrame, events: Events) -> None:
+        images = self._images(block, said, events)
+        checked = images.filter(pl.col(SEQ).is_in(_of(said, IMAGES)))
+        lacking = self._lacking(block, images)
+        if block.binding.mode is Mode.APPEND:
+            _require_whole(images, lacking, events)
+        _require_kept(block, checked, events)
         kept = ~images[SEQ].is_in(list(events.out))
         images = images.filter(kept)
+        events.records = len(images)
         if len(images):
-            events.write = self._write(block, said, images, {name: mask.filter(kept) for name, mask in lacking.items()})
-        return events
+            masks = {name: mask.filter(kept) for name, mask in lacking.items()}
+            events.writes.append(self._write(block, said, images, masks))
+
+    def _match(self, block: Block, said: pl.DataFrame, events: Events) -> None:
+        after = self._image(block, _of(said, IMAGES), "after", events)
+        before = self._image(block, _of(said, "ud"), "before", events)
+        after = _filled(after, before, self._lacking(block, after))
+        for images in (after, before):
+            _require_whole(images, self._lacking(block, images), events)
+        _require_kept(block, after, events)
+        after, before = (images.filter(~pl.col(SEQ).is_in(list(events.out))) for images in (after, before))
+        events.deletes = len(before.filter(pl.col(SEQ).is_in(_of(said, "d"))))
+        events.records = len(after) + events.deletes
+        names = [column.source.name for column in block.binding.columns]
+        for action, images in ((Action.INSERT, after), (Action.REMOVE, before)):
+            if len(images):
+                rows, _ = shaped(images, (), block.binding)
+                write = self._writes.write(action, block, names, rows)
+                kinds = {column.target.name: column.target.cast for column in block.binding.columns}
+                events.writes.append(replace(write, moving=kinds if action is Action.REMOVE else {}))
 
     def _said(self, block: Block, events: Events) -> pl.DataFrame:
         """What is said of each event that is one, with SEQ: all but its row."""
@@ -85,12 +118,13 @@ class EventBlocks:
         events.ignored = len(values) - len(places)
         if times:
             events.span = [cast(int, at) for at in (frame[SOURCE_TIME].min(), frame[SOURCE_TIME].max()) if at]
-        if TRUNCATE in ops and block.binding.mode is Mode.APPEND:
+        mode = block.binding.mode
+        if TRUNCATE in ops and mode is not Mode.HISTORY:
             events.truncates = truncates_of(block, frame)
-        for place in _of(frame, "ud") if block.binding.mode is Mode.APPEND else ():
+        for place in _of(frame, "ud") if mode is Mode.APPEND else ():
             reason = "an update or delete, for a table that takes new rows only"
             events.out[place] = unsound("record.identity", "append", reason)
-        wanted = frame["op"].is_in([*IMAGES, *("dt" if block.binding.mode is Mode.HISTORY else "")])
+        wanted = frame["op"].is_in([*IMAGES, *_MORE[mode]])
         events.ignored += len(frame.filter(~wanted & ~frame["op"].is_in(["u", "d"]))) - len(events.truncates)
         return frame.filter(wanted & ~frame[SEQ].is_in(list(events.out)))
 
@@ -133,6 +167,30 @@ class EventBlocks:
         beside = [(values[column.name].alias(column.name), column) for column in binding.meta]
         names = [column.source.name for column in binding.columns]
         return self._writes.write(Action.INSERT, block, names, rows, beside)
+
+
+def _require_kept(block: Block, images: pl.DataFrame, events: Events) -> None:
+    """What breaks a check goes out."""
+    checked = Decoded(images=images, deletes=images.clear())
+    events.out |= broken_checks(checked, block.binding, {}, time.time())
+
+
+def _require_whole(images: pl.DataFrame, lacking: Mapping[str, pl.Series], events: Events) -> None:
+    """What lacks a column goes out: nothing else says it."""
+    for place in images[SEQ].filter(lacking_any(lacking)) if lacking else ():
+        reason = "an unchanged TOASTed column of a row without an identity"
+        events.out[place] = unsound("record.missing_base", "append", reason)
+
+
+def _filled(after: pl.DataFrame, before: pl.DataFrame, lacking: Mapping[str, pl.Series]) -> pl.DataFrame:
+    """Images with what they lack from those before them, which are whole."""
+    if not lacking:
+        return after
+    old = after.select(SEQ).join(before, on=SEQ, how="left", maintain_order="left")
+    return after.with_columns(
+        pl.when(~mask).then(after[name]).otherwise(pl.coalesce(old[name], after[name])).alias(name)
+        for name, mask in lacking.items()
+    )
 
 
 def _of(said: pl.DataFrame, operations: object) -> list[int]:

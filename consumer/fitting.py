@@ -174,14 +174,17 @@ def _cast(target: TargetColumn, staging: str) -> str | None:
     return None if target.type_name == staging else target.cast
 
 
-def require_inserts(table: TargetTable, written: Sequence[str]) -> None:
-    """Raises Cannot where the role may not append to the table, or the table wants more of new rows."""
+def require_inserts(table: TargetTable, written: Sequence[str], also: Sequence[str] = ()) -> None:
+    """Raises Cannot where the role may not append to the table, or do what it has to do `also`, or the table wants more
+    of new rows.
+    """
     for column in table.columns:
         if column.needed and column.name not in written:
             detail = f"{column.name}: expected a default, or null allowed, found NOT NULL without a default"
             raise Cannot("table.shape", detail, _GIVE_DEFAULT)
-    lacks = {what for what in table.lacks if what != "DELETE"}
-    lacks |= {f"INSERT of {c.name!r}" for c in table.columns if c.name in written and "INSERT" in c.lacks}
+    lacks = {what for what in table.lacks if what != "DELETE" or what in also}
+    needed = {"INSERT", *also}
+    lacks |= {f"{what} of {c.name!r}" for c in table.columns if c.name in written for what in needed & c.lacks}
     if lacks:
         detail = f"the role may not append to table {table.name}; it lacks {', '.join(sorted(lacks))}"
         raise Cannot("table.privilege", detail)

@@ -205,9 +205,9 @@ class Planner:
         times += events.span
         counted["ignored"] += events.ignored
         counted["letters"] += len(events.out)
-        if events.write is not None:
-            counted["upserts"] += events.write.rows
-            stage.writes.append(events.write)
+        counted["upserts"] += events.records - events.deletes
+        counted["deletes"] += events.deletes
+        stage.writes += events.writes
         if events.out:
             assert block.binding.table is not None, "events are of a table"
             letters = self._letters(block, events.out, Settled(), {})

@@ -139,10 +139,11 @@ class Table(Section):
     strict: bool = Field(
         default=False, description="Hold every later change of a row that has an open letter, not only partial ones."
     )
-    mode: Literal["rows", "append", "history"] = Field(
+    mode: Literal["rows", "append", "history", "match"] = Field(
         default="rows",
         description="rows: the table equals the source's. history: each change is a row of its own, with what is known "
-        "of it. append: new rows only, for tables without a key that are never updated.",
+        "of it. append: new rows only, for tables without a key that are never updated. match: as rows, for tables "
+        "without a key whose source has REPLICA IDENTITY FULL, and a topic of one partition.",
     )
     soft_delete: str | None = Field(
         default=None,

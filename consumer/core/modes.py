@@ -18,6 +18,7 @@ class Mode(StrEnum):
     ROWS = "rows"
     APPEND = "append"
     HISTORY = "history"
+    MATCH = "match"
 
 
 DELETED_AT = "#deleted_at"

@@ -143,7 +143,7 @@ class Binding:
     def alone(self) -> bool:
         """Whether it holds only as long as its topic has one partition."""
         truncates = self.truncate is OnTruncate.APPLY and self.mode is not Mode.HISTORY
-        return self.replaces or (truncates and self.version is None)
+        return self.replaces or self.mode is Mode.MATCH or (truncates and self.version is None)
 
 
 class Action(Enum):
@@ -151,7 +151,7 @@ class Action(Enum):
 
     LOOK_UP: nothing; the rows are identities that letters are known by. KEEP: some columns of rows that go on under
     another key are kept apart. TAKE: upsert rows with the columns that were kept for them. INSERT: rows of their own,
-    which are like no others.
+    which need be like no others. REMOVE: as many rows as are staged, each of them equal to one of these.
     """
 
     LOOK_UP = "look up"
@@ -162,6 +162,7 @@ class Action(Enum):
     UPDATE = "update"
     TAKE = "take"
     INSERT = "insert"
+    REMOVE = "remove"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,7 +208,7 @@ class TableWrite:
 
     `fresh`: every row is from a snapshot or an insert, so a plain INSERT may be tried first. `strict`: its rows wait
     behind any letter of theirs. `version`, `soft`: as in `Binding`; the version is staged. `floored`: a truncate keeps
-    it out where it is older. `moving`: the columns that are kept or taken, with their types. `rank`: as in
+    it out where it is older. `moving`: the columns that are kept, taken or compared, with their types. `rank`: as in
     `TargetTable`.
     """
 

@@ -147,6 +147,12 @@ class Engine:
         value = self.values.framed(2, event(op, *shown, lsn=self.lsn))
         self.raw(self.keys.framed(1, identity) if self.identity else None, value, partition, headers)
 
+    def images(self, op: str, before: Row | None, after: Row | None) -> None:
+        """A change without a key; of a delete there is no image behind."""
+        self.lsn += 1
+        shown = (before, None) if op == "d" else (before, after)
+        self.raw(None, self.values.framed(2, event(op, *shown, lsn=self.lsn)))
+
     def move(self, old: Row, new: Row, *, partitions: tuple[int, int] = (0, 0), tombstone: bool = True) -> None:
         """A changed key: both halves say the same place in the source's log."""
         self.change("d", old, partition=partitions[0], moving=True)

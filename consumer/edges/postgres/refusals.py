@@ -106,8 +106,8 @@ def _work(connection: psycopg.Connection, staged: Staged, plain: bool) -> dict[s
     keys = {name: value.as_string(connection) for name, value in statements.keys(write).items()}
     parts = {name: replace(staged, staging=part.format(staged.staging)) for name, part in _PARTS.items()}
     return {
-        # what is taken is counted as what is updated
-        "action": (Action.UPDATE if write.action is Action.TAKE else write.action).value,
+        # what is taken or removed is counted as what is updated
+        "action": (Action.UPDATE if write.action in (Action.TAKE, Action.REMOVE) else write.action).value,
         # of keys that merge the second is there already
         "keys": keys if _merges(write) and not plain else None,
         "plain": plain,
@@ -130,6 +130,8 @@ def _statement(part: Staged) -> sql.Composed:
             return statements.delete(part)
         case Action.UPDATE:
             return statements.update(part)
+        case Action.REMOVE:
+            return statements.remove(part)
         case Action.INSERT:
             return statements.insert(part)
         case Action.TAKE:
@@ -144,7 +146,7 @@ def _merges(write: TableWrite) -> bool:
     """Whether a row is lost where its key is another one's too: not where the key is all, or goes, or there is none."""
     if write.action is Action.UPSERT:
         return any(column.name not in write.identity for column in write.columns)
-    return write.action not in (Action.DELETE, Action.INSERT)
+    return write.action not in (Action.DELETE, Action.INSERT, Action.REMOVE)
 
 
 def _failure(write: TableWrite, state: str, constraint: str | None, column: str | None) -> Failure:

@@ -276,7 +276,7 @@ class PostgresSink:
             writes, identities = staged[: len(stage.writes)], staged[len(stage.writes) :]
             # a letter that came back is its row's oldest: nothing is in front of it, and it says nothing of newer ones
             # events have no rows that letters could wait for
-            rows = [one for one in writes if one.write.action is not Action.INSERT and one.write.table in lettered]
+            rows = [one for one in writes if one.write.identity and one.write.table in lettered]
             known = [] if plan.verdicts else rows
             met = self._aside.meet(connection, known)
             left = self._write(connection, writes, clock)

@@ -1,5 +1,6 @@
 """The statements that move staged rows into their table. Identifiers are composed, never formatted."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from psycopg import sql
@@ -12,6 +13,11 @@ from consumer.edges.postgres.staging import Staged
 _KEPT = "#columns"
 _FLOATS = ("float4", "float8")
 _FLOAT_ARRAYS = ("_float4", "_float8")
+# types whose equal values are one value; of others, as of boxes, more than that may be equal
+_EQUAL = (
+    *("smallint", "integer", "bigint", "numeric", "real", "double precision", "money", "boolean", "bytea", "uuid"),
+    *("text", "character", "name", "citext", "date", "time", "interval", "jsonb", "inet", "cidr", "macaddr", "bit"),
+)
 # types with an order but without a hash
 _UNHASHABLE = ("bit", "money")
 # a record of one value has the hash of this value, which costs a third; no identity is null
@@ -140,6 +146,57 @@ def _kept_for(write: TableWrite) -> sql.Composed:
 def _taken(name: str, kind: str) -> sql.Composed:
     # the name of the type is the catalog's own format_type
     return sql.SQL("CAST(s.{} ->> {} AS {})").format(sql.Identifier(_KEPT), sql.Literal(name), sql.SQL(kind))
+
+
+def remove(staged: Staged) -> sql.Composed:
+    """Delete a row of the table for each staged one, equal to it in all staged columns.
+
+    Answers twice how many were deleted.
+    """
+    write = staged.write
+    values = {column.name: _compared(written(column), write.moving[column.name]) for column in write.columns}
+    ours = {name: _compared(sql.SQL("t.{}").format(sql.Identifier(name)), write.moving[name]) for name in values}
+    hashed = [name for name in values if write.moving[name].startswith(_EQUAL) and name not in _unhashed(write)]
+    same = sql.SQL(" AND ").join(
+        sql.SQL("{} IS NOT DISTINCT FROM w.{}").format(ours[name], sql.Identifier(name)) for name in values
+    )
+    return sql.SQL(
+        "WITH wanted AS (SELECT {hash_s} AS {hash}, {values}, count(*) AS {number} FROM {staging} AS s "
+        "GROUP BY {places}), "
+        "each AS (SELECT row_number() OVER () AS {id}, * FROM wanted), "
+        "found AS (SELECT t.ctid AS at, t.tableoid AS part, w.{number} AS number, "
+        "row_number() OVER (PARTITION BY w.{id}) AS place FROM {table} AS t, each AS w "
+        "WHERE {hash_t} = w.{hash} AND {same}), "
+        "gone AS (DELETE FROM {table} AS t USING found AS f "
+        "WHERE t.ctid = f.at AND t.tableoid = f.part AND f.place <= f.number RETURNING 1) "
+        "SELECT count(*), count(*) FROM gone"
+    ).format(
+        hash_s=_hash_of([values[name] for name in hashed]),
+        hash_t=_hash_of([ours[name] for name in hashed]),
+        hash=sql.Identifier("#hash"),
+        number=sql.Identifier("#number"),
+        id=sql.Identifier("#id"),
+        values=sql.SQL(", ").join(sql.SQL("{} AS {}").format(v, sql.Identifier(n)) for n, v in values.items()),
+        places=sql.SQL(", ").join(sql.Literal(place + 1) for place in range(len(values) + 1)),
+        staging=staged.staging,
+        table=table_name(write.table),
+        same=same,
+    )
+
+
+def _unhashed(write: TableWrite) -> set[str]:
+    return {name for name, kind in write.moving.items() if kind.startswith(_UNHASHABLE)}
+
+
+def _hash_of(values: Sequence[sql.Composed]) -> sql.Composed:
+    if not values:
+        return sql.SQL("0").format()
+    return sql.SQL("hash_record_extended(ROW({}), 0)").format(sql.SQL(", ").join(values))
+
+
+def _compared(value: sql.Composed, kind: str) -> sql.Composed:
+    """A value as it is compared: by its type where equality is that of values, else by its text."""
+    return value if kind.startswith(_EQUAL) and "[" not in kind else sql.SQL("CAST({} AS text)").format(value)
 
 
 def update(staged: Staged) -> sql.Composed:

@@ -10,7 +10,7 @@ from consumer.core.kinds import KINDS, TOO_DEPENDENT
 from consumer.core.plan import Action, TableName, TableWrite
 from consumer.edges.postgres.refusals import Refusal, RowThere, TooManyRefused, find
 from consumer.edges.postgres.staging import Staged
-from consumer.edges.postgres.statements import delete, insert, insert_checked, keep, take, update, upsert
+from consumer.edges.postgres.statements import delete, insert, insert_checked, keep, remove, take, update, upsert
 from consumer.edges.postgres.translate import translated
 from consumer.ports.refusals import DataFault, TableFault
 
@@ -97,6 +97,8 @@ class Writer:
             _update(connection, staged)
         elif write.action is Action.INSERT:
             connection.execute(insert(staged))
+        elif write.action is Action.REMOVE:
+            _remove(connection, staged)
         elif write.action is Action.TAKE:
             _take(connection, staged)
         elif write.action is Action.REPLACE:
@@ -143,6 +145,14 @@ def _take(connection: psycopg.Connection, staged: Staged) -> None:
     found, _ = _counts(connection, take(staged))
     if found < write.rows:
         raise DataFault(_not_kept(write.table, write.rows - found), write.table)
+
+
+def _remove(connection: psycopg.Connection, staged: Staged) -> None:
+    write = staged.write
+    found, _ = _counts(connection, remove(staged))
+    if found < write.rows:
+        detail = f"{write.rows - found} updates or deletes found no row of {write.table} that is equal to theirs"
+        raise DataFault(failed(KINDS["record.missing_base"], "postgres", "remove", detail), write.table)
 
 
 def _replace(connection: psycopg.Connection, staged: Staged) -> None:
