@@ -6,7 +6,7 @@ PYTHON ?= python3
 TEST_PROCESSES ?= 3
 .DEFAULT_GOAL := help
 FAULTS_SEEDS ?= 2
-.PHONY: help setup demo test faults check fmt lock docs clean
+.PHONY: help setup demo test faults fidelity check fmt lock docs clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -36,6 +36,10 @@ check: setup  ## Format, lint, types, arrows, dead code, documentation
 	$(BIN)/lint-imports
 	$(BIN)/vulture
 	$(BIN)/python -m tools.docs --check
+
+fidelity: setup  ## The fidelity table, whole: every type and mode, beside the Debezium JDBC sink; writes its page
+	$(BIN)/python -m pytest tests/fidelity --whole
+	$(BIN)/python -m tools.docs
 
 docs: setup  ## Write the reference pages that come from the code
 	$(BIN)/python -m tools.docs

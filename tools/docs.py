@@ -14,6 +14,7 @@ from pathlib import Path
 from tools.pages.cli import cli_page
 from tools.pages.control import control_schema_page
 from tools.pages.failures import failures_page
+from tools.pages.fidelity import fidelity_page
 from tools.pages.flow import DARK, LIGHT, picture
 from tools.pages.prose import complaints
 from tools.pages.runbooks import runbook_complaints
@@ -24,6 +25,7 @@ ROOT = Path(__file__).parent.parent
 PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/settings.md": settings_page,
     "docs/reference/types.md": types_page,
+    "docs/reference/fidelity.md": fidelity_page,
     "docs/reference/cli.md": cli_page,
     "docs/reference/failures.md": failures_page,
     "docs/reference/control-schema.md": control_schema_page,

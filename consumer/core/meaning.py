@@ -167,7 +167,8 @@ _WORDS_TO_INTERPRET = frozenset({"int", "long", "bytes", "fixed"})
 def meaning(column: Column) -> Meaning:
     """What a column's values are; UNKNOWN where a type name is not known and its form could mislead."""
     if column.avro == "decimal":
-        return Meaning.DECIMAL if 0 < (column.precision or 0) <= 38 else Meaning.WIDE_DECIMAL
+        digits = column.precision or 0
+        return Meaning.DECIMAL if 0 < digits <= 38 and 0 <= (column.scale or 0) <= digits else Meaning.WIDE_DECIMAL
     found = _named(column) if column.semantic is not None else _plain(column)
     if not _PARTS.get(found, {}).items() <= dict(column.parts).items():
         return Meaning.OTHER

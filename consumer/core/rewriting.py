@@ -198,7 +198,9 @@ def _namespace(inside: tuple[str, ...]) -> str:
 
 
 def _decimal_fits(schema: Mapping[str, Any]) -> bool:
-    return schema.get("logicalType") == "decimal" and 0 < schema.get("precision", 0) <= 38
+    digits = schema.get("precision", 0)
+    # Debezium writes other scales too, as of numeric(2,5), which readers of Avro refuse
+    return schema.get("logicalType") == "decimal" and 0 < digits <= 38 and 0 <= (schema.get("scale") or 0) <= digits
 
 
 def only(text: str, fields: Collection[str]) -> Avro:

@@ -43,11 +43,15 @@ class Job:
     initial: str = "earliest"
     max_rows: int = 50
     growth: int = 1
+    # records below which the row decoder is used
+    smallest_block: int = 20
     deadline: float = 5.0
     drain: float = 20.0
     stall: float = 60.0
     level: str = "debug"
     registry_url: str = ""
+    # the template of the target tables' names
+    named: str = "{schema}.{table}"
     # seconds that unknown schema ids are waited for
     grace: float = 0.0
     client: Mapping[str, str] = field(default_factory=dict)
@@ -74,8 +78,13 @@ class Job:
                 "timeout": 2,
                 "unknown_grace": self.grace,
             },
-            "target": {"dsn": self.dsn, "batch_deadline": self.deadline, "connect_timeout": 3},
-            "batch": {"max_rows": self.max_rows, "growth": self.growth},
+            "target": {
+                "dsn": self.dsn,
+                "batch_deadline": self.deadline,
+                "connect_timeout": 3,
+                "table": self.named,
+            },
+            "batch": {"max_rows": self.max_rows, "growth": self.growth, "smallest_block": self.smallest_block},
             "worker": {"name": self.name, "drain_timeout": self.drain, "stall_timeout": self.stall},
             "letters": dict(self.letters),
             "source": dict(self.source),
@@ -85,9 +94,18 @@ class Job:
         }
         lines = []
         for section, values in sections.items():
-            # a JSON string, number or list of strings is TOML too; dotted keys must be quoted
-            lines += [f"[{section}]", *(f"{json.dumps(key)} = {json.dumps(value)}" for key, value in values.items())]
+            lines += [f"[{section}]", *_pairs(values)]
         return "\n".join(lines) + "\n"
+
+
+def _pairs(values: Mapping[str, Any]) -> list[str]:
+    # dotted keys must be quoted
+    return [f"{json.dumps(key)} = {_toml(value)}" for key, value in values.items()]
+
+
+def _toml(value: Any) -> str:
+    # a JSON string, number or list of strings is TOML too
+    return f"{{{', '.join(_pairs(value))}}}" if isinstance(value, Mapping) else json.dumps(value)
 
 
 class Process:

@@ -1,0 +1,163 @@
+"""Source and target side by side: the source's table is copied beside the target's, and one query compares the two.
+
+Text and binary form are compared, as PostgreSQL's own output and send functions give them. A column that was created
+with another type than the source's is read as the source's type first. Nothing here imports the program.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from tests.fidelity.catalogue import Type
+from tests.fidelity.modes import Mode
+from tests.fidelity.source import Path, make_types, place, table
+
+_SPELLING = """
+SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET IntervalStyle = 'postgres'; SET extra_float_digits = 1;
+SET bytea_output = 'hex'; SET lc_monetary = 'C';
+"""
+# text and binary form of a text as a value of a type; the word, where it is none
+_FORMS = """
+CREATE SCHEMA fidelity;
+CREATE FUNCTION fidelity.forms(shown text, kind text, own boolean) RETURNS text[] LANGUAGE plpgsql AS $$
+DECLARE send text; found text[];
+BEGIN
+    SELECT typsend::regproc::text INTO send FROM pg_type WHERE oid = to_regtype(kind);
+    EXECUTE format('SELECT ARRAY[(v)::text, CASE WHEN %L THEN encode(%s(v), ''hex'') END] FROM (SELECT %L::%s) x(v)',
+        NOT own, send, shown, kind) INTO found;
+    RETURN found;
+EXCEPTION WHEN data_exception OR syntax_error_or_access_rule_violation OR integrity_constraint_violation THEN
+    RETURN ARRAY['no such value', shown];
+END $$;
+CREATE FUNCTION fidelity.told(bytes bytea) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN convert_from(bytes, 'UTF8');
+EXCEPTION WHEN data_exception THEN
+    RETURN bytes::text;
+END $$;
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One row of the comparison. `lost`: it is what is left of the value by a rule of the source's side."""
+
+    number: int
+    path: Path
+    there: bool
+    wanted: bool
+    same: bool
+    lost: bool
+
+    @property
+    def equal(self) -> bool:
+        """Both have it, and alike, or neither has it."""
+        return self.there == self.wanted and (self.same or not self.wanted)
+
+
+def open_session(dsn: str) -> psycopg.Connection:
+    """A session that spells values as all others do."""
+    connection = psycopg.connect(dsn, autocommit=True)
+    connection.execute(_SPELLING.encode())
+    return connection
+
+
+def prepare(connection: psycopg.Connection, modes: Sequence[Mode]) -> None:
+    """What a target database needs: types, schemas, the copies of the source's tables."""
+    make_types(connection)
+    connection.execute(_FORMS.encode())
+    for mode in modes:
+        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(mode.name)))
+
+
+def copy(source: psycopg.Connection, target: psycopg.Connection, mode: Mode, kind: Type, left: str | None) -> None:
+    """The source's table as text and binary form, and what is left of its values as an expression over `v`, if any."""
+    columns = sql.SQL("CREATE TABLE {} (id integer, v text, sent text, rest text, rest_kind text)")
+    target.execute(columns.format(_copied(mode, kind)))
+    read = sql.SQL(
+        "COPY (SELECT id, v::text, {sent}, rest::text, pg_typeof(rest)::text "
+        "FROM (SELECT id, v, {rest} AS rest FROM (SELECT id, v, id % 10 AS way FROM {table}) y) x) TO STDOUT"
+    )
+    rest = sql.SQL(left or "v")
+    query = read.format(sent=_sent(source, mode, kind, "v"), rest=rest, table=table(mode, kind))
+    write = sql.SQL("COPY {} FROM STDIN").format(_copied(mode, kind))
+    with source.cursor().copy(query) as reader, target.cursor().copy(write) as writer:
+        for data in reader:
+            writer.write(data)
+
+
+def compare(target: psycopg.Connection, mode: Mode, kind: Type) -> list[Row]:
+    """Every row that source or target has; none of the target's where its table does not exist."""
+    created = column_type(target, mode, kind)
+    shown, own = _shown(created, kind), sql.Literal(kind.own)
+    forms = sql.SQL("fidelity.forms({}, {}, {})")
+    value = forms.format(shown, sql.Literal(kind.kind), own)
+    rest = forms.format(sql.SQL("t.v::text"), sql.SQL("s.rest_kind"), sql.SQL("true"))
+    # where the column has the source's own type, it is asked itself
+    if created == _declared(target, kind):
+        value = sql.SQL("ARRAY[t.v::text, {}]").format(_sent(target, mode, kind, "t.v"))
+    query = sql.SQL(
+        "SELECT coalesce(s.id, t.id), t.id IS NOT NULL, s.id IS NOT NULL, "
+        "t.v IS NOT DISTINCT FROM s.v AND t.sent IS NOT DISTINCT FROM s.sent, t.rest IS NOT DISTINCT FROM s.rest "
+        "FROM {copy} s FULL JOIN (SELECT t.id, ({value})[1] AS v, ({value})[2] AS sent, ({rest})[1] AS rest "
+        "FROM {table} t LEFT JOIN {copy} s USING (id)) t USING (id) ORDER BY 1"
+    )
+    if created is None:
+        query = sql.SQL("SELECT id, false, true, false, false FROM {copy} ORDER BY 1")
+    found = target.execute(query.format(copy=_copied(mode, kind), value=value, rest=rest, table=table(mode, kind)))
+    return [_row(*each) for each in found]
+
+
+def column_type(target: psycopg.Connection, mode: Mode, kind: Type) -> str | None:
+    """The type of a table's column, None without such a table or column."""
+    query = (
+        "SELECT format_type(atttypid, atttypmod) FROM pg_attribute "
+        "WHERE attrelid = to_regclass(%s) AND attname = 'v' AND NOT attisdropped"
+    )
+    row = target.execute(query, [table(mode, kind).as_string(target)]).fetchone()
+    return None if row is None else str(row[0])
+
+
+def _row(row: int, there: bool, wanted: bool, same: bool, rest: bool) -> Row:
+    number, path = place(row)
+    return Row(number=number, path=path, there=there, wanted=wanted, same=same, lost=there and wanted and rest)
+
+
+def _shown(created: str | None, kind: Type) -> sql.Composable:
+    """The column as a text of the source's type. Types that Debezium does not know come as the bytes of their text."""
+    if created == "bytea" and kind.kind != "bytea":
+        return sql.SQL("fidelity.told(t.v)")
+    if created == "boolean" and kind.kind == "bit(1)":
+        return sql.SQL("t.v::integer::text")
+    return sql.SQL("t.v::text")
+
+
+def _declared(connection: psycopg.Connection, kind: Type) -> str:
+    """A type's name as PostgreSQL spells it, with its modifier."""
+    query = sql.SQL("CREATE TEMPORARY TABLE declared (v {})").format(sql.SQL(kind.kind))
+    connection.execute(query)
+    row = connection.execute(
+        "SELECT format_type(atttypid, atttypmod) FROM pg_attribute "
+        "WHERE attrelid = 'declared'::regclass AND attname = 'v'"
+    ).fetchone()
+    connection.execute("DROP TABLE declared")
+    assert row is not None
+    return str(row[0])
+
+
+def _sent(connection: psycopg.Connection, mode: Mode, kind: Type, column: str) -> sql.Composable:
+    if kind.own:
+        return sql.SQL("NULL::text")
+    row = connection.execute(
+        "SELECT t.typsend::regproc::text FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid "
+        "WHERE a.attrelid = %s::text::regclass AND a.attname = 'v'",
+        [table(mode, kind).as_string(connection)],
+    ).fetchone()
+    assert row is not None
+    return sql.SQL("encode({}({}), 'hex')").format(sql.SQL(row[0]), sql.SQL(column))
+
+
+def _copied(mode: Mode, kind: Type) -> sql.Identifier:
+    return sql.Identifier("fidelity", f"{mode.name}.{kind.name}")

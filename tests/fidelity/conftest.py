@@ -1,0 +1,60 @@
+"""Servers for the fidelity table, and the choice between a selection of it and the whole."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from consumer.stack.options import ALL_PARTS, KAFKA, REGISTRY, TARGET, Endpoints, StackOptions
+from consumer.stack.progress import Terminal
+from consumer.stack.stack import Stack
+from tests.real.engine.worker import Workers
+
+_HERE = Path(__file__).parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Known when pytest is told to run this directory."""
+    parser.getgroup("fidelity").addoption(
+        "--whole",
+        action="store_true",
+        help="all types, modes and Debezium's sink; writes the results that the page shows",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The whole table only where it is asked for, and the selection only where it is not."""
+    whole = bool(config.getoption("--whole", False))
+    for item in items:
+        if _HERE in item.path.parents:
+            item.add_marker(pytest.mark.real)
+    left = [item for item in items if _HERE in item.path.parents and bool(item.get_closest_marker("long")) != whole]
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
+
+
+@pytest.fixture(scope="session")
+def at(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
+    """Where the servers answer; for the whole table Connect has Debezium's sink too."""
+    whole = bool(request.config.getoption("--whole", False))
+    options = StackOptions(with_jdbc_sink=whole, connect_heap_mb=1536 if whole else 512)
+    place = tmp_path_factory.mktemp("fidelity")
+    with Stack.open(place, ALL_PARTS, options, Terminal(quiet_steps=True)) as opened:
+        yield opened.endpoints
+
+
+@pytest.fixture(scope="session")
+def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
+    """Where the servers behind a source answer."""
+    place = tmp_path_factory.mktemp("behind")
+    with Stack.open(place, {KAFKA, REGISTRY, TARGET}, None, Terminal(quiet_steps=True)) as opened:
+        yield opened.endpoints
+
+
+@pytest.fixture
+def workers(tmp_path: Path) -> Iterator[Workers]:
+    """Starts worker processes."""
+    started = Workers(tmp_path)
+    yield started
+    started.kill_all()

@@ -1,0 +1,65 @@
+"""The connector's modes: each capture has one value of each of several settings, and the types that they concern."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tests.fidelity.catalogue import TYPES, Type, of
+
+_UNKNOWN = {"include.unknown.datatypes": "true"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mode:
+    """One capture. Its name is that of its schema, and its topics' prefix.
+
+    `settings`: those of the connector. `binary`: what Headrace is told of bytes that come as text.
+    """
+
+    name: str
+    settings: Mapping[str, str]
+    types: tuple[Type, ...]
+    binary: str | None = None
+
+    def topic(self, kind: Type) -> str:
+        """Where the events of a type's table are."""
+        return f"{self.prefix}.{self.name}.{kind.table}"
+
+    @property
+    def prefix(self) -> str:
+        """The connector's."""
+        return f"fidelity_{self.name}"
+
+
+MODES = (
+    Mode(name="defaults", settings={}, types=TYPES),
+    Mode(name="typed", settings={"column.propagate.source.type": ".*", **_UNKNOWN}, types=TYPES),
+    Mode(
+        name="text",
+        settings={
+            "decimal.handling.mode": "string",
+            "time.precision.mode": "isostring",
+            "binary.handling.mode": "base64",
+            "interval.handling.mode": "string",
+        },
+        types=of("decimal", "time", "binary", "interval"),
+        binary="base64",
+    ),
+    Mode(
+        name="double",
+        settings={
+            "decimal.handling.mode": "double",
+            "time.precision.mode": "connect",
+            "binary.handling.mode": "base64-url-safe",
+        },
+        types=of("decimal", "time", "binary"),
+        binary="base64-url-safe",
+    ),
+    Mode(
+        name="micro",
+        settings={"time.precision.mode": "microseconds", "binary.handling.mode": "hex"},
+        types=of("time", "binary"),
+        binary="hex",
+    ),
+    Mode(name="time_micro", settings={"time.precision.mode": "adaptive_time_microseconds"}, types=of("time")),
+    Mode(name="nano", settings={"time.precision.mode": "nanoseconds"}, types=of("time")),
+)

@@ -1,0 +1,101 @@
+"""The fidelity table: real values from a real source through Debezium, Kafka and Headrace, compared by SQL.
+
+`make fidelity` runs all of it and writes `docs/reference/fidelity.json`, from which the page is made; the tests of
+every day take a selection of types and modes.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import pytest
+
+from consumer.stack.options import Endpoints
+from tests.fidelity import jdbc, results
+from tests.fidelity.capture import capture
+from tests.fidelity.catalogue import named
+from tests.fidelity.compare import open_session
+from tests.fidelity.ground import cells, database, headrace
+from tests.fidelity.modes import MODES, Mode
+from tests.fidelity.rules import CREATED, EXISTING, LOSSES, NOT_SENT, REFUSALS, not_sent, refusal
+from tests.fidelity.verdict import Cell, Outcome, label_of, sinks
+from tests.real.engine.worker import Workers
+
+_SELECTED = {
+    "defaults": "int8 float8 bool numeric_12_2 numeric_2_5 numeric_3_m2 numeric money text char_5 bytea uuid enum json "
+    "jsonb inet bit_64 varbit date time timetz timestamp_6 timestamptz point vector numrange text_a int8_a "
+    "numeric_12_2_a timestamptz_a",
+    "typed": "domain_int name json box path halfvec tstzrange int4multirange composite tid",
+    "text": "numeric_special date time timestamp interval bytea",
+}
+
+
+def _explained(cell: Cell, target: str) -> bool:
+    if cell.outcome is Outcome.REFUSED:
+        return refusal(_where(cell, target), cell.kind) is not None
+    if cell.outcome is Outcome.NOT_SENT:
+        return not_sent(cell.mode, cell.type) is not None
+    return cell.outcome in (Outcome.EQUAL, Outcome.LOST)
+
+
+def _where(cell: Cell, target: str) -> str:
+    return f"{cell.mode} {cell.type} {target} {cell.path} {label_of(cell)}"
+
+
+def _unexplained(found: Iterable[Cell], target: str) -> list[str]:
+    return [f"{_where(cell, target)}: {cell.outcome} {cell.kind}" for cell in found if not _explained(cell, target)]
+
+
+@pytest.fixture(scope="module")
+def selected(at: Endpoints) -> tuple[Mode, ...]:
+    """Some modes with some types, whose events are in Kafka."""
+    modes = tuple(replace(mode, types=named(_SELECTED[mode.name].split())) for mode in MODES if mode.name in _SELECTED)
+    capture(at, modes)
+    return modes
+
+
+@pytest.mark.parametrize("target", [CREATED, EXISTING])
+def test_no_value_is_silently_another(at: Endpoints, selected: tuple[Mode, ...], workers: Workers, target: str) -> None:
+    """Each is equal, or refused or lost at the source by a rule that says why."""
+    dsn = database(at, selected, target)
+    headrace(at, dsn, selected, workers)
+
+    found = list(cells(at, dsn, selected))
+
+    assert len(found) == sum(4 * (len(kind.values) + 1) for mode in selected for kind in mode.types)
+    assert _unexplained(found, target) == []
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_the_whole_table(at: Endpoints, workers: Workers) -> None:
+    """All types, in all modes, beside Debezium's sink; every rule is needed."""
+    capture(at, MODES)
+    tables = []
+    for target in (CREATED, EXISTING):
+        dsn = database(at, MODES, target)
+        headrace(at, dsn, MODES, workers)
+        theirs = database(at, MODES, target)
+        topics = [mode.topic(kind) for mode in MODES for kind in mode.types]
+        failed = jdbc.run(at, theirs, topics, create=target == CREATED)
+        with open_session(dsn) as session, open_session(theirs) as other:
+            ours = list(cells(at, dsn, MODES))
+            beside = [
+                cell
+                for mode in MODES
+                for kind in mode.types
+                for cell in sinks(at, other, mode, kind, mode.topic(kind) in failed)
+            ]
+            tables.append(results.Table(target, ours, beside, results.columns(session), results.columns(other)))
+    results.write(tables)
+
+    assert [each for table in tables for each in _unexplained(table.ours, table.target)] == []
+    assert _unneeded(tables) == []
+
+
+def _unneeded(tables: list["results.Table"]) -> list[str]:
+    """Rules that explain nothing."""
+    cells = [(cell, table.target) for table in tables for cell in table.ours]
+    used = {refusal(_where(cell, target), cell.kind) for cell, target in cells if cell.outcome is Outcome.REFUSED}
+    used |= {not_sent(cell.mode, cell.type) for cell, _ in cells if cell.outcome is Outcome.NOT_SENT}
+    used |= {results.loss(cell, target) for cell, target in cells if cell.outcome is Outcome.LOST}
+    return [each.where for each in (*LOSSES, *REFUSALS, *NOT_SENT) if each not in used]
