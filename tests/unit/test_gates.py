@@ -194,7 +194,7 @@ SHAPE = {
         remedy="Avro",
         **written(envelope_with("after", "Value")),
     ),
-    "no key": Case(kind="record.identity", says=["no key"], remedy="message.key.columns", key=None),
+    "no key": Case(kind="table.identity", says=["no key"], remedy="message.key.columns", key=None),
     "a key that the row does not have": Case(
         kind="table.identity",
         says=["after.place", "key's columns", "none"],
