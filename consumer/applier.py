@@ -16,12 +16,14 @@ from consumer.core.kinds import TOO_DEPENDENT
 from consumer.core.plan import Plan
 from consumer.core.records import RecordRef, TopicPartition
 from consumer.core.sizer import IN_THE_WAY, TOO_MUCH, NoTime, fitting
+from consumer.core.steps import changes
 from consumer.cuts import (
     Step,
     first,
     halved,
     reconsidered,
     smaller,
+    waiting_table,
     without_flooded,
     without_letters,
     without_table,
@@ -40,6 +42,7 @@ from consumer.ports.refusals import (
     LettersFull,
     Reconsider,
     TableFault,
+    TableWaits,
 )
 from consumer.ports.target import Applied, Outcome, Retention, Sink
 from consumer.returns import Pause, Returns
@@ -186,8 +189,8 @@ class Applier:
             refused = found.refused
             self._wait(lambda: self._dependents.of_records(work.slices, refused))
             return [replace(work, plan=None, refused=reconsidered(work.refused, found))]
-        except LettersFull as full:
-            return without_letters(work, plan, full.failure)
+        except (LettersFull, TableWaits) as wait:
+            return self._put_off(work, plan, wait)
         except (DataFault, TableFault) as fault:
             return self._judged(work, fault)
         except CommitUnknown as error:
@@ -199,6 +202,12 @@ class Applier:
             self.patience.pause(error)
             return smaller(work) if error.failure.kind in _SMALLER else [work]
         return []
+
+    def _put_off(self, work: Work, plan: Plan, wait: LettersFull | TableWaits) -> list[Step]:
+        """What has to wait, and only that."""
+        if isinstance(wait, LettersFull):
+            return without_letters(work, plan, wait.failure)
+        return waiting_table(work, self._binder.topics_of(wait.table), wait.failure, LOOK_EVERY)
 
     def _returned(self, work: Work) -> list[Step]:
         """Work on letters that came back; a partition that can't go on yet is taken again when it can."""
@@ -233,12 +242,24 @@ class Applier:
         self.patience.rewarded()
         plan = applied.plan
         self._flood.passed(plan)
+        self._evolved(plan)
         self._holdings.went_on(piece.at for piece in plan.slices)
         self._handover.tell(Moved({piece.at: piece.end for piece in plan.slices}))
         if plan.counts.records:
             self._last = plan.counts.records, applied.seconds
             self._handover.tell(Paced(*self._last))
             log.debug("batch applied", records=plan.counts.records, seconds=round(applied.seconds, 4))
+
+    def _evolved(self, plan: Plan) -> None:
+        """Tables that were changed are bound as they are now."""
+        for evolution in plan.evolutions:
+            self._binder.forget(evolution.table)
+            log.info(
+                "table follows its source",
+                table=str(evolution.table),
+                schema=evolution.schema_id,
+                changes=changes(evolution.steps),
+            )
 
     def _judged(self, work: Work, fault: DataFault | TableFault) -> list[Step]:
         """What a refusal by the target costs: a catalog that moved costs a second look, rows that are
@@ -272,6 +293,7 @@ class Applier:
         outcome = self.patience.ask(lambda: self._sink.resolve(plan))
         log.info("commit resolved", outcome=outcome.value)
         if outcome is Outcome.COMMITTED:
+            self._evolved(plan)
             self._handover.tell(Moved({piece.at: piece.end for piece in plan.slices}))
 
 

@@ -21,12 +21,16 @@ from consumer.core.envelope import (
     read_key_writer,
     read_writer_schema,
 )
+from consumer.core.evolution import Wanted
 from consumer.core.failure import Failure, Persistent, Transient, failed
 from consumer.core.grace import Grace
 from consumer.core.kinds import KINDS, Scope
 from consumer.core.naming import BadName
-from consumer.core.plan import Binding, BindingKey, Run, TableName, TargetTable, origin
+from consumer.core.plan import Binding, BindingKey, Run, TableName, origin
+from consumer.core.steps import NewColumn
 from consumer.core.types import PLAIN, ColumnPolicy
+from consumer.core.wanted import wanted_columns
+from consumer.evolver import Evolver, Fitted, Following
 from consumer.gates import (
     Cannot,
     bound_columns,
@@ -40,6 +44,7 @@ from consumer.known import KnownBindings
 from consumer.planner import BadRecord, bad_record
 from consumer.ports.bindings import Catalog
 from consumer.ports.decoding import Decoder, Registry
+from consumer.ports.evolution import Shapes
 from consumer.ports.topics import Offsets, Traits
 from consumer.schemas import Schemas, schema_id_of
 from consumer.tables import Tables
@@ -54,12 +59,10 @@ log = structlog.get_logger("headrace.bind")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BinderSettings:
-    """How tables are named, whether missing ones are created, and how strictly letters keep the order of a row."""
+    """How tables are named and follow their source, and how strictly letters keep the order of a row."""
 
     template: str = "{schema}.{table}"
-    create: bool = True
-    # by target table, overrides `create`
-    create_table: Mapping[str, bool] = field(default_factory=dict)
+    following: Following = field(default_factory=Following)
     # seconds that a schema id is waited for which the registry does not know
     unknown_grace: float = 0.0
     # target tables in which everything waits behind a letter of its row
@@ -80,6 +83,7 @@ class Sources:
 
     registry: Registry
     catalog: Catalog
+    shapes: Shapes
     offsets: Offsets
     rows: Decoder
 
@@ -92,7 +96,8 @@ class Binder:
         self._offsets = sources.offsets
         self._settings = settings
         self._schemas = Schemas(sources.registry, sources.catalog)
-        self._tables = Tables(sources.catalog, sources.rows, settings.template, settings.policy)
+        self._tables = Tables(sources.catalog, sources.rows, settings.template)
+        self._evolver = Evolver(sources.shapes, sources.catalog, settings.following)
         self._grace = Grace(settings.unknown_grace)
         self._turn = threading.Lock()
         # schemas of which it is known whether their source may have lost nulls
@@ -158,9 +163,10 @@ class Binder:
         return Binding(schema=WriterSchema(kind=RecordKind.OTHER), unreadable=error.failure, compacted=compacted)
 
     def forget(self, table: TableName | None) -> None:
-        """Forget what was read of a table's catalog (of all when None)."""
+        """Forget what was read of a table's catalog (of all when None), and what it was to become."""
         with self._turn:
             self._known.forget(table)
+            self._evolver.forget(table)
 
     def forget_topic(self, topic: str) -> None:
         """Look again at a topic's table and at what of it could not be read."""
@@ -184,16 +190,30 @@ class Binder:
             raise Cannot("record.identity", "the record has no key, so its row can't be told from others", _NO_KEY)
         key_text = self._schemas.text(key.key_frame)
         source = self._tables.source(schema, run)
-        identity = [column.name for column in read_key_schema(key_text)]
         name = self._tables.name(key.topic, source)
         version = self._version(name, schema)
-        columns = [*schema.columns, version] if version else schema.columns
-        create = self._settings.create_table.get(str(name), self._settings.create)
-        table = self._tables.found(name, columns, identity, create=create)
-        binding = self._bound(key.topic, schema, key_text, table, version)
+        fitted = self._evolver.fit(self._wanted(key, schema, key_text, name, version))
+        if fitted.moved:
+            # whatever was bound to the table as it is
+            self._known.forget(name)
+        binding = self._bound(key.topic, schema, key_text, fitted, version)
         self._warn(schema_id_of(key.value_frame), key.topic, schema.columns)
         self._tables.remember(key.topic, schema_id_of(key.key_frame), source)
         return binding
+
+    def _wanted(
+        self, key: BindingKey, schema: WriterSchema, key_text: str, name: TableName, version: Column | None
+    ) -> Wanted:
+        assert key.value_frame is not None, "tombstones want nothing of a table"
+        policy = partial(self._settings.policy, name)
+        return Wanted(
+            table=name,
+            topic=key.topic,
+            schema_id=schema_id_of(key.value_frame),
+            columns=wanted_columns(schema.columns, self._schemas.text(key.value_frame), policy),
+            identity=tuple(column.name for column in read_key_schema(key_text)),
+            more=(NewColumn(name=version.name, types=("bigint",)),) if version else (),
+        )
 
     def _warn(self, schema_id: int, topic: str, columns: Sequence[Column]) -> None:
         """Say once a schema in which columns nulls may have become defaults before they were written."""
@@ -226,16 +246,18 @@ class Binder:
         table = self._tables.remembered(key.topic, schema_id_of(key.key_frame))
         # the key is all that is known of the row, and all that is needed
         schema = WriterSchema(kind=RecordKind.CHANGE, columns=read_key_schema(key_text))
-        return self._bound(key.topic, schema, key_text, table)
+        return self._bound(key.topic, schema, key_text, Fitted(table=table))
 
     def _bound(
-        self, topic: str, schema: WriterSchema, key_text: str, table: TargetTable, version: Column | None = None
+        self, topic: str, schema: WriterSchema, key_text: str, fitted: Fitted, version: Column | None = None
     ) -> Binding:
+        table = fitted.table
         identity = tuple(column.name for column in read_key_schema(key_text))
         replaces = frozenset(identity) not in table.unique
         if replaces and (topic in self._spread or self._traits[topic].partitions != 1):
             raise no_identity(table, identity)
-        columns = bound_columns(table, schema.columns, identity, partial(self._settings.policy, table.name))
+        renamed = [(column, fitted.names.get(column.name, column.name)) for column in schema.columns]
+        columns = bound_columns(table, renamed, identity, partial(self._settings.policy, table.name))
         if version is not None:
             if replaces:
                 raise unguarded(table, identity)
@@ -251,6 +273,7 @@ class Binder:
             replaces=replaces,
             strict=str(table.name) in self._settings.strict,
             version=version.name if version else None,
+            evolutions=fitted.evolutions,
         )
 
 

@@ -5,7 +5,7 @@ with its reason; its neighbours are not touched by that.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import polars as pl
@@ -143,7 +143,7 @@ class BlockDecoder:
     def nothing(self, block: Block) -> Decoded:
         """What a block without any sound record would be."""
         rows = self._sifted(block, block.binding.schema.rewritten, _Data(), ["op", "after"], {})
-        images = _unnested(rows, "after", None)
+        images = _unnested(rows, "after", replace(block.binding, version=None))
         return Decoded(images=images, deletes=images.select([*block.binding.identity, SEQ]))
 
     def identities(self, block: Block, places: Sequence[int]) -> pl.DataFrame:
@@ -185,7 +185,7 @@ class BlockDecoder:
         binding = block.binding
         fields = ["op", "before", *_position(binding)]
         rows = self._sifted(block, binding.schema.rewritten, _Data.of(values, places), fields, out)
-        return _identity(_unnested(_placed(rows, binding, out), "before", binding.version), binding, "before", out)
+        return _identity(_unnested(_placed(rows, binding, out), "before", binding), binding, "before", out)
 
     def _tombstones(self, block: Block, values: Sequence[bytes | None], out: dict[int, Failure]) -> pl.DataFrame:
         """On a compacted topic a tombstone deletes its key."""
@@ -258,7 +258,7 @@ def _images(frame: pl.DataFrame, binding: Binding, ops: frozenset[str], out: dic
         for place in kept.filter(missing)[SEQ]:
             out[place] = _unsound("record.image", "decode", "an insert or update has no after image")
         kept = kept.filter(~missing)
-    return _with_identity(_unnested(kept, "after", binding.version), binding, "after", out)
+    return _with_identity(_unnested(kept, "after", binding), binding, "after", out)
 
 
 def _identity(rows: pl.DataFrame, binding: Binding, image: str, out: dict[int, Failure]) -> pl.DataFrame:
@@ -280,9 +280,11 @@ def _with_identity(rows: pl.DataFrame, binding: Binding, image: str, out: dict[i
     return rows
 
 
-def _unnested(rows: pl.DataFrame, image: str, version: str | None) -> pl.DataFrame:
+def _unnested(rows: pl.DataFrame, image: str, binding: Binding) -> pl.DataFrame:
+    version = binding.version
     places = [rows[SEQ]] if version is None else [rows[_VERSION].alias(version), rows[SEQ]]
-    return rows[image].struct.unnest().hstack(places)
+    columns = rows[image].struct.unnest()
+    return (columns.rename(binding.renamed, strict=False) if binding.renamed else columns).hstack(places)
 
 
 def _unsound(kind: str, operation: str, reason: str) -> Failure:

@@ -2,7 +2,7 @@
 
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
@@ -12,11 +12,13 @@ from consumer.binder import Binder, BinderSettings, Sources
 from consumer.blocks import Decoders
 from consumer.core.backoff import Backoff
 from consumer.core.breaking import BreakerLimits
+from consumer.core.evolution import Answer, Follow
 from consumer.core.flood import FloodGuard, FloodLimits
 from consumer.core.kinds import ErrorType
 from consumer.core.letterhead import Codec
 from consumer.core.policy import Budget, Policy, TablePolicy
 from consumer.core.records import OffsetRange
+from consumer.core.steps import Change
 from consumer.core.types import ColumnPolicy
 from consumer.decode_watch import Marks
 from consumer.dependents import Dependents
@@ -33,7 +35,7 @@ from consumer.edges.kafka.source import KafkaSource
 from consumer.edges.postgres import memory
 from consumer.edges.postgres.aside import LetterBounds
 from consumer.edges.postgres.desk import PostgresDesk
-from consumer.edges.postgres.lookup import PostgresCatalog, PostgresOverview
+from consumer.edges.postgres.lookup import PostgresCatalog, PostgresOverview, PostgresShapes
 from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.pointers import PostgresPointers
 from consumer.edges.postgres.pool import PoolLimits, TargetPool
@@ -42,6 +44,7 @@ from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.registry import HttpRegistry
 from consumer.edges.rows import RowDecoder
+from consumer.evolver import Following
 from consumer.expiry import Expiry
 from consumer.handover import Handover
 from consumer.holdings import Holdings
@@ -56,6 +59,7 @@ from consumer.postman import Postman
 from consumer.reader import BatchLimits, Reader
 from consumer.returns import Judges, Returns
 from consumer.searcher import Searcher
+from consumer.sections import Table
 from consumer.settings import Settings
 from dlq.actions import discard
 from dlq.headers import decode, encode
@@ -130,16 +134,35 @@ def session_settings(settings: Settings, worker: str) -> SessionSettings:
         batch_deadline=target.batch_deadline,
         synchronous_commit=target.synchronous_commit,
         trust_source=target.constraints == "trust-source",
+        change_lock_timeout=settings.evolution.lock_timeout,
     )
 
 
+def following(settings: Settings) -> Following:
+    """How target tables follow their source: what is said of a table goes before what is said of all."""
+    others = {change: Answer(getattr(settings.evolution, change.value)) for change in Change}
+    return Following(
+        others=Follow(answers=_with_create(others, settings.target.create)),
+        tables={name: _follow(others, table, settings.target.create) for name, table in settings.tables.items()},
+    )
+
+
+def _follow(others: Mapping[Change, Answer], table: Table, create: bool) -> Follow:
+    own = {change: getattr(table.evolution, change.value) for change in Change}
+    answers = {**others, **{change: Answer(said) for change, said in own.items() if said is not None}}
+    create = create if table.create is None else table.create
+    return Follow(answers=_with_create(answers, create), renamed=table.evolution.renamed)
+
+
+def _with_create(answers: Mapping[Change, Answer], create: bool) -> dict[Change, Answer]:
+    return {**answers, **({} if create else {Change.CREATE: Answer.REFUSE})}
+
+
 def binder_settings(settings: Settings) -> BinderSettings:
-    """How tables are named and created."""
-    overrides = {name: table.create for name, table in settings.tables.items() if table.create is not None}
+    """How tables are named, and how they follow their source."""
     return BinderSettings(
         template=settings.target.table,
-        create=settings.target.create,
-        create_table=overrides,
+        following=following(settings),
         unknown_grace=settings.registry.unknown_grace,
         strict=[name for name, table in settings.tables.items() if table.strict],
         versions={name: table.version_column for name, table in settings.tables.items() if table.version_column},
@@ -211,7 +234,8 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
     offsets = topic_offsets(settings)
     registry = HttpRegistry(settings.registry.url, shared.registry, timeout=settings.registry.timeout)
     handover = Handover(max_bytes=settings.batch.queue_bytes, max_batches=settings.batch.queue_batches)
-    sources = Sources(registry=registry, catalog=catalog, offsets=offsets, rows=rows)
+    shapes = PostgresShapes(shared.pool, settings.kafka.group)
+    sources = Sources(registry=registry, catalog=catalog, shapes=shapes, offsets=offsets, rows=rows)
     binder = Binder(known, sources, binder_settings(settings))
     ahead = Ahead(binder)
     pointing = [table for table, policy in settings.tables.items() if policy.letters == "pointer"]

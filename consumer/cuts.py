@@ -42,6 +42,12 @@ def without_letters(work: Work, plan: Plan, failure: Failure) -> list[Step]:
     return [*stops, replace(work, plan=None)]
 
 
+def waiting_table(work: Work, topics: Collection[str], why: Failure, seconds: float) -> list[Step]:
+    """The partitions of a table's topics wait in front of the batch, the others go on."""
+    waits: list[Step] = [Later(piece.at, seconds, why) for piece in work.slices if piece.at.topic in topics]
+    return [*waits, replace(work, plan=None)]
+
+
 def halved(work: Work) -> list[Step]:
     """Two batches with half of the records each, in order."""
     return [replace(work, slices=tuple(half), plan=None) for half in halves(work.slices)]

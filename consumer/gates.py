@@ -3,7 +3,7 @@
 Each refusal says the field where there is one, what was expected, what was found and what to do about it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from consumer.core.envelope import Column
 from consumer.core.failure import failed
@@ -31,16 +31,19 @@ def require_known(columns: Sequence[Column]) -> None:
 
 
 def bound_columns(
-    table: TargetTable, columns: Sequence[Column], identity: Sequence[str], policy: Callable[[str], ColumnPolicy]
+    table: TargetTable,
+    columns: Iterable[tuple[Column, str]],
+    identity: Sequence[str],
+    policy: Callable[[str], ColumnPolicy],
 ) -> tuple[BoundColumn, ...]:
-    """Each column with the target's that takes it; generated ones take nothing. Raises Cannot."""
+    """Each column with the target's that takes it, by its name there; generated ones take nothing. Raises Cannot."""
     bound = []
-    for column in columns:
-        target = table.column(column.name)
+    for column, name in columns:
+        target = table.column(name)
         if target is None:
-            raise Cannot("table.shape", f"table {table.name} has no column {column.name!r}", _ADD_COLUMN)
+            raise Cannot("table.shape", f"table {table.name} has no column {name!r}", _ADD_COLUMN)
         if not target.generated:
-            decided = policy(column.name)
+            decided = policy(name)
             _require_form(column, target.kind, decided)
             _require_key(column, decided, identity)
             bound.append(BoundColumn(source=column, target=target, how=carriage(column, target.kind, decided)))

@@ -23,6 +23,7 @@ from consumer.core.plan import (
     BindingKey,
     BoundColumn,
     Counts,
+    Evolution,
     Origins,
     Plan,
     Run,
@@ -91,7 +92,8 @@ class Planner:
         counted: Counter[str] = Counter(records=sum(map(len, slices)))
         times: list[int] = []
         stages = []
-        for blocks in self._staged(slices):
+        staged = self._staged(slices)
+        for blocks in staged:
             writes: list[TableWrite] = []
             letters: list[Aside] = []
             for block in blocks:
@@ -105,6 +107,7 @@ class Planner:
             stages=tuple(stages),
             counts=Counts(**counted),
             source_ms=(min(times), max(times)) if times else None,
+            evolutions=_evolutions(staged),
         )
 
     def _staged(self, slices: Sequence[Slice]) -> list[list[Block]]:
@@ -276,6 +279,12 @@ class Planner:
             version=binding.version if action is not Action.LOOK_UP else None,
             rank=binding.table.rank,
         )
+
+
+def _evolutions(staged: Sequence[Sequence[Block]]) -> tuple[Evolution, ...]:
+    """What has to be done to tables first, each once, in its order."""
+    evolutions = (each for blocks in staged for block in blocks for each in block.binding.evolutions)
+    return tuple(dict.fromkeys(evolutions))
 
 
 def _without(

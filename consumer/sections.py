@@ -374,10 +374,72 @@ class Column(Section):
     )
 
 
+Decided = Literal["auto", "approve", "refuse"]
+Wished = Literal["auto", "approve", "refuse", "keep"]
+
+
+class Evolution(Section):
+    """How target tables follow their source.
+
+    auto: the change is made with the first rows that need it; approve: their table waits for `headrace schema apply`;
+    refuse: it stops; keep: the change is not wanted, the target stays as it is.
+    """
+
+    create: Decided = Field(default="auto", description="A missing table, where target.create allows it at all.")
+    add: Decided = Field(default="approve", description="A column that the target lacks.")
+    widen: Wished = Field(
+        default="keep",
+        description="A type that does not hold all that the source may send. With keep, values that do not fit become "
+        "letters; otherwise a change that is no widening stops the table.",
+    )
+    relax: Wished = Field(
+        default="keep",
+        description="NOT NULL of a column that takes nulls at the source, or that the source has not any more.",
+    )
+    label: Wished = Field(default="keep", description="A label that an enum type of the target lacks.")
+    rename: Decided = Field(default="auto", description="A column that a table's `renamed` names.")
+    drop: Wished = Field(
+        default="keep", description="A column that the source had and has not any more. Its values are lost with it."
+    )
+    default: Wished = Field(
+        default="keep",
+        description="A default of the source's: of a column that is added, whose older rows get it, or where the "
+        "target has none. Of a function, Debezium sends a zero.",
+    )
+    lock_timeout: float = Field(
+        default=2.0,
+        ge=0.1,
+        le=60,
+        description="Most seconds that a change waits for others who use the table. Then its partitions wait, and "
+        "others go on.",
+    )
+
+
+class TableEvolution(Section):
+    """What of it is different for a table."""
+
+    create: Decided | None = Field(default=None, description="Overrides evolution.create for this table.")
+    add: Decided | None = Field(default=None, description="Overrides evolution.add.")
+    widen: Wished | None = Field(default=None, description="Overrides evolution.widen.")
+    relax: Wished | None = Field(default=None, description="Overrides evolution.relax.")
+    label: Wished | None = Field(default=None, description="Overrides evolution.label.")
+    rename: Decided | None = Field(default=None, description="Overrides evolution.rename.")
+    drop: Wished | None = Field(default=None, description="Overrides evolution.drop.")
+    default: Wished | None = Field(default=None, description="Overrides evolution.default.")
+    renamed: dict[str, str] = Field(
+        default={},
+        description="Columns that got another name at the source: the old name and the new one. Rows of older schemas "
+        "go into the column with the new name.",
+    )
+
+
 class Table(Section):
     """Policy of one target table."""
 
     create: bool | None = Field(default=None, description="Overrides target.create for this table.")
+    evolution: TableEvolution = Field(
+        default=TableEvolution(), description='How it follows its source, as [tables."schema.table".evolution].'
+    )
     letters: Literal["copy", "pointer"] = Field(
         default="copy",
         description="Whether letters of this table hold the record, or only where it lies.",

@@ -17,7 +17,20 @@ from consumer.core.failure import Refused, failed
 from consumer.core.kinds import KINDS
 from consumer.core.lane import BadTopic, Lane
 from consumer.core.sizer import BatchSizer
-from consumer.sections import Batch, Breaker, Kafka, Ledger, Letters, Log, Registry, Retry, Table, Target, Worker
+from consumer.sections import (
+    Batch,
+    Breaker,
+    Evolution,
+    Kafka,
+    Ledger,
+    Letters,
+    Log,
+    Registry,
+    Retry,
+    Table,
+    Target,
+    Worker,
+)
 
 DEFAULT_FILE = Path("headrace.toml")
 
@@ -39,6 +52,7 @@ class Settings(BaseSettings):
     target: Target
     breaker: Breaker = Breaker()
     retry: Retry = Retry()
+    evolution: Evolution = Evolution()
     batch: Batch = Batch()
     letters: Letters = Letters()
     worker: Worker = Field(default_factory=Worker)

@@ -1,13 +1,11 @@
-"""The target tables of topics: named after their source, claimed for one topic, created where that is allowed."""
+"""The target tables of topics: named after their source, claimed for one topic."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 
-from consumer.core.created import created_types
-from consumer.core.envelope import Column, WriterSchema
-from consumer.core.naming import BadName, table_name
+from consumer.core.envelope import WriterSchema
+from consumer.core.naming import table_name
 from consumer.core.plan import Run, TableName, TargetTable
-from consumer.core.types import ColumnPolicy
 from consumer.gates import Cannot
 from consumer.ports.bindings import Catalog
 from consumer.ports.decoding import BadDatum, Decoder
@@ -15,23 +13,16 @@ from consumer.ports.decoding import BadDatum, Decoder
 Names = Mapping[str, str | None]
 """What the source calls a table: `db`, `schema` and `table`, as far as it says so."""
 
-Policy = Callable[[TableName, str], ColumnPolicy]
-"""What the settings decide for a column of a table."""
-
 _FRAME = 5
 
 
 class Tables:
-    """Asks the catalog; belongs to one thread at a time.
+    """Asks the catalog; belongs to one thread at a time. `rows` reads a table's names from a record."""
 
-    `rows` reads a table's names from a record, `policy` says what the settings want of its columns.
-    """
-
-    def __init__(self, catalog: Catalog, rows: Decoder, template: str, policy: Policy) -> None:
+    def __init__(self, catalog: Catalog, rows: Decoder, template: str) -> None:
         self._catalog = catalog
         self._rows = rows
         self._template = template
-        self._policy = policy
         # the source's names by topic and key schema, as they are stored
         self._sources: dict[tuple[str, int], Names] = {}
 
@@ -74,27 +65,6 @@ class Tables:
             detail = f"the target has no table {name}, and a tombstone can't make one"
             raise Cannot("table.missing", detail, _MAKE_TABLE)
         return table
-
-    def found(
-        self, name: TableName, columns: Sequence[Column], identity: Sequence[str], *, create: bool
-    ) -> TargetTable:
-        """The table, created if it is missing and that is allowed. Raises Cannot, BadName."""
-        table = self._catalog.read_table(name)
-        if table is None and create:
-            _check_names(columns)
-            policies = {column.name: self._policy(name, column.name) for column in columns}
-            kinds = {column.name: created_types(column, policies[column.name]) for column in columns}
-            self._catalog.create_table(name, kinds, identity)
-            table = self._catalog.read_table(name)
-        if table is None:
-            raise Cannot("table.missing", f"the target has no table {name}")
-        return table
-
-
-def _check_names(columns: Sequence[Column]) -> None:
-    for column in columns:
-        if not column.name or len(column.name.encode()) > 63:
-            raise BadName("a column's name is empty or longer than PostgreSQL's 63 bytes")
 
 
 _MAKE_TABLE = "Create it as the topic's rows need it, or set target.table to the name that it has now."

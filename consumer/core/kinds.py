@@ -190,6 +190,20 @@ TABLE_KINDS = (
         "Apply the referenced tables too, or drop the constraint in the target, or set "
         'target.constraints = "trust-source"; Headrace looks again by itself.',
     ),
+    _kind(
+        "table.schema",
+        _PERSISTENT,
+        "the target table can't follow a change of its source by itself",
+        "Look at the plan: headrace schema plan. Change the table by hand, or the settings of [evolution]; Headrace "
+        "looks again by itself.",
+    ),
+    _kind(
+        "table.approval",
+        _PERSISTENT,
+        "a change of the target table waits for a person",
+        "Look at the plan and agree: headrace schema plan, then headrace schema apply TABLE. Or change the table by "
+        "hand; Headrace looks again by itself.",
+    ),
     _kind("table.missing", _PERSISTENT, "the target table is not there", "Create it, or set target.create = true."),
     _kind(
         "table.privilege",

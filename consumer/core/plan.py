@@ -13,6 +13,7 @@ from consumer.core.fold import SEQ
 from consumer.core.letters import Letter, Record, Verdict
 from consumer.core.records import RecordRef, Slice
 from consumer.core.rewriting import Rewritten
+from consumer.core.steps import AddLabel, Shape, Step
 from consumer.core.types import Carriage, Kind
 
 
@@ -73,6 +74,32 @@ class TargetTable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Evolution:
+    """What has to be done to a table before rows of a schema go into it.
+
+    `before` and `after`: the table's shape; None where there is no table. `sql`: the steps as statements, for people.
+    """
+
+    table: TableName
+    topic: str
+    schema_id: int
+    steps: tuple[Step, ...]
+    sql: tuple[str, ...]
+    before: Shape | None
+    after: Shape | None
+
+    @property
+    def labels(self) -> tuple[AddLabel, ...]:
+        """The steps that need a transaction of their own."""
+        return tuple(step for step in self.steps if isinstance(step, AddLabel))
+
+    @property
+    def rest(self) -> tuple[Step, ...]:
+        """The steps that go with the rows."""
+        return tuple(step for step in self.steps if not isinstance(step, AddLabel))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BoundColumn:
     """A source column and the target column that takes it."""
 
@@ -96,7 +123,8 @@ class Binding:
     `table` is None for records that are ignored by rule (heartbeats, transaction markers). `replaces`: no unique
     index of the table tells its rows apart, so they are deleted and inserted anew. `strict`: whatever comes behind a
     letter of its row waits. `version`: the target column that takes a change's position in its source, None where the
-    rows are not guarded by one; it is among `columns`. `unreadable`: why none of the records can be read.
+    rows are not guarded by one; it is among `columns`. `unreadable`: why none of the records can be read. `evolutions`:
+    what has to be done to the table first; it is bound as it is then.
     """
 
     schema: WriterSchema
@@ -109,6 +137,13 @@ class Binding:
     strict: bool = False
     version: str | None = None
     unreadable: Failure | None = None
+    evolutions: tuple[Evolution, ...] = ()
+
+    @property
+    def renamed(self) -> dict[str, str]:
+        """The columns of row images that have another name in the table, which is the one that counts."""
+        both = ((column.source.name, column.target.name) for column in self.columns)
+        return {source: target for source, target in both if source != target}
 
 
 class Action(Enum):
@@ -242,6 +277,8 @@ class Plan:
     verdicts: tuple[Verdict, ...] = ()
     # oldest and newest source time of the batch in milliseconds, None when no record has one
     source_ms: tuple[int, int] | None = None
+    # changes of tables that its rows need first
+    evolutions: tuple[Evolution, ...] = ()
 
     @property
     def writes(self) -> list[TableWrite]:

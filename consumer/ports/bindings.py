@@ -25,13 +25,6 @@ class Catalog(Protocol):
         """The table, or None when there is none of that name."""
         ...
 
-    def create_table(self, name: TableName, columns: Mapping[str, Sequence[str]], identity: Sequence[str]) -> None:
-        """Create a missing table with the identity as primary key: columns with the types that suit them, best first.
-
-        Every server has the last of them.
-        """
-        ...
-
     def claim_table(self, name: TableName, topic: str) -> str:
         """The topic of the group that has the table: this one, unless another had it before."""
         ...

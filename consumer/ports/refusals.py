@@ -45,6 +45,18 @@ class TableFault(Persistent):
         self.table = table
 
 
+class NotChanged(TableFault):
+    """The target refused a change of the table."""
+
+
+class TableWaits(Transient):
+    """A change of a table has to wait for others who use it; nothing was written."""
+
+    def __init__(self, failure: Failure, table: TableName) -> None:
+        super().__init__(failure)
+        self.table = table
+
+
 class LettersFull(Transient):
     """As many letters wait to be published as may; a batch with more of them is not applied."""
 

@@ -1,0 +1,184 @@
+"""Target tables that follow their source: what a schema needs of its table is planned, decided and remembered.
+
+Nothing is changed here. The steps go with the bindings into the batches whose rows need them; until these are
+committed, everything of the table is bound to what it will be then.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from consumer.core.evolution import Answer, Follow, Obstacle, Planned, Wanted, answer, planned
+from consumer.core.failure import Failure, Persistent, failed
+from consumer.core.kinds import KINDS
+from consumer.core.naming import MAX_BYTES, BadName
+from consumer.core.plan import Evolution, TableName, TargetTable
+from consumer.core.steps import AddColumn, Change, CreateTable, NewColumn, Shape, Step, chosen
+from consumer.ports.bindings import Catalog
+from consumer.ports.evolution import Shapes, State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Following:
+    """How tables follow their source: by target table, and the others."""
+
+    others: Follow = field(default_factory=Follow)
+    tables: Mapping[str, Follow] = field(default_factory=dict)
+
+    def of(self, table: TableName) -> Follow:
+        """How this one does."""
+        return self.tables.get(str(table), self.others)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    """A table that takes a schema's rows once its evolutions are made. `names`: as in `Planned`."""
+
+    table: TargetTable
+    evolutions: tuple[Evolution, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+    # whether bindings that were made before do not hold any more
+    moved: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pending:
+    """What a table will be, and what leads there from what it is."""
+
+    table: TargetTable
+    shape: Shape
+    evolutions: tuple[Evolution, ...]
+
+
+class Evolver:
+    """Belongs to whoever makes bindings: one thread at a time."""
+
+    def __init__(self, shapes: Shapes, catalog: Catalog, following: Following) -> None:
+        self._shapes = shapes
+        self._catalog = catalog
+        self._following = following
+        self._pending: dict[TableName, _Pending] = {}
+
+    def fit(self, wanted: Wanted) -> Fitted:
+        """The table as it will be, with what leads there. Raises Persistent, BadName, Transient."""
+        name = wanted.table
+        pending = self._pending.get(name)
+        shape = pending.shape if pending else self._shapes.read_shape(name)
+        found = self._planned(shape, wanted)
+        if found.steps:
+            pending = self._pending[name] = self._decided(shape, wanted, found.steps)
+        if pending is not None:
+            return Fitted(
+                table=pending.table, evolutions=pending.evolutions, names=found.names, moved=bool(found.steps)
+            )
+        table = self._catalog.read_table(name)
+        if table is None:
+            raise Persistent(_failure("table.missing", f"the target has no table {name}"))
+        self._shapes.followed(name, wanted.schema_id, [column.name for column in wanted.columns])
+        return Fitted(table=table, names=found.names)
+
+    def forget(self, table: TableName | None) -> None:
+        """Look at a table (None: all) as it is, when it is asked for again."""
+        for name in [name for name in self._pending if table in (None, name)]:
+            del self._pending[name]
+
+    def _planned(self, shape: Shape | None, wanted: Wanted) -> Planned:
+        follow = self._following.of(wanted.table)
+        if shape is not None and not follow.keeps(Change.DROP):
+            known = self._shapes.source_columns(wanted.table)
+            gone = [column for column, schema in known.items() if schema < wanted.schema_id]
+            wanted = replace(wanted, gone=gone)
+        found = planned(shape, wanted, follow)
+        if found.obstacles:
+            self._refuse(shape, wanted, _steps_by_hand(found.obstacles), self._obstructed(wanted, found.obstacles))
+        _check_names(found.steps)
+        return replace(found, steps=tuple(chosen(step, self._shapes.available) for step in found.steps))
+
+    def _decided(self, shape: Shape | None, wanted: Wanted, steps: tuple[Step, ...]) -> _Pending:
+        """The table with these steps, if they may be made. Raises Persistent."""
+        name = wanted.table
+        if shape is not None and not shape.owned:
+            self._refuse(shape, wanted, steps, self._not_owned(wanted, steps))
+        said = answer(steps, self._following.of(name).answers)
+        if said is Answer.REFUSE:
+            self._refuse(shape, wanted, steps, self._refused(wanted, steps))
+        before = self._pending.get(name)
+        earlier = before.evolutions if before else ()
+        rehearsed = self._shapes.rehearse(name, [step for each in earlier for step in each.steps] + list(steps))
+        evolution = _evolution(wanted, steps, rehearsed.sql[-len(steps) :], shape, rehearsed.shape)
+        if said is Answer.APPROVE:
+            why = _failure("table.approval", _told(name, steps))
+            if self._shapes.propose(evolution, State.PLANNED, why) is not State.APPROVED:
+                raise Persistent(why)
+        return _Pending(table=rehearsed.table, shape=rehearsed.shape, evolutions=(*earlier, evolution))
+
+    def _refuse(self, shape: Shape | None, wanted: Wanted, steps: Sequence[Step], why: Failure) -> None:
+        """Raises Persistent; what a person can do about it is kept."""
+        sql = self._shapes.spell(wanted.table, steps)
+        self._shapes.propose(_evolution(wanted, tuple(steps), sql, shape, shape), State.REFUSED, why)
+        raise Persistent(why)
+
+    def _obstructed(self, wanted: Wanted, obstacles: Sequence[Obstacle]) -> Failure:
+        detail = f"table {wanted.table}: {'; '.join(each.why for each in obstacles)}"
+        steps = _steps_by_hand(obstacles)
+        if not steps:
+            return _failure("table.schema", detail, "Rename the column back until these records are through.")
+        remedy = (
+            f'If the values fit, say so by hand: {self._spelled(wanted, steps)}. With evolution.widen = "keep" for the '
+            "table only values that do not fit are refused."
+        )
+        return _failure("table.schema", detail, remedy)
+
+    def _not_owned(self, wanted: Wanted, steps: Sequence[Step]) -> Failure:
+        detail = f"{_told(wanted.table, steps)}; and the role does not own the table, which a change of it needs"
+        remedy = f"Do it as the owner, then Headrace goes on by itself: {self._spelled(wanted, steps)}"
+        return _failure("table.privilege", detail, remedy)
+
+    def _refused(self, wanted: Wanted, steps: Sequence[Step]) -> Failure:
+        if isinstance(steps[0], CreateTable):
+            return _failure("table.missing", f"the target has no table {wanted.table}")
+        added = all(isinstance(step, AddColumn) for step in steps)
+        remedy = (
+            f"Do it by hand, then Headrace goes on by itself: {self._spelled(wanted, steps)}. Or let Headrace do it by "
+            "the settings of [evolution], or exclude the column at the source."
+        )
+        return _failure("table.shape" if added else "table.schema", _told(wanted.table, steps), remedy)
+
+    def _spelled(self, wanted: Wanted, steps: Sequence[Step]) -> str:
+        return "; ".join(self._shapes.spell(wanted.table, steps))
+
+
+def _evolution(
+    wanted: Wanted, steps: tuple[Step, ...], sql: tuple[str, ...], before: Shape | None, after: Shape | None
+) -> Evolution:
+    return Evolution(
+        table=wanted.table,
+        topic=wanted.topic,
+        schema_id=wanted.schema_id,
+        steps=steps,
+        sql=sql,
+        before=before,
+        after=after,
+    )
+
+
+def _steps_by_hand(obstacles: Sequence[Obstacle]) -> tuple[Step, ...]:
+    return tuple(each.step for each in obstacles if each.step is not None)
+
+
+def _told(table: TableName, steps: Sequence[Step]) -> str:
+    return f"table {table}: {'; '.join(step.why for step in steps)}"
+
+
+def _failure(kind: str, detail: str, remedy: str = "") -> Failure:
+    return failed(KINDS[kind], "binder", "fit table", detail, remedy=remedy)
+
+
+def _check_names(steps: Sequence[Step]) -> None:
+    made: list[NewColumn] = []
+    for step in steps:
+        if isinstance(step, CreateTable):
+            made += step.columns
+        elif isinstance(step, AddColumn):
+            made.append(step.column)
+    if any(not column.name or len(column.name.encode()) > MAX_BYTES for column in made):
+        raise BadName(f"a column's name is empty or longer than PostgreSQL's {MAX_BYTES} bytes")
