@@ -11,7 +11,7 @@ from consumer.bench import topics
 from consumer.bench.failures import late
 from consumer.bench.rig import Rig
 from consumer.core.records import Header
-from consumer.edges.kafka.source import read_headers
+from consumer.edges.kafka.intake import read_headers
 
 _CHUNK = 10_000
 _SILENCE = 30.0

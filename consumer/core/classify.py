@@ -41,6 +41,41 @@ FORBIDDEN = frozenset({"TOPIC_AUTHORIZATION_FAILED", "GROUP_AUTHORIZATION_FAILED
 OUT_OF_RANGE = frozenset({"_AUTO_OFFSET_RESET", "OFFSET_OUT_OF_RANGE", "_LOG_TRUNCATION"})
 # the client goes on behind what it can't read
 UNREADABLE = frozenset({"_BAD_MSG", "_BAD_COMPRESSION", "_NOT_IMPLEMENTED", "MSG_SIZE_TOO_LARGE"})
+# what a cluster says while it is starting, moving or loaded, or of a member that is to join again
+FOR_NOW = frozenset(
+    {
+        "BROKER_NOT_AVAILABLE",
+        "COORDINATOR_LOAD_IN_PROGRESS",
+        "COORDINATOR_NOT_AVAILABLE",
+        "ELIGIBLE_LEADERS_NOT_AVAILABLE",
+        "FENCED_LEADER_EPOCH",
+        "FENCED_MEMBER_EPOCH",
+        "FETCH_SESSION_ID_NOT_FOUND",
+        "ILLEGAL_GENERATION",
+        "INVALID_FETCH_SESSION_EPOCH",
+        "INCONSISTENT_TOPIC_ID",
+        "KAFKA_STORAGE_ERROR",
+        "LEADER_NOT_AVAILABLE",
+        "NETWORK_EXCEPTION",
+        "NOT_CONTROLLER",
+        "NOT_COORDINATOR",
+        "NOT_ENOUGH_REPLICAS",
+        "NOT_ENOUGH_REPLICAS_AFTER_APPEND",
+        "NOT_LEADER_FOR_PARTITION",
+        "OFFSET_NOT_AVAILABLE",
+        "PREFERRED_LEADER_NOT_AVAILABLE",
+        "REBALANCE_IN_PROGRESS",
+        "REPLICA_NOT_AVAILABLE",
+        "REQUEST_TIMED_OUT",
+        "STALE_MEMBER_EPOCH",
+        "THROTTLING_QUOTA_EXCEEDED",
+        "UNKNOWN_LEADER_EPOCH",
+        "UNKNOWN_MEMBER_ID",
+        "UNKNOWN_TOPIC_ID",
+        "UNKNOWN_TOPIC_OR_PART",
+        "UNSTABLE_OFFSET_COMMIT",
+    }
+)
 
 
 def of_sqlstate(state: str) -> FailureKind:
@@ -60,7 +95,9 @@ def of_kafka(code: str, *, fatal: bool) -> FailureKind:
         return KINDS["log.out_of_range"]
     if code in UNREADABLE:
         return KINDS["log.unreadable"]
-    return KINDS["kafka.forbidden" if code in FORBIDDEN else "kafka.away"]
+    if code in FORBIDDEN:
+        return KINDS["kafka.forbidden"]
+    return KINDS["kafka.away" if code.startswith("_") or code in FOR_NOW else "kafka.unknown"]
 
 
 def of_status(status: int) -> FailureKind:

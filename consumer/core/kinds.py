@@ -354,6 +354,12 @@ ENVIRONMENT_KINDS = (
         "Grant reading and describing the topics, and reading as the group; Headrace looks again by itself.",
     ),
     _kind(
+        "kafka.unknown",
+        _UNKNOWN,
+        "the cluster answered with an error that no rule knows",
+        "Look the code up in Kafka's protocol errors and in the broker's log; Headrace asks again by itself.",
+    ),
+    _kind(
         "kafka.no_topic",
         _TRANSIENT,
         "a topic is gone while records of it are still to be applied",

@@ -35,6 +35,14 @@ class Broker:
         library.rd_kafka_mock_set_controller_id(self._cluster, 1)
         library.rd_kafka_mock_group_initial_rebalance_delay_ms(self._cluster, 0)
 
+    def delay(self, milliseconds: int) -> None:
+        """Answer so much later from now on."""
+        assert self._library.rd_kafka_mock_broker_set_rtt(self._cluster, 1, milliseconds) == 0
+
+    def vanish(self) -> None:
+        """Take no connection any more, and drop those that there are."""
+        assert self._library.rd_kafka_mock_broker_set_down(self._cluster, 1) == 0
+
     def create(self, topic: str, values: Sequence[bytes] = (), partitions: int = 1) -> None:
         """A topic with these records in its last partition."""
         assert self._library.rd_kafka_mock_topic_create(self._cluster, topic.encode(), partitions, 1) == 0
@@ -83,6 +91,8 @@ def _loaded() -> ctypes.CDLL:
         ("mock_cluster_bootstraps", text, [pointer]),
         ("mock_set_controller_id", None, [pointer, ctypes.c_int32]),
         ("mock_group_initial_rebalance_delay_ms", None, [pointer, ctypes.c_int32]),
+        ("mock_broker_set_rtt", number, [pointer, ctypes.c_int32, number]),
+        ("mock_broker_set_down", number, [pointer, ctypes.c_int32]),
         ("mock_topic_create", number, [pointer, text, number, number]),
         ("mock_topic_set_error", None, [pointer, text, number]),
         ("mock_partition_delete_records", number, [pointer, text, ctypes.c_int32, ctypes.c_int64]),

@@ -1,7 +1,7 @@
-"""A broker that shuts down may name no broker at all: who was told so finds the cluster again."""
+"""A cluster that is silent, slow or gone, and a member that must not stay alone nor be torn from it."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 
 import pytest
@@ -12,6 +12,8 @@ from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.source import KafkaSource
 from tests.light.broker import Broker
 from tests.light.forgetful import Forgetful
+
+ANEW = "the cluster is silent; the client is made anew"
 
 
 class _Assigned:
@@ -46,8 +48,45 @@ def test_a_member_that_was_told_of_no_broker_gets_another_client(forgetful: Forg
         source.open(mine)
         assert forgetful.told.wait(10)
         forgetful.becomes(broker.bootstrap)
-        deadline = time.monotonic() + 40
-        while not mine.partitions and time.monotonic() < deadline:
-            source.poll(1, 0.1)
+        _poll(source, lambda: bool(mine.partitions), 40)
         assert mine.partitions == {TopicPartition("t", 0)}
-    assert [line["event"] for line in logs].count("the cluster is silent; the client is made anew") == 1
+    assert [line["event"] for line in logs].count(ANEW) == 1
+
+
+def test_a_slow_cluster_is_no_silent_one() -> None:
+    """Its answers come late, each in time."""
+    broker = Broker()
+    broker.create("t")
+    settings = KafkaSettings(bootstrap_servers=broker.bootstrap, group="g", topics=("t",), request_timeout=3)
+    mine = _Assigned()
+    with closing(KafkaSource(settings)) as source, capture_logs() as logs:
+        source.open(mine)
+        _poll(source, lambda: bool(mine.partitions), 20)
+        broker.delay(1300)
+        _poll(source, lambda: False, 9)
+        assert mine.partitions == {TopicPartition("t", 0)}
+    assert ANEW not in [line["event"] for line in logs]
+
+
+@pytest.mark.parametrize("client", [{}, {"group.instance.id": "one"}, {"partition.assignment.strategy": "range"}])
+def test_leaving_a_cluster_that_is_gone_takes_seconds(client: dict[str, str]) -> None:
+    """Also with a commit in flight, which the client itself would wait for as long as a session lasts."""
+    broker = Broker()
+    broker.create("t", [b"0"])
+    settings = KafkaSettings(bootstrap_servers=broker.bootstrap, group="g", topics=("t",), client=client)
+    mine = _Assigned()
+    source = KafkaSource(settings)
+    source.open(mine)
+    _poll(source, lambda: bool(mine.partitions), 20)
+    broker.vanish()
+    source.commit({TopicPartition("t", 0): 1})
+    started = time.monotonic()
+    source.close()
+    assert time.monotonic() - started < 8
+    assert not mine.partitions, "what it had is revoked"
+
+
+def _poll(source: KafkaSource, enough: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not enough() and time.monotonic() < deadline:
+        source.poll(1, 0.1)

@@ -179,6 +179,18 @@ def test_what_access_rules_forbid_is_for_time(broker: Broker, topic: str) -> Non
         assert failure.remedy.startswith("Grant")
 
 
+@pytest.mark.provokes("kafka.unknown")
+def test_an_answer_that_no_rule_knows_is_named(broker: Broker, topic: str) -> None:
+    """It is asked again, and a person can look its code up."""
+    offsets = KafkaOffsets(settings(broker, topic))
+    broker.answer(LIST_OFFSETS, KafkaError.POLICY_VIOLATION)
+    with pytest.raises(Transient) as caught:
+        offsets.ends([TopicPartition(topic, 0)])
+
+    assert (caught.value.failure.kind, caught.value.failure.code) == ("kafka.unknown", "POLICY_VIOLATION")
+    assert "Look the code up" in caught.value.failure.remedy
+
+
 @pytest.mark.provokes("kafka.no_topic")
 def test_a_topic_that_is_gone_is_for_time(broker: Broker) -> None:
     """Nothing is decided about the records of it that are still to be applied."""

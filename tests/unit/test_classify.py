@@ -35,6 +35,10 @@ def test_the_longest_prefix_of_a_sqlstate_counts(state: str, kind: str) -> None:
     [
         ("_TRANSPORT", False, "kafka.away"),
         ("_ALL_BROKERS_DOWN", False, "kafka.away"),
+        ("NOT_COORDINATOR", False, "kafka.away"),
+        ("UNKNOWN_TOPIC_ID", False, "kafka.away"),
+        ("POLICY_VIOLATION", False, "kafka.unknown"),
+        ("INCONSISTENT_GROUP_PROTOCOL", False, "kafka.unknown"),
         ("_FENCED", True, "kafka.fatal"),
         ("_FATAL", False, "kafka.fatal"),
         ("_AUTHENTICATION", True, "kafka.refused"),
@@ -73,9 +77,9 @@ def test_every_kind_says_what_happened_and_what_to_do() -> None:
 
 
 def test_the_name_of_a_kind_says_its_scope() -> None:
-    """Record, table and log; everything else is of the environment, where nothing is left unknown."""
+    """Record, table and log; everything else is of the environment, where only another's protocol is left unknown."""
     scopes = {"record": Scope.RECORD, "table": Scope.TABLE, "log": Scope.TABLE}
     for name, kind in KINDS.items():
         assert kind.scope is scopes.get(name.split(".")[0], Scope.ENVIRONMENT)
-        assert kind.scope is not Scope.ENVIRONMENT or kind.type is not ErrorType.UNKNOWN
+        assert (kind.scope, kind.type) != (Scope.ENVIRONMENT, ErrorType.UNKNOWN) or name == "kafka.unknown"
     assert set(BY_SQLSTATE.values()) <= KINDS.keys()

@@ -2,7 +2,7 @@
 
 from confluent_kafka import Message
 
-from consumer.edges.kafka.source import intake_of
+from consumer.edges.kafka.intake import intake_of
 
 
 def test_records_of_two_leaders_are_told_apart() -> None:

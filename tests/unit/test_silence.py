@@ -1,5 +1,9 @@
 """How long the cluster has said nothing."""
 
+from confluent_kafka import KafkaError
+from structlog.testing import capture_logs
+
+from consumer.edges.kafka.config import ErrorLog
 from consumer.edges.kafka.silence import Silence
 
 
@@ -35,3 +39,19 @@ def test_whatever_is_heard_ends_it() -> None:
     _at(clock, 58)
     assert silence.to_ask()
     assert not silence.too_long()
+
+
+def test_what_a_client_says_is_logged_once_a_minute() -> None:
+    """With how often it was said since; another code at once."""
+    clock = _Clock()
+    say = ErrorLog(clock)
+    with capture_logs() as logs:
+        for second in (0, 1, 2, 61):
+            _at(clock, second)
+            say(KafkaError(KafkaError._TRANSPORT))
+        say(KafkaError(KafkaError._ALL_BROKERS_DOWN))
+    assert [(line["code"], line["times"]) for line in logs] == [
+        ("_TRANSPORT", 1),
+        ("_TRANSPORT", 3),
+        ("_ALL_BROKERS_DOWN", 1),
+    ]

@@ -13,6 +13,9 @@ from confluent_kafka.admin import AdminClient
 from consumer.core.failure import Transient
 from consumer.edges.kafka.config import KafkaSettings, asking, common_config, configuring
 
+# what the client says when nobody answers, and nothing when it is an answer's deadline that passed
+_NO_ANSWER = ("", "_TRANSPORT", "_TIMED_OUT", "_ALL_BROKERS_DOWN")
+
 
 class Admin:
     """Lends its client for questions."""
@@ -28,8 +31,9 @@ class Admin:
         try:
             with asking(operation):
                 yield client
-        except Transient:
-            self.close()
+        except Transient as error:
+            if error.failure.code in _NO_ANSWER:
+                self.close()
             raise
 
     def close(self) -> None:

@@ -5,7 +5,8 @@ The position in PostgreSQL decides where reading goes on, so offsets are never r
 """
 
 import re
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +29,8 @@ _NEVER = (
     "connect[-_.](configs|offsets|status)$",
     "^_schemas$",
 )
+# seconds between two lines of one code
+_EACH = 60.0
 _INCREMENTAL = ("cooperative-sticky",)
 
 
@@ -64,7 +67,7 @@ def common_config(settings: KafkaSettings) -> dict[str, Any]:
         "bootstrap.servers": settings.bootstrap_servers,
         "socket.timeout.ms": int(settings.request_timeout * 1000),
         "log_level": 4,
-        "error_cb": note_error,
+        "error_cb": ErrorLog(),
     } | {name: value for name, value in settings.client.items() if _is_common(name)}
 
 
@@ -126,9 +129,21 @@ def asking(operation: str) -> Iterator[None]:
         raise Transient(failure) from error
 
 
-def note_error(error: KafkaError) -> None:
-    """Log what a client says beside its answers."""
-    log.warning("kafka client", code=error.name(), reason=error.str(), fatal=error.fatal())
+class ErrorLog:
+    """Logs what one client says beside its answers: each code at once, then once a minute with its number since."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._next: dict[str, float] = {}
+        self._times: dict[str, int] = {}
+
+    def __call__(self, error: KafkaError) -> None:
+        code, now = error.name(), self._clock()
+        times = self._times[code] = self._times.get(code, 0) + 1
+        if now >= self._next.get(code, now):
+            log.warning("kafka client", code=code, reason=error.str(), fatal=error.fatal(), times=times)
+            self._next[code] = now + _EACH
+            self._times[code] = 0
 
 
 def translated(error: KafkaException, operation: str) -> Transient | Persistent:

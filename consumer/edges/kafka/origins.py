@@ -12,7 +12,7 @@ from consumer.core.kinds import KINDS
 from consumer.core.letters import Record
 from consumer.core.records import Header, OffsetRange, RecordRef, Slice
 from consumer.edges.kafka.config import KafkaSettings, asking, common_config, configuring
-from consumer.edges.kafka.source import read_headers
+from consumer.edges.kafka.intake import read_headers
 
 _TICK = 0.5
 # seconds: who asks has other things to do

@@ -2,6 +2,9 @@
 
 import time
 from collections.abc import Callable
+from threading import Thread
+
+from confluent_kafka import KafkaException
 
 # parts of the longest silence after which it is asked for a sign of life, again and again
 _QUESTIONS = 3
@@ -30,3 +33,29 @@ class Silence:
     def too_long(self) -> bool:
         """Whether nobody answers."""
         return self._clock() - self._since >= self._longest
+
+
+class Question:
+    """Asked on a thread of its own. `ask` ends by itself after some time; it raises when there was no answer."""
+
+    def __init__(self, ask: Callable[[], object]) -> None:
+        self._ask = ask
+        self._answered = False
+        self._thread = Thread(target=self._run, name="kafka-question", daemon=True)
+        self._thread.start()
+
+    @property
+    def answered(self) -> bool | None:
+        """Whether there was an answer; None while it may come."""
+        return None if self._thread.is_alive() else self._answered
+
+    def wait(self) -> None:
+        """Return when it is over."""
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            self._ask()
+            self._answered = True
+        except KafkaException:
+            self._answered = False

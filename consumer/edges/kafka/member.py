@@ -1,0 +1,123 @@
+"""One client's membership in the group: what it was assigned, until it leaves or is left behind."""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from threading import Thread
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka import TopicPartition as Position
+
+from consumer.core.classify import REFUSED
+from consumer.core.records import TopicPartition
+from consumer.edges.kafka.config import ErrorLog, KafkaSettings, configuring, consumer_config, is_incremental
+from consumer.edges.kafka.silence import Question
+from consumer.ports.topics import Listener
+
+log = structlog.get_logger("headrace.kafka")
+
+# seconds that joining waits for the cluster's first answer, and leaving for its last
+_CONNECTING, _LEAVING = 1.0, 5.0
+# asked about for a sign of life: whoever has groups has it
+_EVERYWHERE = "__consumer_offsets"
+
+
+class Member:
+    """Joins when it is made. Assigned partitions are paused at offset 0. Raises Refused for wrong settings."""
+
+    def __init__(self, settings: KafkaSettings, listener: Listener) -> None:
+        config = consumer_config(settings)
+        self.incremental = is_incremental(config)
+        self.refusal: KafkaError | None = None
+        self._listener: Listener | None = listener
+        # assigned now
+        self.held: set[TopicPartition] = set()
+        self._last_error: KafkaError | None = None
+        self._note = ErrorLog()
+        self._question: Question | None = None
+        with configuring():
+            self.client = Consumer({**config, "on_commit": _committed, "error_cb": self._heed})
+        # a client that is not connected yet puts joining off for a second; one that can't connect joins in its own time
+        with suppress(KafkaException):
+            self.client.list_topics(timeout=_CONNECTING)
+        self.client.subscribe(
+            [*settings.topics, *settings.lane],
+            on_assign=lambda _, parts: self._assigned(parts),
+            on_revoke=lambda _, parts: self._gone(parts, listener.revoked),
+            on_lost=lambda _, parts: self._gone(parts, listener.lost),
+        )
+
+    def ask(self, patience: float) -> None:
+        """Ask the cluster for a sign of life; the answer is waited for beside reading, for so many seconds."""
+        self._question = Question(lambda: self.client.list_topics(_EVERYWHERE, timeout=patience))
+
+    def answered(self) -> bool | None:
+        """Whether there was an answer; None while none is due. It is told once."""
+        if self._question is None or (answer := self._question.answered) is None:
+            return None
+        self._question = None
+        return answer
+
+    def leave(self) -> None:
+        """Leave the group; what was assigned is revoked. Where nobody answers, the group is left to find out."""
+        listener, self._listener = self._listener, None
+        if listener is not None and self.held:
+            listener.revoked(sorted(self.held))
+        # it waits for commits in flight, up to the session's timeout
+        leaving = Thread(target=self._close, name="kafka-leave", daemon=True)
+        leaving.start()
+        leaving.join(_LEAVING)
+        if leaving.is_alive():
+            log.info("the group was not left in time; it will find out", seconds=_LEAVING)
+
+    def _close(self) -> None:
+        if self._question is not None:
+            # whoever is asked must not be gone
+            self._question.wait()
+        self.client.close()
+
+    def _assigned(self, parts: list[Position]) -> None:
+        if self._listener is None:
+            return
+        # A number as placeholder, never a named place: librdkafka looks named places up, and tried, an answer that
+        # came half a second late moved reading to the end of the log after `start` had sought elsewhere.
+        placed = [Position(part.topic, part.partition, 0) for part in parts]
+        if self.incremental:
+            self.client.incremental_assign(placed)
+        else:
+            self.client.assign(placed)
+        self.client.pause(placed)
+        self.held |= set(plain(parts))
+        self._listener.assigned(plain(parts))
+
+    def _gone(self, parts: list[Position], tell: Callable[[Sequence[TopicPartition]], None]) -> None:
+        if self._listener is not None:
+            self.held -= set(plain(parts))
+            tell(plain(parts))
+        if self.incremental:
+            self.client.incremental_unassign(parts)
+        else:
+            self.client.unassign()
+
+    def _heed(self, error: KafkaError) -> None:
+        """Refused credentials are told here alone, and tried for ever: they are refused when no broker is left."""
+        self._note(error)
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:
+            self._last_error = error
+        elif self._last_error is not None and self._last_error.name() in REFUSED:
+            self.refusal = self._last_error
+
+
+def plain(parts: Sequence[Position]) -> list[TopicPartition]:
+    """The client's partitions as ours."""
+    return [TopicPartition(part.topic, part.partition) for part in parts]
+
+
+def say_uncommitted(error: KafkaError) -> None:
+    """The group was not told of positions, which costs nothing but the view of lag tools."""
+    log.info("group commit failed; it serves lag tools only", code=error.name())
+
+
+def _committed(error: KafkaError | None, _: list[Position]) -> None:
+    if error is not None:
+        say_uncommitted(error)
