@@ -252,7 +252,7 @@ class Applier:
 
     def _evolved(self, plan: Plan) -> None:
         """Tables that were changed are bound as they are now."""
-        for evolution in plan.evolutions:
+        for evolution in plan.evolving():
             self._binder.forget(evolution.table)
             log.info(
                 "table follows its source",

@@ -41,7 +41,7 @@ from consumer.gates import (
     version_column,
 )
 from consumer.known import KnownBindings
-from consumer.planner import BadRecord, bad_record
+from consumer.planner import NO_LABELS, BadRecord, Labels, bad_record
 from consumer.ports.bindings import Catalog
 from consumer.ports.decoding import Decoder, Registry
 from consumer.ports.evolution import Shapes
@@ -106,13 +106,16 @@ class Binder:
         # topics that are known to have more partitions than one, whatever was asked earlier
         self._spread: set[str] = set()
 
-    def bind(self, wanted: Mapping[BindingKey, Run]) -> None:
-        """Make and remember the bindings of runs.
+    def bind(self, wanted: Mapping[BindingKey, Run], labels: Labels = NO_LABELS) -> None:
+        """Make and remember the bindings of runs; anew where rows have brought labels that were not known.
 
         Raises BadRecord for a run's first record when none can be made, Transient when the registry,
         Kafka or the target is away.
         """
         with self._turn:
+            for table, by_column in labels.items():
+                if self._evolver.meet(table, by_column):
+                    self._known.forget(table)
             new = [key for key in wanted if self._known.find(key) is None]
             self._learn_topics({key.topic for key in new})
             self._schemas.learn({frame for key in new for frame in (key.key_frame, key.value_frame) if frame})
@@ -274,6 +277,7 @@ class Binder:
             strict=str(table.name) in self._settings.strict,
             version=version.name if version else None,
             evolutions=fitted.evolutions,
+            labels=fitted.labels,
         )
 
 

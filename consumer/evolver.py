@@ -4,7 +4,7 @@ Nothing is changed here. The steps go with the bindings into the batches whose r
 committed, everything of the table is bound to what it will be then.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from consumer.core.evolution import Answer, Follow, Obstacle, Planned, Wanted, answer, planned
@@ -12,7 +12,7 @@ from consumer.core.failure import Failure, Persistent, failed
 from consumer.core.kinds import KINDS
 from consumer.core.naming import MAX_BYTES, BadName
 from consumer.core.plan import Evolution, TableName, TargetTable
-from consumer.core.steps import AddColumn, Change, CreateTable, NewColumn, Shape, Step, chosen
+from consumer.core.steps import AddColumn, Change, CreateTable, DropColumn, NewColumn, Shape, Step, chosen
 from consumer.ports.bindings import Catalog
 from consumer.ports.evolution import Shapes, State
 
@@ -31,11 +31,13 @@ class Following:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitted:
-    """A table that takes a schema's rows once its evolutions are made. `names`: as in `Planned`."""
+    """A table that takes a schema's rows once its evolutions are made. `names`: as in `Planned`; `labels`: as in
+    `Binding`."""
 
     table: TargetTable
     evolutions: tuple[Evolution, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, Collection[str]] = field(default_factory=dict)
     # whether bindings that were made before do not hold any more
     moved: bool = False
 
@@ -57,24 +59,70 @@ class Evolver:
         self._catalog = catalog
         self._following = following
         self._pending: dict[TableName, _Pending] = {}
+        # labels that rows have brought and no schema lists, by table and column
+        self._met: dict[TableName, dict[str, tuple[str, ...]]] = {}
 
     def fit(self, wanted: Wanted) -> Fitted:
         """The table as it will be, with what leads there. Raises Persistent, BadName, Transient."""
         name = wanted.table
+        wanted = self._with_met(wanted)
         pending = self._pending.get(name)
         shape = pending.shape if pending else self._shapes.read_shape(name)
         found = self._planned(shape, wanted)
-        if found.steps:
-            pending = self._pending[name] = self._decided(shape, wanted, found.steps)
-        if pending is not None:
-            return Fitted(
-                table=pending.table, evolutions=pending.evolutions, names=found.names, moved=bool(found.steps)
-            )
-        table = self._catalog.read_table(name)
+        drops = tuple(step for step in found.steps if isinstance(step, DropColumn))
+        steps = tuple(step for step in found.steps if step not in drops)
+        if steps:
+            pending = self._pending[name] = self._decided(shape, wanted, steps)
+            shape = pending.shape
+        assert shape is not None, "there is a table by now"
+        table = pending.table if pending else self._catalog.read_table(name)
         if table is None:
             raise Persistent(_failure("table.missing", f"the target has no table {name}"))
-        self._shapes.followed(name, wanted.schema_id, [column.name for column in wanted.columns])
-        return Fitted(table=table, names=found.names)
+        if not found.steps and not pending:
+            self._shapes.followed(name, wanted.schema_id, [column.name for column in wanted.columns])
+        evolutions = pending.evolutions if pending else ()
+        if drops:
+            # rows of older schemas may still come with it, so they are bound to a table that has the column
+            evolutions = self._decided(shape, wanted, drops).evolutions
+        return Fitted(
+            table=table,
+            evolutions=evolutions,
+            names=found.names,
+            labels=self._labels(shape, wanted, found.names),
+            moved=bool(steps),
+        )
+
+    def meet(self, table: TableName, labels: Mapping[str, Sequence[str]]) -> bool:
+        """Remember labels of enums that rows have brought; returns whether any of them is new."""
+        met = self._met.setdefault(table, {})
+        before = dict(met)
+        for column, found in labels.items():
+            met[column] = tuple(dict.fromkeys((*met.get(column, ()), *found)))
+        return met != before
+
+    def _with_met(self, wanted: Wanted) -> Wanted:
+        """What rows have brought stands behind what the schema lists."""
+        met = self._met.get(wanted.table)
+        if not met:
+            return wanted
+        names = self._following.of(wanted.table).renamed
+        columns = []
+        for column in wanted.columns:
+            more = met.get(column.name, ()) + met.get(names.get(column.name, column.name), ())
+            labels = tuple(dict.fromkeys((*column.labels, *more))) if column.labels else ()
+            columns.append(replace(column, labels=labels))
+        return replace(wanted, columns=tuple(columns))
+
+    def _labels(self, shape: Shape, wanted: Wanted, names: Mapping[str, str]) -> dict[str, frozenset[str]]:
+        """The labels of the table's enums once all steps are made, by column; none where they stay as they are."""
+        if self._following.of(wanted.table).keeps(Change.LABEL):
+            return {}
+        found = {}
+        for column in wanted.columns:
+            there = shape.column(names.get(column.name, column.name))
+            if column.labels and there is not None and there.labels is not None:
+                found[there.name] = frozenset((*there.labels.labels, *column.labels))
+        return found
 
     def forget(self, table: TableName | None) -> None:
         """Look at a table (None: all) as it is, when it is asked for again."""

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 import polars as pl
 
@@ -13,6 +14,7 @@ from consumer.core.failure import Failure, Persistent, failed, located
 from consumer.core.fold import SEQ, Folded, fold
 from consumer.core.forms import NotCarried, Unfit
 from consumer.core.kinds import KINDS
+from consumer.core.labels import strange
 from consumer.core.lettering import letter
 from consumer.core.letters import BEHIND, Change, Letter, Settled, State, settled
 from consumer.core.markers import unavailable
@@ -29,6 +31,7 @@ from consumer.core.plan import (
     Run,
     Stage,
     StagedColumn,
+    TableName,
     TableWrite,
     runs,
 )
@@ -42,13 +45,20 @@ from consumer.ports.refusals import library_faults
 
 _WHAT = "#what"
 
+Labels = Mapping[TableName, Mapping[str, Sequence[str]]]
+NO_LABELS: Labels = MappingProxyType({})
+
 
 class Unbound(Exception):
-    """Runs of records have no binding yet: the keys, and for each a run whose records say what to make."""
+    """Runs of records have no binding yet: the keys, and for each a run whose records say what to make.
 
-    def __init__(self, wanted: Mapping[BindingKey, Run]) -> None:
+    `labels`: or they have one that does not know these labels of its table's enums, by column.
+    """
+
+    def __init__(self, wanted: Mapping[BindingKey, Run], labels: Labels = NO_LABELS) -> None:
         super().__init__(list(wanted))
         self.wanted = wanted
+        self.labels = labels
 
 
 class BadRecord(Persistent):
@@ -146,6 +156,7 @@ class Planner:
             counted["ignored"] += len(block)
             return None
         decoded = self._decoded(block)
+        _require_labels(block, decoded)
         times += decoded.span
         counted["ignored"] += decoded.ignored
         if refused:
@@ -279,6 +290,14 @@ class Planner:
             version=binding.version if action is not Action.LOOK_UP else None,
             rank=binding.table.rank,
         )
+
+
+def _require_labels(block: Block, decoded: Decoded) -> None:
+    """Raises Unbound where rows bring labels that their binding does not know."""
+    binding, run = block.binding, block.runs[0]
+    if binding.labels and binding.table is not None and (found := strange(decoded.images, binding.labels)):
+        key = BindingKey(run.piece.at.topic, run.key_frame, run.value_frame)
+        raise Unbound({key: run}, {binding.table.name: found})
 
 
 def _evolutions(staged: Sequence[Sequence[Block]]) -> tuple[Evolution, ...]:

@@ -210,8 +210,10 @@ def _another(there: ShapeColumn, kind: SqlType) -> Obstacle:
 
 
 def _left(there: ShapeColumn, wanted: Wanted, follow: Follow) -> Iterator[Step]:
-    """What becomes of a column that these rows do not have."""
-    if there.name in wanted.gone and not there.key and not follow.keeps(Change.DROP):
-        yield DropColumn(there.name)
-    elif there.required and not there.filled and not there.key and not follow.keeps(Change.RELAX):
+    """What becomes of a column that these rows do not have; one that is to go may have to wait for older rows."""
+    goes = there.name in wanted.gone and not there.key and not follow.keeps(Change.DROP)
+    blocks = there.required and not there.filled and not there.key
+    if blocks and (goes or not follow.keeps(Change.RELAX)):
         yield RelaxColumn(there.name, gone=True)
+    if goes:
+        yield DropColumn(there.name)

@@ -1,6 +1,6 @@
 """What a batch will do, as values."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from consumer.core.fold import SEQ
 from consumer.core.letters import Letter, Record, Verdict
 from consumer.core.records import RecordRef, Slice
 from consumer.core.rewriting import Rewritten
-from consumer.core.steps import AddLabel, Shape, Step
+from consumer.core.steps import AddLabel, DropColumn, Shape, Step
 from consumer.core.types import Carriage, Kind
 
 
@@ -94,6 +94,11 @@ class Evolution:
         return tuple(step for step in self.steps if isinstance(step, AddLabel))
 
     @property
+    def dropped(self) -> frozenset[str]:
+        """The columns that go: not with rows that still have them, which are of an older schema."""
+        return frozenset(step.column for step in self.steps if isinstance(step, DropColumn))
+
+    @property
     def rest(self) -> tuple[Step, ...]:
         """The steps that go with the rows."""
         return tuple(step for step in self.steps if not isinstance(step, AddLabel))
@@ -124,7 +129,8 @@ class Binding:
     index of the table tells its rows apart, so they are deleted and inserted anew. `strict`: whatever comes behind a
     letter of its row waits. `version`: the target column that takes a change's position in its source, None where the
     rows are not guarded by one; it is among `columns`. `unreadable`: why none of the records can be read. `evolutions`:
-    what has to be done to the table first; it is bound as it is then.
+    what has to be done to the table first; it is bound as it is then. `labels`: those that the table's enums have then,
+    by target column, where others are to be added.
     """
 
     schema: WriterSchema
@@ -138,6 +144,7 @@ class Binding:
     version: str | None = None
     unreadable: Failure | None = None
     evolutions: tuple[Evolution, ...] = ()
+    labels: Mapping[str, Collection[str]] = field(default_factory=dict)
 
     @property
     def renamed(self) -> dict[str, str]:
@@ -289,6 +296,11 @@ class Plan:
     def letters(self) -> list[Letter]:
         """All letters in order."""
         return [letter for stage in self.stages for aside in stage.letters for letter in aside.letters]
+
+    def evolving(self) -> list[Evolution]:
+        """The changes of tables that are made with it."""
+        written = {(write.table, column.name) for write in self.writes for column in write.columns}
+        return [each for each in self.evolutions if not any((each.table, name) in written for name in each.dropped)]
 
     def with_letters(self, number: int, asides: Sequence[Aside]) -> "Plan":
         """The plan as it was applied, when rows of a stage became letters while it was."""

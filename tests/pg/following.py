@@ -109,7 +109,7 @@ class Follower:
             try:
                 plan = planner(self.known).plan([piece])
             except Unbound as unbound:
-                self.binder.bind(unbound.wanted)
+                self.binder.bind(unbound.wanted, unbound.labels)
             else:
                 return plan
 

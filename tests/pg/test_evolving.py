@@ -8,7 +8,8 @@ import pytest
 from consumer.core.plan import TableName
 from consumer.edges.postgres.evolving import rehearse
 from consumer.edges.postgres.shapes import read_shape
-from consumer.ports.refusals import Fenced, TableFault
+from consumer.planner import BadRecord
+from consumer.ports.refusals import DataFault, Fenced, TableFault
 from tests.pg.evolving_cases import BIG, CASES, SIZE, WORD, Case, c, enum
 from tests.pg.following import Scene, follow
 from tests.pg.landing import ID
@@ -46,6 +47,39 @@ def test_labels_have_the_places_that_they_have_at_the_source(scene: Scene) -> No
     assert [row[0] for row in scene.sql("SELECT unnest(enum_range(NULL::{s}.mood))::text")] == labels
 
 
+def test_a_label_that_no_schema_lists_comes_with_its_first_row(scene: Scene) -> None:
+    """Behind the others, since nobody says where it stands. Where labels are kept, it is a value that is refused."""
+    scene.sql("CREATE TYPE {s}.mood AS ENUM ('sad', 'glad'); CREATE TABLE {t} (id int8 PRIMARY KEY, c {s}.mood)")
+    fields = [ID, c(["null", enum("sad", "glad")])]
+    one = scene.worker()
+    one.apply(scene.record(fields, {"id": 1, "c": "sad"}))
+    one.apply(scene.record(fields, {"id": 2, "c": None}), scene.record(fields, {"id": 3, "c": "new"}))
+    one.apply(scene.record(fields, {"id": 4, "c": "newer"}))
+    assert [row[0] for row in scene.sql("SELECT unnest(enum_range(NULL::{s}.mood))::text")] == [
+        "sad", "glad", "new", "newer"
+    ]  # fmt: skip
+    assert scene.rows() == [(1, "sad"), (2, None), (3, "new"), (4, "newer")]
+    assert scene.history() == [(["label"], "applied")] * 2
+    # what is known needs no second look
+    assert one.plan(scene.record(fields, {"id": 5, "c": "new"})).evolutions == ()
+
+    keeping = scene.worker(follow(), "two")
+    with pytest.raises(DataFault, match=r"record\.value"):
+        keeping.apply(scene.record(fields, {"id": 6, "c": "newest"}))
+
+
+def test_a_label_that_a_person_wants_to_see_waits_with_its_rows(scene: Scene) -> None:
+    """As any other change."""
+    scene.sql("CREATE TYPE {s}.mood AS ENUM ('sad'); CREATE TABLE {t} (id int8 PRIMARY KEY, c {s}.mood)")
+    one = scene.worker(follow(label="approve"))
+    fields = [ID, c(enum("sad"))]
+    one.apply(scene.record(fields, {"id": 1, "c": "sad"}))
+    for _ in range(2):
+        with pytest.raises(BadRecord, match=r"table\.approval"):
+            one.plan(scene.record(fields, {"id": 2, "c": "new"}))
+    assert scene.history() == [(["label"], "planned")]
+
+
 def test_a_renamed_column_keeps_its_values_and_older_rows_find_it(scene: Scene) -> None:
     """In the same batch, in any order, and in later ones."""
     scene.sql("CREATE TABLE {t} (id int8 PRIMARY KEY, old text)")
@@ -76,6 +110,22 @@ def test_a_column_goes_once_and_only_where_the_source_had_it(scene: Scene) -> No
     one.apply(scene.record([ID], {"id": 4}))
     assert scene.rows() == [(1, "own", None), (2, "own", None), (3, "own", "again"), (4, "own", None)]
     assert [changes for changes, _ in scene.history()] == [["drop"], ["add"]]
+
+
+def test_a_column_stays_as_long_as_rows_still_have_it(scene: Scene) -> None:
+    """Rows of both schemas in one batch, older ones in front and behind; it goes with the first batch without any."""
+    scene.sql("CREATE TABLE {t} (id int8 PRIMARY KEY, word text NOT NULL)")
+    one = scene.worker()
+    one.apply(scene.record([ID, WORD], {"id": 1, "word": "w"}))
+    one.apply(
+        scene.record([ID, WORD], {"id": 2, "word": "w"}),
+        scene.record([ID], {"id": 3}),
+        scene.record([ID, WORD], {"id": 4, "word": "w"}),
+    )
+    assert scene.rows() == [(1, "w"), (2, "w"), (3, None), (4, "w")]
+    one.apply(scene.record([ID], {"id": 5}))
+    assert scene.rows() == [(1,), (2,), (3,), (4,), (5,)]
+    assert [changes for changes, _ in scene.history()] == [["relax"], ["drop"]]
 
 
 def test_nothing_is_left_of_a_change_whose_batch_is_not_committed(scene: Scene) -> None:

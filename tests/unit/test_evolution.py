@@ -166,6 +166,13 @@ def test_what_is_kept_is_no_change_and_no_obstacle(
     assert seen.steps or seen.obstacles
 
 
+def test_a_column_that_is_to_go_takes_nulls_until_then() -> None:
+    """Rows of older schemas may come, and keep it."""
+    keeping = Follow(answers={**EVERYTHING.answers, Change.RELAX: Answer.KEEP})
+    found = plan([have("gone", required=True)], [], keeping, gone=("gone",))
+    assert found.steps == (RelaxColumn("gone", gone=True), DropColumn("gone"))
+
+
 def test_only_what_older_schemas_had_is_dropped() -> None:
     """Neither the key nor columns that people added to the target."""
     shape = [have("gone"), have("own"), have("part", key=True)]
@@ -291,6 +298,19 @@ def test_a_table_that_followed_has_nothing_left_to_do(shape: Shape | None, wante
     )
     assert then.steps == ()
     assert then.obstacles == first.obstacles
+
+
+@given(shape=shapes(), wishes_of_schemas=st.lists(wishes(), max_size=4), follow=FOLLOWS)
+def test_several_schemas_of_one_table_agree_in_the_end(
+    shape: Shape, wishes_of_schemas: list[Wanted], follow: Follow
+) -> None:
+    """What one of them wants is no reason for another one to want it undone; columns go apart from all else."""
+    for _ in range(len(wishes_of_schemas) + 1):
+        before = shape
+        for wanted in wishes_of_schemas:
+            steps = [step for step in planned(shape, wanted, follow).steps if not isinstance(step, DropColumn)]
+            shape = after(shape, steps)
+    assert shape == before
 
 
 @given(shape=shapes(), wanted=wishes(), follow=FOLLOWS)

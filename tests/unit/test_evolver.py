@@ -173,6 +173,24 @@ def test_a_column_is_dropped_only_by_a_schema_that_is_newer_than_all_that_had_it
     assert found == [[], ["drop"], [], []]
 
 
+def test_a_column_stays_as_long_as_rows_still_have_it() -> None:
+    """Rows of both schemas in one batch are bound once, and the next batch without older ones takes the column away."""
+    fewer = Topic(FIELDS[:1], value_id=5)
+    record = fewer.record("c", {"id": 1})
+    scene = bound({Change.DROP: Answer.AUTO}, newer=fewer)
+    scene.world.known = {"word": 2}
+    older = scene.bind(OLD)
+    newer = scene.bind(record)
+    assert scene.bind(OLD) is older
+    assert (steps(older), steps(newer)) == ([], ["drop"])
+    assert names(older) == ["id", "word"]
+
+    both = planner(scene.known).plan([slice_of([OLD, record])])
+    alone = planner(scene.known).plan([slice_of([record])])
+    assert both.evolving() == []
+    assert [changes(each.steps) for each in alone.evolving()] == [("drop",)]
+
+
 def test_what_a_schema_has_is_remembered_when_the_table_fits_it() -> None:
     """So that later ones can tell what is gone."""
     scene = bound()

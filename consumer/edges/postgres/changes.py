@@ -8,7 +8,6 @@ from psycopg.types.json import Jsonb
 
 from consumer.core.failure import Failure
 from consumer.core.plan import Evolution, TableName
-from consumer.core.steps import DropColumn
 from consumer.desk import Note, SchemaChange
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated
@@ -109,10 +108,9 @@ def applied(connection: psycopg.Connection, group: str, worker: str, evolution: 
     """Note that changes are made, inside the transaction that makes them."""
     values = _values(group, evolution)
     connection.execute(_APPLIED.encode(), values | {"worker": worker})
-    dropped = [step.column for step in evolution.steps if isinstance(step, DropColumn)]
-    if dropped:
+    if evolution.dropped:
         # the same schema drops a column once: if it is there again, a later one has it
-        connection.execute(_KNOWN, values | {"names": dropped})
+        connection.execute(_KNOWN, values | {"names": sorted(evolution.dropped)})
 
 
 def failed(connection: psycopg.Connection, group: str, evolution: Evolution, why: Failure) -> None:

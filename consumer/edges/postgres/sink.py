@@ -138,7 +138,7 @@ class PostgresSink:
         stages = staging.prepare([stage.staged() for stage in plan.stages])
         everything = [staged for stage in stages for staged in stage]
         try:
-            self._changer.label(connection, plan.evolutions)
+            self._changer.label(connection, plan.evolving())
             with translated("begin"):
                 self._ledger.begin(connection, plan, started)
             with translated("empty staging"):
@@ -240,7 +240,7 @@ class PostgresSink:
     def _changed(self, connection: psycopg.Connection, plan: Plan) -> float:
         """Change tables as the rows need it; returns the seconds that it took, which are no fault of the rows'."""
         started = time.perf_counter()
-        self._changer.change(connection, plan.evolutions)
+        self._changer.change(connection, plan.evolving())
         return time.perf_counter() - started
 
     def _in_time(self, clock: float) -> None:

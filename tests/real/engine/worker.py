@@ -52,6 +52,7 @@ class Job:
     grace: float = 0.0
     client: Mapping[str, str] = field(default_factory=dict)
     letters: Mapping[str, Any] = field(default_factory=dict)
+    evolution: Mapping[str, str] = field(default_factory=dict)
     # by target table
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -75,14 +76,19 @@ class Job:
             "batch": {"max_rows": self.max_rows, "growth": self.growth},
             "worker": {"name": self.name, "drain_timeout": self.drain, "stall_timeout": self.stall},
             "letters": dict(self.letters),
+            "evolution": dict(self.evolution),
             "log": {"level": self.level, "format": "json"},
             **{f"tables.{json.dumps(name)}": dict(policy) for name, policy in self.tables.items()},
         }
-        lines = []
-        for section, values in sections.items():
-            # a JSON string, number or list of strings is TOML too; dotted keys must be quoted
-            lines += [f"[{section}]", *(f"{json.dumps(key)} = {json.dumps(value)}" for key, value in values.items())]
-        return "\n".join(lines) + "\n"
+        return "".join(_section(name, values) for name, values in sections.items())
+
+
+def _section(name: str, values: Mapping[str, Any]) -> str:
+    """A section with those inside it; a JSON string, number or list of strings is TOML too, quoted keys are keys."""
+    plain = {key: value for key, value in values.items() if not isinstance(value, dict)}
+    inside = {key: value for key, value in values.items() if isinstance(value, dict)}
+    lines = [f"[{name}]", *(f"{json.dumps(key)} = {json.dumps(value)}" for key, value in plain.items())]
+    return "\n".join([*lines, *(_section(f"{name}.{json.dumps(key)}", value) for key, value in inside.items()), ""])
 
 
 class Process:
