@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from consumer.binder import Binder
+from consumer.busy import Busy
 from consumer.core.failure import Transient, located
 from consumer.core.flood import FloodGuard
 from consumer.core.kinds import TOO_DEPENDENT
@@ -23,7 +24,6 @@ from consumer.cuts import (
     halved,
     reconsidered,
     smaller,
-    waiting_table,
     without_flooded,
     without_letters,
     without_table,
@@ -41,8 +41,8 @@ from consumer.ports.refusals import (
     Fenced,
     LettersFull,
     Reconsider,
+    TableBusy,
     TableFault,
-    TableWaits,
 )
 from consumer.ports.target import Applied, Outcome, Retention, Sink
 from consumer.returns import Pause, Returns
@@ -77,6 +77,7 @@ class Applier:
         self._returns = shop.returns
         self._flood = shop.flood
         self._dependents = shop.dependents
+        self._busy = Busy()
         self._handover = handover
         self._next_look = 0.0
         self._opened = False
@@ -127,7 +128,15 @@ class Applier:
         with suppress(Transient):
             self._holdings.look_around()
             _say_grown(self._binder.look_again())
-            if asked := self._holdings.asked():
+        try:
+            asked = self._holdings.asked()
+        except ConnectionLost as error:
+            # without work nobody else would notice
+            self.patience.reopen(error)
+        except Transient as error:
+            log.debug("decisions are looked for later", reason=error.failure.detail)
+        else:
+            if asked:
                 log.info("partitions are taken anew, as asked", count=len(asked))
                 self._take(asked)
 
@@ -143,9 +152,19 @@ class Applier:
                 elif isinstance(step, Later):
                     self._holdings.delay(step)
                 elif current := self._in_time(self._current(step)):
-                    todo.extendleft(reversed(self._returned(current) if current.lane else self._attempt(current)))
+                    todo.extendleft(reversed(self._done(current)))
         finally:
             self._handover.done()
+
+    def _done(self, work: Work) -> list[Step]:
+        """Do a batch, or what can be done of it at once; returns what is to be done then, in order."""
+        if work.lane:
+            return self._returned(work)
+        may, stops = self._busy.rested(work)
+        if stops:
+            return [*stops, may] if may else list(stops)
+        now, *then = self._busy.apart(work)
+        return [*self._attempt(now), *then]
 
     def _current(self, work: Work) -> Work | None:
         """The work without the partitions that are no longer ours, or None when nothing is left."""
@@ -175,6 +194,7 @@ class Applier:
     def _attempt(self, work: Work) -> list[Step]:
         """Try one batch; returns what is to be done instead, in order."""
         self.patience.beat()
+        began = time.monotonic()
         try:
             plan = work.plan or planned(work, self._planner, self._binder)
             if flooded := self._flood.flooded(plan):
@@ -189,8 +209,8 @@ class Applier:
             refused = found.refused
             self._wait(lambda: self._dependents.of_records(work.slices, refused))
             return [replace(work, plan=None, refused=reconsidered(work.refused, found))]
-        except (LettersFull, TableWaits) as wait:
-            return self._put_off(work, plan, wait)
+        except LettersFull as full:
+            return without_letters(work, plan, full.failure)
         except (DataFault, TableFault) as fault:
             return self._judged(work, fault)
         except CommitUnknown as error:
@@ -198,16 +218,23 @@ class Applier:
         except ConnectionLost as error:
             self.patience.reopen(error)
         except Transient as error:
-            self._handover.tell(Paced(sum(map(len, work.slices)), kind=error.failure.kind))
-            self.patience.pause(error)
-            return smaller(work) if error.failure.kind in _SMALLER else [work]
+            return self._put_off(work, error, time.monotonic() - began)
         return []
 
-    def _put_off(self, work: Work, plan: Plan, wait: LettersFull | TableWaits) -> list[Step]:
-        """What has to wait, and only that."""
-        if isinstance(wait, LettersFull):
-            return without_letters(work, plan, wait.failure)
-        return waiting_table(work, self._binder.topics_of(wait.table), wait.failure, LOOK_EVERY)
+    def _put_off(self, work: Work, error: Transient, seconds: float) -> list[Step]:
+        """What is to be done after a try that took so long, and failed for a reason that time may heal."""
+        if not isinstance(error, TableBusy):
+            self._wait_after(work, error)
+            return smaller(work) if error.failure.kind in _SMALLER else [work]
+        everything = {piece.at.topic for piece in work.slices}
+        topics = (everything & self._binder.topics_of(error.table)) or everything
+        if self._busy.again(work, topics, error):
+            self._wait_after(work, error)
+        return self._busy.instead(work, topics, error, seconds)
+
+    def _wait_after(self, work: Work, error: Transient) -> None:
+        self._handover.tell(Paced(sum(map(len, work.slices)), kind=error.failure.kind))
+        self.patience.pause(error)
 
     def _returned(self, work: Work) -> list[Step]:
         """Work on letters that came back; a partition that can't go on yet is taken again when it can."""
@@ -242,6 +269,7 @@ class Applier:
         self.patience.rewarded()
         plan = applied.plan
         self._flood.passed(plan)
+        self._busy.passed(plan.slices)
         self._evolved(plan)
         self._holdings.went_on(piece.at for piece in plan.slices)
         self._handover.tell(Moved({piece.at: piece.end for piece in plan.slices}))
@@ -270,8 +298,9 @@ class Applier:
         if isinstance(fault, TableFault):
             topics = self._binder.topics_of(fault.table)
             if fault.failure.kind == TOO_DEPENDENT:
-                self._wait(lambda: self._dependents.of(piece for piece in work.slices if piece.at.topic in topics))
-            return without_table(work, topics, fault)
+                bad = [piece for piece in work.slices if piece.at.topic in topics]
+                self._wait(lambda: self._dependents.of(bad, fault.failure))
+            return without_table(work, topics, fault.failure)
         if sum(map(len, work.slices)) == 1:
             (piece,) = (piece for piece in work.slices if len(piece))
             ref = RecordRef(piece.at, piece.offsets[0])
@@ -302,6 +331,8 @@ def _say_grown(topics: Collection[str]) -> None:
         log.warning(
             "topic has grown",
             topic=topic,
-            reason="its table has no fitting unique index, which only a topic of one partition can do without",
-            remedy="Create a unique index over the key's columns, all NOT NULL, then restart the worker.",
+            reason="its table has no fitting unique index, or applies truncates without a version column, which only a "
+            "topic of one partition can do",
+            remedy="Create a unique index over the key's columns, all NOT NULL, or give the table a version_column, "
+            "then restart the worker.",
         )

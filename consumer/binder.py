@@ -6,12 +6,15 @@ Looking a binding up asks nobody; making one asks the registry, the target's cat
 import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import structlog
 
 from consumer.core.avro import UnsupportedSchema
+from consumer.core.checks import Rules
+from consumer.core.contract import Contract
+from consumer.core.created import created_types
 from consumer.core.envelope import (
     IGNORED_KINDS,
     Column,
@@ -21,32 +24,44 @@ from consumer.core.envelope import (
     read_key_writer,
     read_writer_schema,
 )
-from consumer.core.evolution import Wanted
+from consumer.core.evolution import Answer, Follow, Wanted
 from consumer.core.failure import Failure, Persistent, Transient, failed
+from consumer.core.framing import Datum
 from consumer.core.grace import Grace
+from consumer.core.history import STAGED
 from consumer.core.kinds import KINDS, Scope
+from consumer.core.modes import Mode, OnTruncate, SoftDelete
+from consumer.core.moves import may_lack, token_fields
 from consumer.core.naming import BadName
-from consumer.core.plan import Binding, BindingKey, Run, TableName, origin
+from consumer.core.plan import Binding, BindingKey, BoundColumn, Run, TableName, TargetTable, origin
+from consumer.core.steps import Change as Alteration
 from consumer.core.steps import NewColumn
 from consumer.core.types import PLAIN, ColumnPolicy
 from consumer.core.wanted import wanted_columns
 from consumer.evolver import Evolver, Fitted, Following
-from consumer.gates import (
-    Cannot,
+from consumer.fitting import (
     bound_columns,
+    column_checks,
+    history_columns,
     no_identity,
-    require_known,
+    require_casts,
+    require_inserts,
     require_privileges,
+    require_values,
+    soft_column,
     unguarded,
+    unmarked,
     version_column,
 )
+from consumer.gates import Cannot, no_envelope, require_contract, require_known, require_shape
 from consumer.known import KnownBindings
+from consumer.mapping import PLAIN as PLAIN_MAPPING
+from consumer.mapping import Row, TableMapping, mapped, require_found, travelling
 from consumer.planner import NO_LABELS, BadRecord, Labels, bad_record
 from consumer.ports.bindings import Catalog
 from consumer.ports.decoding import Decoder, Registry
-from consumer.ports.evolution import Shapes
 from consumer.ports.topics import Offsets, Traits
-from consumer.schemas import Schemas, schema_id_of
+from consumer.schemas import Schemas, key_of, schema_id_of, value_of
 from consumer.tables import Tables
 
 # waited for, and how often it is looked for, in seconds
@@ -62,6 +77,9 @@ class BinderSettings:
     """How tables are named and follow their source, and how strictly letters keep the order of a row."""
 
     template: str = "{schema}.{table}"
+    create: bool = True
+    # by target table, overrides `create`
+    create_table: Mapping[str, bool] = field(default_factory=dict)
     following: Following = field(default_factory=Following)
     # seconds that a schema id is waited for which the registry does not know
     unknown_grace: float = 0.0
@@ -69,12 +87,30 @@ class BinderSettings:
     strict: Collection[str] = ()
     # by target table, the column that keeps where a row's last change stands in the source's log
     versions: Mapping[str, str] = field(default_factory=dict)
+    # by target table, whether it has rows or events
+    modes: Mapping[str, Mode] = field(default_factory=dict)
+    # by target table, the column that marks deleted rows, which stay
+    soft_deletes: Mapping[str, str] = field(default_factory=dict)
+    # by target table, what becomes of it when the source's is truncated
+    truncates: Mapping[str, OnTruncate] = field(default_factory=dict)
+    # by topic
+    contracts: Mapping[str, Contract] = field(default_factory=dict)
+    # by target table
+    mappings: Mapping[str, TableMapping] = field(default_factory=dict)
     # by target table and column
+    checks: Mapping[str, Mapping[str, Rules]] = field(default_factory=dict)
     columns: Mapping[str, Mapping[str, ColumnPolicy]] = field(default_factory=dict)
 
     def policy(self, table: TableName, column: str) -> ColumnPolicy:
         """What is decided about a column."""
         return self.columns.get(str(table), {}).get(column, PLAIN)
+
+    def follow(self, table: TableName) -> Follow:
+        """How a table follows its source; one that may not be made at all is not made whatever else is said."""
+        said = self.following.of(table)
+        if self.create_table.get(str(table), self.create):
+            return said
+        return replace(said, answers={**said.answers, Alteration.CREATE: Answer.REFUSE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +119,6 @@ class Sources:
 
     registry: Registry
     catalog: Catalog
-    shapes: Shapes
     offsets: Offsets
     rows: Decoder
 
@@ -97,7 +132,8 @@ class Binder:
         self._settings = settings
         self._schemas = Schemas(sources.registry, sources.catalog)
         self._tables = Tables(sources.catalog, sources.rows, settings.template)
-        self._evolver = Evolver(sources.shapes, sources.catalog, settings.following)
+        self._catalog = sources.catalog
+        self._evolver = Evolver(sources.catalog, settings.follow)
         self._grace = Grace(settings.unknown_grace)
         self._turn = threading.Lock()
         # schemas of which it is known whether their source may have lost nulls
@@ -124,16 +160,16 @@ class Binder:
                 self._bind(key, wanted[key])
 
     def spread(self, topics: Collection[str]) -> set[str]:
-        """Note topics that have more partitions than one; returns those whose rows were replaced till now."""
+        """Note topics that have more partitions than one; returns those whose bindings hold for one only."""
         with self._turn:
-            grown = self._known.replaced() & set(topics)
+            grown = self._known.alone() & set(topics)
             self._spread |= set(topics)
-            self._known.forget_replaced(grown)
+            self._known.forget_alone(grown)
             return grown
 
     def look_again(self) -> set[str]:
-        """Look for topics whose rows are replaced and that have got a second partition. Raises Transient."""
-        now = self._offsets.traits(sorted(self._known.replaced()))
+        """Look for topics whose bindings hold for one partition and that have got a second. Raises Transient."""
+        now = self._offsets.traits(sorted(self._known.alone()))
         return self.spread([topic for topic, traits in now.items() if traits.partitions != 1])
 
     def _learn_topics(self, topics: set[str]) -> None:
@@ -182,41 +218,148 @@ class Binder:
 
     def _binding(self, key: BindingKey, run: Run) -> Binding:
         if key.value_frame is None:
-            return self._tombstones_only(key)
-        schema = read_writer_schema(self._schemas.text(key.value_frame))
+            return self._tombstones_only(key, run)
+        text = self._schemas.text(value_of(run))
+        schema = read_writer_schema(text)
         if schema.kind in IGNORED_KINDS:
             return Binding(schema=schema)
         if schema.kind is RecordKind.OTHER:
-            raise Cannot("record.no_envelope", "the value is not a Debezium envelope")
-        require_known(schema.columns)
-        if key.key_frame is None:
-            raise Cannot("record.identity", "the record has no key, so its row can't be told from others", _NO_KEY)
-        key_text = self._schemas.text(key.key_frame)
+            raise no_envelope(text)
+        require_shape(text)
+        if (contract := self._settings.contracts.get(key.topic)) is not None:
+            require_contract(contract, key.topic, text)
         source = self._tables.source(schema, run)
         name = self._tables.name(key.topic, source)
+        if self._mode(name) is not Mode.ROWS:
+            return self._events(key.topic, name, schema, run, text)
+        if run.key_frame is None:
+            return self._without_key(key.topic, name, schema, run)
+        its_key = key_of(run)
+        key_text = self._schemas.text(its_key)
+        identity = [column.name for column in read_key_schema(key_text)]
+        wanted = _Wanted(
+            topic=key.topic,
+            schema=schema,
+            row=self._row(name, schema, identity),
+            key_text=key_text,
+            version=self._version(name, schema),
+        )
+        require_known(wanted.row.columns)
+        fitted = self._fitted(name, wanted, schema_id_of(value_of(run)), text)
+        binding = self._bound(replace(wanted, row=replace(wanted.row, now=fitted.names)), fitted)
+        self._warn(schema_id_of(value_of(run)), key.topic, schema.columns)
+        self._tables.remember(key.topic, schema_id_of(its_key), source)
+        return binding
+
+    def _mode(self, name: TableName) -> Mode:
+        return self._settings.modes.get(str(name), Mode.ROWS)
+
+    def _events(self, topic: str, name: TableName, schema: WriterSchema, run: Run, text: str) -> Binding:
+        """What appends the topic's events to a table. Raises Cannot."""
+        mode, keys = self._mode(name), list[str]()
+        if run.key_frame is not None:
+            keys = [column.name for column in read_key_schema(self._schemas.text(key_of(run)))]
+            # tombstones that come first are to be known for what they are
+            self._tables.remember(topic, schema_id_of(key_of(run)), self._tables.source(schema, run))
+        row = self._row(name, schema, keys)
+        require_known(row.columns)
+        meta = STAGED if mode is Mode.HISTORY else {}
+        more = tuple(NewColumn(name=column, types=(kind,)) for column, kind in meta.items())
+        asked = _Asked(schema_id=schema_id_of(value_of(run)), text=text, more=more)
+        fitted = self._fit(name, topic, schema, row, asked)
+        table, row = fitted.table, replace(row, now=fitted.names)
+        columns = bound_columns(table, row, (), partial(self._settings.policy, table.name))
+        beside = history_columns(table, schema.columns) if meta else ()
+        require_casts(columns, self._catalog.has_casts)
+        require_inserts(table, [*(column.target.name for column in columns), *(column.name for column in beside)])
+        rules = self._settings.checks.get(str(name), {})
+        return Binding(
+            schema=schema,
+            table=table,
+            columns=columns,
+            mode=mode,
+            key_columns=tuple(keys),
+            meta=beside,
+            truncate=self._on_truncate(topic, name, None) if mode is Mode.APPEND else OnTruncate.IGNORE,
+            checks=column_checks(table, schema.columns, columns, rules),
+            shape=row.shape,
+            evolutions=fitted.evolutions,
+        )
+
+    def _without_key(self, topic: str, name: TableName, schema: WriterSchema, run: Run) -> Binding:
+        """What takes truncates, which have no key. Other records without one are refused, all of them or each."""
+        if not self._known.keyed(topic) and self._tables.operation(schema, run) != "t":
+            raise Cannot("table.identity", "the topic's records have no key", _NO_KEY)
         version = self._version(name, schema)
-        fitted = self._evolver.fit(self._wanted(key, schema, key_text, name, version))
+        # one that is not there is empty
+        table = self._tables.there(name) or TargetTable(name=name, columns=(), unique=())
+        soft = None
+        if table.columns:
+            soft = self._soft(table, schema)
+            if version is not None:
+                version_column(table, version)
+        return Binding(
+            schema=schema,
+            table=table,
+            version=version.name if version else None,
+            truncate=self._on_truncate(topic, name, version),
+            soft=soft,
+        )
+
+    def _soft(self, table: TargetTable, schema: WriterSchema) -> SoftDelete | None:
+        """How deleted rows of the table are marked, if they are to stay. Raises Cannot."""
+        name = self._settings.soft_deletes.get(str(table.name))
+        return None if name is None else soft_column(table, name, schema.columns)
+
+    def _on_truncate(self, topic: str, table: TableName, version: Column | None) -> OnTruncate:
+        """What becomes of the table when the source's is truncated. Raises Cannot."""
+        chosen = self._settings.truncates.get(str(table), OnTruncate.STOP)
+        if chosen is OnTruncate.APPLY and version is None and not self._only(topic):
+            detail = f"truncates of {table} are to be applied, and its topic has several partitions without an order"
+            raise Cannot("table.shape", detail, _ORDER_TRUNCATES)
+        return chosen
+
+    def _only(self, topic: str) -> bool:
+        """Whether the topic has one partition, as far as is known."""
+        return topic not in self._spread and self._traits[topic].partitions == 1
+
+    def _row(self, name: TableName, schema: WriterSchema, identity: Sequence[str]) -> Row:
+        """The row as it goes into the table."""
+        mapping = self._settings.mappings.get(str(name))
+        if mapping is None:
+            return Row(columns=schema.columns)
+        return mapped(schema.columns, identity, mapping, self._tables.image(schema))
+
+    def _fitted(self, name: TableName, wanted: "_Wanted", schema_id: int, text: str) -> Fitted:
+        """The table of a topic's rows, as it will be. Raises Cannot, Persistent, BadName."""
+        more = []
+        if wanted.version is not None:
+            more.append(NewColumn(name=wanted.version.name, types=created_types(wanted.version)))
+        if soft := self._settings.soft_deletes.get(str(name)):
+            more.append(NewColumn(name=soft, types=("timestamptz",)))
+        asked = _Asked(schema_id=schema_id, text=text, identity=wanted.theirs, more=tuple(more))
+        return self._fit(name, wanted.topic, wanted.schema, wanted.row, asked)
+
+    def _fit(self, name: TableName, topic: str, schema: WriterSchema, row: Row, asked: "_Asked") -> Fitted:
+        if row.mapping is not PLAIN_MAPPING:
+            require_found(name, row, schema.columns, self._tables.there(name))
+        policy = partial(self._settings.policy, name)
+        fitted = self._evolver.fit(
+            Wanted(
+                table=name,
+                topic=topic,
+                schema_id=asked.schema_id,
+                columns=wanted_columns(travelling(row, schema.columns, policy), asked.text),
+                identity=asked.identity,
+                more=asked.more,
+                # what is left out is not gone
+                kept=frozenset(row.name(column.name) for column in schema.columns),
+            )
+        )
         if fitted.moved:
             # whatever was bound to the table as it is
             self._known.forget(name)
-        binding = self._bound(key.topic, schema, key_text, fitted, version)
-        self._warn(schema_id_of(key.value_frame), key.topic, schema.columns)
-        self._tables.remember(key.topic, schema_id_of(key.key_frame), source)
-        return binding
-
-    def _wanted(
-        self, key: BindingKey, schema: WriterSchema, key_text: str, name: TableName, version: Column | None
-    ) -> Wanted:
-        assert key.value_frame is not None, "tombstones want nothing of a table"
-        policy = partial(self._settings.policy, name)
-        return Wanted(
-            table=name,
-            topic=key.topic,
-            schema_id=schema_id_of(key.value_frame),
-            columns=wanted_columns(schema.columns, self._schemas.text(key.value_frame), policy),
-            identity=tuple(column.name for column in read_key_schema(key_text)),
-            more=(NewColumn(name=version.name, types=("bigint",)),) if version else (),
-        )
+        return fitted
 
     def _warn(self, schema_id: int, topic: str, columns: Sequence[Column]) -> None:
         """Say once a schema in which columns nulls may have become defaults before they were written."""
@@ -236,49 +379,106 @@ class Binder:
             raise Cannot("table.shape", f"the source does not say positions in its log for {version!r}", _NO_VERSION)
         return Column(name=version, avro="long", nullable=True)
 
-    def _tombstones_only(self, key: BindingKey) -> Binding:
+    def _tombstones_only(self, key: BindingKey, run: Run) -> Binding:
         if not self._traits[key.topic].compacted:
             return Binding(schema=WriterSchema(kind=RecordKind.HEARTBEAT))
-        return self._known.of_topic(key.topic, key.key_frame) or self._deleting(key)
+        return self._known.of_topic(key.topic, key.key_frame) or self._deleting(key.topic, key_of(run))
 
-    def _deleting(self, key: BindingKey) -> Binding:
+    def _deleting(self, topic: str, key: Datum) -> Binding:
         """What deletes rows of a topic none of whose values was seen yet: the table as it was named before."""
-        if key.key_frame is None:
-            raise Cannot("record.identity", "the record has no key, so its row can't be told from others", _NO_KEY)
-        key_text = self._schemas.text(key.key_frame)
-        table = self._tables.remembered(key.topic, schema_id_of(key.key_frame))
+        key_text = self._schemas.text(key)
+        table = self._tables.remembered(topic, schema_id_of(key))
+        if self._mode(table.name) is not Mode.ROWS:
+            # the event in front of it has said everything
+            return Binding(schema=WriterSchema(kind=RecordKind.HEARTBEAT))
         # the key is all that is known of the row, and all that is needed
         schema = WriterSchema(kind=RecordKind.CHANGE, columns=read_key_schema(key_text))
-        return self._bound(key.topic, schema, key_text, Fitted(table=table))
+        row = Row(columns=schema.columns, mapping=self._settings.mappings.get(str(table.name), PLAIN_MAPPING))
+        return self._bound(_Wanted(topic=topic, schema=schema, row=row, key_text=key_text), Fitted(table=table))
 
-    def _bound(
-        self, topic: str, schema: WriterSchema, key_text: str, fitted: Fitted, version: Column | None = None
-    ) -> Binding:
+    def _bound(self, wanted: "_Wanted", fitted: Fitted) -> Binding:
         table = fitted.table
-        identity = tuple(column.name for column in read_key_schema(key_text))
-        replaces = frozenset(identity) not in table.unique
-        if replaces and (topic in self._spread or self._traits[topic].partitions != 1):
-            raise no_identity(table, identity)
-        renamed = [(column, fitted.names.get(column.name, column.name)) for column in schema.columns]
-        columns = bound_columns(table, renamed, identity, partial(self._settings.policy, table.name))
+        schema, version, theirs = wanted.schema, wanted.version, wanted.theirs
+        replaces = frozenset(theirs) not in table.unique
+        if replaces and not self._only(wanted.topic):
+            raise no_identity(table, theirs)
+        columns = bound_columns(table, wanted.row, wanted.identity, partial(self._settings.policy, table.name))
         if version is not None:
             if replaces:
-                raise unguarded(table, identity)
+                raise unguarded(table, theirs)
             columns = (*columns, version_column(table, version))
-        require_privileges(table, columns, identity, version)
+        soft = self._soft(table, schema)
+        if soft is not None and replaces:
+            raise unmarked(table, theirs)
+        if schema.rewritten is not None:
+            # tombstones alone make no rows
+            require_values(table, columns, soft)
+        require_casts(columns, self._catalog.has_casts)
+        require_privileges(table, columns, theirs, version, soft)
+        rules = self._settings.checks.get(str(table.name), {}) if schema.rewritten is not None else {}
         return Binding(
             schema=schema,
-            key_writer=read_key_writer(key_text),
+            key_writer=read_key_writer(wanted.key_text),
             table=table,
             columns=columns,
-            identity=identity,
-            compacted=self._traits[topic].compacted,
+            identity=wanted.identity,
+            compacted=self._traits[wanted.topic].compacted,
             replaces=replaces,
             strict=str(table.name) in self._settings.strict,
             version=version.name if version else None,
+            truncate=self._on_truncate(wanted.topic, table.name, version),
+            soft=soft,
+            may_lack=() if replaces else _may_lack(wanted, columns),
+            checks=column_checks(table, schema.columns, columns, rules),
+            shape=wanted.row.shape,
             evolutions=fitted.evolutions,
             labels=fitted.labels,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What a table is asked for beside a row's columns: `identity` by its own names, `more` where it is made."""
+
+    schema_id: int
+    text: str
+    identity: tuple[str, ...] = ()
+    more: tuple[NewColumn, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """What is to be bound to a table: a topic's row and its key."""
+
+    topic: str
+    schema: WriterSchema
+    row: Row
+    key_text: str
+    version: Column | None = None
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The key's columns, as the source calls them."""
+        return tuple(column.name for column in read_key_schema(self.key_text))
+
+    @property
+    def theirs(self) -> tuple[str, ...]:
+        """The key's columns, as the table calls them."""
+        return tuple(self.row.name(name) for name in self.identity)
+
+
+def _may_lack(wanted: "_Wanted", columns: Sequence[BoundColumn]) -> tuple[str, ...]:
+    """The columns that creates of key changes may lack, where their events can be told from others.
+
+    What a transform makes is made from whole rows, and what we may not read can't be kept.
+    """
+    rewritten, shape = wanted.schema.rewritten, wanted.row.shape
+    if rewritten is None or not token_fields(rewritten.text) or (shape and shape.transform):
+        return ()
+    masked = shape.masks.keys() if shape else ()
+    hidden = {*wanted.identity, *masked}
+    found = [c.source for c in columns if c.source.name not in hidden and "SELECT" not in c.target.lacks]
+    return may_lack(found, wanted.schema)
 
 
 def _stopping(run: Run, failure: Failure, wait: float | None = None) -> BadRecord:
@@ -296,7 +496,14 @@ _KEEP_NULLS = (
     "Set value.converter.ignore.default.for.nullables=true on the connector if it is not; then compare the columns' "
     "nulls, which nothing in the topic tells any more. Headrace itself writes every null as one."
 )
-_NO_KEY = "Give the source table a primary key, or set message.key.columns on the connector."
+_NO_KEY = (
+    "Give the source table a primary key, or set message.key.columns on the connector, or set mode of the table to "
+    "history or append."
+)
+_ORDER_TRUNCATES = (
+    "Give the table a version_column, or set truncate of it to stop or ignore, or have the connector write to a topic "
+    "of one partition."
+)
 _OTHER_VERSION = "Name another column as the table's version_column: this one is the source's."
 _NO_VERSION = (
     "Remove version_column from the table's settings; it needs source.lsn (PostgreSQL), or source.file and source.pos "

@@ -4,17 +4,21 @@ A block holds runs of one binding. A record that does not decode, or does not sa
 with its reason; its neighbours are not touched by that.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from bisect import bisect_left
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import cast
 
 import polars as pl
 
-from consumer.core.envelope import SOURCE_TIME
+from consumer.core.envelope import ANY, SOURCE_TIME
 from consumer.core.failure import Failure, failed
-from consumer.core.fold import SEQ
+from consumer.core.fold import SEQ, lacking_any
 from consumer.core.kinds import KINDS
 from consumer.core.letters import Record
+from consumer.core.markers import Placeholders
+from consumer.core.modes import DELETED_AT, OnTruncate
+from consumer.core.moves import NEW_KEY, Halves, borders, no_halves, token_fields, tokens
 from consumer.core.plan import Binding, Run, origin, recorded
 from consumer.core.position import positions
 from consumer.core.records import RecordRef
@@ -22,8 +26,10 @@ from consumer.core.rewriting import Rewritten
 from consumer.decode_watch import DecodeWatch, Marks
 from consumer.ports.decoding import Decoder
 
-_IMAGES = frozenset({"c", "u", "r"})
-_TRUNCATE = "t"
+IMAGES = frozenset({"c", "u", "r"})
+TRUNCATE = "t"
+# a logical message, and a truncate that is not to be applied
+_MEANINGLESS = frozenset({"m", TRUNCATE})
 _FRAME = 5
 _VERSION = "#version"
 
@@ -58,6 +64,22 @@ class Block:
         """The record as it lay in its topic."""
         return recorded(self.runs, place)
 
+    def with_header(self, places: Sequence[int], name: str) -> list[int]:
+        """Those of the records, given by rising places, that have a header of that name. It costs for each of them."""
+        found: list[int] = []
+        first = 0
+        for run in self.runs:
+            offsets, headers, last = run.piece.offsets, run.piece.headers, first + run.end - run.start
+            here = places[bisect_left(places, first) : bisect_left(places, last)]
+            found += [at for at in here if any(one == name for one, _ in headers(offsets[run.start + at - first]))]
+            first = last
+        return found
+
+    def starts(self) -> set[int]:
+        """The places at which its runs begin."""
+        lengths = [run.end - run.start for run in self.runs]
+        return {sum(lengths[:number]) for number in range(len(lengths))}
+
     def ref(self, place: int) -> RecordRef:
         """The record's origin."""
         return origin(self.runs, place)
@@ -69,36 +91,52 @@ class Decoded:
 
     Both have the version column too, where the binding has one.
 
-    `out`: the records that are not sound, by place. `ops`: the operations seen. `span`: oldest and newest source time.
-    `ignored`: tombstones that mean nothing.
+    `unavailable`: by column, which images hold no value for it. `out`: the records that are not sound, by place.
+    `ops`: the operations seen. `span`: oldest and newest source time. `ignored`: records that mean nothing. `halves`:
+    those of key changes. `truncates`: the places of truncates, and `truncated`: the greatest position of theirs, where
+    positions matter.
     """
 
     images: pl.DataFrame
     deletes: pl.DataFrame
+    unavailable: Mapping[str, pl.Series] = field(default_factory=dict)
     ops: frozenset[str] = frozenset()
     span: Sequence[int] = ()
     ignored: int = 0
+    truncates: Sequence[int] = ()
+    truncated: int | None = None
+    halves: Halves = field(default_factory=no_halves)
     out: dict[int, Failure] = field(default_factory=dict)
 
 
 class Truncated(Exception):
-    """The block holds a truncate, which is about a whole table."""
+    """The block holds a truncate, which is about a whole table and not to be applied."""
 
     def __init__(self, place: int) -> None:
         super().__init__(place)
         self.place = place
 
 
+class Recut(Exception):
+    """The block's runs are to be cut in front of these places, since some of its records stand between others."""
+
+    def __init__(self, places: Collection[int]) -> None:
+        super().__init__(f"{len(places)} places")
+        self.places = places
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decoders:
     """The decoder for most; the careful one for marked ranges and schemas that the other can't read.
 
-    `deadline`: of the first one, in seconds; the careful one is slow, but it ends.
+    `deadline`: of the first one, in seconds; the careful one is slow, but it ends. `placeholders`: what stands for
+    values that the source did not have.
     """
 
     fast: Decoder
     careful: Decoder
     deadline: float = 20.0
+    placeholders: Placeholders = field(default_factory=Placeholders)
 
 
 class BlockDecoder:
@@ -106,14 +144,15 @@ class BlockDecoder:
 
     def __init__(self, decoders: Decoders, marks: Marks) -> None:
         self._decoders = decoders
+        self.placeholders = decoders.placeholders
         self._marks = marks
         self.watch = DecodeWatch(decoders.deadline)
 
     def decoded(self, block: Block) -> Decoded:
-        """The block's changes. Raises Truncated."""
+        """The block's changes. Raises Truncated, Recut."""
         binding = block.binding
         values = block.values()
-        places = _valued(values)
+        places = valued(values)
         out: dict[int, Failure] = {}
         if not places and binding.compacted:
             # the value schema may be unknown, and no value needs it
@@ -121,43 +160,55 @@ class BlockDecoder:
             return Decoded(images=dead.clear(), deletes=dead, out=out)
         times = [SOURCE_TIME] if binding.schema.has_source_time else []
         fields = ["op", "after", *times, *_position(binding)]
-        frame = self._sifted(block, binding.schema.rewritten, _Data.of(values, places), fields, out)
+        frame = self.sifted(block, binding.schema.rewritten, Data.of(values, places), fields, out)
         ops = frozenset(frame["op"].unique().to_list())
-        frame = _placed(_known_ops(frame, ops, out), binding, out)
-        images = _images(frame, binding, ops, out)
+        truncates = truncates_of(block, frame) if TRUNCATE in ops else []
+        if binding.table and not binding.identity:
+            frame = _without_key(frame, out)
+        meaningless = frame["op"].is_in(_MEANINGLESS).arg_true().len() if ops & _MEANINGLESS else 0
+        frame = _placed(known_ops(frame, ops, out), binding, out)
+        images = self._with_identity(_images(frame, binding, ops, out), binding, "after", out)
         gone = self._deletes(block, frame, values, out) if "d" in ops else None
         tombstones = len(values) - len(places)
         if tombstones and binding.compacted:
             dead = self._tombstones(block, values, out)
             gone = dead if gone is None else pl.concat([gone, dead]).sort(SEQ)
         span = [frame[SOURCE_TIME].min(), frame[SOURCE_TIME].max()] if times else []
+        gone = _no_deletes(images, binding) if gone is None else gone
+        unavailable = self._unavailable(images, binding)
         return Decoded(
             images=images,
-            deletes=images.select(_delete_columns(binding)).clear() if gone is None else gone,
+            deletes=gone,
+            unavailable=unavailable,
+            halves=self._halves(block, frame, images, gone, unavailable) if binding.may_lack else no_halves(),
             ops=ops,
             span=[cast(int, at) for at in span if at],
-            ignored=0 if binding.compacted else tombstones,
+            ignored=meaningless - len(truncates) + (0 if binding.compacted else tombstones),
+            truncates=truncates,
+            truncated=_truncated(frame, binding) if truncates else None,
             out=out,
         )
 
     def nothing(self, block: Block) -> Decoded:
         """What a block without any sound record would be."""
-        rows = self._sifted(block, block.binding.schema.rewritten, _Data(), ["op", "after"], {})
-        images = _unnested(rows, "after", replace(block.binding, version=None))
+        rows = self.sifted(block, block.binding.schema.rewritten, Data(), ["op", "after"], {})
+        images = _unnested(rows, "after", None)
         return Decoded(images=images, deletes=images.select([*block.binding.identity, SEQ]))
 
     def identities(self, block: Block, places: Sequence[int]) -> pl.DataFrame:
         """The identities (and SEQ) of records, as their keys say; none for a record whose key does not say it."""
+        if block.binding.key_writer is None:
+            return pl.DataFrame(schema={SEQ: pl.Int64})
         keys = block.keys()
         framed = [place for place in places if len(keys[place] or b"") > _FRAME]
-        rows = self._sifted(block, block.binding.key_writer, _Data.of(keys, framed), list(block.binding.identity), {})
-        return rows.drop_nulls()
+        rows = self.sifted(block, block.binding.key_writer, Data.of(keys, framed), list(block.binding.identity), {})
+        return self._with_identity(rows, block.binding, "key", {})
 
-    def _sifted(
+    def sifted(
         self,
         block: Block,
         schema: Rewritten | None,
-        data: "_Data",
+        data: "Data",
         fields: Sequence[str],
         out: dict[int, Failure],
     ) -> pl.DataFrame:
@@ -172,7 +223,7 @@ class BlockDecoder:
                 sifted = self._decoders.fast.sift(schema.text, bodies, fields)
         places = data.places
         for index, reason in sifted.bad.items():
-            out[places[index]] = _unsound("record.decode", "decode", reason)
+            out[places[index]] = unsound("record.decode", "decode", reason)
         if sifted.bad:
             places = [place for index, place in enumerate(places) if index not in sifted.bad]
         return sifted.frame.hstack([pl.Series(SEQ, places, dtype=pl.Int64)])
@@ -183,19 +234,89 @@ class BlockDecoder:
         """Deletes are decoded apart, so that nothing else pays for their before images."""
         places = frame.filter(pl.col("op") == "d")[SEQ].to_list()
         binding = block.binding
-        fields = ["op", "before", *_position(binding)]
-        rows = self._sifted(block, binding.schema.rewritten, _Data.of(values, places), fields, out)
-        return _identity(_unnested(_placed(rows, binding, out), "before", binding), binding, "before", out)
+        times = [SOURCE_TIME] if binding.schema.has_source_time and _timed(binding) else []
+        fields = ["op", "before", *times, *_position(binding)]
+        rows = self.sifted(block, binding.schema.rewritten, Data.of(values, places), fields, out)
+        rows = _placed(rows, binding, out)
+        deleted = _unnested(rows, "before", binding.version)
+        if _timed(binding):
+            said = rows[SOURCE_TIME] if times else pl.Series([None] * len(rows), dtype=pl.Int64)
+            deleted = deleted.with_columns(said.alias(DELETED_AT))
+        return self._identity(deleted, binding, "before", out)
 
     def _tombstones(self, block: Block, values: Sequence[bytes | None], out: dict[int, Failure]) -> pl.DataFrame:
         """On a compacted topic a tombstone deletes its key."""
         keys = block.keys()
         dead = [place for place, value in enumerate(values) if value is None]
-        rows = self._sifted(block, block.binding.key_writer, _Data.of(keys, dead), list(block.binding.identity), out)
+        rows = self.sifted(block, block.binding.key_writer, Data.of(keys, dead), list(block.binding.identity), out)
         if block.binding.version is not None:
             # its place in the source's log is in no value
             rows = rows.with_columns(pl.lit(None, dtype=pl.Int64).alias(block.binding.version))
-        return _identity(rows, block.binding, "key", out)
+        if _timed(block.binding):
+            rows = rows.with_columns(pl.lit(None, dtype=pl.Int64).alias(DELETED_AT))
+        return self._identity(rows, block.binding, "key", out)
+
+    def _halves(
+        self,
+        block: Block,
+        frame: pl.DataFrame,
+        images: pl.DataFrame,
+        deletes: pl.DataFrame,
+        unavailable: Mapping[str, pl.Series],
+    ) -> Halves:
+        """The halves of key changes that have something to do with one another. Raises Recut."""
+        creates = frame.filter(pl.col("op") == "c")[SEQ]
+        lacking = images[SEQ].filter(lacking_any(unavailable)) if unavailable else images[SEQ].clear()
+        taken = self._tokens(block, lacking.filter(lacking.is_in(creates.implode())).to_list())
+        gone = frame.filter(pl.col("op") == "d")[SEQ].to_list()
+        kept = self._tokens(block, block.with_header(gone, NEW_KEY))
+        if kept.is_empty() and taken.is_empty():
+            return no_halves()
+        identity = list(block.binding.identity)
+        kept = deletes.select(*identity, SEQ).join(kept, on=SEQ, maintain_order="left")
+        rows = images.select(*identity, SEQ)
+        whole = rows.filter(~pl.col(SEQ).is_in(taken[SEQ].implode()))
+        cuts = borders(kept, rows.join(taken, on=SEQ), whole, deletes, identity) - block.starts()
+        if cuts:
+            raise Recut(cuts)
+        return Halves(kept=kept, taken=taken)
+
+    def _tokens(self, block: Block, places: Sequence[int]) -> pl.DataFrame:
+        """The tokens of the events of some records, as far as they say which ones they are, with SEQ."""
+        schema = block.binding.schema.rewritten
+        if not places or schema is None:
+            return no_halves().taken
+        fields = token_fields(schema.text)
+        rows = self.sifted(block, schema, Data.of(block.values(), places), ["op", *fields], {})
+        return pl.DataFrame([tokens(rows, fields), rows[SEQ]]).drop_nulls()
+
+    def _unavailable(self, images: pl.DataFrame, binding: Binding) -> dict[str, pl.Series]:
+        """By column, which images hold no value for it."""
+        masks: dict[str, pl.Series] = {}
+        if images.is_empty():
+            return masks
+        for column in binding.inputs:
+            if column.name not in binding.identity:
+                mask = self.placeholders.mask(images[column.name], nested=column.avro == ANY)
+                if mask is not None:
+                    masks[column.name] = mask
+        return masks
+
+    def _identity(self, rows: pl.DataFrame, binding: Binding, image: str, out: dict[int, Failure]) -> pl.DataFrame:
+        return self._with_identity(rows, binding, image, out).select(_delete_columns(binding))
+
+    def _with_identity(self, rows: pl.DataFrame, binding: Binding, image: str, out: dict[int, Failure]) -> pl.DataFrame:
+        """The rows that have a value for every key column."""
+        for name in binding.identity:
+            lacking = rows[name].is_null()
+            mask = self.placeholders.mask(rows[name])
+            lacking = lacking if mask is None else lacking | mask
+            if lacking.any():
+                reason = f"the {image} image has no value for the key column {name!r}"
+                for place in rows.filter(lacking)[SEQ]:
+                    out[place] = unsound("record.identity", "identity", reason)
+                rows = rows.filter(~lacking)
+        return rows
 
 
 def _position(binding: Binding) -> tuple[str, ...]:
@@ -212,12 +333,12 @@ def _placed(frame: pl.DataFrame, binding: Binding, out: dict[int, Failure]) -> p
     if lost.any():
         reason = "the change does not say where it stands in the source's log"
         for place in frame.filter(lost)[SEQ]:
-            out[place] = _unsound("record.position", "decode", reason)
+            out[place] = unsound("record.position", "decode", reason)
         frame = frame.filter(~lost)
     return frame
 
 
-def _valued(values: Sequence[bytes | None]) -> Sequence[int]:
+def valued(values: Sequence[bytes | None]) -> Sequence[int]:
     """The places of what is no tombstone."""
     if None not in values:
         return range(len(values))
@@ -225,67 +346,103 @@ def _valued(values: Sequence[bytes | None]) -> Sequence[int]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Data:
+class Data:
     """Framed data of a block, and their places in it."""
 
     places: Sequence[int] = ()
     framed: Sequence[bytes] = ()
 
     @staticmethod
-    def of(every: Sequence[bytes | None], places: Sequence[int]) -> "_Data":
+    def of(every: Sequence[bytes | None], places: Sequence[int]) -> "Data":
         """Those of all; what is missing is empty."""
         if len(places) == len(every) and None not in every:
-            return _Data(places, cast(Sequence[bytes], every))
-        return _Data(places, [every[place] or b"" for place in places])
+            return Data(places, cast(Sequence[bytes], every))
+        return Data(places, [every[place] or b"" for place in places])
 
 
-def _known_ops(frame: pl.DataFrame, ops: frozenset[str], out: dict[int, Failure]) -> pl.DataFrame:
-    strange = ops - {*_IMAGES, "d", "m"}
+def known_ops(frame: pl.DataFrame, ops: frozenset[str], out: dict[int, Failure]) -> pl.DataFrame:
+    """The records whose operation there is; the others go out."""
+    strange = ops - {*IMAGES, "d", *_MEANINGLESS}
     if not strange:
         return frame
     odd = frame["op"].is_in(list(strange))
-    for op, place in frame.filter(odd).select("op", SEQ).iter_rows():
-        if op == _TRUNCATE:
-            raise Truncated(place)
-        out[place] = _unsound("record.operation", "decode", "the record holds an unknown operation")
+    for place in frame.filter(odd)[SEQ]:
+        out[place] = unsound("record.operation", "decode", "the record holds an unknown operation")
     return frame.filter(~odd)
 
 
+def truncates_of(block: Block, frame: pl.DataFrame) -> list[int]:
+    """The places of truncates that are to be applied; none of them stands in one run with anything else.
+
+    Raises Truncated, Recut.
+    """
+    binding = block.binding
+    if binding.truncate is OnTruncate.IGNORE:
+        return []
+    places = frame.filter(pl.col("op") == TRUNCATE)[SEQ].to_list()
+    if binding.truncate is OnTruncate.STOP:
+        raise Truncated(places[0])
+    known, start, borders = set(places), 0, set[int]()
+    for run in block.runs:
+        own = range(start, start + run.end - run.start)
+        start = own.stop
+        here = known.intersection(own)
+        if here and len(here) < len(own):
+            borders |= here | {place + 1 for place in here if place + 1 in own}
+    if borders:
+        raise Recut(borders)
+    return places
+
+
+def _truncated(frame: pl.DataFrame, binding: Binding) -> int | None:
+    """The greatest position of truncates, where positions matter. Raises Truncated for one without."""
+    if binding.version is None:
+        return None
+    said = frame.filter(pl.col("op") == TRUNCATE)
+    if said[_VERSION].null_count():
+        raise Truncated(said.filter(pl.col(_VERSION).is_null())[SEQ][0])
+    return cast(int, said[_VERSION].max())
+
+
+def _no_deletes(images: pl.DataFrame, binding: Binding) -> pl.DataFrame:
+    if _timed(binding):
+        images = images.with_columns(pl.lit(None, dtype=pl.Int64).alias(DELETED_AT))
+    return images.select(_delete_columns(binding)).clear()
+
+
+def _without_key(frame: pl.DataFrame, out: dict[int, Failure]) -> pl.DataFrame:
+    """What a record without a key may be where rows are told by keys: nothing of one row."""
+    rows = ~frame["op"].is_in(_MEANINGLESS)
+    for place in frame.filter(rows)[SEQ]:
+        out[place] = unsound("record.identity", "identity", "the record has no key")
+    return frame.filter(~rows)
+
+
 def _images(frame: pl.DataFrame, binding: Binding, ops: frozenset[str], out: dict[int, Failure]) -> pl.DataFrame:
-    kept = frame if ops <= _IMAGES else frame.filter(pl.col("op").is_in(_IMAGES))
+    kept = frame if ops <= IMAGES else frame.filter(pl.col("op").is_in(IMAGES))
     missing = kept["after"].is_null()
     if missing.any():
         for place in kept.filter(missing)[SEQ]:
-            out[place] = _unsound("record.image", "decode", "an insert or update has no after image")
+            out[place] = unsound("record.image", "decode", "an insert or update has no after image")
         kept = kept.filter(~missing)
-    return _with_identity(_unnested(kept, "after", binding), binding, "after", out)
-
-
-def _identity(rows: pl.DataFrame, binding: Binding, image: str, out: dict[int, Failure]) -> pl.DataFrame:
-    return _with_identity(rows, binding, image, out).select(_delete_columns(binding))
+    return _unnested(kept, "after", binding.version)
 
 
 def _delete_columns(binding: Binding) -> list[str]:
-    return [*binding.identity, *([binding.version] if binding.version else []), SEQ]
+    times = [DELETED_AT] if _timed(binding) else []
+    return [*binding.identity, *([binding.version] if binding.version else []), *times, SEQ]
 
 
-def _with_identity(rows: pl.DataFrame, binding: Binding, image: str, out: dict[int, Failure]) -> pl.DataFrame:
-    """The rows that have a value for every key column."""
-    for name in binding.identity:
-        if rows[name].null_count():
-            reason = f"the {image} image has no value for the key column {name!r}"
-            for place in rows.filter(rows[name].is_null())[SEQ]:
-                out[place] = _unsound("record.identity", "identity", reason)
-            rows = rows.filter(rows[name].is_not_null())
-    return rows
+def _timed(binding: Binding) -> bool:
+    """Whether it matters when a row was deleted."""
+    return binding.soft is not None and binding.soft.timed
 
 
-def _unnested(rows: pl.DataFrame, image: str, binding: Binding) -> pl.DataFrame:
-    version = binding.version
+def _unnested(rows: pl.DataFrame, image: str, version: str | None) -> pl.DataFrame:
     places = [rows[SEQ]] if version is None else [rows[_VERSION].alias(version), rows[SEQ]]
-    columns = rows[image].struct.unnest()
-    return (columns.rename(binding.renamed, strict=False) if binding.renamed else columns).hstack(places)
+    return rows[image].struct.unnest().hstack(places)
 
 
-def _unsound(kind: str, operation: str, reason: str) -> Failure:
+def unsound(kind: str, operation: str, reason: str) -> Failure:
+    """Why a record is not sound."""
     return failed(KINDS[kind], "planner", operation, reason)

@@ -2,24 +2,23 @@
 
 import os
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from consumer.ahead import Ahead
 from consumer.applier import Applier, Workshop
-from consumer.binder import Binder, BinderSettings, Sources
+from consumer.binder import Binder, Sources
+from consumer.binding_settings import binder_settings
 from consumer.blocks import Decoders
 from consumer.core.backoff import Backoff
 from consumer.core.breaking import BreakerLimits
-from consumer.core.evolution import Answer, Follow
 from consumer.core.flood import FloodGuard, FloodLimits
 from consumer.core.kinds import ErrorType
 from consumer.core.letterhead import Codec
+from consumer.core.markers import Placeholders
 from consumer.core.policy import Budget, Policy, TablePolicy
 from consumer.core.records import OffsetRange
-from consumer.core.steps import Change
-from consumer.core.types import ColumnPolicy
 from consumer.decode_watch import Marks
 from consumer.dependents import Dependents
 from consumer.desk import Desk
@@ -35,7 +34,7 @@ from consumer.edges.kafka.source import KafkaSource
 from consumer.edges.postgres import memory
 from consumer.edges.postgres.aside import LetterBounds
 from consumer.edges.postgres.desk import PostgresDesk
-from consumer.edges.postgres.lookup import PostgresCatalog, PostgresOverview, PostgresShapes
+from consumer.edges.postgres.lookup import PostgresCatalog, PostgresOverview
 from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.pointers import PostgresPointers
 from consumer.edges.postgres.pool import PoolLimits, TargetPool
@@ -44,7 +43,6 @@ from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.registry import HttpRegistry
 from consumer.edges.rows import RowDecoder
-from consumer.evolver import Following
 from consumer.expiry import Expiry
 from consumer.handover import Handover
 from consumer.holdings import Holdings
@@ -57,9 +55,9 @@ from consumer.ports.target import Breaker, Overview, Retention
 from consumer.ports.topics import Offsets
 from consumer.postman import Postman
 from consumer.reader import BatchLimits, Reader
+from consumer.rereading import Rereading
 from consumer.returns import Judges, Returns
 from consumer.searcher import Searcher
-from consumer.sections import Table
 from consumer.settings import Settings
 from dlq.actions import discard
 from dlq.headers import decode, encode
@@ -110,7 +108,11 @@ def table_policy(settings: Settings) -> TablePolicy:
     """When partitions that stopped go on by themselves."""
     retry = settings.retry
     backoff = Backoff(first=retry.table_first, most=retry.table_most)
-    return TablePolicy(backoff=backoff, unknown_attempts=retry.table_unknown_attempts)
+    return TablePolicy(
+        backoff=backoff,
+        unknown_attempts=retry.table_unknown_attempts,
+        lane=settings.lane.is_retry,
+    )
 
 
 def letter_bounds(settings: Settings) -> LetterBounds:
@@ -135,41 +137,6 @@ def session_settings(settings: Settings, worker: str) -> SessionSettings:
         synchronous_commit=target.synchronous_commit,
         trust_source=target.constraints == "trust-source",
         change_lock_timeout=settings.evolution.lock_timeout,
-    )
-
-
-def following(settings: Settings) -> Following:
-    """How target tables follow their source: what is said of a table goes before what is said of all."""
-    others = {change: Answer(getattr(settings.evolution, change.value)) for change in Change}
-    return Following(
-        others=Follow(answers=_with_create(others, settings.target.create)),
-        tables={name: _follow(others, table, settings.target.create) for name, table in settings.tables.items()},
-    )
-
-
-def _follow(others: Mapping[Change, Answer], table: Table, create: bool) -> Follow:
-    own = {change: getattr(table.evolution, change.value) for change in Change}
-    answers = {**others, **{change: Answer(said) for change, said in own.items() if said is not None}}
-    create = create if table.create is None else table.create
-    return Follow(answers=_with_create(answers, create), renamed=table.evolution.renamed)
-
-
-def _with_create(answers: Mapping[Change, Answer], create: bool) -> dict[Change, Answer]:
-    return {**answers, **({} if create else {Change.CREATE: Answer.REFUSE})}
-
-
-def binder_settings(settings: Settings) -> BinderSettings:
-    """How tables are named, and how they follow their source."""
-    return BinderSettings(
-        template=settings.target.table,
-        following=following(settings),
-        unknown_grace=settings.registry.unknown_grace,
-        strict=[name for name, table in settings.tables.items() if table.strict],
-        versions={name: table.version_column for name, table in settings.tables.items() if table.version_column},
-        columns={
-            name: {column: ColumnPolicy(**policy.model_dump()) for column, policy in table.columns.items()}
-            for name, table in settings.tables.items()
-        },
     )
 
 
@@ -234,8 +201,7 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
     offsets = topic_offsets(settings)
     registry = HttpRegistry(settings.registry.url, shared.registry, timeout=settings.registry.timeout)
     handover = Handover(max_bytes=settings.batch.queue_bytes, max_batches=settings.batch.queue_batches)
-    shapes = PostgresShapes(shared.pool, settings.kafka.group)
-    sources = Sources(registry=registry, catalog=catalog, shapes=shapes, offsets=offsets, rows=rows)
+    sources = Sources(registry=registry, catalog=catalog, offsets=offsets, rows=rows)
     binder = Binder(known, sources, binder_settings(settings))
     ahead = Ahead(binder)
     pointing = [table for table, policy in settings.tables.items() if policy.letters == "pointer"]
@@ -245,16 +211,22 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
     postman = Postman(outbox, letterbox, codec, settings.lane, letter_topics(settings))
     pointers = PostgresPointers(shared.pool, settings.kafka.group, pointing)
     expiry = Expiry(pointers, KafkaLogs(kafka_settings(settings)), settings.letters.expiry_warning_hours)
-    decoders = Decoders(fast=decoder, careful=rows, deadline=settings.worker.decode_deadline)
+    decoders = Decoders(
+        fast=decoder,
+        careful=rows,
+        deadline=settings.worker.decode_deadline,
+        placeholders=Placeholders(settings.source.unavailable_values),
+    )
     marks = Marks()
     most = settings.sizer.top * Reader.ROUNDS
     planners = [Planner(decoders, encoder, known, marks, policy, most) for _ in ("reader", "applier")]
-    origins = KafkaOrigins(kafka_settings(settings))
+    origins = Rereading(KafkaOrigins(kafka_settings(settings)), offsets)
     returns = Returns(sink, planners[1], binder, origins, Judges(codec=codec, policy=policy))
     # its marks are of partitions that others may own
     again = Planner(decoders, encoder, known, Marks(), policy, most)
     searches = PostgresSearches(shared.pool, settings.kafka.group)
-    searcher = Searcher(searches, KafkaOrigins(kafka_settings(settings)), offsets, again, binder)
+    behind = Rereading(KafkaOrigins(kafka_settings(settings)), offsets)
+    searcher = Searcher(searches, behind, offsets, again, binder)
     flood = FloodGuard(FloodLimits(percent=settings.letters.flood_percent))
     dependents = Dependents(sink, offsets)
     shop = Workshop(planner=planners[1], binder=binder, returns=returns, flood=flood, dependents=dependents)
@@ -262,10 +234,7 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
     patience = Patience(sink, shared.target, Backoff(first=retry.environment_first, most=retry.environment_most))
     holdings = Holdings(sink, offsets, handover, patience, table_policy(settings))
     applier = Applier(sink, shop, handover, holdings, patience)
-    lane = settings.lane
-    limits = BatchLimits(
-        sizer=settings.sizer, max_bytes=settings.batch.max_bytes, lane=lambda topic: lane.tier(topic) is not None
-    )
+    limits = BatchLimits(sizer=settings.sizer, max_bytes=settings.batch.max_bytes, lane=settings.lane.is_retry)
     reader = Reader(KafkaSource(kafka_settings(settings)), planners[0], ahead, handover, limits)
 
     def close_target() -> None:
@@ -283,7 +252,11 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
     life = LifeSettings(
         drain_timeout=settings.worker.drain_timeout,
         stall_timeout=settings.worker.stall_timeout,
-        keep=Retention(ledger=settings.ledger.keep_hours, closed_letters=settings.letters.keep_closed_hours),
+        keep=Retention(
+            ledger=settings.ledger.keep_hours,
+            closed_letters=settings.letters.keep_closed_hours,
+            moved=settings.target.keep_moved_hours,
+        ),
     )
     hooks = Hooks(
         close_target=close_target,

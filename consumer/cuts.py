@@ -9,7 +9,7 @@ from consumer.core.plan import Plan
 from consumer.core.records import RecordRef, Slice, TopicPartition, halves
 from consumer.handover import Later, Stopped, Work
 from consumer.planner import BadRecord
-from consumer.ports.refusals import Reconsider, TableFault
+from consumer.ports.refusals import Reconsider
 
 # what is to be done instead of a batch
 Step = Work | Stopped | Later
@@ -40,12 +40,6 @@ def without_letters(work: Work, plan: Plan, failure: Failure) -> list[Step]:
         Stopped(piece.at, located(failure, piece.at, piece.start)) for piece in work.slices if piece.at in lettered
     ]
     return [*stops, replace(work, plan=None)]
-
-
-def waiting_table(work: Work, topics: Collection[str], why: Failure, seconds: float) -> list[Step]:
-    """The partitions of a table's topics wait in front of the batch, the others go on."""
-    waits: list[Step] = [Later(piece.at, seconds, why) for piece in work.slices if piece.at.topic in topics]
-    return [*waits, replace(work, plan=None)]
 
 
 def halved(work: Work) -> list[Step]:
@@ -87,8 +81,16 @@ def reconsidered(refused: Mapping[RecordRef, Failure], found: Reconsider) -> dic
     return {ref: why for ref, why in {**refused, **found.refused}.items() if ref not in found.freed}
 
 
-def without_table(work: Work, topics: Collection[str], fault: TableFault) -> list[Step]:
+def by_topic(work: Work, topics: Collection[str]) -> tuple[Work, Work]:
+    """What is not of these topics, and what is."""
+    rest, those = (
+        tuple(piece for piece in work.slices if (piece.at.topic in topics) is chosen) for chosen in (False, True)
+    )
+    return replace(work, slices=rest, plan=None), replace(work, slices=those, plan=None)
+
+
+def without_table(work: Work, topics: Collection[str], failure: Failure) -> list[Step]:
     """The partitions of a refused table's topics (no topics: all) stop in front of the batch, the others go on."""
     bad = [piece for piece in work.slices if piece.at.topic in topics or not topics]
-    stops = [Stopped(piece.at, located(fault.failure, piece.at, piece.start)) for piece in bad]
+    stops = [Stopped(piece.at, located(failure, piece.at, piece.start)) for piece in bad]
     return [*stops, replace(work, plan=None)]

@@ -4,7 +4,7 @@ Nothing is changed here. The steps go with the bindings into the batches whose r
 committed, everything of the table is bound to what it will be then.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from consumer.core.evolution import Answer, Follow, Obstacle, Planned, Wanted, answer, planned
@@ -12,9 +12,9 @@ from consumer.core.failure import Failure, Persistent, failed
 from consumer.core.kinds import KINDS
 from consumer.core.naming import MAX_BYTES, BadName
 from consumer.core.plan import Evolution, TableName, TargetTable
-from consumer.core.steps import AddColumn, Change, CreateTable, DropColumn, NewColumn, Shape, Step, chosen
+from consumer.core.steps import AddColumn, Change, CreateTable, DropColumn, NewColumn, Step, TableShape, chosen
 from consumer.ports.bindings import Catalog
-from consumer.ports.evolution import Shapes, State
+from consumer.ports.evolution import State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,17 +47,16 @@ class _Pending:
     """What a table will be, and what leads there from what it is."""
 
     table: TargetTable
-    shape: Shape
+    shape: TableShape
     evolutions: tuple[Evolution, ...]
 
 
 class Evolver:
     """Belongs to whoever makes bindings: one thread at a time."""
 
-    def __init__(self, shapes: Shapes, catalog: Catalog, following: Following) -> None:
-        self._shapes = shapes
+    def __init__(self, catalog: Catalog, follow: Callable[[TableName], Follow]) -> None:
         self._catalog = catalog
-        self._following = following
+        self._follow = follow
         self._pending: dict[TableName, _Pending] = {}
         # labels that rows have brought and no schema lists, by table and column
         self._met: dict[TableName, dict[str, tuple[str, ...]]] = {}
@@ -67,7 +66,7 @@ class Evolver:
         name = wanted.table
         wanted = self._with_met(wanted)
         pending = self._pending.get(name)
-        shape = pending.shape if pending else self._shapes.read_shape(name)
+        shape = pending.shape if pending else self._catalog.read_shape(name)
         found = self._planned(shape, wanted)
         drops = tuple(step for step in found.steps if isinstance(step, DropColumn))
         steps = tuple(step for step in found.steps if step not in drops)
@@ -79,7 +78,7 @@ class Evolver:
         if table is None:
             raise Persistent(_failure("table.missing", f"the target has no table {name}"))
         if not found.steps and not pending:
-            self._shapes.followed(name, wanted.schema_id, [column.name for column in wanted.columns])
+            self._catalog.followed(name, wanted.schema_id, [column.name for column in wanted.columns])
         evolutions = pending.evolutions if pending else ()
         if drops:
             # rows of older schemas may still come with it, so they are bound to a table that has the column
@@ -105,23 +104,21 @@ class Evolver:
         met = self._met.get(wanted.table)
         if not met:
             return wanted
-        names = self._following.of(wanted.table).renamed
         columns = []
         for column in wanted.columns:
-            more = met.get(column.name, ()) + met.get(names.get(column.name, column.name), ())
-            labels = tuple(dict.fromkeys((*column.labels, *more))) if column.labels else ()
-            columns.append(replace(column, labels=labels))
+            labels = (*column.labels, *met.get(column.source, ())) if column.labels else ()
+            columns.append(replace(column, labels=tuple(dict.fromkeys(labels))))
         return replace(wanted, columns=tuple(columns))
 
-    def _labels(self, shape: Shape, wanted: Wanted, names: Mapping[str, str]) -> dict[str, frozenset[str]]:
-        """The labels of the table's enums once all steps are made, by column; none where they stay as they are."""
-        if self._following.of(wanted.table).keeps(Change.LABEL):
+    def _labels(self, shape: TableShape, wanted: Wanted, names: Mapping[str, str]) -> dict[str, frozenset[str]]:
+        """The labels of the table's enums once all steps are made, by source column; none where they are kept."""
+        if self._follow(wanted.table).keeps(Change.LABEL):
             return {}
         found = {}
         for column in wanted.columns:
             there = shape.column(names.get(column.name, column.name))
             if column.labels and there is not None and there.labels is not None:
-                found[there.name] = frozenset((*there.labels.labels, *column.labels))
+                found[column.source] = frozenset((*there.labels.labels, *column.labels))
         return found
 
     def forget(self, table: TableName | None) -> None:
@@ -129,40 +126,40 @@ class Evolver:
         for name in [name for name in self._pending if table in (None, name)]:
             del self._pending[name]
 
-    def _planned(self, shape: Shape | None, wanted: Wanted) -> Planned:
-        follow = self._following.of(wanted.table)
+    def _planned(self, shape: TableShape | None, wanted: Wanted) -> Planned:
+        follow = self._follow(wanted.table)
         if shape is not None and not follow.keeps(Change.DROP):
-            known = self._shapes.source_columns(wanted.table)
+            known = self._catalog.source_columns(wanted.table)
             gone = [column for column, schema in known.items() if schema < wanted.schema_id]
             wanted = replace(wanted, gone=gone)
         found = planned(shape, wanted, follow)
         if found.obstacles:
             self._refuse(shape, wanted, _steps_by_hand(found.obstacles), self._obstructed(wanted, found.obstacles))
         _check_names(found.steps)
-        return replace(found, steps=tuple(chosen(step, self._shapes.available) for step in found.steps))
+        return replace(found, steps=tuple(chosen(step, self._catalog.available) for step in found.steps))
 
-    def _decided(self, shape: Shape | None, wanted: Wanted, steps: tuple[Step, ...]) -> _Pending:
+    def _decided(self, shape: TableShape | None, wanted: Wanted, steps: tuple[Step, ...]) -> _Pending:
         """The table with these steps, if they may be made. Raises Persistent."""
         name = wanted.table
         if shape is not None and not shape.owned:
             self._refuse(shape, wanted, steps, self._not_owned(wanted, steps))
-        said = answer(steps, self._following.of(name).answers)
+        said = answer(steps, self._follow(name).answers)
         if said is Answer.REFUSE:
             self._refuse(shape, wanted, steps, self._refused(wanted, steps))
         before = self._pending.get(name)
         earlier = before.evolutions if before else ()
-        rehearsed = self._shapes.rehearse(name, [step for each in earlier for step in each.steps] + list(steps))
+        rehearsed = self._catalog.rehearse(name, [step for each in earlier for step in each.steps] + list(steps))
         evolution = _evolution(wanted, steps, rehearsed.sql[-len(steps) :], shape, rehearsed.shape)
         if said is Answer.APPROVE:
             why = _failure("table.approval", _told(name, steps))
-            if self._shapes.propose(evolution, State.PLANNED, why) is not State.APPROVED:
+            if self._catalog.propose(evolution, State.PLANNED, why) is not State.APPROVED:
                 raise Persistent(why)
         return _Pending(table=rehearsed.table, shape=rehearsed.shape, evolutions=(*earlier, evolution))
 
-    def _refuse(self, shape: Shape | None, wanted: Wanted, steps: Sequence[Step], why: Failure) -> None:
+    def _refuse(self, shape: TableShape | None, wanted: Wanted, steps: Sequence[Step], why: Failure) -> None:
         """Raises Persistent; what a person can do about it is kept."""
-        sql = self._shapes.spell(wanted.table, steps)
-        self._shapes.propose(_evolution(wanted, tuple(steps), sql, shape, shape), State.REFUSED, why)
+        sql = self._catalog.spell(wanted.table, steps)
+        self._catalog.propose(_evolution(wanted, tuple(steps), sql, shape, shape), State.REFUSED, why)
         raise Persistent(why)
 
     def _obstructed(self, wanted: Wanted, obstacles: Sequence[Obstacle]) -> Failure:
@@ -192,11 +189,11 @@ class Evolver:
         return _failure("table.shape" if added else "table.schema", _told(wanted.table, steps), remedy)
 
     def _spelled(self, wanted: Wanted, steps: Sequence[Step]) -> str:
-        return "; ".join(self._shapes.spell(wanted.table, steps))
+        return "; ".join(self._catalog.spell(wanted.table, steps))
 
 
 def _evolution(
-    wanted: Wanted, steps: tuple[Step, ...], sql: tuple[str, ...], before: Shape | None, after: Shape | None
+    wanted: Wanted, steps: tuple[Step, ...], sql: tuple[str, ...], before: TableShape | None, after: TableShape | None
 ) -> Evolution:
     return Evolution(
         table=wanted.table,

@@ -23,6 +23,8 @@ class Work:
     plan: Plan | None = None
     # the target has refused it once and the catalog was read anew since
     judged: bool = False
+    # how often the table that all of it is for was busy
+    tries: int = 0
     # records of it that are known not to be applicable, and why
     refused: Mapping[RecordRef, Failure] = field(default_factory=dict)
     # its records are letters that came back

@@ -8,7 +8,7 @@ from dataclasses import replace
 import structlog
 
 from consumer.core import waiting
-from consumer.core.failure import Failure, failed
+from consumer.core.failure import Failure, Transient, failed
 from consumer.core.kinds import KINDS
 from consumer.core.policy import TablePolicy
 from consumer.core.records import Slice, TopicPartition
@@ -125,8 +125,12 @@ class Holdings:
             if now is not None:
                 self._topic_ids[part.at.topic] = now
             return True
-        self._sink.stop(part.at, part.epoch, _recreated(part.at))
-        self._tell_stopped(Stopped(part.at, _recreated(part.at)))
+        stopped = Stopped(part.at, _recreated(part.at))
+        if self._policy.begins_anew(part.at.topic, stopped.failure.kind):
+            self._begin_anew(stopped, part.epoch)
+        else:
+            self._sink.stop(part.at, part.epoch, stopped.failure)
+            self._tell_stopped(stopped)
         return False
 
     # what changes by itself
@@ -147,7 +151,7 @@ class Holdings:
 
     def _is_another(self, topic: str, now: Mapping[str, str]) -> bool:
         known = self._topic_ids.get(topic)
-        return now.get(topic, known) != known
+        return known is not None and now.get(topic, known) != known
 
     def _say_waiting(self, taken: Collection[TopicPartition]) -> None:
         for at, older in self._look_at_waiting().items():
@@ -184,12 +188,35 @@ class Holdings:
             self._delayed.pop(at, None)
 
     def stop(self, stopped: Stopped) -> None:
-        """Write down why a partition does not go on, and have the reader leave it. Raises Stopping."""
+        """Write down why a partition does not go on, and have the reader leave it. Raises Stopping.
+
+        One of a retry topic whose log is not that of before begins anew instead.
+        """
         epoch = self._epochs.get(stopped.at)
-        if epoch is not None:
-            told = self._explained(stopped)
+        if epoch is None:
+            return
+        told = self._explained(stopped)
+        if self._policy.begins_anew(told.at.topic, told.failure.kind):
+            self._begin_anew(told, epoch)
+        else:
             self._patience.ask(lambda: self._sink.stop(told.at, epoch, told.failure))
             self._tell_stopped(told)
+
+    def _begin_anew(self, stopped: Stopped, epoch: int) -> None:
+        """Go on at the start of what the log has now, once Kafka says where that is; copies that are gone from it are
+        published again. Raises Stopping.
+        """
+        at, reason = stopped.at, stopped.failure.detail
+        try:
+            start = self._offsets.log_start([at])[at]
+        except Transient as error:
+            self.later(at, self._patience.most, error.failure.detail)
+            return
+        self._patience.ask(lambda: self._sink.begin_anew(at, epoch, start))
+        log.warning(
+            "retry topic begins anew", topic=at.topic, partition=at.partition, offset=start.offset, reason=reason
+        )
+        self.later(at, 0.0, reason)
 
     def _explained(self, stopped: Stopped) -> Stopped:
         """Of a topic that was made anew the client may say first that the position is not in its log."""

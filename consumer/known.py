@@ -37,13 +37,17 @@ class KnownBindings:
         """Forget all bindings of a topic."""
         self._forget(lambda key, binding: key.topic == topic)
 
-    def replaced(self) -> set[str]:
-        """The topics whose rows are deleted and inserted anew."""
-        return {k.topic for k, b in list(self._known.items()) if b.replaces}
+    def keyed(self, topic: str) -> bool:
+        """Whether records of the topic are known to have keys."""
+        return any(k.topic == topic and k.key_frame and b.table for k, b in list(self._known.items()))
 
-    def forget_replaced(self, topics: Collection[str]) -> None:
+    def alone(self) -> set[str]:
+        """The topics with bindings that hold only as long as they have one partition."""
+        return {k.topic for k, b in list(self._known.items()) if b.alone}
+
+    def forget_alone(self, topics: Collection[str]) -> None:
         """Forget such bindings of these topics."""
-        self._forget(lambda key, binding: binding.replaces and key.topic in topics)
+        self._forget(lambda key, binding: binding.alone and key.topic in topics)
 
     def _forget(self, chosen: Callable[[BindingKey, Binding], bool]) -> None:
         old = [key for key, binding in list(self._known.items()) if chosen(key, binding)]

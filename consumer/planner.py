@@ -1,49 +1,52 @@
 """From records to a plan: decode, fold and encode one batch. Asks nobody anything."""
 
+import time
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import polars as pl
 
-from consumer.blocks import Block, BlockDecoder, Decoded, Decoders, Truncated
-from consumer.core.carriers import carried
+from consumer.blocks import Block, BlockDecoder, Decoded, Decoders, Recut, Truncated
 from consumer.core.envelope import IGNORED_KINDS
 from consumer.core.failure import Failure, Persistent, failed, located
-from consumer.core.fold import SEQ, Folded, fold
-from consumer.core.forms import NotCarried, Unfit
+from consumer.core.fold import SEQ, Folded, born, fold, lacking_any
 from consumer.core.kinds import KINDS
 from consumer.core.labels import strange
 from consumer.core.lettering import letter
 from consumer.core.letters import BEHIND, Change, Letter, Settled, State, settled
-from consumer.core.markers import unavailable
+from consumer.core.modes import Mode
+from consumer.core.moves import rest
 from consumer.core.plan import (
     Action,
     Aside,
     Binding,
     BindingKey,
-    BoundColumn,
     Counts,
     Evolution,
-    Origins,
     Plan,
     Run,
     Stage,
-    StagedColumn,
     TableName,
     TableWrite,
+    Truncate,
     runs,
 )
 from consumer.core.policy import Policy
 from consumer.core.records import RecordRef, Slice
 from consumer.core.soundness import check
 from consumer.decode_watch import Marks
+from consumer.events import EventBlocks
 from consumer.ports.bindings import Bindings
 from consumer.ports.decoding import Encoder
 from consumer.ports.refusals import library_faults
+from consumer.rules import broken_checks, unmade
+from consumer.writes import BlockWrites
 
 _WHAT = "#what"
+
 
 Labels = Mapping[TableName, Mapping[str, Sequence[str]]]
 NO_LABELS: Labels = MappingProxyType({})
@@ -82,7 +85,8 @@ class Planner:
         self, decoders: Decoders, encoder: Encoder, bindings: Bindings, marks: Marks, policy: Policy, most: int
     ) -> None:
         self._blocks = BlockDecoder(decoders, marks)
-        self._encoder = encoder
+        self._writes = BlockWrites(encoder)
+        self._events = EventBlocks(self._blocks, self._writes)
         self._bindings = bindings
         self._policy = policy
         self._most = most
@@ -99,19 +103,27 @@ class Planner:
         Raises Unbound, BadRecord for a record in front of which its partition has to stop, or Unsound for a defect.
         """
         check(slices, self._most)
+        borders: set[RecordRef] = set()
+        while True:
+            try:
+                return self._plan(slices, refused or {}, borders)
+            except _Borders as found:
+                borders |= found.refs
+
+    def _plan(
+        self, slices: Sequence[Slice], refused: Mapping[RecordRef, Failure], borders: Collection[RecordRef]
+    ) -> Plan:
+        """A plan whose runs begin at these records too. Raises _Borders where they are to begin at more."""
         counted: Counter[str] = Counter(records=sum(map(len, slices)))
         times: list[int] = []
         stages = []
-        staged = self._staged(slices)
+        staged = self._staged(slices, borders)
         for blocks in staged:
-            writes: list[TableWrite] = []
-            letters: list[Aside] = []
+            stage = _Gathered()
             for block in blocks:
                 with library_faults(block.binding.table.name if block.binding.table else None, "planner", "plan"):
-                    aside = self._planned(block, refused or {}, writes, counted, times)
-                if aside is not None:
-                    letters.append(aside)
-            stages.append(Stage(tuple(sorted(writes, key=lambda write: write.turn)), tuple(letters)))
+                    self._planned(block, refused, stage, counted, times)
+            stages += stage.whole()
         return Plan(
             slices=tuple(slices),
             stages=tuple(stages),
@@ -120,7 +132,7 @@ class Planner:
             evolutions=_evolutions(staged),
         )
 
-    def _staged(self, slices: Sequence[Slice]) -> list[list[Block]]:
+    def _staged(self, slices: Sequence[Slice], borders: Collection[RecordRef]) -> list[list[Block]]:
         """Blocks in the order of their stages: the n-th run of each partition is at stage n.
 
         Within a stage each partition adds to one block only, and a key lives in one partition, so the
@@ -128,7 +140,8 @@ class Planner:
         """
         stages: dict[int, dict[BindingKey, list[Run]]] = defaultdict(lambda: defaultdict(list))
         for piece in slices:
-            for place, run in enumerate(runs(piece)):
+            begin = [ref.offset for ref in borders if ref.at == piece.at]
+            for place, run in enumerate(runs(piece, begin)):
                 stages[place][BindingKey(piece.at.topic, run.key_frame, run.value_frame)].append(run)
         bound = self._bound({key: group[0] for groups in stages.values() for key, group in groups.items()})
         return [[Block(bound[key], tuple(group)) for key, group in stages[place].items()] for place in sorted(stages)]
@@ -144,41 +157,76 @@ class Planner:
         self,
         block: Block,
         refused: Mapping[RecordRef, Failure],
-        writes: list[TableWrite],
+        stage: "_Gathered",
         counted: Counter[str],
         times: list[int],
-    ) -> Aside | None:
-        """Add a block's writes to those of its stage; returns its letters."""
+    ) -> None:
+        """Add what a block is to its stage: writes, truncates, letters."""
         binding = block.binding
         if binding.unreadable is not None:
-            return self._unreadable(block, binding.unreadable, counted)
+            stage.letters.append(self._unreadable(block, binding.unreadable, counted))
+            return
         if binding.table is None or binding.schema.kind in IGNORED_KINDS:
             counted["ignored"] += len(block)
-            return None
-        decoded = self._decoded(block)
-        _require_labels(block, decoded)
+            return
+        if binding.mode is not Mode.ROWS:
+            self._appended(block, refused, stage, counted, times)
+            return
+        with _cuts(block):
+            decoded = self._blocks.decoded(block)
+        _require_labels(block, decoded.images)
+        if decoded.truncates:
+            counted["truncates"] += len(decoded.truncates)
+            stage.truncates.append(_truncate(block, decoded.truncates, decoded.truncated))
         times += decoded.span
         counted["ignored"] += decoded.ignored
         if refused:
             decoded.out |= {place: refused[ref] for place, ref in block.refs() if ref in refused}
-        folded, aside, changes = self._folded(block, decoded)
-        kept = len(folded.upserts) + len(folded.deletes) + sum(len(partial.frame) for partial in folded.partials)
+        folded, early, aside, changes = self._folded(block, decoded)
+        gone = changes.filter(pl.col(SEQ).is_in(_places(aside, block)))
+        halves = rest(decoded.halves, gone, binding.identity)
+        kept = folded.size + early.size + len(halves.taken)
         left = len(aside.letters) if aside else 0
         counted["upserts"] += kept - len(folded.deletes)
         counted["deletes"] += len(folded.deletes)
         counted["letters"] += left
         counted["folded"] += len(decoded.images) + len(decoded.deletes) - kept
         fresh = decoded.ops <= {"c", "r"} and not len(decoded.deletes)
-        for write in self._encoded(folded, block, fresh=fresh):
-            writes.append(replace(write, origins=replace(write.origins, changes=changes)))
-        return aside
+        writes = [
+            *self._writes.folded(folded, block, decoded, fresh=fresh),
+            *self._writes.halves(halves, block, decoded),
+        ]
+        stage.writes += [replace(one, origins=replace(one.origins, changes=changes)) for one in writes]
+        writes = self._writes.folded(early, block, decoded, fresh=False)
+        stage.early += [replace(one, origins=replace(one.origins, changes=changes)) for one in writes]
+        if aside is not None:
+            stage.letters.append(aside)
 
-    def _decoded(self, block: Block) -> Decoded:
-        try:
-            return self._blocks.decoded(block)
-        except Truncated as found:
-            kind = KINDS["table.truncate"]
-            raise bad_record(block.ref(found.place), failed(kind, "planner", "decode", kind.sign)) from found
+    def _appended(
+        self,
+        block: Block,
+        refused: Mapping[RecordRef, Failure],
+        stage: "_Gathered",
+        counted: Counter[str],
+        times: list[int],
+    ) -> None:
+        """Add what a block of events is to its stage."""
+        known = {place: refused[ref] for place, ref in block.refs() if ref in refused} if refused else {}
+        with _cuts(block):
+            events = self._events.planned(block, known)
+        if events.truncates:
+            counted["truncates"] += len(events.truncates)
+            stage.truncates.append(_truncate(block, events.truncates, None))
+        times += events.span
+        counted["ignored"] += events.ignored
+        counted["letters"] += len(events.out)
+        if events.write is not None:
+            counted["upserts"] += events.write.rows
+            stage.writes.append(events.write)
+        if events.out:
+            assert block.binding.table is not None, "events are of a table"
+            letters = self._letters(block, events.out, Settled(), {})
+            stage.letters.append(Aside(letters=letters, table=block.binding.table.name))
 
     # what is left out
 
@@ -193,34 +241,43 @@ class Planner:
         readable = Block(known, block.runs)
         decoded = self._blocks.nothing(readable)
         decoded.out |= out
-        return self._aside(readable, decoded, {})[1]
+        return self._aside(readable, decoded)[1]
 
-    def _folded(self, block: Block, decoded: Decoded) -> tuple[Folded, Aside | None, pl.DataFrame]:
-        """What is left to write, the letters, and identity and SEQ of all changes.
+    def _folded(self, block: Block, decoded: Decoded) -> tuple[Folded, Folded, Aside | None, pl.DataFrame]:
+        """What is left to write, what is to be written before, the letters, and identity and SEQ of all changes.
 
-        Rows without letters fold as if there were none.
+        Rows without letters fold as if there were none. Before the others come rows that stay when they are deleted.
         """
         identity = block.binding.identity
+        if not identity:
+            places = decoded.deletes.select(SEQ).clear()
+            letters = self._letters(block, decoded.out, Settled(), {})
+            nothing = Folded(upserts=places, deletes=places)
+            return nothing, nothing, Aside(letters=letters) if letters else None, places
         changes = [frame.select([*identity, SEQ]) for frame in (decoded.images, decoded.deletes)]
+        decoded.out |= broken_checks(decoded, block.binding, decoded.unavailable, time.time())
         while True:
-            masks = _unavailable(decoded.images, block.binding)
-            gone, aside, known = self._aside(block, decoded, masks) if decoded.out else (None, None, changes[1])
-            folded = fold(*_without(gone, decoded, masks, identity), block.binding.version)
-            if not folded.orphans:
-                return folded, aside, pl.concat([*changes, known])
+            gone, aside, known = self._aside(block, decoded) if decoded.out else (None, None, changes[1])
+            apart = [*(gone or ()), *decoded.halves.taken[SEQ]]
+            images, deletes, keys, masks = _without(apart, decoded, identity)
+            folded = fold(images, deletes, keys, masks, block.binding.version)
+            lacking = unmade(folded, block.binding)
+            if not folded.orphans and not lacking:
+                early = Folded(upserts=folded.upserts.clear(), deletes=folded.deletes.clear())
+                if block.binding.soft and len(folded.deletes):
+                    early = born(images, folded.deletes, identity, masks, block.binding.version)
+                return folded, early, aside, pl.concat([*changes, known])
             reason = "an unchanged TOASTed column follows the row's delete"
             orphan = failed(KINDS["record.missing_base"], "planner", "fold", reason)
-            decoded.out |= dict.fromkeys(folded.orphans, orphan)
+            decoded.out |= lacking | dict.fromkeys(folded.orphans, orphan)
 
-    def _aside(
-        self, block: Block, decoded: Decoded, masks: Mapping[str, pl.Series]
-    ) -> tuple[list[int], Aside, pl.DataFrame]:
+    def _aside(self, block: Block, decoded: Decoded) -> tuple[list[int], Aside, pl.DataFrame]:
         """The places of a block that become letters, these letters, and the identities that are known of bad ones."""
         binding = block.binding
         known = _known_identities(self._blocks.identities(block, sorted(decoded.out)), decoded, binding)
         waiting = {place for place, why in decoded.out.items() if why.kind == BEHIND}
-        changes = _changes(known, decoded, binding, masks)
-        suspects = set(_partial(decoded.images, masks).to_list()) & (decoded.out.keys() - waiting)
+        changes = _changes(known, decoded, binding)
+        suspects = set(_partial(decoded).to_list()) & (decoded.out.keys() - waiting)
         marked = ((row, place, Change.SUSPECT if place in suspects else what) for row, place, what in changes)
         said = settled(marked, waiting=waiting, strict=binding.strict)
         gone = [*decoded.out, *said.held]
@@ -232,7 +289,7 @@ class Planner:
         aside = Aside(
             letters=self._letters(block, failures, said, places),
             table=binding.table.name if binding.table else None,
-            identities=self._write(Action.LOOK_UP, block, binding.identity, rows) if len(rows) else None,
+            identities=self._writes.write(Action.LOOK_UP, block, binding.identity, rows) if len(rows) else None,
         )
         return gone, aside, known
 
@@ -250,52 +307,11 @@ class Planner:
             made = replace(made, state=State.HELD)
         return replace(made, follows=True) if waits and place not in said.held else made
 
-    # what is written
 
-    def _encoded(self, folded: Folded, block: Block, *, fresh: bool) -> list[TableWrite]:
-        writes = []
-        binding = block.binding
-        names = [column.target.name for column in binding.columns]
-        if len(folded.deletes):
-            staged = [*binding.identity, *([binding.version] if binding.version else [])]
-            writes.append(self._write(Action.DELETE, block, staged, folded.deletes))
-        if len(folded.upserts):
-            action = Action.REPLACE if binding.replaces else Action.UPSERT
-            writes.append(replace(self._write(action, block, names, folded.upserts), fresh=fresh))
-        for partial in folded.partials:
-            there = [name for name in names if name not in partial.missing]
-            writes.append(self._write(Action.UPDATE, block, there, partial.frame))
-        return writes
-
-    def _write(self, action: Action, block: Block, names: Collection[str], frame: pl.DataFrame) -> TableWrite:
-        binding = block.binding
-        assert binding.table is not None
-        by_name = {column.target.name: column for column in binding.columns}
-        columns = [by_name[name] for name in names]
-        series, staged = [], []
-        for column in columns:
-            form, how = _carried(frame[column.target.name], column)
-            series.append(form.alias(column.target.name))
-            staged.append(how)
-        return TableWrite(
-            table=binding.table.name,
-            action=action,
-            columns=tuple(staged),
-            identity=binding.identity,
-            rows=len(frame),
-            payload=self._encoder.encode(pl.DataFrame(series), staged),
-            origins=Origins(runs=block.runs, places=frame[SEQ]),
-            overriding=any(column.target.identity for column in columns),
-            strict=binding.strict,
-            version=binding.version if action is not Action.LOOK_UP else None,
-            rank=binding.table.rank,
-        )
-
-
-def _require_labels(block: Block, decoded: Decoded) -> None:
+def _require_labels(block: Block, images: pl.DataFrame) -> None:
     """Raises Unbound where rows bring labels that their binding does not know."""
     binding, run = block.binding, block.runs[0]
-    if binding.labels and binding.table is not None and (found := strange(decoded.images, binding.labels)):
+    if binding.labels and binding.table is not None and (found := strange(images, binding.labels)):
         key = BindingKey(run.piece.at.topic, run.key_frame, run.value_frame)
         raise Unbound({key: run}, {binding.table.name: found})
 
@@ -306,14 +322,67 @@ def _evolutions(staged: Sequence[Sequence[Block]]) -> tuple[Evolution, ...]:
     return tuple(dict.fromkeys(evolutions))
 
 
+class _Borders(Exception):
+    """Runs are to begin at these records too."""
+
+    def __init__(self, refs: set[RecordRef]) -> None:
+        super().__init__(f"{len(refs)} records")
+        self.refs = refs
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """What the blocks of a stage are; `early` are writes in front of the others."""
+
+    early: list[TableWrite] = field(default_factory=list)
+    writes: list[TableWrite] = field(default_factory=list)
+    letters: list[Aside] = field(default_factory=list)
+    truncates: list[Truncate] = field(default_factory=list)
+
+    def whole(self) -> list[Stage]:
+        """The stage, with the writes in the order of their tables, maybe behind another one."""
+        early, writes = (sorted(some, key=lambda write: write.turn) for some in (self.early, self.writes))
+        if not early:
+            return [Stage(tuple(writes), tuple(self.letters), tuple(self.truncates))]
+        return [
+            Stage(tuple(early), truncates=tuple(self.truncates)),
+            Stage(tuple(writes), tuple(self.letters)),
+        ]
+
+
+@contextmanager
+def _cuts(block: Block) -> Iterator[None]:
+    """What decoding says of a block's borders, as it concerns the batch. Raises _Borders, BadRecord."""
+    try:
+        yield
+    except Recut as found:
+        raise _Borders({block.ref(place) for place in found.places}) from found
+    except Truncated as found:
+        kind = KINDS["table.truncate"]
+        raise bad_record(block.ref(found.place), failed(kind, "planner", "decode", kind.sign)) from found
+
+
+def _truncate(block: Block, places: Sequence[int], position: int | None) -> Truncate:
+    assert block.binding.table is not None, "a truncate is of a table"
+    last = {(ref := block.ref(place)).at: ref for place in places}
+    return Truncate(
+        table=block.binding.table.name,
+        refs=tuple(last.values()),
+        version=block.binding.version,
+        position=position,
+        soft=block.binding.soft,
+    )
+
+
 def _without(
-    gone: Collection[int] | None, decoded: Decoded, masks: Mapping[str, pl.Series], identity: Sequence[str]
+    apart: Collection[int], decoded: Decoded, identity: Sequence[str]
 ) -> tuple[pl.DataFrame, pl.DataFrame, Sequence[str], Mapping[str, pl.Series]]:
-    """What is to be folded: everything but what became letters."""
-    if gone is None:
+    """What is to be folded: everything but what became letters, and creates that take what they lack from elsewhere."""
+    masks = decoded.unavailable
+    if not apart:
         return decoded.images, decoded.deletes, identity, masks
-    kept = ~decoded.images[SEQ].is_in(list(gone))
-    deletes = decoded.deletes.filter(~decoded.deletes[SEQ].is_in(list(gone)))
+    kept = ~decoded.images[SEQ].is_in(list(apart))
+    deletes = decoded.deletes.filter(~decoded.deletes[SEQ].is_in(list(apart)))
     return decoded.images.filter(kept), deletes, identity, {name: mask.filter(kept) for name, mask in masks.items()}
 
 
@@ -328,11 +397,11 @@ def _known_identities(keys: pl.DataFrame, decoded: Decoded, binding: Binding) ->
 
 
 def _changes(
-    known: pl.DataFrame, decoded: Decoded, binding: Binding, masks: Mapping[str, pl.Series]
+    known: pl.DataFrame, decoded: Decoded, binding: Binding
 ) -> Iterator[tuple[tuple[object, ...], int, Change]]:
     """All changes of the rows that have letters, in order."""
     keys = list(binding.identity)
-    partial = _partial(decoded.images, masks)
+    partial = _partial(decoded)
     images = decoded.images.select([*keys, SEQ]).with_columns(pl.col(SEQ).is_in(partial.implode()).alias(_WHAT))
     deletes = decoded.deletes.select([*keys, SEQ]).with_columns(pl.lit(False).alias(_WHAT))
     others = pl.concat([images, deletes]).filter(~pl.col(SEQ).is_in(known[SEQ].to_list()))
@@ -343,35 +412,18 @@ def _changes(
         yield tuple(row), place, kinds[what]
 
 
-def _partial(images: pl.DataFrame, masks: Mapping[str, pl.Series]) -> pl.Series:
-    """The places of images without all columns."""
-    if not masks:
-        return images[SEQ].clear()
-    return images[SEQ].filter(pl.DataFrame(dict(masks)).select(pl.any_horizontal(pl.all())).to_series())
+def _partial(decoded: Decoded) -> pl.Series:
+    """The places of images without all columns, but of those that take them from elsewhere."""
+    places = decoded.images[SEQ]
+    if not decoded.unavailable:
+        return places.clear()
+    lacking = places.filter(lacking_any(decoded.unavailable))
+    return lacking.filter(~lacking.is_in(decoded.halves.taken[SEQ].implode()))
 
 
-def _unavailable(images: pl.DataFrame, binding: Binding) -> dict[str, pl.Series]:
-    masks: dict[str, pl.Series] = {}
-    if images.is_empty():
-        return masks
-    for column in binding.columns:
-        if column.target.name not in binding.identity:
-            mask = unavailable(images[column.target.name], column.how.policy.binary)
-            if mask is not None:
-                masks[column.target.name] = mask
-    return masks
-
-
-def _carried(series: pl.Series, column: BoundColumn) -> tuple[pl.Series, StagedColumn]:
-    """A column in the form of its staging type; as text when a value has no binary form here."""
-    how = column.how
-    name = column.target.name
-    try:
-        try:
-            form = carried(series, how, column.source)
-        except NotCarried:
-            how = how.as_text()
-            form = carried(series, how, column.source)
-    except Unfit as error:
-        raise Unfit(error.expected, error.found, error.remedy, at=f"after.{name}") from error
-    return form, StagedColumn(name=name, staging=how.staging, cast=column.target.cast if how.cast else None)
+def _places(aside: Aside | None, block: Block) -> list[int]:
+    """The places of a block's letters."""
+    if aside is None:
+        return []
+    refs = {letter.record.ref for letter in aside.letters}
+    return [place for place, ref in block.refs() if ref in refs]

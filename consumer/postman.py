@@ -4,14 +4,15 @@ The row is the truth: what Kafka did not confirm is published again, and a broke
 the copies.
 """
 
+import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import structlog
 
-from consumer.core.failure import HeadraceError
+from consumer.core.failure import Failure, HeadraceError
 from consumer.core.lane import Lane
 from consumer.core.letterhead import Codec
 from consumer.core.letters import State
@@ -30,6 +31,8 @@ class Postman:
     # seconds between looks at an outbox that was empty, or in vain
     LOOK_EVERY = 0.5
     REPUBLISH_EVERY = 10.0
+    # seconds between attempts to make topics that are missing
+    ENSURE_EVERY = 5.0
     # seconds that confirmations are waited for at a time
     WAIT = 5.0
 
@@ -41,7 +44,10 @@ class Postman:
         self._codec = codec
         self._lane = lane
         self._topics = topics
-        self._ensured = False
+        self._next_ensure = 0.0
+        # topics that can't be made
+        self._refused: Mapping[str, Failure] = {}
+        self._told: frozenset[str] = frozenset()
         self._next_look = 0.0
         self._next_republish = 0.0
         self._failing = False
@@ -76,31 +82,28 @@ class Postman:
         letters = self._outbox.claim(self.MOST, self.CLAIM)
         if not letters:
             return
-        if not self._ensured:
-            self._letterbox.ensure(self._topics)
-            self._ensured = True
+        if time.monotonic() >= self._next_ensure:
+            self._refused = self._letterbox.ensure(self._topics)
+            self._next_ensure = math.inf
         posted = self._post([self._outgoing(letter) for letter in letters])
         pointers = {one.id for one in posted if one.too_large}
         # a pointer says where the bytes are
         small = [self._outgoing(_pointing(letter)) for letter in letters if letter.id in pointers]
-        self._outbox.confirm([one for one in posted if not one.too_large] + self._post(small))
-        if len(letters) == self.MOST:
+        done = [one for one in posted if not one.too_large] + self._post(small)
+        self._outbox.confirm(done)
+        self._say_refused([one.failure for one in done if one.failure is not None])
+        if len(letters) == self.MOST and any(one.failure is None for one in done):
             self._wake.set()
 
     def _post(self, copies: Sequence[Outgoing]) -> list[Posted]:
         """Post copies and wait for what becomes of them. What is late is anyone's again after its claim."""
-        left = list(copies)
-        done: list[Posted] = []
+        left = [copy for copy in copies if copy.topic not in self._refused]
+        done = [_not_posted(copy, why) for copy in copies if (why := self._refused.get(copy.topic))]
         until = time.monotonic() + self.CLAIM / 2
         while left and time.monotonic() < until:
             left = left[self._letterbox.post(left) :]
             self._letterbox.flush(self.WAIT)
             done += self._letterbox.posted()
-        failures = {one.failure.detail for one in done if one.failure is not None and not one.too_large}
-        # a topic may be gone
-        self._ensured = self._ensured and not failures
-        for detail in sorted(failures):
-            log.warning("letters not published; they stay in the database", reason=detail)
         return done
 
     def _outgoing(self, letter: Unposted) -> Outgoing:
@@ -116,11 +119,31 @@ class Postman:
             headers=tuple(self._codec.encode(letter.head, letter.headers)),
         )
 
+    def _say_refused(self, failures: Sequence[Failure]) -> None:
+        """Each reason once, until there is none."""
+        reasons = {failure.detail: failure for failure in failures}
+        for detail in sorted(reasons.keys() - self._told):
+            failure = reasons[detail]
+            log.warning(
+                "letters not published; they stay in the database",
+                reason=detail,
+                kind=failure.kind,
+                remedy=failure.remedy,
+            )
+        self._told = frozenset(reasons)
+        if reasons:
+            # a topic may be gone, or one may be made by now
+            self._next_ensure = min(self._next_ensure, time.monotonic() + self.ENSURE_EVERY)
+
     def _say_failing(self, error: HeadraceError) -> None:
         if not self._failing:
             self._failing = True
             failure = error.failure
             log.warning("letters wait to be published", reason=failure.detail, kind=failure.kind, remedy=failure.remedy)
+
+
+def _not_posted(copy: Outgoing, why: Failure) -> Posted:
+    return Posted(id=copy.id, attempt=copy.attempt, topic=copy.topic, failure=why)
 
 
 def _pointing(letter: Unposted) -> Unposted:

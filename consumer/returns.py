@@ -11,17 +11,18 @@ from dataclasses import dataclass, replace
 import structlog
 
 from consumer.binder import Binder
+from consumer.busy import of_record
 from consumer.core.failure import Failure, Transient, failed, located
-from consumer.core.kinds import KINDS
+from consumer.core.kinds import KINDS, Scope
 from consumer.core.letterhead import Codec, Letterhead, NoLetter
 from consumer.core.letters import Record, Standing, State, Verdict
 from consumer.core.plan import Plan
 from consumer.core.policy import Policy
 from consumer.core.records import Slice, no_headers
 from consumer.planner import BadRecord, Planner, Unbound
-from consumer.ports.refusals import DataFault, Reconsider, TableFault
+from consumer.ports.refusals import DataFault, Reconsider, TableBusy, TableFault
 from consumer.ports.target import Sink
-from consumer.ports.topics import Origins
+from consumer.rereading import Rereading
 
 log = structlog.get_logger("headrace.letters")
 
@@ -48,13 +49,17 @@ class Returns:
     TURN = 1.0
     # letters of a row that are applied in one transaction
     MOST_TOGETHER = 100
+    # seconds for which letters of a table that is locked are not tried
+    LOCKED = 60.0
 
-    def __init__(self, sink: Sink, planner: Planner, binder: Binder, origins: Origins, judges: Judges) -> None:
+    def __init__(self, sink: Sink, planner: Planner, binder: Binder, origins: Rereading, judges: Judges) -> None:
         self._sink = sink
         self._planner = planner
         self._binder = binder
         self._origins = origins
         self._judges = judges
+        # why and until when the letters of these topics are not tried (monotonic)
+        self._locked: dict[str, tuple[Failure, float]] = {}
 
     def work(self, piece: Slice) -> Pause | None:
         """Work on a slice; says when to go on if not all of it is done.
@@ -99,7 +104,8 @@ class Returns:
     def _brought_further(self, done: Slice, row: Standing) -> bool:
         """Apply a letter with what waits for it, or note why not; False when it is not what it was."""
         together = self._sink.followers(row.id, self.MOST_TOGETHER) if row.oldest and not row.pointer else []
-        plan: Plan | None = None
+        locked, until = self._locked.get(row.record.ref.at.topic, (None, 0.0))
+        plan = self._failed(done, row, locked) if locked and row.oldest and time.monotonic() < until else None
         while True:
             try:
                 self._sink.apply(plan or self._plan(done, row, together))
@@ -110,6 +116,11 @@ class Returns:
                 failure = next(iter(found.refused.values()))
             except (DataFault, TableFault) as fault:
                 failure = fault.failure
+            except TableBusy as busy:
+                failure = of_record(busy)
+                if KINDS[failure.kind].scope is Scope.TABLE:
+                    self._locked[row.record.ref.at.topic] = failure, time.monotonic() + self.LOCKED
+                    together = []
             except Transient as error:
                 # nobody waits for a topic that is gone
                 if error.failure.kind != KINDS["kafka.no_topic"].name:
@@ -138,7 +149,7 @@ class Returns:
         if not row.oldest:
             reason = "an older change of its row is not applied yet"
             return _settling(done, Verdict(id=row.id, attempt=row.attempt, state=State.HELD, reason=reason))
-        record = self._origins.fetch(row.record.ref) if row.pointer else row.record
+        record = self._origins.fetch(row.record.ref, row.topic_id) if row.pointer else row.record
         if record is None:
             return self._failed(done, row, _GONE)
         plan = self._planned([record, *(one.record for one in together)])
@@ -146,12 +157,18 @@ class Returns:
             raise DataFault(plan.letters[0].failure, None)
         if plan.letters:
             return self._failed(done, row, plan.letters[0].failure)
-        if not row.placed and plan.writes:
+        if row.pointer and row.placed and not self._is_of(row, plan):
+            return self._failed(done, row, _ANOTHER)
+        if not row.placed and plan.writes and plan.writes[0].identity:
             # newer changes of its row may have been applied since
             self._sink.place(row, plan.writes[0])
             raise Reconsider({})
         first = Verdict(id=row.id, attempt=row.attempt, state=State.APPLIED, reason=f"at attempt {row.attempt + 1}")
         return replace(plan, slices=(done,), verdicts=(first, *map(_behind, together)))
+
+    def _is_of(self, row: Standing, plan: Plan) -> bool:
+        """Whether what was read at a letter's origin changes the letter's row: a log that was cut has other records."""
+        return bool(plan.writes) and self._sink.is_of(row, plan.writes[0])
 
     def _planned(self, records: Sequence[Record]) -> Plan:
         at, first = records[0].ref
@@ -186,9 +203,11 @@ class Returns:
     def _failed(self, done: Slice, row: Standing, failure: Failure) -> Plan:
         """One more attempt failed: later again, or dead."""
         why = failure if failure.correlation_id != "-" else located(failure, *row.record.ref)
-        decision = self._judges.policy.again(KINDS[why.kind], row.attempt + 1, row.age, random.random())
+        kind, attempt, chance = KINDS[why.kind], row.attempt + 1, random.random()
+        decision = self._judges.policy.again(kind, attempt, row.age, chance, excused=row.excused)
         state = State.DEAD if row.state is State.REPLAYING else decision.state
-        verdict = Verdict(id=row.id, attempt=row.attempt, state=state, failure=why, delay=decision.delay)
+        excused, delay = decision.excused, decision.delay
+        verdict = Verdict(id=row.id, attempt=row.attempt, state=state, failure=why, excused=excused, delay=delay)
         return _settling(done, verdict)
 
 
@@ -207,3 +226,4 @@ def _settling(done: Slice, verdict: Verdict) -> Plan:
 
 
 _GONE = failed(KINDS["record.gone"], "returns", "apply letter", KINDS["record.gone"].sign)
+_ANOTHER = failed(KINDS["record.gone"], "returns", "apply letter", "at its offset is a record of another row by now")

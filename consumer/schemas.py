@@ -1,16 +1,17 @@
 """Schemas by the ids in front of records: fetched from the registry, and kept for when it is away."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 
 from consumer.core.failure import Persistent, Transient
+from consumer.core.framing import Datum, Foreign, foreign, framed_id, in_headers
+from consumer.core.plan import Run
 from consumer.gates import Cannot
 from consumer.ports.bindings import Catalog
 from consumer.ports.decoding import Registry
 
-_MAGIC = 0
-_FRAME = 5
 # requests to the registry at a time
 _REQUESTS = 8
 
@@ -28,7 +29,7 @@ class Schemas:
 
         An id that the registry does not know is left to the run that has it. Raises Transient.
         """
-        new = {schema_id for frame in frames if (schema_id := _framed_id(frame)) is not None} - self._known.keys()
+        new = {schema_id for frame in frames if (schema_id := framed_id(frame)) is not None} - self._known.keys()
         fetched: dict[int, str] = {}
         pool = ThreadPoolExecutor(_REQUESTS)
         try:
@@ -47,19 +48,50 @@ class Schemas:
             self._catalog.remember_schemas(self._registry.name, fetched)
             self._known |= fetched
 
-    def text(self, frame: bytes) -> str:
-        """The schema of what has this frame in front of it. Raises Cannot, Persistent, Transient."""
-        schema_id = schema_id_of(frame)
-        return self._known.get(schema_id) or self._registry.schema(schema_id)
+    def text(self, datum: Datum) -> str:
+        """The schema that a datum was written with. Raises Cannot, Persistent, Transient."""
+        schema_id = schema_id_of(datum)
+        known = self._known.get(schema_id)
+        if known is not None:
+            return known
+        try:
+            return self._registry.schema(schema_id)
+        except Persistent as error:
+            # what stands in front of a datum whose id is elsewhere may look like any id
+            elsewhere = in_headers(datum)
+            if elsewhere is None:
+                raise
+            raise _misframed(datum, elsewhere) from error
 
 
-def schema_id_of(frame: bytes) -> int:
-    """The id in a frame. Raises Cannot."""
-    schema_id = _framed_id(frame)
+def value_of(run: Run) -> Datum:
+    """The run's first value."""
+    return _datum("value", run, run.piece.values)
+
+
+def key_of(run: Run) -> Datum:
+    """The run's first key. Raises Cannot."""
+    if run.key_frame is None:
+        raise Cannot("record.identity", "the record has no key, so its row can't be told from others", _NO_KEY)
+    return _datum("key", run, run.piece.keys)
+
+
+def _datum(part: str, run: Run, every: Sequence[bytes | None]) -> Datum:
+    place, raw = next((i, each) for i in range(run.start, run.end) if (each := every[i]) is not None)
+    return Datum(part=part, raw=raw, headers=partial(run.piece.headers, run.piece.offsets[place]))
+
+
+def schema_id_of(datum: Datum) -> int:
+    """The schema id in front of a datum. Raises Cannot."""
+    schema_id = datum.schema_id
     if schema_id is None:
-        raise Cannot("record.framing", "the datum does not begin with a zero byte and a schema id")
+        raise _misframed(datum, foreign(datum))
     return schema_id
 
 
-def _framed_id(frame: bytes) -> int | None:
-    return int.from_bytes(frame[1:], "big") if len(frame) == _FRAME and frame[0] == _MAGIC else None
+def _misframed(datum: Datum, found: Foreign) -> Cannot:
+    detail = f"{datum.part}: expected a zero byte and the id of an Avro schema in front, found {found.found}"
+    return Cannot(found.kind, detail, found.remedy)
+
+
+_NO_KEY = "Give the source table a primary key, or set message.key.columns on the connector."

@@ -19,7 +19,8 @@ from consumer.core.search import Doubt, Ending, Seen, Stretch, next_stretch, see
 from consumer.planner import BadRecord, Planner, Unbound
 from consumer.ports.letters import Searches
 from consumer.ports.refusals import DataFault, TableFault
-from consumer.ports.topics import Offsets, Origins
+from consumer.ports.topics import Offsets
+from consumer.rereading import Rereading
 
 log = structlog.get_logger("headrace.letters")
 
@@ -38,7 +39,7 @@ class Searcher:
     RECORDS = 5_000
 
     def __init__(
-        self, searches: Searches, origins: Origins, offsets: Offsets, planner: Planner, binder: Binder
+        self, searches: Searches, origins: Rereading, offsets: Offsets, planner: Planner, binder: Binder
     ) -> None:
         self._searches = searches
         self._origins = origins
@@ -81,17 +82,10 @@ class Searcher:
 
     def _read(self, stretch: Stretch) -> Slice | None:
         """The next records of the stretch; None when they are gone."""
-        at, known = stretch.searches[0].origin.at, stretch.searches[0].topic_id
-        if self._is_another(at.topic, known):
-            return None
-        piece = self._origins.read(OffsetRange(at, stretch.start, stretch.end), self.RECORDS)
-        # it may have been made anew meanwhile
-        return None if self._is_another(at.topic, known) else piece
-
-    def _is_another(self, topic: str, known: str | None) -> bool:
-        """Whether a topic is gone, or not the one whose position is stored."""
-        now = self._offsets.topic_ids([topic]).get(topic)
-        return now is None or known not in (None, now)
+        first = stretch.searches[0]
+        return self._origins.read(
+            OffsetRange(first.origin.at, stretch.start, stretch.end), self.RECORDS, first.topic_id
+        )
 
     def _note(self, stretch: Stretch, piece: Slice) -> None:
         try:

@@ -5,10 +5,11 @@ import socket
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from consumer.core.lane import BadTopic, check_dead_pattern, check_retry_pattern
-from consumer.core.naming import MAX_BYTES, BadName, check_template
+from consumer.core.markers import UNAVAILABLE, BadPlaceholder, Placeholders
+from consumer.core.naming import BadName, check_template
 from consumer.core.policy import JITTER
 
 RESERVED = frozenset(
@@ -93,6 +94,25 @@ class Registry(Section):
     )
 
 
+class Source(Section):
+    """What the connectors were told."""
+
+    unavailable_values: Annotated[list[str], Field(min_length=1, max_length=16)] = Field(
+        default=[UNAVAILABLE],
+        description="What the connectors write for values that the source's log did not carry, each as its "
+        "unavailable.value.placeholder: a text, or hex: and digits. Such a column is left alone.",
+    )
+
+    @field_validator("unavailable_values")
+    @classmethod
+    def _placeholders(cls, settings: list[str]) -> list[str]:
+        try:
+            Placeholders(settings)
+        except BadPlaceholder as error:
+            raise ValueError(str(error)) from error
+        return settings
+
+
 class Target(Section):
     """The database that is written."""
 
@@ -113,6 +133,13 @@ class Target(Section):
     connect_timeout: int = Field(default=10, ge=1, le=300, description="Seconds that a connection may take.")
     batch_deadline: float = Field(
         default=30.0, ge=1, le=1800, description="Seconds after which a statement or lock wait of a batch is given up."
+    )
+    keep_moved_hours: float = Field(
+        default=24.0,
+        ge=0.01,
+        le=8760,
+        description="Hours that the large columns of a row whose key changed are kept for the create of its new key, "
+        "which may lack them.",
     )
     pool_size: int = Field(
         default=4,
@@ -319,6 +346,17 @@ class Letters(Section):
         return self
 
 
+class Secrets(Section):
+    """What nobody else may know. Set it in the environment, not in the file."""
+
+    hash_key: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="Key of the hashes that stand in the place of values (hash of a column), at least 16 characters. "
+        "With another key every hash is another.",
+    )
+
+
 class Worker(Section):
     """The process itself."""
 
@@ -352,26 +390,6 @@ class Log(Section):
 
     level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level written.")
     format: Literal["console", "json"] = Field(default="json", description="json for machines, console for people.")
-
-
-class Column(Section):
-    """Policy of one column of a target table."""
-
-    zero_bytes: Literal["reject", "strip", "escape"] = Field(
-        default="reject",
-        description="What becomes of zero bytes in texts, which PostgreSQL can't hold: reject makes a letter of the "
-        "record, strip leaves them out, escape writes \\u0000 in their place. Not for key columns.",
-    )
-    binary: Literal["base64", "base64-url-safe", "hex"] | None = Field(
-        default=None,
-        description="The connector's binary.handling.mode, for a column whose bytes come as text. Not in the schema.",
-    )
-    type: str | None = Field(
-        default=None,
-        pattern=r"^[A-Za-z_][A-Za-z0-9_ .]*(\([0-9]+(, *[0-9]+)?\))?(\[\])?$",
-        description="Type of the column in a table that is created, instead of the one that the schema suggests. It "
-        "must be there, as an enum type or a domain.",
-    )
 
 
 Decided = Literal["auto", "approve", "refuse"]
@@ -413,53 +431,3 @@ class Evolution(Section):
         description="Most seconds that a change waits for others who use the table. Then its partitions wait, and "
         "others go on.",
     )
-
-
-class TableEvolution(Section):
-    """What of it is different for a table."""
-
-    create: Decided | None = Field(default=None, description="Overrides evolution.create for this table.")
-    add: Decided | None = Field(default=None, description="Overrides evolution.add.")
-    widen: Wished | None = Field(default=None, description="Overrides evolution.widen.")
-    relax: Wished | None = Field(default=None, description="Overrides evolution.relax.")
-    label: Wished | None = Field(default=None, description="Overrides evolution.label.")
-    rename: Decided | None = Field(default=None, description="Overrides evolution.rename.")
-    drop: Wished | None = Field(default=None, description="Overrides evolution.drop.")
-    default: Wished | None = Field(default=None, description="Overrides evolution.default.")
-    renamed: dict[str, str] = Field(
-        default={},
-        description="Columns that got another name at the source: the old name and the new one. Rows of older schemas "
-        "go into the column with the new name.",
-    )
-
-
-class Table(Section):
-    """Policy of one target table."""
-
-    create: bool | None = Field(default=None, description="Overrides target.create for this table.")
-    evolution: TableEvolution = Field(
-        default=TableEvolution(), description='How it follows its source, as [tables."schema.table".evolution].'
-    )
-    letters: Literal["copy", "pointer"] = Field(
-        default="copy",
-        description="Whether letters of this table hold the record, or only where it lies.",
-    )
-    strict: bool = Field(
-        default=False, description="Hold every later change of a row that has an open letter, not only partial ones."
-    )
-    columns: dict[str, Column] = Field(
-        default={}, description='Policy by column, as [tables."schema.table".columns."name"].'
-    )
-    version_column: str | None = Field(
-        default=None,
-        min_length=1,
-        description="Name of a bigint column of the table, none of the source's, that keeps where the last change of a "
-        "row stands in the source's log, and keeps out what is older. For PostgreSQL, MySQL and MariaDB.",
-    )
-
-    @field_validator("version_column")
-    @classmethod
-    def _fits(cls, name: str | None) -> str | None:
-        if name is not None and len(name.encode()) > MAX_BYTES:
-            raise ValueError(f"the name is longer than PostgreSQL's {MAX_BYTES} bytes")
-        return name

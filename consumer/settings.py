@@ -27,10 +27,12 @@ from consumer.sections import (
     Log,
     Registry,
     Retry,
-    Table,
+    Secrets,
+    Source,
     Target,
     Worker,
 )
+from consumer.table_sections import Table, Topic
 
 DEFAULT_FILE = Path("headrace.toml")
 
@@ -49,6 +51,7 @@ class Settings(BaseSettings):
 
     kafka: Kafka
     registry: Registry
+    source: Source = Source()
     target: Target
     breaker: Breaker = Breaker()
     retry: Retry = Retry()
@@ -57,7 +60,9 @@ class Settings(BaseSettings):
     letters: Letters = Letters()
     worker: Worker = Field(default_factory=Worker)
     ledger: Ledger = Ledger()
+    secrets: Secrets = Secrets()
     log: Log = Log()
+    topics: dict[str, Topic] = Field(default={}, description='What a topic has to keep to, as [topics."name"].')
     tables: dict[str, Table] = Field(default={}, description='Policy by target table, as [tables."schema.table"].')
 
     @model_validator(mode="after")
@@ -83,6 +88,13 @@ class Settings(BaseSettings):
         for scope in ("environment", "table"):
             if getattr(self.retry, f"{scope}_first") > getattr(self.retry, f"{scope}_most"):
                 raise ValueError(f"retry.{scope}_first must not be more than retry.{scope}_most")
+        return self
+
+    @model_validator(mode="after")
+    def _hashes_have_a_key(self) -> "Settings":
+        hashed = [f"{n}.{c}" for n, table in self.tables.items() for c, each in table.columns.items() if each.hash]
+        if hashed and self.secrets.hash_key is None:
+            raise ValueError(f"secrets.hash_key is required by hash of {hashed[0]}")
         return self
 
     @model_validator(mode="after")

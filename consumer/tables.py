@@ -1,9 +1,12 @@
-"""The target tables of topics: named after their source, claimed for one topic."""
+"""The target tables of topics: named after their source, claimed for one topic, created where that is allowed."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+import polars as pl
 
 from consumer.core.envelope import WriterSchema
+from consumer.core.framing import FRAME
 from consumer.core.naming import table_name
 from consumer.core.plan import Run, TableName, TargetTable
 from consumer.gates import Cannot
@@ -13,11 +16,9 @@ from consumer.ports.decoding import BadDatum, Decoder
 Names = Mapping[str, str | None]
 """What the source calls a table: `db`, `schema` and `table`, as far as it says so."""
 
-_FRAME = 5
-
 
 class Tables:
-    """Asks the catalog; belongs to one thread at a time. `rows` reads a table's names from a record."""
+    """Asks the catalog; `rows` reads a table's names from a record. Belongs to one thread at a time."""
 
     def __init__(self, catalog: Catalog, rows: Decoder, template: str) -> None:
         self._catalog = catalog
@@ -31,14 +32,28 @@ class Tables:
         assert schema.rewritten is not None, "changes have a form that the decoders read"
         there = {field["name"] for field in json.loads(schema.rewritten.text)["fields"]}
         names = sorted(there & {"source_db", "source_schema", "source_table"})
+        row = self._first(schema.rewritten.text, run, names)
+        return {name.removeprefix("source_"): row[name] for name in names}
+
+    def operation(self, schema: WriterSchema, run: Run) -> str | None:
+        """The operation of the run's first sound record. Raises Cannot."""
+        assert schema.rewritten is not None, "changes have a form that the decoders read"
+        return self._first(schema.rewritten.text, run, [])["op"]
+
+    def _first(self, schema: str, run: Run, names: Sequence[str]) -> Mapping[str, str | None]:
         for value in run.piece.values[run.start : run.end]:
             if value is not None:
                 try:
-                    row = self._rows.decode(schema.rewritten.text, [value[_FRAME:]], ["op", *names]).row(0, named=True)
+                    return self._rows.decode(schema, [value[FRAME:]], ["op", *names]).row(0, named=True)
                 except BadDatum:
                     continue
-                return {name.removeprefix("source_"): row[name] for name in names}
         raise Cannot("record.decode", "no record of the run decodes with its writer schema")
+
+    def image(self, schema: WriterSchema) -> dict[str, pl.DataType]:
+        """The types that a row image decodes into, by column."""
+        assert schema.rewritten is not None, "changes have a form that the decoders read"
+        rows = self._rows.decode(schema.rewritten.text, [], ["after"])
+        return dict(rows["after"].struct.schema)
 
     def name(self, topic: str, source: Names) -> TableName:
         """The table, which no other topic of the group has, whichever worker applies it. Raises Cannot, BadName."""
@@ -65,6 +80,15 @@ class Tables:
             detail = f"the target has no table {name}, and a tombstone can't make one"
             raise Cannot("table.missing", detail, _MAKE_TABLE)
         return table
+
+    def there(self, name: TableName) -> TargetTable | None:
+        """The table, or None."""
+        return self._catalog.read_table(name)
+
+
+def missing(name: TableName) -> Cannot:
+    """There is no such table."""
+    return Cannot("table.missing", f"the target has no table {name}")
 
 
 _MAKE_TABLE = "Create it as the topic's rows need it, or set target.table to the name that it has now."

@@ -1,4 +1,5 @@
-"""What a person does with letters: send them again, give them up. Each is one transaction on the letters' rows.
+"""What a person does with letters: send them again, give them up. Each is one transaction on the letters' rows,
+which are locked in their order.
 
 The lane does the rest: a letter that is sent again comes back through the first retry topic, is judged by its row,
 and its outcome is written by the transaction that applies it.
@@ -13,12 +14,16 @@ from psycopg import sql
 from consumer.core.letters import OLDER
 
 _REPLAY = """
-UPDATE headrace.letters SET state = 'replaying', attempt = attempt + 1, replays = replays + 1,
+WITH locked AS (
+    SELECT id FROM headrace.letters
+    WHERE group_name = %(group)s AND id = ANY (%(ids)s) AND state = 'dead' AND replays < %(most)s
+    ORDER BY digest_a, digest_b, "offset" FOR UPDATE
+)
+UPDATE headrace.letters l SET state = 'replaying', attempt = attempt + 1, replays = replays + 1,
     due_at = clock_timestamp(), reason = NULL, claimed_until = NULL
-WHERE group_name = %(group)s AND id = ANY (%(ids)s) AND state = 'dead' AND replays < %(most)s
-RETURNING id
+FROM locked WHERE l.id = locked.id RETURNING l.id
 """
-# with every later letter of the row that waits for it
+# with every later letter of the row that waits for it, and for none between them that may still be applied
 _DISCARD = sql.SQL("""
 WITH RECURSIVE chain AS (
     SELECT l.* FROM headrace.letters l
@@ -27,6 +32,11 @@ WITH RECURSIVE chain AS (
     SELECT n.* FROM chain c
     JOIN headrace.letters n ON n.group_name = c.group_name AND n.table_name = c.table_name
         AND n.digest_a = c.digest_a AND n.digest_b = c.digest_b AND {behind} AND n.state = 'held'
+    WHERE NOT EXISTS (
+        SELECT FROM headrace.letters b
+        WHERE b.group_name = c.group_name AND b.table_name = c.table_name AND b.digest_a = c.digest_a
+          AND b.digest_b = c.digest_b AND {between} AND b.state IN ('retrying', 'dead', 'replaying')
+    )
 ), locked AS (
     SELECT l.id FROM headrace.letters l
     WHERE l.id IN (SELECT id FROM chain) AND l.state IN ('retrying', 'held', 'dead', 'replaying')
@@ -35,7 +45,10 @@ WITH RECURSIVE chain AS (
 UPDATE headrace.letters l
 SET state = 'discarded', reason = %(reason)s, closed_at = clock_timestamp(), due_at = NULL
 FROM locked WHERE l.id = locked.id RETURNING l.id
-""").format(behind=sql.SQL(OLDER.format(old="c", new="n")))
+""").format(
+    behind=sql.SQL(OLDER.format(old="c", new="n")),
+    between=sql.SQL(OLDER.format(old="c", new="b") + " AND " + OLDER.format(old="b", new="n")),
+)
 
 
 @dataclass(frozen=True, slots=True)

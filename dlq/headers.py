@@ -18,7 +18,9 @@ LONGEST = 1024
 """Most bytes of one header's value."""
 
 _T = TypeVar("_T")
-_CONVERTER_KINDS = frozenset({"record.framing", "record.decode", "record.schema", "record.schema_unknown"})
+_CONVERTER_KINDS = frozenset(
+    {"record.framing", "record.format", "record.decode", "record.schema", "record.schema_unknown"}
+)
 
 
 def encode(head: Letterhead, foreign_headers: Sequence[Header]) -> list[Header]:

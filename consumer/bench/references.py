@@ -25,7 +25,7 @@ from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.copy_encoder import CopyEncoder
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.offsets import KafkaOffsets
-from consumer.edges.postgres.lookup import PostgresCatalog, PostgresShapes
+from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.migrate import migrate
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import SessionSettings
@@ -132,8 +132,7 @@ def _plans(rig: Rig, worker: str, sink: PostgresSink, dataset: Dataset) -> Itera
     registry = HttpRegistry(rig.endpoints.registry_url, CircuitBreaker("registry"), timeout=10.0)
     pool = TargetPool(sink.settings, CircuitBreaker("target"))
     catalog = PostgresCatalog(pool, worker)
-    shapes = PostgresShapes(pool, worker)
-    sources = Sources(registry=registry, catalog=catalog, shapes=shapes, offsets=offsets, rows=rows)
+    sources = Sources(registry=registry, catalog=catalog, offsets=offsets, rows=rows)
     binder = Binder(known, sources, BinderSettings())
     decoders = Decoders(fast=ColumnarDecoder(rows), careful=rows)
     planner = Planner(decoders, CopyEncoder(), known, Marks(), Policy(), most=_BATCH)

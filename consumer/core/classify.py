@@ -13,6 +13,7 @@ BY_SQLSTATE = {
     "21000": "record.key_merged",
     "22": "record.value",
     "23": "record.check",
+    "23001": "record.reference",
     "23502": "record.null",
     "23503": "record.reference",
     "23505": "record.unique",
@@ -78,9 +79,13 @@ FOR_NOW = frozenset(
 )
 
 
-def of_sqlstate(state: str) -> FailureKind:
-    """The kind of a PostgreSQL error by its five characters."""
-    found = next((BY_SQLSTATE[p] for p in (state, state[:3], state[:2]) if p in BY_SQLSTATE), "table.unknown")
+def of_sqlstate(state: str, *, in_code: bool = False) -> FailureKind:
+    """The kind of a PostgreSQL error by its five characters.
+
+    `in_code`: of a trigger or function, which may have states of its own and speaks of its row.
+    """
+    unknown = "record.trigger" if in_code else "table.unknown"
+    found = next((BY_SQLSTATE[p] for p in (state, state[:3], state[:2]) if p in BY_SQLSTATE), unknown)
     return KINDS[found]
 
 

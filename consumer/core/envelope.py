@@ -37,12 +37,12 @@ class RecordKind(Enum):
     TRANSACTION = "transaction marker"
     SCHEMA_CHANGE = "schema change"
     NOTIFICATION = "notification"
+    MESSAGE = "logical message"
     OTHER = "not a Debezium envelope"
 
 
-IGNORED_KINDS = frozenset(
-    {RecordKind.HEARTBEAT, RecordKind.TRANSACTION, RecordKind.SCHEMA_CHANGE, RecordKind.NOTIFICATION}
-)
+IGNORED_KINDS = frozenset(RecordKind) - {RecordKind.CHANGE, RecordKind.OTHER}
+"""Kinds of records that are of no table: their positions are passed, and they are never letters."""
 
 _KIND_BY_NAME = {
     "Heartbeat": RecordKind.HEARTBEAT,
@@ -50,6 +50,7 @@ _KIND_BY_NAME = {
     "SchemaChangeValue": RecordKind.SCHEMA_CHANGE,
     "Notification": RecordKind.NOTIFICATION,
     "NotificationValue": RecordKind.NOTIFICATION,
+    "MessageValue": RecordKind.MESSAGE,
 }
 
 

@@ -22,9 +22,9 @@ from consumer.core.steps import (
     RelaxColumn,
     RenameColumn,
     SetDefault,
-    Shape,
     ShapeColumn,
     Step,
+    TableShape,
     WidenType,
 )
 
@@ -63,12 +63,14 @@ class Follow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WantedColumn:
-    """A column of the source. `created`: its types where we make it, best first; `type`: one that holds all its values.
+    """A column that rows bring, by its name in the table; `source` is the one in their schema.
 
-    `type` is None where people decide about it. `sized`: whether it says how long texts may be. `labels`: of an enum.
+    `created`: its types where we make it, best first; `type`: one that holds all its values, None where people decide
+    about it. `sized`: whether it says how long texts may be. `labels`: of an enum.
     """
 
     name: str
+    source: str
     created: tuple[str, ...]
     type: SqlType | None
     sized: bool = True
@@ -81,7 +83,7 @@ class WantedColumn:
 class Wanted:
     """What the rows of a schema need of their table. `more`: columns of ours, in a table that we make.
 
-    `gone`: columns that only older schemas had.
+    `gone`: columns that only older schemas had; `kept`: those of this one, also where they are left out.
     """
 
     table: TableName
@@ -91,6 +93,7 @@ class Wanted:
     identity: tuple[str, ...]
     more: tuple[NewColumn, ...] = ()
     gone: Collection[str] = ()
+    kept: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,7 @@ def _kinds(step: Step) -> Iterator[Change]:
         yield Change.DEFAULT
 
 
-def planned(shape: Shape | None, wanted: Wanted, follow: Follow) -> Planned:
+def planned(shape: TableShape | None, wanted: Wanted, follow: Follow) -> Planned:
     """What has to be done to a table of this shape (None: there is none)."""
     if shape is None:
         made = tuple(_new(column, wanted, follow) for column in wanted.columns)
@@ -151,7 +154,9 @@ def _new(column: WantedColumn, wanted: Wanted, follow: Follow) -> NewColumn:
     return NewColumn(name=column.name, types=column.created, required=key, default=default)
 
 
-def _renamed(shape: Shape, wanted: Wanted, follow: Follow) -> tuple[dict[str, str], dict[str, str], list[Obstacle]]:
+def _renamed(
+    shape: TableShape, wanted: Wanted, follow: Follow
+) -> tuple[dict[str, str], dict[str, str], list[Obstacle]]:
     """Columns to rename, source columns that are older than a renaming, and what can't be helped."""
     source = {column.name for column in wanted.columns}
     renames: dict[str, str] = {}
@@ -167,7 +172,7 @@ def _renamed(shape: Shape, wanted: Wanted, follow: Follow) -> tuple[dict[str, st
         elif old in source and new not in source and has_new and not has_old:
             names[old] = new
             if old in wanted.identity:
-                obstacles.append(Obstacle(f"the key's column {old!r} is {new!r} in the target by now"))
+                obstacles.append(Obstacle(f"{old}: expected the key's column, found it as {new!r} by now"))
     return renames, names, obstacles
 
 
@@ -205,13 +210,15 @@ def _labels(there: ShapeColumn, have: Labels, want: Sequence[str]) -> Iterator[A
 
 
 def _another(there: ShapeColumn, kind: SqlType) -> Obstacle:
-    why = f"column {there.name!r} is {there.type}, and {kind} at the source: one is not a wider form of the other"
+    why = f"{there.name}: expected {kind} or a wider form of it, found {there.type}"
     return Obstacle(why, WidenType(there.name, there.type, kind, cast=True))
 
 
 def _left(there: ShapeColumn, wanted: Wanted, follow: Follow) -> Iterator[Step]:
     """What becomes of a column that these rows do not have; one that is to go may have to wait for older rows."""
-    goes = there.name in wanted.gone and not there.key and not follow.keeps(Change.DROP)
+    goes = (
+        there.name in wanted.gone and there.name not in wanted.kept and not there.key and not follow.keeps(Change.DROP)
+    )
     blocks = there.required and not there.filled and not there.key
     if blocks and (goes or not follow.keeps(Change.RELAX)):
         yield RelaxColumn(there.name, gone=True)

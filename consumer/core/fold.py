@@ -39,6 +39,32 @@ class Folded:
     partials: tuple[Partial, ...] = ()
     orphans: tuple[int, ...] = ()
 
+    @property
+    def size(self) -> int:
+        """How many rows it has."""
+        return len(self.upserts) + len(self.deletes) + sum(len(partial.frame) for partial in self.partials)
+
+
+def lacking_any(unavailable: Mapping[str, pl.Series]) -> pl.Series:
+    """Which images have no value for some column; there is one column at least."""
+    return pl.DataFrame(dict(unavailable)).select(pl.any_horizontal(pl.all())).to_series()
+
+
+def born(
+    images: pl.DataFrame,
+    deletes: pl.DataFrame,
+    identity: Sequence[str],
+    unavailable: Mapping[str, pl.Series] | None = None,
+    version: str | None = None,
+) -> Folded:
+    """What images leave of rows that are deleted in the end, in front of that: for where a deleted row stays.
+
+    As `fold`; `deletes` are those that it left.
+    """
+    mine = images.select(identity).with_row_index(_ROW).join(deletes, on=list(identity), how="semi")[_ROW].sort()
+    masks = {name: mask[mine] for name, mask in (unavailable or {}).items()}
+    return fold(images[mine], deletes.clear(), identity, {n: m for n, m in masks.items() if m.any()}, version)
+
 
 def fold(
     images: pl.DataFrame,

@@ -57,6 +57,13 @@ _BY_ITSELF = "Headrace goes on by itself when it is back; look at the server and
 
 RECORD_KINDS = (
     _kind("record.framing", _PERSISTENT, "a datum does not begin with a zero byte and a schema id", _CONVERTER),
+    _kind(
+        "record.format",
+        _PERSISTENT,
+        "a datum in another format than Avro (JSON, Protobuf, JSON Schema)",
+        "Set key.converter and value.converter on the connector to an Avro converter, for example "
+        "io.confluent.connect.avro.AvroConverter, and have it send the rows again (Debezium incremental snapshot).",
+    ),
     _kind("record.decode", _PERSISTENT, "a datum does not decode with its writer schema to its last byte", _PRODUCER),
     _kind("record.schema_unknown", _PERSISTENT, "the registry does not know the schema id", _CONVERTER),
     _kind("record.schema", _PERSISTENT, "the schema is no Avro that can be read as a Debezium envelope", _CONVERTER),
@@ -64,7 +71,14 @@ RECORD_KINDS = (
         "record.no_envelope",
         _PERSISTENT,
         "the value is not a Debezium envelope",
-        "Remove the topic from kafka.topics, or the unwrapping transform from the connector.",
+        "Remove the topic from kafka.topics, or have its producer write Debezium envelopes.",
+    ),
+    _kind(
+        "record.flattened",
+        _PERSISTENT,
+        "a transform took the row out of its envelope",
+        "Remove ExtractNewRecordState (unwrap) from `transforms` of the connector, or set after.state.only=false, and "
+        "have it send the rows again (Debezium incremental snapshot).",
     ),
     _kind(
         "record.operation",
@@ -92,6 +106,18 @@ RECORD_KINDS = (
         "Exclude the column at the source, or have a transform take the name off its schema; docs/reference/types.md "
         "lists the names.",
     ),
+    _kind(
+        "record.checks",
+        _PERSISTENT,
+        "a value that breaks a check of the table's settings",
+        "Correct the row at the source, or edit the letter, or change the check and send the letter again.",
+    ),
+    _kind(
+        "record.transform",
+        _PERSISTENT,
+        "the table's transform can't be applied to the row",
+        "Look at the row and at the transform's code; correct it, restart the workers, and send the letter again.",
+    ),
     _kind("record.value", _PERSISTENT, "a value that the target column does not take", _COMPARE),
     _kind(
         "record.null",
@@ -108,9 +134,8 @@ RECORD_KINDS = (
     _kind(
         "record.reference",
         _TRANSIENT,
-        "the row that it refers to is not there yet",
-        "Apply the referenced table too, or drop the foreign key in the target, or set "
-        'target.constraints = "trust-source".',
+        "the row that it refers to is not there yet, or one that refers to it still is",
+        'Apply the other table too, or drop the foreign key in the target, or set target.constraints = "trust-source".',
     ),
     _kind(
         "record.unique",
@@ -130,7 +155,20 @@ RECORD_KINDS = (
         "the row is beyond a limit of the server (size of a row or of an index entry)",
         "Look at the row's size; drop the index on its long column or shorten the value.",
     ),
+    _kind(
+        "record.timeout",
+        _TRANSIENT,
+        "the target does not take the row in time, or meets a conflict at it, each time it is tried alone",
+        "Look for what is slow for this row: a trigger, a missing index; then send the letter again.",
+    ),
     _kind("record.missing_base", _PERSISTENT, "columns that had not changed, for a row that is not there", _RESEND),
+    _kind(
+        "record.moved",
+        _TRANSIENT,
+        "columns that had not changed, for a row whose key did, and nothing is kept of its old row",
+        "None while the other half of the key change is still to come; then ask the source for the row (Debezium "
+        "incremental snapshot of its key).",
+    ),
     _kind(
         "record.many_bases",
         _PERSISTENT,
@@ -168,8 +206,8 @@ TABLE_KINDS = (
         "table.truncate",
         _PERSISTENT,
         "the source truncated the table",
-        "Truncate the target's table if it should be empty too, then pass the record: headrace positions set TOPIC "
-        "PARTITION --to skip.",
+        'Set truncate of the table to "apply" or "ignore". Or truncate the target\'s table if it should be empty too, '
+        "then pass the record: headrace positions set TOPIC PARTITION --to skip.",
     ),
     _kind(
         "table.held",
@@ -189,6 +227,12 @@ TABLE_KINDS = (
         "too many rows refer to rows that are not there, or have a value that another row still has",
         "Apply the referenced tables too, or drop the constraint in the target, or set "
         'target.constraints = "trust-source"; Headrace looks again by itself.',
+    ),
+    _kind(
+        "table.busy",
+        _TRANSIENT,
+        "the target table does not take its rows in time, or meets a conflict each time",
+        "Look for long transactions and slow triggers on the table; Headrace looks again by itself.",
     ),
     _kind(
         "table.schema",
@@ -216,6 +260,19 @@ TABLE_KINDS = (
         _PERSISTENT,
         "the target table does not fit its topic",
         "Compare their columns; add what is missing to the target, or exclude it at the source.",
+    ),
+    _kind(
+        "table.contract",
+        _PERSISTENT,
+        "the writer schema does not fit the topic's contract",
+        "Have the source undo the change, or agree on a new contract and restart the worker with it; nothing of the "
+        "new schema was applied.",
+    ),
+    _kind(
+        "table.settings",
+        _PERSISTENT,
+        "the table's settings do not fit its topic's columns",
+        "Correct what the message names in the table's settings, then restart the workers.",
     ),
     _kind(
         "table.identity",
@@ -272,11 +329,14 @@ TABLE_KINDS = (
     ),
 )
 
-DEPENDENT = frozenset({"record.reference", "record.unique"})
+DEPENDENT = frozenset({"record.reference", "record.unique", "record.moved"})
 """Kinds of rows that are refused because of other rows, which may come or go."""
 
 TOO_DEPENDENT = "table.reference"
 """The kind of a flood of them."""
+
+BUSY = frozenset({"target.timeout", "target.locked", "target.conflict"})
+"""Kinds of failure in which the table at hand may be alone."""
 
 ENVIRONMENT_KINDS = (
     _kind("target.connection", _TRANSIENT, "the target does not answer or ended the session", _BY_ITSELF),

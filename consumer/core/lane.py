@@ -61,9 +61,13 @@ class Lane:
         found = re.match(self._retry_expression, topic)
         return int(found[1]) if found else None
 
+    def is_retry(self, topic: str) -> bool:
+        """Whether a topic is a retry topic."""
+        return self.tier(topic) is not None
+
     def holds(self, topic: str) -> bool:
         """Whether a topic is one of the lane's."""
-        return topic == self.dead_topic or self.tier(topic) is not None
+        return topic == self.dead_topic or self.is_retry(topic)
 
     @property
     def expressions(self) -> tuple[str, ...]:

@@ -79,8 +79,9 @@ class Letter:
 class Standing:
     """What an open letter's row says. `due`: seconds until it is; `age`: since it failed first.
 
-    `oldest`: no older letter of the same table row is open. `placed`: its table row is known. `pointer`: its bytes
-    are at the origin only. `searching`: its origin is searched for later changes of its table row.
+    `excused`: how many attempts count in no budget. `oldest`: no older letter of the same table row is open. `placed`:
+    its table row is known. `pointer`: its bytes are at the origin only. `searching`: its origin is searched for later
+    changes of its table row. `topic_id`: of the topic whose position is stored.
     """
 
     id: int
@@ -91,15 +92,17 @@ class Standing:
     oldest: bool
     placed: bool
     record: Record
+    excused: int = 0
     pointer: bool = False
     searching: bool = False
+    topic_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """What becomes of a letter that came back at `attempt`: its next state, and why.
 
-    A failure counts as one more attempt; `delay` in seconds until the next one.
+    A failure counts as one more attempt, though in no budget when it is `excused`; `delay` in seconds until the next.
     """
 
     id: int
@@ -107,6 +110,7 @@ class Verdict:
     state: State
     reason: str = ""
     failure: Failure | None = None
+    excused: bool = False
     delay: float = 0.0
 
 

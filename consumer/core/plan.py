@@ -7,13 +7,16 @@ from typing import NamedTuple
 
 import polars as pl
 
+from consumer.core.checks import Check
 from consumer.core.envelope import Column, WriterSchema
 from consumer.core.failure import Failure
 from consumer.core.fold import SEQ
 from consumer.core.letters import Letter, Record, Verdict
+from consumer.core.modes import Mode, OnTruncate, SoftDelete
 from consumer.core.records import RecordRef, Slice
 from consumer.core.rewriting import Rewritten
-from consumer.core.steps import AddLabel, DropColumn, Shape, Step
+from consumer.core.shaping import Shape
+from consumer.core.steps import AddLabel, DropColumn, Step, TableShape
 from consumer.core.types import Carriage, Kind
 
 
@@ -33,7 +36,8 @@ class TargetColumn:
     """A target column as the catalog has it. `type_name` is pg_type.typname, `cast` its name in a cast, `item` what an
     array holds; `digits` and `length` as in `Kind`.
 
-    `lacks`: the privileges on it that we do not have. `required`: it takes no null.
+    `lacks`: the privileges on it that we do not have. `required`: it takes no null. `needed`: a new row has
+    to be given a value of it, since neither a default nor a trigger does it.
     """
 
     name: str
@@ -46,6 +50,7 @@ class TargetColumn:
     identity: bool = False
     generated: bool = False
     required: bool = False
+    needed: bool = False
     lacks: frozenset[str] = frozenset()
 
     @property
@@ -85,8 +90,8 @@ class Evolution:
     schema_id: int
     steps: tuple[Step, ...]
     sql: tuple[str, ...]
-    before: Shape | None
-    after: Shape | None
+    before: TableShape | None
+    after: TableShape | None
 
     @property
     def labels(self) -> tuple[AddLabel, ...]:
@@ -128,9 +133,14 @@ class Binding:
     `table` is None for records that are ignored by rule (heartbeats, transaction markers). `replaces`: no unique
     index of the table tells its rows apart, so they are deleted and inserted anew. `strict`: whatever comes behind a
     letter of its row waits. `version`: the target column that takes a change's position in its source, None where the
-    rows are not guarded by one; it is among `columns`. `unreadable`: why none of the records can be read. `evolutions`:
-    what has to be done to the table first; it is bound as it is then. `labels`: those that the table's enums have then,
-    by target column, where others are to be added.
+    rows are not guarded by one; it is among `columns`. `truncate`: what a truncate does to it. `soft`: how rows are
+    marked as deleted; None where they are deleted. `mode`: whether the table has rows, or events, which have no
+    identity; `key_columns` are then those of their keys, and `meta` what is said beside them. `may_lack`: the columns
+    that the creates of key changes may lack. `checks`: what images have to keep to.
+    `shape`: what the settings make of images. `identity` and the names in `columns`' sources are those of the shaped
+    image, which are the source's; without any only truncates can be applied. `unreadable`: why none of the records can
+    be read. `evolutions`: what has to be done to the table first; it is bound as it is then. `labels`: those that the
+    table's enums have then, by the source's columns, where others are to be added.
     """
 
     schema: WriterSchema
@@ -142,28 +152,51 @@ class Binding:
     replaces: bool = False
     strict: bool = False
     version: str | None = None
+    truncate: OnTruncate = OnTruncate.STOP
+    soft: SoftDelete | None = None
+    mode: Mode = Mode.ROWS
+    key_columns: tuple[str, ...] = ()
+    meta: tuple["StagedColumn", ...] = ()
+    may_lack: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
+    shape: Shape | None = None
     unreadable: Failure | None = None
     evolutions: tuple[Evolution, ...] = ()
     labels: Mapping[str, Collection[str]] = field(default_factory=dict)
 
     @property
-    def renamed(self) -> dict[str, str]:
-        """The columns of row images that have another name in the table, which is the one that counts."""
-        both = ((column.source.name, column.target.name) for column in self.columns)
-        return {source: target for source, target in both if source != target}
+    def inputs(self) -> tuple[Column, ...]:
+        """The columns of images that what is written depends on."""
+        return self.shape.inputs if self.shape else tuple(column.source for column in self.columns)
+
+    @property
+    def floored(self) -> bool:
+        """Whether what is older than a truncate may come behind it, and is kept out by its version."""
+        return self.truncate is OnTruncate.APPLY and self.version is not None
+
+    @property
+    def alone(self) -> bool:
+        """Whether it holds only as long as its topic has one partition."""
+        truncates = self.truncate is OnTruncate.APPLY and self.mode is not Mode.HISTORY
+        return self.replaces or (truncates and self.version is None)
 
 
 class Action(Enum):
     """What a staged set of rows does to its table, in the order in which a stage does it.
 
-    LOOK_UP: nothing; the rows are identities that letters are known by.
+    LOOK_UP: nothing; the rows are identities that letters are known by. KEEP: some columns of rows that go on under
+    another key are kept apart. TAKE: upsert rows with the columns that were kept for them. INSERT: rows of their own,
+    which are like no others.
     """
 
     LOOK_UP = "look up"
+    KEEP = "keep"
     DELETE = "delete"
     UPSERT = "upsert"
     REPLACE = "replace"
     UPDATE = "update"
+    TAKE = "take"
+    INSERT = "insert"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +241,8 @@ class TableWrite:
     """One staging load and what it does. `payload`: a whole binary COPY stream.
 
     `fresh`: every row is from a snapshot or an insert, so a plain INSERT may be tried first. `strict`: its rows wait
-    behind any letter of theirs. `version`: the staged column that guards the row, as in `Binding`. `rank`: as in
+    behind any letter of theirs. `version`, `soft`: as in `Binding`; the version is staged. `floored`: a truncate keeps
+    it out where it is older. `moving`: the columns that are kept or taken, with their types. `rank`: as in
     `TargetTable`.
     """
 
@@ -223,6 +257,9 @@ class TableWrite:
     overriding: bool = False
     strict: bool = False
     version: str | None = None
+    floored: bool = False
+    moving: Mapping[str, str] = field(default_factory=dict)
+    soft: SoftDelete | None = None
     rank: int = 0
 
     @property
@@ -243,12 +280,28 @@ class Aside:
     identities: TableWrite | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Truncate:
+    """The source emptied a table. `refs`: the last record of each partition that says so.
+
+    With a `version` column only rows older than `position` go; where there is none, its topic has one partition.
+    `soft`: as in `Binding`.
+    """
+
+    table: TableName
+    refs: tuple[RecordRef, ...]
+    version: str | None = None
+    position: int | None = None
+    soft: SoftDelete | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Writes of disjoint rows, and the letters that stand beside them."""
+    """Truncates, then writes of disjoint rows, and the letters that stand beside them."""
 
     writes: tuple[TableWrite, ...] = ()
     letters: tuple[Aside, ...] = ()
+    truncates: tuple[Truncate, ...] = ()
 
     def staged(self) -> list[TableWrite]:
         """Everything that needs a staging table."""
@@ -265,6 +318,7 @@ class Counts:
     ignored: int = 0
     folded: int = 0
     letters: int = 0
+    truncates: int = 0
 
     def lettered(self, rows: int, *, deletes: bool) -> "Counts":
         """The same, when so many rows became letters instead."""
@@ -311,9 +365,14 @@ class Plan:
             left = len(aside.letters)
             counts = counts.lettered(left, deletes=writes[place].action is Action.DELETE)
             writes[place] = replace(writes[place], rows=writes[place].rows - left)
-        stage = Stage(tuple(writes), (*self.stages[number].letters, *asides))
+        stage = replace(self.stages[number], writes=tuple(writes), letters=(*self.stages[number].letters, *asides))
         stages = (*self.stages[:number], stage, *self.stages[number + 1 :])
         return replace(self, stages=stages, counts=counts)
+
+    @property
+    def truncates(self) -> list[Truncate]:
+        """All truncates in order."""
+        return [one for stage in self.stages for one in stage.truncates]
 
     @property
     def size(self) -> int:
@@ -338,27 +397,27 @@ def frame(raw: bytes | None) -> bytes | None:
     return None if raw is None else raw[:5]
 
 
-def runs(piece: Slice) -> list[Run]:
-    """Cut a slice where a schema changes. Tombstones belong to the run around them."""
+def runs(piece: Slice, borders: Collection[int] = ()) -> list[Run]:
+    """Cut a slice where a schema changes, and in front of some offsets. Tombstones belong to the run around them."""
     value_frames = {value[:5] for value in piece.values if value is not None}
     key_frames = {key[:5] for key in piece.keys if key is not None}
     if None in piece.keys:
         key_frames.add(b"")
-    if len(value_frames) <= 1 and len(key_frames) <= 1:
+    if len(value_frames) <= 1 and len(key_frames) <= 1 and not borders:
         only_key = next(iter(key_frames), b"") or None
         only_value = next(iter(value_frames), None)
         whole = Run(piece=piece, start=0, end=len(piece), key_frame=only_key, value_frame=only_value)
         return [whole] if len(piece) else []
-    return _cut(piece)
+    return _cut(piece, borders) if len(piece) else []
 
 
-def _cut(piece: Slice) -> list[Run]:
+def _cut(piece: Slice, borders: Collection[int]) -> list[Run]:
     found: list[Run] = []
     start = 0
     current: tuple[bytes | None, bytes | None] = (frame(piece.keys[0]), frame(piece.values[0]))
     for index in range(1, len(piece)):
         here = (frame(piece.keys[index]), frame(piece.values[index]))
-        joined = _joined(current, here)
+        joined = None if piece.offsets[index] in borders else _joined(current, here)
         if joined is None:
             found.append(Run(piece=piece, start=start, end=index, key_frame=current[0], value_frame=current[1]))
             start, current = index, here

@@ -3,7 +3,7 @@
 Rules without I/O; chance is an argument.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from consumer.core.backoff import Backoff
@@ -21,21 +21,35 @@ _HEALED_BY_OTHERS = {kind.name for kind in TABLE_KINDS if kind.name.startswith("
 } | {"kafka.letters"}
 
 
+# what a log has lost or is another one for; of a retry topic these are copies only, and the letters' rows know them
+_LOST = {"log.out_of_range", "log.recreated", "log.truncated"}
+
+
+def _no_lane(topic: str) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TablePolicy:
     """When a partition that stopped goes on by itself.
 
-    `unknown_attempts`: how often it does after a failure that no rule knows; then it waits for a person.
+    `unknown_attempts`: how often it does after a failure that no rule knows; then it waits for a person. `lane`:
+    whether a topic is a retry topic.
     """
 
     backoff: Backoff = field(default_factory=lambda: Backoff(first=10.0, most=60.0))
     unknown_attempts: int = 10
+    lane: Callable[[str], bool] = _no_lane
 
     def again(self, kind: FailureKind, stops: int, chance: float) -> float | None:
         """Seconds until it goes on after its stop number `stops` (from 1) in a row; None for not by itself."""
         if kind.name not in _HEALED_BY_OTHERS or (kind.type is ErrorType.UNKNOWN and stops > self.unknown_attempts):
             return None
         return self.backoff.delay(stops, chance)
+
+    def begins_anew(self, topic: str, kind: str) -> bool:
+        """Whether it goes on at the start of what its log has now, instead of stopping."""
+        return kind in _LOST and self.lane(topic)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +66,14 @@ class Budget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """The state that a letter begins or goes on in: RETRYING after `delay` seconds, or DEAD."""
+    """The state that a letter begins or goes on in: RETRYING after `delay` seconds, or DEAD.
+
+    `excused`: the attempt counts in no budget.
+    """
 
     state: State
     delay: float = 0.0
+    excused: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,20 +86,29 @@ class Policy:
     budgets: Mapping[ErrorType, Budget] = field(default_factory=dict)
     tiers: tuple[float, ...] = (5.0,)
 
-    def decide(self, kind: FailureKind, attempt: int, elapsed: float, chance: float) -> Decision:
+    def decide(self, kind: FailureKind, attempt: int, elapsed: float, chance: float, *, excused: int = 0) -> Decision:
         """What follows the failure of attempt `attempt` (from 1), `elapsed` seconds after the first's.
 
         `chance` in [0, 1) spreads the delay. A persistent failure is dead at once, whatever the budgets say.
+        `excused`: attempts so far that count in no budget.
         """
         budget = self.budgets.get(kind.type)
-        if kind.type is ErrorType.PERSISTENT or budget is None or budget.spent(attempt, elapsed):
+        if kind.type is ErrorType.PERSISTENT or budget is None or budget.spent(attempt - excused, elapsed):
             return Decision(state=State.DEAD)
-        return Decision(state=State.RETRYING, delay=self.tiers[self.tier(attempt) - 1] * (1 + chance * JITTER))
+        return self._later(attempt, chance)
 
-    def again(self, kind: FailureKind, attempt: int, elapsed: float, chance: float) -> Decision:
-        """The same for a letter that came back, whose failure need not be the record's: others' are for time."""
-        others = kind.scope is not Scope.RECORD
-        return self.decide(replace(kind, type=ErrorType.TRANSIENT) if others else kind, attempt, elapsed, chance)
+    def again(self, kind: FailureKind, attempt: int, elapsed: float, chance: float, *, excused: int = 0) -> Decision:
+        """The same for a letter that came back, whose failure need not be the record's.
+
+        What its table causes it waits for, as long as that takes; what the environment does is for time.
+        """
+        if kind.scope is Scope.TABLE:
+            return replace(self._later(attempt, chance), excused=True)
+        known = kind if kind.scope is Scope.RECORD else replace(kind, type=ErrorType.TRANSIENT)
+        return self.decide(known, attempt, elapsed, chance, excused=excused)
+
+    def _later(self, attempt: int, chance: float) -> Decision:
+        return Decision(state=State.RETRYING, delay=self.tiers[self.tier(attempt) - 1] * (1 + chance * JITTER))
 
     def tier(self, attempt: int) -> int:
         """The number (from 1) of the retry topic for a record whose attempt `attempt` (from 1) failed."""

@@ -118,6 +118,6 @@ def seen(plan: Plan, upto: int, *, incomplete: bool) -> Seen:
     asides = [aside for stage in plan.stages for aside in stage.letters]
     looks += [(aside.identities, Doubt.UNREAD) for aside in asides if aside.identities is not None]
     doubt = Doubt.COMPACTED if incomplete else None
-    if any(letter.place is None for letter in plan.letters):
+    if plan.truncates or any(letter.place is None for letter in plan.letters):
         doubt = Doubt.UNREAD
     return Seen(upto=upto, looks=tuple(looks), doubt=doubt)

@@ -50,7 +50,7 @@ class ShapeColumn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
+class TableShape:
     """A target table. `owned`: our role may change it."""
 
     columns: tuple[ShapeColumn, ...]
@@ -76,7 +76,7 @@ class NewColumn:
 
 @dataclass(frozen=True, slots=True)
 class CreateTable:
-    """A table that is not there; `identity` becomes its primary key."""
+    """A table that is not there; `identity`, if any, becomes its primary key."""
 
     columns: tuple[NewColumn, ...]
     identity: tuple[str, ...]
@@ -85,7 +85,7 @@ class CreateTable:
 
     @property
     def why(self) -> str:
-        return "the target has no such table"
+        return "expected a table, found none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class AddColumn:
 
     @property
     def why(self) -> str:
-        return f"the target has no column {self.column.name!r}"
+        return f"{self.column.name}: expected a column, found none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class WidenType:
 
     @property
     def why(self) -> str:
-        return f"column {self.column!r} is {self.old}, which does not hold all that the source may send"
+        return f"{self.column}: expected {self.new}, found {self.old}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +131,8 @@ class RelaxColumn:
 
     @property
     def why(self) -> str:
-        cause = "the source has no such column any more" if self.gone else "the source's takes nulls"
-        return f"column {self.column!r} is NOT NULL, and {cause}"
+        there = ", and the source has no such column" if self.gone else ""
+        return f"{self.column}: expected a column that takes nulls, found NOT NULL{there}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ class AddLabel:
 
     @property
     def why(self) -> str:
-        return f"the enum of column {self.column!r} lacks a label of the source's"
+        return f"{self.column}: expected one more label of its enum, found none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ class RenameColumn:
 
     @property
     def why(self) -> str:
-        return f"column {self.column!r} is {self.new!r} at the source by now, as the settings say"
+        return f"{self.column}: expected the name {self.new!r}, as the settings say, found the old one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,7 @@ class DropColumn:
 
     @property
     def why(self) -> str:
-        return f"the source has no column {self.column!r} any more"
+        return f"{self.column}: expected no such column any more, found one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ class SetDefault:
 
     @property
     def why(self) -> str:
-        return f"column {self.column!r} has a default at the source and none here"
+        return f"{self.column}: expected the source's default, found none"
 
 
 Step = CreateTable | AddColumn | WidenType | RelaxColumn | AddLabel | RenameColumn | DropColumn | SetDefault

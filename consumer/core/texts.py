@@ -13,7 +13,6 @@ from consumer.core import spatial, spelling
 from consumer.core.bits import digits
 from consumer.core.envelope import Column
 from consumer.core.forms import Unfit, each_text, not_money
-from consumer.core.markers import UNAVAILABLE, is_placeholder
 from consumer.core.meaning import Meaning
 from consumer.core.types import Carriage
 
@@ -141,9 +140,7 @@ _FORMS: dict[Meaning, Callable[[Carriage, Column], Callable[[Any], str]]] = {
 
 
 def json_text(value: object) -> str:
-    """A value that no column type holds, as JSON text with bytes in hex (`\\x00`); the placeholder stays itself."""
-    if is_placeholder(value):
-        return UNAVAILABLE
+    """A value that no column type holds, as JSON text with bytes in hex (`\\x00`)."""
     return json.dumps(_finite(value), default=_json_value, ensure_ascii=False, allow_nan=False)
 
 

@@ -6,7 +6,7 @@ a function such as now() is a zero.
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -18,7 +18,7 @@ from consumer.core.evolution import WantedColumn
 from consumer.core.meaning import Meaning, meaning
 from consumer.core.sqltypes import SqlType, sql_type
 from consumer.core.steps import Constant
-from consumer.core.types import ColumnPolicy
+from consumer.core.types import PLAIN, ColumnPolicy
 
 # labels are joined by commas, and those of MySQL's have theirs escaped
 _COMMA = re.compile(r"(?<!\\),")
@@ -33,6 +33,19 @@ _DIGITS = {
 _SIZED = frozenset({"VARCHAR", "NVARCHAR", "BPCHAR", "TEXT"})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Travelling:
+    """A column on its way into a table: its name there, and what people decide about it.
+
+    `whole`: its values are the source's own, so that the schema's words about them hold.
+    """
+
+    column: Column
+    name: str
+    policy: ColumnPolicy = PLAIN
+    whole: bool = True
+
+
 @dataclass(frozen=True, slots=True)
 class _Said:
     """What the text of a schema says of a column beside its type."""
@@ -41,19 +54,19 @@ class _Said:
     labels: tuple[str, ...] = ()
 
 
-def wanted_columns(
-    columns: Sequence[Column], text: str, policy: Callable[[str], ColumnPolicy]
-) -> tuple[WantedColumn, ...]:
-    """The columns of a change envelope's schema, whose text is given too; `policy` is what the settings say of one."""
+def wanted_columns(columns: Sequence[Travelling], text: str) -> tuple[WantedColumn, ...]:
+    """What rows of a change envelope's schema, whose text is given, want of their table."""
     said = _said(text)
-    return tuple(_wanted(column, said.get(column.name, _Said()), policy(column.name)) for column in columns)
+    return tuple(_wanted(each, said.get(each.column.name, _Said()) if each.whole else _Said()) for each in columns)
 
 
-def _wanted(column: Column, said: _Said, policy: ColumnPolicy) -> WantedColumn:
+def _wanted(travelling: Travelling, said: _Said) -> WantedColumn:
+    column, policy = travelling.column, travelling.policy
     created = created_types(column, policy)
     kind = _held(column, sql_type(created[0]))
     return WantedColumn(
-        name=column.name,
+        name=travelling.name,
+        source=column.name,
         created=created,
         type=None if policy.type is not None else kind,
         sized=not kind.characters or (column.source is not None and column.source.name in _SIZED),

@@ -47,10 +47,10 @@ class HttpRegistry:
             raise Transient(
                 _failure(KINDS["registry.away"], f"the answer for schema id {schema_id} has no schema")
             ) from error
-        if answer.get("schemaType", "AVRO") != "AVRO":
-            raise Persistent(
-                _failure(KINDS["record.schema"], f"schema id {schema_id} is {answer['schemaType']}, not Avro")
-            )
+        kind = answer.get("schemaType", "AVRO")
+        if kind != "AVRO":
+            detail = f"expected an Avro schema, found {kind} behind schema id {schema_id}"
+            raise Persistent(_failure(KINDS["record.format"], detail))
         return str(text)
 
     def _get(self, path: str, schema_id: int) -> bytes:

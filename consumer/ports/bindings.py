@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from consumer.core.plan import Binding, BindingKey, TableName, TargetTable
+from consumer.ports.evolution import Shapes
 
 
 class Bindings(Protocol):
@@ -18,11 +19,15 @@ class Bindings(Protocol):
         ...
 
 
-class Catalog(Protocol):
+class Catalog(Shapes, Protocol):
     """What bindings ask of the target. Raises Transient."""
 
     def read_table(self, name: TableName) -> TargetTable | None:
         """The table, or None when there is none of that name."""
+        ...
+
+    def has_casts(self, casts: Sequence[tuple[str, str]]) -> Sequence[bool]:
+        """Whether the target casts a staging type to a type of its own, for each pair."""
         ...
 
     def claim_table(self, name: TableName, topic: str) -> str:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from consumer.core.failure import Failure
 from consumer.core.plan import Evolution, TableName, TargetTable
-from consumer.core.steps import Shape, Step
+from consumer.core.steps import Step, TableShape
 
 
 class State(Enum):
@@ -25,14 +25,14 @@ class Rehearsed:
     """A table as it will be when the steps are done, and their statements for people."""
 
     table: TargetTable
-    shape: Shape
+    shape: TableShape
     sql: tuple[str, ...]
 
 
 class Shapes(Protocol):
     """Shapes of target tables and what is remembered of their changes. Raises Transient."""
 
-    def read_shape(self, name: TableName) -> Shape | None:
+    def read_shape(self, name: TableName) -> TableShape | None:
         """The table's shape, or None when there is none of that name."""
         ...
 

@@ -127,7 +127,7 @@ class Outbox(Protocol):
     """The letters whose copies are still to be published. Raises Transient."""
 
     def claim(self, most: int, seconds: float) -> list[Unposted]:
-        """At most so many, oldest first, which nobody else gets for so many seconds."""
+        """At most so many, which nobody else gets for so many seconds; first the oldest that were never claimed."""
         ...
 
     def confirm(self, posted: Sequence[Posted]) -> None:
@@ -142,10 +142,11 @@ class Outbox(Protocol):
 class Letterbox(Protocol):
     """Where copies of letters are published; used by one thread. Publishing only follows what the database knows."""
 
-    def ensure(self, topics: Sequence[LetterTopic]) -> None:
+    def ensure(self, topics: Sequence[LetterTopic]) -> Mapping[str, Failure]:
         """Make the topics that are missing, look at the others. Raises Transient, or Persistent for credentials.
 
-        A topic whose settings may lose or remove copies is left as it is and named in the log.
+        Returns why topics can't be made, by name: nothing can be posted to them. A topic whose settings may lose or
+        remove copies is left as it is and named in the log.
         """
         ...
 

@@ -11,6 +11,7 @@ from consumer.core.forms import Unfit
 from consumer.core.kinds import KINDS
 from consumer.core.plan import TableName
 from consumer.core.records import RecordRef, TopicPartition
+from consumer.core.transform import TransformFault
 
 
 class Fenced(Exception):
@@ -45,16 +46,16 @@ class TableFault(Persistent):
         self.table = table
 
 
-class NotChanged(TableFault):
-    """The target refused a change of the table."""
-
-
-class TableWaits(Transient):
-    """A change of a table has to wait for others who use it; nothing was written."""
+class TableBusy(Transient):
+    """A statement on a table was not through in time, or in conflict: its failure is that of the environment."""
 
     def __init__(self, failure: Failure, table: TableName) -> None:
         super().__init__(failure)
         self.table = table
+
+
+class NotChanged(TableFault):
+    """The target refused a change of the table."""
 
 
 class LettersFull(Transient):
@@ -81,6 +82,8 @@ def library_faults(table: TableName | None, component: str, operation: str) -> I
     except Unfit as error:
         failure = failed(KINDS["record.value"], component, operation, str(error), remedy=error.remedy)
         raise DataFault(failure, table) from error
+    except TransformFault as error:
+        raise DataFault(failed(KINDS["record.transform"], component, operation, str(error)), table) from error
     except (ValueError, OverflowError, pl.exceptions.PolarsError, pa.ArrowException) as error:
         # the libraries quote values in their messages
         detail = f"a value can't be brought into the form of its column ({type(error).__name__})"

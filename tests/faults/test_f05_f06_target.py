@@ -123,7 +123,6 @@ def test_f06_the_target_comes_back_as_an_older_backup(trial: Trial, tmp_path: Pa
     trial.verify()
 
 
-@pytest.mark.xfail(strict=True, reason="a worker without work does not look at its session, so it does not notice")
 def test_f06_nothing_new_comes_after_the_older_backup(trial: Trial, tmp_path: Path) -> None:
     """What was lost is read again all the same."""
     _goes_back(trial, tmp_path)

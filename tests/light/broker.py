@@ -9,6 +9,7 @@ import logging
 import socket
 import struct
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 import confluent_kafka
@@ -43,12 +44,14 @@ class Broker:
         """Take no connection any more, and drop those that there are."""
         assert self._library.rd_kafka_mock_broker_set_down(self._cluster, 1) == 0
 
-    def create(self, topic: str, values: Sequence[bytes] = (), partitions: int = 1) -> None:
+    def create(
+        self, topic: str, values: Sequence[bytes] = (), partitions: int = 1, keys: Sequence[bytes | None] = ()
+    ) -> None:
         """A topic with these records in its last partition."""
         assert self._library.rd_kafka_mock_topic_create(self._cluster, topic.encode(), partitions, 1) == 0
         producer = Producer({"bootstrap.servers": self.bootstrap}, logger=logging.getLogger("tests.light.quiet"))
-        for value in values:
-            producer.produce(topic, value, partition=partitions - 1)
+        for value, key in zip_longest(values, keys):
+            producer.produce(topic, value, key, partition=partitions - 1)
         assert producer.flush(10) == 0
 
     def append_damaged(self, topic: str) -> None:

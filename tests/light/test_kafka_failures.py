@@ -195,9 +195,7 @@ def test_an_answer_that_no_rule_knows_is_named(broker: Broker, topic: str) -> No
 def test_a_topic_that_is_gone_is_for_time(broker: Broker) -> None:
     """Nothing is decided about the records of it that are still to be applied."""
     world, orders = World({}, lambda name: None), Topic([{"name": "id", "type": "long"}])
-    sources = Sources(
-        registry=world, catalog=world, shapes=world, offsets=KafkaOffsets(settings(broker, "t")), rows=RowDecoder()
-    )
+    sources = Sources(registry=world, catalog=world, offsets=KafkaOffsets(settings(broker, "t")), rows=RowDecoder())
     binder = Binder(KnownBindings(), sources, BinderSettings())
     (run,) = runs(slice_of([orders.record("c", {"id": 1})], at=TopicPartition("gone", 0)))
     with pytest.raises(Transient) as caught:

@@ -14,9 +14,9 @@ from consumer.core.plan import Evolution, Plan, TableName
 from consumer.core.records import TopicPartition
 from consumer.core.steps import Change, CreateTable, chosen
 from consumer.core.types import PLAIN, ColumnPolicy
-from consumer.core.wanted import wanted_columns
+from consumer.core.wanted import Travelling, wanted_columns
 from consumer.edges.postgres.evolving import Changer, rehearse
-from consumer.edges.postgres.lookup import PostgresCatalog, PostgresShapes
+from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.shapes import available
@@ -84,13 +84,11 @@ class Follower:
         self.sink = sink
         self._source = source
         self.known = KnownBindings()
-        self.shapes = PostgresShapes(pool, group)
         self.name = source.table
         settings = BinderSettings(template=str(source.table), following=Following(others=how))
         sources = Sources(
             registry=source,  # type: ignore[arg-type]
             catalog=PostgresCatalog(pool, group),
-            shapes=self.shapes,
             offsets=source,  # type: ignore[arg-type]
             rows=RowDecoder(),
         )
@@ -180,7 +178,11 @@ def made(
     """Make a missing table as a batch does that needs it first."""
     text = Writer(envelope(fields)).text
     identity = [column.name for column in read_key_schema(Writer(key(key_fields or fields[:1])).text)]
-    columns = wanted_columns(read_writer_schema(text).columns, text, lambda name: (policies or {}).get(name, PLAIN))
+    travelling = [
+        Travelling(column=column, name=column.name, policy=(policies or {}).get(column.name, PLAIN))
+        for column in read_writer_schema(text).columns
+    ]
+    columns = wanted_columns(travelling, text)
     wanted = Wanted(table=table, topic="made", schema_id=1, columns=columns, identity=tuple(identity))
     (step,) = planned(None, wanted, Follow()).steps
     step = chosen(step, lambda types: available(session, types))

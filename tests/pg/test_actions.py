@@ -1,6 +1,9 @@
 """What a person does with letters: given up, with what waits for them."""
 
+from collections.abc import Sequence
+
 import psycopg
+import pytest
 
 from dlq.actions import discard
 
@@ -13,16 +16,30 @@ RETURNING id
 """
 
 
+def write(session: psycopg.Connection, group: str, places: Sequence[tuple[str, int, int, str]]) -> dict[str, int]:
+    """Letters of one row, in the order in which they failed; their ids by name."""
+    ids = {}
+    for name, partition, offset, state in places:
+        ((ids[name],),) = session.execute(_LETTER, (group, partition, offset, state)).fetchall()
+    return ids
+
+
 def test_what_waits_in_another_partition_is_given_up_too(session: psycopg.Connection, group: str) -> None:
     """A key moves when its topic grows; offsets of two partitions say nothing about each other."""
     places = (("older", 0, 3, "held"), ("front", 0, 50, "dead"), ("behind", 1, 7, "held"), ("last", 1, 8, "held"))
-    ids = {}
-    for name, partition, offset, state in places:
-        row = session.execute(_LETTER, (group, partition, offset, state)).fetchone()
-        assert row is not None
-        ids[name] = row[0]
+    ids = write(session, group, places)
     done = discard(session, group, [ids["front"]], "known nonsense")
 
     assert done.changed == (ids["front"], ids["behind"], ids["last"])
     query = "SELECT state FROM headrace.letters WHERE id = %s"
     assert session.execute(query, (ids["older"],)).fetchone() == ("held",)
+
+
+@pytest.mark.parametrize("state", ["retrying", "dead", "replaying"])
+def test_what_waits_for_another_letter_is_not_given_up(session: psycopg.Connection, group: str, state: str) -> None:
+    """A full image behind the letter may still be applied, and with it what waits for that one."""
+    places = (("front", 0, 3, "dead"), ("waits", 0, 4, "held"), ("whole", 0, 5, state), ("behind", 0, 6, "held"))
+    ids = write(session, group, places)
+
+    assert discard(session, group, [ids["front"]], "known nonsense").changed == (ids["front"], ids["waits"])
+    assert discard(session, group, [ids["whole"]], "as well").changed == (ids["whole"], ids["behind"])

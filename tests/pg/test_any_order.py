@@ -33,6 +33,7 @@ from consumer.ports.letters import Posted
 from consumer.ports.refusals import ConnectionLost, DataFault, Reconsider
 from consumer.ports.target import Start
 from consumer.ports.topics import Traits
+from consumer.rereading import Rereading
 from consumer.returns import Judges, Returns
 from dlq.actions import discard, replay
 from dlq.edit import NotEdited, edit
@@ -114,7 +115,7 @@ class Run:
         judges = Judges(codec=Codec(encode=encode, decode=decode), policy=POLICY)
         binder = self.world.binder(self.landing.known)
         self.planner = planner(self.landing.known, policy=POLICY)
-        self.returns = Returns(self.sink, self.planner, binder, self.origins, judges)
+        self.returns = Returns(self.sink, self.planner, binder, Rereading(self.origins, self.world), judges)
         self.lane = TopicPartition(f"{self.name}.retry.1", 0)
         self.take()
 

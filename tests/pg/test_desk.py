@@ -195,6 +195,21 @@ def test_a_topic_made_anew_begins_with_its_id_and_without_its_letters(
     assert (taken.next_offset, taken.topic_id) == (0, "new")
 
 
+def test_a_partition_of_a_retry_topic_begins_anew_for_its_owner(
+    session: psycopg.Connection, sink: PostgresSink, landing: Landing
+) -> None:
+    """Behind a higher epoch, so that a batch in flight can't write over it; who was overtaken changes nothing."""
+    landing.apply(("c", {"id": 1}))
+    sink.begin_anew(landing.at, landing.taken.epoch - 1, Start(offset=7, topic_id="new"))
+    assert [(one.next_offset, one.epoch) for one in sink.stored()] == [(1, landing.taken.epoch)]
+    sink.begin_anew(landing.at, landing.taken.epoch, Start(offset=7, topic_id="new"))
+    with pytest.raises(Fenced):
+        sink.apply(landing.plan(("c", {"id": 2})))
+
+    (taken,) = sink.take({landing.at: Start(offset=0, topic_id="new")})
+    assert (taken.next_offset, taken.topic_id, taken.last_record) == (7, "new", None)
+
+
 def test_a_position_that_is_set_where_it_is_forgets_the_last_record(
     desk: PostgresDesk, sink: PostgresSink, landing: Landing
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from consumer.core.plan import Plan
 from consumer.planner import BadRecord
-from consumer.ports.refusals import NotChanged, TableFault, TableWaits
+from consumer.ports.refusals import NotChanged, TableBusy, TableFault
 from tests.pg.conftest import Pools, Sinks
 from tests.pg.evolving_cases import BIG, SIZE, WORD
 from tests.pg.following import EVERYTHING, Follower, Scene, Source, follow
@@ -41,7 +41,7 @@ def test_a_table_that_others_use_is_waited_for_a_short_time(scene: Scene, server
     one = scene.worker()
     plan = one.plan(scene.record([ID, WORD], ROW))
     impatient(one)
-    with holding(server, f"SELECT * FROM {scene.table}"), pytest.raises(TableWaits) as caught:
+    with holding(server, f"SELECT * FROM {scene.table}"), pytest.raises(TableBusy) as caught:
         one.sink.apply(plan)
     assert caught.value.failure.kind == "target.locked"
     assert caught.value.table == scene.table
@@ -59,7 +59,7 @@ def test_a_change_waits_for_the_worker_that_makes_one(scene: Scene, server: str)
     plan = one.plan(scene.record([ID, WORD], ROW))
     impatient(one)
     lock = f"SELECT pg_advisory_xact_lock(hashtextextended('headrace table {scene.table}', 0))"
-    with holding(server, lock), pytest.raises(TableWaits):
+    with holding(server, lock), pytest.raises(TableBusy):
         one.sink.apply(plan)
     one.sink.apply(plan)
     assert scene.rows() == [(1, "w")]

@@ -17,10 +17,11 @@ from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.ports.refusals import DataFault, LettersFull, Reconsider, TableFault
 from tests.pg.conftest import Sinks
-from tests.pg.landing import ID, Landing, rows
+from tests.pg.landing import ID, Change, Landing, rows
 
 FIELDS = [ID, {"name": "word", "type": ["null", "string"], "default": None}, {"name": "n", "type": ["null", "int"]}]
 States = Callable[[], str]
+Batches = Sequence[Sequence[Change]]
 CANARY = "canary-5511"
 BEHIND = failed(KINDS["record.behind"], "test", "hold", "wait")
 
@@ -189,6 +190,59 @@ def test_what_is_read_again_is_older_than_the_letter(
     landing.apply(again)
 
     assert states() == "2d"
+
+
+@pytest.fixture
+def read_again(session: psycopg.Connection, landing: Landing, group: str) -> Callable[[Batches], None]:
+    """What was wrong is put right, and the position is set back to the start: the batches that are read then."""
+
+    def applied(batches: Batches) -> None:
+        session.execute("UPDATE headrace.positions SET next_offset = 0 WHERE group_name = %s", (group,))
+        landing.next_offset = 0
+        for batch in batches:
+            landing.apply(*batch)
+
+    return applied
+
+
+CREATE, CUT, PARTIAL = ("c", row(1, "first")), ("x", row(1)), ("u", row(1, UNAVAILABLE, 9))
+
+
+@pytest.mark.parametrize(
+    ("first", "again", "expected"),
+    [
+        pytest.param([CUT], [[CREATE]], "0a", id="a full image"),
+        pytest.param([CUT], [[("d", row(1))]], "0a", id="a delete"),
+        pytest.param([CREATE, CUT], [[CREATE], [PARTIAL]], "1a", id="a partial image"),
+        pytest.param([CUT, PARTIAL], [[CREATE]], "0a1r", id="what waited for it comes back"),
+        pytest.param([CUT, PARTIAL], [[CREATE], [PARTIAL]], "0a1a", id="or is read again too"),
+        pytest.param([CUT, PARTIAL], [[CREATE, PARTIAL]], "0s1a", id="folded into it"),
+        pytest.param([CREATE, CUT, PARTIAL], [[CREATE], [PARTIAL, PARTIAL]], "1d2h", id="partial images stay letters"),
+    ],
+)
+def test_a_letter_whose_record_is_read_again_and_applied_is_closed(
+    landing: Landing,
+    read_again: Callable[[Batches], None],
+    states: States,
+    first: Sequence[Change],
+    again: Batches,
+    expected: str,
+) -> None:
+    """It is not older than its own record, and has come to its end with it."""
+    landing.apply(*first)
+    read_again(again)
+
+    assert states() == expected
+
+
+def test_nothing_waits_for_a_letter_whose_record_was_read_again(
+    session: psycopg.Connection, landing: Landing, read_again: Callable[[Batches], None], table: TableName
+) -> None:
+    """Later images without all columns are applied at once."""
+    landing.apply(CUT)
+    read_again([[CREATE], [PARTIAL]])
+
+    assert rows(session, table) == [(1, "first", 9)]
 
 
 def test_a_letter_above_the_bound_is_a_pointer(

@@ -1,19 +1,25 @@
 """Letters whose copies are to be published: claimed, confirmed, given back, published again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
-from consumer.core.failure import failed
+from consumer.core.failure import Failure, failed
 from consumer.core.kinds import KINDS
+from consumer.core.lane import Lane
+from consumer.core.letterhead import Codec
 from consumer.core.letters import State
 from consumer.core.plan import TableName
 from consumer.core.records import RecordRef
 from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.session import application_name
 from consumer.edges.postgres.sink import PostgresSink
-from consumer.ports.letters import Posted, Unposted
+from consumer.ports.letters import LetterTopic, Outgoing, Posted, Unposted
+from consumer.postman import Postman
+from dlq.headers import decode, encode
 from tests.pg.conftest import Pools
 from tests.pg.landing import ID, Landing
 
@@ -99,6 +105,59 @@ def test_copies_of_a_table_may_only_point(landing: Landing, outboxes: Outboxes, 
     letter = outboxes(str(table)).claim(1, 60)[0]
 
     assert (letter.head.pointer, letter.value, letter.key is None) == (True, None, False)
+
+
+class Box:
+    """A broker that takes no copies for dead-letter topics, or says that they can't be made."""
+
+    def __init__(self, *, there: bool) -> None:
+        self.there = there
+        self.taken: list[int] = []
+        self.said: list[Posted] = []
+
+    def ensure(self, topics: Sequence[LetterTopic]) -> dict[str, Failure]:
+        """All others are there."""
+        return {} if self.there else {topic.name: AWAY for topic in topics if topic.name.endswith(".dlq")}
+
+    def post(self, letters: Sequence[Outgoing]) -> int:
+        """At once."""
+        for letter in letters:
+            refused = AWAY if letter.topic.endswith(".dlq") else None
+            assert self.there or not refused
+            self.taken += [] if refused else [letter.id]
+            self.said.append(Posted(id=letter.id, attempt=letter.attempt, topic=letter.topic, failure=refused))
+        return len(letters)
+
+    def posted(self) -> list[Posted]:
+        """Since the last call."""
+        said, self.said = self.said, []
+        return said
+
+    def flush(self, timeout: float) -> int:
+        """Nothing is queued."""
+        return 0
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_topic_that_takes_nothing_holds_up_no_other(
+    session: psycopg.Connection, landing: Landing, outboxes: Outboxes, group: str, there: bool
+) -> None:
+    """However many copies wait for it; why they wait is said once."""
+    landing.apply(*(("x", {"id": number}) for number in range(Postman.MOST + 2)))
+    to_be_retried = "UPDATE headrace.letters SET state = 'retrying', due_at = now() WHERE group_name = %s AND id IN "
+    last = "(SELECT id FROM headrace.letters WHERE group_name = %s ORDER BY id DESC LIMIT 2) RETURNING id"
+    retried = session.execute(to_be_retried + last, (group, group)).fetchall()
+    box: Any = Box(there=there)
+    lane = Lane(group=group, retry="{group}.retry.{n}", dead="{group}.dlq")
+    topics = [LetterTopic(name=f"{group}.{name}", partitions=1, retention=1) for name in ("retry.1", "dlq")]
+    postman = Postman(outboxes(), box, Codec(encode=encode, decode=decode), lane, topics)
+    with capture_logs() as logs:
+        for _ in range(3):
+            postman.wake()
+            postman.turn(0)
+
+    assert sorted(box.taken) == sorted(row[0] for row in retried)
+    assert [line["event"] for line in logs] == ["letters not published; they stay in the database"]
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,24 @@ def test_a_topic_relies_on_those_of_the_tables_that_its_rows_refer_to(
     assert sink.relied_on(["items", "others"]) == {"items": {"items", "orders"}, "others": {"others"}}
 
 
+def test_a_topic_whose_rows_go_relies_on_those_of_the_tables_that_refer_to_it(
+    session: psycopg.Connection, sink: PostgresSink, catalogs: Catalogs, schema: str
+) -> None:
+    """Not on those that it refers to: they would wait for one another, where rows only come."""
+    create(session, schema, "shops")
+    create(session, schema, "orders", "shops")
+    child = create(session, schema, "items", "orders")
+    catalog = catalogs()
+    catalog.claim_table(TableName(schema, "shops"), "shops")
+    catalog.claim_table(TableName(schema, "orders"), "orders")
+    sink.seed({TopicPartition(topic, 0): Start(offset=0) for topic in ("items", "orders", "shops", "new")})
+    assert sink.relied_on(["orders"], leaving=True) == {"orders": {"orders", "items", "new"}}
+    catalog.claim_table(child, "items")
+
+    assert sink.relied_on(["orders"], leaving=True) == {"orders": {"orders", "items"}}
+    assert sink.relied_on(["orders"]) == {"orders": {"orders", "shops"}}
+
+
 @pytest.mark.provokes("table.reference")
 def test_a_flood_of_rows_without_their_parents_is_told_from_others(
     session: psycopg.Connection, sink: PostgresSink, schema: str

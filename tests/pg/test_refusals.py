@@ -115,6 +115,25 @@ CASES: dict[str, tuple[str, list[Change], Refused]] = {
         MIXED,
         both("record.trigger", "P0001"),
     ),
+    "state of a trigger's own": (
+        raising("RAISE EXCEPTION 'no %', NEW.word USING ERRCODE = 'MY001';"),
+        MIXED,
+        both("record.trigger", "MY001"),
+    ),
+    "unknown state in a trigger's statement": (
+        raising("EXECUTE 'SELECT currval(''{s}.never'')';", "CREATE SEQUENCE {s}.never; " + PLAIN),
+        MIXED,
+        both("record.trigger", "55000"),
+    ),
+    "trigger of a replacement's delete": (
+        LOOSE
+        + TRIGGER.replace("{raise}", "RAISE EXCEPTION 'no' USING ERRCODE = 'MY001';")
+        .replace("NEW", "OLD")
+        .replace("INSERT OR UPDATE", "DELETE")
+        + "; INSERT INTO {s}.t VALUES (0, 'a'), (1, 'sesame'), (2, 'a')",
+        made(row(0), row(1), row(2)),
+        {1: ("record.trigger", "MY001")},
+    ),
     "assertion of a trigger": (raising("ASSERT false, NEW.word;"), MIXED, both("record.trigger", "P0004")),
     "unknown state of a trigger": (
         raising("RAISE EXCEPTION 'no' USING ERRCODE = '23999', COLUMN = 'word';"),
@@ -159,6 +178,18 @@ CASES: dict[str, tuple[str, list[Change], Refused]] = {
         " INSERT INTO {s}.c VALUES (2)",
         [("d", row(number)) for number in range(4)],
         {2: ("record.reference", "23503")},
+    ),
+    "restricted delete": (
+        PLAIN + "; INSERT INTO {s}.t VALUES (0), (1), (2), (3);"
+        " CREATE TABLE {s}.c (id int8 REFERENCES {s}.t ON DELETE RESTRICT); INSERT INTO {s}.c VALUES (2)",
+        [("d", row(number)) for number in range(4)],
+        {2: ("record.reference", "23001")},
+    ),
+    "restricted delete of what refers to itself": (
+        PLAIN[:-1].replace("n int4", "n int8") + ", FOREIGN KEY (n) REFERENCES {s}.t (id) ON DELETE RESTRICT);"
+        " INSERT INTO {s}.t VALUES (0, 'a', NULL), (1, 'a', 0), (2, 'a', 1), (3, 'a', 2)",
+        [("d", row(number)) for number in range(3)],
+        {0: ("record.reference", "23001"), 1: ("record.reference", "23001"), 2: ("record.reference", "23001")},
     ),
 }
 
@@ -258,8 +289,6 @@ STATES = {
     "57P01": Transient,
     "42P01": TableFault,
     "42501": TableFault,
-    "XX000": TableFault,
-    "HR009": TableFault,
 }
 
 

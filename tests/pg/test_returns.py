@@ -1,7 +1,8 @@
 """Letters that come back and can't be applied whatever was put right: their row says which, and why."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -13,24 +14,32 @@ from consumer.core.policy import Policy
 from consumer.core.records import Slice, TopicPartition
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.kafka.config import KafkaSettings
+from consumer.edges.kafka.offsets import KafkaOffsets
 from consumer.edges.kafka.origins import KafkaOrigins
+from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import LetterBounds, PostgresSink
 from consumer.known import KnownBindings
 from consumer.ports.target import Start
+from consumer.ports.topics import Traits
+from consumer.rereading import Rereading
 from consumer.returns import Judges, Returns
 from dlq.actions import replay
 from dlq.headers import decode, encode
 from tests.light.broker import Broker
-from tests.pg.landing import ID, Landing
+from tests.pg.landing import ID, Change, Landing, rows
 from tests.unit.known import planner
 from tests.unit.world import World
 
 FIELDS = [ID, {"name": "word", "type": ["null", "string"], "default": None}]
 CANARY = "canary-2207"
-CUT = {"id": 1, "word": CANARY * 20}
+LONG = {"id": 1, "word": CANARY * 20}
+CUT = ("x", LONG)
+MENDED = ("c", LONG)
+FOREIGN = ("c", {"id": 2, "word": "of another row"})
+UNKNOWN_TOPIC = 3
 
 
 @pytest.fixture
@@ -43,47 +52,107 @@ def sink(server: str, group: str) -> Iterator[PostgresSink]:
         yield opened
 
 
+@dataclass
+class Scene:
+    """A topic of a table, whose only record became a letter of a group."""
+
+    session: psycopg.Connection
+    sink: PostgresSink
+    landing: Landing
+    group: str
+
+    def come_back(self, broker: Broker) -> Any:
+        """Send the letter again and bring its copy back; state, kind, detail and remedy of its row then."""
+        query = "SELECT id FROM headrace.letters WHERE group_name = %s"
+        ((letter,),) = self.session.execute(query, (self.group,)).fetchall()
+        assert replay(self.session, self.group, [letter]).changed == (letter,)
+        with closing(TargetPool(self.sink.settings, CircuitBreaker("target"))) as pool:
+            (copy,) = PostgresOutbox(pool, self.group, ()).claim(1, 60)
+            table = PostgresCatalog(pool, self.group).read_table(self.landing.table)
+        at = TopicPartition(f"{self.group}.retry.1", 0)
+        (taken,) = self.sink.take({at: Start(offset=0)})
+        piece = Slice(
+            at=at, epoch=taken.epoch, start=0, end=1, offsets=[0], keys=[copy.key], values=[copy.value],
+            headers=lambda _: tuple(encode(copy.head, copy.headers)),
+        )  # fmt: skip
+        known, judges = KnownBindings(), Judges(codec=Codec(encode=encode, decode=decode), policy=Policy())
+        traits = {self.landing.at.topic: Traits(compacted=False, partitions=1)}
+        schemas = {1: self.landing.keys.text, 2: self.landing.values.text}
+        binder = World(schemas, lambda name: table, traits).binder(known)
+        settings = KafkaSettings(bootstrap_servers=broker.bootstrap, group=self.group, topics=(), request_timeout=5)
+        with closing(Rereading(KafkaOrigins(settings), KafkaOffsets(settings))) as origins:
+            assert Returns(self.sink, planner(known), binder, origins, judges).work(piece) is None
+        query = "SELECT state, kind, detail, remedy FROM headrace.letters WHERE group_name = %s"
+        return self.session.execute(query, (self.group,)).fetchall()[0]
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """The table's."""
+        return rows(self.session, self.landing.table)
+
+
 @pytest.fixture
-def landing(session: psycopg.Connection, sink: PostgresSink, schema: str) -> Landing:
-    """A topic of a table."""
+def scene(session: psycopg.Connection, sink: PostgresSink, schema: str, group: str) -> Scene:
+    """The letter is there."""
     session.execute(f"CREATE TABLE {schema}.t (id bigint PRIMARY KEY, word text)")
-    return Landing(sink, TableName(schema, "t"), FIELDS)
+    landing = Landing(sink, TableName(schema, "t"), FIELDS)
+    landing.apply(CUT)
+    return Scene(session, sink, landing, group)
 
 
-def come_back(session: psycopg.Connection, sink: PostgresSink, group: str, bootstrap: str = "127.0.0.1:1") -> Any:
-    """Send the only letter again and bring its copy back; state, kind, detail and remedy of its row then."""
-    ((letter,),) = session.execute("SELECT id FROM headrace.letters WHERE group_name = %s", (group,)).fetchall()
-    assert replay(session, group, [letter]).changed == (letter,)
-    with closing(TargetPool(sink.settings, CircuitBreaker("target"))) as pool:
-        (copy,) = PostgresOutbox(pool, group, ()).claim(1, 60)
-    at = TopicPartition(f"{group}.retry.1", 0)
-    (taken,) = sink.take({at: Start(offset=0)})
-    piece = Slice(
-        at=at, epoch=taken.epoch, start=0, end=1, offsets=[0], keys=[copy.key], values=[copy.value],
-        headers=lambda _: tuple(encode(copy.head, copy.headers)),
-    )  # fmt: skip
-    known, codec = KnownBindings(), Codec(encode=encode, decode=decode)
-    settings = KafkaSettings(bootstrap_servers=bootstrap, group=group, topics=(), request_timeout=5)
-    with closing(KafkaOrigins(settings)) as origins:
-        binder = World({}, lambda name: None).binder(known)
-        judges = Judges(codec=codec, policy=Policy())
-        assert Returns(sink, planner(known), binder, origins, judges).work(piece) is None
-    query = "SELECT state, kind, detail, remedy FROM headrace.letters WHERE group_name = %s"
-    return session.execute(query, (group,)).fetchall()[0]
+def log_of(landing: Landing, *changes: Change) -> Broker:
+    """A broker where the topic has these records."""
+    broker = Broker()
+    keys, values = zip(*(landing.record(*change) for change in changes), strict=True)
+    broker.create(landing.at.topic, values, landing.at.partition + 1, keys)
+    return broker
+
+
+def test_a_pointer_is_applied_when_its_record_can_be_read(scene: Scene) -> None:
+    """It is at its place in the log, of the letter's row."""
+    assert scene.come_back(log_of(scene.landing, MENDED))[0] == "applied"
+    assert scene.rows() == [(1, LONG["word"])]
+
+
+def retention(scene: Scene, broker: Broker) -> None:
+    """The log begins behind the record."""
+    broker.delete_before(scene.landing.at.topic, 1, scene.landing.at.partition)
+
+
+def deletion(scene: Scene, broker: Broker) -> None:
+    """The topic is gone."""
+    broker.forbid(scene.landing.at.topic, UNKNOWN_TOPIC)
+
+
+def another_topic(scene: Scene, broker: Broker) -> None:
+    """The stored position is of one that was deleted."""
+    query = "UPDATE headrace.positions SET topic_id = 'deleted' WHERE group_name = %s"
+    scene.session.execute(query, (scene.group,))
+
+
+def nothing(scene: Scene, broker: Broker) -> None:
+    """The log has been cut and written anew, and that is all."""
 
 
 @pytest.mark.provokes("record.gone")
-def test_a_pointer_whose_record_has_left_the_log_is_not_applied(
-    session: psycopg.Connection, sink: PostgresSink, landing: Landing, group: str
+@pytest.mark.parametrize(
+    ("there", "happens", "said"),
+    [
+        (MENDED, retention, "the letter only points to its record"),
+        (MENDED, deletion, "the letter only points to its record"),
+        (MENDED, another_topic, "the letter only points to its record"),
+        (FOREIGN, nothing, "at its offset is a record of another row by now"),
+    ],
+)
+def test_a_pointer_whose_record_is_gone_is_not_applied(
+    scene: Scene, there: Change, happens: Callable[[Scene, Broker], None], said: str
 ) -> None:
-    """Retention has moved the log's start behind it."""
-    broker = Broker()
-    broker.create("landing", [b"gone", b"kept"], landing.at.partition + 1)
-    broker.delete_before("landing", 1, landing.at.partition)
-    landing.apply(("x", CUT))
-    state, kind, detail, remedy = come_back(session, sink, group, broker.bootstrap)
+    """By retention, with its topic, in a topic made anew, or in a log that has others at the same place."""
+    broker = log_of(scene.landing, there, MENDED)
+    happens(scene, broker)
+    state, kind, detail, remedy = scene.come_back(broker)
 
     assert (state, kind) == ("dead", "record.gone")
-    assert "offset 0: the letter only points to its record" in detail
+    assert f"offset 0: {said}" in detail
     assert "snapshot" in remedy
     assert CANARY not in detail
+    assert scene.rows() == []

@@ -32,6 +32,7 @@ from consumer.ports.letters import Posted
 from consumer.ports.refusals import Reconsider
 from consumer.ports.target import Start
 from consumer.ports.topics import Traits
+from consumer.rereading import Rereading
 from consumer.returns import Judges, Returns
 from consumer.searcher import Searcher
 from consumer.stack.waiting import wait_until
@@ -144,7 +145,8 @@ class Scene:
         judges = Judges(codec=Codec(encode=encode, decode=decode), policy=Policy())
         settings = KafkaSettings(bootstrap_servers="127.0.0.1:1", group=self.group, topics=())
         with closing(KafkaOrigins(settings)) as origins:
-            returns = Returns(self.sink, planner(self.known), self.world.binder(self.known), origins, judges)
+            binder, nowhere = self.world.binder(self.known), Rereading(origins, self.world)
+            returns = Returns(self.sink, planner(self.known), binder, nowhere, judges)
             assert returns.work(piece) is None
 
     def search(self, most: int = 100, *, incomplete: bool = False) -> list[Ending]:
@@ -275,7 +277,8 @@ def test_what_the_searcher_makes_of_a_log(
     scene.learn()
     scene.replay()
     log: Any = Log(scene, missing, topic_id)
-    searcher = Searcher(scene.searches, log, log, planner(scene.known), scene.world.binder(scene.known))
+    origins, binder = Rereading(log, log), scene.world.binder(scene.known)
+    searcher = Searcher(scene.searches, origins, log, planner(scene.known), binder)
 
     assert wait_until(lambda: searcher.turn(0.05) or scene.searches.claim(1, 0) == [], 20)
     query = "SELECT CASE WHEN state = 'dead' THEN detail END FROM headrace.letters WHERE group_name = %s"

@@ -11,13 +11,14 @@ from consumer.core.failure import HeadraceError, Persistent, Transient
 from consumer.core.plan import TableName
 from consumer.edges.postgres.session import SessionSettings, connect
 from consumer.edges.postgres.translate import translated
-from consumer.ports.refusals import ConnectionLost, DataFault, TableFault
+from consumer.ports.refusals import ConnectionLost, DataFault, TableBusy, TableFault
 from consumer.stack.waiting import wait_until
 
 SETUP = """
 CREATE TABLE {s}.parent (id int PRIMARY KEY);
 CREATE TABLE {s}.t (id int PRIMARY KEY, a int NOT NULL DEFAULT 0, b text CHECK (b <> 'sesame'), c varchar(3),
     u int UNIQUE, p int REFERENCES {s}.parent);
+CREATE TABLE {s}.held (p int REFERENCES {s}.parent ON DELETE RESTRICT);
 INSERT INTO {s}.t (id, u) VALUES (1, 1);
 CREATE VIEW {s}.v AS SELECT id, b FROM {s}.t WHERE id > 0 WITH CHECK OPTION;
 CREATE VIEW {s}.d AS SELECT DISTINCT a FROM {s}.t;
@@ -26,7 +27,7 @@ CREATE TABLE {s}.ruled (id int PRIMARY KEY);
 CREATE RULE more AS ON INSERT TO {s}.ruled DO ALSO SELECT 1;
 """
 # only that a state is mapped: what provokes its kind does without
-RAISE = "DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '{}'; END $$"
+RAISE = "DO $$ BEGIN RAISE EXCEPTION 'sesame' USING ERRCODE = '{}'; END $$"
 PROVOKED = [
     ("SELECT 'sesame'::int", "22P02", "record.value", DataFault),
     ("SELECT 1 / 0", "22012", "record.value", DataFault),
@@ -34,6 +35,18 @@ PROVOKED = [
     ("SELECT 99999999999::int4", "22003", "record.value", DataFault),
     ("INSERT INTO {s}.t (id, a) VALUES (2, NULL)", "23502", "record.null", DataFault),
     ("INSERT INTO {s}.t (id, p) VALUES (2, 7)", "23503", "record.reference", DataFault),
+    (
+        "INSERT INTO {s}.parent VALUES (7); INSERT INTO {s}.t (id, p) VALUES (2, 7); DELETE FROM {s}.parent",
+        "23503",
+        "record.reference",
+        DataFault,
+    ),
+    (
+        "INSERT INTO {s}.parent VALUES (7); INSERT INTO {s}.held VALUES (7); DELETE FROM {s}.parent",
+        "23001",
+        "record.reference",
+        DataFault,
+    ),
     ("INSERT INTO {s}.t (id, u) VALUES (2, 1)", "23505", "record.unique", DataFault),
     ("INSERT INTO {s}.apart VALUES (1), (1)", "23P01", "record.unique", DataFault),
     ("INSERT INTO {s}.t (id, b) VALUES (2, 'sesame')", "23514", "record.check", DataFault),
@@ -48,7 +61,7 @@ PROVOKED = [
     ("SELECT none FROM {s}.t", "42703", "table.shape", TableFault),
     ("SET ROLE pg_monitor; SELECT * FROM {s}.t", "42501", "table.privilege", TableFault),
     ("SELECT 1 FROM {s}.t FOR UPDATE OF none", "42P01", "table.missing", TableFault),
-    ("SET LOCAL statement_timeout = '10ms'; SELECT pg_sleep(30)", "57014", "target.timeout", Transient),
+    ("SET LOCAL statement_timeout = '10ms'; SELECT pg_sleep(30)", "57014", "target.timeout", TableBusy),
     ("SET TRANSACTION READ ONLY; DELETE FROM {s}.t", "25006", "target.read_only", Transient),
     ("SELECT pg_terminate_backend(pg_backend_pid())", "57P01", "target.connection", ConnectionLost),
     (
@@ -62,8 +75,15 @@ PROVOKED = [
     ("INSERT INTO {s}.ruled VALUES (1) ON CONFLICT (id) DO NOTHING", "0A000", "table.shape", TableFault),
     (RAISE.format("53100"), "53100", "target.resources", Transient),
     (RAISE.format("08006"), "08006", "target.connection", ConnectionLost),
-    (RAISE.format("XX000"), "XX000", "table.unknown", TableFault),
+    (RAISE.format("40001"), "40001", "target.conflict", TableBusy),
+    (RAISE.format("53400"), "53400", "target.resources", Transient),
+    (RAISE.format("57014"), "57014", "target.timeout", TableBusy),
+    (RAISE.format("25006"), "25006", "target.read_only", Transient),
+    (RAISE.format("55000"), "55000", "record.trigger", DataFault),
     (RAISE.format("P0001"), "P0001", "record.trigger", DataFault),
+    (RAISE.format("XX000"), "XX000", "record.trigger", DataFault),
+    (RAISE.format("45000"), "45000", "record.trigger", DataFault),
+    (RAISE.format("MY001"), "MY001", "record.trigger", DataFault),
     (
         "CREATE INDEX ON {s}.t (b); INSERT INTO {s}.t (id, b) SELECT 2, string_agg(gen_random_uuid()::text, '') "
         "FROM generate_series(1, 9999)",

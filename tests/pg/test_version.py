@@ -154,4 +154,4 @@ def test_a_table_that_is_created_has_the_column(
 
     assert found is not None
     assert found.column("v") == TargetColumn(name="v", type_name="int8", cast="bigint")
-    assert found.column("id") == TargetColumn(name="id", type_name="int8", cast="bigint", required=True)
+    assert found.column("id") == TargetColumn(name="id", type_name="int8", cast="bigint", required=True, needed=True)

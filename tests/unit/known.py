@@ -76,13 +76,15 @@ def heartbeat() -> Binding:
     return Binding(schema=WriterSchema(kind=RecordKind.HEARTBEAT))
 
 
-def slice_of(records: Sequence[tuple[bytes | None, bytes | None]], first: int = 100, at: TopicPartition = AT) -> Slice:
+def slice_of(
+    records: Sequence[tuple[bytes | None, bytes | None]], first: int = 100, at: TopicPartition = AT, epoch: int = 1
+) -> Slice:
     """Records one after the other from offset `first` on."""
     keys, values = [record[0] for record in records], [record[1] for record in records]
     size = sum(len(raw or b"") for record in records for raw in record)
     offsets = range(first, first + len(records))
     end = first + len(records)
-    return Slice(at=at, epoch=1, start=first, end=end, offsets=offsets, keys=keys, values=values, size=size)
+    return Slice(at=at, epoch=epoch, start=first, end=end, offsets=offsets, keys=keys, values=values, size=size)
 
 
 def planner(

@@ -14,9 +14,9 @@ from consumer.core.steps import (
     RelaxColumn,
     RenameColumn,
     SetDefault,
-    Shape,
     ShapeColumn,
     Step,
+    TableShape,
     WidenType,
 )
 
@@ -32,7 +32,7 @@ _NAMES = {
 }
 
 
-def after(shape: Shape | None, steps: Sequence[Step]) -> Shape:
+def after(shape: TableShape | None, steps: Sequence[Step]) -> TableShape:
     """The shape when the steps are done one after the other."""
     for step in steps:
         shape = _done(shape, step)
@@ -40,19 +40,19 @@ def after(shape: Shape | None, steps: Sequence[Step]) -> Shape:
     return shape
 
 
-def _done(shape: Shape | None, step: Step) -> Shape:
+def _done(shape: TableShape | None, step: Step) -> TableShape:
     if isinstance(step, CreateTable):
         assert shape is None
-        return Shape(columns=tuple(_made(column, key=column.name in step.identity) for column in step.columns))
+        return TableShape(columns=tuple(_made(column, key=column.name in step.identity) for column in step.columns))
     assert shape is not None
     if isinstance(step, AddColumn):
         assert shape.column(step.column.name) is None
-        return Shape(columns=(*shape.columns, _made(step.column)))
+        return TableShape(columns=(*shape.columns, _made(step.column)))
     there = shape.column(step.column)
     assert there is not None
     if isinstance(step, DropColumn):
-        return Shape(columns=tuple(column for column in shape.columns if column != there))
-    return Shape(columns=tuple(_changed(column, step) if column == there else column for column in shape.columns))
+        return TableShape(columns=tuple(column for column in shape.columns if column != there))
+    return TableShape(columns=tuple(_changed(column, step) if column == there else column for column in shape.columns))
 
 
 def _made(column: NewColumn, *, key: bool = False) -> ShapeColumn:
@@ -78,10 +78,10 @@ def _changed(column: ShapeColumn, step: Step) -> ShapeColumn:
     return replace(column, labels=replace(column.labels, labels=tuple(labels)))
 
 
-def shape_of(table: TargetTable) -> Shape:
+def shape_of(table: TargetTable) -> TableShape:
     """A table's shape; its first unique index is its primary key."""
     key = next(iter(table.unique), frozenset())
-    return Shape(
+    return TableShape(
         columns=tuple(
             ShapeColumn(
                 name=column.name,
@@ -95,7 +95,7 @@ def shape_of(table: TargetTable) -> Shape:
     )
 
 
-def table_of(name: TableName, shape: Shape) -> TargetTable:
+def table_of(name: TableName, shape: TableShape) -> TargetTable:
     """A table of that shape."""
     columns = tuple(
         TargetColumn(

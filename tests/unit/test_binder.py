@@ -46,7 +46,7 @@ class Bound:
         """The one table."""
         return self.table if self.table and self.table.name == name else None
 
-    def bind(self, *records: tuple[bytes, bytes | None]) -> Binding:
+    def bind(self, *records: tuple[bytes | None, bytes | None]) -> Binding:
         """The binding of a slice of one run."""
         (key, run) = wanted(records)
         self.binder.bind({key: run})
@@ -54,7 +54,7 @@ class Bound:
         assert binding is not None
         return binding
 
-    def refusal(self, *records: tuple[bytes, bytes | None]) -> Failure:
+    def refusal(self, *records: tuple[bytes | None, bytes | None]) -> Failure:
         """Why there is none."""
         with pytest.raises(BadRecord) as caught:
             self.bind(*records)
@@ -97,11 +97,11 @@ def test_a_topic_that_grows_is_refused_from_then_on() -> None:
     bound = Bound(UNINDEXED)
     bound.bind(CHANGE)
     assert bound.binder.look_again() == set()
-    assert bound.known.replaced() == {AT.topic}
+    assert bound.known.alone() == {AT.topic}
 
     bound.world.topics[AT.topic] = Traits(compacted=False, partitions=2)
     assert bound.binder.look_again() == {AT.topic}
-    assert bound.known.replaced() == set()
+    assert bound.known.alone() == set()
     assert bound.refusal(CHANGE).kind == "table.identity"
 
 
@@ -207,7 +207,11 @@ STRANGE, STRANGE_ITEMS = (
 )
 
 
-@pytest.mark.provokes("record.no_envelope", "record.identity", "record.schema", "record.type")
+ODD_RECORD = (CHANGE[0], STRANGE.framed(2, event("c", None, {**ROW, "odd": 1})))
+ODD_ITEMS = (CHANGE[0], STRANGE_ITEMS.framed(2, event("c", None, {**ROW, "odd": [1]})))
+
+
+@pytest.mark.provokes("record.no_envelope", "record.schema", "record.type")
 @pytest.mark.parametrize(
     ("schema", "record", "kind", "remedy"),
     [
@@ -215,13 +219,12 @@ STRANGE, STRANGE_ITEMS = (
             NO_ENVELOPE.text,
             (CHANGE[0], NO_ENVELOPE.framed(2, {"word": "sesame"})),
             "record.no_envelope",
-            "unwrapping",
+            "kafka.topics",
             id="no envelope",
         ),
-        pytest.param(ORDERS.values.text, (None, CHANGE[1]), "record.identity", "message.key.columns", id="no key"),
         pytest.param(ENDLESS.text, CHANGE, "record.schema", "Avro", id="a schema that nothing bounds"),
-        pytest.param(STRANGE.text, CHANGE, "record.type", "Exclude", id="numbers of an unknown name"),
-        pytest.param(STRANGE_ITEMS.text, CHANGE, "record.type", "Exclude", id="elements of an unknown name"),
+        pytest.param(STRANGE.text, ODD_RECORD, "record.type", "Exclude", id="numbers of an unknown name"),
+        pytest.param(STRANGE_ITEMS.text, ODD_ITEMS, "record.type", "Exclude", id="elements of an unknown name"),
     ],
 )
 def test_records_whose_schema_makes_no_rows_become_letters(
@@ -239,13 +242,34 @@ def test_records_whose_schema_makes_no_rows_become_letters(
     assert "sesame" not in str(letter.failure)
 
 
+@pytest.mark.provokes("record.identity")
+def test_a_record_without_a_key_among_others_is_a_letter() -> None:
+    """It is the record that is bad, not its table."""
+    bound = Bound()
+    bound.bind(CHANGE)
+    ((key, run),) = [wanted([(None, CHANGE[1])])]
+    bound.binder.bind({key: run})
+    (letter,) = planner(bound.known).plan([slice_of([(None, CHANGE[1])])]).letters
+
+    assert (letter.failure.kind, letter.place) == ("record.identity", None)
+    assert "message.key.columns" in letter.failure.remedy
+
+
+def test_a_topic_without_keys_stops() -> None:
+    """Each of its records would be a letter."""
+    failure = Bound().refusal((None, CHANGE[1]))
+
+    assert failure.kind == "table.identity"
+    assert "message.key.columns" in failure.remedy
+
+
 def test_what_is_unknown_is_named() -> None:
     """By its field, what was expected and what was found."""
     bound = Bound()
     bound.world.schemas = {**bound.world.schemas, 2: STRANGE.text}
-    ((key, run),) = [wanted([CHANGE])]
+    ((key, run),) = [wanted([ODD_RECORD])]
     bound.binder.bind({key: run})
-    (letter,) = planner(bound.known).plan([slice_of([CHANGE])]).letters
+    (letter,) = planner(bound.known).plan([slice_of([ODD_RECORD])]).letters
 
     assert "after.odd: expected a type that is known, found long named 'com.example.Epoch'" in letter.failure.detail
 
@@ -419,7 +443,7 @@ def test_a_table_that_is_made_gets_its_version_column() -> None:
     bound = versioned(None)
     bound.table = None
     assert bound.bind(CHANGE).version == "v"
-    assert bound.world.made == {TABLE.name: ["id", "word", "v"]}
+    assert list(bound.world.made[TABLE.name]) == ["id", "word", "v"]
 
 
 @pytest.mark.parametrize(

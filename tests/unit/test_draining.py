@@ -64,7 +64,7 @@ class Scene:
         self.handover = Handover(max_bytes=1 << 20, max_batches=100)
         known = KnownBindings()
         known.learn(BindingKey("t", None, b"v"), heartbeat())
-        nobody: Sources = Sources(registry=self, catalog=self, shapes=self, offsets=self, rows=self)  # type: ignore[arg-type]
+        nobody: Sources = Sources(registry=self, catalog=self, offsets=self, rows=self)  # type: ignore[arg-type]
         shop = Workshop(
             planner=planner(known),
             binder=Binder(known, nobody, BinderSettings()),

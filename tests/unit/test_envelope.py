@@ -32,6 +32,13 @@ def record(name: str, *fields: str, namespace: str = "io.debezium.connector.comm
         (record("TransactionMetadataValue", "status", "id", "event_count"), RecordKind.TRANSACTION),
         (record("SchemaChangeValue", "source", "ddl", "tableChanges"), RecordKind.SCHEMA_CHANGE),
         (record("Notification", "id", "aggregate_type"), RecordKind.NOTIFICATION),
+        (
+            record("MessageValue", "op", "source", "message", namespace="io.debezium.connector.postgresql"),
+            RecordKind.MESSAGE,
+        ),
+        (record("SchemaChangeValue", "source", namespace="io.debezium.connector.mysql"), RecordKind.SCHEMA_CHANGE),
+        (record("Heartbeat", "ts_ms", namespace="shop.public"), RecordKind.OTHER),
+        (record("MessageValue", "op", "message", namespace="shop.public"), RecordKind.OTHER),
         (record("Value", "id", "name", namespace="shop.public.orders"), RecordKind.OTHER),
         (record("Event", "op", "before"), RecordKind.OTHER),
         ("string", RecordKind.OTHER),

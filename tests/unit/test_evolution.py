@@ -21,9 +21,9 @@ from consumer.core.steps import (
     RelaxColumn,
     RenameColumn,
     SetDefault,
-    Shape,
     ShapeColumn,
     Step,
+    TableShape,
     WidenType,
 )
 from tests.unit.shaping import after
@@ -31,14 +31,14 @@ from tests.unit.test_sqltypes import TYPES
 
 TABLE = TableName("public", "t")
 EVERYTHING = Follow(answers=dict.fromkeys(Change, Answer.AUTO))
-ID = WantedColumn(name="id", created=("bigint",), type=sql_type("bigint"))
+ID = WantedColumn(name="id", source="id", created=("bigint",), type=sql_type("bigint"))
 KEY = ShapeColumn(name="id", type=sql_type("bigint"), required=True, key=True)
 MOOD = Labels(type="mood", schema="public", labels=("sad", "glad"))
 
 
 def want(name: str, kind: str = "text", **more: object) -> WantedColumn:
     """A column of the source."""
-    return WantedColumn(name=name, created=(kind,), type=sql_type(kind), **more)  # type: ignore[arg-type]
+    return WantedColumn(name=name, source=name, created=(kind,), type=sql_type(kind), **more)  # type: ignore[arg-type]
 
 
 def have(name: str, kind: str = "text", **more: object) -> ShapeColumn:
@@ -54,7 +54,7 @@ def plan(
 ) -> Planned:
     """The plan of a table with the key `id`."""
     wanted = Wanted(table=TABLE, topic="t", schema_id=7, columns=(ID, *columns), identity=("id",), gone=gone)
-    return planned(Shape(columns=(KEY, *shape)) if shape is not None else None, wanted, follow)
+    return planned(TableShape(columns=(KEY, *shape)) if shape is not None else None, wanted, follow)
 
 
 NEW = NewColumn(name="c", types=("text",))
@@ -219,7 +219,7 @@ def test_a_column_is_renamed_where_the_settings_say_so(
 def test_a_renamed_key_keeps_older_records_out() -> None:
     """Their rows are told apart by a column that is not there."""
     wanted = Wanted(table=TABLE, topic="t", schema_id=7, columns=(want("old", "bigint"),), identity=("old",))
-    found = planned(Shape(columns=(replace(KEY, name="new"),)), wanted, RENAMED)
+    found = planned(TableShape(columns=(replace(KEY, name="new"),)), wanted, RENAMED)
     assert [obstacle.step for obstacle in found.obstacles] == [None]
 
 
@@ -249,7 +249,7 @@ LABELS = st.lists(st.sampled_from(["x", "y", "z", "w"]), unique=True, min_size=1
 
 
 @st.composite
-def shapes(draw: st.DrawFn) -> Shape:
+def shapes(draw: st.DrawFn) -> TableShape:
     """A table with the key and some columns, one of which may be an enum."""
     columns = []
     for name in draw(st.lists(NAMES, unique=True)):
@@ -258,7 +258,7 @@ def shapes(draw: st.DrawFn) -> Shape:
         columns.append(
             ShapeColumn(name=name, type=kind, required=draw(st.booleans()), filled=draw(st.booleans()), labels=labels)
         )
-    return Shape(columns=(KEY, *columns))
+    return TableShape(columns=(KEY, *columns))
 
 
 @st.composite
@@ -270,6 +270,7 @@ def wishes(draw: st.DrawFn) -> Wanted:
         columns.append(
             WantedColumn(
                 name=name,
+                source=name,
                 created=(str(kind),),
                 type=draw(st.sampled_from([kind, None])),
                 sized=draw(st.booleans()),
@@ -290,11 +291,11 @@ FOLLOWS = st.builds(
 
 
 @given(shape=st.none() | shapes(), wanted=wishes(), follow=FOLLOWS)
-def test_a_table_that_followed_has_nothing_left_to_do(shape: Shape | None, wanted: Wanted, follow: Follow) -> None:
+def test_a_table_that_followed_has_nothing_left_to_do(shape: TableShape | None, wanted: Wanted, follow: Follow) -> None:
     """Whatever it was, and whatever is wanted."""
     first = planned(shape, wanted, follow)
     then = planned(
-        after(shape or Shape(columns=()), first.steps) if shape else after(None, first.steps), wanted, follow
+        after(shape or TableShape(columns=()), first.steps) if shape else after(None, first.steps), wanted, follow
     )
     assert then.steps == ()
     assert then.obstacles == first.obstacles
@@ -302,7 +303,7 @@ def test_a_table_that_followed_has_nothing_left_to_do(shape: Shape | None, wante
 
 @given(shape=shapes(), wishes_of_schemas=st.lists(wishes(), max_size=4), follow=FOLLOWS)
 def test_several_schemas_of_one_table_agree_in_the_end(
-    shape: Shape, wishes_of_schemas: list[Wanted], follow: Follow
+    shape: TableShape, wishes_of_schemas: list[Wanted], follow: Follow
 ) -> None:
     """What one of them wants is no reason for another one to want it undone; columns go apart from all else."""
     for _ in range(len(wishes_of_schemas) + 1):
@@ -314,7 +315,7 @@ def test_several_schemas_of_one_table_agree_in_the_end(
 
 
 @given(shape=shapes(), wanted=wishes(), follow=FOLLOWS)
-def test_nothing_of_what_a_column_holds_is_lost(shape: Shape, wanted: Wanted, follow: Follow) -> None:
+def test_nothing_of_what_a_column_holds_is_lost(shape: TableShape, wanted: Wanted, follow: Follow) -> None:
     """Names may change; a column goes only where the source had it."""
     steps = planned(shape, wanted, follow).steps
     renamed = {step.column: step.new for step in steps if isinstance(step, RenameColumn)}

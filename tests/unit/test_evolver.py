@@ -94,7 +94,7 @@ def test_a_change_that_a_person_wants_to_see_stops_the_table_until_then() -> Non
     scene = bound()
     failure = scene.refusal(NEW)
     assert failure.kind == "table.approval"
-    assert "'note'" in failure.detail
+    assert "note: expected a column, found none" in failure.detail
     assert "headrace schema apply" in failure.remedy
     ((evolution, state),) = scene.world.proposed
     assert (changes(evolution.steps), state, evolution.schema_id) == (("add",), State.PLANNED, 5)

@@ -5,15 +5,17 @@ from itertools import count
 
 import pytest
 
-from consumer.core.failure import Failure
+from consumer.core.failure import Failure, Transient, failed
+from consumer.core.kinds import KINDS
 from consumer.core.policy import TablePolicy
 from consumer.core.records import LastRecord, TopicPartition
-from consumer.handover import Handover, Stopped
+from consumer.handover import Handover, Later, Stopped
 from consumer.holdings import Holdings
 from consumer.ports.target import Known, Start, Taken
 from tests.unit.patient import patient
 
 AT, NOT_OURS = TopicPartition("t", 0), TopicPartition("t", 1)
+TABLES, LANE = TablePolicy(), TablePolicy(lane=lambda topic: True)
 
 
 class Asked:
@@ -22,6 +24,8 @@ class Asked:
     def __init__(self) -> None:
         self.why: list[str] = []
         self.ids = count()
+        self.known_id: str | None = None
+        self.answers = True
 
     def known(self) -> Known:
         return Known(started=True, partitions=frozenset({AT, NOT_OURS}))
@@ -29,9 +33,14 @@ class Asked:
     def take(self, starts: Mapping[TopicPartition, Start]) -> list[Taken]:
         """Three positions behind last records, two of them moved on over what is no record."""
         last = {0: 9, 1: 4, 2: 4}
-        return [Taken(at=at, epoch=1, next_offset=10, last_record=LastRecord(last[at.partition], 3)) for at in starts]
+        return [
+            Taken(at=at, epoch=1, next_offset=10, last_record=LastRecord(last[at.partition], 3), topic_id=self.known_id)
+            for at in starts
+        ]
 
     def log_start(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Start]:
+        if not self.answers:
+            raise Transient(failed(KINDS["kafka.away"], "kafka", "list offsets", "no such topic"))
         return {at: Start(offset=6 if at.partition == 1 else 2) for at in partitions}
 
     def ends(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
@@ -46,14 +55,18 @@ class Asked:
     def stop(self, at: TopicPartition, epoch: int, failure: Failure) -> None:
         self.why.append(failure.kind)
 
+    def begin_anew(self, at: TopicPartition, epoch: int, start: Start) -> None:
+        """Noted as an offset."""
+        self.why.append(str(start.offset))
+
 
 class Scene:
     """A worker that holds one partition."""
 
-    def __init__(self) -> None:
+    def __init__(self, policy: TablePolicy = TABLES) -> None:
         self.target = target = Asked()
         self.handover = Handover(max_bytes=1, max_batches=1)
-        self.holdings = Holdings(target, target, self.handover, patient(target), TablePolicy())  # type: ignore[arg-type]
+        self.holdings = Holdings(target, target, self.handover, patient(target), policy)  # type: ignore[arg-type]
         self.holdings.begin([Taken(at=AT, epoch=1, next_offset=0)])
 
     def stop(self, kind: str = "table.truncate") -> None:
@@ -101,3 +114,41 @@ def test_a_topic_made_anew_is_the_reason_whatever_the_client_says_of_its_log(kin
     scene.holdings.begin(scene.holdings.take([AT]))
     scene.stop(kind)
     assert scene.target.why == [told]
+
+
+@pytest.mark.parametrize(
+    ("kind", "done"),
+    [
+        ("log.recreated", "2"),
+        ("log.out_of_range", "2"),
+        ("log.truncated", "2"),
+        ("log.unreadable", "log.unreadable"),
+        ("kafka.letters", "kafka.letters"),
+    ],
+)
+def test_a_retry_topic_begins_anew_where_its_log_does(kind: str, done: str) -> None:
+    """Only copies are gone from it; it is taken again at once. What can't be read would be met again."""
+    scene = Scene(LANE)
+    scene.stop(kind)
+    assert scene.target.why == [done]
+    again = [notice for notice in scene.handover.notices() if isinstance(notice, Later)]
+    assert again == ([Later(AT, 0.0)] if done == "2" else [])
+
+
+def test_a_retry_topic_that_was_made_anew_is_not_taken_as_it_was() -> None:
+    """Its position is set first."""
+    scene = Scene(LANE)
+    scene.target.known_id = "deleted"
+    assert scene.holdings.take([AT]) == []
+    assert scene.target.why == ["2"]
+    assert Later(AT, 0.0) in scene.handover.notices()
+
+
+def test_a_cluster_that_does_not_say_where_a_log_begins_is_asked_again() -> None:
+    """Nobody waits for it: its topic may be gone."""
+    scene = Scene(LANE)
+    scene.target.answers = False
+    scene.stop("log.recreated")
+    assert scene.target.why == []
+    (later,) = (notice for notice in scene.handover.notices() if isinstance(notice, Later))
+    assert later.seconds > 0

@@ -2,16 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-import polars as pl
 import pytest
 
 from consumer.blocks import Decoders
 from consumer.core.envelope import RecordKind, WriterSchema
 from consumer.core.failure import Failure
 from consumer.core.letters import State
-from consumer.core.markers import UNAVAILABLE, unavailable
+from consumer.core.markers import UNAVAILABLE
 from consumer.core.plan import Action, BindingKey, Counts, Plan, Stage
 from consumer.core.policy import Policy
 from consumer.core.records import OffsetRange, RecordRef, Slice, TopicPartition
@@ -143,6 +141,7 @@ def test_a_logical_message_is_no_row() -> None:
     plan = planned(slice_of([ORDERS.record("m", row(1), after=None), ORDERS.record("c", row(2))]))
 
     assert shapes(plan) == [[("upsert", 1)]]
+    assert plan.counts == Counts(records=2, upserts=1, ignored=1)
 
 
 def test_a_tombstone_on_a_plain_topic_is_ignored() -> None:
@@ -333,11 +332,11 @@ def test_only_the_native_decoder_has_a_deadline(careful: bool) -> None:
     assert plans.watch.overdue() == ()
 
 
-@pytest.mark.provokes("record.framing")
+@pytest.mark.provokes("record.framing", "record.format")
 @pytest.mark.parametrize(
     ("record", "kind", "says"),
     [
-        pytest.param((b"\x00\x00\x00\x00\x01k", b'{"id": "sesame"}'), "record.framing", "zero byte", id="JSON"),
+        pytest.param((b"\x00\x00\x00\x00\x01k", b'{"id": "sesame"}'), "record.format", "JSON", id="JSON"),
         pytest.param((b"\x00\x00\x00\x00\x01k", b"\x00\x00"), "record.framing", "zero byte", id="too short"),
         pytest.param((b"\x00\x00\x00\x00\x01k", b"\x01\x00\x00\x00\x02x"), "record.framing", "zero byte", id="magic 1"),
         pytest.param(
@@ -360,54 +359,3 @@ def test_a_frame_that_leads_to_no_schema_is_bad(record: tuple[bytes | None, byte
     assert says in letter.failure.detail
     assert SECRET not in str(letter.failure)
     assert letter.place is None
-
-
-@pytest.mark.parametrize(
-    ("binary", "mark"),
-    [
-        ("base64", "X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ=="),
-        ("base64-url-safe", "X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ=="),
-        ("hex", "5f5f646562657a69756d5f756e617661696c61626c655f76616c7565"),
-    ],
-)
-def test_the_placeholder_is_known_where_bytes_are_text(binary: Any, mark: str) -> None:
-    """It may be written as other bytes are; in a text column the same letters are a value."""
-    series = pl.Series(["00", mark, UNAVAILABLE, None])
-    found = unavailable(series, binary)
-
-    assert found is not None
-    assert found.to_list() == [False, True, True, False]
-    assert unavailable(series.head(2)) is None
-
-
-def test_an_unchanged_large_binary_is_left_alone() -> None:
-    """The placeholder of a binary column is its bytes; a value that only holds them is a value."""
-    mark = UNAVAILABLE.encode()
-    found = unavailable(pl.Series([b"x", mark, None, mark + b"!", b""]))
-
-    assert found is not None
-    assert found.to_list() == [False, True, False, False, False]
-    assert unavailable(pl.Series([b"x", None])) is None
-
-
-@pytest.mark.parametrize(
-    "series",
-    [
-        pytest.param(pl.Series([["a"], [UNAVAILABLE], None, [UNAVAILABLE, "b"]]), id="array of text"),
-        pytest.param(pl.Series([[1], list(UNAVAILABLE.encode()), None, []]), id="array of numbers"),
-        pytest.param(pl.Series([["x"], ["b68a35a7-17ad-35b3-af2a-ae46edb4545a"], None, []]), id="array of uuids"),
-        pytest.param(
-            pl.Series(["{}", f'{{"{UNAVAILABLE}":"{UNAVAILABLE}"}}', None, UNAVAILABLE[:-1]]), id="hstore as JSON"
-        ),
-        pytest.param(
-            pl.Series([{}, {UNAVAILABLE: UNAVAILABLE}, None, {UNAVAILABLE: "x"}], dtype=pl.Map(pl.String, pl.String)),
-            id="hstore as a map",
-        ),
-    ],
-)
-def test_every_shape_of_the_placeholder_is_known(series: pl.Series) -> None:
-    """Arrays and hstore carry the placeholder in forms of their own; none may reach a cell."""
-    found = unavailable(series)
-
-    assert found is not None
-    assert found.to_list() == [False, True, False, False]

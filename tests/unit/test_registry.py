@@ -20,6 +20,7 @@ SECRET = "sesame"
 BODIES = {
     KNOWN: json.dumps({"schema": SCHEMA}),
     3: json.dumps({"schema": SCHEMA, "schemaType": "JSON"}),
+    7: json.dumps({"schema": 'syntax = "proto3";', "schemaType": "PROTOBUF"}),
     4: json.dumps({"subject": SECRET}),
     5: f"<html>{SECRET}</html>",
     6: json.dumps([SECRET]),
@@ -71,7 +72,7 @@ def failing(url: str, schema_id: int) -> HeadraceError:
     return caught.value
 
 
-@pytest.mark.provokes("record.schema_unknown", "record.schema", "registry.refused", "registry.status", "registry.away")
+@pytest.mark.provokes("record.schema_unknown", "record.format", "registry.refused", "registry.status", "registry.away")
 @pytest.mark.parametrize(
     ("schema_id", "kind", "raised"),
     [
@@ -81,7 +82,8 @@ def failing(url: str, schema_id: int) -> HeadraceError:
         (429, "registry.status", Transient),
         (500, "registry.status", Transient),
         (503, "registry.status", Transient),
-        pytest.param(3, "record.schema", Persistent, id="a schema of another language"),
+        pytest.param(3, "record.format", Persistent, id="a schema of another language"),
+        pytest.param(7, "record.format", Persistent, id="Protobuf"),
         pytest.param(4, "registry.away", Transient, id="JSON without a schema"),
         pytest.param(5, "registry.away", Transient, id="no JSON"),
         pytest.param(6, "registry.away", Transient, id="a list"),

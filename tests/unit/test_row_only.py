@@ -81,8 +81,8 @@ def test_a_value_without_a_column_type_is_json_text() -> None:
         (b"\x00\xff", '"\\\\x00ff"'),
         ([1, Decimal("1.25")], '[1, "1.25"]'),
         ([], "[]"),
-        (UNAVAILABLE, UNAVAILABLE),
-        (UNAVAILABLE.encode(), UNAVAILABLE),
+        (UNAVAILABLE, f'"{UNAVAILABLE}"'),
+        (UNAVAILABLE.encode(), f'"\\\\x{UNAVAILABLE.encode().hex()}"'),
     ],
     ids=repr,
 )

@@ -1,13 +1,17 @@
 """Settings: bounds, mistakes, overrides, secrets."""
 
 import json
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from consumer.build import binder_settings, kafka_settings, letter_policy, letter_topics
+from consumer.binding_settings import binder_settings
+from consumer.build import kafka_settings, letter_policy, letter_topics
+from consumer.core.checks import Rules
 from consumer.core.failure import Refused
 from consumer.core.kinds import ErrorType
 from consumer.core.plan import TableName
@@ -31,6 +35,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "target.connect_timeout": (1, 300),
     "target.batch_deadline": (1, 1800),
     "target.pool_size": (1, 32),
+    "target.keep_moved_hours": (0.01, 8760),
     "target.pool_idle": (1, 86_400),
     "target.pool_lifetime": (10, 86_400),
     "breaker.failures": (1, 100),
@@ -311,6 +316,105 @@ def test_a_table_has_a_policy_for_its_letters(tmp_path: Path) -> None:
 
     assert (tables["public.orders"].letters, tables["public.orders"].strict) == ("pointer", True)
     assert (tables["public.lines"].letters, tables["public.lines"].strict) == ("copy", False)
+
+
+def test_a_column_has_checks(tmp_path: Path) -> None:
+    """By table and column; numbers are exact, and days and times are those of TOML."""
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        '[tables."public.orders".checks]\n'
+        "amount = {min = 0.1, max = 1e6, not_null = true}\n"
+        'code = {pattern = "^[A-Z]+$", length = 3}\n'
+        'state = {in = ["a", "b"]}\nn = {in = [1, 2]}\nflag = {in = [true]}\n'
+        'mail = {format = "email"}\nborn = {min = 1900-01-01, past = true}\nat = {max = 2030-01-01T00:00:00Z}\n'
+    )
+    checks = binder_settings(load(file)).checks["public.orders"]
+
+    assert checks == {
+        "amount": Rules(min=Decimal("0.1"), max=Decimal(1_000_000), not_null=True),
+        "code": Rules(pattern="^[A-Z]+$", length=3),
+        "state": Rules(allowed=("a", "b")),
+        "n": Rules(allowed=(1, 2)),
+        "flag": Rules(allowed=(True,)),
+        "mail": Rules(format="email"),
+        "born": Rules(min=date(1900, 1, 1), past=True),
+        "at": Rules(max=datetime(2030, 1, 1, tzinfo=UTC)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("check", "says"),
+    [
+        pytest.param("{}", "at least one rule", id="nothing"),
+        pytest.param("{not_null = false}", "at least one rule", id="nothing said"),
+        pytest.param('{pattern = "("}', "not a regular expression", id="a broken pattern"),
+        pytest.param('{pattern = "(?=a)"}', "without look-around", id="look-around"),
+        pytest.param("{in = []}", "at least 1 item", id="no values"),
+        pytest.param("{min = 2, max = 1}", "min is not more than max", id="an empty range"),
+        pytest.param("{min = 2, max = 2020-01-01}", "of one kind", id="a number and a day"),
+        pytest.param("{length = 1, max_length = 2}", "length is exact", id="two lengths"),
+        pytest.param("{min_length = 2, max_length = 1}", "must not be more", id="no length"),
+        pytest.param("{length = -1}", "greater than or equal to 0", id="less than nothing"),
+        pytest.param('{format = "mail"}', "'email'", id="an unknown format"),
+        pytest.param("{maximum = 1}", "not a setting", id="an unknown rule"),
+        pytest.param('{min = "sesame"}', "tables.public.orders.checks.x", id="no number"),
+    ],
+)
+def test_a_check_that_can_not_be_meant_is_refused_at_the_start(tmp_path: Path, check: str, says: str) -> None:
+    """With its table and column, and without what was written there."""
+    file = tmp_path / "mine.toml"
+    file.write_text(f'[tables."public.orders".checks]\nx = {check}\n')
+    said = refused(file)
+
+    assert "tables.public.orders.checks.x" in said
+    assert says in said
+    assert "sesame" not in said
+
+
+@pytest.mark.parametrize(
+    ("column", "says"),
+    [
+        pytest.param(
+            "hash = true", "secrets.hash_key is required by hash of public.orders.x", id="a hash without a key"
+        ),
+        pytest.param('mask = "x"\nerase = true', "only one of mask, erase and hash", id="two in one place"),
+        pytest.param(f'rename = "{"é" * 32}"', "longer than PostgreSQL's 63 bytes", id="a long name"),
+        pytest.param('rename = ""', "at least 1 character", id="no name"),
+    ],
+)
+def test_a_mapping_that_can_not_be_meant_is_refused_at_the_start(tmp_path: Path, column: str, says: str) -> None:
+    """With its table and column."""
+    file = tmp_path / "mine.toml"
+    file.write_text(f'[tables."public.orders".columns.x]\n{column}\n')
+
+    assert says in refused(file)
+
+
+def test_the_key_of_hashes_is_a_secret(environment: pytest.MonkeyPatch) -> None:
+    """It is not shown, and a short one is refused without being quoted."""
+    environment.setenv("HEADRACE_SECRETS__HASH_KEY", "sesame-sesame-sesame")
+    settings = load()
+    assert "sesame" not in repr(settings)
+    assert settings.secrets.hash_key is not None
+    assert settings.secrets.hash_key.get_secret_value() == "sesame-sesame-sesame"
+
+    environment.setenv("HEADRACE_SECRETS__HASH_KEY", "sesame")
+    said = refused()
+    assert "secrets.hash_key" in said
+    assert "sesame" not in said
+
+
+def test_a_topic_has_a_contract(tmp_path: Path) -> None:
+    """Which is read when a worker is built; a section without one says nothing."""
+    file, contract = tmp_path / "mine.toml", tmp_path / "row.avsc"
+    contract.write_text('{"type": "record", "name": "Value", "fields": [{"name": "id", "type": "long"}]}')
+    here = '[topics."shop.public.orders"]\n'
+    file.write_text(f"{here}contract = {str(contract)!r}\n")
+    bound = binder_settings(load(file)).contracts
+
+    assert (bound["shop.public.orders"].name, bound["shop.public.orders"].compatibility) == (str(contract), "forward")
+    file.write_text(f'{here}compatibility = "full"\n')
+    assert "topics.shop.public.orders.contract: is required" in refused(file)
 
 
 def test_a_column_has_a_policy_of_its_own(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from consumer.core.envelope import read_writer_schema
 from consumer.core.evolution import WantedColumn
 from consumer.core.types import PLAIN, ColumnPolicy
-from consumer.core.wanted import wanted_columns
+from consumer.core.wanted import Travelling, wanted_columns
 from tests.unit.avro import Writer, envelope
 
 TIME = "io.debezium.time."
@@ -17,8 +17,9 @@ TIME = "io.debezium.time."
 def wanted(kind: Any, policy: ColumnPolicy = PLAIN, **field: Any) -> WantedColumn:
     """A column of this Avro type."""
     text = Writer(envelope([{"name": "c", "type": kind, **field}])).text
-    (column,) = wanted_columns(read_writer_schema(text).columns, text, lambda _: policy)
-    return column
+    (column,) = read_writer_schema(text).columns
+    (found,) = wanted_columns([Travelling(column=column, name="c", policy=policy)], text)
+    return found
 
 
 def named(word: str, name: str, **parameters: str) -> dict[str, Any]:

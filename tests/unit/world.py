@@ -4,14 +4,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from consumer.binder import Binder, BinderSettings, Sources
+from consumer.core.checks import Rules
+from consumer.core.contract import Contract
 from consumer.core.failure import Failure, Persistent, failed
 from consumer.core.kinds import KINDS
+from consumer.core.modes import OnTruncate
 from consumer.core.plan import Evolution, TableName, TargetTable
-from consumer.core.steps import CreateTable, Shape, Step
+from consumer.core.steps import CreateTable, Step, TableShape
 from consumer.core.types import ColumnPolicy
 from consumer.edges.rows import RowDecoder
 from consumer.evolver import Following
 from consumer.known import KnownBindings
+from consumer.mapping import TableMapping
 from consumer.ports.evolution import Rehearsed, State
 from consumer.ports.topics import Traits
 from tests.unit.shaping import after, shape_of, table_of
@@ -26,22 +30,34 @@ class World:
     topics: dict[str, Traits] = field(default_factory=dict)
     name: str = "world"
     sources: dict[tuple[str, int], Mapping[str, str | None]] = field(default_factory=dict)
-    # columns of tables that are to be made
-    made: dict[TableName, list[str]] = field(default_factory=dict)
+    # columns of tables that are to be made, with their types
+    made: dict[TableName, dict[str, str]] = field(default_factory=dict)
     following: Following = field(default_factory=Following)
     # the columns that the source has had, and what became of changes that were proposed
     known: dict[str, int] = field(default_factory=dict)
     proposed: list[tuple[Evolution, State]] = field(default_factory=list)
     approved: bool = False
     versions: dict[str, str] = field(default_factory=dict)
+    truncates: dict[str, OnTruncate] = field(default_factory=dict)
+    contracts: dict[str, Contract] = field(default_factory=dict)
+    mappings: dict[str, TableMapping] = field(default_factory=dict)
+    checks: dict[str, dict[str, Rules]] = field(default_factory=dict)
+    uncast: set[tuple[str, str]] = field(default_factory=set)
     columns: dict[str, dict[str, ColumnPolicy]] = field(default_factory=dict)
     claims: dict[TableName, str] = field(default_factory=dict)
 
     def binder(self, known: KnownBindings, grace: float = 0.0) -> Binder:
         """A binder that asks this world."""
-        sources = Sources(registry=self, catalog=self, shapes=self, offsets=self, rows=RowDecoder())
+        sources = Sources(registry=self, catalog=self, offsets=self, rows=RowDecoder())
         settings = BinderSettings(
-            unknown_grace=grace, versions=self.versions, columns=self.columns, following=self.following
+            truncates=self.truncates,
+            unknown_grace=grace,
+            versions=self.versions,
+            contracts=self.contracts,
+            columns=self.columns,
+            checks=self.checks,
+            mappings=self.mappings,
+            following=self.following,
         )
         return Binder(known, sources, settings)
 
@@ -59,7 +75,11 @@ class World:
         """What the test says."""
         return self.table(name)
 
-    def read_shape(self, name: TableName) -> Shape | None:
+    def has_casts(self, casts: Sequence[tuple[str, str]]) -> list[bool]:
+        """All but what the test says."""
+        return [cast not in self.uncast for cast in casts]
+
+    def read_shape(self, name: TableName) -> TableShape | None:
         """That of the table."""
         table = self.table(name)
         return shape_of(table) if table else None
@@ -72,7 +92,7 @@ class World:
         """What the steps make of the table; those that are made are noted."""
         shape = after(self.read_shape(name), steps)
         if isinstance(steps[0], CreateTable):
-            self.made[name] = [column.name for column in shape.columns]
+            self.made[name] = {column.name: str(column.type) for column in shape.columns}
         return Rehearsed(table=table_of(name, shape), shape=shape, sql=self.spell(name, steps))
 
     def spell(self, name: TableName, steps: Sequence[Step]) -> tuple[str, ...]:

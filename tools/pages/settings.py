@@ -30,7 +30,12 @@ _BOUNDS = {
 }
 
 # tables of sections: what their keys are, and one of them
-_TABLES = {"tables": ("table", "schema.table"), "columns": ("column", "name")}
+_TABLES = {
+    "topics": ("topic", "name"),
+    "tables": ("table", "schema.table"),
+    "columns": ("column", "name"),
+    "checks": ("column", "name"),
+}
 
 Schema = dict[str, Any]
 
@@ -67,9 +72,10 @@ def _models(field: FieldInfo) -> list[type[BaseModel]]:
 
 def _rows(model: type[BaseModel], path: str) -> Iterator[tuple[str, ...]]:
     properties = model.model_json_schema()["properties"]
-    for name, field in model.model_fields.items():
+    for attribute, field in model.model_fields.items():
         if _models(field):
             continue
+        name = field.alias or attribute
         schema = properties[name]
         whole = f"{path}.{name}"
         environment = "-" if "<" in whole else code(variable(whole))
@@ -81,8 +87,9 @@ def _type(schema: Schema) -> str:
     if "enum" in schema:
         return " or ".join(code(value) for value in schema["enum"])
     if "anyOf" in schema:
-        return " or ".join(_type(part) for part in schema["anyOf"] if part.get("type") != "null")
-    kind = schema["type"]
+        words = [_type(part) for part in schema["anyOf"] if part.get("type") != "null"]
+        return " or ".join(dict.fromkeys(words))
+    kind = schema.get("format", schema["type"])
     if kind == "array":
         return f"list of {_type(schema['items'])}"
     if kind == "object":

@@ -15,7 +15,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.cimpl import NewTopic
 
-from consumer.core.failure import Transient, failed
+from consumer.core.failure import Failure, failed
 from consumer.core.kinds import KINDS
 from consumer.core.records import Header
 from consumer.edges.kafka.admin import Admin
@@ -52,16 +52,18 @@ class KafkaLetterbox:
         self._posted: list[Posted] = []
         self._at_once = _MOST_AT_ONCE
 
-    def ensure(self, topics: Sequence[LetterTopic]) -> None:
+    def ensure(self, topics: Sequence[LetterTopic]) -> Mapping[str, Failure]:
         with self._admin.asking("list topics") as admin:
             there = admin.list_topics(timeout=self._settings.request_timeout).topics
-        self._make([topic for topic in topics if topic.name not in there])
-        found = self._described(topics)
-        for topic in topics:
+        refused = self._make([topic for topic in topics if topic.name not in there])
+        usable = [topic for topic in topics if topic.name not in refused]
+        found = self._described(usable)
+        for topic in usable:
             _check(topic, found.get(topic.name, {}))
         limits = [int(config[_LARGEST_KEY]) for config in found.values() if _LARGEST_KEY in config]
         # The broker refuses a request's batch as a whole: small letters must not make one too large together.
         self._at_once = max(1, min([_MOST_AT_ONCE, *limits]))
+        return refused
 
     def post(self, letters: Sequence[Outgoing]) -> int:
         taken = 0
@@ -126,14 +128,15 @@ class KafkaLetterbox:
                 self._producer = Producer(_producer_config(self._settings, self._at_once))
         return self._producer
 
-    def _make(self, missing: Sequence[LetterTopic]) -> None:
+    def _make(self, missing: Sequence[LetterTopic]) -> dict[str, Failure]:
+        """Returns why topics are not made."""
         if not missing:
-            return
+            return {}
         wait = self._settings.request_timeout
         with self._admin.asking("create topics") as admin:
             answers = admin.create_topics([_new(topic) for topic in missing], request_timeout=wait)
-        for name, answer in answers.items():
-            _await_creation(name, answer, wait)
+        told = {name: _await_creation(name, answer, wait) for name, answer in answers.items()}
+        return {name: failure for name, failure in told.items() if failure is not None}
 
     def _described(self, topics: Sequence[LetterTopic]) -> dict[str, Mapping[str, str]]:
         if not topics:
@@ -172,18 +175,19 @@ def _new(topic: LetterTopic) -> NewTopic:
     return NewTopic(topic.name, topic.partitions, config=config)
 
 
-def _await_creation(name: str, answer: Future[None], wait: float) -> None:
+def _await_creation(name: str, answer: Future[None], wait: float) -> Failure | None:
     with asking("create topics"):
         try:
             answer.result(wait)
         except KafkaException as error:
             if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
                 # another worker was first
-                return
+                return None
             if not _is_verdict(error.args[0]):
                 raise
-            raise _not_made(name, error.args[0]) from error
+            return _not_made(name, error.args[0])
     log.info("letter topic made", topic=name)
+    return None
 
 
 def _await_settings(name: str, answer: Future[Any], wait: float) -> Mapping[str, str]:
@@ -222,9 +226,9 @@ def _check(topic: LetterTopic, config: Mapping[str, str]) -> None:
         )
 
 
-def _not_made(name: str, cause: KafkaError) -> Transient:
+def _not_made(name: str, cause: KafkaError) -> Failure:
     detail = f"topic {name} is not there and can't be made: {cause.str()}"
-    return Transient(failed(KINDS["kafka.letters"], "kafka", "create topics", detail, code=cause.name()))
+    return failed(KINDS["kafka.letters"], "kafka", "create topics", detail, code=cause.name())
 
 
 def _refused(slip: Posted, error: KafkaError) -> Posted:

@@ -13,8 +13,9 @@ from consumer.core.plan import Action, Aside, Plan, Stage, TableName
 from consumer.core.policy import Policy
 from consumer.core.records import RecordRef
 from consumer.edges.postgres import digests, letters, standing
+from consumer.edges.postgres.digests import Met
 from consumer.edges.postgres.staging import Staged
-from consumer.edges.postgres.statements import guarded
+from consumer.edges.postgres.statements import kept_out
 from consumer.edges.postgres.translate import translated
 from consumer.ports.refusals import LettersFull, Reconsider, TableFault, library_faults
 
@@ -64,7 +65,7 @@ def _kept_out(connection: psycopg.Connection, staged: Staged) -> bool:
     if staged.write.version is None:
         return False
     with translated("compare versions", staged.write.table):
-        return connection.execute(guarded(staged)).rowcount == staged.write.rows
+        return connection.execute(kept_out(staged)).rowcount == staged.write.rows
 
 
 class BatchLetters:
@@ -80,18 +81,27 @@ class BatchLetters:
         with translated("look for letters"):
             return digests.lettered(connection, self._group, tables)
 
-    def meet(self, connection: psycopg.Connection, writes: Sequence[Staged]) -> list[tuple[int, RecordRef]]:
+    def meet(self, connection: psycopg.Connection, writes: Sequence[Staged]) -> list[tuple[Met, RecordRef]]:
         """What lacks columns waits behind its row's letters; what is written as a whole makes them superfluous.
 
-        Returns the ids of these, each with the record that does it. Raises Reconsider for what has to wait.
+        Returns these, each with the record that does it, and letters of records that were read again and are written
+        now. Raises Reconsider for what has to wait.
         """
         waiting: dict[RecordRef, Failure] = {}
-        met_by: list[tuple[int, RecordRef]] = []
+        met_by: list[tuple[Met, RecordRef]] = []
         for staged in writes:
             write = staged.write
             with translated("look for letters", write.table):
                 met = digests.met(connection, self._group, staged)
-            older = [(one.id, ref) for one in met if _is_older(one.origin, ref := write.origins.ref(one.place))]
+            by = [(one, write.origins.ref(one.place)) for one in met]
+            older = [(one, ref) for one, ref in by if _is_older(one.origin, ref)]
+            if write.action is Action.KEEP:
+                # what the letter changes is not in the table: it may come yet, or it is not kept
+                waiting |= {ref: _BEHIND for one, ref in older if not one.dead}
+                with translated("look for letters", write.table):
+                    digests.drop(connection, staged, [one.place for one, _ in older])
+                continue
+            met_by += [(one, ref) for one, ref in by if one.origin == ref]
             if write.action is Action.UPDATE or write.strict:
                 waiting |= {ref: _BEHIND for _, ref in older}
             else:
@@ -100,10 +110,11 @@ class BatchLetters:
             raise Reconsider(waiting)
         return met_by
 
-    def supersede(self, connection: psycopg.Connection, ids: Sequence[int]) -> None:
-        """Close letters that were met, whose rows are written as a whole now."""
-        with translated("supersede letters"):
-            standing.supersede(connection, ids)
+    def close(self, connection: psycopg.Connection, met: Sequence[tuple[Met, RecordRef]]) -> None:
+        """Close letters that were met: their rows are written as a whole now, or their own records are."""
+        with translated("close letters"):
+            standing.supersede(connection, [one.id for one, ref in met if one.origin != ref])
+            standing.close_applied(connection, [one.id for one, ref in met if one.origin == ref])
 
     def write_refused(self, connection: psycopg.Connection, refused: Sequence[RefusedRows]) -> list[Aside] | None:
         """Write the letters of rows that the target refuses; None where the batch has to be planned anew for them."""

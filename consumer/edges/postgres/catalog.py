@@ -1,11 +1,14 @@
 """Target tables as the catalog has them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
+from psycopg import sql
 
-from consumer.core.plan import TableName, TargetColumn, TargetTable
+from consumer.core.plan import StagedColumn, TableName, TargetColumn, TargetTable
 from consumer.core.types import Kind
+from consumer.edges.postgres.statements import written
 from consumer.edges.postgres.translate import translated
 
 _TABLE = """
@@ -29,6 +32,11 @@ SELECT a.attname,
        a.attidentity <> '',
        a.attgenerated <> '',
        a.attnotnull OR t.typnotnull,
+       (a.attnotnull OR t.typnotnull) AND NOT a.atthasdef AND a.attidentity = '' AND t.typdefault IS NULL
+           AND NOT EXISTS (
+               SELECT FROM pg_trigger g
+               WHERE g.tgrelid = c.oid AND (g.tgtype & 7) = 7 AND g.tgenabled <> 'D'
+           ),
        ARRAY (
            SELECT p FROM unnest('{SELECT,INSERT,UPDATE}'::text[]) AS p
            WHERE NOT has_column_privilege(c.oid, a.attnum, p)
@@ -92,7 +100,8 @@ def read_table(connection: psycopg.Connection, name: TableName) -> TargetTable |
             identity=row[7],
             generated=row[8],
             required=row[9],
-            lacks=frozenset(row[10]),
+            needed=row[10],
+            lacks=frozenset(row[11]),
         )
         for row in rows
     )
@@ -103,6 +112,24 @@ def read_table(connection: psycopg.Connection, name: TableName) -> TargetTable |
         lacks=frozenset(lacks),
         rank=int(referenced[0]) if referenced else 0,
     )
+
+
+def has_casts(connection: psycopg.Connection, casts: Sequence[tuple[str, str]]) -> list[bool]:
+    """Whether values of staging types can be cast to the target's types at all, whatever they are."""
+    return [_has_cast(connection, staging, cast) for staging, cast in casts]
+
+
+def _has_cast(connection: psycopg.Connection, staging: str, cast: str) -> bool:
+    cast_value = written(StagedColumn(name="x", staging=staging, cast=cast))
+    # staging types come from `consumer.core.types`, never from input
+    nothing = sql.SQL("SELECT NULL::pg_catalog.{} AS x").format(sql.Identifier(staging))
+    statement = sql.SQL("SELECT {} FROM ({}) AS s").format(cast_value, nothing)
+    with translated("read catalog"):
+        try:
+            connection.execute(statement)
+        except psycopg.errors.CannotCoerce:
+            return False
+    return True
 
 
 def _limits(kind: str, modifier: int) -> dict[str, Any]:

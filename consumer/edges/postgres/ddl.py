@@ -30,8 +30,8 @@ def statement(table: TableName, step: Step) -> sql.Composed:
 
 
 def _create(table: TableName, step: CreateTable) -> sql.Composed:
-    key = sql.SQL("PRIMARY KEY ({})").format(_names(step.identity))
-    parts = sql.SQL(", ").join([*map(_column, step.columns), key])
+    key = [sql.SQL("PRIMARY KEY ({})").format(_names(step.identity))] if step.identity else []
+    parts = sql.SQL(", ").join([*map(_column, step.columns), *key])
     return sql.SQL("CREATE TABLE {} ({})").format(table_name(table), parts)
 
 

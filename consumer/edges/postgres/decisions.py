@@ -1,4 +1,4 @@
-"""What people decide about partitions, on a session of their own.
+"""What is decided about partitions: by people, on a session of their own, and of retry topics by their owner.
 
 A position that is set by hand gets a higher epoch, as by a taking, so that a batch in flight can't write over it. Its
 owner is asked by `again_at` to take the partition anew, and looks for that every two seconds.
@@ -13,7 +13,10 @@ from consumer.core.decision import Decision, Held
 from consumer.core.letters import OPEN
 from consumer.core.records import TopicPartition
 from consumer.desk import Note
+from consumer.edges.postgres import positions
+from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated
+from consumer.ports.target import Start
 
 _HOLD = """
 SELECT next_offset, topic_id, stopped ->> 'kind', (stopped ->> 'offset')::bigint
@@ -102,6 +105,15 @@ def carry_out(connection: psycopg.Connection, group: str, at: TopicPartition, de
             connection.execute(_FREE, {"group": group, "topic": at.topic, **names})
         ((epoch,),) = connection.execute(_SET, values).fetchall()
     return int(epoch)
+
+
+def begin_anew(connection: psycopg.Connection, group: str, at: TopicPartition, epoch: int, start: Start) -> None:
+    """Set a position to the start of another log; nothing of it when it has another epoch by now."""
+    decision = Decision(next_offset=start.offset, topic_id=start.topic_id, anew=True)
+    with transaction(connection, "begin anew"):
+        found = positions.lock(connection, group, [at])
+        if at in found and found[at][0] == epoch:
+            carry_out(connection, group, at, decision)
 
 
 def audit(

@@ -45,7 +45,7 @@ SELECT s.ctid::text, {a} FROM {staging} AS s WHERE {a} IN (
 )
 """)
 _MET = sql.SQL("""
-SELECT l.id, w.at::text, l.topic, l.partition, l."offset"
+SELECT l.id, w.at::text, l.topic, l.partition, l."offset", l.state = 'dead'
 FROM unnest(%(rows)s::tid[], %(digests)s::bigint[]) AS w(at, digest)
 JOIN headrace.letters l ON l.digest_a = w.digest
 JOIN {staging} AS s ON s.ctid = w.at
@@ -58,6 +58,13 @@ SELECT p.at, p.place FROM (SELECT ctid::text AS at, row_number() OVER (ORDER BY 
 WHERE p.at = ANY (%s)
 """)
 
+_DROP = sql.SQL("""
+DELETE FROM {staging} WHERE ctid IN (
+    SELECT p.at FROM (SELECT ctid AS at, row_number() OVER (ORDER BY ctid) - 1 AS place FROM {staging}) AS p
+    WHERE p.place = ANY (%s)
+)
+""")
+
 
 def lettered(connection: psycopg.Connection, group: str, tables: Collection[TableName]) -> set[TableName]:
     """Those of the tables that have open letters."""
@@ -68,11 +75,12 @@ def lettered(connection: psycopg.Connection, group: str, tables: Collection[Tabl
 
 @dataclass(frozen=True, slots=True)
 class Met:
-    """An open letter of a staged row, which is counted from 0."""
+    """An open letter of a staged row, which is counted from 0. `dead`: it waits for a person."""
 
     id: int
     place: int
     origin: RecordRef
+    dead: bool
 
 
 def met(connection: psycopg.Connection, group: str, staged: Staged) -> list[Met]:
@@ -87,7 +95,13 @@ def met(connection: psycopg.Connection, group: str, staged: Staged) -> list[Met]
     rows = connection.execute(query, {**known, **wanted}).fetchall()
     where = list({row[1] for row in rows})
     places: dict[str, int] = dict(connection.execute(_MET_AT.format(staging=staged.staging), (where,)).fetchall())
-    return [Met(row[0], places[row[1]], RecordRef(TopicPartition(row[2], row[3]), row[4])) for row in rows]
+    return [Met(row[0], places[row[1]], RecordRef(TopicPartition(row[2], row[3]), row[4]), row[5]) for row in rows]
+
+
+def drop(connection: psycopg.Connection, staged: Staged, places: Sequence[int]) -> None:
+    """Remove staged rows, which nobody will name by their places any more."""
+    if places:
+        connection.execute(_DROP.format(staging=staged.staging), (list(places),))
 
 
 def digests(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import psycopg
 from psycopg import sql
 
-from consumer.core.failure import Failure, Transient, failed
+from consumer.core.failure import Failure, failed
 from consumer.core.kinds import KINDS
 from consumer.core.plan import Evolution, TableName, TargetTable
 from consumer.core.steps import AddLabel, Step
@@ -23,7 +23,7 @@ from consumer.edges.postgres.shapes import read_shape
 from consumer.edges.postgres.statements import table_name
 from consumer.edges.postgres.translate import translated
 from consumer.ports.evolution import Rehearsed
-from consumer.ports.refusals import ConnectionLost, DataFault, NotChanged, TableFault, TableWaits
+from consumer.ports.refusals import DataFault, NotChanged, TableBusy, TableFault
 
 _COPY = TableName("pg_temp", "headrace_rehearsal")
 _LIKE = "INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING IDENTITY INCLUDING INDEXES"
@@ -45,7 +45,7 @@ class Changer:
     lock_timeout: float = 2.0
 
     def label(self, connection: psycopg.Connection, evolutions: Sequence[Evolution]) -> None:
-        """Add labels that are missing, each table's in a transaction of its own. Raises TableWaits, NotChanged."""
+        """Add labels that are missing, each table's in a transaction of its own. Raises TableBusy, NotChanged."""
         for evolution in evolutions:
             if evolution.labels:
                 with _changing(evolution), transaction(connection, "add labels"):
@@ -57,7 +57,7 @@ class Changer:
     def change(self, connection: psycopg.Connection, evolutions: Sequence[Evolution]) -> None:
         """Make the other changes that nobody has made yet, inside the batch's transaction.
 
-        Raises TableWaits, NotChanged; TableFault for a table that is not what it was when the change was planned.
+        Raises TableBusy, NotChanged; TableFault for a table that is not what it was when the change was planned.
         """
         wait = [evolution for evolution in evolutions if evolution.rest]
         if not wait:
@@ -147,20 +147,15 @@ def _added(connection: psycopg.Connection, step: AddLabel) -> bool:
 
 @contextmanager
 def _changing(evolution: Evolution) -> Iterator[None]:
-    """What keeps a change from being made is about its table alone. Raises TableWaits, NotChanged, TableFault."""
+    """What keeps a change from being made is about its table alone. Raises TableBusy, NotChanged, TableFault."""
     with _refused(evolution.table, lambda: evolution.sql):
         try:
             with translated("change table", evolution.table):
                 yield
-        except ConnectionLost:
-            raise
-        except Transient as error:
-            kind = error.failure.kind
-            if kind == "target.timeout":
-                raise NotChanged(_too_long(evolution), evolution.table) from error
-            if kind != "target.locked":
+        except TableBusy as error:
+            if error.failure.kind != "target.timeout":
                 raise
-            raise TableWaits(error.failure, evolution.table) from error
+            raise NotChanged(_too_long(evolution), evolution.table) from error
 
 
 @contextmanager

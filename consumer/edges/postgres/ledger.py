@@ -104,6 +104,8 @@ class Ledger:
         for write in plan.writes:
             counts = tables.setdefault(str(write.table), {})
             counts[write.action.value] = counts.get(write.action.value, 0) + write.rows
+        for truncate in plan.truncates:
+            tables.setdefault(str(truncate.table), {})["truncate"] = len(truncate.refs)
         spent = {name: round(seconds, 6) for name, seconds in durations.items()}
         connection.execute(_APPLIED, (Jsonb(tables), Jsonb(spent), Jsonb(_clocks(plan)), self._entry.id))
 

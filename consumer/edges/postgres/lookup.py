@@ -6,7 +6,7 @@ import psycopg
 
 from consumer.core.failure import Failure
 from consumer.core.plan import Evolution, TableName, TargetTable
-from consumer.core.steps import Shape, Step
+from consumer.core.steps import Step, TableShape
 from consumer.edges.postgres import catalog, changes, evolving, letters, memory, positions, shapes
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.translate import translated
@@ -24,6 +24,9 @@ class PostgresCatalog:
     def read_table(self, name: TableName) -> TargetTable | None:
         return self._pool.ask(lambda session: catalog.read_table(session, name))
 
+    def has_casts(self, casts: Sequence[tuple[str, str]]) -> list[bool]:
+        return self._pool.ask(lambda session: catalog.has_casts(session, casts))
+
     def claim_table(self, name: TableName, topic: str) -> str:
         return self._pool.ask(lambda session: memory.claim_table(session, self._group, str(name), topic))
 
@@ -39,15 +42,7 @@ class PostgresCatalog:
     def recall_source(self, topic: str, key_schema: int) -> Mapping[str, str | None] | None:
         return self._pool.ask(lambda session: memory.recall_source(session, self._group, topic, key_schema))
 
-
-class PostgresShapes:
-    """Implements `consumer.ports.evolution.Shapes`."""
-
-    def __init__(self, pool: TargetPool, group: str) -> None:
-        self._pool = pool
-        self._group = group
-
-    def read_shape(self, name: TableName) -> Shape | None:
+    def read_shape(self, name: TableName) -> TableShape | None:
         return self._pool.ask(lambda session: shapes.read_shape(session, name))
 
     def available(self, types: Sequence[str]) -> str:

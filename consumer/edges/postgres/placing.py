@@ -1,4 +1,4 @@
-"""Writing down which row a letter is of, when that became known only after it had failed."""
+"""Which row a letter is of: written down, when that became known only after it had failed, and compared."""
 
 import psycopg
 from psycopg import sql
@@ -25,6 +25,8 @@ UPDATE headrace.letters SET table_name = %(table)s, digest_a = %(a)s, digest_b =
 WHERE id = %(id)s AND attempt = %(attempt)s AND state IN ('retrying', 'replaying') AND digest_a IS NULL
 """
 
+_IS_OF = "SELECT FROM headrace.letters WHERE id = %s AND table_name = %s AND digest_a = %s AND digest_b = %s"
+
 
 def place(connection: psycopg.Connection, staging: Staging, group: str, row: Standing, write: TableWrite) -> None:
     """Write a letter's row, and how far its partition is to be searched, in one transaction.
@@ -45,6 +47,16 @@ def place(connection: psycopg.Connection, staging: Staging, group: str, row: Sta
         connection.execute(_LOCK, values)
         _, position = found[at]
         connection.execute(_PLACE, {**values, "id": row.id, "attempt": row.attempt, "position": position})
+
+
+def is_of(connection: psycopg.Connection, staging: Staging, group: str, row: Standing, write: TableWrite) -> bool:
+    """Whether a letter is of the only row of `write`, by what was written down of it."""
+    ((staged,),) = staging.prepare([[write]])
+    with transaction(connection, "compare letter"):
+        staging.clear([staged])
+        staging.fill(staged)
+        ((a, b),) = digests.digests(connection, group, staged, [0]).values()
+        return connection.execute(_IS_OF, (row.id, str(write.table), a, b)).fetchone() is not None
 
 
 _NO_POSITION = failed(

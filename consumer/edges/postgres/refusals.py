@@ -30,13 +30,14 @@ _THERE = "HR006"
 _TOO_DEPENDENT = "HR005"
 # a foreign key, a further unique or an exclusion constraint may be kept once other rows have come or gone
 _IN_THE_WAY = "23P01"
-_DEPENDENT = ("23503", "23505", _IN_THE_WAY)
+_DEPENDENT = ("23001", "23503", "23505", _IN_THE_WAY)
 # states that the function makes up where no error of the server's says it
 _MADE_UP: dict[str, tuple[FailureKind, str]] = {
     "HR001": (KINDS["record.missing_base"], "an update without unchanged TOASTed columns met no row in {}"),
     "HR002": (KINDS["record.many_bases"], "an update without all columns is for one row, and met several in {}"),
     "HR004": (KINDS["record.key_merged"], "{} does not keep a key as it is"),
 }
+_NOT_KEPT = "a row of {} has a new key and lacks columns, and nothing was kept of its old row"
 _RULES = {
     **{prefix: KINDS[name].scope is Scope.RECORD for prefix, name in BY_SQLSTATE.items()},
     **{state: kind.scope is Scope.RECORD for state, (kind, _) in _MADE_UP.items()},
@@ -105,7 +106,8 @@ def _work(connection: psycopg.Connection, staged: Staged, plain: bool) -> dict[s
     keys = {name: value.as_string(connection) for name, value in statements.keys(write).items()}
     parts = {name: replace(staged, staging=part.format(staged.staging)) for name, part in _PARTS.items()}
     return {
-        "action": write.action.value,
+        # what is taken is counted as what is updated
+        "action": (Action.UPDATE if write.action is Action.TAKE else write.action).value,
         # of keys that merge the second is there already
         "keys": keys if _merges(write) and not plain else None,
         "plain": plain,
@@ -128,6 +130,10 @@ def _statement(part: Staged) -> sql.Composed:
             return statements.delete(part)
         case Action.UPDATE:
             return statements.update(part)
+        case Action.INSERT:
+            return statements.insert(part)
+        case Action.TAKE:
+            return statements.take(part)
         case Action.REPLACE:
             return statements.insert_checked(part)
         case _:
@@ -135,14 +141,16 @@ def _statement(part: Staged) -> sql.Composed:
 
 
 def _merges(write: TableWrite) -> bool:
-    """Whether a row is lost where its key is another one's too: not where the key is all, or goes."""
+    """Whether a row is lost where its key is another one's too: not where the key is all, or goes, or there is none."""
     if write.action is Action.UPSERT:
         return any(column.name not in write.identity for column in write.columns)
-    return write.action is not Action.DELETE
+    return write.action not in (Action.DELETE, Action.INSERT)
 
 
 def _failure(write: TableWrite, state: str, constraint: str | None, column: str | None) -> Failure:
     if state not in _MADE_UP:
         return refusal(state, write.action.value, write.table, column, constraint)
     kind, detail = _MADE_UP[state]
+    if write.action is Action.TAKE and kind.name == "record.missing_base":
+        kind, detail = KINDS["record.moved"], _NOT_KEPT
     return failed(kind, "postgres", write.action.value, detail.format(write.table))

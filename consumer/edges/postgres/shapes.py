@@ -6,7 +6,7 @@ import psycopg
 
 from consumer.core.plan import TableName
 from consumer.core.sqltypes import sql_type
-from consumer.core.steps import Labels, Shape, ShapeColumn
+from consumer.core.steps import Labels, ShapeColumn, TableShape
 from consumer.edges.postgres.translate import translated
 
 _OWNED = """
@@ -33,7 +33,7 @@ ORDER BY a.attnum
 """
 
 
-def read_shape(connection: psycopg.Connection, name: TableName) -> Shape | None:
+def read_shape(connection: psycopg.Connection, name: TableName) -> TableShape | None:
     """The table's shape, or None when there is none of that name."""
     with translated("read catalog", name):
         owned = connection.execute(_OWNED, (name.schema, name.name)).fetchone()
@@ -52,7 +52,7 @@ def read_shape(connection: psycopg.Connection, name: TableName) -> Shape | None:
         )
         for row in rows
     )
-    return Shape(columns=columns, owned=owned[0])
+    return TableShape(columns=columns, owned=owned[0])
 
 
 def available(connection: psycopg.Connection, types: Sequence[str]) -> str:

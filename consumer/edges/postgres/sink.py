@@ -7,6 +7,7 @@ before any shared lock is taken. Lock order: positions, then tables in the plan'
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import psycopg
@@ -17,12 +18,22 @@ from consumer.core.letters import Standing
 from consumer.core.plan import Action, Plan, TableWrite
 from consumer.core.policy import NO_RETRIES, Policy
 from consumer.core.records import OffsetRange, RecordRef, TopicPartition
-from consumer.edges.postgres import changes, decisions, ledger, letters, memory, positions, standing
+from consumer.edges.postgres import (
+    changes,
+    decisions,
+    ledger,
+    letters,
+    memory,
+    moved,
+    positions,
+    standing,
+    truncating,
+)
 from consumer.edges.postgres.aside import DEFAULT_BOUNDS, BatchLetters, LetterBounds, RefusedRows, settle
 from consumer.edges.postgres.evolving import Changer
 from consumer.edges.postgres.ledger import Ledger
 from consumer.edges.postgres.migrate import ensure
-from consumer.edges.postgres.placing import place
+from consumer.edges.postgres.placing import is_of, place
 from consumer.edges.postgres.references import relied_on
 from consumer.edges.postgres.session import SessionSettings, connect, require_commit, rollback
 from consumer.edges.postgres.staging import Staged, Staging
@@ -34,6 +45,7 @@ from consumer.ports.target import NO_ROOM, Applied, Known, Outcome, Retention, S
 # deleted at a time, so that it ends within its timeout and the batches behind it do not wait; letters have bytes
 _BATCHES = 50_000
 _LETTERS = 2_000
+_MOVED = 2_000
 
 
 class PostgresSink:
@@ -90,6 +102,10 @@ class PostgresSink:
         """Note why a partition does not go on."""
         positions.stop(self._session(), self._group, at, epoch, failure)
 
+    def begin_anew(self, at: TopicPartition, epoch: int, start: Start) -> None:
+        """Set a partition's position to the start of another log, or of what is left of it, if it is still ours."""
+        decisions.begin_anew(self._session(), self._group, at, epoch, start)
+
     def asked(self) -> list[TopicPartition]:
         """Partitions that somebody wants to be taken anew."""
         return decisions.asked(self._session(), self._group)
@@ -98,9 +114,9 @@ class PostgresSink:
         """Note what a partition waits for."""
         positions.wait(self._session(), self._group, at, epoch, wait_for)
 
-    def relied_on(self, topics: Collection[str]) -> Mapping[str, Collection[str]]:
-        """For each topic those whose records its rows may depend on, itself among them."""
-        return relied_on(self._session(), self._group, topics)
+    def relied_on(self, topics: Collection[str], *, leaving: bool = False) -> Mapping[str, Collection[str]]:
+        """For each topic those whose records its rows, or their leaving, may depend on, itself among them."""
+        return relied_on(self._session(), self._group, topics, leaving=leaving)
 
     def stored(self) -> list[Stored]:
         """All positions of the group."""
@@ -124,12 +140,16 @@ class PostgresSink:
         """
         place(self._session(), self._stage_tables(), self._group, row, write)
 
+    def is_of(self, row: Standing, write: TableWrite) -> bool:
+        """Whether the only row of `write` is that of a letter. Raises as `place` does."""
+        return is_of(self._session(), self._stage_tables(), self._group, row, write)
+
     def apply(self, plan: Plan, room: Mapping[TopicPartition, int] = NO_ROOM) -> Applied:
         """Apply a plan in one transaction.
 
         `room`: how many letters each partition may get of what the target refuses; for more the batch is planned anew.
 
-        Raises Fenced or Reconsider (nothing written), DataFault, TableFault, TableWaits or Transient
+        Raises Fenced or Reconsider (nothing written), DataFault, TableFault or Transient
         (rolled back), ConnectionLost (rolled back by the server), CommitUnknown.
         """
         started = datetime.now(UTC)
@@ -150,7 +170,8 @@ class PostgresSink:
             with translated("lock positions"):
                 self._compare(connection, plan)
             clock += self._changed(connection, plan)
-            settle(connection, plan, everything)
+            stages = self._floored(connection, plan, stages)
+            settle(connection, plan, [staged for stage in stages for staged in stage])
             applied, refused = self._run(connection, plan, stages, clock)
             if applied is None or any(count > room.get(at, 0) for at, count in _by_partition(refused).items()):
                 raise Reconsider(refused)
@@ -210,7 +231,9 @@ class PostgresSink:
             batches = ledger.prune(connection, self._group, keep.ledger, _BATCHES)
         with translated("prune letters"):
             closed = letters.prune(connection, self._group, keep.closed_letters, _LETTERS)
-        return batches == _BATCHES or closed == _LETTERS
+        with translated("prune kept columns"):
+            kept = moved.prune(connection, keep.moved, _MOVED)
+        return batches == _BATCHES or closed == _LETTERS or kept == _MOVED
 
     def marks(self, partitions: Sequence[TopicPartition]) -> list[OffsetRange]:
         """Ranges that hang the native decoder."""
@@ -248,6 +271,21 @@ class PostgresSink:
         if time.perf_counter() - clock > self.settings.batch_deadline:
             raise Transient(_TOO_LONG)
 
+    def _floored(self, connection: psycopg.Connection, plan: Plan, stages: list[list[Staged]]) -> list[list[Staged]]:
+        """The staged writes with what earlier truncates keep out of them, those in front of them in the plan too."""
+        written = {write.table for stage in plan.stages for write in stage.staged() if write.floored}
+        truncated = {truncate.table for truncate in plan.truncates if truncate.version is not None}
+        if not written and not truncated:
+            return stages
+        floors = truncating.floors(connection, self._group, written, truncated)
+        found = []
+        for stage, staged in zip(plan.stages, stages, strict=True):
+            floors = truncating.raised(floors, stage.truncates)
+            found.append(
+                [replace(one, floor=floors.get(one.write.table)) if one.write.floored else one for one in staged]
+            )
+        return found
+
     def _run(
         self, connection: psycopg.Connection, plan: Plan, stages: list[list[Staged]], clock: float
     ) -> tuple[Plan | None, dict[RecordRef, Failure]]:
@@ -257,21 +295,29 @@ class PostgresSink:
         """
         lettered = self._aside.lettered(connection, {write.table for write in plan.writes})
         refused: dict[RecordRef, Failure] = {}
-        applied: Plan | None = plan
+        applied = plan
         for number, (stage, staged) in enumerate(zip(plan.stages, stages, strict=True)):
+            for truncate in stage.truncates:
+                self._in_time(clock)
+                truncating.truncate(connection, self._group, truncate)
             writes, identities = staged[: len(stage.writes)], staged[len(stage.writes) :]
             # a letter that came back is its row's oldest: nothing is in front of it, and it says nothing of newer ones
-            known = [] if plan.verdicts else [write for write in writes if write.write.table in lettered]
+            # events have no rows that letters could wait for
+            rows = [one for one in writes if one.write.action is not Action.INSERT and one.write.table in lettered]
+            known = [] if plan.verdicts else rows
             met = self._aside.meet(connection, known)
             left = self._write(connection, writes, clock)
             refs = {ref: why for one in left for ref, why in one.refs().items()}
-            self._aside.supersede(connection, [letter for letter, ref in met if ref not in refs])
+            self._aside.close(connection, [(letter, ref) for letter, ref in met if ref not in refs])
             lettered |= self._aside.write(connection, stage, iter(identities))
-            if left and applied:
-                asides = self._aside.write_refused(connection, left)
-                applied = None if asides is None else applied.with_letters(number, asides)
-                lettered |= {one.staged.write.table for one in left}
             refused |= refs
+            if left:
+                asides = self._aside.write_refused(connection, left)
+                if asides is None:
+                    # what follows may be refused for want of these rows, and would not be at fault
+                    return None, refused
+                applied = applied.with_letters(number, asides)
+                lettered |= {one.staged.write.table for one in left}
         return applied, refused
 
     def _write(self, connection: psycopg.Connection, writes: Sequence[Staged], clock: float) -> list[RefusedRows]:

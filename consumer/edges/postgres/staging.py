@@ -17,10 +17,14 @@ Signature = tuple[tuple[tuple[str, str], ...], int]
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """A write whose rows are in a staging table. `staging` is what a FROM names: that table, or a part of it."""
+    """A write whose rows are in a staging table. `staging` is what a FROM names: that table, or a part of it.
+
+    `floor`: rows of an older version are kept out.
+    """
 
     write: TableWrite
     staging: sql.Composable
+    floor: int | None = None
 
 
 class Staging:

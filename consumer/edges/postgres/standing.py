@@ -20,18 +20,16 @@ _OPEN = sql.SQL(OPEN_STATES)
 _BEFORE = sql.SQL(OLDER.format(old="o", new="l"))
 _BEHIND = sql.SQL(OLDER.format(old="l", new="n"))
 
-_SUPERSEDE = """
-UPDATE headrace.letters SET state = 'superseded', closed_at = clock_timestamp(), due_at = NULL,
-    reason = 'a later change of the row was applied'
-WHERE id = ANY (%s)
+_CLOSE = """
+UPDATE headrace.letters SET state = %s, closed_at = clock_timestamp(), due_at = NULL, reason = %s WHERE id = ANY (%s)
 """
 
 # Whoever is about to close one of them is waited for, so that what the next statement sees stays so.
-_LOCK_OLDER = sql.SQL("""
+_LOCK = sql.SQL("""
 SELECT o.id FROM headrace.letters l
 JOIN headrace.letters o ON o.group_name = l.group_name AND o.table_name = l.table_name
     AND o.digest_a = l.digest_a AND o.digest_b = l.digest_b
-WHERE l.id = ANY (%(ids)s) AND o.id <> l.id AND {before} AND o.state IN ({open})
+WHERE l.id = ANY (%(ids)s) AND (o.id = l.id OR {before}) AND o.state IN ({open})
 ORDER BY o.digest_a, o.digest_b, o."offset" FOR UPDATE OF o
 """).format(open=_OPEN, before=_BEFORE)
 
@@ -46,7 +44,8 @@ WHERE l.id = ANY (%(ids)s) AND NOT EXISTS (
 
 
 _STANDING = """
-SELECT l.id, l.topic, l.partition, l."offset", l.state, l.attempt, l.digest_a IS NOT NULL AS placed,
+SELECT l.id, l.topic, l.partition, l."offset", l.state, l.attempt, l.excused,
+    l.digest_a IS NOT NULL AS placed,
     coalesce(l.searched < l.search_until, false) AS searching,
     coalesce(extract(epoch FROM l.due_at - clock_timestamp()), 0)::float8 AS due,
     extract(epoch FROM clock_timestamp() - l.first_failed_at)::float8 AS age,
@@ -55,7 +54,9 @@ SELECT l.id, l.topic, l.partition, l."offset", l.state, l.attempt, l.digest_a IS
         WHERE o.group_name = l.group_name AND o.table_name = l.table_name AND o.digest_a = l.digest_a
           AND o.digest_b = l.digest_b AND o.id <> l.id AND {before} AND o.state IN ({open})
     ) AS oldest,
-    b.letter_id IS NULL AS pointer, b.key, coalesce(b.edited, b.value) AS value, b.headers
+    b.letter_id IS NULL AS pointer, b.key, coalesce(b.edited, b.value) AS value, b.headers,
+    (SELECT p.topic_id FROM headrace.positions p
+     WHERE p.group_name = l.group_name AND p.topic = l.topic AND p.partition = l.partition) AS topic_id
 """
 _READ = sql.SQL(
     _STANDING
@@ -84,9 +85,9 @@ UPDATE headrace.letters SET state = %(state)s, reason = %(reason)s, claimed_unti
 WHERE id = %(id)s AND attempt = %(attempt)s AND state IN ('retrying', 'replaying')
 """
 _FAIL = """
-UPDATE headrace.letters SET attempt = attempt + 1, failed_at = clock_timestamp(), kind = %(kind)s,
-    error_type = %(type)s, component = %(component)s, operation = %(operation)s, detail = %(detail)s,
-    remedy = %(remedy)s, code = %(code)s
+UPDATE headrace.letters SET attempt = attempt + 1, excused = excused + %(excused)s::int,
+    failed_at = clock_timestamp(), kind = %(kind)s, error_type = %(type)s, component = %(component)s,
+    operation = %(operation)s, detail = %(detail)s, remedy = %(remedy)s, code = %(code)s
 WHERE id = %(id)s
 """
 _NEXT = sql.SQL("""
@@ -123,6 +124,7 @@ def _standing(row: Any) -> Standing:
         id=row.id,
         state=State(row.state),
         attempt=row.attempt,
+        excused=row.excused,
         due=row.due,
         age=row.age,
         oldest=row.oldest,
@@ -130,6 +132,7 @@ def _standing(row: Any) -> Standing:
         record=Record(ref=ref, key=row.key, value=row.value, headers=kept_headers(row.headers)),
         pointer=row.pointer,
         searching=row.searching,
+        topic_id=row.topic_id,
     )
 
 
@@ -147,15 +150,18 @@ def settle(connection: psycopg.Connection, verdict: Verdict) -> bool:
         "reason": verdict.reason,
         "delay": verdict.delay,
     }
+    if verdict.state in (State.HELD, State.APPLIED):
+        _lock(connection, [verdict.id])
     if not connection.execute(_SETTLE, values).rowcount:
         return False
     if verdict.failure is not None:
         failure = verdict.failure
         said = {name: getattr(failure, name) for name in ("kind", "component", "operation", "detail", "remedy", "code")}
-        connection.execute(_FAIL, {"id": verdict.id, "type": KINDS[failure.kind].type.value, **said})
+        more = {"id": verdict.id, "excused": verdict.excused, "type": KINDS[failure.kind].type.value}
+        connection.execute(_FAIL, more | said)
     if verdict.state is State.HELD:
-        return not alone(connection, [verdict.id])
-    if verdict.state is State.APPLIED and not alone(connection, [verdict.id]):
+        return not _unfollowed(connection, [verdict.id])
+    if verdict.state is State.APPLIED and not _unfollowed(connection, [verdict.id]):
         return False
     if verdict.state not in OPEN:
         release_next(connection, verdict.id)
@@ -171,13 +177,31 @@ def release_next(connection: psycopg.Connection, number: int) -> None:
 def supersede(connection: psycopg.Connection, ids: Sequence[int]) -> None:
     """Close letters that are locked, whose rows are written as a whole now."""
     if ids:
-        connection.execute(_SUPERSEDE, (list(ids),))
+        connection.execute(_CLOSE, (State.SUPERSEDED, "a later change of the row was applied", list(ids)))
+
+
+def close_applied(connection: psycopg.Connection, ids: Sequence[int]) -> None:
+    """Close letters that are locked, whose records were read again and are written now; the next ones come back."""
+    if ids:
+        connection.execute(_CLOSE, (State.APPLIED, "its record was read again", list(ids)))
+    for number in ids:
+        release_next(connection, number)
 
 
 def alone(connection: psycopg.Connection, ids: Sequence[int]) -> list[RecordRef]:
     """Those of the letters that have no older open one in front of them, and won't get one."""
     if not ids:
         return []
-    connection.execute(_LOCK_OLDER, {"ids": list(ids)})
+    _lock(connection, ids)
+    return _unfollowed(connection, ids)
+
+
+def _lock(connection: psycopg.Connection, ids: Sequence[int]) -> None:
+    """Lock letters with the older ones of their rows."""
+    connection.execute(_LOCK, {"ids": list(ids)})
+
+
+def _unfollowed(connection: psycopg.Connection, ids: Sequence[int]) -> list[RecordRef]:
+    """Those that have no older open letter in front of them."""
     rows = connection.execute(_UNFOLLOWED, {"ids": list(ids)}).fetchall()
     return [RecordRef(TopicPartition(row[0], row[1]), row[2]) for row in rows]

@@ -4,9 +4,12 @@ from dataclasses import replace
 
 from psycopg import sql
 
-from consumer.core.plan import StagedColumn, TableName, TableWrite
+from consumer.core.modes import DELETED_AT, SoftDelete
+from consumer.core.moves import TOKEN
+from consumer.core.plan import Action, StagedColumn, TableName, TableWrite
 from consumer.edges.postgres.staging import Staged
 
+_KEPT = "#columns"
 _FLOATS = ("float4", "float8")
 _FLOAT_ARRAYS = ("_float4", "_float8")
 # types with an order but without a hash
@@ -24,25 +27,40 @@ _HASHES = {
 def keys(write: TableWrite) -> dict[str, sql.Composed]:
     """The identity's values as they go into the table, by column; `s` is a staged row."""
     by_name = {column.name: column for column in write.columns}
-    return {name: _value(by_name[name]) for name in write.identity}
+    return {name: written(by_name[name]) for name in write.identity}
 
 
 def delete(staged: Staged) -> sql.Composed:
-    """Delete the rows whose identity is staged, but for those that their version guards."""
+    """Delete the rows whose identity is staged, or mark them as deleted, but for those that their version guards."""
+    write = staged.write
+    if write.soft is not None:
+        at = sql.SQL("coalesce(s.{}, now())").format(sql.Identifier(DELETED_AT)) if write.soft.timed else None
+        settings = [sql.SQL("{} = {}").format(sql.Identifier(write.soft.column), deleted(write.soft, at))]
+        if write.version is not None:
+            settings.append(_set(write, write.version, sql.SQL("s.{}").format(sql.Identifier(write.version))))
+        return sql.SQL("UPDATE {} AS t SET {} FROM {} AS s WHERE {} AND {}").format(
+            table_name(write.table), sql.SQL(", ").join(settings), staged.staging, _not_newer(staged), alive(write.soft)
+        )
     return sql.SQL("DELETE FROM {} AS t USING {} AS s WHERE {}").format(
         table_name(staged.write.table), staged.staging, _not_newer(staged)
     )
 
 
 def insert(staged: Staged) -> sql.Composed:
-    """Insert the staged rows; fails on an existing one."""
+    """Insert the staged rows, with what was kept for them; fails on an existing one."""
     write = staged.write
-    return sql.SQL("INSERT INTO {} AS t ({}){} SELECT {} FROM {} AS s").format(
+    values = {column.name: written(column) for column in write.columns if column.name != TOKEN}
+    if write.soft is not None:
+        values[write.soft.column] = sql.SQL("NULL" if write.soft.timed else "FALSE").format()
+    if write.action is Action.TAKE:
+        values |= {name: _taken(name, kind) for name, kind in write.moving.items()}
+    return sql.SQL("INSERT INTO {} AS t ({}){} SELECT {} FROM {} AS s{}").format(
         table_name(write.table),
-        sql.SQL(", ").join(sql.Identifier(column.name) for column in write.columns),
+        sql.SQL(", ").join(map(sql.Identifier, values)),
         sql.SQL(" OVERRIDING SYSTEM VALUE" if write.overriding else ""),
-        sql.SQL(", ").join(_value(column) for column in write.columns),
+        sql.SQL(", ").join(values.values()),
         staged.staging,
+        sql.SQL("") if staged.floor is None else sql.SQL(" WHERE ({}) IS NOT TRUE").format(_late(staged)),
     )
 
 
@@ -67,7 +85,8 @@ def upsert(staged: Staged) -> sql.Composed:
     """Insert the staged rows or set their columns where the identity exists and its version does not guard it."""
     write = staged.write
     identity = sql.SQL(", ").join(map(sql.Identifier, write.identity))
-    rest = [column.name for column in write.columns if column.name not in write.identity]
+    rest = [column.name for column in write.columns if column.name not in (*write.identity, TOKEN)]
+    rest += [*write.moving, *([write.soft.column] if write.soft else [])]
     if not rest:
         return sql.SQL("{} ON CONFLICT ({}) DO NOTHING").format(insert(staged), identity)
     settings = sql.SQL(", ").join(
@@ -79,25 +98,78 @@ def upsert(staged: Staged) -> sql.Composed:
     return sql.SQL("{} WHERE ({}) IS NOT TRUE").format(statement, _newer(write.version, "excluded"))
 
 
+def keep(staged: Staged) -> sql.Composed:
+    """Keep some columns of the rows whose identity is staged, as texts, under the token of each."""
+    write = staged.write
+    names = sql.SQL(", ").join(map(sql.Literal, write.moving))
+    values = sql.SQL(", ").join(sql.SQL("CAST(t.{} AS text)").format(sql.Identifier(name)) for name in write.moving)
+    return sql.SQL(
+        "INSERT INTO headrace.moved (table_name, token, columns) "
+        "SELECT {}, s.{}, jsonb_object(ARRAY[{}]::text[], ARRAY[{}]::text[]) FROM {} AS t, {} AS s WHERE {} "
+        "ON CONFLICT (table_name, token) DO NOTHING"
+    ).format(
+        sql.Literal(str(write.table)),
+        sql.Identifier(TOKEN),
+        names,
+        values,
+        table_name(write.table),
+        staged.staging,
+        _same_row(staged),
+    )
+
+
+def take(staged: Staged) -> sql.Composed:
+    """Upsert the staged rows with the columns that were kept for them.
+
+    Answers twice for how many of them there was something.
+    """
+    write = staged.write
+    pairs = sql.SQL("SELECT s.*, m.columns AS {} FROM {} AS s JOIN headrace.moved AS m ON {}").format(
+        sql.Identifier(_KEPT), staged.staging, _kept_for(write)
+    )
+    upserted = upsert(replace(staged, staging=sql.Identifier("pairs")))
+    return sql.SQL("WITH pairs AS ({}), upserted AS ({}) SELECT count(*), count(*) FROM pairs").format(pairs, upserted)
+
+
+def _kept_for(write: TableWrite) -> sql.Composed:
+    return sql.SQL("m.table_name = {} AND m.token = s.{} AND m.columns ?& ARRAY[{}]::text[]").format(
+        sql.Literal(str(write.table)), sql.Identifier(TOKEN), sql.SQL(", ").join(map(sql.Literal, write.moving))
+    )
+
+
+def _taken(name: str, kind: str) -> sql.Composed:
+    # the name of the type is the catalog's own format_type
+    return sql.SQL("CAST(s.{} ->> {} AS {})").format(sql.Identifier(_KEPT), sql.Literal(name), sql.SQL(kind))
+
+
 def update(staged: Staged) -> sql.Composed:
     """Set the staged columns of existing rows; columns that are not staged stay.
 
-    Answers how many rows of the table were met, and how many staged rows met any; those that stay as they are because
-    their version guards them are met too.
+    Answers how many rows of the table were met, and how many staged rows met any; those that are kept out by a version
+    are met too.
     """
     if staged.write.version is None:
         return sql.SQL("WITH met AS ({}) SELECT count(*), count(DISTINCT ctid) FROM met").format(_met(staged))
     return sql.SQL(
         "WITH changed AS ({}), met AS (SELECT ctid FROM changed UNION ALL {}) "
         "SELECT count(*), count(DISTINCT ctid) FROM met"
-    ).format(_met(staged), guarded(staged))
+    ).format(_met(staged), kept_out(staged))
 
 
-def guarded(staged: Staged) -> sql.Composed:
-    """The staged rows whose row in the table is newer, by its version; only for writes that have one."""
+def kept_out(staged: Staged) -> sql.Composed:
+    """The staged rows whose row in the table is newer, by its version, and those that are older than a truncate.
+
+    Only for writes that have a version.
+    """
     assert staged.write.version is not None
-    return sql.SQL("SELECT s.ctid FROM {} AS t, {} AS s WHERE {} AND {}").format(
+    guarded = sql.SQL("SELECT s.ctid FROM {} AS t, {} AS s WHERE {} AND {}").format(
         table_name(staged.write.table), staged.staging, _same_row(staged), _newer(staged.write.version, "s")
+    )
+    if staged.floor is None:
+        return guarded
+    late = _late(staged)
+    return sql.SQL("{} AND ({}) IS NOT TRUE UNION ALL SELECT s.ctid FROM {} AS s WHERE {}").format(
+        guarded, late, staged.staging, late
     )
 
 
@@ -105,14 +177,37 @@ def _met(staged: Staged) -> sql.Composed:
     write = staged.write
     if all(column.name in write.identity for column in write.columns):
         return sql.SQL("SELECT s.ctid FROM {} AS t, {} AS s WHERE {} FOR UPDATE OF t").format(
-            table_name(write.table), staged.staging, _same_row(staged)
+            table_name(write.table), staged.staging, _same_living_row(staged)
         )
     settings = sql.SQL(", ").join(
-        _set(write, column.name, _value(column)) for column in write.columns if column.name not in write.identity
+        _set(write, column.name, written(column)) for column in write.columns if column.name not in write.identity
     )
     return sql.SQL("UPDATE {} AS t SET {} FROM {} AS s WHERE {} RETURNING s.ctid").format(
-        table_name(write.table), settings, staged.staging, _not_newer(staged)
+        table_name(write.table), settings, staged.staging, _living(staged, _not_newer(staged))
     )
+
+
+def _same_living_row(staged: Staged) -> sql.Composed:
+    return _living(staged, _same_row(staged))
+
+
+def _living(staged: Staged, row: sql.Composed) -> sql.Composed:
+    """A row that is marked as deleted is not there for updates."""
+    soft = staged.write.soft
+    return row if soft is None else sql.SQL("{} AND {}").format(row, alive(soft))
+
+
+def alive(soft: SoftDelete) -> sql.Composed:
+    """Whether the row `t` is not marked as deleted."""
+    return sql.SQL("t.{} IS NULL" if soft.timed else "t.{} IS NOT TRUE").format(sql.Identifier(soft.column))
+
+
+def deleted(soft: SoftDelete, at: sql.Composed | None = None) -> sql.Composed:
+    """The mark of a row that was deleted then, or now."""
+    if not soft.timed:
+        return sql.SQL("TRUE").format()
+    # the name of the type is the catalog's own format_type
+    return sql.SQL("CAST({} AS {})").format(at or sql.SQL("now()"), sql.SQL(soft.cast))
 
 
 def _set(write: TableWrite, name: str, value: sql.Composed) -> sql.Composed:
@@ -127,7 +222,14 @@ def _not_newer(staged: Staged) -> sql.Composed:
     """The row of the staged identity, unless its version guards it."""
     if staged.write.version is None:
         return _same_row(staged)
-    return sql.SQL("{} AND ({}) IS NOT TRUE").format(_same_row(staged), _newer(staged.write.version, "s"))
+    kept = sql.SQL("{} AND ({}) IS NOT TRUE").format(_same_row(staged), _newer(staged.write.version, "s"))
+    return kept if staged.floor is None else sql.SQL("{} AND ({}) IS NOT TRUE").format(kept, _late(staged))
+
+
+def _late(staged: Staged) -> sql.Composed:
+    """Whether the staged row is older than a truncate; of what has no version nothing is said."""
+    assert staged.write.version is not None
+    return sql.SQL("s.{} < {}").format(sql.Identifier(staged.write.version), sql.Literal(staged.floor))
 
 
 def _newer(version: str, change: str) -> sql.Composed:
@@ -155,23 +257,24 @@ def identity_hash(staged: Staged, seed: sql.Composable) -> sql.Composed:
 
 def _hashable(column: StagedColumn) -> sql.Composed:
     unhashable = column.cast is not None and column.cast.startswith(_UNHASHABLE)
-    return _value(replace(column, cast=None)) if unhashable else _value(column)
+    return written(replace(column, cast=None)) if unhashable else written(column)
 
 
-def _value(column: StagedColumn) -> sql.Composed:
-    value = sql.SQL("s.{}").format(sql.Identifier(column.name))
+def written(column: StagedColumn) -> sql.Composed:
+    """What goes into the table of a column of a staged row, `s`."""
+    staged = sql.SQL("s.{}").format(sql.Identifier(column.name))
     if column.cast is None:
-        return value
+        return staged
     if column.staging in _FLOATS:
         # PostgreSQL's own cast to numeric keeps 15 digits (6 of a real); its text is exact
-        value = sql.SQL("CAST({} AS text)").format(value)
+        staged = sql.SQL("CAST({} AS text)").format(staged)
     elif column.staging in _FLOAT_ARRAYS and column.cast.endswith("[]"):
-        value = sql.SQL("CAST({} AS text[])").format(value)
+        staged = sql.SQL("CAST({} AS text[])").format(staged)
     if column.cast == "money":
         # as text it would be read by the rules of lc_monetary
-        value = sql.SQL("CAST({} AS numeric)").format(value)
+        staged = sql.SQL("CAST({} AS numeric)").format(staged)
     # the name of the type is the catalog's own format_type
-    return sql.SQL("CAST({} AS {})").format(value, sql.SQL(column.cast))
+    return sql.SQL("CAST({} AS {})").format(staged, sql.SQL(column.cast))
 
 
 def table_name(table: TableName) -> sql.Identifier:

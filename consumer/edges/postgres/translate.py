@@ -1,9 +1,11 @@
 """PostgreSQL's errors as failures, decided by SQLSTATE: the exceptions to a class first, then the class.
 
-Message texts leave here only for classes that no row and no trigger can speak through; DETAIL and CONTEXT
-lines never do. Otherwise the error's name and the column's and constraint's stand for it.
+Message texts leave here only for classes that no row can speak through, and only of the statement itself: whatever the
+state, a trigger may say what it likes. DETAIL and CONTEXT lines never do. Otherwise the error's name and the column's
+and constraint's stand for it.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,19 +13,24 @@ import psycopg
 
 from consumer.core.classify import of_sqlstate
 from consumer.core.failure import Failure, HeadraceError, Persistent, Transient, failed
-from consumer.core.kinds import KINDS, ErrorType, FailureKind, Scope
+from consumer.core.kinds import BUSY, KINDS, ErrorType, FailureKind, Scope
 from consumer.core.plan import TableName
-from consumer.ports.refusals import ConnectionLost, DataFault, TableFault
+from consumer.ports.refusals import ConnectionLost, DataFault, TableBusy, TableFault
 
-# classes whose messages are the server's own, with names in them but never values; what a trigger raises may quote rows
+# classes whose messages are the server's own, with names in them but never values
 _PLAIN = ("08", "25", "28", "3D", "40", "53", "55", "57", "58")
 # a failed login carries no SQLSTATE, only the server's words
 _REFUSED_LOGIN = ("password authentication failed", "no password supplied", "no pg_hba.conf entry", "does not exist")
+# what looks for refused rows is our own code
+_OURS = re.compile(r"(?:apply_in_sets|refused_rows)\(")
 
 
 @contextmanager
 def translated(operation: str, table: TableName | None = None) -> Iterator[None]:
-    """Turn psycopg's errors into ours. Raises ConnectionLost, Transient, DataFault, TableFault or Persistent."""
+    """Turn psycopg's errors into ours.
+
+    Raises ConnectionLost, Transient (of a table's statement TableBusy), DataFault, TableFault or Persistent.
+    """
     try:
         yield
     except psycopg.Error as error:
@@ -34,8 +41,15 @@ def _failure(error: psycopg.Error, operation: str, table: TableName | None) -> H
     state = error.sqlstate
     if state is None:
         return _without_state(error, operation)
-    kind = of_sqlstate(state)
+    kind = of_sqlstate(state, in_code=_in_code(error.diag.context or ""))
     return _raisable(kind, failed(kind, "postgres", operation, _detail(error, state, table), code=state), table)
+
+
+def _in_code(context: str) -> bool:
+    """Whether code of the target's failed, and not the statement itself, by the lines that say where."""
+    # whatever their language, each line of a function names its own: PL/pgSQL, PL/Python function ...
+    inner, *ours = _OURS.split(context, maxsplit=1)
+    return inner.count("PL/") > len(ours)
 
 
 def _raisable(kind: FailureKind, failure: Failure, table: TableName | None) -> HeadraceError:
@@ -45,6 +59,8 @@ def _raisable(kind: FailureKind, failure: Failure, table: TableName | None) -> H
         return TableFault(failure, table)
     if kind is KINDS["target.connection"]:
         return ConnectionLost(failure)
+    if kind.name in BUSY and table is not None:
+        return TableBusy(failure, table)
     return Transient(failure) if kind.type is ErrorType.TRANSIENT else Persistent(failure)
 
 
@@ -62,20 +78,22 @@ def _without_state(error: psycopg.Error, operation: str) -> HeadraceError:
 
 def _detail(error: psycopg.Error, state: str, table: TableName | None) -> str:
     diagnosis = error.diag
-    said = diagnosis.message_primary if state[:2] in _PLAIN else None
+    said = diagnosis.message_primary if state[:2] in _PLAIN and not diagnosis.context else None
     text = said or type(error).__name__
     return _named(f"SQLSTATE {state}: {text}", table, diagnosis.column_name, diagnosis.constraint_name)
 
 
 def refusal(state: str, operation: str, table: TableName, column: str | None, constraint: str | None) -> Failure:
-    """A refused row as a failure, from what the server named without an error of its own."""
+    """A refused row as a failure, from what the server named without an error of its own.
+
+    A state that no rule knows is a trigger's: else it would not be taken for the row's.
+    """
     try:
         text = psycopg.errors.lookup(state).__name__
     except KeyError:
-        # a trigger may raise a state of its own
         text = psycopg.DatabaseError.__name__
     detail = _named(f"SQLSTATE {state}: {text}", table, column, constraint)
-    return failed(of_sqlstate(state), "postgres", operation, detail, code=state)
+    return failed(of_sqlstate(state, in_code=True), "postgres", operation, detail, code=state)
 
 
 def _named(said: str, table: TableName | None, column: str | None, constraint: str | None) -> str:

@@ -10,7 +10,7 @@ from consumer.core.kinds import KINDS, TOO_DEPENDENT
 from consumer.core.plan import Action, TableName, TableWrite
 from consumer.edges.postgres.refusals import Refusal, RowThere, TooManyRefused, find
 from consumer.edges.postgres.staging import Staged
-from consumer.edges.postgres.statements import delete, insert, insert_checked, update, upsert
+from consumer.edges.postgres.statements import delete, insert, insert_checked, keep, take, update, upsert
 from consumer.edges.postgres.translate import translated
 from consumer.ports.refusals import DataFault, TableFault
 
@@ -40,6 +40,10 @@ class Writer:
 
         Raises DataFault, TableFault, Transient.
         """
+        if staged.write.action is Action.KEEP:
+            with translated("keep columns", staged.write.table):
+                connection.execute(keep(staged))
+            return {}
         if staged.write.table in self._caution:
             return self._sorted_out(connection, staged)
         with translated(staged.write.action.value, staged.write.table):
@@ -91,6 +95,10 @@ class Writer:
             connection.execute(delete(staged))
         elif write.action is Action.UPDATE:
             _update(connection, staged)
+        elif write.action is Action.INSERT:
+            connection.execute(insert(staged))
+        elif write.action is Action.TAKE:
+            _take(connection, staged)
         elif write.action is Action.REPLACE:
             _replace(connection, staged)
         elif not (self._may_be_plain(write) and self._inserted(connection, staged)):
@@ -130,6 +138,13 @@ def _update(connection: psycopg.Connection, staged: Staged) -> None:
         raise DataFault(_many_bases(write.table, rows - found), write.table)
 
 
+def _take(connection: psycopg.Connection, staged: Staged) -> None:
+    write = staged.write
+    found, _ = _counts(connection, take(staged))
+    if found < write.rows:
+        raise DataFault(_not_kept(write.table, write.rows - found), write.table)
+
+
 def _replace(connection: psycopg.Connection, staged: Staged) -> None:
     """Delete the rows of the staged identities and insert the staged ones, where no index would tell them apart."""
     connection.execute(delete(staged))
@@ -146,6 +161,11 @@ def _counts(connection: psycopg.Connection, query: sql.Composed) -> tuple[int, .
 def _missing_base(table: TableName, rows: int) -> Failure:
     detail = f"{rows} updates without unchanged TOASTed columns met no row in {table}"
     return failed(KINDS["record.missing_base"], "postgres", "update", detail)
+
+
+def _not_kept(table: TableName, rows: int) -> Failure:
+    detail = f"{rows} rows of {table} have a new key and lack columns, and nothing was kept of their old rows"
+    return failed(KINDS["record.moved"], "postgres", "take", detail)
 
 
 def _many_bases(table: TableName, surplus: int) -> Failure:

@@ -26,6 +26,7 @@ from consumer.edges.kafka.source import KafkaSource
 from consumer.edges.postgres import positions, sink
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.handover import Handover
+from consumer.reader import Reader
 from consumer.settings import load
 from consumer.telemetry.logs import configure
 from consumer.worker import run_worker
@@ -97,11 +98,11 @@ POINTS: dict[str, tuple[type, str, bool]] = {
     "applied-not-told": (Handover, "tell", False),
     "before-group-commit": (KafkaSource, "commit", False),
     "after-group-commit": (KafkaSource, "commit", True),
-    "assigned": (KafkaSource, "_on_assign", False),
+    "assigned": (Reader, "assigned", False),
     "asked-to-take": (Handover, "ask", True),
     "taken-not-sought": (KafkaSource, "start", False),
     "sought": (KafkaSource, "start", True),
-    "revoked": (KafkaSource, "_on_revoke", False),
+    "revoked": (Reader, "revoked", False),
 }
 
 

@@ -93,7 +93,8 @@ def test_a_commit_that_never_arrives_is_ended_in_time(
 def test_overtaken_while_in_doubt(fed: Fed, target: Target, proxy: Proxy, workers: Workers, job: Job) -> None:
     """Another owner took the partitions before the question was asked: neither outcome, only the fence."""
     commit = proxy.before("^COMMIT", _SKIP)
-    worker = workers.run(job, "--until-current")
+    # the question waits in the proxy as long as the other worker takes
+    worker = workers.run(replace(job, deadline=30.0), "--until-current")
     commit.wait()
     question = proxy.before(_LOCK, worker="w-")
     commit.discard()

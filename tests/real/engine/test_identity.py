@@ -12,7 +12,7 @@ from consumer.stack.options import Endpoints
 from .feed import Feed, fresh_name
 from .wire import Proxy
 from .witness import Target
-from .worker import Job, Workers
+from .worker import Job, Workers, eventually
 
 _PARTIAL = 5
 _POINTS = {
@@ -153,4 +153,5 @@ def test_what_a_topic_is_like_is_asked_of_the_broker(at: Endpoints) -> None:
     assert offsets.traits([]) == {}
 
     feed.grow(2)
-    assert offsets.traits([plain])[plain].partitions == 2
+    # it is told to the broker that answers in its own time
+    eventually(lambda: offsets.traits([plain])[plain].partitions == 2, "the new partition is known")

@@ -4,12 +4,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from confluent_kafka import OFFSET_END, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from consumer.stack.options import Endpoints
 from dlq.actions import discard
 from dlq.edit import NotEdited
 
-from .feed import Feed
+from .feed import Feed, create_topic
 from .letters import SOON, Scene
 from .witness import Target
 from .worker import Process, Workers, eventually
@@ -109,6 +111,47 @@ def test_a_copy_that_comes_twice_counts_once(scene: Scene, workers: Workers) -> 
     assert scene.target.rows("once") == {1: ("bad", 666)}
     assert scene.target.double_writes() == []
     assert worker.leave() == 0
+
+
+def _lose_unread(admin: AdminClient, topic: str, kafka: str) -> None:
+    """Retention removes what the group has not read yet."""
+    producer = Producer({"bootstrap.servers": kafka})
+    for _ in range(9):
+        producer.produce(topic, b"no letter")
+    assert producer.flush(30) == 0
+    lost = TopicPartition(topic, 0, OFFSET_END)
+    admin.delete_records([lost])[lost].result(30)
+
+
+def _make_anew(admin: AdminClient, topic: str, kafka: str) -> None:
+    """An empty topic of the same name."""
+    admin.delete_topics([topic])[topic].result(30)
+    eventually(lambda: topic not in admin.list_topics(timeout=10).topics, "the topic is gone")
+    create_topic(kafka, topic, 1)
+
+
+@pytest.mark.parametrize("lose", [_lose_unread, _make_anew])
+def test_a_retry_topic_that_lost_its_copies_begins_anew(
+    scene: Scene, workers: Workers, lose: Callable[[AdminClient, str, str], None]
+) -> None:
+    """Nobody has to decide about it: the letters' rows know what is still to be published."""
+    scene.job = replace(scene.job, letters={**SOON, "partitions": 1})
+    scene.bad()
+    worker = running(scene, workers)
+    scene.comes_to("0/0d")
+    scene.replay()
+    copies = (f"{scene.job.group}.retry.1", 0)
+    eventually(lambda: scene.target.positions(scene.job.group).get(copies) == 1, "its copy was read")
+    assert worker.leave() == 0
+    kafka = scene.job.at.kafka
+    lose(AdminClient({"bootstrap.servers": kafka, "log_level": 0}), copies[0], kafka)
+    scene.heal()
+    again = running(scene, workers)
+    again.said("retry topic begins anew")
+    scene.replay()
+    scene.comes_to("0/0a")
+    assert scene.target.stopped(scene.job.group) == {}
+    assert again.leave() == 0
 
 
 def test_a_letter_without_bytes_is_read_at_its_origin(scene: Scene, workers: Workers) -> None:

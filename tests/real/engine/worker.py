@@ -52,9 +52,12 @@ class Job:
     grace: float = 0.0
     client: Mapping[str, str] = field(default_factory=dict)
     letters: Mapping[str, Any] = field(default_factory=dict)
+    source: Mapping[str, Any] = field(default_factory=dict)
     evolution: Mapping[str, str] = field(default_factory=dict)
     # by target table
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    # by their names in the file
+    sections: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def toml(self) -> str:
         """The settings file."""
@@ -76,9 +79,11 @@ class Job:
             "batch": {"max_rows": self.max_rows, "growth": self.growth},
             "worker": {"name": self.name, "drain_timeout": self.drain, "stall_timeout": self.stall},
             "letters": dict(self.letters),
+            "source": dict(self.source),
             "evolution": dict(self.evolution),
             "log": {"level": self.level, "format": "json"},
             **{f"tables.{json.dumps(name)}": dict(policy) for name, policy in self.tables.items()},
+            **{name: dict(section) for name, section in self.sections.items()},
         }
         return "".join(_section(name, values) for name, values in sections.items())
 

@@ -10,6 +10,20 @@ $$;
 
 COMMENT ON FUNCTION headrace.left_over IS 'The staged rows that are not among the refused ones, in their order.';
 
+CREATE FUNCTION headrace.concerns_rows(work jsonb, state text, context text) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT coalesce(
+        (work -> 'rules' ->> state)::boolean,
+        (work -> 'rules' ->> left(state, 3))::boolean,
+        (work -> 'rules' ->> left(state, 2))::boolean,
+        -- of the functions named so far one is ours: the other is a trigger's, which may have states of its own
+        (regexp_split_to_array(context, '(apply_in_sets|refused_rows)[(]'))[1] LIKE '%PL/%PL/%'
+    )
+$$;
+
+COMMENT ON FUNCTION headrace.concerns_rows IS
+    'Whether an error speaks of rows: by a rule for its SQLSTATE, else if it arose in code of the target, as `context` says.';
+
 -- `work`: action, statement, before (what runs in front of it), rules (whether an SQLSTATE, or its first characters, speaks
 -- of rows), size (rows of a set at most), most (refused rows at most), dependent (states of rows that are refused because of
 -- other rows), hopeful (those others may still come, so they are not counted), plain (every row is taken for a new one: a
@@ -34,6 +48,7 @@ DECLARE
     kept bigint;
     distinct_kept bigint;
     refused headrace.refusal;
+    context text;
 BEGIN
     WHILE here <= total LOOP
         beyond := CASE WHEN suspect >= here THEN here + (suspect - here + 1) / 2 ELSE least(here + size, total + 1) END;
@@ -67,16 +82,12 @@ BEGIN
             GET STACKED DIAGNOSTICS
                 refused.state = RETURNED_SQLSTATE,
                 refused.constraint_name = CONSTRAINT_NAME,
-                refused.column_name = COLUMN_NAME;
+                refused.column_name = COLUMN_NAME,
+                context = PG_EXCEPTION_CONTEXT;
             IF refused.state = '23505' AND (work ->> 'plain')::boolean THEN
                 RAISE EXCEPTION USING ERRCODE = 'HR006', MESSAGE = 'a row is there already';
             END IF;
-            IF NOT coalesce(
-                work -> 'rules' ->> refused.state,
-                work -> 'rules' ->> left(refused.state, 3),
-                work -> 'rules' ->> left(refused.state, 2),
-                'false'
-            )::boolean THEN
+            IF NOT headrace.concerns_rows(work, refused.state, context) THEN
                 RAISE;
             END IF;
             IF beyond - here > 1 THEN
@@ -156,6 +167,7 @@ DECLARE
     refused headrace.refusal[] := '{}';
     query text;
     passes integer := 0;
+    context text;
 BEGIN
     IF (work ->> 'immediate')::boolean THEN
         SET CONSTRAINTS ALL IMMEDIATE;
@@ -203,9 +215,12 @@ BEGIN
                 held := ARRAY(SELECT f.staged_at FROM unnest(found) AS f WHERE f.state = ANY (dependent));
                 waiting := headrace.left_over(waiting, found);
                 work := work || (work -> 'scattered') || jsonb_build_object('size', cardinality(waiting));
-            -- a row that can't be deleted: set by set then
-            WHEN data_exception OR integrity_constraint_violation OR plpgsql_error OR assert_failure THEN
-                NULL;
+            WHEN OTHERS OR assert_failure THEN
+                GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, context = PG_EXCEPTION_CONTEXT;
+                IF NOT headrace.concerns_rows(work, state, context) THEN
+                    RAISE;
+                END IF;
+                -- a row that can't be deleted: set by set then
         END;
     END IF;
     LOOP

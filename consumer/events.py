@@ -1,0 +1,169 @@
+"""Blocks of tables that take events and not rows: appended as they come, each for itself.
+
+Nothing is folded, and no row is looked for. A history has a row for each change, also for those that delete; its
+columns are null where the event does not say them.
+"""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import cast
+
+import polars as pl
+
+from consumer.blocks import (
+    IMAGES,
+    TRUNCATE,
+    Block,
+    BlockDecoder,
+    Data,
+    Decoded,
+    known_ops,
+    truncates_of,
+    unsound,
+    valued,
+)
+from consumer.core import history, instants
+from consumer.core.avro import options
+from consumer.core.envelope import ANY, SOURCE_TIME
+from consumer.core.failure import Failure
+from consumer.core.fold import SEQ
+from consumer.core.modes import Mode
+from consumer.core.plan import Action, TableWrite
+from consumer.core.position import positions
+from consumer.rules import broken_checks, shaped
+from consumer.writes import BlockWrites
+
+_EVENT_TIME = "ts_ms"
+
+
+@dataclass(slots=True)
+class Events:
+    """A block's events: what is written of them, and as in `Decoded` what is not."""
+
+    write: TableWrite | None = None
+    span: Sequence[int] = ()
+    ignored: int = 0
+    truncates: Sequence[int] = ()
+    out: dict[int, Failure] = field(default_factory=dict)
+
+
+class EventBlocks:
+    """Turns blocks into what is appended."""
+
+    def __init__(self, blocks: BlockDecoder, writes: BlockWrites) -> None:
+        self._blocks = blocks
+        self._writes = writes
+
+    def planned(self, block: Block, refused: Mapping[int, Failure]) -> Events:
+        """The block's events, but for those that were `refused` before. Raises Truncated, Recut."""
+        events = Events(out=dict(refused))
+        said = self._said(block, events)
+        images = self._images(block, said, events)
+        checked = Decoded(images=images.filter(pl.col(SEQ).is_in(_of(said, IMAGES))), deletes=images.clear())
+        lacking = self._lacking(block, images)
+        events.out |= broken_checks(checked, block.binding, {}, time.time())
+        events.out |= dict(refused)
+        kept = ~images[SEQ].is_in(list(events.out))
+        images = images.filter(kept)
+        if len(images):
+            events.write = self._write(block, said, images, {name: mask.filter(kept) for name, mask in lacking.items()})
+        return events
+
+    def _said(self, block: Block, events: Events) -> pl.DataFrame:
+        """What is said of each event that is one, with SEQ: all but its row."""
+        schema, values = block.binding.schema, block.values()
+        places = valued(values)
+        assert schema.rewritten is not None, "changes have a form that the decoders read"
+        times = [SOURCE_TIME] if schema.has_source_time else []
+        fields = ["op", *times, *_event_time(schema.rewritten.text), *schema.position]
+        frame = self._blocks.sifted(block, schema.rewritten, Data.of(values, places), fields, events.out)
+        ops = frozenset(frame["op"].unique().to_list())
+        frame = known_ops(frame, ops, events.out)
+        events.ignored = len(values) - len(places)
+        if times:
+            events.span = [cast(int, at) for at in (frame[SOURCE_TIME].min(), frame[SOURCE_TIME].max()) if at]
+        if TRUNCATE in ops and block.binding.mode is Mode.APPEND:
+            events.truncates = truncates_of(block, frame)
+        for place in _of(frame, "ud") if block.binding.mode is Mode.APPEND else ():
+            reason = "an update or delete, for a table that takes new rows only"
+            events.out[place] = unsound("record.identity", "append", reason)
+        wanted = frame["op"].is_in([*IMAGES, *("dt" if block.binding.mode is Mode.HISTORY else "")])
+        events.ignored += len(frame.filter(~wanted & ~frame["op"].is_in(["u", "d"]))) - len(events.truncates)
+        return frame.filter(wanted & ~frame[SEQ].is_in(list(events.out)))
+
+    def _images(self, block: Block, said: pl.DataFrame, events: Events) -> pl.DataFrame:
+        """The row of each event, as far as it says it."""
+        after = self._image(block, _of(said, IMAGES), "after", events)
+        before = self._image(block, _of(said, "d"), "before", events)
+        if block.binding.key_columns:
+            # what else stands there may be made up by the source
+            others = [name for name in before.columns if name not in (*block.binding.key_columns, SEQ)]
+            before = before.with_columns(pl.lit(None, dtype=before.schema[name]).alias(name) for name in others)
+        nothing = pl.DataFrame({SEQ: _of(said, TRUNCATE)}, schema={SEQ: pl.Int64})
+        return pl.concat([after, before, nothing], how="diagonal").sort(SEQ)
+
+    def _image(self, block: Block, places: Sequence[int], image: str, events: Events) -> pl.DataFrame:
+        data = Data.of(block.values(), places)
+        rows = self._blocks.sifted(block, block.binding.schema.rewritten, data, ["op", image], events.out)
+        missing = rows[image].is_null()
+        for place in rows.filter(missing)[SEQ]:
+            events.out[place] = unsound("record.image", "decode", f"the change has no {image} image")
+        rows = rows.filter(~missing)
+        return rows[image].struct.unnest().hstack([rows[SEQ]])
+
+    def _lacking(self, block: Block, images: pl.DataFrame) -> dict[str, pl.Series]:
+        """By column, which images hold no value for it."""
+        masks = {
+            column.name: self._blocks.placeholders.mask(images[column.name], nested=column.avro == ANY)
+            for column in block.binding.inputs
+        }
+        return {name: mask for name, mask in masks.items() if mask is not None}
+
+    def _write(
+        self, block: Block, said: pl.DataFrame, images: pl.DataFrame, lacking: Mapping[str, pl.Series]
+    ) -> TableWrite:
+        binding = block.binding
+        empty = [pl.when(~mask).then(pl.col(name)).alias(name) for name, mask in lacking.items()]
+        rows, _ = shaped(images.with_columns(empty), (), binding)
+        about = images.select(SEQ).join(said, on=SEQ, how="left", maintain_order="left")
+        values = _about(about, block, lacking)
+        beside = [(values[column.name].alias(column.name), column) for column in binding.meta]
+        names = [column.source.name for column in binding.columns]
+        return self._writes.write(Action.INSERT, block, names, rows, beside)
+
+
+def _of(said: pl.DataFrame, operations: object) -> list[int]:
+    """The places of some operations."""
+    wanted = list(cast(str, operations))
+    return said.filter(pl.col("op").is_in(wanted))[SEQ].to_list()
+
+
+def _about(about: pl.DataFrame, block: Block, lacking: Mapping[str, pl.Series]) -> dict[str, pl.Series]:
+    """The columns of the history, for its rows in their order."""
+    schema, refs = block.binding.schema, dict(block.refs())
+    origins = [refs[place] for place in about[SEQ]]
+    none = pl.Series([None] * len(about), dtype=pl.Int64)
+    unknown = pl.DataFrame(dict(lacking)) if lacking else None
+    names = [
+        ", ".join(name for name, flag in zip(lacking, flags, strict=True) if flag) or None
+        for flags in (unknown.iter_rows() if unknown is not None else [()] * len(about))
+    ]
+    return {
+        history.OPERATION: about["op"],
+        history.POSITION: positions(about, schema.position) if schema.position else none,
+        history.SOURCE_TIME: instants.timestamp_ms(about[SOURCE_TIME] if SOURCE_TIME in about.columns else none),
+        history.EVENT_TIME: instants.timestamp_ms(about[_EVENT_TIME] if _EVENT_TIME in about.columns else none),
+        history.PARTITION: pl.Series([ref.at.partition for ref in origins], dtype=pl.Int32),
+        history.OFFSET: pl.Series([ref.offset for ref in origins], dtype=pl.Int64),
+        history.UNAVAILABLE: pl.Series(names, dtype=pl.String),
+    }
+
+
+@lru_cache(maxsize=1024)
+def _event_time(text: str) -> list[str]:
+    """The field of a rewritten envelope (JSON text) that says when the event was made, if it has one."""
+    fields = [field for field in json.loads(text)["fields"] if field["name"] == _EVENT_TIME]
+    return [field["name"] for field in fields if options(field["type"])[0] == ["long"]]

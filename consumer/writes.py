@@ -1,0 +1,140 @@
+"""What a block writes: its folded rows, and halves of key changes, as columns in the form that COPY carries."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+import polars as pl
+
+from consumer.blocks import Block, Decoded
+from consumer.core import instants
+from consumer.core.carriers import carried
+from consumer.core.fold import SEQ, Folded
+from consumer.core.forms import NotCarried, Unfit
+from consumer.core.modes import DELETED_AT
+from consumer.core.moves import TOKEN, Halves
+from consumer.core.plan import Action, BoundColumn, Origins, StagedColumn, TableWrite
+from consumer.ports.decoding import Encoder
+from consumer.rules import shaped
+
+
+class BlockWrites:
+    """Encodes what is left of blocks."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+
+    def folded(self, folded: Folded, block: Block, decoded: Decoded, *, fresh: bool) -> list[TableWrite]:
+        """The writes of folded rows; `fresh` as in `TableWrite`."""
+        writes = []
+        binding = block.binding
+        names = [column.source.name for column in binding.columns]
+        if len(folded.deletes):
+            staged = [*binding.identity, *([binding.version] if binding.version else [])]
+            deletes = folded.deletes
+            if DELETED_AT in decoded.deletes.columns:
+                times = decoded.deletes.select(SEQ, DELETED_AT)
+                deletes = deletes.join(times, on=SEQ, how="left", maintain_order="left")
+            writes.append(self.write(Action.DELETE, block, staged, deletes))
+        if len(folded.upserts):
+            action = Action.REPLACE if binding.replaces else Action.UPSERT
+            frame, _ = shaped(folded.upserts, (), binding)
+            writes.append(replace(self.write(action, block, names, frame), fresh=fresh))
+        for partial in folded.partials:
+            frame, missing = shaped(partial.frame, partial.missing, binding)
+            there = [name for name in names if name not in missing]
+            writes.append(self.write(Action.UPDATE, block, there, frame))
+        return writes
+
+    def halves(self, halves: Halves, block: Block, decoded: Decoded) -> list[TableWrite]:
+        """What is kept of rows that go on under another key, and the rows that take it."""
+        writes = []
+        binding = block.binding
+        targets = {column.source.name: column.target for column in binding.columns}
+        if len(halves.kept):
+            keep = self.write(Action.KEEP, block, binding.identity, halves.kept)
+            writes.append(replace(keep, moving={targets[n].name: targets[n].cast for n in binding.may_lack}))
+        if len(halves.taken):
+            taking = decoded.images[SEQ].is_in(halves.taken[SEQ].implode())
+            masks = {name: mask.filter(taking) for name, mask in decoded.unavailable.items()}
+            images = decoded.images.filter(taking).join(halves.taken, on=SEQ, how="left", maintain_order="left")
+            for lacks, rows in _by_lack(images, masks):
+                frame, missing = shaped(rows, lacks, binding)
+                there = [name for name in targets if name not in missing]
+                take = self.write(Action.TAKE, block, there, frame.with_columns(rows[TOKEN]))
+                moving = {targets[name].name: targets[name].cast for name in targets if name in missing}
+                writes.append(replace(take, moving=moving))
+        return writes
+
+    def write(
+        self,
+        action: Action,
+        block: Block,
+        names: Collection[str],
+        frame: pl.DataFrame,
+        beside: Sequence[tuple[pl.Series, StagedColumn]] = (),
+    ) -> TableWrite:
+        """One write of some columns of a frame, and of what stands `beside` them.
+
+        Those of halves are staged with their tokens, deletes with their times where these matter.
+        """
+        binding = block.binding
+        assert binding.table is not None
+        by_name = {column.source.name: column for column in binding.columns}
+        columns = [by_name[name] for name in names]
+        series, staged = [], []
+        for column in columns:
+            form, how = _carried(frame[column.source.name], column)
+            series.append(form.alias(column.target.name))
+            staged.append(how)
+        if action in (Action.KEEP, Action.TAKE):
+            series.append(frame[TOKEN])
+            staged.append(StagedColumn(name=TOKEN, staging="text"))
+        if DELETED_AT in frame.columns and action is Action.DELETE:
+            series.append(instants.timestamp_ms(frame[DELETED_AT]).alias(DELETED_AT))
+            staged.append(StagedColumn(name=DELETED_AT, staging="timestamptz"))
+        series += [one for one, _ in beside]
+        staged += [column for _, column in beside]
+        return TableWrite(
+            table=binding.table.name,
+            action=action,
+            columns=tuple(staged),
+            identity=tuple(by_name[name].target.name for name in binding.identity),
+            rows=len(frame),
+            payload=self._encoder.encode(pl.DataFrame(series), staged),
+            origins=Origins(runs=block.runs, places=frame[SEQ]),
+            overriding=any(column.target.identity for column in columns),
+            strict=binding.strict,
+            version=binding.version if action not in _LOOKING else None,
+            floored=binding.floored and action not in _LOOKING,
+            soft=binding.soft,
+            rank=binding.table.rank,
+        )
+
+
+_LOOKING = (Action.LOOK_UP, Action.KEEP)
+
+
+def _by_lack(images: pl.DataFrame, masks: Mapping[str, pl.Series]) -> list[tuple[list[str], pl.DataFrame]]:
+    """Images by the columns that they lack, each group in the order of its identity's places."""
+    lacks = pl.DataFrame({f"#{number}": mask for number, mask in enumerate(masks.values())})
+    names = list(masks)
+    groups = images.hstack(lacks).group_by(lacks.columns, maintain_order=True)
+    return [
+        ([name for name, flag in zip(names, flags, strict=True) if flag], frame.drop(lacks.columns))
+        for flags, frame in groups
+    ]
+
+
+def _carried(series: pl.Series, column: BoundColumn) -> tuple[pl.Series, StagedColumn]:
+    """A column in the form of its staging type; as text when a value has no binary form here."""
+    how = column.how
+    name = column.target.name
+    try:
+        try:
+            form = carried(series, how, column.source)
+        except NotCarried:
+            how = how.as_text()
+            form = carried(series, how, column.source)
+    except Unfit as error:
+        raise Unfit(error.expected, error.found, error.remedy, at=f"after.{column.source.name}") from error
+    return form, StagedColumn(name=name, staging=how.staging, cast=column.target.cast if how.cast else None)

@@ -1,0 +1,142 @@
+"""An apply thread, turned by hand, on a real target; each topic is applied to the table of its name.
+
+Letters come back without Kafka.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from consumer.applier import Applier, Workshop
+from consumer.binder import Binder, BinderSettings, Sources
+from consumer.core.backoff import Backoff
+from consumer.core.flood import FloodGuard, FloodLimits
+from consumer.core.kinds import ErrorType
+from consumer.core.letterhead import Codec
+from consumer.core.policy import Budget, Policy, TablePolicy
+from consumer.core.records import TopicPartition
+from consumer.dependents import Dependents
+from consumer.edges.breaker import CircuitBreaker
+from consumer.edges.postgres.lookup import PostgresCatalog
+from consumer.edges.postgres.outbox import PostgresOutbox
+from consumer.edges.postgres.sink import PostgresSink
+from consumer.edges.rows import RowDecoder
+from consumer.handover import Handover, Notice, Work
+from consumer.holdings import Holdings
+from consumer.known import KnownBindings
+from consumer.patience import Patience, Stopping
+from consumer.ports.target import Start, Taken
+from consumer.ports.topics import Traits
+from consumer.returns import Judges, Returns
+from dlq.headers import decode, encode
+from tests.pg.landing import ID
+from tests.unit.avro import Writer, envelope, event, key
+from tests.unit.known import planner, slice_of
+from tests.unit.world import World
+
+# a record is tried twice more
+POLICY = Policy(budgets={ErrorType.TRANSIENT: Budget(attempts=2, elapsed=3600.0)}, tiers=(0.001,))
+FIELDS = [ID, {"name": "word", "type": ["null", "string"], "default": None}]
+
+
+class Topics:
+    """What a cluster says of topics of one partition each; none has an id, or an end that is waited for."""
+
+    def topic_ids(self, topics: Sequence[str]) -> dict[str, str]:
+        return {}
+
+    def ends(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        return {}
+
+    def log_start(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Start]:
+        return {}
+
+    def matching(self) -> frozenset[TopicPartition]:
+        return frozenset()
+
+    def traits(self, topics: Sequence[str]) -> dict[str, Traits]:
+        return {topic: Traits(compacted=False, partitions=1) for topic in topics}
+
+
+class Applying:
+    """Owns the first partition of each topic; topics are `schema.table`."""
+
+    def __init__(self, sink: PostgresSink, catalog: PostgresCatalog, schema: str, topics: Sequence[str]) -> None:
+        self._keys, self._values = Writer(key([ID])), Writer(envelope(FIELDS))
+        world = World({1: self._keys.text, 2: self._values.text}, lambda name: None)
+        cluster: Any = Topics()
+        known = KnownBindings()
+        sources = Sources(registry=world, catalog=catalog, offsets=cluster, rows=RowDecoder())
+        binder = Binder(known, sources, BinderSettings(template=schema + ".{topic}", create=False))
+        judges = Judges(codec=Codec(encode=encode, decode=decode), policy=POLICY)
+        self.handover = Handover(max_bytes=1 << 30, max_batches=100)
+        patience = Patience(sink, CircuitBreaker("target"), Backoff(first=0.05, most=0.2))
+        shop = Workshop(
+            planner=planner(known, policy=POLICY),
+            binder=binder,
+            # no letter here only points to its record
+            returns=Returns(sink, planner(known, policy=POLICY), binder, None, judges),  # type: ignore[arg-type]
+            flood=FloodGuard(FloodLimits()),
+            dependents=Dependents(sink, cluster),
+        )
+        holdings = Holdings(sink, cluster, self.handover, patience, TablePolicy())
+        self.applier = Applier(sink, shop, self.handover, holdings, patience)
+        self._places = [TopicPartition(topic, 0) for topic in topics]
+        self._taken: dict[TopicPartition, Taken] = {}
+        self._ends: dict[TopicPartition, int] = {}
+        sink.seed({})
+        self.take()
+
+    def take(self) -> dict[TopicPartition, int]:
+        """Become the owner of all partitions, anew if need be; returns their positions."""
+        self.handover.ask(self._places)
+        self.applier.turn(0)
+        self._taken |= {one.at: one for one in self.handover.notices() if isinstance(one, Taken)}
+        self._ends = {at: one.next_offset for at, one in self._taken.items()}
+        return dict(self._ends)
+
+    def offer(self, changes: Mapping[str, Sequence[tuple[str, int, str]]]) -> None:
+        """Hand one batch over: by topic its changes, each an operation, an id and a word."""
+        slices = []
+        for topic, given in changes.items():
+            at = TopicPartition(topic, 0)
+            records = [self._record(*change) for change in given]
+            slices.append(slice_of(records, self._ends[at], at, epoch=self._taken[at].epoch))
+            self._ends[at] = slices[-1].end
+        self.handover.offer(Work(slices=tuple(slices)))
+
+    def come_back(self, outbox: PostgresOutbox, lane: str) -> int:
+        """Hand all copies that are to be published over as records of a retry topic; how many there were."""
+        copies = outbox.claim(100, 0.0)
+        at = TopicPartition(lane, 0)
+        headers = [tuple(encode(copy.head, copy.headers)) for copy in copies]
+        start = self._ends[at]
+        records = [(copy.key, copy.value) for copy in copies]
+        piece = slice_of(records, start, at, epoch=self._taken[at].epoch)
+        self._ends[at] = piece.end
+        self.handover.offer(Work(slices=(replace(piece, headers=lambda offset: headers[offset - start]),), lane=True))
+        return len(copies)
+
+    def turns(self, done: Callable[[list[Notice]], bool], seconds: float = 20.0) -> list[Notice]:
+        """Turn until that is so of what the reader was told; returns it, also when it never was."""
+        told: list[Notice] = []
+        until = time.monotonic() + seconds
+        # a wait for the target is cut short then
+        alarm = threading.Timer(seconds, lambda: self.applier.patience.drain(time.monotonic()))
+        alarm.start()
+        try:
+            while not done(told) and time.monotonic() < until:
+                self.applier.turn(0.05)
+                told += self.handover.notices()
+        except Stopping:
+            pass
+        finally:
+            alarm.cancel()
+        return told
+
+    def _record(self, op: str, number: int, word: str) -> tuple[bytes, bytes]:
+        row = {"id": number, "word": word}
+        shown = (row, None) if op == "d" else (None, row)
+        return self._keys.framed(1, {"id": number}), self._values.framed(2, event(op, *shown))

@@ -1,0 +1,161 @@
+"""Tables of events: each change is a row of its own, whatever ends a batch, whatever fails beside it."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+import pytest
+
+from consumer.core.markers import UNAVAILABLE
+from consumer.core.modes import Mode, OnTruncate
+from consumer.core.plan import TableName
+from consumer.edges.postgres.sink import PostgresSink
+from tests.pg.conftest import Pools
+from tests.pg.engine import Engine
+from tests.pg.landing import ID
+
+FIELDS = [ID, {"name": "n", "type": "int"}, {"name": "doc", "type": ["null", "string"]}]
+TIME = datetime.fromtimestamp(1_700, UTC)
+SIZES = [1, 2, 3, 7, 50]
+Engines = Callable[..., Engine]
+
+
+@pytest.fixture
+def engines(session: psycopg.Connection, sink: PostgresSink, pools: Pools, schema: str, group: str) -> Engines:
+    """Makes an engine of a table that is not there yet."""
+    name = TableName(schema, "t")
+
+    def made(mode: Mode = Mode.HISTORY, truncate: OnTruncate = OnTruncate.STOP, **options: Any) -> Engine:
+        chosen = {"modes": {str(name): mode}, "truncates": {str(name): truncate}}
+        return Engine(sink, pools(), group, name, options.pop("fields", FIELDS), **chosen, **options)
+
+    return made
+
+
+def row(number: int, n: int = 0, doc: str | None = "doc") -> dict[str, Any]:
+    """A row."""
+    return {"id": number, "n": n, "doc": doc}
+
+
+def said(
+    session: psycopg.Connection, engine: Engine, columns: str = "_op, id, n, doc, _position, _offset"
+) -> list[Any]:
+    """Some columns of the history, in the order of the log."""
+    return session.execute(f"SELECT {columns} FROM {engine.table} ORDER BY _partition, _offset".encode()).fetchall()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_each_change_is_a_row(session: psycopg.Connection, engines: Engines, size: int) -> None:
+    """A delete says its key alone, since the source may make the rest up; a truncate says nothing of rows."""
+    engine = engines()
+    engine.change("r", row(1))
+    engine.change("u", row(1, 1))
+    engine.change("u", row(1, 2, UNAVAILABLE))
+    engine.change("d", row(1, 2))
+    engine.tombstone(row(1))
+    engine.truncate()
+    engine.change("m", row(1))
+    engine.change("c", row(1, 3, None))
+    engine.run(size)
+
+    assert said(session, engine) == [
+        ("r", 1, 0, "doc", None, 0),
+        ("u", 1, 1, "doc", 2, 1),
+        ("u", 1, 2, None, 3, 2),
+        ("d", 1, None, None, 4, 3),
+        ("t", None, None, None, 5, 5),
+        ("c", 1, 3, None, 7, 7),
+    ]
+    assert said(session, engine, "_unavailable, _source_time, _partition")[2] == ("doc", TIME, 0)
+    assert (engine.stopped, engine.letters(session)) == ({}, [])
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_without_a_key_a_delete_says_its_row(session: psycopg.Connection, engines: Engines, size: int) -> None:
+    """Only whole rows can say which one it was; they are not told apart here."""
+    engine = engines(identity=())
+    engine.change("c", row(1))
+    engine.change("c", row(1))
+    engine.change("d", row(1))
+    engine.truncate()
+    engine.run(size)
+
+    assert said(session, engine, "_op, id, n, doc") == [
+        ("c", 1, 0, "doc"), ("c", 1, 0, "doc"), ("d", 1, 0, "doc"), ("t", None, None, None),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [1, 50])
+def test_a_letter_holds_nobody_up_and_is_never_superseded(
+    session: psycopg.Connection, engines: Engines, size: int
+) -> None:
+    """What can't be appended is appended later, in whichever order."""
+    engine = engines()
+    engine.change("c", row(1))
+    engine.run()
+    session.execute(f"ALTER TABLE {engine.table} ADD UNIQUE (n)".encode())
+    engine.change("u", row(1, 0))
+    engine.damaged(row(1, 1))
+    engine.change("u", row(1, 2))
+    engine.change("d", row(1, 2))
+    engine.run(size)
+    assert said(session, engine, "_op, n, _offset") == [("c", 0, 0), ("u", 2, 3), ("d", None, 4)]
+
+    session.execute(f"ALTER TABLE {engine.table} DROP CONSTRAINT t_n_key".encode())
+    engine.come_back()
+    assert said(session, engine, "_op, n, _offset") == [("c", 0, 0), ("u", 0, 1), ("u", 2, 3), ("d", None, 4)]
+    assert [(offset, state) for _, offset, state, _ in engine.letters(session)] == [(1, "applied"), (2, "dead")]
+
+
+def test_a_worker_that_meets_a_tombstone_first_appends_nothing(session: psycopg.Connection, engines: Engines) -> None:
+    """On a compacted topic too: the delete in front of it has said everything."""
+    engine = engines(compacted=True)
+    engine.change("c", row(1))
+    engine.change("d", row(1))
+    engine.run()
+    engine.start()
+    engine.tombstone(row(1))
+    engine.run()
+
+    assert said(session, engine, "_op") == [("c",), ("d",)]
+    assert engine.stopped == {}
+
+
+def test_a_table_that_is_there_says_what_it_has_columns_for(session: psycopg.Connection, engines: Engines) -> None:
+    """Of another type too, and with columns of its own; without `_op` it is no history."""
+    engine = engines()
+    columns = "_op varchar(1), id bigint, n int, doc text, _source_time timestamp, at timestamptz DEFAULT now()"
+    session.execute(f"CREATE TABLE {engine.table} ({columns})".encode())
+    engine.change("c", row(1))
+    engine.run()
+    assert engine.rows(session)[0][:5] == ("c", 1, 0, "doc", TIME.replace(tzinfo=None))
+
+    session.execute(f"ALTER TABLE {engine.table} DROP COLUMN _op".encode())
+    engine.start()
+    engine.change("c", row(2))
+    engine.run()
+    assert [why.kind for why in engine.stopped.values()] == ["table.shape"]
+
+
+@pytest.mark.parametrize("identity", [("id",), ()])
+@pytest.mark.parametrize("size", SIZES)
+def test_new_rows_are_appended_as_they_are(
+    session: psycopg.Connection, engines: Engines, identity: tuple[str, ...], size: int
+) -> None:
+    """Equal ones too; what is no new row is a letter, and a truncate that is applied empties the table."""
+    engine = engines(Mode.APPEND, OnTruncate.APPLY, identity=identity)
+    engine.change("c", row(7))
+    engine.truncate()
+    engine.change("r", row(1))
+    engine.change("c", row(2))
+    engine.change("c", row(2))
+    engine.change("u", row(2, 1))
+    engine.change("d", row(2, 1))
+    engine.run(size)
+
+    assert engine.rows(session) == [(1, 0, "doc"), (2, 0, "doc"), (2, 0, "doc")]
+    assert [(offset, kind) for _, offset, _, kind in engine.letters(session)] == [
+        (5, "record.identity"),
+        (6, "record.identity"),
+    ]
