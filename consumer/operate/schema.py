@@ -77,7 +77,7 @@ def apply(
         agreed("Change the target so?", yes=yes)
         done = desk.approve([change.id for change in planned], Note(actor(), reason))
         _show([change for change in planned if change.id in done.changes], _APPROVED, output)
-        say(f"{len(done.partitions)} partitions go on")
+        say(f"partitions that go on: {len(done.partitions)}")
         if len(done.changes) < len(planned):
             raise typer.Exit(PARTIAL)
 
@@ -95,15 +95,14 @@ def history(config: Config = None, table: Table = None, limit: Limit = 20, outpu
 
 
 _STEP = {"change": "change", "statement": "sql"}
-_PLAN = {"id": "id", "table": "table", "state": "state", "schema": "schema_id", **_STEP, "why": "why"}
+_PLAN = {"id": "id", "table": "table", "state": "state", "schema id": "schema_id", **_STEP, "why": "why"}
 _APPROVED = {"id": "id", "table": "table", **_STEP}
 _HISTORY = {
     "id": "id",
     "table": "table",
     "state": "state",
-    "schema": "schema_id",
+    "schema id": "schema_id",
     **_STEP,
-    "planned": "planned_at",
     "approved by": "decided_by",
     "applied": "applied_at",
     "by": "applied_by",

@@ -8,8 +8,9 @@ import pytest
 
 from consumer.core.evolution import DEFAULT_ANSWERS, Answer, Follow
 from consumer.core.plan import Binding, TargetColumn, TargetTable
-from consumer.core.steps import Change, changes
+from consumer.core.steps import AddColumn, Change, changes
 from consumer.evolver import Following
+from consumer.mapping import ColumnMapping, TableMapping
 from consumer.ports.evolution import State
 from tests.unit.known import Topic, planner, slice_of
 from tests.unit.test_binder import FIELDS, ORDERS, ROW, TABLE, Bound
@@ -171,6 +172,31 @@ def test_a_column_is_dropped_only_by_a_schema_that_is_newer_than_all_that_had_it
         scene.world.known = dict(known)
         found.append(steps(scene.bind(record)))
     assert found == [[], ["drop"], [], []]
+
+
+def test_a_column_that_hides_its_values_has_none_of_the_schemas_words_about_them() -> None:
+    """A default is a value too."""
+    told = Topic([*FIELDS, {"name": "note", "type": "string", "default": "secret"}], value_id=5)
+    record = told.record("c", {**ROW, "note": "n"})
+    found = []
+    for hide in (False, True):
+        scene = bound({Change.ADD: Answer.AUTO, Change.DEFAULT: Answer.AUTO}, newer=told)
+        scene.world.mappings = {str(TABLE.name): TableMapping(columns={"note": ColumnMapping(hash=hide)}, key=b"k")}
+        scene.start()
+        (step,) = scene.bind(record).evolutions[0].steps
+        assert isinstance(step, AddColumn)
+        found.append(step.column.default)
+    assert found == ["secret", None]
+
+
+def test_a_column_that_the_settings_leave_out_is_not_gone() -> None:
+    """The source has it still."""
+    scene = bound({Change.DROP: Answer.AUTO})
+    scene.world.mappings = {str(TABLE.name): TableMapping(exclude=frozenset({"word"}))}
+    scene.world.known = {"word": 1}
+    scene.start()
+    binding = scene.bind(OLD)
+    assert (steps(binding), names(binding)) == ([], ["id"])
 
 
 def test_a_column_stays_as_long_as_rows_still_have_it() -> None:
