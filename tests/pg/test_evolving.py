@@ -9,7 +9,7 @@ from consumer.core.plan import TableName
 from consumer.edges.postgres.evolving import rehearse
 from consumer.edges.postgres.shapes import read_shape
 from consumer.planner import BadRecord
-from consumer.ports.refusals import DataFault, Fenced, TableFault
+from consumer.ports.refusals import ConnectionLost, DataFault, Fenced, TableFault
 from tests.pg.evolving_cases import BIG, CASES, SIZE, WORD, Case, c, enum
 from tests.pg.following import Scene, follow
 from tests.pg.landing import ID
@@ -148,6 +148,29 @@ def test_nothing_is_left_of_a_change_whose_batch_is_not_committed(scene: Scene) 
     assert scene.history() == []
 
     scene.sql("DROP TRIGGER no ON {t}")
+    one.sink.apply(plan)
+    assert scene.rows() == [(1, "w")]
+
+
+def test_a_session_that_dies_between_change_and_commit_leaves_nothing(scene: Scene) -> None:
+    """The next one makes the change with the same rows."""
+    scene.sql("CREATE TABLE {t} (id int8 PRIMARY KEY)")
+    scene.sql(
+        """
+        CREATE FUNCTION {s}.die() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$;
+        CREATE TRIGGER die AFTER INSERT ON {t} EXECUTE FUNCTION {s}.die()
+        """
+    )
+    one = scene.worker()
+    plan = one.plan(scene.record([ID, WORD], {"id": 1, "word": "w"}))
+    with pytest.raises(ConnectionLost):
+        one.sink.apply(plan)
+    assert list(scene.columns()) == ["id"]
+    assert scene.history() == []
+
+    scene.sql("DROP TRIGGER die ON {t}")
+    one.sink.open()
     one.sink.apply(plan)
     assert scene.rows() == [(1, "w")]
 
