@@ -195,6 +195,8 @@ class Binder:
         Raises BadRecord where it is the table that can't take them, or where a schema may become known yet.
         """
         if KINDS[error.failure.kind].scope is not Scope.RECORD:
+            # what keeps it may be put right by hand, in a table that is not what it was to become
+            self._evolver.forget_topic(key.topic)
             raise _stopping(run, error.failure) from error
         if error.failure.kind == _UNKNOWN and (left := self._grace.left(key.topic, key, time.monotonic())):
             raise _stopping(run, error.failure, min(left, _LOOK_EVERY)) from error
@@ -211,6 +213,7 @@ class Binder:
         """Look again at a topic's table and at what of it could not be read."""
         with self._turn:
             self._known.forget_topic(topic)
+            self._evolver.forget_topic(topic)
 
     def topics_of(self, table: TableName | None) -> set[str]:
         """The topics that feed a table."""

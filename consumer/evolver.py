@@ -126,6 +126,11 @@ class Evolver:
         for name in [name for name in self._pending if table in (None, name)]:
             del self._pending[name]
 
+    def forget_topic(self, topic: str) -> None:
+        """Look at the table of a topic as it is, when it is asked for again."""
+        for name in [name for name, each in self._pending.items() if each.evolutions[-1].topic == topic]:
+            del self._pending[name]
+
     def _planned(self, shape: TableShape | None, wanted: Wanted) -> Planned:
         follow = self._follow(wanted.table)
         if shape is not None and not follow.keeps(Change.DROP):

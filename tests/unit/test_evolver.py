@@ -12,7 +12,8 @@ from consumer.core.steps import AddColumn, Change, changes
 from consumer.evolver import Following
 from consumer.mapping import ColumnMapping, TableMapping
 from consumer.ports.evolution import State
-from tests.unit.known import Topic, planner, slice_of
+from consumer.ports.topics import Traits
+from tests.unit.known import AT, Topic, planner, slice_of
 from tests.unit.test_binder import FIELDS, ORDERS, ROW, TABLE, Bound
 
 NOTE = {"name": "note", "type": ["null", "string"], "default": None}
@@ -73,6 +74,16 @@ def test_older_rows_are_bound_to_what_the_table_will_be() -> None:
     scene.table = newer.table
     scene.binder.forget(TABLE.name)
     assert steps(scene.bind(NEW)) == steps(scene.bind(OLD)) == []
+
+
+def test_a_table_that_is_put_right_by_hand_is_read_anew() -> None:
+    """Also where a change of it was planned before it was refused for another reason."""
+    scene = bound({Change.ADD: Answer.AUTO}, table=replace(TABLE, unique=()))
+    scene.world.topics[AT.topic] = Traits(compacted=False, partitions=2)
+    assert scene.refusal(NEW).kind == "table.identity"
+
+    scene.table = TABLE
+    assert steps(scene.bind(NEW)) == ["add"]
 
 
 def test_a_change_behind_a_change_comes_behind_it() -> None:
