@@ -17,6 +17,7 @@ from consumer.core.kinds import TOO_DEPENDENT
 from consumer.core.plan import Plan
 from consumer.core.records import RecordRef, TopicPartition
 from consumer.core.sizer import IN_THE_WAY, TOO_MUCH, NoTime, fitting
+from consumer.core.steps import changes
 from consumer.cuts import (
     Step,
     first,
@@ -275,12 +276,24 @@ class Applier:
         plan = applied.plan
         self._flood.passed(plan)
         self._busy.passed(plan.slices)
+        self._evolved(plan)
         self._holdings.went_on(piece.at for piece in plan.slices)
         self._handover.tell(Moved({piece.at: piece.end for piece in plan.slices}))
         if plan.counts.records:
             self._last = plan.counts.records, applied.seconds
             self._handover.tell(Paced(*self._last))
             log.debug("batch applied", records=plan.counts.records, seconds=round(applied.seconds, 4))
+
+    def _evolved(self, plan: Plan) -> None:
+        """Tables that were changed are bound as they are now."""
+        for evolution in plan.evolving():
+            self._binder.forget(evolution.table)
+            log.info(
+                "table follows its source",
+                table=str(evolution.table),
+                schema=evolution.schema_id,
+                changes=changes(evolution.steps),
+            )
 
     def _judged(self, work: Work, fault: DataFault | TableFault) -> list[Step]:
         """What a refusal by the target costs: a catalog that moved costs a second look, rows that are
@@ -317,6 +330,7 @@ class Applier:
         outcome = self.patience.ask(lambda: self._sink.resolve(plan))
         log.info("commit resolved", outcome=outcome.value)
         if outcome is Outcome.COMMITTED:
+            self._evolved(plan)
             self._handover.tell(Moved({piece.at: piece.end for piece in plan.slices}))
 
 

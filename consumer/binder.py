@@ -6,7 +6,7 @@ Looking a binding up asks nobody; making one asks the registry, the target's cat
 import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import structlog
@@ -24,6 +24,7 @@ from consumer.core.envelope import (
     read_key_writer,
     read_writer_schema,
 )
+from consumer.core.evolution import Answer, Follow, Wanted
 from consumer.core.failure import Failure, Persistent, Transient, failed
 from consumer.core.framing import Datum
 from consumer.core.grace import Grace
@@ -33,7 +34,11 @@ from consumer.core.modes import Mode, OnTruncate, SoftDelete
 from consumer.core.moves import may_lack, token_fields
 from consumer.core.naming import BadName
 from consumer.core.plan import Binding, BindingKey, BoundColumn, Run, TableName, TargetTable, origin
+from consumer.core.steps import Change as Alteration
+from consumer.core.steps import NewColumn
 from consumer.core.types import PLAIN, ColumnPolicy
+from consumer.core.wanted import wanted_columns
+from consumer.evolver import Evolver, Fitted, Following
 from consumer.fitting import (
     bound_columns,
     column_checks,
@@ -51,13 +56,13 @@ from consumer.fitting import (
 from consumer.gates import Cannot, no_envelope, require_contract, require_known, require_shape
 from consumer.known import KnownBindings
 from consumer.mapping import PLAIN as PLAIN_MAPPING
-from consumer.mapping import Row, TableMapping, mapped, require_found
-from consumer.planner import BadRecord, bad_record
+from consumer.mapping import Row, TableMapping, mapped, require_found, travelling
+from consumer.planner import NO_LABELS, BadRecord, Labels, bad_record
 from consumer.ports.bindings import Catalog
 from consumer.ports.decoding import Decoder, Registry
 from consumer.ports.topics import Offsets, Traits
 from consumer.schemas import Schemas, key_of, schema_id_of, value_of
-from consumer.tables import Tables, missing
+from consumer.tables import Tables
 
 # waited for, and how often it is looked for, in seconds
 _UNKNOWN = "record.schema_unknown"
@@ -69,12 +74,13 @@ log = structlog.get_logger("headrace.bind")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BinderSettings:
-    """How tables are named, whether missing ones are created, and how strictly letters keep the order of a row."""
+    """How tables are named and follow their source, and how strictly letters keep the order of a row."""
 
     template: str = "{schema}.{table}"
     create: bool = True
     # by target table, overrides `create`
     create_table: Mapping[str, bool] = field(default_factory=dict)
+    following: Following = field(default_factory=Following)
     # seconds that a schema id is waited for which the registry does not know
     unknown_grace: float = 0.0
     # target tables in which everything waits behind a letter of its row
@@ -99,6 +105,13 @@ class BinderSettings:
         """What is decided about a column."""
         return self.columns.get(str(table), {}).get(column, PLAIN)
 
+    def follow(self, table: TableName) -> Follow:
+        """How a table follows its source; one that may not be made at all is not made whatever else is said."""
+        said = self.following.of(table)
+        if self.create_table.get(str(table), self.create):
+            return said
+        return replace(said, answers={**said.answers, Alteration.CREATE: Answer.REFUSE})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
@@ -120,6 +133,7 @@ class Binder:
         self._schemas = Schemas(sources.registry, sources.catalog)
         self._tables = Tables(sources.catalog, sources.rows, settings.template)
         self._catalog = sources.catalog
+        self._evolver = Evolver(sources.catalog, settings.follow)
         self._grace = Grace(settings.unknown_grace)
         self._turn = threading.Lock()
         # schemas of which it is known whether their source may have lost nulls
@@ -128,13 +142,16 @@ class Binder:
         # topics that are known to have more partitions than one, whatever was asked earlier
         self._spread: set[str] = set()
 
-    def bind(self, wanted: Mapping[BindingKey, Run]) -> None:
-        """Make and remember the bindings of runs.
+    def bind(self, wanted: Mapping[BindingKey, Run], labels: Labels = NO_LABELS) -> None:
+        """Make and remember the bindings of runs; anew where rows have brought labels that were not known.
 
         Raises BadRecord for a run's first record when none can be made, Transient when the registry,
         Kafka or the target is away.
         """
         with self._turn:
+            for table, by_column in labels.items():
+                if self._evolver.meet(table, by_column):
+                    self._known.forget(table)
             new = [key for key in wanted if self._known.find(key) is None]
             self._learn_topics({key.topic for key in new})
             self._schemas.learn({frame for key in new for frame in (key.key_frame, key.value_frame) if frame})
@@ -178,6 +195,8 @@ class Binder:
         Raises BadRecord where it is the table that can't take them, or where a schema may become known yet.
         """
         if KINDS[error.failure.kind].scope is not Scope.RECORD:
+            # what keeps it may be put right by hand, in a table that is not what it was to become
+            self._evolver.forget_topic(key.topic)
             raise _stopping(run, error.failure) from error
         if error.failure.kind == _UNKNOWN and (left := self._grace.left(key.topic, key, time.monotonic())):
             raise _stopping(run, error.failure, min(left, _LOOK_EVERY)) from error
@@ -185,14 +204,16 @@ class Binder:
         return Binding(schema=WriterSchema(kind=RecordKind.OTHER), unreadable=error.failure, compacted=compacted)
 
     def forget(self, table: TableName | None) -> None:
-        """Forget what was read of a table's catalog (of all when None)."""
+        """Forget what was read of a table's catalog (of all when None), and what it was to become."""
         with self._turn:
             self._known.forget(table)
+            self._evolver.forget(table)
 
     def forget_topic(self, topic: str) -> None:
         """Look again at a topic's table and at what of it could not be read."""
         with self._turn:
             self._known.forget_topic(topic)
+            self._evolver.forget_topic(topic)
 
     def topics_of(self, table: TableName | None) -> set[str]:
         """The topics that feed a table."""
@@ -213,7 +234,7 @@ class Binder:
         source = self._tables.source(schema, run)
         name = self._tables.name(key.topic, source)
         if self._mode(name) is not Mode.ROWS:
-            return self._events(key.topic, name, schema, run)
+            return self._events(key.topic, name, schema, run, text)
         if run.key_frame is None:
             return self._without_key(key.topic, name, schema, run)
         its_key = key_of(run)
@@ -227,7 +248,8 @@ class Binder:
             version=self._version(name, schema),
         )
         require_known(wanted.row.columns)
-        binding = self._bound(wanted, self._table(name, wanted))
+        fitted = self._fitted(name, wanted, schema_id_of(value_of(run)), text)
+        binding = self._bound(replace(wanted, row=replace(wanted.row, now=fitted.names)), fitted)
         self._warn(schema_id_of(value_of(run)), key.topic, schema.columns)
         self._tables.remember(key.topic, schema_id_of(its_key), source)
         return binding
@@ -235,7 +257,7 @@ class Binder:
     def _mode(self, name: TableName) -> Mode:
         return self._settings.modes.get(str(name), Mode.ROWS)
 
-    def _events(self, topic: str, name: TableName, schema: WriterSchema, run: Run) -> Binding:
+    def _events(self, topic: str, name: TableName, schema: WriterSchema, run: Run, text: str) -> Binding:
         """What appends the topic's events to a table. Raises Cannot."""
         mode, keys = self._mode(name), list[str]()
         if mode is Mode.MATCH and not self._only(topic):
@@ -247,11 +269,11 @@ class Binder:
             self._tables.remember(topic, schema_id_of(key_of(run)), self._tables.source(schema, run))
         row = self._row(name, schema, keys)
         require_known(row.columns)
-        table = self._tables.there(name)
-        require_found(name, row, schema.columns, table)
         meta = STAGED if mode is Mode.HISTORY else {}
-        if table is None:
-            table = self._made(name, row, {column: (kind,) for column, kind in meta.items()}, ())
+        more = tuple(NewColumn(name=column, types=(kind,)) for column, kind in meta.items())
+        asked = _Asked(schema_id=schema_id_of(value_of(run)), text=text, more=more)
+        fitted = self._fit(name, topic, schema, row, asked)
+        table, row = fitted.table, replace(row, now=fitted.names)
         columns = bound_columns(table, row, (), partial(self._settings.policy, table.name))
         beside = history_columns(table, schema.columns) if meta else ()
         require_casts(columns, self._catalog.has_casts)
@@ -268,6 +290,7 @@ class Binder:
             truncate=OnTruncate.IGNORE if mode is Mode.HISTORY else self._on_truncate(topic, name, None),
             checks=column_checks(table, schema.columns, columns, rules),
             shape=row.shape,
+            evolutions=fitted.evolutions,
         )
 
     def _without_key(self, topic: str, name: TableName, schema: WriterSchema, run: Run) -> Binding:
@@ -314,29 +337,36 @@ class Binder:
             return Row(columns=schema.columns)
         return mapped(schema.columns, identity, mapping, self._tables.image(schema))
 
-    def _table(self, name: TableName, wanted: "_Wanted") -> TargetTable:
-        table = self._tables.there(name)
-        require_found(name, wanted.row, wanted.schema.columns, table)
-        if table is not None:
-            return table
-        more: dict[str, Sequence[str]] = {}
+    def _fitted(self, name: TableName, wanted: "_Wanted", schema_id: int, text: str) -> Fitted:
+        """The table of a topic's rows, as it will be. Raises Cannot, Persistent, BadName."""
+        more = []
         if wanted.version is not None:
-            more[wanted.version.name] = created_types(wanted.version)
+            more.append(NewColumn(name=wanted.version.name, types=created_types(wanted.version)))
         if soft := self._settings.soft_deletes.get(str(name)):
-            more[soft] = ("timestamptz",)
-        return self._made(name, wanted.row, more, wanted.theirs)
+            more.append(NewColumn(name=soft, types=("timestamptz",)))
+        asked = _Asked(schema_id=schema_id, text=text, identity=wanted.theirs, more=tuple(more))
+        return self._fit(name, wanted.topic, wanted.schema, wanted.row, asked)
 
-    def _made(
-        self, name: TableName, row: Row, more: Mapping[str, Sequence[str]], identity: Sequence[str]
-    ) -> TargetTable:
-        """A table that is not there, with the row's columns and some more. Raises Cannot, BadName."""
-        if not self._settings.create_table.get(str(name), self._settings.create):
-            raise missing(name)
-        kinds = {
-            row.name(column.name): created_types(column, row.policy(self._settings.policy(name, column.name), column))
-            for column in row.columns
-        }
-        return self._tables.made(name, {**kinds, **more}, identity)
+    def _fit(self, name: TableName, topic: str, schema: WriterSchema, row: Row, asked: "_Asked") -> Fitted:
+        if row.mapping is not PLAIN_MAPPING:
+            require_found(name, row, schema.columns, self._tables.there(name))
+        policy = partial(self._settings.policy, name)
+        fitted = self._evolver.fit(
+            Wanted(
+                table=name,
+                topic=topic,
+                schema_id=asked.schema_id,
+                columns=wanted_columns(travelling(row, schema.columns, policy), asked.text),
+                identity=asked.identity,
+                more=asked.more,
+                # what is left out is not gone
+                kept=frozenset(row.name(column.name) for column in schema.columns),
+            )
+        )
+        if fitted.moved:
+            # whatever was bound to the table as it is
+            self._known.forget(name)
+        return fitted
 
     def _warn(self, schema_id: int, topic: str, columns: Sequence[Column]) -> None:
         """Say once a schema in which columns nulls may have become defaults before they were written."""
@@ -371,9 +401,10 @@ class Binder:
         # the key is all that is known of the row, and all that is needed
         schema = WriterSchema(kind=RecordKind.CHANGE, columns=read_key_schema(key_text))
         row = Row(columns=schema.columns, mapping=self._settings.mappings.get(str(table.name), PLAIN_MAPPING))
-        return self._bound(_Wanted(topic=topic, schema=schema, row=row, key_text=key_text), table)
+        return self._bound(_Wanted(topic=topic, schema=schema, row=row, key_text=key_text), Fitted(table=table))
 
-    def _bound(self, wanted: "_Wanted", table: TargetTable) -> Binding:
+    def _bound(self, wanted: "_Wanted", fitted: Fitted) -> Binding:
+        table = fitted.table
         schema, version, theirs = wanted.schema, wanted.version, wanted.theirs
         replaces = frozenset(theirs) not in table.unique
         if replaces and not self._only(wanted.topic):
@@ -407,7 +438,19 @@ class Binder:
             may_lack=() if replaces else _may_lack(wanted, columns),
             checks=column_checks(table, schema.columns, columns, rules),
             shape=wanted.row.shape,
+            evolutions=fitted.evolutions,
+            labels=fitted.labels,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What a table is asked for beside a row's columns: `identity` by its own names, `more` where it is made."""
+
+    schema_id: int
+    text: str
+    identity: tuple[str, ...] = ()
+    more: tuple[NewColumn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

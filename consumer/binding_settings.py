@@ -1,19 +1,23 @@
 """From the settings of topics and tables to what the binder wants; files and packages that they name are read here."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from consumer.binder import BinderSettings
 from consumer.core.checks import Rules
 from consumer.core.contract import Contract
+from consumer.core.evolution import Answer, Follow
 from consumer.core.modes import Mode, OnTruncate
+from consumer.core.steps import Change
 from consumer.core.types import ColumnPolicy
 from consumer.edges.contracts import read_contract
 from consumer.edges.transforms import load_transform
+from consumer.evolver import Following
 from consumer.mapping import PLAIN as UNMAPPED
 from consumer.mapping import ColumnMapping, TableMapping
 from consumer.settings import Settings
-from consumer.table_sections import Check, Column, Table
+from consumer.table_sections import Check, Column, Table, TableEvolution
 
 
 def contracts(settings: Settings) -> dict[str, Contract]:
@@ -56,6 +60,21 @@ def rules(check: Check) -> Rules:
     return Rules(**wanted, allowed=None if allowed is None else tuple(allowed))
 
 
+def following(settings: Settings) -> Following:
+    """How tables follow their source: what is said of one goes before what is said of all."""
+    others = {change: Answer(getattr(settings.evolution, change.value)) for change in Change}
+    return Following(
+        others=Follow(answers=others),
+        tables={name: _follow(others, table.evolution) for name, table in settings.tables.items()},
+    )
+
+
+def _follow(others: Mapping[Change, Answer], said: TableEvolution) -> Follow:
+    own = {change: getattr(said, change.value) for change in Change}
+    answers = {change: Answer(word) for change, word in own.items() if word is not None}
+    return Follow(answers={**others, **answers}, renamed=said.renamed)
+
+
 def binder_settings(settings: Settings) -> BinderSettings:
     """How tables are named and created, and what is asked of topics. Raises Refused."""
     overrides = {name: table.create for name, table in settings.tables.items() if table.create is not None}
@@ -63,6 +82,7 @@ def binder_settings(settings: Settings) -> BinderSettings:
         template=settings.target.table,
         create=settings.target.create,
         create_table=overrides,
+        following=following(settings),
         unknown_grace=settings.registry.unknown_grace,
         strict=[name for name, table in settings.tables.items() if table.strict],
         modes={name: Mode(table.mode) for name, table in settings.tables.items()},

@@ -136,6 +136,7 @@ def session_settings(settings: Settings, worker: str) -> SessionSettings:
         batch_deadline=target.batch_deadline,
         synchronous_commit=target.synchronous_commit,
         trust_source=target.constraints == "trust-source",
+        change_lock_timeout=settings.evolution.lock_timeout,
     )
 
 

@@ -11,6 +11,7 @@ from consumer.bench.commands import app as bench_app
 from consumer.operate.batches import app as batches_app
 from consumer.operate.output import Config, reported
 from consumer.operate.positions import app as positions_app
+from consumer.operate.schema import app as schema_app
 from consumer.stack.commands import app as stack_app
 from consumer.stack.demo.commands import demo
 
@@ -24,6 +25,7 @@ app.add_typer(stack_app, name="stack")
 app.add_typer(bench_app, name="bench")
 app.add_typer(batches_app, name="batches")
 app.add_typer(positions_app, name="positions")
+app.add_typer(schema_app, name="schema")
 app.command()(demo)
 
 

@@ -94,6 +94,36 @@ class Born:
     table: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchemaChange:
+    """A change of a target table. `steps`: by step the kind of change, why, and the statement."""
+
+    id: int
+    table: str
+    topic: str
+    schema_id: int
+    steps: list[dict[str, str]]
+    state: str
+    kind: str | None
+    reason: str | None
+    remedy: str | None
+    planned_at: datetime
+    decided_by: str | None
+    decided_at: datetime | None
+    decided_why: str | None
+    applied_by: str | None
+    applied_at: datetime | None
+    error: dict[str, str] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approved:
+    """Changes that a person has agreed to, and the partitions that go on with them."""
+
+    changes: list[int]
+    partitions: list[TopicPartition]
+
+
 @dataclass(frozen=True, slots=True)
 class Note:
     """Who decided, and why; it is kept."""
@@ -136,6 +166,14 @@ class Desk(Protocol):
 
         Raises whatever `decide` raises; then nothing is changed.
         """
+        ...
+
+    def schema_changes(self, table: str | None, *, waiting: bool, most: int) -> list[SchemaChange]:
+        """Changes of tables, newest first; `waiting`: only those that are neither made nor superseded."""
+        ...
+
+    def approve(self, changes: Sequence[int], note: Note) -> Approved:
+        """Agree to planned changes, and have the partitions that wait for them taken anew."""
         ...
 
     def retry(self, partitions: Sequence[TopicPartition], note: Note) -> list[TopicPartition]:

@@ -3,7 +3,7 @@
 All names in the settings are the source's, but those of constant columns and of what a transform makes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import polars as pl
@@ -15,6 +15,7 @@ from consumer.core.plan import TableName, TargetTable
 from consumer.core.shaping import Constant, Shape, as_text, constant_column
 from consumer.core.transform import Named, TransformFault, column_of
 from consumer.core.types import ColumnPolicy
+from consumer.core.wanted import Travelling
 from consumer.gates import Cannot
 
 
@@ -64,15 +65,24 @@ PLAIN = TableMapping()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A topic's row on its way into a table: its columns as they travel, by the source's names."""
+    """A topic's row on its way into a table: its columns as they travel, by the source's names.
+
+    `now`: other names that columns of the table have by now.
+    """
 
     columns: tuple[Column, ...]
     mapping: TableMapping = PLAIN
     shape: Shape | None = None
+    now: Mapping[str, str] = field(default_factory=dict)
 
     def name(self, column: str) -> str:
         """What a column is called in the table."""
-        return self.mapping.name(column)
+        name = self.mapping.name(column)
+        return self.now.get(name, name)
+
+    def hides(self, column: str) -> bool:
+        """Whether the table does not get a column's values."""
+        return self.mapping.columns.get(column, _AS_IT_IS).hides
 
     def erases(self, column: str) -> bool:
         """Whether the table gets nulls for a column."""
@@ -111,6 +121,19 @@ def mapped(
         key=mapping.key,
     )
     return Row(columns=travel, mapping=mapping, shape=shape)
+
+
+def travelling(row: Row, source: Sequence[Column], policy: Callable[[str], ColumnPolicy]) -> tuple[Travelling, ...]:
+    """The row's columns as their table is to take them; `policy`: what the settings say of one."""
+    return tuple(
+        Travelling(
+            column=column,
+            name=row.name(column.name),
+            policy=row.policy(policy(column.name), column),
+            whole=column in source and not row.hides(column.name),
+        )
+        for column in row.columns
+    )
 
 
 def require_found(name: TableName, row: Row, source: Sequence[Column], table: TargetTable | None) -> None:

@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import polars as pl
 
@@ -13,6 +14,7 @@ from consumer.core.envelope import IGNORED_KINDS
 from consumer.core.failure import Failure, Persistent, failed, located
 from consumer.core.fold import SEQ, Folded, born, fold, lacking_any
 from consumer.core.kinds import KINDS
+from consumer.core.labels import strange
 from consumer.core.lettering import letter
 from consumer.core.letters import BEHIND, Change, Letter, Settled, State, settled
 from consumer.core.modes import Mode
@@ -23,9 +25,11 @@ from consumer.core.plan import (
     Binding,
     BindingKey,
     Counts,
+    Evolution,
     Plan,
     Run,
     Stage,
+    TableName,
     TableWrite,
     Truncate,
     runs,
@@ -44,12 +48,20 @@ from consumer.writes import BlockWrites
 _WHAT = "#what"
 
 
-class Unbound(Exception):
-    """Runs of records have no binding yet: the keys, and for each a run whose records say what to make."""
+Labels = Mapping[TableName, Mapping[str, Sequence[str]]]
+NO_LABELS: Labels = MappingProxyType({})
 
-    def __init__(self, wanted: Mapping[BindingKey, Run]) -> None:
+
+class Unbound(Exception):
+    """Runs of records have no binding yet: the keys, and for each a run whose records say what to make.
+
+    `labels`: or they have one that does not know these labels of its table's enums, by column.
+    """
+
+    def __init__(self, wanted: Mapping[BindingKey, Run], labels: Labels = NO_LABELS) -> None:
         super().__init__(list(wanted))
         self.wanted = wanted
+        self.labels = labels
 
 
 class BadRecord(Persistent):
@@ -105,7 +117,8 @@ class Planner:
         counted: Counter[str] = Counter(records=sum(map(len, slices)))
         times: list[int] = []
         stages = []
-        for blocks in self._staged(slices, borders):
+        staged = self._staged(slices, borders)
+        for blocks in staged:
             stage = _Gathered()
             for block in blocks:
                 with library_faults(block.binding.table.name if block.binding.table else None, "planner", "plan"):
@@ -116,6 +129,7 @@ class Planner:
             stages=tuple(stages),
             counts=Counts(**counted),
             source_ms=(min(times), max(times)) if times else None,
+            evolutions=_evolutions(staged),
         )
 
     def _staged(self, slices: Sequence[Slice], borders: Collection[RecordRef]) -> list[list[Block]]:
@@ -160,6 +174,7 @@ class Planner:
             return
         with _cuts(block):
             decoded = self._blocks.decoded(block)
+        _require_labels(block, decoded.images)
         if decoded.truncates:
             counted["truncates"] += len(decoded.truncates)
             stage.truncates.append(_truncate(block, decoded.truncates, decoded.truncated))
@@ -291,6 +306,20 @@ class Planner:
         elif waits:
             made = replace(made, state=State.HELD)
         return replace(made, follows=True) if waits and place not in said.held else made
+
+
+def _require_labels(block: Block, images: pl.DataFrame) -> None:
+    """Raises Unbound where rows bring labels that their binding does not know."""
+    binding, run = block.binding, block.runs[0]
+    if binding.labels and binding.table is not None and (found := strange(images, binding.labels)):
+        key = BindingKey(run.piece.at.topic, run.key_frame, run.value_frame)
+        raise Unbound({key: run}, {binding.table.name: found})
+
+
+def _evolutions(staged: Sequence[Sequence[Block]]) -> tuple[Evolution, ...]:
+    """What has to be done to tables first, each once, in its order."""
+    evolutions = (each for blocks in staged for block in blocks for each in block.binding.evolutions)
+    return tuple(dict.fromkeys(evolutions))
 
 
 class _Borders(Exception):

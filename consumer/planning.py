@@ -31,23 +31,23 @@ def planned(work: Work, planner: Planner, binder: Binder) -> Plan:
         except BadRecord as bad:
             raise Instead(in_front(work, bad)) from bad
         except Unbound as unbound:
-            waits = _bound(binder, unbound.wanted, work)
+            waits = _bound(binder, unbound, work)
         if waits:
             # the registry holds up only what it is needed for
             later = [Later(at, _UNREADY, why) for at, why in waits.items()]
             raise Instead([*later, replace(work, plan=None)])
 
 
-def _bound(binder: Binder, wanted: Mapping[BindingKey, Run], work: Work) -> dict[TopicPartition, Failure]:
+def _bound(binder: Binder, unbound: Unbound, work: Work) -> dict[TopicPartition, Failure]:
     """Make bindings; returns the partitions of those that the registry does not give the schemas for."""
     try:
-        binder.bind(wanted)
+        binder.bind(unbound.wanted, unbound.labels)
     except BadRecord as bad:
         raise Instead(in_front(work, bad)) from bad
     except Transient as error:
         if not _is_registrys(error):
             raise
-        return dict(_unready(binder, wanted))
+        return dict(_unready(binder, unbound.wanted))
     return {}
 
 

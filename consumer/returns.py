@@ -196,7 +196,7 @@ class Returns:
 
     def _bind(self, unbound: Unbound) -> None:
         try:
-            self._binder.bind(unbound.wanted)
+            self._binder.bind(unbound.wanted, unbound.labels)
         except BadRecord as bad:
             raise TableFault(bad.failure, None) from bad
 

@@ -109,7 +109,7 @@ class Searcher:
             try:
                 return self._planner.plan([piece])
             except Unbound as unbound:
-                self._binder.bind(unbound.wanted)
+                self._binder.bind(unbound.wanted, unbound.labels)
 
     def _say_failing(self, error: HeadraceError) -> None:
         if not self._failing:

@@ -390,3 +390,44 @@ class Log(Section):
 
     level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level written.")
     format: Literal["console", "json"] = Field(default="json", description="json for machines, console for people.")
+
+
+Decided = Literal["auto", "approve", "refuse"]
+Wished = Literal["auto", "approve", "refuse", "keep"]
+
+
+class Evolution(Section):
+    """How target tables follow their source.
+
+    auto: the change is made with the first rows that need it; approve: their table waits for `headrace schema apply`;
+    refuse: it stops; keep: the change is not wanted, the target stays as it is.
+    """
+
+    create: Decided = Field(default="auto", description="A missing table, where target.create allows it at all.")
+    add: Decided = Field(default="approve", description="A column that the target lacks.")
+    widen: Wished = Field(
+        default="keep",
+        description="A type that does not hold all that the source may send. With keep, values that do not fit become "
+        "letters; otherwise a change that is no widening stops the table.",
+    )
+    relax: Wished = Field(
+        default="keep",
+        description="NOT NULL of a column that takes nulls at the source, or that the source has not any more.",
+    )
+    label: Wished = Field(default="keep", description="A label that an enum type of the target lacks.")
+    rename: Decided = Field(default="auto", description="A column that a table's `renamed` names.")
+    drop: Wished = Field(
+        default="keep", description="A column that the source had and has not any more. Its values are lost with it."
+    )
+    default: Wished = Field(
+        default="keep",
+        description="A default of the source's: of a column that is added, whose older rows get it, or where the "
+        "target has none. Of a function, Debezium sends a zero.",
+    )
+    lock_timeout: float = Field(
+        default=2.0,
+        ge=0.1,
+        le=60,
+        description="Most seconds that a change waits for others who use the table. Then its partitions wait, and "
+        "others go on.",
+    )

@@ -20,6 +20,7 @@ from consumer.core.sizer import BatchSizer
 from consumer.sections import (
     Batch,
     Breaker,
+    Evolution,
     Kafka,
     Ledger,
     Letters,
@@ -54,6 +55,7 @@ class Settings(BaseSettings):
     target: Target
     breaker: Breaker = Breaker()
     retry: Retry = Retry()
+    evolution: Evolution = Evolution()
     batch: Batch = Batch()
     letters: Letters = Letters()
     worker: Worker = Field(default_factory=Worker)

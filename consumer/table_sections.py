@@ -9,7 +9,7 @@ from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr, field
 from consumer.core.checks import check_pattern, is_empty
 from consumer.core.formats import Format
 from consumer.core.naming import MAX_BYTES
-from consumer.sections import Section
+from consumer.sections import Decided, Section, Wished
 
 Limit = Decimal | datetime | date | None
 Size = Annotated[int, Field(ge=0, le=1 << 30)] | None
@@ -128,10 +128,31 @@ class Check(Section):
         return self
 
 
+class TableEvolution(Section):
+    """What of it is different for a table."""
+
+    create: Decided | None = Field(default=None, description="Overrides evolution.create for this table.")
+    add: Decided | None = Field(default=None, description="Overrides evolution.add.")
+    widen: Wished | None = Field(default=None, description="Overrides evolution.widen.")
+    relax: Wished | None = Field(default=None, description="Overrides evolution.relax.")
+    label: Wished | None = Field(default=None, description="Overrides evolution.label.")
+    rename: Decided | None = Field(default=None, description="Overrides evolution.rename.")
+    drop: Wished | None = Field(default=None, description="Overrides evolution.drop.")
+    default: Wished | None = Field(default=None, description="Overrides evolution.default.")
+    renamed: dict[str, str] = Field(
+        default={},
+        description="Columns that got another name at the source: the old name and the new one. Rows of older schemas "
+        "go into the column with the new name.",
+    )
+
+
 class Table(Section):
     """Policy of one target table."""
 
     create: bool | None = Field(default=None, description="Overrides target.create for this table.")
+    evolution: TableEvolution = Field(
+        default=TableEvolution(), description='How it follows its source, as [tables."schema.table".evolution].'
+    )
     letters: Literal["copy", "pointer"] = Field(
         default="copy",
         description="Whether letters of this table hold the record, or only where it lies.",

@@ -1,13 +1,13 @@
 """The target tables of topics: named after their source, claimed for one topic, created where that is allowed."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
 from consumer.core.envelope import WriterSchema
 from consumer.core.framing import FRAME
-from consumer.core.naming import BadName, table_name
+from consumer.core.naming import table_name
 from consumer.core.plan import Run, TableName, TargetTable
 from consumer.gates import Cannot
 from consumer.ports.bindings import Catalog
@@ -85,28 +85,10 @@ class Tables:
         """The table, or None."""
         return self._catalog.read_table(name)
 
-    def made(self, name: TableName, columns: Mapping[str, Sequence[str]], identity: Sequence[str]) -> TargetTable:
-        """The table, which was not there and is created: columns with the types that suit them, best first.
-
-        Raises Cannot, BadName.
-        """
-        _check_names(columns)
-        self._catalog.create_table(name, columns, identity)
-        table = self._catalog.read_table(name)
-        if table is None:
-            raise missing(name)
-        return table
-
 
 def missing(name: TableName) -> Cannot:
     """There is no such table."""
     return Cannot("table.missing", f"the target has no table {name}")
-
-
-def _check_names(columns: Collection[str]) -> None:
-    for column in columns:
-        if not column or len(column.encode()) > 63:
-            raise BadName("a column's name is empty or longer than PostgreSQL's 63 bytes")
 
 
 _MAKE_TABLE = "Create it as the topic's rows need it, or set target.table to the name that it has now."

@@ -154,7 +154,7 @@ def _planned(planner: Planner, binder: Binder, slices: Sequence[Slice]) -> Plan:
         try:
             return planner.plan(slices)
         except Unbound as unbound:
-            binder.bind(unbound.wanted)
+            binder.bind(unbound.wanted, unbound.labels)
 
 
 def _slices(messages: Sequence[Message], epochs: dict[At, int]) -> list[Slice]:

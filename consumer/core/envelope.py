@@ -114,7 +114,7 @@ def read_writer_schema(text: str) -> WriterSchema:
     if kind is not RecordKind.CHANGE:
         return WriterSchema(kind=kind)
     names = named_types(schema)
-    row, namespace = _row_type(schema, names)
+    row, namespace = row_type(schema, names)
     rewritten = rewritten_envelope(schema)
     spelled = {field["name"]: field for field in json.loads(rewritten.text)["fields"]}
     image = options(spelled["after"]["type"])[0][0]
@@ -164,7 +164,7 @@ def _kind(schema: Avro) -> RecordKind:
     return RecordKind.CHANGE if {"op", "after"} <= fields else RecordKind.OTHER
 
 
-def _row_type(schema: Avro, names: Mapping[str, Avro]) -> tuple[Avro, str]:
+def row_type(schema: Avro, names: Mapping[str, Avro]) -> tuple[Avro, str]:
     """The record under `after`, and the namespace inside it."""
     namespace = namespace_inside(schema, "")
     after = next(field["type"] for field in schema["fields"] if field["name"] == "after")

@@ -234,6 +234,20 @@ TABLE_KINDS = (
         "the target table does not take its rows in time, or meets a conflict each time",
         "Look for long transactions and slow triggers on the table; Headrace looks again by itself.",
     ),
+    _kind(
+        "table.schema",
+        _PERSISTENT,
+        "the target table can't follow a change of its source by itself",
+        "Look at the plan: headrace schema plan. Change the table by hand, or the settings of [evolution]; Headrace "
+        "looks again by itself.",
+    ),
+    _kind(
+        "table.approval",
+        _PERSISTENT,
+        "a change of the target table waits for a person",
+        "Look at the plan and agree: headrace schema plan, then headrace schema apply TABLE. Or change the table by "
+        "hand; Headrace looks again by itself.",
+    ),
     _kind("table.missing", _PERSISTENT, "the target table is not there", "Create it, or set target.create = true."),
     _kind(
         "table.privilege",

@@ -16,6 +16,7 @@ from consumer.core.modes import Mode, OnTruncate, SoftDelete
 from consumer.core.records import RecordRef, Slice
 from consumer.core.rewriting import Rewritten
 from consumer.core.shaping import Shape
+from consumer.core.steps import AddLabel, DropColumn, Step, TableShape
 from consumer.core.types import Carriage, Kind
 
 
@@ -78,6 +79,37 @@ class TargetTable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Evolution:
+    """What has to be done to a table before rows of a schema go into it.
+
+    `before` and `after`: the table's shape; None where there is no table. `sql`: the steps as statements, for people.
+    """
+
+    table: TableName
+    topic: str
+    schema_id: int
+    steps: tuple[Step, ...]
+    sql: tuple[str, ...]
+    before: TableShape | None
+    after: TableShape | None
+
+    @property
+    def labels(self) -> tuple[AddLabel, ...]:
+        """The steps that need a transaction of their own."""
+        return tuple(step for step in self.steps if isinstance(step, AddLabel))
+
+    @property
+    def dropped(self) -> frozenset[str]:
+        """The columns that go: not with rows that still have them, which are of an older schema."""
+        return frozenset(step.column for step in self.steps if isinstance(step, DropColumn))
+
+    @property
+    def rest(self) -> tuple[Step, ...]:
+        """The steps that go with the rows."""
+        return tuple(step for step in self.steps if not isinstance(step, AddLabel))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BoundColumn:
     """A source column and the target column that takes it."""
 
@@ -107,7 +139,8 @@ class Binding:
     that the creates of key changes may lack. `checks`: what images have to keep to.
     `shape`: what the settings make of images. `identity` and the names in `columns`' sources are those of the shaped
     image, which are the source's; without any only truncates can be applied. `unreadable`: why none of the records can
-    be read.
+    be read. `evolutions`: what has to be done to the table first; it is bound as it is then. `labels`: those that the
+    table's enums have then, by the source's columns, where others are to be added.
     """
 
     schema: WriterSchema
@@ -128,6 +161,8 @@ class Binding:
     checks: tuple[Check, ...] = ()
     shape: Shape | None = None
     unreadable: Failure | None = None
+    evolutions: tuple[Evolution, ...] = ()
+    labels: Mapping[str, Collection[str]] = field(default_factory=dict)
 
     @property
     def inputs(self) -> tuple[Column, ...]:
@@ -304,6 +339,8 @@ class Plan:
     verdicts: tuple[Verdict, ...] = ()
     # oldest and newest source time of the batch in milliseconds, None when no record has one
     source_ms: tuple[int, int] | None = None
+    # changes of tables that its rows need first
+    evolutions: tuple[Evolution, ...] = ()
 
     @property
     def writes(self) -> list[TableWrite]:
@@ -314,6 +351,11 @@ class Plan:
     def letters(self) -> list[Letter]:
         """All letters in order."""
         return [letter for stage in self.stages for aside in stage.letters for letter in aside.letters]
+
+    def evolving(self) -> list[Evolution]:
+        """The changes of tables that are made with it."""
+        written = {(write.table, column.name) for write in self.writes for column in write.columns}
+        return [each for each in self.evolutions if not any((each.table, name) in written for name in each.dropped)]
 
     def with_letters(self, number: int, asides: Sequence[Aside]) -> "Plan":
         """The plan as it was applied, when rows of a stage became letters while it was."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from consumer.core.plan import Binding, BindingKey, TableName, TargetTable
+from consumer.ports.evolution import Shapes
 
 
 class Bindings(Protocol):
@@ -18,7 +19,7 @@ class Bindings(Protocol):
         ...
 
 
-class Catalog(Protocol):
+class Catalog(Shapes, Protocol):
     """What bindings ask of the target. Raises Transient."""
 
     def read_table(self, name: TableName) -> TargetTable | None:
@@ -27,13 +28,6 @@ class Catalog(Protocol):
 
     def has_casts(self, casts: Sequence[tuple[str, str]]) -> Sequence[bool]:
         """Whether the target casts a staging type to a type of its own, for each pair."""
-        ...
-
-    def create_table(self, name: TableName, columns: Mapping[str, Sequence[str]], identity: Sequence[str]) -> None:
-        """Create a missing table with the identity as primary key: columns with the types that suit them, best first.
-
-        Every server has the last of them.
-        """
         ...
 
     def claim_table(self, name: TableName, topic: str) -> str:

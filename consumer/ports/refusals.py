@@ -54,6 +54,10 @@ class TableBusy(Transient):
         self.table = table
 
 
+class NotChanged(TableFault):
+    """The target refused a change of the table."""
+
+
 class LettersFull(Transient):
     """As many letters wait to be published as may; a batch with more of them is not applied."""
 

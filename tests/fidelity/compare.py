@@ -74,11 +74,11 @@ def prepare(connection: psycopg.Connection, modes: Sequence[Mode]) -> None:
 
 def copy(source: psycopg.Connection, target: psycopg.Connection, mode: Mode, kind: Type, left: str | None) -> None:
     """The source's table as text and binary form, and what is left of its values as an expression over `v`, if any."""
-    columns = sql.SQL("CREATE TABLE {} (id integer, v text, sent text, rest text, rest_kind text)")
+    columns = sql.SQL("CREATE TABLE {} (id integer, n integer, v text, sent text, rest text, rest_kind text)")
     target.execute(columns.format(_copied(mode, kind)))
     read = sql.SQL(
-        "COPY (SELECT id, v::text, {sent}, rest::text, pg_typeof(rest)::text "
-        "FROM (SELECT id, v, {rest} AS rest FROM (SELECT id, v, id % 10 AS way FROM {table}) y) x) TO STDOUT"
+        "COPY (SELECT id, n, v::text, {sent}, rest::text, pg_typeof(rest)::text "
+        "FROM (SELECT id, n, v, {rest} AS rest FROM (SELECT id, n, v, id % 10 AS way FROM {table}) y) x) TO STDOUT"
     )
     rest = sql.SQL(left or "v")
     query = read.format(sent=_sent(source, mode, kind, "v"), rest=rest, table=table(mode, kind))
@@ -100,8 +100,9 @@ def compare(target: psycopg.Connection, mode: Mode, kind: Type) -> list[Row]:
         value = sql.SQL("ARRAY[t.v::text, {}]").format(_sent(target, mode, kind, "t.v"))
     query = sql.SQL(
         "SELECT coalesce(s.id, t.id), t.id IS NOT NULL, s.id IS NOT NULL, "
-        "t.v IS NOT DISTINCT FROM s.v AND t.sent IS NOT DISTINCT FROM s.sent, t.rest IS NOT DISTINCT FROM s.rest "
-        "FROM {copy} s FULL JOIN (SELECT t.id, ({value})[1] AS v, ({value})[2] AS sent, ({rest})[1] AS rest "
+        "t.n = s.n AND t.v IS NOT DISTINCT FROM s.v AND t.sent IS NOT DISTINCT FROM s.sent, "
+        "t.n = s.n AND t.rest IS NOT DISTINCT FROM s.rest "
+        "FROM {copy} s FULL JOIN (SELECT t.id, t.n, ({value})[1] AS v, ({value})[2] AS sent, ({rest})[1] AS rest "
         "FROM {table} t LEFT JOIN {copy} s USING (id)) t USING (id) ORDER BY 1"
     )
     if created is None:
@@ -120,9 +121,10 @@ def column_type(target: psycopg.Connection, mode: Mode, kind: Type) -> str | Non
     return None if row is None else str(row[0])
 
 
-def _row(row: int, there: bool, wanted: bool, same: bool, rest: bool) -> Row:
+def _row(row: int, there: bool, wanted: bool, same: bool | None, rest: bool | None) -> Row:
     number, path = place(row)
-    return Row(number=number, path=path, there=there, wanted=wanted, same=same, lost=there and wanted and rest)
+    lost = there and wanted and bool(rest)
+    return Row(number=number, path=path, there=there, wanted=wanted, same=bool(same), lost=lost)
 
 
 def _shown(created: str | None, kind: Type) -> sql.Composable:

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from consumer.core.evolution import Follow
 from consumer.core.plan import TableName
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.postgres.lookup import PostgresCatalog
@@ -18,6 +19,7 @@ from consumer.edges.postgres.sink import PostgresSink
 from consumer.stack.options import TARGET, StackOptions
 from consumer.stack.progress import Terminal
 from consumer.stack.stack import Stack
+from tests.pg.following import EVERYTHING, Follower, Scene, Source
 from tests.pg.landing import Landing
 from tests.pg.searching import FIELDS
 
@@ -121,6 +123,18 @@ def table(session: psycopg.Connection, schema: str) -> TableName:
     session.execute(f"CREATE TYPE {schema}.pair AS (a text, b int4)")
     session.execute(f"SET search_path TO {schema}, public")
     return TableName(schema, "t")
+
+
+@pytest.fixture
+def scene(session: psycopg.Connection, schema: str, sinks: Sinks, pools: Pools, group: str) -> Scene:
+    """A table's name, its topic and its workers, which follow in everything if not told otherwise."""
+    source = Source(TableName(schema, "t"))
+
+    def worker(how: Follow | None = None, name: str = "one", deadline: float = 30.0) -> Follower:
+        how = how or Follow(answers=EVERYTHING)
+        return Follower(sinks(name, deadline=deadline), pools(worker=name), group, source, how)
+
+    return Scene(session, source.table, source, worker)
 
 
 @pytest.fixture

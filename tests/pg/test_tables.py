@@ -6,15 +6,13 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from consumer.core.created import created_types
-from consumer.core.envelope import read_key_schema, read_writer_schema
 from consumer.core.plan import TableName
 from consumer.edges.postgres.catalog import read_table
 from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.session import SessionSettings, connect
 from consumer.edges.postgres.sink import PostgresSink
+from tests.pg.following import made
 from tests.pg.landing import ID, Landing, rows
-from tests.unit.avro import Writer, envelope, key
 
 HOSTILE = ['a"b', "a.b", "a b", "é€😀", "select", "A", "a'b", "%s", "{}", "a;--", "x" * 63, "é" * 31 + "x", "\\"]
 
@@ -140,18 +138,15 @@ def test_only_usable_unique_indexes_count(session: psycopg.Connection, catalog: 
 def test_a_missing_table_is_created_as_the_source_has_it(
     session: psycopg.Connection, catalog: PostgresCatalog, schema: str
 ) -> None:
-    """Types come from the meanings, the key becomes the primary key, and creating it twice does nothing."""
+    """Types come from the meanings, and the key becomes the primary key."""
     fields = [
         {"name": "id", "type": {"type": "int", "connect.type": "int16"}},
         {"name": "at", "type": ["null", {"type": "long", "connect.name": "io.debezium.time.MicroTimestamp"}]},
         {"name": "took", "type": ["null", {"type": "long", "connect.name": "io.debezium.time.MicroDuration"}]},
         {"name": "price", "type": {"type": "bytes", "logicalType": "decimal", "precision": 7, "scale": 2}},
     ]
-    columns = {c.name: created_types(c) for c in read_writer_schema(Writer(envelope(fields)).text).columns}
-    identity = [column.name for column in read_key_schema(Writer(key(fields[:1])).text)]
     name = TableName(f"{schema}_new", 'o"rders')
-    for _ in range(2):
-        catalog.create_table(name, columns, identity)
+    made(session, name, fields)
     found = catalog.read_table(name)
 
     assert found is not None

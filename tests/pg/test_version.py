@@ -16,6 +16,7 @@ from consumer.edges.postgres.sink import PostgresSink
 from consumer.ports.refusals import DataFault
 from consumer.ports.target import Start
 from dlq.actions import replay
+from tests.pg.following import made
 from tests.pg.landing import ID, Change, Landing, rows
 from tests.pg.searching import search
 
@@ -144,10 +145,11 @@ def test_a_letter_that_comes_back_to_a_newer_row_is_superseded(
     assert rows(session, landing.table) == [versioned(1, 30) if state == "superseded" else (1, "bad", 1, 10)]
 
 
-def test_a_table_that_is_created_has_the_column(catalog: PostgresCatalog, schema: str) -> None:
+def test_a_table_that_is_created_has_the_column(
+    session: psycopg.Connection, catalog: PostgresCatalog, schema: str
+) -> None:
     """And an existing one says whether the column may be null."""
-    columns = {"id": ("bigint",), "v": ("bigint",)}
-    catalog.create_table(TableName(schema, "made"), columns, ["id"])
+    made(session, TableName(schema, "made"), [ID, {"name": "v", "type": "long"}])
     found = catalog.read_table(TableName(schema, "made"))
 
     assert found is not None

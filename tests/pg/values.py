@@ -12,16 +12,13 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from consumer.core.created import created_types
-from consumer.core.envelope import read_writer_schema
 from consumer.core.plan import TableName
-from consumer.core.types import PLAIN, ColumnPolicy
+from consumer.core.types import ColumnPolicy
 from consumer.edges.columnar import ColumnarDecoder
-from consumer.edges.postgres import catalog
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.rows import RowDecoder
+from tests.pg.following import made
 from tests.pg.landing import ID, Landing
-from tests.unit.avro import Writer, envelope
 
 DECODERS = (ColumnarDecoder(RowDecoder(), smallest_block=1), RowDecoder())
 
@@ -92,9 +89,7 @@ def check(session: psycopg.Connection, sink: PostgresSink, table: TableName, val
 def check_created(session: psycopg.Connection, sink: PostgresSink, table: TableName, value: Value) -> None:
     """The same in a table that is created, whose column has the type that it should have."""
     fields = [ID, {"name": "v", "type": value.avro}]
-    columns = read_writer_schema(Writer(envelope(fields)).text).columns
-    policies = {"id": PLAIN, "v": ColumnPolicy(**value.policy)}
-    catalog.create_table(session, table, {c.name: created_types(c, policies[c.name]) for c in columns}, ["id"])
+    made(session, table, fields, {"v": ColumnPolicy(**value.policy)})
     query = "SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attname = 'v' AND attrelid = %s::regclass"
     kind = session.execute(query, (str(table),)).fetchone()
 

@@ -185,7 +185,7 @@ def test_a_tombstone_makes_no_table() -> None:
 
     assert failure.kind == "table.missing"
     assert "public.orders" in failure.detail
-    assert bound.world.created == []
+    assert bound.world.made == {}
 
 
 def test_a_tombstone_is_held_to_the_same_identity() -> None:
@@ -442,9 +442,8 @@ def test_a_table_that_is_made_gets_its_version_column() -> None:
     """Behind the source's columns."""
     bound = versioned(None)
     bound.table = None
-    assert bound.refusal(CHANGE).kind == "table.missing"
-
-    assert bound.world.made_of == ["id", "word", "v"]
+    assert bound.bind(CHANGE).version == "v"
+    assert list(bound.world.made[TABLE.name]) == ["id", "word", "v"]
 
 
 @pytest.mark.parametrize(

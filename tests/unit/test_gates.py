@@ -206,9 +206,9 @@ SHAPE = {
 }
 CATALOG = {
     "no column": Case(
-        kind="table.shape",
-        says=["after.word", "public.orders", "none"],
-        remedy="Add the column",
+        kind="table.approval",
+        says=["public.orders", "word", "none"],
+        remedy="headrace schema apply",
         table=replace(TABLE, columns=TABLE.columns[:1]),
     ),
     "text for bytes": Case(

@@ -46,6 +46,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "retry.table_most": (0.1, 86_400),
     "retry.table_unknown_attempts": (0, 100_000),
     "registry.unknown_grace": (0, 3600),
+    "evolution.lock_timeout": (0.1, 60),
     "batch.max_rows": (1, 65_536),
     "batch.min_rows": (1, 65_536),
     "batch.target_seconds": (0.05, 900),

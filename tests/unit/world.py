@@ -6,15 +6,19 @@ from dataclasses import dataclass, field
 from consumer.binder import Binder, BinderSettings, Sources
 from consumer.core.checks import Rules
 from consumer.core.contract import Contract
-from consumer.core.failure import Persistent, failed
+from consumer.core.failure import Failure, Persistent, failed
 from consumer.core.kinds import KINDS
 from consumer.core.modes import OnTruncate
-from consumer.core.plan import TableName, TargetTable
+from consumer.core.plan import Evolution, TableName, TargetTable
+from consumer.core.steps import CreateTable, Step, TableShape
 from consumer.core.types import ColumnPolicy
 from consumer.edges.rows import RowDecoder
+from consumer.evolver import Following
 from consumer.known import KnownBindings
 from consumer.mapping import TableMapping
+from consumer.ports.evolution import Rehearsed, State
 from consumer.ports.topics import Traits
+from tests.unit.shaping import after, shape_of, table_of
 
 
 @dataclass
@@ -26,9 +30,13 @@ class World:
     topics: dict[str, Traits] = field(default_factory=dict)
     name: str = "world"
     sources: dict[tuple[str, int], Mapping[str, str | None]] = field(default_factory=dict)
-    created: list[TableName] = field(default_factory=list)
-    made_of: list[str] = field(default_factory=list)
-    made_as: dict[str, Sequence[str]] = field(default_factory=dict)
+    # columns of tables that are to be made, with their types
+    made: dict[TableName, dict[str, str]] = field(default_factory=dict)
+    following: Following = field(default_factory=Following)
+    # the columns that the source has had, and what became of changes that were proposed
+    known: dict[str, int] = field(default_factory=dict)
+    proposed: list[tuple[Evolution, State]] = field(default_factory=list)
+    approved: bool = False
     versions: dict[str, str] = field(default_factory=dict)
     truncates: dict[str, OnTruncate] = field(default_factory=dict)
     contracts: dict[str, Contract] = field(default_factory=dict)
@@ -49,6 +57,7 @@ class World:
             columns=self.columns,
             checks=self.checks,
             mappings=self.mappings,
+            following=self.following,
         )
         return Binder(known, sources, settings)
 
@@ -70,11 +79,38 @@ class World:
         """All but what the test says."""
         return [cast not in self.uncast for cast in casts]
 
-    def create_table(self, name: TableName, columns: Mapping[str, Sequence[str]], identity: Sequence[str]) -> None:
-        """Notes it, and the columns of the last one."""
-        self.created.append(name)
-        self.made_of = list(columns)
-        self.made_as = dict(columns)
+    def read_shape(self, name: TableName) -> TableShape | None:
+        """That of the table."""
+        table = self.table(name)
+        return shape_of(table) if table else None
+
+    def available(self, types: Sequence[str]) -> str:
+        """It has what every server has."""
+        return types[-1]
+
+    def rehearse(self, name: TableName, steps: Sequence[Step]) -> Rehearsed:
+        """What the steps make of the table; those that are made are noted."""
+        shape = after(self.read_shape(name), steps)
+        if isinstance(steps[0], CreateTable):
+            self.made[name] = {column.name: str(column.type) for column in shape.columns}
+        return Rehearsed(table=table_of(name, shape), shape=shape, sql=self.spell(name, steps))
+
+    def spell(self, name: TableName, steps: Sequence[Step]) -> tuple[str, ...]:
+        """A word for each."""
+        return tuple(f"{step.change.value} of {name}" for step in steps)
+
+    def source_columns(self, name: TableName) -> Mapping[str, int]:
+        """What the test says."""
+        return self.known
+
+    def followed(self, name: TableName, schema_id: int, columns: Sequence[str]) -> None:
+        """Notes them."""
+        self.known |= {column: max(schema_id, self.known.get(column, 0)) for column in columns}
+
+    def propose(self, evolution: Evolution, state: State, why: Failure) -> State:
+        """Notes it; what a person may approve is, if the test says so."""
+        self.proposed.append((evolution, state))
+        return State.APPROVED if self.approved and state is State.PLANNED else state
 
     def remember_schemas(self, registry: str, schemas: Mapping[int, str]) -> None:
         """Nothing is asked of it here."""

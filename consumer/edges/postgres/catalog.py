@@ -1,6 +1,6 @@
-"""Target tables as the catalog has them, and the creation of missing ones."""
+"""Target tables as the catalog has them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
@@ -144,58 +144,3 @@ def _limits(kind: str, modifier: int) -> dict[str, Any]:
     if kind == "interval" and modifier & 0xFFFF == _FULL_PRECISION:
         return {}
     return {"digits": modifier & 0xFFFF} if kind in _WITH_SECONDS else {}
-
-
-def create_table(
-    connection: psycopg.Connection, name: TableName, columns: Mapping[str, Sequence[str]], identity: Sequence[str]
-) -> None:
-    """Create a missing table, its schema too, with the identity, if any, as primary key. Another worker may be first.
-
-    Each column gets the first of its types that the server has.
-    """
-    with translated("create table", name):
-        kinds = {column: _available(connection, types) for column, types in columns.items()}
-    parts = [
-        sql.SQL("{} {}{}").format(
-            sql.Identifier(column),
-            # from `consumer.core.created` or the settings, never from input
-            sql.SQL(kind),
-            sql.SQL(" NOT NULL" if column in identity else ""),
-        )
-        for column, kind in kinds.items()
-    ]
-    key = [sql.SQL("PRIMARY KEY ({})").format(sql.SQL(", ").join(map(sql.Identifier, identity)))] if identity else []
-    statement = sql.SQL("CREATE TABLE IF NOT EXISTS {} ({})").format(
-        sql.Identifier(name.schema, name.name), sql.SQL(", ").join([*parts, *key])
-    )
-    with translated("create table", name):
-        try:
-            _if_absent(connection, statement)
-        except psycopg.errors.InvalidSchemaName:
-            schema = sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(name.schema))
-            _if_absent(connection, schema)
-            _if_absent(connection, statement)
-
-
-def _available(connection: psycopg.Connection, types: Sequence[str]) -> str:
-    """The first type that the server has; the last one is taken without asking."""
-    for kind in types[:-1]:
-        if kind == "xml":
-            # every server knows the name, and some no value
-            try:
-                connection.execute("SELECT CAST('<a/>' AS xml)")
-            except psycopg.errors.FeatureNotSupported:
-                continue
-            return kind
-        there = connection.execute("SELECT to_regtype(%s) IS NOT NULL", (kind,)).fetchone()
-        if there == (True,):
-            return kind
-    return types[-1]
-
-
-def _if_absent(connection: psycopg.Connection, statement: sql.Composed) -> None:
-    try:
-        connection.execute(statement)
-    except psycopg.errors.UniqueViolation:
-        # two workers created it at once: IF NOT EXISTS looks before it locks
-        connection.execute(statement)

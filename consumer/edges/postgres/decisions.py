@@ -61,6 +61,10 @@ SELECT %(group)s, %(actor)s, 'retry', b.topic, b.partition, %(reason)s,
     jsonb_build_object('next_offset', b.next_offset, 'stopped', b.stopped)
 FROM before b RETURNING topic, partition
 """
+_STOPPED = """
+SELECT topic, partition FROM headrace.positions
+WHERE group_name = %s AND topic = ANY (%s) AND stopped ->> 'kind' = %s ORDER BY topic, partition
+"""
 _ASKED = """
 SELECT topic, partition FROM headrace.positions
 WHERE group_name = %s AND again_at IS NOT NULL ORDER BY topic, partition
@@ -135,6 +139,12 @@ def retry(
     }
     with translated("ask for partitions"):
         return [TopicPartition(*row) for row in connection.execute(_RETRY, values)]
+
+
+def stopped(connection: psycopg.Connection, group: str, topics: Sequence[str], kind: str) -> list[TopicPartition]:
+    """The partitions of topics that are stopped for a reason of this kind."""
+    with translated("look for stopped partitions"):
+        return [TopicPartition(*row) for row in connection.execute(_STOPPED, (group, list(topics), kind))]
 
 
 def asked(connection: psycopg.Connection, group: str) -> list[TopicPartition]:

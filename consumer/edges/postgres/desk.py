@@ -9,8 +9,8 @@ from consumer.core.decision import Decision, Held
 from consumer.core.failure import Persistent, failed
 from consumer.core.kinds import KINDS
 from consumer.core.records import TopicPartition
-from consumer.desk import Batch, Born, Checkpoint, Moved, Note, Page, Position
-from consumer.edges.postgres import decisions, journal
+from consumer.desk import Approved, Batch, Born, Checkpoint, Moved, Note, Page, Position, SchemaChange
+from consumer.edges.postgres import changes, decisions, journal
 from consumer.edges.postgres.migrate import require
 from consumer.edges.postgres.session import SessionSettings, connect, transaction
 from consumer.edges.postgres.translate import translated
@@ -67,6 +67,18 @@ class PostgresDesk:
             moved = Moved(before=held, after=decision, epoch=epoch, discarded=len(letters))
             decisions.audit(connection, self._group, at, note, _details(moved))
         return moved
+
+    def schema_changes(self, table: str | None, *, waiting: bool, most: int) -> list[SchemaChange]:
+        return changes.read(self._session(), self._group, table, waiting=waiting, most=most)
+
+    def approve(self, numbers: Sequence[int], note: Note) -> Approved:
+        connection = self._session()
+        with transaction(connection, "approve schema changes"):
+            approved = changes.approve(connection, self._group, numbers, note)
+            topics = sorted({topic for _, topic in approved})
+            partitions = decisions.stopped(connection, self._group, topics, "table.approval")
+            woken = decisions.retry(connection, self._group, partitions, note)
+        return Approved(changes=[number for number, _ in approved], partitions=woken)
 
     def retry(self, partitions: Sequence[TopicPartition], note: Note) -> list[TopicPartition]:
         return decisions.retry(self._session(), self._group, partitions, note)

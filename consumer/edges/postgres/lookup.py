@@ -4,10 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import psycopg
 
-from consumer.core.plan import TableName, TargetTable
-from consumer.edges.postgres import catalog, letters, memory, positions
+from consumer.core.failure import Failure
+from consumer.core.plan import Evolution, TableName, TargetTable
+from consumer.core.steps import Step, TableShape
+from consumer.edges.postgres import catalog, changes, evolving, letters, memory, positions, shapes
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.translate import translated
+from consumer.ports.evolution import Rehearsed, State
 from consumer.ports.target import Stored
 
 
@@ -24,9 +27,6 @@ class PostgresCatalog:
     def has_casts(self, casts: Sequence[tuple[str, str]]) -> list[bool]:
         return self._pool.ask(lambda session: catalog.has_casts(session, casts))
 
-    def create_table(self, name: TableName, columns: Mapping[str, Sequence[str]], identity: Sequence[str]) -> None:
-        self._pool.ask(lambda session: catalog.create_table(session, name, columns, identity))
-
     def claim_table(self, name: TableName, topic: str) -> str:
         return self._pool.ask(lambda session: memory.claim_table(session, self._group, str(name), topic))
 
@@ -41,6 +41,27 @@ class PostgresCatalog:
 
     def recall_source(self, topic: str, key_schema: int) -> Mapping[str, str | None] | None:
         return self._pool.ask(lambda session: memory.recall_source(session, self._group, topic, key_schema))
+
+    def read_shape(self, name: TableName) -> TableShape | None:
+        return self._pool.ask(lambda session: shapes.read_shape(session, name))
+
+    def available(self, types: Sequence[str]) -> str:
+        return self._pool.ask(lambda session: shapes.available(session, types))
+
+    def rehearse(self, name: TableName, steps: Sequence[Step]) -> Rehearsed:
+        return self._pool.ask(lambda session: evolving.rehearse(session, name, steps))
+
+    def spell(self, name: TableName, steps: Sequence[Step]) -> tuple[str, ...]:
+        return self._pool.ask(lambda session: evolving.spelled(session, name, steps))
+
+    def source_columns(self, name: TableName) -> Mapping[str, int]:
+        return self._pool.ask(lambda session: changes.source_columns(session, self._group, name))
+
+    def followed(self, name: TableName, schema_id: int, columns: Sequence[str]) -> None:
+        self._pool.ask(lambda session: changes.followed(session, self._group, name, schema_id, columns))
+
+    def propose(self, evolution: Evolution, state: State, why: Failure) -> State:
+        return self._pool.ask(lambda session: changes.propose(session, self._group, evolution, state, why))
 
 
 class PostgresOverview:

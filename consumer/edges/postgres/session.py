@@ -20,6 +20,8 @@ class SessionSettings:
     connect_timeout: int = 10
     # no statement, no lock and no idle transaction outlives this
     batch_deadline: float = 30.0
+    # most seconds that a change of a table waits for others who use it
+    change_lock_timeout: float = 2.0
     synchronous_commit: str = "on"
     trust_source: bool = False
     # a session that only looks may be on a server that takes no writes

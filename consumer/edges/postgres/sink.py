@@ -18,8 +18,19 @@ from consumer.core.letters import Standing
 from consumer.core.plan import Action, Plan, TableWrite
 from consumer.core.policy import NO_RETRIES, Policy
 from consumer.core.records import OffsetRange, RecordRef, TopicPartition
-from consumer.edges.postgres import decisions, ledger, letters, memory, moved, positions, standing, truncating
+from consumer.edges.postgres import (
+    changes,
+    decisions,
+    ledger,
+    letters,
+    memory,
+    moved,
+    positions,
+    standing,
+    truncating,
+)
 from consumer.edges.postgres.aside import DEFAULT_BOUNDS, BatchLetters, LetterBounds, RefusedRows, settle
+from consumer.edges.postgres.evolving import Changer
 from consumer.edges.postgres.ledger import Ledger
 from consumer.edges.postgres.migrate import ensure
 from consumer.edges.postgres.placing import is_of, place
@@ -28,7 +39,7 @@ from consumer.edges.postgres.session import SessionSettings, connect, require_co
 from consumer.edges.postgres.staging import Staged, Staging
 from consumer.edges.postgres.translate import translated
 from consumer.edges.postgres.writing import Writer
-from consumer.ports.refusals import CommitUnknown, ConnectionLost, DataFault, Fenced, Reconsider
+from consumer.ports.refusals import CommitUnknown, ConnectionLost, DataFault, Fenced, NotChanged, Reconsider
 from consumer.ports.target import NO_ROOM, Applied, Known, Outcome, Retention, Start, Stored, Taken
 
 # deleted at a time, so that it ends within its timeout and the batches behind it do not wait; letters have bytes
@@ -54,6 +65,7 @@ class PostgresSink:
         self._writer = Writer(bounds.flood_percent)
         self._aside = BatchLetters(group, bounds, policy)
         self._ledger = Ledger(group, settings.worker)
+        self._changer = Changer(group=group, worker=settings.worker, lock_timeout=settings.change_lock_timeout)
 
     def open(self) -> None:
         """Open the session anew, on a control schema of this version. Raises ConnectionLost, Persistent or Refused."""
@@ -146,6 +158,7 @@ class PostgresSink:
         stages = staging.prepare([stage.staged() for stage in plan.stages])
         everything = [staged for stage in stages for staged in stage]
         try:
+            self._changer.label(connection, plan.evolving())
             with translated("begin"):
                 self._ledger.begin(connection, plan, started)
             with translated("empty staging"):
@@ -156,6 +169,7 @@ class PostgresSink:
             filled = time.perf_counter()
             with translated("lock positions"):
                 self._compare(connection, plan)
+            clock += self._changed(connection, plan)
             stages = self._floored(connection, plan, stages)
             settle(connection, plan, [staged for stage in stages for staged in stage])
             applied, refused = self._run(connection, plan, stages, clock)
@@ -171,23 +185,30 @@ class PostgresSink:
                 self._writer.take_care(plan.writes, error.table)
             if not connection.closed:
                 rollback(connection)
-            self._note(connection, error)
+            self._note(connection, plan, error)
             raise
         try:
             self._commit(connection)
         except Transient as error:
-            self._note(connection, error)
+            self._note(connection, plan, error)
             raise
         self._ledger.committed()
         self._writer.committed()
         return Applied(plan=plan, seconds=time.perf_counter() - clock, durations=durations)
 
-    def _note(self, connection: psycopg.Connection, error: BaseException) -> None:
-        """Have the ledger say how a batch ended that was rolled back; what is planned anew has not ended."""
+    def _note(self, connection: psycopg.Connection, plan: Plan, error: BaseException) -> None:
+        """Have the ledger say how a batch ended that was rolled back; what is planned anew has not ended.
+
+        A change that the target does not take is kept with its reason.
+        """
         if isinstance(error, Fenced):
             self._ledger.abandoned(connection)
         elif isinstance(error, HeadraceError):
             self._ledger.failed(connection, error.failure)
+        if isinstance(error, NotChanged):
+            for evolution in plan.evolutions:
+                if evolution.table == error.table:
+                    changes.failed(connection, self._group, evolution, error.failure)
 
     def resolve(self, plan: Plan) -> Outcome:
         """What became of a plan whose COMMIT was not answered; the session must be a new one.
@@ -238,6 +259,12 @@ class PostgresSink:
         lost = [piece.at for piece in plan.slices if found.get(piece.at) != (piece.epoch, piece.start)]
         if lost:
             raise Fenced(tuple(lost))
+
+    def _changed(self, connection: psycopg.Connection, plan: Plan) -> float:
+        """Change tables as the rows need it; returns the seconds that it took, which are no fault of the rows'."""
+        started = time.perf_counter()
+        self._changer.change(connection, plan.evolving())
+        return time.perf_counter() - started
 
     def _in_time(self, clock: float) -> None:
         """Many statements, each within its timeout, may still be too long together. Raises Transient."""

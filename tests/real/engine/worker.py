@@ -57,6 +57,7 @@ class Job:
     client: Mapping[str, str] = field(default_factory=dict)
     letters: Mapping[str, Any] = field(default_factory=dict)
     source: Mapping[str, Any] = field(default_factory=dict)
+    evolution: Mapping[str, str] = field(default_factory=dict)
     # by target table
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     # by their names in the file
@@ -88,6 +89,7 @@ class Job:
             "worker": {"name": self.name, "drain_timeout": self.drain, "stall_timeout": self.stall},
             "letters": dict(self.letters),
             "source": dict(self.source),
+            "evolution": dict(self.evolution),
             "log": {"level": self.level, "format": "json"},
             **{f"tables.{json.dumps(name)}": dict(policy) for name, policy in self.tables.items()},
             **{name: dict(section) for name, section in self.sections.items()},

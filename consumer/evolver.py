@@ -1,0 +1,234 @@
+"""Target tables that follow their source: what a schema needs of its table is planned, decided and remembered.
+
+Nothing is changed here. The steps go with the bindings into the batches whose rows need them; until these are
+committed, everything of the table is bound to what it will be then.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from consumer.core.evolution import Answer, Follow, Obstacle, Planned, Wanted, answer, planned
+from consumer.core.failure import Failure, Persistent, failed
+from consumer.core.kinds import KINDS
+from consumer.core.naming import MAX_BYTES, BadName
+from consumer.core.plan import Evolution, TableName, TargetTable
+from consumer.core.steps import AddColumn, Change, CreateTable, DropColumn, NewColumn, Step, TableShape, chosen
+from consumer.ports.bindings import Catalog
+from consumer.ports.evolution import State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Following:
+    """How tables follow their source: by target table, and the others."""
+
+    others: Follow = field(default_factory=Follow)
+    tables: Mapping[str, Follow] = field(default_factory=dict)
+
+    def of(self, table: TableName) -> Follow:
+        """How this one does."""
+        return self.tables.get(str(table), self.others)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    """A table that takes a schema's rows once its evolutions are made. `names`: as in `Planned`; `labels`: as in
+    `Binding`."""
+
+    table: TargetTable
+    evolutions: tuple[Evolution, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, Collection[str]] = field(default_factory=dict)
+    # whether bindings that were made before do not hold any more
+    moved: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pending:
+    """What a table will be, and what leads there from what it is."""
+
+    table: TargetTable
+    shape: TableShape
+    evolutions: tuple[Evolution, ...]
+
+
+class Evolver:
+    """Belongs to whoever makes bindings: one thread at a time."""
+
+    def __init__(self, catalog: Catalog, follow: Callable[[TableName], Follow]) -> None:
+        self._catalog = catalog
+        self._follow = follow
+        self._pending: dict[TableName, _Pending] = {}
+        # labels that rows have brought and no schema lists, by table and column
+        self._met: dict[TableName, dict[str, tuple[str, ...]]] = {}
+
+    def fit(self, wanted: Wanted) -> Fitted:
+        """The table as it will be, with what leads there. Raises Persistent, BadName, Transient."""
+        name = wanted.table
+        wanted = self._with_met(wanted)
+        pending = self._pending.get(name)
+        shape = pending.shape if pending else self._catalog.read_shape(name)
+        found = self._planned(shape, wanted)
+        drops = tuple(step for step in found.steps if isinstance(step, DropColumn))
+        steps = tuple(step for step in found.steps if step not in drops)
+        if steps:
+            pending = self._pending[name] = self._decided(shape, wanted, steps)
+            shape = pending.shape
+        assert shape is not None, "there is a table by now"
+        table = pending.table if pending else self._catalog.read_table(name)
+        if table is None:
+            raise Persistent(_failure("table.missing", f"the target has no table {name}"))
+        if not found.steps and not pending:
+            self._catalog.followed(name, wanted.schema_id, [column.name for column in wanted.columns])
+        evolutions = pending.evolutions if pending else ()
+        if drops:
+            # rows of older schemas may still come with it, so they are bound to a table that has the column
+            evolutions = self._decided(shape, wanted, drops).evolutions
+        return Fitted(
+            table=table,
+            evolutions=evolutions,
+            names=found.names,
+            labels=self._labels(shape, wanted, found.names),
+            moved=bool(steps),
+        )
+
+    def meet(self, table: TableName, labels: Mapping[str, Sequence[str]]) -> bool:
+        """Remember labels of enums that rows have brought; returns whether any of them is new."""
+        met = self._met.setdefault(table, {})
+        before = dict(met)
+        for column, found in labels.items():
+            met[column] = tuple(dict.fromkeys((*met.get(column, ()), *found)))
+        return met != before
+
+    def _with_met(self, wanted: Wanted) -> Wanted:
+        """What rows have brought stands behind what the schema lists."""
+        met = self._met.get(wanted.table)
+        if not met:
+            return wanted
+        columns = []
+        for column in wanted.columns:
+            labels = (*column.labels, *met.get(column.source, ())) if column.labels else ()
+            columns.append(replace(column, labels=tuple(dict.fromkeys(labels))))
+        return replace(wanted, columns=tuple(columns))
+
+    def _labels(self, shape: TableShape, wanted: Wanted, names: Mapping[str, str]) -> dict[str, frozenset[str]]:
+        """The labels of the table's enums once all steps are made, by source column; none where they are kept."""
+        if self._follow(wanted.table).keeps(Change.LABEL):
+            return {}
+        found = {}
+        for column in wanted.columns:
+            there = shape.column(names.get(column.name, column.name))
+            if column.labels and there is not None and there.labels is not None:
+                found[column.source] = frozenset((*there.labels.labels, *column.labels))
+        return found
+
+    def forget(self, table: TableName | None) -> None:
+        """Look at a table (None: all) as it is, when it is asked for again."""
+        for name in [name for name in self._pending if table in (None, name)]:
+            del self._pending[name]
+
+    def forget_topic(self, topic: str) -> None:
+        """Look at the table of a topic as it is, when it is asked for again."""
+        for name in [name for name, each in self._pending.items() if each.evolutions[-1].topic == topic]:
+            del self._pending[name]
+
+    def _planned(self, shape: TableShape | None, wanted: Wanted) -> Planned:
+        follow = self._follow(wanted.table)
+        if shape is not None and not follow.keeps(Change.DROP):
+            known = self._catalog.source_columns(wanted.table)
+            gone = [column for column, schema in known.items() if schema < wanted.schema_id]
+            wanted = replace(wanted, gone=gone)
+        found = planned(shape, wanted, follow)
+        if found.obstacles:
+            self._refuse(shape, wanted, _steps_by_hand(found.obstacles), self._obstructed(wanted, found.obstacles))
+        _check_names(found.steps)
+        return replace(found, steps=tuple(chosen(step, self._catalog.available) for step in found.steps))
+
+    def _decided(self, shape: TableShape | None, wanted: Wanted, steps: tuple[Step, ...]) -> _Pending:
+        """The table with these steps, if they may be made. Raises Persistent."""
+        name = wanted.table
+        if shape is not None and not shape.owned:
+            self._refuse(shape, wanted, steps, self._not_owned(wanted, steps))
+        said = answer(steps, self._follow(name).answers)
+        if said is Answer.REFUSE:
+            self._refuse(shape, wanted, steps, self._refused(wanted, steps))
+        before = self._pending.get(name)
+        earlier = before.evolutions if before else ()
+        rehearsed = self._catalog.rehearse(name, [step for each in earlier for step in each.steps] + list(steps))
+        evolution = _evolution(wanted, steps, rehearsed.sql[-len(steps) :], shape, rehearsed.shape)
+        if said is Answer.APPROVE:
+            why = _failure("table.approval", _told(name, steps))
+            if self._catalog.propose(evolution, State.PLANNED, why) is not State.APPROVED:
+                raise Persistent(why)
+        return _Pending(table=rehearsed.table, shape=rehearsed.shape, evolutions=(*earlier, evolution))
+
+    def _refuse(self, shape: TableShape | None, wanted: Wanted, steps: Sequence[Step], why: Failure) -> None:
+        """Raises Persistent; what a person can do about it is kept."""
+        sql = self._catalog.spell(wanted.table, steps)
+        self._catalog.propose(_evolution(wanted, tuple(steps), sql, shape, shape), State.REFUSED, why)
+        raise Persistent(why)
+
+    def _obstructed(self, wanted: Wanted, obstacles: Sequence[Obstacle]) -> Failure:
+        detail = f"table {wanted.table}: {'; '.join(each.why for each in obstacles)}"
+        steps = _steps_by_hand(obstacles)
+        if not steps:
+            return _failure("table.schema", detail, "Rename the column back until these records are through.")
+        remedy = (
+            f'If the values fit, say so by hand: {self._spelled(wanted, steps)}. With evolution.widen = "keep" for the '
+            "table only values that do not fit are refused."
+        )
+        return _failure("table.schema", detail, remedy)
+
+    def _not_owned(self, wanted: Wanted, steps: Sequence[Step]) -> Failure:
+        detail = f"{_told(wanted.table, steps)}; and the role does not own the table, which a change of it needs"
+        remedy = f"Do it as the owner, then Headrace goes on by itself: {self._spelled(wanted, steps)}"
+        return _failure("table.privilege", detail, remedy)
+
+    def _refused(self, wanted: Wanted, steps: Sequence[Step]) -> Failure:
+        if isinstance(steps[0], CreateTable):
+            return _failure("table.missing", f"the target has no table {wanted.table}")
+        added = all(isinstance(step, AddColumn) for step in steps)
+        remedy = (
+            f"Do it by hand, then Headrace goes on by itself: {self._spelled(wanted, steps)}. Or let Headrace do it by "
+            "the settings of [evolution], or exclude the column at the source."
+        )
+        return _failure("table.shape" if added else "table.schema", _told(wanted.table, steps), remedy)
+
+    def _spelled(self, wanted: Wanted, steps: Sequence[Step]) -> str:
+        return "; ".join(self._catalog.spell(wanted.table, steps))
+
+
+def _evolution(
+    wanted: Wanted, steps: tuple[Step, ...], sql: tuple[str, ...], before: TableShape | None, after: TableShape | None
+) -> Evolution:
+    return Evolution(
+        table=wanted.table,
+        topic=wanted.topic,
+        schema_id=wanted.schema_id,
+        steps=steps,
+        sql=sql,
+        before=before,
+        after=after,
+    )
+
+
+def _steps_by_hand(obstacles: Sequence[Obstacle]) -> tuple[Step, ...]:
+    return tuple(each.step for each in obstacles if each.step is not None)
+
+
+def _told(table: TableName, steps: Sequence[Step]) -> str:
+    return f"table {table}: {'; '.join(step.why for step in steps)}"
+
+
+def _failure(kind: str, detail: str, remedy: str = "") -> Failure:
+    return failed(KINDS[kind], "binder", "fit table", detail, remedy=remedy)
+
+
+def _check_names(steps: Sequence[Step]) -> None:
+    made: list[NewColumn] = []
+    for step in steps:
+        if isinstance(step, CreateTable):
+            made += step.columns
+        elif isinstance(step, AddColumn):
+            made.append(step.column)
+    if any(not column.name or len(column.name.encode()) > MAX_BYTES for column in made):
+        raise BadName(f"a column's name is empty or longer than PostgreSQL's {MAX_BYTES} bytes")

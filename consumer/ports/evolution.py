@@ -1,0 +1,64 @@
+"""Who changes target tables, and what is remembered of their changes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from consumer.core.failure import Failure
+from consumer.core.plan import Evolution, TableName, TargetTable
+from consumer.core.steps import Step, TableShape
+
+
+class State(Enum):
+    """What became of a table's changes. The first three wait for something."""
+
+    PLANNED = "planned"
+    APPROVED = "approved"
+    REFUSED = "refused"
+    APPLIED = "applied"
+    SUPERSEDED = "superseded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsed:
+    """A table as it will be when the steps are done, and their statements for people."""
+
+    table: TargetTable
+    shape: TableShape
+    sql: tuple[str, ...]
+
+
+class Shapes(Protocol):
+    """Shapes of target tables and what is remembered of their changes. Raises Transient."""
+
+    def read_shape(self, name: TableName) -> TableShape | None:
+        """The table's shape, or None when there is none of that name."""
+        ...
+
+    def available(self, types: Sequence[str]) -> str:
+        """The first of the types that the server has; the last one is taken without asking."""
+        ...
+
+    def rehearse(self, name: TableName, steps: Sequence[Step]) -> Rehearsed:
+        """Do the steps with an empty copy that nobody sees; the table is not touched.
+
+        Raises TableFault where the server does not take them.
+        """
+        ...
+
+    def spell(self, name: TableName, steps: Sequence[Step]) -> tuple[str, ...]:
+        """The steps as statements, for people."""
+        ...
+
+    def source_columns(self, name: TableName) -> Mapping[str, int]:
+        """The columns that the source has had, each with the newest schema that spoke of it."""
+        ...
+
+    def followed(self, name: TableName, schema_id: int, columns: Sequence[str]) -> None:
+        """Note that a schema has these columns, and that the table fits it: what was planned for it is superseded."""
+        ...
+
+    def propose(self, evolution: Evolution, state: State, why: Failure) -> State:
+        """Note changes that are not made by themselves; returns APPROVED where a person has agreed to them."""
+        ...
