@@ -23,6 +23,9 @@ _CREATE_FUNCTION = re.compile(r"CREATE FUNCTION headrace\.(\w+)\((.*?)\)\s+RETUR
 _COMMENT_FUNCTION = re.compile(r"COMMENT ON FUNCTION headrace\.(\w+) IS\s+'(.*)'$", re.DOTALL)
 _COMMENT = re.compile(r"COMMENT ON (TABLE|COLUMN) headrace\.(\w+)(?:\.(\w+))? IS\s+'(.*)'$", re.DOTALL)
 _INDEX = re.compile(r"CREATE (?:UNIQUE )?INDEX \w+ ON headrace\.(\w+) (.*)$", re.DOTALL)
+_TRIGGER = re.compile(
+    r"CREATE TRIGGER \w+ (AFTER|BEFORE) (.*?) ON headrace\.(\w+)(.*) FUNCTION headrace\.(\w+)\(", re.DOTALL
+)
 _DROP_NOT_NULL = re.compile(r"ALTER TABLE headrace\.(\w+) ALTER COLUMN (\w+) DROP NOT NULL$")
 _ADD_COLUMN = re.compile(r"ALTER TABLE headrace\.(\w+) ADD COLUMN (.*)$", re.DOTALL)
 _CONSTRAINTS = ("PRIMARY KEY", "UNIQUE", "CHECK", "FOREIGN KEY", "CONSTRAINT")
@@ -86,8 +89,8 @@ def _understand_function(bare: str, functions: dict[str, Function]) -> bool:
 
 
 def _understand(statement: str, bare: str, tables: dict[str, Table]) -> None:
-    # how an index is stored is not what it holds
-    if not bare or bare.startswith(("CREATE SCHEMA", "ALTER INDEX", "REINDEX")):
+    # how an index is stored is not what it holds, and what was there before is not what tables are
+    if not bare or bare.startswith(("CREATE SCHEMA", "ALTER INDEX", "REINDEX", "INSERT INTO")):
         return
     if found := _CREATE_TABLE.match(re.sub(r"\A(\s*--[^\n]*\n)*", "", statement).strip()):
         tables[found[1]] = _table(found[1], found[2])
@@ -95,6 +98,8 @@ def _understand(statement: str, bare: str, tables: dict[str, Table]) -> None:
         _explain(tables[found[2]], found[3], found[4].replace("''", "'"))
     elif found := _INDEX.match(bare):
         tables[found[1]].rules.append("INDEX " + _flat(found[2]))
+    elif found := _TRIGGER.match(bare):
+        tables[found[3]].rules.append(f"TRIGGER {found[1]} {_flat(found[2])}: {found[5]}")
     elif found := _DROP_NOT_NULL.match(bare):
         _may_be_null(tables[found[1]], found[2])
     elif found := _ADD_COLUMN.match(bare):
