@@ -14,6 +14,7 @@ from consumer.blocks import Decoders
 from consumer.core.backoff import Backoff
 from consumer.core.breaking import BreakerLimits
 from consumer.core.flood import FloodGuard, FloodLimits
+from consumer.core.jobs import JobKind
 from consumer.core.kinds import ErrorType
 from consumer.core.letterhead import Codec
 from consumer.core.markers import Placeholders
@@ -34,6 +35,7 @@ from consumer.edges.kafka.source import KafkaSource
 from consumer.edges.postgres import memory
 from consumer.edges.postgres.aside import LetterBounds
 from consumer.edges.postgres.desk import PostgresDesk
+from consumer.edges.postgres.jobs import Act, PostgresJobs
 from consumer.edges.postgres.lookup import PostgresCatalog, PostgresOverview
 from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.pointers import PostgresPointers
@@ -46,6 +48,7 @@ from consumer.edges.rows import RowDecoder
 from consumer.expiry import Expiry
 from consumer.handover import Handover
 from consumer.holdings import Holdings
+from consumer.jobbing import Jobbing
 from consumer.known import KnownBindings
 from consumer.lifecycle import Hooks, LifeSettings, Side, WorkerLife
 from consumer.patience import Patience
@@ -59,7 +62,7 @@ from consumer.rereading import Rereading
 from consumer.returns import Judges, Returns
 from consumer.searcher import Searcher
 from consumer.settings import Settings
-from dlq.actions import discard
+from dlq.actions import discard, replay
 from dlq.headers import decode, encode
 
 
@@ -150,6 +153,15 @@ def desk(settings: Settings) -> Iterator[Desk]:
         opened.close()
 
 
+def acts(settings: Settings) -> dict[JobKind, Act]:
+    """What jobs do with letters."""
+    most = settings.letters.max_replays
+    return {
+        JobKind.REPLAY: lambda session, group, ids, _: replay(session, group, ids, most=most).changed,
+        JobKind.DISCARD: lambda session, group, ids, reason: discard(session, group, ids, reason).changed,
+    }
+
+
 def topic_offsets(settings: Settings) -> Offsets:
     """Questions about topics."""
     return KafkaOffsets(kafka_settings(settings))
@@ -209,6 +221,7 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
     codec = Codec(encode=encode, decode=decode)
     letterbox = KafkaLetterbox(kafka_settings(settings))
     postman = Postman(outbox, letterbox, codec, settings.lane, letter_topics(settings))
+    jobbing = Jobbing(PostgresJobs(shared.pool, settings.kafka.group, acts(settings)), postman.wake)
     pointers = PostgresPointers(shared.pool, settings.kafka.group, pointing)
     expiry = Expiry(pointers, KafkaLogs(kafka_settings(settings)), settings.letters.expiry_warning_hours)
     decoders = Decoders(
@@ -265,6 +278,7 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
             Side("binder", ahead.turn, registry.close),
             Side("postman", post, postman.close),
             Side("searcher", searcher.turn, searcher.close),
+            Side("jobs", jobbing.turn, lambda: None),
         ],
         watches=[planner.watch for planner in (*planners, again)],
     )

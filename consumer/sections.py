@@ -287,11 +287,15 @@ class Letters(Section):
         le=10_000,
         description="Most letters of one row that wait for an older one; then the table's partitions wait.",
     )
+    max_replays: int = Field(
+        default=10, ge=1, le=1000, description="How often a dead letter may be sent again in its life."
+    )
     keep_closed_hours: float = Field(
         default=720.0,
         ge=1,
         le=87_600,
-        description="Hours that a letter is kept, with its bytes, after it was applied, superseded or discarded.",
+        description="Hours that a letter is kept, with its bytes, after it was applied, superseded or discarded; and a "
+        "job of letters after its end.",
     )
     flood_percent: float = Field(
         default=5.0,

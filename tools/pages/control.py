@@ -27,6 +27,7 @@ _TRIGGER = re.compile(
     r"CREATE TRIGGER \w+ (AFTER|BEFORE) (.*?) ON headrace\.(\w+)(.*) FUNCTION headrace\.(\w+)\(", re.DOTALL
 )
 _DROP_NOT_NULL = re.compile(r"ALTER TABLE headrace\.(\w+) ALTER COLUMN (\w+) DROP NOT NULL$")
+_ALWAYS = re.compile(r"ALTER TABLE headrace\.\w+ ENABLE ALWAYS TRIGGER \w+$")
 _ADD_COLUMN = re.compile(r"ALTER TABLE headrace\.(\w+) ADD COLUMN (.*)$", re.DOTALL)
 _CONSTRAINTS = ("PRIMARY KEY", "UNIQUE", "CHECK", "FOREIGN KEY", "CONSTRAINT")
 _PIECE = re.compile(r"((?s:\$\$.*?\$\$))|('(?:[^']|'')*')|(--[^\n]*)|(\()|(\))|(,)|(;)|([^'\-(),;$]+|[-$])")
@@ -89,8 +90,10 @@ def _understand_function(bare: str, functions: dict[str, Function]) -> bool:
 
 
 def _understand(statement: str, bare: str, tables: dict[str, Table]) -> None:
-    # how an index is stored is not what it holds, and what was there before is not what tables are
-    if not bare or bare.startswith(("CREATE SCHEMA", "ALTER INDEX", "REINDEX", "INSERT INTO")):
+    # how an index is stored is not what it holds, what was there before is not what tables are, and in which sessions
+    # triggers fire is no rule of the table's
+    passed = ("CREATE SCHEMA", "ALTER INDEX", "REINDEX", "INSERT INTO")
+    if not bare or bare.startswith(passed) or _ALWAYS.match(bare):
         return
     if found := _CREATE_TABLE.match(re.sub(r"\A(\s*--[^\n]*\n)*", "", statement).strip()):
         tables[found[1]] = _table(found[1], found[2])

@@ -21,6 +21,7 @@ from consumer.core.records import OffsetRange, RecordRef, TopicPartition
 from consumer.edges.postgres import (
     changes,
     decisions,
+    jobs,
     ledger,
     letters,
     memory,
@@ -46,6 +47,7 @@ from consumer.ports.target import NO_ROOM, Applied, Known, Outcome, Retention, S
 _BATCHES = 50_000
 _LETTERS = 2_000
 _MOVED = 2_000
+_ITEMS = 10_000
 
 
 class PostgresSink:
@@ -233,7 +235,9 @@ class PostgresSink:
             closed = letters.prune(connection, self._group, keep.closed_letters, _LETTERS)
         with translated("prune kept columns"):
             kept = moved.prune(connection, keep.moved, _MOVED)
-        return batches == _BATCHES or closed == _LETTERS or kept == _MOVED
+        with translated("prune jobs"):
+            items = jobs.prune(connection, self._group, keep.closed_letters, _ITEMS)
+        return batches == _BATCHES or closed == _LETTERS or kept == _MOVED or items == _ITEMS
 
     def marks(self, partitions: Sequence[TopicPartition]) -> list[OffsetRange]:
         """Ranges that hang the native decoder."""

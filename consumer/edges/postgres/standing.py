@@ -88,7 +88,7 @@ _FAIL = """
 UPDATE headrace.letters SET attempt = attempt + 1, excused = excused + %(excused)s::int,
     failed_at = clock_timestamp(), kind = %(kind)s, error_type = %(type)s, component = %(component)s,
     operation = %(operation)s, detail = %(detail)s, remedy = %(remedy)s, code = %(code)s
-WHERE id = %(id)s
+WHERE id = %(id)s AND attempt = %(attempt)s AND state IN ('retrying', 'replaying')
 """
 _NEXT = sql.SQL("""
 SELECT n.id FROM headrace.letters l
@@ -144,7 +144,8 @@ def settle(connection: psycopg.Connection, verdict: Verdict) -> bool:
     """
     values = {
         "id": verdict.id,
-        "attempt": verdict.attempt,
+        # a failure is one more
+        "attempt": verdict.attempt + (verdict.failure is not None),
         "state": verdict.state.value,
         "closed": verdict.state not in OPEN,
         "reason": verdict.reason,
@@ -152,13 +153,15 @@ def settle(connection: psycopg.Connection, verdict: Verdict) -> bool:
     }
     if verdict.state in (State.HELD, State.APPLIED):
         _lock(connection, [verdict.id])
-    if not connection.execute(_SETTLE, values).rowcount:
-        return False
     if verdict.failure is not None:
+        # first, so that whoever is told of the state finds the reason there
         failure = verdict.failure
         said = {name: getattr(failure, name) for name in ("kind", "component", "operation", "detail", "remedy", "code")}
-        more = {"id": verdict.id, "excused": verdict.excused, "type": KINDS[failure.kind].type.value}
-        connection.execute(_FAIL, more | said)
+        more = {"attempt": verdict.attempt, "excused": verdict.excused, "type": KINDS[failure.kind].type.value}
+        if not connection.execute(_FAIL, {"id": verdict.id, **more, **said}).rowcount:
+            return False
+    if not connection.execute(_SETTLE, values).rowcount:
+        return False
     if verdict.state is State.HELD:
         return not _unfollowed(connection, [verdict.id])
     if verdict.state is State.APPLIED and not _unfollowed(connection, [verdict.id]):
