@@ -58,7 +58,8 @@ _REPLAYED = sql.SQL("""
     WHEN l.state IN ('retrying', 'replaying') THEN 'under_way'
     WHEN l.replays >= %(max_replays)s THEN 'over_cap'
     WHEN NOT %(stale)s AND (
-        coalesce(l.origin_log, '') = 'gone' AND NOT EXISTS (SELECT FROM headrace.letter_bytes b WHERE b.letter_id = l.id)
+        coalesce(l.origin_log = 'gone', false)
+            AND NOT EXISTS (SELECT FROM headrace.letter_bytes b WHERE b.letter_id = l.id)
         OR l.search_doubt IS NOT NULL
         OR l.digest_a IS NULL AND (
             l.origin_log = 'gone' OR l.kind = 'record.unplaced' OR (l.topic, l.partition) NOT IN (
