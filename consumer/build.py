@@ -35,6 +35,7 @@ from consumer.edges.postgres import memory
 from consumer.edges.postgres.aside import LetterBounds
 from consumer.edges.postgres.desk import PostgresDesk
 from consumer.edges.postgres.lookup import PostgresCatalog, PostgresOverview
+from consumer.edges.postgres.moved import MovedBounds
 from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.pointers import PostgresPointers
 from consumer.edges.postgres.pool import PoolLimits, TargetPool
@@ -196,7 +197,8 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
     decoder = ColumnarDecoder(rows, smallest_block=settings.batch.smallest_block)
     encoder = CopyEncoder()
     policy = letter_policy(settings)
-    sink = PostgresSink(session_settings(settings, name), settings.kafka.group, letter_bounds(settings), policy)
+    kept = MovedBounds(rows=settings.target.max_moved_rows, bytes=settings.target.max_moved_bytes)
+    sink = PostgresSink(session_settings(settings, name), settings.kafka.group, letter_bounds(settings), policy, kept)
     catalog = PostgresCatalog(shared.pool, settings.kafka.group)
     offsets = topic_offsets(settings)
     registry = HttpRegistry(settings.registry.url, shared.registry, timeout=settings.registry.timeout)

@@ -141,6 +141,19 @@ class Target(Section):
         description="Hours that the large columns of a row whose key changed are kept for the create of its new key, "
         "which may lack them.",
     )
+    max_moved_rows: int = Field(
+        default=1_000_000,
+        ge=1,
+        le=1_000_000_000,
+        description="Most rows of one table of which that is kept, at least batch.max_rows * batch.growth. A table "
+        "that has more stops, until creates have taken theirs or their time is over.",
+    )
+    max_moved_bytes: int = Field(
+        default=1 << 30,
+        ge=1 << 20,
+        le=1 << 40,
+        description="Most bytes of one table that are kept so; beyond them it stops as well.",
+    )
     pool_size: int = Field(
         default=4,
         ge=1,

@@ -101,6 +101,12 @@ class Settings(BaseSettings):
     def _sizes(self) -> "Settings":
         # raises BadSize, which is a ValueError and names the setting
         _ = self.sizer
+        most = self.batch.max_rows * self.batch.growth
+        if self.target.max_moved_rows < most:
+            raise ValueError(
+                f"target.max_moved_rows must be at least batch.max_rows * batch.growth ({most}), or a batch of key "
+                "changes never fits"
+            )
         return self
 
     @model_validator(mode="after")

@@ -89,8 +89,8 @@ def _understand_function(bare: str, functions: dict[str, Function]) -> bool:
 
 
 def _understand(statement: str, bare: str, tables: dict[str, Table]) -> None:
-    # how an index is stored is not what it holds, and what was there before is not what tables are
-    if not bare or bare.startswith(("CREATE SCHEMA", "ALTER INDEX", "REINDEX", "INSERT INTO")):
+    # how an index is stored is not what it holds, nor are rows that are there already
+    if not bare or bare.startswith(("CREATE SCHEMA", "ALTER INDEX", "REINDEX", "UPDATE", "INSERT")):
         return
     if found := _CREATE_TABLE.match(re.sub(r"\A(\s*--[^\n]*\n)*", "", statement).strip()):
         tables[found[1]] = _table(found[1], found[2])

@@ -56,8 +56,13 @@ WHERE group_name = %s AND topic = %s AND partition = %s AND epoch = %s
 """
 
 _WAIT = """
-UPDATE headrace.positions SET wait_for = %s, updated_at = now()
+UPDATE headrace.positions SET wait_for = %s, waits_for_rows = true, updated_at = now()
 WHERE group_name = %s AND topic = %s AND partition = %s AND epoch = %s
+"""
+
+_LET_GO = """
+UPDATE headrace.positions SET wait_for = wait_for - %(name)s::text, updated_at = now()
+WHERE group_name = %(group)s AND topic = %(topic)s AND waits_for_rows AND wait_for ? %(name)s
 """
 
 _KNOWN = "SELECT topic, partition FROM headrace.positions WHERE group_name = %s"
@@ -187,6 +192,12 @@ def wait(
     """Note what a partition waits for; whoever takes it next sees it."""
     with translated("let partition wait"):
         connection.execute(_WAIT, (Jsonb(wait_for), group, at.topic, at.partition, epoch))
+
+
+def let_go(connection: psycopg.Connection, group: str, at: TopicPartition) -> None:
+    """Have no partition of the topic wait for rows of this one any longer."""
+    with translated("let partitions go on"):
+        connection.execute(_LET_GO, {"group": group, "topic": at.topic, "name": str(at.partition)})
 
 
 def read(connection: psycopg.Connection, group: str) -> list[Stored]:

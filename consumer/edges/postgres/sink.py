@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import psycopg
 
 from consumer.core.failure import Failure, HeadraceError, Transient, failed
-from consumer.core.kinds import KINDS
+from consumer.core.kinds import KINDS, TOO_MUCH_MOVED
 from consumer.core.letters import Standing
 from consumer.core.plan import Action, Plan, TableWrite
 from consumer.core.policy import NO_RETRIES, Policy
@@ -33,6 +33,7 @@ from consumer.edges.postgres.aside import DEFAULT_BOUNDS, BatchLetters, LetterBo
 from consumer.edges.postgres.evolving import Changer
 from consumer.edges.postgres.ledger import Ledger
 from consumer.edges.postgres.migrate import ensure
+from consumer.edges.postgres.moved import DEFAULT_MOVED, Moved, MovedBounds
 from consumer.edges.postgres.placing import is_of, place
 from consumer.edges.postgres.references import relied_on
 from consumer.edges.postgres.session import SessionSettings, connect, require_commit, rollback
@@ -57,6 +58,7 @@ class PostgresSink:
         group: str,
         bounds: LetterBounds = DEFAULT_BOUNDS,
         policy: Policy = NO_RETRIES,
+        moved_bounds: MovedBounds = DEFAULT_MOVED,
     ) -> None:
         self.settings = settings
         self._group = group
@@ -64,6 +66,7 @@ class PostgresSink:
         self._staging: Staging | None = None
         self._writer = Writer(bounds.flood_percent)
         self._aside = BatchLetters(group, bounds, policy)
+        self._moved = Moved(moved_bounds)
         self._ledger = Ledger(group, settings.worker)
         self._changer = Changer(group=group, worker=settings.worker, lock_timeout=settings.change_lock_timeout)
 
@@ -99,8 +102,10 @@ class PostgresSink:
             return positions.take(self._session(), self._group, self.settings.worker, starts)
 
     def stop(self, at: TopicPartition, epoch: int, failure: Failure) -> None:
-        """Note why a partition does not go on."""
+        """Note why a partition does not go on; nobody waits for one that itself waits for others to make room."""
         positions.stop(self._session(), self._group, at, epoch, failure)
+        if failure.kind == TOO_MUCH_MOVED:
+            positions.let_go(self._session(), self._group, at)
 
     def begin_anew(self, at: TopicPartition, epoch: int, start: Start) -> None:
         """Set a partition's position to the start of another log, or of what is left of it, if it is still ours."""
@@ -172,10 +177,12 @@ class PostgresSink:
             clock += self._changed(connection, plan)
             stages = self._floored(connection, plan, stages)
             settle(connection, plan, [staged for stage in stages for staged in stage])
+            self._moved.begin()
             applied, refused = self._run(connection, plan, stages, clock)
             if applied is None or any(count > room.get(at, 0) for at, count in _by_partition(refused).items()):
                 raise Reconsider(refused)
             plan = applied
+            self._moved.settle(connection)
             durations = {"stage": filled - clock, "apply": time.perf_counter() - filled}
             with translated("finish batch"):
                 self._ledger.applied(connection, plan, durations)
@@ -325,10 +332,13 @@ class PostgresSink:
         refused = []
         for action in Action:
             for staged in writes:
-                if staged.write.action is action:
-                    self._in_time(clock)
-                    if rows := self._writer.write(connection, staged):
-                        refused.append(RefusedRows(staged, rows))
+                if staged.write.action is not action:
+                    continue
+                self._in_time(clock)
+                if action is Action.KEEP:
+                    self._moved.keep(connection, staged)
+                elif rows := self._writer.write(connection, staged):
+                    refused.append(RefusedRows(staged, rows))
         return refused
 
     def _finish(self, connection: psycopg.Connection, plan: Plan) -> None:
