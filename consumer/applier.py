@@ -307,6 +307,9 @@ class Applier:
             self._binder.forget(fault.table)
             return [replace(work, plan=None, judged=True)]
         if isinstance(fault, TableFault):
+            if fault.table is None and len({piece.at.topic for piece in work.slices}) > 1:
+                # whose it is fails alone then
+                return [*each_topic(work)]
             topics = self._binder.topics_of(fault.table)
             if fault.failure.kind == TOO_DEPENDENT:
                 bad = [piece for piece in work.slices if piece.at.topic in topics]

@@ -235,6 +235,12 @@ TABLE_KINDS = (
         "Look for long transactions and slow triggers on the table; Headrace looks again by itself.",
     ),
     _kind(
+        "table.trigger",
+        _TRANSIENT,
+        "a trigger or function of the target raises what a server in trouble would say",
+        "Look at what it raises, and whether what it calls is there; Headrace looks again by itself.",
+    ),
+    _kind(
         "table.schema",
         _PERSISTENT,
         "the target table can't follow a change of its source by itself",
