@@ -242,6 +242,12 @@ TABLE_KINDS = (
         "target.max_moved_rows or target.max_moved_bytes. Headrace looks again by itself.",
     ),
     _kind(
+        "table.trigger",
+        _TRANSIENT,
+        "a trigger or function of the target raises what a server in trouble would say",
+        "Look at what it raises, and whether what it calls is there; Headrace looks again by itself.",
+    ),
+    _kind(
         "table.schema",
         _PERSISTENT,
         "the target table can't follow a change of its source by itself",

@@ -47,9 +47,12 @@ class TableFault(Persistent):
 
 
 class TableBusy(Transient):
-    """A statement on a table was not through in time, or in conflict: its failure is that of the environment."""
+    """A statement on a table was not through in time, or in conflict: its failure is that of the environment.
 
-    def __init__(self, failure: Failure, table: TableName) -> None:
+    `table`: None where it is one of those that the batch writes, and not known which.
+    """
+
+    def __init__(self, failure: Failure, table: TableName | None) -> None:
         super().__init__(failure)
         self.table = table
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import psycopg
 
 from consumer.core.failure import Failure, HeadraceError, Transient, failed
-from consumer.core.kinds import KINDS, TOO_MUCH_MOVED
+from consumer.core.kinds import BUSY, KINDS, TOO_MUCH_MOVED
 from consumer.core.letters import Standing
 from consumer.core.plan import Action, Plan, TableWrite
 from consumer.core.policy import NO_RETRIES, Policy
@@ -40,7 +40,7 @@ from consumer.edges.postgres.session import SessionSettings, connect, require_co
 from consumer.edges.postgres.staging import Staged, Staging
 from consumer.edges.postgres.translate import translated
 from consumer.edges.postgres.writing import Writer
-from consumer.ports.refusals import CommitUnknown, ConnectionLost, DataFault, Fenced, NotChanged, Reconsider
+from consumer.ports.refusals import CommitUnknown, ConnectionLost, DataFault, Fenced, NotChanged, Reconsider, TableBusy
 from consumer.ports.target import NO_ROOM, Applied, Known, Outcome, Retention, Start, Stored, Taken
 
 # deleted at a time, so that it ends within its timeout and the batches behind it do not wait; letters have bytes
@@ -184,9 +184,10 @@ class PostgresSink:
             plan = applied
             self._moved.settle(connection)
             durations = {"stage": filled - clock, "apply": time.perf_counter() - filled}
+            _check_deferred(connection, plan)
             with translated("finish batch"):
                 self._ledger.applied(connection, plan, durations)
-                self._finish(connection, plan)
+                positions.move(connection, self._group, plan.slices)
         except BaseException as error:
             if isinstance(error, DataFault):
                 self._writer.take_care(plan.writes, error.table)
@@ -341,11 +342,6 @@ class PostgresSink:
                     refused.append(RefusedRows(staged, rows))
         return refused
 
-    def _finish(self, connection: psycopg.Connection, plan: Plan) -> None:
-        # whatever the target defers is checked here, so that nothing of it can fail in COMMIT
-        connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        positions.move(connection, self._group, plan.slices)
-
     def _commit(self, connection: psycopg.Connection) -> None:
         try:
             with translated("commit"):
@@ -363,6 +359,20 @@ class PostgresSink:
         if self._staging is None:
             raise ConnectionLost(_CLOSED)
         return self._staging
+
+
+def _check_deferred(connection: psycopg.Connection, plan: Plan) -> None:
+    """Have whatever the target defers happen now, so that nothing of it can fail in COMMIT.
+
+    Raises as a write does; the server does not say whose it is.
+    """
+    try:
+        with translated("check what is deferred"):
+            connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    except Transient as error:
+        if error.failure.kind not in BUSY or not (plan.writes or plan.truncates):
+            raise
+        raise TableBusy(error.failure, None) from error
 
 
 def _by_partition(refs: Iterable[RecordRef]) -> Counter[TopicPartition]:

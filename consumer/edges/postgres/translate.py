@@ -21,6 +21,8 @@ from consumer.ports.refusals import ConnectionLost, DataFault, TableBusy, TableF
 _PLAIN = ("08", "25", "28", "3D", "40", "53", "55", "57", "58")
 # a failed login carries no SQLSTATE, only the server's words
 _REFUSED_LOGIN = ("password authentication failed", "no password supplied", "no pg_hba.conf entry", "does not exist")
+# PL/pgSQL's RAISE; what such code passes on keeps the place where it arose
+_RAISE = "exec_stmt_raise"
 # what looks for refused rows is our own code
 _OURS = re.compile(r"(?:apply_in_sets|refused_rows)\(")
 
@@ -41,7 +43,14 @@ def _failure(error: psycopg.Error, operation: str, table: TableName | None) -> H
     state = error.sqlstate
     if state is None:
         return _without_state(error, operation)
-    kind = of_sqlstate(state, in_code=_in_code(error.diag.context or ""))
+    said = error.diag
+    kind = of_sqlstate(
+        state,
+        in_code=_in_code(said.context or ""),
+        chosen=said.source_function == _RAISE,
+        # the severity is translated, its copy is not
+        ended=said.severity_nonlocalized != "ERROR",
+    )
     return _raisable(kind, failed(kind, "postgres", operation, _detail(error, state, table), code=state), table)
 
 
