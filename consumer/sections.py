@@ -392,6 +392,24 @@ class Worker(Section):
     )
 
 
+class Control(Section):
+    """What workers say of themselves, and what they are told."""
+
+    report_every: float = Field(
+        default=1.0,
+        ge=0.2,
+        le=60,
+        description="Seconds between a worker's reports in headrace.workers, with which it also looks for what was "
+        "decided. It hears of that at once as long as its session there lives.",
+    )
+    keep_hours: float = Field(
+        default=24.0,
+        ge=0.01,
+        le=8760,
+        description="Hours that a worker is shown which is gone without having left, and that commands are kept.",
+    )
+
+
 class Ledger(Section):
     """The batch ledger."""
 

@@ -20,6 +20,7 @@ from consumer.core.sizer import BatchSizer
 from consumer.sections import (
     Batch,
     Breaker,
+    Control,
     Evolution,
     Kafka,
     Ledger,
@@ -60,6 +61,7 @@ class Settings(BaseSettings):
     letters: Letters = Letters()
     worker: Worker = Field(default_factory=Worker)
     ledger: Ledger = Ledger()
+    control: Control = Control()
     secrets: Secrets = Secrets()
     log: Log = Log()
     topics: dict[str, Topic] = Field(default={}, description='What a topic has to keep to, as [topics."name"].')

@@ -248,6 +248,12 @@ TABLE_KINDS = (
         "Look at what it raises, and whether what it calls is there; Headrace looks again by itself.",
     ),
     _kind(
+        "table.paused",
+        _TRANSIENT,
+        "a person has paused the table, the topic or the partition",
+        "Resume it when the time has come: headrace tables resume",
+    ),
+    _kind(
         "table.schema",
         _PERSISTENT,
         "the target table can't follow a change of its source by itself",

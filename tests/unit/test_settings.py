@@ -72,6 +72,8 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "worker.drain_timeout": (1, 600),
     "worker.stall_timeout": (5, 3600),
     "worker.decode_deadline": (1, 600),
+    "control.report_every": (0.2, 60),
+    "control.keep_hours": (0.01, 8760),
     "ledger.keep_hours": (1, 8760),
 }
 

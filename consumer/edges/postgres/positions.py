@@ -5,6 +5,7 @@ compares epoch and expected next offset; whoever was overtaken writes nothing.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import psycopg
 from psycopg.types.json import Jsonb
@@ -12,6 +13,7 @@ from psycopg.types.json import Jsonb
 from consumer.core.failure import Failure
 from consumer.core.records import LastRecord, Slice, TopicPartition, offset_in
 from consumer.edges.postgres.ledger import abandon
+from consumer.edges.postgres.pauses import paused
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated
 from consumer.ports.target import Known, Start, Stored, Taken
@@ -141,7 +143,9 @@ def take(connection: psycopg.Connection, group: str, owner: str, starts: Mapping
             for r in rows
         ]
         abandon(connection, group, taken)
-    return taken
+        # whoever pauses something raises the epochs of its partitions, so what is seen here is what holds
+        pauses = paused(connection, group, wanted)
+    return [replace(part, paused=pauses.get(part.at)) for part in taken]
 
 
 def end_blockers(connection: psycopg.Connection, group: str, partitions: Sequence[TopicPartition]) -> int:
