@@ -87,9 +87,10 @@ WHERE id = %(id)s AND attempt = %(attempt)s AND state IN ('retrying', 'replaying
 _FAIL = """
 UPDATE headrace.letters SET attempt = attempt + 1, excused = excused + %(excused)s::int,
     failed_at = clock_timestamp(), kind = %(kind)s, error_type = %(type)s, component = %(component)s,
-    operation = %(operation)s, detail = %(detail)s, remedy = %(remedy)s, code = %(code)s
+    operation = %(operation)s, detail = %(detail)s, remedy = %(remedy)s, code = %(code)s, field = %(field)s
 WHERE id = %(id)s
 """
+_SAID = ("kind", "component", "operation", "detail", "remedy", "code", "field")
 _NEXT = sql.SQL("""
 SELECT n.id FROM headrace.letters l
 JOIN headrace.letters n ON n.group_name = l.group_name AND n.table_name = l.table_name
@@ -156,7 +157,7 @@ def settle(connection: psycopg.Connection, verdict: Verdict) -> bool:
         return False
     if verdict.failure is not None:
         failure = verdict.failure
-        said = {name: getattr(failure, name) for name in ("kind", "component", "operation", "detail", "remedy", "code")}
+        said = {name: getattr(failure, name) for name in _SAID}
         more = {"id": verdict.id, "excused": verdict.excused, "type": KINDS[failure.kind].type.value}
         connection.execute(_FAIL, more | said)
     if verdict.state is State.HELD:
