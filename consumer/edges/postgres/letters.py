@@ -18,13 +18,15 @@ _OPEN = sql.SQL(OPEN_STATES)
 
 _COUNT = sql.SQL("SELECT count(*) FROM headrace.letters WHERE group_name = %s AND state IN ({open})").format(open=_OPEN)
 
-# the bytes by name: with target.constraints = "trust-source" no foreign key deletes them
+# bytes and failures by name: with target.constraints = "trust-source" no foreign key deletes them
 _PRUNE = """
 WITH old AS (
     SELECT id FROM headrace.letters
     WHERE group_name = %s AND closed_at < now() - make_interval(secs => %s) ORDER BY closed_at LIMIT %s
 ), bytes AS (
     DELETE FROM headrace.letter_bytes WHERE letter_id IN (SELECT id FROM old)
+), failures AS (
+    DELETE FROM headrace.letter_failures WHERE letter_id IN (SELECT id FROM old)
 )
 DELETE FROM headrace.letters WHERE id IN (SELECT id FROM old)
 """

@@ -84,7 +84,14 @@ UPDATE headrace.letters SET state = %(state)s, reason = %(reason)s, claimed_unti
     due_at = CASE WHEN %(state)s = 'retrying' THEN clock_timestamp() + make_interval(secs => %(delay)s) END
 WHERE id = %(id)s AND attempt = %(attempt)s AND state IN ('retrying', 'replaying')
 """
+# what it failed with before is kept: once for each way
 _FAIL = """
+WITH before AS (
+    INSERT INTO headrace.letter_failures AS f (letter_id, kind, code, field, detail, first_at, last_at)
+    SELECT id, kind, code, field, detail, failed_at, failed_at FROM headrace.letters WHERE id = %(id)s
+    ON CONFLICT (letter_id, kind, code, field) DO UPDATE
+    SET detail = excluded.detail, times = f.times + 1, last_at = excluded.last_at
+)
 UPDATE headrace.letters SET attempt = attempt + 1, excused = excused + %(excused)s::int,
     failed_at = clock_timestamp(), kind = %(kind)s, error_type = %(type)s, component = %(component)s,
     operation = %(operation)s, detail = %(detail)s, remedy = %(remedy)s, code = %(code)s, field = %(field)s
