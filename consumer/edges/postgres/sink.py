@@ -27,6 +27,7 @@ from consumer.edges.postgres import (
     moved,
     positions,
     standing,
+    tallies,
     truncating,
 )
 from consumer.edges.postgres.aside import DEFAULT_BOUNDS, BatchLetters, LetterBounds, RefusedRows, settle
@@ -239,6 +240,7 @@ class PostgresSink:
             batches = ledger.prune(connection, self._group, keep.ledger, _BATCHES)
         with translated("prune letters"):
             closed = letters.prune(connection, self._group, keep.closed_letters, _LETTERS)
+            tallies.sum_up(connection, self._group, keep.closed_letters)
         with translated("prune kept columns"):
             kept = moved.prune(connection, keep.moved, _MOVED)
         return batches == _BATCHES or closed == _LETTERS or kept == _MOVED

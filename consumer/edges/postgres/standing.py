@@ -88,12 +88,20 @@ WHERE id = %(id)s AND attempt = %(attempt)s AND state IN ('retrying', 'replaying
 """
 # of an attempt that was none
 _EXCUSE = "UPDATE headrace.letters SET attempt = attempt + 1, excused = excused + 1 WHERE id = %s"
+# what it failed with before is kept: once for each way
 _FAIL = """
+WITH before AS (
+    INSERT INTO headrace.letter_failures AS f (letter_id, kind, code, field, detail, first_at, last_at)
+    SELECT id, kind, code, field, detail, failed_at, failed_at FROM headrace.letters WHERE id = %(id)s
+    ON CONFLICT (letter_id, kind, code, field) DO UPDATE
+    SET detail = excluded.detail, times = f.times + 1, last_at = excluded.last_at
+)
 UPDATE headrace.letters SET attempt = attempt + 1, excused = excused + %(excused)s::int,
     failed_at = clock_timestamp(), kind = %(kind)s, error_type = %(type)s, component = %(component)s,
-    operation = %(operation)s, detail = %(detail)s, remedy = %(remedy)s, code = %(code)s
+    operation = %(operation)s, detail = %(detail)s, remedy = %(remedy)s, code = %(code)s, field = %(field)s
 WHERE id = %(id)s
 """
+_SAID = ("kind", "component", "operation", "detail", "remedy", "code", "field")
 _NEXT = sql.SQL("""
 SELECT n.id FROM headrace.letters l
 JOIN headrace.letters n ON n.group_name = l.group_name AND n.table_name = l.table_name
@@ -161,7 +169,7 @@ def settle(connection: psycopg.Connection, verdict: Verdict) -> bool:
         return False
     if verdict.failure is not None:
         failure = verdict.failure
-        said = {name: getattr(failure, name) for name in ("kind", "component", "operation", "detail", "remedy", "code")}
+        said = {name: getattr(failure, name) for name in _SAID}
         more = {"id": verdict.id, "excused": verdict.excused, "type": KINDS[failure.kind].type.value}
         connection.execute(_FAIL, more | said)
     elif verdict.excused:
