@@ -20,6 +20,7 @@ from consumer.core.sizer import IN_THE_WAY, TOO_MUCH, NoTime, fitting
 from consumer.core.steps import changes
 from consumer.cuts import (
     Step,
+    each_topic,
     first,
     halved,
     handed_on,
@@ -87,6 +88,11 @@ class Applier:
         self.patience = patience
         self._holdings = holdings
 
+    @property
+    def opened(self) -> bool:
+        """Whether the target was reached."""
+        return self._opened
+
     def turn(self, timeout: float) -> None:
         """Do one thing: a taking, a batch, or nothing. Raises Persistent, Refused or Stopping."""
         if not self._opened:
@@ -107,6 +113,10 @@ class Applier:
             mine = self._holdings.everything()
             self._holdings.forget()
             self._take(mine)
+
+    def look_soon(self) -> None:
+        """Something was decided; for any thread."""
+        self._next_look = 0.0
 
     def prune(self, keep: Retention) -> bool:
         """Delete a part of what need not be kept, if the target is there; returns whether there may be more."""
@@ -233,6 +243,10 @@ class Applier:
             self._wait_after(work, error)
             return smaller(work) if error.failure.kind in _SMALLER else [work]
         everything = {piece.at.topic for piece in work.slices}
+        if error.table is None and len(everything) > 1:
+            # whose it is fails alone then
+            self._wait_after(work, error)
+            return [*each_topic(work)]
         topics = (everything & self._binder.topics_of(error.table)) or everything
         if self._busy.again(work, topics, error):
             self._wait_after(work, error)
@@ -302,6 +316,9 @@ class Applier:
             self._binder.forget(fault.table)
             return [replace(work, plan=None, judged=True)]
         if isinstance(fault, TableFault):
+            if fault.table is None and len({piece.at.topic for piece in work.slices}) > 1:
+                # whose it is fails alone then
+                return [*each_topic(work)]
             topics = self._binder.topics_of(fault.table)
             if fault.failure.kind == TOO_DEPENDENT:
                 bad = [piece for piece in work.slices if piece.at.topic in topics]

@@ -100,6 +100,12 @@ def by_topic(work: Work, topics: Collection[str]) -> tuple[Work, Work]:
     return replace(work, slices=rest, plan=None), replace(work, slices=those, plan=None)
 
 
+def each_topic(work: Work) -> list[Work]:
+    """A batch for each topic."""
+    topics = dict.fromkeys(piece.at.topic for piece in work.slices)
+    return [by_topic(work, {topic})[1] for topic in topics]
+
+
 def without_table(work: Work, topics: Collection[str], failure: Failure) -> list[Step]:
     """The partitions of a refused table's topics (no topics: all) stop in front of the batch, the others go on."""
     bad = [piece for piece in work.slices if piece.at.topic in topics or not topics]

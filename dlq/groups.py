@@ -21,16 +21,6 @@ JOIN (
 WHERE g.group_name = %(group)s AND {meant} AND (cardinality(%(states)s::text[]) = 0 OR t.state = ANY (%(states)s))
 GROUP BY g.group_name, g.fingerprint ORDER BY last_seen_at DESC, g.fingerprint LIMIT %(most)s
 """)
-_SUM_UP = """
-WITH mine AS (
-    SELECT pg_try_advisory_xact_lock(hashtextextended('headrace.letter_tallies.' || %(group)s, 0)) AS locked
-), taken AS (
-    DELETE FROM headrace.letter_tallies t USING mine WHERE mine.locked AND t.group_name = %(group)s RETURNING t.*
-)
-INSERT INTO headrace.letter_tallies
-SELECT group_name, fingerprint, state, sum(letters), max(seen_at) FROM taken
-GROUP BY 1, 2, 3 HAVING sum(letters) <> 0
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +48,3 @@ def groups(connection: psycopg.Connection, group: str, selection: Selection, mos
     query = _GROUPS.format(meant=groups_meant(selection))
     with connection.cursor(row_factory=class_row(Group)) as cursor:
         return cursor.execute(query, {**parameters(group, selection), "most": most}).fetchall()
-
-
-def sum_up(connection: psycopg.Connection, group: str) -> None:
-    """Make one row of all rows that count the same; whoever comes second leaves it to the first."""
-    connection.execute(_SUM_UP, {"group": group})

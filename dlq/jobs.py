@@ -16,6 +16,7 @@ from psycopg.types.json import Jsonb
 
 from consumer.core.decision import Undecidable
 from consumer.core.jobs import ACTIVE, WAITING_FOR_A_PERSON, JobState
+from consumer.desk import Note
 from dlq.preview import GOES, Rules, judged, known
 from dlq.selection import Selection
 
@@ -85,8 +86,7 @@ class Order:
     selection: Selection
     rules: Rules
     expect: int
-    actor: str
-    reason: str
+    said: Note
     rate: float = 50.0
     canary: int = 10
     stop_ratio: float = 0.1
@@ -149,7 +149,7 @@ def create(connection: psycopg.Connection, group: str, order: Order) -> int:
 
     Raises Undecidable when these are not as many as expected, or there are too many jobs; psycopg.Error.
     """
-    _check_reason(order.reason)
+    _check_reason(order.said)
     with connection.transaction():
         connection.execute(_ALONE, (group,))
         ((jobs,),) = connection.execute(_OPEN, (group,)).fetchall()
@@ -165,8 +165,8 @@ def create(connection: psycopg.Connection, group: str, order: Order) -> int:
             "rate": order.rate,
             "canary": order.canary,
             "stop_ratio": order.stop_ratio,
-            "actor": order.actor,
-            "reason": order.reason,
+            "actor": order.said.actor,
+            "reason": order.said.reason,
         }
         ((job,),) = connection.execute(_CREATE, row).fetchall()
         wanted = {**known(group, order.selection, order.rules), "job": job, "goes": list(GOES), "most": MOST_ITEMS + 1}
@@ -175,26 +175,26 @@ def create(connection: psycopg.Connection, group: str, order: Order) -> int:
         if filled != order.expect:
             raise Undecidable(f"it would be {filled} letters now, not {order.expect}; look again")
         details = {"job": job, "kind": order.rules.kind, "letters": filled, "selection": shown(order.selection)}
-        _audit(connection, (group, order.actor, "create job", order.reason), details)
+        _audit(connection, group, order.said, "create job", details)
     return int(job)
 
 
-def pause(connection: psycopg.Connection, group: str, job: int, actor: str, reason: str) -> bool:
+def pause(connection: psycopg.Connection, group: str, job: int, said: Note) -> bool:
     """Send nothing more until it is resumed. False when there is no such job.
 
     Raises Undecidable for one that does not run, psycopg.Error.
     """
-    return _decide(connection, group, job, JobState.PAUSED, (actor, reason))
+    return _decide(connection, group, job, JobState.PAUSED, said)
 
 
-def resume(connection: psycopg.Connection, group: str, job: int, actor: str, reason: str) -> bool:
+def resume(connection: psycopg.Connection, group: str, job: int, said: Note) -> bool:
     """Go on with a job that is paused or was stopped, its canary first. As `pause`."""
-    return _decide(connection, group, job, JobState.CANARY, (actor, reason))
+    return _decide(connection, group, job, JobState.CANARY, said)
 
 
-def cancel(connection: psycopg.Connection, group: str, job: int, actor: str, reason: str) -> bool:
+def cancel(connection: psycopg.Connection, group: str, job: int, said: Note) -> bool:
     """Send nothing more. What was sent ends as it ends; the rest stays dead. As `pause`."""
-    return _decide(connection, group, job, JobState.CANCELLED, (actor, reason))
+    return _decide(connection, group, job, JobState.CANCELLED, said)
 
 
 def jobs(connection: psycopg.Connection, group: str, most: int) -> list[Job]:
@@ -233,20 +233,19 @@ _FROM: Mapping[JobState, frozenset[JobState]] = {
 _ACTION = {JobState.PAUSED: "pause", JobState.CANARY: "resume", JobState.CANCELLED: "cancel"}
 
 
-def _decide(connection: psycopg.Connection, group: str, number: int, to: JobState, said: tuple[str, str]) -> bool:
-    actor, reason = said
-    _check_reason(reason)
+def _decide(connection: psycopg.Connection, group: str, number: int, to: JobState, said: Note) -> bool:
+    _check_reason(said)
     with connection.transaction():
         row = connection.execute(_LOCK, (group, number)).fetchone()
         if row is None:
             return False
         if row[0] not in _FROM[to]:
             raise Undecidable(f"job {number} is {row[0]}")
-        why = "" if to is JobState.CANARY else reason
+        why = "" if to is JobState.CANARY else said.reason
         connection.execute(_DECIDE, {"job": number, "state": to, "why": why})
         cancelled = connection.execute(_CANCEL, (number,)).rowcount if to is JobState.CANCELLED else 0
         details = {"job": number, "from": row[0], "cancelled": cancelled}
-        _audit(connection, (group, actor, f"{_ACTION[to]} job", reason), details)
+        _audit(connection, group, said, f"{_ACTION[to]} job", details)
     return True
 
 
@@ -257,10 +256,10 @@ def _read(connection: psycopg.Connection, which: sql.SQL, values: dict[str, obje
     return [Job(**{**row._asdict(), "counts": row.counts or {}}) for row in rows]
 
 
-def _audit(connection: psycopg.Connection, said: tuple[str, str, str, str], details: dict[str, object]) -> None:
-    connection.execute(_AUDIT, (*said, Jsonb(details)))
+def _audit(connection: psycopg.Connection, group: str, said: Note, action: str, details: dict[str, object]) -> None:
+    connection.execute(_AUDIT, (group, said.actor, action, said.reason, Jsonb(details)))
 
 
-def _check_reason(reason: str) -> None:
-    if not reason.strip():
+def _check_reason(said: Note) -> None:
+    if not said.reason.strip():
         raise Undecidable("a decision about letters is made for a reason")

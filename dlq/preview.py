@@ -45,7 +45,7 @@ _WHY = {
     Fate.SEARCHED: "its row is not known; what was passed behind it is searched for later changes of the row first",
     Fate.STALE: "its record, or what stands behind it, can't be read any more; ask the source for the row again",
     Fate.BLOCKED: "an older change of its row waits and is not among these: letter {by}",
-    Fate.STOPPED: "partitions of its topic are stopped; put its table right first",
+    Fate.STOPPED: "partitions of its topic are stopped or paused; put its table right, or resume it, first",
     Fate.OVER_CAP: "it was sent {replays} times already (letters.max_replays)",
     Fate.HELD: "it comes by itself with the letter that it waits for",
     Fate.UNDER_WAY: "it is {state} and comes by itself",
@@ -70,6 +70,9 @@ _REPLAYED = sql.SQL("""
     WHEN l.topic IN (
         SELECT p.topic FROM headrace.positions p
         WHERE p.group_name = %(group)s AND p.stopped ->> 'kind' = ANY (%(table_kinds)s)
+    ) OR (l.topic, l.partition) IN (
+        SELECT p.topic, p.partition FROM headrace.positions p, headrace.pauses_of(p.group_name, p.topic, p.partition)
+        WHERE p.group_name = %(group)s
     ) THEN 'stopped'
     WHEN l.digest_a IS NULL THEN 'searched'
 """)

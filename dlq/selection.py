@@ -34,18 +34,35 @@ _GROUPED = {
     "topics": sql.SQL("g.topic = ANY (%(topics)s)"),
     "text": sql.SQL("concat_ws(' ', g.kind, g.field, g.code, g.remedy) ILIKE %(text)s"),
 }
+_COUNTED = {
+    "states": sql.SQL("t.state = ANY (%(states)s)"),
+    "tables": sql.SQL("t.table_name = ANY (%(tables)s)"),
+}
+_TIMED = {
+    "failed_since": sql.SQL("l.failed_at >= %(failed_since)s"),
+    "failed_before": sql.SQL("l.failed_at < %(failed_before)s"),
+}
 _SINGLE = {
     "ids": sql.SQL("l.id = ANY (%(ids)s)"),
     "states": sql.SQL("l.state = ANY (%(states)s)"),
     "tables": sql.SQL("l.table_name = ANY (%(tables)s)"),
-    "failed_since": sql.SQL("l.failed_at >= %(failed_since)s"),
-    "failed_before": sql.SQL("l.failed_at < %(failed_before)s"),
+    **_TIMED,
 }
 
 
 def groups_meant(selection: Selection) -> sql.Composable:
     """A condition on groups `g`; needs `parameters`."""
     return _all(_GROUPED, selection)
+
+
+def counts_meant(selection: Selection) -> sql.Composable:
+    """A condition on groups `g` and their tallies `t`; ids and times say nothing about them. Needs `parameters`."""
+    return _all({**_GROUPED, **_COUNTED}, selection)
+
+
+def times_meant(selection: Selection) -> sql.Composable:
+    """A condition on letters `l`, by their times alone; needs `parameters`."""
+    return _all(_TIMED, selection)
 
 
 def letters_meant(selection: Selection) -> sql.Composable:

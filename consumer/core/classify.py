@@ -4,7 +4,7 @@ PostgreSQL's codes go by the longest prefix: the exceptions to a class first, th
 documentation). What no rule knows is `unknown` and never the worst or the best case.
 """
 
-from consumer.core.kinds import KINDS, FailureKind
+from consumer.core.kinds import BUSY, KINDS, FailureKind, Scope
 
 BY_SQLSTATE = {
     "08": "target.connection",
@@ -37,6 +37,8 @@ BY_SQLSTATE = {
     "58": "target.system",
     "P0": "record.trigger",
 }
+# the server itself says so only of a session that it ends, or does not begin
+OF_SESSIONS = frozenset({"target.connection", "target.login"})
 REFUSED = frozenset({"_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED", "UNSUPPORTED_SASL_MECHANISM"})
 FORBIDDEN = frozenset({"TOPIC_AUTHORIZATION_FAILED", "GROUP_AUTHORIZATION_FAILED", "CLUSTER_AUTHORIZATION_FAILED"})
 OUT_OF_RANGE = frozenset({"_AUTO_OFFSET_RESET", "OFFSET_OUT_OF_RANGE", "_LOG_TRUNCATION"})
@@ -79,14 +81,19 @@ FOR_NOW = frozenset(
 )
 
 
-def of_sqlstate(state: str, *, in_code: bool = False) -> FailureKind:
+def of_sqlstate(state: str, *, in_code: bool = False, chosen: bool = False, ended: bool = True) -> FailureKind:
     """The kind of a PostgreSQL error by its five characters.
 
-    `in_code`: of a trigger or function, which may have states of its own and speaks of its row.
+    `in_code`: of a trigger or function, which may have states of its own and speaks of its row. `chosen`: a statement
+    of that code gave the error its state. `ended`: the session is over.
     """
     unknown = "record.trigger" if in_code else "table.unknown"
-    found = next((BY_SQLSTATE[p] for p in (state, state[:3], state[:2]) if p in BY_SQLSTATE), unknown)
-    return KINDS[found]
+    kind = KINDS[next((BY_SQLSTATE[p] for p in (state, state[:3], state[:2]) if p in BY_SQLSTATE), unknown)]
+    of_server = kind.scope is Scope.ENVIRONMENT and kind.name not in BUSY
+    # a server in trouble is waited for without end; this one speaks of another, or there is none
+    if in_code and of_server and (chosen or (not ended and kind.name in OF_SESSIONS)):
+        return KINDS["table.trigger"]
+    return kind
 
 
 def of_kafka(code: str, *, fatal: bool) -> FailureKind:

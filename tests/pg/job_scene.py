@@ -10,6 +10,7 @@ from consumer.core.jobs import JobKind, next_step
 from consumer.core.kinds import KINDS
 from consumer.core.letters import State, Verdict
 from consumer.core.records import RecordRef, TopicPartition
+from consumer.desk import Note
 from consumer.edges.postgres import standing
 from consumer.edges.postgres.jobs import PostgresJobs
 from consumer.edges.postgres.pool import TargetPool
@@ -71,7 +72,7 @@ class Scene:
         selection, rules = selection or Selection(), rules or self.rules
         expect = self.look(selection, rules).goes if expect is None else expect
         how = {"rate": 5000.0, "canary": 0, "stop_ratio": 1.0, **how}
-        order = Order(selection=selection, rules=rules, expect=expect, actor="me@here", reason="ticket 1", **how)
+        order = Order(selection=selection, rules=rules, expect=expect, said=Note("me@here", "ticket 1"), **how)
         return create(self.session, self.group, order)
 
     def step(self) -> Stepped | None:

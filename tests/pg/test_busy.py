@@ -1,7 +1,7 @@
 """Tables that do not take their rows in time: what that costs, and whom."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import psycopg
@@ -19,7 +19,10 @@ LETTERS = 'SELECT "offset", state, kind FROM headrace.letters WHERE group_name =
 TRIES = "SELECT count(*) FROM headrace.batches WHERE group_name = %s AND error ->> 'kind' = 'target.locked'"
 FOR_ONE = """CREATE FUNCTION {s}.no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     IF NEW.word = 'bad' THEN {what}; END IF; RETURN NEW; END $$;
-CREATE TRIGGER no BEFORE INSERT OR UPDATE ON {s}.t FOR EACH ROW EXECUTE FUNCTION {s}.no()"""
+{trigger} INSERT OR UPDATE ON {s}.t {when} FOR EACH ROW EXECUTE FUNCTION {s}.no()"""
+AT_ONCE = {"trigger": "CREATE TRIGGER no BEFORE", "when": ""}
+AT_THE_END = {"trigger": "CREATE CONSTRAINT TRIGGER no AFTER", "when": "DEFERRABLE INITIALLY DEFERRED"}
+SLOW = "PERFORM pg_sleep(60)"
 
 
 @pytest.fixture
@@ -87,12 +90,13 @@ def test_a_locked_table_holds_up_itself_alone(
 
 
 @pytest.mark.provokes("record.timeout")
-@pytest.mark.parametrize("what", ["PERFORM pg_sleep(60)", "RAISE EXCEPTION 'no' USING ERRCODE = '40001'"])
+@pytest.mark.parametrize("when", [AT_ONCE, AT_THE_END], ids=["at once", "at the end"])
+@pytest.mark.parametrize("what", [SLOW, "RAISE EXCEPTION 'no' USING ERRCODE = '40001'"])
 def test_a_row_that_is_never_taken_in_time_costs_its_record(
-    session: psycopg.Connection, applying: Applying, schema: str, group: str, what: str
+    session: psycopg.Connection, applying: Applying, schema: str, group: str, what: str, when: Mapping[str, str]
 ) -> None:
     """It is found in a few stops of its partition; all around it are applied."""
-    session.execute(FOR_ONE.format(s=schema, what=what).encode())
+    session.execute(FOR_ONE.format(s=schema, what=what, **when).encode())
     changes = [("c", number, "bad" if number == 700 else "a") for number in range(1000)]
     for _ in eventually(lambda: count(session, schema, "t") == len(changes) - 1):
         done = applying.take()[AT]
@@ -107,12 +111,26 @@ def test_a_row_that_is_never_taken_in_time_costs_its_record(
     assert session.execute(LETTERS, (group,)).fetchall() == [(700, "retrying", "record.timeout")]
 
 
+@pytest.mark.parametrize("what", [SLOW, "RAISE EXCEPTION 'no' USING ERRCODE = '40001'"])
+def test_what_is_slow_at_the_end_of_a_batch_holds_up_its_own_table_alone(
+    session: psycopg.Connection, applying: Applying, schema: str, what: str
+) -> None:
+    """The server does not say whose trigger it is, so the tables of the batch are tried one by one."""
+    session.execute(FOR_ONE.format(s=schema, what=what, **AT_THE_END).encode())
+    applying.offer({"u": [("c", 1, "a")], "t": [("c", 1, "bad"), ("c", 2, "a")]})
+    told = applying.turns(lambda told: moved(FREE, 1)(told) and any(isinstance(one, Stopped) for one in told))
+
+    assert count(session, schema, "u") == 1
+    (stop,) = [one for one in told if isinstance(one, Stopped)]
+    assert (stop.at, stop.failure.kind, stop.failure.operation) == (AT, "table.busy", "check what is deferred")
+
+
 def test_letters_of_a_locked_table_hold_up_no_others(
     server: str, session: psycopg.Connection, applying: Applying, pools: Pools, schema: str, group: str
 ) -> None:
     """One is tried; the others of its topic wait as it does, and use no attempt up."""
     outbox = PostgresOutbox(pools(), group)
-    session.execute(FOR_ONE.format(s=schema, what="RAISE EXCEPTION USING ERRCODE = '23503'").encode())
+    session.execute(FOR_ONE.format(s=schema, what="RAISE EXCEPTION USING ERRCODE = '23503'", **AT_ONCE).encode())
     applying.offer({"t": [("c", number, "bad") for number in range(4)]})
     applying.turns(moved(AT, 4))
     session.execute(f"DROP TRIGGER no ON {schema}.t")

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from consumer.core.jobs import JobKind, Progress, Step, next_step
+from consumer.desk import Note
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.postgres.jobs import PostgresJobs
 from consumer.edges.postgres.pool import TargetPool
@@ -114,7 +115,7 @@ class Play:
         state = self.scene.job(self.number).state
         fits = {pause: ("planned", "canary", "running"), resume: ("paused", "stopped")}
         if state in fits.get(decision, ("planned", "canary", "running", "paused", "stopped")):
-            decision(self.scene.session, self.scene.group, self.number, "me@here", "because")
+            decision(self.scene.session, self.scene.group, self.number, Note("me@here", "because"))
 
     def finish(self) -> None:
         """The server is well again, and a person has the job go on until nothing is left."""

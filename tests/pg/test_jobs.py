@@ -8,6 +8,7 @@ import pytest
 
 from consumer.core.decision import Undecidable
 from consumer.core.jobs import UNDER_WAY, JobKind, JobState, next_step
+from consumer.desk import Note
 from consumer.edges.postgres.jobs import PostgresJobs, prune
 from consumer.stack.waiting import wait_until
 from dlq.actions import discard, replay
@@ -109,7 +110,7 @@ def test_a_canary_that_fails_stops_the_job(scene: Scene) -> None:
     assert (job.state, job.why) == ("stopped", "2 of the last 2 letters failed again, more than 50%")
     assert scene.step() is None
 
-    assert resume(scene.session, scene.group, number, "me@here", "table was healed")
+    assert resume(scene.session, scene.group, number, Note("me@here", "table was healed"))
     scene.step()
     assert scene.ends(number) == ["dead", "dead", "sent", "sent", "waiting", "waiting"]
     scene.rest(ids)
@@ -216,7 +217,7 @@ def test_it_is_cancelled_at_any_record(scene: Scene) -> None:
     ids = scene.letters(5)
     number = scene.start(canary=2)
     scene.step()
-    assert cancel(scene.session, scene.group, number, "me@here", "wrong group")
+    assert cancel(scene.session, scene.group, number, Note("me@here", "wrong group"))
     assert scene.step() is None
     assert scene.ends(number) == ["sent", "sent", *["cancelled"] * 3]
     assert [scene.state(letter) for letter in ids[2:]] == ["dead"] * 3
@@ -234,9 +235,9 @@ def test_a_paused_job_sends_nothing_and_goes_on_with_a_canary(scene: Scene) -> N
     ids = scene.letters(6)
     number = scene.start(canary=2)
     scene.step()
-    assert pause(scene.session, scene.group, number, "me@here", "lunch")
+    assert pause(scene.session, scene.group, number, Note("me@here", "lunch"))
     assert scene.step() is None
-    assert resume(scene.session, scene.group, number, "me@here", "eaten")
+    assert resume(scene.session, scene.group, number, Note("me@here", "eaten"))
     scene.step()
     assert scene.job(number).state == "canary"
     assert scene.ends(number) == [*["sent"] * 4, "waiting", "waiting"]
@@ -261,14 +262,14 @@ def test_a_decision_that_does_not_fit_is_refused(scene: Scene, decide: Callable[
     for state in JobState:
         scene.session.execute("UPDATE headrace.jobs SET state = %s WHERE id = %s", (state, number))
         if state in states:
-            assert decide(scene.session, scene.group, number, "me@here", "because")
+            assert decide(scene.session, scene.group, number, Note("me@here", "because"))
             continue
         with pytest.raises(Undecidable, match=f"is {state}"):
-            decide(scene.session, scene.group, number, "me@here", "because")
+            decide(scene.session, scene.group, number, Note("me@here", "because"))
     assert len(scene.audit()) == 1 + len(states)
     with pytest.raises(Undecidable, match="reason"):
-        decide(scene.session, scene.group, number, "me@here", " ")
-    assert not decide(scene.session, "another group", number, "me@here", "because")
+        decide(scene.session, scene.group, number, Note("me@here", " "))
+    assert not decide(scene.session, "another group", number, Note("me@here", "because"))
 
 
 def test_what_is_not_what_was_seen_is_not_done(scene: Scene) -> None:
@@ -339,7 +340,7 @@ def test_a_worker_leaves_a_job_alone_that_another_one_is_at(scene: Scene, server
     with psycopg.connect(server) as other, psycopg.connect(server) as person, ThreadPoolExecutor(1) as thread:
         other.execute("SELECT FROM headrace.jobs WHERE id = %s FOR UPDATE", (number,))
         assert scene.step() is None
-        cancelled = thread.submit(cancel, person, scene.group, number, "me@here", "enough")
+        cancelled = thread.submit(cancel, person, scene.group, number, Note("me@here", "enough"))
         pid = person.info.backend_pid
         waits = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
         assert wait_until(lambda: scene.session.execute(waits, (pid,)).fetchone() is not None, 20)

@@ -4,7 +4,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from dlq.groups import groups, sum_up
+from consumer.edges.postgres.sink import PostgresSink
+from consumer.edges.postgres.tallies import sum_up
+from consumer.ports.target import Retention
+from dlq.groups import groups
 from dlq.selection import Selection, letters_meant, parameters
 
 _LETTERS = """
@@ -63,7 +66,7 @@ def test_counts_follow_every_change(session: psycopg.Connection, group: str) -> 
     ):  # fmt: skip
         session.execute(statement.encode(), (group, most))
         assert counted(session, group) == then
-        sum_up(session, group)
+        sum_up(session, group, 1.0)
         assert counted(session, group) == then
 
 
@@ -81,9 +84,53 @@ def test_rows_of_counts_are_summed_up(session: psycopg.Connection, group: str) -
     """One for each state of each group."""
     for first in range(10):
         write(session, group, 1, first)
-    sum_up(session, group)
+    sum_up(session, group, 1.0)
     query = "SELECT letters FROM headrace.letter_tallies WHERE group_name = %s"
     assert session.execute(query, (group,)).fetchall() == [(10,)]
+
+
+def test_a_worker_sums_up(session: psycopg.Connection, sink: PostgresSink, group: str) -> None:
+    """When it prunes."""
+    for first in range(3):
+        write(session, group, 1, first)
+    sink.prune(Retention(ledger=1, closed_letters=1, moved=1))
+    query = "SELECT count(*) FROM headrace.letter_tallies WHERE group_name = %s"
+    assert session.execute(query, (group,)).fetchone() == (1,)
+
+
+def test_letters_count_where_other_triggers_are_off(session: psycopg.Connection, group: str) -> None:
+    """As with target.constraints = "trust-source"."""
+    session.execute("SET session_replication_role = replica")
+    write(session, group, 2)
+    assert counted(session, group) == [{"dead": 2}]
+
+
+def test_a_group_without_letters_is_forgotten_after_a_while(session: psycopg.Connection, group: str) -> None:
+    """When it was seen first is known until then."""
+    write(session, group, 1)
+    session.execute("DELETE FROM headrace.letters WHERE group_name = %s", (group,))
+    known = "SELECT count(*) FROM headrace.letter_groups WHERE group_name = %s"
+    sum_up(session, group, 1.0)
+    assert session.execute(known, (group,)).fetchone() == (1,)
+    for table, column in (("letter_groups", "first_seen_at"), ("letter_tallies", "seen_at")):
+        older = f"UPDATE headrace.{table} SET {column} = {column} - interval '2 h' WHERE group_name = %s"
+        session.execute(older.encode(), (group,))
+    sum_up(session, group, 1.0)
+    assert session.execute(known, (group,)).fetchone() == (0,)
+
+
+def test_a_group_that_got_a_letter_while_it_was_forgotten_is_there_again(
+    session: psycopg.Connection, group: str
+) -> None:
+    """The two did not see each other."""
+    write(session, group, 3)
+    before = groups(session, group, Selection(), 9)
+    session.execute("DELETE FROM headrace.letter_groups WHERE group_name = %s", (group,))
+    assert counted(session, group) == []
+    sum_up(session, group, 1.0)
+    (after,) = groups(session, group, Selection(), 9)
+    assert after.states == {"dead": 3}
+    assert (after.fingerprint, after.remedy) == (before[0].fingerprint, before[0].remedy)
 
 
 def test_others_groups_are_not_seen(session: psycopg.Connection, group: str) -> None:

@@ -4,6 +4,9 @@ import psycopg
 import pytest
 
 from consumer.core.jobs import JobKind
+from consumer.core.pausing import Subject
+from consumer.desk import Note
+from consumer.edges.postgres.pauses import pause
 from dlq.preview import SAMPLES, Fate, Rules
 from dlq.selection import Selection
 from tests.pg.conftest import Pools
@@ -77,6 +80,24 @@ def test_letters_of_a_table_that_is_refused_wait_for_it(scene: Scene, kind: str,
         "UPDATE headrace.positions SET stopped = jsonb_build_object('kind', %s::text) WHERE group_name = %s",
         (kind, scene.group),
     )
+    assert scene.look().counts == {fate: 1}
+
+
+@pytest.mark.parametrize(
+    ("subject", "fate"),
+    [
+        (Subject(table="s.t"), Fate.STOPPED),
+        (Subject(topic="t"), Fate.STOPPED),
+        (Subject(topic="t", partition=0), Fate.STOPPED),
+        (Subject(topic="t", partition=1), Fate.ELIGIBLE),
+    ],
+)
+def test_letters_of_what_a_person_has_paused_wait_for_it(scene: Scene, subject: Subject, fate: Fate) -> None:
+    """A table, a topic, or one partition."""
+    scene.letters()
+    bound = "INSERT INTO headrace.target_tables (group_name, table_name, topic) VALUES (%s, 's.t', 't')"
+    scene.session.execute(bound, (scene.group,))
+    pause(scene.session, scene.group, subject, Note("me@here", "because"))
     assert scene.look().counts == {fate: 1}
 
 

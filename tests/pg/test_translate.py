@@ -26,6 +26,9 @@ CREATE TABLE {s}.apart (n int, EXCLUDE (n WITH =));
 CREATE TABLE {s}.ruled (id int PRIMARY KEY);
 CREATE RULE more AS ON INSERT TO {s}.ruled DO ALSO SELECT 1;
 """
+END = "pg_terminate_backend(pg_backend_pid())"
+MUCH = "count(*) FROM (SELECT n FROM generate_series(1, 99999) n ORDER BY n DESC) s"
+FULL = f"SET LOCAL temp_file_limit = '64kB'; SET LOCAL work_mem = '64kB'; PERFORM {MUCH};"
 # only that a state is mapped: what provokes its kind does without
 RAISE = "DO $$ BEGIN RAISE EXCEPTION 'sesame' USING ERRCODE = '{}'; END $$"
 PROVOKED = [
@@ -63,22 +66,27 @@ PROVOKED = [
     ("SELECT 1 FROM {s}.t FOR UPDATE OF none", "42P01", "table.missing", TableFault),
     ("SET LOCAL statement_timeout = '10ms'; SELECT pg_sleep(30)", "57014", "target.timeout", TableBusy),
     ("SET TRANSACTION READ ONLY; DELETE FROM {s}.t", "25006", "target.read_only", Transient),
-    ("SELECT pg_terminate_backend(pg_backend_pid())", "57P01", "target.connection", ConnectionLost),
-    (
-        "SET temp_file_limit = '64kB'; SET work_mem = '64kB'; SELECT count(*) FROM "
-        "(SELECT n FROM generate_series(1, 99999) n ORDER BY n DESC) s",
-        "53400",
-        "target.resources",
-        Transient,
-    ),
+    (f"SELECT {END}", "57P01", "target.connection", ConnectionLost),
+    (f"SET temp_file_limit = '64kB'; SET work_mem = '64kB'; SELECT {MUCH}", "53400", "target.resources", Transient),
     ("INSERT INTO {s}.d VALUES (1)", "55000", "table.unknown", TableFault),
     ("INSERT INTO {s}.ruled VALUES (1) ON CONFLICT (id) DO NOTHING", "0A000", "table.shape", TableFault),
-    (RAISE.format("53100"), "53100", "target.resources", Transient),
-    (RAISE.format("08006"), "08006", "target.connection", ConnectionLost),
+    (RAISE.format("53100"), "53100", "table.trigger", TableFault),
+    (RAISE.format("53400"), "53400", "table.trigger", TableFault),
+    (RAISE.format("58030"), "58030", "table.trigger", TableFault),
+    (RAISE.format("08006"), "08006", "table.trigger", TableFault),
+    (RAISE.format("28000"), "28000", "table.trigger", TableFault),
+    (RAISE.format("57P01"), "57P01", "table.trigger", TableFault),
+    (RAISE.format("25006"), "25006", "table.trigger", TableFault),
+    # what code does may meet a server in trouble as any statement
+    (f"DO $$ BEGIN {FULL} END $$", "53400", "target.resources", Transient),
+    (
+        "DO $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); END $$",
+        "57P01",
+        "target.connection",
+        ConnectionLost,
+    ),
     (RAISE.format("40001"), "40001", "target.conflict", TableBusy),
-    (RAISE.format("53400"), "53400", "target.resources", Transient),
     (RAISE.format("57014"), "57014", "target.timeout", TableBusy),
-    (RAISE.format("25006"), "25006", "target.read_only", Transient),
     (RAISE.format("55000"), "55000", "record.trigger", DataFault),
     (RAISE.format("P0001"), "P0001", "record.trigger", DataFault),
     (RAISE.format("XX000"), "XX000", "record.trigger", DataFault),

@@ -31,6 +31,28 @@ def test_the_longest_prefix_of_a_sqlstate_counts(state: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("state", "how", "kind"),
+    [
+        ("53100", {"in_code": True, "chosen": True, "ended": False}, "table.trigger"),
+        ("53100", {"in_code": True, "ended": False}, "target.resources"),
+        ("53100", {"chosen": True, "ended": False}, "target.resources"),
+        ("08001", {"in_code": True, "ended": False}, "table.trigger"),
+        ("08006", {"ended": False}, "target.connection"),
+        ("57P01", {"in_code": True}, "target.connection"),
+        ("28000", {"in_code": True, "ended": False}, "table.trigger"),
+        ("25006", {"in_code": True, "chosen": True, "ended": False}, "table.trigger"),
+        ("40001", {"in_code": True, "chosen": True, "ended": False}, "target.conflict"),
+        ("57014", {"in_code": True, "chosen": True, "ended": False}, "target.timeout"),
+        ("23514", {"in_code": True, "chosen": True, "ended": False}, "record.check"),
+        ("MY001", {"in_code": True, "chosen": True, "ended": False}, "record.trigger"),
+    ],
+)
+def test_what_code_of_the_target_says_of_a_server_is_the_tables(state: str, how: dict[str, bool], kind: str) -> None:
+    """If it chose the state itself, or lives on behind what ends a session; all else is believed."""
+    assert of_sqlstate(state, **how).name == kind
+
+
+@pytest.mark.parametrize(
     ("code", "fatal", "kind"),
     [
         ("_TRANSPORT", False, "kafka.away"),

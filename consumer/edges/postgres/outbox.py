@@ -2,6 +2,9 @@
 
 No row stays locked while Kafka is asked: a worker claims letters for some seconds, and what it did not confirm by
 then is anyone's again. A copy that is published twice does no harm, because its row says at which attempt it counts.
+
+Batches and people lock letters table by table and in the order of their rows, which is none of what is published
+together. So nothing here waits for a letter while it has locked another one: there can be no deadlock.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -35,22 +38,36 @@ SELECT c.*, b.key, coalesce(b.edited, b.value) AS value, b.headers, b.letter_id 
 FROM claimed c LEFT JOIN headrace.letter_bytes b ON b.letter_id = c.id ORDER BY c.id
 """
 _CONFIRM = """
+WITH mine AS (
+    SELECT l.id, w.attempt, w.topic, w.partition, w."offset"
+    FROM unnest(%s::bigint[], %s::int[], %s::text[], %s::int[], %s::bigint[])
+        AS w(id, attempt, topic, partition, "offset")
+    JOIN headrace.letters l ON l.id = w.id
+    WHERE l.published_attempt < w.attempt AND l.claimed_until IS NOT NULL FOR UPDATE OF l {}
+)
 UPDATE headrace.letters l
-SET published_attempt = w.attempt, published_at = clock_timestamp(), claimed_until = NULL,
-    lane_topic = w.topic, lane_partition = w.partition, lane_offset = w."offset"
-FROM unnest(%s::bigint[], %s::int[], %s::text[], %s::int[], %s::bigint[]) AS w(id, attempt, topic, partition, "offset")
-WHERE l.id = w.id AND l.published_attempt < w.attempt AND l.claimed_until IS NOT NULL
+SET published_attempt = m.attempt, published_at = clock_timestamp(), claimed_until = NULL,
+    lane_topic = m.topic, lane_partition = m.partition, lane_offset = m."offset"
+FROM mine m WHERE l.id = m.id RETURNING l.id
 """
-# Behind what nobody has tried yet: one topic that takes nothing holds up no other.
-_GIVE_BACK = "UPDATE headrace.letters SET claimed_until = clock_timestamp() WHERE id = ANY (%s)"
+_CONFIRM_FREE = _CONFIRM.format("SKIP LOCKED")
+_CONFIRM_ONE = _CONFIRM.format("")
+# Behind what nobody has tried yet: one topic that takes nothing holds up no other. A claim that stays runs out.
+_GIVE_BACK = """
+UPDATE headrace.letters SET claimed_until = clock_timestamp()
+WHERE id IN (SELECT id FROM headrace.letters WHERE id = ANY (%s) FOR UPDATE SKIP LOCKED)
+"""
 # A copy that does not come back may be lost: its topic's retention, or a topic made anew. Or others are in front of it,
 # so each time is twice as late as the last.
 _OVERDUE = """
-UPDATE headrace.letters SET published_attempt = attempt - 1
-WHERE group_name = %s AND state IN ('retrying', 'replaying') AND published_attempt >= attempt
-  AND coalesce(searched >= search_until, true)
-  AND due_at + interval '30 s' < clock_timestamp()
-  AND published_at + greatest(published_at - due_at, interval '30 s') < clock_timestamp()
+UPDATE headrace.letters SET published_attempt = attempt - 1 WHERE id IN (
+    SELECT id FROM headrace.letters
+    WHERE group_name = %s AND state IN ('retrying', 'replaying') AND published_attempt >= attempt
+      AND coalesce(searched >= search_until, true)
+      AND due_at + interval '30 s' < clock_timestamp()
+      AND published_at + greatest(published_at - due_at, interval '30 s') < clock_timestamp()
+    FOR UPDATE SKIP LOCKED
+)
 """
 
 
@@ -67,15 +84,22 @@ class PostgresOutbox:
 
     def confirm(self, posted: Sequence[Posted]) -> None:
         done = [one for one in posted if one.failure is None]
-        columns = list(zip(*((p.id, p.attempt, p.topic, p.partition, p.offset) for p in done), strict=True))
         back = [one.id for one in posted if one.failure is not None]
-        if columns:
-            self._ask(lambda connection: connection.execute(_CONFIRM, [list(column) for column in columns]))
+        if done:
+            free = self._confirmed(_CONFIRM_FREE, done)
+            for one in done:
+                if one.id not in free:
+                    self._confirmed(_CONFIRM_ONE, [one])
         if back:
             self._ask(lambda connection: connection.execute(_GIVE_BACK, (back,)))
 
     def republish(self) -> int:
         return self._ask(lambda connection: connection.execute(_OVERDUE, (self._group,)).rowcount)
+
+    def _confirmed(self, query: str, done: Sequence[Posted]) -> set[int]:
+        columns = zip(*((p.id, p.attempt, p.topic, p.partition, p.offset) for p in done), strict=True)
+        values = [list(column) for column in columns]
+        return self._ask(lambda connection: {row[0] for row in connection.execute(query, values)})
 
     def _claimed(self, connection: psycopg.Connection, most: int, seconds: float) -> list[Unposted]:
         values = {"group": self._group, "most": most, "seconds": seconds}
@@ -106,6 +130,7 @@ def _unposted(row: Any, *, pointer: bool) -> Unposted:
         component=row.component,
         operation=row.operation,
         detail=row.detail,
+        field=row.field,
         first_failed=row.first_failed_at,
         failed=row.failed_at,
         due=row.due_at,

@@ -57,7 +57,12 @@ _UNPLACE = """
 UPDATE headrace.letters
 SET digest_a = NULL, digest_b = NULL, searched = NULL, search_until = NULL, search_doubt = NULL WHERE id = %s
 """
-_LEAVE = "UPDATE headrace.letters SET claimed_until = clock_timestamp() WHERE id = ANY (%s) AND searched < search_until"
+# a claim that stays runs out
+_LEAVE = """
+UPDATE headrace.letters SET claimed_until = clock_timestamp() WHERE id IN (
+    SELECT id FROM headrace.letters WHERE id = ANY (%s) AND searched < search_until FOR UPDATE SKIP LOCKED
+)
+"""
 
 
 class PostgresSearches:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import psycopg
 
 from consumer.core.failure import Failure, HeadraceError, Transient, failed
-from consumer.core.kinds import KINDS
+from consumer.core.kinds import BUSY, KINDS, TOO_MUCH_MOVED
 from consumer.core.letters import Standing
 from consumer.core.plan import Action, Plan, TableWrite
 from consumer.core.policy import NO_RETRIES, Policy
@@ -28,19 +28,21 @@ from consumer.edges.postgres import (
     moved,
     positions,
     standing,
+    tallies,
     truncating,
 )
 from consumer.edges.postgres.aside import DEFAULT_BOUNDS, BatchLetters, LetterBounds, RefusedRows, settle
 from consumer.edges.postgres.evolving import Changer
 from consumer.edges.postgres.ledger import Ledger
 from consumer.edges.postgres.migrate import ensure
+from consumer.edges.postgres.moved import DEFAULT_MOVED, Moved, MovedBounds
 from consumer.edges.postgres.placing import is_of, place
 from consumer.edges.postgres.references import relied_on
 from consumer.edges.postgres.session import SessionSettings, connect, require_commit, rollback
 from consumer.edges.postgres.staging import Staged, Staging
 from consumer.edges.postgres.translate import translated
 from consumer.edges.postgres.writing import Writer
-from consumer.ports.refusals import CommitUnknown, ConnectionLost, DataFault, Fenced, NotChanged, Reconsider
+from consumer.ports.refusals import CommitUnknown, ConnectionLost, DataFault, Fenced, NotChanged, Reconsider, TableBusy
 from consumer.ports.target import NO_ROOM, Applied, Known, Outcome, Retention, Start, Stored, Taken
 
 # deleted at a time, so that it ends within its timeout and the batches behind it do not wait; letters have bytes
@@ -59,6 +61,7 @@ class PostgresSink:
         group: str,
         bounds: LetterBounds = DEFAULT_BOUNDS,
         policy: Policy = NO_RETRIES,
+        moved_bounds: MovedBounds = DEFAULT_MOVED,
     ) -> None:
         self.settings = settings
         self._group = group
@@ -66,6 +69,7 @@ class PostgresSink:
         self._staging: Staging | None = None
         self._writer = Writer(bounds.flood_percent)
         self._aside = BatchLetters(group, bounds, policy)
+        self._moved = Moved(moved_bounds)
         self._ledger = Ledger(group, settings.worker)
         self._changer = Changer(group=group, worker=settings.worker, lock_timeout=settings.change_lock_timeout)
 
@@ -101,8 +105,10 @@ class PostgresSink:
             return positions.take(self._session(), self._group, self.settings.worker, starts)
 
     def stop(self, at: TopicPartition, epoch: int, failure: Failure) -> None:
-        """Note why a partition does not go on."""
+        """Note why a partition does not go on; nobody waits for one that itself waits for others to make room."""
         positions.stop(self._session(), self._group, at, epoch, failure)
+        if failure.kind == TOO_MUCH_MOVED:
+            positions.let_go(self._session(), self._group, at)
 
     def begin_anew(self, at: TopicPartition, epoch: int, start: Start) -> None:
         """Set a partition's position to the start of another log, or of what is left of it, if it is still ours."""
@@ -174,14 +180,17 @@ class PostgresSink:
             clock += self._changed(connection, plan)
             stages = self._floored(connection, plan, stages)
             settle(connection, plan, [staged for stage in stages for staged in stage])
+            self._moved.begin()
             applied, refused = self._run(connection, plan, stages, clock)
             if applied is None or any(count > room.get(at, 0) for at, count in _by_partition(refused).items()):
                 raise Reconsider(refused)
             plan = applied
+            self._moved.settle(connection)
             durations = {"stage": filled - clock, "apply": time.perf_counter() - filled}
+            _check_deferred(connection, plan)
             with translated("finish batch"):
                 self._ledger.applied(connection, plan, durations)
-                self._finish(connection, plan)
+                positions.move(connection, self._group, plan.slices)
         except BaseException as error:
             if isinstance(error, DataFault):
                 self._writer.take_care(plan.writes, error.table)
@@ -233,6 +242,7 @@ class PostgresSink:
             batches = ledger.prune(connection, self._group, keep.ledger, _BATCHES)
         with translated("prune letters"):
             closed = letters.prune(connection, self._group, keep.closed_letters, _LETTERS)
+            tallies.sum_up(connection, self._group, keep.closed_letters)
         with translated("prune kept columns"):
             kept = moved.prune(connection, keep.moved, _MOVED)
         with translated("prune jobs"):
@@ -329,16 +339,14 @@ class PostgresSink:
         refused = []
         for action in Action:
             for staged in writes:
-                if staged.write.action is action:
-                    self._in_time(clock)
-                    if rows := self._writer.write(connection, staged):
-                        refused.append(RefusedRows(staged, rows))
+                if staged.write.action is not action:
+                    continue
+                self._in_time(clock)
+                if action is Action.KEEP:
+                    self._moved.keep(connection, staged)
+                elif rows := self._writer.write(connection, staged):
+                    refused.append(RefusedRows(staged, rows))
         return refused
-
-    def _finish(self, connection: psycopg.Connection, plan: Plan) -> None:
-        # whatever the target defers is checked here, so that nothing of it can fail in COMMIT
-        connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        positions.move(connection, self._group, plan.slices)
 
     def _commit(self, connection: psycopg.Connection) -> None:
         try:
@@ -357,6 +365,20 @@ class PostgresSink:
         if self._staging is None:
             raise ConnectionLost(_CLOSED)
         return self._staging
+
+
+def _check_deferred(connection: psycopg.Connection, plan: Plan) -> None:
+    """Have whatever the target defers happen now, so that nothing of it can fail in COMMIT.
+
+    Raises as a write does; the server does not say whose it is.
+    """
+    try:
+        with translated("check what is deferred"):
+            connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    except Transient as error:
+        if error.failure.kind not in BUSY or not (plan.writes or plan.truncates):
+            raise
+        raise TableBusy(error.failure, None) from error
 
 
 def _by_partition(refs: Iterable[RecordRef]) -> Counter[TopicPartition]:

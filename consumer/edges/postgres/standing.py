@@ -15,6 +15,7 @@ from consumer.core.kinds import KINDS
 from consumer.core.letters import OLDER, OPEN, OPEN_STATES, Record, Standing, State, Verdict
 from consumer.core.records import RecordRef, TopicPartition
 from consumer.edges.postgres.letter_bytes import kept_headers
+from consumer.edges.postgres.pauses import paused_by
 
 _OPEN = sql.SQL(OPEN_STATES)
 _BEFORE = sql.SQL(OLDER.format(old="o", new="l"))
@@ -56,7 +57,8 @@ SELECT l.id, l.topic, l.partition, l."offset", l.state, l.attempt, l.excused,
     ) AS oldest,
     b.letter_id IS NULL AS pointer, b.key, coalesce(b.edited, b.value) AS value, b.headers,
     (SELECT p.topic_id FROM headrace.positions p
-     WHERE p.group_name = l.group_name AND p.topic = l.topic AND p.partition = l.partition) AS topic_id
+     WHERE p.group_name = l.group_name AND p.topic = l.topic AND p.partition = l.partition) AS topic_id,
+    (SELECT to_jsonb(s) FROM headrace.pauses_of(l.group_name, l.topic, l.partition) AS s LIMIT 1) AS paused
 """
 _READ = sql.SQL(
     _STANDING
@@ -78,18 +80,29 @@ ORDER BY l."offset" LIMIT %s
 """
 ).format(open=_OPEN, before=_BEFORE)
 
-_SETTLE = """
+_THERE = "attempt = %(attempt)s AND state IN ('retrying', 'replaying')"
+_SETTLE = f"""
 UPDATE headrace.letters SET state = %(state)s, reason = %(reason)s, claimed_until = NULL,
     closed_at = CASE WHEN %(closed)s THEN clock_timestamp() END,
     due_at = CASE WHEN %(state)s = 'retrying' THEN clock_timestamp() + make_interval(secs => %(delay)s) END
-WHERE id = %(id)s AND attempt = %(attempt)s AND state IN ('retrying', 'replaying')
+WHERE id = %(id)s AND {_THERE}
 """
-_FAIL = """
+# of an attempt that was none
+_EXCUSE = f"UPDATE headrace.letters SET attempt = attempt + 1, excused = excused + 1 WHERE id = %(id)s AND {_THERE}"
+# what it failed with before is kept: once for each way
+_FAIL = f"""
+WITH before AS (
+    INSERT INTO headrace.letter_failures AS f (letter_id, kind, code, field, detail, first_at, last_at)
+    SELECT id, kind, code, field, detail, failed_at, failed_at FROM headrace.letters WHERE id = %(id)s AND {_THERE}
+    ON CONFLICT (letter_id, kind, code, field) DO UPDATE
+    SET detail = excluded.detail, times = f.times + 1, last_at = excluded.last_at
+)
 UPDATE headrace.letters SET attempt = attempt + 1, excused = excused + %(excused)s::int,
     failed_at = clock_timestamp(), kind = %(kind)s, error_type = %(type)s, component = %(component)s,
-    operation = %(operation)s, detail = %(detail)s, remedy = %(remedy)s, code = %(code)s
-WHERE id = %(id)s AND attempt = %(attempt)s AND state IN ('retrying', 'replaying')
+    operation = %(operation)s, detail = %(detail)s, remedy = %(remedy)s, code = %(code)s, field = %(field)s
+WHERE id = %(id)s AND {_THERE}
 """
+_SAID = ("kind", "component", "operation", "detail", "remedy", "code", "field")
 _NEXT = sql.SQL("""
 SELECT n.id FROM headrace.letters l
 JOIN headrace.letters n ON n.group_name = l.group_name AND n.table_name = l.table_name
@@ -133,6 +146,7 @@ def _standing(row: Any) -> Standing:
         pointer=row.pointer,
         searching=row.searching,
         topic_id=row.topic_id,
+        paused=row.paused and paused_by(row.paused),
     )
 
 
@@ -142,10 +156,10 @@ def settle(connection: psycopg.Connection, verdict: Verdict) -> bool:
     False when it is not as it was, and when an older one of its row stands in front of what is to be applied: one
     whose row became known meanwhile.
     """
+    counts = verdict.failure is not None or verdict.excused
     values = {
         "id": verdict.id,
-        # a failure is one more
-        "attempt": verdict.attempt + (verdict.failure is not None),
+        "attempt": verdict.attempt + counts,
         "state": verdict.state.value,
         "closed": verdict.state not in OPEN,
         "reason": verdict.reason,
@@ -153,13 +167,9 @@ def settle(connection: psycopg.Connection, verdict: Verdict) -> bool:
     }
     if verdict.state in (State.HELD, State.APPLIED):
         _lock(connection, [verdict.id])
-    if verdict.failure is not None:
-        # first, so that whoever is told of the state finds the reason there
-        failure = verdict.failure
-        said = {name: getattr(failure, name) for name in ("kind", "component", "operation", "detail", "remedy", "code")}
-        more = {"attempt": verdict.attempt, "excused": verdict.excused, "type": KINDS[failure.kind].type.value}
-        if not connection.execute(_FAIL, {"id": verdict.id, **more, **said}).rowcount:
-            return False
+    # first, so that whoever is told of the state finds the reason there
+    if counts and not _counted(connection, verdict):
+        return False
     if not connection.execute(_SETTLE, values).rowcount:
         return False
     if verdict.state is State.HELD:
@@ -169,6 +179,15 @@ def settle(connection: psycopg.Connection, verdict: Verdict) -> bool:
     if verdict.state not in OPEN:
         release_next(connection, verdict.id)
     return True
+
+
+def _counted(connection: psycopg.Connection, verdict: Verdict) -> bool:
+    """Count one more attempt, and why it failed; False when the letter is not as it was."""
+    values = {"id": verdict.id, "attempt": verdict.attempt, "excused": verdict.excused}
+    if verdict.failure is None:
+        return connection.execute(_EXCUSE, values).rowcount > 0
+    said = {name: getattr(verdict.failure, name) for name in _SAID}
+    return connection.execute(_FAIL, {**values, **said, "type": KINDS[verdict.failure.kind].type.value}).rowcount > 0
 
 
 def release_next(connection: psycopg.Connection, number: int) -> None:

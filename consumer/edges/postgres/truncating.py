@@ -22,15 +22,20 @@ _RAISE = """
 UPDATE headrace.target_tables SET floor = greatest(floor, %s) WHERE group_name = %s AND table_name = %s
 """
 _THERE = "SELECT to_regclass(%s::text) IS NOT NULL"
-# a letter whose row is not known is of this table where its topic has no other
+# In the order of their rows, as all who lock several. A letter whose row is not known is of this table where its topic
+# has no other.
 _SUPERSEDE = sql.SQL("""
 UPDATE headrace.letters SET state = 'superseded', closed_at = clock_timestamp(), due_at = NULL, claimed_until = NULL,
     reason = 'the table was truncated'
-WHERE group_name = %(group)s AND topic = %(topic)s AND partition = %(partition)s AND "offset" < %(offset)s
-  AND state IN ({open}) AND (table_name = %(table)s OR table_name IS NULL AND NOT EXISTS (
-      SELECT FROM headrace.target_tables t
-      WHERE t.group_name = %(group)s AND t.topic = %(topic)s AND t.table_name <> %(table)s
-  ))
+WHERE id IN (
+    SELECT id FROM headrace.letters
+    WHERE group_name = %(group)s AND topic = %(topic)s AND partition = %(partition)s AND "offset" < %(offset)s
+      AND state IN ({open}) AND (table_name = %(table)s OR table_name IS NULL AND NOT EXISTS (
+          SELECT FROM headrace.target_tables t
+          WHERE t.group_name = %(group)s AND t.topic = %(topic)s AND t.table_name <> %(table)s
+      ))
+    ORDER BY digest_a, digest_b, "offset" FOR UPDATE
+)
 """).format(open=sql.SQL(OPEN_STATES))
 
 

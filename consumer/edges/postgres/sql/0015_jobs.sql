@@ -108,10 +108,3 @@ EXECUTE FUNCTION headrace.end_items();
 
 -- Sessions with target.constraints = "trust-source" run no other triggers.
 ALTER TABLE headrace.letters ENABLE ALWAYS TRIGGER letters_ended;
-ALTER TABLE headrace.letters ENABLE ALWAYS TRIGGER letters_added;
-ALTER TABLE headrace.letters ENABLE ALWAYS TRIGGER letters_changed;
-ALTER TABLE headrace.letters ENABLE ALWAYS TRIGGER letters_removed;
-
--- What people decide need not be about one partition.
-ALTER TABLE headrace.audit ALTER COLUMN topic DROP NOT NULL;
-ALTER TABLE headrace.audit ALTER COLUMN partition DROP NOT NULL;
