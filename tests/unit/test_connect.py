@@ -204,17 +204,23 @@ def test_an_answer_that_is_none_is_for_time(rest: Rest, body: Any) -> None:
     assert caught.value.failure.kind == "connect.away"
 
 
-def test_one_that_is_away_is_not_asked_again_for_a_while() -> None:
-    """After two failures in a row."""
+def test_one_that_is_away_is_not_asked_again_for_a_while(rest: Rest) -> None:
+    """After two failures in a row; also when it is back before its time."""
+    rest.status = 500
+    with client(rest.url) as connect:
+        for _ in range(2):
+            with pytest.raises(Transient):
+                connect.all()
+        rest.status = 0
+        with pytest.raises(Transient):
+            connect.all()
+    assert len(rest.asked) == 2
+
+
+def test_no_answer_is_for_time() -> None:
+    """Nobody listens there."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
-        with client(f"http://127.0.0.1:{held.getsockname()[1]}") as connect:
-            for _ in range(2):
-                with pytest.raises(Transient):
-                    connect.all()
-            held.close()
-            with Rest() as late:
-                connect._url = late.url
-                with pytest.raises(Transient):
-                    connect.all()
-    assert late.asked == []
+        with client(f"http://127.0.0.1:{held.getsockname()[1]}") as connect, pytest.raises(Transient) as caught:
+            connect.all()
+    assert caught.value.failure.kind == "connect.away"
