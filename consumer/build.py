@@ -15,9 +15,10 @@ from consumer.blocks import Decoders
 from consumer.control import Control
 from consumer.core.backoff import Backoff
 from consumer.core.breaking import BreakerLimits
+from consumer.core.failure import Refused, failed
 from consumer.core.flood import FloodGuard, FloodLimits
 from consumer.core.jobs import JobKind
-from consumer.core.kinds import ErrorType
+from consumer.core.kinds import KINDS, ErrorType
 from consumer.core.letterhead import Codec
 from consumer.core.markers import Placeholders
 from consumer.core.policy import Budget, Policy, TablePolicy
@@ -27,7 +28,9 @@ from consumer.dependents import Dependents
 from consumer.desk import Desk
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.columnar import ColumnarDecoder
+from consumer.edges.connect import ConnectSettings, HttpConnect
 from consumer.edges.copy_encoder import CopyEncoder
+from consumer.edges.kafka.ages import KafkaAges
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.letterbox import KafkaLetterbox
 from consumer.edges.kafka.logs import KafkaLogs
@@ -59,9 +62,10 @@ from consumer.known import KnownBindings
 from consumer.lifecycle import Hooks, LifeSettings, Side, WorkerLife
 from consumer.patience import Patience
 from consumer.planner import Planner
+from consumer.ports.connectors import Connectors
 from consumer.ports.letters import LetterTopic
 from consumer.ports.target import Breaker, Overview, Retention
-from consumer.ports.topics import Offsets
+from consumer.ports.topics import Ages, Offsets
 from consumer.postman import Postman
 from consumer.presence import Presence, Telling
 from consumer.reader import BatchLimits, Reader
@@ -69,6 +73,7 @@ from consumer.reporting import Parts
 from consumer.rereading import Rereading
 from consumer.returns import Judges, Returns
 from consumer.searcher import Searcher
+from consumer.sections import Connect
 from consumer.settings import Settings
 from dlq.actions import discard, replay
 from dlq.headers import decode, encode
@@ -183,6 +188,35 @@ def control(settings: Settings) -> Iterator[Control]:
 def topic_offsets(settings: Settings) -> Offsets:
     """Questions about topics."""
     return KafkaOffsets(kafka_settings(settings))
+
+
+def topic_ages(settings: Settings) -> Ages:
+    """How old records of topics are."""
+    return KafkaAges(kafka_settings(settings))
+
+
+@contextmanager
+def connectors(settings: Settings) -> Iterator[Connectors | None]:
+    """Kafka Connect, closed afterwards; None where none is set."""
+    connect = settings.connect
+    if connect.url is None:
+        yield None
+        return
+    how = ConnectSettings(url=connect.url, user=connect.user, password=_password(connect), timeout=connect.timeout)
+    limits = BreakerLimits(failures=settings.breaker.failures, reset=settings.breaker.reset)
+    with closing(HttpConnect(how, CircuitBreaker("connect", limits))) as opened:
+        yield opened
+
+
+def _password(connect: Connect) -> str:
+    if connect.password_file is None:
+        return connect.password.get_secret_value() if connect.password else ""
+    try:
+        return connect.password_file.read_text(encoding="utf-8").partition("\n")[0].strip()
+    except (OSError, UnicodeDecodeError) as error:
+        detail = f"connect.password_file can't be read ({type(error).__name__})"
+        remedy = "Name a readable text file, or set connect.password in the environment."
+        raise Refused(failed(KINDS["worker.settings"], "settings", "load", detail, remedy=remedy)) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,10 +1,11 @@
 """What people ask of workers and tables and tell them, as values and a port."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from consumer.core.lag import Place
 from consumer.core.pausing import Paused, Subject
 from consumer.core.records import TopicPartition
 from consumer.desk import Note
@@ -99,6 +100,14 @@ class Control(Protocol):
 
     def tables(self) -> list[TableState]:
         """By topic, those of tables first."""
+        ...
+
+    def places(self) -> list[Place]:
+        """All partitions, by topic and number."""
+        ...
+
+    def note(self, action: str, details: Mapping[str, Any], note: Note) -> None:
+        """Write down what somebody does elsewhere."""
         ...
 
     def pauses(self) -> list[Paused]:

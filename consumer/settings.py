@@ -20,6 +20,7 @@ from consumer.core.sizer import BatchSizer
 from consumer.sections import (
     Batch,
     Breaker,
+    Connect,
     Control,
     Evolution,
     Kafka,
@@ -60,6 +61,7 @@ class Settings(BaseSettings):
     batch: Batch = Batch()
     letters: Letters = Letters()
     worker: Worker = Field(default_factory=Worker)
+    connect: Connect = Connect()
     ledger: Ledger = Ledger()
     control: Control = Control()
     secrets: Secrets = Secrets()

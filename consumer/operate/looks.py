@@ -73,21 +73,20 @@ def listing(
     shown = [column for column in columns if console.width >= _WIDE or not column.wide]
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=(0, 1))
     for column in shown:
-        table.add_column(column.title, justify="right" if column.number else "left", overflow="fold")
+        # names are never cut, since they are what the next command is given
+        table.add_column(
+            column.title, justify="right" if column.number else "left", overflow="fold", no_wrap=column.number
+        )
     for row in rows:
         table.add_row(*(_cell(row[column.of]) for column in shown))
     console.print(table)
+    below = Table.grid(padding=(0, 1))
     for remark in remarks:
-        console.print(_spoken(remark))
-
-
-def _spoken(remark: Remark) -> Text:
-    text = Text(" ")
-    text.append(remark.about, style="bold")
-    text.append(f": {remark.what}")
-    if remark.remedy:
-        text.append(f"\n   → {remark.remedy}", style="dim")
-    return text
+        below.add_row(Text(" •"), Text.assemble((remark.about, "bold"), f": {remark.what}"))
+        if remark.remedy:
+            below.add_row("", Text(f"→ {remark.remedy}", style="dim"))
+    if below.row_count:
+        console.print(below)
 
 
 def _cell(value: Any) -> Text:
@@ -95,8 +94,6 @@ def _cell(value: Any) -> Text:
         return Text("-", style="dim")
     if isinstance(value, int):
         return Text(f"{value:,}")
-    if isinstance(value, datetime):
-        return Text(value.astimezone().strftime("%m-%d %H:%M:%S"))
     return Text(str(value), style=_STYLES.get(str(value).split(" (")[0], ""))
 
 

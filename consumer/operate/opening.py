@@ -5,7 +5,8 @@ from pathlib import Path
 
 from consumer.control import Control
 from consumer.desk import Desk
-from consumer.ports.topics import Offsets
+from consumer.ports.connectors import Connectors
+from consumer.ports.topics import Ages, Offsets
 
 
 def desk_of(config: Path | None) -> AbstractContextManager[Desk]:
@@ -22,6 +23,22 @@ def control_of(config: Path | None) -> AbstractContextManager[Control]:
     from consumer.settings import load
 
     return control(load(config))
+
+
+def connectors_of(config: Path | None) -> AbstractContextManager[Connectors | None]:
+    """Kafka Connect, if the settings lead to one."""
+    from consumer.build import connectors
+    from consumer.settings import load
+
+    return connectors(load(config))
+
+
+def ages_of(config: Path | None) -> Ages:
+    """The cluster that the settings lead to, to ask how old records are."""
+    from consumer.build import topic_ages
+    from consumer.settings import load
+
+    return topic_ages(load(config))
 
 
 def offsets_of(config: Path | None) -> Offsets:

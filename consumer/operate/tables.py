@@ -85,7 +85,7 @@ _COLUMNS = (
     Column(title="topic", of="topic", wide=True),
     Column(title="parts", of="partitions", number=True),
     Column(title="state", of="condition"),
-    Column(title="applied", of="applied_at", number=True),
+    Column(title="applied", of="applied", number=True),
     Column(title="batch", of="batch", number=True, wide=True),
     Column(title="letters", of="letters", number=True),
     Column(title="dead", of="dead", number=True),
@@ -94,7 +94,11 @@ _PARTITIONS = (Column(title="topic", of="topic"), Column(title="partition", of="
 
 
 def _row(state: TableState) -> dict[str, Any]:
-    return asdict(state) | {"name": state.table or f"({state.topic})", "condition": _condition(state)}
+    return asdict(state) | {"name": state.table or state.topic, "condition": _condition(state), "applied": _ago(state)}
+
+
+def _ago(state: TableState) -> str | None:
+    return None if state.applied_at is None else f"{since(state.applied_at)} ago"
 
 
 def _condition(state: TableState) -> str:

@@ -73,6 +73,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "worker.drain_timeout": (1, 600),
     "worker.stall_timeout": (5, 3600),
     "worker.decode_deadline": (1, 600),
+    "connect.timeout": (0.5, 120),
     "control.report_every": (0.2, 60),
     "control.keep_hours": (0.01, 8760),
     "ledger.keep_hours": (1, 8760),

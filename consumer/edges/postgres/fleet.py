@@ -1,11 +1,16 @@
 """Workers and tables of a group, read for people."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
-from psycopg.rows import class_row, dict_row
+from psycopg.rows import class_row, dict_row, namedtuple_row
+from psycopg.types.json import Jsonb
 
 from consumer.control import TableState, Worker
+from consumer.core.lag import Place
+from consumer.core.records import TopicPartition
+from consumer.desk import Note
 from consumer.edges.postgres.pauses import paused_by
 from consumer.edges.postgres.translate import translated
 
@@ -54,6 +59,23 @@ LEFT JOIN LATERAL (
 ORDER BY t.table_name NULLS LAST, p.topic
 """
 
+_PLACES = """
+SELECT p.topic, p.partition, p.next_offset, p.stopped, p.wait_for,
+    EXISTS (
+        SELECT FROM pg_stat_activity a
+        WHERE a.pid = p.owner_pid AND a.application_name = left('headrace ' || p.owner, 63)
+    ) AS held,
+    coalesce((
+        SELECT array_agg(t.table_name ORDER BY t.table_name) FROM headrace.target_tables t
+        WHERE t.group_name = p.group_name AND t.topic = p.topic
+    ), '{}') AS tables,
+    (SELECT to_jsonb(s) FROM headrace.pauses_of(p.group_name, p.topic, p.partition) AS s LIMIT 1) AS paused
+FROM headrace.positions p WHERE p.group_name = %s ORDER BY p.topic, p.partition
+"""
+_NOTE = """
+INSERT INTO headrace.audit (group_name, actor, action, reason, details) VALUES (%s, %s, %s, %s, %s)
+"""
+
 
 def workers(connection: psycopg.Connection, group: str) -> list[Worker]:
     """All that have a row."""
@@ -65,6 +87,30 @@ def tables(connection: psycopg.Connection, group: str) -> list[TableState]:
     """The topics that have positions, with their tables."""
     with translated("read tables"), connection.cursor(row_factory=dict_row) as cursor:
         return [_state(row) for row in cursor.execute(_TABLES, {"group": group})]
+
+
+def places(connection: psycopg.Connection, group: str) -> list[Place]:
+    """All partitions of a group."""
+    with translated("read positions"), connection.cursor(row_factory=namedtuple_row) as cursor:
+        return [_place(row) for row in cursor.execute(_PLACES, (group,))]
+
+
+def note(connection: psycopg.Connection, group: str, action: str, details: Mapping[str, Any], why: Note) -> None:
+    """Write down what somebody does elsewhere."""
+    with translated("write audit"):
+        connection.execute(_NOTE, (group, why.actor, action, why.reason, Jsonb(details)))
+
+
+def _place(row: Any) -> Place:
+    return Place(
+        at=TopicPartition(row.topic, row.partition),
+        position=row.next_offset,
+        held=row.held,
+        tables=row.tables,
+        stopped=row.stopped,
+        wait_for=row.wait_for,
+        paused=row.paused and paused_by(row.paused),
+    )
 
 
 def _state(row: dict[str, Any]) -> TableState:
