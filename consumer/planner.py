@@ -183,8 +183,7 @@ class Planner:
         if refused:
             decoded.out |= {place: refused[ref] for place, ref in block.refs() if ref in refused}
         folded, early, aside, changes = self._folded(block, decoded)
-        gone = changes.filter(pl.col(SEQ).is_in(_places(aside, block)))
-        halves = rest(decoded.halves, gone, binding.identity)
+        halves = decoded.halves
         kept = folded.size + early.size + len(halves.taken)
         left = len(aside.letters) if aside else 0
         counted["upserts"] += kept - len(folded.deletes)
@@ -266,7 +265,9 @@ class Planner:
                 early = Folded(upserts=folded.upserts.clear(), deletes=folded.deletes.clear())
                 if block.binding.soft and len(folded.deletes):
                     early = born(images, folded.deletes, identity, masks, block.binding.version)
-                return folded, early, aside, pl.concat([*changes, known])
+                every = pl.concat([*changes, known])
+                decoded.halves = rest(decoded.halves, every.filter(pl.col(SEQ).is_in(list(gone or ()))), identity)
+                return folded, early, aside, every
             reason = "an unchanged TOASTed column follows the row's delete"
             orphan = failed(KINDS["record.missing_base"], "planner", "fold", reason)
             decoded.out |= lacking | dict.fromkeys(folded.orphans, orphan)
@@ -420,10 +421,3 @@ def _partial(decoded: Decoded) -> pl.Series:
     lacking = places.filter(lacking_any(decoded.unavailable))
     return lacking.filter(~lacking.is_in(decoded.halves.taken[SEQ].implode()))
 
-
-def _places(aside: Aside | None, block: Block) -> list[int]:
-    """The places of a block's letters."""
-    if aside is None:
-        return []
-    refs = {letter.record.ref for letter in aside.letters}
-    return [place for place, ref in block.refs() if ref in refs]
