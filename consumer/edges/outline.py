@@ -17,6 +17,7 @@ from consumer.core.avro import Avro
 
 _Bytes = NDArray[np.uint8]
 _Places = NDArray[np.int64]
+_Numbers = NDArray[np.signedinteger[Any]]
 # From the places where values begin to where they end.
 _Walk = Callable[[_Bytes, _Places], _Places]
 
@@ -131,12 +132,15 @@ def _sized(buffer: _Bytes, at: _Places) -> _Places:
     return np.where((size < 0) | (size > buffer.size), _ASTRAY, at + size)
 
 
-def _number(buffer: _Bytes, at: _Places) -> tuple[_Places, _Places]:
+def _number(buffer: _Bytes, at: _Places) -> tuple[_Numbers, _Places]:
     """Avro's zig-zag variable-length integers, and where they end."""
     read = buffer.take(at, mode="clip")
     at = at + 1
-    found = (read & 0x7F).astype(np.int64)
     rows = np.flatnonzero(read & 0x80)
+    if not rows.size:
+        small = read.view(np.int8)
+        return (small >> 1) ^ -(small & 1), at
+    found = (read & 0x7F).astype(np.int64)
     for shift in range(7, 7 * _LONGEST, 7):
         if not rows.size:
             break
