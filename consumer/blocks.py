@@ -221,12 +221,12 @@ class BlockDecoder:
         else:
             with self.watch.over(pieces):
                 sifted = self._decoders.fast.sift(schema.text, bodies, fields)
-        places = data.places
         for index, reason in sifted.bad.items():
-            out[places[index]] = unsound("record.decode", "decode", reason)
+            out[data.places[index]] = unsound("record.decode", "decode", reason)
+        places = pl.Series(SEQ, data.places, dtype=pl.Int64)
         if sifted.bad:
-            places = [place for index, place in enumerate(places) if index not in sifted.bad]
-        return sifted.frame.hstack([pl.Series(SEQ, places, dtype=pl.Int64)])
+            places = places.filter(~pl.arange(len(places), eager=True).is_in(list(sifted.bad)))
+        return sifted.frame.hstack([places])
 
     def _deletes(
         self, block: Block, frame: pl.DataFrame, values: Sequence[bytes | None], out: dict[int, Failure]
