@@ -163,7 +163,7 @@ class PostgresSink:
         started = datetime.now(UTC)
         clock = time.perf_counter()
         connection, staging = self._session(), self._stage_tables()
-        stages = staging.prepare([stage.staged() for stage in plan.stages])
+        stages = staging.prepare([stage.staged() for stage in plan.stages], self._writer.careful)
         everything = [staged for stage in stages for staged in stage]
         try:
             self._changer.label(connection, plan.evolving())
@@ -174,6 +174,8 @@ class PostgresSink:
             for staged in everything:
                 self._in_time(clock)
                 staging.fill(staged)
+            with translated("divide staging"):
+                stages = staging.divided(stages)
             filled = time.perf_counter()
             with translated("lock positions"):
                 self._compare(connection, plan)
