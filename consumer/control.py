@@ -49,7 +49,7 @@ class TableState:
     """A topic of a group and the table that it is bound to, None while it is to none.
 
     `positions`: the offsets to read next of its partitions, summed up. `stopped`: by partition that does not go on why,
-    as its owner wrote it. `letters`: open ones. `batch`, `applied_at`: the last batch that wrote the table, if it is
+    as its owner wrote it. `letters`: open ones of its records. `batch`, `applied_at`: the last batch that wrote the table, if it is
     among the newest ones.
     """
 

@@ -12,7 +12,7 @@ import typer
 from consumer.core.connectors import silent
 from consumer.core.failure import HeadraceError
 from consumer.core.lag import Going, Lag, Log, Place, Source, lags
-from consumer.operate.looks import Column, Remark, age, listing
+from consumer.operate.listing import Column, Remark, age, listing
 from consumer.operate.opening import ages_of, connectors_of, control_of, offsets_of
 from consumer.operate.output import PARTIAL, Config, Format, Output, nothing, reported, say
 

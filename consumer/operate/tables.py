@@ -8,7 +8,7 @@ import typer
 from consumer.control import Control, Switched, TableState
 from consumer.core.pausing import Subject, why
 from consumer.desk import Note
-from consumer.operate.looks import Column, Remark, listing, since
+from consumer.operate.listing import Column, Remark, listing, since
 from consumer.operate.opening import control_of
 from consumer.operate.output import USAGE, Config, Format, Output, actor, nothing, reported, say
 

@@ -28,10 +28,11 @@ WITH newest AS (
 ), written AS (
     SELECT name, max(id) AS batch, max(finished_at) AS applied_at
     FROM newest, jsonb_object_keys(tables) AS name GROUP BY name
-), waiting AS (
-    SELECT topic, table_name, count(*) AS letters, count(*) FILTER (WHERE state = 'dead') AS dead
-    FROM headrace.letters
-    WHERE group_name = %(group)s AND state IN ('retrying', 'held', 'dead', 'replaying') GROUP BY topic, table_name
+), open AS (
+    SELECT g.topic, sum(n.letters) AS letters, sum(n.letters) FILTER (WHERE n.state = 'dead') AS dead
+    FROM headrace.letter_groups g
+    JOIN headrace.letter_tallies n ON n.group_name = g.group_name AND n.fingerprint = g.fingerprint
+    WHERE g.group_name = %(group)s AND n.state IN ('retrying', 'held', 'dead', 'replaying') GROUP BY g.topic
 ), topics AS (
     SELECT p.topic, count(*) AS partitions, sum(p.next_offset)::bigint AS positions, max(p.updated_at) AS moved_at,
         count(p.wait_for) AS waiting,
@@ -47,15 +48,11 @@ WITH newest AS (
     FROM headrace.positions p WHERE p.group_name = %(group)s GROUP BY p.topic
 )
 SELECT t.table_name AS table, p.*, w.batch, w.applied_at,
-    coalesce(l.letters, 0) AS letters, coalesce(l.dead, 0) AS dead
+    coalesce(o.letters, 0)::bigint AS letters, coalesce(o.dead, 0)::bigint AS dead
 FROM topics p
 LEFT JOIN headrace.target_tables t ON t.group_name = %(group)s AND t.topic = p.topic
 LEFT JOIN written w ON w.name = t.table_name
-LEFT JOIN LATERAL (
-    -- a letter of no known table is its topic's
-    SELECT sum(l.letters)::bigint AS letters, sum(l.dead)::bigint AS dead FROM waiting l
-    WHERE l.topic = p.topic AND (l.table_name = t.table_name OR l.table_name IS NULL OR t.table_name IS NULL)
-) AS l ON true
+LEFT JOIN open o ON o.topic = p.topic
 ORDER BY t.table_name NULLS LAST, p.topic
 """
 
