@@ -168,13 +168,18 @@ def test_tables_say_their_state_and_what_waits_for_people(
     sink.stop(landing.at, landing.taken.epoch, failed(KINDS["table.missing"], "c", "o", "it is gone"))
     control.pause(Subject(topic=OTHER.topic), NOTE)
     mine, other = control.tables()
-    assert (mine.table, mine.topic, mine.partitions) == (str(landing.table), landing.at.topic, 1)
-    assert (mine.letters, mine.dead, mine.positions) == (1, 1, 2)
-    assert [stop["kind"] for stop in mine.stopped] == ["table.missing"]
+    assert (mine.table, mine.topic, [part.position for part in mine.parts]) == (
+        str(landing.table),
+        landing.at.topic,
+        [2],
+    )
+    assert (mine.letters, mine.dead, mine.going.value, mine.parts[0].why) == (1, 1, "stopped", "it is gone")
     assert mine.batch is not None
     assert mine.applied_at is not None
-    assert (other.table, other.topic, other.batch) == (None, OTHER.topic, None)
-    assert [pause.reason for pause in other.pauses] == [NOTE.reason]
+    assert (other.table, other.topic, other.batch, other.going.value) == (None, OTHER.topic, None, "paused")
+    assert NOTE.reason in other.parts[0].why
+    sink.close()
+    assert [state.going.value for state in control.tables()] == ["no worker", "paused"]
 
 
 def test_a_worker_reports_itself_and_takes_its_row_along(
@@ -279,7 +284,7 @@ def test_the_commands_pause_and_resume(headrace: Callable[..., Any], landing: La
     listed = headrace("tables", "ls")
     assert (listed.exit_code, "paused" in listed.stdout, "an index" in listed.stdout) == (0, True, True)
     (mine, _) = json.loads(headrace("tables", "ls", "--output", "json").stdout)
-    assert (mine["condition"], mine["pauses"][0]["reason"]) == ("paused", "an index")
+    assert (mine["condition"], mine["parts"][0]["why"].endswith("an index")) == ("paused", True)
     assert headrace("tables", "resume", table, "--reason", "built").exit_code == 0
     assert "paused" not in headrace("tables", "ls").stdout
 
