@@ -27,6 +27,8 @@ from consumer.edges.postgres.sink import PostgresSink
 from consumer.ports.presence import InHand, Report
 from consumer.ports.refusals import ConnectionLost, Fenced
 from consumer.ports.target import Start
+from consumer.stack.waiting import wait_until
+from tests.light.broker import Broker
 from tests.pg.landing import ID, Landing
 
 NOTE = Note("me@here", "an index is built")
@@ -179,7 +181,8 @@ def test_tables_say_their_state_and_what_waits_for_people(
     assert (other.table, other.topic, other.batch, other.going.value) == (None, OTHER.topic, None, "paused")
     assert NOTE.reason in other.parts[0].why
     sink.close()
-    assert [state.going.value for state in control.tables()] == ["no worker", "paused"]
+    # the server ends a session in its own time
+    assert wait_until(lambda: [state.going.value for state in control.tables()] == ["no worker", "paused"], 10)
 
 
 def test_a_worker_reports_itself_and_takes_its_row_along(
@@ -303,3 +306,49 @@ def test_the_commands_list_workers_and_their_breakers(
     session.execute("UPDATE headrace.workers SET seen_at = now() - interval '1 h' WHERE group_name = %s", (group,))
     assert "gone" in headrace("workers", "ls").stdout
     assert headrace("breakers", "reset", "registry", "--reason", "r").exit_code == 3
+
+
+def test_lag_is_shown_with_reasons_and_says_what_it_could_not_ask(
+    headrace: Callable[..., Any], landing: Landing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In records and seconds; a Kafka Connect that does not answer costs only what it would have said."""
+    assert headrace("connectors", "ls").exit_code == 3
+    assert headrace("connectors", "restart", "shop", "--reason", " ").exit_code == 2
+    broker = Broker()
+    broker.create(landing.at.topic, [b"a", b"b"], landing.at.partition + 1)
+    broker.create(OTHER.topic)
+    monkeypatch.setenv("HEADRACE_KAFKA__BOOTSTRAP_SERVERS", broker.bootstrap)
+    monkeypatch.setenv("HEADRACE_KAFKA__REQUEST_TIMEOUT", "5")
+    landing.apply(("c", {"id": 1}))
+    headrace("tables", "pause", "--topic", OTHER.topic, "--reason", "an index")
+
+    shown = headrace("lag", "--output", "json")
+    assert shown.exit_code == 0, shown.stderr
+    lag = {one["topic"]: one for one in json.loads(shown.stdout)}
+    mine, other = lag[landing.at.topic], lag[OTHER.topic]
+    assert (mine["position"], mine["end"], mine["records"], mine["going"]) == (1, 2, 1, "behind")
+    assert 0 <= mine["seconds"] < 60
+    assert (other["records"], other["going"], other["why"].endswith("an index")) == (0, "paused", True)
+    assert headrace("lag", "--topic", "nowhere").exit_code == 3
+    monkeypatch.setenv("HEADRACE_CONNECT__URL", "http://127.0.0.1:1")
+    blind = headrace("lag")
+    assert (blind.exit_code, "behind" in blind.stdout, "Kafka Connect did not answer" in blind.stderr) == (
+        5,
+        True,
+        True,
+    )
+    assert headrace("connectors", "ls").exit_code == 1
+
+
+def test_a_password_file_that_can_not_be_read_is_a_mistake_of_the_settings(
+    headrace: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So are a password and a file of it together; neither is quoted."""
+    monkeypatch.setenv("HEADRACE_CONNECT__URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("HEADRACE_CONNECT__PASSWORD_FILE", "/nowhere/secret")
+    missing = headrace("connectors", "ls")
+    assert (missing.exit_code, "password_file can't be read" in missing.stderr) == (2, True)
+    monkeypatch.setenv("HEADRACE_CONNECT__PASSWORD", "canary-5113")
+    both = headrace("connectors", "ls")
+    assert (both.exit_code, "either password or password_file" in both.stderr) == (2, True)
+    assert "canary-5113" not in both.stderr
