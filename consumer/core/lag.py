@@ -1,7 +1,8 @@
 """How far a group is behind its topics, in records and seconds, and why."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC
 from enum import StrEnum
 from typing import Any
 
@@ -11,14 +12,16 @@ from consumer.core.records import TopicPartition
 
 
 class Going(StrEnum):
-    """Whether a partition goes on."""
+    """Whether a partition goes on; the worst first."""
 
-    CURRENT = "current"
-    BEHIND = "behind"
-    PAUSED = "paused"
-    STOPPED = "stopped"
-    WAITING = "waiting"
     UNREAD = "no worker"
+    STOPPED = "stopped"
+    PAUSED = "paused"
+    WAITING = "waiting"
+    BEHIND = "behind"
+    CURRENT = "current"
+    # how far its log reaches is not known
+    GOING = "going on"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,12 +103,20 @@ def _lag(place: Place, log: Log, positions: Mapping[TopicPartition, int], source
 
 def _going(place: Place, records: int | None, positions: Mapping[TopicPartition, int]) -> tuple[Going, str, str]:
     if place.paused is not None:
-        failure = why(place.paused)
-        return Going.PAUSED, failure.detail, failure.remedy
+        by = place.paused
+        said = f"paused by {by.actor} since {by.since.astimezone(UTC):%Y-%m-%d %H:%M} UTC: {by.reason}"
+        return Going.PAUSED, said, why(by).remedy
     if not place.held:
         return Going.UNREAD, "no worker holds it", "Start one: headrace run"
     if place.stopped:
         return Going.STOPPED, str(place.stopped.get("detail", "")), str(place.stopped.get("remedy", ""))
     if others := waiting.unpassed(place.at, place.wait_for, positions):
         return Going.WAITING, waiting.reason(others), waiting.REMEDY
+    if records is None:
+        return Going.GOING, "", ""
     return (Going.BEHIND if records else Going.CURRENT), "", ""
+
+
+def worst(states: Iterable[Going]) -> Going:
+    """The state that stands for all of them."""
+    return min(states, key=list(Going).index, default=Going.GOING)

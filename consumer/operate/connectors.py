@@ -7,7 +7,7 @@ import typer
 
 from consumer.core.connectors import Connector
 from consumer.desk import Note
-from consumer.operate.looks import Column, Remark, listing
+from consumer.operate.listing import Column, Remark, listing
 from consumer.operate.opening import connectors_of, control_of
 from consumer.operate.output import USAGE, Config, Format, Output, actor, nothing, reported, say
 

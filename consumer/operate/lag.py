@@ -11,13 +11,11 @@ import typer
 
 from consumer.core.connectors import silent
 from consumer.core.failure import HeadraceError
-from consumer.core.lag import Going, Lag, Log, Place, Source, lags
-from consumer.operate.looks import Column, Remark, age, listing
+from consumer.core.lag import Lag, Log, Place, Source, lags, worst
+from consumer.operate.listing import Column, age, listing
 from consumer.operate.opening import ages_of, connectors_of, control_of, offsets_of
 from consumer.operate.output import PARTIAL, Config, Format, Output, nothing, reported, say
-
-# the worst of a topic's partitions stands for it
-_WORST = (Going.UNREAD, Going.STOPPED, Going.PAUSED, Going.WAITING, Going.BEHIND, Going.CURRENT)
+from consumer.operate.reasons import reasons, share
 
 
 def lag(
@@ -39,7 +37,7 @@ def lag(
         found = lags(places, _log(config, places), sources, time.time())
         each = output is not Output.TABLE or partitions
         rows = [_row(one) for one in found] if each else [_summed(list(of)) for _, of in _by_topic(found)]
-        listing(rows, _PARTITIONS if each else _TOPICS, output, _remarks(found))
+        listing(rows, _PARTITIONS if each else _TOPICS, output, reasons(found))
         if blind:
             say(f"what Kafka Connect has to say is not known: {blind}")
             raise typer.Exit(PARTIAL)
@@ -92,8 +90,7 @@ def _row(one: Lag) -> dict[str, Any]:
 def _summed(found: list[Lag]) -> dict[str, Any]:
     records = [one.records for one in found if one.records is not None]
     seconds = [one.seconds for one in found if one.seconds is not None]
-    worst = min((one.going for one in found), key=_WORST.index)
-    many = sum(one.going is worst for one in found)
+    going = worst(one.going for one in found)
     topic = found[0].at.topic
     return {
         "name": ", ".join(found[0].tables) or topic,
@@ -101,19 +98,5 @@ def _summed(found: list[Lag]) -> dict[str, Any]:
         "partitions": len(found),
         "records": sum(records) if records else None,
         "behind": age(max(seconds)) if seconds else None,
-        "going": worst.value if many == len(found) else f"{worst.value} ({many} of {len(found)})",
+        "going": share(going, [one.going for one in found]),
     }
-
-
-def _remarks(found: Sequence[Lag]) -> list[Remark]:
-    """One for each reason, with the topics that it is of."""
-    reasons: dict[tuple[str, str], list[str]] = {}
-    for one in found:
-        if one.why:
-            reasons.setdefault((one.why, one.remedy), []).append(", ".join(one.tables) or one.at.topic)
-    return [Remark(_names(names), why, remedy) for (why, remedy), names in reasons.items()]
-
-
-def _names(names: Sequence[str]) -> str:
-    first, *others = dict.fromkeys(names)
-    return f"{first} and {len(others)} more" if others else first

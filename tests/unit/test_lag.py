@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from consumer.core.lag import Going, Log, Place, Source, lags
+from consumer.core.lag import Going, Log, Place, Source, lags, worst
 from consumer.core.pausing import Paused, Subject
 from consumer.core.records import TopicPartition
 
@@ -26,7 +26,7 @@ NOW = 1_000_000.0
         (150, None, 50, None, Going.BEHIND),
         # what a topic made anew has
         (40, None, 0, 0.0, Going.CURRENT),
-        (None, None, None, None, Going.CURRENT),
+        (None, None, None, None, Going.GOING),
     ],
 )
 def test_lag_is_in_records_and_in_seconds_since_the_oldest_came(
@@ -44,7 +44,11 @@ def test_lag_is_in_records_and_in_seconds_since_the_oldest_came(
         (replace(PLACE, stopped=STOPPED), Going.STOPPED, "it is gone"),
         (replace(PLACE, wait_for={"1": 9}), Going.WAITING, "have not reached topic shop.orders, partition 1, offset 9"),
         (replace(PLACE, held=False, stopped=STOPPED), Going.UNREAD, "no worker holds it"),
-        (replace(PLACE, held=False, stopped=STOPPED, paused=PAUSED), Going.PAUSED, "paused by me: index"),
+        (
+            replace(PLACE, held=False, stopped=STOPPED, paused=PAUSED),
+            Going.PAUSED,
+            "paused by me since 2026-01-01 00:00 UTC: index",
+        ),
     ],
 )
 def test_what_does_not_go_on_says_why_and_what_to_do(place: Place, going: Going, why: str) -> None:
@@ -61,5 +65,15 @@ def test_a_source_that_does_not_write_is_the_reason_that_nothing_comes() -> None
     source = Source(why="connector shop is paused", remedy="Resume it.", topics=frozenset({AT.topic}))
     places = [PLACE, replace(PLACE, paused=PAUSED), replace(PLACE, at=TopicPartition("another", 0))]
     found = lags(places, Log(ends={AT: 100}), [source], NOW)
-    assert [one.why for one in found] == ["connector shop is paused", str(PAUSED), ""]
-    assert [one.going for one in found] == [Going.CURRENT, Going.PAUSED, Going.CURRENT]
+    assert [one.why for one in found] == [
+        "connector shop is paused",
+        "paused by me since 2026-01-01 00:00 UTC: index",
+        "",
+    ]
+    assert [one.going for one in found] == [Going.CURRENT, Going.PAUSED, Going.GOING]
+
+
+def test_the_worst_partition_stands_for_its_topic() -> None:
+    """Whoever looks at a list has to see it."""
+    assert worst([Going.CURRENT, Going.STOPPED, Going.BEHIND]) is Going.STOPPED
+    assert worst([]) is Going.GOING

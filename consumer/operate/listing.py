@@ -93,8 +93,13 @@ def _cell(value: Any) -> Text:
     if value is None or value == "":
         return Text("-", style="dim")
     if isinstance(value, int):
-        return Text(f"{value:,}")
+        return Text(number(value))
     return Text(str(value), style=_STYLES.get(str(value).split(" (")[0], ""))
+
+
+def number(value: int) -> str:
+    """A number whose thousands stand apart."""
+    return f"{value:,}".replace(",", " ")
 
 
 def age(seconds: float | None) -> str | None:
