@@ -89,6 +89,11 @@ class Applier:
         self.patience = patience
         self._holdings = holdings
 
+    @property
+    def opened(self) -> bool:
+        """Whether the target was reached."""
+        return self._opened
+
     def turn(self, timeout: float) -> None:
         """Do one thing: a taking, a batch, or nothing. Raises Persistent, Refused or Stopping."""
         if not self._opened:
@@ -109,6 +114,10 @@ class Applier:
             mine = self._holdings.everything()
             self._holdings.forget()
             self._take(mine)
+
+    def look_soon(self) -> None:
+        """Something was decided; for any thread."""
+        self._next_look = 0.0
 
     def prune(self, keep: Retention) -> bool:
         """Delete a part of what need not be kept, if the target is there; returns whether there may be more."""

@@ -12,7 +12,7 @@ from typing import cast
 import polars as pl
 
 from consumer.core.envelope import ANY, SOURCE_TIME
-from consumer.core.failure import Failure, failed
+from consumer.core.failure import Failure, blaming, failed
 from consumer.core.fold import SEQ, lacking_any
 from consumer.core.kinds import KINDS
 from consumer.core.letters import Record
@@ -317,7 +317,7 @@ class BlockDecoder:
             if lacking.any():
                 reason = f"the {image} image has no value for the key column {name!r}"
                 for place in rows.filter(lacking)[SEQ]:
-                    out[place] = unsound("record.identity", "identity", reason)
+                    out[place] = unsound("record.identity", "identity", reason, f"{image}.{name}")
                 rows = rows.filter(~lacking)
         return rows
 
@@ -336,7 +336,7 @@ def _placed(frame: pl.DataFrame, binding: Binding, out: dict[int, Failure]) -> p
     if lost.any():
         reason = "the change does not say where it stands in the source's log"
         for place in frame.filter(lost)[SEQ]:
-            out[place] = unsound("record.position", "decode", reason)
+            out[place] = unsound("record.position", "decode", reason, "source")
         frame = frame.filter(~lost)
     return frame
 
@@ -370,7 +370,7 @@ def known_ops(frame: pl.DataFrame, ops: frozenset[str], out: dict[int, Failure])
         return frame
     odd = frame["op"].is_in(list(strange))
     for place in frame.filter(odd)[SEQ]:
-        out[place] = unsound("record.operation", "decode", "the record holds an unknown operation")
+        out[place] = unsound("record.operation", "decode", "the record holds an unknown operation", "op")
     return frame.filter(~odd)
 
 
@@ -426,7 +426,7 @@ def _images(frame: pl.DataFrame, binding: Binding, ops: frozenset[str], out: dic
     missing = kept["after"].is_null()
     if missing.any():
         for place in kept.filter(missing)[SEQ]:
-            out[place] = unsound("record.image", "decode", "an insert or update has no after image")
+            out[place] = unsound("record.image", "decode", "an insert or update has no after image", "after")
         kept = kept.filter(~missing)
     return _unnested(kept, "after", binding.version)
 
@@ -446,6 +446,6 @@ def _unnested(rows: pl.DataFrame, image: str, version: str | None) -> pl.DataFra
     return rows[image].struct.unnest().hstack(places)
 
 
-def unsound(kind: str, operation: str, reason: str) -> Failure:
-    """Why a record is not sound."""
-    return failed(KINDS[kind], "planner", operation, reason)
+def unsound(kind: str, operation: str, reason: str, field: str = "") -> Failure:
+    """Why a record is not sound, and which field of it, if it is one."""
+    return blaming(failed(KINDS[kind], "planner", operation, reason), field)

@@ -2,9 +2,10 @@
 
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.metadata import version
 
 from consumer.ahead import Ahead
 from consumer.applier import Applier, Workshop
@@ -12,6 +13,7 @@ from consumer.binder import Binder, Sources
 from consumer.binding_settings import binder_settings
 from consumer.blocks import Decoders
 from consumer.busy import Busy
+from consumer.control import Control
 from consumer.core.backoff import Backoff
 from consumer.core.breaking import BreakerLimits
 from consumer.core.flood import FloodGuard, FloodLimits
@@ -32,10 +34,14 @@ from consumer.edges.kafka.logs import KafkaLogs
 from consumer.edges.kafka.offsets import KafkaOffsets
 from consumer.edges.kafka.origins import KafkaOrigins
 from consumer.edges.kafka.source import KafkaSource
+from consumer.edges.memory import resident
 from consumer.edges.postgres import memory
 from consumer.edges.postgres.aside import LetterBounds
+from consumer.edges.postgres.board import PostgresBoard
+from consumer.edges.postgres.control import PostgresControl
 from consumer.edges.postgres.desk import PostgresDesk
 from consumer.edges.postgres.lookup import PostgresCatalog, PostgresOverview
+from consumer.edges.postgres.moved import MovedBounds
 from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.pointers import PostgresPointers
 from consumer.edges.postgres.pool import PoolLimits, TargetPool
@@ -55,7 +61,9 @@ from consumer.ports.letters import LetterTopic
 from consumer.ports.target import Breaker, Overview, Retention
 from consumer.ports.topics import Offsets
 from consumer.postman import Postman
+from consumer.presence import Presence, Telling
 from consumer.reader import BatchLimits, Reader
+from consumer.reporting import Parts
 from consumer.rereading import Rereading
 from consumer.returns import Judges, Returns
 from consumer.searcher import Searcher
@@ -151,6 +159,16 @@ def desk(settings: Settings) -> Iterator[Desk]:
         opened.close()
 
 
+@contextmanager
+def control(settings: Settings) -> Iterator[Control]:
+    """What people ask of workers and tables and tell them, on a session that is closed afterwards."""
+    opened = PostgresControl(session_settings(settings, "control"), settings.kafka.group)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
 def topic_offsets(settings: Settings) -> Offsets:
     """Questions about topics."""
     return KafkaOffsets(kafka_settings(settings))
@@ -190,6 +208,15 @@ def inspection(settings: Settings, shared: Connections) -> Inspection:
     return Inspection(overview=overview, offsets=KafkaOffsets(kafka_settings(settings)))
 
 
+def presence(settings: Settings, name: str, parts: Parts, look: Callable[[], None]) -> Presence:
+    """What tells of a worker, and hears what it is told."""
+    quick = replace(session_settings(settings, name), synchronous_commit="off", trust_source=False)
+    board = PostgresBoard(quick, settings.kafka.group, version("headrace"), parts.breakers[0])
+    control = settings.control
+    telling = Telling(look=look, actions=parts.actions(board), keep_hours=control.keep_hours)
+    return Presence(board, lambda: parts.report(control.report_every), telling)
+
+
 def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLife:
     """One worker, not started."""
     rows = RowDecoder()
@@ -197,7 +224,8 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
     decoder = ColumnarDecoder(rows, smallest_block=settings.batch.smallest_block)
     encoder = CopyEncoder()
     policy = letter_policy(settings)
-    sink = PostgresSink(session_settings(settings, name), settings.kafka.group, letter_bounds(settings), policy)
+    kept = MovedBounds(rows=settings.target.max_moved_rows, bytes=settings.target.max_moved_bytes)
+    sink = PostgresSink(session_settings(settings, name), settings.kafka.group, letter_bounds(settings), policy, kept)
     catalog = PostgresCatalog(shared.pool, settings.kafka.group)
     offsets = topic_offsets(settings)
     registry = HttpRegistry(settings.registry.url, shared.registry, timeout=settings.registry.timeout)
@@ -237,7 +265,17 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
     holdings = Holdings(sink, offsets, handover, patience, table_policy(settings))
     applier = Applier(sink, shop, handover, holdings, patience)
     limits = BatchLimits(sizer=settings.sizer, max_bytes=settings.batch.max_bytes, lane=settings.lane.is_retry)
-    reader = Reader(KafkaSource(kafka_settings(settings)), planners[0], ahead, handover, limits)
+    source = KafkaSource(kafka_settings(settings))
+    reader = Reader(source, planners[0], ahead, handover, limits)
+    parts = Parts(
+        held=source.heard_of,
+        opened=lambda: applier.opened,
+        handover=handover,
+        patience=patience,
+        breakers=(shared.target, shared.registry),
+        resident=resident,
+    )
+    reported = presence(settings, name, parts, applier.look_soon)
 
     def close_target() -> None:
         sink.close()
@@ -267,6 +305,8 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
             Side("binder", ahead.turn, registry.close),
             Side("postman", post, postman.close),
             Side("searcher", searcher.turn, searcher.close),
+            # the last to end, so that it can say that the others do
+            Side("presence", reported.turn, reported.close),
         ],
         watches=[planner.watch for planner in (*planners, again)],
     )

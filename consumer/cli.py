@@ -9,9 +9,12 @@ import typer
 
 from consumer.bench.commands import app as bench_app
 from consumer.operate.batches import app as batches_app
+from consumer.operate.breakers import app as breakers_app
 from consumer.operate.output import Config, reported
 from consumer.operate.positions import app as positions_app
 from consumer.operate.schema import app as schema_app
+from consumer.operate.tables import app as tables_app
+from consumer.operate.workers import app as workers_app
 from consumer.stack.commands import app as stack_app
 from consumer.stack.demo.commands import demo
 
@@ -26,6 +29,9 @@ app.add_typer(bench_app, name="bench")
 app.add_typer(batches_app, name="batches")
 app.add_typer(positions_app, name="positions")
 app.add_typer(schema_app, name="schema")
+app.add_typer(tables_app, name="tables")
+app.add_typer(workers_app, name="workers")
+app.add_typer(breakers_app, name="breakers")
 app.command()(demo)
 
 

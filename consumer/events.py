@@ -144,7 +144,7 @@ class EventBlocks:
         rows = self._blocks.sifted(block, block.binding.schema.rewritten, data, ["op", image], events.out)
         missing = rows[image].is_null()
         for place in rows.filter(missing)[SEQ]:
-            events.out[place] = unsound("record.image", "decode", f"the change has no {image} image")
+            events.out[place] = unsound("record.image", "decode", f"the change has no {image} image", image)
         rows = rows.filter(~missing)
         return rows[image].struct.unnest().hstack([rows[SEQ]])
 

@@ -30,10 +30,10 @@ def bound_columns(
             detail = (
                 f"after.{column.name}: expected a column {row.name(column.name)!r} in table {table.name}, found none"
             )
-            raise Cannot("table.shape", detail, _ADD_COLUMN)
+            raise Cannot("table.shape", detail, _ADD_COLUMN, f"after.{column.name}")
         if target.required and row.erases(column.name):
             detail = f"after.{column.name}: expected a column that takes nulls, since it is erased, found NOT NULL"
-            raise Cannot("table.settings", detail, _MASK)
+            raise Cannot("table.settings", detail, _MASK, f"after.{column.name}")
         if not target.generated:
             said = policy(column.name)
             decided = row.policy(said, column)
@@ -53,13 +53,13 @@ def _require_form(column: Column, target: Kind, policy: ColumnPolicy) -> None:
         item, kind = column.item, target.item
     if meaning(item) is Meaning.BYTES and kind.name in OF_ITS_OWN:
         detail = f"after.{column.name}: expected values for a column of type {kind.name}, found bytes"
-        raise Cannot("table.shape", detail, _NO_BYTES)
+        raise Cannot("table.shape", detail, _NO_BYTES, f"after.{column.name}")
     if kind.name in PARTS.get(meaning(item), ()):
         detail = f"after.{column.name}: expected what a column of type {kind.name} holds, found more: {_said(item)}"
-        raise Cannot("table.shape", detail, _OTHER_TYPE)
+        raise Cannot("table.shape", detail, _OTHER_TYPE, f"after.{column.name}")
     if meaning(item) is Meaning.TEXT and kind.name == "bytea" and policy.binary is None:
         detail = f"after.{column.name}: expected bytes for a column of type bytea, found text"
-        raise Cannot("table.shape", detail, _BYTES)
+        raise Cannot("table.shape", detail, _BYTES, f"after.{column.name}")
 
 
 def _said(column: Column) -> str:
@@ -70,7 +70,7 @@ def _require_zeros(column: Column, policy: ColumnPolicy, identity: Sequence[str]
     """Raises Cannot where rows would become one."""
     if column.name in identity and policy.zero_bytes != "reject":
         detail = f"after.{column.name}: zero bytes of a key column can't be taken out, found {policy.zero_bytes!r}"
-        raise Cannot("table.shape", detail, _KEY_ZEROS)
+        raise Cannot("table.shape", detail, _KEY_ZEROS, f"after.{column.name}")
 
 
 def _require_key(table: TargetTable, row: Row, identity: Sequence[str], bound: Sequence[BoundColumn]) -> None:
@@ -78,9 +78,10 @@ def _require_key(table: TargetTable, row: Row, identity: Sequence[str], bound: S
     missing = sorted(set(identity) - {column.source.name for column in bound})
     if missing and table.column(row.name(missing[0])) is not None:
         detail = f"after.{missing[0]}: expected a key column that can be written, found one that the table computes"
-        raise Cannot("table.identity", detail, _COMPUTED)
+        raise Cannot("table.identity", detail, _COMPUTED, f"after.{missing[0]}")
     if missing:
-        raise Cannot("table.identity", f"after.{missing[0]}: expected the key's columns in the row, found none", _KEYS)
+        detail = f"after.{missing[0]}: expected the key's columns in the row, found none"
+        raise Cannot("table.identity", detail, _KEYS, f"after.{missing[0]}")
 
 
 def require_values(table: TargetTable, columns: Sequence[BoundColumn], soft: SoftDelete | None = None) -> None:
@@ -92,7 +93,7 @@ def require_values(table: TargetTable, columns: Sequence[BoundColumn], soft: Sof
                 f"{column.name}: expected a default, or null allowed, for a column of table {table.name} that the "
                 "topic does not have, found NOT NULL without a default"
             )
-            raise Cannot("table.shape", detail, _GIVE_DEFAULT)
+            raise Cannot("table.shape", detail, _GIVE_DEFAULT, f"after.{column.name}")
 
 
 def require_casts(columns: Sequence[BoundColumn], has_casts: HasCasts) -> None:
@@ -105,7 +106,7 @@ def require_casts(columns: Sequence[BoundColumn], has_casts: HasCasts) -> None:
                 f"after.{column.source.name}: expected a type that {column.target.cast} can be cast from, "
                 f"found {column.how.meaning.value}"
             )
-            raise Cannot("table.shape", detail, _OTHER_TYPE)
+            raise Cannot("table.shape", detail, _OTHER_TYPE, f"after.{column.source.name}")
 
 
 def column_checks(
@@ -123,11 +124,11 @@ def column_checks(
             try:
                 checks += compiled(by_name[name], wanted)
             except UnfitRule as error:
-                raise Cannot("table.settings", str(error), _OTHER_RULE) from error
+                raise Cannot("table.settings", str(error), _OTHER_RULE, f"after.{name}") from error
         elif name in by_name or table.column(name) is None:
             found = "one that is not written" if name in by_name else "none"
             detail = f"after.{name}: expected a column for the check in the settings of {table.name}, found {found}"
-            raise Cannot("table.settings", detail, _OTHER_RULE)
+            raise Cannot("table.settings", detail, _OTHER_RULE, f"after.{name}")
     return tuple(checks)
 
 
@@ -181,7 +182,7 @@ def require_inserts(table: TargetTable, written: Sequence[str], also: Sequence[s
     for column in table.columns:
         if column.needed and column.name not in written:
             detail = f"{column.name}: expected a default, or null allowed, found NOT NULL without a default"
-            raise Cannot("table.shape", detail, _GIVE_DEFAULT)
+            raise Cannot("table.shape", detail, _GIVE_DEFAULT, f"after.{column.name}")
     lacks = {what for what in table.lacks if what != "DELETE" or what in also}
     needed = {"INSERT", *also}
     lacks |= {f"{what} of {c.name!r}" for c in table.columns if c.name in written for what in needed & c.lacks}

@@ -9,7 +9,7 @@ import structlog
 
 from consumer.core.contract import Contract, violations
 from consumer.core.envelope import Column
-from consumer.core.failure import failed
+from consumer.core.failure import blaming, failed
 from consumer.core.kinds import KINDS
 from consumer.core.meaning import Meaning, meaning
 from consumer.core.shape import is_flattened, misfit
@@ -18,11 +18,14 @@ log = structlog.get_logger("headrace.gates")
 
 
 class Cannot(Exception):
-    """No binding can be made: the kind, what is wrong, and a remedy where more can be said than the kind says."""
+    """No binding can be made: the kind, what is wrong, and a remedy where more can be said than the kind says.
 
-    def __init__(self, kind: str, detail: str, remedy: str = "") -> None:
+    `field`: the field that is to blame, if one is.
+    """
+
+    def __init__(self, kind: str, detail: str, remedy: str = "", field: str = "") -> None:
         super().__init__(detail)
-        self.failure = failed(KINDS[kind], "binder", "bind", detail, remedy=remedy)
+        self.failure = blaming(failed(KINDS[kind], "binder", "bind", detail, remedy=remedy), field)
 
 
 def no_envelope(text: str) -> Cannot:
@@ -36,7 +39,7 @@ def require_shape(text: str) -> None:
     """Raises Cannot where an envelope's own fields are not as Debezium writes them."""
     found = misfit(text)
     if found is not None:
-        raise Cannot("record.schema", str(found))
+        raise Cannot("record.schema", str(found), field=found.path)
 
 
 def require_contract(contract: Contract, topic: str, text: str) -> None:
@@ -46,7 +49,8 @@ def require_contract(contract: Contract, topic: str, text: str) -> None:
         return
     more = f", and {len(found) - 1} more" if len(found) > 1 else ""
     if contract.compatibility != "none":
-        raise Cannot("table.contract", f"{found[0]}{more} (contract {contract.name}, {contract.compatibility})")
+        detail = f"{found[0]}{more} (contract {contract.name}, {contract.compatibility})"
+        raise Cannot("table.contract", detail, field=found[0].path)
     log.warning("schema does not fit its contract", topic=topic, contract=contract.name, found=f"{found[0]}{more}")
 
 
@@ -56,4 +60,4 @@ def require_known(columns: Sequence[Column]) -> None:
         item = column.item if column.avro == "array" and column.item is not None else column
         if meaning(item) is Meaning.UNKNOWN:
             found = f"after.{column.name}: expected a type that is known, found {item.avro} named {item.semantic!r}"
-            raise Cannot("record.type", found)
+            raise Cannot("record.type", found, field=f"after.{column.name}")

@@ -5,6 +5,7 @@ took, applied or stopped. A released partition is started in no further batch.
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from consumer.core.failure import Failure
 from consumer.core.plan import Plan
 from consumer.core.records import RecordRef, Slice, TopicPartition
+from consumer.ports.presence import InHand
 from consumer.ports.target import Taken
 
 
@@ -84,6 +86,15 @@ class Paced:
     kind: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """Batches that wait and their bytes, and what is being applied."""
+
+    batches: int
+    size: int
+    in_hand: InHand | None
+
+
 Notice = Taken | Moved | Stopped | Dropped | Later | Paced
 
 
@@ -100,6 +111,8 @@ class Handover:
         self._held = 0
         self._idle = False
         self._in_flight: frozenset[TopicPartition] = frozenset()
+        # records in flight, and since when (monotonic)
+        self._in_hand = (0, 0.0)
         self._released: set[TopicPartition] = set()
 
     # the reader's side
@@ -151,6 +164,13 @@ class Handover:
             self._held = sum(work.size for work in self._work if isinstance(work, Work))
             return self._changed.wait_for(lambda: not (self._in_flight & gone), timeout)
 
+    def load(self) -> Load:
+        """What is queued and in flight; for any thread."""
+        with self._changed:
+            records, since = self._in_hand
+            batch = InHand(partitions=len(self._in_flight), records=records, seconds=time.monotonic() - since)
+            return Load(batches=len(self._work), size=self._held, in_hand=batch if batch.partitions else None)
+
     def notices(self) -> list[Notice]:
         """What the apply thread has to say since the last call."""
         with self._changed:
@@ -184,6 +204,7 @@ class Handover:
         with self._changed:
             kept = [piece for piece in slices if piece.at not in self._released]
             self._in_flight = frozenset(piece.at for piece in kept)
+            self._in_hand = sum(map(len, kept)), time.monotonic()
             return kept
 
     def done(self) -> None:

@@ -10,6 +10,7 @@ import structlog
 from consumer.core import waiting
 from consumer.core.failure import Failure, Transient, failed
 from consumer.core.kinds import KINDS
+from consumer.core.pausing import why
 from consumer.core.policy import TablePolicy
 from consumer.core.records import Slice, TopicPartition
 from consumer.handover import Dropped, Handover, Later, Stopped
@@ -90,7 +91,8 @@ class Holdings:
         fresh = [at for at in partitions if at not in known.partitions]
         starts = {at: Start(offset=0, topic_id=ids.get(at.topic)) for at in partitions}
         starts |= self._late_starts(fresh, known.partitions)
-        return self._kept([part for part in self._sink.take(starts) if self._same_topic(part, ids)])
+        taken = [part for part in self._sink.take(starts) if self._same_topic(part, ids)]
+        return self._kept([part for part in taken if not self._is_paused(part)])
 
     def _kept(self, taken: Sequence[Taken]) -> list[Taken]:
         """They are read on behind their last records, or from their positions where retention has come up to those."""
@@ -132,6 +134,24 @@ class Holdings:
             self._sink.stop(part.at, part.epoch, stopped.failure)
             self._tell_stopped(stopped)
         return False
+
+    def _is_paused(self, part: Taken) -> bool:
+        """Whether a person wants it left alone; then that is said where people look for it."""
+        if part.paused is None:
+            return False
+        stopped = Stopped(part.at, why(part.paused))
+        self._sink.stop(part.at, part.epoch, stopped.failure)
+        self._leave(stopped)
+        at, failure = part.at, stopped.failure
+        log.info(
+            "partition paused",
+            topic=at.topic,
+            partition=at.partition,
+            kind=failure.kind,
+            reason=failure.detail,
+            remedy=failure.remedy,
+        )
+        return True
 
     # what changes by itself
 
@@ -268,14 +288,18 @@ class Holdings:
         self._handover.tell(Dropped(tuple(partitions)))
         log.warning("partitions fenced: another owner took them", partitions=[str(at) for at in partitions])
 
-    def _tell_stopped(self, stopped: Stopped) -> None:
+    def _leave(self, stopped: Stopped) -> None:
         self._epochs.pop(stopped.at, None)
         self._waiting.pop(stopped.at, None)
+        self._dropped.discard(stopped.at)
         self._stopped.add(stopped.at)
+        self._handover.tell(stopped)
+
+    def _tell_stopped(self, stopped: Stopped) -> None:
         failure = stopped.failure
         self._stops[stopped.at] += 1
         again = self._policy.again(KINDS[failure.kind], self._stops[stopped.at], random.random())
-        self._handover.tell(replace(stopped, again=again))
+        self._leave(replace(stopped, again=again))
         log.error(
             "partition stopped",
             topic=stopped.at.topic,

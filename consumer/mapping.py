@@ -146,17 +146,16 @@ def require_found(name: TableName, row: Row, source: Sequence[Column], table: Ta
     for column in sorted({*mapping.columns, *(mapping.include or ())} - known):
         if table is None or table.column(mapping.name(column)) is None:
             detail = f"after.{column}: expected a column that the settings of {name} name, found none"
-            raise Cannot("table.settings", detail, _OTHER_NAME)
+            raise Cannot("table.settings", detail, _OTHER_NAME, f"after.{column}")
 
 
 def _require_key(name: str, mapping: TableMapping) -> None:
     if not mapping.keeps(name):
-        raise Cannot(
-            "table.settings", f"after.{name}: expected the key's columns in the table, found it left out", _KEY
-        )
+        detail = f"after.{name}: expected the key's columns in the table, found it left out"
+        raise Cannot("table.settings", detail, _KEY, f"after.{name}")
     if mapping.columns.get(name, _AS_IT_IS).hides:
         detail = f"after.{name}: expected a key column as it is, found it masked, erased or hashed"
-        raise Cannot("table.settings", detail, _KEY)
+        raise Cannot("table.settings", detail, _KEY, f"after.{name}")
 
 
 def _transformed(
@@ -170,12 +169,13 @@ def _transformed(
     unknown = sorted({part for parts in made.values() for part in parts} - by_name.keys())
     if unknown:
         detail = f"after.{unknown[0]}: expected a column that the transform {transform.name!r} reads, found none"
-        raise Cannot("table.settings", detail, _TRANSFORM)
+        raise Cannot("table.settings", detail, _TRANSFORM, f"after.{unknown[0]}")
     try:
         kinds = dict(transform.of(pl.DataFrame(schema=dict(image)), identity).schema)
         unsaid = sorted(name for name in kinds if name not in made and kinds[name] != image.get(name))
         if unsaid:
-            raise TransformFault(f"after.{unsaid[0]}: expected it in made_from of {transform.name!r}, found it made")
+            detail = f"after.{unsaid[0]}: expected it in made_from of {transform.name!r}, found it made"
+            raise Cannot("table.settings", detail, _TRANSFORM, f"after.{unsaid[0]}")
         return [column_of(name, kind) if name in made else by_name[name] for name, kind in kinds.items()], kinds
     except TransformFault as error:
         raise Cannot("table.settings", str(error), _TRANSFORM) from error
@@ -186,7 +186,7 @@ def _hidden(column: Column, mapping: ColumnMapping) -> Column:
         detail = (
             f"after.{column.name}: expected a column of texts, integers or bytes to hash, found {meaning(column).value}"
         )
-        raise Cannot("table.settings", detail, _HASH)
+        raise Cannot("table.settings", detail, _HASH, f"after.{column.name}")
     if mapping.erase:
         return replace(column, nullable=True)
     return as_text(column) if mapping.is_text else column
@@ -202,10 +202,10 @@ def _require_names(columns: Sequence[Column], mapping: TableMapping) -> None:
         name = mapping.name(column.name)
         if name in taken:
             detail = f"after.{column.name}: expected a name of its own in the table, found that of {taken[name]!r}"
-            raise Cannot("table.settings", detail, _OTHER_NAME)
+            raise Cannot("table.settings", detail, _OTHER_NAME, f"after.{column.name}")
         if not name or len(name.encode()) > MAX_BYTES:
             detail = f"after.{column.name}: expected a name of at most {MAX_BYTES} bytes, found a longer one, or none"
-            raise Cannot("table.settings", detail, _OTHER_NAME)
+            raise Cannot("table.settings", detail, _OTHER_NAME, f"after.{column.name}")
         taken[name] = column.name
 
 

@@ -16,6 +16,7 @@ from consumer.core.failure import Failure, Transient, failed, located
 from consumer.core.kinds import KINDS, Scope
 from consumer.core.letterhead import Codec, Letterhead, NoLetter
 from consumer.core.letters import Record, Standing, State, Verdict
+from consumer.core.pausing import Paused, why
 from consumer.core.plan import Plan
 from consumer.core.policy import Policy
 from consumer.core.records import Slice, no_headers
@@ -104,8 +105,7 @@ class Returns:
     def _brought_further(self, done: Slice, row: Standing) -> bool:
         """Apply a letter with what waits for it, or note why not; False when it is not what it was."""
         together = self._sink.followers(row.id, self.MOST_TOGETHER) if row.oldest and not row.pointer else []
-        locked, until = self._locked.get(row.record.ref.at.topic, (None, 0.0))
-        plan = self._failed(done, row, locked) if locked and row.oldest and time.monotonic() < until else None
+        plan = self._foregone(done, row)
         while True:
             try:
                 self._sink.apply(plan or self._plan(done, row, together))
@@ -131,6 +131,13 @@ class Returns:
                 together = []
             else:
                 plan = self._failed(done, row, failure)
+
+    def _foregone(self, done: Slice, row: Standing) -> Plan | None:
+        """What becomes of a letter that need not be tried, or None."""
+        if row.paused is not None:
+            return self._left_alone(done, row, row.paused)
+        locked, until = self._locked.get(row.record.ref.at.topic, (None, 0.0))
+        return self._failed(done, row, locked) if locked and row.oldest and time.monotonic() < until else None
 
     def _head(self, piece: Slice, offset: int) -> Letterhead | None:
         try:
@@ -199,6 +206,19 @@ class Returns:
             self._binder.bind(unbound.wanted, unbound.labels)
         except BadRecord as bad:
             raise TableFault(bad.failure, None) from bad
+
+    def _left_alone(self, done: Slice, row: Standing, paused: Paused) -> Plan:
+        """A letter of what a person has paused comes again, as often as it takes, and nothing else is said of it.
+
+        What a person sends again meanwhile is dead as before: one of both has to be decided anew.
+        """
+        failure = why(paused)
+        later = self._judges.policy.again(KINDS[failure.kind], row.attempt + 1, row.age, random.random())
+        state = State.DEAD if row.state is State.REPLAYING else later.state
+        verdict = Verdict(
+            id=row.id, attempt=row.attempt, state=state, reason=failure.detail, excused=True, delay=later.delay
+        )
+        return _settling(done, verdict)
 
     def _failed(self, done: Slice, row: Standing, failure: Failure) -> Plan:
         """One more attempt failed: later again, or dead."""

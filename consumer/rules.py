@@ -6,7 +6,7 @@ import polars as pl
 
 from consumer.blocks import Decoded
 from consumer.core.checks import Check, broken
-from consumer.core.failure import Failure, failed
+from consumer.core.failure import Failure, blaming, failed
 from consumer.core.fold import SEQ, Folded
 from consumer.core.kinds import KINDS
 from consumer.core.plan import Binding
@@ -24,7 +24,7 @@ def broken_checks(
 def _breaks(checks: Sequence[Check]) -> Failure:
     more = f", and {len(checks) - 1} more checks" if len(checks) > 1 else ""
     detail = f"after.{checks[0].column}: expected {checks[0].rule}, found a value that breaks it{more}"
-    return failed(KINDS["record.checks"], "planner", "check", detail)
+    return blaming(failed(KINDS["record.checks"], "planner", "check", detail), f"after.{checks[0].column}")
 
 
 def unmade(folded: Folded, binding: Binding) -> dict[int, Failure]:
@@ -37,7 +37,7 @@ def unmade(folded: Folded, binding: Binding) -> dict[int, Failure]:
         if names:
             detail = f"{names[0]}: expected all columns that it is made from, found some of them left out as unchanged"
             failure = failed(KINDS["record.transform"], "planner", "fold", detail, remedy=_WHOLE_ROWS)
-            found |= dict.fromkeys(partial.frame[SEQ].to_list(), failure)
+            found |= dict.fromkeys(partial.frame[SEQ].to_list(), blaming(failure, f"after.{names[0]}"))
     return found
 
 

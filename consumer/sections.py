@@ -141,6 +141,19 @@ class Target(Section):
         description="Hours that the large columns of a row whose key changed are kept for the create of its new key, "
         "which may lack them.",
     )
+    max_moved_rows: int = Field(
+        default=1_000_000,
+        ge=1,
+        le=1_000_000_000,
+        description="Most rows of one table of which that is kept, at least batch.max_rows * batch.growth. A table "
+        "that has more stops, until creates have taken theirs or their time is over.",
+    )
+    max_moved_bytes: int = Field(
+        default=1 << 30,
+        ge=1 << 20,
+        le=1 << 40,
+        description="Most bytes of one table that are kept so; beyond them it stops as well.",
+    )
     pool_size: int = Field(
         default=4,
         ge=1,
@@ -376,6 +389,24 @@ class Worker(Section):
         ge=1,
         le=600,
         description="Seconds that one native decoding may take before its records are marked.",
+    )
+
+
+class Control(Section):
+    """What workers say of themselves, and what they are told."""
+
+    report_every: float = Field(
+        default=1.0,
+        ge=0.2,
+        le=60,
+        description="Seconds between a worker's reports in headrace.workers, with which it also looks for what was "
+        "decided. It hears of that at once as long as its session there lives.",
+    )
+    keep_hours: float = Field(
+        default=24.0,
+        ge=0.01,
+        le=8760,
+        description="Hours that a worker is shown which is gone without having left, and that commands are kept.",
     )
 
 

@@ -20,6 +20,7 @@ from consumer.core.sizer import BatchSizer
 from consumer.sections import (
     Batch,
     Breaker,
+    Control,
     Evolution,
     Kafka,
     Ledger,
@@ -60,6 +61,7 @@ class Settings(BaseSettings):
     letters: Letters = Letters()
     worker: Worker = Field(default_factory=Worker)
     ledger: Ledger = Ledger()
+    control: Control = Control()
     secrets: Secrets = Secrets()
     log: Log = Log()
     topics: dict[str, Topic] = Field(default={}, description='What a topic has to keep to, as [topics."name"].')
@@ -101,6 +103,12 @@ class Settings(BaseSettings):
     def _sizes(self) -> "Settings":
         # raises BadSize, which is a ValueError and names the setting
         _ = self.sizer
+        most = self.batch.max_rows * self.batch.growth
+        if self.target.max_moved_rows < most:
+            raise ValueError(
+                f"target.max_moved_rows must be at least batch.max_rows * batch.growth ({most}), or a batch of key "
+                "changes never fits"
+            )
         return self
 
     @model_validator(mode="after")

@@ -31,7 +31,7 @@ def patched(values: Mapping[str, Any], patch: Patch) -> Any:
     _check(patch)
     document: Any = {"after": deepcopy(dict(values))}
     for number, operation in enumerate(patch, 1):
-        where = f"operation {number} ({operation['op']} of {_column(operation['path'])})"
+        where = f"operation {number} ({operation['op']} of {column(operation['path'])})"
         try:
             document = jsonpatch.apply_patch(document, [dict(operation)], in_place=True)
             large = operation["op"] == "copy" and len(json.dumps(document)) > LARGEST
@@ -89,6 +89,6 @@ def _check_kept(value: Any, where: str, depth: int) -> None:
         raise BadPatch(f"{where}: it is no JSON")
 
 
-def _column(path: str) -> str:
-    """The name of the column alone, since what follows may be a value."""
+def column(path: str) -> str:
+    """The column that a path of a patch leads to, as `after.name`; what follows may be a value."""
     return "after." + path.removeprefix(_ROOT).split("/", 1)[0].replace("~1", "/").replace("~0", "~")

@@ -17,7 +17,8 @@ class Failure:
     """One failure. `detail` never holds row values; `remedy` is a sentence a person can follow.
 
     `kind` is a name of `consumer.core.kinds` (tools around the service have names of their own). `code` is what the
-    server called it: a SQLSTATE, librdkafka's name, an HTTP status.
+    server called it: a SQLSTATE, librdkafka's name, an HTTP status. `field`: the path of the field that is to blame, as
+    `after.price`, if one is.
     """
 
     component: str
@@ -27,6 +28,7 @@ class Failure:
     remedy: str
     correlation_id: str = "-"
     code: str = ""
+    field: str = ""
 
     def __str__(self) -> str:
         where = f"{self.component}.{self.operation}"
@@ -46,6 +48,11 @@ def failed(
         remedy=remedy or kind.remedy,
         code=code,
     )
+
+
+def blaming(failure: Failure, field: str) -> Failure:
+    """The failure as that of one field of the record, by its path."""
+    return replace(failure, field=field)
 
 
 def located(failure: Failure, at: TopicPartition, offset: int) -> Failure:

@@ -13,13 +13,17 @@ class NotCarried(ValueError):
 
 
 class Unfit(ValueError):
-    """A value that its target column can't hold as it is: what was expected, what was found (never the value)."""
+    """A value that its target column can't hold as it is: what was expected, what was found (never the value).
 
-    def __init__(self, expected: str, found: str, remedy: str, *, at: str = "a value") -> None:
-        super().__init__(f"{at}: expected {expected}, found {found}")
+    `at`: the path of its field, where that is known.
+    """
+
+    def __init__(self, expected: str, found: str, remedy: str, *, at: str = "") -> None:
+        super().__init__(f"{at or 'a value'}: expected {expected}, found {found}")
         self.expected = expected
         self.found = found
         self.remedy = remedy
+        self.at = at
 
 
 def not_money() -> Unfit:

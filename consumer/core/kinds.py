@@ -235,10 +235,23 @@ TABLE_KINDS = (
         "Look for long transactions and slow triggers on the table; Headrace looks again by itself.",
     ),
     _kind(
+        "table.moved",
+        _TRANSIENT,
+        "too much would be kept of rows whose key changed",
+        "See that the other partitions of the topic go on, where the creates are that take it; or raise "
+        "target.max_moved_rows or target.max_moved_bytes. Headrace looks again by itself.",
+    ),
+    _kind(
         "table.trigger",
         _TRANSIENT,
         "a trigger or function of the target raises what a server in trouble would say",
         "Look at what it raises, and whether what it calls is there; Headrace looks again by itself.",
+    ),
+    _kind(
+        "table.paused",
+        _TRANSIENT,
+        "a person has paused the table, the topic or the partition",
+        "Resume it when the time has come: headrace tables resume",
     ),
     _kind(
         "table.schema",
@@ -340,6 +353,9 @@ DEPENDENT = frozenset({"record.reference", "record.unique", "record.moved"})
 
 TOO_DEPENDENT = "table.reference"
 """The kind of a flood of them."""
+
+TOO_MUCH_MOVED = "table.moved"
+"""The kind of a partition that goes on when creates in others have taken what is kept for them."""
 
 BUSY = frozenset({"target.timeout", "target.locked", "target.conflict"})
 """Kinds of failure in which the table at hand may be alone."""

@@ -12,8 +12,9 @@ from consumer.core.records import Header, RecordRef
 class Letterhead:
     """A letter's origin, its failure and where it stands. Times are aware.
 
-    `attempt`: how often its record has failed, from 1. `due`: when it is tried again, None for a dead letter.
-    `pointer`: the copy has key and headers only, the bytes lie at the origin. Without it an empty value is a tombstone.
+    `attempt`: how often its record has failed, from 1. `field`: the path of the field that is to blame, if one is.
+    `due`: when it is tried again, None for a dead letter. `pointer`: the copy has key and headers only, the bytes lie
+    at the origin. Without it an empty value is a tombstone.
     """
 
     group: str
@@ -26,6 +27,7 @@ class Letterhead:
     detail: str
     first_failed: datetime
     failed: datetime
+    field: str = ""
     due: datetime | None = None
     batch: int | None = None
     schema_id: int | None = None

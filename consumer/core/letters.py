@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 
 from consumer.core.failure import Failure
+from consumer.core.pausing import Paused
 from consumer.core.records import Header, RecordRef
 
 
@@ -81,7 +82,8 @@ class Standing:
 
     `excused`: how many attempts count in no budget. `oldest`: no older letter of the same table row is open. `placed`:
     its table row is known. `pointer`: its bytes are at the origin only. `searching`: its origin is searched for later
-    changes of its table row. `topic_id`: of the topic whose position is stored.
+    changes of its table row. `topic_id`: of the topic whose position is stored. `paused`: by a person, with its table,
+    topic or partition.
     """
 
     id: int
@@ -96,13 +98,15 @@ class Standing:
     pointer: bool = False
     searching: bool = False
     topic_id: str | None = None
+    paused: Paused | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """What becomes of a letter that came back at `attempt`: its next state, and why.
 
-    A failure counts as one more attempt, though in no budget when it is `excused`; `delay` in seconds until the next.
+    A failure counts as one more attempt, though in no budget when it is `excused`; without a failure an excused attempt
+    was none, and the letter is what it was. `delay` in seconds until the next.
     """
 
     id: int

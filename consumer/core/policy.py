@@ -17,6 +17,7 @@ JITTER = 0.1
 # what a table's owner puts right, so it is looked at again; the others need a decision about its records
 _HEALED_BY_OTHERS = {kind.name for kind in TABLE_KINDS if kind.name.startswith("table.")} - {
     "table.flood",
+    "table.paused",
     "table.truncate",
 } | {"kafka.letters"}
 

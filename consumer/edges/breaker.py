@@ -83,6 +83,11 @@ class CircuitBreaker:
                 last=self._last,
             )
 
+    def ask_soon(self) -> bool:
+        with self._lock:
+            self._due = self._clock()
+            return self._state is not BreakerState.CLOSED
+
     @property
     def _state(self) -> BreakerState:
         return BreakerState(self._breaker.current_state)

@@ -3,6 +3,7 @@
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from consumer.control import Control
 from consumer.desk import Desk
 from consumer.ports.topics import Offsets
 
@@ -13,6 +14,14 @@ def desk_of(config: Path | None) -> AbstractContextManager[Desk]:
     from consumer.settings import load
 
     return desk(load(config))
+
+
+def control_of(config: Path | None) -> AbstractContextManager[Control]:
+    """Workers and tables of the group that the settings lead to. Raises Refused for settings that can't work."""
+    from consumer.build import control
+    from consumer.settings import load
+
+    return control(load(config))
 
 
 def offsets_of(config: Path | None) -> Offsets:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import polars as pl
 import pyarrow as pa
 
-from consumer.core.failure import Failure, Persistent, Transient, failed
+from consumer.core.failure import Failure, Persistent, Transient, blaming, failed
 from consumer.core.forms import Unfit
 from consumer.core.kinds import KINDS
 from consumer.core.plan import TableName
@@ -84,7 +84,7 @@ def library_faults(table: TableName | None, component: str, operation: str) -> I
         yield
     except Unfit as error:
         failure = failed(KINDS["record.value"], component, operation, str(error), remedy=error.remedy)
-        raise DataFault(failure, table) from error
+        raise DataFault(blaming(failure, error.at), table) from error
     except TransformFault as error:
         raise DataFault(failed(KINDS["record.transform"], component, operation, str(error)), table) from error
     except (ValueError, OverflowError, pl.exceptions.PolarsError, pa.ArrowException) as error:

@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 from consumer.core.breaking import BreakerStatus
 from consumer.core.failure import Failure
 from consumer.core.letters import Standing
+from consumer.core.pausing import Paused
 from consumer.core.plan import Plan, TableWrite
 from consumer.core.records import LastRecord, OffsetRange, RecordRef, TopicPartition
 
@@ -38,7 +39,8 @@ class Known:
 class Taken:
     """A partition that is ours under a new epoch, and where to read on.
 
-    `last_record`: in front of the position; None when there is none or the position was set by hand.
+    `last_record`: in front of the position; None when there is none or the position was set by hand. `paused`: by a
+    person, so it is not read on.
     """
 
     at: TopicPartition
@@ -47,6 +49,7 @@ class Taken:
     last_record: LastRecord | None = None
     topic_id: str | None = None
     wait_for: Mapping[str, int] | None = None
+    paused: Paused | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +108,10 @@ class Breaker(Protocol):
 
     def answered(self) -> None:
         """What was asked without it was answered."""
+        ...
+
+    def ask_soon(self) -> bool:
+        """Let the next question through, whenever it comes; False where all are, because the server is not away."""
         ...
 
     def status(self) -> BreakerStatus:

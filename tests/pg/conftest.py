@@ -22,6 +22,7 @@ from consumer.stack.stack import Stack
 from tests.pg.following import EVERYTHING, Follower, Scene, Source
 from tests.pg.landing import Landing
 from tests.pg.searching import FIELDS
+from tests.pg.words import Bad, letters_of
 
 NUMBERS = count(1)
 Sinks = Callable[..., PostgresSink]
@@ -146,3 +147,16 @@ def make(session: psycopg.Connection, sink: PostgresSink, schema: str) -> Callab
         return Landing(sink, TableName(schema, "t"), fields, (identity,))
 
     return with_table
+
+
+@pytest.fixture
+def word_table(session: psycopg.Connection, schema: str) -> TableName:
+    """A table of a column beside its key."""
+    session.execute(f"CREATE TABLE {schema}.t (id bigint PRIMARY KEY, word text)")
+    return TableName(schema, "t")
+
+
+@pytest.fixture
+def bad(session: psycopg.Connection, sink: PostgresSink, word_table: TableName, group: str) -> Bad:
+    """Makes dead letters of its topic."""
+    return letters_of(session, sink, word_table, group)

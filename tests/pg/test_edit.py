@@ -1,66 +1,22 @@
 """Edits of letters: the original stays, the edited record is what a replay sends, every patch is kept."""
 
-from collections.abc import Callable
 from typing import Any
 
 import psycopg
 import pytest
 
-from consumer.core.failure import Persistent, failed
-from consumer.core.kinds import KINDS
+from consumer.core.failure import Persistent
 from consumer.core.plan import TableName
 from consumer.core.records import RecordRef
 from consumer.edges.postgres.aside import LetterBounds
-from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.postgres.standing import read
 from dlq.actions import replay
 from dlq.edit import NotEdited, edit, editable
 from dlq.image import read_image
-from tests.pg.landing import ID, Landing
+from tests.pg.landing import Landing
 from tests.pg.test_letters import opened
-from tests.unit.avro import Writer, envelope, key
+from tests.pg.words import AWAY, CANARY, FIELDS, KEYS, REGISTRY, VALUES, WORD, Bad, last
 from tests.unit.world import World
-
-FIELDS = [ID, {"name": "word", "type": ["null", "string"], "default": None}]
-VALUES = Writer(envelope(FIELDS)).text
-KEYS = Writer(key([ID])).text
-CANARY = "canary-4417"
-REFUSED = failed(KINDS["record.check"], "test", "upsert", "refused")
-CUT = failed(KINDS["record.decode"], "test", "decode", "cut")
-REGISTRY = World(schemas={1: KEYS, 2: VALUES}, table=lambda name: None)
-AWAY = World(schemas={}, table=lambda name: None)
-WORD = [{"op": "replace", "path": "/after/word", "value": "good"}]
-Bad = Callable[..., int]
-
-
-@pytest.fixture
-def table(session: psycopg.Connection, schema: str) -> TableName:
-    """A table of a column beside its key."""
-    session.execute(f"CREATE TABLE {schema}.t (id bigint PRIMARY KEY, word text)")
-    return TableName(schema, "t")
-
-
-@pytest.fixture
-def bad(session: psycopg.Connection, sink: PostgresSink, table: TableName, group: str) -> Bad:
-    """Makes a dead letter of a change; returns its id."""
-    sink.seed({})
-    landing = Landing(sink, table, FIELDS)
-
-    def make(op: str = "c") -> int:
-        ref = RecordRef(landing.at, landing.next_offset)
-        plan = landing.plan((op, {"id": 1, "word": CANARY}), refused={ref: CUT if op == "x" else REFUSED})
-        sink.apply(plan)
-        landing.next_offset += 1
-        return last(session, group)
-
-    return make
-
-
-def last(session: psycopg.Connection, group: str) -> int:
-    """The newest letter."""
-    row = session.execute("SELECT max(id) FROM headrace.letters WHERE group_name = %s", (group,)).fetchone()
-    assert row is not None
-    return int(row[0])
 
 
 def kept(session: psycopg.Connection, letter: int) -> tuple[Any, ...]:
@@ -179,10 +135,12 @@ def test_what_has_no_row_can_not_be_edited(
     assert "Ask the source" in caught.value.remedy
 
 
-def test_a_pointer_has_no_bytes_to_edit(session: psycopg.Connection, server: str, table: TableName, group: str) -> None:
+def test_a_pointer_has_no_bytes_to_edit(
+    session: psycopg.Connection, server: str, word_table: TableName, group: str
+) -> None:
     """The record is where it was."""
     with opened(server, group, LetterBounds(inline_bytes=10)) as sink:
-        Landing(sink, table, FIELDS).apply(("x", {"id": 1, "word": "long" * 10}))
+        Landing(sink, word_table, FIELDS).apply(("x", {"id": 1, "word": "long" * 10}))
     with pytest.raises(NotEdited, match="only points to its record"):
         edit(session, group, last(session, group), WORD, "ann", REGISTRY)
 

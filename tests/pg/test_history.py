@@ -72,6 +72,20 @@ def test_each_change_is_a_row(session: psycopg.Connection, engines: Engines, siz
 
 
 @pytest.mark.parametrize("size", SIZES)
+def test_rows_are_inserted_in_the_order_of_their_events(
+    session: psycopg.Connection, engines: Engines, size: int
+) -> None:
+    """So a number that the table gives them rises with them, deletes among the others."""
+    engine = engines()
+    session.execute(f"CREATE TABLE {engine.table} (number serial, _op text, id bigint, n int, doc text)".encode())
+    for operation in "cudcd":
+        engine.change(operation, row(1))
+    engine.run(size)
+
+    assert [found[:2] for found in engine.rows(session)] == [(1, "c"), (2, "u"), (3, "d"), (4, "c"), (5, "d")]
+
+
+@pytest.mark.parametrize("size", SIZES)
 def test_without_a_key_a_delete_says_its_row(session: psycopg.Connection, engines: Engines, size: int) -> None:
     """Only whole rows can say which one it was; they are not told apart here."""
     engine = engines(identity=())
@@ -125,7 +139,10 @@ def test_a_worker_that_meets_a_tombstone_first_appends_nothing(session: psycopg.
 def test_a_table_that_is_there_says_what_it_has_columns_for(session: psycopg.Connection, engines: Engines) -> None:
     """Of another type too, and with columns of its own; without `_op` it is no history."""
     engine = engines()
-    columns = "_op varchar(1), id bigint, n int, doc text, _source_time timestamp, at timestamptz DEFAULT now()"
+    session.execute(f"CREATE TYPE {engine.table.schema}.op AS ENUM ('c', 'r', 'u', 'd', 't')".encode())
+    columns = (
+        f"_op {engine.table.schema}.op, id int8, n int, doc text, _source_time timestamp, at timestamptz DEFAULT now()"
+    )
     session.execute(f"CREATE TABLE {engine.table} ({columns})".encode())
     engine.change("c", row(1))
     engine.run()
@@ -136,6 +153,21 @@ def test_a_table_that_is_there_says_what_it_has_columns_for(session: psycopg.Con
     engine.change("c", row(2))
     engine.run()
     assert [why.kind for why in engine.stopped.values()] == ["table.shape"]
+
+
+@pytest.mark.parametrize("truncate", list(OnTruncate))
+def test_a_history_has_truncates_whatever_they_do_to_other_tables(
+    session: psycopg.Connection, engines: Engines, truncate: OnTruncate
+) -> None:
+    """Nothing goes, so neither an order among partitions nor a version is needed."""
+    engine = engines(truncate=truncate, partitions=2)
+    engine.change("c", row(1), partition=1)
+    engine.truncate()
+    engine.change("c", row(2))
+    engine.run()
+
+    assert said(session, engine, "_op, id, _partition") == [("t", None, 0), ("c", 2, 0), ("c", 1, 1)]
+    assert engine.stopped == {}
 
 
 @pytest.mark.parametrize("identity", [("id",), ()])

@@ -61,12 +61,25 @@ def test_any_unique_index_over_just_these_columns_tells_rows_apart(
     assert (engine.stopped, engine.letters(session)) == ({}, [])
 
 
-@pytest.mark.parametrize(
-    "constraints", ["", ", PRIMARY KEY (id)", ", UNIQUE (shop, code, id)", ", UNIQUE (shop, code) DEFERRABLE"]
-)
-def test_no_other_index_does(engines: Callable[..., Engine], constraints: str) -> None:
-    """Of more columns, of others, or one that is looked at too late."""
-    engine = engines(constraints)
+OTHERS = {
+    "none": "",
+    "the primary key": "ALTER TABLE {t} ADD PRIMARY KEY (id)",
+    "more columns": "ALTER TABLE {t} ADD UNIQUE (shop, code, id)",
+    "fewer columns": "ALTER TABLE {t} ADD UNIQUE (code)",
+    "looked at too late": "ALTER TABLE {t} ADD UNIQUE (shop, code) DEFERRABLE",
+    "not unique": "CREATE INDEX ON {t} (shop, code)",
+    "of some rows": "CREATE UNIQUE INDEX ON {t} (shop, code) WHERE code > 0",
+    "of an expression too": "CREATE UNIQUE INDEX ON {t} (shop, code, (id + 1))",
+    "of nulls": "ALTER TABLE {t} ADD UNIQUE (shop, code), ALTER shop DROP NOT NULL",
+}
+
+
+@pytest.mark.parametrize("index", OTHERS.values(), ids=OTHERS.keys())
+def test_no_other_index_does(session: psycopg.Connection, engines: Callable[..., Engine], index: str) -> None:
+    """Of more columns, of others, or one that does not look at each row at once."""
+    engine = engines("")
+    if index:
+        session.execute(index.format(t=engine.table).encode())
     engine.change("c", {"id": 1, "shop": "a", "code": 1, "doc": None})
     engine.run()
 

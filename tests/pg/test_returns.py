@@ -9,13 +9,16 @@ import psycopg
 import pytest
 
 from consumer.core.letterhead import Codec
+from consumer.core.pausing import Subject
 from consumer.core.plan import TableName
 from consumer.core.policy import Policy
 from consumer.core.records import Slice, TopicPartition
+from consumer.desk import Note
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.offsets import KafkaOffsets
 from consumer.edges.kafka.origins import KafkaOrigins
+from consumer.edges.postgres.control import PostgresControl
 from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.pool import TargetPool
@@ -61,11 +64,17 @@ class Scene:
     landing: Landing
     group: str
 
-    def come_back(self, broker: Broker) -> Any:
-        """Send the letter again and bring its copy back; state, kind, detail and remedy of its row then."""
+    def come_back(self, broker: Broker, *, sent: bool = True) -> Any:
+        """Bring the letter's copy back, by itself or sent again; state, kind, detail and remedy of its row then."""
         query = "SELECT id FROM headrace.letters WHERE group_name = %s"
         ((letter,),) = self.session.execute(query, (self.group,)).fetchall()
-        assert replay(self.session, self.group, [letter]).changed == (letter,)
+        if sent:
+            assert replay(self.session, self.group, [letter]).changed == (letter,)
+        else:
+            again = (
+                "UPDATE headrace.letters SET state = 'retrying', due_at = now(), published_attempt = 0 WHERE id = %s"
+            )
+            self.session.execute(again, (letter,))
         with closing(TargetPool(self.sink.settings, CircuitBreaker("target"))) as pool:
             (copy,) = PostgresOutbox(pool, self.group, ()).claim(1, 60)
             table = PostgresCatalog(pool, self.group).read_table(self.landing.table)
@@ -84,6 +93,16 @@ class Scene:
             assert Returns(self.sink, planner(known), binder, origins, judges).work(piece) is None
         query = "SELECT state, kind, detail, remedy FROM headrace.letters WHERE group_name = %s"
         return self.session.execute(query, (self.group,)).fetchall()[0]
+
+    def letter(self, what: str) -> Any:
+        """Columns of the letter's row."""
+        query = f"SELECT {what} FROM headrace.letters WHERE group_name = %s"
+        return self.session.execute(query.encode(), (self.group,)).fetchone()
+
+    def pause(self) -> None:
+        """By its topic."""
+        with closing(PostgresControl(self.sink.settings, self.group)) as control:
+            control.pause(Subject(topic=self.landing.at.topic), Note("me@here", "an index is built"))
 
     def rows(self) -> list[tuple[Any, ...]]:
         """The table's."""
@@ -155,4 +174,27 @@ def test_a_pointer_whose_record_is_gone_is_not_applied(
     assert f"offset 0: {said}" in detail
     assert "snapshot" in remedy
     assert CANARY not in detail
+    assert scene.rows() == []
+
+
+def test_a_letter_of_what_is_paused_comes_again_as_it_was(scene: Scene) -> None:
+    """It is not tried, says of itself what it said before, and none of its attempts is gone."""
+    broker = log_of(scene.landing, MENDED)
+    before = scene.letter("kind, detail, attempt - excused")
+    scene.pause()
+    assert scene.come_back(broker, sent=False)[0] == "retrying"
+    assert scene.letter("kind, detail, attempt - excused") == before
+    state, reason, later, unpublished = scene.letter("state, reason, due_at > now(), published_attempt < attempt")
+    assert (state, later, unpublished) == ("retrying", True, True)
+    assert reason.endswith("paused by me@here: an index is built")
+    assert scene.rows() == []
+
+
+def test_a_letter_that_is_sent_again_while_it_is_paused_is_dead_as_before(scene: Scene) -> None:
+    """With the pause as the reason; it can be sent once more."""
+    broker = log_of(scene.landing, MENDED)
+    (kind,) = scene.letter("kind")
+    scene.pause()
+    assert scene.come_back(broker)[:2] == ("dead", kind)
+    assert "an index is built" in scene.letter("reason")[0]
     assert scene.rows() == []

@@ -218,3 +218,11 @@ def test_it_always_comes_back(moves: list[tuple[Callable[[Asked], Any], float]])
     asked.ask()
 
     assert asked.state is BreakerState.CLOSED
+
+
+def test_a_person_has_the_next_question_let_through(away: Asked) -> None:
+    """Whenever it would have been; where all are let through there is nothing to do."""
+    assert away.breaker.ask_soon()
+    away.ask()
+    assert (away.questions, away.state) == (4, BreakerState.CLOSED)
+    assert not away.breaker.ask_soon()

@@ -270,6 +270,7 @@ def test_each_gate_says_field_expected_found_and_remedy(case: Case) -> None:
     assert failure.kind == case.kind
     assert re.search(".*".join(map(re.escape, case.says)), failure.detail)
     assert case.remedy in failure.remedy
+    assert not failure.detail.startswith("after.") or failure.detail.startswith(f"{failure.field}: ")
     assert CANARY not in str(failure)
 
 

@@ -1,14 +1,16 @@
 """Partitions that are taken and stopped, and those about which somebody has decided."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import count
 
 import pytest
 
 from consumer.core.failure import Failure, Transient, failed
 from consumer.core.kinds import KINDS
+from consumer.core.pausing import Paused, Subject
 from consumer.core.policy import TablePolicy
-from consumer.core.records import LastRecord, TopicPartition
+from consumer.core.records import LastRecord, Slice, TopicPartition
 from consumer.handover import Handover, Later, Stopped
 from consumer.holdings import Holdings
 from consumer.ports.target import Known, Start, Taken
@@ -26,6 +28,7 @@ class Asked:
         self.ids = count()
         self.known_id: str | None = None
         self.answers = True
+        self.paused: Paused | None = None
 
     def known(self) -> Known:
         return Known(started=True, partitions=frozenset({AT, NOT_OURS}))
@@ -34,7 +37,14 @@ class Asked:
         """Three positions behind last records, two of them moved on over what is no record."""
         last = {0: 9, 1: 4, 2: 4}
         return [
-            Taken(at=at, epoch=1, next_offset=10, last_record=LastRecord(last[at.partition], 3), topic_id=self.known_id)
+            Taken(
+                at=at,
+                epoch=1,
+                next_offset=10,
+                last_record=LastRecord(last[at.partition], 3),
+                topic_id=self.known_id,
+                paused=self.paused,
+            )
             for at in starts
         ]
 
@@ -58,6 +68,11 @@ class Asked:
     def begin_anew(self, at: TopicPartition, epoch: int, start: Start) -> None:
         """Noted as an offset."""
         self.why.append(str(start.offset))
+
+
+def slice_of(at: TopicPartition) -> Slice:
+    """What was read of a partition before it was taken again."""
+    return Slice(at=at, epoch=1, start=0, end=1, offsets=[0], keys=[b""], values=[b""])
 
 
 class Scene:
@@ -152,3 +167,19 @@ def test_a_cluster_that_does_not_say_where_a_log_begins_is_asked_again() -> None
     assert scene.target.why == []
     (later,) = (notice for notice in scene.handover.notices() if isinstance(notice, Later))
     assert later.seconds > 0
+
+
+@pytest.mark.provokes("table.paused")
+def test_what_a_person_has_paused_is_ours_and_not_read() -> None:
+    """Its owner says who paused it and why, leaves it alone by itself, and takes it anew when that is asked."""
+    scene = Scene()
+    note = {"actor": "me@here", "reason": "an index", "since": datetime(2026, 1, 1, tzinfo=UTC)}
+    scene.target.paused = Paused(of=Subject(table="public.t"), **note)
+    assert scene.holdings.take([AT]) == []
+    assert scene.target.why == ["table.paused"]
+    (stopped,) = (notice for notice in scene.handover.notices() if isinstance(notice, Stopped))
+    assert (stopped.again, stopped.failure.detail) == (None, "table public.t: paused by me@here: an index")
+    assert stopped.failure.remedy.endswith("headrace tables resume public.t")
+    assert scene.holdings.owned([slice_of(AT)]) == []
+    assert scene.holdings.everything() == [AT]
+    assert scene.holdings.asked() == [AT]

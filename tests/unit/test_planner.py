@@ -246,6 +246,20 @@ def test_a_bad_record_is_named_and_its_values_are_not(
     assert SECRET not in str(failure)
 
 
+@pytest.mark.parametrize(
+    ("record", "field"),
+    [
+        pytest.param(wrong_op("z"), "op", id="unknown operation"),
+        pytest.param(ORDERS.record("u", row(1), after=None), "after", id="update without after"),
+        pytest.param(ORDERS.record("d", row(1), before=None), "before.id", id="delete without before"),
+        pytest.param((SOUND[0], SOUND[1][:-1]), "", id="cut"),
+    ],
+)
+def test_the_field_to_blame_is_named(record: tuple[bytes, bytes], field: str) -> None:
+    """If it is one."""
+    assert bad([SOUND, record]).field == field
+
+
 @pytest.mark.provokes("table.truncate")
 def test_a_truncate_stops_its_partition() -> None:
     """It is about the whole table, so nothing behind it may be applied."""

@@ -36,6 +36,8 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "target.batch_deadline": (1, 1800),
     "target.pool_size": (1, 32),
     "target.keep_moved_hours": (0.01, 8760),
+    "target.max_moved_rows": (1, 1_000_000_000),
+    "target.max_moved_bytes": (1 << 20, 1 << 40),
     "target.pool_idle": (1, 86_400),
     "target.pool_lifetime": (10, 86_400),
     "breaker.failures": (1, 100),
@@ -70,6 +72,8 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "worker.drain_timeout": (1, 600),
     "worker.stall_timeout": (5, 3600),
     "worker.decode_deadline": (1, 600),
+    "control.report_every": (0.2, 60),
+    "control.keep_hours": (0.01, 8760),
     "ledger.keep_hours": (1, 8760),
 }
 
@@ -275,6 +279,10 @@ def test_the_topics_of_letters_follow_the_settings(environment: pytest.MonkeyPat
     ("changed", "said"),
     [
         ({"batch.max_rows": "10", "batch.min_rows": "11"}, "batch.min_rows must be from 1 to batch.max_rows (10)"),
+        (
+            {"batch.max_rows": "1000", "batch.growth": "3", "target.max_moved_rows": "2999"},
+            "target.max_moved_rows must be at least batch.max_rows * batch.growth (3000)",
+        ),
         (
             {"target.batch_deadline": "3", "batch.target_seconds": "1.6"},
             "batch.target_seconds must be more than 0 and at most half of target.batch_deadline (1.5)",

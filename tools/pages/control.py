@@ -19,11 +19,16 @@ refuses a schema that is newer than itself. These tables may be read at any time
 
 _CREATE_TABLE = re.compile(r"CREATE TABLE headrace\.(\w+) \(\n(.*?)\n\)(.*)$", re.DOTALL)
 _CREATE_TYPE = re.compile(r"CREATE TYPE headrace\.(\w+) AS ")
-_CREATE_FUNCTION = re.compile(r"CREATE FUNCTION headrace\.(\w+)\((.*?)\)\s+RETURNS ", re.DOTALL)
+_CREATE_FUNCTION = re.compile(r"CREATE (?:OR REPLACE )?FUNCTION headrace\.(\w+)\((.*?)\)\s+RETURNS ", re.DOTALL)
 _COMMENT_FUNCTION = re.compile(r"COMMENT ON FUNCTION headrace\.(\w+) IS\s+'(.*)'$", re.DOTALL)
 _COMMENT = re.compile(r"COMMENT ON (TABLE|COLUMN) headrace\.(\w+)(?:\.(\w+))? IS\s+'(.*)'$", re.DOTALL)
-_INDEX = re.compile(r"CREATE (?:UNIQUE )?INDEX \w+ ON headrace\.(\w+) (.*)$", re.DOTALL)
+_INDEX = re.compile(r"CREATE (?:UNIQUE )?INDEX (\w+) ON headrace\.(\w+) (.*)$", re.DOTALL)
+_DROP_INDEX = re.compile(r"DROP INDEX headrace\.(\w+)$")
+_TRIGGER = re.compile(
+    r"CREATE TRIGGER \w+ (AFTER|BEFORE) (.*?) ON headrace\.(\w+)(.*) FUNCTION headrace\.(\w+)\(", re.DOTALL
+)
 _DROP_NOT_NULL = re.compile(r"ALTER TABLE headrace\.(\w+) ALTER COLUMN (\w+) DROP NOT NULL$")
+_ALWAYS = re.compile(r"ALTER TABLE headrace\.\w+ ENABLE ALWAYS TRIGGER \w+$")
 _ADD_COLUMN = re.compile(r"ALTER TABLE headrace\.(\w+) ADD COLUMN (.*)$", re.DOTALL)
 _CONSTRAINTS = ("PRIMARY KEY", "UNIQUE", "CHECK", "FOREIGN KEY", "CONSTRAINT")
 _PIECE = re.compile(r"((?s:\$\$.*?\$\$))|('(?:[^']|'')*')|(--[^\n]*)|(\()|(\))|(,)|(;)|([^'\-(),;$]+|[-$])")
@@ -49,6 +54,7 @@ class Table:
     name: str
     meaning: str = ""
     columns: list[Column] = field(default_factory=list)
+    indexes: dict[str, str] = field(default_factory=dict)
     rules: list[str] = field(default_factory=list)
 
 
@@ -77,7 +83,7 @@ def control_schema_page() -> str:
 def _understand_function(bare: str, functions: dict[str, Function]) -> bool:
     """Whether the statement is about functions; their types are theirs alone."""
     if found := _CREATE_FUNCTION.match(bare):
-        functions[found[1]] = Function(found[1], _flat(found[2]))
+        functions.setdefault(found[1], Function(found[1], _flat(found[2])))
     elif found := _COMMENT_FUNCTION.match(bare):
         functions[found[1]].meaning = found[2].replace("''", "'")
     else:
@@ -86,15 +92,22 @@ def _understand_function(bare: str, functions: dict[str, Function]) -> bool:
 
 
 def _understand(statement: str, bare: str, tables: dict[str, Table]) -> None:
-    # how an index is stored is not what it holds
-    if not bare or bare.startswith(("CREATE SCHEMA", "ALTER INDEX", "REINDEX")):
+    # how an index is stored is not what it holds, what was there before is not what tables are, and in which sessions
+    # triggers fire is no rule of the table's
+    passed = ("CREATE SCHEMA", "ALTER INDEX", "REINDEX", "INSERT", "DELETE FROM", "UPDATE")
+    if not bare or bare.startswith(passed) or _ALWAYS.match(bare):
         return
     if found := _CREATE_TABLE.match(re.sub(r"\A(\s*--[^\n]*\n)*", "", statement).strip()):
         tables[found[1]] = _table(found[1], found[2])
     elif found := _COMMENT.match(bare):
         _explain(tables[found[2]], found[3], found[4].replace("''", "'"))
     elif found := _INDEX.match(bare):
-        tables[found[1]].rules.append("INDEX " + _flat(found[2]))
+        tables[found[2]].indexes[found[1]] = "INDEX " + _flat(found[3])
+    elif found := _DROP_INDEX.match(bare):
+        for each in tables.values():
+            each.indexes.pop(found[1], None)
+    elif found := _TRIGGER.match(bare):
+        tables[found[3]].rules.append(f"TRIGGER {found[1]} {_flat(found[2])}: {found[5]}")
     elif found := _DROP_NOT_NULL.match(bare):
         _may_be_null(tables[found[1]], found[2])
     elif found := _ADD_COLUMN.match(bare):
@@ -155,7 +168,7 @@ def _flat(text: str) -> str:
 def _shown(each: Table) -> str:
     rows = [(code(column.name), code(column.definition), column.meaning) for column in each.columns]
     parts = [f"## `headrace.{each.name}`", each.meaning, table(("column", "definition", "meaning"), rows)]
-    parts += ["\n".join(f"- {code(rule)}" for rule in each.rules)]
+    parts += ["\n".join(f"- {code(rule)}" for rule in (*each.rules, *each.indexes.values()))]
     return "\n\n".join(part for part in parts if part)
 
 

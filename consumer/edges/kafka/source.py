@@ -27,6 +27,8 @@ _GIVEN_UP = "_AUTO_OFFSET_RESET"
 _SETTLING, _BREATH = 1.0, 0.005
 # seconds that the answer of a question is waited for which is asked only to be asked
 _STIRRING = 0.01
+# seconds between looks at what the client knows of the logs' ends
+_HEARING = 1.0
 
 
 class KafkaSource:
@@ -41,6 +43,9 @@ class KafkaSource:
         self._resumed: set[TopicPartition] = set()
         # no longer read by the client since their position was not in the log
         self._given_up: set[TopicPartition] = set()
+        # what is assigned, with the ends of the logs as the client last heard of them; replaced as a whole
+        self._heard_of: Mapping[TopicPartition, int | None] = {}
+        self._next_hearing = 0.0
 
     def open(self, listener: Listener) -> None:
         self._silence.heard()
@@ -62,7 +67,12 @@ class KafkaSource:
         self._given_up |= {at for at, failure in intake.broken.items() if failure.code == _GIVEN_UP}
         self._given_up &= member.held
         self._watch(member)
+        self._hear(member)
         return intake
+
+    def heard_of(self) -> Mapping[TopicPartition, int | None]:
+        """What is assigned, with the end of each log as far as it is known without asking; for any thread."""
+        return self._heard_of
 
     def start(self, at: TopicPartition, offset: int, leader_epoch: int | None = None) -> bool:
         # a seek, since only that has the client compare the epoch; an assignment has not
@@ -120,6 +130,19 @@ class KafkaSource:
             member.leave()
         self._resumed.clear()
         self._given_up.clear()
+
+    def _hear(self, member: Member) -> None:
+        """Note what the client knows of the logs from what it fetched."""
+        now = time.monotonic()
+        if now < self._next_hearing:
+            return
+        self._next_hearing = now + _HEARING
+        found = {}
+        for at in member.held:
+            with suppress(KafkaException):
+                marks = member.client.get_watermark_offsets(Position(*at), cached=True)
+                found[at] = marks[1] if marks and marks[1] >= 0 else None
+        self._heard_of = found
 
     def _stir(self) -> None:
         """Have the client fetch at once what was resumed.

@@ -1,7 +1,6 @@
 """Implements `consumer.desk.Desk`, on a session of a person's command."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import psycopg
 
@@ -11,28 +10,20 @@ from consumer.core.kinds import KINDS
 from consumer.core.records import TopicPartition
 from consumer.desk import Approved, Batch, Born, Checkpoint, Moved, Note, Page, Position, SchemaChange
 from consumer.edges.postgres import changes, decisions, journal
-from consumer.edges.postgres.migrate import require
-from consumer.edges.postgres.session import SessionSettings, connect, transaction
+from consumer.edges.postgres.person import PersonSession
+from consumer.edges.postgres.session import SessionSettings, transaction
 from consumer.edges.postgres.translate import translated
 
 # closes letters by id, for a reason, within the transaction that is open
 Discard = Callable[[psycopg.Connection, str, Sequence[int], str], object]
 
 
-class PostgresDesk:
-    """One session, opened by the first question. `discard` gives letters up."""
+class PostgresDesk(PersonSession):
+    """`discard` gives letters up."""
 
     def __init__(self, settings: SessionSettings, group: str, discard: Discard) -> None:
-        # people may look at a standby
-        self._settings = replace(settings, writes=False)
-        self._group = group
+        super().__init__(settings, group)
         self._discard = discard
-        self._connection: psycopg.Connection | None = None
-
-    def close(self) -> None:
-        """End the session."""
-        if self._connection is not None:
-            self._connection.close()
 
     def batches(self, page: Page) -> list[Batch]:
         return journal.batches(self._session(), self._group, page)
@@ -82,12 +73,6 @@ class PostgresDesk:
 
     def retry(self, partitions: Sequence[TopicPartition], note: Note) -> list[TopicPartition]:
         return decisions.retry(self._session(), self._group, partitions, note)
-
-    def _session(self) -> psycopg.Connection:
-        if self._connection is None:
-            self._connection = connect(self._settings)
-            require(self._connection)
-        return self._connection
 
 
 def _details(moved: Moved) -> dict[str, object]:

@@ -18,13 +18,15 @@ _OPEN = sql.SQL(OPEN_STATES)
 
 _COUNT = sql.SQL("SELECT count(*) FROM headrace.letters WHERE group_name = %s AND state IN ({open})").format(open=_OPEN)
 
-# the bytes by name: with target.constraints = "trust-source" no foreign key deletes them
+# bytes and failures by name: with target.constraints = "trust-source" no foreign key deletes them
 _PRUNE = """
 WITH old AS (
     SELECT id FROM headrace.letters
     WHERE group_name = %s AND closed_at < now() - make_interval(secs => %s) ORDER BY closed_at LIMIT %s
 ), bytes AS (
     DELETE FROM headrace.letter_bytes WHERE letter_id IN (SELECT id FROM old)
+), failures AS (
+    DELETE FROM headrace.letter_failures WHERE letter_id IN (SELECT id FROM old)
 )
 DELETE FROM headrace.letters WHERE id IN (SELECT id FROM old)
 """
@@ -48,19 +50,19 @@ SELECT max(waiting) FROM (
 _WRITE = sql.SQL("""
 INSERT INTO headrace.letters (
     group_name, topic, partition, "offset", state, kind, error_type, component, operation, detail, remedy, code,
-    table_name, digest_a, digest_b, due_at, closed_at, reason
+    field, table_name, digest_a, digest_b, due_at, closed_at, reason
 )
 SELECT %(group)s, w.topic, w.partition, w."offset", w.state, w.kind, w.error_type, w.component, w.operation, w.detail,
-    w.remedy, w.code, %(table)s, w.digest_a, w.digest_b,
+    w.remedy, w.code, w.field, %(table)s, w.digest_a, w.digest_b,
     CASE WHEN w.state = 'retrying' THEN clock_timestamp() + make_interval(secs => w.delay) END,
     CASE WHEN w.state = 'superseded' THEN clock_timestamp() END,
     CASE WHEN w.state = 'superseded' THEN 'a later change of the row was applied' END
 FROM unnest(
     %(topic)s::text[], %(partition)s::int[], %(offset)s::bigint[], %(state)s::text[], %(kind)s::text[],
     %(error_type)s::text[], %(component)s::text[], %(operation)s::text[], %(detail)s::text[], %(remedy)s::text[],
-    %(code)s::text[], %(digest_a)s::bigint[], %(digest_b)s::bigint[], %(delay)s::float8[]
+    %(code)s::text[], %(field)s::text[], %(digest_a)s::bigint[], %(digest_b)s::bigint[], %(delay)s::float8[]
 ) AS w(
-    topic, partition, "offset", state, kind, error_type, component, operation, detail, remedy, code,
+    topic, partition, "offset", state, kind, error_type, component, operation, detail, remedy, code, field,
     digest_a, digest_b, delay
 )
 ON CONFLICT (group_name, topic, partition, "offset") WHERE state IN ({open}) DO NOTHING
@@ -131,6 +133,7 @@ def _columns(letters: Sequence[Letter], known: Mapping[int, tuple[int, int]]) ->
         "detail": [letter.failure.detail for letter in letters],
         "remedy": [letter.failure.remedy for letter in letters],
         "code": [letter.failure.code for letter in letters],
+        "field": [letter.failure.field for letter in letters],
         "digest_a": [a for a, _ in found],
         "digest_b": [b for _, b in found],
         "delay": [letter.delay for letter in letters],

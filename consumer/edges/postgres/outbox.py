@@ -130,6 +130,7 @@ def _unposted(row: Any, *, pointer: bool) -> Unposted:
         component=row.component,
         operation=row.operation,
         detail=row.detail,
+        field=row.field,
         first_failed=row.first_failed_at,
         failed=row.failed_at,
         due=row.due_at,

@@ -5,6 +5,7 @@ compares epoch and expected next offset; whoever was overtaken writes nothing.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import psycopg
 from psycopg.types.json import Jsonb
@@ -12,6 +13,7 @@ from psycopg.types.json import Jsonb
 from consumer.core.failure import Failure
 from consumer.core.records import LastRecord, Slice, TopicPartition, offset_in
 from consumer.edges.postgres.ledger import abandon
+from consumer.edges.postgres.pauses import paused
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated
 from consumer.ports.target import Known, Start, Stored, Taken
@@ -56,8 +58,13 @@ WHERE group_name = %s AND topic = %s AND partition = %s AND epoch = %s
 """
 
 _WAIT = """
-UPDATE headrace.positions SET wait_for = %s, updated_at = now()
+UPDATE headrace.positions SET wait_for = %s, waits_for_rows = true, updated_at = now()
 WHERE group_name = %s AND topic = %s AND partition = %s AND epoch = %s
+"""
+
+_LET_GO = """
+UPDATE headrace.positions SET wait_for = wait_for - %(name)s::text, updated_at = now()
+WHERE group_name = %(group)s AND topic = %(topic)s AND waits_for_rows AND wait_for ? %(name)s
 """
 
 _KNOWN = "SELECT topic, partition FROM headrace.positions WHERE group_name = %s"
@@ -136,7 +143,9 @@ def take(connection: psycopg.Connection, group: str, owner: str, starts: Mapping
             for r in rows
         ]
         abandon(connection, group, taken)
-    return taken
+        # whoever pauses something raises the epochs of its partitions, so what is seen here is what holds
+        pauses = paused(connection, group, wanted)
+    return [replace(part, paused=pauses.get(part.at)) for part in taken]
 
 
 def end_blockers(connection: psycopg.Connection, group: str, partitions: Sequence[TopicPartition]) -> int:
@@ -187,6 +196,12 @@ def wait(
     """Note what a partition waits for; whoever takes it next sees it."""
     with translated("let partition wait"):
         connection.execute(_WAIT, (Jsonb(wait_for), group, at.topic, at.partition, epoch))
+
+
+def let_go(connection: psycopg.Connection, group: str, at: TopicPartition) -> None:
+    """Have no partition of the topic wait for rows of this one any longer."""
+    with translated("let partitions go on"):
+        connection.execute(_LET_GO, {"group": group, "topic": at.topic, "name": str(at.partition)})
 
 
 def read(connection: psycopg.Connection, group: str) -> list[Stored]:

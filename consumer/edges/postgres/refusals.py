@@ -10,7 +10,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from consumer.core.classify import BY_SQLSTATE
-from consumer.core.failure import Failure, failed
+from consumer.core.failure import Failure, blaming, failed
 from consumer.core.kinds import KINDS, FailureKind, Scope
 from consumer.core.plan import Action, TableName, TableWrite
 from consumer.edges.postgres import statements
@@ -151,7 +151,9 @@ def _merges(write: TableWrite) -> bool:
 
 def _failure(write: TableWrite, state: str, constraint: str | None, column: str | None) -> Failure:
     if state not in _MADE_UP:
-        return refusal(state, write.action.value, write.table, column, constraint)
+        failure = refusal(state, write.action.value, write.table, column, constraint)
+        # what code of the target's calls a column may be anything
+        return blaming(failure, f"after.{column}" if column in {each.name for each in write.columns} else "")
     kind, detail = _MADE_UP[state]
     if write.action is Action.TAKE and kind.name == "record.missing_base":
         kind, detail = KINDS["record.moved"], _NOT_KEPT

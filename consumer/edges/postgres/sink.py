@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import psycopg
 
 from consumer.core.failure import Failure, HeadraceError, Transient, failed
-from consumer.core.kinds import BUSY, KINDS
+from consumer.core.kinds import BUSY, KINDS, TOO_MUCH_MOVED
 from consumer.core.letters import Standing
 from consumer.core.plan import Action, Plan, TableWrite
 from consumer.core.policy import NO_RETRIES, Policy
@@ -27,12 +27,14 @@ from consumer.edges.postgres import (
     moved,
     positions,
     standing,
+    tallies,
     truncating,
 )
 from consumer.edges.postgres.aside import DEFAULT_BOUNDS, BatchLetters, LetterBounds, RefusedRows, settle
 from consumer.edges.postgres.evolving import Changer
 from consumer.edges.postgres.ledger import Ledger
 from consumer.edges.postgres.migrate import ensure
+from consumer.edges.postgres.moved import DEFAULT_MOVED, Moved, MovedBounds
 from consumer.edges.postgres.placing import is_of, place
 from consumer.edges.postgres.references import relied_on
 from consumer.edges.postgres.session import SessionSettings, connect, limit, require_commit, rollback
@@ -57,6 +59,7 @@ class PostgresSink:
         group: str,
         bounds: LetterBounds = DEFAULT_BOUNDS,
         policy: Policy = NO_RETRIES,
+        moved_bounds: MovedBounds = DEFAULT_MOVED,
     ) -> None:
         self.settings = settings
         self._group = group
@@ -64,6 +67,7 @@ class PostgresSink:
         self._staging: Staging | None = None
         self._writer = Writer(bounds.flood_percent)
         self._aside = BatchLetters(group, bounds, policy)
+        self._moved = Moved(moved_bounds)
         self._ledger = Ledger(group, settings.worker)
         self._changer = Changer(group=group, worker=settings.worker, lock_timeout=settings.change_lock_timeout)
 
@@ -99,8 +103,10 @@ class PostgresSink:
             return positions.take(self._session(), self._group, self.settings.worker, starts)
 
     def stop(self, at: TopicPartition, epoch: int, failure: Failure) -> None:
-        """Note why a partition does not go on."""
+        """Note why a partition does not go on; nobody waits for one that itself waits for others to make room."""
         positions.stop(self._session(), self._group, at, epoch, failure)
+        if failure.kind == TOO_MUCH_MOVED:
+            positions.let_go(self._session(), self._group, at)
 
     def begin_anew(self, at: TopicPartition, epoch: int, start: Start) -> None:
         """Set a partition's position to the start of another log, or of what is left of it, if it is still ours."""
@@ -174,10 +180,12 @@ class PostgresSink:
             stages = self._floored(connection, plan, stages)
             settle(connection, plan, [staged for stage in stages for staged in stage])
             _limit(connection, within)
+            self._moved.begin()
             applied, refused = self._run(connection, plan, stages, clock)
             if applied is None or any(count > room.get(at, 0) for at, count in _by_partition(refused).items()):
                 raise Reconsider(refused)
             plan = applied
+            self._moved.settle(connection)
             durations = {"stage": filled - clock, "apply": time.perf_counter() - filled}
             _check_deferred(connection, plan)
             _limit(connection, within and self.settings.batch_deadline)
@@ -235,6 +243,7 @@ class PostgresSink:
             batches = ledger.prune(connection, self._group, keep.ledger, _BATCHES)
         with translated("prune letters"):
             closed = letters.prune(connection, self._group, keep.closed_letters, _LETTERS)
+            tallies.sum_up(connection, self._group, keep.closed_letters)
         with translated("prune kept columns"):
             kept = moved.prune(connection, keep.moved, _MOVED)
         return batches == _BATCHES or closed == _LETTERS or kept == _MOVED
@@ -329,10 +338,13 @@ class PostgresSink:
         refused = []
         for action in Action:
             for staged in writes:
-                if staged.write.action is action:
-                    self._in_time(clock)
-                    if rows := self._writer.write(connection, staged):
-                        refused.append(RefusedRows(staged, rows))
+                if staged.write.action is not action:
+                    continue
+                self._in_time(clock)
+                if action is Action.KEEP:
+                    self._moved.keep(connection, staged)
+                elif rows := self._writer.write(connection, staged):
+                    refused.append(RefusedRows(staged, rows))
         return refused
 
     def _commit(self, connection: psycopg.Connection) -> None:

@@ -15,6 +15,7 @@ from consumer.core.kinds import KINDS
 from consumer.core.letters import OLDER, OPEN, OPEN_STATES, Record, Standing, State, Verdict
 from consumer.core.records import RecordRef, TopicPartition
 from consumer.edges.postgres.letter_bytes import kept_headers
+from consumer.edges.postgres.pauses import paused_by
 
 _OPEN = sql.SQL(OPEN_STATES)
 _BEFORE = sql.SQL(OLDER.format(old="o", new="l"))
@@ -56,7 +57,8 @@ SELECT l.id, l.topic, l.partition, l."offset", l.state, l.attempt, l.excused,
     ) AS oldest,
     b.letter_id IS NULL AS pointer, b.key, coalesce(b.edited, b.value) AS value, b.headers,
     (SELECT p.topic_id FROM headrace.positions p
-     WHERE p.group_name = l.group_name AND p.topic = l.topic AND p.partition = l.partition) AS topic_id
+     WHERE p.group_name = l.group_name AND p.topic = l.topic AND p.partition = l.partition) AS topic_id,
+    (SELECT to_jsonb(s) FROM headrace.pauses_of(l.group_name, l.topic, l.partition) AS s LIMIT 1) AS paused
 """
 _READ = sql.SQL(
     _STANDING
@@ -84,12 +86,22 @@ UPDATE headrace.letters SET state = %(state)s, reason = %(reason)s, claimed_unti
     due_at = CASE WHEN %(state)s = 'retrying' THEN clock_timestamp() + make_interval(secs => %(delay)s) END
 WHERE id = %(id)s AND attempt = %(attempt)s AND state IN ('retrying', 'replaying')
 """
+# of an attempt that was none
+_EXCUSE = "UPDATE headrace.letters SET attempt = attempt + 1, excused = excused + 1 WHERE id = %s"
+# what it failed with before is kept: once for each way
 _FAIL = """
+WITH before AS (
+    INSERT INTO headrace.letter_failures AS f (letter_id, kind, code, field, detail, first_at, last_at)
+    SELECT id, kind, code, field, detail, failed_at, failed_at FROM headrace.letters WHERE id = %(id)s
+    ON CONFLICT (letter_id, kind, code, field) DO UPDATE
+    SET detail = excluded.detail, times = f.times + 1, last_at = excluded.last_at
+)
 UPDATE headrace.letters SET attempt = attempt + 1, excused = excused + %(excused)s::int,
     failed_at = clock_timestamp(), kind = %(kind)s, error_type = %(type)s, component = %(component)s,
-    operation = %(operation)s, detail = %(detail)s, remedy = %(remedy)s, code = %(code)s
+    operation = %(operation)s, detail = %(detail)s, remedy = %(remedy)s, code = %(code)s, field = %(field)s
 WHERE id = %(id)s
 """
+_SAID = ("kind", "component", "operation", "detail", "remedy", "code", "field")
 _NEXT = sql.SQL("""
 SELECT n.id FROM headrace.letters l
 JOIN headrace.letters n ON n.group_name = l.group_name AND n.table_name = l.table_name
@@ -133,6 +145,7 @@ def _standing(row: Any) -> Standing:
         pointer=row.pointer,
         searching=row.searching,
         topic_id=row.topic_id,
+        paused=row.paused and paused_by(row.paused),
     )
 
 
@@ -156,9 +169,11 @@ def settle(connection: psycopg.Connection, verdict: Verdict) -> bool:
         return False
     if verdict.failure is not None:
         failure = verdict.failure
-        said = {name: getattr(failure, name) for name in ("kind", "component", "operation", "detail", "remedy", "code")}
+        said = {name: getattr(failure, name) for name in _SAID}
         more = {"id": verdict.id, "excused": verdict.excused, "type": KINDS[failure.kind].type.value}
         connection.execute(_FAIL, more | said)
+    elif verdict.excused:
+        connection.execute(_EXCUSE, (verdict.id,))
     if verdict.state is State.HELD:
         return not _unfollowed(connection, [verdict.id])
     if verdict.state is State.APPLIED and not _unfollowed(connection, [verdict.id]):

@@ -105,27 +105,33 @@ def upsert(staged: Staged) -> sql.Composed:
 
 
 def keep(staged: Staged) -> sql.Composed:
-    """Keep some columns of the rows whose identity is staged, as texts, under the token of each."""
+    """Keep some columns of the rows whose identity is staged, as texts, under the token of each.
+
+    Answers for how many rows, and how many bytes that is.
+    """
     write = staged.write
     names = sql.SQL(", ").join(map(sql.Literal, write.moving))
     values = sql.SQL(", ").join(sql.SQL("CAST(t.{} AS text)").format(sql.Identifier(name)) for name in write.moving)
     return sql.SQL(
-        "INSERT INTO headrace.moved (table_name, token, columns) "
-        "SELECT {}, s.{}, jsonb_object(ARRAY[{}]::text[], ARRAY[{}]::text[]) FROM {} AS t, {} AS s WHERE {} "
-        "ON CONFLICT (table_name, token) DO NOTHING"
+        "WITH old AS MATERIALIZED (SELECT s.{} AS token, jsonb_object(ARRAY[{}]::text[], ARRAY[{}]::text[]) AS columns "
+        "FROM {} AS t, {} AS s WHERE {}), "
+        "kept AS (INSERT INTO headrace.moved (table_name, token, columns, bytes) "
+        "SELECT {}, token, columns, pg_column_size(columns) FROM old "
+        "ON CONFLICT (table_name, token) DO NOTHING RETURNING bytes) "
+        "SELECT count(*), coalesce(sum(bytes), 0) FROM kept"
     ).format(
-        sql.Literal(str(write.table)),
         sql.Identifier(TOKEN),
         names,
         values,
         table_name(write.table),
         staged.staging,
         _same_row(staged),
+        sql.Literal(str(write.table)),
     )
 
 
 def take(staged: Staged) -> sql.Composed:
-    """Upsert the staged rows with the columns that were kept for them.
+    """Upsert the staged rows with the columns that were kept for them, and note that these were taken.
 
     Answers twice for how many of them there was something.
     """
@@ -134,7 +140,11 @@ def take(staged: Staged) -> sql.Composed:
         sql.Identifier(_KEPT), staged.staging, _kept_for(write)
     )
     upserted = upsert(replace(staged, staging=sql.Identifier("pairs")))
-    return sql.SQL("WITH pairs AS ({}), upserted AS ({}) SELECT count(*), count(*) FROM pairs").format(pairs, upserted)
+    return sql.SQL(
+        "WITH pairs AS ({pairs}), upserted AS ({upserted}), "
+        "noted AS (UPDATE headrace.moved AS m SET taken = true FROM pairs AS s WHERE {kept_for} AND NOT m.taken) "
+        "SELECT count(*), count(*) FROM pairs"
+    ).format(pairs=pairs, upserted=upserted, kept_for=_kept_for(write))
 
 
 def _kept_for(write: TableWrite) -> sql.Composed:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import psycopg
 
 from consumer.core.classify import of_sqlstate
-from consumer.core.failure import Failure, HeadraceError, Persistent, Transient, failed
+from consumer.core.failure import Failure, HeadraceError, Persistent, Transient, blaming, failed
 from consumer.core.kinds import BUSY, KINDS, ErrorType, FailureKind, Scope
 from consumer.core.plan import TableName
 from consumer.ports.refusals import ConnectionLost, DataFault, TableBusy, TableFault
@@ -44,14 +44,17 @@ def _failure(error: psycopg.Error, operation: str, table: TableName | None) -> H
     if state is None:
         return _without_state(error, operation)
     said = error.diag
+    in_code = _in_code(said.context or "")
     kind = of_sqlstate(
         state,
-        in_code=_in_code(said.context or ""),
+        in_code=in_code,
         chosen=said.source_function == _RAISE,
         # the severity is translated, its copy is not
         ended=said.severity_nonlocalized != "ERROR",
     )
-    return _raisable(kind, failed(kind, "postgres", operation, _detail(error, state, table), code=state), table)
+    failure = failed(kind, "postgres", operation, _detail(error, state, table), code=state)
+    # what code of the target's calls a column may be anything
+    return _raisable(kind, failure if in_code else blaming(failure, _path(said.column_name)), table)
 
 
 def _in_code(context: str) -> bool:
@@ -103,6 +106,10 @@ def refusal(state: str, operation: str, table: TableName, column: str | None, co
         text = psycopg.DatabaseError.__name__
     detail = _named(f"SQLSTATE {state}: {text}", table, column, constraint)
     return failed(of_sqlstate(state, in_code=True), "postgres", operation, detail, code=state)
+
+
+def _path(column: str | None) -> str:
+    return f"after.{column}" if column else ""
 
 
 def _named(said: str, table: TableName | None, column: str | None, constraint: str | None) -> str:

@@ -10,7 +10,7 @@ from consumer.core.kinds import KINDS, TOO_DEPENDENT
 from consumer.core.plan import Action, TableName, TableWrite
 from consumer.edges.postgres.refusals import Refusal, RowThere, TooManyRefused, find
 from consumer.edges.postgres.staging import Staged
-from consumer.edges.postgres.statements import delete, insert, insert_checked, keep, remove, take, update, upsert
+from consumer.edges.postgres.statements import delete, insert, insert_checked, remove, take, update, upsert
 from consumer.edges.postgres.translate import translated
 from consumer.ports.refusals import DataFault, TableFault
 
@@ -40,10 +40,6 @@ class Writer:
 
         Raises DataFault, TableFault, Transient.
         """
-        if staged.write.action is Action.KEEP:
-            with translated("keep columns", staged.write.table):
-                connection.execute(keep(staged))
-            return {}
         if staged.write.table in self._caution:
             return self._sorted_out(connection, staged)
         with translated(staged.write.action.value, staged.write.table):

@@ -3,7 +3,7 @@
 import io
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from typing import Any
@@ -14,9 +14,10 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from consumer.core.markers import UNAVAILABLE
+from consumer.core.moves import NEW_KEY
 from consumer.stack import loopback
 from consumer.stack.options import Endpoints
-from tests.oracle import Change, Model
+from tests.oracle import Change, Model, key_change
 
 COLUMNS = frozenset({"id", "label", "amount"})
 
@@ -161,17 +162,38 @@ class Feed:
         self.raw(self.encode("u", key, {"id": key, "label": UNAVAILABLE, "amount": amount}), key)
         self.changes.append(Change("u", (key,), {"id": key, "amount": amount}))
 
+    def move(self, old: int, new: int, amount: int) -> None:
+        """A changed key: a delete that says so, its tombstone, and a create without its label."""
+        self.lsn = (self.lsn or 0) + 1
+        self.raw(self.encode("d", old, None), old, headers=[(NEW_KEY, b"{}")])
+        self.raw(None, old)
+        self.raw(self.encode("c", new, {"id": new, "label": UNAVAILABLE, "amount": amount}), new)
+        label = self.rows()[old][0]
+        self.changes += key_change((old,), (new,), {"id": new, "label": label, "amount": amount})
+
+    def truncate(self) -> None:
+        """The source emptied the table: a record without a key, so it is in the first partition."""
+        self._produce(self.encode("t", 0, None), None, 0)
+        self.changes.append(Change("t", ()))
+
     def encode_key(self, key: int) -> bytes:
         """The key bytes of a row."""
         buffer = io.BytesIO()
         fastavro.schemaless_writer(buffer, self._parsed_key, {"id": key})
         return self._key_frame + buffer.getvalue()
 
-    def raw(self, value: bytes | None, key: int, frame: bytes | None = None) -> None:
+    def raw(
+        self, value: bytes | None, key: int, frame: bytes | None = None, headers: Sequence[tuple[str, bytes]] = ()
+    ) -> None:
         """Any bytes as the value of a key's record, maybe another frame of the key; they are not part of the model."""
-        place, known = key % self.partitions, self.encode_key(key)
+        known = self.encode_key(key)
         framed = known if frame is None else frame + known[len(frame) :]
-        self._producer.produce(self.topic, value, framed, place, on_delivery=self._delivered)
+        self._produce(value, framed, key % self.partitions, headers)
+
+    def _produce(
+        self, value: bytes | None, key: bytes | None, place: int, headers: Sequence[tuple[str, bytes]] = ()
+    ) -> None:
+        self._producer.produce(self.topic, value, key, place, headers=list(headers), on_delivery=self._delivered)
         self._producer.poll(0)
 
     def encode(self, op: str, key: int, image: dict[str, Any] | None) -> bytes:

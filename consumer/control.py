@@ -1,0 +1,126 @@
+"""What people ask of workers and tables and tell them, as values and a port."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from consumer.core.pausing import Paused, Subject
+from consumer.core.records import TopicPartition
+from consumer.desk import Note
+
+# reports that may be missed, and seconds that one may be late: a machine that is busy is not gone
+_MISSED, _LATE = 5, 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """A worker process as it reported itself `quiet` seconds ago.
+
+    `partitions`: topic, partition, and the end of its log as far as it has heard. `batch`: partitions, records and
+    seconds of what it applies. `breakers`: name, state, since, failures in a row, kind and detail of the last one.
+    """
+
+    name: str
+    host: str
+    pid: int
+    version: str
+    state: str
+    started_at: datetime
+    seen_at: datetime
+    quiet: float
+    every: float
+    partitions: list[list[Any]]
+    batch: dict[str, Any] | None
+    queue_batches: int
+    queue_bytes: int
+    rss_bytes: int | None
+    breakers: list[dict[str, Any]]
+
+    @property
+    def gone(self) -> bool:
+        """Whether it reports no more, without having left in order."""
+        return self.quiet > _MISSED * self.every + _LATE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableState:
+    """A topic of a group and the table that it is bound to, None while it is to none.
+
+    `positions`: the offsets to read next of its partitions, summed up. `stopped`: by partition that does not go on why,
+    as its owner wrote it. `letters`: open ones. `batch`, `applied_at`: the last batch that wrote the table, if it is
+    among the newest ones.
+    """
+
+    table: str | None
+    topic: str
+    partitions: int
+    positions: int
+    moved_at: datetime
+    stopped: list[dict[str, Any]]
+    waiting: int
+    letters: int
+    dead: int
+    batch: int | None
+    applied_at: datetime | None
+    pauses: list[Paused]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switched:
+    """A pause that was begun or ended, and the partitions that it holds. `changed`: it was not so before."""
+
+    pause: Paused
+    partitions: list[TopicPartition]
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """What a worker was told to do, and what came of it. `outcome`: None while it has not said."""
+
+    id: int
+    worker: str
+    action: str
+    subject: str
+    actor: str
+    reason: str
+    asked_at: datetime
+    done_at: datetime | None
+    outcome: str | None
+
+
+class Control(Protocol):
+    """Workers and tables as people see them, and what they are told. Raises HeadraceError."""
+
+    def workers(self) -> list[Worker]:
+        """All that report, and those that did lately."""
+        ...
+
+    def tables(self) -> list[TableState]:
+        """By topic, those of tables first."""
+        ...
+
+    def pauses(self) -> list[Paused]:
+        """What is paused."""
+        ...
+
+    def holds(self, subject: Subject) -> list[TopicPartition]:
+        """The partitions that a pause of it holds."""
+        ...
+
+    def pause(self, subject: Subject, note: Note) -> Switched:
+        """From when this returns, no batch of its partitions is committed."""
+        ...
+
+    def resume(self, subject: Subject, note: Note) -> Switched | None:
+        """End a pause; its owners take the partitions anew. None when there is none of exactly this."""
+        ...
+
+    def tell(self, action: str, subject: str, workers: Sequence[str], note: Note) -> list[int]:
+        """Have each of the workers carry something out, once; returns the commands' ids."""
+        ...
+
+    def told(self, commands: Sequence[int]) -> list[Command]:
+        """What came of commands."""
+        ...

@@ -1,0 +1,69 @@
+"""What workers are told to do: a row for each of them, carried out once."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import psycopg
+from psycopg.rows import class_row
+
+from consumer.control import Command
+from consumer.desk import Note
+from consumer.edges.postgres.notify import tell
+from consumer.edges.postgres.session import transaction
+from consumer.edges.postgres.translate import translated
+from consumer.ports.presence import Told
+
+_GIVE = """
+INSERT INTO headrace.commands (group_name, worker, action, subject, actor, reason)
+SELECT %(group)s, w, %(action)s, %(subject)s, %(actor)s, %(reason)s FROM unnest(%(workers)s::text[]) AS w
+RETURNING id
+"""
+_AUDIT = """
+INSERT INTO headrace.audit (group_name, actor, action, reason, details)
+VALUES (%(group)s, %(actor)s, %(action)s, %(reason)s,
+    jsonb_build_object('subject', %(subject)s::text, 'workers', to_jsonb(%(workers)s::text[])))
+"""
+_READ = """
+SELECT id, worker, action, subject, actor, reason, asked_at, done_at, outcome
+FROM headrace.commands WHERE group_name = %s AND id = ANY (%s) ORDER BY worker, id
+"""
+_TAKE = """
+UPDATE headrace.commands SET taken_at = clock_timestamp()
+WHERE group_name = %s AND worker = %s AND taken_at IS NULL RETURNING id, action, subject
+"""
+_DONE = "UPDATE headrace.commands SET done_at = clock_timestamp(), outcome = %s WHERE id = %s"
+
+
+class Order(NamedTuple):
+    """What is to be done, and to what."""
+
+    action: str
+    subject: str
+
+
+def give(connection: psycopg.Connection, group: str, order: Order, workers: Sequence[str], note: Note) -> list[int]:
+    """Have each of the workers carry it out; returns the commands' ids."""
+    values = {"group": group, "workers": list(workers), **order._asdict(), "actor": note.actor, "reason": note.reason}
+    with transaction(connection, "give command"):
+        ids = [row[0] for row in connection.execute(_GIVE, values)]
+        connection.execute(_AUDIT, values)
+        tell(connection, group)
+    return ids
+
+
+def read(connection: psycopg.Connection, group: str, ids: Sequence[int]) -> list[Command]:
+    """Commands by their ids."""
+    with translated("read commands"), connection.cursor(row_factory=class_row(Command)) as cursor:
+        return cursor.execute(_READ, (group, list(ids))).fetchall()
+
+
+def take(connection: psycopg.Connection, group: str, worker: str) -> list[Told]:
+    """What a worker has not taken yet; from then on it is taken, whatever becomes of it."""
+    with translated("look for commands"), connection.cursor(row_factory=class_row(Told)) as cursor:
+        return sorted(cursor.execute(_TAKE, (group, worker)), key=lambda told: told.id)
+
+
+def done(connection: psycopg.Connection, number: int, outcome: str) -> None:
+    """What came of it."""
+    with translated("answer command"):
+        connection.execute(_DONE, (outcome, number))

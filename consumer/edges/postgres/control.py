@@ -1,0 +1,38 @@
+"""Implements `consumer.control.Control`, on a session of a person's command."""
+
+from collections.abc import Sequence
+
+from consumer.control import Command, Switched, TableState, Worker
+from consumer.core.pausing import Paused, Subject
+from consumer.core.records import TopicPartition
+from consumer.desk import Note
+from consumer.edges.postgres import commands, fleet, pauses
+from consumer.edges.postgres.person import PersonSession
+
+
+class PostgresControl(PersonSession):
+    """Reads what workers report, and writes what they heed."""
+
+    def workers(self) -> list[Worker]:
+        return fleet.workers(self._session(), self._group)
+
+    def tables(self) -> list[TableState]:
+        return fleet.tables(self._session(), self._group)
+
+    def pauses(self) -> list[Paused]:
+        return pauses.everything(self._session(), self._group)
+
+    def holds(self, subject: Subject) -> list[TopicPartition]:
+        return pauses.held_by(self._session(), self._group, subject)
+
+    def pause(self, subject: Subject, note: Note) -> Switched:
+        return pauses.pause(self._session(), self._group, subject, note)
+
+    def resume(self, subject: Subject, note: Note) -> Switched | None:
+        return pauses.resume(self._session(), self._group, subject, note)
+
+    def tell(self, action: str, subject: str, workers: Sequence[str], note: Note) -> list[int]:
+        return commands.give(self._session(), self._group, commands.Order(action, subject), workers, note)
+
+    def told(self, numbers: Sequence[int]) -> list[Command]:
+        return commands.read(self._session(), self._group, numbers)

@@ -1,0 +1,72 @@
+"""`headrace workers`: the worker processes of the group."""
+
+from dataclasses import asdict
+from typing import Any
+
+import typer
+
+from consumer.control import Worker
+from consumer.operate.looks import Column, Remark, listing, since, size
+from consumer.operate.opening import control_of
+from consumer.operate.output import Config, Format, Output, nothing, reported
+
+app = typer.Typer(
+    name="workers", help="Worker processes of the group.", no_args_is_help=True, pretty_exceptions_enable=False
+)
+
+
+@app.command("ls")
+def ls(config: Config = None, output: Format = Output.TABLE) -> None:
+    """List workers: who lives, what each holds and does, and whether its servers answer it.
+
+    One that ended without leaving in order is shown as gone. Exit code 3 when there are none.
+    """
+    with reported(), control_of(config) as control:
+        found = control.workers()
+        if not found:
+            raise nothing("no worker of this group reports itself")
+        listing([_row(worker) for worker in found], _COLUMNS, output, _remarks(found))
+
+
+_COLUMNS = (
+    Column(title="worker", of="name"),
+    Column(title="state", of="condition"),
+    Column(title="up", of="up", number=True),
+    Column(title="seen", of="seen", number=True),
+    Column(title="partitions", of="held", number=True),
+    Column(title="batch", of="doing", number=True, wide=True),
+    Column(title="queue", of="queue", number=True),
+    Column(title="memory", of="memory", number=True),
+    Column(title="host", of="host", wide=True),
+    Column(title="pid", of="process", wide=True),
+    Column(title="version", of="version", wide=True),
+)
+
+
+def _row(worker: Worker) -> dict[str, Any]:
+    batch = worker.batch
+    return asdict(worker) | {
+        "condition": "gone" if worker.gone else worker.state,
+        "up": since(worker.started_at),
+        "seen": since(worker.seen_at),
+        "held": len(worker.partitions),
+        "doing": batch and f"{batch['records']:,} records, {batch['seconds']:.1f} s",
+        "queue": size(worker.queue_bytes),
+        "memory": size(worker.rss_bytes),
+        "process": str(worker.pid),
+    }
+
+
+def _remarks(found: list[Worker]) -> list[Remark]:
+    gone = [
+        Remark(worker.name, f"has not reported for {since(worker.seen_at)}", "Its partitions are taken by others.")
+        for worker in found
+        if worker.gone
+    ]
+    away = [
+        Remark(worker.name, f"{breaker['name']} is away: {breaker['detail']}", "headrace breakers ls")
+        for worker in found
+        for breaker in worker.breakers
+        if breaker["state"] != "closed" and not worker.gone
+    ]
+    return gone + away

@@ -1,0 +1,83 @@
+"""What a worker says of itself, and what it is told."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from consumer.core.breaking import BreakerStatus
+from consumer.core.records import TopicPartition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InHand:
+    """The batch that is being applied, for so many seconds by now."""
+
+    partitions: int
+    records: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A worker as it is. `partitions`: those that it holds, with the ends of their logs as far as it has heard.
+
+    `every`: seconds until the next report.
+    """
+
+    state: str
+    every: float
+    partitions: Mapping[TopicPartition, int | None]
+    batch: InHand | None
+    queue_batches: int
+    queue_bytes: int
+    rss_bytes: int | None
+    breakers: Sequence[BreakerStatus]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What this worker was told to do, and to what."""
+
+    id: int
+    action: str
+    subject: str
+
+
+class Board(Protocol):
+    """Where workers report and find what was decided; used by one thread. Raises HeadraceError."""
+
+    def heard(self, timeout: float) -> bool:
+        """Whether something was decided, after at most so many seconds; what was missed is seen by looking."""
+        ...
+
+    def report(self, report: Report) -> None:
+        """Write down how this worker is."""
+        ...
+
+    def wanted(self) -> bool:
+        """Whether partitions of this worker are to be taken anew."""
+        ...
+
+    def commands(self) -> list[Told]:
+        """What this worker is told to do; each is given out once."""
+        ...
+
+    def answer(self, command: int, outcome: str) -> None:
+        """What came of a command."""
+        ...
+
+    def take_anew(self) -> int:
+        """Ask for all partitions of this worker; returns how many."""
+        ...
+
+    def prune(self, hours: float) -> None:
+        """Forget workers that are gone, and old commands."""
+        ...
+
+    def leave(self) -> None:
+        """This worker ends in order."""
+        ...
+
+    def close(self) -> None:
+        """End the session."""
+        ...

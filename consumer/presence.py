@@ -1,0 +1,99 @@
+"""The worker says how it is, and does what it is told, on a thread of its own: nothing here holds batches up.
+
+What was decided is seen by looking, with each report; a notification only makes that sooner.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+import structlog
+
+from consumer.core.failure import HeadraceError
+from consumer.ports.presence import Board, Report, Told
+
+log = structlog.get_logger("headrace.worker")
+
+PRUNE_EVERY = 60.0
+# seconds after a failure
+AGAIN = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Telling:
+    """`look`: tells those who act on decisions. `actions`: what commands do, by name: to what, and what came of it.
+
+    `keep_hours`: how long workers that are gone, and commands, are remembered.
+    """
+
+    look: Callable[[], None]
+    actions: Mapping[str, Callable[[str], str]]
+    keep_hours: float
+
+
+class Presence:
+    """Owns the board's session. `turn` is called in a loop by one thread."""
+
+    def __init__(self, board: Board, report: Callable[[], Report], telling: Telling) -> None:
+        self._board = board
+        self._report = report
+        self._telling = telling
+        self._next_report = 0.0
+        self._next_prune = 0.0
+        self._next_trial = 0.0
+        self._failing = False
+        self._idle = threading.Event()
+
+    def turn(self, timeout: float) -> None:
+        """Report when it is time to, and look for what was decided; else listen."""
+        if time.monotonic() < self._next_trial:
+            self._idle.wait(timeout)
+            return
+        try:
+            heard = self._board.heard(timeout)
+            due = time.monotonic() >= self._next_report
+            if heard or due:
+                self._look()
+            if due:
+                self._say()
+        except HeadraceError as error:
+            self._next_trial = time.monotonic() + AGAIN
+            self._say_failing(error)
+        else:
+            self._failing = False
+
+    def close(self) -> None:
+        """Leave in order."""
+        with suppress(HeadraceError):
+            self._board.leave()
+        self._board.close()
+
+    def _look(self) -> None:
+        if self._board.wanted():
+            self._telling.look()
+        for told in self._board.commands():
+            self._board.answer(told.id, self._carried_out(told))
+
+    def _carried_out(self, told: Told) -> str:
+        outcome = self._telling.actions[told.action](told.subject)
+        log.info("command carried out", command=told.id, action=told.action, subject=told.subject, outcome=outcome)
+        return outcome
+
+    def _say(self) -> None:
+        report = self._report()
+        self._board.report(report)
+        now = time.monotonic()
+        self._next_report = now + report.every
+        if now >= self._next_prune:
+            self._next_prune = now + PRUNE_EVERY
+            self._board.prune(self._telling.keep_hours)
+
+    def _say_failing(self, error: HeadraceError) -> None:
+        if not self._failing:
+            self._failing = True
+            failure = error.failure
+            log.warning(
+                "the worker can't report itself", reason=failure.detail, kind=failure.kind, remedy=failure.remedy
+            )

@@ -1,0 +1,55 @@
+"""A worker's report, from its parts, and what its commands do."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from consumer.core.records import TopicPartition
+from consumer.handover import Handover
+from consumer.patience import Patience
+from consumer.ports.presence import Board, Report
+from consumer.ports.target import Breaker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a report is made of. `held`: assigned partitions with the ends of their logs; `opened`: it has a session.
+
+    `resident`: bytes of memory.
+    """
+
+    held: Callable[[], Mapping[TopicPartition, int | None]]
+    opened: Callable[[], bool]
+    handover: Handover
+    patience: Patience
+    breakers: Sequence[Breaker]
+    resident: Callable[[], int | None]
+
+    def report(self, every: float) -> Report:
+        """The worker as it is now; for any thread."""
+        load = self.handover.load()
+        return Report(
+            state=self._state(),
+            every=every,
+            partitions=self.held(),
+            batch=load.in_hand,
+            queue_batches=load.batches,
+            queue_bytes=load.size,
+            rss_bytes=self.resident(),
+            breakers=[breaker.status() for breaker in self.breakers],
+        )
+
+    def actions(self, board: Board) -> Mapping[str, Callable[[str], str]]:
+        """What commands do here, by their names: each says what came of it."""
+        return {"reset breaker": self._reset, "take anew": lambda _: f"{board.take_anew()} partitions are taken anew"}
+
+    def _state(self) -> str:
+        if self.patience.stopping.is_set():
+            return "draining"
+        return "running" if self.opened() else "starting"
+
+    def _reset(self, name: str) -> str:
+        known = [breaker for breaker in self.breakers if breaker.status().name == name]
+        if not known:
+            return f"there is no breaker {name}"
+        asked = [breaker.ask_soon() for breaker in known]
+        return "the next question is let through" if any(asked) else "it was closed"
