@@ -12,6 +12,7 @@ from consumer.applier import Applier, Workshop
 from consumer.binder import Binder, Sources
 from consumer.binding_settings import binder_settings
 from consumer.blocks import Decoders
+from consumer.busy import Busy
 from consumer.control import Control
 from consumer.core.backoff import Backoff
 from consumer.core.breaking import BreakerLimits
@@ -304,7 +305,8 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
     searcher = Searcher(searches, behind, offsets, again, binder)
     flood = FloodGuard(FloodLimits(percent=settings.letters.flood_percent))
     dependents = Dependents(sink, offsets)
-    shop = Workshop(planner=planners[1], binder=binder, returns=returns, flood=flood, dependents=dependents)
+    busy = Busy(settings.target.batch_deadline)
+    shop = Workshop(planner=planners[1], binder=binder, returns=returns, flood=flood, busy=busy, dependents=dependents)
     retry = settings.retry
     patience = Patience(sink, shared.target, Backoff(first=retry.environment_first, most=retry.environment_most))
     holdings = Holdings(sink, offsets, handover, patience, table_policy(settings))

@@ -387,7 +387,11 @@ class Worker(Section):
         default=20.0, ge=1, le=600, description="Seconds that a stop gives the batch in flight to finish."
     )
     stall_timeout: float = Field(
-        default=120.0, ge=5, le=3600, description="Seconds without a turn of either loop after which the process ends."
+        default=120.0,
+        ge=5,
+        le=3600,
+        description="Seconds without a turn of a loop after which the process ends; more than kafka.request_timeout, "
+        "target.batch_deadline and target.connect_timeout together.",
     )
     decode_deadline: float = Field(
         default=20.0,

@@ -77,9 +77,11 @@ class Settings(BaseSettings):
                 f"({self.worker.decode_deadline:g}), or a range that hangs is never marked"
             )
         longest = self.target.batch_deadline + self.target.connect_timeout
-        if self.worker.stall_timeout <= longest:
+        # copies of letters: the target is asked, then the cluster for their topics
+        if self.worker.stall_timeout <= longest + self.kafka.request_timeout:
             raise ValueError(
-                f"worker.stall_timeout must be more than target.batch_deadline + target.connect_timeout ({longest:g})"
+                "worker.stall_timeout must be more than kafka.request_timeout + target.batch_deadline + "
+                f"target.connect_timeout ({longest + self.kafka.request_timeout:g})"
             )
         if self.worker.stall_timeout <= self.retry.environment_most:
             raise ValueError(

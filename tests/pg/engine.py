@@ -8,6 +8,7 @@ import psycopg
 
 from consumer.applier import Applier, Workshop
 from consumer.binder import Binder, BinderSettings, Sources
+from consumer.busy import Busy
 from consumer.core.failure import Failure
 from consumer.core.flood import FloodGuard, FloodLimits
 from consumer.core.kinds import ErrorType
@@ -126,6 +127,7 @@ class Engine:
             binder=binder,
             returns=None,  # type: ignore[arg-type]
             flood=FloodGuard(FloodLimits(percent=100)),
+            busy=Busy(self._sink.settings.batch_deadline),
             dependents=Dependents(self._sink, self.topics),
         )
         self._handover = Handover(max_bytes=1 << 30, max_batches=1000)

@@ -206,6 +206,20 @@ def test_a_loop_may_take_as_long_as_its_waits(environment: pytest.MonkeyPatch) -
     assert "worker.stall_timeout" in refused()
 
 
+@pytest.mark.parametrize(
+    ("name", "most"), [("KAFKA__REQUEST_TIMEOUT", 79), ("TARGET__BATCH_DEADLINE", 79), ("TARGET__CONNECT_TIMEOUT", 59)]
+)
+def test_copies_of_letters_may_wait_for_target_and_cluster(
+    name: str, most: int, environment: pytest.MonkeyPatch
+) -> None:
+    """One after the other, in one turn of their loop."""
+    environment.setenv(f"HEADRACE_{name}", str(most))
+    load()
+    environment.setenv(f"HEADRACE_{name}", str(most + 1))
+
+    assert "worker.stall_timeout must be more than kafka.request_timeout" in refused()
+
+
 @pytest.mark.parametrize("scope", ["environment", "table"])
 def test_waits_rise(scope: str, environment: pytest.MonkeyPatch) -> None:
     """The first wait is not the longest."""
