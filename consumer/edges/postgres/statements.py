@@ -163,6 +163,8 @@ def _taken(name: str, kind: str) -> sql.Composed:
 def remove(staged: Staged) -> sql.Composed:
     """Delete a row of the table for each staged one, equal to it in all staged columns.
 
+    The staged rows are joined by their hash, which reads the table once, or by an index over columns without nulls, for
+    which equality is written as an index can look it up, and no join can hash it: it might hash the table.
     Answers twice how many were deleted.
     """
     write = staged.write
@@ -170,7 +172,10 @@ def remove(staged: Staged) -> sql.Composed:
     ours = {name: _compared(sql.SQL("t.{}").format(sql.Identifier(name)), write.moving[name]) for name in values}
     hashed = [name for name in values if write.moving[name].startswith(_EQUAL) and name not in _unhashed(write)]
     same = sql.SQL(" AND ").join(
-        sql.SQL("{} IS NOT DISTINCT FROM w.{}").format(ours[name], sql.Identifier(name)) for name in values
+        sql.SQL("{} = ANY (ARRAY[w.{}])" if name in write.required else "{} IS NOT DISTINCT FROM w.{}").format(
+            ours[name], sql.Identifier(name)
+        )
+        for name in values
     )
     return sql.SQL(
         "WITH wanted AS (SELECT {hash_s} AS {hash}, {values}, count(*) AS {number} FROM {staging} AS s "
