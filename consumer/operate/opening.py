@@ -2,9 +2,13 @@
 
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from consumer.desk import Desk
 from consumer.ports.topics import Offsets
+
+if TYPE_CHECKING:
+    from dlq.desk import LetterDesk
 
 
 def desk_of(config: Path | None) -> AbstractContextManager[Desk]:
@@ -13,6 +17,21 @@ def desk_of(config: Path | None) -> AbstractContextManager[Desk]:
     from consumer.settings import load
 
     return desk(load(config))
+
+
+def letters_of(config: Path | None) -> AbstractContextManager["LetterDesk"]:
+    """The letters that the settings lead to. Raises Refused for settings that can't work, HeadraceError."""
+    from consumer.build import letter_desk
+    from consumer.settings import load
+
+    return letter_desk(load(config))
+
+
+def brokers_of(config: Path | None) -> str:
+    """Where the settings say that Kafka is."""
+    from consumer.settings import load
+
+    return load(config).kafka.bootstrap_servers
 
 
 def offsets_of(config: Path | None) -> Offsets:
