@@ -3,13 +3,15 @@
 import os
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib.metadata import version
 
 from consumer.ahead import Ahead
 from consumer.applier import Applier, Workshop
-from consumer.binder import Binder, Sources
+from consumer.binder import Binder
+from consumer.binder import Sources as BinderSources
 from consumer.binding_settings import binder_settings
 from consumer.blocks import Decoders
 from consumer.busy import Busy
@@ -21,9 +23,10 @@ from consumer.core.flood import FloodGuard, FloodLimits
 from consumer.core.jobs import JobKind
 from consumer.core.kinds import KINDS, ErrorType
 from consumer.core.letterhead import Codec
+from consumer.core.letters import Record
 from consumer.core.markers import Placeholders
 from consumer.core.policy import Budget, Policy, TablePolicy
-from consumer.core.records import OffsetRange
+from consumer.core.records import OffsetRange, RecordRef
 from consumer.decode_watch import Marks
 from consumer.dependents import Dependents
 from consumer.desk import Desk
@@ -46,12 +49,13 @@ from consumer.edges.postgres.control import PostgresControl
 from consumer.edges.postgres.desk import PostgresDesk
 from consumer.edges.postgres.jobs import Act, PostgresJobs
 from consumer.edges.postgres.lookup import PostgresCatalog, PostgresOverview
+from consumer.edges.postgres.migrate import require
 from consumer.edges.postgres.moved import MovedBounds
 from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.pointers import PostgresPointers
 from consumer.edges.postgres.pool import PoolLimits, TargetPool
 from consumer.edges.postgres.searches import PostgresSearches
-from consumer.edges.postgres.session import SessionSettings
+from consumer.edges.postgres.session import SessionSettings, connect
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.registry import HttpRegistry
 from consumer.edges.rows import RowDecoder
@@ -77,7 +81,10 @@ from consumer.searcher import Searcher
 from consumer.sections import Connect
 from consumer.settings import Settings
 from dlq.actions import discard, replay
+from dlq.desk import LetterDesk
 from dlq.headers import decode, encode
+from dlq.masking import Mask
+from dlq.payload import Sources
 
 
 def worker_name(settings: Settings) -> str:
@@ -186,6 +193,33 @@ def control(settings: Settings) -> Iterator[Control]:
         opened.close()
 
 
+@contextmanager
+def letter_desk(settings: Settings) -> Iterator[LetterDesk]:
+    """What people ask and decide about letters, on a session that is closed afterwards. Raises HeadraceError."""
+    kafka = kafka_settings(settings)
+    breaker = CircuitBreaker(
+        "registry", BreakerLimits(failures=settings.breaker.failures, reset=settings.breaker.reset)
+    )
+    # people may look at a standby
+    session = replace(session_settings(settings, "letters"), writes=False)
+    with ExitStack() as opened:
+        connection = opened.enter_context(closing(connect(session)))
+        require(connection)
+        registry = HttpRegistry(settings.registry.url, breaker, timeout=settings.registry.timeout)
+        opened.callback(registry.close)
+
+        @cache
+        def origins() -> Rereading:
+            # most commands need no Kafka
+            return opened.enter_context(closing(Rereading(KafkaOrigins(kafka), KafkaOffsets(kafka))))
+
+        def fetch(ref: RecordRef, known: str | None) -> Record | None:
+            return origins().fetch(ref, known)
+
+        sources = Sources(registry=registry, fetch=fetch, mask=Mask(settings.admin.mask))
+        yield LetterDesk(connection, settings.kafka.group, sources)
+
+
 def topic_offsets(settings: Settings) -> Offsets:
     """Questions about topics."""
     return KafkaOffsets(kafka_settings(settings))
@@ -276,7 +310,7 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
     offsets = topic_offsets(settings)
     registry = HttpRegistry(settings.registry.url, shared.registry, timeout=settings.registry.timeout)
     handover = Handover(max_bytes=settings.batch.queue_bytes, max_batches=settings.batch.queue_batches)
-    sources = Sources(registry=registry, catalog=catalog, offsets=offsets, rows=rows)
+    sources = BinderSources(registry=registry, catalog=catalog, offsets=offsets, rows=rows)
     binder = Binder(known, sources, binder_settings(settings))
     ahead = Ahead(binder)
     pointing = [table for table, policy in settings.tables.items() if policy.letters == "pointer"]

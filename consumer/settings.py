@@ -13,6 +13,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from consumer.admin_sections import Admin
 from consumer.core.failure import Refused, failed
 from consumer.core.kinds import KINDS
 from consumer.core.lane import BadTopic, Lane
@@ -66,6 +67,7 @@ class Settings(BaseSettings):
     control: Control = Control()
     secrets: Secrets = Secrets()
     log: Log = Log()
+    admin: Admin = Admin()
     topics: dict[str, Topic] = Field(default={}, description='What a topic has to keep to, as [topics."name"].')
     tables: dict[str, Table] = Field(default={}, description='Policy by target table, as [tables."schema.table"].')
 

@@ -37,3 +37,8 @@ def test_rows_of_an_envelope_are_hidden() -> None:
         "op": "c",
     }
     assert mask.record({"email": "canary"}, "public.t") == {"email": HIDDEN}
+
+
+def test_capital_letters_make_no_difference() -> None:
+    """A rule that is written otherwise still hides."""
+    assert Mask(["S.T.email"]).hides("s.T", "EMail")

@@ -1,0 +1,96 @@
+"""How tables look to people on a terminal, wide or narrow; and that no text of a record can do more than be read."""
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from consumer.core.letters import OPEN
+
+# beyond a terminal a table is for programs that cut lines themselves
+WIDTH = 200
+DIM = "bright_black"
+STATES = {
+    "dead": "bold red",
+    "retrying": "yellow",
+    "held": "magenta",
+    "replaying": "cyan",
+    "applied": "green",
+    "superseded": DIM,
+    "discarded": DIM,
+}
+"""The colour of a letter's state; the word is always beside it."""
+
+_NARROW = 110
+
+
+def console() -> Console:
+    """Where tables are written to."""
+    made = Console(highlight=False, emoji=False, markup=False)
+    if not made.is_terminal:
+        made.width = WIDTH
+    return made
+
+
+def narrow(width: int) -> bool:
+    """Whether what is of less weight has to stand below what is of more."""
+    return width < _NARROW
+
+
+def clean(text: str) -> str:
+    """A text whose characters can be seen, one by one: what would move, colour or turn round others is spelled."""
+    return "".join(char if _is_plain(char) else ascii(char)[1:-1] for char in text)
+
+
+def _is_plain(char: str) -> bool:
+    return char == " " or char == "\n" or unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
+
+
+def said(text: object, style: str = "") -> Text:
+    """A text as a cell."""
+    return Text(clean(str(text)), style=style)
+
+
+def stacked(*lines: Text) -> RenderableType:
+    """Lines of one cell, without those that say nothing."""
+    return Group(*(line for line in lines if line.plain))
+
+
+def states(counts: Mapping[str, int]) -> list[Text]:
+    """How many letters are in which open state, and how many are closed."""
+    found = [
+        said(f"{number(counts[state])} {state}", STATES[state]) for state in STATES if state in OPEN & counts.keys()
+    ]
+    closed = sum(each for state, each in counts.items() if state not in OPEN)
+    return [*found, *([said(f"{number(closed)} closed", DIM)] if closed else [])]
+
+
+def number(value: int) -> str:
+    """A number whose thousands stand apart."""
+    return f"{value:,}".replace(",", " ")
+
+
+def listing(titles: Sequence[str], rows: Sequence[Sequence[RenderableType]], *, wide: int) -> Table:
+    """A table of people's; the column at place `wide` takes what is left of the line."""
+    table = Table(box=box.SIMPLE_HEAD, expand=False, pad_edge=False, header_style=f"bold {DIM}", border_style=DIM)
+    for place, title in enumerate(titles):
+        table.add_column(title, overflow="fold", ratio=1 if place == wide else None, no_wrap=False)
+    for row in rows:
+        # a line apart
+        table.add_row(*row, end_section=True)
+    return table
+
+
+def facts(pairs: Sequence[tuple[str, Any]]) -> Table:
+    """Names with what there is to say, one a line; what there is nothing to say of is left out."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style=DIM, no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in pairs:
+        if value not in (None, ""):
+            table.add_row(name, value if not isinstance(value, str) else said(value))
+    return table
