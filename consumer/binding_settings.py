@@ -27,7 +27,9 @@ def contracts(settings: Settings) -> dict[str, Contract]:
 
 def column_policy(column: Column) -> ColumnPolicy:
     """How the values of one column are carried."""
-    return ColumnPolicy(zero_bytes=column.zero_bytes, binary=column.binary, type=column.type)
+    return ColumnPolicy(
+        zero_bytes=column.zero_bytes, nanoseconds=column.nanoseconds, binary=column.binary, type=column.type
+    )
 
 
 def mappings(settings: Settings) -> dict[str, TableMapping]:

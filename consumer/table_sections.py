@@ -38,6 +38,11 @@ class Column(Section):
         description="What becomes of zero bytes in texts, which PostgreSQL can't hold: reject makes a letter of the "
         "record, strip leaves them out, escape writes \\u0000 in their place. Not for key columns.",
     )
+    nanoseconds: Literal["reject", "cut"] = Field(
+        default="reject",
+        description="What becomes of times with parts of a microsecond, which PostgreSQL's types can't hold: reject "
+        "makes a letter of the record, cut leaves the parts out. Not for key columns.",
+    )
     binary: Literal["base64", "base64-url-safe", "hex"] | None = Field(
         default=None,
         description="The connector's binary.handling.mode, for a column whose bytes come as text. Not in the schema.",
