@@ -251,7 +251,7 @@ TABLE_KINDS = (
         "table.paused",
         _TRANSIENT,
         "a person has paused the table, the topic or the partition",
-        "Resume it when the time has come: headrace tables resume",
+        "Resume it when the time has come: headrace tables resume.",
     ),
     _kind(
         "table.schema",
