@@ -243,7 +243,8 @@ class TableWrite:
 
     `fresh`: every row is from a snapshot or an insert, so a plain INSERT may be tried first. `strict`: its rows wait
     behind any letter of theirs. `version`, `soft`: as in `Binding`; the version is staged. `floored`: a truncate keeps
-    it out where it is older. `moving`: the columns that are kept, taken or compared, with their types. `rank`: as in
+    it out where it is older. `moving`: the columns that are kept, taken or compared, with their types. `kept_as`: the
+    names under which they are kept, which are the source's: the table's may change meanwhile. `rank`: as in
     `TargetTable`.
     """
 
@@ -260,6 +261,7 @@ class TableWrite:
     version: str | None = None
     floored: bool = False
     moving: Mapping[str, str] = field(default_factory=dict)
+    kept_as: Mapping[str, str] = field(default_factory=dict)
     soft: SoftDelete | None = None
     rank: int = 0
 
@@ -354,8 +356,12 @@ class Plan:
 
     def evolving(self) -> list[Evolution]:
         """The changes of tables that are made with it."""
-        written = {(write.table, column.name) for write in self.writes for column in write.columns}
-        return [each for each in self.evolutions if not any((each.table, name) in written for name in each.dropped)]
+        used = {
+            (write.table, name)
+            for write in self.writes
+            for name in (*(column.name for column in write.columns), *write.moving)
+        }
+        return [each for each in self.evolutions if not any((each.table, name) in used for name in each.dropped)]
 
     def with_letters(self, number: int, asides: Sequence[Aside]) -> "Plan":
         """The plan as it was applied, when rows of a stage became letters while it was."""
