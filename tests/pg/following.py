@@ -155,10 +155,7 @@ class Scene:
 
     def history(self) -> list[tuple[Any, ...]]:
         """What is remembered of the table's changes, oldest first."""
-        query = """
-            SELECT ARRAY (SELECT s ->> 'change' FROM jsonb_array_elements(steps) s), state
-            FROM headrace.schema_changes WHERE table_name = %s ORDER BY id
-        """
+        query = "SELECT change, state FROM headrace.schema_changes WHERE table_name = %s ORDER BY id"
         return self.session.execute(query, (str(self.table),)).fetchall()
 
 

@@ -9,15 +9,17 @@ from consumer.core.sqltypes import sql_type
 from consumer.core.steps import Labels, ShapeColumn, TableShape
 from consumer.edges.postgres.translate import translated
 
-_OWNED = """
-SELECT pg_has_role(c.relowner, 'USAGE') FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+_TABLE = """
+SELECT pg_has_role(c.relowner, 'USAGE'),
+       EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid AND (g.tgtype & 7) = 7 AND g.tgenabled <> 'D')
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p')
 """
 _COLUMNS = """
 SELECT a.attname,
        format_type(a.atttypid, a.atttypmod),
-       a.attnotnull OR t.typnotnull,
-       a.atthasdef OR a.attidentity <> '',
+       a.attnotnull,
+       a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL,
        EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND a.attnum = ANY (i.indkey)),
        a.attgenerated <> '',
        CASE WHEN t.typtype = 'e' THEN t.typname END,
@@ -36,8 +38,8 @@ ORDER BY a.attnum
 def read_shape(connection: psycopg.Connection, name: TableName) -> TableShape | None:
     """The table's shape, or None when there is none of that name."""
     with translated("read catalog", name):
-        owned = connection.execute(_OWNED, (name.schema, name.name)).fetchone()
-        if owned is None:
+        found = connection.execute(_TABLE, (name.schema, name.name)).fetchone()
+        if found is None:
             return None
         rows = connection.execute(_COLUMNS, (name.schema, name.name)).fetchall()
     columns = tuple(
@@ -52,7 +54,7 @@ def read_shape(connection: psycopg.Connection, name: TableName) -> TableShape | 
         )
         for row in rows
     )
-    return TableShape(columns=columns, owned=owned[0])
+    return TableShape(columns=columns, owned=found[0], triggered=found[1])
 
 
 def available(connection: psycopg.Connection, types: Sequence[str]) -> str:
