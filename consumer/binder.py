@@ -77,6 +77,8 @@ class BinderSettings:
     """How tables are named and follow their source, and how strictly letters keep the order of a row."""
 
     template: str = "{schema}.{table}"
+    # by topic, overrides `template`
+    templates: Mapping[str, str] = field(default_factory=dict)
     create: bool = True
     # by target table, overrides `create`
     create_table: Mapping[str, bool] = field(default_factory=dict)
@@ -100,6 +102,10 @@ class BinderSettings:
     # by target table and column
     checks: Mapping[str, Mapping[str, Rules]] = field(default_factory=dict)
     columns: Mapping[str, Mapping[str, ColumnPolicy]] = field(default_factory=dict)
+
+    def named(self, topic: str) -> str:
+        """The template of the names of a topic's tables."""
+        return self.templates.get(topic, self.template)
 
     def policy(self, table: TableName, column: str) -> ColumnPolicy:
         """What is decided about a column."""
@@ -131,7 +137,7 @@ class Binder:
         self._offsets = sources.offsets
         self._settings = settings
         self._schemas = Schemas(sources.registry, sources.catalog)
-        self._tables = Tables(sources.catalog, sources.rows, settings.template)
+        self._tables = Tables(sources.catalog, sources.rows, settings.named)
         self._catalog = sources.catalog
         self._evolver = Evolver(sources.catalog, settings.follow)
         self._grace = Grace(settings.unknown_grace)

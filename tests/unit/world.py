@@ -45,6 +45,8 @@ class World:
     checks: dict[str, dict[str, Rules]] = field(default_factory=dict)
     uncast: set[tuple[str, str]] = field(default_factory=set)
     columns: dict[str, dict[str, ColumnPolicy]] = field(default_factory=dict)
+    # by topic
+    templates: dict[str, str] = field(default_factory=dict)
     claims: dict[TableName, str] = field(default_factory=dict)
 
     def binder(self, known: KnownBindings, grace: float = 0.0) -> Binder:
@@ -58,6 +60,7 @@ class World:
             columns=self.columns,
             checks=self.checks,
             mappings=self.mappings,
+            templates=self.templates,
             following=self.following,
         )
         return Binder(known, sources, settings)
