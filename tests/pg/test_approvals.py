@@ -4,6 +4,7 @@ import pytest
 
 from consumer.core.failure import HeadraceError
 from consumer.planner import BadRecord
+from consumer.ports.target import Retention
 from tests.pg.conftest import Pools, Sinks
 from tests.pg.evolving_cases import SIZE, WORD, c, enum
 from tests.pg.following import Fields, Follower, Scene, Source, follow
@@ -113,3 +114,26 @@ def test_nothing_is_noted_anew_however_often_a_plan_is_looked_at(scene: Scene) -
             one.apply(record)
         one.binder.forget(None)
     assert scene.history() == [("add", "refused"), ("widen", "refused")]
+
+
+def test_what_came_to_its_end_is_deleted_after_its_time(scene: Scene) -> None:
+    """What waits stays, and so does what another group has."""
+    scene.sql("CREATE TABLE {t} (id int8 PRIMARY KEY, word text)")
+    one = scene.worker(follow(add="auto", drop="approve"))
+    for number in (1, 2):
+        one.apply(scene.record([ID, WORD, SIZE], {"id": number, "word": "w", "size": 1}))
+    stops(one, scene.record([ID, SIZE], {"id": 3, "size": 1}))
+    scene.sql("UPDATE headrace.schema_changes SET applied_at = applied_at - interval '2 h', planned_at = 'epoch'")
+    assert not one.sink.prune(Retention(changes=3.0))
+    assert scene.history() == [("add", "applied"), ("drop", "planned")]
+    scene.sql(
+        """
+        INSERT INTO headrace.schema_changes
+            (group_name, table_name, topic, schema_id, change, statement, why, goal, state)
+        SELECT 'other', table_name, topic, schema_id, change, statement, why, goal, 'superseded'
+        FROM headrace.schema_changes WHERE table_name = '{t}' AND state = 'applied';
+        UPDATE headrace.schema_changes SET planned_at = 'epoch'
+        """
+    )
+    one.sink.prune(Retention(changes=1.0))
+    assert scene.history() == [("drop", "planned"), ("add", "superseded")]

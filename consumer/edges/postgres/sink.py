@@ -46,6 +46,7 @@ from consumer.ports.target import NO_ROOM, Applied, Known, Outcome, Retention, S
 _BATCHES = 50_000
 _LETTERS = 2_000
 _MOVED = 2_000
+_CHANGES = 2_000
 
 
 class PostgresSink:
@@ -233,7 +234,9 @@ class PostgresSink:
             closed = letters.prune(connection, self._group, keep.closed_letters, _LETTERS)
         with translated("prune kept columns"):
             kept = moved.prune(connection, keep.moved, _MOVED)
-        return batches == _BATCHES or closed == _LETTERS or kept == _MOVED
+        with translated("prune schema changes"):
+            changed = changes.prune(connection, self._group, keep.changes, _CHANGES)
+        return batches == _BATCHES or closed == _LETTERS or kept == _MOVED or changed == _CHANGES
 
     def marks(self, partitions: Sequence[TopicPartition]) -> list[OffsetRange]:
         """Ranges that hang the native decoder."""
