@@ -377,6 +377,7 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
             ledger=settings.ledger.keep_hours,
             closed_letters=settings.letters.keep_closed_hours,
             moved=settings.target.keep_moved_hours,
+            changes=settings.evolution.keep_hours,
         ),
     )
     hooks = Hooks(

@@ -212,6 +212,8 @@ class Planner:
         known = {place: refused[ref] for place, ref in block.refs() if ref in refused} if refused else {}
         with _cuts(block):
             events = self._events.planned(block, known)
+        if events.strange:
+            raise _met(block, events.strange)
         if events.truncates:
             counted["truncates"] += len(events.truncates)
             stage.truncates.append(_truncate(block, events.truncates, None))
@@ -312,10 +314,16 @@ class Planner:
 
 def _require_labels(block: Block, images: pl.DataFrame) -> None:
     """Raises Unbound where rows bring labels that their binding does not know."""
-    binding, run = block.binding, block.runs[0]
-    if binding.labels and binding.table is not None and (found := strange(images, binding.labels)):
-        key = BindingKey(run.piece.at.topic, run.key_frame, run.value_frame)
-        raise Unbound({key: run}, {binding.table.name: found})
+    if found := strange(images, block.binding.labels):
+        raise _met(block, found)
+
+
+def _met(block: Block, labels: Mapping[str, Sequence[str]]) -> Unbound:
+    """The block's binding does not know these labels."""
+    run = block.runs[0]
+    assert block.binding.table is not None, "there are labels of a table"
+    key = BindingKey(run.piece.at.topic, run.key_frame, run.value_frame)
+    return Unbound({key: run}, {block.binding.table.name: labels})
 
 
 def _evolutions(staged: Sequence[Sequence[Block]]) -> tuple[Evolution, ...]:

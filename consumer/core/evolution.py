@@ -83,7 +83,8 @@ class WantedColumn:
 class Wanted:
     """What the rows of a schema need of their table. `more`: columns of ours, in a table that we make.
 
-    `gone`: columns that only older schemas had; `kept`: those of this one, also where they are left out.
+    `sources`: the source's own columns, also where they are left out, by its names, each with the table's column that
+    takes it as it is or hidden, None where none does. `gone`: columns of the table that only older schemas had.
     """
 
     table: TableName
@@ -92,8 +93,26 @@ class Wanted:
     columns: tuple[WantedColumn, ...]
     identity: tuple[str, ...]
     more: tuple[NewColumn, ...] = ()
+    sources: Mapping[str, str | None] = field(default_factory=dict)
     gone: Collection[str] = ()
-    kept: Collection[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceColumn:
+    """A column that the source has had. `target`: the table's column that has its values, None once that is gone.
+
+    `schema_id`: the newest schema that had it, or with which it was dropped.
+    """
+
+    target: str | None
+    schema_id: int
+
+
+def gone(known: Mapping[str, SourceColumn], wanted: Wanted) -> frozenset[str]:
+    """The columns of the table with values of the source's, but of no column that this schema or a newer one has."""
+    left = {name for name, each in known.items() if each.schema_id < wanted.schema_id and name not in wanted.sources}
+    live = {*wanted.sources.values(), *(each.target for name, each in known.items() if name not in left)}
+    return frozenset(target for name in left if (target := known[name].target) is not None and target not in live)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +160,10 @@ def planned(shape: TableShape | None, wanted: Wanted, follow: Follow) -> Planned
         elif not there.fixed:
             steps += _fitted(replace(there, name=name), column, wanted, follow, obstacles)
     used = {names.get(column.name, column.name) for column in wanted.columns}
+    ours = {column.name for column in wanted.more}
     for name, left in here.items():
-        if name not in used:
-            steps += _left(replace(left, name=name), wanted, follow)
+        if name not in used | ours:
+            steps += _left(replace(left, name=name), wanted, follow, triggered=shape.triggered)
     ordered = sorted(steps, key=lambda step: _ORDER.index(step.change))
     return Planned(steps=tuple(ordered), obstacles=tuple(obstacles), names=names)
 
@@ -214,12 +234,10 @@ def _another(there: ShapeColumn, kind: SqlType) -> Obstacle:
     return Obstacle(why, WidenType(there.name, there.type, kind, cast=True))
 
 
-def _left(there: ShapeColumn, wanted: Wanted, follow: Follow) -> Iterator[Step]:
+def _left(there: ShapeColumn, wanted: Wanted, follow: Follow, *, triggered: bool) -> Iterator[Step]:
     """What becomes of a column that these rows do not have; one that is to go may have to wait for older rows."""
-    goes = (
-        there.name in wanted.gone and there.name not in wanted.kept and not there.key and not follow.keeps(Change.DROP)
-    )
-    blocks = there.required and not there.filled and not there.key
+    goes = there.name in wanted.gone and not there.key and not follow.keeps(Change.DROP)
+    blocks = there.required and not (there.filled or triggered or there.key)
     if blocks and (goes or not follow.keeps(Change.RELAX)):
         yield RelaxColumn(there.name, gone=True)
     if goes:

@@ -34,7 +34,8 @@ class Labels:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShapeColumn:
-    """A column of the target as far as its changes need it. `filled`: it has a default, or makes its values itself.
+    """A column of the target as far as its changes need it. `required`: it is NOT NULL itself, not by its type.
+    `filled`: it has a default, or makes its values itself.
 
     `key`: it is part of the primary key. `fixed`: it is generated. `labels`: of an enum; no part of what tells two
     shapes apart, since labels are added in front of everything else.
@@ -51,10 +52,14 @@ class ShapeColumn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableShape:
-    """A target table. `owned`: our role may change it."""
+    """A target table. `owned`: our role may change it; `triggered`: a trigger may fill columns of new rows.
+
+    Neither tells two shapes apart: a copy of the table, or a new one, has others.
+    """
 
     columns: tuple[ShapeColumn, ...]
     owned: bool = field(default=True, compare=False)
+    triggered: bool = field(default=False, compare=False)
 
     def column(self, name: str) -> ShapeColumn | None:
         """The column of that name."""

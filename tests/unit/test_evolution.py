@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.core.evolution import Answer, Follow, Planned, Wanted, WantedColumn, answer, planned
+from consumer.core.evolution import Answer, Follow, Planned, SourceColumn, Wanted, WantedColumn, answer, gone, planned
 from consumer.core.plan import TableName
 from consumer.core.sqltypes import SqlType, sql_type
 from consumer.core.steps import (
@@ -57,6 +57,7 @@ def plan(
     return planned(TableShape(columns=(KEY, *shape)) if shape is not None else None, wanted, follow)
 
 
+NAMES = st.sampled_from(["a", "b", "c", "d"])
 NEW = NewColumn(name="c", types=("text",))
 CASES = [
     pytest.param([have("c")], [want("c")], [], id="nothing"),
@@ -166,6 +167,35 @@ def test_what_is_kept_is_no_change_and_no_obstacle(
     assert seen.steps or seen.obstacles
 
 
+def test_what_others_fill_is_neither_relaxed_nor_dropped() -> None:
+    """Columns of ours, and in a table with triggers whatever these may fill."""
+    shape = TableShape(columns=(KEY, have("ours", required=True), have("word", required=True)))
+    wanted = Wanted(
+        table=TABLE,
+        topic="t",
+        schema_id=7,
+        columns=(ID,),
+        identity=("id",),
+        more=(NewColumn(name="ours", types=("text",)),),
+        gone=("ours",),
+    )
+    assert planned(shape, wanted, EVERYTHING).steps == (RelaxColumn("word", gone=True),)
+    assert planned(replace(shape, triggered=True), wanted, EVERYTHING).steps == ()
+
+
+@given(known=st.dictionaries(NAMES, st.tuples(NAMES, st.integers(1, 9))), sources=st.dictionaries(NAMES, NAMES))
+def test_what_a_living_column_of_the_source_fills_is_not_gone(
+    known: dict[str, tuple[str, int]], sources: dict[str, str]
+) -> None:
+    """Whatever other columns had their values there before."""
+    had = {name: SourceColumn(target=target, schema_id=schema) for name, (target, schema) in known.items()}
+    wanted = Wanted(table=TABLE, topic="t", schema_id=5, columns=(), identity=(), sources=sources)
+    left = gone(had, wanted)
+    assert not left & set(sources.values())
+    assert not left & {each.target for name, each in had.items() if name in sources or each.schema_id >= 5}
+    assert left <= {each.target for each in had.values()}
+
+
 def test_a_column_that_is_to_go_takes_nulls_until_then() -> None:
     """Rows of older schemas may come, and keep it."""
     keeping = Follow(answers={**EVERYTHING.answers, Change.RELAX: Answer.KEEP})
@@ -244,7 +274,6 @@ def test_the_strictest_answer_decides(answers: dict[Change, Answer], said: Answe
     assert answer(steps, {**EVERYTHING.answers, **answers}) is said
 
 
-NAMES = st.sampled_from(["a", "b", "c", "d"])
 LABELS = st.lists(st.sampled_from(["x", "y", "z", "w"]), unique=True, min_size=1).map(tuple)
 
 

@@ -60,7 +60,7 @@ def insert(staged: Staged) -> sql.Composed:
     if write.soft is not None:
         values[write.soft.column] = sql.SQL("NULL" if write.soft.timed else "FALSE").format()
     if write.action is Action.TAKE:
-        values |= {name: _taken(name, kind) for name, kind in write.moving.items()}
+        values |= {name: _taken(write.kept_as[name], kind) for name, kind in write.moving.items()}
     return sql.SQL("INSERT INTO {} AS t ({}){} SELECT {} FROM {} AS s{}").format(
         table_name(write.table),
         sql.SQL(", ").join(map(sql.Identifier, values)),
@@ -112,7 +112,7 @@ def keep(staged: Staged) -> sql.Composed:
     Answers for how many rows, and how many bytes that is.
     """
     write = staged.write
-    names = sql.SQL(", ").join(map(sql.Literal, write.moving))
+    names = sql.SQL(", ").join(sql.Literal(write.kept_as[name]) for name in write.moving)
     values = sql.SQL(", ").join(sql.SQL("CAST(t.{} AS text)").format(sql.Identifier(name)) for name in write.moving)
     return sql.SQL(
         "WITH old AS MATERIALIZED (SELECT s.{} AS token, jsonb_object(ARRAY[{}]::text[], ARRAY[{}]::text[]) AS columns "
@@ -151,7 +151,9 @@ def take(staged: Staged) -> sql.Composed:
 
 def _kept_for(write: TableWrite) -> sql.Composed:
     return sql.SQL("m.table_name = {} AND m.token = s.{} AND m.columns ?& ARRAY[{}]::text[]").format(
-        sql.Literal(str(write.table)), sql.Identifier(TOKEN), sql.SQL(", ").join(map(sql.Literal, write.moving))
+        sql.Literal(str(write.table)),
+        sql.Identifier(TOKEN),
+        sql.SQL(", ").join(map(sql.Literal, write.kept_as.values())),
     )
 
 
