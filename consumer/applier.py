@@ -35,7 +35,7 @@ from consumer.handover import Handover, Later, Moved, Paced, Stopped, Take, Work
 from consumer.holdings import Holdings
 from consumer.patience import Patience
 from consumer.planner import Planner
-from consumer.planning import Instead, planned
+from consumer.planning import Fetch, Instead, planned
 from consumer.ports.refusals import (
     CommitUnknown,
     ConnectionLost,
@@ -59,11 +59,12 @@ LOOK_EVERY = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workshop:
-    """What the apply thread works with: plans, their bindings, what is refused too often, not taken in time or refused
-    for others' sake, and what becomes of letters that come back."""
+    """What the apply thread works with: plans, their bindings and schemas, what is refused too often, not taken in time
+    or refused for others' sake, and what becomes of letters that come back."""
 
     planner: Planner
     binder: Binder
+    fetch: Fetch
     returns: Returns
     flood: FloodGuard
     busy: Busy
@@ -77,6 +78,7 @@ class Applier:
         self._sink = sink
         self._planner = shop.planner
         self._binder = shop.binder
+        self._fetch = shop.fetch
         self._returns = shop.returns
         self._flood = shop.flood
         self._dependents = shop.dependents
@@ -208,7 +210,7 @@ class Applier:
         self.patience.beat()
         began = time.monotonic()
         try:
-            plan = work.plan or planned(work, self._planner, self._binder)
+            plan = work.plan or planned(work, self._planner, self._binder, self._fetch)
             if flooded := self._flood.flooded(plan):
                 return without_flooded(work, flooded)
             self._applied(self._sink.apply(plan, self._flood.room(plan), self._busy.within(work)))

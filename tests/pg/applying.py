@@ -77,6 +77,7 @@ class Applying:
         shop = Workshop(
             planner=planner(known, policy=POLICY),
             binder=binder,
+            fetch=lambda wanted: {},
             # no letter here only points to its record
             returns=Returns(sink, planner(known, policy=POLICY), binder, None, judges),  # type: ignore[arg-type]
             flood=FloodGuard(FloodLimits()),

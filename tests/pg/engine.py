@@ -125,6 +125,7 @@ class Engine:
         shop = Workshop(
             planner=plans,
             binder=binder,
+            fetch=lambda wanted: {},
             returns=None,  # type: ignore[arg-type]
             flood=FloodGuard(FloodLimits(percent=100)),
             busy=Busy(self._sink.settings.batch_deadline),

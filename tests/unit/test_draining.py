@@ -69,6 +69,7 @@ class Scene:
         shop = Workshop(
             planner=planner(known),
             binder=Binder(known, nobody, BinderSettings()),
+            fetch=lambda wanted: {},
             returns=None,  # type: ignore[arg-type]
             flood=FloodGuard(FloodLimits(percent=5)),
             busy=Busy(30.0),

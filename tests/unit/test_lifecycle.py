@@ -81,6 +81,7 @@ def ending(does: Callable[[Odd], None]) -> HeadraceError:
     shop = Workshop(
         planner=plans,
         binder=binder,
+        fetch=lambda wanted: {},
         returns=None,  # type: ignore[arg-type]
         flood=FloodGuard(FloodLimits()),
         busy=Busy(30.0),
