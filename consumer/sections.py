@@ -3,6 +3,7 @@
 import re
 import socket
 from itertools import pairwise
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
@@ -300,11 +301,15 @@ class Letters(Section):
         le=10_000,
         description="Most letters of one row that wait for an older one; then the table's partitions wait.",
     )
+    max_replays: int = Field(
+        default=10, ge=1, le=1000, description="How often a dead letter may be sent again in its life."
+    )
     keep_closed_hours: float = Field(
         default=720.0,
         ge=1,
         le=87_600,
-        description="Hours that a letter is kept, with its bytes, after it was applied, superseded or discarded.",
+        description="Hours that a letter is kept, with its bytes, after it was applied, superseded or discarded; and a "
+        "job of letters after its end.",
     )
     flood_percent: float = Field(
         default=5.0,
@@ -394,6 +399,26 @@ class Worker(Section):
         le=600,
         description="Seconds that one native decoding may take before its records are marked.",
     )
+
+
+class Connect(Section):
+    """Kafka Connect beside us, if it is to be shown: its connectors, and why nothing comes from one."""
+
+    url: str | None = Field(default=None, pattern=r"^https?://", description="Base of Kafka Connect's REST interface.")
+    user: str = Field(default="", description="User for basic authentication, if it is asked for.")
+    password: SecretStr | None = Field(
+        default=None, description="Its password. Set it in the environment, not in the file."
+    )
+    password_file: Path | None = Field(
+        default=None, description="Instead of the password: a file whose first line it is, as a secret that is mounted."
+    )
+    timeout: float = Field(default=10.0, ge=0.5, le=120, description="Seconds that Kafka Connect may take to answer.")
+
+    @model_validator(mode="after")
+    def _one_password(self) -> "Connect":
+        if self.password is not None and self.password_file is not None:
+            raise ValueError("set either password or password_file")
+        return self
 
 
 class Control(Section):

@@ -13,6 +13,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from consumer.admin_sections import Admin
 from consumer.core.failure import Refused, failed
 from consumer.core.kinds import KINDS
 from consumer.core.lane import BadTopic, Lane
@@ -20,6 +21,7 @@ from consumer.core.sizer import BatchSizer
 from consumer.sections import (
     Batch,
     Breaker,
+    Connect,
     Control,
     Evolution,
     Kafka,
@@ -60,10 +62,12 @@ class Settings(BaseSettings):
     batch: Batch = Batch()
     letters: Letters = Letters()
     worker: Worker = Field(default_factory=Worker)
+    connect: Connect = Connect()
     ledger: Ledger = Ledger()
     control: Control = Control()
     secrets: Secrets = Secrets()
     log: Log = Log()
+    admin: Admin = Admin()
     topics: dict[str, Topic] = Field(default={}, description='What a topic has to keep to, as [topics."name"].')
     tables: dict[str, Table] = Field(default={}, description='Policy by target table, as [tables."schema.table"].')
 

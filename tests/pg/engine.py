@@ -150,6 +150,11 @@ class Engine:
         value = self.values.framed(2, event(op, *shown, lsn=self.lsn))
         self.raw(self.keys.framed(1, identity) if self.identity else None, value, partition, headers)
 
+    def read_later(self, row: Row, *, partition: int = 0) -> None:
+        """An incremental snapshot's read."""
+        identity = {name: row[name] for name in self.identity}
+        self.raw(self.keys.framed(1, identity), self.values.framed(2, event("r", None, row, lsn=None)), partition)
+
     def images(self, op: str, before: Row | None, after: Row | None) -> None:
         """A change without a key; of a delete there is no image behind."""
         self.lsn += 1

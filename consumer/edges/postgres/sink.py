@@ -21,6 +21,7 @@ from consumer.core.records import OffsetRange, RecordRef, TopicPartition
 from consumer.edges.postgres import (
     changes,
     decisions,
+    jobs,
     ledger,
     letters,
     memory,
@@ -48,6 +49,7 @@ from consumer.ports.target import NO_ROOM, Applied, Known, Outcome, Retention, S
 _BATCHES = 50_000
 _LETTERS = 2_000
 _MOVED = 2_000
+_ITEMS = 10_000
 
 
 class PostgresSink:
@@ -162,7 +164,7 @@ class PostgresSink:
         started = datetime.now(UTC)
         clock = time.perf_counter()
         connection, staging = self._session(), self._stage_tables()
-        stages = staging.prepare([stage.staged() for stage in plan.stages])
+        stages = staging.prepare([stage.staged() for stage in plan.stages], self._writer.careful)
         everything = [staged for stage in stages for staged in stage]
         try:
             self._changer.label(connection, plan.evolving())
@@ -173,6 +175,8 @@ class PostgresSink:
             for staged in everything:
                 self._in_time(clock)
                 staging.fill(staged)
+            with translated("divide staging"):
+                stages = staging.divided(stages)
             filled = time.perf_counter()
             with translated("lock positions"):
                 self._compare(connection, plan)
@@ -246,7 +250,9 @@ class PostgresSink:
             tallies.sum_up(connection, self._group, keep.closed_letters)
         with translated("prune kept columns"):
             kept = moved.prune(connection, keep.moved, _MOVED)
-        return batches == _BATCHES or closed == _LETTERS or kept == _MOVED
+        with translated("prune jobs"):
+            items = jobs.prune(connection, self._group, keep.closed_letters, _ITEMS)
+        return batches == _BATCHES or closed == _LETTERS or kept == _MOVED or items == _ITEMS
 
     def marks(self, partitions: Sequence[TopicPartition]) -> list[OffsetRange]:
         """Ranges that hang the native decoder."""

@@ -80,26 +80,27 @@ ORDER BY l."offset" LIMIT %s
 """
 ).format(open=_OPEN, before=_BEFORE)
 
-_SETTLE = """
+_THERE = "attempt = %(attempt)s AND state IN ('retrying', 'replaying')"
+_SETTLE = f"""
 UPDATE headrace.letters SET state = %(state)s, reason = %(reason)s, claimed_until = NULL,
     closed_at = CASE WHEN %(closed)s THEN clock_timestamp() END,
     due_at = CASE WHEN %(state)s = 'retrying' THEN clock_timestamp() + make_interval(secs => %(delay)s) END
-WHERE id = %(id)s AND attempt = %(attempt)s AND state IN ('retrying', 'replaying')
+WHERE id = %(id)s AND {_THERE}
 """
 # of an attempt that was none
-_EXCUSE = "UPDATE headrace.letters SET attempt = attempt + 1, excused = excused + 1 WHERE id = %s"
+_EXCUSE = f"UPDATE headrace.letters SET attempt = attempt + 1, excused = excused + 1 WHERE id = %(id)s AND {_THERE}"
 # what it failed with before is kept: once for each way
-_FAIL = """
+_FAIL = f"""
 WITH before AS (
     INSERT INTO headrace.letter_failures AS f (letter_id, kind, code, field, detail, first_at, last_at)
-    SELECT id, kind, code, field, detail, failed_at, failed_at FROM headrace.letters WHERE id = %(id)s
+    SELECT id, kind, code, field, detail, failed_at, failed_at FROM headrace.letters WHERE id = %(id)s AND {_THERE}
     ON CONFLICT (letter_id, kind, code, field) DO UPDATE
     SET detail = excluded.detail, times = f.times + 1, last_at = excluded.last_at
 )
 UPDATE headrace.letters SET attempt = attempt + 1, excused = excused + %(excused)s::int,
     failed_at = clock_timestamp(), kind = %(kind)s, error_type = %(type)s, component = %(component)s,
     operation = %(operation)s, detail = %(detail)s, remedy = %(remedy)s, code = %(code)s, field = %(field)s
-WHERE id = %(id)s
+WHERE id = %(id)s AND {_THERE}
 """
 _SAID = ("kind", "component", "operation", "detail", "remedy", "code", "field")
 _NEXT = sql.SQL("""
@@ -155,9 +156,10 @@ def settle(connection: psycopg.Connection, verdict: Verdict) -> bool:
     False when it is not as it was, and when an older one of its row stands in front of what is to be applied: one
     whose row became known meanwhile.
     """
+    counts = verdict.failure is not None or verdict.excused
     values = {
         "id": verdict.id,
-        "attempt": verdict.attempt,
+        "attempt": verdict.attempt + counts,
         "state": verdict.state.value,
         "closed": verdict.state not in OPEN,
         "reason": verdict.reason,
@@ -165,15 +167,11 @@ def settle(connection: psycopg.Connection, verdict: Verdict) -> bool:
     }
     if verdict.state in (State.HELD, State.APPLIED):
         _lock(connection, [verdict.id])
+    # first, so that whoever is told of the state finds the reason there
+    if counts and not _counted(connection, verdict):
+        return False
     if not connection.execute(_SETTLE, values).rowcount:
         return False
-    if verdict.failure is not None:
-        failure = verdict.failure
-        said = {name: getattr(failure, name) for name in _SAID}
-        more = {"id": verdict.id, "excused": verdict.excused, "type": KINDS[failure.kind].type.value}
-        connection.execute(_FAIL, more | said)
-    elif verdict.excused:
-        connection.execute(_EXCUSE, (verdict.id,))
     if verdict.state is State.HELD:
         return not _unfollowed(connection, [verdict.id])
     if verdict.state is State.APPLIED and not _unfollowed(connection, [verdict.id]):
@@ -181,6 +179,15 @@ def settle(connection: psycopg.Connection, verdict: Verdict) -> bool:
     if verdict.state not in OPEN:
         release_next(connection, verdict.id)
     return True
+
+
+def _counted(connection: psycopg.Connection, verdict: Verdict) -> bool:
+    """Count one more attempt, and why it failed; False when the letter is not as it was."""
+    values = {"id": verdict.id, "attempt": verdict.attempt, "excused": verdict.excused}
+    if verdict.failure is None:
+        return connection.execute(_EXCUSE, values).rowcount > 0
+    said = {name: getattr(verdict.failure, name) for name in _SAID}
+    return connection.execute(_FAIL, {**values, **said, "type": KINDS[verdict.failure.kind].type.value}).rowcount > 0
 
 
 def release_next(connection: psycopg.Connection, number: int) -> None:

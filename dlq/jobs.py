@@ -1,0 +1,265 @@
+"""Jobs that people give, look at and decide about: many letters sent again, or given up.
+
+Workers take the steps. What a person decides is one transaction that locks the job's row, as each step does, so that
+nothing more is sent once it has come back. Each of them is a row of `audit`.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import class_row, namedtuple_row
+from psycopg.types.json import Jsonb
+
+from consumer.core.decision import Undecidable
+from consumer.core.jobs import ACTIVE, WAITING_FOR_A_PERSON, JobState
+from consumer.desk import Note
+from dlq.preview import GOES, Rules, judged, known
+from dlq.selection import Selection
+
+MOST_JOBS = 20
+"""Most jobs of a group that have not come to their end."""
+MOST_ITEMS = 1_000_000
+"""Most letters of a job."""
+PAGE = 1_000
+"""Items of a report that are read at a time."""
+_SECONDS = 60
+
+# a letter is in one job at most, so whoever makes one waits for the others
+_ALONE = "SELECT pg_advisory_xact_lock(hashtextextended('headrace.jobs.' || %s, 0))"
+_OPEN = "SELECT count(*) FROM headrace.jobs WHERE group_name = %s AND state NOT IN ('cancelled', 'done')"
+_CREATE = """
+INSERT INTO headrace.jobs (
+    group_name, kind, selection, items, rate, canary, canary_left, stop_ratio, created_by, reason
+)
+VALUES (%(group)s, %(kind)s, %(selection)s, %(items)s, %(rate)s, %(canary)s, %(canary)s, %(stop_ratio)s, %(actor)s,
+    %(reason)s)
+RETURNING id
+"""
+_FILL = sql.SQL("""
+WITH {judged}
+INSERT INTO headrace.job_items (job_id, number, letter_id, topic, partition, "offset")
+SELECT %(job)s, row_number() OVER (ORDER BY topic, partition, "offset"), id, topic, partition, "offset"
+FROM judged WHERE fate = ANY (%(goes)s) LIMIT %(most)s
+""")
+_AUDIT = """
+INSERT INTO headrace.audit (group_name, actor, action, reason, details) VALUES (%s, %s, %s, %s, %s)
+"""
+_LOCK = "SELECT state FROM headrace.jobs WHERE group_name = %s AND id = %s FOR UPDATE"
+_DECIDE = """
+UPDATE headrace.jobs SET state = %(state)s, why = %(why)s,
+    ended_at = CASE WHEN %(state)s = 'cancelled' THEN clock_timestamp() END,
+    -- it goes on with a canary, and what failed before is forgiven
+    canary_left = CASE WHEN %(state)s = 'canary' THEN canary ELSE canary_left END,
+    judged_since = CASE WHEN %(state)s = 'canary' THEN clock_timestamp() ELSE judged_since END
+WHERE id = %(job)s
+"""
+_CANCEL = """
+UPDATE headrace.job_items SET state = 'cancelled', ended_at = clock_timestamp()
+WHERE job_id = %s AND state = 'waiting'
+"""
+_READ = sql.SQL("""
+SELECT id, kind, selection, items, rate, canary, stop_ratio, state, why, created_by, reason, created_at, started_at,
+    ended_at,
+    (SELECT jsonb_object_agg(c.state, c.items) FROM (
+        SELECT i.state, count(*) AS items FROM headrace.job_items i WHERE i.job_id = j.id GROUP BY i.state
+    ) c) AS counts,
+    (SELECT count(*) FROM headrace.job_items i
+     WHERE i.job_id = j.id AND i.state IN ('applied', 'superseded', 'dead', 'discarded')
+       AND i.ended_at > clock_timestamp() - make_interval(secs => {seconds})) AS lately
+FROM headrace.jobs j WHERE group_name = %(group)s AND {which} ORDER BY id DESC LIMIT %(most)s
+""")
+_REPORT = """
+SELECT i.number, i.letter_id AS letter, i.topic, i.partition, i."offset", i.state, i.why, i.sent_at, i.ended_at
+FROM headrace.job_items i JOIN headrace.jobs j ON j.id = i.job_id
+WHERE j.group_name = %s AND i.job_id = %s AND i.number > %s ORDER BY i.number LIMIT %s
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a person asks for. `expect`: how many letters the preview showed; `rate`: letters a second."""
+
+    selection: Selection
+    rules: Rules
+    expect: int
+    said: Note
+    rate: float = 50.0
+    canary: int = 10
+    stop_ratio: float = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A job as it is now. `counts`: its items by state; `lately`: how many of them ended within the last minute."""
+
+    id: int
+    kind: str
+    selection: dict[str, Any]
+    items: int
+    rate: float
+    canary: int
+    stop_ratio: float
+    state: str
+    why: str
+    created_by: str
+    reason: str
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    counts: dict[str, int]
+    lately: int
+
+    @property
+    def left(self) -> int:
+        """How many letters have not come to an end."""
+        return self.counts.get("waiting", 0) + self.counts.get("sent", 0)
+
+    def pace(self, now: datetime) -> float:
+        """Letters that came to an end, a second, of late."""
+        since = (now - self.started_at).total_seconds() if self.started_at else 0.0
+        return self.lately / max(1.0, min(_SECONDS, since))
+
+    def seconds_left(self, now: datetime) -> float | None:
+        """How long it takes at this pace; None where that can't be said."""
+        pace = self.pace(now)
+        return self.left / pace if pace and self.state in ACTIVE else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """What became of one letter of a job."""
+
+    number: int
+    letter: int
+    topic: str
+    partition: int
+    offset: int
+    state: str
+    why: str
+    sent_at: datetime | None
+    ended_at: datetime | None
+
+
+def create(connection: psycopg.Connection, group: str, order: Order) -> int:
+    """Make a job of the letters that go, in the order of their records; returns its id.
+
+    Raises Undecidable when these are not as many as expected, or there are too many jobs; psycopg.Error.
+    """
+    _check_reason(order.said)
+    with connection.transaction():
+        connection.execute(_ALONE, (group,))
+        ((jobs,),) = connection.execute(_OPEN, (group,)).fetchall()
+        if jobs >= MOST_JOBS:
+            raise Undecidable(f"{jobs} jobs have not come to their end; cancel some first")
+        if not 0 < order.expect <= MOST_ITEMS:
+            raise Undecidable(f"a job has 1 to {MOST_ITEMS} letters, not {order.expect}; select others")
+        row = {
+            "group": group,
+            "kind": order.rules.kind,
+            "selection": Jsonb(shown(order.selection)),
+            "items": order.expect,
+            "rate": order.rate,
+            "canary": order.canary,
+            "stop_ratio": order.stop_ratio,
+            "actor": order.said.actor,
+            "reason": order.said.reason,
+        }
+        ((job,),) = connection.execute(_CREATE, row).fetchall()
+        wanted = {**known(group, order.selection, order.rules), "job": job, "goes": list(GOES), "most": MOST_ITEMS + 1}
+        query = _FILL.format(judged=judged(order.selection, order.rules))
+        filled = connection.execute(query, wanted).rowcount
+        if filled != order.expect:
+            raise Undecidable(f"it would be {filled} letters now, not {order.expect}; look again")
+        details = {"job": job, "kind": order.rules.kind, "letters": filled, "selection": shown(order.selection)}
+        _audit(connection, group, order.said, "create job", details)
+    return int(job)
+
+
+def pause(connection: psycopg.Connection, group: str, job: int, said: Note) -> bool:
+    """Send nothing more until it is resumed. False when there is no such job.
+
+    Raises Undecidable for one that does not run, psycopg.Error.
+    """
+    return _decide(connection, group, job, JobState.PAUSED, said)
+
+
+def resume(connection: psycopg.Connection, group: str, job: int, said: Note) -> bool:
+    """Go on with a job that is paused or was stopped, its canary first. As `pause`."""
+    return _decide(connection, group, job, JobState.CANARY, said)
+
+
+def cancel(connection: psycopg.Connection, group: str, job: int, said: Note) -> bool:
+    """Send nothing more. What was sent ends as it ends; the rest stays dead. As `pause`."""
+    return _decide(connection, group, job, JobState.CANCELLED, said)
+
+
+def jobs(connection: psycopg.Connection, group: str, most: int) -> list[Job]:
+    """The jobs of a group, newest first. Raises psycopg.Error."""
+    return _read(connection, sql.SQL("true"), {"group": group, "most": most})
+
+
+def job(connection: psycopg.Connection, group: str, number: int) -> Job | None:
+    """One job. Raises psycopg.Error."""
+    found = _read(connection, sql.SQL("id = %(job)s"), {"group": group, "job": number, "most": 1})
+    return found[0] if found else None
+
+
+def report(connection: psycopg.Connection, group: str, number: int, after: int = 0) -> Iterator[Item]:
+    """What became of each letter of a job, in its order, read page by page. Raises psycopg.Error."""
+    while True:
+        with connection.cursor(row_factory=class_row(Item)) as cursor:
+            page = cursor.execute(_REPORT, (group, number, after, PAGE)).fetchall()
+        yield from page
+        if len(page) < PAGE:
+            return
+        after = page[-1].number
+
+
+def shown(selection: Selection) -> dict[str, object]:
+    """What of a selection is given, for people and JSON."""
+    given = {name: value for name, value in asdict(selection).items() if value}
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in given.items()}
+
+
+_FROM: Mapping[JobState, frozenset[JobState]] = {
+    JobState.PAUSED: ACTIVE,
+    JobState.CANARY: WAITING_FOR_A_PERSON,
+    JobState.CANCELLED: ACTIVE | WAITING_FOR_A_PERSON,
+}
+_ACTION = {JobState.PAUSED: "pause", JobState.CANARY: "resume", JobState.CANCELLED: "cancel"}
+
+
+def _decide(connection: psycopg.Connection, group: str, number: int, to: JobState, said: Note) -> bool:
+    _check_reason(said)
+    with connection.transaction():
+        row = connection.execute(_LOCK, (group, number)).fetchone()
+        if row is None:
+            return False
+        if row[0] not in _FROM[to]:
+            raise Undecidable(f"job {number} is {row[0]}")
+        why = "" if to is JobState.CANARY else said.reason
+        connection.execute(_DECIDE, {"job": number, "state": to, "why": why})
+        cancelled = connection.execute(_CANCEL, (number,)).rowcount if to is JobState.CANCELLED else 0
+        details = {"job": number, "from": row[0], "cancelled": cancelled}
+        _audit(connection, group, said, f"{_ACTION[to]} job", details)
+    return True
+
+
+def _read(connection: psycopg.Connection, which: sql.SQL, values: dict[str, object]) -> list[Job]:
+    query = _READ.format(which=which, seconds=sql.Literal(_SECONDS))
+    with connection.cursor(row_factory=namedtuple_row) as cursor:
+        rows: list[Any] = cursor.execute(query, values).fetchall()
+    return [Job(**{**row._asdict(), "counts": row.counts or {}}) for row in rows]
+
+
+def _audit(connection: psycopg.Connection, group: str, said: Note, action: str, details: dict[str, object]) -> None:
+    connection.execute(_AUDIT, (group, said.actor, action, said.reason, Jsonb(details)))
+
+
+def _check_reason(said: Note) -> None:
+    if not said.reason.strip():
+        raise Undecidable("a decision about letters is made for a reason")

@@ -1,0 +1,203 @@
+"""What a job would do with the letters of a selection, looked at without touching one.
+
+Whatever is said here may change until a letter's turn comes, and is looked at again then; the engine decides by itself
+about what it applies. So a letter that was wrongly taken for eligible fails again, and does no harm.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import namedtuple_row
+
+from consumer.core.jobs import JobKind
+from consumer.core.kinds import KINDS, Scope
+from consumer.core.letters import OLDER, OPEN_STATES
+from dlq.selection import Selection, letters_meant, parameters
+
+SAMPLES = 10
+"""Most letters that are shown of each fate."""
+
+
+class Fate(StrEnum):
+    """What would become of a letter. The first two are sent, or given up."""
+
+    ELIGIBLE = "eligible"
+    SEARCHED = "searched"
+    STALE = "stale"
+    BLOCKED = "blocked"
+    STOPPED = "stopped"
+    OVER_CAP = "over_cap"
+    HELD = "held"
+    UNDER_WAY = "under_way"
+    IN_JOB = "in_job"
+    CLOSED = "closed"
+
+
+GOES = (Fate.ELIGIBLE, Fate.SEARCHED)
+"""Those that become items of the job."""
+
+_WHY = {
+    Fate.ELIGIBLE: "",
+    Fate.SEARCHED: "its row is not known; what was passed behind it is searched for later changes of the row first",
+    Fate.STALE: "its record, or what stands behind it, can't be read any more; ask the source for the row again",
+    Fate.BLOCKED: "an older change of its row waits and is not among these: letter {by}",
+    Fate.STOPPED: "partitions of its topic are stopped or paused; put its table right, or resume it, first",
+    Fate.OVER_CAP: "it was sent {replays} times already (letters.max_replays)",
+    Fate.HELD: "it comes by itself with the letter that it waits for",
+    Fate.UNDER_WAY: "it is {state} and comes by itself",
+    Fate.IN_JOB: "a job that is not through has it already",
+    Fate.CLOSED: "it is {state} already",
+}
+
+_REPLAYED = sql.SQL("""
+    WHEN l.state = 'held' THEN 'held'
+    WHEN l.state IN ('retrying', 'replaying') THEN 'under_way'
+    WHEN l.replays >= %(max_replays)s THEN 'over_cap'
+    WHEN NOT %(stale)s AND (
+        coalesce(l.origin_log = 'gone', false)
+            AND NOT EXISTS (SELECT FROM headrace.letter_bytes b WHERE b.letter_id = l.id)
+        OR l.search_doubt IS NOT NULL
+        OR l.digest_a IS NULL AND (
+            l.origin_log = 'gone' OR l.kind = 'record.unplaced' OR (l.topic, l.partition) NOT IN (
+                SELECT p.topic, p.partition FROM headrace.positions p WHERE p.group_name = %(group)s
+            )
+        )
+    ) THEN 'stale'
+    WHEN l.topic IN (
+        SELECT p.topic FROM headrace.positions p
+        WHERE p.group_name = %(group)s AND p.stopped ->> 'kind' = ANY (%(table_kinds)s)
+    ) OR (l.topic, l.partition) IN (
+        SELECT p.topic, p.partition FROM headrace.positions p, headrace.pauses_of(p.group_name, p.topic, p.partition)
+        WHERE p.group_name = %(group)s
+    ) THEN 'stopped'
+    WHEN l.digest_a IS NULL THEN 'searched'
+""")
+_JUDGED = sql.SQL("""
+meant AS MATERIALIZED (
+    SELECT l.id, l.topic, l.partition, l."offset", l.table_name, l.digest_a, l.digest_b, CASE
+        WHEN l.state NOT IN ({open}) THEN 'closed'
+        WHEN l.id IN (SELECT i.letter_id FROM headrace.job_items i WHERE i.state IN ('waiting', 'sent')) THEN 'in_job'
+        {replayed}
+        ELSE 'eligible'
+    END AS fate
+    FROM headrace.letters l WHERE {meant}
+), behind AS (
+    SELECT l.id, max(o.id) AS by
+    FROM meant l JOIN headrace.letters o ON o.group_name = %(group)s AND o.table_name = l.table_name
+        AND o.digest_a = l.digest_a AND o.digest_b = l.digest_b AND o.state IN ('retrying', 'dead', 'replaying')
+    WHERE %(in_order)s AND l.fate = 'eligible' AND o.id <> l.id AND {older}
+      AND NOT EXISTS (SELECT FROM meant f WHERE f.id = o.id AND f.fate = 'eligible')
+    GROUP BY l.id
+), judged AS (
+    SELECT m.id, m.topic, m.partition, m."offset", CASE WHEN b.id IS NULL THEN m.fate ELSE 'blocked' END AS fate, b.by
+    FROM meant m LEFT JOIN behind b USING (id)
+)
+""")
+_COUNT = sql.SQL("""
+WITH {judged}
+SELECT fate, count(*) AS letters, (array_agg(id))[1:%(samples)s] AS ids, (array_agg(by))[1:%(samples)s] AS bys
+FROM judged GROUP BY fate
+""")
+_SHOW = """
+SELECT id, topic, partition, "offset", table_name, kind, state, replays FROM headrace.letters WHERE id = ANY (%s)
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """By which letters are judged. `stale`: also those go that are taken for stale."""
+
+    kind: JobKind = JobKind.REPLAY
+    max_replays: int = 10
+    stale: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One letter of a fate, and why it has it."""
+
+    id: int
+    topic: str
+    partition: int
+    offset: int
+    table: str | None
+    kind: str
+    state: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """How many letters of a selection have which fate, with samples of each. `goes` is what has to be confirmed."""
+
+    counts: Mapping[Fate, int]
+    samples: Mapping[Fate, tuple[Sample, ...]]
+
+    @property
+    def goes(self) -> int:
+        """How many letters the job would have."""
+        return sum(self.counts.get(fate, 0) for fate in GOES)
+
+    @property
+    def meant(self) -> int:
+        """How many letters the selection has."""
+        return sum(self.counts.values())
+
+
+def preview(connection: psycopg.Connection, group: str, selection: Selection, rules: Rules) -> Preview:
+    """Look at what a job would do. Raises psycopg.Error."""
+    query = _COUNT.format(judged=judged(selection, rules))
+    with connection.cursor(row_factory=namedtuple_row) as cursor:
+        rows: list[Any] = cursor.execute(query, {**known(group, selection, rules), "samples": SAMPLES}).fetchall()
+        wanted = [number for row in rows for number in row.ids]
+        found: list[Any] = cursor.execute(_SHOW, (wanted,)).fetchall()
+        letters = {row.id: row for row in found}
+    return Preview(
+        counts={fate: row.letters for fate in Fate for row in rows if row.fate == fate},
+        samples={
+            Fate(row.fate): tuple(
+                _sample(Fate(row.fate), letters[number], by)
+                for number, by in zip(row.ids, row.bys, strict=True)
+                if number in letters
+            )
+            for row in rows
+        },
+    )
+
+
+def judged(selection: Selection, rules: Rules) -> sql.Composable:
+    """Common table expressions; `judged` has each letter's origin and fate. They need `known`."""
+    return _JUDGED.format(
+        open=sql.SQL(OPEN_STATES),
+        replayed=_REPLAYED if rules.kind is JobKind.REPLAY else sql.SQL(""),
+        meant=letters_meant(selection),
+        older=sql.SQL(OLDER.format(old="o", new="l")),
+    )
+
+
+def known(group: str, selection: Selection, rules: Rules) -> dict[str, object]:
+    """What the names in `judged` stand for."""
+    return {
+        **parameters(group, selection),
+        "max_replays": rules.max_replays,
+        "stale": rules.stale,
+        "in_order": rules.kind is JobKind.REPLAY,
+        "table_kinds": [kind.name for kind in KINDS.values() if kind.scope is Scope.TABLE],
+    }
+
+
+def _sample(fate: Fate, letter: Any, by: int | None) -> Sample:
+    return Sample(
+        id=letter.id,
+        topic=letter.topic,
+        partition=letter.partition,
+        offset=letter.offset,
+        table=letter.table_name,
+        kind=letter.kind,
+        state=letter.state,
+        why=_WHY[fate].format(by=by, replays=letter.replays, state=letter.state),
+    )
