@@ -9,7 +9,8 @@ from functools import cache
 from importlib.metadata import version
 
 from consumer.ahead import Ahead
-from consumer.applier import Applier, Workshop
+from consumer.applier import Applier
+from consumer.attempts import Workshop
 from consumer.binder import Binder
 from consumer.binder import Sources as BinderSources
 from consumer.binding_settings import binder_settings

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from consumer.applier import Applier, Workshop
+from consumer.applier import Applier
+from consumer.attempts import Workshop
 from consumer.binder import Binder, BinderSettings, Sources
 from consumer.busy import Busy
 from consumer.core.backoff import Backoff

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from consumer.applier import Applier, Workshop
+from consumer.applier import Applier
+from consumer.attempts import Workshop
 from consumer.binder import Binder, BinderSettings, Sources
 from consumer.busy import Busy
 from consumer.core.flood import FloodGuard, FloodLimits
