@@ -5,7 +5,7 @@ Looking a binding up asks nobody; making one asks the registry, the target's cat
 
 import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -149,6 +149,14 @@ class Binder:
         # topics that are known to have more partitions than one, whatever was asked earlier
         self._spread: set[str] = set()
 
+    def lacking(self, wanted: Mapping[BindingKey, Run]) -> dict[BindingKey, Run]:
+        """The runs that can't be bound before the registry was asked."""
+        return {key: run for key, run in wanted.items() if self._schemas.lacks(_frames([key]))}
+
+    def fetch(self, wanted: Mapping[BindingKey, Run]) -> None:
+        """Ask the registry for what runs lack, and hold up nobody who binds meanwhile. Raises Transient."""
+        self._schemas.learn(_frames(wanted))
+
     def bind(self, wanted: Mapping[BindingKey, Run], labels: Labels = NO_LABELS) -> None:
         """Make and remember the bindings of runs; anew where rows have brought labels that were not known.
 
@@ -161,7 +169,7 @@ class Binder:
                     self._known.forget(table)
             new = [key for key in wanted if self._known.find(key) is None]
             self._learn_topics({key.topic for key in new})
-            self._schemas.learn({frame for key in new for frame in (key.key_frame, key.value_frame) if frame})
+            self._schemas.learn(_frames(new))
             # tombstones last: they may be bound as the records beside them
             for key in sorted(new, key=lambda key: key.value_frame is None):
                 self._bind(key, wanted[key])
@@ -488,6 +496,10 @@ class _Wanted:
     def theirs(self) -> tuple[str, ...]:
         """The key's columns, as the table calls them."""
         return tuple(self.row.name(name) for name in self.identity)
+
+
+def _frames(keys: Iterable[BindingKey]) -> set[bytes]:
+    return {frame for key in keys for frame in (key.key_frame, key.value_frame) if frame}
 
 
 def _may_lack(wanted: "_Wanted", columns: Sequence[BoundColumn]) -> tuple[str, ...]:

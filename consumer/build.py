@@ -9,7 +9,8 @@ from functools import cache
 from importlib.metadata import version
 
 from consumer.ahead import Ahead
-from consumer.applier import Applier, Workshop
+from consumer.applier import Applier
+from consumer.attempts import Workshop
 from consumer.binder import Binder
 from consumer.binder import Sources as BinderSources
 from consumer.binding_settings import binder_settings
@@ -340,7 +341,15 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
     flood = FloodGuard(FloodLimits(percent=settings.letters.flood_percent))
     dependents = Dependents(sink, offsets)
     busy = Busy(settings.target.batch_deadline)
-    shop = Workshop(planner=planners[1], binder=binder, returns=returns, flood=flood, busy=busy, dependents=dependents)
+    shop = Workshop(
+        planner=planners[1],
+        binder=binder,
+        fetch=ahead.fetched,
+        returns=returns,
+        flood=flood,
+        busy=busy,
+        dependents=dependents,
+    )
     retry = settings.retry
     patience = Patience(sink, shared.target, Backoff(first=retry.environment_first, most=retry.environment_most))
     holdings = Holdings(sink, offsets, handover, patience, table_policy(settings))

@@ -196,7 +196,7 @@ class PostgresSink:
             _limit(connection, within and self.settings.batch_deadline)
             with translated("finish batch"):
                 self._ledger.applied(connection, plan, durations)
-                positions.move(connection, self._group, plan.slices)
+                self._finish(connection, plan)
         except BaseException as error:
             if isinstance(error, DataFault):
                 self._writer.take_care(plan.writes, error.table)
@@ -356,6 +356,9 @@ class PostgresSink:
                 elif rows := self._writer.write(connection, staged):
                     refused.append(RefusedRows(staged, rows))
         return refused
+
+    def _finish(self, connection: psycopg.Connection, plan: Plan) -> None:
+        positions.move(connection, self._group, plan.slices)
 
     def _commit(self, connection: psycopg.Connection) -> None:
         try:
