@@ -15,13 +15,14 @@ from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated
 from dlq import actions, decisions, letters
 from dlq.actions import Done
+from dlq.difference import Difference, Weigher, difference
 from dlq.edit import edit, editable
 from dlq.export import Exported, exported
 from dlq.groups import Group, groups
 from dlq.history import Whole, whole
 from dlq.letters import Letter, Place
 from dlq.patching import Patch
-from dlq.payload import Payload, Sources, payload
+from dlq.payload import GONE, Payload, Sources, held_by, payload
 from dlq.selection import Selection
 
 
@@ -32,6 +33,7 @@ class LetterDesk:
     connection: psycopg.Connection
     group: str
     sources: Sources
+    weigher: Callable[[], Weigher]
 
     def groups(self, selection: Selection, most: int) -> list[Group]:
         """The groups of letters, the last seen first."""
@@ -63,6 +65,17 @@ class LetterDesk:
         with translated("read payload"):
             decisions.note(self.connection, self.group, said, "view payload", [number])
             return payload(self.connection, self.group, number, self.sources, original=original)
+
+    def difference(self, number: int, said: Note, *, original: bool = False) -> Difference | None:
+        """What a letter would make of its row; that somebody looked is written down first."""
+        with translated("compare letter"):
+            decisions.note(self.connection, self.group, said, "view payload", [number])
+            held = held_by(self.connection, self.group, number, self.sources.fetch, original=original)
+            if held is None:
+                return None
+            if held.record is None:
+                return Difference(table=held.table, effect=None, why=GONE)
+            return difference(self.connection, self.group, held.record, self.weigher(), self.sources.mask)
 
     def editable(self, number: int, said: Note) -> dict[str, Any]:
         """A dead letter's row as a patch finds it under `/after/`; that somebody looked is written down first."""

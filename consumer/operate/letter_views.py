@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
@@ -14,16 +14,19 @@ from consumer.operate.looks import DIM, STATES, clean, console, facts, listing, 
 from consumer.operate.moments import ago
 
 if TYPE_CHECKING:
-    from dlq.groups import Group
+    from dlq.difference import Difference
+    from dlq.groups import Group as Letters
     from dlq.history import Whole
     from dlq.letters import Letter
     from dlq.payload import Part, Payload
 
 
+# characters of a value beside another
+_LONGEST = 200
 _LOGS = {"leaving": "the record leaves it soon", "gone": "the record is gone"}
 
 
-def show_groups(found: Sequence["Group"]) -> None:
+def show_groups(found: Sequence["Letters"]) -> None:
     """Groups, with what to do about each."""
     screen, now = console(), datetime.now(UTC)
     slim = narrow(screen.width)
@@ -54,7 +57,7 @@ def show_done(changed: Sequence["Letter"], left: Sequence["Letter"], what: str, 
             screen.print(_listed(letters, screen))
 
 
-def show_whole(found: "Whole", held: "Payload | None", brokers: str) -> None:
+def show_whole(found: "Whole", held: "Payload | None", weighed: "Difference | None", brokers: str) -> None:
     """One letter in full."""
     screen, letter = console(), found.letter
     screen.print(
@@ -66,6 +69,8 @@ def show_whole(found: "Whole", held: "Payload | None", brokers: str) -> None:
     for title, letters in (("in front of it, of its row", found.older), ("waiting behind it", found.followers)):
         if letters:
             _section(screen, title, _listed(letters, screen))
+    if weighed is not None:
+        _section(screen, f"what it would do to {weighed.table or 'its table'}", _difference(weighed))
     if held is not None:
         _show_payload(screen, held)
     screen.print(Text("\nthe same record with kcat", style=f"bold {DIM}"))
@@ -166,6 +171,31 @@ def _history(found: "Whole") -> RenderableType:
     if letter.closed_at is not None:
         events.append((letter.closed_at, f"{letter.state}: {letter.reason or ''}"))
     return facts([(_second(at), text) for at, text in sorted(events, key=lambda event: event[0])])
+
+
+def _difference(weighed: "Difference") -> RenderableType:
+    if weighed.refused is not None:
+        return facts([("refused", weighed.refused.detail), ("to do", said(weighed.refused.remedy, "bold"))])
+    effect = [said(weighed.effect, "bold")] if weighed.effect else []
+    effect += [said(weighed.why, DIM)] if weighed.why else []
+    if weighed.kept_out:
+        effect.append(said("the row is newer, so the letter is superseded", "yellow"))
+    if not weighed.cells:
+        return stacked(*effect)
+    rows = [
+        [
+            said(cell.column, "bold" if cell.changed else DIM),
+            _text(cell.now),
+            _text(cell.then, "yellow" if cell.changed else DIM),
+        ]
+        for cell in weighed.cells
+    ]
+    return Group(*effect, listing(["column", "now", "then"], rows, wide=2))
+
+
+def _text(text: str | None, style: str = "") -> Text:
+    """A value as PostgreSQL writes it, no longer than a line or two."""
+    return said("null", DIM) if text is None else said(text[:_LONGEST] + ("…" if len(text) > _LONGEST else ""), style)
 
 
 def _show_payload(screen: Console, held: "Payload") -> None:

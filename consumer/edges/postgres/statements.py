@@ -83,7 +83,7 @@ def insert_checked(staged: Staged) -> sql.Composed:
         insert(staged),
         sql.SQL(", ").join(map(sql.Identifier, staged.write.identity)),
         staged.staging,
-        _same_row(staged),
+        same_row(staged),
     )
 
 
@@ -120,7 +120,7 @@ def keep(staged: Staged) -> sql.Composed:
         values,
         table_name(write.table),
         staged.staging,
-        _same_row(staged),
+        same_row(staged),
     )
 
 
@@ -220,7 +220,7 @@ def kept_out(staged: Staged) -> sql.Composed:
     """
     assert staged.write.version is not None
     guarded = sql.SQL("SELECT s.ctid FROM {} AS t, {} AS s WHERE {} AND {}").format(
-        table_name(staged.write.table), staged.staging, _same_row(staged), _newer(staged.write.version, "s")
+        table_name(staged.write.table), staged.staging, same_row(staged), _newer(staged.write.version, "s")
     )
     if staged.floor is None:
         return guarded
@@ -245,7 +245,7 @@ def _met(staged: Staged) -> sql.Composed:
 
 
 def _same_living_row(staged: Staged) -> sql.Composed:
-    return _living(staged, _same_row(staged))
+    return _living(staged, same_row(staged))
 
 
 def _living(staged: Staged, row: sql.Composed) -> sql.Composed:
@@ -278,8 +278,8 @@ def _set(write: TableWrite, name: str, value: sql.Composed) -> sql.Composed:
 def _not_newer(staged: Staged) -> sql.Composed:
     """The row of the staged identity, unless its version guards it."""
     if staged.write.version is None:
-        return _same_row(staged)
-    kept = sql.SQL("{} AND ({}) IS NOT TRUE").format(_same_row(staged), _newer(staged.write.version, "s"))
+        return same_row(staged)
+    kept = sql.SQL("{} AND ({}) IS NOT TRUE").format(same_row(staged), _newer(staged.write.version, "s"))
     return kept if staged.floor is None else sql.SQL("{} AND ({}) IS NOT TRUE").format(kept, _late(staged))
 
 
@@ -295,7 +295,8 @@ def _newer(version: str, change: str) -> sql.Composed:
     return sql.SQL("t.{} > {}.{}").format(column, sql.Identifier(change), column)
 
 
-def _same_row(staged: Staged) -> sql.Composed:
+def same_row(staged: Staged) -> sql.Composed:
+    """Whether the row `t` of the table has the identity of the staged one, `s`."""
     return sql.SQL(" AND ").join(
         sql.SQL("t.{} = {}").format(sql.Identifier(name), value) for name, value in keys(staged.write).items()
     )
