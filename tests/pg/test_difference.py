@@ -134,10 +134,27 @@ def test_a_table_that_is_gone_is_said(session: psycopg.Connection, line: Pipelin
 
 def test_a_long_value_is_cut_and_still_compared(weigh: Weigh, session: psycopg.Connection, line: Pipeline) -> None:
     """To its last character."""
-    session.execute(f"UPDATE {line.table.schema}.orders SET made = repeat('x', 10000)")
-    found = {cell.column: cell for cell in weigh("u", {**OLD, "n": 5}).cells}
-    assert len(found["made"].now or "") == 4096
-    assert not found["made"].changed
+    schema = line.table.schema
+    session.execute(f"UPDATE {schema}.orders SET made = repeat('x', 10000)")
+    for ending, changed in (("''", False), ("'y'", True)):
+        session.execute(
+            f"CREATE OR REPLACE FUNCTION {schema}.more() RETURNS trigger LANGUAGE plpgsql AS "
+            f"$$ BEGIN NEW.made := NEW.made || {ending}; RETURN NEW; END $$;"
+            f"CREATE OR REPLACE TRIGGER more BEFORE UPDATE ON {schema}.orders "
+            f"FOR EACH ROW EXECUTE FUNCTION {schema}.more()"
+        )
+        found = {cell.column: cell for cell in weigh("u", {**OLD, "n": 5}).cells}
+        assert len(found["made"].now or "") == 4096
+        assert found["made"].changed is changed
+
+
+def test_a_session_compares_many(session: psycopg.Connection, group: str, line: Pipeline) -> None:
+    """One after the other."""
+    weigher = Weigher(line.planner, line.binder, line.known)
+    for n in (2, 3):
+        key, value = line.record("u", {**OLD, "n": n})
+        record = Record(ref=RecordRef(line.at, 7), key=key, value=value)
+        assert cells(difference(session, group, record, weigher, Mask())) == [("n", "1", str(n))]
 
 
 def test_who_only_looks_leaves_nothing(
