@@ -11,7 +11,7 @@ from consumer.ahead import Ahead
 from consumer.applier import Applier, Workshop
 from consumer.binder import Binder
 from consumer.binder import Sources as BinderSources
-from consumer.binding_settings import binder_settings
+from consumer.binding_settings import binder_settings, mappings
 from consumer.blocks import Decoders
 from consumer.core.backoff import Backoff
 from consumer.core.breaking import BreakerLimits
@@ -188,7 +188,7 @@ def letter_desk(settings: Settings) -> Iterator[LetterDesk]:
             return _weigher(settings, LookingCatalog(pool, settings.kafka.group), registry)
 
         sources = Sources(registry=registry, fetch=fetch, mask=Mask(settings.admin.mask))
-        yield LetterDesk(connection, settings.kafka.group, sources, weigher)
+        yield LetterDesk(connection, settings.kafka.group, sources, weigher, mappings(settings))
 
 
 def _weigher(settings: Settings, catalog: LookingCatalog, registry: HttpRegistry) -> Weigher:

@@ -13,7 +13,7 @@ import typer
 
 from consumer.core.letters import State
 from consumer.desk import Note
-from consumer.operate.letter_views import show_done, show_edit, show_groups, show_letters, show_row, show_whole
+from consumer.operate.letter_views import Beside, show_done, show_edit, show_groups, show_letters, show_row, show_whole
 from consumer.operate.moments import moment
 from consumer.operate.opening import brokers_of, letters_of
 from consumer.operate.output import (
@@ -144,9 +144,10 @@ def show_one(
         held = desk.payload(number, note, original=original) if payload else None
         weighed = desk.difference(number, note, original=original) if difference else None
         if output is Output.TABLE:
-            show_whole(found, held, weighed, brokers_of(config))
+            show_whole(found, Beside(held, weighed, desk.schema_words(number)), brokers_of(config))
         else:
-            more = {name: asdict(each) for name, each in (("payload", held), ("difference", weighed)) if each}
+            more: dict[str, Any] = {"schema": desk.schema_words(number)}
+            more |= {name: asdict(each) for name, each in (("payload", held), ("difference", weighed)) if each}
             show([asdict(found) | more], {}, output)
 
 

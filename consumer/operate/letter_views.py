@@ -3,6 +3,7 @@
 import json
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +58,16 @@ def show_done(changed: Sequence["Letter"], left: Sequence["Letter"], what: str, 
             screen.print(_listed(letters, screen))
 
 
-def show_whole(found: "Whole", held: "Payload | None", weighed: "Difference | None", brokers: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What is shown beside a letter: what it holds, what it would do, how its schema differs."""
+
+    held: "Payload | None"
+    weighed: "Difference | None"
+    schema: Sequence[str]
+
+
+def show_whole(found: "Whole", beside: Beside, brokers: str) -> None:
     """One letter in full."""
     screen, letter = console(), found.letter
     screen.print(
@@ -69,10 +79,13 @@ def show_whole(found: "Whole", held: "Payload | None", weighed: "Difference | No
     for title, letters in (("in front of it, of its row", found.older), ("waiting behind it", found.followers)):
         if letters:
             _section(screen, title, _listed(letters, screen))
-    if weighed is not None:
-        _section(screen, f"what it would do to {weighed.table or 'its table'}", _difference(weighed))
-    if held is not None:
-        _show_payload(screen, held)
+    if beside.schema:
+        _section(screen, "its schema", stacked(*map(said, beside.schema)))
+    if beside.weighed is not None:
+        title = f"what it would do to {beside.weighed.table or 'its table'}"
+        _section(screen, title, _difference(beside.weighed))
+    if beside.held is not None:
+        _show_payload(screen, beside.held)
     screen.print(Text("\nthe same record with kcat", style=f"bold {DIM}"))
     # in one piece, to be copied
     screen.print(said(kcat(letter, brokers)), soft_wrap=True)
