@@ -13,7 +13,7 @@ from consumer.applier import Applier
 from consumer.attempts import Workshop
 from consumer.binder import Binder
 from consumer.binder import Sources as BinderSources
-from consumer.binding_settings import binder_settings
+from consumer.binding_settings import binder_settings, mappings
 from consumer.blocks import Decoders
 from consumer.busy import Busy
 from consumer.control import Control
@@ -49,7 +49,7 @@ from consumer.edges.postgres.board import PostgresBoard
 from consumer.edges.postgres.control import PostgresControl
 from consumer.edges.postgres.desk import PostgresDesk
 from consumer.edges.postgres.jobs import Act, PostgresJobs
-from consumer.edges.postgres.lookup import PostgresCatalog, PostgresOverview
+from consumer.edges.postgres.lookup import LookingCatalog, PostgresCatalog, PostgresOverview
 from consumer.edges.postgres.migrate import require
 from consumer.edges.postgres.moved import MovedBounds
 from consumer.edges.postgres.outbox import PostgresOutbox
@@ -83,6 +83,7 @@ from consumer.sections import Connect
 from consumer.settings import Settings
 from dlq.actions import discard, replay
 from dlq.desk import LetterDesk
+from dlq.difference import Weigher
 from dlq.headers import decode, encode
 from dlq.masking import Mask
 from dlq.payload import Sources
@@ -217,8 +218,24 @@ def letter_desk(settings: Settings) -> Iterator[LetterDesk]:
         def fetch(ref: RecordRef, known: str | None) -> Record | None:
             return origins().fetch(ref, known)
 
+        @cache
+        def weigher() -> Weigher:
+            limits = PoolLimits(size=1)
+            pool = opened.enter_context(closing(TargetPool(session, CircuitBreaker("target"), limits)))
+            return _weigher(settings, LookingCatalog(pool, settings.kafka.group), registry)
+
         sources = Sources(registry=registry, fetch=fetch, mask=Mask(settings.admin.mask))
-        yield LetterDesk(connection, settings.kafka.group, sources)
+        yield LetterDesk(connection, settings.kafka.group, sources, weigher, mappings(settings))
+
+
+def _weigher(settings: Settings, catalog: LookingCatalog, registry: HttpRegistry) -> Weigher:
+    """Plans letters as a worker does, by the decoder that always ends."""
+    rows, known = RowDecoder(), KnownBindings()
+    placeholders = Placeholders(settings.source.unavailable_values)
+    decoders = Decoders(fast=rows, careful=rows, placeholders=placeholders)
+    sources = BinderSources(registry=registry, catalog=catalog, offsets=topic_offsets(settings), rows=rows)
+    planner = Planner(decoders, CopyEncoder(), known, Marks(), letter_policy(settings), 1)
+    return Weigher(planner, Binder(known, sources, binder_settings(settings)), known)
 
 
 def topic_offsets(settings: Settings) -> Offsets:

@@ -65,6 +65,33 @@ class PostgresCatalog:
         return self._pool.ask(lambda session: changes.propose(session, self._group, evolution, state, why))
 
 
+_CLAIMED = "SELECT topic FROM headrace.target_tables WHERE group_name = %s AND table_name = %s"
+
+
+class LookingCatalog(PostgresCatalog):
+    """The same for those who only look: nothing is claimed, remembered or proposed."""
+
+    def claim_table(self, name: TableName, topic: str) -> str:
+        def claimed(session: psycopg.Connection) -> str:
+            with translated("read table's topic"):
+                row = session.execute(_CLAIMED, (self._group, str(name))).fetchone()
+            return str(row[0]) if row else topic
+
+        return self._pool.ask(claimed)
+
+    def remember_schemas(self, registry: str, schemas: Mapping[int, str]) -> None:
+        """Nothing."""
+
+    def remember_source(self, topic: str, key_schema: int, names: Mapping[str, str | None]) -> None:
+        """Nothing."""
+
+    def followed(self, name: TableName, fits: Followed) -> None:
+        """Nothing."""
+
+    def propose(self, evolution: Evolution, state: State, why: Failure) -> State:
+        return state
+
+
 class PostgresOverview:
     """Implements `consumer.ports.target.Overview`."""
 
