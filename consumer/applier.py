@@ -59,13 +59,14 @@ LOOK_EVERY = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workshop:
-    """What the apply thread works with: plans, their bindings, what is refused for others' sake or too often, and
-    what becomes of letters that come back."""
+    """What the apply thread works with: plans, their bindings, what is refused too often, not taken in time or refused
+    for others' sake, and what becomes of letters that come back."""
 
     planner: Planner
     binder: Binder
     returns: Returns
     flood: FloodGuard
+    busy: Busy
     dependents: Dependents
 
 
@@ -79,7 +80,7 @@ class Applier:
         self._returns = shop.returns
         self._flood = shop.flood
         self._dependents = shop.dependents
-        self._busy = Busy()
+        self._busy = shop.busy
         self._handover = handover
         self._next_look = 0.0
         self._opened = False
@@ -210,7 +211,7 @@ class Applier:
             plan = work.plan or planned(work, self._planner, self._binder)
             if flooded := self._flood.flooded(plan):
                 return without_flooded(work, flooded)
-            self._applied(self._sink.apply(plan, self._flood.room(plan)))
+            self._applied(self._sink.apply(plan, self._flood.room(plan), self._busy.within(work)))
         except Instead as instead:
             return list(instead.steps)
         except Fenced as lost:
@@ -248,7 +249,7 @@ class Applier:
             self._wait_after(work, error)
             return [*each_topic(work)]
         topics = (everything & self._binder.topics_of(error.table)) or everything
-        if self._busy.again(work, topics, error):
+        if not self._busy.knows(work, topics):
             self._wait_after(work, error)
         return self._busy.instead(work, topics, error, seconds)
 
@@ -289,7 +290,7 @@ class Applier:
         self.patience.rewarded()
         plan = applied.plan
         self._flood.passed(plan)
-        self._busy.passed(plan.slices)
+        self._busy.passed(plan, applied.seconds)
         self._evolved(plan)
         self._holdings.went_on(piece.at for piece in plan.slices)
         self._handover.tell(Moved({piece.at: piece.end for piece in plan.slices}))

@@ -30,6 +30,7 @@ from consumer.core.framing import Datum
 from consumer.core.grace import Grace
 from consumer.core.history import STAGED
 from consumer.core.kinds import KINDS, Scope
+from consumer.core.losses import losses
 from consumer.core.modes import Mode, OnTruncate, SoftDelete
 from consumer.core.moves import may_lack, token_fields
 from consumer.core.naming import BadName
@@ -250,7 +251,7 @@ class Binder:
         require_known(wanted.row.columns)
         fitted = self._fitted(name, wanted, schema_id_of(value_of(run)), text)
         binding = self._bound(replace(wanted, row=replace(wanted.row, now=fitted.names)), fitted)
-        self._warn(schema_id_of(value_of(run)), key.topic, schema.columns)
+        self._warn(schema_id_of(value_of(run)), key.topic, name, schema)
         self._tables.remember(key.topic, schema_id_of(its_key), source)
         return binding
 
@@ -279,6 +280,7 @@ class Binder:
         require_casts(columns, self._catalog.has_casts)
         written = [*(column.target.name for column in columns), *(column.name for column in beside)]
         require_inserts(table, written, also=("SELECT", "DELETE") if mode is Mode.MATCH else ())
+        self._warn(schema_id_of(value_of(run)), topic, name, schema)
         rules = self._settings.checks.get(str(name), {})
         return Binding(
             schema=schema,
@@ -368,11 +370,10 @@ class Binder:
             self._known.forget(name)
         return fitted
 
-    def _warn(self, schema_id: int, topic: str, columns: Sequence[Column]) -> None:
-        """Say once a schema in which columns nulls may have become defaults before they were written."""
-        replaced = [column.name for column in columns if column.replaced]
-        if replaced and schema_id not in self._warned:
-            log.warning(_REPLACED, topic=topic, schema=schema_id, columns=replaced, remedy=_KEEP_NULLS)
+    def _warn(self, schema_id: int, topic: str, name: TableName, schema: WriterSchema) -> None:
+        """Say once a schema what the source may have lost."""
+        for loss in losses(schema, partial(self._settings.policy, name)) if schema_id not in self._warned else ():
+            log.warning(loss.what, topic=topic, schema=schema_id, columns=list(loss.columns), remedy=loss.remedy)
         self._warned.add(schema_id)
 
     def _version(self, name: TableName, schema: WriterSchema) -> Column | None:
@@ -498,11 +499,6 @@ def _no_topic(topic: str) -> Failure:
     return failed(KINDS["kafka.no_topic"], "kafka", "describe topics", detail)
 
 
-_REPLACED = "nulls of these columns may have been replaced by their defaults at the source"
-_KEEP_NULLS = (
-    "Set value.converter.ignore.default.for.nullables=true on the connector if it is not; then compare the columns' "
-    "nulls, which nothing in the topic tells any more. Headrace itself writes every null as one."
-)
 _NO_KEY = (
     "Give the source table a primary key, or set message.key.columns on the connector, or set mode of the table to "
     "history, append or match."

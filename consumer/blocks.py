@@ -20,7 +20,7 @@ from consumer.core.markers import Placeholders
 from consumer.core.modes import DELETED_AT, OnTruncate
 from consumer.core.moves import NEW_KEY, Halves, borders, no_halves, token_fields, tokens
 from consumer.core.plan import Binding, Run, origin, recorded
-from consumer.core.position import positions
+from consumer.core.position import places_of_reads, positions
 from consumer.core.records import RecordRef
 from consumer.core.rewriting import Rewritten
 from consumer.decode_watch import DecodeWatch, Marks
@@ -221,12 +221,12 @@ class BlockDecoder:
         else:
             with self.watch.over(pieces):
                 sifted = self._decoders.fast.sift(schema.text, bodies, fields)
-        places = data.places
         for index, reason in sifted.bad.items():
-            out[places[index]] = unsound("record.decode", "decode", reason)
+            out[data.places[index]] = unsound("record.decode", "decode", reason)
+        places = pl.Series(SEQ, data.places, dtype=pl.Int64)
         if sifted.bad:
-            places = [place for index, place in enumerate(places) if index not in sifted.bad]
-        return sifted.frame.hstack([pl.Series(SEQ, places, dtype=pl.Int64)])
+            places = places.filter(~pl.arange(len(places), eager=True).is_in(list(sifted.bad)))
+        return sifted.frame.hstack([places])
 
     def _deletes(
         self, block: Block, frame: pl.DataFrame, values: Sequence[bytes | None], out: dict[int, Failure]
@@ -331,7 +331,9 @@ def _placed(frame: pl.DataFrame, binding: Binding, out: dict[int, Failure]) -> p
     """With the position of each change; one without it goes out, since it would pass any guard unseen."""
     if binding.version is None:
         return frame
-    frame = frame.with_columns(positions(frame, binding.schema.position).alias(_VERSION))
+    # reads are compared with what truncated the table, and with nothing else
+    placed = places_of_reads if binding.floored else positions
+    frame = frame.with_columns(placed(frame, binding.schema.position).alias(_VERSION))
     lost = frame["op"].is_in(["c", "u", "d"]) & frame[_VERSION].is_null()
     if lost.any():
         reason = "the change does not say where it stands in the source's log"

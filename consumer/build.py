@@ -3,31 +3,38 @@
 import os
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib.metadata import version
 
 from consumer.ahead import Ahead
 from consumer.applier import Applier, Workshop
-from consumer.binder import Binder, Sources
+from consumer.binder import Binder
+from consumer.binder import Sources as BinderSources
 from consumer.binding_settings import binder_settings
 from consumer.blocks import Decoders
+from consumer.busy import Busy
 from consumer.control import Control
 from consumer.core.backoff import Backoff
 from consumer.core.breaking import BreakerLimits
+from consumer.core.failure import Refused, failed
 from consumer.core.flood import FloodGuard, FloodLimits
 from consumer.core.jobs import JobKind
-from consumer.core.kinds import ErrorType
+from consumer.core.kinds import KINDS, ErrorType
 from consumer.core.letterhead import Codec
+from consumer.core.letters import Record
 from consumer.core.markers import Placeholders
 from consumer.core.policy import Budget, Policy, TablePolicy
-from consumer.core.records import OffsetRange
+from consumer.core.records import OffsetRange, RecordRef
 from consumer.decode_watch import Marks
 from consumer.dependents import Dependents
 from consumer.desk import Desk
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.columnar import ColumnarDecoder
+from consumer.edges.connect import ConnectSettings, HttpConnect
 from consumer.edges.copy_encoder import CopyEncoder
+from consumer.edges.kafka.ages import KafkaAges
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.letterbox import KafkaLetterbox
 from consumer.edges.kafka.logs import KafkaLogs
@@ -42,12 +49,13 @@ from consumer.edges.postgres.control import PostgresControl
 from consumer.edges.postgres.desk import PostgresDesk
 from consumer.edges.postgres.jobs import Act, PostgresJobs
 from consumer.edges.postgres.lookup import PostgresCatalog, PostgresOverview
+from consumer.edges.postgres.migrate import require
 from consumer.edges.postgres.moved import MovedBounds
 from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.pointers import PostgresPointers
 from consumer.edges.postgres.pool import PoolLimits, TargetPool
 from consumer.edges.postgres.searches import PostgresSearches
-from consumer.edges.postgres.session import SessionSettings
+from consumer.edges.postgres.session import SessionSettings, connect
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.registry import HttpRegistry
 from consumer.edges.rows import RowDecoder
@@ -59,9 +67,10 @@ from consumer.known import KnownBindings
 from consumer.lifecycle import Hooks, LifeSettings, Side, WorkerLife
 from consumer.patience import Patience
 from consumer.planner import Planner
+from consumer.ports.connectors import Connectors
 from consumer.ports.letters import LetterTopic
 from consumer.ports.target import Breaker, Overview, Retention
-from consumer.ports.topics import Offsets
+from consumer.ports.topics import Ages, Offsets
 from consumer.postman import Postman
 from consumer.presence import Presence, Telling
 from consumer.reader import BatchLimits, Reader
@@ -69,9 +78,13 @@ from consumer.reporting import Parts
 from consumer.rereading import Rereading
 from consumer.returns import Judges, Returns
 from consumer.searcher import Searcher
+from consumer.sections import Connect
 from consumer.settings import Settings
 from dlq.actions import discard, replay
+from dlq.desk import LetterDesk
 from dlq.headers import decode, encode
+from dlq.masking import Mask
+from dlq.payload import Sources
 
 
 def worker_name(settings: Settings) -> str:
@@ -180,9 +193,65 @@ def control(settings: Settings) -> Iterator[Control]:
         opened.close()
 
 
+@contextmanager
+def letter_desk(settings: Settings) -> Iterator[LetterDesk]:
+    """What people ask and decide about letters, on a session that is closed afterwards. Raises HeadraceError."""
+    kafka = kafka_settings(settings)
+    breaker = CircuitBreaker(
+        "registry", BreakerLimits(failures=settings.breaker.failures, reset=settings.breaker.reset)
+    )
+    # people may look at a standby
+    session = replace(session_settings(settings, "letters"), writes=False)
+    with ExitStack() as opened:
+        connection = opened.enter_context(closing(connect(session)))
+        require(connection)
+        registry = HttpRegistry(settings.registry.url, breaker, timeout=settings.registry.timeout)
+        opened.callback(registry.close)
+
+        @cache
+        def origins() -> Rereading:
+            # most commands need no Kafka
+            return opened.enter_context(closing(Rereading(KafkaOrigins(kafka), KafkaOffsets(kafka))))
+
+        def fetch(ref: RecordRef, known: str | None) -> Record | None:
+            return origins().fetch(ref, known)
+
+        sources = Sources(registry=registry, fetch=fetch, mask=Mask(settings.admin.mask))
+        yield LetterDesk(connection, settings.kafka.group, sources)
+
+
 def topic_offsets(settings: Settings) -> Offsets:
     """Questions about topics."""
     return KafkaOffsets(kafka_settings(settings))
+
+
+def topic_ages(settings: Settings) -> Ages:
+    """How old records of topics are."""
+    return KafkaAges(kafka_settings(settings))
+
+
+@contextmanager
+def connectors(settings: Settings) -> Iterator[Connectors | None]:
+    """Kafka Connect, closed afterwards; None where none is set."""
+    connect = settings.connect
+    if connect.url is None:
+        yield None
+        return
+    how = ConnectSettings(url=connect.url, user=connect.user, password=_password(connect), timeout=connect.timeout)
+    limits = BreakerLimits(failures=settings.breaker.failures, reset=settings.breaker.reset)
+    with closing(HttpConnect(how, CircuitBreaker("connect", limits))) as opened:
+        yield opened
+
+
+def _password(connect: Connect) -> str:
+    if connect.password_file is None:
+        return connect.password.get_secret_value() if connect.password else ""
+    try:
+        return connect.password_file.read_text(encoding="utf-8").partition("\n")[0].strip()
+    except (OSError, UnicodeDecodeError) as error:
+        detail = f"connect.password_file can't be read ({type(error).__name__})"
+        remedy = "Name a readable text file, or set connect.password in the environment."
+        raise Refused(failed(KINDS["worker.settings"], "settings", "load", detail, remedy=remedy)) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,7 +310,7 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
     offsets = topic_offsets(settings)
     registry = HttpRegistry(settings.registry.url, shared.registry, timeout=settings.registry.timeout)
     handover = Handover(max_bytes=settings.batch.queue_bytes, max_batches=settings.batch.queue_batches)
-    sources = Sources(registry=registry, catalog=catalog, offsets=offsets, rows=rows)
+    sources = BinderSources(registry=registry, catalog=catalog, offsets=offsets, rows=rows)
     binder = Binder(known, sources, binder_settings(settings))
     ahead = Ahead(binder)
     pointing = [table for table, policy in settings.tables.items() if policy.letters == "pointer"]
@@ -270,7 +339,8 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
     searcher = Searcher(searches, behind, offsets, again, binder)
     flood = FloodGuard(FloodLimits(percent=settings.letters.flood_percent))
     dependents = Dependents(sink, offsets)
-    shop = Workshop(planner=planners[1], binder=binder, returns=returns, flood=flood, dependents=dependents)
+    busy = Busy(settings.target.batch_deadline)
+    shop = Workshop(planner=planners[1], binder=binder, returns=returns, flood=flood, busy=busy, dependents=dependents)
     retry = settings.retry
     patience = Patience(sink, shared.target, Backoff(first=retry.environment_first, most=retry.environment_most))
     holdings = Holdings(sink, offsets, handover, patience, table_policy(settings))

@@ -10,6 +10,9 @@ import typer
 from consumer.bench.commands import app as bench_app
 from consumer.operate.batches import app as batches_app
 from consumer.operate.breakers import app as breakers_app
+from consumer.operate.connectors import app as connectors_app
+from consumer.operate.dlq import app as dlq_app
+from consumer.operate.lag import lag
 from consumer.operate.output import Config, reported
 from consumer.operate.positions import app as positions_app
 from consumer.operate.schema import app as schema_app
@@ -27,11 +30,14 @@ app = typer.Typer(
 app.add_typer(stack_app, name="stack")
 app.add_typer(bench_app, name="bench")
 app.add_typer(batches_app, name="batches")
+app.add_typer(dlq_app, name="dlq")
 app.add_typer(positions_app, name="positions")
 app.add_typer(schema_app, name="schema")
 app.add_typer(tables_app, name="tables")
 app.add_typer(workers_app, name="workers")
 app.add_typer(breakers_app, name="breakers")
+app.add_typer(connectors_app, name="connectors")
+app.command()(lag)
 app.command()(demo)
 
 

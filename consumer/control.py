@@ -1,10 +1,11 @@
 """What people ask of workers and tables and tell them, as values and a port."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from consumer.core.lag import Going, Lag, Place, worst
 from consumer.core.pausing import Paused, Subject
 from consumer.core.records import TopicPartition
 from consumer.desk import Note
@@ -47,23 +48,23 @@ class Worker:
 class TableState:
     """A topic of a group and the table that it is bound to, None while it is to none.
 
-    `positions`: the offsets to read next of its partitions, summed up. `stopped`: by partition that does not go on why,
-    as its owner wrote it. `letters`: open ones. `batch`, `applied_at`: the last batch that wrote the table, if it is
-    among the newest ones.
+    `parts`: its partitions, and why those stand that do not go on; how far their logs reach is not asked for.
+    `letters`: open ones of its records. `batch`, `applied_at`: the last batch that wrote the table, if it is among the
+    newest ones.
     """
 
     table: str | None
     topic: str
-    partitions: int
-    positions: int
-    moved_at: datetime
-    stopped: list[dict[str, Any]]
-    waiting: int
+    parts: list[Lag]
     letters: int
     dead: int
     batch: int | None
     applied_at: datetime | None
-    pauses: list[Paused]
+
+    @property
+    def going(self) -> Going:
+        """How the partition is that is worst."""
+        return worst(part.going for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +100,14 @@ class Control(Protocol):
 
     def tables(self) -> list[TableState]:
         """By topic, those of tables first."""
+        ...
+
+    def places(self) -> list[Place]:
+        """All partitions, by topic and number."""
+        ...
+
+    def note(self, action: str, details: Mapping[str, Any], note: Note) -> None:
+        """Write down what somebody does elsewhere."""
         ...
 
     def pauses(self) -> list[Paused]:

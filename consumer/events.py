@@ -102,8 +102,7 @@ class EventBlocks:
             if len(images):
                 rows, _ = shaped(images, (), block.binding)
                 write = self._writes.write(action, block, names, rows)
-                kinds = {column.target.name: column.target.cast for column in block.binding.columns}
-                events.writes.append(replace(write, moving=kinds if action is Action.REMOVE else {}))
+                events.writes.append(_compared(write, block) if action is Action.REMOVE else write)
 
     def _said(self, block: Block, events: Events) -> pl.DataFrame:
         """What is said of each event that is one, with SEQ: all but its row."""
@@ -167,6 +166,16 @@ class EventBlocks:
         beside = [(values[column.name].alias(column.name), column) for column in binding.meta]
         names = [column.source.name for column in binding.columns]
         return self._writes.write(Action.INSERT, block, names, rows, beside)
+
+
+def _compared(write: TableWrite, block: Block) -> TableWrite:
+    """With what is known of the columns that tell whether two rows are equal."""
+    targets = [column.target for column in block.binding.columns]
+    return replace(
+        write,
+        moving={target.name: target.cast for target in targets},
+        required=frozenset(target.name for target in targets if target.required),
+    )
 
 
 def _require_kept(block: Block, images: pl.DataFrame, events: Events) -> None:

@@ -183,9 +183,7 @@ class Planner:
         if refused:
             decoded.out |= {place: refused[ref] for place, ref in block.refs() if ref in refused}
         folded, early, aside, changes = self._folded(block, decoded)
-        gone = changes.filter(pl.col(SEQ).is_in(_places(aside, block)))
-        halves = rest(decoded.halves, gone, binding.identity)
-        kept = folded.size + early.size + len(halves.taken)
+        kept = folded.size + early.size + len(decoded.halves.taken)
         left = len(aside.letters) if aside else 0
         counted["upserts"] += kept - len(folded.deletes)
         counted["deletes"] += len(folded.deletes)
@@ -194,7 +192,7 @@ class Planner:
         fresh = decoded.ops <= {"c", "r"} and not len(decoded.deletes)
         writes = [
             *self._writes.folded(folded, block, decoded, fresh=fresh),
-            *self._writes.halves(halves, block, decoded),
+            *self._writes.halves(decoded.halves, block, decoded),
         ]
         stage.writes += [replace(one, origins=replace(one.origins, changes=changes)) for one in writes]
         writes = self._writes.folded(early, block, decoded, fresh=False)
@@ -247,6 +245,7 @@ class Planner:
         """What is left to write, what is to be written before, the letters, and identity and SEQ of all changes.
 
         Rows without letters fold as if there were none. Before the others come rows that stay when they are deleted.
+        Of the block's halves those are left that letters do not take away.
         """
         identity = block.binding.identity
         if not identity:
@@ -266,7 +265,10 @@ class Planner:
                 early = Folded(upserts=folded.upserts.clear(), deletes=folded.deletes.clear())
                 if block.binding.soft and len(folded.deletes):
                     early = born(images, folded.deletes, identity, masks, block.binding.version)
-                return folded, early, aside, pl.concat([*changes, known])
+                every = pl.concat([*changes, known])
+                if gone:
+                    decoded.halves = rest(decoded.halves, every.filter(pl.col(SEQ).is_in(gone)), identity)
+                return folded, early, aside, every
             reason = "an unchanged TOASTed column follows the row's delete"
             orphan = failed(KINDS["record.missing_base"], "planner", "fold", reason)
             decoded.out |= lacking | dict.fromkeys(folded.orphans, orphan)
@@ -419,11 +421,3 @@ def _partial(decoded: Decoded) -> pl.Series:
         return places.clear()
     lacking = places.filter(lacking_any(decoded.unavailable))
     return lacking.filter(~lacking.is_in(decoded.halves.taken[SEQ].implode()))
-
-
-def _places(aside: Aside | None, block: Block) -> list[int]:
-    """The places of a block's letters."""
-    if aside is None:
-        return []
-    refs = {letter.record.ref for letter in aside.letters}
-    return [place for place, ref in block.refs() if ref in refs]

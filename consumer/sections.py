@@ -3,6 +3,7 @@
 import re
 import socket
 from itertools import pairwise
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
@@ -386,7 +387,11 @@ class Worker(Section):
         default=20.0, ge=1, le=600, description="Seconds that a stop gives the batch in flight to finish."
     )
     stall_timeout: float = Field(
-        default=120.0, ge=5, le=3600, description="Seconds without a turn of either loop after which the process ends."
+        default=120.0,
+        ge=5,
+        le=3600,
+        description="Seconds without a turn of a loop after which the process ends; more than kafka.request_timeout, "
+        "target.batch_deadline and target.connect_timeout together.",
     )
     decode_deadline: float = Field(
         default=20.0,
@@ -394,6 +399,26 @@ class Worker(Section):
         le=600,
         description="Seconds that one native decoding may take before its records are marked.",
     )
+
+
+class Connect(Section):
+    """Kafka Connect beside us, if it is to be shown: its connectors, and why nothing comes from one."""
+
+    url: str | None = Field(default=None, pattern=r"^https?://", description="Base of Kafka Connect's REST interface.")
+    user: str = Field(default="", description="User for basic authentication, if it is asked for.")
+    password: SecretStr | None = Field(
+        default=None, description="Its password. Set it in the environment, not in the file."
+    )
+    password_file: Path | None = Field(
+        default=None, description="Instead of the password: a file whose first line it is, as a secret that is mounted."
+    )
+    timeout: float = Field(default=10.0, ge=0.5, le=120, description="Seconds that Kafka Connect may take to answer.")
+
+    @model_validator(mode="after")
+    def _one_password(self) -> "Connect":
+        if self.password is not None and self.password_file is not None:
+            raise ValueError("set either password or password_file")
+        return self
 
 
 class Control(Section):

@@ -13,6 +13,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from consumer.admin_sections import Admin
 from consumer.core.failure import Refused, failed
 from consumer.core.kinds import KINDS
 from consumer.core.lane import BadTopic, Lane
@@ -20,6 +21,7 @@ from consumer.core.sizer import BatchSizer
 from consumer.sections import (
     Batch,
     Breaker,
+    Connect,
     Control,
     Evolution,
     Kafka,
@@ -60,10 +62,12 @@ class Settings(BaseSettings):
     batch: Batch = Batch()
     letters: Letters = Letters()
     worker: Worker = Field(default_factory=Worker)
+    connect: Connect = Connect()
     ledger: Ledger = Ledger()
     control: Control = Control()
     secrets: Secrets = Secrets()
     log: Log = Log()
+    admin: Admin = Admin()
     topics: dict[str, Topic] = Field(default={}, description='What a topic has to keep to, as [topics."name"].')
     tables: dict[str, Table] = Field(default={}, description='Policy by target table, as [tables."schema.table"].')
 
@@ -75,9 +79,11 @@ class Settings(BaseSettings):
                 f"({self.worker.decode_deadline:g}), or a range that hangs is never marked"
             )
         longest = self.target.batch_deadline + self.target.connect_timeout
-        if self.worker.stall_timeout <= longest:
+        # copies of letters: the target is asked, then the cluster for their topics
+        if self.worker.stall_timeout <= longest + self.kafka.request_timeout:
             raise ValueError(
-                f"worker.stall_timeout must be more than target.batch_deadline + target.connect_timeout ({longest:g})"
+                "worker.stall_timeout must be more than kafka.request_timeout + target.batch_deadline + "
+                f"target.connect_timeout ({longest + self.kafka.request_timeout:g})"
             )
         if self.worker.stall_timeout <= self.retry.environment_most:
             raise ValueError(

@@ -16,8 +16,9 @@ from consumer.core.avro import UnsupportedSchema
 from consumer.core.envelope import read_key_schema
 from consumer.core.letters import State
 from consumer.ports.decoding import Registry
-from dlq.image import FRAME, BadImage, Image, NoImage, read_image, same
+from dlq.image import BadImage, Image, NoImage, read_image, same
 from dlq.patching import BadPatch, Patch, patched
+from dlq.schemas import NoSchema, schema_id, schema_text
 
 MOST_EDITS = 100
 """How often a letter may be edited in its life."""
@@ -34,7 +35,6 @@ SELECT l.state, l.attempt, b.letter_id IS NOT NULL AS kept, b.key,
 FROM headrace.letters l LEFT JOIN headrace.letter_bytes b ON b.letter_id = l.id
 WHERE l.group_name = %s AND l.id = %s
 """
-_SCHEMA = "SELECT schema FROM headrace.schemas WHERE registry = %s AND id = %s"
 # the letter's lock keeps a replay away: it is seen before, or sends what was edited
 _WRITE = """
 WITH standing AS (
@@ -77,9 +77,9 @@ def editable(connection: psycopg.Connection, group: str, letter: int, registry: 
         row: Any = cursor.execute(_READ, (group, letter)).fetchone()
     _check_fit(row, letter)
     try:
-        fixed = _identity(_schema(connection, registry, row.key))
-        image = read_image(row.value, _schema(connection, registry, row.value))
-    except NoImage as error:
+        fixed = _identity(schema_text(connection, registry, schema_id(row.key)))
+        image = read_image(row.value, schema_text(connection, registry, schema_id(row.value)))
+    except (NoImage, NoSchema) as error:
         raise NotEdited(f"letter {letter} can't be edited: {error}", remedy=_AGAIN) from error
     return Editable(attempt=row.attempt, edits=row.edits, fixed=fixed, image=image)
 
@@ -127,16 +127,6 @@ def _check_fit(row: Any, letter: int) -> None:
         )
     if row.value is None:
         raise NotEdited(f"letter {letter} is a tombstone, which has no values", remedy=_AGAIN)
-
-
-def _schema(connection: psycopg.Connection, registry: Registry, value: bytes | None) -> str:
-    """The writer schema of a framed value, as it was kept, or else from the registry. Raises NoImage."""
-    if value is None or len(value) < FRAME or value[0]:
-        raise NoImage("it does not begin with a zero byte and a schema id")
-    number = int.from_bytes(value[1:FRAME], "big")
-    # ids are columns of 32 bits with a sign
-    kept = connection.execute(_SCHEMA, (registry.name, number)).fetchone() if number < 1 << 31 else None
-    return str(kept[0]) if kept else registry.schema(number)
 
 
 def _identity(text: str) -> frozenset[str]:

@@ -44,7 +44,15 @@ class Record:
         self.fields: dict[str, Type] = {}
 
     def read(self, source: Cursor) -> dict[str, Any]:
-        return {name: kind.read(source) for name, kind in self.fields.items()}
+        found: dict[str, Any] = {}
+        for name, kind in self.fields.items():
+            try:
+                found[name] = kind.read(source)
+            except Damaged as damaged:
+                if damaged.partial is not None:
+                    found[name] = damaged.partial
+                raise damaged.within(name, found) from damaged
+        return found
 
     def write(self, value: Any, where: str) -> bytes:
         if not isinstance(value, Mapping):
@@ -63,9 +71,16 @@ class Array:
         self._items = items
 
     def read(self, source: Cursor) -> list[Any]:
-        found = []
+        found: list[Any] = []
         while count := source.length():
-            found += [self._items.read(source) for _ in range(count)]
+            for _ in range(count):
+                try:
+                    found.append(self._items.read(source))
+                except Damaged as damaged:
+                    place = f"[{len(found)}]"
+                    if damaged.partial is not None:
+                        found.append(damaged.partial)
+                    raise damaged.within(place, found) from damaged
         return found
 
     def write(self, value: Any, where: str) -> bytes:

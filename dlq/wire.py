@@ -1,10 +1,27 @@
 """Avro's binary form: what is read from a datum's bytes, and numbers written as it writes them."""
 
+from typing import Any
+
 _MOST = 10
+# items that take no bytes, as nulls, beyond one for each byte of the datum
+_FREE = 1 << 16
 
 
 class Damaged(ValueError):
-    """Bytes that are not of their schema; the message never holds a value."""
+    """Bytes that are not of their schema; the message never holds a value.
+
+    `path`: the field at which they end to be, as `after.price`. `partial`: what was read in front of it.
+    """
+
+    def __init__(self, why: str, path: str = "", partial: Any = None) -> None:
+        super().__init__(why)
+        self.path = path
+        self.partial = partial
+
+    def within(self, name: str, partial: Any) -> "Damaged":
+        """The same as seen from around a field or an item."""
+        inside = self.path if not self.path or self.path.startswith("[") else f".{self.path}"
+        return Damaged(str(self), f"{name}{inside}", partial)
 
 
 class Cursor:
@@ -12,6 +29,7 @@ class Cursor:
 
     def __init__(self, datum: bytes) -> None:
         self._datum = datum
+        self._items = len(datum) + _FREE
         self.at = 0
 
     def take(self, count: int) -> bytes:
@@ -43,6 +61,9 @@ class Cursor:
         if count < 0:
             # the block's size, for those who would skip it
             self.long()
+        self._items -= abs(count)
+        if self._items < 0:
+            raise Damaged("more items than its bytes can hold")
         return abs(count)
 
     def end(self) -> None:

@@ -17,6 +17,7 @@ AWAY = frozenset(
         "registry.away",
         "registry.status",
         "registry.refused",
+        "connect.away",
     }
 )
 """The kinds that say that a server does not do its work, whatever it is asked."""

@@ -422,6 +422,18 @@ ENVIRONMENT_KINDS = (
         "the registry refuses the credentials",
         "Check registry.url and the rights there; Headrace looks again by itself.",
     ),
+    _kind(
+        "connect.away",
+        _TRANSIENT,
+        "Kafka Connect does not answer as it should",
+        "Check connect.url, and look at Kafka Connect and the network between. Nothing else waits for it.",
+    ),
+    _kind(
+        "connect.refused",
+        _PERSISTENT,
+        "Kafka Connect refuses the credentials",
+        "Check connect.user and its password, and what they may do there.",
+    ),
     _kind("kafka.away", _TRANSIENT, "the cluster does not answer", _BY_ITSELF),
     _kind(
         "kafka.refused",

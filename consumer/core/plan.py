@@ -243,8 +243,8 @@ class TableWrite:
 
     `fresh`: every row is from a snapshot or an insert, so a plain INSERT may be tried first. `strict`: its rows wait
     behind any letter of theirs. `version`, `soft`: as in `Binding`; the version is staged. `floored`: a truncate keeps
-    it out where it is older. `moving`: the columns that are kept, taken or compared, with their types. `rank`: as in
-    `TargetTable`.
+    it out where it is older. `moving`: the columns that are kept, taken or compared, with their types. `required`: of
+    those that are compared the ones that take no null. `rank`: as in `TargetTable`.
     """
 
     table: TableName
@@ -260,6 +260,7 @@ class TableWrite:
     version: str | None = None
     floored: bool = False
     moving: Mapping[str, str] = field(default_factory=dict)
+    required: frozenset[str] = frozenset()
     soft: SoftDelete | None = None
     rank: int = 0
 

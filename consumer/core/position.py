@@ -16,6 +16,8 @@ _BINLOG = {"source_file": "string", "source_pos": "long"}
 # files are numbered with 31 bits, places in them with 32
 _PLACES = 2**32
 _FILES = 2**31
+FIRST_READ = -(2**63)
+"""What stands for the place of a snapshot's read, less the place."""
 
 
 def position_fields(spelled: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
@@ -38,6 +40,16 @@ def positions(frame: pl.DataFrame, fields: Sequence[str]) -> pl.Series:
     """
     said = pl.col("source_lsn") if tuple(fields) == tuple(_LSN) else _in_binlog()
     return frame.select(pl.when(pl.col("op") != "r").then(said)).to_series()
+
+
+def places_of_reads(frame: pl.DataFrame, fields: Sequence[str]) -> pl.Series:
+    """The same, with the places of snapshots' reads as numbers below zero that rise with them: FIRST_READ + place.
+
+    They are no versions, but tell whether a truncate is newer. That waits for whoever reads the table, so a read at an
+    earlier place saw rows that it removed, and one at a later place saw none of them.
+    """
+    said = pl.col("source_lsn") if tuple(fields) == tuple(_LSN) else _in_binlog()
+    return frame.select(pl.when(pl.col("op") == "r").then(said + FIRST_READ).otherwise(said)).to_series()
 
 
 def _in_binlog() -> pl.Expr:

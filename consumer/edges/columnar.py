@@ -83,15 +83,18 @@ class ColumnarDecoder:
     def _searched(self, schema: str, data: Sequence[bytes], fields: Sequence[str]) -> Sifted:
         """Read what may be sound; the row decoder has the last word on all else."""
         misfitting = misfits(schema, data)
-        fitting = _others(len(data), misfitting)
-        batches, mismatched = self._read(schema, [data[index] for index in fitting], fields)
+        batches, mismatched = self._read(schema, _without(data, misfitting), fields)
+        fitting = _others(len(data), misfitting) if mismatched else []
         doubtful = sorted([*misfitting, *(fitting[place] for place in mismatched)])
         judged = self._rows.sift(schema, [data[index] for index in doubtful], fields)
         bad = {doubtful[index]: reason for index, reason in judged.bad.items()}
         if not batches:
             return Sifted(frame=judged.frame, bad=bad)
+        sound = pl.DataFrame(pa.concat_batches(batches))
+        if len(bad) == len(doubtful):
+            return Sifted(frame=sound, bad=bad)
         places = [*_others(len(data), doubtful), *(index for index in doubtful if index not in bad)]
-        frame = pl.concat([pl.DataFrame(pa.concat_batches(batches)), judged.frame], rechunk=True)
+        frame = pl.concat([sound, judged.frame], rechunk=True)
         return Sifted(frame=frame[pl.Series(places, dtype=pl.Int64).arg_sort()], bad=bad)
 
     def _read(
@@ -240,6 +243,18 @@ def _others(count: int, indexes: Sequence[int]) -> list[int]:
     every = np.ones(count, bool)
     every[indexes] = False
     return np.flatnonzero(every).tolist()
+
+
+def _without(data: Sequence[bytes], indexes: Sequence[int]) -> Sequence[bytes]:
+    """The data but for those at these indexes, which rise."""
+    if not indexes:
+        return data
+    kept: list[bytes] = []
+    start = 0
+    for index in indexes:
+        kept += data[start:index]
+        start = index + 1
+    return kept + list(data[start:])
 
 
 def _long(value: int) -> bytes:

@@ -1,8 +1,7 @@
 """`headrace batches`: what became of batches, and trying again now."""
 
-import re
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -10,6 +9,7 @@ import typer
 
 from consumer.core.records import TopicPartition
 from consumer.desk import Batch, Desk, Note, Page
+from consumer.operate.moments import moment
 from consumer.operate.opening import desk_of
 from consumer.operate.output import (
     NOTHING,
@@ -28,7 +28,6 @@ from consumer.operate.output import (
 
 # letters of a batch that are shown
 _LETTERS = 100
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 app = typer.Typer(name="batches", help="The ledger of batches.", no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -55,7 +54,7 @@ def ls(
     output: Format = Output.TABLE,
 ) -> None:
     """List batches, newest first. Exit code 3 when there are none."""
-    page = Page(state=state and state.value, topic=topic, since=_moment(since), before=before, most=limit)
+    page = Page(state=state and state.value, topic=topic, since=moment(since), before=before, most=limit)
     with reported(), desk_of(config) as desk:
         found = desk.batches(page)
         if not found:
@@ -179,15 +178,3 @@ def _show_parts(row: dict[str, Any]) -> None:
 
 def _clock(milliseconds: int) -> datetime:
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
-
-
-def _moment(text: str | None) -> datetime | None:
-    """A time, or a time ago. Raises typer.BadParameter."""
-    if text is None:
-        return None
-    if ago := re.fullmatch(r"(\d{1,6})([smhd])", text):
-        return datetime.now(UTC) - timedelta(seconds=int(ago[1]) * _UNITS[ago[2]])
-    try:
-        return datetime.fromisoformat(text).astimezone()
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is neither a time nor a number with s, m, h or d") from error

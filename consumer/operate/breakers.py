@@ -7,7 +7,7 @@ import typer
 
 from consumer.control import Command, Control, Worker
 from consumer.desk import Note
-from consumer.operate.looks import Column, Remark, age, listing
+from consumer.operate.listing import Column, Remark, age, listing
 from consumer.operate.opening import control_of
 from consumer.operate.output import PARTIAL, USAGE, Config, Format, Output, actor, nothing, reported, say
 

@@ -1,122 +1,96 @@
-"""How lists look to people: what counts first, right-aligned numbers, states in words and colours, reasons below.
+"""How tables look to people on a terminal, wide or narrow; and that no text of a record can do more than be read."""
 
-On a narrow terminal columns that are only nice to have are left out; programs get everything as JSON.
-"""
-
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+import unicodedata
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from consumer.operate.output import Output, show
+from consumer.core.letters import OPEN
 
-# columns of a terminal from which everything is shown
-_WIDE = 120
-# beyond a terminal lines are for programs that cut them themselves
-_PIPE = 200
-_STYLES = {
-    "running": "green",
-    "going on": "green",
-    "current": "green",
-    "closed": "green",
-    "behind": "cyan",
-    "starting": "cyan",
-    "draining": "cyan",
-    "waiting": "cyan",
-    "half-open": "yellow",
-    "paused": "yellow",
-    "restarting": "yellow",
-    "unassigned": "yellow",
-    "stopped": "red",
-    "failed": "bold red",
-    "open": "bold red",
-    "gone": "bold red",
-    "no worker": "bold red",
+# beyond a terminal a table is for programs that cut lines themselves
+WIDTH = 200
+DIM = "bright_black"
+STATES = {
+    "dead": "bold red",
+    "retrying": "yellow",
+    "held": "magenta",
+    "replaying": "cyan",
+    "applied": "green",
+    "superseded": DIM,
+    "discarded": DIM,
 }
-_UNITS = ((86_400.0, "d"), (3600.0, "h"), (60.0, "min"))
+"""The colour of a letter's state; the word is always beside it."""
+
+_NARROW = 110
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
-    """A column: its title, and what of a row is in it. `wide`: only where there is room."""
-
-    title: str
-    of: str
-    number: bool = False
-    wide: bool = False
+def console() -> Console:
+    """Where tables are written to."""
+    made = Console(highlight=False, emoji=False, markup=False)
+    if not made.is_terminal:
+        made.width = WIDTH
+    return made
 
 
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """What is below a list: about what, what is so, and what to do about it."""
-
-    about: str
-    what: str
-    remedy: str = ""
+def narrow(width: int) -> bool:
+    """Whether what is of less weight has to stand below what is of more."""
+    return width < _NARROW
 
 
-def listing(
-    rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], output: Output, remarks: Iterable[Remark] = ()
-) -> None:
-    """Write rows to stdout; remarks only for people, since programs find them in the rows."""
-    if output is not Output.TABLE:
-        show(rows, {}, output)
-        return
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = _PIPE
-    shown = [column for column in columns if console.width >= _WIDE or not column.wide]
-    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=(0, 1))
-    for column in shown:
-        table.add_column(column.title, justify="right" if column.number else "left", overflow="fold")
+def clean(text: str) -> str:
+    """A text whose characters can be seen, one by one: what would move, colour or turn round others is spelled."""
+    return "".join(char if _is_plain(char) else ascii(char)[1:-1] for char in text)
+
+
+def _is_plain(char: str) -> bool:
+    return char == " " or char == "\n" or unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
+
+
+def said(text: object, style: str = "") -> Text:
+    """A text as a cell."""
+    return Text(clean(str(text)), style=style)
+
+
+def stacked(*lines: Text) -> RenderableType:
+    """Lines of one cell, without those that say nothing."""
+    return Group(*(line for line in lines if line.plain))
+
+
+def states(counts: Mapping[str, int]) -> list[Text]:
+    """How many letters are in which open state, and how many are closed."""
+    found = [
+        said(f"{number(counts[state])} {state}", STATES[state]) for state in STATES if state in OPEN & counts.keys()
+    ]
+    closed = sum(each for state, each in counts.items() if state not in OPEN)
+    return [*found, *([said(f"{number(closed)} closed", DIM)] if closed else [])]
+
+
+def number(value: int) -> str:
+    """A number whose thousands stand apart."""
+    return f"{value:,}".replace(",", " ")
+
+
+def listing(titles: Sequence[str], rows: Sequence[Sequence[RenderableType]], *, wide: int) -> Table:
+    """A table of people's; the column at place `wide` takes what is left of the line."""
+    table = Table(box=box.SIMPLE_HEAD, expand=False, pad_edge=False, header_style=f"bold {DIM}", border_style=DIM)
+    for place, title in enumerate(titles):
+        table.add_column(title, overflow="fold", ratio=1 if place == wide else None, no_wrap=False)
     for row in rows:
-        table.add_row(*(_cell(row[column.of]) for column in shown))
-    console.print(table)
-    for remark in remarks:
-        console.print(_spoken(remark))
+        # a line apart
+        table.add_row(*row, end_section=True)
+    return table
 
 
-def _spoken(remark: Remark) -> Text:
-    text = Text(" ")
-    text.append(remark.about, style="bold")
-    text.append(f": {remark.what}")
-    if remark.remedy:
-        text.append(f"\n   → {remark.remedy}", style="dim")
-    return text
-
-
-def _cell(value: Any) -> Text:
-    if value is None or value == "":
-        return Text("-", style="dim")
-    if isinstance(value, int):
-        return Text(f"{value:,}")
-    if isinstance(value, datetime):
-        return Text(value.astimezone().strftime("%m-%d %H:%M:%S"))
-    return Text(str(value), style=_STYLES.get(str(value).split(" (")[0], ""))
-
-
-def age(seconds: float | None) -> str | None:
-    """A length of time, short: 4 s, 12 min, 3 h."""
-    if seconds is None:
-        return None
-    for size, unit in _UNITS:
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{max(seconds, 0.0):.0f} s"
-
-
-def since(moment: datetime | None) -> str | None:
-    """How long ago, short."""
-    return None if moment is None else age((datetime.now(UTC) - moment).total_seconds())
-
-
-def size(count: int | None) -> str | None:
-    """Bytes, short."""
-    if count is None:
-        return None
-    return f"{count / (1 << 20):.0f} MB" if count >= 1 << 20 else f"{count / 1024:.0f} kB"
+def facts(pairs: Sequence[tuple[str, Any]]) -> Table:
+    """Names with what there is to say, one a line; what there is nothing to say of is left out."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style=DIM, no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in pairs:
+        if value not in (None, ""):
+            table.add_row(name, value if not isinstance(value, str) else said(value))
+    return table

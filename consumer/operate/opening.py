@@ -2,10 +2,15 @@
 
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from consumer.control import Control
 from consumer.desk import Desk
-from consumer.ports.topics import Offsets
+from consumer.ports.connectors import Connectors
+from consumer.ports.topics import Ages, Offsets
+
+if TYPE_CHECKING:
+    from dlq.desk import LetterDesk
 
 
 def desk_of(config: Path | None) -> AbstractContextManager[Desk]:
@@ -22,6 +27,37 @@ def control_of(config: Path | None) -> AbstractContextManager[Control]:
     from consumer.settings import load
 
     return control(load(config))
+
+
+def connectors_of(config: Path | None) -> AbstractContextManager[Connectors | None]:
+    """Kafka Connect, if the settings lead to one."""
+    from consumer.build import connectors
+    from consumer.settings import load
+
+    return connectors(load(config))
+
+
+def ages_of(config: Path | None) -> Ages:
+    """The cluster that the settings lead to, to ask how old records are."""
+    from consumer.build import topic_ages
+    from consumer.settings import load
+
+    return topic_ages(load(config))
+
+
+def letters_of(config: Path | None) -> AbstractContextManager["LetterDesk"]:
+    """The letters that the settings lead to. Raises Refused for settings that can't work, HeadraceError."""
+    from consumer.build import letter_desk
+    from consumer.settings import load
+
+    return letter_desk(load(config))
+
+
+def brokers_of(config: Path | None) -> str:
+    """Where the settings say that Kafka is."""
+    from consumer.settings import load
+
+    return load(config).kafka.bootstrap_servers
 
 
 def offsets_of(config: Path | None) -> Offsets:

@@ -17,10 +17,9 @@ from rich.table import Table
 
 from consumer.core.decision import Undecidable
 from consumer.core.failure import HeadraceError, Refused
+from consumer.operate.looks import WIDTH, clean
 
 FAILED, USAGE, NOTHING, REFUSED, PARTIAL = 1, 2, 3, 4, 5
-# beyond a terminal a table is for programs that cut lines themselves
-_WIDTH = 200
 
 
 class Output(StrEnum):
@@ -91,7 +90,7 @@ def show(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], output: 
         table.add_row(*(_cell(row[name]) for name in columns.values()))
     console = Console()
     if not console.is_terminal:
-        console.width = _WIDTH
+        console.width = WIDTH
     console.print(table)
 
 
@@ -107,4 +106,4 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.3f}"
     # what stands in brackets would be a style
-    return str(value).replace("[", r"\[")
+    return clean(str(value)).replace("[", r"\[")

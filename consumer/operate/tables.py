@@ -6,11 +6,12 @@ from typing import Annotated, Any
 import typer
 
 from consumer.control import Control, Switched, TableState
-from consumer.core.pausing import Subject, why
+from consumer.core.pausing import Subject
 from consumer.desk import Note
-from consumer.operate.looks import Column, Remark, listing, since
+from consumer.operate.listing import Column, listing, since
 from consumer.operate.opening import control_of
 from consumer.operate.output import USAGE, Config, Format, Output, actor, nothing, reported, say
+from consumer.operate.reasons import reasons, share
 
 app = typer.Typer(
     name="tables", help="Target tables and their topics.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -31,7 +32,12 @@ def ls(config: Config = None, output: Format = Output.TABLE) -> None:
         found = control.tables()
         if not found:
             raise nothing("this group has no positions yet")
-        listing([_row(state) for state in found], _COLUMNS, output, _remarks(found))
+        listing(
+            [_row(state) for state in found],
+            _COLUMNS,
+            output,
+            reasons([part for state in found for part in state.parts]),
+        )
 
 
 @app.command("pause")
@@ -85,7 +91,7 @@ _COLUMNS = (
     Column(title="topic", of="topic", wide=True),
     Column(title="parts", of="partitions", number=True),
     Column(title="state", of="condition"),
-    Column(title="applied", of="applied_at", number=True),
+    Column(title="applied", of="applied", number=True),
     Column(title="batch", of="batch", number=True, wide=True),
     Column(title="letters", of="letters", number=True),
     Column(title="dead", of="dead", number=True),
@@ -94,32 +100,12 @@ _PARTITIONS = (Column(title="topic", of="topic"), Column(title="partition", of="
 
 
 def _row(state: TableState) -> dict[str, Any]:
-    return asdict(state) | {"name": state.table or f"({state.topic})", "condition": _condition(state)}
-
-
-def _condition(state: TableState) -> str:
-    if state.pauses:
-        return "paused"
-    if state.stopped:
-        return f"stopped ({len(state.stopped)} of {state.partitions})"
-    return "waiting" if state.waiting else "going on"
-
-
-def _remarks(found: list[TableState]) -> list[Remark]:
-    pauses = {str(one): one for state in found for one in state.pauses}
-    paused = [
-        Remark(str(one.of), f"paused by {one.actor} {since(one.since)} ago: {one.reason}", why(one).remedy)
-        for one in pauses.values()
-    ]
-    # one reason may hold many partitions
-    stops = {
-        (stop.get("kind"), state.topic): (state, stop) for state in found if not state.pauses for stop in state.stopped
+    return asdict(state) | {
+        "name": state.table or state.topic,
+        "partitions": len(state.parts),
+        "condition": share(state.going, [part.going for part in state.parts]),
+        "applied": None if state.applied_at is None else f"{since(state.applied_at)} ago",
     }
-    stopped = [
-        Remark(state.table or state.topic, str(stop.get("detail")), str(stop.get("remedy") or ""))
-        for state, stop in stops.values()
-    ]
-    return paused + stopped
 
 
 def _subject(table: str | None, topic: str | None, partition: int | None) -> Subject:

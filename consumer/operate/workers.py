@@ -6,7 +6,7 @@ from typing import Any
 import typer
 
 from consumer.control import Worker
-from consumer.operate.looks import Column, Remark, listing, since, size
+from consumer.operate.listing import Column, Remark, listing, number, since, size
 from consumer.operate.opening import control_of
 from consumer.operate.output import Config, Format, Output, nothing, reported
 
@@ -38,8 +38,7 @@ _COLUMNS = (
     Column(title="queue", of="queue", number=True),
     Column(title="memory", of="memory", number=True),
     Column(title="host", of="host", wide=True),
-    Column(title="pid", of="process", wide=True),
-    Column(title="version", of="version", wide=True),
+    Column(title="pid", of="process", number=True, wide=True),
 )
 
 
@@ -50,7 +49,7 @@ def _row(worker: Worker) -> dict[str, Any]:
         "up": since(worker.started_at),
         "seen": since(worker.seen_at),
         "held": len(worker.partitions),
-        "doing": batch and f"{batch['records']:,} records, {batch['seconds']:.1f} s",
+        "doing": batch and f"{number(batch['records'])} in {batch['seconds']:.1f} s",
         "queue": size(worker.queue_bytes),
         "memory": size(worker.rss_bytes),
         "process": str(worker.pid),

@@ -110,6 +110,17 @@ class Offsets(Protocol):
         ...
 
 
+class Ages(Protocol):
+    """How old records are."""
+
+    def appended(self, positions: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, float]:
+        """Since when (seconds since 1970) the record at or behind each offset has been in its log.
+
+        Those that are not read within some seconds are left out. Raises Transient.
+        """
+        ...
+
+
 class Origins(Protocol):
     """Records at their origin, read again; used by one thread."""
 

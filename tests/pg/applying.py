@@ -11,6 +11,7 @@ from typing import Any
 
 from consumer.applier import Applier, Workshop
 from consumer.binder import Binder, BinderSettings, Sources
+from consumer.busy import Busy
 from consumer.core.backoff import Backoff
 from consumer.core.flood import FloodGuard, FloodLimits
 from consumer.core.kinds import ErrorType
@@ -79,6 +80,7 @@ class Applying:
             # no letter here only points to its record
             returns=Returns(sink, planner(known, policy=POLICY), binder, None, judges),  # type: ignore[arg-type]
             flood=FloodGuard(FloodLimits()),
+            busy=Busy(sink.settings.batch_deadline),
             dependents=Dependents(sink, cluster),
         )
         holdings = Holdings(sink, cluster, self.handover, patience, TablePolicy())

@@ -8,6 +8,7 @@ import psycopg
 
 from consumer.applier import Applier, Workshop
 from consumer.binder import Binder, BinderSettings, Sources
+from consumer.busy import Busy
 from consumer.core.failure import Failure
 from consumer.core.flood import FloodGuard, FloodLimits
 from consumer.core.kinds import ErrorType
@@ -126,6 +127,7 @@ class Engine:
             binder=binder,
             returns=None,  # type: ignore[arg-type]
             flood=FloodGuard(FloodLimits(percent=100)),
+            busy=Busy(self._sink.settings.batch_deadline),
             dependents=Dependents(self._sink, self.topics),
         )
         self._handover = Handover(max_bytes=1 << 30, max_batches=1000)
@@ -146,6 +148,11 @@ class Engine:
         headers = ((NEW_KEY, b"{}"),) if moving else ()
         value = self.values.framed(2, event(op, *shown, lsn=self.lsn))
         self.raw(self.keys.framed(1, identity) if self.identity else None, value, partition, headers)
+
+    def read_later(self, row: Row, *, partition: int = 0) -> None:
+        """An incremental snapshot's read."""
+        identity = {name: row[name] for name in self.identity}
+        self.raw(self.keys.framed(1, identity), self.values.framed(2, event("r", None, row, lsn=None)), partition)
 
     def images(self, op: str, before: Row | None, after: Row | None) -> None:
         """A change without a key; of a delete there is no image behind."""

@@ -27,6 +27,8 @@ from consumer.edges.postgres.sink import PostgresSink
 from consumer.ports.presence import InHand, Report
 from consumer.ports.refusals import ConnectionLost, Fenced
 from consumer.ports.target import Start
+from consumer.stack.waiting import wait_until
+from tests.light.broker import Broker
 from tests.pg.landing import ID, Landing
 
 NOTE = Note("me@here", "an index is built")
@@ -168,13 +170,19 @@ def test_tables_say_their_state_and_what_waits_for_people(
     sink.stop(landing.at, landing.taken.epoch, failed(KINDS["table.missing"], "c", "o", "it is gone"))
     control.pause(Subject(topic=OTHER.topic), NOTE)
     mine, other = control.tables()
-    assert (mine.table, mine.topic, mine.partitions) == (str(landing.table), landing.at.topic, 1)
-    assert (mine.letters, mine.dead, mine.positions) == (1, 1, 2)
-    assert [stop["kind"] for stop in mine.stopped] == ["table.missing"]
+    assert (mine.table, mine.topic, [part.position for part in mine.parts]) == (
+        str(landing.table),
+        landing.at.topic,
+        [2],
+    )
+    assert (mine.letters, mine.dead, mine.going.value, mine.parts[0].why) == (1, 1, "stopped", "it is gone")
     assert mine.batch is not None
     assert mine.applied_at is not None
-    assert (other.table, other.topic, other.batch) == (None, OTHER.topic, None)
-    assert [pause.reason for pause in other.pauses] == [NOTE.reason]
+    assert (other.table, other.topic, other.batch, other.going.value) == (None, OTHER.topic, None, "paused")
+    assert NOTE.reason in other.parts[0].why
+    sink.close()
+    # the server ends a session in its own time
+    assert wait_until(lambda: [state.going.value for state in control.tables()] == ["no worker", "paused"], 10)
 
 
 def test_a_worker_reports_itself_and_takes_its_row_along(
@@ -279,7 +287,7 @@ def test_the_commands_pause_and_resume(headrace: Callable[..., Any], landing: La
     listed = headrace("tables", "ls")
     assert (listed.exit_code, "paused" in listed.stdout, "an index" in listed.stdout) == (0, True, True)
     (mine, _) = json.loads(headrace("tables", "ls", "--output", "json").stdout)
-    assert (mine["condition"], mine["pauses"][0]["reason"]) == ("paused", "an index")
+    assert (mine["condition"], mine["parts"][0]["why"].endswith("an index")) == ("paused", True)
     assert headrace("tables", "resume", table, "--reason", "built").exit_code == 0
     assert "paused" not in headrace("tables", "ls").stdout
 
@@ -292,9 +300,55 @@ def test_the_commands_list_workers_and_their_breakers(
     assert headrace("breakers", "ls").exit_code == 3
     boards("w-1").report(REPORT)
     listed = headrace("workers", "ls")
-    assert all(word in listed.stdout for word in ("w-1", "running", "20 records", "registry is away: no answer"))
+    assert all(word in listed.stdout for word in ("w-1", "running", "4 kB", "registry is away: no answer"))
     (breaker,) = json.loads(headrace("breakers", "ls", "--output", "json").stdout)
     assert (breaker["worker"], breaker["name"], breaker["state"]) == ("w-1", "registry", "open")
     session.execute("UPDATE headrace.workers SET seen_at = now() - interval '1 h' WHERE group_name = %s", (group,))
     assert "gone" in headrace("workers", "ls").stdout
     assert headrace("breakers", "reset", "registry", "--reason", "r").exit_code == 3
+
+
+def test_lag_is_shown_with_reasons_and_says_what_it_could_not_ask(
+    headrace: Callable[..., Any], landing: Landing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In records and seconds; a Kafka Connect that does not answer costs only what it would have said."""
+    assert headrace("connectors", "ls").exit_code == 3
+    assert headrace("connectors", "restart", "shop", "--reason", " ").exit_code == 2
+    broker = Broker()
+    broker.create(landing.at.topic, [b"a", b"b"], landing.at.partition + 1)
+    broker.create(OTHER.topic)
+    monkeypatch.setenv("HEADRACE_KAFKA__BOOTSTRAP_SERVERS", broker.bootstrap)
+    monkeypatch.setenv("HEADRACE_KAFKA__REQUEST_TIMEOUT", "5")
+    landing.apply(("c", {"id": 1}))
+    headrace("tables", "pause", "--topic", OTHER.topic, "--reason", "an index")
+
+    shown = headrace("lag", "--output", "json")
+    assert shown.exit_code == 0, shown.stderr
+    lag = {one["topic"]: one for one in json.loads(shown.stdout)}
+    mine, other = lag[landing.at.topic], lag[OTHER.topic]
+    assert (mine["position"], mine["end"], mine["records"], mine["going"]) == (1, 2, 1, "behind")
+    assert 0 <= mine["seconds"] < 60
+    assert (other["records"], other["going"], other["why"].endswith("an index")) == (0, "paused", True)
+    assert headrace("lag", "--topic", "nowhere").exit_code == 3
+    monkeypatch.setenv("HEADRACE_CONNECT__URL", "http://127.0.0.1:1")
+    blind = headrace("lag")
+    assert (blind.exit_code, "behind" in blind.stdout, "Kafka Connect did not answer" in blind.stderr) == (
+        5,
+        True,
+        True,
+    )
+    assert headrace("connectors", "ls").exit_code == 1
+
+
+def test_a_password_file_that_can_not_be_read_is_a_mistake_of_the_settings(
+    headrace: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So are a password and a file of it together; neither is quoted."""
+    monkeypatch.setenv("HEADRACE_CONNECT__URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("HEADRACE_CONNECT__PASSWORD_FILE", "/nowhere/secret")
+    missing = headrace("connectors", "ls")
+    assert (missing.exit_code, "password_file can't be read" in missing.stderr) == (2, True)
+    monkeypatch.setenv("HEADRACE_CONNECT__PASSWORD", "canary-5113")
+    both = headrace("connectors", "ls")
+    assert (both.exit_code, "either password or password_file" in both.stderr) == (2, True)
+    assert "canary-5113" not in both.stderr

@@ -170,3 +170,34 @@ def test_several_partitions_have_no_order(engines: Engines) -> None:
     engine.run()
 
     assert [why.kind for why in engine.stopped.values()] == ["table.identity"]
+
+
+READ = "SELECT coalesce(seq_tup_read, 0) FROM pg_stat_all_tables WHERE relid = %s::text::regclass"
+
+
+@pytest.mark.parametrize(("index", "read"), [("(word)", False), ("(n)", True)], ids=["without nulls", "with nulls"])
+def test_an_index_over_a_column_without_nulls_spares_reading_the_table(
+    session: psycopg.Connection, engines: Engines, index: str, read: bool
+) -> None:
+    """Equal rows are in it too, and nulls in the other columns are told from values."""
+    engine = engines("word text NOT NULL, n int")
+    rows = "SELECT (g / 2)::text, nullif(g % 4, 0) FROM generate_series(0, 39999) AS g"
+    session.execute(f"INSERT INTO {engine.table} {rows}".encode())
+    session.execute(f"CREATE INDEX ON {engine.table} {index}".encode())
+    session.execute(f"VACUUM ANALYZE {engine.table}".encode())
+    engine.change("c", {"word": "9", "n": 2})
+    engine.run()
+    there = left(session, engine)
+    session.execute("SELECT pg_stat_force_next_flush()")
+    before = session.execute(READ, (str(engine.table),)).fetchone()
+    for word in ("0", "2", "4"):
+        engine.images("u", {"word": word, "n": None}, {"word": word, "n": 7})
+    engine.images("d", {"word": "9", "n": 2}, None)
+    engine.run()
+    engine._sink._session().execute("SELECT pg_stat_force_next_flush()")
+    after = session.execute(READ, (str(engine.table),)).fetchone()
+
+    gone = Counter({("0", None): 1, ("2", None): 1, ("4", None): 1, ("9", 2): 1})
+    assert (engine.stopped, engine.letters(session)) == ({}, [])
+    assert (after != before) == read
+    assert left(session, engine) == there - gone + Counter({("0", 7): 1, ("2", 7): 1, ("4", 7): 1})

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = [DOCS / "how-to" / name for name in ("read-positions-and-ledger.md", "set-a-position.md")]
+PAGES = [DOCS / "how-to" / name for name in ("read-positions-and-ledger.md", "set-a-position.md", "pause-a-table.md")]
 PAGES += [DOCS / "why" / "one-transaction.md"]
 RUNBOOKS = [path for path in sorted((DOCS / "runbooks").glob("*.md")) if "```sql" in path.read_text()]
 SQL = re.compile(r"^```sql\n(.*?)^```", re.DOTALL | re.MULTILINE)

@@ -89,6 +89,18 @@ def test_sessions_that_were_killed_are_noticed_before_they_are_given_out(
     assert not {pool.ask(pid) for _ in range(3)} & old
 
 
+def test_a_session_that_lives_is_given_out_without_asking_it(
+    pools: Pools, session: psycopg.Connection, name: str
+) -> None:
+    """A journey for each question would double what the short ones cost."""
+    pool = pools(worker=name)
+    pool.ask(lambda one: one.execute("SELECT 'the question'"))
+    pool.ask(pid)
+
+    query = "SELECT query FROM pg_stat_activity WHERE application_name = %s"
+    assert session.execute(query, (application_name(name),)).fetchall() == [("SELECT 'the question'",)]
+
+
 def test_a_session_lost_in_the_middle_is_no_others_loss(pools: Pools, session: psycopg.Connection) -> None:
     """Its question fails for a time, the next one is answered."""
     pool = pools()

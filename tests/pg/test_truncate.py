@@ -162,6 +162,57 @@ def test_what_is_older_and_comes_late_is_kept_out(session: psycopg.Connection, e
     assert engine.letters(session) == []
 
 
+@pytest.mark.parametrize("size", [1, 2, 100])
+def test_an_initial_snapshots_reads_are_older_or_newer_too(
+    session: psycopg.Connection, engines: Engines, size: int
+) -> None:
+    """Where they come late. They leave no version all the same, and stand in no change's way."""
+    engine = engines(version=True, partitions=2)
+    engine.change("r", row(2), partition=0)
+    engine.change("r", row(4), partition=0)
+    engine.change("u", row(4, 1), partition=0)
+    engine.truncate(partition=1)
+    engine.change("r", row(6), partition=0)
+    engine.change("r", row(8), partition=0)
+    engine.lsn = 5
+    engine.change("u", row(8, 1), partition=0)
+    engine.run(order=(1,))
+    engine.run(size, order=(0,))
+
+    assert engine.rows(session) == [(6, 0, None), (8, 1, 6)]
+    assert (engine.stopped, engine.letters(session)) == ({}, [])
+
+
+def test_a_read_that_comes_back_as_a_letter_is_not_taken_for_an_older_change(
+    session: psycopg.Connection, engines: Engines
+) -> None:
+    """Its place is no version, so no row's version keeps it out."""
+    engine = engines(version=True, partitions=2)
+    engine.change("c", row(2))
+    engine.run()
+    session.execute(f"ALTER TABLE {engine.table} ADD UNIQUE (n)".encode())
+    session.execute(f"INSERT INTO {engine.table} VALUES (3, 9, NULL)".encode())
+    engine.change("r", row(2, 9))
+    engine.run()
+    session.execute(f"DELETE FROM {engine.table} WHERE id = 3".encode())
+    engine.come_back()
+
+    assert engine.rows(session) == [(2, 9, 1)]
+    assert [state for _, _, state, _ in engine.letters(session)] == ["applied"]
+
+
+def test_an_incremental_snapshots_reads_say_nothing(session: psycopg.Connection, engines: Engines) -> None:
+    """They have no place in the source's log, so they are not kept out."""
+    engine = engines(version=True, partitions=2)
+    engine.read_later(row(2), partition=0)
+    engine.truncate(partition=1)
+    engine.run(order=(1,))
+    engine.run(order=(0,))
+
+    assert engine.rows(session) == [(2, 0, None)]
+    assert (engine.stopped, engine.letters(session)) == ({}, [])
+
+
 def test_letters_in_front_of_it_are_superseded(session: psycopg.Connection, engines: Engines) -> None:
     """Whether their rows are known or not; those behind it stay."""
     engine = engines()

@@ -1,41 +1,46 @@
-"""The program of a child process: `good`, `damaged` or `sifted` data, given to both decoders.
+"""The program of a child process: `good`, `damaged`, `sifted` or `stored` data, given to both decoders.
 
 Apart from the test process, because native code that hangs can't be interrupted there. Exits with 0 when the decoders
 agree everywhere but for the classes in ALLOWED.
 """
 
+import gzip
 import json
 import math
 import random
 import struct
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from consumer.core.envelope import read_writer_schema
+from consumer.core.envelope import RecordKind, read_writer_schema
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.rows import RowDecoder
 from consumer.ports.decoding import BadDatum, Decoder
+from tests.recorded import RECORDED, SYNTHETIC, events
+from tests.unit import semantic
 from tests.unit.avro import Writer, envelope, event
 from tests.unit.semantic import (
-    CIRCLE,
-    DOUBLE_VECTOR,
-    HSTORE,
+    DATE,
     SHAPE,
-    SPARSE_VECTOR,
-    STRUCTURED_ZONED_TIMESTAMP,
+    US,
     VARIABLE,
     ZONED,
     array,
     bits,
     decimal,
+    enum,
+    named,
+    of_unknown_precision,
+    propagated,
     unscaled,
 )
 from tests.unit.strict_avro import Defect, defects
@@ -54,6 +59,9 @@ ASKED = (
     ("before", "after", "source_ts_ms", "source_schema", "source_lsn", "op", "ts_ms"),
 )
 Frame = pl.DataFrame
+_ROOT = Path(__file__).parents[2]
+_EXAMPLE = _ROOT / "schemas" / "examples" / "customers-value.avsc"
+_DEMO = _ROOT / "consumer" / "stack" / "demo" / "recorded" / "shop.ndjson.gz"
 
 
 # random columns
@@ -71,21 +79,14 @@ def _leaves(enums: bool) -> st.SearchStrategy[Any]:
 
 
 _DEBEZIUM = (
-    VARIABLE,
-    HSTORE,
-    DOUBLE_VECTOR,
-    SPARSE_VECTOR,
-    SHAPE,
-    CIRCLE,
-    STRUCTURED_ZONED_TIMESTAMP,
-    array(VARIABLE),
-    array(SHAPE),
-    array(ZONED),
-    array(decimal(38, 4)),
-    array(decimal(60, 4)),
-    bits(12),
+    *(kind for name, kind in sorted(vars(semantic).items()) if name.isupper() and isinstance(kind, dict)),
+    *(array(items) for items in (VARIABLE, SHAPE, ZONED, DATE, "int", decimal(38, 4), decimal(60, 4))),
+    # an Avro decimal has no scale below zero
+    named("bytes", semantic.CONNECT + "Decimal", **{"connect.parameters": {"scale": "-2"}}),
+    *(of_unknown_precision(2), bits(12), enum("Enum", "a", "b"), enum("EnumSet", "a", "b")),
+    propagated(US, "TIMESTAMP", 6),
 )
-"""Types whose values are more than one number or text."""
+"""Every type that Debezium writes, as the converter spells it."""
 
 
 def _nullable(kinds: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -110,19 +111,23 @@ def _nested(kinds: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 def _columns(enums: bool) -> st.SearchStrategy[list[Any]]:
     made = st.recursive(_leaves(enums), _nested, max_leaves=4)
-    return st.lists(_nullable(st.one_of(made, made, st.sampled_from(_DEBEZIUM))), min_size=1, max_size=6)
+    return st.lists(_nullable(st.one_of(made, st.sampled_from(_DEBEZIUM))), min_size=1, max_size=6)
 
 
-def _with_names(schema: Any, made: list[int]) -> Any:
-    """Every named type gets a name of its own."""
+def _with_names(schema: Any, made: list[str]) -> Any:
+    """What has no name gets one; a type that was spelled out before is only named, as converters do it."""
     if isinstance(schema, list):
         return [_with_names(branch, made) for branch in schema]
     if not isinstance(schema, dict):
         return schema
-    fresh = {key: _with_names(part, made) if key in ("items", "values") else part for key, part in schema.items()}
-    if "name" in fresh:
-        made.append(1)
-        fresh["name"] = f"T{len(made)}"
+    fresh = dict(schema)
+    if "name" in schema:
+        full = f"{schema.get('namespace', '')}.{schema['name']}"
+        if full in made:
+            return full
+        fresh["name"] = f"T{len(made)}" if schema["name"] == "?" else schema["name"]
+        made.append(full if schema["name"] != "?" else fresh["name"])
+    fresh |= {key: _with_names(fresh[key], made) for key in ("items", "values") if key in fresh}
     if "fields" in fresh:
         fresh["fields"] = [{**field, "type": _with_names(field["type"], made)} for field in fresh["fields"]]
     return fresh
@@ -142,11 +147,31 @@ def _decimal(schema: Any, chance: random.Random) -> Decimal:
     return Decimal((int(unscaled < 0), tuple(map(int, str(abs(unscaled)))), -schema["scale"]))
 
 
-def _value(schema: Any, chance: random.Random) -> Any:
+Names = dict[str, Any]
+
+
+def _named(schema: Any, space: str = "") -> Names:
+    """All types of a schema that have names, by these as they may be written."""
+    found: Names = {}
+    for part in schema if isinstance(schema, list) else [schema]:
+        if isinstance(part, dict):
+            inner = part.get("namespace", space)
+            if "name" in part:
+                found |= {part["name"]: part, f"{inner}.{part['name']}": part}
+            for kind in (*(field["type"] for field in part.get("fields", ())), part.get("items"), part.get("values")):
+                found |= _named(kind, inner)
+            if isinstance(part["type"], dict | list):
+                found |= _named(part["type"], inner)
+    return found
+
+
+def _value(schema: Any, chance: random.Random, names: Names) -> Any:
     if isinstance(schema, list):
-        return None if chance.random() < 0.3 else _value(next(b for b in schema if b != "null"), chance)
+        return None if chance.random() < 0.3 else _value(next(b for b in schema if b != "null"), chance, names)
+    if isinstance(schema, str) and schema in names:
+        return _complex(names[schema], chance, names)
     if isinstance(schema, dict):
-        return _complex(schema, chance)
+        return _complex(schema, chance, names)
     makers: dict[str, Callable[[], Any]] = {
         "int": lambda: chance.choice((*_INTS, chance.randint(-(2**31), 2**31 - 1))),
         "long": lambda: chance.choice((*_LONGS, chance.randint(-(2**63), 2**63 - 1))),
@@ -159,22 +184,22 @@ def _value(schema: Any, chance: random.Random) -> Any:
     return makers[schema]()
 
 
-def _complex(schema: Any, chance: random.Random) -> Any:
+def _complex(schema: Any, chance: random.Random, names: Names) -> Any:
     kind = schema["type"]
     if schema.get("connect.name") == VARIABLE["connect.name"]:
         return {"scale": chance.choice((0, 2, 40, -3)), "value": unscaled(chance.randint(-(10**50), 10**50))}
     if kind == "record":
-        return {field["name"]: _value(field["type"], chance) for field in schema["fields"]}
+        return {field["name"]: _value(field["type"], chance, names) for field in schema["fields"]}
     if kind == "enum":
         return chance.choice(schema["symbols"])
     if kind == "bytes" and "precision" in schema:
         return _decimal(schema, chance)
     if kind not in ("array", "map"):
-        return _value(kind, chance)
+        return _value(kind, chance, names)
     count = chance.choice((0, 1, 3))
     if kind == "array":
-        return [_value(schema["items"], chance) for _ in range(count)]
-    return {f"k{index}": _value(schema["values"], chance) for index in range(count)}
+        return [_value(schema["items"], chance, names) for _ in range(count)]
+    return {f"k{index}": _value(schema["values"], chance, names) for index in range(count)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,18 +216,18 @@ class Case:
 def cases(draw: st.DrawFn, enums: bool) -> Case:
     """Envelopes of random rows: at least as many as the columnar decoder wants."""
     kinds = draw(_columns(enums))
-    made: list[int] = []
+    made: list[str] = []
     fields = [{"name": "id", "type": "int"}]
     fields += [{"name": f"c{index}", "type": _with_names(kind, made)} for index, kind in enumerate(kinds)]
     chance = random.Random(draw(st.integers(0, 2**32)))
     schema = envelope(fields)
-    writer = Writer(schema)
+    writer, names = Writer(schema), _named(schema)
     row = schema["fields"][0]["type"][1]
     data = []
     for _ in range(chance.randint(20, 50)):
         op = chance.choice("crud")
-        before = _value(row, chance) if op in "ud" and chance.random() < 0.7 else None
-        data.append(writer.datum(event(op, before, None if op == "d" else _value(row, chance))))
+        before = _value(row, chance, names) if op in "ud" and chance.random() < 0.7 else None
+        data.append(writer.datum(event(op, before, None if op == "d" else _value(row, chance, names))))
     rewritten = read_writer_schema(writer.text).rewritten
     assert rewritten is not None
     return Case(writer.text, rewritten.text, data, chance)
@@ -358,5 +383,42 @@ def mixed(case: Case, other: Case, share: float) -> None:
         judge_sifted(case, data, fields)
 
 
+def _envelopes() -> Iterator[str]:
+    """Every envelope that the suite has: recorded ones, documented ones, and those of each type alone and of all."""
+    for name in (*RECORDED, *SYNTHETIC):
+        yield from {event.value_schema for event in events(name) if event.value_schema}
+    yield _EXAMPLE.read_text(encoding="utf-8")
+    with gzip.open(_DEMO, "rt", encoding="utf-8") as lines:
+        yield from (line["text"] for line in map(json.loads, lines) if "text" in line)
+    rows = [[kind] for kind in _DEBEZIUM] + [list(_DEBEZIUM)]
+    for kinds in rows:
+        spelled: list[str] = []
+        forms = [form for kind in kinds for form in (kind, ["null", kind], [kind, "null"])]
+        fields = [{"name": f"c{at}", "type": _with_names(form, spelled)} for at, form in enumerate(forms)]
+        yield json.dumps(envelope(fields))
+
+
+def stored() -> None:
+    """Random data of every schema that the suite has give the same frames."""
+    seed, count = random.randrange(2**32), 0
+    print("seed", seed, file=sys.stderr)
+    chance = random.Random(seed)
+    for text in _envelopes():
+        said = read_writer_schema(text)
+        if said.kind is not RecordKind.CHANGE:
+            continue
+        assert said.rewritten is not None
+        schema, writer = json.loads(text), Writer(json.loads(text))
+        names = _named(schema)
+        data = [writer.datum(_value(schema, chance, names)) for _ in range(40)]
+        there = {field["name"] for field in json.loads(said.rewritten.text)["fields"]}
+        for asked in ASKED:
+            fields = [field for field in asked if field in there]
+            columnar, rows = (decoder.decode(said.rewritten.text, data, fields) for decoder in (COLUMNAR, ROWS))
+            assert same(columnar, rows), text
+        count += 1
+    assert count > len(_DEBEZIUM)
+
+
 if __name__ == "__main__":
-    {"good": good, "damaged": mutated, "sifted": mixed}[sys.argv[1]]()
+    {"good": good, "damaged": mutated, "sifted": mixed, "stored": stored}[sys.argv[1]]()

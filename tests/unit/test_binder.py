@@ -8,6 +8,7 @@ import pytest
 import structlog
 
 from consumer.core.failure import Failure, Transient
+from consumer.core.modes import Mode
 from consumer.core.plan import Binding, BindingKey, Run, TableName, TargetColumn, TargetTable, runs
 from consumer.core.records import TopicPartition
 from consumer.core.types import ColumnPolicy, Kind
@@ -354,6 +355,28 @@ def test_a_source_that_may_have_lost_nulls_is_warned_of_once(field: Mapping[str,
             bound.binder.forget(None)
 
     assert [line["columns"] for line in logs if line["log_level"] == "warning"] == ([warned] if warned else [])
+
+
+@pytest.mark.parametrize("table_mode", [Mode.ROWS, Mode.APPEND])
+@pytest.mark.parametrize(
+    ("mode", "warned"), [("base64", [["raw"]]), ("base64-url-safe", [["raw"]]), ("hex", []), (None, [])]
+)
+def test_a_mode_that_loses_unchanged_bytes_is_warned_of_once(
+    mode: Any, warned: list[list[str]], table_mode: Mode
+) -> None:
+    """PostgreSQL's connector writes its placeholder in the other modes, and null in these."""
+    topic = Topic([*FIELDS, {"name": "raw", "type": ["null", "string"]}])
+    bound = Bound(replace(TABLE, columns=(*TABLE.columns, TargetColumn(name="raw", type_name="text", cast="text"))))
+    bound.world.schemas = {1: topic.keys.text, 2: topic.values.text}
+    bound.world.columns = {str(TABLE.name): {"raw": ColumnPolicy(binary=mode)}}
+    bound.world.modes = {str(TABLE.name): table_mode}
+    bound.start()
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(2):
+            bound.bind(topic.record("c", {**ROW, "raw": None}))
+            bound.binder.forget(None)
+
+    assert [line["columns"] for line in logs if line["log_level"] == "warning"] == warned
 
 
 def test_a_table_belongs_to_one_topic_whichever_worker_applies_it() -> None:

@@ -60,7 +60,7 @@ WORD = b"\x02\x08word"
 PRICE_NULL = b"word\x02"
 
 
-@pytest.mark.parametrize("what", ["good", "damaged", "sifted"])
+@pytest.mark.parametrize("what", ["good", "damaged", "sifted", "stored"])
 def test_both_decoders_agree_within_the_deadline(what: str) -> None:
     """Random columns and random damage: the same frames or the same bad datum, but for the classes that are listed."""
     child = subprocess.run(

@@ -8,6 +8,7 @@ import pytest
 
 from consumer.applier import Applier, Workshop
 from consumer.binder import Binder, BinderSettings, Sources
+from consumer.busy import Busy
 from consumer.core.flood import FloodGuard, FloodLimits
 from consumer.core.plan import BindingKey, Plan
 from consumer.core.policy import TablePolicy
@@ -50,7 +51,7 @@ class Ten:
     def log_start(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Start]:
         return {}
 
-    def apply(self, plan: Plan, room: Mapping[TopicPartition, int] = NO_ROOM) -> Applied:
+    def apply(self, plan: Plan, room: Mapping[TopicPartition, int] = NO_ROOM, within: float | None = None) -> Applied:
         self.applied += [(piece.start, piece.end) for piece in plan.slices]
         self.rooms.append(room)
         return Applied(plan=plan, seconds=10.0, durations={})
@@ -70,6 +71,7 @@ class Scene:
             binder=Binder(known, nobody, BinderSettings()),
             returns=None,  # type: ignore[arg-type]
             flood=FloodGuard(FloodLimits(percent=5)),
+            busy=Busy(30.0),
             dependents=None,  # type: ignore[arg-type]
         )
         patience = patient(self.target)

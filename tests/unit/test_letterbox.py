@@ -123,6 +123,29 @@ def test_a_cluster_that_does_not_answer_is_no_refusal(
             box.ensure(TOPICS)
 
 
+def test_three_questions_have_the_time_of_one_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for the topics turns no loop meanwhile, however slow each answer is."""
+    now, given = [0.0], list[float]()
+
+    def slow(question: Callable[..., Any]) -> Callable[..., Any]:
+        def asked(*of: Any, **limit: float) -> Any:
+            (seconds,) = limit.values()
+            given.append(seconds)
+            now[0] += 0.6 * SETTINGS.request_timeout
+            return question(*of, **limit)
+
+        return asked
+
+    for name in ("list_topics", "create_topics", "describe_configs"):
+        monkeypatch.setattr(Admin, name, slow(getattr(Admin, name)))
+    monkeypatch.setattr(admin, "AdminClient", Admin)
+    with capture_logs():
+        KafkaLetterbox(SETTINGS, lambda: now[0]).ensure(TOPICS)
+
+    whole = SETTINGS.request_timeout
+    assert given == pytest.approx([whole, 0.4 * whole, 0.1])
+
+
 def test_a_topic_that_may_not_be_looked_at_is_used_all_the_same(
     box: KafkaLetterbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from consumer.ahead import Ahead
 from consumer.applier import Applier, Workshop
+from consumer.busy import Busy
 from consumer.core.failure import HeadraceError
 from consumer.core.flood import FloodGuard, FloodLimits
 from consumer.core.policy import TablePolicy
@@ -77,7 +78,14 @@ def ending(does: Callable[[Odd], None]) -> HeadraceError:
     handover = Handover(max_bytes=1 << 20, max_batches=2)
     binder = World({}, lambda name: None).binder(known)
     plans = planner(known)
-    shop = Workshop(planner=plans, binder=binder, returns=None, flood=FloodGuard(FloodLimits()), dependents=None)  # type: ignore[arg-type]
+    shop = Workshop(
+        planner=plans,
+        binder=binder,
+        returns=None,  # type: ignore[arg-type]
+        flood=FloodGuard(FloodLimits()),
+        busy=Busy(30.0),
+        dependents=None,  # type: ignore[arg-type]
+    )
     patience = patient(Idle())
     holdings = Holdings(Idle(), Idle(), handover, patience, TablePolicy())  # type: ignore[arg-type]
     applier = Applier(Idle(), shop, handover, holdings, patience)  # type: ignore[arg-type]

@@ -29,6 +29,11 @@ _KINDS: list[tuple[str, Any, Any]] = [
     ("third branch", ["null", "long", "string"], "text"),
     ("record", {"type": "record", "name": "r", "fields": [{"name": "x", "type": ["null", "boolean"]}]}, {"x": False}),
 ]
+_SIZED_LONG = {
+    "type": "record",
+    "name": "r",
+    "fields": [{"name": "text", "type": "string"}, {"name": "long", "type": "long"}],
+}
 _IDS = [name for name, _, _ in _KINDS]
 
 
@@ -60,13 +65,33 @@ def test_what_is_cut_or_padded_is_found(kind: Any, value: Any) -> None:
         (["null", "long"], b"\x04\x02"),
         ("string", b"\x01"),
         ("string", b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01"),
+        (_SIZED_LONG, b"\xff" * 8 + b"\x7f\x02"),
+        ("long", b"\xff" * 10),
         ("long", b"\xff" * 10 + b"\x01"),
     ],
-    ids=["no boolean", "no symbol", "no branch", "less than nothing", "more than there is", "no end of a number"],
+    ids=[
+        "no boolean",
+        "no symbol",
+        "no branch",
+        "less than nothing",
+        "more than there is",
+        "back to before all",
+        "no end",
+        "no end of a number",
+    ],
 )
 def test_what_leads_nowhere_is_found(kind: Any, value: bytes) -> None:
     data = [b"\x02" + value + b"\x06end", b"\x02" + value]
     assert misfits(_schema(kind), data) == [0, 1]
+
+
+@pytest.mark.parametrize("every", [1, 2, 3, 10])
+@pytest.mark.parametrize("few", [None, 2**62, "text"])
+def test_each_datum_goes_its_own_branch_however_many_go_the_same(few: Any, every: int) -> None:
+    schema = _schema(["null", "long", "string"])
+    sound = [_datum(schema, few if number % every == 0 else "another") for number in range(60)]
+    data = [datum[:-1] if number in (7, 8, 30) else datum for number, datum in enumerate(sound)]
+    assert misfits(schema, data) == [7, 8, 30]
 
 
 @settings(max_examples=60, deadline=None)

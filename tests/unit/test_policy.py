@@ -109,6 +109,7 @@ TABLES = TablePolicy(backoff=Backoff(first=10.0, most=60.0), unknown_attempts=2)
         ("table.unknown", 3, None),
         ("table.truncate", 1, None),
         ("table.flood", 1, None),
+        ("table.paused", 1, None),
         ("log.out_of_range", 1, None),
         ("log.recreated", 1, None),
         ("record.value", 1, None),

@@ -73,6 +73,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "worker.drain_timeout": (1, 600),
     "worker.stall_timeout": (5, 3600),
     "worker.decode_deadline": (1, 600),
+    "connect.timeout": (0.5, 120),
     "control.report_every": (0.2, 60),
     "control.keep_hours": (0.01, 8760),
     "ledger.keep_hours": (1, 8760),
@@ -203,6 +204,20 @@ def test_a_loop_may_take_as_long_as_its_waits(environment: pytest.MonkeyPatch) -
     environment.setenv("HEADRACE_WORKER__STALL_TIMEOUT", "30")
 
     assert "worker.stall_timeout" in refused()
+
+
+@pytest.mark.parametrize(
+    ("name", "most"), [("KAFKA__REQUEST_TIMEOUT", 79), ("TARGET__BATCH_DEADLINE", 79), ("TARGET__CONNECT_TIMEOUT", 59)]
+)
+def test_copies_of_letters_may_wait_for_target_and_cluster(
+    name: str, most: int, environment: pytest.MonkeyPatch
+) -> None:
+    """One after the other, in one turn of their loop."""
+    environment.setenv(f"HEADRACE_{name}", str(most))
+    load()
+    environment.setenv(f"HEADRACE_{name}", str(most + 1))
+
+    assert "worker.stall_timeout must be more than kafka.request_timeout" in refused()
 
 
 @pytest.mark.parametrize("scope", ["environment", "table"])

@@ -8,7 +8,7 @@ from consumer.core.checks import Rules
 from consumer.core.contract import Contract
 from consumer.core.failure import Failure, Persistent, failed
 from consumer.core.kinds import KINDS
-from consumer.core.modes import OnTruncate
+from consumer.core.modes import Mode, OnTruncate
 from consumer.core.plan import Evolution, TableName, TargetTable
 from consumer.core.steps import CreateTable, Step, TableShape
 from consumer.core.types import ColumnPolicy
@@ -39,6 +39,7 @@ class World:
     approved: bool = False
     versions: dict[str, str] = field(default_factory=dict)
     truncates: dict[str, OnTruncate] = field(default_factory=dict)
+    modes: dict[str, Mode] = field(default_factory=dict)
     contracts: dict[str, Contract] = field(default_factory=dict)
     mappings: dict[str, TableMapping] = field(default_factory=dict)
     checks: dict[str, dict[str, Rules]] = field(default_factory=dict)
@@ -53,6 +54,7 @@ class World:
             truncates=self.truncates,
             unknown_grace=grace,
             versions=self.versions,
+            modes=self.modes,
             contracts=self.contracts,
             columns=self.columns,
             checks=self.checks,

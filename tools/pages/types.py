@@ -85,7 +85,7 @@ _LOST = (
     ("`name`, streamed", "null, unless `include.unknown.datatypes=true`"),
     (
         "unchanged TOASTed `bytea`, `binary.handling.mode=base64` or `base64-url-safe`",
-        "null, which can't be told from a null of the row; `bytes` and `hex` send the placeholder",
+        "null, which can't be told from a null of the row (a warning says so); `bytes` and `hex` send the placeholder",
     ),
     ("arrays of an enum type or a domain", "null, unless they are empty"),
     ("arrays of `time`", "milliseconds; 24:00:00 as 00:00:00"),

@@ -4,7 +4,8 @@ Publishing follows what the database already knows, so nothing is lost when it f
 published again.
 """
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
@@ -39,25 +40,29 @@ _MOST_AT_ONCE = 1_000_000
 _UNANSWERED = "_MSG_TIMED_OUT"
 _LARGEST_KEY = "max.message.bytes"
 _UNLIMITED = -1
+_MOMENT = 0.1
 _GRANT = "Grant describing the topic's settings, or compare its retention.ms and cleanup.policy by hand."
 
 
 class KafkaLetterbox:
     """Implements `consumer.ports.letters.Letterbox`."""
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    def __init__(self, settings: KafkaSettings, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
+        self._clock = clock
         self._admin = Admin(settings)
         self._producer: Producer | None = None
         self._posted: list[Posted] = []
         self._at_once = _MOST_AT_ONCE
 
     def ensure(self, topics: Sequence[LetterTopic]) -> Mapping[str, Failure]:
+        # three questions with one answer's time, as whoever waits here turns no loop meanwhile
+        until = self._clock() + self._settings.request_timeout
         with self._admin.asking("list topics") as admin:
-            there = admin.list_topics(timeout=self._settings.request_timeout).topics
-        refused = self._make([topic for topic in topics if topic.name not in there])
+            there = admin.list_topics(timeout=self._left(until)).topics
+        refused = self._make([topic for topic in topics if topic.name not in there], until)
         usable = [topic for topic in topics if topic.name not in refused]
-        found = self._described(usable)
+        found = self._described(usable, until)
         for topic in usable:
             _check(topic, found.get(topic.name, {}))
         limits = [int(config[_LARGEST_KEY]) for config in found.values() if _LARGEST_KEY in config]
@@ -128,24 +133,29 @@ class KafkaLetterbox:
                 self._producer = Producer(_producer_config(self._settings, self._at_once))
         return self._producer
 
-    def _make(self, missing: Sequence[LetterTopic]) -> dict[str, Failure]:
+    def _left(self, until: float) -> float:
+        """Seconds until then; a moment at least, as the client takes none for no limit."""
+        return max(_MOMENT, until - self._clock())
+
+    def _make(self, missing: Sequence[LetterTopic], until: float) -> dict[str, Failure]:
         """Returns why topics are not made."""
         if not missing:
             return {}
-        wait = self._settings.request_timeout
         with self._admin.asking("create topics") as admin:
-            answers = admin.create_topics([_new(topic) for topic in missing], request_timeout=wait)
-        told = {name: _await_creation(name, answer, wait) for name, answer in answers.items()}
+            answers = admin.create_topics([_new(topic) for topic in missing], request_timeout=self._left(until))
+        told = {name: _await_creation(name, answer, self._left(until)) for name, answer in answers.items()}
         return {name: failure for name, failure in told.items() if failure is not None}
 
-    def _described(self, topics: Sequence[LetterTopic]) -> dict[str, Mapping[str, str]]:
+    def _described(self, topics: Sequence[LetterTopic], until: float) -> dict[str, Mapping[str, str]]:
         if not topics:
             return {}
-        wait = self._settings.request_timeout
         asked = [ConfigResource(ConfigResource.Type.TOPIC, topic.name) for topic in topics]
         with self._admin.asking("describe configs") as admin:
-            answers = admin.describe_configs(asked, request_timeout=wait)
-        return {resource.name: _await_settings(resource.name, answer, wait) for resource, answer in answers.items()}
+            answers = admin.describe_configs(asked, request_timeout=self._left(until))
+        return {
+            resource.name: _await_settings(resource.name, answer, self._left(until))
+            for resource, answer in answers.items()
+        }
 
 
 def _producer_config(settings: KafkaSettings, at_once: int) -> dict[str, Any]:

@@ -11,12 +11,32 @@ from consumer.core.types import Kind
 from consumer.edges.postgres.statements import written
 from consumer.edges.postgres.translate import translated
 
+# Unique: usable as a conflict target, that is valid, immediate, whole, over plain columns.
+# Referenced: more than of any table that it refers to, unless they refer to one another in a circle.
 _TABLE = """
-SELECT c.oid, ARRAY (
-    SELECT 'DELETE' WHERE NOT has_table_privilege(c.oid, 'DELETE')
-    UNION ALL
-    SELECT 'USAGE on its schema' WHERE NOT has_schema_privilege(n.oid, 'USAGE')
-)
+SELECT
+    ARRAY (
+        SELECT 'DELETE' WHERE NOT has_table_privilege(c.oid, 'DELETE')
+        UNION ALL
+        SELECT 'USAGE on its schema' WHERE NOT has_schema_privilege(n.oid, 'USAGE')
+    ),
+    ARRAY (
+        SELECT to_jsonb(array_agg(a.attname))
+        FROM pg_index i
+        JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1])
+        WHERE i.indrelid = c.oid
+          AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
+        GROUP BY i.indexrelid, i.indnkeyatts, i.indnullsnotdistinct
+        HAVING count(*) = i.indnkeyatts AND (bool_and(a.attnotnull) OR i.indnullsnotdistinct)
+    ),
+    (
+        WITH RECURSIVE referenced(relid) AS (
+            SELECT k.confrelid FROM pg_constraint k WHERE k.contype = 'f' AND k.conrelid = c.oid
+            UNION
+            SELECT k.confrelid FROM referenced r JOIN pg_constraint k ON k.contype = 'f' AND k.conrelid = r.relid
+        )
+        SELECT count(*) FROM referenced
+    )
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = %s AND c.relname = %s
 """
@@ -55,29 +75,6 @@ _VARHDRSZ = 4
 _FULL_PRECISION = 0xFFFF
 _WITH_SECONDS = frozenset({"time", "timetz", "timestamp", "timestamptz", "interval"})
 
-# usable as a conflict target: valid, immediate, whole, over plain columns
-_UNIQUE = """
-SELECT array_agg(a.attname::text)
-FROM pg_index i
-JOIN pg_class c ON c.oid = i.indrelid
-JOIN pg_namespace n ON n.oid = c.relnamespace
-JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1])
-WHERE n.nspname = %s AND c.relname = %s
-  AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
-GROUP BY i.indexrelid, i.indnkeyatts, i.indnullsnotdistinct
-HAVING count(*) = i.indnkeyatts AND (bool_and(a.attnotnull) OR i.indnullsnotdistinct)
-"""
-
-# a table has more of them than any that it refers to, unless they refer to one another in a circle
-_REFERENCED = """
-WITH RECURSIVE referenced(relid) AS (
-    SELECT k.confrelid FROM pg_constraint k WHERE k.contype = 'f' AND k.conrelid = %s
-    UNION
-    SELECT k.confrelid FROM referenced r JOIN pg_constraint k ON k.contype = 'f' AND k.conrelid = r.relid
-)
-SELECT count(*) FROM referenced
-"""
-
 
 def read_table(connection: psycopg.Connection, name: TableName) -> TargetTable | None:
     """The table, or None when there is none of that name."""
@@ -86,9 +83,7 @@ def read_table(connection: psycopg.Connection, name: TableName) -> TargetTable |
         found = connection.execute(_TABLE, (name.schema, name.name)).fetchone()
         if not rows or found is None:
             return None
-        oid, lacks = found
-        unique = connection.execute(_UNIQUE, (name.schema, name.name)).fetchall()
-        referenced = connection.execute(_REFERENCED, (oid,)).fetchone()
+        lacks, unique, referenced = found
     columns = tuple(
         TargetColumn(
             name=row[0],
@@ -108,9 +103,9 @@ def read_table(connection: psycopg.Connection, name: TableName) -> TargetTable |
     return TargetTable(
         name=name,
         columns=columns,
-        unique=tuple(frozenset(row[0]) for row in unique),
+        unique=tuple(map(frozenset, unique)),
         lacks=frozenset(lacks),
-        rank=int(referenced[0]) if referenced else 0,
+        rank=referenced,
     )
 
 

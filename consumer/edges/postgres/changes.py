@@ -77,6 +77,7 @@ ORDER BY w.name
 ON CONFLICT (group_name, table_name, column_name) DO UPDATE
 SET schema_id = greatest(k.schema_id, excluded.schema_id)
 """
+_FOLLOWED = f"WITH known AS ({_KNOWN}) {_SUPERSEDE}"
 
 
 def source_columns(connection: psycopg.Connection, group: str, table: TableName) -> dict[str, int]:
@@ -91,8 +92,7 @@ def followed(
     """Note a schema's columns, and that the table fits them."""
     values = {"group": group, "table": str(table), "schema": schema_id, "names": list(columns), "steps": None}
     with translated("note columns", table):
-        connection.execute(_KNOWN, values)
-        connection.execute(_SUPERSEDE.encode(), values)
+        connection.execute(_FOLLOWED.encode(), values)
 
 
 def propose(connection: psycopg.Connection, group: str, evolution: Evolution, state: State, why: Failure) -> State:

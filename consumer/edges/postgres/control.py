@@ -1,8 +1,10 @@
 """Implements `consumer.control.Control`, on a session of a person's command."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from consumer.control import Command, Switched, TableState, Worker
+from consumer.core.lag import Place
 from consumer.core.pausing import Paused, Subject
 from consumer.core.records import TopicPartition
 from consumer.desk import Note
@@ -18,6 +20,12 @@ class PostgresControl(PersonSession):
 
     def tables(self) -> list[TableState]:
         return fleet.tables(self._session(), self._group)
+
+    def places(self) -> list[Place]:
+        return fleet.places(self._session(), self._group)
+
+    def note(self, action: str, details: Mapping[str, Any], note: Note) -> None:
+        fleet.note(self._session(), self._group, action, details, note)
 
     def pauses(self) -> list[Paused]:
         return pauses.everything(self._session(), self._group)

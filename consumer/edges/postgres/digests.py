@@ -54,7 +54,9 @@ ORDER BY l.digest_a, l.digest_b, l."offset"
 FOR UPDATE OF l
 """)
 _MET_AT = sql.SQL("""
-SELECT p.at, p.place FROM (SELECT ctid::text AS at, row_number() OVER (ORDER BY ctid) - 1 AS place FROM {staging}) AS p
+SELECT p.at, p.place FROM (
+    SELECT s.ctid::text AS at, row_number() OVER (ORDER BY s.ctid) - 1 AS place FROM {staging} AS s
+) AS p
 WHERE p.at = ANY (%s)
 """)
 

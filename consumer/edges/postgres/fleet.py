@@ -1,11 +1,17 @@
 """Workers and tables of a group, read for people."""
 
+from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
-from psycopg.rows import class_row, dict_row
+from psycopg.rows import class_row, dict_row, namedtuple_row
+from psycopg.types.json import Jsonb
 
 from consumer.control import TableState, Worker
+from consumer.core.lag import Lag, Log, Place, lags
+from consumer.core.records import TopicPartition
+from consumer.desk import Note
 from consumer.edges.postgres.pauses import paused_by
 from consumer.edges.postgres.translate import translated
 
@@ -23,35 +29,35 @@ WITH newest AS (
 ), written AS (
     SELECT name, max(id) AS batch, max(finished_at) AS applied_at
     FROM newest, jsonb_object_keys(tables) AS name GROUP BY name
-), waiting AS (
-    SELECT topic, table_name, count(*) AS letters, count(*) FILTER (WHERE state = 'dead') AS dead
-    FROM headrace.letters
-    WHERE group_name = %(group)s AND state IN ('retrying', 'held', 'dead', 'replaying') GROUP BY topic, table_name
-), topics AS (
-    SELECT p.topic, count(*) AS partitions, sum(p.next_offset)::bigint AS positions, max(p.updated_at) AS moved_at,
-        count(p.wait_for) AS waiting,
-        coalesce(
-            jsonb_agg(p.stopped || jsonb_build_object('partition', p.partition) ORDER BY p.partition)
-            FILTER (WHERE p.stopped IS NOT NULL), '[]'
-        ) AS stopped,
-        coalesce(
-            (SELECT jsonb_agg(DISTINCT to_jsonb(s)) FROM headrace.positions o
-             CROSS JOIN LATERAL headrace.pauses_of(o.group_name, o.topic, o.partition) AS s
-             WHERE o.group_name = %(group)s AND o.topic = p.topic), '[]'
-        ) AS pauses
-    FROM headrace.positions p WHERE p.group_name = %(group)s GROUP BY p.topic
+), open AS (
+    SELECT g.topic, sum(n.letters) AS letters, sum(n.letters) FILTER (WHERE n.state = 'dead') AS dead
+    FROM headrace.letter_groups g
+    JOIN headrace.letter_tallies n ON n.group_name = g.group_name AND n.fingerprint = g.fingerprint
+    WHERE g.group_name = %(group)s AND n.state IN ('retrying', 'held', 'dead', 'replaying') GROUP BY g.topic
 )
-SELECT t.table_name AS table, p.*, w.batch, w.applied_at,
-    coalesce(l.letters, 0) AS letters, coalesce(l.dead, 0) AS dead
-FROM topics p
+SELECT t.table_name AS table, p.topic, w.batch, w.applied_at,
+    coalesce(o.letters, 0)::bigint AS letters, coalesce(o.dead, 0)::bigint AS dead
+FROM (SELECT DISTINCT topic FROM headrace.positions WHERE group_name = %(group)s) p
 LEFT JOIN headrace.target_tables t ON t.group_name = %(group)s AND t.topic = p.topic
 LEFT JOIN written w ON w.name = t.table_name
-LEFT JOIN LATERAL (
-    -- a letter of no known table is its topic's
-    SELECT sum(l.letters)::bigint AS letters, sum(l.dead)::bigint AS dead FROM waiting l
-    WHERE l.topic = p.topic AND (l.table_name = t.table_name OR l.table_name IS NULL OR t.table_name IS NULL)
-) AS l ON true
+LEFT JOIN open o ON o.topic = p.topic
 ORDER BY t.table_name NULLS LAST, p.topic
+"""
+_PLACES = """
+SELECT p.topic, p.partition, p.next_offset, p.stopped, p.wait_for,
+    EXISTS (
+        SELECT FROM pg_stat_activity a
+        WHERE a.pid = p.owner_pid AND a.application_name = left('headrace ' || p.owner, 63)
+    ) AS held,
+    coalesce((
+        SELECT array_agg(t.table_name ORDER BY t.table_name) FROM headrace.target_tables t
+        WHERE t.group_name = p.group_name AND t.topic = p.topic
+    ), '{}') AS tables,
+    (SELECT to_jsonb(s) FROM headrace.pauses_of(p.group_name, p.topic, p.partition) AS s LIMIT 1) AS paused
+FROM headrace.positions p WHERE p.group_name = %s ORDER BY p.topic, p.partition
+"""
+_NOTE = """
+INSERT INTO headrace.audit (group_name, actor, action, reason, details) VALUES (%s, %s, %s, %s, %s)
 """
 
 
@@ -64,8 +70,32 @@ def workers(connection: psycopg.Connection, group: str) -> list[Worker]:
 def tables(connection: psycopg.Connection, group: str) -> list[TableState]:
     """The topics that have positions, with their tables."""
     with translated("read tables"), connection.cursor(row_factory=dict_row) as cursor:
-        return [_state(row) for row in cursor.execute(_TABLES, {"group": group})]
+        rows = cursor.execute(_TABLES, {"group": group}).fetchall()
+    parts: dict[str, list[Lag]] = defaultdict(list)
+    for one in lags(places(connection, group), Log(), (), 0.0):
+        parts[one.at.topic].append(one)
+    return [TableState(**row, parts=parts[row["topic"]]) for row in rows]
 
 
-def _state(row: dict[str, Any]) -> TableState:
-    return TableState(**{**row, "pauses": [paused_by(pause) for pause in row["pauses"]]})
+def places(connection: psycopg.Connection, group: str) -> list[Place]:
+    """All partitions of a group."""
+    with translated("read positions"), connection.cursor(row_factory=namedtuple_row) as cursor:
+        return [_place(row) for row in cursor.execute(_PLACES, (group,))]
+
+
+def note(connection: psycopg.Connection, group: str, action: str, details: Mapping[str, Any], why: Note) -> None:
+    """Write down what somebody does elsewhere."""
+    with translated("write audit"):
+        connection.execute(_NOTE, (group, why.actor, action, why.reason, Jsonb(details)))
+
+
+def _place(row: Any) -> Place:
+    return Place(
+        at=TopicPartition(row.topic, row.partition),
+        position=row.next_offset,
+        held=row.held,
+        tables=row.tables,
+        stopped=row.stopped,
+        wait_for=row.wait_for,
+        paused=row.paused and paused_by(row.paused),
+    )

@@ -4,6 +4,7 @@ Nothing that is written here waits for the disk. Bindings are needed by batches 
 that came before; what a crash of the server takes of the rest is claimed, confirmed or marked again.
 """
 
+import select
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -55,7 +56,7 @@ class TargetPool:
             min_size=0,
             max_size=limits.size,
             open=False,
-            check=ConnectionPool.check_connection,
+            check=_check,
             timeout=_LOOK_EVERY,
             max_idle=limits.idle,
             max_lifetime=limits.lifetime,
@@ -129,6 +130,14 @@ class TargetPool:
             session.close()
             raise
         return session
+
+
+def _check(session: psycopg.Connection) -> None:
+    """Raise if the session has ended, without a journey for one that has not: its server sends nothing unasked."""
+    waiting = select.poll()
+    waiting.register(session.fileno(), select.POLLIN)
+    if waiting.poll(0):
+        ConnectionPool.check_connection(session)
 
 
 def _opened_by(opened: Callable[[], psycopg.Connection]) -> type[psycopg.Connection]:

@@ -60,15 +60,12 @@ def connect(settings: SessionSettings) -> psycopg.Connection:
 
 
 def _prepare(connection: psycopg.Connection, settings: SessionSettings) -> None:
-    deadline = f"{int(settings.batch_deadline * 1000)}ms"
-    # a lock wait must be reported as such, not as a slow statement
-    statement = f"{int(settings.batch_deadline * 1250)}ms"
+    timeouts = _timeouts(settings.batch_deadline)
     values = {
         "TimeZone": "UTC",
         "DateStyle": "ISO, YMD",
-        "statement_timeout": statement,
-        "lock_timeout": deadline,
-        "idle_in_transaction_session_timeout": deadline,
+        **timeouts,
+        "idle_in_transaction_session_timeout": timeouts["lock_timeout"],
         "synchronous_commit": settings.synchronous_commit,
         "client_min_messages": "warning",
     }
@@ -76,6 +73,17 @@ def _prepare(connection: psycopg.Connection, settings: SessionSettings) -> None:
         values["session_replication_role"] = "replica"
     for name, value in values.items():
         connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+
+
+def limit(connection: psycopg.Connection, seconds: float) -> None:
+    """How long a statement may take, and wait for a lock, until the transaction ends."""
+    for name, value in _timeouts(seconds).items():
+        connection.execute("SELECT set_config(%s, %s, true)", (name, value))
+
+
+def _timeouts(seconds: float) -> dict[str, str]:
+    # a lock wait must be reported as such, not as a slow statement
+    return {"lock_timeout": f"{int(seconds * 1000)}ms", "statement_timeout": f"{int(seconds * 1250)}ms"}
 
 
 def _check_server(connection: psycopg.Connection, settings: SessionSettings) -> None:

@@ -9,12 +9,9 @@ from consumer.core.sqltypes import sql_type
 from consumer.core.steps import Labels, ShapeColumn, TableShape
 from consumer.edges.postgres.translate import translated
 
-_OWNED = """
-SELECT pg_has_role(c.relowner, 'USAGE') FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p')
-"""
 _COLUMNS = """
-SELECT a.attname,
+SELECT pg_has_role(c.relowner, 'USAGE'),
+       a.attname,
        format_type(a.atttypid, a.atttypmod),
        a.attnotnull OR t.typnotnull,
        a.atthasdef OR a.attidentity <> '',
@@ -23,12 +20,12 @@ SELECT a.attname,
        CASE WHEN t.typtype = 'e' THEN t.typname END,
        tn.nspname,
        ARRAY (SELECT e.enumlabel::text FROM pg_enum e WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder)
-FROM pg_attribute a
-JOIN pg_class c ON c.oid = a.attrelid
+FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
-JOIN pg_type t ON t.oid = a.atttypid
-JOIN pg_namespace tn ON tn.oid = t.typnamespace
-WHERE n.nspname = %s AND c.relname = %s AND a.attnum > 0 AND NOT a.attisdropped
+LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+LEFT JOIN pg_type t ON t.oid = a.atttypid
+LEFT JOIN pg_namespace tn ON tn.oid = t.typnamespace
+WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p')
 ORDER BY a.attnum
 """
 
@@ -36,23 +33,24 @@ ORDER BY a.attnum
 def read_shape(connection: psycopg.Connection, name: TableName) -> TableShape | None:
     """The table's shape, or None when there is none of that name."""
     with translated("read catalog", name):
-        owned = connection.execute(_OWNED, (name.schema, name.name)).fetchone()
-        if owned is None:
-            return None
         rows = connection.execute(_COLUMNS, (name.schema, name.name)).fetchall()
+    if not rows:
+        return None
     columns = tuple(
         ShapeColumn(
-            name=row[0],
-            type=sql_type(row[1]),
-            required=row[2],
-            filled=row[3],
-            key=row[4],
-            fixed=row[5],
-            labels=Labels(type=row[6], schema=row[7], labels=tuple(row[8])) if row[6] else None,
+            name=row[1],
+            type=sql_type(row[2]),
+            required=row[3],
+            filled=row[4],
+            key=row[5],
+            fixed=row[6],
+            labels=Labels(type=row[7], schema=row[8], labels=tuple(row[9])) if row[7] else None,
         )
+        # a table without columns is one row without a name
         for row in rows
+        if row[1] is not None
     )
-    return TableShape(columns=columns, owned=owned[0])
+    return TableShape(columns=columns, owned=rows[0][0])
 
 
 def available(connection: psycopg.Connection, types: Sequence[str]) -> str:

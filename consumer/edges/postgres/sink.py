@@ -38,7 +38,7 @@ from consumer.edges.postgres.migrate import ensure
 from consumer.edges.postgres.moved import DEFAULT_MOVED, Moved, MovedBounds
 from consumer.edges.postgres.placing import is_of, place
 from consumer.edges.postgres.references import relied_on
-from consumer.edges.postgres.session import SessionSettings, connect, require_commit, rollback
+from consumer.edges.postgres.session import SessionSettings, connect, limit, require_commit, rollback
 from consumer.edges.postgres.staging import Staged, Staging
 from consumer.edges.postgres.translate import translated
 from consumer.edges.postgres.writing import Writer
@@ -152,10 +152,11 @@ class PostgresSink:
         """Whether the only row of `write` is that of a letter. Raises as `place` does."""
         return is_of(self._session(), self._stage_tables(), self._group, row, write)
 
-    def apply(self, plan: Plan, room: Mapping[TopicPartition, int] = NO_ROOM) -> Applied:
+    def apply(self, plan: Plan, room: Mapping[TopicPartition, int] = NO_ROOM, within: float | None = None) -> Applied:
         """Apply a plan in one transaction.
 
         `room`: how many letters each partition may get of what the target refuses; for more the batch is planned anew.
+        `within`: seconds for each of its writes, where that is less than a batch's deadline.
 
         Raises Fenced or Reconsider (nothing written), DataFault, TableFault or Transient
         (rolled back), ConnectionLost (rolled back by the server), CommitUnknown.
@@ -163,7 +164,7 @@ class PostgresSink:
         started = datetime.now(UTC)
         clock = time.perf_counter()
         connection, staging = self._session(), self._stage_tables()
-        stages = staging.prepare([stage.staged() for stage in plan.stages])
+        stages = staging.prepare([stage.staged() for stage in plan.stages], self._writer.careful)
         everything = [staged for stage in stages for staged in stage]
         try:
             self._changer.label(connection, plan.evolving())
@@ -174,12 +175,15 @@ class PostgresSink:
             for staged in everything:
                 self._in_time(clock)
                 staging.fill(staged)
+            with translated("divide staging"):
+                stages = staging.divided(stages)
             filled = time.perf_counter()
             with translated("lock positions"):
                 self._compare(connection, plan)
             clock += self._changed(connection, plan)
             stages = self._floored(connection, plan, stages)
             settle(connection, plan, [staged for stage in stages for staged in stage])
+            _limit(connection, within)
             self._moved.begin()
             applied, refused = self._run(connection, plan, stages, clock)
             if applied is None or any(count > room.get(at, 0) for at, count in _by_partition(refused).items()):
@@ -188,6 +192,7 @@ class PostgresSink:
             self._moved.settle(connection)
             durations = {"stage": filled - clock, "apply": time.perf_counter() - filled}
             _check_deferred(connection, plan)
+            _limit(connection, within and self.settings.batch_deadline)
             with translated("finish batch"):
                 self._ledger.applied(connection, plan, durations)
                 positions.move(connection, self._group, plan.slices)
@@ -365,6 +370,12 @@ class PostgresSink:
         if self._staging is None:
             raise ConnectionLost(_CLOSED)
         return self._staging
+
+
+def _limit(connection: psycopg.Connection, seconds: float | None) -> None:
+    if seconds is not None:
+        with translated("limit time"):
+            limit(connection, seconds)
 
 
 def _check_deferred(connection: psycopg.Connection, plan: Plan) -> None:

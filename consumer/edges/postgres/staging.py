@@ -1,28 +1,48 @@
-"""Temporary staging tables: one a column set and place in the batch, kept for the session, filled by binary COPY."""
+"""Temporary staging tables: one a column set, kept for the session, filled by binary COPY.
 
-from collections import Counter, OrderedDict
+The writes of a batch with like columns lie in one table, one behind the other, since to empty a table costs as much as
+to stage hundreds of rows. Each is a range of places in it then. Writes whose rows are named one by one have a table
+each.
+"""
+
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 
 import psycopg
 from psycopg import sql
 
-from consumer.core.plan import TableWrite
+from consumer.core.plan import Action, TableName, TableWrite
 from consumer.edges.postgres.translate import translated
 
 MOST = 64
 
+# the actions whose writes may lie in one table
+_SHARING = frozenset({Action.DELETE, Action.UPSERT, Action.INSERT})
+# in place of a number among the writes of like columns
+_SHARED = -1
+
 Signature = tuple[tuple[tuple[str, str], ...], int]
+
+# a table that was emptied in this transaction is filled from its start on, by one COPY after the other
+_BORDERS = sql.SQL("""
+SELECT number, at::text FROM (SELECT ctid AS at, row_number() OVER (ORDER BY ctid) AS number FROM {}) AS s
+WHERE number = ANY (%s)
+""")
+_PART = sql.SQL("(SELECT ctid, * FROM {} WHERE ctid > {} AND ctid <= {})")
+_BEGINNING = "(0,0)"
 
 
 @dataclass(frozen=True, slots=True)
 class Staged:
     """A write whose rows are in a staging table. `staging` is what a FROM names: that table, or a part of it.
 
-    `floor`: rows of an older version are kept out.
+    `table`: the name of the whole table. `floor`: rows of an older version are kept out.
     """
 
     write: TableWrite
+    table: str
     staging: sql.Composable
     floor: int | None = None
 
@@ -35,9 +55,13 @@ class Staging:
         self._tables: OrderedDict[Signature, str] = OrderedDict()
         self._made = 0
 
-    def prepare(self, stages: Sequence[Sequence[TableWrite]]) -> list[list[Staged]]:
-        """Staging tables for every write, created where there is none yet. Runs outside the batch transaction."""
-        signed = _signed(stages)
+    def prepare(self, stages: Sequence[Sequence[TableWrite]], alone: Collection[TableName] = ()) -> list[list[Staged]]:
+        """Staging tables for every write, created where there is none yet. Runs outside the batch transaction.
+
+        `alone`: target tables whose rows are named one by one. Writes of the others may get one staging table together,
+        and are told apart by `divided` once all are filled.
+        """
+        signed = _signed(stages, alone)
         wanted = {signature: write for stage in signed for signature, write in stage}
         self._make_room(wanted)
         for signature, write in wanted.items():
@@ -45,7 +69,7 @@ class Staging:
                 self._create(signature, write)
             self._tables.move_to_end(signature)
         return [
-            [Staged(write, sql.Identifier("pg_temp", self._tables[signature])) for signature, write in stage]
+            [Staged(write, name := self._tables[signature], _identifier(name)) for signature, write in stage]
             for stage in signed
         ]
 
@@ -53,7 +77,7 @@ class Staging:
         """COPY the write's rows, inside the batch transaction."""
         write = staged.write
         columns = sql.SQL(", ").join(sql.Identifier(column.name) for column in write.columns)
-        copy = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(staged.staging, columns)
+        copy = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(_identifier(staged.table), columns)
         with translated("stage rows", write.table), self._connection.cursor() as cursor, cursor.copy(copy) as stream:
             for chunk in write.payload:
                 stream.write(chunk)
@@ -64,8 +88,25 @@ class Staging:
         What an earlier transaction emptied may be filled in another order, and rows are named by their place.
         """
         if all_staged:
-            names = sql.SQL(", ").join(staged.staging for staged in all_staged)
+            names = sql.SQL(", ").join(map(_identifier, dict.fromkeys(staged.table for staged in all_staged)))
             self._connection.execute(sql.SQL("TRUNCATE {}").format(names))
+
+    def divided(self, stages: Sequence[Sequence[Staged]]) -> list[list[Staged]]:
+        """The same writes, each with its part of its staging table. They were filled in this order, after a `clear`."""
+        sharing: dict[str, list[Staged]] = defaultdict(list)
+        for stage in stages:
+            for staged in stage:
+                sharing[staged.table].append(staged)
+        parts = {table: iter(self._parts(table, writes)) for table, writes in sharing.items()}
+        return [[replace(staged, staging=next(parts[staged.table])) for staged in stage] for stage in stages]
+
+    def _parts(self, name: str, writes: Sequence[Staged]) -> Sequence[sql.Composable]:
+        table = _identifier(name)
+        if len(writes) == 1:
+            return [table]
+        ends = list(accumulate((staged.write.rows for staged in writes), initial=0))
+        places = {0: _BEGINNING, **dict(self._connection.execute(_BORDERS.format(table), (ends,)).fetchall())}
+        return [_PART.format(table, *(sql.Literal(places[end]) for end in pair)) for pair in pairwise(ends)]
 
     def _create(self, signature: Signature, write: TableWrite) -> None:
         self._made += 1
@@ -80,17 +121,19 @@ class Staging:
         surplus = len(self._tables) + new - MOST
         old = [signature for signature in self._tables if signature not in wanted][: max(0, surplus)]
         if old:
-            names = sql.SQL(", ").join(sql.Identifier("pg_temp", self._tables[signature]) for signature in old)
+            names = sql.SQL(", ").join(_identifier(self._tables[signature]) for signature in old)
             with translated("drop staging"):
                 self._connection.execute(sql.SQL("DROP TABLE {}").format(names))
             for signature in old:
                 del self._tables[signature]
 
 
-def _signed(stages: Sequence[Sequence[TableWrite]]) -> list[list[tuple[Signature, TableWrite]]]:
-    """Writes with what tells their staging tables apart: columns and types, and how many of the batch have the same.
+def _signed(
+    stages: Sequence[Sequence[TableWrite]], alone: Collection[TableName]
+) -> list[list[tuple[Signature, TableWrite]]]:
+    """Writes with what tells their staging tables apart: columns and types, and who may not share them.
 
-    Tables of like columns share staging tables from batch to batch, so many tables need few.
+    Tables of like columns share staging tables also from batch to batch, so many tables need few.
     """
     seen: Counter[tuple[tuple[str, str], ...]] = Counter()
     signed = []
@@ -98,10 +141,17 @@ def _signed(stages: Sequence[Sequence[TableWrite]]) -> list[list[tuple[Signature
         stage = []
         for write in writes:
             columns = tuple((column.name, column.staging) for column in write.columns)
-            stage.append(((columns, seen[columns]), write))
-            seen[columns] += 1
+            if write.action in _SHARING and write.table not in alone:
+                stage.append(((columns, _SHARED), write))
+            else:
+                stage.append(((columns, seen[columns]), write))
+                seen[columns] += 1
         signed.append(stage)
     return signed
+
+
+def _identifier(name: str) -> sql.Identifier:
+    return sql.Identifier("pg_temp", name)
 
 
 def _definition(name: str, write: TableWrite) -> sql.Composed:

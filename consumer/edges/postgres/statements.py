@@ -8,6 +8,7 @@ from psycopg import sql
 from consumer.core.modes import DELETED_AT, SoftDelete
 from consumer.core.moves import TOKEN
 from consumer.core.plan import Action, StagedColumn, TableName, TableWrite
+from consumer.core.position import FIRST_READ
 from consumer.edges.postgres.staging import Staged
 
 _KEPT = "#columns"
@@ -43,7 +44,7 @@ def delete(staged: Staged) -> sql.Composed:
         at = sql.SQL("coalesce(s.{}, now())").format(sql.Identifier(DELETED_AT)) if write.soft.timed else None
         settings = [sql.SQL("{} = {}").format(sql.Identifier(write.soft.column), deleted(write.soft, at))]
         if write.version is not None:
-            settings.append(_set(write, write.version, sql.SQL("s.{}").format(sql.Identifier(write.version))))
+            settings.append(_set(write, write.version, _version(write)))
         return sql.SQL("UPDATE {} AS t SET {} FROM {} AS s WHERE {} AND {}").format(
             table_name(write.table), sql.SQL(", ").join(settings), staged.staging, _not_newer(staged), alive(write.soft)
         )
@@ -55,7 +56,7 @@ def delete(staged: Staged) -> sql.Composed:
 def insert(staged: Staged) -> sql.Composed:
     """Insert the staged rows, with what was kept for them; fails on an existing one."""
     write = staged.write
-    values = {column.name: written(column) for column in write.columns if column.name != TOKEN}
+    values = {column.name: _value(write, column) for column in write.columns if column.name != TOKEN}
     if write.soft is not None:
         values[write.soft.column] = sql.SQL("NULL" if write.soft.timed else "FALSE").format()
     if write.action is Action.TAKE:
@@ -101,7 +102,8 @@ def upsert(staged: Staged) -> sql.Composed:
     statement = sql.SQL("{} ON CONFLICT ({}) DO UPDATE SET {}").format(insert(staged), identity, settings)
     if write.version is None:
         return statement
-    return sql.SQL("{} WHERE ({}) IS NOT TRUE").format(statement, _newer(write.version, "excluded"))
+    theirs = sql.SQL("excluded.{}").format(sql.Identifier(write.version))
+    return sql.SQL("{} WHERE ({}) IS NOT TRUE").format(statement, _newer(write.version, theirs))
 
 
 def keep(staged: Staged) -> sql.Composed:
@@ -161,6 +163,8 @@ def _taken(name: str, kind: str) -> sql.Composed:
 def remove(staged: Staged) -> sql.Composed:
     """Delete a row of the table for each staged one, equal to it in all staged columns.
 
+    The staged rows are joined by their hash, which reads the table once, or by an index over columns without nulls, for
+    which equality is written as an index can look it up, and no join can hash it: it might hash the table.
     Answers twice how many were deleted.
     """
     write = staged.write
@@ -168,7 +172,10 @@ def remove(staged: Staged) -> sql.Composed:
     ours = {name: _compared(sql.SQL("t.{}").format(sql.Identifier(name)), write.moving[name]) for name in values}
     hashed = [name for name in values if write.moving[name].startswith(_EQUAL) and name not in _unhashed(write)]
     same = sql.SQL(" AND ").join(
-        sql.SQL("{} IS NOT DISTINCT FROM w.{}").format(ours[name], sql.Identifier(name)) for name in values
+        sql.SQL("{} = ANY (ARRAY[w.{}])" if name in write.required else "{} IS NOT DISTINCT FROM w.{}").format(
+            ours[name], sql.Identifier(name)
+        )
+        for name in values
     )
     return sql.SQL(
         "WITH wanted AS (SELECT {hash_s} AS {hash}, {values}, count(*) AS {number} FROM {staging} AS s "
@@ -230,7 +237,10 @@ def kept_out(staged: Staged) -> sql.Composed:
     """
     assert staged.write.version is not None
     guarded = sql.SQL("SELECT s.ctid FROM {} AS t, {} AS s WHERE {} AND {}").format(
-        table_name(staged.write.table), staged.staging, _same_row(staged), _newer(staged.write.version, "s")
+        table_name(staged.write.table),
+        staged.staging,
+        _same_row(staged),
+        _guarded(staged),
     )
     if staged.floor is None:
         return guarded
@@ -247,7 +257,7 @@ def _met(staged: Staged) -> sql.Composed:
             table_name(write.table), staged.staging, _same_living_row(staged)
         )
     settings = sql.SQL(", ").join(
-        _set(write, column.name, written(column)) for column in write.columns if column.name not in write.identity
+        _set(write, column.name, _value(write, column)) for column in write.columns if column.name not in write.identity
     )
     return sql.SQL("UPDATE {} AS t SET {} FROM {} AS s WHERE {} RETURNING s.ctid").format(
         table_name(write.table), settings, staged.staging, _living(staged, _not_newer(staged))
@@ -289,20 +299,38 @@ def _not_newer(staged: Staged) -> sql.Composed:
     """The row of the staged identity, unless its version guards it."""
     if staged.write.version is None:
         return _same_row(staged)
-    kept = sql.SQL("{} AND ({}) IS NOT TRUE").format(_same_row(staged), _newer(staged.write.version, "s"))
+    kept = sql.SQL("{} AND ({}) IS NOT TRUE").format(_same_row(staged), _guarded(staged))
     return kept if staged.floor is None else sql.SQL("{} AND ({}) IS NOT TRUE").format(kept, _late(staged))
 
 
 def _late(staged: Staged) -> sql.Composed:
-    """Whether the staged row is older than a truncate; of what has no version nothing is said."""
+    """Whether the staged row is older than a truncate; of what has no place in the source's log nothing is said."""
     assert staged.write.version is not None
-    return sql.SQL("s.{} < {}").format(sql.Identifier(staged.write.version), sql.Literal(staged.floor))
+    return sql.SQL("CASE WHEN s.{v} < 0 THEN s.{v} - {first} ELSE s.{v} END < {floor}").format(
+        v=sql.Identifier(staged.write.version), first=sql.Literal(FIRST_READ), floor=sql.Literal(staged.floor)
+    )
 
 
-def _newer(version: str, change: str) -> sql.Composed:
+def _value(write: TableWrite, column: StagedColumn) -> sql.Composed:
+    """What goes into the table of a column; the place of a snapshot's read is no version."""
+    return _version(write) if column.name == write.version else written(column)
+
+
+def _version(write: TableWrite) -> sql.Composed:
+    """The version that a staged row has, if it has one."""
+    assert write.version is not None
+    column = sql.SQL("s.{}").format(sql.Identifier(write.version))
+    return sql.SQL("CASE WHEN {} >= 0 THEN {} END").format(column, column) if write.floored else column
+
+
+def _guarded(staged: Staged) -> sql.Composed:
+    assert staged.write.version is not None
+    return _newer(staged.write.version, _version(staged.write))
+
+
+def _newer(version: str, change: sql.Composed) -> sql.Composed:
     """Whether the row's version says that it is newer; of what has none nothing is said."""
-    column = sql.Identifier(version)
-    return sql.SQL("t.{} > {}.{}").format(column, sql.Identifier(change), column)
+    return sql.SQL("t.{} > {}").format(sql.Identifier(version), change)
 
 
 def _same_row(staged: Staged) -> sql.Composed:

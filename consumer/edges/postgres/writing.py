@@ -35,6 +35,11 @@ class Writer:
         self._caution: dict[TableName, int] = {}
         self._immediate: set[TableName] = set()
 
+    @property
+    def careful(self) -> Collection[TableName]:
+        """The tables that refused rows lately; of what they refuse next the places are told."""
+        return self._caution.keys()
+
     def write(self, connection: psycopg.Connection, staged: Staged) -> Mapping[int, Failure]:
         """Write the staged rows; of a table that refused some lately those that it takes. Returns the others' places.
 

@@ -47,7 +47,7 @@ class Job:
     smallest_block: int = 20
     deadline: float = 5.0
     drain: float = 20.0
-    stall: float = 60.0
+    stall: float = 120.0
     level: str = "debug"
     registry_url: str = ""
     # the template of the target tables' names

@@ -1,0 +1,124 @@
+"""How lists look to people: what counts first, right-aligned numbers, states in words and colours, reasons below.
+
+On a narrow terminal columns that are only nice to have are left out; programs get everything as JSON.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from consumer.operate.output import Output, show
+
+# columns of a terminal from which everything is shown
+_WIDE = 120
+# beyond a terminal lines are for programs that cut them themselves
+_PIPE = 200
+_STYLES = {
+    "running": "green",
+    "going on": "green",
+    "current": "green",
+    "closed": "green",
+    "behind": "cyan",
+    "starting": "cyan",
+    "draining": "cyan",
+    "waiting": "cyan",
+    "half-open": "yellow",
+    "paused": "yellow",
+    "restarting": "yellow",
+    "unassigned": "yellow",
+    "stopped": "red",
+    "failed": "bold red",
+    "open": "bold red",
+    "gone": "bold red",
+    "no worker": "bold red",
+}
+_UNITS = ((86_400.0, "d"), (3600.0, "h"), (60.0, "min"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A column: its title, and what of a row is in it. `wide`: only where there is room."""
+
+    title: str
+    of: str
+    number: bool = False
+    wide: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What is below a list: about what, what is so, and what to do about it."""
+
+    about: str
+    what: str
+    remedy: str = ""
+
+
+def listing(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], output: Output, remarks: Iterable[Remark] = ()
+) -> None:
+    """Write rows to stdout; remarks only for people, since programs find them in the rows."""
+    if output is not Output.TABLE:
+        show(rows, {}, output)
+        return
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _PIPE
+    shown = [column for column in columns if console.width >= _WIDE or not column.wide]
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=(0, 1))
+    for column in shown:
+        # names are never cut, since they are what the next command is given
+        table.add_column(
+            column.title, justify="right" if column.number else "left", overflow="fold", no_wrap=column.number
+        )
+    for row in rows:
+        table.add_row(*(_cell(row[column.of]) for column in shown))
+    console.print(table)
+    below = Table.grid(padding=(0, 1))
+    for remark in remarks:
+        below.add_row(Text(" •"), Text.assemble((remark.about, "bold"), f": {remark.what}"))
+        if remark.remedy:
+            below.add_row("", Text(f"→ {remark.remedy}", style="dim"))
+    if below.row_count:
+        console.print(below)
+
+
+def _cell(value: Any) -> Text:
+    if value is None or value == "":
+        return Text("-", style="dim")
+    if isinstance(value, int):
+        return Text(number(value))
+    return Text(str(value), style=_STYLES.get(str(value).split(" (")[0], ""))
+
+
+def number(value: int) -> str:
+    """A number whose thousands stand apart."""
+    return f"{value:,}".replace(",", " ")
+
+
+def age(seconds: float | None) -> str | None:
+    """A length of time, short: 4 s, 12 min, 3 h."""
+    if seconds is None:
+        return None
+    for size, unit in _UNITS:
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(seconds, 0.0):.0f} s"
+
+
+def since(moment: datetime | None) -> str | None:
+    """How long ago, short."""
+    return None if moment is None else age((datetime.now(UTC) - moment).total_seconds())
+
+
+def size(count: int | None) -> str | None:
+    """Bytes, short."""
+    if count is None:
+        return None
+    return f"{count / (1 << 20):.0f} MB" if count >= 1 << 20 else f"{count / 1024:.0f} kB"

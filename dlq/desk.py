@@ -1,0 +1,118 @@
+"""Letters of a group as people ask and decide about them, on one session. Decisions are written down with their reason.
+
+Whoever asks is somebody else's matter: roles are checked in front of it.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from consumer.desk import Note
+from consumer.edges.postgres.session import transaction
+from consumer.edges.postgres.translate import translated
+from dlq import actions, decisions, letters
+from dlq.actions import Done
+from dlq.edit import edit, editable
+from dlq.export import Exported, exported
+from dlq.groups import Group, groups
+from dlq.history import Whole, whole
+from dlq.letters import Letter, Place
+from dlq.patching import Patch
+from dlq.payload import Payload, Sources, payload
+from dlq.selection import Selection
+
+
+@dataclass(frozen=True, slots=True)
+class LetterDesk:
+    """Raises HeadraceError; of edits also NotEdited. A `dry_run` says what would be done, and does not do it."""
+
+    connection: psycopg.Connection
+    group: str
+    sources: Sources
+
+    def groups(self, selection: Selection, most: int) -> list[Group]:
+        """The groups of letters, the last seen first."""
+        with translated("list groups"):
+            return groups(self.connection, self.group, selection, most)
+
+    def page(self, selection: Selection, most: int, after: Place | None = None) -> list[Letter]:
+        """Letters behind a place, the last that failed first."""
+        with translated("list letters"):
+            return letters.page(self.connection, self.group, selection, most=most, after=after)
+
+    def count(self, selection: Selection) -> int:
+        """How many letters are meant."""
+        with translated("count letters"):
+            return letters.count(self.connection, self.group, selection)
+
+    def facets(self, selection: Selection) -> dict[str, dict[str, int]]:
+        """By facet its values with the number of letters."""
+        with translated("count letters"):
+            return letters.facets(self.connection, self.group, selection)
+
+    def whole(self, number: int) -> Whole | None:
+        """One letter in full, without its payload."""
+        with translated("read letter"):
+            return whole(self.connection, self.group, number)
+
+    def payload(self, number: int, said: Note, *, original: bool = False) -> Payload | None:
+        """What a letter holds; that somebody looked is written down first."""
+        with translated("read payload"):
+            decisions.note(self.connection, self.group, said, "view payload", [number])
+            return payload(self.connection, self.group, number, self.sources, original=original)
+
+    def editable(self, number: int, said: Note) -> dict[str, Any]:
+        """A dead letter's row as a patch finds it under `/after/`; that somebody looked is written down first."""
+        with translated("read payload"):
+            decisions.note(self.connection, self.group, said, "view payload", [number])
+            found = editable(self.connection, self.group, number, self.sources.registry)
+            table = letters.page(self.connection, self.group, Selection(ids=(number,)), most=1)[0].table
+        return self.sources.mask.row(found.values, table)
+
+    def edit(self, number: int, patch: Patch, said: Note, *, dry_run: bool = False) -> tuple[str, ...]:
+        """Change a dead letter's row; returns the columns that changed."""
+        with self._deciding("edit letter", dry_run):
+            changed = edit(self.connection, self.group, number, patch, said.actor, self.sources.registry)
+            decisions.note(self.connection, self.group, said, "edit letter", [number], {"columns": list(changed)})
+        return changed
+
+    def replay(self, numbers: Sequence[int], said: Note, *, dry_run: bool = False) -> Done:
+        """Send dead letters again."""
+        return self._done("replay letters", lambda: actions.replay(self.connection, self.group, numbers), said, dry_run)
+
+    def discard(self, numbers: Sequence[int], said: Note, *, dry_run: bool = False) -> Done:
+        """Give letters up, and with each what waits for it."""
+        what = "discard letters"
+        return self._done(
+            what, lambda: actions.discard(self.connection, self.group, numbers, said.reason), said, dry_run
+        )
+
+    @contextmanager
+    def export(self, selection: Selection, said: Note, *, payloads: bool = False) -> Iterator[Iterator[Exported]]:
+        """All letters of a selection as they are at one moment, by id; with what they hold if that is wanted."""
+        if payloads:
+            with translated("export letters"):
+                details: dict[str, object] = {"letters": self.count(selection)}
+                decisions.note(self.connection, self.group, said, "export payloads", [], details)
+        sources = self.sources if payloads else None
+        with translated("export letters"), exported(self.connection, self.group, selection, sources) as found:
+            yield found
+
+    def _done(self, what: str, action: Callable[[], Done], said: Note, dry_run: bool) -> Done:
+        with self._deciding(what, dry_run):
+            done = action()
+            if done.changed:
+                decisions.note(self.connection, self.group, said, what, done.changed)
+        return done
+
+    @contextmanager
+    def _deciding(self, what: str, dry_run: bool) -> Iterator[None]:
+        if dry_run:
+            with translated(what), self.connection.transaction(force_rollback=True):
+                yield
+        else:
+            with transaction(self.connection, what):
+                yield

@@ -1,0 +1,50 @@
+"""Columns whose values are never shown, by rules such as `public.customers.email` or `*.password`."""
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+HIDDEN = "(masked)"
+"""What stands in the place of a value that is not shown."""
+
+_IMAGES = ("before", "after")
+
+
+class Mask:
+    """Patterns of `schema.table.column`, with `*` for any characters: the target's table, the source's column.
+
+    Capital letters make no difference, so that no rule fails to hide for their sake.
+    """
+
+    def __init__(self, patterns: Sequence[str] = ()) -> None:
+        self._rules = [_rule(pattern) for pattern in patterns]
+
+    def hides(self, table: str | None, column: str) -> bool:
+        """Whether a column's values are hidden; of a table that is not known whatever any rule hides."""
+        return any(_fits(table, rule) and fnmatchcase(column.lower(), name) for rule, name in self._rules)
+
+    def may_hide(self, table: str | None) -> bool:
+        """Whether the table has hidden columns, so that its rows may not be shown as bytes either."""
+        return any(_fits(table, rule) for rule, _ in self._rules)
+
+    def row(self, values: Mapping[str, Any], table: str | None) -> dict[str, Any]:
+        """A row without what is hidden; that there is no value is no secret."""
+        return {
+            name: HIDDEN if value is not None and self.hides(table, name) else value for name, value in values.items()
+        }
+
+    def record(self, values: Mapping[str, Any], table: str | None) -> dict[str, Any]:
+        """A record without what is hidden: in its rows if it is an envelope, else in itself."""
+        if not any(image in values for image in _IMAGES):
+            return self.row(values, table)
+        rows = {name: self.row(value, table) for name in _IMAGES if isinstance(value := values.get(name), Mapping)}
+        return {**values, **rows}
+
+
+def _rule(pattern: str) -> tuple[str, str]:
+    table, _, column = pattern.lower().rpartition(".")
+    return table or "*", column
+
+
+def _fits(table: str | None, rule: str) -> bool:
+    return table is None or fnmatchcase(table.lower(), rule)
