@@ -83,8 +83,10 @@ from consumer.settings import Settings
 from dlq.actions import discard, replay
 from dlq.desk import LetterDesk
 from dlq.headers import decode, encode
+from dlq.job_desk import JobDesk
 from dlq.masking import Mask
 from dlq.payload import Sources
+from dlq.preview import Rules
 
 
 def worker_name(settings: Settings) -> str:
@@ -217,7 +219,16 @@ def letter_desk(settings: Settings) -> Iterator[LetterDesk]:
             return origins().fetch(ref, known)
 
         sources = Sources(registry=registry, fetch=fetch, mask=Mask(settings.admin.mask))
-        yield LetterDesk(connection, settings.kafka.group, sources)
+        yield LetterDesk(connection, settings.kafka.group, sources, settings.letters.max_replays)
+
+
+@contextmanager
+def job_desk(settings: Settings) -> Iterator[JobDesk]:
+    """What people ask and decide about jobs of letters, on a session of their own. Raises HeadraceError."""
+    session = replace(session_settings(settings, "jobs"), writes=False)
+    with closing(connect(session)) as connection:
+        require(connection)
+        yield JobDesk(connection, settings.kafka.group, Rules(max_replays=settings.letters.max_replays))
 
 
 def topic_offsets(settings: Settings) -> Offsets:
