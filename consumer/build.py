@@ -85,8 +85,10 @@ from dlq.actions import discard, replay
 from dlq.desk import LetterDesk
 from dlq.difference import Weigher
 from dlq.headers import decode, encode
+from dlq.job_desk import JobDesk
 from dlq.masking import Mask
 from dlq.payload import Sources
+from dlq.preview import Rules
 
 
 def worker_name(settings: Settings) -> str:
@@ -225,7 +227,9 @@ def letter_desk(settings: Settings) -> Iterator[LetterDesk]:
             return _weigher(settings, LookingCatalog(pool, settings.kafka.group), registry)
 
         sources = Sources(registry=registry, fetch=fetch, mask=Mask(settings.admin.mask))
-        yield LetterDesk(connection, settings.kafka.group, sources, weigher, mappings(settings))
+        yield LetterDesk(
+            connection, settings.kafka.group, sources, weigher, mappings(settings), settings.letters.max_replays
+        )
 
 
 def _weigher(settings: Settings, catalog: LookingCatalog, registry: HttpRegistry) -> Weigher:
@@ -236,6 +240,15 @@ def _weigher(settings: Settings, catalog: LookingCatalog, registry: HttpRegistry
     sources = BinderSources(registry=registry, catalog=catalog, offsets=topic_offsets(settings), rows=rows)
     planner = Planner(decoders, CopyEncoder(), known, Marks(), letter_policy(settings), 1)
     return Weigher(planner, Binder(known, sources, binder_settings(settings)), known)
+
+
+@contextmanager
+def job_desk(settings: Settings) -> Iterator[JobDesk]:
+    """What people ask and decide about jobs of letters, on a session of their own. Raises HeadraceError."""
+    session = replace(session_settings(settings, "jobs"), writes=False)
+    with closing(connect(session)) as connection:
+        require(connection)
+        yield JobDesk(connection, settings.kafka.group, Rules(max_replays=settings.letters.max_replays))
 
 
 def topic_offsets(settings: Settings) -> Offsets:

@@ -15,6 +15,7 @@ from consumer.operate.dlq import app as dlq_app
 from consumer.operate.lag import lag
 from consumer.operate.output import Config, reported
 from consumer.operate.positions import app as positions_app
+from consumer.operate.replay import app as replay_app
 from consumer.operate.schema import app as schema_app
 from consumer.operate.tables import app as tables_app
 from consumer.operate.workers import app as workers_app
@@ -32,6 +33,7 @@ app.add_typer(bench_app, name="bench")
 app.add_typer(batches_app, name="batches")
 app.add_typer(dlq_app, name="dlq")
 app.add_typer(positions_app, name="positions")
+app.add_typer(replay_app, name="replay")
 app.add_typer(schema_app, name="schema")
 app.add_typer(tables_app, name="tables")
 app.add_typer(workers_app, name="workers")

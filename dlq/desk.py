@@ -34,13 +34,17 @@ from dlq.selection import Selection
 
 @dataclass(frozen=True, slots=True)
 class LetterDesk:
-    """Raises HeadraceError; of edits also NotEdited. A `dry_run` says what would be done, and does not do it."""
+    """Raises HeadraceError; of edits also NotEdited. A `dry_run` says what would be done, and does not do it.
+
+    `max_replays`: how often a letter may be sent in its life.
+    """
 
     connection: psycopg.Connection
     group: str
     sources: Sources
     weigher: Callable[[], Weigher]
     mappings: Mapping[str, TableMapping] = field(default_factory=dict)
+    max_replays: int = 10
 
     def groups(self, selection: Selection, most: int) -> list[Group]:
         """The groups of letters, the last seen first."""
@@ -129,7 +133,13 @@ class LetterDesk:
 
     def replay(self, numbers: Sequence[int], said: Note, *, dry_run: bool = False) -> Done:
         """Send dead letters again."""
-        return self._done("replay letters", lambda: actions.replay(self.connection, self.group, numbers), said, dry_run)
+        most = self.max_replays
+        return self._done(
+            "replay letters",
+            lambda: actions.replay(self.connection, self.group, numbers, most=most),
+            said,
+            dry_run,
+        )
 
     def discard(self, numbers: Sequence[int], said: Note, *, dry_run: bool = False) -> Done:
         """Give letters up, and with each what waits for it."""

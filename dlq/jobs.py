@@ -4,7 +4,7 @@ Workers take the steps. What a person decides is one transaction that locks the 
 nothing more is sent once it has come back. Each of them is a row of `audit`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,8 @@ from psycopg.types.json import Jsonb
 from consumer.core.decision import Undecidable
 from consumer.core.jobs import ACTIVE, WAITING_FOR_A_PERSON, JobState
 from consumer.desk import Note
+from consumer.edges.postgres.session import transaction
+from dlq.decisions import note
 from dlq.preview import GOES, Rules, judged, known
 from dlq.selection import Selection
 
@@ -45,9 +47,6 @@ INSERT INTO headrace.job_items (job_id, number, letter_id, topic, partition, "of
 SELECT %(job)s, row_number() OVER (ORDER BY topic, partition, "offset"), id, topic, partition, "offset"
 FROM judged WHERE fate = ANY (%(goes)s) LIMIT %(most)s
 """)
-_AUDIT = """
-INSERT INTO headrace.audit (group_name, actor, action, reason, details) VALUES (%s, %s, %s, %s, %s)
-"""
 _LOCK = "SELECT state FROM headrace.jobs WHERE group_name = %s AND id = %s FOR UPDATE"
 _DECIDE = """
 UPDATE headrace.jobs SET state = %(state)s, why = %(why)s,
@@ -75,7 +74,8 @@ FROM headrace.jobs j WHERE group_name = %(group)s AND {which} ORDER BY id DESC L
 _REPORT = """
 SELECT i.number, i.letter_id AS letter, i.topic, i.partition, i."offset", i.state, i.why, i.sent_at, i.ended_at
 FROM headrace.job_items i JOIN headrace.jobs j ON j.id = i.job_id
-WHERE j.group_name = %s AND i.job_id = %s AND i.number > %s ORDER BY i.number LIMIT %s
+WHERE j.group_name = %(group)s AND i.job_id = %(job)s AND i.number > %(after)s
+  AND (cardinality(%(states)s::text[]) = 0 OR i.state = ANY (%(states)s)) ORDER BY i.number LIMIT %(most)s
 """
 
 
@@ -147,10 +147,10 @@ class Item:
 def create(connection: psycopg.Connection, group: str, order: Order) -> int:
     """Make a job of the letters that go, in the order of their records; returns its id.
 
-    Raises Undecidable when these are not as many as expected, or there are too many jobs; psycopg.Error.
+    Raises Undecidable when these are not as many as expected, or there are too many jobs; HeadraceError.
     """
     _check_reason(order.said)
-    with connection.transaction():
+    with transaction(connection, "create job"):
         connection.execute(_ALONE, (group,))
         ((jobs,),) = connection.execute(_OPEN, (group,)).fetchall()
         if jobs >= MOST_JOBS:
@@ -175,14 +175,14 @@ def create(connection: psycopg.Connection, group: str, order: Order) -> int:
         if filled != order.expect:
             raise Undecidable(f"it would be {filled} letters now, not {order.expect}; look again")
         details = {"job": job, "kind": order.rules.kind, "letters": filled, "selection": shown(order.selection)}
-        _audit(connection, group, order.said, "create job", details)
+        note(connection, group, order.said, "create job", [], details)
     return int(job)
 
 
 def pause(connection: psycopg.Connection, group: str, job: int, said: Note) -> bool:
     """Send nothing more until it is resumed. False when there is no such job.
 
-    Raises Undecidable for one that does not run, psycopg.Error.
+    Raises Undecidable for one that does not run, HeadraceError.
     """
     return _decide(connection, group, job, JobState.PAUSED, said)
 
@@ -208,15 +208,28 @@ def job(connection: psycopg.Connection, group: str, number: int) -> Job | None:
     return found[0] if found else None
 
 
-def report(connection: psycopg.Connection, group: str, number: int, after: int = 0) -> Iterator[Item]:
-    """What became of each letter of a job, in its order, read page by page. Raises psycopg.Error."""
+def report(
+    connection: psycopg.Connection, group: str, number: int, states: Sequence[str] = (), after: int = 0
+) -> Iterator[Item]:
+    """What became of each letter of a job, or of those in some states, in its order, read page by page.
+
+    Raises psycopg.Error.
+    """
     while True:
-        with connection.cursor(row_factory=class_row(Item)) as cursor:
-            page = cursor.execute(_REPORT, (group, number, after, PAGE)).fetchall()
+        page = report_page(connection, group, number, states=states, after=after, most=PAGE)
         yield from page
         if len(page) < PAGE:
             return
         after = page[-1].number
+
+
+def report_page(
+    connection: psycopg.Connection, group: str, number: int, *, states: Sequence[str] = (), after: int = 0, most: int
+) -> list[Item]:
+    """Items of a job behind one of them. Raises psycopg.Error."""
+    wanted = {"group": group, "job": number, "states": list(states), "after": after, "most": most}
+    with connection.cursor(row_factory=class_row(Item)) as cursor:
+        return cursor.execute(_REPORT, wanted).fetchall()
 
 
 def shown(selection: Selection) -> dict[str, object]:
@@ -235,7 +248,7 @@ _ACTION = {JobState.PAUSED: "pause", JobState.CANARY: "resume", JobState.CANCELL
 
 def _decide(connection: psycopg.Connection, group: str, number: int, to: JobState, said: Note) -> bool:
     _check_reason(said)
-    with connection.transaction():
+    with transaction(connection, "decide about job"):
         row = connection.execute(_LOCK, (group, number)).fetchone()
         if row is None:
             return False
@@ -245,7 +258,7 @@ def _decide(connection: psycopg.Connection, group: str, number: int, to: JobStat
         connection.execute(_DECIDE, {"job": number, "state": to, "why": why})
         cancelled = connection.execute(_CANCEL, (number,)).rowcount if to is JobState.CANCELLED else 0
         details = {"job": number, "from": row[0], "cancelled": cancelled}
-        _audit(connection, group, said, f"{_ACTION[to]} job", details)
+        note(connection, group, said, f"{_ACTION[to]} job", [], details)
     return True
 
 
@@ -254,10 +267,6 @@ def _read(connection: psycopg.Connection, which: sql.SQL, values: dict[str, obje
     with connection.cursor(row_factory=namedtuple_row) as cursor:
         rows: list[Any] = cursor.execute(query, values).fetchall()
     return [Job(**{**row._asdict(), "counts": row.counts or {}}) for row in rows]
-
-
-def _audit(connection: psycopg.Connection, group: str, said: Note, action: str, details: dict[str, object]) -> None:
-    connection.execute(_AUDIT, (group, said.actor, action, said.reason, Jsonb(details)))
 
 
 def _check_reason(said: Note) -> None:

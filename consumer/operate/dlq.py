@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from consumer.core.letters import State
 from consumer.desk import Note
 from consumer.operate.letter_views import Beside, show_done, show_edit, show_groups, show_letters, show_row, show_whole
-from consumer.operate.moments import moment
 from consumer.operate.opening import brokers_of, letters_of
 from consumer.operate.output import (
     NOTHING,
@@ -33,12 +31,23 @@ from consumer.operate.output import (
     say,
     show,
 )
+from consumer.operate.selecting import (
+    SOME,
+    Before,
+    Fingerprints,
+    Kinds,
+    Search,
+    Since,
+    States,
+    Tables,
+    Topics,
+    selected,
+)
 
 if TYPE_CHECKING:
     from dlq.actions import Done
     from dlq.desk import LetterDesk
     from dlq.letters import Place
-    from dlq.selection import Selection
 
 app = typer.Typer(
     name="dlq",
@@ -47,15 +56,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-_SOME = "; may be given several times."
-Fingerprints = Annotated[list[str] | None, typer.Option("--group", help="Only letters of this group" + _SOME)]
-States = Annotated[list[State] | None, typer.Option("--state", help="Only letters in this state" + _SOME)]
-Kinds = Annotated[list[str] | None, typer.Option("--kind", help="Only failures of this kind" + _SOME)]
-Topics = Annotated[list[str] | None, typer.Option("--topic", help="Only records of this topic" + _SOME)]
-Tables = Annotated[list[str] | None, typer.Option("--table", help="Only rows of this table, as schema.table" + _SOME)]
-Search = Annotated[str, typer.Option("--text", help="Only where kind, field, code or remedy have this text.")]
-Since = Annotated[str | None, typer.Option(help="Only those that failed since: 30m, 2h, 3d, or a time.")]
-Before = Annotated[str | None, typer.Option(help="Only those that failed before: 30m, 2h, 3d ago, or a time.")]
 Number = Annotated[int, typer.Argument(metavar="ID", min=1, help="The letter.")]
 Numbers = Annotated[list[int], typer.Argument(metavar="ID...", help="The letters.")]
 Reason = Annotated[str, typer.Option(help="Why; it is kept.")]
@@ -81,7 +81,7 @@ def groups(
 ) -> None:
     """List groups of letters that failed in the same way, the last seen first. Exit code 3 when there are none."""
     with _asked(config) as desk:
-        found = desk.groups(_selection(None, state, kind, topic, None, text), limit)
+        found = desk.groups(selected(None, state, kind, topic, None, text), limit)
         if not found:
             raise nothing("no letter matches")
         if output is Output.TABLE:
@@ -106,7 +106,7 @@ def ls(
     output: Format = Output.TABLE,
 ) -> None:
     """List letters, the last that failed first. Exit code 3 when there are none."""
-    chosen = _selection(group, state, kind, topic, table, text, since, before)
+    chosen = selected(group, state, kind, topic, table, text, since, before)
     place = _place(after)
     with _asked(config) as desk:
         found = desk.page(chosen, limit, place)
@@ -163,7 +163,7 @@ def edit(
         typer.Option(
             "--set",
             metavar="COLUMN=TEXT",
-            help="A column's new value, as text; COLUMN:=JSON for what is none, as a number or null" + _SOME,
+            help="A column's new value, as text; COLUMN:=JSON for what is none, as a number or null" + SOME,
         ),
     ] = None,
     reason: Reason = "",
@@ -258,7 +258,7 @@ def export(
     """Write all letters of a selection to stdout, as they are at one moment, by id. Exit code 3 when there are none."""
     from dlq.export import comma_separated, ndjson
 
-    chosen = _selection(group, state, kind, topic, table, text, since, before)
+    chosen = selected(group, state, kind, topic, table, text, since, before)
     if payload and not reason.strip():
         say("records are exported for a reason: --reason")
         raise typer.Exit(USAGE)
@@ -284,31 +284,6 @@ def _asked(config: Path | None) -> Iterator["LetterDesk"]:
         except NotEdited as error:
             say(f"refused: {error}")
             raise typer.Exit(REFUSED) from error
-
-
-def _selection(
-    groups: Sequence[str] | None = None,
-    states: Sequence[State] | None = None,
-    kinds: Sequence[str] | None = None,
-    topics: Sequence[str] | None = None,
-    tables: Sequence[str] | None = None,
-    text: str = "",
-    since: str | None = None,
-    before: str | None = None,
-) -> "Selection":
-    """What is meant, by what was said on the command line. Raises typer.BadParameter."""
-    from dlq.selection import Selection
-
-    return Selection(
-        fingerprints=tuple(groups or ()),
-        states=tuple(state.value for state in states or ()),
-        kinds=tuple(kinds or ()),
-        topics=tuple(topics or ()),
-        tables=tuple(tables or ()),
-        text=text,
-        failed_since=moment(since),
-        failed_before=moment(before),
-    )
 
 
 def _place(text: str | None) -> "Place | None":

@@ -11,6 +11,7 @@ from consumer.ports.topics import Ages, Offsets
 
 if TYPE_CHECKING:
     from dlq.desk import LetterDesk
+    from dlq.job_desk import JobDesk
 
 
 def desk_of(config: Path | None) -> AbstractContextManager[Desk]:
@@ -51,6 +52,14 @@ def letters_of(config: Path | None) -> AbstractContextManager["LetterDesk"]:
     from consumer.settings import load
 
     return letter_desk(load(config))
+
+
+def jobs_of(config: Path | None) -> AbstractContextManager["JobDesk"]:
+    """The jobs of letters that the settings lead to. Raises Refused for settings that can't work, HeadraceError."""
+    from consumer.build import job_desk
+    from consumer.settings import load
+
+    return job_desk(load(config))
 
 
 def brokers_of(config: Path | None) -> str:

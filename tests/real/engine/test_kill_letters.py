@@ -16,8 +16,8 @@ from .worker import Workers, eventually
 # name: side, statement
 _WRITING = {
     "letters written": ("after", "INSERT INTO headrace.letters"),
-    "copies not confirmed": ("before", "SET published_attempt = w.attempt"),
-    "copies confirmed": ("after", "SET published_attempt = w.attempt"),
+    "copies not confirmed": ("before", "SET published_attempt = m.attempt"),
+    "copies confirmed": ("after", "SET published_attempt = m.attempt"),
 }
 _RETURNING = {
     "before it is judged": ("before", "WHERE l.group_name = .* AND l.topic = .* AND l.partition"),

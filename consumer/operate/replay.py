@@ -1,0 +1,317 @@
+"""`headrace replay`: many letters sent again, or given up, as a job that can be paused and cancelled at any letter."""
+
+import csv
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from consumer.core.jobs import ACTIVE, JobKind, JobState
+from consumer.core.letters import OPEN, State
+from consumer.desk import Note
+from consumer.operate.job_views import follow, show_job, show_jobs, show_preview
+from consumer.operate.opening import jobs_of
+from consumer.operate.output import (
+    NOTHING,
+    PARTIAL,
+    REFUSED,
+    USAGE,
+    Config,
+    Format,
+    Limit,
+    Output,
+    Yes,
+    actor,
+    nothing,
+    reported,
+    say,
+    show,
+)
+from consumer.operate.selecting import (
+    SOME,
+    Before,
+    Fingerprints,
+    Kinds,
+    Search,
+    Since,
+    States,
+    Tables,
+    Topics,
+    selected,
+)
+
+if TYPE_CHECKING:
+    from dlq.job_desk import JobDesk
+    from dlq.jobs import Job, Order
+    from dlq.preview import Preview
+
+app = typer.Typer(
+    name="replay",
+    help="Letters in bulk: sent again, or given up, by a job that workers carry out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+Number = Annotated[int, typer.Argument(metavar="JOB", min=1, help="The job.")]
+Reason = Annotated[str, typer.Option(help="Why; it is kept.")]
+
+
+class ItemState(StrEnum):
+    """What became of a letter of a job."""
+
+    WAITING = "waiting"
+    SENT = "sent"
+    APPLIED = "applied"
+    SUPERSEDED = "superseded"
+    DEAD = "dead"
+    DISCARDED = "discarded"
+    SKIPPED = "skipped"
+    CANCELLED = "cancelled"
+
+
+class Written(StrEnum):
+    """How a report is written."""
+
+    NDJSON = "ndjson"
+    CSV = "csv"
+
+
+@app.command("start")
+def start(
+    config: Config = None,
+    number: Annotated[list[int] | None, typer.Option("--id", min=1, help="Only this letter" + SOME)] = None,
+    group: Fingerprints = None,
+    state: States = None,
+    kind: Kinds = None,
+    topic: Topics = None,
+    table: Tables = None,
+    text: Search = "",
+    since: Since = None,
+    before: Before = None,
+    discard: Annotated[bool, typer.Option("--discard", help="Give the letters up instead of sending them.")] = False,
+    stale: Annotated[bool, typer.Option("--stale", help="Also those that look stale; most of them will fail.")] = False,
+    rate: Annotated[float, typer.Option(min=0.01, max=5000, help="Letters a second, by all workers together.")] = 50.0,
+    canary: Annotated[
+        int, typer.Option(min=0, max=1000, help="So many go first, and have to end before the rest goes.")
+    ] = 10,
+    stop_ratio: Annotated[
+        float, typer.Option(min=0, max=1, help="Stop when more than this share of the canary, or of late, fails.")
+    ] = 0.1,
+    reason: Reason = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    yes: Yes = False,
+    expect: Annotated[
+        int | None, typer.Option(min=0, help="How many letters have to go; needed with --yes. Else nothing is done.")
+    ] = None,
+    output: Format = Output.TABLE,
+) -> None:
+    """Look at what would be done with the letters that match, then have it done: a person types how many go.
+
+    Without --state: dead letters. Exit code 3 when none matches, 4 when none can go, others go than expected, or it is
+    not agreed to.
+    """
+    if not dry_run:
+        _check_said(reason, yes=yes, expect=expect)
+    states = state or ([State.DEAD] if not discard else sorted(OPEN))
+    chosen = selected(group, states, kind, topic, table, text, since, before, number)
+    with reported(), jobs_of(config) as desk:
+        from dlq.jobs import Order
+
+        rules = desk.ruled(JobKind.DISCARD if discard else JobKind.REPLAY, stale=stale)
+        found = desk.preview(chosen, rules)
+        if not found.meant:
+            raise nothing("no letter matches")
+        if output is Output.TABLE:
+            show_preview(found, rules.kind)
+        order = Order(
+            selection=chosen,
+            rules=rules,
+            expect=found.goes if expect is None else expect,
+            said=Note(actor(), reason.strip()),
+            rate=rate,
+            canary=0 if discard else canary,
+            stop_ratio=stop_ratio,
+        )
+        job = None if dry_run else _made(desk, found, order, yes=yes)
+        if output is not Output.TABLE:
+            show([_looked(found) | {"job": job}], {}, output)
+        elif job is not None:
+            say(f"job {job} is there; follow it: headrace replay status {job} --follow")
+
+
+@app.command("ls")
+def ls(config: Config = None, limit: Limit = 20, output: Format = Output.TABLE) -> None:
+    """List jobs, newest first. Exit code 3 when there are none."""
+    with reported(), jobs_of(config) as desk:
+        found = desk.jobs(limit)
+        if not found:
+            raise nothing("there is no job")
+        if output is Output.TABLE:
+            show_jobs(found)
+        else:
+            show([_row(job) for job in found], {}, output)
+
+
+@app.command("status")
+def status(
+    number: Number,
+    config: Config = None,
+    followed: Annotated[
+        bool, typer.Option("--follow", help="Show how it goes on, until it does not go on by itself.")
+    ] = False,
+    output: Format = Output.TABLE,
+) -> None:
+    """Show a job: how far it is, what became of its letters, and how long it takes.
+
+    Exit code 3 when there is none. With --follow 5 when it does not end with every letter applied, superseded or given
+    up.
+    """
+    with reported(), jobs_of(config) as desk:
+        job = _job(desk, number)
+        if followed:
+            job = follow(job, lambda: _job(desk, number), _goes_on)
+        if output is Output.TABLE:
+            show_job(job)
+        else:
+            show([_row(job)], {}, output)
+    if followed and not _is_well(job):
+        raise typer.Exit(PARTIAL)
+
+
+@app.command("pause")
+def pause(number: Number, reason: Reason, config: Config = None, output: Format = Output.TABLE) -> None:
+    """Send nothing more until the job is resumed. Exit code 3 without such a job, 4 when it does not run."""
+    _decided(number, config, lambda desk, said: desk.pause(number, said), reason, output)
+
+
+@app.command("resume")
+def resume(number: Number, reason: Reason, config: Config = None, output: Format = Output.TABLE) -> None:
+    """Go on with a job that is paused or has stopped, its canary first. Exit code 3 without such a job, 4 when it is
+    neither.
+    """
+    _decided(number, config, lambda desk, said: desk.resume(number, said), reason, output)
+
+
+@app.command("cancel")
+def cancel(number: Number, reason: Reason, config: Config = None, output: Format = Output.TABLE) -> None:
+    """Send nothing more, for good. What was sent ends as it ends, the rest stays as it is.
+
+    Exit code 3 without such a job, 4 when it has ended.
+    """
+    _decided(number, config, lambda desk, said: desk.cancel(number, said), reason, output)
+
+
+@app.command("report")
+def report(
+    number: Number,
+    config: Config = None,
+    state: Annotated[
+        list[ItemState] | None, typer.Option("--state", help="Only letters of which this became" + SOME)
+    ] = None,
+    output: Annotated[Written, typer.Option(help="How letters are written to stdout.")] = Written.NDJSON,
+) -> None:
+    """Write what became of each letter of a job to stdout, in the order of their records.
+
+    Exit code 3 without such a job, or without such letters.
+    """
+    from dlq.jobs import Item
+
+    with reported(), jobs_of(config) as desk:
+        _job(desk, number)
+        lines = 0
+        table = csv.writer(sys.stdout, lineterminator="\n")
+        for item in desk.report(number, state or ()):
+            if output is Written.NDJSON:
+                show([asdict(item)], {}, Output.NDJSON)
+            else:
+                if not lines:
+                    table.writerow(Item.__dataclass_fields__)
+                table.writerow([_cell(value) for value in asdict(item).values()])
+            lines += 1
+    if not lines:
+        raise nothing("no letter matches")
+
+
+def _check_said(reason: str, *, yes: bool, expect: int | None) -> None:
+    """Raises typer.Exit where something is missing that has to be said."""
+    if not reason.strip():
+        say("letters are sent again or given up for a reason: --reason")
+        raise typer.Exit(USAGE)
+    if yes and expect is None:
+        say("who does not want to be asked says how many letters have to go: --expect; --dry-run tells it")
+        raise typer.Exit(USAGE)
+
+
+def _made(desk: "JobDesk", found: "Preview", order: "Order", *, yes: bool) -> int:
+    """The job, once a person has agreed to the number of its letters. Raises typer.Exit, Undecidable."""
+    if order.expect != found.goes:
+        say(f"refused: {found.goes} letters would go, not {order.expect}")
+        raise typer.Exit(REFUSED)
+    if not found.goes:
+        say("refused: none of these letters can go; their reasons stand above, or in --output json")
+        raise typer.Exit(REFUSED)
+    if not yes:
+        _typed(found.goes, order.rules.kind)
+    return desk.create(order)
+
+
+def _typed(goes: int, kind: JobKind) -> None:
+    """Return when a person has typed the number. Raises typer.Exit."""
+    what = "send them again" if kind is JobKind.REPLAY else "give them up"
+    if not sys.stdin.isatty():
+        say(f"{goes} letters would go. Nobody can answer here: say --yes --expect {goes}.")
+        raise typer.Exit(REFUSED)
+    answer = typer.prompt(f"Type {goes} to {what}", default="", show_default=False, err=True)
+    if answer.strip() != str(goes):
+        say("nothing was done")
+        raise typer.Exit(REFUSED)
+
+
+def _decided(number: int, config: Any, decide: Callable[["JobDesk", Note], bool], reason: str, output: Output) -> None:
+    if not reason.strip():
+        say("a decision about letters is made for a reason: --reason")
+        raise typer.Exit(USAGE)
+    with reported(), jobs_of(config) as desk:
+        if not decide(desk, Note(actor(), reason.strip())):
+            raise nothing(f"there is no job {number} in this group")
+        job = _job(desk, number)
+        if output is Output.TABLE:
+            show_job(job)
+        else:
+            show([_row(job)], {}, output)
+
+
+def _job(desk: "JobDesk", number: int) -> "Job":
+    job = desk.job(number)
+    if job is None:
+        say(f"there is no job {number} in this group")
+        raise typer.Exit(NOTHING)
+    return job
+
+
+def _goes_on(job: "Job") -> bool:
+    """Whether something is still going to happen by itself."""
+    return job.state in ACTIVE or job.counts.get(ItemState.SENT, 0) > 0
+
+
+def _is_well(job: "Job") -> bool:
+    ended = {ItemState.APPLIED, ItemState.SUPERSEDED, ItemState.DISCARDED}
+    return job.state == JobState.DONE and job.counts.keys() <= ended
+
+
+def _row(job: "Job") -> dict[str, Any]:
+    now = datetime.now(UTC)
+    return asdict(job) | {"left": job.left, "pace": job.pace(now), "seconds_left": job.seconds_left(now)}
+
+
+def _looked(found: "Preview") -> dict[str, Any]:
+    samples = {fate: [asdict(sample) for sample in samples] for fate, samples in found.samples.items()}
+    return {"goes": found.goes, "meant": found.meant, "counts": dict(found.counts), "samples": samples}
+
+
+def _cell(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else value

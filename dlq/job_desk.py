@@ -1,0 +1,63 @@
+"""Jobs of letters as people ask and decide about them, on one session."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import psycopg
+
+from consumer.core.jobs import JobKind
+from consumer.desk import Note
+from consumer.edges.postgres.translate import translated
+from dlq import jobs
+from dlq.jobs import Item, Job, Order
+from dlq.preview import Preview, Rules, preview
+from dlq.selection import Selection
+
+
+@dataclass(frozen=True, slots=True)
+class JobDesk:
+    """Raises HeadraceError, Undecidable. `rules`: by which letters are judged."""
+
+    connection: psycopg.Connection
+    group: str
+    rules: Rules
+
+    def ruled(self, kind: JobKind, *, stale: bool = False) -> Rules:
+        """The rules of a kind of job."""
+        return replace(self.rules, kind=kind, stale=stale)
+
+    def preview(self, selection: Selection, rules: Rules) -> Preview:
+        """What a job would do."""
+        with translated("preview job"):
+            return preview(self.connection, self.group, selection, rules)
+
+    def create(self, order: Order) -> int:
+        """Make a job; returns its id."""
+        return jobs.create(self.connection, self.group, order)
+
+    def jobs(self, most: int) -> list[Job]:
+        """The newest jobs."""
+        with translated("list jobs"):
+            return jobs.jobs(self.connection, self.group, most)
+
+    def job(self, number: int) -> Job | None:
+        """One job."""
+        with translated("read job"):
+            return jobs.job(self.connection, self.group, number)
+
+    def pause(self, number: int, said: Note) -> bool:
+        """Send nothing more until it is resumed. False when there is no such job."""
+        return jobs.pause(self.connection, self.group, number, said)
+
+    def resume(self, number: int, said: Note) -> bool:
+        """Go on with a job that is paused or was stopped."""
+        return jobs.resume(self.connection, self.group, number, said)
+
+    def cancel(self, number: int, said: Note) -> bool:
+        """Send nothing more; what was sent ends as it ends."""
+        return jobs.cancel(self.connection, self.group, number, said)
+
+    def report(self, number: int, states: Sequence[str] = ()) -> Iterator[Item]:
+        """What became of each letter of a job."""
+        with translated("report job"):
+            yield from jobs.report(self.connection, self.group, number, states)
