@@ -19,7 +19,8 @@ from consumer.busy import Busy
 from consumer.control import Control
 from consumer.core.backoff import Backoff
 from consumer.core.breaking import BreakerLimits
-from consumer.core.failure import Refused, failed
+from consumer.core.decision import Undecidable
+from consumer.core.failure import Refused, Transient, failed
 from consumer.core.flood import FloodGuard, FloodLimits
 from consumer.core.jobs import JobKind
 from consumer.core.kinds import KINDS, ErrorType
@@ -69,7 +70,7 @@ from consumer.lifecycle import Hooks, LifeSettings, Side, WorkerLife
 from consumer.patience import Patience
 from consumer.planner import Planner
 from consumer.ports.connectors import Connectors
-from consumer.ports.letters import LetterTopic
+from consumer.ports.letters import LetterTopic, Outgoing
 from consumer.ports.target import Breaker, Overview, Retention
 from consumer.ports.topics import Ages, Offsets
 from consumer.postman import Postman
@@ -89,6 +90,8 @@ from dlq.job_desk import JobDesk
 from dlq.masking import Mask
 from dlq.payload import Sources
 from dlq.preview import Rules
+from dlq.signals import Dialect
+from dlq.source_again import Channel, SourceDesk
 
 
 def worker_name(settings: Settings) -> str:
@@ -240,6 +243,31 @@ def _weigher(settings: Settings, catalog: LookingCatalog, registry: HttpRegistry
     sources = BinderSources(registry=registry, catalog=catalog, offsets=topic_offsets(settings), rows=rows)
     planner = Planner(decoders, CopyEncoder(), known, Marks(), letter_policy(settings), 1)
     return Weigher(planner, Binder(known, sources, binder_settings(settings)), known)
+
+
+@contextmanager
+def source_desk(settings: Settings) -> Iterator[SourceDesk]:
+    """What people ask of the source about letters. Raises HeadraceError, Undecidable."""
+    source, kafka = settings.source, kafka_settings(settings)
+    topic = source.signal_topic or f"{source.topic_prefix}-signal"
+    if not source.topic_prefix:
+        raise Undecidable("source.topic_prefix is not set, so no connector would take a signal")
+    traits = KafkaOffsets(kafka).traits([topic]).get(topic)
+    if traits is None or traits.partitions != 1:
+        raise Undecidable(f"the signal topic {topic} needs to be there, with one partition: others are not read")
+    with letter_desk(settings) as desk, closing(KafkaLetterbox(kafka)) as letterbox:
+
+        def send(topic: str, key: bytes, value: bytes) -> None:
+            letterbox.post([Outgoing(id=0, attempt=0, topic=topic, key=key, value=value)])
+            letterbox.flush(settings.kafka.request_timeout)
+            sent = letterbox.posted()
+            if not sent:
+                raise Transient(failed(KINDS["kafka.letters"], "kafka", "ask source", "nobody answered for a signal"))
+            if sent[0].failure is not None:
+                raise Transient(sent[0].failure)
+
+        channel = Channel(dialect=Dialect(source.connector), prefix=source.topic_prefix, topic=topic, send=send)
+        yield SourceDesk(desk.connection, desk.group, desk.sources, channel)
 
 
 @contextmanager

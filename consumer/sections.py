@@ -104,6 +104,19 @@ class Source(Section):
         "unavailable.value.placeholder: a text, or hex: and digits. Such a column is left alone.",
     )
 
+    connector: Literal["postgresql", "mysql"] = Field(
+        default="postgresql",
+        description="The source's SQL, in which it is asked for rows again; mysql stands for MariaDB too.",
+    )
+    topic_prefix: str = Field(
+        default="",
+        description="The connector's topic.prefix, which is the key of its signals. Empty: it is asked for nothing.",
+    )
+    signal_topic: str = Field(
+        default="",
+        description="The connector's signal.kafka.topic, of one partition. Empty: `<topic_prefix>-signal`, as there.",
+    )
+
     @field_validator("unavailable_values")
     @classmethod
     def _placeholders(cls, settings: list[str]) -> list[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from consumer.desk import Note
+from consumer.operate.asking import ask_source
 from consumer.operate.letter_views import Beside, show_done, show_edit, show_groups, show_letters, show_row, show_whole
 from consumer.operate.opening import brokers_of, letters_of
 from consumer.operate.output import (
@@ -55,6 +56,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.command("ask-source")(ask_source)
 
 Number = Annotated[int, typer.Argument(metavar="ID", min=1, help="The letter.")]
 Numbers = Annotated[list[int], typer.Argument(metavar="ID...", help="The letters.")]

@@ -12,6 +12,7 @@ from consumer.ports.topics import Ages, Offsets
 if TYPE_CHECKING:
     from dlq.desk import LetterDesk
     from dlq.job_desk import JobDesk
+    from dlq.source_again import SourceDesk
 
 
 def desk_of(config: Path | None) -> AbstractContextManager[Desk]:
@@ -60,6 +61,14 @@ def jobs_of(config: Path | None) -> AbstractContextManager["JobDesk"]:
     from consumer.settings import load
 
     return job_desk(load(config))
+
+
+def source_of(config: Path | None) -> AbstractContextManager["SourceDesk"]:
+    """The source that the settings lead to. Raises HeadraceError, Undecidable where there is no way to it."""
+    from consumer.build import source_desk
+    from consumer.settings import load
+
+    return source_desk(load(config))
 
 
 def brokers_of(config: Path | None) -> str:

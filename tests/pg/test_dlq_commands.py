@@ -284,7 +284,7 @@ def test_differences_of_schemas_are_in_words(
     session.execute(f"ALTER TABLE {word_table} RENAME word TO term")
     newer = VALUES.replace('"word"', '"term"')
     session.execute("INSERT INTO headrace.schemas (registry, id, schema) VALUES (%s, 3, %s)", (REGISTRY, newer))
-    session.execute("INSERT INTO headrace.source_columns VALUES (%s, %s, 'term', 3)", (group, str(word_table)))
+    session.execute("INSERT INTO headrace.source_columns VALUES (%s, %s, 'term', 'term', 3)", (group, str(word_table)))
     try:
         (differing,) = told(command("show", letter, "--output", "json"))
     finally:

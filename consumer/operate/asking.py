@@ -1,0 +1,104 @@
+"""`headrace dlq ask-source`: the source is asked for the rows of letters again."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from consumer.core.letters import State
+from consumer.desk import Note
+from consumer.operate.looks import console, facts, number, said
+from consumer.operate.opening import source_of
+from consumer.operate.output import (
+    PARTIAL,
+    REFUSED,
+    USAGE,
+    Config,
+    Format,
+    Output,
+    Yes,
+    actor,
+    agreed,
+    nothing,
+    reported,
+    say,
+    show,
+)
+from consumer.operate.selecting import (
+    SOME,
+    Before,
+    Fingerprints,
+    Kinds,
+    Search,
+    Since,
+    States,
+    Tables,
+    Topics,
+    selected,
+)
+
+if TYPE_CHECKING:
+    from dlq.source_again import Wanted
+
+_SHOWN = 5
+
+
+def ask_source(
+    config: Config = None,
+    number: Annotated[list[int] | None, typer.Option("--id", min=1, help="Only this letter" + SOME)] = None,
+    group: Fingerprints = None,
+    state: States = None,
+    kind: Kinds = None,
+    topic: Topics = None,
+    table: Tables = None,
+    text: Search = "",
+    since: Since = None,
+    before: Before = None,
+    reason: Annotated[str, typer.Option(help="Why; it is kept.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be asked, and do nothing.")] = False,
+    yes: Yes = False,
+    output: Format = Output.TABLE,
+) -> None:
+    """Have Debezium read the rows of letters again: an incremental snapshot of their keys, through its signal topic.
+
+    What arrives closes the letters of these rows. Without --state: dead letters. Exit code 3 when none matches, 4 when
+    none can be asked for or it is not agreed to, 5 when some can't.
+    """
+    if not reason.strip() and not dry_run:
+        say("the source is asked for a reason: --reason")
+        raise typer.Exit(USAGE)
+    chosen = selected(group, state or [State.DEAD], kind, topic, table, text, since, before, number)
+    with reported(), source_of(config) as desk:
+        wanted = desk.wanted(chosen)
+        if not wanted.letters and not wanted.left:
+            raise nothing("no letter matches")
+        if output is Output.TABLE:
+            _show(wanted)
+        if not wanted.letters:
+            raise typer.Exit(REFUSED)
+        if not dry_run:
+            agreed(f"Ask the source for {wanted.keys} rows?", yes=yes)
+            desk.ask(wanted, Note(actor(), reason.strip()))
+        if output is not Output.TABLE:
+            show([_row(wanted) | {"asked": not dry_run}], {}, output)
+        if wanted.unplaced:
+            say(f"{len(wanted.unplaced)} of the letters are of no known row; discard them when their rows are there")
+        if wanted.left:
+            raise typer.Exit(PARTIAL)
+
+
+def _show(wanted: "Wanted") -> None:
+    asked = f"{number(wanted.keys)} rows of {number(len(wanted.letters))} letters, in {len(wanted.signals)} signals"
+    left = [
+        (why, f"{number(len(ids))} letters, as {', '.join(map(str, ids[:_SHOWN]))}") for why, ids in wanted.left.items()
+    ]
+    console().print(facts([("asked for", said(asked, "bold")), *((f"not: {why}", what) for why, what in left)]))
+
+
+def _row(wanted: "Wanted") -> dict[str, Any]:
+    return {
+        "letters": list(wanted.letters),
+        "rows": wanted.keys,
+        "signals": len(wanted.signals),
+        "left": {why: list(ids) for why, ids in wanted.left.items()},
+        "unplaced": list(wanted.unplaced),
+    }

@@ -1,0 +1,151 @@
+"""The source is asked for rows again whose letters can't be applied any more: Debezium reads them and writes them to
+their topic, and what arrives there closes the letters of these rows, as any later full image does.
+"""
+
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import namedtuple_row
+
+from consumer.core.avro import UnsupportedSchema, named_types, parsed
+from consumer.core.decision import Undecidable
+from consumer.core.envelope import Column, read_key_schema
+from consumer.core.framing import FRAME
+from consumer.core.letters import OPEN_STATES
+from consumer.core.records import RecordRef, TopicPartition
+from consumer.desk import Note
+from consumer.edges.postgres.memory import recall_source
+from consumer.edges.postgres.session import transaction
+from consumer.edges.postgres.translate import translated
+from consumer.ports.decoding import Registry
+from dlq.decisions import note
+from dlq.payload import Sources
+from dlq.schemas import NoSchema, schema_id, schema_text
+from dlq.selection import Selection, letters_meant, parameters
+from dlq.signals import Dialect, Unquotable, collection, condition, literal, portions, signal
+from dlq.values import Types
+from dlq.wire import Cursor, Damaged
+
+MOST_LETTERS = 5_000
+"""Most letters that are asked for at once."""
+
+_READ = sql.SQL("""
+SELECT l.id, l.topic, l.partition, l."offset", l.digest_a IS NOT NULL AS placed, b.letter_id IS NOT NULL AS kept, b.key,
+    (SELECT p.topic_id FROM headrace.positions p
+     WHERE p.group_name = l.group_name AND p.topic = l.topic AND p.partition = l.partition) AS topic_id
+FROM headrace.letters l LEFT JOIN headrace.letter_bytes b ON b.letter_id = l.id
+WHERE {meant} AND l.state IN ({open}) ORDER BY l.id LIMIT %(most)s
+""")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What the source is asked for. `signals`: by number of rows; `left`: letters by why nothing is asked for them.
+
+    `unplaced`: letters of which it is not known which row is theirs; what arrives does not close them.
+    """
+
+    letters: tuple[int, ...]
+    signals: tuple[bytes, ...] = field(repr=False)
+    keys: int
+    left: Mapping[str, tuple[int, ...]]
+    unplaced: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """How the connector is reached. `send` publishes a signal, and returns once it is there. Raises HeadraceError."""
+
+    dialect: Dialect
+    prefix: str
+    topic: str
+    send: Callable[[str, bytes, bytes], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceDesk:
+    """Raises HeadraceError, Undecidable."""
+
+    connection: psycopg.Connection
+    group: str
+    sources: Sources
+    channel: Channel
+
+    def wanted(self, selection: Selection) -> Wanted:
+        """What would be asked for."""
+        query = _READ.format(meant=letters_meant(selection), open=sql.SQL(OPEN_STATES))
+        values = {**parameters(self.group, selection), "most": MOST_LETTERS + 1}
+        with translated("read letters"), self.connection.cursor(row_factory=namedtuple_row) as cursor:
+            rows: list[Any] = cursor.execute(query, values).fetchall()
+        if len(rows) > MOST_LETTERS:
+            raise Undecidable(f"more than {MOST_LETTERS} letters match; select fewer")
+        with translated("read keys"):
+            return self._asked([(row, self._key(row)) for row in rows])
+
+    def ask(self, wanted: Wanted, said: Note) -> None:
+        """Send the signals. That it is asked is written down first."""
+        with transaction(self.connection, "ask source"):
+            details: dict[str, object] = {"rows": wanted.keys, "signals": len(wanted.signals)}
+            note(self.connection, self.group, said, "ask source", wanted.letters, details)
+        for each in wanted.signals:
+            self.channel.send(self.channel.topic, self.channel.prefix.encode(), each)
+
+    def _key(self, row: Any) -> bytes | None:
+        if row.kept:
+            return bytes(row.key) if row.key is not None else None
+        found = self.sources.fetch(RecordRef(TopicPartition(row.topic, row.partition), row.offset), row.topic_id)
+        return found.key if found else None
+
+    def _asked(self, letters: Sequence[tuple[Any, bytes | None]]) -> Wanted:
+        rows: dict[tuple[str, tuple[str, ...]], dict[tuple[str, ...], None]] = defaultdict(dict)
+        done, left = [], defaultdict(list)
+        for letter, key in letters:
+            try:
+                table, columns, literals = self._row(letter.topic, key)
+            except (Unquotable, NoSchema, Damaged, UnsupportedSchema) as why:
+                left[str(why)].append(letter.id)
+                continue
+            rows[table, columns][literals] = None
+            done.append(letter)
+        signals = [
+            signal(str(uuid.uuid4()), table, condition(self.channel.dialect, columns, part))
+            for (table, columns), keys in rows.items()
+            for part in portions(list(keys))
+        ]
+        return Wanted(
+            letters=tuple(letter.id for letter in done),
+            signals=tuple(signals),
+            keys=sum(map(len, rows.values())),
+            left={why: tuple(ids) for why, ids in left.items()},
+            unplaced=tuple(letter.id for letter in done if not letter.placed),
+        )
+
+    def _row(self, topic: str, key: bytes | None) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+        """The source's table, its key's columns and their values as SQL."""
+        if key is None:
+            raise Unquotable("it has no key, or its record is gone")
+        number = schema_id(key)
+        names = recall_source(self.connection, self.group, topic, number)
+        table = collection(self.channel.dialect, names or {})
+        columns, values = _decoded(self.connection, self.sources.registry, number, key)
+        literals = [literal(self.channel.dialect, column, values[column.name]) for column in columns]
+        return table, tuple(column.name for column in columns), tuple(literals)
+
+
+def _decoded(
+    connection: psycopg.Connection, registry: Registry, number: int, key: bytes
+) -> tuple[Sequence[Column], Mapping[str, Any]]:
+    text = schema_text(connection, registry, number)
+    schema = parsed(text)
+    source = Cursor(key)
+    source.take(FRAME)
+    values = Types(named_types(schema)).typed(schema, "").read(source)
+    source.end()
+    if not isinstance(values, Mapping):
+        raise Unquotable("its key is no record")
+    return read_key_schema(text), values
