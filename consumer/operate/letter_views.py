@@ -203,7 +203,7 @@ def _difference(weighed: "Difference") -> RenderableType:
         ]
         for cell in weighed.cells
     ]
-    return Group(*effect, listing(["column", "now", "then"], rows, wide=2))
+    return Group(*effect, listing(["column", "now", "then"], rows, wide=2, apart=False))
 
 
 def _text(text: str | None, style: str = "") -> Text:
