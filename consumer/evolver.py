@@ -12,7 +12,17 @@ from consumer.core.failure import Failure, Persistent, failed
 from consumer.core.kinds import KINDS
 from consumer.core.naming import MAX_BYTES, BadName
 from consumer.core.plan import Evolution, TableName, TargetTable
-from consumer.core.steps import AddColumn, Change, CreateTable, DropColumn, NewColumn, Step, TableShape, chosen
+from consumer.core.steps import (
+    AddColumn,
+    Change,
+    CreateTable,
+    DropColumn,
+    NewColumn,
+    Step,
+    TableShape,
+    by_hand,
+    chosen,
+)
 from consumer.ports.bindings import Catalog
 from consumer.ports.evolution import Followed, State
 
@@ -58,7 +68,7 @@ class Evolver:
         self._catalog = catalog
         self._follow = follow
         self._pending: dict[TableName, _Pending] = {}
-        # labels that rows have brought and no schema lists, by table and column
+        # labels that rows have brought and their table did not have, by table and column
         self._met: dict[TableName, dict[str, tuple[str, ...]]] = {}
 
     def fit(self, wanted: Wanted) -> Fitted:
@@ -102,14 +112,11 @@ class Evolver:
         return met != before
 
     def _with_met(self, wanted: Wanted) -> Wanted:
-        """What rows have brought stands behind what the schema lists."""
+        """With the labels that rows have brought."""
         met = self._met.get(wanted.table)
         if not met:
             return wanted
-        columns = []
-        for column in wanted.columns:
-            labels = (*column.labels, *met.get(column.source, ())) if column.labels else ()
-            columns.append(replace(column, labels=tuple(dict.fromkeys(labels))))
+        columns = (replace(column, brought=met.get(column.source, ())) for column in wanted.columns)
         return replace(wanted, columns=tuple(columns))
 
     def _labels(self, shape: TableShape, wanted: Wanted, names: Mapping[str, str]) -> dict[str, frozenset[str]]:
@@ -120,7 +127,7 @@ class Evolver:
         for column in wanted.columns:
             there = shape.column(names.get(column.name, column.name))
             if column.labels and there is not None and there.labels is not None:
-                found[column.source] = frozenset((*there.labels.labels, *column.labels))
+                found[column.source] = frozenset((*there.labels.labels, *column.brought))
         return found
 
     def forget(self, table: TableName | None) -> None:
@@ -209,7 +216,7 @@ class Evolver:
         return _failure("table.shape" if added else "table.schema", _told(wanted.table, steps), remedy)
 
     def _spelled(self, wanted: Wanted, steps: Sequence[Step]) -> str:
-        return "; ".join(self._catalog.spell(wanted.table, steps))
+        return by_hand(steps, self._catalog.spell(wanted.table, steps))
 
 
 def _followed(shape: TableShape, wanted: Wanted, names: Mapping[str, str]) -> Followed:

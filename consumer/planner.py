@@ -174,7 +174,6 @@ class Planner:
             return
         with _cuts(block):
             decoded = self._blocks.decoded(block)
-        _require_labels(block, decoded.images)
         if decoded.truncates:
             counted["truncates"] += len(decoded.truncates)
             stage.truncates.append(_truncate(block, decoded.truncates, decoded.truncated))
@@ -182,6 +181,8 @@ class Planner:
         counted["ignored"] += decoded.ignored
         if refused:
             decoded.out |= {place: refused[ref] for place, ref in block.refs() if ref in refused}
+        decoded.out |= broken_checks(decoded, binding, decoded.unavailable, time.time())
+        _require_labels(block, decoded)
         folded, early, aside, changes = self._folded(block, decoded)
         kept = folded.size + early.size + len(decoded.halves.taken)
         left = len(aside.letters) if aside else 0
@@ -256,7 +257,6 @@ class Planner:
             nothing = Folded(upserts=places, deletes=places)
             return nothing, nothing, Aside(letters=letters) if letters else None, places
         changes = [frame.select([*identity, SEQ]) for frame in (decoded.images, decoded.deletes)]
-        decoded.out |= broken_checks(decoded, block.binding, decoded.unavailable, time.time())
         while True:
             gone, aside, known = self._aside(block, decoded) if decoded.out else (None, None, changes[1])
             apart = [*(gone or ()), *decoded.halves.taken[SEQ]]
@@ -312,9 +312,11 @@ class Planner:
         return replace(made, follows=True) if waits and place not in said.held else made
 
 
-def _require_labels(block: Block, images: pl.DataFrame) -> None:
-    """Raises Unbound where rows bring labels that their binding does not know."""
-    if found := strange(images, block.binding.labels):
+def _require_labels(block: Block, decoded: Decoded) -> None:
+    """Raises Unbound where rows that do not go out bring labels that their binding does not know."""
+    if not block.binding.labels:
+        return
+    if found := strange(decoded.images.filter(~pl.col(SEQ).is_in(list(decoded.out))), block.binding.labels):
         raise _met(block, found)
 
 

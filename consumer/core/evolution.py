@@ -66,7 +66,8 @@ class WantedColumn:
     """A column that rows bring, by its name in the table; `source` is the one in their schema.
 
     `created`: its types where we make it, best first; `type`: one that holds all its values, None where people decide
-    about it. `sized`: whether it says how long texts may be. `labels`: of an enum.
+    about it. `sized`: whether it says how long texts may be. `labels`: of an enum, in their order, as far as the schema
+    tells them apart; `brought`: those of its rows that are to be there.
     """
 
     name: str
@@ -77,6 +78,7 @@ class WantedColumn:
     nullable: bool = False
     default: Constant | None = None
     labels: tuple[str, ...] = ()
+    brought: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,7 +205,7 @@ def _fitted(
     key = there.key or column.name in wanted.identity
     if there.labels is not None:
         if not follow.keeps(Change.LABEL):
-            yield from _labels(there, there.labels, column.labels)
+            yield from _labels(there, there.labels, column)
     elif column.type is not None and not follow.keeps(Change.WIDEN) and (column.sized or not there.type.characters):
         wide = joined(there.type, column.type)
         if wide is None:
@@ -216,17 +218,19 @@ def _fitted(
         yield SetDefault(there.name, column.default)
 
 
-def _labels(there: ShapeColumn, have: Labels, want: Sequence[str]) -> Iterator[AddLabel]:
-    """The labels that are missing, each behind the one that it follows at the source."""
-    labels = have.labels
-    if any("," in label for label in labels):
-        # the schema joins them by commas, so it can't be told which ones it has
-        return
-    for place, label in enumerate(want):
+def _labels(there: ShapeColumn, have: Labels, column: WantedColumn) -> Iterator[AddLabel]:
+    """The labels that rows bring and that are missing, each behind the next one that it follows at the source.
+
+    One that the schema does not list comes last.
+    """
+    labels = list(have.labels)
+    listed = [label for label in column.labels if label in column.brought]
+    for label in (*listed, *(label for label in column.brought if label not in listed)):
         if label not in labels:
-            before = want[place - 1] if place else None
-            yield AddLabel(there.name, have, label, before)
-            labels = (*labels, label)
+            front = column.labels[: column.labels.index(label)] if label in listed else labels
+            behind = next((one for one in reversed(front) if one in labels), None)
+            yield AddLabel(there.name, have, label, behind)
+            labels.insert(labels.index(behind) + 1 if behind is not None else 0, label)
 
 
 def _another(there: ShapeColumn, kind: SqlType) -> Obstacle:

@@ -211,6 +211,12 @@ def chosen(step: Step, choose: Callable[[Sequence[str]], str]) -> Step:
     return replace(step, column=settled(step.column)) if isinstance(step, AddColumn) else step
 
 
+def by_hand(steps: Sequence[Step], statements: Sequence[str]) -> str:
+    """The steps' statements as a remedy may show them: labels of enums are values of rows."""
+    told = [said for step, said in zip(steps, statements, strict=True) if not isinstance(step, AddLabel)]
+    return "; ".join(told if len(told) == len(steps) else [*told, "and the labels that `headrace schema plan` shows"])
+
+
 def changes(steps: Sequence[Step]) -> tuple[str, ...]:
     """The kinds of the steps, each once."""
     return tuple(dict.fromkeys(step.change.value for step in steps))

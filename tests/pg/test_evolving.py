@@ -8,9 +8,8 @@ import pytest
 from consumer.core.plan import TableName
 from consumer.edges.postgres.evolving import rehearse
 from consumer.edges.postgres.shapes import read_shape
-from consumer.planner import BadRecord
-from consumer.ports.refusals import ConnectionLost, DataFault, Fenced, TableFault
-from tests.pg.evolving_cases import BIG, CASES, SIZE, WORD, Case, c, enum
+from consumer.ports.refusals import ConnectionLost, Fenced, TableFault
+from tests.pg.evolving_cases import BIG, CASES, SIZE, WORD, Case, c
 from tests.pg.following import Scene, follow
 from tests.pg.landing import ID
 
@@ -37,47 +36,6 @@ def test_rows_that_are_there_get_the_default_of_a_column_that_is_added(scene: Sc
     scene.sql("CREATE TABLE {t} (id int8 PRIMARY KEY); INSERT INTO {t} VALUES (1)")
     scene.worker().apply(scene.record([ID, c("int", default=5)], {"id": 2, "c": 7}))
     assert scene.rows() == [(1, 5), (2, 7)]
-
-
-def test_labels_have_the_places_that_they_have_at_the_source(scene: Scene) -> None:
-    """So that comparisons and sorting are the same."""
-    labels = ["awful", "sad", "so-so", "it's ok", "glad", "high"]
-    scene.sql("CREATE TYPE {s}.mood AS ENUM ('sad', 'glad'); CREATE TABLE {t} (id int8 PRIMARY KEY, c {s}.mood)")
-    scene.worker().apply(scene.record([ID, c(enum(*labels))], {"id": 1, "c": "high"}))
-    assert [row[0] for row in scene.sql("SELECT unnest(enum_range(NULL::{s}.mood))::text")] == labels
-
-
-def test_a_label_that_no_schema_lists_comes_with_its_first_row(scene: Scene) -> None:
-    """Behind the others, since nobody says where it stands. Where labels are kept, it is a value that is refused."""
-    scene.sql("CREATE TYPE {s}.mood AS ENUM ('sad', 'glad'); CREATE TABLE {t} (id int8 PRIMARY KEY, c {s}.mood)")
-    fields = [ID, c(["null", enum("sad", "glad")])]
-    one = scene.worker()
-    one.apply(scene.record(fields, {"id": 1, "c": "sad"}))
-    one.apply(scene.record(fields, {"id": 2, "c": None}), scene.record(fields, {"id": 3, "c": "new"}))
-    one.apply(scene.record(fields, {"id": 4, "c": "newer"}))
-    assert [row[0] for row in scene.sql("SELECT unnest(enum_range(NULL::{s}.mood))::text")] == [
-        "sad", "glad", "new", "newer"
-    ]  # fmt: skip
-    assert scene.rows() == [(1, "sad"), (2, None), (3, "new"), (4, "newer")]
-    assert scene.history() == [("label", "applied")] * 2
-    # what is known needs no second look
-    assert one.plan(scene.record(fields, {"id": 5, "c": "new"})).evolutions == ()
-
-    keeping = scene.worker(follow(), "two")
-    with pytest.raises(DataFault, match=r"record\.value"):
-        keeping.apply(scene.record(fields, {"id": 6, "c": "newest"}))
-
-
-def test_a_label_that_a_person_wants_to_see_waits_with_its_rows(scene: Scene) -> None:
-    """As any other change."""
-    scene.sql("CREATE TYPE {s}.mood AS ENUM ('sad'); CREATE TABLE {t} (id int8 PRIMARY KEY, c {s}.mood)")
-    one = scene.worker(follow(label="approve"))
-    fields = [ID, c(enum("sad"))]
-    one.apply(scene.record(fields, {"id": 1, "c": "sad"}))
-    for _ in range(2):
-        with pytest.raises(BadRecord, match=r"table\.approval"):
-            one.plan(scene.record(fields, {"id": 2, "c": "new"}))
-    assert scene.history() == [("label", "planned")]
 
 
 def test_a_renamed_column_keeps_its_values_and_older_rows_find_it(scene: Scene) -> None:

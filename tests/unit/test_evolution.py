@@ -86,20 +86,23 @@ CASES = [
     pytest.param([have("c", required=True, filled=True)], [], [], id="which has a default"),
     pytest.param([have("c", "integer", fixed=True)], [want("c", "bigint")], [], id="generated"),
     pytest.param(
-        [have("c", "public.mood", labels=MOOD)], [want("c", labels=("sad", "glad"))], [], id="an enum with all labels"
+        [have("c", "public.mood", labels=MOOD)],
+        [want("c", labels=("sad", "ok", "glad"))],
+        [],
+        id="an enum with all of its rows' labels",
     ),
     pytest.param(
         [have("c", "public.mood", labels=MOOD)],
-        [want("c", labels=("meh", "sad", "ok", "glad"))],
+        [want("c", labels=("meh", "sad", "so-so", "ok", "glad"), brought=("ok", "meh", "sad"))],
         [AddLabel("c", MOOD, "meh", None), AddLabel("c", MOOD, "ok", "sad")],
         id="labels in their places",
     ),
-    pytest.param([have("c")], [want("c", labels=("sad",))], [], id="an enum as text"),
+    pytest.param([have("c")], [want("c", labels=("sad",), brought=("sad",))], [], id="an enum as text"),
     pytest.param(
         [have("c", "public.mood", labels=replace(MOOD, labels=("a,b",)))],
-        [want("c", labels=("a", "b"))],
-        [],
-        id="labels that can't be told apart",
+        [want("c", labels=("a", "b", "c", "d"), brought=("a,b", "c,d"))],
+        [AddLabel("c", replace(MOOD, labels=("a,b",)), "c,d", "a,b")],
+        id="labels that the schema does not tell apart",
     ),
 ]
 
@@ -152,7 +155,7 @@ def test_what_is_no_widening_is_an_obstacle_that_says_what_a_person_may_do(targe
         (Change.RELAX, [have("c", required=True)], [want("c", nullable=True)]),
         (Change.RELAX, [have("c", required=True)], []),
         (Change.DEFAULT, [have("c")], [want("c", default=3)]),
-        (Change.LABEL, [have("c", "m", labels=MOOD)], [want("c", labels=("meh",))]),
+        (Change.LABEL, [have("c", "m", labels=MOOD)], [want("c", labels=("meh",), brought=("meh",))]),
         (Change.DROP, [have("gone")], []),
     ],
 )
@@ -306,6 +309,7 @@ def wishes(draw: st.DrawFn) -> Wanted:
                 nullable=draw(st.booleans()),
                 default=draw(st.sampled_from([None, 1])),
                 labels=draw(st.sampled_from([(), ("x", "y"), ("w", "x", "z")])),
+                brought=draw(st.sampled_from([(), ("x", "y"), ("v", "z", "w")])),
             )
         )
     gone = draw(st.lists(NAMES))
