@@ -44,6 +44,18 @@ _TAKING = {
 }
 WIRE = {**{f"batch: {name}": p for name, p in _BATCH.items()}, **{f"take: {name}": p for name, p in _TAKING.items()}}
 
+# where tables are made and changed with their first rows, and the changes that are not there if it ends there
+_ANY = {"create", "add"}
+CHANGING = {
+    "before a table is made": ("before", "^CREATE TABLE .public", 0, {"create"}),
+    "table made": ("after", "^CREATE TABLE .public", 0, {"create"}),
+    "before a column is added": ("before", "^ALTER TABLE .public", 0, {"add"}),
+    "column added": ("after", "^ALTER TABLE .public", 0, {"add"}),
+    "change noted": ("after", "INSERT INTO headrace.schema_changes", 0, _ANY),
+    "change and rows written": ("after", _MOVE, 0, _ANY),
+    "COMMIT not answered": ("after", "^COMMIT", 2, set[str]()),
+}
+
 # points of the test's own child program, and how many calls pass before
 INSIDE = {
     "batch: planned-not-queued": 3,
@@ -79,6 +91,28 @@ def test_killed_at_a_statement(
     hold.discard()
     workers.until_current(job)
     target.must_equal(job.group, *fed)
+
+
+@pytest.mark.parametrize("point", CHANGING)
+def test_killed_while_a_table_is_changed(
+    at: Endpoints, fed: Fed, target: Target, proxy: Proxy, workers: Workers, point: str
+) -> None:
+    """One table is not there, the other lacks a column: each is changed once, with its first rows or not at all."""
+    target.do("DROP TABLE public.churn; ALTER TABLE public.once DROP COLUMN amount")
+    side, pattern, skip, missing = CHANGING[point]
+    hold = (proxy.before if side == "before" else proxy.after)(pattern, skip)
+    job = replace(job_of(at, proxy.dsn, fed), evolution={"add": "auto"})
+    victim = workers.run(job)
+    hold.wait()
+    victim.kill()
+    hold.discard()
+    made = "SELECT change, state FROM headrace.schema_changes ORDER BY change"
+    committed = {row[0] for row in target.ask(made)}
+    assert not committed & missing
+    assert missing or committed
+    workers.until_current(job)
+    target.must_equal(job.group, *fed)
+    assert target.ask(made) == [("add", "applied"), ("create", "applied")]
 
 
 @pytest.mark.parametrize("point", ["batch: in COPY", "batch: positions moved", "batch: ledger written"])
