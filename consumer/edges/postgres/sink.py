@@ -42,7 +42,16 @@ from consumer.edges.postgres.session import SessionSettings, connect, limit, req
 from consumer.edges.postgres.staging import Staged, Staging
 from consumer.edges.postgres.translate import translated
 from consumer.edges.postgres.writing import Writer
-from consumer.ports.refusals import CommitUnknown, ConnectionLost, DataFault, Fenced, NotChanged, Reconsider, TableBusy
+from consumer.ports.refusals import (
+    CommitUnknown,
+    ConnectionLost,
+    DataFault,
+    Fenced,
+    NotChanged,
+    Reconsider,
+    TableBusy,
+    TooSlow,
+)
 from consumer.ports.target import NO_ROOM, Applied, Known, Outcome, Retention, Start, Stored, Taken
 
 # deleted at a time, so that it ends within its timeout and the batches behind it do not wait; letters have bytes
@@ -72,7 +81,12 @@ class PostgresSink:
         self._aside = BatchLetters(group, bounds, policy)
         self._moved = Moved(moved_bounds)
         self._ledger = Ledger(group, settings.worker)
-        self._changer = Changer(group=group, worker=settings.worker, lock_timeout=settings.change_lock_timeout)
+        self._changer = Changer(
+            group=group,
+            worker=settings.worker,
+            lock_timeout=settings.change_lock_timeout,
+            deadline=settings.batch_deadline,
+        )
 
     def open(self) -> None:
         """Open the session anew, on a control schema of this version. Raises ConnectionLost, Persistent or Refused."""
@@ -225,7 +239,8 @@ class PostgresSink:
         if isinstance(error, NotChanged):
             for evolution in plan.evolutions:
                 if evolution.table == error.table:
-                    changes.failed(connection, self._group, evolution, error.failure)
+                    slow = isinstance(error, TooSlow)
+                    changes.failed(connection, self._group, evolution, error.failure, slow=slow)
 
     def resolve(self, plan: Plan) -> Outcome:
         """What became of a plan whose COMMIT was not answered; the session must be a new one.

@@ -26,7 +26,9 @@ CREATE TABLE headrace.schema_changes (
     applied_by text,
     applied_at timestamptz,
     -- why the target did not take it last: kind, detail, remedy, code
-    error jsonb
+    error jsonb,
+    -- it was not made in time, so that a person has to agree before it is tried again
+    slow boolean NOT NULL DEFAULT false
 );
 
 -- one plan of a change, whoever plans it, so that what a person agreed to is found again
