@@ -50,18 +50,18 @@ def unfit(
     """Those of the defaults that their columns do not take, behind the other steps. Raises as `rehearse` does."""
     defaults = [step for step in steps if isinstance(step, SetDefault)]
     others = [step for step in steps if not isinstance(step, SetDefault | AddLabel)]
-    found = []
+    found: list[Step] = []
     said = refused(name, lambda: by_hand(steps, spelled(connection, name, steps)))
     with said, _copied(connection, name, lock_timeout):
         with translated("rehearse", name):
             for step in others:
                 connection.execute(statement(_COPY, step))
-        for step in defaults:
+        for default in defaults:
             try:
                 with translated("rehearse", name), connection.transaction():
-                    connection.execute(statement(_COPY, step))
+                    connection.execute(statement(_COPY, default))
             except (DataFault, TableFault):
-                found.append(step)
+                found.append(default)
     return found
 
 

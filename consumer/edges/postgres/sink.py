@@ -21,6 +21,7 @@ from consumer.core.records import OffsetRange, RecordRef, TopicPartition
 from consumer.edges.postgres import (
     changes,
     decisions,
+    digests,
     jobs,
     ledger,
     letters,
@@ -195,7 +196,7 @@ class PostgresSink:
             filled = time.perf_counter()
             with translated("lock positions"):
                 self._compare(connection, plan)
-            clock += self._changed(connection, plan)
+            clock += self._changed(connection, plan, everything)
             stages = self._floored(connection, plan, stages)
             settle(connection, plan, [staged for stage in stages for staged in stage])
             _limit(connection, within)
@@ -298,10 +299,19 @@ class PostgresSink:
         if lost:
             raise Fenced(tuple(lost))
 
-    def _changed(self, connection: psycopg.Connection, plan: Plan) -> float:
-        """Change tables as the rows need it; returns the seconds that it took, which are no fault of the rows'."""
+    def _changed(self, connection: psycopg.Connection, plan: Plan, everything: Sequence[Staged]) -> float:
+        """Change tables as the rows need it; returns the seconds that it took, which are no fault of the rows'.
+
+        Not those whose letters would not know their rows any more; one that came back is applied as it is.
+        """
         started = time.perf_counter()
-        self._changer.change(connection, plan.evolving())
+        evolving = plan.evolving()
+        changed = {evolution.table for evolution in evolving} if not plan.verdicts else set()
+        with translated("look for letters"):
+            for write in (staged.write for staged in everything if staged.write.table in changed):
+                if write.identity:
+                    digests.require_types(connection, self._group, write)
+        self._changer.change(connection, evolving)
         return time.perf_counter() - started
 
     def _in_time(self, clock: float) -> None:
