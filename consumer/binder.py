@@ -185,7 +185,9 @@ class Binder:
     def look_again(self) -> set[str]:
         """Look for topics whose bindings hold for one partition and that have got a second. Raises Transient."""
         now = self._offsets.traits(sorted(self._known.alone()))
-        return self.spread([topic for topic, traits in now.items() if traits.partitions != 1])
+        grown = [topic for topic, traits in now.items() if traits.partitions != 1]
+        # who is making a binding is not waited for without need
+        return self.spread(grown) if grown else set()
 
     def _learn_topics(self, topics: set[str]) -> None:
         """Ask what new topics are like, all at once."""

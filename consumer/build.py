@@ -365,7 +365,7 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
     policy = letter_policy(settings)
     kept = MovedBounds(rows=settings.target.max_moved_rows, bytes=settings.target.max_moved_bytes)
     sink = PostgresSink(session_settings(settings, name), settings.kafka.group, letter_bounds(settings), policy, kept)
-    catalog = PostgresCatalog(shared.pool, settings.kafka.group)
+    catalog = PostgresCatalog(shared.pool, settings.kafka.group, settings.evolution.lock_timeout)
     offsets = topic_offsets(settings)
     registry = HttpRegistry(settings.registry.url, shared.registry, timeout=settings.registry.timeout)
     handover = Handover(max_bytes=settings.batch.queue_bytes, max_batches=settings.batch.queue_batches)

@@ -4,8 +4,11 @@ Nothing is changed here. The steps go with the bindings into the batches whose r
 committed, everything of the table is bound to what it will be then.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+
+import structlog
 
 from consumer.core.evolution import Answer, Follow, Obstacle, Planned, Wanted, answer, gone, planned
 from consumer.core.failure import Failure, Persistent, failed
@@ -18,6 +21,7 @@ from consumer.core.steps import (
     CreateTable,
     DropColumn,
     NewColumn,
+    SetDefault,
     Step,
     TableShape,
     by_hand,
@@ -25,6 +29,12 @@ from consumer.core.steps import (
 )
 from consumer.ports.bindings import Catalog
 from consumer.ports.evolution import Followed, State
+from consumer.ports.refusals import TableBusy
+
+log = structlog.get_logger("headrace.bind")
+
+_UNFIT = "the target's column does not take the source's default, which no row rests on"
+_SLOW = "; and it took longer than target.batch_deadline when it was tried"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +80,8 @@ class Evolver:
         self._pending: dict[TableName, _Pending] = {}
         # labels that rows have brought and their table did not have, by table and column
         self._met: dict[TableName, dict[str, tuple[str, ...]]] = {}
+        # columns of which it is said that their default is left out
+        self._said: set[tuple[TableName, str]] = set()
 
     def fit(self, wanted: Wanted) -> Fitted:
         """The table as it will be, with what leads there. Raises Persistent, BadName, Transient."""
@@ -77,7 +89,7 @@ class Evolver:
         wanted = self._with_met(wanted)
         pending = self._pending.get(name)
         shape = pending.shape if pending else self._catalog.read_shape(name)
-        found = self._planned(shape, wanted)
+        found = self._planned(pending, shape, wanted)
         self._require_allowed(shape, wanted, found.steps)
         drops = tuple(step for step in found.steps if isinstance(step, DropColumn))
         steps = tuple(step for step in found.steps if step not in drops)
@@ -140,7 +152,7 @@ class Evolver:
         for name in [name for name, each in self._pending.items() if each.evolutions[-1].topic == topic]:
             del self._pending[name]
 
-    def _planned(self, shape: TableShape | None, wanted: Wanted) -> Planned:
+    def _planned(self, before: _Pending | None, shape: TableShape | None, wanted: Wanted) -> Planned:
         follow = self._follow(wanted.table)
         if shape is not None and not follow.keeps(Change.DROP):
             wanted = replace(wanted, gone=gone(self._catalog.source_columns(wanted.table), wanted))
@@ -148,7 +160,23 @@ class Evolver:
         if found.obstacles:
             self._refuse(shape, wanted, _steps_by_hand(found.obstacles), self._obstructed(wanted, found.obstacles))
         _check_names(found.steps)
-        return replace(found, steps=tuple(chosen(step, self._catalog.available) for step in found.steps))
+        steps = tuple(chosen(step, self._catalog.available) for step in found.steps)
+        unfit = self._unfit(before, wanted, steps)
+        return replace(found, steps=tuple(step for step in steps if step not in unfit))
+
+    def _unfit(self, before: _Pending | None, wanted: Wanted, steps: Sequence[Step]) -> Collection[Step]:
+        """The defaults that their columns do not take: they are left out, since nothing of the rows rests on them."""
+        if not any(isinstance(step, SetDefault) for step in steps):
+            return ()
+        staying = [step for step in steps if not isinstance(step, DropColumn)]
+        with _waited_for(wanted.table):
+            unfit = self._catalog.unfit(wanted.table, [*_steps(before), *staying])
+        for step in unfit:
+            assert isinstance(step, SetDefault), "nothing else is left out"
+            if (wanted.table, step.column) not in self._said:
+                self._said.add((wanted.table, step.column))
+                log.warning("default is not followed", table=str(wanted.table), column=step.column, reason=_UNFIT)
+        return unfit
 
     def _require_allowed(self, shape: TableShape | None, wanted: Wanted, steps: Sequence[Step]) -> None:
         """Raises Persistent for steps that the settings or the role do not allow."""
@@ -162,9 +190,8 @@ class Evolver:
     ) -> _Pending:
         """The table with these steps behind those that it waits for already. Raises Persistent, Transient."""
         earlier = before.evolutions if before else ()
-        rehearsed = self._catalog.rehearse(
-            wanted.table, [step for each in earlier for step in each.steps] + list(steps)
-        )
+        with _waited_for(wanted.table):
+            rehearsed = self._catalog.rehearse(wanted.table, [*_steps(before), *steps])
         # the copy has no triggers
         after = replace(rehearsed.shape, triggered=shape is not None and shape.triggered)
         evolution = _evolution(wanted, steps, rehearsed.sql[-len(steps) :], shape, after)
@@ -174,11 +201,12 @@ class Evolver:
         """Raises Persistent unless a person has agreed to all steps that are not made by themselves."""
         answers = self._follow(wanted.table).answers
         steps = [pair for each in evolutions for pair in zip(each.steps, each.sql, strict=True)]
-        asked = [(step, sql) for step, sql in steps if answer([step], answers) is Answer.APPROVE]
+        slow = self._catalog.slow(wanted.table) if steps else ()
+        asked = [(step, sql) for step, sql in steps if sql in slow or answer([step], answers) is Answer.APPROVE]
         if not asked:
             return
         alone, statements = zip(*asked, strict=True)
-        why = _failure("table.approval", _told(wanted.table, alone))
+        why = _failure("table.approval", _told(wanted.table, alone) + (_SLOW if {*statements} & {*slow} else ""))
         evolution = _evolution(wanted, alone, statements, evolutions[0].before, evolutions[-1].after)
         if self._catalog.propose(evolution, State.PLANNED, why) is not State.APPROVED:
             raise Persistent(why)
@@ -241,6 +269,21 @@ def _evolution(
         before=before,
         after=after,
     )
+
+
+def _steps(pending: _Pending | None) -> list[Step]:
+    return [step for each in pending.evolutions for step in each.steps] if pending else []
+
+
+@contextmanager
+def _waited_for(table: TableName) -> Iterator[None]:
+    """A table that others do not let be looked at costs its own partitions. Raises Persistent."""
+    try:
+        yield
+    except TableBusy as error:
+        busy = KINDS["table.busy"]
+        failure = replace(error.failure, kind=busy.name, remedy=busy.remedy)
+        raise Persistent(failure) from error
 
 
 def _steps_by_hand(obstacles: Sequence[Obstacle]) -> tuple[Step, ...]:

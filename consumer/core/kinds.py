@@ -267,6 +267,13 @@ TABLE_KINDS = (
         "Look at the plan and agree: headrace schema plan, then headrace schema apply TABLE. Or change the table by "
         "hand; Headrace looks again by itself.",
     ),
+    _kind(
+        "table.letters",
+        _PERSISTENT,
+        "open letters know their rows by types that the table's key had before",
+        "Send these letters again or discard them, or give the key's columns their old types back; Headrace looks "
+        "again by itself.",
+    ),
     _kind("table.missing", _PERSISTENT, "the target table is not there", "Create it, or set target.create = true."),
     _kind(
         "table.privilege",

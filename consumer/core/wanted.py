@@ -1,7 +1,7 @@
 """The columns of a writer schema as a target table needs them, with what only its text says: defaults and labels.
 
 A default is taken only where its form is the value's own. Of dates and times it is not: what Debezium writes there for
-a function such as now() is a zero.
+a function such as now() is a zero. Nor is it of a column that people have made another one.
 """
 
 import math
@@ -71,7 +71,7 @@ def _wanted(travelling: Travelling, said: _Said) -> WantedColumn:
         type=None if policy.type is not None else kind,
         sized=not kind.characters or (column.source is not None and column.source.name in _SIZED),
         nullable=column.nullable,
-        default=_default(column, said.default),
+        default=_default(column, said.default) if policy.type is None and policy.binary is None else None,
         labels=said.labels,
     )
 
@@ -92,7 +92,9 @@ def _default(column: Column, default: Any) -> Constant | None:
         return default if type(default) is int else None
     if means in (Meaning.REAL, Meaning.DOUBLE):
         return float(default) if isinstance(default, int | float) and math.isfinite(default) else None
-    return default if means in (Meaning.TEXT, Meaning.ENUM, Meaning.UUID) and isinstance(default, str) else None
+    if means in (Meaning.TEXT, Meaning.ENUM, Meaning.UUID) and isinstance(default, str) and "\0" not in default:
+        return default
+    return None
 
 
 def _said(text: str) -> dict[str, _Said]:

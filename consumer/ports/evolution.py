@@ -58,8 +58,12 @@ class Shapes(Protocol):
     def rehearse(self, name: TableName, steps: Sequence[Step]) -> Rehearsed:
         """Do the steps with an empty copy that nobody sees; the table is not touched.
 
-        Raises TableFault where the server does not take them.
+        Raises TableFault where the server does not take them, TableBusy where others do not let the table be looked at.
         """
+        ...
+
+    def unfit(self, name: TableName, steps: Sequence[Step]) -> Collection[Step]:
+        """Those of the steps' defaults that their columns do not take, by such a copy. Raises as `rehearse` does."""
         ...
 
     def spell(self, name: TableName, steps: Sequence[Step]) -> tuple[str, ...]:
@@ -72,6 +76,10 @@ class Shapes(Protocol):
 
     def followed(self, name: TableName, fits: Followed) -> None:
         """Note that the table fits a schema, and the schema's columns: what was planned for it is superseded."""
+        ...
+
+    def slow(self, name: TableName) -> Collection[str]:
+        """The statements of the table's changes that were not made in time when they were tried."""
         ...
 
     def propose(self, evolution: Evolution, state: State, why: Failure) -> State:

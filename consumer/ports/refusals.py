@@ -61,6 +61,10 @@ class NotChanged(TableFault):
     """The target refused a change of the table."""
 
 
+class TooSlow(NotChanged):
+    """It was not made in time: a person says whether to try again."""
+
+
 class LettersFull(Transient):
     """As many letters wait to be published as may; a batch with more of them is not applied."""
 

@@ -215,7 +215,7 @@ class Engine:
         outbox, lane = PostgresOutbox(self._pool, self._group, ()), TopicPartition(f"{self._group}.retry.1", 0)
         for copy in outbox.claim(100, 0):
             outbox.confirm([Posted(id=copy.id, attempt=copy.head.attempt, topic=lane.topic, partition=0, offset=0)])
-            if copy.state is State.RETRYING:
+            if copy.state in (State.RETRYING, State.REPLAYING):
                 (part,) = self._sink.take({lane: Start(offset=0)})
                 start = part.next_offset
                 log = Log([copy.key], [copy.value], [tuple(encode(copy.head, copy.headers))])

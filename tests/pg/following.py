@@ -16,9 +16,10 @@ from consumer.core.records import TopicPartition
 from consumer.core.steps import Change, CreateTable, chosen
 from consumer.core.types import PLAIN, ColumnPolicy
 from consumer.core.wanted import Travelling, wanted_columns
-from consumer.edges.postgres.evolving import Changer, rehearse
+from consumer.edges.postgres.evolving import Changer
 from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.pool import TargetPool
+from consumer.edges.postgres.rehearsing import rehearse
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.shapes import available
 from consumer.edges.postgres.sink import PostgresSink
@@ -190,7 +191,7 @@ def made(
     (step,) = planned(None, wanted, Follow()).steps
     step = chosen(step, lambda types: available(session, types))
     assert isinstance(step, CreateTable)
-    rehearsed = rehearse(session, table, [step])
+    rehearsed = rehearse(session, table, [step], 2.0)
     evolution = Evolution(
         table=table, topic="made", schema_id=1, steps=(step,), sql=rehearsed.sql, before=None, after=rehearsed.shape
     )

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from consumer.core.plan import TableName
-from consumer.edges.postgres.evolving import rehearse
+from consumer.edges.postgres.rehearsing import rehearse
 from consumer.edges.postgres.shapes import read_shape
 from consumer.ports.refusals import ConnectionLost, Fenced, TableFault
 from tests.pg.evolving_cases import BIG, CASES, SIZE, WORD, Case, c
@@ -177,7 +177,7 @@ def test_a_rehearsal_touches_nothing_and_tells_all(session: psycopg.Connection, 
         CREATE INDEX ON {table} (lower(word))
         """.encode()
     )
-    found = rehearse(session, table, [])
+    found = rehearse(session, table, [], 2.0)
     assert found.shape == read_shape(session, table)
     assert found.table.name == table
     assert found.table.unique == (frozenset({"id", "part"}),)

@@ -1,6 +1,7 @@
 """Changes of tables that have to wait, or that the target does not take; and two workers at once."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,9 +11,9 @@ import pytest
 
 from consumer.core.plan import Plan
 from consumer.planner import BadRecord
-from consumer.ports.refusals import NotChanged, TableBusy, TableFault
+from consumer.ports.refusals import ConnectionLost, NotChanged, TableBusy, TableFault, TooSlow
 from tests.pg.conftest import Pools, Sinks
-from tests.pg.evolving_cases import BIG, SIZE, WORD
+from tests.pg.evolving_cases import BIG, SIZE, WORD, c, enum
 from tests.pg.following import EVERYTHING, Follower, Scene, Source, follow
 from tests.pg.landing import ID
 
@@ -68,6 +69,38 @@ def test_a_change_waits_for_the_worker_that_makes_one(scene: Scene, server: str)
         one.sink.apply(plan)
     one.sink.apply(plan)
     assert scene.rows() == [(1, "w")]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT pg_advisory_xact_lock(hashtextextended('headrace table {t}', 0))",
+        "ALTER TYPE {s}.mood ADD VALUE 'other'",
+    ],
+)
+def test_a_label_waits_no_longer_than_other_changes(scene: Scene, server: str, statement: str) -> None:
+    """And what is in its way is its own table's matter."""
+    scene.sql("CREATE TYPE {s}.mood AS ENUM ('sad'); CREATE TABLE {t} (id int8 PRIMARY KEY, c {s}.mood)")
+    one = scene.worker()
+    plan = one.plan(scene.record([ID, c(enum("sad"))], {"id": 1, "c": "new"}))
+    impatient(one)
+    said = statement.replace("{t}", str(scene.table)).replace("{s}", scene.table.schema)
+    with holding(server, said), pytest.raises(TableBusy) as caught:
+        one.sink.apply(plan)
+    assert (caught.value.table, caught.value.failure.kind) == (scene.table, "target.locked")
+    one.sink.apply(plan)
+    assert scene.rows() == [(1, "new")]
+
+
+def test_a_session_that_is_ended_in_front_of_a_change_is_a_lost_one(scene: Scene, session: psycopg.Connection) -> None:
+    """Whichever statement notices it, so that it is opened anew."""
+    scene.sql(KEYED)
+    one = scene.worker()
+    plan = one.plan(scene.record([ID, WORD], ROW))
+    ended = one.sink._session()
+    session.execute("SELECT pg_terminate_backend(%s)", (ended.info.backend_pid,))
+    with pytest.raises(ConnectionLost):
+        one.sink._changer.change(ended, plan.evolving())
 
 
 def test_two_workers_that_meet_a_new_schema_at_once_change_the_table_once(
@@ -154,23 +187,85 @@ def test_a_change_that_the_empty_copy_does_not_take_is_not_tried_with_rows(scene
     assert caught.value.failure.kind == "table.schema"
 
 
+SLOW = """
+CREATE FUNCTION {s}.slow(int8) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS
+    $$ BEGIN PERFORM pg_sleep(0.3); RETURN true; END $$;
+CREATE TABLE {t} (id int8 PRIMARY KEY, a int4, b int4, d int4);
+INSERT INTO {t} SELECT g, g, g, g FROM generate_series(1, 2) g;
+ALTER TABLE {t} ADD CONSTRAINT a CHECK ({s}.slow(a)), ADD CONSTRAINT b CHECK ({s}.slow(b)),
+    ADD CONSTRAINT d CHECK ({s}.slow(d))
+"""
+WIDE = [ID, *({"name": name, "type": "long"} for name in "abd")]
+WIDE_ROW = {"id": 9, "a": 1, "b": 1, "d": 1}
+
+
 def test_a_change_that_takes_too_long_is_for_a_person(scene: Scene) -> None:
-    """All rows are held against a constraint again, and that takes longer than a batch may."""
+    """All its steps have one deadline, here three of 0.6 s each. It is not tried again until somebody agrees."""
+    scene.sql(SLOW)
+    one = scene.worker(deadline=1.0)
+    for _ in range(2):
+        started = time.monotonic()
+        with pytest.raises(TooSlow) as slow:
+            one.apply(scene.record(WIDE, WIDE_ROW))
+        assert time.monotonic() - started < 1.7
+        assert slow.value.failure.kind == "table.approval"
+        assert "target.batch_deadline" in slow.value.failure.detail
+        assert scene.columns()["a"] == "integer"
+        assert scene.history() == [("widen", "planned")] * 3
+        # neither is the table held again, nor does another worker try
+        for worker in (one, scene.worker(name="two")):
+            worker.binder.forget(scene.table)
+            with pytest.raises(BadRecord, match="longer") as waits:
+                worker.plan(scene.record(WIDE, WIDE_ROW))
+            assert waits.value.failure.kind == "table.approval"
+        one.take()
+        scene.sql("UPDATE headrace.schema_changes SET state = 'approved' WHERE table_name = '{t}'")
+
+
+def test_all_changes_of_a_batch_have_one_deadline(scene: Scene) -> None:
+    """The first of two schemas' fits into it, and then there is too little left for the other's."""
+    scene.sql(SLOW.replace("0.3", "0.2"))
+    one = scene.worker(deadline=1.0)
+    first = [ID, *({"name": name, "type": kind} for name, kind in zip("abd", ["long", "int", "int"], strict=True))]
+    with pytest.raises(TooSlow):
+        one.apply(scene.record(first, WIDE_ROW), scene.record(WIDE, {**WIDE_ROW, "id": 10}))
+    assert scene.history() == [("widen", "planned")] * 3
+    assert scene.columns()["a"] == "integer"
+
+
+@pytest.mark.provokes("table.approval")
+def test_a_change_that_took_too_long_may_be_made_by_hand(scene: Scene) -> None:
+    """Then nothing waits any more."""
+    scene.sql(SLOW)
+    one = scene.worker(deadline=1.0)
+    with pytest.raises(TooSlow):
+        one.apply(scene.record(WIDE, WIDE_ROW))
+    scene.sql("ALTER TABLE {t} ALTER a TYPE int8, ALTER b TYPE int8, ALTER d TYPE int8")
+    scene.sql("ALTER TABLE {t} DROP CONSTRAINT a, DROP CONSTRAINT b, DROP CONSTRAINT d")
+    one.binder.forget(scene.table)
+    one.apply(scene.record(WIDE, WIDE_ROW))
+    assert scene.history() == [("widen", "superseded")] * 3
+
+
+def test_a_table_is_written_anew_once_for_all_its_steps(scene: Scene) -> None:
+    """However many columns change."""
+    scene.sql("CREATE TABLE {t} (id int8 PRIMARY KEY, old int4, b int4, c int4); INSERT INTO {t} VALUES (1, 1, 1, 1)")
     scene.sql(
         """
-        CREATE FUNCTION {s}.slow(int8) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS
-            $$ BEGIN PERFORM pg_sleep(0.5); RETURN true; END $$;
-        CREATE TABLE {t} (id int8 PRIMARY KEY, size int4);
-        INSERT INTO {t} SELECT g, g FROM generate_series(1, 4) g;
-        ALTER TABLE {t} ADD CONSTRAINT slow CHECK ({s}.slow(size))
+        CREATE TABLE {s}.rewrites (t text);
+        CREATE FUNCTION {s}.note() RETURNS event_trigger LANGUAGE plpgsql AS
+            $$ BEGIN INSERT INTO {s}.rewrites VALUES (pg_event_trigger_table_rewrite_oid()::regclass::text); END $$;
+        CREATE EVENT TRIGGER {s}_note ON table_rewrite EXECUTE FUNCTION {s}.note()
         """
     )
-    one = scene.worker(deadline=1.0)
-    with pytest.raises(NotChanged) as caught:
-        one.apply(scene.record([ID, BIG], {"id": 9, "size": 1}))
-    assert caught.value.failure.kind == "table.schema"
-    assert "target.batch_deadline" in caught.value.failure.detail
-    assert scene.columns()["size"] == "integer"
+    try:
+        how = follow(renamed={"old": "a"}, **{change.value: "auto" for change in EVERYTHING})
+        fields = [ID, *({"name": name, "type": "long"} for name in "abc"), WORD]
+        scene.worker(how).apply(scene.record(fields, {"id": 2, "a": 2, "b": 2, "c": 2, "word": "w"}))
+    finally:
+        scene.sql("DROP EVENT TRIGGER {s}_note")
+    assert scene.sql("SELECT count(*) FROM {s}.rewrites WHERE t LIKE '%.t'") == [(1,)]
+    assert scene.rows() == [(1, 1, 1, 1, None), (2, 2, 2, 2, "w")]
 
 
 @pytest.mark.provokes("table.privilege")

@@ -29,7 +29,7 @@ from consumer.edges.postgres.sink import PostgresSink
 from consumer.known import KnownBindings
 from consumer.planner import Unbound
 from consumer.ports.letters import Posted
-from consumer.ports.refusals import Reconsider
+from consumer.ports.refusals import Reconsider, TableFault
 from consumer.ports.target import Start
 from consumer.ports.topics import Traits
 from consumer.rereading import Rereading
@@ -337,6 +337,26 @@ def test_a_search_goes_on_where_it_was(scene: Scene) -> None:
     scene.come_back()
     assert scene.states() == "0s 2a"
     assert scene.rows() == [(1, "new", 5), (2, "new", 5), (3, "new", 5)]
+
+
+@pytest.mark.parametrize("step", ["place", "search"])
+def test_letters_that_know_rows_by_other_types_are_not_passed(scene: Scene, step: str) -> None:
+    """Neither is one placed beside them, nor is it searched for changes of one that would not be found."""
+    scene.unknown()
+    scene.apply(WHOLE, CUT)
+    scene.learn()
+    said = "UPDATE headrace.letters SET row_types = 'numeric' WHERE row_types IS NOT NULL AND group_name = %s"
+    if step == "place":
+        scene.session.execute(said, (scene.group,))
+        scene.replay()
+        assert scene.states() == "0d 2d"
+        query = 'SELECT kind FROM headrace.letters WHERE group_name = %s AND "offset" = 0'
+        assert scene.session.execute(query, (scene.group,)).fetchone() == ("table.letters",)
+        return
+    scene.replay()
+    scene.session.execute(said, (scene.group,))
+    with pytest.raises(TableFault, match=r"table\.letters"):
+        scene.search()
 
 
 def test_a_letter_is_placed_between_two_batches(scene: Scene, sinks: Sinks) -> None:

@@ -1,5 +1,6 @@
 """Bindings: which table, and how its rows are told apart; tombstones before any value."""
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -113,6 +114,18 @@ def test_a_taken_second_partition_says_it_too() -> None:
     bound.binder.spread({AT.topic})
 
     assert bound.refusal(CHANGE).kind == "table.identity"
+
+
+def test_who_looks_for_growth_waits_for_no_binding_that_is_made() -> None:
+    """As long as none has grown."""
+    bound = Bound()
+    bound.bind(CHANGE)
+    found: list[set[str]] = []
+    with bound.binder._turn:
+        looking = threading.Thread(target=lambda: found.append(bound.binder.look_again()), daemon=True)
+        looking.start()
+        looking.join(5.0)
+    assert found == [set()]
 
 
 def test_growing_costs_nothing_where_an_index_is() -> None:

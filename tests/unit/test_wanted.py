@@ -78,6 +78,7 @@ def test_a_type_that_people_chose_is_theirs() -> None:
         (named("int", TIME + "Date"), 0, None),
         (named("string", "io.debezium.data.Json"), "{}", None),
         ("bytes", "\x00", None),
+        ("string", "a\0b", None),
     ],
 )
 def test_a_default_is_taken_where_its_form_is_the_value(kind: Any, default: Any, said: Any) -> None:
@@ -89,6 +90,12 @@ def test_a_default_is_taken_where_its_form_is_the_value(kind: Any, default: Any,
     # an optional column with a default has its value first
     assert wanted([kind, "null"], default=default).default == said
     assert wanted([kind, "null"], default=default).nullable
+
+
+@pytest.mark.parametrize("policy", [ColumnPolicy(binary="hex"), ColumnPolicy(type="bytea")])
+def test_a_default_is_not_that_of_a_column_that_people_made_another(policy: ColumnPolicy) -> None:
+    """Its values are not the source's any more."""
+    assert wanted("string", policy, default="4142").default is None
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Registry, topics and target of a binder, as a test sets them, without any server."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from consumer.binder import Binder, BinderSettings, Sources
@@ -113,6 +113,14 @@ class World:
         """Notes the schema's columns."""
         for source, target in fits.sources.items():
             self.known[source] = SourceColumn(target=target, schema_id=fits.schema_id)
+
+    def unfit(self, name: TableName, steps: Sequence[Step]) -> Collection[Step]:
+        """Every column takes every default."""
+        return ()
+
+    def slow(self, name: TableName) -> Collection[str]:
+        """All are quick."""
+        return ()
 
     def propose(self, evolution: Evolution, state: State, why: Failure) -> State:
         """Notes it; what a person may approve is, if the test says so."""

@@ -85,7 +85,7 @@ class BatchLetters:
         """What lacks columns waits behind its row's letters; what is written as a whole makes them superfluous.
 
         Returns these, each with the record that does it, and letters of records that were read again and are written
-        now. Raises Reconsider for what has to wait.
+        now. Raises Reconsider for what has to wait, TableFault where letters know their rows by other types.
         """
         waiting: dict[RecordRef, Failure] = {}
         met_by: list[tuple[Met, RecordRef]] = []
@@ -135,7 +135,8 @@ class BatchLetters:
     def write(self, connection: psycopg.Connection, stage: Stage, identities: Iterator[Staged]) -> set[TableName]:
         """Write a stage's letters; returns their tables.
 
-        Raises Reconsider for those with nothing to wait for, LettersFull, TableFault where too many wait for one.
+        Raises Reconsider for those with nothing to wait for, LettersFull, TableFault where too many wait for one, or
+        others of the table know their rows by other types.
         """
         alone: list[RecordRef] = []
         if stage.letters and (waiting := self._unpublished(connection)) >= self._bounds.max_unpublished:
@@ -144,6 +145,8 @@ class BatchLetters:
         for aside in stage.letters:
             staged = next(identities) if aside.identities is not None else None
             with translated("write letters", aside.table):
+                if staged is not None:
+                    digests.require_types(connection, self._group, staged.write)
                 alone += letters.write(connection, self._group, aside, staged, self._bounds.inline_bytes)
                 if letters.most_held(connection, self._group, aside) > self._bounds.max_held:
                     raise TableFault(_held(self._bounds.max_held, aside.table), aside.table)

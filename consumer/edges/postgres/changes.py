@@ -57,14 +57,19 @@ SELECT %(group)s, %(table)s, %(topic)s, %(schema)s, n.change, n.statement, n.why
     clock_timestamp()
 FROM {_STEPS} WHERE n.goal NOT IN (SELECT goal FROM waiting) ORDER BY n.place
 """
+# what took too long waits for a person, also where one has agreed to the last try
 _FAILED = f"""
 INSERT INTO headrace.schema_changes AS c
-    (group_name, table_name, topic, schema_id, change, statement, why, goal, state, kind, reason, remedy, error)
-SELECT %(group)s, %(table)s, %(topic)s, %(schema)s, n.change, n.statement, n.why, n.goal, 'refused', %(kind)s,
-    %(reason)s, %(remedy)s, %(error)s
+    (group_name, table_name, topic, schema_id, change, statement, why, goal, state, kind, reason, remedy, error, slow)
+SELECT %(group)s, %(table)s, %(topic)s, %(schema)s, n.change, n.statement, n.why, n.goal,
+    CASE WHEN %(slow)s THEN 'planned' ELSE 'refused' END, %(kind)s, %(reason)s, %(remedy)s, %(error)s, %(slow)s
 FROM {_STEPS} ORDER BY n.place
 ON CONFLICT (group_name, table_name, md5(goal)) WHERE {_WAITING} DO UPDATE
-SET error = excluded.error, kind = excluded.kind, reason = excluded.reason, remedy = excluded.remedy
+SET error = excluded.error, kind = excluded.kind, reason = excluded.reason, remedy = excluded.remedy,
+    state = CASE WHEN excluded.slow THEN excluded.state ELSE c.state END, slow = c.slow OR excluded.slow
+"""
+_SLOW = f"""
+SELECT statement FROM headrace.schema_changes WHERE group_name = %s AND table_name = %s AND slow AND {_WAITING}
 """
 # what waits is shown in the order in which it is to be made
 _READ = f"""
@@ -115,11 +120,19 @@ def applied(connection: psycopg.Connection, group: str, worker: str, evolution: 
     source_columns.moved(connection, group, evolution)
 
 
-def failed(connection: psycopg.Connection, group: str, evolution: Evolution, why: Failure) -> None:
-    """Note that the target did not take changes."""
+def failed(connection: psycopg.Connection, group: str, evolution: Evolution, why: Failure, *, slow: bool) -> None:
+    """Note that the target did not take changes, or not in time."""
     error = {"kind": why.kind, "detail": why.detail, "remedy": why.remedy, "code": why.code}
     with translated("note schema change", evolution.table):
-        connection.execute(_FAILED.encode(), _values(group, evolution) | _why(why) | {"error": Jsonb(error)})
+        connection.execute(
+            _FAILED.encode(), _values(group, evolution) | _why(why) | {"error": Jsonb(error), "slow": slow}
+        )
+
+
+def slow(connection: psycopg.Connection, group: str, table: TableName) -> set[str]:
+    """The statements of a table's changes that wait and were not made in time when they were tried."""
+    with translated("read schema changes"):
+        return {row[0] for row in connection.execute(_SLOW.encode(), (group, str(table))).fetchall()}
 
 
 def read(

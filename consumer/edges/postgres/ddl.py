@@ -21,12 +21,23 @@ from consumer.edges.postgres.statements import table_name
 
 
 def statement(table: TableName, step: Step) -> sql.Composed:
-    """A step as a statement."""
+    """A step as a statement of its own."""
     if isinstance(step, CreateTable):
         return _create(table, step)
     if isinstance(step, AddLabel):
-        return _add_label(step)
-    return sql.SQL("ALTER TABLE {} {}").format(table_name(table), _alteration(step))
+        return label_statement(step)
+    return _altered(table, [step])
+
+
+def statements(table: TableName, steps: Sequence[Step]) -> list[sql.Composed]:
+    """Steps that are no labels as few statements, so that the table is written anew once: only renames stand alone."""
+    alone = [step for step in steps if isinstance(step, CreateTable | RenameColumn)]
+    together = [step for step in steps if step not in alone]
+    return [*(statement(table, step) for step in alone), *([_altered(table, together)] if together else [])]
+
+
+def _altered(table: TableName, steps: Sequence[Step]) -> sql.Composed:
+    return sql.SQL("ALTER TABLE {} {}").format(table_name(table), sql.SQL(", ").join(map(_alteration, steps)))
 
 
 def _create(table: TableName, step: CreateTable) -> sql.Composed:
@@ -67,7 +78,8 @@ def _of_column(step: WidenType | RelaxColumn | SetDefault, column: sql.Identifie
     return sql.SQL(text).format(kind, column, kind)
 
 
-def _add_label(step: AddLabel) -> sql.Composed:
+def label_statement(step: AddLabel) -> sql.Composed:
+    """A label that is added, whatever table has it."""
     kind, label = sql.Identifier(step.type.schema, step.type.type), sql.Literal(step.label)
     added = sql.SQL("ALTER TYPE {} ADD VALUE IF NOT EXISTS {}").format(kind, label)
     if step.behind is not None:

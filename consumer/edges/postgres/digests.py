@@ -2,6 +2,10 @@
 
 A digest is PostgreSQL's own extended hash of the identity in the target's types, twice with seeds of the group's own:
 it compares keys as the target does, and says nothing of their values.
+
+Values of another type have another hash. So each letter says of which types its digest was made, and as long as one is
+open that was made of others than the table's key has by now, nothing of the table is applied: it could not be told
+whether it is the letter's row.
 """
 
 from collections.abc import Collection, Sequence
@@ -10,13 +14,23 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
+from consumer.core.failure import Failure, failed
+from consumer.core.kinds import KINDS
 from consumer.core.letters import OPEN_STATES
-from consumer.core.plan import TableName
+from consumer.core.plan import TableName, TableWrite
 from consumer.core.records import RecordRef, TopicPartition
+from consumer.core.sqltypes import sql_type
 from consumer.edges.postgres.staging import Staged
-from consumer.edges.postgres.statements import identity_hash
+from consumer.edges.postgres.statements import hashed, identity_hash
+from consumer.ports.refusals import TableFault
 
 _OPEN = sql.SQL(OPEN_STATES)
+# equal values of these have one hash
+_ALIKE = {
+    **dict.fromkeys(("smallint", "integer", "bigint"), "integer"),
+    **dict.fromkeys(("real", "double precision"), "float"),
+    "character varying": "text",
+}
 
 # the limit has the index asked for the first one, whatever the statistics say
 _LETTERED = sql.SQL("""
@@ -24,6 +38,17 @@ SELECT w.name FROM unnest(%(tables)s::text[]) AS w(name), LATERAL (
     SELECT FROM headrace.letters l
     WHERE l.group_name = %(group)s AND l.table_name = w.name AND l.state IN ({open}) LIMIT 1
 ) AS l
+""").format(open=_OPEN)
+
+# both sides of the place that the types have in the index
+_OTHER_TYPES = sql.SQL("""
+SELECT EXISTS (
+    SELECT FROM headrace.letters l WHERE l.group_name = %(group)s AND l.table_name = %(table)s AND l.state IN ({open})
+      AND l.row_types < %(types)s
+) OR EXISTS (
+    SELECT FROM headrace.letters l WHERE l.group_name = %(group)s AND l.table_name = %(table)s AND l.state IN ({open})
+      AND l.row_types > %(types)s
+)
 """).format(open=_OPEN)
 
 _SEEDS = "(SELECT seed_{} FROM headrace.groups WHERE group_name = %(group)s)"
@@ -86,7 +111,8 @@ class Met:
 
 
 def met(connection: psycopg.Connection, group: str, staged: Staged) -> list[Met]:
-    """The open letters of the staged rows, locked."""
+    """The open letters of the staged rows, locked. Raises TableFault as `require_types` does."""
+    require_types(connection, group, staged.write)
     known = {"group": group, "table": str(staged.write.table)}
     digest = _digests(staged)
     likely = connection.execute(_LIKELY.format(staging=staged.staging, open=_OPEN, a=digest["a"]), known).fetchall()
@@ -98,6 +124,25 @@ def met(connection: psycopg.Connection, group: str, staged: Staged) -> list[Met]
     where = list({row[1] for row in rows})
     places: dict[str, int] = dict(connection.execute(_MET_AT.format(staging=staged.staging), (where,)).fetchall())
     return [Met(row[0], places[row[1]], RecordRef(TopicPartition(row[2], row[3]), row[4]), row[5]) for row in rows]
+
+
+def require_types(connection: psycopg.Connection, group: str, write: TableWrite) -> None:
+    """Raises TableFault where the table has open letters whose digests were made of other types than the rows' are."""
+    values = {"group": group, "table": str(write.table), "types": types(write)}
+    if connection.execute(_OTHER_TYPES, values).fetchone() == (True,):
+        raise TableFault(_other_types(write.table), write.table)
+
+
+def types(write: TableWrite) -> str:
+    """What the digests of a write's rows are made of: of types that hash alike it says the same."""
+    by_name = {column.name: hashed(column) for column in write.columns}
+    columns = [by_name[name] for name in write.identity]
+    return ", ".join(_alike(column.cast or column.staging) for column in columns)
+
+
+def _alike(name: str) -> str:
+    kind = sql_type(f"{name[1:]}[]" if name.startswith("_") else name)
+    return _ALIKE.get(kind.name, kind.name) + ("[]" if kind.array else "")
 
 
 def drop(connection: psycopg.Connection, staged: Staged, places: Sequence[int]) -> None:
@@ -118,3 +163,8 @@ def digests(
 def _digests(staged: Staged) -> dict[str, sql.Composed]:
     """Both digests of a staged row `s`, in SQL."""
     return {one: identity_hash(staged, sql.SQL(_SEEDS.format(one))) for one in "ab"}
+
+
+def _other_types(table: TableName) -> Failure:
+    detail = f"open letters of table {table} know their rows by other types than the key's columns have by now"
+    return failed(KINDS["table.letters"], "postgres", "compare types", detail)

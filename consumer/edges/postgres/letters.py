@@ -9,7 +9,7 @@ from consumer.core.kinds import KINDS
 from consumer.core.letters import OPEN_STATES, Letter, State
 from consumer.core.plan import Aside
 from consumer.core.records import RecordRef, TopicPartition
-from consumer.edges.postgres.digests import digests
+from consumer.edges.postgres.digests import digests, types
 from consumer.edges.postgres.letter_bytes import write_bytes
 from consumer.edges.postgres.staging import Staged
 from consumer.edges.postgres.standing import alone
@@ -50,10 +50,11 @@ SELECT max(waiting) FROM (
 _WRITE = sql.SQL("""
 INSERT INTO headrace.letters (
     group_name, topic, partition, "offset", state, kind, error_type, component, operation, detail, remedy, code,
-    field, table_name, digest_a, digest_b, due_at, closed_at, reason
+    field, table_name, digest_a, digest_b, row_types, due_at, closed_at, reason
 )
 SELECT %(group)s, w.topic, w.partition, w."offset", w.state, w.kind, w.error_type, w.component, w.operation, w.detail,
     w.remedy, w.code, w.field, %(table)s, w.digest_a, w.digest_b,
+    CASE WHEN w.digest_a IS NOT NULL THEN %(types)s END,
     CASE WHEN w.state = 'retrying' THEN clock_timestamp() + make_interval(secs => w.delay) END,
     CASE WHEN w.state = 'superseded' THEN clock_timestamp() END,
     CASE WHEN w.state = 'superseded' THEN 'a later change of the row was applied' END
@@ -107,7 +108,8 @@ def write(
     found = digests(connection, group, identities, places) if identities else {}
     values = _columns(aside.letters, found)
     table = str(aside.table) if aside.table else None
-    rows = connection.execute(_WRITE, {"group": group, "table": table, **values}).fetchall()
+    made_of = types(identities.write) if identities else None
+    rows = connection.execute(_WRITE, {"group": group, "table": table, "types": made_of, **values}).fetchall()
     ids = {RecordRef(TopicPartition(row[1], row[2]), row[3]): row[0] for row in rows}
     write_bytes(connection, aside.letters, ids, inline_bytes)
     return alone(connection, [ids[one.record.ref] for one in aside.letters if one.follows and one.record.ref in ids])

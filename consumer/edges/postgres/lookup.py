@@ -1,6 +1,6 @@
 """What is asked of the target beside the batches: by bindings, and by those who only look."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import psycopg
 
@@ -8,7 +8,7 @@ from consumer.core.evolution import SourceColumn
 from consumer.core.failure import Failure
 from consumer.core.plan import Evolution, TableName, TargetTable
 from consumer.core.steps import Step, TableShape
-from consumer.edges.postgres import catalog, changes, evolving, letters, memory, positions, shapes, source_columns
+from consumer.edges.postgres import catalog, changes, letters, memory, positions, rehearsing, shapes, source_columns
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.translate import translated
 from consumer.ports.evolution import Followed, Rehearsed, State
@@ -18,9 +18,11 @@ from consumer.ports.target import Stored
 class PostgresCatalog:
     """Implements `consumer.ports.bindings.Catalog`."""
 
-    def __init__(self, pool: TargetPool, group: str) -> None:
+    def __init__(self, pool: TargetPool, group: str, lock_timeout: float = 2.0) -> None:
+        """`lock_timeout`: most seconds that a table is waited for whose changes are rehearsed."""
         self._pool = pool
         self._group = group
+        self._lock_timeout = lock_timeout
 
     def read_table(self, name: TableName) -> TargetTable | None:
         return self._pool.ask(lambda session: catalog.read_table(session, name))
@@ -50,16 +52,22 @@ class PostgresCatalog:
         return self._pool.ask(lambda session: shapes.available(session, types))
 
     def rehearse(self, name: TableName, steps: Sequence[Step]) -> Rehearsed:
-        return self._pool.ask(lambda session: evolving.rehearse(session, name, steps))
+        return self._pool.ask(lambda session: rehearsing.rehearse(session, name, steps, self._lock_timeout))
+
+    def unfit(self, name: TableName, steps: Sequence[Step]) -> Collection[Step]:
+        return self._pool.ask(lambda session: rehearsing.unfit(session, name, steps, self._lock_timeout))
 
     def spell(self, name: TableName, steps: Sequence[Step]) -> tuple[str, ...]:
-        return self._pool.ask(lambda session: evolving.spelled(session, name, steps))
+        return self._pool.ask(lambda session: rehearsing.spelled(session, name, steps))
 
     def source_columns(self, name: TableName) -> Mapping[str, SourceColumn]:
         return self._pool.ask(lambda session: source_columns.read(session, self._group, name))
 
     def followed(self, name: TableName, fits: Followed) -> None:
         self._pool.ask(lambda session: changes.followed(session, self._group, name, fits))
+
+    def slow(self, name: TableName) -> Collection[str]:
+        return self._pool.ask(lambda session: changes.slow(session, self._group, name))
 
     def propose(self, evolution: Evolution, state: State, why: Failure) -> State:
         return self._pool.ask(lambda session: changes.propose(session, self._group, evolution, state, why))

@@ -19,7 +19,7 @@ WHERE group_name = %(group)s AND table_name = %(table)s AND digest_a = %(a)s AND
 ORDER BY "offset" FOR UPDATE
 """).format(open=sql.SQL(OPEN_STATES))
 _PLACE = """
-UPDATE headrace.letters SET table_name = %(table)s, digest_a = %(a)s, digest_b = %(b)s,
+UPDATE headrace.letters SET table_name = %(table)s, digest_a = %(a)s, digest_b = %(b)s, row_types = %(types)s,
     searched = "offset" + 1, search_until = greatest("offset" + 1, %(position)s), search_doubt = NULL,
     reason = 'its partition is searched for later changes of its row'
 WHERE id = %(id)s AND attempt = %(attempt)s AND state IN ('retrying', 'replaying') AND digest_a IS NULL
@@ -38,12 +38,13 @@ def place(connection: psycopg.Connection, staging: Staging, group: str, row: Sta
     with transaction(connection, "place letter"):
         staging.clear([staged])
         staging.fill(staged)
+        digests.require_types(connection, group, write)
         at = row.record.ref.at
         found = positions.lock(connection, group, [at])
         if at not in found:
             raise DataFault(located(_NO_POSITION, *row.record.ref), write.table)
         ((a, b),) = digests.digests(connection, group, staged, [0]).values()
-        values = {"group": group, "table": str(write.table), "a": a, "b": b}
+        values = {"group": group, "table": str(write.table), "a": a, "b": b, "types": digests.types(write)}
         connection.execute(_LOCK, values)
         _, position = found[at]
         connection.execute(_PLACE, {**values, "id": row.id, "attempt": row.attempt, "position": position})
@@ -55,6 +56,7 @@ def is_of(connection: psycopg.Connection, staging: Staging, group: str, row: Sta
     with transaction(connection, "compare letter"):
         staging.clear([staged])
         staging.fill(staged)
+        digests.require_types(connection, group, write)
         ((a, b),) = digests.digests(connection, group, staged, [0]).values()
         return connection.execute(_IS_OF, (row.id, str(write.table), a, b)).fetchone() is not None
 

@@ -55,7 +55,8 @@ UPDATE headrace.letters SET searched = search_until, due_at = clock_timestamp(),
 # the rest of the row's changes no longer sees it
 _UNPLACE = """
 UPDATE headrace.letters
-SET digest_a = NULL, digest_b = NULL, searched = NULL, search_until = NULL, search_doubt = NULL WHERE id = %s
+SET digest_a = NULL, digest_b = NULL, row_types = NULL, searched = NULL, search_until = NULL, search_doubt = NULL
+WHERE id = %s
 """
 # a claim that stays runs out
 _LEAVE = """

@@ -81,6 +81,12 @@ def limit(connection: psycopg.Connection, seconds: float) -> None:
         connection.execute("SELECT set_config(%s, %s, true)", (name, value))
 
 
+def limit_locks(connection: psycopg.Connection, seconds: float) -> None:
+    """How long statements wait for a lock, until the transaction ends."""
+    value = _timeouts(seconds)["lock_timeout"]
+    connection.execute("SELECT set_config('lock_timeout', %s, true)", (value,))
+
+
 def _timeouts(seconds: float) -> dict[str, str]:
     # a lock wait must be reported as such, not as a slow statement
     return {"lock_timeout": f"{int(seconds * 1000)}ms", "statement_timeout": f"{int(seconds * 1250)}ms"}

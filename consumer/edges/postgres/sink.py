@@ -21,6 +21,7 @@ from consumer.core.records import OffsetRange, RecordRef, TopicPartition
 from consumer.edges.postgres import (
     changes,
     decisions,
+    digests,
     jobs,
     ledger,
     letters,
@@ -42,7 +43,16 @@ from consumer.edges.postgres.session import SessionSettings, connect, limit, req
 from consumer.edges.postgres.staging import Staged, Staging
 from consumer.edges.postgres.translate import translated
 from consumer.edges.postgres.writing import Writer
-from consumer.ports.refusals import CommitUnknown, ConnectionLost, DataFault, Fenced, NotChanged, Reconsider, TableBusy
+from consumer.ports.refusals import (
+    CommitUnknown,
+    ConnectionLost,
+    DataFault,
+    Fenced,
+    NotChanged,
+    Reconsider,
+    TableBusy,
+    TooSlow,
+)
 from consumer.ports.target import NO_ROOM, Applied, Known, Outcome, Retention, Start, Stored, Taken
 
 # deleted at a time, so that it ends within its timeout and the batches behind it do not wait; letters have bytes
@@ -72,7 +82,12 @@ class PostgresSink:
         self._aside = BatchLetters(group, bounds, policy)
         self._moved = Moved(moved_bounds)
         self._ledger = Ledger(group, settings.worker)
-        self._changer = Changer(group=group, worker=settings.worker, lock_timeout=settings.change_lock_timeout)
+        self._changer = Changer(
+            group=group,
+            worker=settings.worker,
+            lock_timeout=settings.change_lock_timeout,
+            deadline=settings.batch_deadline,
+        )
 
     def open(self) -> None:
         """Open the session anew, on a control schema of this version. Raises ConnectionLost, Persistent or Refused."""
@@ -181,7 +196,7 @@ class PostgresSink:
             filled = time.perf_counter()
             with translated("lock positions"):
                 self._compare(connection, plan)
-            clock += self._changed(connection, plan)
+            clock += self._changed(connection, plan, everything)
             stages = self._floored(connection, plan, stages)
             settle(connection, plan, [staged for stage in stages for staged in stage])
             _limit(connection, within)
@@ -225,7 +240,8 @@ class PostgresSink:
         if isinstance(error, NotChanged):
             for evolution in plan.evolutions:
                 if evolution.table == error.table:
-                    changes.failed(connection, self._group, evolution, error.failure)
+                    slow = isinstance(error, TooSlow)
+                    changes.failed(connection, self._group, evolution, error.failure, slow=slow)
 
     def resolve(self, plan: Plan) -> Outcome:
         """What became of a plan whose COMMIT was not answered; the session must be a new one.
@@ -283,10 +299,19 @@ class PostgresSink:
         if lost:
             raise Fenced(tuple(lost))
 
-    def _changed(self, connection: psycopg.Connection, plan: Plan) -> float:
-        """Change tables as the rows need it; returns the seconds that it took, which are no fault of the rows'."""
+    def _changed(self, connection: psycopg.Connection, plan: Plan, everything: Sequence[Staged]) -> float:
+        """Change tables as the rows need it; returns the seconds that it took, which are no fault of the rows'.
+
+        Not those whose letters would not know their rows any more; one that came back is applied as it is.
+        """
         started = time.perf_counter()
-        self._changer.change(connection, plan.evolving())
+        evolving = plan.evolving()
+        changed = {evolution.table for evolution in evolving} if not plan.verdicts else set()
+        with translated("look for letters"):
+            for write in (staged.write for staged in everything if staged.write.table in changed):
+                if write.identity:
+                    digests.require_types(connection, self._group, write)
+        self._changer.change(connection, evolving)
         return time.perf_counter() - started
 
     def _in_time(self, clock: float) -> None:

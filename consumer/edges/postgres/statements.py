@@ -346,16 +346,17 @@ def identity_hash(staged: Staged, seed: sql.Composable) -> sql.Composed:
     """The extended hash of a staged row's identity as one record, in the target's types where these can be hashed."""
     by_name = {column.name: column for column in staged.write.columns}
     columns = [by_name[name] for name in staged.write.identity]
-    values = [_hashable(column) for column in columns]
+    values = [written(hashed(column)) for column in columns]
     own = _HASHES.get(columns[0].staging) if len(columns) == 1 and columns[0].cast is None else None
     if own is not None:
         return sql.SQL("{}({}, {})").format(sql.Identifier("pg_catalog", own), values[0], seed)
     return sql.SQL("hash_record_extended(ROW({}), {})").format(sql.SQL(", ").join(values), seed)
 
 
-def _hashable(column: StagedColumn) -> sql.Composed:
+def hashed(column: StagedColumn) -> StagedColumn:
+    """A column of an identity as it is hashed: in the target's type if that can be."""
     unhashable = column.cast is not None and column.cast.startswith(_UNHASHABLE)
-    return written(replace(column, cast=None)) if unhashable else written(column)
+    return replace(column, cast=None) if unhashable else column
 
 
 def written(column: StagedColumn) -> sql.Composed:

@@ -26,7 +26,9 @@ CREATE TABLE headrace.schema_changes (
     applied_by text,
     applied_at timestamptz,
     -- why the target did not take it last: kind, detail, remedy, code
-    error jsonb
+    error jsonb,
+    -- it was not made in time, so that a person has to agree before it is tried again
+    slow boolean NOT NULL DEFAULT false
 );
 
 -- one plan of a change, whoever plans it, so that what a person agreed to is found again
@@ -50,3 +52,11 @@ COMMENT ON COLUMN headrace.source_columns.target_name IS
     'The column of the table that has its values. None once that is gone: another one of the same name is not the source''s.';
 COMMENT ON COLUMN headrace.source_columns.schema_id IS
     'The newest writer schema that had the column, or with which it was dropped: only a newer one may drop it.';
+
+-- A digest is worth nothing once the types of the key's columns are others.
+ALTER TABLE headrace.letters ADD COLUMN row_types text;
+CREATE INDEX letters_row_types ON headrace.letters (group_name, table_name, row_types)
+    WITH (deduplicate_items = off) WHERE state IN ('retrying', 'held', 'dead', 'replaying');
+
+COMMENT ON COLUMN headrace.letters.row_types IS
+    'The types of the identity that the digest was made of; types of which equal values have one hash have one name. None where that is not known.';
