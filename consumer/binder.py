@@ -5,7 +5,7 @@ Looking a binding up asks nobody; making one asks the registry, the target's cat
 
 import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -78,6 +78,8 @@ class BinderSettings:
     """How tables are named and follow their source, and how strictly letters keep the order of a row."""
 
     template: str = "{schema}.{table}"
+    # by topic, overrides `template`
+    templates: Mapping[str, str] = field(default_factory=dict)
     create: bool = True
     # by target table, overrides `create`
     create_table: Mapping[str, bool] = field(default_factory=dict)
@@ -101,6 +103,10 @@ class BinderSettings:
     # by target table and column
     checks: Mapping[str, Mapping[str, Rules]] = field(default_factory=dict)
     columns: Mapping[str, Mapping[str, ColumnPolicy]] = field(default_factory=dict)
+
+    def named(self, topic: str) -> str:
+        """The template of the names of a topic's tables."""
+        return self.templates.get(topic, self.template)
 
     def policy(self, table: TableName, column: str) -> ColumnPolicy:
         """What is decided about a column."""
@@ -132,7 +138,7 @@ class Binder:
         self._offsets = sources.offsets
         self._settings = settings
         self._schemas = Schemas(sources.registry, sources.catalog)
-        self._tables = Tables(sources.catalog, sources.rows, settings.template)
+        self._tables = Tables(sources.catalog, sources.rows, settings.named)
         self._catalog = sources.catalog
         self._evolver = Evolver(sources.catalog, settings.follow)
         self._grace = Grace(settings.unknown_grace)
@@ -142,6 +148,14 @@ class Binder:
         self._traits: dict[str, Traits] = {}
         # topics that are known to have more partitions than one, whatever was asked earlier
         self._spread: set[str] = set()
+
+    def lacking(self, wanted: Mapping[BindingKey, Run]) -> dict[BindingKey, Run]:
+        """The runs that can't be bound before the registry was asked."""
+        return {key: run for key, run in wanted.items() if self._schemas.lacks(_frames([key]))}
+
+    def fetch(self, wanted: Mapping[BindingKey, Run]) -> None:
+        """Ask the registry for what runs lack, and hold up nobody who binds meanwhile. Raises Transient."""
+        self._schemas.learn(_frames(wanted))
 
     def bind(self, wanted: Mapping[BindingKey, Run], labels: Labels = NO_LABELS) -> None:
         """Make and remember the bindings of runs; anew where rows have brought labels that were not known.
@@ -155,7 +169,7 @@ class Binder:
                     self._known.forget(table)
             new = [key for key in wanted if self._known.find(key) is None]
             self._learn_topics({key.topic for key in new})
-            self._schemas.learn({frame for key in new for frame in (key.key_frame, key.value_frame) if frame})
+            self._schemas.learn(_frames(new))
             # tombstones last: they may be bound as the records beside them
             for key in sorted(new, key=lambda key: key.value_frame is None):
                 self._bind(key, wanted[key])
@@ -281,7 +295,6 @@ class Binder:
         written = [*(column.target.name for column in columns), *(column.name for column in beside)]
         require_inserts(table, written, also=("SELECT", "DELETE") if mode is Mode.MATCH else ())
         self._warn(schema_id_of(value_of(run)), topic, name, schema)
-        rules = self._settings.checks.get(str(name), {})
         return Binding(
             schema=schema,
             table=table,
@@ -290,9 +303,10 @@ class Binder:
             key_columns=tuple(keys),
             meta=beside,
             truncate=OnTruncate.IGNORE if mode is Mode.HISTORY else self._on_truncate(topic, name, None),
-            checks=column_checks(table, schema.columns, columns, rules),
+            checks=column_checks(table, schema.columns, columns, self._rules(table, schema)),
             shape=row.shape,
             evolutions=fitted.evolutions,
+            labels=fitted.labels,
         )
 
     def _without_key(self, topic: str, name: TableName, schema: WriterSchema, run: Run) -> Binding:
@@ -332,6 +346,15 @@ class Binder:
         """Whether the topic has one partition, as far as is known."""
         return topic not in self._spread and self._traits[topic].partitions == 1
 
+    def _rules(self, table: TargetTable, schema: WriterSchema) -> Mapping[str, Rules]:
+        """The checks of the table's columns, but for those that went with the source's."""
+        rules = self._settings.checks.get(str(table.name), {})
+        here = {column.name for column in schema.columns} | {column.name for column in table.columns}
+        if rules.keys() <= here:
+            return rules
+        had = self._catalog.source_columns(table.name)
+        return {name: rule for name, rule in rules.items() if name in here or name not in had}
+
     def _row(self, name: TableName, schema: WriterSchema, identity: Sequence[str]) -> Row:
         """The row as it goes into the table."""
         mapping = self._settings.mappings.get(str(name))
@@ -351,7 +374,8 @@ class Binder:
 
     def _fit(self, name: TableName, topic: str, schema: WriterSchema, row: Row, asked: "_Asked") -> Fitted:
         if row.mapping is not PLAIN_MAPPING:
-            require_found(name, row, schema.columns, self._tables.there(name))
+            had = self._catalog.source_columns(name)
+            require_found(name, row, schema.columns, self._tables.there(name), had)
         policy = partial(self._settings.policy, name)
         fitted = self._evolver.fit(
             Wanted(
@@ -361,8 +385,7 @@ class Binder:
                 columns=wanted_columns(travelling(row, schema.columns, policy), asked.text),
                 identity=asked.identity,
                 more=asked.more,
-                # what is left out is not gone
-                kept=frozenset(row.name(column.name) for column in schema.columns),
+                sources=row.sources(schema.columns),
             )
         )
         if fitted.moved:
@@ -423,7 +446,7 @@ class Binder:
             require_values(table, columns, soft)
         require_casts(columns, self._catalog.has_casts)
         require_privileges(table, columns, theirs, version, soft)
-        rules = self._settings.checks.get(str(table.name), {}) if schema.rewritten is not None else {}
+        rules = self._rules(table, schema) if schema.rewritten is not None else {}
         return Binding(
             schema=schema,
             key_writer=read_key_writer(wanted.key_text),
@@ -473,6 +496,10 @@ class _Wanted:
     def theirs(self) -> tuple[str, ...]:
         """The key's columns, as the table calls them."""
         return tuple(self.row.name(name) for name in self.identity)
+
+
+def _frames(keys: Iterable[BindingKey]) -> set[bytes]:
+    return {frame for key in keys for frame in (key.key_frame, key.value_frame) if frame}
 
 
 def _may_lack(wanted: "_Wanted", columns: Sequence[BoundColumn]) -> tuple[str, ...]:

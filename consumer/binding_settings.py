@@ -22,12 +22,18 @@ from consumer.table_sections import Check, Column, Table, TableEvolution
 
 def contracts(settings: Settings) -> dict[str, Contract]:
     """What topics keep to. Raises Refused for a contract that can't be read."""
-    return {name: read_contract(Path(topic.contract), topic.compatibility) for name, topic in settings.topics.items()}
+    return {
+        name: read_contract(Path(topic.contract), topic.compatibility)
+        for name, topic in settings.topics.items()
+        if topic.contract is not None
+    }
 
 
 def column_policy(column: Column) -> ColumnPolicy:
     """How the values of one column are carried."""
-    return ColumnPolicy(zero_bytes=column.zero_bytes, binary=column.binary, type=column.type)
+    return ColumnPolicy(
+        zero_bytes=column.zero_bytes, nanoseconds=column.nanoseconds, binary=column.binary, type=column.type
+    )
 
 
 def mappings(settings: Settings) -> dict[str, TableMapping]:
@@ -80,6 +86,7 @@ def binder_settings(settings: Settings) -> BinderSettings:
     overrides = {name: table.create for name, table in settings.tables.items() if table.create is not None}
     return BinderSettings(
         template=settings.target.table,
+        templates={name: topic.table for name, topic in settings.topics.items() if topic.table is not None},
         create=settings.target.create,
         create_table=overrides,
         following=following(settings),

@@ -9,10 +9,11 @@ from functools import cache
 from importlib.metadata import version
 
 from consumer.ahead import Ahead
-from consumer.applier import Applier, Workshop
+from consumer.applier import Applier
+from consumer.attempts import Workshop
 from consumer.binder import Binder
 from consumer.binder import Sources as BinderSources
-from consumer.binding_settings import binder_settings
+from consumer.binding_settings import binder_settings, mappings
 from consumer.blocks import Decoders
 from consumer.busy import Busy
 from consumer.control import Control
@@ -49,7 +50,7 @@ from consumer.edges.postgres.board import PostgresBoard
 from consumer.edges.postgres.control import PostgresControl
 from consumer.edges.postgres.desk import PostgresDesk
 from consumer.edges.postgres.jobs import Act, PostgresJobs
-from consumer.edges.postgres.lookup import PostgresCatalog, PostgresOverview
+from consumer.edges.postgres.lookup import LookingCatalog, PostgresCatalog, PostgresOverview
 from consumer.edges.postgres.migrate import require
 from consumer.edges.postgres.moved import MovedBounds
 from consumer.edges.postgres.outbox import PostgresOutbox
@@ -83,6 +84,7 @@ from consumer.sections import Connect
 from consumer.settings import Settings
 from dlq.actions import discard, replay
 from dlq.desk import LetterDesk
+from dlq.difference import Weigher
 from dlq.headers import decode, encode
 from dlq.job_desk import JobDesk
 from dlq.masking import Mask
@@ -221,8 +223,26 @@ def letter_desk(settings: Settings) -> Iterator[LetterDesk]:
         def fetch(ref: RecordRef, known: str | None) -> Record | None:
             return origins().fetch(ref, known)
 
+        @cache
+        def weigher() -> Weigher:
+            limits = PoolLimits(size=1)
+            pool = opened.enter_context(closing(TargetPool(session, CircuitBreaker("target"), limits)))
+            return _weigher(settings, LookingCatalog(pool, settings.kafka.group), registry)
+
         sources = Sources(registry=registry, fetch=fetch, mask=Mask(settings.admin.mask))
-        yield LetterDesk(connection, settings.kafka.group, sources, settings.letters.max_replays)
+        yield LetterDesk(
+            connection, settings.kafka.group, sources, weigher, mappings(settings), settings.letters.max_replays
+        )
+
+
+def _weigher(settings: Settings, catalog: LookingCatalog, registry: HttpRegistry) -> Weigher:
+    """Plans letters as a worker does, by the decoder that always ends."""
+    rows, known = RowDecoder(), KnownBindings()
+    placeholders = Placeholders(settings.source.unavailable_values)
+    decoders = Decoders(fast=rows, careful=rows, placeholders=placeholders)
+    sources = BinderSources(registry=registry, catalog=catalog, offsets=topic_offsets(settings), rows=rows)
+    planner = Planner(decoders, CopyEncoder(), known, Marks(), letter_policy(settings), 1)
+    return Weigher(planner, Binder(known, sources, binder_settings(settings)), known)
 
 
 @contextmanager
@@ -379,7 +399,15 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
     flood = FloodGuard(FloodLimits(percent=settings.letters.flood_percent))
     dependents = Dependents(sink, offsets)
     busy = Busy(settings.target.batch_deadline)
-    shop = Workshop(planner=planners[1], binder=binder, returns=returns, flood=flood, busy=busy, dependents=dependents)
+    shop = Workshop(
+        planner=planners[1],
+        binder=binder,
+        fetch=ahead.fetched,
+        returns=returns,
+        flood=flood,
+        busy=busy,
+        dependents=dependents,
+    )
     retry = settings.retry
     patience = Patience(sink, shared.target, Backoff(first=retry.environment_first, most=retry.environment_most))
     holdings = Holdings(sink, offsets, handover, patience, table_policy(settings))
@@ -416,6 +444,7 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
             ledger=settings.ledger.keep_hours,
             closed_letters=settings.letters.keep_closed_hours,
             moved=settings.target.keep_moved_hours,
+            changes=settings.evolution.keep_hours,
         ),
     )
     hooks = Hooks(

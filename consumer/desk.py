@@ -96,13 +96,15 @@ class Born:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchemaChange:
-    """A change of a target table. `steps`: by step the kind of change, why, and the statement."""
+    """A change of a target table: one statement, and why it is needed."""
 
     id: int
     table: str
     topic: str
     schema_id: int
-    steps: list[dict[str, str]]
+    change: str
+    statement: str
+    why: str
     state: str
     kind: str | None
     reason: str | None
@@ -169,7 +171,9 @@ class Desk(Protocol):
         ...
 
     def schema_changes(self, table: str | None, *, waiting: bool, most: int) -> list[SchemaChange]:
-        """Changes of tables, newest first; `waiting`: only those that are neither made nor superseded."""
+        """Changes of tables, newest first; `waiting`: only those that are neither made nor superseded, in the order in
+        which they are to be made.
+        """
         ...
 
     def approve(self, changes: Sequence[int], note: Note) -> Approved:

@@ -31,6 +31,7 @@ from consumer.core.avro import options
 from consumer.core.envelope import ANY, SOURCE_TIME
 from consumer.core.failure import Failure
 from consumer.core.fold import SEQ, lacking_any
+from consumer.core.labels import strange
 from consumer.core.modes import Mode
 from consumer.core.plan import Action, TableWrite
 from consumer.core.position import positions
@@ -44,7 +45,10 @@ _MORE = {Mode.HISTORY: ("d", TRUNCATE), Mode.MATCH: ("d",), Mode.APPEND: ()}
 
 @dataclass(slots=True)
 class Events:
-    """A block's events: what is written of them, and as in `Decoded` what is not. `deletes`: how many only delete."""
+    """A block's events: what is written of them, and as in `Decoded` what is not. `deletes`: how many only delete.
+
+    `strange`: labels that the binding does not know, by column.
+    """
 
     writes: list[TableWrite] = field(default_factory=list)
     records: int = 0
@@ -53,6 +57,7 @@ class Events:
     ignored: int = 0
     truncates: Sequence[int] = ()
     out: dict[int, Failure] = field(default_factory=dict)
+    strange: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 class EventBlocks:
@@ -83,6 +88,7 @@ class EventBlocks:
         kept = ~images[SEQ].is_in(list(events.out))
         images = images.filter(kept)
         events.records = len(images)
+        events.strange = strange(images, block.binding.labels)
         if len(images):
             masks = {name: mask.filter(kept) for name, mask in lacking.items()}
             events.writes.append(self._write(block, said, images, masks))
@@ -97,6 +103,7 @@ class EventBlocks:
         after, before = (images.filter(~pl.col(SEQ).is_in(list(events.out))) for images in (after, before))
         events.deletes = len(before.filter(pl.col(SEQ).is_in(_of(said, "d"))))
         events.records = len(after) + events.deletes
+        events.strange = strange(after, block.binding.labels)
         names = [column.source.name for column in block.binding.columns]
         for action, images in ((Action.INSERT, after), (Action.REMOVE, before)):
             if len(images):

@@ -7,14 +7,24 @@ committed, everything of the table is bound to what it will be then.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from consumer.core.evolution import Answer, Follow, Obstacle, Planned, Wanted, answer, planned
+from consumer.core.evolution import Answer, Follow, Obstacle, Planned, Wanted, answer, gone, planned
 from consumer.core.failure import Failure, Persistent, failed
 from consumer.core.kinds import KINDS
 from consumer.core.naming import MAX_BYTES, BadName
 from consumer.core.plan import Evolution, TableName, TargetTable
-from consumer.core.steps import AddColumn, Change, CreateTable, DropColumn, NewColumn, Step, TableShape, chosen
+from consumer.core.steps import (
+    AddColumn,
+    Change,
+    CreateTable,
+    DropColumn,
+    NewColumn,
+    Step,
+    TableShape,
+    by_hand,
+    chosen,
+)
 from consumer.ports.bindings import Catalog
-from consumer.ports.evolution import State
+from consumer.ports.evolution import Followed, State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +68,7 @@ class Evolver:
         self._catalog = catalog
         self._follow = follow
         self._pending: dict[TableName, _Pending] = {}
-        # labels that rows have brought and no schema lists, by table and column
+        # labels that rows have brought and their table did not have, by table and column
         self._met: dict[TableName, dict[str, tuple[str, ...]]] = {}
 
     def fit(self, wanted: Wanted) -> Fitted:
@@ -68,21 +78,23 @@ class Evolver:
         pending = self._pending.get(name)
         shape = pending.shape if pending else self._catalog.read_shape(name)
         found = self._planned(shape, wanted)
+        self._require_allowed(shape, wanted, found.steps)
         drops = tuple(step for step in found.steps if isinstance(step, DropColumn))
         steps = tuple(step for step in found.steps if step not in drops)
-        if steps:
-            pending = self._pending[name] = self._decided(shape, wanted, steps)
-            shape = pending.shape
+        staying = self._rehearsed(pending, shape, wanted, steps) if steps else pending
+        shape = staying.shape if staying else shape
+        # rows of older schemas may still come with a column that goes, so they are bound to a table that has it
+        leaving = self._rehearsed(staying, shape, wanted, drops) if drops else staying
+        evolutions = leaving.evolutions if leaving else ()
+        self._require_approval(wanted, evolutions[len(pending.evolutions) if pending else 0 :])
+        if staying:
+            self._pending[name] = staying
         assert shape is not None, "there is a table by now"
-        table = pending.table if pending else self._catalog.read_table(name)
+        table = staying.table if staying else self._catalog.read_table(name)
         if table is None:
             raise Persistent(_failure("table.missing", f"the target has no table {name}"))
-        if not found.steps and not pending:
-            self._catalog.followed(name, wanted.schema_id, [column.name for column in wanted.columns])
-        evolutions = pending.evolutions if pending else ()
-        if drops:
-            # rows of older schemas may still come with it, so they are bound to a table that has the column
-            evolutions = self._decided(shape, wanted, drops).evolutions
+        if not evolutions:
+            self._catalog.followed(name, _followed(shape, wanted, found.names))
         return Fitted(
             table=table,
             evolutions=evolutions,
@@ -100,14 +112,11 @@ class Evolver:
         return met != before
 
     def _with_met(self, wanted: Wanted) -> Wanted:
-        """What rows have brought stands behind what the schema lists."""
+        """With the labels that rows have brought."""
         met = self._met.get(wanted.table)
         if not met:
             return wanted
-        columns = []
-        for column in wanted.columns:
-            labels = (*column.labels, *met.get(column.source, ())) if column.labels else ()
-            columns.append(replace(column, labels=tuple(dict.fromkeys(labels))))
+        columns = (replace(column, brought=met.get(column.source, ())) for column in wanted.columns)
         return replace(wanted, columns=tuple(columns))
 
     def _labels(self, shape: TableShape, wanted: Wanted, names: Mapping[str, str]) -> dict[str, frozenset[str]]:
@@ -118,7 +127,7 @@ class Evolver:
         for column in wanted.columns:
             there = shape.column(names.get(column.name, column.name))
             if column.labels and there is not None and there.labels is not None:
-                found[column.source] = frozenset((*there.labels.labels, *column.labels))
+                found[column.source] = frozenset((*there.labels.labels, *column.brought))
         return found
 
     def forget(self, table: TableName | None) -> None:
@@ -134,32 +143,45 @@ class Evolver:
     def _planned(self, shape: TableShape | None, wanted: Wanted) -> Planned:
         follow = self._follow(wanted.table)
         if shape is not None and not follow.keeps(Change.DROP):
-            known = self._catalog.source_columns(wanted.table)
-            gone = [column for column, schema in known.items() if schema < wanted.schema_id]
-            wanted = replace(wanted, gone=gone)
+            wanted = replace(wanted, gone=gone(self._catalog.source_columns(wanted.table), wanted))
         found = planned(shape, wanted, follow)
         if found.obstacles:
             self._refuse(shape, wanted, _steps_by_hand(found.obstacles), self._obstructed(wanted, found.obstacles))
         _check_names(found.steps)
         return replace(found, steps=tuple(chosen(step, self._catalog.available) for step in found.steps))
 
-    def _decided(self, shape: TableShape | None, wanted: Wanted, steps: tuple[Step, ...]) -> _Pending:
-        """The table with these steps, if they may be made. Raises Persistent."""
-        name = wanted.table
-        if shape is not None and not shape.owned:
+    def _require_allowed(self, shape: TableShape | None, wanted: Wanted, steps: Sequence[Step]) -> None:
+        """Raises Persistent for steps that the settings or the role do not allow."""
+        if steps and shape is not None and not shape.owned:
             self._refuse(shape, wanted, steps, self._not_owned(wanted, steps))
-        said = answer(steps, self._follow(name).answers)
-        if said is Answer.REFUSE:
+        if answer(steps, self._follow(wanted.table).answers) is Answer.REFUSE:
             self._refuse(shape, wanted, steps, self._refused(wanted, steps))
-        before = self._pending.get(name)
+
+    def _rehearsed(
+        self, before: _Pending | None, shape: TableShape | None, wanted: Wanted, steps: tuple[Step, ...]
+    ) -> _Pending:
+        """The table with these steps behind those that it waits for already. Raises Persistent, Transient."""
         earlier = before.evolutions if before else ()
-        rehearsed = self._catalog.rehearse(name, [step for each in earlier for step in each.steps] + list(steps))
-        evolution = _evolution(wanted, steps, rehearsed.sql[-len(steps) :], shape, rehearsed.shape)
-        if said is Answer.APPROVE:
-            why = _failure("table.approval", _told(name, steps))
-            if self._catalog.propose(evolution, State.PLANNED, why) is not State.APPROVED:
-                raise Persistent(why)
-        return _Pending(table=rehearsed.table, shape=rehearsed.shape, evolutions=(*earlier, evolution))
+        rehearsed = self._catalog.rehearse(
+            wanted.table, [step for each in earlier for step in each.steps] + list(steps)
+        )
+        # the copy has no triggers
+        after = replace(rehearsed.shape, triggered=shape is not None and shape.triggered)
+        evolution = _evolution(wanted, steps, rehearsed.sql[-len(steps) :], shape, after)
+        return _Pending(table=rehearsed.table, shape=after, evolutions=(*earlier, evolution))
+
+    def _require_approval(self, wanted: Wanted, evolutions: Sequence[Evolution]) -> None:
+        """Raises Persistent unless a person has agreed to all steps that are not made by themselves."""
+        answers = self._follow(wanted.table).answers
+        steps = [pair for each in evolutions for pair in zip(each.steps, each.sql, strict=True)]
+        asked = [(step, sql) for step, sql in steps if answer([step], answers) is Answer.APPROVE]
+        if not asked:
+            return
+        alone, statements = zip(*asked, strict=True)
+        why = _failure("table.approval", _told(wanted.table, alone))
+        evolution = _evolution(wanted, alone, statements, evolutions[0].before, evolutions[-1].after)
+        if self._catalog.propose(evolution, State.PLANNED, why) is not State.APPROVED:
+            raise Persistent(why)
 
     def _refuse(self, shape: TableShape | None, wanted: Wanted, steps: Sequence[Step], why: Failure) -> None:
         """Raises Persistent; what a person can do about it is kept."""
@@ -194,7 +216,17 @@ class Evolver:
         return _failure("table.shape" if added else "table.schema", _told(wanted.table, steps), remedy)
 
     def _spelled(self, wanted: Wanted, steps: Sequence[Step]) -> str:
-        return "; ".join(self._catalog.spell(wanted.table, steps))
+        return by_hand(steps, self._catalog.spell(wanted.table, steps))
+
+
+def _followed(shape: TableShape, wanted: Wanted, names: Mapping[str, str]) -> Followed:
+    """The schema as one that the table fits. `names`: as in `Planned`."""
+    return Followed(
+        schema_id=wanted.schema_id,
+        sources={source: names.get(name, name) if name else None for source, name in wanted.sources.items()},
+        columns=[column.name for column in shape.columns],
+        labels={column.name: column.labels.labels for column in shape.columns if column.labels},
+    )
 
 
 def _evolution(

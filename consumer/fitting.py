@@ -38,7 +38,7 @@ def bound_columns(
             said = policy(column.name)
             decided = row.policy(said, column)
             _require_form(column, target.kind, decided)
-            _require_zeros(column, decided, identity)
+            _require_whole_keys(column, decided, identity)
             # images are as the source wrote them, whatever stands in the place of their values then
             how = replace(carriage(column, target.kind, decided), policy=said)
             bound.append(BoundColumn(source=column, target=target, how=how))
@@ -66,11 +66,17 @@ def _said(column: Column) -> str:
     return meaning(column).value
 
 
-def _require_zeros(column: Column, policy: ColumnPolicy, identity: Sequence[str]) -> None:
+def _require_whole_keys(column: Column, policy: ColumnPolicy, identity: Sequence[str]) -> None:
     """Raises Cannot where rows would become one."""
-    if column.name in identity and policy.zero_bytes != "reject":
-        detail = f"after.{column.name}: zero bytes of a key column can't be taken out, found {policy.zero_bytes!r}"
-        raise Cannot("table.shape", detail, _KEY_ZEROS, f"after.{column.name}")
+    if column.name not in identity:
+        return
+    for what, name, said in (
+        ("zero bytes", "zero_bytes", policy.zero_bytes),
+        ("parts of a microsecond", "nanoseconds", policy.nanoseconds),
+    ):
+        if said != "reject":
+            detail = f"after.{column.name}: {what} of a key column can't be taken out, found {said!r}"
+            raise Cannot("table.shape", detail, _WHOLE_KEYS.format(name), f"after.{column.name}")
 
 
 def _require_key(table: TargetTable, row: Row, identity: Sequence[str], bound: Sequence[BoundColumn]) -> None:
@@ -273,4 +279,4 @@ _BYTES = (
 )
 _NO_BYTES = "Make the target column bytea, or exclude the column at the source."
 _OTHER_TYPE = "Give the target column the type that docs/reference/types.md names, or exclude the column at the source."
-_KEY_ZEROS = 'Remove `zero_bytes` from the column\'s settings, or set it to "reject": keys that differ would be one.'
+_WHOLE_KEYS = 'Remove `{}` from the column\'s settings, or set it to "reject": keys that differ would be one.'

@@ -3,7 +3,7 @@
 All names in the settings are the source's, but those of constant columns and of what a transform makes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import polars as pl
@@ -80,6 +80,13 @@ class Row:
         name = self.mapping.name(column)
         return self.now.get(name, name)
 
+    def sources(self, source: Sequence[Column]) -> dict[str, str | None]:
+        """The source's columns, each with the table's that takes it; None where that has no value, or one of ours."""
+        transform = self.mapping.transform
+        made = {*self.mapping.constants, *(transform.call.made_from if transform else ())}
+        there = {column.name for column in self.columns} - made
+        return {column.name: self.name(column.name) if column.name in there else None for column in source}
+
     def hides(self, column: str) -> bool:
         """Whether the table does not get a column's values."""
         return self.mapping.columns.get(column, _AS_IT_IS).hides
@@ -136,12 +143,14 @@ def travelling(row: Row, source: Sequence[Column], policy: Callable[[str], Colum
     )
 
 
-def require_found(name: TableName, row: Row, source: Sequence[Column], table: TargetTable | None) -> None:
-    """Raises Cannot for a column of the settings that neither the source nor the table has.
+def require_found(
+    name: TableName, row: Row, source: Sequence[Column], table: TargetTable | None, had: Collection[str]
+) -> None:
+    """Raises Cannot for a column of the settings that neither the source nor the table has, nor the source `had`.
 
     One that the table has and this schema does not came later, or went.
     """
-    known = {column.name for column in source} | {column.name for column in row.columns}
+    known = {*had, *(column.name for column in source), *(column.name for column in row.columns)}
     mapping = row.mapping
     for column in sorted({*mapping.columns, *(mapping.include or ())} - known):
         if table is None or table.column(mapping.name(column)) is None:

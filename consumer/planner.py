@@ -174,7 +174,6 @@ class Planner:
             return
         with _cuts(block):
             decoded = self._blocks.decoded(block)
-        _require_labels(block, decoded.images)
         if decoded.truncates:
             counted["truncates"] += len(decoded.truncates)
             stage.truncates.append(_truncate(block, decoded.truncates, decoded.truncated))
@@ -182,6 +181,8 @@ class Planner:
         counted["ignored"] += decoded.ignored
         if refused:
             decoded.out |= {place: refused[ref] for place, ref in block.refs() if ref in refused}
+        decoded.out |= broken_checks(decoded, binding, decoded.unavailable, time.time())
+        _require_labels(block, decoded)
         folded, early, aside, changes = self._folded(block, decoded)
         kept = folded.size + early.size + len(decoded.halves.taken)
         left = len(aside.letters) if aside else 0
@@ -212,6 +213,8 @@ class Planner:
         known = {place: refused[ref] for place, ref in block.refs() if ref in refused} if refused else {}
         with _cuts(block):
             events = self._events.planned(block, known)
+        if events.strange:
+            raise _met(block, events.strange)
         if events.truncates:
             counted["truncates"] += len(events.truncates)
             stage.truncates.append(_truncate(block, events.truncates, None))
@@ -254,7 +257,6 @@ class Planner:
             nothing = Folded(upserts=places, deletes=places)
             return nothing, nothing, Aside(letters=letters) if letters else None, places
         changes = [frame.select([*identity, SEQ]) for frame in (decoded.images, decoded.deletes)]
-        decoded.out |= broken_checks(decoded, block.binding, decoded.unavailable, time.time())
         while True:
             gone, aside, known = self._aside(block, decoded) if decoded.out else (None, None, changes[1])
             apart = [*(gone or ()), *decoded.halves.taken[SEQ]]
@@ -310,12 +312,20 @@ class Planner:
         return replace(made, follows=True) if waits and place not in said.held else made
 
 
-def _require_labels(block: Block, images: pl.DataFrame) -> None:
-    """Raises Unbound where rows bring labels that their binding does not know."""
-    binding, run = block.binding, block.runs[0]
-    if binding.labels and binding.table is not None and (found := strange(images, binding.labels)):
-        key = BindingKey(run.piece.at.topic, run.key_frame, run.value_frame)
-        raise Unbound({key: run}, {binding.table.name: found})
+def _require_labels(block: Block, decoded: Decoded) -> None:
+    """Raises Unbound where rows that do not go out bring labels that their binding does not know."""
+    if not block.binding.labels:
+        return
+    if found := strange(decoded.images.filter(~pl.col(SEQ).is_in(list(decoded.out))), block.binding.labels):
+        raise _met(block, found)
+
+
+def _met(block: Block, labels: Mapping[str, Sequence[str]]) -> Unbound:
+    """The block's binding does not know these labels."""
+    run = block.runs[0]
+    assert block.binding.table is not None, "there are labels of a table"
+    key = BindingKey(run.piece.at.topic, run.key_frame, run.value_frame)
+    return Unbound({key: run}, {block.binding.table.name: labels})
 
 
 def _evolutions(staged: Sequence[Sequence[Block]]) -> tuple[Evolution, ...]:

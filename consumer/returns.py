@@ -10,17 +10,18 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from consumer.apart import planned
 from consumer.binder import Binder
 from consumer.busy import of_record
 from consumer.core.failure import Failure, Transient, failed, located
 from consumer.core.kinds import KINDS, Scope
 from consumer.core.letterhead import Codec, Letterhead, NoLetter
-from consumer.core.letters import Record, Standing, State, Verdict
+from consumer.core.letters import Standing, State, Verdict
 from consumer.core.pausing import Paused, why
 from consumer.core.plan import Plan
 from consumer.core.policy import Policy
 from consumer.core.records import Slice, no_headers
-from consumer.planner import BadRecord, Planner, Unbound
+from consumer.planner import Planner
 from consumer.ports.refusals import DataFault, Reconsider, TableBusy, TableFault
 from consumer.ports.target import Sink
 from consumer.rereading import Rereading
@@ -159,7 +160,7 @@ class Returns:
         record = self._origins.fetch(row.record.ref, row.topic_id) if row.pointer else row.record
         if record is None:
             return self._failed(done, row, _GONE)
-        plan = self._planned([record, *(one.record for one in together)])
+        plan = planned(self._planner, self._binder, [record, *(one.record for one in together)])
         if plan.letters and together:
             raise DataFault(plan.letters[0].failure, None)
         if plan.letters:
@@ -176,36 +177,6 @@ class Returns:
     def _is_of(self, row: Standing, plan: Plan) -> bool:
         """Whether what was read at a letter's origin changes the letter's row: a log that was cut has other records."""
         return bool(plan.writes) and self._sink.is_of(row, plan.writes[0])
-
-    def _planned(self, records: Sequence[Record]) -> Plan:
-        at, first = records[0].ref
-        headers = {record.ref.offset: record.headers for record in records}
-        piece = Slice(
-            at=at,
-            epoch=0,
-            start=first,
-            end=records[-1].ref.offset + 1,
-            offsets=[record.ref.offset for record in records],
-            keys=[record.key for record in records],
-            values=[record.value for record in records],
-            headers=headers.__getitem__,
-            size=sum(record.size for record in records),
-        )
-        # what was wrong may be right now
-        self._binder.forget_topic(at.topic)
-        while True:
-            try:
-                return self._planner.plan([piece])
-            except Unbound as unbound:
-                self._bind(unbound)
-            except BadRecord as bad:
-                raise TableFault(bad.failure, None) from bad
-
-    def _bind(self, unbound: Unbound) -> None:
-        try:
-            self._binder.bind(unbound.wanted, unbound.labels)
-        except BadRecord as bad:
-            raise TableFault(bad.failure, None) from bad
 
     def _left_alone(self, done: Slice, row: Standing, paused: Paused) -> Plan:
         """A letter of what a person has paused comes again, as often as it takes, and nothing else is said of it.

@@ -17,19 +17,27 @@ _REQUESTS = 8
 
 
 class Schemas:
-    """What the registry said; belongs to one thread at a time."""
+    """What the registry said. Whoever asks for the same meanwhile asks too, and learns the same."""
 
     def __init__(self, registry: Registry, catalog: Catalog) -> None:
         self._registry = registry
         self._catalog = catalog
         self._known: dict[int, str] = {}
 
+    def lacks(self, frames: Collection[bytes]) -> bool:
+        """Whether the registry has to be asked for one of them."""
+        return bool(self._new(frames))
+
+    def _new(self, frames: Collection[bytes]) -> set[int]:
+        ids = {schema_id for frame in frames if (schema_id := framed_id(frame)) is not None}
+        return {schema_id for schema_id in ids if schema_id not in self._known}
+
     def learn(self, frames: Collection[bytes]) -> None:
         """Fetch schemas by several requests at a time, from what was kept of them when the registry is away.
 
         An id that the registry does not know is left to the run that has it. Raises Transient.
         """
-        new = {schema_id for frame in frames if (schema_id := framed_id(frame)) is not None} - self._known.keys()
+        new = self._new(frames)
         fetched: dict[int, str] = {}
         pool = ThreadPoolExecutor(_REQUESTS)
         try:

@@ -504,3 +504,9 @@ class Evolution(Section):
         description="Most seconds that a change waits for others who use the table. Then its partitions wait, and "
         "others go on.",
     )
+    keep_hours: float = Field(
+        default=8760.0,
+        ge=1,
+        le=876_000,
+        description="Hours that changes are kept after they were made, or were not needed any more.",
+    )

@@ -68,7 +68,9 @@ class Settings(BaseSettings):
     secrets: Secrets = Secrets()
     log: Log = Log()
     admin: Admin = Admin()
-    topics: dict[str, Topic] = Field(default={}, description='What a topic has to keep to, as [topics."name"].')
+    topics: dict[str, Topic] = Field(
+        default={}, description='Where the changes of a topic go, and what it has to keep to, as [topics."name"].'
+    )
     tables: dict[str, Table] = Field(default={}, description='Policy by target table, as [tables."schema.table"].')
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr, field
 
 from consumer.core.checks import check_pattern, is_empty
 from consumer.core.formats import Format
-from consumer.core.naming import MAX_BYTES
+from consumer.core.naming import MAX_BYTES, BadName, check_template
 from consumer.sections import Decided, Section, Wished
 
 Limit = Decimal | datetime | date | None
@@ -16,9 +16,14 @@ Size = Annotated[int, Field(ge=0, le=1 << 30)] | None
 
 
 class Topic(Section):
-    """What one topic has to keep to."""
+    """Where the changes of one topic go, and what it has to keep to."""
 
-    contract: str = Field(
+    table: str | None = Field(
+        default=None,
+        description="Overrides target.table for this topic: schema.table, with the same fields or without any.",
+    )
+    contract: str | None = Field(
+        default=None,
         min_length=1,
         description="File with an Avro schema (.avsc) of the topic's row, or of its whole envelope; a path from where "
         "the worker is started. A writer schema that does not fit it stops the topic's partitions.",
@@ -29,6 +34,22 @@ class Topic(Section):
         "contract can be read by the writer schema. full: both. none: what does not fit is only logged.",
     )
 
+    @model_validator(mode="after")
+    def _said(self) -> "Topic":
+        if self.contract is None and (self.table is None or "compatibility" in self.model_fields_set):
+            raise ValueError("a topic has a table or a contract; compatibility is that of a contract")
+        return self
+
+    @field_validator("table")
+    @classmethod
+    def _template(cls, template: str | None) -> str | None:
+        if template is not None:
+            try:
+                check_template(template, one=True)
+            except BadName as error:
+                raise ValueError(str(error)) from error
+        return template
+
 
 class Column(Section):
     """Policy of one column of a target table."""
@@ -37,6 +58,11 @@ class Column(Section):
         default="reject",
         description="What becomes of zero bytes in texts, which PostgreSQL can't hold: reject makes a letter of the "
         "record, strip leaves them out, escape writes \\u0000 in their place. Not for key columns.",
+    )
+    nanoseconds: Literal["reject", "cut"] = Field(
+        default="reject",
+        description="What becomes of times with parts of a microsecond, which PostgreSQL's types can't hold: reject "
+        "makes a letter of the record, cut leaves the parts out. Not for key columns.",
     )
     binary: Literal["base64", "base64-url-safe", "hex"] | None = Field(
         default=None,

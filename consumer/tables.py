@@ -1,7 +1,7 @@
 """The target tables of topics: named after their source, claimed for one topic, created where that is allowed."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import polars as pl
 
@@ -18,9 +18,12 @@ Names = Mapping[str, str | None]
 
 
 class Tables:
-    """Asks the catalog; `rows` reads a table's names from a record. Belongs to one thread at a time."""
+    """Asks the catalog; `rows` reads a table's names from a record, `template` gives that of a topic's names.
 
-    def __init__(self, catalog: Catalog, rows: Decoder, template: str) -> None:
+    Belongs to one thread at a time.
+    """
+
+    def __init__(self, catalog: Catalog, rows: Decoder, template: Callable[[str], str]) -> None:
         self._catalog = catalog
         self._rows = rows
         self._template = template
@@ -57,7 +60,7 @@ class Tables:
 
     def name(self, topic: str, source: Names) -> TableName:
         """The table, which no other topic of the group has, whichever worker applies it. Raises Cannot, BadName."""
-        name = table_name(self._template, topic, source)
+        name = table_name(self._template(topic), topic, source)
         owner = self._catalog.claim_table(name, topic)
         if owner != topic:
             raise Cannot("table.shared", f"topic {owner} is applied to table {name} already")
@@ -91,4 +94,6 @@ def missing(name: TableName) -> Cannot:
     return Cannot("table.missing", f"the target has no table {name}")
 
 
-_MAKE_TABLE = "Create it as the topic's rows need it, or set target.table to the name that it has now."
+_MAKE_TABLE = (
+    "Create it as the topic's rows need it, or set target.table, or table of the topic, to the name that it has now."
+)

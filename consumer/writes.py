@@ -12,7 +12,7 @@ from consumer.core.fold import SEQ, Folded
 from consumer.core.forms import NotCarried, Unfit
 from consumer.core.modes import DELETED_AT
 from consumer.core.moves import TOKEN, Halves
-from consumer.core.plan import Action, BoundColumn, Origins, StagedColumn, TableWrite
+from consumer.core.plan import Action, BoundColumn, Origins, StagedColumn, TableWrite, TargetColumn
 from consumer.ports.decoding import Encoder
 from consumer.rules import shaped
 
@@ -52,7 +52,7 @@ class BlockWrites:
         targets = {column.source.name: column.target for column in binding.columns}
         if len(halves.kept):
             keep = self.write(Action.KEEP, block, binding.identity, halves.kept)
-            writes.append(replace(keep, moving={targets[n].name: targets[n].cast for n in binding.may_lack}))
+            writes.append(_moving(keep, {name: targets[name] for name in binding.may_lack}))
         if len(halves.taken):
             taking = decoded.images[SEQ].is_in(halves.taken[SEQ].implode())
             masks = {name: mask.filter(taking) for name, mask in decoded.unavailable.items()}
@@ -61,8 +61,7 @@ class BlockWrites:
                 frame, missing = shaped(rows, lacks, binding)
                 there = [name for name in targets if name not in missing]
                 take = self.write(Action.TAKE, block, there, frame.with_columns(rows[TOKEN]))
-                moving = {targets[name].name: targets[name].cast for name in targets if name in missing}
-                writes.append(replace(take, moving=moving))
+                writes.append(_moving(take, {name: targets[name] for name in targets if name in missing}))
         return writes
 
     def write(
@@ -112,6 +111,15 @@ class BlockWrites:
 
 
 _LOOKING = (Action.LOOK_UP, Action.KEEP)
+
+
+def _moving(write: TableWrite, columns: Mapping[str, TargetColumn]) -> TableWrite:
+    """A half of a key change with the columns that it keeps or takes, by the source's names."""
+    return replace(
+        write,
+        moving={column.name: column.cast for column in columns.values()},
+        kept_as={column.name: name for name, column in columns.items()},
+    )
 
 
 def _by_lack(images: pl.DataFrame, masks: Mapping[str, pl.Series]) -> list[tuple[list[str], pl.DataFrame]]:

@@ -3,25 +3,32 @@
 Whoever asks is somebody else's matter: roles are checked in front of it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
 
+from consumer.core.failure import HeadraceError
+from consumer.core.plan import TableName
 from consumer.desk import Note
+from consumer.edges.postgres.catalog import read_table
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated
+from consumer.mapping import PLAIN, TableMapping
 from dlq import actions, decisions, letters
 from dlq.actions import Done
+from dlq.difference import Difference, Weigher, difference
 from dlq.edit import edit, editable
 from dlq.export import Exported, exported
 from dlq.groups import Group, groups
 from dlq.history import Whole, whole
 from dlq.letters import Letter, Place
 from dlq.patching import Patch
-from dlq.payload import Payload, Sources, payload
+from dlq.payload import GONE, Payload, Sources, held_by, payload
+from dlq.schema_words import against_newest, against_table, columns_of
+from dlq.schemas import NoSchema, newest_id, of_letter, schema_id, schema_text
 from dlq.selection import Selection
 
 
@@ -35,6 +42,8 @@ class LetterDesk:
     connection: psycopg.Connection
     group: str
     sources: Sources
+    weigher: Callable[[], Weigher]
+    mappings: Mapping[str, TableMapping] = field(default_factory=dict)
     max_replays: int = 10
 
     def groups(self, selection: Selection, most: int) -> list[Group]:
@@ -67,6 +76,45 @@ class LetterDesk:
         with translated("read payload"):
             decisions.note(self.connection, self.group, said, "view payload", [number])
             return payload(self.connection, self.group, number, self.sources, original=original)
+
+    def difference(self, number: int, said: Note, *, original: bool = False) -> Difference | None:
+        """What a letter would make of its row; that somebody looked is written down first."""
+        with translated("compare letter"):
+            decisions.note(self.connection, self.group, said, "view payload", [number])
+            held = held_by(self.connection, self.group, number, self.sources.fetch, original=original)
+            if held is None:
+                return None
+            if held.record is None:
+                return Difference(table=held.table, effect=None, why=GONE)
+            return difference(self.connection, self.group, held.record, self.weigher(), self.sources.mask)
+
+    def schema_words(self, number: int) -> list[str]:
+        """How the schema of a letter's value differs from its table and from the newest schema of it, in words.
+
+        Nothing where the letter's bytes or its table are not known here.
+        """
+        with translated("compare schemas"):
+            table, raw = of_letter(self.connection, self.group, number)
+            try:
+                return self._schema_words(table, schema_id(raw)) if table else []
+            except NoSchema:
+                return []
+            except HeadraceError as error:
+                return [f"its schema can't be had: {error.failure.detail}"]
+
+    def _schema_words(self, table: str, own: int) -> list[str]:
+        registry = self.sources.registry
+        columns = columns_of(schema_text(self.connection, registry, own))
+        if not columns:
+            return []
+        said: list[str] = []
+        newest = newest_id(self.connection, self.group, table)
+        if newest is not None and newest > own:
+            said = against_newest(columns, columns_of(schema_text(self.connection, registry, newest)), newest)
+        there = read_table(self.connection, TableName(*table.split(".", 1)))
+        mapping = self.mappings.get(table, PLAIN)
+        # what a transform makes of a row, no schema says
+        return said if there is None or mapping.transform else [*said, *against_table(columns, there, mapping)]
 
     def editable(self, number: int, said: Note) -> dict[str, Any]:
         """A dead letter's row as a patch finds it under `/after/`; that somebody looked is written down first."""

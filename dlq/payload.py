@@ -37,7 +37,7 @@ SELECT l.topic, l.partition, l."offset", l.table_name, b.letter_id IS NOT NULL A
 FROM headrace.letters l LEFT JOIN headrace.letter_bytes b ON b.letter_id = l.id
 WHERE l.group_name = %s AND l.id = %s
 """
-_GONE = "The letter only points to its record, and that is not in its topic any more."
+GONE = "The letter only points to its record, and that is not in its topic any more."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,33 +86,48 @@ def payload(
 
     Raises Transient when its topic can't be asked, psycopg.Error.
     """
-    with connection.cursor(row_factory=namedtuple_row) as cursor:
-        row: Any = cursor.execute(_READ, (group, number)).fetchone()
-    if row is None:
+    held = held_by(connection, group, number, sources.fetch, original=original)
+    if held is None:
         return None
-    found, record = _record(row, sources.fetch, original=original)
+    record = held.record
     if record is None:
-        nothing = Part(size=None, problem=_GONE)
-        return Payload(letter=number, found=found, key=nothing, value=nothing)
-    show = _Show(connection, sources, row.table_name, record.headers)
+        nothing = Part(size=None, problem=GONE)
+        return Payload(letter=number, found=held.found, key=nothing, value=nothing)
+    show = _Show(connection, sources, held.table, record.headers)
     return Payload(
         letter=number,
-        found=found,
+        found=held.found,
         key=show.part("key", record.key),
         value=show.part("value", record.value),
         headers=tuple((name, show.header(value)) for name, value in record.headers),
     )
 
 
-def _record(row: Any, fetch: Fetch, *, original: bool) -> tuple[str, Record | None]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A letter's record, None where it is gone; where it was found, as in `Payload`, and its table if that is known."""
+
+    found: str
+    table: str | None
+    record: Record | None
+
+
+def held_by(
+    connection: psycopg.Connection, group: str, number: int, fetch: Fetch, *, original: bool = False
+) -> Held | None:
+    """The record of a letter of the group; None when there is no such letter. Raises Transient, psycopg.Error."""
+    with connection.cursor(row_factory=namedtuple_row) as cursor:
+        row: Any = cursor.execute(_READ, (group, number)).fetchone()
+    if row is None:
+        return None
     ref = RecordRef(TopicPartition(row.topic, row.partition), row.offset)
     if not row.kept:
         record = fetch(ref, row.topic_id)
-        return ("gone", None) if record is None else ("origin", record)
+        return Held(found="origin" if record else "gone", table=row.table_name, record=record)
     edited = row.edited is not None and not original
     value = row.edited if edited else row.value
     record = Record(ref=ref, key=row.key, value=value, headers=kept_headers(row.headers))
-    return "edited" if edited else "kept", record
+    return Held(found="edited" if edited else "kept", table=row.table_name, record=record)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,12 @@ SELECT max(schema_id) FROM headrace.source_columns WHERE group_name = %s AND tab
 """
 
 
+_OF_LETTER = """
+SELECT l.table_name, substring(coalesce(b.edited, b.value) FOR 5)
+FROM headrace.letters l LEFT JOIN headrace.letter_bytes b ON b.letter_id = l.id WHERE l.group_name = %s AND l.id = %s
+"""
+
+
 class NoSchema(ValueError):
     """Nothing leads to a schema; the message says why."""
 
@@ -35,3 +41,9 @@ def newest_id(connection: psycopg.Connection, group: str, table: str) -> int | N
     """The newest writer schema that the group knows of a table; None where it follows none. Raises psycopg.Error."""
     row = connection.execute(_NEWEST, (group, table)).fetchone()
     return row[0] if row else None
+
+
+def of_letter(connection: psycopg.Connection, group: str, number: int) -> tuple[str | None, bytes | None]:
+    """A letter's table, and the five bytes in front of its value, as far as they are kept. Raises psycopg.Error."""
+    row = connection.execute(_OF_LETTER, (group, number)).fetchone()
+    return (row[0], row[1]) if row else (None, None)

@@ -66,7 +66,8 @@ class WantedColumn:
     """A column that rows bring, by its name in the table; `source` is the one in their schema.
 
     `created`: its types where we make it, best first; `type`: one that holds all its values, None where people decide
-    about it. `sized`: whether it says how long texts may be. `labels`: of an enum.
+    about it. `sized`: whether it says how long texts may be. `labels`: of an enum, in their order, as far as the schema
+    tells them apart; `brought`: those of its rows that are to be there.
     """
 
     name: str
@@ -77,13 +78,15 @@ class WantedColumn:
     nullable: bool = False
     default: Constant | None = None
     labels: tuple[str, ...] = ()
+    brought: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """What the rows of a schema need of their table. `more`: columns of ours, in a table that we make.
 
-    `gone`: columns that only older schemas had; `kept`: those of this one, also where they are left out.
+    `sources`: the source's own columns, also where they are left out, by its names, each with the table's column that
+    takes it as it is or hidden, None where none does. `gone`: columns of the table that only older schemas had.
     """
 
     table: TableName
@@ -92,8 +95,26 @@ class Wanted:
     columns: tuple[WantedColumn, ...]
     identity: tuple[str, ...]
     more: tuple[NewColumn, ...] = ()
+    sources: Mapping[str, str | None] = field(default_factory=dict)
     gone: Collection[str] = ()
-    kept: Collection[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceColumn:
+    """A column that the source has had. `target`: the table's column that has its values, None once that is gone.
+
+    `schema_id`: the newest schema that had it, or with which it was dropped.
+    """
+
+    target: str | None
+    schema_id: int
+
+
+def gone(known: Mapping[str, SourceColumn], wanted: Wanted) -> frozenset[str]:
+    """The columns of the table with values of the source's, but of no column that this schema or a newer one has."""
+    left = {name for name, each in known.items() if each.schema_id < wanted.schema_id and name not in wanted.sources}
+    live = {*wanted.sources.values(), *(each.target for name, each in known.items() if name not in left)}
+    return frozenset(target for name in left if (target := known[name].target) is not None and target not in live)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +162,10 @@ def planned(shape: TableShape | None, wanted: Wanted, follow: Follow) -> Planned
         elif not there.fixed:
             steps += _fitted(replace(there, name=name), column, wanted, follow, obstacles)
     used = {names.get(column.name, column.name) for column in wanted.columns}
+    ours = {column.name for column in wanted.more}
     for name, left in here.items():
-        if name not in used:
-            steps += _left(replace(left, name=name), wanted, follow)
+        if name not in used | ours:
+            steps += _left(replace(left, name=name), wanted, follow, triggered=shape.triggered)
     ordered = sorted(steps, key=lambda step: _ORDER.index(step.change))
     return Planned(steps=tuple(ordered), obstacles=tuple(obstacles), names=names)
 
@@ -183,7 +205,7 @@ def _fitted(
     key = there.key or column.name in wanted.identity
     if there.labels is not None:
         if not follow.keeps(Change.LABEL):
-            yield from _labels(there, there.labels, column.labels)
+            yield from _labels(there, there.labels, column)
     elif column.type is not None and not follow.keeps(Change.WIDEN) and (column.sized or not there.type.characters):
         wide = joined(there.type, column.type)
         if wide is None:
@@ -196,17 +218,19 @@ def _fitted(
         yield SetDefault(there.name, column.default)
 
 
-def _labels(there: ShapeColumn, have: Labels, want: Sequence[str]) -> Iterator[AddLabel]:
-    """The labels that are missing, each behind the one that it follows at the source."""
-    labels = have.labels
-    if any("," in label for label in labels):
-        # the schema joins them by commas, so it can't be told which ones it has
-        return
-    for place, label in enumerate(want):
+def _labels(there: ShapeColumn, have: Labels, column: WantedColumn) -> Iterator[AddLabel]:
+    """The labels that rows bring and that are missing, each behind the next one that it follows at the source.
+
+    One that the schema does not list comes last.
+    """
+    labels = list(have.labels)
+    listed = [label for label in column.labels if label in column.brought]
+    for label in (*listed, *(label for label in column.brought if label not in listed)):
         if label not in labels:
-            before = want[place - 1] if place else None
-            yield AddLabel(there.name, have, label, before)
-            labels = (*labels, label)
+            front = column.labels[: column.labels.index(label)] if label in listed else labels
+            behind = next((one for one in reversed(front) if one in labels), None)
+            yield AddLabel(there.name, have, label, behind)
+            labels.insert(labels.index(behind) + 1 if behind is not None else 0, label)
 
 
 def _another(there: ShapeColumn, kind: SqlType) -> Obstacle:
@@ -214,12 +238,10 @@ def _another(there: ShapeColumn, kind: SqlType) -> Obstacle:
     return Obstacle(why, WidenType(there.name, there.type, kind, cast=True))
 
 
-def _left(there: ShapeColumn, wanted: Wanted, follow: Follow) -> Iterator[Step]:
+def _left(there: ShapeColumn, wanted: Wanted, follow: Follow, *, triggered: bool) -> Iterator[Step]:
     """What becomes of a column that these rows do not have; one that is to go may have to wait for older rows."""
-    goes = (
-        there.name in wanted.gone and there.name not in wanted.kept and not there.key and not follow.keeps(Change.DROP)
-    )
-    blocks = there.required and not there.filled and not there.key
+    goes = there.name in wanted.gone and not there.key and not follow.keeps(Change.DROP)
+    blocks = there.required and not (there.filled or triggered or there.key)
     if blocks and (goes or not follow.keeps(Change.RELAX)):
         yield RelaxColumn(there.name, gone=True)
     if goes:

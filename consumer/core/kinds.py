@@ -251,7 +251,7 @@ TABLE_KINDS = (
         "table.paused",
         _TRANSIENT,
         "a person has paused the table, the topic or the partition",
-        "Resume it when the time has come: headrace tables resume",
+        "Resume it when the time has come: headrace tables resume.",
     ),
     _kind(
         "table.schema",
@@ -425,13 +425,13 @@ ENVIRONMENT_KINDS = (
     _kind(
         "connect.away",
         _TRANSIENT,
-        "Kafka Connect does not answer as it should",
+        "no answer of Kafka Connect, or one that it should not give",
         "Check connect.url, and look at Kafka Connect and the network between. Nothing else waits for it.",
     ),
     _kind(
         "connect.refused",
         _PERSISTENT,
-        "Kafka Connect refuses the credentials",
+        "the credentials for Kafka Connect are refused",
         "Check connect.user and its password, and what they may do there.",
     ),
     _kind("kafka.away", _TRANSIENT, "the cluster does not answer", _BY_ITSELF),

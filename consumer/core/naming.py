@@ -14,8 +14,8 @@ class BadName(ValueError):
     """No target table can have this name; the message says why."""
 
 
-def check_template(template: str) -> None:
-    """Raises BadName for a template that can't name tables."""
+def check_template(template: str, *, one: bool = False) -> None:
+    """Raises BadName for a template that can't name tables; or the table of `one` topic, which may be a plain name."""
     try:
         parts = [part for part in Formatter().parse(template) if part[1] is not None]
     except ValueError as error:
@@ -25,7 +25,9 @@ def check_template(template: str) -> None:
         raise BadName(f"unknown fields {sorted(used - FIELDS)}; known are {sorted(FIELDS)}")
     if any(form or conversion for _, _, form, conversion in parts):
         raise BadName("a field stands alone between its braces, without a format or a conversion")
-    if template.count(".") != 1 or not used & {"table", "topic"}:
+    if template.count(".") != 1:
+        raise BadName("the template must look like schema.table")
+    if not one and not used & {"table", "topic"}:
         raise BadName("the template must look like schema.table, with {table} or {topic} in it")
 
 

@@ -3,11 +3,15 @@
 Checked in front of the cast, whole columns at a time, and only where the target keeps less than the source may send.
 """
 
+from decimal import Decimal, InvalidOperation
+
+import numpy as np
 import polars as pl
 
 from consumer.core.envelope import Column
 from consumer.core.forms import Unfit
 from consumer.core.meaning import Meaning
+from consumer.core.texts import CLOCKS
 from consumer.core.types import Carriage
 
 _DAY_US = 86_400_000_000
@@ -19,6 +23,8 @@ _FLOATS = {"float4": pl.Float32(), "float8": pl.Float64()}
 # more than a float has
 _MOST_DIGITS = 20
 _REMEDY = "Widen the target column to what the source column holds."
+_ZONED = "Make the target column one with a time zone, or text."
+_CUT = 'Make the target column text if the source can send text, or set `nanoseconds = "cut"` for the column.'
 _COUNTED = ("time", "timestamp", "timestamptz")
 
 
@@ -27,6 +33,9 @@ def require_kept(series: pl.Series, form: pl.Series, how: Carriage, column: Colu
 
     `series`: as decoded; `form`: as it is staged.
     """
+    digits = _digits(how)
+    if how.policy.nanoseconds == "reject":
+        _whole_microseconds(series, form, how)
     if how.staging == "text":
         _text(form, how)
     elif how.staging in _COUNTED:
@@ -35,13 +44,35 @@ def require_kept(series: pl.Series, form: pl.Series, how: Carriage, column: Colu
         _decimal(series, how, column)
     elif (how.meaning, how.target) in _TO_FLOATS:
         _float(series, how.target)
-    elif how.staging in _FLOATS and (digits := _digits(how)) is not None:
+    elif how.staging in _FLOATS and digits is not None:
         kept = series.round(min(max(digits, 0), _MOST_DIGITS))
         if not kept.eq_missing(series).all():
             raise _too_many(digits)
+    if digits is not None and digits < 0 and form.dtype.is_numeric():
+        _multiple(form, digits)
 
 
 _TO_FLOATS = {(Meaning.INTEGER, "float4"), (Meaning.INTEGER, "float8"), (Meaning.DOUBLE, "float4")}
+_NANOSECONDS = {Meaning.TIME_NS, Meaning.TIMESTAMP_NS, Meaning.DURATION_NS}
+
+
+def _whole_microseconds(series: pl.Series, form: pl.Series, how: Carriage) -> None:
+    if how.meaning in _NANOSECONDS:
+        # the extremes are infinities
+        over = (series % 1000 != 0) & (series != _I64_MAX) & (series != _I64_MIN)
+    elif how.staging == "text" and how.target in CLOCKS:
+        over = form.str.contains(_beyond(6))
+    else:
+        return
+    if over.any():
+        raise Unfit("whole microseconds", "parts of one", _CUT)
+
+
+def _multiple(form: pl.Series, digits: int) -> None:
+    """Of numbers that keep fewer digits than none: rounded in front of the point."""
+    over = form.cast(pl.String).str.contains(_beyond(digits)) if form.dtype.is_decimal() else form % 10**-digits != 0
+    if over.any():
+        raise _too_many(digits)
 
 
 def _text(form: pl.Series, how: Carriage) -> None:
@@ -57,6 +88,29 @@ def _text(form: pl.Series, how: Carriage) -> None:
     digits = _digits(how)
     if digits is not None and form.str.contains(_beyond(digits)).any():
         raise _too_many(digits)
+    if how.target in _FLOATS and not all(_is_float(text, how.target) for text in form.drop_nulls()):
+        raise _no_float(how.target)
+    if how.target == "date" and (form.str.contains(_CLOCK) & ~form.str.contains(_MIDNIGHT)).any():
+        raise _a_time_of_day()
+    if how.target in _UNZONED and form.str.contains(_OFFSET).any():
+        raise Unfit("a time without an offset", "one with an offset", _ZONED)
+
+
+_CLOCK = r"\d:\d|\dT\d"
+_MIDNIGHT = r"[T ]00:?00(:?00(\.0+)?)?\s*(Z|[+-]00(:?00)?)?( BC)?$"
+_UNZONED = {"timestamp", "time"}
+_OFFSET = r":\d\d(\.\d+)?\s*[+-][\d:]*[1-9]"
+
+
+def _is_float(text: str, kind: str) -> bool:
+    """Whether the float that a number becomes is written as that number; what is no number is PostgreSQL's to judge."""
+    try:
+        exact = Decimal(text)
+    except InvalidOperation:
+        return True
+    with np.errstate(over="ignore"):
+        near = np.float32(text) if kind == "float4" else float(text)
+    return not exact.is_finite() or Decimal(str(near)) == exact
 
 
 def _beyond(digits: int) -> str:
@@ -72,7 +126,7 @@ def _counted(form: pl.Series, how: Carriage) -> None:
         return
     over = (form % unit != 0) & (form != _I64_MAX) & (form != _I64_MIN)
     if over.any():
-        raise Unfit("a day", "a time of day", _REMEDY) if how.target == "date" else _too_many(how.into.digits or 0)
+        raise _a_time_of_day() if how.target == "date" else _too_many(how.into.digits or 0)
 
 
 def _decimal(series: pl.Series, how: Carriage, column: Column) -> None:
@@ -88,7 +142,7 @@ def _decimal(series: pl.Series, how: Carriage, column: Column) -> None:
 def _float(series: pl.Series, kind: str) -> None:
     back = series.cast(_FLOATS[kind], strict=False).cast(series.dtype, strict=False)
     if not back.eq_missing(series).all():
-        raise Unfit(f"a number that {kind} keeps", "one of more digits", _REMEDY)
+        raise _no_float(kind)
 
 
 def _digits(how: Carriage) -> int | None:
@@ -97,3 +151,11 @@ def _digits(how: Carriage) -> int | None:
 
 def _too_many(digits: int) -> Unfit:
     return Unfit(f"at most {digits} digits behind the point", "more", _REMEDY)
+
+
+def _no_float(kind: str) -> Unfit:
+    return Unfit(f"a number that {kind} keeps", "one of more digits", _REMEDY)
+
+
+def _a_time_of_day() -> Unfit:
+    return Unfit("a day", "a time of day", _REMEDY)

@@ -244,7 +244,8 @@ class TableWrite:
     `fresh`: every row is from a snapshot or an insert, so a plain INSERT may be tried first. `strict`: its rows wait
     behind any letter of theirs. `version`, `soft`: as in `Binding`; the version is staged. `floored`: a truncate keeps
     it out where it is older. `moving`: the columns that are kept, taken or compared, with their types. `required`: of
-    those that are compared the ones that take no null. `rank`: as in `TargetTable`.
+    those that are compared the ones that take no null. `kept_as`: the names under which they are kept, which are the
+    source's: the table's may change meanwhile. `rank`: as in `TargetTable`.
     """
 
     table: TableName
@@ -261,6 +262,7 @@ class TableWrite:
     floored: bool = False
     moving: Mapping[str, str] = field(default_factory=dict)
     required: frozenset[str] = frozenset()
+    kept_as: Mapping[str, str] = field(default_factory=dict)
     soft: SoftDelete | None = None
     rank: int = 0
 
@@ -355,8 +357,12 @@ class Plan:
 
     def evolving(self) -> list[Evolution]:
         """The changes of tables that are made with it."""
-        written = {(write.table, column.name) for write in self.writes for column in write.columns}
-        return [each for each in self.evolutions if not any((each.table, name) in written for name in each.dropped)]
+        used = {
+            (write.table, name)
+            for write in self.writes
+            for name in (*(column.name for column in write.columns), *write.moving)
+        }
+        return [each for each in self.evolutions if not any((each.table, name) in used for name in each.dropped)]
 
     def with_letters(self, number: int, asides: Sequence[Aside]) -> "Plan":
         """The plan as it was applied, when rows of a stage became letters while it was."""

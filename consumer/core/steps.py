@@ -34,7 +34,8 @@ class Labels:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShapeColumn:
-    """A column of the target as far as its changes need it. `filled`: it has a default, or makes its values itself.
+    """A column of the target as far as its changes need it. `required`: it is NOT NULL itself, not by its type.
+    `filled`: it has a default, or makes its values itself.
 
     `key`: it is part of the primary key. `fixed`: it is generated. `labels`: of an enum; no part of what tells two
     shapes apart, since labels are added in front of everything else.
@@ -51,10 +52,14 @@ class ShapeColumn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableShape:
-    """A target table. `owned`: our role may change it."""
+    """A target table. `owned`: our role may change it; `triggered`: a trigger may fill columns of new rows.
+
+    Neither tells two shapes apart: a copy of the table, or a new one, has others.
+    """
 
     columns: tuple[ShapeColumn, ...]
     owned: bool = field(default=True, compare=False)
+    triggered: bool = field(default=False, compare=False)
 
     def column(self, name: str) -> ShapeColumn | None:
         """The column of that name."""
@@ -204,6 +209,12 @@ def chosen(step: Step, choose: Callable[[Sequence[str]], str]) -> Step:
     if isinstance(step, CreateTable):
         return replace(step, columns=tuple(map(settled, step.columns)))
     return replace(step, column=settled(step.column)) if isinstance(step, AddColumn) else step
+
+
+def by_hand(steps: Sequence[Step], statements: Sequence[str]) -> str:
+    """The steps' statements as a remedy may show them: labels of enums are values of rows."""
+    told = [said for step, said in zip(steps, statements, strict=True) if not isinstance(step, AddLabel)]
+    return "; ".join(told if len(told) == len(steps) else [*told, "and the labels that `headrace schema plan` shows"])
 
 
 def changes(steps: Sequence[Step]) -> tuple[str, ...]:

@@ -24,6 +24,13 @@ _WORDS = {"POSITIVE_INFINITY": "Infinity", "NEGATIVE_INFINITY": "-Infinity"}
 
 def as_text(series: pl.Series, how: Carriage, column: Column) -> pl.Series:
     """Every value as text in the spelling of the target's type."""
+    form = _spelled(series, how, column)
+    # PostgreSQL would round
+    cut = how.policy.nanoseconds == "cut" and how.target in CLOCKS
+    return form.str.replace(r"(\.\d{6})\d+", "$1") if cut else form
+
+
+def _spelled(series: pl.Series, how: Carriage, column: Column) -> pl.Series:
     if series.dtype == pl.String:
         return _text(series, how)
     form = _FORMS.get(how.meaning)
@@ -47,7 +54,9 @@ def _text(series: pl.Series, how: Carriage) -> pl.Series:
         return _finite_money(series.replace(_WORDS)) if how.target == "money" else series.replace(_WORDS)
     if how.meaning is Meaning.JSON and how.target == "hstore":
         return each_text(series, _hstore_of_json)
-    return spelling.iso(series) if how.meaning in _INSTANTS and how.target not in _AS_WRITTEN else series
+    if how.meaning in _INSTANTS and how.target not in _AS_WRITTEN:
+        series = spelling.iso(series)
+    return series
 
 
 def _finite_money(series: pl.Series) -> pl.Series:
@@ -57,6 +66,8 @@ def _finite_money(series: pl.Series) -> pl.Series:
 
 
 _INSTANTS = frozenset({Meaning.ZONED_TIMESTAMP, Meaning.ISO_DATE, Meaning.ISO_TIMESTAMP})
+CLOCKS = frozenset({"time", "timetz", "timestamp", "timestamptz", "interval"})
+"""Types that keep microseconds."""
 _AS_WRITTEN = frozenset({"text", "varchar", "bpchar", "name", "citext", "json", "jsonb"})
 
 

@@ -31,11 +31,12 @@ class Kind:
 class ColumnPolicy:
     """What people decide about one column.
 
-    `zero_bytes`: what becomes of them in texts. `binary`: how bytes were written as text at the source.
-    `type`: of the column in a table that is created.
+    `zero_bytes`: what becomes of them in texts. `nanoseconds`: what becomes of parts of a microsecond. `binary`: how
+    bytes were written as text at the source. `type`: of the column in a table that is created.
     """
 
     zero_bytes: Literal["reject", "strip", "escape"] = "reject"
+    nanoseconds: Literal["reject", "cut"] = "reject"
     binary: Literal["base64", "base64-url-safe", "hex"] | None = None
     type: str | None = None
 
@@ -110,6 +111,7 @@ _SPANS = (Meaning.DURATION_US, Meaning.DURATION_NS, Meaning.DURATION_TEXT, Meani
 PARTS = {
     **dict.fromkeys(_INSTANTS, ("time", "timetz")),
     **dict.fromkeys(_SPANS, ("time", "timetz")),
+    **dict.fromkeys((Meaning.INTEGER, Meaning.UNSIGNED), ("bit", "varbit")),
 }
 """Types of which a cast would take a part only."""
 _VECTORS = {Meaning.DOUBLE_VECTOR: "_float8", Meaning.FLOAT_VECTOR: "_float4"}

@@ -13,7 +13,7 @@ import typer
 
 from consumer.desk import Note
 from consumer.operate.asking import ask_source
-from consumer.operate.letter_views import show_done, show_edit, show_groups, show_letters, show_row, show_whole
+from consumer.operate.letter_views import Beside, show_done, show_edit, show_groups, show_letters, show_row, show_whole
 from consumer.operate.opening import brokers_of, letters_of
 from consumer.operate.output import (
     NOTHING,
@@ -129,7 +129,12 @@ def show_one(
     payload: Annotated[
         bool, typer.Option("--payload", help="Also what the record holds; that you looked is kept.")
     ] = False,
-    original: Annotated[bool, typer.Option("--original", help="With --payload: as it was before edits.")] = False,
+    difference: Annotated[
+        bool, typer.Option("--difference", help="Also what it would make of its row in the target; nothing is changed.")
+    ] = False,
+    original: Annotated[
+        bool, typer.Option("--original", help="With --payload or --difference: as it was before edits.")
+    ] = False,
     output: Format = Output.TABLE,
 ) -> None:
     """Show one letter: why it failed, what became of it, and the letters of its row. Exit code 3 when there is none."""
@@ -137,11 +142,14 @@ def show_one(
         found = desk.whole(number)
         if found is None:
             raise nothing(f"there is no letter {number} in this group")
-        held = desk.payload(number, Note(actor(), ""), original=original) if payload else None
+        note = Note(actor(), "")
+        held = desk.payload(number, note, original=original) if payload else None
+        weighed = desk.difference(number, note, original=original) if difference else None
         if output is Output.TABLE:
-            show_whole(found, held, brokers_of(config))
+            show_whole(found, Beside(held, weighed, desk.schema_words(number)), brokers_of(config))
         else:
-            more = {"payload": asdict(held)} if held else {}
+            more: dict[str, Any] = {"schema": desk.schema_words(number)}
+            more |= {name: asdict(each) for name, each in (("payload", held), ("difference", weighed)) if each}
             show([asdict(found) | more], {}, output)
 
 

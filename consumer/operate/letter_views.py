@@ -3,10 +3,11 @@
 import json
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
@@ -14,16 +15,19 @@ from consumer.operate.looks import DIM, STATES, clean, console, facts, listing, 
 from consumer.operate.moments import ago
 
 if TYPE_CHECKING:
-    from dlq.groups import Group
+    from dlq.difference import Difference
+    from dlq.groups import Group as Letters
     from dlq.history import Whole
     from dlq.letters import Letter
     from dlq.payload import Part, Payload
 
 
+# characters of a value beside another
+_LONGEST = 200
 _LOGS = {"leaving": "the record leaves it soon", "gone": "the record is gone"}
 
 
-def show_groups(found: Sequence["Group"]) -> None:
+def show_groups(found: Sequence["Letters"]) -> None:
     """Groups, with what to do about each."""
     screen, now = console(), datetime.now(UTC)
     slim = narrow(screen.width)
@@ -54,7 +58,16 @@ def show_done(changed: Sequence["Letter"], left: Sequence["Letter"], what: str, 
             screen.print(_listed(letters, screen))
 
 
-def show_whole(found: "Whole", held: "Payload | None", brokers: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What is shown beside a letter: what it holds, what it would do, how its schema differs."""
+
+    held: "Payload | None"
+    weighed: "Difference | None"
+    schema: Sequence[str]
+
+
+def show_whole(found: "Whole", beside: Beside, brokers: str) -> None:
     """One letter in full."""
     screen, letter = console(), found.letter
     screen.print(
@@ -66,8 +79,13 @@ def show_whole(found: "Whole", held: "Payload | None", brokers: str) -> None:
     for title, letters in (("in front of it, of its row", found.older), ("waiting behind it", found.followers)):
         if letters:
             _section(screen, title, _listed(letters, screen))
-    if held is not None:
-        _show_payload(screen, held)
+    if beside.schema:
+        _section(screen, "its schema", stacked(*map(said, beside.schema)))
+    if beside.weighed is not None:
+        title = f"what it would do to {beside.weighed.table or 'its table'}"
+        _section(screen, title, _difference(beside.weighed))
+    if beside.held is not None:
+        _show_payload(screen, beside.held)
     screen.print(Text("\nthe same record with kcat", style=f"bold {DIM}"))
     # in one piece, to be copied
     screen.print(said(kcat(letter, brokers)), soft_wrap=True)
@@ -166,6 +184,31 @@ def _history(found: "Whole") -> RenderableType:
     if letter.closed_at is not None:
         events.append((letter.closed_at, f"{letter.state}: {letter.reason or ''}"))
     return facts([(_second(at), text) for at, text in sorted(events, key=lambda event: event[0])])
+
+
+def _difference(weighed: "Difference") -> RenderableType:
+    if weighed.refused is not None:
+        return facts([("refused", weighed.refused.detail), ("to do", said(weighed.refused.remedy, "bold"))])
+    effect = [said(weighed.effect, "bold")] if weighed.effect else []
+    effect += [said(weighed.why, DIM)] if weighed.why else []
+    if weighed.kept_out:
+        effect.append(said("the row is newer, so the letter is superseded", "yellow"))
+    if not weighed.cells:
+        return stacked(*effect)
+    rows = [
+        [
+            said(cell.column, "bold" if cell.changed else DIM),
+            _text(cell.now),
+            _text(cell.then, "yellow" if cell.changed else DIM),
+        ]
+        for cell in weighed.cells
+    ]
+    return Group(*effect, listing(["column", "now", "then"], rows, wide=2, apart=False))
+
+
+def _text(text: str | None, style: str = "") -> Text:
+    """A value as PostgreSQL writes it, no longer than a line or two."""
+    return said("null", DIM) if text is None else said(text[:_LONGEST] + ("…" if len(text) > _LONGEST else ""), style)
 
 
 def _show_payload(screen: Console, held: "Payload") -> None:

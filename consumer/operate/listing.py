@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from consumer.operate.looks import clean, number
 from consumer.operate.output import Output, show
 
 # columns of a terminal from which everything is shown
@@ -82,9 +83,9 @@ def listing(
     console.print(table)
     below = Table.grid(padding=(0, 1))
     for remark in remarks:
-        below.add_row(Text(" •"), Text.assemble((remark.about, "bold"), f": {remark.what}"))
+        below.add_row(Text(" •"), Text.assemble((clean(remark.about), "bold"), f": {clean(remark.what)}"))
         if remark.remedy:
-            below.add_row("", Text(f"→ {remark.remedy}", style="dim"))
+            below.add_row("", Text(f"→ {clean(remark.remedy)}", style="dim"))
     if below.row_count:
         console.print(below)
 
@@ -94,12 +95,7 @@ def _cell(value: Any) -> Text:
         return Text("-", style="dim")
     if isinstance(value, int):
         return Text(number(value))
-    return Text(str(value), style=_STYLES.get(str(value).split(" (")[0], ""))
-
-
-def number(value: int) -> str:
-    """A number whose thousands stand apart."""
-    return f"{value:,}".replace(",", " ")
+    return Text(clean(str(value)), style=_STYLES.get(str(value).split(" (")[0], ""))
 
 
 def age(seconds: float | None) -> str | None:

@@ -74,14 +74,13 @@ def number(value: int) -> str:
     return f"{value:,}".replace(",", " ")
 
 
-def listing(titles: Sequence[str], rows: Sequence[Sequence[RenderableType]], *, wide: int) -> Table:
-    """A table of people's; the column at place `wide` takes what is left of the line."""
+def listing(titles: Sequence[str], rows: Sequence[Sequence[RenderableType]], *, wide: int, apart: bool = True) -> Table:
+    """A table for people; the column at place `wide` takes what is left of the line. `apart`: by an empty line each."""
     table = Table(box=box.SIMPLE_HEAD, expand=False, pad_edge=False, header_style=f"bold {DIM}", border_style=DIM)
     for place, title in enumerate(titles):
         table.add_column(title, overflow="fold", ratio=1 if place == wide else None, no_wrap=False)
     for row in rows:
-        # a line apart
-        table.add_row(*row, end_section=True)
+        table.add_row(*row, end_section=apart)
     return table
 
 

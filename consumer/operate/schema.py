@@ -1,8 +1,8 @@
 """`headrace schema`: changes of target tables that wait, agreeing to them, and what was changed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -45,9 +45,8 @@ def plan(config: Config = None, table: Table = None, output: Format = Output.TAB
         if not found:
             raise nothing("no change waits")
         _show(found, _PLAN, output)
-        for change in found:
-            if change.remedy and change.state != "approved":
-                say(f"{change.id}: {change.reason}. {change.remedy}")
+        for reason in _reasons([change for change in found if change.state != "approved"]):
+            say(reason)
 
 
 @app.command("apply")
@@ -69,11 +68,11 @@ def apply(
         found = [change for change in found if table is not None or change.id == int(which)]
         planned = [change for change in found if change.state == _PLANNED]
         if not planned and any(change.state == _REFUSED for change in found):
-            raise Undecidable("; ".join(f"{change.reason}. {change.remedy}" for change in found))
+            raise Undecidable("; ".join(_reasons(found)))
         if not planned:
             raise nothing(f"nothing is planned for {which}")
         for change in planned:
-            say("\n".join([f"{change.id}, table {change.table}:", *(f"  {step['sql']}" for step in change.steps)]))
+            say(f"{change.id}, table {change.table}: {change.statement}")
         agreed("Change the target so?", yes=yes)
         done = desk.approve([change.id for change in planned], Note(actor(), reason))
         _show([change for change in planned if change.id in done.changes], _APPROVED, output)
@@ -94,7 +93,7 @@ def history(config: Config = None, table: Table = None, limit: Limit = 20, outpu
             say("there may be more: raise --limit, or name a table")
 
 
-_STEP = {"change": "change", "statement": "sql"}
+_STEP = {"change": "change", "statement": "statement"}
 _PLAN = {"id": "id", "table": "table", "state": "state", "schema id": "schema_id", **_STEP, "why": "why"}
 _APPROVED = {"id": "id", "table": "table", **_STEP}
 _HISTORY = {
@@ -110,15 +109,14 @@ _HISTORY = {
 }
 
 
+def _reasons(found: Sequence[SchemaChange]) -> list[str]:
+    """Why they wait, and what to do; changes of one plan say the same."""
+    return list(dict.fromkeys(f"{change.reason}. {change.remedy}" for change in found if change.remedy))
+
+
 def _show(found: Sequence[SchemaChange], columns: dict[str, str], output: Output) -> None:
-    """To people a line for each step, to programs an object for each change."""
+    """To programs with all that is known."""
     rows = [asdict(change) for change in found]
     if output is Output.TABLE:
-        rows = [line for row in rows for line in _lines(row)]
+        rows = [row | {"failure": (row["error"] or {}).get("kind")} for row in rows]
     show(rows, columns, output)
-
-
-def _lines(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    row = row | {"failure": (row["error"] or {}).get("kind")}
-    steps = row["steps"] or [{"change": None, "sql": None, "why": row["reason"]}]
-    yield from (row | step for step in steps)

@@ -6,7 +6,8 @@ from typing import Any
 import typer
 
 from consumer.control import Worker
-from consumer.operate.listing import Column, Remark, listing, number, since, size
+from consumer.operate.listing import Column, Remark, listing, since, size
+from consumer.operate.looks import number
 from consumer.operate.opening import control_of
 from consumer.operate.output import Config, Format, Output, nothing, reported
 

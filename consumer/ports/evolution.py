@@ -1,10 +1,11 @@
 """Who changes target tables, and what is remembered of their changes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+from consumer.core.evolution import SourceColumn
 from consumer.core.failure import Failure
 from consumer.core.plan import Evolution, TableName, TargetTable
 from consumer.core.steps import Step, TableShape
@@ -29,6 +30,20 @@ class Rehearsed:
     sql: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Followed:
+    """A schema that a table fits. `sources`: the columns that it has, each with the table's column that takes it, None
+    where none does.
+
+    `columns`: those of the table; `labels`: of its enums.
+    """
+
+    schema_id: int
+    sources: Mapping[str, str | None]
+    columns: Collection[str]
+    labels: Mapping[str, Collection[str]]
+
+
 class Shapes(Protocol):
     """Shapes of target tables and what is remembered of their changes. Raises Transient."""
 
@@ -51,14 +66,17 @@ class Shapes(Protocol):
         """The steps as statements, for people."""
         ...
 
-    def source_columns(self, name: TableName) -> Mapping[str, int]:
-        """The columns that the source has had, each with the newest schema that spoke of it."""
+    def source_columns(self, name: TableName) -> Mapping[str, SourceColumn]:
+        """The columns that the table's source has had, by its names."""
         ...
 
-    def followed(self, name: TableName, schema_id: int, columns: Sequence[str]) -> None:
-        """Note that a schema has these columns, and that the table fits it: what was planned for it is superseded."""
+    def followed(self, name: TableName, fits: Followed) -> None:
+        """Note that the table fits a schema, and the schema's columns: what was planned for it is superseded."""
         ...
 
     def propose(self, evolution: Evolution, state: State, why: Failure) -> State:
-        """Note changes that are not made by themselves; returns APPROVED where a person has agreed to them."""
+        """Note changes that are not made by themselves; returns APPROVED where a person has agreed to all of them.
+
+        What a person agreed to stays so, whoever plans it again, beside whatever else.
+        """
         ...

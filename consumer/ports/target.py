@@ -83,13 +83,14 @@ class Applied:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """Hours for which what has come to its end is kept: rows of the ledger, closed letters with their bytes; columns of
-    rows whose key changed.
+    """Hours for which what has come to its end is kept: rows of the ledger, closed letters with their bytes, changes of
+    tables; columns of rows whose key changed.
     """
 
     ledger: float = 72.0
     closed_letters: float = 720.0
     moved: float = 24.0
+    changes: float = 8760.0
 
 
 class Breaker(Protocol):

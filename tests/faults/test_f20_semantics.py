@@ -57,7 +57,8 @@ class Story:
         self._alive[new] = self._alive.pop(key)
 
     def _delete_and_insert(self, key: int) -> None:
-        self._remove(key)
+        """Without a tombstone between them both fold into one change."""
+        self._remove(key, buried=self._chance.random() < 0.5)
         self._write("c", key, self._new())
 
     def _twice(self, key: int) -> None:
@@ -85,10 +86,11 @@ class Story:
             self._write("u", other, first)
             self._write("u", key, second)
 
-    def _remove(self, key: int) -> None:
+    def _remove(self, key: int, *, buried: bool = True) -> None:
         self._feed.send("d", key)
-        self._feed.raw(None, key)
-        self.tombstones += 1
+        if buried:
+            self._feed.raw(None, key)
+            self.tombstones += 1
         del self._alive[key]
 
     def _write(self, op: str, key: int, label: str) -> None:

@@ -25,6 +25,7 @@ SCHEMA = "recorded"
 _FRAME = 5
 _SRID = 0x20000000
 _DAY = 24
+_NANO = ("NanoTime", "NanoTimestamp")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,9 +97,10 @@ def _names(schema: str) -> list[str]:
 
 
 def policies(topic: Topic) -> dict[str, Any]:
-    """What Headrace has to be told of a table: how bytes are written that come as text."""
+    """What Headrace has to be told of a table: how bytes are written that come as text, and that times may be cut."""
     if topic.source not in RECORDED:
-        return {}
+        fine = {name for event in topic.events if event.value_schema for name in _finer(event.value_schema)}
+        return {"columns": {name: {"nanoseconds": "cut"} for name in sorted(fine)}} if fine else {}
     mode = about(topic.source)["modes"][topic.mode].get("binary.handling.mode")
     rows = [row for _, row in topic.wanted() if row is not None]
     columns = {
@@ -108,6 +110,13 @@ def policies(topic: Topic) -> dict[str, Any]:
         if cell is not None and cell.text is None and meaning(row.fields[name]) == ("string", None)
     }
     return {"columns": {name: {"binary": mode} for name in sorted(columns)}} if mode and columns else {}
+
+
+def _finer(schema: str) -> Iterator[str]:
+    """The columns whose times may have parts of a microsecond."""
+    for field in row_fields(schema):
+        if (meaning(field["type"])[1] or "").rpartition(".")[2] in _NANO:
+            yield field["name"]
 
 
 def replay(at: Endpoints, found: Sequence[Topic]) -> None:
@@ -187,7 +196,7 @@ def _as_sent(kind: Any, sent: Any, text: str | None) -> bool:
     """Whether the column has what the event says, cut to microseconds where it says more."""
     if sent is None or text is None:
         return sent is None and text is None
-    if (meaning(kind)[1] or "").rpartition(".")[2] in ("NanoTime", "NanoTimestamp"):
+    if (meaning(kind)[1] or "").rpartition(".")[2] in _NANO:
         sent -= sent % 1000
     binary = text.startswith("\\x")
     cell = Cell(raw=text[2:].upper()) if binary else Cell(text=re.sub(r"\+00$", "Z", text))

@@ -21,7 +21,10 @@ from tests.unit.test_recorded_values import DIFFERENCES, Difference
 
 LOSSES = (
     *DIFFERENCES,
-    Difference(r"\w+ synthetic \w+\.(time7|datetime2_7|timestamp9) \w+", "PostgreSQL keeps microseconds"),
+    Difference(
+        r"\w+ synthetic \w+\.(time7|datetime2_7|timestamp9) \w+",
+        "PostgreSQL keeps microseconds; refused, unless `nanoseconds` of the column says `cut`, as here",
+    ),
 )
 # by kind, as an expression over `source mode table`
 REFUSALS = {

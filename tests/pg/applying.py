@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from consumer.applier import Applier, Workshop
+from consumer.applier import Applier
+from consumer.attempts import Workshop
 from consumer.binder import Binder, BinderSettings, Sources
 from consumer.busy import Busy
 from consumer.core.backoff import Backoff
@@ -77,6 +78,7 @@ class Applying:
         shop = Workshop(
             planner=planner(known, policy=POLICY),
             binder=binder,
+            fetch=lambda wanted: {},
             # no letter here only points to its record
             returns=Returns(sink, planner(known, policy=POLICY), binder, None, judges),  # type: ignore[arg-type]
             flood=FloodGuard(FloodLimits()),

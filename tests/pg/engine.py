@@ -6,7 +6,8 @@ from typing import Any
 
 import psycopg
 
-from consumer.applier import Applier, Workshop
+from consumer.applier import Applier
+from consumer.attempts import Workshop
 from consumer.binder import Binder, BinderSettings, Sources
 from consumer.busy import Busy
 from consumer.core.failure import Failure
@@ -125,6 +126,7 @@ class Engine:
         shop = Workshop(
             planner=plans,
             binder=binder,
+            fetch=lambda wanted: {},
             returns=None,  # type: ignore[arg-type]
             flood=FloodGuard(FloodLimits(percent=100)),
             busy=Busy(self._sink.settings.batch_deadline),

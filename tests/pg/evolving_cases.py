@@ -124,12 +124,12 @@ CASES = [
         steps=["default"],
     ),
     Case(
-        name="labels",
+        name="a label",
         setup=f"{KEY}, c {{s}}.mood",
         fields=[ID, c(enum("meh", "sad", "ok"))],
         row={"id": 1, "c": "meh"},
         then={"c": "{s}.mood"},
-        steps=["label", "label"],
+        steps=["label"],
     ),
     Case(
         name="several",
@@ -137,6 +137,6 @@ CASES = [
         fields=[ID, c(enum("sad", "new")), WORD],
         row={"id": 1, "c": "new", "word": "w"},
         then={"id": "bigint NOT NULL", "word": "text"},
-        steps=["add", "widen", "label"],
+        steps=["label", "add", "widen"],
     ),
 ]

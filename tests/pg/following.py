@@ -10,6 +10,7 @@ import psycopg
 from consumer.binder import Binder, BinderSettings, Sources
 from consumer.core.envelope import read_key_schema, read_writer_schema
 from consumer.core.evolution import DEFAULT_ANSWERS, Answer, Follow, Wanted, planned
+from consumer.core.moves import NEW_KEY
 from consumer.core.plan import Evolution, Plan, TableName
 from consumer.core.records import TopicPartition
 from consumer.core.steps import Change, CreateTable, chosen
@@ -100,9 +101,14 @@ class Follower:
         (self.taken,) = self.sink.take({self._source.at: Start(offset=0)})
         self.next_offset = self.taken.next_offset
 
-    def plan(self, *records: tuple[bytes, bytes]) -> Plan:
-        """A plan behind what was applied; bindings are made as the apply thread makes them."""
+    def plan(self, *records: tuple[bytes, bytes], moving: bool = False) -> Plan:
+        """A plan behind what was applied; bindings are made as the apply thread makes them.
+
+        `moving`: the deletes are of rows that go on under another key.
+        """
         piece = replace(slice_of(records, self.next_offset, self._source.at), epoch=self.taken.epoch)
+        if moving:
+            piece = replace(piece, headers=lambda _: ((NEW_KEY, b"{}"),))
         while True:
             try:
                 plan = planner(self.known).plan([piece])
@@ -111,9 +117,9 @@ class Follower:
             else:
                 return plan
 
-    def apply(self, *records: tuple[bytes, bytes]) -> Plan:
+    def apply(self, *records: tuple[bytes, bytes], moving: bool = False) -> Plan:
         """Apply records in one batch, and bind what was changed anew."""
-        plan = self.plan(*records)
+        plan = self.plan(*records, moving=moving)
         self.sink.apply(plan)
         self.next_offset = plan.slices[0].end
         for evolution in plan.evolutions:
@@ -149,10 +155,7 @@ class Scene:
 
     def history(self) -> list[tuple[Any, ...]]:
         """What is remembered of the table's changes, oldest first."""
-        query = """
-            SELECT ARRAY (SELECT s ->> 'change' FROM jsonb_array_elements(steps) s), state
-            FROM headrace.schema_changes WHERE table_name = %s ORDER BY id
-        """
+        query = "SELECT change, state FROM headrace.schema_changes WHERE table_name = %s ORDER BY id"
         return self.session.execute(query, (str(self.table),)).fetchall()
 
 

@@ -94,7 +94,7 @@ ARRAYS = [
         "timestamp without time zone[]",
     ),
     Value(array(MS), [1], "timestamp[]", '{"1970-01-01 00:00:00.001"}', "timestamp without time zone[]"),
-    Value(array(NS), [-1], "timestamp[]", '{"1969-12-31 23:59:59.999999"}', "timestamp without time zone[]"),
+    Value(array(NS), [-1_000], "timestamp[]", '{"1969-12-31 23:59:59.999999"}', "timestamp without time zone[]"),
     Value(array(CONNECT_TIMESTAMP), [1], "timestamp[]", '{"1970-01-01 00:00:00.001"}', "timestamp without time zone[]"),
     Value(array(US), [0], "timestamptz[]", '{"1970-01-01 00:00:00+00"}'),
     Value(array(ISO_TIMESTAMP), ["-0043-03-15T12:00:00Z"], "timestamp[]", '{"0044-03-15 12:00:00 BC"}'),

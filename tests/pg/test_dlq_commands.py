@@ -272,3 +272,26 @@ def test_the_same_record_is_named_for_kcat(command: Command, bad: Bad, monkeypat
     (line,) = [line for line in command("show", bad()).stdout.splitlines() if line.startswith("kcat ")]
     assert " -b 127.0.0.1:1 -t landing -p " in line
     assert " -c 1 " in line
+
+
+def test_differences_of_schemas_are_in_words(
+    session: psycopg.Connection, command: Command, bad: Bad, group: str, word_table: TableName
+) -> None:
+    """Against the table as it is now, and the newest schema that its source was seen to have."""
+    letter = bad()
+    (plain,) = told(command("show", letter, "--output", "json"))
+    assert plain["schema"] == []
+    session.execute(f"ALTER TABLE {word_table} RENAME word TO term")
+    newer = VALUES.replace('"word"', '"term"')
+    session.execute("INSERT INTO headrace.schemas (registry, id, schema) VALUES (%s, 3, %s)", (REGISTRY, newer))
+    session.execute("INSERT INTO headrace.source_columns VALUES (%s, %s, 'term', 'term', 3)", (group, str(word_table)))
+    try:
+        (differing,) = told(command("show", letter, "--output", "json"))
+    finally:
+        session.execute("DELETE FROM headrace.schemas WHERE registry = %s AND id = 3", (REGISTRY,))
+    assert differing["schema"] == [
+        "after.term is not in it; schema 3 has it (text, may be null)",
+        "after.word is in it (text, may be null); schema 3 does not have it",
+        f"after.word has no column 'word' in {word_table}",
+        f"{word_table} has a column 'term' (text) that is not in it",
+    ]

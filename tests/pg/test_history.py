@@ -7,12 +7,17 @@ from typing import Any
 import psycopg
 import pytest
 
+from consumer.core.evolution import Answer, Follow
 from consumer.core.markers import UNAVAILABLE
 from consumer.core.modes import Mode, OnTruncate
 from consumer.core.plan import TableName
+from consumer.core.steps import Change
 from consumer.edges.postgres.sink import PostgresSink
+from consumer.evolver import Following
 from tests.pg.conftest import Pools
 from tests.pg.engine import Engine
+from tests.pg.evolving_cases import c, enum
+from tests.pg.following import EVERYTHING
 from tests.pg.landing import ID
 
 FIELDS = [ID, {"name": "n", "type": "int"}, {"name": "doc", "type": ["null", "string"]}]
@@ -191,3 +196,40 @@ def test_new_rows_are_appended_as_they_are(
         (5, "record.identity"),
         (6, "record.identity"),
     ]
+
+
+@pytest.mark.parametrize("mode", [Mode.HISTORY, Mode.APPEND, Mode.MATCH])
+def test_labels_that_no_schema_lists_come_with_their_events(
+    session: psycopg.Connection, engines: Engines, schema: str, mode: Mode
+) -> None:
+    """In tables of events as in those of rows."""
+    session.execute(
+        f"""
+        CREATE TYPE {schema}.mood AS ENUM ('sad'); CREATE TABLE {schema}.t (id int8, c {schema}.mood, _op text)
+        """.encode()
+    )
+    engine = engines(mode, fields=[ID, c(enum("sad"))], following=Following(others=Follow(answers=EVERYTHING)))
+    for number, label in enumerate(("sad", "new", "newer")):
+        engine.change("c", {"id": number, "c": label})
+    engine.run(2)
+    assert (engine.letters(session), engine.stopped) == ([], {})
+    assert session.execute(f"SELECT c::text FROM {engine.table} ORDER BY id".encode()).fetchall() == [
+        ("sad",),
+        ("new",),
+        ("newer",),
+    ]
+
+
+@pytest.mark.parametrize("word", list(Answer))
+def test_what_we_fill_keeps_its_not_null(session: psycopg.Connection, engines: Engines, word: Answer) -> None:
+    """Whatever is to become of columns that the source has not."""
+    name = f"{engines().table}"
+    columns = "id int8, n int, doc text, _op text NOT NULL, _offset int8 NOT NULL"
+    session.execute(f"CREATE TABLE {name} ({columns})".encode())
+    following = Following(others=Follow(answers={**EVERYTHING, Change.RELAX: word}))
+    engine = engines(following=following)
+    engine.change("c", row(1))
+    engine.run(1)
+    assert engine.stopped == {}
+    query = "SELECT count(*) FROM pg_attribute WHERE attrelid = %s::regclass AND attnotnull AND attnum > 0"
+    assert session.execute(query, (name,)).fetchone() == (2,)

@@ -284,9 +284,10 @@ STATES = {
     "40P01": Transient,
     "40001": Transient,
     "55P03": Transient,
-    "53200": Transient,
     "57014": Transient,
-    "57P01": Transient,
+    # the server itself would end the session, or a statement of its own
+    "53200": TableFault,
+    "57P01": TableFault,
     "42P01": TableFault,
     "42501": TableFault,
 }
@@ -312,7 +313,7 @@ WHOLE = {"08": "08006", "25P": "25P03", "57P": "57P01"}
 def test_states_are_judged_as_everywhere(server: str, make: Make, rule: str) -> None:
     """A state of each rule, raised for a row that stands alone, is its refusal if the rule says so."""
     state = WHOLE.get(rule, rule.ljust(5, "Z"))
-    kind = of_sqlstate(state)
+    kind = of_sqlstate(state, in_code=True, chosen=True, ended=False)
     landing = make(raising(f"RAISE EXCEPTION USING ERRCODE = '{state}';"))
     plan = landing.plan(*made(row(0, CANARY)))
     if kind.scope is Scope.RECORD:

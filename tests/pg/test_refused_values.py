@@ -1,5 +1,6 @@
 """Values that a column can't hold as they are: refused with field, what was expected, what was found and a remedy."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -17,9 +18,13 @@ from tests.unit.semantic import (
     INTERVAL,
     ISO_TIMESTAMP,
     MS,
+    NS,
     POINT,
     SHAPE,
     STRUCTURED_DATE,
+    STRUCTURED_DURATION,
+    STRUCTURED_TIMESTAMP,
+    TIME_NS,
     TIME_US,
     US,
     VARIABLE,
@@ -37,6 +42,8 @@ def shape(wkb: bytes, srid: int | None = None, **extensions: str) -> dict[str, A
     """A Geometry."""
     return filled(SHAPE, wkb=wkb, srid=srid, extensions=extensions or None)
 
+
+LAST_MOMENT = {"year": 2024, "month": 2, "day": 29, "hour": 23, "minute": 59, "second": 59, "nanos": 999_999_999}
 
 # the literal says what the reason names
 NAMED = [
@@ -77,10 +84,47 @@ NAMED = [
     Value(ZONED, "+12024-02-29T12:34:56.12Z", "timestamptz(1)", "expected at most 1 digits behind the point"),
     Value(ZONED_TIME, "12:34:56.12Z", "timetz(1)", "expected at most 1 digits behind the point"),
     Value(INTERVAL, "P0Y0M0DT0H0M6.789S", "interval(2)", "expected at most 2 digits behind the point"),
+    Value(VARIABLE, {"scale": 20, "value": b"\x01" + b"\x23" * 12}, "float8", "expected a number that float8 keeps"),
+    Value("string", "1234567890.12345678901234567890", "float8", "expected a number that float8 keeps"),
+    Value("string", "0.123456789", "float4", "expected a number that float4 keeps"),
+    Value("string", "1e400", "float8", "expected a number that float8 keeps"),
+    Value(decimal(50, 20), Decimal("1234567890.12345678901234567890"), "float8", "expected a number that float8 keeps"),
+    Value(array(decimal(38, 10)), [Decimal("1234567890123456.1234567891")], "float8[]", "a number that float8 keeps"),
+    Value("long", 1234, "numeric(3,-2)", "expected at most -2 digits behind the point"),
+    Value("double", 1234.0, "numeric(3,-2)", "expected at most -2 digits behind the point"),
+    Value(propagated("long", "BIGINT UNSIGNED"), 1234, "numeric(3,-2)", "expected at most -2 digits behind the point"),
+    Value(ISO_TIMESTAMP, "2024-02-29T12:34:56.123456Z", "date", "after.v: expected a day, found a time of day"),
+    Value(ZONED, "2024-02-29T00:00:00.0000001Z", "date", "after.v: expected a day, found a time of day"),
+    Value(ZONED, "+12024-02-29T12:34:56Z", "date", "after.v: expected a day, found a time of day"),
+    Value("string", "2024-02-29 00:00:01", "date", "after.v: expected a day, found a time of day"),
+    Value("string", "20240229T123456", "date", "after.v: expected a day, found a time of day"),
+    Value("string", "2024-02-29T12:34:56+05:00", "timestamp", "after.v: expected a time without an offset"),
+    Value("string", "12:34-00:30", "time", "after.v: expected a time without an offset"),
+    Value(NS, 1_709_210_096_123_456_001, "timestamp", "after.v: expected whole microseconds"),
+    Value(NS, -1, "timestamptz", "after.v: expected whole microseconds"),
+    Value(TIME_NS, 86_399_999_999_999, "time", "after.v: expected whole microseconds"),
+    Value(ISO_TIMESTAMP, "2024-02-29T23:59:59.9999999Z", "timestamp", "after.v: expected whole microseconds"),
+    Value(ZONED, "2024-02-29T12:34:56.1234567Z", "timestamptz", "after.v: expected whole microseconds"),
+    Value(ZONED_TIME, "12:34:56.1234567Z", "timetz", "after.v: expected whole microseconds"),
+    Value(
+        STRUCTURED_TIMESTAMP, filled(STRUCTURED_TIMESTAMP, **LAST_MOMENT), "timestamp", "expected whole microseconds"
+    ),
     Value("string", "sesame  ", "varchar(6)", "expected at most 6 characters"),
     Value("string", "é" * 32, "name", "expected at most 63 bytes"),
     Value("string", "é", '"char"', "expected at most 1 bytes"),
     Value(STRUCTURED_DATE, filled(STRUCTURED_DATE, month=1), "date", "expected all parts of a value of its type"),
+]
+# where the column's settings want parts of a microsecond left out
+CUT = [
+    Value(NS, 1_709_210_096_123_456_999, "timestamp", "2024-02-29 12:34:56.123456"),
+    Value(NS, -1, "timestamp", "1969-12-31 23:59:59.999999"),
+    Value(TIME_NS, 86_399_999_999_999, "time", "23:59:59.999999"),
+    Value(array(NS), [-1], "timestamp[]", '{"1969-12-31 23:59:59.999999"}'),
+    Value(ISO_TIMESTAMP, "2024-02-29T23:59:59.9999999Z", "timestamp", "2024-02-29 23:59:59.999999"),
+    Value(ZONED, "2024-02-29T23:59:59.9999999Z", "timestamptz", "2024-02-29 23:59:59.999999+00"),
+    Value(ZONED_TIME, "23:59:59.9999999Z", "timetz", "23:59:59.999999+00"),
+    Value(STRUCTURED_TIMESTAMP, filled(STRUCTURED_TIMESTAMP, **LAST_MOMENT), "timestamp", "2024-02-29 23:59:59.999999"),
+    Value(STRUCTURED_DURATION, filled(STRUCTURED_DURATION, nanos=1_999), "interval", "00:00:00.000001"),
 ]
 # PostgreSQL says it
 TOLD = [
@@ -141,3 +185,12 @@ def test_what_postgresql_refuses_stays_out(
     assert caught.value.failure.remedy
     assert "sesame" not in str(caught.value)
     assert session.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("value", params(CUT))
+def test_parts_of_a_microsecond_are_cut_where_that_is_wanted(
+    session: psycopg.Connection, sink: PostgresSink, table: TableName, value: Value
+) -> None:
+    """Never rounded, which could be another day."""
+    land(session, sink, table, [replace(value, policy={"nanoseconds": "cut"})], value.target)
+    assert session.execute(f"SELECT v::text FROM {table}").fetchone() == (value.literal,)

@@ -507,3 +507,19 @@ def test_a_source_without_positions_is_refused() -> None:
 
     assert failure.kind == "table.shape"
     assert "source.lsn" in failure.remedy
+
+
+@pytest.mark.parametrize("template", ["archive.of_{table}", "archive.of_orders"])
+def test_a_topic_may_have_a_table_of_its_own(template: str) -> None:
+    """Whatever the others' are called; tombstones that come first find it too."""
+    scene = Bound(replace(TABLE, name=TableName("archive", "of_orders")), compacted=True)
+    scene.world.templates = {AT.topic: template, "another": "{schema}.{table}"}
+    scene.start()
+    table = scene.bind(ORDERS.record("c", ROW)).table
+    assert table is not None
+    assert str(table.name) == "archive.of_orders"
+
+    scene.start()
+    table = scene.bind((ORDERS.record("c", ROW)[0], None)).table
+    assert table is not None
+    assert str(table.name) == "archive.of_orders"

@@ -20,7 +20,8 @@ from tests.unit.avro import Writer, envelope, event, key
 from tests.unit.strict_avro import defects
 
 ROOT = Path(__file__).parents[2]
-WALL_SECONDS = 150
+# the child counts its own time; this is for one that waits for something
+WALL_SECONDS = 850
 ROW = [
     {"name": "id", "type": "int"},
     {"name": "word", "type": ["null", "string"], "default": None},
@@ -60,8 +61,9 @@ WORD = b"\x02\x08word"
 PRICE_NULL = b"word\x02"
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("what", ["good", "damaged", "sifted", "stored"])
-def test_both_decoders_agree_within_the_deadline(what: str) -> None:
+def test_both_decoders_agree_in_time(what: str) -> None:
     """Random columns and random damage: the same frames or the same bad datum, but for the classes that are listed."""
     child = subprocess.run(
         [sys.executable, "-W", "error", "-m", "tests.unit.decoder_agreement", what],

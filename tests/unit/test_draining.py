@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from consumer.applier import Applier, Workshop
+from consumer.applier import Applier
+from consumer.attempts import Workshop
 from consumer.binder import Binder, BinderSettings, Sources
 from consumer.busy import Busy
 from consumer.core.flood import FloodGuard, FloodLimits
@@ -69,6 +70,7 @@ class Scene:
         shop = Workshop(
             planner=planner(known),
             binder=Binder(known, nobody, BinderSettings()),
+            fetch=lambda wanted: {},
             returns=None,  # type: ignore[arg-type]
             flood=FloodGuard(FloodLimits(percent=5)),
             busy=Busy(30.0),

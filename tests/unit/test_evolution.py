@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.core.evolution import Answer, Follow, Planned, Wanted, WantedColumn, answer, planned
+from consumer.core.evolution import Answer, Follow, Planned, SourceColumn, Wanted, WantedColumn, answer, gone, planned
 from consumer.core.plan import TableName
 from consumer.core.sqltypes import SqlType, sql_type
 from consumer.core.steps import (
@@ -57,6 +57,7 @@ def plan(
     return planned(TableShape(columns=(KEY, *shape)) if shape is not None else None, wanted, follow)
 
 
+NAMES = st.sampled_from(["a", "b", "c", "d"])
 NEW = NewColumn(name="c", types=("text",))
 CASES = [
     pytest.param([have("c")], [want("c")], [], id="nothing"),
@@ -85,20 +86,23 @@ CASES = [
     pytest.param([have("c", required=True, filled=True)], [], [], id="which has a default"),
     pytest.param([have("c", "integer", fixed=True)], [want("c", "bigint")], [], id="generated"),
     pytest.param(
-        [have("c", "public.mood", labels=MOOD)], [want("c", labels=("sad", "glad"))], [], id="an enum with all labels"
+        [have("c", "public.mood", labels=MOOD)],
+        [want("c", labels=("sad", "ok", "glad"))],
+        [],
+        id="an enum with all of its rows' labels",
     ),
     pytest.param(
         [have("c", "public.mood", labels=MOOD)],
-        [want("c", labels=("meh", "sad", "ok", "glad"))],
+        [want("c", labels=("meh", "sad", "so-so", "ok", "glad"), brought=("ok", "meh", "sad"))],
         [AddLabel("c", MOOD, "meh", None), AddLabel("c", MOOD, "ok", "sad")],
         id="labels in their places",
     ),
-    pytest.param([have("c")], [want("c", labels=("sad",))], [], id="an enum as text"),
+    pytest.param([have("c")], [want("c", labels=("sad",), brought=("sad",))], [], id="an enum as text"),
     pytest.param(
         [have("c", "public.mood", labels=replace(MOOD, labels=("a,b",)))],
-        [want("c", labels=("a", "b"))],
-        [],
-        id="labels that can't be told apart",
+        [want("c", labels=("a", "b", "c", "d"), brought=("a,b", "c,d"))],
+        [AddLabel("c", replace(MOOD, labels=("a,b",)), "c,d", "a,b")],
+        id="labels that the schema does not tell apart",
     ),
 ]
 
@@ -151,7 +155,7 @@ def test_what_is_no_widening_is_an_obstacle_that_says_what_a_person_may_do(targe
         (Change.RELAX, [have("c", required=True)], [want("c", nullable=True)]),
         (Change.RELAX, [have("c", required=True)], []),
         (Change.DEFAULT, [have("c")], [want("c", default=3)]),
-        (Change.LABEL, [have("c", "m", labels=MOOD)], [want("c", labels=("meh",))]),
+        (Change.LABEL, [have("c", "m", labels=MOOD)], [want("c", labels=("meh",), brought=("meh",))]),
         (Change.DROP, [have("gone")], []),
     ],
 )
@@ -164,6 +168,35 @@ def test_what_is_kept_is_no_change_and_no_obstacle(
     assert (found.steps, found.obstacles) == ((), ())
     seen = plan(shape, columns, gone=("gone",))
     assert seen.steps or seen.obstacles
+
+
+def test_what_others_fill_is_neither_relaxed_nor_dropped() -> None:
+    """Columns of ours, and in a table with triggers whatever these may fill."""
+    shape = TableShape(columns=(KEY, have("ours", required=True), have("word", required=True)))
+    wanted = Wanted(
+        table=TABLE,
+        topic="t",
+        schema_id=7,
+        columns=(ID,),
+        identity=("id",),
+        more=(NewColumn(name="ours", types=("text",)),),
+        gone=("ours",),
+    )
+    assert planned(shape, wanted, EVERYTHING).steps == (RelaxColumn("word", gone=True),)
+    assert planned(replace(shape, triggered=True), wanted, EVERYTHING).steps == ()
+
+
+@given(known=st.dictionaries(NAMES, st.tuples(NAMES, st.integers(1, 9))), sources=st.dictionaries(NAMES, NAMES))
+def test_what_a_living_column_of_the_source_fills_is_not_gone(
+    known: dict[str, tuple[str, int]], sources: dict[str, str]
+) -> None:
+    """Whatever other columns had their values there before."""
+    had = {name: SourceColumn(target=target, schema_id=schema) for name, (target, schema) in known.items()}
+    wanted = Wanted(table=TABLE, topic="t", schema_id=5, columns=(), identity=(), sources=sources)
+    left = gone(had, wanted)
+    assert not left & set(sources.values())
+    assert not left & {each.target for name, each in had.items() if name in sources or each.schema_id >= 5}
+    assert left <= {each.target for each in had.values()}
 
 
 def test_a_column_that_is_to_go_takes_nulls_until_then() -> None:
@@ -244,7 +277,6 @@ def test_the_strictest_answer_decides(answers: dict[Change, Answer], said: Answe
     assert answer(steps, {**EVERYTHING.answers, **answers}) is said
 
 
-NAMES = st.sampled_from(["a", "b", "c", "d"])
 LABELS = st.lists(st.sampled_from(["x", "y", "z", "w"]), unique=True, min_size=1).map(tuple)
 
 
@@ -277,6 +309,7 @@ def wishes(draw: st.DrawFn) -> Wanted:
                 nullable=draw(st.booleans()),
                 default=draw(st.sampled_from([None, 1])),
                 labels=draw(st.sampled_from([(), ("x", "y"), ("w", "x", "z")])),
+                brought=draw(st.sampled_from([(), ("x", "y"), ("v", "z", "w")])),
             )
         )
     gone = draw(st.lists(NAMES))

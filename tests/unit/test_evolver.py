@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from consumer.core.evolution import DEFAULT_ANSWERS, Answer, Follow
+from consumer.core.evolution import DEFAULT_ANSWERS, Answer, Follow, SourceColumn
 from consumer.core.plan import Binding, TargetColumn, TargetTable
 from consumer.core.steps import AddColumn, Change, changes
 from consumer.evolver import Following
@@ -36,6 +36,11 @@ def bound(
     made.world.following = Following(others=Follow(answers={**DEFAULT_ANSWERS, **answers}, renamed=renamed or {}))
     made.start()
     return made
+
+
+def had(**columns: int) -> dict[str, SourceColumn]:
+    """Columns of the source under their own names, with the newest schema of each."""
+    return {name: SourceColumn(target=name, schema_id=schema) for name, schema in columns.items()}
 
 
 def steps(binding: Binding) -> list[str]:
@@ -178,9 +183,9 @@ def test_a_column_is_dropped_only_by_a_schema_that_is_newer_than_all_that_had_it
     fewer = Topic(FIELDS[:1], value_id=5)
     record = fewer.record("c", {"id": 1})
     found = []
-    for known in ({}, {"word": 4}, {"word": 5}, {"word": 9}):
+    for known in ({}, had(word=4), had(word=5), had(word=9)):
         scene = bound({Change.DROP: Answer.AUTO}, newer=fewer)
-        scene.world.known = dict(known)
+        scene.world.known = known
         found.append(steps(scene.bind(record)))
     assert found == [[], ["drop"], [], []]
 
@@ -204,7 +209,7 @@ def test_a_column_that_the_settings_leave_out_is_not_gone() -> None:
     """The source has it still."""
     scene = bound({Change.DROP: Answer.AUTO})
     scene.world.mappings = {str(TABLE.name): TableMapping(exclude=frozenset({"word"}))}
-    scene.world.known = {"word": 1}
+    scene.world.known = had(word=1)
     scene.start()
     binding = scene.bind(OLD)
     assert (steps(binding), names(binding)) == ([], ["id"])
@@ -215,7 +220,7 @@ def test_a_column_stays_as_long_as_rows_still_have_it() -> None:
     fewer = Topic(FIELDS[:1], value_id=5)
     record = fewer.record("c", {"id": 1})
     scene = bound({Change.DROP: Answer.AUTO}, newer=fewer)
-    scene.world.known = {"word": 2}
+    scene.world.known = had(word=2)
     older = scene.bind(OLD)
     newer = scene.bind(record)
     assert scene.bind(OLD) is older
@@ -232,7 +237,7 @@ def test_what_a_schema_has_is_remembered_when_the_table_fits_it() -> None:
     """So that later ones can tell what is gone."""
     scene = bound()
     scene.bind(OLD)
-    assert scene.world.known == {"id": 2, "word": 2}
+    assert scene.world.known == had(id=2, word=2)
 
 
 def test_a_table_that_may_not_be_changed_is_said_to_be_before_any_row() -> None:
@@ -243,6 +248,20 @@ def test_a_table_that_may_not_be_changed_is_said_to_be_before_any_row() -> None:
     failure = scene.refusal(NEW)
     assert failure.kind == "table.privilege"
     assert f"add of {TABLE.name}" in failure.remedy
+
+
+def test_triggers_of_a_table_are_not_forgotten_with_a_change_of_it() -> None:
+    """The copy on which it is rehearsed has none."""
+    filled = replace(
+        TABLE, columns=(*TABLE.columns, TargetColumn(name="at", type_name="date", cast="date", required=True))
+    )
+    third = Topic([*FIELDS, NOTE, {**NOTE, "name": "more"}], value_id=6)
+    scene = bound({Change.ADD: Answer.AUTO, Change.RELAX: Answer.AUTO}, table=filled)
+    scene.world.schemas[6] = third.values.text
+    read = scene.world.read_shape
+    scene.world.read_shape = lambda name: replace(shape, triggered=True) if (shape := read(name)) else None  # type: ignore[method-assign]
+    scene.bind(NEW)
+    assert steps(scene.bind(third.record("c", {**ROW, "note": None, "more": None}))) == ["add", "add"]
 
 
 def test_a_name_that_no_column_can_have_is_the_records_fault() -> None:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from consumer.ahead import Ahead
-from consumer.applier import Applier, Workshop
+from consumer.applier import Applier
+from consumer.attempts import Workshop
 from consumer.busy import Busy
 from consumer.core.failure import HeadraceError
 from consumer.core.flood import FloodGuard, FloodLimits
@@ -81,6 +82,7 @@ def ending(does: Callable[[Odd], None]) -> HeadraceError:
     shop = Workshop(
         planner=plans,
         binder=binder,
+        fetch=lambda wanted: {},
         returns=None,  # type: ignore[arg-type]
         flood=FloodGuard(FloodLimits()),
         busy=Busy(30.0),

@@ -49,6 +49,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "retry.table_unknown_attempts": (0, 100_000),
     "registry.unknown_grace": (0, 3600),
     "evolution.lock_timeout": (0.1, 60),
+    "evolution.keep_hours": (1, 876_000),
     "batch.max_rows": (1, 65_536),
     "batch.min_rows": (1, 65_536),
     "batch.target_seconds": (0.05, 900),
@@ -429,7 +430,7 @@ def test_the_key_of_hashes_is_a_secret(environment: pytest.MonkeyPatch) -> None:
 
 
 def test_a_topic_has_a_contract(tmp_path: Path) -> None:
-    """Which is read when a worker is built; a section without one says nothing."""
+    """Which is read when a worker is built; without one there is nothing to be compatible with."""
     file, contract = tmp_path / "mine.toml", tmp_path / "row.avsc"
     contract.write_text('{"type": "record", "name": "Value", "fields": [{"name": "id", "type": "long"}]}')
     here = '[topics."shop.public.orders"]\n'
@@ -437,8 +438,22 @@ def test_a_topic_has_a_contract(tmp_path: Path) -> None:
     bound = binder_settings(load(file)).contracts
 
     assert (bound["shop.public.orders"].name, bound["shop.public.orders"].compatibility) == (str(contract), "forward")
-    file.write_text(f'{here}compatibility = "full"\n')
-    assert "topics.shop.public.orders.contract: is required" in refused(file)
+    for said in ('compatibility = "full"', 'table = "a.b"\ncompatibility = "full"', ""):
+        file.write_text(f"{here}{said}\n")
+        assert "a topic has a table or a contract" in refused(file)
+
+
+def test_a_topic_has_a_table_of_its_own(tmp_path: Path) -> None:
+    """A plain name, or a template; the others have that of all."""
+    file = tmp_path / "mine.toml"
+    file.write_text('[topics."shop.public.orders"]\ntable = "archive.orders_2024"\n')
+    settings = binder_settings(load(file))
+    assert settings.named("shop.public.orders") == "archive.orders_2024"
+    assert settings.named("shop.public.lines") == "{schema}.{table}"
+    assert settings.contracts == {}
+    for wrong in ("orders", "a.{nothing}", "a.b.c", "a.{table!r}"):
+        file.write_text(f'[topics."shop.public.orders"]\ntable = "{wrong}"\n')
+        assert "topics.shop.public.orders.table" in refused(file)
 
 
 def test_a_column_has_a_policy_of_its_own(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from consumer.binder import Binder, BinderSettings, Sources
 from consumer.core.checks import Rules
 from consumer.core.contract import Contract
+from consumer.core.evolution import SourceColumn
 from consumer.core.failure import Failure, Persistent, failed
 from consumer.core.kinds import KINDS
 from consumer.core.modes import Mode, OnTruncate
@@ -16,7 +17,7 @@ from consumer.edges.rows import RowDecoder
 from consumer.evolver import Following
 from consumer.known import KnownBindings
 from consumer.mapping import TableMapping
-from consumer.ports.evolution import Rehearsed, State
+from consumer.ports.evolution import Followed, Rehearsed, State
 from consumer.ports.topics import Traits
 from tests.unit.shaping import after, shape_of, table_of
 
@@ -34,7 +35,7 @@ class World:
     made: dict[TableName, dict[str, str]] = field(default_factory=dict)
     following: Following = field(default_factory=Following)
     # the columns that the source has had, and what became of changes that were proposed
-    known: dict[str, int] = field(default_factory=dict)
+    known: dict[str, SourceColumn] = field(default_factory=dict)
     proposed: list[tuple[Evolution, State]] = field(default_factory=list)
     approved: bool = False
     versions: dict[str, str] = field(default_factory=dict)
@@ -45,6 +46,8 @@ class World:
     checks: dict[str, dict[str, Rules]] = field(default_factory=dict)
     uncast: set[tuple[str, str]] = field(default_factory=set)
     columns: dict[str, dict[str, ColumnPolicy]] = field(default_factory=dict)
+    # by topic
+    templates: dict[str, str] = field(default_factory=dict)
     claims: dict[TableName, str] = field(default_factory=dict)
 
     def binder(self, known: KnownBindings, grace: float = 0.0) -> Binder:
@@ -59,6 +62,7 @@ class World:
             columns=self.columns,
             checks=self.checks,
             mappings=self.mappings,
+            templates=self.templates,
             following=self.following,
         )
         return Binder(known, sources, settings)
@@ -101,13 +105,14 @@ class World:
         """A word for each."""
         return tuple(f"{step.change.value} of {name}" for step in steps)
 
-    def source_columns(self, name: TableName) -> Mapping[str, int]:
+    def source_columns(self, name: TableName) -> Mapping[str, SourceColumn]:
         """What the test says."""
         return self.known
 
-    def followed(self, name: TableName, schema_id: int, columns: Sequence[str]) -> None:
-        """Notes them."""
-        self.known |= {column: max(schema_id, self.known.get(column, 0)) for column in columns}
+    def followed(self, name: TableName, fits: Followed) -> None:
+        """Notes the schema's columns."""
+        for source, target in fits.sources.items():
+            self.known[source] = SourceColumn(target=target, schema_id=fits.schema_id)
 
     def propose(self, evolution: Evolution, state: State, why: Failure) -> State:
         """Notes it; what a person may approve is, if the test says so."""

@@ -55,6 +55,10 @@ _SPECIAL = """\
 - **Narrower columns** take a value only if they keep all of it. PostgreSQL itself would round `1.235` to a
   `numeric(6,2)`, cut a time of day off for a `date`, `'abc '` to a `varchar(3)` and a long text to a `name`, all
   without a word. Here such a record becomes a letter.
+- **Parts of a microsecond** fit no time of PostgreSQL. By default such a record becomes a letter;
+  `nanoseconds = "cut"` in the column's settings leaves them out.
+- **Offsets** that a text has fit no `timestamp` and no `time`: such a record becomes a letter. Integers never go into
+  bit strings.
 - **Zero bytes** fit no text of PostgreSQL. By default such a record becomes a letter; `zero_bytes` of the column's
   settings leaves them out (`strip`) or writes `\\u0000` in their place (`escape`)."""
 _MEASURED = "[Fidelity](fidelity.md) has it value by value, as measured with a real PostgreSQL and Debezium 3.6.0."

@@ -90,9 +90,9 @@ def consumer_config(settings: KafkaSettings) -> dict[str, object]:
         "topic.metadata.refresh.interval.ms": int(settings.metadata_refresh * 1000),
         "topic.blacklist": ",".join((*_NEVER, *(name for name in settings.ignore if name not in settings.lane))),
         "queued.max.messages.kbytes": settings.prefetch_kbytes,
-        # Long runs of one partition make batches of few tables, each with many rows: so, as many bytes as a batch of
-        # common rows has. What is fetched in all has a bound of its own.
-        "fetch.message.max.bytes": 8 << 20,
+        # Long runs of one partition make batches of few tables, each with many rows. With 8 MiB, a full batch of common
+        # rows, a worker behind 200 partitions took 709 MB.
+        "fetch.message.max.bytes": 2 << 20,
         # librdkafka stalls a full queue for a second by default
         "fetch.queue.backoff.ms": 5,
         "fetch.wait.max.ms": 100,

@@ -14,7 +14,7 @@ from psycopg import sql
 from consumer.core.failure import Failure, failed
 from consumer.core.kinds import KINDS
 from consumer.core.plan import Evolution, TableName, TargetTable
-from consumer.core.steps import AddLabel, Step
+from consumer.core.steps import AddLabel, Step, by_hand
 from consumer.edges.postgres import changes
 from consumer.edges.postgres.catalog import read_table
 from consumer.edges.postgres.ddl import statement
@@ -102,7 +102,7 @@ def rehearse(connection: psycopg.Connection, name: TableName, steps: Sequence[St
     with translated("begin"):
         connection.execute("BEGIN")
     try:
-        with _refused(name, lambda: spelled(connection, name, steps)), translated("rehearse", name):
+        with _refused(name, lambda: by_hand(steps, spelled(connection, name, steps))), translated("rehearse", name):
             if there is not None:
                 copied = sql.SQL("CREATE TABLE {} (LIKE {} {})").format(
                     table_name(_COPY), table_name(name), sql.SQL(_LIKE)
@@ -148,7 +148,7 @@ def _added(connection: psycopg.Connection, step: AddLabel) -> bool:
 @contextmanager
 def _changing(evolution: Evolution) -> Iterator[None]:
     """What keeps a change from being made is about its table alone. Raises TableBusy, NotChanged, TableFault."""
-    with _refused(evolution.table, lambda: evolution.sql):
+    with _refused(evolution.table, lambda: by_hand(evolution.steps, evolution.sql)):
         try:
             with translated("change table", evolution.table):
                 yield
@@ -159,7 +159,7 @@ def _changing(evolution: Evolution) -> Iterator[None]:
 
 
 @contextmanager
-def _refused(table: TableName, sql_of: Callable[[], Sequence[str]]) -> Iterator[None]:
+def _refused(table: TableName, sql_of: Callable[[], str]) -> Iterator[None]:
     """A statement that the server does not take is shown to people, who may know better."""
     try:
         yield
@@ -174,8 +174,8 @@ def _refused(table: TableName, sql_of: Callable[[], Sequence[str]]) -> Iterator[
         raise NotChanged(failure, table) from error
 
 
-def _by_hand(statements: Sequence[str]) -> str:
-    return f"Do it by hand, then Headrace goes on by itself: {'; '.join(statements)}"
+def _by_hand(statements: str) -> str:
+    return f"Do it by hand, then Headrace goes on by itself: {statements}"
 
 
 _MOVED = "compare shapes"
@@ -188,4 +188,10 @@ def _moved(evolution: Evolution) -> Failure:
 
 def _too_long(evolution: Evolution) -> Failure:
     detail = f"a change of table {evolution.table} does not end within target.batch_deadline"
-    return failed(KINDS["table.schema"], "postgres", "change table", detail, remedy=_by_hand(evolution.sql))
+    return failed(
+        KINDS["table.schema"],
+        "postgres",
+        "change table",
+        detail,
+        remedy=_by_hand(by_hand(evolution.steps, evolution.sql)),
+    )

@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 
 import psycopg
 
+from consumer.core.evolution import SourceColumn
 from consumer.core.failure import Failure
 from consumer.core.plan import Evolution, TableName, TargetTable
 from consumer.core.steps import Step, TableShape
-from consumer.edges.postgres import catalog, changes, evolving, letters, memory, positions, shapes
+from consumer.edges.postgres import catalog, changes, evolving, letters, memory, positions, shapes, source_columns
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.translate import translated
-from consumer.ports.evolution import Rehearsed, State
+from consumer.ports.evolution import Followed, Rehearsed, State
 from consumer.ports.target import Stored
 
 
@@ -54,14 +55,41 @@ class PostgresCatalog:
     def spell(self, name: TableName, steps: Sequence[Step]) -> tuple[str, ...]:
         return self._pool.ask(lambda session: evolving.spelled(session, name, steps))
 
-    def source_columns(self, name: TableName) -> Mapping[str, int]:
-        return self._pool.ask(lambda session: changes.source_columns(session, self._group, name))
+    def source_columns(self, name: TableName) -> Mapping[str, SourceColumn]:
+        return self._pool.ask(lambda session: source_columns.read(session, self._group, name))
 
-    def followed(self, name: TableName, schema_id: int, columns: Sequence[str]) -> None:
-        self._pool.ask(lambda session: changes.followed(session, self._group, name, schema_id, columns))
+    def followed(self, name: TableName, fits: Followed) -> None:
+        self._pool.ask(lambda session: changes.followed(session, self._group, name, fits))
 
     def propose(self, evolution: Evolution, state: State, why: Failure) -> State:
         return self._pool.ask(lambda session: changes.propose(session, self._group, evolution, state, why))
+
+
+_CLAIMED = "SELECT topic FROM headrace.target_tables WHERE group_name = %s AND table_name = %s"
+
+
+class LookingCatalog(PostgresCatalog):
+    """The same for those who only look: nothing is claimed, remembered or proposed."""
+
+    def claim_table(self, name: TableName, topic: str) -> str:
+        def claimed(session: psycopg.Connection) -> str:
+            with translated("read table's topic"):
+                row = session.execute(_CLAIMED, (self._group, str(name))).fetchone()
+            return str(row[0]) if row else topic
+
+        return self._pool.ask(claimed)
+
+    def remember_schemas(self, registry: str, schemas: Mapping[int, str]) -> None:
+        """Nothing."""
+
+    def remember_source(self, topic: str, key_schema: int, names: Mapping[str, str | None]) -> None:
+        """Nothing."""
+
+    def followed(self, name: TableName, fits: Followed) -> None:
+        """Nothing."""
+
+    def propose(self, evolution: Evolution, state: State, why: Failure) -> State:
+        return state
 
 
 class PostgresOverview:

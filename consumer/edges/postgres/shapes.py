@@ -11,10 +11,11 @@ from consumer.edges.postgres.translate import translated
 
 _COLUMNS = """
 SELECT pg_has_role(c.relowner, 'USAGE'),
+       EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid AND (g.tgtype & 7) = 7 AND g.tgenabled <> 'D'),
        a.attname,
        format_type(a.atttypid, a.atttypmod),
-       a.attnotnull OR t.typnotnull,
-       a.atthasdef OR a.attidentity <> '',
+       a.attnotnull,
+       a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL,
        EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND a.attnum = ANY (i.indkey)),
        a.attgenerated <> '',
        CASE WHEN t.typtype = 'e' THEN t.typname END,
@@ -38,19 +39,19 @@ def read_shape(connection: psycopg.Connection, name: TableName) -> TableShape | 
         return None
     columns = tuple(
         ShapeColumn(
-            name=row[1],
-            type=sql_type(row[2]),
-            required=row[3],
-            filled=row[4],
-            key=row[5],
-            fixed=row[6],
-            labels=Labels(type=row[7], schema=row[8], labels=tuple(row[9])) if row[7] else None,
+            name=row[2],
+            type=sql_type(row[3]),
+            required=row[4],
+            filled=row[5],
+            key=row[6],
+            fixed=row[7],
+            labels=Labels(type=row[8], schema=row[9], labels=tuple(row[10])) if row[8] else None,
         )
         # a table without columns is one row without a name
         for row in rows
-        if row[1] is not None
+        if row[2] is not None
     )
-    return TableShape(columns=columns, owned=rows[0][0])
+    return TableShape(columns=columns, owned=rows[0][0], triggered=rows[0][1])
 
 
 def available(connection: psycopg.Connection, types: Sequence[str]) -> str:

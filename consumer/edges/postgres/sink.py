@@ -50,6 +50,7 @@ _BATCHES = 50_000
 _LETTERS = 2_000
 _MOVED = 2_000
 _ITEMS = 10_000
+_CHANGES = 2_000
 
 
 class PostgresSink:
@@ -195,7 +196,7 @@ class PostgresSink:
             _limit(connection, within and self.settings.batch_deadline)
             with translated("finish batch"):
                 self._ledger.applied(connection, plan, durations)
-                positions.move(connection, self._group, plan.slices)
+                self._finish(connection, plan)
         except BaseException as error:
             if isinstance(error, DataFault):
                 self._writer.take_care(plan.writes, error.table)
@@ -252,7 +253,10 @@ class PostgresSink:
             kept = moved.prune(connection, keep.moved, _MOVED)
         with translated("prune jobs"):
             items = jobs.prune(connection, self._group, keep.closed_letters, _ITEMS)
-        return batches == _BATCHES or closed == _LETTERS or kept == _MOVED or items == _ITEMS
+        with translated("prune schema changes"):
+            changed = changes.prune(connection, self._group, keep.changes, _CHANGES)
+        full = ((batches, _BATCHES), (closed, _LETTERS), (kept, _MOVED), (items, _ITEMS), (changed, _CHANGES))
+        return any(count == most for count, most in full)
 
     def marks(self, partitions: Sequence[TopicPartition]) -> list[OffsetRange]:
         """Ranges that hang the native decoder."""
@@ -352,6 +356,9 @@ class PostgresSink:
                 elif rows := self._writer.write(connection, staged):
                     refused.append(RefusedRows(staged, rows))
         return refused
+
+    def _finish(self, connection: psycopg.Connection, plan: Plan) -> None:
+        positions.move(connection, self._group, plan.slices)
 
     def _commit(self, connection: psycopg.Connection) -> None:
         try:

@@ -60,7 +60,7 @@ def insert(staged: Staged) -> sql.Composed:
     if write.soft is not None:
         values[write.soft.column] = sql.SQL("NULL" if write.soft.timed else "FALSE").format()
     if write.action is Action.TAKE:
-        values |= {name: _taken(name, kind) for name, kind in write.moving.items()}
+        values |= {name: _taken(write.kept_as[name], kind) for name, kind in write.moving.items()}
     return sql.SQL("INSERT INTO {} AS t ({}){} SELECT {} FROM {} AS s{}").format(
         table_name(write.table),
         sql.SQL(", ").join(map(sql.Identifier, values)),
@@ -84,7 +84,7 @@ def insert_checked(staged: Staged) -> sql.Composed:
         insert(staged),
         sql.SQL(", ").join(map(sql.Identifier, staged.write.identity)),
         staged.staging,
-        _same_row(staged),
+        same_row(staged),
     )
 
 
@@ -112,7 +112,7 @@ def keep(staged: Staged) -> sql.Composed:
     Answers for how many rows, and how many bytes that is.
     """
     write = staged.write
-    names = sql.SQL(", ").join(map(sql.Literal, write.moving))
+    names = sql.SQL(", ").join(sql.Literal(write.kept_as[name]) for name in write.moving)
     values = sql.SQL(", ").join(sql.SQL("CAST(t.{} AS text)").format(sql.Identifier(name)) for name in write.moving)
     return sql.SQL(
         "WITH old AS MATERIALIZED (SELECT s.{} AS token, jsonb_object(ARRAY[{}]::text[], ARRAY[{}]::text[]) AS columns "
@@ -127,7 +127,7 @@ def keep(staged: Staged) -> sql.Composed:
         values,
         table_name(write.table),
         staged.staging,
-        _same_row(staged),
+        same_row(staged),
         sql.Literal(str(write.table)),
     )
 
@@ -151,7 +151,9 @@ def take(staged: Staged) -> sql.Composed:
 
 def _kept_for(write: TableWrite) -> sql.Composed:
     return sql.SQL("m.table_name = {} AND m.token = s.{} AND m.columns ?& ARRAY[{}]::text[]").format(
-        sql.Literal(str(write.table)), sql.Identifier(TOKEN), sql.SQL(", ").join(map(sql.Literal, write.moving))
+        sql.Literal(str(write.table)),
+        sql.Identifier(TOKEN),
+        sql.SQL(", ").join(map(sql.Literal, write.kept_as.values())),
     )
 
 
@@ -239,7 +241,7 @@ def kept_out(staged: Staged) -> sql.Composed:
     guarded = sql.SQL("SELECT s.ctid FROM {} AS t, {} AS s WHERE {} AND {}").format(
         table_name(staged.write.table),
         staged.staging,
-        _same_row(staged),
+        same_row(staged),
         _guarded(staged),
     )
     if staged.floor is None:
@@ -265,7 +267,7 @@ def _met(staged: Staged) -> sql.Composed:
 
 
 def _same_living_row(staged: Staged) -> sql.Composed:
-    return _living(staged, _same_row(staged))
+    return _living(staged, same_row(staged))
 
 
 def _living(staged: Staged, row: sql.Composed) -> sql.Composed:
@@ -298,8 +300,8 @@ def _set(write: TableWrite, name: str, value: sql.Composed) -> sql.Composed:
 def _not_newer(staged: Staged) -> sql.Composed:
     """The row of the staged identity, unless its version guards it."""
     if staged.write.version is None:
-        return _same_row(staged)
-    kept = sql.SQL("{} AND ({}) IS NOT TRUE").format(_same_row(staged), _guarded(staged))
+        return same_row(staged)
+    kept = sql.SQL("{} AND ({}) IS NOT TRUE").format(same_row(staged), _guarded(staged))
     return kept if staged.floor is None else sql.SQL("{} AND ({}) IS NOT TRUE").format(kept, _late(staged))
 
 
@@ -333,7 +335,8 @@ def _newer(version: str, change: sql.Composed) -> sql.Composed:
     return sql.SQL("t.{} > {}").format(sql.Identifier(version), change)
 
 
-def _same_row(staged: Staged) -> sql.Composed:
+def same_row(staged: Staged) -> sql.Composed:
+    """Whether the row `t` of the table has the identity of the staged one, `s`."""
     return sql.SQL(" AND ").join(
         sql.SQL("t.{} = {}").format(sql.Identifier(name), value) for name, value in keys(staged.write).items()
     )
