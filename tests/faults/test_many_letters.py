@@ -20,7 +20,7 @@ _LETTERS = 100_000
 # what a table refuses is refused again, so a few of them die once more
 _HOPELESS = 500
 _WORKERS = 2
-_KILL_EVERY = 20.0
+_KILL_EVERY = 30.0
 _DEAD = Selection(states=("dead",))
 
 

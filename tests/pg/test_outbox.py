@@ -14,6 +14,7 @@ from consumer.core.letterhead import Codec
 from consumer.core.letters import State
 from consumer.core.plan import TableName
 from consumer.core.records import RecordRef
+from consumer.edges.postgres import outbox
 from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.session import application_name
 from consumer.edges.postgres.sink import PostgresSink
@@ -64,6 +65,34 @@ def test_a_claim_is_one_workers(landing: Landing, outboxes: Outboxes) -> None:
     one.confirm([Posted(id=mine[0].id, attempt=1, topic="g.dlq", failure=AWAY)])
 
     assert [letter.head.origin.offset for letter in two.claim(9, 60)] == [0, 2]
+
+
+def test_what_is_published_is_not_read_for_what_is_not(session: psycopg.Connection, group: str) -> None:
+    """However many letters wait for a person."""
+    session.execute(
+        """
+        INSERT INTO headrace.letters (group_name, topic, partition, "offset", state, kind, error_type, component,
+            operation, detail, remedy, published_attempt)
+        SELECT %s, 't', 0, n, 'dead', 'record.check', 'persistent', 'test', 'test', 'd', 'r', (n > 3)::int
+        FROM generate_series(1, 20000) AS n
+        """,
+        (group,),
+    )
+    session.execute("ANALYZE headrace.letters")
+    query = "EXPLAIN (ANALYZE, FORMAT JSON) " + outbox._CLAIM
+    with session.transaction(force_rollback=True):
+        ((plan,),) = session.execute(query.encode(), {"group": group, "most": 200, "seconds": 1}).fetchall()
+    read = [
+        node
+        for node in _nodes(plan[0]["Plan"])
+        if node.get("Relation Name") == "letters" and node["Node Type"] != "ModifyTable"
+    ]
+    assert read[0]["Index Name"] == "letters_unpublished"
+    assert sum(node["Actual Rows"] + node.get("Rows Removed by Filter", 0) for node in read) < 10
+
+
+def _nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    return [plan, *(node for part in plan.get("Plans", ()) for node in _nodes(part))]
 
 
 def test_what_is_confirmed_is_done(

@@ -32,7 +32,7 @@ WITH due AS (
     ORDER BY claimed_until NULLS FIRST, id LIMIT %(most)s FOR UPDATE SKIP LOCKED
 ), claimed AS (
     UPDATE headrace.letters l SET claimed_until = clock_timestamp() + make_interval(secs => %(seconds)s)
-    FROM due WHERE l.id = due.id RETURNING l.*
+    WHERE l.id = ANY (ARRAY(SELECT id FROM due)) RETURNING l.*
 )
 SELECT c.*, b.key, coalesce(b.edited, b.value) AS value, b.headers, b.letter_id IS NULL AS pointer
 FROM claimed c LEFT JOIN headrace.letter_bytes b ON b.letter_id = c.id ORDER BY c.id

@@ -108,3 +108,9 @@ EXECUTE FUNCTION headrace.end_items();
 
 -- Sessions with target.constraints = "trust-source" run no other triggers.
 ALTER TABLE headrace.letters ENABLE ALWAYS TRIGGER letters_ended;
+
+-- Copies that are to be published are read in the order in which they are. Else all letters were read for them: what two
+-- columns say of each other is not known to the planner, which takes them for a third of all.
+DROP INDEX headrace.letters_unpublished;
+CREATE INDEX letters_unpublished ON headrace.letters (group_name, claimed_until NULLS FIRST, id)
+    WHERE state IN ('retrying', 'dead', 'replaying') AND published_attempt < attempt;
