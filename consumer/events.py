@@ -1,12 +1,14 @@
 """Blocks of tables whose rows have no identity: each event for itself.
 
 Nothing is folded. A history has a row for each change, also for those that delete; its columns are null where the event
-does not say them. Where whole rows are matched, a batch first inserts what its events leave, then removes what they
-found: that makes the same of a table as one event after the other, since equal rows can't be told apart.
+does not say them. Where whole rows are matched, what a batch leaves and what it found again cancel each other out. Then
+it removes what else it found and inserts what else it leaves: that makes the same of a table as one event after the
+other, since equal rows can't be told apart, and what is unique there is so in between too.
 """
 
 import json
 import time
+from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -105,11 +107,12 @@ class EventBlocks:
         events.records = len(after) + events.deletes
         events.strange = strange(after, block.binding.labels)
         names = [column.source.name for column in block.binding.columns]
-        for action, images in ((Action.INSERT, after), (Action.REMOVE, before)):
-            if len(images):
-                rows, _ = shaped(images, (), block.binding)
-                write = self._writes.write(action, block, names, rows)
-                events.writes.append(_compared(write, block) if action is Action.REMOVE else write)
+        new, old = (shaped(images, (), block.binding).frame for images in (after, before))
+        new, old = _different(new, old, names)
+        if len(old):
+            events.writes.append(_compared(self._writes.write(Action.REMOVE, block, names, old), block))
+        if len(new):
+            events.writes.append(self._writes.write(Action.INSERT, block, names, new))
 
     def _said(self, block: Block, events: Events) -> pl.DataFrame:
         """What is said of each event that is one, with SEQ: all but its row."""
@@ -173,6 +176,21 @@ class EventBlocks:
         beside = [(values[column.name].alias(column.name), column) for column in binding.meta]
         names = [column.source.name for column in binding.columns]
         return self._writes.write(Action.INSERT, block, names, rows, beside)
+
+
+def _different(new: pl.DataFrame, old: pl.DataFrame, names: Sequence[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Both without pairs of equal rows; of several new ones that are equal the last stay."""
+    places: dict[str, deque[int]] = defaultdict(deque)
+    for place, row in enumerate(new.select(names).iter_rows()) if len(old) else ():
+        # lists and NaN have no equality of their own
+        places[repr(row)].append(place)
+    gone, kept = set(), []
+    for row in old.select(names).iter_rows():
+        same = places.get(repr(row))
+        kept.append(not same)
+        if same:
+            gone.add(same.popleft())
+    return new.filter([place not in gone for place in range(len(new))]), old.filter(kept)
 
 
 def _compared(write: TableWrite, block: Block) -> TableWrite:

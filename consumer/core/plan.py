@@ -185,8 +185,8 @@ class Action(Enum):
     """What a staged set of rows does to its table, in the order in which a stage does it.
 
     LOOK_UP: nothing; the rows are identities that letters are known by. KEEP: some columns of rows that go on under
-    another key are kept apart. TAKE: upsert rows with the columns that were kept for them. INSERT: rows of their own,
-    which need be like no others. REMOVE: as many rows as are staged, each of them equal to one of these.
+    another key are kept apart. TAKE: upsert rows with the columns that were kept for them. REMOVE: as many rows as are
+    staged, each of them equal to one of these. INSERT: rows of their own, which need be like no others.
     """
 
     LOOK_UP = "look up"
@@ -196,8 +196,8 @@ class Action(Enum):
     REPLACE = "replace"
     UPDATE = "update"
     TAKE = "take"
-    INSERT = "insert"
     REMOVE = "remove"
+    INSERT = "insert"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,7 +272,7 @@ class TableWrite:
 
         One order for all, so that two workers never wait for each other.
         """
-        return -self.rank if self.action is Action.DELETE else self.rank, self.table
+        return -self.rank if self.action in (Action.DELETE, Action.REMOVE) else self.rank, self.table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,6 +83,28 @@ def test_as_many_equal_rows_are_left_as_the_source_has(
     assert (engine.stopped, engine.letters(session)) == ({}, [])
 
 
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_what_is_unique_in_the_target_may_change_hands(
+    session: psycopg.Connection, engines: Engines, size: int, seed: int
+) -> None:
+    """Rows are changed beside their unique column, exchange it, go and come back."""
+    engine = engines("word text UNIQUE, n int")
+    chance = random.Random(seed)
+    there: dict[str, int] = {}
+    for _ in range(60):
+        word = chance.choice("abc")
+        old = {"word": word, "n": there.pop(word)} if word in there else None
+        new = {"word": chance.choice([each for each in "abc" if each not in there]), "n": chance.randrange(2)}
+        engine.images(what := chance.choice("uud") if old else "c", old, None if what == "d" else new)
+        if what != "d":
+            there[new["word"]] = new["n"]
+    engine.run(size)
+
+    assert left(session, engine) == Counter(there.items())
+    assert (engine.stopped, engine.letters(session)) == ({}, [])
+
+
 @pytest.mark.parametrize("size", [1, 50])
 def test_what_finds_no_row_is_a_letter(session: psycopg.Connection, engines: Engines, size: int) -> None:
     """Its new row is not written either; its neighbours are applied."""
