@@ -176,8 +176,10 @@ class Shop:
         error = {"kind": why.kind, "detail": why.detail, "remedy": why.remedy, "code": "42703"}
         at, start = self.line.at, self.line.next_offset
         query = """
-        INSERT INTO headrace.batches (group_name, state, attempt, worker, records, ranges, error, finished_at)
-        VALUES (%s, 'failed', 1, 'worker-1', 20, %s, %s, clock_timestamp()) RETURNING id
+        INSERT INTO headrace.batches
+            (group_name, state, attempt, worker, records, ranges, error, started_at, finished_at)
+        VALUES (%s, 'failed', 1, 'worker-1', 20, %s, %s, clock_timestamp() - interval '1 s', clock_timestamp())
+        RETURNING id
         """
         ranges = [[at.topic, at.partition, start, start + 20, 1]]
         ((number,),) = self.session.execute(query, (self.group, Jsonb(ranges), Jsonb(error))).fetchall()
@@ -231,7 +233,7 @@ def make_shop(
     group, schema = names
     columns = "id bigint PRIMARY KEY, customer text, status varchar(12), price bigint CHECK (price >= 0), note text"
     session.execute(f"CREATE TABLE {schema}.orders ({columns})")
-    checks = {f"{schema}.orders": {"status": Checks(max_length=12)}}
+    checks = {f"{schema}.orders": {"status": Checks(max_length=12), "customer": Checks(max_length=20)}}
     line = Pipeline(sink, PostgresCatalog(pool, group), schema, FIELDS, checks=checks)
     query = (
         "INSERT INTO headrace.target_tables (group_name, table_name, topic) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from consumer.admin.problems import Wrong
+from consumer.core.wording import clean
 from dlq.difference import Difference
 from dlq.payload import Payload
 
@@ -61,6 +62,11 @@ class Field:
     column: str
     text: str
     is_json: bool
+
+    @property
+    def hides(self) -> bool:
+        """Whether something of the text can't be seen in a field."""
+        return clean(self.text) != self.text
 
 
 def fields(row: Mapping[str, Any]) -> list[Field]:

@@ -15,6 +15,7 @@ from dlq.jobs import Job
 
 _WRONG = (Going.UNREAD, Going.STOPPED)
 _CLOSED = "closed"
+_CONDITIONS = {"failed": "has failed"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,8 @@ class Known:
 
 def needs(known: Known) -> list[Need]:
     """What needs a person, the worst first."""
-    found = [*_flow(known.seen), *_letters(known.groups), *_workers(known.workers), *_changes(known.changes)]
+    found = [*_flow(known.seen), *_changes(known.changes), *_letters(known.groups), *_workers(known.workers)]
+    found += _connectors(known.seen)
     found += [
         Need(level="warn", what=f"Job {job.id} has stopped", detail=job.why,
              remedy="Look at its report, then resume or cancel it.", path=f"/replays/{job.id}")
@@ -87,12 +89,16 @@ def _flow(seen: Seen | None) -> list[Need]:
         level = "bad" if going in _WRONG else "warn"
         what = f"{names[0]}{more} {state}"
         found.append(Need(level=level, what=what, detail=why, remedy=remedy, path="/pipeline"))
-    found += [
-        Need(level="bad" if one.condition == "failed" else "warn", what=f"Connector {one.name} is {one.condition}",
-             detail="; ".join(one.failures), remedy=one.remedy, path="/pipeline#connectors")
-        for one in seen.connectors if one.why
-    ]  # fmt: skip
     return found
+
+
+def _connectors(seen: Seen | None) -> list[Need]:
+    return [
+        Need(level="bad" if one.condition == "failed" else "warn",
+             what=f"Connector {one.name} {_CONDITIONS.get(one.condition, f'is {one.condition}')}",
+             detail="; ".join(one.failures), remedy=one.remedy, path="/pipeline#connectors")
+        for one in (seen.connectors if seen else ()) if one.why
+    ]  # fmt: skip
 
 
 def _letters(groups: Sequence[Group]) -> list[Need]:
