@@ -43,13 +43,7 @@ def test_whatever_is_sent_is_answered_as_described(shop: Shop) -> None:
         for found in schema.get_all_operations():
             operation: Any = found.ok()
 
-            @settings(
-                max_examples=EXAMPLES,
-                deadline=None,
-                derandomize=True,
-                suppress_health_check=list(HealthCheck),
-                database=None,
-            )
+            @BOUNDED
             @given(case=operation.as_strategy(generation_mode=schemathesis.GenerationMode.POSITIVE))
             def ask(case: Any) -> None:
                 case.call_and_validate(base_url=address, headers=headers, checks=CHECKS, timeout=30)
