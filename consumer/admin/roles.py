@@ -45,9 +45,9 @@ class GuardedRoute(APIRoute):
         async def guarded(request: Request) -> Response:
             if role is not None:
                 person = request.app.state.gate.asks(request)
+                request.state.person = person
                 if not person.may(role):
                     raise Denied(person, role)
-                request.state.person = person
             await admitted(request)
             return await handler(request)
 
