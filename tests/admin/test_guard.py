@@ -126,7 +126,8 @@ def test_what_is_too_large_is_not_read(clients: Clients) -> None:
     body = b"x" * (LARGEST + 1)
     assert client.post("/api/v1/letters/replay", content=body).status_code == 413
     assert client.get("/api/v1/letters?text=" + "x" * 20_000).status_code == 414
-    pieces = (b" " * 65_536 for _ in range(64))
+    # what would be taken if it were shorter
+    pieces = iter([b'{"letters": [1], "reason": "r"', *[b" " * 65_536] * 64, b"}"])
     try:
         answer = client.post("/api/v1/letters/replay", content=pieces, headers={"Content-Type": "application/json"})
     except httpx.HTTPError:
