@@ -26,7 +26,7 @@ test: check  ## Everything that must hold before a change lands
 	# a file's tests stay together, since they share servers; files in order, the long ones first
 	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --ignore tests/console
 
-console-tests: setup  ## What operators do in the console, in Debian's Chromium, which is installed where it is missing
+console-tests: setup  ## The API fuzzed, and what operators do in the console, in Debian's Chromium (installed if missing)
 	@command -v chromium >/dev/null || (apt-get update && apt-get install --yes --no-install-recommends chromium)
 	$(BIN)/python -m pytest tests/console
 

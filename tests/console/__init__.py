@@ -1,1 +1,1 @@
-"""What operators do in a real browser: `make console-tests`."""
+"""What operators do in a real browser, and the API asked anything: `make console-tests`."""
