@@ -1,6 +1,7 @@
 """The composition root: the one place that names edges."""
 
 import os
+import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -8,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
 
+from consumer.admin.doors import Doors
 from consumer.ahead import Ahead
 from consumer.applier import Applier
 from consumer.attempts import Workshop
@@ -81,7 +83,7 @@ from consumer.rereading import Rereading
 from consumer.returns import Judges, Returns
 from consumer.searcher import Searcher
 from consumer.sections import Connect
-from consumer.settings import Settings
+from consumer.settings import Settings, shown_settings
 from dlq.actions import discard, replay
 from dlq.desk import LetterDesk
 from dlq.difference import Weigher
@@ -277,6 +279,23 @@ def job_desk(settings: Settings) -> Iterator[JobDesk]:
     with closing(connect(session)) as connection:
         require(connection)
         yield JobDesk(connection, settings.kafka.group, Rules(max_replays=settings.letters.max_replays))
+
+
+def admin_doors(settings: Settings) -> Doors:
+    """What API and console open; nothing is opened yet."""
+    return Doors(
+        desk=lambda: desk(settings),
+        control=lambda: control(settings),
+        letters=lambda: letter_desk(settings),
+        jobs=lambda: job_desk(settings),
+        connectors=lambda: connectors(settings),
+        # one client for all questions
+        offsets=cache(lambda: topic_offsets(settings)),
+        ages=cache(lambda: topic_ages(settings)),
+        settings=shown_settings(settings),
+        about={"group": settings.kafka.group, "version": version("headrace")},
+        free=threading.Semaphore(settings.admin.sessions),
+    )
 
 
 def topic_offsets(settings: Settings) -> Offsets:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from consumer.bench.commands import app as bench_app
+from consumer.operate.admin import app as admin_app
 from consumer.operate.batches import app as batches_app
 from consumer.operate.breakers import app as breakers_app
 from consumer.operate.connectors import app as connectors_app
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 app.add_typer(stack_app, name="stack")
 app.add_typer(bench_app, name="bench")
+app.add_typer(admin_app, name="admin")
 app.add_typer(batches_app, name="batches")
 app.add_typer(dlq_app, name="dlq")
 app.add_typer(positions_app, name="positions")

@@ -144,6 +144,21 @@ class Moved:
     discarded: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deed:
+    """What somebody decided or looked at, and why. `details`: what it was before and is now."""
+
+    id: int
+    happened_at: datetime
+    actor: str
+    action: str
+    topic: str | None
+    partition: int | None
+    letters: list[int] | None
+    reason: str
+    details: dict[str, Any]
+
+
 class Desk(Protocol):
     """The control schema as people see it. Raises HeadraceError."""
 
@@ -182,4 +197,8 @@ class Desk(Protocol):
 
     def retry(self, partitions: Sequence[TopicPartition], note: Note) -> list[TopicPartition]:
         """Have owners take partitions anew, whatever stopped them; returns those that have a position."""
+        ...
+
+    def deeds(self, *, actor: str | None, action: str | None, before: int | None, most: int) -> list[Deed]:
+        """What people did, newest first; `before`: with smaller ids than this one."""
         ...

@@ -39,6 +39,9 @@ from consumer.table_sections import Table, Topic
 
 DEFAULT_FILE = Path("headrace.toml")
 
+# beside secrets, which are never written out: what people put passwords into
+_HIDDEN = ("target.dsn", "kafka.client", "registry.url", "connect.url", "admin.tokens")
+
 
 class Settings(BaseSettings):
     """Everything that can be set."""
@@ -178,6 +181,16 @@ def load(file: Path | None = None) -> Settings:
         raise _refused(str(error), "Write the value as JSON, or plainly.") from None
     except tomllib.TOMLDecodeError as error:
         raise _refused(f"{chosen} is not TOML: {error}", "Correct its syntax.") from error
+
+
+def shown_settings(settings: Settings) -> dict[str, Any]:
+    """The settings for people, by section, without what is secret or may hold it."""
+    found = settings.model_dump(mode="json")
+    for path in _HIDDEN:
+        section, name = path.split(".")
+        if found[section][name]:
+            found[section][name] = "(not shown)"
+    return found
 
 
 def mistakes(error: ValidationError) -> list[str]:

@@ -61,3 +61,8 @@ class JobDesk:
         """What became of each letter of a job."""
         with translated("report job"):
             yield from jobs.report(self.connection, self.group, number, states)
+
+    def items(self, number: int, *, states: Sequence[str] = (), after: int = 0, most: int) -> list[Item]:
+        """A page of that, behind one of its letters."""
+        with translated("report job"):
+            return jobs.report_page(self.connection, self.group, number, states=states, after=after, most=most)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from tools.pages.api import api_document
 from tools.pages.cli import cli_page
 from tools.pages.control import control_schema_page
 from tools.pages.failures import failures_page
@@ -32,6 +33,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/flow-light.svg": partial(picture, LIGHT),
     "docs/flow-dark.svg": partial(picture, DARK),
     "schemas/settings.schema.json": settings_schema,
+    "schemas/admin.openapi.json": api_document,
 }
 
 

@@ -12,8 +12,8 @@ from rich.padding import Padding
 from rich.text import Text
 
 from consumer.core.jobs import ACTIVE, JobKind
-from consumer.operate.looks import DIM, STATES, clean, console, facts, listing, narrow, number, said, stacked
-from consumer.operate.moments import ago
+from consumer.core.wording import ago, clean
+from consumer.operate.looks import DIM, STATES, console, facts, listing, narrow, number, said, stacked
 
 if TYPE_CHECKING:
     from dlq.jobs import Job

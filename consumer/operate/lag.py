@@ -1,7 +1,7 @@
 """`headrace lag`: how far the group is behind, and why."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
@@ -11,7 +11,8 @@ import typer
 
 from consumer.core.connectors import silent
 from consumer.core.failure import HeadraceError
-from consumer.core.lag import Lag, Log, Place, Source, lags, worst
+from consumer.core.lag import Lag, Source, lags, worst
+from consumer.lagging import log_of
 from consumer.operate.listing import Column, age, listing
 from consumer.operate.opening import ages_of, connectors_of, control_of, offsets_of
 from consumer.operate.output import PARTIAL, Config, Format, Output, nothing, reported, say
@@ -34,7 +35,7 @@ def lag(
         if not places:
             raise nothing("no position matches")
         sources, blind = _sources(config)
-        found = lags(places, _log(config, places), sources, time.time())
+        found = lags(places, log_of(offsets_of(config), ages_of(config), places), sources, time.time())
         each = output is not Output.TABLE or partitions
         rows = [_row(one) for one in found] if each else [_summed(list(of)) for _, of in _by_topic(found)]
         listing(rows, _PARTITIONS if each else _TOPICS, output, reasons(found))
@@ -50,12 +51,6 @@ def _sources(config: Path | None) -> tuple[list[Source], str]:
             return (silent(connect.all()), "") if connect is not None else ([], "")
         except HeadraceError as error:
             return [], str(error)
-
-
-def _log(config: Path | None, places: Sequence[Place]) -> Log:
-    ends = offsets_of(config).ends([place.at for place in places])
-    behind = {place.at: place.position for place in places if ends.get(place.at, 0) > place.position}
-    return Log(ends=ends, appended=ages_of(config).appended(behind))
 
 
 _TOPICS = (

@@ -11,8 +11,8 @@ from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from consumer.operate.looks import DIM, STATES, clean, console, facts, listing, narrow, number, said, stacked, states
-from consumer.operate.moments import ago
+from consumer.core.wording import ago, clean
+from consumer.operate.looks import DIM, STATES, console, facts, listing, narrow, number, said, stacked, states
 
 if TYPE_CHECKING:
     from dlq.difference import Difference

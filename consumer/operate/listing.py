@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from consumer.operate.looks import clean, number
+from consumer.core.wording import clean
+from consumer.operate.looks import number
 from consumer.operate.output import Output, show
 
 # columns of a terminal from which everything is shown

@@ -1,6 +1,5 @@
 """How tables look to people on a terminal, wide or narrow; and that no text of a record can do more than be read."""
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from consumer.core.letters import OPEN
+from consumer.core.wording import clean
 
 # beyond a terminal a table is for programs that cut lines themselves
 WIDTH = 200
@@ -39,15 +39,6 @@ def console() -> Console:
 def narrow(width: int) -> bool:
     """Whether what is of less weight has to stand below what is of more."""
     return width < _NARROW
-
-
-def clean(text: str) -> str:
-    """A text whose characters can be seen, one by one: what would move, colour or turn round others is spelled."""
-    return "".join(char if _is_plain(char) else ascii(char)[1:-1] for char in text)
-
-
-def _is_plain(char: str) -> bool:
-    return char == " " or char == "\n" or unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 
 
 def said(text: object, style: str = "") -> Text:

@@ -1,4 +1,4 @@
-"""Times as people say them: ago, or by the calendar."""
+"""Times as people give them: ago, or by the calendar."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -18,12 +18,3 @@ def moment(text: str | None) -> datetime | None:
         return datetime.fromisoformat(text).astimezone()
     except ValueError as error:
         raise typer.BadParameter(f"{text!r} is neither a time nor a number with s, m, h or d") from error
-
-
-def ago(at: datetime, now: datetime) -> str:
-    """How long ago something was, in one unit."""
-    seconds = max(0, int((now - at).total_seconds()))
-    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds // size} {unit} ago"
-    return f"{seconds} s ago"

@@ -17,7 +17,8 @@ from rich.table import Table
 
 from consumer.core.decision import Undecidable
 from consumer.core.failure import HeadraceError, Refused
-from consumer.operate.looks import WIDTH, clean
+from consumer.core.wording import clean
+from consumer.operate.looks import WIDTH
 
 FAILED, USAGE, NOTHING, REFUSED, PARTIAL = 1, 2, 3, 4, 5
 

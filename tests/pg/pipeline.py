@@ -40,10 +40,10 @@ class Pipeline:
         self.at = TopicPartition(f"pipeline-{next(NUMBERS)}", 0)
         self.table = TableName(schema, "orders")
         self._sink = sink
-        self.values, self._keys = Writer(envelope(fields)), Writer(key(fields[:1]))
+        self.values, self.keys = Writer(envelope(fields)), Writer(key(fields[:1]))
         self._identity = str(fields[0]["name"])
         # what is kept of its schemas is this registry's
-        world = World({1: self._keys.text, 2: self.values.text}, lambda name: None, name=self.at.topic)
+        world = World({1: self.keys.text, 2: self.values.text}, lambda name: None, name=self.at.topic)
         world.topics[self.at.topic] = Traits(compacted=compacted, partitions=1)
         self.known = KnownBindings()
         sources = Sources(registry=world, catalog=catalog, offsets=world, rows=RowDecoder())
@@ -53,7 +53,7 @@ class Pipeline:
 
     def record(self, op: str, row: Mapping[str, Any]) -> tuple[bytes, bytes | None]:
         """Key and value of a change; `t` is a tombstone."""
-        identity = self._keys.framed(1, {self._identity: row[self._identity]})
+        identity = self.keys.framed(1, {self._identity: row[self._identity]})
         if op == "t":
             return identity, None
         return identity, self.values.framed(2, event(op, *((row, None) if op == "d" else (None, row))))

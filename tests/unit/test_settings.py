@@ -29,6 +29,10 @@ NEEDED = {
 }
 BOUNDS: dict[str, tuple[float, float]] = {
     "kafka.request_timeout": (1, 300),
+    "admin.port": (1, 65_535),
+    "admin.session_hours": (0.1, 168),
+    "admin.sessions": (1, 64),
+    "admin.look_every": (0.5, 300),
     "kafka.metadata_refresh": (1, 3600),
     "kafka.prefetch_kbytes": (1024, 1_048_576),
     "registry.timeout": (0.5, 120),

@@ -35,6 +35,7 @@ _TABLES = {
     "tables": ("table", "schema.table"),
     "columns": ("column", "name"),
     "checks": ("column", "name"),
+    "tokens": ("name", "name"),
 }
 
 Schema = dict[str, Any]

@@ -8,7 +8,7 @@ from consumer.core.decision import Decision, Held
 from consumer.core.failure import Persistent, failed
 from consumer.core.kinds import KINDS
 from consumer.core.records import TopicPartition
-from consumer.desk import Approved, Batch, Born, Checkpoint, Moved, Note, Page, Position, SchemaChange
+from consumer.desk import Approved, Batch, Born, Checkpoint, Deed, Moved, Note, Page, Position, SchemaChange
 from consumer.edges.postgres import changes, decisions, journal
 from consumer.edges.postgres.person import PersonSession
 from consumer.edges.postgres.session import SessionSettings, transaction
@@ -73,6 +73,9 @@ class PostgresDesk(PersonSession):
 
     def retry(self, partitions: Sequence[TopicPartition], note: Note) -> list[TopicPartition]:
         return decisions.retry(self._session(), self._group, partitions, note)
+
+    def deeds(self, *, actor: str | None, action: str | None, before: int | None, most: int) -> list[Deed]:
+        return journal.deeds(self._session(), self._group, (actor, action), before=before, most=most)
 
 
 def _details(moved: Moved) -> dict[str, object]:

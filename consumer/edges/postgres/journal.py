@@ -1,9 +1,9 @@
-"""The ledger and the positions, read for people."""
+"""The ledger, the positions and the audit, read for people."""
 
 import psycopg
 from psycopg.rows import class_row
 
-from consumer.desk import Batch, Born, Checkpoint, Page, Position
+from consumer.desk import Batch, Born, Checkpoint, Deed, Page, Position
 from consumer.edges.postgres.translate import translated
 
 _COLUMNS = """
@@ -50,6 +50,14 @@ WHERE p.group_name = %(group)s
 ORDER BY p.topic, p.partition LIMIT %(most)s
 """
 
+_DEEDS = """
+SELECT id, happened_at, actor, action, topic, partition, letters, reason, details FROM headrace.audit
+WHERE group_name = %(group)s
+  AND (%(actor)s::text IS NULL OR actor = %(actor)s) AND (%(action)s::text IS NULL OR action = %(action)s)
+  AND (%(before)s::bigint IS NULL OR id < %(before)s)
+ORDER BY id DESC LIMIT %(most)s
+"""
+
 
 def batches(connection: psycopg.Connection, group: str, page: Page) -> list[Batch]:
     """Batches of a group."""
@@ -91,3 +99,12 @@ def positions(
     values = {"group": group, "topic": topic, "stopped": stopped, "most": most}
     with translated("read positions"), connection.cursor(row_factory=class_row(Position)) as cursor:
         return cursor.execute(_POSITIONS, values).fetchall()
+
+
+def deeds(
+    connection: psycopg.Connection, group: str, who: tuple[str | None, str | None], *, before: int | None, most: int
+) -> list[Deed]:
+    """What people did, newest first; `who`: only this actor's, only this action."""
+    values = {"group": group, "actor": who[0], "action": who[1], "before": before, "most": most}
+    with translated("read audit"), connection.cursor(row_factory=class_row(Deed)) as cursor:
+        return cursor.execute(_DEEDS.encode(), values).fetchall()

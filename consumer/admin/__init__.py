@@ -1,0 +1,1 @@
+"""The admin API and the web console: what people see and decide, over HTTP."""

@@ -1,0 +1,125 @@
+"""Jobs: many letters sent again, or given up."""
+
+from typing import Annotated, Literal
+
+from fastapi import Query
+from pydantic import BaseModel, Field
+
+from consumer.admin.api.answers import Listed, listed
+from consumer.admin.asking import Doored
+from consumer.admin.inputs import LARGEST, Chosen, Id, Input, Limit, Reasoned, Words
+from consumer.admin.problems import Absent
+from consumer.admin.roles import Asker, needs, router
+from consumer.core.jobs import JobKind
+from consumer.core.roles import Role
+from dlq.jobs import MOST_ITEMS, Item, Job, Order
+from dlq.preview import Sample
+
+routes = router(tags=["replays"])
+
+_ACTIONS = Literal["pause", "resume", "cancel"]
+
+
+class Look(Input):
+    """What a job would be of."""
+
+    letters: Chosen
+    kind: JobKind = JobKind.REPLAY
+    stale: bool = False
+
+
+class Start(Look, Reasoned):
+    """A job. `expect`: how many letters the preview says go; `rate`: letters a second."""
+
+    expect: Annotated[int, Field(ge=1, le=MOST_ITEMS)]
+    rate: Annotated[float, Field(ge=0.01, le=5000)] = 50.0
+    canary: Annotated[int, Field(ge=0, le=1000)] = 10
+    stop_ratio: Annotated[float, Field(ge=0, le=1)] = 0.1
+
+
+class Looked(BaseModel):
+    """What a job would do. `goes`: what has to be expected; counts and samples by what would become of letters."""
+
+    goes: int
+    meant: int
+    counts: dict[str, int]
+    samples: dict[str, list[Sample]]
+
+
+class Report(Input):
+    """Which letters of a job."""
+
+    state: Words = Field(default=[])
+    after: Annotated[int, Field(ge=0, le=LARGEST)] = 0
+    limit: Limit = 200
+
+
+@routes.get("/jobs")
+@needs(Role.VIEWER)
+def jobs(doors: Doored, limit: Limit = 50) -> Listed[Job]:
+    """Jobs, newest first."""
+    with doors.through(doors.jobs) as desk:
+        return Listed(items=desk.jobs(limit))
+
+
+@routes.post("/jobs/preview")
+@needs(Role.VIEWER)
+def preview(doors: Doored, wanted: Look) -> Looked:
+    """What a job would do; nothing is done."""
+    with doors.through(doors.jobs) as desk:
+        found = desk.preview(wanted.letters.selection, desk.ruled(wanted.kind, stale=wanted.stale))
+    samples = {fate.value: list(some) for fate, some in found.samples.items()}
+    counts = {fate.value: count for fate, count in found.counts.items()}
+    return Looked(goes=found.goes, meant=found.meant, counts=counts, samples=samples)
+
+
+@routes.post("/jobs", status_code=201)
+@needs(Role.OPERATOR)
+def start(doors: Doored, asker: Asker, wanted: Start) -> Job:
+    """Make a job. Refused when others go than expected."""
+    with doors.through(doors.jobs) as desk:
+        order = Order(
+            selection=wanted.letters.selection,
+            rules=desk.ruled(wanted.kind, stale=wanted.stale),
+            expect=wanted.expect,
+            said=wanted.note(asker.name),
+            rate=wanted.rate,
+            canary=0 if wanted.kind is JobKind.DISCARD else wanted.canary,
+            stop_ratio=wanted.stop_ratio,
+        )
+        return _there(desk.job(desk.create(order)))
+
+
+@routes.get("/jobs/{number}")
+@needs(Role.VIEWER)
+def job(doors: Doored, number: Id) -> Job:
+    """One job, and what became of its letters."""
+    with doors.through(doors.jobs) as desk:
+        return _there(desk.job(number))
+
+
+@routes.get("/jobs/{number}/items")
+@needs(Role.VIEWER)
+def items(doors: Doored, number: Id, wanted: Annotated[Report, Query()]) -> Listed[Item]:
+    """What became of each letter of a job, in the order of their records."""
+    with doors.through(doors.jobs) as desk:
+        _there(desk.job(number))
+        found = desk.items(number, states=wanted.state, after=wanted.after, most=wanted.limit)
+    return Listed(**listed(found, wanted.limit, lambda item: item.number))
+
+
+@routes.post("/jobs/{number}/{action}")
+@needs(Role.OPERATOR)
+def decide(doors: Doored, asker: Asker, number: Id, action: _ACTIONS, wanted: Reasoned) -> Job:
+    """Pause, resume or cancel a job: once this is answered, nothing more is sent, or it goes on."""
+    with doors.through(doors.jobs) as desk:
+        decided = {"pause": desk.pause, "resume": desk.resume, "cancel": desk.cancel}[action]
+        if not decided(number, wanted.note(asker.name)):
+            raise Absent(f"there is no job {number} in this group")
+        return _there(desk.job(number))
+
+
+def _there(job: Job | None) -> Job:
+    if job is None:
+        raise Absent("there is no such job in this group")
+    return job

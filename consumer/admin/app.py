@@ -1,0 +1,65 @@
+"""The app: the API under `/api/v1`, and the console."""
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from consumer.admin import problems
+from consumer.admin.api import ledger, letters, pipeline, process, replays
+from consumer.admin.api.answers import PROBLEMS, ProblemDocument
+from consumer.admin.console import pages
+from consumer.admin.doors import Doors
+from consumer.admin.gate import Gate
+from consumer.admin.shield import Shield
+from consumer.admin.watching import Watch
+from consumer.admin_sections import Admin
+
+PREFIX = "/api/v1"
+LOCAL = ("127.0.0.1", "localhost", "[::1]")
+"""The names by which a machine calls itself."""
+
+
+def make_app(settings: Admin, doors: Doors) -> FastAPI:
+    """The app; its watch looks as long as it runs."""
+    watch = Watch(doors, settings.look_every)
+
+    @asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        watch.start()
+        yield
+        watch.close()
+
+    app = FastAPI(
+        title="Headrace",
+        version="1",
+        summary="Dead letters, positions, batches and control of a Headrace group.",
+        lifespan=life,
+        # pages of others would load scripts of others
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+    )
+    key = settings.session_key.get_secret_value() if settings.session_key else secrets.token_urlsafe(48)
+    app.state.doors, app.state.watch = doors, watch
+    app.state.describe = lambda: description(app)
+    app.state.gate = Gate(settings.tokens, key, settings.session_hours * 3600)
+    app.include_router(process.probes)
+    for part in (pipeline, ledger, letters, replays, process):
+        app.include_router(part.routes, prefix=PREFIX, responses=PROBLEMS)
+    pages.install(app)
+    problems.install(app)
+    app.add_middleware(Shield, hosts=LOCAL if settings.is_open else ())
+    return app
+
+
+def description(app: FastAPI) -> dict[str, Any]:
+    """The API's OpenAPI document."""
+    found = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+    found["components"]["schemas"][ProblemDocument.__name__] = ProblemDocument.model_json_schema()
+    found["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    found["security"] = [{"token": []}]
+    return found

@@ -1,0 +1,22 @@
+"""What routes are given: the doors and the watch of the app that they are in."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from consumer.admin.doors import Doors
+from consumer.admin.watching import Watch
+
+
+def _doors(request: Request) -> Doors:
+    doors: Doors = request.app.state.doors
+    return doors
+
+
+def _watch(request: Request) -> Watch:
+    watch: Watch = request.app.state.watch
+    return watch
+
+
+Doored = Annotated[Doors, Depends(_doors)]
+Watched = Annotated[Watch, Depends(_watch)]

@@ -1,0 +1,133 @@
+"""What a letter's record holds beside its row in the target, column by column; and edits of it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from consumer.admin.problems import Wrong
+from consumer.core.wording import clean
+from dlq.difference import Difference
+from dlq.payload import Payload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """A value as text. `kind`: `value`, `null`, or `absent` where there is nothing to show."""
+
+    kind: str
+    text: str = ""
+
+
+ABSENT, NULL = Cell(kind="absent"), Cell(kind="null")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A column: in the record before and after, and in the target's row now and as it would be."""
+
+    column: str
+    before: Cell
+    after: Cell
+    now: Cell
+    then: Cell
+    changed: bool
+
+
+def lines(held: Payload | None, weighed: Difference | None) -> list[Line]:
+    """All columns of both, the record's first."""
+    values = (held.value.values if held else None) or {}
+    before, after = _row(values.get("before")), _row(values.get("after"))
+    cells = {cell.column: cell for cell in (weighed.cells if weighed else ())}
+    found = []
+    for name in dict.fromkeys((*after, *before, *cells)):
+        cell = cells.get(name)
+        found.append(
+            Line(
+                column=name,
+                before=_cell(before, name),
+                after=_cell(after, name),
+                now=ABSENT if cell is None else _text(cell.now),
+                then=ABSENT if cell is None else _text(cell.then),
+                changed=cell.changed if cell else name in before and before.get(name) != after.get(name),
+            )
+        )
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """A column as it can be changed: its text, and whether that is JSON."""
+
+    column: str
+    text: str
+    is_json: bool
+
+    @property
+    def hides(self) -> bool:
+        """Whether something of the text can't be seen in a field."""
+        return clean(self.text) != self.text
+
+
+def fields(row: Mapping[str, Any]) -> list[Field]:
+    """Of a row as a patch finds it."""
+    return [
+        Field(column=name, text=value if isinstance(value, str) else _json(value), is_json=not isinstance(value, str))
+        for name, value in row.items()
+    ]
+
+
+def patch(sent: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+    """The operations that a form asks for: of columns whose text, or way of reading it, is another than it was.
+
+    Raises Wrong.
+    """
+    given = dict(sent)
+    wanted = []
+    for name, text in sent:
+        if not name.startswith("to:"):
+            continue
+        column = name.removeprefix("to:")
+        way, was = given.get(f"as:{column}", "text"), given.get(f"was:{column}")
+        # browsers send lines' ends as both characters
+        if f"{way}:{_lines(text)}" == _lines(was or ""):
+            continue
+        path = "/after/" + column.replace("~", "~0").replace("/", "~1")
+        wanted.append(
+            {"op": "replace", "path": path, "value": _parsed(text, column) if way == "json" else _lines(text)}
+        )
+    if not wanted:
+        raise Wrong("nothing was changed")
+    return wanted
+
+
+def _parsed(text: str, column: str) -> Any:
+    try:
+        return json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise Wrong(f"what was written for {column} is no JSON") from error
+
+
+def _lines(text: str) -> str:
+    return text.replace("\r\n", "\n")
+
+
+def _row(values: Any) -> Mapping[str, Any]:
+    return values if isinstance(values, Mapping) else {}
+
+
+def _cell(row: Mapping[str, Any], name: str) -> Cell:
+    if name not in row:
+        return ABSENT
+    value = row[name]
+    if value is None:
+        return NULL
+    return Cell(kind="value", text=value if isinstance(value, str) else _json(value))
+
+
+def _text(text: str | None) -> Cell:
+    return NULL if text is None else Cell(kind="value", text=text)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)

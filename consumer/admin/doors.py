@@ -1,0 +1,48 @@
+"""What the API and the console open: desks on database sessions of their own, so many at a time."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from consumer.admin.problems import Busy
+from consumer.control import Control
+from consumer.desk import Desk
+from consumer.ports.connectors import Connectors
+from consumer.ports.topics import Ages, Offsets
+from dlq.desk import LetterDesk
+from dlq.job_desk import JobDesk
+
+T = TypeVar("T")
+Opens = Callable[[], AbstractContextManager[T]]
+
+# seconds that a request waits for the others
+_PATIENCE = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doors:
+    """How each desk is opened. `settings`: what may be shown of them; `about`: group, version and the like."""
+
+    desk: Opens[Desk]
+    control: Opens[Control]
+    letters: Opens[LetterDesk]
+    jobs: Opens[JobDesk]
+    connectors: Opens[Connectors | None]
+    offsets: Callable[[], Offsets]
+    ages: Callable[[], Ages]
+    settings: dict[str, Any]
+    about: dict[str, str]
+    free: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(8))
+
+    @contextmanager
+    def through(self, door: Opens[T]) -> Iterator[T]:
+        """What is behind a door, once there is room. Raises Busy, and whatever the door raises."""
+        if not self.free.acquire(timeout=_PATIENCE):
+            raise Busy("too many ask at once")
+        try:
+            with door() as opened:
+                yield opened
+        finally:
+            self.free.release()

@@ -1,0 +1,136 @@
+"""Looks at lag and connectors every few seconds, so that no page waits for Kafka, and keeps how it went lately."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from consumer.admin.doors import Doors
+from consumer.admin.problems import Busy
+from consumer.core.connectors import Connector, silent
+from consumer.core.failure import Failure, HeadraceError
+from consumer.core.lag import Lag, Log, lags
+from consumer.lagging import log_of
+
+KEPT = 120
+"""Looks that are kept."""
+# seconds that the end of a look is waited for
+_PATIENCE = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """One look. `logs`, `connect`: why Kafka, or Kafka Connect, did not answer; without Kafka lag is not known."""
+
+    at: datetime
+    lags: Sequence[Lag]
+    connectors: Sequence[Connector] = ()
+    logs: Failure | None = None
+    connect: Failure | None = None
+
+    @property
+    def records(self) -> int:
+        """How many records are not applied, of those that are known of."""
+        return sum(lag.records or 0 for lag in self.lags)
+
+    @property
+    def applied(self) -> int:
+        """The sum of all positions."""
+        return sum(lag.position for lag in self.lags)
+
+    @property
+    def seconds(self) -> float | None:
+        """The age of the oldest record that is not applied."""
+        return max((lag.seconds for lag in self.lags if lag.seconds is not None), default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """What is kept of a look for its trend."""
+
+    at: datetime
+    records: int
+    applied: int
+    by_topic: dict[str, int]
+
+
+class Watch:
+    """A thread of its own from `start` to `close`."""
+
+    def __init__(self, doors: Doors, every: float) -> None:
+        self._doors = doors
+        self._every = every
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+        self._kept: deque[Moment] = deque(maxlen=KEPT)
+        self._lock = threading.Lock()
+        self.last: Seen | None = None
+        self.problem: Failure | None = None
+        self.looks = 0
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Look no more."""
+        self._end.set()
+        self._thread.join(_PATIENCE)
+
+    @property
+    def ended(self) -> bool:
+        """Whether it was closed."""
+        return self._end.is_set()
+
+    def lately(self) -> list[Moment]:
+        """What is kept, oldest first."""
+        with self._lock:
+            return list(self._kept)
+
+    def look(self) -> None:
+        """Look once."""
+        try:
+            seen = self._seen()
+        except HeadraceError as error:
+            self.problem = error.failure
+        except Busy:
+            # the pages come first
+            return
+        else:
+            self.last, self.problem = seen, None
+            if seen.logs is None:
+                self._keep(seen)
+        self.looks += 1
+
+    def _run(self) -> None:
+        while not self._end.is_set():
+            self.look()
+            self._end.wait(self._every)
+
+    def _seen(self) -> Seen:
+        with self._doors.through(self._doors.control) as control:
+            places = control.places()
+        connectors, connect = self._connectors()
+        log, logs = Log(), None
+        try:
+            log = log_of(self._doors.offsets(), self._doors.ages(), places) if places else Log()
+        except HeadraceError as error:
+            logs = error.failure
+        found = lags(places, log, silent(connectors), time.time())
+        return Seen(at=datetime.now(UTC), lags=found, connectors=connectors, logs=logs, connect=connect)
+
+    def _connectors(self) -> tuple[Sequence[Connector], Failure | None]:
+        try:
+            with self._doors.connectors() as connect:
+                return (connect.all(), None) if connect is not None else ((), None)
+        except HeadraceError as error:
+            return (), error.failure
+
+    def _keep(self, seen: Seen) -> None:
+        by_topic: dict[str, int] = {}
+        for lag in seen.lags:
+            by_topic[lag.at.topic] = by_topic.get(lag.at.topic, 0) + (lag.records or 0)
+        with self._lock:
+            self._kept.append(Moment(at=seen.at, records=seen.records, applied=seen.applied, by_topic=by_topic))

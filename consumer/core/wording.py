@@ -1,0 +1,22 @@
+"""Texts as people read them: of records, in which every character can be seen, and of times."""
+
+import unicodedata
+from datetime import datetime
+
+
+def clean(text: str) -> str:
+    """A text whose characters can be seen, one by one: what would move, colour or turn round others is spelled."""
+    return "".join(char if _is_plain(char) else ascii(char)[1:-1] for char in text)
+
+
+def _is_plain(char: str) -> bool:
+    return char == " " or char == "\n" or unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
+
+
+def ago(at: datetime, now: datetime) -> str:
+    """How long ago something was, in one unit."""
+    seconds = max(0, int((now - at).total_seconds()))
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit} ago"
+    return f"{seconds} s ago"

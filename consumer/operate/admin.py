@@ -1,0 +1,61 @@
+"""`headrace admin`: the API and the web console."""
+
+import hashlib
+import json
+import secrets
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from consumer.core.roles import ROLES
+from consumer.operate.output import USAGE, Config, reported, say
+
+app = typer.Typer(
+    name="admin", help="The admin API and the web console.", no_args_is_help=True, pretty_exceptions_enable=False
+)
+
+
+@app.command("serve")
+def serve(config: Config = None) -> None:
+    """Serve the API and the console on `admin.host` and `admin.port`, until told to stop."""
+    from consumer.admin.app import make_app
+    from consumer.admin.server import serve as listen
+    from consumer.build import admin_doors
+    from consumer.settings import load
+    from consumer.telemetry.logs import configure
+
+    with reported():
+        settings = load(config)
+        configure(settings.log.level, settings.log.format, group=settings.kafka.group)
+        admin = settings.admin
+        made = make_app(admin, admin_doors(settings))
+        host = f"[{admin.host}]" if ":" in admin.host else admin.host
+        say(f"console: http://{host}:{admin.port}/   API: http://{host}:{admin.port}/api/v1")
+        if admin.is_open:
+            say("nobody has to log in: whoever is on this machine is its admin (admin.tokens changes that)")
+        listen(made, admin.host, admin.port)
+
+
+@app.command("token")
+def token(
+    name: Annotated[str, typer.Argument(help="Who it is for, as the audit will name them.")],
+    role: Annotated[str, typer.Option(help="viewer, content-viewer, operator or admin.")] = "viewer",
+    days: Annotated[int | None, typer.Option(min=1, max=3650, help="For how many days it is taken.")] = 90,
+) -> None:
+    """Make a token: it is written to stdout once, and what to put into the settings to stderr."""
+    if role not in ROLES:
+        say(f"--role is one of {', '.join(ROLES)}")
+        raise typer.Exit(USAGE)
+    made = f"hr_{secrets.token_urlsafe(32)}"
+    say(f"[admin.tokens.{_quoted(name)}]")
+    say(f'sha256 = "{hashlib.sha256(made.encode()).hexdigest()}"')
+    say(f'role = "{role}"')
+    if days is not None:
+        say(f"expires = {(datetime.now(UTC) + timedelta(days=days)).isoformat(timespec='seconds')}")
+    typer.echo(made)
+
+
+def _quoted(name: str) -> str:
+    """As a key of TOML, whose plain strings are JSON's."""
+    return json.dumps(name, ensure_ascii=False)

@@ -1,0 +1,178 @@
+"""The API: what it answers, what it changes, and that every change says who and why."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from consumer.core.roles import Role
+from tests.admin.conftest import Clients
+from tests.admin.scene import CANARY, Shop
+
+API = "/api/v1"
+WHY = {"reason": "ticket 1"}
+OPERATOR = "the operator"
+
+
+@pytest.fixture
+def operator(clients: Clients) -> httpx.Client:
+    """Whoever may change something."""
+    return clients(Role.OPERATOR)
+
+
+def told(answer: httpx.Response, status: int = 200) -> Any:
+    """What was answered, as JSON."""
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+def test_a_letter_is_found_understood_edited_and_sent_again(shop: Shop, operator: httpx.Client) -> None:
+    """By its group, with its row and what it would do; the audit names who the token is of."""
+    letter = shop.bad(2, note=CANARY)
+    (group,) = told(operator.get(f"{API}/letter-groups"))["items"]
+    assert (group["kind"], group["field"], group["states"]) == ("record.checks", "after.status", {"dead": 1})
+    (listed,) = told(operator.get(f"{API}/letters", params={"group": group["fingerprint"], "state": "dead"}))["items"]
+    assert listed["id"] == letter
+    whole = operator.get(f"{API}/letters/{letter}")
+    assert (told(whole)["letter"]["letter"]["remedy"] != "", CANARY in whole.text) == (True, False)
+    payload = told(operator.get(f"{API}/letters/{letter}/payload"))
+    assert payload["value"]["values"]["after"]["note"] == CANARY
+    assert told(operator.get(f"{API}/letters/{letter}/difference"))["refused"]["field"] == "after.status"
+    assert told(operator.get(f"{API}/letters/{letter}/row"))["after"]["id"] == 2
+
+    patch = [{"op": "replace", "path": "/after/status", "value": "paid"}]
+    edit = f"{API}/letters/{letter}/edit"
+    assert told(operator.post(edit, json={"patch": patch, "dry_run": True, **WHY})) == {
+        "changed": ["status"],
+        "dry_run": True,
+    }
+    told(operator.post(edit, json={"patch": patch, **WHY}))
+    assert told(operator.get(f"{API}/letters/{letter}/difference"))["effect"] == "insert"
+    sent = told(operator.post(f"{API}/letters/replay", json={"letters": [letter], **WHY}))
+    assert (sent["changed"], shop.state(letter)) == ([letter], "replaying")
+    looked = [(OPERATOR, "view payload", "")] * 3
+    assert shop.audit() == [
+        *looked,
+        (OPERATOR, "edit letter", "ticket 1"),
+        looked[0],
+        (OPERATOR, "replay letters", "ticket 1"),
+    ]
+    (deed, *_) = told(operator.get(f"{API}/audit", params={"actor": OPERATOR, "limit": 1}))["items"]
+    assert (deed["action"], deed["letters"]) == ("replay letters", [letter])
+
+
+def test_pages_follow_one_another_without_gap_or_repetition(shop: Shop, operator: httpx.Client) -> None:
+    """Each names the next; the last names none."""
+    letters = [shop.bad(number) for number in range(2, 7)]
+    found, after = [], None
+    for _ in range(3):
+        page = told(operator.get(f"{API}/letters", params={"limit": 2, **({"after": after} if after else {})}))
+        found += [letter["id"] for letter in page["items"]]
+        after = page["next"]
+    assert (found, after) == (letters[::-1], None)
+    assert told(operator.get(f"{API}/letter-facets"))["facets"]["state"] == {"dead": 5}
+
+
+def test_a_job_is_looked_at_agreed_to_by_number_and_cancelled(shop: Shop, operator: httpx.Client) -> None:
+    """Refused when others go than were looked at."""
+    letters = [shop.bad(number) for number in range(2, 5)]
+    wanted = {"letters": {"id": letters}}
+    assert told(operator.post(f"{API}/jobs/preview", json=wanted))["goes"] == 3
+    refused = told(operator.post(f"{API}/jobs", json={**wanted, "expect": 2, **WHY}), 409)
+    assert "it would be 3 letters now, not 2" in refused["detail"]
+    job = told(operator.post(f"{API}/jobs", json={**wanted, "expect": 3, **WHY}), 201)
+    assert (job["created_by"], job["counts"]) == (OPERATOR, {"waiting": 3})
+    told(operator.post(f"{API}/jobs/{job['id']}/pause", json=WHY))
+    told(operator.post(f"{API}/jobs/{job['id']}/pause", json=WHY), 409)
+    assert told(operator.post(f"{API}/jobs/{job['id']}/cancel", json=WHY))["state"] == "cancelled"
+    items = told(operator.get(f"{API}/jobs/{job['id']}/items", params={"state": "cancelled"}))["items"]
+    assert [item["letter"] for item in items] == letters
+
+
+def test_a_table_is_paused_and_resumed(shop: Shop, operator: httpx.Client) -> None:
+    """Lag says so, and why."""
+    subject = {"table": f"{shop.schema}.orders", **WHY}
+    told(operator.post(f"{API}/pauses", json={"table": "no.such", **WHY}), 404)
+    held = told(operator.post(f"{API}/pauses", json=subject))["partitions"]
+    assert held == [{"topic": shop.line.at.topic, "partition": shop.line.at.partition}]
+    (pause,) = told(operator.get(f"{API}/pauses"))["items"]
+    assert (pause["actor"], pause["reason"]) == (OPERATOR, "ticket 1")
+    assert told(operator.post(f"{API}/pauses/end", json=subject))["partitions"] == held
+    told(operator.post(f"{API}/pauses/end", json=subject), 404)
+
+
+def test_lag_is_told_as_it_was_seen_last(shop: Shop, operator: httpx.Client) -> None:
+    """In records and seconds; the watch looks by itself."""
+    shop.logs.reach[shop.line.at] = shop.line.next_offset + 7
+    operator.get(f"{API}/lag")
+    watch = operator.get(f"{API}/lag")
+    assert watch.status_code == 200
+    assert {"at", "items", "problem"} == set(watch.json())
+
+
+def test_a_batch_is_tried_again_and_a_plan_is_agreed_to(shop: Shop, operator: httpx.Client) -> None:
+    """Each once."""
+    batch, change = shop.failed_batch(), shop.plan()
+    shop.stop()
+    assert told(operator.get(f"{API}/batches/{batch}"))["batch"]["error"]["code"] == "42703"
+    done = told(operator.post(f"{API}/schema-changes/approve", json={"changes": [change], **WHY}))
+    assert (done["changes"], len(done["partitions"])) == ([change], 1)
+    told(operator.post(f"{API}/schema-changes/approve", json={"changes": [change], **WHY}), 409)
+    assert len(told(operator.post(f"{API}/batches/{batch}/retry", json=WHY))["partitions"]) == 1
+
+
+def test_a_connector_is_started_again_and_a_breaker_reset(shop: Shop, operator: httpx.Client) -> None:
+    """What is asked for is written down first."""
+    told(operator.post(f"{API}/breakers/reset", json={"breaker": "target", **WHY}), 404)
+    shop.worker()
+    (command,) = told(operator.post(f"{API}/breakers/reset", json={"breaker": "target", **WHY}))["items"]
+    assert (command["worker"], command["actor"]) == ("worker-1", OPERATOR)
+    told(operator.post(f"{API}/connectors/restart", json={"connector": "billing-source", **WHY}))
+    told(operator.post(f"{API}/connectors/restart", json={"connector": "none", **WHY}), 404)
+    assert (shop.connect.asked, [deed[1] for deed in shop.audit()][-2:]) == (
+        ["billing-source", "none"],
+        ["restart connector"] * 2,
+    )
+
+
+@pytest.mark.parametrize("reason", [None, "", "   ", "x" * 1001, "a\0b"])
+def test_nothing_is_done_without_a_reason(shop: Shop, operator: httpx.Client, reason: str | None) -> None:
+    """And what was sent is not repeated in the answer."""
+    letter = shop.bad(2)
+    body = {"letters": [letter]} | ({} if reason is None else {"reason": reason})
+    found = told(operator.post(f"{API}/letters/discard", json=body), 422)
+    assert (found["kind"], found["status"], bool(found["remedy"])) == ("request.invalid", 422, True)
+    assert (shop.state(letter), shop.audit()) == ("dead", [])
+    assert reason is None or not reason.strip() or reason not in str(found)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/letters/0", "/letters/-1", f"/letters/{2**63}", "/letters/x", "/letters?limit=0", "/letters?limit=501",
+        "/letters?text=%00", "/letters?state=no", "/letters?after=x", "/letters?since=2020-01-01", "/letters?no=1",
+        "/letters?text=" + "x" * 256, "/batches?before=0", "/audit?limit=x", "/jobs/1/items?after=-1",
+        "/letters/1/payload?original=no%20bool",
+    ],
+)  # fmt: skip
+def test_what_is_out_of_bounds_is_refused_with_its_place(operator: httpx.Client, path: str) -> None:
+    """As a problem document, never as a defect."""
+    answer = operator.get(API + path)
+    assert told(answer, 422)["kind"] == "request.invalid"
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_masked_columns_never_leave(shop: Shop, operator: httpx.Client) -> None:
+    """Not in payload, difference or row."""
+    shop.masks = (f"{shop.schema}.orders.note",)
+    letter = shop.bad(1, note=CANARY)
+    for part in ("payload", "difference", "row"):
+        answer = operator.get(f"{API}/letters/{letter}/{part}")
+        assert (answer.status_code, CANARY in answer.text, CANARY.encode().hex() in answer.text) == (200, False, False)
+
+
+def test_looking_at_what_is_not_there_is_not_written_down(shop: Shop, operator: httpx.Client) -> None:
+    """Nobody has seen anything."""
+    for part in ("payload", "difference", "row"):
+        told(operator.get(f"{API}/letters/99999999/{part}"), 404)
+    assert shop.audit() == []

@@ -1,0 +1,172 @@
+"""The console's pages: what they say, that they show anything harmlessly, and what is done from them."""
+
+import html
+import re
+
+import httpx
+import pytest
+
+from consumer.admin.app import make_app
+from consumer.admin.watching import Watch
+from consumer.admin_sections import Admin
+from consumer.core.roles import Role
+from tests.admin.conftest import Clients
+from tests.admin.scene import CANARY, HOSTILE, Shop
+from tests.admin.serving import served
+from tests.admin.test_guard import word
+
+PAGES = ["/", "/pipeline", "/batches", "/letters", "/letters/list", "/replays", "/tables", "/audit", "/about"]
+
+
+def said(answer: httpx.Response) -> str:
+    """A page's text, without its marks."""
+    assert answer.status_code == 200, answer.text
+    return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.text)))
+
+
+def test_the_first_line_says_whether_something_needs_a_person(shop: Shop) -> None:
+    """What it is, why, and what to do, on the first page."""
+    shop.bad(2)
+    shop.plan()
+    shop.stop()
+    shop.failed_batch()
+    shop.worker(away=True)
+    watch = Watch(shop.doors, 60)
+    watch.look()
+    app = make_app(Admin(), shop.doors)
+    app.state.watch.look()
+    with served(app) as address:
+        text = said(httpx.get(address))
+    assert re.search(r"\d+ things need you\.", text)
+    for part in (
+        "One record waits as dead letters",
+        "waits for a change of its columns",
+        "the table lacks a column",
+        "registry is not asked by worker-1",
+        "Connector billing-source has failed",
+    ):
+        assert part in text, part
+
+
+def test_a_calm_group_is_told_so(shop: Shop) -> None:
+    """Nothing is made up."""
+    shop.connect.all = list  # type: ignore[method-assign]
+    shop.session.execute(
+        "UPDATE headrace.positions SET owner_pid = pg_backend_pid() WHERE group_name = %s", (shop.group,)
+    )
+    app = make_app(Admin(), shop.doors)
+    app.state.watch.look()
+    with served(app) as address:
+        text = said(httpx.get(address))
+    assert "No open letters" in text
+    assert "0 s" in text
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_each_page_is_there_with_and_without_anything_to_show(shop: Shop, here: httpx.Client, path: str) -> None:
+    """Without a script of its own inside, and without one of another site."""
+    for fill in (lambda: None, lambda: (shop.bad(2), shop.plan(), shop.failed_batch(), shop.job([shop.bad(3)]))):
+        fill()
+        page = here.get(path)
+        assert page.status_code == 200
+        assert not re.search(r"<script(?![^>]*\ssrc=\"/static/)|\sstyle=|\son\w+=|https?://", page.text)
+
+
+def test_hostile_values_are_text_and_every_character_is_seen(shop: Shop, here: httpx.Client) -> None:
+    """In content, edits, reasons and names of people."""
+    letter = shop.bad(2, note=HOSTILE, customer=HOSTILE[:20])
+    csrf = word(here, f"/letters/{letter}")
+    here.post(f"/letters/{letter}/replay", data={"csrf": csrf, "reason": HOSTILE})
+    for path in (f"/letters/{letter}/content", f"/letters/{letter}", "/audit"):
+        page = here.get(path)
+        assert "&lt;script&gt;alert(1)" in page.text
+        assert "<script>alert" not in page.text
+        assert not set(page.text) & set("\u202e\x1b\u200b")
+        assert "\\u202e" in page.text
+
+
+def test_a_huge_value_is_shown_bounded(shop: Shop, here: httpx.Client) -> None:
+    """The page stays one."""
+    page = here.get(f"/letters/{shop.bad(2, note='x' * 5_000_000)}/content")
+    assert (page.status_code, len(page.text) < 1_000_000) == (200, True)
+
+
+def test_a_letter_is_edited_and_sent_from_its_page(shop: Shop, here: httpx.Client) -> None:
+    """Only the column that was changed is; one that is left alone stays what it was, whatever is in it."""
+    letter = shop.bad(2, note="a\r\nb\t\u202e")
+    path = f"/letters/{letter}"
+    csrf = word(here, f"{path}/edit")
+    form = here.get(f"{path}/edit").text
+    fields = dict(re.findall(r'name="(was:\w+)" value="([^"]*)"', form))
+    sent = {name: html.unescape(value) for name, value in fields.items()}
+    sent |= {f"as:{name[4:]}": value.partition(":")[0] for name, value in sent.items()}
+    sent |= {f"to:{name[4:]}": value.partition(":")[2] for name, value in sent.items() if name.startswith("was:")}
+    wanted = {**sent, "to:status": "paid", "csrf": csrf, "reason": "ticket 1"}
+    nothing = here.post(f"{path}/edit", data={**sent, "csrf": csrf, "reason": "r"})
+    assert (nothing.status_code, "nothing was changed" in nothing.text) == (422, True)
+    done = here.post(f"{path}/edit", data=wanted)
+    assert (done.status_code, done.headers["location"]) == (303, f"{path}?said=edited")
+    assert "Changed after.status" in said(here.get(path))
+    assert "insert a row" in said(here.get(f"{path}/content"))
+    assert here.post(f"{path}/replay", data={"csrf": csrf, "reason": "ticket 1"}).status_code == 303
+    assert shop.state(letter) == "replaying"
+
+
+def test_letters_are_sent_again_by_group_with_the_number_typed(shop: Shop, here: httpx.Client) -> None:
+    """A number that is another is refused, and says so."""
+    letters = [shop.bad(number) for number in range(2, 5)]
+    page = here.get("/letters/list")
+    (link,) = re.findall(r'href="(/replays/new\?[^"]*)">', page.text.replace("&amp;job=discard", "&job"))[:1]
+    csrf = word(here, html.unescape(link))
+    assert "3 of 3 letters would be sent again" in said(here.get(html.unescape(link)))
+    sent = {"csrf": csrf, "reason": "ticket 1", "expect": "2", "state": "dead"}
+    refused = here.post("/replays", data=sent)
+    assert (refused.status_code, "it would be 3 letters now, not 2" in refused.text) == (409, True)
+    made = here.post("/replays", data={**sent, "expect": "3"})
+    job = made.headers["location"].partition("?")[0]
+    assert "3 waiting" in said(here.get(job))
+    here.post(f"{job}/cancel", data={"csrf": csrf, "reason": "not yet"})
+    assert "cancelled" in said(here.get(job))
+    assert [shop.state(letter) for letter in letters] == ["dead"] * 3
+
+
+def test_tables_are_paused_plans_agreed_to_and_batches_tried_again(shop: Shop, here: httpx.Client) -> None:
+    """Each from its page, with a reason that the audit has."""
+    batch, change, table = shop.failed_batch(), shop.plan(), f"{shop.schema}.orders"
+    form = {"csrf": word(here, "/tables"), "reason": "ticket 1"}
+    here.post("/pipeline/pause", data={**form, "table": table})
+    assert "paused" in said(here.get("/tables"))
+    here.post("/pipeline/resume", data={**form, "table": table})
+    here.post("/tables/approve", data={**form, "change": str(change)})
+    here.post(f"/batches/{batch}/retry", data=form)
+    actions = [action for _, action, reason in shop.audit() if reason == "ticket 1"]
+    assert ("pause" in actions[0], "resume" in actions[1], "retry" in actions) == (True, True, True)
+
+
+def test_a_viewer_sees_neither_content_nor_what_would_change_something(shop: Shop, clients: Clients) -> None:
+    """Nor a value of the row anywhere."""
+    letter = shop.bad(2, note=CANARY)
+    viewer = clients(Role.VIEWER)
+    for path in (*PAGES, f"/letters/{letter}", "/replays/new"):
+        page = viewer.get(path)
+        assert page.status_code == 200
+        assert (CANARY in page.text, re.findall(r'action="(?!/logout|/letters|/batches|/audit)', page.text)) == (
+            False,
+            [],
+        )
+    assert viewer.get(f"/letters/{letter}/content").status_code == 403
+    assert shop.audit() == []
+
+
+def test_what_is_not_there_is_told_as_a_page(here: httpx.Client) -> None:
+    """With what to do."""
+    for path in ("/letters/99999999", "/batches/99999999", "/replays/99999999", "/nothing"):
+        page = here.get(path)
+        assert (page.status_code, "What to do" in page.text) == (404, True)
+
+
+def test_live_parts_are_told_that_there_is_something_new(here: httpx.Client) -> None:
+    """By an event for each look."""
+    with here.stream("GET", "/events") as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        assert next(stream.iter_lines()) == "event: look"

@@ -1,0 +1,34 @@
+"""All routes of the app, as it has them."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.routing import Mount
+
+from consumer.admin.roles import GuardedRoute
+from consumer.core.roles import Role
+
+Walked = tuple[str, str, Role | None]
+
+
+def walk(app: FastAPI) -> list[Walked]:
+    """Method and path, with something in place of its parameters, and the role that it says it needs.
+
+    Raises AssertionError for a route of another kind, which nobody would guard.
+    """
+    return sorted(_walk(app.routes, ""), key=str)
+
+
+def _walk(routes: Any, prefix: str) -> Iterator[Walked]:
+    for route in routes:
+        if isinstance(route, Mount):
+            assert route.path == "/static", route.path
+        elif isinstance(route, GuardedRoute):
+            path = re.sub(r"\{action\}", "pause", prefix + route.path)
+            for method in sorted(route.methods - {"HEAD"}):
+                yield method, re.sub(r"\{\w+\}", "1", path), route.role
+        else:
+            # a router that was included
+            yield from _walk(route.original_router.routes, prefix + route.include_context.prefix)

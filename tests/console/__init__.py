@@ -1,0 +1,1 @@
+"""What operators do in a real browser, and the API asked anything: `make console-tests`."""
