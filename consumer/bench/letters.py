@@ -166,5 +166,5 @@ def _forget_letters(rig: Rig) -> None:
     """Takes away what earlier groups have left, so that every run begins with the same tables and topics."""
     with rig.target() as connection:
         if connection.execute("SELECT to_regclass('headrace.letters') IS NOT NULL").fetchone() == (True,):
-            connection.execute("TRUNCATE headrace.letters, headrace.letter_bytes")
+            connection.execute("TRUNCATE headrace.letters, headrace.letter_groups, headrace.letter_tallies CASCADE")
     topics.delete(rig, [name for name in topics.names(rig) if _LANE.fullmatch(name)])

@@ -74,13 +74,13 @@ def test_schemas_that_were_kept_need_no_registry(session: psycopg.Connection, ba
     letter = bad()
     with pytest.raises(Persistent):
         edit(session, group, letter, WORD, "ann", AWAY)
-    insert = "INSERT INTO headrace.schemas (registry, id, schema) VALUES ('world', %s, %s) ON CONFLICT DO NOTHING"
+    insert = "INSERT INTO headrace.schemas (registry, id, schema) VALUES ('away', %s, %s) ON CONFLICT DO NOTHING"
     for number, text in ((1, KEYS), (2, VALUES)):
         session.execute(insert, (number, text))
     try:
         assert edit(session, group, letter, WORD, "ann", AWAY) == ("word",)
     finally:
-        session.execute("DELETE FROM headrace.schemas WHERE registry = 'world'")
+        session.execute("DELETE FROM headrace.schemas WHERE registry = 'away'")
 
 
 @pytest.mark.parametrize(

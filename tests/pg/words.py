@@ -20,7 +20,8 @@ CANARY = "canary-4417"
 REFUSED = failed(KINDS["record.check"], "test", "upsert", "refused")
 CUT = failed(KINDS["record.decode"], "test", "decode", "cut")
 REGISTRY = World(schemas={1: KEYS, 2: VALUES}, table=lambda name: None)
-AWAY = World(schemas={}, table=lambda name: None)
+# under a name of its own: schemas of the other one may be kept
+AWAY = World(schemas={}, table=lambda name: None, name="away")
 WORD = [{"op": "replace", "path": "/after/word", "value": "good"}]
 Bad = Callable[..., int]
 
