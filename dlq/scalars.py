@@ -175,6 +175,10 @@ class Fixed:
     def write(self, value: Any, where: str) -> bytes:
         sign, digits, exponent = parsed(value, _PLAIN, where).as_tuple()
         behind = -int(exponent)
+        surplus = behind - self.scale
+        # a scale below zero has zeros in front of the point that are not kept
+        if behind <= 0 < surplus and not any(digits[-surplus:]):
+            digits, behind = digits[:-surplus] or (0,), self.scale
         if behind > self.scale:
             raise BadValue(where, f"it has at most {self.scale} digits behind the point")
         unscaled = int(Decimal((sign, (*digits, *(0,) * (self.scale - behind)), 0)))
