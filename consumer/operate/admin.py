@@ -21,7 +21,7 @@ def serve(config: Config = None) -> None:
     """Serve the API and the console on `admin.host` and `admin.port`, until told to stop."""
     from consumer.admin.app import make_app
     from consumer.admin.server import serve as listen
-    from consumer.build import admin_doors
+    from consumer.desks import admin_doors
     from consumer.settings import load
     from consumer.telemetry.logs import configure
 

@@ -15,6 +15,7 @@ from consumer.operate.output import (
     Config,
     Format,
     Output,
+    Reason,
     Yes,
     actor,
     agreed,
@@ -24,9 +25,9 @@ from consumer.operate.output import (
     show,
 )
 from consumer.operate.selecting import (
-    SOME,
     Before,
     Fingerprints,
+    Ids,
     Kinds,
     Search,
     Since,
@@ -44,7 +45,7 @@ _SHOWN = 5
 
 def ask_source(
     config: Config = None,
-    number: Annotated[list[int] | None, typer.Option("--id", min=1, help="Only this letter" + SOME)] = None,
+    number: Ids = None,
     group: Fingerprints = None,
     state: States = None,
     kind: Kinds = None,
@@ -53,7 +54,7 @@ def ask_source(
     text: Search = "",
     since: Since = None,
     before: Before = None,
-    reason: Annotated[str, typer.Option(help="Why; it is kept.")] = "",
+    reason: Reason = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be asked, and do nothing.")] = False,
     yes: Yes = False,
     output: Format = Output.TABLE,

@@ -19,6 +19,7 @@ from consumer.operate.output import (
     Format,
     Limit,
     Output,
+    Reason,
     actor,
     nothing,
     reported,
@@ -93,7 +94,7 @@ def retry(
     config: Config = None,
     stopped: Annotated[bool, typer.Option("--stopped", help="All partitions that are stopped.")] = False,
     topic: Annotated[str | None, typer.Option(help="With --stopped: only this topic's.")] = None,
-    reason: Annotated[str, typer.Option(help="Why; it is kept.")] = "",
+    reason: Reason = "",
     output: Format = Output.TABLE,
 ) -> None:
     """Have partitions tried again now, instead of when their time comes. A worker sees it within two seconds.

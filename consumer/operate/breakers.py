@@ -9,7 +9,7 @@ from consumer.control import Command, Control, Worker
 from consumer.desk import Note
 from consumer.operate.listing import Column, Remark, age, listing
 from consumer.operate.opening import control_of
-from consumer.operate.output import PARTIAL, USAGE, Config, Format, Output, actor, nothing, reported, say
+from consumer.operate.output import PARTIAL, USAGE, Config, Format, Output, Reason, actor, nothing, reported, say
 
 # seconds that workers have to answer
 _PATIENCE = 10.0
@@ -44,7 +44,7 @@ def ls(config: Config = None, output: Format = Output.TABLE) -> None:
 @app.command("reset")
 def reset(
     name: Annotated[str, typer.Argument(help="The server: target or registry.")],
-    reason: Annotated[str, typer.Option(help="Why; it is kept.")],
+    reason: Reason,
     worker: Annotated[str | None, typer.Option(help="Only this worker's; by default all that live.")] = None,
     config: Config = None,
     output: Format = Output.TABLE,

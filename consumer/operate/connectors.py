@@ -9,7 +9,7 @@ from consumer.core.connectors import Connector
 from consumer.desk import Note
 from consumer.operate.listing import Column, Remark, listing
 from consumer.operate.opening import connectors_of, control_of
-from consumer.operate.output import USAGE, Config, Format, Output, actor, nothing, reported, say
+from consumer.operate.output import USAGE, Config, Format, Output, Reason, actor, nothing, reported, say
 
 app = typer.Typer(
     name="connectors", help="Connectors of Kafka Connect.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -35,7 +35,7 @@ def ls(config: Config = None, output: Format = Output.TABLE) -> None:
 @app.command("restart")
 def restart(
     name: Annotated[str, typer.Argument(help="The connector.")],
-    reason: Annotated[str, typer.Option(help="Why; it is kept.")],
+    reason: Reason,
     task: Annotated[int | None, typer.Option(min=0, help="Only this task of it, failed or not.")] = None,
     config: Config = None,
 ) -> None:

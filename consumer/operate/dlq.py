@@ -5,7 +5,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,9 +20,12 @@ from consumer.operate.output import (
     REFUSED,
     USAGE,
     Config,
+    DryRun,
     Format,
     Limit,
     Output,
+    Reason,
+    Written,
     Yes,
     actor,
     agreed,
@@ -60,15 +62,6 @@ app.command("ask-source")(ask_source)
 
 Number = Annotated[int, typer.Argument(metavar="ID", min=1, help="The letter.")]
 Numbers = Annotated[list[int], typer.Argument(metavar="ID...", help="The letters.")]
-Reason = Annotated[str, typer.Option(help="Why; it is kept.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
-
-
-class Written(StrEnum):
-    """How an export is written."""
-
-    NDJSON = "ndjson"
-    CSV = "csv"
 
 
 @app.command("groups")

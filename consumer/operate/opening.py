@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def desk_of(config: Path | None) -> AbstractContextManager[Desk]:
     """The desk that the settings lead to. Raises Refused for settings that can't work."""
-    from consumer.build import desk
+    from consumer.desks import desk
     from consumer.settings import load
 
     return desk(load(config))
@@ -25,7 +25,7 @@ def desk_of(config: Path | None) -> AbstractContextManager[Desk]:
 
 def control_of(config: Path | None) -> AbstractContextManager[Control]:
     """Workers and tables of the group that the settings lead to. Raises Refused for settings that can't work."""
-    from consumer.build import control
+    from consumer.desks import control
     from consumer.settings import load
 
     return control(load(config))
@@ -33,7 +33,7 @@ def control_of(config: Path | None) -> AbstractContextManager[Control]:
 
 def connectors_of(config: Path | None) -> AbstractContextManager[Connectors | None]:
     """Kafka Connect, if the settings lead to one."""
-    from consumer.build import connectors
+    from consumer.desks import connectors
     from consumer.settings import load
 
     return connectors(load(config))
@@ -41,7 +41,7 @@ def connectors_of(config: Path | None) -> AbstractContextManager[Connectors | No
 
 def ages_of(config: Path | None) -> Ages:
     """The cluster that the settings lead to, to ask how old records are."""
-    from consumer.build import topic_ages
+    from consumer.desks import topic_ages
     from consumer.settings import load
 
     return topic_ages(load(config))
@@ -49,7 +49,7 @@ def ages_of(config: Path | None) -> Ages:
 
 def letters_of(config: Path | None) -> AbstractContextManager["LetterDesk"]:
     """The letters that the settings lead to. Raises Refused for settings that can't work, HeadraceError."""
-    from consumer.build import letter_desk
+    from consumer.desks import letter_desk
     from consumer.settings import load
 
     return letter_desk(load(config))
@@ -57,7 +57,7 @@ def letters_of(config: Path | None) -> AbstractContextManager["LetterDesk"]:
 
 def jobs_of(config: Path | None) -> AbstractContextManager["JobDesk"]:
     """The jobs of letters that the settings lead to. Raises Refused for settings that can't work, HeadraceError."""
-    from consumer.build import job_desk
+    from consumer.desks import job_desk
     from consumer.settings import load
 
     return job_desk(load(config))
@@ -65,7 +65,7 @@ def jobs_of(config: Path | None) -> AbstractContextManager["JobDesk"]:
 
 def source_of(config: Path | None) -> AbstractContextManager["SourceDesk"]:
     """The source that the settings lead to. Raises HeadraceError, Undecidable where there is no way to it."""
-    from consumer.build import source_desk
+    from consumer.desks import source_desk
     from consumer.settings import load
 
     return source_desk(load(config))
@@ -80,7 +80,7 @@ def brokers_of(config: Path | None) -> str:
 
 def offsets_of(config: Path | None) -> Offsets:
     """The cluster that the settings lead to, to ask about topics."""
-    from consumer.build import topic_offsets
+    from consumer.desks import topic_offsets
     from consumer.settings import load
 
     return topic_offsets(load(config))

@@ -31,9 +31,18 @@ class Output(StrEnum):
     NDJSON = "ndjson"
 
 
+class Written(StrEnum):
+    """How many rows are written for programs, one after the other."""
+
+    NDJSON = "ndjson"
+    CSV = "csv"
+
+
 Config = Annotated[Path | None, typer.Option("--config", "-c", help="Settings file (default headrace.toml).")]
 Format = Annotated[Output, typer.Option("--output", help="How data is written to stdout.")]
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")]
+Reason = Annotated[str, typer.Option(help="Why; it is kept.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; needed where nobody can answer.")]
 
 

@@ -16,6 +16,7 @@ from consumer.operate.output import (
     Format,
     Limit,
     Output,
+    Reason,
     Yes,
     actor,
     agreed,
@@ -62,7 +63,7 @@ def set_one(
     to: Annotated[
         str, typer.Option("--to", help="earliest, latest, an offset to read next, or skip: behind what stopped it.")
     ],
-    reason: Annotated[str, typer.Option(help="Why; it is kept.")],
+    reason: Reason,
     config: Config = None,
     discard_letters: Annotated[
         bool, typer.Option("--discard-letters", help="Of a topic that was made anew: give its open letters up.")

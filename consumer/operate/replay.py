@@ -21,9 +21,12 @@ from consumer.operate.output import (
     REFUSED,
     USAGE,
     Config,
+    DryRun,
     Format,
     Limit,
     Output,
+    Reason,
+    Written,
     Yes,
     actor,
     nothing,
@@ -35,6 +38,7 @@ from consumer.operate.selecting import (
     SOME,
     Before,
     Fingerprints,
+    Ids,
     Kinds,
     Search,
     Since,
@@ -57,7 +61,6 @@ app = typer.Typer(
 )
 
 Number = Annotated[int, typer.Argument(metavar="JOB", min=1, help="The job.")]
-Reason = Annotated[str, typer.Option(help="Why; it is kept.")]
 
 
 class ItemState(StrEnum):
@@ -73,17 +76,10 @@ class ItemState(StrEnum):
     CANCELLED = "cancelled"
 
 
-class Written(StrEnum):
-    """How a report is written."""
-
-    NDJSON = "ndjson"
-    CSV = "csv"
-
-
 @app.command("start")
 def start(
     config: Config = None,
-    number: Annotated[list[int] | None, typer.Option("--id", min=1, help="Only this letter" + SOME)] = None,
+    number: Ids = None,
     group: Fingerprints = None,
     state: States = None,
     kind: Kinds = None,
@@ -102,7 +98,7 @@ def start(
         float, typer.Option(min=0, max=1, help="Stop when more than this share of the canary, or of late, fails.")
     ] = 0.1,
     reason: Reason = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    dry_run: DryRun = False,
     yes: Yes = False,
     expect: Annotated[
         int | None, typer.Option(min=0, help="How many letters have to go; needed with --yes. Else nothing is done.")

@@ -15,6 +15,7 @@ from consumer.operate.output import (
     Format,
     Limit,
     Output,
+    Reason,
     Yes,
     actor,
     agreed,
@@ -53,7 +54,7 @@ def plan(config: Config = None, table: Table = None, output: Format = Output.TAB
 def apply(
     which: Annotated[str, typer.Argument(metavar="TABLE|ID", help="A target table as schema.table, or a change's id.")],
     config: Config = None,
-    reason: Annotated[str, typer.Option(help="Why; it is kept.")] = "",
+    reason: Reason = "",
     yes: Yes = False,
     output: Format = Output.TABLE,
 ) -> None:

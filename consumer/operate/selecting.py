@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from dlq.selection import Selection
 
 SOME = "; may be given several times."
+Ids = Annotated[list[int] | None, typer.Option("--id", min=1, help="Only this letter" + SOME)]
 Fingerprints = Annotated[
     list[str] | None, typer.Option("--group", "--fingerprint", help="Only letters of this group" + SOME)
 ]

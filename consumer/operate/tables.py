@@ -10,7 +10,7 @@ from consumer.core.pausing import Subject
 from consumer.desk import Note
 from consumer.operate.listing import Column, listing, since
 from consumer.operate.opening import control_of
-from consumer.operate.output import USAGE, Config, Format, Output, actor, nothing, reported, say
+from consumer.operate.output import USAGE, Config, Format, Output, Reason, actor, nothing, reported, say
 from consumer.operate.reasons import reasons, share
 
 app = typer.Typer(
@@ -19,7 +19,6 @@ app = typer.Typer(
 Table = Annotated[str | None, typer.Argument(metavar="[TABLE]", help="A target table, as schema.table.")]
 Topic = Annotated[str | None, typer.Option(help="Instead of a table: a topic.")]
 Partition = Annotated[int | None, typer.Option(min=0, help="With --topic: only this partition of it.")]
-Reason = Annotated[str, typer.Option(help="Why; it is kept.")]
 
 
 @app.command("ls")

@@ -10,13 +10,13 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from consumer.binding_settings import binder_settings
-from consumer.build import kafka_settings, letter_policy, letter_topics
 from consumer.core.checks import Rules
 from consumer.core.failure import Refused
 from consumer.core.kinds import ErrorType
 from consumer.core.plan import TableName
 from consumer.core.policy import Budget
 from consumer.core.types import ColumnPolicy
+from consumer.edge_settings import kafka_settings, letter_policy, letter_topics
 from consumer.edges.kafka.config import selects
 from consumer.sections import Kafka
 from consumer.settings import DEFAULT_FILE, Settings, load, variable

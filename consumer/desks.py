@@ -1,0 +1,209 @@
+"""What people use, composed: desks on the control schema, questions to Kafka and Kafka Connect, the doors of the admin
+process. Beside `consumer.build` the one place that names edges.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from functools import cache
+from importlib.metadata import version
+
+from consumer.admin.doors import Doors
+from consumer.binder import Binder
+from consumer.binder import Sources as BinderSources
+from consumer.binding_settings import binder_settings, mappings
+from consumer.blocks import Decoders
+from consumer.control import Control
+from consumer.core.breaking import BreakerLimits
+from consumer.core.decision import Undecidable
+from consumer.core.failure import Refused, Transient, failed
+from consumer.core.kinds import KINDS
+from consumer.core.letters import Record
+from consumer.core.markers import Placeholders
+from consumer.core.records import RecordRef
+from consumer.decode_watch import Marks
+from consumer.desk import Desk
+from consumer.edge_settings import kafka_settings, letter_policy, session_settings
+from consumer.edges.breaker import CircuitBreaker
+from consumer.edges.connect import ConnectSettings, HttpConnect
+from consumer.edges.copy_encoder import CopyEncoder
+from consumer.edges.kafka.ages import KafkaAges
+from consumer.edges.kafka.letterbox import KafkaLetterbox
+from consumer.edges.kafka.offsets import KafkaOffsets
+from consumer.edges.kafka.origins import KafkaOrigins
+from consumer.edges.postgres.control import PostgresControl
+from consumer.edges.postgres.desk import PostgresDesk
+from consumer.edges.postgres.lookup import LookingCatalog
+from consumer.edges.postgres.migrate import require
+from consumer.edges.postgres.pool import PoolLimits, TargetPool
+from consumer.edges.postgres.session import connect
+from consumer.edges.registry import HttpRegistry
+from consumer.edges.rows import RowDecoder
+from consumer.known import KnownBindings
+from consumer.planner import Planner
+from consumer.ports.connectors import Connectors
+from consumer.ports.letters import Outgoing
+from consumer.ports.topics import Ages, Offsets
+from consumer.rereading import Rereading
+from consumer.sections import Connect
+from consumer.settings import Settings, shown_settings
+from dlq.actions import discard
+from dlq.desk import LetterDesk
+from dlq.difference import Weigher
+from dlq.job_desk import JobDesk
+from dlq.masking import Mask
+from dlq.payload import Sources
+from dlq.preview import Rules
+from dlq.signals import Dialect
+from dlq.source_again import Channel, SourceDesk
+
+
+@contextmanager
+def desk(settings: Settings) -> Iterator[Desk]:
+    """What people ask and decide, on a session that is closed afterwards."""
+    opened = PostgresDesk(session_settings(settings, "desk"), settings.kafka.group, discard)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+@contextmanager
+def control(settings: Settings) -> Iterator[Control]:
+    """What people ask of workers and tables and tell them, on a session that is closed afterwards."""
+    opened = PostgresControl(session_settings(settings, "control"), settings.kafka.group)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+@contextmanager
+def letter_desk(settings: Settings) -> Iterator[LetterDesk]:
+    """What people ask and decide about letters, on a session that is closed afterwards. Raises HeadraceError."""
+    kafka = kafka_settings(settings)
+    breaker = CircuitBreaker(
+        "registry", BreakerLimits(failures=settings.breaker.failures, reset=settings.breaker.reset)
+    )
+    # people may look at a standby
+    session = replace(session_settings(settings, "letters"), writes=False)
+    with ExitStack() as opened:
+        connection = opened.enter_context(closing(connect(session)))
+        require(connection)
+        registry = HttpRegistry(settings.registry.url, breaker, timeout=settings.registry.timeout)
+        opened.callback(registry.close)
+
+        @cache
+        def origins() -> Rereading:
+            # most commands need no Kafka
+            return opened.enter_context(closing(Rereading(KafkaOrigins(kafka), KafkaOffsets(kafka))))
+
+        def fetch(ref: RecordRef, known: str | None) -> Record | None:
+            return origins().fetch(ref, known)
+
+        @cache
+        def weigher() -> Weigher:
+            limits = PoolLimits(size=1)
+            pool = opened.enter_context(closing(TargetPool(session, CircuitBreaker("target"), limits)))
+            return _weigher(settings, LookingCatalog(pool, settings.kafka.group), registry)
+
+        sources = Sources(registry=registry, fetch=fetch, mask=Mask(settings.admin.mask))
+        yield LetterDesk(
+            connection, settings.kafka.group, sources, weigher, mappings(settings), settings.letters.max_replays
+        )
+
+
+def _weigher(settings: Settings, catalog: LookingCatalog, registry: HttpRegistry) -> Weigher:
+    """Plans letters as a worker does, by the decoder that always ends."""
+    rows, known = RowDecoder(), KnownBindings()
+    placeholders = Placeholders(settings.source.unavailable_values)
+    decoders = Decoders(fast=rows, careful=rows, placeholders=placeholders)
+    sources = BinderSources(registry=registry, catalog=catalog, offsets=topic_offsets(settings), rows=rows)
+    planner = Planner(decoders, CopyEncoder(), known, Marks(), letter_policy(settings), 1)
+    return Weigher(planner, Binder(known, sources, binder_settings(settings)), known)
+
+
+@contextmanager
+def source_desk(settings: Settings) -> Iterator[SourceDesk]:
+    """What people ask of the source about letters. Raises HeadraceError, Undecidable."""
+    source, kafka = settings.source, kafka_settings(settings)
+    topic = source.signal_topic or f"{source.topic_prefix}-signal"
+    if not source.topic_prefix:
+        raise Undecidable("source.topic_prefix is not set, so no connector would take a signal")
+    traits = KafkaOffsets(kafka).traits([topic]).get(topic)
+    if traits is None or traits.partitions != 1:
+        raise Undecidable(f"the signal topic {topic} needs to be there, with one partition: others are not read")
+    with letter_desk(settings) as desk, closing(KafkaLetterbox(kafka)) as letterbox:
+
+        def send(topic: str, key: bytes, value: bytes) -> None:
+            letterbox.post([Outgoing(id=0, attempt=0, topic=topic, key=key, value=value)])
+            letterbox.flush(settings.kafka.request_timeout)
+            sent = letterbox.posted()
+            if not sent:
+                raise Transient(failed(KINDS["kafka.letters"], "kafka", "ask source", "nobody answered for a signal"))
+            if sent[0].failure is not None:
+                raise Transient(sent[0].failure)
+
+        channel = Channel(dialect=Dialect(source.connector), prefix=source.topic_prefix, topic=topic, send=send)
+        yield SourceDesk(desk.connection, desk.group, desk.sources, channel)
+
+
+@contextmanager
+def job_desk(settings: Settings) -> Iterator[JobDesk]:
+    """What people ask and decide about jobs of letters, on a session of their own. Raises HeadraceError."""
+    session = replace(session_settings(settings, "jobs"), writes=False)
+    with closing(connect(session)) as connection:
+        require(connection)
+        yield JobDesk(connection, settings.kafka.group, Rules(max_replays=settings.letters.max_replays))
+
+
+def admin_doors(settings: Settings) -> Doors:
+    """What API and console open; nothing is opened yet."""
+    return Doors(
+        desk=lambda: desk(settings),
+        control=lambda: control(settings),
+        letters=lambda: letter_desk(settings),
+        jobs=lambda: job_desk(settings),
+        connectors=lambda: connectors(settings),
+        # one client for all questions
+        offsets=cache(lambda: topic_offsets(settings)),
+        ages=cache(lambda: topic_ages(settings)),
+        settings=shown_settings(settings),
+        about={"group": settings.kafka.group, "version": version("headrace")},
+        free=threading.Semaphore(settings.admin.sessions),
+    )
+
+
+def topic_offsets(settings: Settings) -> Offsets:
+    """Questions about topics."""
+    return KafkaOffsets(kafka_settings(settings))
+
+
+def topic_ages(settings: Settings) -> Ages:
+    """How old records of topics are."""
+    return KafkaAges(kafka_settings(settings))
+
+
+@contextmanager
+def connectors(settings: Settings) -> Iterator[Connectors | None]:
+    """Kafka Connect, closed afterwards; None where none is set."""
+    connect = settings.connect
+    if connect.url is None:
+        yield None
+        return
+    how = ConnectSettings(url=connect.url, user=connect.user, password=_password(connect), timeout=connect.timeout)
+    limits = BreakerLimits(failures=settings.breaker.failures, reset=settings.breaker.reset)
+    with closing(HttpConnect(how, CircuitBreaker("connect", limits))) as opened:
+        yield opened
+
+
+def _password(connect: Connect) -> str:
+    if connect.password_file is None:
+        return connect.password.get_secret_value() if connect.password else ""
+    try:
+        return connect.password_file.read_text(encoding="utf-8").partition("\n")[0].strip()
+    except (OSError, UnicodeDecodeError) as error:
+        detail = f"connect.password_file can't be read ({type(error).__name__})"
+        remedy = "Name a readable text file, or set connect.password in the environment."
+        raise Refused(failed(KINDS["worker.settings"], "settings", "load", detail, remedy=remedy)) from error

@@ -1,0 +1,82 @@
+"""From the settings to what edges and policies want of them."""
+
+from consumer.core.backoff import Backoff
+from consumer.core.kinds import ErrorType
+from consumer.core.policy import Budget, Policy, TablePolicy
+from consumer.edges.kafka.config import KafkaSettings
+from consumer.edges.postgres.aside import LetterBounds
+from consumer.edges.postgres.session import SessionSettings
+from consumer.ports.letters import LetterTopic
+from consumer.settings import Settings
+
+
+def kafka_settings(settings: Settings) -> KafkaSettings:
+    """The Kafka edge's part of the settings."""
+    kafka = settings.kafka
+    return KafkaSettings(
+        bootstrap_servers=kafka.bootstrap_servers,
+        group=kafka.group,
+        topics=tuple(kafka.topics),
+        initial=kafka.initial,
+        client=kafka.client,
+        request_timeout=kafka.request_timeout,
+        metadata_refresh=kafka.metadata_refresh,
+        prefetch_kbytes=kafka.prefetch_kbytes,
+        # the group's own letters
+        ignore=settings.lane.expressions,
+        lane=settings.lane.expressions[:1],
+    )
+
+
+def letter_topics(settings: Settings) -> list[LetterTopic]:
+    """The topics of the group's letters: one a delay, and the dead-letter topic."""
+    letters, lane = settings.letters, settings.lane
+    names = [lane.retry_topic(tier) for tier in range(1, len(letters.delays) + 1)] + [lane.dead_topic]
+    retention = letters.retention_hours * 3600
+    return [LetterTopic(name=name, partitions=letters.partitions, retention=retention) for name in names]
+
+
+def letter_policy(settings: Settings) -> Policy:
+    """How often and when a record that failed is tried again."""
+    letters = settings.letters
+    budgets = {
+        ErrorType.TRANSIENT: Budget(attempts=letters.transient_attempts, elapsed=letters.transient_hours * 3600),
+        ErrorType.UNKNOWN: Budget(attempts=letters.unknown_attempts, elapsed=letters.unknown_hours * 3600),
+    }
+    return Policy(budgets=budgets, tiers=letters.delays)
+
+
+def table_policy(settings: Settings) -> TablePolicy:
+    """When partitions that stopped go on by themselves."""
+    retry = settings.retry
+    backoff = Backoff(first=retry.table_first, most=retry.table_most)
+    return TablePolicy(
+        backoff=backoff,
+        unknown_attempts=retry.table_unknown_attempts,
+        lane=settings.lane.is_retry,
+    )
+
+
+def letter_bounds(settings: Settings) -> LetterBounds:
+    """What the target's edge may do with letters."""
+    letters = settings.letters
+    return LetterBounds(
+        inline_bytes=letters.inline_bytes,
+        flood_percent=letters.flood_percent,
+        max_unpublished=letters.max_unpublished,
+        max_held=letters.max_held,
+    )
+
+
+def session_settings(settings: Settings, worker: str) -> SessionSettings:
+    """The PostgreSQL edge's part of the settings."""
+    target = settings.target
+    return SessionSettings(
+        dsn=target.dsn,
+        worker=worker,
+        connect_timeout=target.connect_timeout,
+        batch_deadline=target.batch_deadline,
+        synchronous_commit=target.synchronous_commit,
+        trust_source=target.constraints == "trust-source",
+        change_lock_timeout=settings.evolution.lock_timeout,
+    )
