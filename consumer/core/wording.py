@@ -13,10 +13,15 @@ def _is_plain(char: str) -> bool:
     return char == " " or char == "\n" or unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 
 
+def lasting(seconds: float) -> str:
+    """A length of time in one unit."""
+    whole = max(0, int(seconds))
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if whole >= 2 * size:
+            return f"{whole // size} {unit}"
+    return f"{whole} s"
+
+
 def ago(at: datetime, now: datetime) -> str:
     """How long ago something was, in one unit."""
-    seconds = max(0, int((now - at).total_seconds()))
-    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds // size} {unit} ago"
-    return f"{seconds} s ago"
+    return f"{lasting((now - at).total_seconds())} ago"

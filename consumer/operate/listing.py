@@ -9,18 +9,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from consumer.core.wording import clean
-from consumer.operate.looks import number
+from consumer.core.wording import clean, lasting
+from consumer.operate.looks import DIM, console, number, said
 from consumer.operate.output import Output, show
 
 # columns of a terminal from which everything is shown
 _WIDE = 120
-# beyond a terminal lines are for programs that cut them themselves
-_PIPE = 200
 _STYLES = {
     "running": "green",
     "going on": "green",
@@ -40,7 +37,6 @@ _STYLES = {
     "gone": "bold red",
     "no worker": "bold red",
 }
-_UNITS = ((86_400.0, "d"), (3600.0, "h"), (60.0, "min"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +65,8 @@ def listing(
     if output is not Output.TABLE:
         show(rows, {}, output)
         return
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = _PIPE
-    shown = [column for column in columns if console.width >= _WIDE or not column.wide]
+    screen = console()
+    shown = [column for column in columns if screen.width >= _WIDE or not column.wide]
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=(0, 1))
     for column in shown:
         # names are never cut, since they are what the next command is given
@@ -81,32 +75,27 @@ def listing(
         )
     for row in rows:
         table.add_row(*(_cell(row[column.of]) for column in shown))
-    console.print(table)
+    screen.print(table)
     below = Table.grid(padding=(0, 1))
     for remark in remarks:
         below.add_row(Text(" •"), Text.assemble((clean(remark.about), "bold"), f": {clean(remark.what)}"))
         if remark.remedy:
-            below.add_row("", Text(f"→ {clean(remark.remedy)}", style="dim"))
+            below.add_row("", said(f"→ {remark.remedy}", DIM))
     if below.row_count:
-        console.print(below)
+        screen.print(below)
 
 
 def _cell(value: Any) -> Text:
     if value is None or value == "":
-        return Text("-", style="dim")
+        return said("-", DIM)
     if isinstance(value, int):
-        return Text(number(value))
-    return Text(clean(str(value)), style=_STYLES.get(str(value).split(" (")[0], ""))
+        return said(number(value))
+    return said(value, _STYLES.get(str(value).split(" (")[0], ""))
 
 
 def age(seconds: float | None) -> str | None:
     """A length of time, short: 4 s, 12 min, 3 h."""
-    if seconds is None:
-        return None
-    for size, unit in _UNITS:
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{max(seconds, 0.0):.0f} s"
+    return None if seconds is None else lasting(seconds)
 
 
 def since(moment: datetime | None) -> str | None:
