@@ -15,10 +15,9 @@ from markupsafe import Markup, escape
 from consumer.admin.console.menu import MENU, SAID
 from consumer.admin.gate import COOKIE, Gate
 from consumer.core.roles import Person, Role
-from consumer.core.wording import ago, clean
+from consumer.core.wording import ago, clean, lasting
 
 _HERE = Path(__file__).parent
-_UNITS = ((86_400.0, "d"), (3600.0, "h"), (60.0, "min"))
 # of a chart, in its own units
 _WIDTH, _HEIGHT = 120, 28
 
@@ -74,10 +73,7 @@ def _second(at: datetime) -> str:
 def _span(seconds: float | None) -> str:
     if seconds is None:
         return "–"
-    for size, unit in _UNITS:
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s" if seconds >= 10 or seconds == 0 else f"{seconds:.1f} s"
+    return f"{seconds:.1f} s" if 0 < seconds < 10 else lasting(seconds)
 
 
 def _number(value: int | None) -> str:
