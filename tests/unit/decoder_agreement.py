@@ -200,6 +200,9 @@ def _complex(schema: Any, chance: random.Random, names: Names) -> Any:
         return chance.choice(schema["symbols"])
     if kind == "bytes" and "precision" in schema:
         return _decimal(schema, chance)
+    # in the shortest form, as Java writes it: any other comes back as another one of the same number
+    if schema.get("connect.name") == semantic.CONNECT + "Decimal":
+        return unscaled(int.from_bytes(chance.randbytes(chance.choice((1, 7, 70))), "big", signed=True))
     if kind not in ("array", "map"):
         return _value(kind, chance, names)
     count = chance.choice((0, 1, 3))
