@@ -149,6 +149,10 @@ class Binder:
         # topics that are known to have more partitions than one, whatever was asked earlier
         self._spread: set[str] = set()
 
+    def close(self) -> None:
+        """Ask nobody any more."""
+        self._schemas.close()
+
     def lacking(self, wanted: Mapping[BindingKey, Run]) -> dict[BindingKey, Run]:
         """The runs that can't be bound before the registry was asked."""
         return {key: run for key, run in wanted.items() if self._schemas.lacks(_frames([key]))}

@@ -201,6 +201,10 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
     )
     reported = presence(settings, name, parts, applier.look_soon)
 
+    def close_binder() -> None:
+        binder.close()
+        registry.close()
+
     def close_target() -> None:
         sink.close()
         origins.close()
@@ -227,7 +231,7 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
         close_target=close_target,
         mark=mark,
         sides=[
-            Side("binder", ahead.turn, registry.close),
+            Side("binder", ahead.turn, close_binder),
             Side("postman", post, postman.close),
             Side("searcher", searcher.turn, searcher.close),
             Side("jobs", jobbing.turn, lambda: None),

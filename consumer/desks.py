@@ -106,7 +106,9 @@ def letter_desk(settings: Settings) -> Iterator[LetterDesk]:
         def weigher() -> Weigher:
             limits = PoolLimits(size=1)
             pool = opened.enter_context(closing(TargetPool(session, CircuitBreaker("target"), limits)))
-            return _weigher(settings, LookingCatalog(pool, settings.kafka.group), registry)
+            weigher = _weigher(settings, LookingCatalog(pool, settings.kafka.group), registry)
+            opened.callback(weigher.binder.close)
+            return weigher
 
         sources = Sources(registry=registry, fetch=fetch, mask=Mask(settings.admin.mask))
         yield LetterDesk(

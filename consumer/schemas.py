@@ -23,6 +23,12 @@ class Schemas:
         self._registry = registry
         self._catalog = catalog
         self._known: dict[int, str] = {}
+        # kept, since starting threads for a few schemas costs more than asking for them
+        self._asking = ThreadPoolExecutor(_REQUESTS, thread_name_prefix="registry")
+
+    def close(self) -> None:
+        """Ask for nothing more. Who is being answered is not waited for: the registry's own limits end that."""
+        self._asking.shutdown(wait=False, cancel_futures=True)
 
     def lacks(self, frames: Collection[bytes]) -> bool:
         """Whether the registry has to be asked for one of them."""
@@ -39,9 +45,9 @@ class Schemas:
         """
         new = self._new(frames)
         fetched: dict[int, str] = {}
-        pool = ThreadPoolExecutor(_REQUESTS)
+        asked = {schema_id: self._asking.submit(self._registry.schema, schema_id) for schema_id in sorted(new)}
         try:
-            for schema_id, answer in [(i, pool.submit(self._registry.schema, i)) for i in sorted(new)]:
+            for schema_id, answer in asked.items():
                 with suppress(Persistent):
                     fetched[schema_id] = answer.result()
         except Transient:
@@ -51,7 +57,8 @@ class Schemas:
             if new - fetched.keys() - kept.keys():
                 raise
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            for answer in asked.values():
+                answer.cancel()
         if fetched:
             self._catalog.remember_schemas(self._registry.name, fetched)
             self._known |= fetched

@@ -146,6 +146,7 @@ def _plans(rig: Rig, worker: str, sink: PostgresSink, dataset: Dataset) -> Itera
             yield replace(plan, slices=tuple(replace(piece, keys=[], values=[], offsets=[]) for piece in slices))
     finally:
         pool.close()
+        binder.close()
         registry.close()
 
 

@@ -90,9 +90,10 @@ def consumer_config(settings: KafkaSettings) -> dict[str, object]:
         "topic.metadata.refresh.interval.ms": int(settings.metadata_refresh * 1000),
         "topic.blacklist": ",".join((*_NEVER, *(name for name in settings.ignore if name not in settings.lane))),
         "queued.max.messages.kbytes": settings.prefetch_kbytes,
-        # Long runs of one partition make batches of few tables, each with many rows. With 8 MiB, a full batch of common
-        # rows, a worker behind 200 partitions took 709 MB.
-        "fetch.message.max.bytes": 2 << 20,
+        # Long runs of one partition make batches of few tables, each with many rows. What waits of all of them together
+        # is bounded by the answer's limit: with 8 MiB and without one a worker behind 200 partitions took 709 MB.
+        "fetch.message.max.bytes": 4 << 20,
+        "fetch.max.bytes": 16 << 20,
         # librdkafka stalls a full queue for a second by default
         "fetch.queue.backoff.ms": 5,
         "fetch.wait.max.ms": 100,
