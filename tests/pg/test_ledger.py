@@ -1,6 +1,7 @@
 """What the ledger says of batches: started, applied, failed, abandoned."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -8,12 +9,14 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from consumer.core.failure import HeadraceError, Transient
-from consumer.core.plan import Plan, TableName
+from consumer.core.plan import TableName
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.ports.refusals import ConnectionLost, DataFault, Fenced
 from consumer.ports.target import Retention, Start
+from consumer.stack.waiting import wait_until
 from tests.pg.conftest import Sinks
 from tests.pg.landing import ID, Landing
 
@@ -43,18 +46,18 @@ def change(number: int, word: str = "w") -> tuple[str, dict[str, Any]]:
     return "c", {"id": number, "word": word}
 
 
-def begin(sink: PostgresSink, plan: Plan, monkeypatch: pytest.MonkeyPatch, session: psycopg.Connection) -> None:
-    """Apply a plan on a session that is ended in the middle of the batch."""
-
-    def dies(*_: object) -> None:
-        connection = sink._session()
-        session.execute("SELECT pg_terminate_backend(%s, 10000)", (connection.info.backend_pid,))
-        connection.execute("SELECT")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(sink, "_compare", dies)
-        with pytest.raises(ConnectionLost):
-            sink.apply(plan)
+@pytest.fixture
+def hostile(session: psycopg.Connection, schema: str, landing: Landing) -> None:
+    """A trigger of the table ends the session at the word `ends`, and takes long at `sleeps`."""
+    session.execute(f"""
+        CREATE FUNCTION {schema}.meets() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF NEW.word = 'ends' THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF;
+            IF NEW.word = 'sleeps' THEN PERFORM pg_sleep(60); END IF;
+            RETURN NEW;
+        END $$;
+        CREATE TRIGGER meets BEFORE INSERT ON {schema}.t FOR EACH ROW EXECUTE FUNCTION {schema}.meets()
+    """)
 
 
 def test_a_batch_that_is_applied_is_one_row(landing: Landing, states: Callable[[], list[Any]]) -> None:
@@ -65,14 +68,17 @@ def test_a_batch_that_is_applied_is_one_row(landing: Landing, states: Callable[[
 
 
 def test_a_batch_in_the_middle_of_its_transaction_is_seen_by_others(
-    landing: Landing, sink: PostgresSink, states: Callable[[], list[Any]], monkeypatch: pytest.MonkeyPatch
+    session: psycopg.Connection, landing: Landing, sink: PostgresSink, group: str, states: Callable[[], list[Any]]
 ) -> None:
     """With its ranges and when it started, while nothing of it is committed."""
-    seen: list[Any] = []
-    compare = sink._compare
-    monkeypatch.setattr(sink, "_compare", lambda *args: (seen.extend(states()), compare(*args)))
-    landing.apply(change(1))
-    assert seen == [("started", 1)]
+    plan = landing.plan(change(1))
+    with ThreadPoolExecutor(1) as thread:
+        with session.transaction():
+            session.execute("SELECT FROM headrace.positions WHERE group_name = %s FOR UPDATE", (group,))
+            applied = thread.submit(sink.apply, plan)
+            assert wait_until(lambda: states() == [("started", 1)], 30)
+            assert not applied.done()
+        applied.result(30)
     assert states() == [("applied", 1)]
 
 
@@ -108,17 +114,14 @@ def test_a_batch_with_a_refused_row_is_one_row_in_the_end(
     assert states() == [("applied", 3)]
 
 
+@pytest.mark.usefixtures("hostile")
 def test_what_a_lost_session_has_started_is_abandoned_by_the_next_taking(
-    landing: Landing,
-    sink: PostgresSink,
-    sinks: Sinks,
-    session: psycopg.Connection,
-    states: Callable[[], list[Any]],
-    monkeypatch: pytest.MonkeyPatch,
+    landing: Landing, sink: PostgresSink, sinks: Sinks, states: Callable[[], list[Any]]
 ) -> None:
     """Only by a taking of its partitions; what was applied stays so."""
     landing.apply(change(1))
-    begin(sink, landing.plan(change(2)), monkeypatch, session)
+    with pytest.raises(ConnectionLost):
+        sink.apply(landing.plan(change(2, "ends")))
     assert states() == [("applied", 1), ("started", 1)]
 
     other = sinks("two")
@@ -146,16 +149,31 @@ def test_a_position_that_moves_over_no_record_is_no_batch(
     assert states() == []
 
 
+@pytest.fixture
+def unwritable(session: psycopg.Connection, schema: str, group: str) -> Iterator[None]:
+    """The ledger refuses to take that a batch of the group has failed."""
+    condition = sql.SQL("WHEN (NEW.group_name = {} AND NEW.state = 'failed')").format(group)
+    function = sql.Identifier(schema, "refuses")
+    session.execute(
+        sql.SQL(
+            "CREATE FUNCTION {0}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE division_by_zero; END $$;"
+            " CREATE TRIGGER refuses BEFORE UPDATE ON headrace.batches FOR EACH ROW {1} EXECUTE FUNCTION {0}()"
+        ).format(function, condition)
+    )
+    yield
+    session.execute("DROP TRIGGER refuses ON headrace.batches")
+
+
+@pytest.mark.usefixtures("hostile", "unwritable")
 def test_a_batch_that_can_not_be_noted_fails_for_its_own_reason(
-    landing: Landing, sink: PostgresSink, monkeypatch: pytest.MonkeyPatch
+    landing: Landing, sink: PostgresSink, states: Callable[[], list[Any]]
 ) -> None:
     """The ledger's own trouble behind a rollback hides nothing."""
-    monkeypatch.setattr("consumer.edges.postgres.ledger._ENDED", "SELECT 1 / 0, %s, %s, %s")
     sink._session().execute("SET statement_timeout = '100ms'")
-    monkeypatch.setattr(sink, "_compare", lambda connection, plan: connection.execute("SELECT pg_sleep(5)"))
     with pytest.raises(HeadraceError) as caught:
-        sink.apply(landing.plan(change(1)))
+        sink.apply(landing.plan(change(1, "sleeps")))
     assert caught.value.failure.kind == "target.timeout"
+    assert states() == [("started", 1)]
 
 
 @pytest.fixture
@@ -221,16 +239,20 @@ def test_what_has_come_to_its_end_is_kept_for_its_time(
 
 
 def test_a_long_history_is_deleted_bit_by_bit(
-    session: psycopg.Connection, landing: Landing, sink: PostgresSink, monkeypatch: pytest.MonkeyPatch, group: str
+    session: psycopg.Connection, landing: Landing, sink: PostgresSink, group: str
 ) -> None:
     """Each time no more than fits into a statement, until there is no more; what another group has stays."""
-    monkeypatch.setattr("consumer.edges.postgres.sink._BATCHES", 2)
-    for number in range(5):
-        landing.apply(change(number))
-    session.execute("UPDATE headrace.batches SET finished_at = 'epoch' WHERE group_name = %s", (group,))
+    landing.apply(change(1))
+    columns = "group_name, state, worker, ranges, started_at, finished_at"
     session.execute(
-        "UPDATE headrace.batches SET group_name = 'other' WHERE id = (SELECT max(id) FROM headrace.batches)"
+        f"INSERT INTO headrace.batches ({columns}) SELECT CASE WHEN n = 0 THEN 'other' ELSE group_name END, state,"
+        " worker, ranges, started_at, 'epoch' FROM headrace.batches, generate_series(0, 120000) AS n"
+        " WHERE group_name = %s",
+        (group,),
     )
-    assert [sink.prune(Retention()) for _ in range(3)] == [True, True, False]
-    found = session.execute("SELECT count(*) FROM headrace.batches WHERE finished_at = 'epoch'").fetchone()
-    assert found == (1,)
+    left = "SELECT count(*) FROM headrace.batches WHERE finished_at = 'epoch'"
+    found = []
+    for more in (True, True, False):
+        assert sink.prune(Retention()) is more
+        found.append(session.execute(left).fetchone())
+    assert found == [(70_001,), (20_001,), (1,)]
