@@ -5,7 +5,7 @@ Looking a binding up asks nobody; making one asks the registry, the target's cat
 
 import threading
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -62,7 +62,7 @@ from consumer.planner import NO_LABELS, BadRecord, Labels, bad_record
 from consumer.ports.bindings import Catalog
 from consumer.ports.decoding import Decoder, Registry
 from consumer.ports.topics import Offsets, Traits
-from consumer.schemas import Schemas, key_of, schema_id_of, value_of
+from consumer.schemas import Schemas, key_of, value_of
 from consumer.tables import Tables
 
 # waited for, and how often it is looked for, in seconds
@@ -155,11 +155,11 @@ class Binder:
 
     def lacking(self, wanted: Mapping[BindingKey, Run]) -> dict[BindingKey, Run]:
         """The runs that can't be bound before the registry was asked."""
-        return {key: run for key, run in wanted.items() if self._schemas.lacks(_frames([key]))}
+        return {key: run for key, run in wanted.items() if self._schemas.lacks([run])}
 
     def fetch(self, wanted: Mapping[BindingKey, Run]) -> None:
         """Ask the registry for what runs lack, and hold up nobody who binds meanwhile. Raises Transient."""
-        self._schemas.learn(_frames(wanted))
+        self._schemas.learn(wanted.values())
 
     def bind(self, wanted: Mapping[BindingKey, Run], labels: Labels = NO_LABELS) -> None:
         """Make and remember the bindings of runs; anew where rows have brought labels that were not known.
@@ -173,7 +173,7 @@ class Binder:
                     self._known.forget(table)
             new = [key for key in wanted if self._known.find(key) is None]
             self._learn_topics({key.topic for key in new})
-            self._schemas.learn(_frames(new))
+            self._schemas.learn([wanted[key] for key in new])
             # tombstones last: they may be bound as the records beside them
             for key in sorted(new, key=lambda key: key.value_frame is None):
                 self._bind(key, wanted[key])
@@ -269,10 +269,10 @@ class Binder:
             version=self._version(name, schema),
         )
         require_known(wanted.row.columns)
-        fitted = self._fitted(name, wanted, schema_id_of(value_of(run)), text)
+        fitted = self._fitted(name, wanted, self._schemas.number(value_of(run)), text)
         binding = self._bound(replace(wanted, row=replace(wanted.row, now=fitted.names)), fitted)
-        self._warn(schema_id_of(value_of(run)), key.topic, name, schema)
-        self._tables.remember(key.topic, schema_id_of(its_key), source)
+        self._warn(self._schemas.number(value_of(run)), key.topic, name, schema)
+        self._tables.remember(key.topic, self._schemas.number(its_key), source)
         return binding
 
     def _mode(self, name: TableName) -> Mode:
@@ -287,12 +287,12 @@ class Binder:
         if run.key_frame is not None:
             keys = [column.name for column in read_key_schema(self._schemas.text(key_of(run)))]
             # tombstones that come first are to be known for what they are
-            self._tables.remember(topic, schema_id_of(key_of(run)), self._tables.source(schema, run))
+            self._tables.remember(topic, self._schemas.number(key_of(run)), self._tables.source(schema, run))
         row = self._row(name, schema, keys)
         require_known(row.columns)
         meta = STAGED if mode is Mode.HISTORY else {}
         more = tuple(NewColumn(name=column, types=(kind,)) for column, kind in meta.items())
-        asked = _Asked(schema_id=schema_id_of(value_of(run)), text=text, more=more)
+        asked = _Asked(schema_id=self._schemas.number(value_of(run)), text=text, more=more)
         fitted = self._fit(name, topic, schema, row, asked)
         table, row = fitted.table, replace(row, now=fitted.names)
         columns = bound_columns(table, row, (), partial(self._settings.policy, table.name))
@@ -300,7 +300,7 @@ class Binder:
         require_casts(columns, self._catalog.has_casts)
         written = [*(column.target.name for column in columns), *(column.name for column in beside)]
         require_inserts(table, written, also=("SELECT", "DELETE") if mode is Mode.MATCH else ())
-        self._warn(schema_id_of(value_of(run)), topic, name, schema)
+        self._warn(self._schemas.number(value_of(run)), topic, name, schema)
         return Binding(
             schema=schema,
             table=table,
@@ -424,7 +424,7 @@ class Binder:
     def _deleting(self, topic: str, key: Datum) -> Binding:
         """What deletes rows of a topic none of whose values was seen yet: the table as it was named before."""
         key_text = self._schemas.text(key)
-        table = self._tables.remembered(topic, schema_id_of(key))
+        table = self._tables.remembered(topic, self._schemas.number(key))
         if self._mode(table.name) is not Mode.ROWS:
             # the event in front of it has said everything
             return Binding(schema=WriterSchema(kind=RecordKind.HEARTBEAT))
@@ -502,10 +502,6 @@ class _Wanted:
     def theirs(self) -> tuple[str, ...]:
         """The key's columns, as the table calls them."""
         return tuple(self.row.name(name) for name in self.identity)
-
-
-def _frames(keys: Iterable[BindingKey]) -> set[bytes]:
-    return {frame for key in keys for frame in (key.key_frame, key.value_frame) if frame}
 
 
 def _may_lack(wanted: "_Wanted", columns: Sequence[BoundColumn]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ import polars as pl
 from consumer.core.envelope import ANY, SOURCE_TIME
 from consumer.core.failure import Failure, blaming, failed
 from consumer.core.fold import SEQ, lacking_any
+from consumer.core.frames import Frames
 from consumer.core.kinds import KINDS
 from consumer.core.letters import Record
 from consumer.core.markers import Placeholders
@@ -130,13 +131,14 @@ class Decoders:
     """The decoder for most; the careful one for marked ranges and schemas that the other can't read.
 
     `deadline`: of the first one, in seconds; the careful one is slow, but it ends. `placeholders`: what stands for
-    values that the source did not have.
+    values that the source did not have. `frames`: where topics have their schema ids.
     """
 
     fast: Decoder
     careful: Decoder
     deadline: float = 20.0
     placeholders: Placeholders = field(default_factory=Placeholders)
+    frames: Frames = field(default_factory=Frames)
 
 
 class BlockDecoder:

@@ -25,10 +25,12 @@ from consumer.core.records import OffsetRange
 from consumer.decode_watch import Marks
 from consumer.dependents import Dependents
 from consumer.edge_settings import (
+    frames,
     kafka_settings,
     letter_bounds,
     letter_policy,
     letter_topics,
+    registry_of,
     session_settings,
     table_policy,
 )
@@ -51,7 +53,6 @@ from consumer.edges.postgres.pointers import PostgresPointers
 from consumer.edges.postgres.pool import PoolLimits, TargetPool
 from consumer.edges.postgres.searches import PostgresSearches
 from consumer.edges.postgres.sink import PostgresSink
-from consumer.edges.registry import HttpRegistry
 from consumer.edges.rows import RowDecoder
 from consumer.expiry import Expiry
 from consumer.handover import Handover
@@ -143,7 +144,8 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
     sink = PostgresSink(session_settings(settings, name), settings.kafka.group, letter_bounds(settings), policy, kept)
     catalog = PostgresCatalog(shared.pool, settings.kafka.group, settings.evolution.lock_timeout)
     offsets = KafkaOffsets(kafka_settings(settings))
-    registry = HttpRegistry(settings.registry.url, shared.registry, timeout=settings.registry.timeout)
+    registry = registry_of(settings, shared.registry)
+    found_in = frames(settings)
     handover = Handover(max_bytes=settings.batch.queue_bytes, max_batches=settings.batch.queue_batches)
     sources = BinderSources(registry=registry, catalog=catalog, offsets=offsets, rows=rows)
     binder = Binder(known, sources, binder_settings(settings))
@@ -161,6 +163,7 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
         careful=rows,
         deadline=settings.worker.decode_deadline,
         placeholders=Placeholders(settings.source.unavailable_values),
+        frames=found_in,
     )
     marks = Marks()
     most = settings.sizer.top * Reader.ROUNDS
@@ -189,7 +192,7 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
     holdings = Holdings(sink, offsets, handover, patience, table_policy(settings))
     applier = Applier(sink, shop, handover, holdings, patience)
     limits = BatchLimits(sizer=settings.sizer, max_bytes=settings.batch.max_bytes, lane=settings.lane.is_retry)
-    source = KafkaSource(kafka_settings(settings))
+    source = KafkaSource(kafka_settings(settings), found_in)
     reader = Reader(source, planners[0], ahead, handover, limits)
     parts = Parts(
         held=source.heard_of,

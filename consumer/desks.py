@@ -24,7 +24,7 @@ from consumer.core.markers import Placeholders
 from consumer.core.records import RecordRef
 from consumer.decode_watch import Marks
 from consumer.desk import Desk
-from consumer.edge_settings import kafka_settings, letter_policy, session_settings
+from consumer.edge_settings import frames, kafka_settings, letter_policy, registry_of, session_settings
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.connect import ConnectSettings, HttpConnect
 from consumer.edges.copy_encoder import CopyEncoder
@@ -91,7 +91,7 @@ def letter_desk(settings: Settings) -> Iterator[LetterDesk]:
     with ExitStack() as opened:
         connection = opened.enter_context(closing(connect(session)))
         require(connection)
-        registry = HttpRegistry(settings.registry.url, breaker, timeout=settings.registry.timeout)
+        registry = registry_of(settings, breaker)
         opened.callback(registry.close)
 
         @cache
@@ -110,7 +110,7 @@ def letter_desk(settings: Settings) -> Iterator[LetterDesk]:
             opened.callback(weigher.binder.close)
             return weigher
 
-        sources = Sources(registry=registry, fetch=fetch, mask=Mask(settings.admin.mask))
+        sources = Sources(registry=registry, fetch=fetch, frames=frames(settings), mask=Mask(settings.admin.mask))
         yield LetterDesk(
             connection, settings.kafka.group, sources, weigher, mappings(settings), settings.letters.max_replays
         )
@@ -120,7 +120,7 @@ def _weigher(settings: Settings, catalog: LookingCatalog, registry: HttpRegistry
     """Plans letters as a worker does, by the decoder that always ends."""
     rows, known = RowDecoder(), KnownBindings()
     placeholders = Placeholders(settings.source.unavailable_values)
-    decoders = Decoders(fast=rows, careful=rows, placeholders=placeholders)
+    decoders = Decoders(fast=rows, careful=rows, placeholders=placeholders, frames=frames(settings))
     sources = BinderSources(registry=registry, catalog=catalog, offsets=topic_offsets(settings), rows=rows)
     planner = Planner(decoders, CopyEncoder(), known, Marks(), letter_policy(settings), 1)
     return Weigher(planner, Binder(known, sources, binder_settings(settings)), known)

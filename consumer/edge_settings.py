@@ -1,12 +1,16 @@
 """From the settings to what edges and policies want of them."""
 
 from consumer.core.backoff import Backoff
+from consumer.core.frames import Frames
 from consumer.core.kinds import ErrorType
 from consumer.core.policy import Budget, Policy, TablePolicy
+from consumer.core.schema_ref import SchemaIds
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.postgres.aside import LetterBounds
 from consumer.edges.postgres.session import SessionSettings
+from consumer.edges.registry import HttpRegistry
 from consumer.ports.letters import LetterTopic
+from consumer.ports.target import Breaker
 from consumer.settings import Settings
 
 
@@ -26,6 +30,18 @@ def kafka_settings(settings: Settings) -> KafkaSettings:
         ignore=settings.lane.expressions,
         lane=settings.lane.expressions[:1],
     )
+
+
+def frames(settings: Settings) -> Frames:
+    """Where topics have their schema ids."""
+    by_topic = {name: SchemaIds(topic.schema_ids) for name, topic in settings.topics.items() if topic.schema_ids}
+    return Frames(SchemaIds(settings.source.schema_ids), by_topic, settings.lane.holds)
+
+
+def registry_of(settings: Settings, breaker: Breaker) -> HttpRegistry:
+    """The schema registry; nothing is asked yet."""
+    said = settings.registry
+    return HttpRegistry(said.url, breaker, timeout=said.timeout, apicurio_url=said.apicurio)
 
 
 def letter_topics(settings: Settings) -> list[LetterTopic]:

@@ -97,6 +97,8 @@ def _slice(at: TopicPartition, gathered: _Gathered) -> Slice:
         leader_epochs=[LastRecord(same[-1].offsets[-1], same[-1].leader_epoch) for same in _by_leader(parts)],
         size=sum(part.size for part in parts),
         headers=_headers(parts),
+        # all parts are of one topic
+        framing=next((part.framing for part in parts), None),
     )
 
 

@@ -85,6 +85,7 @@ class Planner:
         self, decoders: Decoders, encoder: Encoder, bindings: Bindings, marks: Marks, policy: Policy, most: int
     ) -> None:
         self._blocks = BlockDecoder(decoders, marks)
+        self._frames = decoders.frames
         self._writes = BlockWrites(encoder)
         self._events = EventBlocks(self._blocks, self._writes)
         self._bindings = bindings
@@ -97,12 +98,18 @@ class Planner:
         """Whether records of this kind can be planned."""
         return self._bindings.find(key) is not None
 
+    def runs(self, piece: Slice) -> list[Run]:
+        """The runs of a slice, as they are planned."""
+        return runs(self._frames.piece(piece))
+
     def plan(self, slices: Sequence[Slice], refused: Mapping[RecordRef, Failure] | None = None) -> Plan:
         """Plan one transaction; what can't be applied, or was refused before, becomes letters.
 
+        What was not read by the reader, as letters that come back, is brought into the one form here.
         Raises Unbound, BadRecord for a record in front of which its partition has to stop, or Unsound for a defect.
         """
         check(slices, self._most)
+        slices = [self._frames.piece(piece) for piece in slices]
         borders: set[RecordRef] = set()
         while True:
             try:

@@ -1,16 +1,18 @@
-"""Schemas by the ids in front of records: fetched from the registry, and kept for when it is away."""
+"""Schemas by what leads to them: fetched from the registry, and kept for when it is away."""
 
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 
 from consumer.core.failure import Persistent, Transient
-from consumer.core.framing import Datum, Foreign, foreign, framed_id, in_headers
+from consumer.core.framing import Datum, elsewhere, expected, foreign, said_by
 from consumer.core.plan import Run
+from consumer.core.schema_ref import Foreign, SchemaRef, Space
 from consumer.gates import Cannot
 from consumer.ports.bindings import Catalog
-from consumer.ports.decoding import Registry
+from consumer.ports.decoding import Found, Registry
 
 # requests to the registry at a time
 _REQUESTS = 8
@@ -22,7 +24,7 @@ class Schemas:
     def __init__(self, registry: Registry, catalog: Catalog) -> None:
         self._registry = registry
         self._catalog = catalog
-        self._known: dict[int, str] = {}
+        self._known: dict[SchemaRef, Found] = {}
         # kept, since starting threads for a few schemas costs more than asking for them
         self._asking = ThreadPoolExecutor(_REQUESTS, thread_name_prefix="registry")
 
@@ -30,29 +32,28 @@ class Schemas:
         """Ask for nothing more. Who is being answered is not waited for: the registry's own limits end that."""
         self._asking.shutdown(wait=False, cancel_futures=True)
 
-    def lacks(self, frames: Collection[bytes]) -> bool:
-        """Whether the registry has to be asked for one of them."""
-        return bool(self._new(frames))
+    def lacks(self, runs: Iterable[Run]) -> bool:
+        """Whether the registry has to be asked for a schema of one of them."""
+        return bool(self._new(runs))
 
-    def _new(self, frames: Collection[bytes]) -> set[int]:
-        ids = {schema_id for frame in frames if (schema_id := framed_id(frame)) is not None}
-        return {schema_id for schema_id in ids if schema_id not in self._known}
+    def _new(self, runs: Iterable[Run]) -> set[SchemaRef]:
+        return {ref for run in runs for ref in _refs(run) if ref not in self._known}
 
-    def learn(self, frames: Collection[bytes]) -> None:
+    def learn(self, runs: Iterable[Run]) -> None:
         """Fetch schemas by several requests at a time, from what was kept of them when the registry is away.
 
         An id that the registry does not know is left to the run that has it. Raises Transient.
         """
-        new = self._new(frames)
-        fetched: dict[int, str] = {}
-        asked = {schema_id: self._asking.submit(self._registry.schema, schema_id) for schema_id in sorted(new)}
+        new = self._new(runs)
+        fetched: dict[SchemaRef, Found] = {}
+        asked = {ref: self._asking.submit(self._registry.find, ref) for ref in sorted(new, key=_order)}
         try:
-            for schema_id, answer in asked.items():
+            for ref, answer in asked.items():
                 with suppress(Persistent):
-                    fetched[schema_id] = answer.result()
+                    fetched[ref] = answer.result()
         except Transient:
             # no use in asking on: a registry that hangs would hold everything up, once for each id
-            kept = self._catalog.recall_schemas(self._registry.name, sorted(new - fetched.keys()))
+            kept = self._recalled(new - fetched.keys())
             self._known |= kept
             if new - fetched.keys() - kept.keys():
                 raise
@@ -60,23 +61,51 @@ class Schemas:
             for answer in asked.values():
                 answer.cancel()
         if fetched:
-            self._catalog.remember_schemas(self._registry.name, fetched)
+            self._remember(fetched)
             self._known |= fetched
+
+    def _remember(self, fetched: dict[SchemaRef, Found]) -> None:
+        named: dict[str, dict[int, str]] = defaultdict(dict)
+        for ref, found in fetched.items():
+            named[self._registry.name(ref)][found.number] = found.text
+        for name, schemas in named.items():
+            self._catalog.remember_schemas(name, schemas)
+
+    def _recalled(self, refs: Collection[SchemaRef]) -> dict[SchemaRef, Found]:
+        named: dict[str, list[SchemaRef]] = defaultdict(list)
+        for ref in refs:
+            named[self._registry.name(ref)].append(ref)
+        found: dict[SchemaRef, Found] = {}
+        for name, same in named.items():
+            if same[0].space is Space.GUIDS:
+                found |= {ref: Found(*kept) for ref in same for kept in self._catalog.recall_schemas(name).items()}
+            else:
+                kept = self._catalog.recall_schemas(name, sorted(ref.number for ref in same))
+                found |= {ref: Found(ref.number, kept[ref.number]) for ref in same if ref.number in kept}
+        return found
 
     def text(self, datum: Datum) -> str:
         """The schema that a datum was written with. Raises Cannot, Persistent, Transient."""
-        schema_id = schema_id_of(datum)
-        known = self._known.get(schema_id)
+        return self._found(datum).text
+
+    def number(self, datum: Datum) -> int:
+        """That schema's number. Raises Cannot, Persistent, Transient."""
+        ref = ref_of(datum)
+        return self._found(datum).number if ref.space is Space.GUIDS else ref.number
+
+    def _found(self, datum: Datum) -> Found:
+        ref = ref_of(datum)
+        known = self._known.get(ref)
         if known is not None:
             return known
         try:
-            return self._registry.schema(schema_id)
+            return self._registry.find(ref)
         except Persistent as error:
             # what stands in front of a datum whose id is elsewhere may look like any id
-            elsewhere = in_headers(datum)
-            if elsewhere is None:
+            other = elsewhere(datum) if datum.framing is None else None
+            if other is None:
                 raise
-            raise _misframed(datum, elsewhere) from error
+            raise _misframed(datum, other) from error
 
 
 def value_of(run: Run) -> Datum:
@@ -92,21 +121,31 @@ def key_of(run: Run) -> Datum:
 
 
 def _datum(part: str, run: Run, every: Sequence[bytes | None]) -> Datum:
+    piece = run.piece
     place, raw = next((i, each) for i in range(run.start, run.end) if (each := every[i]) is not None)
-    return Datum(part=part, raw=raw, headers=partial(run.piece.headers, run.piece.offsets[place]))
+    return Datum(part=part, raw=raw, headers=partial(piece.headers, piece.offsets[place]), framing=piece.framing)
 
 
-def schema_id_of(datum: Datum) -> int:
-    """The schema id in front of a datum. Raises Cannot."""
-    schema_id = datum.schema_id
-    if schema_id is None:
+def _refs(run: Run) -> list[SchemaRef]:
+    """What leads to the schemas of a run."""
+    said = [said_by(frame, run.piece.framing) for frame in (run.key_frame, run.value_frame) if frame]
+    return [ref for ref in said if isinstance(ref, SchemaRef)]
+
+
+def _order(ref: SchemaRef) -> tuple[str, int]:
+    return ref.space.value, ref.number
+
+
+def ref_of(datum: Datum) -> SchemaRef:
+    """What leads to a datum's schema. Raises Cannot."""
+    ref = datum.ref
+    if ref is None:
         raise _misframed(datum, foreign(datum))
-    return schema_id
+    return ref
 
 
 def _misframed(datum: Datum, found: Foreign) -> Cannot:
-    detail = f"{datum.part}: expected a zero byte and the id of an Avro schema in front, found {found.found}"
-    return Cannot(found.kind, detail, found.remedy)
+    return Cannot(found.kind, f"{datum.part}: {expected(datum.framing)}, found {found.found}", found.remedy)
 
 
 _NO_KEY = "Give the source table a primary key, or set message.key.columns on the connector."

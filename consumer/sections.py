@@ -29,6 +29,12 @@ RESERVED = frozenset(
 """Client settings that are not for users to change."""
 
 
+IdPlaces = Literal["prefix", "headers", "global-ids", "content-ids"]
+"""Where schema ids are."""
+
+_CCOMPAT = re.compile(r"(.*)/apis/ccompat/v\d+/?")
+
+
 class Section(BaseModel):
     """One section; unknown names are mistakes."""
 
@@ -93,6 +99,20 @@ class Registry(Section):
         "behind; then its records become letters. Other partitions go on. A topic in which one was waited for in vain "
         "gets no grace for ten times as long.",
     )
+    apicurio_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://",
+        description="Base of Apicurio's own API, where its global and content ids are looked up. Default: that of the "
+        "same server, if url ends in /apis/ccompat/ and a version.",
+    )
+
+    @property
+    def apicurio(self) -> str | None:
+        """Where Apicurio's own API is, as far as that is known."""
+        if self.apicurio_url is not None:
+            return self.apicurio_url
+        found = _CCOMPAT.fullmatch(self.url)
+        return None if found is None else f"{found[1]}/apis/registry/v2"
 
 
 class Source(Section):
@@ -115,6 +135,12 @@ class Source(Section):
     signal_topic: str = Field(
         default="",
         description="The connector's signal.kafka.topic, of one partition. Empty: `<topic_prefix>-signal`, as there.",
+    )
+    schema_ids: IdPlaces = Field(
+        default="prefix",
+        description="Where the converters put the ids of schemas. prefix: a zero byte and four bytes in front of key "
+        "and value. headers: in the record's headers, as Confluent or Apicurio write them. global-ids, content-ids: a "
+        "zero byte and eight bytes in front, Apicurio's ids of these kinds. By topic with schema_ids of the topic.",
     )
 
     @field_validator("unavailable_values")

@@ -40,7 +40,7 @@ from consumer.table_sections import Table, Topic
 DEFAULT_FILE = Path("headrace.toml")
 
 # beside secrets, which are never written out: what people put passwords into
-_HIDDEN = ("target.dsn", "kafka.client", "registry.url", "connect.url", "admin.tokens")
+_HIDDEN = ("target.dsn", "kafka.client", "registry.url", "registry.apicurio_url", "connect.url", "admin.tokens")
 
 
 class Settings(BaseSettings):
@@ -72,7 +72,9 @@ class Settings(BaseSettings):
     log: Log = Log()
     admin: Admin = Admin()
     topics: dict[str, Topic] = Field(
-        default={}, description='Where the changes of a topic go, and what it has to keep to, as [topics."name"].'
+        default={},
+        description="Where the changes of a topic go, what it has to keep to, and where its schema ids are, as "
+        '[topics."name"].',
     )
     tables: dict[str, Table] = Field(default={}, description='Policy by target table, as [tables."schema.table"].')
 

@@ -9,14 +9,14 @@ from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr, field
 from consumer.core.checks import check_pattern, is_empty
 from consumer.core.formats import Format
 from consumer.core.naming import MAX_BYTES, BadName, check_template
-from consumer.sections import Decided, Section, Wished
+from consumer.sections import Decided, IdPlaces, Section, Wished
 
 Limit = Decimal | datetime | date | None
 Size = Annotated[int, Field(ge=0, le=1 << 30)] | None
 
 
 class Topic(Section):
-    """Where the changes of one topic go, and what it has to keep to."""
+    """Where the changes of one topic go, what it has to keep to, and where its schema ids are."""
 
     table: str | None = Field(
         default=None,
@@ -33,11 +33,13 @@ class Topic(Section):
         description="forward: what is written can be read as the contract says. backward: what was written by the "
         "contract can be read by the writer schema. full: both. none: what does not fit is only logged.",
     )
+    schema_ids: IdPlaces | None = Field(default=None, description="Overrides source.schema_ids for this topic.")
 
     @model_validator(mode="after")
     def _said(self) -> "Topic":
-        if self.contract is None and (self.table is None or "compatibility" in self.model_fields_set):
-            raise ValueError("a topic has a table or a contract; compatibility is that of a contract")
+        nothing = self.table is None and self.schema_ids is None
+        if self.contract is None and (nothing or "compatibility" in self.model_fields_set):
+            raise ValueError("a topic has a table, a contract or schema_ids; compatibility is that of a contract")
         return self
 
     @field_validator("table")

@@ -12,6 +12,7 @@ import psycopg
 
 from consumer.core.failure import HeadraceError
 from consumer.core.plan import TableName
+from consumer.core.schema_ref import SchemaRef, Space
 from consumer.desk import Note
 from consumer.edges.postgres.catalog import read_table
 from consumer.edges.postgres.session import transaction
@@ -28,7 +29,7 @@ from dlq.letters import Letter, Place
 from dlq.patching import Patch
 from dlq.payload import GONE, Payload, Sources, held_by, payload
 from dlq.schema_words import against_newest, against_table, columns_of
-from dlq.schemas import NoSchema, newest_id, of_letter, schema_id, schema_text
+from dlq.schemas import newest_id, of_letter, schema_of
 from dlq.selection import Selection
 
 
@@ -94,23 +95,25 @@ class LetterDesk:
         Nothing where the letter's bytes or its table are not known here.
         """
         with translated("compare schemas"):
-            table, raw = of_letter(self.connection, self.group, number)
+            table, ref = of_letter(self.connection, self.group, number, self.sources.frames)
             try:
-                return self._schema_words(table, schema_id(raw)) if table else []
-            except NoSchema:
-                return []
+                return self._schema_words(table, ref) if table and ref else []
             except HeadraceError as error:
                 return [f"its schema can't be had: {error.failure.detail}"]
 
-    def _schema_words(self, table: str, own: int) -> list[str]:
+    def _schema_words(self, table: str, ref: SchemaRef) -> list[str]:
         registry = self.sources.registry
-        columns = columns_of(schema_text(self.connection, registry, own))
+        own = schema_of(self.connection, registry, ref)
+        columns = columns_of(own.text)
         if not columns:
             return []
         said: list[str] = []
         newest = newest_id(self.connection, self.group, table)
-        if newest is not None and newest > own:
-            said = against_newest(columns, columns_of(schema_text(self.connection, registry, newest)), newest)
+        if newest is not None and newest > own.number:
+            # the number of a GUID is one of the registry's ids
+            space = Space.IDS if ref.space is Space.GUIDS else ref.space
+            latest = schema_of(self.connection, registry, SchemaRef(space, newest))
+            said = against_newest(columns, columns_of(latest.text), newest)
         there = read_table(self.connection, TableName(*table.split(".", 1)))
         mapping = self.mappings.get(table, PLAIN)
         # what a transform makes of a row, no schema says
@@ -120,14 +123,14 @@ class LetterDesk:
         """A dead letter's row as a patch finds it under `/after/`; that somebody looked is written down first."""
         with translated("read payload"):
             decisions.note(self.connection, self.group, said, "view payload", [number])
-            found = editable(self.connection, self.group, number, self.sources.registry)
+            found = editable(self.connection, self.group, number, self.sources)
             table = letters.page(self.connection, self.group, Selection(ids=(number,)), most=1)[0].table
         return self.sources.mask.row(found.values, table)
 
     def edit(self, number: int, patch: Patch, said: Note, *, dry_run: bool = False) -> tuple[str, ...]:
         """Change a dead letter's row; returns the columns that changed."""
         with self._deciding("edit letter", dry_run):
-            changed = edit(self.connection, self.group, number, patch, said.actor, self.sources.registry)
+            changed = edit(self.connection, self.group, number, patch, said.actor, self.sources)
             decisions.note(self.connection, self.group, said, "edit letter", [number], {"columns": list(changed)})
         return changed
 

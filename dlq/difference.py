@@ -13,7 +13,7 @@ from consumer.apart import planned, slice_of
 from consumer.binder import Binder
 from consumer.core.failure import Failure
 from consumer.core.letters import Record
-from consumer.core.plan import Action, BindingKey, Plan, TableName, TableWrite, runs
+from consumer.core.plan import Action, BindingKey, Plan, TableName, TableWrite
 from consumer.edges.postgres.comparing import Compared, compared
 from consumer.known import KnownBindings
 from consumer.planner import Planner
@@ -61,7 +61,7 @@ class Weigher:
 
     def source_names(self, record: Record) -> dict[str, str]:
         """What the source calls the columns of the record's table."""
-        (run,) = runs(slice_of([record]))
+        (run,) = self.planner.runs(slice_of([record]))
         binding = self.known.find(BindingKey(record.ref.at.topic, run.key_frame, run.value_frame))
         return {} if binding is None else {column.target.name: column.source.name for column in binding.columns}
 

@@ -14,11 +14,13 @@ from psycopg.types.json import Jsonb
 
 from consumer.core.avro import UnsupportedSchema
 from consumer.core.envelope import read_key_schema
-from consumer.core.letters import State
-from consumer.ports.decoding import Registry
+from consumer.core.letters import Record, State
+from consumer.core.records import Framing, RecordRef, TopicPartition
+from consumer.edges.postgres.letter_bytes import kept_headers
 from dlq.image import BadImage, Image, NoImage, read_image, same
 from dlq.patching import BadPatch, Patch, patched
-from dlq.schemas import NoSchema, schema_id, schema_text
+from dlq.payload import Sources
+from dlq.schemas import NoSchema, ref_of, schema_of
 
 MOST_EDITS = 100
 """How often a letter may be edited in its life."""
@@ -30,7 +32,7 @@ LONGEST_NAME = 200
 _AGAIN = "Ask the source for the row again (Debezium incremental snapshot of its key), then discard the letter."
 
 _READ = """
-SELECT l.state, l.attempt, b.letter_id IS NOT NULL AS kept, b.key,
+SELECT l.state, l.attempt, l.topic, l.partition, l."offset", b.letter_id IS NOT NULL AS kept, b.key, b.headers,
     coalesce(b.edited, b.value) AS value, coalesce(jsonb_array_length(b.edit), 0) AS edits
 FROM headrace.letters l LEFT JOIN headrace.letter_bytes b ON b.letter_id = l.id
 WHERE l.group_name = %s AND l.id = %s
@@ -64,6 +66,7 @@ class Editable:
     edits: int
     fixed: frozenset[str]
     image: Image = field(repr=False)
+    framing: Framing | None = None
 
     @property
     def values(self) -> Mapping[str, Any]:
@@ -71,21 +74,23 @@ class Editable:
         return self.image.values
 
 
-def editable(connection: psycopg.Connection, group: str, letter: int, registry: Registry) -> Editable:
+def editable(connection: psycopg.Connection, group: str, letter: int, sources: Sources) -> Editable:
     """Look at a dead letter's row. Raises NotEdited, HeadraceError when its schema can't be had, psycopg.Error."""
     with connection.cursor(row_factory=namedtuple_row) as cursor:
         row: Any = cursor.execute(_READ, (group, letter)).fetchone()
     _check_fit(row, letter)
     try:
-        fixed = _identity(schema_text(connection, registry, schema_id(row.key)))
-        image = read_image(row.value, schema_text(connection, registry, schema_id(row.value)))
+        record, framing = sources.frames.record(_record(row))
+        fixed = _identity(schema_of(connection, sources.registry, ref_of(record.key, framing)).text)
+        text = schema_of(connection, sources.registry, ref_of(record.value, framing)).text
+        image = read_image(record.value or b"", text)
     except (NoImage, NoSchema) as error:
         raise NotEdited(f"letter {letter} can't be edited: {error}", remedy=_AGAIN) from error
-    return Editable(attempt=row.attempt, edits=row.edits, fixed=fixed, image=image)
+    return Editable(attempt=row.attempt, edits=row.edits, fixed=fixed, image=image, framing=framing)
 
 
 def edit(
-    connection: psycopg.Connection, group: str, letter: int, patch: Patch, who: str, registry: Registry
+    connection: psycopg.Connection, group: str, letter: int, patch: Patch, who: str, sources: Sources
 ) -> tuple[str, ...]:
     """Change a dead letter's row by a JSON Patch (RFC 6902) under `/after/`; returns the columns that changed.
 
@@ -94,13 +99,14 @@ def edit(
     """
     if not who.strip() or "\0" in who or len(who) > LONGEST_NAME:
         raise NotEdited("an edit says who made it", remedy=f"Give a name of at most {LONGEST_NAME} characters.")
-    found = editable(connection, group, letter, registry)
+    found = editable(connection, group, letter, sources)
     if found.edits >= MOST_EDITS:
         raise NotEdited(f"letter {letter} was edited {MOST_EDITS} times", remedy=_AGAIN)
     try:
         values = patched(found.values, patch)
         _check_identity(found, values)
-        record = found.image.changed(values)
+        changed = found.image.changed(values)
+        record = changed if found.framing is None else found.framing.bare(changed)
     except BadPatch as error:
         raise NotEdited(str(error)) from error
     except BadImage as error:
@@ -112,6 +118,11 @@ def edit(
     if not written.rowcount:
         raise NotEdited(f"letter {letter} has changed meanwhile", remedy="Look at it again.")
     return tuple(name for name, before in found.values.items() if not same(before, values[name]))
+
+
+def _record(row: Any) -> Record:
+    ref = RecordRef(TopicPartition(row.topic, row.partition), row.offset)
+    return Record(ref=ref, key=row.key, value=row.value, headers=kept_headers(row.headers))
 
 
 def _check_fit(row: Any, letter: int) -> None:

@@ -12,14 +12,16 @@ import psycopg
 from psycopg.rows import namedtuple_row
 
 from consumer.core.failure import HeadraceError
-from consumer.core.framing import Datum, foreign
+from consumer.core.frames import Frames
+from consumer.core.framing import Datum, expected, foreign
 from consumer.core.letters import Record
-from consumer.core.records import Header, RecordRef, TopicPartition
+from consumer.core.records import Framing, Header, RecordRef, TopicPartition
+from consumer.core.schema_ref import Space
 from consumer.edges.postgres.letter_bytes import kept_headers
 from consumer.ports.decoding import Registry
 from dlq.masking import HIDDEN, Mask
 from dlq.reading import Reading, read
-from dlq.schemas import NoSchema, schema_id, schema_text
+from dlq.schemas import schema_of
 from dlq.showing import bounded
 
 LARGEST_SHOWN = 4096
@@ -72,10 +74,14 @@ class Payload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Whom payloads are asked of: schemas of the registry, records of their topics; and what is not shown."""
+    """Whom payloads are asked of: schemas of the registry, records of their topics; and what is not shown.
+
+    `frames`: where topics have their schema ids.
+    """
 
     registry: Registry
     fetch: Fetch
+    frames: Frames = field(default_factory=Frames)
     mask: Mask = field(default_factory=Mask)
 
 
@@ -93,12 +99,13 @@ def payload(
     if record is None:
         nothing = Part(size=None, problem=GONE)
         return Payload(letter=number, found=held.found, key=nothing, value=nothing)
-    show = _Show(connection, sources, held.table, record.headers)
+    framed, framing = sources.frames.record(record)
+    show = _Show(connection, sources, held.table, record.headers, framing)
     return Payload(
         letter=number,
         found=held.found,
-        key=show.part("key", record.key),
-        value=show.part("value", record.value),
+        key=show.part("key", record.key, framed.key),
+        value=show.part("value", record.value, framed.value),
         headers=tuple((name, show.header(value)) for name, value in record.headers),
     )
 
@@ -138,12 +145,13 @@ class _Show:
     sources: Sources
     table: str | None
     headers: tuple[Header, ...]
+    framing: Framing | None = None
 
-    def part(self, name: str, raw: bytes | None) -> Part:
-        """A key or a value."""
-        if raw is None:
+    def part(self, name: str, raw: bytes | None, framed: bytes | None) -> Part:
+        """A key or a value as it lay in its topic, read in the one form."""
+        if raw is None or framed is None:
             return Part(size=None)
-        number, reading = self._read(name, raw)
+        number, reading = self._read(name, framed)
         mask = self.sources.mask
         values = None if reading.values is None else bounded(mask.record(reading.values, self.table))
         return Part(
@@ -164,17 +172,17 @@ class _Show:
     def _read(self, name: str, raw: bytes) -> tuple[int | None, Reading]:
         if len(raw) > LARGEST_DECODED:
             return None, Reading(problem=f"it has {len(raw)} bytes, too many to be shown")
+        datum = Datum(part=name, raw=raw, headers=lambda: self.headers, framing=self.framing)
+        ref = datum.ref
+        if ref is None:
+            problem = f"{expected(self.framing)}, found {foreign(datum).found}"
+            return None, Reading(problem=problem)
+        number = None if ref.space is Space.GUIDS else ref.number
         try:
-            number = schema_id(raw)
-        except NoSchema:
-            said = foreign(Datum(part=name, raw=raw, headers=lambda: self.headers))
-            expected = "expected a zero byte and the id of an Avro schema in front"
-            return None, Reading(problem=f"{expected}, found {said.found}")
-        try:
-            text = schema_text(self.connection, self.sources.registry, number)
+            schema = schema_of(self.connection, self.sources.registry, ref)
         except HeadraceError as error:
             return number, Reading(problem=f"its schema can't be had: {error.failure.detail}")
-        return number, read(raw, text)
+        return schema.number, read(raw, schema.text)
 
 
 def hexadecimal(raw: bytes) -> str:

@@ -16,16 +16,16 @@ from consumer.core.avro import UnsupportedSchema, named_types, parsed
 from consumer.core.decision import Undecidable
 from consumer.core.envelope import Column, read_key_schema
 from consumer.core.framing import FRAME
-from consumer.core.letters import OPEN_STATES
+from consumer.core.letters import OPEN_STATES, Record
 from consumer.core.records import RecordRef, TopicPartition
 from consumer.desk import Note
+from consumer.edges.postgres.letter_bytes import kept_headers
 from consumer.edges.postgres.memory import recall_source
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated
-from consumer.ports.decoding import Registry
 from dlq.decisions import note
 from dlq.payload import Sources
-from dlq.schemas import NoSchema, schema_id, schema_text
+from dlq.schemas import NoSchema, ref_of, schema_of
 from dlq.selection import Selection, letters_meant, parameters
 from dlq.signals import Dialect, Unquotable, collection, condition, literal, portions, signal
 from dlq.values import Types
@@ -35,7 +35,8 @@ MOST_LETTERS = 5_000
 """Most letters that are asked for at once."""
 
 _READ = sql.SQL("""
-SELECT l.id, l.topic, l.partition, l."offset", l.digest_a IS NOT NULL AS placed, b.letter_id IS NOT NULL AS kept, b.key,
+SELECT l.id, l.topic, l.partition, l."offset", l.digest_a IS NOT NULL AS placed, b.letter_id IS NOT NULL AS kept,
+    b.key, b.headers,
     (SELECT p.topic_id FROM headrace.positions p
      WHERE p.group_name = l.group_name AND p.topic = l.topic AND p.partition = l.partition) AS topic_id
 FROM headrace.letters l LEFT JOIN headrace.letter_bytes b ON b.letter_id = l.id
@@ -85,7 +86,7 @@ class SourceDesk:
         if len(rows) > MOST_LETTERS:
             raise Undecidable(f"more than {MOST_LETTERS} letters match; select fewer")
         with translated("read keys"):
-            return self._asked([(row, self._key(row)) for row in rows])
+            return self._asked([(row, self._record(row)) for row in rows])
 
     def ask(self, wanted: Wanted, said: Note) -> None:
         """Send the signals. That it is asked is written down first."""
@@ -95,18 +96,19 @@ class SourceDesk:
         for each in wanted.signals:
             self.channel.send(self.channel.topic, self.channel.prefix.encode(), each)
 
-    def _key(self, row: Any) -> bytes | None:
+    def _record(self, row: Any) -> Record | None:
+        """The letter's record, without its value; None where it is gone."""
+        ref = RecordRef(TopicPartition(row.topic, row.partition), row.offset)
         if row.kept:
-            return bytes(row.key) if row.key is not None else None
-        found = self.sources.fetch(RecordRef(TopicPartition(row.topic, row.partition), row.offset), row.topic_id)
-        return found.key if found else None
+            return Record(ref=ref, key=row.key, value=None, headers=kept_headers(row.headers))
+        return self.sources.fetch(ref, row.topic_id)
 
-    def _asked(self, letters: Sequence[tuple[Any, bytes | None]]) -> Wanted:
+    def _asked(self, letters: Sequence[tuple[Any, Record | None]]) -> Wanted:
         rows: dict[tuple[str, tuple[str, ...]], dict[tuple[str, ...], None]] = defaultdict(dict)
         done, left = [], defaultdict(list)
-        for letter, key in letters:
+        for letter, record in letters:
             try:
-                table, columns, literals = self._row(letter.topic, key)
+                table, columns, literals = self._row(record)
             except (Unquotable, NoSchema, Damaged, UnsupportedSchema) as why:
                 left[str(why)].append(letter.id)
                 continue
@@ -125,22 +127,20 @@ class SourceDesk:
             unplaced=tuple(letter.id for letter in done if not letter.placed),
         )
 
-    def _row(self, topic: str, key: bytes | None) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    def _row(self, record: Record | None) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
         """The source's table, its key's columns and their values as SQL."""
-        if key is None:
+        if record is None or record.key is None:
             raise Unquotable("it has no key, or its record is gone")
-        number = schema_id(key)
-        names = recall_source(self.connection, self.group, topic, number)
+        framed, framing = self.sources.frames.record(record)
+        schema = schema_of(self.connection, self.sources.registry, ref_of(framed.key, framing))
+        names = recall_source(self.connection, self.group, record.ref.at.topic, schema.number)
         table = collection(self.channel.dialect, names or {})
-        columns, values = _decoded(self.connection, self.sources.registry, number, key)
+        columns, values = _decoded(schema.text, framed.key or b"")
         literals = [literal(self.channel.dialect, column, values[column.name]) for column in columns]
         return table, tuple(column.name for column in columns), tuple(literals)
 
 
-def _decoded(
-    connection: psycopg.Connection, registry: Registry, number: int, key: bytes
-) -> tuple[Sequence[Column], Mapping[str, Any]]:
-    text = schema_text(connection, registry, number)
+def _decoded(text: str, key: bytes) -> tuple[Sequence[Column], Mapping[str, Any]]:
     schema = parsed(text)
     source = Cursor(key)
     source.take(FRAME)

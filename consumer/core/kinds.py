@@ -56,7 +56,7 @@ _RESEND = "Ask the source for the row again (Debezium incremental snapshot of it
 _BY_ITSELF = "Headrace goes on by itself when it is back; look at the server and the network between."
 
 RECORD_KINDS = (
-    _kind("record.framing", _PERSISTENT, "a datum does not begin with a zero byte and a schema id", _CONVERTER),
+    _kind("record.framing", _PERSISTENT, "a datum has no schema id where its topic's are", _CONVERTER),
     _kind(
         "record.format",
         _PERSISTENT,

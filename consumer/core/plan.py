@@ -119,7 +119,10 @@ class BoundColumn:
 
 
 class BindingKey(NamedTuple):
-    """What a run of records has in common. Frames are the five bytes in front of an Avro datum."""
+    """What a run of records has in common. Frames are the five bytes in front of an Avro datum.
+
+    Those that stand for ids from elsewhere in the record mean something in this process alone.
+    """
 
     topic: str
     key_frame: bytes | None
@@ -461,8 +464,14 @@ def recorded(group: Sequence[Run], index: int) -> Record:
     for run in group:
         length = run.end - run.start
         if index < length:
-            piece, at = run.piece, run.start + index
-            ref = RecordRef(piece.at, piece.offsets[at])
-            return Record(ref=ref, key=piece.keys[at], value=piece.values[at], headers=piece.headers(ref.offset))
+            return _record(run.piece, run.start + index)
         index -= length
     raise IndexError(index)
+
+
+def _record(piece: Slice, at: int) -> Record:
+    ref = RecordRef(piece.at, piece.offsets[at])
+    key, value = piece.keys[at], piece.values[at]
+    if piece.framing is not None:
+        key, value = (None if raw is None else piece.framing.bare(raw) for raw in (key, value))
+    return Record(ref=ref, key=key, value=value, headers=piece.headers(ref.offset))

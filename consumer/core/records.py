@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
+
+from consumer.core.schema_ref import Foreign, SchemaRef
 
 Header = tuple[str, bytes | None]
 HeadersOf = Callable[[int], tuple[Header, ...]]
@@ -11,6 +13,18 @@ HeadersOf = Callable[[int], tuple[Header, ...]]
 def no_headers(offset: int) -> tuple[Header, ...]:
     """Those of a record without any."""
     return ()
+
+
+class Framing(Protocol):
+    """Knows the frames that were put in front of keys and values whose schema ids are elsewhere in their records."""
+
+    def ref(self, frame: bytes) -> SchemaRef | Foreign | None:
+        """What a frame stands for; None where its record says nothing of a schema."""
+        ...
+
+    def bare(self, raw: bytes) -> bytes:
+        """A key or value as it lay in its topic."""
+        ...
 
 
 class TopicPartition(NamedTuple):
@@ -65,7 +79,8 @@ class Slice:
 
     `start` is the stored position that this slice continues, `end` the one that it leads to. Offsets
     rise strictly; gaps are normal (compaction, transaction markers), so `end` can lie beyond the last
-    record. The three lists have one entry a record.
+    record. The three lists have one entry a record. `framing`: who put frames in front of keys and values; None where
+    these are as they lay in their topic.
     """
 
     at: TopicPartition
@@ -82,6 +97,7 @@ class Slice:
     # for each leader epoch in it the last record that has it
     leader_epochs: Sequence[LastRecord] = ()
     size: int = 0
+    framing: Framing | None = None
 
     def __len__(self) -> int:
         return len(self.offsets)

@@ -1,13 +1,20 @@
-"""The schema registry's Confluent API: schemas by id, immutable, so each is asked for once."""
+"""The schema registry: schemas by id, immutable, so each is asked for once.
+
+By the Confluent API, or by Apicurio's own where ids are of its kinds.
+"""
 
 import json
 from http import HTTPStatus
+from typing import Any
+from uuid import UUID
 
 import urllib3
 
 from consumer.core.classify import of_status
 from consumer.core.failure import Failure, HeadraceError, Persistent, Transient, failed
 from consumer.core.kinds import KINDS, FailureKind, Scope
+from consumer.core.schema_ref import SchemaRef, Space
+from consumer.ports.decoding import Found
 from consumer.ports.target import Breaker
 
 _REDIRECTS = 3
@@ -15,62 +22,113 @@ _REDIRECTS = 3
 _CONNECTIONS = 8
 
 
+# ids of a GUID: that of the default context, if it has one
+_DEFAULT_CONTEXT = "."
+# where Apicurio's own API has the schemas of its ids
+_PATHS = {Space.GLOBAL_IDS: "/ids/globalIds", Space.CONTENT_IDS: "/ids/contentIds"}
+
+
 class HttpRegistry:
     """Implements `consumer.ports.decoding.Registry`."""
 
-    def __init__(self, url: str, breaker: Breaker, *, timeout: float = 10.0) -> None:
+    def __init__(self, url: str, breaker: Breaker, *, timeout: float = 10.0, apicurio_url: str | None = None) -> None:
+        """`apicurio_url`: base of Apicurio's own API, if there is one."""
         self._url = url.rstrip("/")
+        self._apicurio_url = apicurio_url.rstrip("/") if apicurio_url else None
         self._breaker = breaker
         # repeats are the caller's, with its backoff; only redirects are followed here
         retries = urllib3.Retry(total=_REDIRECTS, connect=0, read=0, redirect=_REDIRECTS, status=0, other=0)
         limit = urllib3.Timeout(connect=timeout, read=timeout)
         self._pool = urllib3.PoolManager(maxsize=_CONNECTIONS, timeout=limit, retries=retries)
 
-    @property
-    def name(self) -> str:
-        """The registry's base address."""
-        return self._url
+    def name(self, ref: SchemaRef) -> str:
+        if ref.space is Space.IDS:
+            return self._url
+        if ref.space is Space.GUIDS:
+            return self._url + _by_guid(ref)
+        return f"{self._apicurio_url}{_PATHS[ref.space]}"
 
-    def schema(self, schema_id: int) -> str:
-        return self._breaker.ask(lambda: self._asked(schema_id))
+    def find(self, ref: SchemaRef) -> Found:
+        return self._breaker.ask(lambda: self._found(ref))
 
     def close(self) -> None:
         """Close the connections."""
         self._pool.clear()
 
-    def _asked(self, schema_id: int) -> str:
-        body = self._get(f"/schemas/ids/{schema_id}", schema_id)
+    def _found(self, ref: SchemaRef) -> Found:
+        if ref.space is Space.IDS:
+            return Found(ref.number, self._text(f"/schemas/ids/{ref.number}", ref))
+        if ref.space is Space.GUIDS:
+            text = self._text(_by_guid(ref), ref)
+            return Found(self._id_of(ref), text)
+        if self._apicurio_url is None:
+            raise Persistent(_failure(KINDS["record.framing"], f"found an {_said(ref)} of Apicurio", remedy=_NO_API))
+        answer = self._get(f"{self._apicurio_url}{_PATHS[ref.space]}/{ref.number}", ref)
+        return Found(ref.number, answer.decode(errors="replace"))
+
+    def _text(self, path: str, ref: SchemaRef) -> str:
+        answer = self._json(path, ref)
         try:
-            answer = json.loads(body)
             text = answer["schema"]
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise Transient(
-                _failure(KINDS["registry.away"], f"the answer for schema id {schema_id} has no schema")
-            ) from error
+        except (KeyError, TypeError) as error:
+            raise _odd(ref) from error
         kind = answer.get("schemaType", "AVRO")
         if kind != "AVRO":
-            detail = f"expected an Avro schema, found {kind} behind schema id {schema_id}"
-            raise Persistent(_failure(KINDS["record.format"], detail))
+            raise Persistent(
+                _failure(KINDS["record.format"], f"expected an Avro schema, found {kind} behind {_said(ref)}")
+            )
         return str(text)
 
-    def _get(self, path: str, schema_id: int) -> bytes:
+    def _id_of(self, ref: SchemaRef) -> int:
+        """The id of a schema that is known by its GUID."""
+        answer = self._json(f"{_by_guid(ref)}/ids", ref)
         try:
-            answer = self._pool.request("GET", self._url + path)
+            ids = {each["context"]: int(each["id"]) for each in answer}
+        except (KeyError, TypeError, ValueError) as error:
+            raise _odd(ref) from error
+        if not ids:
+            raise Persistent(_failure(KINDS["record.schema_unknown"], f"the registry knows no {_said(ref)}"))
+        return ids.get(_DEFAULT_CONTEXT, min(ids.values()))
+
+    def _json(self, path: str, ref: SchemaRef) -> Any:
+        try:
+            return json.loads(self._get(self._url + path, ref))
+        except ValueError as error:
+            raise _odd(ref) from error
+
+    def _get(self, url: str, ref: SchemaRef) -> bytes:
+        try:
+            answer = self._pool.request("GET", url)
         except urllib3.exceptions.HTTPError as error:
             raise Transient(
                 _failure(KINDS["registry.away"], f"the registry did not answer ({type(error).__name__})")
             ) from error
         if answer.status != HTTPStatus.OK:
-            raise _answered(answer.status, schema_id)
+            raise _answered(answer.status, ref)
         return answer.data
 
 
-def _answered(status: int, schema_id: int) -> HeadraceError:
+def _by_guid(ref: SchemaRef) -> str:
+    return f"/schemas/guids/{UUID(int=ref.number)}"
+
+
+def _said(ref: SchemaRef) -> str:
+    return f"{ref.space.value} {UUID(int=ref.number) if ref.space is Space.GUIDS else ref.number}"
+
+
+def _odd(ref: SchemaRef) -> Transient:
+    return Transient(_failure(KINDS["registry.away"], f"the answer for {_said(ref)} has no schema"))
+
+
+def _answered(status: int, ref: SchemaRef) -> HeadraceError:
     kind = of_status(status)
     if kind.scope is Scope.RECORD:
-        return Persistent(_failure(kind, f"the registry knows no schema id {schema_id}", str(status)))
+        return Persistent(_failure(kind, f"the registry knows no {_said(ref)}", str(status)))
     return Transient(_failure(kind, f"the registry answered {status}", str(status)))
 
 
-def _failure(kind: FailureKind, detail: str, code: str = "") -> Failure:
-    return failed(kind, "registry", "get schema", detail, code=code)
+def _failure(kind: FailureKind, detail: str, code: str = "", remedy: str = "") -> Failure:
+    return failed(kind, "registry", "get schema", detail, code=code, remedy=remedy)
+
+
+_NO_API = "Set registry.apicurio_url to the base of Apicurio's own API, and replay the letters."

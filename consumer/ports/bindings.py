@@ -38,8 +38,8 @@ class Catalog(Shapes, Protocol):
         """Keep schemas for when the registry is away."""
         ...
 
-    def recall_schemas(self, registry: str, ids: Sequence[int]) -> dict[int, str]:
-        """Those of the schemas that were kept before."""
+    def recall_schemas(self, registry: str, ids: Sequence[int] | None = None) -> dict[int, str]:
+        """Those of the schemas that were kept before; without ids all of that name."""
         ...
 
     def remember_source(self, topic: str, key_schema: int, names: Mapping[str, str | None]) -> None:

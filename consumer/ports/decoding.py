@@ -7,6 +7,7 @@ from typing import Protocol
 import polars as pl
 
 from consumer.core.plan import StagedColumn
+from consumer.core.schema_ref import SchemaRef
 
 
 class BadDatum(Exception):
@@ -54,14 +55,23 @@ class Decoder(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A schema's JSON text and its number, of which a topic's newer schemas have greater ones."""
+
+    number: int
+    text: str
+
+
 class Registry(Protocol):
-    """Schemas by id, asked for from several threads. `name` tells one registry's ids from another's."""
+    """Schemas by ids, asked for from several threads."""
 
-    @property
-    def name(self) -> str: ...
+    def name(self, ref: SchemaRef) -> str:
+        """What tells the schema's number from those of other registries and kinds; of a GUID, what tells it all."""
+        ...
 
-    def schema(self, schema_id: int) -> str:
-        """The schema's JSON text. Raises Transient when the registry is away, Persistent when the id is unknown."""
+    def find(self, ref: SchemaRef) -> Found:
+        """The schema. Raises Transient when the registry is away, Persistent when it is unknown."""
         ...
 
 

@@ -6,13 +6,16 @@ from typing import Protocol
 
 from consumer.core.failure import Failure
 from consumer.core.letters import Record
-from consumer.core.records import HeadersOf, OffsetRange, RecordRef, Slice, TopicPartition, no_headers
+from consumer.core.records import Framing, HeadersOf, OffsetRange, RecordRef, Slice, TopicPartition, no_headers
 from consumer.ports.target import Start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """Consecutive records of one partition as they came off the topic, all appended under one leader."""
+    """Consecutive records of one partition as they came off the topic, all appended under one leader.
+
+    `framing` as in `Slice`.
+    """
 
     at: TopicPartition
     offsets: Sequence[int]
@@ -23,6 +26,7 @@ class Fetched:
     size: int
     # of the record at an offset
     headers: HeadersOf = no_headers
+    framing: Framing | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

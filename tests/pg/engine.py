@@ -37,6 +37,7 @@ from dlq.headers import decode, encode
 from tests.pg.landing import rows
 from tests.unit.avro import Writer, envelope, event, key
 from tests.unit.known import planner
+from tests.unit.numbered import Numbered
 from tests.unit.patient import patient
 
 POLICY = Policy(budgets={ErrorType.TRANSIENT: Budget(attempts=9, elapsed=3600.0)}, tiers=(0.0,))
@@ -79,11 +80,10 @@ class Topics:
 
 
 @dataclass
-class Schemas:
+class Schemas(Numbered):
     """Implements the registry's port."""
 
     known: dict[int, str]
-    name: str = "here"
 
     def schema(self, schema_id: int) -> str:
         return self.known[schema_id]

@@ -32,6 +32,7 @@ from consumer.ports.topics import Traits
 from tests.pg.landing import rows
 from tests.unit.avro import Writer, envelope, event, key
 from tests.unit.known import planner, slice_of
+from tests.unit.numbered import Numbered
 
 TOPICS = count(1)
 EVERYTHING = dict.fromkeys(Change, Answer.AUTO)
@@ -45,12 +46,12 @@ def follow(renamed: Mapping[str, str] | None = None, **answers: str) -> Follow:
     return Follow(answers={**DEFAULT_ANSWERS, **said}, renamed=renamed or {})
 
 
-class Source:
+class Source(Numbered):
     """A topic of one table whose rows are told apart by `id`, with a schema for each set of fields that is sent."""
 
     def __init__(self, table: TableName) -> None:
         self.table = table
-        self.topic = self.name = f"followed-{next(TOPICS)}"
+        self.topic = self.address = f"followed-{next(TOPICS)}"
         self.at = TopicPartition(self.topic, 0)
         self._ids = count(10)
         self._writers: dict[str, tuple[int, Writer]] = {}

@@ -43,7 +43,7 @@ class Pipeline:
         self.values, self.keys = Writer(envelope(fields)), Writer(key(fields[:1]))
         self._identity = str(fields[0]["name"])
         # what is kept of its schemas is this registry's
-        world = World({1: self.keys.text, 2: self.values.text}, lambda name: None, name=self.at.topic)
+        world = World({1: self.keys.text, 2: self.values.text}, lambda name: None, address=self.at.topic)
         world.topics[self.at.topic] = Traits(compacted=compacted, partitions=1)
         self.known = KnownBindings()
         sources = Sources(registry=world, catalog=catalog, offsets=world, rows=RowDecoder())

@@ -38,6 +38,7 @@ from consumer.returns import Judges, Returns
 from dlq.actions import discard, replay
 from dlq.edit import NotEdited, edit
 from dlq.headers import decode, encode
+from dlq.payload import Sources
 from tests.pg.landing import ID, Landing, rows
 from tests.unit.known import planner, slice_of
 from tests.unit.world import World
@@ -202,8 +203,9 @@ class Run:
         if dead := self._dead():
             number, offset = dead[which % len(dead)]
             patch = [{"op": "replace", "path": "/after/word", "value": "mended"}]
+            sources = Sources(registry=self.world, fetch=lambda ref, known: None)
             try:
-                edit(self.session, self.name, number, patch, "a person", self.world)
+                edit(self.session, self.name, number, patch, "a person", sources)
             except NotEdited:
                 return
             self.edited.add(offset)

@@ -1,5 +1,6 @@
 """Edits of letters: the original stays, the edited record is what a replay sends, every patch is kept."""
 
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -15,7 +16,7 @@ from dlq.edit import NotEdited, edit, editable
 from dlq.image import read_image
 from tests.pg.landing import Landing
 from tests.pg.test_letters import opened
-from tests.pg.words import AWAY, CANARY, FIELDS, KEYS, REGISTRY, VALUES, WORD, Bad, last
+from tests.pg.words import AWAY, CANARY, FIELDS, KEYS, REGISTRY, SOURCES, VALUES, WORD, Bad, last
 from tests.unit.world import World
 
 
@@ -31,13 +32,13 @@ def test_edits_follow_one_another_and_the_original_stays(session: psycopg.Connec
     """The second begins with what the first left; both patches are kept, with who and when, in their order."""
     letter = bad()
     original = kept(session, letter)[0]
-    assert editable(session, group, letter, REGISTRY).values == {"id": 1, "word": CANARY}
-    assert edit(session, group, letter, WORD, "ann", REGISTRY) == ("word",)
+    assert editable(session, group, letter, SOURCES).values == {"id": 1, "word": CANARY}
+    assert edit(session, group, letter, WORD, "ann", SOURCES) == ("word",)
     second = [
         {"op": "test", "path": "/after/word", "value": "good"},
         {"op": "replace", "path": "/after/word", "value": "better"},
     ]
-    assert edit(session, group, letter, second, "ben", REGISTRY) == ("word",)
+    assert edit(session, group, letter, second, "ben", SOURCES) == ("word",)
 
     value, edited, edits = kept(session, letter)
     assert value == original
@@ -50,7 +51,7 @@ def test_edits_follow_one_another_and_the_original_stays(session: psycopg.Connec
 def test_an_empty_patch_changes_nothing(session: psycopg.Connection, bad: Bad, group: str) -> None:
     """Byte for byte."""
     letter = bad()
-    assert edit(session, group, letter, [], "ann", REGISTRY) == ()
+    assert edit(session, group, letter, [], "ann", SOURCES) == ()
     value, edited, _ = kept(session, letter)
     assert edited == value
 
@@ -58,7 +59,7 @@ def test_an_empty_patch_changes_nothing(session: psycopg.Connection, bad: Bad, g
 def test_a_replay_takes_the_edited_record(session: psycopg.Connection, bad: Bad, group: str) -> None:
     """As the lane reads it; the letter can't be edited any more then."""
     letter = bad()
-    edit(session, group, letter, WORD, "ann", REGISTRY)
+    edit(session, group, letter, WORD, "ann", SOURCES)
     assert replay(session, group, [letter]).changed == (letter,)
     query = 'SELECT topic, partition, "offset" FROM headrace.letters WHERE id = %s'
     ((topic, partition, offset),) = session.execute(query, (letter,)).fetchall()
@@ -66,19 +67,19 @@ def test_a_replay_takes_the_edited_record(session: psycopg.Connection, bad: Bad,
     assert standing is not None
     assert standing.record.value == kept(session, letter)[1]
     with pytest.raises(NotEdited, match="is replaying"):
-        edit(session, group, letter, WORD, "ann", REGISTRY)
+        edit(session, group, letter, WORD, "ann", SOURCES)
 
 
 def test_schemas_that_were_kept_need_no_registry(session: psycopg.Connection, bad: Bad, group: str) -> None:
     """What is not kept either is the registry's failure."""
     letter = bad()
     with pytest.raises(Persistent):
-        edit(session, group, letter, WORD, "ann", AWAY)
+        edit(session, group, letter, WORD, "ann", replace(SOURCES, registry=AWAY))
     insert = "INSERT INTO headrace.schemas (registry, id, schema) VALUES ('away', %s, %s) ON CONFLICT DO NOTHING"
     for number, text in ((1, KEYS), (2, VALUES)):
         session.execute(insert, (number, text))
     try:
-        assert edit(session, group, letter, WORD, "ann", AWAY) == ("word",)
+        assert edit(session, group, letter, WORD, "ann", replace(SOURCES, registry=AWAY)) == ("word",)
     finally:
         session.execute("DELETE FROM headrace.schemas WHERE registry = 'away'")
 
@@ -97,7 +98,7 @@ def test_what_an_edit_may_not_change(session: psycopg.Connection, bad: Bad, grou
     """Nothing is written, and no value is said."""
     letter = bad()
     with pytest.raises(NotEdited) as caught:
-        edit(session, group, letter, patch, "ann", REGISTRY)
+        edit(session, group, letter, patch, "ann", SOURCES)
     assert said in str(caught.value)
     assert CANARY not in str(caught.value)
     assert kept(session, letter)[1:] == (None, None)
@@ -120,7 +121,7 @@ def test_which_letters_can_not_be_edited(
     letter = bad()
     session.execute(statement.encode(), (letter,))
     with pytest.raises(NotEdited) as caught:
-        edit(session, group, letter, WORD, "ann", REGISTRY)
+        edit(session, group, letter, WORD, "ann", SOURCES)
     assert said in str(caught.value)
 
 
@@ -130,7 +131,7 @@ def test_what_has_no_row_can_not_be_edited(
 ) -> None:
     """A record that is cut, and a delete."""
     with pytest.raises(NotEdited) as caught:
-        edit(session, group, bad(op), WORD, "ann", REGISTRY)
+        edit(session, group, bad(op), WORD, "ann", SOURCES)
     assert said in str(caught.value)
     assert "Ask the source" in caught.value.remedy
 
@@ -142,7 +143,7 @@ def test_a_pointer_has_no_bytes_to_edit(
     with opened(server, group, LetterBounds(inline_bytes=10)) as sink:
         Landing(sink, word_table, FIELDS).apply(("x", {"id": 1, "word": "long" * 10}))
     with pytest.raises(NotEdited, match="only points to its record"):
-        edit(session, group, last(session, group), WORD, "ann", REGISTRY)
+        edit(session, group, last(session, group), WORD, "ann", SOURCES)
 
 
 @pytest.mark.parametrize(
@@ -164,12 +165,13 @@ def test_a_letter_that_moves_meanwhile_is_not_edited(
             session.execute(meanwhile.encode(), (letter,))
             return super().schema(schema_id)
 
+    slow = replace(SOURCES, registry=Slow(schemas=REGISTRY.schemas, table=lambda name: None))
     with pytest.raises(NotEdited, match="changed meanwhile"):
-        edit(session, group, letter, WORD, "ann", Slow(schemas=REGISTRY.schemas, table=lambda name: None))
+        edit(session, group, letter, WORD, "ann", slow)
     assert kept(session, letter)[1] is None
 
 
 def test_an_edit_says_who_made_it(session: psycopg.Connection, bad: Bad, group: str) -> None:
     """Without it nothing is looked at."""
     with pytest.raises(NotEdited, match="who made it"):
-        edit(session, group, bad(), WORD, " ", REGISTRY)
+        edit(session, group, bad(), WORD, " ", SOURCES)

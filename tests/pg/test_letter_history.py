@@ -16,7 +16,7 @@ from dlq.history import whole
 from tests.pg.landing import Landing
 from tests.pg.test_actions import write
 from tests.pg.test_letters import opened
-from tests.pg.words import CANARY, FIELDS, REGISTRY, WORD, Bad, last
+from tests.pg.words import CANARY, FIELDS, SOURCES, WORD, Bad, last
 
 CHECK = failed(KINDS["record.check"], "postgres", "upsert", "refused again", code="23514")
 NULL = failed(KINDS["record.null"], "postgres", "upsert", "no value", code="23502")
@@ -59,7 +59,7 @@ def test_what_is_kept_of_a_letter_goes_with_it(
 def test_edits_are_told_by_their_columns(session: psycopg.Connection, bad: Bad, group: str) -> None:
     """Values are not in it."""
     letter = bad()
-    edit(session, group, letter, WORD, "ann", REGISTRY)
+    edit(session, group, letter, WORD, "ann", SOURCES)
     found = whole(session, group, letter)
     assert found is not None
     assert [(one.who, one.columns) for one in found.edits] == [("ann", ("after.word",))]

@@ -20,7 +20,7 @@ from dlq.payload import LARGEST_SHOWN, Fetch, Sources, payload
 from tests.light.broker import Broker
 from tests.pg.landing import Landing
 from tests.pg.test_letters import opened
-from tests.pg.words import AWAY, CANARY, FIELDS, REGISTRY, WORD, Bad, last
+from tests.pg.words import AWAY, CANARY, FIELDS, REGISTRY, SOURCES, WORD, Bad, last
 
 LONG = {"id": 1, "word": CANARY * 1000}
 
@@ -48,7 +48,7 @@ def test_a_kept_record_is_decoded(session: psycopg.Connection, bad: Bad, group: 
 def test_what_was_edited_is_shown_and_what_it_was(session: psycopg.Connection, bad: Bad, group: str) -> None:
     """The original when asked for."""
     letter = bad()
-    edit(session, group, letter, WORD, "ann", REGISTRY)
+    edit(session, group, letter, WORD, "ann", SOURCES)
     words = []
     for original in (False, True):
         found = payload(session, group, letter, KEPT, original=original)

@@ -39,6 +39,7 @@ from consumer.stack.waiting import wait_until
 from dlq.actions import replay
 from dlq.edit import edit
 from dlq.headers import decode, encode
+from dlq.payload import Sources
 from tests.pg.conftest import Pools, Sinks
 from tests.pg.landing import ID, Landing, rows
 from tests.unit.avro import framed
@@ -294,7 +295,8 @@ def test_an_edited_letter_is_placed_too(scene: Scene) -> None:
     letter = scene.sink.letter(RecordRef(scene.landing.at, 0))
     assert letter is not None
     patch = [{"op": "replace", "path": "/after/word", "value": "mended"}]
-    assert edit(scene.session, scene.group, letter.id, patch, "a person", scene.world) == ("word",)
+    sources = Sources(registry=scene.world, fetch=lambda ref, known: None)
+    assert edit(scene.session, scene.group, letter.id, patch, "a person", sources) == ("word",)
     scene.replay()
     assert scene.search() == [Ending.CLEAR]
     scene.come_back()

@@ -9,6 +9,7 @@ from consumer.core.kinds import KINDS
 from consumer.core.plan import TableName
 from consumer.core.records import RecordRef
 from consumer.edges.postgres.sink import PostgresSink
+from dlq.payload import Sources
 from tests.pg.landing import ID, Landing
 from tests.unit.avro import Writer, envelope, key
 from tests.unit.world import World
@@ -20,8 +21,10 @@ CANARY = "canary-4417"
 REFUSED = failed(KINDS["record.check"], "test", "upsert", "refused")
 CUT = failed(KINDS["record.decode"], "test", "decode", "cut")
 REGISTRY = World(schemas={1: KEYS, 2: VALUES}, table=lambda name: None)
+# nothing of a letter that only points is there
+SOURCES = Sources(registry=REGISTRY, fetch=lambda ref, known: None)
 # under a name of its own: schemas of the other one may be kept
-AWAY = World(schemas={}, table=lambda name: None, name="away")
+AWAY = World(schemas={}, table=lambda name: None, address="away")
 WORD = [{"op": "replace", "path": "/after/word", "value": "good"}]
 Bad = Callable[..., int]
 

@@ -48,7 +48,7 @@ class Registry(World):
         """Anyone may have it."""
         return topic
 
-    def recall_schemas(self, registry: str, ids: Sequence[int]) -> Mapping[int, str]:
+    def recall_schemas(self, registry: str, ids: Sequence[int] | None = None) -> Mapping[int, str]:
         """Nothing was kept."""
         return {}
 

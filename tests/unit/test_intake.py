@@ -2,6 +2,7 @@
 
 from confluent_kafka import Message
 
+from consumer.core.frames import Frames
 from consumer.edges.kafka.intake import intake_of
 
 
@@ -12,7 +13,7 @@ def test_records_of_two_leaders_are_told_apart() -> None:
         Message(topic="t", partition=partition, offset=offset, value=b"x", leader_epoch=epoch)
         for partition, offset, epoch in places
     ]
-    fetched = intake_of(messages).fetched
+    fetched = intake_of(messages, Frames()).fetched
     assert [(run.at.partition, list(run.offsets), run.leader_epoch) for run in fetched] == [
         (0, [5, 6], 1),
         (0, [7], 3),

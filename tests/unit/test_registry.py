@@ -10,8 +10,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from consumer.core.failure import HeadraceError, Persistent, Transient
+from consumer.core.schema_ref import SchemaRef, Space
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.registry import HttpRegistry
+from consumer.ports.decoding import Found
 
 SCHEMA = '{"type": "string"}'
 KNOWN, MOVED = 1, 2
@@ -67,7 +69,7 @@ def failing(url: str, schema_id: int) -> HeadraceError:
         closing(HttpRegistry(url, CircuitBreaker("registry"), timeout=0.2)) as registry,
         pytest.raises(HeadraceError) as caught,
     ):
-        registry.schema(schema_id)
+        registry.find(SchemaRef(Space.IDS, schema_id))
     assert SECRET not in str(caught.value)
     return caught.value
 
@@ -114,4 +116,4 @@ def test_no_answer_is_for_time(silent: str) -> None:
 def test_a_schema_is_given_as_it_is(url: str, schema_id: int) -> None:
     """Also where the registry sends on."""
     with closing(HttpRegistry(url, CircuitBreaker("registry"), timeout=5)) as registry:
-        assert registry.schema(schema_id) == SCHEMA
+        assert registry.find(SchemaRef(Space.IDS, schema_id)) == Found(schema_id, SCHEMA)

@@ -444,7 +444,7 @@ def test_a_topic_has_a_contract(tmp_path: Path) -> None:
     assert (bound["shop.public.orders"].name, bound["shop.public.orders"].compatibility) == (str(contract), "forward")
     for said in ('compatibility = "full"', 'table = "a.b"\ncompatibility = "full"', ""):
         file.write_text(f"{here}{said}\n")
-        assert "a topic has a table or a contract" in refused(file)
+        assert "a topic has a table, a contract or schema_ids" in refused(file)
 
 
 def test_a_topic_has_a_table_of_its_own(tmp_path: Path) -> None:

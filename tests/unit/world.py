@@ -19,17 +19,18 @@ from consumer.known import KnownBindings
 from consumer.mapping import TableMapping
 from consumer.ports.evolution import Followed, Rehearsed, State
 from consumer.ports.topics import Traits
+from tests.unit.numbered import Numbered
 from tests.unit.shaping import after, shape_of, table_of
 
 
 @dataclass
-class World:
+class World(Numbered):
     """`table` answers what the target has of a name."""
 
     schemas: dict[int, str]
     table: Callable[[TableName], TargetTable | None]
     topics: dict[str, Traits] = field(default_factory=dict)
-    name: str = "world"
+    address: str = "world"
     sources: dict[tuple[str, int], Mapping[str, str | None]] = field(default_factory=dict)
     # columns of tables that are to be made, with their types
     made: dict[TableName, dict[str, str]] = field(default_factory=dict)

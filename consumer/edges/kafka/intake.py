@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 import structlog
@@ -9,8 +10,10 @@ from confluent_kafka import KafkaError, KafkaException, Message
 
 from consumer.core.classify import of_kafka
 from consumer.core.failure import Failure, failed
+from consumer.core.frames import Frames
 from consumer.core.kinds import KINDS, ErrorType, Scope
 from consumer.core.records import Header, HeadersOf, TopicPartition
+from consumer.core.schema_ref import SchemaIds
 from consumer.edges.kafka.config import translated
 from consumer.ports.topics import Fetched, Intake
 
@@ -20,11 +23,14 @@ log = structlog.get_logger("headrace.kafka")
 _TRUNCATED = KafkaError(KafkaError._LOG_TRUNCATION).str()
 
 
-def intake_of(messages: Sequence[Message]) -> Intake:
-    """What the client's messages say: records, ends and what can't be read on."""
+def intake_of(messages: Sequence[Message], frames: Frames) -> Intake:
+    """What the client's messages say: records, ends and what can't be read on.
+
+    Records are in the one form, wherever their topics have the ids of schemas.
+    """
     # asked for each message: identity, since the client's errors can't be compared with None
     if all(error is None for error in map(Message.error, messages)):
-        return Intake(fetched=[_fetched(at, run) for at, run in _by_origin(messages)])
+        return Intake(fetched=[_fetched(at, run, frames) for at, run in _by_origin(messages)])
     ends: dict[TopicPartition, int] = {}
     broken: dict[TopicPartition, Failure] = {}
     readable = []
@@ -35,7 +41,7 @@ def intake_of(messages: Sequence[Message]) -> Intake:
         # the client goes on behind what it can't read: nothing of a partition counts behind that
         elif _origin(message) not in broken:
             readable.append(message)
-    return Intake(fetched=[_fetched(at, run) for at, run in _by_origin(readable)], ends=ends, broken=broken)
+    return Intake(fetched=[_fetched(at, run, frames) for at, run in _by_origin(readable)], ends=ends, broken=broken)
 
 
 def _by_origin(messages: Sequence[Message]) -> Iterator[tuple[TopicPartition, Sequence[Message]]]:
@@ -60,11 +66,11 @@ def _origin(message: Message) -> TopicPartition:
     return TopicPartition(message.topic(), message.partition())  # type: ignore[arg-type]
 
 
-def _fetched(at: TopicPartition, run: Sequence[Message]) -> Fetched:
+def _fetched(at: TopicPartition, run: Sequence[Message], frames: Frames) -> Fetched:
     values = [message.value() for message in run]
     keys = [message.key() for message in run]
     offsets: list[int] = [message.offset() for message in run]  # type: ignore[misc]
-    return Fetched(
+    fetched = Fetched(
         at=at,
         offsets=offsets,
         keys=keys,
@@ -73,6 +79,20 @@ def _fetched(at: TopicPartition, run: Sequence[Message]) -> Fetched:
         leader_epoch=run[-1].leader_epoch(),
         size=sum(map(len, filter(None, values))) + sum(map(len, filter(None, keys))),
         headers=_headers(run, offsets),
+    )
+    return fetched if frames.of(at.topic) is SchemaIds.PREFIX else _framed(fetched, run, frames)
+
+
+def _framed(fetched: Fetched, run: Sequence[Message], frames: Frames) -> Fetched:
+    """The same in the one form. All headers are read, so the messages are let go of."""
+    found = frames.framed(fetched.at.topic, fetched.keys, fetched.values, [read_headers(message) for message in run])
+    offsets, headers = fetched.offsets, found.headers
+    return replace(
+        fetched,
+        keys=found.keys,
+        values=found.values,
+        headers=lambda offset: headers[bisect_left(offsets, offset)],
+        framing=frames,
     )
 
 

@@ -9,6 +9,7 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as Position
 
 from consumer.core.failure import Failure, Transient, failed
+from consumer.core.frames import Frames
 from consumer.core.kinds import KINDS
 from consumer.core.records import TopicPartition
 from consumer.edges.kafka.config import KafkaSettings, translated
@@ -34,8 +35,10 @@ _HEARING = 1.0
 class KafkaSource:
     """Implements `consumer.ports.topics.Source`."""
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    def __init__(self, settings: KafkaSettings, frames: Frames | None = None) -> None:
+        """`frames`: where topics have their schema ids; in front of keys and values without them."""
         self._settings = settings
+        self._frames = frames or Frames()
         self._member: Member | None = None
         self._listener: Listener | None = None
         self._silence = Silence(settings.request_timeout)
@@ -61,7 +64,7 @@ class KafkaSource:
             raise translated(error, "poll") from error
         if member.refusal is not None:
             raise translated(KafkaException(member.refusal), "poll")
-        intake = intake_of(messages)
+        intake = intake_of(messages, self._frames)
         if intake.fetched or intake.ends:
             self._silence.heard()
         self._given_up |= {at for at, failure in intake.broken.items() if failure.code == _GIVEN_UP}

@@ -36,7 +36,7 @@ class PostgresCatalog:
     def remember_schemas(self, registry: str, schemas: Mapping[int, str]) -> None:
         self._pool.ask(lambda session: memory.remember_schemas(session, registry, schemas))
 
-    def recall_schemas(self, registry: str, ids: Sequence[int]) -> dict[int, str]:
+    def recall_schemas(self, registry: str, ids: Sequence[int] | None = None) -> dict[int, str]:
         return self._pool.ask(lambda session: memory.recall_schemas(session, registry, ids))
 
     def remember_source(self, topic: str, key_schema: int, names: Mapping[str, str | None]) -> None:

@@ -17,7 +17,9 @@ INSERT INTO headrace.schemas (registry, id, schema)
 SELECT %s, w.id, w.schema FROM unnest(%s::int[], %s::text[]) AS w(id, schema) ORDER BY w.id
 ON CONFLICT (registry, id) DO UPDATE SET schema = excluded.schema WHERE schemas.schema <> excluded.schema
 """
-_RECALL = "SELECT id, schema FROM headrace.schemas WHERE registry = %s AND id = ANY (%s)"
+_RECALL = """
+SELECT id, schema FROM headrace.schemas WHERE registry = %(registry)s AND (%(all)s OR id = ANY (%(ids)s))
+"""
 # what is there already is not written again
 _REMEMBER_SOURCE = """
 INSERT INTO headrace.topic_sources (group_name, topic, key_schema, names)
@@ -61,10 +63,11 @@ def remember_schemas(connection: psycopg.Connection, registry: str, schemas: Map
         connection.execute(_REMEMBER, (registry, list(schemas), list(schemas.values())))
 
 
-def recall_schemas(connection: psycopg.Connection, registry: str, ids: Sequence[int]) -> dict[int, str]:
-    """Those of the schemas that were kept before."""
+def recall_schemas(connection: psycopg.Connection, registry: str, ids: Sequence[int] | None) -> dict[int, str]:
+    """Those of the schemas that were kept before; without ids all of that name."""
+    values = {"registry": registry, "all": ids is None, "ids": list(ids or ())}
     with translated("recall schemas"):
-        rows = connection.execute(_RECALL, (registry, list(ids))).fetchall()
+        rows = connection.execute(_RECALL, values).fetchall()
     return {row[0]: row[1] for row in rows}
 
 

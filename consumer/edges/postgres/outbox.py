@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg.rows import namedtuple_row
 
+from consumer.core.framing import told_id
 from consumer.core.kinds import ErrorType
 from consumer.core.letterhead import Letterhead
 from consumer.core.letters import State
@@ -121,6 +122,7 @@ def _translated(question: Callable[[psycopg.Connection], T], connection: psycopg
 
 
 def _unposted(row: Any, *, pointer: bool) -> Unposted:
+    headers = kept_headers(row.headers)
     head = Letterhead(
         group=row.group_name,
         origin=RecordRef(TopicPartition(row.topic, row.partition), row.offset),
@@ -134,7 +136,7 @@ def _unposted(row: Any, *, pointer: bool) -> Unposted:
         first_failed=row.first_failed_at,
         failed=row.failed_at,
         due=row.due_at,
-        schema_id=int.from_bytes(row.value[1:5], "big") if row.value and len(row.value) > 5 else None,
+        schema_id=told_id(row.value, headers) if row.value else None,
         pointer=pointer,
     )
     return Unposted(
@@ -143,5 +145,5 @@ def _unposted(row: Any, *, pointer: bool) -> Unposted:
         head=head,
         key=row.key,
         value=None if pointer else row.value,
-        headers=kept_headers(row.headers),
+        headers=headers,
     )

@@ -9,6 +9,7 @@ from consumer.edges.registry import HttpRegistry
 from consumer.stack.options import Endpoints
 from dlq.actions import replay
 from dlq.edit import edit
+from dlq.payload import Sources
 
 from .feed import Feed, fresh_name
 from .witness import Target
@@ -69,4 +70,5 @@ class Scene:
             self.target.connected() as connection,
             closing(HttpRegistry(self.job.at.registry_url, CircuitBreaker("registry"))) as registry,
         ):
-            return edit(connection, self.job.group, letter, patch, "a person", registry)
+            sources = Sources(registry=registry, fetch=lambda ref, known: None)
+            return edit(connection, self.job.group, letter, patch, "a person", sources)
