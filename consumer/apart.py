@@ -1,34 +1,45 @@
-"""Records planned apart from a batch, as that of a letter and what waits for it."""
+"""Records planned apart from a batch, as those of letters and what waits for them."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 from consumer.binder import Binder
+from consumer.core.failure import Failure, Persistent
 from consumer.core.letters import Record
-from consumer.core.plan import Plan
-from consumer.core.records import Slice
+from consumer.core.plan import BindingKey, Plan, frame
+from consumer.core.records import RecordRef, Slice, TopicPartition
 from consumer.planner import BadRecord, Planner, Unbound
-from consumer.ports.refusals import TableFault
+
+
+class NotPlanned(Persistent):
+    """Records that can't be planned, and why; it says nothing of the others."""
+
+    def __init__(self, failures: Mapping[RecordRef, Failure]) -> None:
+        super().__init__(next(iter(failures.values())))
+        self.failures = failures
 
 
 def planned(planner: Planner, binder: Binder, records: Sequence[Record]) -> Plan:
-    """The plan of records of one partition, by what its table is now. Raises DataFault, TableFault, Transient."""
-    piece = slice_of(records)
-    # what was wrong may be right now
-    binder.forget_topic(piece.at.topic)
+    """The plan of records, in the order of their offsets. Raises NotPlanned, DataFault, Transient."""
     while True:
         try:
-            return planner.plan([piece])
+            return planner.plan(slices_of(records))
         except Unbound as unbound:
-            _bind(binder, unbound)
+            try:
+                binder.bind(unbound.wanted, unbound.labels)
+            except BadRecord as bad:
+                alike = [one.ref for one in records if _key(one) == _key(_at(records, bad.ref))]
+                raise NotPlanned(dict.fromkeys(alike, bad.why)) from bad
         except BadRecord as bad:
-            raise TableFault(bad.failure, None) from bad
+            raise NotPlanned({bad.ref: bad.why}) from bad
 
 
-def _bind(binder: Binder, unbound: Unbound) -> None:
-    try:
-        binder.bind(unbound.wanted, unbound.labels)
-    except BadRecord as bad:
-        raise TableFault(bad.failure, None) from bad
+def slices_of(records: Sequence[Record]) -> list[Slice]:
+    """Records by their partitions, in the order of their offsets; they stand for no position."""
+    partitions: dict[TopicPartition, list[Record]] = defaultdict(list)
+    for record in records:
+        partitions[record.ref.at].append(record)
+    return [slice_of(sorted(own, key=lambda one: one.ref.offset)) for own in partitions.values()]
 
 
 def slice_of(records: Sequence[Record]) -> Slice:
@@ -46,3 +57,12 @@ def slice_of(records: Sequence[Record]) -> Slice:
         headers=headers.__getitem__,
         size=sum(record.size for record in records),
     )
+
+
+def _key(record: Record) -> BindingKey:
+    """What a record is bound by, alone."""
+    return BindingKey(record.ref.at.topic, frame(record.key), frame(record.value))
+
+
+def _at(records: Sequence[Record], ref: RecordRef) -> Record:
+    return next(record for record in records if record.ref == ref)

@@ -3,6 +3,7 @@
 import math
 import time
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import structlog
@@ -33,7 +34,7 @@ from consumer.ports.refusals import (
 )
 from consumer.ports.target import Applied, Outcome, Sink
 from consumer.recourse import Recourse
-from consumer.returns import Pause, Returns
+from consumer.returns import Returns, Turn
 
 log = structlog.get_logger("headrace.apply")
 
@@ -158,31 +159,36 @@ class Attempts:
     def _returned(self, work: Work) -> list[Step]:
         """Work on letters that came back; a partition that can't go on yet is taken again when it can."""
         self._patience.beat()
-        for piece in work.slices:
-            try:
-                pause = self._returns.work(piece)
-            except Fenced as lost:
-                self._holdings.drop(lost.partitions)
-            except ConnectionLost as error:
-                self._patience.reopen(error)
-                break
-            except CommitUnknown as error:
-                # the row says what became of it, whoever asks next
-                self._patience.reopen(ConnectionLost(error.failure))
-                break
-            except Transient as error:
-                failure = error.failure
-                log.warning("letters wait", topic=piece.at.topic, reason=failure.detail, remedy=failure.remedy)
-                self._holdings.later(piece.at, self._patience.most, failure.detail)
-            else:
-                self._went_on(piece.at, piece.end, pause)
+        try:
+            turn = self._returns.work(work.slices)
+        except Fenced as lost:
+            self._holdings.drop(lost.partitions)
+            self._give_back(work, but=lost.partitions, seconds=0.0, reason="others of its batch were fenced")
+        except ConnectionLost as error:
+            self._patience.reopen(error)
+        except CommitUnknown as error:
+            # the rows say what became of the letters, whoever asks next
+            self._patience.reopen(ConnectionLost(error.failure))
+        except Transient as error:
+            failure = error.failure
+            log.warning("letters wait", reason=failure.detail, remedy=failure.remedy)
+            self._give_back(work, seconds=self._patience.most, reason=failure.detail)
+        else:
+            self._went_on(work, turn)
         return []
 
-    def _went_on(self, at: TopicPartition, end: int, pause: Pause | None) -> None:
-        if pause is None:
-            self._handover.tell(Moved({at: end}))
-        else:
-            self._holdings.later(at, pause.seconds, "letters are not due yet")
+    def _give_back(self, work: Work, *, but: Collection[TopicPartition] = (), seconds: float, reason: str) -> None:
+        """Have partitions taken anew, wherever in them the work was."""
+        for piece in work.slices:
+            if piece.at not in but:
+                self._holdings.later(piece.at, seconds, reason)
+
+    def _went_on(self, work: Work, turn: Turn) -> None:
+        for plan in turn.evolved:
+            self._evolved(plan)
+        self._handover.tell(Moved({piece.at: piece.end for piece in work.slices if piece.at not in turn.waits}))
+        for at, seconds in turn.waits.items():
+            self._holdings.later(at, seconds, "letters are not due yet" if seconds else "others have their turn")
 
     def _applied(self, applied: Applied) -> None:
         self._patience.rewarded()

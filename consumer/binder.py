@@ -58,7 +58,7 @@ from consumer.gates import Cannot, no_envelope, require_contract, require_known,
 from consumer.known import KnownBindings
 from consumer.mapping import PLAIN as PLAIN_MAPPING
 from consumer.mapping import Row, TableMapping, mapped, require_found, travelling
-from consumer.planner import NO_LABELS, BadRecord, Labels, bad_record
+from consumer.planner import NO_LABELS, BadRecord, Labels
 from consumer.ports.bindings import Catalog
 from consumer.ports.decoding import Decoder, Registry
 from consumer.ports.topics import Offsets, Traits
@@ -520,7 +520,7 @@ def _may_lack(wanted: "_Wanted", columns: Sequence[BoundColumn]) -> tuple[str, .
 
 def _stopping(run: Run, failure: Failure, wait: float | None = None) -> BadRecord:
     first = next((i for i in range(run.start, run.end) if run.piece.values[i] is not None), run.start)
-    return bad_record(origin([run], first - run.start), failure, wait=wait)
+    return BadRecord(origin([run], first - run.start), failure, wait=wait)
 
 
 def _no_topic(topic: str) -> Failure:

@@ -65,17 +65,16 @@ class Unbound(Exception):
 
 
 class BadRecord(Persistent):
-    """One record in front of which its partition has to stop, or to wait for so many seconds."""
+    """One record in front of which its partition has to stop, or to wait for so many seconds.
 
-    def __init__(self, ref: RecordRef, failure: Failure, wait: float | None = None) -> None:
-        super().__init__(failure)
+    `why`: the failure without the record's name, as others may have it too.
+    """
+
+    def __init__(self, ref: RecordRef, why: Failure, wait: float | None = None) -> None:
+        super().__init__(located(why, ref.at, ref.offset))
         self.ref = ref
+        self.why = why
         self.wait = wait
-
-
-def bad_record(ref: RecordRef, failure: Failure, *, wait: float | None = None) -> BadRecord:
-    """The failure as that of one record, named by its origin."""
-    return BadRecord(ref, located(failure, ref.at, ref.offset), wait)
 
 
 class Planner:
@@ -90,7 +89,7 @@ class Planner:
         self._events = EventBlocks(self._blocks, self._writes)
         self._bindings = bindings
         self._policy = policy
-        self._most = most
+        self.most = most
         self.marks = marks
         self.watch = self._blocks.watch
 
@@ -108,7 +107,7 @@ class Planner:
         What was not read by the reader, as letters that come back, is brought into the one form here.
         Raises Unbound, BadRecord for a record in front of which its partition has to stop, or Unsound for a defect.
         """
-        check(slices, self._most)
+        check(slices, self.most)
         slices = [self._frames.piece(piece) for piece in slices]
         borders: set[RecordRef] = set()
         while True:
@@ -378,7 +377,7 @@ def _cuts(block: Block) -> Iterator[None]:
         raise _Borders({block.ref(place) for place in found.places}) from found
     except Truncated as found:
         kind = KINDS["table.truncate"]
-        raise bad_record(block.ref(found.place), failed(kind, "planner", "decode", kind.sign)) from found
+        raise BadRecord(block.ref(found.place), failed(kind, "planner", "decode", kind.sign)) from found
 
 
 def _truncate(block: Block, places: Sequence[int], position: int | None) -> Truncate:

@@ -1,39 +1,38 @@
 """Letters that come back through the retry topics: each is judged by its row, and applied if its turn has come.
 
-The copy only says which letter it is. Whether it counts, and with which bytes, the row says.
+A copy only says which letter it is. Whether it counts, and with which bytes, the row says. Those that come together are
+brought further in one transaction. When the target does not take it, they are tried again without what is at fault, or
+in halves, until that is one letter, which it costs alone.
 """
 
-import random
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections import deque
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import structlog
 
-from consumer.apart import planned
+from consumer.apart import NotPlanned, planned
 from consumer.binder import Binder
-from consumer.busy import of_record
-from consumer.core.failure import Failure, Transient, failed, located
-from consumer.core.kinds import KINDS, Scope
+from consumer.blame import blamed
+from consumer.core.failure import Failure, Transient, failed
+from consumer.core.kinds import KINDS
 from consumer.core.letterhead import Codec, Letterhead, NoLetter
-from consumer.core.letters import Standing, State, Verdict
-from consumer.core.pausing import Paused, why
+from consumer.core.letters import BEHIND, Record, Standing, State, Verdict
 from consumer.core.plan import Plan
 from consumer.core.policy import Policy
-from consumer.core.records import Slice, no_headers
+from consumer.core.records import RecordRef, Slice, TopicPartition, cut, halves, no_headers
+from consumer.core.turns import Blame, Known, Room, Turns, learned, turns
 from consumer.planner import Planner
 from consumer.ports.refusals import DataFault, Reconsider, TableBusy, TableFault
 from consumer.ports.target import Sink
 from consumer.rereading import Rereading
+from consumer.verdicts import Judge
 
 log = structlog.get_logger("headrace.letters")
 
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """A retry topic's partition goes on in so many seconds."""
-
-    seconds: float
+Part = Sequence[Slice]
+Heads = Mapping[RecordRef, Letterhead]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,13 +43,28 @@ class Judges:
     policy: Policy
 
 
+@dataclass(slots=True)
+class Turn:
+    """What became of retry topics' partitions in one turn: `waits` says in how many seconds one goes on.
+
+    `anew`: the topics that were bound anew in it, and need not be again. `evolved`: plans that changed tables.
+    """
+
+    until: float
+    waits: dict[TopicPartition, float] = field(default_factory=dict)
+    anew: set[str] = field(default_factory=set)
+    evolved: list[Plan] = field(default_factory=list)
+
+
 class Returns:
     """Works on what came back. Belongs to the apply thread, whose session it uses."""
 
-    # seconds of work on one partition, so that the main topics wait no longer
+    # seconds of work at a time, so that the main topics wait no longer
     TURN = 1.0
-    # letters of a row that are applied in one transaction
-    MOST_TOGETHER = 100
+    # copies that are brought further together
+    MOST = 500
+    # seconds for a statement of several letters, so that a slow one is found soon
+    WITHIN = 5.0
     # seconds for which letters of a table that is locked are not tried
     LOCKED = 60.0
 
@@ -59,161 +73,238 @@ class Returns:
         self._planner = planner
         self._binder = binder
         self._origins = origins
-        self._judges = judges
+        self._codec = judges.codec
+        self._judge = Judge(judges.policy)
+        self._most = min(self.MOST, planner.most)
         # why and until when the letters of these topics are not tried (monotonic)
         self._locked: dict[str, tuple[Failure, float]] = {}
 
-    def work(self, piece: Slice) -> Pause | None:
-        """Work on a slice; says when to go on if not all of it is done.
+    def work(self, slices: Part) -> Turn:
+        """Work on what was read of retry topics; what is not due, or found no time, waits.
 
-        Raises Fenced, Transient, ConnectionLost, CommitUnknown: the position stands where it was committed last.
+        Raises Fenced, Transient, ConnectionLost, CommitUnknown: each position stands where it was committed last.
         """
-        until = time.monotonic() + self.TURN
-        start = piece.start
-        for index, offset in enumerate(piece.offsets):
-            if time.monotonic() > until:
-                return self._moved(piece, start, offset, Pause(0.0))
-            step = self._step(replace(piece, start=start), index)
-            if isinstance(step, Pause):
-                return self._moved(piece, start, offset, step)
-            start = step
-        self._moved(piece, start, piece.end, None)
+        turn = Turn(until=time.monotonic() + self.TURN)
+        todo = deque([slices])
+        while todo:
+            part = [piece for piece in todo.popleft() if piece.at not in turn.waits]
+            if time.monotonic() > turn.until:
+                turn.waits |= {piece.at: 0.0 for piece in part}
+            elif part:
+                todo.extendleft(reversed(self._tried(part, turn)))
+        return turn
+
+    def _tried(self, part: Part, turn: Turn) -> Sequence[Part]:
+        """Bring the letters of some copies further; returns what is to be tried instead, in order."""
+        if _count(part) > self._most:
+            return cut(part, self._most)
+        heads = self._heads(part)
+        letters = self._sink.letters(list({head.origin for head in heads.values()}))
+        came = _counting(letters, heads)
+        early = _not_due(heads, came)
+        due, later = _divided(part, early)
+        if due and later:
+            return [due, later]
+        if later:
+            turn.waits |= {piece.at: early[_place(piece, 0)] for piece in later}
+            return []
+        if _count(part) > 1 and any(letter.pointer for letter in came.values()):
+            return halves(part)
+        return self._together(part, letters, came.values(), turn)
+
+    def _heads(self, part: Part) -> Heads:
+        """What the copies say of themselves, by their places."""
+        found = {}
+        for piece in part:
+            for index, offset in enumerate(piece.offsets):
+                try:
+                    found[_place(piece, index)] = self._codec.decode(piece.headers(offset))
+                except NoLetter as error:
+                    log.warning(
+                        "a record in a retry topic is no letter", topic=piece.at.topic, offset=offset, reason=str(error)
+                    )
+        return found
+
+    def _together(
+        self, part: Part, letters: Sequence[Standing], came: Collection[Standing], turn: Turn
+    ) -> Sequence[Part]:
+        """Bring letters further in one transaction, as far as they can be; returns what is to be tried instead."""
+        known = Known(failures=self._resting(came))
+        mine = {letter.id for letter in came if letter.paused is None}
+        closer = False
+        while True:
+            now = turns(letters, mine, known, Room(letters=self._planner.most))
+            try:
+                blame = self._try(part, now, self._verdicts(now, known, came), turn)
+            except Reconsider:
+                # one of them is not what it was taken for
+                return [part]
+            if blame is None:
+                return []
+            if self._bind_anew(blame, turn) or (blame.closer and not closer):
+                closer |= blame.closer
+                continue
+            if not learned(known, now, blame, divisible=_count(part) > 1):
+                return halves(part)
+
+    def _try(self, part: Part, now: Turns, verdicts: tuple[Verdict, ...], turn: Turn) -> Blame | None:
+        """Apply what has its turn; returns whom it is blamed on when that failed. Raises Reconsider, Transient."""
+        try:
+            plan = replace(self._plan(now.tried), slices=_passed(part), verdicts=verdicts)
+            self._sink.apply(plan, within=self.WITHIN if len(now.tried) > 1 else None)
+        except Reconsider as found:
+            if not found.refused:
+                raise
+            return Blame(found.refused)
+        except NotPlanned as bad:
+            return Blame(bad.failures)
+        except (DataFault, TableFault, Transient) as error:
+            blame = blamed(now.tried, error, self._binder.topics_of)
+            if blame.whole and isinstance(error, TableBusy):
+                self._rest(blame)
+            return blame
+        for evolution in plan.evolving():
+            self._binder.forget(evolution.table)
+        turn.evolved += [plan] if plan.evolving() else []
         return None
 
-    def _moved(self, piece: Slice, start: int, end: int, pause: Pause | None) -> Pause | None:
-        """Move the position over copies that meant nothing."""
-        if end > start:
-            self._sink.apply(Plan(slices=(_passed(piece, start, end),), stages=()))
-        return pause
-
-    def _step(self, piece: Slice, index: int) -> int | Pause:
-        """Work on one copy; returns where the stored position is then."""
-        offset = piece.offsets[index]
-        head = self._head(piece, offset)
-        while head is not None:
-            row = self._sink.letter(head.origin)
-            if row is None or row.attempt != head.attempt or row.state not in (State.RETRYING, State.REPLAYING):
-                return piece.start
-            if row.searching:
-                # it comes again when the search has ended
-                return piece.start
-            if row.due > 0:
-                return Pause(row.due)
-            if self._brought_further(_passed(piece, piece.start, offset + 1), row):
-                return offset + 1
-        return piece.start
-
-    def _brought_further(self, done: Slice, row: Standing) -> bool:
-        """Apply a letter with what waits for it, or note why not; False when it is not what it was."""
-        together = self._sink.followers(row.id, self.MOST_TOGETHER) if row.oldest and not row.pointer else []
-        plan = self._foregone(done, row)
-        while True:
-            try:
-                self._sink.apply(plan or self._plan(done, row, together))
-                return True
-            except Reconsider as found:
-                if not found.refused:
-                    return False
-                failure = next(iter(found.refused.values()))
-            except (DataFault, TableFault) as fault:
-                failure = fault.failure
-            except TableBusy as busy:
-                failure = of_record(busy)
-                if KINDS[failure.kind].scope is Scope.TABLE:
-                    self._locked[row.record.ref.at.topic] = failure, time.monotonic() + self.LOCKED
-                    together = []
-            except Transient as error:
-                # nobody waits for a topic that is gone
-                if error.failure.kind != KINDS["kafka.no_topic"].name:
-                    raise
-                failure = error.failure
-            if together:
-                # one of those behind it may be at fault; alone it is set free, and they come one by one
-                together = []
-            else:
-                plan = self._failed(done, row, failure)
-
-    def _foregone(self, done: Slice, row: Standing) -> Plan | None:
-        """What becomes of a letter that need not be tried, or None."""
-        if row.paused is not None:
-            return self._left_alone(done, row, row.paused)
-        locked, until = self._locked.get(row.record.ref.at.topic, (None, 0.0))
-        return self._failed(done, row, locked) if locked and row.oldest and time.monotonic() < until else None
-
-    def _head(self, piece: Slice, offset: int) -> Letterhead | None:
-        try:
-            return self._judges.codec.decode(piece.headers(offset))
-        except NoLetter as error:
-            log.warning(
-                "a record in a retry topic is no letter", topic=piece.at.topic, offset=offset, reason=str(error)
-            )
-            return None
-
-    def _plan(self, done: Slice, row: Standing, together: Sequence[Standing]) -> Plan:
-        """What becomes of a letter whose time has come.
-
-        Raises Reconsider when its row has become known only now, DataFault, TableFault, Transient.
-        """
-        if not row.oldest:
-            reason = "an older change of its row is not applied yet"
-            return _settling(done, Verdict(id=row.id, attempt=row.attempt, state=State.HELD, reason=reason))
-        record = self._origins.fetch(row.record.ref, row.topic_id) if row.pointer else row.record
-        if record is None:
-            return self._failed(done, row, _GONE)
-        plan = planned(self._planner, self._binder, [record, *(one.record for one in together)])
-        if plan.letters and together:
-            raise DataFault(plan.letters[0].failure, None)
-        if plan.letters:
-            return self._failed(done, row, plan.letters[0].failure)
-        if row.pointer and row.placed and not self._is_of(row, plan):
-            return self._failed(done, row, _ANOTHER)
-        if not row.placed and plan.writes and plan.writes[0].identity:
-            # newer changes of its row may have been applied since
-            self._sink.place(row, plan.writes[0])
-            raise Reconsider({})
-        first = Verdict(id=row.id, attempt=row.attempt, state=State.APPLIED, reason=f"at attempt {row.attempt + 1}")
-        return replace(plan, slices=(done,), verdicts=(first, *map(_behind, together)))
-
-    def _is_of(self, row: Standing, plan: Plan) -> bool:
-        """Whether what was read at a letter's origin changes the letter's row: a log that was cut has other records."""
-        return bool(plan.writes) and self._sink.is_of(row, plan.writes[0])
-
-    def _left_alone(self, done: Slice, row: Standing, paused: Paused) -> Plan:
-        """A letter of what a person has paused comes again, as often as it takes, and nothing else is said of it.
-
-        What a person sends again meanwhile is dead as before: one of both has to be decided anew.
-        """
-        failure = why(paused)
-        later = self._judges.policy.again(KINDS[failure.kind], row.attempt + 1, row.age, random.random())
-        state = State.DEAD if row.state is State.REPLAYING else later.state
-        verdict = Verdict(
-            id=row.id, attempt=row.attempt, state=state, reason=failure.detail, excused=True, delay=later.delay
+    def _verdicts(self, now: Turns, known: Known, came: Collection[Standing]) -> tuple[Verdict, ...]:
+        judge = self._judge
+        return (
+            *(judge.held(letter) for letter in now.held),
+            *(judge.left_alone(letter) for letter in came if letter.paused is not None),
+            *(judge.failed(letter, known.failures[letter.ref]) for letter in now.failed),
+            *(judge.applied(letter) for letter in now.tried),
         )
-        return _settling(done, verdict)
 
-    def _failed(self, done: Slice, row: Standing, failure: Failure) -> Plan:
-        """One more attempt failed: later again, or dead."""
-        why = failure if failure.correlation_id != "-" else located(failure, *row.record.ref)
-        kind, attempt, chance = KINDS[why.kind], row.attempt + 1, random.random()
-        decision = self._judges.policy.again(kind, attempt, row.age, chance, excused=row.excused)
-        state = State.DEAD if row.state is State.REPLAYING else decision.state
-        excused, delay = decision.excused, decision.delay
-        verdict = Verdict(id=row.id, attempt=row.attempt, state=state, failure=why, excused=excused, delay=delay)
-        return _settling(done, verdict)
+    def _plan(self, letters: Sequence[Standing]) -> Plan:
+        """The plan of letters whose turn it is.
+
+        Raises Reconsider when a row has become known only now, NotPlanned, DataFault, TableFault, Transient.
+        """
+        if not letters:
+            return Plan(slices=(), stages=())
+        plan = planned(self._planner, self._binder, self._records(letters))
+        if bad := {letter.record.ref: letter.failure for letter in plan.letters if letter.failure.kind != BEHIND}:
+            raise NotPlanned(bad)
+        strangers = _rows_known_now(letters, plan)
+        if strangers and self._placed(strangers):
+            # newer changes of their rows may have been applied since
+            raise Reconsider({})
+        for letter in letters:
+            if letter.pointer and letter.row and not self._is_of(letter, plan):
+                raise NotPlanned({letter.ref: _ANOTHER})
+        return plan
+
+    def _records(self, letters: Sequence[Standing]) -> Sequence[Record]:
+        """Their records. Raises Reconsider when one has lost its bytes meanwhile, NotPlanned when it is gone."""
+        records = self._sink.records([letter for letter in letters if not letter.pointer])
+        for letter in letters:
+            if letter.pointer:
+                record = self._origins.fetch(letter.ref, letter.topic_id)
+                if record is None:
+                    raise NotPlanned({letter.ref: _GONE})
+                records = [*records, record]
+        if len(records) < len(letters):
+            raise Reconsider({})
+        return records
+
+    def _placed(self, letters: Sequence[Standing]) -> bool:
+        """Write down which rows letters are of; whether any is of one."""
+        placed = False
+        for letter in letters:
+            writes = planned(self._planner, self._binder, self._records([letter])).writes
+            if writes and writes[0].identity:
+                placed = True
+                try:
+                    self._sink.place(letter, writes[0])
+                except (DataFault, TableFault) as fault:
+                    raise NotPlanned({letter.ref: fault.failure}) from fault
+        return placed
+
+    def _is_of(self, letter: Standing, plan: Plan) -> bool:
+        """Whether what was read at a letter's origin changes the letter's row: a log that was cut has other records."""
+        return bool(plan.writes) and self._sink.is_of(letter, plan.writes[0])
+
+    # what is known of topics
+
+    def _bind_anew(self, blame: Blame, turn: Turn) -> bool:
+        """Have the letters' topics bound anew, as what was wrong may be right; False when they were in this turn."""
+        topics = {ref.at.topic for ref in blame.failures} - turn.anew
+        for topic in topics:
+            self._binder.forget_topic(topic)
+        turn.anew |= topics
+        return bool(topics)
+
+    def _resting(self, letters: Collection[Standing]) -> dict[RecordRef, Failure]:
+        """Those of the letters that are not tried now, and why."""
+        now = time.monotonic()
+        self._locked = {topic: (why, until) for topic, (why, until) in self._locked.items() if now < until}
+        resting = (letter for letter in letters if letter.ref.at.topic in self._locked)
+        return {letter.ref: self._locked[letter.ref.at.topic][0] for letter in resting}
+
+    def _rest(self, blame: Blame) -> None:
+        until = time.monotonic() + self.LOCKED
+        self._locked |= {ref.at.topic: (why, until) for ref, why in blame.failures.items()}
 
 
-def _passed(piece: Slice, start: int, end: int) -> Slice:
-    return replace(piece, start=start, end=end, offsets=(), keys=(), values=(), headers=no_headers, size=0)
+def _count(part: Part) -> int:
+    return sum(map(len, part))
 
 
-def _behind(row: Standing) -> Verdict:
-    """That of a letter which waited, applied with the one in front of it."""
-    reason = "with the letter that it waited for"
-    return Verdict(id=row.id, attempt=row.attempt, state=State.APPLIED, reason=reason)
+def _place(piece: Slice, index: int) -> RecordRef:
+    """That of a copy."""
+    return RecordRef(piece.at, piece.offsets[index])
 
 
-def _settling(done: Slice, verdict: Verdict) -> Plan:
-    return Plan(slices=(done,), stages=(), verdicts=(verdict,))
+def _counting(letters: Sequence[Standing], heads: Heads) -> dict[RecordRef, Standing]:
+    """The letters that have come back, by their origins: a copy of another attempt means nothing.
+
+    One that is searched for comes again when the search has ended.
+    """
+    said = {(head.origin, head.attempt) for head in heads.values()}
+    states = (State.RETRYING, State.REPLAYING)
+    return {
+        letter.ref: letter
+        for letter in letters
+        if (letter.ref, letter.attempt) in said and letter.state in states and not letter.searching
+    }
+
+
+def _not_due(heads: Heads, came: Mapping[RecordRef, Standing]) -> dict[RecordRef, float]:
+    """The copies whose letters are not due, and in how many seconds they are."""
+    found = {place: came.get(head.origin) for place, head in heads.items()}
+    return {
+        place: letter.due
+        for place, letter in found.items()
+        if letter is not None and letter.due > 0 and letter.attempt == heads[place].attempt
+    }
+
+
+def _divided(part: Part, early: Mapping[RecordRef, float]) -> tuple[list[Slice], list[Slice]]:
+    """What stands in front of the first copies that are not due, and what begins with them."""
+    front: list[Slice] = []
+    rest: list[Slice] = []
+    for piece in part:
+        index = next((index for index in range(len(piece)) if _place(piece, index) in early), len(piece))
+        if index or not len(piece):
+            front.append(piece.head(index))
+        if index < len(piece):
+            rest.append(piece.tail(index))
+    return front, rest
+
+
+def _passed(part: Part) -> tuple[Slice, ...]:
+    """The copies' partitions, moved over them."""
+    return tuple(replace(piece, offsets=(), keys=(), values=(), headers=no_headers, size=0) for piece in part)
+
+
+def _rows_known_now(letters: Sequence[Standing], plan: Plan) -> list[Standing]:
+    """Letters of no known row that the plan knows a row of."""
+    if all(letter.row for letter in letters):
+        return []
+    refs = {ref for write in plan.writes if write.identity for ref in write.origins.every()}
+    return [letter for letter in letters if letter.row is None and letter.ref in refs]
 
 
 _GONE = failed(KINDS["record.gone"], "returns", "apply letter", KINDS["record.gone"].sign)

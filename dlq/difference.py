@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 import psycopg
 
-from consumer.apart import planned, slice_of
+from consumer.apart import NotPlanned, planned, slice_of
 from consumer.binder import Binder
-from consumer.core.failure import Failure
+from consumer.core.failure import Failure, located
 from consumer.core.letters import Record
 from consumer.core.plan import Action, BindingKey, Plan, TableName, TableWrite
 from consumer.edges.postgres.comparing import Compared, compared
@@ -56,7 +56,8 @@ class Weigher:
     known: KnownBindings
 
     def plan(self, record: Record) -> Plan:
-        """The record alone. Raises DataFault, TableFault, Transient."""
+        """The record alone, by what its table is now. Raises NotPlanned, DataFault, Transient."""
+        self.binder.forget_topic(record.ref.at.topic)
         return planned(self.planner, self.binder, [record])
 
     def source_names(self, record: Record) -> dict[str, str]:
@@ -70,7 +71,9 @@ def difference(connection: psycopg.Connection, group: str, record: Record, weigh
     """What a record would make of its row. Raises Transient where a server is away, or the row busy."""
     try:
         plan = weigher.plan(record)
-    except (DataFault, TableFault) as fault:
+    except NotPlanned as error:
+        return Difference(table=None, effect=None, refused=located(error.failures[record.ref], *record.ref))
+    except DataFault as fault:
         return Difference(table=_named(fault.table), effect=None, refused=fault.failure)
     if plan.evolutions:
         return Difference(table=str(plan.evolutions[0].table), effect=None, why=_EVOLVES)

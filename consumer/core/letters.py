@@ -76,25 +76,29 @@ class Letter:
     delay: float = 0.0
 
 
+Row = tuple[str, int, int]
+"""A table's row, as letters know it: the table, and the two digests of the row's identity."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What an open letter's row says. `due`: seconds until it is; `age`: since it failed first.
+    """What an open letter's row says, but for its bytes. `due`: seconds until it is; `age`: since it failed first.
 
-    `excused`: how many attempts count in no budget. `oldest`: no older letter of the same table row is open. `placed`:
-    its table row is known. `pointer`: its bytes are at the origin only. `searching`: its origin is searched for later
-    changes of its table row. `topic_id`: of the topic whose position is stored. `paused`: by a person, with its table,
-    topic or partition.
+    `excused`: how many attempts count in no budget. `row`: the table row that it is of; None where that is not known.
+    `size`: of its value. `pointer`: its bytes are at the origin only; then `topic_id` is that of the topic whose
+    position is stored. `searching`: its origin is searched for later changes of its table row. `paused`: by a person,
+    with its table, topic or partition.
     """
 
     id: int
+    ref: RecordRef
     state: State
     attempt: int
     due: float
     age: float
-    oldest: bool
-    placed: bool
-    record: Record
+    row: Row | None
     excused: int = 0
+    size: int = 0
     pointer: bool = False
     searching: bool = False
     topic_id: str | None = None
@@ -106,7 +110,8 @@ class Verdict:
     """What becomes of a letter that came back at `attempt`: its next state, and why.
 
     A failure counts as one more attempt, though in no budget when it is `excused`; without a failure an excused attempt
-    was none, and the letter is what it was. `delay` in seconds until the next.
+    was none, and the letter is what it was. `delay` in seconds until the next. `ref` and `row` as in `Standing`, of
+    what is applied, since a version may keep it out.
     """
 
     id: int
@@ -116,6 +121,8 @@ class Verdict:
     failure: Failure | None = None
     excused: bool = False
     delay: float = 0.0
+    ref: RecordRef | None = None
+    row: Row | None = None
 
 
 class Change(Enum):

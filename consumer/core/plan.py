@@ -227,6 +227,13 @@ class Origins:
         """The origin of a staged row; of a folded one that of its last change."""
         return origin(self.runs, self.places[row])
 
+    def every(self) -> set[RecordRef]:
+        """The origins of all changes of rows in the runs; none where nobody asks."""
+        if self.changes is None:
+            return set()
+        refs = [RecordRef(run.piece.at, offset) for run in self.runs for offset in _offsets(run)]
+        return {refs[place] for place in self.changes[SEQ]}
+
     def record(self, row: int) -> Record:
         """The record that a staged row is from; of a folded one its last change."""
         return recorded(self.runs, self.places[row])
@@ -401,6 +408,10 @@ class Run:
     end: int
     key_frame: bytes | None
     value_frame: bytes | None
+
+
+def _offsets(run: Run) -> Sequence[int]:
+    return run.piece.offsets[run.start : run.end]
 
 
 def frame(raw: bytes | None) -> bytes | None:

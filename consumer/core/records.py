@@ -146,12 +146,16 @@ def halves(slices: Sequence[Slice]) -> tuple[list[Slice], list[Slice]]:
     total = sum(map(len, slices))
     if total < 2:
         raise ValueError("a batch of fewer than two records has no halves")
+    return cut(slices, total // 2)
+
+
+def cut(slices: Sequence[Slice], count: int) -> tuple[list[Slice], list[Slice]]:
+    """A batch's first `count` records, and what is left of it, with slices without records."""
     first: list[Slice] = []
     second: list[Slice] = []
-    wanted = total // 2
     for piece in slices:
-        take = min(wanted, len(piece))
-        wanted -= take
+        take = min(count, len(piece))
+        count -= take
         if take:
             first.append(piece.head(take))
         if take < len(piece) or not len(piece):

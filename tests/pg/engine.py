@@ -220,7 +220,7 @@ class Engine:
                 start = part.next_offset
                 log = Log([copy.key], [copy.value], [tuple(encode(copy.head, copy.headers))])
                 piece = replace(_slice(lane, part.epoch, 0, 1, log), start=start, end=start + 1, offsets=[start])
-                assert self._returns.work(replace(piece, headers=lambda _, log=log: log.headers[0])) is None
+                assert self._returns.work([replace(piece, headers=lambda _, log=log: log.headers[0])]).waits == {}
 
     def _turns(self) -> None:
         """Until nobody has anything to do or to say."""

@@ -10,6 +10,7 @@ from consumer.core.jobs import JobKind, next_step
 from consumer.core.kinds import KINDS
 from consumer.core.letters import State, Verdict
 from consumer.core.records import RecordRef, TopicPartition
+from consumer.core.turns import Known, Room, turns
 from consumer.desk import Note
 from consumer.edges.postgres import standing
 from consumer.edges.postgres.jobs import PostgresJobs
@@ -87,13 +88,15 @@ class Scene:
         """A letter that was sent comes back, as far as its row lets it."""
         query = 'SELECT topic, partition, "offset" FROM headrace.letters WHERE id = %s'
         ((topic, partition, offset),) = self.session.execute(query, (letter,)).fetchall()
-        row = standing.read(self.session, self.group, RecordRef(TopicPartition(topic, partition), offset))
+        letters = standing.read(self.session, self.group, [RecordRef(TopicPartition(topic, partition), offset)])
+        row = next((one for one in letters if one.id == letter), None)
         if row is None or row.state not in (State.RETRYING, State.REPLAYING):
             return
-        why = None if fits or not row.oldest else FAILED
-        state = State.HELD if not row.oldest else State.APPLIED if fits else State.DEAD
+        oldest = bool(turns(letters, {letter}, Known(), Room(letters=1)).tried)
+        why = None if fits or not oldest else FAILED
+        state = State.HELD if not oldest else State.APPLIED if fits else State.DEAD
         with self.session.transaction():
-            standing.settle(self.session, Verdict(id=row.id, attempt=row.attempt, state=state, failure=why))
+            standing.settle(self.session, [Verdict(id=row.id, attempt=row.attempt, state=state, failure=why)])
 
     def state(self, letter: int) -> str:
         """A letter's state."""

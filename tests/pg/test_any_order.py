@@ -174,7 +174,7 @@ class Run:
                 headers=lambda _: tuple(encode(copy.head, copy.headers)),
             )  # fmt: skip
             try:
-                assert self.returns.work(piece) is None
+                assert self.returns.work([piece]).waits == {}
                 self.take()
                 return
             except ConnectionLost:

@@ -110,7 +110,7 @@ def test_a_letter_that_fails_again_has_the_new_field(
     mine = "UPDATE headrace.letters SET state = 'replaying' WHERE group_name = %s RETURNING id"
     ((letter,),) = session.execute(mine, (group,)).fetchall()
     why = blaming(failed(KINDS["record.null"], "postgres", "upsert", "refused", code="23502"), "after.n")
-    assert standing.settle(session, Verdict(id=letter, attempt=1, state=State.DEAD, failure=why))
+    assert standing.settle(session, [Verdict(id=letter, attempt=1, state=State.DEAD, failure=why)])
 
     assert fields(session, group) == ["after.n"]
     assert [(one.field, one.states) for one in groups(session, group, Selection(), 9)] == [("after.n", {"dead": 1})]

@@ -28,7 +28,7 @@ def test_ways_in_which_a_letter_failed_before_are_kept(session: psycopg.Connecti
     for attempt, failure in enumerate((CHECK, CHECK, NULL), 1):
         session.execute("UPDATE headrace.letters SET state = 'retrying' WHERE id = %s", (letter,))
         verdict = Verdict(id=letter, attempt=attempt, state=State.DEAD, failure=failure)
-        assert standing.settle(session, verdict)
+        assert standing.settle(session, [verdict])
     found = whole(session, group, letter)
     assert found is not None
     assert (found.letter.kind, found.letter.attempt) == ("record.null", 4)
@@ -46,7 +46,7 @@ def test_what_is_kept_of_a_letter_goes_with_it(
     """Also where no foreign key deletes it."""
     letter = bad()
     session.execute("UPDATE headrace.letters SET state = 'retrying' WHERE id = %s", (letter,))
-    assert standing.settle(session, Verdict(id=letter, attempt=1, state=State.DEAD, failure=CHECK))
+    assert standing.settle(session, [Verdict(id=letter, attempt=1, state=State.DEAD, failure=CHECK)])
     session.execute("UPDATE headrace.letters SET closed_at = now() - interval '2 h' WHERE id = %s", (letter,))
     session.execute("SELECT set_config('session_replication_role', %s, false)", (foreign_keys,))
     assert prune(session, group, 1.0, 10) == 1

@@ -44,7 +44,7 @@ def truncates(other: psycopg.Connection, group: str, ids: Sequence[int]) -> None
 
 def settles(state: State) -> Action:
     """The newest one has come back, and this becomes of it."""
-    return lambda other, _, ids: standing.settle(other, Verdict(id=ids[-1], attempt=1, state=state))
+    return lambda other, _, ids: standing.settle(other, [Verdict(id=ids[-1], attempt=1, state=state)])
 
 
 @pytest.fixture

@@ -90,7 +90,7 @@ class Scene:
         binder = World(schemas, lambda name: table, traits).binder(known)
         settings = KafkaSettings(bootstrap_servers=broker.bootstrap, group=self.group, topics=(), request_timeout=5)
         with closing(Rereading(KafkaOrigins(settings), KafkaOffsets(settings))) as origins:
-            assert Returns(self.sink, planner(known), binder, origins, judges).work(piece) is None
+            assert Returns(self.sink, planner(known), binder, origins, judges).work([piece]).waits == {}
         query = "SELECT state, kind, detail, remedy FROM headrace.letters WHERE group_name = %s"
         return self.session.execute(query, (self.group,)).fetchall()[0]
 

@@ -148,7 +148,7 @@ class Scene:
         with closing(KafkaOrigins(settings)) as origins:
             binder, nowhere = self.world.binder(self.known), Rereading(origins, self.world)
             returns = Returns(self.sink, planner(self.known), binder, nowhere, judges)
-            assert returns.work(piece) is None
+            assert returns.work([piece]).waits == {}
 
     def search(self, most: int = 100, *, incomplete: bool = False) -> list[Ending]:
         """Read the next records for what is searched; how that ends."""
@@ -292,8 +292,7 @@ def test_an_edited_letter_is_placed_too(scene: Scene) -> None:
     scene.unknown()
     scene.apply(OTHER)
     scene.learn()
-    letter = scene.sink.letter(RecordRef(scene.landing.at, 0))
-    assert letter is not None
+    (letter,) = scene.sink.letters([RecordRef(scene.landing.at, 0)])
     patch = [{"op": "replace", "path": "/after/word", "value": "mended"}]
     sources = Sources(registry=scene.world, fetch=lambda ref, known: None)
     assert edit(scene.session, scene.group, letter.id, patch, "a person", sources) == ("word",)
@@ -365,8 +364,7 @@ def test_a_letter_is_placed_between_two_batches(scene: Scene, sinks: Sinks) -> N
     """One that is under way has locked the position: it does not see the letter, and its end is not known yet."""
     scene.unknown()
     scene.learn()
-    letter = scene.sink.letter(RecordRef(scene.landing.at, 0))
-    assert letter is not None
+    (letter,) = scene.sink.letters([RecordRef(scene.landing.at, 0)])
     write = scene.planned(slice_of(scene.log, 0, scene.landing.at)).writes[0]
     impatient = sinks("two", deadline=0.3)
     with scene.session.transaction():
@@ -404,10 +402,9 @@ def test_a_newer_letter_is_not_applied_when_an_older_one_becomes_known(scene: Sc
     """Its row is looked at again in the transaction that would apply it."""
     scene.unknown()
     scene.apply(OTHER, CUT)
-    newer = scene.sink.letter(RecordRef(scene.landing.at, 2))
-    assert newer is not None
-    assert newer.placed
-    assert newer.oldest
+    # of its row there is no other one yet
+    (newer,) = scene.sink.letters([RecordRef(scene.landing.at, 2)])
+    assert newer.row is not None
     scene.learn()
     scene.replay(0)
     scene.session.execute("UPDATE headrace.letters SET state = 'replaying' WHERE id = %s", (newer.id,))

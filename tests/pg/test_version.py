@@ -7,14 +7,15 @@ from typing import Any
 import psycopg
 import pytest
 
-from consumer.core.letters import State, Verdict
 from consumer.core.markers import UNAVAILABLE
 from consumer.core.plan import TableName, TargetColumn
-from consumer.core.records import Slice, TopicPartition
+from consumer.core.policy import Policy
+from consumer.core.records import RecordRef, Slice, TopicPartition
 from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.ports.refusals import DataFault
 from consumer.ports.target import Start
+from consumer.verdicts import Judge
 from dlq.actions import replay
 from tests.pg.following import made
 from tests.pg.landing import ID, Change, Landing, rows
@@ -138,7 +139,9 @@ def test_a_letter_that_comes_back_to_a_newer_row_is_superseded(
     at = TopicPartition(f"{group}.retry.1", 0)
     (taken,) = sink.take({at: Start(offset=0)})
     done = Slice(at=at, epoch=taken.epoch, start=0, end=1, offsets=(), keys=(), values=())
-    verdict = Verdict(id=number, attempt=2, state=State.APPLIED, reason="at attempt 3")
+    landing.next_offset = 0
+    (letter,) = sink.letters([RecordRef(landing.at, 0)])
+    verdict = Judge(Policy()).applied(letter)
     sink.apply(replace(landing.plan(("c", row(word="bad"), 10)), slices=(done,), verdicts=(verdict,)))
 
     assert session.execute("SELECT state FROM headrace.letters WHERE id = %s", (number,)).fetchall() == [(state,)]

@@ -1,21 +1,21 @@
 """Letters in a batch's transaction: met by its rows, superseded, written, brought further."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 
 from consumer.core.failure import Failure, failed
 from consumer.core.kinds import KINDS
 from consumer.core.lettering import left_out
-from consumer.core.letters import BEHIND
+from consumer.core.letters import BEHIND, Row, State, Verdict
 from consumer.core.plan import Action, Aside, Plan, Stage, TableName
 from consumer.core.policy import Policy
 from consumer.core.records import RecordRef
 from consumer.edges.postgres import digests, letters, standing
 from consumer.edges.postgres.digests import Met
 from consumer.edges.postgres.staging import Staged
-from consumer.edges.postgres.statements import kept_out
+from consumer.edges.postgres.statements import places_kept_out
 from consumer.edges.postgres.translate import translated
 from consumer.ports.refusals import LettersFull, Reconsider, TableFault, library_faults
 
@@ -48,24 +48,34 @@ class RefusedRows:
 
 
 def settle(connection: psycopg.Connection, plan: Plan, writes: Sequence[Staged]) -> None:
-    """Bring letters further; what the rows' versions keep out as a whole is superseded.
+    """Bring letters further; those whose rows' versions keep them out as a whole are superseded.
 
     Raises Reconsider when one is not what the plan took it for.
     """
-    for verdict in plan.verdicts:
-        with translated("settle letter"):
-            if not standing.settle(connection, verdict):
-                raise Reconsider({})
-    if plan.verdicts and writes and all(_kept_out(connection, staged) for staged in writes):
-        with translated("supersede letters"):
-            standing.supersede(connection, [verdict.id for verdict in plan.verdicts])
+    if not plan.verdicts:
+        return
+    late = _kept_out(connection, plan.verdicts, writes)
+    verdicts = [replace(one, state=State.SUPERSEDED, reason=_LATE) if one.row in late else one for one in plan.verdicts]
+    with translated("settle letters"):
+        if not standing.settle(connection, verdicts):
+            raise Reconsider({})
 
 
-def _kept_out(connection: psycopg.Connection, staged: Staged) -> bool:
-    if staged.write.version is None:
-        return False
-    with translated("compare versions", staged.write.table):
-        return connection.execute(kept_out(staged)).rowcount == staged.write.rows
+def _kept_out(connection: psycopg.Connection, verdicts: Sequence[Verdict], writes: Sequence[Staged]) -> set[Row]:
+    """The rows of letters of which nothing goes into their tables, because there are newer ones."""
+    if all(staged.write.version is None for staged in writes):
+        return set()
+    rows = {verdict.ref: verdict.row for verdict in verdicts if verdict.row is not None}
+    late: set[Row | None] = set()
+    written: set[Row | None] = set()
+    for staged in writes:
+        out: set[int] = set()
+        if staged.write.version is not None:
+            with translated("compare versions", staged.write.table):
+                out = {row[0] for row in connection.execute(places_kept_out(staged))}
+        for place in range(staged.write.rows):
+            (late if place in out else written).add(rows.get(staged.write.origins.ref(place)))
+    return {row for row in late - written if row is not None}
 
 
 class BatchLetters:
@@ -159,6 +169,7 @@ class BatchLetters:
             return letters.count_unpublished(connection, self._group)
 
 
+_LATE = "a later change of the row was applied"
 _BEHIND = failed(KINDS[BEHIND], "postgres", "look for letters", KINDS[BEHIND].sign)
 
 

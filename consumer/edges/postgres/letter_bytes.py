@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 import psycopg
 from psycopg.types.json import Jsonb
 
-from consumer.core.letters import Letter, State
+from consumer.core.letters import Letter, Record, Standing, State
 from consumer.core.records import Header, RecordRef
 
 _BYTES = "INSERT INTO headrace.letter_bytes (letter_id, key, value, headers) VALUES (%s, %s, %s, %s)"
+_READ = "SELECT letter_id, key, coalesce(edited, value), headers FROM headrace.letter_bytes WHERE letter_id = ANY (%s)"
 
 
 def write_bytes(
@@ -24,6 +25,17 @@ def write_bytes(
     if rows:
         with connection.cursor() as cursor:
             cursor.executemany(_BYTES, rows)
+
+
+def read(connection: psycopg.Connection, letters: Sequence[Standing]) -> list[Record]:
+    """The records of letters, as they were edited; none for what has no bytes."""
+    found = {row[0]: row[1:] for row in connection.execute(_READ, ([letter.id for letter in letters],))}
+    return [
+        Record(ref=letter.ref, key=key, value=value, headers=kept_headers(headers))
+        for letter in letters
+        if letter.id in found
+        for key, value, headers in (found[letter.id],)
+    ]
 
 
 def _headers(headers: Sequence[Header]) -> Jsonb | None:

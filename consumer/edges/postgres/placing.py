@@ -28,7 +28,7 @@ WHERE id = %(id)s AND attempt = %(attempt)s AND state IN ('retrying', 'replaying
 _IS_OF = "SELECT FROM headrace.letters WHERE id = %s AND table_name = %s AND digest_a = %s AND digest_b = %s"
 
 
-def place(connection: psycopg.Connection, staging: Staging, group: str, row: Standing, write: TableWrite) -> None:
+def place(connection: psycopg.Connection, staging: Staging, group: str, letter: Standing, write: TableWrite) -> None:
     """Write a letter's row, and how far its partition is to be searched, in one transaction.
 
     Batches of the partition lock its position first. So those that are applied later see the letter, and all earlier
@@ -39,18 +39,18 @@ def place(connection: psycopg.Connection, staging: Staging, group: str, row: Sta
         staging.clear([staged])
         staging.fill(staged)
         digests.require_types(connection, group, write)
-        at = row.record.ref.at
+        at = letter.ref.at
         found = positions.lock(connection, group, [at])
         if at not in found:
-            raise DataFault(located(_NO_POSITION, *row.record.ref), write.table)
+            raise DataFault(located(_NO_POSITION, *letter.ref), write.table)
         ((a, b),) = digests.digests(connection, group, staged, [0]).values()
         values = {"group": group, "table": str(write.table), "a": a, "b": b, "types": digests.types(write)}
         connection.execute(_LOCK, values)
         _, position = found[at]
-        connection.execute(_PLACE, {**values, "id": row.id, "attempt": row.attempt, "position": position})
+        connection.execute(_PLACE, {**values, "id": letter.id, "attempt": letter.attempt, "position": position})
 
 
-def is_of(connection: psycopg.Connection, staging: Staging, group: str, row: Standing, write: TableWrite) -> bool:
+def is_of(connection: psycopg.Connection, staging: Staging, group: str, letter: Standing, write: TableWrite) -> bool:
     """Whether a letter is of the only row of `write`, by what was written down of it."""
     ((staged,),) = staging.prepare([[write]])
     with transaction(connection, "compare letter"):
@@ -58,7 +58,7 @@ def is_of(connection: psycopg.Connection, staging: Staging, group: str, row: Sta
         staging.fill(staged)
         digests.require_types(connection, group, write)
         ((a, b),) = digests.digests(connection, group, staged, [0]).values()
-        return connection.execute(_IS_OF, (row.id, str(write.table), a, b)).fetchone() is not None
+        return connection.execute(_IS_OF, (letter.id, str(write.table), a, b)).fetchone() is not None
 
 
 _NO_POSITION = failed(

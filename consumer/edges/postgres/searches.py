@@ -133,7 +133,7 @@ def _brought_further(
     if ending is Ending.SUPERSEDED:
         reason = "a later change of its row was found in its partition"
         verdict = Verdict(id=search.id, attempt=search.attempt, state=State.SUPERSEDED, reason=reason)
-        standing.settle(connection, verdict)
+        standing.settle(connection, [verdict])
     elif ending is Ending.REFUSED:
         _refuse(connection, search, doubt)
     elif ending is Ending.CLEAR:
@@ -147,8 +147,8 @@ def _refuse(connection: psycopg.Connection, search: Search, doubt: Doubt | None)
     """It is dead, and nothing waits for it: it will not be applied."""
     failure = search.refused_for(doubt)
     verdict = Verdict(id=search.id, attempt=search.attempt, state=State.DEAD, failure=failure)
-    if standing.settle(connection, verdict):
-        standing.release_next(connection, search.id)
+    if standing.settle(connection, [verdict]):
+        standing.release_next(connection, [search.id])
         connection.execute(_UNPLACE, (search.id,))
 
 

@@ -14,7 +14,7 @@ import psycopg
 
 from consumer.core.failure import Failure, HeadraceError, Transient, failed
 from consumer.core.kinds import BUSY, KINDS, TOO_MUCH_MOVED
-from consumer.core.letters import Standing
+from consumer.core.letters import Record, Standing
 from consumer.core.plan import Action, Plan, TableWrite
 from consumer.core.policy import NO_RETRIES, Policy
 from consumer.core.records import OffsetRange, RecordRef, TopicPartition
@@ -24,6 +24,7 @@ from consumer.edges.postgres import (
     digests,
     jobs,
     ledger,
+    letter_bytes,
     letters,
     memory,
     moved,
@@ -146,27 +147,27 @@ class PostgresSink:
         """All positions of the group."""
         return positions.read(self._session(), self._group)
 
-    def letter(self, origin: RecordRef) -> Standing | None:
-        """The open letter of a record, or None."""
-        with translated("read letter"):
-            return standing.read(self._session(), self._group, origin)
-
-    def followers(self, number: int, most: int) -> list[Standing]:
-        """The letters that wait for this one, by its id, and can be applied right behind it."""
+    def letters(self, origins: Collection[RecordRef]) -> list[Standing]:
+        """The open letters of records, and all other open ones of their rows."""
         with translated("read letters"):
-            return standing.followers(self._session(), number, most)
+            return standing.read(self._session(), self._group, origins)
 
-    def place(self, row: Standing, write: TableWrite) -> None:
+    def records(self, letters: Sequence[Standing]) -> list[Record]:
+        """The records of letters, as they are kept or were edited; not of those whose bytes are gone."""
+        with translated("read letters"):
+            return letter_bytes.read(self._session(), letters)
+
+    def place(self, letter: Standing, write: TableWrite) -> None:
         """Write down which row a letter is of: that of the only row of `write`. Nothing of it if it has changed.
 
         From then on what is applied sees the letter; what its partition has passed before is to be searched. Raises
         DataFault, TableFault, Transient or ConnectionLost.
         """
-        place(self._session(), self._stage_tables(), self._group, row, write)
+        place(self._session(), self._stage_tables(), self._group, letter, write)
 
-    def is_of(self, row: Standing, write: TableWrite) -> bool:
+    def is_of(self, letter: Standing, write: TableWrite) -> bool:
         """Whether the only row of `write` is that of a letter. Raises as `place` does."""
-        return is_of(self._session(), self._stage_tables(), self._group, row, write)
+        return is_of(self._session(), self._stage_tables(), self._group, letter, write)
 
     def apply(self, plan: Plan, room: Mapping[TopicPartition, int] = NO_ROOM, within: float | None = None) -> Applied:
         """Apply a plan in one transaction.
@@ -199,7 +200,7 @@ class PostgresSink:
             clock += self._changed(connection, plan, everything)
             stages = self._floored(connection, plan, stages)
             settle(connection, plan, [staged for stage in stages for staged in stage])
-            _limit(connection, within)
+            _limit(connection, within and min(within, self.settings.batch_deadline))
             self._moved.begin()
             applied, refused = self._run(connection, plan, stages, clock)
             if applied is None or any(count > room.get(at, 0) for at, count in _by_partition(refused).items()):

@@ -3,8 +3,7 @@
 Letters are locked in the order of digest and origin.
 """
 
-from collections.abc import Sequence
-from itertools import takewhile
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -12,10 +11,10 @@ from psycopg import sql
 from psycopg.rows import namedtuple_row
 
 from consumer.core.kinds import KINDS
-from consumer.core.letters import OLDER, OPEN, OPEN_STATES, Record, Standing, State, Verdict
+from consumer.core.letters import OLDER, OPEN, OPEN_STATES, Standing, State, Verdict
+from consumer.core.pausing import Paused
 from consumer.core.records import RecordRef, TopicPartition
-from consumer.edges.postgres.letter_bytes import kept_headers
-from consumer.edges.postgres.pauses import paused_by
+from consumer.edges.postgres.pauses import paused
 
 _OPEN = sql.SQL(OPEN_STATES)
 _BEFORE = sql.SQL(OLDER.format(old="o", new="l"))
@@ -25,14 +24,25 @@ _CLOSE = """
 UPDATE headrace.letters SET state = %s, closed_at = clock_timestamp(), due_at = NULL, reason = %s WHERE id = ANY (%s)
 """
 
-# Whoever is about to close one of them is waited for, so that what the next statement sees stays so.
+# Whoever is about to close one of them is waited for, so that what the next statement sees stays so. All of their rows
+# are locked, in order: what is closed sets the next one of its row free.
 _LOCK = sql.SQL("""
-SELECT o.id FROM headrace.letters l
-JOIN headrace.letters o ON o.group_name = l.group_name AND o.table_name = l.table_name
-    AND o.digest_a = l.digest_a AND o.digest_b = l.digest_b
-WHERE l.id = ANY (%(ids)s) AND (o.id = l.id OR {before}) AND o.state IN ({open})
-ORDER BY o.digest_a, o.digest_b, o."offset" FOR UPDATE OF o
-""").format(open=_OPEN, before=_BEFORE)
+SELECT FROM headrace.letters WHERE id = ANY (ARRAY(
+    SELECT l.id FROM headrace.letters l WHERE l.id = ANY (%(ids)s) AND l.digest_a IS NULL
+    UNION
+    SELECT n.id FROM (
+        SELECT DISTINCT group_name, table_name, digest_a, digest_b FROM headrace.letters
+        WHERE id = ANY (%(ids)s) AND digest_a IS NOT NULL
+    ) AS r
+    CROSS JOIN LATERAL (
+        SELECT l.id FROM headrace.letters l
+        WHERE l.group_name = r.group_name AND l.table_name = r.table_name AND l.digest_a = r.digest_a
+          AND l.digest_b = r.digest_b AND l.state IN ({open})
+        -- each row is looked for in the index, whatever the statistics say
+        OFFSET 0
+    ) AS n
+)) ORDER BY digest_a, digest_b, "offset" FOR UPDATE
+""").format(open=_OPEN)
 
 _UNFOLLOWED = sql.SQL("""
 SELECT l.topic, l.partition, l."offset" FROM headrace.letters l
@@ -40,160 +50,177 @@ WHERE l.id = ANY (%(ids)s) AND NOT EXISTS (
     SELECT FROM headrace.letters o
     WHERE o.group_name = l.group_name AND o.table_name = l.table_name
       AND o.digest_a = l.digest_a AND o.digest_b = l.digest_b AND o.id <> l.id AND {before} AND o.state IN ({open})
+    OFFSET 0
 )
 """).format(open=_OPEN, before=_BEFORE)
 
-
-_STANDING = """
-SELECT l.id, l.topic, l.partition, l."offset", l.state, l.attempt, l.excused,
-    l.digest_a IS NOT NULL AS placed,
+_READ = sql.SQL("""
+WITH came AS MATERIALIZED (
+    SELECT l.*
+    FROM unnest(%(topics)s::text[], %(partitions)s::int[], %(offsets)s::bigint[]) AS w(topic, partition, "offset")
+    CROSS JOIN LATERAL (
+        SELECT l.id, l.table_name, l.digest_a, l.digest_b FROM headrace.letters l
+        WHERE l.group_name = %(group)s AND l.topic = w.topic AND l.partition = w.partition AND l."offset" = w."offset"
+          AND l.state IN ({open})
+        OFFSET 0
+    ) AS l
+), every AS MATERIALIZED (
+    SELECT id FROM came
+    UNION
+    SELECT o.id FROM (
+        SELECT DISTINCT table_name, digest_a, digest_b FROM came WHERE digest_a IS NOT NULL
+    ) AS r
+    CROSS JOIN LATERAL (
+        SELECT l.id FROM headrace.letters l
+        WHERE l.group_name = %(group)s AND l.table_name = r.table_name AND l.digest_a = r.digest_a
+          AND l.digest_b = r.digest_b AND l.state IN ({open})
+        OFFSET 0
+    ) AS o
+)
+SELECT l.id, l.topic, l.partition, l."offset", l.state, l.attempt, l.excused, l.table_name, l.digest_a, l.digest_b,
     coalesce(l.searched < l.search_until, false) AS searching,
     coalesce(extract(epoch FROM l.due_at - clock_timestamp()), 0)::float8 AS due,
     extract(epoch FROM clock_timestamp() - l.first_failed_at)::float8 AS age,
-    NOT EXISTS (
-        SELECT FROM headrace.letters o
-        WHERE o.group_name = l.group_name AND o.table_name = l.table_name AND o.digest_a = l.digest_a
-          AND o.digest_b = l.digest_b AND o.id <> l.id AND {before} AND o.state IN ({open})
-    ) AS oldest,
-    b.letter_id IS NULL AS pointer, b.key, coalesce(b.edited, b.value) AS value, b.headers,
-    (SELECT p.topic_id FROM headrace.positions p
-     WHERE p.group_name = l.group_name AND p.topic = l.topic AND p.partition = l.partition) AS topic_id,
-    (SELECT to_jsonb(s) FROM headrace.pauses_of(l.group_name, l.topic, l.partition) AS s LIMIT 1) AS paused
-"""
-_READ = sql.SQL(
-    _STANDING
-    + """
+    b.letter_id IS NULL AS pointer, coalesce(octet_length(coalesce(b.edited, b.value)), 0) AS size,
+    CASE WHEN b.letter_id IS NULL THEN (
+        SELECT p.topic_id FROM headrace.positions p
+        WHERE p.group_name = l.group_name AND p.topic = l.topic AND p.partition = l.partition
+    ) END AS topic_id
 FROM headrace.letters l LEFT JOIN headrace.letter_bytes b ON b.letter_id = l.id
-WHERE l.group_name = %s AND l.topic = %s AND l.partition = %s AND l."offset" = %s AND l.state IN ({open})
-"""
-).format(open=_OPEN, before=_BEFORE)
-# of its own partition: only there offsets tell the order
-_FOLLOWERS = sql.SQL(
-    _STANDING
-    + """
-FROM headrace.letters f
-JOIN headrace.letters l ON l.group_name = f.group_name AND l.table_name = f.table_name
-    AND l.digest_a = f.digest_a AND l.digest_b = f.digest_b
-LEFT JOIN headrace.letter_bytes b ON b.letter_id = l.id
-WHERE f.id = %s AND l.topic = f.topic AND l.partition = f.partition AND l."offset" > f."offset" AND l.state IN ({open})
-ORDER BY l."offset" LIMIT %s
-"""
-).format(open=_OPEN, before=_BEFORE)
+WHERE l.id = ANY (ARRAY(SELECT id FROM every)) AND l.state IN ({open})
+""").format(open=_OPEN)
 
-_THERE = "attempt = %(attempt)s AND state IN ('retrying', 'replaying')"
-_SETTLE = f"""
-UPDATE headrace.letters SET state = %(state)s, reason = %(reason)s, claimed_until = NULL,
-    closed_at = CASE WHEN %(closed)s THEN clock_timestamp() END,
-    due_at = CASE WHEN %(state)s = 'retrying' THEN clock_timestamp() + make_interval(secs => %(delay)s) END
-WHERE id = %(id)s AND {_THERE}
-"""
-# of an attempt that was none
-_EXCUSE = f"UPDATE headrace.letters SET attempt = attempt + 1, excused = excused + 1 WHERE id = %(id)s AND {_THERE}"
-# what it failed with before is kept: once for each way
-_FAIL = f"""
-WITH before AS (
+# What a letter failed with before is kept, once for each way. What waits is applied with the one in front of it only.
+_SETTLE = sql.SQL("""
+WITH w AS MATERIALIZED (
+    SELECT l.id, v.state, v.reason, v.delay, v.counts, v.excused, v.kind, v.error_type, v.component, v.operation,
+        v.detail, v.remedy, v.code, v.field
+    FROM unnest(
+        %(id)s::bigint[], %(attempt)s::int[], %(state)s::text[], %(reason)s::text[], %(delay)s::float8[],
+        %(counts)s::int[], %(excused)s::int[], %(kind)s::text[], %(error_type)s::text[], %(component)s::text[],
+        %(operation)s::text[], %(detail)s::text[], %(remedy)s::text[], %(code)s::text[], %(field)s::text[]
+    ) AS v(
+        id, attempt, state, reason, delay, counts, excused, kind, error_type, component, operation, detail, remedy,
+        code, field
+    )
+    JOIN headrace.letters l ON l.id = v.id AND l.attempt = v.attempt AND (
+        l.state IN ('retrying', 'replaying') OR l.state = 'held' AND v.state IN ('applied', 'superseded')
+    )
+), before AS (
     INSERT INTO headrace.letter_failures AS f (letter_id, kind, code, field, detail, first_at, last_at)
-    SELECT id, kind, code, field, detail, failed_at, failed_at FROM headrace.letters WHERE id = %(id)s AND {_THERE}
+    SELECT l.id, l.kind, l.code, l.field, l.detail, l.failed_at, l.failed_at
+    FROM w JOIN headrace.letters l ON l.id = w.id WHERE w.kind IS NOT NULL
     ON CONFLICT (letter_id, kind, code, field) DO UPDATE
     SET detail = excluded.detail, times = f.times + 1, last_at = excluded.last_at
 )
-UPDATE headrace.letters SET attempt = attempt + 1, excused = excused + %(excused)s::int,
-    failed_at = clock_timestamp(), kind = %(kind)s, error_type = %(type)s, component = %(component)s,
-    operation = %(operation)s, detail = %(detail)s, remedy = %(remedy)s, code = %(code)s, field = %(field)s
-WHERE id = %(id)s AND {_THERE}
-"""
+UPDATE headrace.letters l SET state = w.state, reason = w.reason, claimed_until = NULL,
+    closed_at = CASE WHEN w.state NOT IN ({open}) THEN clock_timestamp() END,
+    due_at = CASE WHEN w.state = 'retrying' THEN clock_timestamp() + make_interval(secs => w.delay) END,
+    attempt = l.attempt + w.counts, excused = l.excused + w.excused,
+    failed_at = CASE WHEN w.kind IS NULL THEN l.failed_at ELSE clock_timestamp() END,
+    kind = coalesce(w.kind, l.kind), error_type = coalesce(w.error_type, l.error_type),
+    component = coalesce(w.component, l.component), operation = coalesce(w.operation, l.operation),
+    detail = coalesce(w.detail, l.detail), remedy = coalesce(w.remedy, l.remedy), code = coalesce(w.code, l.code),
+    field = coalesce(w.field, l.field)
+FROM w WHERE l.id = w.id
+""").format(open=_OPEN)
 _SAID = ("kind", "component", "operation", "detail", "remedy", "code", "field")
-_NEXT = sql.SQL("""
-SELECT n.id FROM headrace.letters l
-JOIN headrace.letters n ON n.group_name = l.group_name AND n.table_name = l.table_name
-    AND n.digest_a = l.digest_a AND n.digest_b = l.digest_b
-WHERE l.id = %s AND n.id <> l.id AND {behind} AND n.state IN ({open})
-ORDER BY (n.topic, n.partition) = (l.topic, l.partition) DESC, n."offset" LIMIT 1 FOR UPDATE OF n
-""").format(open=_OPEN, behind=_BEHIND)
-# if it waits: it comes back through the lane like any other
-_RELEASE = """
+# the next of their rows, if they wait: they come back through the lane like any other
+_RELEASE = sql.SQL("""
 UPDATE headrace.letters SET state = 'retrying', due_at = clock_timestamp(), published_attempt = attempt - 1
-WHERE id = %s AND state = 'held'
-"""
+WHERE state = 'held' AND id = ANY (ARRAY(
+    SELECT n.id FROM headrace.letters l CROSS JOIN LATERAL (
+        SELECT n.id FROM headrace.letters n
+        WHERE n.group_name = l.group_name AND n.table_name = l.table_name
+          AND n.digest_a = l.digest_a AND n.digest_b = l.digest_b AND n.id <> l.id AND {behind} AND n.state IN ({open})
+        ORDER BY (n.topic, n.partition) = (l.topic, l.partition) DESC, n."offset" LIMIT 1
+    ) AS n WHERE l.id = ANY (%s)
+))
+""").format(open=_OPEN, behind=_BEHIND)
 
 
-def read(connection: psycopg.Connection, group: str, origin: RecordRef) -> Standing | None:
-    """The open letter of a record."""
+def read(connection: psycopg.Connection, group: str, origins: Collection[RecordRef]) -> list[Standing]:
+    """The open letters of records, and all other open ones of their rows."""
+    if not origins:
+        return []
+    wanted = {
+        "group": group,
+        "topics": [origin.at.topic for origin in origins],
+        "partitions": [origin.at.partition for origin in origins],
+        "offsets": [origin.offset for origin in origins],
+    }
     with connection.cursor(row_factory=namedtuple_row) as cursor:
-        row = cursor.execute(_READ, (group, *origin.at, origin.offset)).fetchone()
-    return None if row is None else _standing(row)
+        rows: list[Any] = cursor.execute(_READ, wanted).fetchall()
+    held = paused(connection, group, sorted({TopicPartition(row.topic, row.partition) for row in rows})) if rows else {}
+    return [_standing(row, held) for row in rows]
 
 
-def followers(connection: psycopg.Connection, number: int, most: int) -> list[Standing]:
-    """The letters that wait for this one and for no other, in their order, as far as their bytes are here."""
-    with connection.cursor(row_factory=namedtuple_row) as cursor:
-        rows = cursor.execute(_FOLLOWERS, (number, most)).fetchall()
-    return list(takewhile(lambda one: one.state is State.HELD and not one.pointer, map(_standing, rows)))
-
-
-def _standing(row: Any) -> Standing:
-    ref = RecordRef(TopicPartition(row.topic, row.partition), row.offset)
+def _standing(row: Any, held: Mapping[TopicPartition, Paused]) -> Standing:
+    at = TopicPartition(row.topic, row.partition)
     return Standing(
         id=row.id,
+        ref=RecordRef(at, row.offset),
         state=State(row.state),
         attempt=row.attempt,
         excused=row.excused,
         due=row.due,
         age=row.age,
-        oldest=row.oldest,
-        placed=row.placed,
-        record=Record(ref=ref, key=row.key, value=row.value, headers=kept_headers(row.headers)),
+        row=None if row.digest_a is None else (row.table_name, row.digest_a, row.digest_b),
+        size=row.size,
         pointer=row.pointer,
         searching=row.searching,
         topic_id=row.topic_id,
-        paused=row.paused and paused_by(row.paused),
+        paused=held.get(at),
     )
 
 
-def settle(connection: psycopg.Connection, verdict: Verdict) -> bool:
-    """Bring a letter further, and with one that is closed the next of its row.
+def settle(connection: psycopg.Connection, verdicts: Sequence[Verdict]) -> bool:
+    """Bring letters further, and with those that are closed the next ones of their rows.
 
-    False when it is not as it was, and when an older one of its row stands in front of what is to be applied: one
+    False when one is not as it was, and when an older one of its row stands in front of what is to be applied: one
     whose row became known meanwhile.
     """
-    counts = verdict.failure is not None or verdict.excused
-    values = {
-        "id": verdict.id,
-        "attempt": verdict.attempt + counts,
-        "state": verdict.state.value,
-        "closed": verdict.state not in OPEN,
-        "reason": verdict.reason,
-        "delay": verdict.delay,
-    }
-    if verdict.state in (State.HELD, State.APPLIED):
-        _lock(connection, [verdict.id])
-    # first, so that whoever is told of the state finds the reason there
-    if counts and not _counted(connection, verdict):
+    held = [verdict for verdict in verdicts if verdict.state is State.HELD]
+    rest = [verdict for verdict in verdicts if verdict.state is not State.HELD]
+    if len(verdicts) > 1 or any(verdict.state in (State.HELD, State.APPLIED) for verdict in verdicts):
+        connection.execute(_LOCK, {"ids": [verdict.id for verdict in verdicts]})
+    # as long as what they wait for is open
+    if held and (_settled(connection, held) < len(held) or _unfollowed(connection, _ids(held))):
         return False
-    if not connection.execute(_SETTLE, values).rowcount:
+    if rest and _settled(connection, rest) < len(rest):
         return False
-    if verdict.state is State.HELD:
-        return not _unfollowed(connection, [verdict.id])
-    if verdict.state is State.APPLIED and not _unfollowed(connection, [verdict.id]):
+    applied = [verdict for verdict in rest if verdict.state is State.APPLIED]
+    if applied and len(_unfollowed(connection, _ids(applied))) < len(applied):
         return False
-    if verdict.state not in OPEN:
-        release_next(connection, verdict.id)
+    release_next(connection, [verdict.id for verdict in rest if verdict.state not in OPEN])
     return True
 
 
-def _counted(connection: psycopg.Connection, verdict: Verdict) -> bool:
-    """Count one more attempt, and why it failed; False when the letter is not as it was."""
-    values = {"id": verdict.id, "attempt": verdict.attempt, "excused": verdict.excused}
-    if verdict.failure is None:
-        return connection.execute(_EXCUSE, values).rowcount > 0
-    said = {name: getattr(verdict.failure, name) for name in _SAID}
-    return connection.execute(_FAIL, {**values, **said, "type": KINDS[verdict.failure.kind].type.value}).rowcount > 0
+def _ids(verdicts: Sequence[Verdict]) -> list[int]:
+    return [verdict.id for verdict in verdicts]
 
 
-def release_next(connection: psycopg.Connection, number: int) -> None:
-    """Have the next letter of the row come back, if it waits."""
-    if row := connection.execute(_NEXT, (number,)).fetchone():
-        connection.execute(_RELEASE, (row[0],))
+def _settled(connection: psycopg.Connection, verdicts: Sequence[Verdict]) -> int:
+    """Write verdicts; returns how many of the letters were as they had been."""
+    failures = [verdict.failure for verdict in verdicts]
+    columns: dict[str, list[object]] = {
+        "id": [verdict.id for verdict in verdicts],
+        "attempt": [verdict.attempt for verdict in verdicts],
+        "state": [verdict.state.value for verdict in verdicts],
+        "reason": [verdict.reason for verdict in verdicts],
+        "delay": [verdict.delay for verdict in verdicts],
+        "counts": [int(verdict.failure is not None or verdict.excused) for verdict in verdicts],
+        "excused": [int(verdict.excused) for verdict in verdicts],
+        "error_type": [failure and KINDS[failure.kind].type.value for failure in failures],
+        **{name: [failure and getattr(failure, name) for failure in failures] for name in _SAID},
+    }
+    return connection.execute(_SETTLE, columns).rowcount
+
+
+def release_next(connection: psycopg.Connection, ids: Sequence[int]) -> None:
+    """Have the next letter of each one's row come back, if it waits."""
+    if ids:
+        connection.execute(_RELEASE, (list(ids),))
 
 
 def supersede(connection: psycopg.Connection, ids: Sequence[int]) -> None:
@@ -206,21 +233,15 @@ def close_applied(connection: psycopg.Connection, ids: Sequence[int]) -> None:
     """Close letters that are locked, whose records were read again and are written now; the next ones come back."""
     if ids:
         connection.execute(_CLOSE, (State.APPLIED, "its record was read again", list(ids)))
-    for number in ids:
-        release_next(connection, number)
+    release_next(connection, ids)
 
 
 def alone(connection: psycopg.Connection, ids: Sequence[int]) -> list[RecordRef]:
     """Those of the letters that have no older open one in front of them, and won't get one."""
     if not ids:
         return []
-    _lock(connection, ids)
-    return _unfollowed(connection, ids)
-
-
-def _lock(connection: psycopg.Connection, ids: Sequence[int]) -> None:
-    """Lock letters with the older ones of their rows."""
     connection.execute(_LOCK, {"ids": list(ids)})
+    return _unfollowed(connection, ids)
 
 
 def _unfollowed(connection: psycopg.Connection, ids: Sequence[int]) -> list[RecordRef]:

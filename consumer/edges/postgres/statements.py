@@ -252,6 +252,14 @@ def kept_out(staged: Staged) -> sql.Composed:
     )
 
 
+def places_kept_out(staged: Staged) -> sql.Composed:
+    """The places of these rows among the staged ones, counted from 0."""
+    return sql.SQL(
+        "SELECT p.place FROM (SELECT ctid AS at, row_number() OVER (ORDER BY ctid) - 1 AS place FROM {} AS s) AS p "
+        "WHERE p.at IN ({})"
+    ).format(staged.staging, kept_out(staged))
+
+
 def _met(staged: Staged) -> sql.Composed:
     write = staged.write
     if all(column.name in write.identity for column in write.columns):

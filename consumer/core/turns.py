@@ -1,0 +1,122 @@
+"""Whose turn it is among letters that came back: each row's from the oldest on. Rules without I/O.
+
+Letters of different rows are nothing to one another. Of a row only the oldest open letter may be applied, and with it
+those right behind it that have come back too, or wait for it; together they are applied in their order.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from consumer.core.failure import Failure
+from consumer.core.kinds import DEPENDENT
+from consumer.core.letters import Row, Standing, State
+from consumer.core.records import RecordRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What tries have shown: letters that can't be applied, and rows of which only one letter is tried at a time."""
+
+    failures: dict[RecordRef, Failure] = field(default_factory=dict)
+    apart: set[Row] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Blame:
+    """Letters that are refused, and why. `named`: each of them is; else it is not known which of them.
+
+    `whole`: with their table, whatever their rows are. `closer`: the next try says which of them.
+    """
+
+    failures: Mapping[RecordRef, Failure]
+    named: bool = True
+    whole: bool = False
+    closer: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """Most letters that are applied together, and most bytes of those that have not come back themselves."""
+
+    letters: int
+    bytes: int = 8 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turns:
+    """What is tried, in the order of the records within a row; what failed; what came back and has to wait."""
+
+    tried: Sequence[Standing]
+    failed: Sequence[Standing]
+    held: Sequence[Standing]
+
+    def several(self) -> set[Row]:
+        """The rows of which several letters are tried."""
+        counts = Counter(one.row for one in self.tried if one.row is not None)
+        return {row for row, count in counts.items() if count > 1}
+
+
+def learned(known: Known, now: Turns, blame: Blame, *, divisible: bool) -> bool:
+    """Note what a try has shown; False when that is only that the letters have to be tried in parts.
+
+    Of a row with several letters one may be at fault for another, so it is tried with one; so may rows that are refused
+    for other rows' sake.
+    """
+    if blame.whole:
+        known.failures.update(blame.failures)
+        return True
+    sure = blame.named and not any(why.kind in DEPENDENT for why in blame.failures.values())
+    if not sure and len(now.tried) > 1:
+        known.apart.update(() if divisible else now.several())
+        return not divisible
+    several = now.several()
+    for letter in now.tried:
+        if letter.ref in blame.failures and letter.row in several:
+            known.apart.add(letter.row)
+        elif letter.ref in blame.failures:
+            known.failures[letter.ref] = blame.failures[letter.ref]
+    return True
+
+
+def turns(letters: Iterable[Standing], came: Collection[int], known: Known, room: Room) -> Turns:
+    """What becomes of the letters that came back, by id; `letters` are these and all open ones of their rows."""
+    rows: dict[Row | int, list[Standing]] = defaultdict(list)
+    for letter in letters:
+        rows[letter.id if letter.row is None else letter.row].append(letter)
+    tried: list[Standing] = []
+    failed: list[Standing] = []
+    count, size = room.letters - len(came), room.bytes
+    for row, own in rows.items():
+        for letter in _in_turn(own, came):
+            waited = letter.id not in came
+            if waited:
+                count, size = count - 1, size - letter.size
+            if letter.ref in known.failures:
+                failed.append(letter)
+                break
+            if (waited and min(count, size) < 0) or (row in known.apart and tried and tried[-1].row == row):
+                break
+            tried.append(letter)
+    gone = {letter.id for letter in (*tried, *failed)}
+    held = [letter for own in rows.values() for letter in own if letter.id in came and letter.id not in gone]
+    return Turns(tried=tried, failed=failed, held=held)
+
+
+def _in_turn(letters: Sequence[Standing], came: Collection[int]) -> list[Standing]:
+    """The letters of one row that may be applied one after the other, all of one partition."""
+    chosen: list[Standing] = []
+    for letter in sorted(letters, key=lambda one: (one.ref.at, one.ref.offset)):
+        older = {one.id for one in letters if _is_older(one, letter)}
+        if older != {one.id for one in chosen} or (chosen and chosen[0].ref.at != letter.ref.at):
+            continue
+        if letter.id in came or (chosen and letter.state is State.HELD and not letter.pointer):
+            chosen.append(letter)
+    return chosen
+
+
+def _is_older(one: Standing, other: Standing) -> bool:
+    """As `consumer.core.letters.OLDER`."""
+    if one.ref.at == other.ref.at:
+        return one.ref.offset < other.ref.offset
+    return one.id < other.id

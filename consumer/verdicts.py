@@ -1,0 +1,63 @@
+"""What becomes of letters that came back, in words for their rows."""
+
+import random
+from dataclasses import dataclass
+
+from consumer.core.failure import Failure, located
+from consumer.core.kinds import KINDS
+from consumer.core.letters import Standing, State, Verdict
+from consumer.core.pausing import why
+from consumer.core.policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Gives verdicts; the policy says what follows a failure."""
+
+    policy: Policy
+
+    def applied(self, letter: Standing) -> Verdict:
+        """It is, by itself or with the one in front of it."""
+        waited = letter.state is State.HELD
+        reason = "with the letter that it waited for" if waited else f"at attempt {letter.attempt + 1}"
+        return Verdict(
+            id=letter.id, attempt=letter.attempt, state=State.APPLIED, reason=reason, ref=letter.ref, row=letter.row
+        )
+
+    def held(self, letter: Standing) -> Verdict:
+        """It came too early."""
+        reason = "an older change of its row is not applied yet"
+        return Verdict(id=letter.id, attempt=letter.attempt, state=State.HELD, reason=reason)
+
+    def left_alone(self, letter: Standing) -> Verdict:
+        """A letter of what a person has paused comes again, as often as it takes, and nothing else is said of it.
+
+        What a person sends again meanwhile is dead as before: one of both has to be decided anew.
+        """
+        assert letter.paused is not None, "a person has paused it"
+        failure = why(letter.paused)
+        later = self.policy.again(KINDS[failure.kind], letter.attempt + 1, letter.age, random.random())
+        state = State.DEAD if letter.state is State.REPLAYING else later.state
+        return Verdict(
+            id=letter.id,
+            attempt=letter.attempt,
+            state=state,
+            reason=failure.detail,
+            excused=True,
+            delay=later.delay,
+        )
+
+    def failed(self, letter: Standing, failure: Failure) -> Verdict:
+        """One more attempt failed: later again, or dead."""
+        said = failure if failure.correlation_id != "-" else located(failure, *letter.ref)
+        kind, attempt, chance = KINDS[said.kind], letter.attempt + 1, random.random()
+        decision = self.policy.again(kind, attempt, letter.age, chance, excused=letter.excused)
+        state = State.DEAD if letter.state is State.REPLAYING else decision.state
+        return Verdict(
+            id=letter.id,
+            attempt=letter.attempt,
+            state=state,
+            failure=said,
+            excused=decision.excused,
+            delay=decision.delay,
+        )
