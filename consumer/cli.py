@@ -58,6 +58,7 @@ def run(
         bool, typer.Option("--until-current", help="End when everything that is there now has been applied.")
     ] = False,
     supervisor: Annotated[int | None, typer.Option(hidden=True)] = None,
+    tell_port: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Read the topics and apply them, until told to stop."""
     from consumer.settings import load
@@ -73,5 +74,5 @@ def run(
         if workers > 1:
             code = supervise(settings, config, workers, until_current=until_current)
         else:
-            code = run_worker(settings, until_current=until_current)
+            code = run_worker(settings, until_current=until_current, tell_port=tell_port)
     raise typer.Exit(code)

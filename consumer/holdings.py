@@ -15,6 +15,7 @@ from consumer.core.policy import TablePolicy
 from consumer.core.records import Slice, TopicPartition
 from consumer.handover import Dropped, Handover, Later, Stopped
 from consumer.patience import Patience
+from consumer.ports.facts import Failed, Halted, Overtaken, Pause, Route, Tell, untold
 from consumer.ports.target import Sink, Start, Taken
 from consumer.ports.topics import Offsets
 
@@ -42,6 +43,8 @@ class Holdings:
         self._delayed: dict[TopicPartition, str] = {}
         # how often each partition was stopped since it last went on
         self._stops: Counter[TopicPartition] = Counter()
+        # told of partitions that do not go on; set by whoever watches
+        self.tell: Tell = untold
 
     def everything(self) -> list[TopicPartition]:
         """What is ours, whatever its state, and not given up by the reader."""
@@ -142,6 +145,7 @@ class Holdings:
         stopped = Stopped(part.at, why(part.paused))
         self._sink.stop(part.at, part.epoch, stopped.failure)
         self._leave(stopped)
+        self.tell(Halted(Pause.PERSON, 1))
         at, failure = part.at, stopped.failure
         log.info(
             "partition paused",
@@ -258,6 +262,8 @@ class Holdings:
         self._handover.tell(later)
         why = later.failure
         assert why is not None, "it waits for something"
+        self.tell(Failed(why, Route.WAITS))
+        self.tell(Halted(Pause.SCHEMA, 1))
         # said once, however often it is looked for
         say = log.debug if self._delayed.get(later.at) == why.kind else log.warning
         self._delayed[later.at] = why.kind
@@ -276,6 +282,7 @@ class Holdings:
         epoch = self._epochs.pop(at, None)
         if epoch is not None:
             self._patience.ask(lambda: self._sink.wait(at, epoch, waiting.named(at, others)))
+            self.tell(Halted(Pause.ROWS, 1))
             # taking it again begins the wait
             self._handover.tell(Later(at, 0.0))
 
@@ -286,6 +293,7 @@ class Holdings:
             self._waiting.pop(at, None)
         self._dropped |= set(partitions)
         self._handover.tell(Dropped(tuple(partitions)))
+        self.tell(Overtaken(len(partitions)))
         log.warning("partitions fenced: another owner took them", partitions=[str(at) for at in partitions])
 
     def _leave(self, stopped: Stopped) -> None:
@@ -300,6 +308,8 @@ class Holdings:
         self._stops[stopped.at] += 1
         again = self._policy.again(KINDS[failure.kind], self._stops[stopped.at], random.random())
         self._leave(replace(stopped, again=again))
+        self.tell(Failed(failure, Route.STOPPED))
+        self.tell(Halted(Pause.STOPPED, 1))
         log.error(
             "partition stopped",
             topic=stopped.at.topic,

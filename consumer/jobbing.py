@@ -11,6 +11,7 @@ import structlog
 
 from consumer.core.failure import HeadraceError
 from consumer.core.jobs import JobState, next_step
+from consumer.ports.facts import Failed, Route, Tell, untold
 from consumer.ports.jobs import Jobs, Stepped
 
 log = structlog.get_logger("headrace.letters")
@@ -30,6 +31,8 @@ class Jobbing:
         self._next_look = time.monotonic() + self.LOOK_EVERY
         self._failing = False
         self._idle = threading.Event()
+        # told of what fails; set by whoever watches
+        self.tell: Tell = untold
 
     def turn(self, timeout: float) -> None:
         """Take one step, if it is time to and a job is there; else wait."""
@@ -56,6 +59,7 @@ class Jobbing:
         return 0.0 if stepped.more else self.STEP_EVERY
 
     def _say_failing(self, error: HeadraceError) -> None:
+        self.tell(Failed(error.failure, Route.LATER))
         if not self._failing:
             self._failing = True
             failure = error.failure

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from consumer.core.kinds import KINDS
 from consumer.core.records import OffsetRange
 from consumer.decode_watch import DecodeWatch
 from consumer.patience import Stopping
+from consumer.ports.facts import Failed, Route, Tell, untold
 from consumer.ports.target import Retention
 from consumer.reader import Reader
 
@@ -64,6 +65,7 @@ class Hooks:
     close_target: Callable[[], None]
     mark: Callable[[Sequence[OffsetRange]], None]
     sides: Sequence[Side] = ()
+    tell: Tell = untold
     watches: Sequence[DecodeWatch] = ()
 
 
@@ -145,6 +147,11 @@ class WorkerLife:
             self._drain()
         self._raise_failures()
 
+    @property
+    def turned(self) -> Mapping[str, float]:
+        """When each loop last turned, on the clock that never runs back; for any thread."""
+        return {loop.name: loop.turned for loop in self._loops}
+
     def _apply_turn(self, timeout: float) -> None:
         self._applier.turn(timeout)
         if time.monotonic() > self._next_prune:
@@ -162,6 +169,7 @@ class WorkerLife:
             still = time.monotonic() - loop.turned
             if still > self._settings.stall_timeout:
                 failure = _stalled(loop.name, still)
+                self._hooks.tell(Failed(failure, Route.ENDED))
                 log.error("loop stalled", reason=failure.detail, remedy=failure.remedy)
                 raise Transient(failure)
 

@@ -11,6 +11,7 @@ import structlog
 
 from consumer.core.backoff import Backoff
 from consumer.core.failure import Failure, Transient
+from consumer.ports.facts import Failed, Route, Tell, untold
 from consumer.ports.refusals import ConnectionLost
 from consumer.ports.target import Breaker, Sink
 
@@ -46,6 +47,8 @@ class Patience:
         self.until = math.inf
         # called whenever the thread shows that it lives
         self.beat: Callable[[], None] = lambda: None
+        # told of what is waited for; set by whoever watches
+        self.tell: Tell = untold
 
     @property
     def most(self) -> float:
@@ -87,6 +90,7 @@ class Patience:
         """Have a session again. Raises Stopping."""
         log.warning("connection lost", reason=error.failure.detail, remedy=error.failure.remedy)
         self._breaker.failed(error.failure)
+        self.tell(Failed(error.failure, Route.AGAIN))
         self.open()
         self.reopened = True
 
@@ -95,6 +99,7 @@ class Patience:
         self.beat()
         self._failures += 1
         self._breaker.failed(error.failure)
+        self.tell(Failed(error.failure, Route.WAITED))
         self._say(error.failure)
         if self.stopping.wait(self._backoff.delay(self._failures, random.random())):
             raise Stopping from error

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import structlog
 
 from consumer.core.failure import HeadraceError
+from consumer.ports.facts import Failed, Route, Tell, untold
 from consumer.ports.presence import Board, Report, Told
 
 log = structlog.get_logger("headrace.worker")
@@ -45,6 +46,8 @@ class Presence:
         self._next_trial = 0.0
         self._failing = False
         self._idle = threading.Event()
+        # told of what fails; set by whoever watches
+        self.tell: Tell = untold
 
     def turn(self, timeout: float) -> None:
         """Report when it is time to, and look for what was decided; else listen."""
@@ -91,6 +94,7 @@ class Presence:
             self._board.prune(self._telling.keep_hours)
 
     def _say_failing(self, error: HeadraceError) -> None:
+        self.tell(Failed(error.failure, Route.LATER))
         if not self._failing:
             self._failing = True
             failure = error.failure

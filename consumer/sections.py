@@ -117,6 +117,18 @@ class Source(Section):
         description="The connector's signal.kafka.topic, of one partition. Empty: `<topic_prefix>-signal`, as there.",
     )
 
+    heartbeat_topic: str = Field(
+        default="",
+        description="Its topic of heartbeats, by which it is known that a source without changes is not silent. Empty: "
+        "`__debezium-heartbeat.<topic_prefix>`, as there, or none without a topic_prefix.",
+    )
+
+    @property
+    def heartbeats(self) -> str:
+        """The topic of heartbeats; empty where there is none."""
+        known = f"__debezium-heartbeat.{self.topic_prefix}" if self.topic_prefix else ""
+        return self.heartbeat_topic or known
+
     @field_validator("unavailable_values")
     @classmethod
     def _placeholders(cls, settings: list[str]) -> list[str]:

@@ -6,11 +6,12 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import FrameType
 
 import structlog
 
-from consumer.build import Inspection, build_worker, connections, inspection, worker_name
+from consumer.build import Inspection, build_worker, connections, inspection, watchers, worker_name
 from consumer.core.failure import Transient
 from consumer.core.records import TopicPartition
 from consumer.current import Standing, noted_ends, standing
@@ -86,13 +87,15 @@ def die_with(supervisor: int) -> None:
         raise SystemExit(FAILED)
 
 
-def run_worker(settings: Settings, *, until_current: bool) -> int:
-    """Work until a signal, or until current; returns the exit code."""
+def run_worker(settings: Settings, *, until_current: bool, tell_port: int | None = None) -> int:
+    """Work until a signal, or until current; returns the exit code. `tell_port`: a pipe for where it is watched."""
     signals = Signals()
     name = worker_name(settings)
     log.info("worker starts", worker=name, group=settings.kafka.group)
-    with connections(settings, name) as shared:
-        life = build_worker(settings, name, shared)
+    with connections(settings, name) as shared, watchers(settings) as told:
+        life = build_worker(settings, name, shared, told)
+        if tell_port is not None:
+            say_port(tell_port, told.port)
         if until_current:
             watch = CurrentWatch(inspection(settings, shared))
             life.run(ticking(lambda: signals.told or watch.settled()))
@@ -102,6 +105,13 @@ def run_worker(settings: Settings, *, until_current: bool) -> int:
             code = OK
     log.info("worker left cleanly", worker=name)
     return code
+
+
+def say_port(pipe: int, port: int | None) -> None:
+    """Have the supervisor know where this process is watched."""
+    # a supervisor that is gone reads nothing
+    with suppress(OSError), os.fdopen(pipe, "w", encoding="ascii") as told:
+        told.write(str(port or ""))
 
 
 def ticking(question: Callable[[], bool]) -> Callable[[], bool]:
