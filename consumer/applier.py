@@ -7,7 +7,7 @@ from contextlib import suppress
 import structlog
 
 from consumer.attempts import Attempts, Workshop
-from consumer.core.failure import Transient
+from consumer.core.failure import Transient, told
 from consumer.core.records import TopicPartition
 from consumer.handover import Handover, Stopped, Take, Work
 from consumer.holdings import Holdings
@@ -103,7 +103,7 @@ class Applier:
             # without work nobody else would notice
             self.patience.reopen(error)
         except Transient as error:
-            log.debug("decisions are looked for later", reason=error.failure.detail)
+            log.debug("decisions are looked for later", **told(error.failure))
         else:
             if asked:
                 log.info("partitions are taken anew, as asked", count=len(asked))

@@ -9,7 +9,7 @@ import structlog
 
 from consumer.binder import Binder
 from consumer.busy import Busy
-from consumer.core.failure import Transient
+from consumer.core.failure import Transient, told
 from consumer.core.flood import FloodGuard
 from consumer.core.plan import Plan
 from consumer.core.records import TopicPartition
@@ -172,7 +172,7 @@ class Attempts:
                 break
             except Transient as error:
                 failure = error.failure
-                log.warning("letters wait", topic=piece.at.topic, reason=failure.detail, remedy=failure.remedy)
+                log.warning("letters wait", topic=piece.at.topic, **told(failure))
                 self._holdings.later(piece.at, self._patience.most, failure.detail)
             else:
                 self._went_on(piece.at, piece.end, pause)
@@ -210,7 +210,7 @@ class Attempts:
 
     def _resolve(self, plan: Plan, error: CommitUnknown) -> None:
         """Read the positions back before anything is taken anew."""
-        log.warning("commit not answered", reason=error.failure.detail)
+        log.warning("commit not answered", **told(error.failure))
         self._patience.reopen(ConnectionLost(error.failure))
         outcome = self._patience.ask(lambda: self._sink.resolve(plan))
         log.info("commit resolved", outcome=outcome.value)

@@ -76,6 +76,7 @@ from consumer.rereading import Rereading
 from consumer.returns import Judges, Returns
 from consumer.searcher import Searcher
 from consumer.settings import Settings
+from consumer.telemetry import journeys
 from consumer.telemetry.grouping import GroupSamples
 from consumer.telemetry.labels import Bounded
 from consumer.telemetry.process import process_samples
@@ -122,7 +123,7 @@ def connections(settings: Settings, name: str) -> Iterator[Connections]:
 @contextmanager
 def watchers(settings: Settings) -> Iterator[Watchers]:
     """Who watches this process, served from now on where that is wanted."""
-    told = Watchers(Bounded(settings.telemetry.max_topics))
+    told = Watchers(Bounded(settings.telemetry.max_topics), [journeys.bind, journeys.say])
     told.ask(lambda: process_samples(settings.kafka.group, resident()))
     if not settings.telemetry.serve:
         yield told

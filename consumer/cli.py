@@ -70,7 +70,7 @@ def run(
         die_with(supervisor)
     with reported():
         settings = load(config)
-        configure(settings.log.level, settings.log.format, group=settings.kafka.group)
+        configure(settings.log.level, settings.log.format, settings.log.burst, group=settings.kafka.group)
         if workers > 1:
             code = supervise(settings, config, workers, until_current=until_current)
         else:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import structlog
 
 from consumer.core import waiting
-from consumer.core.failure import Failure, Transient, failed
+from consumer.core.failure import Failure, Transient, failed, told
 from consumer.core.kinds import KINDS
 from consumer.core.pausing import why
 from consumer.core.policy import TablePolicy
@@ -151,9 +151,7 @@ class Holdings:
             "partition paused",
             topic=at.topic,
             partition=at.partition,
-            kind=failure.kind,
-            reason=failure.detail,
-            remedy=failure.remedy,
+            **told(failure),
         )
         return True
 
@@ -219,12 +217,12 @@ class Holdings:
         epoch = self._epochs.get(stopped.at)
         if epoch is None:
             return
-        told = self._explained(stopped)
-        if self._policy.begins_anew(told.at.topic, told.failure.kind):
-            self._begin_anew(told, epoch)
+        known = self._explained(stopped)
+        if self._policy.begins_anew(known.at.topic, known.failure.kind):
+            self._begin_anew(known, epoch)
         else:
-            self._patience.ask(lambda: self._sink.stop(told.at, epoch, told.failure))
-            self._tell_stopped(told)
+            self._patience.ask(lambda: self._sink.stop(known.at, epoch, known.failure))
+            self._tell_stopped(known)
 
     def _begin_anew(self, stopped: Stopped, epoch: int) -> None:
         """Go on at the start of what the log has now, once Kafka says where that is; copies that are gone from it are
@@ -238,7 +236,11 @@ class Holdings:
             return
         self._patience.ask(lambda: self._sink.begin_anew(at, epoch, start))
         log.warning(
-            "retry topic begins anew", topic=at.topic, partition=at.partition, offset=start.offset, reason=reason
+            "retry topic begins anew",
+            topic=at.topic,
+            partition=at.partition,
+            offset=start.offset,
+            **told(stopped.failure),
         )
         self.later(at, 0.0, reason)
 
@@ -271,10 +273,8 @@ class Holdings:
             "partition waits",
             topic=later.at.topic,
             partition=later.at.partition,
-            kind=why.kind,
             again_in=round(later.seconds, 1),
-            reason=why.detail,
-            remedy=why.remedy,
+            **told(why),
         )
 
     def wait(self, at: TopicPartition, others: Mapping[TopicPartition, int]) -> None:
@@ -314,14 +314,8 @@ class Holdings:
             "partition stopped",
             topic=stopped.at.topic,
             partition=stopped.at.partition,
-            component=failure.component,
-            operation=failure.operation,
-            kind=failure.kind,
-            correlation_id=failure.correlation_id,
-            code=failure.code,
             again_in=again and round(again, 1),
-            reason=failure.detail,
-            remedy=failure.remedy,
+            **told(failure),
         )
 
 

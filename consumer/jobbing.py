@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import structlog
 
-from consumer.core.failure import HeadraceError
+from consumer.core.failure import HeadraceError, told
 from consumer.core.jobs import JobState, next_step
 from consumer.ports.facts import Failed, Route, Tell, untold
 from consumer.ports.jobs import Jobs, Stepped
@@ -63,7 +63,7 @@ class Jobbing:
         if not self._failing:
             self._failing = True
             failure = error.failure
-            log.warning("jobs of letters wait", reason=failure.detail, kind=failure.kind, remedy=failure.remedy)
+            log.warning("jobs of letters wait", **told(failure))
 
 
 def _say(stepped: Stepped) -> None:

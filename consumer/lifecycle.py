@@ -3,6 +3,7 @@
 The death of a loop ends the process; so does a loop that stopped turning.
 """
 
+import contextvars
 import gc
 import os
 import sys
@@ -16,7 +17,7 @@ from pathlib import Path
 import structlog
 
 from consumer.applier import Applier
-from consumer.core.failure import Failure, HeadraceError, Persistent, Transient, failed
+from consumer.core.failure import Failure, HeadraceError, Persistent, Transient, failed, told
 from consumer.core.kinds import KINDS
 from consumer.core.records import OffsetRange
 from consumer.decode_watch import DecodeWatch
@@ -79,7 +80,9 @@ class Loop:
         self.stop = threading.Event()
         self._turn = turn
         self._finish = finish
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        # what is bound to the log here, as the worker's name, is bound there too
+        context = contextvars.copy_context()
+        self._thread = threading.Thread(target=context.run, args=(self._run,), name=name, daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
@@ -116,7 +119,7 @@ class Loop:
         try:
             self._finish()
         except HeadraceError as error:
-            log.warning("closing failed", loop=self.name, reason=str(error))
+            log.warning("closing failed", loop=self.name, **told(error.failure))
 
 
 class WorkerLife:
@@ -170,7 +173,7 @@ class WorkerLife:
             if still > self._settings.stall_timeout:
                 failure = _stalled(loop.name, still)
                 self._hooks.tell(Failed(failure, Route.ENDED))
-                log.error("loop stalled", reason=failure.detail, remedy=failure.remedy)
+                log.error("loop stalled", **told(failure))
                 raise Transient(failure)
 
     def _end_hung(self, ranges: Sequence[OffsetRange]) -> None:
@@ -180,7 +183,7 @@ class WorkerLife:
         try:
             self._hooks.mark(ranges)
         except HeadraceError as error:
-            log.error("the ranges could not be marked", reason=str(error))
+            log.error("the ranges could not be marked", **told(error.failure))
         os._exit(HUNG)
 
     def _drain(self) -> None:
@@ -197,7 +200,7 @@ class WorkerLife:
             for loop in self._loops:
                 # nobody is left to raise it to
                 if loop.failure is not None:
-                    log.error("loop ended", loop=loop.name, reason=str(_said(loop)))
+                    log.error("loop ended", loop=loop.name, **_fields(_said(loop)))
             # a thread inside a driver would hold the interpreter's own end up
             os._exit(UNDRAINED)
 
@@ -217,6 +220,10 @@ def _said(loop: Loop) -> BaseException:
     place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "nowhere"
     detail = f"the {loop.name} loop ended with {type(error).__name__} at {place}"
     return Persistent(failed(KINDS["worker.defect"], "worker", loop.name, detail))
+
+
+def _fields(error: BaseException) -> dict[str, str]:
+    return told(error.failure) if isinstance(error, HeadraceError) else {"reason": type(error).__name__}
 
 
 def _tune_interpreter() -> None:

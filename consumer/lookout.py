@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from consumer.core.failure import HeadraceError
+from consumer.core.failure import HeadraceError, told
 from consumer.core.lag import Lag, lags
 from consumer.core.records import TopicPartition
 from consumer.core.trend import WINDOW, Glance, trend
@@ -94,7 +94,7 @@ class Lookout:
         if not self._failing:
             self._failing = True
             failure = error.failure
-            log.warning("lag is not known", reason=failure.detail, kind=failure.kind, remedy=failure.remedy)
+            log.warning("lag is not known", **told(failure))
 
 
 class KnownAges:

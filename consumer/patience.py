@@ -10,7 +10,7 @@ from typing import TypeVar
 import structlog
 
 from consumer.core.backoff import Backoff
-from consumer.core.failure import Failure, Transient
+from consumer.core.failure import Failure, Transient, told
 from consumer.ports.facts import Failed, Route, Tell, untold
 from consumer.ports.refusals import ConnectionLost
 from consumer.ports.target import Breaker, Sink
@@ -88,7 +88,7 @@ class Patience:
 
     def reopen(self, error: ConnectionLost) -> None:
         """Have a session again. Raises Stopping."""
-        log.warning("connection lost", reason=error.failure.detail, remedy=error.failure.remedy)
+        log.warning("connection lost", **told(error.failure))
         self._breaker.failed(error.failure)
         self.tell(Failed(error.failure, Route.AGAIN))
         self.open()
@@ -111,11 +111,4 @@ class Patience:
         if new:
             self._said, self._say_again = failure.kind, now + REMIND
         say = log.warning if new else log.debug
-        say(
-            "waiting",
-            kind=failure.kind,
-            code=failure.code,
-            reason=failure.detail,
-            remedy=failure.remedy,
-            attempt=self._failures,
-        )
+        say("waiting", attempt=self._failures, **told(failure))

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import structlog
 
-from consumer.core.failure import Failure, HeadraceError
+from consumer.core.failure import Failure, HeadraceError, told
 from consumer.core.lane import Lane
 from consumer.core.letterhead import Codec
 from consumer.core.letters import State
@@ -131,9 +131,7 @@ class Postman:
             failure = reasons[detail]
             log.warning(
                 "letters not published; they stay in the database",
-                reason=detail,
-                kind=failure.kind,
-                remedy=failure.remedy,
+                **told(failure),
             )
         self._told = frozenset(reasons)
         if reasons:
@@ -145,7 +143,7 @@ class Postman:
         if not self._failing:
             self._failing = True
             failure = error.failure
-            log.warning("letters wait to be published", reason=failure.detail, kind=failure.kind, remedy=failure.remedy)
+            log.warning("letters wait to be published", **told(failure))
 
 
 def _not_posted(copy: Outgoing, why: Failure) -> Posted:

@@ -12,7 +12,7 @@ from dataclasses import replace
 import structlog
 
 from consumer.binder import Binder
-from consumer.core.failure import HeadraceError
+from consumer.core.failure import HeadraceError, told
 from consumer.core.plan import Plan
 from consumer.core.records import OffsetRange, Slice
 from consumer.core.search import Doubt, Ending, Seen, Stretch, next_stretch, seen
@@ -119,9 +119,7 @@ class Searcher:
         if not self._failing:
             self._failing = True
             failure = error.failure
-            log.warning(
-                "letters wait to be searched for", reason=failure.detail, kind=failure.kind, remedy=failure.remedy
-            )
+            log.warning("letters wait to be searched for", **told(failure))
 
 
 def _without(piece: Slice, offsets: frozenset[int]) -> Slice:

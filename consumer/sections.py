@@ -475,6 +475,12 @@ class Log(Section):
 
     level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level written.")
     format: Literal["console", "json"] = Field(default="json", description="json for machines, console for people.")
+    burst: int = Field(
+        default=20,
+        ge=1,
+        le=100_000,
+        description="Most lines of one event that are written in a second; how many more there were is said.",
+    )
 
 
 Decided = Literal["auto", "approve", "refuse"]

@@ -12,10 +12,11 @@ from types import FrameType
 import structlog
 
 from consumer.build import Inspection, build_worker, connections, inspection, watchers, worker_name
-from consumer.core.failure import Transient
+from consumer.core.failure import Transient, told
 from consumer.core.records import TopicPartition
 from consumer.current import Standing, noted_ends, standing
 from consumer.settings import Settings
+from consumer.telemetry.logs import say_left_out
 
 log = structlog.get_logger("headrace.worker")
 
@@ -57,7 +58,7 @@ class CurrentWatch:
             self.last = self._looked()
         except Transient as error:
             if not self._blind:
-                log.warning("can't look at the positions", reason=error.failure.detail)
+                log.warning("can't look at the positions", **told(error.failure))
             self._blind = True
             return False
         self._blind = False
@@ -91,7 +92,8 @@ def run_worker(settings: Settings, *, until_current: bool, tell_port: int | None
     """Work until a signal, or until current; returns the exit code. `tell_port`: a pipe for where it is watched."""
     signals = Signals()
     name = worker_name(settings)
-    log.info("worker starts", worker=name, group=settings.kafka.group)
+    structlog.contextvars.bind_contextvars(worker=name)
+    log.info("worker starts")
     with connections(settings, name) as shared, watchers(settings) as told:
         life = build_worker(settings, name, shared, told)
         if tell_port is not None:
@@ -103,7 +105,8 @@ def run_worker(settings: Settings, *, until_current: bool, tell_port: int | None
         else:
             life.run(ticking(lambda: signals.told))
             code = OK
-    log.info("worker left cleanly", worker=name)
+    log.info("worker left cleanly")
+    say_left_out()
     return code
 
 
@@ -119,6 +122,7 @@ def ticking(question: Callable[[], bool]) -> Callable[[], bool]:
 
     def ask() -> bool:
         time.sleep(_TICK)
+        say_left_out()
         return question()
 
     return ask

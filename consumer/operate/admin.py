@@ -29,7 +29,7 @@ def serve(config: Config = None) -> None:
 
     with reported():
         settings = load(config)
-        configure(settings.log.level, settings.log.format, group=settings.kafka.group)
+        configure(settings.log.level, settings.log.format, settings.log.burst, group=settings.kafka.group)
         admin = settings.admin
         made = make_app(admin, admin_doors(settings))
         host = f"[{admin.host}]" if ":" in admin.host else admin.host

@@ -5,12 +5,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from consumer.stack.options import Endpoints
+from consumer.stack.ports import choose
 
 from .feed import Feed, fresh_name
 from .witness import Target
@@ -124,7 +126,8 @@ def test_lag_is_known_while_nobody_reads_and_freshness_says_how_far_tables_are(
     eventually(lambda: fresh() and fresh()[0][1:] == (0, "ok", 0) and fresh()[0][0] > began, "it is fresh")  # type: ignore[operator]
     assert process.leave() == 0
 
-    admin = workers.command(job, "admin", "serve")
+    admin_port = {"port": choose(["admin"], {})["admin"]}
+    admin = workers.command(replace(job, sections={**_WATCHED, "admin": admin_port}), "admin", "serve")
     port = port_of(admin)
     feed.create(30)
     lag = ("headrace_lag_records", frozenset({feed.topic, "0"}))
