@@ -4,6 +4,7 @@ So a new table holds up neither reading nor applying. It alone waits for the reg
 apply thread has schemas asked for here, and holds up only what needs them.
 """
 
+import contextvars
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
@@ -26,6 +27,8 @@ class Ahead:
         self._changed = threading.Condition()
         self._wanted: dict[BindingKey, Run] = {}
         self._making: Mapping[BindingKey, Run] = {}
+        # of whoever asked last: what its log is bound to goes along
+        self._asker: contextvars.Context | None = None
         # why the registry has not given their schemas; for these nobody waits again
         self._away: dict[BindingKey, Failure] = {}
 
@@ -33,6 +36,7 @@ class Ahead:
         """Ask for a binding, with a run to learn from."""
         with self._changed:
             self._wanted[key] = run
+            self._asker = contextvars.copy_context()
             self._changed.notify_all()
 
     def settled(self, timeout: float) -> bool:
@@ -48,6 +52,7 @@ class Ahead:
         with self._changed:
             new = [key for key in lacking if key not in self._away]
             self._wanted |= {key: run for key, run in lacking.items() if key not in self._making}
+            self._asker = contextvars.copy_context()
             self._changed.notify_all()
             self._changed.wait_for(lambda: not any(map(self._asked, new)), self.PATIENCE)
             self._away |= {key: _LATE for key in new if self._asked(key)}
@@ -56,8 +61,11 @@ class Ahead:
     def turn(self, timeout: float) -> None:
         """Make what is asked for. What fails here fails again, and is judged, with the batch that needs it."""
         wanted = self._next(timeout)
-        if not wanted:
-            return
+        if wanted:
+            asker, self._asker = self._asker or contextvars.copy_context(), None
+            asker.run(self._make, wanted)
+
+    def _make(self, wanted: Mapping[BindingKey, Run]) -> None:
         away: dict[BindingKey, Failure] = {}
         try:
             away = self._fetched(wanted)

@@ -7,11 +7,12 @@ from contextlib import suppress
 import structlog
 
 from consumer.attempts import Attempts, Workshop
-from consumer.core.failure import Transient
+from consumer.core.failure import Transient, told
 from consumer.core.records import TopicPartition
 from consumer.handover import Handover, Stopped, Take, Work
 from consumer.holdings import Holdings
 from consumer.patience import Patience
+from consumer.ports.facts import Began, Ended, Tell, untold
 from consumer.ports.refusals import ConnectionLost
 from consumer.ports.target import Retention, Sink
 
@@ -35,6 +36,8 @@ class Applier:
         self._next_look = 0.0
         self._opened = False
         self.patience = patience
+        # told of what is done; set by whoever watches
+        self.tell: Tell = untold
 
     @property
     def opened(self) -> bool:
@@ -50,7 +53,7 @@ class Applier:
         if isinstance(job, Take):
             self._take(job.partitions)
         elif isinstance(job, Work):
-            self._attempts.work(job)
+            self._work(job)
         elif isinstance(job, Stopped):
             self._holdings.stop(job)
         if time.monotonic() >= self._next_look:
@@ -61,6 +64,13 @@ class Applier:
             mine = self._holdings.everything()
             self._holdings.forget()
             self._take(mine)
+
+    def _work(self, work: Work) -> None:
+        self.tell(Began(slices=work.slices, lane=work.lane, polled=work.polled))
+        try:
+            self._attempts.work(work)
+        finally:
+            self.tell(Ended())
 
     def look_soon(self) -> None:
         """Something was decided; for any thread."""
@@ -93,7 +103,7 @@ class Applier:
             # without work nobody else would notice
             self.patience.reopen(error)
         except Transient as error:
-            log.debug("decisions are looked for later", reason=error.failure.detail)
+            log.debug("decisions are looked for later", **told(error.failure))
         else:
             if asked:
                 log.info("partitions are taken anew, as asked", count=len(asked))

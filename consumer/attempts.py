@@ -10,7 +10,7 @@ import structlog
 
 from consumer.binder import Binder
 from consumer.busy import Busy
-from consumer.core.failure import Transient
+from consumer.core.failure import Transient, told
 from consumer.core.flood import FloodGuard
 from consumer.core.plan import Plan
 from consumer.core.records import TopicPartition
@@ -171,7 +171,7 @@ class Attempts:
             self._patience.reopen(ConnectionLost(error.failure))
         except Transient as error:
             failure = error.failure
-            log.warning("letters wait", reason=failure.detail, remedy=failure.remedy)
+            log.warning("letters wait", **told(failure))
             self._give_back(work, seconds=self._patience.most, reason=failure.detail)
         else:
             self._went_on(work, turn)
@@ -216,7 +216,7 @@ class Attempts:
 
     def _resolve(self, plan: Plan, error: CommitUnknown) -> None:
         """Read the positions back before anything is taken anew."""
-        log.warning("commit not answered", reason=error.failure.detail)
+        log.warning("commit not answered", **told(error.failure))
         self._patience.reopen(ConnectionLost(error.failure))
         outcome = self._patience.ask(lambda: self._sink.resolve(plan))
         log.info("commit resolved", outcome=outcome.value)

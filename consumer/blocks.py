@@ -20,12 +20,13 @@ from consumer.core.letters import Record
 from consumer.core.markers import Placeholders
 from consumer.core.modes import DELETED_AT, OnTruncate
 from consumer.core.moves import NEW_KEY, Halves, borders, no_halves, token_fields, tokens
-from consumer.core.plan import Binding, Run, origin, recorded
+from consumer.core.plan import Binding, Run, SourceTimes, origin, recorded
 from consumer.core.position import places_of_reads, positions
-from consumer.core.records import RecordRef
+from consumer.core.records import RecordRef, TopicPartition
 from consumer.core.rewriting import Rewritten
 from consumer.decode_watch import DecodeWatch, Marks
 from consumer.ports.decoding import Decoder
+from consumer.stopwatch import Stopwatch
 
 IMAGES = frozenset({"c", "u", "r"})
 TRUNCATE = "t"
@@ -93,7 +94,7 @@ class Decoded:
     Both have the version column too, where the binding has one.
 
     `unavailable`: by column, which images hold no value for it. `out`: the records that are not sound, by place.
-    `ops`: the operations seen. `span`: oldest and newest source time. `ignored`: records that mean nothing. `halves`:
+    `ops`: the operations seen. `times`: of the sources. `ignored`: records that mean nothing. `halves`:
     those of key changes. `truncates`: the places of truncates, and `truncated`: the greatest position of theirs, where
     positions matter.
     """
@@ -102,7 +103,7 @@ class Decoded:
     deletes: pl.DataFrame
     unavailable: Mapping[str, pl.Series] = field(default_factory=dict)
     ops: frozenset[str] = frozenset()
-    span: Sequence[int] = ()
+    times: SourceTimes = field(default_factory=dict)
     ignored: int = 0
     truncates: Sequence[int] = ()
     truncated: int | None = None
@@ -149,6 +150,7 @@ class BlockDecoder:
         self.placeholders = decoders.placeholders
         self._marks = marks
         self.watch = DecodeWatch(decoders.deadline)
+        self.decoding = Stopwatch("decode")
 
     def decoded(self, block: Block) -> Decoded:
         """The block's changes. Raises Truncated, Recut."""
@@ -162,7 +164,7 @@ class BlockDecoder:
             return Decoded(images=dead.clear(), deletes=dead, out=out)
         times = [SOURCE_TIME] if binding.schema.has_source_time else []
         fields = ["op", "after", *times, *_position(binding)]
-        frame = self.sifted(block, binding.schema.rewritten, Data.of(values, places), fields, out)
+        frame = said = self.sifted(block, binding.schema.rewritten, Data.of(values, places), fields, out)
         ops = frozenset(frame["op"].unique().to_list())
         truncates = truncates_of(block, frame) if TRUNCATE in ops else []
         if binding.table and not binding.identity:
@@ -175,7 +177,6 @@ class BlockDecoder:
         if tombstones and binding.compacted:
             dead = self._tombstones(block, values, out)
             gone = dead if gone is None else pl.concat([gone, dead]).sort(SEQ)
-        span = [frame[SOURCE_TIME].min(), frame[SOURCE_TIME].max()] if times else []
         gone = _no_deletes(images, binding) if gone is None else gone
         unavailable = self._unavailable(images, binding)
         return Decoded(
@@ -184,7 +185,7 @@ class BlockDecoder:
             unavailable=unavailable,
             halves=self._halves(block, frame, images, gone, unavailable) if binding.may_lack else no_halves(),
             ops=ops,
-            span=[cast(int, at) for at in span if at],
+            times=source_times(block, said) if times else {},
             ignored=meaningless - len(truncates) + (0 if binding.compacted else tombstones),
             truncates=truncates,
             truncated=_truncated(frame, binding) if truncates else None,
@@ -219,9 +220,10 @@ class BlockDecoder:
         bodies = [raw[_FRAME:] for raw in data.framed]
         pieces = [run.piece for run in block.runs]
         if not schema.columnar or any(map(self._marks.touch, pieces)):
-            sifted = self._decoders.careful.sift(schema.text, bodies, fields)
+            with self.decoding:
+                sifted = self._decoders.careful.sift(schema.text, bodies, fields)
         else:
-            with self.watch.over(pieces):
+            with self.decoding, self.watch.over(pieces):
                 sifted = self._decoders.fast.sift(schema.text, bodies, fields)
         for index, reason in sifted.bad.items():
             out[data.places[index]] = unsound("record.decode", "decode", reason)
@@ -322,6 +324,24 @@ class BlockDecoder:
                     out[place] = unsound("record.identity", "identity", reason, f"{image}.{name}")
                 rows = rows.filter(~lacking)
         return rows
+
+
+def source_times(block: Block, frame: pl.DataFrame) -> dict[TopicPartition, tuple[int, int]]:
+    """By partition, of decoded records with SEQ by rising place; none where no record has a time."""
+    found: dict[TopicPartition, tuple[int, int]] = {}
+    first = 0
+    for run in block.runs:
+        last = first + run.end - run.start
+        times = frame[SOURCE_TIME]
+        if len(block.runs) > 1:
+            begin, end = frame[SEQ].search_sorted(pl.Series([first, last]))
+            times = times.slice(begin, end - begin)
+        oldest, newest = cast(int | None, times.min()), cast(int | None, times.max())
+        if oldest and newest:
+            before = found.get(run.piece.at, (oldest, newest))
+            found[run.piece.at] = min(before[0], oldest), max(before[1], newest)
+        first = last
+    return found
 
 
 def _position(binding: Binding) -> tuple[str, ...]:

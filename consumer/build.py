@@ -1,8 +1,9 @@
 """The composition root of a worker: the one place that names its edges."""
 
 import os
+import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -37,6 +38,7 @@ from consumer.edge_settings import (
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.copy_encoder import CopyEncoder
+from consumer.edges.kafka.ages import KafkaAges
 from consumer.edges.kafka.letterbox import KafkaLetterbox
 from consumer.edges.kafka.logs import KafkaLogs
 from consumer.edges.kafka.offsets import KafkaOffsets
@@ -49,6 +51,7 @@ from consumer.edges.postgres.jobs import Act, PostgresJobs
 from consumer.edges.postgres.lookup import PostgresCatalog, PostgresOverview
 from consumer.edges.postgres.moved import MovedBounds
 from consumer.edges.postgres.outbox import PostgresOutbox
+from consumer.edges.postgres.outlook import PostgresOutlook
 from consumer.edges.postgres.pointers import PostgresPointers
 from consumer.edges.postgres.pool import PoolLimits, TargetPool
 from consumer.edges.postgres.searches import PostgresSearches
@@ -60,6 +63,8 @@ from consumer.holdings import Holdings
 from consumer.jobbing import Jobbing
 from consumer.known import KnownBindings
 from consumer.lifecycle import Hooks, LifeSettings, Side, WorkerLife
+from consumer.lookout import Lookout
+from consumer.lookout import Sources as LookoutSources
 from consumer.patience import Patience
 from consumer.planner import Planner
 from consumer.ports.target import Breaker, Overview, Retention
@@ -72,6 +77,12 @@ from consumer.rereading import Rereading
 from consumer.returns import Judges, Returns
 from consumer.searcher import Searcher
 from consumer.settings import Settings
+from consumer.telemetry import journeys
+from consumer.telemetry.grouping import GroupSamples
+from consumer.telemetry.labels import Bounded
+from consumer.telemetry.process import process_samples
+from consumer.telemetry.watchers import Probes, Watchers
+from consumer.telemetry.working import worker_samples
 from dlq.actions import discard, replay
 from dlq.headers import decode, encode
 
@@ -110,6 +121,44 @@ def connections(settings: Settings, name: str) -> Iterator[Connections]:
         yield Connections(pool=pool, target=breaker, registry=CircuitBreaker("registry", limits))
 
 
+@contextmanager
+def watchers(settings: Settings) -> Iterator[Watchers]:
+    """Who watches this process, served from now on where that is wanted."""
+    told = Watchers(Bounded(settings.telemetry.max_topics), [journeys.bind, journeys.say])
+    told.ask(lambda: process_samples(settings.kafka.group, resident()))
+    if not settings.telemetry.serve:
+        yield told
+        return
+    with told.serving(settings.telemetry.host, settings.telemetry.port):
+        yield told
+
+
+def group_samples(settings: Settings, told: Watchers) -> GroupSamples:
+    """How the group is told of."""
+    wanted = settings.telemetry
+    return GroupSamples(
+        group=settings.kafka.group,
+        topics=told.topics,
+        tables=Bounded(wanted.max_topics),
+        partitions=wanted.max_partitions,
+        kafka_names=wanted.kafka_names,
+    )
+
+
+def probes(settings: Settings, life: WorkerLife, parts: Parts) -> Probes:
+    """What is asked of a worker: whether it polls, and whether it works."""
+
+    def dead() -> str:
+        still = time.monotonic() - life.turned["reader"]
+        return "" if still <= settings.telemetry.turn_within else f"the poll loop has not turned for {still:.0f} s"
+
+    def unready() -> str:
+        state = parts.report(0.0).state
+        return "" if state == "running" else f"the worker is {state}"
+
+    return Probes(dead=dead, unready=unready)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
     """What commands that only look need."""
@@ -133,8 +182,8 @@ def presence(settings: Settings, name: str, parts: Parts, look: Callable[[], Non
     return Presence(board, lambda: parts.report(control.report_every), telling)
 
 
-def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLife:
-    """One worker, not started."""
+def build_worker(settings: Settings, name: str, shared: Connections, told: Watchers) -> WorkerLife:
+    """One worker, not started, and watched."""
     rows = RowDecoder()
     known = KnownBindings()
     decoder = ColumnarDecoder(rows, smallest_block=settings.batch.smallest_block)
@@ -201,6 +250,7 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
         patience=patience,
         breakers=(shared.target, shared.registry),
         resident=resident,
+        metrics_port=lambda: told.port,
     )
     reported = presence(settings, name, parts, applier.look_soon)
 
@@ -230,6 +280,16 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
             changes=settings.evolution.keep_hours,
         ),
     )
+    lookout = Lookout(
+        LookoutSources(
+            outlook=PostgresOutlook(shared.pool, settings.kafka.group),
+            offsets=KafkaOffsets(kafka_settings(settings)),
+            ages=KafkaAges(kafka_settings(settings)),
+            heartbeats=settings.source.heartbeats,
+        ),
+        name,
+        settings.telemetry.look_every,
+    )
     hooks = Hooks(
         close_target=close_target,
         mark=mark,
@@ -238,9 +298,24 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
             Side("postman", post, postman.close),
             Side("searcher", searcher.turn, searcher.close),
             Side("jobs", jobbing.turn, lambda: None),
+            Side("lookout", lookout.turn, lambda: None),
             # the last to end, so that it can say that the others do
             Side("presence", reported.turn, reported.close),
         ],
         watches=[planner.watch for planner in (*planners, again)],
+        tell=told.tell,
     )
-    return WorkerLife(reader, applier, life, hooks)
+    for part in (sink, patience, holdings, reader, applier, postman, searcher, jobbing, lookout, reported):
+        part.tell = told.tell
+    made = WorkerLife(reader, applier, life, hooks)
+    told.probe(probes(settings, made, parts))
+    group = group_samples(settings, told)
+    told.ask(lambda: group.of(lookout.seen))
+    told.ask(lambda: worker_samples(parts.report(0.0), shared.pool.status(), _since_1970(made.turned)))
+    return made
+
+
+def _since_1970(moments: Mapping[str, float]) -> dict[str, float]:
+    """Moments of the clock that never runs back."""
+    begun = time.time() - time.monotonic()
+    return {name: begun + moment for name, moment in moments.items()}

@@ -58,6 +58,7 @@ def run(
         bool, typer.Option("--until-current", help="End when everything that is there now has been applied.")
     ] = False,
     supervisor: Annotated[int | None, typer.Option(hidden=True)] = None,
+    tell_port: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Read the topics and apply them, until told to stop."""
     from consumer.settings import load
@@ -69,9 +70,9 @@ def run(
         die_with(supervisor)
     with reported():
         settings = load(config)
-        configure(settings.log.level, settings.log.format, group=settings.kafka.group)
+        configure(settings.log.level, settings.log.format, settings.log.burst, group=settings.kafka.group)
         if workers > 1:
             code = supervise(settings, config, workers, until_current=until_current)
         else:
-            code = run_worker(settings, until_current=until_current)
+            code = run_worker(settings, until_current=until_current, tell_port=tell_port)
     raise typer.Exit(code)

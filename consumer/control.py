@@ -37,6 +37,7 @@ class Worker:
     queue_bytes: int
     rss_bytes: int | None
     breakers: list[dict[str, Any]]
+    metrics_port: int | None
 
     @property
     def gone(self) -> bool:

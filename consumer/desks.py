@@ -36,11 +36,14 @@ from consumer.edges.postgres.control import PostgresControl
 from consumer.edges.postgres.desk import PostgresDesk
 from consumer.edges.postgres.lookup import LookingCatalog
 from consumer.edges.postgres.migrate import require
+from consumer.edges.postgres.outlook import PostgresOutlook
 from consumer.edges.postgres.pool import PoolLimits, TargetPool
 from consumer.edges.postgres.session import connect
 from consumer.edges.registry import HttpRegistry
 from consumer.edges.rows import RowDecoder
 from consumer.known import KnownBindings
+from consumer.lookout import Lookout, Watching
+from consumer.lookout import Sources as LookoutSources
 from consumer.planner import Planner
 from consumer.ports.connectors import Connectors
 from consumer.ports.letters import Outgoing
@@ -175,6 +178,25 @@ def admin_doors(settings: Settings) -> Doors:
         about={"group": settings.kafka.group, "version": version("headrace")},
         free=threading.Semaphore(settings.admin.sessions),
     )
+
+
+@contextmanager
+def group_lookout(settings: Settings) -> Iterator[Lookout]:
+    """What looks at the group while no worker does, on a thread that ends afterwards."""
+    kafka = kafka_settings(settings)
+    session = session_settings(settings, "lookout")
+    limits = BreakerLimits(failures=settings.breaker.failures, reset=settings.breaker.reset)
+    with closing(TargetPool(session, CircuitBreaker("target", limits), PoolLimits(size=1))) as pool:
+        sources = LookoutSources(
+            outlook=PostgresOutlook(pool, settings.kafka.group),
+            offsets=KafkaOffsets(kafka),
+            ages=KafkaAges(kafka),
+            heartbeats=settings.source.heartbeats,
+        )
+        lookout = Lookout(sources, None, settings.telemetry.look_every)
+        with closing(Watching(lookout)) as watching:
+            watching.start()
+            yield lookout
 
 
 def topic_offsets(settings: Settings) -> Offsets:

@@ -24,6 +24,7 @@ from consumer.blocks import (
     Data,
     Decoded,
     known_ops,
+    source_times,
     truncates_of,
     unsound,
     valued,
@@ -35,7 +36,7 @@ from consumer.core.failure import Failure
 from consumer.core.fold import SEQ, lacking_any
 from consumer.core.labels import strange
 from consumer.core.modes import Mode
-from consumer.core.plan import Action, TableWrite
+from consumer.core.plan import Action, SourceTimes, TableWrite
 from consumer.core.position import positions
 from consumer.rules import broken_checks, shaped
 from consumer.writes import BlockWrites
@@ -55,7 +56,7 @@ class Events:
     writes: list[TableWrite] = field(default_factory=list)
     records: int = 0
     deletes: int = 0
-    span: Sequence[int] = ()
+    times: SourceTimes = field(default_factory=dict)
     ignored: int = 0
     truncates: Sequence[int] = ()
     out: dict[int, Failure] = field(default_factory=dict)
@@ -126,7 +127,7 @@ class EventBlocks:
         frame = known_ops(frame, ops, events.out)
         events.ignored = len(values) - len(places)
         if times:
-            events.span = [cast(int, at) for at in (frame[SOURCE_TIME].min(), frame[SOURCE_TIME].max()) if at]
+            events.times = source_times(block, frame)
         mode = block.binding.mode
         if TRUNCATE in ops and mode is not Mode.HISTORY:
             events.truncates = truncates_of(block, frame)

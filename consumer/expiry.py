@@ -8,7 +8,7 @@ import time
 
 import structlog
 
-from consumer.core.failure import HeadraceError
+from consumer.core.failure import HeadraceError, told
 from consumer.core.kinds import KINDS
 from consumer.core.records import TopicPartition
 from consumer.ports.letters import Logs, Parting, Pointers
@@ -75,9 +75,7 @@ class Expiry:
         if not self._failing:
             self._failing = True
             failure = error.failure
-            log.warning(
-                "letters' records not looked at", reason=failure.detail, kind=failure.kind, remedy=failure.remedy
-            )
+            log.warning("letters' records not looked at", **told(failure))
 
 
 def _say(parting: Parting) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from consumer.core.failure import Failure
+from consumer.core.laps import Lap
 from consumer.core.plan import Plan
 from consumer.core.records import RecordRef, Slice, TopicPartition
 from consumer.ports.presence import InHand
@@ -31,6 +32,8 @@ class Work:
     refused: Mapping[RecordRef, Failure] = field(default_factory=dict)
     # its records are letters that came back
     lane: bool = False
+    # how long it took to read
+    polled: Lap | None = None
 
     @property
     def size(self) -> int:

@@ -8,13 +8,14 @@ from dataclasses import replace
 import structlog
 
 from consumer.core import waiting
-from consumer.core.failure import Failure, Transient, failed
+from consumer.core.failure import Failure, Transient, failed, told
 from consumer.core.kinds import KINDS
 from consumer.core.pausing import why
 from consumer.core.policy import TablePolicy
 from consumer.core.records import Slice, TopicPartition
 from consumer.handover import Dropped, Handover, Later, Stopped
 from consumer.patience import Patience
+from consumer.ports.facts import Failed, Halted, Overtaken, Pause, Route, Tell, untold
 from consumer.ports.target import Sink, Start, Taken
 from consumer.ports.topics import Offsets
 
@@ -42,6 +43,8 @@ class Holdings:
         self._delayed: dict[TopicPartition, str] = {}
         # how often each partition was stopped since it last went on
         self._stops: Counter[TopicPartition] = Counter()
+        # told of partitions that do not go on; set by whoever watches
+        self.tell: Tell = untold
 
     def everything(self) -> list[TopicPartition]:
         """What is ours, whatever its state, and not given up by the reader."""
@@ -142,14 +145,13 @@ class Holdings:
         stopped = Stopped(part.at, why(part.paused))
         self._sink.stop(part.at, part.epoch, stopped.failure)
         self._leave(stopped)
+        self.tell(Halted(Pause.PERSON, 1))
         at, failure = part.at, stopped.failure
         log.info(
             "partition paused",
             topic=at.topic,
             partition=at.partition,
-            kind=failure.kind,
-            reason=failure.detail,
-            remedy=failure.remedy,
+            **told(failure),
         )
         return True
 
@@ -215,12 +217,12 @@ class Holdings:
         epoch = self._epochs.get(stopped.at)
         if epoch is None:
             return
-        told = self._explained(stopped)
-        if self._policy.begins_anew(told.at.topic, told.failure.kind):
-            self._begin_anew(told, epoch)
+        known = self._explained(stopped)
+        if self._policy.begins_anew(known.at.topic, known.failure.kind):
+            self._begin_anew(known, epoch)
         else:
-            self._patience.ask(lambda: self._sink.stop(told.at, epoch, told.failure))
-            self._tell_stopped(told)
+            self._patience.ask(lambda: self._sink.stop(known.at, epoch, known.failure))
+            self._tell_stopped(known)
 
     def _begin_anew(self, stopped: Stopped, epoch: int) -> None:
         """Go on at the start of what the log has now, once Kafka says where that is; copies that are gone from it are
@@ -234,7 +236,11 @@ class Holdings:
             return
         self._patience.ask(lambda: self._sink.begin_anew(at, epoch, start))
         log.warning(
-            "retry topic begins anew", topic=at.topic, partition=at.partition, offset=start.offset, reason=reason
+            "retry topic begins anew",
+            topic=at.topic,
+            partition=at.partition,
+            offset=start.offset,
+            **told(stopped.failure),
         )
         self.later(at, 0.0, reason)
 
@@ -258,6 +264,8 @@ class Holdings:
         self._handover.tell(later)
         why = later.failure
         assert why is not None, "it waits for something"
+        self.tell(Failed(why, Route.WAITS))
+        self.tell(Halted(Pause.SCHEMA, 1))
         # said once, however often it is looked for
         say = log.debug if self._delayed.get(later.at) == why.kind else log.warning
         self._delayed[later.at] = why.kind
@@ -265,10 +273,8 @@ class Holdings:
             "partition waits",
             topic=later.at.topic,
             partition=later.at.partition,
-            kind=why.kind,
             again_in=round(later.seconds, 1),
-            reason=why.detail,
-            remedy=why.remedy,
+            **told(why),
         )
 
     def wait(self, at: TopicPartition, others: Mapping[TopicPartition, int]) -> None:
@@ -276,6 +282,7 @@ class Holdings:
         epoch = self._epochs.pop(at, None)
         if epoch is not None:
             self._patience.ask(lambda: self._sink.wait(at, epoch, waiting.named(at, others)))
+            self.tell(Halted(Pause.ROWS, 1))
             # taking it again begins the wait
             self._handover.tell(Later(at, 0.0))
 
@@ -286,6 +293,7 @@ class Holdings:
             self._waiting.pop(at, None)
         self._dropped |= set(partitions)
         self._handover.tell(Dropped(tuple(partitions)))
+        self.tell(Overtaken(len(partitions)))
         log.warning("partitions fenced: another owner took them", partitions=[str(at) for at in partitions])
 
     def _leave(self, stopped: Stopped) -> None:
@@ -300,18 +308,14 @@ class Holdings:
         self._stops[stopped.at] += 1
         again = self._policy.again(KINDS[failure.kind], self._stops[stopped.at], random.random())
         self._leave(replace(stopped, again=again))
+        self.tell(Failed(failure, Route.STOPPED))
+        self.tell(Halted(Pause.STOPPED, 1))
         log.error(
             "partition stopped",
             topic=stopped.at.topic,
             partition=stopped.at.partition,
-            component=failure.component,
-            operation=failure.operation,
-            kind=failure.kind,
-            correlation_id=failure.correlation_id,
-            code=failure.code,
             again_in=again and round(again, 1),
-            reason=failure.detail,
-            remedy=failure.remedy,
+            **told(failure),
         )
 
 

@@ -9,8 +9,9 @@ from collections.abc import Callable
 
 import structlog
 
-from consumer.core.failure import HeadraceError
+from consumer.core.failure import HeadraceError, told
 from consumer.core.jobs import JobState, next_step
+from consumer.ports.facts import Failed, Route, Tell, untold
 from consumer.ports.jobs import Jobs, Stepped
 
 log = structlog.get_logger("headrace.letters")
@@ -30,6 +31,8 @@ class Jobbing:
         self._next_look = time.monotonic() + self.LOOK_EVERY
         self._failing = False
         self._idle = threading.Event()
+        # told of what fails; set by whoever watches
+        self.tell: Tell = untold
 
     def turn(self, timeout: float) -> None:
         """Take one step, if it is time to and a job is there; else wait."""
@@ -56,10 +59,11 @@ class Jobbing:
         return 0.0 if stepped.more else self.STEP_EVERY
 
     def _say_failing(self, error: HeadraceError) -> None:
+        self.tell(Failed(error.failure, Route.LATER))
         if not self._failing:
             self._failing = True
             failure = error.failure
-            log.warning("jobs of letters wait", reason=failure.detail, kind=failure.kind, remedy=failure.remedy)
+            log.warning("jobs of letters wait", **told(failure))
 
 
 def _say(stepped: Stepped) -> None:

@@ -3,24 +3,26 @@
 The death of a loop ends the process; so does a loop that stopped turning.
 """
 
+import contextvars
 import gc
 import os
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
 
 from consumer.applier import Applier
-from consumer.core.failure import Failure, HeadraceError, Persistent, Transient, failed
+from consumer.core.failure import Failure, HeadraceError, Persistent, Transient, failed, told
 from consumer.core.kinds import KINDS
 from consumer.core.records import OffsetRange
 from consumer.decode_watch import DecodeWatch
 from consumer.patience import Stopping
+from consumer.ports.facts import Failed, Route, Tell, untold
 from consumer.ports.target import Retention
 from consumer.reader import Reader
 
@@ -64,6 +66,7 @@ class Hooks:
     close_target: Callable[[], None]
     mark: Callable[[Sequence[OffsetRange]], None]
     sides: Sequence[Side] = ()
+    tell: Tell = untold
     watches: Sequence[DecodeWatch] = ()
 
 
@@ -77,7 +80,9 @@ class Loop:
         self.stop = threading.Event()
         self._turn = turn
         self._finish = finish
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        # what is bound to the log here, as the worker's name, is bound there too
+        context = contextvars.copy_context()
+        self._thread = threading.Thread(target=context.run, args=(self._run,), name=name, daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
@@ -114,7 +119,7 @@ class Loop:
         try:
             self._finish()
         except HeadraceError as error:
-            log.warning("closing failed", loop=self.name, reason=str(error))
+            log.warning("closing failed", loop=self.name, **told(error.failure))
 
 
 class WorkerLife:
@@ -145,6 +150,11 @@ class WorkerLife:
             self._drain()
         self._raise_failures()
 
+    @property
+    def turned(self) -> Mapping[str, float]:
+        """When each loop last turned, on the clock that never runs back; for any thread."""
+        return {loop.name: loop.turned for loop in self._loops}
+
     def _apply_turn(self, timeout: float) -> None:
         self._applier.turn(timeout)
         if time.monotonic() > self._next_prune:
@@ -162,7 +172,8 @@ class WorkerLife:
             still = time.monotonic() - loop.turned
             if still > self._settings.stall_timeout:
                 failure = _stalled(loop.name, still)
-                log.error("loop stalled", reason=failure.detail, remedy=failure.remedy)
+                self._hooks.tell(Failed(failure, Route.ENDED))
+                log.error("loop stalled", **told(failure))
                 raise Transient(failure)
 
     def _end_hung(self, ranges: Sequence[OffsetRange]) -> None:
@@ -172,7 +183,7 @@ class WorkerLife:
         try:
             self._hooks.mark(ranges)
         except HeadraceError as error:
-            log.error("the ranges could not be marked", reason=str(error))
+            log.error("the ranges could not be marked", **told(error.failure))
         os._exit(HUNG)
 
     def _drain(self) -> None:
@@ -189,7 +200,7 @@ class WorkerLife:
             for loop in self._loops:
                 # nobody is left to raise it to
                 if loop.failure is not None:
-                    log.error("loop ended", loop=loop.name, reason=str(_said(loop)))
+                    log.error("loop ended", loop=loop.name, **_fields(_said(loop)))
             # a thread inside a driver would hold the interpreter's own end up
             os._exit(UNDRAINED)
 
@@ -209,6 +220,10 @@ def _said(loop: Loop) -> BaseException:
     place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "nowhere"
     detail = f"the {loop.name} loop ended with {type(error).__name__} at {place}"
     return Persistent(failed(KINDS["worker.defect"], "worker", loop.name, detail))
+
+
+def _fields(error: BaseException) -> dict[str, str]:
+    return told(error.failure) if isinstance(error, HeadraceError) else {"reason": type(error).__name__}
 
 
 def _tune_interpreter() -> None:

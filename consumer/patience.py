@@ -10,7 +10,8 @@ from typing import TypeVar
 import structlog
 
 from consumer.core.backoff import Backoff
-from consumer.core.failure import Failure, Transient
+from consumer.core.failure import Failure, Transient, told
+from consumer.ports.facts import Failed, Route, Tell, untold
 from consumer.ports.refusals import ConnectionLost
 from consumer.ports.target import Breaker, Sink
 
@@ -46,6 +47,8 @@ class Patience:
         self.until = math.inf
         # called whenever the thread shows that it lives
         self.beat: Callable[[], None] = lambda: None
+        # told of what is waited for; set by whoever watches
+        self.tell: Tell = untold
 
     @property
     def most(self) -> float:
@@ -85,8 +88,9 @@ class Patience:
 
     def reopen(self, error: ConnectionLost) -> None:
         """Have a session again. Raises Stopping."""
-        log.warning("connection lost", reason=error.failure.detail, remedy=error.failure.remedy)
+        log.warning("connection lost", **told(error.failure))
         self._breaker.failed(error.failure)
+        self.tell(Failed(error.failure, Route.AGAIN))
         self.open()
         self.reopened = True
 
@@ -95,6 +99,7 @@ class Patience:
         self.beat()
         self._failures += 1
         self._breaker.failed(error.failure)
+        self.tell(Failed(error.failure, Route.WAITED))
         self._say(error.failure)
         if self.stopping.wait(self._backoff.delay(self._failures, random.random())):
             raise Stopping from error
@@ -106,11 +111,4 @@ class Patience:
         if new:
             self._said, self._say_again = failure.kind, now + REMIND
         say = log.warning if new else log.debug
-        say(
-            "waiting",
-            kind=failure.kind,
-            code=failure.code,
-            reason=failure.detail,
-            remedy=failure.remedy,
-            attempt=self._failures,
-        )
+        say("waiting", attempt=self._failures, **told(failure))

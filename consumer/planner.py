@@ -15,6 +15,7 @@ from consumer.core.failure import Failure, Persistent, failed, located
 from consumer.core.fold import SEQ, Folded, born, fold, lacking_any
 from consumer.core.kinds import KINDS
 from consumer.core.labels import strange
+from consumer.core.laps import Lap
 from consumer.core.lettering import letter
 from consumer.core.letters import BEHIND, Change, Letter, Settled, State, settled
 from consumer.core.modes import Mode
@@ -28,6 +29,7 @@ from consumer.core.plan import (
     Evolution,
     Plan,
     Run,
+    SourceTimes,
     Stage,
     TableName,
     TableWrite,
@@ -35,7 +37,7 @@ from consumer.core.plan import (
     runs,
 )
 from consumer.core.policy import Policy
-from consumer.core.records import RecordRef, Slice
+from consumer.core.records import RecordRef, Slice, TopicPartition
 from consumer.core.soundness import check
 from consumer.decode_watch import Marks
 from consumer.events import EventBlocks
@@ -77,6 +79,12 @@ class BadRecord(Persistent):
         self.wait = wait
 
 
+def _widen(times: dict[TopicPartition, tuple[int, int]], more: SourceTimes) -> None:
+    for at, (oldest, newest) in more.items():
+        before = times.get(at, (oldest, newest))
+        times[at] = min(before[0], oldest), max(before[1], newest)
+
+
 class Planner:
     """Plans batches of at most `most` records from what the bindings know. Safe to use from one thread at a time."""
 
@@ -108,11 +116,15 @@ class Planner:
         Raises Unbound, BadRecord for a record in front of which its partition has to stop, or Unsound for a defect.
         """
         check(slices, self.most)
+        began, clock = time.time(), time.perf_counter()
         slices = [self._frames.piece(piece) for piece in slices]
         borders: set[RecordRef] = set()
         while True:
             try:
-                return self._plan(slices, refused or {}, borders)
+                plan = self._plan(slices, refused or {}, borders)
+                lap = Lap(step="plan", began=began, seconds=time.perf_counter() - clock)
+                decoded = self._blocks.decoding.lap()
+                return replace(plan, laps=(lap, decoded) if decoded else (lap,))
             except _Borders as found:
                 borders |= found.refs
 
@@ -121,7 +133,7 @@ class Planner:
     ) -> Plan:
         """A plan whose runs begin at these records too. Raises _Borders where they are to begin at more."""
         counted: Counter[str] = Counter(records=sum(map(len, slices)))
-        times: list[int] = []
+        times: dict[TopicPartition, tuple[int, int]] = {}
         stages = []
         staged = self._staged(slices, borders)
         for blocks in staged:
@@ -134,7 +146,7 @@ class Planner:
             slices=tuple(slices),
             stages=tuple(stages),
             counts=Counts(**counted),
-            source_ms=(min(times), max(times)) if times else None,
+            source_times=times,
             evolutions=_evolutions(staged),
         )
 
@@ -165,7 +177,7 @@ class Planner:
         refused: Mapping[RecordRef, Failure],
         stage: "_Gathered",
         counted: Counter[str],
-        times: list[int],
+        times: dict[TopicPartition, tuple[int, int]],
     ) -> None:
         """Add what a block is to its stage: writes, truncates, letters."""
         binding = block.binding
@@ -183,7 +195,7 @@ class Planner:
         if decoded.truncates:
             counted["truncates"] += len(decoded.truncates)
             stage.truncates.append(_truncate(block, decoded.truncates, decoded.truncated))
-        times += decoded.span
+        _widen(times, decoded.times)
         counted["ignored"] += decoded.ignored
         if refused:
             decoded.out |= {place: refused[ref] for place, ref in block.refs() if ref in refused}
@@ -213,7 +225,7 @@ class Planner:
         refused: Mapping[RecordRef, Failure],
         stage: "_Gathered",
         counted: Counter[str],
-        times: list[int],
+        times: dict[TopicPartition, tuple[int, int]],
     ) -> None:
         """Add what a block of events is to its stage."""
         known = {place: refused[ref] for place, ref in block.refs() if ref in refused} if refused else {}
@@ -224,7 +236,7 @@ class Planner:
         if events.truncates:
             counted["truncates"] += len(events.truncates)
             stage.truncates.append(_truncate(block, events.truncates, None))
-        times += events.span
+        _widen(times, events.times)
         counted["ignored"] += events.ignored
         counted["letters"] += len(events.out)
         counted["upserts"] += events.records - events.deletes

@@ -12,10 +12,11 @@ from dataclasses import replace
 
 import structlog
 
-from consumer.core.failure import Failure, HeadraceError
+from consumer.core.failure import Failure, HeadraceError, told
 from consumer.core.lane import Lane
 from consumer.core.letterhead import Codec
 from consumer.core.letters import State
+from consumer.ports.facts import Failed, Route, Tell, untold
 from consumer.ports.letters import Letterbox, LetterTopic, Outbox, Outgoing, Posted, Unposted
 
 log = structlog.get_logger("headrace.letters")
@@ -52,6 +53,8 @@ class Postman:
         self._next_republish = 0.0
         self._failing = False
         self._wake = threading.Event()
+        # told of what can't be published; set by whoever watches
+        self.tell: Tell = untold
 
     def wake(self) -> None:
         """There is something to publish."""
@@ -122,13 +125,13 @@ class Postman:
     def _say_refused(self, failures: Sequence[Failure]) -> None:
         """Each reason once, until there is none."""
         reasons = {failure.detail: failure for failure in failures}
+        for failure in reasons.values():
+            self.tell(Failed(failure, Route.LATER))
         for detail in sorted(reasons.keys() - self._told):
             failure = reasons[detail]
             log.warning(
                 "letters not published; they stay in the database",
-                reason=detail,
-                kind=failure.kind,
-                remedy=failure.remedy,
+                **told(failure),
             )
         self._told = frozenset(reasons)
         if reasons:
@@ -136,10 +139,11 @@ class Postman:
             self._next_ensure = min(self._next_ensure, time.monotonic() + self.ENSURE_EVERY)
 
     def _say_failing(self, error: HeadraceError) -> None:
+        self.tell(Failed(error.failure, Route.LATER))
         if not self._failing:
             self._failing = True
             failure = error.failure
-            log.warning("letters wait to be published", reason=failure.detail, kind=failure.kind, remedy=failure.remedy)
+            log.warning("letters wait to be published", **told(failure))
 
 
 def _not_posted(copy: Outgoing, why: Failure) -> Posted:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from consumer.core.failure import HeadraceError
+from consumer.core.failure import HeadraceError, told
+from consumer.ports.facts import Failed, Route, Tell, untold
 from consumer.ports.presence import Board, Report, Told
 
 log = structlog.get_logger("headrace.worker")
@@ -45,6 +46,8 @@ class Presence:
         self._next_trial = 0.0
         self._failing = False
         self._idle = threading.Event()
+        # told of what fails; set by whoever watches
+        self.tell: Tell = untold
 
     def turn(self, timeout: float) -> None:
         """Report when it is time to, and look for what was decided; else listen."""
@@ -73,12 +76,12 @@ class Presence:
     def _look(self) -> None:
         if self._board.wanted():
             self._telling.look()
-        for told in self._board.commands():
-            self._board.answer(told.id, self._carried_out(told))
+        for order in self._board.commands():
+            self._board.answer(order.id, self._carried_out(order))
 
-    def _carried_out(self, told: Told) -> str:
-        outcome = self._telling.actions[told.action](told.subject)
-        log.info("command carried out", command=told.id, action=told.action, subject=told.subject, outcome=outcome)
+    def _carried_out(self, order: Told) -> str:
+        outcome = self._telling.actions[order.action](order.subject)
+        log.info("command carried out", command=order.id, action=order.action, subject=order.subject, outcome=outcome)
         return outcome
 
     def _say(self) -> None:
@@ -91,9 +94,8 @@ class Presence:
             self._board.prune(self._telling.keep_hours)
 
     def _say_failing(self, error: HeadraceError) -> None:
+        self.tell(Failed(error.failure, Route.LATER))
         if not self._failing:
             self._failing = True
             failure = error.failure
-            log.warning(
-                "the worker can't report itself", reason=failure.detail, kind=failure.kind, remedy=failure.remedy
-            )
+            log.warning("the worker can't report itself", **told(failure))

@@ -19,9 +19,11 @@ from consumer.gathering import Gathering, sample
 from consumer.handover import Dropped, Handover, Later, Moved, Notice, Paced, Stopped, Work
 from consumer.places import LogCut, Places
 from consumer.planner import BadRecord, Planner, Unbound
+from consumer.ports.facts import Halted, Pause, Shift, Shifted, Tell, untold
 from consumer.ports.refusals import DataFault
 from consumer.ports.target import Taken
 from consumer.ports.topics import Fetched, Intake, Source
+from consumer.stopwatch import Stopwatch
 
 log = structlog.get_logger("headrace.read")
 
@@ -67,6 +69,9 @@ class Reader:
         self._pace = limits.sizer.first()
         self._full_since: float | None = None
         self._paused = False
+        self._polling = Stopwatch("poll")
+        # told of pauses and rebalances; set by whoever watches
+        self.tell: Tell = untold
 
     def open(self) -> None:
         """Join the group."""
@@ -90,7 +95,13 @@ class Reader:
             self._hand_over_or_hold()
             return
         # waits short while something is gathered, so that it is on its way soon
-        self._gather(self._source.poll(self._bound() - self._gathering.rows, 0.005 if self._gathering else timeout))
+        wait = 0.005 if self._gathering else timeout
+        with self._polling:
+            intake = self._source.poll(self._bound() - self._gathering.rows, wait)
+        self._gather(intake)
+        if not self._gathering:
+            # waiting for records is no part of reading them
+            self._polling.lap()
         if self._full() or (self._gathering and self._handover.hungry()):
             self._hand_over_or_hold()
 
@@ -99,15 +110,18 @@ class Reader:
     def assigned(self, partitions: Sequence[TopicPartition]) -> None:
         self._assigned |= set(partitions)
         self._handover.ask(partitions)
+        self.tell(Shifted(Shift.ASSIGNED, len(partitions)))
 
     def revoked(self, partitions: Sequence[TopicPartition]) -> None:
         self._forget(partitions)
+        self.tell(Shifted(Shift.REVOKED, len(partitions)))
         if not self._handover.release(partitions, self.RELEASE):
             log.warning("revoked while a batch is in flight; the fence decides", count=len(partitions))
 
     def lost(self, partitions: Sequence[TopicPartition]) -> None:
         self._forget(partitions)
         self._handover.release(partitions, 0)
+        self.tell(Shifted(Shift.LOST, len(partitions)))
         log.warning("partitions lost", count=len(partitions))
 
     def _forget(self, partitions: Sequence[TopicPartition]) -> None:
@@ -255,7 +269,9 @@ class Reader:
     def _pause(self) -> None:
         if not self._paused:
             self._paused = True
-            self._source.pause(self._places.every())
+            every = self._places.every()
+            self._source.pause(every)
+            self.tell(Halted(Pause.BEHIND, len(every)))
             log.info("paused: the target is behind")
 
     def _resume(self) -> None:
@@ -272,7 +288,7 @@ class Reader:
             plan = self._plan(main)
             if plan is not None:
                 self._pace = self._limits.sizer.folded(self._pace, plan.counts)
-            self._handover.offer(Work(slices=main, plan=plan))
+            self._handover.offer(Work(slices=main, plan=plan, polled=self._polling.lap()))
         if len(main) < len(slices):
             self._handover.offer(Work(slices=tuple(piece for piece in slices if piece not in main), lane=True))
         self._stop_broken()

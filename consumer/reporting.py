@@ -14,7 +14,7 @@ from consumer.ports.target import Breaker
 class Parts:
     """What a report is made of. `held`: assigned partitions with the ends of their logs; `opened`: it has a session.
 
-    `resident`: bytes of memory.
+    `resident`: bytes of memory. `metrics_port`: where its metrics are served.
     """
 
     held: Callable[[], Mapping[TopicPartition, int | None]]
@@ -23,6 +23,7 @@ class Parts:
     patience: Patience
     breakers: Sequence[Breaker]
     resident: Callable[[], int | None]
+    metrics_port: Callable[[], int | None] = lambda: None
 
     def report(self, every: float) -> Report:
         """The worker as it is now; for any thread."""
@@ -36,6 +37,7 @@ class Parts:
             queue_bytes=load.size,
             rss_bytes=self.resident(),
             breakers=[breaker.status() for breaker in self.breakers],
+            metrics_port=self.metrics_port(),
         )
 
     def actions(self, board: Board) -> Mapping[str, Callable[[str], str]]:

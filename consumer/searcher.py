@@ -12,11 +12,12 @@ from dataclasses import replace
 import structlog
 
 from consumer.binder import Binder
-from consumer.core.failure import HeadraceError
+from consumer.core.failure import HeadraceError, told
 from consumer.core.plan import Plan
 from consumer.core.records import OffsetRange, Slice
 from consumer.core.search import Doubt, Ending, Seen, Stretch, next_stretch, seen
 from consumer.planner import BadRecord, Planner, Unbound
+from consumer.ports.facts import Failed, Route, Tell, untold
 from consumer.ports.letters import Searches
 from consumer.ports.refusals import DataFault, TableFault
 from consumer.ports.topics import Offsets
@@ -49,6 +50,8 @@ class Searcher:
         self._next_look = time.monotonic() + self.LOOK_EVERY
         self._failing = False
         self._idle = threading.Event()
+        # told of what fails; set by whoever watches
+        self.tell: Tell = untold
 
     def turn(self, timeout: float) -> None:
         """Read one stretch for the searches of one partition, if it is time to and there are any; else wait."""
@@ -112,12 +115,11 @@ class Searcher:
                 self._binder.bind(unbound.wanted, unbound.labels)
 
     def _say_failing(self, error: HeadraceError) -> None:
+        self.tell(Failed(error.failure, Route.LATER))
         if not self._failing:
             self._failing = True
             failure = error.failure
-            log.warning(
-                "letters wait to be searched for", reason=failure.detail, kind=failure.kind, remedy=failure.remedy
-            )
+            log.warning("letters wait to be searched for", **told(failure))
 
 
 def _without(piece: Slice, offsets: frozenset[int]) -> Slice:

@@ -143,6 +143,18 @@ class Source(Section):
         "zero byte and eight bytes in front, Apicurio's ids of these kinds. By topic with schema_ids of the topic.",
     )
 
+    heartbeat_topic: str = Field(
+        default="",
+        description="Its topic of heartbeats, by which it is known that a source without changes is not silent. Empty: "
+        "`__debezium-heartbeat.<topic_prefix>`, as there, or none without a topic_prefix.",
+    )
+
+    @property
+    def heartbeats(self) -> str:
+        """The topic of heartbeats; empty where there is none."""
+        known = f"__debezium-heartbeat.{self.topic_prefix}" if self.topic_prefix else ""
+        return self.heartbeat_topic or known
+
     @field_validator("unavailable_values")
     @classmethod
     def _placeholders(cls, settings: list[str]) -> list[str]:
@@ -489,6 +501,12 @@ class Log(Section):
 
     level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level written.")
     format: Literal["console", "json"] = Field(default="json", description="json for machines, console for people.")
+    burst: int = Field(
+        default=20,
+        ge=1,
+        le=100_000,
+        description="Most lines of one event that are written in a second; how many more there were is said.",
+    )
 
 
 Decided = Literal["auto", "approve", "refuse"]

@@ -36,6 +36,7 @@ from consumer.sections import (
     Worker,
 )
 from consumer.table_sections import Table, Topic
+from consumer.telemetry_sections import Telemetry, Trace
 
 DEFAULT_FILE = Path("headrace.toml")
 
@@ -71,6 +72,8 @@ class Settings(BaseSettings):
     secrets: Secrets = Secrets()
     log: Log = Log()
     admin: Admin = Admin()
+    telemetry: Telemetry = Telemetry()
+    trace: Trace = Trace()
     topics: dict[str, Topic] = Field(
         default={},
         description="Where the changes of a topic go, what it has to keep to, and where its schema ids are, as "

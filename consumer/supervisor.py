@@ -4,14 +4,21 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
 
 from consumer.build import connections, inspection
 from consumer.core.backoff import Backoff
+from consumer.edges.memory import resident
 from consumer.settings import Settings
+from consumer.telemetry.discovery import targets
+from consumer.telemetry.labels import Bounded
+from consumer.telemetry.process import process_samples
+from consumer.telemetry.server import Answer, Asked
+from consumer.telemetry.watchers import Probes, Watchers
 from consumer.worker import FAILED, OK, CurrentWatch, Signals, ticking
 
 log = structlog.get_logger("headrace.supervisor")
@@ -35,13 +42,27 @@ class Child:
         self._deaths: list[float] = []
         self._next_start = 0.0
         self._process: subprocess.Popen[bytes] | None = None
+        # from which it tells where it is watched
+        self._pipe: int | None = None
+        self._port: int | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def port(self) -> int | None:
+        """Where it is watched, once it has said so."""
+        return self._port if self.alive else None
 
     def tend(self, now: float) -> None:
         """Start it if it does not run and its delay is over. Raises GivenUp."""
         if self._process is not None and self._process.poll() is not None:
             self._died(self._process.returncode, now)
         if self._process is None and now >= self._next_start:
-            self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL)
+            self._start()
+        self._listen()
 
     def terminate(self) -> None:
         """Ask it to leave."""
@@ -59,8 +80,34 @@ class Child:
             self._process.wait(10)
             return FAILED
 
+    def _start(self) -> None:
+        self._port = None
+        self._pipe, child_end = os.pipe()
+        os.set_blocking(self._pipe, False)
+        try:
+            command = [*self._command, "--tell-port", str(child_end)]
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=(child_end,))
+        finally:
+            os.close(child_end)
+
+    def _listen(self) -> None:
+        if self._pipe is None:
+            return
+        try:
+            said = os.read(self._pipe, 16)
+        except BlockingIOError:
+            return
+        self._port = int(said) if said.isdigit() else None
+        self._close_pipe()
+
+    def _close_pipe(self) -> None:
+        if self._pipe is not None:
+            os.close(self._pipe)
+            self._pipe = None
+
     def _died(self, code: int, now: float) -> None:
         self._process = None
+        self._close_pipe()
         self._deaths = [at for at in self._deaths if now - at < _WINDOW] + [now]
         log.warning("worker died", exit_code=code, deaths=len(self._deaths))
         if code == _REFUSED or len(self._deaths) > _DEATHS:
@@ -75,13 +122,33 @@ def supervise(settings: Settings, config: Path | None, workers: int, *, until_cu
     command += ["--config", str(config)] if config else []
     children = [Child(command) for _ in range(workers)]
     try:
-        code = _watched(settings, children, signals, until_current)
+        with _discovery(settings, children):
+            code = _watched(settings, children, signals, until_current)
     except GivenUp:
         log.error("a worker can't be kept running; see its last lines above")
         code = FAILED
     finally:
         codes = _end(children, settings.worker.drain_timeout + 10)
     return code or max(codes)
+
+
+@contextmanager
+def _discovery(settings: Settings, children: list[Child]) -> Iterator[None]:
+    """Say meanwhile where the workers are watched."""
+    wanted = settings.telemetry
+    if not wanted.serve:
+        yield
+        return
+    told = Watchers(Bounded(wanted.max_topics))
+    told.ask(lambda: process_samples(settings.kafka.group, resident()))
+    told.probe(Probes(unready=lambda: "" if all(child.alive for child in children) else "a worker does not run"))
+
+    def listed(asked: Asked) -> Answer:
+        ports = [child.port for child in children if child.port is not None]
+        return targets(asked, wanted.host, ports, settings.kafka.group)
+
+    with told.serving(wanted.host, wanted.port, {"/sd": listed}):
+        yield
 
 
 def _watched(settings: Settings, children: list[Child], signals: Signals, until_current: bool) -> int:

@@ -6,15 +6,17 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import FrameType
 
 import structlog
 
-from consumer.build import Inspection, build_worker, connections, inspection, worker_name
-from consumer.core.failure import Transient
+from consumer.build import Inspection, build_worker, connections, inspection, watchers, worker_name
+from consumer.core.failure import Transient, told
 from consumer.core.records import TopicPartition
 from consumer.current import Standing, noted_ends, standing
 from consumer.settings import Settings
+from consumer.telemetry.logs import say_left_out
 
 log = structlog.get_logger("headrace.worker")
 
@@ -56,7 +58,7 @@ class CurrentWatch:
             self.last = self._looked()
         except Transient as error:
             if not self._blind:
-                log.warning("can't look at the positions", reason=error.failure.detail)
+                log.warning("can't look at the positions", **told(error.failure))
             self._blind = True
             return False
         self._blind = False
@@ -86,13 +88,16 @@ def die_with(supervisor: int) -> None:
         raise SystemExit(FAILED)
 
 
-def run_worker(settings: Settings, *, until_current: bool) -> int:
-    """Work until a signal, or until current; returns the exit code."""
+def run_worker(settings: Settings, *, until_current: bool, tell_port: int | None = None) -> int:
+    """Work until a signal, or until current; returns the exit code. `tell_port`: a pipe for where it is watched."""
     signals = Signals()
     name = worker_name(settings)
-    log.info("worker starts", worker=name, group=settings.kafka.group)
-    with connections(settings, name) as shared:
-        life = build_worker(settings, name, shared)
+    structlog.contextvars.bind_contextvars(worker=name)
+    log.info("worker starts")
+    with connections(settings, name) as shared, watchers(settings) as told:
+        life = build_worker(settings, name, shared, told)
+        if tell_port is not None:
+            say_port(tell_port, told.port)
         if until_current:
             watch = CurrentWatch(inspection(settings, shared))
             life.run(ticking(lambda: signals.told or watch.settled()))
@@ -100,8 +105,16 @@ def run_worker(settings: Settings, *, until_current: bool) -> int:
         else:
             life.run(ticking(lambda: signals.told))
             code = OK
-    log.info("worker left cleanly", worker=name)
+    log.info("worker left cleanly")
+    say_left_out()
     return code
+
+
+def say_port(pipe: int, port: int | None) -> None:
+    """Have the supervisor know where this process is watched."""
+    # a supervisor that is gone reads nothing
+    with suppress(OSError), os.fdopen(pipe, "w", encoding="ascii") as told:
+        told.write(str(port or ""))
 
 
 def ticking(question: Callable[[], bool]) -> Callable[[], bool]:
@@ -109,6 +122,7 @@ def ticking(question: Callable[[], bool]) -> Callable[[], bool]:
 
     def ask() -> bool:
         time.sleep(_TICK)
+        say_left_out()
         return question()
 
     return ask

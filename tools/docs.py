@@ -17,6 +17,7 @@ from tools.pages.control import control_schema_page
 from tools.pages.failures import failures_page
 from tools.pages.fidelity import fidelity_page
 from tools.pages.flow import DARK, LIGHT, picture
+from tools.pages.metrics import metrics_page
 from tools.pages.prose import complaints
 from tools.pages.runbooks import runbook_complaints
 from tools.pages.settings import settings_page, settings_schema
@@ -29,6 +30,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/fidelity.md": fidelity_page,
     "docs/reference/cli.md": cli_page,
     "docs/reference/failures.md": failures_page,
+    "docs/reference/metrics.md": metrics_page,
     "docs/reference/control-schema.md": control_schema_page,
     "docs/flow-light.svg": partial(picture, LIGHT),
     "docs/flow-dark.svg": partial(picture, DARK),

@@ -8,7 +8,7 @@ HeadraceError
 
 from dataclasses import dataclass, replace
 
-from consumer.core.kinds import FailureKind
+from consumer.core.kinds import KINDS, FailureKind
 from consumer.core.records import TopicPartition, correlation_id
 
 
@@ -59,6 +59,22 @@ def located(failure: Failure, at: TopicPartition, offset: int) -> Failure:
     """The failure as that of one place in a log, which its detail and its correlation id name."""
     where = f"topic {at.topic}, partition {at.partition}, offset {offset}"
     return replace(failure, detail=f"{where}: {failure.detail}", correlation_id=correlation_id(at, offset))
+
+
+def told(failure: Failure) -> dict[str, str]:
+    """A failure as the fields of a line of the log; the same wherever one is logged."""
+    kind = KINDS.get(failure.kind)
+    fields = {
+        "component": failure.component,
+        "operation": failure.operation,
+        "error_type": kind.type.value if kind else "unknown",
+        "kind": failure.kind,
+        "reason": failure.detail,
+        "remedy": failure.remedy,
+    }
+    if failure.correlation_id != "-":
+        fields["correlation_id"] = failure.correlation_id
+    return fields | {name: value for name, value in (("code", failure.code), ("field", failure.field)) if value}
 
 
 class HeadraceError(Exception):

@@ -11,13 +11,17 @@ from consumer.core.checks import Check
 from consumer.core.envelope import Column, WriterSchema
 from consumer.core.failure import Failure
 from consumer.core.fold import SEQ
+from consumer.core.laps import Lap
 from consumer.core.letters import Letter, Record, Verdict
 from consumer.core.modes import Mode, OnTruncate, SoftDelete
-from consumer.core.records import RecordRef, Slice
+from consumer.core.records import RecordRef, Slice, TopicPartition
 from consumer.core.rewriting import Rewritten
 from consumer.core.shaping import Shape
 from consumer.core.steps import AddLabel, DropColumn, Step, TableShape
 from consumer.core.types import Carriage, Kind
+
+SourceTimes = Mapping[TopicPartition, tuple[int, int]]
+"""By partition: oldest and newest source time, in milliseconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -350,10 +354,18 @@ class Plan:
     counts: Counts = field(default_factory=lambda: Counts())
     # letters that came back, which this transaction brings further
     verdicts: tuple[Verdict, ...] = ()
-    # oldest and newest source time of the batch in milliseconds, None when no record has one
-    source_ms: tuple[int, int] | None = None
+    # by partition, oldest and newest source time in milliseconds; none of one whose records have no time
+    source_times: SourceTimes = field(default_factory=dict)
+    # how long it took to make
+    laps: tuple[Lap, ...] = ()
     # changes of tables that its rows need first
     evolutions: tuple[Evolution, ...] = ()
+
+    @property
+    def source_ms(self) -> tuple[int, int] | None:
+        """Oldest and newest source time of the batch in milliseconds, None when no record has one."""
+        times = self.source_times.values()
+        return (min(oldest for oldest, _ in times), max(newest for _, newest in times)) if times else None
 
     @property
     def writes(self) -> list[TableWrite]:

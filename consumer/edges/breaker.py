@@ -15,7 +15,7 @@ import pybreaker
 import structlog
 
 from consumer.core.breaking import BreakerLimits, BreakerState, BreakerStatus, Said, said
-from consumer.core.failure import Failure, HeadraceError, Transient
+from consumer.core.failure import Failure, HeadraceError, Transient, told
 
 log = structlog.get_logger("headrace.breaker")
 
@@ -132,9 +132,7 @@ class CircuitBreaker:
         last = self._last
         assert last is not None, "a failure opened it"
         since = self._since.isoformat(timespec="seconds")
-        log.warning(
-            event, server=self.name, since=since, kind=last.kind, code=last.code, reason=last.detail, remedy=last.remedy
-        )
+        log.warning(event, server=self.name, since=since, **told(last))
 
 
 class _Away(Exception):

@@ -21,20 +21,27 @@ def serve(config: Config = None) -> None:
     """Serve the API and the console on `admin.host` and `admin.port`, until told to stop."""
     from consumer.admin.app import make_app
     from consumer.admin.server import serve as listen
-    from consumer.desks import admin_doors
+    from consumer.build import group_samples, watchers
+    from consumer.desks import admin_doors, group_lookout
     from consumer.settings import load
+    from consumer.telemetry.grouping import connector_samples
     from consumer.telemetry.logs import configure
 
     with reported():
         settings = load(config)
-        configure(settings.log.level, settings.log.format, group=settings.kafka.group)
+        configure(settings.log.level, settings.log.format, settings.log.burst, group=settings.kafka.group)
         admin = settings.admin
         made = make_app(admin, admin_doors(settings))
         host = f"[{admin.host}]" if ":" in admin.host else admin.host
         say(f"console: http://{host}:{admin.port}/   API: http://{host}:{admin.port}/api/v1")
         if admin.is_open:
             say("nobody has to log in: whoever is on this machine is its admin (admin.tokens changes that)")
-        listen(made, admin.host, admin.port)
+        with watchers(settings) as told, group_lookout(settings) as lookout:
+            group, watch = group_samples(settings, told), made.state.watch
+            told.ask(lambda: group.of(lookout.seen))
+            told.ask(lambda: connector_samples(watch.last.connectors if watch.last else ()))
+            lookout.tell = told.tell
+            listen(made, admin.host, admin.port)
 
 
 @app.command("token")

@@ -21,7 +21,7 @@ class InHand:
 class Report:
     """A worker as it is. `partitions`: those that it holds, with the ends of their logs as far as it has heard.
 
-    `every`: seconds until the next report.
+    `every`: seconds until the next report. `metrics_port`: where its metrics are served.
     """
 
     state: str
@@ -32,6 +32,7 @@ class Report:
     queue_bytes: int
     rss_bytes: int | None
     breakers: Sequence[BreakerStatus]
+    metrics_port: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 
 from consumer.core.breaking import BreakerStatus
 from consumer.core.failure import Failure
+from consumer.core.laps import Lap
 from consumer.core.letters import Record, Standing
 from consumer.core.pausing import Paused
 from consumer.core.plan import Plan, TableWrite
@@ -74,11 +75,12 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
-    """A committed batch. Durations in seconds by step."""
+    """A committed batch. Durations in seconds by step, as the ledger has them; `laps`: when its steps began, too."""
 
     plan: Plan
     seconds: float
     durations: Mapping[str, float]
+    laps: tuple[Lap, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +93,21 @@ class Retention:
     closed_letters: float = 720.0
     moved: float = 24.0
     changes: float = 8760.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolStatus:
+    """The sessions for short questions: how many there may be, are open and used, and how many questions wait for one.
+
+    Since the start: questions that were `asked`, and seconds that they `waited` for a session.
+    """
+
+    limit: int
+    open: int
+    used: int
+    waiting: int
+    asked: int
+    waited: float
 
 
 class Breaker(Protocol):

@@ -82,6 +82,14 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "control.report_every": (0.2, 60),
     "control.keep_hours": (0.01, 8760),
     "ledger.keep_hours": (1, 8760),
+    "log.burst": (1, 100_000),
+    "telemetry.port": (0, 65_535),
+    "telemetry.turn_within": (1, 3600),
+    "telemetry.look_every": (1, 3600),
+    "telemetry.max_topics": (1, 10_000),
+    "telemetry.max_partitions": (1, 100_000),
+    "trace.ratio": (0, 1),
+    "trace.links": (0, 32),
 }
 
 

@@ -5,7 +5,7 @@ leave it out in silence.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from consumer.edges.postgres.migrate import migrations
@@ -21,6 +21,8 @@ _CREATE_TABLE = re.compile(r"CREATE TABLE headrace\.(\w+) \(\n(.*?)\n\)(.*)$", r
 _CREATE_TYPE = re.compile(r"CREATE TYPE headrace\.(\w+) AS ")
 _CREATE_FUNCTION = re.compile(r"CREATE (?:OR REPLACE )?FUNCTION headrace\.(\w+)\((.*?)\)\s+RETURNS ", re.DOTALL)
 _COMMENT_FUNCTION = re.compile(r"COMMENT ON FUNCTION headrace\.(\w+) IS\s+'(.*)'$", re.DOTALL)
+_CREATE_VIEW = re.compile(r"CREATE VIEW headrace\.(\w+) AS\s")
+_COMMENT_VIEW = re.compile(r"COMMENT ON VIEW headrace\.(\w+) IS\s+'(.*)'$", re.DOTALL)
 _COMMENT = re.compile(r"COMMENT ON (TABLE|COLUMN) headrace\.(\w+)(?:\.(\w+))? IS\s+'(.*)'$", re.DOTALL)
 _INDEX = re.compile(r"CREATE (?:UNIQUE )?INDEX (\w+) ON headrace\.(\w+) (.*)$", re.DOTALL)
 _DROP_INDEX = re.compile(r"DROP INDEX headrace\.(\w+)$")
@@ -71,13 +73,14 @@ def control_schema_page() -> str:
     """The page."""
     tables: dict[str, Table] = {}
     functions: dict[str, Function] = {}
+    views: dict[str, str] = {}
     for _, text in migrations():
         for statement in _split(text, ";"):
             bare = re.sub(r"--[^\n]*", "", statement).strip()
-            if not _understand_function(bare, functions):
+            if not _understand_function(bare, functions) and not _understand_view(bare, views):
                 _understand(statement, bare, tables)
     shown = [_shown(each) for each in tables.values()]
-    return page("Control schema", _INTRO, *shown, _shown_functions(functions.values()))
+    return page("Control schema", _INTRO, *shown, _shown_views(views), _shown_functions(functions.values()))
 
 
 def _understand_function(bare: str, functions: dict[str, Function]) -> bool:
@@ -88,6 +91,16 @@ def _understand_function(bare: str, functions: dict[str, Function]) -> bool:
         functions[found[1]].meaning = found[2].replace("''", "'")
     else:
         return _CREATE_TYPE.match(bare) is not None
+    return True
+
+
+def _understand_view(bare: str, views: dict[str, str]) -> bool:
+    if found := _CREATE_VIEW.match(bare):
+        views[found[1]] = ""
+    elif found := _COMMENT_VIEW.match(bare):
+        views[found[1]] = found[2].replace("''", "'")
+    else:
+        return False
     return True
 
 
@@ -170,6 +183,10 @@ def _shown(each: Table) -> str:
     parts = [f"## `headrace.{each.name}`", each.meaning, table(("column", "definition", "meaning"), rows)]
     parts += ["\n".join(f"- {code(rule)}" for rule in (*each.rules, *each.indexes.values()))]
     return "\n\n".join(part for part in parts if part)
+
+
+def _shown_views(views: Mapping[str, str]) -> str:
+    return "## Views\n\n" + table(("view", "meaning"), [(code(name), said) for name, said in views.items()])
 
 
 def _shown_functions(functions: Iterable[Function]) -> str:

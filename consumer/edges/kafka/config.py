@@ -15,7 +15,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException
 
 from consumer.core.classify import of_kafka
-from consumer.core.failure import Persistent, Refused, Transient, failed
+from consumer.core.failure import Persistent, Refused, Transient, failed, told
 from consumer.core.kinds import KINDS, ErrorType, Scope
 
 log = structlog.get_logger("headrace.kafka")
@@ -143,7 +143,8 @@ class ErrorLog:
         code, now = error.name(), self._clock()
         times = self._times[code] = self._times.get(code, 0) + 1
         if now >= self._next.get(code, now):
-            log.warning("kafka client", code=code, reason=error.str(), fatal=error.fatal(), times=times)
+            failure = failed(of_kafka(code, fatal=error.fatal()), "kafka", "client", error.str(), code=code)
+            log.warning("kafka client", fatal=error.fatal(), times=times, **told(failure))
             self._next[code] = now + _EACH
             self._times[code] = 0
 

@@ -9,7 +9,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Message
 
 from consumer.core.classify import of_kafka
-from consumer.core.failure import Failure, failed
+from consumer.core.failure import Failure, failed, told
 from consumer.core.frames import Frames
 from consumer.core.kinds import KINDS, ErrorType, Scope
 from consumer.core.records import Header, HeadersOf, TopicPartition
@@ -134,11 +134,5 @@ def _sort_error(
         raise translated(KafkaException(error), "poll")
     # a pattern that no topic matches yet: letters make their topics when there are any
     elif not (code == KafkaError.UNKNOWN_TOPIC_OR_PART and str(message.topic()).startswith("^")):
-        log.warning(
-            "kafka error",
-            topic=message.topic(),
-            kind=kind.name,
-            code=error.name(),
-            reason=error.str(),
-            remedy=kind.remedy,
-        )
+        failure = failed(kind, "kafka", "fetch", error.str(), code=error.name())
+        log.warning("kafka error", topic=message.topic(), **told(failure))

@@ -70,15 +70,15 @@ class Ledger:
         self._worker = worker
         self._entry: _Entry | None = None
 
-    def begin(self, connection: psycopg.Connection, plan: Plan, started: datetime) -> None:
-        """Begin the batch's transaction, and write down that a batch that has records has started.
+    def begin(self, connection: psycopg.Connection, plan: Plan, started: datetime) -> int | None:
+        """Begin the batch's transaction, and write down that a batch that has records has started; returns its number.
 
         One that is tried again as it was is the same row.
         """
         before, self._entry = self._entry, None
         if not plan.counts.records:
             connection.execute("BEGIN")
-            return
+            return None
         ranges = _ranges(plan)
         if before is not None and before.ranges == ranges:
             row = _AGAIN.format(id=sql.Literal(before.id), started=sql.Literal(started))
@@ -95,6 +95,7 @@ class Ledger:
         for result in cursor.results():
             if result.description is not None and (found := result.fetchone()) is not None:
                 self._entry = _Entry(found[0], ranges)
+        return self._entry.id if self._entry else None
 
     def applied(self, connection: psycopg.Connection, plan: Plan, durations: Mapping[str, float]) -> None:
         """Write down in the batch's transaction what it did. Durations in seconds by step."""

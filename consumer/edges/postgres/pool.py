@@ -21,7 +21,7 @@ from consumer.edges.postgres.migrate import ensure
 from consumer.edges.postgres.session import SessionSettings, connect
 from consumer.edges.postgres.translate import translated
 from consumer.ports.refusals import ConnectionLost
-from consumer.ports.target import Breaker
+from consumer.ports.target import Breaker, PoolStatus
 
 T = TypeVar("T")
 
@@ -48,6 +48,9 @@ class TargetPool:
         self._size = limits.size
         # who waits for the others is told apart from who waits for the server
         self._free = threading.Semaphore(limits.size)
+        self._counting = threading.Lock()
+        self._used = self._waiting = self._asked = 0
+        self._waited = 0.0
         # how many sessions could not be opened, and why the last one could not
         self._failures = 0
         self._why: HeadraceError | None = None
@@ -73,6 +76,18 @@ class TargetPool:
         """
         return self._breaker.ask(lambda: self._answer(question))
 
+    def status(self) -> PoolStatus:
+        """How it is used."""
+        with self._counting:
+            return PoolStatus(
+                limit=self._size,
+                open=self._pool.get_stats()["pool_size"],
+                used=self._used,
+                waiting=self._waiting,
+                asked=self._asked,
+                waited=self._waited,
+            )
+
     def close(self) -> None:
         """End all sessions; those in use when their question is answered."""
         self._pool.close()
@@ -87,18 +102,39 @@ class TargetPool:
     @contextmanager
     def _session(self) -> Iterator[psycopg.Connection]:
         until = time.monotonic() + self._settings.connect_timeout
-        if not self._free.acquire(timeout=self._settings.connect_timeout):
+        with self._waits():
+            free = self._free.acquire(timeout=self._settings.connect_timeout)
+        if not free:
             raise Transient(_exhausted(self._size, self._settings.connect_timeout))
         try:
-            with translated("connect"):
+            with self._waits(), translated("connect"):
                 self._pool.open()
                 session = self._given(until)
+            self._use(1)
             try:
                 yield session
             finally:
+                self._use(-1)
                 self._pool.putconn(session)
         finally:
             self._free.release()
+
+    @contextmanager
+    def _waits(self) -> Iterator[None]:
+        began = time.monotonic()
+        with self._counting:
+            self._waiting += 1
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._waiting -= 1
+                self._waited += time.monotonic() - began
+
+    def _use(self, more: int) -> None:
+        with self._counting:
+            self._used += more
+            self._asked += more > 0
 
     def _given(self, until: float) -> psycopg.Connection:
         """A session of the pool. Raises why there is none, or PoolTimeout."""

@@ -11,6 +11,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from consumer.core.failure import Failure
+from consumer.core.plan import SourceTimes
 from consumer.core.records import LastRecord, Slice, TopicPartition, offset_in
 from consumer.edges.postgres.ledger import abandon
 from consumer.edges.postgres.pauses import paused
@@ -46,9 +47,10 @@ UPDATE headrace.positions p
 SET next_offset = w.next_offset, read_to = w.next_offset, updated_at = now(),
     -- what is known of the last record stays so when the position passes what is no record
     leader_epoch = CASE WHEN w.last_record IS NULL THEN p.leader_epoch ELSE w.leader_epoch END,
-    last_record = coalesce(w.last_record, CASE WHEN p.read_to = p.next_offset THEN p.last_record END)
-FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::bigint[], %s::int[])
-    AS w(topic, partition, next_offset, last_record, leader_epoch)
+    last_record = coalesce(w.last_record, CASE WHEN p.read_to = p.next_offset THEN p.last_record END),
+    source_at = coalesce(to_timestamp(w.source_ms / 1000.0), p.source_at)
+FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::bigint[], %s::int[], %s::bigint[])
+    AS w(topic, partition, next_offset, last_record, leader_epoch, source_ms)
 WHERE p.group_name = %s AND p.topic = w.topic AND p.partition = w.partition
 """
 
@@ -167,7 +169,7 @@ def lock(
     return {TopicPartition(row[0], row[1]): (row[2], row[3]) for row in rows}
 
 
-def move(connection: psycopg.Connection, group: str, slices: Sequence[Slice]) -> None:
+def move(connection: psycopg.Connection, group: str, slices: Sequence[Slice], times: SourceTimes) -> None:
     """Set the positions to where the slices end, inside a transaction that holds their locks."""
     ordered = sorted(slices, key=lambda piece: piece.at)
     topics, numbers = _columns([piece.at for piece in ordered])
@@ -175,7 +177,8 @@ def move(connection: psycopg.Connection, group: str, slices: Sequence[Slice]) ->
     last = [piece.last_record for piece in ordered]
     records = [record and record.offset for record in last]
     epochs = [record and record.leader_epoch for record in last]
-    connection.execute(_MOVE, (topics, numbers, ends, records, epochs, group))
+    newest = [times[piece.at][1] if piece.at in times else None for piece in ordered]
+    connection.execute(_MOVE, (topics, numbers, ends, records, epochs, newest, group))
 
 
 def stop(connection: psycopg.Connection, group: str, at: TopicPartition, epoch: int, failure: Failure) -> None:

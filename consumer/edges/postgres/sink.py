@@ -14,6 +14,7 @@ import psycopg
 
 from consumer.core.failure import Failure, HeadraceError, Transient, failed
 from consumer.core.kinds import BUSY, KINDS, TOO_MUCH_MOVED
+from consumer.core.laps import Lap
 from consumer.core.letters import Record, Standing
 from consumer.core.plan import Action, Plan, TableWrite
 from consumer.core.policy import NO_RETRIES, Policy
@@ -44,6 +45,7 @@ from consumer.edges.postgres.session import SessionSettings, connect, limit, req
 from consumer.edges.postgres.staging import Staged, Staging
 from consumer.edges.postgres.translate import translated
 from consumer.edges.postgres.writing import Writer
+from consumer.ports.facts import Committed, Numbered, Tell, Undone, untold
 from consumer.ports.refusals import (
     CommitUnknown,
     ConnectionLost,
@@ -55,6 +57,7 @@ from consumer.ports.refusals import (
     TooSlow,
 )
 from consumer.ports.target import NO_ROOM, Applied, Known, Outcome, Retention, Start, Stored, Taken
+from consumer.stopwatch import Stopwatch
 
 # deleted at a time, so that it ends within its timeout and the batches behind it do not wait; letters have bytes
 _BATCHES = 50_000
@@ -76,11 +79,14 @@ class PostgresSink:
         moved_bounds: MovedBounds = DEFAULT_MOVED,
     ) -> None:
         self.settings = settings
+        # told of batches; set by whoever watches
+        self.tell: Tell = untold
         self._group = group
         self._connection: psycopg.Connection | None = None
         self._staging: Staging | None = None
         self._writer = Writer(bounds.flood_percent)
         self._aside = BatchLetters(group, bounds, policy)
+        self._lettering = Stopwatch("letters")
         self._moved = Moved(moved_bounds)
         self._ledger = Ledger(group, settings.worker)
         self._changer = Changer(
@@ -178,15 +184,29 @@ class PostgresSink:
         Raises Fenced or Reconsider (nothing written), DataFault, TableFault or Transient
         (rolled back), ConnectionLost (rolled back by the server), CommitUnknown.
         """
+        began, clock = time.time(), time.perf_counter()
+        try:
+            applied = self._applied(plan, room, within)
+        except HeadraceError as error:
+            seconds = time.perf_counter() - clock
+            self.tell(Undone(plan=plan, failure=error.failure, began=began, seconds=seconds))
+            raise
+        self.tell(Committed(applied))
+        return applied
+
+    def _applied(self, plan: Plan, room: Mapping[TopicPartition, int], within: float | None) -> Applied:
         started = datetime.now(UTC)
-        clock = time.perf_counter()
+        clock = began = time.perf_counter()
+        self._lettering.lap()
         connection, staging = self._session(), self._stage_tables()
         stages = staging.prepare([stage.staged() for stage in plan.stages], self._writer.careful)
         everything = [staged for stage in stages for staged in stage]
         try:
             self._changer.label(connection, plan.evolving())
             with translated("begin"):
-                self._ledger.begin(connection, plan, started)
+                number = self._ledger.begin(connection, plan, started)
+            if number is not None:
+                self.tell(Numbered(number))
             with translated("empty staging"):
                 staging.clear(everything)
             for staged in everything:
@@ -220,6 +240,7 @@ class PostgresSink:
                 rollback(connection)
             self._note(connection, plan, error)
             raise
+        ready = time.perf_counter()
         try:
             self._commit(connection)
         except Transient as error:
@@ -227,7 +248,11 @@ class PostgresSink:
             raise
         self._ledger.committed()
         self._writer.committed()
-        return Applied(plan=plan, seconds=time.perf_counter() - clock, durations=durations)
+        ended = time.perf_counter()
+        laps = _laps([("stage", began, filled), ("apply", filled, ready), ("commit", ready, ended)])
+        if lettered := self._lettering.lap():
+            laps.append(lettered)
+        return Applied(plan=plan, seconds=ended - clock, durations=durations, laps=tuple(laps))
 
     def _note(self, connection: psycopg.Connection, plan: Plan, error: BaseException) -> None:
         """Have the ledger say how a batch ended that was rolled back; what is planned anew has not ended.
@@ -342,7 +367,8 @@ class PostgresSink:
 
         None for the plan where its letters need one that knows of it.
         """
-        lettered = self._aside.lettered(connection, {write.table for write in plan.writes})
+        with self._lettering:
+            lettered = self._aside.lettered(connection, {write.table for write in plan.writes})
         refused: dict[RecordRef, Failure] = {}
         applied = plan
         for number, (stage, staged) in enumerate(zip(plan.stages, stages, strict=True)):
@@ -354,14 +380,17 @@ class PostgresSink:
             # events have no rows that letters could wait for
             rows = [one for one in writes if one.write.identity and one.write.table in lettered]
             known = [] if plan.verdicts else rows
-            met = self._aside.meet(connection, known)
+            with self._lettering:
+                met = self._aside.meet(connection, known)
             left = self._write(connection, writes, clock)
             refs = {ref: why for one in left for ref, why in one.refs().items()}
-            self._aside.close(connection, [(letter, ref) for letter, ref in met if ref not in refs])
-            lettered |= self._aside.write(connection, stage, iter(identities))
+            with self._lettering:
+                self._aside.close(connection, [(letter, ref) for letter, ref in met if ref not in refs])
+                lettered |= self._aside.write(connection, stage, iter(identities))
             refused |= refs
             if left:
-                asides = self._aside.write_refused(connection, left)
+                with self._lettering:
+                    asides = self._aside.write_refused(connection, left)
                 if asides is None:
                     # what follows may be refused for want of these rows, and would not be at fault
                     return None, refused
@@ -384,7 +413,7 @@ class PostgresSink:
         return refused
 
     def _finish(self, connection: psycopg.Connection, plan: Plan) -> None:
-        positions.move(connection, self._group, plan.slices)
+        positions.move(connection, self._group, plan.slices, plan.source_times)
 
     def _commit(self, connection: psycopg.Connection) -> None:
         try:
@@ -403,6 +432,12 @@ class PostgresSink:
         if self._staging is None:
             raise ConnectionLost(_CLOSED)
         return self._staging
+
+
+def _laps(steps: Iterable[tuple[str, float, float]]) -> list[Lap]:
+    """Steps that began and ended by the clock that never runs back."""
+    since = time.time() - time.perf_counter()
+    return [Lap(step=step, began=since + began, seconds=end - began) for step, began, end in steps]
 
 
 def _limit(connection: psycopg.Connection, seconds: float | None) -> None:

@@ -1,11 +1,15 @@
 """A record that can't be decoded or applied costs itself: it becomes a letter, with its stage and the remedy."""
 
+import urllib.error
+import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 
 import pytest
 
 from consumer.stack.options import Endpoints
+from consumer.stack.ports import choose
 
 from .feed import Feed, fresh_name, read_topic
 from .witness import TEMPLATE, Target, create_database
@@ -155,3 +159,46 @@ def test_copies_come_to_the_dead_letter_topic(scene: Scene, at: Endpoints, worke
         assert key == scene.feed.encode_key(scene.key(name))
         assert int(head["headrace.offset"]) == int(head["__connect.errors.offset"]) == scene.offsets[name]
         assert _CANARY not in str(head)
+
+
+def test_no_row_value_leaves_by_metrics_or_the_api(scene: Scene, workers: Workers) -> None:
+    """Neither what is scraped of a worker that met bad records, nor lists, groups and reports of the API."""
+    again = replace(scene.job, group=fresh_name("poison"), sections={"telemetry": {"port": 0, "look_every": 1}})
+    worker = workers.run(again)
+    worker.said("metrics are served")
+    metrics = f"http://127.0.0.1:{worker.lines('metrics are served')[0]['port']}/metrics"
+    eventually(lambda: 'kind="record.check"' in _page(metrics), "failures are counted")
+    eventually(lambda: "headrace_letters_open" in _page(metrics), "letters are told")
+    assert _CANARY not in _page(metrics)
+
+    port = choose(["admin"], {})["admin"]
+    workers.command(replace(again, sections={**again.sections, "admin": {"port": port}}), "admin", "serve")
+    api = f"http://127.0.0.1:{port}/api/v1"
+    eventually(lambda: "positions" in _page(f"{api}/positions"), "the API answers")
+    for path in (
+        "positions",
+        "lag",
+        "tables",
+        "workers",
+        "batches",
+        "letters",
+        "letter-groups",
+        "letter-facets",
+        "letters/1",
+        "audit",
+    ):
+        assert _CANARY not in _page(f"{api}/{path}"), path
+    assert worker.leave() == 0
+    assert _CANARY not in worker.text()
+
+
+def _page(url: str) -> str:
+    """What is answered, also by an error; nothing while nobody listens."""
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return str(answer.read().decode())
+    except urllib.error.HTTPError as error:
+        with closing(error):
+            return error.read().decode()
+    except urllib.error.URLError:
+        return ""

@@ -1,0 +1,149 @@
+"""Implements `consumer.ports.outlook.Outlook`, on a session of the pool for each question."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import psycopg
+
+from consumer.core.lag import Place
+from consumer.edges.postgres import fleet
+from consumer.edges.postgres.pool import TargetPool
+from consumer.edges.postgres.session import transaction
+from consumer.edges.postgres.translate import translated
+from consumer.ports.outlook import Fresh, Heartbeat, Judged, Letters, Stored
+
+# as `consumer.control.Worker.gone` has it: reports that may be missed, and seconds that one may be late
+_TELLER = """
+SELECT name FROM headrace.workers
+WHERE group_name = %s AND seen_at > clock_timestamp() - make_interval(secs => 5 * every + 5)
+ORDER BY started_at, name LIMIT 1
+"""
+_KEEP = """
+INSERT INTO headrace.lags AS l
+    (group_name, topic, partition, position, end_offset, seconds, trend, why, looked_at, passed_at)
+SELECT %(group)s, w.topic, w.partition, w.position, w.end_offset, w.seconds, w.trend, w.why, %(at)s,
+    CASE WHEN w.position >= w.end_offset THEN %(at)s END
+FROM unnest(%(topics)s::text[], %(partitions)s::int[], %(positions)s::bigint[], %(ends)s::bigint[],
+    %(seconds)s::float8[], %(trends)s::text[], %(whys)s::text[])
+    AS w(topic, partition, position, end_offset, seconds, trend, why)
+ORDER BY w.topic, w.partition
+ON CONFLICT (group_name, topic, partition) DO UPDATE
+SET position = excluded.position, end_offset = excluded.end_offset, seconds = excluded.seconds,
+    trend = excluded.trend, why = excluded.why, looked_at = excluded.looked_at,
+    passed_at = CASE
+        WHEN excluded.passed_at IS NOT NULL THEN excluded.passed_at
+        -- it was set back
+        WHEN excluded.position < l.position THEN NULL
+        -- what the log had at the look before is applied by now
+        WHEN excluded.position >= l.end_offset THEN l.looked_at
+        ELSE l.passed_at
+    END
+"""
+_FORGET = """
+DELETE FROM headrace.lags l WHERE group_name = %(group)s AND NOT EXISTS (
+    SELECT FROM headrace.positions p
+    WHERE p.group_name = l.group_name AND p.topic = l.topic AND p.partition = l.partition
+)
+"""
+_HEARD = """
+INSERT INTO headrace.source_signs (group_name, topic, heard_at) VALUES (%s, %s, to_timestamp(%s))
+ON CONFLICT (group_name) DO UPDATE SET topic = excluded.topic, heard_at = excluded.heard_at
+"""
+# counted from the tallies; the oldest is found by the index of open letters' groups, one look a group and state
+_OPEN = """
+SELECT t.state, sum(t.letters)::bigint, min(o.first_failed_at)
+FROM (
+    SELECT fingerprint, state, sum(letters) AS letters FROM headrace.letter_tallies
+    WHERE group_name = %(group)s AND state IN ('retrying', 'held', 'dead', 'replaying')
+    GROUP BY 1, 2 HAVING sum(letters) > 0
+) AS t
+CROSS JOIN LATERAL (
+    SELECT first_failed_at FROM headrace.letters l
+    WHERE l.group_name = %(group)s AND l.fingerprint = t.fingerprint AND l.state = t.state ORDER BY l.id LIMIT 1
+) AS o
+GROUP BY 1
+"""
+_LANE = """
+SELECT count(*) FILTER (WHERE due_at <= now()), count(*) FILTER (WHERE due_at <= now() - interval '1 minute')
+FROM (
+    SELECT due_at FROM headrace.letters
+    WHERE group_name = %(group)s AND state IN ('retrying', 'replaying') AND due_at <= now() LIMIT 100000
+) AS due
+"""
+_UNPUBLISHED = """
+SELECT count(*) FROM headrace.letters
+WHERE group_name = %(group)s AND state IN ('retrying', 'dead', 'replaying') AND published_attempt < attempt
+"""
+_FRESH = """
+SELECT table_name, complete_to, newest_change_at, records_behind FROM headrace.freshness WHERE group_name = %(group)s
+ORDER BY table_name
+"""
+_SIZES = """
+SELECT relname, pg_total_relation_size(oid) FROM pg_class
+WHERE relnamespace = 'headrace'::regnamespace AND relkind = 'r' ORDER BY relname
+"""
+
+
+class PostgresOutlook:
+    """Asks and writes for one group."""
+
+    def __init__(self, pool: TargetPool, group: str) -> None:
+        self._pool = pool
+        self._group = group
+
+    def teller(self) -> str | None:
+        return self._pool.ask(self._teller)
+
+    def places(self) -> tuple[datetime, list[Place]]:
+        def asked(session: psycopg.Connection) -> tuple[datetime, list[Place]]:
+            with translated("read time"):
+                row = session.execute("SELECT clock_timestamp()").fetchone()
+            assert row is not None, "a time has one row"
+            return row[0], fleet.places(session, self._group)
+
+        return self._pool.ask(asked)
+
+    def keep(self, at: datetime, partitions: Sequence[Judged], heartbeat: Heartbeat | None) -> None:
+        known = [one for one in partitions if one.lag.end is not None]
+        values = {
+            "group": self._group,
+            "at": at,
+            "topics": [one.lag.at.topic for one in known],
+            "partitions": [one.lag.at.partition for one in known],
+            "positions": [one.lag.position for one in known],
+            "ends": [one.lag.end for one in known],
+            "seconds": [one.lag.seconds for one in known],
+            "trends": [one.trend for one in known],
+            "whys": [one.lag.why for one in known],
+        }
+
+        def kept(session: psycopg.Connection) -> None:
+            with transaction(session, "keep lag"):
+                session.execute(_KEEP, values)
+                session.execute(_FORGET, values)
+                if heartbeat is not None:
+                    session.execute(_HEARD, (self._group, heartbeat.topic, heartbeat.appended))
+
+        self._pool.ask(kept)
+
+    def stored(self) -> Stored:
+        return self._pool.ask(self._stored)
+
+    def _teller(self, session: psycopg.Connection) -> str | None:
+        with translated("read workers"):
+            row = session.execute(_TELLER, (self._group,)).fetchone()
+        return str(row[0]) if row else None
+
+    def _stored(self, session: psycopg.Connection) -> Stored:
+        group = {"group": self._group}
+        with translated("look at the group"):
+            states = {row[0]: (row[1], row[2]) for row in session.execute(_OPEN, group)}
+            due, overdue = session.execute(_LANE, group).fetchone() or (0, 0)
+            (unpublished,) = session.execute(_UNPUBLISHED, group).fetchone() or (0,)
+            tables = [
+                Fresh(table=row[0], complete_to=row[1], newest_change=row[2], records=row[3])
+                for row in session.execute(_FRESH, group)
+            ]
+            sizes = {row[0]: row[1] for row in session.execute(_SIZES)}
+        letters = Letters(open=states, due=due, overdue=overdue, unpublished=unpublished)
+        return Stored(letters=letters, tables=tables, sizes=sizes)

@@ -1,0 +1,114 @@
+"""Facts, counted: what is told becomes counters and histograms. A fact costs microseconds, whatever it is of."""
+
+import time
+from collections import Counter as Tally
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from consumer.core.failure import Failure
+from consumer.core.kinds import KINDS
+from consumer.core.letters import State
+from consumer.core.plan import Plan
+from consumer.ports.facts import Began, Committed, Fact, Failed, Halted, Overtaken, Route, Shifted, Undone
+from consumer.ports.target import Applied
+from consumer.telemetry import metrics
+from consumer.telemetry.labels import Bounded
+from consumer.telemetry.metrics import Kind, Metric
+
+_OUTCOMES = ("upserts", "deletes", "ignored", "folded", "letters", "truncates")
+_ROUTES = {State.DEAD: Route.DEAD, State.HELD: Route.HELD}
+
+
+class Counting:
+    """Hears facts (`tell`), and has a registry to serve. For any thread."""
+
+    def __init__(self, registry: CollectorRegistry, topics: Bounded) -> None:
+        self._topics = topics
+        self._counters: dict[str, Counter] = {}
+        self._histograms: dict[str, Histogram] = {}
+        for metric in metrics.METRICS:
+            if metric.kind is Kind.COUNTER and metric not in _COUNTED_ELSEWHERE:
+                self._counters[metric.name] = Counter(metric.name, metric.help, metric.labels, registry=registry)
+            elif metric.kind is Kind.HISTOGRAM:
+                self._histograms[metric.name] = Histogram(
+                    metric.name, metric.help, metric.labels, buckets=metric.buckets, registry=registry
+                )
+        self._heard: dict[type, Callable[..., None]] = {
+            Began: self._began,
+            Committed: self._committed,
+            Undone: lambda _: self._count(metrics.BATCHES, 1, "undone"),
+            Failed: lambda fact: self._failed(fact.failure, fact.route),
+            Halted: lambda fact: self._count(metrics.PAUSES, fact.partitions, fact.why),
+            Shifted: self._shifted,
+            Overtaken: lambda fact: self._count(metrics.OVERTAKEN, fact.partitions),
+        }
+
+    def tell(self, fact: Fact) -> None:
+        """Count a fact."""
+        hear = self._heard.get(type(fact))
+        if hear is not None:
+            hear(fact)
+
+    def _began(self, began: Began) -> None:
+        read: Tally[str] = Tally()
+        for piece in began.slices:
+            read[piece.at.topic] += len(piece)
+        for topic, count in read.items():
+            self._count(metrics.RECORDS_READ, count, self._topics(topic))
+        if began.polled is not None:
+            self._observe(metrics.STEP_SECONDS, began.polled.seconds, began.polled.step)
+
+    def _committed(self, fact: Committed) -> None:
+        applied, plan = fact.applied, fact.applied.plan
+        self._lettered(plan)
+        if not plan.counts.records:
+            # only positions moved
+            return
+        self._count(metrics.BATCHES, 1, "applied")
+        for outcome in _OUTCOMES:
+            if count := getattr(plan.counts, outcome):
+                self._count(metrics.RECORDS, count, outcome)
+        self._observe(metrics.BATCH_RECORDS, plan.counts.records)
+        self._observe(metrics.BATCH_ROWS, sum(write.rows for write in plan.writes))
+        self._observe(metrics.BATCH_BYTES, plan.size)
+        self._timed(applied)
+
+    def _timed(self, applied: Applied) -> None:
+        self._observe(metrics.BATCH_SECONDS, applied.seconds)
+        for lap in (*applied.plan.laps, *applied.laps):
+            self._observe(metrics.STEP_SECONDS, lap.seconds, lap.step)
+        now = time.time()
+        appended = [piece.appended_ms for piece in applied.plan.slices if piece.appended_ms > 0]
+        if appended:
+            self._observe(metrics.APPLY_LATENCY, max(0.0, now - min(appended) / 1000))
+        if applied.plan.source_ms:
+            self._observe(metrics.SOURCE_LATENCY, max(0.0, now - applied.plan.source_ms[0] / 1000))
+
+    def _lettered(self, plan: Plan) -> None:
+        for letter in plan.letters:
+            self._count(metrics.LETTERS, 1, letter.state)
+            self._failed(letter.failure, _ROUTES.get(letter.state, Route.RETRY))
+        for verdict in plan.verdicts:
+            self._count(metrics.LETTERS, 1, verdict.state)
+            if verdict.failure is not None:
+                self._failed(verdict.failure, _ROUTES.get(verdict.state, Route.RETRY))
+
+    def _shifted(self, shifted: Shifted) -> None:
+        self._count(metrics.REBALANCES, 1, shifted.how)
+        self._count(metrics.REBALANCED, shifted.partitions, shifted.how)
+
+    def _failed(self, failure: Failure, route: Route) -> None:
+        kind = KINDS.get(failure.kind)
+        self._count(metrics.FAILURES, 1, kind.type if kind else "unknown", failure.kind, failure.component, route)
+
+    def _count(self, metric: Metric, count: int, *labels: str) -> None:
+        counter = self._counters[metric.name]
+        (counter.labels(*labels) if labels else counter).inc(count)
+
+    def _observe(self, metric: Metric, value: float, *labels: str) -> None:
+        histogram = self._histograms[metric.name]
+        (histogram.labels(*labels) if labels else histogram).observe(value)
+
+
+_COUNTED_ELSEWHERE = (metrics.POOL_ASKED, metrics.POOL_WAITED, metrics.LEFT_OUT)

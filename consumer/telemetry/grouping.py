@@ -1,0 +1,101 @@
+"""How the group is, from the last look at it."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from consumer.core.connectors import Connector
+from consumer.core.lag import Lag
+from consumer.core.trend import Trend
+from consumer.ports.outlook import Judged, Letters, Sight
+from consumer.telemetry import metrics
+from consumer.telemetry.gauging import Sample
+from consumer.telemetry.labels import OTHER, Bounded
+
+# connectors that are named
+_CONNECTORS = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupSamples:
+    """Turns looks into samples.
+
+    `partitions`: most that have series of their own. `kafka_names`: also by the names of other tools.
+    """
+
+    group: str
+    topics: Bounded
+    tables: Bounded
+    partitions: int
+    kafka_names: bool
+
+    def of(self, sight: Sight | None) -> Iterator[Sample]:
+        """Those of a look; none without one."""
+        if sight is None:
+            return
+        yield Sample(metrics.LOOKED, sight.at.timestamp())
+        yield from self._lags([one.lag for one in sight.partitions])
+        yield from self._trends(sight.partitions)
+        yield from _letters(sight.stored.letters)
+        for table in sight.stored.tables:
+            name = self.tables(table.table)
+            if name != OTHER and table.records is not None:
+                yield Sample(metrics.TABLE_RECORDS, table.records, (name,))
+            if name != OTHER and table.complete_to is not None:
+                yield Sample(metrics.TABLE_COMPLETE, table.complete_to.timestamp(), (name,))
+        changes = [table.newest_change for table in sight.stored.tables if table.newest_change is not None]
+        if changes:
+            yield Sample(metrics.DATA, max(changes).timestamp())
+        if sight.heartbeat is not None:
+            yield Sample(metrics.HEARTBEAT, sight.heartbeat.appended)
+        for relation, size in sight.stored.sizes.items():
+            yield Sample(metrics.CONTROL_BYTES, size, (relation,))
+
+    def _lags(self, found: Sequence[Lag]) -> Iterator[Sample]:
+        alone, rest = found[: self.partitions], found[self.partitions :]
+        for lag in alone:
+            place = (lag.at.topic, str(lag.at.partition))
+            if lag.records is not None:
+                yield Sample(metrics.LAG_RECORDS, lag.records, place)
+            if lag.seconds is not None:
+                yield Sample(metrics.LAG_SECONDS, lag.seconds, place)
+        if rest:
+            yield Sample(metrics.LAG_RECORDS, sum(lag.records or 0 for lag in rest), (OTHER, OTHER))
+            yield Sample(metrics.LAG_SECONDS, max(lag.seconds or 0 for lag in rest), (OTHER, OTHER))
+        if self.kafka_names:
+            yield from self._by_other_names(alone)
+
+    def _by_other_names(self, found: Iterable[Lag]) -> Iterator[Sample]:
+        sums: Counter[str] = Counter()
+        for lag in found:
+            place = (self.group, lag.at.topic, str(lag.at.partition))
+            yield Sample(metrics.GROUP_OFFSET, lag.position, place)
+            if lag.records is not None:
+                sums[lag.at.topic] += lag.records
+                yield Sample(metrics.GROUP_LAG, lag.records, place)
+        for topic, records in sums.items():
+            yield Sample(metrics.GROUP_LAG_SUM, records, (self.group, topic))
+
+    def _trends(self, partitions: Sequence[Judged]) -> Iterator[Sample]:
+        counts = Counter((self.topics(one.lag.at.topic), one.trend) for one in partitions)
+        for topic in sorted({topic for topic, _ in counts}):
+            for trend in Trend:
+                yield Sample(metrics.LAG_PARTITIONS, counts[topic, trend], (topic, trend))
+
+
+def connector_samples(connectors: Sequence[Connector]) -> Iterator[Sample]:
+    """Tasks by state."""
+    for connector in connectors[:_CONNECTORS]:
+        for state, count in Counter(task.state.lower() for task in connector.tasks).items():
+            yield Sample(metrics.TASKS, count, (connector.name, state))
+
+
+def _letters(letters: Letters) -> Iterator[Sample]:
+    for state in ("retrying", "held", "dead", "replaying"):
+        count, oldest = letters.open.get(state, (0, None))
+        yield Sample(metrics.LETTERS_OPEN, count, (state,))
+        if oldest is not None:
+            yield Sample(metrics.LETTERS_OLDEST, oldest.timestamp(), (state,))
+    yield Sample(metrics.LANE_DUE, letters.due)
+    yield Sample(metrics.LANE_OVERDUE, letters.overdue)
+    yield Sample(metrics.LETTERS_UNPUBLISHED, letters.unpublished)

@@ -1,0 +1,35 @@
+"""What any process of ours is: what runs, its threads, files and memory."""
+
+import platform
+import threading
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import confluent_kafka
+
+from consumer.telemetry import logs, metrics
+from consumer.telemetry.gauging import Sample
+
+_FILES = Path("/proc/self/fd")
+
+
+def process_samples(group: str, resident: int | None) -> Iterator[Sample]:
+    """Its samples; `resident`: bytes of memory, where they are known."""
+    about = (version("headrace"), platform.python_version(), confluent_kafka.libversion()[0], group)
+    yield Sample(metrics.BUILD, 1, about)
+    yield Sample(metrics.THREADS, threading.active_count())
+    if resident is not None:
+        yield Sample(metrics.MEMORY, resident)
+    files = _open_files()
+    if files is not None:
+        yield Sample(metrics.OPEN_FILES, files)
+    yield Sample(metrics.LEFT_OUT, logs.left_out())
+
+
+def _open_files() -> int | None:
+    try:
+        return sum(1 for _ in _FILES.iterdir())
+    except OSError:
+        # the system does not say (it is not Linux)
+        return None
