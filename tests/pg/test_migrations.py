@@ -13,6 +13,7 @@ from consumer.cli import app
 from consumer.core.failure import Refused, Transient
 from consumer.edges.postgres.migrate import ensure, migrate, migrations, require, schema_version
 from consumer.edges.postgres.session import SessionSettings, connect
+from consumer.stack.waiting import wait_until
 from tests.pg.conftest import NUMBERS
 
 ADDED = "-- expand: for the next version\nCREATE TABLE headrace.added (id integer)"
@@ -188,9 +189,19 @@ def test_the_command_tries_again_while_somebody_is_in_the_way(
     dsn = make_conninfo(empty.info.dsn, password=empty.info.password)
     holder = psycopg.connect(dsn)
     holder.execute("SELECT pg_advisory_xact_lock(%s)", (0x48454144,))
-    # longer than evolution.lock_timeout
-    release = threading.Timer(2.5, holder.close)
-    release.start()
-    done = headrace("migrate", "--wait", "60")
-    release.join()
+
+    def waits() -> bool:
+        query = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        return empty.execute(query).fetchone() != (0,)
+
+    def release() -> None:
+        # the first attempt came, and was given up
+        wait_until(waits, 60)
+        wait_until(lambda: not waits(), 60)
+        holder.close()
+
+    releasing = threading.Thread(target=release)
+    releasing.start()
+    done = headrace("migrate", "--wait", "120")
+    releasing.join()
     assert (done.exit_code, "not yet: " in done.stderr) == (0, True)
