@@ -52,8 +52,10 @@ fmt: setup  ## Format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock:  ## Resolve pyproject.toml anew into requirements.lock (needs uv)
+lock:  ## Resolve pyproject.toml anew into the locks (needs uv): of everything, of the image, of what builds the image
 	uv pip compile --universal --python-version 3.11 --all-extras --generate-hashes --no-annotate --upgrade --quiet pyproject.toml -o requirements.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --upgrade --quiet -c requirements.lock pyproject.toml -o requirements-runtime.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --upgrade --quiet deploy/image/tools.in -o deploy/image/tools.lock
 
 clean:  ## Remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info

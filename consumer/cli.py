@@ -14,6 +14,7 @@ from consumer.operate.breakers import app as breakers_app
 from consumer.operate.connectors import app as connectors_app
 from consumer.operate.dlq import app as dlq_app
 from consumer.operate.lag import lag
+from consumer.operate.migrate import migrate
 from consumer.operate.output import Config, reported
 from consumer.operate.positions import app as positions_app
 from consumer.operate.replay import app as replay_app
@@ -42,6 +43,7 @@ app.add_typer(workers_app, name="workers")
 app.add_typer(breakers_app, name="breakers")
 app.add_typer(connectors_app, name="connectors")
 app.command()(lag)
+app.command()(migrate)
 app.command()(demo)
 
 

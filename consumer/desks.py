@@ -35,7 +35,7 @@ from consumer.edges.kafka.origins import KafkaOrigins
 from consumer.edges.postgres.control import PostgresControl
 from consumer.edges.postgres.desk import PostgresDesk
 from consumer.edges.postgres.lookup import LookingCatalog
-from consumer.edges.postgres.migrate import require
+from consumer.edges.postgres.migrate import migrate, require, schema_version
 from consumer.edges.postgres.outlook import PostgresOutlook
 from consumer.edges.postgres.pool import PoolLimits, TargetPool
 from consumer.edges.postgres.session import connect
@@ -60,6 +60,16 @@ from dlq.payload import Sources
 from dlq.preview import Rules
 from dlq.signals import Dialect
 from dlq.source_again import Channel, SourceDesk
+
+
+def migrate_target(settings: Settings) -> tuple[int, int]:
+    """Bring the control schema to this program's version: the version before, and the one after.
+
+    Raises HeadraceError: Transient when somebody is in the way, or the server is away.
+    """
+    with closing(connect(session_settings(settings, "migrate"))) as connection:
+        before = schema_version(connection)
+        return before, migrate(connection, lock_timeout=settings.evolution.lock_timeout)
 
 
 @contextmanager

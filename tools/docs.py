@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tools.pages.api import api_document
 from tools.pages.cli import cli_page
+from tools.pages.connect import converter_pom, converter_sums
 from tools.pages.control import control_schema_page
 from tools.pages.failures import failures_page
 from tools.pages.fidelity import fidelity_page
@@ -34,6 +35,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/control-schema.md": control_schema_page,
     "docs/flow-light.svg": partial(picture, LIGHT),
     "docs/flow-dark.svg": partial(picture, DARK),
+    "deploy/connect/converter.sha256": converter_sums,
+    "deploy/connect/pom.xml": converter_pom,
     "schemas/settings.schema.json": settings_schema,
     "schemas/admin.openapi.json": api_document,
 }

@@ -412,14 +412,14 @@ ENVIRONMENT_KINDS = (
     _kind(
         "target.newer",
         _PERSISTENT,
-        "the control schema is of a newer Headrace",
+        "the control schema is of a newer Headrace that is a break",
         "Install the newer Headrace that migrated it.",
     ),
     _kind(
         "target.older",
         _PERSISTENT,
         "the control schema is of an older Headrace, or not there",
-        "Start a worker of this version, which migrates it.",
+        "Run headrace migrate, or start a worker of this version, which does the same.",
     ),
     _kind("registry.away", _TRANSIENT, "the registry does not answer or not with a schema", _BY_ITSELF),
     _kind("registry.status", _TRANSIENT, "the registry answered with a status that is no schema", _BY_ITSELF),

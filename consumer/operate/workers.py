@@ -1,7 +1,8 @@
 """`headrace workers`: the worker processes of the group."""
 
+import socket
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -17,15 +18,21 @@ app = typer.Typer(
 
 
 @app.command("ls")
-def ls(config: Config = None, output: Format = Output.TABLE) -> None:
+def ls(
+    config: Config = None,
+    here: Annotated[bool, typer.Option("--here", help="Only those that live on this machine, or container.")] = False,
+    output: Format = Output.TABLE,
+) -> None:
     """List workers: who lives, what each holds and does, and whether its servers answer it.
 
     One that ended without leaving in order is shown as gone. Exit code 3 when there are none.
     """
     with reported(), control_of(config) as control:
         found = control.workers()
+        if here:
+            found = [worker for worker in found if worker.host == socket.gethostname() and not worker.gone]
         if not found:
-            raise nothing("no worker of this group reports itself")
+            raise nothing(f"no worker of this group reports itself{' from here' if here else ''}")
         listing([_row(worker) for worker in found], _COLUMNS, output, _remarks(found))
 
 

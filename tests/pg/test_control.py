@@ -308,6 +308,21 @@ def test_the_commands_list_workers_and_their_breakers(
     assert headrace("breakers", "reset", "registry", "--reason", "r").exit_code == 3
 
 
+def test_those_that_live_here_are_told_from_others_and_from_those_that_are_gone(
+    headrace: Callable[..., Any], boards: Callable[[str], PostgresBoard], session: psycopg.Connection, group: str
+) -> None:
+    """So that a container can ask after its own worker."""
+    boards("mine").report(REPORT)
+    boards("theirs").report(REPORT)
+    session.execute(
+        "UPDATE headrace.workers SET host = 'elsewhere' WHERE group_name = %s AND name LIKE '%%theirs%%'", (group,)
+    )
+    (found,) = json.loads(headrace("workers", "ls", "--here", "--output", "json").stdout)
+    assert found["name"] == "mine"
+    session.execute("UPDATE headrace.workers SET seen_at = now() - interval '1 h' WHERE group_name = %s", (group,))
+    assert headrace("workers", "ls", "--here").exit_code == 3
+
+
 def test_lag_is_shown_with_reasons_and_says_what_it_could_not_ask(
     headrace: Callable[..., Any], landing: Landing, monkeypatch: pytest.MonkeyPatch
 ) -> None:

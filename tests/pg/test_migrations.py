@@ -1,14 +1,23 @@
 """The control schema's versions."""
 
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
+from typer.testing import CliRunner
 
-from consumer.core.failure import Refused
-from consumer.edges.postgres.migrate import migrate, migrations, schema_version
+from consumer.cli import app
+from consumer.core.failure import Refused, Transient
+from consumer.edges.postgres.migrate import ensure, migrate, migrations, require, schema_version
+from consumer.edges.postgres.session import SessionSettings, connect
+from consumer.stack.waiting import wait_until
 from tests.pg.conftest import NUMBERS
+
+ADDED = "-- expand: for the next version\nCREATE TABLE headrace.added (id integer)"
+BREAK = "DROP TABLE headrace.added"
 
 
 @pytest.fixture
@@ -62,7 +71,7 @@ def _columns_after(empty: psycopg.Connection, older: list[tuple[int, str]], then
     migrate(empty)
     return empty.execute(
         "SELECT table_name, column_name, data_type, is_nullable, column_default FROM information_schema.columns"
-        " WHERE table_schema = 'headrace' ORDER BY table_name, ordinal_position"
+        " WHERE table_schema = 'headrace' AND table_name <> 'migrations' ORDER BY table_name, ordinal_position"
     ).fetchall()
 
 
@@ -77,3 +86,122 @@ def test_a_newer_schema_is_refused(empty: psycopg.Connection) -> None:
     assert caught.value.failure.kind == "target.newer"
     assert "newer" in caught.value.failure.remedy
     assert schema_version(empty) == newest + 1
+
+
+def later(*texts: str) -> list[tuple[int, str]]:
+    """The migrations of a later program."""
+    known = migrations()
+    return [*known, *enumerate(texts, start=known[-1][0] + 1)]
+
+
+def test_a_program_goes_on_behind_a_migration_that_only_adds(empty: psycopg.Connection) -> None:
+    """Workers of an upgrade's older version open sessions all along; a later break ends them."""
+    newest = migrate(empty)
+    assert migrate(empty, later(ADDED)) == newest + 1
+    ensure(empty)
+    require(empty)
+    assert migrate(empty) == newest + 1
+
+    assert migrate(empty, later(ADDED, BREAK)) == newest + 2
+    for look in (ensure, require, migrate):
+        with pytest.raises(Refused) as caught:
+            look(empty)
+        assert caught.value.failure.kind == "target.newer"
+
+
+def test_what_older_programs_migrated_counts_as_a_break(empty: psycopg.Connection) -> None:
+    """They wrote no least version, so whoever does not know theirs is refused."""
+    newest = migrate(empty)
+    empty.execute("ALTER TABLE headrace.migrations DROP COLUMN oldest")
+    ensure(empty)
+    empty.execute("INSERT INTO headrace.migrations (version) VALUES (%s)", (newest + 1,))
+    with pytest.raises(Refused):
+        require(empty)
+
+
+def test_a_migration_does_not_hold_workers_up_for_long(empty: psycopg.Connection) -> None:
+    """It gives up its place in the queue for a lock that a batch has, and nothing of it is left."""
+    migrate(empty)
+    dsn = make_conninfo(empty.info.dsn, password=empty.info.password)
+    slow = later("ALTER TABLE headrace.positions ADD COLUMN more integer")
+    with psycopg.connect(dsn) as batch, connect(SessionSettings(dsn=dsn, worker="migrate")) as session:
+        batch.execute("LOCK TABLE headrace.positions IN ROW EXCLUSIVE MODE")
+        begun = time.monotonic()
+        with pytest.raises(Transient) as caught:
+            migrate(session, slow, lock_timeout=0.2)
+        # not as long as a session may wait
+        assert time.monotonic() - begun < 15
+        assert caught.value.failure.kind == "target.locked"
+        assert schema_version(empty) == slow[-2][0]
+        batch.rollback()
+        assert migrate(session, slow, lock_timeout=0.2) == slow[-1][0]
+
+
+@pytest.fixture
+def headrace(empty: psycopg.Connection, monkeypatch: pytest.MonkeyPatch) -> Callable[..., object]:
+    """Runs a command on that database."""
+    monkeypatch.setenv("HEADRACE_KAFKA__BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    monkeypatch.setenv("HEADRACE_KAFKA__TOPICS", '["t"]')
+    monkeypatch.setenv("HEADRACE_REGISTRY__URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("HEADRACE_TARGET__DSN", make_conninfo(empty.info.dsn, password=empty.info.password))
+    return lambda *words: CliRunner().invoke(app, words)
+
+
+def test_the_command_migrates_and_says_the_version(empty: psycopg.Connection, headrace: Callable[..., object]) -> None:
+    """Without a worker, Kafka or registry; a second time there is nothing to do."""
+    newest = migrations()[-1][0]
+    for said in (f"had version 0, and has {newest}", "nothing to do"):
+        done = headrace("migrate")
+        assert (done.exit_code, done.stdout, said in done.stderr) == (0, f"{newest}\n", True)
+    assert schema_version(empty) == newest
+
+
+def test_two_commands_at_once_migrate_once(empty: psycopg.Connection) -> None:
+    """A hook that is tried again while the first one still runs."""
+    dsn = make_conninfo(empty.info.dsn, password=empty.info.password)
+    outcomes: list[int] = []
+
+    def one() -> None:
+        with connect(SessionSettings(dsn=dsn, worker="migrate")) as session:
+            outcomes.append(migrate(session, lock_timeout=20))
+
+    threads = [threading.Thread(target=one) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert outcomes == [migrations()[-1][0]] * 2
+
+
+def test_the_command_ends_when_its_time_is_over(
+    headrace: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the failure of the last attempt."""
+    monkeypatch.setenv("HEADRACE_TARGET__DSN", "host=127.0.0.1 port=1")
+    done = headrace("migrate", "--wait", "0")
+    assert (done.exit_code, "target.connection" in done.stderr) == (1, True)
+
+
+def test_the_command_tries_again_while_somebody_is_in_the_way(
+    empty: psycopg.Connection, headrace: Callable[..., object]
+) -> None:
+    """It says so, and ends when it is through."""
+    dsn = make_conninfo(empty.info.dsn, password=empty.info.password)
+    holder = psycopg.connect(dsn)
+    holder.execute("SELECT pg_advisory_xact_lock(%s)", (0x48454144,))
+
+    def waits() -> bool:
+        query = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        return empty.execute(query).fetchone() != (0,)
+
+    def release() -> None:
+        # the first attempt came, and was given up
+        wait_until(waits, 60)
+        wait_until(lambda: not waits(), 60)
+        holder.close()
+
+    releasing = threading.Thread(target=release)
+    releasing.start()
+    done = headrace("migrate", "--wait", "120")
+    releasing.join()
+    assert (done.exit_code, "not yet: " in done.stderr) == (0, True)

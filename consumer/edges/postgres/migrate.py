@@ -1,5 +1,10 @@
-"""The control schema's versions: numbered SQL files, applied once each under a lock."""
+"""The control schema's versions: numbered SQL files, applied once each under a lock.
 
+A file that begins with `-- expand` only adds what programs of the version before do not look at, so that they go on.
+Behind any other one only programs that know it may work.
+"""
+
+from collections.abc import Sequence
 from importlib.resources import files
 
 import psycopg
@@ -7,11 +12,17 @@ from psycopg import sql
 
 from consumer.core.failure import Refused, failed
 from consumer.core.kinds import KINDS
-from consumer.edges.postgres.session import transaction
+from consumer.edges.postgres.session import limit_locks, transaction
 from consumer.edges.postgres.translate import translated
 
 # any constant of our own; it only has to be the same in every worker
 _LOCK = 0x48454144
+_EXPANDS = "-- expand"
+# older programs have written no `oldest`
+_STANDING = """
+SELECT coalesce(max(version), 0), coalesce(max(coalesce((to_jsonb(m) ->> 'oldest')::integer, version)), 0)
+FROM headrace.migrations m
+"""
 
 
 def migrations() -> list[tuple[int, str]]:
@@ -22,32 +33,38 @@ def migrations() -> list[tuple[int, str]]:
 
 
 def ensure(connection: psycopg.Connection) -> None:
-    """Migrate if the database is behind. Raises Refused when its schema is newer than this program."""
+    """Migrate if the database is behind. Raises Refused when its schema is too new for this program."""
     newest = migrations()[-1][0]
-    have = schema_version(connection)
-    if have > newest:
-        raise _too_new(have, newest)
-    if have < newest:
+    if _fitting(connection, newest) < newest:
         migrate(connection)
 
 
 def require(connection: psycopg.Connection) -> None:
-    """Raises Refused unless the control schema has this program's version; changes nothing."""
+    """Raises Refused unless this program can work with the control schema as it is; changes nothing."""
     newest = migrations()[-1][0]
-    have = schema_version(connection)
-    if have > newest:
-        raise _too_new(have, newest)
+    have = _fitting(connection, newest)
     if have < newest:
         detail = f"the control schema has version {have}, this program wants {newest}"
         raise Refused(failed(KINDS["target.older"], "postgres", "schema version", detail))
 
 
-def migrate(connection: psycopg.Connection) -> int:
-    """Bring the control schema to this program's version and return it.
+def migrate(
+    connection: psycopg.Connection,
+    known: Sequence[tuple[int, str]] | None = None,
+    *,
+    lock_timeout: float | None = None,
+) -> int:
+    """Bring the control schema to this program's version and return the one that it has then.
 
-    Raises Refused when the schema is newer than this program.
+    `known`: the migrations, this program's by default. `lock_timeout`: most seconds that it waits for others at a time,
+    and keeps others waiting behind it. Raises Refused when the schema is too new for this program, Transient when
+    somebody is in the way.
     """
+    known = migrations() if known is None else known
+    newest = known[-1][0]
     with transaction(connection, "migrate"):
+        if lock_timeout is not None:
+            limit_locks(connection, lock_timeout)
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         # IF NOT EXISTS would want the privilege even where there is nothing to create
         if connection.execute("SELECT to_regnamespace('headrace')").fetchone() == (None,):
@@ -56,26 +73,41 @@ def migrate(connection: psycopg.Connection) -> int:
             "CREATE TABLE IF NOT EXISTS headrace.migrations "
             "(version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
         )
-        row = connection.execute("SELECT coalesce(max(version), 0) FROM headrace.migrations").fetchone()
-        have = row[0] if row else 0
-        newest = migrations()[-1][0]
-        if have > newest:
-            raise _too_new(have, newest)
-        for version, text in migrations():
-            if version > have:
-                connection.execute(sql.SQL(text))
-                connection.execute("INSERT INTO headrace.migrations (version) VALUES (%s)", (version,))
-    return newest
+        have = _fitting(connection, newest)
+        if have < newest:
+            _apply(connection, [(version, text) for version, text in known if version > have])
+    return max(have, newest)
 
 
 def schema_version(connection: psycopg.Connection) -> int:
     """The version that the database has; 0 when it has none."""
+    return _standing(connection)[0]
+
+
+def _apply(connection: psycopg.Connection, missing: Sequence[tuple[int, str]]) -> None:
+    connection.execute("ALTER TABLE headrace.migrations ADD COLUMN IF NOT EXISTS oldest integer")
+    for version, text in missing:
+        connection.execute(sql.SQL(text))
+        oldest = 0 if text.startswith(_EXPANDS) else version
+        connection.execute("INSERT INTO headrace.migrations (version, oldest) VALUES (%s, %s)", (version, oldest))
+
+
+def _fitting(connection: psycopg.Connection, newest: int) -> int:
+    """The version that the database has. Raises Refused when a program that knows `newest` can't work with it."""
+    have, oldest = _standing(connection)
+    if oldest > newest:
+        raise _too_new(have, newest)
+    return have
+
+
+def _standing(connection: psycopg.Connection) -> tuple[int, int]:
+    """The version that the database has, and the one that programs have to know at least."""
     with translated("schema version"):
         row = connection.execute("SELECT to_regclass('headrace.migrations')").fetchone()
         if row is None or row[0] is None:
-            return 0
-        row = connection.execute("SELECT coalesce(max(version), 0) FROM headrace.migrations").fetchone()
-    return row[0] if row else 0
+            return 0, 0
+        ((have, oldest),) = connection.execute(_STANDING).fetchall()
+    return have, oldest
 
 
 def _too_new(have: int, newest: int) -> Refused:

@@ -1,0 +1,1 @@
+"""What people install: image, compose file, chart."""
