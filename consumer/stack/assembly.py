@@ -122,6 +122,7 @@ class Assembly:
             plugins=self._plugins(),
             exactly_once=self.options.exactly_once_source,
             settings=self.options.connect_settings,
+            environment=self.options.connect_environment,
             heap_mb=self.options.connect_heap_mb,
             java_home=self.options.connect_java,
         )

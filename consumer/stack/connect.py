@@ -29,6 +29,7 @@ class Connect:
     exactly_once: bool
     settings: Mapping[str, str]
     heap_mb: int
+    environment: Mapping[str, str]
     java_home: Path | None = None
 
     @property
@@ -50,6 +51,7 @@ class Connect:
             properties={"log4j2.configurationFile": str(self.directory / "log4j2.xml")},
             heap_mb=self.heap_mb,
             home=self.java_home,
+            environment=self.environment,
         )
         return java.command(program, self.directory)
 

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -34,7 +34,10 @@ _LOGGING = """<?xml version="1.0" encoding="UTF-8"?>
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """A Java program: its classpath and what comes after the flags. `home` is a runtime that is not the wheel's."""
+    """A Java program: its classpath and what comes after the flags. `home` is a runtime that is not the wheel's.
+
+    `environment`: variables beside those that every part has.
+    """
 
     classpath: Iterable[Path]
     main: str
@@ -43,6 +46,7 @@ class Program:
     heap_mb: int = 128
     quick: bool = False
     home: Path | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def home() -> Path:
@@ -72,6 +76,7 @@ def command(program: Program, directory: Path) -> Command:
             *program.arguments,
         ),
         directory=directory,
+        environment=program.environment,
     )
 
 

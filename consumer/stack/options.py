@@ -18,7 +18,7 @@ ALL_PARTS = frozenset({SOURCE, TARGET, KAFKA, REGISTRY, CONNECT})
 class StackOptions:
     """Sizes and settings; the defaults suit two cores. Settings are added to the stack's own and win over them.
 
-    `plugins` are directories that contain further plugins for Connect, `connect_java` is the Java runtime that it gets
+    `connect_environment` is for connectors that ask for variables. `plugins` are directories that contain further plugins for Connect, `connect_java` is the Java runtime that it gets
     instead of the wheel's, which has few charsets. A log of more than `log_bytes` is cut, and what
     was cut off is kept until the next cut.
     """
@@ -27,6 +27,7 @@ class StackOptions:
     target_settings: Mapping[str, str] = field(default_factory=dict)
     kafka_settings: Mapping[str, str] = field(default_factory=dict)
     connect_settings: Mapping[str, str] = field(default_factory=dict)
+    connect_environment: Mapping[str, str] = field(default_factory=dict)
     kafka_heap_mb: int = 512
     connect_heap_mb: int = 512
     registry_heap_mb: int = 256
