@@ -33,10 +33,13 @@ ACTIVE = frozenset({JobState.PLANNED, JobState.CANARY, JobState.RUNNING})
 WAITING_FOR_A_PERSON = frozenset({JobState.PAUSED, JobState.STOPPED})
 """The states from which a job is resumed."""
 
-AT_ONCE = 200
+AT_ONCE = 500
 """Most letters that are sent in one transaction."""
 UNDER_WAY = 500
-"""Most letters of a job that are sent and have not ended: so many may still fail after it has stopped."""
+"""How many letters of a slow job may be sent and not have ended: so many may still fail after it has stopped."""
+MOST_UNDER_WAY = 5_000
+"""The same of a fast one."""
+_UNDER_WAY_SECONDS = 2.0
 WINDOW = 100
 """How many of those that ended last are judged."""
 ENOUGH = 20
@@ -79,7 +82,7 @@ def next_step(job: Progress) -> Step:
     canary = job.state is not JobState.RUNNING and _canary_goes_on(job)
     if job.waiting and not canary and (why := _too_many_failed(job)):
         return Step(state=JobState.STOPPED, why=why)
-    room = min(allowed(job.rate, job.idle), AT_ONCE, UNDER_WAY - job.under_way)
+    room = min(allowed(job.rate, job.idle), AT_ONCE, under_way(job.rate) - job.under_way)
     if canary:
         room = min(room, job.canary_left)
     return Step(state=JobState.CANARY if canary else JobState.RUNNING, send=max(room, 0) if job.waiting else 0)
@@ -88,6 +91,11 @@ def next_step(job: Progress) -> Step:
 def allowed(rate: float, idle: float) -> int:
     """How many letters may be sent at once by one who sent none for so long: never more than those of a second."""
     return floor(rate * min(idle, burst(rate)) + 1e-9)
+
+
+def under_way(rate: float) -> int:
+    """How many letters may be sent and not have ended: those of two seconds, so that a rate can be reached."""
+    return floor(min(max(UNDER_WAY, rate * _UNDER_WAY_SECONDS), MOST_UNDER_WAY))
 
 
 def burst(rate: float) -> float:

@@ -65,7 +65,14 @@ class Topics:
 class Applying:
     """Owns the first partition of each topic; topics are `schema.table`."""
 
-    def __init__(self, sink: PostgresSink, catalog: PostgresCatalog, schema: str, topics: Sequence[str]) -> None:
+    def __init__(
+        self,
+        sink: PostgresSink,
+        catalog: PostgresCatalog,
+        schema: str,
+        topics: Sequence[str],
+        flood: FloodLimits = FloodLimits(),  # noqa: B008
+    ) -> None:
         self._keys, self._values = Writer(key([ID])), Writer(envelope(FIELDS))
         world = World({1: self._keys.text, 2: self._values.text}, lambda name: None)
         cluster: Any = Topics()
@@ -81,7 +88,7 @@ class Applying:
             fetch=lambda wanted: {},
             # no letter here only points to its record
             returns=Returns(sink, planner(known, policy=POLICY), binder, None, judges),  # type: ignore[arg-type]
-            flood=FloodGuard(FloodLimits()),
+            flood=FloodGuard(flood),
             busy=Busy(sink.settings.batch_deadline),
             dependents=Dependents(sink, cluster),
         )
@@ -111,9 +118,9 @@ class Applying:
             self._ends[at] = slices[-1].end
         self.handover.offer(Work(slices=tuple(slices)))
 
-    def come_back(self, outbox: PostgresOutbox, lane: str) -> int:
-        """Hand all copies that are to be published over as records of a retry topic; how many there were."""
-        copies = outbox.claim(100, 0.0)
+    def come_back(self, outbox: PostgresOutbox, lane: str, *, reverse: bool = False) -> int:
+        """Hand all copies that are to be published over as records of a retry topic; where it ends then."""
+        copies = outbox.claim(1000, 0.0)[:: -1 if reverse else 1]
         at = TopicPartition(lane, 0)
         headers = [tuple(encode(copy.head, copy.headers)) for copy in copies]
         start = self._ends[at]
@@ -121,7 +128,7 @@ class Applying:
         piece = slice_of(records, start, at, epoch=self._taken[at].epoch)
         self._ends[at] = piece.end
         self.handover.offer(Work(slices=(replace(piece, headers=lambda offset: headers[offset - start]),), lane=True))
-        return len(copies)
+        return piece.end
 
     def turns(self, done: Callable[[list[Notice]], bool], seconds: float = 20.0) -> list[Notice]:
         """Turn until that is so of what the reader was told; returns it, also when it never was."""

@@ -29,7 +29,7 @@ from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import PostgresSink
-from consumer.ports.letters import Posted
+from consumer.ports.letters import Posted, Unposted
 from consumer.ports.refusals import ConnectionLost, DataFault, Reconsider
 from consumer.ports.target import Start
 from consumer.ports.topics import Traits
@@ -62,7 +62,7 @@ STEPS = st.one_of(
     CHANGES,
     CHANGES,
     st.tuples(st.just("batch"), st.integers(1, 6), st.integers(0, 12)),
-    st.tuples(st.just("lane"), st.integers(0, 8)),
+    st.tuples(st.just("lane"), st.integers(0, 8), st.integers(1, 4)),
     st.tuples(st.sampled_from(["heal", "harm", "replay"])),
     st.tuples(st.sampled_from(["discard", "edit"]), st.integers(0, 5)),
 )
@@ -154,24 +154,26 @@ class Run:
                 self._reopen()
         self._crash_at(0)
 
-    def copies(self, crash: int = 0) -> None:
-        """Copies of letters are published, confirmed, and come back."""
+    def copies(self, crash: int = 0, together: int = 20) -> None:
+        """Copies of letters are published, confirmed, and come back, so many at a time."""
         self._crash_at(crash)
-        for copy in self.outbox.claim(20, 0):
-            self.outbox.confirm(
-                [Posted(id=copy.id, attempt=copy.head.attempt, topic=self.lane.topic, partition=0, offset=0)]
-            )
-            if copy.state.value in ("retrying", "replaying"):
-                self._come_back(copy)
+        claimed = self.outbox.claim(20, 0)
+        for copy in claimed:
+            posted = Posted(id=copy.id, attempt=copy.head.attempt, topic=self.lane.topic, partition=0, offset=0)
+            self.outbox.confirm([posted])
+        back = [copy for copy in claimed if copy.state.value in ("retrying", "replaying")]
+        for first in range(0, len(back), together):
+            self._come_back(back[first : first + together])
         self._crash_at(0)
 
-    def _come_back(self, copy: Any) -> None:
+    def _come_back(self, copies: Sequence[Unposted]) -> None:
         while True:
             part = self.taken[self.lane]
+            heads = {part.next_offset + place: copy for place, copy in enumerate(copies)}
             piece = Slice(
-                at=self.lane, epoch=part.epoch, start=part.next_offset, end=part.next_offset + 1,
-                offsets=[part.next_offset], keys=[copy.key], values=[copy.value],
-                headers=lambda _: tuple(encode(copy.head, copy.headers)),
+                at=self.lane, epoch=part.epoch, start=part.next_offset, end=part.next_offset + len(copies),
+                offsets=list(heads), keys=[copy.key for copy in copies], values=[copy.value for copy in copies],
+                headers=lambda offset, heads=heads: tuple(encode(heads[offset].head, heads[offset].headers)),
             )  # fmt: skip
             try:
                 assert self.returns.work([piece]).waits == {}

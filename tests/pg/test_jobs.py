@@ -133,7 +133,7 @@ def test_too_many_failures_of_late_stop_the_job(scene: Scene) -> None:
 def test_only_so_many_are_under_way(scene: Scene) -> None:
     """So many may still fail after it has stopped."""
     scene.letters(UNDER_WAY + 50)
-    number = scene.start()
+    number = scene.start(rate=100.0)
     for _ in range(20):
         scene.rested(number)
         scene.step()

@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import namedtuple_row
 
-from consumer.core.jobs import ACTIVE, UNDER_WAY, WINDOW, JobKind, JobState, Progress, Step, burst
+from consumer.core.jobs import ACTIVE, MOST_UNDER_WAY, WINDOW, JobKind, JobState, Progress, Step, burst
 from consumer.core.letters import OLDER, State
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import transaction
@@ -143,7 +143,7 @@ class PostgresJobs:
 
 
 def _progress(cursor: psycopg.Cursor[Any], job: Any) -> Progress:
-    bounds = {"job": job.id, "under_way": UNDER_WAY, "window": WINDOW, "since": job.judged_since}
+    bounds = {"job": job.id, "under_way": MOST_UNDER_WAY, "window": WINDOW, "since": job.judged_since}
     now: Any = cursor.execute(_PROGRESS, bounds).fetchone()
     return Progress(
         state=JobState(job.state),

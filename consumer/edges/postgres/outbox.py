@@ -53,6 +53,11 @@ FROM mine m WHERE l.id = m.id RETURNING l.id
 """
 _CONFIRM_FREE = _CONFIRM.format("SKIP LOCKED")
 _CONFIRM_ONE = _CONFIRM.format("")
+_UNCONFIRMED = """
+SELECT l.id FROM unnest(%s::bigint[], %s::int[], %s::text[], %s::int[], %s::bigint[])
+    AS w(id, attempt, topic, partition, "offset")
+JOIN headrace.letters l ON l.id = w.id WHERE l.published_attempt < w.attempt AND l.claimed_until IS NOT NULL
+"""
 # Behind what nobody has tried yet: one topic that takes nothing holds up no other. A claim that stays runs out.
 _GIVE_BACK = """
 UPDATE headrace.letters SET claimed_until = clock_timestamp()
@@ -86,11 +91,14 @@ class PostgresOutbox:
     def confirm(self, posted: Sequence[Posted]) -> None:
         done = [one for one in posted if one.failure is None]
         back = [one.id for one in posted if one.failure is not None]
-        if done:
+        while done:
             free = self._confirmed(_CONFIRM_FREE, done)
-            for one in done:
-                if one.id not in free:
-                    self._confirmed(_CONFIRM_ONE, [one])
+            # others may have come back already, and mean nothing any more
+            left = self._confirmed(_UNCONFIRMED, done) - free
+            done = [one for one in done if one.id in left]
+            # whoever has locked this one is waited for; that may be who has locked the others
+            self._confirmed(_CONFIRM_ONE, done[:1])
+            done = done[1:]
         if back:
             self._ask(lambda connection: connection.execute(_GIVE_BACK, (back,)))
 
@@ -98,6 +106,8 @@ class PostgresOutbox:
         return self._ask(lambda connection: connection.execute(_OVERDUE, (self._group,)).rowcount)
 
     def _confirmed(self, query: str, done: Sequence[Posted]) -> set[int]:
+        if not done:
+            return set()
         columns = zip(*((p.id, p.attempt, p.topic, p.partition, p.offset) for p in done), strict=True)
         values = [list(column) for column in columns]
         return self._ask(lambda connection: {row[0] for row in connection.execute(query, values)})

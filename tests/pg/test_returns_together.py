@@ -1,0 +1,164 @@
+"""Letters that come back together: one transaction, an outcome for each, and what is at fault costs itself alone."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psycopg
+import pytest
+
+from consumer.core.flood import FloodLimits
+from consumer.core.records import TopicPartition
+from consumer.edges.postgres.outbox import PostgresOutbox
+from consumer.handover import Moved, Notice
+from consumer.returns import Returns
+from dlq.actions import replay
+from tests.pg.applying import Applying
+from tests.pg.conftest import Catalogs, Pools, Sinks
+
+LANE = "retry"
+CHECK = "ALTER TABLE {s}.t ADD CONSTRAINT devilish CHECK (word NOT LIKE 'bad%') NOT VALID"
+Change = tuple[str, int, str]
+
+
+@dataclass
+class Scene:
+    """A table whose topic has letters, all of them dead, and a worker that tries them again."""
+
+    session: psycopg.Connection
+    applying: Applying
+    outbox: PostgresOutbox
+    schema: str
+    group: str
+
+    def do(self, statement: str) -> None:
+        """Of the table t."""
+        self.session.execute(statement.format(s=self.schema).encode())
+
+    def letters(self, changes: Sequence[Change]) -> None:
+        """The table takes nothing of these; then it does again."""
+        self.do("CREATE FUNCTION {s}.no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$")
+        self.do("CREATE TRIGGER no BEFORE INSERT OR UPDATE OR DELETE ON {s}.t FOR EACH ROW EXECUTE FUNCTION {s}.no()")
+        for first in range(0, len(changes), 50):
+            self.applying.offer({"t": changes[first : first + 50]})
+        self.turn("t", len(changes))
+        self.do("DROP FUNCTION {s}.no() CASCADE")
+        assert set(self.states()) == {"dead"}
+        self.outbox.claim(10_000, 3600)
+
+    def come_back(self, *, reverse: bool = False) -> None:
+        """All are sent again and come back as one batch."""
+        query = "SELECT id FROM headrace.letters WHERE group_name = %s AND state = 'dead'"
+        ids = [row[0] for row in self.session.execute(query, (self.group,))]
+        assert len(replay(self.session, self.group, ids).changed) == len(ids)
+        self.turn(LANE, self.applying.come_back(self.outbox, LANE, reverse=reverse))
+
+    def turn(self, topic: str, end: int) -> None:
+        """Until its position is there."""
+        at = TopicPartition(topic, 0)
+
+        def moved(told: list[Notice]) -> bool:
+            return any(isinstance(one, Moved) and one.positions.get(at) == end for one in told)
+
+        assert moved(self.applying.turns(moved))
+
+    def states(self) -> list[str]:
+        """Of the letters, in the order of their records."""
+        query = 'SELECT state FROM headrace.letters WHERE group_name = %s ORDER BY "offset"'
+        return [row[0] for row in self.session.execute(query, (self.group,))]
+
+    def rows(self) -> dict[int, str]:
+        """The table's."""
+        return dict(self.session.execute(f"SELECT id, word FROM {self.schema}.t".encode()).fetchall())
+
+    def batches(self) -> list[int]:
+        """How many records each transaction of the retry topic applied."""
+        query = (
+            "SELECT records FROM headrace.batches WHERE group_name = %s AND state = 'applied' AND ranges->0->>0 = %s"
+        )
+        return [row[0] for row in self.session.execute(query, (self.group, LANE))]
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A turn has as much time as it needs."""
+    monkeypatch.setattr(Returns, "TURN", 60.0)
+
+
+@pytest.fixture
+def scene(
+    session: psycopg.Connection, sinks: Sinks, catalogs: Catalogs, pools: Pools, schema: str, group: str
+) -> Scene:
+    """An empty table."""
+    session.execute(f"CREATE TABLE {schema}.t (id bigint PRIMARY KEY, word varchar(5))".encode())
+    applying = Applying(sinks(), catalogs(), schema, ["t", LANE], FloodLimits(percent=100))
+    return Scene(session, applying, PostgresOutbox(pools(), group), schema, group)
+
+
+def test_letters_of_many_rows_are_one_transaction(scene: Scene) -> None:
+    """Each has its outcome by itself."""
+    scene.letters([("c", number, "a") for number in range(300)])
+    scene.come_back()
+    assert Counter(scene.states()) == {"applied": 300}
+    assert scene.rows() == dict.fromkeys(range(300), "a")
+    assert scene.batches() == [300]
+
+
+@pytest.mark.parametrize("bad", [{7}, {0, 150, 299}, set(range(0, 300, 2)), set(range(300))])
+def test_a_letter_that_fails_again_costs_itself_alone(scene: Scene, bad: set[int]) -> None:
+    """Few are found by the target, of many it says only that there are too many."""
+    scene.letters([("c", number, "bad" if number in bad else "a") for number in range(300)])
+    scene.do(CHECK)
+    scene.come_back()
+    assert scene.states() == ["dead" if number in bad else "applied" for number in range(300)]
+    assert scene.rows() == {number: "a" for number in range(300) if number not in bad}
+    query = (
+        "SELECT kind, attempt, count(*) FROM headrace.letters WHERE group_name = %s AND state = 'dead' GROUP BY 1, 2"
+    )
+    assert scene.session.execute(query, (scene.group,)).fetchall() == [("record.check", 3, len(bad))]
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_letters_of_one_row_are_applied_in_the_order_of_their_records(scene: Scene, reverse: bool) -> None:
+    """In whatever order their copies come."""
+    scene.letters([("c", 1, "a"), ("u", 1, "b"), ("c", 2, "x"), ("u", 1, "c")])
+    scene.come_back(reverse=reverse)
+    assert scene.states() == ["applied"] * 4
+    assert scene.rows() == {1: "c", 2: "x"}
+    assert scene.batches() == [4]
+
+
+def test_what_is_in_front_of_a_letter_that_fails_again_is_applied(scene: Scene) -> None:
+    """And what is behind it waits; other rows have nothing to do with it."""
+    scene.do("INSERT INTO {s}.t VALUES (1, 'old')")
+    scene.letters([("u", 1, "a"), ("u", 1, "b"), ("u", 1, "bad"), ("d", 1, ""), ("c", 2, "x")])
+    scene.do("ALTER TABLE {s}.t ADD CONSTRAINT devilish CHECK (word NOT LIKE 'bad%')")
+    scene.do("CREATE FUNCTION {s}.no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$")
+    scene.do("CREATE TRIGGER no BEFORE DELETE ON {s}.t FOR EACH ROW EXECUTE FUNCTION {s}.no()")
+    scene.come_back()
+    while {"retrying", "replaying"} & set(scene.states()):
+        scene.turn(LANE, scene.applying.come_back(scene.outbox, LANE))
+    assert scene.states() == ["applied", "applied", "dead", "held", "applied"]
+    assert scene.rows() == {1: "b", 2: "x"}
+
+
+def test_a_value_that_is_handed_on_is(scene: Scene) -> None:
+    """Order between transactions is that of the records."""
+    scene.do("ALTER TABLE {s}.t ADD UNIQUE (word)")
+    scene.do("INSERT INTO {s}.t VALUES (2, 'a')")
+    scene.letters([("u", 2, "b"), ("c", 1, "a"), ("c", 3, "c")])
+    scene.come_back()
+    assert scene.states() == ["applied"] * 3
+    assert scene.rows() == {1: "a", 2: "b", 3: "c"}
+
+
+def test_a_table_that_was_put_right_is_looked_at_before_a_letter_fails(scene: Scene) -> None:
+    """What is known of it is used as long as all is well."""
+    scene.applying.offer({"t": [("c", 1, "a"), ("c", 2, "much too long")]})
+    scene.turn("t", 2)
+    assert scene.states() == ["dead"]
+    scene.outbox.claim(10, 3600)
+    scene.do("ALTER TABLE {s}.t ALTER word TYPE text")
+    scene.come_back()
+    assert scene.states() == ["applied"]
+    assert scene.rows() == {1: "a", 2: "much too long"}

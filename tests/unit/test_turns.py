@@ -1,0 +1,110 @@
+"""Whose turn it is among letters that came back, and what a try that failed teaches."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from consumer.core.failure import Failure, failed
+from consumer.core.kinds import KINDS
+from consumer.core.letters import Standing, State
+from consumer.core.records import RecordRef, TopicPartition
+from consumer.core.turns import Blame, Known, Room, Turns, learned, turns
+
+AT = TopicPartition("shop.public.orders", 0)
+OTHER = TopicPartition("shop.public.orders", 1)
+CHECK = failed(KINDS["record.check"], "postgres", "upsert", "refused")
+UNIQUE = failed(KINDS["record.unique"], "postgres", "upsert", "there is one already")
+WIDE = Room(letters=100)
+
+
+def letter(
+    offset: int, row: int | None = 1, state: str = "replaying", at: TopicPartition = AT, size: int = 1
+) -> Standing:
+    """One letter; its id is its offset."""
+    known = None if row is None else ("public.orders", row, 0)
+    return Standing(
+        id=offset, ref=RecordRef(at, offset), state=State(state), attempt=2, due=0.0, age=1.0, row=known, size=size
+    )
+
+
+def words(now: Turns) -> dict[str, list[int]]:
+    """Offsets by what becomes of the letters."""
+    found = {"tried": now.tried, "failed": now.failed, "held": now.held}
+    return {what: [one.ref.offset for one in letters] for what, letters in found.items() if letters}
+
+
+@pytest.mark.parametrize(
+    ("letters", "came", "expected"),
+    [
+        pytest.param([letter(1, 1), letter(2, 2)], {1, 2}, {"tried": [1, 2]}, id="different rows"),
+        pytest.param([letter(2), letter(1)], {1, 2}, {"tried": [1, 2]}, id="of a row in the order of its records"),
+        pytest.param([letter(1, state="dead"), letter(2)], {2}, {"held": [2]}, id="behind one that did not come"),
+        pytest.param([letter(1), letter(2, state="held")], {1}, {"tried": [1, 2]}, id="with what waits for it"),
+        pytest.param(
+            [letter(1), letter(2, state="dead"), letter(3, state="held"), letter(4)],
+            {1, 4},
+            {"tried": [1], "held": [4]},
+            id="not past one that is not there",
+        ),
+        pytest.param([letter(1, state="held"), letter(2)], {2}, {"held": [2]}, id="behind one that waits"),
+        pytest.param([letter(1, None), letter(2, None)], {1, 2}, {"tried": [1, 2]}, id="of no known row"),
+        pytest.param([letter(1), letter(7, at=OTHER)], {1, 7}, {"tried": [1], "held": [7]}, id="of two partitions"),
+        pytest.param([letter(9), letter(2, at=OTHER)], {9, 2}, {"tried": [2], "held": [9]}, id="by their failures"),
+    ],
+)  # fmt: skip
+def test_each_row_goes_from_its_oldest_letter_on(
+    letters: Sequence[Standing], came: set[int], expected: dict[str, list[int]]
+) -> None:
+    """As far as its letters have come back, or wait for those that have."""
+    assert words(turns(letters, came, Known(), WIDE)) == expected
+
+
+def test_what_waits_is_bounded() -> None:
+    """In number and bytes; it comes by itself then."""
+    letters = [letter(1), *(letter(offset, state="held", size=10) for offset in range(2, 9))]
+    assert words(turns(letters, {1}, Known(), Room(letters=4))) == {"tried": [1, 2, 3, 4]}
+    assert words(turns(letters, {1}, Known(), Room(letters=100, bytes=25))) == {"tried": [1, 2, 3]}
+
+
+def test_a_letter_that_failed_holds_those_behind_it() -> None:
+    """And no other row's."""
+    letters = [letter(1), letter(2), letter(3, state="held"), letter(4, 2)]
+    known = Known(failures={letters[0].ref: CHECK})
+    assert words(turns(letters, {1, 2, 4}, known, WIDE)) == {"tried": [4], "failed": [1], "held": [2]}
+
+
+def tried(*letters: Standing) -> Turns:
+    """These are tried together."""
+    return Turns(tried=letters, failed=(), held=())
+
+
+def refused(*offsets: int, why: Failure = CHECK) -> dict[RecordRef, Failure]:
+    """Letters that are refused."""
+    return {RecordRef(AT, offset): why for offset in offsets}
+
+
+ONE, TWO, CHAIN = tried(letter(1)), tried(letter(1, 1), letter(2, 2)), tried(letter(1), letter(2), letter(3, 2))
+
+
+@pytest.mark.parametrize(
+    ("now", "blame", "divisible", "goes_on", "failures", "apart"),
+    [
+        pytest.param(TWO, Blame(refused(2)), True, True, {2}, False, id="the one that is named fails"),
+        pytest.param(CHAIN, Blame(refused(2)), True, True, set(), True, id="of several of a row the oldest is tried"),
+        pytest.param(CHAIN, Blame(refused(3)), True, True, {3}, False, id="another row has nothing to do with it"),
+        pytest.param(ONE, Blame(refused(1), named=False), True, True, {1}, False, id="one that is alone is at fault"),
+        pytest.param(TWO, Blame(refused(1, 2), named=False), True, False, set(), False, id="else parts are tried"),
+        pytest.param(CHAIN, Blame(refused(1, 2, 3), named=False), False, True, set(), True, id="or the oldest alone"),
+        pytest.param(TWO, Blame(refused(2, why=UNIQUE)), True, False, set(), False, id="others may be at fault"),
+        pytest.param(ONE, Blame(refused(1, why=UNIQUE)), False, True, {1}, False, id="there is no other"),
+        pytest.param(CHAIN, Blame(refused(1, 2, 3), whole=True), True, True, {1, 2, 3}, False, id="the table is"),
+    ],
+)  # fmt: skip
+def test_a_failed_try_teaches(
+    now: Turns, blame: Blame, divisible: bool, goes_on: bool, failures: set[int], apart: bool
+) -> None:
+    """Who fails, or how the letters are to be tried instead."""
+    known = Known()
+    assert learned(known, now, blame, divisible=divisible) == goes_on
+    assert {ref.offset for ref in known.failures} == failures
+    assert known.apart == ({("public.orders", 1, 0)} if apart else set())
