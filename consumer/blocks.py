@@ -20,7 +20,7 @@ from consumer.core.letters import Record
 from consumer.core.markers import Placeholders
 from consumer.core.modes import DELETED_AT, OnTruncate
 from consumer.core.moves import NEW_KEY, Halves, borders, no_halves, token_fields, tokens
-from consumer.core.plan import Binding, Run, SourceTimes, origin, recorded
+from consumer.core.plan import Binding, Contexts, Run, SourceTimes, origin, recorded
 from consumer.core.position import places_of_reads, positions
 from consumer.core.records import RecordRef, TopicPartition
 from consumer.core.rewriting import Rewritten
@@ -33,6 +33,8 @@ TRUNCATE = "t"
 # a logical message, and a truncate that is not to be applied
 _MEANINGLESS = frozenset({"m", TRUNCATE})
 _FRAME = 5
+# contexts of traces that are read of a block
+_CONTEXTS = 8
 _VERSION = "#version"
 
 
@@ -108,6 +110,7 @@ class Decoded:
     truncates: Sequence[int] = ()
     truncated: int | None = None
     halves: Halves = field(default_factory=no_halves)
+    contexts: Contexts = ()
     out: dict[int, Failure] = field(default_factory=dict)
 
 
@@ -132,7 +135,8 @@ class Decoders:
     """The decoder for most; the careful one for marked ranges and schemas that the other can't read.
 
     `deadline`: of the first one, in seconds; the careful one is slow, but it ends. `placeholders`: what stands for
-    values that the source did not have. `frames`: where topics have their schema ids.
+    values that the source did not have. `frames`: where topics have their schema ids. `traced`: the column that says of
+    which trace a change is; empty where nobody asks.
     """
 
     fast: Decoder
@@ -140,6 +144,7 @@ class Decoders:
     deadline: float = 20.0
     placeholders: Placeholders = field(default_factory=Placeholders)
     frames: Frames = field(default_factory=Frames)
+    traced: str = ""
 
 
 class BlockDecoder:
@@ -189,8 +194,18 @@ class BlockDecoder:
             ignored=meaningless - len(truncates) + (0 if binding.compacted else tombstones),
             truncates=truncates,
             truncated=_truncated(frame, binding) if truncates else None,
+            contexts=self.contexts(block, images),
             out=out,
         )
+
+    def contexts(self, block: Block, images: pl.DataFrame) -> Contexts:
+        """What the column of traces says in some of the images."""
+        name = self._decoders.traced
+        if not name or images.schema.get(name) != pl.String:
+            return ()
+        said = images.select(SEQ, name).drop_nulls()
+        said = said.gather_every(max(1, len(said) // _CONTEXTS)).head(_CONTEXTS)
+        return [(block.ref(place), text) for place, text in said.iter_rows()]
 
     def nothing(self, block: Block) -> Decoded:
         """What a block without any sound record would be."""

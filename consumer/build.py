@@ -67,6 +67,7 @@ from consumer.lookout import Lookout
 from consumer.lookout import Sources as LookoutSources
 from consumer.patience import Patience
 from consumer.planner import Planner
+from consumer.ports.facts import Tell
 from consumer.ports.target import Breaker, Overview, Retention
 from consumer.ports.topics import Offsets
 from consumer.postman import Postman
@@ -122,9 +123,24 @@ def connections(settings: Settings, name: str) -> Iterator[Connections]:
 
 
 @contextmanager
-def watchers(settings: Settings) -> Iterator[Watchers]:
-    """Who watches this process, served from now on where that is wanted."""
-    told = Watchers(Bounded(settings.telemetry.max_topics), [journeys.bind, journeys.say])
+def tracing(settings: Settings, name: str) -> Iterator[Sequence[Tell]]:
+    """Who traces a worker's batches; nobody where no collector is set."""
+    wanted = settings.trace
+    if not wanted.endpoint:
+        yield ()
+        return
+    # nobody else pays for the SDK
+    from consumer.telemetry.traces import TraceSettings, sending
+
+    how = TraceSettings(group=settings.kafka.group, worker=name, ratio=wanted.ratio, links=wanted.links)
+    with sending(wanted.endpoint, how, version("headrace")) as traces:
+        yield (traces.tell,)
+
+
+@contextmanager
+def watchers(settings: Settings, hearers: Sequence[Tell] = ()) -> Iterator[Watchers]:
+    """Who watches this process, served from now on where that is wanted; others who hear its facts."""
+    told = Watchers(Bounded(settings.telemetry.max_topics), [*hearers, journeys.bind, journeys.say])
     told.ask(lambda: process_samples(settings.kafka.group, resident()))
     if not settings.telemetry.serve:
         yield told
@@ -213,6 +229,7 @@ def build_worker(settings: Settings, name: str, shared: Connections, told: Watch
         deadline=settings.worker.decode_deadline,
         placeholders=Placeholders(settings.source.unavailable_values),
         frames=found_in,
+        traced=settings.trace.field if settings.trace.endpoint else "",
     )
     marks = Marks()
     most = settings.sizer.top * Reader.ROUNDS

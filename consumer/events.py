@@ -36,7 +36,7 @@ from consumer.core.failure import Failure
 from consumer.core.fold import SEQ, lacking_any
 from consumer.core.labels import strange
 from consumer.core.modes import Mode
-from consumer.core.plan import Action, SourceTimes, TableWrite
+from consumer.core.plan import Action, Contexts, SourceTimes, TableWrite
 from consumer.core.position import positions
 from consumer.rules import broken_checks, shaped
 from consumer.writes import BlockWrites
@@ -57,6 +57,7 @@ class Events:
     records: int = 0
     deletes: int = 0
     times: SourceTimes = field(default_factory=dict)
+    contexts: Contexts = ()
     ignored: int = 0
     truncates: Sequence[int] = ()
     out: dict[int, Failure] = field(default_factory=dict)
@@ -83,6 +84,7 @@ class EventBlocks:
 
     def _append(self, block: Block, said: pl.DataFrame, events: Events) -> None:
         images = self._images(block, said, events)
+        events.contexts = self._blocks.contexts(block, images)
         checked = images.filter(pl.col(SEQ).is_in(_of(said, IMAGES)))
         lacking = self._lacking(block, images)
         if block.binding.mode is Mode.APPEND:

@@ -135,6 +135,7 @@ class Planner:
         counted: Counter[str] = Counter(records=sum(map(len, slices)))
         times: dict[TopicPartition, tuple[int, int]] = {}
         stages = []
+        contexts: list[tuple[RecordRef, str]] = []
         staged = self._staged(slices, borders)
         for blocks in staged:
             stage = _Gathered()
@@ -142,11 +143,13 @@ class Planner:
                 with library_faults(block.binding.table.name if block.binding.table else None, "planner", "plan"):
                     self._planned(block, refused, stage, counted, times)
             stages += stage.whole()
+            contexts += stage.contexts
         return Plan(
             slices=tuple(slices),
             stages=tuple(stages),
             counts=Counts(**counted),
             source_times=times,
+            contexts=contexts,
             evolutions=_evolutions(staged),
         )
 
@@ -196,6 +199,7 @@ class Planner:
             counted["truncates"] += len(decoded.truncates)
             stage.truncates.append(_truncate(block, decoded.truncates, decoded.truncated))
         _widen(times, decoded.times)
+        stage.contexts += decoded.contexts
         counted["ignored"] += decoded.ignored
         if refused:
             decoded.out |= {place: refused[ref] for place, ref in block.refs() if ref in refused}
@@ -237,6 +241,7 @@ class Planner:
             counted["truncates"] += len(events.truncates)
             stage.truncates.append(_truncate(block, events.truncates, None))
         _widen(times, events.times)
+        stage.contexts += events.contexts
         counted["ignored"] += events.ignored
         counted["letters"] += len(events.out)
         counted["upserts"] += events.records - events.deletes
@@ -368,6 +373,7 @@ class _Gathered:
     writes: list[TableWrite] = field(default_factory=list)
     letters: list[Aside] = field(default_factory=list)
     truncates: list[Truncate] = field(default_factory=list)
+    contexts: list[tuple[RecordRef, str]] = field(default_factory=list)
 
     def whole(self) -> list[Stage]:
         """The stage, with the writes in the order of their tables, maybe behind another one."""

@@ -11,7 +11,7 @@ from types import FrameType
 
 import structlog
 
-from consumer.build import Inspection, build_worker, connections, inspection, watchers, worker_name
+from consumer.build import Inspection, build_worker, connections, inspection, tracing, watchers, worker_name
 from consumer.core.failure import Transient, told
 from consumer.core.records import TopicPartition
 from consumer.current import Standing, noted_ends, standing
@@ -94,7 +94,7 @@ def run_worker(settings: Settings, *, until_current: bool, tell_port: int | None
     name = worker_name(settings)
     structlog.contextvars.bind_contextvars(worker=name)
     log.info("worker starts")
-    with connections(settings, name) as shared, watchers(settings) as told:
+    with connections(settings, name) as shared, tracing(settings, name) as traces, watchers(settings, traces) as told:
         life = build_worker(settings, name, shared, told)
         if tell_port is not None:
             say_port(tell_port, told.port)

@@ -23,6 +23,9 @@ from consumer.core.types import Carriage, Kind
 SourceTimes = Mapping[TopicPartition, tuple[int, int]]
 """By partition: oldest and newest source time, in milliseconds since 1970."""
 
+Contexts = Sequence[tuple[RecordRef, str]]
+"""What a column of some records says of their traces."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class TableName:
@@ -358,6 +361,8 @@ class Plan:
     source_times: SourceTimes = field(default_factory=dict)
     # how long it took to make
     laps: tuple[Lap, ...] = ()
+    # trace contexts of some of its records, from a column of theirs
+    contexts: Contexts = ()
     # changes of tables that its rows need first
     evolutions: tuple[Evolution, ...] = ()
 

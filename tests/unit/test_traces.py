@@ -1,0 +1,282 @@
+"""Traces of batches: spans and their steps, links to records, and what a collector gets of it."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+
+import pytest
+import structlog
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind, StatusCode
+
+from consumer.blocks import Decoders
+from consumer.core.failure import failed
+from consumer.core.kinds import KINDS
+from consumer.core.laps import Lap
+from consumer.core.plan import Counts, Plan
+from consumer.core.policy import NO_RETRIES
+from consumer.core.records import Header, RecordRef, Slice, TopicPartition
+from consumer.core.tracing import carried
+from consumer.decode_watch import Marks
+from consumer.edges.columnar import ColumnarDecoder
+from consumer.edges.copy_encoder import CopyEncoder
+from consumer.edges.rows import RowDecoder
+from consumer.known import KnownBindings
+from consumer.planner import Planner
+from consumer.ports.facts import Began, Committed, Ended, Numbered, Undone
+from consumer.ports.target import Applied
+from consumer.telemetry.traces import TraceSettings, Tracing, provider, sampled, sending
+from tests.collector import Collector
+from tests.unit.known import Topic, slice_of
+
+AT = TopicPartition("shop.orders", 3)
+FAILURE = failed(KINDS["record.value"], "postgres", "upsert", "a value does not fit")
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
+POLLED = Lap(step="poll", began=100.0, seconds=0.5)
+PLANNED = (Lap(step="plan", began=101.0, seconds=0.2), Lap(step="decode", began=101.0, seconds=0.1))
+WRITTEN = tuple(Lap(step=step, began=102.0, seconds=0.1) for step in ("stage", "apply", "letters", "commit"))
+SETTINGS = TraceSettings(group="shop", worker="w-1")
+
+
+def slices(records: int, of: Callable[[int], tuple[Header, ...]], topic: str = AT.topic) -> tuple[Slice, ...]:
+    """Records of one partition with headers."""
+    offsets = range(records)
+    none = [None] * records
+    at = TopicPartition(topic, AT.partition)
+    return (Slice(at=at, epoch=1, start=0, end=records, offsets=offsets, keys=none, values=none, headers=of),)
+
+
+def bare(offset: int) -> tuple[Header, ...]:
+    """No headers."""
+    return ()
+
+
+def parented(offset: int) -> tuple[Header, ...]:
+    """A record that somebody traces."""
+    return (("other", b"x"), ("traceparent", PARENT.encode()))
+
+
+class Traced:
+    """A tracing whose spans are kept here."""
+
+    def __init__(self, settings: TraceSettings = SETTINGS) -> None:
+        self._spans = InMemorySpanExporter()
+        self.tracing = Tracing(provider(settings, "1", SimpleSpanProcessor(self._spans)), settings)
+
+    def batch(self, pieces: Sequence[Slice], plan: Plan | None = None, *, lane: bool = False) -> list[ReadableSpan]:
+        """The spans of one batch, in the order of their ends."""
+        made = plan or Plan(slices=tuple(pieces), stages=(), counts=Counts(records=1), laps=PLANNED)
+        tell = self.tracing.tell
+        tell(Began(slices=pieces, lane=lane, polled=POLLED))
+        tell(Numbered(12))
+        tell(Committed(Applied(plan=made, seconds=0.3, durations={}, laps=WRITTEN)))
+        tell(Ended())
+        return self.spans()
+
+    def spans(self) -> list[ReadableSpan]:
+        """All that have ended."""
+        return list(self._spans.get_finished_spans())
+
+
+def test_a_batch_is_a_span_with_its_steps_below_it() -> None:
+    """With the times that the steps had, decoding as a part of planning and letters as a part of applying."""
+    spans = {span.name: span for span in Traced().batch(slices(2, bare))}
+    root = spans["process shop.orders"]
+    above = {name: span.parent and span.parent.span_id for name, span in spans.items()}
+    ids = {name: span.context.span_id for name, span in spans.items()}
+    assert root.kind is SpanKind.CONSUMER
+    assert root.parent is None
+    for name in ("poll shop.orders", "plan", "copy", "apply", "commit"):
+        assert above[name] == ids["process shop.orders"], name
+    assert above["decode"] == ids["plan"]
+    assert above["letters"] == ids["apply"]
+    assert (spans["plan"].start_time, spans["plan"].end_time) == (101_000_000_000, 101_200_000_000)
+    assert root.start_time == 100_000_000_000
+
+
+def test_a_span_says_what_the_messaging_conventions_ask_for() -> None:
+    """Whose batch it is, of what, and how many records; and its number in the ledger."""
+    root = Traced().batch(slices(2, bare))[-1]
+    assert dict(root.attributes or {}) == {
+        "messaging.system": "kafka",
+        "messaging.operation.name": "process",
+        "messaging.operation.type": "process",
+        "messaging.consumer.group.name": "shop",
+        "messaging.client.id": "w-1",
+        "messaging.batch.message_count": 2,
+        "messaging.destination.name": "shop.orders",
+        "headrace.letters": False,
+        "headrace.batch": 12,
+    }
+
+
+def test_a_batch_of_several_topics_names_none() -> None:
+    """A name has few values."""
+    spans = Traced().batch((*slices(1, bare), *slices(1, bare, "shop.items")))
+    assert "process" in {span.name for span in spans}
+
+
+@pytest.mark.parametrize(("records", "linked"), [(3, 3), (32, 32), (5000, 32)])
+def test_a_batch_is_linked_to_some_of_its_records(records: int, linked: int) -> None:
+    """To 32 at the most, by their headers, of which no more are read than that."""
+    read: list[int] = []
+
+    def of(offset: int) -> tuple[Header, ...]:
+        read.append(offset)
+        return parented(offset)
+
+    root = Traced().batch(slices(records, of))[-1]
+    links = root.links
+    assert len(links) == len(read) == linked
+    assert {f"{link.context.trace_id:032x}" for link in links} == {TRACE}
+    assert dict(links[-1].attributes or {}) == {
+        "messaging.destination.name": "shop.orders",
+        "messaging.destination.partition.id": "3",
+        "messaging.kafka.offset": read[-1],
+    }
+
+
+@pytest.mark.parametrize("value", [b"", b"nonsense", b"\xff\xfe", b"00-" + b"0" * 32 + b"-b7ad6b7169203331-01", None])
+def test_headers_that_are_no_context_are_no_links(value: bytes | None) -> None:
+    """Whatever stands in them."""
+    assert Traced().batch(slices(1, lambda _: (("traceparent", value),)))[-1].links == ()
+
+
+def test_nothing_is_read_of_what_is_not_traced() -> None:
+    """Of a batch that is left out there is no span, and no header is looked at."""
+
+    def of(offset: int) -> tuple[Header, ...]:
+        raise AssertionError("a header was read")
+
+    assert Traced(TraceSettings(group="shop", worker="w", ratio=0.0)).batch(slices(9, of)) == []
+
+
+def test_a_context_in_a_column_links_where_no_header_does() -> None:
+    """Debezium writes it as a text of Java's properties; a record with both is linked once."""
+    pieces = slices(2, lambda offset: parented(offset) if offset == 0 else ())
+    text = f"#Tue Nov 24 10:00:00 UTC 2026\ntraceparent={PARENT}\ntracestate=a\\=b\n"
+    contexts = [(RecordRef(AT, 0), text), (RecordRef(AT, 1), text), (RecordRef(AT, 1), "no=context")]
+    plan = Plan(slices=pieces, stages=(), counts=Counts(records=2), contexts=contexts)
+    links = Traced().batch(pieces, plan)[-1].links
+    assert [(link.attributes or {})["messaging.kafka.offset"] for link in links] == [0, 1]
+    assert links[1].context.trace_state.get("a") == "b"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", {}),
+        ("traceparent", {}),
+        ("#traceparent=1", {}),
+        ("baggage=1\n traceparent = 2 ", {"traceparent": "2"}),
+        ("tracestate=a\\=b\\:c", {"tracestate": "a=b:c"}),
+        ("x" * 9999 + "\ntraceparent=1", {}),
+    ],
+)
+def test_a_text_of_properties_is_read(text: str, found: dict[str, str]) -> None:
+    """Its W3C fields and nothing else."""
+    assert carried(text) == found
+
+
+@pytest.mark.parametrize("count", [3, 400])
+def test_contexts_are_taken_from_the_column_of_some_records(count: int) -> None:
+    """A few of each block, and none where nobody asks."""
+    fields = [
+        {"name": "id", "type": "long"},
+        {"name": "tracingspancontext", "type": ["null", "string"], "default": None},
+    ]
+    topic = Topic(fields)
+    known = KnownBindings()
+    topic.bound_to(known)
+    rows = [{"id": number, "tracingspancontext": f"traceparent={number}"} for number in range(count)]
+    piece = slice_of([topic.record("c", row) for row in rows])
+    careful = RowDecoder()
+    fast = ColumnarDecoder(careful)
+
+    def contexts(traced: str) -> list[tuple[RecordRef, str]]:
+        decoders = Decoders(fast=fast, careful=careful, traced=traced)
+        return list(Planner(decoders, CopyEncoder(), known, Marks(), NO_RETRIES, 100_000).plan([piece]).contexts)
+
+    assert contexts("") == []
+    found = contexts("tracingspancontext")
+    assert len(found) == min(count, 8)
+    assert all(text == f"traceparent={ref.offset - 100}" for ref, text in found)
+
+
+def test_a_try_that_was_rolled_back_is_an_error_by_its_kind() -> None:
+    """Beside the try that was committed, in the same trace."""
+    traced = Traced()
+    tell = traced.tracing.tell
+    pieces = slices(1, bare)
+    plan = Plan(slices=pieces, stages=(), counts=Counts(records=1))
+    tell(Began(slices=pieces, lane=False, polled=None))
+    tell(Undone(plan=plan, failure=FAILURE, began=5.0, seconds=1.0))
+    tell(Ended())
+    undone, root = traced.spans()
+    assert undone.status.status_code is StatusCode.ERROR
+    assert (undone.attributes or {})["error.type"] == "record.value"
+    assert FAILURE.detail not in str(undone.to_json())
+    assert undone.context.trace_id == root.context.trace_id
+
+
+def test_letters_that_come_back_are_a_new_trace_that_is_linked_to_the_old_one() -> None:
+    """Their copies have the headers of their records."""
+    root = Traced().batch(slices(1, parented, "shop.retry.1"), lane=True)[-1]
+    assert f"{root.context.trace_id:032x}" != TRACE
+    assert [f"{link.context.trace_id:032x}" for link in root.links] == [TRACE]
+    assert (root.attributes or {})["headrace.letters"] is True
+
+
+def test_lines_of_a_traced_batch_have_its_trace() -> None:
+    """From its beginning to its end."""
+    traced = Traced()
+    traced.tracing.tell(Began(slices=slices(1, bare), lane=False, polled=None))
+    bound = structlog.contextvars.get_contextvars()
+    traced.tracing.tell(Ended())
+    (root,) = traced.spans()
+    assert bound["trace_id"] == f"{root.context.trace_id:032x}"
+    assert "trace_id" not in structlog.contextvars.get_contextvars()
+
+
+def test_a_sample_is_spread_over_the_batch() -> None:
+    """Not the first ones only, which may all be of one table."""
+    pieces = (*slices(10, bare), *slices(90, bare, "shop.items"))
+    found = [(piece.at.topic, place) for piece, place in sampled(pieces, 4)]
+    assert found == [("shop.orders", 0), ("shop.items", 15), ("shop.items", 40), ("shop.items", 65)]
+    assert list(sampled((), 4)) == []
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    """A collector of the test's own."""
+    with closing(Collector()) as opened:
+        yield opened
+
+
+def test_a_collector_gets_the_spans(collector: Collector) -> None:
+    """As protobuf, with the resource; also those that were not sent when the worker ends."""
+    pieces = slices(2, parented)
+    plan = Plan(slices=pieces, stages=(), counts=Counts(records=2), laps=PLANNED)
+    with sending(collector.endpoint, SETTINGS, "1") as tracing:
+        tracing.tell(Began(slices=pieces, lane=False, polled=POLLED))
+        tracing.tell(Committed(Applied(plan=plan, seconds=0.3, durations={}, laps=WRITTEN)))
+        tracing.tell(Ended())
+    resources = [each for request in collector.requests for each in request.resource_spans]
+    about = {item.key: item.value.string_value for item in resources[0].resource.attributes}
+    spans = {span.name: span for each in resources for scope in each.scope_spans for span in scope.spans}
+    assert (about["service.name"], about["service.instance.id"]) == ("headrace", "w-1")
+    assert set(spans) == {
+        "process shop.orders", "poll shop.orders", "plan", "decode", "copy", "apply", "letters", "commit"
+    }  # fmt: skip
+    assert [link.trace_id.hex() for link in spans["process shop.orders"].links] == [TRACE, TRACE]
+
+
+def test_who_traces_nothing_pays_for_nothing() -> None:
+    """Neither SDK nor exporter is imported with the program."""
+    look = "import sys, consumer.worker, consumer.supervisor; print([m for m in sys.modules if 'opentelemetry' in m])"
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.strip() == "[]"
