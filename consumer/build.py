@@ -1,6 +1,7 @@
 """The composition root of a worker: the one place that names its edges."""
 
 import os
+import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -198,6 +199,7 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
         patience=patience,
         breakers=(shared.target, shared.registry),
         resident=resident,
+        leaving=threading.Event(),
     )
     reported = presence(settings, name, parts, applier.look_soon)
 
@@ -235,5 +237,6 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
             Side("presence", reported.turn, reported.close),
         ],
         watches=[planner.watch for planner in (*planners, again)],
+        leaving=parts.leaving,
     )
     return WorkerLife(reader, applier, life, hooks)

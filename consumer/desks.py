@@ -3,7 +3,7 @@ process. Beside `consumer.build` the one place that names edges.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import cache
@@ -14,7 +14,7 @@ from consumer.binder import Binder
 from consumer.binder import Sources as BinderSources
 from consumer.binding_settings import binder_settings, mappings
 from consumer.blocks import Decoders
-from consumer.control import Control
+from consumer.connecting import ConnectDesk, NotedConnectors
 from consumer.core.breaking import BreakerLimits
 from consumer.core.decision import Undecidable
 from consumer.core.failure import Refused, Transient, failed
@@ -23,7 +23,6 @@ from consumer.core.letters import Record
 from consumer.core.markers import Placeholders
 from consumer.core.records import RecordRef
 from consumer.decode_watch import Marks
-from consumer.desk import Desk
 from consumer.edge_settings import kafka_settings, letter_policy, session_settings
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.connect import ConnectSettings, HttpConnect
@@ -41,6 +40,8 @@ from consumer.edges.postgres.session import connect
 from consumer.edges.registry import HttpRegistry
 from consumer.edges.rows import RowDecoder
 from consumer.known import KnownBindings
+from consumer.lagging import Asked, Lags, LookedLags
+from consumer.moving import MovedPositions, Positions
 from consumer.planner import Planner
 from consumer.ports.connectors import Connectors
 from consumer.ports.letters import Outgoing
@@ -60,7 +61,7 @@ from dlq.source_again import Channel, SourceDesk
 
 
 @contextmanager
-def desk(settings: Settings) -> Iterator[Desk]:
+def desk(settings: Settings) -> Iterator[PostgresDesk]:
     """What people ask and decide, on a session that is closed afterwards."""
     opened = PostgresDesk(session_settings(settings, "desk"), settings.kafka.group, discard)
     try:
@@ -70,7 +71,14 @@ def desk(settings: Settings) -> Iterator[Desk]:
 
 
 @contextmanager
-def control(settings: Settings) -> Iterator[Control]:
+def positions(settings: Settings, offsets: Callable[[], Offsets] | None = None) -> Iterator[Positions]:
+    """Where partitions go on, decided by people, on a session that is closed afterwards."""
+    with desk(settings) as opened:
+        yield MovedPositions(opened, offsets or (lambda: topic_offsets(settings)))
+
+
+@contextmanager
+def control(settings: Settings) -> Iterator[PostgresControl]:
     """What people ask of workers and tables and tell them, on a session that is closed afterwards."""
     opened = PostgresControl(session_settings(settings, "control"), settings.kafka.group)
     try:
@@ -160,15 +168,20 @@ def job_desk(settings: Settings) -> Iterator[JobDesk]:
 
 def admin_doors(settings: Settings) -> Doors:
     """What API and console open; nothing is opened yet."""
+    # one client for all questions
+    offsets = cache(lambda: topic_offsets(settings))
     return Doors(
         desk=lambda: desk(settings),
+        positions=lambda: positions(settings, offsets),
         control=lambda: control(settings),
+        survey=lambda: control(settings),
         letters=lambda: letter_desk(settings),
         jobs=lambda: job_desk(settings),
+        source=lambda: source_desk(settings),
         connectors=lambda: connectors(settings),
-        # one client for all questions
-        offsets=cache(lambda: topic_offsets(settings)),
+        offsets=offsets,
         ages=cache(lambda: topic_ages(settings)),
+        has_connect=settings.connect.url is not None,
         settings=shown_settings(settings),
         about={"group": settings.kafka.group, "version": version("headrace")},
         free=threading.Semaphore(settings.admin.sessions),
@@ -186,8 +199,25 @@ def topic_ages(settings: Settings) -> Ages:
 
 
 @contextmanager
-def connectors(settings: Settings) -> Iterator[Connectors | None]:
-    """Kafka Connect, closed afterwards; None where none is set."""
+def connectors(settings: Settings) -> Iterator[ConnectDesk]:
+    """Kafka Connect as people use it, closed afterwards."""
+    with control(settings) as audit, _connect(settings) as connect:
+        yield NotedConnectors(connect, audit)
+
+
+@contextmanager
+def group_lags(settings: Settings) -> Iterator[Lags]:
+    """How far the group is behind, on a session that is closed afterwards."""
+    with control(settings) as survey, connectors(settings) as connect:
+        asked = Asked(
+            offsets=lambda: topic_offsets(settings), ages=lambda: topic_ages(settings), connectors=connect.all
+        )
+        yield LookedLags(survey, asked)
+
+
+@contextmanager
+def _connect(settings: Settings) -> Iterator[Connectors | None]:
+    """The client, closed afterwards; None where none is set."""
     connect = settings.connect
     if connect.url is None:
         yield None

@@ -1,4 +1,7 @@
-"""`headrace run --workers N`: N worker processes, spawned, watched, started again, ended together."""
+"""`headrace run --workers N`: N worker processes, spawned, watched, started again, ended together.
+
+One that was told to leave (`headrace workers drain`) is not started again.
+"""
 
 import os
 import subprocess
@@ -35,12 +38,13 @@ class Child:
         self._deaths: list[float] = []
         self._next_start = 0.0
         self._process: subprocess.Popen[bytes] | None = None
+        self.left = False
 
     def tend(self, now: float) -> None:
         """Start it if it does not run and its delay is over. Raises GivenUp."""
         if self._process is not None and self._process.poll() is not None:
-            self._died(self._process.returncode, now)
-        if self._process is None and now >= self._next_start:
+            self._ended(self._process.returncode, now)
+        if self._process is None and not self.left and now >= self._next_start:
             self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL)
 
     def terminate(self) -> None:
@@ -59,8 +63,12 @@ class Child:
             self._process.wait(10)
             return FAILED
 
-    def _died(self, code: int, now: float) -> None:
+    def _ended(self, code: int, now: float) -> None:
         self._process = None
+        if code == OK:
+            self.left = True
+            log.info("worker left, as it was told to")
+            return
         self._deaths = [at for at in self._deaths if now - at < _WINDOW] + [now]
         log.warning("worker died", exit_code=code, deaths=len(self._deaths))
         if code == _REFUSED or len(self._deaths) > _DEATHS:
@@ -88,7 +96,7 @@ def _watched(settings: Settings, children: list[Child], signals: Signals, until_
     def tended() -> bool:
         for child in children:
             child.tend(time.monotonic())
-        return signals.told
+        return signals.told or all(child.left for child in children)
 
     if not until_current:
         _until(tended)

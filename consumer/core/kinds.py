@@ -441,6 +441,24 @@ ENVIRONMENT_KINDS = (
         "the credentials for Kafka Connect are refused",
         "Check connect.user and its password, and what they may do there.",
     ),
+    _kind(
+        "server.away",
+        _TRANSIENT,
+        "the API that --server names does not answer, or has no answer at the moment",
+        "Check --server, that headrace admin serve runs there, and the network between; then ask again.",
+    ),
+    _kind(
+        "server.refused",
+        _PERSISTENT,
+        "the API that --server names does not know the token, or its role may not do this",
+        "Check HEADRACE_TOKEN or --token-file, and the token's role.",
+    ),
+    _kind(
+        "server.unfit",
+        _PERSISTENT,
+        "what --server names is not this version's API, or its certificate is not trusted",
+        "Check --server (the base, without /api/v1) and --ca-file, and that both sides have the same version.",
+    ),
     _kind("kafka.away", _TRANSIENT, "the cluster does not answer", _BY_ITSELF),
     _kind(
         "kafka.refused",
