@@ -8,6 +8,9 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
+from pathlib import Path
+
+from pydantic import SecretStr
 
 from consumer.admin.doors import Doors
 from consumer.binder import Binder
@@ -31,6 +34,7 @@ from consumer.edges.kafka.ages import KafkaAges
 from consumer.edges.kafka.letterbox import KafkaLetterbox
 from consumer.edges.kafka.offsets import KafkaOffsets
 from consumer.edges.kafka.origins import KafkaOrigins
+from consumer.edges.oidc import HttpProvider, ProviderSettings
 from consumer.edges.postgres.control import PostgresControl
 from consumer.edges.postgres.desk import PostgresDesk
 from consumer.edges.postgres.lookup import LookingCatalog
@@ -44,10 +48,10 @@ from consumer.lagging import Asked, Lags, LookedLags
 from consumer.moving import MovedPositions, Positions
 from consumer.planner import Planner
 from consumer.ports.connectors import Connectors
+from consumer.ports.identity import Provider
 from consumer.ports.letters import Outgoing
 from consumer.ports.topics import Ages, Offsets
 from consumer.rereading import Rereading
-from consumer.sections import Connect
 from consumer.settings import Settings, shown_settings
 from dlq.actions import discard
 from dlq.desk import LetterDesk
@@ -182,9 +186,23 @@ def admin_doors(settings: Settings) -> Doors:
         offsets=offsets,
         ages=cache(lambda: topic_ages(settings)),
         has_connect=settings.connect.url is not None,
+        provider=identity_provider(settings),
         settings=shown_settings(settings),
         about={"group": settings.kafka.group, "version": version("headrace")},
         free=threading.Semaphore(settings.admin.sessions),
+    )
+
+
+def identity_provider(settings: Settings) -> Provider | None:
+    """Who people log in at; None where nobody is set. Raises Refused."""
+    oidc = settings.admin.oidc
+    if not oidc.issuer:
+        return None
+    secret = _secret(oidc.client_secret, oidc.client_secret_file, "admin.oidc.client_secret")
+    return HttpProvider(
+        ProviderSettings(
+            issuer=oidc.issuer, client_id=oidc.client_id, secret=secret, ca_file=oidc.ca_file, timeout=oidc.timeout
+        )
     )
 
 
@@ -222,18 +240,24 @@ def _connect(settings: Settings) -> Iterator[Connectors | None]:
     if connect.url is None:
         yield None
         return
-    how = ConnectSettings(url=connect.url, user=connect.user, password=_password(connect), timeout=connect.timeout)
+    how = ConnectSettings(
+        url=connect.url,
+        user=connect.user,
+        password=_secret(connect.password, connect.password_file, "connect.password"),
+        timeout=connect.timeout,
+    )
     limits = BreakerLimits(failures=settings.breaker.failures, reset=settings.breaker.reset)
     with closing(HttpConnect(how, CircuitBreaker("connect", limits))) as opened:
         yield opened
 
 
-def _password(connect: Connect) -> str:
-    if connect.password_file is None:
-        return connect.password.get_secret_value() if connect.password else ""
+def _secret(given: SecretStr | None, file: Path | None, name: str) -> str:
+    """A secret, from the setting or the first line of its file. Raises Refused."""
+    if file is None:
+        return given.get_secret_value() if given else ""
     try:
-        return connect.password_file.read_text(encoding="utf-8").partition("\n")[0].strip()
+        return file.read_text(encoding="utf-8").partition("\n")[0].strip()
     except (OSError, UnicodeDecodeError) as error:
-        detail = f"connect.password_file can't be read ({type(error).__name__})"
-        remedy = "Name a readable text file, or set connect.password in the environment."
+        detail = f"{name}_file can't be read ({type(error).__name__})"
+        remedy = f"Name a readable text file, or set {name} in the environment."
         raise Refused(failed(KINDS["worker.settings"], "settings", "load", detail, remedy=remedy)) from error

@@ -11,6 +11,7 @@ from consumer.connecting import ConnectDesk
 from consumer.control import Control, Surveyed
 from consumer.desk import Desk
 from consumer.moving import Positions
+from consumer.ports.identity import Provider
 from consumer.ports.topics import Ages, Offsets
 from dlq.desk import LetterDesk
 from dlq.job_desk import JobDesk
@@ -25,7 +26,10 @@ _PATIENCE = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doors:
-    """How each desk is opened. `settings`: what may be shown of them; `about`: group, version and the like."""
+    """How each desk is opened. `settings`: what may be shown of them; `about`: group, version and the like.
+
+    `provider`: who people log in at, if there is such a one.
+    """
 
     desk: Opens[Desk]
     positions: Opens[Positions]
@@ -40,6 +44,7 @@ class Doors:
     has_connect: bool
     settings: dict[str, Any]
     about: dict[str, str]
+    provider: Provider | None = None
     free: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(8))
     exporting: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(2))
 

@@ -459,6 +459,18 @@ ENVIRONMENT_KINDS = (
         "what --server names is not this version's API, or its certificate is not trusted",
         "Check --server (the base, without /api/v1) and --ca-file, and that both sides have the same version.",
     ),
+    _kind(
+        "oidc.away",
+        _TRANSIENT,
+        "the provider that people log in at does not answer",
+        "Check admin.oidc.issuer, and look at the provider and the network between; tokens of admin.tokens still work.",
+    ),
+    _kind(
+        "oidc.refused",
+        _PERSISTENT,
+        "the provider that people log in at refuses Headrace, or is not what admin.oidc says",
+        "Compare admin.oidc (issuer, client, secret) and admin.url with what the provider has for this client.",
+    ),
     _kind("kafka.away", _TRANSIENT, "the cluster does not answer", _BY_ITSELF),
     _kind(
         "kafka.refused",

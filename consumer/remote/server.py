@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from consumer.admin_sections import is_loopback
+from consumer.core.addresses import is_safe
 from consumer.core.failure import Refused, failed
 from consumer.core.kinds import KINDS
 
@@ -29,7 +29,7 @@ def server(url: str, token_file: Path | None, ca_file: Path | None, environment:
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
         raise _refused("--server is the base of the API, as https://headrace.example", "Name it so.")
     token = _token(token_file, environment)
-    if token and parts.scheme == "http" and not is_loopback(parts.hostname):
+    if token and not is_safe(url):
         raise _refused(
             "the token would be sent unencrypted to another machine",
             "Name an https:// address, or a tunnel's end on this machine.",

@@ -9,7 +9,10 @@ from tests.admin.conftest import Clients
 from tests.admin.scene import Shop
 from tests.admin.walking import walk
 
-OPEN = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/login"), ("POST", "/login")}
+OPEN = {
+    *(("GET", path) for path in ("/healthz", "/readyz", "/login", "/login/oidc", "/login/oidc/back")),
+    ("POST", "/login"),
+}
 CONTENT = {
     *("/api/v1/letters/1/payload", "/api/v1/letters/1/difference", "/api/v1/letters/1/row", "/letters/1/content"),
     *("POST /api/v1/letter-export", "POST /letters/export"),
