@@ -1,6 +1,7 @@
 """The composition root of a worker: the one place that names its edges."""
 
 import os
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -267,6 +268,7 @@ def build_worker(settings: Settings, name: str, shared: Connections, told: Watch
         patience=patience,
         breakers=(shared.target, shared.registry),
         resident=resident,
+        leaving=threading.Event(),
         metrics_port=lambda: told.port,
     )
     reported = presence(settings, name, parts, applier.look_soon)
@@ -320,6 +322,7 @@ def build_worker(settings: Settings, name: str, shared: Connections, told: Watch
             Side("presence", reported.turn, reported.close),
         ],
         watches=[planner.watch for planner in (*planners, again)],
+        leaving=parts.leaving,
         tell=told.tell,
     )
     for part in (sink, patience, holdings, reader, applier, postman, searcher, jobbing, lookout, reported):

@@ -17,6 +17,7 @@ from consumer.operate.lag import lag
 from consumer.operate.migrate import migrate
 from consumer.operate.output import Config, reported
 from consumer.operate.positions import app as positions_app
+from consumer.operate.remotely import reachable, remote_too
 from consumer.operate.replay import app as replay_app
 from consumer.operate.schema import app as schema_app
 from consumer.operate.tables import app as tables_app
@@ -33,16 +34,16 @@ app = typer.Typer(
 app.add_typer(stack_app, name="stack")
 app.add_typer(bench_app, name="bench")
 app.add_typer(admin_app, name="admin")
-app.add_typer(batches_app, name="batches")
-app.add_typer(dlq_app, name="dlq")
-app.add_typer(positions_app, name="positions")
-app.add_typer(replay_app, name="replay")
-app.add_typer(schema_app, name="schema")
-app.add_typer(tables_app, name="tables")
-app.add_typer(workers_app, name="workers")
-app.add_typer(breakers_app, name="breakers")
-app.add_typer(connectors_app, name="connectors")
-app.command()(lag)
+app.add_typer(reachable(batches_app), name="batches")
+app.add_typer(reachable(dlq_app), name="dlq")
+app.add_typer(reachable(positions_app), name="positions")
+app.add_typer(reachable(replay_app), name="replay")
+app.add_typer(reachable(schema_app), name="schema")
+app.add_typer(reachable(tables_app), name="tables")
+app.add_typer(reachable(workers_app), name="workers")
+app.add_typer(reachable(breakers_app), name="breakers")
+app.add_typer(reachable(connectors_app), name="connectors")
+app.command()(remote_too(lag))
 app.command()(migrate)
 app.command()(demo)
 

@@ -103,24 +103,12 @@ class Control(Protocol):
         """By topic, those of tables first."""
         ...
 
-    def places(self) -> list[Place]:
-        """All partitions, by topic and number."""
-        ...
-
-    def note(self, action: str, details: Mapping[str, Any], note: Note) -> None:
-        """Write down what somebody does elsewhere."""
-        ...
-
     def pauses(self) -> list[Paused]:
         """What is paused."""
         ...
 
-    def holds(self, subject: Subject) -> list[TopicPartition]:
-        """The partitions that a pause of it holds."""
-        ...
-
-    def pause(self, subject: Subject, note: Note) -> Switched:
-        """From when this returns, no batch of its partitions is committed."""
+    def pause(self, subject: Subject, note: Note) -> Switched | None:
+        """From when this returns, no batch of its partitions is committed. None when the group has nothing of it."""
         ...
 
     def resume(self, subject: Subject, note: Note) -> Switched | None:
@@ -133,4 +121,16 @@ class Control(Protocol):
 
     def told(self, commands: Sequence[int]) -> list[Command]:
         """What came of commands."""
+        ...
+
+
+class Surveyed(Protocol):
+    """The group's partitions, and its audit, for what else is asked for them. Raises HeadraceError."""
+
+    def places(self) -> list[Place]:
+        """All partitions, by topic and number."""
+        ...
+
+    def note(self, action: str, details: Mapping[str, Any], note: Note) -> None:
+        """Write down what somebody does elsewhere."""
         ...

@@ -174,17 +174,6 @@ class Desk(Protocol):
 
     def positions(self, topic: str | None, *, stopped: bool, most: int) -> list[Position]: ...
 
-    def held(self, at: TopicPartition) -> Held | None:
-        """A position as it is now, None when there is none."""
-        ...
-
-    def move(self, at: TopicPartition, decide: Callable[[Held], Decision], note: Note) -> Moved:
-        """Set a position to what is decided about it while nobody can move it; letters of a topic made anew go with it.
-
-        Raises whatever `decide` raises; then nothing is changed.
-        """
-        ...
-
     def schema_changes(self, table: str | None, *, waiting: bool, most: int) -> list[SchemaChange]:
         """Changes of tables, newest first; `waiting`: only those that are neither made nor superseded, in the order in
         which they are to be made.
@@ -201,4 +190,19 @@ class Desk(Protocol):
 
     def deeds(self, *, actor: str | None, action: str | None, before: int | None, most: int) -> list[Deed]:
         """What people did, newest first; `before`: with smaller ids than this one."""
+        ...
+
+
+class Movable(Protocol):
+    """Stored positions as they are decided about. Raises HeadraceError."""
+
+    def held(self, at: TopicPartition) -> Held | None:
+        """A position as it is now, None when there is none."""
+        ...
+
+    def move(self, at: TopicPartition, decide: Callable[[Held], Decision], note: Note) -> Moved:
+        """Set a position to what is decided about it while nobody can move it; letters of a topic made anew go with it.
+
+        Raises whatever `decide` raises; then nothing is changed.
+        """
         ...

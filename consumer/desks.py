@@ -3,18 +3,21 @@ process. Beside `consumer.build` the one place that names edges.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
+from pathlib import Path
+
+from pydantic import SecretStr
 
 from consumer.admin.doors import Doors
 from consumer.binder import Binder
 from consumer.binder import Sources as BinderSources
 from consumer.binding_settings import binder_settings, mappings
 from consumer.blocks import Decoders
-from consumer.control import Control
+from consumer.connecting import ConnectDesk, NotedConnectors
 from consumer.core.breaking import BreakerLimits
 from consumer.core.decision import Undecidable
 from consumer.core.failure import Refused, Transient, failed
@@ -23,7 +26,6 @@ from consumer.core.letters import Record
 from consumer.core.markers import Placeholders
 from consumer.core.records import RecordRef
 from consumer.decode_watch import Marks
-from consumer.desk import Desk
 from consumer.edge_settings import frames, kafka_settings, letter_policy, registry_of, session_settings
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.connect import ConnectSettings, HttpConnect
@@ -32,6 +34,7 @@ from consumer.edges.kafka.ages import KafkaAges
 from consumer.edges.kafka.letterbox import KafkaLetterbox
 from consumer.edges.kafka.offsets import KafkaOffsets
 from consumer.edges.kafka.origins import KafkaOrigins
+from consumer.edges.oidc import HttpProvider, ProviderSettings
 from consumer.edges.postgres.control import PostgresControl
 from consumer.edges.postgres.desk import PostgresDesk
 from consumer.edges.postgres.lookup import LookingCatalog
@@ -42,14 +45,16 @@ from consumer.edges.postgres.session import connect
 from consumer.edges.registry import HttpRegistry
 from consumer.edges.rows import RowDecoder
 from consumer.known import KnownBindings
+from consumer.lagging import Asked, Lags, LookedLags
 from consumer.lookout import Lookout, Watching
 from consumer.lookout import Sources as LookoutSources
+from consumer.moving import MovedPositions, Positions
 from consumer.planner import Planner
 from consumer.ports.connectors import Connectors
+from consumer.ports.identity import Provider
 from consumer.ports.letters import Outgoing
 from consumer.ports.topics import Ages, Offsets
 from consumer.rereading import Rereading
-from consumer.sections import Connect
 from consumer.settings import Settings, shown_settings
 from dlq.actions import discard
 from dlq.desk import LetterDesk
@@ -73,7 +78,7 @@ def migrate_target(settings: Settings) -> tuple[int, int]:
 
 
 @contextmanager
-def desk(settings: Settings) -> Iterator[Desk]:
+def desk(settings: Settings) -> Iterator[PostgresDesk]:
     """What people ask and decide, on a session that is closed afterwards."""
     opened = PostgresDesk(session_settings(settings, "desk"), settings.kafka.group, discard)
     try:
@@ -83,7 +88,14 @@ def desk(settings: Settings) -> Iterator[Desk]:
 
 
 @contextmanager
-def control(settings: Settings) -> Iterator[Control]:
+def positions(settings: Settings, offsets: Callable[[], Offsets] | None = None) -> Iterator[Positions]:
+    """Where partitions go on, decided by people, on a session that is closed afterwards."""
+    with desk(settings) as opened:
+        yield MovedPositions(opened, offsets or (lambda: topic_offsets(settings)))
+
+
+@contextmanager
+def control(settings: Settings) -> Iterator[PostgresControl]:
     """What people ask of workers and tables and tell them, on a session that is closed afterwards."""
     opened = PostgresControl(session_settings(settings, "control"), settings.kafka.group)
     try:
@@ -175,15 +187,21 @@ def job_desk(settings: Settings) -> Iterator[JobDesk]:
 
 def admin_doors(settings: Settings) -> Doors:
     """What API and console open; nothing is opened yet."""
+    # one client for all questions
+    offsets = cache(lambda: topic_offsets(settings))
     return Doors(
         desk=lambda: desk(settings),
+        positions=lambda: positions(settings, offsets),
         control=lambda: control(settings),
+        survey=lambda: control(settings),
         letters=lambda: letter_desk(settings),
         jobs=lambda: job_desk(settings),
+        source=lambda: source_desk(settings),
         connectors=lambda: connectors(settings),
-        # one client for all questions
-        offsets=cache(lambda: topic_offsets(settings)),
+        offsets=offsets,
         ages=cache(lambda: topic_ages(settings)),
+        has_connect=settings.connect.url is not None,
+        provider=identity_provider(settings),
         settings=shown_settings(settings),
         about={"group": settings.kafka.group, "version": version("headrace")},
         free=threading.Semaphore(settings.admin.sessions),
@@ -209,6 +227,19 @@ def group_lookout(settings: Settings) -> Iterator[Lookout]:
             yield lookout
 
 
+def identity_provider(settings: Settings) -> Provider | None:
+    """Who people log in at; None where nobody is set. Raises Refused."""
+    oidc = settings.admin.oidc
+    if not oidc.issuer:
+        return None
+    secret = _secret(oidc.client_secret, oidc.client_secret_file, "admin.oidc.client_secret")
+    return HttpProvider(
+        ProviderSettings(
+            issuer=oidc.issuer, client_id=oidc.client_id, secret=secret, ca_file=oidc.ca_file, timeout=oidc.timeout
+        )
+    )
+
+
 def topic_offsets(settings: Settings) -> Offsets:
     """Questions about topics."""
     return KafkaOffsets(kafka_settings(settings))
@@ -220,24 +251,47 @@ def topic_ages(settings: Settings) -> Ages:
 
 
 @contextmanager
-def connectors(settings: Settings) -> Iterator[Connectors | None]:
-    """Kafka Connect, closed afterwards; None where none is set."""
+def connectors(settings: Settings) -> Iterator[ConnectDesk]:
+    """Kafka Connect as people use it, closed afterwards."""
+    with control(settings) as audit, _connect(settings) as connect:
+        yield NotedConnectors(connect, audit)
+
+
+@contextmanager
+def group_lags(settings: Settings) -> Iterator[Lags]:
+    """How far the group is behind, on a session that is closed afterwards."""
+    with control(settings) as survey, connectors(settings) as connect:
+        asked = Asked(
+            offsets=lambda: topic_offsets(settings), ages=lambda: topic_ages(settings), connectors=connect.all
+        )
+        yield LookedLags(survey, asked)
+
+
+@contextmanager
+def _connect(settings: Settings) -> Iterator[Connectors | None]:
+    """The client, closed afterwards; None where none is set."""
     connect = settings.connect
     if connect.url is None:
         yield None
         return
-    how = ConnectSettings(url=connect.url, user=connect.user, password=_password(connect), timeout=connect.timeout)
+    how = ConnectSettings(
+        url=connect.url,
+        user=connect.user,
+        password=_secret(connect.password, connect.password_file, "connect.password"),
+        timeout=connect.timeout,
+    )
     limits = BreakerLimits(failures=settings.breaker.failures, reset=settings.breaker.reset)
     with closing(HttpConnect(how, CircuitBreaker("connect", limits))) as opened:
         yield opened
 
 
-def _password(connect: Connect) -> str:
-    if connect.password_file is None:
-        return connect.password.get_secret_value() if connect.password else ""
+def _secret(given: SecretStr | None, file: Path | None, name: str) -> str:
+    """A secret, from the setting or the first line of its file. Raises Refused."""
+    if file is None:
+        return given.get_secret_value() if given else ""
     try:
-        return connect.password_file.read_text(encoding="utf-8").partition("\n")[0].strip()
+        return file.read_text(encoding="utf-8").partition("\n")[0].strip()
     except (OSError, UnicodeDecodeError) as error:
-        detail = f"connect.password_file can't be read ({type(error).__name__})"
-        remedy = "Name a readable text file, or set connect.password in the environment."
+        detail = f"{name}_file can't be read ({type(error).__name__})"
+        remedy = f"Name a readable text file, or set {name} in the environment."
         raise Refused(failed(KINDS["worker.settings"], "settings", "load", detail, remedy=remedy)) from error

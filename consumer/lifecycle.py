@@ -60,7 +60,8 @@ class Side:
 class Hooks:
     """What the life of a worker needs beside reader and applier.
 
-    `close_target` ends what the apply thread owns; `mark` writes decode marks on a session of its own.
+    `close_target` ends what the apply thread owns; `mark` writes decode marks on a session of its own. `leaving`: set
+    when the worker is to end in order.
     """
 
     close_target: Callable[[], None]
@@ -68,6 +69,7 @@ class Hooks:
     sides: Sequence[Side] = ()
     tell: Tell = untold
     watches: Sequence[DecodeWatch] = ()
+    leaving: threading.Event = field(default_factory=threading.Event)
 
 
 class Loop:
@@ -138,13 +140,13 @@ class WorkerLife:
         self._next_prune = time.monotonic() + PRUNE_EVERY
 
     def run(self, until: Callable[[], bool]) -> None:
-        """Work until `until()` says so. Raises what ended a loop, or Transient when a loop stalled."""
+        """Work until `until()` says so, or it is to leave. Raises what ended a loop, Transient when one stalled."""
         _tune_interpreter()
         self._open_reader()
         for loop in reversed(self._loops):
             loop.start()
         try:
-            while not until():
+            while not (until() or self._hooks.leaving.is_set()):
                 self._watch()
         finally:
             self._drain()

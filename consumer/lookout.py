@@ -14,7 +14,7 @@ import structlog
 from consumer.core.failure import HeadraceError, told
 from consumer.core.lag import Lag, lags
 from consumer.core.records import TopicPartition
-from consumer.core.trend import WINDOW, Glance, trend
+from consumer.core.trend import KEPT, Mark, Trend, trend
 from consumer.lagging import log_of
 from consumer.ports.facts import Failed, Route, Tell, untold
 from consumer.ports.outlook import Heartbeat, Judged, Outlook, Sight
@@ -44,7 +44,7 @@ class Lookout:
         self._me = me
         self._every = every
         self._next_look = 0.0
-        self._lately: dict[TopicPartition, deque[Glance]] = {}
+        self._lately: dict[TopicPartition, deque[Mark]] = {}
         self._failing = False
         self._idle = threading.Event()
         # the last look; None while another process looks
@@ -75,10 +75,14 @@ class Lookout:
         return Sight(at=at, partitions=judged, heartbeat=heartbeat, stored=self._outlook.stored())
 
     def _judged(self, found: Sequence[Lag]) -> list[Judged]:
-        self._lately = {lag.at: self._lately.get(lag.at, deque(maxlen=WINDOW)) for lag in found}
+        self._lately = {lag.at: self._lately.get(lag.at, deque(maxlen=KEPT)) for lag in found}
         for lag in found:
-            self._lately[lag.at].append(Glance(lag.position, lag.records))
-        return [Judged(lag, trend(lag, self._lately[lag.at])) for lag in found]
+            self._lately[lag.at].append(Mark(time.monotonic(), lag.position, lag.records))
+        return [Judged(lag, self._trend(lag)) for lag in found]
+
+    def _trend(self, lag: Lag) -> Trend:
+        """At a first look what is behind is taken for behind."""
+        return trend(lag, self._lately[lag.at]) or (Trend.BEHIND if lag.records else Trend.OK)
 
     def _heard(self) -> Heartbeat | None:
         """Since when the newest heartbeat lies in its topic."""

@@ -1,5 +1,6 @@
 """A worker's report, from its parts, and what its commands do."""
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,8 @@ from consumer.ports.target import Breaker
 class Parts:
     """What a report is made of. `held`: assigned partitions with the ends of their logs; `opened`: it has a session.
 
-    `resident`: bytes of memory. `metrics_port`: where its metrics are served.
+    `resident`: bytes of memory. `leaving`: set when the worker is to leave. `metrics_port`: where its metrics are
+    served.
     """
 
     held: Callable[[], Mapping[TopicPartition, int | None]]
@@ -23,6 +25,7 @@ class Parts:
     patience: Patience
     breakers: Sequence[Breaker]
     resident: Callable[[], int | None]
+    leaving: threading.Event
     metrics_port: Callable[[], int | None] = lambda: None
 
     def report(self, every: float) -> Report:
@@ -42,12 +45,20 @@ class Parts:
 
     def actions(self, board: Board) -> Mapping[str, Callable[[str], str]]:
         """What commands do here, by their names: each says what came of it."""
-        return {"reset breaker": self._reset, "take anew": lambda _: f"{board.take_anew()} partitions are taken anew"}
+        return {
+            "reset breaker": self._reset,
+            "take anew": lambda _: f"{board.take_anew()} partitions are taken anew",
+            "drain": self._leave,
+        }
 
     def _state(self) -> str:
         if self.patience.stopping.is_set():
             return "draining"
         return "running" if self.opened() else "starting"
+
+    def _leave(self, _: str) -> str:
+        self.leaving.set()
+        return "it leaves after the batch in hand"
 
     def _reset(self, name: str) -> str:
         known = [breaker for breaker in self.breakers if breaker.status().name == name]

@@ -1,4 +1,7 @@
-"""`headrace run --workers N`: N worker processes, spawned, watched, started again, ended together."""
+"""`headrace run --workers N`: N worker processes, spawned, watched, started again, ended together.
+
+One that was told to leave (`headrace workers drain`) is not started again.
+"""
 
 import os
 import subprocess
@@ -42,6 +45,7 @@ class Child:
         self._deaths: list[float] = []
         self._next_start = 0.0
         self._process: subprocess.Popen[bytes] | None = None
+        self.left = False
         # from which it tells where it is watched
         self._pipe: int | None = None
         self._port: int | None = None
@@ -59,8 +63,8 @@ class Child:
     def tend(self, now: float) -> None:
         """Start it if it does not run and its delay is over. Raises GivenUp."""
         if self._process is not None and self._process.poll() is not None:
-            self._died(self._process.returncode, now)
-        if self._process is None and now >= self._next_start:
+            self._ended(self._process.returncode, now)
+        if self._process is None and not self.left and now >= self._next_start:
             self._start()
         self._listen()
 
@@ -105,9 +109,13 @@ class Child:
             os.close(self._pipe)
             self._pipe = None
 
-    def _died(self, code: int, now: float) -> None:
+    def _ended(self, code: int, now: float) -> None:
         self._process = None
         self._close_pipe()
+        if code == OK:
+            self.left = True
+            log.info("worker left, as it was told to")
+            return
         self._deaths = [at for at in self._deaths if now - at < _WINDOW] + [now]
         log.warning("worker died", exit_code=code, deaths=len(self._deaths))
         if code == _REFUSED or len(self._deaths) > _DEATHS:
@@ -141,7 +149,9 @@ def _discovery(settings: Settings, children: list[Child]) -> Iterator[None]:
         return
     told = Watchers(Bounded(wanted.max_topics))
     told.ask(lambda: process_samples(settings.kafka.group, resident()))
-    told.probe(Probes(unready=lambda: "" if all(child.alive for child in children) else "a worker does not run"))
+    told.probe(
+        Probes(unready=lambda: "" if all(child.alive or child.left for child in children) else "a worker does not run")
+    )
 
     def listed(asked: Asked) -> Answer:
         ports = [child.port for child in children if child.port is not None]
@@ -155,7 +165,7 @@ def _watched(settings: Settings, children: list[Child], signals: Signals, until_
     def tended() -> bool:
         for child in children:
             child.tend(time.monotonic())
-        return signals.told
+        return signals.told or all(child.left for child in children)
 
     if not until_current:
         _until(tended)

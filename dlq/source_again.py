@@ -5,7 +5,7 @@ their topic, and what arrives there closes the letters of these rows, as any lat
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -46,13 +46,14 @@ WHERE {meant} AND l.state IN ({open}) ORDER BY l.id LIMIT %(most)s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What the source is asked for. `signals`: by number of rows; `left`: letters by why nothing is asked for them.
+    """What the source is asked for: of which letters, how many rows in how many signals.
 
-    `unplaced`: letters of which it is not known which row is theirs; what arrives does not close them.
+    `left`: letters by why nothing is asked for them. `unplaced`: letters of which it is not known which row is theirs;
+    what arrives does not close them.
     """
 
     letters: tuple[int, ...]
-    signals: tuple[bytes, ...] = field(repr=False)
+    signals: int
     keys: int
     left: Mapping[str, tuple[int, ...]]
     unplaced: tuple[int, ...]
@@ -77,8 +78,26 @@ class SourceDesk:
     sources: Sources
     channel: Channel
 
-    def wanted(self, selection: Selection) -> Wanted:
+    def look(self, selection: Selection) -> Wanted:
         """What would be asked for."""
+        return self._looked(selection)[0]
+
+    def ask(self, selection: Selection, expect: int, said: Note) -> Wanted:
+        """Send the signals for so many rows. That it is asked is written down first.
+
+        Raises Undecidable, and asks nothing, when other rows would be asked for.
+        """
+        wanted, signals = self._looked(selection)
+        if wanted.keys != expect:
+            raise Undecidable(f"{wanted.keys} rows would be asked for, not {expect}; look again")
+        with transaction(self.connection, "ask source"):
+            details: dict[str, object] = {"rows": wanted.keys, "signals": wanted.signals}
+            note(self.connection, self.group, said, "ask source", wanted.letters, details)
+        for each in signals:
+            self.channel.send(self.channel.topic, self.channel.prefix.encode(), each)
+        return wanted
+
+    def _looked(self, selection: Selection) -> tuple[Wanted, list[bytes]]:
         query = _READ.format(meant=letters_meant(selection), open=sql.SQL(OPEN_STATES))
         values = {**parameters(self.group, selection), "most": MOST_LETTERS + 1}
         with translated("read letters"), self.connection.cursor(row_factory=namedtuple_row) as cursor:
@@ -88,14 +107,6 @@ class SourceDesk:
         with translated("read keys"):
             return self._asked([(row, self._record(row)) for row in rows])
 
-    def ask(self, wanted: Wanted, said: Note) -> None:
-        """Send the signals. That it is asked is written down first."""
-        with transaction(self.connection, "ask source"):
-            details: dict[str, object] = {"rows": wanted.keys, "signals": len(wanted.signals)}
-            note(self.connection, self.group, said, "ask source", wanted.letters, details)
-        for each in wanted.signals:
-            self.channel.send(self.channel.topic, self.channel.prefix.encode(), each)
-
     def _record(self, row: Any) -> Record | None:
         """The letter's record, without its value; None where it is gone."""
         ref = RecordRef(TopicPartition(row.topic, row.partition), row.offset)
@@ -103,7 +114,7 @@ class SourceDesk:
             return Record(ref=ref, key=row.key, value=None, headers=kept_headers(row.headers))
         return self.sources.fetch(ref, row.topic_id)
 
-    def _asked(self, letters: Sequence[tuple[Any, Record | None]]) -> Wanted:
+    def _asked(self, letters: Sequence[tuple[Any, Record | None]]) -> tuple[Wanted, list[bytes]]:
         rows: dict[tuple[str, tuple[str, ...]], dict[tuple[str, ...], None]] = defaultdict(dict)
         done, left = [], defaultdict(list)
         for letter, record in letters:
@@ -119,13 +130,14 @@ class SourceDesk:
             for (table, columns), keys in rows.items()
             for part in portions(list(keys))
         ]
-        return Wanted(
+        wanted = Wanted(
             letters=tuple(letter.id for letter in done),
-            signals=tuple(signals),
+            signals=len(signals),
             keys=sum(map(len, rows.values())),
             left={why: tuple(ids) for why, ids in left.items()},
             unplaced=tuple(letter.id for letter in done if not letter.placed),
         )
+        return wanted, signals
 
     def _row(self, record: Record | None) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
         """The source's table, its key's columns and their values as SQL."""

@@ -9,12 +9,14 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from consumer.admin import problems
-from consumer.admin.api import ledger, letters, pipeline, process, replays
+from consumer.admin.api import exports, ledger, letters, pipeline, positions, process, replays, source
 from consumer.admin.api.answers import PROBLEMS, ProblemDocument
 from consumer.admin.console import pages
 from consumer.admin.doors import Doors
 from consumer.admin.gate import Gate
 from consumer.admin.shield import Shield
+from consumer.admin.tokens import WebTokens
+from consumer.admin.visits import Visits
 from consumer.admin.watching import Watch
 from consumer.admin_sections import Admin
 
@@ -46,9 +48,13 @@ def make_app(settings: Admin, doors: Doors) -> FastAPI:
     key = settings.session_key.get_secret_value() if settings.session_key else secrets.token_urlsafe(48)
     app.state.doors, app.state.watch = doors, watch
     app.state.describe = lambda: description(app)
-    app.state.gate = Gate(settings.tokens, key, settings.session_hours * 3600)
+    oidc, provider = settings.oidc, doors.provider
+    web = WebTokens(oidc, provider) if provider is not None else None
+    app.state.gate = Gate(settings.tokens, key, settings.session_hours * 3600, web)
+    visited = provider is not None and oidc.client_id
+    app.state.visits = Visits(oidc, provider, key, settings.url) if provider is not None and visited else None
     app.include_router(process.probes)
-    for part in (pipeline, ledger, letters, replays, process):
+    for part in (pipeline, positions, ledger, letters, exports, source, replays, process):
         app.include_router(part.routes, prefix=PREFIX, responses=PROBLEMS)
     pages.install(app)
     problems.install(app)

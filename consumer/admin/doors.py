@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from consumer.admin.problems import Busy
-from consumer.control import Control
+from consumer.connecting import ConnectDesk
+from consumer.control import Control, Surveyed
 from consumer.desk import Desk
-from consumer.ports.connectors import Connectors
+from consumer.moving import Positions
+from consumer.ports.identity import Provider
 from consumer.ports.topics import Ages, Offsets
 from dlq.desk import LetterDesk
 from dlq.job_desk import JobDesk
+from dlq.source_again import SourceDesk
 
 T = TypeVar("T")
 Opens = Callable[[], AbstractContextManager[T]]
@@ -23,18 +26,27 @@ _PATIENCE = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doors:
-    """How each desk is opened. `settings`: what may be shown of them; `about`: group, version and the like."""
+    """How each desk is opened. `settings`: what may be shown of them; `about`: group, version and the like.
+
+    `provider`: who people log in at, if there is such a one.
+    """
 
     desk: Opens[Desk]
+    positions: Opens[Positions]
     control: Opens[Control]
+    survey: Opens[Surveyed]
     letters: Opens[LetterDesk]
     jobs: Opens[JobDesk]
-    connectors: Opens[Connectors | None]
+    source: Opens[SourceDesk]
+    connectors: Opens[ConnectDesk]
     offsets: Callable[[], Offsets]
     ages: Callable[[], Ages]
+    has_connect: bool
     settings: dict[str, Any]
     about: dict[str, str]
+    provider: Provider | None = None
     free: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(8))
+    exporting: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(2))
 
     @contextmanager
     def through(self, door: Opens[T]) -> Iterator[T]:

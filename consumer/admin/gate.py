@@ -1,10 +1,10 @@
-"""Who asks: by a token, by the console's cookie, or, where nobody has to say so, anybody on this machine."""
+"""Who asks: by a token, by a provider's word, by the console's cookie, or, where nobody has to say so, anybody here."""
 
 import hashlib
 import hmac
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import NoReturn
 
@@ -12,8 +12,9 @@ from fastapi import Request
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from consumer.admin.problems import Denied, Unknown, Wrong
+from consumer.admin.tokens import WebTokens, is_web_token
 from consumer.admin_sections import Token
-from consumer.core.roles import Person, Role
+from consumer.core.roles import ROLES, Person, Role
 
 COOKIE = "headrace_session"
 HERE = Person(name="anybody on this machine", role=Role.ADMIN)
@@ -25,23 +26,30 @@ _SAFE = frozenset({"GET", "HEAD"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """What a cookie says: whose it is (empty: nobody's), and the word that each form has to repeat."""
+    """What a cookie says: whose it is (empty: nobody's), and the word that each form has to repeat.
+
+    `role`: what the provider's word gave them when they logged in; empty for a token's holder, whose role the settings
+    say.
+    """
 
     name: str
     csrf: str
+    role: str = ""
 
 
 class Gate:
-    """Knows the tokens. Without any, everybody is let in."""
+    """Knows the tokens, and the provider's if there is one. Without either, everybody is let in."""
 
     def __init__(
         self,
         tokens: Mapping[str, Token],
         key: str,
         lifetime: float,
+        web: WebTokens | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._tokens = tokens
+        self._web = web
         self._signer = URLSafeTimedSerializer(
             key, salt="headrace console", signer_kwargs={"digest_method": hashlib.sha256}
         )
@@ -51,7 +59,12 @@ class Gate:
     @property
     def is_open(self) -> bool:
         """Whether nobody has to say who they are."""
-        return not self._tokens
+        return not self._tokens and self._web is None
+
+    @property
+    def has_tokens(self) -> bool:
+        """Whether there are tokens to log in with."""
+        return bool(self._tokens)
 
     @property
     def lifetime(self) -> int:
@@ -59,10 +72,13 @@ class Gate:
         return int(self._lifetime)
 
     def asks(self, request: Request) -> Person:
-        """Who asks. Raises Unknown, and Denied for what another site's page asks for in a person's name."""
+        """Who asks; the provider may have to be asked for its keys.
+
+        Raises Unknown, Roleless, HeadraceError, and Denied for what another site's page asks for in a person's name.
+        """
         given = request.headers.get("authorization", "")
         if given:
-            return self.holder(given.removeprefix("Bearer "))
+            return self._bearer(given.removeprefix("Bearer "))
         if request.method not in _SAFE:
             _check_site(request)
         if self.is_open:
@@ -70,7 +86,7 @@ class Gate:
         session = self.session(request)
         if session is None:
             _nobody()
-        return self._named(session.name)
+        return self._visitor(session)
 
     def holder(self, text: str) -> Person:
         """Whose token it is. Raises Unknown."""
@@ -87,18 +103,29 @@ class Gate:
             said = self._signer.loads(request.cookies.get(COOKIE, ""), max_age=self.lifetime)
         except BadSignature:
             return None
-        return Session(name=said["name"], csrf=said["csrf"])
+        return Session(**said)
 
-    def begin(self, person: Person | None) -> tuple[Session, str]:
-        """A new session, and the cookie's value."""
-        session = Session(name=person.name if person else "", csrf=secrets.token_urlsafe(24))
-        return session, str(self._signer.dumps({"name": session.name, "csrf": session.csrf}))
+    def begin(self, person: Person | None, *, visits: bool = False) -> tuple[Session, str]:
+        """A new session, and the cookie's value. `visits`: they were named by the provider."""
+        role = person.role.words if person and visits else ""
+        session = Session(name=person.name if person else "", csrf=secrets.token_urlsafe(24), role=role)
+        return session, str(self._signer.dumps(asdict(session)))
 
     def check_form(self, request: Request, word: str) -> None:
         """Raises Wrong unless the form is of this session."""
         session = self.session(request)
         if session is None or not hmac.compare_digest(session.csrf.encode(), word.encode(errors="replace")):
             raise Wrong("the form is not of this session; load the page again")
+
+    def _bearer(self, text: str) -> Person:
+        return self._web.bearer(text) if self._web is not None and is_web_token(text) else self.holder(text)
+
+    def _visitor(self, session: Session) -> Person:
+        if not session.role:
+            return self._named(session.name)
+        if self._web is None:
+            _nobody()
+        return Person(name=session.name, role=ROLES[session.role])
 
     def _named(self, name: str) -> Person:
         """Raises Unknown when it has no token, or one whose time is over."""

@@ -42,7 +42,7 @@ Numbers = Annotated[list[Number], Field(max_length=1000)]
 After = Annotated[
     Annotated[str, Field(max_length=100), AfterValidator(_plain), AfterValidator(_placed)] | None, Query()
 ]
-Limit = Annotated[int, Query(ge=1, le=500)]
+Limit = Annotated[int, Query(ge=1, le=1000)]
 Id = Annotated[int, Path(ge=1, le=LARGEST)]
 
 

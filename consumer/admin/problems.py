@@ -30,6 +30,10 @@ class Denied(Exception):
         super().__init__(f"{person.name} is {person.role.words}; this needs {role.words}")
 
 
+class Roleless(Exception):
+    """Somebody whom a provider knows, and who has no role here."""
+
+
 class Absent(Exception):
     """There is no such thing in this group."""
 
@@ -73,6 +77,7 @@ def problem(error: Exception) -> Problem:
 _KNOWN: dict[type[Exception], tuple[HTTPStatus, str, str]] = {
     Unknown: (HTTPStatus.UNAUTHORIZED, "request.unknown", "Send a token: Authorization: Bearer …"),
     Denied: (HTTPStatus.FORBIDDEN, "request.denied", "Ask somebody who has the role, or for it (admin.tokens)."),
+    Roleless: (HTTPStatus.FORBIDDEN, "request.denied", "Have a group of theirs named in admin.oidc.roles."),
     Absent: (HTTPStatus.NOT_FOUND, "request.absent", "Look at the list of what there is."),
     Wrong: (HTTPStatus.UNPROCESSABLE_ENTITY, "request.invalid", "Correct what is named."),
     Busy: (HTTPStatus.SERVICE_UNAVAILABLE, "request.busy", "Ask again in a moment, or raise admin.sessions."),

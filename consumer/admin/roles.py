@@ -4,6 +4,7 @@ from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
 
 from consumer.admin.problems import Denied
@@ -44,7 +45,8 @@ class GuardedRoute(APIRoute):
 
         async def guarded(request: Request) -> Response:
             if role is not None:
-                person = request.app.state.gate.asks(request)
+                # a provider may have to be asked
+                person = await run_in_threadpool(request.app.state.gate.asks, request)
                 request.state.person = person
                 if not person.may(role):
                     raise Denied(person, role)

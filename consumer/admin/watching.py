@@ -4,46 +4,24 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from consumer.admin.doors import Doors
 from consumer.admin.problems import Busy
-from consumer.core.connectors import Connector, silent
+from consumer.control import Worker
+from consumer.core.connectors import Connector
 from consumer.core.failure import Failure, HeadraceError
-from consumer.core.lag import Lag, Log, lags
-from consumer.lagging import log_of
+from consumer.core.lag import Lag
+from consumer.core.records import TopicPartition
+from consumer.core.trend import KEPT as KEPT_MARKS
+from consumer.core.trend import Mark, Trend, trend
+from consumer.lagging import Asked, Seen, is_held_up, look
 
 KEPT = 120
 """Looks that are kept."""
 # seconds that the end of a look is waited for
 _PATIENCE = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """One look. `logs`, `connect`: why Kafka, or Kafka Connect, did not answer; without Kafka lag is not known."""
-
-    at: datetime
-    lags: Sequence[Lag]
-    connectors: Sequence[Connector] = ()
-    logs: Failure | None = None
-    connect: Failure | None = None
-
-    @property
-    def records(self) -> int:
-        """How many records are not applied, of those that are known of."""
-        return sum(lag.records or 0 for lag in self.lags)
-
-    @property
-    def applied(self) -> int:
-        """The sum of all positions."""
-        return sum(lag.position for lag in self.lags)
-
-    @property
-    def seconds(self) -> float | None:
-        """The age of the oldest record that is not applied."""
-        return max((lag.seconds for lag in self.lags if lag.seconds is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +43,9 @@ class Watch:
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._kept: deque[Moment] = deque(maxlen=KEPT)
+        # of each partition that there is
+        self._marks: dict[TopicPartition, deque[Mark]] = {}
+        self._asked = Asked(offsets=doors.offsets, ages=doors.ages, connectors=self._connectors)
         self._lock = threading.Lock()
         self.last: Seen | None = None
         self.problem: Failure | None = None
@@ -110,23 +91,28 @@ class Watch:
             self._end.wait(self._every)
 
     def _seen(self) -> Seen:
+        with self._doors.through(self._doors.survey) as survey:
+            places = survey.places()
         with self._doors.through(self._doors.control) as control:
-            places = control.places()
-        connectors, connect = self._connectors()
-        log, logs = Log(), None
-        try:
-            log = log_of(self._doors.offsets(), self._doors.ages(), places) if places else Log()
-        except HeadraceError as error:
-            logs = error.failure
-        found = lags(places, log, silent(connectors), time.time())
-        return Seen(at=datetime.now(UTC), lags=found, connectors=connectors, logs=logs, connect=connect)
+            workers = control.workers()
+        seen = look(places, self._asked, workers)
+        return replace(seen, trends=self._trends(seen.lags, workers))
 
-    def _connectors(self) -> tuple[Sequence[Connector], Failure | None]:
-        try:
-            with self._doors.connectors() as connect:
-                return (connect.all(), None) if connect is not None else ((), None)
-        except HeadraceError as error:
-            return (), error.failure
+    def _connectors(self) -> Sequence[Connector] | None:
+        with self._doors.connectors() as connect:
+            return connect.all()
+
+    def _trends(self, found: Sequence[Lag], workers: Sequence[Worker]) -> dict[TopicPartition, Trend]:
+        now, before, trends = time.monotonic(), self._marks, {}
+        self._marks = {}
+        for lag in found:
+            marks = before.get(lag.at) or deque(maxlen=KEPT_MARKS)
+            marks.append(Mark(now, lag.position, lag.records))
+            self._marks[lag.at] = marks
+            going = trend(lag, list(marks), held_up=is_held_up(lag, workers))
+            if going is not None:
+                trends[lag.at] = going
+        return trends
 
     def _keep(self, seen: Seen) -> None:
         by_topic: dict[str, int] = {}

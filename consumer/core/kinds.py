@@ -441,6 +441,36 @@ ENVIRONMENT_KINDS = (
         "the credentials for Kafka Connect are refused",
         "Check connect.user and its password, and what they may do there.",
     ),
+    _kind(
+        "server.away",
+        _TRANSIENT,
+        "the API that --server names does not answer, or has no answer at the moment",
+        "Check --server, that headrace admin serve runs there, and the network between; then ask again.",
+    ),
+    _kind(
+        "server.refused",
+        _PERSISTENT,
+        "the API that --server names does not know the token, or its role may not do this",
+        "Check HEADRACE_TOKEN or --token-file, and the token's role.",
+    ),
+    _kind(
+        "server.unfit",
+        _PERSISTENT,
+        "what --server names is not this version's API, or its certificate is not trusted",
+        "Check --server (the base, without /api/v1) and --ca-file, and that both sides have the same version.",
+    ),
+    _kind(
+        "oidc.away",
+        _TRANSIENT,
+        "the provider that people log in at does not answer",
+        "Check admin.oidc.issuer, and look at the provider and the network between; tokens of admin.tokens still work.",
+    ),
+    _kind(
+        "oidc.refused",
+        _PERSISTENT,
+        "the provider that people log in at refuses Headrace, or is not what admin.oidc says",
+        "Compare admin.oidc (issuer, client, secret) and admin.url with what the provider has for this client.",
+    ),
     _kind("kafka.away", _TRANSIENT, "the cluster does not answer", _BY_ITSELF),
     _kind(
         "kafka.refused",

@@ -1,55 +1,78 @@
-"""Whether a partition keeps up, judged by how it went lately and not by any number of records.
+"""Where a partition's lag is going, by its last looks: no threshold, a window. Rules without I/O.
 
-As in Burrow: what counts is whether the position moves, and whether it comes near the end now and then.
+Who was at the end of the log at any time within the window keeps up, however far behind it is at this moment.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from consumer.core.lag import Going, Lag
 
-WINDOW = 10
-"""Glances that are looked back on."""
-# of these at the least, before it can be said that a position does not move
-_ENOUGH = 4
-# seconds that the oldest record may wait; where records come all the time, some always wait
+KEPT = 12
+"""Looks that a window has."""
+# from how many looks, over so many seconds, a position that does not move is stalled
+_STILL, _QUIET = 4, 15.0
+# seconds that the oldest record may wait: where records come all the time, some always wait
 _SOON = 10.0
 
 
 class Trend(StrEnum):
-    """How a partition goes: the worst last."""
+    """How it goes; the worst first."""
 
-    OK = "ok"
-    BEHIND = "behind"
-    PAUSED = "paused"
+    UNREAD = "no worker"
+    STOPPED = "stopped"
     STALLED = "stalled"
+    PAUSED = "paused"
+    WAITING = "waiting"
+    BEHIND = "behind"
+    CATCHING_UP = "catching up"
+    OK = "ok"
 
 
-@dataclass(frozen=True, slots=True)
-class Glance:
-    """A partition at one moment; `records` that are not applied, None where that is not known."""
+class Mark(NamedTuple):
+    """One look at a partition. `at`: seconds on any clock that does not go back."""
 
+    at: float
     position: int
     records: int | None
 
 
-def trend(lag: Lag, lately: Sequence[Glance]) -> Trend:
-    """How it goes. `lately`: glances, the oldest first, the one of now among them."""
-    if lag.going is Going.PAUSED:
+_STANDING = {
+    Going.UNREAD: Trend.UNREAD,
+    Going.STOPPED: Trend.STOPPED,
+    Going.PAUSED: Trend.PAUSED,
+    Going.WAITING: Trend.WAITING,
+}
+
+
+def trend(lag: Lag, window: Sequence[Mark], *, held_up: bool = False) -> Trend | None:
+    """By the window's looks, oldest first, the last of which is `lag`'s; None where it can't be said yet.
+
+    `held_up`: its worker does not ask a server that is away, which is a pause that ends by itself.
+    """
+    if lag.going in _STANDING:
+        return _STANDING[lag.going]
+    if lag.records is None:
+        return None
+    if any(mark.records == 0 for mark in window) or not lag.records:
+        return Trend.OK
+    if lag.seconds is not None and lag.seconds <= _SOON:
+        return Trend.OK
+    if held_up:
         return Trend.PAUSED
-    if lag.going is Going.STOPPED:
+    if _still(window):
         return Trend.STALLED
-    if not lag.records:
-        return Trend.OK
-    if lag.going is Going.UNREAD:
-        return Trend.STALLED
-    if any(glance.records == 0 for glance in lately) or (lag.seconds is not None and lag.seconds <= _SOON):
-        return Trend.OK
-    still = len(lately) >= _ENOUGH and lately[0].position == lately[-1].position
-    return Trend.STALLED if still and lag.going is not Going.WAITING else Trend.BEHIND
+    known = [mark.records for mark in window if mark.records is not None]
+    if len(known) < 2:
+        return None
+    return Trend.CATCHING_UP if known[-1] < known[0] else Trend.BEHIND
 
 
-def worst_trend(trends: Sequence[Trend]) -> Trend:
-    """The one that stands for all of them."""
-    return max(trends, key=list(Trend).index, default=Trend.OK)
+def _still(window: Sequence[Mark]) -> bool:
+    """Whether the position has not moved for long enough."""
+    last = window[-_STILL:]
+    if len(last) < _STILL or any(mark.position != last[-1].position for mark in last):
+        return False
+    since = next((mark for mark in window if mark.position == last[-1].position), last[0])
+    return last[-1].at - since.at >= _QUIET

@@ -69,7 +69,7 @@ def ask_source(
         raise typer.Exit(USAGE)
     chosen = selected(group, state or [State.DEAD], kind, topic, table, text, since, before, number)
     with reported(), source_of(config) as desk:
-        wanted = desk.wanted(chosen)
+        wanted = desk.look(chosen)
         if not wanted.letters and not wanted.left:
             raise nothing("no letter matches")
         if output is Output.TABLE:
@@ -78,7 +78,7 @@ def ask_source(
             raise typer.Exit(REFUSED)
         if not dry_run:
             agreed(f"Ask the source for {wanted.keys} rows?", yes=yes)
-            desk.ask(wanted, Note(actor(), reason.strip()))
+            desk.ask(chosen, wanted.keys, Note(actor(), reason.strip()))
         if output is not Output.TABLE:
             show([_row(wanted) | {"asked": not dry_run}], {}, output)
         if wanted.unplaced:
@@ -88,7 +88,7 @@ def ask_source(
 
 
 def _show(wanted: "Wanted") -> None:
-    asked = f"{number(wanted.keys)} rows of {number(len(wanted.letters))} letters, in {len(wanted.signals)} signals"
+    asked = f"{number(wanted.keys)} rows of {number(len(wanted.letters))} letters, in {wanted.signals} signals"
     left = [
         (why, f"{number(len(ids))} letters, as {', '.join(map(str, ids[:_SHOWN]))}") for why, ids in wanted.left.items()
     ]
@@ -99,7 +99,7 @@ def _row(wanted: "Wanted") -> dict[str, Any]:
     return {
         "letters": list(wanted.letters),
         "rows": wanted.keys,
-        "signals": len(wanted.signals),
+        "signals": wanted.signals,
         "left": {why: list(ids) for why, ids in wanted.left.items()},
         "unplaced": list(wanted.unplaced),
     }

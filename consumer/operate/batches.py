@@ -27,8 +27,8 @@ from consumer.operate.output import (
     show,
 )
 
-# letters of a batch that are shown
-_LETTERS = 100
+# letters of a batch that are shown, and stopped partitions that are tried again at once
+_LETTERS, _PARTITIONS_AT_ONCE = 100, 10_000
 
 app = typer.Typer(name="batches", help="The ledger of batches.", no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -107,7 +107,7 @@ def retry(
     with reported(), desk_of(config) as desk:
         wanted = {at for number in numbers or () for at in _behind(desk, number)}
         if stopped:
-            wanted |= {position.at for position in desk.positions(topic, stopped=True, most=100_000)}
+            wanted |= {position.at for position in desk.positions(topic, stopped=True, most=_PARTITIONS_AT_ONCE)}
         asked = desk.retry(sorted(wanted), Note(actor(), reason)) if wanted else []
         if asked:
             show([{"topic": at.topic, "partition": at.partition} for at in asked], _PARTITIONS, output)

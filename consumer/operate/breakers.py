@@ -1,19 +1,15 @@
 """`headrace breakers`: the servers that workers do not ask for a while, and having them asked at once."""
 
-import time
 from typing import Annotated, Any
 
 import typer
 
-from consumer.control import Command, Control, Worker
+from consumer.control import Worker
 from consumer.desk import Note
 from consumer.operate.listing import Column, Remark, age, listing
 from consumer.operate.opening import control_of
-from consumer.operate.output import PARTIAL, USAGE, Config, Format, Output, Reason, actor, nothing, reported, say
-
-# seconds that workers have to answer
-_PATIENCE = 10.0
-_LOOK = 0.1
+from consumer.operate.output import USAGE, Config, Format, Output, Reason, actor, nothing, reported, say
+from consumer.operate.telling import alive, carried_out
 
 app = typer.Typer(
     name="breakers",
@@ -30,7 +26,7 @@ def ls(config: Config = None, output: Format = Output.TABLE) -> None:
     Exit code 3 when no worker reports itself.
     """
     with reported(), control_of(config) as control:
-        rows = [_row(worker, breaker) for worker in _alive(control) for breaker in worker.breakers]
+        rows = [_row(worker, breaker) for worker in alive(control) for breaker in worker.breakers]
         if not rows:
             raise nothing("no worker of this group reports itself")
         remarks = [
@@ -57,28 +53,8 @@ def reset(
         say("this is done for a reason: --reason")
         raise typer.Exit(USAGE)
     with reported(), control_of(config) as control:
-        names = [one.name for one in _alive(control) if worker in (None, one.name)]
-        if not names:
-            raise nothing("no such worker of this group reports itself")
-        told = _answered(control, control.tell("reset breaker", name, names, Note(actor(), reason)))
-        rows = [{"worker": one.worker, "breaker": one.subject, "outcome": one.outcome} for one in told]
-        listing(rows, _OUTCOMES, output)
-        if any(one.outcome is None for one in told):
-            say("some have not answered; they will when they look")
-            raise typer.Exit(PARTIAL)
-
-
-def _alive(control: Control) -> list[Worker]:
-    return [worker for worker in control.workers() if not worker.gone]
-
-
-def _answered(control: Control, commands: list[int]) -> list[Command]:
-    until = time.monotonic() + _PATIENCE
-    while True:
-        told = control.told(commands)
-        if all(one.outcome is not None for one in told) or time.monotonic() > until:
-            return told
-        time.sleep(_LOOK)
+        names = [one.name for one in alive(control) if worker in (None, one.name)]
+        carried_out(control, ("reset breaker", name), names, Note(actor(), reason.strip()), output)
 
 
 _COLUMNS = (
@@ -89,11 +65,6 @@ _COLUMNS = (
     Column(title="last failure", of="kind"),
     Column(title="since", of="since", wide=True),
     Column(title="seen", of="seen", number=True, wide=True),
-)
-_OUTCOMES = (
-    Column(title="worker", of="worker"),
-    Column(title="breaker", of="breaker"),
-    Column(title="outcome", of="outcome"),
 )
 
 

@@ -8,7 +8,7 @@ import typer
 from consumer.core.connectors import Connector
 from consumer.desk import Note
 from consumer.operate.listing import Column, Remark, listing
-from consumer.operate.opening import connectors_of, control_of
+from consumer.operate.opening import connectors_of
 from consumer.operate.output import USAGE, Config, Format, Output, Reason, actor, nothing, reported, say
 
 app = typer.Typer(
@@ -23,9 +23,9 @@ def ls(config: Config = None, output: Format = Output.TABLE) -> None:
     Exit code 3 when there are none, or no `connect.url` is set.
     """
     with reported(), connectors_of(config) as connect:
-        if connect is None:
-            raise nothing("connect.url is not set")
         found = connect.all()
+        if found is None:
+            raise nothing("connect.url is not set")
         if not found:
             raise nothing("Kafka Connect has no connectors")
         remarks = [Remark(one.name, one.why, one.remedy) for one in found if one.why]
@@ -43,13 +43,10 @@ def restart(
     if not reason.strip():
         say("this is done for a reason: --reason")
         raise typer.Exit(USAGE)
-    with reported(), control_of(config) as control, connectors_of(config) as connect:
-        if connect is None:
-            raise nothing("connect.url is not set")
-        # first of all that it is asked for, so that nobody acts unseen
-        control.note("restart connector", {"connector": name, "task": task}, Note(actor(), reason))
-        if not connect.restart(name, task):
-            raise nothing(f"Kafka Connect has no connector {name}" + ("" if task is None else f" with a task {task}"))
+    with reported(), connectors_of(config) as connect:
+        if not connect.restart(name, task, Note(actor(), reason.strip())):
+            of = "" if task is None else f" with a task {task}"
+            raise nothing(f"Kafka Connect has no connector {name}{of}, or connect.url is not set")
         say("asked; headrace connectors ls says what becomes of it")
 
 

@@ -49,8 +49,8 @@ from consumer.operate.selecting import (
 
 if TYPE_CHECKING:
     from dlq.actions import Done
-    from dlq.desk import LetterDesk
     from dlq.letters import Place
+    from dlq.ports import Letters
 
 app = typer.Typer(
     name="dlq",
@@ -270,7 +270,7 @@ def export(
 
 
 @contextmanager
-def _asked(config: Path | None) -> Iterator["LetterDesk"]:
+def _asked(config: Path | None) -> Iterator["Letters"]:
     from dlq.edit import NotEdited
 
     with reported(), letters_of(config) as desk:
@@ -333,7 +333,7 @@ def _json(text: str) -> Any:
         raise typer.BadParameter("the change is no JSON") from error
 
 
-def _there(desk: "LetterDesk", numbers: Sequence[int]) -> list[int]:
+def _there(desk: "Letters", numbers: Sequence[int]) -> list[int]:
     """Those of the letters that there are. Raises typer.Exit without any."""
     from dlq.selection import Selection
 
@@ -345,9 +345,7 @@ def _there(desk: "LetterDesk", numbers: Sequence[int]) -> list[int]:
     return sorted(found)
 
 
-def _ended(
-    desk: "LetterDesk", numbers: Sequence[int], done: "Done", what: str, *, dry_run: bool, output: Output
-) -> None:
+def _ended(desk: "Letters", numbers: Sequence[int], done: "Done", what: str, *, dry_run: bool, output: Output) -> None:
     from dlq.selection import Selection
 
     every = (*done.changed, *done.left)

@@ -1,20 +1,17 @@
 """`headrace lag`: how far the group is behind, and why."""
 
-import time
-from collections.abc import Iterable
 from dataclasses import asdict
 from itertools import groupby
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from consumer.core.connectors import silent
-from consumer.core.failure import HeadraceError
-from consumer.core.lag import Lag, Source, lags, worst
-from consumer.lagging import log_of
+from consumer.core.failure import Transient
+from consumer.core.lag import Lag, worst
+from consumer.core.trend import Trend
+from consumer.lagging import Seen
 from consumer.operate.listing import Column, age, listing
-from consumer.operate.opening import ages_of, connectors_of, control_of, offsets_of
+from consumer.operate.opening import lags_of
 from consumer.operate.output import PARTIAL, Config, Format, Output, nothing, reported, say
 from consumer.operate.reasons import reasons, share
 
@@ -30,27 +27,19 @@ def lag(
 
     Exit code 3 without positions, 5 when Kafka Connect, which is set, does not answer.
     """
-    with reported(), control_of(config) as control:
-        places = [place for place in control.places() if topic in (None, place.at.topic)]
-        if not places:
+    with reported(), lags_of(config) as lags:
+        seen = lags.look(topic)
+        if seen is None:
             raise nothing("no position matches")
-        sources, blind = _sources(config)
-        found = lags(places, log_of(offsets_of(config), ages_of(config), places), sources, time.time())
+        if seen.logs is not None:
+            raise Transient(seen.logs)
         each = output is not Output.TABLE or partitions
-        rows = [_row(one) for one in found] if each else [_summed(list(of)) for _, of in _by_topic(found)]
-        listing(rows, _PARTITIONS if each else _TOPICS, output, reasons(found))
-        if blind:
-            say(f"what Kafka Connect has to say is not known: {blind}")
+        rows = [_row(seen, one) for one in seen.lags] if each else _by_topic(seen)
+        columns = _PARTITIONS if each else _TOPICS
+        listing(rows, columns if seen.trends else [c for c in columns if c.of != "trend"], output, reasons(seen.lags))
+        if seen.connect is not None:
+            say(f"what Kafka Connect has to say is not known: {seen.connect}")
             raise typer.Exit(PARTIAL)
-
-
-def _sources(config: Path | None) -> tuple[list[Source], str]:
-    """Connectors from which nothing comes, and why they are not known."""
-    with connectors_of(config) as connect:
-        try:
-            return (silent(connect.all()), "") if connect is not None else ([], "")
-        except HeadraceError as error:
-            return [], str(error)
 
 
 _TOPICS = (
@@ -60,6 +49,7 @@ _TOPICS = (
     Column(title="records", of="records", number=True),
     Column(title="behind", of="behind", number=True),
     Column(title="state", of="going"),
+    Column(title="trend", of="trend"),
 )
 _PARTITIONS = (
     Column(title="topic", of="topic"),
@@ -69,20 +59,21 @@ _PARTITIONS = (
     Column(title="records", of="records", number=True),
     Column(title="behind", of="behind", number=True),
     Column(title="state", of="going"),
+    Column(title="trend", of="trend"),
 )
 
 
-def _by_topic(found: Iterable[Lag]) -> Iterable[tuple[str, Iterable[Lag]]]:
-    return groupby(found, lambda one: one.at.topic)
+def _by_topic(seen: Seen) -> list[dict[str, Any]]:
+    return [_summed(seen, list(of)) for _, of in groupby(seen.lags, lambda one: one.at.topic)]
 
 
-def _row(one: Lag) -> dict[str, Any]:
+def _row(seen: Seen, one: Lag) -> dict[str, Any]:
     row = asdict(one) | {"topic": one.at.topic, "partition": one.at.partition, "behind": age(one.seconds)}
     del row["at"]
-    return row
+    return row | {"trend": seen.trends.get(one.at)}
 
 
-def _summed(found: list[Lag]) -> dict[str, Any]:
+def _summed(seen: Seen, found: list[Lag]) -> dict[str, Any]:
     records = [one.records for one in found if one.records is not None]
     seconds = [one.seconds for one in found if one.seconds is not None]
     going = worst(one.going for one in found)
@@ -94,4 +85,7 @@ def _summed(found: list[Lag]) -> dict[str, Any]:
         "records": sum(records) if records else None,
         "behind": age(max(seconds)) if seconds else None,
         "going": share(going, [one.going for one in found]),
+        "trend": min(
+            (seen.trends[one.at] for one in found if one.at in seen.trends), key=list(Trend).index, default=None
+        ),
     }

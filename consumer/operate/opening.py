@@ -1,70 +1,119 @@
-"""What commands open: heavy modules are imported only when a command runs."""
+"""What commands open, here or at a server: heavy modules are imported only when a command runs."""
 
-from contextlib import AbstractContextManager
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from consumer.connecting import ConnectDesk
 from consumer.control import Control
 from consumer.desk import Desk
-from consumer.ports.connectors import Connectors
-from consumer.ports.topics import Ages, Offsets
+from consumer.lagging import Lags
+from consumer.moving import Positions
+from consumer.operate.remotely import client, is_remote
 
 if TYPE_CHECKING:
-    from dlq.desk import LetterDesk
-    from dlq.job_desk import JobDesk
-    from dlq.source_again import SourceDesk
+    from consumer.remote.client import Client
+    from dlq.ports import LetterJobs, Letters, SourceQuestions
+
+T = TypeVar("T")
+
+# brokers that the server's settings name, and the API does not tell
+UNTOLD = "BROKERS"
 
 
 def desk_of(config: Path | None) -> AbstractContextManager[Desk]:
     """The desk that the settings lead to. Raises Refused for settings that can't work."""
+    if is_remote():
+        from consumer.remote.ledger import RemoteDesk
+
+        return _remote(RemoteDesk)
     from consumer.desks import desk
     from consumer.settings import load
 
     return desk(load(config))
 
 
+def positions_of(config: Path | None) -> AbstractContextManager[Positions]:
+    """Positions to be set. Raises Refused for settings that can't work."""
+    if is_remote():
+        from consumer.remote.ledger import RemotePositions
+
+        return _remote(RemotePositions)
+    from consumer.desks import positions
+    from consumer.settings import load
+
+    return positions(load(config))
+
+
 def control_of(config: Path | None) -> AbstractContextManager[Control]:
-    """Workers and tables of the group that the settings lead to. Raises Refused for settings that can't work."""
+    """Workers and tables of the group. Raises Refused for settings that can't work."""
+    if is_remote():
+        from consumer.remote.pipeline import RemoteControl
+
+        return _remote(RemoteControl)
     from consumer.desks import control
     from consumer.settings import load
 
     return control(load(config))
 
 
-def connectors_of(config: Path | None) -> AbstractContextManager[Connectors | None]:
-    """Kafka Connect, if the settings lead to one."""
+def connectors_of(config: Path | None) -> AbstractContextManager[ConnectDesk]:
+    """Kafka Connect, if there is one."""
+    if is_remote():
+        from consumer.remote.pipeline import RemoteConnect
+
+        return _remote(RemoteConnect)
     from consumer.desks import connectors
     from consumer.settings import load
 
     return connectors(load(config))
 
 
-def ages_of(config: Path | None) -> Ages:
-    """The cluster that the settings lead to, to ask how old records are."""
-    from consumer.desks import topic_ages
+def lags_of(config: Path | None) -> AbstractContextManager[Lags]:
+    """How far the group is behind."""
+    if is_remote():
+        from consumer.remote.pipeline import RemoteLags
+
+        return _remote(RemoteLags)
+    from consumer.desks import group_lags
     from consumer.settings import load
 
-    return topic_ages(load(config))
+    return group_lags(load(config))
 
 
-def letters_of(config: Path | None) -> AbstractContextManager["LetterDesk"]:
-    """The letters that the settings lead to. Raises Refused for settings that can't work, HeadraceError."""
+def letters_of(config: Path | None) -> AbstractContextManager[Letters]:
+    """The group's letters. Raises Refused for settings that can't work, HeadraceError."""
+    if is_remote():
+        from consumer.remote.letters import RemoteLetters
+
+        return _remote(RemoteLetters)
     from consumer.desks import letter_desk
     from consumer.settings import load
 
     return letter_desk(load(config))
 
 
-def jobs_of(config: Path | None) -> AbstractContextManager["JobDesk"]:
-    """The jobs of letters that the settings lead to. Raises Refused for settings that can't work, HeadraceError."""
+def jobs_of(config: Path | None) -> AbstractContextManager[LetterJobs]:
+    """Jobs of the group's letters. Raises Refused for settings that can't work, HeadraceError."""
+    if is_remote():
+        from consumer.remote.letters import RemoteJobs
+
+        return _remote(RemoteJobs)
     from consumer.desks import job_desk
     from consumer.settings import load
 
     return job_desk(load(config))
 
 
-def source_of(config: Path | None) -> AbstractContextManager["SourceDesk"]:
-    """The source that the settings lead to. Raises HeadraceError, Undecidable where there is no way to it."""
+def source_of(config: Path | None) -> AbstractContextManager[SourceQuestions]:
+    """The source. Raises HeadraceError, Undecidable where there is no way to it."""
+    if is_remote():
+        from consumer.remote.letters import RemoteSource
+
+        return _remote(RemoteSource)
     from consumer.desks import source_desk
     from consumer.settings import load
 
@@ -72,15 +121,15 @@ def source_of(config: Path | None) -> AbstractContextManager["SourceDesk"]:
 
 
 def brokers_of(config: Path | None) -> str:
-    """Where the settings say that Kafka is."""
+    """Where the settings say that Kafka is; a word in its place where a server does not say."""
+    if is_remote():
+        return UNTOLD
     from consumer.settings import load
 
     return load(config).kafka.bootstrap_servers
 
 
-def offsets_of(config: Path | None) -> Offsets:
-    """The cluster that the settings lead to, to ask about topics."""
-    from consumer.desks import topic_offsets
-    from consumer.settings import load
-
-    return topic_offsets(load(config))
+@contextmanager
+def _remote(port: Callable[[Client], T]) -> Iterator[T]:
+    with client() as opened:
+        yield port(opened)

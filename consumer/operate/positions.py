@@ -1,15 +1,14 @@
 """`headrace positions`: how far partitions are, and deciding where they go on."""
 
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
-from consumer.core.decision import Decision, Held, LogNow, Undecidable, decide
 from consumer.core.records import TopicPartition
 from consumer.desk import Note, Position
-from consumer.operate.opening import desk_of, offsets_of
+from consumer.moving import Wish
+from consumer.operate.opening import desk_of, positions_of
 from consumer.operate.output import (
     USAGE,
     Config,
@@ -25,7 +24,6 @@ from consumer.operate.output import (
     say,
     show,
 )
-from consumer.ports.topics import Offsets
 
 app = typer.Typer(
     name="positions", help="Stored positions of partitions.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -79,52 +77,15 @@ def set_one(
     if not reason.strip():
         say("a position is set for a reason: --reason")
         raise typer.Exit(USAGE)
-    at = TopicPartition(topic, partition)
-    with reported(), desk_of(config) as desk:
-        held = desk.held(at)
-        if held is None:
-            raise nothing(f"{at} has no position in this group")
-        log = log_now(offsets_of(config), at)
-        wanted = decide(to, held, log, discard_letters=discard_letters)
-        agreed(_question(at, held, wanted), yes=yes)
-        moved = desk.move(at, decided(to, log, wanted, discard_letters=discard_letters), Note(actor(), reason))
-        row = {"topic": topic, "partition": partition, "from": moved.before.next_offset, "to": wanted.next_offset}
+    wish = Wish(at=TopicPartition(topic, partition), to=to, discard_letters=discard_letters)
+    with reported(), positions_of(config) as desk:
+        looked = desk.look(wish)
+        if looked is None:
+            raise nothing(f"{wish.at} has no position in this group")
+        agreed(f"{looked.words[0].upper()}{looked.words[1:]}?", yes=yes)
+        moved = desk.move(looked, Note(actor(), reason))
+        row = {"topic": topic, "partition": partition, "from": moved.before.next_offset, "to": moved.after.next_offset}
         show([row | {"epoch": moved.epoch, "discarded": moved.discarded}], _MOVED, output)
-
-
-def log_now(offsets: Offsets, at: TopicPartition) -> LogNow:
-    """What the broker has of a partition. Raises Undecidable where it has none."""
-    ids = offsets.topic_ids([at.topic])
-    traits = offsets.traits([at.topic])
-    if at.topic not in traits or at.partition >= traits[at.topic].partitions:
-        raise Undecidable(f"Kafka has no partition {at}")
-    return LogNow(start=offsets.log_start([at])[at].offset, end=offsets.ends([at])[at], topic_id=ids.get(at.topic))
-
-
-def decided(to: str, log: LogNow, wanted: Decision, *, discard_letters: bool) -> Callable[[Held], Decision]:
-    """The decision over again, under the position's lock: it has to be what was agreed to."""
-
-    def again(held: Held) -> Decision:
-        found = decide(to, held, log, discard_letters=discard_letters)
-        if found != wanted:
-            raise Undecidable("the partition has moved or stopped elsewhere meanwhile; look again")
-        return found
-
-    return again
-
-
-def _question(at: TopicPartition, held: Held, wanted: Decision) -> str:
-    way = wanted.next_offset - held.next_offset
-    if wanted.anew:
-        said = f"begin {at}, whose topic was made anew, at offset {wanted.next_offset}"
-        said += f" and discard {held.letters} letters" if held.letters else ""
-    elif way > 0:
-        said = f"pass offsets {held.next_offset} to {wanted.next_offset - 1} of {at} without applying them"
-    elif way < 0:
-        said = f"apply offsets {wanted.next_offset} to {held.next_offset - 1} of {at} again"
-    else:
-        said = f"read {at} again from offset {wanted.next_offset}, where it is"
-    return f"{said[0].upper()}{said[1:]}?"
 
 
 _COLUMNS = {

@@ -49,8 +49,8 @@ from consumer.operate.selecting import (
 )
 
 if TYPE_CHECKING:
-    from dlq.job_desk import JobDesk
     from dlq.jobs import Job, Order
+    from dlq.ports import LetterJobs
     from dlq.preview import Preview
 
 app = typer.Typer(
@@ -242,7 +242,7 @@ def _check_said(reason: str, *, yes: bool, expect: int | None) -> None:
         raise typer.Exit(USAGE)
 
 
-def _made(desk: "JobDesk", found: "Preview", order: "Order", *, yes: bool) -> int:
+def _made(desk: "LetterJobs", found: "Preview", order: "Order", *, yes: bool) -> int:
     """The job, once a person has agreed to the number of its letters. Raises typer.Exit, Undecidable."""
     if order.expect != found.goes:
         say(f"refused: {found.goes} letters would go, not {order.expect}")
@@ -267,7 +267,9 @@ def _typed(goes: int, kind: JobKind) -> None:
         raise typer.Exit(REFUSED)
 
 
-def _decided(number: int, config: Any, decide: Callable[["JobDesk", Note], bool], reason: str, output: Output) -> None:
+def _decided(
+    number: int, config: Any, decide: Callable[["LetterJobs", Note], bool], reason: str, output: Output
+) -> None:
     if not reason.strip():
         say("a decision about letters is made for a reason: --reason")
         raise typer.Exit(USAGE)
@@ -281,7 +283,7 @@ def _decided(number: int, config: Any, decide: Callable[["JobDesk", Note], bool]
             show([_row(job)], {}, output)
 
 
-def _job(desk: "JobDesk", number: int) -> "Job":
+def _job(desk: "LetterJobs", number: int) -> "Job":
     job = desk.job(number)
     if job is None:
         say(f"there is no job {number} in this group")

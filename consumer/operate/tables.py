@@ -56,9 +56,9 @@ def pause(
     subject = _subject(table, topic, partition)
     _required(reason)
     with reported(), control_of(config) as control:
-        if not control.holds(subject):
-            raise nothing(f"nothing of this group is known of {subject}; headrace tables ls lists what is")
         done = control.pause(subject, Note(actor(), reason))
+        if done is None:
+            raise nothing(f"nothing of this group is known of {subject}; headrace tables ls lists what is")
         if not done.changed:
             say(f"{done.pause} (since {done.pause.since.astimezone():%Y-%m-%d %H:%M:%S})")
         _show(done, output)

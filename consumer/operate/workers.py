@@ -1,4 +1,4 @@
-"""`headrace workers`: the worker processes of the group."""
+"""`headrace workers`: the worker processes of the group, and having them leave."""
 
 import socket
 from dataclasses import asdict
@@ -7,10 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from consumer.control import Worker
+from consumer.desk import Note
 from consumer.operate.listing import Column, Remark, listing, since, size
 from consumer.operate.looks import number
 from consumer.operate.opening import control_of
-from consumer.operate.output import Config, Format, Output, nothing, reported
+from consumer.operate.output import USAGE, Config, Format, Output, Reason, Yes, actor, agreed, nothing, reported, say
+from consumer.operate.telling import alive, carried_out
 
 app = typer.Typer(
     name="workers", help="Worker processes of the group.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -34,6 +36,33 @@ def ls(
         if not found:
             raise nothing(f"no worker of this group reports itself{' from here' if here else ''}")
         listing([_row(worker) for worker in found], _COLUMNS, output, _remarks(found))
+
+
+@app.command("drain")
+def drain(
+    names: Annotated[list[str], typer.Argument(metavar="WORKER...", help="Workers, as `workers ls` names them.")],
+    reason: Reason,
+    config: Config = None,
+    yes: Yes = False,
+    output: Format = Output.TABLE,
+) -> None:
+    """Have workers leave after the batch in hand; others take their partitions. They are not started again by
+    `headrace run --workers`, but by whatever else starts workers.
+
+    Exit code 3 when no such worker lives, 4 when it is not agreed to, 5 when some did not answer.
+    """
+    if not reason.strip():
+        say("this is done for a reason: --reason")
+        raise typer.Exit(USAGE)
+    with reported(), control_of(config) as control:
+        living = [worker.name for worker in alive(control)]
+        wanted = [name for name in living if name in names]
+        for name in sorted(set(names) - set(living)):
+            say(f"{name} does not report itself")
+        if wanted:
+            rest = len(living) - len(wanted)
+            agreed(f"Have {', '.join(wanted)} leave? Workers that stay: {rest}.", yes=yes)
+        carried_out(control, ("drain", ""), wanted, Note(actor(), reason.strip()), output)
 
 
 _COLUMNS = (

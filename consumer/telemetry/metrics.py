@@ -118,7 +118,11 @@ LAG_SECONDS = _gauge(
     "lag_seconds", "How long the oldest of them has been in its log.", "topic", "partition", teller=_GROUP
 )
 LAG_PARTITIONS = _gauge(
-    "lag_partitions", "Partitions by how they go: ok, behind, stalled or paused.", "topic", "trend", teller=_GROUP
+    "lag_partitions",
+    "Partitions by where their lag is going: ok, behind, stalled and others.",
+    "topic",
+    "trend",
+    teller=_GROUP,
 )
 TABLE_RECORDS = _gauge("table_lag_records", "Records of a table that are not applied.", "table", teller=_GROUP)
 TABLE_COMPLETE = _gauge(

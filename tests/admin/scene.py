@@ -1,7 +1,7 @@
 """A shop with everything that an operator meets, made by the program itself; only logs and registry are a test's."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,9 +9,11 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from consumer.admin.doors import Doors
+from consumer.connecting import ConnectDesk, NotedConnectors
 from consumer.core.breaking import BreakerState, BreakerStatus
 from consumer.core.checks import Rules as Checks
 from consumer.core.connectors import Connector, Task
+from consumer.core.decision import Undecidable
 from consumer.core.failure import failed
 from consumer.core.kinds import KINDS
 from consumer.core.records import TopicPartition
@@ -24,7 +26,10 @@ from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import SessionSettings, connect
 from consumer.edges.postgres.sink import PostgresSink
+from consumer.moving import MovedPositions, Positions
 from consumer.ports.presence import InHand, Report
+from consumer.ports.target import Start
+from consumer.ports.topics import Traits
 from dlq.actions import discard
 from dlq.desk import LetterDesk
 from dlq.difference import Weigher
@@ -34,6 +39,8 @@ from dlq.masking import Mask
 from dlq.payload import Sources
 from dlq.preview import Rules
 from dlq.selection import Selection
+from dlq.signals import Dialect
+from dlq.source_again import Channel, SourceDesk
 from tests.pg.pipeline import Pipeline
 from tests.unit.world import World
 
@@ -58,6 +65,21 @@ class Logs:
     def ends(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
         """As far as they are known."""
         return {at: self.reach[at] for at in partitions if at in self.reach}
+
+    def topic_ids(self, topics: Sequence[str]) -> Mapping[str, str]:
+        """None are told."""
+        return {}
+
+    def traits(self, topics: Sequence[str]) -> Mapping[str, Traits]:
+        """Each has so many partitions as are known."""
+        return {topic: Traits(compacted=False, partitions=self._count(topic)) for topic in topics if self._count(topic)}
+
+    def log_start(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, Start]:
+        """Nothing was removed yet."""
+        return {at: Start(offset=0) for at in partitions}
+
+    def _count(self, topic: str) -> int:
+        return sum(at.topic == topic for at in self.reach)
 
     def appended(self, positions: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, float]:
         """All lie there as long."""
@@ -97,6 +119,8 @@ class Shop:
         self.session, self.dsn, self.group, self.schema, self.line = session, dsn, group, schema, line
         self.logs, self.connect = Logs(), Connect()
         self.masks = tuple(masks)
+        # what the source was asked for, if it can be
+        self.signals_go, self.signals = True, list[tuple[str, bytes, bytes]]()
 
     @property
     def doors(self) -> Doors:
@@ -107,7 +131,11 @@ class Shop:
             control=lambda: closing(PostgresControl(settings, self.group)),
             letters=self._letters,
             jobs=self._jobs,
-            connectors=lambda: nullcontext(self.connect),
+            connectors=self._connectors,
+            survey=lambda: closing(PostgresControl(settings, self.group)),
+            positions=self._positions,
+            source=self._source,
+            has_connect=True,
             offsets=lambda: self.logs,  # type: ignore[arg-type,return-value]
             ages=lambda: self.logs,
             settings={"kafka": {"group": self.group}},
@@ -211,6 +239,29 @@ class Shop:
             sources = Sources(registry=world, fetch=lambda ref, known: None, mask=Mask(self.masks))
             weigher = Weigher(self.line.planner, self.line.binder, self.line.known)
             yield LetterDesk(session, self.group, sources, lambda: weigher)
+
+    @contextmanager
+    def _connectors(self) -> Iterator[ConnectDesk]:
+        with closing(PostgresControl(SessionSettings(dsn=self.dsn, worker="admin"), self.group)) as audit:
+            yield NotedConnectors(self.connect, audit)
+
+    @contextmanager
+    def _positions(self) -> Iterator[Positions]:
+        settings = SessionSettings(dsn=self.dsn, worker="admin")
+        with closing(PostgresDesk(settings, self.group, discard)) as desk:
+            yield MovedPositions(desk, lambda: self.logs)  # type: ignore[arg-type,return-value]
+
+    @contextmanager
+    def _source(self) -> Iterator[SourceDesk]:
+        if not self.signals_go:
+            raise Undecidable("source.topic_prefix is not set, so no connector would take a signal")
+
+        def send(topic: str, key: bytes, value: bytes) -> None:
+            self.signals.append((topic, key, value))
+
+        channel = Channel(dialect=Dialect.POSTGRESQL, prefix="shop", topic="shop-signal", send=send)
+        with self._letters() as letters:
+            yield SourceDesk(letters.connection, letters.group, letters.sources, channel)
 
     @contextmanager
     def _jobs(self) -> Iterator[JobDesk]:

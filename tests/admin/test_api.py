@@ -1,9 +1,13 @@
 """The API: what it answers, what it changes, and that every change says who and why."""
 
+import csv
+import io
+import json
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from consumer.core.roles import Role
 from tests.admin.conftest import Clients
@@ -104,10 +108,8 @@ def test_a_table_is_paused_and_resumed(shop: Shop, operator: httpx.Client) -> No
 def test_lag_is_told_as_it_was_seen_last(shop: Shop, operator: httpx.Client) -> None:
     """In records and seconds; the watch looks by itself."""
     shop.logs.reach[shop.line.at] = shop.line.next_offset + 7
-    operator.get(f"{API}/lag")
-    watch = operator.get(f"{API}/lag")
-    assert watch.status_code == 200
-    assert {"at", "items", "problem"} == set(watch.json())
+    found = told(operator.get(f"{API}/lag", params={"topic": shop.line.at.topic}))
+    assert (set(found), found["logs"]) == ({"at", "items", "logs", "connect"}, None)
 
 
 def test_a_batch_is_tried_again_and_a_plan_is_agreed_to(shop: Shop, operator: httpx.Client) -> None:
@@ -119,6 +121,95 @@ def test_a_batch_is_tried_again_and_a_plan_is_agreed_to(shop: Shop, operator: ht
     assert (done["changes"], len(done["partitions"])) == ([change], 1)
     told(operator.post(f"{API}/schema-changes/approve", json={"changes": [change], **WHY}), 409)
     assert len(told(operator.post(f"{API}/batches/{batch}/retry", json=WHY))["partitions"]) == 1
+
+
+def test_a_position_is_looked_at_and_set_by_what_was_shown(shop: Shop, operator: httpx.Client) -> None:
+    """Refused when something else would be done by now; the audit has who, why, and from where to where."""
+    at, end = shop.line.at, shop.line.next_offset
+    shop.logs.reach[at] = end + 5
+    wish = {"topic": at.topic, "partition": at.partition, "to": "latest"}
+    outlook = told(operator.get(f"{API}/positions/outlook", params=wish))
+    assert (outlook["decision"]["next_offset"], outlook["held"]["next_offset"]) == (end + 5, end)
+    assert outlook["words"] == f"pass offsets {end} to {end + 4} of {at} without applying them"
+    told(operator.post(f"{API}/positions/set", json={**wish, "expect": end + 4, **WHY}), 409)
+    assert shop.audit() == []
+    moved = told(operator.post(f"{API}/positions/set", json={**wish, "expect": end + 5, **WHY}))
+    assert (moved["before"]["next_offset"], moved["after"]["next_offset"]) == (end, end + 5)
+    assert shop.audit() == [(OPERATOR, "set position", "ticket 1")]
+    told(operator.get(f"{API}/positions/outlook", params={**wish, "partition": at.partition + 1}), 404)
+    told(operator.get(f"{API}/positions/outlook", params={**wish, "to": "skip"}), 409)
+    told(operator.get(f"{API}/positions/outlook", params={**wish, "to": "-1"}), 422)
+
+
+def test_partitions_are_tried_again_by_name(shop: Shop, operator: httpx.Client) -> None:
+    """Those that have a position."""
+    at = shop.line.at
+    named = [{"topic": at.topic, "partition": at.partition}, {"topic": "none", "partition": 0}]
+    done = told(operator.post(f"{API}/positions/retry", json={"partitions": named, **WHY}))
+    assert done["partitions"] == named[:1]
+    told(operator.post(f"{API}/positions/retry", json={"partitions": named[1:], **WHY}), 404)
+
+
+def test_letters_are_exported_as_they_are_read(shop: Shop, operator: httpx.Client, clients: Clients) -> None:
+    """A line for each; with what they hold only to whoever may see that, for a reason, and but for masked columns."""
+    letters = [shop.bad(number, note=CANARY) for number in (2, 3)]
+    lines = operator.get(f"{API}/letter-export", params={"state": "dead"})
+    assert [json.loads(line)["id"] for line in lines.text.splitlines()] == letters
+    assert CANARY not in lines.text
+    assert lines.headers["content-disposition"].endswith('.ndjson"')
+    rows = list(csv.DictReader(io.StringIO(operator.get(f"{API}/letter-export", params={"output": "csv"}).text)))
+    assert [int(row["id"]) for row in rows] == letters
+    assert shop.audit() == []
+
+    wanted = {"letters": {"id": letters[:1]}}
+    told(operator.post(f"{API}/letter-export", json=wanted), 422)
+    assert clients(Role.VIEWER).post(f"{API}/letter-export", json={**wanted, **WHY}).status_code == 403
+    held = json.loads(operator.post(f"{API}/letter-export", json={**wanted, **WHY}).text)
+    assert held["payload"]["value"]["values"]["after"]["note"] == CANARY
+    assert shop.audit() == [(OPERATOR, "export payloads", "ticket 1")]
+    shop.masks = (f"{shop.schema}.orders.note",)
+    assert CANARY not in operator.post(f"{API}/letter-export", json={**wanted, **WHY}).text
+
+
+def test_who_hangs_up_keeps_no_export_open(shop: Shop, guarded: FastAPI, operator: httpx.Client) -> None:
+    """Its session and its place are free again; so many at a time, and no more."""
+    shop.bad(2)
+    doors = guarded.state.doors
+    for _ in range(5):
+        with operator.stream("GET", f"{API}/letter-export") as answer:
+            assert answer.status_code == 200
+    assert doors.exporting.acquire(timeout=10)
+    assert doors.exporting.acquire(timeout=10)
+    assert told(operator.get(f"{API}/letter-export"), 503)["kind"] == "request.busy"
+    doors.exporting.release(2)
+    assert operator.get(f"{API}/letter-export").status_code == 200
+
+
+def test_the_source_is_asked_for_as_many_rows_as_were_shown(shop: Shop, operator: httpx.Client) -> None:
+    """Through its signal topic; refused when others would be asked for, or where there is no way to it."""
+    letters = [shop.bad(2), shop.bad(3)]
+    wanted = {"letters": {"id": letters}}
+    found = told(operator.post(f"{API}/source/preview", json=wanted))
+    assert (found["letters"], found["keys"], found["signals"], shop.signals) == (letters, 2, 1, [])
+    told(operator.post(f"{API}/source/ask", json={**wanted, "expect": 1, **WHY}), 409)
+    assert (shop.signals, shop.audit()) == ([], [])
+    told(operator.post(f"{API}/source/ask", json={**wanted, "expect": 2, **WHY}))
+    ((topic, key, signal),) = shop.signals
+    assert (topic, key, b"execute-snapshot" in signal) == ("shop-signal", b"shop", True)
+    assert shop.audit() == [(OPERATOR, "ask source", "ticket 1")]
+    shop.signals_go = False
+    assert "topic_prefix" in told(operator.post(f"{API}/source/preview", json=wanted), 409)["detail"]
+
+
+def test_a_worker_is_told_to_leave(shop: Shop, operator: httpx.Client) -> None:
+    """One that reports itself; what came of it can be asked."""
+    told(operator.post(f"{API}/workers/drain", json={"workers": ["worker-1"], **WHY}), 404)
+    shop.worker()
+    (command,) = told(operator.post(f"{API}/workers/drain", json={"workers": ["worker-1", "none"], **WHY}))["items"]
+    assert (command["action"], command["worker"], command["outcome"]) == ("drain", "worker-1", None)
+    (again,) = told(operator.get(f"{API}/commands", params={"id": command["id"]}))["items"]
+    assert again == command
+    assert shop.audit() == [(OPERATOR, "drain", "ticket 1")]
 
 
 def test_a_connector_is_started_again_and_a_breaker_reset(shop: Shop, operator: httpx.Client) -> None:
@@ -149,7 +240,7 @@ def test_nothing_is_done_without_a_reason(shop: Shop, operator: httpx.Client, re
 @pytest.mark.parametrize(
     "path",
     [
-        "/letters/0", "/letters/-1", f"/letters/{2**63}", "/letters/x", "/letters?limit=0", "/letters?limit=501",
+        "/letters/0", "/letters/-1", f"/letters/{2**63}", "/letters/x", "/letters?limit=0", "/letters?limit=1001",
         "/letters?text=%00", "/letters?state=no", "/letters?after=x", "/letters?since=2020-01-01", "/letters?no=1",
         "/letters?text=" + "x" * 256, "/batches?before=0", "/audit?limit=x", "/jobs/1/items?after=-1",
         "/letters/1/payload?original=no%20bool",

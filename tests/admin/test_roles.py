@@ -9,12 +9,18 @@ from tests.admin.conftest import Clients
 from tests.admin.scene import Shop
 from tests.admin.walking import walk
 
-OPEN = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/login"), ("POST", "/login")}
-CONTENT = {"/api/v1/letters/1/payload", "/api/v1/letters/1/difference", "/api/v1/letters/1/row", "/letters/1/content"}
-OPERATORS = {"/letters/1/edit"}
+OPEN = {
+    *(("GET", path) for path in ("/healthz", "/readyz", "/login", "/login/oidc", "/login/oidc/back")),
+    ("POST", "/login"),
+}
+CONTENT = {
+    *("/api/v1/letters/1/payload", "/api/v1/letters/1/difference", "/api/v1/letters/1/row", "/letters/1/content"),
+    *("POST /api/v1/letter-export", "POST /letters/export"),
+}
+OPERATORS = {"/letters/1/edit", "/positions"}
 ADMINS = {"/api/v1/settings"}
 # asked with POST, and nothing is changed
-LOOKS = {"/api/v1/jobs/preview", "/logout"}
+LOOKS = {"/api/v1/jobs/preview", "/api/v1/source/preview", "/logout"}
 
 
 def expected(method: str, path: str) -> Role | None:
@@ -23,7 +29,7 @@ def expected(method: str, path: str) -> Role | None:
         return None
     if path in ADMINS:
         return Role.ADMIN
-    if path in CONTENT:
+    if path in CONTENT or f"{method} {path}" in CONTENT:
         return Role.CONTENT
     return Role.OPERATOR if path in OPERATORS or (method != "GET" and path not in LOOKS) else Role.VIEWER
 

@@ -1,5 +1,6 @@
 """A worker that reports itself and does what it is told, whatever becomes of its session."""
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -68,7 +69,9 @@ class Scene:
         self.opened = False
         self.registry = CircuitBreaker("registry")
         self.patience = patient(None)
+        self.leaving = threading.Event()
         self.parts = Parts(
+            leaving=self.leaving,
             held=lambda: {TopicPartition("t", 0): 5},
             opened=lambda: self.opened,
             handover=Handover(max_bytes=1, max_batches=1),
@@ -112,6 +115,7 @@ def test_it_looks_at_once_when_it_hears_of_something(scene: Scene) -> None:
         ("reset breaker", "registry", "it was closed"),
         ("reset breaker", "moon", "there is no breaker moon"),
         ("take anew", "", "3 partitions are taken anew"),
+        ("drain", "", "it leaves after the batch in hand"),
     ],
 )
 def test_what_it_is_told_is_done_and_answered(scene: Scene, action: str, subject: str, outcome: str) -> None:

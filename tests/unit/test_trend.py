@@ -1,49 +1,102 @@
-"""Whether a partition keeps up, judged by how it went lately."""
+"""Where lag is going: by a window of looks, without a threshold."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
+from consumer.control import Worker
 from consumer.core.lag import Going, Lag
 from consumer.core.records import TopicPartition
-from consumer.core.trend import Glance, Trend, trend, worst_trend
+from consumer.core.trend import KEPT, Mark, Trend, trend
+from consumer.lagging import is_held_up
 
-STILL = [(100, 50)] * 5
-SLOW = [(100, 50), (110, 60), (120, 70), (130, 80), (140, 90)]
-CAUGHT_UP = [(100, 50), (150, 0), (160, 20), (170, 30), (180, 40)]
+AT = TopicPartition("t", 0)
 
 
-def lag(going: Going, records: int | None, seconds: float | None = None) -> Lag:
-    """A partition's."""
-    at = TopicPartition("shop.orders", 0)
-    return Lag(at=at, tables=(), position=1, end=None, records=records, seconds=seconds, going=going)
+def lag(records: int | None, going: Going = Going.BEHIND) -> Lag:
+    """Of a partition."""
+    return Lag(at=AT, tables=(), position=0, end=None, records=records, seconds=None, going=going)
+
+
+def looks(*seen: tuple[int, int | None], every: float = 5.0) -> list[Mark]:
+    """Positions with what was not applied, so many seconds apart."""
+    return [Mark(number * every, position, records) for number, (position, records) in enumerate(seen)]
+
+
+STILL = [(7, 3)] * 4
+CASES = [
+    ("at the end", [(7, 0)], Trend.OK),
+    ("at the end in between, as busy ones are", [(7, 40), (47, 0), (50, 90)], Trend.OK),
+    ("less and less", [(0, 90), (50, 60), (100, 20)], Trend.CATCHING_UP),
+    ("more and more", [(0, 20), (10, 60), (20, 90)], Trend.BEHIND),
+    ("as much as before", [(0, 50), (10, 50)], Trend.BEHIND),
+    ("nothing applied for long enough", STILL, Trend.STALLED),
+    ("nothing applied, more to do", [(7, 3), (7, 9), (7, 30), (7, 90)], Trend.STALLED),
+    ("nothing applied, but not for long", STILL[:3], Trend.BEHIND),
+    ("applied once in the meantime", [*STILL[:3], (8, 2)], Trend.CATCHING_UP),
+    ("a first look", [(7, 3)], None),
+    ("how far the log reaches was not known", [(7, None), (8, 3)], None),
+]
+
+
+@pytest.mark.parametrize(("seen", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_the_window_says_where_it_goes(seen: list[tuple[int, int | None]], expected: Trend | None) -> None:
+    """Whoever was at the end lately keeps up; a position that does not move is stalled."""
+    assert trend(lag(seen[-1][1]), looks(*seen)) is expected
+
+
+def test_where_records_come_all_the_time_some_always_wait() -> None:
+    """None of them for long."""
+    busy = replace(lag(20), seconds=0.4)
+    assert trend(busy, looks((0, 20), (10, 60), (20, 90))) is Trend.OK
+    assert trend(replace(busy, seconds=900.0), looks((0, 20), (10, 60), (20, 90))) is Trend.BEHIND
+
+
+def test_looks_that_follow_fast_are_not_taken_for_a_stall() -> None:
+    """It is time that has to pass."""
+    assert trend(lag(3), looks(*[(7, 3)] * KEPT, every=0.5)) is Trend.BEHIND
 
 
 @pytest.mark.parametrize(
-    ("now", "lately", "expected"),
+    ("going", "expected"),
     [
-        (lag(Going.CURRENT, 0), STILL, Trend.OK),
-        (lag(Going.BEHIND, 40, 900), CAUGHT_UP, Trend.OK),
-        # where records come all the time, some always wait
-        (lag(Going.BEHIND, 90, 0.4), SLOW, Trend.OK),
-        (lag(Going.BEHIND, 90, 900), SLOW, Trend.BEHIND),
-        (lag(Going.BEHIND, 50, 900), STILL, Trend.STALLED),
-        # too soon to say
-        (lag(Going.BEHIND, 50, 900), STILL[:2], Trend.BEHIND),
-        (lag(Going.WAITING, 50, 900), STILL, Trend.BEHIND),
-        (lag(Going.STOPPED, 50, 900), SLOW, Trend.STALLED),
-        (lag(Going.STOPPED, None), SLOW, Trend.STALLED),
-        (lag(Going.UNREAD, 50, 900), SLOW, Trend.STALLED),
-        # nobody reads it, and nothing is there to be read
-        (lag(Going.UNREAD, 0), STILL, Trend.OK),
-        (lag(Going.PAUSED, 50, 900), STILL, Trend.PAUSED),
-        (lag(Going.GOING, None), STILL, Trend.OK),
+        (Going.UNREAD, Trend.UNREAD),
+        (Going.STOPPED, Trend.STOPPED),
+        (Going.PAUSED, Trend.PAUSED),
+        (Going.WAITING, Trend.WAITING),
     ],
 )
-def test_a_trend_is_how_it_went_lately(now: Lag, lately: list[tuple[int, int]], expected: Trend) -> None:
-    """No number of records is too many: what counts is whether it moves and comes near the end."""
-    assert trend(now, [Glance(*glance) for glance in lately]) is expected
+def test_what_does_not_go_on_has_no_other_trend(going: Going, expected: Trend) -> None:
+    """Why stands beside it."""
+    assert trend(lag(3, going), looks(*STILL)) is expected
 
 
-def test_the_worst_of_several_stands_for_all() -> None:
-    """A table is as well as its worst partition."""
-    assert worst_trend([Trend.OK, Trend.STALLED, Trend.BEHIND]) is Trend.STALLED
-    assert worst_trend([]) is Trend.OK
+def test_without_the_logs_nothing_is_said() -> None:
+    """Not even that it keeps up."""
+    assert trend(lag(None, Going.GOING), looks((7, None))) is None
+
+
+def test_a_worker_that_does_not_ask_its_target_holds_its_partitions_up() -> None:
+    """That is a pause that ends by itself, not a stall."""
+    assert trend(lag(3), looks(*STILL), held_up=True) is Trend.PAUSED
+    assert trend(lag(0), looks((7, 0)), held_up=True) is Trend.OK
+
+
+@pytest.mark.parametrize(
+    ("state", "partition", "expected"), [("open", 0, True), ("closed", 0, False), ("open", 1, False)]
+)
+def test_who_holds_a_partition_up_is_found_by_its_breakers(state: str, partition: int, expected: bool) -> None:
+    """Only its own worker's count."""
+    worker = worker_of(partition, state)
+    assert is_held_up(lag(3), [worker]) is expected
+
+
+def worker_of(partition: int, state: str) -> Worker:
+    """A worker that holds a partition, with a breaker in a state."""
+    now = datetime.now(UTC)
+    return Worker(
+        name="w", host="h", pid=1, version="1", state="running", started_at=now, seen_at=now, quiet=0.0, every=1.0,
+        partitions=[["t", partition, 9]], batch=None, queue_batches=0, queue_bytes=0, rss_bytes=None,
+        breakers=[{"name": "target", "state": state, "detail": "no answer"}],
+    )  # fmt: skip

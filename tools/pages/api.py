@@ -15,12 +15,16 @@ def api_document() -> str:
     closed: Any = nullcontext
     doors = Doors(
         desk=closed,
+        positions=closed,
         control=closed,
+        survey=closed,
         letters=closed,
         jobs=closed,
+        source=closed,
         connectors=closed,
         offsets=closed,
         ages=closed,
+        has_connect=False,
         settings={},
         about={},
     )

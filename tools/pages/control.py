@@ -31,6 +31,10 @@ _TRIGGER = re.compile(
 )
 _DROP_NOT_NULL = re.compile(r"ALTER TABLE headrace\.(\w+) ALTER COLUMN (\w+) DROP NOT NULL$")
 _ALWAYS = re.compile(r"ALTER TABLE headrace\.\w+ ENABLE ALWAYS TRIGGER \w+$")
+# by the name that PostgreSQL gives a column's check
+_NEW_CHECK = re.compile(
+    r"ALTER TABLE headrace\.(\w+)\s+DROP CONSTRAINT \1_(\w+)_check,\s+ADD CONSTRAINT \1_\2_check (CHECK \(.*\))\Z", re.S
+)
 _ADD_COLUMN = re.compile(r"ALTER TABLE headrace\.(\w+) ADD COLUMN (.*)$", re.DOTALL)
 _CONSTRAINTS = ("PRIMARY KEY", "UNIQUE", "CHECK", "FOREIGN KEY", "CONSTRAINT")
 _PIECE = re.compile(r"((?s:\$\$.*?\$\$))|('(?:[^']|'')*')|(--[^\n]*)|(\()|(\))|(,)|(;)|([^'\-(),;$]+|[-$])")
@@ -121,12 +125,21 @@ def _understand(statement: str, bare: str, tables: dict[str, Table]) -> None:
             each.indexes.pop(found[1], None)
     elif found := _TRIGGER.match(bare):
         tables[found[3]].rules.append(f"TRIGGER {found[1]} {_flat(found[2])}: {found[5]}")
-    elif found := _DROP_NOT_NULL.match(bare):
+    elif not _altered(bare, tables):
+        raise Unknown(f"tools/pages/control.py does not know how to show: {_flat(bare)}")
+
+
+def _altered(bare: str, tables: dict[str, Table]) -> bool:
+    """Whether the statement changes columns in a way that is known."""
+    if found := _DROP_NOT_NULL.match(bare):
         _may_be_null(tables[found[1]], found[2])
     elif found := _ADD_COLUMN.match(bare):
         tables[found[1]].columns.append(_column(found[2], ""))
+    elif found := _NEW_CHECK.match(bare):
+        _check_anew(tables[found[1]], found[2], found[3])
     else:
-        raise Unknown(f"tools/pages/control.py does not know how to show: {_flat(bare)}")
+        return False
+    return True
 
 
 def _table(name: str, body: str) -> Table:
@@ -151,6 +164,12 @@ def _may_be_null(table_: Table, column: str) -> None:
     for each in table_.columns:
         if each.name == column:
             each.definition = each.definition.replace(" NOT NULL", "")
+
+
+def _check_anew(table_: Table, column: str, check: str) -> None:
+    for each in table_.columns:
+        if each.name == column:
+            each.definition = each.definition[: each.definition.index("CHECK (")] + _flat(check)
 
 
 def _explain(table_: Table, column: str | None, text: str) -> None:

@@ -5,20 +5,22 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import Query
-from pydantic import BaseModel, model_validator
+from pydantic import BaseModel, Field, model_validator
 
-from consumer.admin.api.answers import Listed, Partition, Partitions
+from consumer.admin.api.answers import Listed, Partition
 from consumer.admin.asking import Doored, Watched
-from consumer.admin.inputs import Input, Limit, Reason, Reasoned, Word
+from consumer.admin.inputs import Input, Numbers, Reason, Reasoned, Word, Words
 from consumer.admin.inputs import Partition as PartitionNumber
 from consumer.admin.problems import Absent
 from consumer.admin.roles import Asker, needs, router
-from consumer.control import Command, Worker
+from consumer.admin.telling import alive
+from consumer.control import Command, Switched, Worker
 from consumer.core.connectors import Connector
-from consumer.core.lag import Going
+from consumer.core.failure import Failure
+from consumer.core.lag import Going, Lag
 from consumer.core.pausing import Paused, Subject
 from consumer.core.roles import Role
-from consumer.desk import Position
+from consumer.core.trend import Trend
 
 routes = router(tags=["pipeline"])
 
@@ -36,23 +38,30 @@ class PartitionLag(BaseModel):
     going: Going
     why: str
     remedy: str
+    trend: Trend | None = None
+
+    @staticmethod
+    def of(lag: Lag, trend: Trend | None = None) -> "PartitionLag":
+        """From the program's own. `trend`: none where it is not known yet."""
+        return PartitionLag(**(asdict(lag) | lag.at._asdict()), trend=trend)
 
 
 class Lagging(BaseModel):
-    """The last look. `problem`: why lag is not known."""
+    """The last look, none at first. `logs`, `connect`: why Kafka, or Kafka Connect, did not answer."""
 
     at: datetime | None
     items: list[PartitionLag]
-    problem: str = ""
+    logs: Failure | None = None
+    connect: Failure | None = None
 
 
 class Table(BaseModel):
-    """A topic and the table that it is bound to."""
+    """A topic and the table that it is bound to. `parts`: its partitions; how far their logs reach is not asked for."""
 
     table: str | None
     topic: str
     going: Going
-    partitions: int
+    parts: list[PartitionLag]
     letters: int
     dead: int
     batch: int | None
@@ -87,31 +96,55 @@ class Restarting(Reasoned):
 
 
 class Resetting(Reasoned):
-    """A breaker of all workers that live, or of one."""
+    """A breaker of all workers that live, or of some."""
 
     breaker: Literal["target", "registry"]
-    worker: Word | None = None
+    workers: Words = Field(default=[])
 
 
-@routes.get("/positions")
-@needs(Role.VIEWER)
-def positions(
-    doors: Doored, topic: Annotated[Word | None, Query()] = None, stopped: bool = False, limit: Limit = 200
-) -> Listed[Position]:
-    """Stored positions by topic and partition, and why they are stopped."""
-    with doors.through(doors.desk) as desk:
-        return Listed(items=desk.positions(topic, stopped=stopped, most=limit))
+class Draining(Reasoned):
+    """Workers that are to leave."""
+
+    workers: Annotated[Words, Field(min_length=1)]
+
+
+class PauseSwitched(BaseModel):
+    """A pause that was begun or ended, and the partitions that it holds. `changed`: it was not so before."""
+
+    pause: Paused
+    partitions: list[Partition]
+    changed: bool
+
+    @staticmethod
+    def of(done: Switched) -> "PauseSwitched":
+        """From the program's own."""
+        partitions = [Partition.of(at) for at in done.partitions]
+        return PauseSwitched(pause=done.pause, partitions=partitions, changed=done.changed)
+
+
+class Connectors(BaseModel):
+    """Kafka Connect's connectors. `there`: whether one is set."""
+
+    there: bool
+    items: list[Connector]
+
+
+class Told(Input):
+    """Commands by their ids."""
+
+    id: Numbers = Field(default=[])
 
 
 @routes.get("/lag")
 @needs(Role.VIEWER)
-def lag(watch: Watched) -> Lagging:
-    """How far partitions were behind when it was looked at last, and why they do not go on."""
+def lag(watch: Watched, topic: Annotated[Word | None, Query()] = None) -> Lagging:
+    """How far partitions were behind when it was looked at last, where that goes, and why they do not go on."""
     seen = watch.last
     if seen is None:
-        return Lagging(at=None, items=[], problem="it was not looked at yet")
-    items = [PartitionLag(**(asdict(one) | one.at._asdict())) for one in seen.lags]
-    return Lagging(at=seen.at, items=items, problem=seen.logs.detail if seen.logs else "")
+        return Lagging(at=None, items=[])
+    found = [one for one in seen.lags if topic in (None, one.at.topic)]
+    items = [PartitionLag.of(one, seen.trends.get(one.at)) for one in found]
+    return Lagging(at=seen.at, items=items, logs=seen.logs, connect=seen.connect)
 
 
 @routes.get("/tables")
@@ -126,7 +159,7 @@ def tables(doors: Doored) -> Listed[Table]:
                 table=one.table,
                 topic=one.topic,
                 going=one.going,
-                partitions=len(one.parts),
+                parts=[PartitionLag.of(part) for part in one.parts],
                 letters=one.letters,
                 dead=one.dead,
                 batch=one.batch,
@@ -147,24 +180,24 @@ def pauses(doors: Doored) -> Listed[Paused]:
 
 @routes.post("/pauses")
 @needs(Role.OPERATOR)
-def pause(doors: Doored, asker: Asker, wanted: Pausing) -> Partitions:
+def pause(doors: Doored, asker: Asker, wanted: Pausing) -> PauseSwitched:
     """Stop reading and applying. From when this is answered, no batch of these partitions is committed."""
     with doors.through(doors.control) as control:
-        if not control.holds(wanted.subject):
-            raise Absent(f"nothing of this group is known as {wanted.subject}")
         done = control.pause(wanted.subject, Reasoned(reason=wanted.reason).note(asker.name))
-    return Partitions(partitions=[Partition.of(at) for at in done.partitions])
+    if done is None:
+        raise Absent(f"nothing of this group is known as {wanted.subject}")
+    return PauseSwitched.of(done)
 
 
 @routes.post("/pauses/end")
 @needs(Role.OPERATOR)
-def resume(doors: Doored, asker: Asker, wanted: Pausing) -> Partitions:
+def resume(doors: Doored, asker: Asker, wanted: Pausing) -> PauseSwitched:
     """End a pause."""
     with doors.through(doors.control) as control:
         done = control.resume(wanted.subject, Reasoned(reason=wanted.reason).note(asker.name))
     if done is None:
         raise Absent(f"{wanted.subject} is not paused by itself")
-    return Partitions(partitions=[Partition.of(at) for at in done.partitions])
+    return PauseSwitched.of(done)
 
 
 @routes.get("/workers")
@@ -175,32 +208,45 @@ def workers(doors: Doored) -> Listed[Worker]:
         return Listed(items=control.workers())
 
 
+@routes.post("/workers/drain")
+@needs(Role.OPERATOR)
+def drain(doors: Doored, asker: Asker, wanted: Draining) -> Listed[Command]:
+    """Have workers leave after the batch in hand; others take their partitions. They answer when they look."""
+    with doors.through(doors.control) as control:
+        names = alive(control, wanted.workers)
+        return Listed(items=control.told(control.tell("drain", "", names, wanted.note(asker.name))))
+
+
 @routes.post("/breakers/reset")
 @needs(Role.OPERATOR)
 def reset(doors: Doored, asker: Asker, wanted: Resetting) -> Listed[Command]:
     """Have workers ask a server that is away with their next question. They answer when they look, within a second."""
     with doors.through(doors.control) as control:
-        names = [one.name for one in control.workers() if not one.gone and wanted.worker in (None, one.name)]
-        if not names:
-            raise Absent("no such worker of this group reports itself")
+        names = alive(control, wanted.workers)
         return Listed(items=control.told(control.tell("reset breaker", wanted.breaker, names, wanted.note(asker.name))))
+
+
+@routes.get("/commands")
+@needs(Role.VIEWER)
+def commands(doors: Doored, wanted: Annotated[Told, Query()]) -> Listed[Command]:
+    """What workers were told, and what came of it."""
+    with doors.through(doors.control) as control:
+        return Listed(items=control.told(wanted.id))
 
 
 @routes.get("/connectors")
 @needs(Role.VIEWER)
-def connectors(watch: Watched) -> Listed[Connector]:
+def connectors(doors: Doored, watch: Watched) -> Connectors:
     """Kafka Connect's connectors as they were when they were looked at last."""
-    return Listed(items=list(watch.last.connectors) if watch.last else [])
+    seen = watch.last
+    return Connectors(there=doors.has_connect, items=list(seen.connectors) if seen else [])
 
 
 @routes.post("/connectors/restart")
 @needs(Role.OPERATOR)
 def restart(doors: Doored, asker: Asker, wanted: Restarting) -> Restarting:
     """Start what of a connector has failed again."""
-    with doors.through(doors.control) as control:
-        details = {"connector": wanted.connector, "task": wanted.task}
-        control.note("restart connector", details, wanted.note(asker.name))
     with doors.connectors() as connect:
-        if connect is None or not connect.restart(wanted.connector, wanted.task):
+        if not connect.restart(wanted.connector, wanted.task, wanted.note(asker.name)):
             raise Absent("Kafka Connect has no such connector or task, or connect.url is not set")
     return wanted

@@ -5,15 +5,18 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import Form, Request, Response
+from fastapi import Form, Query, Request, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 
 from consumer.admin.console.forms import pages
 from consumer.admin.console.rendering import keep, render
 from consumer.admin.gate import COOKIE, Gate
 from consumer.admin.inputs import Input, Text
-from consumer.admin.problems import Busy, Problem, Unknown
+from consumer.admin.problems import Absent, Busy, Problem, Unknown, Wrong
 from consumer.admin.roles import needs, open_to_all
+from consumer.admin.visits import BACK, LASTS, PATH, Visits
+from consumer.admin.visits import COOKIE as VISIT
+from consumer.core.failure import HeadraceError
 from consumer.core.roles import Role
 
 routes = pages()
@@ -34,11 +37,42 @@ class Login(Input):
 
 @routes.get("/login")
 @open_to_all
-def login(request: Request, next: Annotated[str, "where to go on"] = "/") -> Response:
-    """The page that asks for a token."""
+def login(request: Request, next: Annotated[str, "where to go on"] = "/", left: bool = False) -> Response:
+    """The page that asks who somebody is. `left`: they have just logged out."""
     if request.app.state.gate.is_open:
         return RedirectResponse("/", 303)
-    return render(request, "login.html", next=local(next), wrong=False)
+    return _asking(request, next, left=left)
+
+
+@routes.get(PATH)
+@open_to_all
+def visit(request: Request, next: Annotated[str, "where to go on"] = "/") -> Response:
+    """To the provider."""
+    where, cookie = _visits(request).begin(local(next))
+    response = RedirectResponse(where, 303)
+    # they come back from another site, which a strict cookie would not
+    response.set_cookie(VISIT, cookie, max_age=LASTS, path=PATH, secure=True, httponly=True, samesite="lax")
+    return response
+
+
+@routes.get(BACK)
+@open_to_all
+def come_back(
+    request: Request,
+    state: Annotated[str, Query(max_length=200)] = "",
+    code: Annotated[str, Query(max_length=4000)] = "",
+    error: Annotated[str, Query(max_length=200)] = "",
+) -> Response:
+    """From the provider: begin a session."""
+    if error or not code:
+        raise Wrong("the provider did not let them in; log in again, or ask whoever runs it")
+    gate: Gate = request.app.state.gate
+    person, path = _visits(request).end(request.cookies.get(VISIT, ""), state, code)
+    # a page, and not a redirection: what still comes from another site would not have the session's cookie
+    request.state.begun = gate.begin(person, visits=True)
+    response = render(request, "welcome.html", next=path, name=person.name)
+    response.delete_cookie(VISIT, path=PATH, secure=True, httponly=True, samesite="lax")
+    return response
 
 
 @routes.post("/login")
@@ -49,7 +83,7 @@ def enter(request: Request, sent: Annotated[Login, Form()]) -> Response:
     try:
         person = gate.holder(sent.token.strip())
     except Unknown:
-        return render(request, "login.html", 401, next=local(sent.next), wrong=True)
+        return _asking(request, sent.next, 401, wrong=True)
     response = RedirectResponse(local(sent.next), 303)
     keep(response, gate, gate.begin(person)[1])
     return response
@@ -59,7 +93,7 @@ def enter(request: Request, sent: Annotated[Login, Form()]) -> Response:
 @needs(Role.VIEWER)
 def leave() -> Response:
     """End a session."""
-    response = RedirectResponse("/login", 303)
+    response = RedirectResponse("/login?left=true", 303)
     response.delete_cookie(COOKIE, secure=True, httponly=True, samesite="strict")
     return response
 
@@ -89,6 +123,25 @@ async def events(request: Request) -> Response:
             state.streams -= 1
 
     return StreamingResponse(told(), media_type="text/event-stream")
+
+
+def _asking(request: Request, path: str, status: int = 200, *, wrong: bool = False, left: bool = False) -> Response:
+    visits, leaving = request.app.state.visits, None
+    if visits is not None and left:
+        try:
+            leaving = visits.leaving()
+        except HeadraceError:
+            # they have left here, whatever it says
+            leaving = None
+    title = visits.title if visits is not None else None
+    return render(request, "login.html", status, next=local(path), wrong=wrong, left=left, leaving=leaving, title=title)
+
+
+def _visits(request: Request) -> Visits:
+    visits: Visits | None = request.app.state.visits
+    if visits is None:
+        raise Absent("there is no provider to log in at here")
+    return visits
 
 
 def local(path: str) -> str:

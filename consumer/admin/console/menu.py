@@ -34,6 +34,9 @@ SAID = {
     "started": "The job is there. Workers take its letters, the first ones as a canary.",
     "decided": "Done.",
     "reset": "Workers have been told, and ask with their next question.",
+    "drained": "Told. It leaves after the batch in hand, and others take its partitions.",
+    "moved": "Set. Its owner takes the partition anew within two seconds.",
+    "asked": "The source was asked. What arrives from it closes the letters of these rows.",
     "restarted": "Kafka Connect was asked to start it again.",
 }
 """By the word that stands in the address."""

@@ -3,7 +3,19 @@
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from consumer.admin.console import batches, entry, letters, overview, pipeline, records, replays, tables
+from consumer.admin.console import (
+    batches,
+    entry,
+    exports,
+    letters,
+    overview,
+    pipeline,
+    positions,
+    records,
+    replays,
+    source,
+    tables,
+)
 from consumer.admin.console.rendering import STATIC
 
 
@@ -13,5 +25,7 @@ def install(app: FastAPI) -> None:
     app.state.problem_page = entry.problem_page
     app.state.streams = 0
     app.state.ending = lambda: False
-    for part in (entry, overview, pipeline, batches, letters, replays, tables, records):
+    # what has a path of its own in front of what has a number there
+    parts = (entry, overview, pipeline, positions, batches, exports, letters, source, replays, tables, records)
+    for part in parts:
         app.include_router(part.routes)

@@ -13,9 +13,11 @@ from consumer.admin.console.rendering import render
 from consumer.admin.inputs import Partition, Word
 from consumer.admin.problems import Absent
 from consumer.admin.roles import Asker, needs
+from consumer.admin.telling import alive
 from consumer.core.lag import Going, Lag, worst
 from consumer.core.pausing import Subject
 from consumer.core.roles import Role
+from consumer.core.trend import Trend
 
 routes = pages()
 
@@ -39,6 +41,12 @@ class Resetting(Form):
     breaker: Literal["target", "registry"]
 
 
+class Draining(Form):
+    """A worker."""
+
+    worker: Word
+
+
 class Restarting(Form):
     """A connector."""
 
@@ -52,12 +60,18 @@ class Topic:
     name: str
     tables: list[str]
     parts: list[Lag]
-    trend: list[int]
+    lately: list[int]
+    trends: list[Trend]
 
     @property
     def going(self) -> Going:
         """How the partition is that is worst."""
         return worst(part.going for part in self.parts)
+
+    @property
+    def trend(self) -> Trend | None:
+        """Where the partition's lag is going that is worst; none where it is of no partition known."""
+        return min(self.trends, key=list(Trend).index, default=None)
 
     @property
     def records(self) -> int | None:
@@ -85,8 +99,9 @@ def pipeline(request: Request, doors: Doored, watch: Watched) -> Response:
     for name, of in groupby(seen.lags if seen else [], lambda lag: lag.at.topic):
         parts = list(of)
         tables = list(dict.fromkeys(table for part in parts for table in part.tables))
-        trend = [moment.by_topic.get(name, 0) for moment in lately]
-        topics.append(Topic(name=name, tables=tables, parts=parts, trend=trend))
+        past = [moment.by_topic.get(name, 0) for moment in lately]
+        trends = [seen.trends[part.at] for part in parts if seen and part.at in seen.trends]
+        topics.append(Topic(name=name, tables=tables, parts=parts, lately=past, trends=trends))
     with doors.through(doors.control) as control:
         workers, pauses = control.workers(), control.pauses()
     topics.sort(key=lambda topic: (list(Going).index(topic.going), topic.name))
@@ -100,9 +115,8 @@ def pipeline(request: Request, doors: Doored, watch: Watched) -> Response:
 def pause(doors: Doored, asker: Asker, sent: Annotated[Pausing, Sent()]) -> Response:
     """Pause a table, a topic or a partition."""
     with doors.through(doors.control) as control:
-        if not control.holds(sent.subject):
+        if control.pause(sent.subject, sent.note(asker.name)) is None:
             raise Absent(f"nothing of this group is known as {sent.subject}")
-        control.pause(sent.subject, sent.note(asker.name))
     return back("/pipeline", "paused")
 
 
@@ -121,18 +135,24 @@ def resume(doors: Doored, asker: Asker, sent: Annotated[Pausing, Sent()]) -> Res
 def reset(doors: Doored, asker: Asker, sent: Annotated[Resetting, Sent()]) -> Response:
     """Have a server that is away asked at once."""
     with doors.through(doors.control) as control:
-        names = [worker.name for worker in control.workers() if not worker.gone]
-        control.tell("reset breaker", sent.breaker, names, sent.note(asker.name))
+        control.tell("reset breaker", sent.breaker, alive(control), sent.note(asker.name))
     return back("/pipeline", "reset")
+
+
+@routes.post("/pipeline/drain")
+@needs(Role.OPERATOR)
+def drain(doors: Doored, asker: Asker, sent: Annotated[Draining, Sent()]) -> Response:
+    """Have a worker leave after the batch in hand."""
+    with doors.through(doors.control) as control:
+        control.tell("drain", "", alive(control, [sent.worker]), sent.note(asker.name))
+    return back("/pipeline", "drained")
 
 
 @routes.post("/pipeline/restart")
 @needs(Role.OPERATOR)
 def restart(doors: Doored, asker: Asker, sent: Annotated[Restarting, Sent()]) -> Response:
     """Start what of a connector has failed again."""
-    with doors.through(doors.control) as control:
-        control.note("restart connector", {"connector": sent.connector, "task": None}, sent.note(asker.name))
     with doors.connectors() as connect:
-        if connect is None or not connect.restart(sent.connector):
+        if not connect.restart(sent.connector, None, sent.note(asker.name)):
             raise Absent("Kafka Connect has no such connector")
     return back("/pipeline", "restarted")

@@ -23,10 +23,11 @@ _WIDTH, _HEIGHT = 120, 28
 
 
 def render(request: Request, template: str, status: int = 200, **values: Any) -> Response:
-    """A page, and the session's cookie where there was none."""
+    """A page, and the session's cookie where there was none, or where one has begun (`request.state.begun`)."""
     state = request.app.state
     gate: Gate = state.gate
-    session, cookie = gate.session(request), None
+    begun = getattr(request.state, "begun", None)
+    session, cookie = begun or (gate.session(request), None)
     person: Person | None = getattr(request.state, "person", None)
     if session is None or (person is not None and not gate.is_open and session.name != person.name):
         session, cookie = gate.begin(None)
@@ -35,6 +36,7 @@ def render(request: Request, template: str, status: int = 200, **values: Any) ->
         "may": lambda role: person is not None and person.may(Role[role]),
         "csrf": session.csrf,
         "is_open": gate.is_open,
+        "has_tokens": gate.has_tokens,
         "about": state.doors.about,
         "here": request.url.path,
         "menu": MENU,

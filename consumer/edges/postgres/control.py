@@ -1,4 +1,4 @@
-"""Implements `consumer.control.Control`, on a session of a person's command."""
+"""Implements `Control` and `Surveyed` of `consumer.control`, on a session of a person's command."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,7 +6,6 @@ from typing import Any
 from consumer.control import Command, Switched, TableState, Worker
 from consumer.core.lag import Place
 from consumer.core.pausing import Paused, Subject
-from consumer.core.records import TopicPartition
 from consumer.desk import Note
 from consumer.edges.postgres import commands, fleet, pauses
 from consumer.edges.postgres.person import PersonSession
@@ -30,10 +29,9 @@ class PostgresControl(PersonSession):
     def pauses(self) -> list[Paused]:
         return pauses.everything(self._session(), self._group)
 
-    def holds(self, subject: Subject) -> list[TopicPartition]:
-        return pauses.held_by(self._session(), self._group, subject)
-
-    def pause(self, subject: Subject, note: Note) -> Switched:
+    def pause(self, subject: Subject, note: Note) -> Switched | None:
+        if not pauses.held_by(self._session(), self._group, subject):
+            return None
         return pauses.pause(self._session(), self._group, subject, note)
 
     def resume(self, subject: Subject, note: Note) -> Switched | None:

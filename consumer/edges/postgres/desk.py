@@ -1,4 +1,4 @@
-"""Implements `consumer.desk.Desk`, on a session of a person's command."""
+"""Implements `Desk` and `Movable` of `consumer.desk`, on a session of a person's command."""
 
 from collections.abc import Callable, Sequence
 
