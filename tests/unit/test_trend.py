@@ -98,5 +98,5 @@ def worker_of(partition: int, state: str) -> Worker:
     return Worker(
         name="w", host="h", pid=1, version="1", state="running", started_at=now, seen_at=now, quiet=0.0, every=1.0,
         partitions=[["t", partition, 9]], batch=None, queue_batches=0, queue_bytes=0, rss_bytes=None,
-        breakers=[{"name": "target", "state": state, "detail": "no answer"}],
+        breakers=[{"name": "target", "state": state, "detail": "no answer"}], metrics_port=None,
     )  # fmt: skip
