@@ -82,7 +82,7 @@ class Lookout:
 
     def _trend(self, lag: Lag) -> Trend:
         """At a first look what is behind is taken for behind."""
-        return trend(lag, self._lately[lag.at]) or (Trend.BEHIND if lag.records else Trend.OK)
+        return trend(lag, list(self._lately[lag.at])) or (Trend.BEHIND if lag.records else Trend.OK)
 
     def _heard(self) -> Heartbeat | None:
         """Since when the newest heartbeat lies in its topic."""
