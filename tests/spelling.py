@@ -46,7 +46,10 @@ def moment(text: str) -> int | None:
     clock = span(found[4]) if found[4] else 0
     zone = found[5] if found[5] and found[5] != "Z" else "+00:00"
     offset = span(f"{zone.replace('+', '')}:00")
-    return (date(year, month, day).toordinal() - date(1970, 1, 1).toordinal()) * 86_400 * _SECOND + clock - offset
+    # Python has no year 10000; the calendar repeats after 400 years
+    cycles = max(0, year - 9600) // 400
+    days = date(year - 400 * cycles, month, day).toordinal() + 146_097 * cycles - date(1970, 1, 1).toordinal()
+    return days * 86_400 * _SECOND + clock - offset
 
 
 def span(text: str) -> int:

@@ -26,6 +26,8 @@ _FRAME = 5
 _SRID = 0x20000000
 _DAY = 24
 _NANO = ("NanoTime", "NanoTimestamp")
+# texts, which have as many digits as the source has
+_FINE = (*_NANO, "ZonedTime", "ZonedTimestamp")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +117,7 @@ def policies(topic: Topic) -> dict[str, Any]:
 def _finer(schema: str) -> Iterator[str]:
     """The columns whose times may have parts of a microsecond."""
     for field in row_fields(schema):
-        if (meaning(field["type"])[1] or "").rpartition(".")[2] in _NANO:
+        if (meaning(field["type"])[1] or "").rpartition(".")[2] in _FINE:
             yield field["name"]
 
 
@@ -196,8 +198,10 @@ def _as_sent(kind: Any, sent: Any, text: str | None) -> bool:
     """Whether the column has what the event says, cut to microseconds where it says more."""
     if sent is None or text is None:
         return sent is None and text is None
-    if (meaning(kind)[1] or "").rpartition(".")[2] in _NANO:
+    if (semantic := (meaning(kind)[1] or "").rpartition(".")[2]) in _NANO:
         sent -= sent % 1000
+    elif semantic in _FINE:
+        sent = re.sub(r"(\.\d{6})\d+", r"\1", sent)
     binary = text.startswith("\\x")
     cell = Cell(raw=text[2:].upper()) if binary else Cell(text=re.sub(r"\+00$", "Z", text))
     return equal(kind, sent, cell)

@@ -22,7 +22,7 @@ from tests.unit.test_recorded_values import DIFFERENCES, Difference
 LOSSES = (
     *DIFFERENCES,
     Difference(
-        r"\w+ synthetic \w+\.(time7|datetime2_7|timestamp9) \w+",
+        r"\w+ synthetic \w+\.(time7|datetime2_7|datetimeoffset|timestamp9|timestamp_tz) \w+",
         "PostgreSQL keeps microseconds; refused, unless `nanoseconds` of the column says `cut`, as here",
     ),
 )
