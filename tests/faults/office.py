@@ -72,7 +72,3 @@ class Office:
             assert state in before, state
             # by the time that it is told the job may be through
             self.ask("POST", f"/jobs/{number}/{action}", WHY)
-
-    def leave(self) -> int:
-        """End it in order."""
-        return self._process.leave()

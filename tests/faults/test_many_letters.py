@@ -130,5 +130,3 @@ def test_a_job_survives_kills(trial: Trial, letters: int, every: float, kills: i
     assert trial.target.ask("SELECT DISTINCT replays FROM headrace.letters") == [(1,)]
     assert len(trial.target.rows("once")) == letters - dead
     assert trial.target.double_writes() == []
-    office.looks(number)
-    assert office.leave() == 0

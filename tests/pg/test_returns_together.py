@@ -142,23 +142,25 @@ def test_what_is_in_front_of_a_letter_that_fails_again_is_applied(scene: Scene) 
     assert scene.rows() == {1: "b", 2: "x"}
 
 
-def test_a_value_that_is_handed_on_is(scene: Scene) -> None:
-    """Order between transactions is that of the records."""
+def test_values_that_are_swapped_are(scene: Scene) -> None:
+    """Order between transactions is that of the records; together neither row could be written."""
     scene.do("ALTER TABLE {s}.t ADD UNIQUE (word)")
-    scene.do("INSERT INTO {s}.t VALUES (2, 'a')")
-    scene.letters([("u", 2, "b"), ("c", 1, "a"), ("c", 3, "c")])
+    scene.do("INSERT INTO {s}.t VALUES (1, 'a'), (2, 'b')")
+    scene.letters([("u", 1, "none"), ("u", 2, "a"), ("u", 1, "b"), ("c", 3, "c")])
     scene.come_back()
-    assert scene.states() == ["applied"] * 3
-    assert scene.rows() == {1: "a", 2: "b", 3: "c"}
+    assert scene.states() == ["applied"] * 4
+    assert scene.rows() == {1: "b", 2: "a", 3: "c"}
 
 
 def test_a_table_that_was_put_right_is_looked_at_before_a_letter_fails(scene: Scene) -> None:
     """What is known of it is used as long as all is well."""
-    scene.applying.offer({"t": [("c", 1, "a"), ("c", 2, "much too long")]})
+    scene.do("ALTER TABLE {s}.t ALTER word TYPE uuid USING word::uuid")
+    some = "0b3d7b66-4d5c-4f1e-9a37-6f7f3a1f2a10"
+    scene.applying.offer({"t": [("c", 1, some), ("c", 2, "no uuid")]})
     scene.turn("t", 2)
     assert scene.states() == ["dead"]
     scene.outbox.claim(10, 3600)
     scene.do("ALTER TABLE {s}.t ALTER word TYPE text")
     scene.come_back()
     assert scene.states() == ["applied"]
-    assert scene.rows() == {1: "a", 2: "much too long"}
+    assert scene.rows() == {1: some, 2: "no uuid"}

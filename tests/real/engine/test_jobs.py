@@ -25,8 +25,8 @@ _POINTS = {
     "letters locked, nothing marked": ("before", "UPDATE headrace.job_items i SET state = w.state", 0),
     "all marked, not committed": ("after", "UPDATE headrace.jobs SET state", 3),
     "the first ones published": ("after", "SET published_attempt = m.attempt", 1),
-    "a row written": ("after", 'INSERT INTO "public"', 3),
-    "its item ended, not committed": ("after", "SET next_offset = w.next_offset", 6),
+    "a row written": ("after", 'INSERT INTO "public"', 1),
+    "its item ended, not committed": ("after", "SET next_offset = w.next_offset", 1),
 }
 
 

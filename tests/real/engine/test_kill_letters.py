@@ -21,7 +21,7 @@ _WRITING = {
 }
 _RETURNING = {
     "before it is judged": ("before", "WHERE l.group_name = .* AND l.topic = .* AND l.partition"),
-    "next one set free": ("after", "published_attempt = attempt - 1\\nWHERE id"),
+    "next one set free": ("after", "published_attempt = attempt - 1\\nWHERE state"),
     "row written": ("after", 'INSERT INTO "public"'),
     "position moved": ("after", "SET next_offset = w.next_offset"),
 }
