@@ -6,7 +6,7 @@ One process does it, so that sums are right: the worker that has lived longest, 
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -40,10 +40,11 @@ class Lookout:
         self._outlook = sources.outlook
         self._offsets = sources.offsets
         self._ages = KnownAges(sources.ages)
-        self._heartbeats = TopicPartition(sources.heartbeats, 0) if sources.heartbeats else None
+        self._beating = frozenset({sources.heartbeats} - {""})
         self._me = me
         self._every = every
         self._next_look = 0.0
+        self._looking: Iterator[None] | None = None
         self._lately: dict[TopicPartition, deque[Mark]] = {}
         self._failing = False
         self._idle = threading.Event()
@@ -53,26 +54,40 @@ class Lookout:
         self.tell: Tell = untold
 
     def turn(self, timeout: float) -> None:
-        """Look, if it is time to; else wait."""
-        if time.monotonic() < self._next_look:
-            self._idle.wait(timeout)
-            return
-        self._next_look = time.monotonic() + self._every
+        """Take the next step of a look, or begin one if it is time to; else wait."""
+        if self._looking is None:
+            if time.monotonic() < self._next_look:
+                self._idle.wait(timeout)
+                return
+            self._next_look = time.monotonic() + self._every
+            self._looking = self._look()
         try:
-            self.seen = self._look() if self._outlook.teller() == self._me else None
+            next(self._looking)
+        except StopIteration:
+            self._looking = None
+            self._failing = False
         except HeadraceError as error:
             # what was seen before stays, with its time
+            self._looking = None
             self._say_failing(error)
-        else:
-            self._failing = False
 
-    def _look(self) -> Sight:
+    def _look(self) -> Iterator[None]:
+        """A look, step by step: no turn waits for more than one server, so that the loop is seen to turn."""
+        if self._outlook.teller() != self._me:
+            self.seen = None
+            return
         at, places = self._outlook.places()
-        found = lags(places, log_of(self._offsets, self._ages, places), (), time.time()) if places else []
-        judged = self._judged(found)
-        heartbeat = self._heard()
+        yield
+        # one topic that is gone would hide all others
+        there = self._offsets.topic_ids(sorted({place.at.topic for place in places} | self._beating))
+        yield
+        log = log_of(self._offsets, self._ages, [place for place in places if place.at.topic in there])
+        judged = self._judged(lags(places, log, (), time.time()))
+        yield
+        heartbeat = self._heard() if self._beating & there.keys() else None
+        yield
         self._outlook.keep(at, judged, heartbeat)
-        return Sight(at=at, partitions=judged, heartbeat=heartbeat, stored=self._outlook.stored())
+        self.seen = Sight(at=at, partitions=judged, heartbeat=heartbeat, stored=self._outlook.stored())
 
     def _judged(self, found: Sequence[Lag]) -> list[Judged]:
         self._lately = {lag.at: self._lately.get(lag.at, deque(maxlen=KEPT)) for lag in found}
@@ -85,13 +100,12 @@ class Lookout:
         return trend(lag, list(self._lately[lag.at])) or (Trend.BEHIND if lag.records else Trend.OK)
 
     def _heard(self) -> Heartbeat | None:
-        """Since when the newest heartbeat lies in its topic."""
-        at = self._heartbeats
-        if at is None or not self._offsets.traits([at.topic]):
-            return None
+        """Since when the newest heartbeat lies in its topic, which has one partition."""
+        (topic,) = self._beating
+        at = TopicPartition(topic, 0)
         end = self._offsets.ends([at]).get(at, 0)
         appended = self._ages.appended({at: end - 1}).get(at) if end else None
-        return None if appended is None else Heartbeat(at.topic, appended)
+        return None if appended is None else Heartbeat(topic, appended)
 
     def _say_failing(self, error: HeadraceError) -> None:
         self.tell(Failed(error.failure, Route.LATER))

@@ -505,7 +505,8 @@ class Log(Section):
         default=20,
         ge=1,
         le=100_000,
-        description="Most lines of one event that are written in a second; how many more there were is said.",
+        description="Most lines of one event that are written in a second, but for those of the level debug; how many "
+        "more there were is said.",
     )
 
 

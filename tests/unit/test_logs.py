@@ -67,6 +67,12 @@ def test_a_flood_of_one_event_is_bounded_and_says_how_much_was_left_out() -> Non
     assert sampling.total == 7
 
 
+def test_who_asks_for_debugging_gets_all_of_it() -> None:
+    """It is nobody's flood."""
+    sampling = Sampling(1, Clock())
+    assert [sampling(None, "debug", {"event": "batch applied"})["event"] for _ in range(9)] == ["batch applied"] * 9
+
+
 def test_what_was_left_out_is_told_when_the_flood_is_over() -> None:
     """Also when no such line comes any more; once."""
     clock = Clock()

@@ -20,7 +20,7 @@ from consumer.known import KnownBindings
 from consumer.planner import BadRecord, Planner, Unbound
 from consumer.ports.decoding import Sifted
 from consumer.ports.topics import Traits
-from tests.unit.avro import framed
+from tests.unit.avro import event, framed
 from tests.unit.known import AT, Topic, heartbeat, planner, slice_of
 from tests.unit.world import World
 
@@ -373,3 +373,22 @@ def test_a_frame_that_leads_to_no_schema_is_bad(record: tuple[bytes | None, byte
     assert says in letter.failure.detail
     assert SECRET not in str(letter.failure)
     assert letter.place is None
+
+
+def test_source_times_are_those_of_each_partition() -> None:
+    """Not those of the batch: a partition may be far behind another one of its topic."""
+    known = KnownBindings()
+    ORDERS.bound_to(known)
+    far, near = TopicPartition(AT.topic, 0), TopicPartition(AT.topic, 1)
+
+    def at(number: int, ts_ms: int) -> tuple[bytes, bytes]:
+        return ORDERS.key(row(number)), ORDERS.values.framed(2, event("c", None, row(number), ts_ms=ts_ms))
+
+    pieces = [
+        slice_of([at(n, 1000 + n) for n in range(30)], at=far),
+        slice_of([at(n, 9000 + n) for n in range(30)], at=near),
+        slice_of([(ORDERS.key(row(9)), None)], at=TopicPartition(AT.topic, 2)),
+    ]
+    plan = planner(known).plan(pieces)
+    assert plan.source_times == {far: (1000, 1029), near: (9000, 9029)}
+    assert plan.source_ms == (1000, 9029)

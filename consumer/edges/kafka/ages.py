@@ -35,6 +35,8 @@ class KafkaAges:
     def _opened(self) -> Consumer:
         config = {
             **common_config(self._settings),
+            # it is closed while more is on its way, which the client would warn of
+            "log_level": 3,
             "group.id": f"{self._settings.group}.ages",
             "enable.auto.commit": False,
             "auto.offset.reset": "error",

@@ -174,7 +174,7 @@ def test_no_row_value_leaves_by_metrics_or_the_api(scene: Scene, workers: Worker
     port = choose(["admin"], {})["admin"]
     workers.command(replace(again, sections={**again.sections, "admin": {"port": port}}), "admin", "serve")
     api = f"http://127.0.0.1:{port}/api/v1"
-    eventually(lambda: "positions" in _page(f"{api}/positions"), "the API answers")
+    eventually(lambda: scene.feed.topic in _page(f"{api}/positions"), "the API answers")
     for path in (
         "positions",
         "lag",

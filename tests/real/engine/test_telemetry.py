@@ -64,8 +64,8 @@ def test_a_worker_tells_what_it_did_and_how_the_group_is(
     process = workers.run(job)
     port = port_of(process)
     eventually(lambda: target.reached(job.group, *fed), "everything is applied")
-    ready = ("headrace_lag_records", frozenset({once.topic, "0"}))
-    eventually(lambda: scraped(port).get(ready) == 0, "lag is told")
+    ready = ("headrace_lag_partitions", frozenset({once.topic, "ok"}))
+    eventually(lambda: scraped(port).get(ready) == 3, "lag is told")
     found = scraped(port)
 
     none: frozenset[str] = frozenset()
@@ -81,7 +81,7 @@ def test_a_worker_tells_what_it_did_and_how_the_group_is(
     assert found["headrace_memory_bytes", none] > 10 << 20
     assert found["headrace_open_files", none] > 3
     assert found["kafka_consumergroup_lag", frozenset({job.group, once.topic, "0"})] == 0
-    assert found["headrace_lag_partitions", frozenset({once.topic, "ok"})] == 3
+    assert found["headrace_lag_records", frozenset({once.topic, "0"})] == 0
     assert got(port, "/healthz") == (200, "ok\n")
     eventually(lambda: got(port, "/readyz")[0] == 200, "it is ready")
     assert process.leave() == 0
