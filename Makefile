@@ -6,7 +6,7 @@ PYTHON ?= python3
 TEST_PROCESSES ?= 3
 .DEFAULT_GOAL := help
 FAULTS_SEEDS ?= 2
-.PHONY: help setup demo test console-tests faults fidelity check fmt lock docs clean
+.PHONY: help setup demo test console-tests screenshots faults fidelity check fmt lock docs clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -29,6 +29,10 @@ test: check  ## Everything that must hold before a change lands
 console-tests: setup  ## The API fuzzed, and what operators do in the console, in Debian's Chromium (installed if missing)
 	@command -v chromium >/dev/null || (apt-get update && apt-get install --yes --no-install-recommends chromium)
 	$(BIN)/python -m pytest tests/console
+
+screenshots: setup  ## Pictures of the console's pages for the docs, by Debian's Chromium (installed if missing)
+	@command -v chromium >/dev/null || (apt-get update && apt-get install --yes --no-install-recommends chromium)
+	$(BIN)/python -m pytest tests/console/screenshots.py
 
 faults: setup  ## Faults F1 to F20 on real servers, seeded: SEED=123 replays one, FAULTS_SEEDS=20 takes more
 	$(BIN)/python -m pytest tests/faults --seeds $(FAULTS_SEEDS) $(addprefix --seed ,$(SEED))

@@ -131,6 +131,9 @@ class Admin(Section):
         default=5.0, ge=0.5, le=300, description="Seconds between looks at the ends of logs and at connectors."
     )
 
+    guide: bool = Field(
+        default=False, description="Whether the console leads people through a first dead letter, as in the demo."
+    )
     oidc: Oidc = Oidc()
 
     @property

@@ -50,6 +50,7 @@ def make_app(settings: Admin, doors: Doors) -> FastAPI:
     app.state.describe = lambda: description(app)
     oidc, provider = settings.oidc, doors.provider
     web = WebTokens(oidc, provider) if provider is not None else None
+    app.state.guides = settings.guide
     app.state.gate = Gate(settings.tokens, key, settings.session_hours * 3600, web)
     visited = provider is not None and oidc.client_id
     app.state.visits = Visits(oidc, provider, key, settings.url) if provider is not None and visited else None

@@ -24,6 +24,37 @@ def said(answer: httpx.Response) -> str:
     return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.text)))
 
 
+def test_somebody_is_led_through_a_first_letter(shop: Shop) -> None:
+    """Where it is set; each step is read off the letter, and its pages say which is next."""
+    with served(make_app(Admin(guide=True), shop.doors)) as address, httpx.Client(base_url=address, timeout=30) as on:
+        assert "No letter can be fixed by hand now" in said(on.get("/guide"))
+        letter = shop.bad(2)
+        shop.bad(3)
+        assert "Fix your first dead letter" in said(on.get("/"))
+        assert on.get("/guide").headers["location"] == f"/guide/{letter}"
+        csrf = word(on, f"/letters/{letter}")
+        steps = [
+            ("Find it", lambda: on.get(f"/letters/{letter}/content")),
+            ("Correct it", lambda: on.post(f"/letters/{letter}/edit", data={
+                "csrf": csrf, "reason": "r", "to:status": "paid", "as:status": "text", "was:status": "text:x"})),
+            ("Send it again", lambda: on.post(f"/letters/{letter}/replay", data={"csrf": csrf, "reason": "r"})),
+            ("See it applied", lambda: shop.session.execute(
+                "UPDATE headrace.letters SET state = 'applied', closed_at = now() WHERE id = %s", (letter,))),
+        ]  # fmt: skip
+        for title, act in steps:
+            text = on.get(f"/guide/{letter}").text
+            assert f'class="button primary" href="/letters/{letter}' in text
+            assert title in text.split('aria-current="step"')[1].split("</p>")[0]
+            act()
+        assert "Your first dead letter is fixed" in said(on.get(f"/guide/{letter}"))
+        assert "Your first dead letter is fixed." in said(on.get(f"/letters/{letter}"))
+
+
+def test_nobody_is_led_where_it_is_not_set(here: httpx.Client) -> None:
+    """It is for beginners."""
+    assert "New here?" not in said(here.get("/"))
+
+
 def test_the_first_line_says_whether_something_needs_a_person(shop: Shop) -> None:
     """What it is, why, and what to do, on the first page."""
     shop.bad(2)

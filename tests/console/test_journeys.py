@@ -1,13 +1,20 @@
 """What operators come for, from the first page to the outcome."""
 
 import re
+import socket
+from dataclasses import replace
 
 import pytest
 from playwright.sync_api import expect
 
+from consumer.admin.app import make_app
+from consumer.admin_sections import Admin, Oidc
 from consumer.core.roles import Role
+from consumer.edges.oidc import HttpProvider, ProviderSettings
 from tests.admin.conftest import secret
+from tests.admin.provider import CLIENT, SECRET, issuing
 from tests.admin.scene import CANARY, HOSTILE, Shop
+from tests.admin.serving import served
 from tests.console.conftest import Opens
 
 
@@ -36,6 +43,73 @@ def test_a_new_failure_is_found_understood_fixed_and_sent_again(shop: Shop, addr
     expect(page.get_by_role("status")).to_contain_text("Sent again.")
     assert shop.state(letter) == "replaying"
     expect(page.locator(".line")).to_contain_text("Replay letters by anybody on this machine")
+
+
+def test_somebody_is_led_to_fix_a_first_letter(shop: Shop, opens: Opens) -> None:
+    """From the overview, step by step, each ticked off when it is done."""
+    letter = shop.bad(2)
+    with served(make_app(Admin(look_every=0.5, guide=True), shop.doors)) as address:
+        page = opens(address)
+        page.goto("/")
+        page.get_by_role("link", name="Begin").click()
+        page.get_by_role("link", name="Find it").click()
+        expect(page.get_by_text("Step 2 of 5")).to_be_visible()
+        page.get_by_role("link", name="What it holds and would do").click()
+        expect(page.get_by_text("Step 2 of 5")).to_be_visible()
+        page.get_by_role("link", name="All steps").click()
+        page.get_by_role("link", name="Correct it").click()
+        page.get_by_label("status", exact=True).fill("paid")
+        page.get_by_label("Why").fill("ticket 1")
+        page.get_by_role("button", name="Keep the change").click()
+        expect(page.get_by_text("Step 4 of 5")).to_be_visible()
+        page.get_by_text("Send again", exact=True).first.click()
+        page.locator("#replay").fill("ticket 1")
+        page.get_by_role("button", name="Send again").click()
+        expect(page.get_by_text("Step 5 of 5")).to_be_visible()
+    assert shop.state(letter) == "replaying"
+
+
+def test_a_position_is_set_and_letters_are_exported(shop: Shop, address: str, opens: Opens) -> None:
+    """The number that was shown has to be typed; a file has a line for each letter."""
+    shop.bad(2)
+    end = shop.line.next_offset
+    shop.logs.reach[shop.line.at] = end + 3
+    page = opens(address)
+    page.goto("/pipeline")
+    page.get_by_text("1 partition", exact=True).click()
+    page.get_by_role("link", name="Set position").click()
+    page.get_by_label("Go on").select_option("latest")
+    page.get_by_role("button", name="See what would be done").click()
+    expect(page.get_by_text(f"It would pass offsets {end} to {end + 2}")).to_be_visible()
+    page.get_by_label(f"Type {end + 3} to agree").fill(str(end + 3))
+    page.get_by_label("Why").fill("ticket 1")
+    page.get_by_role("button", name="Set the position").click()
+    expect(page.get_by_role("status")).to_contain_text("Set.")
+    page.goto("/letters/list?state=dead")
+    page.get_by_text("Export", exact=True).click()
+    with page.expect_download() as taken:
+        page.get_by_role("link", name="CSV", exact=True).click()
+    assert len(taken.value.path().read_text().splitlines()) == 2
+
+
+def test_somebody_logs_in_at_a_provider_and_out_again(shop: Shop, opens: Opens) -> None:
+    """In a browser, with the cookies that it sends from one site to another."""
+    with issuing() as issuer:
+        oidc = Oidc(issuer=issuer.url, client_id=CLIENT, roles={"shop-operators": "operator"}, title="the shop's login")
+        provider = HttpProvider(ProviderSettings(issuer=issuer.url, client_id=CLIENT, secret=SECRET))
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+            app = make_app(Admin(oidc=oidc, url=url), replace(shop.doors, provider=provider))
+            with served(app, listening) as address:
+                page = opens(address)
+                page.goto("/audit")
+                page.get_by_role("link", name="Log in at the shop's login").click()
+                expect(page.get_by_role("heading", level=1)).to_have_text("Audit")
+                expect(page.get_by_text("ada (127.0.0.1)")).to_be_visible()
+                page.get_by_role("button", name="Log out").click()
+                expect(page.get_by_role("link", name="Log out at the shop's login too")).to_be_visible()
+                page.goto("/audit")
+                expect(page.get_by_role("link", name="Log in at the shop's login")).to_be_visible()
 
 
 def test_a_group_is_sent_again_in_bulk_but_for_the_letter_that_is_stale(shop: Shop, address: str, opens: Opens) -> None:

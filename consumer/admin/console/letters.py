@@ -9,6 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 from consumer.admin.asking import Doored
 from consumer.admin.console.content import fields, lines, patch
 from consumer.admin.console.forms import Form, back, pages
+from consumer.admin.console.guide import guide
 from consumer.admin.console.rendering import render
 from consumer.admin.console.timeline import history
 from consumer.admin.inputs import After, Chosen, Id, Input, Reasoned, Text
@@ -85,7 +86,15 @@ def letter(request: Request, doors: Doored, number: Id) -> Response:
     with doors.through(doors.letters) as desk:
         found = _whole(desk, number)
         words = desk.schema_words(number)
-    return render(request, "letter.html", whole=found, letter=found.letter, words=words, history=history(found))
+    return render(
+        request,
+        "letter.html",
+        whole=found,
+        letter=found.letter,
+        words=words,
+        history=history(found),
+        guide=guide(found),
+    )
 
 
 @routes.get("/letters/{number}/content")
@@ -113,6 +122,7 @@ def content(request: Request, doors: Doored, asker: Asker, number: Id, original:
         lines=lines(held, weighed),
         original=original,
         why=list(dict.fromkeys(why)),
+        guide=guide(found),
     )
 
 
@@ -123,7 +133,7 @@ def editing(request: Request, doors: Doored, asker: Asker, number: Id) -> Respon
     with doors.through(doors.letters) as desk:
         found = _whole(desk, number)
         row = desk.editable(number, Note(asker.name, ""))
-    return render(request, "edit.html", letter=found.letter, fields=fields(row))
+    return render(request, "edit.html", letter=found.letter, fields=fields(row), guide=guide(found))
 
 
 @routes.post("/letters/{number}/edit")

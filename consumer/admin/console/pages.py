@@ -7,6 +7,7 @@ from consumer.admin.console import (
     batches,
     entry,
     exports,
+    guide,
     letters,
     overview,
     pipeline,
@@ -26,6 +27,6 @@ def install(app: FastAPI) -> None:
     app.state.streams = 0
     app.state.ending = lambda: False
     # what has a path of its own in front of what has a number there
-    parts = (entry, overview, pipeline, positions, batches, exports, letters, source, replays, tables, records)
+    parts = (entry, overview, pipeline, positions, batches, exports, letters, source, replays, tables, records, guide)
     for part in parts:
         app.include_router(part.routes)

@@ -38,6 +38,7 @@ def render(request: Request, template: str, status: int = 200, **values: Any) ->
         "is_open": gate.is_open,
         "has_tokens": gate.has_tokens,
         "about": state.doors.about,
+        "guides": state.guides and person is not None and person.may(Role.OPERATOR),
         "here": request.url.path,
         "menu": MENU,
         "said": SAID.get(request.query_params.get("said", "")),

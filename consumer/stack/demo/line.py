@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from consumer.stack import logs, ownership
+from consumer.stack import logs, ownership, ports
 from consumer.stack.connectors import Capture, register_debezium
 from consumer.stack.demo import shop
 from consumer.stack.demo.failures import foreign_directory, headrace_ended
@@ -31,6 +31,7 @@ _MARK = "made-by-the-demo"
 # the commit time of every batch is asked of the target itself
 TARGET_SETTINGS = {"track_commit_timestamp": "on"}
 _STOP_SECONDS = 30.0
+_CONSOLE = 8470
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +45,22 @@ class Line:
     registry_url: str
     source_dsn: str = ""
     connect_url: str = ""
+    console_port: int = 0
+
+    @property
+    def console(self) -> str:
+        """The console's address, once it runs."""
+        return f"http://{ports.LOOPBACK}:{self.console_port}"
 
     @property
     def topics(self) -> Mapping[str, str]:
         """The topic of each table."""
         return {table: shop.topic(table) for table in shop.TABLES}
+
+    @property
+    def settings(self) -> Path:
+        """The settings of all that is ours."""
+        return self.directory / "headrace.toml"
 
     @property
     def log(self) -> Path:
@@ -78,6 +90,7 @@ def opened(directory: Path, reporter: Reporter) -> Iterator[Line]:
             registry_url=where.registry_url,
             source_dsn=where.source_dsn,
             connect_url=where.connect_url,
+            console_port=console_port(),
         )
 
 
@@ -95,8 +108,14 @@ def fresh(directory: Path) -> Path:
         shutil.rmtree(layout.root)
     ownership.make(layout)
     mark.touch()
-    logs.remove(directory / "headrace.log")
+    for name in ("headrace.log", "console.log"):
+        logs.remove(directory / name)
     return layout.root
+
+
+def console_port() -> int:
+    """The one that the console has elsewhere, or any that is free."""
+    return ports.choose(["console"], {"console": _CONSOLE})["console"]
 
 
 def capture(line: Line) -> None:
@@ -120,17 +139,30 @@ class Headrace:
 @contextmanager
 def headrace(line: Line) -> Iterator[Headrace]:
     """One worker on the line's topics, ended in order afterwards, and by the kernel when this process dies."""
-    settings = line.directory / "headrace.toml"
-    _write_private(settings, _settings(line))
+    _write_private(line.settings, _settings(line))
+    with closing(logs.Keeper(line.directory)), _running(line, "headrace", "run") as process:
+        yield Headrace(process)
+
+
+@contextmanager
+def console(line: Line) -> Iterator[None]:
+    """`headrace admin serve` beside it, ended in order too."""
+    with _running(line, "console", "admin", "serve"):
+        yield
+
+
+@contextmanager
+def _running(line: Line, name: str, *words: str) -> Iterator[Process]:
+    """A command of ours on the line's settings, as a process."""
     command = Command(
-        argv=(sys.executable, "-m", "consumer", "run", "--config", str(settings.absolute())),
+        argv=(sys.executable, "-m", "consumer", *words, "--config", str(line.settings.absolute())),
         directory=line.directory.absolute(),
         stop_seconds=_STOP_SECONDS,
     )
-    with closing(Spawner()) as spawner, closing(logs.Keeper(line.directory)):
-        process = spawner.spawn("headrace", command, line.log.absolute())
+    with closing(Spawner()) as spawner:
+        process = spawner.spawn(name, command, (line.directory / f"{name}.log").absolute())
         try:
-            yield Headrace(process)
+            yield process
         finally:
             process.stop()
 
@@ -142,7 +174,12 @@ def _settings(line: Line) -> str:
         f'[registry]\nurl = "{line.registry_url}"\nunknown_grace = {UNKNOWN_GRACE}\n'
         f'[target]\ndsn = "{line.target_dsn}"\n'
         f"[letters]\ndelays = {list(LETTER_DELAYS)}\n"
+        f"[admin]\nport = {line.console_port}\nguide = true\n" + _connect(line)
     )
+
+
+def _connect(line: Line) -> str:
+    return f'[connect]\nurl = "{line.connect_url}"\n' if line.connect_url else ""
 
 
 def _write_private(file: Path, text: str) -> None:

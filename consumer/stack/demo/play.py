@@ -9,7 +9,7 @@ from typing import Any
 from consumer.stack.demo import compare
 from consumer.stack.demo.failures import late
 from consumer.stack.demo.journal import quantile
-from consumer.stack.demo.line import Headrace, headrace
+from consumer.stack.demo.line import Headrace, console, headrace
 from consumer.stack.demo.scene import Scene
 from consumer.stack.demo.troubled import Troubled
 from consumer.stack.demo.watch import Sight, Totals, Watch
@@ -120,7 +120,7 @@ def _performance(scene: Scene, show: Show, keep_waits: bool) -> Iterator[tuple[_
 
 def forever(scene: Scene, show: Show) -> None:
     """Plays until it is interrupted."""
-    with _performance(scene, show, keep_waits=False) as (player, _):
+    with _performance(scene, show, keep_waits=False) as (player, _), console(scene.line):
         player.until(SNAPSHOT, lambda sight: sight.caught_up)
         scene.feed.start()
         scene.trouble.start()

@@ -26,6 +26,8 @@ _FAR = 1_000_000_000_000
 _UNKNOWN_SCHEMA = b"\0\x7f\xff\xff\xff"
 _FRAME, _CUT = 5, 3
 _REFUSED_PRICE, _PRICE = Decimal(90_000_000), Decimal(1)
+# 19.90, as it was meant
+_POINTLESS = Decimal(19_900_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +116,14 @@ class Round:
     def _put(self, table: str, row: Row, value: bytes) -> int:
         topic, key = shop.topic(table), self._forge.key(table, row)
         return self._journal.foreign(topic, lambda: self._forge.write(topic, key, value))
+
+
+def first_letter(forge: Forge, journal: Journal) -> Poisoned:
+    """A record for whoever looks: a price that lost its point, which the target refuses. Nobody else puts it right."""
+    row = forge.row("products", id=_FAR, sku="FIRST-LETTER", price=_POINTLESS)
+    topic, key, value = shop.topic("products"), forge.key("products", row), forge.change("products", "c", row)
+    offset = journal.foreign(topic, lambda: forge.write(topic, key, value))
+    return Poisoned(name="price without its point", topic=topic, offset=offset, kind="record.check", end="applied")
 
 
 def make_particular(target_dsn: str) -> None:

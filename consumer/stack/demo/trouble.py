@@ -12,7 +12,7 @@ from consumer.stack.demo.forge import Forge
 from consumer.stack.demo.journal import Journal
 from consumer.stack.demo.letters import Held
 from consumer.stack.demo.line import Line
-from consumer.stack.demo.poison import Poisoned, Round, make_particular
+from consumer.stack.demo.poison import Poisoned, Round, first_letter, make_particular
 
 _PATIENCE = 90.0
 _LOOK = 0.2
@@ -46,6 +46,11 @@ class Trouble(Background):
         self.finished = False
 
     @property
+    def endless(self) -> bool:
+        """Whether it goes on until somebody ends it; then a letter is left for them."""
+        return self._plan.endless
+
+    @property
     def poisoned(self) -> Sequence[Poisoned]:
         """The bad records so far."""
         return tuple(self._poisoned)
@@ -74,6 +79,8 @@ class Trouble(Background):
     def _work(self) -> None:
         make_particular(self._line.target_dsn)
         forge = Forge(self._line)
+        if self._plan.endless:
+            self._poisoned.append(first_letter(forge, self._journal))
         number = 1
         while self._plan.endless or number <= _ROUNDS:
             self._wait(self._plan.pause)

@@ -128,7 +128,10 @@ class View:
         return Panel(group, title="commit to apply, last 30 s", title_align="left", border_style=DIM, padding=(0, 1))
 
     def _footer(self) -> RenderableType:
-        words = ("[bold]Ctrl-C[/] ends everything", f"log [bold]{self._scene.line.log}[/]", _ledger_hint())
+        words = ["[bold]Ctrl-C[/] ends everything", f"log [bold]{self._scene.line.log}[/]", _ledger_hint()]
+        if self._scene.trouble.endless:
+            guide = f"{self._scene.line.console}/guide"
+            words[1:] = [f"fix your first dead letter: [bold {ACCENT}]{guide}[/]", words[1]]
         return Columns([Text.from_markup(word, style=DIM) for word in words], expand=True)
 
 

@@ -1,0 +1,138 @@
+"""Pictures of the console's pages for the docs, of a shop in which something has gone wrong: `make screenshots`."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from fastapi import FastAPI
+from playwright.sync_api import Page
+
+from consumer.admin.app import make_app
+from consumer.admin_sections import Admin
+from consumer.core.pausing import Subject
+from consumer.desk import Note
+from consumer.edges.postgres.control import PostgresControl
+from consumer.edges.postgres.session import SessionSettings
+from consumer.edges.postgres.sink import PostgresSink
+from tests.admin.conftest import TOKENS
+from tests.admin.scene import Shop, make_shop
+from tests.admin.serving import served
+from tests.console.conftest import Opens
+from tests.pg.conftest import Pools
+
+# all pages in both looks, for whoever has changed them: they are not kept
+EVERY_LOOK = "HEADRACE_EVERY_LOOK" in os.environ
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
+WIDTH, HEIGHT, TALLEST = 1280, 800, 1300
+# those that are shown in the dark look too
+DARK = ("overview", "pipeline", "letter")
+
+
+@pytest.fixture
+def group() -> str:
+    """As a shop would name it."""
+    return "shop"
+
+
+@pytest.fixture
+def schema(session: psycopg.Connection) -> str:
+    """Likewise."""
+    session.execute("DROP SCHEMA IF EXISTS shop CASCADE")
+    session.execute("CREATE SCHEMA shop")
+    return "shop"
+
+
+@pytest.fixture
+def shop(session: psycopg.Connection, server: str, pools: Pools, sink: PostgresSink, group: str, schema: str) -> Shop:
+    """Orders flow; some can't be applied, a table waits for a column, a job has letters to send."""
+    sink.seed({})
+    made = make_shop(session, server, pools(), sink, (group, schema))
+    people = ("Ada", "Grace", "Edsger", "Barbara", "Donald", "Radia", "Niklaus", "Frances")
+    for number, name in enumerate(people * 5, 10):
+        made.line.apply(("c", {"id": number, "customer": name, "status": "paid", "price": 7 * number, "note": None}))
+    made.first = made.bad(101, customer="Radia", status="waiting for the customs", price=2350, note="to Reykjavík")
+    for number, name in enumerate(people, 102):
+        made.bad(number, customer=name, status="waiting for the customs", price=4 * number)
+    for number in (120, 121, 122):
+        made.bad(number, customer="a customer whose name is longer than the rule allows", status="paid")
+    made.job([made.bad(140 + number, status="sent, and then some") for number in range(4)])
+    made.plan()
+    made.failed_batch()
+    made.worker()
+    made.logs.reach[made.line.at] = made.line.next_offset + 240
+    with_control(made)
+    return made
+
+
+def with_control(shop: Shop) -> None:
+    """Somebody has paused and resumed something, for the audit."""
+    control = PostgresControl(SessionSettings(dsn=shop.dsn, worker="admin"), shop.group)
+    for person, reason in (("ada (login.example)", "an index is built"), ("grace (login.example)", "a new column")):
+        control.pause(Subject(table="shop.orders"), Note(person, reason))
+        control.resume(Subject(table="shop.orders"), Note(person, "it is there"))
+    control.close()
+
+
+def picture(page: Page, name: str) -> None:
+    """As much of a page as a picture may be tall."""
+    height = min(TALLEST, int(page.evaluate("document.documentElement.scrollHeight")))
+    page.set_viewport_size({"width": WIDTH, "height": max(480, height)})
+    page.wait_for_timeout(150)
+    page.screenshot(path=IMAGES / f"{name}.png", animations="disabled")
+    page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
+
+
+PAGES = {
+    "overview": "/",
+    "pipeline": "/pipeline",
+    "set-a-position": "/positions?topic={topic}&partition=0&to=latest",
+    "batches": "/batches",
+    "batch": "/batches/{batch}",
+    "dead-letters": "/letters",
+    "letters": "/letters/list?state=dead",
+    "letter": "/letters/{letter}",
+    "content": "/letters/{letter}/content",
+    "edit": "/letters/{letter}/edit",
+    "ask-the-source": "/source?id={letter}",
+    "replay-new": "/replays/new?kind=record.checks",
+    "replay": "/replays/{job}",
+    "replays": "/replays",
+    "tables": "/tables",
+    "audit": "/audit",
+    "first-letter": "/guide/{letter}",
+    "about": "/about",
+}
+
+
+@pytest.fixture
+def app(shop: Shop) -> FastAPI:
+    """Its console, that leads people."""
+    return make_app(Admin(look_every=0.5, guide=True), shop.doors)
+
+
+def test_pictures(shop: Shop, app: FastAPI, opens: Opens) -> None:
+    """Each page, once it has something to show; some in the dark look too."""
+    IMAGES.mkdir(exist_ok=True)
+    ((batch,),) = shop.session.execute("SELECT max(id) FROM headrace.batches WHERE state = 'failed'").fetchall()
+    ((job,),) = shop.session.execute("SELECT max(id) FROM headrace.jobs").fetchall()
+    known = {"topic": shop.line.at.topic, "batch": batch, "job": job, "letter": shop.first}
+    size: Any = {"width": WIDTH, "height": HEIGHT}
+    with served(app) as address:
+        light, dark = (opens(address, color_scheme=look, viewport=size) for look in ("light", "dark"))
+        light.goto("/")
+        for step in range(14):
+            # lag that is worked off
+            shop.logs.reach[shop.line.at] = shop.line.next_offset + 240 - 12 * step
+            light.wait_for_timeout(300)
+        for name, path in PAGES.items():
+            light.goto(path.format(**known))
+            picture(light, name)
+        for name in PAGES if EVERY_LOOK else DARK:
+            dark.goto(PAGES[name].format(**known))
+            picture(dark, f"{name}-dark")
+    with served(make_app(Admin(tokens=TOKENS), shop.doors)) as address:
+        page = opens(address, viewport=size)
+        page.goto("/login")
+        picture(page, "log-in")
