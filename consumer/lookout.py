@@ -6,7 +6,7 @@ One process does it, so that sums are right: the worker that has lived longest, 
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -36,7 +36,10 @@ class Sources:
 class Lookout:
     """`turn` is called in a loop by one thread. `me`: the worker that looks; None where it is none of the group."""
 
-    def __init__(self, sources: Sources, me: str | None, every: float) -> None:
+    def __init__(
+        self, sources: Sources, me: str | None, every: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._clock = clock
         self._outlook = sources.outlook
         self._offsets = sources.offsets
         self._ages = KnownAges(sources.ages)
@@ -56,10 +59,10 @@ class Lookout:
     def turn(self, timeout: float) -> None:
         """Take the next step of a look, or begin one if it is time to; else wait."""
         if self._looking is None:
-            if time.monotonic() < self._next_look:
+            if self._clock() < self._next_look:
                 self._idle.wait(timeout)
                 return
-            self._next_look = time.monotonic() + self._every
+            self._next_look = self._clock() + self._every
             self._looking = self._look()
         try:
             next(self._looking)
@@ -92,7 +95,7 @@ class Lookout:
     def _judged(self, found: Sequence[Lag]) -> list[Judged]:
         self._lately = {lag.at: self._lately.get(lag.at, deque(maxlen=KEPT)) for lag in found}
         for lag in found:
-            self._lately[lag.at].append(Mark(time.monotonic(), lag.position, lag.records))
+            self._lately[lag.at].append(Mark(self._clock(), lag.position, lag.records))
         return [Judged(lag, self._trend(lag)) for lag in found]
 
     def _trend(self, lag: Lag) -> Trend:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import count
 
 import pytest
 
@@ -64,9 +65,10 @@ def group() -> Group:
 
 
 def lookout(group: Group, me: str | None = "me", heartbeats: str = "") -> Lookout:
-    """A lookout that looks whenever it is turned."""
+    """A lookout that looks whenever it is turned, ten seconds later than before."""
+    seconds = count(0.0, 10.0)
     sources = Sources(outlook=group, offsets=group, ages=group, heartbeats=heartbeats)  # type: ignore[arg-type]
-    return Lookout(sources, me, every=0.0)
+    return Lookout(sources, me, every=0.0, clock=lambda: next(seconds))
 
 
 def whole(look: Lookout) -> None:
