@@ -18,9 +18,9 @@ ALL_PARTS = frozenset({SOURCE, TARGET, KAFKA, REGISTRY, CONNECT})
 class StackOptions:
     """Sizes and settings; the defaults suit two cores. Settings are added to the stack's own and win over them.
 
-    `connect_environment` is for connectors that ask for variables. `plugins` are directories that contain further plugins for Connect, `connect_java` is the Java runtime that it gets
-    instead of the wheel's, which has few charsets. A log of more than `log_bytes` is cut, and what
-    was cut off is kept until the next cut.
+    `connect_environment` is for connectors that ask for variables. `plugins` are directories that contain further
+    plugins for Connect, `connect_java` is the Java runtime that it gets instead of the wheel's, which has few charsets.
+    A log of more than `log_bytes` is cut, and what was cut off is kept until the next cut.
     """
 
     source_settings: Mapping[str, str] = field(default_factory=dict)
