@@ -50,7 +50,7 @@ _ADDED: dict[str, dict[str, Any]] = {
         "settings": {
             "tables": {
                 'public."odd name"': {"columns": {"id": {"rename": "a.b"}}, "checks": {"amount": {"min": 0}}},
-                "public.orders": {"strict": True, "soft_delete": "gone"},
+                "public.orders": {"strict": True, "soft_delete": "gone", "constants": {"batch": 20_000_000}},
             },
             "topics": {"shop.public.orders": {"table": "public.orders"}},
         }

@@ -83,6 +83,12 @@ def test_all_settings_pass_through(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert settings.model_dump(exclude=OWN) == plain.model_dump(exclude=OWN)
 
 
+def test_whole_numbers_stay_whole(rendering: Rendering, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A constant column of a large one would be a float otherwise."""
+    settings = settings_of(rendering("tables"), tmp_path / "headrace.toml", monkeypatch)
+    assert repr(settings.tables["public.orders"].constants) == "{'batch': 20000000}"
+
+
 @pytest.mark.parametrize(
     ("name", "secret"),
     [
