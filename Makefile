@@ -6,7 +6,8 @@ PYTHON ?= python3
 TEST_PROCESSES ?= 3
 .DEFAULT_GOAL := help
 FAULTS_SEEDS ?= 2
-.PHONY: help setup demo test console-tests screenshots faults fidelity check fmt lock docs clean
+CHART_TOOLS := $(abspath $(VENV))/chart
+.PHONY: help setup demo test console-tests screenshots chart-tests faults fidelity check fmt lock docs clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -24,7 +25,7 @@ demo: setup  ## A shop, Debezium, Kafka and a target, live on this terminal
 
 test: check  ## Everything that must hold before a change lands
 	# a file's tests stay together, since they share servers; files in order, the long ones first
-	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --ignore tests/console
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --ignore tests/console --ignore tests/chart
 
 console-tests: setup  ## The API fuzzed, and what operators do in the console, in Debian's Chromium (installed if missing)
 	@command -v chromium >/dev/null || (apt-get update && apt-get install --yes --no-install-recommends chromium)
@@ -33,6 +34,13 @@ console-tests: setup  ## The API fuzzed, and what operators do in the console, i
 screenshots: setup  ## Pictures of the console's pages for the docs, by Debian's Chromium (installed if missing)
 	@command -v chromium >/dev/null || (apt-get update && apt-get install --yes --no-install-recommends chromium)
 	$(BIN)/python -m pytest tests/console/screenshots.py
+
+chart-tests: setup  ## The Helm chart: lint, many sets of values, Kubernetes' own schemas (builds helm and kubeconform with Go)
+	GOBIN=$(CHART_TOOLS) go install helm.sh/helm/v3/cmd/helm@v3.22.0
+	GOBIN=$(CHART_TOOLS) go install github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --upgrade --target $(CHART_TOOLS)/schemas -r tests/chart/schemas.lock
+	PATH="$(CHART_TOOLS):$$PATH" KUBERNETES_SCHEMAS=$(CHART_TOOLS)/schemas/kubernetes_validate/kubernetes-json-schema \
+	$(BIN)/python -m pytest tests/chart
 
 faults: setup  ## Faults F1 to F20 on real servers, seeded: SEED=123 replays one, FAULTS_SEEDS=20 takes more
 	$(BIN)/python -m pytest tests/faults --seeds $(FAULTS_SEEDS) $(addprefix --seed ,$(SEED))

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from tools.pages.api import api_document
+from tools.pages.chart import chart_page, values_schema
 from tools.pages.cli import cli_page
 from tools.pages.connect import converter_pom, converter_sums
 from tools.pages.control import control_schema_page
@@ -33,6 +34,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/failures.md": failures_page,
     "docs/reference/metrics.md": metrics_page,
     "docs/reference/control-schema.md": control_schema_page,
+    "docs/reference/chart.md": chart_page,
+    "helm/headrace/values.schema.json": values_schema,
     "docs/flow-light.svg": partial(picture, LIGHT),
     "docs/flow-dark.svg": partial(picture, DARK),
     "deploy/connect/converter.sha256": converter_sums,

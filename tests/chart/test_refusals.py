@@ -1,0 +1,81 @@
+"""Values that can't be are refused in front of any change, each with its name."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.chart.cases import MINIMAL
+from tests.chart.rendering import Refused, merged, rendered
+
+_SASL = {"username": "u", "existingSecret": "s"}
+_ADMIN = {"enabled": True, "tokens": {"ada": {"sha256": "0" * 64}}}
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"replica": 2}, "replica"),
+    ({"replicas": "two"}, "/replicas"),
+    ({"replicas": -1}, "/replicas"),
+    ({"image": {"digest": "latest"}}, "/image/digest"),
+    ({"image": {"pullPolicy": "Sometimes"}}, "/image/pullPolicy"),
+    ({"settings": {"kafka": {"topics": []}}}, "/settings/kafka/topics"),
+    ({"settings": {"kafka": {"topic": "a"}}}, "topic"),
+    ({"settings": {"batch": {"max_rows": 0}}}, "/settings/batch/max_rows"),
+    ({"settings": {"batch": {"max_row": 1}}}, "max_row"),
+    ({"settings": {"registry": {"url": "registry:8080"}}}, "/settings/registry/url"),
+    ({"settings": {"worker": {"drain_timeout": "long"}}}, "/settings/worker/drain_timeout"),
+    ({"settings": {"nonsense": {}}}, "nonsense"),
+    # what is secret, or the chart's own
+    ({"settings": {"secrets": {"hash_key": "0123456789abcdef"}}}, "secrets"),
+    ({"settings": {"connect": {"password": "p"}}}, "password"),
+    ({"settings": {"admin": {"tokens": {}}}}, "tokens"),
+    ({"settings": {"kafka": {"client": {"sasl.password": "p"}}}}, "sasl.password"),
+    ({"settings": {"kafka": {"client": {"ssl.key.password": "p"}}}}, "ssl.key.password"),
+    ({"settings": {"kafka": {"client": {"sasl.oauthbearer.client.secret": "p"}}}}, "client.secret"),
+    ({"settings": {"target": {"dsn": "host=target password=p"}}}, "has a password"),
+    ({"settings": {"target": {"dsn": "postgresql://u:p@target/shop"}}}, "has a password"),
+    ({"settings": {"registry": {"url": "https://u:p@registry"}}}, "has a password"),
+    ({"settings": {"target": {"dsn": ""}}}, "HEADRACE_TARGET__DSN"),
+    ({"secrets": [{"name": "OTHER", "secret": "s", "key": "k"}]}, "/secrets/0/name"),
+    ({"secrets": [{"name": "HEADRACE_X", "secret": "s"}]}, "key"),
+    ({"kafka": {"sasl": {"mechanism": "GSSAPI"}}}, "/kafka/sasl/mechanism"),
+    ({"kafka": {"tls": {"enabled": True}, "sasl": {"mechanism": "PLAIN", "username": "u"}}}, "existingSecret"),
+    ({"kafka": {"tls": {"enabled": True}, "sasl": {"mechanism": "PLAIN", "existingSecret": "s"}}}, "username"),
+    ({"kafka": {"sasl": {"mechanism": "SCRAM-SHA-512", **_SASL}}}, "kafka.tls.enabled"),
+    ({"kafka": {"tls": {"enabled": True}, "sasl": {"mechanism": "OAUTHBEARER", **_SASL}}}, "tokenEndpoint"),
+    ({"kafka": {"sasl": {"oauth": {"tokenEndpoint": "http://login"}}}}, "tokenEndpoint"),
+    ({"target": {"tls": {"mode": "maybe"}}}, "/target/tls/mode"),
+    ({"worker": {"kind": "daemonSet"}}, "/worker/kind"),
+    ({"worker": {"staticMembership": True}}, "statefulSet"),
+    ({"worker": {"terminationSlack": 0}}, "/worker/terminationSlack"),
+    ({"podSecurityContext": {"runAsNonRoot": False}}, "runAsNonRoot"),
+    ({"podSecurityContext": {"runAsUser": 0}}, "runAsUser"),
+    ({"containerSecurityContext": {"readOnlyRootFilesystem": False}}, "readOnlyRootFilesystem"),
+    ({"admin": {"enabled": True}}, "admin.tokens"),
+    ({"admin": {**_ADMIN, "tokens": {"ada": {"sha256": "short"}}}}, "/admin/tokens/ada/sha256"),
+    ({"admin": {**_ADMIN, "tokens": {"ada": {"sha256": "0" * 64, "role": "king"}}}}, "/admin/tokens/ada/role"),
+    ({"admin": {**_ADMIN, "replicas": 2}}, "sessionKeySecret"),
+    ({"admin": {**_ADMIN, "ingress": {"enabled": True, "host": "h"}}}, "tlsSecret"),
+    ({"admin": {"ingress": {"enabled": True}}}, "admin.enabled"),
+    ({"podMonitor": {"enabled": True}}, "worker.ports"),
+    ({"serviceMonitor": {"enabled": True, "port": "other"}}, "worker.ports"),
+    ({"podMonitor": {"interval": "often"}}, "/podMonitor/interval"),
+    ({"podDisruptionBudget": {"maxUnavailable": 0}}, "/podDisruptionBudget/maxUnavailable"),
+    ({"autoscaling": {"enabled": True, "minReplicas": 9}}, "maxReplicas"),
+    ({"autoscaling": {"lagThreshold": 0}}, "/autoscaling/lagThreshold"),
+    ({"strimzi": {"enabled": True}}, "strimzi.cluster"),
+    ({"strimzi": {"apiVersion": "v7"}}, "/strimzi/apiVersion"),
+    ({"networkPolicy": {"egress": "all"}}, "/networkPolicy/egress"),
+]
+
+
+@pytest.mark.parametrize(("values", "said"), REFUSED, ids=lambda each: each if isinstance(each, str) else "")
+def test_what_can_not_be_is_refused(values: dict[str, Any], said: str, tmp_path: Path) -> None:
+    """And what was wrong is said."""
+    with pytest.raises(Refused, match=said.replace(".", r"\.")):
+        rendered(merged(MINIMAL, values), tmp_path)
+
+
+def test_what_has_no_default_is_asked_for(tmp_path: Path) -> None:
+    """All of it at once."""
+    with pytest.raises(Refused) as caught:
+        rendered({}, tmp_path)
+    assert all(name in str(caught.value) for name in ("bootstrap_servers", "topics", "registry/url"))
