@@ -47,11 +47,13 @@ class Judges:
 class Turn:
     """What became of retry topics' partitions in one turn: `waits` says in how many seconds one goes on.
 
-    `anew`: the topics that were bound anew in it, and need not be again. `evolved`: plans that changed tables.
+    `left`: what found no time. `anew`: the topics that were bound anew in it, and need not be again. `evolved`: plans
+    that changed tables.
     """
 
     until: float
     waits: dict[TopicPartition, float] = field(default_factory=dict)
+    left: tuple[Slice, ...] = ()
     anew: set[str] = field(default_factory=set)
     evolved: list[Plan] = field(default_factory=list)
 
@@ -80,7 +82,7 @@ class Returns:
         self._locked: dict[str, tuple[Failure, float]] = {}
 
     def work(self, slices: Part) -> Turn:
-        """Work on what was read of retry topics; what is not due, or found no time, waits.
+        """Work on what was read of retry topics; what is not due waits.
 
         Raises Fenced, Transient, ConnectionLost, CommitUnknown: each position stands where it was committed last.
         """
@@ -88,10 +90,11 @@ class Returns:
         todo = deque([slices])
         while todo:
             part = [piece for piece in todo.popleft() if piece.at not in turn.waits]
-            if time.monotonic() > turn.until:
-                turn.waits |= {piece.at: 0.0 for piece in part}
-            elif part:
+            if part:
                 todo.extendleft(reversed(self._tried(part, turn)))
+            if todo and time.monotonic() > turn.until:
+                turn.left = _left(slices, [piece for part in todo for piece in part], turn.waits)
+                break
         return turn
 
     def _tried(self, part: Part, turn: Turn) -> Sequence[Part]:
@@ -292,6 +295,18 @@ def _divided(part: Part, early: Mapping[RecordRef, float]) -> tuple[list[Slice],
         if index < len(piece):
             rest.append(piece.tail(index))
     return front, rest
+
+
+def _left(slices: Part, undone: Part, waits: Collection[TopicPartition]) -> tuple[Slice, ...]:
+    """What is left of slices, when these parts of them are not done."""
+    starts: dict[TopicPartition, int] = {}
+    for piece in undone:
+        starts.setdefault(piece.at, piece.start)
+    return tuple(
+        piece.tail(sum(offset < starts[piece.at] for offset in piece.offsets))
+        for piece in slices
+        if piece.at in starts and piece.at not in waits
+    )
 
 
 def _passed(part: Part) -> tuple[Slice, ...]:
