@@ -145,7 +145,7 @@ class Returns:
         except (DataFault, TableFault, Transient) as error:
             blame = blamed(now.tried, error, self._binder.topics_of)
             if blame.whole and isinstance(error, TableBusy):
-                self._rest(blame)
+                self._rest(blame, turn)
             return blame
         for evolution in plan.evolving():
             self._binder.forget(evolution.table)
@@ -169,8 +169,10 @@ class Returns:
         if not letters:
             return Plan(slices=(), stages=())
         plan = planned(self._planner, self._binder, self._records(letters))
-        if bad := {letter.record.ref: letter.failure for letter in plan.letters if letter.failure.kind != BEHIND}:
-            raise NotPlanned(bad)
+        if plan.letters:
+            # those that are behind others have done nothing
+            bad = [letter for letter in plan.letters if letter.failure.kind != BEHIND]
+            raise NotPlanned({letter.record.ref: letter.failure for letter in bad or plan.letters})
         strangers = _rows_known_now(letters, plan)
         if strangers and self._placed(strangers):
             # newer changes of their rows may have been applied since
@@ -227,9 +229,11 @@ class Returns:
         resting = (letter for letter in letters if letter.ref.at.topic in self._locked)
         return {letter.ref: self._locked[letter.ref.at.topic][0] for letter in resting}
 
-    def _rest(self, blame: Blame) -> None:
+    def _rest(self, blame: Blame, turn: Turn) -> None:
+        """Leave topics alone whose table is locked, which has nothing to do with how they are bound."""
         until = time.monotonic() + self.LOCKED
         self._locked |= {ref.at.topic: (why, until) for ref, why in blame.failures.items()}
+        turn.anew |= {ref.at.topic for ref in blame.failures}
 
 
 def _rows_known_now(letters: Sequence[Standing], plan: Plan) -> list[Standing]:
