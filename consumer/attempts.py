@@ -186,9 +186,12 @@ class Attempts:
     def _went_on(self, work: Work, turn: Turn) -> None:
         for plan in turn.evolved:
             self._evolved(plan)
-        self._handover.tell(Moved({piece.at: piece.end for piece in work.slices if piece.at not in turn.waits}))
+        undone = {*turn.waits, *(piece.at for piece in turn.left)}
+        self._handover.tell(Moved({piece.at: piece.end for piece in work.slices if piece.at not in undone}))
         for at, seconds in turn.waits.items():
-            self._holdings.later(at, seconds, "letters are not due yet" if seconds else "others have their turn")
+            self._holdings.later(at, seconds, "letters are not due yet")
+        if turn.left:
+            self._handover.go_on(replace(work, slices=turn.left))
 
     def _applied(self, applied: Applied) -> None:
         self._patience.rewarded()

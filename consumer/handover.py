@@ -202,6 +202,13 @@ class Handover:
                 return work
             return None
 
+    def go_on(self, work: Work) -> None:
+        """Queue what is left of letters again: others' batch has its turn first, but no letters behind them."""
+        with self._changed:
+            place = 1 if self._work and not (isinstance(self._work[0], Work) and self._work[0].lane) else 0
+            self._work.insert(place, work)
+            self._held += work.size
+
     def start(self, slices: Sequence[Slice]) -> list[Slice]:
         """Note the partitions in flight; returns the slices whose partitions were not released."""
         with self._changed:

@@ -7,32 +7,26 @@ in halves, until that is one letter, which it costs alone.
 
 import time
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
-
-import structlog
 
 from consumer.apart import NotPlanned, planned
 from consumer.binder import Binder
 from consumer.blame import blamed
+from consumer.copies import Part, count, counting, divided, heads_of, left, not_due, passed, place
 from consumer.core.failure import Failure, Transient, failed
 from consumer.core.kinds import KINDS
-from consumer.core.letterhead import Codec, Letterhead, NoLetter
-from consumer.core.letters import BEHIND, Record, Standing, State, Verdict
+from consumer.core.letterhead import Codec
+from consumer.core.letters import BEHIND, Record, Standing, Verdict
 from consumer.core.plan import Plan
 from consumer.core.policy import Policy
-from consumer.core.records import RecordRef, Slice, TopicPartition, cut, halves, no_headers
+from consumer.core.records import RecordRef, Slice, TopicPartition, cut, halves
 from consumer.core.turns import Blame, Known, Room, Turns, learned, turns
 from consumer.planner import Planner
 from consumer.ports.refusals import DataFault, Reconsider, TableBusy, TableFault
 from consumer.ports.target import Sink
 from consumer.rereading import Rereading
 from consumer.verdicts import Judge
-
-log = structlog.get_logger("headrace.letters")
-
-Part = Sequence[Slice]
-Heads = Mapping[RecordRef, Letterhead]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +41,13 @@ class Judges:
 class Turn:
     """What became of retry topics' partitions in one turn: `waits` says in how many seconds one goes on.
 
-    `anew`: the topics that were bound anew in it, and need not be again. `evolved`: plans that changed tables.
+    `left`: what found no time. `anew`: the topics that were bound anew in it, and need not be again. `evolved`: plans
+    that changed tables.
     """
 
     until: float
     waits: dict[TopicPartition, float] = field(default_factory=dict)
+    left: tuple[Slice, ...] = ()
     anew: set[str] = field(default_factory=set)
     evolved: list[Plan] = field(default_factory=list)
 
@@ -80,7 +76,7 @@ class Returns:
         self._locked: dict[str, tuple[Failure, float]] = {}
 
     def work(self, slices: Part) -> Turn:
-        """Work on what was read of retry topics; what is not due, or found no time, waits.
+        """Work on what was read of retry topics; what is not due waits.
 
         Raises Fenced, Transient, ConnectionLost, CommitUnknown: each position stands where it was committed last.
         """
@@ -88,42 +84,30 @@ class Returns:
         todo = deque([slices])
         while todo:
             part = [piece for piece in todo.popleft() if piece.at not in turn.waits]
-            if time.monotonic() > turn.until:
-                turn.waits |= {piece.at: 0.0 for piece in part}
-            elif part:
+            if part:
                 todo.extendleft(reversed(self._tried(part, turn)))
+            if todo and time.monotonic() > turn.until:
+                turn.left = left(slices, [piece for part in todo for piece in part], turn.waits)
+                break
         return turn
 
     def _tried(self, part: Part, turn: Turn) -> Sequence[Part]:
         """Bring the letters of some copies further; returns what is to be tried instead, in order."""
-        if _count(part) > self._most:
+        if count(part) > self._most:
             return cut(part, self._most)
-        heads = self._heads(part)
+        heads = heads_of(part, self._codec)
         letters = self._sink.letters(list({head.origin for head in heads.values()}))
-        came = _counting(letters, heads)
-        early = _not_due(heads, came)
-        due, later = _divided(part, early)
+        came = counting(letters, heads)
+        early = not_due(heads, came)
+        due, later = divided(part, early)
         if due and later:
             return [due, later]
         if later:
-            turn.waits |= {piece.at: early[_place(piece, 0)] for piece in later}
+            turn.waits |= {piece.at: early[place(piece, 0)] for piece in later}
             return []
-        if _count(part) > 1 and any(letter.pointer for letter in came.values()):
+        if count(part) > 1 and any(letter.pointer for letter in came.values()):
             return halves(part)
         return self._together(part, letters, came.values(), turn)
-
-    def _heads(self, part: Part) -> Heads:
-        """What the copies say of themselves, by their places."""
-        found = {}
-        for piece in part:
-            for index, offset in enumerate(piece.offsets):
-                try:
-                    found[_place(piece, index)] = self._codec.decode(piece.headers(offset))
-                except NoLetter as error:
-                    log.warning(
-                        "a record in a retry topic is no letter", topic=piece.at.topic, offset=offset, reason=str(error)
-                    )
-        return found
 
     def _together(
         self, part: Part, letters: Sequence[Standing], came: Collection[Standing], turn: Turn
@@ -144,13 +128,13 @@ class Returns:
             if self._bind_anew(blame, turn) or (blame.closer and not closer):
                 closer |= blame.closer
                 continue
-            if not learned(known, now, blame, divisible=_count(part) > 1):
+            if not learned(known, now, blame, divisible=count(part) > 1):
                 return halves(part)
 
     def _try(self, part: Part, now: Turns, verdicts: tuple[Verdict, ...], turn: Turn) -> Blame | None:
         """Apply what has its turn; returns whom it is blamed on when that failed. Raises Reconsider, Transient."""
         try:
-            plan = replace(self._plan(now.tried), slices=_passed(part), verdicts=verdicts)
+            plan = replace(self._plan(now.tried), slices=passed(part), verdicts=verdicts)
             self._sink.apply(plan, within=self.WITHIN if len(now.tried) > 1 else None)
         except Reconsider as found:
             if not found.refused:
@@ -161,7 +145,7 @@ class Returns:
         except (DataFault, TableFault, Transient) as error:
             blame = blamed(now.tried, error, self._binder.topics_of)
             if blame.whole and isinstance(error, TableBusy):
-                self._rest(blame)
+                self._rest(blame, turn)
             return blame
         for evolution in plan.evolving():
             self._binder.forget(evolution.table)
@@ -185,8 +169,10 @@ class Returns:
         if not letters:
             return Plan(slices=(), stages=())
         plan = planned(self._planner, self._binder, self._records(letters))
-        if bad := {letter.record.ref: letter.failure for letter in plan.letters if letter.failure.kind != BEHIND}:
-            raise NotPlanned(bad)
+        if plan.letters:
+            # those that are behind others have done nothing
+            bad = [letter for letter in plan.letters if letter.failure.kind != BEHIND]
+            raise NotPlanned({letter.record.ref: letter.failure for letter in bad or plan.letters})
         strangers = _rows_known_now(letters, plan)
         if strangers and self._placed(strangers):
             # newer changes of their rows may have been applied since
@@ -243,60 +229,11 @@ class Returns:
         resting = (letter for letter in letters if letter.ref.at.topic in self._locked)
         return {letter.ref: self._locked[letter.ref.at.topic][0] for letter in resting}
 
-    def _rest(self, blame: Blame) -> None:
+    def _rest(self, blame: Blame, turn: Turn) -> None:
+        """Leave topics alone whose table is locked, which has nothing to do with how they are bound."""
         until = time.monotonic() + self.LOCKED
         self._locked |= {ref.at.topic: (why, until) for ref, why in blame.failures.items()}
-
-
-def _count(part: Part) -> int:
-    return sum(map(len, part))
-
-
-def _place(piece: Slice, index: int) -> RecordRef:
-    """That of a copy."""
-    return RecordRef(piece.at, piece.offsets[index])
-
-
-def _counting(letters: Sequence[Standing], heads: Heads) -> dict[RecordRef, Standing]:
-    """The letters that have come back, by their origins: a copy of another attempt means nothing.
-
-    One that is searched for comes again when the search has ended.
-    """
-    said = {(head.origin, head.attempt) for head in heads.values()}
-    states = (State.RETRYING, State.REPLAYING)
-    return {
-        letter.ref: letter
-        for letter in letters
-        if (letter.ref, letter.attempt) in said and letter.state in states and not letter.searching
-    }
-
-
-def _not_due(heads: Heads, came: Mapping[RecordRef, Standing]) -> dict[RecordRef, float]:
-    """The copies whose letters are not due, and in how many seconds they are."""
-    found = {place: came.get(head.origin) for place, head in heads.items()}
-    return {
-        place: letter.due
-        for place, letter in found.items()
-        if letter is not None and letter.due > 0 and letter.attempt == heads[place].attempt
-    }
-
-
-def _divided(part: Part, early: Mapping[RecordRef, float]) -> tuple[list[Slice], list[Slice]]:
-    """What stands in front of the first copies that are not due, and what begins with them."""
-    front: list[Slice] = []
-    rest: list[Slice] = []
-    for piece in part:
-        index = next((index for index in range(len(piece)) if _place(piece, index) in early), len(piece))
-        if index or not len(piece):
-            front.append(piece.head(index))
-        if index < len(piece):
-            rest.append(piece.tail(index))
-    return front, rest
-
-
-def _passed(part: Part) -> tuple[Slice, ...]:
-    """The copies' partitions, moved over them."""
-    return tuple(replace(piece, offsets=(), keys=(), values=(), headers=no_headers, size=0) for piece in part)
+        turn.anew |= {ref.at.topic for ref in blame.failures}
 
 
 def _rows_known_now(letters: Sequence[Standing], plan: Plan) -> list[Standing]:

@@ -110,7 +110,9 @@ def _in_turn(letters: Sequence[Standing], came: Collection[int]) -> list[Standin
         older = {one.id for one in letters if _is_older(one, letter)}
         if older != {one.id for one in chosen} or (chosen and chosen[0].ref.at != letter.ref.at):
             continue
-        if letter.id in came or (chosen and letter.state is State.HELD and not letter.pointer):
+        # what is read at a letter's origin may be of another row by now, so nothing goes with it
+        waits = letter.state is State.HELD and not any(one.pointer for one in (letter, *chosen))
+        if letter.id in came or (chosen and waits):
             chosen.append(letter)
     return chosen
 

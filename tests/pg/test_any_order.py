@@ -176,9 +176,11 @@ class Run:
                 headers=lambda offset, heads=heads: tuple(encode(heads[offset].head, heads[offset].headers)),
             )  # fmt: skip
             try:
-                assert self.returns.work([piece]).waits == {}
+                turn = self.returns.work([piece])
+                assert turn.waits == {}
                 self.take()
-                return
+                if not turn.left:
+                    return
             except ConnectionLost:
                 self._reopen()
 

@@ -79,12 +79,6 @@ class Scene:
         return [row[0] for row in self.session.execute(query, (self.group, LANE))]
 
 
-@pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A turn has as much time as it needs."""
-    monkeypatch.setattr(Returns, "TURN", 60.0)
-
-
 @pytest.fixture
 def scene(
     session: psycopg.Connection, sinks: Sinks, catalogs: Catalogs, pools: Pools, schema: str, group: str
@@ -164,3 +158,19 @@ def test_a_table_that_was_put_right_is_looked_at_before_a_letter_fails(scene: Sc
     scene.come_back()
     assert scene.states() == ["applied"]
     assert scene.rows() == {1: some, 2: "no uuid"}
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One letter after the other, and little time for them."""
+    monkeypatch.setattr(Returns, "TURN", 0.02)
+    monkeypatch.setattr(Returns, "MOST", 1)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_letters_that_take_long_let_others_have_their_turn(scene: Scene) -> None:
+    """What is left of them goes on behind the next batch, from where it was."""
+    scene.letters([("c", number, "a") for number in range(40)])
+    scene.come_back()
+    assert scene.states() == ["applied"] * 40
+    assert scene.batches() == [1] * 40

@@ -1,6 +1,7 @@
 """Between the two threads."""
 
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -163,3 +164,16 @@ def test_hungry_means_waiting_with_nothing_queued(handover: Handover) -> None:
 
     assert not waiting.is_alive()
     assert not handover.hungry()
+
+
+def test_what_is_left_of_letters_goes_on_behind_one_batch(handover: Handover) -> None:
+    """And in front of the letters that were read behind it."""
+    first, letters, behind = work(A), replace(work(B), lane=True), replace(work(B, size=20), lane=True)
+    handover.offer(first)
+    handover.offer(behind)
+    handover.go_on(letters)
+    assert [handover.next(NOW) for _ in range(3)] == [first, letters, behind]
+    handover.offer(behind)
+    handover.go_on(letters)
+    assert [handover.next(NOW) for _ in range(2)] == [letters, behind]
+    assert handover.load().size == 0

@@ -1,6 +1,7 @@
 """Whose turn it is among letters that came back, and what a try that failed teaches."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -17,14 +18,11 @@ UNIQUE = failed(KINDS["record.unique"], "postgres", "upsert", "there is one alre
 WIDE = Room(letters=100)
 
 
-def letter(
-    offset: int, row: int | None = 1, state: str = "replaying", at: TopicPartition = AT, size: int = 1
-) -> Standing:
-    """One letter; its id is its offset."""
+def letter(offset: int, row: int | None = 1, at: TopicPartition = AT, **other: Any) -> Standing:
+    """One letter that is sent again; its id is its offset."""
     known = None if row is None else ("public.orders", row, 0)
-    return Standing(
-        id=offset, ref=RecordRef(at, offset), state=State(state), attempt=2, due=0.0, age=1.0, row=known, size=size
-    )
+    state = State(other.pop("state", "replaying"))
+    return Standing(id=offset, ref=RecordRef(at, offset), state=state, attempt=2, due=0.0, age=1.0, row=known, **other)
 
 
 def words(now: Turns) -> dict[str, list[int]]:
@@ -46,6 +44,8 @@ def words(now: Turns) -> dict[str, list[int]]:
             {"tried": [1], "held": [4]},
             id="not past one that is not there",
         ),
+        pytest.param([letter(1, pointer=True), letter(2, state="held")], {1}, {"tried": [1]}, id="a pointer alone"),
+        pytest.param([letter(1), letter(2, state="held", pointer=True)], {1}, {"tried": [1]}, id="a pointer waits"),
         pytest.param([letter(1, state="held"), letter(2)], {2}, {"held": [2]}, id="behind one that waits"),
         pytest.param([letter(1, None), letter(2, None)], {1, 2}, {"tried": [1, 2]}, id="of no known row"),
         pytest.param([letter(1), letter(7, at=OTHER)], {1, 7}, {"tried": [1], "held": [7]}, id="of two partitions"),
