@@ -17,7 +17,7 @@ CONTENT = {
     *("/api/v1/letters/1/payload", "/api/v1/letters/1/difference", "/api/v1/letters/1/row", "/letters/1/content"),
     *("POST /api/v1/letter-export", "POST /letters/export"),
 }
-OPERATORS = {"/letters/1/edit", "/positions"}
+OPERATORS = {"/letters/1/edit", "/positions", "/guide", "/guide/1"}
 ADMINS = {"/api/v1/settings"}
 # asked with POST, and nothing is changed
 LOOKS = {"/api/v1/jobs/preview", "/api/v1/source/preview", "/logout"}

@@ -28,6 +28,7 @@ def settings_of(shop: Shop, **more: str) -> dict[str, str]:
     names = {
         "KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1",
         "KAFKA__TOPICS": '["t"]',
+        "KAFKA__REQUEST_TIMEOUT": "1",
         "KAFKA__GROUP": shop.group,
         "REGISTRY__URL": "http://127.0.0.1:1",
         "TARGET__DSN": shop.dsn,

@@ -73,8 +73,8 @@ def broken(source: Odd) -> None:
     raise ValueError(SECRET)
 
 
-def ending(does: Callable[[Odd], None]) -> HeadraceError:
-    """What ends a worker whose source does that."""
+def lived(does: Callable[[Odd], None], leaving: threading.Event) -> WorkerLife:
+    """A worker whose source does that."""
     source, known = Odd(does), KnownBindings()
     handover = Handover(max_bytes=1 << 20, max_batches=2)
     binder = World({}, lambda name: None).binder(known)
@@ -95,10 +95,29 @@ def ending(does: Callable[[Odd], None]) -> HeadraceError:
     applier.patience.stopping = source.told
     reader = Reader(source, plans, Ahead(binder), handover, BatchLimits())
     settings = LifeSettings(stall_timeout=0.3, drain_timeout=10)
-    life = WorkerLife(reader, applier, settings, Hooks(close_target=lambda: None, mark=lambda ranges: None))
+    hooks = Hooks(close_target=lambda: None, mark=lambda ranges: None, leaving=leaving)
+    return WorkerLife(reader, applier, settings, hooks)
+
+
+def ending(does: Callable[[Odd], None]) -> HeadraceError:
+    """What ends a worker whose source does that."""
     with pytest.raises(HeadraceError) as caught:
-        life.run(lambda: NEVER.wait(0.01))
+        lived(does, threading.Event()).run(lambda: NEVER.wait(0.01))
     return caught.value
+
+
+def test_a_worker_that_is_to_leave_ends_in_order() -> None:
+    """Though nothing else tells it to."""
+    leaving = threading.Event()
+
+    def quiet(source: Odd) -> None:
+        # when it has begun to read
+        leaving.set()
+        source.told.wait(0.01)
+
+    looks = iter(range(500))
+    lived(quiet, leaving).run(lambda: NEVER.wait(0.01) or next(looks) > 400)
+    assert next(looks) < 400
 
 
 @pytest.mark.provokes("worker.stalled")

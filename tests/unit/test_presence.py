@@ -162,3 +162,11 @@ def test_it_says_how_far_its_life_has_come(scene: Scene) -> None:
     assert states == ["starting", "running", "draining"]
     scene.presence.close()
     assert scene.board.done == ["leave", "close"]
+
+
+def test_a_worker_that_is_told_to_leave_is_to_leave(scene: Scene) -> None:
+    """Its life looks for that; nothing of it ends on the thread that heard of it."""
+    scene.board.orders, scene.board.hears = [Told(id=7, action="drain", subject="")], True
+    assert not scene.leaving.is_set()
+    scene.presence.turn(0.0)
+    assert scene.leaving.is_set()

@@ -80,6 +80,27 @@ def test_two_supervised_workers_share_the_partitions_and_end_together(
     target.must_equal(job.group, *fed)
 
 
+def test_a_worker_that_is_drained_leaves_its_partitions_to_the_other(
+    workers: Workers, target: Target, job: Job, fed: tuple[Feed, Feed]
+) -> None:
+    """It is not started again; with the last one the supervisor ends, and nothing was lost or done twice."""
+    supervisor = workers.run(job, "--workers", "2")
+    eventually(lambda: len(target.ask("SELECT name FROM headrace.workers")) == 2, "two workers report")
+    (first,), (second,) = target.ask("SELECT name FROM headrace.workers ORDER BY name")
+
+    def drained(name: str) -> None:
+        asking = workers.command(job, "workers", "drain", name, "--reason", "its machine is restarted", "--yes")
+        assert asking.finish() == 0, asking.text()
+
+    drained(first)
+    eventually(lambda: target.ask("SELECT name FROM headrace.workers") == [(second,)], "one has left")
+    eventually(lambda: target.reached(job.group, *fed), "everything is applied")
+    assert len(members(supervisor)) == 1
+    drained(second)
+    assert supervisor.finish() == 0
+    target.must_equal(job.group, *fed)
+
+
 def test_a_worker_that_dies_is_started_again(
     workers: Workers, target: Target, job: Job, fed: tuple[Feed, Feed]
 ) -> None:
