@@ -206,7 +206,7 @@ class Shop:
     def _letters(self) -> Iterator[LetterDesk]:
         with closing(connect(SessionSettings(dsn=self.dsn, worker="letters"))) as session:
             world = World(
-                {1: self.line.keys.text, 2: self.line.values.text}, lambda name: None, name=self.line.at.topic
+                {1: self.line.keys.text, 2: self.line.values.text}, lambda name: None, address=self.line.at.topic
             )
             sources = Sources(registry=world, fetch=lambda ref, known: None, mask=Mask(self.masks))
             weigher = Weigher(self.line.planner, self.line.binder, self.line.known)
