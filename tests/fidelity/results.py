@@ -1,7 +1,7 @@
 """The results of the whole table, as the file that the documentation's page is made from."""
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path as File
@@ -9,14 +9,16 @@ from typing import Any
 
 import psycopg
 
-from tests.fidelity.catalogue import Type
+from tests.fidelity.catalogue import Type, named
 from tests.fidelity.modes import MODES, Mode
+from tests.fidelity.others import Found
 from tests.fidelity.rules import Loss, NotSent, Refusal, left_of, not_sent, refusal
 from tests.fidelity.source import Path
 from tests.fidelity.verdict import Cell, Outcome, label_of
 
 _DOCS = File(__file__).parent.parent.parent / "docs" / "reference"
 FILE, RECORDED_FILE = _DOCS / "fidelity.json", _DOCS / "fidelity-recorded.json"
+OTHERS_FILE = _DOCS / "fidelity-others.json"
 _LONGEST = 48
 # the ways of values that stay
 _WRITTEN = tuple(path.name.lower() for path in Path if path is not Path.DELETED)
@@ -40,6 +42,25 @@ def columns(session: psycopg.Connection) -> dict[str, str]:
         "WHERE attname = 'v' AND NOT attisdropped AND attrelid::regclass::text LIKE '%\\_values'"
     )
     return {name.replace('"', ""): kind for name, kind in session.execute(query)}
+
+
+def write_others(found: Iterable[Found]) -> None:
+    """Write what became of values in columns of other types: a row for each mode, type and column's type."""
+    rows: dict[tuple[str, str, str], list[Found]] = defaultdict(list)
+    for each in found:
+        rows[each.mode, each.cell.type, each.into].append(each)
+    told = [
+        {
+            "mode": mode,
+            "type": named([kind])[0].kind.removeprefix("public."),
+            "into": into,
+            "cells": dict(Counter(each.cell.outcome.value for each in same)),
+            "why": sorted({each.why for each in same if each.why}),
+        }
+        for (mode, kind, into), same in rows.items()
+    ]
+    lines = ",\n".join(_compact(row) for row in told)
+    OTHERS_FILE.write_text(f'{{"rows": [\n{lines}\n]}}\n', encoding="utf-8")
 
 
 def loss(cell: Cell, target: str) -> Loss | None:

@@ -43,8 +43,10 @@ def table(mode: Mode, kind: Type) -> sql.Identifier:
 
 
 def make_types(connection: psycopg.Connection) -> None:
-    """The types that the tables need."""
-    connection.execute(SETUP.encode())
+    """The types that the tables need, if they are not there yet."""
+    row = connection.execute("SELECT to_regtype('public.pair')").fetchone()
+    if row == (None,):
+        connection.execute(SETUP.encode())
 
 
 def make_tables(connection: psycopg.Connection, mode: Mode) -> None:

@@ -1,5 +1,6 @@
 """Schema ids wherever a topic has them: in headers, in four or in eight bytes in front of the datum."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
@@ -199,6 +200,44 @@ def test_a_letter_s_record_is_as_it_lay_in_its_topic(ids: SchemaIds) -> None:
         assert (letter.record.key, letter.record.value) == (piece.keys[place], piece.values[place])
         assert letter.record.headers == piece.headers(letter.record.ref.offset)
     assert plan.counts.upserts == 27
+
+
+@pytest.mark.provokes("record.format", "record.framing")
+@pytest.mark.parametrize(
+    ("ids", "value", "headers", "kind", "said", "remedy"),
+    [
+        (SchemaIds.HEADERS, b'{"after": {}}', [], "record.format", "found JSON", "value.converter"),
+        (SchemaIds.HEADERS, b"sesame seeds", [], "record.framing", "no id in headers", "schema_ids"),
+        (SchemaIds.HEADERS, b"", [], "record.framing", "0 bytes", "schema_ids"),
+        (SchemaIds.HEADERS, bytes(5) + long(2) + b"x", [], "record.framing", "eight bytes", "global-ids"),
+        (SchemaIds.HEADERS, b"x", [("__value_schema_id", b"")], "record.framing", "__value_schema_id", "replay|again"),
+        (SchemaIds.HEADERS, b"x", [("apicurio.value.artifactId", b"o")], "record.framing", "no id", "use-id"),
+        (
+            SchemaIds.HEADERS,
+            b"x",
+            [("apicurio.value.contentId", long(2)), ("apicurio.value.encoding", b"JSON")],
+            "record.format",
+            "encoding",
+            "BINARY",
+        ),
+        (SchemaIds.CONTENT, b"\0\0\0", [], "record.framing", "3 bytes", "schema_ids"),
+        (SchemaIds.CONTENT, b"\0" + long(1 << 40) + b"x", [], "record.framing", "found", "schema_ids"),
+    ],
+)
+def test_what_leads_to_no_schema_is_a_letter_with_a_remedy(
+    ids: SchemaIds, value: bytes, headers: list[Header], kind: str, said: str, remedy: str
+) -> None:
+    """Its row is known by its key all the same."""
+    piece = piece_as(ids, [TOPIC.record("c", row(1)), TOPIC.record("c", row(2))])
+    of_key = [each for each in piece.headers(101) if ".key." in each[0]]
+    own = {100: piece.headers(100), 101: (*of_key, *headers)}
+    plan = Scene(ids).plan(replace(piece, values=[piece.values[0], value], headers=own.__getitem__))
+
+    (letter,) = plan.letters
+    assert (letter.failure.kind, letter.record.value, letter.place) == (kind, value, 0)
+    assert said in letter.failure.detail
+    assert re.search(remedy, letter.failure.remedy)
+    assert plan.counts.upserts == 1
 
 
 def test_older_records_of_a_topic_whose_converter_was_changed_are_read_too() -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from tools.pages.markdown import code, page, table
 
 _DOCS = Path(__file__).parent.parent.parent / "docs" / "reference"
 RESULTS, RECORDED = _DOCS / "fidelity.json", _DOCS / "fidelity-recorded.json"
+OTHERS = _DOCS / "fidelity-others.json"
 
 _INTRO = """\
 Whether the target is equal to the source, value by value. A test fills tables of a real PostgreSQL, has Debezium 3.6
@@ -19,7 +20,8 @@ topics into tables of its own, and stands beside.
 
 Every value takes four ways: it is read by the snapshot; it is streamed; it is kept by an update of another column, for
 which a TOASTed value is not sent; and a row is changed to it. A fifth row of each is deleted. Each is done twice: into
-columns that the consumer creates, and into columns that are there, with the source's own types.
+columns that the consumer creates, and into columns that are there, with the source's own types. Columns of
+other types are tried beside that.
 
 | word | what it means |
 | --- | --- |
@@ -34,15 +36,20 @@ columns that the consumer creates, and into columns that are there, with the sou
 A value of Headrace that is wrong fails the test, and so does one that is lost or refused without a rule that says
 why. The rules are typed by hand."""
 _HOW = """\
-`make fidelity` runs everything and writes [fidelity.json](fidelity.json) and
-[fidelity-recorded.json](fidelity-recorded.json), from which this page is made; `make test` runs a selection. The sink
-has its defaults but for `insert.mode=upsert`, `delete.enabled=true`, `primary.key.mode=record_key` and, where it
+`make fidelity` runs everything and writes [fidelity.json](fidelity.json), `fidelity-others.json`
+and [fidelity-recorded.json](fidelity-recorded.json), from which this page is made; `make test` runs a selection. The
+sink has its defaults but for `insert.mode=upsert`, `delete.enabled=true`, `primary.key.mode=record_key` and, where it
 creates the tables, `schema.evolution=basic`. It has a connector for each table, so that one that fails hides no
 other."""
 _NOT_RUN = """\
 The embedded PostgreSQL has no `hstore`, `citext`, `ltree`, `xml` and PostGIS. Their values are tested from the event
 on, on a server of the system (`tests/pg/test_extension_values.py`), not by this table; so `hstore.handling.mode` is not
 run here either. Debezium 3.6.0 has no `time.precision.mode=structured`; its records are tested from the event on."""
+_OTHERS = """\
+Columns that are there may have another type than the source's, as long as it holds the values. What is compared is
+what PostgreSQL's own cast makes of the source's value, or of what is left of it in the event, as text and in binary
+form. Each value takes the four ways here too, and a row of each is deleted. Numbers are cells; a refused one is a
+letter."""
 _RECORDED = """\
 Events that were recorded from real MySQL and MariaDB servers with Debezium's own connectors
 ([how](../../tests/fixtures/README.md)) are written to Kafka again, and Headrace creates the tables. What is compared is
@@ -66,6 +73,7 @@ def fidelity_page() -> str:
         "## Why a value is not equal\n\n" + _reasons(rows),
         *(_mode(name, settings, rows) for name, settings in head["modes"].items()),
         "## What the sink makes of values\n\n" + _sink(rows),
+        *_others(),
         "## Other sources\n\n" + _RECORDED + "\n\n" + _recorded(),
         "## Not run here\n\n" + _NOT_RUN,
         "## How it is run\n\n" + _HOW,
@@ -162,6 +170,23 @@ def _sink(rows: Sequence[Mapping[str, Any]]) -> str:
                 found[row["type"], value, entry.get("ways", "all")].add(f"{row['mode']} ({row['target']})")
     lines = [(code(kind), value, ways, ", ".join(sorted(places))) for (kind, value, ways), places in found.items()]
     return _SINK + "\n\n" + table(("type", "value", "ways", "modes and columns"), lines)
+
+
+def _others() -> Iterator[str]:
+    """Columns of other types, by type and column, with the reasons; nothing where no results are there."""
+    if not OTHERS.exists():
+        return
+    rows = json.loads(OTHERS.read_text(encoding="utf-8"))["rows"]
+    modes = sorted({row["mode"] for row in rows})
+    cells: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    for row in rows:
+        counts = Counter(row["cells"])
+        told = ", ".join(f"{counts[outcome]} {outcome}" for outcome in _OUTCOMES if counts[outcome])
+        cells[row["type"], row["into"]][row["mode"]] = "; ".join([told, *row["why"]])
+    lines = [
+        (code(kind), code(into), *(by_mode.get(mode, "-") for mode in modes)) for (kind, into), by_mode in cells.items()
+    ]
+    yield "## Into columns of other types\n\n" + _OTHERS + "\n\n" + table(("type", "column", *modes), lines)
 
 
 _SOURCES = {

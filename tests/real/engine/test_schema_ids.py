@@ -203,7 +203,8 @@ def told(workers: Workers, made: Scene, *words: str) -> Any:
     """What a command about letters says."""
     done = workers.command(made.job, "dlq", *words, "--output", "ndjson")
     assert done.finish() == 0, done.text()
-    return json.loads(done.text().splitlines()[0])
+    # what is said beside the data comes first
+    return json.loads(next(line for line in done.text().splitlines() if line.startswith("{")))
 
 
 def target_ids(made: Scene) -> list[tuple[object, ...]]:
