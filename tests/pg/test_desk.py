@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import psycopg
 import pytest
@@ -22,7 +22,7 @@ from consumer.desk import Note, Page
 from consumer.edges.postgres.desk import PostgresDesk
 from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import PostgresSink
-from consumer.operate.positions import decided
+from consumer.moving import Looked, MovedPositions, Wish
 from consumer.ports.refusals import Fenced
 from consumer.ports.target import Start
 from dlq.actions import discard
@@ -124,6 +124,17 @@ def test_what_is_retried_is_asked_of_its_owner_until_it_is_taken(
     assert sink.asked() == []
 
 
+def looked_at(wish: Wish, held: Held, log: LogNow) -> Looked:
+    """What a person was shown."""
+    decision = decide(wish.to, held, log, discard_letters=wish.discard_letters)
+    return Looked(wish=wish, held=held, log=log, decision=decision)
+
+
+def nobody() -> NoReturn:
+    """Kafka is not asked once it was looked."""
+    raise AssertionError
+
+
 def test_a_position_that_is_set_fences_its_owner_and_is_kept_on_record(
     desk: PostgresDesk, sink: PostgresSink, landing: Landing, session: psycopg.Connection, group: str
 ) -> None:
@@ -134,8 +145,8 @@ def test_a_position_that_is_set_fences_its_owner_and_is_kept_on_record(
     held = desk.held(landing.at)
     assert held == Held(next_offset=1, kind="table.truncate", offset=4)
     log = replace(LOG, topic_id=None)
-    wanted = decide("skip", held, log)
-    moved = desk.move(landing.at, decided("skip", log, wanted, discard_letters=False), NOTE)
+    looked = looked_at(Wish(at=landing.at, to="skip"), held, log)
+    moved = MovedPositions(desk, nobody).move(looked, NOTE)
 
     assert (moved.epoch, moved.after) == (2, Decision(next_offset=5, topic_id=None))
     with pytest.raises(Fenced):
@@ -155,10 +166,10 @@ def test_what_was_agreed_to_is_done_or_nothing(
     stop(sink, landing, "table.truncate", 4)
     held = desk.held(landing.at)
     assert held is not None
-    wanted = decide("skip", held, LOG)
+    looked = looked_at(Wish(at=landing.at, to="skip"), held, LOG)
     stop(sink, landing, "table.truncate", 9)
     with pytest.raises(Undecidable, match="meanwhile"):
-        desk.move(landing.at, decided("skip", LOG, wanted, discard_letters=False), NOTE)
+        MovedPositions(desk, nobody).move(looked, NOTE)
     assert desk.held(landing.at) == replace(held, offset=9)
     assert session.execute("SELECT 1 FROM headrace.audit WHERE group_name = %s", (group,)).fetchall() == []
 
@@ -185,8 +196,8 @@ def test_a_topic_made_anew_begins_with_its_id_and_without_its_letters(
     held = desk.held(landing.at)
     assert held is not None
     assert held.letters == 1
-    wanted = decide("earliest", held, LOG, discard_letters=True)
-    moved = desk.move(landing.at, decided("earliest", LOG, wanted, discard_letters=True), NOTE)
+    looked = looked_at(Wish(at=landing.at, to="earliest", discard_letters=True), held, LOG)
+    moved = MovedPositions(desk, nobody).move(looked, NOTE)
 
     assert moved.discarded == 1
     states = session.execute("SELECT state, reason FROM headrace.letters WHERE group_name = %s", (group,)).fetchall()

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from consumer.admin.console.verdict import Known, needs, sentence
-from consumer.admin.watching import Seen
 from consumer.core.failure import failed
 from consumer.core.kinds import KINDS
 from consumer.core.lag import Going, Lag
 from consumer.core.records import TopicPartition
+from consumer.lagging import Seen
 from dlq.groups import Group
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
