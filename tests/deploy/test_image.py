@@ -121,6 +121,29 @@ def test_the_first_stage_makes_a_service_that_starts(built: Path, tmp_path: Path
     assert list(built.rglob("console.css"))
 
 
+def test_a_worker_wants_no_file_system_to_write_to(built: Path, tmp_path: Path) -> None:
+    """It starts and ends in order where everything is read-only, and so does not write where a container could."""
+    settings = {
+        "HEADRACE_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1",
+        "HEADRACE_KAFKA__TOPICS": '["t"]',
+        "HEADRACE_REGISTRY__URL": "http://127.0.0.1:1",
+        "HEADRACE_TARGET__DSN": "host=127.0.0.1 port=1",
+        "HEADRACE_WORKER__DRAIN_TIMEOUT": "5",
+    }
+    read_only = "mount --rbind / / && mount -o remount,bind,ro / && cd /etc && ! touch headrace 2>/dev/null"
+    run = f"exec timeout --preserve-status --signal TERM 10 {built}/bin/headrace run"
+    done = subprocess.run(
+        ["unshare", "--map-root-user", "--mount", "sh", "-c", f"{read_only} && {run}"],
+        env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "USER": "headrace", **settings},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    said = done.stdout + done.stderr
+    assert ('"worker starts"' in said, "Read-only" in said, "Errno" in said) == (True, False, False), said
+    assert done.returncode in (0, 1), said
+
+
 def test_commands_of_the_embedded_stack_say_what_they_lack(built: Path, tmp_path: Path) -> None:
     """They are not for a container."""
     done = _headrace(built, "stack", "up", folder=tmp_path)
