@@ -8,7 +8,8 @@ import pytest
 
 from consumer.core.failure import Persistent
 from consumer.core.plan import TableName
-from consumer.core.records import RecordRef
+from consumer.core.records import RecordRef, TopicPartition
+from consumer.edges.postgres import letter_bytes
 from consumer.edges.postgres.aside import LetterBounds
 from consumer.edges.postgres.standing import read
 from dlq.actions import replay
@@ -63,9 +64,9 @@ def test_a_replay_takes_the_edited_record(session: psycopg.Connection, bad: Bad,
     assert replay(session, group, [letter]).changed == (letter,)
     query = 'SELECT topic, partition, "offset" FROM headrace.letters WHERE id = %s'
     ((topic, partition, offset),) = session.execute(query, (letter,)).fetchall()
-    standing = read(session, group, RecordRef((topic, partition), offset))  # type: ignore[arg-type]
-    assert standing is not None
-    assert standing.record.value == kept(session, letter)[1]
+    standing = read(session, group, [RecordRef(TopicPartition(topic, partition), offset)])
+    (record,) = letter_bytes.read(session, standing)
+    assert record.value == kept(session, letter)[1]
     with pytest.raises(NotEdited, match="is replaying"):
         edit(session, group, letter, WORD, "ann", SOURCES)
 
