@@ -54,7 +54,7 @@ from consumer.fitting import (
     unmarked,
     version_column,
 )
-from consumer.gates import Cannot, no_envelope, require_contract, require_known, require_shape
+from consumer.gates import Cannot, NoneDecodes, no_envelope, require_contract, require_known, require_shape
 from consumer.known import KnownBindings
 from consumer.mapping import PLAIN as PLAIN_MAPPING
 from consumer.mapping import Row, TableMapping, mapped, require_found, travelling
@@ -171,7 +171,7 @@ class Binder:
             for table, by_column in labels.items():
                 if self._evolver.meet(table, by_column):
                     self._known.forget(table)
-            new = [key for key in wanted if self._known.find(key) is None]
+            new = [key for key, run in wanted.items() if not self._is_bound(key, run)]
             self._learn_topics({key.topic for key in new})
             self._schemas.learn([wanted[key] for key in new])
             # tombstones last: they may be bound as the records beside them
@@ -192,6 +192,10 @@ class Binder:
         grown = [topic for topic, traits in now.items() if traits.partitions != 1]
         # who is making a binding is not waited for without need
         return self.spread(grown) if grown else set()
+
+    def _is_bound(self, key: BindingKey, run: Run) -> bool:
+        binding = self._known.find(key)
+        return binding is not None and binding.is_of(run)
 
     def _learn_topics(self, topics: set[str]) -> None:
         """Ask what new topics are like, all at once."""
@@ -221,8 +225,12 @@ class Binder:
             raise _stopping(run, error.failure) from error
         if error.failure.kind == _UNKNOWN and (left := self._grace.left(key.topic, key, time.monotonic())):
             raise _stopping(run, error.failure, min(left, _LOOK_EVERY)) from error
-        compacted = self._traits[key.topic].compacted
-        return Binding(schema=WriterSchema(kind=RecordKind.OTHER), unreadable=error.failure, compacted=compacted)
+        return Binding(
+            schema=WriterSchema(kind=RecordKind.OTHER),
+            unreadable=error.failure,
+            compacted=self._traits[key.topic].compacted,
+            spoiled=(*self._known.spoiled(key), run.range) if isinstance(error, NoneDecodes) else (),
+        )
 
     def forget(self, table: TableName | None) -> None:
         """Forget what was read of a table's catalog (of all when None), and what it was to become."""
@@ -252,7 +260,7 @@ class Binder:
         require_shape(text)
         if (contract := self._settings.contracts.get(key.topic)) is not None:
             require_contract(contract, key.topic, text)
-        source = self._tables.source(schema, run)
+        source = self._source(key.topic, schema, run)
         name = self._tables.name(key.topic, source)
         if self._mode(name) is not Mode.ROWS:
             return self._events(key.topic, name, schema, run, text)
@@ -275,6 +283,16 @@ class Binder:
         self._tables.remember(key.topic, self._schemas.number(its_key), source)
         return binding
 
+    def _source(self, topic: str, schema: WriterSchema, run: Run) -> dict[str, str | None]:
+        """What the source calls the run's table, as it did before where no record says it. Raises NoneDecodes."""
+        try:
+            return self._tables.source(schema, run)
+        except NoneDecodes:
+            source = self._tables.recalled(topic, self._schemas.number(key_of(run))) if run.key_frame else None
+            if source is None:
+                raise
+            return source
+
     def _mode(self, name: TableName) -> Mode:
         return self._settings.modes.get(str(name), Mode.ROWS)
 
@@ -287,7 +305,7 @@ class Binder:
         if run.key_frame is not None:
             keys = [column.name for column in read_key_schema(self._schemas.text(key_of(run)))]
             # tombstones that come first are to be known for what they are
-            self._tables.remember(topic, self._schemas.number(key_of(run)), self._tables.source(schema, run))
+            self._tables.remember(topic, self._schemas.number(key_of(run)), self._source(topic, schema, run))
         row = self._row(name, schema, keys)
         require_known(row.columns)
         meta = STAGED if mode is Mode.HISTORY else {}

@@ -28,6 +28,13 @@ class Cannot(Exception):
         self.failure = blaming(failed(KINDS[kind], "binder", "bind", detail, remedy=remedy), field)
 
 
+class NoneDecodes(Cannot):
+    """None of the records at hand decodes, which says nothing of others with these schemas."""
+
+    def __init__(self) -> None:
+        super().__init__("record.decode", "no record of the run decodes with its writer schema")
+
+
 def no_envelope(text: str) -> Cannot:
     """The schema is of no kind that Debezium writes."""
     if is_flattened(text):

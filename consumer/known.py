@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection
 
 from consumer.core.plan import Binding, BindingKey, TableName
+from consumer.core.records import OffsetRange
 
 
 class KnownBindings:
@@ -13,6 +14,11 @@ class KnownBindings:
 
     def find(self, key: BindingKey) -> Binding | None:
         return self._known.get(key)
+
+    def spoiled(self, key: BindingKey) -> tuple[OffsetRange, ...]:
+        """The ranges of such records none of which decodes, while no other was met."""
+        binding = self._known.get(key)
+        return binding.spoiled if binding is not None else ()
 
     def learn(self, key: BindingKey, binding: Binding) -> None:
         """Remember a binding."""

@@ -164,15 +164,27 @@ class Planner:
             begin = [ref.offset for ref in borders if ref.at == piece.at]
             for place, run in enumerate(runs(piece, begin)):
                 stages[place][BindingKey(piece.at.topic, run.key_frame, run.value_frame)].append(run)
-        bound = self._bound({key: group[0] for groups in stages.values() for key, group in groups.items()})
+        alike: dict[BindingKey, list[Run]] = defaultdict(list)
+        for groups in stages.values():
+            for key, group in groups.items():
+                alike[key] += group
+        bound = self._bound(alike)
         return [[Block(bound[key], tuple(group)) for key, group in stages[place].items()] for place in sorted(stages)]
 
-    def _bound(self, runs_by_key: Mapping[BindingKey, Run]) -> dict[BindingKey, Binding]:
-        found = {key: self._bindings.find(key) for key in runs_by_key}
-        missing = {key: runs_by_key[key] for key, binding in found.items() if binding is None}
+    def _bound(self, alike: Mapping[BindingKey, Sequence[Run]]) -> dict[BindingKey, Binding]:
+        """The bindings of runs. Raises Unbound, with a run of each kind that has none yet."""
+        found: dict[BindingKey, Binding] = {}
+        missing: dict[BindingKey, Run] = {}
+        for key, group in alike.items():
+            binding = self._bindings.find(key)
+            unbound = group[0] if binding is None else next((run for run in group if not binding.is_of(run)), None)
+            if unbound is not None:
+                missing[key] = unbound
+            elif binding is not None:
+                found[key] = binding
         if missing:
             raise Unbound(missing)
-        return {key: binding for key, binding in found.items() if binding is not None}
+        return found
 
     def _planned(
         self,

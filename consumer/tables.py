@@ -9,7 +9,7 @@ from consumer.core.envelope import WriterSchema
 from consumer.core.framing import FRAME
 from consumer.core.naming import table_name
 from consumer.core.plan import Run, TableName, TargetTable
-from consumer.gates import Cannot
+from consumer.gates import Cannot, NoneDecodes
 from consumer.ports.bindings import Catalog
 from consumer.ports.decoding import BadDatum, Decoder
 
@@ -31,7 +31,7 @@ class Tables:
         self._sources: dict[tuple[str, int], Names] = {}
 
     def source(self, schema: WriterSchema, run: Run) -> dict[str, str | None]:
-        """The `source` block of the run's first sound record. Raises Cannot."""
+        """The `source` block of the run's first sound record. Raises NoneDecodes."""
         assert schema.rewritten is not None, "changes have a form that the decoders read"
         there = {field["name"] for field in json.loads(schema.rewritten.text)["fields"]}
         names = sorted(there & {"source_db", "source_schema", "source_table"})
@@ -39,7 +39,7 @@ class Tables:
         return {name.removeprefix("source_"): row[name] for name in names}
 
     def operation(self, schema: WriterSchema, run: Run) -> str | None:
-        """The operation of the run's first sound record. Raises Cannot."""
+        """The operation of the run's first sound record. Raises NoneDecodes."""
         assert schema.rewritten is not None, "changes have a form that the decoders read"
         return self._first(schema.rewritten.text, run, [])["op"]
 
@@ -50,7 +50,7 @@ class Tables:
                     return self._rows.decode(schema, [value[FRAME:]], ["op", *names]).row(0, named=True)
                 except BadDatum:
                     continue
-        raise Cannot("record.decode", "no record of the run decodes with its writer schema")
+        raise NoneDecodes
 
     def image(self, schema: WriterSchema) -> dict[str, pl.DataType]:
         """The types that a row image decodes into, by column."""
@@ -72,9 +72,14 @@ class Tables:
             self._catalog.remember_source(topic, key_schema, source)
             self._sources[topic, key_schema] = source
 
+    def recalled(self, topic: str, key_schema: int) -> dict[str, str | None] | None:
+        """What the source called the table of a topic when its records were bound before, if they were."""
+        source = self._catalog.recall_source(topic, key_schema)
+        return None if source is None else dict(source)
+
     def remembered(self, topic: str, key_schema: int) -> TargetTable:
         """The table of a topic none of whose values was seen yet, as it was named before. Raises Cannot, BadName."""
-        source = self._catalog.recall_source(topic, key_schema)
+        source = self.recalled(topic, key_schema)
         if source is None:
             raise Cannot("table.tombstones", "a compacted topic begins with a tombstone; its table is not known yet")
         name = self.name(topic, source)

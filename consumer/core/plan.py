@@ -14,7 +14,7 @@ from consumer.core.fold import SEQ
 from consumer.core.laps import Lap
 from consumer.core.letters import Letter, Record, Verdict
 from consumer.core.modes import Mode, OnTruncate, SoftDelete
-from consumer.core.records import RecordRef, Slice, TopicPartition
+from consumer.core.records import OffsetRange, RecordRef, Slice, TopicPartition
 from consumer.core.rewriting import Rewritten
 from consumer.core.shaping import Shape
 from consumer.core.steps import AddLabel, DropColumn, Step, TableShape
@@ -149,8 +149,9 @@ class Binding:
     that the creates of key changes may lack. `checks`: what images have to keep to.
     `shape`: what the settings make of images. `identity` and the names in `columns`' sources are those of the shaped
     image, which are the source's; without any only truncates can be applied. `unreadable`: why none of the records can
-    be read. `evolutions`: what has to be done to the table first; it is bound as it is then. `labels`: those that the
-    table's enums have then, by the source's columns, where others are to be added.
+    be read; `spoiled`: it is of these ranges alone, where it says nothing of other records. `evolutions`: what has to
+    be done to the table first; it is bound as it is then. `labels`: those that the table's enums have then, by the
+    source's columns, where others are to be added.
     """
 
     schema: WriterSchema
@@ -171,8 +172,14 @@ class Binding:
     checks: tuple[Check, ...] = ()
     shape: Shape | None = None
     unreadable: Failure | None = None
+    spoiled: tuple[OffsetRange, ...] = ()
     evolutions: tuple[Evolution, ...] = ()
     labels: Mapping[str, Collection[str]] = field(default_factory=dict)
+
+    def is_of(self, run: "Run") -> bool:
+        """Whether it is the binding of these records, too."""
+        at, start, end = run.range
+        return not self.spoiled or any(one.at == at and one.start <= start and end <= one.end for one in self.spoiled)
 
     @property
     def inputs(self) -> tuple[Column, ...]:
@@ -425,6 +432,11 @@ class Run:
     end: int
     key_frame: bytes | None
     value_frame: bytes | None
+
+    @property
+    def range(self) -> OffsetRange:
+        """From its first record to behind its last one."""
+        return OffsetRange(self.piece.at, self.piece.offsets[self.start], self.piece.offsets[self.end - 1] + 1)
 
 
 def _offsets(run: Run) -> Sequence[int]:

@@ -91,6 +91,26 @@ def test_a_letter_that_fails_again_is_dead_again(scene: Scene, workers: Workers)
     assert worker.leave() == 0
 
 
+def test_a_record_that_is_cut_spoils_no_other_whenever_it_is_looked_at(scene: Scene, workers: Workers) -> None:
+    """First of its topic, and each time that it is sent again while others come."""
+    scene.feed.raw(scene.feed.encode("c", 9_999, {"id": 9_999, "label": "cut", "amount": 1})[:12], 9_999)
+    scene.feed.flush()
+    worker = running(scene, workers)
+    scene.comes_to("0/0d")
+    attempts = "SELECT attempt, state FROM headrace.letters WHERE group_name = %s"
+    for turn in (1, 2):
+        scene.feed.create(100)
+        assert scene.replay() == (scene.ids()[0],)
+        eventually(
+            lambda turn=turn: scene.target.ask(attempts, scene.job.group) == [(1 + 2 * turn, "dead")],  # type: ignore[misc]
+            "it is dead again, and no other",
+        )
+        scene.feed.create(100)
+        eventually(lambda: scene.target.rows("once") == scene.feed.rows(), "all others are there")
+    assert scene.states() == "0/0d"
+    assert worker.leave() == 0
+
+
 def test_a_copy_that_comes_twice_counts_once(scene: Scene, workers: Workers) -> None:
     """The row is the truth, not the copy."""
     scene.bad()
