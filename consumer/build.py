@@ -5,8 +5,10 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 
+from consumer import dead_letters
 from consumer.ahead import Ahead
 from consumer.applier import Applier
 from consumer.attempts import Workshop
@@ -51,6 +53,7 @@ from consumer.edges.postgres.pointers import PostgresPointers
 from consumer.edges.postgres.pool import PoolLimits, TargetPool
 from consumer.edges.postgres.searches import PostgresSearches
 from consumer.edges.postgres.sink import PostgresSink
+from consumer.edges.postgres.value_searches import PostgresValueSearches
 from consumer.edges.registry import HttpRegistry
 from consumer.edges.rows import RowDecoder
 from consumer.expiry import Expiry
@@ -73,6 +76,9 @@ from consumer.searcher import Searcher
 from consumer.settings import Settings
 from dlq.actions import discard, replay
 from dlq.headers import decode, encode
+from dlq.masking import Mask
+from dlq.payload import Sources
+from dlq.value_search import judged
 
 
 def worker_name(settings: Settings) -> str:
@@ -130,6 +136,30 @@ def presence(settings: Settings, name: str, parts: Parts, look: Callable[[], Non
     control = settings.control
     telling = Telling(look=look, actions=parts.actions(board), keep_hours=control.keep_hours)
     return Presence(board, lambda: parts.report(control.report_every), telling)
+
+
+def importing(settings: Settings, shared: Connections) -> list[Side]:
+    """What reads dead letters of others, if they are wanted."""
+    wanted = settings.imports.topics
+    if not wanted:
+        return []
+    reads = dead_letters.importer(settings, dead_letters.imports(settings, shared.pool), wanted)
+    return [Side("imports", reads.turn, reads.close)]
+
+
+def looking(settings: Settings, shared: Connections, offsets: Offsets) -> Side:
+    """What searches letters by values."""
+    registry = HttpRegistry(settings.registry.url, shared.registry, timeout=settings.registry.timeout)
+    origins = Rereading(KafkaOrigins(kafka_settings(settings)), offsets)
+    sources = Sources(registry=registry, fetch=origins.fetch, mask=Mask(settings.admin.mask))
+    judge = partial(judged, sources=sources)
+    jobbing = Jobbing(PostgresValueSearches(shared.pool, settings.kafka.group, judge), lambda: None)
+
+    def close() -> None:
+        origins.close()
+        registry.close()
+
+    return Side("value searches", jobbing.turn, close)
 
 
 def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLife:
@@ -231,6 +261,8 @@ def build_worker(settings: Settings, name: str, shared: Connections) -> WorkerLi
             Side("postman", post, postman.close),
             Side("searcher", searcher.turn, searcher.close),
             Side("jobs", jobbing.turn, lambda: None),
+            *importing(settings, shared),
+            looking(settings, shared, offsets),
             # the last to end, so that it can say that the others do
             Side("presence", reported.turn, reported.close),
         ],

@@ -16,7 +16,7 @@ from consumer.busy import of_record
 from consumer.core.failure import Failure, Transient, failed, located
 from consumer.core.kinds import KINDS, Scope
 from consumer.core.letterhead import Codec, Letterhead, NoLetter
-from consumer.core.letters import Standing, State, Verdict
+from consumer.core.letters import Record, Standing, State, Verdict
 from consumer.core.pausing import Paused, why
 from consumer.core.plan import Plan
 from consumer.core.policy import Policy
@@ -167,12 +167,26 @@ class Returns:
             return self._failed(done, row, plan.letters[0].failure)
         if row.pointer and row.placed and not self._is_of(row, plan):
             return self._failed(done, row, _ANOTHER)
+        if row.imported is not None and not row.placed and (why := self._disbelieved(row, row.imported, plan)):
+            return self._failed(done, row, why)
         if not row.placed and plan.writes and plan.writes[0].identity:
             # newer changes of its row may have been applied since
             self._sink.place(row, plan.writes[0])
             raise Reconsider({})
         first = Verdict(id=row.id, attempt=row.attempt, state=State.APPLIED, reason=f"at attempt {row.attempt + 1}")
         return replace(plan, slices=(done,), verdicts=(first, *map(_behind, together)))
+
+    def _disbelieved(self, row: Standing, found: Record, plan: Plan) -> Failure | None:
+        """Why a letter of another consumer is not applied, whose headers alone say which record it is."""
+        if plan.stages and not (plan.writes and plan.writes[0].identity):
+            return _NO_ROW
+        if row.pointer:
+            # read at its origin just now
+            return None
+        origin = self._origins.fetch(row.record.ref, row.topic_id)
+        if origin is None:
+            return _UNSEEN
+        return None if (origin.key, origin.value) == (found.key, found.value) else _OTHER
 
     def _is_of(self, row: Standing, plan: Plan) -> bool:
         """Whether what was read at a letter's origin changes the letter's row: a log that was cut has other records."""
@@ -216,5 +230,21 @@ def _settling(done: Slice, verdict: Verdict) -> Plan:
     return Plan(slices=(done,), stages=(), verdicts=(verdict,))
 
 
+_NO_ROW = failed(
+    KINDS["record.imported"],
+    "returns",
+    "apply letter",
+    "it is of no single row (a table of events, a truncate), and whether this group has applied it can't be known",
+    remedy="Discard the letter; if its event is missing in the table, have the source send it again.",
+)
+_UNSEEN = failed(
+    KINDS["record.unplaced"],
+    "returns",
+    "apply letter",
+    "its record is not in its topic any more, nor what stands behind it",
+)
+_OTHER = failed(
+    KINDS["record.unplaced"], "returns", "apply letter", "where its headers say that it was, another record lies"
+)
 _GONE = failed(KINDS["record.gone"], "returns", "apply letter", KINDS["record.gone"].sign)
 _ANOTHER = failed(KINDS["record.gone"], "returns", "apply letter", "at its offset is a record of another row by now")

@@ -162,19 +162,28 @@ class _Show:
         return HIDDEN if self.sources.mask.may_hide(self.table) else _text(raw)
 
     def _read(self, name: str, raw: bytes) -> tuple[int | None, Reading]:
-        if len(raw) > LARGEST_DECODED:
-            return None, Reading(problem=f"it has {len(raw)} bytes, too many to be shown")
         try:
-            number = schema_id(raw)
-        except NoSchema:
-            said = foreign(Datum(part=name, raw=raw, headers=lambda: self.headers))
-            expected = "expected a zero byte and the id of an Avro schema in front"
-            return None, Reading(problem=f"{expected}, found {said.found}")
-        try:
-            text = schema_text(self.connection, self.sources.registry, number)
+            return read_part(self.connection, self.sources.registry, name, raw, self.headers)
         except HeadraceError as error:
-            return number, Reading(problem=f"its schema can't be had: {error.failure.detail}")
-        return number, read(raw, text)
+            return schema_id(raw), Reading(problem=f"its schema can't be had: {error.failure.detail}")
+
+
+def read_part(
+    connection: psycopg.Connection, registry: Registry, name: str, raw: bytes, headers: tuple[Header, ...]
+) -> tuple[int | None, Reading]:
+    """A record's key or value by its writer schema, and that one's id.
+
+    Raises HeadraceError when the registry does not have it, or is away; psycopg.Error.
+    """
+    if len(raw) > LARGEST_DECODED:
+        return None, Reading(problem=f"it has {len(raw)} bytes, too many to be shown")
+    try:
+        number = schema_id(raw)
+    except NoSchema:
+        said = foreign(Datum(part=name, raw=raw, headers=lambda: headers))
+        expected = "expected a zero byte and the id of an Avro schema in front"
+        return None, Reading(problem=f"{expected}, found {said.found}")
+    return number, read(raw, schema_text(connection, registry, number))
 
 
 def hexadecimal(raw: bytes) -> str:

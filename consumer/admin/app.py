@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from consumer.admin import problems
-from consumer.admin.api import ledger, letters, pipeline, process, replays
+from consumer.admin.api import ledger, letters, pipeline, process, replays, searches
 from consumer.admin.api.answers import PROBLEMS, ProblemDocument
 from consumer.admin.console import pages
 from consumer.admin.doors import Doors
@@ -48,7 +48,7 @@ def make_app(settings: Admin, doors: Doors) -> FastAPI:
     app.state.describe = lambda: description(app)
     app.state.gate = Gate(settings.tokens, key, settings.session_hours * 3600)
     app.include_router(process.probes)
-    for part in (pipeline, ledger, letters, replays, process):
+    for part in (pipeline, ledger, letters, replays, searches, process):
         app.include_router(part.routes, prefix=PREFIX, responses=PROBLEMS)
     pages.install(app)
     problems.install(app)

@@ -83,7 +83,7 @@ class Standing:
     `excused`: how many attempts count in no budget. `oldest`: no older letter of the same table row is open. `placed`:
     its table row is known. `pointer`: its bytes are at the origin only. `searching`: its origin is searched for later
     changes of its table row. `topic_id`: of the topic whose position is stored. `paused`: by a person, with its table,
-    topic or partition.
+    topic or partition. `imported`: the record as it was in another consumer's dead-letter topic, before any edit.
     """
 
     id: int
@@ -99,6 +99,7 @@ class Standing:
     searching: bool = False
     topic_id: str | None = None
     paused: Paused | None = None
+    imported: Record | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -162,6 +162,7 @@ def _where(found: "Whole") -> RenderableType:
             ("row", "known" if found.placed else "not known: later changes of it do not see this letter"),
             ("bytes", bytes_),
             ("its log", _LOGS.get(found.origin_log or "")),
+            ("found in", None if found.found is None else "{}, partition {}, offset {}".format(*found.found)),
             ("copy", None if found.copy is None else "{}, partition {}, offset {}".format(*found.copy)),
         ]
     )

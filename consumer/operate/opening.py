@@ -1,5 +1,6 @@
 """What commands open: heavy modules are imported only when a command runs."""
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from consumer.ports.topics import Ages, Offsets
 
 if TYPE_CHECKING:
     from dlq.desk import LetterDesk
+    from dlq.import_desk import ImportDesk
     from dlq.job_desk import JobDesk
     from dlq.source_again import SourceDesk
 
@@ -69,6 +71,15 @@ def source_of(config: Path | None) -> AbstractContextManager["SourceDesk"]:
     from consumer.settings import load
 
     return source_desk(load(config))
+
+
+def imports_of(config: Path | None, topics: Sequence[str]) -> AbstractContextManager["ImportDesk"]:
+    """Dead-letter topics of others: these, or those of the settings. Raises HeadraceError, Undecidable."""
+    from consumer.desks import import_desk
+    from consumer.settings import load
+
+    settings = load(config)
+    return import_desk(settings, topics or settings.imports.topics)
 
 
 def brokers_of(config: Path | None) -> str:

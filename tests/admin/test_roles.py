@@ -10,7 +10,10 @@ from tests.admin.scene import Shop
 from tests.admin.walking import walk
 
 OPEN = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/login"), ("POST", "/login")}
-CONTENT = {"/api/v1/letters/1/payload", "/api/v1/letters/1/difference", "/api/v1/letters/1/row", "/letters/1/content"}
+CONTENT = {
+    *("/api/v1/letters/1/payload", "/api/v1/letters/1/difference", "/api/v1/letters/1/row", "/letters/1/content"),
+    *("/api/v1/searches", "/api/v1/searches/1", "/api/v1/searches/1/cancel"),
+}
 OPERATORS = {"/letters/1/edit"}
 ADMINS = {"/api/v1/settings"}
 # asked with POST, and nothing is changed

@@ -30,6 +30,9 @@ _TRIGGER = re.compile(
 _DROP_NOT_NULL = re.compile(r"ALTER TABLE headrace\.(\w+) ALTER COLUMN (\w+) DROP NOT NULL$")
 _ALWAYS = re.compile(r"ALTER TABLE headrace\.\w+ ENABLE ALWAYS TRIGGER \w+$")
 _ADD_COLUMN = re.compile(r"ALTER TABLE headrace\.(\w+) ADD COLUMN (.*)$", re.DOTALL)
+# of a column, by the name that PostgreSQL gives it
+_DROP_CHECK = re.compile(r"ALTER TABLE headrace\.(\w+) DROP CONSTRAINT \1_(\w+)_check$")
+_ADD_CHECK = re.compile(r"ALTER TABLE headrace\.(\w+) ADD CONSTRAINT \1_(\w+)_check (CHECK .*)$", re.DOTALL)
 _CONSTRAINTS = ("PRIMARY KEY", "UNIQUE", "CHECK", "FOREIGN KEY", "CONSTRAINT")
 _PIECE = re.compile(r"((?s:\$\$.*?\$\$))|('(?:[^']|'')*')|(--[^\n]*)|(\()|(\))|(,)|(;)|([^'\-(),;$]+|[-$])")
 
@@ -108,12 +111,21 @@ def _understand(statement: str, bare: str, tables: dict[str, Table]) -> None:
             each.indexes.pop(found[1], None)
     elif found := _TRIGGER.match(bare):
         tables[found[3]].rules.append(f"TRIGGER {found[1]} {_flat(found[2])}: {found[5]}")
-    elif found := _DROP_NOT_NULL.match(bare):
+    elif not _understand_column(bare, tables):
+        raise Unknown(f"tools/pages/control.py does not know how to show: {_flat(bare)}")
+
+
+def _understand_column(bare: str, tables: dict[str, Table]) -> bool:
+    """Whether the statement is about a column of a table that is there."""
+    if found := _DROP_NOT_NULL.match(bare):
         _may_be_null(tables[found[1]], found[2])
+    elif found := _DROP_CHECK.match(bare):
+        _check(tables[found[1]], found[2], "")
+    elif found := _ADD_CHECK.match(bare):
+        _check(tables[found[1]], found[2], _flat(found[3]))
     elif found := _ADD_COLUMN.match(bare):
         tables[found[1]].columns.append(_column(found[2], ""))
-    else:
-        raise Unknown(f"tools/pages/control.py does not know how to show: {_flat(bare)}")
+    return found is not None
 
 
 def _table(name: str, body: str) -> Table:
@@ -138,6 +150,12 @@ def _may_be_null(table_: Table, column: str) -> None:
     for each in table_.columns:
         if each.name == column:
             each.definition = each.definition.replace(" NOT NULL", "")
+
+
+def _check(table_: Table, column: str, rule: str) -> None:
+    for each in table_.columns:
+        if each.name == column:
+            each.definition = f"{each.definition.partition(' CHECK (')[0]} {rule}".strip()
 
 
 def _explain(table_: Table, column: str | None, text: str) -> None:

@@ -49,6 +49,8 @@ class KafkaSettings:
     # expressions of topics that are no sources, and which of them are read all the same
     ignore: tuple[str, ...] = ()
     lane: tuple[str, ...] = ()
+    # expressions of other consumers' dead-letter topics
+    dead: tuple[str, ...] = ()
 
 
 def selects(settings: KafkaSettings, topic: str) -> bool:
@@ -56,7 +58,7 @@ def selects(settings: KafkaSettings, topic: str) -> bool:
     plain = {name for name in settings.topics if not name.startswith("^")}
     if topic in plain:
         return True
-    if any(re.search(pattern, topic) for pattern in (*_NEVER, *settings.ignore)):
+    if any(re.search(pattern, topic) for pattern in (*_NEVER, *settings.ignore, *settings.dead)):
         return False
     return any(re.match(pattern, topic) for pattern in settings.topics if pattern.startswith("^"))
 
@@ -88,7 +90,9 @@ def consumer_config(settings: KafkaSettings) -> dict[str, object]:
         "partition.assignment.strategy": "cooperative-sticky",
         "allow.auto.create.topics": False,
         "topic.metadata.refresh.interval.ms": int(settings.metadata_refresh * 1000),
-        "topic.blacklist": ",".join((*_NEVER, *(name for name in settings.ignore if name not in settings.lane))),
+        "topic.blacklist": ",".join(
+            (*_NEVER, *settings.dead, *(name for name in settings.ignore if name not in settings.lane))
+        ),
         "queued.max.messages.kbytes": settings.prefetch_kbytes,
         # Long runs of one partition make batches of few tables, each with many rows. With 8 MiB, a full batch of common
         # rows, a worker behind 200 partitions took 709 MB.

@@ -4,6 +4,7 @@ Letters are locked in the order of digest and origin.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import takewhile
 from typing import Any
 
@@ -55,6 +56,7 @@ SELECT l.id, l.topic, l.partition, l."offset", l.state, l.attempt, l.excused,
         WHERE o.group_name = l.group_name AND o.table_name = l.table_name AND o.digest_a = l.digest_a
           AND o.digest_b = l.digest_b AND o.id <> l.id AND {before} AND o.state IN ({open})
     ) AS oldest,
+    l.imported, CASE WHEN l.imported IS NOT NULL THEN b.value END AS imported_value,
     b.letter_id IS NULL AS pointer, b.key, coalesce(b.edited, b.value) AS value, b.headers,
     (SELECT p.topic_id FROM headrace.positions p
      WHERE p.group_name = l.group_name AND p.topic = l.topic AND p.partition = l.partition) AS topic_id,
@@ -133,6 +135,7 @@ def followers(connection: psycopg.Connection, number: int, most: int) -> list[St
 
 def _standing(row: Any) -> Standing:
     ref = RecordRef(TopicPartition(row.topic, row.partition), row.offset)
+    record = Record(ref=ref, key=row.key, value=row.value, headers=kept_headers(row.headers))
     return Standing(
         id=row.id,
         state=State(row.state),
@@ -142,11 +145,12 @@ def _standing(row: Any) -> Standing:
         age=row.age,
         oldest=row.oldest,
         placed=row.placed,
-        record=Record(ref=ref, key=row.key, value=row.value, headers=kept_headers(row.headers)),
+        record=record,
         pointer=row.pointer,
         searching=row.searching,
         topic_id=row.topic_id,
         paused=row.paused and paused_by(row.paused),
+        imported=replace(record, value=row.imported_value) if row.imported else None,
     )
 
 
