@@ -157,6 +157,8 @@ def test_beyond_a_bound_is_refused_with_the_range(path: str, end: int, environme
         ("kafka.group", "g" * 201),
         ("kafka.topics", "[]"),
         ("kafka.topics", '["^("]'),
+        ("imports.topics.0", '[""]'),
+        ("imports.topics", '["^("]'),
         ("kafka.initial", "beginning"),
         ("kafka.initial", "group:"),
         ("registry.url", "registry:8081"),
@@ -294,6 +296,31 @@ def test_the_topics_of_letters_follow_the_settings(environment: pytest.MonkeyPat
     assert {(topic.partitions, topic.retention) for topic in topics} == {(1, 168 * 3600)}
     assert not any(selects(kafka, topic.name) for topic in topics)
     assert selects(kafka, "shop.again-1.other")
+
+
+def test_dead_letter_topics_of_others_are_no_sources(environment: pytest.MonkeyPatch) -> None:
+    """Whatever expression matches them; others are read."""
+    environment.setenv("HEADRACE_KAFKA__TOPICS", '["^shop"]')
+    environment.setenv("HEADRACE_IMPORTS__TOPICS", '["shop.sink-dlq", "^.*-dlt$"]')
+    kafka = kafka_settings(load())
+    assert [selects(kafka, topic) for topic in ("shop.sink-dlq", "shop.a-dlt", "shop.sink-dlq2", "shopXsink-dlq")] == [
+        False, False, True, True,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("topics", "said"),
+    [
+        ('["headrace.dlq"]', "imports.topics names a topic of the group's own letters"),
+        ('["headrace.retry.3"]', "imports.topics names a topic of the group's own letters"),
+        ('["shop.public.orders"]', "imports.topics names one of kafka.topics"),
+        ('["^shop"]', "imports.topics names one of kafka.topics"),
+    ],
+)
+def test_sources_and_own_letters_are_not_imported(environment: pytest.MonkeyPatch, topics: str, said: str) -> None:
+    """One topic is one thing."""
+    environment.setenv("HEADRACE_IMPORTS__TOPICS", topics)
+    assert said in refused()
 
 
 @pytest.mark.parametrize(

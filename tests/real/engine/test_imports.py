@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
+from psycopg.conninfo import conninfo_to_dict
 
 from consumer.stack.connectors import delete_connector, register
-from consumer.stack.options import Endpoints
+from consumer.stack.options import CONNECT, KAFKA, REGISTRY, TARGET, Endpoints, StackOptions
+from consumer.stack.stack import Stack
 
 from .feed import Feed, create_topic, fresh_name
 from .letters import Scene
 from .wire import Proxy
-from .witness import Target
+from .witness import TEMPLATE, Target, create_database, make_template
 from .worker import Job, Process, Workers, eventually
 
 _JDBC = "io.debezium.connector.jdbc.JdbcSinkConnector"
@@ -29,17 +31,27 @@ def scene(at: Endpoints, target: Target, fresh_feed: Callable[..., Feed]) -> Sce
     return Scene(at, target, fresh_feed("once", 1))
 
 
+@pytest.fixture
+def beside(fresh_stack: Callable[..., Stack]) -> Scene:
+    """The same on servers of its own, with a sink connector."""
+    parts = frozenset({KAFKA, REGISTRY, CONNECT, TARGET})
+    at = fresh_stack(parts, StackOptions(with_jdbc_sink=True)).endpoints
+    make_template(at.target_dsn)
+    target = Target(create_database(at.target_dsn, fresh_name("engine"), TEMPLATE))
+    return Scene(at, target, Feed(at, "once", fresh_name("once"), 1))
+
+
 @contextmanager
 def sink(at: Endpoints, feed: Feed, dead: str) -> Iterator[str]:
     """A connector that takes the topic's values for JSON, and puts what it can't take into its dead-letter topic."""
-    name = fresh_name("sink")
+    name, address = fresh_name("sink"), conninfo_to_dict(at.target_dsn)
     config = {
         "connector.class": _JDBC,
         "tasks.max": "1",
         "topics": feed.topic,
-        "connection.url": "jdbc:postgresql://127.0.0.1:1/nowhere",
-        "connection.username": "nobody",
-        "connection.password": "nothing",
+        "connection.url": f"jdbc:postgresql://{address['host']}:{address['port']}/{address['dbname']}",
+        "connection.username": str(address["user"]),
+        "connection.password": str(address["password"]),
         "value.converter": "org.apache.kafka.connect.json.JsonConverter",
         "errors.tolerance": "all",
         "errors.deadletterqueue.topic.name": dead,
@@ -95,9 +107,9 @@ def told(process: Process, code: int = 0) -> Any:
     return [json.loads(line) for line in process.text().splitlines() if line.startswith("{")]
 
 
-def test_what_a_connector_could_not_take_is_imported_and_applied(scene: Scene, workers: Workers) -> None:
+def test_what_a_connector_could_not_take_is_imported_and_applied(beside: Scene, workers: Workers) -> None:
     """By a group that takes over behind it: what has changed since is superseded, the rest is applied; once each."""
-    at, feed, dead = scene.job.at, scene.feed, fresh_name("connect-dlq")
+    scene, at, feed, dead = beside, beside.job.at, beside.feed, fresh_name("connect-dlq")
     feed.create(3)
     with sink(at, feed, dead):
         eventually(lambda: _has(at, dead, 3), "the connector has given three records up")
