@@ -153,7 +153,7 @@ def _number(raw: bytes, size: int) -> int | None:
     """
     if raw.isdigit() and len(raw) <= 19:
         return int(raw)
-    return int.from_bytes(raw, "big") if len(raw) == size and raw[0] < 0x80 else None
+    return int.from_bytes(raw, "big") if len(raw) == size else None
 
 
 def _failure(family: Family, said: _Said, *, known: bool) -> Failure:
