@@ -18,7 +18,7 @@ from consumer.edges.kafka.pieces import Pieces
 _EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 # seconds: a stop waits for an answer
-_LONGEST = 10.0
+_LONGEST = 5.0
 
 
 class KafkaDeadTopics:
