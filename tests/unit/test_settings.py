@@ -17,7 +17,7 @@ from consumer.core.plan import TableName
 from consumer.core.policy import Budget
 from consumer.core.types import ColumnPolicy
 from consumer.edge_settings import kafka_settings, letter_policy, letter_topics
-from consumer.edges.kafka.config import selects
+from consumer.edges.kafka.config import is_dead_letters, selects
 from consumer.sections import Kafka
 from consumer.settings import DEFAULT_FILE, Settings, load, variable
 
@@ -306,6 +306,13 @@ def test_dead_letter_topics_of_others_are_no_sources(environment: pytest.MonkeyP
     assert [selects(kafka, topic) for topic in ("shop.sink-dlq", "shop.a-dlt", "shop.sink-dlq2", "shopXsink-dlq")] == [
         False, False, True, True,
     ]  # fmt: skip
+    topics = ("shop.sink-dlq", "shop.orders", "headrace.dlq", "other-dlt", "other-dlq", "__consumer_offsets")
+    for wanted, found in {
+        ("shop.sink-dlq", "^.*-dlt$"): {"shop.sink-dlq", "other-dlt"},
+        ("^.*",): {"shop.sink-dlq", "other-dlt", "other-dlq"},
+        ("other-dlq",): {"other-dlq"},
+    }.items():
+        assert {topic for topic in topics if is_dead_letters(kafka, wanted, topic)} == found
 
 
 @pytest.mark.parametrize(

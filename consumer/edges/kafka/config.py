@@ -6,9 +6,9 @@ The position in PostgreSQL decides where reading goes on, so offsets are never r
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -61,6 +61,13 @@ def selects(settings: KafkaSettings, topic: str) -> bool:
     if any(re.search(pattern, topic) for pattern in (*_NEVER, *settings.ignore, *settings.dead)):
         return False
     return any(re.match(pattern, topic) for pattern in settings.topics if pattern.startswith("^"))
+
+
+def is_dead_letters(settings: KafkaSettings, wanted: Sequence[str], topic: str) -> bool:
+    """Whether a topic is one of these dead-letter topics: names, and expressions, which never mean what is a source."""
+    if topic in wanted:
+        return True
+    return selects(replace(settings, topics=tuple(wanted), dead=()), topic) and not selects(settings, topic)
 
 
 def common_config(settings: KafkaSettings) -> dict[str, Any]:

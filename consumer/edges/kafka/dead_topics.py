@@ -1,7 +1,6 @@
 """Dead-letter topics of other consumers: which there are, what their logs have, and their records."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, Message, TopicCollection
 from confluent_kafka import TopicPartition as Position
@@ -11,7 +10,7 @@ from consumer.core.foreign import DeadRecord, Span
 from consumer.core.letters import Record
 from consumer.core.records import OffsetRange, RecordRef, TopicPartition
 from consumer.edges.kafka.admin import Admin
-from consumer.edges.kafka.config import KafkaSettings, selects
+from consumer.edges.kafka.config import KafkaSettings, is_dead_letters
 from consumer.edges.kafka.intake import read_headers
 from consumer.edges.kafka.pieces import Pieces
 
@@ -24,11 +23,12 @@ _LONGEST = 5.0
 class KafkaDeadTopics:
     """Implements `consumer.ports.imports.DeadTopics`. `topics`: names, and expressions that begin with ^.
 
-    Topics of the group's own letters never match an expression.
+    Sources, and topics of the group's own letters, never match an expression.
     """
 
     def __init__(self, settings: KafkaSettings, topics: Sequence[str]) -> None:
-        self._wanted = replace(settings, topics=tuple(topics), dead=())
+        self._settings = settings
+        self._wanted = tuple(topics)
         self._admin = Admin(settings)
         self._pieces = Pieces(settings, "imports")
         self._wait = min(settings.request_timeout, _LONGEST)
@@ -59,7 +59,7 @@ class KafkaDeadTopics:
         return [
             TopicPartition(name, number)
             for name, topic in sorted(topics.items())
-            if topic.error is None and selects(self._wanted, name)
+            if topic.error is None and is_dead_letters(self._settings, self._wanted, name)
             for number in sorted(topic.partitions)
         ]
 
