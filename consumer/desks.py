@@ -169,9 +169,11 @@ def import_desk(settings: Settings, topics: Sequence[str]) -> Iterator[ImportDes
             raise Undecidable(f"{topic} has the group's own letters")
         if not topic.startswith("^") and selects(kafka_settings(settings), topic):
             raise Undecidable(f"{topic} is read as a source (kafka.topics); name it in imports.topics first")
-    with closing(
-        TargetPool(session_settings(settings, "imports"), CircuitBreaker("target"), PoolLimits(size=1))
-    ) as pool:
+    session = session_settings(settings, "imports")
+    with closing(connect(session)) as connection:
+        # workers migrate, commands don't
+        require(connection)
+    with closing(TargetPool(session, CircuitBreaker("target"), PoolLimits(size=1))) as pool:
         imports = dead_letters.imports(settings, pool)
         with closing(dead_letters.importer(settings, imports, topics)) as importer:
             yield ImportDesk(pool, settings.kafka.group, importer, imports)
