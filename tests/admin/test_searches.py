@@ -20,7 +20,7 @@ WHY = {"reason": "ticket 1"}
 
 def worked(shop: Shop, pools: Pools) -> None:
     """A worker's steps until nothing is left."""
-    world = World({1: shop.line.keys.text, 2: shop.line.values.text}, lambda name: None, name=shop.line.at.topic)
+    world = World({1: shop.line.keys.text, 2: shop.line.values.text}, lambda name: None, address=shop.line.at.topic)
     sources = Sources(registry=world, fetch=lambda ref, known: None)
 
     def judge(*asked: Any) -> tuple[str, str]:

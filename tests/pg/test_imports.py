@@ -30,7 +30,7 @@ from dlq.preview import Fate, Rules, preview
 from dlq.selection import Selection
 from tests.pg.conftest import Pools
 from tests.pg.landing import Landing
-from tests.pg.unplaced import CUT, FIELDS, OLD, OTHER, PARTIAL, WHOLE, Scene
+from tests.pg.unplaced import CUT, FIELDS, OLD, OTHER, PARTIAL, WHOLE, Scene, row
 
 DEAD = TopicPartition("sink-dlq", 0)
 ORIGIN = RecordRef(TopicPartition("shop", 1), 5)
@@ -337,6 +337,28 @@ def test_a_record_that_has_left_its_log_is_not_applied(scene: Scene, reading: Re
     scene.replay()
     assert said_of(scene, letter)[:2] == ("dead", "record.unplaced")
     assert scene.rows()[0] == (1, "first", 0)
+
+
+def test_those_that_come_back_together_are_looked_at_one_by_one(scene: Scene, reading: Reading) -> None:
+    """Beside letters of this group: what is not believed, and what has left its log, costs itself alone."""
+    scene.skip(OLD)
+    for key in (2, 3, 4):
+        scene.skip(("c", row(key=key, word="there")))
+    scene.unknown(("c", row(key=5, word="here")))
+    letters = [imported(scene, reading, offset) for offset in (0, 2, 3)]
+    letters.append(imported(scene, reading, 1, value=scene.landing.record("c", row(key=2))[1]))
+    scene.gone.add(3)
+    scene.learn()
+    query = 'SELECT id FROM headrace.letters WHERE group_name = %s AND "offset" = 4'
+    ((own,),) = scene.session.execute(query, (scene.group,)).fetchall()
+    assert len(replay(scene.session, scene.group, [*letters, own]).changed) == 5
+    scene.come_back()
+    assert [said_of(scene, letter)[:2] for letter in letters[2:]] == [("dead", "record.unplaced")] * 2
+    while scene.searches.claim(100, 0):
+        scene.search()
+    scene.come_back()
+    assert scene.states() == "0a 1d 2a 3d 4a"
+    assert scene.rows() == [(1, "old", 1), (3, "there", 5), (5, "here", 5)]
 
 
 def test_an_event_is_not_written_a_second_time(scene: Scene, reading: Reading) -> None:

@@ -124,26 +124,34 @@ class Scene:
         self.come_back()
 
     def come_back(self) -> None:
-        """Copies are published, confirmed, and come back."""
-        for copy in self.outbox.claim(20, 60):
-            posted = Posted(id=copy.id, attempt=copy.head.attempt, topic=self.lane.topic, partition=0, offset=0)
-            self.outbox.confirm([posted])
-            if copy.state in (State.RETRYING, State.REPLAYING):
-                self._work(tuple(encode(copy.head, copy.headers)))
+        """Copies are published, confirmed, and come back together."""
+        copies = self.outbox.claim(20, 60)
+        self.outbox.confirm(
+            [
+                Posted(id=copy.id, attempt=copy.head.attempt, topic=self.lane.topic, partition=0, offset=number)
+                for number, copy in enumerate(copies)
+            ]
+        )
+        back = [copy for copy in copies if copy.state in (State.RETRYING, State.REPLAYING)]
+        if back:
+            self._work([tuple(encode(copy.head, copy.headers)) for copy in back])
 
-    def _work(self, headers: Any) -> None:
+    def _work(self, headers: Sequence[Any]) -> None:
         (taken,) = self.sink.take({self.lane: Start(offset=0)})
         first = taken.next_offset
+        end = first + len(headers)
+        nothing = [None] * len(headers)
         piece = Slice(
-            at=self.lane, epoch=taken.epoch, start=first, end=first + 1, offsets=[first], keys=[None], values=[None],
-            headers=lambda _: headers,
+            at=self.lane, epoch=taken.epoch, start=first, end=end, offsets=range(first, end), keys=nothing,
+            values=nothing, headers=lambda offset: headers[offset - first],
         )  # fmt: skip
         judges = Judges(codec=Codec(encode=encode, decode=decode), policy=Policy())
         again: Any = self
         returns = Returns(
             self.sink, planner(self.known), self.world.binder(self.known), Rereading(again, again), judges
         )
-        assert returns.work([piece]).waits == {}
+        done = returns.work([piece])
+        assert (done.waits, done.left) == ({}, ())
 
     def topic_ids(self, topics: Sequence[str]) -> dict[str, str]:
         """Those of topics that were never made anew."""
