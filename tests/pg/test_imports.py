@@ -14,7 +14,7 @@ import pytest
 from consumer.core.failure import HeadraceError
 from consumer.core.foreign import DeadRecord, Piece, Span, Stored
 from consumer.core.letters import Record
-from consumer.core.modes import Mode
+from consumer.core.modes import Mode, OnTruncate
 from consumer.core.plan import TableName
 from consumer.core.records import Header, OffsetRange, RecordRef, TopicPartition
 from consumer.core.search import Ending
@@ -359,6 +359,22 @@ def test_those_that_come_back_together_are_looked_at_one_by_one(scene: Scene, re
     scene.come_back()
     assert scene.states() == "0a 1d 2a 3d 4a"
     assert scene.rows() == [(1, "old", 1), (3, "there", 5), (5, "here", 5)]
+
+
+def test_what_is_of_no_row_is_not_hidden_by_a_letter_beside_it(scene: Scene, reading: Reading) -> None:
+    """A truncate of long ago, and a letter of this group in front of it whose turn has come."""
+    scene.world.truncates[str(scene.landing.table)] = OnTruncate.APPLY
+    scene.unknown(("c", row(key=5, word="here")))
+    scene.apply(OTHER)
+    scene.learn()
+    scene.replay()
+    assert scene.search() == [Ending.CLEAR]
+    scene.skip(("t", row()))
+    letter = imported(scene, reading, 2)
+    assert replay(scene.session, scene.group, [letter]).changed == (letter,)
+    scene.come_back()
+    assert said_of(scene, letter)[:2] == ("dead", "record.imported")
+    assert scene.rows() == [(1, "first", 0), (2, "new", 5), (5, "here", 5)]
 
 
 def test_an_event_is_not_written_a_second_time(scene: Scene, reading: Reading) -> None:
