@@ -7,8 +7,10 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 
+from consumer import dead_letters
 from consumer.ahead import Ahead
 from consumer.applier import Applier
 from consumer.attempts import Workshop
@@ -57,6 +59,7 @@ from consumer.edges.postgres.pointers import PostgresPointers
 from consumer.edges.postgres.pool import PoolLimits, TargetPool
 from consumer.edges.postgres.searches import PostgresSearches
 from consumer.edges.postgres.sink import PostgresSink
+from consumer.edges.postgres.value_searches import PostgresValueSearches
 from consumer.edges.rows import RowDecoder
 from consumer.expiry import Expiry
 from consumer.handover import Handover
@@ -87,6 +90,9 @@ from consumer.telemetry.watchers import Probes, Watchers
 from consumer.telemetry.working import worker_samples
 from dlq.actions import discard, replay
 from dlq.headers import decode, encode
+from dlq.masking import Mask
+from dlq.payload import Sources
+from dlq.value_search import judged
 
 
 def worker_name(settings: Settings) -> str:
@@ -197,6 +203,32 @@ def presence(settings: Settings, name: str, parts: Parts, look: Callable[[], Non
     control = settings.control
     telling = Telling(look=look, actions=parts.actions(board), keep_hours=control.keep_hours)
     return Presence(board, lambda: parts.report(control.report_every), telling)
+
+
+def importing(settings: Settings, shared: Connections, tell: Tell) -> list[Side]:
+    """What reads dead letters of others, if they are wanted."""
+    wanted = settings.imports.topics
+    if not wanted:
+        return []
+    reads = dead_letters.importer(settings, dead_letters.imports(settings, shared.pool), wanted)
+    reads.tell = tell
+    return [Side("imports", reads.turn, reads.close)]
+
+
+def looking(settings: Settings, shared: Connections, offsets: Offsets, tell: Tell) -> Side:
+    """What searches letters by values."""
+    registry = registry_of(settings, shared.registry)
+    origins = Rereading(KafkaOrigins(kafka_settings(settings)), offsets)
+    sources = Sources(registry=registry, fetch=origins.fetch, frames=frames(settings), mask=Mask(settings.admin.mask))
+    judge = partial(judged, sources=sources)
+    jobbing = Jobbing(PostgresValueSearches(shared.pool, settings.kafka.group, judge), lambda: None)
+    jobbing.tell = tell
+
+    def close() -> None:
+        origins.close()
+        registry.close()
+
+    return Side("value searches", jobbing.turn, close)
 
 
 def build_worker(settings: Settings, name: str, shared: Connections, told: Watchers) -> WorkerLife:
@@ -317,6 +349,8 @@ def build_worker(settings: Settings, name: str, shared: Connections, told: Watch
             Side("postman", post, postman.close),
             Side("searcher", searcher.turn, searcher.close),
             Side("jobs", jobbing.turn, lambda: None),
+            *importing(settings, shared, told.tell),
+            looking(settings, shared, offsets, told.tell),
             Side("lookout", lookout.turn, lambda: None),
             # the last to end, so that it can say that the others do
             Side("presence", reported.turn, reported.close),

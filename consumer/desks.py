@@ -3,7 +3,7 @@ process. Beside `consumer.build` the one place that names edges.
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import cache
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from consumer import dead_letters
 from consumer.admin.doors import Doors
 from consumer.binder import Binder
 from consumer.binder import Sources as BinderSources
@@ -31,6 +32,7 @@ from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.connect import ConnectSettings, HttpConnect
 from consumer.edges.copy_encoder import CopyEncoder
 from consumer.edges.kafka.ages import KafkaAges
+from consumer.edges.kafka.config import selects
 from consumer.edges.kafka.letterbox import KafkaLetterbox
 from consumer.edges.kafka.offsets import KafkaOffsets
 from consumer.edges.kafka.origins import KafkaOrigins
@@ -59,6 +61,7 @@ from consumer.settings import Settings, shown_settings
 from dlq.actions import discard
 from dlq.desk import LetterDesk
 from dlq.difference import Weigher
+from dlq.import_desk import ImportDesk
 from dlq.job_desk import JobDesk
 from dlq.masking import Mask
 from dlq.payload import Sources
@@ -183,6 +186,24 @@ def job_desk(settings: Settings) -> Iterator[JobDesk]:
     with closing(connect(session)) as connection:
         require(connection)
         yield JobDesk(connection, settings.kafka.group, Rules(max_replays=settings.letters.max_replays))
+
+
+@contextmanager
+def import_desk(settings: Settings, topics: Sequence[str]) -> Iterator[ImportDesk]:
+    """Who reads dead-letter topics of others. Raises HeadraceError, Undecidable for topics that are none."""
+    for topic in topics:
+        if settings.lane.holds(topic):
+            raise Undecidable(f"{topic} has the group's own letters")
+        if not topic.startswith("^") and selects(kafka_settings(settings), topic):
+            raise Undecidable(f"{topic} is read as a source (kafka.topics); name it in imports.topics first")
+    session = session_settings(settings, "imports")
+    with closing(connect(session)) as connection:
+        # workers migrate, commands don't
+        require(connection)
+    with closing(TargetPool(session, CircuitBreaker("target"), PoolLimits(size=1))) as pool:
+        imports = dead_letters.imports(settings, pool)
+        with closing(dead_letters.importer(settings, imports, topics)) as importer:
+            yield ImportDesk(pool, settings.kafka.group, importer, imports)
 
 
 def admin_doors(settings: Settings) -> Doors:

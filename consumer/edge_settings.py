@@ -29,6 +29,7 @@ def kafka_settings(settings: Settings) -> KafkaSettings:
         # the group's own letters
         ignore=settings.lane.expressions,
         lane=settings.lane.expressions[:1],
+        dead=settings.imports.expressions,
     )
 
 

@@ -69,4 +69,4 @@ class Jobbing:
 def _say(stepped: Stepped) -> None:
     state = stepped.step.state
     say = log.warning if state is JobState.STOPPED else log.info
-    say("job of letters", job=stepped.job, what=stepped.kind.value, state=state.value, why=stepped.step.why or None)
+    say("job of letters", job=stepped.job, what=stepped.kind, state=state.value, why=stepped.step.why or None)

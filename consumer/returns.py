@@ -105,7 +105,7 @@ class Returns:
         if later:
             turn.waits |= {piece.at: early[place(piece, 0)] for piece in later}
             return []
-        if count(part) > 1 and any(letter.pointer for letter in came.values()):
+        if count(part) > 1 and any(letter.is_reread for letter in came.values()):
             return halves(part)
         return self._together(part, letters, came.values(), turn)
 
@@ -173,6 +173,10 @@ class Returns:
             # those that are behind others have done nothing
             bad = [letter for letter in plan.letters if letter.failure.kind != BEHIND]
             raise NotPlanned({letter.record.ref: letter.failure for letter in bad or plan.letters})
+        for letter in letters:
+            why = self._disbelieved(letter, plan) if letter.imported and letter.row is None else None
+            if why is not None:
+                raise NotPlanned({letter.ref: why})
         strangers = _rows_known_now(letters, plan)
         if strangers and self._placed(strangers):
             # newer changes of their rows may have been applied since
@@ -207,6 +211,24 @@ class Returns:
                 except (DataFault, TableFault) as fault:
                     raise NotPlanned({letter.ref: fault.failure}) from fault
         return placed
+
+    def _disbelieved(self, letter: Standing, plan: Plan) -> Failure | None:
+        """Why a letter of another consumer is not applied, whose headers alone say which record it is.
+
+        `plan`: what it alone would change. Raises Reconsider when it has lost its bytes meanwhile, Transient.
+        """
+        if plan.stages and not (plan.writes and plan.writes[0].identity):
+            return _NO_ROW
+        if letter.pointer:
+            # read at its origin just now
+            return None
+        origin = self._origins.fetch(letter.ref, letter.topic_id)
+        if origin is None:
+            return _UNSEEN
+        found = self._sink.records([letter], original=True)
+        if not found:
+            raise Reconsider({})
+        return None if (origin.key, origin.value) == (found[0].key, found[0].value) else _OTHER
 
     def _is_of(self, letter: Standing, plan: Plan) -> bool:
         """Whether what was read at a letter's origin changes the letter's row: a log that was cut has other records."""
@@ -244,5 +266,21 @@ def _rows_known_now(letters: Sequence[Standing], plan: Plan) -> list[Standing]:
     return [letter for letter in letters if letter.row is None and letter.ref in refs]
 
 
+_NO_ROW = failed(
+    KINDS["record.imported"],
+    "returns",
+    "apply letter",
+    "it is of no single row (a table of events, a truncate), and whether this group has applied it can't be known",
+    remedy="Discard the letter; if its event is missing in the table, have the source send it again.",
+)
+_UNSEEN = failed(
+    KINDS["record.unplaced"],
+    "returns",
+    "apply letter",
+    "its record is not in its topic any more, nor what stands behind it",
+)
+_OTHER = failed(
+    KINDS["record.unplaced"], "returns", "apply letter", "where its headers say that it was, another record lies"
+)
 _GONE = failed(KINDS["record.gone"], "returns", "apply letter", KINDS["record.gone"].sign)
 _ANOTHER = failed(KINDS["record.gone"], "returns", "apply letter", "at its offset is a record of another row by now")

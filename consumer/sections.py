@@ -35,6 +35,22 @@ IdPlaces = Literal["prefix", "headers", "global-ids", "content-ids"]
 _CCOMPAT = re.compile(r"(.*)/apis/ccompat/v\d+/?")
 
 
+def checked_patterns(topics: list[str]) -> list[str]:
+    """The topics. Raises ValueError for one that begins as a regular expression and is none."""
+    for topic in topics:
+        if topic.startswith("^"):
+            try:
+                re.compile(topic)
+            except re.error as error:
+                raise ValueError(f"{topic!r} is not a regular expression: {error}") from error
+    return topics
+
+
+def _exactly(topic: str) -> str:
+    # of a legal name's characters only the dot means something
+    return "^" + topic.replace(".", r"\.") + "$"
+
+
 class Section(BaseModel):
     """One section; unknown names are mistakes."""
 
@@ -77,13 +93,7 @@ class Kafka(Section):
     @field_validator("topics")
     @classmethod
     def _patterns(cls, topics: list[str]) -> list[str]:
-        for topic in topics:
-            if topic.startswith("^"):
-                try:
-                    re.compile(topic)
-                except re.error as error:
-                    raise ValueError(f"{topic!r} is not a regular expression: {error}") from error
-        return topics
+        return checked_patterns(topics)
 
 
 class Registry(Section):
@@ -413,6 +423,27 @@ class Letters(Section):
         if self.retention_hours * 3600 <= longest:
             raise ValueError(f"retention_hours must be more than the longest of delays, spread ({longest:g} s)")
         return self
+
+
+class Imports(Section):
+    """Dead letters of other consumers, read from their topics into the letters."""
+
+    topics: Annotated[list[Annotated[str, Field(min_length=1, max_length=1000)]], Field(max_length=1000)] = Field(
+        default=[],
+        description="Dead-letter topics that workers read, of Kafka Connect, Spring Kafka, Kafka Streams, share groups "
+        "or other groups of Headrace, each record by its headers; an entry that starts with ^ is a regular expression. "
+        "None of them is ever read as a source.",
+    )
+
+    @field_validator("topics")
+    @classmethod
+    def _patterns(cls, topics: list[str]) -> list[str]:
+        return checked_patterns(topics)
+
+    @property
+    def expressions(self) -> tuple[str, ...]:
+        """Regular expressions that match these topics."""
+        return tuple(topic if topic.startswith("^") else _exactly(topic) for topic in self.topics)
 
 
 class Secrets(Section):

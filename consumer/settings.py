@@ -1,5 +1,6 @@
 """The settings: `headrace.toml`, overridden by `HEADRACE_<SECTION>__<KEY>`, all mistakes reported together."""
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from consumer.sections import (
     Connect,
     Control,
     Evolution,
+    Imports,
     Kafka,
     Ledger,
     Letters,
@@ -65,6 +67,7 @@ class Settings(BaseSettings):
     evolution: Evolution = Evolution()
     batch: Batch = Batch()
     letters: Letters = Letters()
+    imports: Imports = Imports()
     worker: Worker = Field(default_factory=Worker)
     connect: Connect = Connect()
     ledger: Ledger = Ledger()
@@ -133,8 +136,15 @@ class Settings(BaseSettings):
             lane = self.lane
         except BadTopic as error:
             raise ValueError(f"letters.retry_topic and letters.dead_topic: {error}") from error
-        if any(lane.holds(topic) for topic in self.kafka.topics):
-            raise ValueError("kafka.topics names a topic of the group's own letters (letters.retry_topic, dead_topic)")
+        for name, topics in (("kafka", self.kafka.topics), ("imports", self.imports.topics)):
+            if any(lane.holds(topic) for topic in topics):
+                raise ValueError(
+                    f"{name}.topics names a topic of the group's own letters (letters.retry_topic, dead_topic)"
+                )
+        if any(re.match(dead, topic) for dead in self.imports.expressions for topic in self.kafka.topics):
+            raise ValueError(
+                "imports.topics names one of kafka.topics: what is read as a source is no dead-letter topic"
+            )
         return self
 
     @property

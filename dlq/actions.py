@@ -13,16 +13,25 @@ from psycopg import sql
 
 from consumer.core.letters import OLDER
 
-_REPLAY = """
+FOREIGN = """(
+    {l}.imported IS NOT NULL AND NOT EXISTS (
+        SELECT FROM headrace.positions p WHERE p.group_name = {l}.group_name AND p.topic = {l}.topic
+          AND p.partition = {l}.partition AND p.next_offset > {l}."offset"
+    )
+)"""
+"""Whether a letter is another consumer's, of a record that this group has not read, as a condition in SQL on `l`."""
+
+_REPLAY = sql.SQL("""
 WITH locked AS (
-    SELECT id FROM headrace.letters
-    WHERE group_name = %(group)s AND id = ANY (%(ids)s) AND state = 'dead' AND replays < %(most)s
-    ORDER BY digest_a, digest_b, "offset" FOR UPDATE
+    SELECT l.id FROM headrace.letters l
+    WHERE l.group_name = %(group)s AND l.id = ANY (%(ids)s) AND l.state = 'dead' AND l.replays < %(most)s
+      AND NOT {foreign}
+    ORDER BY l.digest_a, l.digest_b, l."offset" FOR UPDATE
 )
 UPDATE headrace.letters l SET state = 'replaying', attempt = attempt + 1, replays = replays + 1,
     due_at = clock_timestamp(), reason = NULL, claimed_until = NULL
 FROM locked WHERE l.id = locked.id RETURNING l.id
-"""
+""").format(foreign=sql.SQL(FOREIGN.format(l="l")))
 # with every later letter of the row that waits for it, and for none between them that may still be applied
 _DISCARD = sql.SQL("""
 WITH RECURSIVE chain AS (
@@ -60,7 +69,10 @@ class Done:
 
 
 def replay(connection: psycopg.Connection, group: str, ids: Sequence[int], *, most: int = 10) -> Done:
-    """Send dead letters again, each at most `most` times in its life. Raises psycopg.Error."""
+    """Send dead letters again, each at most `most` times in its life; none of records that this group has not read.
+
+    Raises psycopg.Error.
+    """
     rows = connection.execute(_REPLAY, {"group": group, "ids": list(ids), "most": most}).fetchall()
     return _done(ids, [row[0] for row in rows])
 

@@ -4,6 +4,7 @@ Values are compared as they are shown (`dlq/showing.py`): numbers as numbers, ev
 times have their order.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -17,6 +18,11 @@ MOST = 20
 
 _ROOTS = ("key", "before", "after", "source", "op", "ts_ms", "transaction")
 _NOT_THERE = object()
+_WORDS = re.compile(
+    r"\s*(?P<field>[^=<>!]+?)"
+    r"(?:\s*(?P<sign>!=|=|<|>)(?![=<>])\s*(?P<value>.*)|\s+contains\s+(?P<part>.*)|\s+is\s+null\s*)",
+    re.DOTALL | re.IGNORECASE,
+)
 
 
 class Comparison(StrEnum):
@@ -68,6 +74,18 @@ class Condition:
                 return _order(found, self.value) < 0
             case Comparison.MORE:
                 return _order(found, self.value) > 0
+
+
+def condition(text: str) -> Condition:
+    """A condition as people write it: `after.total > 100`, `op = d`, `after.name is null`. Raises BadFilter."""
+    found = _WORDS.fullmatch(text)
+    if found is None:
+        raise BadFilter(f"a condition is FIELD, one of {', '.join(Comparison)}, and a value")
+    if found["sign"]:
+        return Condition(found["field"], Comparison(found["sign"]), found["value"])
+    if found["part"] is not None:
+        return Condition(found["field"], Comparison.CONTAINS, found["part"])
+    return Condition(found["field"], Comparison.IS_NULL)
 
 
 def matches(conditions: Sequence[Condition], key: Mapping[str, Any] | None, value: Mapping[str, Any] | None) -> bool:

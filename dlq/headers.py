@@ -1,7 +1,8 @@
 """The headers of a letter's copy: our own, and those of Kafka Connect, so that tools that know Connect understand it.
 
-Foreign headers pass unchanged and in order, doubled names and odd bytes included. Ours are replaced, never piled up.
-No row value is ever in them, and no stack trace.
+Foreign headers pass unchanged and in order, doubled names and odd bytes included. Ours are replaced, never piled up,
+and so are those by which other consumers said of a failure (`dlq/foreign.py`); the letter keeps them. No row value is
+ever in ours, and no stack trace.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import TypeVar
 from consumer.core.kinds import ErrorType
 from consumer.core.letterhead import Letterhead, NoLetter
 from consumer.core.records import Header, RecordRef, TopicPartition, correlation_id
+from dlq.foreign import PREFIXES
 
 OWN = "headrace."
 CONNECT = "__connect.errors."
@@ -29,7 +31,7 @@ def encode(head: Letterhead, foreign_headers: Sequence[Header]) -> list[Header]:
     Texts beyond `LONGEST` bytes are cut at a character, so `decode` may give a shorter detail.
     """
     # by prefix, since other releases may know further names
-    foreign = [(name, value) for name, value in foreign_headers if not name.startswith((OWN, CONNECT))]
+    foreign = [(name, value) for name, value in foreign_headers if not name.startswith(PREFIXES)]
     ours = [(OWN + name, text) for name, text in _own(head).items()]
     connect = [(CONNECT + name, text) for name, text in _connect(head).items()]
     return [*foreign, *((name, _bounded(text)) for name, text in (*ours, *connect) if text is not None)]

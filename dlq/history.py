@@ -23,7 +23,8 @@ MOST = 100
 _OPEN = sql.SQL(OPEN_STATES)
 _MORE = """
 SELECT l.searched, l.search_until, l.search_doubt, l.origin_log, l.published_at, l.lane_topic, l.lane_partition,
-    l.lane_offset, l.digest_a IS NOT NULL AS placed, b.letter_id IS NOT NULL AS kept, octet_length(b.key) AS key_size,
+    l.lane_offset, l.imported_topic, l.imported_partition, l.imported_offset,
+    l.digest_a IS NOT NULL AS placed, b.letter_id IS NOT NULL AS kept, octet_length(b.key) AS key_size,
     octet_length(b.value) AS value_size, octet_length(b.edited) AS edited_size, b.edit
 FROM headrace.letters l LEFT JOIN headrace.letter_bytes b ON b.letter_id = l.id
 WHERE l.group_name = %s AND l.id = %s
@@ -95,13 +96,15 @@ class Whole:
 
     `kept` is None where it only points to its record. `placed`: its table row is known. `older`: open letters in front
     of it, of its row; `followers`: those that wait behind it. `copy`: where its last copy lies, as topic, partition and
-    offset. `searched` and `search_until`: how far its origin is searched for later changes, if it is.
+    offset; `found`: where it was found, if it is another consumer's. `searched` and `search_until`: how far its origin
+    is searched for later changes, if it is.
     """
 
     letter: Letter
     placed: bool
     kept: Kept | None
     copy: tuple[str, int, int] | None
+    found: tuple[str, int, int] | None
     published_at: datetime | None
     searched: int | None
     search_until: int | None
@@ -126,6 +129,7 @@ def whole(connection: psycopg.Connection, group: str, number: int) -> Whole | No
         placed=more.placed,
         kept=Kept(key=more.key_size, value=more.value_size, edited=more.edited_size) if more.kept else None,
         copy=(more.lane_topic, more.lane_partition, more.lane_offset) if more.lane_topic else None,
+        found=(more.imported_topic, more.imported_partition, more.imported_offset) if more.imported_topic else None,
         published_at=more.published_at,
         searched=more.searched,
         search_until=more.search_until,

@@ -8,10 +8,11 @@ import psycopg
 from consumer.core.jobs import JobKind
 from consumer.desk import Note
 from consumer.edges.postgres.translate import translated
-from dlq import jobs
+from dlq import jobs, value_search
 from dlq.jobs import Item, Job, Order
 from dlq.preview import Preview, Rules, preview
 from dlq.selection import Selection
+from dlq.value_search import Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,10 @@ class JobDesk:
     def create(self, order: Order) -> int:
         """Make a job; returns its id."""
         return jobs.create(self.connection, self.group, order)
+
+    def search(self, wanted: Wanted) -> int | None:
+        """Make a search by values; returns the id of its job, None when no letter is meant."""
+        return value_search.create(self.connection, self.group, wanted)
 
     def jobs(self, most: int) -> list[Job]:
         """The newest jobs."""

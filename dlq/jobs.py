@@ -58,7 +58,7 @@ WHERE id = %(job)s
 """
 _CANCEL = """
 UPDATE headrace.job_items SET state = 'cancelled', ended_at = clock_timestamp()
-WHERE job_id = %s AND state = 'waiting'
+WHERE job_id = %s AND state IN ('waiting', 'unread')
 """
 _READ = sql.SQL("""
 SELECT id, kind, selection, items, rate, canary, stop_ratio, state, why, created_by, reason, created_at, started_at,
@@ -68,7 +68,10 @@ SELECT id, kind, selection, items, rate, canary, stop_ratio, state, why, created
     ) c) AS counts,
     (SELECT count(*) FROM headrace.job_items i
      WHERE i.job_id = j.id AND i.state IN ('applied', 'superseded', 'dead', 'discarded')
-       AND i.ended_at > clock_timestamp() - make_interval(secs => {seconds})) AS lately
+       AND i.ended_at > clock_timestamp() - make_interval(secs => {seconds}))
+    + (SELECT count(*) FROM headrace.job_items i
+       WHERE i.job_id = j.id AND i.state IN ('met', 'unmet', 'unreadable')
+         AND i.ended_at > clock_timestamp() - make_interval(secs => {seconds})) AS lately
 FROM headrace.jobs j WHERE group_name = %(group)s AND {which} ORDER BY id DESC LIMIT %(most)s
 """)
 _REPORT = """
@@ -116,7 +119,7 @@ class Job:
     @property
     def left(self) -> int:
         """How many letters have not come to an end."""
-        return self.counts.get("waiting", 0) + self.counts.get("sent", 0)
+        return sum(self.counts.get(state, 0) for state in ("waiting", "sent", "unread"))
 
     def pace(self, now: datetime) -> float:
         """Letters that came to an end, a second, of late."""
@@ -151,10 +154,7 @@ def create(connection: psycopg.Connection, group: str, order: Order) -> int:
     """
     _check_reason(order.said)
     with transaction(connection, "create job"):
-        connection.execute(_ALONE, (group,))
-        ((jobs,),) = connection.execute(_OPEN, (group,)).fetchall()
-        if jobs >= MOST_JOBS:
-            raise Undecidable(f"{jobs} jobs have not come to their end; cancel some first")
+        with_room(connection, group)
         if not 0 < order.expect <= MOST_ITEMS:
             raise Undecidable(f"a job has 1 to {MOST_ITEMS} letters, not {order.expect}; select others")
         row = {
@@ -177,6 +177,14 @@ def create(connection: psycopg.Connection, group: str, order: Order) -> int:
         details = {"job": job, "kind": order.rules.kind, "letters": filled, "selection": shown(order.selection)}
         note(connection, group, order.said, "create job", [], details)
     return int(job)
+
+
+def with_room(connection: psycopg.Connection, group: str) -> None:
+    """Wait for whoever makes a job just now. Raises Undecidable where there are too many."""
+    connection.execute(_ALONE, (group,))
+    ((jobs,),) = connection.execute(_OPEN, (group,)).fetchall()
+    if jobs >= MOST_JOBS:
+        raise Undecidable(f"{jobs} jobs have not come to their end; cancel some first")
 
 
 def pause(connection: psycopg.Connection, group: str, job: int, said: Note) -> bool:

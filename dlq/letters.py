@@ -21,7 +21,7 @@ MOST_VALUES = 200
 COLUMNS = sql.SQL("""
     l.id, l.fingerprint, l.state, l.kind, l.code, l.field, l.error_type, l.component, l.operation, l.detail, l.remedy,
     l.topic, l.partition, l."offset", l.table_name AS table, l.attempt, l.replays, l.first_failed_at, l.failed_at,
-    l.due_at, l.closed_at, l.reason
+    l.due_at, l.closed_at, l.reason, l.imported
 """)
 _NEWEST = sql.SQL("ORDER BY failed_at DESC, id DESC LIMIT %(most)s")
 _BEHIND = sql.SQL("(l.failed_at, l.id) < (%(after_time)s, %(after_id)s)")
@@ -61,7 +61,10 @@ _FACETTED = sql.SQL("g.kind, g.topic, t.state, t.table_name, t.letters")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """A letter's row. `table` is None where its row is not known, `reason` what became of it."""
+    """A letter's row. `table` is None where its row is not known, `reason` what became of it.
+
+    `imported`: whose dead letter it was, None for our own.
+    """
 
     id: int
     fingerprint: str
@@ -85,6 +88,7 @@ class Letter:
     due_at: datetime | None
     closed_at: datetime | None
     reason: str | None
+    imported: str | None
 
     @property
     def place(self) -> "Place":
@@ -117,7 +121,7 @@ def page(
 ) -> list[Letter]:
     """The letters behind a place, the last that failed first. Raises psycopg.Error."""
     behind = sql.SQL("true") if after is None else _BEHIND
-    if selection.ids or not (selection.states or selection.tables or _of_groups(selection)):
+    if selection.is_single or not (selection.states or selection.tables or _of_groups(selection)):
         query = _ALL.format(columns=COLUMNS, meant=letters_meant(selection), behind=behind, newest=_NEWEST)
     else:
         what = _TRIPLE if selection.tables else _PAIR
@@ -139,7 +143,7 @@ def page(
 
 def count(connection: psycopg.Connection, group: str, selection: Selection) -> int:
     """How many letters are meant. Raises psycopg.Error."""
-    if selection.ids or selection.failed_since or selection.failed_before:
+    if selection.is_single or selection.failed_since or selection.failed_before:
         query = _COUNT.format(meant=letters_meant(selection))
     else:
         query = _COUNTED.format(what=sql.SQL("sum(t.letters)"), meant=counts_meant(selection))

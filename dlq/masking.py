@@ -33,6 +33,16 @@ class Mask:
             name: HIDDEN if value is not None and self.hides(table, name) else value for name, value in values.items()
         }
 
+    def visible(self, values: Mapping[str, Any], table: str | None) -> dict[str, Any]:
+        """A record without the columns that are hidden, as if they were not there."""
+        if not any(image in values for image in _IMAGES):
+            return self._visible(values, table)
+        rows = {name: self._visible(value, table) for name in _IMAGES if isinstance(value := values.get(name), Mapping)}
+        return {**values, **rows}
+
+    def _visible(self, values: Mapping[str, Any], table: str | None) -> dict[str, Any]:
+        return {name: value for name, value in values.items() if not self.hides(table, name)}
+
     def record(self, values: Mapping[str, Any], table: str | None) -> dict[str, Any]:
         """A record without what is hidden: in its rows if it is an envelope, else in itself."""
         if not any(image in values for image in _IMAGES):

@@ -170,19 +170,27 @@ class _Show:
         return HIDDEN if self.sources.mask.may_hide(self.table) else _text(raw)
 
     def _read(self, name: str, raw: bytes) -> tuple[int | None, Reading]:
-        if len(raw) > LARGEST_DECODED:
-            return None, Reading(problem=f"it has {len(raw)} bytes, too many to be shown")
         datum = Datum(part=name, raw=raw, headers=lambda: self.headers, framing=self.framing)
-        ref = datum.ref
-        if ref is None:
-            problem = f"{expected(self.framing)}, found {foreign(datum).found}"
-            return None, Reading(problem=problem)
-        number = None if ref.space is Space.GUIDS else ref.number
         try:
-            schema = schema_of(self.connection, self.sources.registry, ref)
+            return read_part(self.connection, self.sources.registry, datum)
         except HeadraceError as error:
+            ref = datum.ref
+            number = None if ref is None or ref.space is Space.GUIDS else ref.number
             return number, Reading(problem=f"its schema can't be had: {error.failure.detail}")
-        return schema.number, read(raw, schema.text)
+
+
+def read_part(connection: psycopg.Connection, registry: Registry, datum: Datum) -> tuple[int | None, Reading]:
+    """A record's key or value by its writer schema, and that one's id.
+
+    Raises HeadraceError when the registry does not have it, or is away; psycopg.Error.
+    """
+    if len(datum.raw) > LARGEST_DECODED:
+        return None, Reading(problem=f"it has {len(datum.raw)} bytes, too many to be shown")
+    ref = datum.ref
+    if ref is None:
+        return None, Reading(problem=f"{expected(datum.framing)}, found {foreign(datum).found}")
+    schema = schema_of(connection, registry, ref)
+    return schema.number, read(datum.raw, schema.text)
 
 
 def hexadecimal(raw: bytes) -> str:

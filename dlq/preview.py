@@ -16,6 +16,7 @@ from psycopg.rows import namedtuple_row
 from consumer.core.jobs import JobKind
 from consumer.core.kinds import KINDS, Scope
 from consumer.core.letters import OLDER, OPEN_STATES
+from dlq.actions import FOREIGN
 from dlq.selection import Selection, letters_meant, parameters
 
 SAMPLES = 10
@@ -27,6 +28,7 @@ class Fate(StrEnum):
 
     ELIGIBLE = "eligible"
     SEARCHED = "searched"
+    FOREIGN = "foreign"
     STALE = "stale"
     BLOCKED = "blocked"
     STOPPED = "stopped"
@@ -43,6 +45,8 @@ GOES = (Fate.ELIGIBLE, Fate.SEARCHED)
 _WHY = {
     Fate.ELIGIBLE: "",
     Fate.SEARCHED: "its row is not known; what was passed behind it is searched for later changes of the row first",
+    Fate.FOREIGN: "another consumer's, of a record that this group has not read: add its topic to kafka.topics, or "
+    "wait for its position, or put it right there and discard the letter",
     Fate.STALE: "its record, or what stands behind it, can't be read any more; ask the source for the row again",
     Fate.BLOCKED: "an older change of its row waits and is not among these: letter {by}",
     Fate.STOPPED: "partitions of its topic are stopped or paused; put its table right, or resume it, first",
@@ -57,6 +61,7 @@ _REPLAYED = sql.SQL("""
     WHEN l.state = 'held' THEN 'held'
     WHEN l.state IN ('retrying', 'replaying') THEN 'under_way'
     WHEN l.replays >= %(max_replays)s THEN 'over_cap'
+    WHEN {foreign} THEN 'foreign'
     WHEN NOT %(stale)s AND (
         coalesce(l.origin_log = 'gone', false)
             AND NOT EXISTS (SELECT FROM headrace.letter_bytes b WHERE b.letter_id = l.id)
@@ -75,7 +80,7 @@ _REPLAYED = sql.SQL("""
         WHERE p.group_name = %(group)s
     ) THEN 'stopped'
     WHEN l.digest_a IS NULL THEN 'searched'
-""")
+""").format(foreign=sql.SQL(FOREIGN.format(l="l")))
 _JUDGED = sql.SQL("""
 meant AS MATERIALIZED (
     SELECT l.id, l.topic, l.partition, l."offset", l.table_name, l.digest_a, l.digest_b, CASE

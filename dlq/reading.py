@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from consumer.core.avro import UnsupportedSchema, named_types, parsed
 from consumer.core.envelope import Column, read_key_schema, read_writer_schema
 from consumer.core.framing import FRAME
+from dlq.scalars import Type
 from dlq.showing import shown
 from dlq.values import Types
 from dlq.wire import Cursor, Damaged
@@ -30,9 +32,7 @@ class Reading:
 def read(raw: bytes, text: str) -> Reading:
     """Read a framed datum by its writer schema (JSON text). Whatever it is, nothing is raised."""
     try:
-        schema = parsed(text)
-        kind = Types(named_types(schema)).typed(schema, "")
-        columns = _columns(schema, text)
+        kind, columns = _meaning(text)
     except (UnsupportedSchema, KeyError, TypeError, ValueError) as error:
         why = str(error) if isinstance(error, UnsupportedSchema) else type(error).__name__
         return Reading(problem=f"its writer schema can't be read: {why}")
@@ -47,6 +47,13 @@ def read(raw: bytes, text: str) -> Reading:
     except RecursionError:
         return Reading(problem="it is nested too deeply to be shown")
     return Reading(values=_rows(values, columns))
+
+
+@lru_cache(maxsize=64)
+def _meaning(text: str) -> tuple[Type, Mapping[str, Mapping[str, Column]]]:
+    """How data of a schema are read, and the columns of their rows."""
+    schema = parsed(text)
+    return Types(named_types(schema)).typed(schema, ""), _columns(schema, text)
 
 
 def _columns(schema: Any, text: str) -> Mapping[str, Mapping[str, Column]]:

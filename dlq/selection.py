@@ -14,10 +14,12 @@ from psycopg import sql
 class Selection:
     """Letters by what is given; what is left out matches any.
 
-    `text` is looked for in kind, field, code and remedy, in any case. `failed_since` is inclusive, `failed_before` not.
+    `found_by`: what a search by values has found, by its job. `text` is looked for in kind, field, code and remedy, in
+    any case. `failed_since` is inclusive, `failed_before` not.
     """
 
     ids: tuple[int, ...] = ()
+    found_by: tuple[int, ...] = ()
     fingerprints: tuple[str, ...] = ()
     states: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
@@ -26,6 +28,11 @@ class Selection:
     text: str = ""
     failed_since: datetime | None = None
     failed_before: datetime | None = None
+
+    @property
+    def is_single(self) -> bool:
+        """Whether letters are named one by one, so that nothing is known of them from their groups."""
+        return bool(self.ids or self.found_by)
 
 
 _GROUPED = {
@@ -44,6 +51,11 @@ _TIMED = {
 }
 _SINGLE = {
     "ids": sql.SQL("l.id = ANY (%(ids)s)"),
+    # an array, so that as many letters are looked up as were found
+    "found_by": sql.SQL(
+        "l.id = ANY (ARRAY(SELECT i.letter_id FROM headrace.job_items i JOIN headrace.jobs j ON j.id = i.job_id"
+        " WHERE j.group_name = %(group)s AND i.job_id = ANY (%(found_by)s) AND i.state = 'met'))"
+    ),
     "states": sql.SQL("l.state = ANY (%(states)s)"),
     "tables": sql.SQL("l.table_name = ANY (%(tables)s)"),
     **_TIMED,
@@ -56,7 +68,10 @@ def groups_meant(selection: Selection) -> sql.Composable:
 
 
 def counts_meant(selection: Selection) -> sql.Composable:
-    """A condition on groups `g` and their tallies `t`; ids and times say nothing about them. Needs `parameters`."""
+    """A condition on groups `g` and their tallies `t`; ids, searches and times say nothing about them.
+
+    Needs `parameters`.
+    """
     return _all({**_GROUPED, **_COUNTED}, selection)
 
 

@@ -66,6 +66,7 @@ class Chosen(Input):
     """Which letters: all that is given has to match, and of a list any."""
 
     id: Numbers = []
+    found_by: Numbers = []
     group: Words = []
     state: Annotated[list[State], Field(max_length=7)] = []
     kind: Words = []
@@ -80,6 +81,7 @@ class Chosen(Input):
         """The same for the desk."""
         return Selection(
             ids=tuple(self.id),
+            found_by=tuple(self.found_by),
             fingerprints=tuple(self.group),
             states=tuple(state.value for state in self.state),
             kinds=tuple(self.kind),

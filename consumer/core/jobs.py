@@ -16,6 +16,10 @@ class JobKind(StrEnum):
     DISCARD = "discard"
 
 
+SEARCH = "search"
+"""The kind of a job that looks at letters, and does nothing with them."""
+
+
 class JobState(StrEnum):
     """Where a job is. Those of `ACTIVE` go on by themselves; a paused or stopped one waits for a person."""
 

@@ -194,6 +194,13 @@ RECORD_KINDS = (
         "Ask the source for the row again (Debezium incremental snapshot of its key), then discard the letter.",
     ),
     _kind(
+        "record.imported",
+        _PERSISTENT,
+        "another consumer could not take the record; it was read from that one's dead-letter topic",
+        "See what that consumer said in the record's headers (headrace dlq show --payload). Send it again if this "
+        "group reads its topic; else put it right there, then discard the letter.",
+    ),
+    _kind(
         "record.behind",
         _TRANSIENT,
         "an older change of its row is a letter that is still open",

@@ -85,9 +85,10 @@ class Standing:
     """What an open letter's row says, but for its bytes. `due`: seconds until it is; `age`: since it failed first.
 
     `excused`: how many attempts count in no budget. `row`: the table row that it is of; None where that is not known.
-    `size`: of its value. `pointer`: its bytes are at the origin only; then `topic_id` is that of the topic whose
-    position is stored. `searching`: its origin is searched for later changes of its table row. `paused`: by a person,
-    with its table, topic or partition.
+    `size`: of its value. `pointer`: its bytes are at the origin only. `topic_id`: of the topic whose position is
+    stored, where its record may be read at its origin. `searching`: its origin is searched for later changes of its
+    table row. `paused`: by a person, with its table, topic or partition. `imported`: it was another consumer's, whose
+    word for what record it is of stands alone until the row is known.
     """
 
     id: int
@@ -103,6 +104,12 @@ class Standing:
     searching: bool = False
     topic_id: str | None = None
     paused: Paused | None = None
+    imported: bool = False
+
+    @property
+    def is_reread(self) -> bool:
+        """Whether its record is read at its origin before it is applied."""
+        return self.pointer or (self.imported and self.row is None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from consumer.core.letters import State
 from consumer.desk import Note
 from consumer.operate.asking import ask_source
+from consumer.operate.importing import import_letters
 from consumer.operate.letter_views import Beside, show_done, show_edit, show_groups, show_letters, show_row, show_whole
 from consumer.operate.opening import brokers_of, letters_of
 from consumer.operate.output import (
@@ -34,10 +36,12 @@ from consumer.operate.output import (
     say,
     show,
 )
+from consumer.operate.searching import search
 from consumer.operate.selecting import (
     SOME,
     Before,
     Fingerprints,
+    FoundBy,
     Kinds,
     Search,
     Since,
@@ -59,6 +63,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("ask-source")(ask_source)
+app.command("import")(import_letters)
+app.command("search")(search)
 
 Number = Annotated[int, typer.Argument(metavar="ID", min=1, help="The letter.")]
 Numbers = Annotated[list[int], typer.Argument(metavar="ID...", help="The letters.")]
@@ -96,12 +102,13 @@ def ls(
     text: Search = "",
     since: Since = None,
     before: Before = None,
+    job: FoundBy = None,
     after: Annotated[str | None, typer.Option(help="The next page, as the last one has named it.")] = None,
     limit: Limit = 20,
     output: Format = Output.TABLE,
 ) -> None:
     """List letters, the last that failed first. Exit code 3 when there are none."""
-    chosen = selected(group, state, kind, topic, table, text, since, before)
+    chosen = selected(group, state, kind, topic, table, text, since, before, None, job)
     place = _place(after)
     with _asked(config) as desk:
         found = desk.page(chosen, limit, place)
@@ -243,6 +250,7 @@ def export(
     text: Search = "",
     since: Since = None,
     before: Before = None,
+    job: FoundBy = None,
     payload: Annotated[
         bool,
         typer.Option("--payload", help="Also what the records hold, but for masked columns. It is kept who did."),
@@ -253,7 +261,7 @@ def export(
     """Write all letters of a selection to stdout, as they are at one moment, by id. Exit code 3 when there are none."""
     from dlq.export import comma_separated, ndjson
 
-    chosen = selected(group, state, kind, topic, table, text, since, before)
+    chosen = selected(group, state, kind, topic, table, text, since, before, None, job)
     if payload and not reason.strip():
         say("records are exported for a reason: --reason")
         raise typer.Exit(USAGE)
@@ -355,6 +363,11 @@ def _ended(desk: "Letters", numbers: Sequence[int], done: "Done", what: str, *, 
         show_done([rows[number] for number in done.changed], [rows[number] for number in done.left], what, dry_run)
     else:
         show([row | {"dry_run": dry_run} for row in said], {}, output)
+    if any(rows[number].imported and rows[number].state == State.DEAD for number in done.left):
+        say(
+            "a letter of another consumer is sent again only if this group reads its topic (kafka.topics) and has "
+            "passed its record; else put it right there, and discard the letter"
+        )
     if not done.changed:
         raise typer.Exit(REFUSED)
     if done.left or set(numbers) - set(every):

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.padding import Padding
 from rich.text import Text
 
-from consumer.core.jobs import ACTIVE, JobKind
+from consumer.core.jobs import ACTIVE, SEARCH, JobKind
 from consumer.core.wording import ago, clean
 from consumer.operate.looks import DIM, STATES, console, facts, listing, narrow, number, said, stacked
 
@@ -33,8 +33,12 @@ _ITEMS = {
     "cancelled": DIM,
     "sent": STATES["replaying"],
     "waiting": DIM,
+    "met": "bold green",
+    "unmet": DIM,
+    "unreadable": "yellow",
+    "unread": DIM,
 }
-_MARKS = {"waiting": "─", "cancelled": "╌", "sent": "▒"}
+_MARKS = {"waiting": "─", "unread": "─", "unmet": "░", "cancelled": "╌", "sent": "▒"}
 _JOBS = {
     "planned": DIM,
     "canary": "cyan",
@@ -47,6 +51,7 @@ _JOBS = {
 _FATES = {
     "eligible": ("go", "green"),
     "searched": ("go, searched for first", "cyan"),
+    "foreign": ("not read by this group", "yellow"),
     "stale": ("stale", "yellow"),
     "blocked": ("blocked", "yellow"),
     "stopped": ("table stopped or paused", "yellow"),
@@ -135,8 +140,8 @@ def _whole(job: "Job", screen: Console) -> RenderableType:
     pairs = [
         ("why", said(job.why, "yellow") if job.why else ""),
         ("pace", _pace(job, now)),
-        ("rate", f"{job.rate:g} letters a second"),
-        ("canary", f"{number(job.canary)} first" if job.canary else "none"),
+        ("rate", "" if job.kind == SEARCH else f"{job.rate:g} letters a second"),
+        ("canary", "" if job.kind == SEARCH else f"{number(job.canary)} first" if job.canary else "none"),
         ("stops", f"when more than {job.stop_ratio:.0%} fail" if job.kind == JobKind.REPLAY else ""),
         ("letters", "; ".join(f"{name} {_words(value)}" for name, value in job.selection.items())),
         ("reason", job.reason),

@@ -115,7 +115,8 @@ def _listed(found: Sequence["Letter"], screen: Console) -> RenderableType:
     for letter in found:
         state = said(letter.state, STATES.get(letter.state, ""))
         what = _failure(letter.kind, letter.field, letter.code)
-        origin = said(f"{letter.topic} {letter.partition}/{letter.offset}", DIM)
+        whose = f", of {letter.imported}" if letter.imported else ""
+        origin = said(f"{letter.topic} {letter.partition}/{letter.offset}{whose}", DIM)
         table = said(letter.table or "row not known", "" if letter.table else DIM)
         failed = said(ago(letter.failed_at, now))
         attempt = said(letter.attempt, DIM)
@@ -162,6 +163,7 @@ def _where(found: "Whole") -> RenderableType:
             ("row", "known" if found.placed else "not known: later changes of it do not see this letter"),
             ("bytes", bytes_),
             ("its log", _LOGS.get(found.origin_log or "")),
+            ("found in", None if found.found is None else "{}, partition {}, offset {}".format(*found.found)),
             ("copy", None if found.copy is None else "{}, partition {}, offset {}".format(*found.copy)),
         ]
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from consumer.connecting import ConnectDesk
 from consumer.control import Control
+from consumer.core.decision import Undecidable
 from consumer.desk import Desk
 from consumer.lagging import Lags
 from consumer.moving import Positions
@@ -16,6 +17,7 @@ from consumer.operate.remotely import client, is_remote
 
 if TYPE_CHECKING:
     from consumer.remote.client import Client
+    from dlq.import_desk import ImportDesk
     from dlq.ports import LetterJobs, Letters, SourceQuestions
 
 T = TypeVar("T")
@@ -118,6 +120,20 @@ def source_of(config: Path | None) -> AbstractContextManager[SourceQuestions]:
     from consumer.settings import load
 
     return source_desk(load(config))
+
+
+def imports_of(config: Path | None, topics: Sequence[str]) -> AbstractContextManager[ImportDesk]:
+    """Dead-letter topics of others: these, or those of the settings. Raises HeadraceError, Undecidable."""
+    if is_remote():
+        raise Undecidable(
+            "a server reads the dead-letter topics of its own imports.topics only; leave --server out "
+            "(or HEADRACE_SERVER) to read others"
+        )
+    from consumer.desks import import_desk
+    from consumer.settings import load
+
+    settings = load(config)
+    return import_desk(settings, topics or settings.imports.topics)
 
 
 def brokers_of(config: Path | None) -> str:

@@ -38,6 +38,7 @@ from consumer.operate.selecting import (
     SOME,
     Before,
     Fingerprints,
+    FoundBy,
     Ids,
     Kinds,
     Search,
@@ -74,6 +75,10 @@ class ItemState(StrEnum):
     DISCARDED = "discarded"
     SKIPPED = "skipped"
     CANCELLED = "cancelled"
+    UNREAD = "unread"
+    MET = "met"
+    UNMET = "unmet"
+    UNREADABLE = "unreadable"
 
 
 @app.command("start")
@@ -88,6 +93,7 @@ def start(
     text: Search = "",
     since: Since = None,
     before: Before = None,
+    job: FoundBy = None,
     discard: Annotated[bool, typer.Option("--discard", help="Give the letters up instead of sending them.")] = False,
     stale: Annotated[bool, typer.Option("--stale", help="Also those that look stale; most of them will fail.")] = False,
     rate: Annotated[float, typer.Option(min=0.01, max=5000, help="Letters a second, by all workers together.")] = 50.0,
@@ -113,7 +119,7 @@ def start(
     if not dry_run:
         _check_said(reason, yes=yes, expect=expect)
     states = state or ([State.DEAD] if not discard else sorted(OPEN))
-    chosen = selected(group, states, kind, topic, table, text, since, before, number)
+    chosen = selected(group, states, kind, topic, table, text, since, before, number, job)
     with reported(), jobs_of(config) as desk:
         from dlq.jobs import Order
 
@@ -132,11 +138,11 @@ def start(
             canary=0 if discard else canary,
             stop_ratio=stop_ratio,
         )
-        job = None if dry_run else _made(desk, found, order, yes=yes)
+        made = None if dry_run else _made(desk, found, order, yes=yes)
         if output is not Output.TABLE:
-            show([_looked(found) | {"job": job}], {}, output)
-        elif job is not None:
-            say(f"job {job} is there; follow it: headrace replay status {job} --follow")
+            show([_looked(found) | {"job": made}], {}, output)
+        elif made is not None:
+            say(f"job {made} is there; follow it: headrace replay status {made} --follow")
 
 
 @app.command("ls")
@@ -163,13 +169,13 @@ def status(
 ) -> None:
     """Show a job: how far it is, what became of its letters, and how long it takes.
 
-    Exit code 3 when there is none. With --follow 5 when it does not end with every letter applied, superseded or given
-    up.
+    Exit code 3 when there is none. With --follow 5 when it does not end with every letter applied, superseded, given up
+    or, by a search, read.
     """
     with reported(), jobs_of(config) as desk:
-        job = _job(desk, number)
+        job = job_of(desk, number)
         if followed:
-            job = follow(job, lambda: _job(desk, number), _goes_on)
+            job = follow(job, lambda: job_of(desk, number), _goes_on)
         if output is Output.TABLE:
             show_job(job)
         else:
@@ -217,7 +223,7 @@ def report(
     from dlq.jobs import Item
 
     with reported(), jobs_of(config) as desk:
-        _job(desk, number)
+        job_of(desk, number)
         lines = 0
         table = csv.writer(sys.stdout, lineterminator="\n")
         for item in desk.report(number, state or ()):
@@ -276,14 +282,15 @@ def _decided(
     with reported(), jobs_of(config) as desk:
         if not decide(desk, Note(actor(), reason.strip())):
             raise nothing(f"there is no job {number} in this group")
-        job = _job(desk, number)
+        job = job_of(desk, number)
         if output is Output.TABLE:
             show_job(job)
         else:
             show([_row(job)], {}, output)
 
 
-def _job(desk: "LetterJobs", number: int) -> "Job":
+def job_of(desk: "LetterJobs", number: int) -> "Job":
+    """A job. Raises typer.Exit where there is none."""
     job = desk.job(number)
     if job is None:
         say(f"there is no job {number} in this group")
@@ -297,7 +304,7 @@ def _goes_on(job: "Job") -> bool:
 
 
 def _is_well(job: "Job") -> bool:
-    ended = {ItemState.APPLIED, ItemState.SUPERSEDED, ItemState.DISCARDED}
+    ended = {ItemState.APPLIED, ItemState.SUPERSEDED, ItemState.DISCARDED, ItemState.MET, ItemState.UNMET}
     return job.state == JobState.DONE and job.counts.keys() <= ended
 
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 SOME = "; may be given several times."
 Ids = Annotated[list[int] | None, typer.Option("--id", min=1, help="Only this letter" + SOME)]
+FoundBy = Annotated[
+    list[int] | None, typer.Option("--job", min=1, help="Only letters that this search by values has found" + SOME)
+]
 Fingerprints = Annotated[
     list[str] | None, typer.Option("--group", "--fingerprint", help="Only letters of this group" + SOME)
 ]
@@ -35,12 +38,14 @@ def selected(
     since: str | None = None,
     before: str | None = None,
     ids: Sequence[int] | None = None,
+    found_by: Sequence[int] | None = None,
 ) -> "Selection":
     """What is meant, by what was said on the command line. Raises typer.BadParameter."""
     from dlq.selection import Selection
 
     return Selection(
         ids=tuple(ids or ()),
+        found_by=tuple(found_by or ()),
         fingerprints=tuple(groups or ()),
         states=tuple(state.value for state in states or ()),
         kinds=tuple(kinds or ()),

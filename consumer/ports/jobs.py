@@ -4,15 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from consumer.core.jobs import AT_ONCE, JobKind, JobState, Progress, Step
+from consumer.core.jobs import AT_ONCE, JobState, Progress, Step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stepped:
-    """A step of a job that was taken: how many letters were acted on and how many were passed over."""
+    """A step of a job that was taken: how many letters were acted on, or looked at, and how many were passed over."""
 
     job: int
-    kind: JobKind
+    kind: str
     before: JobState
     step: Step
     acted: int

@@ -26,6 +26,7 @@ from dlq.payload import Payload
 from dlq.preview import Fate, Preview, Rules, Sample
 from dlq.selection import Selection
 from dlq.source_again import Wanted
+from dlq.value_search import Wanted as ValueSearch
 
 # of a page of a report
 _ITEMS = 500
@@ -57,6 +58,11 @@ class _Tried:
 class _Looked:
     counts: dict[Fate, int]
     samples: dict[Fate, tuple[Sample, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Search:
+    job: Job
 
 
 class RemoteLetters:
@@ -130,6 +136,14 @@ class RemoteJobs:
         how |= {"canary": order.canary, "stop_ratio": order.stop_ratio}
         return self._client.do(Job, "/jobs", _meant(order.selection, order.rules) | how).id
 
+    def search(self, wanted: ValueSearch) -> int | None:
+        where = [
+            {"field": one.field, "comparison": one.comparison.value, "value": one.value} for one in wanted.conditions
+        ]
+        body = {"letters": chosen(wanted.selection), "where": where, "limit": wanted.most}
+        found = self._client.change(_Search, "/searches", body | {"reason": wanted.said.reason})
+        return found.job.id if found else None
+
     def jobs(self, most: int) -> list[Job]:
         return self._client.get(Listed[Job], "/jobs", {"limit": most}).items
 
@@ -176,6 +190,7 @@ def chosen(selection: Selection) -> dict[str, object]:
     """A selection as the API has it, with what is given."""
     given = {
         "id": list(selection.ids),
+        "found_by": list(selection.found_by),
         "group": list(selection.fingerprints),
         "state": list(selection.states),
         "kind": list(selection.kinds),

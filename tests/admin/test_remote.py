@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -24,9 +24,11 @@ from consumer.remote.ledger import RemoteDesk, RemotePositions
 from consumer.remote.letters import RemoteJobs, RemoteLetters, RemoteSource
 from consumer.remote.pipeline import RemoteConnect, RemoteControl, RemoteLags
 from consumer.remote.server import Server
+from dlq.filter import condition
 from dlq.jobs import Order
 from dlq.ports import LetterJobs, Letters, SourceQuestions
 from dlq.selection import Selection
+from dlq.value_search import Wanted
 from tests.admin.conftest import secret
 from tests.admin.scene import CANARY, Shop
 from tests.admin.serving import served
@@ -164,6 +166,24 @@ def test_jobs_are_looked_at_made_decided_about_and_reported(shop: Shop, side: Si
     assert [(item.letter, item.state) for item in side.jobs.report(job)] == [(n, "cancelled") for n in letters]
     assert list(side.jobs.report(job, ["sent"])) == []
     assert (side.jobs.job(99_999_999), side.jobs.pause(99_999_999, NOTE)) == (None, False)
+
+
+def test_letters_are_searched_by_what_they_hold(shop: Shop, side: Side) -> None:
+    """By a job; what it has found is a selection of every command."""
+    letters = [shop.bad(number) for number in (2, 3)]
+    wanted = Wanted(selection=Selection(ids=tuple(letters)), conditions=(condition("after.id > 2"),), said=NOTE, most=5)
+    job = side.jobs.search(wanted)
+    assert job is not None
+    made = side.jobs.job(job)
+    assert made is not None
+    assert (made.kind, made.items, made.counts) == ("search", 2, {"unread": 2})
+    found = Selection(found_by=(job,))
+    assert side.letters.page(found, 5) == []
+    query = "UPDATE headrace.job_items SET state = 'met' WHERE job_id = %s AND letter_id = %s"
+    shop.session.execute(query, (job, letters[1]))
+    assert [letter.id for letter in side.letters.page(found, 5)] == letters[1:]
+    assert side.jobs.preview(found, side.jobs.ruled(JobKind.REPLAY)).goes == 1
+    assert side.jobs.search(replace(wanted, selection=Selection(ids=(99_999_999,)))) is None
 
 
 def test_batches_plans_and_the_audit_are_read_and_agreed_to(shop: Shop, side: Side) -> None:

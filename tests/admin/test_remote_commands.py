@@ -137,6 +137,11 @@ def test_commands_do_the_same_at_a_server(shop: Shop, tmp_path: Path, monkeypatc
         (job,) = said(run(*start))
         assert said(run("replay", "cancel", job["job"], *WHY, "--output", "json"))[0]["state"] == "cancelled"
         assert [json.loads(run("replay", "report", job["job"]).stdout)["letter"]] == letters[1:]
+        (sought,) = said(run("dlq", "search", "--where", "op = c", "--limit", 1, *WHY, "--output", "json"))
+        assert said(run("replay", "cancel", sought["job"], *WHY, "--output", "json"))[0]["counts"] == {"cancelled": 1}
+        assert run("dlq", "ls", "--job", sought["job"]).exit_code == 3
+        imported = run("dlq", "import", "--topic", "sink-dlq", *WHY)
+        assert (imported.exit_code, "imports.topics" in imported.stderr) == (4, True)
         shop.stop()
         assert said(run("batches", "show", batch, "--output", "json"))[0]["kind"] == "table.approval"
         assert said(run("batches", "retry", batch, *WHY, "--output", "json"))[0]["topic"] == shop.line.at.topic

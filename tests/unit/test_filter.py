@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlq.filter import LONGEST, BadFilter, Comparison, Condition, matches
+from dlq.filter import LONGEST, BadFilter, Comparison, Condition, condition, matches
 
 KEY = {"id": 7}
 RECORD = {
@@ -120,3 +120,30 @@ def test_any_value_is_judged(value: Any, comparison: Comparison, wanted: str) ->
     assert matches([Condition("after.c", comparison, wanted)], None, record) in (True, False)
     both = (Comparison.IS, Comparison.IS_NOT)
     assert sum(matches([Condition("after.c", each, wanted)], None, record) for each in both) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("after.total > 100", ("after.total", Comparison.MORE, "100")),
+        ("after.total>100", ("after.total", Comparison.MORE, "100")),
+        ("  after.a b  !=  x y ", ("after.a b", Comparison.IS_NOT, "x y ")),
+        ("op = ", ("op", Comparison.IS, "")),
+        ("after.note contains a = b", ("after.note", Comparison.CONTAINS, "a = b")),
+        ("after.note CONTAINS x", ("after.note", Comparison.CONTAINS, "x")),
+        ("before.name is null", ("before.name", Comparison.IS_NULL, "")),
+        ("after.note = is null", ("after.note", Comparison.IS, "is null")),
+    ],
+)
+def test_a_condition_is_read_as_people_write_it(text: str, found: tuple[str, Comparison, str]) -> None:
+    """Field, comparison and value; the value is taken at its word."""
+    assert condition(text) == Condition(*found)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "after.total", "after.a <= 5", "after.a >= 5", "after.a == 5", "= 5", "nowhere = 1"]
+)
+def test_what_is_no_condition_is_told(text: str) -> None:
+    """It is never taken for another one."""
+    with pytest.raises(BadFilter):
+        condition(text)

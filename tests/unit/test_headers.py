@@ -181,3 +181,16 @@ def test_headers_of_no_letter_are_none() -> None:
     """Any record may lie in a topic."""
     with pytest.raises(NoLetter):
         decode([])
+
+
+def test_what_other_consumers_said_of_a_failure_is_not_in_a_copy() -> None:
+    """It would be taken for what is said of this one; the record's own headers stay, in their order."""
+    own = [("kafka_correlationId", b"1"), ("traceparent", b"2")]
+    theirs = [
+        ("kafka_dlt-exception-message", b"a row"),
+        ("kafka_original-topic", b"t"),
+        ("__streams.errors.stacktrace", b"a row"),
+        ("__dlq.errors.message", b"a row"),
+    ]
+    written = encode(HEAD, [own[0], *theirs, own[1]])
+    assert [header for header in written if not header[0].startswith((OWN, CONNECT))] == own

@@ -17,7 +17,7 @@ from consumer.core.plan import TableName
 from consumer.core.policy import Budget
 from consumer.core.types import ColumnPolicy
 from consumer.edge_settings import kafka_settings, letter_policy, letter_topics
-from consumer.edges.kafka.config import selects
+from consumer.edges.kafka.config import is_dead_letters, selects
 from consumer.sections import Kafka
 from consumer.settings import DEFAULT_FILE, Settings, load, variable
 
@@ -165,6 +165,8 @@ def test_beyond_a_bound_is_refused_with_the_range(path: str, end: int, environme
         ("kafka.group", "g" * 201),
         ("kafka.topics", "[]"),
         ("kafka.topics", '["^("]'),
+        ("imports.topics.0", '[""]'),
+        ("imports.topics", '["^("]'),
         ("kafka.initial", "beginning"),
         ("kafka.initial", "group:"),
         ("registry.url", "registry:8081"),
@@ -302,6 +304,38 @@ def test_the_topics_of_letters_follow_the_settings(environment: pytest.MonkeyPat
     assert {(topic.partitions, topic.retention) for topic in topics} == {(1, 168 * 3600)}
     assert not any(selects(kafka, topic.name) for topic in topics)
     assert selects(kafka, "shop.again-1.other")
+
+
+def test_dead_letter_topics_of_others_are_no_sources(environment: pytest.MonkeyPatch) -> None:
+    """Whatever expression matches them; others are read."""
+    environment.setenv("HEADRACE_KAFKA__TOPICS", '["^shop"]')
+    environment.setenv("HEADRACE_IMPORTS__TOPICS", '["shop.sink-dlq", "^.*-dlt$"]')
+    kafka = kafka_settings(load())
+    assert [selects(kafka, topic) for topic in ("shop.sink-dlq", "shop.a-dlt", "shop.sink-dlq2", "shopXsink-dlq")] == [
+        False, False, True, True,
+    ]  # fmt: skip
+    topics = ("shop.sink-dlq", "shop.orders", "headrace.dlq", "other-dlt", "other-dlq", "__consumer_offsets")
+    for wanted, found in {
+        ("shop.sink-dlq", "^.*-dlt$"): {"shop.sink-dlq", "other-dlt"},
+        ("^.*",): {"shop.sink-dlq", "other-dlt", "other-dlq"},
+        ("other-dlq",): {"other-dlq"},
+    }.items():
+        assert {topic for topic in topics if is_dead_letters(kafka, wanted, topic)} == found
+
+
+@pytest.mark.parametrize(
+    ("topics", "said"),
+    [
+        ('["headrace.dlq"]', "imports.topics names a topic of the group's own letters"),
+        ('["headrace.retry.3"]', "imports.topics names a topic of the group's own letters"),
+        ('["shop.public.orders"]', "imports.topics names one of kafka.topics"),
+        ('["^shop"]', "imports.topics names one of kafka.topics"),
+    ],
+)
+def test_sources_and_own_letters_are_not_imported(environment: pytest.MonkeyPatch, topics: str, said: str) -> None:
+    """One topic is one thing."""
+    environment.setenv("HEADRACE_IMPORTS__TOPICS", topics)
+    assert said in refused()
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ The position in PostgreSQL decides where reading goes on, so offsets are never r
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -49,6 +49,8 @@ class KafkaSettings:
     # expressions of topics that are no sources, and which of them are read all the same
     ignore: tuple[str, ...] = ()
     lane: tuple[str, ...] = ()
+    # expressions of other consumers' dead-letter topics
+    dead: tuple[str, ...] = ()
 
 
 def selects(settings: KafkaSettings, topic: str) -> bool:
@@ -56,9 +58,16 @@ def selects(settings: KafkaSettings, topic: str) -> bool:
     plain = {name for name in settings.topics if not name.startswith("^")}
     if topic in plain:
         return True
-    if any(re.search(pattern, topic) for pattern in (*_NEVER, *settings.ignore)):
+    if any(re.search(pattern, topic) for pattern in (*_NEVER, *settings.ignore, *settings.dead)):
         return False
     return any(re.match(pattern, topic) for pattern in settings.topics if pattern.startswith("^"))
+
+
+def is_dead_letters(settings: KafkaSettings, wanted: Sequence[str], topic: str) -> bool:
+    """Whether a topic is one of these dead-letter topics: names, and expressions, which never mean what is a source."""
+    if topic in wanted:
+        return True
+    return selects(replace(settings, topics=tuple(wanted), dead=()), topic) and not selects(settings, topic)
 
 
 def common_config(settings: KafkaSettings) -> dict[str, Any]:
@@ -88,7 +97,9 @@ def consumer_config(settings: KafkaSettings) -> dict[str, object]:
         "partition.assignment.strategy": "cooperative-sticky",
         "allow.auto.create.topics": False,
         "topic.metadata.refresh.interval.ms": int(settings.metadata_refresh * 1000),
-        "topic.blacklist": ",".join((*_NEVER, *(name for name in settings.ignore if name not in settings.lane))),
+        "topic.blacklist": ",".join(
+            (*_NEVER, *settings.dead, *(name for name in settings.ignore if name not in settings.lane))
+        ),
         "queued.max.messages.kbytes": settings.prefetch_kbytes,
         # Long runs of one partition make batches of few tables, each with many rows. What waits of all of them together
         # is bounded by the answer's limit: with 8 MiB and without one a worker behind 200 partitions took 709 MB.

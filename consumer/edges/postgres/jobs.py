@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import namedtuple_row
 
-from consumer.core.jobs import ACTIVE, MOST_UNDER_WAY, WINDOW, JobKind, JobState, Progress, Step, burst
+from consumer.core.jobs import ACTIVE, MOST_UNDER_WAY, SEARCH, WINDOW, JobKind, JobState, Progress, Step, burst
 from consumer.core.letters import OLDER, State
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import transaction
@@ -26,9 +26,9 @@ _ACTIVE = sql.SQL(", ").join(sorted(ACTIVE))
 _CLAIM = sql.SQL("""
 SELECT id, kind, state, rate, canary_left, stop_ratio, reason, judged_since,
     extract(epoch FROM clock_timestamp() - paid_until)::float8 AS idle
-FROM headrace.jobs WHERE group_name = %s AND state IN ({active})
+FROM headrace.jobs WHERE group_name = %s AND state IN ({active}) AND kind <> {search}
 ORDER BY stepped_at LIMIT 1 FOR UPDATE SKIP LOCKED
-""").format(active=_ACTIVE)
+""").format(active=_ACTIVE, search=SEARCH)
 _PROGRESS = """
 SELECT
     EXISTS (SELECT FROM headrace.job_items WHERE job_id = %(job)s AND state = 'waiting') AS waiting,
@@ -59,7 +59,7 @@ LEFT JOIN LATERAL (
 ) b ON true
 ORDER BY i.number
 """).format(older=sql.SQL(OLDER.format(old="o", new="l")))
-_STATES = "SELECT id, state, replays FROM headrace.letters WHERE id = ANY (%s)"
+_STATES = "SELECT id, state, replays, imported IS NOT NULL AS imported FROM headrace.letters WHERE id = ANY (%s)"
 _MARK = """
 UPDATE headrace.job_items i SET state = w.state, why = w.why,
     sent_at = CASE WHEN w.state <> 'skipped' THEN clock_timestamp() END,
@@ -168,6 +168,8 @@ def _mark(kind: JobKind, row: Any, left: Any, *, acted: bool) -> tuple[str, str]
         return "skipped", "the letter is not kept any more"
     if kind is JobKind.DISCARD and left.state == State.DISCARDED:
         return "discarded", "with the letter that it waited for"
+    if left.state == State.DEAD and left.imported and left.replays == 0:
+        return "skipped", "another consumer's, of a record that this group has not read"
     if left.state == State.DEAD:
         return "skipped", f"it was sent {left.replays} times already"
     return "skipped", f"it is {left.state} by now"

@@ -10,7 +10,10 @@ from consumer.core.letters import Letter, Record, Standing, State
 from consumer.core.records import Header, RecordRef
 
 _BYTES = "INSERT INTO headrace.letter_bytes (letter_id, key, value, headers) VALUES (%s, %s, %s, %s)"
-_READ = "SELECT letter_id, key, coalesce(edited, value), headers FROM headrace.letter_bytes WHERE letter_id = ANY (%s)"
+_READ = """
+SELECT letter_id, key, CASE WHEN %s THEN value ELSE coalesce(edited, value) END, headers
+FROM headrace.letter_bytes WHERE letter_id = ANY (%s)
+"""
 
 
 def write_bytes(
@@ -27,9 +30,9 @@ def write_bytes(
             cursor.executemany(_BYTES, rows)
 
 
-def read(connection: psycopg.Connection, letters: Sequence[Standing]) -> list[Record]:
-    """The records of letters, as they were edited; none for what has no bytes."""
-    found = {row[0]: row[1:] for row in connection.execute(_READ, ([letter.id for letter in letters],))}
+def read(connection: psycopg.Connection, letters: Sequence[Standing], *, original: bool = False) -> list[Record]:
+    """The records of letters, as they were edited or as they were first; none for what has no bytes."""
+    found = {row[0]: row[1:] for row in connection.execute(_READ, (original, [letter.id for letter in letters]))}
     return [
         Record(ref=letter.ref, key=key, value=value, headers=kept_headers(headers))
         for letter in letters

@@ -70,6 +70,16 @@ ON CONFLICT (group_name, topic, partition, "offset") WHERE state IN ({open}) DO 
 RETURNING id, topic, partition, "offset", state
 """).format(open=_OPEN)
 
+# What another consumer could not take is this group's own failure now, with the row that it knows. One that is placed
+# stands in its row's order already.
+_TAKE_OVER = sql.SQL("""
+UPDATE headrace.letters l SET state = 'superseded', closed_at = clock_timestamp(), due_at = NULL,
+    reason = 'this group could not apply the record either, and has a letter of its own'
+FROM unnest(%s::text[], %s::int[], %s::bigint[]) AS w(topic, partition, "offset")
+WHERE l.group_name = %s AND l.topic = w.topic AND l.partition = w.partition AND l."offset" = w."offset"
+  AND l.imported IS NOT NULL AND l.state IN ({open}) AND l.digest_a IS NULL
+""").format(open=_OPEN)
+
 
 def prune(connection: psycopg.Connection, group: str, keep_hours: float, most: int) -> int:
     """Delete letters that were closed longer ago, with their bytes, at most so many; returns how many."""
@@ -109,6 +119,7 @@ def write(
     values = _columns(aside.letters, found)
     table = str(aside.table) if aside.table else None
     made_of = types(identities.write) if identities else None
+    connection.execute(_TAKE_OVER, (*_arrays([letter.record.ref for letter in aside.letters]), group))
     rows = connection.execute(_WRITE, {"group": group, "table": table, "types": made_of, **values}).fetchall()
     ids = {RecordRef(TopicPartition(row[1], row[2]), row[3]): row[0] for row in rows}
     write_bytes(connection, aside.letters, ids, inline_bytes)

@@ -43,10 +43,12 @@ def place(connection: psycopg.Connection, staging: Staging, group: str, letter: 
         found = positions.lock(connection, group, [at])
         if at not in found:
             raise DataFault(located(_NO_POSITION, *letter.ref), write.table)
+        _, position = found[at]
+        if letter.imported and position <= letter.ref.offset:
+            raise DataFault(located(_AHEAD, *letter.ref), write.table)
         ((a, b),) = digests.digests(connection, group, staged, [0]).values()
         values = {"group": group, "table": str(write.table), "a": a, "b": b, "types": digests.types(write)}
         connection.execute(_LOCK, values)
-        _, position = found[at]
         connection.execute(_PLACE, {**values, "id": letter.id, "attempt": letter.attempt, "position": position})
 
 
@@ -61,6 +63,13 @@ def is_of(connection: psycopg.Connection, staging: Staging, group: str, letter: 
         return connection.execute(_IS_OF, (letter.id, str(write.table), a, b)).fetchone() is not None
 
 
+_AHEAD = failed(
+    KINDS["record.imported"],
+    "postgres",
+    "place letter",
+    "this group has not read its topic so far, and will apply the record itself when it does",
+    remedy="Wait until the group's position has passed the record; then send the letter again if it is still wanted.",
+)
 _NO_POSITION = failed(
     KINDS["record.unplaced"], "postgres", "place letter", "its partition has no stored position up to which to search"
 )

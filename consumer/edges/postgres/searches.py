@@ -40,10 +40,11 @@ RETURNING l.id, l.attempt, l.topic, l.partition, l."offset", l.searched, l.searc
     (SELECT p.topic_id FROM headrace.positions p
      WHERE p.group_name = l.group_name AND p.topic = l.topic AND p.partition = l.partition) AS topic_id
 """
+# dead letters of other consumers say nothing of what is applied here
 _UNAPPLIED = """
 SELECT "offset" FROM headrace.letters
 WHERE group_name = %s AND topic = %s AND partition = %s AND "offset" >= %s AND "offset" < %s
-  AND state IN ('retrying', 'held', 'dead', 'replaying', 'discarded')
+  AND state IN ('retrying', 'held', 'dead', 'replaying', 'discarded') AND imported IS NULL
 """
 _THERE = "WHERE id = %(id)s AND attempt = %(attempt)s AND searched = %(start)s AND state IN ('retrying', 'replaying')"
 _GO_ON = f"UPDATE headrace.letters SET searched = %(upto)s, search_doubt = %(doubt)s {_THERE}"

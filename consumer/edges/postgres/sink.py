@@ -158,10 +158,13 @@ class PostgresSink:
         with translated("read letters"):
             return standing.read(self._session(), self._group, origins)
 
-    def records(self, letters: Sequence[Standing]) -> list[Record]:
-        """The records of letters, as they are kept or were edited; not of those whose bytes are gone."""
+    def records(self, letters: Sequence[Standing], *, original: bool = False) -> list[Record]:
+        """The records of letters, as they are kept or were edited; not of those whose bytes are gone.
+
+        `original`: not what edits made of them.
+        """
         with translated("read letters"):
-            return letter_bytes.read(self._session(), letters)
+            return letter_bytes.read(self._session(), letters, original=original)
 
     def place(self, letter: Standing, write: TableWrite) -> None:
         """Write down which row a letter is of: that of the only row of `write`. Nothing of it if it has changed.

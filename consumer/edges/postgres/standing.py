@@ -82,7 +82,8 @@ SELECT l.id, l.topic, l.partition, l."offset", l.state, l.attempt, l.excused, l.
     coalesce(extract(epoch FROM l.due_at - clock_timestamp()), 0)::float8 AS due,
     extract(epoch FROM clock_timestamp() - l.first_failed_at)::float8 AS age,
     b.letter_id IS NULL AS pointer, coalesce(octet_length(coalesce(b.edited, b.value)), 0) AS size,
-    CASE WHEN b.letter_id IS NULL THEN (
+    l.imported IS NOT NULL AS imported,
+    CASE WHEN b.letter_id IS NULL OR l.imported IS NOT NULL THEN (
         SELECT p.topic_id FROM headrace.positions p
         WHERE p.group_name = l.group_name AND p.topic = l.topic AND p.partition = l.partition
     ) END AS topic_id
@@ -171,6 +172,7 @@ def _standing(row: Any, held: Mapping[TopicPartition, Paused]) -> Standing:
         searching=row.searching,
         topic_id=row.topic_id,
         paused=held.get(at),
+        imported=row.imported,
     )
 
 

@@ -1,0 +1,85 @@
+"""Searches of letters by values, each step of one in one transaction.
+
+As of other jobs, whoever takes a step has locked the job's row: a person who cancels it waits for the step. What was
+looked at is kept, so a search goes on where it was, whoever was killed.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import namedtuple_row
+
+from consumer.core.jobs import ACTIVE, AT_ONCE, SEARCH, JobState, Progress, Step
+from consumer.edges.postgres.pool import TargetPool
+from consumer.edges.postgres.session import transaction
+from consumer.edges.postgres.translate import translated
+from consumer.ports.jobs import Stepped
+
+# of a letter, by id: what became of its item, and why
+Judge = Callable[[psycopg.Connection, str, list[dict[str, str]], int], tuple[str, str]]
+
+# seconds of a step: whoever cancels waits so long
+_LONGEST = 2.0
+_CLAIM = sql.SQL("""
+SELECT id, state, conditions FROM headrace.jobs
+WHERE group_name = %s AND kind = {search} AND state IN ({active})
+ORDER BY stepped_at LIMIT 1 FOR UPDATE SKIP LOCKED
+""").format(search=SEARCH, active=sql.SQL(", ").join(sorted(ACTIVE)))
+_NEXT = """
+SELECT number, letter_id FROM headrace.job_items WHERE job_id = %s AND state = 'unread' ORDER BY number LIMIT %s
+"""
+_MARK = """
+UPDATE headrace.job_items i SET state = w.state, why = w.why, ended_at = clock_timestamp()
+FROM unnest(%(numbers)s::int[], %(states)s::text[], %(whys)s::text[]) AS w(number, state, why)
+WHERE i.job_id = %(job)s AND i.number = w.number
+"""
+_MOVE = """
+UPDATE headrace.jobs SET state = %(state)s, why = '', stepped_at = clock_timestamp(),
+    started_at = coalesce(started_at, clock_timestamp()),
+    ended_at = CASE WHEN %(state)s = 'done' THEN clock_timestamp() END
+WHERE id = %(job)s
+"""
+
+
+class PostgresValueSearches:
+    """Implements `consumer.ports.jobs.Jobs`: there is nothing to be decided but when one is at its end."""
+
+    def __init__(self, pool: TargetPool, group: str, judge: Judge) -> None:
+        self._pool = pool
+        self._group = group
+        self._judge = judge
+
+    def step(self, decide: Callable[[Progress], Step]) -> Stepped | None:
+        return self._pool.ask(self._stepped)
+
+    def _stepped(self, connection: psycopg.Connection) -> Stepped | None:
+        with transaction(connection, "search letters"), connection.cursor(row_factory=namedtuple_row) as cursor:
+            job: Any = cursor.execute(_CLAIM, (self._group,)).fetchone()
+            if job is None:
+                return None
+            looked = self._looked(connection, job, cursor.execute(_NEXT, (job.id, AT_ONCE)).fetchall())
+            state = JobState.RUNNING if looked else JobState.DONE
+            cursor.execute(_MOVE, {"job": job.id, "state": state})
+        step = Step(state=state)
+        return Stepped(job=job.id, kind=SEARCH, before=JobState(job.state), step=step, acted=looked, skipped=0)
+
+    def _looked(self, connection: psycopg.Connection, job: Any, rows: list[Any]) -> int:
+        """Look at letters for as long as a step may take; returns how many, at least one if there is one."""
+        until = time.monotonic() + _LONGEST
+        marks: list[tuple[int, str, str]] = []
+        for row in rows:
+            with translated("read letters"):
+                marks.append((row.number, *self._judge(connection, self._group, job.conditions, row.letter_id)))
+            if time.monotonic() > until:
+                break
+        values = {
+            "job": job.id,
+            "numbers": [number for number, _, _ in marks],
+            "states": [state for _, state, _ in marks],
+            "whys": [why for _, _, why in marks],
+        }
+        connection.execute(_MARK, values)
+        return len(marks)

@@ -1,0 +1,84 @@
+"""`headrace dlq search`: letters found by what their records hold, by a job that workers carry out."""
+
+from typing import Annotated
+
+import typer
+
+from consumer.core.jobs import ACTIVE
+from consumer.desk import Note
+from consumer.operate.job_views import follow, show_job
+from consumer.operate.opening import jobs_of
+from consumer.operate.output import USAGE, Config, Format, Output, Reason, actor, nothing, reported, say, show
+from consumer.operate.replay import job_of
+from consumer.operate.selecting import (
+    SOME,
+    Before,
+    Fingerprints,
+    FoundBy,
+    Ids,
+    Kinds,
+    Search,
+    Since,
+    States,
+    Tables,
+    Topics,
+    selected,
+)
+
+
+def search(
+    where: Annotated[
+        list[str],
+        typer.Option(
+            "--where",
+            help="What has to be so: FIELD =, !=, <, > or contains VALUE, or FIELD is null; a field is a path as "
+            "after.total, key.id or op" + SOME,
+        ),
+    ],
+    config: Config = None,
+    number: Ids = None,
+    group: Fingerprints = None,
+    state: States = None,
+    kind: Kinds = None,
+    topic: Topics = None,
+    table: Tables = None,
+    text: Search = "",
+    since: Since = None,
+    before: Before = None,
+    job: FoundBy = None,
+    most: Annotated[
+        int, typer.Option("--limit", min=1, max=100_000, help="At most so many letters, the last that failed first.")
+    ] = 10_000,
+    reason: Reason = "",
+    followed: Annotated[bool, typer.Option("--follow", help="Show how it goes on, until it is at its end.")] = False,
+    output: Format = Output.TABLE,
+) -> None:
+    """Search letters by what their records hold; that you did is kept. Masked columns are not compared.
+
+    Workers read the records. What was found is taken by --job JOB of `dlq ls`, `dlq export` and `replay start`; the job
+    is followed and cancelled as others. Exit code 3 when no letter matches.
+    """
+    from dlq.filter import BadFilter, condition
+    from dlq.value_search import Wanted
+
+    if not reason.strip():
+        say("records are looked at for a reason: --reason")
+        raise typer.Exit(USAGE)
+    try:
+        conditions = tuple(map(condition, where))
+    except BadFilter as error:
+        raise typer.BadParameter(str(error)) from error
+    chosen = selected(group, state, kind, topic, table, text, since, before, number, job)
+    with reported(), jobs_of(config) as desk:
+        said = Note(actor(), reason.strip())
+        made = desk.search(Wanted(selection=chosen, conditions=conditions, said=said, most=most))
+        if made is None:
+            raise nothing("no letter matches")
+        found = job_of(desk, made)
+        if followed:
+            found = follow(found, lambda: job_of(desk, made), lambda now: now.state in ACTIVE)
+        if output is Output.TABLE:
+            show_job(found)
+        else:
+            show([{"job": made, "state": found.state, "letters": found.items, "counts": found.counts}], {}, output)
+        say(f"what it finds: headrace dlq ls --job {made}")

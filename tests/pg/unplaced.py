@@ -1,0 +1,184 @@
+"""A partition whose log is a list, a group that reads it, and letters that come back with any row."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import psycopg
+
+from consumer.core.letterhead import Codec
+from consumer.core.letters import Record, State
+from consumer.core.markers import UNAVAILABLE
+from consumer.core.plan import Plan
+from consumer.core.policy import Policy
+from consumer.core.records import OffsetRange, RecordRef, Slice, TopicPartition
+from consumer.core.search import Ending, next_stretch, seen
+from consumer.edges.postgres.lookup import PostgresCatalog
+from consumer.edges.postgres.outbox import PostgresOutbox
+from consumer.edges.postgres.pool import TargetPool
+from consumer.edges.postgres.searches import PostgresSearches
+from consumer.edges.postgres.sink import PostgresSink
+from consumer.known import KnownBindings
+from consumer.planner import Unbound
+from consumer.ports.letters import Posted
+from consumer.ports.refusals import Reconsider
+from consumer.ports.target import Start
+from consumer.ports.topics import Traits
+from consumer.rereading import Rereading
+from consumer.returns import Judges, Returns
+from dlq.actions import replay
+from dlq.headers import decode, encode
+from tests.pg.landing import ID, Landing, rows
+from tests.unit.avro import framed
+from tests.unit.known import planner, slice_of
+from tests.unit.world import World
+
+FIELDS = [ID, {"name": "word", "type": ["null", "string"], "default": None}, {"name": "amount", "type": "int"}]
+# schemas that nobody knows at first
+LATE = (7, 8)
+Change = tuple[str, dict[str, Any]]
+
+
+def row(key: int = 1, word: str = "new", amount: int = 5) -> dict[str, Any]:
+    """One of the table's."""
+    return {"id": key, "word": word, "amount": amount}
+
+
+OLD = ("c", row(word="old", amount=1))
+WHOLE = ("u", row())
+DELETE = ("d", row())
+PARTIAL = ("u", row(word=UNAVAILABLE, amount=9))
+# its key says which row it is of, once another record has said which table
+CUT = ("x", row())
+OTHER = ("c", row(key=2))
+
+
+@dataclass
+class Scene:
+    """A partition with its log, and a group that reads it."""
+
+    session: psycopg.Connection
+    sink: PostgresSink
+    pool: TargetPool
+    group: str
+    landing: Landing
+    log: list[tuple[bytes, bytes]] = field(default_factory=list)
+    # offsets of records that have left it
+    gone: set[int] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.known = KnownBindings()
+        self.searches = PostgresSearches(self.pool, self.group)
+        self.outbox = PostgresOutbox(self.pool, self.group, ())
+        self.lane = TopicPartition(f"{self.group}.retry.1", 0)
+        found = PostgresCatalog(self.pool, self.group).read_table(self.landing.table)
+        schemas = {1: self.landing.keys.text, 2: self.landing.values.text}
+        traits = {self.landing.at.topic: Traits(compacted=False, partitions=1)}
+        self.world = World(schemas, lambda _: found, traits)
+
+    def unknown(self, change: Change = OLD) -> None:
+        """The next record has schemas that nobody knows."""
+        key, value = self.landing.record(*change)
+        self._append((framed(LATE[0], key[5:]), framed(LATE[1], value[5:])))
+
+    def learn(self) -> None:
+        """From now on they are known."""
+        self.world.schemas |= {LATE[0]: self.landing.keys.text, LATE[1]: self.landing.values.text}
+        self.known.forget_topic(self.landing.at.topic)
+
+    def apply(self, *changes: Change) -> None:
+        """More records, each a batch."""
+        for change in changes:
+            self._append(self.landing.record(*change))
+
+    def skip(self, change: Change) -> None:
+        """The next record, as one that was passed before this group began."""
+        self.log.append(self.landing.record(*change))
+        query = "UPDATE headrace.positions SET next_offset = %s WHERE group_name = %s AND topic = %s AND partition = %s"
+        self.session.execute(query, (len(self.log), self.group, *self.landing.at))
+
+    def _append(self, record: tuple[bytes, bytes]) -> None:
+        self.log.append(record)
+        refused: dict[Any, Any] = {}
+        while True:
+            piece = slice_of([record], len(self.log) - 1, self.landing.at)
+            try:
+                self.sink.apply(self.planned(replace(piece, epoch=self.landing.taken.epoch), refused))
+                return
+            except Reconsider as found:
+                refused |= found.refused
+
+    def planned(self, piece: Slice, refused: Mapping[Any, Any] | None = None) -> Plan:
+        """The plan of records, with bindings made when they are missing."""
+        while True:
+            try:
+                return planner(self.known).plan([piece], refused)
+            except Unbound as unbound:
+                self.world.binder(self.known).bind(unbound.wanted)
+
+    def replay(self, offset: int = 0) -> None:
+        """Send the letter of a record again, and bring its copy back."""
+        query = 'SELECT id FROM headrace.letters WHERE group_name = %s AND "offset" = %s'
+        ((letter,),) = self.session.execute(query, (self.group, offset)).fetchall()
+        assert replay(self.session, self.group, [letter]).changed == (letter,)
+        self.come_back()
+
+    def come_back(self) -> None:
+        """Copies are published, confirmed, and come back together."""
+        copies = self.outbox.claim(20, 60)
+        self.outbox.confirm(
+            [
+                Posted(id=copy.id, attempt=copy.head.attempt, topic=self.lane.topic, partition=0, offset=number)
+                for number, copy in enumerate(copies)
+            ]
+        )
+        back = [copy for copy in copies if copy.state in (State.RETRYING, State.REPLAYING)]
+        if back:
+            self._work([tuple(encode(copy.head, copy.headers)) for copy in back])
+
+    def _work(self, headers: Sequence[Any]) -> None:
+        (taken,) = self.sink.take({self.lane: Start(offset=0)})
+        first = taken.next_offset
+        end = first + len(headers)
+        nothing = [None] * len(headers)
+        piece = Slice(
+            at=self.lane, epoch=taken.epoch, start=first, end=end, offsets=range(first, end), keys=nothing,
+            values=nothing, headers=lambda offset: headers[offset - first],
+        )  # fmt: skip
+        judges = Judges(codec=Codec(encode=encode, decode=decode), policy=Policy())
+        again: Any = self
+        returns = Returns(
+            self.sink, planner(self.known), self.world.binder(self.known), Rereading(again, again), judges
+        )
+        done = returns.work([piece])
+        assert (done.waits, done.left) == ({}, ())
+
+    def topic_ids(self, topics: Sequence[str]) -> dict[str, str]:
+        """Those of topics that were never made anew."""
+        return dict.fromkeys(topics, "first")
+
+    def fetch(self, ref: RecordRef) -> Record | None:
+        """A record of the log, read at its origin."""
+        if ref.at != self.landing.at or ref.offset >= len(self.log) or ref.offset in self.gone:
+            return None
+        key, value = self.log[ref.offset]
+        return Record(ref=ref, key=key, value=value)
+
+    def search(self, most: int = 100, *, incomplete: bool = False) -> list[Ending]:
+        """Read the next records for what is searched; how that ends."""
+        stretch = next_stretch(self.searches.claim(100, 0))
+        end = min(stretch.end, stretch.start + most)
+        out = self.searches.unapplied(OffsetRange(self.landing.at, stretch.start, end))
+        offsets = [offset for offset in range(stretch.start, end) if offset not in out]
+        piece = slice_of([self.log[offset] for offset in offsets], stretch.start, self.landing.at)
+        plan = self.planned(replace(piece, end=end, offsets=offsets))
+        return list(self.searches.note(stretch, seen(plan, end, incomplete=incomplete)).values())
+
+    def states(self) -> str:
+        """Offset and first letter of each letter's state, in order."""
+        query = 'SELECT "offset", state FROM headrace.letters WHERE group_name = %s ORDER BY "offset"'
+        return " ".join(f"{offset}{state[0]}" for offset, state in self.session.execute(query, (self.group,)))
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """The table's."""
+        return rows(self.session, self.landing.table)
