@@ -53,6 +53,22 @@ def test_a_member_that_was_told_of_no_broker_gets_another_client(forgetful: Forg
     assert [line["event"] for line in logs].count(ANEW) == 1
 
 
+def test_a_member_that_holds_partitions_gets_another_client_too() -> None:
+    """What it held is revoked, and is taken again when the cluster is back."""
+    broker = Broker()
+    broker.create("t")
+    settings = KafkaSettings(bootstrap_servers=broker.bootstrap, group="g", topics=("t",), request_timeout=3)
+    mine = _Assigned()
+    with closing(KafkaSource(settings)) as source, capture_logs() as logs:
+        source.open(mine)
+        _poll(source, lambda: bool(mine.partitions), 20)
+        broker.vanish()
+        _poll(source, lambda: ANEW in [line["event"] for line in logs], 60)
+        assert not mine.partitions
+        _poll(source, lambda: False, 1)
+    assert ANEW in [line["event"] for line in logs]
+
+
 def test_a_slow_cluster_is_no_silent_one() -> None:
     """Its answers come late, each in time."""
     broker = Broker()

@@ -69,8 +69,9 @@ class KafkaSource:
             self._silence.heard()
         self._given_up |= {at for at, failure in intake.broken.items() if failure.code == _GIVEN_UP}
         self._given_up &= member.held
-        self._watch(member)
         self._hear(member)
+        # the last, since it may close this client
+        self._watch(member)
         return intake
 
     def heard_of(self) -> Mapping[TopicPartition, int | None]:
