@@ -38,6 +38,8 @@ _CCOMPAT = re.compile(r"(.*)/apis/ccompat/v\d+/?")
 def checked_patterns(topics: list[str]) -> list[str]:
     """The topics. Raises ValueError for one that begins as a regular expression and is none."""
     for topic in topics:
+        if not topic:
+            raise ValueError("an empty name is no topic")
         if topic.startswith("^"):
             try:
                 re.compile(topic)

@@ -112,6 +112,15 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _tables_are_named_whole(self) -> "Settings":
+        for name in self.tables:
+            schema, _, table = name.partition(".")
+            if not (schema and table) or "\0" in name:
+                # a policy that nobody finds would let pass what it forbids
+                raise ValueError(f'tables.{name!r}: a table is named with its schema, as [tables."public.orders"]')
+        return self
+
+    @model_validator(mode="after")
     def _hashes_have_a_key(self) -> "Settings":
         hashed = [f"{n}.{c}" for n, table in self.tables.items() for c, each in table.columns.items() if each.hash]
         if hashed and self.secrets.hash_key is None:
@@ -181,7 +190,8 @@ def load(file: Path | None = None) -> Settings:
     """Settings from the file (the default one may be missing) and the environment. Raises Refused."""
     chosen = file or DEFAULT_FILE
     if file is not None and not file.is_file():
-        raise _refused(f"the settings file {file} does not exist", "Name an existing file with --config.")
+        why = "is a directory" if file.is_dir() else "does not exist"
+        raise _refused(f"the settings file {file} {why}", "Name an existing file with --config.")
 
     class Loaded(Settings):
         model_config = SettingsConfigDict(toml_file=chosen if chosen.is_file() else None)
@@ -190,7 +200,10 @@ def load(file: Path | None = None) -> Settings:
         return Loaded()  # type: ignore[call-arg]
     except ValidationError as error:
         lines = "\n".join(f"  {line}" for line in mistakes(error))
-        raise _refused(f"the settings have {error.error_count()} mistakes:\n{lines}\n", "Correct them all.") from error
+        count = error.error_count()
+        said = f"the settings have {count} mistake{'s' if count > 1 else ''}:\n{lines}\n"
+        none = "" if chosen.is_file() else f"There is no {chosen} here: write one, or name it with --config. "
+        raise _refused(said, f"{none}Correct {'them all' if count > 1 else 'it'}.") from error
     except SettingsError as error:
         # its cause holds the value
         raise _refused(str(error), "Write the value as JSON, or plainly.") from None

@@ -565,6 +565,24 @@ def test_a_missing_file_and_a_broken_file_are_refused(tmp_path: Path) -> None:
     broken = tmp_path / "broken.toml"
     broken.write_text("[kafka\n")
     assert "not TOML" in refused(broken)
+    assert "is a directory" in refused(tmp_path)
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize("name", ["orders", "public.", ".orders", r"public.orders\u0000"])
+def test_a_policy_of_a_table_without_its_schema_is_refused(name: str, tmp_path: Path) -> None:
+    """Nobody would find it, and what it forbids would pass."""
+    file = tmp_path / "mine.toml"
+    file.write_text(f'[tables."{name}"]\nexclude = ["note"]\n')
+    said = refused(file)
+    assert "a table is named with its schema" in said
+    assert "1 mistake:" in said
+
+
+def test_an_empty_name_is_no_topic(environment: pytest.MonkeyPatch) -> None:
+    """The client would refuse it when it is too late."""
+    environment.setenv("HEADRACE_KAFKA__TOPICS", '[""]')
+    assert "an empty name is no topic" in refused()
 
 
 @pytest.mark.parametrize(

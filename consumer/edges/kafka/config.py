@@ -75,7 +75,8 @@ def common_config(settings: KafkaSettings) -> dict[str, Any]:
     return {
         "bootstrap.servers": settings.bootstrap_servers,
         "socket.timeout.ms": int(settings.request_timeout * 1000),
-        "log_level": 4,
+        # critical ones only: what fails is told to `error_cb`, which counts it instead of flooding the log
+        "log_level": 2,
         "error_cb": ErrorLog(),
     } | {name: value for name, value in settings.client.items() if _is_common(name)}
 

@@ -5,8 +5,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
-from consumer.core.failure import Refused, Transient, failed
+from consumer.core.failure import Failure, Refused, Transient, failed
 from consumer.core.kinds import KINDS
 from consumer.edges.postgres.translate import translated
 
@@ -36,8 +37,10 @@ def application_name(worker: str) -> str:
 def connect(settings: SessionSettings) -> psycopg.Connection:
     """Open an autocommit session in UTC.
 
-    Raises ConnectionLost, Persistent (credentials), Refused (pooler), or Transient for a server that takes no writes.
+    Raises ConnectionLost, Persistent (credentials), Refused (a pooler, or a connection string that is none), or
+    Transient for a server that takes no writes.
     """
+    _require_dsn(settings.dsn)
     with translated("connect"):
         connection = psycopg.connect(
             settings.dsn,
@@ -57,6 +60,21 @@ def connect(settings: SessionSettings) -> psycopg.Connection:
         connection.close()
         raise
     return connection
+
+
+def _require_dsn(dsn: str) -> None:
+    try:
+        parts = conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        # its message has parts of the string, which may be the password
+        raise Refused(_no_dsn("it is neither a URL nor a list of keywords and values as libpq takes them")) from None
+    if not all(port.isdecimal() for port in str(parts.get("port") or "0").split(",")):
+        raise Refused(_no_dsn("its port is no number"))
+
+
+def _no_dsn(why: str) -> Failure:
+    remedy = "Write it as postgresql://user@host:5432/database, or as host=… port=… dbname=… user=…"
+    return failed(KINDS["worker.settings"], "postgres", "connect", f"target.dsn: {why}", remedy=remedy)
 
 
 def _prepare(connection: psycopg.Connection, settings: SessionSettings) -> None:
