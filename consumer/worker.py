@@ -76,7 +76,8 @@ class CurrentWatch:
         for at, reason in sorted(self.last.held.items()):
             print(f"{at}: {self.last.left[at]} records left: {reason}", file=sys.stderr)
         if self.last.letters:
-            print(f"{self.last.letters} letters are open: see headrace.letters", file=sys.stderr)
+            are = "letters are" if self.last.letters > 1 else "letter is"
+            print(f"{self.last.letters} {are} open: headrace dlq groups", file=sys.stderr)
         return PARTIAL
 
 

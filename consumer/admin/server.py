@@ -1,18 +1,33 @@
 """The process: listens until it is told to end, and lets answers end first."""
 
+import os
+import socket
+
 import uvicorn
 from fastapi import FastAPI
+
+from consumer.core.failure import Refused, failed
+from consumer.core.kinds import KINDS
 
 # seconds that answers have to end
 _GRACE = 5
 
 
-def serve(app: FastAPI, host: str, port: int) -> None:
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that listens; its owner closes it. Raises Refused."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        detail = f"admin.host and admin.port can't be listened on ({os.strerror(error.errno or 0)}): port {port}"
+        remedy = "Set admin.port to one that is free, or end who has it."
+        raise Refused(failed(KINDS["worker.settings"], "admin", "listen", detail, remedy=remedy)) from error
+
+
+def serve(app: FastAPI, bound: socket.socket) -> None:
     """Until SIGTERM or SIGINT."""
     config = uvicorn.Config(
         app,
-        host=host,
-        port=port,
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -23,4 +38,4 @@ def serve(app: FastAPI, host: str, port: int) -> None:
     )
     server = uvicorn.Server(config)
     app.state.ending = lambda: server.should_exit
-    server.run()
+    server.run([bound])

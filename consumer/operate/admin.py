@@ -20,7 +20,8 @@ app = typer.Typer(
 def serve(config: Config = None) -> None:
     """Serve the API and the console on `admin.host` and `admin.port`, until told to stop."""
     from consumer.admin.app import make_app
-    from consumer.admin.server import serve as listen
+    from consumer.admin.server import listening
+    from consumer.admin.server import serve as answer
     from consumer.build import group_samples, watchers
     from consumer.desks import admin_doors, group_lookout
     from consumer.settings import load
@@ -33,15 +34,15 @@ def serve(config: Config = None) -> None:
         admin = settings.admin
         made = make_app(admin, admin_doors(settings))
         host = f"[{admin.host}]" if ":" in admin.host else admin.host
-        say(f"console: http://{host}:{admin.port}/   API: http://{host}:{admin.port}/api/v1")
-        if admin.is_open:
-            say("nobody has to log in: whoever is on this machine is its admin (admin.tokens changes that)")
-        with watchers(settings) as told, group_lookout(settings) as lookout:
+        with listening(admin.host, admin.port) as bound, watchers(settings) as told, group_lookout(settings) as lookout:
+            say(f"console: http://{host}:{admin.port}/   API: http://{host}:{admin.port}/api/v1")
+            if admin.is_open:
+                say("nobody has to log in: whoever is on this machine is its admin (admin.tokens changes that)")
             group, watch = group_samples(settings, told), made.state.watch
             told.ask(lambda: group.of(lookout.seen))
             told.ask(lambda: connector_samples(watch.last.connectors if watch.last else ()))
             lookout.tell = told.tell
-            listen(made, admin.host, admin.port)
+            answer(made, bound)
 
 
 @app.command("token")

@@ -1,5 +1,6 @@
 """`headrace breakers`: the servers that workers do not ask for a while, and having them asked at once."""
 
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -17,6 +18,13 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+
+class Server(StrEnum):
+    """Whom workers do not ask while it is away."""
+
+    TARGET = "target"
+    REGISTRY = "registry"
 
 
 @app.command("ls")
@@ -39,7 +47,7 @@ def ls(config: Config = None, output: Format = Output.TABLE) -> None:
 
 @app.command("reset")
 def reset(
-    name: Annotated[str, typer.Argument(help="The server: target or registry.")],
+    name: Annotated[Server, typer.Argument(help="The server.")],
     reason: Reason,
     worker: Annotated[str | None, typer.Option(help="Only this worker's; by default all that live.")] = None,
     config: Config = None,
@@ -54,7 +62,7 @@ def reset(
         raise typer.Exit(USAGE)
     with reported(), control_of(config) as control:
         names = [one.name for one in alive(control) if worker in (None, one.name)]
-        carried_out(control, ("reset breaker", name), names, Note(actor(), reason.strip()), output)
+        carried_out(control, ("reset breaker", name.value), names, Note(actor(), reason.strip()), output)
 
 
 _COLUMNS = (

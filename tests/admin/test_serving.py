@@ -68,6 +68,19 @@ def test_the_process_comes_up_answers_and_ends_in_order(shop: Shop, tmp_path: Pa
     assert "Traceback" not in said
 
 
+def test_a_port_that_is_taken_is_said_before_anything_else(shop: Shop, tmp_path: Path) -> None:
+    """Nobody is sent to whatever listens there."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        environment = {**os.environ, **settings_of(shop, ADMIN__PORT=str(port))}
+        command = [sys.executable, "-m", "consumer", "admin", "serve"]
+        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert f"port {port}" in done.stderr
+    assert "Set admin.port" in done.stderr
+    assert "console:" not in done.stderr
+
+
 def test_an_address_of_others_is_refused_without_tokens(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """With what to set."""
     for name, value in settings_of(shop, ADMIN__HOST="0.0.0.0").items():

@@ -27,6 +27,8 @@ def test_a_table_follows_with_the_first_row_that_needs_it(scene: Scene, case: Ca
     assert scene.columns().items() >= expected.items()
     assert len(scene.rows()) == 1
     assert scene.history() == [(step, "applied") for step in case.steps]
+    steps = "least((durations ->> 'stage')::float8, (durations ->> 'apply')::float8)"
+    assert scene.sql(f"SELECT {steps} > 0 FROM headrace.batches ORDER BY id DESC LIMIT 1") == [(True,)]
     # and again, by what stands in the catalog now
     assert one.plan(scene.record(case.fields, case.row, "u")).evolutions == ()
 

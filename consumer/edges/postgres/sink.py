@@ -230,7 +230,7 @@ class PostgresSink:
                 raise Reconsider(refused)
             plan = applied
             self._moved.settle(connection)
-            durations = {"stage": filled - clock, "apply": time.perf_counter() - filled}
+            durations = {"stage": filled - began, "apply": time.perf_counter() - filled}
             _check_deferred(connection, plan)
             _limit(connection, within and self.settings.batch_deadline)
             with translated("finish batch"):

@@ -29,7 +29,7 @@ def partition_stopped(topic: str, reason: str) -> HeadraceError:
 
 def late(what: str, seconds: float, lagging: str) -> HeadraceError:
     """Something did not happen in time."""
-    detail = f"{what} not after {seconds:.0f} s; {lagging}"
+    detail = f"{what} within {seconds:.0f} s; {lagging}"
     return transient("wait", "demo_late", detail, "Read the logs of headrace and connect in the data directory.")
 
 
