@@ -185,7 +185,7 @@ def test_a_search_goes_on_where_it_was(searching: Searching, bad: Bad, monkeypat
     """Whatever fails: a step is looked at as a whole, or not at all."""
     for number in range(1, 5):
         bad(number=number)
-    monkeypatch.setattr("consumer.edges.postgres.value_searches.AT_ONCE", 2)
+    monkeypatch.setattr("consumer.edges.postgres.value_searches._AT_ONCE", 2)
     made = searching.start("op = c")
     searching.step()
     assert searching.ends(made) == {"met": 2, "unread": 2}

@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import namedtuple_row
 
-from consumer.core.jobs import ACTIVE, AT_ONCE, SEARCH, JobState, Progress, Step
+from consumer.core.jobs import ACTIVE, SEARCH, JobState, Progress, Step
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated
@@ -21,6 +21,8 @@ from consumer.ports.jobs import Stepped
 # of a letter, by id: what became of its item, and why
 Judge = Callable[[psycopg.Connection, str, list[dict[str, str]], int], tuple[str, str]]
 
+# letters of a step
+_AT_ONCE = 200
 # seconds of a step: whoever cancels waits so long
 _LONGEST = 2.0
 _CLAIM = sql.SQL("""
@@ -60,7 +62,7 @@ class PostgresValueSearches:
             job: Any = cursor.execute(_CLAIM, (self._group,)).fetchone()
             if job is None:
                 return None
-            looked = self._looked(connection, job, cursor.execute(_NEXT, (job.id, AT_ONCE)).fetchall())
+            looked = self._looked(connection, job, cursor.execute(_NEXT, (job.id, _AT_ONCE)).fetchall())
             state = JobState.RUNNING if looked else JobState.DONE
             cursor.execute(_MOVE, {"job": job.id, "state": state})
         step = Step(state=state)
