@@ -41,7 +41,7 @@ class Scene:
             (offset, source_at, self._group, partition),
         )
 
-    def look(self, at: datetime, end: int, heard: datetime | None = None) -> None:
+    def look(self, at: datetime, end: int, heard: datetime | None = None, trend: Trend | None = None) -> None:
         """A look at which both logs reach that far."""
         _, places = self.outlook.places()
         judged = [
@@ -55,7 +55,7 @@ class Scene:
                     seconds=None,
                     going=Going.BEHIND,
                 ),
-                Trend.BEHIND if place.position < end else Trend.OK,
+                trend or (Trend.BEHIND if place.position < end else Trend.OK),
             )
             for place in places
         ]
@@ -94,6 +94,13 @@ def test_a_table_at_the_end_of_its_log_is_complete_up_to_the_look(scene: Scene) 
     scene.move(1, 110, after(-999))
     scene.look(after(1), 110)
     assert (scene.fresh(), scene.fresh("trend"), scene.fresh("records_behind")) == (after(1), "ok", 0)
+
+
+@pytest.mark.parametrize("trend", Trend)
+def test_every_trend_is_kept_and_stands_for_its_table(scene: Scene, trend: Trend) -> None:
+    """Also of a group that nobody reads."""
+    scene.look(NOON, 100, trend=trend)
+    assert scene.fresh("trend") == trend.value
 
 
 def test_what_comes_later_takes_nothing_back(scene: Scene) -> None:

@@ -42,8 +42,8 @@ class Careless(PostgresSink):
 class Alone(KafkaSource):
     """Reads as a group of its own, so it is assigned every partition whoever else has them; positions stay shared."""
 
-    def __init__(self, settings: KafkaSettings) -> None:
-        super().__init__(replace(settings, group=f"{settings.group}-{os.getpid()}"))
+    def __init__(self, settings: KafkaSettings, *more: Any) -> None:
+        super().__init__(replace(settings, group=f"{settings.group}-{os.getpid()}"), *more)
 
 
 class Unnoticed(PostgresSink):

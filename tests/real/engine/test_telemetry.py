@@ -111,7 +111,7 @@ def test_a_supervisor_lists_where_its_workers_are_watched(workers: Workers, targ
 def test_lag_is_known_while_nobody_reads_and_freshness_says_how_far_tables_are(
     workers: Workers, target: Target, at: Endpoints, fresh_feed: Callable[..., Feed]
 ) -> None:
-    """A table that was current is complete up to the look; what comes while its workers are down makes it stalled."""
+    """A table that was current is complete up to the look; what comes while its workers are down finds no worker."""
     began = datetime.now(UTC) - timedelta(seconds=2)
     feed = fresh_feed("once")
     feed.create(30)
@@ -132,7 +132,7 @@ def test_lag_is_known_while_nobody_reads_and_freshness_says_how_far_tables_are(
     feed.create(30)
     lag = ("headrace_lag_records", frozenset({feed.topic, "0"}))
     eventually(lambda: scraped(port).get(lag, 0) > 0, "the admin process tells the lag of a group that is down")
-    eventually(lambda: fresh()[0][1:3] == (30, "stalled"), "and keeps it")
-    assert scraped(port)["headrace_lag_partitions", frozenset({feed.topic, "stalled"})] == 3
+    eventually(lambda: fresh()[0][1:3] == (30, "no worker"), "and keeps it")
+    assert scraped(port)["headrace_lag_partitions", frozenset({feed.topic, "no worker"})] == 3
     admin.send(2)
     admin.finish()

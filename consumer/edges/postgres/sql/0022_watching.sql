@@ -17,7 +17,9 @@ CREATE TABLE headrace.lags (
     end_offset bigint NOT NULL,
     -- how long the oldest record that was not applied had been in its log
     seconds double precision,
-    trend text NOT NULL CHECK (trend IN ('ok', 'behind', 'stalled', 'paused')),
+    trend text NOT NULL CHECK (
+        trend IN ('ok', 'catching up', 'behind', 'waiting', 'paused', 'stalled', 'stopped', 'no worker')
+    ),
     why text NOT NULL DEFAULT '',
     looked_at timestamptz NOT NULL,
     passed_at timestamptz,
@@ -68,8 +70,11 @@ SELECT k.group_name, k.table_name,
             AND n.state IN ('retrying', 'held', 'dead', 'replaying')
     ) AS open_letters,
     -- the worst
-    CASE max(array_position(ARRAY['ok', 'behind', 'paused', 'stalled'], k.trend))
-        WHEN 1 THEN 'ok' WHEN 2 THEN 'behind' WHEN 3 THEN 'paused' WHEN 4 THEN 'stalled'
+    CASE max(array_position(
+        ARRAY['ok', 'catching up', 'behind', 'waiting', 'paused', 'stalled', 'stopped', 'no worker'], k.trend
+    ))
+        WHEN 1 THEN 'ok' WHEN 2 THEN 'catching up' WHEN 3 THEN 'behind' WHEN 4 THEN 'waiting' WHEN 5 THEN 'paused'
+        WHEN 6 THEN 'stalled' WHEN 7 THEN 'stopped' WHEN 8 THEN 'no worker'
     END AS trend,
     min(k.looked_at) AS looked_at,
     max(k.heard_at) AS source_heard_at
