@@ -102,10 +102,9 @@ def consumer_config(settings: KafkaSettings) -> dict[str, object]:
             (*_NEVER, *settings.dead, *(name for name in settings.ignore if name not in settings.lane))
         ),
         "queued.max.messages.kbytes": settings.prefetch_kbytes,
-        # Long runs of one partition make batches of few tables, each with many rows. What waits of all of them together
-        # is bounded by the answer's limit: with 8 MiB and without one a worker behind 200 partitions took 709 MB.
-        "fetch.message.max.bytes": 4 << 20,
-        "fetch.max.bytes": 16 << 20,
+        # Long runs of one partition make batches of few tables, each with many rows. With 4 MiB a worker behind 200
+        # partitions took 649 MB, however small an answer may be as a whole.
+        "fetch.message.max.bytes": 2 << 20,
         # librdkafka stalls a full queue for a second by default
         "fetch.queue.backoff.ms": 5,
         "fetch.wait.max.ms": 100,
