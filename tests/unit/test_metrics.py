@@ -20,6 +20,7 @@ from consumer.core.plan import Counts, Plan
 from consumer.core.records import Slice, TopicPartition
 from consumer.ports.facts import Began, Committed, Fact, Failed, Halted, Overtaken, Pause, Route, Shift, Shifted, Undone
 from consumer.ports.target import Applied
+from consumer.stack.waiting import wait_until
 from consumer.telemetry import metrics
 from consumer.telemetry.counting import Counting
 from consumer.telemetry.discovery import targets
@@ -204,7 +205,15 @@ def test_those_who_only_connect_hold_nobody_up(watched: Watchers) -> None:
     assert ended >= 12
     for each in idle:
         each.close()
-    assert got(watched, "/healthz") == (200, "ok\n")
+    assert wait_until(lambda: _answered(watched), 10)
+
+
+def _answered(told: Watchers) -> bool:
+    try:
+        return got(told, "/healthz") == (200, "ok\n")
+    except (ConnectionError, urllib.error.URLError):
+        # their places are not free yet
+        return False
 
 
 def _ended(connection: socket.socket) -> bool:

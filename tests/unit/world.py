@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 
 from consumer.binder import Binder, BinderSettings, Sources
 from consumer.core.checks import Rules
@@ -22,6 +23,8 @@ from consumer.ports.topics import Traits
 from tests.unit.numbered import Numbered
 from tests.unit.shaping import after, shape_of, table_of
 
+WORLDS = count(1)
+
 
 @dataclass
 class World(Numbered):
@@ -30,7 +33,8 @@ class World(Numbered):
     schemas: dict[int, str]
     table: Callable[[TableName], TargetTable | None]
     topics: dict[str, Traits] = field(default_factory=dict)
-    address: str = "world"
+    # what a group keeps of a registry is kept by its address: worlds of different tests never share it
+    address: str = field(default_factory=lambda: f"world-{next(WORLDS)}")
     sources: dict[tuple[str, int], Mapping[str, str | None]] = field(default_factory=dict)
     # columns of tables that are to be made, with their types
     made: dict[TableName, dict[str, str]] = field(default_factory=dict)
