@@ -130,6 +130,8 @@ def _open_letters(rig: Rig, dataset: Dataset, case: Case, group: str) -> None:
         if not wait_until(published, _PATIENCE, interval=0.2):
             raise late("open letters", f"letters were not published in {_PATIENCE:.0f} s", "Read the worker's log.")
     with rig.target() as connection:
+        # letters that stay open for long have been seen by autovacuum
+        connection.execute("VACUUM (ANALYZE) headrace.letters")
         # a table belongs to one topic of a group, and this one is done
         connection.execute("DELETE FROM headrace.target_tables WHERE group_name = %s", [group])
 

@@ -40,14 +40,21 @@ SELECT w.name FROM unnest(%(tables)s::text[]) AS w(name), LATERAL (
 ) AS l
 """).format(open=_OPEN)
 
-# both sides of the place that the types have in the index
+# The first and the last in their index. Asked for what is less or greater, the planner itself looks for both ends, past
+# all entries of dead versions.
 _OTHER_TYPES = sql.SQL("""
 SELECT EXISTS (
-    SELECT FROM headrace.letters l WHERE l.group_name = %(group)s AND l.table_name = %(table)s AND l.state IN ({open})
-      AND l.row_types < %(types)s
+    SELECT FROM (
+        SELECT l.row_types FROM headrace.letters l
+        WHERE l.group_name = %(group)s AND l.table_name = %(table)s AND l.state IN ({open})
+        ORDER BY l.row_types LIMIT 1
+    ) AS first WHERE first.row_types <> %(types)s
 ) OR EXISTS (
-    SELECT FROM headrace.letters l WHERE l.group_name = %(group)s AND l.table_name = %(table)s AND l.state IN ({open})
-      AND l.row_types > %(types)s
+    SELECT FROM (
+        SELECT l.row_types FROM headrace.letters l
+        WHERE l.group_name = %(group)s AND l.table_name = %(table)s AND l.state IN ({open}) AND l.row_types IS NOT NULL
+        ORDER BY l.row_types DESC LIMIT 1
+    ) AS last WHERE last.row_types <> %(types)s
 )
 """).format(open=_OPEN)
 
