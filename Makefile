@@ -6,8 +6,9 @@ PYTHON ?= python3
 TEST_PROCESSES ?= 3
 .DEFAULT_GOAL := help
 FAULTS_SEEDS ?= 2
+SITE_TOOLS := $(abspath $(VENV))/site
 CHART_TOOLS := $(abspath $(VENV))/chart
-.PHONY: help setup demo test console-tests screenshots chart-tests faults fidelity check fmt lock docs clean
+.PHONY: help setup demo test console-tests screenshots chart-tests faults fidelity check fmt lock docs site clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -60,13 +61,18 @@ fidelity: setup  ## The fidelity table, whole: every type and mode, beside the D
 docs: setup  ## Write the reference pages that come from the code
 	$(BIN)/python -m tools.docs
 
+site: setup  ## The documentation as a site, in the folder site; a link that leads nowhere ends it
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --upgrade --target $(SITE_TOOLS) -r tools/site/requirements.lock
+	PYTHONPATH=$(SITE_TOOLS) $(BIN)/python -m tools.site site
+
 fmt: setup  ## Format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock:  ## Resolve pyproject.toml anew into the locks (needs uv): of everything, of the image, of what builds the image
+lock:  ## Resolve pyproject.toml anew into the locks (needs uv): of everything, of the image, of the site, of what builds the image
 	uv pip compile --universal --python-version 3.11 --all-extras --generate-hashes --no-annotate --upgrade --quiet pyproject.toml -o requirements.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --upgrade --quiet -c requirements.lock pyproject.toml -o requirements-runtime.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --upgrade --quiet -c requirements.lock tools/site/requirements.in -o tools/site/requirements.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --upgrade --quiet deploy/image/tools.in -o deploy/image/tools.lock
 
 clean:  ## Remove the virtual environment and caches

@@ -29,7 +29,7 @@ def complaints(root: Path) -> list[str]:
     return found + _unreachable(root, pages)
 
 
-def _targets(path: Path, text: str) -> Iterator[tuple[Path, str]]:
+def targets(path: Path, text: str) -> Iterator[tuple[Path, str]]:
     """Each link to something of this repository: the file and the anchor."""
     for match in _LINK.finditer(_FENCED.sub("", text)):
         target = match[1] or match[2]
@@ -39,7 +39,7 @@ def _targets(path: Path, text: str) -> Iterator[tuple[Path, str]]:
 
 
 def _links(path: Path, text: str) -> Iterator[str]:
-    for file, anchor in _targets(path, text):
+    for file, anchor in targets(path, text):
         if not file.exists():
             yield f"a link leads to {file.name}, which does not exist"
         elif anchor and anchor not in _anchors(file.read_text(encoding="utf-8")):
@@ -113,5 +113,5 @@ def _unreachable(root: Path, pages: list[Path]) -> list[str]:
         if path in seen or path.suffix != ".md" or not path.exists():
             continue
         seen.add(path)
-        waiting += [file for file, _ in _targets(path, path.read_text(encoding="utf-8"))]
+        waiting += [file for file, _ in targets(path, path.read_text(encoding="utf-8"))]
     return [f"{path.relative_to(root)}: no link leads here from {START}" for path in pages if path not in seen]
