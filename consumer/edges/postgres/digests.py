@@ -46,7 +46,7 @@ _OTHER_TYPES = sql.SQL("""
 SELECT EXISTS (
     SELECT FROM (
         SELECT l.row_types FROM headrace.letters l
-        WHERE l.group_name = %(group)s AND l.table_name = %(table)s AND l.state IN ({open})
+        WHERE l.group_name = %(group)s AND l.table_name = %(table)s AND l.state IN ({open}) AND l.row_types IS NOT NULL
         ORDER BY l.row_types LIMIT 1
     ) AS first WHERE first.row_types <> %(types)s
 ) OR EXISTS (

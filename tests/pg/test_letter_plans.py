@@ -1,0 +1,46 @@
+"""How the server finds the letters of a row before it has counted any letters."""
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from consumer.core.letters import OPEN_STATES
+from dlq.preview import Rules, judged, known
+from dlq.selection import Selection
+
+SELECTION = Selection(states=("dead",))
+LETTERS = """
+INSERT INTO headrace.letters (group_name, topic, partition, "offset", state, kind, error_type, component, operation,
+    detail, remedy, table_name, digest_a, digest_b, row_types)
+SELECT %s, 't', 0, i, 'dead', 'record.check', 'persistent', 'c', 'o', 'd', 'r', 's.t', i, i, 'integer'
+FROM generate_series(1, 3000) i
+"""
+
+
+@pytest.fixture
+def uncounted(session: psycopg.Connection, group: str) -> psycopg.Connection:
+    """Letters of one table, of which the server's statistics know nothing."""
+    session.execute("INSERT INTO headrace.groups (group_name) VALUES (%s)", (group,))
+    session.execute(LETTERS, (group,))
+    return session
+
+
+def test_other_letters_of_a_row_are_not_looked_for_among_all_of_its_table(
+    uncounted: psycopg.Connection, group: str
+) -> None:
+    """A selection of many would take the square of their number."""
+    rules = Rules()
+    query = sql.SQL("EXPLAIN WITH {} SELECT * FROM judged").format(judged(SELECTION, rules))
+    plan = "\n".join(row[0] for row in uncounted.execute(query, known(group, SELECTION, rules)))
+    assert "letters_rows" in plan
+    assert "letters_row_types" not in plan
+
+
+def test_no_other_question_reads_the_index_of_types(uncounted: psycopg.Connection, group: str) -> None:
+    """It holds all letters of a table, and is named by what asks for types."""
+    query = sql.SQL(
+        "EXPLAIN SELECT id FROM headrace.letters WHERE group_name = %s AND table_name = 's.t' AND digest_a = 7"
+        " AND digest_b = 7 AND state IN ({})"
+    ).format(sql.SQL(OPEN_STATES))
+    plan = "\n".join(row[0] for row in uncounted.execute(query, (group,)))
+    assert "letters_rows" in plan
