@@ -258,40 +258,55 @@ class Binder:
         if schema.kind is RecordKind.OTHER:
             raise no_envelope(text)
         require_shape(text)
+        try:
+            source = self._tables.source(schema, run)
+        except NoneDecodes:
+            return self._unsound(key, schema, run)
         if (contract := self._settings.contracts.get(key.topic)) is not None:
             require_contract(contract, key.topic, text)
-        source = self._source(key.topic, schema, run)
         name = self._tables.name(key.topic, source)
         if self._mode(name) is not Mode.ROWS:
-            return self._events(key.topic, name, schema, run, text)
-        if run.key_frame is None:
+            binding = self._events(key.topic, name, schema, run, text)
+        elif run.key_frame is None:
             return self._without_key(key.topic, name, schema, run)
-        its_key = key_of(run)
-        key_text = self._schemas.text(its_key)
-        identity = [column.name for column in read_key_schema(key_text)]
-        wanted = _Wanted(
-            topic=key.topic,
-            schema=schema,
-            row=self._row(name, schema, identity),
-            key_text=key_text,
-            version=self._version(name, schema),
-        )
-        require_known(wanted.row.columns)
-        fitted = self._fitted(name, wanted, self._schemas.number(value_of(run)), text)
-        binding = self._bound(replace(wanted, row=replace(wanted.row, now=fitted.names)), fitted)
+        else:
+            binding = self._rows(key.topic, name, schema, run, text)
         self._warn(self._schemas.number(value_of(run)), key.topic, name, schema)
-        self._tables.remember(key.topic, self._schemas.number(its_key), source)
+        if run.key_frame is not None:
+            # tombstones that come first are to be known for what they are
+            self._tables.remember(key.topic, self._schemas.number(key_of(run)), source)
         return binding
 
-    def _source(self, topic: str, schema: WriterSchema, run: Run) -> dict[str, str | None]:
-        """What the source calls the run's table, as it did before where no record says it. Raises NoneDecodes."""
+    def _rows(self, topic: str, name: TableName, schema: WriterSchema, run: Run, text: str) -> Binding:
+        """What applies the topic's changes to the rows of a table. Raises Cannot, Persistent, BadName."""
+        wanted = self._wanted(topic, name, schema, run)
+        require_known(wanted.row.columns)
+        fitted = self._fitted(name, wanted, self._schemas.number(value_of(run)), text)
+        return self._bound(replace(wanted, row=replace(wanted.row, now=fitted.names)), fitted)
+
+    def _wanted(self, topic: str, name: TableName, schema: WriterSchema, run: Run) -> "_Wanted":
+        key_text = self._schemas.text(key_of(run))
+        row = self._row(name, schema, [column.name for column in read_key_schema(key_text)])
+        return _Wanted(topic=topic, schema=schema, row=row, key_text=key_text, version=self._version(name, schema))
+
+    def _unsound(self, key: BindingKey, schema: WriterSchema, run: Run) -> Binding:
+        """The binding of records none of which decodes: it is of these alone, and says which rows their keys mean.
+
+        The table is the one that the topic's records went into before, as it is: their schema may be another's, and
+        is no reason to change or to stop a table. Raises NoneDecodes where it does not fit.
+        """
+        source = self._tables.recalled(key.topic, self._schemas.number(key_of(run))) if run.key_frame else None
+        if source is None:
+            raise NoneDecodes
         try:
-            return self._tables.source(schema, run)
-        except NoneDecodes:
-            source = self._tables.recalled(topic, self._schemas.number(key_of(run))) if run.key_frame else None
-            if source is None:
-                raise
-            return source
+            name = self._tables.name(key.topic, source)
+            table = self._tables.there(name)
+            if table is None or self._mode(name) is not Mode.ROWS:
+                raise NoneDecodes
+            binding = self._bound(self._wanted(key.topic, name, schema, run), Fitted(table=table))
+        except (Cannot, Persistent, UnsupportedSchema, BadName) as error:
+            raise NoneDecodes from error
+        return replace(binding, spoiled=(*self._known.spoiled(key), run.range))
 
     def _mode(self, name: TableName) -> Mode:
         return self._settings.modes.get(str(name), Mode.ROWS)
@@ -304,8 +319,6 @@ class Binder:
             raise Cannot("table.identity", detail, _ONE_PARTITION)
         if run.key_frame is not None:
             keys = [column.name for column in read_key_schema(self._schemas.text(key_of(run)))]
-            # tombstones that come first are to be known for what they are
-            self._tables.remember(topic, self._schemas.number(key_of(run)), self._source(topic, schema, run))
         row = self._row(name, schema, keys)
         require_known(row.columns)
         meta = STAGED if mode is Mode.HISTORY else {}
@@ -318,7 +331,6 @@ class Binder:
         require_casts(columns, self._catalog.has_casts)
         written = [*(column.target.name for column in columns), *(column.name for column in beside)]
         require_inserts(table, written, also=("SELECT", "DELETE") if mode is Mode.MATCH else ())
-        self._warn(self._schemas.number(value_of(run)), topic, name, schema)
         return Binding(
             schema=schema,
             table=table,

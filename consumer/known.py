@@ -25,12 +25,12 @@ class KnownBindings:
         self._known[key] = binding
 
     def of_topic(self, topic: str, key_frame: bytes | None) -> Binding | None:
-        """Any binding of the topic with this key schema; for runs that hold nothing but tombstones."""
+        """Any binding of the topic with this key schema, but for those of a few records alone."""
         return next(
             (
                 b
                 for k, b in list(self._known.items())
-                if k.topic == topic and k.key_frame == key_frame and k.value_frame and b.table
+                if k.topic == topic and k.key_frame == key_frame and k.value_frame and b.table and not b.spoiled
             ),
             None,
         )

@@ -1,10 +1,16 @@
 """Records of which none decodes say nothing of others with their schemas."""
 
+import json
+
 import pytest
 
-from consumer.core.plan import Plan
+from consumer.core.contract import Contract
+from consumer.core.evolution import DEFAULT_ANSWERS, Answer, Change, Follow
+from consumer.core.plan import Plan, TableName
 from consumer.core.records import Slice
+from consumer.evolver import Following
 from consumer.planner import Unbound
+from tests.unit.avro import framed
 from tests.unit.known import AT, Topic, planner, slice_of
 from tests.unit.test_binder import SOURCE, Bound
 
@@ -12,6 +18,9 @@ FIELDS = [{"name": "id", "type": "long"}, {"name": "word", "type": ["null", "str
 ORDERS = Topic(FIELDS)
 GOOD = ORDERS.record("c", {"id": 1, "word": "w"})
 KEY, VALUE = ORDERS.record("c", {"id": 2, "word": "cut"})
+TABLE = TableName("public", "orders")
+CUSTOMERS = Topic([FIELDS[0], {"name": "mail", "type": "string"}, {"name": "age", "type": "int"}])
+STRICT = Topic([FIELDS[0], {"name": "word", "type": "string"}])
 CUT = (KEY, (VALUE or b"")[:12])
 
 
@@ -24,6 +33,12 @@ def planned(bound: Bound, *pieces: Slice) -> Plan:
         except Unbound as unbound:
             bound.binder.bind(unbound.wanted)
     raise AssertionError("nothing becomes bound")
+
+
+def rows_of_letters(plan: Plan) -> list[tuple[TableName | None, int]]:
+    """The tables of letters, and how many of their rows are known."""
+    asides = [aside for stage in plan.stages for aside in stage.letters]
+    return [(aside.table, aside.identities.rows if aside.identities else 0) for aside in asides]
 
 
 def told(plan: Plan) -> tuple[int, int]:
@@ -62,6 +77,32 @@ def test_a_table_that_is_known_needs_no_sound_record() -> None:
     bound.bind(GOOD)
     bound.start()
     assert bound.world.sources[AT.topic, 1] == SOURCE
-    binding = bound.bind(CUT)
-    assert (binding.unreadable, binding.spoiled) == (None, ())
+    assert bound.bind(CUT).unreadable is None
+    assert rows_of_letters(planned(bound, slice_of([CUT], 0))) == [(TABLE, 1)]
     assert told(planned(bound, slice_of([CUT, GOOD], 0))) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [{}, {Change.ADD: Answer.AUTO, Change.DROP: Answer.AUTO}, {Change.ADD: Answer.REFUSE, Change.DROP: Answer.REFUSE}],
+)
+def test_another_tables_schema_is_no_reason_to_change_or_stop_a_table(answers: dict[Change, Answer]) -> None:
+    """An id is damaged as easily as what follows: the row is known by its key, and nobody is asked for columns."""
+    bound = Bound()
+    bound.world.schemas[3] = CUSTOMERS.values.text
+    bound.world.following = Following(others=Follow(answers={**DEFAULT_ANSWERS, **answers}))
+    bound.start()
+    bound.bind(GOOD)
+    plan = planned(bound, slice_of([(KEY, framed(3, CUT[1][5:]))], 1))
+    assert told(plan) == (1, 0)
+    assert rows_of_letters(plan) == [(TABLE, 1)]
+    assert (plan.evolutions, bound.world.proposed) == ((), [])
+
+
+def test_a_contract_is_held_against_records_that_have_the_schema() -> None:
+    """What does not decode has no schema that anybody wrote it with."""
+    bound = Bound()
+    bound.world.schemas[3] = CUSTOMERS.values.text
+    bound.world.contracts[AT.topic] = Contract(name="orders.avsc", schema=json.loads(STRICT.values.text))
+    bound.start()
+    assert told(planned(bound, slice_of([(KEY, framed(3, CUT[1][5:]))], 0))) == (1, 0)
