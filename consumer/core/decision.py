@@ -1,6 +1,6 @@
 """What a person may decide about a partition's position, and what follows from it. Rules without I/O."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from consumer.core.kinds import KINDS, Scope
 
@@ -8,6 +8,7 @@ EARLIEST, LATEST, SKIP = "earliest", "latest", "skip"
 
 # stops that name the one record, or place, that is in the way
 _SKIPPED = frozenset({"table.truncate", "log.unreadable"})
+_CUT = "log.truncated"
 
 
 class Undecidable(Exception):
@@ -16,13 +17,16 @@ class Undecidable(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """A stored position: `kind` and `offset` say why and where it is stopped. `letters`: open ones of its topic."""
+    """A stored position: `kind` and `offset` say why and where it is stopped.
+
+    `letters`: the offsets of its partition's open letters.
+    """
 
     next_offset: int
     topic_id: str | None = None
     kind: str | None = None
     offset: int | None = None
-    letters: int = 0
+    letters: tuple[int, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,31 +40,41 @@ class LogNow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """Where the position goes, and the topic's id that goes with it. `anew`: the topic is another than before."""
+    """Where the position goes, and the topic's id that goes with it. `anew`: the topic is another than before.
+
+    `discarded_from`: the partition's letters from that offset on are given up; their records are gone, and others have,
+    or will have, their offsets. None where the records are the same.
+    """
 
     next_offset: int
     topic_id: str | None
     anew: bool = False
+    discarded_from: int | None = None
 
 
 def decide(to: str, held: Held, log: LogNow, *, discard_letters: bool = False) -> Decision:
     """The position that `to` names: earliest, latest, skip, or an offset. Raises Undecidable.
 
-    A topic that was made anew gets its new id. Its open letters were told apart by the old one's offsets, so they have
-    to be given up first.
+    Older and newer are told by offsets, and so is what has a letter already. So letters of records that are gone are to
+    be given up before others come to their offsets: all of a topic that was made anew, which gets its new id, and of a
+    log that was cut those that are not in front of the position.
     """
     anew = None not in (held.topic_id, log.topic_id) and held.topic_id != log.topic_id
-    if anew and held.letters and not discard_letters:
-        raise Undecidable(
-            f"{held.letters} letters of the topic are open, and their offsets are those of the topic that was deleted; "
-            "discard them with --discard-letters"
-        )
-    if discard_letters and not anew:
-        raise Undecidable("letters are discarded here only with a topic that was made anew; this one was not")
     offset = _skipped(held, anew=anew) if to == SKIP else _named(to, log)
     if not log.start <= offset <= log.end:
         raise Undecidable(f"offset {offset} is not in the log, which has {log.start} to {log.end}")
-    return Decision(next_offset=offset, topic_id=log.topic_id or held.topic_id, anew=anew)
+    cut = held.kind == _CUT or held.next_offset > log.end
+    first = 0 if anew else offset if cut else None
+    if first is None and discard_letters:
+        raise Undecidable("letters are discarded here only of a topic that was made anew, or of a log that was cut")
+    letters = sum(1 for letter in held.letters if first is not None and letter >= first)
+    if letters and not discard_letters:
+        what = "the topic that was deleted" if anew else "records that were cut from the log"
+        raise Undecidable(
+            f"{letters} letters of the partition are open, and their offsets are those of {what}; "
+            "discard them with --discard-letters"
+        )
+    return Decision(next_offset=offset, topic_id=log.topic_id or held.topic_id, anew=anew, discarded_from=first)
 
 
 def _named(to: str, log: LogNow) -> int:

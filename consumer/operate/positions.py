@@ -64,7 +64,10 @@ def set_one(
     reason: Reason,
     config: Config = None,
     discard_letters: Annotated[
-        bool, typer.Option("--discard-letters", help="Of a topic that was made anew: give its open letters up.")
+        bool,
+        typer.Option(
+            "--discard-letters", help="Of a topic made anew, or a log that was cut: give up letters of what is gone."
+        ),
     ] = False,
     yes: Yes = False,
     output: Format = Output.TABLE,

@@ -195,7 +195,7 @@ def test_a_topic_made_anew_begins_with_its_id_and_without_its_letters(
     session.execute("UPDATE headrace.positions SET topic_id = 'old' WHERE group_name = %s", (group,))
     held = desk.held(landing.at)
     assert held is not None
-    assert held.letters == 1
+    assert held.letters == (0,)
     looked = looked_at(Wish(at=landing.at, to="earliest", discard_letters=True), held, LOG)
     moved = MovedPositions(desk, nobody).move(looked, NOTE)
 
@@ -204,6 +204,22 @@ def test_a_topic_made_anew_begins_with_its_id_and_without_its_letters(
     assert states == [("discarded", NOTE.reason)]
     taken = sink.take({landing.at: Start(offset=7, topic_id="new")})[0]
     assert (taken.next_offset, taken.topic_id) == (0, "new")
+
+
+def test_letters_of_what_was_cut_go_with_the_position(
+    desk: PostgresDesk, landing: Landing, session: psycopg.Connection, group: str
+) -> None:
+    """Those in front of it stay."""
+    landing.apply(*(("x", {"id": number}) for number in range(3)))
+    stopped = """UPDATE headrace.positions SET stopped = '{"kind": "log.truncated"}' WHERE group_name = %s"""
+    session.execute(stopped, (group,))
+    held = desk.held(landing.at)
+    assert held is not None
+    assert held.letters == (0, 1, 2)
+    looked = looked_at(Wish(at=landing.at, to="1", discard_letters=True), held, LOG)
+    assert MovedPositions(desk, nobody).move(looked, NOTE).discarded == 2
+    states = 'SELECT "offset", state FROM headrace.letters WHERE group_name = %s ORDER BY "offset"'
+    assert session.execute(states, (group,)).fetchall() == [(0, "dead"), (1, "discarded"), (2, "discarded")]
 
 
 def test_a_partition_of_a_retry_topic_begins_anew_for_its_owner(

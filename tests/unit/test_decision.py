@@ -13,7 +13,7 @@ TRUNCATE = {"kind": "table.truncate", "offset": 40}
 
 def held(**changed: Any) -> Held:
     """A position of the topic that is there, with one open letter."""
-    return Held(**{"next_offset": 38, "topic_id": "a", "letters": 1, **changed})
+    return Held(**{"next_offset": 38, "topic_id": "a", "letters": (60,), **changed})
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_a_position_is_named_in_words_or_by_its_offset(to: str, stopped: dict[st
         pytest.param("skip", {"kind": "table.flood", "offset": 40}, "not the fault", id="many records' fault"),
         pytest.param("earliest", {"topic_id": "b"}, "--discard-letters", id="another topic, with letters"),
         pytest.param(
-            "skip", {"topic_id": "b", "letters": 0, **TRUNCATE}, "not the fault", id="a record of another topic"
+            "skip", {"topic_id": "b", "letters": (), **TRUNCATE}, "not the fault", id="a record of another topic"
         ),
     ],
 )
@@ -59,23 +59,39 @@ def test_what_can_not_be_meant_is_refused_with_what_can(to: str, changed: dict[s
         decide(to, held(**changed), LOG)
 
 
-@pytest.mark.parametrize(("letters", "discard"), [(0, False), (2, True), (0, True)])
-def test_a_topic_that_was_made_anew_gets_its_new_id(letters: int, discard: bool) -> None:
+@pytest.mark.parametrize(("letters", "discard"), [((), False), ((3, 60), True), ((), True)])
+def test_a_topic_that_was_made_anew_gets_its_new_id(letters: tuple[int, ...], discard: bool) -> None:
     """Once no letter is told by the old one's offsets."""
     decision = decide("earliest", held(topic_id="b", letters=letters), LOG, discard_letters=discard)
-    assert decision == Decision(next_offset=10, topic_id="a", anew=True)
+    assert decision == Decision(next_offset=10, topic_id="a", anew=True, discarded_from=0)
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        pytest.param({"kind": "log.truncated", "offset": 80}, id="as said"),
+        pytest.param({"next_offset": 101}, id="as seen"),
+    ],
+)
+def test_letters_of_what_was_cut_from_a_log_are_given_up(cut: dict[str, Any]) -> None:
+    """Other records come to their offsets, and older and newer are told by these; what is in front stays."""
+    with pytest.raises(Undecidable, match=r"^2 letters .* cut from the log"):
+        decide("50", held(letters=(40, 50, 60), **cut), LOG)
+    decision = decide("50", held(letters=(40, 50, 60), **cut), LOG, discard_letters=True)
+    assert decision == Decision(next_offset=50, topic_id="a", discarded_from=50)
+    assert decide("latest", held(letters=(40, 50, 60), **cut), LOG).next_offset == 100
 
 
 def test_letters_of_a_topic_that_is_the_same_stay() -> None:
     """They are discarded where they are decided about one by one."""
-    with pytest.raises(Undecidable, match="was not"):
+    with pytest.raises(Undecidable, match="only of a topic that was made anew"):
         decide("earliest", held(), LOG, discard_letters=True)
 
 
 @pytest.mark.parametrize(("known", "now"), [(None, "a"), ("a", None)])
 def test_ids_that_are_not_known_do_not_differ(known: str | None, now: str | None) -> None:
     """A broker that tells none makes no topic another."""
-    log = LogNow(start=0, end=5, topic_id=now)
+    log = LogNow(start=0, end=50, topic_id=now)
     assert decide("5", held(topic_id=known), log) == Decision(next_offset=5, topic_id="a")
 
 

@@ -22,7 +22,10 @@ _HOLD = """
 SELECT next_offset, topic_id, stopped ->> 'kind', (stopped ->> 'offset')::bigint
 FROM headrace.positions WHERE group_name = %s AND topic = %s AND partition = %s
 """
-_LETTERS = "SELECT id FROM headrace.letters WHERE group_name = %s AND topic = %s AND state = ANY (%s) ORDER BY id"
+_LETTERS = """
+SELECT id, "offset" FROM headrace.letters
+WHERE group_name = %s AND topic = %s AND partition = %s AND state = ANY (%s) ORDER BY id
+"""
 # what was waited for, and what hung the decoder, were offsets of the topic that is gone
 _SET = """
 UPDATE headrace.positions
@@ -72,20 +75,20 @@ WHERE group_name = %s AND again_at IS NOT NULL ORDER BY topic, partition
 
 
 def held(connection: psycopg.Connection, group: str, at: TopicPartition, *, lock: bool) -> Held | None:
-    """A position and its topic's open letters; None when there is none. `lock`: it stays so within the transaction."""
+    """A position and its open letters; None when there is none. `lock`: it stays so within the transaction."""
     query = _HOLD + ("FOR UPDATE" if lock else "")
     with translated("read position"):
         row = connection.execute(query.encode(), (group, at.topic, at.partition)).fetchone()
         if row is None:
             return None
-        letters = open_letters(connection, group, at.topic)
-    return Held(next_offset=row[0], topic_id=row[1], kind=row[2], offset=row[3], letters=len(letters))
+        letters = tuple(open_letters(connection, group, at).values())
+    return Held(next_offset=row[0], topic_id=row[1], kind=row[2], offset=row[3], letters=letters)
 
 
-def open_letters(connection: psycopg.Connection, group: str, topic: str) -> list[int]:
-    """The open letters of a topic."""
+def open_letters(connection: psycopg.Connection, group: str, at: TopicPartition) -> dict[int, int]:
+    """The open letters of a partition, with their offsets."""
     with translated("read letters"):
-        return [row[0] for row in connection.execute(_LETTERS, (group, topic, [state.value for state in OPEN]))]
+        return dict(connection.execute(_LETTERS, (group, *at, [state.value for state in OPEN])).fetchall())
 
 
 def carry_out(connection: psycopg.Connection, group: str, at: TopicPartition, decision: Decision) -> int:
