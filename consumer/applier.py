@@ -1,7 +1,8 @@
 """The apply thread's story: take partitions, see what was decided about them, apply what comes."""
 
 import time
-from collections.abc import Collection, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 
 import structlog
@@ -35,6 +36,10 @@ class Applier:
         self._attempts = Attempts(sink, shop, handover, holdings, patience)
         self._next_look = 0.0
         self._opened = False
+        # what bindings rest on and is to change, with the topics of those
+        self._changes: deque[tuple[Callable[[], None], Collection[str] | None]] = deque()
+        # called once the target was reached, before anything is taken; set by whoever composes
+        self.opened_first: Callable[[], None] = _nothing
         self.patience = patience
         # told of what is done; set by whoever watches
         self.tell: Tell = untold
@@ -48,7 +53,10 @@ class Applier:
         """Do one thing: a taking, a batch, or nothing. Raises Persistent, Refused or Stopping."""
         if not self._opened:
             self.patience.open()
+            self.patience.ask(self.opened_first)
             self._opened = True
+        while self._changes:
+            self._bind_anew(*self._changes.popleft())
         job = self._handover.next(timeout)
         if isinstance(job, Take):
             self._take(job.partitions)
@@ -75,6 +83,17 @@ class Applier:
     def look_soon(self) -> None:
         """Something was decided; for any thread."""
         self._next_look = 0.0
+
+    def bind_anew(self, change: Callable[[], None], topics: Collection[str] | None = None) -> None:
+        """Have something changed that bindings rest on, and what was read of these topics (of all when None) read anew.
+
+        For any thread. From then on nothing is applied that was planned before.
+        """
+        self._changes.append((change, topics))
+
+    def _bind_anew(self, change: Callable[[], None], topics: Collection[str] | None) -> None:
+        change()
+        self._take([at for at in self._holdings.everything() if topics is None or at.topic in topics])
 
     def prune(self, keep: Retention) -> bool:
         """Delete a part of what need not be kept, if the target is there; returns whether there may be more."""
@@ -108,6 +127,10 @@ class Applier:
             if asked:
                 log.info("partitions are taken anew, as asked", count=len(asked))
                 self._take(asked)
+
+
+def _nothing() -> None:
+    """There is nothing to be known first."""
 
 
 def _say_grown(topics: Collection[str]) -> None:

@@ -26,6 +26,7 @@ from consumer.core.envelope import (
 )
 from consumer.core.evolution import Answer, Follow, Wanted
 from consumer.core.failure import Failure, Persistent, Transient, failed
+from consumer.core.flags import ALL_ON, Switches
 from consumer.core.framing import Datum
 from consumer.core.grace import Grace
 from consumer.core.history import STAGED
@@ -122,12 +123,15 @@ class BinderSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Whom the binder asks: for schemas, tables and topics; `rows` reads a table's name from a record."""
+    """Whom the binder asks: for schemas, tables and topics, and which flags are off; `rows` reads a table's name from
+    a record.
+    """
 
     registry: Registry
     catalog: Catalog
     offsets: Offsets
     rows: Decoder
+    switches: Switches = ALL_ON
 
 
 class Binder:
@@ -140,7 +144,7 @@ class Binder:
         self._schemas = Schemas(sources.registry, sources.catalog)
         self._tables = Tables(sources.catalog, sources.rows, settings.named)
         self._catalog = sources.catalog
-        self._evolver = Evolver(sources.catalog, settings.follow)
+        self._evolver = Evolver(sources.catalog, settings.follow, sources.switches)
         self._grace = Grace(settings.unknown_grace)
         self._turn = threading.Lock()
         # schemas of which it is known whether their source may have lost nulls

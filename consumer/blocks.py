@@ -5,14 +5,17 @@ with its reason; its neighbours are not touched by that.
 """
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
 import polars as pl
+import structlog
 
 from consumer.core.envelope import ANY, SOURCE_TIME
 from consumer.core.failure import Failure, blaming, failed
+from consumer.core.flags import ALL_ON, Flag, Switches
 from consumer.core.fold import SEQ, lacking_any
 from consumer.core.frames import Frames
 from consumer.core.kinds import KINDS
@@ -27,6 +30,8 @@ from consumer.core.rewriting import Rewritten
 from consumer.decode_watch import DecodeWatch, Marks
 from consumer.ports.decoding import Decoder
 from consumer.stopwatch import Stopwatch
+
+log = structlog.get_logger("headrace.decode")
 
 IMAGES = frozenset({"c", "u", "r"})
 TRUNCATE = "t"
@@ -136,7 +141,7 @@ class Decoders:
 
     `deadline`: of the first one, in seconds; the careful one is slow, but it ends. `placeholders`: what stands for
     values that the source did not have. `frames`: where topics have their schema ids. `traced`: the column that says of
-    which trace a change is; empty where nobody asks.
+    which trace a change is; empty where nobody asks. `switches`: of all that is done with a block.
     """
 
     fast: Decoder
@@ -145,6 +150,18 @@ class Decoders:
     placeholders: Placeholders = field(default_factory=Placeholders)
     frames: Frames = field(default_factory=Frames)
     traced: str = ""
+    switches: Switches = ALL_ON
+
+
+def _say_given_up(block: Block, why: str) -> None:
+    log.warning(
+        "the native reader can't read a schema; the row decoder reads it",
+        topic=block.runs[0].piece.at.topic,
+        table=str(block.binding.table.name) if block.binding.table else None,
+        reason=why,
+        remedy="Nothing has to be done: rows are the same, and decoding is slower. Some minutes later the reader "
+        "is tried again. Report the types of the topic's schema.",
+    )
 
 
 class BlockDecoder:
@@ -153,9 +170,12 @@ class BlockDecoder:
     def __init__(self, decoders: Decoders, marks: Marks) -> None:
         self._decoders = decoders
         self.placeholders = decoders.placeholders
+        self.switches = decoders.switches
         self._marks = marks
         self.watch = DecodeWatch(decoders.deadline)
         self.decoding = Stopwatch("decode")
+        # how many data each decoder has read; whoever plans takes it along
+        self.read: Counter[str] = Counter()
 
     def decoded(self, block: Block) -> Decoded:
         """The block's changes. Raises Truncated, Recut."""
@@ -200,7 +220,7 @@ class BlockDecoder:
 
     def contexts(self, block: Block, images: pl.DataFrame) -> Contexts:
         """What the column of traces says in some of the images."""
-        name = self._decoders.traced
+        name = self._decoders.traced if self.switches.on(Flag.TRACING) else ""
         if not name or images.schema.get(name) != pl.String:
             return ()
         said = images.select(SEQ, name).drop_nulls()
@@ -234,12 +254,16 @@ class BlockDecoder:
         assert schema is not None, "changes are bound with the schemas that their decoding needs"
         bodies = [raw[_FRAME:] for raw in data.framed]
         pieces = [run.piece for run in block.runs]
-        if not schema.columnar or any(map(self._marks.touch, pieces)):
+        columnar = schema.columnar and self.switches.on(Flag.COLUMNAR_DECODER)
+        if not columnar or any(map(self._marks.touch, pieces)):
             with self.decoding:
                 sifted = self._decoders.careful.sift(schema.text, bodies, fields)
         else:
             with self.decoding, self.watch.over(pieces):
                 sifted = self._decoders.fast.sift(schema.text, bodies, fields)
+        self.read.update(row=sifted.careful, columnar=len(bodies) - sifted.careful)
+        if sifted.given_up:
+            _say_given_up(block, sifted.given_up)
         for index, reason in sifted.bad.items():
             out[data.places[index]] = unsound("record.decode", "decode", reason)
         places = pl.Series(SEQ, data.places, dtype=pl.Int64)

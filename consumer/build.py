@@ -21,6 +21,7 @@ from consumer.blocks import Decoders
 from consumer.busy import Busy
 from consumer.core.backoff import Backoff
 from consumer.core.breaking import BreakerLimits
+from consumer.core.flags import Flag, Switches, off_by
 from consumer.core.flood import FloodGuard, FloodLimits
 from consumer.core.jobs import JobKind
 from consumer.core.letterhead import Codec
@@ -48,7 +49,7 @@ from consumer.edges.kafka.offsets import KafkaOffsets
 from consumer.edges.kafka.origins import KafkaOrigins
 from consumer.edges.kafka.source import KafkaSource
 from consumer.edges.memory import resident
-from consumer.edges.postgres import memory
+from consumer.edges.postgres import flags, memory
 from consumer.edges.postgres.board import PostgresBoard
 from consumer.edges.postgres.jobs import Act, PostgresJobs
 from consumer.edges.postgres.lookup import PostgresCatalog, PostgresOverview
@@ -63,6 +64,7 @@ from consumer.edges.postgres.value_searches import PostgresValueSearches
 from consumer.edges.rows import RowDecoder
 from consumer.expiry import Expiry
 from consumer.handover import Handover
+from consumer.heard import Heard
 from consumer.holdings import Holdings
 from consumer.jobbing import Jobbing
 from consumer.known import KnownBindings
@@ -130,7 +132,7 @@ def connections(settings: Settings, name: str) -> Iterator[Connections]:
 
 
 @contextmanager
-def tracing(settings: Settings, name: str) -> Iterator[Sequence[Tell]]:
+def tracing(settings: Settings, name: str, switches: Switches) -> Iterator[Sequence[Tell]]:
     """Who traces a worker's batches; nobody where no collector is set."""
     wanted = settings.trace
     if not wanted.endpoint:
@@ -140,7 +142,7 @@ def tracing(settings: Settings, name: str) -> Iterator[Sequence[Tell]]:
     from consumer.telemetry.traces import TraceSettings, sending
 
     how = TraceSettings(group=settings.kafka.group, worker=name, ratio=wanted.ratio, links=wanted.links)
-    with sending(wanted.endpoint, how, version("headrace")) as traces:
+    with sending(wanted.endpoint, how, version("headrace"), switches) as traces:
         yield (traces.tell,)
 
 
@@ -196,12 +198,12 @@ def inspection(settings: Settings, shared: Connections) -> Inspection:
     return Inspection(overview=overview, offsets=KafkaOffsets(kafka_settings(settings)))
 
 
-def presence(settings: Settings, name: str, parts: Parts, look: Callable[[], None]) -> Presence:
+def presence(settings: Settings, name: str, parts: Parts, look: Callable[[], None], heard: Heard) -> Presence:
     """What tells of a worker, and hears what it is told."""
     quick = replace(session_settings(settings, name), synchronous_commit="off", trust_source=False)
     board = PostgresBoard(quick, settings.kafka.group, version("headrace"), parts.breakers[0])
     control = settings.control
-    telling = Telling(look=look, actions=parts.actions(board), keep_hours=control.keep_hours)
+    telling = Telling(look=look, actions=parts.actions(board), learn=heard.learn, keep_hours=control.keep_hours)
     return Presence(board, lambda: parts.report(control.report_every), telling)
 
 
@@ -231,8 +233,8 @@ def looking(settings: Settings, shared: Connections, offsets: Offsets, tell: Tel
     return Side("value searches", jobbing.turn, close)
 
 
-def build_worker(settings: Settings, name: str, shared: Connections, told: Watchers) -> WorkerLife:
-    """One worker, not started, and watched."""
+def build_worker(settings: Settings, name: str, shared: Connections, told: Watchers, heard: Heard) -> WorkerLife:
+    """One worker, not started, and watched. `heard`: is told which flags are off."""
     rows = RowDecoder()
     known = KnownBindings()
     decoder = ColumnarDecoder(rows, smallest_block=settings.batch.smallest_block)
@@ -245,7 +247,7 @@ def build_worker(settings: Settings, name: str, shared: Connections, told: Watch
     registry = registry_of(settings, shared.registry)
     found_in = frames(settings)
     handover = Handover(max_bytes=settings.batch.queue_bytes, max_batches=settings.batch.queue_batches)
-    sources = BinderSources(registry=registry, catalog=catalog, offsets=offsets, rows=rows)
+    sources = BinderSources(registry=registry, catalog=catalog, offsets=offsets, rows=rows, switches=heard)
     binder = Binder(known, sources, binder_settings(settings))
     ahead = Ahead(binder)
     pointing = [table for table, policy in settings.tables.items() if policy.letters == "pointer"]
@@ -263,6 +265,7 @@ def build_worker(settings: Settings, name: str, shared: Connections, told: Watch
         placeholders=Placeholders(settings.source.unavailable_values),
         frames=found_in,
         traced=settings.trace.field if settings.trace.endpoint else "",
+        switches=heard,
     )
     marks = Marks()
     most = settings.sizer.top * Reader.ROUNDS
@@ -302,8 +305,11 @@ def build_worker(settings: Settings, name: str, shared: Connections, told: Watch
         resident=resident,
         leaving=threading.Event(),
         metrics_port=lambda: told.port,
+        flags_off=lambda: heard.off,
     )
-    reported = presence(settings, name, parts, applier.look_soon)
+    reported = presence(settings, name, parts, applier.look_soon, heard)
+    postman.switches = returns.switches = heard
+    heard.heed(Flag.SCHEMA_EVOLUTION, lambda: applier.bind_anew(lambda: binder.forget(None)))
 
     def close_binder() -> None:
         binder.close()
@@ -315,12 +321,17 @@ def build_worker(settings: Settings, name: str, shared: Connections, told: Watch
 
     def post(timeout: float) -> None:
         # a turn of its own, so that no turn has the waits of both
-        if not expiry.turn():
+        if heard.known(timeout) and not expiry.turn():
             postman.turn(timeout)
 
     def mark(ranges: Sequence[OffsetRange]) -> None:
         shared.pool.ask(lambda session: memory.mark(session, settings.kafka.group, ranges))
 
+    def learn_flags() -> None:
+        group = settings.kafka.group
+        heard.learn(off_by(shared.pool.ask(lambda session: flags.everything(session, group))))
+
+    applier.opened_first = learn_flags
     life = LifeSettings(
         drain_timeout=settings.worker.drain_timeout,
         stall_timeout=settings.worker.stall_timeout,

@@ -1,10 +1,11 @@
 """What people ask of workers and tables and tell them, as values and a port."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from consumer.core.flags import Flag, FlagSet
 from consumer.core.lag import Going, Lag, Place, worst
 from consumer.core.pausing import Paused, Subject
 from consumer.core.records import TopicPartition
@@ -20,6 +21,7 @@ class Worker:
 
     `partitions`: topic, partition, and the end of its log as far as it has heard. `batch`: partitions, records and
     seconds of what it applies. `breakers`: name, state, since, failures in a row, kind and detail of the last one.
+    `flags_off`: the flags that are off, as it has heard.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Worker:
     rss_bytes: int | None
     breakers: list[dict[str, Any]]
     metrics_port: int | None
+    flags_off: list[str] = field(default_factory=list)
 
     @property
     def gone(self) -> bool:
@@ -113,6 +116,14 @@ class Control(Protocol):
 
     def resume(self, subject: Subject, note: Note) -> Switched | None:
         """End a pause; its owners take the partitions anew. None when there is none of exactly this."""
+        ...
+
+    def flags(self) -> list[FlagSet]:
+        """The flags that somebody has set."""
+        ...
+
+    def set_flag(self, flag: Flag, on: bool | None, note: Note) -> bool:
+        """Set a flag, or (None) have it be as if nobody had; returns whether it is another way than before."""
         ...
 
     def tell(self, action: str, subject: str, workers: Sequence[str], note: Note) -> list[int]:

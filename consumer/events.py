@@ -33,6 +33,7 @@ from consumer.core import history, instants
 from consumer.core.avro import options
 from consumer.core.envelope import ANY, SOURCE_TIME
 from consumer.core.failure import Failure
+from consumer.core.flags import Flag
 from consumer.core.fold import SEQ, lacking_any
 from consumer.core.labels import strange
 from consumer.core.modes import Mode
@@ -89,7 +90,7 @@ class EventBlocks:
         lacking = self._lacking(block, images)
         if block.binding.mode is Mode.APPEND:
             _require_whole(images, lacking, events)
-        _require_kept(block, checked, events)
+        self._require_kept(block, checked, events)
         kept = ~images[SEQ].is_in(list(events.out))
         images = images.filter(kept)
         events.records = len(images)
@@ -104,7 +105,7 @@ class EventBlocks:
         after = _filled(after, before, self._lacking(block, after))
         for images in (after, before):
             _require_whole(images, self._lacking(block, images), events)
-        _require_kept(block, after, events)
+        self._require_kept(block, after, events)
         after, before = (images.filter(~pl.col(SEQ).is_in(list(events.out))) for images in (after, before))
         events.deletes = len(before.filter(pl.col(SEQ).is_in(_of(said, "d"))))
         events.records = len(after) + events.deletes
@@ -116,6 +117,12 @@ class EventBlocks:
             events.writes.append(_compared(self._writes.write(Action.REMOVE, block, names, old), block))
         if len(new):
             events.writes.append(self._writes.write(Action.INSERT, block, names, new))
+
+    def _require_kept(self, block: Block, images: pl.DataFrame, events: Events) -> None:
+        """What breaks a check goes out."""
+        if self._blocks.switches.on(Flag.COLUMN_CHECKS):
+            checked = Decoded(images=images, deletes=images.clear())
+            events.out |= broken_checks(checked, block.binding, {}, time.time())
 
     def _said(self, block: Block, events: Events) -> pl.DataFrame:
         """What is said of each event that is one, with SEQ: all but its row."""
@@ -204,12 +211,6 @@ def _compared(write: TableWrite, block: Block) -> TableWrite:
         moving={target.name: target.cast for target in targets},
         required=frozenset(target.name for target in targets if target.required),
     )
-
-
-def _require_kept(block: Block, images: pl.DataFrame, events: Events) -> None:
-    """What breaks a check goes out."""
-    checked = Decoded(images=images, deletes=images.clear())
-    events.out |= broken_checks(checked, block.binding, {}, time.time())
 
 
 def _require_whole(images: pl.DataFrame, lacking: Mapping[str, pl.Series], events: Events) -> None:

@@ -12,6 +12,7 @@ import structlog
 
 from consumer.core.evolution import Answer, Follow, Obstacle, Planned, Wanted, answer, gone, planned
 from consumer.core.failure import Failure, Persistent, failed
+from consumer.core.flags import ALL_ON, Flag, Switches
 from consumer.core.kinds import KINDS
 from consumer.core.naming import MAX_BYTES, BadName
 from consumer.core.plan import Evolution, TableName, TargetTable
@@ -34,6 +35,11 @@ from consumer.ports.refusals import TableBusy
 log = structlog.get_logger("headrace.bind")
 
 _UNFIT = "the target's column does not take the source's default, which no row rests on"
+_OFF = "changes of tables are switched off (schema-evolution)"
+_SWITCH_ON = (
+    "Have them made again: headrace flags set schema-evolution on; or make this one by hand, then Headrace goes on by "
+    "itself. headrace schema ls has its statement."
+)
 _SLOW = "; and it took longer than target.batch_deadline when it was tried"
 
 
@@ -74,8 +80,9 @@ class _Pending:
 class Evolver:
     """Belongs to whoever makes bindings: one thread at a time."""
 
-    def __init__(self, catalog: Catalog, follow: Callable[[TableName], Follow]) -> None:
+    def __init__(self, catalog: Catalog, follow: Callable[[TableName], Follow], switches: Switches = ALL_ON) -> None:
         self._catalog = catalog
+        self._switches = switches
         self._follow = follow
         self._pending: dict[TableName, _Pending] = {}
         # labels that rows have brought and their table did not have, by table and column
@@ -198,17 +205,22 @@ class Evolver:
         return _Pending(table=rehearsed.table, shape=after, evolutions=(*earlier, evolution))
 
     def _require_approval(self, wanted: Wanted, evolutions: Sequence[Evolution]) -> None:
-        """Raises Persistent unless a person has agreed to all steps that are not made by themselves."""
+        """Raises Persistent unless a person has agreed to all steps that are not made by themselves, and always while
+        tables are not to be changed.
+        """
         answers = self._follow(wanted.table).answers
+        off = not self._switches.on(Flag.SCHEMA_EVOLUTION)
         steps = [pair for each in evolutions for pair in zip(each.steps, each.sql, strict=True)]
         slow = self._catalog.slow(wanted.table) if steps else ()
-        asked = [(step, sql) for step, sql in steps if sql in slow or answer([step], answers) is Answer.APPROVE]
+        asked = [(step, sql) for step, sql in steps if off or sql in slow or answer([step], answers) is Answer.APPROVE]
         if not asked:
             return
         alone, statements = zip(*asked, strict=True)
         why = _failure("table.approval", _told(wanted.table, alone) + (_SLOW if {*statements} & {*slow} else ""))
+        if off:
+            why = replace(why, detail=f"{why.detail}; and {_OFF}", remedy=_SWITCH_ON)
         evolution = _evolution(wanted, alone, statements, evolutions[0].before, evolutions[-1].after)
-        if self._catalog.propose(evolution, State.PLANNED, why) is not State.APPROVED:
+        if self._catalog.propose(evolution, State.PLANNED, why) is not State.APPROVED or off:
             raise Persistent(why)
 
     def _refuse(self, shape: TableShape | None, wanted: Wanted, steps: Sequence[Step], why: Failure) -> None:

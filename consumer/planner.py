@@ -12,6 +12,7 @@ import polars as pl
 from consumer.blocks import Block, BlockDecoder, Decoded, Decoders, Recut, Truncated
 from consumer.core.envelope import IGNORED_KINDS
 from consumer.core.failure import Failure, Persistent, failed, located
+from consumer.core.flags import Flag
 from consumer.core.fold import SEQ, Folded, born, fold, lacking_any
 from consumer.core.kinds import KINDS
 from consumer.core.labels import strange
@@ -124,7 +125,8 @@ class Planner:
                 plan = self._plan(slices, refused or {}, borders)
                 lap = Lap(step="plan", began=began, seconds=time.perf_counter() - clock)
                 decoded = self._blocks.decoding.lap()
-                return replace(plan, laps=(lap, decoded) if decoded else (lap,))
+                read, self._blocks.read = self._blocks.read, Counter()
+                return replace(plan, laps=(lap, decoded) if decoded else (lap,), decoded=+read)
             except _Borders as found:
                 borders |= found.refs
 
@@ -215,7 +217,8 @@ class Planner:
         counted["ignored"] += decoded.ignored
         if refused:
             decoded.out |= {place: refused[ref] for place, ref in block.refs() if ref in refused}
-        decoded.out |= broken_checks(decoded, binding, decoded.unavailable, time.time())
+        if self._blocks.switches.on(Flag.COLUMN_CHECKS):
+            decoded.out |= broken_checks(decoded, binding, decoded.unavailable, time.time())
         _require_labels(block, decoded)
         folded, early, aside, changes = self._folded(block, decoded)
         kept = folded.size + early.size + len(decoded.halves.taken)

@@ -7,12 +7,13 @@ the copies.
 import math
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import structlog
 
 from consumer.core.failure import Failure, HeadraceError, told
+from consumer.core.flags import ALL_ON, Flag, Switches
 from consumer.core.lane import Lane
 from consumer.core.letterhead import Codec
 from consumer.core.letters import State
@@ -53,6 +54,8 @@ class Postman:
         self._next_republish = 0.0
         self._failing = False
         self._wake = threading.Event()
+        # which letters are to be published at all; set by whoever composes
+        self.switches: Switches = ALL_ON
         # told of what can't be published; set by whoever watches
         self.tell: Tell = untold
 
@@ -78,11 +81,12 @@ class Postman:
         self._letterbox.close()
 
     def _publish(self) -> None:
-        if time.monotonic() >= self._next_republish:
+        kept = self._kept()
+        if State.RETRYING not in kept and time.monotonic() >= self._next_republish:
             self._next_republish = time.monotonic() + self.REPUBLISH_EVERY
             if again := self._outbox.republish():
                 log.warning("letters did not come back and are published again", count=again)
-        letters = self._outbox.claim(self.MOST, self.CLAIM)
+        letters = self._outbox.claim(self.MOST, self.CLAIM, kept)
         if not letters:
             return
         if time.monotonic() >= self._next_ensure:
@@ -97,6 +101,11 @@ class Postman:
         self._say_refused([one.failure for one in done if one.failure is not None])
         if len(letters) == self.MOST and any(one.failure is None for one in done):
             self._wake.set()
+
+    def _kept(self) -> Collection[State]:
+        """The states in which letters stay in their table alone."""
+        dead = () if self.switches.on(Flag.DEAD_LETTERS) else (State.DEAD,)
+        return dead if self.switches.on(Flag.RETRY_LANE) else (State.RETRYING, State.REPLAYING, *dead)
 
     def _post(self, copies: Sequence[Outgoing]) -> list[Posted]:
         """Post copies and wait for what becomes of them. What is late is anyone's again after its claim."""

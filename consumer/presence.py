@@ -5,13 +5,14 @@ What was decided is seen by looking, with each report; a notification only makes
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
 
 from consumer.core.failure import HeadraceError, told
+from consumer.core.flags import Flag
 from consumer.ports.facts import Failed, Route, Tell, untold
 from consumer.ports.presence import Board, Report, Told
 
@@ -26,11 +27,13 @@ AGAIN = 1.0
 class Telling:
     """`look`: tells those who act on decisions. `actions`: what commands do, by name: to what, and what came of it.
 
-    `keep_hours`: how long workers that are gone, and commands, are remembered.
+    `learn`: is told which flags are off, and says whether that is new. `keep_hours`: how long workers that are gone,
+    and commands, are remembered.
     """
 
     look: Callable[[], None]
     actions: Mapping[str, Callable[[str], str]]
+    learn: Callable[[Collection[Flag]], bool]
     keep_hours: float
 
 
@@ -57,9 +60,9 @@ class Presence:
         try:
             heard = self._board.heard(timeout)
             due = time.monotonic() >= self._next_report
-            if heard or due:
-                self._look()
-            if due:
+            switched = (heard or due) and self._look()
+            # people who switch something want to see that it is heeded
+            if due or switched:
                 self._say()
         except HeadraceError as error:
             self._next_trial = time.monotonic() + AGAIN
@@ -73,11 +76,14 @@ class Presence:
             self._board.leave()
         self._board.close()
 
-    def _look(self) -> None:
+    def _look(self) -> bool:
+        """Look for what was decided; returns whether flags were switched."""
+        switched = self._telling.learn(self._board.flags_off())
         if self._board.wanted():
             self._telling.look()
         for order in self._board.commands():
             self._board.answer(order.id, self._carried_out(order))
+        return switched
 
     def _carried_out(self, order: Told) -> str:
         outcome = self._telling.actions[order.action](order.subject)

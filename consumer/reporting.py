@@ -1,7 +1,7 @@
 """A worker's report, from its parts, and what its commands do."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from consumer.core.records import TopicPartition
@@ -16,7 +16,7 @@ class Parts:
     """What a report is made of. `held`: assigned partitions with the ends of their logs; `opened`: it has a session.
 
     `resident`: bytes of memory. `leaving`: set when the worker is to leave. `metrics_port`: where its metrics are
-    served.
+    served. `flags_off`: the flags that are off, as far as was heard.
     """
 
     held: Callable[[], Mapping[TopicPartition, int | None]]
@@ -27,6 +27,7 @@ class Parts:
     resident: Callable[[], int | None]
     leaving: threading.Event
     metrics_port: Callable[[], int | None] = lambda: None
+    flags_off: Callable[[], Collection[str]] = tuple
 
     def report(self, every: float) -> Report:
         """The worker as it is now; for any thread."""
@@ -41,6 +42,7 @@ class Parts:
             rss_bytes=self.resident(),
             breakers=[breaker.status() for breaker in self.breakers],
             metrics_port=self.metrics_port(),
+            flags_off=self.flags_off(),
         )
 
     def actions(self, board: Board) -> Mapping[str, Callable[[str], str]]:

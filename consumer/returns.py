@@ -15,6 +15,7 @@ from consumer.binder import Binder
 from consumer.blame import blamed
 from consumer.copies import Part, count, counting, divided, heads_of, left, not_due, passed, place
 from consumer.core.failure import Failure, Transient, failed
+from consumer.core.flags import ALL_ON, Flag, Switches
 from consumer.core.kinds import KINDS
 from consumer.core.letterhead import Codec
 from consumer.core.letters import BEHIND, Record, Standing, Verdict
@@ -63,6 +64,8 @@ class Returns:
     WITHIN = 5.0
     # seconds for which letters of a table that is locked are not tried
     LOCKED = 60.0
+    # and between looks at a retry lane that is switched off
+    OFF = 3.0
 
     def __init__(self, sink: Sink, planner: Planner, binder: Binder, origins: Rereading, judges: Judges) -> None:
         self._sink = sink
@@ -72,6 +75,8 @@ class Returns:
         self._codec = judges.codec
         self._judge = Judge(judges.policy)
         self._most = min(self.MOST, planner.most)
+        # whether anything comes back; set by whoever composes
+        self.switches: Switches = ALL_ON
         # why and until when the letters of these topics are not tried (monotonic)
         self._locked: dict[str, tuple[Failure, float]] = {}
 
@@ -81,6 +86,9 @@ class Returns:
         Raises Fenced, Transient, ConnectionLost, CommitUnknown: each position stands where it was committed last.
         """
         turn = Turn(until=time.monotonic() + self.TURN)
+        if not self.switches.on(Flag.RETRY_LANE):
+            turn.waits = {piece.at: self.OFF for piece in slices}
+            return turn
         todo = deque([slices])
         while todo:
             part = [piece for piece in todo.popleft() if piece.at not in turn.waits]

@@ -15,6 +15,7 @@ from consumer.build import Inspection, build_worker, connections, inspection, tr
 from consumer.core.failure import Transient, told
 from consumer.core.records import TopicPartition
 from consumer.current import Standing, noted_ends, standing
+from consumer.heard import Heard
 from consumer.settings import Settings
 from consumer.telemetry.logs import say_left_out
 
@@ -95,8 +96,13 @@ def run_worker(settings: Settings, *, until_current: bool, tell_port: int | None
     name = worker_name(settings)
     structlog.contextvars.bind_contextvars(worker=name)
     log.info("worker starts")
-    with connections(settings, name) as shared, tracing(settings, name) as traces, watchers(settings, traces) as told:
-        life = build_worker(settings, name, shared, told)
+    heard = Heard()
+    with (
+        connections(settings, name) as shared,
+        tracing(settings, name, heard) as traces,
+        watchers(settings, traces) as told,
+    ):
+        life = build_worker(settings, name, shared, told, heard)
         if tell_port is not None:
             say_port(tell_port, told.port)
         if until_current:

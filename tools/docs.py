@@ -18,6 +18,7 @@ from tools.pages.connect import converter_pom, converter_sums
 from tools.pages.control import control_schema_page
 from tools.pages.failures import failures_page
 from tools.pages.fidelity import fidelity_page
+from tools.pages.flags import flags_page
 from tools.pages.flow import DARK, LIGHT, picture
 from tools.pages.metrics import metrics_page
 from tools.pages.prose import complaints
@@ -33,6 +34,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/cli.md": cli_page,
     "docs/reference/failures.md": failures_page,
     "docs/reference/metrics.md": metrics_page,
+    "docs/reference/flags.md": flags_page,
     "docs/reference/control-schema.md": control_schema_page,
     "docs/reference/chart.md": chart_page,
     "helm/headrace/values.schema.json": values_schema,

@@ -9,11 +9,12 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from consumer.admin import problems
-from consumer.admin.api import exports, ledger, letters, pipeline, positions, process, replays, searches, source
+from consumer.admin.api import exports, flags, ledger, letters, pipeline, positions, process, replays, searches, source
 from consumer.admin.api.answers import PROBLEMS, ProblemDocument
 from consumer.admin.console import pages
 from consumer.admin.doors import Doors
 from consumer.admin.gate import Gate
+from consumer.admin.locking import Lock
 from consumer.admin.shield import Shield
 from consumer.admin.tokens import WebTokens
 from consumer.admin.visits import Visits
@@ -46,7 +47,7 @@ def make_app(settings: Admin, doors: Doors) -> FastAPI:
         openapi_url=None,
     )
     key = settings.session_key.get_secret_value() if settings.session_key else secrets.token_urlsafe(48)
-    app.state.doors, app.state.watch = doors, watch
+    app.state.doors, app.state.watch, app.state.lock = doors, watch, Lock(doors, watch)
     app.state.describe = lambda: description(app)
     oidc, provider = settings.oidc, doors.provider
     web = WebTokens(oidc, provider) if provider is not None else None
@@ -55,7 +56,7 @@ def make_app(settings: Admin, doors: Doors) -> FastAPI:
     visited = provider is not None and oidc.client_id
     app.state.visits = Visits(oidc, provider, key, settings.url) if provider is not None and visited else None
     app.include_router(process.probes)
-    for part in (pipeline, positions, ledger, letters, exports, source, replays, searches, process):
+    for part in (pipeline, flags, positions, ledger, letters, exports, source, replays, searches, process):
         app.include_router(part.routes, prefix=PREFIX, responses=PROBLEMS)
     pages.install(app)
     problems.install(app)

@@ -1,10 +1,11 @@
-"""What routes are given: the doors and the watch of the app that they are in."""
+"""What routes are given: the doors, the watch and the lock of the app that they are in."""
 
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from consumer.admin.doors import Doors
+from consumer.admin.locking import Lock
 from consumer.admin.watching import Watch
 
 
@@ -18,5 +19,11 @@ def _watch(request: Request) -> Watch:
     return watch
 
 
+def _lock(request: Request) -> Lock:
+    lock: Lock = request.app.state.lock
+    return lock
+
+
 Doored = Annotated[Doors, Depends(_doors)]
 Watched = Annotated[Watch, Depends(_watch)]
+Locking = Annotated[Lock, Depends(_lock)]

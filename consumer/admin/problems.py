@@ -38,6 +38,10 @@ class Absent(Exception):
     """There is no such thing in this group."""
 
 
+class Locked(Exception):
+    """People have switched changes off."""
+
+
 class Wrong(Exception):
     """What was sent can't be taken; the words say what can."""
 
@@ -81,6 +85,11 @@ _KNOWN: dict[type[Exception], tuple[HTTPStatus, str, str]] = {
     Absent: (HTTPStatus.NOT_FOUND, "request.absent", "Look at the list of what there is."),
     Wrong: (HTTPStatus.UNPROCESSABLE_ENTITY, "request.invalid", "Correct what is named."),
     Busy: (HTTPStatus.SERVICE_UNAVAILABLE, "request.busy", "Ask again in a moment, or raise admin.sessions."),
+    Locked: (
+        HTTPStatus.LOCKED,
+        "request.locked",
+        "Look, or have an admin switch them on again: headrace flags set console-writes on",
+    ),
     Undecidable: (HTTPStatus.CONFLICT, "request.refused", "Look again at what is there now."),
     NotEdited: (HTTPStatus.CONFLICT, "request.refused", "Correct the patch."),
 }

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
 
+from consumer.admin.locking import changes, does_ask
 from consumer.admin.problems import Denied
 from consumer.core.roles import Person, Role
 
@@ -42,6 +43,7 @@ class GuardedRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler, role, admitted = super().get_route_handler(), self.role, self.admitted
+        asks = not does_ask(self.endpoint)
 
         async def guarded(request: Request) -> Response:
             if role is not None:
@@ -51,6 +53,8 @@ class GuardedRoute(APIRoute):
                 if not person.may(role):
                     raise Denied(person, role)
             await admitted(request)
+            if asks and changes(request.method, role):
+                await run_in_threadpool(request.app.state.lock.require)
             return await handler(request)
 
         return guarded

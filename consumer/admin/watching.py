@@ -12,6 +12,7 @@ from consumer.admin.problems import Busy
 from consumer.control import Worker
 from consumer.core.connectors import Connector
 from consumer.core.failure import Failure, HeadraceError
+from consumer.core.flags import Flag, off_by
 from consumer.core.lag import Lag
 from consumer.core.records import TopicPartition
 from consumer.core.trend import KEPT as KEPT_MARKS
@@ -50,6 +51,8 @@ class Watch:
         self.last: Seen | None = None
         self.problem: Failure | None = None
         self.looks = 0
+        # flags, as they were seen last
+        self.off: frozenset[Flag] = frozenset()
 
     def start(self) -> None:
         """Begin to look."""
@@ -95,10 +98,13 @@ class Watch:
             places = survey.places()
         with self._doors.through(self._doors.control) as control:
             workers = control.workers()
+            self.off = off_by(control.flags())
         seen = look(places, self._asked, workers)
         return replace(seen, trends=self._trends(seen.lags, workers))
 
     def _connectors(self) -> Sequence[Connector] | None:
+        if Flag.CONNECT_WATCH in self.off:
+            return None
         with self._doors.connectors() as connect:
             return connect.all()
 

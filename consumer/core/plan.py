@@ -368,6 +368,8 @@ class Plan:
     source_times: SourceTimes = field(default_factory=dict)
     # how long it took to make
     laps: tuple[Lap, ...] = ()
+    # how many data were read by which decoder
+    decoded: Mapping[str, int] = field(default_factory=dict)
     # trace contexts of some of its records, from a column of theirs
     contexts: Contexts = ()
     # changes of tables that its rows need first

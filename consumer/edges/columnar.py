@@ -5,16 +5,19 @@ schema declares as its last field. The block is read as exactly one batch of its
 and index column are compared. They agree exactly when every datum used up its own bytes. Decimals are held to
 their precision, which the native reader does not do. After any mismatch what can't be of the schema by its outline is
 taken out, and the rest is read again; if it still mismatches then in pieces, ever smaller ones where something is bad.
-The row decoder judges what was taken out, and the smallest pieces that mismatch.
+The row decoder judges what was taken out, and the smallest pieces that mismatch. Where it finds nothing bad in data
+that the native reader does not read, that can't read the schema; then the row decoder reads it for a while.
 """
 
 import io
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import replace
 from functools import lru_cache
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import polars as pl
@@ -35,6 +38,8 @@ MAX_BYTES = 64 << 20
 _WINDOW = 2560
 _LARGE = 160
 _CLOSE = 400
+# seconds for which a schema that the native reader can't read is not given to it
+_GIVEN_UP = 600.0
 _SALT = int.from_bytes(os.urandom(8), "big")
 _ECHOES = [(index ^ _SALT).to_bytes(8, "big") for index in range(MAX_RECORDS)]
 _EXPECTED = pa.py_buffer(b"".join(_ECHOES))
@@ -50,8 +55,11 @@ class Mismatch(Exception):
 class ColumnarDecoder:
     """Implements `consumer.ports.decoding.Decoder`. `rows` judges small blocks, and pieces that hold something bad."""
 
-    def __init__(self, rows: Decoder, *, smallest_block: int = 20) -> None:
+    def __init__(self, rows: Decoder, *, smallest_block: int = 20, clock: Callable[[], float] = time.monotonic) -> None:
         self._rows = rows
+        self._clock = clock
+        # schemas that the native reader can't read, and until when that is believed
+        self._given_up: dict[str, float] = {}
         self._smallest = smallest_block
         # schemas whose last block had bad data: the next one will too, and is not read in vain as a whole
         self._doubted: set[str] = set()
@@ -60,25 +68,38 @@ class ColumnarDecoder:
         return self.sift(schema, data, fields).whole()
 
     def sift(self, schema: str, data: Sequence[bytes], fields: Sequence[str]) -> Sifted:
-        if len(data) < self._smallest:
+        if len(data) < self._smallest or self._clock() < self._given_up.get(schema, 0.0):
             return self._rows.sift(schema, data, fields)
         cuts = _cuts(data)
         parts = [self._sifted(schema, data[start:end], fields) for start, end in cuts]
         bad = {
             start + index: why for (start, _), part in zip(cuts, parts, strict=True) for index, why in part.bad.items()
         }
-        return Sifted(frame=pl.concat([part.frame for part in parts]) if len(parts) > 1 else parts[0].frame, bad=bad)
+        return Sifted(
+            frame=pl.concat([part.frame for part in parts]) if len(parts) > 1 else parts[0].frame,
+            bad=bad,
+            careful=sum(part.careful for part in parts),
+            given_up=next((part.given_up for part in parts if part.given_up), ""),
+        )
 
     def _sifted(self, schema: str, data: Sequence[bytes], fields: Sequence[str]) -> Sifted:
+        why = ""
         if schema not in self._doubted:
-            with suppress(Mismatch):
+            try:
                 return Sifted(frame=read_block(schema, data, fields), bad={})
+            except Mismatch as error:
+                why = str(error)
         sifted = self._searched(schema, data, fields)
         if sifted.bad:
             self._doubted.add(schema)
-        else:
-            self._doubted.discard(schema)
-        return sifted
+            return sifted
+        self._doubted.discard(schema)
+        return self._give_up(schema, sifted, why) if why else sifted
+
+    def _give_up(self, schema: str, sifted: Sifted, why: str) -> Sifted:
+        """Sound data that the native reader has not read are no fault of theirs."""
+        self._given_up[schema] = self._clock() + _GIVEN_UP
+        return replace(sifted, given_up=why)
 
     def _searched(self, schema: str, data: Sequence[bytes], fields: Sequence[str]) -> Sifted:
         """Read what may be sound; the row decoder has the last word on all else."""
@@ -89,13 +110,14 @@ class ColumnarDecoder:
         judged = self._rows.sift(schema, [data[index] for index in doubtful], fields)
         bad = {doubtful[index]: reason for index, reason in judged.bad.items()}
         if not batches:
-            return Sifted(frame=judged.frame, bad=bad)
+            return Sifted(frame=judged.frame, bad=bad, careful=len(doubtful))
         sound = pl.DataFrame(pa.concat_batches(batches))
         if len(bad) == len(doubtful):
-            return Sifted(frame=sound, bad=bad)
+            return Sifted(frame=sound, bad=bad, careful=len(doubtful))
         places = [*_others(len(data), doubtful), *(index for index in doubtful if index not in bad)]
         frame = pl.concat([sound, judged.frame], rechunk=True)
-        return Sifted(frame=frame[pl.Series(places, dtype=pl.Int64).arg_sort()], bad=bad)
+        frame = frame[pl.Series(places, dtype=pl.Int64).arg_sort()]
+        return Sifted(frame=frame, bad=bad, careful=len(doubtful))
 
     def _read(
         self, schema: str, data: Sequence[bytes], fields: Sequence[str]
@@ -137,7 +159,9 @@ class ColumnarDecoder:
 
 def read_block(schema: str, data: Sequence[bytes], fields: Sequence[str]) -> pl.DataFrame:
     """Read all of `data` as one block. Raises Mismatch unless each datum used up exactly its bytes and is sound."""
-    return pl.DataFrame(next(_batches(schema, data, fields, len(data))).drop_columns([ECHO]))
+    batch = next(_batches(schema, data, fields, len(data))).drop_columns([ECHO])
+    # not every Arrow type is one of polars' own
+    return cast(pl.DataFrame, _native(lambda: pl.DataFrame(batch)))
 
 
 def _sound(schema: str, data: Sequence[bytes], fields: Sequence[str], step: int) -> list[pa.RecordBatch]:

@@ -67,7 +67,7 @@ class RowDecoder:
         except _UNHELD:
             bad |= _beyond(rows, reader.columns)
             table = _table({index: row for index, row in rows.items() if index not in bad}, reader.columns)
-        return Sifted(frame=pl.DataFrame(table).cast(reader.frame), bad=bad)
+        return Sifted(frame=pl.DataFrame(table).cast(reader.frame), bad=bad, careful=len(data))
 
 
 _Row = dict[str, Any]

@@ -23,6 +23,8 @@ _STYLES = {
     "going on": "green",
     "current": "green",
     "closed": "green",
+    "on": "green",
+    "off": "yellow",
     "behind": "cyan",
     "starting": "cyan",
     "draining": "cyan",

@@ -21,10 +21,15 @@ class BadDatum(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sifted:
-    """The rows of all sound data, in order; of each bad datum its index among the data, and the reason."""
+    """The rows of all sound data, in order; of each bad datum its index among the data, and the reason.
+
+    `careful`: how many data were read one after the other. `given_up`: why a schema is read so from now on, told once.
+    """
 
     frame: pl.DataFrame
     bad: Mapping[int, str]
+    careful: int = 0
+    given_up: str = ""
 
     def whole(self) -> pl.DataFrame:
         """The frame, if nothing is missing from it. Raises BadDatum for the first bad datum."""

@@ -1,6 +1,6 @@
 """Letters beside the batches: their copies, and the records that they point to."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -126,8 +126,11 @@ class Searches(Protocol):
 class Outbox(Protocol):
     """The letters whose copies are still to be published. Raises Transient."""
 
-    def claim(self, most: int, seconds: float) -> list[Unposted]:
-        """At most so many, which nobody else gets for so many seconds; first the oldest that were never claimed."""
+    def claim(self, most: int, seconds: float, but: Collection[State] = ()) -> list[Unposted]:
+        """At most so many, which nobody else gets for so many seconds; first the oldest that were never claimed.
+
+        None in the states `but`.
+        """
         ...
 
     def confirm(self, posted: Sequence[Posted]) -> None:

@@ -1,10 +1,11 @@
 """What a worker says of itself, and what it is told."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from consumer.core.breaking import BreakerStatus
+from consumer.core.flags import Flag
 from consumer.core.records import TopicPartition
 
 
@@ -21,7 +22,8 @@ class InHand:
 class Report:
     """A worker as it is. `partitions`: those that it holds, with the ends of their logs as far as it has heard.
 
-    `every`: seconds until the next report. `metrics_port`: where its metrics are served.
+    `every`: seconds until the next report. `metrics_port`: where its metrics are served. `flags_off`: the flags that
+    are off, as it has heard.
     """
 
     state: str
@@ -33,6 +35,7 @@ class Report:
     rss_bytes: int | None
     breakers: Sequence[BreakerStatus]
     metrics_port: int | None = None
+    flags_off: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +64,10 @@ class Board(Protocol):
 
     def commands(self) -> list[Told]:
         """What this worker is told to do; each is given out once."""
+        ...
+
+    def flags_off(self) -> frozenset[Flag]:
+        """The flags that are off."""
         ...
 
     def answer(self, command: int, outcome: str) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from consumer.control import Command, Switched, TableState, Worker
 from consumer.core.connectors import Connector
 from consumer.core.failure import Failure, Transient, failed
+from consumer.core.flags import Flag, FlagSet
 from consumer.core.kinds import KINDS
 from consumer.core.lag import Going, Lag
 from consumer.core.pausing import Paused, Subject
@@ -81,6 +82,16 @@ class _Switched:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Flag:
+    set: FlagSet | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _FlagSwitched:
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Connectors:
     there: bool
     items: list[Connector]
@@ -119,6 +130,14 @@ class RemoteControl:
     def resume(self, subject: Subject, note: Note) -> Switched | None:
         done = self._client.change(_Switched, "/pauses/end", _of(subject, note))
         return done.switched if done else None
+
+    def flags(self) -> list[FlagSet]:
+        return [flag.set for flag in self._client.get(Listed[_Flag], "/flags").items if flag.set is not None]
+
+    def set_flag(self, flag: Flag, on: bool | None, note: Note) -> bool:
+        body: dict[str, object] = {"flag": flag.value, "reason": note.reason}
+        path = "/flags/reset" if on is None else "/flags"
+        return self._client.do(_FlagSwitched, path, body if on is None else body | {"on": on}).changed
 
     def tell(self, action: str, subject: str, workers: Sequence[str], note: Note) -> list[int]:
         body: dict[str, object] = {"workers": list(workers), "reason": note.reason}

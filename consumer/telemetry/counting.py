@@ -66,6 +66,8 @@ class Counting:
             # only positions moved
             return
         self._count(metrics.BATCHES, 1, "applied")
+        for decoder, count in plan.decoded.items():
+            self._count(metrics.DECODED, count, decoder)
         for outcome in _OUTCOMES:
             if count := getattr(plan.counts, outcome):
                 self._count(metrics.RECORDS, count, outcome)

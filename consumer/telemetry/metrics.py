@@ -60,6 +60,9 @@ _GROUP = Teller.GROUP
 # what a batch was
 
 RECORDS_READ = _counter("records_read", "Records that batches were begun with, also again.", "topic")
+DECODED = _counter(
+    "decoded", "Values, keys and images that applied batches decoded, by the decoder: columnar or row.", "decoder"
+)
 RECORDS = _counter("records", "Records that were committed, by what became of them.", "outcome")
 BATCHES = _counter("batches", "Batches, by what became of them: applied, or undone and tried otherwise.", "outcome")
 BATCH_RECORDS = _histogram("batch_records", "Records of an applied batch.", _ROWS)

@@ -19,6 +19,7 @@ from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, get_current_span, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from consumer.core.flags import ALL_ON, Flag, Switches
 from consumer.core.laps import Lap
 from consumer.core.records import RecordRef, Slice
 from consumer.core.tracing import carried
@@ -49,7 +50,8 @@ class TraceSettings:
 class Tracing:
     """Hears the facts of one apply thread (`tell`)."""
 
-    def __init__(self, provider: TracerProvider, settings: TraceSettings) -> None:
+    def __init__(self, provider: TracerProvider, settings: TraceSettings, switches: Switches = ALL_ON) -> None:
+        self._switches = switches
         self._tracer = provider.get_tracer("headrace")
         self._settings = settings
         self._propagator = TraceContextTextMapPropagator()
@@ -76,6 +78,8 @@ class Tracing:
 
     def _begin(self, began: Began) -> None:
         self._end()
+        if not self._switches.on(Flag.TRACING):
+            return
         topics = sorted({piece.at.topic for piece in began.slices})
         attributes = self._about(began.slices, topics) | {
             "messaging.operation.name": "process",
@@ -200,7 +204,7 @@ def provider(settings: TraceSettings, version: str, processor: SpanProcessor) ->
 
 
 @contextmanager
-def sending(endpoint: str, settings: TraceSettings, version: str) -> Iterator[Tracing]:
+def sending(endpoint: str, settings: TraceSettings, version: str, switches: Switches) -> Iterator[Tracing]:
     """Traces that are sent to a collector; what is left at the end has some seconds."""
     # what the exporter says by itself is no JSON
     quiet = getLogger("opentelemetry")
@@ -210,7 +214,7 @@ def sending(endpoint: str, settings: TraceSettings, version: str) -> Iterator[Tr
     limit = _PATIENCE * 1000
     made = provider(settings, version, BatchSpanProcessor(exporter, export_timeout_millis=limit))
     try:
-        yield Tracing(made, settings)
+        yield Tracing(made, settings, switches)
     finally:
         made.shutdown()
 

@@ -6,6 +6,7 @@ from typing import Any
 from consumer.blocks import Decoders
 from consumer.core.created import created_types
 from consumer.core.envelope import RecordKind, WriterSchema, read_key_schema, read_key_writer, read_writer_schema
+from consumer.core.flags import ALL_ON, Switches
 from consumer.core.plan import Binding, BindingKey, BoundColumn, TableName, TargetColumn, TargetTable
 from consumer.core.policy import Policy
 from consumer.core.records import Slice, TopicPartition
@@ -93,8 +94,9 @@ def planner(
     marks: Marks | None = None,
     most: int = 100_000,
     policy: Policy | None = None,
+    switches: Switches = ALL_ON,
 ) -> Planner:
     """A planner with the real decoders and encoder."""
     rows = RowDecoder()
-    decoders = Decoders(fast=fast or ColumnarDecoder(rows), careful=rows)
+    decoders = Decoders(fast=fast or ColumnarDecoder(rows), careful=rows, switches=switches)
     return Planner(decoders, CopyEncoder(), known, marks or Marks(), policy or Policy(), most)

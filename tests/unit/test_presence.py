@@ -7,10 +7,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from consumer.core.failure import Transient, failed
+from consumer.core.flags import Flag
 from consumer.core.kinds import KINDS
 from consumer.core.records import TopicPartition
 from consumer.edges.breaker import CircuitBreaker
 from consumer.handover import Handover
+from consumer.heard import Heard
 from consumer.ports.presence import Report, Told
 from consumer.presence import Presence, Telling
 from consumer.reporting import Parts
@@ -25,6 +27,7 @@ class Board:
         self.hears = False
         self.wants = False
         self.orders: list[Told] = []
+        self.off: frozenset[Flag] = frozenset()
         self.reports: list[Report] = []
         self.answers: list[tuple[int, str]] = []
         self.done: list[str] = []
@@ -43,6 +46,9 @@ class Board:
     def commands(self) -> list[Told]:
         given, self.orders = self.orders, []
         return given
+
+    def flags_off(self) -> frozenset[Flag]:
+        return self.off
 
     def answer(self, command: int, outcome: str) -> None:
         self.answers.append((command, outcome))
@@ -70,6 +76,7 @@ class Scene:
         self.registry = CircuitBreaker("registry")
         self.patience = patient(None)
         self.leaving = threading.Event()
+        self.heard = Heard()
         self.parts = Parts(
             leaving=self.leaving,
             held=lambda: {TopicPartition("t", 0): 5},
@@ -78,8 +85,11 @@ class Scene:
             patience=self.patience,
             breakers=(self.registry,),
             resident=lambda: 77,
+            flags_off=lambda: self.heard.off,
         )
-        telling = Telling(look=self._look, actions=self.parts.actions(self.board), keep_hours=2.0)
+        telling = Telling(
+            look=self._look, actions=self.parts.actions(self.board), learn=self.heard.learn, keep_hours=2.0
+        )
         self.presence = Presence(self.board, lambda: self.parts.report(60.0), telling)
 
     def _look(self) -> None:
@@ -170,3 +180,32 @@ def test_a_worker_that_is_told_to_leave_is_to_leave(scene: Scene) -> None:
     assert not scene.leaving.is_set()
     scene.presence.turn(0.0)
     assert scene.leaving.is_set()
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["by a notification", "by its own look"])
+def test_a_flag_that_is_switched_is_heeded_and_reported_at_once(scene: Scene, told: bool) -> None:
+    """Whoever switched it wants to see that; without a notification that is with the next report."""
+    heeded: list[str] = []
+    scene.heard.heed(Flag.SCHEMA_EVOLUTION, lambda: heeded.append("switched"))
+    scene.presence.turn(0.0)
+    scene.board.off, scene.board.hears = frozenset({Flag.SCHEMA_EVOLUTION, Flag.TRACING}), told
+    scene.presence.turn(0.0)
+    assert len(scene.board.reports) == (2 if told else 1)
+    scene.presence._next_report = 0.0
+    scene.presence.turn(0.0)
+    assert sorted(scene.board.reports[-1].flags_off) == ["schema-evolution", "tracing"]
+    assert (heeded, scene.heard.on(Flag.TRACING), scene.heard.on(Flag.RETRY_LANE)) == (["switched"], False, True)
+    scene.board.off = frozenset()
+    scene.presence._next_report = 0.0
+    scene.presence.turn(0.0)
+    assert (heeded, scene.heard.off) == (["switched", "switched"], frozenset())
+
+
+def test_what_was_heard_holds_while_the_board_is_away(scene: Scene) -> None:
+    """Nothing is switched on by an outage."""
+    scene.board.off = frozenset({Flag.COLUMN_CHECKS})
+    scene.presence.turn(0.0)
+    scene.board.away = True
+    scene.presence._next_report = 0.0
+    scene.presence.turn(0.0)
+    assert not scene.heard.on(Flag.COLUMN_CHECKS)

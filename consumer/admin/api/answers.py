@@ -87,6 +87,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         413: "Too large",
         414: "Too long a query",
         421: "Asked by a name that is not this machine's own",
+        423: "Changes over the API are switched off",
         422: "What was sent can't be taken",
         502: "A server refused",
         503: "A server is away, or too many ask",

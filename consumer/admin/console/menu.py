@@ -20,6 +20,7 @@ MENU = (
     Entry("Dead letters", "/letters", "d", "letter"),
     Entry("Replays", "/replays", "r", "again"),
     Entry("Tables", "/tables", "t", "table"),
+    Entry("Flags", "/flags", "f", "switch"),
     Entry("Audit", "/audit", "a", "book"),
 )
 
@@ -37,6 +38,7 @@ SAID = {
     "drained": "Told. It leaves after the batch in hand, and others take its partitions.",
     "moved": "Set. Its owner takes the partition anew within two seconds.",
     "asked": "The source was asked. What arrives from it closes the letters of these rows.",
+    "switched": "Switched. Workers hear of it at once; below is how many have.",
     "restarted": "Kafka Connect was asked to start it again.",
 }
 """By the word that stands in the address."""

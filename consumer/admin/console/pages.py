@@ -7,6 +7,7 @@ from consumer.admin.console import (
     batches,
     entry,
     exports,
+    flags,
     guide,
     letters,
     overview,
@@ -27,6 +28,6 @@ def install(app: FastAPI) -> None:
     app.state.streams = 0
     app.state.ending = lambda: False
     # what has a path of its own in front of what has a number there
-    parts = (entry, overview, pipeline, positions, batches, exports, letters, source, replays, tables, records, guide)
-    for part in parts:
+    parts = (entry, overview, pipeline, positions, batches, exports, letters, source, replays)
+    for part in (*parts, tables, flags, records, guide):
         app.include_router(part.routes)

@@ -31,9 +31,11 @@ def render(request: Request, template: str, status: int = 200, **values: Any) ->
     person: Person | None = getattr(request.state, "person", None)
     if session is None or (person is not None and not gate.is_open and session.name != person.name):
         session, cookie = gate.begin(None)
+    locked = state.lock.seen
     known = {
         "person": person,
-        "may": lambda role: person is not None and person.may(Role[role]),
+        "may": lambda role: _may(person, Role[role], locked=locked),
+        "locked": locked,
         "csrf": session.csrf,
         "is_open": gate.is_open,
         "has_tokens": gate.has_tokens,
@@ -48,6 +50,11 @@ def render(request: Request, template: str, status: int = 200, **values: Any) ->
     if cookie is not None:
         keep(response, gate, cookie)
     return response
+
+
+def _may(person: Person | None, role: Role, *, locked: bool) -> bool:
+    """Whether something is shown that is for people of this role: what nobody may do now is shown to nobody."""
+    return person is not None and person.may(role) and not (locked and role >= Role.OPERATOR)
 
 
 def keep(response: Response, gate: Gate, cookie: str) -> None:

@@ -8,8 +8,9 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from consumer.core.breaking import BreakerStatus
+from consumer.core.flags import Flag, off_by
 from consumer.core.records import TopicPartition
-from consumer.edges.postgres import commands
+from consumer.edges.postgres import commands, flags
 from consumer.edges.postgres.migrate import ensure
 from consumer.edges.postgres.notify import CHANNEL
 from consumer.edges.postgres.session import SessionSettings, connect
@@ -20,15 +21,17 @@ from consumer.ports.target import Breaker
 _REPORT = """
 INSERT INTO headrace.workers AS w (
     group_name, name, host, pid, version, state, every,
-    partitions, batch, queue_batches, queue_bytes, rss_bytes, breakers, metrics_port
+    partitions, batch, queue_batches, queue_bytes, rss_bytes, breakers, metrics_port, flags_off
 ) VALUES (
     %(group)s, %(name)s, %(host)s, %(pid)s, %(version)s, %(state)s, %(every)s,
-    %(partitions)s, %(batch)s, %(queue_batches)s, %(queue_bytes)s, %(rss_bytes)s, %(breakers)s, %(metrics_port)s
+    %(partitions)s, %(batch)s, %(queue_batches)s, %(queue_bytes)s, %(rss_bytes)s, %(breakers)s, %(metrics_port)s,
+    %(flags_off)s
 )
 ON CONFLICT (group_name, name) DO UPDATE SET
     state = excluded.state, seen_at = excluded.seen_at, every = excluded.every, partitions = excluded.partitions,
     batch = excluded.batch, queue_batches = excluded.queue_batches, queue_bytes = excluded.queue_bytes,
-    rss_bytes = excluded.rss_bytes, breakers = excluded.breakers, metrics_port = excluded.metrics_port
+    rss_bytes = excluded.rss_bytes, breakers = excluded.breakers, metrics_port = excluded.metrics_port,
+    flags_off = excluded.flags_off
 """
 _WANTED = "SELECT EXISTS (SELECT FROM headrace.positions WHERE group_name = %s AND owner = %s AND again_at IS NOT NULL)"
 _TAKE_ANEW = "UPDATE headrace.positions SET again_at = clock_timestamp() WHERE group_name = %s AND owner = %s"
@@ -70,6 +73,7 @@ class PostgresBoard:
             "rss_bytes": report.rss_bytes,
             "breakers": Jsonb([_breaker(status) for status in report.breakers]),
             "metrics_port": report.metrics_port,
+            "flags_off": sorted(report.flags_off),
         }
         with translated("report"):
             self._session().execute(_REPORT, values)
@@ -81,6 +85,9 @@ class PostgresBoard:
 
     def commands(self) -> list[Told]:
         return commands.take(self._session(), *self._me)
+
+    def flags_off(self) -> frozenset[Flag]:
+        return off_by(flags.everything(self._session(), self._group))
 
     def answer(self, command: int, outcome: str) -> None:
         commands.done(self._session(), command, outcome)

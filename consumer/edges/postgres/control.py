@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from consumer.control import Command, Switched, TableState, Worker
+from consumer.core.flags import Flag, FlagSet
 from consumer.core.lag import Place
 from consumer.core.pausing import Paused, Subject
 from consumer.desk import Note
-from consumer.edges.postgres import commands, fleet, pauses
+from consumer.edges.postgres import commands, flags, fleet, pauses
 from consumer.edges.postgres.person import PersonSession
 
 
@@ -36,6 +37,12 @@ class PostgresControl(PersonSession):
 
     def resume(self, subject: Subject, note: Note) -> Switched | None:
         return pauses.resume(self._session(), self._group, subject, note)
+
+    def flags(self) -> list[FlagSet]:
+        return flags.everything(self._session(), self._group)
+
+    def set_flag(self, flag: Flag, on: bool | None, note: Note) -> bool:
+        return flags.put(self._session(), self._group, flag, on, note)
 
     def tell(self, action: str, subject: str, workers: Sequence[str], note: Note) -> list[int]:
         return commands.give(self._session(), self._group, commands.Order(action, subject), workers, note)

@@ -7,7 +7,7 @@ Batches and people lock letters table by table and in the order of their rows, w
 together. So nothing here waits for a letter while it has locked another one: there can be no deadlock.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 import psycopg
@@ -29,6 +29,7 @@ _CLAIM = """
 WITH due AS (
     SELECT id FROM headrace.letters
     WHERE group_name = %(group)s AND state IN ('retrying', 'dead', 'replaying') AND published_attempt < attempt
+      AND state <> ALL (%(but)s)
       AND (claimed_until IS NULL OR claimed_until < clock_timestamp())
     ORDER BY claimed_until NULLS FIRST, id LIMIT %(most)s FOR UPDATE SKIP LOCKED
 ), claimed AS (
@@ -85,8 +86,9 @@ class PostgresOutbox:
         self._group = group
         self._pointing = frozenset(pointing)
 
-    def claim(self, most: int, seconds: float) -> list[Unposted]:
-        return self._ask(lambda connection: self._claimed(connection, most, seconds))
+    def claim(self, most: int, seconds: float, but: Collection[State] = ()) -> list[Unposted]:
+        values = {"group": self._group, "most": most, "seconds": seconds, "but": [state.value for state in but]}
+        return self._ask(lambda connection: self._claimed(connection, values))
 
     def confirm(self, posted: Sequence[Posted]) -> None:
         done = [one for one in posted if one.failure is None]
@@ -112,8 +114,7 @@ class PostgresOutbox:
         values = [list(column) for column in columns]
         return self._ask(lambda connection: {row[0] for row in connection.execute(query, values)})
 
-    def _claimed(self, connection: psycopg.Connection, most: int, seconds: float) -> list[Unposted]:
-        values = {"group": self._group, "most": most, "seconds": seconds}
+    def _claimed(self, connection: psycopg.Connection, values: Mapping[str, Any]) -> list[Unposted]:
         with connection.cursor(row_factory=namedtuple_row) as cursor:
             rows: list[Any] = list(cursor.execute(_CLAIM, values))
         return [_unposted(row, pointer=row.pointer or self._points(row.table_name)) for row in rows]

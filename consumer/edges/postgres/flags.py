@@ -1,0 +1,56 @@
+"""Flags that people have set, each change with its audit row in one transaction, of which workers are told."""
+
+from typing import Any
+
+import psycopg
+from psycopg.rows import namedtuple_row
+from psycopg.types.json import Jsonb
+
+from consumer.core.flags import FLAGS, Flag, FlagSet
+from consumer.desk import Note
+from consumer.edges.postgres.notify import tell
+from consumer.edges.postgres.session import transaction
+from consumer.edges.postgres.translate import translated
+
+_ALL = "SELECT flag, is_on, actor, reason, since FROM headrace.flags WHERE group_name = %s ORDER BY flag"
+# whoever changes it too waits
+_NOW = "SELECT is_on FROM headrace.flags WHERE group_name = %(group)s AND flag = %(flag)s FOR UPDATE"
+_SET = """
+INSERT INTO headrace.flags (group_name, flag, is_on, actor, reason)
+VALUES (%(group)s, %(flag)s, %(on)s, %(actor)s, %(reason)s)
+ON CONFLICT (group_name, flag) DO UPDATE
+SET is_on = excluded.is_on, actor = excluded.actor, reason = excluded.reason, since = excluded.since
+"""
+_RESET = "DELETE FROM headrace.flags WHERE group_name = %(group)s AND flag = %(flag)s"
+_AUDIT = """
+INSERT INTO headrace.audit (group_name, actor, action, reason, details)
+VALUES (%(group)s, %(actor)s, %(action)s, %(reason)s, %(details)s)
+"""
+
+
+def everything(connection: psycopg.Connection, group: str) -> list[FlagSet]:
+    """Those that are set; what another version of the program knows and this one does not is left out."""
+    with translated("read flags"), connection.cursor(row_factory=namedtuple_row) as cursor:
+        rows: list[Any] = cursor.execute(_ALL, (group,)).fetchall()
+    known = {flag.value for flag in Flag}
+    return [
+        FlagSet(flag=Flag(row.flag), on=row.is_on, actor=row.actor, reason=row.reason, since=row.since)
+        for row in rows
+        if row.flag in known
+    ]
+
+
+def put(connection: psycopg.Connection, group: str, flag: Flag, on: bool | None, note: Note) -> bool:
+    """Set a flag, or (None) have it be as if nobody had; returns whether it is another way than before."""
+    default = FLAGS[flag].default
+    values = {"group": group, "flag": flag.value, "on": on, "actor": note.actor, "reason": note.reason}
+    with transaction(connection, "set flag"):
+        row = connection.execute(_NOW, values).fetchone()
+        before = default if row is None else bool(row[0])
+        after = default if on is None else on
+        connection.execute(_RESET if on is None else _SET, values)
+        details = Jsonb({"flag": flag.value, "before": before, "after": after})
+        action = "reset flag" if on is None else "set flag"
+        connection.execute(_AUDIT, values | {"action": action, "details": details})
+        tell(connection, group)
+    return before != after
