@@ -18,6 +18,7 @@ from consumer.binder import Binder
 from consumer.binder import Sources as BinderSources
 from consumer.binding_settings import binder_settings, mappings
 from consumer.blocks import Decoders
+from consumer.comparing import acts, comparison
 from consumer.connecting import ConnectDesk, NotedConnectors
 from consumer.core.breaking import BreakerLimits
 from consumer.core.decision import Undecidable
@@ -43,7 +44,9 @@ from consumer.edges.postgres.lookup import LookingCatalog
 from consumer.edges.postgres.migrate import migrate, require, schema_version
 from consumer.edges.postgres.outlook import PostgresOutlook
 from consumer.edges.postgres.pool import PoolLimits, TargetPool
+from consumer.edges.postgres.recoveries import PostgresRecoveries
 from consumer.edges.postgres.session import connect
+from consumer.edges.postgres.workflows import PostgresWorkflows
 from consumer.edges.registry import HttpRegistry
 from consumer.edges.rows import RowDecoder
 from consumer.known import KnownBindings
@@ -186,6 +189,31 @@ def job_desk(settings: Settings) -> Iterator[JobDesk]:
     with closing(connect(session)) as connection:
         require(connection)
         yield JobDesk(connection, settings.kafka.group, Rules(max_replays=settings.letters.max_replays))
+
+
+@contextmanager
+def recoveries(settings: Settings) -> Iterator[PostgresRecoveries]:
+    """Comparisons and recoveries, on a session that is closed afterwards."""
+    opened = PostgresRecoveries(session_settings(settings, "recoveries"), settings.kafka.group)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+@contextmanager
+def workflow_turns(settings: Settings) -> Iterator[PostgresWorkflows]:
+    """What takes turns of workflows in this process; its sessions are closed afterwards."""
+    kafka = cache(lambda: topic_offsets(settings))
+    session = session_settings(settings, "workflows")
+    with (
+        closing(connect(session)) as connection,
+        closing(comparison(settings, "workflows", kafka)) as compared,
+        closing(TargetPool(session, CircuitBreaker("target"), PoolLimits(size=1))) as pool,
+    ):
+        # workers migrate, commands don't
+        require(connection)
+        yield PostgresWorkflows(pool, settings.kafka.group, acts(settings, compared))
 
 
 @contextmanager

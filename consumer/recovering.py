@@ -1,0 +1,130 @@
+"""Comparisons and recoveries as people start them, look at them and decide about them: values and a port."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from consumer.core.reconcile import DIFFERENCES, Verdict
+from consumer.desk import Note
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A step of a workflow. `counts`: keys that it found, by verdict."""
+
+    number: int
+    act: str
+    subject: dict[str, Any]
+    state: str
+    progress: dict[str, Any]
+    started_at: datetime | None
+    ended_at: datetime | None
+    counts: dict[str, int]
+
+    @property
+    def differences(self) -> int:
+        """Keys that differ for sure."""
+        return sum(self.counts.get(each, 0) for each in DIFFERENCES)
+
+    @property
+    def rows(self) -> int:
+        """Rows of the source that were compared."""
+        return int(self.progress.get("rows", 0))
+
+    @property
+    def share(self) -> float | None:
+        """How much of its rows that is, as far as it can be guessed."""
+        expected = int(self.progress.get("expected", 0))
+        if self.state == "done" or self.progress.get("walked"):
+            return 1.0
+        return min(self.rows / expected, 0.99) if expected else None
+
+    @property
+    def verdict(self) -> str:
+        """What came of it, in a word."""
+        if self.progress.get("not_compared"):
+            return "not compared"
+        if self.state != "done":
+            return self.state
+        if self.act != "reconcile":
+            return "done"
+        if self.differences:
+            return "different"
+        return "not sure" if self.counts.get(Verdict.MOVING) else "equal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workflow:
+    """A workflow as it is now."""
+
+    id: int
+    kind: str
+    subject: dict[str, Any]
+    state: str
+    why: str
+    created_by: str
+    reason: str
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    steps: list[Step]
+
+    @property
+    def differences(self) -> int:
+        """Keys that differ for sure, by the last comparison of each table."""
+        last = {step.subject.get("table"): step.differences for step in self.steps if step.act == "reconcile"}
+        return sum(last.values())
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it goes on no more by itself."""
+        return self.state not in ("planned", "running")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DifferingKey:
+    """A row that differs: by which columns, or that only one side has it."""
+
+    step: int
+    table: str
+    key: list[str]
+    verdict: str
+    columns: list[str]
+    found_at: datetime
+
+
+class Recoveries(Protocol):
+    """The workflows of a group. Raises HeadraceError, Undecidable."""
+
+    def tables(self) -> list[str]:
+        """Target tables that have a topic."""
+        ...
+
+    def start(self, kind: str, subject: Mapping[str, Any], note: Note) -> int:
+        """Have something done; returns the workflow's number. Raises Undecidable for what can't be."""
+        ...
+
+    def workflows(self, most: int, kind: str | None = None) -> list[Workflow]:
+        """The newest ones."""
+        ...
+
+    def workflow(self, number: int) -> Workflow | None:
+        """One of them."""
+        ...
+
+    def pause(self, number: int, note: Note) -> bool:
+        """Take no more turns until it is resumed; False when there is no such workflow."""
+        ...
+
+    def resume(self, number: int, note: Note) -> bool:
+        """Go on with one that is paused or stopped."""
+        ...
+
+    def cancel(self, number: int, note: Note) -> bool:
+        """Do no more; what was done stays."""
+        ...
+
+    def keys(self, number: int, note: Note, *, verdicts: Sequence[str] = (), most: int = 100) -> list[DifferingKey]:
+        """Keys that differ. They are values of rows, so that somebody looked is kept."""
+        ...
