@@ -7,7 +7,7 @@ TEST_PROCESSES ?= 3
 .DEFAULT_GOAL := help
 FAULTS_SEEDS ?= 2
 CHART_TOOLS := $(abspath $(VENV))/chart
-.PHONY: help setup demo test console-tests screenshots chart-tests faults fidelity check fmt lock docs clean
+.PHONY: help setup demo test console-tests screenshots chart-tests faults reconcile fidelity check fmt lock docs clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -44,6 +44,9 @@ chart-tests: setup  ## The Helm chart: lint, many sets of values, Kubernetes' ow
 
 faults: setup  ## Faults F1 to F20 on real servers, seeded: SEED=123 replays one, FAULTS_SEEDS=20 takes more
 	$(BIN)/python -m pytest tests/faults --seeds $(FAULTS_SEEDS) $(addprefix --seed ,$(SEED))
+
+reconcile: setup  ## One flipped cell among a million rows found while they are written, and nothing else: some minutes
+	$(BIN)/python -m tests.scale.reconcile
 
 check: setup  ## Format, lint, types, arrows, dead code, documentation
 	$(BIN)/ruff format --check .

@@ -69,6 +69,7 @@ from dlq.job_desk import JobDesk
 from dlq.masking import Mask
 from dlq.payload import Sources
 from dlq.preview import Rules
+from dlq.repairing import RepairDesk
 from dlq.signals import Dialect
 from dlq.source_again import Channel, SourceDesk
 
@@ -160,6 +161,21 @@ def _weigher(settings: Settings, catalog: LookingCatalog, registry: HttpRegistry
 @contextmanager
 def source_desk(settings: Settings) -> Iterator[SourceDesk]:
     """What people ask of the source about letters. Raises HeadraceError, Undecidable."""
+    with source_channel(settings) as channel, letter_desk(settings) as desk:
+        yield SourceDesk(desk.connection, desk.group, desk.sources, channel)
+
+
+@contextmanager
+def repair_desk(settings: Settings) -> Iterator[RepairDesk]:
+    """What people ask of the source about rows that differ. Raises HeadraceError, Undecidable."""
+    with source_channel(settings) as channel, closing(connect(session_settings(settings, "repairs"))) as connection:
+        require(connection)
+        yield RepairDesk(connection, settings.kafka.group, channel)
+
+
+@contextmanager
+def source_channel(settings: Settings) -> Iterator[Channel]:
+    """The way to the connector. Raises HeadraceError, Undecidable where there is none."""
     source, kafka = settings.source, kafka_settings(settings)
     topic = source.signal_topic or f"{source.topic_prefix}-signal"
     if not source.topic_prefix:
@@ -167,7 +183,7 @@ def source_desk(settings: Settings) -> Iterator[SourceDesk]:
     traits = KafkaOffsets(kafka).traits([topic]).get(topic)
     if traits is None or traits.partitions != 1:
         raise Undecidable(f"the signal topic {topic} needs to be there, with one partition: others are not read")
-    with letter_desk(settings) as desk, closing(KafkaLetterbox(kafka)) as letterbox:
+    with closing(KafkaLetterbox(kafka)) as letterbox:
 
         def send(topic: str, key: bytes, value: bytes) -> None:
             letterbox.post([Outgoing(id=0, attempt=0, topic=topic, key=key, value=value)])
@@ -178,8 +194,7 @@ def source_desk(settings: Settings) -> Iterator[SourceDesk]:
             if sent[0].failure is not None:
                 raise Transient(sent[0].failure)
 
-        channel = Channel(dialect=Dialect(source.connector), prefix=source.topic_prefix, topic=topic, send=send)
-        yield SourceDesk(desk.connection, desk.group, desk.sources, channel)
+        yield Channel(dialect=Dialect(source.connector), prefix=source.topic_prefix, topic=topic, send=send)
 
 
 @contextmanager
@@ -246,6 +261,8 @@ def admin_doors(settings: Settings) -> Doors:
         letters=lambda: letter_desk(settings),
         jobs=lambda: job_desk(settings),
         source=lambda: source_desk(settings),
+        recoveries=lambda: recoveries(settings),
+        repairs=lambda: repair_desk(settings),
         connectors=lambda: connectors(settings),
         offsets=offsets,
         ages=cache(lambda: topic_ages(settings)),

@@ -94,6 +94,31 @@ class DifferingKey:
     found_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repair:
+    """What the source would be asked for: rows, in how many signals. `extra`: rows that only the target has.
+
+    `left`: rows that can't be asked for, by why.
+    """
+
+    keys: int
+    signals: int
+    extra: int
+    left: Mapping[str, int]
+
+
+class Repairs(Protocol):
+    """The source, asked for rows that differ. Raises HeadraceError, Undecidable."""
+
+    def look(self, number: int) -> Repair:
+        """What would be asked for by what a comparison found."""
+        ...
+
+    def ask(self, number: int, expect: int, note: Note) -> Repair:
+        """Ask for so many rows. Raises Undecidable, and asks nothing, when it would be others."""
+        ...
+
+
 class Recoveries(Protocol):
     """The workflows of a group. Raises HeadraceError, Undecidable."""
 

@@ -45,7 +45,7 @@ def literal(dialect: Dialect, column: Column, value: object) -> str:
     if kind is Meaning.BOOLEAN and isinstance(value, bool):
         return "TRUE" if value else "FALSE"
     if kind in _TEXTS and isinstance(value, str):
-        return _quoted(dialect, column.name, value)
+        return quoted(dialect, column.name, value)
     raise Unquotable(f"key column {column.name} has a type of which no literal is made ({kind.value})")
 
 
@@ -83,7 +83,8 @@ def portions(keys: Sequence[Any]) -> Iterator[Sequence[Any]]:
         yield keys[start : start + MOST_KEYS]
 
 
-def _quoted(dialect: Dialect, column: str, value: str) -> str:
+def quoted(dialect: Dialect, column: str, value: str) -> str:
+    """A text as a literal of the source's SQL. Raises Unquotable."""
     if len(value) > _LONGEST:
         raise Unquotable(f"key column {column} has more than {_LONGEST} characters")
     if _ODD.search(value) or any("\ud800" <= char <= "\udfff" for char in value):

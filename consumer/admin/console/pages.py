@@ -13,6 +13,7 @@ from consumer.admin.console import (
     pipeline,
     positions,
     records,
+    recovery,
     replays,
     source,
     tables,
@@ -27,6 +28,20 @@ def install(app: FastAPI) -> None:
     app.state.streams = 0
     app.state.ending = lambda: False
     # what has a path of its own in front of what has a number there
-    parts = (entry, overview, pipeline, positions, batches, exports, letters, source, replays, tables, records, guide)
+    parts = (
+        entry,
+        overview,
+        pipeline,
+        positions,
+        batches,
+        exports,
+        letters,
+        source,
+        replays,
+        tables,
+        recovery,
+        records,
+        guide,
+    )
     for part in parts:
         app.include_router(part.routes)
