@@ -76,7 +76,7 @@ from consumer.patience import Patience
 from consumer.planner import Planner
 from consumer.ports.facts import Tell
 from consumer.ports.target import Breaker, Overview, Retention
-from consumer.ports.topics import Offsets
+from consumer.ports.topics import Moments, Offsets
 from consumer.postman import Postman
 from consumer.presence import Presence, Telling
 from consumer.reader import BatchLimits, Reader
@@ -235,11 +235,11 @@ def looking(settings: Settings, shared: Connections, offsets: Offsets, tell: Tel
     return Side("value searches", jobbing.turn, close)
 
 
-def recovering(settings: Settings, name: str, shared: Connections, offsets: Offsets, tell: Tell) -> Side:
+def recovering(settings: Settings, name: str, shared: Connections, offsets: Moments, tell: Tell) -> Side:
     """What takes comparisons and recoveries on. A turn may last, so its session is none of the pool's."""
     compared = comparison(settings, name, lambda: offsets)
     pool = TargetPool(session_settings(settings, name), shared.target, PoolLimits(size=1))
-    working = Working(PostgresWorkflows(pool, settings.kafka.group, workflow_acts(settings, compared)))
+    working = Working(PostgresWorkflows(pool, settings.kafka.group, workflow_acts(settings, compared, lambda: offsets)))
     working.tell = tell
 
     def close() -> None:

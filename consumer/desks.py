@@ -18,11 +18,11 @@ from consumer.binder import Binder
 from consumer.binder import Sources as BinderSources
 from consumer.binding_settings import binder_settings, mappings
 from consumer.blocks import Decoders
-from consumer.comparing import acts, comparison
+from consumer.comparing import acts, comparison, source_channel
 from consumer.connecting import ConnectDesk, NotedConnectors
 from consumer.core.breaking import BreakerLimits
 from consumer.core.decision import Undecidable
-from consumer.core.failure import Refused, Transient, failed
+from consumer.core.failure import Refused, failed
 from consumer.core.kinds import KINDS
 from consumer.core.letters import Record
 from consumer.core.markers import Placeholders
@@ -34,7 +34,6 @@ from consumer.edges.connect import ConnectSettings, HttpConnect
 from consumer.edges.copy_encoder import CopyEncoder
 from consumer.edges.kafka.ages import KafkaAges
 from consumer.edges.kafka.config import selects
-from consumer.edges.kafka.letterbox import KafkaLetterbox
 from consumer.edges.kafka.offsets import KafkaOffsets
 from consumer.edges.kafka.origins import KafkaOrigins
 from consumer.edges.oidc import HttpProvider, ProviderSettings
@@ -57,7 +56,6 @@ from consumer.moving import MovedPositions, Positions
 from consumer.planner import Planner
 from consumer.ports.connectors import Connectors
 from consumer.ports.identity import Provider
-from consumer.ports.letters import Outgoing
 from consumer.ports.topics import Ages, Offsets
 from consumer.rereading import Rereading
 from consumer.settings import Settings, shown_settings
@@ -70,8 +68,7 @@ from dlq.masking import Mask
 from dlq.payload import Sources
 from dlq.preview import Rules
 from dlq.repairing import RepairDesk
-from dlq.signals import Dialect
-from dlq.source_again import Channel, SourceDesk
+from dlq.source_again import SourceDesk
 
 
 def migrate_target(settings: Settings) -> tuple[int, int]:
@@ -174,30 +171,6 @@ def repair_desk(settings: Settings) -> Iterator[RepairDesk]:
 
 
 @contextmanager
-def source_channel(settings: Settings) -> Iterator[Channel]:
-    """The way to the connector. Raises HeadraceError, Undecidable where there is none."""
-    source, kafka = settings.source, kafka_settings(settings)
-    topic = source.signal_topic or f"{source.topic_prefix}-signal"
-    if not source.topic_prefix:
-        raise Undecidable("source.topic_prefix is not set, so no connector would take a signal")
-    traits = KafkaOffsets(kafka).traits([topic]).get(topic)
-    if traits is None or traits.partitions != 1:
-        raise Undecidable(f"the signal topic {topic} needs to be there, with one partition: others are not read")
-    with closing(KafkaLetterbox(kafka)) as letterbox:
-
-        def send(topic: str, key: bytes, value: bytes) -> None:
-            letterbox.post([Outgoing(id=0, attempt=0, topic=topic, key=key, value=value)])
-            letterbox.flush(settings.kafka.request_timeout)
-            sent = letterbox.posted()
-            if not sent:
-                raise Transient(failed(KINDS["kafka.letters"], "kafka", "ask source", "nobody answered for a signal"))
-            if sent[0].failure is not None:
-                raise Transient(sent[0].failure)
-
-        yield Channel(dialect=Dialect(source.connector), prefix=source.topic_prefix, topic=topic, send=send)
-
-
-@contextmanager
 def job_desk(settings: Settings) -> Iterator[JobDesk]:
     """What people ask and decide about jobs of letters, on a session of their own. Raises HeadraceError."""
     session = replace(session_settings(settings, "jobs"), writes=False)
@@ -219,7 +192,7 @@ def recoveries(settings: Settings) -> Iterator[PostgresRecoveries]:
 @contextmanager
 def workflow_turns(settings: Settings) -> Iterator[PostgresWorkflows]:
     """What takes turns of workflows in this process; its sessions are closed afterwards."""
-    kafka = cache(lambda: topic_offsets(settings))
+    kafka = cache(lambda: KafkaOffsets(kafka_settings(settings)))
     session = session_settings(settings, "workflows")
     with (
         closing(connect(session)) as connection,
@@ -228,7 +201,7 @@ def workflow_turns(settings: Settings) -> Iterator[PostgresWorkflows]:
     ):
         # workers migrate, commands don't
         require(connection)
-        yield PostgresWorkflows(pool, settings.kafka.group, acts(settings, compared))
+        yield PostgresWorkflows(pool, settings.kafka.group, acts(settings, compared, kafka))
 
 
 @contextmanager

@@ -38,8 +38,15 @@ class Reconcile(Section):
         description="Most seconds that a comparison waits until the target has passed a position of the source; then "
         "it stops for a person.",
     )
+    snapshot_patience: float = Field(
+        default=600.0,
+        ge=1,
+        le=86_400,
+        description="Most seconds without a row of a table that the source was asked to send again; then its "
+        "rebuilding stops for a person.",
+    )
     rounds: int = Field(
-        default=8, ge=1, le=100, description="How often a row is looked at that is written between all looks."
+        default=5, ge=1, le=100, description="How often a row is looked at that is written between all looks."
     )
     max_keys: int = Field(
         default=10_000,

@@ -35,7 +35,7 @@ class Limits:
     rate: float = 100_000.0
     settle: float = 5.0
     patience: float = 120.0
-    rounds: int = 8
+    rounds: int = 5
     keys: int = 10_000
 
 

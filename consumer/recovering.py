@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from consumer.core.plans import Planned
 from consumer.core.reconcile import DIFFERENCES, Verdict
 from consumer.desk import Note
 
@@ -124,6 +125,10 @@ class Recoveries(Protocol):
 
     def tables(self) -> list[str]:
         """Target tables that have a topic."""
+        ...
+
+    def planned(self, kind: str, subject: Mapping[str, Any]) -> list[Planned]:
+        """The steps that it would have; nothing is done. Raises Undecidable."""
         ...
 
     def start(self, kind: str, subject: Mapping[str, Any], note: Note) -> int:

@@ -77,6 +77,12 @@ def signal(identity: str, table: str, where: str) -> bytes:
     return json.dumps({"id": identity, "type": "execute-snapshot", "data": data}).encode()
 
 
+def whole(identity: str, table: str) -> bytes:
+    """The same of all rows of a table."""
+    data = {"type": "INCREMENTAL", "data-collections": [table]}
+    return json.dumps({"id": identity, "type": "execute-snapshot", "data": data}).encode()
+
+
 def portions(keys: Sequence[Any]) -> Iterator[Sequence[Any]]:
     """Keys by signal."""
     for start in range(0, len(keys), MOST_KEYS):

@@ -1,22 +1,16 @@
 """`headrace reconcile`: tables compared with their source."""
 
-import time
-from collections.abc import Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn
 
-from consumer.core.workflow import State
 from consumer.desk import Note
 from consumer.operate.listing import Column, Remark, listing
 from consumer.operate.looks import console, facts, number, said
-from consumer.operate.opening import recoveries_of, repairs_of, turns_of
+from consumer.operate.opening import recoveries_of, repairs_of
 from consumer.operate.output import (
-    FAILED,
     PARTIAL,
-    USAGE,
     Config,
     DryRun,
     Format,
@@ -31,10 +25,8 @@ from consumer.operate.output import (
     say,
     show,
 )
+from consumer.operate.workflows import decided, found, required, summed, waited
 from consumer.recovering import Recoveries, Step, Workflow
-
-if TYPE_CHECKING:
-    from consumer.ports.workflows import Turned
 
 app = typer.Typer(
     name="reconcile",
@@ -44,7 +36,6 @@ app = typer.Typer(
 )
 Number = Annotated[int, typer.Argument(metavar="NUMBER", min=1, help="As `ls` shows it.")]
 KIND = "reconcile"
-_EVERY = 0.2
 
 
 @app.command("start")
@@ -62,33 +53,33 @@ def start(
     Nothing is written but what was found. Ended at any moment, it is gone on with by workers whose settings have
     source.dsn, or by `headrace reconcile wait`. Exit code 5 when rows differ or a table could not be compared.
     """
-    _required(reason)
+    required(reason)
     with reported(), recoveries_of(config) as desk:
         made = desk.start(KIND, {"tables": table or []}, Note(actor(), reason.strip()))
         say(f"comparison {made}")
         if detach:
             show([{"number": made}], {}, output) if output is not Output.TABLE else typer.echo(made)
             return
-        _waited(desk, made, config, output)
+        _compared(desk, made, config, output)
 
 
 @app.command("wait")
 def wait(at: Number, config: Config = None, output: Format = Output.TABLE) -> None:
     """Go on with a comparison here, beside workers that may, until it has come to its end. Exit codes as `start`."""
     with reported(), recoveries_of(config) as desk:
-        _found(desk, at)
-        _waited(desk, at, config, output)
+        found(desk, at)
+        _compared(desk, at, config, output)
 
 
 @app.command("ls")
 def ls(config: Config = None, limit: Limit = 20, output: Format = Output.TABLE) -> None:
     """List comparisons, newest first. Exit code 3 when there are none."""
     with reported(), recoveries_of(config) as desk:
-        found = desk.workflows(limit, KIND)
-        if not found:
+        listed = desk.workflows(limit, KIND)
+        if not listed:
             raise nothing("nothing was compared yet")
-        rows = [_row(each) for each in found]
-        remarks = [Remark(f"comparison {each.id}", each.why) for each in found if each.why]
+        rows = [summed(each) for each in listed]
+        remarks = [Remark(f"comparison {each.id}", each.why) for each in listed if each.why]
         listing(rows, _LISTED, output, remarks)
 
 
@@ -96,7 +87,7 @@ def ls(config: Config = None, limit: Limit = 20, output: Format = Output.TABLE) 
 def show_one(at: Number, config: Config = None, output: Format = Output.TABLE) -> None:
     """Show what came of a comparison, table by table. Exit code 3 when there is no such comparison."""
     with reported(), recoveries_of(config) as desk:
-        _show(_found(desk, at), output)
+        _show(found(desk, at), output)
 
 
 @app.command("keys")
@@ -114,8 +105,8 @@ def keys(
     Exit code 3 when there are none.
     """
     with reported(), recoveries_of(config) as desk:
-        found = desk.keys(at, Note(actor(), "headrace reconcile keys"), verdicts=verdict or [], most=limit)
-        if not found:
+        differing = desk.keys(at, Note(actor(), "headrace reconcile keys"), verdicts=verdict or [], most=limit)
+        if not differing:
             raise nothing("no row differs")
         rows = [
             {
@@ -125,7 +116,7 @@ def keys(
                 "columns": each.columns if output is not Output.TABLE else ", ".join(each.columns),
                 "found_at": each.found_at,
             }
-            for each in found
+            for each in differing
         ]
         listing(rows, _KEYS, output)
 
@@ -133,19 +124,19 @@ def keys(
 @app.command("pause")
 def pause(at: Number, reason: Reason = "", config: Config = None) -> None:
     """Read nothing more until it is resumed."""
-    _decided(lambda desk, note: desk.pause(at, note), at, reason, config)
+    decided(lambda desk, note: desk.pause(at, note), at, reason, config)
 
 
 @app.command("resume")
 def resume(at: Number, reason: Reason = "", config: Config = None) -> None:
     """Go on with one that is paused or has stopped, where it was."""
-    _decided(lambda desk, note: desk.resume(at, note), at, reason, config)
+    decided(lambda desk, note: desk.resume(at, note), at, reason, config)
 
 
 @app.command("cancel")
 def cancel(at: Number, reason: Reason = "", config: Config = None) -> None:
     """Read nothing more; what was found stays."""
-    _decided(lambda desk, note: desk.cancel(at, note), at, reason, config)
+    decided(lambda desk, note: desk.cancel(at, note), at, reason, config)
 
 
 @app.command("repair")
@@ -163,7 +154,7 @@ def repair(
     can be asked for, 4 when it is not agreed to.
     """
     if not dry_run:
-        _required(reason)
+        required(reason)
     with reported(), repairs_of(config) as desk:
         wanted = desk.look(at)
         if output is Output.TABLE:
@@ -206,21 +197,6 @@ _KEYS = (
 )
 
 
-def _row(workflow: Workflow) -> dict[str, Any]:
-    return {
-        "number": workflow.id,
-        "state": workflow.state,
-        "tables": len(workflow.steps),
-        "rows": sum(step.rows for step in workflow.steps),
-        "differences": workflow.differences,
-        "why": workflow.why,
-        "reason": workflow.reason,
-        "created_by": workflow.created_by,
-        "created_at": workflow.created_at,
-        "ended_at": workflow.ended_at,
-    }
-
-
 def _table(step: Step) -> dict[str, Any]:
     counts = {each: step.counts.get(each, 0) for each in ("missing", "extra", "different", "moving", "suspected")}
     return {
@@ -240,7 +216,7 @@ def _table(step: Step) -> dict[str, Any]:
 def _show(workflow: Workflow, output: Output) -> None:
     tables = [_table(step) for step in workflow.steps]
     if output is not Output.TABLE:
-        show([_row(workflow) | {"results": tables}], {}, output)
+        show([summed(workflow) | {"results": tables}], {}, output)
         return
     about = [
         ("comparison", f"{workflow.id}, {workflow.state}"),
@@ -252,74 +228,19 @@ def _show(workflow: Workflow, output: Output) -> None:
 
 
 def _remarks(tables: list[dict[str, Any]]) -> list[Remark]:
-    found = []
+    remarks = []
     for one in tables:
         if one["not_compared"]:
-            found.append(Remark(one["table"], f"not compared: {one['not_compared']}"))
+            remarks.append(Remark(one["table"], f"not compared: {one['not_compared']}"))
         if one["left_out"]:
             words = "; ".join(f"{name} ({why})" for name, why in one["left_out"].items())
-            found.append(Remark(one["table"], f"columns that are not compared: {words}"))
+            remarks.append(Remark(one["table"], f"columns that are not compared: {words}"))
         if one["moving"]:
-            found.append(Remark(one["table"], f"{one['moving']} rows were written between all looks"))
-    return found
+            remarks.append(Remark(one["table"], f"{one['moving']} rows were written between all looks"))
+    return remarks
 
 
-def _waited(desk: Recoveries, at: int, config: Config, output: Output) -> None:
-    """Take turns, or wait for those who do, until it is over. Raises typer.Exit."""
-    with turns_of(config) as turn, _bar() as bar:
-        task = bar.add_task("", total=1.0)
-        while True:
-            turned = turn(at) if turn is not None else None
-            found = _found(desk, at)
-            _draw(bar, task, found)
-            if found.is_over:
-                break
-            time.sleep(_pause(turned))
-    _show(found, output)
-    if found.state == State.STOPPED:
-        say(f"stopped: {found.why}")
-        raise typer.Exit(FAILED)
-    if any(step.verdict != "equal" for step in found.steps):
+def _compared(desk: Recoveries, at: int, config: Config, output: Output) -> None:
+    known = waited(desk, at, config, lambda workflow: _show(workflow, output))
+    if any(step.verdict != "equal" for step in known.steps):
         raise typer.Exit(PARTIAL)
-
-
-def _pause(turned: "Turned | None") -> float:
-    return _EVERY if turned is None else min(turned.turn.wait, _EVERY)
-
-
-def _bar() -> Progress:
-    from rich.console import Console
-
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[said]}"))
-    return Progress(*columns, console=Console(stderr=True), transient=True)
-
-
-def _draw(bar: Progress, task: Any, found: Workflow) -> None:
-    step = next((each for each in found.steps if each.state != "done"), found.steps[-1])
-    words = f"{number(step.rows)} rows"
-    if step.progress.get("round"):
-        words += ", waits for the source's position"
-    if found.why:
-        words += f"; {found.why.partition('.')[0]}"
-    bar.update(task, description=step.subject.get("table", step.act), completed=step.share or 0.0, said=words)
-
-
-def _decided(decide: Callable[[Recoveries, Note], bool], at: int, reason: str, config: Config) -> None:
-    _required(reason)
-    with reported(), recoveries_of(config) as desk:
-        _found(desk, at)
-        decide(desk, Note(actor(), reason.strip()))
-        say(f"comparison {at} is {_found(desk, at).state}")
-
-
-def _found(desk: Recoveries, at: int) -> Workflow:
-    found = desk.workflow(at)
-    if found is None:
-        raise nothing(f"there is no comparison {at} in this group")
-    return found
-
-
-def _required(reason: str) -> None:
-    if not reason.strip():
-        say("this is done for a reason: --reason")
-        raise typer.Exit(USAGE)

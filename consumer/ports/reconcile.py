@@ -65,6 +65,10 @@ class Rows(Protocol):
 class SourceRows(Rows, Protocol):
     """The source's side."""
 
+    def tail(self, rows: int) -> Sequence[Key]:
+        """The last keys."""
+        ...
+
     def seen_at(self, keys: Sequence[Key]) -> tuple[Mapping[Key, Seen], Mark]:
         """As `seen`, with a position of the log behind everything that was seen."""
         ...

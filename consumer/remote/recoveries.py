@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from consumer.core.plans import Planned
 from consumer.desk import Note
 from consumer.recovering import DifferingKey, Repair, Workflow
 from consumer.remote.client import Client
@@ -21,6 +22,9 @@ class RemoteRecoveries:
     def start(self, kind: str, subject: Mapping[str, Any], note: Note) -> int:
         sent = {"kind": kind, "subject": dict(subject), "reason": note.reason}
         return self._client.do(Workflow, "/workflows", sent).id
+
+    def planned(self, kind: str, subject: Mapping[str, Any]) -> list[Planned]:
+        return self._client.do(Listed[Planned], "/workflows/preview", {"kind": kind, "subject": dict(subject)}).items
 
     def workflows(self, most: int, kind: str | None = None) -> list[Workflow]:
         return self._client.get(Listed[Workflow], "/workflows", {"limit": most, "kind": kind}).items

@@ -22,7 +22,7 @@ CONTENT = {
 OPERATORS = {"/letters/1/edit", "/positions", "/guide", "/guide/1"}
 ADMINS = {"/api/v1/settings"}
 # asked with POST, and nothing is changed
-LOOKS = {"/api/v1/jobs/preview", "/api/v1/source/preview", "/logout"}
+LOOKS = {"/api/v1/jobs/preview", "/api/v1/workflows/preview", "/api/v1/source/preview", "/logout"}
 
 
 def expected(method: str, path: str) -> Role | None:

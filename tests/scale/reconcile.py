@@ -51,7 +51,8 @@ def measured(source: Shelf, target: Target, workers: Workers, rate: int) -> int:
             before = source.changed
             took, found = compared(workers, job)
             (table,) = found["results"]
-            query = f"SELECT key, verdict, columns FROM headrace.differing_keys WHERE workflow_id = {round_ + 1}"
+            query = f"""SELECT key, verdict, columns FROM headrace.differing_keys
+                WHERE workflow_id = {round_ + 1} AND verdict <> 'moving'"""
             keys = target.ask(query)
             screen.print(
                 f"{table['verdict']} in {took:.1f} s: {table['rows']} rows compared, {source.changed - before} written "

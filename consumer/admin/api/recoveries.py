@@ -7,9 +7,10 @@ from fastapi import Query
 from pydantic import BaseModel, Field
 
 from consumer.admin.asking import Doored
-from consumer.admin.inputs import Id, Limit, Reasoned, Word, Words
+from consumer.admin.inputs import Id, Input, Limit, Reasoned, Word, Words
 from consumer.admin.problems import Absent
 from consumer.admin.roles import Asker, needs, router
+from consumer.core.plans import Planned
 from consumer.core.reconcile import Verdict
 from consumer.core.roles import Role
 from consumer.desk import Note
@@ -18,11 +19,15 @@ from consumer.recovering import DifferingKey, Recoveries, Repair, Workflow
 routes = router(tags=["workflows"])
 
 
-class Start(Reasoned):
+class Meant(Input):
     """What is to be done. `subject`: of a comparison its `tables`; of other kinds as their command has it."""
 
     kind: Word
-    subject: Annotated[dict[Word, Word | int | Words], Field(max_length=20)] = Field(default_factory=dict)
+    subject: Annotated[dict[Word, bool | int | Word | Words | None], Field(max_length=20)] = Field(default_factory=dict)
+
+
+class Start(Meant, Reasoned):
+    """The same, agreed to."""
 
 
 class Expected(Reasoned):
@@ -35,6 +40,12 @@ class Workflows(BaseModel):
     """The newest ones."""
 
     items: Sequence[Workflow]
+
+
+class Steps(BaseModel):
+    """Steps, one after the other."""
+
+    items: Sequence[Planned]
 
 
 class Keys(BaseModel):
@@ -63,6 +74,14 @@ def tables(doors: Doored) -> Tables:
     """Target tables that have a topic."""
     with doors.through(doors.recoveries) as desk:
         return Tables(items=desk.tables())
+
+
+@routes.post("/workflows/preview")
+@needs(Role.VIEWER)
+def preview(doors: Doored, wanted: Meant) -> Steps:
+    """The steps that a workflow would have; nothing is done."""
+    with doors.through(doors.recoveries) as desk:
+        return Steps(items=desk.planned(wanted.kind, wanted.subject))
 
 
 @routes.post("/workflows", status_code=201)

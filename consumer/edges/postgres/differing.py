@@ -27,6 +27,10 @@ _JUDGE = """
 UPDATE headrace.differing_keys SET verdict = %(verdict)s, columns = %(columns)s, found_at = clock_timestamp()
 WHERE workflow_id = %(workflow)s AND step = %(step)s AND key = %(key)s
 """
+_EXTRA = """
+SELECT key, before_version FROM headrace.differing_keys
+WHERE workflow_id = %(workflow)s AND step = %(step)s AND verdict = 'extra' ORDER BY key LIMIT %(most)s
+"""
 _COUNTS = """
 SELECT verdict, count(*) FROM headrace.differing_keys WHERE workflow_id = %(workflow)s AND step = %(step)s GROUP BY 1
 """
@@ -69,6 +73,18 @@ class PostgresKeys:
         ]
         self._many(_FORGET, equal)
         self._many(_JUDGE, rest)
+
+    def extra(self, step: int, most: int) -> Mapping[Key, str]:
+        """Keys that only the target has, by a step of the same workflow, with what their rows were known by."""
+        with translated("read differing keys"):
+            rows = self._connection.execute(_EXTRA, self._at | {"step": step, "most": most}).fetchall()
+        return {tuple(row[0]): row[1] for row in rows}
+
+    def sweep(self, step: int, keys: Sequence[Key]) -> None:
+        """Forget keys of such a step."""
+        for key in keys:
+            with translated("keep differing keys"):
+                self._connection.execute(_FORGET, self._at | {"step": step, "key": list(key)})
 
     def counts(self) -> Mapping[str, int]:
         with translated("read differing keys"):

@@ -4,8 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import psycopg
+from psycopg import sql
 
 from consumer.core.plan import TableName
+from consumer.core.reconcile import Key
 from consumer.edges.postgres.canonical import SAME
 from consumer.edges.postgres.describing import Mapped, described, read_table
 from consumer.edges.postgres.session import SessionSettings, connect
@@ -79,6 +81,23 @@ class PostgresComparison:
         target = read_table(here, mapped.target, translated)
         what, theirs, ours = described(source, target, mapped)
         return Sides(what, PostgresSourceRows(there, theirs, asking), PostgresRows(here, ours, translated))
+
+    def sweep(self, connection: psycopg.Connection, table: str, rows: Mapping[Key, str]) -> int:
+        """Delete rows that are still of these versions, or mark them as the settings say; returns how many.
+
+        Within the transaction that is open on the connection. Raises NotComparable, HeadraceError.
+        """
+        rules = self._rules(table)
+        self.close()
+        mapped = self._mapped(self._target_session(), table, rules)
+        target = read_table(self._target_session(), mapped.target, translated)
+        _, _, ours = described(read_table(self._source_session(), mapped.source, asking), target, mapped)
+        mark = None
+        if rules.deleted is not None:
+            timed = target.columns[rules.deleted].kind.name != "bool"
+            value = sql.SQL("clock_timestamp()" if timed else "true")
+            mark = sql.SQL("{} = {}").format(sql.Identifier(rules.deleted), value)
+        return PostgresRows(connection, ours, translated).remove(rows, mark)
 
     def came(self, mark: Mark) -> Came:
         return Slot(self._source_session(), self._source.slot).came(mark)

@@ -8,7 +8,7 @@ from psycopg.rows import namedtuple_row
 from psycopg.types.json import Jsonb
 
 from consumer.core.decision import Undecidable
-from consumer.core.plans import planned
+from consumer.core.plans import Known, Planned, planned
 from consumer.core.workflow import ACTIVE, WAITING_FOR_A_PERSON, State
 from consumer.desk import Note
 from consumer.edges.postgres import fleet
@@ -23,6 +23,10 @@ MOST = 10
 _ALONE = "SELECT pg_advisory_xact_lock(hashtextextended('headrace.workflows.' || %s, 0))"
 _OPEN = "SELECT count(*) FROM headrace.workflows WHERE group_name = %s AND state NOT IN ('cancelled', 'done')"
 _TABLES = "SELECT table_name FROM headrace.target_tables WHERE group_name = %s ORDER BY 1"
+_TOPICS = "SELECT table_name, topic FROM headrace.target_tables WHERE group_name = %s ORDER BY 1"
+_PARTITIONS = """
+SELECT topic, array_agg(partition ORDER BY partition) FROM headrace.positions WHERE group_name = %s GROUP BY 1
+"""
 _CREATE = """
 INSERT INTO headrace.workflows (group_name, kind, subject, created_by, reason) VALUES (%s, %s, %s, %s, %s) RETURNING id
 """
@@ -75,7 +79,7 @@ class PostgresRecoveries(PersonSession):
     def start(self, kind: str, subject: Mapping[str, Any], note: Note) -> int:
         _check_reason(note)
         session = self._session()
-        steps = planned(kind, subject, self.tables())
+        steps = planned(kind, subject, self._known(session))
         with transaction(session, "start workflow"):
             session.execute(_ALONE, (self._group,))
             ((open_ones,),) = session.execute(_OPEN, (self._group,)).fetchall()
@@ -87,6 +91,15 @@ class PostgresRecoveries(PersonSession):
             session.cursor().executemany(_STEP, rows)
             self._note(session, f"start {kind}", {"workflow": number, **subject}, note)
         return int(number)
+
+    def planned(self, kind: str, subject: Mapping[str, Any]) -> list[Planned]:
+        return planned(kind, subject, self._known(self._session()))
+
+    def _known(self, session: psycopg.Connection) -> Known:
+        with translated("read what the group has"):
+            tables: dict[str, str] = dict(session.execute(_TOPICS, (self._group,)).fetchall())
+            partitions: dict[str, list[int]] = dict(session.execute(_PARTITIONS, (self._group,)).fetchall())
+        return Known(tables=tables, partitions=partitions)
 
     def workflows(self, most: int, kind: str | None = None) -> list[Workflow]:
         return self._read({"group": self._group, "id": None, "kind": kind, "most": most})

@@ -15,6 +15,7 @@ Translating = Callable[[str], AbstractContextManager[None]]
 
 _ROW = sql.SQL("hash_array_extended(ARRAY[{}], 0)")
 _BOUND = sql.SQL("SELECT {key} FROM {table} AS t WHERE {where} ORDER BY {order} OFFSET %(skip)s LIMIT 1")
+_TAIL = sql.SQL("SELECT {key} FROM {table} AS t WHERE {where} ORDER BY {last} LIMIT %(most)s")
 _SUM = sql.SQL("SELECT count(*), coalesce(sum({row}), 0) FROM {table} AS t WHERE {where}")
 _DIGESTS = sql.SQL("SELECT {key}, {row} FROM {table} AS t WHERE {where}")
 _KEYED = sql.SQL("SELECT {key}, {wanted} FROM {given} JOIN {table} AS t ON {same} WHERE {live}")
@@ -82,6 +83,28 @@ class PostgresRows:
         key = tuple(found[0]) if found else None
         return None if key == of.to else key
 
+    def tail(self, rows: int) -> Sequence[Key]:
+        """The last keys."""
+        return [tuple(row) for row in self._ask(_TAIL, Range(None, None), "read the last keys", most=rows)]
+
+    def remove(self, rows: Mapping[Key, str], mark: sql.Composable | None) -> int:
+        """Delete rows that are still of these versions, or set what marks them as deleted; returns how many."""
+        removed = 0
+        for key, version in rows.items():
+            values = {f"k{i}": part for i, part in enumerate(key)} | {"version": version}
+            same = sql.SQL(" AND ").join(
+                sql.SQL(f"t.{{}} = {{}}::{part.equal_as}").format(sql.Identifier(part.name), sql.Placeholder(f"k{i}"))
+                for i, part in enumerate(self._shape.key)
+            )
+            table = sql.Identifier(self._shape.table.schema, self._shape.table.name)
+            what = sql.SQL("DELETE FROM {} AS t").format(table)
+            if mark is not None:
+                what = sql.SQL("UPDATE {} AS t SET {}").format(table, mark)
+            query = sql.SQL("{} WHERE {} AND {} = {}").format(what, same, _VERSION, sql.Placeholder("version"))
+            with self._translating("remove rows"):
+                removed += self._connection.execute(query, values).rowcount
+        return removed
+
     def sum(self, of: Range) -> Sum:
         ((rows, digest),) = self._ask(_SUM, of, "sum a range")
         return Sum(rows, int(digest))
@@ -107,6 +130,7 @@ class PostgresRows:
             table=sql.Identifier(shape.table.schema, shape.table.name),
             where=sql.SQL("{} AND {} AND {}").format(self._beyond(of.after), self._within(of.to), shape.live),
             order=shape.order,
+            last=sql.SQL(", ").join(sql.SQL("{} DESC").format(part.order) for part in shape.key),
         )
         bounds = {f"after{i}": part for i, part in enumerate(of.after or ())}
         bounds |= {f"to{i}": part for i, part in enumerate(of.to or ())}

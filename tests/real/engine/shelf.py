@@ -36,6 +36,8 @@ FROM generate_series(1, %s) AS n
 _CHANGE = "UPDATE public.shelf SET price = price + 1, word = word || '.' WHERE id = ANY (%s)"
 _COME = "INSERT INTO public.shelf (id, word, price) VALUES (%s, 'comes', 1)"
 _GO = "DELETE FROM public.shelf WHERE id = %s"
+HOT = (1, 2, 3)
+"""Rows that the load writes all the time."""
 _SIGNALS = {"signal.enabled.channels": "source,kafka", "signal.data.collection": "public.signals"}
 
 
@@ -89,7 +91,7 @@ class Shelf:
             number = self.rows
             while not ended.wait(0.05):
                 # some rows are written all the time
-                keys = [chance.randint(1, self.rows) for _ in range(rate // 20)] + [1, 2, 3]
+                keys = [chance.randint(1, self.rows) for _ in range(rate // 20)] + list(HOT)
                 source.execute(_CHANGE, (keys,))
                 number += 1
                 source.execute(_COME, (number,))

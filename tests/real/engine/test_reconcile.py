@@ -5,7 +5,7 @@ from typing import Any
 
 from consumer.stack.options import Endpoints
 
-from .shelf import shelf
+from .shelf import HOT, shelf
 from .witness import Target
 from .worker import Job, Process, Workers, eventually
 
@@ -39,7 +39,9 @@ def test_a_table_that_is_written_meanwhile_is_compared_and_put_right(
         eventually(lambda: _there(target) and target.ask(_COUNT) == [(ROWS,)], "the snapshot is applied")
         with source.load(200):
             code, found = compared(workers, job)
-            assert (code, found["verdict"]) == (0, "equal"), found
+            moving = target.ask("SELECT key[1], verdict FROM headrace.differing_keys ORDER BY 1")
+            assert set(moving) <= {(str(key), "moving") for key in HOT}, moving
+            assert (code, found["verdict"]) == ((5, "not sure") if moving else (0, "equal")), found
             assert (found["left_out"], len(found["columns"])) == ({}, 15)
 
             target.do("UPDATE public.shelf SET price = price + 0.01 WHERE id = 1777")
@@ -49,11 +51,12 @@ def test_a_table_that_is_written_meanwhile_is_compared_and_put_right(
             killed = workers.command(job, "reconcile", "start", "--detach", "--reason", "a test")
             assert killed.finish() == 0
             went_on = workers.command(job, "reconcile", "wait", "2", "--output", "json")
-            eventually(lambda: target.ask("SELECT count(*) FROM headrace.differing_keys") != [(0,)], "it has begun")
+            eventually(lambda: target.ask("SELECT count(*) FROM headrace.differing_keys") != [(0,)], "it has begun", 30)
             went_on.kill()
             over = "SELECT state FROM headrace.workflows WHERE id = 2"
             eventually(lambda: target.ask(over) == [("done",)], "a worker goes on with it")
-        keys = "SELECT key[1], verdict, columns FROM headrace.differing_keys WHERE workflow_id = 2 ORDER BY 1"
+        keys = """SELECT key[1], verdict, columns FROM headrace.differing_keys
+            WHERE workflow_id = 2 AND verdict <> 'moving' ORDER BY 1"""
         assert target.ask(keys) == [("-7", "extra", []), ("1777", "different", ["price"]), ("50", "missing", [])]
 
         repair = workers.command(job, "reconcile", "repair", "2", "--reason", "changed by hand", "--yes")
