@@ -19,6 +19,8 @@ from consumer.binder import Sources as BinderSources
 from consumer.binding_settings import binder_settings
 from consumer.blocks import Decoders
 from consumer.busy import Busy
+from consumer.comparing import acts as workflow_acts
+from consumer.comparing import comparison
 from consumer.core.backoff import Backoff
 from consumer.core.breaking import BreakerLimits
 from consumer.core.flags import Flag, Switches, off_by
@@ -61,6 +63,7 @@ from consumer.edges.postgres.pool import PoolLimits, TargetPool
 from consumer.edges.postgres.searches import PostgresSearches
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.postgres.value_searches import PostgresValueSearches
+from consumer.edges.postgres.workflows import PostgresWorkflows
 from consumer.edges.rows import RowDecoder
 from consumer.expiry import Expiry
 from consumer.handover import Handover
@@ -75,7 +78,7 @@ from consumer.patience import Patience
 from consumer.planner import Planner
 from consumer.ports.facts import Tell
 from consumer.ports.target import Breaker, Overview, Retention
-from consumer.ports.topics import Offsets
+from consumer.ports.topics import Moments, Offsets
 from consumer.postman import Postman
 from consumer.presence import Presence, Telling
 from consumer.reader import BatchLimits, Reader
@@ -90,6 +93,7 @@ from consumer.telemetry.labels import Bounded
 from consumer.telemetry.process import process_samples
 from consumer.telemetry.watchers import Probes, Watchers
 from consumer.telemetry.working import worker_samples
+from consumer.working import Working
 from dlq.actions import discard, replay
 from dlq.headers import decode, encode
 from dlq.masking import Mask
@@ -233,6 +237,20 @@ def looking(settings: Settings, shared: Connections, offsets: Offsets, tell: Tel
     return Side("value searches", jobbing.turn, close)
 
 
+def recovering(settings: Settings, name: str, shared: Connections, offsets: Moments, tell: Tell) -> Side:
+    """What takes comparisons and recoveries on. A turn may last, so its session is none of the pool's."""
+    compared = comparison(settings, name, lambda: offsets)
+    pool = TargetPool(session_settings(settings, name), shared.target, PoolLimits(size=1))
+    working = Working(PostgresWorkflows(pool, settings.kafka.group, workflow_acts(settings, compared, lambda: offsets)))
+    working.tell = tell
+
+    def close() -> None:
+        compared.close()
+        pool.close()
+
+    return Side("workflows", working.turn, close)
+
+
 def build_worker(settings: Settings, name: str, shared: Connections, told: Watchers, heard: Heard) -> WorkerLife:
     """One worker, not started, and watched. `heard`: is told which flags are off."""
     rows = RowDecoder()
@@ -340,6 +358,7 @@ def build_worker(settings: Settings, name: str, shared: Connections, told: Watch
             closed_letters=settings.letters.keep_closed_hours,
             moved=settings.target.keep_moved_hours,
             changes=settings.evolution.keep_hours,
+            workflows=settings.reconcile.keep_hours,
         ),
     )
     lookout = Lookout(
@@ -362,6 +381,7 @@ def build_worker(settings: Settings, name: str, shared: Connections, told: Watch
             Side("jobs", jobbing.turn, lambda: None),
             *importing(settings, shared, told.tell),
             looking(settings, shared, offsets, told.tell),
+            recovering(settings, name, shared, offsets, told.tell),
             Side("lookout", lookout.turn, lambda: None),
             # the last to end, so that it can say that the others do
             Side("presence", reported.turn, reported.close),

@@ -18,6 +18,8 @@ from consumer.operate.lag import lag
 from consumer.operate.migrate import migrate
 from consumer.operate.output import Config, reported
 from consumer.operate.positions import app as positions_app
+from consumer.operate.reconcile import app as reconcile_app
+from consumer.operate.recover import app as recover_app
 from consumer.operate.remotely import reachable, remote_too
 from consumer.operate.replay import app as replay_app
 from consumer.operate.schema import app as schema_app
@@ -38,6 +40,8 @@ app.add_typer(admin_app, name="admin")
 app.add_typer(reachable(batches_app), name="batches")
 app.add_typer(reachable(dlq_app), name="dlq")
 app.add_typer(reachable(positions_app), name="positions")
+app.add_typer(reachable(reconcile_app), name="reconcile")
+app.add_typer(reachable(recover_app), name="recover")
 app.add_typer(reachable(replay_app), name="replay")
 app.add_typer(reachable(schema_app), name="schema")
 app.add_typer(reachable(tables_app), name="tables")

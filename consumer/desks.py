@@ -18,10 +18,11 @@ from consumer.binder import Binder
 from consumer.binder import Sources as BinderSources
 from consumer.binding_settings import binder_settings, mappings
 from consumer.blocks import Decoders
+from consumer.comparing import acts, comparison, source_channel
 from consumer.connecting import ConnectDesk, NotedConnectors
 from consumer.core.breaking import BreakerLimits
 from consumer.core.decision import Undecidable
-from consumer.core.failure import Refused, Transient, failed
+from consumer.core.failure import Refused, failed
 from consumer.core.kinds import KINDS
 from consumer.core.letters import Record
 from consumer.core.markers import Placeholders
@@ -33,7 +34,6 @@ from consumer.edges.connect import ConnectSettings, HttpConnect
 from consumer.edges.copy_encoder import CopyEncoder
 from consumer.edges.kafka.ages import KafkaAges
 from consumer.edges.kafka.config import selects
-from consumer.edges.kafka.letterbox import KafkaLetterbox
 from consumer.edges.kafka.offsets import KafkaOffsets
 from consumer.edges.kafka.origins import KafkaOrigins
 from consumer.edges.oidc import HttpProvider, ProviderSettings
@@ -43,7 +43,9 @@ from consumer.edges.postgres.lookup import LookingCatalog
 from consumer.edges.postgres.migrate import migrate, require, schema_version
 from consumer.edges.postgres.outlook import PostgresOutlook
 from consumer.edges.postgres.pool import PoolLimits, TargetPool
+from consumer.edges.postgres.recoveries import PostgresRecoveries
 from consumer.edges.postgres.session import connect
+from consumer.edges.postgres.workflows import PostgresWorkflows
 from consumer.edges.registry import HttpRegistry
 from consumer.edges.rows import RowDecoder
 from consumer.known import KnownBindings
@@ -54,7 +56,6 @@ from consumer.moving import MovedPositions, Positions
 from consumer.planner import Planner
 from consumer.ports.connectors import Connectors
 from consumer.ports.identity import Provider
-from consumer.ports.letters import Outgoing
 from consumer.ports.topics import Ages, Offsets
 from consumer.rereading import Rereading
 from consumer.settings import Settings, shown_settings
@@ -66,8 +67,8 @@ from dlq.job_desk import JobDesk
 from dlq.masking import Mask
 from dlq.payload import Sources
 from dlq.preview import Rules
-from dlq.signals import Dialect
-from dlq.source_again import Channel, SourceDesk
+from dlq.repairing import RepairDesk
+from dlq.source_again import SourceDesk
 
 
 def migrate_target(settings: Settings) -> tuple[int, int]:
@@ -157,26 +158,16 @@ def _weigher(settings: Settings, catalog: LookingCatalog, registry: HttpRegistry
 @contextmanager
 def source_desk(settings: Settings) -> Iterator[SourceDesk]:
     """What people ask of the source about letters. Raises HeadraceError, Undecidable."""
-    source, kafka = settings.source, kafka_settings(settings)
-    topic = source.signal_topic or f"{source.topic_prefix}-signal"
-    if not source.topic_prefix:
-        raise Undecidable("source.topic_prefix is not set, so no connector would take a signal")
-    traits = KafkaOffsets(kafka).traits([topic]).get(topic)
-    if traits is None or traits.partitions != 1:
-        raise Undecidable(f"the signal topic {topic} needs to be there, with one partition: others are not read")
-    with letter_desk(settings) as desk, closing(KafkaLetterbox(kafka)) as letterbox:
-
-        def send(topic: str, key: bytes, value: bytes) -> None:
-            letterbox.post([Outgoing(id=0, attempt=0, topic=topic, key=key, value=value)])
-            letterbox.flush(settings.kafka.request_timeout)
-            sent = letterbox.posted()
-            if not sent:
-                raise Transient(failed(KINDS["kafka.letters"], "kafka", "ask source", "nobody answered for a signal"))
-            if sent[0].failure is not None:
-                raise Transient(sent[0].failure)
-
-        channel = Channel(dialect=Dialect(source.connector), prefix=source.topic_prefix, topic=topic, send=send)
+    with source_channel(settings) as channel, letter_desk(settings) as desk:
         yield SourceDesk(desk.connection, desk.group, desk.sources, channel)
+
+
+@contextmanager
+def repair_desk(settings: Settings) -> Iterator[RepairDesk]:
+    """What people ask of the source about rows that differ. Raises HeadraceError, Undecidable."""
+    with source_channel(settings) as channel, closing(connect(session_settings(settings, "repairs"))) as connection:
+        require(connection)
+        yield RepairDesk(connection, settings.kafka.group, channel)
 
 
 @contextmanager
@@ -186,6 +177,31 @@ def job_desk(settings: Settings) -> Iterator[JobDesk]:
     with closing(connect(session)) as connection:
         require(connection)
         yield JobDesk(connection, settings.kafka.group, Rules(max_replays=settings.letters.max_replays))
+
+
+@contextmanager
+def recoveries(settings: Settings) -> Iterator[PostgresRecoveries]:
+    """Comparisons and recoveries, on a session that is closed afterwards."""
+    opened = PostgresRecoveries(session_settings(settings, "recoveries"), settings.kafka.group)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+@contextmanager
+def workflow_turns(settings: Settings) -> Iterator[PostgresWorkflows]:
+    """What takes turns of workflows in this process; its sessions are closed afterwards."""
+    kafka = cache(lambda: KafkaOffsets(kafka_settings(settings)))
+    session = session_settings(settings, "workflows")
+    with (
+        closing(connect(session)) as connection,
+        closing(comparison(settings, "workflows", kafka)) as compared,
+        closing(TargetPool(session, CircuitBreaker("target"), PoolLimits(size=1))) as pool,
+    ):
+        # workers migrate, commands don't
+        require(connection)
+        yield PostgresWorkflows(pool, settings.kafka.group, acts(settings, compared, kafka))
 
 
 @contextmanager
@@ -218,6 +234,8 @@ def admin_doors(settings: Settings) -> Doors:
         letters=lambda: letter_desk(settings),
         jobs=lambda: job_desk(settings),
         source=lambda: source_desk(settings),
+        recoveries=lambda: recoveries(settings),
+        repairs=lambda: repair_desk(settings),
         connectors=lambda: connectors(settings),
         offsets=offsets,
         ages=cache(lambda: topic_ages(settings)),

@@ -155,6 +155,15 @@ class Source(Section):
         "zero byte and eight bytes in front, Apicurio's ids of these kinds. By topic with schema_ids of the topic.",
     )
 
+    dsn: str = Field(
+        default="",
+        description="libpq connection string of the source's database, for comparisons (headrace reconcile) alone, "
+        "which only read; keep the password out of it. Empty: nothing is compared. PostgreSQL only, and no standby.",
+    )
+    slot: str = Field(
+        default="",
+        description="The connector's slot.name there. Empty: the only logical slot of that database.",
+    )
     heartbeat_topic: str = Field(
         default="",
         description="Its topic of heartbeats, by which it is known that a source without changes is not silent. Empty: "

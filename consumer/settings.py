@@ -19,6 +19,7 @@ from consumer.core.failure import Refused, failed
 from consumer.core.kinds import KINDS
 from consumer.core.lane import BadTopic, Lane
 from consumer.core.sizer import BatchSizer
+from consumer.reconcile_sections import Reconcile
 from consumer.sections import (
     Batch,
     Breaker,
@@ -43,7 +44,15 @@ from consumer.telemetry_sections import Telemetry, Trace
 DEFAULT_FILE = Path("headrace.toml")
 
 # beside secrets, which are never written out: what people put passwords into
-_HIDDEN = ("target.dsn", "kafka.client", "registry.url", "registry.apicurio_url", "connect.url", "admin.tokens")
+_HIDDEN = (
+    "target.dsn",
+    "source.dsn",
+    "kafka.client",
+    "registry.url",
+    "registry.apicurio_url",
+    "connect.url",
+    "admin.tokens",
+)
 
 
 class Settings(BaseSettings):
@@ -76,6 +85,7 @@ class Settings(BaseSettings):
     log: Log = Log()
     admin: Admin = Admin()
     telemetry: Telemetry = Telemetry()
+    reconcile: Reconcile = Reconcile()
     trace: Trace = Trace()
     topics: dict[str, Topic] = Field(
         default={},

@@ -45,7 +45,7 @@ def literal(dialect: Dialect, column: Column, value: object) -> str:
     if kind is Meaning.BOOLEAN and isinstance(value, bool):
         return "TRUE" if value else "FALSE"
     if kind in _TEXTS and isinstance(value, str):
-        return _quoted(dialect, column.name, value)
+        return quoted(dialect, column.name, value)
     raise Unquotable(f"key column {column.name} has a type of which no literal is made ({kind.value})")
 
 
@@ -77,13 +77,20 @@ def signal(identity: str, table: str, where: str) -> bytes:
     return json.dumps({"id": identity, "type": "execute-snapshot", "data": data}).encode()
 
 
+def whole(identity: str, table: str) -> bytes:
+    """The same of all rows of a table."""
+    data = {"type": "INCREMENTAL", "data-collections": [table]}
+    return json.dumps({"id": identity, "type": "execute-snapshot", "data": data}).encode()
+
+
 def portions(keys: Sequence[Any]) -> Iterator[Sequence[Any]]:
     """Keys by signal."""
     for start in range(0, len(keys), MOST_KEYS):
         yield keys[start : start + MOST_KEYS]
 
 
-def _quoted(dialect: Dialect, column: str, value: str) -> str:
+def quoted(dialect: Dialect, column: str, value: str) -> str:
+    """A text as a literal of the source's SQL. Raises Unquotable."""
     if len(value) > _LONGEST:
         raise Unquotable(f"key column {column} has more than {_LONGEST} characters")
     if _ODD.search(value) or any("\ud800" <= char <= "\udfff" for char in value):

@@ -9,7 +9,19 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from consumer.admin import problems
-from consumer.admin.api import exports, flags, ledger, letters, pipeline, positions, process, replays, searches, source
+from consumer.admin.api import (
+    exports,
+    flags,
+    ledger,
+    letters,
+    pipeline,
+    positions,
+    process,
+    recoveries,
+    replays,
+    searches,
+    source,
+)
 from consumer.admin.api.answers import PROBLEMS, ProblemDocument
 from consumer.admin.console import pages
 from consumer.admin.doors import Doors
@@ -56,7 +68,7 @@ def make_app(settings: Admin, doors: Doors) -> FastAPI:
     visited = provider is not None and oidc.client_id
     app.state.visits = Visits(oidc, provider, key, settings.url) if provider is not None and visited else None
     app.include_router(process.probes)
-    for part in (pipeline, flags, positions, ledger, letters, exports, source, replays, searches, process):
+    for part in (pipeline, flags, positions, ledger, letters, exports, source, replays, searches, recoveries, process):
         app.include_router(part.routes, prefix=PREFIX, responses=PROBLEMS)
     pages.install(app)
     problems.install(app)

@@ -13,6 +13,7 @@ from consumer.desk import Desk
 from consumer.moving import Positions
 from consumer.ports.identity import Provider
 from consumer.ports.topics import Ages, Offsets
+from consumer.recovering import Recoveries, Repairs
 from dlq.desk import LetterDesk
 from dlq.job_desk import JobDesk
 from dlq.source_again import SourceDesk
@@ -38,6 +39,8 @@ class Doors:
     letters: Opens[LetterDesk]
     jobs: Opens[JobDesk]
     source: Opens[SourceDesk]
+    recoveries: Opens[Recoveries]
+    repairs: Opens[Repairs]
     connectors: Opens[ConnectDesk]
     offsets: Callable[[], Offsets]
     ages: Callable[[], Ages]

@@ -449,6 +449,18 @@ ENVIRONMENT_KINDS = (
         "Check connect.user and its password, and what they may do there.",
     ),
     _kind(
+        "source.away",
+        _TRANSIENT,
+        "the source's database does not answer, or not in time",
+        "Check source.dsn and the network between; nothing but comparisons waits for it, and they go on by themselves.",
+    ),
+    _kind(
+        "source.refused",
+        _PERSISTENT,
+        "the source's database refuses the role of source.dsn, or what is asked of it",
+        "Check source.dsn and source.slot, and give the role what deploy/postgres/reconcile-role.sql gives.",
+    ),
+    _kind(
         "server.away",
         _TRANSIENT,
         "the API that --server names does not answer, or has no answer at the moment",

@@ -14,8 +14,10 @@ from consumer.desk import Desk
 from consumer.lagging import Lags
 from consumer.moving import Positions
 from consumer.operate.remotely import client, is_remote
+from consumer.recovering import Recoveries, Repairs
 
 if TYPE_CHECKING:
+    from consumer.ports.workflows import Turned
     from consumer.remote.client import Client
     from dlq.import_desk import ImportDesk
     from dlq.ports import LetterJobs, Letters, SourceQuestions
@@ -120,6 +122,44 @@ def source_of(config: Path | None) -> AbstractContextManager[SourceQuestions]:
     from consumer.settings import load
 
     return source_desk(load(config))
+
+
+def recoveries_of(config: Path | None) -> AbstractContextManager[Recoveries]:
+    """Comparisons and recoveries. Raises Refused for settings that can't work, HeadraceError."""
+    if is_remote():
+        from consumer.remote.recoveries import RemoteRecoveries
+
+        return _remote(RemoteRecoveries)
+    from consumer.desks import recoveries
+    from consumer.settings import load
+
+    return recoveries(load(config))
+
+
+def repairs_of(config: Path | None) -> AbstractContextManager[Repairs]:
+    """The source, asked for rows that differ. Raises HeadraceError, Undecidable where there is no way to it."""
+    if is_remote():
+        from consumer.remote.recoveries import RemoteRepairs
+
+        return _remote(RemoteRepairs)
+    from consumer.desks import repair_desk
+    from consumer.settings import load
+
+    return repair_desk(load(config))
+
+
+@contextmanager
+def turns_of(config: Path | None) -> Iterator[Callable[[int], Turned | None] | None]:
+    """What takes turns of a workflow here; None where only others do."""
+    if is_remote():
+        yield None
+        return
+    from consumer.desks import workflow_turns
+    from consumer.settings import load
+
+    settings = load(config)
+    with workflow_turns(settings) as workflows:
+        yield workflows.turn
 
 
 def imports_of(config: Path | None, topics: Sequence[str]) -> AbstractContextManager[ImportDesk]:

@@ -30,11 +30,21 @@ class Fresh:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """A table that was compared with its source: when it was last, and how many rows differed, by verdict."""
+
+    table: str
+    at: datetime
+    rows: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
     """What the target knows. `sizes`: bytes of the control schema's tables."""
 
     letters: Letters = field(default_factory=Letters)
     tables: Sequence[Fresh] = ()
+    compared: Sequence[Compared] = ()
     sizes: Mapping[str, int] = field(default_factory=dict)
 
 

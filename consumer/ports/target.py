@@ -86,13 +86,14 @@ class Applied:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
     """Hours for which what has come to its end is kept: rows of the ledger, closed letters with their bytes, changes of
-    tables; columns of rows whose key changed.
+    tables; columns of rows whose key changed; comparisons and recoveries.
     """
 
     ledger: float = 72.0
     closed_letters: float = 720.0
     moved: float = 24.0
     changes: float = 8760.0
+    workflows: float = 2160.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -114,6 +114,14 @@ class Offsets(Protocol):
         ...
 
 
+class Moments(Offsets, Protocol):
+    """Questions about topics, also by time."""
+
+    def since(self, partitions: Sequence[TopicPartition], moment: float) -> Mapping[TopicPartition, int]:
+        """The offset of the first record of a moment (seconds since 1970) or later; the log's end without one."""
+        ...
+
+
 class Ages(Protocol):
     """How old records are."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from consumer.core.connectors import Connector
 from consumer.core.lag import Lag
 from consumer.core.trend import Trend
-from consumer.ports.outlook import Judged, Letters, Sight
+from consumer.ports.outlook import Compared, Judged, Letters, Sight
 from consumer.telemetry import metrics
 from consumer.telemetry.gauging import Sample
 from consumer.telemetry.labels import OTHER, Bounded
@@ -43,6 +43,7 @@ class GroupSamples:
                 yield Sample(metrics.TABLE_RECORDS, table.records, (name,))
             if name != OTHER and table.complete_to is not None:
                 yield Sample(metrics.TABLE_COMPLETE, table.complete_to.timestamp(), (name,))
+        yield from self._compared(sight.stored.compared)
         changes = [table.newest_change for table in sight.stored.tables if table.newest_change is not None]
         if changes:
             yield Sample(metrics.DATA, max(changes).timestamp())
@@ -50,6 +51,14 @@ class GroupSamples:
             yield Sample(metrics.HEARTBEAT, sight.heartbeat.appended)
         for relation, size in sight.stored.sizes.items():
             yield Sample(metrics.CONTROL_BYTES, size, (relation,))
+
+    def _compared(self, found: Sequence[Compared]) -> Iterator[Sample]:
+        for table in found:
+            name = self.tables(table.table)
+            if name != OTHER:
+                yield Sample(metrics.COMPARED_AT, table.at.timestamp(), (name,))
+                for verdict, rows in table.rows.items():
+                    yield Sample(metrics.COMPARED_KEYS, rows, (name, verdict))
 
     def _lags(self, found: Sequence[Lag]) -> Iterator[Sample]:
         alone, rest = found[: self.partitions], found[self.partitions :]

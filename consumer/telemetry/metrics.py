@@ -144,6 +144,16 @@ LETTERS_UNPUBLISHED = _gauge("letters_unpublished", "Letters whose copies are to
 HEARTBEAT = _gauge(
     "source_heartbeat_timestamp_seconds", "When the source's last heartbeat came to Kafka.", teller=_GROUP
 )
+COMPARED_KEYS = _gauge(
+    "reconcile_differing_rows",
+    "Rows of a table that differed from the source when it was last compared: missing, extra, different, moving.",
+    "table",
+    "verdict",
+    teller=_GROUP,
+)
+COMPARED_AT = _gauge(
+    "reconcile_compared_timestamp_seconds", "When a table was last compared to its end.", "table", teller=_GROUP
+)
 DATA = _gauge("source_change_timestamp_seconds", "The newest source time of what is applied.", teller=_GROUP)
 CONTROL_BYTES = _gauge("control_bytes", "Bytes of a table of the control schema.", "relation", teller=_GROUP)
 TASKS = _gauge(

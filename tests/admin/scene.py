@@ -24,6 +24,7 @@ from consumer.edges.postgres.control import PostgresControl
 from consumer.edges.postgres.desk import PostgresDesk
 from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.pool import TargetPool
+from consumer.edges.postgres.recoveries import PostgresRecoveries
 from consumer.edges.postgres.session import SessionSettings, connect
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.moving import MovedPositions, Positions
@@ -38,6 +39,7 @@ from dlq.jobs import Order, create
 from dlq.masking import Mask
 from dlq.payload import Sources
 from dlq.preview import Rules
+from dlq.repairing import RepairDesk
 from dlq.selection import Selection
 from dlq.signals import Dialect
 from dlq.source_again import Channel, SourceDesk
@@ -135,6 +137,8 @@ class Shop:
             survey=lambda: closing(PostgresControl(settings, self.group)),
             positions=self._positions,
             source=self._source,
+            recoveries=lambda: closing(PostgresRecoveries(settings, self.group)),
+            repairs=self._repairs,
             has_connect=True,
             offsets=lambda: self.logs,  # type: ignore[arg-type,return-value]
             ages=lambda: self.logs,
@@ -262,6 +266,11 @@ class Shop:
         channel = Channel(dialect=Dialect.POSTGRESQL, prefix="shop", topic="shop-signal", send=send)
         with self._letters() as letters:
             yield SourceDesk(letters.connection, letters.group, letters.sources, channel)
+
+    @contextmanager
+    def _repairs(self) -> Iterator[RepairDesk]:
+        with self._source() as source:
+            yield RepairDesk(source.connection, self.group, source.channel)
 
     @contextmanager
     def _jobs(self) -> Iterator[JobDesk]:

@@ -17,11 +17,12 @@ CONTENT = {
     *("/api/v1/letters/1/payload", "/api/v1/letters/1/difference", "/api/v1/letters/1/row", "/letters/1/content"),
     *("POST /api/v1/letter-export", "POST /letters/export"),
     *("/api/v1/searches", "/api/v1/searches/1", "/api/v1/searches/1/cancel"),
+    *("/api/v1/workflows/1/keys", "/recovery/1/keys"),
 }
 OPERATORS = {"/letters/1/edit", "/positions", "/guide", "/guide/1"}
 ADMINS = {"/api/v1/settings"}
 # asked with POST, and nothing is changed
-LOOKS = {"/api/v1/jobs/preview", "/api/v1/source/preview", "/logout"}
+LOOKS = {"/api/v1/jobs/preview", "/api/v1/workflows/preview", "/api/v1/source/preview", "/logout"}
 
 
 def expected(method: str, path: str) -> Role | None:

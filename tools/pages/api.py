@@ -21,6 +21,8 @@ def api_document() -> str:
         letters=closed,
         jobs=closed,
         source=closed,
+        recoveries=closed,
+        repairs=closed,
         connectors=closed,
         offsets=closed,
         ages=closed,

@@ -20,6 +20,7 @@ MENU = (
     Entry("Dead letters", "/letters", "d", "letter"),
     Entry("Replays", "/replays", "r", "again"),
     Entry("Tables", "/tables", "t", "table"),
+    Entry("Recovery", "/recovery", "c", "compare"),
     Entry("Flags", "/flags", "f", "switch"),
     Entry("Audit", "/audit", "a", "book"),
 )
@@ -39,6 +40,8 @@ SAID = {
     "moved": "Set. Its owner takes the partition anew within two seconds.",
     "asked": "The source was asked. What arrives from it closes the letters of these rows.",
     "switched": "Switched. Workers hear of it at once; below is how many have.",
+    "compared": "The workflow is there. Workers whose settings have source.dsn take it on.",
+    "repaired": "The source was asked. Compare again when what it sends has arrived.",
     "restarted": "Kafka Connect was asked to start it again.",
 }
 """By the word that stands in the address."""

@@ -14,6 +14,7 @@ from consumer.admin.console import (
     pipeline,
     positions,
     records,
+    recovery,
     replays,
     source,
     tables,
@@ -28,6 +29,6 @@ def install(app: FastAPI) -> None:
     app.state.streams = 0
     app.state.ending = lambda: False
     # what has a path of its own in front of what has a number there
-    parts = (entry, overview, pipeline, positions, batches, exports, letters, source, replays)
-    for part in (*parts, tables, flags, records, guide):
+    working = (entry, overview, pipeline, positions, batches, exports, letters, source, replays)
+    for part in (*working, tables, recovery, flags, records, guide):
         app.include_router(part.routes)

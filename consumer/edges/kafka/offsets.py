@@ -20,7 +20,7 @@ _EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 
 
 class KafkaOffsets:
-    """Implements `consumer.ports.topics.Offsets`."""
+    """Implements `consumer.ports.topics.Moments`."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
@@ -57,6 +57,12 @@ class KafkaOffsets:
 
     def ends(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
         return self._list(partitions, _LATEST)
+
+    def since(self, partitions: Sequence[TopicPartition], moment: float) -> Mapping[TopicPartition, int]:
+        spec: OffsetSpec = OffsetSpec.for_timestamp(int(moment * 1000))
+        found = self._list(partitions, spec)
+        ends = self.ends([at for at, offset in found.items() if offset < 0])
+        return {at: ends.get(at, offset) for at, offset in found.items()}
 
     def topic_ids(self, topics: Sequence[str]) -> Mapping[str, str]:
         return {topic: str(description.topic_id) for topic, description in self._described(topics).items()}

@@ -91,6 +91,14 @@ def open_letters(connection: psycopg.Connection, group: str, at: TopicPartition)
         return dict(connection.execute(_LETTERS, (group, *at, [state.value for state in OPEN])).fetchall())
 
 
+def given_up(connection: psycopg.Connection, group: str, at: TopicPartition, decision: Decision) -> list[int]:
+    """The letters that go with a decision."""
+    first = decision.discarded_from
+    if first is None:
+        return []
+    return [letter for letter, offset in open_letters(connection, group, at).items() if offset >= first]
+
+
 def carry_out(connection: psycopg.Connection, group: str, at: TopicPartition, decision: Decision) -> int:
     """Set a position, inside a transaction that holds its lock; returns its new epoch."""
     values = {

@@ -1,6 +1,6 @@
 """Implements `Desk` and `Movable` of `consumer.desk`, on a session of a person's command."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import psycopg
 
@@ -51,7 +51,7 @@ class PostgresDesk(PersonSession):
                 raise Persistent(failed(KINDS["worker.defect"], "postgres", "set position", f"{at} has no position"))
             decision = decide(held)
             epoch = decisions.carry_out(connection, self._group, at, decision)
-            if letters := _given_up(decision, decisions.open_letters(connection, self._group, at)):
+            if letters := decisions.given_up(connection, self._group, at, decision):
                 with translated("discard letters"):
                     self._discard(connection, self._group, letters, note.reason)
             moved = Moved(before=held, after=decision, epoch=epoch, discarded=len(letters))
@@ -75,12 +75,6 @@ class PostgresDesk(PersonSession):
 
     def deeds(self, *, actor: str | None, action: str | None, before: int | None, most: int) -> list[Deed]:
         return journal.deeds(self._session(), self._group, (actor, action), before=before, most=most)
-
-
-def _given_up(decision: Decision, letters: Mapping[int, int]) -> list[int]:
-    """The letters that go with a decision; `letters` have their offsets."""
-    first = decision.discarded_from
-    return [] if first is None else [letter for letter, offset in letters.items() if offset >= first]
 
 
 def _details(moved: Moved) -> dict[str, object]:

@@ -10,7 +10,7 @@ from consumer.edges.postgres import fleet
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated
-from consumer.ports.outlook import Fresh, Heartbeat, Judged, Letters, Stored
+from consumer.ports.outlook import Compared, Fresh, Heartbeat, Judged, Letters, Stored
 
 # as `consumer.control.Worker.gone` has it: reports that may be missed, and seconds that one may be late
 _TELLER = """
@@ -78,6 +78,12 @@ _FRESH = """
 SELECT table_name, complete_to, newest_change_at, records_behind FROM headrace.freshness WHERE group_name = %(group)s
 ORDER BY table_name
 """
+_COMPARED = """
+SELECT DISTINCT ON (s.subject ->> 'table') s.subject ->> 'table', s.ended_at, s.progress -> 'counts'
+FROM headrace.workflow_steps s JOIN headrace.workflows w ON w.id = s.workflow_id
+WHERE w.group_name = %(group)s AND s.act = 'reconcile' AND s.state = 'done' AND s.progress ->> 'not_compared' = ''
+ORDER BY 1, s.ended_at DESC
+"""
 _SIZES = """
 SELECT relname, pg_total_relation_size(oid) FROM pg_class
 WHERE relnamespace = 'headrace'::regnamespace AND relkind = 'r' ORDER BY relname
@@ -144,6 +150,7 @@ class PostgresOutlook:
                 Fresh(table=row[0], complete_to=row[1], newest_change=row[2], records=row[3])
                 for row in session.execute(_FRESH, group)
             ]
+            compared = [Compared(table=row[0], at=row[1], rows=row[2]) for row in session.execute(_COMPARED, group)]
             sizes = {row[0]: row[1] for row in session.execute(_SIZES)}
         letters = Letters(open=states, due=due, overdue=overdue, unpublished=unpublished)
-        return Stored(letters=letters, tables=tables, sizes=sizes)
+        return Stored(letters=letters, tables=tables, compared=compared, sizes=sizes)

@@ -33,6 +33,7 @@ from consumer.edges.postgres import (
     standing,
     tallies,
     truncating,
+    workflows,
 )
 from consumer.edges.postgres.aside import DEFAULT_BOUNDS, BatchLetters, LetterBounds, RefusedRows, settle
 from consumer.edges.postgres.evolving import Changer
@@ -65,6 +66,7 @@ _LETTERS = 2_000
 _MOVED = 2_000
 _ITEMS = 10_000
 _CHANGES = 2_000
+_KEYS = 10_000
 
 
 class PostgresSink:
@@ -300,7 +302,16 @@ class PostgresSink:
             items = jobs.prune(connection, self._group, keep.closed_letters, _ITEMS)
         with translated("prune schema changes"):
             changed = changes.prune(connection, self._group, keep.changes, _CHANGES)
-        full = ((batches, _BATCHES), (closed, _LETTERS), (kept, _MOVED), (items, _ITEMS), (changed, _CHANGES))
+        with translated("prune workflows"):
+            keys = workflows.prune(connection, self._group, keep.workflows, _KEYS)
+        full = (
+            (batches, _BATCHES),
+            (closed, _LETTERS),
+            (kept, _MOVED),
+            (items, _ITEMS),
+            (changed, _CHANGES),
+            (keys, _KEYS),
+        )
         return any(count == most for count, most in full)
 
     def marks(self, partitions: Sequence[TopicPartition]) -> list[OffsetRange]:

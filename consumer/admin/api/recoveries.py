@@ -1,0 +1,169 @@
+"""Comparisons with the source, and recoveries."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import Query
+from pydantic import BaseModel, Field
+
+from consumer.admin.asking import Doored
+from consumer.admin.inputs import Id, Input, Limit, Reasoned, Word, Words
+from consumer.admin.problems import Absent
+from consumer.admin.roles import Asker, needs, router
+from consumer.core.plans import Planned
+from consumer.core.reconcile import Verdict
+from consumer.core.roles import Role
+from consumer.desk import Note
+from consumer.recovering import DifferingKey, Recoveries, Repair, Workflow
+
+routes = router(tags=["workflows"])
+
+
+class Meant(Input):
+    """What is to be done. `subject`: of a comparison its `tables`; of other kinds as their command has it."""
+
+    kind: Word
+    subject: Annotated[dict[Word, bool | int | Word | Words | None], Field(max_length=20)] = Field(default_factory=dict)
+
+
+class Start(Meant, Reasoned):
+    """The same, agreed to."""
+
+
+class Expected(Reasoned):
+    """Agreed to: so many rows."""
+
+    expect: Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class Workflows(BaseModel):
+    """The newest ones."""
+
+    items: Sequence[Workflow]
+
+
+class Steps(BaseModel):
+    """Steps, one after the other."""
+
+    items: Sequence[Planned]
+
+
+class Keys(BaseModel):
+    """Rows that differ."""
+
+    items: Sequence[DifferingKey]
+
+
+class Tables(BaseModel):
+    """Target tables that have a topic."""
+
+    items: Sequence[str]
+
+
+@routes.get("/workflows")
+@needs(Role.VIEWER)
+def workflows(doors: Doored, kind: Word | None = None, limit: Limit = 20) -> Workflows:
+    """Comparisons and recoveries, newest first."""
+    with doors.through(doors.recoveries) as desk:
+        return Workflows(items=desk.workflows(limit, kind))
+
+
+@routes.get("/workflow-tables")
+@needs(Role.VIEWER)
+def tables(doors: Doored) -> Tables:
+    """Target tables that have a topic."""
+    with doors.through(doors.recoveries) as desk:
+        return Tables(items=desk.tables())
+
+
+@routes.post("/workflows/preview")
+@needs(Role.VIEWER)
+def preview(doors: Doored, wanted: Meant) -> Steps:
+    """The steps that a workflow would have; nothing is done."""
+    with doors.through(doors.recoveries) as desk:
+        return Steps(items=desk.planned(wanted.kind, wanted.subject))
+
+
+@routes.post("/workflows", status_code=201)
+@needs(Role.OPERATOR)
+def start(doors: Doored, asker: Asker, wanted: Start) -> Workflow:
+    """Have something done; workers do it."""
+    with doors.through(doors.recoveries) as desk:
+        return _found(desk, desk.start(wanted.kind, wanted.subject, wanted.note(asker.name)))
+
+
+@routes.get("/workflows/{number}")
+@needs(Role.VIEWER)
+def workflow(doors: Doored, number: Id) -> Workflow:
+    """How far it is, step by step."""
+    with doors.through(doors.recoveries) as desk:
+        return _found(desk, number)
+
+
+@routes.get("/workflows/{number}/keys")
+@needs(Role.CONTENT)
+def keys(
+    doors: Doored,
+    asker: Asker,
+    number: Id,
+    verdict: Annotated[list[Verdict], Query(max_length=6)] = [],  # noqa: B006
+    limit: Limit = 100,
+) -> Keys:
+    """Rows that differ, by their keys. That somebody looked is kept."""
+    with doors.through(doors.recoveries) as desk:
+        _found(desk, number)
+        note = Note(asker.name, "GET /workflows/{number}/keys")
+        return Keys(items=desk.keys(number, note, verdicts=[each.value for each in verdict], most=limit))
+
+
+@routes.post("/workflows/{number}/pause")
+@needs(Role.OPERATOR)
+def pause(doors: Doored, asker: Asker, number: Id, wanted: Reasoned) -> Workflow:
+    """Take no more turns until it is resumed."""
+    with doors.through(doors.recoveries) as desk:
+        _found(desk, number)
+        desk.pause(number, wanted.note(asker.name))
+        return _found(desk, number)
+
+
+@routes.post("/workflows/{number}/resume")
+@needs(Role.OPERATOR)
+def resume(doors: Doored, asker: Asker, number: Id, wanted: Reasoned) -> Workflow:
+    """Go on with one that is paused or has stopped."""
+    with doors.through(doors.recoveries) as desk:
+        _found(desk, number)
+        desk.resume(number, wanted.note(asker.name))
+        return _found(desk, number)
+
+
+@routes.post("/workflows/{number}/cancel")
+@needs(Role.OPERATOR)
+def cancel(doors: Doored, asker: Asker, number: Id, wanted: Reasoned) -> Workflow:
+    """Do no more; what was done stays."""
+    with doors.through(doors.recoveries) as desk:
+        _found(desk, number)
+        desk.cancel(number, wanted.note(asker.name))
+        return _found(desk, number)
+
+
+@routes.get("/workflows/{number}/repair")
+@needs(Role.VIEWER)
+def look(doors: Doored, number: Id) -> Repair:
+    """What the source would be asked for; nothing is asked."""
+    with doors.through(doors.repairs) as desk:
+        return desk.look(number)
+
+
+@routes.post("/workflows/{number}/repair")
+@needs(Role.OPERATOR)
+def repair(doors: Doored, asker: Asker, number: Id, wanted: Expected) -> Repair:
+    """Have Debezium read the rows again that are missing or different."""
+    with doors.through(doors.repairs) as desk:
+        return desk.ask(number, wanted.expect, wanted.note(asker.name))
+
+
+def _found(desk: Recoveries, number: int) -> Workflow:
+    found = desk.workflow(number)
+    if found is None:
+        raise Absent(f"there is no workflow {number} in this group")
+    return found

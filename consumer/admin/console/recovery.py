@@ -1,0 +1,125 @@
+"""Comparisons with the source, and recoveries: started, followed, decided about; what was found."""
+
+from typing import Annotated, Literal
+
+from fastapi import Form as Sent
+from fastapi import Request, Response
+from fastapi.responses import RedirectResponse
+from pydantic import Field
+
+from consumer.admin.asking import Doored
+from consumer.admin.console.forms import Form, back, pages
+from consumer.admin.console.rendering import render
+from consumer.admin.inputs import Id, Words
+from consumer.admin.problems import Absent
+from consumer.admin.roles import Asker, needs
+from consumer.core.decision import Undecidable
+from consumer.core.roles import Role
+from consumer.core.workflow import ACTIVE, WAITING_FOR_A_PERSON
+from consumer.desk import Note
+from consumer.recovering import Recoveries, Repair, Workflow
+
+routes = pages()
+
+_LISTED, _KEYS = 50, 500
+
+
+class Comparing(Form):
+    """Tables; none for all."""
+
+    table: Words = Field(default_factory=list)
+
+
+class Asked(Form):
+    """Agreed to: the number of rows that a person has typed."""
+
+    expect: Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+@routes.get("/recovery")
+@needs(Role.VIEWER)
+def recovery(request: Request, doors: Doored) -> Response:
+    """All of them, and the form that starts a comparison."""
+    with doors.through(doors.recoveries) as desk:
+        return render(request, "recovery.html", workflows=desk.workflows(_LISTED), tables=desk.tables())
+
+
+@routes.post("/recovery")
+@needs(Role.OPERATOR)
+def compare(doors: Doored, asker: Asker, sent: Annotated[Comparing, Sent()]) -> Response:
+    """Have tables compared."""
+    with doors.through(doors.recoveries) as desk:
+        number = desk.start("reconcile", {"tables": sent.table}, Note(asker.name, sent.reason))
+    return back(f"/recovery/{number}", "compared")
+
+
+@routes.get("/recovery/{number}")
+@needs(Role.VIEWER)
+def workflow(request: Request, doors: Doored, number: Id) -> Response:
+    """One of them, step by step."""
+    with doors.through(doors.recoveries) as desk:
+        found = _found(desk, number)
+    return render(request, "workflow.html", workflow=found, decisions=_decisions(found))
+
+
+@routes.get("/recovery/{number}/keys")
+@needs(Role.CONTENT)
+def keys(request: Request, doors: Doored, asker: Asker, number: Id) -> Response:
+    """Rows that differ, by their keys; that somebody looked is kept."""
+    with doors.through(doors.recoveries) as desk:
+        found = _found(desk, number)
+        rows = desk.keys(number, Note(asker.name, "the console's page of rows that differ"), most=_KEYS)
+    return render(request, "differing.html", workflow=found, rows=rows, most=_KEYS)
+
+
+@routes.get("/recovery/{number}/repair")
+@needs(Role.VIEWER)
+def look(request: Request, doors: Doored, number: Id) -> Response:
+    """What the source would be asked for, and the form that has it asked."""
+    repair: Repair | None = None
+    why = ""
+    try:
+        with doors.through(doors.repairs) as desk:
+            repair = desk.look(number)
+    except Undecidable as refused:
+        why = str(refused)
+    return render(request, "repair.html", number=number, found=repair, why=why)
+
+
+@routes.post("/recovery/{number}/repair")
+@needs(Role.OPERATOR)
+def ask(doors: Doored, asker: Asker, number: Id, sent: Annotated[Asked, Sent()]) -> Response:
+    """Ask for them."""
+    with doors.through(doors.repairs) as desk:
+        desk.ask(number, sent.expect, sent.note(asker.name))
+    return back(f"/recovery/{number}", "repaired")
+
+
+@routes.post("/recovery/{number}/{action}")
+@needs(Role.OPERATOR)
+def decide(
+    doors: Doored,
+    asker: Asker,
+    number: Id,
+    action: Literal["pause", "resume", "cancel"],
+    sent: Annotated[Form, Sent()],
+) -> Response:
+    """Pause, resume or cancel it."""
+    with doors.through(doors.recoveries) as desk:
+        decided = {"pause": desk.pause, "resume": desk.resume, "cancel": desk.cancel}[action]
+        if not decided(number, sent.note(asker.name)):
+            raise Absent(f"there is no workflow {number} in this group")
+    return RedirectResponse(f"/recovery/{number}?said=decided", 303)
+
+
+def _decisions(found: Workflow) -> list[str]:
+    if found.state in ACTIVE:
+        return ["pause", "cancel"]
+    return ["resume", "cancel"] if found.state in WAITING_FOR_A_PERSON else []
+
+
+def _found(desk: Recoveries, number: int) -> Workflow:
+    found = desk.workflow(number)
+    if found is None:
+        raise Absent(f"there is no workflow {number} in this group")
+    return found

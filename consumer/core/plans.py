@@ -1,0 +1,131 @@
+"""Which steps a workflow has, by what it is to do. Rules without I/O."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from consumer.core.decision import Undecidable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A step: what is done, with what."""
+
+    act: str
+    subject: Mapping[str, Any]
+
+
+Subject = Mapping[str, Any]
+
+MOST_TABLES = 1_000
+"""Most tables of a workflow."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What a group has: its target tables with the topic of each, and the partitions of topics with a position."""
+
+    tables: Mapping[str, str]
+    partitions: Mapping[str, Sequence[int]]
+
+
+def planned(kind: str, subject: Subject, known: Known) -> list[Planned]:
+    """The steps, by what the group has. Raises Undecidable."""
+    if kind not in _PLANS:
+        raise Undecidable(f"there is no workflow {kind!r}; there are {', '.join(sorted(_PLANS))}")
+    return _PLANS[kind](subject, known)
+
+
+def _reconcile(subject: Subject, known: Known) -> list[Planned]:
+    tables = list(known.tables)
+    wanted = list(dict.fromkeys(subject.get("tables") or tables))
+    if unknown := sorted(set(wanted) - set(tables)):
+        raise Undecidable(f"no topic of the group is applied to {', '.join(unknown)}")
+    if not wanted:
+        raise Undecidable("no topic of the group is applied to any table yet")
+    if len(wanted) > MOST_TABLES:
+        raise Undecidable(f"a comparison has at most {MOST_TABLES} tables")
+    return [Planned(act="reconcile", subject={"table": table}) for table in wanted]
+
+
+def _rebuild(subject: Subject, known: Known) -> list[Planned]:
+    """The source sends all rows; those that it lacks are deleted; then both are equal, or it is said what is not."""
+    table = _table(subject, known)
+    return [
+        Planned(act="snapshot", subject={"table": table}),
+        Planned(act="reconcile", subject={"table": table}),
+        Planned(act="sweep", subject={"table": table, "found_by": 2}),
+        Planned(act="reconcile", subject={"table": table}),
+    ]
+
+
+def _rewind(subject: Subject, known: Known) -> list[Planned]:
+    """Positions are set back, what is behind is applied again."""
+    to = str(subject.get("to") or "")
+    if not to:
+        raise Undecidable("say where to: an offset, a time, earliest or latest")
+    topic, partitions = _partitions(subject, known)
+    if len(partitions) > 1 and to.isdecimal():
+        raise Undecidable("an offset is one of a partition; name it")
+    moves = [Planned(act="move", subject={"topic": topic, "partition": at, "to": to}) for at in partitions]
+    return [*moves, *_applied(subject, topic, partitions, known)]
+
+
+def _skip(subject: Subject, known: Known) -> list[Planned]:
+    """A range of offsets is passed; what is in front of it is applied before."""
+    topic, partitions = _partitions(subject, known)
+    first, to = subject.get("first"), subject.get("to")
+    if len(partitions) != 1 or not isinstance(first, int) or not isinstance(to, int):
+        raise Undecidable("a range that is passed is of one partition, and has a first offset and one behind its last")
+    if not 0 <= first < to:
+        raise Undecidable(f"there is nothing to pass from offset {first} to {to}")
+    passed = {"topic": topic, "partition": partitions[0], "first": first, "to": to}
+    return [Planned(act="skip", subject=passed)]
+
+
+def _adopt(subject: Subject, known: Known) -> list[Planned]:
+    """A topic that was made anew is read from its start."""
+    topic, partitions = _partitions(subject, known)
+    said = {"topic": topic, "to": "earliest", "discard_letters": bool(subject.get("discard_letters"))}
+    moves = [Planned(act="move", subject={**said, "partition": at}) for at in partitions]
+    return [*moves, *_applied(subject, topic, partitions, known)]
+
+
+def _applied(subject: Subject, topic: str, partitions: list[int], known: Known) -> list[Planned]:
+    """What is there is applied; then the topic's tables are compared with their source, where that is wanted."""
+    tables = [table for table, its in known.tables.items() if its == topic and subject.get("compare")]
+    compared = [Planned(act="reconcile", subject={"table": table}) for table in tables]
+    return [Planned(act="reach", subject={"topic": topic, "partitions": partitions}), *compared]
+
+
+def _table(subject: Subject, known: Known) -> str:
+    table = str(subject.get("table") or "")
+    if table not in known.tables:
+        raise Undecidable(f"no topic of the group is applied to {table or 'a table without a name'}")
+    return table
+
+
+def _partitions(subject: Subject, known: Known) -> tuple[str, list[int]]:
+    """A topic, and its partitions that are meant."""
+    topic = str(subject.get("topic") or "")
+    there = sorted(known.partitions.get(topic, ()))
+    if not there:
+        raise Undecidable(f"the group has no positions of {topic or 'a topic without a name'}")
+    partition = subject.get("partition")
+    if partition is None:
+        return topic, there
+    if partition not in there:
+        raise Undecidable(f"the group has no position of partition {partition} of {topic}")
+    return topic, [int(partition)]
+
+
+_PLANS: Mapping[str, Callable[[Subject, Known], list[Planned]]] = {
+    "reconcile": _reconcile,
+    "rebuild": _rebuild,
+    "rewind": _rewind,
+    "skip": _skip,
+    "adopt": _adopt,
+}
+
+KINDS = tuple(sorted(_PLANS))
+"""What workflows there are."""

@@ -1,0 +1,136 @@
+"""What workflows do with positions: set in the transaction that also writes how far the workflow is, so each once."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import psycopg
+
+from consumer.core.decision import Decision, LogNow, Undecidable, decide
+from consumer.core.records import TopicPartition
+from consumer.core.workflow import Outcome, Task, Turn
+from consumer.desk import Note
+from consumer.edges.postgres import decisions
+from consumer.edges.postgres.translate import translated
+from consumer.ports.topics import Moments
+
+_TABLES = "SELECT table_name FROM headrace.target_tables WHERE group_name = %s AND topic = %s ORDER BY 1"
+_LOOK_EVERY = 1.0
+
+Discards = Callable[[psycopg.Connection, str, Sequence[int], str], object]
+"""Gives letters up within the transaction that is open."""
+
+
+@dataclass(frozen=True, slots=True)
+class PositionActs:
+    """Acts of workflows. `appends`: the mode of a table that gets a row for each record that is applied; else ""."""
+
+    group: str
+    offsets: Callable[[], Moments]
+    appends: Callable[[str], str]
+    discard: Discards
+
+    def move(self, connection: psycopg.Connection, task: Task) -> Turn:
+        """Set a position to where the subject's `to` says: an offset, a time, earliest or latest."""
+        at = _at(task)
+        held = decisions.held(connection, self.group, at, lock=True)
+        if held is None:
+            return _stopped(f"the group has no position of {at}")
+        try:
+            to = self._offset(at, str(task.subject["to"]))
+            decision = decide(to, held, self._log(at), discard_letters=self._discards(task, at, held.topic_id))
+            self._check(connection, at, held.next_offset, decision)
+        except Undecidable as why:
+            return _stopped(str(why))
+        self._carry_out(connection, task, at, decision)
+        return Turn(progress={"from": held.next_offset, "to": decision.next_offset}, outcome=Outcome.DONE)
+
+    def skip(self, connection: psycopg.Connection, task: Task) -> Turn:
+        """Pass a range of offsets once the position stands in it; what is in front of it is applied before."""
+        at = _at(task)
+        held = decisions.held(connection, self.group, at, lock=True)
+        if held is None:
+            return _stopped(f"the group has no position of {at}")
+        first, to = int(task.subject["first"]), int(task.subject["to"])
+        if held.next_offset >= to:
+            return Turn(progress={**task.progress, "position": held.next_offset}, outcome=Outcome.DONE)
+        if held.next_offset < first:
+            return Turn(progress={"position": held.next_offset, "goal": first}, wait=_LOOK_EVERY)
+        try:
+            decision = decide(str(to), held, self._log(at))
+        except Undecidable as why:
+            return _stopped(str(why))
+        self._carry_out(connection, task, at, decision)
+        return Turn(progress={"from": held.next_offset, "to": to}, outcome=Outcome.DONE)
+
+    def reach(self, connection: psycopg.Connection, task: Task) -> Turn:
+        """Wait until all partitions of a topic have come to where their logs ended when the waiting began."""
+        topic = str(task.subject["topic"])
+        partitions = [TopicPartition(topic, int(number)) for number in task.subject["partitions"]]
+        goals = task.progress.get("goals")
+        if goals is None:
+            goals = {str(at.partition): end for at, end in self.offsets().ends(partitions).items()}
+            return Turn(progress={"goals": goals}, wait=_LOOK_EVERY)
+        positions = {}
+        for at in partitions:
+            held = decisions.held(connection, self.group, at, lock=False)
+            if held is None:
+                return _stopped(f"the group has no position of {at}")
+            if held.kind is not None and held.next_offset < goals[str(at.partition)]:
+                return _stopped(f"{at} has stopped ({held.kind}): see headrace positions ls --stopped")
+            positions[str(at.partition)] = held.next_offset
+        come = all(positions[number] >= goal for number, goal in goals.items())
+        outcome = Outcome.DONE if come else Outcome.GOES_ON
+        return Turn(progress={"goals": goals, "positions": positions}, outcome=outcome, wait=_LOOK_EVERY)
+
+    def _carry_out(self, connection: psycopg.Connection, task: Task, at: TopicPartition, decision: Decision) -> None:
+        if discarded := decisions.given_up(connection, self.group, at, decision):
+            with translated("discard letters"):
+                self.discard(connection, self.group, discarded, task.reason)
+        decisions.carry_out(connection, self.group, at, decision)
+        details: dict[str, object] = {"workflow": task.workflow, "to": decision.next_offset, "letters": discarded}
+        decisions.audit(connection, self.group, at, Note(task.actor, task.reason), details)
+
+    def _check(self, connection: psycopg.Connection, at: TopicPartition, position: int, decision: Decision) -> None:
+        """Raises Undecidable where records would be added a second time."""
+        if decision.anew or decision.next_offset >= position:
+            return
+        with translated("read tables"):
+            tables = [row[0] for row in connection.execute(_TABLES, (self.group, at.topic))]
+        for table in tables:
+            if mode := self.appends(table):
+                raise Undecidable(f"{table} has the mode {mode}: what is applied again would stand there twice")
+
+    def _discards(self, task: Task, at: TopicPartition, known: str | None) -> bool:
+        """Whether letters go with the position: only with a topic that was made anew."""
+        now = self.offsets().topic_ids([at.topic]).get(at.topic)
+        return bool(task.subject.get("discard_letters")) and None not in (known, now) and known != now
+
+    def _offset(self, at: TopicPartition, to: str) -> str:
+        """An offset, earliest or latest; a moment as the first offset of that time or later."""
+        try:
+            moment = datetime.fromisoformat(to) if not to.isdecimal() else None
+        except ValueError:
+            return to
+        if moment is None:
+            return to
+        if moment.tzinfo is None:
+            raise Undecidable(f"{to} has no time zone; write it as 2026-05-01T12:00:00Z")
+        return str(self.offsets().since([at], moment.timestamp())[at])
+
+    def _log(self, at: TopicPartition) -> LogNow:
+        """What the broker has of a partition. Raises Undecidable where it has none."""
+        offsets = self.offsets()
+        traits = offsets.traits([at.topic])
+        if at.topic not in traits or at.partition >= traits[at.topic].partitions:
+            raise Undecidable(f"Kafka has no partition {at}")
+        start, end = offsets.log_start([at])[at].offset, offsets.ends([at])[at]
+        return LogNow(start=start, end=end, topic_id=offsets.topic_ids([at.topic]).get(at.topic))
+
+
+def _at(task: Task) -> TopicPartition:
+    return TopicPartition(str(task.subject["topic"]), int(task.subject["partition"]))
+
+
+def _stopped(why: str) -> Turn:
+    return Turn(outcome=Outcome.STOPS, why=why)

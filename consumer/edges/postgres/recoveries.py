@@ -1,0 +1,160 @@
+"""Implements `consumer.recovering.Recoveries`, on a session of a person's command."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import psycopg
+from psycopg.rows import namedtuple_row
+from psycopg.types.json import Jsonb
+
+from consumer.core.decision import Undecidable
+from consumer.core.plans import Known, Planned, planned
+from consumer.core.workflow import ACTIVE, WAITING_FOR_A_PERSON, State
+from consumer.desk import Note
+from consumer.edges.postgres import fleet
+from consumer.edges.postgres.person import PersonSession
+from consumer.edges.postgres.session import transaction
+from consumer.edges.postgres.translate import translated
+from consumer.recovering import DifferingKey, Step, Workflow
+
+MOST = 10
+"""Most workflows of a group that have not come to their end."""
+
+_ALONE = "SELECT pg_advisory_xact_lock(hashtextextended('headrace.workflows.' || %s, 0))"
+_OPEN = "SELECT count(*) FROM headrace.workflows WHERE group_name = %s AND state NOT IN ('cancelled', 'done')"
+_TABLES = "SELECT table_name FROM headrace.target_tables WHERE group_name = %s ORDER BY 1"
+_TOPICS = "SELECT table_name, topic FROM headrace.target_tables WHERE group_name = %s ORDER BY 1"
+_PARTITIONS = """
+SELECT topic, array_agg(partition ORDER BY partition) FROM headrace.positions WHERE group_name = %s GROUP BY 1
+"""
+_CREATE = """
+INSERT INTO headrace.workflows (group_name, kind, subject, created_by, reason) VALUES (%s, %s, %s, %s, %s) RETURNING id
+"""
+_STEP = "INSERT INTO headrace.workflow_steps (workflow_id, number, act, subject) VALUES (%s, %s, %s, %s)"
+_READ = """
+SELECT id, kind, subject, state, why, created_by, reason, created_at, started_at, ended_at
+FROM headrace.workflows
+WHERE group_name = %(group)s AND (%(id)s::bigint IS NULL OR id = %(id)s)
+  AND (%(kind)s::text IS NULL OR kind = %(kind)s)
+ORDER BY id DESC LIMIT %(most)s
+"""
+_STEPS = """
+SELECT s.workflow_id, s.number, s.act, s.subject, s.state, s.progress, s.started_at, s.ended_at, (
+    SELECT coalesce(jsonb_object_agg(k.verdict, k.keys), '{}') FROM (
+        SELECT verdict, count(*) AS keys FROM headrace.differing_keys
+        WHERE workflow_id = s.workflow_id AND step = s.number GROUP BY 1
+    ) k
+) AS counts
+FROM headrace.workflow_steps s WHERE s.workflow_id = ANY (%s) ORDER BY s.workflow_id, s.number
+"""
+_LOCK = "SELECT state FROM headrace.workflows WHERE group_name = %s AND id = %s FOR UPDATE"
+_DECIDE = """
+UPDATE headrace.workflows SET state = %(state)s, why = %(why)s, due_at = clock_timestamp(),
+    ended_at = CASE WHEN %(state)s = 'cancelled' THEN clock_timestamp() END
+WHERE id = %(workflow)s
+"""
+_KEYS = """
+SELECT k.step, s.subject ->> 'table' AS table, k.key, k.verdict, k.columns, k.found_at
+FROM headrace.differing_keys k
+JOIN headrace.workflows w ON w.id = k.workflow_id AND w.group_name = %(group)s
+JOIN headrace.workflow_steps s ON s.workflow_id = k.workflow_id AND s.number = k.step
+WHERE k.workflow_id = %(workflow)s AND (cardinality(%(verdicts)s::text[]) = 0 OR k.verdict = ANY (%(verdicts)s))
+ORDER BY k.step, k.key LIMIT %(most)s
+"""
+_ACTION = {State.PAUSED: "pause", State.RUNNING: "resume", State.CANCELLED: "cancel"}
+_FROM = {
+    State.PAUSED: ACTIVE,
+    State.RUNNING: WAITING_FOR_A_PERSON,
+    State.CANCELLED: ACTIVE | WAITING_FOR_A_PERSON,
+}
+
+
+class PostgresRecoveries(PersonSession):
+    """Writes what is asked for; whoever takes workflows on does it."""
+
+    def tables(self) -> list[str]:
+        with translated("list tables"):
+            return [row[0] for row in self._session().execute(_TABLES, (self._group,))]
+
+    def start(self, kind: str, subject: Mapping[str, Any], note: Note) -> int:
+        _check_reason(note)
+        session = self._session()
+        steps = planned(kind, subject, self._known(session))
+        with transaction(session, "start workflow"):
+            session.execute(_ALONE, (self._group,))
+            ((open_ones,),) = session.execute(_OPEN, (self._group,)).fetchall()
+            if open_ones >= MOST:
+                raise Undecidable(f"{open_ones} workflows have not come to their end; cancel some first")
+            made = (self._group, kind, Jsonb(dict(subject)), note.actor, note.reason)
+            ((number,),) = session.execute(_CREATE, made).fetchall()
+            rows = [(number, place, each.act, Jsonb(dict(each.subject))) for place, each in enumerate(steps, 1)]
+            session.cursor().executemany(_STEP, rows)
+            self._note(session, f"start {kind}", {"workflow": number, **subject}, note)
+        return int(number)
+
+    def planned(self, kind: str, subject: Mapping[str, Any]) -> list[Planned]:
+        return planned(kind, subject, self._known(self._session()))
+
+    def _known(self, session: psycopg.Connection) -> Known:
+        with translated("read what the group has"):
+            tables: dict[str, str] = dict(session.execute(_TOPICS, (self._group,)).fetchall())
+            partitions: dict[str, list[int]] = dict(session.execute(_PARTITIONS, (self._group,)).fetchall())
+        return Known(tables=tables, partitions=partitions)
+
+    def workflows(self, most: int, kind: str | None = None) -> list[Workflow]:
+        return self._read({"group": self._group, "id": None, "kind": kind, "most": most})
+
+    def workflow(self, number: int) -> Workflow | None:
+        found = self._read({"group": self._group, "id": number, "kind": None, "most": 1})
+        return found[0] if found else None
+
+    def pause(self, number: int, note: Note) -> bool:
+        return self._decide(number, State.PAUSED, note)
+
+    def resume(self, number: int, note: Note) -> bool:
+        return self._decide(number, State.RUNNING, note)
+
+    def cancel(self, number: int, note: Note) -> bool:
+        return self._decide(number, State.CANCELLED, note)
+
+    def keys(self, number: int, note: Note, *, verdicts: Sequence[str] = (), most: int = 100) -> list[DifferingKey]:
+        session = self._session()
+        wanted = {"group": self._group, "workflow": number, "verdicts": list(verdicts), "most": most}
+        with transaction(session, "read differing keys"):
+            with session.cursor(row_factory=namedtuple_row) as cursor:
+                rows: list[Any] = cursor.execute(_KEYS, wanted).fetchall()
+            if rows:
+                self._note(session, "look at differing keys", {"workflow": number, "keys": len(rows)}, note)
+        return [DifferingKey(**row._asdict()) for row in rows]
+
+    def _read(self, wanted: Mapping[str, Any]) -> list[Workflow]:
+        with translated("read workflows"), self._session().cursor(row_factory=namedtuple_row) as cursor:
+            found: list[Any] = cursor.execute(_READ, wanted).fetchall()
+            rows: list[Any] = cursor.execute(_STEPS, ([each.id for each in found],)).fetchall()
+        steps: dict[int, list[Step]] = {each.id: [] for each in found}
+        for row in rows:
+            given = row._asdict()
+            steps[given.pop("workflow_id")].append(Step(**given))
+        return [Workflow(**each._asdict(), steps=steps[each.id]) for each in found]
+
+    def _decide(self, number: int, to: State, note: Note) -> bool:
+        _check_reason(note)
+        session = self._session()
+        with transaction(session, "decide about workflow"):
+            row = session.execute(_LOCK, (self._group, number)).fetchone()
+            if row is None:
+                return False
+            if row[0] not in _FROM[to]:
+                raise Undecidable(f"workflow {number} is {row[0]}")
+            why = "" if to is State.RUNNING else note.reason
+            session.execute(_DECIDE, {"workflow": number, "state": to, "why": why})
+            self._note(session, f"{_ACTION[to]} workflow", {"workflow": number, "from": row[0]}, note)
+        return True
+
+    def _note(self, session: psycopg.Connection, action: str, details: Mapping[str, Any], note: Note) -> None:
+        fleet.note(session, self._group, action, details, note)
+
+
+def _check_reason(note: Note) -> None:
+    if not note.reason.strip():
+        raise Undecidable("a workflow is decided about for a reason")

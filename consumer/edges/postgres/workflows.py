@@ -1,0 +1,139 @@
+"""Workflows, a turn of one in one transaction: what it came to is written with what it did here, or neither is.
+
+Whoever takes a turn has locked the workflow's row, so no other process takes one, and a person who pauses or cancels it
+knows that nothing more is done.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import psycopg
+from psycopg.rows import namedtuple_row
+from psycopg.types.json import Jsonb
+
+from consumer.core.failure import HeadraceError, Transient
+from consumer.core.workflow import Outcome, State, Task, Turn, after
+from consumer.edges.postgres.pool import TargetPool
+from consumer.edges.postgres.session import transaction
+from consumer.ports.workflows import Turned
+
+Act = Callable[[psycopg.Connection, Task], Turn]
+"""Takes a turn of a step within the transaction that is open."""
+
+# of those whose next step is one that this process can take
+_CLAIM = """
+SELECT w.id, w.kind, w.state, w.created_by, w.reason, s.number, s.act, s.subject, s.progress,
+    NOT EXISTS (
+        SELECT FROM headrace.workflow_steps l WHERE l.workflow_id = w.id AND l.number > s.number
+    ) AS last
+FROM headrace.workflows w
+CROSS JOIN LATERAL (
+    SELECT * FROM headrace.workflow_steps s WHERE s.workflow_id = w.id AND s.state <> 'done' ORDER BY s.number LIMIT 1
+) s
+WHERE w.group_name = %(group)s AND w.state IN ('planned', 'running') AND w.due_at <= clock_timestamp()
+  AND s.act = ANY (%(acts)s) AND (%(only)s::bigint IS NULL OR w.id = %(only)s)
+ORDER BY w.due_at LIMIT 1 FOR UPDATE OF w SKIP LOCKED
+"""
+# other sessions are asked meanwhile, each with its own timeout
+_PATIENTLY = "SET LOCAL idle_in_transaction_session_timeout = '10min'"
+_STEP = """
+UPDATE headrace.workflow_steps SET progress = %(progress)s, state = CASE WHEN %(done)s THEN 'done' ELSE 'running' END,
+    started_at = coalesce(started_at, clock_timestamp()), ended_at = CASE WHEN %(done)s THEN clock_timestamp() END
+WHERE workflow_id = %(workflow)s AND number = %(step)s
+"""
+_MOVE = """
+UPDATE headrace.workflows SET state = %(state)s, why = %(why)s,
+    started_at = coalesce(started_at, clock_timestamp()),
+    due_at = clock_timestamp() + make_interval(secs => %(wait)s),
+    ended_at = CASE WHEN %(state)s = 'done' THEN clock_timestamp() END
+WHERE id = %(workflow)s
+"""
+_AGAIN = 5.0
+_PUT_OFF = """
+UPDATE headrace.workflows SET state = %(state)s, why = %(why)s,
+    due_at = clock_timestamp() + make_interval(secs => %(wait)s)
+WHERE id = %(workflow)s AND state IN ('planned', 'running')
+"""
+_PRUNE = """
+WITH old AS (
+    SELECT id FROM headrace.workflows
+    WHERE group_name = %(group)s AND state IN ('done', 'cancelled')
+      AND ended_at < now() - make_interval(secs => %(secs)s)
+), keys AS (
+    DELETE FROM headrace.differing_keys WHERE (workflow_id, step, key) IN (
+        SELECT k.workflow_id, k.step, k.key FROM headrace.differing_keys k JOIN old ON old.id = k.workflow_id
+        LIMIT %(most)s
+    ) RETURNING workflow_id
+), steps AS (
+    DELETE FROM headrace.workflow_steps s USING old WHERE s.workflow_id = old.id
+      AND NOT EXISTS (SELECT FROM headrace.differing_keys k WHERE k.workflow_id = old.id)
+), workflows AS (
+    DELETE FROM headrace.workflows w USING old WHERE w.id = old.id
+      AND NOT EXISTS (SELECT FROM headrace.differing_keys k WHERE k.workflow_id = old.id)
+)
+SELECT count(*) FROM keys
+"""
+
+
+def prune(connection: psycopg.Connection, group: str, keep_hours: float, most: int) -> int:
+    """Delete workflows that ended longer ago, at most so many keys of theirs; returns how many keys."""
+    ((keys,),) = connection.execute(_PRUNE, {"group": group, "secs": keep_hours * 3600, "most": most}).fetchall()
+    return int(keys)
+
+
+class PostgresWorkflows:
+    """Implements `consumer.ports.workflows.Workflows`. `acts`: what is done in a turn, by the act's name."""
+
+    def __init__(self, pool: TargetPool, group: str, acts: Mapping[str, Act]) -> None:
+        self._pool = pool
+        self._group = group
+        self._acts = acts
+
+    def turn(self, only: int | None = None) -> Turned | None:
+        return self._pool.ask(lambda connection: self._turned(connection, only))
+
+    def _turned(self, connection: psycopg.Connection, only: int | None) -> Turned | None:
+        wanted = {"group": self._group, "acts": list(self._acts), "only": only}
+        found: Any = None
+        try:
+            with transaction(connection, "take a workflow's turn"):
+                with connection.cursor(row_factory=namedtuple_row) as cursor:
+                    found = cursor.execute(_CLAIM, wanted).fetchone()
+                return None if found is None else self._taken(connection, found)
+        except HeadraceError as error:
+            if found is not None and not connection.closed:
+                _put_off(connection, found.id, error)
+            raise
+
+    def _taken(self, connection: psycopg.Connection, found: Any) -> Turned:
+        connection.execute(_PATIENTLY)
+        turn = self._acts[found.act](connection, _task(found))
+        state = after(turn, last=found.last)
+        at = {"workflow": found.id, "step": found.number}
+        done = turn.outcome is Outcome.DONE
+        connection.execute(_STEP, at | {"progress": Jsonb(dict(turn.progress)), "done": done})
+        connection.execute(_MOVE, at | {"state": state, "why": turn.why, "wait": turn.wait})
+        return Turned(
+            workflow=found.id, kind=found.kind, act=found.act, before=State(found.state), state=state, turn=turn
+        )
+
+
+def _put_off(connection: psycopg.Connection, workflow: int, error: HeadraceError) -> None:
+    """Let others have their turns; what time does not heal waits for a person."""
+    state = State.RUNNING if isinstance(error, Transient) else State.STOPPED
+    why = f"{error.failure.detail} [{error.failure.kind}]. {error.failure.remedy}"
+    with transaction(connection, "put a workflow off"):
+        connection.execute(_PUT_OFF, {"workflow": workflow, "state": state, "why": why, "wait": _AGAIN})
+
+
+def _task(found: Any) -> Task:
+    return Task(
+        workflow=found.id,
+        kind=found.kind,
+        step=found.number,
+        act=found.act,
+        subject=found.subject,
+        progress=found.progress,
+        actor=found.created_by,
+        reason=found.reason,
+    )

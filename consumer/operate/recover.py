@@ -1,0 +1,266 @@
+"""`headrace recover`: a table rebuilt, a partition set back, a range passed, a topic that was made anew adopted."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from consumer.desk import Note
+from consumer.operate.listing import Column, Remark, listing
+from consumer.operate.looks import console, facts
+from consumer.operate.opening import recoveries_of
+from consumer.operate.output import (
+    PARTIAL,
+    Config,
+    DryRun,
+    Format,
+    Limit,
+    Output,
+    Reason,
+    Yes,
+    actor,
+    agreed,
+    nothing,
+    reported,
+    say,
+    show,
+)
+from consumer.operate.reconcile import Number
+from consumer.operate.workflows import decided, found, required, summed, waited
+from consumer.recovering import Step, Workflow
+
+app = typer.Typer(
+    name="recover",
+    help="Recoveries that take many steps, and go on after any end of a process, where they were.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+Topic = Annotated[str, typer.Argument(metavar="TOPIC", help="A topic that the group reads.")]
+Part = Annotated[int | None, typer.Option("--partition", min=0, help="Only this partition of it.")]
+Detach = Annotated[bool, typer.Option("--detach", help="Leave it to workers, and return at once.")]
+Compare = Annotated[bool, typer.Option("--compare", help="Compare its tables with their source at the end.")]
+
+
+@app.command("rebuild")
+def rebuild(
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="A target table, as schema.table.")],
+    reason: Reason = "",
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    detach: Detach = False,
+    config: Config = None,
+    output: Format = Output.TABLE,
+) -> None:
+    """Have the source send all rows of a table again, delete those that it lacks, and compare.
+
+    The table stays readable, and changes go on meanwhile. Needs source.dsn and a connector that takes signals. Exit
+    code 5 when rows still differ.
+    """
+    question = f"Have the source send {table} again, and delete the rows that it lacks?"
+    _started("rebuild", {"table": table}, question, (reason, dry_run, yes, detach), config, output)
+
+
+@app.command("rewind")
+def rewind(
+    topic: Topic,
+    to: Annotated[str, typer.Option("--to", help="An offset, a time with its zone, earliest or latest.")],
+    partition: Part = None,
+    compare: Compare = False,
+    reason: Reason = "",
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    detach: Detach = False,
+    config: Config = None,
+    output: Format = Output.TABLE,
+) -> None:
+    """Set partitions back and apply what is behind again, in order; the tables end up the same.
+
+    Refused for tables with the mode append or history, where rows would stand twice.
+    """
+    subject = {"topic": topic, "partition": partition, "to": to, "compare": compare}
+    question = f"Apply {topic} again from {to}?"
+    _started("rewind", subject, question, (reason, dry_run, yes, detach), config, output)
+
+
+@app.command("skip")
+def skip(
+    topic: Topic,
+    partition: Annotated[int, typer.Option("--partition", min=0, help="The partition.")],
+    first: Annotated[int, typer.Option("--first", min=0, help="The first offset that is passed.")],
+    to: Annotated[int, typer.Option("--to", min=1, help="The offset behind the last one.")],
+    reason: Reason = "",
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    detach: Detach = False,
+    config: Config = None,
+    output: Format = Output.TABLE,
+) -> None:
+    """Pass a range of offsets without applying it, once the position has come to it."""
+    subject = {"topic": topic, "partition": partition, "first": first, "to": to}
+    question = f"Pass offsets {first} to {to - 1} of partition {partition} of {topic} without applying them?"
+    _started("skip", subject, question, (reason, dry_run, yes, detach), config, output)
+
+
+@app.command("adopt")
+def adopt(
+    topic: Topic,
+    discard_letters: Annotated[
+        bool, typer.Option("--discard-letters", help="Give up its open letters, whose offsets mean nothing any more.")
+    ] = False,
+    compare: Compare = False,
+    reason: Reason = "",
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    detach: Detach = False,
+    config: Config = None,
+    output: Format = Output.TABLE,
+) -> None:
+    """Read a topic that was deleted and made again from its start, all its partitions."""
+    subject = {"topic": topic, "discard_letters": discard_letters, "compare": compare}
+    question = f"Read {topic}, which was made anew, from its start?"
+    _started("adopt", subject, question, (reason, dry_run, yes, detach), config, output)
+
+
+@app.command("wait")
+def wait(at: Number, config: Config = None, output: Format = Output.TABLE) -> None:
+    """Go on with one here, beside workers that may, until it has come to its end."""
+    with reported(), recoveries_of(config) as desk:
+        found(desk, at)
+        _judged(waited(desk, at, config, lambda workflow: _show(workflow, output)))
+
+
+@app.command("ls")
+def ls(config: Config = None, limit: Limit = 20, output: Format = Output.TABLE) -> None:
+    """List recoveries and comparisons, newest first. Exit code 3 when there are none."""
+    with reported(), recoveries_of(config) as desk:
+        listed = desk.workflows(limit)
+        if not listed:
+            raise nothing("nothing was recovered or compared yet")
+        remarks = [Remark(f"{each.kind} {each.id}", each.why) for each in listed if each.why]
+        listing([summed(each) for each in listed], _LISTED, output, remarks)
+
+
+@app.command("show")
+def show_one(at: Number, config: Config = None, output: Format = Output.TABLE) -> None:
+    """Show one, step by step. Exit code 3 when there is no such one."""
+    with reported(), recoveries_of(config) as desk:
+        _show(found(desk, at), output)
+
+
+@app.command("pause")
+def pause(at: Number, reason: Reason = "", config: Config = None) -> None:
+    """Do nothing more until it is resumed."""
+    decided(lambda desk, note: desk.pause(at, note), at, reason, config)
+
+
+@app.command("resume")
+def resume(at: Number, reason: Reason = "", config: Config = None) -> None:
+    """Go on with one that is paused or has stopped, where it was."""
+    decided(lambda desk, note: desk.resume(at, note), at, reason, config)
+
+
+@app.command("cancel")
+def cancel(at: Number, reason: Reason = "", config: Config = None) -> None:
+    """Do nothing more; what was done stays."""
+    decided(lambda desk, note: desk.cancel(at, note), at, reason, config)
+
+
+_LISTED = (
+    Column(title="number", of="number", number=True),
+    Column(title="what", of="kind"),
+    Column(title="state", of="state"),
+    Column(title="steps", of="steps"),
+    Column(title="rows", of="rows", number=True),
+    Column(title="differ", of="differences", number=True),
+    Column(title="why", of="reason"),
+)
+_STEPS = (
+    Column(title="step", of="number", number=True),
+    Column(title="what", of="act"),
+    Column(title="of", of="about"),
+    Column(title="result", of="verdict"),
+    Column(title="how far", of="progress"),
+)
+_PLANNED = (
+    Column(title="step", of="number", number=True),
+    Column(title="what", of="act"),
+    Column(title="with", of="subject"),
+)
+
+
+def _started(
+    kind: str,
+    subject: Mapping[str, Any],
+    question: str,
+    said: tuple[str, bool, bool, bool],
+    config: Config,
+    output: Output,
+) -> None:
+    reason, dry_run, yes, detach = said
+    if not dry_run:
+        required(reason)
+    with reported(), recoveries_of(config) as desk:
+        steps = desk.planned(kind, subject)
+        rows = [
+            {
+                "number": place,
+                "act": each.act,
+                "subject": _words(each.subject) if output is Output.TABLE else each.subject,
+            }
+            for place, each in enumerate(steps, 1)
+        ]
+        if dry_run:
+            listing(rows, _PLANNED, output)
+            return
+        agreed(question, yes=yes)
+        made = desk.start(kind, subject, Note(actor(), reason.strip()))
+        say(f"{kind} {made}")
+        if detach:
+            show([{"number": made}], {}, output) if output is not Output.TABLE else typer.echo(made)
+            return
+        _judged(waited(desk, made, config, lambda workflow: _show(workflow, output)))
+
+
+def _judged(workflow: Workflow) -> None:
+    if workflow.differences:
+        say(f"{workflow.differences} rows differ: headrace reconcile keys {workflow.id}")
+        raise typer.Exit(PARTIAL)
+
+
+def _show(workflow: Workflow, output: Output) -> None:
+    steps = [_step(step, output) for step in workflow.steps]
+    if output is not Output.TABLE:
+        show([summed(workflow) | {"results": steps}], {}, output)
+        return
+    about = [
+        (workflow.kind, f"{workflow.id}, {workflow.state}"),
+        ("why", workflow.why),
+        ("asked for", f"{workflow.reason} ({workflow.created_by})"),
+    ]
+    console().print(facts(about))
+    listing(steps, _STEPS, output)
+
+
+def _step(step: Step, output: Output) -> dict[str, Any]:
+    about = str(step.subject.get("table") or step.subject.get("topic") or "")
+    if (partition := step.subject.get("partition")) is not None:
+        about += f" {partition}"
+    # rows that are watched are known by their keys
+    told = {name: value for name, value in step.progress.items() if name in _TOLD and value not in ({}, [], "", None)}
+    return {
+        "number": step.number,
+        "act": step.act,
+        "about": about,
+        "verdict": step.verdict,
+        "progress": _words({**told, **step.counts}) if output is Output.TABLE else told,
+        "counts": step.counts,
+        "started_at": step.started_at,
+        "ended_at": step.ended_at,
+    }
+
+
+_TOLD = ("rows", "from", "to", "position", "goal", "positions", "goals", "deleted", "written_since", "not_compared")
+
+
+def _words(said: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in said.items())

@@ -1,0 +1,98 @@
+"""How comparisons and recoveries are followed and decided about: what `reconcile` and `recover` have in common."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from consumer.core.workflow import State
+from consumer.desk import Note
+from consumer.operate.looks import number
+from consumer.operate.opening import recoveries_of, turns_of
+from consumer.operate.output import FAILED, USAGE, Config, actor, nothing, reported, say
+from consumer.recovering import Recoveries, Workflow
+
+# seconds between looks while others take turns
+_EVERY = 0.2
+
+
+def waited(desk: Recoveries, at: int, config: Config, shown: Callable[[Workflow], None]) -> Workflow:
+    """Take turns, or wait for those who do, until it is over, and show it then. Raises typer.Exit where it stopped."""
+    with turns_of(config) as turn, _bar() as bar:
+        task = bar.add_task("", total=1.0, said="")
+        while True:
+            turned = turn(at) if turn is not None else None
+            known = found(desk, at)
+            _draw(bar, task, known)
+            if known.is_over:
+                break
+            time.sleep(_EVERY if turned is None else min(turned.turn.wait, _EVERY))
+    shown(known)
+    if known.state != State.DONE:
+        say(f"{known.state}: {known.why}")
+        raise typer.Exit(FAILED)
+    return known
+
+
+def decided(decide: Callable[[Recoveries, Note], bool], at: int, reason: str, config: Config) -> None:
+    """Have it paused, resumed or cancelled."""
+    required(reason)
+    with reported(), recoveries_of(config) as desk:
+        found(desk, at)
+        decide(desk, Note(actor(), reason.strip()))
+        say(f"workflow {at} is {found(desk, at).state}")
+
+
+def found(desk: Recoveries, at: int) -> Workflow:
+    """The workflow. Raises typer.Exit when there is none."""
+    known = desk.workflow(at)
+    if known is None:
+        raise nothing(f"there is no workflow {at} in this group")
+    return known
+
+
+def required(reason: str) -> None:
+    """Raises typer.Exit where none is given."""
+    if not reason.strip():
+        say("this is done for a reason: --reason")
+        raise typer.Exit(USAGE)
+
+
+def summed(workflow: Workflow) -> dict[str, Any]:
+    """A workflow as a row."""
+    return {
+        "number": workflow.id,
+        "kind": workflow.kind,
+        "state": workflow.state,
+        "tables": len(workflow.steps),
+        "steps": f"{sum(step.state == 'done' for step in workflow.steps)} of {len(workflow.steps)}",
+        "rows": sum(step.rows for step in workflow.steps),
+        "differences": workflow.differences,
+        "subject": workflow.subject,
+        "why": workflow.why,
+        "reason": workflow.reason,
+        "created_by": workflow.created_by,
+        "created_at": workflow.created_at,
+        "ended_at": workflow.ended_at,
+    }
+
+
+def _bar() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[said]}"))
+    return Progress(*columns, console=Console(stderr=True), transient=True)
+
+
+def _draw(bar: Progress, task: TaskID, known: Workflow) -> None:
+    step = next((each for each in known.steps if each.state != "done"), known.steps[-1])
+    about = step.subject.get("table") or step.subject.get("topic") or ""
+    words = f"{number(step.rows)} rows" if step.rows else ""
+    if step.progress.get("round"):
+        words += ", waits for the source's position"
+    if step.progress.get("watched"):
+        words += f"waits for {len(step.progress['watched'])} rows that are watched"
+    if known.why:
+        words += f"; {known.why.partition('.')[0]}"
+    bar.update(task, description=f"{step.act} {about}", completed=step.share or 0.0, said=words)

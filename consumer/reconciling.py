@@ -1,0 +1,269 @@
+"""A table compared with its source, turn by turn: ranges are summed, those that differ halved, keys looked at again.
+
+A turn does one range, or one look, and leaves what it knows to the next, which any process takes.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from consumer.core.failure import HeadraceError
+from consumer.core.reconcile import DIFFERENCES, Key, Looks, Range, Seen, Verdict, suspects, verdict
+from consumer.core.workflow import Outcome, Task, Turn
+from consumer.ports.reconcile import Came, Found, Keys, Mark, NotComparable, Passing, Sides, Watched
+
+LEAF = 2_000
+"""Rows of a range that is not halved any more."""
+MANY = 2_000
+"""Suspected keys that are looked at before more ranges are summed."""
+LEAST = 100
+"""Least rows of a range; ranges that take too long are halved down to it."""
+_LOOK_EVERY = 0.5
+# a statement that took too long
+_CANCELLED = "57014"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a comparison may cost. `rate`: rows a second; `rounds`: how often a key that moves is looked at.
+
+    `settle`: seconds within which the connector has sent what it got; `patience`: most seconds that are waited for it;
+    `keys`: most differences of a table.
+    """
+
+    range_rows: int = 20_000
+    rate: float = 100_000.0
+    settle: float = 5.0
+    patience: float = 120.0
+    rounds: int = 5
+    keys: int = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """A round of looks: the position, since when it is waited for, when the connector had got it, where logs ended."""
+
+    lsn: str
+    since: float
+    got: float | None = None
+    ends: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far the comparison of a table is. `size`: rows of a range, where ranges took too long."""
+
+    after: Key | None = None
+    walked: bool = False
+    rows: int = 0
+    ranges: int = 0
+    size: int = 0
+    rounds: int = 0
+    round: Round | None = None
+    expected: int = 0
+    source: str = ""
+    key: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    not_compared: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, kept: Mapping[str, Any]) -> "Progress":
+        """What was kept as JSON."""
+        given = dict(kept)
+        for name in ("after", "key", "columns"):
+            if given.get(name) is not None:
+                given[name] = tuple(given[name])
+        if given.get("round") is not None:
+            given["round"] = Round(**given["round"])
+        return cls(**given)
+
+
+class Reconciling:
+    """Takes turns of comparisons. `sides`: opens a table anew; `now`: seconds since 1970."""
+
+    def __init__(
+        self, sides: Callable[[str], Sides], passing: Passing, limits: Limits, now: Callable[[], float]
+    ) -> None:
+        self._open = sides
+        self._passing = passing
+        self._limits = limits
+        self._now = now
+        self._sides: dict[str, Sides] = {}
+
+    def turn(self, task: Task, keys: Keys) -> Turn:
+        """The next turn. Raises HeadraceError; then nothing is remembered of the table's sides."""
+        table = str(task.subject["table"])
+        progress = Progress.of(task.progress)
+        try:
+            sides = self._of(table, progress)
+            return self._next(table, sides, progress, keys)
+        except NotComparable as why:
+            return _left(replace(progress, not_compared=str(why)), Outcome.DONE)
+        except HeadraceError:
+            self._sides.pop(table, None)
+            raise
+
+    def _of(self, table: str, progress: Progress) -> Sides:
+        """Both sides of the table, as they are now where a comparison begins."""
+        if table not in self._sides or not progress.source:
+            self._sides[table] = self._open(table)
+        return self._sides[table]
+
+    def _next(self, table: str, sides: Sides, progress: Progress, keys: Keys) -> Turn:
+        if not progress.source:
+            return _left(_begun(sides, progress))
+        counts = keys.counts()
+        waiting = counts.get(Verdict.SUSPECTED, 0)
+        if sum(counts.get(each, 0) for each in DIFFERENCES) > self._limits.keys:
+            why = f"more than {self._limits.keys} rows of {table} differ (reconcile.max_keys): rebuild it instead"
+            return _left(replace(progress, counts=_told(counts)), Outcome.STOPS, why=why)
+        if progress.round is not None:
+            return self._look(table, sides, progress, progress.round, keys)
+        if waiting and (progress.walked or waiting >= MANY):
+            return self._begin_round(sides, progress, keys)
+        if progress.walked:
+            return _left(replace(progress, counts=_told(counts)), Outcome.DONE)
+        return self._walk(sides, progress, keys)
+
+    def _walk(self, sides: Sides, progress: Progress, keys: Keys) -> Turn:
+        """The next range."""
+        size = progress.size or self._size(sides)
+        try:
+            to = sides.source.bound(progress.after, size)
+            of = Range(progress.after, to)
+            here, there = sides.source.sum(of), sides.target.sum(of)
+            if here != there:
+                keys.suspect(self._drilled(sides, of, max(here.rows, there.rows)))
+        except HeadraceError as error:
+            if error.failure.code != _CANCELLED or size <= LEAST:
+                raise
+            return _left(replace(progress, size=max(size // 2, LEAST)))
+        walked = replace(
+            progress,
+            after=to,
+            walked=to is None,
+            rows=progress.rows + here.rows,
+            ranges=progress.ranges + 1,
+            size=size,
+        )
+        return _left(walked, wait=here.rows / self._limits.rate)
+
+    def _size(self, sides: Sides) -> int:
+        """Rows of a range: many where each one costs a look at the whole table."""
+        return max(self._limits.range_rows, sides.what.rows // 8 if sides.what.sorted_apart else 0)
+
+    def _drilled(self, sides: Sides, of: Range, rows: int) -> list[Key]:
+        """The keys of a range that differ, found by halving it."""
+        middle = None
+        if rows > LEAF:
+            middle = sides.source.middle(of) or sides.target.middle(of)
+        if middle is None:
+            return suspects(sides.source.digests(of), sides.target.digests(of))
+        found: list[Key] = []
+        for half in (Range(of.after, middle), Range(middle, of.to)):
+            here, there = sides.source.sum(half), sides.target.sum(half)
+            if here != there:
+                found += self._drilled(sides, half, max(here.rows, there.rows))
+        return found
+
+    def _begin_round(self, sides: Sides, progress: Progress, keys: Keys) -> Turn:
+        """Look at what is suspected, in the target and then in the source."""
+        wanted = [watched.key for watched in keys.suspected()]
+        before = sides.target.seen(wanted)
+        source, mark = sides.source.seen_at(wanted)
+        left = [key for key in wanted if not _equal(before.get(key), source.get(key))]
+        keys.judge([Found(key=key, verdict=Verdict.EQUAL) for key in set(wanted) - set(left)])
+        if not left:
+            return _left(progress)
+        keys.begin([Watched(key=key, before=before.get(key), source=source.get(key)) for key in left])
+        begun = Round(lsn=mark.lsn, since=self._now())
+        return _left(replace(progress, round=begun, rounds=progress.rounds + 1), wait=_LOOK_EVERY)
+
+    def _look(self, table: str, sides: Sides, progress: Progress, at: Round, keys: Keys) -> Turn:
+        """Look again, once the target has passed the source's position."""
+        waited, come = self._come(table, at)
+        if come:
+            return self._judge(sides, progress, keys)
+        if self._now() - at.since > self._limits.patience:
+            return _left(replace(progress, round=None), Outcome.STOPS, why=_impatient(waited, self._limits.patience))
+        return _left(replace(progress, round=waited), wait=_LOOK_EVERY)
+
+    def _come(self, table: str, at: Round) -> tuple[Round, bool]:
+        """The round, with what is known by now, and whether the target has passed its position."""
+        if at.ends is None:
+            came = self._passing.came(Mark(at.lsn))
+            got = at.got if at.got is not None else self._now() if came is Came.RECEIVED else None
+            at = replace(at, got=got)
+            settled = got is not None and self._now() - got >= self._limits.settle
+            if came is not Came.CONFIRMED and not settled:
+                return at, False
+            at = replace(at, ends={str(number): end for number, end in self._passing.ends(table).items()})
+        ends = {int(number): end for number, end in (at.ends or {}).items()}
+        return at, self._passing.reached(table, ends)
+
+    def _judge(self, sides: Sides, progress: Progress, keys: Keys) -> Turn:
+        watched = keys.suspected()
+        wanted = [each.key for each in watched]
+        target, after = sides.target.seen(wanted), sides.source.seen(wanted)
+        said = {
+            each.key: verdict(
+                Looks(before=each.before, source=each.source, target=target.get(each.key), after=after.get(each.key))
+            )
+            for each in watched
+        }
+        if progress.rounds < self._limits.rounds:
+            # what moves is looked at again
+            said = {key: each for key, each in said.items() if each is not Verdict.MOVING}
+        keys.judge(list(_found(sides, said)))
+        rounds = progress.rounds if len(said) < len(watched) else 0
+        return _left(replace(progress, round=None, rounds=rounds))
+
+
+def _found(sides: Sides, said: Mapping[Key, Verdict]) -> Sequence[Found]:
+    """What is kept of keys: of rows that differ by which columns; a row that is equal by now is."""
+    differing = [key for key, each in said.items() if each is Verdict.DIFFERENT]
+    here, there = (sides.source.columns(differing), sides.target.columns(differing)) if differing else ({}, {})
+    found = []
+    for key, each in said.items():
+        columns: tuple[str, ...] = ()
+        if each is Verdict.DIFFERENT:
+            one, other = here.get(key, {}), there.get(key, {})
+            columns = tuple(name for name in sides.what.columns if one.get(name) != other.get(name))
+        gone = each is Verdict.DIFFERENT and not columns
+        found.append(Found(key=key, verdict=Verdict.EQUAL if gone else each, columns=columns))
+    return found
+
+
+def _begun(sides: Sides, progress: Progress) -> Progress:
+    what = sides.what
+    return replace(
+        progress,
+        source=what.source,
+        key=what.key,
+        columns=what.columns,
+        left_out=what.left_out,
+        expected=what.rows,
+    )
+
+
+def _equal(one: Seen | None, other: Seen | None) -> bool:
+    return (one and one.digest) == (other and other.digest)
+
+
+def _told(counts: Mapping[str, int]) -> dict[str, int]:
+    return {str(each): counts.get(each, 0) for each in (*DIFFERENCES, Verdict.MOVING)}
+
+
+def _impatient(at: Round, patience: float) -> str:
+    if at.ends is not None:
+        return f"the stored positions did not come to where the logs ended within {patience:g} s: see headrace lag"
+    return (
+        f"the connector did not say within {patience:g} s that it has sent what the source had by then: see that it "
+        "runs, that source.slot is its slot, and that the role may read pg_stat_replication (pg_read_all_stats)"
+    )
+
+
+def _left(progress: Progress, outcome: Outcome = Outcome.GOES_ON, *, wait: float = 0.0, why: str = "") -> Turn:
+    return Turn(progress=asdict(progress), outcome=outcome, wait=wait, why=why)

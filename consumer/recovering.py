@@ -1,0 +1,160 @@
+"""Comparisons and recoveries as people start them, look at them and decide about them: values and a port."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from consumer.core.plans import Planned
+from consumer.core.reconcile import DIFFERENCES, Verdict
+from consumer.desk import Note
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A step of a workflow. `counts`: keys that it found, by verdict."""
+
+    number: int
+    act: str
+    subject: dict[str, Any]
+    state: str
+    progress: dict[str, Any]
+    started_at: datetime | None
+    ended_at: datetime | None
+    counts: dict[str, int]
+
+    @property
+    def differences(self) -> int:
+        """Keys that differ for sure."""
+        return sum(self.counts.get(each, 0) for each in DIFFERENCES)
+
+    @property
+    def rows(self) -> int:
+        """Rows of the source that were compared."""
+        return int(self.progress.get("rows", 0))
+
+    @property
+    def share(self) -> float | None:
+        """How much of its rows that is, as far as it can be guessed."""
+        expected = int(self.progress.get("expected", 0))
+        if self.state == "done" or self.progress.get("walked"):
+            return 1.0
+        return min(self.rows / expected, 0.99) if expected else None
+
+    @property
+    def verdict(self) -> str:
+        """What came of it, in a word."""
+        if self.progress.get("not_compared"):
+            return "not compared"
+        if self.state != "done":
+            return self.state
+        if self.act != "reconcile":
+            return "done"
+        if self.differences:
+            return "different"
+        return "not sure" if self.counts.get(Verdict.MOVING) else "equal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workflow:
+    """A workflow as it is now."""
+
+    id: int
+    kind: str
+    subject: dict[str, Any]
+    state: str
+    why: str
+    created_by: str
+    reason: str
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    steps: list[Step]
+
+    @property
+    def differences(self) -> int:
+        """Keys that differ for sure, by the last comparison of each table."""
+        last = {step.subject.get("table"): step.differences for step in self.steps if step.act == "reconcile"}
+        return sum(last.values())
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it goes on no more by itself."""
+        return self.state not in ("planned", "running")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DifferingKey:
+    """A row that differs: by which columns, or that only one side has it."""
+
+    step: int
+    table: str
+    key: list[str]
+    verdict: str
+    columns: list[str]
+    found_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repair:
+    """What the source would be asked for: rows, in how many signals. `extra`: rows that only the target has.
+
+    `left`: rows that can't be asked for, by why.
+    """
+
+    keys: int
+    signals: int
+    extra: int
+    left: Mapping[str, int]
+
+
+class Repairs(Protocol):
+    """The source, asked for rows that differ. Raises HeadraceError, Undecidable."""
+
+    def look(self, number: int) -> Repair:
+        """What would be asked for by what a comparison found."""
+        ...
+
+    def ask(self, number: int, expect: int, note: Note) -> Repair:
+        """Ask for so many rows. Raises Undecidable, and asks nothing, when it would be others."""
+        ...
+
+
+class Recoveries(Protocol):
+    """The workflows of a group. Raises HeadraceError, Undecidable."""
+
+    def tables(self) -> list[str]:
+        """Target tables that have a topic."""
+        ...
+
+    def planned(self, kind: str, subject: Mapping[str, Any]) -> list[Planned]:
+        """The steps that it would have; nothing is done. Raises Undecidable."""
+        ...
+
+    def start(self, kind: str, subject: Mapping[str, Any], note: Note) -> int:
+        """Have something done; returns the workflow's number. Raises Undecidable for what can't be."""
+        ...
+
+    def workflows(self, most: int, kind: str | None = None) -> list[Workflow]:
+        """The newest ones."""
+        ...
+
+    def workflow(self, number: int) -> Workflow | None:
+        """One of them."""
+        ...
+
+    def pause(self, number: int, note: Note) -> bool:
+        """Take no more turns until it is resumed; False when there is no such workflow."""
+        ...
+
+    def resume(self, number: int, note: Note) -> bool:
+        """Go on with one that is paused or stopped."""
+        ...
+
+    def cancel(self, number: int, note: Note) -> bool:
+        """Do no more; what was done stays."""
+        ...
+
+    def keys(self, number: int, note: Note, *, verdicts: Sequence[str] = (), most: int = 100) -> list[DifferingKey]:
+        """Keys that differ. They are values of rows, so that somebody looked is kept."""
+        ...

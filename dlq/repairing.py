@@ -1,0 +1,93 @@
+"""The source is asked again for the rows that a comparison found missing or different."""
+
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psycopg
+
+from consumer.core.decision import Undecidable
+from consumer.desk import Note
+from consumer.edges.postgres.session import transaction
+from consumer.edges.postgres.translate import translated
+from consumer.recovering import Repair
+from dlq.decisions import note
+from dlq.signals import Dialect, Unquotable, collection, condition, portions, quoted, signal
+from dlq.source_again import Channel
+
+MOST_KEYS = 20_000
+"""Most rows that are asked for at once."""
+
+# by what was found of each table last in the workflow
+_KEYS = """
+SELECT s.progress ->> 'source', s.progress -> 'key', k.key, k.verdict
+FROM headrace.differing_keys k
+JOIN headrace.workflows w ON w.id = k.workflow_id AND w.group_name = %s
+JOIN headrace.workflow_steps s ON s.workflow_id = k.workflow_id AND s.number = k.step
+WHERE k.workflow_id = %s AND k.verdict IN ('missing', 'different', 'extra') AND NOT EXISTS (
+    SELECT FROM headrace.workflow_steps l
+    WHERE l.workflow_id = s.workflow_id AND l.act = s.act AND l.subject = s.subject AND l.number > s.number
+)
+ORDER BY k.step, k.key LIMIT %s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RepairDesk:
+    """Implements `consumer.recovering.Repairs`."""
+
+    connection: psycopg.Connection
+    group: str
+    channel: Channel
+
+    def look(self, number: int) -> Repair:
+        return self._looked(number)[0]
+
+    def ask(self, number: int, expect: int, said: Note) -> Repair:
+        repair, signals = self._looked(number)
+        if repair.keys != expect:
+            raise Undecidable(f"{repair.keys} rows would be asked for, not {expect}; look again")
+        with transaction(self.connection, "ask source"):
+            details: dict[str, object] = {"workflow": number, "rows": repair.keys, "signals": repair.signals}
+            note(self.connection, self.group, said, "ask source", [], details)
+        for each in signals:
+            self.channel.send(self.channel.topic, self.channel.prefix.encode(), each)
+        return repair
+
+    def _looked(self, number: int) -> tuple[Repair, list[bytes]]:
+        with translated("read differing keys"):
+            rows = self.connection.execute(_KEYS, (self.group, number, MOST_KEYS + 1)).fetchall()
+        if len(rows) > MOST_KEYS:
+            raise Undecidable(f"more than {MOST_KEYS} rows differ; rebuild the table")
+        wanted: dict[tuple[str, tuple[str, ...]], list[tuple[str, ...]]] = defaultdict(list)
+        left: Counter[str] = Counter()
+        for source, columns, key, verdict in rows:
+            if verdict == "extra":
+                continue
+            try:
+                wanted[source, tuple(columns)].append(literals(columns, key))
+            except Unquotable as why:
+                left[str(why)] += 1
+        signals = [
+            signal(str(uuid.uuid4()), _named(source), condition(Dialect.POSTGRESQL, columns, part))
+            for (source, columns), keys in wanted.items()
+            for part in portions(keys)
+        ]
+        repair = Repair(
+            keys=sum(map(len, wanted.values())),
+            signals=len(signals),
+            extra=sum(row[3] == "extra" for row in rows),
+            left=dict(left),
+        )
+        return repair, signals
+
+
+def literals(columns: Sequence[str], key: Sequence[str]) -> tuple[str, ...]:
+    """A key as literals of which PostgreSQL knows the types by their columns. Raises Unquotable."""
+    return tuple(quoted(Dialect.POSTGRESQL, column, part) for column, part in zip(columns, key, strict=True))
+
+
+def _named(source: str) -> str:
+    schema, _, table = source.partition(".")
+    return collection(Dialect.POSTGRESQL, {"schema": schema, "table": table})

@@ -1,0 +1,170 @@
+"""Two tables compared by a real server: what differs is found and named, what only moves is not."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from consumer.core.reconcile import Key
+from consumer.edges.postgres.reconcile import TableRules
+from consumer.ports.reconcile import Came
+from consumer.reconciling import Limits
+from tests.pg.comparing import NOTE, Scene
+from tests.pg.conftest import Pools
+
+KEYS = "id bigint PRIMARY KEY, word text, amount numeric(12,2)"
+FILL = "INSERT INTO {{{}}} SELECT n, 'w' || n, n FROM generate_series(1, 1000) n"
+
+
+@pytest.fixture
+def scene(session: psycopg.Connection, server: str, pools: Pools, group: str, schema: str) -> Iterator[Scene]:
+    """Two schemas."""
+    session.execute(f"CREATE SCHEMA {schema}_source".encode())
+    made = Scene(session, server, pools(), group, f"{schema}_source", schema)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def filled(scene: Scene) -> Scene:
+    """A thousand rows on both sides."""
+    scene.make(KEYS, KEYS)
+    scene.do(FILL.format("s"))
+    scene.do(FILL.format("t"))
+    return scene
+
+
+def test_equal_tables_are_equal(filled: Scene) -> None:
+    """All rows are read, range by range."""
+    step = filled.compared()
+    assert (step.verdict, step.rows, step.progress["ranges"], step.counts) == ("equal", 1000, 11, {})
+
+
+DAMAGES: dict[str, tuple[str, dict[Key, tuple[str, tuple[str, ...]]]]] = {
+    "a cell": ("UPDATE {t} SET word = 'x' WHERE id = 777", {("777",): ("different", ("word",))}),
+    "two cells": ("UPDATE {t} SET word = NULL, amount = 0 WHERE id = 1", {("1",): ("different", ("word", "amount"))}),
+    "a row less": ("DELETE FROM {t} WHERE id = 500", {("500",): ("missing", ())}),
+    "a row more": ("INSERT INTO {t} VALUES (5000, 'w', 1)", {("5000",): ("extra", ())}),
+    "the first and the last": (
+        "DELETE FROM {t} WHERE id IN (1, 1000)",
+        {("1",): ("missing", ()), ("1000",): ("missing", ())},
+    ),
+    "a row more in front": ("INSERT INTO {t} VALUES (-1, 'w', 1)", {("-1",): ("extra", ())}),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_what_differs_is_found_and_named(filled: Scene, name: str) -> None:
+    """By its key and its columns; nothing else is."""
+    statement, expected = DAMAGES[name]
+    filled.do(statement)
+    assert filled.found(filled.compared()) == expected
+
+
+def test_a_row_that_comes_meanwhile_is_no_difference(filled: Scene) -> None:
+    """It is looked at when the target has passed the source's position."""
+    filled.do("UPDATE {s} SET word = 'new' WHERE id = 7")
+    filled.do("INSERT INTO {s} VALUES (2000, 'new', 1)")
+    filled.do("DELETE FROM {s} WHERE id = 8")
+
+    def applied() -> None:
+        filled.do("UPDATE {t} SET word = 'new' WHERE id = 7")
+        filled.do("INSERT INTO {t} VALUES (2000, 'new', 1) ON CONFLICT DO NOTHING")
+        filled.do("DELETE FROM {t} WHERE id = 8")
+
+    filled.connector.on_look = applied
+    step = filled.compared()
+    assert (step.verdict, filled.found(step)) == ("equal", {})
+
+
+def test_a_row_that_never_rests_is_not_called_a_difference(filled: Scene) -> None:
+    """Both sides write it between all looks."""
+
+    def written() -> None:
+        filled.do("UPDATE {s} SET amount = amount + 1 WHERE id = 7")
+        filled.do("UPDATE {t} SET amount = amount + 2 WHERE id = 7")
+
+    filled.do("UPDATE {t} SET amount = 0 WHERE id = 7")
+    filled.connector.on_look = written
+    step = filled.compared()
+    assert (step.verdict, filled.found(step)) == ("not sure", {("7",): ("moving", ())})
+
+
+def test_a_connector_that_does_not_come_stops_it_until_it_is_resumed(filled: Scene) -> None:
+    """With a reason; then it goes on where it was."""
+    filled.do("UPDATE {t} SET word = 'x' WHERE id = 777")
+    filled.connector.state = Came.NOT_YET
+    number = filled.start()
+    stopped = filled.taken(number)
+    assert (stopped.state, "source.slot" in stopped.why) == ("stopped", True)
+    rows = stopped.steps[0].rows
+    filled.connector.state = Came.RECEIVED
+    desk = filled.desk()
+    assert desk.resume(number, NOTE)
+    done = filled.taken(number)
+    assert (done.state, done.differences, done.steps[0].rows) == ("done", 1, rows)
+    assert [(key.key, key.columns) for key in desk.keys(number, NOTE)] == [(["777"], ["word"])]
+    desk.close()
+
+
+def test_any_process_goes_on_with_it(filled: Scene) -> None:
+    """Each turn by another one that knows nothing."""
+    filled.do("UPDATE {t} SET word = 'x' WHERE id = 777")
+    number = filled.start()
+    for _ in range(60):
+        filled.session.execute("UPDATE headrace.workflows SET due_at = now() WHERE id = %s", (number,))
+        filled.workflows().turn(number)
+    assert filled.taken(number).differences == 1
+
+
+def test_too_many_differences_stop_it(scene: Scene) -> None:
+    """A table that is empty is no matter of rows."""
+    scene.make(KEYS, KEYS)
+    scene.do(FILL.format("s"))
+    scene.limits = Limits(range_rows=100, rate=1e9, keys=150)
+    stopped = scene.taken(scene.start())
+    assert (stopped.state, "rebuild" in stopped.why) == ("stopped", True)
+
+
+NOT_COMPARED = {
+    "without a key": ("id bigint, word text", "id bigint, word text", TableRules(), "no primary key"),
+    "by its mode": (KEYS, KEYS, TableRules(not_rows="its mode is history"), "history"),
+    "by a key in an order of its own": (
+        "id inet PRIMARY KEY", "id inet PRIMARY KEY", TableRules(), "not sorted alike for sure"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NOT_COMPARED)
+def test_what_can_not_be_compared_says_so(scene: Scene, name: str) -> None:
+    """And is not called equal."""
+    source, target, rules, why = NOT_COMPARED[name]
+    scene.make(source, target)
+    scene.rules = rules
+    step = scene.compared()
+    assert (step.verdict, why in step.progress["not_compared"]) == ("not compared", True)
+
+
+def test_settings_are_honoured(scene: Scene) -> None:
+    """Renamed, left out, masked; rows that are marked as deleted are not there."""
+    scene.make(
+        "id int PRIMARY KEY, word text, secret text, gone text",
+        "no int PRIMARY KEY, said text, secret text, deleted timestamptz",
+        {"id": "no", "word": "said", "secret": "secret"},
+    )
+    scene.rules = TableRules(hidden={"secret": "masked in the target"}, deleted="deleted")
+    scene.do("INSERT INTO {s} VALUES (1, 'a', 'real', 'x'), (2, 'b', 'real', 'x')")
+    scene.do("INSERT INTO {t} VALUES (1, 'a', '***', NULL), (2, 'c', '***', NULL), (3, 'c', '***', now())")
+    step = scene.compared()
+    assert scene.found(step) == {("2",): ("different", ("word",))}
+    assert step.progress["left_out"] == {"secret": "masked in the target", "gone": "the target does not get it"}
+
+
+def test_what_is_left_of_a_comparison_holds_no_value_but_keys(filled: Scene) -> None:
+    """Neither in its progress nor with its keys."""
+    filled.do("UPDATE {t} SET word = 'canary-1' WHERE id = 777")
+    filled.do("UPDATE {s} SET word = 'canary-2' WHERE id = 777")
+    filled.compared()
+    for table in ("workflows", "workflow_steps", "differing_keys", "audit"):
+        query = f"SELECT count(*) FROM headrace.{table} x WHERE x::text LIKE '%canary%'"
+        assert filled.session.execute(query.encode()).fetchone() == (0,)

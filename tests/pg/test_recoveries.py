@@ -1,0 +1,209 @@
+"""Positions as workflows set them: each once, whatever process dies at which point, and nothing that is not sound."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import pytest
+
+from consumer.core.decision import Undecidable
+from consumer.core.workflow import State
+from consumer.desk import Note
+from consumer.edges.postgres.pool import TargetPool
+from consumer.edges.postgres.recoveries import PostgresRecoveries
+from consumer.edges.postgres.session import SessionSettings
+from consumer.edges.postgres.workflows import PostgresWorkflows
+from consumer.recovering import Workflow
+from tests.pg import turning_child
+from tests.pg.conftest import Pools
+from tests.pg.turning_child import NEW_ID, POINTS, acts
+
+NOTE = Note("me", "ticket 1")
+TOPIC = "shop.orders"
+
+
+@dataclass
+class Group:
+    """A group with two partitions of a topic, at offsets 50 and 60."""
+
+    session: psycopg.Connection
+    server: str
+    pool: TargetPool
+    name: str
+
+    def known(self, topic_id: str = NEW_ID) -> None:
+        """Have them there."""
+        for partition, offset in ((0, 50), (1, 60)):
+            self.session.execute(
+                "INSERT INTO headrace.positions (group_name, topic, partition, topic_id, next_offset, epoch) "
+                "VALUES (%s, %s, %s, %s, %s, 7)",
+                (self.name, TOPIC, partition, topic_id, offset),
+            )
+        table = (self.name, f"public.{self.name}", TOPIC)
+        self.session.execute("INSERT INTO headrace.target_tables VALUES (%s, %s, %s)", table)
+
+    def start(self, kind: str, **subject: Any) -> int:
+        """A workflow."""
+        with closing(PostgresRecoveries(SessionSettings(dsn=self.server, worker="desk"), self.name)) as desk:
+            return desk.start(kind, {"topic": TOPIC, **subject}, NOTE)
+
+    def taken(self, number: int, appends: Mapping[str, str] | None = None) -> Workflow:
+        """The workflow, when no turn is to be taken any more; the positions run on meanwhile, as a worker has them."""
+        takes = PostgresWorkflows(self.pool, self.name, acts(self.name, appends or {}))
+        for _ in range(50):
+            self.session.execute("UPDATE headrace.workflows SET due_at = now() WHERE id = %s", (number,))
+            turned = takes.turn(number)
+            if turned is None or turned.state not in (State.PLANNED, State.RUNNING):
+                break
+            if turned.act == "reach" or "goal" in turned.turn.progress:
+                self.work()
+        with closing(PostgresRecoveries(SessionSettings(dsn=self.server, worker="desk"), self.name)) as desk:
+            found = desk.workflow(number)
+        assert found is not None
+        return found
+
+    def work(self) -> None:
+        """A worker comes to the ends, or to where a skipped range begins."""
+        first = """SELECT (s.subject ->> 'first')::int FROM headrace.workflow_steps s
+            JOIN headrace.workflows w ON w.id = s.workflow_id WHERE w.group_name = %s AND s.act = 'skip'"""
+        found = self.session.execute(first, (self.name,)).fetchone()
+        self.session.execute(
+            "UPDATE headrace.positions SET next_offset = greatest(next_offset, %s) WHERE group_name = %s",
+            (found[0] if found else 100, self.name),
+        )
+
+    def stop(self) -> None:
+        """Something stops its partitions."""
+        self.session.execute(
+            """UPDATE headrace.positions SET stopped = '{"kind": "table.missing"}' WHERE group_name = %s""",
+            (self.name,),
+        )
+
+    def set(self) -> list[tuple[int, int]]:
+        """Which partitions were set by hand, and to where, in order."""
+        query = """SELECT partition, (details ->> 'to')::int FROM headrace.audit
+            WHERE group_name = %s AND action = 'set position' ORDER BY id"""
+        return [(row[0], row[1]) for row in self.session.execute(query, (self.name,))]
+
+    def epochs(self) -> list[int]:
+        """The fences of both partitions."""
+        query = "SELECT epoch FROM headrace.positions WHERE group_name = %s ORDER BY partition"
+        return [row[0] for row in self.session.execute(query, (self.name,))]
+
+
+@pytest.fixture
+def the(session: psycopg.Connection, server: str, pools: Pools, group: str) -> Group:
+    """A group."""
+    return Group(session, server, pools(), group)
+
+
+MOVES: dict[str, tuple[str, str, dict[str, Any], list[tuple[int, int]], list[int]]] = {
+    "both back to the start": ("rewind", NEW_ID, {"to": "earliest"}, [(0, 10), (1, 10)], [8, 8]),
+    "one back to an offset": ("rewind", NEW_ID, {"partition": 1, "to": "20"}, [(1, 20)], [7, 8]),
+    "both back to a time": ("rewind", NEW_ID, {"to": "2026-05-01T00:30:00Z"}, [(0, 30), (1, 30)], [8, 8]),
+    "a range passed": ("skip", NEW_ID, {"partition": 0, "first": 55, "to": 58}, [(0, 58)], [8, 7]),
+    "a range passed at once": ("skip", NEW_ID, {"partition": 0, "first": 45, "to": 58}, [(0, 58)], [8, 7]),
+    "a topic made anew": ("adopt", "old", {}, [(0, 10), (1, 10)], [8, 8]),
+}
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_positions_are_set_and_what_is_behind_is_waited_for(the: Group, name: str) -> None:
+    """Each partition once, with its fence raised, and written down."""
+    kind, topic_id, subject, expected, epochs = MOVES[name]
+    the.known(topic_id)
+    done = the.taken(the.start(kind, **subject))
+    assert (done.state, done.why) == ("done", "")
+    assert (the.set(), the.epochs()) == (expected, epochs)
+
+
+KILLS = [
+    *(("both back to the start", turn, point) for turn in (0, 1) for point in POINTS),
+    ("both back to the start", 3, POINTS[1]),
+    ("a range passed", 0, POINTS[1]),
+    ("a range passed", 1, POINTS[1]),
+    ("a topic made anew", 0, POINTS[1]),
+    ("a topic made anew", 1, POINTS[2]),
+]
+
+
+@pytest.mark.parametrize(("name", "turn", "point"), KILLS)
+def test_a_process_that_is_killed_leaves_each_step_done_once(the: Group, name: str, turn: int, point: str) -> None:
+    """In whichever turn, in front of what it does, behind it, and behind its commit; another goes on."""
+    kind, topic_id, subject, expected, epochs = MOVES[name]
+    the.known(topic_id)
+    number = the.start(kind, **subject)
+    words = [sys.executable, turning_child.__file__, the.server, the.name, str(number), str(turn), point]
+    child = subprocess.run(words, check=False, timeout=60)
+    assert child.returncode in (-signal.SIGKILL, 3)
+    assert the.taken(number).state == "done"
+    assert (the.set(), the.epochs()) == (expected, epochs)
+
+
+def test_a_table_that_appends_is_not_rewound(the: Group) -> None:
+    """Rows would stand there twice; it may be moved on."""
+    the.known()
+    appends = {f"public.{the.name}": "history"}
+    stopped = the.taken(the.start("rewind", to="earliest"), appends)
+    assert (stopped.state, "twice" in stopped.why, the.set()) == ("stopped", True, [])
+
+
+def test_a_partition_that_stops_is_not_waited_for(the: Group) -> None:
+    """It is said which, and why."""
+    the.known()
+    number = the.start("rewind", partition=0, to="20")
+    takes = PostgresWorkflows(the.pool, the.name, acts(the.name, {}))
+    for _ in range(2):
+        the.session.execute("UPDATE headrace.workflows SET due_at = now() WHERE id = %s", (number,))
+        takes.turn(number)
+    the.stop()
+    stopped = the.taken(number)
+    assert (stopped.state, "table.missing" in stopped.why) == ("stopped", True)
+
+
+REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
+    "a topic of others": ("rewind", {"topic": "nobody's", "to": "earliest"}),
+    "nowhere": ("rewind", {}),
+    "an offset of several": ("rewind", {"to": "20"}),
+    "a range of several": ("skip", {"first": 1, "to": 2}),
+    "nothing": ("skip", {"partition": 0, "first": 2, "to": 2}),
+    "a partition that is not there": ("skip", {"partition": 9, "first": 1, "to": 2}),
+    "a table of others": ("rebuild", {"table": "public.nobody"}),
+    "no such thing": ("undo", {}),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_can_not_be_done_is_refused_at_once(the: Group, name: str) -> None:
+    """Nothing is begun."""
+    the.known()
+    kind, subject = REFUSED[name]
+    with pytest.raises(Undecidable):
+        the.start(kind, **subject)
+
+
+DECISIONS: dict[str, tuple[Callable[[PostgresRecoveries, int], bool], str]] = {
+    "pause": (lambda desk, number: desk.pause(number, NOTE), "paused"),
+    "cancel": (lambda desk, number: desk.cancel(number, NOTE), "cancelled"),
+}
+
+
+@pytest.mark.parametrize("name", DECISIONS)
+def test_nothing_is_done_any_more_when_a_person_has_said_so(the: Group, name: str) -> None:
+    """Until it is resumed, if it can be."""
+    decide, state = DECISIONS[name]
+    the.known()
+    number = the.start("rewind", to="earliest")
+    with closing(PostgresRecoveries(SessionSettings(dsn=the.server, worker="desk"), the.name)) as desk:
+        assert decide(desk, number)
+        assert (the.taken(number).state, the.set()) == (state, [])
+        if state == "paused":
+            assert desk.resume(number, NOTE)
+            assert the.taken(number).state == "done"
+        with pytest.raises(Undecidable):
+            desk.pause(number, NOTE)
