@@ -8,7 +8,7 @@ TEST_PROCESSES ?= 3
 FAULTS_SEEDS ?= 2
 SITE_TOOLS := $(abspath $(VENV))/site
 CHART_TOOLS := $(abspath $(VENV))/chart
-.PHONY: help setup demo test console-tests screenshots chart-tests faults reconcile fidelity check fmt lock docs site clean
+.PHONY: help setup demo test console-tests screenshots chart-tests faults reconcile fidelity check fmt lock docs site recovery clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -26,7 +26,7 @@ demo: setup  ## A shop, Debezium, Kafka and a target, live on this terminal
 
 test: check  ## Everything that must hold before a change lands
 	# a file's tests stay together, since they share servers; files in order, the long ones first
-	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --ignore tests/console --ignore tests/chart
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --ignore tests/console --ignore tests/chart --ignore tests/recovery
 
 console-tests: setup  ## The API fuzzed, and what operators do in the console, in Debian's Chromium (installed if missing)
 	@command -v chromium >/dev/null || (apt-get update && apt-get install --yes --no-install-recommends chromium)
@@ -46,8 +46,9 @@ chart-tests: setup  ## The Helm chart: lint, many sets of values, Kubernetes' ow
 faults: setup  ## Faults F1 to F20 on real servers, seeded: SEED=123 replays one, FAULTS_SEEDS=20 takes more
 	$(BIN)/python -m pytest tests/faults --seeds $(FAULTS_SEEDS) $(addprefix --seed ,$(SEED))
 
-reconcile: setup  ## One flipped cell among a million rows found while they are written, and nothing else: some minutes
+recovery: setup  ## A flipped cell among a million rows found while they are written; recoveries killed in each step: minutes
 	$(BIN)/python -m tests.scale.reconcile
+	$(BIN)/python -m pytest tests/recovery
 
 check: setup  ## Format, lint, types, arrows, dead code, documentation
 	$(BIN)/ruff format --check .

@@ -197,11 +197,12 @@ _KEYS = (
 )
 
 
-def _table(step: Step) -> dict[str, Any]:
+def _table(step: Step, state: str) -> dict[str, Any]:
     counts = {each: step.counts.get(each, 0) for each in ("missing", "extra", "different", "moving", "suspected")}
     return {
         "table": step.subject["table"],
-        "verdict": step.verdict,
+        # of what has stopped nothing runs any more
+        "verdict": state if step.verdict == "running" else step.verdict,
         "source": step.progress.get("source", ""),
         "rows": step.rows,
         **counts,
@@ -214,7 +215,7 @@ def _table(step: Step) -> dict[str, Any]:
 
 
 def _show(workflow: Workflow, output: Output) -> None:
-    tables = [_table(step) for step in workflow.steps]
+    tables = [_table(step, workflow.state) for step in workflow.steps]
     if output is not Output.TABLE:
         show([summed(workflow) | {"results": tables}], {}, output)
         return

@@ -19,10 +19,12 @@ from consumer.core.roles import Role
 from consumer.desk import Desk, Note, Page
 from consumer.lagging import Asked, Lags, LookedLags
 from consumer.moving import Positions, Wish
+from consumer.recovering import Recoveries, Repairs
 from consumer.remote.client import Client
 from consumer.remote.ledger import RemoteDesk, RemotePositions
 from consumer.remote.letters import RemoteJobs, RemoteLetters, RemoteSource
 from consumer.remote.pipeline import RemoteConnect, RemoteControl, RemoteLags
+from consumer.remote.recoveries import RemoteRecoveries, RemoteRepairs
 from consumer.remote.server import Server
 from dlq.filter import condition
 from dlq.jobs import Order
@@ -49,6 +51,8 @@ class Side:
     letters: Letters
     jobs: LetterJobs
     source: SourceQuestions
+    recoveries: Recoveries
+    repairs: Repairs
 
 
 def here(shop: Shop, opened: ExitStack) -> Side:
@@ -66,6 +70,8 @@ def here(shop: Shop, opened: ExitStack) -> Side:
         letters=enter(doors.letters()),
         jobs=enter(doors.jobs()),
         source=enter(doors.source()),
+        recoveries=enter(doors.recoveries()),
+        repairs=enter(doors.repairs()),
     )
 
 
@@ -83,6 +89,8 @@ def there(guarded: FastAPI, opened: ExitStack) -> Side:
         letters=RemoteLetters(client),
         jobs=RemoteJobs(client),
         source=RemoteSource(client),
+        recoveries=RemoteRecoveries(client),
+        repairs=RemoteRepairs(client),
     )
 
 
@@ -143,6 +151,30 @@ def test_letters_are_exported_one_by_one(shop: Shop, side: Side, payloads: bool)
     assert [CANARY in str(row.get("payload")) for row in rows] == [payloads] * 2
     with side.letters.export(Selection(ids=(99_999_999,)), NOTE, payloads=payloads) as found:
         assert list(found) == []
+
+
+def test_workflows_are_looked_at_begun_and_decided_about(side: Side) -> None:
+    """Refused when they can't be."""
+    (table,) = side.recoveries.tables()
+    rebuild = {"table": table}
+    acts = [step.act for step in side.recoveries.planned("rebuild", rebuild)]
+    number = side.recoveries.start("rebuild", rebuild, NOTE)
+    found = side.recoveries.workflow(number)
+    assert found is not None
+    assert ([step.act for step in found.steps], found.reason, found.state) == (acts, NOTE.reason, "planned")
+    assert side.recoveries.pause(number, NOTE)
+    assert side.recoveries.resume(number, NOTE)
+    assert side.recoveries.cancel(number, NOTE)
+    assert [(one.id, one.state) for one in side.recoveries.workflows(5, "rebuild")] == [(number, "cancelled")]
+    with pytest.raises(Undecidable):
+        side.recoveries.resume(number, NOTE)
+    with pytest.raises(Undecidable):
+        side.recoveries.start("rebuild", {"table": "no.body"}, NOTE)
+    assert (side.recoveries.workflow(99_999), side.recoveries.pause(99_999, NOTE)) == (None, False)
+    assert side.recoveries.keys(number, NOTE, verdicts=["missing"]) == []
+    assert side.repairs.look(number).keys == 0
+    with pytest.raises(Undecidable):
+        side.repairs.ask(number, 7, NOTE)
 
 
 def test_jobs_are_looked_at_made_decided_about_and_reported(shop: Shop, side: Side) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import psycopg
 from psycopg.types.json import Jsonb
 
-from consumer.core.workflow import State
+from consumer.core.workflow import State, Task, Turn
 from consumer.desk import Note
 from consumer.edges.postgres.differing import PostgresKeys
 from consumer.edges.postgres.pool import TargetPool
@@ -99,27 +99,28 @@ class Scene:
         """For people."""
         return PostgresRecoveries(SessionSettings(dsn=self.server, worker="desk"), self.group)
 
-    def workflows(self) -> PostgresWorkflows:
-        """A process of its own, which takes turns."""
-        comparison = PostgresComparison(
+    def comparison(self) -> PostgresComparison:
+        """Both sides of tables, opened by a process."""
+        made = PostgresComparison(
             SessionSettings(dsn=self.server, worker="compares"),
             SourceSettings(dsn=self.server),
             self.group,
             lambda _: self.rules,
             lambda *_: {},
         )
-        self.opened.append(comparison)
+        self.opened.append(made)
+        return made
+
+    def workflows(self) -> PostgresWorkflows:
+        """A process of its own, which takes turns."""
         moments = iter(range(10_000))
+        comparison = self.comparison()
         reconciling = Reconciling(comparison.sides, self.connector, self.limits, lambda: next(moments) / 10)
-        return PostgresWorkflows(
-            self.pool,
-            self.group,
-            {
-                "reconcile": lambda session, task: reconciling.turn(
-                    task, PostgresKeys(session, task.workflow, task.step)
-                )
-            },
-        )
+
+        def act(session: psycopg.Connection, task: Task) -> Turn:
+            return reconciling.turn(task, PostgresKeys(session, task.workflow, task.step))
+
+        return PostgresWorkflows(self.pool, self.group, {"reconcile": act})
 
     def start(self) -> int:
         """A comparison of the table."""

@@ -1,19 +1,20 @@
 """Comparisons with the source, and recoveries: started, followed, decided about; what was found."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import Form as Sent
-from fastapi import Request, Response
+from fastapi import Query, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import Field
 
 from consumer.admin.asking import Doored
 from consumer.admin.console.forms import Form, back, pages
 from consumer.admin.console.rendering import render
-from consumer.admin.inputs import Id, Words
+from consumer.admin.inputs import Id, Input, Text, Words
 from consumer.admin.problems import Absent
 from consumer.admin.roles import Asker, needs
 from consumer.core.decision import Undecidable
+from consumer.core.plans import Planned
 from consumer.core.roles import Role
 from consumer.core.workflow import ACTIVE, WAITING_FOR_A_PERSON
 from consumer.desk import Note
@@ -28,6 +29,33 @@ class Comparing(Form):
     """Tables; none for all."""
 
     table: Words = Field(default_factory=list)
+
+
+class Wanted(Input):
+    """What is to be done, as the page's fields say it: those that are left empty say nothing."""
+
+    kind: Literal["rebuild", "rewind", "skip", "adopt"]
+    table: Text = ""
+    topic: Text = ""
+    partition: Text = ""
+    first: Text = ""
+    to: Text = ""
+    compare: bool = False
+    discard_letters: bool = False
+
+    @property
+    def subject(self) -> dict[str, Any]:
+        """The same for the desk."""
+        if self.kind == "rebuild":
+            return {"table": self.table}
+        numbers = {name: _number(text) for name, text in (("partition", self.partition), ("first", self.first)) if text}
+        to: dict[str, Any] = {"to": _number(self.to) if self.kind == "skip" else self.to} if self.to else {}
+        letters = {"discard_letters": True} if self.discard_letters else {}
+        return {"topic": self.topic, **numbers, **to, **letters, "compare": self.compare}
+
+
+class Begun(Wanted, Form):
+    """The same, agreed to."""
 
 
 class Asked(Form):
@@ -50,6 +78,29 @@ def compare(doors: Doored, asker: Asker, sent: Annotated[Comparing, Sent()]) -> 
     """Have tables compared."""
     with doors.through(doors.recoveries) as desk:
         number = desk.start("reconcile", {"tables": sent.table}, Note(asker.name, sent.reason))
+    return back(f"/recovery/{number}", "compared")
+
+
+@routes.get("/recovery/new")
+@needs(Role.VIEWER)
+def new(request: Request, doors: Doored, wanted: Annotated[Wanted, Query()]) -> Response:
+    """The steps that it would have, and the form that has it done."""
+    steps: list[Planned] = []
+    why = ""
+    try:
+        with doors.through(doors.recoveries) as desk:
+            steps = desk.planned(wanted.kind, wanted.subject)
+    except Undecidable as refused:
+        why = str(refused)
+    return render(request, "recovery_new.html", wanted=wanted, steps=steps, why=why)
+
+
+@routes.post("/recovery/new")
+@needs(Role.OPERATOR)
+def recover(doors: Doored, asker: Asker, sent: Annotated[Begun, Sent()]) -> Response:
+    """Have it done."""
+    with doors.through(doors.recoveries) as desk:
+        number = desk.start(sent.kind, sent.subject, Note(asker.name, sent.reason))
     return back(f"/recovery/{number}", "compared")
 
 
@@ -110,6 +161,11 @@ def decide(
         if not decided(number, sent.note(asker.name)):
             raise Absent(f"there is no workflow {number} in this group")
     return RedirectResponse(f"/recovery/{number}?said=decided", 303)
+
+
+def _number(text: str) -> int | str:
+    """A number where it is one; else what is refused as none."""
+    return int(text) if text.isascii() and text.isdecimal() else text
 
 
 def _decisions(found: Workflow) -> list[str]:

@@ -29,12 +29,10 @@ def compared(workers: Workers, job: Job) -> tuple[int, dict[str, Any]]:
     return code, found["results"][0]
 
 
-def test_a_table_that_is_written_meanwhile_is_compared_and_put_right(
-    at: Endpoints, target: Target, workers: Workers
-) -> None:
+def test_a_table_that_is_written_meanwhile_is_compared(at: Endpoints, target: Target, workers: Workers) -> None:
     """Under load nothing is called different; a flipped cell, a row less and a row more are, killed or not."""
     with shelf(at, ROWS) as source:
-        job = source.job(target, range_rows=500)
+        job = source.job(target, range_rows=500, rounds=2)
         workers.run(job)
         eventually(lambda: _there(target) and target.ask(_COUNT) == [(ROWS,)], "the snapshot is applied")
         with source.load(200):
@@ -58,11 +56,6 @@ def test_a_table_that_is_written_meanwhile_is_compared_and_put_right(
         keys = """SELECT key[1], verdict, columns FROM headrace.differing_keys
             WHERE workflow_id = 2 AND verdict <> 'moving' ORDER BY 1"""
         assert target.ask(keys) == [("-7", "extra", []), ("1777", "different", ["price"]), ("50", "missing", [])]
-
-        repair = workers.command(job, "reconcile", "repair", "2", "--reason", "changed by hand", "--yes")
-        assert repair.finish() == 0, repair.text()
-        right = "SELECT count(*) FROM public.shelf WHERE id = 50 OR (id = 1777 AND price = floor(price) + 0.77)"
-        eventually(lambda: target.ask(right) == [(2,)], "the source has sent both rows", 90)
 
 
 def _there(target: Target) -> bool:

@@ -1,0 +1,112 @@
+"""Comparisons and recoveries in API and console: looked at, begun, decided about, their rows shown to those who may."""
+
+import json
+
+import httpx
+import pytest
+
+from consumer.core.roles import Role
+from tests.admin.conftest import Clients
+from tests.admin.scene import Shop
+
+
+def start(client: httpx.Client, kind: str = "reconcile", **subject: object) -> int:
+    """A workflow."""
+    answer = client.post("/api/v1/workflows", json={"kind": kind, "subject": subject, "reason": "ticket 1"})
+    assert answer.status_code == 201, answer.text
+    return int(answer.json()["id"])
+
+
+def differing(shop: Shop, number: int) -> None:
+    """Rows that a comparison has found."""
+    shop.session.execute(
+        """UPDATE headrace.workflow_steps SET progress = '{"source": "shop.orders", "key": ["id"]}'
+        WHERE workflow_id = %s""",
+        (number,),
+    )
+    for key, verdict in (("7", "missing"), ("it''s", "different"), ("9", "extra")):
+        shop.session.execute(
+            "INSERT INTO headrace.differing_keys (workflow_id, step, key, verdict, columns) VALUES (%s, 1, %s, %s, %s)",
+            (number, [key.replace("''", "'")], verdict, ["status"] if verdict == "different" else []),
+        )
+
+
+def test_a_comparison_is_begun_decided_about_and_read(shop: Shop, clients: Clients) -> None:
+    """By the API."""
+    client = clients(Role.OPERATOR)
+    (table,) = client.get("/api/v1/workflow-tables").json()["items"]
+    number = start(client, tables=[table])
+    assert client.get("/api/v1/workflows").json()["items"][0]["state"] == "planned"
+    for action, state in (("pause", "paused"), ("resume", "running"), ("cancel", "cancelled")):
+        answer = client.post(f"/api/v1/workflows/{number}/{action}", json={"reason": "ticket 1"})
+        assert answer.json()["state"] == state
+    assert client.post(f"/api/v1/workflows/{number}/resume", json={"reason": "x"}).status_code == 409
+    assert client.get("/api/v1/workflows/99").status_code == 404
+
+
+def test_rows_that_differ_are_for_those_who_may_see_contents(shop: Shop, clients: Clients) -> None:
+    """And that they looked is kept."""
+    number = start(clients(Role.OPERATOR))
+    differing(shop, number)
+    assert clients(Role.VIEWER).get(f"/api/v1/workflows/{number}/keys").status_code == 403
+    found = clients(Role.CONTENT).get(f"/api/v1/workflows/{number}/keys", params={"verdict": "different"}).json()
+    assert [(one["key"], one["columns"]) for one in found["items"]] == [(["it's"], ["status"])]
+    query = "SELECT count(*) FROM headrace.audit WHERE action = 'look at differing keys' AND group_name = %s"
+    assert shop.session.execute(query, (shop.group,)).fetchone() == (1,)
+
+
+def test_the_source_is_asked_for_rows_that_are_missing_or_different(shop: Shop, clients: Clients) -> None:
+    """By a condition on their keys that can't be read as anything else; rows that only the target has are not."""
+    client = clients(Role.OPERATOR)
+    number = start(client)
+    differing(shop, number)
+    looked = client.get(f"/api/v1/workflows/{number}/repair").json()
+    assert looked == {"keys": 2, "signals": 1, "extra": 1, "left": {}}
+    other = client.post(f"/api/v1/workflows/{number}/repair", json={"expect": 1, "reason": "ticket 1"})
+    assert (other.status_code, shop.signals) == (409, [])
+    assert client.post(f"/api/v1/workflows/{number}/repair", json={"expect": 2, "reason": "ticket 1"}).is_success
+    ((_, _, value),) = shop.signals
+    (condition,) = json.loads(value)["data"]["additional-conditions"]
+    assert condition == {"data-collection": r"shop\.orders", "filter": "\"id\" IN ('7', 'it''s')"}
+
+
+PREVIEWS = {
+    "rebuild": ({"table": "{table}"}, ["snapshot", "reconcile", "sweep", "reconcile"]),
+    "rewind": ({"topic": "{topic}", "to": "earliest", "compare": True}, ["move", "reach", "reconcile"]),
+    "skip": ({"topic": "{topic}", "partition": 0, "first": 1, "to": 3}, ["skip"]),
+    "adopt": ({"topic": "{topic}"}, ["move", "reach"]),
+}
+
+
+@pytest.mark.parametrize("kind", PREVIEWS)
+def test_a_recovery_is_looked_at_before_it_is_begun(shop: Shop, here: httpx.Client, kind: str) -> None:
+    """In API and console alike; looking does nothing."""
+    wanted, acts = PREVIEWS[kind]
+    (table,) = here.get("/api/v1/workflow-tables").json()["items"]
+    names = {"{table}": table, "{topic}": shop.line.at.topic}
+    subject = {name: names.get(str(value), value) for name, value in wanted.items()}
+    looked = here.post("/api/v1/workflows/preview", json={"kind": kind, "subject": subject})
+    assert [step["act"] for step in looked.json()["items"]] == acts
+    page = here.get("/recovery/new", params={"kind": kind, **subject})
+    assert all(f">{act}<" in page.text for act in acts), page.text
+    assert here.get("/api/v1/workflows").json()["items"] == []
+    number = start(here, kind, **subject)
+    assert f"{kind.capitalize()} {number}" in here.get(f"/recovery/{number}").text
+
+
+def test_what_can_not_be_done_says_why(shop: Shop, here: httpx.Client) -> None:
+    """And nothing is begun."""
+    refused = here.post("/api/v1/workflows/preview", json={"kind": "rebuild", "subject": {"table": "no.body"}})
+    assert refused.status_code == 409
+    assert "no topic of the group" in here.get("/recovery/new", params={"kind": "rebuild", "table": "no.body"}).text
+    shop.signals_go = False
+    assert "source.topic_prefix is not set" in here.get("/recovery/1/repair").text
+
+
+def test_pages_show_what_there_is(shop: Shop, here: httpx.Client) -> None:
+    """A list, a workflow, its rows."""
+    number = start(here)
+    differing(shop, number)
+    assert f'href="/recovery/{number}"' in here.get("/recovery").text
+    assert "Rows that differ" in here.get(f"/recovery/{number}").text
+    assert "<code>it&#39;s</code>" in here.get(f"/recovery/{number}/keys").text

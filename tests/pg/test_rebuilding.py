@@ -1,0 +1,155 @@
+"""A table rebuilt: the source's rows are asked for once more and waited for, rows that it lacks go, both are equal."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import psycopg
+import pytest
+
+from consumer.core.failure import Transient, failed
+from consumer.core.kinds import KINDS
+from consumer.core.workflow import State
+from consumer.edges.postgres.differing import PostgresKeys
+from consumer.edges.postgres.reconcile import TableRules
+from consumer.edges.postgres.sweeping import swept
+from consumer.edges.postgres.workflows import PostgresWorkflows
+from consumer.rebuilding import Rebuilding
+from consumer.reconciling import Reconciling
+from consumer.recovering import Workflow
+from tests.pg.comparing import NOTE, Scene
+from tests.pg.conftest import Pools
+
+KEYS = "id bigint PRIMARY KEY, word text"
+
+
+@dataclass
+class Rebuilt:
+    """A scene whose tables are rebuilt; `on_send`: what the source does when it is asked."""
+
+    scene: Scene
+    on_send: Callable[[], None] = lambda: None
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    moments: Iterator[int] = field(default_factory=lambda: iter(range(100_000)))
+
+    def send(self, table: str, identity: str) -> None:
+        """The connector is asked."""
+        self.asked.append((table, identity))
+        self.on_send()
+
+    def workflows(self) -> PostgresWorkflows:
+        """A process of its own."""
+        scene = self.scene
+        comparison = scene.comparison()
+        now = lambda: next(self.moments) / 10  # noqa: E731
+        rebuilding = Rebuilding(comparison.sides, self.send, 5.0, now)
+        reconciling = Reconciling(comparison.sides, scene.connector, scene.limits, now)
+        return PostgresWorkflows(
+            scene.pool,
+            scene.group,
+            {
+                "snapshot": lambda _, task: rebuilding.snapshot(task),
+                "reconcile": lambda session, task: reconciling.turn(
+                    task, PostgresKeys(session, task.workflow, task.step)
+                ),
+                "sweep": lambda session, task: swept(comparison, session, task),
+            },
+        )
+
+    def start(self) -> int:
+        """A rebuilding."""
+        desk = self.scene.desk()
+        try:
+            return desk.start("rebuild", {"table": self.scene.table}, NOTE)
+        finally:
+            desk.close()
+
+    def taken(self, number: int) -> Workflow:
+        """To its end, each turn by a process that knows nothing of the last."""
+        for _ in range(60):
+            self.scene.session.execute("UPDATE headrace.workflows SET due_at = now() WHERE id = %s", (number,))
+            turned = self.workflows().turn(number)
+            if turned is None or turned.state not in (State.PLANNED, State.RUNNING):
+                break
+        return self.scene.taken(number)
+
+    def sent(self) -> None:
+        """All rows arrive, as an incremental snapshot has them."""
+        self.scene.do("""INSERT INTO {t} SELECT id, word FROM {s}
+            ON CONFLICT (id) DO UPDATE SET word = excluded.word""")
+
+
+@pytest.fixture
+def the(session: psycopg.Connection, server: str, pools: Pools, group: str, schema: str) -> Iterator[Rebuilt]:
+    """A table of which rows are missing, other, and too many."""
+    session.execute(f"CREATE SCHEMA {schema}_source".encode())
+    scene = Scene(session, server, pools(), group, f"{schema}_source", schema)
+    scene.make(KEYS, KEYS + ", gone boolean")
+    scene.do("INSERT INTO {s} SELECT n, 'w' || n FROM generate_series(1, 500) n")
+    scene.do("INSERT INTO {t} SELECT n, 'x' || n FROM generate_series(100, 600) n")
+    made = Rebuilt(scene)
+    made.on_send = made.sent
+    yield made
+    scene.close()
+
+
+def test_a_table_is_equal_to_its_source_afterwards(the: Rebuilt) -> None:
+    """Whatever it was before; each turn is taken by another process."""
+    done = the.taken(the.start())
+    assert (done.state, done.differences, [step.verdict for step in done.steps]) == (
+        "done", 0, ["done", "equal", "done", "equal"]
+    )  # fmt: skip
+    assert done.steps[2].progress == {"deleted": 100, "written_since": 0}
+    left = "SELECT count(*), count(*) FILTER (WHERE word LIKE 'w%') FROM {}"
+    assert the.scene.session.execute(left.format(the.scene.table).encode()).fetchone() == (500, 500)
+    assert [table for table, _ in the.asked] == [f"{the.scene.theirs}.t"]
+
+
+def test_rows_are_marked_where_deleted_ones_stay(the: Rebuilt) -> None:
+    """As the settings say."""
+    the.scene.rules = TableRules(deleted="gone")
+    the.taken(the.start())
+    query = f"SELECT count(*), count(*) FILTER (WHERE gone) FROM {the.scene.table}"
+    assert the.scene.session.execute(query.encode()).fetchone() == (600, 100)
+
+
+def test_a_row_that_was_written_since_it_was_found_stays(the: Rebuilt) -> None:
+    """It may be a new one of the source's."""
+    number = the.start()
+    for _ in range(60):
+        the.scene.session.execute("UPDATE headrace.workflows SET due_at = now() WHERE id = %s", (number,))
+        turned = the.workflows().turn(number)
+        if turned is not None and turned.act == "reconcile" and turned.turn.outcome == "done":
+            break
+    the.scene.do("UPDATE {t} SET word = 'again' WHERE id = 600")
+    done = the.taken(number)
+    assert done.steps[2].progress == {"deleted": 99, "written_since": 1}
+    assert (done.differences, the.scene.found(done.steps[3])) == (1, {("600",): ("extra", ())})
+
+
+def test_a_source_that_sends_nothing_is_given_up(the: Rebuilt) -> None:
+    """Until a person resumes it; it is not asked a second time."""
+    the.on_send = lambda: None
+    number = the.start()
+    stopped = the.taken(number)
+    assert (stopped.state, "signal" in stopped.why) == ("stopped", True)
+    desk = the.scene.desk()
+    assert desk.resume(number, NOTE)
+    desk.close()
+    the.sent()
+    assert (the.taken(number).state, len(the.asked)) == ("done", 1)
+
+
+def test_a_request_that_failed_is_made_again_under_its_name(the: Rebuilt) -> None:
+    """So that the connector knows it."""
+
+    def fails() -> None:
+        the.on_send = the.sent
+        raise Transient(failed(KINDS["kafka.letters"], "kafka", "ask source", "nobody answered"))
+
+    the.on_send = fails
+    number = the.start()
+    with pytest.raises(Transient):
+        the.taken(number)
+    assert the.taken(number).state == "done"
+    assert len(set(the.asked)) == 1
+    assert len(the.asked) == 2

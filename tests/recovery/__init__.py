@@ -1,0 +1,1 @@
+"""Recoveries on the real stack, killed at each step: `make recovery`; they take minutes."""
