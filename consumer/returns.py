@@ -21,6 +21,7 @@ from consumer.core.letters import BEHIND, Record, Standing, Verdict
 from consumer.core.plan import Plan
 from consumer.core.policy import Policy
 from consumer.core.records import RecordRef, Slice, TopicPartition, cut, halves
+from consumer.core.sizer import BatchSizer
 from consumer.core.turns import Blame, Known, Room, Turns, learned, turns
 from consumer.planner import Planner
 from consumer.ports.refusals import DataFault, Reconsider, TableBusy, TableFault
@@ -71,7 +72,10 @@ class Returns:
         self._origins = origins
         self._codec = judges.codec
         self._judge = Judge(judges.policy)
-        self._most = min(self.MOST, planner.most)
+        # how many are brought further together follows what became of the last ones
+        most = min(self.MOST, planner.most)
+        self._sizer = BatchSizer(rows=most, growth=1, target_seconds=self.TURN, deadline=self.WITHIN)
+        self._pace = self._sizer.first()
         # why and until when the letters of these topics are not tried (monotonic)
         self._locked: dict[str, tuple[Failure, float]] = {}
 
@@ -93,8 +97,9 @@ class Returns:
 
     def _tried(self, part: Part, turn: Turn) -> Sequence[Part]:
         """Bring the letters of some copies further; returns what is to be tried instead, in order."""
-        if count(part) > self._most:
-            return cut(part, self._most)
+        most = self._sizer.most(self._pace)
+        if count(part) > most:
+            return cut(part, most)
         heads = heads_of(part, self._codec)
         letters = self._sink.letters(list({head.origin for head in heads.values()}))
         came = counting(letters, heads)
@@ -129,13 +134,18 @@ class Returns:
                 closer |= blame.closer
                 continue
             if not learned(known, now, blame, divisible=count(part) > 1):
-                return halves(part)
+                return self._halved(part)
+
+    def _halved(self, part: Part) -> Sequence[Part]:
+        """What has to be tried in parts; so has what comes next, which may be the rest of it in another turn."""
+        self._pace = self._sizer.too_many(self._pace, count(part))
+        return halves(part)
 
     def _try(self, part: Part, now: Turns, verdicts: tuple[Verdict, ...], turn: Turn) -> Blame | None:
         """Apply what has its turn; returns whom it is blamed on when that failed. Raises Reconsider, Transient."""
         try:
             plan = replace(self._plan(now.tried), slices=passed(part), verdicts=verdicts)
-            self._sink.apply(plan, within=self.WITHIN if len(now.tried) > 1 else None)
+            applied = self._sink.apply(plan, within=self.WITHIN if len(now.tried) > 1 else None)
         except Reconsider as found:
             if not found.refused:
                 raise
@@ -147,6 +157,7 @@ class Returns:
             if blame.whole and isinstance(error, TableBusy):
                 self._rest(blame, turn)
             return blame
+        self._pace = self._sizer.committed(self._pace, count(part), applied.seconds)
         for evolution in plan.evolving():
             self._binder.forget(evolution.table)
         turn.evolved += [plan] if plan.evolving() else []
