@@ -8,7 +8,7 @@ TEST_PROCESSES ?= 3
 FAULTS_SEEDS ?= 2
 SITE_TOOLS := $(abspath $(VENV))/site
 CHART_TOOLS := $(abspath $(VENV))/chart
-.PHONY: help setup demo test console-tests screenshots chart-tests faults reconcile fidelity check fmt lock docs site recovery clean
+.PHONY: help setup demo test console-tests screenshots chart-tests faults recovery fidelity check fmt lock docs site clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10

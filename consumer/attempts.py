@@ -158,9 +158,8 @@ class Attempts:
 
     def _returned(self, work: Work) -> list[Step]:
         """Work on letters that came back; a partition that can't go on yet is taken again when it can."""
-        self._patience.beat()
         try:
-            turn = self._returns.work(work.slices)
+            turn = self._returns.work(work.slices, self._patience.beat)
         except Fenced as lost:
             self._holdings.drop(lost.partitions)
             self._give_back(work, but=lost.partitions, seconds=0.0, reason="others of its batch were fenced")

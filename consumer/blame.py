@@ -8,6 +8,7 @@ from consumer.core.kinds import KINDS, Scope
 from consumer.core.letters import Standing
 from consumer.core.plan import TableName
 from consumer.core.records import RecordRef
+from consumer.core.sizer import TOO_MUCH
 from consumer.core.turns import Blame
 from consumer.ports.refusals import DataFault, NotChanged, TableBusy
 
@@ -15,16 +16,26 @@ TopicsOf = Callable[[TableName | None], Collection[str]]
 
 
 def blamed(letters: Sequence[Standing], error: HeadraceError, topics_of: TopicsOf) -> Blame:
-    """Whom a failed try is blamed on. Raises the error where it is the environment's."""
+    """Whom a failed try is blamed on. Raises the error where it is the environment's, for fewer letters too."""
     failure = of_record(error) if isinstance(error, TableBusy) else error.failure
+    # a second try would take as long; what is in conflict is quick, and mostly over then
+    binding = not isinstance(error, Transient) or error.failure.kind == "target.conflict"
     if isinstance(error, NotChanged | TableBusy) and KINDS[failure.kind].scope is Scope.TABLE:
         theirs = _of_table(letters, topics_of(error.table))
-        return Blame(_each(theirs, failure), whole=True) if theirs else Blame(_each(letters, failure), named=False)
-    # nobody waits for a topic that is gone
-    if isinstance(error, Transient) and not isinstance(error, TableBusy) and failure.kind != "kafka.no_topic":
+        if theirs:
+            return Blame(_each(theirs, failure), whole=True, binding=binding)
+        return Blame(_each(letters, failure), named=False, binding=binding)
+    if isinstance(error, Transient) and not isinstance(error, TableBusy) and not _is_theirs(failure, letters):
         raise error
     # the target looks closer at a table that has refused rows
-    return Blame(_each(letters, failure), named=False, closer=isinstance(error, DataFault) and len(letters) > 1)
+    closer = isinstance(error, DataFault) and len(letters) > 1
+    return Blame(_each(letters, failure), named=False, closer=closer, binding=binding)
+
+
+def _is_theirs(failure: Failure, letters: Sequence[Standing]) -> bool:
+    """Whether what time may heal is tried otherwise all the same."""
+    # nobody waits for a topic that is gone, and what was too much at once may not be in parts
+    return failure.kind == "kafka.no_topic" or (failure.kind in TOO_MUCH and len(letters) > 1)
 
 
 def _of_table(letters: Sequence[Standing], topics: Collection[str]) -> Sequence[Standing]:

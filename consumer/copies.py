@@ -91,3 +91,8 @@ def left(slices: Part, undone: Part, waits: Collection[TopicPartition]) -> tuple
 def passed(part: Part) -> tuple[Slice, ...]:
     """The copies' partitions, moved over them."""
     return tuple(replace(piece, offsets=(), keys=(), values=(), headers=no_headers, size=0) for piece in part)
+
+
+def stayed(part: Part) -> tuple[Slice, ...]:
+    """The copies' partitions, where they are."""
+    return tuple(replace(piece, end=piece.start) for piece in passed(part))

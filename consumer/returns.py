@@ -7,13 +7,14 @@ in halves, until that is one letter, which it costs alone.
 
 import time
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from consumer.apart import NotPlanned, planned
 from consumer.binder import Binder
 from consumer.blame import blamed
-from consumer.copies import Part, count, counting, divided, heads_of, left, not_due, passed, place
+from consumer.copies import Part, count, counting, divided, heads_of, left, not_due, passed, place, stayed
 from consumer.core.failure import Failure, Transient, failed
 from consumer.core.flags import ALL_ON, Flag, Switches
 from consumer.core.kinds import KINDS
@@ -22,6 +23,7 @@ from consumer.core.letters import BEHIND, Record, Standing, Verdict
 from consumer.core.plan import Plan
 from consumer.core.policy import Policy
 from consumer.core.records import RecordRef, Slice, TopicPartition, cut, halves
+from consumer.core.sizer import BatchSizer
 from consumer.core.turns import Blame, Known, Room, Turns, learned, turns
 from consumer.planner import Planner
 from consumer.ports.refusals import DataFault, Reconsider, TableBusy, TableFault
@@ -43,14 +45,20 @@ class Turn:
     """What became of retry topics' partitions in one turn: `waits` says in how many seconds one goes on.
 
     `left`: what found no time. `anew`: the topics that were bound anew in it, and need not be again. `evolved`: plans
-    that changed tables.
+    that changed tables. `beat`: called whenever the thread shows that it lives.
     """
 
     until: float
+    beat: Callable[[], None]
     waits: dict[TopicPartition, float] = field(default_factory=dict)
     left: tuple[Slice, ...] = ()
     anew: set[str] = field(default_factory=set)
     evolved: list[Plan] = field(default_factory=list)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether others have their turn now."""
+        return time.monotonic() > self.until
 
 
 class Returns:
@@ -74,18 +82,21 @@ class Returns:
         self._origins = origins
         self._codec = judges.codec
         self._judge = Judge(judges.policy)
-        self._most = min(self.MOST, planner.most)
+        # how many are brought further together follows what became of the last ones
+        most = min(self.MOST, planner.most)
+        self._sizer = BatchSizer(rows=most, growth=1, target_seconds=self.TURN, deadline=self.WITHIN)
+        self._pace = self._sizer.first()
         # whether anything comes back; set by whoever composes
         self.switches: Switches = ALL_ON
         # why and until when the letters of these topics are not tried (monotonic)
         self._locked: dict[str, tuple[Failure, float]] = {}
 
-    def work(self, slices: Part) -> Turn:
-        """Work on what was read of retry topics; what is not due waits.
+    def work(self, slices: Part, beat: Callable[[], None] = lambda: None) -> Turn:
+        """Work on what was read of retry topics; what is not due waits. Beats in front of each try.
 
         Raises Fenced, Transient, ConnectionLost, CommitUnknown: each position stands where it was committed last.
         """
-        turn = Turn(until=time.monotonic() + self.TURN)
+        turn = Turn(until=time.monotonic() + self.TURN, beat=beat)
         if not self.switches.on(Flag.RETRY_LANE):
             turn.waits = {piece.at: self.OFF for piece in slices}
             return turn
@@ -94,15 +105,16 @@ class Returns:
             part = [piece for piece in todo.popleft() if piece.at not in turn.waits]
             if part:
                 todo.extendleft(reversed(self._tried(part, turn)))
-            if todo and time.monotonic() > turn.until:
+            if todo and turn.is_over:
                 turn.left = left(slices, [piece for part in todo for piece in part], turn.waits)
                 break
         return turn
 
     def _tried(self, part: Part, turn: Turn) -> Sequence[Part]:
         """Bring the letters of some copies further; returns what is to be tried instead, in order."""
-        if count(part) > self._most:
-            return cut(part, self._most)
+        most = self._sizer.most(self._pace)
+        if count(part) > most:
+            return cut(part, most)
         heads = heads_of(part, self._codec)
         letters = self._sink.letters(list({head.origin for head in heads.values()}))
         came = counting(letters, heads)
@@ -123,9 +135,11 @@ class Returns:
         """Bring letters further in one transaction, as far as they can be; returns what is to be tried instead."""
         known = Known(failures=self._resting(came))
         mine = {letter.id for letter in came if letter.paused is None}
-        closer = False
+        closer = tried = False
         while True:
             now = turns(letters, mine, known, Room(letters=self._planner.most))
+            if tried and turn.is_over and now.tried and count(part) > 1:
+                return self._put_off(part, now, known)
             try:
                 blame = self._try(part, now, self._verdicts(now, known, came), turn)
             except Reconsider:
@@ -137,13 +151,29 @@ class Returns:
                 closer |= blame.closer
                 continue
             if not learned(known, now, blame, divisible=count(part) > 1):
-                return halves(part)
+                return self._halved(part)
+            tried = True
+
+    def _put_off(self, part: Part, now: Turns, known: Known) -> Sequence[Part]:
+        """Leave letters for another turn, but for those that are known to fail."""
+        if not now.failed:
+            return self._halved(part)
+        verdicts = tuple(self._judge.failed(letter, known.failures[letter.ref]) for letter in now.failed)
+        with suppress(Reconsider):
+            self._sink.apply(Plan(slices=stayed(part), stages=(), verdicts=verdicts))
+        return [part]
+
+    def _halved(self, part: Part) -> Sequence[Part]:
+        """What has to be tried in parts; so has what comes next, which may be the rest of it in another turn."""
+        self._pace = self._sizer.too_many(self._pace, count(part))
+        return halves(part)
 
     def _try(self, part: Part, now: Turns, verdicts: tuple[Verdict, ...], turn: Turn) -> Blame | None:
         """Apply what has its turn; returns whom it is blamed on when that failed. Raises Reconsider, Transient."""
+        turn.beat()
         try:
             plan = replace(self._plan(now.tried), slices=passed(part), verdicts=verdicts)
-            self._sink.apply(plan, within=self.WITHIN if len(now.tried) > 1 else None)
+            applied = self._sink.apply(plan, within=self.WITHIN if len(now.tried) > 1 else None)
         except Reconsider as found:
             if not found.refused:
                 raise
@@ -153,8 +183,9 @@ class Returns:
         except (DataFault, TableFault, Transient) as error:
             blame = blamed(now.tried, error, self._binder.topics_of)
             if blame.whole and isinstance(error, TableBusy):
-                self._rest(blame, turn)
+                self._rest(blame)
             return blame
+        self._pace = self._sizer.committed(self._pace, count(part), applied.seconds)
         for evolution in plan.evolving():
             self._binder.forget(evolution.table)
         turn.evolved += [plan] if plan.evolving() else []
@@ -246,7 +277,7 @@ class Returns:
 
     def _bind_anew(self, blame: Blame, turn: Turn) -> bool:
         """Have the letters' topics bound anew, as what was wrong may be right; False when they were in this turn."""
-        topics = {ref.at.topic for ref in blame.failures} - turn.anew
+        topics = {ref.at.topic for ref in blame.failures} - turn.anew if blame.binding else set()
         for topic in topics:
             self._binder.forget_topic(topic)
         turn.anew |= topics
@@ -259,11 +290,10 @@ class Returns:
         resting = (letter for letter in letters if letter.ref.at.topic in self._locked)
         return {letter.ref: self._locked[letter.ref.at.topic][0] for letter in resting}
 
-    def _rest(self, blame: Blame, turn: Turn) -> None:
-        """Leave topics alone whose table is locked, which has nothing to do with how they are bound."""
+    def _rest(self, blame: Blame) -> None:
+        """Leave topics alone whose table is locked."""
         until = time.monotonic() + self.LOCKED
         self._locked |= {ref.at.topic: (why, until) for ref, why in blame.failures.items()}
-        turn.anew |= {ref.at.topic for ref in blame.failures}
 
 
 def _rows_known_now(letters: Sequence[Standing], plan: Plan) -> list[Standing]:

@@ -116,9 +116,12 @@ class BatchSizer:
     def failed(self, pace: Pace, records: int, kind: str) -> Pace:
         """What a failure of a batch of so many records says: half as many rows where that may help."""
         if kind in TOO_MUCH:
-            # what was too much is this batch, which its bytes may have closed
-            return self._halved(pace, min(pace.rows, max(records, 1)))
+            return self.too_many(pace, records)
         return self._halved(pace, pace.rows) if kind in IN_THE_WAY else pace
+
+    def too_many(self, pace: Pace, records: int) -> Pace:
+        """What a batch that has to be tried in parts says: it is this one, which its bytes may have closed."""
+        return self._halved(pace, min(pace.rows, max(records, 1)))
 
     def _slow(self, pace: Pace, rate: float) -> Pace:
         rows, before = pace.slow or (pace.rows, rate)

@@ -26,13 +26,15 @@ class Known:
 class Blame:
     """Letters that are refused, and why. `named`: each of them is; else it is not known which of them.
 
-    `whole`: with their table, whatever their rows are. `closer`: the next try says which of them.
+    `whole`: with their table, whatever their rows are. `closer`: the next try says which of them. `binding`: how their
+    topics are bound may be the reason.
     """
 
     failures: Mapping[RecordRef, Failure]
     named: bool = True
     whole: bool = False
     closer: bool = False
+    binding: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
