@@ -83,10 +83,17 @@ def hstore(value: dict[str, str | None]) -> str:
 
 
 def _hstore_of_json(text: str) -> str:
-    value = json.loads(text)
+    try:
+        value = json.loads(text)
+    except RecursionError as error:
+        raise _no_hstore("one nested without end") from error
     if not isinstance(value, dict) or not all(part is None or isinstance(part, str) for part in value.values()):
-        raise Unfit("a JSON object of texts, for an hstore", "another", "Make the target column jsonb.")
+        raise _no_hstore("another")
     return hstore(value)
+
+
+def _no_hstore(found: str) -> Unfit:
+    return Unfit("a JSON object of texts, for an hstore", found, "Make the target column jsonb.")
 
 
 def _quoted(text: str) -> str:
