@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import polars as pl
 
 from consumer.core import spatial, spelling
 from consumer.core.bits import digits
+from consumer.core.decimals import decimal_text
 from consumer.core.envelope import Column
 from consumer.core.forms import Unfit, each_text, not_money
 from consumer.core.meaning import Meaning
@@ -69,12 +69,6 @@ _INSTANTS = frozenset({Meaning.ZONED_TIMESTAMP, Meaning.ISO_DATE, Meaning.ISO_TI
 CLOCKS = frozenset({"time", "timetz", "timestamp", "timestamptz", "interval"})
 """Types that keep microseconds."""
 _AS_WRITTEN = frozenset({"text", "varchar", "bpchar", "name", "citext", "json", "jsonb"})
-
-
-def _decimal_text(raw: bytes, scale: int) -> str:
-    unscaled = int.from_bytes(raw, "big", signed=True)
-    sign, figures, _ = Decimal(unscaled).as_tuple()
-    return f"{Decimal((sign, figures, -scale)):f}"
 
 
 def hstore(value: dict[str, str | None]) -> str:
@@ -138,8 +132,8 @@ def _plain(form: Callable[[Any], str]) -> Callable[[Carriage, Column], Callable[
 
 
 _FORMS: dict[Meaning, Callable[[Carriage, Column], Callable[[Any], str]]] = {
-    Meaning.WIDE_DECIMAL: lambda how, column: lambda raw: _decimal_text(raw, column.scale or 0),
-    Meaning.SCALED_DECIMAL: _plain(lambda value: _decimal_text(value["value"], value["scale"])),
+    Meaning.WIDE_DECIMAL: lambda how, column: lambda raw: decimal_text(raw, column.scale or 0),
+    Meaning.SCALED_DECIMAL: _plain(lambda value: decimal_text(value["value"], value["scale"])),
     Meaning.MAP: _map,
     Meaning.BITS: _bits,
     Meaning.DATE_PARTS: _plain(spelling.date),

@@ -37,6 +37,9 @@ _SPECIAL = """\
 - **Bit strings** (`Bits`) fill a `bit(n)` up to its length. Into `bit varying` only what is certain: see below.
 - **Texts into numbers**: `NAN`, `POSITIVE_INFINITY` and `NEGATIVE_INFINITY`, which Debezium writes with
   `decimal.handling.mode=string`, are PostgreSQL's words for them.
+- **Decimals** have at most 131072 digits in front of the point and 16383 behind it, as PostgreSQL's `numeric` has;
+  others are refused before they cost anything. In a text column one of more than 1000 noughts at its end or behind its
+  point is written with an exponent, as `1E+131071`.
 - **Money** is read as a number, so that the target's `lc_monetary` does not matter but for the number of digits.
 - **Times into `interval`** are spans. MySQL's and MariaDB's times may be negative and longer than a day, which `time`
   refuses.
