@@ -1,13 +1,17 @@
 """Avro schemas as data: their names (Avro 1.11, "Names"), and what stands behind a name or in a union."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 Avro = Any
 """A parsed Avro schema: a name, an object, or a list (union)."""
 
 PRIMITIVES = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
+
+
+MOST_DEEP = 100
+"""Types in types, and half of the levels of a schema's JSON: what reads them goes down with them."""
 
 
 class UnsupportedSchema(ValueError):
@@ -17,9 +21,35 @@ class UnsupportedSchema(ValueError):
 def parsed(text: str) -> Avro:
     """A schema from its JSON text. Raises UnsupportedSchema."""
     try:
-        return json.loads(text)
+        schema = json.loads(text)
     except json.JSONDecodeError as error:
         raise UnsupportedSchema(f"the schema is not JSON: {error.msg}") from error
+    except RecursionError as error:
+        raise too_deep() from error
+    if not _ends(schema, 2 * MOST_DEEP):
+        raise too_deep()
+    return schema
+
+
+def too_deep() -> UnsupportedSchema:
+    """No table has such types."""
+    return UnsupportedSchema(f"the schema's types are nested more than {MOST_DEEP} deep")
+
+
+def _ends(schema: Avro, levels: int) -> bool:
+    """Whether a schema has at most so many levels; asked without going down into it."""
+    level = [schema]
+    for _ in range(levels):
+        level = [part for value in level for part in _inside(value)]
+        if not level:
+            return True
+    return False
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def full_name(name: str, namespace: str) -> str:

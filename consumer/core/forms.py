@@ -1,5 +1,6 @@
 """What the carriers have in common: how they say that a value does not pass, and the slow way through a column."""
 
+import struct
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -44,6 +45,6 @@ def each_bytes(series: pl.Series, form: Callable[[Any], bytes]) -> pl.Series:
 def _each(series: pl.Series, form: Callable[[Any], _Form]) -> list[_Form | None]:
     try:
         return [None if value is None else form(value) for value in series]
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, struct.error) as error:
         remedy = "Look at the record with its writer schema; exclude the column at the source."
         raise Unfit("all parts of a value of its type", "one without some of them", remedy) from error

@@ -60,9 +60,9 @@ class Placeholders:
             mask = _one_of(series, (*self._texts, *self._nested) if nested else self._texts)
         elif kind == pl.Binary:
             mask = _one_of(series, self._binary)
-        elif isinstance(kind, pl.Map):
+        elif isinstance(kind, pl.Map) and not kind.value.is_nested():
             mask = self._listed(series.map.entries())
-        elif isinstance(kind, pl.List):
+        elif isinstance(kind, pl.List) and _flat(kind.inner):
             mask = self._listed(series)
         else:
             return None
@@ -77,6 +77,12 @@ class Placeholders:
         places = likely.arg_true().filter(pl.Series(firsts, dtype=pl.Boolean))
         whole = [place for place in places if tuple(map(_plain, series[place])) in self._lists]
         return pl.Series(range(len(series))).is_in(whole)
+
+
+def _flat(kind: Any) -> bool:
+    """Whether an element may be one of a placeholder, of which none holds more than an entry's two texts."""
+    parts = [field.dtype for field in kind.fields] if isinstance(kind, pl.Struct) else [kind]
+    return not any(part.is_nested() for part in parts)
 
 
 def _one_of(series: pl.Series, values: Sequence[Any]) -> pl.Series:

@@ -11,7 +11,18 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from consumer.core.avro import Avro, UnsupportedSchema, full_name, is_null, named_types, options, resolve, union
+from consumer.core.avro import (
+    MOST_DEEP,
+    Avro,
+    UnsupportedSchema,
+    full_name,
+    is_null,
+    named_types,
+    options,
+    resolve,
+    too_deep,
+    union,
+)
 
 ECHO = "_headrace_echo"
 """The last field of a rewritten schema: the datum's running index, eight bytes."""
@@ -70,6 +81,7 @@ class _Speller:
         self._numbers = numbers or count(1)
         # names of types that take no bytes
         self._empty = {"null"}
+        self._deep = 0
         self.columnar = True
 
     def column(self, field: Mapping[str, Any], inside: tuple[str, ...]) -> dict[str, Any]:
@@ -113,7 +125,14 @@ class _Speller:
             schema = resolve(schema, self._names, _namespace(inside))
         if isinstance(schema, str):
             return schema
-        return self._union(schema, inside) if isinstance(schema, list) else self._typed(schema, inside)
+        # names lead deeper than their text is
+        if self._deep >= MOST_DEEP:
+            raise too_deep()
+        self._deep += 1
+        try:
+            return self._union(schema, inside) if isinstance(schema, list) else self._typed(schema, inside)
+        finally:
+            self._deep -= 1
 
     def _union(self, branches: Sequence[Avro], inside: tuple[str, ...]) -> Avro:
         if len(options(branches)[0]) != 1:

@@ -11,6 +11,8 @@ from consumer.core.forms import Unfit
 
 Record = Mapping[str, Any]
 _SRID = 0x2000_0000
+# the connector reads a number without a sign as one with it
+_U32 = 0xFFFF_FFFF
 _POINT, _LINE, _POLYGON = 1, 2, 3
 _REMEDY = "Make the target column geometry (PostGIS), or bytea for its well-known binary."
 # of x and y
@@ -30,7 +32,7 @@ def ewkb(value: Record) -> bytes:
     kind = _unpacked(f"{order}I", wkb, 1)[0]
     if kind & _SRID:
         return bytes(wkb)
-    return bytes(wkb[:1]) + struct.pack(f"{order}II", kind | _SRID, srid) + bytes(wkb[5:])
+    return bytes(wkb[:1]) + struct.pack(f"{order}II", kind | _SRID, srid & _U32) + bytes(wkb[5:])
 
 
 def ewkb_text(value: Record) -> str:

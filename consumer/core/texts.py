@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import polars as pl
 
 from consumer.core import spatial, spelling
 from consumer.core.bits import digits
+from consumer.core.decimals import decimal_text
 from consumer.core.envelope import Column
 from consumer.core.forms import Unfit, each_text, not_money
 from consumer.core.meaning import Meaning
@@ -71,22 +71,23 @@ CLOCKS = frozenset({"time", "timetz", "timestamp", "timestamptz", "interval"})
 _AS_WRITTEN = frozenset({"text", "varchar", "bpchar", "name", "citext", "json", "jsonb"})
 
 
-def _decimal_text(raw: bytes, scale: int) -> str:
-    unscaled = int.from_bytes(raw, "big", signed=True)
-    sign, figures, _ = Decimal(unscaled).as_tuple()
-    return f"{Decimal((sign, figures, -scale)):f}"
-
-
 def hstore(value: dict[str, str | None]) -> str:
     """A map as hstore reads it."""
     return ",".join(f"{_quoted(key)}=>{'NULL' if part is None else _quoted(part)}" for key, part in value.items())
 
 
 def _hstore_of_json(text: str) -> str:
-    value = json.loads(text)
+    try:
+        value = json.loads(text)
+    except RecursionError as error:
+        raise _no_hstore("one nested without end") from error
     if not isinstance(value, dict) or not all(part is None or isinstance(part, str) for part in value.values()):
-        raise Unfit("a JSON object of texts, for an hstore", "another", "Make the target column jsonb.")
+        raise _no_hstore("another")
     return hstore(value)
+
+
+def _no_hstore(found: str) -> Unfit:
+    return Unfit("a JSON object of texts, for an hstore", found, "Make the target column jsonb.")
 
 
 def _quoted(text: str) -> str:
@@ -131,8 +132,8 @@ def _plain(form: Callable[[Any], str]) -> Callable[[Carriage, Column], Callable[
 
 
 _FORMS: dict[Meaning, Callable[[Carriage, Column], Callable[[Any], str]]] = {
-    Meaning.WIDE_DECIMAL: lambda how, column: lambda raw: _decimal_text(raw, column.scale or 0),
-    Meaning.SCALED_DECIMAL: _plain(lambda value: _decimal_text(value["value"], value["scale"])),
+    Meaning.WIDE_DECIMAL: lambda how, column: lambda raw: decimal_text(raw, column.scale or 0),
+    Meaning.SCALED_DECIMAL: _plain(lambda value: decimal_text(value["value"], value["scale"])),
     Meaning.MAP: _map,
     Meaning.BITS: _bits,
     Meaning.DATE_PARTS: _plain(spelling.date),

@@ -15,6 +15,7 @@ SMALL = {"type": "int", "connect.type": "int16"}
 TEXT_12_2, TEXT_NUMERIC = propagated("string", "NUMERIC", 12, 2), propagated("string", "NUMERIC", 0)
 DOUBLE_12_2 = propagated("double", "NUMERIC", 12, 2)
 LONG = "9" * 40 + "." + "9" * 30
+LONGEST = "9" * 131_072 + "." + "9" * 16_383
 
 DECIMALS = [
     # precise
@@ -25,6 +26,10 @@ DECIMALS = [
     Value(decimal(12, 2), Decimal("0.01"), "money", "0.01"),
     Value(VARIABLE, {"scale": 30, "value": unscaled(int(LONG.replace(".", "")))}, "numeric", LONG, "numeric"),
     Value(VARIABLE, {"scale": 1, "value": unscaled(-15)}, "float8", "-1.5"),
+    Value(VARIABLE, {"scale": -131_071, "value": unscaled(9)}, "numeric", "9e131071"),
+    Value(VARIABLE, {"scale": 16_383, "value": unscaled(-9)}, "numeric", "-9e-16383"),
+    Value(VARIABLE, {"scale": 16_383, "value": unscaled(0)}, "numeric", "0e-16383"),
+    Value(VARIABLE, {"scale": 16_383, "value": unscaled(10**147_455 - 1)}, "numeric", LONGEST),
     Value(decimal(20, 0), Decimal(2**64 - 1), "numeric(20,0)", "18446744073709551615", "numeric(20,0)"),
     # double
     *(Value("double", float(word), "numeric", word) for word in ("NaN", "Infinity", "-Infinity")),
@@ -63,6 +68,11 @@ FITTING = [
     Value("float", 0.25, "numeric(12,2)", "0.25"),
     Value("double", float("nan"), "numeric(12,2)", "NaN"),
     Value("double", 1e22, "numeric(30,2)", "10000000000000000000000.00"),
+    Value("string", "1235E-2", "numeric(12,2)", "12.35"),
+    Value("string", "12350e-3", "money", "12.35"),
+    Value("string", "1.2345E2", "numeric(12,2)", "123.45"),
+    Value("string", "1.2E+3", "numeric(6,-2)", "1200"),
+    Value("string", "0e-9", "numeric(12,2)", "0.00"),
 ]
 INTEGERS = [
     Value("boolean", True, "int2", "1"),

@@ -37,6 +37,9 @@ _SPECIAL = """\
 - **Bit strings** (`Bits`) fill a `bit(n)` up to its length. Into `bit varying` only what is certain: see below.
 - **Texts into numbers**: `NAN`, `POSITIVE_INFINITY` and `NEGATIVE_INFINITY`, which Debezium writes with
   `decimal.handling.mode=string`, are PostgreSQL's words for them.
+- **Decimals** have at most 131072 digits in front of the point and 16383 behind it, as PostgreSQL's `numeric` has;
+  others are refused before they cost anything. In a text column one of more than 1000 noughts at its end or behind its
+  point is written with an exponent, as `1E+131071`.
 - **Money** is read as a number, so that the target's `lc_monetary` does not matter but for the number of digits.
 - **Times into `interval`** are spans. MySQL's and MariaDB's times may be negative and longer than a day, which `time`
   refuses.
@@ -51,10 +54,15 @@ _SPECIAL = """\
   `geometry` and `geography` take all shapes with their reference system. Without PostGIS a `bytea` has the extended
   well-known binary (what `ST_AsEWKB` gives), a text column its hex digits. A shape with a reference system does not go
   into a type that has none.
-- **Vectors** go into pgvector's types and into arrays; a text column has pgvector's spelling.
+- **Vectors** go into pgvector's types and into arrays; a text column has pgvector's spelling. The elements of a `vector`
+  or `sparsevec` are reals, which are written in nine digits at most: others have to be what their real is written as.
+  A `halfvec` takes only numbers that are halves of reals to their last bit.
 - **Narrower columns** take a value only if they keep all of it. PostgreSQL itself would round `1.235` to a
   `numeric(6,2)`, cut a time of day off for a `date`, `'abc '` to a `varchar(3)` and a long text to a `name`, all
   without a word. Here such a record becomes a letter.
+- **Casts that take a part** stop the table before its first record: of JSON into numbers and `boolean`, where
+  PostgreSQL rounds; of circles into points, boxes and polygons; of anything into an `interval` that leaves out fields
+  (`interval day`, but not `interval day to second`).
 - **Parts of a microsecond** fit no time of PostgreSQL. By default such a record becomes a letter;
   `nanoseconds = "cut"` in the column's settings leaves them out.
 - **Offsets** that a text has fit no `timestamp` and no `time`: such a record becomes a letter. Integers never go into
