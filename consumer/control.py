@@ -20,6 +20,7 @@ class Worker:
 
     `partitions`: topic, partition, and the end of its log as far as it has heard. `batch`: partitions, records and
     seconds of what it applies. `breakers`: name, state, since, failures in a row, kind and detail of the last one.
+    `held_back`: what it does not read under pressure: level, strain, why, since, priorities, topics.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Worker:
     rss_bytes: int | None
     breakers: list[dict[str, Any]]
     metrics_port: int | None
+    held_back: dict[str, Any] | None = None
 
     @property
     def gone(self) -> bool:

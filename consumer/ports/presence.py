@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from consumer.core.breaking import BreakerStatus
+from consumer.core.pressure import Strain
+from consumer.core.priority import Priority
 from consumer.core.records import TopicPartition
 
 
@@ -18,10 +20,23 @@ class InHand:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeldBack:
+    """What a worker does not read under pressure, and why: since when (seconds since 1970), and the topics."""
+
+    level: int
+    strain: Strain
+    why: str
+    since: float
+    priorities: Sequence[Priority]
+    topics: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """A worker as it is. `partitions`: those that it holds, with the ends of their logs as far as it has heard.
 
-    `every`: seconds until the next report. `metrics_port`: where its metrics are served.
+    `every`: seconds until the next report. `metrics_port`: where its metrics are served. `held_back`: what it does not
+    read under pressure.
     """
 
     state: str
@@ -33,6 +48,7 @@ class Report:
     rss_bytes: int | None
     breakers: Sequence[BreakerStatus]
     metrics_port: int | None = None
+    held_back: HeldBack | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
