@@ -3,7 +3,7 @@
 import math
 import time
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 import structlog
@@ -13,7 +13,8 @@ from consumer.busy import Busy
 from consumer.core.failure import Transient, told
 from consumer.core.flood import FloodGuard
 from consumer.core.plan import Plan
-from consumer.core.records import TopicPartition
+from consumer.core.priority import Priority
+from consumer.core.records import Slice, TopicPartition
 from consumer.core.sizer import NoTime, fitting
 from consumer.core.steps import changes
 from consumer.cuts import Step, first, without_flooded, without_letters
@@ -136,7 +137,7 @@ class Attempts:
             plan = work.plan or planned(work, self._planner, self._binder, self._fetch)
             if flooded := self._flood.flooded(plan):
                 return without_flooded(work, flooded)
-            self._applied(self._sink.apply(plan, self._flood.room(plan), self._busy.within(work)))
+            self._applied(self._sink.apply(plan, self._flood.room(plan), self._busy.within(work)), work.priority)
         except Instead as instead:
             return list(instead.steps)
         except Fenced as lost:
@@ -192,7 +193,7 @@ class Attempts:
         if turn.left:
             self._handover.go_on(replace(work, slices=turn.left))
 
-    def _applied(self, applied: Applied) -> None:
+    def _applied(self, applied: Applied, priority: Priority) -> None:
         self._patience.rewarded()
         plan = applied.plan
         self._flood.passed(plan)
@@ -202,7 +203,8 @@ class Attempts:
         self._handover.tell(Moved({piece.at: piece.end for piece in plan.slices}))
         if plan.counts.records:
             self._last = plan.counts.records, applied.seconds
-            self._handover.tell(Paced(*self._last))
+            waited = _waited(plan.slices, time.time())
+            self._handover.tell(Paced(*self._last, priority=priority, waited=waited))
             log.debug("batch applied", records=plan.counts.records, seconds=round(applied.seconds, 4))
 
     def _evolved(self, plan: Plan) -> None:
@@ -225,3 +227,9 @@ class Attempts:
         if outcome is Outcome.COMMITTED:
             self._evolved(plan)
             self._handover.tell(Moved({piece.at: piece.end for piece in plan.slices}))
+
+
+def _waited(slices: Iterable[Slice], now: float) -> float:
+    """Seconds since the oldest of the records was appended, as far as that is known."""
+    oldest = min((piece.appended_ms for piece in slices if piece.appended_ms > 0), default=None)
+    return 0.0 if oldest is None else max(0.0, now - oldest / 1000)

@@ -22,12 +22,14 @@ from consumer.busy import Busy
 from consumer.comparing import acts as workflow_acts
 from consumer.comparing import comparison
 from consumer.core.backoff import Backoff
-from consumer.core.breaking import BreakerLimits
+from consumer.core.breaking import BreakerLimits, BreakerState
 from consumer.core.flags import Flag, Switches, off_by
 from consumer.core.flood import FloodGuard, FloodLimits
 from consumer.core.jobs import JobKind
 from consumer.core.letterhead import Codec
 from consumer.core.markers import Placeholders
+from consumer.core.pressure import Signals
+from consumer.core.priority import Priority, highest
 from consumer.core.records import OffsetRange
 from consumer.decode_watch import Marks
 from consumer.dependents import Dependents
@@ -37,9 +39,11 @@ from consumer.edge_settings import (
     letter_bounds,
     letter_policy,
     letter_topics,
+    pressure_limits,
     registry_of,
     session_settings,
     table_policy,
+    table_priorities,
 )
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.columnar import ColumnarDecoder
@@ -50,6 +54,7 @@ from consumer.edges.kafka.logs import KafkaLogs
 from consumer.edges.kafka.offsets import KafkaOffsets
 from consumer.edges.kafka.origins import KafkaOrigins
 from consumer.edges.kafka.source import KafkaSource
+from consumer.edges.memory import limit as memory_limit
 from consumer.edges.memory import resident
 from consumer.edges.postgres import flags, memory
 from consumer.edges.postgres.board import PostgresBoard
@@ -81,6 +86,7 @@ from consumer.ports.target import Breaker, Overview, Retention
 from consumer.ports.topics import Moments, Offsets
 from consumer.postman import Postman
 from consumer.presence import Presence, Telling
+from consumer.rationing import Sharing
 from consumer.reader import BatchLimits, Reader
 from consumer.reporting import Parts
 from consumer.rereading import Rereading
@@ -92,13 +98,15 @@ from consumer.telemetry.grouping import GroupSamples
 from consumer.telemetry.labels import Bounded
 from consumer.telemetry.process import process_samples
 from consumer.telemetry.watchers import Probes, Watchers
-from consumer.telemetry.working import worker_samples
+from consumer.telemetry.working import pressure_samples, worker_samples
 from consumer.working import Working
 from dlq.actions import discard, replay
 from dlq.headers import decode, encode
 from dlq.masking import Mask
 from dlq.payload import Sources
 from dlq.value_search import judged
+
+MIB = 1 << 20
 
 
 def worker_name(settings: Settings) -> str:
@@ -251,6 +259,31 @@ def recovering(settings: Settings, name: str, shared: Connections, offsets: Mome
     return Side("workflows", working.turn, close)
 
 
+def sharing(settings: Settings, known: KnownBindings, target: Breaker, handover: Handover) -> Sharing:
+    """How tables of several priorities share the worker."""
+    by_table = table_priorities(settings)
+    most = settings.worker.memory_mb * MIB if settings.worker.memory_mb else memory_limit()
+
+    def priorities() -> Mapping[str, Priority]:
+        if not by_table:
+            return {}
+        of = by_table.get
+        return {
+            topic: highest(of(str(table), Priority.NORMAL) for table in tables)
+            for topic, tables in known.tables().items()
+        }
+
+    def signals() -> Signals:
+        held = resident() if most else None
+        return Signals(
+            away=target.status().state is not BreakerState.CLOSED,
+            queue=handover.share(),
+            memory=held / most if held and most else 0.0,
+        )
+
+    return Sharing(known=priorities, signals=signals, limits=pressure_limits(settings))
+
+
 def build_worker(settings: Settings, name: str, shared: Connections, told: Watchers, heard: Heard) -> WorkerLife:
     """One worker, not started, and watched. `heard`: is told which flags are off."""
     rows = RowDecoder()
@@ -311,7 +344,12 @@ def build_worker(settings: Settings, name: str, shared: Connections, told: Watch
     patience = Patience(sink, shared.target, Backoff(first=retry.environment_first, most=retry.environment_most))
     holdings = Holdings(sink, offsets, handover, patience, table_policy(settings))
     applier = Applier(sink, shop, handover, holdings, patience)
-    limits = BatchLimits(sizer=settings.sizer, max_bytes=settings.batch.max_bytes, lane=settings.lane.is_retry)
+    limits = BatchLimits(
+        sizer=settings.sizer,
+        max_bytes=settings.batch.max_bytes,
+        lane=settings.lane.is_retry,
+        sharing=sharing(settings, known, shared.target, handover),
+    )
     source = KafkaSource(kafka_settings(settings), found_in)
     reader = Reader(source, planners[0], ahead, handover, limits)
     parts = Parts(
@@ -324,6 +362,7 @@ def build_worker(settings: Settings, name: str, shared: Connections, told: Watch
         leaving=threading.Event(),
         metrics_port=lambda: told.port,
         flags_off=lambda: heard.off,
+        held_back=lambda: reader.rationing.held_back,
     )
     reported = presence(settings, name, parts, applier.look_soon, heard)
     postman.switches = returns.switches = heard
@@ -397,6 +436,7 @@ def build_worker(settings: Settings, name: str, shared: Connections, told: Watch
     group = group_samples(settings, told)
     told.ask(lambda: group.of(lookout.seen))
     told.ask(lambda: worker_samples(parts.report(0.0), shared.pool.status(), _since_1970(made.turned)))
+    told.ask(lambda: pressure_samples(reader.rationing.held_back, reader.rationing.waited))
     return made
 
 

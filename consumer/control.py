@@ -22,6 +22,7 @@ class Worker:
     `partitions`: topic, partition, and the end of its log as far as it has heard. `batch`: partitions, records and
     seconds of what it applies. `breakers`: name, state, since, failures in a row, kind and detail of the last one.
     `flags_off`: the flags that are off, as it has heard.
+    `held_back`: what it does not read under pressure: level, strain, why, since, priorities, topics.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Worker:
     breakers: list[dict[str, Any]]
     metrics_port: int | None
     flags_off: list[str] = field(default_factory=list)
+    held_back: dict[str, Any] | None = None
 
     @property
     def gone(self) -> bool:

@@ -303,7 +303,7 @@ def group_lags(settings: Settings) -> Iterator[Lags]:
         asked = Asked(
             offsets=lambda: topic_offsets(settings), ages=lambda: topic_ages(settings), connectors=connect.all
         )
-        yield LookedLags(survey, asked)
+        yield LookedLags(survey, asked, survey.workers)
 
 
 @contextmanager

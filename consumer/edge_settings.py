@@ -4,6 +4,8 @@ from consumer.core.backoff import Backoff
 from consumer.core.frames import Frames
 from consumer.core.kinds import ErrorType
 from consumer.core.policy import Budget, Policy, TablePolicy
+from consumer.core.pressure import PressureLimits
+from consumer.core.priority import Priority
 from consumer.core.schema_ref import SchemaIds
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.postgres.aside import LetterBounds
@@ -72,6 +74,18 @@ def table_policy(settings: Settings) -> TablePolicy:
         unknown_attempts=retry.table_unknown_attempts,
         lane=settings.lane.is_retry,
     )
+
+
+def table_priorities(settings: Settings) -> dict[str, Priority]:
+    """The tables that have another priority than normal."""
+    found = {name: Priority(table.priority) for name, table in settings.tables.items()}
+    return {name: priority for name, priority in found.items() if priority is not Priority.NORMAL}
+
+
+def pressure_limits(settings: Settings) -> PressureLimits:
+    """When tables are held back for the sake of others."""
+    said = settings.priorities
+    return PressureLimits(goal=said.latency_goal, calm=said.calm, turn=said.turn_every)
 
 
 def letter_bounds(settings: Settings) -> LetterBounds:

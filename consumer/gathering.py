@@ -1,6 +1,6 @@
 """What was read of each partition and is in no batch yet."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 
@@ -27,6 +27,34 @@ class _Gathered:
     start: int
     end: int
     parts: list[Fetched] = field(default_factory=list)
+    rows: int = 0
+    bytes: int = 0
+
+    def add(self, part: Fetched) -> None:
+        self.parts.append(part)
+        self.rows += len(part.offsets)
+        self.bytes += part.size
+
+    def head(self, most: int) -> "_Gathered":
+        """What was read first of it: at most so many records, but for a single part."""
+        first = _Gathered(self.epoch, self.start, self.start)
+        for part in self.parts:
+            if first.parts and first.rows + len(part.offsets) > most:
+                break
+            first.add(part)
+            first.end = part.offsets[-1] + 1
+        return first
+
+    def behind(self, first: "_Gathered") -> "_Gathered":
+        """What is left without its head."""
+        rest = _Gathered(self.epoch, first.end, self.end)
+        for part in self.parts[len(first.parts) :]:
+            rest.add(part)
+        return rest
+
+
+def _every(topic: str) -> bool:
+    return True
 
 
 class Gathering:
@@ -57,7 +85,7 @@ class Gathering:
         gathered = self._gathered.setdefault(stretch.at, new)
         gathered.end = stretch.end
         if stretch.fetched is not None:
-            gathered.parts.append(stretch.fetched)
+            gathered.add(stretch.fetched)
             self.rows += len(stretch.fetched.offsets)
             self.bytes += stretch.fetched.size
 
@@ -65,16 +93,37 @@ class Gathering:
         """Forget what was read of a partition."""
         gone = self._gathered.pop(at, None)
         if gone is not None:
-            self.rows -= sum(len(part.offsets) for part in gone.parts)
-            self.bytes -= sum(part.size for part in gone.parts)
+            self.rows -= gone.rows
+            self.bytes -= gone.bytes
 
-    def take(self) -> tuple[Slice, ...]:
-        """What the next batch takes: the topics that have waited longest, so that one batch touches few tables."""
-        topics = set(islice(dict.fromkeys(at.topic for at in self._gathered), self.TOPICS))
-        slices = tuple(_slice(at, each) for at, each in self._gathered.items() if at.topic in topics)
-        for piece in slices:
-            self.drop(piece.at)
-        return slices
+    def amounts(self) -> Iterator[tuple[str, int, int]]:
+        """Topic, records and bytes of each partition."""
+        return ((at.topic, each.rows, each.bytes) for at, each in self._gathered.items())
+
+    def take(self, chosen: Callable[[str], bool] = _every, most: int | None = None) -> tuple[Slice, ...]:
+        """What the next batch takes: the topics that have waited longest, so that one batch touches few tables.
+
+        Only `chosen` topics, and about `most` records of them; what is left over is first in the next batch.
+        """
+        topics = set(islice(dict.fromkeys(at.topic for at in self._gathered if chosen(at.topic)), self.TOPICS))
+        taken: dict[TopicPartition, _Gathered] = {}
+        left = most
+        for at, each in self._gathered.items():
+            if at.topic in topics and (left is None or left > 0):
+                taken[at] = each if left is None or each.rows <= left else each.head(left)
+                left = None if left is None else left - taken[at].rows
+        for at, first in taken.items():
+            self._cut(at, first)
+        return tuple(_slice(at, first) for at, first in taken.items())
+
+    def _cut(self, at: TopicPartition, first: _Gathered) -> None:
+        whole = self._gathered[at]
+        if first is whole:
+            self.drop(at)
+            return
+        self._gathered[at] = whole.behind(first)
+        self.rows -= first.rows
+        self.bytes -= first.bytes
 
 
 def sample(fetched: Fetched, most: int) -> Slice:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from consumer.core.failure import Failure
 from consumer.core.laps import Lap
 from consumer.core.plan import Plan
+from consumer.core.priority import Priority, Turns
 from consumer.core.records import RecordRef, Slice, TopicPartition
 from consumer.ports.presence import InHand
 from consumer.ports.target import Taken
@@ -34,6 +35,8 @@ class Work:
     lane: bool = False
     # how long it took to read
     polled: Lap | None = None
+    # that of its tables, where those of several priorities are read
+    priority: Priority = Priority.NORMAL
 
     @property
     def size(self) -> int:
@@ -82,11 +85,16 @@ class Later:
 
 @dataclass(frozen=True, slots=True)
 class Paced:
-    """What became of a batch of so many records: committed after so many seconds, or failed for a reason of `kind`."""
+    """What became of a batch of so many records: committed after so many seconds, or failed for a reason of `kind`.
+
+    `waited`: seconds since its oldest record was appended.
+    """
 
     records: int
     seconds: float = 0.0
     kind: str = ""
+    priority: Priority = Priority.NORMAL
+    waited: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +125,7 @@ class Handover:
         # records in flight, and since when (monotonic)
         self._in_hand = (0, 0.0)
         self._released: set[TopicPartition] = set()
+        self._turns = Turns()
 
     # the reader's side
 
@@ -124,6 +133,18 @@ class Handover:
         """Whether one more batch may be offered."""
         with self._changed:
             return self._room()
+
+    def room_for(self, priority: Priority) -> bool:
+        """Whether a batch of a priority may be offered: one of each waits, and a higher one has a place beside."""
+        with self._changed:
+            waiting = [work.priority for work in self._work if isinstance(work, Work) and not work.lane]
+            higher = all(priority.rank < each.rank for each in waiting)
+            return priority not in waiting and (higher or self._held < self._max_bytes)
+
+    def share(self) -> float:
+        """Which share of the bytes that may wait does."""
+        with self._changed:
+            return self._held / self._max_bytes
 
     def wait_room(self, timeout: float) -> bool:
         """Wait until there is room."""
@@ -196,7 +217,7 @@ class Handover:
                 self._released -= set(take.partitions)
                 return take
             if self._work:
-                work = self._work.popleft()
+                work = self._pop()
                 self._held -= work.size if isinstance(work, Work) else 0
                 self._changed.notify_all()
                 return work
@@ -232,6 +253,27 @@ class Handover:
         """Leave a notice for the reader."""
         with self._changed:
             self._notices.append(notice)
+
+    def _pop(self) -> Work | Stopped:
+        """The next of what waits: by priority, and otherwise in its order."""
+        if isinstance(self._work[0], Stopped):
+            return self._work.popleft()
+        found: dict[Priority, int] = {}
+        passed: set[TopicPartition] = set()
+        for place, work in enumerate(self._work):
+            if isinstance(work, Stopped):
+                continue
+            mine = {piece.at for piece in work.slices}
+            # a table's priority may have become known between two batches of its partition
+            if mine.isdisjoint(passed):
+                found.setdefault(work.priority, place)
+            passed |= mine
+        if len(found) < 2:
+            return self._work.popleft()
+        place = found[self._turns.next(list(found))]
+        work = self._work[place]
+        del self._work[place]
+        return work
 
     def _anything(self) -> bool:
         return bool(self._takes or self._work)

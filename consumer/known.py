@@ -60,6 +60,14 @@ class KnownBindings:
         for key in old:
             self._known.pop(key, None)
 
+    def tables(self) -> dict[str, set[TableName]]:
+        """The tables that each topic is bound to."""
+        found: dict[str, set[TableName]] = {}
+        for key, binding in list(self._known.items()):
+            if binding.table is not None:
+                found.setdefault(key.topic, set()).add(binding.table.name)
+        return found
+
     def topics_of(self, table: TableName) -> set[str]:
         """The topics that feed a table."""
         return {k.topic for k, b in list(self._known.items()) if b.table is not None and b.table.name == table}

@@ -68,10 +68,11 @@ class LookedLags:
 
     survey: Surveyed
     asked: Asked
+    workers: Callable[[], Sequence[Worker]] = tuple
 
     def look(self, topic: str | None) -> Seen | None:
         places = [place for place in self.survey.places() if topic in (None, place.at.topic)]
-        return look(places, self.asked) if places else None
+        return look(places, self.asked, self.workers()) if places else None
 
 
 def look(places: Sequence[Place], asked: Asked, workers: Sequence[Worker] = ()) -> Seen:
@@ -108,18 +109,34 @@ def _connectors(asked: Asked) -> tuple[Sequence[Connector], Failure | None]:
 def _held_up(lag: Lag, workers: Sequence[Worker]) -> Lag:
     away = _away(lag, workers)
     if away is None:
-        return lag
+        return _yielding(lag, workers)
     worker, breaker = away
     why = f"{worker.name} does not ask the {breaker['name']}, which is away: {breaker['detail'] or 'no answer'}"
     remedy = f"It goes on by itself once it is back, or at once: headrace breakers reset {breaker['name']}"
     return replace(lag, why=lag.why or why, remedy=lag.remedy or remedy)
 
 
+def _yielding(lag: Lag, workers: Sequence[Worker]) -> Lag:
+    """Whether the worker that holds the partition does not read it for the sake of others."""
+    for worker in workers:
+        held = worker.held_back
+        if held and _holds(worker, lag) and lag.going is Going.BEHIND and lag.at.topic in held["topics"]:
+            why = f"{worker.name} holds {', '.join(held['priorities'])} tables back: {held['why']}"
+            return replace(lag, why=lag.why or why, remedy=lag.remedy or _SHARES)
+    return lag
+
+
+_SHARES = "It goes on by itself, and has a turn meanwhile; priority of a table says who goes first."
+
+
+def _holds(worker: Worker, lag: Lag) -> bool:
+    return not worker.gone and any(list(lag.at) == part[:2] for part in worker.partitions)
+
+
 def _away(lag: Lag, workers: Sequence[Worker]) -> tuple[Worker, Mapping[str, Any]] | None:
     if lag.going is not Going.BEHIND:
         return None
     for worker in workers:
-        holds = not worker.gone and any(list(lag.at) == part[:2] for part in worker.partitions)
-        if holds:
+        if _holds(worker, lag):
             return next(((worker, b) for b in worker.breakers if b["state"] == "open"), None)
     return None

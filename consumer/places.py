@@ -5,7 +5,7 @@ the position is believed only when it is seen again after one more seek to it.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from consumer.core.failure import Failure, failed
@@ -72,16 +72,18 @@ class Places:
         place = self._places.pop(at, None)
         return None if place is None else place.position
 
-    def start(self) -> None:
-        """Begin to read what was taken, as far as the source is ready."""
+    def start(self) -> bool:
+        """Begin to read what was taken, as far as the source is ready; returns whether anything was begun."""
+        waiting = len(self._to_start)
         for at, taken in list(self._to_start.items()):
             if self._start(at, taken.next_offset, taken.last_record):
                 self._places.setdefault(at, _Place(taken.epoch, taken.next_offset, taken.last_record))
                 del self._to_start[at]
+        return len(self._to_start) < waiting
 
-    def resumed(self) -> None:
+    def resumed(self, partitions: Iterable[TopicPartition]) -> None:
         """Reading goes on after a pause, for which nothing that was seen holds."""
-        for place in self._places.values():
+        for place in (self._places[at] for at in partitions if at in self._places):
             place.sure, place.jump = False, None
 
     def begin(self) -> None:

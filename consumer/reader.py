@@ -2,6 +2,7 @@
 
 A batch closes when it is full, or as soon as the apply thread is free and anything is waiting. When the
 apply thread is behind, partitions pause and polling goes on, so that a slow target causes no rebalance.
+Where tables have several priorities, `rationing` says what is read, and each batch is of one of them.
 """
 
 import time
@@ -13,6 +14,8 @@ import structlog
 from consumer.ahead import Ahead
 from consumer.core.failure import Failure, located
 from consumer.core.plan import BindingKey, Plan, frame, runs
+from consumer.core.pressure import Strain
+from consumer.core.priority import Priority
 from consumer.core.records import Slice, TopicPartition
 from consumer.core.sizer import BatchSizer
 from consumer.gathering import Gathering, sample
@@ -23,6 +26,7 @@ from consumer.ports.facts import Halted, Pause, Shift, Shifted, Tell, untold
 from consumer.ports.refusals import DataFault
 from consumer.ports.target import Taken
 from consumer.ports.topics import Fetched, Intake, Source
+from consumer.rationing import Rationing, Sharing, counted, partitions_of
 from consumer.stopwatch import Stopwatch
 
 log = structlog.get_logger("headrace.read")
@@ -36,6 +40,7 @@ class BatchLimits:
     max_bytes: int = 32 << 20
     # the topics whose records are letters that come back, and no batches
     lane: Callable[[str], bool] = lambda topic: False
+    sharing: Sharing = field(default_factory=Sharing)
 
 
 class Reader:
@@ -50,6 +55,8 @@ class Reader:
     GRACE = 10.0
     # how many batches may be gathered at once, where there are many topics
     ROUNDS = 4
+    # records of one poll where tables have several priorities
+    SIP = 2_000
     # records to learn a table's name from; the first that decodes is enough
     SAMPLE = 20
 
@@ -67,6 +74,9 @@ class Reader:
         self._broken: dict[TopicPartition, Failure] = {}
         self._wanted: set[BindingKey] = set()
         self._pace = limits.sizer.first()
+        self.rationing = Rationing(limits.sharing, limits.lane)
+        # not read for a while, for the sake of others or of memory
+        self._yielding: set[TopicPartition] = set()
         self._full_since: float | None = None
         self._paused = False
         self._polling = Stopwatch("poll")
@@ -88,22 +98,28 @@ class Reader:
         if self._paused and not self._full() and self._handover.room():
             # what made it full may be gone: revoked, or taken anew after a reconnect
             self._resume()
-        if not self._paused:
-            self._places.start()
+        begun = not self._paused and self._places.start()
         self._take_again()
+        self._share(anew=begun)
+        if self.rationing.mixed:
+            self._turn_by_priority(timeout)
+            return
         if self._full():
             self._hand_over_or_hold()
             return
+        self._poll(self._bound() - self._gathering.rows, timeout)
+        if self._full() or (self._gathering and self._handover.hungry()):
+            self._hand_over_or_hold()
+
+    def _poll(self, most: int, timeout: float) -> None:
         # waits short while something is gathered, so that it is on its way soon
         wait = 0.005 if self._gathering else timeout
         with self._polling:
-            intake = self._source.poll(self._bound() - self._gathering.rows, wait)
+            intake = self._source.poll(most, wait)
         self._gather(intake)
         if not self._gathering:
             # waiting for records is no part of reading them
             self._polling.lap()
-        if self._full() or (self._gathering and self._handover.hungry()):
-            self._hand_over_or_hold()
 
     # the group's callbacks, called from within poll
 
@@ -132,6 +148,7 @@ class Reader:
             self._drop(at)
 
     def _drop(self, at: TopicPartition) -> None:
+        self._yielding.discard(at)
         self._places.drop(at)
         self._gathering.drop(at)
 
@@ -165,6 +182,7 @@ class Reader:
             self._paced(notice)
 
     def _paced(self, paced: Paced) -> None:
+        self.rationing.paced(paced)
         sizer, before = self._limits.sizer, self._pace.rows
         if paced.kind:
             self._pace = sizer.failed(self._pace, paced.records, paced.kind)
@@ -277,21 +295,77 @@ class Reader:
     def _resume(self) -> None:
         if self._paused:
             self._paused = False
-            self._source.resume(self._places.every())
-            self._places.resumed()
+            every = self._places.every()
+            self._yielding.clear()
+            self._source.resume(every)
+            self._places.resumed(every)
             log.info("resumed")
 
-    def _hand_over(self) -> None:
-        slices = self._gathering.take()
+    def _hand_over(self, priority: Priority | None = None) -> None:
+        """Hand over what was gathered, or what of it has a priority."""
+        if priority is None:
+            slices = self._gathering.take()
+        else:
+            rationing = self.rationing
+            slices = self._gathering.take(lambda topic: rationing.of(topic) is priority, self._most(priority))
+        self.rationing.handed(priority)
+        priority = priority or Priority.NORMAL
         main = tuple(piece for piece in slices if not self._limits.lane(piece.at.topic))
         if main:
             plan = self._plan(main)
             if plan is not None:
                 self._pace = self._limits.sizer.folded(self._pace, plan.counts)
-            self._handover.offer(Work(slices=main, plan=plan, polled=self._polling.lap()))
+            self._handover.offer(Work(slices=main, plan=plan, polled=self._polling.lap(), priority=priority))
         if len(main) < len(slices):
-            self._handover.offer(Work(slices=tuple(piece for piece in slices if piece not in main), lane=True))
+            letters = tuple(piece for piece in slices if piece not in main)
+            self._handover.offer(Work(slices=letters, lane=True, priority=priority))
         self._stop_broken()
+
+    # sharing
+
+    def _share(self, *, anew: bool) -> None:
+        """Have read what may be read now. `anew`: partitions were begun, which the source has resumed."""
+        rationing, every = self.rationing, self._places.every()
+        before = rationing.strain, rationing.paused
+        looked = rationing.look(at.topic for at in every)
+        if rationing.strain is Strain.MEMORY and before[0] is not Strain.MEMORY:
+            self._pace = self._limits.sizer.smaller(self._pace)
+        if self._paused or not (looked or anew or rationing.mixed):
+            return
+        gathered = counted(self._gathering.amounts(), rationing.of)
+        closed = rationing.closed(gathered, self._limits.sizer.most(self._pace))
+        if not closed and not self._yielding:
+            return
+        wanted = partitions_of(every, closed, rationing.of)
+        if (newly := rationing.paused - before[1]) and rationing.strain:
+            held = len(partitions_of(every, newly, rationing.of))
+            self.tell(Halted(Pause[rationing.strain.name], held))
+        yields = wanted if anew else wanted - self._yielding
+        goes_on = [at for at in self._yielding - wanted if at in self._places]
+        self._yielding = wanted
+        if yields:
+            self._source.pause(list(yields))
+        if goes_on:
+            self._source.resume(goes_on)
+            self._places.resumed(goes_on)
+
+    def _turn_by_priority(self, timeout: float) -> None:
+        """Poll, and hand over a batch of each priority that has one and a place for it; waits for nobody."""
+        self._full_since = None
+        self._resume()
+        rationing = self.rationing
+        # not much at once, so that nobody waits long behind what others have in the client's queue
+        self._poll(min(self.SIP, *(self._most(each) for each in rationing.held)), timeout)
+        gathered = counted(self._gathering.amounts(), rationing.of)
+        for priority in rationing.held:
+            rows = gathered.get(priority)
+            if rows is None or not self._handover.room_for(priority) or not self._bound_or_needed(0.0):
+                continue
+            if self._handover.hungry() or rationing.due(priority, rows, self._most(priority)):
+                self._hand_over(priority)
+
+    def _most(self, priority: Priority) -> int:
+        return self.rationing.most(priority, self._limits.sizer.most(self._pace))
 
     def _plan(self, slices: Sequence[Slice]) -> Plan | None:
         """The plan, or None where the apply thread has to ask someone or to judge a record first."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from consumer.core.records import TopicPartition
 from consumer.handover import Handover
 from consumer.patience import Patience
-from consumer.ports.presence import Board, Report
+from consumer.ports.presence import Board, HeldBack, Report
 from consumer.ports.target import Breaker
 
 
@@ -16,7 +16,7 @@ class Parts:
     """What a report is made of. `held`: assigned partitions with the ends of their logs; `opened`: it has a session.
 
     `resident`: bytes of memory. `leaving`: set when the worker is to leave. `metrics_port`: where its metrics are
-    served. `flags_off`: the flags that are off, as far as was heard.
+    served. `flags_off`: the flags that are off, as far as was heard. `held_back`: what is not read under pressure.
     """
 
     held: Callable[[], Mapping[TopicPartition, int | None]]
@@ -28,6 +28,7 @@ class Parts:
     leaving: threading.Event
     metrics_port: Callable[[], int | None] = lambda: None
     flags_off: Callable[[], Collection[str]] = tuple
+    held_back: Callable[[], HeldBack | None] = lambda: None
 
     def report(self, every: float) -> Report:
         """The worker as it is now; for any thread."""
@@ -43,6 +44,7 @@ class Parts:
             breakers=[breaker.status() for breaker in self.breakers],
             metrics_port=self.metrics_port(),
             flags_off=self.flags_off(),
+            held_back=self.held_back(),
         )
 
     def actions(self, board: Board) -> Mapping[str, Callable[[str], str]]:

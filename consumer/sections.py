@@ -325,6 +325,32 @@ class Batch(Section):
     )
 
 
+class Priorities(Section):
+    """How tables of several priorities share a worker; see priority of a table."""
+
+    latency_goal: float = Field(
+        default=0.3,
+        ge=0.05,
+        le=60,
+        description="Seconds from a change's append to its topic until its commit that critical tables should take at "
+        "most. A batch of other tables gets a sixth of it; beyond it they are paused, bulk tables first. Rests on the "
+        "clocks of producers, or of brokers where topics have LogAppendTime.",
+    )
+    turn_every: float = Field(
+        default=5.0,
+        ge=0.5,
+        le=300,
+        description="Seconds after which tables that are paused under pressure get the turn of one batch, so that "
+        "none waits for ever.",
+    )
+    calm: float = Field(
+        default=2.0,
+        ge=0.1,
+        le=300,
+        description="Seconds without pressure after which what was paused last goes on, one priority at a time.",
+    )
+
+
 class Letters(Section):
     """Letters: records that could not be applied."""
 
@@ -485,6 +511,14 @@ class Worker(Section):
         le=3600,
         description="Seconds without a turn of a loop after which the process ends; more than kafka.request_timeout, "
         "target.batch_deadline and target.connect_timeout together.",
+    )
+    memory_mb: int | None = Field(
+        default=None,
+        ge=128,
+        le=1_048_576,
+        description="Megabytes that a worker should hold at most. From nine tenths of it on batches are made smaller "
+        "and tables are paused, by priority, in the end all but for turns, until it holds less. Default: the limit of "
+        "its container, if there is one.",
     )
     decode_deadline: float = Field(
         default=20.0,

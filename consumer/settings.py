@@ -31,6 +31,7 @@ from consumer.sections import (
     Ledger,
     Letters,
     Log,
+    Priorities,
     Registry,
     Retry,
     Secrets,
@@ -75,6 +76,7 @@ class Settings(BaseSettings):
     retry: Retry = Retry()
     evolution: Evolution = Evolution()
     batch: Batch = Batch()
+    priorities: Priorities = Priorities()
     letters: Letters = Letters()
     imports: Imports = Imports()
     worker: Worker = Field(default_factory=Worker)

@@ -188,6 +188,11 @@ class Table(Section):
     strict: bool = Field(
         default=False, description="Hold every later change of a row that has an open letter, not only partial ones."
     )
+    priority: Literal["critical", "normal", "bulk"] = Field(
+        default="normal",
+        description="Whose changes go first where a worker holds tables of several priorities. Under pressure bulk "
+        "tables are paused first, then normal ones, but for a turn each priorities.turn_every; critical ones go on.",
+    )
     mode: Literal["rows", "append", "history", "match"] = Field(
         default="rows",
         description="rows: the table equals the source's. history: each change is a row of its own, with what is known "

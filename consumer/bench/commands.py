@@ -120,6 +120,32 @@ def latency(
 
 
 @app.command()
+def priorities(
+    data_dir: DataDir = DEFAULT_DIR,
+    rate: Annotated[int, typer.Option(min=10, max=100_000, help="Critical events a second.")] = 1_000,
+    seconds: Annotated[int, typer.Option(min=10, max=3_600, help="How long.")] = 30,
+    rows: Annotated[int, typer.Option("--rows", min=1_000, help="Records of the bulk backlog.")] = 5 * MILLION,
+    alike: Annotated[bool, typer.Option("--alike", help="Also with both tables of the same priority.")] = False,
+    output: Format = Output.TABLE,
+) -> None:
+    """A critical table's latency beside a backlog of a bulk table. Exit code 1 when it is not held."""
+    with _rig(data_dir) as rig:
+        from consumer.bench import priorities, topics
+
+        bulk = SCENARIOS["fresh"].dataset(min(rows, MILLION))
+        critical = SCENARIOS["fresh"].dataset(max(100_000, rate * seconds) + 1)
+        for dataset in (bulk, critical):
+            topics.ensure(rig, dataset)
+        load = priorities.Load(rate=rate, seconds=seconds, backlog=rows)
+        alone, beside, *_ = priorities.measure(rig, critical, bulk, load, alike=alike)
+        _show_others(rig.store, priorities.NAME, output)
+        p99, most = beside.details["p99"], priorities.allowed(alone)
+        _say(f"p99 {p99} ms beside the backlog, {most:g} ms are allowed")
+        if p99 > most:
+            raise typer.Exit(_FAILED)
+
+
+@app.command()
 def memory(
     data_dir: DataDir = DEFAULT_DIR,
     rows: Rows = 5 * MILLION,

@@ -43,13 +43,17 @@ class Watermarks:
         return self.times[bisect_left(self.ids, wanted)]
 
 
-def measure(
-    rig: Rig,
-    dataset: Dataset,
-    contender: tuple[str, Callable[[Sequence[str]], AbstractContextManager[Running]]],
-    rate: int,
-    seconds: int,
-) -> Result:
+Contender = tuple[str, Callable[[Sequence[str]], AbstractContextManager[Running]]]
+
+
+def measure(rig: Rig, dataset: Dataset, contender: Contender, rate: int, seconds: int) -> Result:
+    """As `measured`, kept."""
+    result = measured(rig, dataset, contender, rate, seconds)
+    rig.store.add(result)
+    return result
+
+
+def measured(rig: Rig, dataset: Dataset, contender: Contender, rate: int, seconds: int) -> Result:
     """Produces the dataset's first records at the rate while the contender runs; the first seconds do not count."""
     name, start = contender
     count = rate * seconds
@@ -71,9 +75,7 @@ def measure(
             watcher.join()
     appended = _appended(rig, topic, count)[rate * _WARM_SECONDS :]
     result = _result(name, marks, appended, (rate, reached, seconds))
-    kept = replace(result, load_before=load, version=version, finished_at=now())
-    rig.store.add(kept)
-    return kept
+    return replace(result, load_before=load, version=version, finished_at=now())
 
 
 def _watch(connection: psycopg.Connection, dataset: Dataset, marks: Watermarks, stop: threading.Event) -> None:

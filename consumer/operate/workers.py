@@ -105,4 +105,13 @@ def _remarks(found: list[Worker]) -> list[Remark]:
         for breaker in worker.breakers
         if breaker["state"] != "closed" and not worker.gone
     ]
-    return gone + away
+    yielding = [
+        Remark(
+            worker.name,
+            f"holds {', '.join(worker.held_back['priorities'])} tables back: {worker.held_back['why']}",
+            "They go on by themselves, and have turns meanwhile.",
+        )
+        for worker in found
+        if worker.held_back and not worker.gone
+    ]
+    return gone + away + yielding

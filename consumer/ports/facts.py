@@ -37,6 +37,10 @@ class Pause(StrEnum):
     PERSON = "person"
     SCHEMA = "schema"
     ROWS = "other_rows"
+    MEMORY = "memory"
+    LATENCY = "latency"
+    AWAY = "target_recovering"
+    QUEUE = "queue"
 
 
 class Shift(StrEnum):

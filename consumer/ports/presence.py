@@ -6,6 +6,8 @@ from typing import Protocol
 
 from consumer.core.breaking import BreakerStatus
 from consumer.core.flags import Flag
+from consumer.core.pressure import Strain
+from consumer.core.priority import Priority
 from consumer.core.records import TopicPartition
 
 
@@ -19,11 +21,23 @@ class InHand:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeldBack:
+    """What a worker does not read under pressure, and why: since when (seconds since 1970), and the topics."""
+
+    level: int
+    strain: Strain
+    why: str
+    since: float
+    priorities: Sequence[Priority]
+    topics: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """A worker as it is. `partitions`: those that it holds, with the ends of their logs as far as it has heard.
 
     `every`: seconds until the next report. `metrics_port`: where its metrics are served. `flags_off`: the flags that
-    are off, as it has heard.
+    are off, as it has heard. `held_back`: what it does not read under pressure.
     """
 
     state: str
@@ -36,6 +50,7 @@ class Report:
     breakers: Sequence[BreakerStatus]
     metrics_port: int | None = None
     flags_off: Collection[str] = ()
+    held_back: HeldBack | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 
 from consumer.core.breaking import BreakerState
-from consumer.ports.presence import Report
+from consumer.core.pressure import Strain
+from consumer.ports.presence import HeldBack, Report
 from consumer.ports.target import PoolStatus
 from consumer.telemetry import metrics
 from consumer.telemetry.gauging import Sample
@@ -28,3 +29,10 @@ def worker_samples(report: Report, pool: PoolStatus, turned: Mapping[str, float]
     yield Sample(metrics.POOL_WAITED, pool.waited)
     for loop, moment in turned.items():
         yield Sample(metrics.TURNED, moment, (loop,))
+
+
+def pressure_samples(held_back: HeldBack | None, waited: float) -> Iterator[Sample]:
+    """What it does not read, and how long its critical tables wait."""
+    for strain in Strain:
+        yield Sample(metrics.PRESSURE, held_back.level if held_back and held_back.strain is strain else 0, (strain,))
+    yield Sample(metrics.CRITICAL_WAIT, waited)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from consumer.core.failure import Failure
+from consumer.core.priority import Priority
 from consumer.core.records import Slice, TopicPartition
 from consumer.handover import Dropped, Handover, Moved, Stopped, Take, Work
 
@@ -177,3 +178,56 @@ def test_what_is_left_of_letters_goes_on_behind_one_batch(handover: Handover) ->
     handover.go_on(letters)
     assert [handover.next(NOW) for _ in range(2)] == [letters, behind]
     assert handover.load().size == 0
+
+
+CRITICAL, NORMAL, BULK = Priority
+
+
+def of(priority: Priority, *partitions: TopicPartition, lane: bool = False) -> Work:
+    """A batch of a priority."""
+    return replace(work(*partitions), priority=priority, lane=lane)
+
+
+@pytest.mark.parametrize(
+    ("queued", "taken"),
+    [
+        pytest.param([of(BULK, A), of(CRITICAL, B)], [1, 0], id="the higher one first"),
+        pytest.param([of(BULK, A), of(CRITICAL, A)], [0, 1], id="but never of the same partition"),
+        pytest.param([of(BULK, A), of(NORMAL, A), of(CRITICAL, B)], [2, 0, 1], id="nor what stands behind it"),
+        pytest.param([of(NORMAL, A, lane=True), of(CRITICAL, B)], [1, 0], id="letters are normal"),
+        pytest.param([stopped(A), of(CRITICAL, B)], [0, 1], id="a stop has its place"),
+        pytest.param([of(BULK, A), stopped(A), of(CRITICAL, B)], [2, 0, 1], id="and is passed by others"),
+    ],
+)
+def test_a_higher_priority_passes_what_waits_in_front_of_it(queued: list[Work | Stopped], taken: list[int]) -> None:
+    """Order holds within a partition."""
+    handover = Handover(max_bytes=1_000, max_batches=9)
+    for each in queued:
+        handover.report(each) if isinstance(each, Stopped) else handover.offer(each)
+
+    assert [handover.next(NOW) for _ in queued] == [queued[place] for place in taken]
+
+
+def test_a_lower_priority_has_its_turn_among_higher_ones() -> None:
+    """After three that passed it."""
+    handover = Handover(max_bytes=1_000, max_batches=9)
+    handover.offer(of(BULK, A))
+    found = []
+    for _ in range(5):
+        handover.offer(of(CRITICAL, B))
+        job = handover.next(NOW)
+        assert isinstance(job, Work)
+        found.append(job.priority)
+
+    assert found == [CRITICAL, CRITICAL, CRITICAL, BULK, CRITICAL]
+
+
+def test_each_priority_has_a_place_and_the_highest_one_beside_a_full_queue() -> None:
+    """What is large and low in front of it never keeps a critical batch out."""
+    handover = Handover(max_bytes=100, max_batches=2)
+    handover.offer(replace(of(BULK, A), slices=(piece(A, 100),)))
+
+    assert [handover.room_for(each) for each in Priority] == [True, True, False]
+    handover.offer(of(CRITICAL, B))
+    assert [handover.room_for(each) for each in Priority] == [False, False, False]
+    assert handover.share() == 1.1

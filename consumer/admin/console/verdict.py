@@ -130,6 +130,10 @@ def _workers(workers: Sequence[Worker]) -> list[Need]:
                 detail = breaker["detail"] or ""
                 remedy = "Once it is back, it is asked again by itself; or reset the breaker."
                 found.append(Need(level="bad", what=what, detail=detail, remedy=remedy, path="/pipeline#workers"))
+        if held := worker.held_back:
+            what = f"{worker.name} holds {', '.join(held['priorities'])} tables back"
+            remedy = "They go on by themselves, and have turns meanwhile."
+            found.append(Need(level="warn", what=what, detail=held["why"], remedy=remedy, path="/pipeline#workers"))
     return found
 
 

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from dataclasses import asdict
 
 import psycopg
 from psycopg import sql
@@ -21,17 +22,17 @@ from consumer.ports.target import Breaker
 _REPORT = """
 INSERT INTO headrace.workers AS w (
     group_name, name, host, pid, version, state, every,
-    partitions, batch, queue_batches, queue_bytes, rss_bytes, breakers, metrics_port, flags_off
+    partitions, batch, queue_batches, queue_bytes, rss_bytes, breakers, metrics_port, flags_off, held_back
 ) VALUES (
     %(group)s, %(name)s, %(host)s, %(pid)s, %(version)s, %(state)s, %(every)s,
     %(partitions)s, %(batch)s, %(queue_batches)s, %(queue_bytes)s, %(rss_bytes)s, %(breakers)s, %(metrics_port)s,
-    %(flags_off)s
+    %(flags_off)s, %(held_back)s
 )
 ON CONFLICT (group_name, name) DO UPDATE SET
     state = excluded.state, seen_at = excluded.seen_at, every = excluded.every, partitions = excluded.partitions,
     batch = excluded.batch, queue_batches = excluded.queue_batches, queue_bytes = excluded.queue_bytes,
     rss_bytes = excluded.rss_bytes, breakers = excluded.breakers, metrics_port = excluded.metrics_port,
-    flags_off = excluded.flags_off
+    flags_off = excluded.flags_off, held_back = excluded.held_back
 """
 _WANTED = "SELECT EXISTS (SELECT FROM headrace.positions WHERE group_name = %s AND owner = %s AND again_at IS NOT NULL)"
 _TAKE_ANEW = "UPDATE headrace.positions SET again_at = clock_timestamp() WHERE group_name = %s AND owner = %s"
@@ -74,6 +75,7 @@ class PostgresBoard:
             "breakers": Jsonb([_breaker(status) for status in report.breakers]),
             "metrics_port": report.metrics_port,
             "flags_off": sorted(report.flags_off),
+            "held_back": report.held_back and Jsonb(asdict(report.held_back)),
         }
         with translated("report"):
             self._session().execute(_REPORT, values)

@@ -18,7 +18,7 @@ from consumer.edges.postgres.translate import translated
 _WORKERS = """
 SELECT name, host, pid, version, state, started_at, seen_at,
     extract(epoch FROM clock_timestamp() - seen_at)::float8 AS quiet, every,
-    partitions, batch, queue_batches, queue_bytes, rss_bytes, breakers, metrics_port, flags_off
+    partitions, batch, queue_batches, queue_bytes, rss_bytes, breakers, metrics_port, flags_off, held_back
 FROM headrace.workers WHERE group_name = %s ORDER BY name
 """
 # the ledger is not searched for tables that nothing was written to for long

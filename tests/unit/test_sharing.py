@@ -1,0 +1,204 @@
+"""The reader with tables of several priorities, against a source that notes what is paused."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from consumer.core.pressure import PressureLimits, Signals
+from consumer.core.priority import Priority
+from consumer.core.records import TopicPartition
+from consumer.core.sizer import BatchSizer
+from consumer.handover import Handover, Paced, Work
+from consumer.planner import Planner
+from consumer.ports.facts import Fact, Halted, Pause
+from consumer.ports.target import Taken
+from consumer.ports.topics import Intake
+from consumer.rationing import Rationing, Sharing
+from consumer.reader import BatchLimits, Reader
+from tests.unit.test_reader import NOTHING_NEW, NoBindings, ScriptedSource, fetched
+
+CRITICAL, NORMAL, BULK = Priority
+FAST, SLOW = TopicPartition("fast", 0), TopicPartition("slow", 0)
+KNOWN = {"fast": CRITICAL, "slow": BULK}
+
+
+class Flowing(ScriptedSource):
+    """A source with endless records in each partition that is not paused: `rates` of them at each poll."""
+
+    def __init__(self, rates: Mapping[TopicPartition, int]) -> None:
+        super().__init__(partitions=tuple(rates))
+        self.rates = dict(rates)
+        self.next = dict.fromkeys(rates, 0)
+        self.paused: set[TopicPartition] = set()
+
+    def poll(self, limit: int, timeout: float) -> Intake:
+        self.limits.append(limit)
+        found = []
+        for at, rate in self.rates.items():
+            if at not in self.paused and rate:
+                start = self.next[at]
+                self.next[at] += min(rate, limit)
+                found.append(fetched(at, *range(start, self.next[at])))
+        return Intake(fetched=found)
+
+    def pause(self, partitions: Sequence[TopicPartition]) -> None:
+        self.paused |= set(partitions)
+
+    def resume(self, partitions: Sequence[TopicPartition]) -> None:
+        self.paused -= set(partitions)
+
+
+class Scene:
+    """A reader on a flowing source; nothing is applied but by `apply`."""
+
+    def __init__(self, rates: Mapping[TopicPartition, int], known: Mapping[str, Priority] = KNOWN) -> None:
+        self.source = Flowing(rates)
+        self.handover = Handover(max_bytes=1 << 30, max_batches=2)
+        self.signals = Signals()
+        self.facts: list[Fact] = []
+        sharing = Sharing(
+            known=lambda: known,
+            signals=lambda: self.signals,
+            limits=PressureLimits(goal=0.3, step=0.0, calm=0.0, turn=3600.0),
+        )
+        planner: Planner = NoBindings()  # type: ignore[assignment]
+        limits = BatchLimits(sizer=BatchSizer(rows=20_000), lane=lambda topic: topic == "retry", sharing=sharing)
+        self.reader = Reader(self.source, planner, NOTHING_NEW, self.handover, limits)
+        self.reader.tell = self.facts.append
+        self.reader.open()
+        self.handover.next(0)
+        for at in rates:
+            self.handover.tell(Taken(at=at, epoch=1, next_offset=0))
+        self.turn()
+
+    def turn(self, times: int = 1) -> None:
+        """Looks at signals each time."""
+        for _ in range(times):
+            self.reader.rationing._next_look = 0.0
+            self.reader.turn(0)
+
+    def apply(self) -> Work:
+        """Take the next batch, and say that it is applied."""
+        job = self.handover.next(0)
+        assert isinstance(job, Work)
+        records = sum(map(len, job.slices))
+        self.handover.tell(Paced(records, 0.03, priority=job.priority, waited=0.05))
+        return job
+
+
+def test_each_batch_is_of_one_priority_and_a_lower_one_is_small() -> None:
+    """Critical records never share a transaction with others; both go on."""
+    scene = Scene({FAST: 10, SLOW: 5_000})
+    done: Counter[Priority] = Counter()
+    for _ in range(40):
+        scene.turn(3)
+        job = scene.apply()
+        done[job.priority] += 1
+        assert {KNOWN[piece.at.topic] for piece in job.slices} == {job.priority}
+        if job.priority is BULK:
+            assert sum(map(len, job.slices)) <= 3_000
+
+    assert done[CRITICAL] >= 20
+    assert done[BULK] >= 8
+
+
+def test_a_lower_priority_is_read_no_further_ahead_than_two_batches() -> None:
+    """So no critical record waits behind it in the client, and reading goes on with the next batch."""
+    scene = Scene({FAST: 10, SLOW: 500})
+    scene.turn(20)
+    assert scene.source.paused == {SLOW}
+    assert scene.source.next[SLOW] <= 4_000
+
+    before = scene.source.next[SLOW]
+    for _ in range(6):
+        scene.apply()
+        scene.turn(3)
+    assert scene.source.next[SLOW] > before
+
+
+def test_tables_of_one_priority_share_nothing() -> None:
+    """Without several priorities all is as without any: one batch of all that was gathered."""
+    scene = Scene({FAST: 100, SLOW: 100}, known={"fast": BULK, "slow": BULK})
+    scene.turn(100)
+    job = scene.apply()
+
+    assert {piece.at for piece in job.slices} == {FAST, SLOW}
+    assert job.priority is NORMAL
+    assert scene.source.paused == set()
+
+
+def test_letters_that_come_back_are_no_reason_to_share() -> None:
+    """A worker with bulk tables only goes at full speed, though its retry topics are nobody's."""
+    retry = TopicPartition("retry", 0)
+    scene = Scene({SLOW: 100, retry: 1})
+    scene.turn(5)
+
+    assert not scene.reader.rationing.mixed
+
+
+@pytest.mark.parametrize(
+    ("signals", "why"),
+    [
+        (Signals(away=True), Pause.AWAY),
+        (Signals(queue=1.0), Pause.QUEUE),
+        (Signals(memory=0.95), Pause.MEMORY),
+    ],
+)
+def test_under_pressure_bulk_is_paused_first_and_it_is_told_why(signals: Signals, why: Pause) -> None:
+    """And all is read again when it is over."""
+    scene = Scene({FAST: 10, SLOW: 10})
+    scene.signals = signals
+    scene.turn()
+
+    assert scene.source.paused == {SLOW}
+    assert scene.facts[-1] == Halted(why, 1)
+    held_back = scene.reader.rationing.held_back
+    assert held_back is not None
+    assert (held_back.priorities, held_back.topics) == ([BULK], ["slow"])
+
+    scene.signals = Signals()
+    scene.turn(8)
+    assert scene.reader.rationing.held_back is None
+    assert SLOW not in scene.source.paused
+
+
+def test_critical_tables_that_wait_hold_the_others_back() -> None:
+    """Until they are as quick again as they should be."""
+    scene = Scene({FAST: 10, SLOW: 10})
+    scene.handover.tell(Paced(10, 0.01, priority=CRITICAL, waited=0.4))
+    scene.turn()
+    assert scene.source.paused == {SLOW}
+
+    scene.handover.tell(Paced(10, 0.01, priority=CRITICAL, waited=0.1))
+    scene.turn(8)
+    assert SLOW not in scene.source.paused
+
+
+def test_for_want_of_memory_batches_get_smaller_and_nothing_is_read() -> None:
+    """Also where all tables are alike."""
+    scene = Scene({FAST: 10}, known={})
+    rows = scene.reader._pace.rows
+    scene.signals = Signals(memory=0.99)
+    scene.turn(4)
+
+    assert scene.source.paused == {FAST}
+    assert scene.reader._pace.rows <= rows // 2
+
+
+def test_what_is_paused_has_a_turn_of_one_batch_now_and_then() -> None:
+    """However long the pressure lasts, nobody starves."""
+    now = 0.0
+    limits = PressureLimits(turn=5.0)
+    sharing = Sharing(known=lambda: KNOWN, signals=lambda: Signals(away=True), limits=limits)
+    rationing = Rationing(sharing, lambda topic: False, clock=lambda: now)
+    closed = []
+    for tick in range(200):
+        now = tick / 10
+        rationing.look(["fast", "slow"])
+        shut = BULK in rationing.closed(Counter(), 20_000)
+        if tick and not shut:
+            rationing.handed(BULK)
+            closed.append(now)
+
+    assert closed == [5.0, 10.0, 15.0]
