@@ -57,6 +57,9 @@ def _require_form(column: Column, target: Kind, policy: ColumnPolicy) -> None:
     if kind.name in PARTS.get(meaning(item), ()):
         detail = f"after.{column.name}: expected what a column of type {kind.name} holds, found more: {_said(item)}"
         raise Cannot("table.shape", detail, _OTHER_TYPE, f"after.{column.name}")
+    if kind.masked:
+        detail = f"after.{column.name}: expected a column of type interval that keeps all fields, found one of some"
+        raise Cannot("table.shape", detail, _NO_MASK, f"after.{column.name}")
     if meaning(item) is Meaning.TEXT and kind.name == "bytea" and policy.binary is None:
         detail = f"after.{column.name}: expected bytes for a column of type bytea, found text"
         raise Cannot("table.shape", detail, _BYTES, f"after.{column.name}")
@@ -279,4 +282,5 @@ _BYTES = (
 )
 _NO_BYTES = "Make the target column bytea, or exclude the column at the source."
 _OTHER_TYPE = "Give the target column the type that docs/reference/types.md names, or exclude the column at the source."
+_NO_MASK = "Alter the column's type to interval without fields (day, year to month): it would leave out the others."
 _WHOLE_KEYS = 'Remove `{}` from the column\'s settings, or set it to "reject": keys that differ would be one.'

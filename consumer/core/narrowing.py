@@ -3,11 +3,13 @@
 Checked in front of the cast, whole columns at a time, and only where the target keeps less than the source may send.
 """
 
+import math
 from decimal import Decimal, InvalidOperation
 
 import numpy as np
 import polars as pl
 
+from consumer.core.arrays import elements
 from consumer.core.envelope import Column
 from consumer.core.forms import Unfit
 from consumer.core.meaning import Meaning
@@ -36,6 +38,8 @@ def require_kept(series: pl.Series, form: pl.Series, how: Carriage, column: Colu
     digits = _digits(how)
     if how.policy.nanoseconds == "reject":
         _whole_microseconds(series, form, how)
+    if (how.meaning, how.target) in _TO_REALS:
+        _vector(series, how.target)
     if how.staging == "text":
         _text(form, how)
     elif how.staging in _COUNTED:
@@ -53,6 +57,12 @@ def require_kept(series: pl.Series, form: pl.Series, how: Carriage, column: Colu
 
 
 _TO_FLOATS = {(Meaning.INTEGER, "float4"), (Meaning.INTEGER, "float8"), (Meaning.DOUBLE, "float4")}
+_TO_REALS = {
+    (Meaning.DOUBLE_VECTOR, "vector"),
+    (Meaning.DOUBLE_VECTOR, "halfvec"),
+    (Meaning.FLOAT_VECTOR, "halfvec"),
+    (Meaning.SPARSE_VECTOR, "sparsevec"),
+}
 _NANOSECONDS = {Meaning.TIME_NS, Meaning.TIMESTAMP_NS, Meaning.DURATION_NS}
 
 
@@ -86,7 +96,7 @@ def _text(form: pl.Series, how: Carriage) -> None:
     if most is not None and (form.str.len_bytes() > most).any():
         raise Unfit(f"at most {most} bytes", "more", _REMEDY)
     digits = _digits(how)
-    if digits is not None and form.str.contains(_beyond(digits)).any():
+    if digits is not None and _more(form, digits):
         raise _too_many(digits)
     if how.target in _FLOATS and not all(_is_float(text, how.target) for text in form.drop_nulls()):
         raise _no_float(how.target)
@@ -119,6 +129,27 @@ def _beyond(digits: int) -> str:
     return behind if digits >= 0 else rf"[1-9]\d{{0,{-digits - 1}}}(\.\d*)?$|{behind}"
 
 
+def _more(form: pl.Series, digits: int) -> bool:
+    """Whether some of the texts have digits which are not kept; those that don't stand where they count are moved."""
+    moved = form.str.contains(_MOVED)
+    over = form.str.contains(_beyond(digits)) & ~moved
+    return over.any() or any(_least(text) < -digits for text in form.filter(moved))
+
+
+# 12E-3, 1_0.0_1
+_MOVED = r"[\d.][eE_][-+\d]"
+
+
+def _least(text: str) -> float:
+    """The power of ten of the last digit that is no nought; what is no number is PostgreSQL's to judge."""
+    try:
+        _, digits, exponent = Decimal(text).as_tuple()
+    except InvalidOperation:
+        return math.inf
+    last = next((place for place, digit in enumerate(reversed(digits)) if digit), None)
+    return math.inf if last is None or not isinstance(exponent, int) else exponent + last
+
+
 def _counted(form: pl.Series, how: Carriage) -> None:
     """Microseconds, of which the target keeps some digits or the days alone."""
     unit = _DAY_US if how.target == "date" else 10 ** (6 - (how.into.digits if how.into.digits is not None else 6))
@@ -137,6 +168,24 @@ def _decimal(series: pl.Series, how: Carriage, column: Column) -> None:
         return
     if series.cast(pl.String).str.contains(_beyond(digits)).any():
         raise _too_many(digits)
+
+
+def _vector(series: pl.Series, kind: str) -> None:
+    """Numbers that become reals, or half of them. The source writes reals in their shortest digits, of which there are
+    nine at most: numbers of so few pass, the others are compared with the real's."""
+    numbers = elements(series.struct.field("vector")).struct.field("value") if kind == "sparsevec" else elements(series)
+    sent = numbers.drop_nulls().cast(pl.Float64).to_numpy()
+    with np.errstate(all="ignore"):
+        near = sent.astype(np.float32)
+        if kind == "halfvec":
+            lost = sent[near.astype(np.float16).astype(np.float64) != sent]
+        else:
+            scale = 10.0 ** (8 - np.floor(np.log10(np.abs(sent))))
+            odd = (near != sent) & ((np.rint(sent * scale) / scale != sent) | (near == 0))
+            digits = pl.Series(near[odd]).cast(pl.String).cast(pl.Float64).to_numpy()
+            lost = sent[odd][digits != sent[odd]]
+    if len(lost):
+        raise Unfit(f"numbers that a {kind} keeps", "some of more digits", _REMEDY)
 
 
 def _float(series: pl.Series, kind: str) -> None:

@@ -41,7 +41,7 @@ class TableName:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetColumn:
     """A target column as the catalog has it. `type_name` is pg_type.typname, `cast` its name in a cast, `item` what an
-    array holds; `digits` and `length` as in `Kind`.
+    array holds; `digits`, `length` and `masked` as in `Kind`.
 
     `lacks`: the privileges on it that we do not have. `required`: it takes no null. `needed`: a new row has
     to be given a value of it, since neither a default nor a trigger does it.
@@ -54,6 +54,7 @@ class TargetColumn:
     item: Kind | None = None
     digits: int | None = None
     length: int | None = None
+    masked: bool = False
     identity: bool = False
     generated: bool = False
     required: bool = False
@@ -63,7 +64,14 @@ class TargetColumn:
     @property
     def kind(self) -> Kind:
         """Its type, as values are carried into it."""
-        return Kind(name=self.type_name, is_enum=self.is_enum, item=self.item, digits=self.digits, length=self.length)
+        return Kind(
+            name=self.type_name,
+            is_enum=self.is_enum,
+            item=self.item,
+            digits=self.digits,
+            length=self.length,
+            masked=self.masked,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

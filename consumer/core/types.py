@@ -17,7 +17,7 @@ class Kind:
     """The type of a target column: its pg_type.typname, and what its elements are where it is an array.
 
     `digits`: how many it keeps behind the point, of numbers or of seconds; None: all that there may be. `length`: most
-    characters.
+    characters. `masked`: of an interval it keeps some fields only, and leaves out the others.
     """
 
     name: str
@@ -25,6 +25,7 @@ class Kind:
     item: "Kind | None" = None
     digits: int | None = None
     length: int | None = None
+    masked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +113,9 @@ PARTS = {
     **dict.fromkeys(_INSTANTS, ("time", "timetz")),
     **dict.fromkeys(_SPANS, ("time", "timetz")),
     **dict.fromkeys((Meaning.INTEGER, Meaning.UNSIGNED), ("bit", "varbit")),
+    # a cast of jsonb rounds
+    Meaning.JSON: (*_INTEGERS, *_NUMBERS, "bool"),
+    Meaning.CIRCLE: ("point", "box", "polygon"),
 }
 """Types of which a cast would take a part only."""
 _VECTORS = {Meaning.DOUBLE_VECTOR: "_float8", Meaning.FLOAT_VECTOR: "_float4"}

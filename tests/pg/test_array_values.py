@@ -10,7 +10,8 @@ import pytest
 
 from consumer.core.plan import TableName
 from consumer.edges.postgres.sink import PostgresSink
-from tests.pg.values import Value, check, check_created, params
+from consumer.ports.refusals import DataFault
+from tests.pg.values import Value, check, check_created, land, params
 from tests.unit.semantic import (
     CONNECT_TIMESTAMP,
     DATE,
@@ -120,9 +121,11 @@ ARRAYS = [
     Value(array("int"), [1, None], "jsonb", "[1, null]"),
     Value(array("string"), ["a", None], "text", '["a", null]'),
 ]
+HARD = "[0,1.2345679e-20,3.4028235e38,16777217e3,1e-45]"
 VECTORS = [
     Value(DOUBLE_VECTOR, [0.1, -2.0, 3.5], "vector(3)", "[0.1,-2,3.5]", "vector"),
-    Value(DOUBLE_VECTOR, [0.1, -2.0], "halfvec(2)", "[0.1,-2]"),
+    Value(DOUBLE_VECTOR, [0.0, 1.2345679e-20, 3.4028235e38, 16777217e3, 1e-45], "vector", HARD),
+    Value(DOUBLE_VECTOR, [0.5, -2.0], "halfvec(2)", "[0.5,-2]"),
     Value(DOUBLE_VECTOR, [0.1, 1e300], "float8[]", "{0.1,1e300}"),
     Value(FLOAT_VECTOR, [0.10000000149011612, 1.0], "vector", "[0.1,1]", "vector"),
     Value(propagated(FLOAT_VECTOR, "HALFVEC"), [0.0999755859375], "halfvec", "[0.1]", "halfvec"),
@@ -139,6 +142,22 @@ VECTORS = [
     Value(SPARSE_VECTOR, {"dimensions": 2, "vector": [{"key": 2, "value": 0.5}]}, "text", "{2:0.5}/2"),
 ]
 ALL = [*ARRAYS, *VECTORS]
+# elements of which the column would keep less
+NARROWED = [
+    Value(DOUBLE_VECTOR, [0.5, 1 / 3], "vector", "expected numbers that a vector keeps"),
+    Value(DOUBLE_VECTOR, [0.30000000000000004], "vector(1)", "expected numbers that a vector keeps"),
+    Value(DOUBLE_VECTOR, [1e-60], "vector", "expected numbers that a vector keeps"),
+    Value(DOUBLE_VECTOR, [1e300], "vector", "expected numbers that a vector keeps"),
+    Value(DOUBLE_VECTOR, [0.1], "halfvec", "expected numbers that a halfvec keeps"),
+    Value(FLOAT_VECTOR, [0.10000000149011612, 1.0], "halfvec", "expected numbers that a halfvec keeps"),
+    Value(FLOAT_VECTOR, [70_000.0], "halfvec", "expected numbers that a halfvec keeps"),
+    Value(
+        SPARSE_VECTOR,
+        {"dimensions": 2, "vector": [{"key": 1, "value": 0.30000000000000004}]},
+        "sparsevec",
+        "expected numbers that a sparsevec keeps",
+    ),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -151,6 +170,15 @@ def vectors(session: psycopg.Connection) -> None:
 def test_an_array_arrives(session: psycopg.Connection, sink: PostgresSink, table: TableName, value: Value) -> None:
     """Into a column that is there."""
     check(session, sink, table, value)
+
+
+@pytest.mark.parametrize("value", params(NARROWED))
+def test_a_vector_that_keeps_less_is_refused(
+    session: psycopg.Connection, sink: PostgresSink, table: TableName, value: Value
+) -> None:
+    """Its elements are reals, or half of them."""
+    with pytest.raises(DataFault, match=value.literal):
+        land(session, sink, table, [value], value.target)
 
 
 @pytest.mark.parametrize("value", params(ALL, created=True))

@@ -68,6 +68,11 @@ FITTING = [
     Value("float", 0.25, "numeric(12,2)", "0.25"),
     Value("double", float("nan"), "numeric(12,2)", "NaN"),
     Value("double", 1e22, "numeric(30,2)", "10000000000000000000000.00"),
+    Value("string", "1235E-2", "numeric(12,2)", "12.35"),
+    Value("string", "12350e-3", "money", "12.35"),
+    Value("string", "1.2345E2", "numeric(12,2)", "123.45"),
+    Value("string", "1.2E+3", "numeric(6,-2)", "1200"),
+    Value("string", "0e-9", "numeric(12,2)", "0.00"),
 ]
 INTEGERS = [
     Value("boolean", True, "int2", "1"),

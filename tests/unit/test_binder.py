@@ -1,5 +1,6 @@
 """Bindings: which table, and how its rows are told apart; tombstones before any value."""
 
+import json
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +19,7 @@ from consumer.planner import BadRecord
 from consumer.ports.topics import Traits
 from tests.unit.avro import Writer, envelope, event
 from tests.unit.known import AT, Topic, planner, slice_of
+from tests.unit.semantic import CIRCLE, INTERVAL, JSON, POINT, filled
 from tests.unit.world import World
 
 FIELDS = [{"name": "id", "type": "long"}, {"name": "word", "type": ["null", "string"], "default": None}]
@@ -311,13 +313,24 @@ def test_text_is_not_taken_for_bytes(kind: Any, target: str) -> None:
 
 
 MOMENT = {"type": "long", "connect.name": "io.debezium.time.MicroTimestamp"}
+MORE = "expected what a column of type {} holds, found more"
+PARTS = (
+    (MOMENT, ["time"]),
+    (JSON, ["bool", "int2", "int4", "int8", "numeric", "float4", "float8"]),
+    (CIRCLE, ["point", "box", "polygon"]),
+)
+VALUES: dict[str, Any] = {
+    json.dumps("bytes"): b"\0",
+    json.dumps(JSON): "1.5",
+    json.dumps(CIRCLE): {"center": filled(POINT, x=1.0, y=2.0), "radius": 3.0},
+}
 
 
 @pytest.mark.parametrize(
     ("kind", "target", "said"),
     [
         pytest.param("bytes", "int4", "expected values for a column of type int4, found bytes", id="bytes"),
-        pytest.param(MOMENT, "time", "expected what a column of type time holds, found more", id="a part of it"),
+        *(pytest.param(kind, name, MORE.format(name), id=f"{name} of more") for kind, names in PARTS for name in names),
     ],
 )
 def test_a_cast_that_would_mean_something_else_is_not_made(kind: Any, target: str, said: str) -> None:
@@ -325,10 +338,23 @@ def test_a_cast_that_would_mean_something_else_is_not_made(kind: Any, target: st
     topic = Topic([*FIELDS, {"name": "raw", "type": kind}])
     bound = Bound(replace(TABLE, columns=(*TABLE.columns, TargetColumn(name="raw", type_name=target, cast=target))))
     bound.world.schemas = {1: topic.keys.text, 2: topic.values.text}
-    failure = bound.refusal(topic.record("c", {**ROW, "raw": b"\0" if kind == "bytes" else 1}))
+    failure = bound.refusal(topic.record("c", {**ROW, "raw": VALUES.get(json.dumps(kind), 1)}))
 
     assert failure.kind == "table.shape"
     assert f"after.raw: {said}" in failure.detail
+
+
+def test_an_interval_of_some_fields_alone_takes_nothing() -> None:
+    """PostgreSQL leaves the others out."""
+    topic = Topic([*FIELDS, {"name": "raw", "type": INTERVAL}])
+    raw = TargetColumn(name="raw", type_name="interval", cast="interval", masked=True)
+    bound = Bound(replace(TABLE, columns=(*TABLE.columns, raw)))
+    bound.world.schemas = {1: topic.keys.text, 2: topic.values.text}
+    failure = bound.refusal(topic.record("c", {**ROW, "raw": "P1D"}))
+
+    assert failure.kind == "table.shape"
+    assert "after.raw: expected a column of type interval that keeps all fields" in failure.detail
+    assert "interval without fields" in failure.remedy
 
 
 def test_zero_bytes_of_a_key_stay() -> None:

@@ -73,7 +73,9 @@ ORDER BY a.attnum
 
 _VARHDRSZ = 4
 _FULL_PRECISION = 0xFFFF
-_WITH_SECONDS = frozenset({"time", "timetz", "timestamp", "timestamptz", "interval"})
+# the bit of seconds among an interval's fields, which stand in front of its precision (INTERVAL_MASK in timestamp.h)
+_SECONDS = 1 << 28
+_WITH_SECONDS = frozenset({"time", "timetz", "timestamp", "timestamptz"})
 
 
 def read_table(connection: psycopg.Connection, name: TableName) -> TargetTable | None:
@@ -136,6 +138,9 @@ def _limits(kind: str, modifier: int) -> dict[str, Any]:
         return {"digits": ((modifier - _VARHDRSZ & 0x7FF) ^ 1024) - 1024}
     if kind == "varchar":
         return {"length": modifier - _VARHDRSZ}
-    if kind == "interval" and modifier & 0xFFFF == _FULL_PRECISION:
-        return {}
+    if kind == "interval":
+        # of the fields that it names, those in front of seconds are kept whole
+        digits = modifier & _FULL_PRECISION
+        masked = {} if modifier & _SECONDS else {"masked": True}
+        return masked if digits == _FULL_PRECISION else {"digits": digits, **masked}
     return {"digits": modifier & 0xFFFF} if kind in _WITH_SECONDS else {}
