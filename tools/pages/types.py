@@ -54,9 +54,9 @@ _SPECIAL = """\
   `geometry` and `geography` take all shapes with their reference system. Without PostGIS a `bytea` has the extended
   well-known binary (what `ST_AsEWKB` gives), a text column its hex digits. A shape with a reference system does not go
   into a type that has none.
-- **Vectors** go into pgvector's types and into arrays; a text column has pgvector's spelling. Elements of a `vector` or
-  `sparsevec` are reals, which are written in nine digits at most: others have to be what their real is written as.
-  A `halfvec` takes only numbers that are halves of reals to their last bit.
+- **Vectors** go into pgvector's types and into arrays; a text column has pgvector's spelling. The elements of a
+  `vector` or `sparsevec` are reals, which are written in nine digits at most: others have to be what their real is
+  written as. A `halfvec` takes only numbers that it keeps to their last bit.
 - **Narrower columns** take a value only if they keep all of it. PostgreSQL itself would round `1.235` to a
   `numeric(6,2)`, cut a time of day off for a `date`, `'abc '` to a `varchar(3)` and a long text to a `name`, all
   without a word. Here such a record becomes a letter.
