@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from consumer.admin.checkup import Checkup
 from consumer.admin.doors import Doors
 from consumer.admin.watching import Watch
 
@@ -18,5 +19,11 @@ def _watch(request: Request) -> Watch:
     return watch
 
 
+def _checkup(request: Request) -> Checkup:
+    checkup: Checkup = request.app.state.checkup
+    return checkup
+
+
 Doored = Annotated[Doors, Depends(_doors)]
 Watched = Annotated[Watch, Depends(_watch)]
+Examined = Annotated[Checkup, Depends(_checkup)]

@@ -22,6 +22,7 @@ def api_document() -> str:
         jobs=closed,
         source=closed,
         connectors=closed,
+        doctor=closed,
         offsets=closed,
         ages=closed,
         has_connect=False,

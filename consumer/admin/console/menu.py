@@ -20,6 +20,7 @@ MENU = (
     Entry("Dead letters", "/letters", "d", "letter"),
     Entry("Replays", "/replays", "r", "again"),
     Entry("Tables", "/tables", "t", "table"),
+    Entry("Doctor", "/doctor", "h", "pulse"),
     Entry("Audit", "/audit", "a", "book"),
 )
 

@@ -5,6 +5,7 @@ from fastapi.staticfiles import StaticFiles
 
 from consumer.admin.console import (
     batches,
+    doctor,
     entry,
     exports,
     guide,
@@ -27,6 +28,20 @@ def install(app: FastAPI) -> None:
     app.state.streams = 0
     app.state.ending = lambda: False
     # what has a path of its own in front of what has a number there
-    parts = (entry, overview, pipeline, positions, batches, exports, letters, source, replays, tables, records, guide)
+    parts = (
+        entry,
+        overview,
+        pipeline,
+        positions,
+        batches,
+        exports,
+        letters,
+        source,
+        replays,
+        tables,
+        doctor,
+        records,
+        guide,
+    )
     for part in parts:
         app.include_router(part.routes)
