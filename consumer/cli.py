@@ -13,6 +13,7 @@ from consumer.operate.batches import app as batches_app
 from consumer.operate.breakers import app as breakers_app
 from consumer.operate.connectors import app as connectors_app
 from consumer.operate.dlq import app as dlq_app
+from consumer.operate.doctor import doctor
 from consumer.operate.flags import app as flags_app
 from consumer.operate.lag import lag
 from consumer.operate.migrate import migrate
@@ -50,6 +51,7 @@ app.add_typer(reachable(breakers_app), name="breakers")
 app.add_typer(reachable(connectors_app), name="connectors")
 app.add_typer(reachable(flags_app), name="flags")
 app.command()(remote_too(lag))
+app.command()(remote_too(doctor))
 app.command()(migrate)
 app.command()(demo)
 

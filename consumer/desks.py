@@ -8,30 +8,19 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
-from pathlib import Path
-
-from pydantic import SecretStr
 
 from consumer import dead_letters
 from consumer.admin.doors import Doors
-from consumer.binder import Binder
-from consumer.binder import Sources as BinderSources
-from consumer.binding_settings import binder_settings, mappings
-from consumer.blocks import Decoders
+from consumer.binding_settings import mappings
 from consumer.comparing import acts, comparison, source_channel
 from consumer.connecting import ConnectDesk, NotedConnectors
 from consumer.core.breaking import BreakerLimits
 from consumer.core.decision import Undecidable
-from consumer.core.failure import Refused, failed
-from consumer.core.kinds import KINDS
 from consumer.core.letters import Record
-from consumer.core.markers import Placeholders
 from consumer.core.records import RecordRef
-from consumer.decode_watch import Marks
-from consumer.edge_settings import frames, kafka_settings, letter_policy, registry_of, session_settings
+from consumer.doctor_desk import WITHIN, doctor_of
+from consumer.edge_settings import connect_of, frames, kafka_settings, registry_of, secret_of, session_settings
 from consumer.edges.breaker import CircuitBreaker
-from consumer.edges.connect import ConnectSettings, HttpConnect
-from consumer.edges.copy_encoder import CopyEncoder
 from consumer.edges.kafka.ages import KafkaAges
 from consumer.edges.kafka.config import selects
 from consumer.edges.kafka.offsets import KafkaOffsets
@@ -46,19 +35,15 @@ from consumer.edges.postgres.pool import PoolLimits, TargetPool
 from consumer.edges.postgres.recoveries import PostgresRecoveries
 from consumer.edges.postgres.session import connect
 from consumer.edges.postgres.workflows import PostgresWorkflows
-from consumer.edges.registry import HttpRegistry
-from consumer.edges.rows import RowDecoder
-from consumer.known import KnownBindings
 from consumer.lagging import Asked, Lags, LookedLags
 from consumer.lookout import Lookout, Watching
 from consumer.lookout import Sources as LookoutSources
 from consumer.moving import MovedPositions, Positions
-from consumer.planner import Planner
-from consumer.ports.connectors import Connectors
 from consumer.ports.identity import Provider
 from consumer.ports.topics import Ages, Offsets
 from consumer.rereading import Rereading
 from consumer.settings import Settings, shown_settings
+from consumer.weighing import weigher_of
 from dlq.actions import discard
 from dlq.desk import LetterDesk
 from dlq.difference import Weigher
@@ -135,7 +120,7 @@ def letter_desk(settings: Settings) -> Iterator[LetterDesk]:
         def weigher() -> Weigher:
             limits = PoolLimits(size=1)
             pool = opened.enter_context(closing(TargetPool(session, CircuitBreaker("target"), limits)))
-            weigher = _weigher(settings, LookingCatalog(pool, settings.kafka.group), registry)
+            weigher = weigher_of(settings, LookingCatalog(pool, settings.kafka.group), registry)
             opened.callback(weigher.binder.close)
             return weigher
 
@@ -143,16 +128,6 @@ def letter_desk(settings: Settings) -> Iterator[LetterDesk]:
         yield LetterDesk(
             connection, settings.kafka.group, sources, weigher, mappings(settings), settings.letters.max_replays
         )
-
-
-def _weigher(settings: Settings, catalog: LookingCatalog, registry: HttpRegistry) -> Weigher:
-    """Plans letters as a worker does, by the decoder that always ends."""
-    rows, known = RowDecoder(), KnownBindings()
-    placeholders = Placeholders(settings.source.unavailable_values)
-    decoders = Decoders(fast=rows, careful=rows, placeholders=placeholders, frames=frames(settings))
-    sources = BinderSources(registry=registry, catalog=catalog, offsets=topic_offsets(settings), rows=rows)
-    planner = Planner(decoders, CopyEncoder(), known, Marks(), letter_policy(settings), 1)
-    return Weigher(planner, Binder(known, sources, binder_settings(settings)), known)
 
 
 @contextmanager
@@ -237,6 +212,7 @@ def admin_doors(settings: Settings) -> Doors:
         recoveries=lambda: recoveries(settings),
         repairs=lambda: repair_desk(settings),
         connectors=lambda: connectors(settings),
+        doctor=lambda: doctor_of(settings, WITHIN),
         offsets=offsets,
         ages=cache(lambda: topic_ages(settings)),
         has_connect=settings.connect.url is not None,
@@ -271,7 +247,7 @@ def identity_provider(settings: Settings) -> Provider | None:
     oidc = settings.admin.oidc
     if not oidc.issuer:
         return None
-    secret = _secret(oidc.client_secret, oidc.client_secret_file, "admin.oidc.client_secret")
+    secret = secret_of(oidc.client_secret, oidc.client_secret_file, "admin.oidc.client_secret")
     return HttpProvider(
         ProviderSettings(
             issuer=oidc.issuer, client_id=oidc.client_id, secret=secret, ca_file=oidc.ca_file, timeout=oidc.timeout
@@ -292,7 +268,7 @@ def topic_ages(settings: Settings) -> Ages:
 @contextmanager
 def connectors(settings: Settings) -> Iterator[ConnectDesk]:
     """Kafka Connect as people use it, closed afterwards."""
-    with control(settings) as audit, _connect(settings) as connect:
+    with control(settings) as audit, connect_of(settings) as connect:
         yield NotedConnectors(connect, audit)
 
 
@@ -304,33 +280,3 @@ def group_lags(settings: Settings) -> Iterator[Lags]:
             offsets=lambda: topic_offsets(settings), ages=lambda: topic_ages(settings), connectors=connect.all
         )
         yield LookedLags(survey, asked, survey.workers)
-
-
-@contextmanager
-def _connect(settings: Settings) -> Iterator[Connectors | None]:
-    """The client, closed afterwards; None where none is set."""
-    connect = settings.connect
-    if connect.url is None:
-        yield None
-        return
-    how = ConnectSettings(
-        url=connect.url,
-        user=connect.user,
-        password=_secret(connect.password, connect.password_file, "connect.password"),
-        timeout=connect.timeout,
-    )
-    limits = BreakerLimits(failures=settings.breaker.failures, reset=settings.breaker.reset)
-    with closing(HttpConnect(how, CircuitBreaker("connect", limits))) as opened:
-        yield opened
-
-
-def _secret(given: SecretStr | None, file: Path | None, name: str) -> str:
-    """A secret, from the setting or the first line of its file. Raises Refused."""
-    if file is None:
-        return given.get_secret_value() if given else ""
-    try:
-        return file.read_text(encoding="utf-8").partition("\n")[0].strip()
-    except (OSError, UnicodeDecodeError) as error:
-        detail = f"{name}_file can't be read ({type(error).__name__})"
-        remedy = f"Name a readable text file, or set {name} in the environment."
-        raise Refused(failed(KINDS["worker.settings"], "settings", "load", detail, remedy=remedy)) from error

@@ -1,16 +1,28 @@
 """From the settings to what edges and policies want of them."""
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from pydantic import SecretStr
+
 from consumer.core.backoff import Backoff
+from consumer.core.breaking import BreakerLimits
+from consumer.core.failure import Refused, failed
 from consumer.core.frames import Frames
-from consumer.core.kinds import ErrorType
+from consumer.core.kinds import KINDS, ErrorType
 from consumer.core.policy import Budget, Policy, TablePolicy
 from consumer.core.pressure import PressureLimits
 from consumer.core.priority import Priority
 from consumer.core.schema_ref import SchemaIds
+from consumer.edges.breaker import CircuitBreaker
+from consumer.edges.connect import ConnectSettings, HttpConnect
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.postgres.aside import LetterBounds
 from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.registry import HttpRegistry
+from consumer.edges.registry_http import Login, RegistryHttp
+from consumer.ports.connectors import Connectors
 from consumer.ports.letters import LetterTopic
 from consumer.ports.target import Breaker
 from consumer.settings import Settings
@@ -45,6 +57,11 @@ def registry_of(settings: Settings, breaker: Breaker) -> HttpRegistry:
     """The schema registry; nothing is asked yet."""
     said = settings.registry
     return HttpRegistry(said.url, breaker, timeout=said.timeout, apicurio_url=said.apicurio)
+
+
+def registry_http(settings: Settings) -> RegistryHttp:
+    """How it is asked for more than schemas."""
+    return RegistryHttp(settings.registry.url, Login(), timeout=settings.registry.timeout)
 
 
 def letter_topics(settings: Settings) -> list[LetterTopic]:
@@ -111,3 +128,33 @@ def session_settings(settings: Settings, worker: str) -> SessionSettings:
         trust_source=target.constraints == "trust-source",
         change_lock_timeout=settings.evolution.lock_timeout,
     )
+
+
+@contextmanager
+def connect_of(settings: Settings) -> Iterator[Connectors | None]:
+    """The client, closed afterwards; None where none is set."""
+    connect = settings.connect
+    if connect.url is None:
+        yield None
+        return
+    how = ConnectSettings(
+        url=connect.url,
+        user=connect.user,
+        password=secret_of(connect.password, connect.password_file, "connect.password"),
+        timeout=connect.timeout,
+    )
+    limits = BreakerLimits(failures=settings.breaker.failures, reset=settings.breaker.reset)
+    with closing(HttpConnect(how, CircuitBreaker("connect", limits))) as opened:
+        yield opened
+
+
+def secret_of(given: SecretStr | None, file: Path | None, name: str) -> str:
+    """A secret, from the setting or the first line of its file. Raises Refused."""
+    if file is None:
+        return given.get_secret_value() if given else ""
+    try:
+        return file.read_text(encoding="utf-8").partition("\n")[0].strip()
+    except (OSError, UnicodeDecodeError) as error:
+        detail = f"{name}_file can't be read ({type(error).__name__})"
+        remedy = f"Name a readable text file, or set {name} in the environment."
+        raise Refused(failed(KINDS["worker.settings"], "settings", "load", detail, remedy=remedy)) from error

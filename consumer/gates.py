@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 import structlog
 
+from consumer.core.avro import UnsupportedSchema
 from consumer.core.contract import Contract, violations
-from consumer.core.envelope import Column
-from consumer.core.failure import blaming, failed
+from consumer.core.envelope import Column, RecordKind, read_key_schema, read_writer_schema
+from consumer.core.failure import Failure, blaming, failed
 from consumer.core.kinds import KINDS
 from consumer.core.meaning import Meaning, meaning
 from consumer.core.shape import is_flattened, misfit
@@ -47,6 +48,31 @@ def require_shape(text: str) -> None:
     found = misfit(text)
     if found is not None:
         raise Cannot("record.schema", str(found), field=found.path)
+
+
+def value_misfit(text: str) -> Failure | None:
+    """Why no row could be read by a value's schema; None where rows can, or where it has none by rule."""
+    try:
+        schema = read_writer_schema(text)
+        if schema.kind is RecordKind.OTHER:
+            raise no_envelope(text)
+        if schema.kind is RecordKind.CHANGE:
+            require_shape(text)
+            require_known(schema.columns)
+    except UnsupportedSchema as error:
+        return Cannot("record.schema", str(error)).failure
+    except Cannot as error:
+        return error.failure
+    return None
+
+
+def key_misfit(text: str) -> Failure | None:
+    """Why rows could not be told apart by a key's schema."""
+    try:
+        read_key_schema(text)
+    except UnsupportedSchema as error:
+        return Cannot("record.schema", str(error)).failure
+    return None
 
 
 def require_contract(contract: Contract, topic: str, text: str) -> None:

@@ -16,6 +16,7 @@ from tools.pages.chart import chart_page, values_schema
 from tools.pages.cli import cli_page
 from tools.pages.connect import converter_pom, converter_sums
 from tools.pages.control import control_schema_page
+from tools.pages.doctor import doctor_page
 from tools.pages.failures import failures_page
 from tools.pages.fidelity import fidelity_page
 from tools.pages.flags import flags_page
@@ -37,6 +38,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/flags.md": flags_page,
     "docs/reference/control-schema.md": control_schema_page,
     "docs/reference/chart.md": chart_page,
+    "docs/reference/doctor.md": doctor_page,
     "helm/headrace/values.schema.json": values_schema,
     "docs/flow-light.svg": partial(picture, LIGHT),
     "docs/flow-dark.svg": partial(picture, DARK),

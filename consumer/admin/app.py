@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 
 from consumer.admin import problems
 from consumer.admin.api import (
+    doctor,
     exports,
     flags,
     ledger,
@@ -23,6 +24,7 @@ from consumer.admin.api import (
     source,
 )
 from consumer.admin.api.answers import PROBLEMS, ProblemDocument
+from consumer.admin.checkup import Checkup
 from consumer.admin.console import pages
 from consumer.admin.doors import Doors
 from consumer.admin.gate import Gate
@@ -60,6 +62,7 @@ def make_app(settings: Admin, doors: Doors) -> FastAPI:
     )
     key = settings.session_key.get_secret_value() if settings.session_key else secrets.token_urlsafe(48)
     app.state.doors, app.state.watch, app.state.lock = doors, watch, Lock(doors, watch)
+    app.state.checkup = Checkup(doors)
     app.state.describe = lambda: description(app)
     oidc, provider = settings.oidc, doors.provider
     web = WebTokens(oidc, provider) if provider is not None else None
@@ -68,7 +71,8 @@ def make_app(settings: Admin, doors: Doors) -> FastAPI:
     visited = provider is not None and oidc.client_id
     app.state.visits = Visits(oidc, provider, key, settings.url) if provider is not None and visited else None
     app.include_router(process.probes)
-    for part in (pipeline, flags, positions, ledger, letters, exports, source, replays, searches, recoveries, process):
+    running = (doctor, pipeline, flags, positions, ledger, letters, exports, source)
+    for part in (*running, replays, searches, recoveries, process):
         app.include_router(part.routes, prefix=PREFIX, responses=PROBLEMS)
     pages.install(app)
     problems.install(app)

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from consumer.admin.checkup import Checkup
 from consumer.admin.doors import Doors
 from consumer.admin.locking import Lock
 from consumer.admin.watching import Watch
@@ -24,6 +25,12 @@ def _lock(request: Request) -> Lock:
     return lock
 
 
+def _checkup(request: Request) -> Checkup:
+    checkup: Checkup = request.app.state.checkup
+    return checkup
+
+
 Doored = Annotated[Doors, Depends(_doors)]
 Watched = Annotated[Watch, Depends(_watch)]
 Locking = Annotated[Lock, Depends(_lock)]
+Examined = Annotated[Checkup, Depends(_checkup)]

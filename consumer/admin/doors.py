@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from consumer.admin.problems import Busy
 from consumer.connecting import ConnectDesk
 from consumer.control import Control, Surveyed
+from consumer.core.doctor.finding import Report
 from consumer.desk import Desk
 from consumer.moving import Positions
 from consumer.ports.identity import Provider
@@ -42,6 +43,7 @@ class Doors:
     recoveries: Opens[Recoveries]
     repairs: Opens[Repairs]
     connectors: Opens[ConnectDesk]
+    doctor: Opens[Callable[[], Report]]
     offsets: Callable[[], Offsets]
     ages: Callable[[], Ages]
     has_connect: bool

@@ -4,23 +4,16 @@ By the Confluent API, or by Apicurio's own where ids are of its kinds.
 """
 
 import json
-from http import HTTPStatus
 from typing import Any
 from uuid import UUID
-
-import urllib3
 
 from consumer.core.classify import of_status
 from consumer.core.failure import Failure, HeadraceError, Persistent, Transient, failed
 from consumer.core.kinds import KINDS, FailureKind, Scope
 from consumer.core.schema_ref import SchemaRef, Space
+from consumer.edges.registry_http import Login, RegistryHttp, Unanswered
 from consumer.ports.decoding import Found
 from consumer.ports.target import Breaker
-
-_REDIRECTS = 3
-# kept open between requests; as many as the binder asks at a time
-_CONNECTIONS = 8
-
 
 # ids of a GUID: that of the default context, if it has one
 _DEFAULT_CONTEXT = "."
@@ -31,15 +24,15 @@ _PATHS = {Space.GLOBAL_IDS: "/ids/globalIds", Space.CONTENT_IDS: "/ids/contentId
 class HttpRegistry:
     """Implements `consumer.ports.decoding.Registry`."""
 
-    def __init__(self, url: str, breaker: Breaker, *, timeout: float = 10.0, apicurio_url: str | None = None) -> None:
+    def __init__(
+        self, url: str, breaker: Breaker, *, timeout: float = 10.0, apicurio_url: str | None = None,
+        login: Login | None = None,
+    ) -> None:  # fmt: skip
         """`apicurio_url`: base of Apicurio's own API, if there is one."""
-        self._url = url.rstrip("/")
+        self._http = RegistryHttp(url, login or Login(), timeout=timeout)
+        self._url = self._http.url
         self._apicurio_url = apicurio_url.rstrip("/") if apicurio_url else None
         self._breaker = breaker
-        # repeats are the caller's, with its backoff; only redirects are followed here
-        retries = urllib3.Retry(total=_REDIRECTS, connect=0, read=0, redirect=_REDIRECTS, status=0, other=0)
-        limit = urllib3.Timeout(connect=timeout, read=timeout)
-        self._pool = urllib3.PoolManager(maxsize=_CONNECTIONS, timeout=limit, retries=retries)
 
     def name(self, ref: SchemaRef) -> str:
         if ref.space is Space.IDS:
@@ -53,7 +46,7 @@ class HttpRegistry:
 
     def close(self) -> None:
         """Close the connections."""
-        self._pool.clear()
+        self._http.close()
 
     def _found(self, ref: SchemaRef) -> Found:
         if ref.space is Space.IDS:
@@ -98,14 +91,9 @@ class HttpRegistry:
 
     def _get(self, url: str, ref: SchemaRef) -> bytes:
         try:
-            answer = self._pool.request("GET", url)
-        except urllib3.exceptions.HTTPError as error:
-            raise Transient(
-                _failure(KINDS["registry.away"], f"the registry did not answer ({type(error).__name__})")
-            ) from error
-        if answer.status != HTTPStatus.OK:
-            raise _answered(answer.status, ref)
-        return answer.data
+            return self._http.get(url)
+        except Unanswered as error:
+            raise _answered(error.status, ref) from error
 
 
 def _by_guid(ref: SchemaRef) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from consumer.connecting import ConnectDesk
 from consumer.control import Control
 from consumer.core.decision import Undecidable
+from consumer.core.doctor.finding import Report
 from consumer.desk import Desk
 from consumer.lagging import Lags
 from consumer.moving import Positions
@@ -86,6 +87,18 @@ def lags_of(config: Path | None) -> AbstractContextManager[Lags]:
     from consumer.settings import load
 
     return group_lags(load(config))
+
+
+def doctor_of(config: Path | None, within: float) -> AbstractContextManager[Callable[[], Report]]:
+    """What examines everything, within so many seconds. Raises Refused for settings that can't work."""
+    if is_remote():
+        from consumer.remote.doctor import RemoteDoctor
+
+        return _remote(RemoteDoctor)
+    from consumer.doctor_desk import doctor_of as here
+    from consumer.settings import load
+
+    return here(load(config), within)
 
 
 def letters_of(config: Path | None) -> AbstractContextManager[Letters]:

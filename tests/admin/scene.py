@@ -14,6 +14,7 @@ from consumer.core.breaking import BreakerState, BreakerStatus
 from consumer.core.checks import Rules as Checks
 from consumer.core.connectors import Connector, Task
 from consumer.core.decision import Undecidable
+from consumer.core.doctor import finding
 from consumer.core.failure import failed
 from consumer.core.kinds import KINDS
 from consumer.core.records import TopicPartition
@@ -22,6 +23,7 @@ from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.postgres.board import PostgresBoard
 from consumer.edges.postgres.control import PostgresControl
 from consumer.edges.postgres.desk import PostgresDesk
+from consumer.edges.postgres.examining import PostgresExamining
 from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.recoveries import PostgresRecoveries
@@ -43,6 +45,7 @@ from dlq.repairing import RepairDesk
 from dlq.selection import Selection
 from dlq.signals import Dialect
 from dlq.source_again import Channel, SourceDesk
+from tests.admin.examined import Around, examined
 from tests.pg.pipeline import Pipeline
 from tests.unit.world import World
 
@@ -120,6 +123,7 @@ class Shop:
     ) -> None:
         self.session, self.dsn, self.group, self.schema, self.line = session, dsn, group, schema, line
         self.logs, self.connect = Logs(), Connect()
+        self.around = Around(group=group, topic=line.at.topic, connectors=())
         self.masks = tuple(masks)
         # what the source was asked for, if it can be
         self.signals_go, self.signals = True, list[tuple[str, bytes, bytes]]()
@@ -134,6 +138,7 @@ class Shop:
             letters=self._letters,
             jobs=self._jobs,
             connectors=self._connectors,
+            doctor=self._doctor,
             survey=lambda: closing(PostgresControl(settings, self.group)),
             positions=self._positions,
             source=self._source,
@@ -248,6 +253,12 @@ class Shop:
     def _connectors(self) -> Iterator[ConnectDesk]:
         with closing(PostgresControl(SessionSettings(dsn=self.dsn, worker="admin"), self.group)) as audit:
             yield NotedConnectors(self.connect, audit)
+
+    @contextmanager
+    def _doctor(self) -> Iterator[Callable[[], finding.Report]]:
+        with closing(PostgresExamining(SessionSettings(dsn=self.dsn, worker="doctor"), self.group)) as target:
+            self.around.connectors = self.connect.all()
+            yield lambda: examined(self.around, target)
 
     @contextmanager
     def _positions(self) -> Iterator[Positions]:

@@ -15,7 +15,19 @@ from tests.admin.scene import CANARY, HOSTILE, Shop
 from tests.admin.serving import served
 from tests.admin.test_guard import word
 
-PAGES = ["/", "/pipeline", "/batches", "/letters", "/letters/list", "/replays", "/tables", "/flags", "/audit", "/about"]
+PAGES = [
+    "/",
+    "/pipeline",
+    "/batches",
+    "/letters",
+    "/letters/list",
+    "/replays",
+    "/tables",
+    "/flags",
+    "/doctor",
+    "/audit",
+    "/about",
+]
 
 
 def said(answer: httpx.Response) -> str:

@@ -100,6 +100,7 @@ PAGES = {
     "replay": "/replays/{job}",
     "replays": "/replays",
     "tables": "/tables",
+    "doctor": "/doctor",
     "audit": "/audit",
     "first-letter": "/guide/{letter}",
     "about": "/about",

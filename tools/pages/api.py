@@ -24,6 +24,7 @@ def api_document() -> str:
         recoveries=closed,
         repairs=closed,
         connectors=closed,
+        doctor=closed,
         offsets=closed,
         ages=closed,
         has_connect=False,

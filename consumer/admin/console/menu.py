@@ -22,6 +22,7 @@ MENU = (
     Entry("Tables", "/tables", "t", "table"),
     Entry("Recovery", "/recovery", "c", "compare"),
     Entry("Flags", "/flags", "f", "switch"),
+    Entry("Doctor", "/doctor", "h", "pulse"),
     Entry("Audit", "/audit", "a", "book"),
 )
 

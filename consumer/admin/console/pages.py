@@ -5,6 +5,7 @@ from fastapi.staticfiles import StaticFiles
 
 from consumer.admin.console import (
     batches,
+    doctor,
     entry,
     exports,
     flags,
@@ -30,5 +31,5 @@ def install(app: FastAPI) -> None:
     app.state.ending = lambda: False
     # what has a path of its own in front of what has a number there
     working = (entry, overview, pipeline, positions, batches, exports, letters, source, replays)
-    for part in (*working, tables, recovery, flags, records, guide):
+    for part in (*working, tables, recovery, flags, doctor, records, guide):
         app.include_router(part.routes)

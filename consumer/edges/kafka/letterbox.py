@@ -18,6 +18,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from consumer.core.failure import Failure, failed
 from consumer.core.kinds import KINDS
+from consumer.core.letter_topics import misfits
 from consumer.core.records import Header
 from consumer.edges.kafka.admin import Admin
 from consumer.edges.kafka.config import KafkaSettings, asking, common_config, configuring
@@ -39,7 +40,6 @@ _MOST_AT_ONCE = 1_000_000
 # what the client says of a letter that nobody answered for
 _UNANSWERED = "_MSG_TIMED_OUT"
 _LARGEST_KEY = "max.message.bytes"
-_UNLIMITED = -1
 _MOMENT = 0.1
 _GRANT = "Grant describing the topic's settings, or compare its retention.ms and cleanup.policy by hand."
 
@@ -220,20 +220,9 @@ def _is_verdict(error: KafkaError) -> bool:
 
 
 def _check(topic: LetterTopic, config: Mapping[str, str]) -> None:
-    kept = int(config.get("retention.ms", _UNLIMITED))
-    if _UNLIMITED < kept < topic.retention * 1000:
-        log.warning(
-            "letter topic keeps its records shorter than letters.retention_hours",
-            topic=topic.name,
-            hours=round(kept / 3_600_000, 2),
-            remedy="Raise the topic's retention.ms, or lower letters.retention_hours.",
-        )
-    if "compact" in config.get("cleanup.policy", ""):
-        log.warning(
-            "letter topic is compacted, which removes letters",
-            topic=topic.name,
-            remedy="Set the topic's cleanup.policy to delete.",
-        )
+    for found in misfits(topic.retention, config):
+        more = {} if found.hours is None else {"hours": found.hours}
+        log.warning(found.what, topic=topic.name, **more, remedy=found.remedy)
 
 
 def _not_made(name: str, cause: KafkaError) -> Failure:
