@@ -9,6 +9,7 @@ import typer
 
 from consumer.bench.commands import app as bench_app
 from consumer.operate.admin import app as admin_app
+from consumer.operate.alerts import alerts
 from consumer.operate.batches import app as batches_app
 from consumer.operate.breakers import app as breakers_app
 from consumer.operate.connectors import app as connectors_app
@@ -45,6 +46,7 @@ app.add_typer(reachable(breakers_app), name="breakers")
 app.add_typer(reachable(connectors_app), name="connectors")
 app.command()(remote_too(lag))
 app.command()(migrate)
+app.command()(alerts)
 app.command()(demo)
 
 
