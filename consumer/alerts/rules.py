@@ -38,12 +38,17 @@ def filled(text: str, values: Mapping[str, Value]) -> str:
     for value in values.values():
         if _ENDS.search(str(value)):
             raise BadText(repr(value))
-    return _WORD.sub(lambda match: str(values[match[1]]), text)
+    return _WORD.sub(lambda match: _written(values[match[1]]), text)
 
 
 def words_of(text: str) -> set[str]:
     """The places of a text."""
     return set(_WORD.findall(text))
+
+
+def _written(value: Value) -> str:
+    # as Helm writes numbers
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _recorded() -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Series for each alert: such that it fires, and such that it must not. Times are minutes; a value is one of a minute."""
+"""Series for each alert: such that it fires, and such that it must not. Times and steps of values are minutes."""
 
 from dataclasses import dataclass, field
 
@@ -32,7 +32,9 @@ def _trend(trend: str, topic: str = "a") -> str:
 
 
 def _failures(kind: str) -> str:
-    return f'headrace_failures_total{{kind="{kind}", error_type="persistent", component="decoder", route="dead_letter"}}'
+    return (
+        f'headrace_failures_total{{kind="{kind}", error_type="persistent", component="decoder", route="dead_letter"}}'
+    )
 
 
 _LAG = 'headrace_lag_seconds{topic="a", partition="0"}'
