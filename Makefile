@@ -8,7 +8,10 @@ TEST_PROCESSES ?= 3
 FAULTS_SEEDS ?= 2
 SITE_TOOLS := $(abspath $(VENV))/site
 CHART_TOOLS := $(abspath $(VENV))/chart
-.PHONY: help setup demo test console-tests screenshots chart-tests faults recovery fidelity check fmt lock docs site clean
+MONITORING := $(abspath $(VENV))/monitoring
+# suites of many minutes, or with tools of their own, have commands of their own
+APART := console chart recovery monitoring
+.PHONY: help setup demo test console-tests screenshots chart-tests monitoring-tests alerts faults recovery fidelity check fmt lock docs site clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -26,7 +29,7 @@ demo: setup  ## A shop, Debezium, Kafka and a target, live on this terminal
 
 test: check  ## Everything that must hold before a change lands
 	# a file's tests stay together, since they share servers; files in order, the long ones first
-	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --ignore tests/console --ignore tests/chart --ignore tests/recovery
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(addprefix --ignore tests/,$(APART))
 
 console-tests: setup  ## The API fuzzed, and what operators do in the console, in Debian's Chromium (installed if missing)
 	@command -v chromium >/dev/null || (apt-get update && apt-get install --yes --no-install-recommends chromium)
@@ -42,6 +45,20 @@ chart-tests: setup  ## The Helm chart: lint, many sets of values, Kubernetes' ow
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --upgrade --target $(CHART_TOOLS)/schemas -r tests/chart/schemas.lock
 	PATH="$(CHART_TOOLS):$$PATH" KUBERNETES_SCHEMAS=$(CHART_TOOLS)/schemas/kubernetes_validate/kubernetes-json-schema \
 	$(BIN)/python -m pytest tests/chart
+
+# Debian's programs, unpacked and not installed: nothing of the system changes, and no server starts by itself
+$(MONITORING)/.ready:
+	mkdir -p $(MONITORING)/packages
+	cd $(MONITORING)/packages && (apt-get download prometheus prometheus-alertmanager \
+	|| (apt-get update && apt-get download prometheus prometheus-alertmanager))
+	for package in $(MONITORING)/packages/*.deb; do dpkg-deb --extract $$package $(MONITORING); done
+	@touch $@
+
+monitoring-tests: setup $(MONITORING)/.ready  ## Alerts in promtool, every query of the dashboards on a real Prometheus (unpacks Debian's)
+	MONITORING_PROGRAMS=$(MONITORING)/usr/bin $(BIN)/python -m pytest tests/monitoring --ignore tests/monitoring/test_alerts.py
+
+alerts: setup $(MONITORING)/.ready  ## Each alert provoked on real servers, seen firing and clearing: ONLY="HeadraceStopped" takes some
+	MONITORING_PROGRAMS=$(MONITORING)/usr/bin $(BIN)/python -m pytest tests/monitoring/test_alerts.py -v $(addprefix --alert ,$(ONLY))
 
 faults: setup  ## Faults F1 to F20 on real servers, seeded: SEED=123 replays one, FAULTS_SEEDS=20 takes more
 	$(BIN)/python -m pytest tests/faults --seeds $(FAULTS_SEEDS) $(addprefix --seed ,$(SEED))

@@ -9,6 +9,7 @@ import typer
 
 from consumer.bench.commands import app as bench_app
 from consumer.operate.admin import app as admin_app
+from consumer.operate.alerts import alerts
 from consumer.operate.batches import app as batches_app
 from consumer.operate.breakers import app as breakers_app
 from consumer.operate.connectors import app as connectors_app
@@ -53,6 +54,7 @@ app.add_typer(reachable(flags_app), name="flags")
 app.command()(remote_too(lag))
 app.command()(remote_too(doctor))
 app.command()(migrate)
+app.command()(alerts)
 app.command()(demo)
 
 

@@ -15,6 +15,7 @@ from pydantic_settings import (
 )
 
 from consumer.admin_sections import Admin
+from consumer.alert_sections import Alerts
 from consumer.core.failure import Refused, failed
 from consumer.core.kinds import KINDS
 from consumer.core.lane import BadTopic, Lane
@@ -89,6 +90,7 @@ class Settings(BaseSettings):
     telemetry: Telemetry = Telemetry()
     reconcile: Reconcile = Reconcile()
     trace: Trace = Trace()
+    alerts: Alerts = Alerts()
     topics: dict[str, Topic] = Field(
         default={},
         description="Where the changes of a topic go, what it has to keep to, and where its schema ids are, as "

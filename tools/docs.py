@@ -1,8 +1,8 @@
 """The generated reference pages: `python -m tools.docs` writes them, `--check` says what is out of date or broken.
 
 The pages come from the code that they describe. The check also looks at the pages that people write: links,
-commands, files named, whether every page can be reached from the README, and whether every kind of failure has its
-runbook.
+commands, files named, whether every page can be reached from the README, and whether every kind of failure and every
+alert has its runbook.
 """
 
 import difflib
@@ -11,6 +11,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from consumer.alerts.rules import ALERTS
+from tools.dashboards.boards import BOARDS
 from tools.pages.api import api_document
 from tools.pages.chart import chart_page, values_schema
 from tools.pages.cli import cli_page
@@ -22,8 +24,9 @@ from tools.pages.fidelity import fidelity_page
 from tools.pages.flags import flags_page
 from tools.pages.flow import DARK, LIGHT, picture
 from tools.pages.metrics import metrics_page
+from tools.pages.monitoring import alerts_page, chart_rules, chart_thresholds, compose_rules
 from tools.pages.prose import complaints
-from tools.pages.runbooks import runbook_complaints
+from tools.pages.runbooks import alert_runbook, runbook_complaints
 from tools.pages.settings import settings_page, settings_schema
 from tools.pages.types import types_page
 
@@ -35,11 +38,18 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/cli.md": cli_page,
     "docs/reference/failures.md": failures_page,
     "docs/reference/metrics.md": metrics_page,
+    "docs/reference/alerts.md": alerts_page,
     "docs/reference/flags.md": flags_page,
     "docs/reference/control-schema.md": control_schema_page,
     "docs/reference/chart.md": chart_page,
     "docs/reference/doctor.md": doctor_page,
     "helm/headrace/values.schema.json": values_schema,
+    "helm/headrace/files/rules/alerts.yml": chart_rules,
+    "helm/headrace/files/thresholds.json": chart_thresholds,
+    "deploy/prometheus/rules/headrace.yml": compose_rules,
+    **{alert.page: partial(alert_runbook, ROOT, alert) for alert in ALERTS},
+    **{f"helm/headrace/files/dashboards/{name}.json": made for name, made in BOARDS.items()},
+    **{f"deploy/grafana/dashboards/{name}.json": made for name, made in BOARDS.items()},
     "docs/flow-light.svg": partial(picture, LIGHT),
     "docs/flow-dark.svg": partial(picture, DARK),
     "deploy/connect/converter.sha256": converter_sums,

@@ -118,6 +118,7 @@ TURNED = _gauge("loop_turned_timestamp_seconds", "When a loop of the worker last
 THREADS = _gauge("threads", "Threads of the process that Python knows of.")
 OPEN_FILES = _gauge("open_files", "Open files and sockets of the process.")
 MEMORY = _gauge("memory_bytes", "Memory that the process holds.")
+STARTED = _gauge("started_timestamp_seconds", "When the process began.")
 BUILD = _gauge("build_info", "Always 1; what runs is in the labels.", "version", "python", "librdkafka", "group")
 
 # how the group is, told by one of its processes

@@ -2,6 +2,7 @@
 
 import platform
 import threading
+import time
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -12,12 +13,15 @@ from consumer.telemetry import logs, metrics
 from consumer.telemetry.gauging import Sample
 
 _FILES = Path("/proc/self/fd")
+# a process imports this when it begins
+_STARTED = time.time()
 
 
 def process_samples(group: str, resident: int | None) -> Iterator[Sample]:
     """Its samples; `resident`: bytes of memory, where they are known."""
     about = (version("headrace"), platform.python_version(), confluent_kafka.libversion()[0], group)
     yield Sample(metrics.BUILD, 1, about)
+    yield Sample(metrics.STARTED, _STARTED)
     yield Sample(metrics.THREADS, threading.active_count())
     if resident is not None:
         yield Sample(metrics.MEMORY, resident)

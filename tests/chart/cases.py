@@ -6,7 +6,8 @@ from tests.chart.rendering import example, merged
 
 MINIMAL = example("minimal")
 _SASL = {"username": "headrace", "existingSecret": "headrace-kafka"}
-_PORTS = {"ports": [{"name": "metrics", "containerPort": 9464}]}
+_PORTS = {"ports": [{"name": "debug", "containerPort": 9999}]}
+_ALERTS = {"lag_seconds": 77, "pool_waits": 0.25, "memory_bytes": 2_000_000_000, "runbooks": "https://docs.example"}
 _TOKENS = {"ada": {"sha256": "0" * 64, "role": "operator", "expires": "2030-01-01T00:00:00Z"}}
 _PRIVATE = {"enabled": True, "caSecret": "ca"}
 _OAUTH = {
@@ -39,8 +40,15 @@ _ADDED: dict[str, dict[str, Any]] = {
             "ingress": {"enabled": True, "host": "headrace.example", "tlsSecret": "tls"},
         }
     },
-    "monitored": {"worker": _PORTS, "podMonitor": {"enabled": True}, "serviceMonitor": {"enabled": True}},
+    "monitored": {
+        "worker": _PORTS,
+        "admin": {"enabled": True, "tokens": _TOKENS},
+        "podMonitor": {"enabled": True},
+        "serviceMonitor": {"enabled": True},
+    },
+    "unwatched": {"metrics": {"enabled": False}, "worker": _PORTS},
     "boards": {"dashboards": {"enabled": True}, "prometheusRule": {"enabled": True}},
+    "alerts": {"prometheusRule": {"enabled": True}, "settings": {"alerts": _ALERTS}},
     "scaled": {"autoscaling": {"enabled": True, "topic": "shop.public.orders"}},
     "topics": {"strimzi": {"enabled": True, "cluster": "shop"}},
     "old-topics": {"strimzi": {"enabled": True, "cluster": "shop", "apiVersion": "kafka.strimzi.io/v1beta2"}},

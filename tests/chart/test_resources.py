@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
+from consumer.alert_sections import Alerts
+from consumer.alerts.rules import rules
 from tests.chart.cases import CASES, MINIMAL
 from tests.chart.rendering import CHART, TIMEOUT, Rendered, helm, merged, rendered, variables
 
@@ -174,10 +176,13 @@ def test_a_static_member_is_known_by_its_pod(rendering: Rendering) -> None:
 
 
 def test_probes_never_ask_how_far_behind_a_worker_is(rendering: Rendering) -> None:
-    """A worker ends by itself when its loops do not turn; it is ready when it reports itself."""
+    """But whether its poll loop turns, and whether it has its session; by the port that is there."""
     (container,) = rendering("minimal").workers["spec"]["template"]["spec"]["containers"]
-    assert "livenessProbe" not in container
-    assert container["readinessProbe"]["exec"]["command"] == ["headrace", "workers", "ls", "--here"]
+    asked = [container[word]["httpGet"] for word in ("livenessProbe", "readinessProbe")]
+    assert asked == [{"path": path, "port": "metrics"} for path in ("/healthz", "/readyz")]
+    (unwatched,) = rendering("unwatched").workers["spec"]["template"]["spec"]["containers"]
+    assert "livenessProbe" not in unwatched
+    assert unwatched["readinessProbe"]["exec"]["command"] == ["headrace", "workers", "ls", "--here"]
     (own,) = rendering("further").workers["spec"]["template"]["spec"]["containers"]
     assert [own[word]["httpGet"]["path"] for word in ("livenessProbe", "readinessProbe")] == ["/livez", "/readyz"]
     (admin,) = rendering("admin").one("Deployment", "-admin")["spec"]["template"]["spec"]["containers"]
@@ -203,12 +208,12 @@ def test_keda_scales_by_lag_that_workers_can_lower(rendering: Rendering, name: s
 def test_networks_let_in_what_is_listened_to_and_out_what_is_named(rendering: Rendering) -> None:
     """Nothing comes to workers that listen nowhere."""
     worker = rendering("minimal").one("NetworkPolicy", "-worker")["spec"]
-    assert (worker["policyTypes"], "ingress" in worker) == (["Ingress"], False)
-    monitored = rendering("monitored").one("NetworkPolicy", "-worker")["spec"]
-    assert monitored["ingress"] == [{"ports": [{"port": 9464}]}]
+    assert (worker["policyTypes"], worker["ingress"]) == (["Ingress"], [{"ports": [{"port": 9464}]}])
+    unwatched = rendering("unwatched").one("NetworkPolicy", "-worker")["spec"]
+    assert unwatched["ingress"] == [{"ports": [{"port": 9999}]}]
     guarded = rendering("guarded").one("NetworkPolicy", "-admin")["spec"]
     assert guarded["policyTypes"] == ["Ingress", "Egress"]
-    assert guarded["ingress"][0]["ports"] == [{"port": 8470}]
+    assert guarded["ingress"][0]["ports"] == [{"port": 8470}, {"port": 9464}]
     assert guarded["ingress"][0]["from"]
 
 
@@ -226,6 +231,8 @@ def filled(tmp_path: Path) -> Path:
     """The chart with a dashboard and a file of rules."""
     copy = tmp_path / "headrace"
     shutil.copytree(CHART, copy)
+    shutil.rmtree(copy / "files/rules")
+    (copy / "files/rules").mkdir()
     (copy / "files/dashboards/flow.json").write_text('{"title": "{{ a }}"}\n')
     rule = {"alert": "A", "expr": "vector(1)", "annotations": {"a": "{{ $x }}"}}
     rules = {"groups": [{"name": "g", "rules": [rule]}]}
@@ -253,5 +260,23 @@ def test_monitors_find_the_workers_by_a_port_that_is_there(rendering: Rendering)
     pods, services = found.one("PodMonitor")["spec"], found.one("ServiceMonitor")["spec"]
     assert pods["podMetricsEndpoints"][0]["port"] == services["endpoints"][0]["port"] == "metrics"
     labels = found.one("Service", "-workers")["metadata"]["labels"]
+    assert services["selector"] == pods["selector"]
     assert services["selector"]["matchLabels"].items() <= labels.items()
-    assert found.one("Service", "-workers")["spec"]["ports"][0]["name"] == "metrics"
+    (chosen,) = services["selector"]["matchExpressions"]
+    assert (chosen["operator"], chosen["values"]) == ("In", ["worker", "admin"])
+    for name in ("-workers", "-admin"):
+        service = found.one("Service", name)
+        assert service["metadata"]["labels"][chosen["key"]] in chosen["values"]
+        assert {"name": "metrics", "port": 9464, "targetPort": "metrics"} in service["spec"]["ports"]
+    for pod in found.pods[:2]:
+        assert {"name": "metrics", "containerPort": 9464} in pod["containers"][0]["ports"]
+
+
+def test_rules_have_the_thresholds_of_the_values_and_roll_no_pods(rendering: Rendering, tmp_path: Path) -> None:
+    """What the command would write, and nothing of it in the settings of processes."""
+    spec = rendering("alerts").one("PrometheusRule", "-alerts")["spec"]
+    settings = Alerts(**CASES["alerts"]["settings"]["alerts"])
+    assert spec == yaml.safe_load(rules(CASES["alerts"]["settings"]["kafka"]["group"], settings.model_dump()))
+    default = rendering("boards").one("PrometheusRule", "-alerts")["spec"]
+    assert default == yaml.safe_load(rules(CASES["boards"]["settings"]["kafka"]["group"], Alerts().model_dump()))
+    assert "alerts" not in rendering("alerts").one("ConfigMap", "headrace")["data"]["headrace.toml"]

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from consumer.admin_sections import is_loopback
+from consumer.alerts.rules import ALERTS, rules
 from consumer.edge_settings import kafka_settings
 from consumer.edges.kafka.config import selects
 from consumer.settings import load
@@ -204,3 +205,38 @@ def test_monitoring_leads_to_what_is_mounted() -> None:
 
     alertmanager = yaml.safe_load((ROOT / "deploy/alertmanager/alertmanager.yml").read_text())
     assert alertmanager["route"]["receiver"] in {each["name"] for each in alertmanager["receivers"]}
+
+
+def test_workers_and_the_admin_process_are_scraped_where_they_listen() -> None:
+    """By the names of their services; nobody beyond this network reaches it."""
+    settings = load(ROOT / "deploy/headrace/headrace.toml")
+    (job,) = yaml.safe_load((ROOT / "deploy/prometheus/scrape.d/headrace.yml").read_text())["scrape_configs"]
+    (found,) = job["dns_sd_configs"]
+    assert set(found["names"]) == OURS - ONCE
+    assert (settings.telemetry.host, settings.telemetry.port) == ("0.0.0.0", found["port"])
+    assert all(str(found["port"]) not in port for name in OURS for port in SERVICES[name].get("ports", ()))
+
+
+def test_the_rules_are_those_of_the_settings_and_the_group() -> None:
+    """As many workers are expected as there are."""
+    settings = load(ROOT / "deploy/headrace/headrace.toml")
+    written = (ROOT / "deploy/prometheus/rules/headrace.yml").read_text()
+    assert written == rules(SERVICES["headrace"]["environment"]["HEADRACE_KAFKA__GROUP"], settings.alerts.model_dump())
+    assert settings.alerts.workers == SERVICES["headrace"]["deploy"]["replicas"]
+    port = SERVICES["grafana"]["ports"][0].split(":")[1]
+    assert settings.alerts.dashboards == f"http://localhost:{port}/d"
+
+
+def test_alerts_that_are_kept_quiet_or_sent_are_those_that_there_are() -> None:
+    """By their names and labels."""
+    alertmanager = yaml.safe_load((ROOT / "deploy/alertmanager/alertmanager.yml").read_text())
+    told = {"group", "severity", "alertname", "server", "topic"}
+    for rule in alertmanager["inhibit_rules"]:
+        assert set(rule["equal"]) <= told
+        for matcher in [*rule["source_matchers"], *rule["target_matchers"]]:
+            label, value = re.fullmatch(r'(\w+) =~? "([^"]+)"', matcher).groups()  # type: ignore[union-attr]
+            assert label in told
+            if label == "alertname":
+                assert set(value.split("|")) <= {alert.name for alert in ALERTS}
+    routed = {route["receiver"] for route in alertmanager["route"]["routes"]} | {alertmanager["route"]["receiver"]}
+    assert routed == {each["name"] for each in alertmanager["receivers"]}

@@ -47,6 +47,7 @@ _BOUNDS: dict[str, Schema] = {
     "worker.terminationSlack": {"minimum": 10, "maximum": 600},
     "worker.minReadySeconds": {"minimum": 0},
     "worker.readiness.periodSeconds": {"minimum": 10},
+    "metrics.port": {"minimum": 1024, "maximum": 65_535},
     "admin.replicas": {"minimum": 1, "maximum": 20},
     "admin.port": {"minimum": 1024, "maximum": 65_535},
     "admin.sessionKeySecret": _NAME,

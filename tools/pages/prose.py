@@ -5,6 +5,8 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+from typer._click.exceptions import ClickException
+
 from tools.pages.cli import NAME, children, command_line
 from tools.pages.markdown import GENERATED
 
@@ -76,8 +78,9 @@ def _typed(text: str) -> Iterator[list[str]]:
     """The command lines of console blocks, a list of words for each command of a pipeline."""
     for block in _CONSOLE.findall(text):
         for line in re.findall(r"^\$ (.+)$", block.replace("\\\n", " "), re.MULTILINE):
-            for piece in re.split(r"\||&&|;|\$\(|`", line):
-                words = _words(piece)
+            for piece in re.split(r"\||&&?|;|\$\(|`", line):
+                # where its output goes is the shell's matter
+                words = _words(re.sub(r"\s\d?[<>].*", "", piece))
                 while words and re.match(r"[A-Z_]+=", words[0]):
                     words.pop(0)
                 if words:
@@ -99,10 +102,13 @@ def _unknown_words(words: list[str]) -> Iterator[str]:
             yield f"`{' '.join(words)}`: there is no command {rest[0]!r}"
             return
         command, rest = child, rest[1:]
-    known = {name for parameter in command.params for name in [*parameter.opts, *parameter.secondary_opts]}
-    for word in rest:
-        if word.startswith("--") and word != "--help" and word.partition("=")[0] not in known:
-            yield f"`{' '.join(words)}`: there is no option {word}"
+    if "--help" in rest:
+        return
+    try:
+        # parsed as it would be, and not run
+        command.make_context(command.name, list(rest))
+    except ClickException as error:
+        yield f"`{' '.join(words)}`: {error.format_message()}"
 
 
 def _unreachable(root: Path, pages: list[Path]) -> list[str]:

@@ -64,3 +64,10 @@ imagePullPolicy: {{ .Values.image.pullPolicy }}
 securityContext:
   {{- toYaml .Values.containerSecurityContext | nindent 2 }}
 {{- end -}}
+
+{{/* where metrics and probes are served, as a port of a container */}}
+{{- define "headrace.metricsPort" -}}
+{{- if .Values.metrics.enabled -}}
+- {name: metrics, containerPort: {{ .Values.metrics.port }}}
+{{- end -}}
+{{- end -}}

@@ -42,6 +42,12 @@
 {{- $_ := unset $kafka "client" -}}
 {{- end -}}
 {{- $_ := set $settings "kafka" $kafka -}}
+{{- if $root.Values.metrics.enabled -}}
+{{- $listening := dict "host" "0.0.0.0" "port" $root.Values.metrics.port -}}
+{{- $_ := set $settings "telemetry" (merge (dig "telemetry" dict $settings) $listening) -}}
+{{- end -}}
+{{- /* no process reads these, and a changed threshold rolls no pods */ -}}
+{{- $_ := unset $settings "alerts" -}}
 {{- if .admin -}}
 {{- $admin := dig "admin" dict $settings -}}
 {{- $_ := set $admin "host" "0.0.0.0" -}}

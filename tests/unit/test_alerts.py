@@ -1,0 +1,86 @@
+"""The alerts as one text: what they ask for is told, and every place of a setting is one."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+from typer.testing import CliRunner
+
+from consumer.alert_sections import Alerts
+from consumer.alerts.alert import PREFIX, Alert
+from consumer.alerts.letters import KINDS_SEEN
+from consumer.alerts.rules import ALERTS, BadText, filled, rules, rules_text, words_of
+from consumer.cli import app
+from tests.unit.promql import grouped_by, known, parsed, selectors
+
+ROOT = Path(__file__).parents[2]
+_VALUES = Alerts().model_dump()
+_GROUP = "shop-replica"
+# what a rule keeps is told by the rule
+_KEPT = {KINDS_SEEN.name: {"group", "kind"}}
+each_alert = pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
+
+
+@each_alert
+def test_an_alert_asks_for_what_is_told_of_its_group(alert: Alert) -> None:
+    """By metrics and labels that there are."""
+    tree, told = parsed(filled(alert.expr, {**_VALUES, "group": _GROUP})), known() | _KEPT
+    labels: set[str] = set()
+    for name, chosen in selectors(tree):
+        assert name in told
+        assert chosen <= told[name]
+        labels |= told[name]
+    assert set(grouped_by(tree)) <= labels
+    assert f'group="{_GROUP}"' in filled(alert.expr, {**_VALUES, "group": _GROUP})
+
+
+@each_alert
+def test_an_alert_says_what_it_is_and_what_it_means(alert: Alert) -> None:
+    """In one line, then for the data; its labels are those that its expression leaves."""
+    assert alert.name.startswith(PREFIX)
+    assert len(alert.meaning) > 40
+    assert alert.summary != alert.meaning
+    assert "\n" not in alert.summary + alert.meaning
+    assert not alert.wait or alert.wait in _VALUES
+
+
+def test_every_setting_of_the_section_has_its_place() -> None:
+    """And every place a setting: none is there for nothing."""
+    assert words_of(rules_text()) == _VALUES.keys() | {"group"}
+
+
+def test_names_are_names_of_one_alert() -> None:
+    """A file of a runbook is one alert's."""
+    assert len({alert.name.lower() for alert in ALERTS}) == len(ALERTS)
+
+
+@pytest.mark.parametrize("value", ['a"b', "a\\b", "a\nb"])
+def test_a_value_stays_in_its_place(value: str) -> None:
+    """What would end the text that it stands in is refused."""
+    with pytest.raises(BadText):
+        rules(value, _VALUES)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"lag_seconds": 0}, {"runbooks": 'a"b'}, {"runbooks": "a b"}, {"pool_waits": 0}, {"lag": 3}]
+)
+def test_thresholds_have_bounds(wrong: dict[str, object]) -> None:
+    """As all settings."""
+    with pytest.raises(ValidationError):
+        Alerts.model_validate(wrong)
+
+
+def test_the_command_writes_rules_with_the_settings_values(tmp_path: Path) -> None:
+    """Those that the file changes, and the defaults of the others."""
+    file = tmp_path / "headrace.toml"
+    given = (ROOT / "deploy/headrace/headrace.toml").read_text().split("[alerts]")[0]
+    file.write_text(f'{given}\n[alerts]\nlag_seconds = 77\nrunbooks = "https://docs.example"\n')
+    done = CliRunner().invoke(app, ["alerts", "--config", str(file), "--output", "prometheus"])
+    assert done.exit_code == 0, done.output
+    group = tomllib.loads(given)["kafka"]["group"]
+    assert done.output == rules(group, _VALUES | {"lag_seconds": 77, "runbooks": "https://docs.example"})
+    assert ") > 77 " in done.output
+    assert "https://docs.example/HeadraceLagging.md" in done.output
+    listed = CliRunner().invoke(app, ["alerts", "--config", str(file), "--output", "json"])
+    assert listed.output.count('"runbook"') == len(ALERTS)

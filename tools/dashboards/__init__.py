@@ -1,0 +1,1 @@
+"""Grafana's dashboards: made here, committed as JSON, used by the compose file and the chart."""
