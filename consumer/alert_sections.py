@@ -69,7 +69,7 @@ class Alerts(Section):
     full_window: Seconds = Field(
         default=300, description="Seconds that a target without resources is shown for after it last said so."
     )
-    pool_waits: Annotated[float, Field(gt=0, le=10_000)] = Field(
+    pool_waits: Annotated[float, Field(ge=0.01, le=10_000)] = Field(
         default=1.0, description="Most that questions of a process wait for a session, in seconds a second."
     )
     pool_for: Wait = Field(default=300, description="For how long they may wait longer.")

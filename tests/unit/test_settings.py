@@ -27,6 +27,40 @@ NEEDED = {
     "HEADRACE_REGISTRY__URL": "http://registry",
     "HEADRACE_TARGET__DSN": "dbname=target",
 }
+ALERTS_WAIT = [
+    "lag_for",
+    "stalled_for",
+    "stopped_for",
+    "paused_for",
+    "stale_for",
+    "unseen_for",
+    "silence_for",
+    "connector_for",
+    "workers_for",
+    "unread_for",
+    "loop_for",
+    "memory_for",
+    "dead_for",
+    "letters_for",
+    "overdue_for",
+    "unpublished_for",
+    "away_for",
+    "pool_for",
+    "control_for",
+]
+ALERTS_SECONDS = [
+    "lag_seconds",
+    "stale_seconds",
+    "unseen_seconds",
+    "silence_seconds",
+    "loop_seconds",
+    "window",
+    "dead_seconds",
+    "new_kind_seconds",
+    "new_kind_shown",
+    "full_window",
+]
+ALERTS_COUNT = ["workers", "restarts", "fence_losses", "rebalances", "letters"]
 BOUNDS: dict[str, tuple[float, float]] = {
     "kafka.request_timeout": (1, 300),
     "admin.port": (1, 65_535),
@@ -86,6 +120,15 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "control.keep_hours": (0.01, 8760),
     "ledger.keep_hours": (1, 8760),
     "log.burst": (1, 100_000),
+    "reconcile.range_rows": (100, 1_000_000),
+    "reconcile.rate": (1, 100_000_000),
+    "reconcile.statement_timeout": (0.1, 600),
+    "reconcile.settle": (0.1, 600),
+    "reconcile.patience": (1, 86_400),
+    "reconcile.snapshot_patience": (1, 86_400),
+    "reconcile.rounds": (1, 100),
+    "reconcile.max_keys": (1, 1_000_000),
+    "reconcile.keep_hours": (1, 876_000),
     "telemetry.port": (0, 65_535),
     "telemetry.turn_within": (1, 3600),
     "telemetry.look_every": (1, 3600),
@@ -93,6 +136,11 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "telemetry.max_partitions": (1, 100_000),
     "trace.ratio": (0, 1),
     "trace.links": (0, 32),
+    "alerts.pool_waits": (0.01, 10_000),
+    **dict.fromkeys((f"alerts.{name}" for name in ALERTS_WAIT), (0, 30 * 86_400)),
+    **dict.fromkeys((f"alerts.{name}" for name in ALERTS_SECONDS), (1, 30 * 86_400)),
+    **dict.fromkeys((f"alerts.{name}" for name in ALERTS_COUNT), (1, 1_000_000_000)),
+    **dict.fromkeys(("alerts.memory_bytes", "alerts.control_bytes"), (1_000_000, 10**15)),
 }
 
 

@@ -14,6 +14,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from consumer.blocks import Decoders
 from consumer.core.failure import failed
+from consumer.core.flags import ALL_ON
 from consumer.core.kinds import KINDS
 from consumer.core.laps import Lap
 from consumer.core.plan import Counts, Plan
@@ -261,7 +262,7 @@ def test_a_collector_gets_the_spans(collector: Collector) -> None:
     """As protobuf, with the resource; also those that were not sent when the worker ends."""
     pieces = slices(2, parented)
     plan = Plan(slices=pieces, stages=(), counts=Counts(records=2), laps=PLANNED)
-    with sending(collector.endpoint, SETTINGS, "1") as tracing:
+    with sending(collector.endpoint, SETTINGS, "1", ALL_ON) as tracing:
         tracing.tell(Began(slices=pieces, lane=False, polled=POLLED))
         tracing.tell(Committed(Applied(plan=plan, seconds=0.3, durations={}, laps=WRITTEN)))
         tracing.tell(Ended())
