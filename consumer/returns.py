@@ -89,7 +89,8 @@ class Returns:
     def work(self, slices: Part, beat: Callable[[], None] = lambda: None) -> Turn:
         """Work on what was read of retry topics; what is not due waits. Beats in front of each try.
 
-        Raises Fenced, Transient, ConnectionLost, CommitUnknown: each position stands where it was committed last.
+        Raises Fenced, Transient, ConnectionLost, CommitUnknown, and DataFault or TableFault when letters' own tables
+        refuse what became of them: each position stands where it was committed last.
         """
         turn = Turn(until=time.monotonic() + self.TURN, beat=beat)
         todo = deque([slices])
@@ -161,7 +162,10 @@ class Returns:
         return halves(part)
 
     def _try(self, part: Part, now: Turns, verdicts: tuple[Verdict, ...], turn: Turn) -> Blame | None:
-        """Apply what has its turn; returns whom it is blamed on when that failed. Raises Reconsider, Transient."""
+        """Apply what has its turn; returns whom it is blamed on when that failed.
+
+        Raises Reconsider, Transient, and whatever is no letter's fault.
+        """
         turn.beat()
         try:
             plan = replace(self._plan(now.tried), slices=passed(part), verdicts=verdicts)
@@ -173,6 +177,9 @@ class Returns:
         except NotPlanned as bad:
             return Blame(bad.failures)
         except (DataFault, TableFault, Transient) as error:
+            if not now.tried:
+                # what is refused are outcomes, and no other try has less of them
+                raise
             blame = blamed(now.tried, error, self._binder.topics_of)
             if blame.whole and isinstance(error, TableBusy):
                 self._rest(blame)

@@ -10,7 +10,7 @@ import pytest
 from consumer.core.flood import FloodLimits
 from consumer.core.records import TopicPartition
 from consumer.edges.postgres.outbox import PostgresOutbox
-from consumer.handover import Moved, Notice
+from consumer.handover import Moved, Notice, Stopped
 from consumer.returns import Returns
 from dlq.actions import replay
 from tests.pg.applying import Applying
@@ -48,10 +48,14 @@ class Scene:
 
     def come_back(self, *, reverse: bool = False) -> None:
         """All are sent again and come back as one batch."""
+        self.turn(LANE, self.send(reverse=reverse))
+
+    def send(self, *, reverse: bool = False) -> int:
+        """All are sent again, and their copies lie in the retry topic; where it ends."""
         query = "SELECT id FROM headrace.letters WHERE group_name = %s AND state = 'dead'"
         ids = [row[0] for row in self.session.execute(query, (self.group,))]
         assert len(replay(self.session, self.group, ids).changed) == len(ids)
-        self.turn(LANE, self.applying.come_back(self.outbox, LANE, reverse=reverse))
+        return self.applying.come_back(self.outbox, LANE, reverse=reverse)
 
     def turn(self, topic: str, end: int) -> None:
         """Until its position is there."""
@@ -158,6 +162,25 @@ def test_a_table_that_was_put_right_is_looked_at_before_a_letter_fails(scene: Sc
     scene.come_back()
     assert scene.states() == ["applied"]
     assert scene.rows() == {1: some, 2: "no uuid"}
+
+
+def test_what_the_letters_themselves_refuse_stops_their_retry_topic(scene: Scene) -> None:
+    """No record is at fault, so trying them one by one would never end; when it is put right they are applied."""
+    scene.letters([("c", number, "a") for number in range(3)])
+    scene.do(f"""CREATE FUNCTION {{s}}.never() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF NEW.group_name = '{scene.group}' AND NEW.state <> 'replaying' THEN
+            RAISE insufficient_privilege;
+        END IF;
+        RETURN NEW; END $$""")
+    scene.do("CREATE TRIGGER never BEFORE UPDATE ON headrace.letters FOR EACH ROW EXECUTE FUNCTION {s}.never()")
+    scene.send()
+    told = scene.applying.turns(lambda told: any(isinstance(one, Stopped) for one in told))
+    scene.do("DROP FUNCTION {s}.never() CASCADE")
+    assert [(one.at.topic, one.failure.kind) for one in told if isinstance(one, Stopped)] == [(LANE, "table.privilege")]
+    assert set(scene.states()) == {"replaying"}
+    scene.applying.take()
+    scene.turn(LANE, scene.applying.come_back(scene.outbox, LANE))
+    assert scene.states() == ["applied"] * 3
 
 
 @pytest.fixture
