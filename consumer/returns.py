@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from consumer.apart import NotPlanned, planned
 from consumer.binder import Binder
 from consumer.blame import blamed
-from consumer.copies import Part, count, counting, divided, heads_of, left, not_due, passed, place, stayed
+from consumer.copies import Part, count, counting, divided, fitting, heads_of, left, not_due, passed, place, stayed
 from consumer.core.failure import Failure, Transient, failed
 from consumer.core.kinds import KINDS
 from consumer.core.letterhead import Codec
@@ -67,6 +67,8 @@ class Returns:
     TURN = 1.0
     # copies that are brought further together
     MOST = 500
+    # bytes of their letters, and as many of what waits for these
+    BYTES = 8 << 20
     # seconds for a statement of several letters, so that a slow one is found soon
     WITHIN = 5.0
     # seconds for which letters of a table that is locked are not tried
@@ -120,6 +122,8 @@ class Returns:
             return []
         if count(part) > 1 and any(letter.is_reread for letter in came.values()):
             return halves(part)
+        if (few := fitting(part, heads, came, self.BYTES)) < count(part):
+            return cut(part, few)
         return self._together(part, letters, came.values(), turn)
 
     def _together(
@@ -130,7 +134,7 @@ class Returns:
         mine = {letter.id for letter in came if letter.paused is None}
         closer = tried = False
         while True:
-            now = turns(letters, mine, known, Room(letters=self._planner.most))
+            now = turns(letters, mine, known, Room(letters=self._planner.most, bytes=self.BYTES))
             if tried and turn.is_over and now.tried and count(part) > 1:
                 return self._put_off(part, now, known)
             try:

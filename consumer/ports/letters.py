@@ -123,11 +123,18 @@ class Searches(Protocol):
         ...
 
 
+MOST_BYTES = 8 << 20
+"""Of letters' records that are held to be published."""
+
+
 class Outbox(Protocol):
     """The letters whose copies are still to be published. Raises Transient."""
 
-    def claim(self, most: int, seconds: float) -> list[Unposted]:
-        """At most so many, which nobody else gets for so many seconds; first the oldest that were never claimed."""
+    def claim(self, most: int, seconds: float, size: int = MOST_BYTES) -> list[Unposted]:
+        """At most so many, which nobody else gets for so many seconds; first the oldest that were never claimed.
+
+        None behind those that have `size` bytes together.
+        """
         ...
 
     def confirm(self, posted: Sequence[Posted]) -> None:

@@ -102,6 +102,21 @@ def test_letters_of_many_rows_are_one_transaction(scene: Scene) -> None:
     assert scene.batches() == [300]
 
 
+@pytest.mark.parametrize(("room", "batches"), [(2.5, [2, 2, 2]), (0.5, [1] * 6)])
+def test_letters_are_read_by_their_bytes(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, room: float, batches: list[int]
+) -> None:
+    """However many come back; a single one may have more."""
+    scene.letters([("c", number, "a") for number in range(6)])
+    query = """SELECT max(octet_length(key) + octet_length(value))
+        FROM headrace.letter_bytes b JOIN headrace.letters l ON l.id = b.letter_id WHERE group_name = %s"""
+    ((size,),) = scene.session.execute(query, (scene.group,)).fetchall()
+    monkeypatch.setattr(Returns, "BYTES", int(room * size))
+    scene.come_back()
+    assert scene.states() == ["applied"] * 6
+    assert scene.batches() == batches
+
+
 @pytest.mark.parametrize("bad", [{7}, {0, 150, 299}, set(range(0, 300, 2)), set(range(300))])
 def test_a_letter_that_fails_again_costs_itself_alone(scene: Scene, bad: set[int]) -> None:
     """Few are found by the target, of many it says only that there are too many."""

@@ -7,7 +7,7 @@ Batches and people lock letters table by table and in the order of their rows, w
 together. So nothing here waits for a letter while it has locked another one: there can be no deadlock.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 import psycopg
@@ -18,22 +18,25 @@ from consumer.core.kinds import ErrorType
 from consumer.core.letterhead import Letterhead
 from consumer.core.letters import State
 from consumer.core.records import RecordRef, TopicPartition
-from consumer.edges.postgres.letter_bytes import kept_headers
+from consumer.edges.postgres.letter_bytes import SIZE, kept_headers
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.translate import translated
-from consumer.ports.letters import Posted, Unposted
+from consumer.ports.letters import MOST_BYTES, Posted, Unposted
 
 T = TypeVar("T")
 
-_CLAIM = """
+_CLAIM = f"""
 WITH due AS (
-    SELECT id FROM headrace.letters
+    SELECT id, claimed_until FROM headrace.letters
     WHERE group_name = %(group)s AND state IN ('retrying', 'dead', 'replaying') AND published_attempt < attempt
       AND (claimed_until IS NULL OR claimed_until < clock_timestamp())
     ORDER BY claimed_until NULLS FIRST, id LIMIT %(most)s FOR UPDATE SKIP LOCKED
+), sized AS (
+    SELECT d.id, sum({SIZE}) OVER (ORDER BY d.claimed_until NULLS FIRST, d.id) - ({SIZE}) AS before
+    FROM due d LEFT JOIN headrace.letter_bytes b ON b.letter_id = d.id
 ), claimed AS (
     UPDATE headrace.letters l SET claimed_until = clock_timestamp() + make_interval(secs => %(seconds)s)
-    WHERE l.id = ANY (ARRAY(SELECT id FROM due)) RETURNING l.*
+    WHERE l.id = ANY (ARRAY(SELECT id FROM sized WHERE before < %(size)s)) RETURNING l.*
 )
 SELECT c.*, b.key, coalesce(b.edited, b.value) AS value, b.headers, b.letter_id IS NULL AS pointer
 FROM claimed c LEFT JOIN headrace.letter_bytes b ON b.letter_id = c.id ORDER BY c.id
@@ -85,8 +88,9 @@ class PostgresOutbox:
         self._group = group
         self._pointing = frozenset(pointing)
 
-    def claim(self, most: int, seconds: float) -> list[Unposted]:
-        return self._ask(lambda connection: self._claimed(connection, most, seconds))
+    def claim(self, most: int, seconds: float, size: int = MOST_BYTES) -> list[Unposted]:
+        values = {"group": self._group, "most": most, "seconds": seconds, "size": size}
+        return self._ask(lambda connection: self._claimed(connection, values))
 
     def confirm(self, posted: Sequence[Posted]) -> None:
         done = [one for one in posted if one.failure is None]
@@ -112,8 +116,7 @@ class PostgresOutbox:
         values = [list(column) for column in columns]
         return self._ask(lambda connection: {row[0] for row in connection.execute(query, values)})
 
-    def _claimed(self, connection: psycopg.Connection, most: int, seconds: float) -> list[Unposted]:
-        values = {"group": self._group, "most": most, "seconds": seconds}
+    def _claimed(self, connection: psycopg.Connection, values: Mapping[str, object]) -> list[Unposted]:
         with connection.cursor(row_factory=namedtuple_row) as cursor:
             rows: list[Any] = list(cursor.execute(_CLAIM, values))
         return [_unposted(row, pointer=row.pointer or self._points(row.table_name)) for row in rows]
