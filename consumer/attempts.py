@@ -22,7 +22,8 @@ from consumer.handover import Handover, Later, Moved, Paced, Stopped, Work
 from consumer.holdings import Holdings
 from consumer.patience import Patience
 from consumer.planner import Planner
-from consumer.planning import Fetch, Instead, planned
+from consumer.planning import Instead, planned
+from consumer.ports.bindings import Fetch
 from consumer.ports.refusals import (
     CommitUnknown,
     ConnectionLost,

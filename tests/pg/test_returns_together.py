@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 
+from consumer.ahead import Ahead
 from consumer.core.flood import FloodLimits
 from consumer.core.records import TopicPartition
 from consumer.edges.postgres.outbox import PostgresOutbox
@@ -35,13 +36,13 @@ class Scene:
         """Of the table t."""
         self.session.execute(statement.format(s=self.schema).encode())
 
-    def letters(self, changes: Sequence[Change]) -> None:
-        """The table takes nothing of these; then it does again."""
+    def letters(self, changes: Sequence[Change], begin: int = 0) -> None:
+        """The table takes nothing of these, at offsets from there on; then it does again."""
         self.do("CREATE FUNCTION {s}.no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$")
         self.do("CREATE TRIGGER no BEFORE INSERT OR UPDATE OR DELETE ON {s}.t FOR EACH ROW EXECUTE FUNCTION {s}.no()")
         for first in range(0, len(changes), 50):
             self.applying.offer({"t": changes[first : first + 50]})
-        self.turn("t", len(changes))
+        self.turn("t", begin + len(changes))
         self.do("DROP FUNCTION {s}.no() CASCADE")
         assert set(self.states()) == {"dead"}
         self.outbox.claim(10_000, 3600)
@@ -177,6 +178,25 @@ def test_a_table_that_was_put_right_is_looked_at_before_a_letter_fails(scene: Sc
     scene.come_back()
     assert scene.states() == ["applied"]
     assert scene.rows() == {1: some, 2: "no uuid"}
+
+
+def test_the_registry_holds_up_only_letters_that_need_it(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody knows the schema of one; the others are applied, and it comes again by itself, as often as it takes."""
+    monkeypatch.setattr(Ahead, "PATIENCE", 0.1)
+    late = 9
+    scene.applying.offer({"t": [("c", 0, "a")]}, late)
+    scene.turn("t", 1)
+    scene.letters([("c", 1, "a"), ("c", 2, "a")], begin=1)
+    scene.come_back()
+    assert scene.states() == ["retrying", "applied", "applied"]
+    query = 'SELECT kind, excused, digest_a IS NOT NULL FROM headrace.letters WHERE group_name = %s AND "offset" = 0'
+    assert scene.session.execute(query, (scene.group,)).fetchall() == [("registry.away", 1, False)]
+
+    scene.applying.schemas[late] = scene.applying.schemas[2]
+    scene.applying.ahead.turn(0)
+    scene.turn(LANE, scene.applying.come_back(scene.outbox, LANE))
+    # it is known which row it is of, and what is newer is searched for
+    assert scene.session.execute(query, (scene.group,)).fetchall() == [("registry.away", 1, True)]
 
 
 def test_what_the_letters_themselves_refuse_stops_their_retry_topic(scene: Scene) -> None:
