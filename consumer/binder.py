@@ -229,7 +229,7 @@ class Binder:
             schema=WriterSchema(kind=RecordKind.OTHER),
             unreadable=error.failure,
             compacted=self._traits[key.topic].compacted,
-            spoiled=(*self._known.spoiled(key), run.range) if isinstance(error, NoneDecodes) else (),
+            spoiled=self._known.spoiled(key, run) if isinstance(error, NoneDecodes) else (),
         )
 
     def forget(self, table: TableName | None) -> None:
