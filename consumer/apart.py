@@ -1,14 +1,16 @@
 """Records planned apart from a batch, as those of letters and what waits for them."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from consumer.binder import Binder
 from consumer.core.failure import Failure, Persistent
 from consumer.core.letters import Record
-from consumer.core.plan import BindingKey, Plan, frame
+from consumer.core.plan import BindingKey, Plan, Run, frame
 from consumer.core.records import RecordRef, Slice, TopicPartition
 from consumer.planner import BadRecord, Planner, Unbound
+from consumer.ports.bindings import Fetch
 
 
 class NotPlanned(Persistent):
@@ -19,19 +21,38 @@ class NotPlanned(Persistent):
         self.failures = failures
 
 
-def planned(planner: Planner, binder: Binder, records: Sequence[Record]) -> Plan:
-    """The plan of records, in the order of their offsets. Raises NotPlanned, DataFault, Transient."""
-    while True:
-        try:
-            return planner.plan(slices_of(records))
-        except Unbound as unbound:
+def at_once(wanted: Mapping[BindingKey, Run]) -> Mapping[BindingKey, Failure]:
+    """Whoever binds asks the registry: nothing is known to be missing before."""
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """Plans records by themselves; `fetch` has the registry asked for schemas that are missing."""
+
+    planner: Planner
+    binder: Binder
+    fetch: Fetch = at_once
+
+    def plan(self, records: Sequence[Record]) -> Plan:
+        """The plan of records, in the order of their offsets. Raises NotPlanned, DataFault, Transient."""
+        while True:
             try:
-                binder.bind(unbound.wanted, unbound.labels)
+                return self.planner.plan(slices_of(records))
+            except Unbound as unbound:
+                self._bind(unbound, records)
             except BadRecord as bad:
-                alike = [one.ref for one in records if _key(one) == _key(_at(records, bad.ref))]
-                raise NotPlanned(dict.fromkeys(alike, bad.why)) from bad
+                raise NotPlanned({bad.ref: bad.why}) from bad
+
+    def _bind(self, unbound: Unbound, records: Sequence[Record]) -> None:
+        if away := self.fetch(unbound.wanted):
+            # the registry holds up only those that it is needed for
+            why = next(iter(away.values()))
+            raise NotPlanned(dict.fromkeys(_alike(records, [_first(unbound.wanted[key]) for key in away]), why))
+        try:
+            self.binder.bind(unbound.wanted, unbound.labels)
         except BadRecord as bad:
-            raise NotPlanned({bad.ref: bad.why}) from bad
+            raise NotPlanned(dict.fromkeys(_alike(records, [bad.ref]), bad.why)) from bad
 
 
 def slices_of(records: Sequence[Record]) -> list[Slice]:
@@ -59,10 +80,16 @@ def slice_of(records: Sequence[Record]) -> Slice:
     )
 
 
+def _first(run: Run) -> RecordRef:
+    return RecordRef(run.piece.at, run.piece.offsets[run.start])
+
+
+def _alike(records: Sequence[Record], refs: Collection[RecordRef]) -> list[RecordRef]:
+    """Those that are bound as these are."""
+    keys = {_key(one) for one in records if one.ref in refs}
+    return [one.ref for one in records if _key(one) in keys]
+
+
 def _key(record: Record) -> BindingKey:
     """What a record is bound by, alone."""
     return BindingKey(record.ref.at.topic, frame(record.key), frame(record.value))
-
-
-def _at(records: Sequence[Record], ref: RecordRef) -> Record:
-    return next(record for record in records if record.ref == ref)

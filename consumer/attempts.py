@@ -17,13 +17,14 @@ from consumer.core.priority import Priority
 from consumer.core.records import Slice, TopicPartition
 from consumer.core.sizer import NoTime, fitting
 from consumer.core.steps import changes
-from consumer.cuts import Step, first, without_flooded, without_letters
+from consumer.cuts import Step, first, without_flooded, without_letters, without_table
 from consumer.dependents import Dependents
 from consumer.handover import Handover, Later, Moved, Paced, Stopped, Work
 from consumer.holdings import Holdings
 from consumer.patience import Patience
 from consumer.planner import Planner
-from consumer.planning import Fetch, Instead, planned
+from consumer.planning import Instead, planned
+from consumer.ports.bindings import Fetch
 from consumer.ports.refusals import (
     CommitUnknown,
     ConnectionLost,
@@ -173,6 +174,8 @@ class Attempts:
             failure = error.failure
             log.warning("letters wait", **told(failure))
             self._give_back(work, seconds=self._patience.most, reason=failure.detail)
+        except (DataFault, TableFault) as fault:
+            return without_table(work, (), fault.failure)
         else:
             self._went_on(work, turn)
         return []

@@ -233,7 +233,7 @@ class Binder:
             schema=WriterSchema(kind=RecordKind.OTHER),
             unreadable=error.failure,
             compacted=self._traits[key.topic].compacted,
-            spoiled=(*self._known.spoiled(key), run.range) if isinstance(error, NoneDecodes) else (),
+            spoiled=self._known.spoiled(key, run) if isinstance(error, NoneDecodes) else (),
         )
 
     def forget(self, table: TableName | None) -> None:
@@ -310,7 +310,7 @@ class Binder:
             binding = self._bound(self._wanted(key.topic, name, schema, run), Fitted(table=table))
         except (Cannot, Persistent, UnsupportedSchema, BadName) as error:
             raise NoneDecodes from error
-        return replace(binding, spoiled=(*self._known.spoiled(key), run.range))
+        return replace(binding, spoiled=self._known.spoiled(key, run))
 
     def _mode(self, name: TableName) -> Mode:
         return self._settings.modes.get(str(name), Mode.ROWS)

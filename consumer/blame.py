@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 
+from consumer.apart import NotPlanned
 from consumer.busy import of_record
 from consumer.core.failure import Failure, HeadraceError, Transient
 from consumer.core.kinds import KINDS, Scope
@@ -17,6 +18,8 @@ TopicsOf = Callable[[TableName | None], Collection[str]]
 
 def blamed(letters: Sequence[Standing], error: HeadraceError, topics_of: TopicsOf) -> Blame:
     """Whom a failed try is blamed on. Raises the error where it is the environment's, for fewer letters too."""
+    if isinstance(error, NotPlanned):
+        return Blame(error.failures, binding=not all(map(_is_away, error.failures.values())))
     failure = of_record(error) if isinstance(error, TableBusy) else error.failure
     # a second try would take as long; what is in conflict is quick, and mostly over then
     binding = not isinstance(error, Transient) or error.failure.kind == "target.conflict"
@@ -36,6 +39,11 @@ def _is_theirs(failure: Failure, letters: Sequence[Standing]) -> bool:
     """Whether what time may heal is tried otherwise all the same."""
     # nobody waits for a topic that is gone, and what was too much at once may not be in parts
     return failure.kind == "kafka.no_topic" or (failure.kind in TOO_MUCH and len(letters) > 1)
+
+
+def _is_away(failure: Failure) -> bool:
+    """Whether the registry holds it up, whose word a second try would not have either."""
+    return KINDS[failure.kind].scope is Scope.ENVIRONMENT
 
 
 def _of_table(letters: Sequence[Standing], topics: Collection[str]) -> Sequence[Standing]:

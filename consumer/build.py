@@ -12,6 +12,7 @@ from importlib.metadata import version
 
 from consumer import dead_letters
 from consumer.ahead import Ahead
+from consumer.apart import Apart
 from consumer.applier import Applier
 from consumer.attempts import Workshop
 from consumer.binder import Binder
@@ -322,7 +323,7 @@ def build_worker(settings: Settings, name: str, shared: Connections, told: Watch
     most = settings.sizer.top * Reader.ROUNDS
     planners = [Planner(decoders, encoder, known, marks, policy, most) for _ in ("reader", "applier")]
     origins = Rereading(KafkaOrigins(kafka_settings(settings)), offsets)
-    returns = Returns(sink, planners[1], binder, origins, Judges(codec=codec, policy=policy))
+    returns = Returns(sink, Apart(planners[1], binder, ahead.fetched), origins, Judges(codec=codec, policy=policy))
     # its marks are of partitions that others may own
     again = Planner(decoders, encoder, known, Marks(), policy, most)
     searches = PostgresSearches(shared.pool, settings.kafka.group)

@@ -63,6 +63,17 @@ def not_due(heads: Heads, came: Mapping[RecordRef, Standing]) -> dict[RecordRef,
     }
 
 
+def fitting(part: Part, heads: Heads, came: Mapping[RecordRef, Standing], size: int) -> int:
+    """How many of the first copies have letters of at most so many bytes; one at least."""
+    places = [place(piece, index) for piece in part for index in range(len(piece))]
+    for number, at in enumerate(places):
+        letter = came.get(heads[at].origin) if at in heads else None
+        size -= letter.size if letter else 0
+        if size < 0 and number:
+            return number
+    return len(places)
+
+
 def divided(part: Part, early: Mapping[RecordRef, float]) -> tuple[list[Slice], list[Slice]]:
     """What stands in front of the first copies that are not due, and what begins with them."""
     front: list[Slice] = []

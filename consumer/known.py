@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection
 
-from consumer.core.plan import Binding, BindingKey, TableName
+from consumer.core.plan import Binding, BindingKey, Run, TableName
 from consumer.core.records import OffsetRange
 
 
@@ -15,10 +15,15 @@ class KnownBindings:
     def find(self, key: BindingKey) -> Binding | None:
         return self._known.get(key)
 
-    def spoiled(self, key: BindingKey) -> tuple[OffsetRange, ...]:
-        """The ranges of such records none of which decodes, while no other was met."""
-        binding = self._known.get(key)
-        return binding.spoiled if binding is not None else ()
+    def spoiled(self, key: BindingKey, run: Run) -> tuple[OffsetRange, ...]:
+        """The ranges of such records none of which decodes, while no other was met, with those of one more run.
+
+        Of its partition no others than its slice's, so that they do not become more and more.
+        """
+        binding, piece = self._known.get(key), run.piece
+        before = binding.spoiled if binding is not None else ()
+        kept = (one for one in before if one.at != piece.at or (piece.start <= one.start and one.end <= piece.end))
+        return (*kept, *run.ranges())
 
     def learn(self, key: BindingKey, binding: Binding) -> None:
         """Remember a binding."""

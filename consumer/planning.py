@@ -1,20 +1,17 @@
 """Planning a batch on the apply thread: bindings that are missing are made, and what can't be read yet waits."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from consumer.binder import Binder
-from consumer.core.failure import Failure
-from consumer.core.plan import BindingKey, Plan, Run
+from consumer.core.plan import Plan
 from consumer.cuts import Step, in_front
 from consumer.handover import Later, Work
 from consumer.planner import BadRecord, Planner, Unbound
+from consumer.ports.bindings import Fetch
 
 # seconds until a schema is asked for again that the registry did not give
 _UNREADY = 3.0
-
-Fetch = Callable[[Mapping[BindingKey, Run]], Mapping[BindingKey, Failure]]
-"""Has the registry asked for what runs lack, and waits a moment; says which ones lack it still, and why."""
 
 
 class Instead(Exception):

@@ -11,21 +11,19 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from consumer.apart import NotPlanned, planned
-from consumer.binder import Binder
+from consumer.apart import Apart, NotPlanned
 from consumer.blame import blamed
-from consumer.copies import Part, count, counting, divided, heads_of, left, not_due, passed, place, stayed
-from consumer.core.failure import Failure, Transient, failed
+from consumer.copies import Part, count, counting, divided, fitting, heads_of, left, not_due, passed, place, stayed
+from consumer.core.failure import Failure, Transient
 from consumer.core.flags import ALL_ON, Flag, Switches
-from consumer.core.kinds import KINDS
 from consumer.core.letterhead import Codec
-from consumer.core.letters import BEHIND, Record, Standing, Verdict
+from consumer.core.letters import Standing, Verdict
 from consumer.core.plan import Plan
 from consumer.core.policy import Policy
 from consumer.core.records import RecordRef, Slice, TopicPartition, cut, halves
 from consumer.core.sizer import BatchSizer
 from consumer.core.turns import Blame, Known, Room, Turns, learned, turns
-from consumer.planner import Planner
+from consumer.letter_plans import LetterPlans
 from consumer.ports.refusals import DataFault, Reconsider, TableBusy, TableFault
 from consumer.ports.target import Sink
 from consumer.rereading import Rereading
@@ -68,6 +66,8 @@ class Returns:
     TURN = 1.0
     # copies that are brought further together
     MOST = 500
+    # bytes of their letters, and as many of what waits for these
+    BYTES = 8 << 20
     # seconds for a statement of several letters, so that a slow one is found soon
     WITHIN = 5.0
     # seconds for which letters of a table that is locked are not tried
@@ -75,15 +75,15 @@ class Returns:
     # and between looks at a retry lane that is switched off
     OFF = 3.0
 
-    def __init__(self, sink: Sink, planner: Planner, binder: Binder, origins: Rereading, judges: Judges) -> None:
+    def __init__(self, sink: Sink, apart: Apart, origins: Rereading, judges: Judges) -> None:
         self._sink = sink
-        self._planner = planner
-        self._binder = binder
-        self._origins = origins
+        self._binder = apart.binder
+        self._plans = LetterPlans(sink, apart, origins)
         self._codec = judges.codec
         self._judge = Judge(judges.policy)
         # how many are brought further together follows what became of the last ones
-        most = min(self.MOST, planner.most)
+        self._planned = apart.planner.most
+        most = min(self.MOST, self._planned)
         self._sizer = BatchSizer(rows=most, growth=1, target_seconds=self.TURN, deadline=self.WITHIN)
         self._pace = self._sizer.first()
         # whether anything comes back; set by whoever composes
@@ -94,7 +94,8 @@ class Returns:
     def work(self, slices: Part, beat: Callable[[], None] = lambda: None) -> Turn:
         """Work on what was read of retry topics; what is not due waits. Beats in front of each try.
 
-        Raises Fenced, Transient, ConnectionLost, CommitUnknown: each position stands where it was committed last.
+        Raises Fenced, Transient, ConnectionLost, CommitUnknown, and DataFault or TableFault when letters' own tables
+        refuse what became of them: each position stands where it was committed last.
         """
         turn = Turn(until=time.monotonic() + self.TURN, beat=beat)
         if not self.switches.on(Flag.RETRY_LANE):
@@ -127,6 +128,8 @@ class Returns:
             return []
         if count(part) > 1 and any(letter.is_reread for letter in came.values()):
             return halves(part)
+        if (few := fitting(part, heads, came, self.BYTES)) < count(part):
+            return cut(part, few)
         return self._together(part, letters, came.values(), turn)
 
     def _together(
@@ -135,9 +138,10 @@ class Returns:
         """Bring letters further in one transaction, as far as they can be; returns what is to be tried instead."""
         known = Known(failures=self._resting(came))
         mine = {letter.id for letter in came if letter.paused is None}
+        room = Room(letters=self._planned, bytes=self.BYTES)
         closer = tried = False
         while True:
-            now = turns(letters, mine, known, Room(letters=self._planner.most))
+            now = turns(letters, mine, known, room)
             if tried and turn.is_over and now.tried and count(part) > 1:
                 return self._put_off(part, now, known)
             try:
@@ -169,18 +173,22 @@ class Returns:
         return halves(part)
 
     def _try(self, part: Part, now: Turns, verdicts: tuple[Verdict, ...], turn: Turn) -> Blame | None:
-        """Apply what has its turn; returns whom it is blamed on when that failed. Raises Reconsider, Transient."""
+        """Apply what has its turn; returns whom it is blamed on when that failed.
+
+        Raises Reconsider, Transient, and whatever is no letter's fault.
+        """
         turn.beat()
         try:
-            plan = replace(self._plan(now.tried), slices=passed(part), verdicts=verdicts)
+            plan = replace(self._plans.plan(now.tried), slices=passed(part), verdicts=verdicts)
             applied = self._sink.apply(plan, within=self.WITHIN if len(now.tried) > 1 else None)
         except Reconsider as found:
             if not found.refused:
                 raise
             return Blame(found.refused)
-        except NotPlanned as bad:
-            return Blame(bad.failures)
-        except (DataFault, TableFault, Transient) as error:
+        except (NotPlanned, DataFault, TableFault, Transient) as error:
+            if not now.tried:
+                # what is refused are outcomes, and no other try has less of them
+                raise
             blame = blamed(now.tried, error, self._binder.topics_of)
             if blame.whole and isinstance(error, TableBusy):
                 self._rest(blame)
@@ -199,79 +207,6 @@ class Returns:
             *(judge.failed(letter, known.failures[letter.ref]) for letter in now.failed),
             *(judge.applied(letter) for letter in now.tried),
         )
-
-    def _plan(self, letters: Sequence[Standing]) -> Plan:
-        """The plan of letters whose turn it is.
-
-        Raises Reconsider when a row has become known only now, NotPlanned, DataFault, TableFault, Transient.
-        """
-        if not letters:
-            return Plan(slices=(), stages=())
-        plan = planned(self._planner, self._binder, self._records(letters))
-        if plan.letters:
-            # those that are behind others have done nothing
-            bad = [letter for letter in plan.letters if letter.failure.kind != BEHIND]
-            raise NotPlanned({letter.record.ref: letter.failure for letter in bad or plan.letters})
-        for letter in letters:
-            why = self._disbelieved(letter, plan) if letter.imported and letter.row is None else None
-            if why is not None:
-                raise NotPlanned({letter.ref: why})
-        strangers = _rows_known_now(letters, plan)
-        if strangers and self._placed(strangers):
-            # newer changes of their rows may have been applied since
-            raise Reconsider({})
-        for letter in letters:
-            if letter.pointer and letter.row and not self._is_of(letter, plan):
-                raise NotPlanned({letter.ref: _ANOTHER})
-        return plan
-
-    def _records(self, letters: Sequence[Standing]) -> Sequence[Record]:
-        """Their records. Raises Reconsider when one has lost its bytes meanwhile, NotPlanned when it is gone."""
-        records = self._sink.records([letter for letter in letters if not letter.pointer])
-        for letter in letters:
-            if letter.pointer:
-                record = self._origins.fetch(letter.ref, letter.topic_id)
-                if record is None:
-                    raise NotPlanned({letter.ref: _GONE})
-                records = [*records, record]
-        if len(records) < len(letters):
-            raise Reconsider({})
-        return records
-
-    def _placed(self, letters: Sequence[Standing]) -> bool:
-        """Write down which rows letters are of; whether any is of one."""
-        placed = False
-        for letter in letters:
-            writes = planned(self._planner, self._binder, self._records([letter])).writes
-            if writes and writes[0].identity:
-                placed = True
-                try:
-                    self._sink.place(letter, writes[0])
-                except (DataFault, TableFault) as fault:
-                    raise NotPlanned({letter.ref: fault.failure}) from fault
-        return placed
-
-    def _disbelieved(self, letter: Standing, plan: Plan) -> Failure | None:
-        """Why a letter of another consumer is not applied, whose headers alone say which record it is.
-
-        `plan`: what it alone would change. Raises Reconsider when it has lost its bytes meanwhile, Transient.
-        """
-        if plan.stages and not (plan.writes and plan.writes[0].identity):
-            return _NO_ROW
-        if letter.pointer:
-            # read at its origin just now
-            return None
-        origin = self._origins.fetch(letter.ref, letter.topic_id)
-        if origin is None:
-            return _UNSEEN
-        found = self._sink.records([letter], original=True)
-        if not found:
-            raise Reconsider({})
-        return None if (origin.key, origin.value) == (found[0].key, found[0].value) else _OTHER
-
-    def _is_of(self, letter: Standing, plan: Plan) -> bool:
-        """Whether what was read at a letter's origin changes the letter's row: a log that was cut has other records."""
-        return bool(plan.writes) and self._sink.is_of(letter, plan.writes[0])
 
     # what is known of topics
 
@@ -294,31 +229,3 @@ class Returns:
         """Leave topics alone whose table is locked."""
         until = time.monotonic() + self.LOCKED
         self._locked |= {ref.at.topic: (why, until) for ref, why in blame.failures.items()}
-
-
-def _rows_known_now(letters: Sequence[Standing], plan: Plan) -> list[Standing]:
-    """Letters of no known row that the plan knows a row of."""
-    if all(letter.row for letter in letters):
-        return []
-    refs = {ref for write in plan.writes if write.identity for ref in write.origins.every()}
-    return [letter for letter in letters if letter.row is None and letter.ref in refs]
-
-
-_NO_ROW = failed(
-    KINDS["record.imported"],
-    "returns",
-    "apply letter",
-    "it is of no single row (a table of events, a truncate), and whether this group has applied it can't be known",
-    remedy="Discard the letter; if its event is missing in the table, have the source send it again.",
-)
-_UNSEEN = failed(
-    KINDS["record.unplaced"],
-    "returns",
-    "apply letter",
-    "its record is not in its topic any more, nor what stands behind it",
-)
-_OTHER = failed(
-    KINDS["record.unplaced"], "returns", "apply letter", "where its headers say that it was, another record lies"
-)
-_GONE = failed(KINDS["record.gone"], "returns", "apply letter", KINDS["record.gone"].sign)
-_ANOTHER = failed(KINDS["record.gone"], "returns", "apply letter", "at its offset is a record of another row by now")

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from consumer.apart import NotPlanned, planned, slice_of
+from consumer.apart import Apart, NotPlanned, slice_of
 from consumer.binder import Binder
 from consumer.core.created import created_types
 from consumer.core.doctor.tables import Fit, Lacking
@@ -42,7 +42,7 @@ class Trial:
         if record is None:
             return Fit(topic=topic, read=False)
         try:
-            plan = planned(self.planner, self.binder, [record])
+            plan = Apart(self.planner, self.binder).plan([record])
         except NotPlanned as error:
             return _refused(topic, error.failures[record.ref])
         except DataFault as fault:

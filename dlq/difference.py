@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import psycopg
 
-from consumer.apart import NotPlanned, planned, slice_of
+from consumer.apart import Apart, NotPlanned, slice_of
 from consumer.binder import Binder
 from consumer.core.failure import Failure, located
 from consumer.core.letters import Record
@@ -58,7 +58,7 @@ class Weigher:
     def plan(self, record: Record) -> Plan:
         """The record alone, by what its table is now. Raises NotPlanned, DataFault, Transient."""
         self.binder.forget_topic(record.ref.at.topic)
-        return planned(self.planner, self.binder, [record])
+        return Apart(self.planner, self.binder).plan([record])
 
     def source_names(self, record: Record) -> dict[str, str]:
         """What the source calls the columns of the record's table."""

@@ -85,7 +85,7 @@ class Standing:
     """What an open letter's row says, but for its bytes. `due`: seconds until it is; `age`: since it failed first.
 
     `excused`: how many attempts count in no budget. `row`: the table row that it is of; None where that is not known.
-    `size`: of its value. `pointer`: its bytes are at the origin only. `topic_id`: of the topic whose position is
+    `size`: bytes of its record. `pointer`: its bytes are at the origin only. `topic_id`: of the topic whose position is
     stored, where its record may be read at its origin. `searching`: its origin is searched for later changes of its
     table row. `paused`: by a person, with its table, topic or partition. `imported`: it was another consumer's, whose
     word for what record it is of stands alone until the row is known.

@@ -1,8 +1,9 @@
 """What a batch will do, as values."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import partial
 from typing import NamedTuple
 
 import polars as pl
@@ -186,8 +187,7 @@ class Binding:
 
     def is_of(self, run: "Run") -> bool:
         """Whether it is the binding of these records, too."""
-        at, start, end = run.range
-        return not self.spoiled or any(one.at == at and one.start <= start and end <= one.end for one in self.spoiled)
+        return not self.spoiled or all(any(map(partial(_holds, part), self.spoiled)) for part in run.ranges())
 
     @property
     def inputs(self) -> tuple[Column, ...]:
@@ -443,10 +443,20 @@ class Run:
     key_frame: bytes | None
     value_frame: bytes | None
 
-    @property
-    def range(self) -> OffsetRange:
-        """From its first record to behind its last one."""
-        return OffsetRange(self.piece.at, self.piece.offsets[self.start], self.piece.offsets[self.end - 1] + 1)
+    def ranges(self) -> Iterator[OffsetRange]:
+        """Its offsets without what is between them: of letters these are other records, which may be sound."""
+        offsets = _offsets(self)
+        start = before = offsets[0]
+        for offset in offsets[1:]:
+            if offset > before + 1:
+                yield OffsetRange(self.piece.at, start, before + 1)
+                start = offset
+            before = offset
+        yield OffsetRange(self.piece.at, start, before + 1)
+
+
+def _holds(part: OffsetRange, whole: OffsetRange) -> bool:
+    return part.at == whole.at and whole.start <= part.start and part.end <= whole.end
 
 
 def _offsets(run: Run) -> Sequence[int]:

@@ -25,6 +25,9 @@ _HEALED_BY_OTHERS = {kind.name for kind in TABLE_KINDS if kind.name.startswith("
 # what a log has lost or is another one for; of a retry topic these are copies only, and the letters' rows know them
 _LOST = {"log.out_of_range", "log.recreated", "log.truncated"}
 
+# why the registry does not say what a record's schema is
+_NO_SCHEMA = {"registry.away", "registry.status", "registry.refused"}
+
 
 def _no_lane(topic: str) -> bool:
     return False
@@ -101,9 +104,10 @@ class Policy:
     def again(self, kind: FailureKind, attempt: int, elapsed: float, chance: float, *, excused: int = 0) -> Decision:
         """The same for a letter that came back, whose failure need not be the record's.
 
-        What its table causes it waits for, as long as that takes; what the environment does is for time.
+        What its table or the registry causes it waits for, as long as that takes; what else the environment does is for
+        time.
         """
-        if kind.scope is Scope.TABLE:
+        if kind.scope is Scope.TABLE or kind.name in _NO_SCHEMA:
             return replace(self._later(attempt, chance), excused=True)
         known = kind if kind.scope is Scope.RECORD else replace(kind, type=ErrorType.TRANSIENT)
         return self.decide(known, attempt, elapsed, chance, excused=excused)

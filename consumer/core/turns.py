@@ -42,7 +42,7 @@ class Room:
     """Most letters that are applied together, and most bytes of those that have not come back themselves."""
 
     letters: int
-    bytes: int = 8 << 20
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,10 +1,14 @@
 """What is known of topics and tables, and who is asked for the rest."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from consumer.core.plan import Binding, BindingKey, TableName, TargetTable
+from consumer.core.failure import Failure
+from consumer.core.plan import Binding, BindingKey, Run, TableName, TargetTable
 from consumer.ports.evolution import Shapes
+
+Fetch = Callable[[Mapping[BindingKey, Run]], Mapping[BindingKey, Failure]]
+"""Has the registry asked for what runs lack, and waits a moment; says which ones lack it still, and why."""
 
 
 class Bindings(Protocol):

@@ -123,13 +123,17 @@ class Searches(Protocol):
         ...
 
 
+MOST_BYTES = 8 << 20
+"""Of letters' records that are held to be published."""
+
+
 class Outbox(Protocol):
     """The letters whose copies are still to be published. Raises Transient."""
 
-    def claim(self, most: int, seconds: float, but: Collection[State] = ()) -> list[Unposted]:
+    def claim(self, most: int, seconds: float, but: Collection[State] = (), size: int = MOST_BYTES) -> list[Unposted]:
         """At most so many, which nobody else gets for so many seconds; first the oldest that were never claimed.
 
-        None in the states `but`.
+        None in the states `but`, and none behind those that have `size` bytes together.
         """
         ...
 

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from consumer.ahead import Ahead
+from consumer.apart import Apart
 from consumer.applier import Applier
 from consumer.attempts import Workshop
 from consumer.binder import Binder, BinderSettings, Sources
@@ -74,20 +76,25 @@ class Applying:
         flood: FloodLimits = FloodLimits(),  # noqa: B008
     ) -> None:
         self._keys, self._values = Writer(key([ID])), Writer(envelope(FIELDS))
-        world = World({1: self._keys.text, 2: self._values.text}, lambda name: None)
+        self.schemas = {1: self._keys.text, 2: self._values.text}
+        world = World(self.schemas, lambda name: None)
         cluster: Any = Topics()
         known = KnownBindings()
         sources = Sources(registry=world, catalog=catalog, offsets=cluster, rows=RowDecoder())
         binder = Binder(known, sources, BinderSettings(template=schema + ".{topic}", create=False))
+        # what letters lack is asked for when a test says so
+        self.ahead = Ahead(binder)
         judges = Judges(codec=Codec(encode=encode, decode=decode), policy=POLICY)
         self.handover = Handover(max_bytes=1 << 30, max_batches=100)
+        apart = Apart(planner(known, policy=POLICY), binder, self.ahead.fetched)
+        # no letter here only points to its record
+        returns = Returns(sink, apart, None, judges)  # type: ignore[arg-type]
         patience = Patience(sink, CircuitBreaker("target"), Backoff(first=0.05, most=0.2))
         shop = Workshop(
             planner=planner(known, policy=POLICY),
             binder=binder,
             fetch=lambda wanted: {},
-            # no letter here only points to its record
-            returns=Returns(sink, planner(known, policy=POLICY), binder, None, judges),  # type: ignore[arg-type]
+            returns=returns,
             flood=FloodGuard(flood),
             busy=Busy(sink.settings.batch_deadline),
             dependents=Dependents(sink, cluster),
@@ -108,12 +115,12 @@ class Applying:
         self._ends = {at: one.next_offset for at, one in self._taken.items()}
         return dict(self._ends)
 
-    def offer(self, changes: Mapping[str, Sequence[tuple[str, int, str]]]) -> None:
-        """Hand one batch over: by topic its changes, each an operation, an id and a word."""
+    def offer(self, changes: Mapping[str, Sequence[tuple[str, int, str]]], schema: int = 2) -> None:
+        """Hand one batch over: by topic its changes, each an operation, an id and a word; `schema`: of the values."""
         slices = []
         for topic, given in changes.items():
             at = TopicPartition(topic, 0)
-            records = [self._record(*change) for change in given]
+            records = [self._record(schema, *change) for change in given]
             slices.append(slice_of(records, self._ends[at], at, epoch=self._taken[at].epoch))
             self._ends[at] = slices[-1].end
         self.handover.offer(Work(slices=tuple(slices)))
@@ -147,7 +154,7 @@ class Applying:
             alarm.cancel()
         return told
 
-    def _record(self, op: str, number: int, word: str) -> tuple[bytes, bytes]:
+    def _record(self, schema: int, op: str, number: int, word: str) -> tuple[bytes, bytes]:
         row = {"id": number, "word": word}
         shown = (row, None) if op == "d" else (None, row)
-        return self._keys.framed(1, {"id": number}), self._values.framed(2, event(op, *shown))
+        return self._keys.framed(1, {"id": number}), self._values.framed(schema, event(op, *shown))

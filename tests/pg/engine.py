@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 
+from consumer.apart import Apart
 from consumer.applier import Applier
 from consumer.attempts import Workshop
 from consumer.binder import Binder, BinderSettings, Sources
@@ -121,7 +122,7 @@ class Engine:
         plans, binder = planner(known, policy=POLICY), Binder(known, sources, self._settings)
         nowhere = KafkaOrigins(KafkaSettings(bootstrap_servers="127.0.0.1:1", group="g", topics=()))
         self._returns = Returns(
-            self._sink, plans, binder, nowhere, Judges(codec=Codec(encode=encode, decode=decode), policy=POLICY)
+            self._sink, Apart(plans, binder), nowhere, Judges(codec=Codec(encode=encode, decode=decode), policy=POLICY)
         )
         shop = Workshop(
             planner=plans,

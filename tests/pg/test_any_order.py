@@ -14,6 +14,7 @@ import psycopg
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from consumer.apart import Apart
 from consumer.core.failure import Failure
 from consumer.core.kinds import ErrorType
 from consumer.core.letterhead import Codec
@@ -116,7 +117,7 @@ class Run:
         judges = Judges(codec=Codec(encode=encode, decode=decode), policy=POLICY)
         binder = self.world.binder(self.landing.known)
         self.planner = planner(self.landing.known, policy=POLICY)
-        self.returns = Returns(self.sink, self.planner, binder, Rereading(self.origins, self.world), judges)
+        self.returns = Returns(self.sink, Apart(self.planner, binder), Rereading(self.origins, self.world), judges)
         self.lane = TopicPartition(f"{self.name}.retry.1", 0)
         self.take()
 

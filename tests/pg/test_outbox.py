@@ -67,6 +67,17 @@ def test_a_claim_is_one_workers(landing: Landing, outboxes: Outboxes) -> None:
     assert [letter.head.origin.offset for letter in two.claim(9, 60)] == [0, 2]
 
 
+def test_a_claim_has_no_more_bytes_than_it_may(
+    session: psycopg.Connection, landing: Landing, outboxes: Outboxes, group: str
+) -> None:
+    """But one more letter than that, so that a larger one is published too; copies that point are no exception."""
+    query = """SELECT max(octet_length(key) + octet_length(value))
+        FROM headrace.letter_bytes b JOIN headrace.letters l ON l.id = b.letter_id WHERE group_name = %s"""
+    ((size,),) = session.execute(query, (group,)).fetchall()
+    one = outboxes(str(landing.table))
+    assert [len(one.claim(9, 60, size=size + 1)) for _ in range(2)] == [2, 1]
+
+
 def test_what_is_published_is_not_read_for_what_is_not(session: psycopg.Connection, group: str) -> None:
     """However many letters wait for a person."""
     session.execute(
@@ -81,7 +92,8 @@ def test_what_is_published_is_not_read_for_what_is_not(session: psycopg.Connecti
     session.execute("ANALYZE headrace.letters")
     query = "EXPLAIN (ANALYZE, FORMAT JSON) " + outbox._CLAIM
     with session.transaction(force_rollback=True):
-        ((plan,),) = session.execute(query.encode(), {"group": group, "most": 200, "seconds": 1, "but": []}).fetchall()
+        values = {"group": group, "most": 200, "seconds": 1, "but": [], "size": 1}
+        ((plan,),) = session.execute(query.encode(), values).fetchall()
     read = [
         node
         for node in _nodes(plan[0]["Plan"])

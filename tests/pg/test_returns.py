@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from consumer.apart import Apart
 from consumer.core.letterhead import Codec
 from consumer.core.pausing import Subject
 from consumer.core.plan import TableName
@@ -90,7 +91,7 @@ class Scene:
         binder = World(schemas, lambda name: table, traits).binder(known)
         settings = KafkaSettings(bootstrap_servers=broker.bootstrap, group=self.group, topics=(), request_timeout=5)
         with closing(Rereading(KafkaOrigins(settings), KafkaOffsets(settings))) as origins:
-            assert Returns(self.sink, planner(known), binder, origins, judges).work([piece]).waits == {}
+            assert Returns(self.sink, Apart(planner(known), binder), origins, judges).work([piece]).waits == {}
         query = "SELECT state, kind, detail, remedy FROM headrace.letters WHERE group_name = %s"
         return self.session.execute(query, (self.group,)).fetchall()[0]
 

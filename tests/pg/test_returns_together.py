@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 
+from consumer.ahead import Ahead
 from consumer.core.flood import FloodLimits
 from consumer.core.records import TopicPartition
 from consumer.edges.postgres.outbox import PostgresOutbox
-from consumer.handover import Moved, Notice
+from consumer.handover import Moved, Notice, Stopped
 from consumer.returns import Returns
 from dlq.actions import replay
 from tests.pg.applying import Applying
@@ -35,23 +36,27 @@ class Scene:
         """Of the table t."""
         self.session.execute(statement.format(s=self.schema).encode())
 
-    def letters(self, changes: Sequence[Change]) -> None:
-        """The table takes nothing of these; then it does again."""
+    def letters(self, changes: Sequence[Change], begin: int = 0) -> None:
+        """The table takes nothing of these, at offsets from there on; then it does again."""
         self.do("CREATE FUNCTION {s}.no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$")
         self.do("CREATE TRIGGER no BEFORE INSERT OR UPDATE OR DELETE ON {s}.t FOR EACH ROW EXECUTE FUNCTION {s}.no()")
         for first in range(0, len(changes), 50):
             self.applying.offer({"t": changes[first : first + 50]})
-        self.turn("t", len(changes))
+        self.turn("t", begin + len(changes))
         self.do("DROP FUNCTION {s}.no() CASCADE")
         assert set(self.states()) == {"dead"}
         self.outbox.claim(10_000, 3600)
 
     def come_back(self, *, reverse: bool = False) -> None:
         """All are sent again and come back as one batch."""
+        self.turn(LANE, self.send(reverse=reverse))
+
+    def send(self, *, reverse: bool = False) -> int:
+        """All are sent again, and their copies lie in the retry topic; where it ends."""
         query = "SELECT id FROM headrace.letters WHERE group_name = %s AND state = 'dead'"
         ids = [row[0] for row in self.session.execute(query, (self.group,))]
         assert len(replay(self.session, self.group, ids).changed) == len(ids)
-        self.turn(LANE, self.applying.come_back(self.outbox, LANE, reverse=reverse))
+        return self.applying.come_back(self.outbox, LANE, reverse=reverse)
 
     def turn(self, topic: str, end: int) -> None:
         """Until its position is there."""
@@ -96,6 +101,21 @@ def test_letters_of_many_rows_are_one_transaction(scene: Scene) -> None:
     assert Counter(scene.states()) == {"applied": 300}
     assert scene.rows() == dict.fromkeys(range(300), "a")
     assert scene.batches() == [300]
+
+
+@pytest.mark.parametrize(("room", "batches"), [(2.5, [2, 2, 2]), (0.5, [1] * 6)])
+def test_letters_are_read_by_their_bytes(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, room: float, batches: list[int]
+) -> None:
+    """However many come back; a single one may have more."""
+    scene.letters([("c", number, "a") for number in range(6)])
+    query = """SELECT max(octet_length(key) + octet_length(value))
+        FROM headrace.letter_bytes b JOIN headrace.letters l ON l.id = b.letter_id WHERE group_name = %s"""
+    ((size,),) = scene.session.execute(query, (scene.group,)).fetchall()
+    monkeypatch.setattr(Returns, "BYTES", int(room * size))
+    scene.come_back()
+    assert scene.states() == ["applied"] * 6
+    assert scene.batches() == batches
 
 
 @pytest.mark.parametrize("bad", [{7}, {0, 150, 299}, set(range(0, 300, 2)), set(range(300))])
@@ -158,6 +178,44 @@ def test_a_table_that_was_put_right_is_looked_at_before_a_letter_fails(scene: Sc
     scene.come_back()
     assert scene.states() == ["applied"]
     assert scene.rows() == {1: some, 2: "no uuid"}
+
+
+def test_the_registry_holds_up_only_letters_that_need_it(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody knows the schema of one; the others are applied, and it comes again by itself, as often as it takes."""
+    monkeypatch.setattr(Ahead, "PATIENCE", 0.1)
+    late = 9
+    scene.applying.offer({"t": [("c", 0, "a")]}, late)
+    scene.turn("t", 1)
+    scene.letters([("c", 1, "a"), ("c", 2, "a")], begin=1)
+    scene.come_back()
+    assert scene.states() == ["retrying", "applied", "applied"]
+    query = 'SELECT kind, excused, digest_a IS NOT NULL FROM headrace.letters WHERE group_name = %s AND "offset" = 0'
+    assert scene.session.execute(query, (scene.group,)).fetchall() == [("registry.away", 1, False)]
+
+    scene.applying.schemas[late] = scene.applying.schemas[2]
+    scene.applying.ahead.turn(0)
+    scene.turn(LANE, scene.applying.come_back(scene.outbox, LANE))
+    # it is known which row it is of, and what is newer is searched for
+    assert scene.session.execute(query, (scene.group,)).fetchall() == [("registry.away", 1, True)]
+
+
+def test_what_the_letters_themselves_refuse_stops_their_retry_topic(scene: Scene) -> None:
+    """No record is at fault, so trying them one by one would never end; when it is put right they are applied."""
+    scene.letters([("c", number, "a") for number in range(3)])
+    scene.do(f"""CREATE FUNCTION {{s}}.never() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF NEW.group_name = '{scene.group}' AND NEW.state <> 'replaying' THEN
+            RAISE insufficient_privilege;
+        END IF;
+        RETURN NEW; END $$""")
+    scene.do("CREATE TRIGGER never BEFORE UPDATE ON headrace.letters FOR EACH ROW EXECUTE FUNCTION {s}.never()")
+    scene.send()
+    told = scene.applying.turns(lambda told: any(isinstance(one, Stopped) for one in told))
+    scene.do("DROP FUNCTION {s}.never() CASCADE")
+    assert [(one.at.topic, one.failure.kind) for one in told if isinstance(one, Stopped)] == [(LANE, "table.privilege")]
+    assert set(scene.states()) == {"replaying"}
+    scene.applying.take()
+    scene.turn(LANE, scene.applying.come_back(scene.outbox, LANE))
+    assert scene.states() == ["applied"] * 3
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 
+from consumer.apart import Apart
 from consumer.core.letterhead import Codec
 from consumer.core.letters import Record, State
 from consumer.core.markers import UNAVAILABLE
@@ -148,7 +149,7 @@ class Scene:
         judges = Judges(codec=Codec(encode=encode, decode=decode), policy=Policy())
         again: Any = self
         returns = Returns(
-            self.sink, planner(self.known), self.world.binder(self.known), Rereading(again, again), judges
+            self.sink, Apart(planner(self.known), self.world.binder(self.known)), Rereading(again, again), judges
         )
         done = returns.work([piece])
         assert (done.waits, done.left) == ({}, ())

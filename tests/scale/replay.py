@@ -14,6 +14,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
+from consumer.apart import Apart
 from consumer.core.failure import failed
 from consumer.core.kinds import KINDS
 from consumer.core.letterhead import Codec
@@ -102,7 +103,7 @@ def main() -> int:
             (taken,) = sink.take({TopicPartition(f"{GROUP}.retry.1", 0): Start(offset=0)})
             judges = Judges(codec=Codec(encode=encode, decode=decode), policy=Policy())
             # no letter here only points to its record
-            returns = Returns(sink, line.planner, line.binder, None, judges)  # type: ignore[arg-type]
+            returns = Returns(sink, Apart(line.planner, line.binder), None, judges)  # type: ignore[arg-type]
             offset = taken.next_offset
             while scene.job(number).state != "done":
                 scene.rested(number)

@@ -13,7 +13,8 @@ from consumer.core.plan import Plan, TableName
 from consumer.core.records import TopicPartition
 from consumer.handover import Later, Work
 from consumer.known import KnownBindings
-from consumer.planning import Fetch, Instead, planned
+from consumer.planning import Instead, planned
+from consumer.ports.bindings import Fetch
 from consumer.ports.topics import Traits
 from tests.unit.known import Topic, planner, slice_of
 from tests.unit.world import World

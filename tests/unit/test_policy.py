@@ -84,11 +84,13 @@ def test_what_is_persistent_is_dead_at_once(policy: Policy, attempt: int, chance
     assert policy.decide(KINDS["record.decode"], attempt, 0.0, chance).state is State.DEAD
 
 
-def test_what_a_table_causes_is_no_attempt_of_its_records() -> None:
-    """A letter that came back waits for its table as long as it takes, in the topic of its attempt."""
+def test_what_a_table_or_the_registry_causes_is_no_attempt_of_records() -> None:
+    """A letter that came back waits for them as long as it takes, in the topic of its attempt."""
     refused = POLICY.again(KINDS["table.privilege"], 50, 48 * HOUR, 0.0)
     assert refused == Decision(state=State.RETRYING, delay=600, excused=True)
 
+    assert POLICY.again(KINDS["registry.away"], 50, 48 * HOUR, 0.0) == refused
+    assert POLICY.again(KINDS["kafka.no_topic"], 50, 48 * HOUR, 0.0).state is State.DEAD
     assert POLICY.again(KINDS["record.reference"], 9, HOUR, 0.0).state is State.DEAD
     assert POLICY.again(KINDS["record.reference"], 9, HOUR, 0.0, excused=1) == Decision(state=State.RETRYING, delay=600)
 

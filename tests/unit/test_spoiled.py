@@ -1,13 +1,14 @@
 """Records of which none decodes say nothing of others with their schemas."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from consumer.core.contract import Contract
 from consumer.core.evolution import DEFAULT_ANSWERS, Answer, Change, Follow
-from consumer.core.plan import Plan, TableName
-from consumer.core.records import Slice
+from consumer.core.plan import BindingKey, Plan, TableName, frame
+from consumer.core.records import OffsetRange, Slice
 from consumer.evolver import Following
 from consumer.planner import Unbound
 from tests.unit.avro import framed
@@ -69,6 +70,24 @@ def test_ranges_of_which_nothing_decodes_are_letters_each() -> None:
     pieces = [slice_of([CUT, CUT], 0, AT._replace(partition=number)) for number in range(3)]
     assert told(planned(bound, *pieces)) == (6, 0)
     assert told(planned(bound, slice_of([CUT], 1, pieces[1].at))) == (1, 0)
+
+
+def test_what_lies_between_letters_that_are_cut_is_not_spoiled() -> None:
+    """They are planned together, and the position may be set back to what is between them."""
+    bound = Bound()
+    letters = replace(slice_of([CUT, CUT], 5), offsets=[5, 100], end=101)
+    assert told(planned(bound, letters)) == (2, 0)
+    assert told(planned(bound, slice_of([GOOD] * 3, 50))) == (0, 1)
+
+
+def test_what_is_known_to_be_spoiled_is_of_the_last_batch() -> None:
+    """Else it would become more with each one."""
+    bound = Bound()
+    for offset in range(50):
+        assert told(planned(bound, slice_of([CUT], offset))) == (1, 0)
+    binding = bound.known.find(BindingKey(AT.topic, frame(CUT[0]), frame(CUT[1])))
+    assert binding is not None
+    assert binding.spoiled == (OffsetRange(AT, 49, 50),)
 
 
 def test_a_table_that_is_known_needs_no_sound_record() -> None:

@@ -15,7 +15,7 @@ AT = TopicPartition("shop.public.orders", 0)
 OTHER = TopicPartition("shop.public.orders", 1)
 CHECK = failed(KINDS["record.check"], "postgres", "upsert", "refused")
 UNIQUE = failed(KINDS["record.unique"], "postgres", "upsert", "there is one already")
-WIDE = Room(letters=100)
+WIDE = Room(letters=100, bytes=1000)
 
 
 def letter(offset: int, row: int | None = 1, at: TopicPartition = AT, **other: Any) -> Standing:
@@ -62,7 +62,7 @@ def test_each_row_goes_from_its_oldest_letter_on(
 def test_what_waits_is_bounded() -> None:
     """In number and bytes; it comes by itself then."""
     letters = [letter(1), *(letter(offset, state="held", size=10) for offset in range(2, 9))]
-    assert words(turns(letters, {1}, Known(), Room(letters=4))) == {"tried": [1, 2, 3, 4]}
+    assert words(turns(letters, {1}, Known(), Room(letters=4, bytes=1000))) == {"tried": [1, 2, 3, 4]}
     assert words(turns(letters, {1}, Known(), Room(letters=100, bytes=25))) == {"tried": [1, 2, 3]}
 
 

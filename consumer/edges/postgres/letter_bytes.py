@@ -14,6 +14,9 @@ _READ = """
 SELECT letter_id, key, CASE WHEN %s THEN value ELSE coalesce(edited, value) END, headers
 FROM headrace.letter_bytes WHERE letter_id = ANY (%s)
 """
+SIZE = """coalesce(octet_length(b.key), 0) + coalesce(octet_length(coalesce(b.edited, b.value)), 0)
+    + coalesce(pg_column_size(b.headers), 0)"""
+"""What a letter's bytes are in memory, in SQL on `b`; the values are not read for it."""
 
 
 def write_bytes(

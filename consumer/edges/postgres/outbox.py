@@ -18,23 +18,26 @@ from consumer.core.kinds import ErrorType
 from consumer.core.letterhead import Letterhead
 from consumer.core.letters import State
 from consumer.core.records import RecordRef, TopicPartition
-from consumer.edges.postgres.letter_bytes import kept_headers
+from consumer.edges.postgres.letter_bytes import SIZE, kept_headers
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.translate import translated
-from consumer.ports.letters import Posted, Unposted
+from consumer.ports.letters import MOST_BYTES, Posted, Unposted
 
 T = TypeVar("T")
 
-_CLAIM = """
+_CLAIM = f"""
 WITH due AS (
-    SELECT id FROM headrace.letters
+    SELECT id, claimed_until FROM headrace.letters
     WHERE group_name = %(group)s AND state IN ('retrying', 'dead', 'replaying') AND published_attempt < attempt
       AND state <> ALL (%(but)s)
       AND (claimed_until IS NULL OR claimed_until < clock_timestamp())
     ORDER BY claimed_until NULLS FIRST, id LIMIT %(most)s FOR UPDATE SKIP LOCKED
+), sized AS (
+    SELECT d.id, sum({SIZE}) OVER (ORDER BY d.claimed_until NULLS FIRST, d.id) - ({SIZE}) AS before
+    FROM due d LEFT JOIN headrace.letter_bytes b ON b.letter_id = d.id
 ), claimed AS (
     UPDATE headrace.letters l SET claimed_until = clock_timestamp() + make_interval(secs => %(seconds)s)
-    WHERE l.id = ANY (ARRAY(SELECT id FROM due)) RETURNING l.*
+    WHERE l.id = ANY (ARRAY(SELECT id FROM sized WHERE before < %(size)s)) RETURNING l.*
 )
 SELECT c.*, b.key, coalesce(b.edited, b.value) AS value, b.headers, b.letter_id IS NULL AS pointer
 FROM claimed c LEFT JOIN headrace.letter_bytes b ON b.letter_id = c.id ORDER BY c.id
@@ -86,8 +89,14 @@ class PostgresOutbox:
         self._group = group
         self._pointing = frozenset(pointing)
 
-    def claim(self, most: int, seconds: float, but: Collection[State] = ()) -> list[Unposted]:
-        values = {"group": self._group, "most": most, "seconds": seconds, "but": [state.value for state in but]}
+    def claim(self, most: int, seconds: float, but: Collection[State] = (), size: int = MOST_BYTES) -> list[Unposted]:
+        values = {
+            "group": self._group,
+            "most": most,
+            "seconds": seconds,
+            "but": [state.value for state in but],
+            "size": size,
+        }
         return self._ask(lambda connection: self._claimed(connection, values))
 
     def confirm(self, posted: Sequence[Posted]) -> None:

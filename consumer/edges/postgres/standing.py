@@ -14,6 +14,7 @@ from consumer.core.kinds import KINDS
 from consumer.core.letters import OLDER, OPEN, OPEN_STATES, Standing, State, Verdict
 from consumer.core.pausing import Paused
 from consumer.core.records import RecordRef, TopicPartition
+from consumer.edges.postgres.letter_bytes import SIZE
 from consumer.edges.postgres.pauses import paused
 
 _OPEN = sql.SQL(OPEN_STATES)
@@ -81,7 +82,7 @@ SELECT l.id, l.topic, l.partition, l."offset", l.state, l.attempt, l.excused, l.
     coalesce(l.searched < l.search_until, false) AS searching,
     coalesce(extract(epoch FROM l.due_at - clock_timestamp()), 0)::float8 AS due,
     extract(epoch FROM clock_timestamp() - l.first_failed_at)::float8 AS age,
-    b.letter_id IS NULL AS pointer, coalesce(octet_length(coalesce(b.edited, b.value)), 0) AS size,
+    b.letter_id IS NULL AS pointer, {size} AS size,
     l.imported IS NOT NULL AS imported,
     CASE WHEN b.letter_id IS NULL OR l.imported IS NOT NULL THEN (
         SELECT p.topic_id FROM headrace.positions p
@@ -89,7 +90,7 @@ SELECT l.id, l.topic, l.partition, l."offset", l.state, l.attempt, l.excused, l.
     ) END AS topic_id
 FROM headrace.letters l LEFT JOIN headrace.letter_bytes b ON b.letter_id = l.id
 WHERE l.id = ANY (ARRAY(SELECT id FROM every)) AND l.state IN ({open})
-""").format(open=_OPEN)
+""").format(open=_OPEN, size=sql.SQL(SIZE))
 
 # What a letter failed with before is kept, once for each way. What waits is applied with the one in front of it only.
 _SETTLE = sql.SQL("""
