@@ -234,7 +234,8 @@ def looking(settings: Settings, shared: Connections, offsets: Offsets, tell: Tel
 def build_worker(settings: Settings, name: str, shared: Connections, told: Watchers) -> WorkerLife:
     """One worker, not started, and watched."""
     rows = RowDecoder()
-    known = KnownBindings()
+    most = settings.sizer.top * Reader.ROUNDS
+    known = KnownBindings(most)
     decoder = ColumnarDecoder(rows, smallest_block=settings.batch.smallest_block)
     encoder = CopyEncoder()
     policy = letter_policy(settings)
@@ -265,7 +266,6 @@ def build_worker(settings: Settings, name: str, shared: Connections, told: Watch
         traced=settings.trace.field if settings.trace.endpoint else "",
     )
     marks = Marks()
-    most = settings.sizer.top * Reader.ROUNDS
     planners = [Planner(decoders, encoder, known, marks, policy, most) for _ in ("reader", "applier")]
     origins = Rereading(KafkaOrigins(kafka_settings(settings)), offsets)
     returns = Returns(sink, planners[1], binder, origins, Judges(codec=codec, policy=policy))
