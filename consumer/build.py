@@ -288,7 +288,8 @@ def sharing(settings: Settings, known: KnownBindings, target: Breaker, handover:
 def build_worker(settings: Settings, name: str, shared: Connections, told: Watchers, heard: Heard) -> WorkerLife:
     """One worker, not started, and watched. `heard`: is told which flags are off."""
     rows = RowDecoder()
-    known = KnownBindings()
+    most = settings.sizer.top * Reader.ROUNDS
+    known = KnownBindings(most)
     decoder = ColumnarDecoder(rows, smallest_block=settings.batch.smallest_block)
     encoder = CopyEncoder()
     policy = letter_policy(settings)
@@ -320,7 +321,6 @@ def build_worker(settings: Settings, name: str, shared: Connections, told: Watch
         switches=heard,
     )
     marks = Marks()
-    most = settings.sizer.top * Reader.ROUNDS
     planners = [Planner(decoders, encoder, known, marks, policy, most) for _ in ("reader", "applier")]
     origins = Rereading(KafkaOrigins(kafka_settings(settings)), offsets)
     returns = Returns(sink, Apart(planners[1], binder, ahead.fetched), origins, Judges(codec=codec, policy=policy))

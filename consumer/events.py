@@ -94,7 +94,7 @@ class EventBlocks:
         kept = ~images[SEQ].is_in(list(events.out))
         images = images.filter(kept)
         events.records = len(images)
-        events.strange = strange(images, block.binding.labels)
+        events.strange = strange(images, block.binding.labels, self._blocks.placeholders)
         if len(images):
             masks = {name: mask.filter(kept) for name, mask in lacking.items()}
             events.writes.append(self._write(block, said, images, masks))
@@ -109,7 +109,7 @@ class EventBlocks:
         after, before = (images.filter(~pl.col(SEQ).is_in(list(events.out))) for images in (after, before))
         events.deletes = len(before.filter(pl.col(SEQ).is_in(_of(said, "d"))))
         events.records = len(after) + events.deletes
-        events.strange = strange(after, block.binding.labels)
+        events.strange = strange(after, block.binding.labels, self._blocks.placeholders)
         names = [column.source.name for column in block.binding.columns]
         new, old = (shaped(images, (), block.binding).frame for images in (after, before))
         new, old = _different(new, old, names)

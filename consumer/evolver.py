@@ -25,8 +25,10 @@ from consumer.core.steps import (
     SetDefault,
     Step,
     TableShape,
+    apart,
     by_hand,
     chosen,
+    without,
 )
 from consumer.ports.bindings import Catalog
 from consumer.ports.evolution import Followed, State
@@ -168,8 +170,7 @@ class Evolver:
             self._refuse(shape, wanted, _steps_by_hand(found.obstacles), self._obstructed(wanted, found.obstacles))
         _check_names(found.steps)
         steps = tuple(chosen(step, self._catalog.available) for step in found.steps)
-        unfit = self._unfit(before, wanted, steps)
-        return replace(found, steps=tuple(step for step in steps if step not in unfit))
+        return replace(found, steps=without(steps, self._unfit(before, wanted, apart(steps))))
 
     def _unfit(self, before: _Pending | None, wanted: Wanted, steps: Sequence[Step]) -> Collection[Step]:
         """The defaults that their columns do not take: they are left out, since nothing of the rows rests on them."""

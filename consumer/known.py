@@ -1,33 +1,52 @@
 """The bindings that were made: found without asking anyone, and forgotten where what they rest on may have changed."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Collection
 
 from consumer.core.plan import Binding, BindingKey, Run, TableName
 from consumer.core.records import OffsetRange
 
+# where it is not said how many records a batch has
+_MOST_UNREADABLE = 10_000
+
 
 class KnownBindings:
-    """Implements `consumer.ports.bindings.Bindings`; written by one thread at a time and read by all."""
+    """Implements `consumer.ports.bindings.Bindings`; written by one thread at a time and read by all.
 
-    def __init__(self) -> None:
+    Bad records may have ids without end, of which nothing can be read: of these the newest are known.
+    `most_unreadable`: no fewer than a batch has records, so that it can be planned.
+    """
+
+    def __init__(self, most_unreadable: int = _MOST_UNREADABLE) -> None:
+        self._most_unreadable = most_unreadable
         self._known: dict[BindingKey, Binding] = {}
+        self._unreadable: OrderedDict[BindingKey, Binding] = OrderedDict()
 
     def find(self, key: BindingKey) -> Binding | None:
-        return self._known.get(key)
+        return self._known.get(key) or self._unreadable.get(key)
 
     def spoiled(self, key: BindingKey, run: Run) -> tuple[OffsetRange, ...]:
         """The ranges of such records none of which decodes, while no other was met, with those of one more run.
 
         Of its partition no others than its slice's, so that they do not become more and more.
         """
-        binding, piece = self._known.get(key), run.piece
+        binding, piece = self.find(key), run.piece
         before = binding.spoiled if binding is not None else ()
         kept = (one for one in before if one.at != piece.at or (piece.start <= one.start and one.end <= piece.end))
         return (*kept, *run.ranges())
 
     def learn(self, key: BindingKey, binding: Binding) -> None:
         """Remember a binding."""
-        self._known[key] = binding
+        # in the place of what is known before that goes, since others look it up meanwhile
+        if binding.unreadable is None:
+            self._known[key] = binding
+            self._unreadable.pop(key, None)
+            return
+        self._unreadable[key] = binding
+        self._unreadable.move_to_end(key)
+        self._known.pop(key, None)
+        while len(self._unreadable) > self._most_unreadable:
+            self._unreadable.popitem(last=False)
 
     def of_topic(self, topic: str, key_frame: bytes | None) -> Binding | None:
         """Any binding of the topic with this key schema, but for those of a few records alone."""
@@ -61,9 +80,10 @@ class KnownBindings:
         self._forget(lambda key, binding: binding.alone and key.topic in topics)
 
     def _forget(self, chosen: Callable[[BindingKey, Binding], bool]) -> None:
-        old = [key for key, binding in list(self._known.items()) if chosen(key, binding)]
-        for key in old:
-            self._known.pop(key, None)
+        for bindings in (self._known, self._unreadable):
+            old = [key for key, binding in list(bindings.items()) if chosen(key, binding)]
+            for key in old:
+                bindings.pop(key, None)
 
     def tables(self) -> dict[str, set[TableName]]:
         """The tables that each topic is bound to."""

@@ -19,6 +19,7 @@ from consumer.core.labels import strange
 from consumer.core.laps import Lap
 from consumer.core.lettering import letter
 from consumer.core.letters import BEHIND, Change, Letter, Settled, State, settled
+from consumer.core.markers import Placeholders
 from consumer.core.modes import Mode
 from consumer.core.moves import rest
 from consumer.core.plan import (
@@ -219,7 +220,7 @@ class Planner:
             decoded.out |= {place: refused[ref] for place, ref in block.refs() if ref in refused}
         if self._blocks.switches.on(Flag.COLUMN_CHECKS):
             decoded.out |= broken_checks(decoded, binding, decoded.unavailable, time.time())
-        _require_labels(block, decoded)
+        _require_labels(block, decoded, self._blocks.placeholders)
         folded, early, aside, changes = self._folded(block, decoded)
         kept = folded.size + early.size + len(decoded.halves.taken)
         left = len(aside.letters) if aside else 0
@@ -350,11 +351,12 @@ class Planner:
         return replace(made, follows=True) if waits and place not in said.held else made
 
 
-def _require_labels(block: Block, decoded: Decoded) -> None:
+def _require_labels(block: Block, decoded: Decoded, placeholders: Placeholders) -> None:
     """Raises Unbound where rows that do not go out bring labels that their binding does not know."""
     if not block.binding.labels:
         return
-    if found := strange(decoded.images.filter(~pl.col(SEQ).is_in(list(decoded.out))), block.binding.labels):
+    images = decoded.images.filter(~pl.col(SEQ).is_in(list(decoded.out)))
+    if found := strange(images, block.binding.labels, placeholders):
         raise _met(block, found)
 
 

@@ -102,7 +102,7 @@ class Schemas:
             return self._registry.find(ref)
         except Persistent as error:
             # what stands in front of a datum whose id is elsewhere may look like any id
-            other = elsewhere(datum) if datum.framing is None else None
+            other = elsewhere(datum)
             if other is None:
                 raise
             raise _misframed(datum, other) from error

@@ -107,7 +107,21 @@ def told_id(value: bytes, headers: Sequence[Header]) -> int | None:
 
 
 def elsewhere(datum: Datum) -> Foreign | None:
-    """Whether the schema's id travels in headers that are not read: then what stands in front is part of the datum."""
+    """What else a datum may be whose front looks like an id that nobody knows: then that is part of the datum.
+
+    Its id travels in headers that are not read; or its topic has ids in headers, and it has none there.
+    """
+    if datum.framing is not None:
+        return _without_header(datum.part) if datum.raw[:1] == bytes([MAGIC]) else None
+    return _in_other_headers(datum)
+
+
+def _without_header(part: str) -> Foreign:
+    found = "no id in headers that are read, and in front one that the registry does not know"
+    return Foreign(kind="record.framing", found=found, remedy=(_WHERE + _CONVERTER).format(part=part))
+
+
+def _in_other_headers(datum: Datum) -> Foreign | None:
     names = {name for name, _ in datum.headers()}
     part = datum.part
     if f"__{part}_schema_id" in names:
@@ -123,7 +137,7 @@ def elsewhere(datum: Datum) -> Foreign | None:
 def foreign(datum: Datum) -> Foreign:
     """What a datum is of whose schema nothing is said where its topic's ids are."""
     if datum.framing is None:
-        known = elsewhere(datum)
+        known = _in_other_headers(datum)
         return known or _foreign(datum.part, datum.raw, "")
     said = said_by(datum.raw[:FRAME], datum.framing)
     if isinstance(said, Foreign):

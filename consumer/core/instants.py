@@ -20,8 +20,8 @@ _OUTSIDE = _I64_MIN + 1
 _US_POSITIVE_INFINITY = 9_223_372_036_825_200_000
 _US_NEGATIVE_INFINITY = -9_223_372_036_832_400_000
 _MS_POSITIVE_INFINITY, _MS_NEGATIVE_INFINITY = _US_POSITIVE_INFINITY // 1000, _US_NEGATIVE_INFINITY // 1000
-# the first instant that shifted does not wrap
-_US_FIRST = _I64_MIN + _US
+# the first instant that shifted neither wraps nor is an infinity
+_US_FIRST = _I64_MIN + _US + 1
 _MS_FIRST, _MS_LAST = -9_223_372_036_854_775, 9_223_372_036_854_775
 _INTERVAL = np.dtype([("us", ">i8"), ("days", ">i4"), ("months", ">i4")])
 

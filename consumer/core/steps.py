@@ -1,6 +1,6 @@
 """Changes of a target table, step by step, and a table's shape as far as they are about it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import Enum
@@ -209,6 +209,37 @@ def chosen(step: Step, choose: Callable[[Sequence[str]], str]) -> Step:
     if isinstance(step, CreateTable):
         return replace(step, columns=tuple(map(settled, step.columns)))
     return replace(step, column=settled(step.column)) if isinstance(step, AddColumn) else step
+
+
+def apart(steps: Sequence[Step]) -> list[Step]:
+    """The steps with the defaults of new columns as steps of their own."""
+    found: list[Step] = []
+    for step in steps:
+        made = _made(step)
+        found.append(_remade(step, [replace(column, default=None) for column in made]) if made else step)
+        found += [SetDefault(column.name, column.default) for column in made if column.default is not None]
+    return found
+
+
+def without(steps: Sequence[Step], defaults: Collection[Step]) -> tuple[Step, ...]:
+    """The steps without some of the defaults that stand apart."""
+    gone = {step.column for step in defaults if isinstance(step, SetDefault)}
+    left: list[Step] = []
+    for step in steps:
+        made = [replace(column, default=None) if column.name in gone else column for column in _made(step)]
+        if step not in defaults:
+            left.append(_remade(step, made) if made else step)
+    return tuple(left)
+
+
+def _made(step: Step) -> Sequence[NewColumn]:
+    if isinstance(step, CreateTable):
+        return step.columns
+    return [step.column] if isinstance(step, AddColumn) else ()
+
+
+def _remade(step: Step, columns: Sequence[NewColumn]) -> Step:
+    return replace(step, columns=tuple(columns)) if isinstance(step, CreateTable) else AddColumn(columns[0])
 
 
 def by_hand(steps: Sequence[Step], statements: Sequence[str]) -> str:

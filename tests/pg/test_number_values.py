@@ -8,7 +8,7 @@ import pytest
 from consumer.core.plan import TableName
 from consumer.edges.postgres.sink import PostgresSink
 from tests.pg.values import Value, check, check_created, params
-from tests.unit.semantic import VARIABLE, bits, decimal, named, of_unknown_precision, propagated, unscaled
+from tests.unit.semantic import VARIABLE, array, bits, decimal, named, of_unknown_precision, propagated, unscaled
 
 UNSIGNED = propagated("long", "BIGINT UNSIGNED")
 SMALL = {"type": "int", "connect.type": "int16"}
@@ -89,6 +89,15 @@ INTEGERS = [
     Value("long", 0, "oid", "0"),
     Value("float", 3.4028234663852886e38, "float4", "3.4028235e38", "real"),
     Value("double", 5e-324, "float8", "5e-324", "double precision"),
+    Value("double", 1e15, "int8", "1000000000000000"),
+    Value("double", 1234567890123456768.0, "int8", "1234567890123456768"),
+    Value("double", -(2.0**63), "int8", "-9223372036854775808"),
+    Value("float", 1e6, "int4", "1000000"),
+    Value("float", 1e6, "oid", "1000000"),
+    Value("float", -32000.0, "int2", "-32000"),
+    Value(["null", "double"], None, "int8", None),
+    Value(array("double"), [1e15, None], "int8[]", "{1000000000000000,NULL}"),
+    Value(array("float"), [1e6], "oid[]", "{1000000}"),
     Value("int", -1, "money", "-1"),
     Value(named("int", "io.debezium.time.Year"), 2155, "int4", "2155", "integer"),
 ]

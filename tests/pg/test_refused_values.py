@@ -139,6 +139,12 @@ CUT = [
 TOLD = [
     Value(US, -9_222_425_352_054_775_809, "timestamp", None),
     Value(US, -(2**63), "timestamp", None),
+    # since 2000 it is the number that stands for -infinity
+    Value(US, -(2**63) + 946_684_800_000_000, "timestamp", None),
+    Value("double", 1e20, "int8", None),
+    Value("double", float("nan"), "int4", None),
+    Value("float", float("inf"), "int8", None),
+    Value(array("double"), [float("nan")], "int8[]", None),
     Value(MS, 2**63 - 1, "timestamp", None),
     Value(MS, -(2**63), "timestamp", None),
     Value(MS, 9_224_318_016_000_000, "timestamp", None),

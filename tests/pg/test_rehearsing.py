@@ -94,6 +94,25 @@ def test_a_default_that_its_column_does_not_take_is_left_out(
     assert scene.history() == [("add", "applied")]
 
 
+INET = c({"type": "string", "connect.parameters": {"__debezium.source.column.type": "INET"}}, default="")
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["added", "created"])
+def test_a_default_that_a_new_column_does_not_take_is_left_out(scene: Scene, there: bool) -> None:
+    """The column is made without it; other defaults are taken, and what is planned names none that was left out."""
+    if there:
+        scene.sql("CREATE TABLE {t} (id int8 PRIMARY KEY)")
+    one = scene.worker(follow(default="auto", add="auto", create="auto"))
+    fields = [ID, INET, {"name": "word", "type": "string", "default": "none"}]
+    with capture_logs() as logs:
+        one.apply(scene.record(fields, {"id": 1, "c": "10.0.0.1", "word": "w"}))
+        one.apply(scene.record(fields, {"id": 2, "c": "10.0.0.2", "word": "w"}))
+    scene.sql("INSERT INTO {t} (id) VALUES (3)")
+
+    assert [(each["event"], each["column"]) for each in logs] == [("default is not followed", "c")]
+    assert sorted(map(str, scene.rows()))[-1] == "(3, None, 'none')"
+
+
 def test_a_default_that_is_a_label_follows_when_the_label_is_there(scene: Scene) -> None:
     """With the next look at the table."""
     scene.sql("CREATE TYPE {s}.mood AS ENUM ('sad'); CREATE TABLE {t} (id int8 PRIMARY KEY, c {s}.mood)")

@@ -210,6 +210,7 @@ def test_a_letter_s_record_is_as_it_lay_in_its_topic(ids: SchemaIds) -> None:
         (SchemaIds.HEADERS, b"sesame seeds", [], "record.framing", "no id in headers", "schema_ids"),
         (SchemaIds.HEADERS, b"", [], "record.framing", "0 bytes", "schema_ids"),
         (SchemaIds.HEADERS, bytes(5) + long(2) + b"x", [], "record.framing", "eight bytes", "global-ids"),
+        (SchemaIds.HEADERS, b"\0\2\2\2\2x", [], "record.framing", "no id in headers", "schema_ids"),
         (SchemaIds.HEADERS, b"x", [("__value_schema_id", b"")], "record.framing", "__value_schema_id", "replay|again"),
         (SchemaIds.HEADERS, b"x", [("apicurio.value.artifactId", b"o")], "record.framing", "no id", "use-id"),
         (

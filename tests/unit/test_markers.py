@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from consumer.core.labels import strange
 from consumer.core.markers import UNAVAILABLE, BadPlaceholder, Placeholders, placeholder_bytes
 
 MARK = UNAVAILABLE.encode()
@@ -78,6 +79,15 @@ def test_a_connectors_own_placeholder_is_known_in_its_shapes(setting: str, shape
     assert Placeholders([setting]).mask(series) is not None
     assert Placeholders().mask(series) is None
     assert Placeholders([setting]).mask(pl.Series([UNAVAILABLE])) is None
+
+
+def test_a_placeholder_is_no_label_of_an_enum() -> None:
+    """Nor is an empty text, which MySQL writes for a value that is none; else they would be added to the target's."""
+    rows = pl.DataFrame({"c": ["old", OWN, UNAVAILABLE, "", "new", None, "new"]})
+
+    assert strange(rows, {"c": ["old"]}, Placeholders([UNAVAILABLE, OWN])) == {"c": ("new",)}
+    assert strange(rows, {"c": ["old"]}, Placeholders([OWN])) == {"c": (UNAVAILABLE, "new")}
+    assert strange(rows, {"c": ["old", "new"]}, Placeholders([UNAVAILABLE, OWN])) == {}
 
 
 @pytest.mark.parametrize("setting", ["", "hex:", "hex:f", "hex:no"])

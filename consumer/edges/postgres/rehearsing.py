@@ -10,7 +10,7 @@ from psycopg import sql
 from consumer.core.failure import failed
 from consumer.core.kinds import KINDS
 from consumer.core.plan import TableName, TargetTable
-from consumer.core.steps import AddLabel, RenameColumn, SetDefault, Step, by_hand
+from consumer.core.steps import AddLabel, CreateTable, RenameColumn, SetDefault, Step, by_hand
 from consumer.edges.postgres.catalog import read_table
 from consumer.edges.postgres.ddl import statement
 from consumer.edges.postgres.session import limit_locks, rollback
@@ -52,7 +52,8 @@ def unfit(
     others = [step for step in steps if not isinstance(step, SetDefault | AddLabel)]
     found: list[Step] = []
     said = refused(name, lambda: by_hand(steps, spelled(connection, name, steps)))
-    with said, _copied(connection, name, lock_timeout):
+    there = not any(isinstance(step, CreateTable) for step in steps)
+    with said, _copied(connection, name, lock_timeout, there=there):
         with translated("rehearse", name):
             for step in others:
                 connection.execute(statement(_COPY, step))

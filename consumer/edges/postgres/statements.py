@@ -14,6 +14,7 @@ from consumer.edges.postgres.staging import Staged
 _KEPT = "#columns"
 _FLOATS = ("float4", "float8")
 _FLOAT_ARRAYS = ("_float4", "_float8")
+_BY_WHOLE = {"smallint": "smallint", "integer": "integer", "bigint": "bigint", "oid": "bigint"}
 # types whose equal values are one value; of others, as of boxes, more than that may be equal
 _EQUAL = (
     *("smallint", "integer", "bigint", "numeric", "real", "double precision", "money", "boolean", "bytea", "uuid"),
@@ -372,16 +373,23 @@ def written(column: StagedColumn) -> sql.Composed:
     staged = sql.SQL("s.{}").format(sql.Identifier(column.name))
     if column.cast is None:
         return staged
-    if column.staging in _FLOATS:
-        # PostgreSQL's own cast to numeric keeps 15 digits (6 of a real); its text is exact
-        staged = sql.SQL("CAST({} AS text)").format(staged)
-    elif column.staging in _FLOAT_ARRAYS and column.cast.endswith("[]"):
-        staged = sql.SQL("CAST({} AS text[])").format(staged)
-    if column.cast == "money":
-        # as text it would be read by the rules of lc_monetary
-        staged = sql.SQL("CAST({} AS numeric)").format(staged)
     # the name of the type is the catalog's own format_type
-    return sql.SQL("CAST({} AS {})").format(staged, sql.SQL(column.cast))
+    for kind in (*_between(column.staging, column.cast), column.cast):
+        staged = sql.SQL("CAST({} AS {})").format(staged, sql.SQL(kind))
+    return staged
+
+
+def _between(staging: str, cast: str) -> list[str]:
+    """The types that a value takes on its way from one to the other."""
+    array = "[]" if staging in _FLOAT_ARRAYS and cast.endswith("[]") else ""
+    between = []
+    if staging in _FLOATS or array:
+        # PostgreSQL's own cast to numeric keeps 15 digits (6 of a real), its text all; that to whole numbers is exact
+        between.append(_BY_WHOLE.get(cast.removesuffix("[]"), "text") + array)
+    if cast == "money":
+        # as text it would be read by the rules of lc_monetary
+        between.append("numeric")
+    return between
 
 
 def table_name(table: TableName) -> sql.Identifier:
