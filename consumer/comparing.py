@@ -78,6 +78,7 @@ def acts(settings: Settings, compared: PostgresComparison, offsets: Callable[[],
         "move": positions.move,
         "skip": positions.skip,
         "reach": positions.reach,
+        "erase": positions.erase,
     }
 
 
