@@ -1,14 +1,20 @@
 """Two tables compared by a real server: what differs is found and named, what only moves is not."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
 
 from consumer.core.reconcile import Key
+from consumer.edges.postgres.outlook import PostgresOutlook
 from consumer.edges.postgres.reconcile import TableRules
+from consumer.ports.outlook import Sight
 from consumer.ports.reconcile import Came
 from consumer.reconciling import Limits
+from consumer.telemetry import metrics
+from consumer.telemetry.grouping import GroupSamples
+from consumer.telemetry.labels import Bounded
 from tests.pg.comparing import NOTE, Scene
 from tests.pg.conftest import Pools
 
@@ -158,6 +164,21 @@ def test_settings_are_honoured(scene: Scene) -> None:
     step = scene.compared()
     assert scene.found(step) == {("2",): ("different", ("word",))}
     assert step.progress["left_out"] == {"secret": "masked in the target", "gone": "the target does not get it"}
+
+
+def test_what_the_last_comparison_of_a_table_found_is_told(filled: Scene) -> None:
+    """By verdict, and when it was."""
+    filled.compared()
+    filled.do("DELETE FROM {t} WHERE id < 4")
+    filled.compared()
+    stored = PostgresOutlook(filled.pool, filled.group).stored()
+    sight = Sight(at=datetime.now(UTC), partitions=[], heartbeat=None, stored=stored)
+    samples = GroupSamples(group=filled.group, topics=Bounded(9), tables=Bounded(9), partitions=9, kafka_names=False)
+    told = {sample.labels: sample.value for sample in samples.of(sight) if sample.metric is metrics.COMPARED_KEYS}
+    assert told == {
+        (filled.table, verdict): rows
+        for verdict, rows in (("missing", 3.0), ("extra", 0), ("different", 0), ("moving", 0))
+    }
 
 
 def test_what_is_left_of_a_comparison_holds_no_value_but_keys(filled: Scene) -> None:

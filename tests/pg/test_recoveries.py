@@ -13,12 +13,14 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from consumer.core.decision import Undecidable
-from consumer.core.workflow import State
+from consumer.core.failure import Persistent, Transient, failed
+from consumer.core.kinds import KINDS
+from consumer.core.workflow import State, Turn
 from consumer.desk import Note
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.recoveries import PostgresRecoveries
 from consumer.edges.postgres.session import SessionSettings
-from consumer.edges.postgres.workflows import PostgresWorkflows
+from consumer.edges.postgres.workflows import Act, PostgresWorkflows
 from consumer.recovering import Workflow
 from tests.pg import turning_child
 from tests.pg.conftest import Pools
@@ -265,3 +267,39 @@ def test_nothing_is_done_any_more_when_a_person_has_said_so(the: Group, name: st
             assert the.taken(number).state == "done"
         with pytest.raises(Undecidable):
             desk.pause(number, NOTE)
+
+
+def failing(kind: str) -> Act:
+    """An act that fails."""
+    error = {"source.away": Transient, "source.refused": Persistent}[kind]
+
+    def act(*_: object) -> Turn:
+        raise error(failed(KINDS[kind], "source", "a test", "it said no"))
+
+    return act
+
+
+def test_what_fails_lets_others_have_their_turns_and_says_why(the: Group) -> None:
+    """It is tried again after a while."""
+    the.known()
+    bad, good = the.start("rewind", to="earliest"), the.start("skip", partition=0, first=1, to=2)
+    takes = PostgresWorkflows(the.pool, the.name, {**acts(the.name, {}), "move": failing("source.away")})
+    with pytest.raises(Transient):
+        takes.turn()
+    turned = takes.turn()
+    assert turned is not None
+    assert (turned.workflow, takes.turn()) == (good, None)
+    query = "SELECT state, why, due_at > now() + interval '3 s' FROM headrace.workflows WHERE id = %s"
+    ((state, why, later),) = the.session.execute(query, (bad,)).fetchall()
+    assert (state, "it said no [source.away]" in why, later) == ("running", True, True)
+
+
+def test_what_time_does_not_heal_waits_for_a_person(the: Group) -> None:
+    """With the remedy."""
+    the.known()
+    number = the.start("rewind", to="earliest")
+    takes = PostgresWorkflows(the.pool, the.name, {**acts(the.name, {}), "move": failing("source.refused")})
+    with pytest.raises(Persistent):
+        takes.turn()
+    stopped = the.taken(number)
+    assert (stopped.state, KINDS["source.refused"].remedy in stopped.why) == ("stopped", True)
