@@ -132,6 +132,27 @@ def test_too_many_differences_stop_it(scene: Scene) -> None:
     assert (stopped.state, "rebuild" in stopped.why) == ("stopped", True)
 
 
+def test_ranges_that_take_too_long_are_halved(filled: Scene) -> None:
+    """And the same is found."""
+    filled.do("UPDATE {t} SET word = 'x' WHERE id = 777")
+    filled.limits = Limits(range_rows=1000, rate=1e9, turn=-1.0)
+    step = filled.compared()
+    assert (filled.found(step), step.progress["size"]) == ({("777",): ("different", ("word",))}, 100)
+
+
+def test_tables_that_take_turns_in_one_process_share_its_sessions(filled: Scene) -> None:
+    """None closes what another one needs."""
+    filled.do(f"CREATE TABLE {filled.theirs}.u (LIKE {filled.theirs}.t INCLUDING ALL)")
+    filled.do(f"CREATE TABLE {filled.ours}.u (LIKE {filled.ours}.t INCLUDING ALL)")
+    filled.know({name: name for name in ("id", "word", "amount")}, "u")
+    takes = filled.workflows()
+    numbers = [filled.start(), filled.start(f"{filled.ours}.u")]
+    for turn in range(40):
+        filled.session.execute("UPDATE headrace.workflows SET due_at = now() WHERE id = ANY (%s)", (numbers,))
+        takes.turn(numbers[turn % 2])
+    assert [filled.taken(number).state for number in numbers] == ["done", "done"]
+
+
 NOT_COMPARED = {
     "without a key": ("id bigint, word text", "id bigint, word text", TableRules(), "no primary key"),
     "by its mode": (KEYS, KEYS, TableRules(not_rows="its mode is history"), "history"),
