@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from consumer.core.decision import Undecidable
+from consumer.core.naming import MAX_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +122,25 @@ def _erase(subject: Subject, known: Known) -> list[Planned]:
     return [Planned(act="erase", subject={"table": table, "ranges": ranges})]
 
 
+def _move(subject: Subject, known: Known) -> list[Planned]:
+    """A table gets another name; a person changes the settings, and restarts the workers, before it goes on."""
+    table, to = _table(subject, known), str(subject.get("to") or "")
+    schema, _, name = to.partition(".")
+    if not schema or not name or max(len(schema.encode()), len(name.encode())) > MAX_BYTES:
+        raise Undecidable("a table is named with its schema, as schema.table")
+    topic = known.tables[table]
+    if to in known.tables or [*known.tables.values()].count(topic) > 1:
+        raise Undecidable(f"{to} is a table of the group, or {topic} has several tables")
+    said = {"topic": topic, "table": table, "to": to}
+    partitions = list(known.partitions.get(topic, ()))
+    return [
+        Planned(act="rename", subject=said),
+        Planned(act="settings", subject=said),
+        Planned(act="unpause", subject={"topic": topic}),
+        Planned(act="reach", subject={"topic": topic, "partitions": partitions}),
+    ]
+
+
 def _ranges(subject: Subject, known: Known) -> Sequence[tuple[str, int, int, int]]:
     if not known.batch:
         raise Undecidable(f"batch {subject.get('batch')} was not applied by this group, or is not kept any more")
@@ -162,6 +182,7 @@ _PLANS: Mapping[str, Callable[[Subject, Known], list[Planned]]] = {
     "skip": _skip,
     "adopt": _adopt,
     "reapply": _reapply,
+    "move": _move,
     "erase": _erase,
 }
 

@@ -156,6 +156,24 @@ def erase(
     _started("erase", {"batch": batch, "table": table}, question, (reason, dry_run, yes, detach), config, output)
 
 
+@app.command("move")
+def move(
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="A target table, as schema.table.")],
+    to: Annotated[str, typer.Option("--to", help="Its new name, as schema.table.")],
+    reason: Reason = "",
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    detach: Detach = False,
+    config: Config = None,
+    output: Format = Output.TABLE,
+) -> None:
+    """Give a table another name, with its letters and all that is known of it. Its topic is paused until the settings
+    say the name and every worker was restarted; the workflow stops there, and goes on with `recover resume`.
+    """
+    question = f"Rename {table} to {to}, and pause its topic until the workers know?"
+    _started("move", {"table": table, "to": to}, question, (reason, dry_run, yes, detach), config, output)
+
+
 @app.command("wait")
 def wait(at: Number, config: Config = None, output: Format = Output.TABLE) -> None:
     """Go on with one here, beside workers that may, until it has come to its end."""

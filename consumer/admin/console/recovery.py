@@ -34,7 +34,7 @@ class Comparing(Form):
 class Wanted(Input):
     """What is to be done, as the page's fields say it: those that are left empty say nothing."""
 
-    kind: Literal["rebuild", "rewind", "reapply", "erase", "skip", "adopt"]
+    kind: Literal["rebuild", "rewind", "reapply", "erase", "skip", "adopt", "move"]
     table: Text = ""
     topic: Text = ""
     batch: Text = ""
@@ -49,6 +49,8 @@ class Wanted(Input):
         """The same for the desk."""
         if self.kind == "rebuild":
             return {"table": self.table}
+        if self.kind == "move":
+            return {"table": self.table, "to": self.to}
         if self.batch:
             table = {"table": self.table} if self.table else {}
             return {"batch": _number(self.batch), **table, "compare": self.compare}
