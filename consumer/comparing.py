@@ -19,6 +19,7 @@ from consumer.edges.kafka.offsets import KafkaOffsets
 from consumer.edges.postgres.differing import PostgresKeys
 from consumer.edges.postgres.moves import PositionActs
 from consumer.edges.postgres.reconcile import PostgresComparison, TableRules
+from consumer.edges.postgres.renaming import RenamingActs
 from consumer.edges.postgres.source import SourceSettings
 from consumer.edges.postgres.sweeping import swept
 from consumer.edges.postgres.workflows import Act
@@ -63,6 +64,7 @@ def acts(settings: Settings, compared: PostgresComparison, offsets: Callable[[],
     )
     reconciling = Reconciling(compared.sides, compared, limits, time.time)
     rebuilding = Rebuilding(compared.sides, partial(_send, settings), said.snapshot_patience, time.time)
+    renaming = RenamingActs(group, settings.evolution.lock_timeout)
     positions = PositionActs(group, offsets, partial(_appends, settings), discard)
 
     def reconcile(connection: psycopg.Connection, task: Task) -> Turn:
@@ -78,6 +80,10 @@ def acts(settings: Settings, compared: PostgresComparison, offsets: Callable[[],
         "move": positions.move,
         "skip": positions.skip,
         "reach": positions.reach,
+        "erase": positions.erase,
+        "rename": renaming.rename,
+        "settings": renaming.settings,
+        "unpause": renaming.unpause,
     }
 
 

@@ -3,6 +3,7 @@
 A turn does one range, or one look, and leaves what it knows to the next, which any process takes.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -28,7 +29,7 @@ class Limits:
     """What a comparison may cost. `rate`: rows a second; `rounds`: how often a key that moves is looked at.
 
     `settle`: seconds within which the connector has sent what it got; `patience`: most seconds that are waited for it;
-    `keys`: most differences of a table.
+    `keys`: most differences of a table; `turn`: seconds after which a range is taken for too large.
     """
 
     range_rows: int = 20_000
@@ -37,6 +38,7 @@ class Limits:
     patience: float = 120.0
     rounds: int = 5
     keys: int = 10_000
+    turn: float = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +82,10 @@ class Progress:
         return cls(**given)
 
 
+class _TooLong(Exception):
+    """A range that takes a turn too long."""
+
+
 class Reconciling:
     """Takes turns of comparisons. `sides`: opens a table anew; `now`: seconds since 1970."""
 
@@ -93,7 +99,7 @@ class Reconciling:
         self._sides: dict[str, Sides] = {}
 
     def turn(self, task: Task, keys: Keys) -> Turn:
-        """The next turn. Raises HeadraceError; then nothing is remembered of the table's sides."""
+        """The next turn. Raises HeadraceError; then nothing is remembered of any table's sides."""
         table = str(task.subject["table"])
         progress = Progress.of(task.progress)
         try:
@@ -102,7 +108,8 @@ class Reconciling:
         except NotComparable as why:
             return _left(replace(progress, not_compared=str(why)), Outcome.DONE)
         except HeadraceError:
-            self._sides.pop(table, None)
+            # all tables have the same sessions
+            self._sides.clear()
             raise
 
     def _of(self, table: str, progress: Progress) -> Sides:
@@ -135,7 +142,10 @@ class Reconciling:
             of = Range(progress.after, to)
             here, there = sides.source.sum(of), sides.target.sum(of)
             if here != there:
-                keys.suspect(self._drilled(sides, of, max(here.rows, there.rows)))
+                until = self._now() + self._limits.turn
+                keys.suspect(self._drilled(sides, of, max(here.rows, there.rows), until if size > LEAST else math.inf))
+        except _TooLong:
+            return _left(replace(progress, size=max(size // 2, LEAST)))
         except HeadraceError as error:
             if error.failure.code != _CANCELLED or size <= LEAST:
                 raise
@@ -154,8 +164,10 @@ class Reconciling:
         """Rows of a range: many where each one costs a look at the whole table."""
         return max(self._limits.range_rows, sides.what.rows // 8 if sides.what.sorted_apart else 0)
 
-    def _drilled(self, sides: Sides, of: Range, rows: int) -> list[Key]:
-        """The keys of a range that differ, found by halving it."""
+    def _drilled(self, sides: Sides, of: Range, rows: int, until: float) -> list[Key]:
+        """The keys of a range that differ, found by halving it. Raises _TooLong when that takes longer."""
+        if self._now() > until:
+            raise _TooLong
         middle = None
         if rows > LEAF:
             middle = sides.source.middle(of) or sides.target.middle(of)
@@ -165,7 +177,7 @@ class Reconciling:
         for half in (Range(of.after, middle), Range(middle, of.to)):
             here, there = sides.source.sum(half), sides.target.sum(half)
             if here != there:
-                found += self._drilled(sides, half, max(here.rows, there.rows))
+                found += self._drilled(sides, half, max(here.rows, there.rows), until)
         return found
 
     def _begin_round(self, sides: Sides, progress: Progress, keys: Keys) -> Turn:

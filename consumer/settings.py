@@ -112,6 +112,11 @@ class Settings(BaseSettings):
                 "worker.stall_timeout must be more than kafka.request_timeout + target.batch_deadline + "
                 f"target.connect_timeout ({longest + self.kafka.request_timeout:g})"
             )
+        if self.source.dsn and self.worker.stall_timeout <= 5 * self.reconcile.statement_timeout:
+            raise ValueError(
+                "worker.stall_timeout must be more than five times reconcile.statement_timeout "
+                f"({5 * self.reconcile.statement_timeout:g}): so many statements a turn of a comparison may have"
+            )
         if self.worker.stall_timeout <= self.retry.environment_most:
             raise ValueError(
                 f"worker.stall_timeout must be more than retry.environment_most ({self.retry.environment_most:g})"

@@ -57,4 +57,4 @@ class Working:
 
 def _say(turned: Turned) -> None:
     say = log.warning if turned.state is State.STOPPED else log.info
-    say("workflow", workflow=turned.workflow, what=turned.kind, state=turned.state.value, why=turned.turn.why or None)
+    say("workflow", workflow=turned.workflow, what=turned.what, state=turned.state.value, why=turned.turn.why or None)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from consumer.core.decision import Undecidable
+from consumer.core.naming import MAX_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,10 +24,15 @@ MOST_TABLES = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What a group has: its target tables with the topic of each, and the partitions of topics with a position."""
+    """What a group has: its target tables with the topic of each, and the partitions of topics with a position.
+
+    `batch`: of the batch that the subject names topic, partition, first offset and the one behind its last; None when
+    it was not applied, or is not kept any more.
+    """
 
     tables: Mapping[str, str]
     partitions: Mapping[str, Sequence[int]]
+    batch: Sequence[tuple[str, int, int, int]] | None = None
 
 
 def planned(kind: str, subject: Subject, known: Known) -> list[Planned]:
@@ -91,6 +97,56 @@ def _adopt(subject: Subject, known: Known) -> list[Planned]:
     return [*moves, *_applied(subject, topic, partitions, known)]
 
 
+def _reapply(subject: Subject, known: Known) -> list[Planned]:
+    """What a batch has applied, and all behind it, is applied again."""
+    ranges = _ranges(subject, known)
+    moves = [
+        Planned(act="move", subject={"topic": topic, "partition": partition, "to": str(first)})
+        for topic, partition, first, _ in ranges
+    ]
+    by_topic: dict[str, list[int]] = {}
+    for topic, partition, _, _ in ranges:
+        by_topic.setdefault(topic, []).append(partition)
+    return [
+        *moves,
+        *(step for topic, partitions in by_topic.items() for step in _applied(subject, topic, partitions, known)),
+    ]
+
+
+def _erase(subject: Subject, known: Known) -> list[Planned]:
+    """What a batch has added to a history is deleted; nothing is applied again."""
+    table = _table(subject, known)
+    ranges = [list(each) for each in _ranges(subject, known) if each[0] == known.tables[table]]
+    if not ranges:
+        raise Undecidable(f"batch {subject.get('batch')} has no records of {table}")
+    return [Planned(act="erase", subject={"table": table, "ranges": ranges})]
+
+
+def _move(subject: Subject, known: Known) -> list[Planned]:
+    """A table gets another name; a person changes the settings, and restarts the workers, before it goes on."""
+    table, to = _table(subject, known), str(subject.get("to") or "")
+    schema, _, name = to.partition(".")
+    if not schema or not name or max(len(schema.encode()), len(name.encode())) > MAX_BYTES:
+        raise Undecidable("a table is named with its schema, as schema.table")
+    topic = known.tables[table]
+    if to in known.tables or [*known.tables.values()].count(topic) > 1:
+        raise Undecidable(f"{to} is a table of the group, or {topic} has several tables")
+    said = {"topic": topic, "table": table, "to": to}
+    partitions = list(known.partitions.get(topic, ()))
+    return [
+        Planned(act="rename", subject=said),
+        Planned(act="settings", subject=said),
+        Planned(act="unpause", subject={"topic": topic}),
+        Planned(act="reach", subject={"topic": topic, "partitions": partitions}),
+    ]
+
+
+def _ranges(subject: Subject, known: Known) -> Sequence[tuple[str, int, int, int]]:
+    if not known.batch:
+        raise Undecidable(f"batch {subject.get('batch')} was not applied by this group, or is not kept any more")
+    return known.batch
+
+
 def _applied(subject: Subject, topic: str, partitions: list[int], known: Known) -> list[Planned]:
     """What is there is applied; then the topic's tables are compared with their source, where that is wanted."""
     tables = [table for table, its in known.tables.items() if its == topic and subject.get("compare")]
@@ -125,6 +181,9 @@ _PLANS: Mapping[str, Callable[[Subject, Known], list[Planned]]] = {
     "rewind": _rewind,
     "skip": _skip,
     "adopt": _adopt,
+    "reapply": _reapply,
+    "move": _move,
+    "erase": _erase,
 }
 
 KINDS = tuple(sorted(_PLANS))

@@ -75,7 +75,7 @@ def rewind(
 ) -> None:
     """Set partitions back and apply what is behind again, in order; the tables end up the same.
 
-    Refused for tables with the mode append or history, where rows would stand twice.
+    What histories have of it is deleted first. Refused for tables with the mode append, where rows would stand twice.
     """
     subject = {"topic": topic, "partition": partition, "to": to, "compare": compare}
     question = f"Apply {topic} again from {to}?"
@@ -119,6 +119,59 @@ def adopt(
     subject = {"topic": topic, "discard_letters": discard_letters, "compare": compare}
     question = f"Read {topic}, which was made anew, from its start?"
     _started("adopt", subject, question, (reason, dry_run, yes, detach), config, output)
+
+
+@app.command("reapply")
+def reapply(
+    batch: Annotated[int, typer.Argument(metavar="BATCH", min=1, help="As `headrace batches ls` shows it.")],
+    compare: Compare = False,
+    reason: Reason = "",
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    detach: Detach = False,
+    config: Config = None,
+    output: Format = Output.TABLE,
+) -> None:
+    """Apply the records of a batch again, and all behind them. Rows that they have added to histories are deleted with
+    the positions' going back, so that each is there once.
+    """
+    question = f"Apply the records of batch {batch} again, and all behind them?"
+    subject = {"batch": batch, "compare": compare}
+    _started("reapply", subject, question, (reason, dry_run, yes, detach), config, output)
+
+
+@app.command("erase")
+def erase(
+    batch: Annotated[int, typer.Argument(metavar="BATCH", min=1, help="As `headrace batches ls` shows it.")],
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="A history, as schema.table.")],
+    reason: Reason = "",
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    detach: Detach = False,
+    config: Config = None,
+    output: Format = Output.TABLE,
+) -> None:
+    """Delete the rows that a batch has added to a history; nothing is applied again."""
+    question = f"Delete the rows that batch {batch} has added to {table}?"
+    _started("erase", {"batch": batch, "table": table}, question, (reason, dry_run, yes, detach), config, output)
+
+
+@app.command("move")
+def move(
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="A target table, as schema.table.")],
+    to: Annotated[str, typer.Option("--to", help="Its new name, as schema.table.")],
+    reason: Reason = "",
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    detach: Detach = False,
+    config: Config = None,
+    output: Format = Output.TABLE,
+) -> None:
+    """Give a table another name, with its letters and all that is known of it. Its topic is paused until the settings
+    say the name and every worker was restarted; the workflow stops there, and goes on with `recover resume`.
+    """
+    question = f"Rename {table} to {to}, and pause its topic until the workers know?"
+    _started("move", {"table": table, "to": to}, question, (reason, dry_run, yes, detach), config, output)
 
 
 @app.command("wait")
@@ -259,7 +312,10 @@ def _step(step: Step, output: Output) -> dict[str, Any]:
     }
 
 
-_TOLD = ("rows", "from", "to", "position", "goal", "positions", "goals", "deleted", "written_since", "not_compared")
+_TOLD = frozenset(
+    {"rows", "from", "to", "position", "goal", "positions", "goals", "deleted", "taken_back", "written_since"}
+    | {"not_compared"}
+)
 
 
 def _words(said: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ class Turned:
     """A turn that was taken, and what the workflow was before and is now."""
 
     workflow: int
-    kind: str
+    what: str
     act: str
     before: State
     state: State

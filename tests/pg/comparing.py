@@ -75,15 +75,15 @@ class Scene:
             self.session.execute(f"CREATE TABLE {schema}.t ({said})".encode())
         self.know(columns or {name: name for name in self.columns(self.theirs)})
 
-    def know(self, columns: Mapping[str, str]) -> None:
+    def know(self, columns: Mapping[str, str], name: str = "t") -> None:
         """Have the control schema know the table."""
-        names = Jsonb({"db": "d", "schema": self.theirs, "table": "t"})
-        topic = f"{self.theirs}.t"
-        self.session.execute("INSERT INTO headrace.target_tables VALUES (%s, %s, %s)", (self.group, self.table, topic))
+        names = Jsonb({"db": "d", "schema": self.theirs, "table": name})
+        topic, table = f"{self.theirs}.{name}", f"{self.ours}.{name}"
+        self.session.execute("INSERT INTO headrace.target_tables VALUES (%s, %s, %s)", (self.group, table, topic))
         self.session.execute("INSERT INTO headrace.topic_sources VALUES (%s, %s, 1, %s)", (self.group, topic, names))
         self.session.cursor().executemany(
             "INSERT INTO headrace.source_columns VALUES (%s, %s, %s, %s, 1)",
-            [(self.group, self.table, one, other) for one, other in columns.items()],
+            [(self.group, table, one, other) for one, other in columns.items()],
         )
 
     def columns(self, schema: str) -> list[str]:
@@ -122,11 +122,11 @@ class Scene:
 
         return PostgresWorkflows(self.pool, self.group, {"reconcile": act})
 
-    def start(self) -> int:
-        """A comparison of the table."""
+    def start(self, table: str = "") -> int:
+        """A comparison of the table, or of another one."""
         desk = self.desk()
         try:
-            return desk.start("reconcile", {"tables": [self.table]}, NOTE)
+            return desk.start("reconcile", {"tables": [table or self.table]}, NOTE)
         finally:
             desk.close()
 

@@ -1,14 +1,20 @@
 """Two tables compared by a real server: what differs is found and named, what only moves is not."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
 
 from consumer.core.reconcile import Key
+from consumer.edges.postgres.outlook import PostgresOutlook
 from consumer.edges.postgres.reconcile import TableRules
+from consumer.ports.outlook import Sight
 from consumer.ports.reconcile import Came
 from consumer.reconciling import Limits
+from consumer.telemetry import metrics
+from consumer.telemetry.grouping import GroupSamples
+from consumer.telemetry.labels import Bounded
 from tests.pg.comparing import NOTE, Scene
 from tests.pg.conftest import Pools
 
@@ -126,6 +132,27 @@ def test_too_many_differences_stop_it(scene: Scene) -> None:
     assert (stopped.state, "rebuild" in stopped.why) == ("stopped", True)
 
 
+def test_ranges_that_take_too_long_are_halved(filled: Scene) -> None:
+    """And the same is found."""
+    filled.do("UPDATE {t} SET word = 'x' WHERE id = 777")
+    filled.limits = Limits(range_rows=1000, rate=1e9, turn=-1.0)
+    step = filled.compared()
+    assert (filled.found(step), step.progress["size"]) == ({("777",): ("different", ("word",))}, 100)
+
+
+def test_tables_that_take_turns_in_one_process_share_its_sessions(filled: Scene) -> None:
+    """None closes what another one needs."""
+    filled.do(f"CREATE TABLE {filled.theirs}.u (LIKE {filled.theirs}.t INCLUDING ALL)")
+    filled.do(f"CREATE TABLE {filled.ours}.u (LIKE {filled.ours}.t INCLUDING ALL)")
+    filled.know({name: name for name in ("id", "word", "amount")}, "u")
+    takes = filled.workflows()
+    numbers = [filled.start(), filled.start(f"{filled.ours}.u")]
+    for turn in range(40):
+        filled.session.execute("UPDATE headrace.workflows SET due_at = now() WHERE id = ANY (%s)", (numbers,))
+        takes.turn(numbers[turn % 2])
+    assert [filled.taken(number).state for number in numbers] == ["done", "done"]
+
+
 NOT_COMPARED = {
     "without a key": ("id bigint, word text", "id bigint, word text", TableRules(), "no primary key"),
     "by its mode": (KEYS, KEYS, TableRules(not_rows="its mode is history"), "history"),
@@ -158,6 +185,21 @@ def test_settings_are_honoured(scene: Scene) -> None:
     step = scene.compared()
     assert scene.found(step) == {("2",): ("different", ("word",))}
     assert step.progress["left_out"] == {"secret": "masked in the target", "gone": "the target does not get it"}
+
+
+def test_what_the_last_comparison_of_a_table_found_is_told(filled: Scene) -> None:
+    """By verdict, and when it was."""
+    filled.compared()
+    filled.do("DELETE FROM {t} WHERE id < 4")
+    filled.compared()
+    stored = PostgresOutlook(filled.pool, filled.group).stored()
+    sight = Sight(at=datetime.now(UTC), partitions=[], heartbeat=None, stored=stored)
+    samples = GroupSamples(group=filled.group, topics=Bounded(9), tables=Bounded(9), partitions=9, kafka_names=False)
+    told = {sample.labels: sample.value for sample in samples.of(sight) if sample.metric is metrics.COMPARED_KEYS}
+    assert told == {
+        (filled.table, verdict): rows
+        for verdict, rows in (("missing", 3.0), ("extra", 0), ("different", 0), ("moving", 0))
+    }
 
 
 def test_what_is_left_of_a_comparison_holds_no_value_but_keys(filled: Scene) -> None:

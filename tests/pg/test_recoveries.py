@@ -3,21 +3,24 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 from consumer.core.decision import Undecidable
-from consumer.core.workflow import State
+from consumer.core.failure import Persistent, Transient, failed
+from consumer.core.kinds import KINDS
+from consumer.core.workflow import State, Turn
 from consumer.desk import Note
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.recoveries import PostgresRecoveries
 from consumer.edges.postgres.session import SessionSettings
-from consumer.edges.postgres.workflows import PostgresWorkflows
+from consumer.edges.postgres.workflows import Act, PostgresWorkflows
 from consumer.recovering import Workflow
 from tests.pg import turning_child
 from tests.pg.conftest import Pools
@@ -145,10 +148,66 @@ def test_a_process_that_is_killed_leaves_each_step_done_once(the: Group, name: s
     assert (the.set(), the.epochs()) == (expected, epochs)
 
 
+@pytest.fixture
+def history(the: Group) -> Iterator[str]:
+    """A history of both partitions, of which offsets 40 to 49 and 50 to 59 are there; batch 1 had the last five."""
+    the.known()
+    name = f'public."{the.name}"'
+    the.session.execute(f"CREATE TABLE {name} (id bigint, _partition int, _offset bigint)".encode())
+    insert = f"INSERT INTO {name} SELECT n, p, n + 40 + 10 * p FROM generate_series(0, 9) n, generate_series(0, 1) p"
+    the.session.execute(insert.encode())
+    the.session.execute(
+        """INSERT INTO headrace.batches (group_name, worker, state, ranges, started_at)
+        VALUES (%s, 'w', 'applied', %s, now())""",
+        (the.name, Jsonb([[TOPIC, 0, 45, 50], [TOPIC, 1, 55, 60]])),
+    )
+    yield name
+    the.session.execute(f"DROP TABLE {name}".encode())
+
+
+def left(the: Group, history: str) -> list[tuple[int, int, int]]:
+    """Of each partition how many rows are left, the first offset and the last."""
+    query = f"SELECT _partition, count(*), max(_offset) FROM {history} GROUP BY 1 ORDER BY 1"
+    return the.session.execute(query.encode()).fetchall()
+
+
+def test_a_history_gives_back_what_is_applied_again(the: Group, history: str) -> None:
+    """In the transaction that sets the position."""
+    modes = {f"public.{the.name}": "history"}
+    done = the.taken(the.start("rewind", partition=0, to="42"), modes)
+    assert (done.state, done.steps[0].progress["taken_back"]) == ("done", 8)
+    assert left(the, history) == [(0, 2, 41), (1, 10, 59)]
+
+
+def test_a_batch_is_applied_again_from_where_it_began(the: Group, history: str) -> None:
+    """And what a history has of it, and of what is behind it, goes."""
+    batch = the.session.execute("SELECT max(id) FROM headrace.batches").fetchall()[0][0]
+    done = the.taken(the.start("reapply", batch=batch), {f"public.{the.name}": "history"})
+    assert (done.state, the.set()) == ("done", [(0, 45), (1, 55)])
+    assert left(the, history) == [(0, 5, 44), (1, 5, 54)]
+
+
+def test_a_batch_is_taken_back_from_a_history(the: Group, history: str) -> None:
+    """By its offsets; positions stay."""
+    batch = the.session.execute("SELECT max(id) FROM headrace.batches").fetchall()[0][0]
+    more = f"INSERT INTO {history} VALUES (99, 1, 60)"
+    the.session.execute(more.encode())
+    done = the.taken(the.start("erase", batch=batch, table=f"public.{the.name}"), {})
+    assert (done.state, done.steps[0].progress["deleted"], the.set()) == ("done", 10, [])
+    assert left(the, history) == [(0, 5, 44), (1, 6, 60)]
+
+
+def test_a_history_that_does_not_say_its_offsets_is_left_alone(the: Group, history: str) -> None:
+    """Nothing is set."""
+    the.session.execute(f"ALTER TABLE {history} DROP COLUMN _offset".encode())
+    stopped = the.taken(the.start("rewind", to="earliest"), {f"public.{the.name}": "history"})
+    assert (stopped.state, "_offset" in stopped.why, the.set()) == ("stopped", True, [])
+
+
 def test_a_table_that_appends_is_not_rewound(the: Group) -> None:
     """Rows would stand there twice; it may be moved on."""
     the.known()
-    appends = {f"public.{the.name}": "history"}
+    appends = {f"public.{the.name}": "append"}
     stopped = the.taken(the.start("rewind", to="earliest"), appends)
     assert (stopped.state, "twice" in stopped.why, the.set()) == ("stopped", True, [])
 
@@ -175,6 +234,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
     "a partition that is not there": ("skip", {"partition": 9, "first": 1, "to": 2}),
     "a table of others": ("rebuild", {"table": "public.nobody"}),
     "no such thing": ("undo", {}),
+    "a batch that is not kept": ("reapply", {"batch": 4_000_000}),
 }
 
 
@@ -207,3 +267,39 @@ def test_nothing_is_done_any_more_when_a_person_has_said_so(the: Group, name: st
             assert the.taken(number).state == "done"
         with pytest.raises(Undecidable):
             desk.pause(number, NOTE)
+
+
+def failing(kind: str) -> Act:
+    """An act that fails."""
+    error = {"source.away": Transient, "source.refused": Persistent}[kind]
+
+    def act(*_: object) -> Turn:
+        raise error(failed(KINDS[kind], "source", "a test", "it said no"))
+
+    return act
+
+
+def test_what_fails_lets_others_have_their_turns_and_says_why(the: Group) -> None:
+    """It is tried again after a while."""
+    the.known()
+    bad, good = the.start("rewind", to="earliest"), the.start("skip", partition=0, first=1, to=2)
+    takes = PostgresWorkflows(the.pool, the.name, {**acts(the.name, {}), "move": failing("source.away")})
+    with pytest.raises(Transient):
+        takes.turn()
+    turned = takes.turn()
+    assert turned is not None
+    assert (turned.workflow, takes.turn()) == (good, None)
+    query = "SELECT state, why, due_at > now() + interval '3 s' FROM headrace.workflows WHERE id = %s"
+    ((state, why, later),) = the.session.execute(query, (bad,)).fetchall()
+    assert (state, "it said no [source.away]" in why, later) == ("running", True, True)
+
+
+def test_what_time_does_not_heal_waits_for_a_person(the: Group) -> None:
+    """With the remedy."""
+    the.known()
+    number = the.start("rewind", to="earliest")
+    takes = PostgresWorkflows(the.pool, the.name, {**acts(the.name, {}), "move": failing("source.refused")})
+    with pytest.raises(Persistent):
+        takes.turn()
+    stopped = the.taken(number)
+    assert (stopped.state, KINDS["source.refused"].remedy in stopped.why) == ("stopped", True)

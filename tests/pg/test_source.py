@@ -1,10 +1,15 @@
 """The source's session: what it refuses, what it can't do, and where its log is taken to end."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
 from consumer.core.failure import Persistent, Refused, Transient
+from consumer.core.plan import TableName
+from consumer.edges.postgres.describing import read_table
 from consumer.edges.postgres.source import Slot, SourceSettings, asking, connect_source, ended
 from consumer.ports.reconcile import Mark
 
@@ -54,6 +59,38 @@ def test_a_slot_that_is_not_there_is_asked_for(session: psycopg.Connection) -> N
     with pytest.raises(Persistent) as caught:
         Slot(session, "nobody's").came(Mark("0/1"))
     assert "source.slot" in caught.value.failure.detail
+
+
+ROLE = Path(__file__).parents[2] / "deploy" / "postgres" / "reconcile-role.sql"
+
+
+@pytest.fixture
+def role(session: psycopg.Connection, server: str) -> Iterator[str]:
+    """The role that is shipped, and a shop that it may read."""
+    session.execute("CREATE SCHEMA shop")
+    session.execute("CREATE TABLE shop.orders (id bigint PRIMARY KEY, word text)")
+    session.execute("CREATE TABLE public.secrets (id bigint PRIMARY KEY)")
+    session.execute(ROLE.read_bytes())
+    session.execute("ALTER ROLE headrace_reconcile PASSWORD 'canary'")
+    yield make_conninfo(server, user="headrace_reconcile", password="canary")
+    session.execute("DROP OWNED BY headrace_reconcile")
+    session.execute("DROP SCHEMA shop CASCADE")
+    session.execute("DROP TABLE public.secrets")
+    session.execute("DROP ROLE headrace_reconcile")
+
+
+def test_the_role_that_is_shipped_reads_and_does_no_more(role: str) -> None:
+    """Tables, and how far the connector is."""
+    with connect_source(SourceSettings(dsn=role)) as source:
+        assert read_table(source, TableName("shop", "orders"), asking).columns.keys() == {"id", "word"}
+        with asking("read"):
+            assert source.execute("SELECT * FROM shop.orders").fetchall() == []
+            assert source.execute("SELECT pg_has_role('pg_read_all_stats', 'USAGE')").fetchall() == [(True,)]
+        source.execute("SET default_transaction_read_only = off")
+        for statement in ("INSERT INTO shop.orders VALUES (1)", "SELECT * FROM public.secrets", "CREATE TABLE t ()"):
+            with pytest.raises(Persistent) as caught, asking("more"):
+                source.execute(statement.encode())
+            assert caught.value.failure.code == "42501"
 
 
 ENDS = {"0/3000060": "0/3000060", "0/3000018": "0/3000000", "1/3002028": "1/3002000", "0/3002018": "0/3002000"}

@@ -50,7 +50,7 @@ class Logs:
 def acts(group: str, appends: Mapping[str, str]) -> dict[str, Act]:
     """The program's acts on these logs."""
     moves = PositionActs(group, Logs, lambda table: appends.get(table, ""), discard)  # type: ignore[arg-type]
-    return {"move": moves.move, "skip": moves.skip, "reach": moves.reach}
+    return {"move": moves.move, "skip": moves.skip, "reach": moves.reach, "erase": moves.erase}
 
 
 def _killing(act: Act, point: str) -> Act:

@@ -47,7 +47,9 @@ def measured(source: Shelf, target: Target, workers: Workers, rate: int) -> int:
     with source.load(rate):
         for round_ in range(3):
             if round_:
-                target.do(f"UPDATE public.shelf SET price = price + 0.01 WHERE id = {source.rows * 2 // 3 + round_}")
+                # one that the load leaves alone
+                flipped = source.rows // 20 * 10 + 7 + 10 * round_
+                target.do(f"UPDATE public.shelf SET price = price + 0.01 WHERE id = {flipped}")
             before = source.changed
             took, found = compared(workers, job)
             (table,) = found["results"]

@@ -134,6 +134,15 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "telemetry.look_every": (1, 3600),
     "telemetry.max_topics": (1, 10_000),
     "telemetry.max_partitions": (1, 100_000),
+    "reconcile.range_rows": (100, 1_000_000),
+    "reconcile.rate": (1, 100_000_000),
+    "reconcile.statement_timeout": (0.1, 600),
+    "reconcile.settle": (0.1, 600),
+    "reconcile.patience": (1, 86_400),
+    "reconcile.snapshot_patience": (1, 86_400),
+    "reconcile.rounds": (1, 100),
+    "reconcile.max_keys": (1, 1_000_000),
+    "reconcile.keep_hours": (1, 876_000),
     "trace.ratio": (0, 1),
     "trace.links": (0, 32),
     "alerts.pool_waits": (0.01, 10_000),
@@ -284,6 +293,14 @@ def test_copies_of_letters_may_wait_for_target_and_cluster(
     environment.setenv(f"HEADRACE_{name}", str(most + 1))
 
     assert "worker.stall_timeout must be more than kafka.request_timeout" in refused()
+
+
+def test_a_turn_of_a_comparison_may_take_several_statements(environment: pytest.MonkeyPatch) -> None:
+    """Where there is a source to compare with."""
+    environment.setenv("HEADRACE_RECONCILE__STATEMENT_TIMEOUT", "24")
+    load()
+    environment.setenv("HEADRACE_SOURCE__DSN", "host=canary")
+    assert "five times reconcile.statement_timeout" in refused()
 
 
 @pytest.mark.parametrize("scope", ["environment", "table"])

@@ -34,9 +34,10 @@ class Comparing(Form):
 class Wanted(Input):
     """What is to be done, as the page's fields say it: those that are left empty say nothing."""
 
-    kind: Literal["rebuild", "rewind", "skip", "adopt"]
+    kind: Literal["rebuild", "rewind", "reapply", "erase", "skip", "adopt", "move"]
     table: Text = ""
     topic: Text = ""
+    batch: Text = ""
     partition: Text = ""
     first: Text = ""
     to: Text = ""
@@ -48,6 +49,11 @@ class Wanted(Input):
         """The same for the desk."""
         if self.kind == "rebuild":
             return {"table": self.table}
+        if self.kind == "move":
+            return {"table": self.table, "to": self.to}
+        if self.batch:
+            table = {"table": self.table} if self.table else {}
+            return {"batch": _number(self.batch), **table, "compare": self.compare}
         numbers = {name: _number(text) for name, text in (("partition", self.partition), ("first", self.first)) if text}
         to: dict[str, Any] = {"to": _number(self.to) if self.kind == "skip" else self.to} if self.to else {}
         letters = {"discard_letters": True} if self.discard_letters else {}

@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import psycopg
+from psycopg import sql
 
 from consumer.core.decision import Decision, LogNow, Undecidable, decide
+from consumer.core.history import OFFSET, PARTITION
+from consumer.core.modes import Mode
 from consumer.core.records import TopicPartition
 from consumer.core.workflow import Outcome, Task, Turn
 from consumer.desk import Note
@@ -15,6 +18,14 @@ from consumer.edges.postgres.translate import translated
 from consumer.ports.topics import Moments
 
 _TABLES = "SELECT table_name FROM headrace.target_tables WHERE group_name = %s AND topic = %s ORDER BY 1"
+_PLACES = """
+SELECT a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND c.relname = %s AND a.attname = ANY (%s) AND NOT a.attisdropped
+"""
+_DELETE = sql.SQL("""
+DELETE FROM {table} WHERE {partition} = %(partition)s AND {offset} >= %(first)s
+  AND ({offset} < %(end)s OR %(end)s::bigint IS NULL)
+""")
 _LOOK_EVERY = 1.0
 
 Discards = Callable[[psycopg.Connection, str, Sequence[int], str], object]
@@ -39,11 +50,25 @@ class PositionActs:
         try:
             to = self._offset(at, str(task.subject["to"]))
             decision = decide(to, held, self._log(at), discard_letters=self._discards(task, at, held.topic_id))
-            self._check(connection, at, held.next_offset, decision)
+            taken_back = self._taken_back(connection, at, held.next_offset, decision)
         except Undecidable as why:
             return _stopped(str(why))
         self._carry_out(connection, task, at, decision)
-        return Turn(progress={"from": held.next_offset, "to": decision.next_offset}, outcome=Outcome.DONE)
+        done = {"from": held.next_offset, "to": decision.next_offset, "taken_back": taken_back}
+        return Turn(progress=done, outcome=Outcome.DONE)
+
+    def erase(self, connection: psycopg.Connection, task: Task) -> Turn:
+        """Delete what one batch has added to a history, a partition's part of it in each turn."""
+        table, ranges = str(task.subject["table"]), task.subject["ranges"]
+        place, rows = int(task.progress.get("place", 0)), int(task.progress.get("deleted", 0))
+        try:
+            _require_places(connection, table)
+        except Undecidable as why:
+            return _stopped(str(why))
+        _, partition, first, end = ranges[place]
+        rows += _delete(connection, table, int(partition), int(first), int(end))
+        outcome = Outcome.DONE if place + 1 == len(ranges) else Outcome.GOES_ON
+        return Turn(progress={"place": place + 1, "deleted": rows}, outcome=outcome)
 
     def skip(self, connection: psycopg.Connection, task: Task) -> Turn:
         """Pass a range of offsets once the position stands in it; what is in front of it is applied before."""
@@ -91,15 +116,24 @@ class PositionActs:
         details: dict[str, object] = {"workflow": task.workflow, "to": decision.next_offset, "letters": discarded}
         decisions.audit(connection, self.group, at, Note(task.actor, task.reason), details)
 
-    def _check(self, connection: psycopg.Connection, at: TopicPartition, position: int, decision: Decision) -> None:
-        """Raises Undecidable where records would be added a second time."""
+    def _taken_back(self, connection: psycopg.Connection, at: TopicPartition, position: int, decision: Decision) -> int:
+        """Delete what histories have of records that are applied again; returns how many rows that are.
+
+        Raises Undecidable where they would stand there twice.
+        """
         if decision.anew or decision.next_offset >= position:
-            return
+            return 0
         with translated("read tables"):
             tables = [row[0] for row in connection.execute(_TABLES, (self.group, at.topic))]
+        rows = 0
         for table in tables:
-            if mode := self.appends(table):
+            mode = self.appends(table)
+            if mode == Mode.APPEND:
                 raise Undecidable(f"{table} has the mode {mode}: what is applied again would stand there twice")
+            if mode:
+                _require_places(connection, table)
+                rows += _delete(connection, table, at.partition, decision.next_offset, None)
+        return rows
 
     def _discards(self, task: Task, at: TopicPartition, known: str | None) -> bool:
         """Whether letters go with the position: only with a topic that was made anew."""
@@ -126,6 +160,24 @@ class PositionActs:
             raise Undecidable(f"Kafka has no partition {at}")
         start, end = offsets.log_start([at])[at].offset, offsets.ends([at])[at]
         return LogNow(start=start, end=end, topic_id=offsets.topic_ids([at.topic]).get(at.topic))
+
+
+def _require_places(connection: psycopg.Connection, table: str) -> None:
+    """Raises Undecidable for a table that does not say of its rows which records they are of."""
+    schema, _, name = table.partition(".")
+    with translated("read catalog"):
+        found = {row[0] for row in connection.execute(_PLACES, (schema, name, [PARTITION, OFFSET]))}
+    if found != {PARTITION, OFFSET}:
+        raise Undecidable(f"{table} has no columns {PARTITION} and {OFFSET}, which say what its rows are of")
+
+
+def _delete(connection: psycopg.Connection, table: str, partition: int, first: int, end: int | None) -> int:
+    schema, _, name = table.partition(".")
+    query = _DELETE.format(
+        table=sql.Identifier(schema, name), partition=sql.Identifier(PARTITION), offset=sql.Identifier(OFFSET)
+    )
+    with translated("delete rows of a history"):
+        return connection.execute(query, {"partition": partition, "first": first, "end": end}).rowcount
 
 
 def _at(task: Task) -> TopicPartition:

@@ -105,27 +105,37 @@ def held_by(
 
 def pause(connection: psycopg.Connection, group: str, subject: Subject, note: Note) -> Switched:
     """Pause something, if it is not."""
-    values = _values(group, subject) | {"actor": note.actor, "reason": note.reason}
     with transaction(connection, "pause"):
-        new = connection.execute(_PAUSE, values).rowcount > 0
-        partitions = held_by(connection, group, subject, lock=True)
-        ((row,),) = connection.execute(_OF, values).fetchall()
-        if new:
-            connection.execute(_FENCE, (*_columns(partitions), group))
-            _note(connection, values, "pause", partitions)
+        return hold(connection, group, subject, note)
+
+
+def hold(connection: psycopg.Connection, group: str, subject: Subject, note: Note) -> Switched:
+    """The same within a transaction that is open. Raises psycopg.Error."""
+    values = _values(group, subject) | {"actor": note.actor, "reason": note.reason}
+    new = connection.execute(_PAUSE, values).rowcount > 0
+    partitions = held_by(connection, group, subject, lock=True)
+    ((row,),) = connection.execute(_OF, values).fetchall()
+    if new:
+        connection.execute(_FENCE, (*_columns(partitions), group))
+        _note(connection, values, "pause", partitions)
     return Switched(pause=paused_by(row), partitions=partitions, changed=new)
 
 
 def resume(connection: psycopg.Connection, group: str, subject: Subject, note: Note) -> Switched | None:
     """End a pause of exactly this."""
-    values = _values(group, subject) | {"actor": note.actor, "reason": note.reason}
     with transaction(connection, "resume"):
-        row = connection.execute(_RESUME, values).fetchone()
-        if row is None:
-            return None
-        partitions = held_by(connection, group, subject, lock=True)
-        connection.execute(_WAKE, (*_columns(partitions), group))
-        _note(connection, values, "resume", partitions)
+        return release(connection, group, subject, note)
+
+
+def release(connection: psycopg.Connection, group: str, subject: Subject, note: Note) -> Switched | None:
+    """The same within a transaction that is open. Raises psycopg.Error."""
+    values = _values(group, subject) | {"actor": note.actor, "reason": note.reason}
+    row = connection.execute(_RESUME, values).fetchone()
+    if row is None:
+        return None
+    partitions = held_by(connection, group, subject, lock=True)
+    connection.execute(_WAKE, (*_columns(partitions), group))
+    _note(connection, values, "resume", partitions)
     return Switched(pause=paused_by(row[0]), partitions=partitions, changed=True)
 
 

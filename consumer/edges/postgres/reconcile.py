@@ -40,7 +40,7 @@ class TableRules:
 
 
 class PostgresComparison:
-    """Opens sides of tables on two sessions, that are opened when first needed and closed when one of them fails.
+    """Opens sides of tables on two sessions, which all tables share; one that was lost is opened anew.
 
     Implements `consumer.ports.reconcile.Passing` with `ends`, which asks Kafka. For one thread.
     """
@@ -74,7 +74,6 @@ class PostgresComparison:
         rules = self._rules(table)
         if rules.not_rows:
             raise NotComparable(rules.not_rows)
-        self.close()
         here, there = self._target_session(), self._source_session()
         mapped = self._mapped(here, table, rules)
         source = read_table(there, mapped.source, asking)
@@ -88,7 +87,6 @@ class PostgresComparison:
         Within the transaction that is open on the connection. Raises NotComparable, HeadraceError.
         """
         rules = self._rules(table)
-        self.close()
         mapped = self._mapped(self._target_session(), table, rules)
         target = read_table(self._target_session(), mapped.target, translated)
         _, _, ours = described(read_table(self._source_session(), mapped.source, asking), target, mapped)

@@ -27,6 +27,7 @@ _TOPICS = "SELECT table_name, topic FROM headrace.target_tables WHERE group_name
 _PARTITIONS = """
 SELECT topic, array_agg(partition ORDER BY partition) FROM headrace.positions WHERE group_name = %s GROUP BY 1
 """
+_BATCH = "SELECT ranges FROM headrace.batches WHERE group_name = %s AND id = %s::bigint AND state = 'applied'"
 _CREATE = """
 INSERT INTO headrace.workflows (group_name, kind, subject, created_by, reason) VALUES (%s, %s, %s, %s, %s) RETURNING id
 """
@@ -79,7 +80,7 @@ class PostgresRecoveries(PersonSession):
     def start(self, kind: str, subject: Mapping[str, Any], note: Note) -> int:
         _check_reason(note)
         session = self._session()
-        steps = planned(kind, subject, self._known(session))
+        steps = planned(kind, subject, self._known(session, subject))
         with transaction(session, "start workflow"):
             session.execute(_ALONE, (self._group,))
             ((open_ones,),) = session.execute(_OPEN, (self._group,)).fetchall()
@@ -93,13 +94,15 @@ class PostgresRecoveries(PersonSession):
         return int(number)
 
     def planned(self, kind: str, subject: Mapping[str, Any]) -> list[Planned]:
-        return planned(kind, subject, self._known(self._session()))
+        return planned(kind, subject, self._known(self._session(), subject))
 
-    def _known(self, session: psycopg.Connection) -> Known:
+    def _known(self, session: psycopg.Connection, subject: Mapping[str, Any]) -> Known:
         with translated("read what the group has"):
             tables: dict[str, str] = dict(session.execute(_TOPICS, (self._group,)).fetchall())
             partitions: dict[str, list[int]] = dict(session.execute(_PARTITIONS, (self._group,)).fetchall())
-        return Known(tables=tables, partitions=partitions)
+            batch = session.execute(_BATCH, (self._group, subject.get("batch"))).fetchone()
+        ranges = None if batch is None else [(str(topic), int(p), int(f), int(e)) for topic, p, f, e in batch[0]]
+        return Known(tables=tables, partitions=partitions, batch=ranges)
 
     def workflows(self, most: int, kind: str | None = None) -> list[Workflow]:
         return self._read({"group": self._group, "id": None, "kind": kind, "most": most})

@@ -114,7 +114,7 @@ class PostgresWorkflows:
         connection.execute(_STEP, at | {"progress": Jsonb(dict(turn.progress)), "done": done})
         connection.execute(_MOVE, at | {"state": state, "why": turn.why, "wait": turn.wait})
         return Turned(
-            workflow=found.id, kind=found.kind, act=found.act, before=State(found.state), state=state, turn=turn
+            workflow=found.id, what=found.kind, act=found.act, before=State(found.state), state=state, turn=turn
         )
 
 

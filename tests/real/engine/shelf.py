@@ -91,7 +91,9 @@ class Shelf:
             number = self.rows
             while not ended.wait(0.05):
                 # some rows are written all the time
-                keys = [chance.randint(1, self.rows) for _ in range(rate // 20)] + list(HOT)
+                drawn = [chance.randint(1, self.rows) for _ in range(rate // 20)]
+                # those that end with a seven are left alone
+                keys = [key for key in drawn if key % 10 != 7] + list(HOT)
                 source.execute(_CHANGE, (keys,))
                 number += 1
                 source.execute(_COME, (number,))

@@ -43,7 +43,7 @@ def test_a_table_that_is_written_meanwhile_is_compared(at: Endpoints, target: Ta
             assert (found["left_out"], len(found["columns"])) == ({}, 15)
 
             target.do("UPDATE public.shelf SET price = price + 0.01 WHERE id = 1777")
-            target.do("DELETE FROM public.shelf WHERE id = 50")
+            target.do("DELETE FROM public.shelf WHERE id = 57")
             target.do("INSERT INTO public.shelf (id, word) VALUES (-7, 'extra')")
             # a process that is killed leaves what it knows to the next, here the worker
             killed = workers.command(job, "reconcile", "start", "--detach", "--reason", "a test")
@@ -55,7 +55,7 @@ def test_a_table_that_is_written_meanwhile_is_compared(at: Endpoints, target: Ta
             eventually(lambda: target.ask(over) == [("done",)], "a worker goes on with it")
         keys = """SELECT key[1], verdict, columns FROM headrace.differing_keys
             WHERE workflow_id = 2 AND verdict <> 'moving' ORDER BY 1"""
-        assert target.ask(keys) == [("-7", "extra", []), ("1777", "different", ["price"]), ("50", "missing", [])]
+        assert target.ask(keys) == [("-7", "extra", []), ("1777", "different", ["price"]), ("57", "missing", [])]
 
 
 def _there(target: Target) -> bool:

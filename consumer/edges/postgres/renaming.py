@@ -1,0 +1,108 @@
+"""A target table gets another name: from then on nothing is applied to it until every worker knows the name.
+
+Pause, renaming and all that the control schema knows by the old name are one transaction. What the settings say is
+another matter: a person changes them and restarts the workers, which is looked at before the pause ends.
+"""
+
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from consumer.core.pausing import Subject
+from consumer.core.workflow import Outcome, Task, Turn
+from consumer.desk import Note
+from consumer.edges.postgres import pauses
+from consumer.edges.postgres.session import limit_locks
+from consumer.edges.postgres.translate import translated
+
+_TAKEN = """
+SELECT EXISTS (SELECT FROM headrace.target_tables WHERE table_name = %(to)s)
+    OR EXISTS (
+        SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname || '.' || c.relname = %(to)s
+    ),
+    (SELECT count(*) FROM headrace.target_tables WHERE table_name = %(table)s AND group_name <> %(group)s)
+"""
+# closed letters keep the name that the table had
+_KNOWN = (
+    "UPDATE headrace.target_tables SET table_name = %(to)s WHERE group_name = %(group)s AND table_name = %(table)s",
+    "UPDATE headrace.source_columns SET table_name = %(to)s WHERE group_name = %(group)s AND table_name = %(table)s",
+    "UPDATE headrace.schema_changes SET table_name = %(to)s WHERE group_name = %(group)s AND table_name = %(table)s",
+    """UPDATE headrace.letters SET table_name = %(to)s WHERE group_name = %(group)s AND table_name = %(table)s
+        AND state IN ('retrying', 'held', 'dead', 'replaying')""",
+    "UPDATE headrace.moved SET table_name = %(to)s WHERE table_name = %(table)s",
+    "UPDATE headrace.moved_sizes SET table_name = %(to)s WHERE table_name = %(table)s",
+)
+_LIVING = """
+SELECT name FROM headrace.workers
+WHERE group_name = %(group)s AND seen_at > clock_timestamp() - make_interval(secs => 5 * every + 5)
+  AND started_at < (
+    SELECT started_at FROM headrace.workflow_steps WHERE workflow_id = %(workflow)s AND number = %(step)s
+)
+ORDER BY name LIMIT 5
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RenamingActs:
+    """Acts of workflows. `patience`: most seconds that the renaming waits for others who use the table."""
+
+    group: str
+    patience: float
+
+    def rename(self, connection: psycopg.Connection, task: Task) -> Turn:
+        """Pause the topic, rename the table, and what is known of it."""
+        table, to = str(task.subject["table"]), str(task.subject["to"])
+        values = {"group": self.group, "table": table, "to": to}
+        with translated("look for the name"):
+            ((taken, others),) = connection.execute(_TAKEN, values).fetchall()
+        if taken or others:
+            why = f"{to} is there already" if taken else f"another group writes {table} too"
+            return Turn(outcome=Outcome.STOPS, why=why)
+        subject, note = Subject(topic=str(task.subject["topic"])), Note(task.actor, task.reason)
+        with translated("rename table"):
+            pauses.hold(connection, self.group, subject, note)
+            limit_locks(connection, self.patience)
+            for statement in _renamings(table, to):
+                connection.execute(statement)
+            for known in _KNOWN:
+                connection.execute(known, values)
+        return Turn(progress={"from": table, "to": to}, outcome=Outcome.DONE)
+
+    def settings(self, connection: psycopg.Connection, task: Task) -> Turn:
+        """Wait for a person, and look that no worker lives that was started before."""
+        topic, table, to = (str(task.subject[name]) for name in ("topic", "table", "to"))
+        if not task.progress.get("told"):
+            why = (
+                f'set table = "{to}" under [topics."{topic}"], rename the section [tables."{table}"] if there is one, '
+                f"restart all workers, then: headrace recover resume {task.workflow}"
+            )
+            return Turn(progress={"told": True}, outcome=Outcome.STOPS, why=why)
+        at = {"group": self.group, "workflow": task.workflow, "step": task.step}
+        with translated("look for workers"):
+            old = [row[0] for row in connection.execute(_LIVING, at)]
+        if old:
+            why = f"these workers were started before the table had its new name: {', '.join(old)}"
+            return Turn(progress=task.progress, outcome=Outcome.STOPS, why=why)
+        return Turn(progress=task.progress, outcome=Outcome.DONE)
+
+    def unpause(self, connection: psycopg.Connection, task: Task) -> Turn:
+        """End the pause."""
+        subject, note = Subject(topic=str(task.subject["topic"])), Note(task.actor, task.reason)
+        with translated("resume"):
+            pauses.release(connection, self.group, subject, note)
+        return Turn(outcome=Outcome.DONE)
+
+
+def _renamings(table: str, to: str) -> list[sql.Composed]:
+    """By schema and by name, as far as they differ."""
+    (schema, _, name), (new_schema, _, new_name) = table.partition("."), to.partition(".")
+    found: list[sql.Composed] = []
+    if schema != new_schema:
+        moved = sql.SQL("ALTER TABLE {} SET SCHEMA {}")
+        found.append(moved.format(sql.Identifier(schema, name), sql.Identifier(new_schema)))
+    if name != new_name:
+        renamed = sql.SQL("ALTER TABLE {} RENAME TO {}")
+        found.append(renamed.format(sql.Identifier(new_schema, name), sql.Identifier(new_name)))
+    return found

@@ -1,0 +1,124 @@
+"""A table gets another name: letters and all that is known go with it, and nothing is applied in between."""
+
+from contextlib import closing
+
+import psycopg
+import pytest
+
+from consumer.core.decision import Undecidable
+from consumer.core.plan import TableName
+from consumer.core.workflow import State
+from consumer.desk import Note
+from consumer.edges.postgres.recoveries import PostgresRecoveries
+from consumer.edges.postgres.renaming import RenamingActs
+from consumer.edges.postgres.session import SessionSettings
+from consumer.edges.postgres.workflows import PostgresWorkflows
+from consumer.recovering import Workflow
+from tests.pg.conftest import Pools
+from tests.pg.turning_child import acts
+from tests.pg.words import Bad
+
+NOTE = Note("me", "ticket 1")
+_WORKER = """
+INSERT INTO headrace.workers (group_name, name, host, pid, version, state, started_at, every, partitions, breakers,
+    queue_batches, queue_bytes)
+VALUES (%s, 'old', 'h', 1, '1', 'running', now() - interval '1 h', 1, '[]', '[]', 0, 0)
+"""
+
+
+class Scene:
+    """A table with letters, whose topic has positions."""
+
+    def __init__(self, session: psycopg.Connection, server: str, pools: Pools, group: str) -> None:
+        self.session = session
+        self.desk = PostgresRecoveries(SessionSettings(dsn=server, worker="desk"), group)
+        renaming = RenamingActs(group, 1.0)
+        turns = {"rename": renaming.rename, "settings": renaming.settings, "unpause": renaming.unpause}
+        self.takes = PostgresWorkflows(pools(), group, {**acts(group, {}), **turns})
+        self.group = group
+
+    def taken(self, number: int) -> Workflow:
+        """As far as it goes by itself."""
+        for _ in range(20):
+            self.session.execute("UPDATE headrace.workflows SET due_at = now() WHERE id = %s", (number,))
+            turned = self.takes.turn(number)
+            if turned is None or turned.state not in (State.PLANNED, State.RUNNING):
+                break
+            self.session.execute(
+                "UPDATE headrace.positions SET next_offset = 100 WHERE group_name = %s AND stopped IS NULL",
+                (self.group,),
+            )
+        found = self.desk.workflow(number)
+        assert found is not None
+        return found
+
+    def names(self, table: str) -> list[tuple[str, int]]:
+        """Under which names it is known, and how often, by table of the control schema."""
+        query = f"SELECT table_name, count(*) FROM headrace.{table} WHERE group_name = %s GROUP BY 1 ORDER BY 1"
+        return self.session.execute(query.encode(), (self.group,)).fetchall()
+
+    def pauses(self) -> int:
+        """How many there are."""
+        query = "SELECT count(*) FROM headrace.table_states WHERE group_name = %s"
+        ((found,),) = self.session.execute(query, (self.group,)).fetchall()
+        return int(found)
+
+
+@pytest.fixture
+def letter(bad: Bad) -> int:
+    """One of the table's rows."""
+    return bad()
+
+
+def known(session: psycopg.Connection, group: str, table: TableName) -> str:
+    """Have the control schema know the table as its topic's; returns the topic."""
+    query = "SELECT topic FROM headrace.letters WHERE group_name = %s"
+    ((topic,),) = session.execute(query, (group,)).fetchall()
+    session.execute("INSERT INTO headrace.target_tables VALUES (%s, %s, %s)", (group, str(table), topic))
+    session.execute("INSERT INTO headrace.source_columns VALUES (%s, %s, 'id', 'id', 1)", (group, str(table)))
+    return str(topic)
+
+
+@pytest.fixture
+def the(
+    session: psycopg.Connection, server: str, pools: Pools, group: str, word_table: TableName, letter: int
+) -> Scene:
+    """A table with a letter."""
+    known(session, group, word_table)
+    return Scene(session, server, pools, group)
+
+
+def test_a_table_is_known_by_its_new_name_and_goes_on_when_all_workers_are_new(
+    the: Scene, word_table: TableName
+) -> None:
+    """Letters, columns and the topic's claim go with it; a person decides when the settings are right."""
+    new = f"{word_table.schema}.other"
+    with closing(the.desk):
+        number = the.desk.start("move", {"table": str(word_table), "to": new}, NOTE)
+        stopped = the.taken(number)
+        assert (stopped.state, f'table = "{new}"' in stopped.why, the.pauses()) == ("stopped", True, 1)
+        for table in ("target_tables", "source_columns", "letters"):
+            assert the.names(table) == [(new, 1)]
+        tallies = "SELECT table_name, sum(letters)::int FROM headrace.letter_tallies WHERE group_name = %s GROUP BY 1"
+        assert dict(the.session.execute(tallies, (the.group,)).fetchall())[new] == 1
+        assert the.session.execute(f"SELECT count(*) FROM {new}".encode()).fetchone() == (0,)
+
+        the.session.execute(_WORKER, (the.group,))
+        the.desk.resume(number, NOTE)
+        assert "started before the table had its new name: old" in the.taken(number).why
+        the.session.execute("UPDATE headrace.workers SET started_at = now() WHERE group_name = %s", (the.group,))
+        the.desk.resume(number, NOTE)
+        assert (the.taken(number).state, the.pauses()) == ("done", 0)
+
+
+def test_a_name_that_is_taken_is_left_alone(the: Scene, word_table: TableName) -> None:
+    """Nothing is paused."""
+    taken = f"{word_table.schema}.taken"
+    the.session.execute(f"CREATE TABLE {taken} (id int)".encode())
+    with closing(the.desk):
+        number = the.desk.start("move", {"table": str(word_table), "to": taken}, NOTE)
+        stopped = the.taken(number)
+        assert (stopped.state, "there already" in stopped.why, the.pauses()) == ("stopped", True, 0)
+        for to in ("", "noschema", str(word_table), "s." + "x" * 64):
+            with pytest.raises(Undecidable):
+                the.desk.start("move", {"table": str(word_table), "to": to}, NOTE)
