@@ -35,6 +35,7 @@ from consumer.edge_settings import (
     letter_bounds,
     letter_policy,
     letter_topics,
+    pointing,
     registry_of,
     session_settings,
     table_policy,
@@ -58,6 +59,7 @@ from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.outlook import PostgresOutlook
 from consumer.edges.postgres.pointers import PostgresPointers
 from consumer.edges.postgres.pool import PoolLimits, TargetPool
+from consumer.edges.postgres.renaming import PostgresTableNames
 from consumer.edges.postgres.searches import PostgresSearches
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.postgres.value_searches import PostgresValueSearches
@@ -65,6 +67,7 @@ from consumer.edges.rows import RowDecoder
 from consumer.expiry import Expiry
 from consumer.handover import Handover
 from consumer.heard import Heard
+from consumer.heeding import Heeding, TableNames
 from consumer.holdings import Holdings
 from consumer.jobbing import Jobbing
 from consumer.known import KnownBindings
@@ -79,6 +82,7 @@ from consumer.ports.topics import Offsets
 from consumer.postman import Postman
 from consumer.presence import Presence, Telling
 from consumer.reader import BatchLimits, Reader
+from consumer.reloading import Reloading
 from consumer.reporting import Parts
 from consumer.rereading import Rereading
 from consumer.returns import Judges, Returns
@@ -198,6 +202,11 @@ def inspection(settings: Settings, shared: Connections) -> Inspection:
     return Inspection(overview=overview, offsets=KafkaOffsets(kafka_settings(settings)))
 
 
+def table_names(settings: Settings, shared: Connections) -> TableNames:
+    """What is kept by the names of target tables."""
+    return PostgresTableNames(shared.pool, settings.kafka.group)
+
+
 def presence(settings: Settings, name: str, parts: Parts, look: Callable[[], None], heard: Heard) -> Presence:
     """What tells of a worker, and hears what it is told."""
     quick = replace(session_settings(settings, name), synchronous_commit="off", trust_source=False)
@@ -233,8 +242,10 @@ def looking(settings: Settings, shared: Connections, offsets: Offsets, tell: Tel
     return Side("value searches", jobbing.turn, close)
 
 
-def build_worker(settings: Settings, name: str, shared: Connections, told: Watchers, heard: Heard) -> WorkerLife:
-    """One worker, not started, and watched. `heard`: is told which flags are off."""
+def build_worker(
+    settings: Settings, name: str, shared: Connections, told: Watchers, heard: Heard, reloading: Reloading
+) -> WorkerLife:
+    """One worker, not started, and watched. `heard`: is told which flags are off. `reloading`: may change settings."""
     rows = RowDecoder()
     known = KnownBindings()
     decoder = ColumnarDecoder(rows, smallest_block=settings.batch.smallest_block)
@@ -250,13 +261,12 @@ def build_worker(settings: Settings, name: str, shared: Connections, told: Watch
     sources = BinderSources(registry=registry, catalog=catalog, offsets=offsets, rows=rows, switches=heard)
     binder = Binder(known, sources, binder_settings(settings))
     ahead = Ahead(binder)
-    pointing = [table for table, policy in settings.tables.items() if policy.letters == "pointer"]
-    outbox = PostgresOutbox(shared.pool, settings.kafka.group, pointing)
+    outbox = PostgresOutbox(shared.pool, settings.kafka.group, pointing(settings))
     codec = Codec(encode=encode, decode=decode)
     letterbox = KafkaLetterbox(kafka_settings(settings))
     postman = Postman(outbox, letterbox, codec, settings.lane, letter_topics(settings))
     jobbing = Jobbing(PostgresJobs(shared.pool, settings.kafka.group, acts(settings)), postman.wake)
-    pointers = PostgresPointers(shared.pool, settings.kafka.group, pointing)
+    pointers = PostgresPointers(shared.pool, settings.kafka.group, pointing(settings))
     expiry = Expiry(pointers, KafkaLogs(kafka_settings(settings)), settings.letters.expiry_warning_hours)
     decoders = Decoders(
         fast=decoder,
@@ -306,6 +316,7 @@ def build_worker(settings: Settings, name: str, shared: Connections, told: Watch
         leaving=threading.Event(),
         metrics_port=lambda: told.port,
         flags_off=lambda: heard.off,
+        reload=reloading.reload_by_command,
     )
     reported = presence(settings, name, parts, applier.look_soon, heard)
     postman.switches = returns.switches = heard
@@ -326,6 +337,14 @@ def build_worker(settings: Settings, name: str, shared: Connections, told: Watch
 
     def mark(ranges: Sequence[OffsetRange]) -> None:
         shared.pool.ask(lambda session: memory.mark(session, settings.kafka.group, ranges))
+
+    reloading.use = Heeding(
+        binder=binder,
+        applier=applier,
+        names=table_names(settings, shared),
+        pointing=(outbox, pointers),
+        source=source,
+    ).use
 
     def learn_flags() -> None:
         group = settings.kafka.group

@@ -64,20 +64,30 @@ def run(
     ] = False,
     supervisor: Annotated[int | None, typer.Option(hidden=True)] = None,
     tell_port: Annotated[int | None, typer.Option(hidden=True)] = None,
+    kept: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """Read the topics and apply them, until told to stop."""
+    """Read the topics and apply them, until told to stop.
+
+    SIGHUP has the settings read again: what they say of tables and topics, and which are read, holds from then on.
+    """
+    from functools import partial
+
+    from consumer.kept_settings import path_of
     from consumer.settings import load
     from consumer.supervisor import supervise
     from consumer.telemetry.logs import configure
-    from consumer.worker import die_with, run_worker
+    from consumer.worker import Supervised, die_with, run_worker
 
     if supervisor is not None:
         die_with(supervisor)
     with reported():
-        settings = load(config)
+        settings = load(config, None if kept is None else path_of(kept))
         configure(settings.log.level, settings.log.format, settings.log.burst, group=settings.kafka.group)
         if workers > 1:
             code = supervise(settings, config, workers, until_current=until_current)
         else:
-            code = run_worker(settings, until_current=until_current, tell_port=tell_port)
+            under = None
+            if supervisor is not None and tell_port is not None:
+                under = Supervised(supervisor=supervisor, pipe=tell_port)
+            code = run_worker(settings, partial(load, config), until_current=until_current, under=under)
     raise typer.Exit(code)

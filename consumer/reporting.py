@@ -16,7 +16,8 @@ class Parts:
     """What a report is made of. `held`: assigned partitions with the ends of their logs; `opened`: it has a session.
 
     `resident`: bytes of memory. `leaving`: set when the worker is to leave. `metrics_port`: where its metrics are
-    served. `flags_off`: the flags that are off, as far as was heard.
+    served. `flags_off`: the flags that are off, as far as was heard. `reload`: reads the settings again, and
+    says what came of it.
     """
 
     held: Callable[[], Mapping[TopicPartition, int | None]]
@@ -28,6 +29,7 @@ class Parts:
     leaving: threading.Event
     metrics_port: Callable[[], int | None] = lambda: None
     flags_off: Callable[[], Collection[str]] = tuple
+    reload: Callable[[], str] = lambda: "nothing is read again here"
 
     def report(self, every: float) -> Report:
         """The worker as it is now; for any thread."""
@@ -51,6 +53,7 @@ class Parts:
             "reset breaker": self._reset,
             "take anew": lambda _: f"{board.take_anew()} partitions are taken anew",
             "drain": self._leave,
+            "reload": lambda _: self.reload(),
         }
 
     def _state(self) -> str:

@@ -186,10 +186,13 @@ class Settings(BaseSettings):
         return (env_settings, TomlConfigSettingsSource(settings_cls, file), init_settings)
 
 
-def load(file: Path | None = None) -> Settings:
-    """Settings from the file (the default one may be missing) and the environment. Raises Refused."""
-    chosen = file or DEFAULT_FILE
-    if file is not None and not file.is_file():
+def load(file: Path | None = None, kept: Path | None = None) -> Settings:
+    """Settings from the file (the default one may be missing) and the environment. Raises Refused.
+
+    `kept`: what was in the file when it was taken last, read in its place.
+    """
+    chosen = kept or file or DEFAULT_FILE
+    if kept is None and file is not None and not file.is_file():
         why = "is a directory" if file.is_dir() else "does not exist"
         raise _refused(f"the settings file {file} {why}", "Name an existing file with --config.")
 

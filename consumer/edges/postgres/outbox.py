@@ -86,6 +86,10 @@ class PostgresOutbox:
         self._group = group
         self._pointing = frozenset(pointing)
 
+    def point(self, tables: Collection[str]) -> None:
+        """From now on copies of these tables only point."""
+        self._pointing = frozenset(tables)
+
     def claim(self, most: int, seconds: float, but: Collection[State] = ()) -> list[Unposted]:
         values = {"group": self._group, "most": most, "seconds": seconds, "but": [state.value for state in but]}
         return self._ask(lambda connection: self._claimed(connection, values))
