@@ -3,6 +3,7 @@
 Exit codes: 0 ok, 1 failed, 2 usage, 3 nothing matched, 4 refused by policy, 5 partial.
 """
 
+from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -50,8 +51,18 @@ app.command()(migrate)
 app.command()(demo)
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(version("headrace"))
+        raise typer.Exit
+
+
 @app.callback()
-def headrace() -> None:
+def headrace(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is, and end.")
+    ] = False,
+) -> None:
     """Headrace."""
 
 

@@ -230,7 +230,10 @@ def mistakes(error: ValidationError) -> list[str]:
     for item in error.errors(include_input=False, include_url=False):
         path = ".".join(str(part) for part in item["loc"])
         where = f"{path}: " if path else ""
-        there = f" (set it in headrace.toml or as {variable(path)})" if path else ""
+        # sections by name have no variable for each of their settings
+        named = path.split(".")[0] in ("tables", "topics") or path.startswith("admin.tokens.")
+        where_to = "in headrace.toml" if named else f"in headrace.toml or as {variable(path)}"
+        there = f" (set it {where_to})" if path else ""
         lines.append(f"{where}{_complaint(item)}{there}")
     return lines
 

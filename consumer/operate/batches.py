@@ -109,6 +109,8 @@ def retry(
         wanted = {at for number in numbers or () for at in _behind(desk, number)}
         if stopped:
             wanted |= {position.at for position in desk.positions(topic, stopped=True, most=_PARTITIONS_AT_ONCE)}
+            if not wanted:
+                say("no partition is stopped" if topic is None else f"no partition of topic {topic} is stopped")
         asked = desk.retry(sorted(wanted), Note(actor(), reason)) if wanted else []
         if asked:
             show([{"topic": at.topic, "partition": at.partition} for at in asked], _PARTITIONS, output)
