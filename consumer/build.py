@@ -4,11 +4,12 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
+from typing import Protocol
 
 from consumer import dead_letters
 from consumer.ahead import Ahead
@@ -76,7 +77,7 @@ from consumer.lookout import Lookout
 from consumer.lookout import Sources as LookoutSources
 from consumer.patience import Patience
 from consumer.planner import Planner
-from consumer.ports.facts import Tell
+from consumer.ports.facts import Fact, Tell
 from consumer.ports.target import Breaker, Overview, Retention
 from consumer.ports.topics import Offsets
 from consumer.postman import Postman
@@ -89,6 +90,7 @@ from consumer.returns import Judges, Returns
 from consumer.searcher import Searcher
 from consumer.settings import Settings
 from consumer.telemetry import journeys
+from consumer.telemetry.gauging import Sample
 from consumer.telemetry.grouping import GroupSamples
 from consumer.telemetry.labels import Bounded
 from consumer.telemetry.process import process_samples
@@ -135,8 +137,20 @@ def connections(settings: Settings, name: str) -> Iterator[Connections]:
         yield Connections(pool=pool, target=breaker, registry=CircuitBreaker("registry", limits))
 
 
+class Traces(Protocol):
+    """Who traces a worker's batches."""
+
+    def tell(self, fact: Fact) -> None:
+        """Hear a fact."""
+        ...
+
+    def samples(self) -> Iterable[Sample]:
+        """What is to be counted of traces."""
+        ...
+
+
 @contextmanager
-def tracing(settings: Settings, name: str, switches: Switches) -> Iterator[Sequence[Tell]]:
+def tracing(settings: Settings, name: str, switches: Switches) -> Iterator[Sequence[Traces]]:
     """Who traces a worker's batches; nobody where no collector is set."""
     wanted = settings.trace
     if not wanted.endpoint:
@@ -147,7 +161,7 @@ def tracing(settings: Settings, name: str, switches: Switches) -> Iterator[Seque
 
     how = TraceSettings(group=settings.kafka.group, worker=name, ratio=wanted.ratio, links=wanted.links)
     with sending(wanted.endpoint, how, version("headrace"), switches) as traces:
-        yield (traces.tell,)
+        yield (traces,)
 
 
 @contextmanager

@@ -127,8 +127,10 @@ def run_worker(
     with (
         connections(settings, name) as shared,
         tracing(settings, name, heard) as traces,
-        watchers(settings, traces) as told,
+        watchers(settings, [one.tell for one in traces]) as told,
     ):
+        for one in traces:
+            told.ask(one.samples)
         life = build_worker(settings, name, shared, told, heard, reloading)
         if under is not None:
             say_port(under.pipe, told.port)

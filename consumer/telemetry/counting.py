@@ -125,4 +125,4 @@ class Counting:
         (histogram.labels(*labels) if labels else histogram).observe(value)
 
 
-_COUNTED_ELSEWHERE = (metrics.POOL_ASKED, metrics.POOL_WAITED, metrics.LEFT_OUT)
+_COUNTED_ELSEWHERE = (metrics.POOL_ASKED, metrics.POOL_WAITED, metrics.LEFT_OUT, metrics.SPANS_DROPPED)

@@ -106,6 +106,8 @@ REBALANCED = _counter("rebalanced_partitions", "Partitions that it moved.", "eve
 PAUSES = _counter("pauses", "Partitions that were not read on for a while, each time.", "reason")
 LEFT_OUT = _counter("log_lines_left_out", "Lines that were kept out of the log, since there were too many like them.")
 
+SPANS_DROPPED = _counter("spans_dropped", "Spans of traces that the collector did not take, as one that is away.")
+
 # how a worker is
 
 HELD = _gauge("partitions_held", "Partitions that the group has given to this worker.")

@@ -1,4 +1,4 @@
-"""A dead-letter topic that takes nothing: letters stay in their table up to the bound, and come out once it takes them."""
+"""A dead-letter topic that takes nothing: letters stay in their table up to the bound, and come out of it later."""
 
 from collections.abc import Callable
 
