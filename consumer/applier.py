@@ -92,7 +92,7 @@ class Applier:
         self._changes.append((change, topics))
 
     def _bind_anew(self, change: Callable[[], None], topics: Collection[str] | None) -> None:
-        change()
+        self.patience.ask(change)
         self._take([at for at in self._holdings.everything() if topics is None or at.topic in topics])
 
     def prune(self, keep: Retention) -> bool:

@@ -77,18 +77,24 @@ class Attempts:
             patience=patience,
             handover=handover,
         )
+        # what was read with the work of now, and goes another way: partitions, and the kinds of failures that are why
+        self._left_out: dict[TopicPartition, str] = {}
         # records and seconds of the last batch
         self._last = (0, 0.0)
 
     def work(self, work: Work) -> None:
         """Do a batch. What is left when the session had to be opened anew is read again. Raises Stopping."""
         todo: deque[Step] = deque([work])
+        self._left_out = {}
         try:
             while todo and not self._patience.reopened:
                 step = todo.popleft()
                 if isinstance(step, Stopped):
+                    self._left_out[step.at] = step.failure.kind
                     self._holdings.stop(step)
                 elif isinstance(step, Later):
+                    if step.failure is not None:
+                        self._left_out[step.at] = step.failure.kind
                     self._holdings.delay(step)
                 elif current := self._in_time(self._current(step)):
                     todo.extendleft(reversed(self._done(current)))
@@ -138,7 +144,9 @@ class Attempts:
             plan = work.plan or planned(work, self._planner, self._binder, self._fetch)
             if flooded := self._flood.flooded(plan):
                 return without_flooded(work, flooded)
-            self._applied(self._sink.apply(plan, self._flood.room(plan), self._busy.within(work)), work.priority)
+            plan = replace(plan, left_out=self._left_out) if self._left_out else plan
+            applied = self._sink.apply(plan, self._flood.room(plan), self._busy.within(work))
+            self._applied(applied, work.priority)
         except Instead as instead:
             return list(instead.steps)
         except Fenced as lost:

@@ -142,9 +142,9 @@ class Binder:
         self._offsets = sources.offsets
         self._settings = settings
         self._schemas = Schemas(sources.registry, sources.catalog)
-        self._tables = Tables(sources.catalog, sources.rows, settings.named)
+        self._tables = Tables(sources.catalog, sources.rows, lambda topic: self._settings.named(topic))
         self._catalog = sources.catalog
-        self._evolver = Evolver(sources.catalog, settings.follow, sources.switches)
+        self._evolver = Evolver(sources.catalog, lambda table: self._settings.follow(table), sources.switches)
         self._grace = Grace(settings.unknown_grace)
         self._turn = threading.Lock()
         # schemas of which it is known whether their source may have lost nulls
@@ -235,6 +235,15 @@ class Binder:
             compacted=self._traits[key.topic].compacted,
             spoiled=self._known.spoiled(key, run) if isinstance(error, NoneDecodes) else (),
         )
+
+    def change(self, settings: BinderSettings, tables: Collection[str], topics: Collection[str]) -> None:
+        """Other settings hold from now on; what is bound of these tables and topics by those of before is forgotten."""
+        with self._turn:
+            self._settings = settings
+            self._known.forget_tables(tables)
+            for topic in {*topics, *self._evolver.topics_of(tables)}:
+                self._known.forget_topic(topic)
+                self._evolver.forget_topic(topic)
 
     def forget(self, table: TableName | None) -> None:
         """Forget what was read of a table's catalog (of all when None), and what it was to become."""

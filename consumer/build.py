@@ -4,11 +4,12 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
+from typing import Protocol
 
 from consumer import dead_letters
 from consumer.ahead import Ahead
@@ -40,6 +41,7 @@ from consumer.edge_settings import (
     letter_bounds,
     letter_policy,
     letter_topics,
+    pointing,
     pressure_limits,
     registry_of,
     session_settings,
@@ -68,12 +70,14 @@ from consumer.edges.postgres.pointers import PostgresPointers
 from consumer.edges.postgres.pool import PoolLimits, TargetPool
 from consumer.edges.postgres.searches import PostgresSearches
 from consumer.edges.postgres.sink import PostgresSink
+from consumer.edges.postgres.table_names import PostgresTableNames
 from consumer.edges.postgres.value_searches import PostgresValueSearches
 from consumer.edges.postgres.workflows import PostgresWorkflows
 from consumer.edges.rows import RowDecoder
 from consumer.expiry import Expiry
 from consumer.handover import Handover
 from consumer.heard import Heard
+from consumer.heeding import Heeding, TableNames
 from consumer.holdings import Holdings
 from consumer.jobbing import Jobbing
 from consumer.known import KnownBindings
@@ -82,19 +86,21 @@ from consumer.lookout import Lookout
 from consumer.lookout import Sources as LookoutSources
 from consumer.patience import Patience
 from consumer.planner import Planner
-from consumer.ports.facts import Tell
+from consumer.ports.facts import Fact, Tell
 from consumer.ports.target import Breaker, Overview, Retention
 from consumer.ports.topics import Moments, Offsets
 from consumer.postman import Postman
 from consumer.presence import Presence, Telling
 from consumer.rationing import Sharing
 from consumer.reader import BatchLimits, Reader
+from consumer.reloading import Reloading
 from consumer.reporting import Parts
 from consumer.rereading import Rereading
 from consumer.returns import Judges, Returns
 from consumer.searcher import Searcher
 from consumer.settings import Settings
 from consumer.telemetry import journeys
+from consumer.telemetry.gauging import Sample
 from consumer.telemetry.grouping import GroupSamples
 from consumer.telemetry.labels import Bounded
 from consumer.telemetry.process import process_samples
@@ -144,8 +150,20 @@ def connections(settings: Settings, name: str) -> Iterator[Connections]:
         yield Connections(pool=pool, target=breaker, registry=CircuitBreaker("registry", limits))
 
 
+class Traces(Protocol):
+    """Who traces a worker's batches."""
+
+    def tell(self, fact: Fact) -> None:
+        """Hear a fact."""
+        ...
+
+    def samples(self) -> Iterable[Sample]:
+        """What is to be counted of traces."""
+        ...
+
+
 @contextmanager
-def tracing(settings: Settings, name: str, switches: Switches) -> Iterator[Sequence[Tell]]:
+def tracing(settings: Settings, name: str, switches: Switches) -> Iterator[Sequence[Traces]]:
     """Who traces a worker's batches; nobody where no collector is set."""
     wanted = settings.trace
     if not wanted.endpoint:
@@ -156,7 +174,7 @@ def tracing(settings: Settings, name: str, switches: Switches) -> Iterator[Seque
 
     how = TraceSettings(group=settings.kafka.group, worker=name, ratio=wanted.ratio, links=wanted.links)
     with sending(wanted.endpoint, how, version("headrace"), switches) as traces:
-        yield (traces.tell,)
+        yield (traces,)
 
 
 @contextmanager
@@ -209,6 +227,11 @@ def inspection(settings: Settings, shared: Connections) -> Inspection:
     """For looking, on a session of the pool."""
     overview = PostgresOverview(shared.pool, settings.kafka.group)
     return Inspection(overview=overview, offsets=KafkaOffsets(kafka_settings(settings)))
+
+
+def table_names(settings: Settings, shared: Connections) -> TableNames:
+    """What is kept by the names of target tables."""
+    return PostgresTableNames(shared.pool, settings.kafka.group)
 
 
 def presence(settings: Settings, name: str, parts: Parts, look: Callable[[], None], heard: Heard) -> Presence:
@@ -285,8 +308,10 @@ def sharing(settings: Settings, known: KnownBindings, target: Breaker, handover:
     return Sharing(known=priorities, signals=signals, limits=pressure_limits(settings))
 
 
-def build_worker(settings: Settings, name: str, shared: Connections, told: Watchers, heard: Heard) -> WorkerLife:
-    """One worker, not started, and watched. `heard`: is told which flags are off."""
+def build_worker(
+    settings: Settings, name: str, shared: Connections, told: Watchers, heard: Heard, reloading: Reloading
+) -> WorkerLife:
+    """One worker, not started, and watched. `heard`: is told which flags are off. `reloading`: may change settings."""
     rows = RowDecoder()
     most = settings.sizer.top * Reader.ROUNDS
     known = KnownBindings(most)
@@ -303,13 +328,12 @@ def build_worker(settings: Settings, name: str, shared: Connections, told: Watch
     sources = BinderSources(registry=registry, catalog=catalog, offsets=offsets, rows=rows, switches=heard)
     binder = Binder(known, sources, binder_settings(settings))
     ahead = Ahead(binder)
-    pointing = [table for table, policy in settings.tables.items() if policy.letters == "pointer"]
-    outbox = PostgresOutbox(shared.pool, settings.kafka.group, pointing)
+    outbox = PostgresOutbox(shared.pool, settings.kafka.group, pointing(settings))
     codec = Codec(encode=encode, decode=decode)
     letterbox = KafkaLetterbox(kafka_settings(settings))
     postman = Postman(outbox, letterbox, codec, settings.lane, letter_topics(settings))
     jobbing = Jobbing(PostgresJobs(shared.pool, settings.kafka.group, acts(settings)), postman.wake)
-    pointers = PostgresPointers(shared.pool, settings.kafka.group, pointing)
+    pointers = PostgresPointers(shared.pool, settings.kafka.group, pointing(settings))
     expiry = Expiry(pointers, KafkaLogs(kafka_settings(settings)), settings.letters.expiry_warning_hours)
     decoders = Decoders(
         fast=decoder,
@@ -364,6 +388,7 @@ def build_worker(settings: Settings, name: str, shared: Connections, told: Watch
         metrics_port=lambda: told.port,
         flags_off=lambda: heard.off,
         held_back=lambda: reader.rationing.held_back,
+        reload=reloading.reload_by_command,
     )
     reported = presence(settings, name, parts, applier.look_soon, heard)
     postman.switches = returns.switches = heard
@@ -384,6 +409,14 @@ def build_worker(settings: Settings, name: str, shared: Connections, told: Watch
 
     def mark(ranges: Sequence[OffsetRange]) -> None:
         shared.pool.ask(lambda session: memory.mark(session, settings.kafka.group, ranges))
+
+    reloading.use = Heeding(
+        binder=binder,
+        applier=applier,
+        names=table_names(settings, shared),
+        pointing=(outbox, pointers),
+        source=source,
+    ).use
 
     def learn_flags() -> None:
         group = settings.kafka.group

@@ -3,6 +3,7 @@
 Exit codes: 0 ok, 1 failed, 2 usage, 3 nothing matched, 4 refused by policy, 5 partial.
 """
 
+from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -58,8 +59,18 @@ app.command()(alerts)
 app.command()(demo)
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(version("headrace"))
+        raise typer.Exit
+
+
 @app.callback()
-def headrace() -> None:
+def headrace(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is, and end.")
+    ] = False,
+) -> None:
     """Headrace."""
 
 
@@ -72,20 +83,30 @@ def run(
     ] = False,
     supervisor: Annotated[int | None, typer.Option(hidden=True)] = None,
     tell_port: Annotated[int | None, typer.Option(hidden=True)] = None,
+    kept: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """Read the topics and apply them, until told to stop."""
+    """Read the topics and apply them, until told to stop.
+
+    SIGHUP has the settings read again: what they say of tables and topics, and which are read, holds from then on.
+    """
+    from functools import partial
+
+    from consumer.kept_settings import path_of
     from consumer.settings import load
     from consumer.supervisor import supervise
     from consumer.telemetry.logs import configure
-    from consumer.worker import die_with, run_worker
+    from consumer.worker import Supervised, die_with, run_worker
 
     if supervisor is not None:
         die_with(supervisor)
     with reported():
-        settings = load(config)
+        settings = load(config, None if kept is None else path_of(kept))
         configure(settings.log.level, settings.log.format, settings.log.burst, group=settings.kafka.group)
         if workers > 1:
             code = supervise(settings, config, workers, until_current=until_current)
         else:
-            code = run_worker(settings, until_current=until_current, tell_port=tell_port)
+            under = None
+            if supervisor is not None and tell_port is not None:
+                under = Supervised(supervisor=supervisor, pipe=tell_port)
+            code = run_worker(settings, partial(load, config), until_current=until_current, under=under)
     raise typer.Exit(code)

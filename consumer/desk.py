@@ -1,7 +1,7 @@
 """What people ask and decide about a group's batches and positions, as values and a port."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -11,7 +11,11 @@ from consumer.core.records import TopicPartition
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """A row of the ledger. `ranges`: topic, partition, position before and after, epoch (since there is one)."""
+    """A row of the ledger. `ranges`: topic, partition, position before and after, epoch (since there is one).
+
+    `outcomes`, of an applied one: `records` by what became of them, `letters` by table and state, `closed` and
+    `returned` letters by state, and `left_out`, what was read with it: topic, partition, kind of failure.
+    """
 
     id: int
     state: str
@@ -25,6 +29,7 @@ class Batch:
     finished_at: datetime | None
     durations: dict[str, float]
     clocks: dict[str, int]
+    outcomes: dict[str, Any] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float | None:

@@ -41,6 +41,7 @@ from consumer.lookout import Sources as LookoutSources
 from consumer.moving import MovedPositions, Positions
 from consumer.ports.identity import Provider
 from consumer.ports.topics import Ages, Offsets
+from consumer.reloading import Reloading
 from consumer.rereading import Rereading
 from consumer.settings import Settings, shown_settings
 from consumer.weighing import weigher_of
@@ -197,8 +198,8 @@ def import_desk(settings: Settings, topics: Sequence[str]) -> Iterator[ImportDes
             yield ImportDesk(pool, settings.kafka.group, importer, imports)
 
 
-def admin_doors(settings: Settings) -> Doors:
-    """What API and console open; nothing is opened yet."""
+def admin_doors(settings: Settings, reloading: Reloading) -> Doors:
+    """What API and console open; nothing is opened yet. `reloading`: has the settings that are in force."""
     # one client for all questions
     offsets = cache(lambda: topic_offsets(settings))
     return Doors(
@@ -206,18 +207,19 @@ def admin_doors(settings: Settings) -> Doors:
         positions=lambda: positions(settings, offsets),
         control=lambda: control(settings),
         survey=lambda: control(settings),
-        letters=lambda: letter_desk(settings),
+        letters=lambda: letter_desk(reloading.settings),
         jobs=lambda: job_desk(settings),
-        source=lambda: source_desk(settings),
-        recoveries=lambda: recoveries(settings),
-        repairs=lambda: repair_desk(settings),
+        source=lambda: source_desk(reloading.settings),
+        recoveries=lambda: recoveries(reloading.settings),
+        repairs=lambda: repair_desk(reloading.settings),
         connectors=lambda: connectors(settings),
         doctor=lambda: doctor_of(settings, WITHIN),
         offsets=offsets,
         ages=cache(lambda: topic_ages(settings)),
         has_connect=settings.connect.url is not None,
         provider=identity_provider(settings),
-        settings=shown_settings(settings),
+        settings=lambda: shown_settings(reloading.settings),
+        reload=reloading.reload,
         about={"group": settings.kafka.group, "version": version("headrace")},
         free=threading.Semaphore(settings.admin.sessions),
     )

@@ -72,6 +72,11 @@ def letter_topics(settings: Settings) -> list[LetterTopic]:
     return [LetterTopic(name=name, partitions=letters.partitions, retention=retention) for name in names]
 
 
+def pointing(settings: Settings) -> list[str]:
+    """Target tables the copies of whose letters only point to their records."""
+    return [table for table, policy in settings.tables.items() if policy.letters == "pointer"]
+
+
 def letter_policy(settings: Settings) -> Policy:
     """How often and when a record that failed is tried again."""
     letters = settings.letters

@@ -156,6 +156,15 @@ class Evolver:
         for name in [name for name in self._pending if table in (None, name)]:
             del self._pending[name]
 
+    def topics_of(self, tables: Collection[str]) -> set[str]:
+        """The topics for whose sake tables of these names are to be changed."""
+        return {
+            evolution.topic
+            for name, each in self._pending.items()
+            if str(name) in tables
+            for evolution in each.evolutions
+        }
+
     def forget_topic(self, topic: str) -> None:
         """Look at the table of a topic as it is, when it is asked for again."""
         for name in [name for name, each in self._pending.items() if each.evolutions[-1].topic == topic]:

@@ -63,6 +63,10 @@ class KnownBindings:
         """Forget what was read of a table's catalog."""
         self._forget(lambda key, binding: binding.table is not None and table in (None, binding.table.name))
 
+    def forget_tables(self, names: Collection[str]) -> None:
+        """Forget what is bound to tables of these names."""
+        self._forget(lambda key, binding: binding.table is not None and str(binding.table.name) in names)
+
     def forget_topic(self, topic: str) -> None:
         """Forget all bindings of a topic."""
         self._forget(lambda key, binding: key.topic == topic)

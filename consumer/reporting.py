@@ -17,6 +17,7 @@ class Parts:
 
     `resident`: bytes of memory. `leaving`: set when the worker is to leave. `metrics_port`: where its metrics are
     served. `flags_off`: the flags that are off, as far as was heard. `held_back`: what is not read under pressure.
+    `reload`: reads the settings again, and says what came of it.
     """
 
     held: Callable[[], Mapping[TopicPartition, int | None]]
@@ -29,6 +30,7 @@ class Parts:
     metrics_port: Callable[[], int | None] = lambda: None
     flags_off: Callable[[], Collection[str]] = tuple
     held_back: Callable[[], HeldBack | None] = lambda: None
+    reload: Callable[[], str] = lambda: "nothing is read again here"
 
     def report(self, every: float) -> Report:
         """The worker as it is now; for any thread."""
@@ -53,6 +55,7 @@ class Parts:
             "reset breaker": self._reset,
             "take anew": lambda _: f"{board.take_anew()} partitions are taken anew",
             "drain": self._leave,
+            "reload": lambda _: self.reload(),
         }
 
     def _state(self) -> str:

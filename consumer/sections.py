@@ -6,7 +6,16 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from consumer.core.lane import BadTopic, check_dead_pattern, check_retry_pattern
 from consumer.core.markers import UNAVAILABLE, BadPlaceholder, Placeholders
@@ -29,6 +38,16 @@ RESERVED = frozenset(
 """Client settings that are not for users to change."""
 
 
+def _as_text(value: object) -> object:
+    """The client takes texts; numbers, and yes or no, may be written as such."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else value
+
+
+ClientValue = Annotated[
+    str, BeforeValidator(_as_text), WithJsonSchema({"type": ["string", "integer", "number", "boolean"]})
+]
 IdPlaces = Literal["prefix", "headers", "global-ids", "content-ids"]
 """Where schema ids are."""
 
@@ -75,7 +94,7 @@ class Kafka(Section):
         description="Where a group begins that never ran: earliest, latest, or group:<name> to take over "
         "another group's offsets. Counts only for what exists at the first start.",
     )
-    client: dict[str, str] = Field(default={}, description="Passed to librdkafka as it is.")
+    client: dict[str, ClientValue] = Field(default={}, description="Passed to librdkafka as it is.")
     request_timeout: float = Field(default=30.0, ge=1, le=300, description="Seconds that a broker may take to answer.")
     metadata_refresh: float = Field(
         default=10.0, ge=1, le=3600, description="Seconds between looks for new topics that match a pattern."

@@ -205,10 +205,13 @@ class Settings(BaseSettings):
         return (env_settings, TomlConfigSettingsSource(settings_cls, file), init_settings)
 
 
-def load(file: Path | None = None) -> Settings:
-    """Settings from the file (the default one may be missing) and the environment. Raises Refused."""
-    chosen = file or DEFAULT_FILE
-    if file is not None and not file.is_file():
+def load(file: Path | None = None, kept: Path | None = None) -> Settings:
+    """Settings from the file (the default one may be missing) and the environment. Raises Refused.
+
+    `kept`: what was in the file when it was taken last, read in its place.
+    """
+    chosen = kept or file or DEFAULT_FILE
+    if kept is None and file is not None and not file.is_file():
         why = "is a directory" if file.is_dir() else "does not exist"
         raise _refused(f"the settings file {file} {why}", "Name an existing file with --config.")
 
@@ -246,7 +249,10 @@ def mistakes(error: ValidationError) -> list[str]:
     for item in error.errors(include_input=False, include_url=False):
         path = ".".join(str(part) for part in item["loc"])
         where = f"{path}: " if path else ""
-        there = f" (set it in headrace.toml or as {variable(path)})" if path else ""
+        # sections by name have no variable for each of their settings
+        named = path.split(".")[0] in ("tables", "topics") or path.startswith("admin.tokens.")
+        where_to = "in headrace.toml" if named else f"in headrace.toml or as {variable(path)}"
+        there = f" (set it {where_to})" if path else ""
         lines.append(f"{where}{_complaint(item)}{there}")
     return lines
 

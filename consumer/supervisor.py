@@ -4,19 +4,25 @@ One that was told to leave (`headrace workers drain`) is not started again.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import structlog
 
-from consumer.build import connections, inspection
+from consumer.binding_settings import binder_settings
+from consumer.build import connections, inspection, table_names
+from consumer.changed_settings import Changed
 from consumer.core.backoff import Backoff
 from consumer.edges.memory import resident
-from consumer.settings import Settings
+from consumer.kept_settings import KeptFile
+from consumer.reloading import Reloading
+from consumer.settings import Settings, load
 from consumer.telemetry.discovery import targets
 from consumer.telemetry.labels import Bounded
 from consumer.telemetry.process import process_samples
@@ -39,8 +45,10 @@ class GivenUp(Exception):
 class Child:
     """One worker process, started again with backoff when it dies."""
 
-    def __init__(self, command: list[str]) -> None:
+    def __init__(self, command: list[str], inherited: Sequence[int] = ()) -> None:
+        """`inherited`: files of this process that it has too."""
         self._command = command
+        self._inherited = tuple(inherited)
         self._backoff = Backoff(first=0.5, most=30.0)
         self._deaths: list[float] = []
         self._next_start = 0.0
@@ -73,6 +81,11 @@ class Child:
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
 
+    def hang_up(self) -> None:
+        """Have it read its settings again."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGHUP)
+
     def wait(self, timeout: float) -> int:
         """Its exit code; it is killed when the time is over."""
         if self._process is None:
@@ -90,7 +103,7 @@ class Child:
         os.set_blocking(self._pipe, False)
         try:
             command = [*self._command, "--tell-port", str(child_end)]
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=(child_end,))
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=(child_end, *self._inherited))
         finally:
             os.close(child_end)
 
@@ -125,13 +138,29 @@ class Child:
 
 def supervise(settings: Settings, config: Path | None, workers: int, *, until_current: bool) -> int:
     """Run the workers until a signal, or until current; returns the exit code."""
-    signals = Signals()
-    command = [sys.executable, "-m", "consumer", "run", "--supervisor", str(os.getpid())]
+    kept = KeptFile(config)
+    reloading = Reloading(settings, partial(load, config))
+    signals = Signals(reloading.asked)
+    command = [sys.executable, "-m", "consumer", "run", "--supervisor", str(os.getpid()), "--kept", str(kept.fd)]
     command += ["--config", str(config)] if config else []
-    children = [Child(command) for _ in range(workers)]
+    children = [Child(command, [kept.fd]) for _ in range(workers)]
+
+    def use(changed: Changed) -> None:
+        # what they name has to be there, before a worker is started with it
+        binder_settings(changed.settings)
+        if changed.renamed:
+            with connections(settings, "supervisor") as shared:
+                names = table_names(settings, shared)
+                for topic, table in changed.renamed.items():
+                    names.require_renamed(topic, table)
+        kept.keep(kept.text())
+        for child in children:
+            child.hang_up()
+
+    reloading.use = use
     try:
         with _discovery(settings, children):
-            code = _watched(settings, children, signals, until_current)
+            code = _watched(settings, children, signals, reloading, until_current=until_current)
     except GivenUp:
         log.error("a worker can't be kept running; see its last lines above")
         code = FAILED
@@ -161,8 +190,11 @@ def _discovery(settings: Settings, children: list[Child]) -> Iterator[None]:
         yield
 
 
-def _watched(settings: Settings, children: list[Child], signals: Signals, until_current: bool) -> int:
+def _watched(
+    settings: Settings, children: list[Child], signals: Signals, reloading: Reloading, *, until_current: bool
+) -> int:
     def tended() -> bool:
+        reloading.turn()
         for child in children:
             child.tend(time.monotonic())
         return signals.told or all(child.left for child in children)

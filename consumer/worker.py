@@ -4,9 +4,11 @@ import ctypes
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from types import FrameType
 
 import structlog
@@ -16,6 +18,7 @@ from consumer.core.failure import Transient, told
 from consumer.core.records import TopicPartition
 from consumer.current import Standing, noted_ends, standing
 from consumer.heard import Heard
+from consumer.reloading import Reloading
 from consumer.settings import Settings
 from consumer.telemetry.logs import say_left_out
 
@@ -27,16 +30,29 @@ _LOOK = 0.25
 _PR_SET_PDEATHSIG = 1
 
 
-class Signals:
-    """SIGTERM and SIGINT as a question."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supervised:
+    """Whose process it is: the supervisor's id, and a pipe for where this one is watched."""
 
-    def __init__(self) -> None:
+    supervisor: int
+    pipe: int
+
+
+class Signals:
+    """SIGTERM and SIGINT as a question; SIGHUP has the settings read again (`reload`)."""
+
+    def __init__(self, reload: threading.Event) -> None:
         self.told = False
+        self._reload = reload
+        signal.signal(signal.SIGHUP, self._hung_up)
         signal.signal(signal.SIGTERM, self._note)
         signal.signal(signal.SIGINT, self._note)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.told = True
+
+    def _hung_up(self, number: int, frame: FrameType | None) -> None:
+        self._reload.set()
 
 
 class CurrentWatch:
@@ -90,9 +106,20 @@ def die_with(supervisor: int) -> None:
         raise SystemExit(FAILED)
 
 
-def run_worker(settings: Settings, *, until_current: bool, tell_port: int | None = None) -> int:
-    """Work until a signal, or until current; returns the exit code. `tell_port`: a pipe for where it is watched."""
-    signals = Signals()
+def run_worker(
+    settings: Settings, load: Callable[[], Settings], *, until_current: bool, under: Supervised | None = None
+) -> int:
+    """Work until a signal, or until current; returns the exit code. `load`: reads the settings again."""
+    reloading = Reloading(settings, load)
+    signals = Signals(reloading.asked)
+    if under is not None:
+        # who may have to start this one again, with the settings of then
+        reloading.tell = lambda: os.kill(under.supervisor, signal.SIGHUP)
+
+    def ended() -> bool:
+        reloading.turn()
+        return signals.told
+
     name = worker_name(settings)
     structlog.contextvars.bind_contextvars(worker=name)
     log.info("worker starts")
@@ -100,17 +127,19 @@ def run_worker(settings: Settings, *, until_current: bool, tell_port: int | None
     with (
         connections(settings, name) as shared,
         tracing(settings, name, heard) as traces,
-        watchers(settings, traces) as told,
+        watchers(settings, [one.tell for one in traces]) as told,
     ):
-        life = build_worker(settings, name, shared, told, heard)
-        if tell_port is not None:
-            say_port(tell_port, told.port)
+        for one in traces:
+            told.ask(one.samples)
+        life = build_worker(settings, name, shared, told, heard, reloading)
+        if under is not None:
+            say_port(under.pipe, told.port)
         if until_current:
             watch = CurrentWatch(inspection(settings, shared))
-            life.run(ticking(lambda: signals.told or watch.settled()))
+            life.run(ticking(lambda: ended() or watch.settled()))
             code = watch.exit_code()
         else:
-            life.run(ticking(lambda: signals.told))
+            life.run(ticking(ended))
             code = OK
     log.info("worker left cleanly")
     say_left_out()

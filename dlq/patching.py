@@ -32,6 +32,7 @@ def patched(values: Mapping[str, Any], patch: Patch) -> Any:
     document: Any = {"after": deepcopy(dict(values))}
     for number, operation in enumerate(patch, 1):
         where = f"operation {number} ({operation['op']} of {column(operation['path'])})"
+        _require_column(operation, document["after"], where)
         try:
             document = jsonpatch.apply_patch(document, [dict(operation)], in_place=True)
             large = operation["op"] == "copy" and len(json.dumps(document)) > LARGEST
@@ -45,6 +46,13 @@ def patched(values: Mapping[str, Any], patch: Patch) -> Any:
         if large:
             raise BadPatch(f"{where}: the row becomes too large")
     return document["after"]
+
+
+def _require_column(operation: Mapping[str, Any], row: Any, where: str) -> None:
+    """Names of columns are no values. What is added may be new."""
+    name = column(str(operation["path"])).removeprefix("after.")
+    if operation["op"] in ("replace", "remove", "test") and isinstance(row, Mapping) and name not in row:
+        raise BadPatch(f"{where}: the row has no column {name}; it has {', '.join(map(str, row))}")
 
 
 def _check(patch: Patch) -> None:

@@ -29,6 +29,7 @@ _PATIENCE = 10.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doors:
     """How each desk is opened. `settings`: what may be shown of them; `about`: group, version and the like.
+    `reload`: reads them again, and says what came of it.
 
     `provider`: who people log in at, if there is such a one.
     """
@@ -47,9 +48,10 @@ class Doors:
     offsets: Callable[[], Offsets]
     ages: Callable[[], Ages]
     has_connect: bool
-    settings: dict[str, Any]
+    settings: Callable[[], dict[str, Any]]
     about: dict[str, str]
     provider: Provider | None = None
+    reload: Callable[[], str] = lambda: "nothing is read again here"
     free: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(8))
     exporting: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(2))
 

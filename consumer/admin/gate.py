@@ -11,7 +11,7 @@ from typing import NoReturn
 from fastapi import Request
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
-from consumer.admin.problems import Denied, Unknown, Wrong
+from consumer.admin.problems import Denied, Expired, Unknown, Wrong
 from consumer.admin.tokens import WebTokens, is_web_token
 from consumer.admin_sections import Token
 from consumer.core.roles import ROLES, Person, Role
@@ -128,10 +128,12 @@ class Gate:
         return Person(name=session.name, role=ROLES[session.role])
 
     def _named(self, name: str) -> Person:
-        """Raises Unknown when it has no token, or one whose time is over."""
+        """Raises Unknown when it has no token, Expired where the time of that is over."""
         token = self._tokens.get(name)
-        if token is None or (token.expires is not None and self._now() >= token.expires):
+        if token is None:
             _nobody()
+        if token.expires is not None and self._now() >= token.expires:
+            raise Expired(f"the time of this token is over since {token.expires:%Y-%m-%d %H:%M} UTC")
         return Person(name=name, role=token.rank)
 
 

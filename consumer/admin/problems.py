@@ -23,6 +23,12 @@ class Unknown(Exception):
     """Nobody said who they are, or nobody that is known."""
 
 
+class Expired(Unknown):
+    """Somebody whose token was known here, and whose time is over."""
+
+    remedy = "Have a new one made (headrace admin token), and put into admin.tokens."
+
+
 class Denied(Exception):
     """It is for other roles."""
 

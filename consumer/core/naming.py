@@ -31,6 +31,11 @@ def check_template(template: str, *, one: bool = False) -> None:
         raise BadName("the template must look like schema.table, with {table} or {topic} in it")
 
 
+def is_whole(template: str) -> bool:
+    """Whether it names one table, whatever the source calls it."""
+    return not any(name is not None for _, name, _, _ in Formatter().parse(template))
+
+
 def table_name(template: str, topic: str, source: Mapping[str, object]) -> TableName:
     """The target of a change by its `source` block; sources without schemas give their database. Raises BadName."""
     values = {

@@ -378,6 +378,8 @@ class Plan:
     laps: tuple[Lap, ...] = ()
     # how many data were read by which decoder
     decoded: Mapping[str, int] = field(default_factory=dict)
+    # what was read with its records and is left out of it: partitions, and the kinds of failures that are why
+    left_out: Mapping[TopicPartition, str] = field(default_factory=dict)
     # trace contexts of some of its records, from a column of theirs
     contexts: Contexts = ()
     # changes of tables that its rows need first

@@ -3,7 +3,9 @@
 import hashlib
 import json
 import secrets
+import signal
 from datetime import UTC, datetime, timedelta
+from threading import Thread
 from typing import Annotated
 
 import typer
@@ -18,12 +20,18 @@ app = typer.Typer(
 
 @app.command("serve")
 def serve(config: Config = None) -> None:
-    """Serve the API and the console on `admin.host` and `admin.port`, until told to stop."""
+    """Serve the API and the console on `admin.host` and `admin.port`, until told to stop.
+
+    SIGHUP has the settings read again: what they say of tables and topics holds from then on.
+    """
+    from functools import partial
+
     from consumer.admin.app import make_app
     from consumer.admin.server import listening
     from consumer.admin.server import serve as answer
     from consumer.build import group_samples, watchers
     from consumer.desks import admin_doors, group_lookout
+    from consumer.reloading import Reloading
     from consumer.settings import load
     from consumer.telemetry.grouping import connector_samples
     from consumer.telemetry.logs import configure
@@ -32,7 +40,9 @@ def serve(config: Config = None) -> None:
         settings = load(config)
         configure(settings.log.level, settings.log.format, settings.log.burst, group=settings.kafka.group)
         admin = settings.admin
-        made = make_app(admin, admin_doors(settings))
+        reloading = Reloading(settings, partial(load, config))
+        signal.signal(signal.SIGHUP, lambda *_: Thread(target=reloading.reload, name="reload").start())
+        made = make_app(admin, admin_doors(settings, reloading))
         host = f"[{admin.host}]" if ":" in admin.host else admin.host
         with listening(admin.host, admin.port) as bound, watchers(settings) as told, group_lookout(settings) as lookout:
             say(f"console: http://{host}:{admin.port}/   API: http://{host}:{admin.port}/api/v1")

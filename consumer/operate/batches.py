@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from consumer.core.outcomes import told
 from consumer.core.records import TopicPartition
 from consumer.desk import Batch, Desk, Note, Page
 from consumer.operate.moments import moment
@@ -108,6 +109,8 @@ def retry(
         wanted = {at for number in numbers or () for at in _behind(desk, number)}
         if stopped:
             wanted |= {position.at for position in desk.positions(topic, stopped=True, most=_PARTITIONS_AT_ONCE)}
+            if not wanted:
+                say("no partition is stopped" if topic is None else f"no partition of topic {topic} is stopped")
         asked = desk.retry(sorted(wanted), Note(actor(), reason)) if wanted else []
         if asked:
             show([{"topic": at.topic, "partition": at.partition} for at in asked], _PARTITIONS, output)
@@ -133,6 +136,7 @@ _COLUMNS = {
 _PARTITIONS = {"topic": "topic", "partition": "partition"}
 _RANGES = {**_PARTITIONS, "from": "start", "to": "end", "epoch": "epoch", "position now": "now", "passed": "passed"}
 _TABLES = {"table": "table", "what": "action", "rows": "rows"}
+_OUTCOMES = {"what became of it": "what", "count": "count"}
 _LETTER = {"letter": "id", "state": "state", "kind": "kind", **_PARTITIONS, "offset": "offset", "table": "table"}
 
 
@@ -166,13 +170,16 @@ def _show_parts(row: dict[str, Any]) -> None:
         for name, table in sorted(row["tables"].items())
         for action, rows in table.items()
     ]
-    for rows, columns in ((counts, _TABLES), (row["letters"], _LETTER)):
+    parts = [{"what": what, "count": count} for what, count in told(row["outcomes"])]
+    for rows, columns in ((parts, _OUTCOMES), (counts, _TABLES), (row["letters"], _LETTER)):
         if rows:
             show(rows, columns, Output.TABLE)
     times = [{"what": name, "value": value} for name, value in row["durations"].items()]
     times += [{"what": name, "value": _clock(value)} for name, value in row["clocks"].items()]
     if times:
         show(times, {"": "what", "seconds, or time": "value"}, Output.TABLE)
+    for topic, partition, kind in row["outcomes"].get("left_out", ()):
+        say(f"left out of it: topic {topic}, partition {partition} ({kind})")
     if row["error"]:
         say(f"{row['error']['detail']}. {row['error']['remedy']}")
 

@@ -2,10 +2,12 @@
 
 import getpass
 import json
+import re
 import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -16,10 +18,14 @@ from rich.console import Console
 from rich.table import Table
 
 from consumer.core.decision import Undecidable
-from consumer.core.failure import HeadraceError, Refused
+from consumer.core.failure import Failure, HeadraceError, Refused
 from consumer.core.wording import clean
 from consumer.operate.looks import WIDTH
 
+# what goes on working says that it does
+_AGAIN = re.compile(
+    r"(?:(?P<start>^|(?<=[.] ))|then )?Headrace (?:goes on|looks again|asks again) by itself(?P<when> when it is back)?"
+)
 FAILED, USAGE, NOTHING, REFUSED, PARTIAL = 1, 2, 3, 4, 5
 
 
@@ -52,11 +58,21 @@ def reported() -> Iterator[None]:
     try:
         yield
     except HeadraceError as error:
-        print(error, file=sys.stderr)
+        print(asked_once(error.failure), file=sys.stderr)
         raise typer.Exit(USAGE if isinstance(error, Refused) else FAILED) from error
     except Undecidable as why:
         say(f"refused: {why}")
         raise typer.Exit(REFUSED) from why
+
+
+def asked_once(failure: Failure) -> Failure:
+    """A failure as a command tells it, which ends: what a worker would do again, somebody has to ask for again."""
+    return replace(failure, remedy=_AGAIN.sub(_again, failure.remedy))
+
+
+def _again(found: re.Match[str]) -> str:
+    word = "Give" if found["start"] is not None else "then give"
+    return f"{word} the command again{found['when'] or ''}"
 
 
 def say(text: str) -> None:

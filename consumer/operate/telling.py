@@ -24,8 +24,10 @@ def alive(control: Control) -> list[Worker]:
     return [worker for worker in control.workers() if not worker.gone]
 
 
-def carried_out(control: Control, order: tuple[str, str], names: Sequence[str], note: Note, output: Output) -> None:
-    """Have workers do something, by its action and what it is done to, and show what they answer.
+def carried_out(
+    control: Control, order: tuple[str, str], names: Sequence[str], note: Note, output: Output
+) -> list[Command]:
+    """Have workers do something, by its action and what it is done to, and show and return what they answer.
 
     Raises typer.Exit without workers, and when some have not answered in time.
     """
@@ -38,6 +40,7 @@ def carried_out(control: Control, order: tuple[str, str], names: Sequence[str], 
     if any(one.outcome is None for one in told):
         say("some have not answered; they will when they look")
         raise typer.Exit(PARTIAL)
+    return told
 
 
 def _answered(control: Control, commands: list[int]) -> list[Command]:

@@ -1,4 +1,4 @@
-"""`headrace workers`: the worker processes of the group, and having them leave."""
+"""`headrace workers`: the worker processes of the group, having them leave, and read their settings again."""
 
 import socket
 from dataclasses import asdict
@@ -11,7 +11,20 @@ from consumer.desk import Note
 from consumer.operate.listing import Column, Remark, listing, since, size
 from consumer.operate.looks import number
 from consumer.operate.opening import control_of
-from consumer.operate.output import USAGE, Config, Format, Output, Reason, Yes, actor, agreed, nothing, reported, say
+from consumer.operate.output import (
+    REFUSED,
+    USAGE,
+    Config,
+    Format,
+    Output,
+    Reason,
+    Yes,
+    actor,
+    agreed,
+    nothing,
+    reported,
+    say,
+)
 from consumer.operate.telling import alive, carried_out
 
 app = typer.Typer(
@@ -63,6 +76,31 @@ def drain(
             rest = len(living) - len(wanted)
             agreed(f"Have {', '.join(wanted)} leave? Workers that stay: {rest}.", yes=yes)
         carried_out(control, ("drain", ""), wanted, Note(actor(), reason.strip()), output)
+
+
+@app.command("reload")
+def reload(
+    reason: Reason,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[WORKER...]", help="Only these; by default all that live.")
+    ] = None,
+    config: Config = None,
+    output: Format = Output.TABLE,
+) -> None:
+    """Have workers read their settings again, as SIGHUP does: what they say of tables and topics, and which are read.
+
+    Each reads its own file. Where anything else is another way than before, or the file can't be read, nothing is
+    taken, and the settings of before go on. Exit code 3 when no such worker lives, 4 when one has refused, 5 when some
+    did not answer.
+    """
+    if not reason.strip():
+        say("this is done for a reason: --reason")
+        raise typer.Exit(USAGE)
+    with reported(), control_of(config) as control:
+        wanted = [worker.name for worker in alive(control) if not names or worker.name in names]
+        told = carried_out(control, ("reload", ""), wanted, Note(actor(), reason.strip()), output)
+    if any(one.outcome and one.outcome.startswith("refused") for one in told):
+        raise typer.Exit(REFUSED)
 
 
 _COLUMNS = (

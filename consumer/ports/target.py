@@ -1,7 +1,7 @@
 """The target: positions, batches, and what is asked beside them."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
 from typing import Protocol, TypeVar
@@ -75,12 +75,16 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
-    """A committed batch. Durations in seconds by step, as the ledger has them; `laps`: when its steps began, too."""
+    """A committed batch. Durations in seconds by step, as the ledger has them; `laps`: when its steps began, too.
+
+    `closed`: how many older letters of its rows it has closed, by the state that they got.
+    """
 
     plan: Plan
     seconds: float
     durations: Mapping[str, float]
     laps: tuple[Lap, ...] = ()
+    closed: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

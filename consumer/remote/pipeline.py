@@ -19,7 +19,7 @@ from consumer.remote.client import Client
 from consumer.remote.pages import Listed, Partition
 
 # where what a worker is told has a path of its own
-_PATHS = {"reset breaker": "/breakers/reset", "drain": "/workers/drain"}
+_PATHS = {"reset breaker": "/breakers/reset", "drain": "/workers/drain", "reload": "/workers/reload"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

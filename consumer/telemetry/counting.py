@@ -13,7 +13,7 @@ from consumer.core.plan import Plan
 from consumer.ports.facts import Began, Committed, Fact, Failed, Halted, Overtaken, Route, Shifted, Undone
 from consumer.ports.target import Applied
 from consumer.telemetry import metrics
-from consumer.telemetry.labels import Bounded
+from consumer.telemetry.labels import OTHER, Bounded
 from consumer.telemetry.metrics import Kind, Metric
 
 _OUTCOMES = ("upserts", "deletes", "ignored", "folded", "letters", "truncates")
@@ -25,6 +25,7 @@ class Counting:
 
     def __init__(self, registry: CollectorRegistry, topics: Bounded) -> None:
         self._topics = topics
+        self._tables = Bounded(topics.most)
         self._counters: dict[str, Counter] = {}
         self._histograms: dict[str, Histogram] = {}
         for metric in metrics.METRICS:
@@ -61,6 +62,8 @@ class Counting:
 
     def _committed(self, fact: Committed) -> None:
         applied, plan = fact.applied, fact.applied.plan
+        for state, closed in applied.closed.items():
+            self._count(metrics.CLOSED, closed, state)
         self._lettered(plan)
         if not plan.counts.records:
             # only positions moved
@@ -71,10 +74,19 @@ class Counting:
         for outcome in _OUTCOMES:
             if count := getattr(plan.counts, outcome):
                 self._count(metrics.RECORDS, count, outcome)
+        self._by_table(plan)
         self._observe(metrics.BATCH_RECORDS, plan.counts.records)
         self._observe(metrics.BATCH_ROWS, sum(write.rows for write in plan.writes))
         self._observe(metrics.BATCH_BYTES, plan.size)
         self._timed(applied)
+
+    def _by_table(self, plan: Plan) -> None:
+        for write in plan.writes:
+            self._count(metrics.TABLE_ROWS, write.rows, self._tables(str(write.table)), write.action.value)
+        for stage in plan.stages:
+            for aside in stage.letters:
+                table = self._tables(str(aside.table)) if aside.table else OTHER
+                self._count(metrics.TABLE_ROWS, len(aside.letters), table, "letters")
 
     def _timed(self, applied: Applied) -> None:
         self._observe(metrics.BATCH_SECONDS, applied.seconds)
@@ -113,4 +125,4 @@ class Counting:
         (histogram.labels(*labels) if labels else histogram).observe(value)
 
 
-_COUNTED_ELSEWHERE = (metrics.POOL_ASKED, metrics.POOL_WAITED, metrics.LEFT_OUT)
+_COUNTED_ELSEWHERE = (metrics.POOL_ASKED, metrics.POOL_WAITED, metrics.LEFT_OUT, metrics.SPANS_DROPPED)

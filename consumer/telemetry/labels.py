@@ -9,7 +9,7 @@ class Bounded:
     """The first so many names stand for themselves, all further ones for `other`. For any thread."""
 
     def __init__(self, most: int) -> None:
-        self._most = most
+        self.most = most
         self._known: set[str] = set()
         self._lock = threading.Lock()
 
@@ -17,6 +17,6 @@ class Bounded:
         if name in self._known:
             return name
         with self._lock:
-            if len(self._known) < self._most:
+            if len(self._known) < self.most:
                 self._known.add(name)
         return name if name in self._known else OTHER

@@ -89,11 +89,24 @@ FAILURES = _counter(
     "failures", "Failures, by what they are and what was done about them.", "error_type", "kind", "component", "route"
 )
 LETTERS = _counter("letters", "Letters that were written or tried again, by the state that they got.", "state")
+CLOSED = _counter(
+    "letters_closed",
+    "Older letters that batches closed: superseded, or applied with their own record.",
+    "state",
+)
+TABLE_ROWS = _counter(
+    "table_rows",
+    "Rows of a table that batches wrote, by action, and records that became letters.",
+    "table",
+    "outcome",
+)
 OVERTAKEN = _counter("fence_losses", "Partitions that another owner took while this one worked on them.")
 REBALANCES = _counter("rebalances", "Times that the group moved partitions.", "event")
 REBALANCED = _counter("rebalanced_partitions", "Partitions that it moved.", "event")
 PAUSES = _counter("pauses", "Partitions that were not read on for a while, each time.", "reason")
 LEFT_OUT = _counter("log_lines_left_out", "Lines that were kept out of the log, since there were too many like them.")
+
+SPANS_DROPPED = _counter("spans_dropped", "Spans of traces that the collector did not take, as one that is away.")
 
 # how a worker is
 

@@ -5,7 +5,7 @@ and neither is OpenTelemetry's SDK. A batch is of many records, so its span is n
 as the messaging conventions say.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from logging import NullHandler, getLogger
@@ -24,6 +24,8 @@ from consumer.core.laps import Lap
 from consumer.core.records import RecordRef, Slice
 from consumer.core.tracing import carried
 from consumer.ports.facts import Began, Committed, Ended, Fact, Numbered, Undone
+from consumer.telemetry import metrics
+from consumer.telemetry.gauging import Sample
 
 log = structlog.get_logger("headrace.telemetry")
 
@@ -50,14 +52,26 @@ class TraceSettings:
 class Tracing:
     """Hears the facts of one apply thread (`tell`)."""
 
-    def __init__(self, provider: TracerProvider, settings: TraceSettings, switches: Switches = ALL_ON) -> None:
+    def __init__(
+        self,
+        provider: TracerProvider,
+        settings: TraceSettings,
+        switches: Switches = ALL_ON,
+        dropped: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """`dropped`: how many spans the collector has not taken."""
         self._switches = switches
+        self._dropped = dropped
         self._tracer = provider.get_tracer("headrace")
         self._settings = settings
         self._propagator = TraceContextTextMapPropagator()
         self._root: Span | None = None
         # records that the span is linked to
         self._linked: set[RecordRef] = set()
+
+    def samples(self) -> Iterator[Sample]:
+        """What is to be counted of them."""
+        yield Sample(metrics.SPANS_DROPPED, self._dropped())
 
     def tell(self, fact: Fact) -> None:
         """Begin, fill or end the span of a batch."""
@@ -204,7 +218,7 @@ def provider(settings: TraceSettings, version: str, processor: SpanProcessor) ->
 
 
 @contextmanager
-def sending(endpoint: str, settings: TraceSettings, version: str, switches: Switches) -> Iterator[Tracing]:
+def sending(endpoint: str, settings: TraceSettings, version: str, switches: Switches = ALL_ON) -> Iterator[Tracing]:
     """Traces that are sent to a collector; what is left at the end has some seconds."""
     # what the exporter says by itself is no JSON
     quiet = getLogger("opentelemetry")
@@ -214,28 +228,31 @@ def sending(endpoint: str, settings: TraceSettings, version: str, switches: Swit
     limit = _PATIENCE * 1000
     made = provider(settings, version, BatchSpanProcessor(exporter, export_timeout_millis=limit))
     try:
-        yield Tracing(made, settings, switches)
+        yield Tracing(made, settings, switches, lambda: exporter.dropped)
     finally:
         made.shutdown()
 
 
 class _Told(SpanExporter):
-    """Says once that spans can't be sent, and once that they can again."""
+    """Says once that spans can't be sent, and once that they can again, and counts those that were dropped."""
 
     def __init__(self, inner: SpanExporter) -> None:
         self._inner = inner
+        self.dropped = 0
         self._failing = False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         result = self._inner.export(spans)
         failing = result is not SpanExportResult.SUCCESS
+        if failing:
+            self.dropped += len(spans)
         if failing and not self._failing:
             log.warning(
                 "traces can't be sent; they are dropped",
                 remedy="Look whether trace.endpoint is a collector's OTLP address, as http://collector:4318/v1/traces.",
             )
         elif self._failing and not failing:
-            log.info("traces are sent again")
+            log.info("traces are sent again", dropped=self.dropped)
         self._failing = failing
         return result
 

@@ -147,7 +147,7 @@ class Shop:
             has_connect=True,
             offsets=lambda: self.logs,  # type: ignore[arg-type,return-value]
             ages=lambda: self.logs,
-            settings={"kafka": {"group": self.group}},
+            settings=lambda: {"kafka": {"group": self.group}},
             about={"group": self.group, "version": "1"},
         )
 

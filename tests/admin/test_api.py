@@ -267,3 +267,13 @@ def test_looking_at_what_is_not_there_is_not_written_down(shop: Shop, operator: 
     for part in ("payload", "difference", "row"):
         told(operator.get(f"{API}/letters/99999999/{part}"), 404)
     assert shop.audit() == []
+
+
+def test_workers_and_this_process_are_told_to_read_their_settings_again(shop: Shop, operator: httpx.Client) -> None:
+    """All that live, or some; what came of it here is in the answer, of workers it can be asked."""
+    shop.worker()
+    answer = told(operator.post(f"{API}/workers/reload", json=WHY))
+    (command,) = answer["items"]
+    assert (command["action"], command["worker"], command["outcome"]) == ("reload", "worker-1", None)
+    assert answer["admin"] == "nothing is read again here"
+    assert shop.audit() == [(OPERATOR, "reload", "ticket 1")]

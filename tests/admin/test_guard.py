@@ -51,8 +51,10 @@ def test_a_token_is_taken_until_its_end() -> None:
         if taken:
             assert gate.holder("mine").role is Role.OPERATOR
         for other in ("mine",) * (not taken) + ("", "Mine", hashed("mine"), "x" * 10_000, "\ud800"):
-            with pytest.raises(Unknown):
+            with pytest.raises(Unknown) as refused:
                 gate.holder(other)
+            # only to whoever has it
+            assert ("is over since 2" in str(refused.value)) == (other == "mine")
 
 
 @pytest.mark.parametrize(

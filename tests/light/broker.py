@@ -16,7 +16,7 @@ import confluent_kafka
 from confluent_kafka import Producer
 
 # numbers of the protocol
-PRODUCE, LIST_OFFSETS, HEARTBEAT = 0, 2, 12
+PRODUCE, LIST_OFFSETS, OFFSET_COMMIT, HEARTBEAT = 0, 2, 8, 12
 _PRODUCER = 0
 _TEXT = 512
 _GZIP = 1
@@ -49,9 +49,15 @@ class Broker:
     ) -> None:
         """A topic with these records in its last partition."""
         assert self._library.rd_kafka_mock_topic_create(self._cluster, topic.encode(), partitions, 1) == 0
+        self.append(topic, values, partitions - 1, keys)
+
+    def append(
+        self, topic: str, values: Sequence[bytes], partition: int = 0, keys: Sequence[bytes | None] = ()
+    ) -> None:
+        """More records of a partition."""
         producer = Producer({"bootstrap.servers": self.bootstrap}, logger=logging.getLogger("tests.light.quiet"))
         for value, key in zip_longest(values, keys):
-            producer.produce(topic, value, key, partition=partitions - 1)
+            producer.produce(topic, value, key, partition=partition)
         assert producer.flush(10) == 0
 
     def append_damaged(self, topic: str) -> None:

@@ -5,6 +5,7 @@ from itertools import count
 
 import pytest
 from confluent_kafka import KafkaError
+from structlog.testing import capture_logs
 
 from consumer.binder import Binder, BinderSettings, Sources
 from consumer.core.failure import Failure, HeadraceError, Persistent, Refused, Transient
@@ -18,7 +19,7 @@ from consumer.edges.rows import RowDecoder
 from consumer.known import KnownBindings
 from consumer.ports.letters import Outgoing
 from consumer.stack.waiting import wait_until
-from tests.light.broker import HEARTBEAT, LIST_OFFSETS, PRODUCE, Broker
+from tests.light.broker import HEARTBEAT, LIST_OFFSETS, OFFSET_COMMIT, PRODUCE, Broker
 from tests.unit.known import Topic, slice_of
 from tests.unit.world import World
 
@@ -220,6 +221,24 @@ def test_a_letter_that_may_not_be_written_is_a_failure(broker: Broker, topic: st
     assert (posted.failure.kind, posted.failure.code) == ("kafka.letters", "TOPIC_AUTHORIZATION_FAILED")
     assert "stay in the database" in posted.failure.remedy
     assert SECRET.decode() not in str(posted.failure)
+
+
+@pytest.mark.parametrize("code", [KafkaError.GROUP_AUTHORIZATION_FAILED, KafkaError.UNKNOWN_MEMBER_ID])
+def test_positions_that_the_group_can_not_be_told_of_hold_up_nobody(
+    broker: Broker, topic: str, member: Join, code: int
+) -> None:
+    """Nobody here reads them back: it is said, and reading goes on."""
+    one = member(0)
+    one.until(lambda: len(one.read) == 5)
+    at = TopicPartition(topic, 0)
+    broker.answer(OFFSET_COMMIT, *[code] * 3)
+    with capture_logs() as logs:
+        one.source.commit({at: 5})
+        one.until(lambda: [line for line in logs if line["event"].startswith("group commit failed")])
+        broker.append(topic, [SECRET])
+        one.until(lambda: len(one.read) >= 6)
+    assert not one.broken
+    assert SECRET.decode() not in str(logs)
 
 
 @pytest.mark.provokes("kafka.configuration")

@@ -296,6 +296,8 @@ def test_the_commands_say_what_they_find_and_how_they_end(
     assert (shown.exit_code, "upsert" in shown.stdout) == (0, True)
     assert headrace("batches", "show", 1 << 60).exit_code == 3
     assert headrace("batches", "retry").exit_code == 2
+    nothing = headrace("batches", "retry", "--stopped", "--topic", landing.at.topic)
+    assert (nothing.exit_code, nothing.stderr) == (3, f"no partition of topic {landing.at.topic} is stopped\n")
     assert headrace("batches", "retry", good).exit_code == 3
     both = headrace("batches", "retry", bad, good, "--output", "json")
     assert (both.exit_code, json.loads(both.stdout)) == (

@@ -256,3 +256,22 @@ def test_a_long_history_is_deleted_bit_by_bit(
         assert sink.prune(Retention()) is more
         found.append(session.execute(left).fetchone())
     assert found == [(70_001,), (20_001,), (1,)]
+
+
+def test_what_became_of_the_parts_of_a_batch_is_kept(
+    session: psycopg.Connection, landing: Landing, group: str, sink: PostgresSink
+) -> None:
+    """Records by outcome, letters by table and state, those that it closed, and what was left out of it and why."""
+    table = str(landing.table)
+    landing.apply(change(1), ("x", {"id": 2, "word": "bad"}), change(1, "again"))
+    landing.apply(change(2))
+    plan = landing.plan(change(3), ("d", {"id": 1, "word": None}))
+    other = landing.at._replace(partition=7)
+    sink.apply(replace(plan, left_out={other: "table.shape"}))
+    query = "SELECT outcomes FROM headrace.batches WHERE group_name = %s ORDER BY id"
+    found = [row[0] for row in session.execute(query, (group,))]
+    assert found == [
+        {"records": {"upserts": 1, "folded": 1, "letters": 1}, "letters": {table: {"dead": 1}}},
+        {"records": {"upserts": 1}, "closed": {"superseded": 1}},
+        {"records": {"upserts": 1, "deletes": 1}, "left_out": [[*other, "table.shape"]]},
+    ]

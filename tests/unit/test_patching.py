@@ -55,7 +55,7 @@ def replace(path: object) -> list[dict[str, object]]:
         ([{"op": "replace", "path": "/after/label"}], "operation 1: it has no value"),
         (
             [*replace("/after/label"), *replace("/after/none")],
-            "operation 2 (replace of after.none): the patch does not",
+            "operation 2 (replace of after.none): the row has no column none; it has id",
         ),
         (replace("/after/label/0"), "operation 1 (replace of after.label): the patch does not fit the row"),
         (replace("/after/tags/9"), "operation 1 (replace of after.tags): the patch does not fit the row"),

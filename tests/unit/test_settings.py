@@ -120,15 +120,6 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "control.keep_hours": (0.01, 8760),
     "ledger.keep_hours": (1, 8760),
     "log.burst": (1, 100_000),
-    "reconcile.range_rows": (100, 1_000_000),
-    "reconcile.rate": (1, 100_000_000),
-    "reconcile.statement_timeout": (0.1, 600),
-    "reconcile.settle": (0.1, 600),
-    "reconcile.patience": (1, 86_400),
-    "reconcile.snapshot_patience": (1, 86_400),
-    "reconcile.rounds": (1, 100),
-    "reconcile.max_keys": (1, 1_000_000),
-    "reconcile.keep_hours": (1, 876_000),
     "telemetry.port": (0, 65_535),
     "telemetry.turn_within": (1, 3600),
     "telemetry.look_every": (1, 3600),
@@ -683,3 +674,24 @@ def test_what_the_guarantees_rest_on_is_not_for_kafka_client(name: str) -> None:
     """A site's usual client block can't quietly turn skipping records on."""
     with pytest.raises(ValidationError, match="can't be set here"):
         Kafka(bootstrap_servers="b:9092", topics=["t"], client={name: "earliest"})
+
+
+def test_what_is_passed_to_the_client_may_be_a_number(tmp_path: Path) -> None:
+    """Or yes or no; the client takes it as text."""
+    path = tmp_path / "headrace.toml"
+    lines = ['"session.timeout.ms" = 6000', '"enable.ssl.certificate.verification" = false', '"sticky" = 0.5']
+    path.write_text("[kafka.client]\n" + "\n".join(lines) + "\n")
+    told = {"session.timeout.ms": "6000", "enable.ssl.certificate.verification": "false", "sticky": "0.5"}
+    assert load(path).kafka.client == told
+    assert kafka_settings(load(path)).client == told
+
+
+@pytest.mark.parametrize("section", ['[tables."public.t"]\nstrict = "maybe"', '[topics."t"]\nschema_ids = "nowhere"'])
+def test_a_mistake_in_a_section_by_name_names_no_variable_that_there_is_not(tmp_path: Path, section: str) -> None:
+    """Such sections are in the file alone."""
+    path = tmp_path / "headrace.toml"
+    path.write_text(section)
+    with pytest.raises(Refused) as refused:
+        load(path)
+    assert "(set it in headrace.toml)" in refused.value.failure.detail
+    assert "HEADRACE_" not in refused.value.failure.detail

@@ -11,10 +11,11 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
+from structlog.testing import capture_logs
 
 from consumer.blocks import Decoders
 from consumer.core.failure import failed
-from consumer.core.flags import ALL_ON
+from consumer.core.flags import ALL_ON, Flag
 from consumer.core.kinds import KINDS
 from consumer.core.laps import Lap
 from consumer.core.plan import Counts, Plan
@@ -25,6 +26,7 @@ from consumer.decode_watch import Marks
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.copy_encoder import CopyEncoder
 from consumer.edges.rows import RowDecoder
+from consumer.heard import Heard
 from consumer.known import KnownBindings
 from consumer.planner import Planner
 from consumer.ports.facts import Began, Committed, Ended, Numbered, Undone
@@ -281,3 +283,31 @@ def test_who_traces_nothing_pays_for_nothing() -> None:
     look = "import sys, consumer.worker, consumer.supervisor; print([m for m in sys.modules if 'opentelemetry' in m])"
     done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_the_collector_does_not_take_is_dropped_and_counted() -> None:
+    """Said once; nobody waits for it but the end, some seconds."""
+    with (
+        capture_logs() as logs,
+        sending("http://127.0.0.1:1/v1/traces", SETTINGS, "1") as tracing,
+    ):
+        tracing.tell(Began(slices=slices(3, bare), lane=False, polled=None))
+        tracing.tell(Ended())
+        assert [sample.value for sample in tracing.samples()] == [0]
+    ((_, dropped, _),) = tracing.samples()
+    assert dropped == 1
+    assert [line["event"] for line in logs] == ["traces can't be sent; they are dropped"]
+
+
+def test_no_batch_is_traced_while_that_is_switched_off() -> None:
+    """Whatever is told of one that has begun before is its own."""
+    off: set[Flag] = set()
+    spans = InMemorySpanExporter()
+    heard = Heard()
+    tracing = Tracing(provider(SETTINGS, "1", SimpleSpanProcessor(spans)), SETTINGS, heard)
+    for number in range(3):
+        heard.learn({Flag.TRACING} if number == 1 else off)
+        tracing.tell(Began(slices=slices(3, bare), lane=False, polled=None))
+        tracing.tell(Numbered(number))
+        tracing.tell(Ended())
+    assert [span.attributes["headrace.batch"] for span in spans.get_finished_spans() if span.attributes] == [0, 2]

@@ -28,7 +28,7 @@ def api_document() -> str:
         offsets=closed,
         ages=closed,
         has_connect=False,
-        settings={},
+        settings=dict,
         about={},
     )
     return json.dumps(description(make_app(Admin(), doors)), indent=1, ensure_ascii=False, sort_keys=True) + "\n"

@@ -108,6 +108,18 @@ class Draining(Reasoned):
     workers: Annotated[Words, Field(min_length=1)]
 
 
+class Reloading(Reasoned):
+    """Workers that are to read their settings again; all that live by default."""
+
+    workers: Words = Field(default=[])
+
+
+class Reloaded(Listed[Command]):
+    """What workers were told. `admin`: what came of it in the process that answers."""
+
+    admin: str
+
+
 class PauseSwitched(BaseModel):
     """A pause that was begun or ended, and the partitions that it holds. `changed`: it was not so before."""
 
@@ -215,6 +227,18 @@ def drain(doors: Doored, asker: Asker, wanted: Draining) -> Listed[Command]:
     with doors.through(doors.control) as control:
         names = alive(control, wanted.workers)
         return Listed(items=control.told(control.tell("drain", "", names, wanted.note(asker.name))))
+
+
+@routes.post("/workers/reload")
+@needs(Role.OPERATOR)
+def reload(doors: Doored, asker: Asker, wanted: Reloading) -> Reloaded:
+    """Have workers, and this process, read their settings again: what they say of tables and topics holds from then on.
+
+    Each has its own file; what can't be taken is refused as a whole. Workers answer when they look.
+    """
+    with doors.through(doors.control) as control:
+        told = control.tell("reload", "", alive(control, wanted.workers), wanted.note(asker.name))
+        return Reloaded(items=control.told(told), admin=doors.reload())
 
 
 @routes.post("/breakers/reset")

@@ -43,7 +43,7 @@ def readyz(doors: Doored, response: Response) -> Readiness:
 @needs(Role.ADMIN)
 def settings(doors: Doored) -> dict[str, Any]:
     """The settings, without what is secret."""
-    return doors.settings
+    return doors.settings()
 
 
 @routes.get("/about")

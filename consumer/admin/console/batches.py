@@ -13,6 +13,7 @@ from consumer.admin.inputs import Id, Number, Word
 from consumer.admin.problems import Absent
 from consumer.admin.roles import Asker, needs
 from consumer.core.decision import Undecidable
+from consumer.core.outcomes import told
 from consumer.core.roles import Role
 from consumer.desk import Page
 
@@ -46,7 +47,7 @@ def batch(request: Request, doors: Doored, number: Id) -> Response:
         if found is None:
             raise Absent(f"there is no batch {number} in this group")
         parts, letters = desk.checkpoints(number), desk.letters_of(number, _LETTERS)
-    return render(request, "batch.html", batch=found, parts=parts, letters=letters)
+    return render(request, "batch.html", batch=found, parts=parts, letters=letters, told=told)
 
 
 @routes.post("/batches/{number}/retry")

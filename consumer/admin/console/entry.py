@@ -12,7 +12,7 @@ from consumer.admin.console.forms import pages
 from consumer.admin.console.rendering import keep, render
 from consumer.admin.gate import COOKIE, Gate
 from consumer.admin.inputs import Input, Text
-from consumer.admin.problems import Absent, Busy, Problem, Unknown, Wrong
+from consumer.admin.problems import Absent, Busy, Expired, Problem, Unknown, Wrong
 from consumer.admin.roles import needs, open_to_all
 from consumer.admin.visits import BACK, LASTS, PATH, Visits
 from consumer.admin.visits import COOKIE as VISIT
@@ -82,8 +82,10 @@ def enter(request: Request, sent: Annotated[Login, Form()]) -> Response:
     gate: Gate = request.app.state.gate
     try:
         person = gate.holder(sent.token.strip())
+    except Expired as over:
+        return _asking(request, sent.next, 401, wrong=str(over))
     except Unknown:
-        return _asking(request, sent.next, 401, wrong=True)
+        return _asking(request, sent.next, 401, wrong="no such token is known")
     response = RedirectResponse(local(sent.next), 303)
     keep(response, gate, gate.begin(person)[1])
     return response
@@ -125,7 +127,7 @@ async def events(request: Request) -> Response:
     return StreamingResponse(told(), media_type="text/event-stream")
 
 
-def _asking(request: Request, path: str, status: int = 200, *, wrong: bool = False, left: bool = False) -> Response:
+def _asking(request: Request, path: str, status: int = 200, *, wrong: str = "", left: bool = False) -> Response:
     visits, leaving = request.app.state.visits, None
     if visits is not None and left:
         try:

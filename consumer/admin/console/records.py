@@ -36,5 +36,5 @@ def audit(
 @needs(Role.VIEWER)
 def about(request: Request, doors: Doored, asker: Asker) -> Response:
     """Version and group; settings for admins."""
-    settings = doors.settings if asker.may(Role.ADMIN) else {}
+    settings = doors.settings() if asker.may(Role.ADMIN) else {}
     return render(request, "about.html", settings=settings)

@@ -40,6 +40,12 @@ class Member:
         # a client that is not connected yet puts joining off for a second; one that can't connect joins in its own time
         with suppress(KafkaException):
             self.client.list_topics(timeout=_CONNECTING)
+        self.subscribe(settings, listener)
+
+    def subscribe(self, settings: KafkaSettings, listener: Listener) -> None:
+        """Read these topics; of what is assigned already, those that are among them stay so where the group moves
+        partitions one by one.
+        """
         self.client.subscribe(
             [*settings.topics, *settings.lane],
             on_assign=lambda _, parts: self._assigned(parts),

@@ -1,8 +1,9 @@
 """The group member that reads. Assigned partitions stay paused until they are taken."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import structlog
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException
@@ -49,15 +50,22 @@ class KafkaSource:
         # what is assigned, with the ends of the logs as the client last heard of them; replaced as a whole
         self._heard_of: Mapping[TopicPartition, int | None] = {}
         self._next_hearing = 0.0
+        # what is to be read from the next poll on, once that is other than before
+        self._wanted: KafkaSettings | None = None
 
     def open(self, listener: Listener) -> None:
         self._silence.heard()
         self._listener = listener
         self._member = Member(self._settings, listener)
 
+    def read(self, topics: Collection[str]) -> None:
+        """Read these topics from the next poll on; for any thread."""
+        self._wanted = replace(self._wanted or self._settings, topics=tuple(topics))
+
     def poll(self, limit: int, timeout: float) -> Intake:
         self._stir()
         member = self._joined()
+        self._resubscribe(member)
         try:
             messages = member.client.consume(min(limit, _AT_ONCE), timeout)
         except KafkaException as error:
@@ -134,6 +142,17 @@ class KafkaSource:
             member.leave()
         self._resumed.clear()
         self._given_up.clear()
+
+    def _resubscribe(self, member: Member) -> None:
+        wanted, self._wanted = self._wanted, None
+        if wanted is None or self._listener is None:
+            return
+        # a client that is made anew reads these too
+        self._settings = wanted
+        try:
+            member.subscribe(wanted, self._listener)
+        except KafkaException as error:
+            raise translated(error, "subscribe") from error
 
     def _hear(self, member: Member) -> None:
         """Note what the client knows of the logs from what it fetched."""

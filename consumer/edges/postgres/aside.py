@@ -1,5 +1,6 @@
 """Letters in a batch's transaction: met by its rows, superseded, written, brought further."""
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -85,6 +86,12 @@ class BatchLetters:
         self._group = group
         self._bounds = bounds
         self._policy = policy
+        # how many letters the batch of now has closed, by the state that they got
+        self.closed: Counter[str] = Counter()
+
+    def begin(self) -> None:
+        """Another batch begins."""
+        self.closed = Counter()
 
     def lettered(self, connection: psycopg.Connection, tables: Collection[TableName]) -> set[TableName]:
         """Those of the tables that have open letters: the others pay nothing for them."""
@@ -122,9 +129,12 @@ class BatchLetters:
 
     def close(self, connection: psycopg.Connection, met: Sequence[tuple[Met, RecordRef]]) -> None:
         """Close letters that were met: their rows are written as a whole now, or their own records are."""
+        older = {one.id for one, ref in met if one.origin != ref}
+        own = {one.id for one, ref in met if one.origin == ref}
         with translated("close letters"):
-            standing.supersede(connection, [one.id for one, ref in met if one.origin != ref])
-            standing.close_applied(connection, [one.id for one, ref in met if one.origin == ref])
+            standing.supersede(connection, sorted(older))
+            standing.close_applied(connection, sorted(own))
+        self.closed += Counter({State.SUPERSEDED.value: len(older), State.APPLIED.value: len(own)})
 
     def write_refused(self, connection: psycopg.Connection, refused: Sequence[RefusedRows]) -> list[Aside] | None:
         """Write the letters of rows that the target refuses; None where the batch has to be planned anew for them."""

@@ -7,7 +7,7 @@ from consumer.desk import Batch, Born, Checkpoint, Deed, Page, Position
 from consumer.edges.postgres.translate import translated
 
 _COLUMNS = """
-SELECT id, state, attempt, worker, records, ranges, tables, error, started_at, finished_at, durations, clocks
+SELECT id, state, attempt, worker, records, ranges, tables, error, started_at, finished_at, durations, clocks, outcomes
 FROM headrace.batches
 """
 _LIST = """

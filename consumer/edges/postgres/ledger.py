@@ -5,6 +5,7 @@ is not waited for on disk, and no rule rests on it: the positions are the truth.
 the batch. So a row that stays `started` is a batch whose worker or session died in the middle of it.
 """
 
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,7 +30,8 @@ UPDATE headrace.batches SET state = 'started', attempt = attempt + 1, started_at
 WHERE id = {id} RETURNING id
 """)
 _APPLIED = """
-UPDATE headrace.batches SET state = 'applied', finished_at = clock_timestamp(), tables = %s, durations = %s, clocks = %s
+UPDATE headrace.batches
+SET state = 'applied', finished_at = clock_timestamp(), tables = %s, durations = %s, clocks = %s, outcomes = %s
 WHERE id = %s
 """
 _ENDED = """
@@ -52,6 +54,10 @@ DELETE FROM headrace.batches WHERE id IN (
     ) ORDER BY id LIMIT %(most)s
 )
 """
+
+
+# what becomes of records, as a plan counts them
+_RECORDS = ("upserts", "deletes", "folded", "ignored", "letters", "truncates")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +103,10 @@ class Ledger:
                 self._entry = _Entry(found[0], ranges)
         return self._entry.id if self._entry else None
 
-    def applied(self, connection: psycopg.Connection, plan: Plan, durations: Mapping[str, float]) -> None:
-        """Write down in the batch's transaction what it did. Durations in seconds by step."""
+    def applied(
+        self, connection: psycopg.Connection, plan: Plan, durations: Mapping[str, float], closed: Mapping[str, int]
+    ) -> None:
+        """Write down in the batch's transaction what it did. Durations in seconds by step; `closed`: letters."""
         if self._entry is None:
             return
         tables: dict[str, dict[str, int]] = {}
@@ -108,7 +116,8 @@ class Ledger:
         for truncate in plan.truncates:
             tables.setdefault(str(truncate.table), {})["truncate"] = len(truncate.refs)
         spent = {name: round(seconds, 6) for name, seconds in durations.items()}
-        connection.execute(_APPLIED, (Jsonb(tables), Jsonb(spent), Jsonb(_clocks(plan)), self._entry.id))
+        outcomes = Jsonb(_outcomes(plan, closed))
+        connection.execute(_APPLIED, (Jsonb(tables), Jsonb(spent), Jsonb(_clocks(plan)), outcomes, self._entry.id))
 
     def committed(self) -> None:
         """The batch is through; the next one is another, even over the same offsets."""
@@ -149,6 +158,25 @@ def _ranges(plan: Plan) -> list[list[str | int]]:
 
 def _error(failure: Failure) -> dict[str, str]:
     return {"kind": failure.kind, "detail": failure.detail, "remedy": failure.remedy, "code": failure.code}
+
+
+def _outcomes(plan: Plan, closed: Mapping[str, int]) -> dict[str, object]:
+    """What became of the parts of a batch, without what is nothing."""
+    counts = plan.counts
+    records = {name: getattr(counts, name) for name in _RECORDS if getattr(counts, name)}
+    letters: dict[str, Counter[str]] = defaultdict(Counter)
+    for stage in plan.stages:
+        for aside in stage.letters:
+            states = Counter(letter.state.value for letter in aside.letters)
+            letters[str(aside.table) if aside.table else ""] += states
+    parts = {
+        "records": records,
+        "letters": letters,
+        "closed": {state: count for state, count in closed.items() if count},
+        "returned": Counter(verdict.state.value for verdict in plan.verdicts),
+        "left_out": [[*at, kind] for at, kind in sorted(plan.left_out.items())],
+    }
+    return {name: part for name, part in parts.items() if part}
 
 
 def _clocks(plan: Plan) -> dict[str, int]:

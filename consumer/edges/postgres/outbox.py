@@ -89,6 +89,10 @@ class PostgresOutbox:
         self._group = group
         self._pointing = frozenset(pointing)
 
+    def point(self, tables: Collection[str]) -> None:
+        """From now on copies of these tables only point."""
+        self._pointing = frozenset(tables)
+
     def claim(self, most: int, seconds: float, but: Collection[State] = (), size: int = MOST_BYTES) -> list[Unposted]:
         values = {
             "group": self._group,

@@ -51,7 +51,12 @@ class PostgresPointers:
 
     def __init__(self, pool: TargetPool, group: str, pointing: Collection[str] = ()) -> None:
         self._pool = pool
-        self._known = {"group": group, "pointing": sorted(pointing)}
+        self._group = group
+        self.point(pointing)
+
+    def point(self, tables: Collection[str]) -> None:
+        """From now on copies of these tables only point."""
+        self._known = {"group": self._group, "pointing": sorted(tables)}
 
     def partitions(self, after: TopicPartition | None, most: int) -> list[TopicPartition]:
         topic, partition = after or ("", -1)

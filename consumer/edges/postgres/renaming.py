@@ -12,7 +12,7 @@ from psycopg import sql
 from consumer.core.pausing import Subject
 from consumer.core.workflow import Outcome, Task, Turn
 from consumer.desk import Note
-from consumer.edges.postgres import pauses
+from consumer.edges.postgres import pauses, table_names
 from consumer.edges.postgres.session import limit_locks
 from consumer.edges.postgres.translate import translated
 
@@ -24,16 +24,6 @@ SELECT EXISTS (SELECT FROM headrace.target_tables WHERE table_name = %(to)s)
     ),
     (SELECT count(*) FROM headrace.target_tables WHERE table_name = %(table)s AND group_name <> %(group)s)
 """
-# closed letters keep the name that the table had
-_KNOWN = (
-    "UPDATE headrace.target_tables SET table_name = %(to)s WHERE group_name = %(group)s AND table_name = %(table)s",
-    "UPDATE headrace.source_columns SET table_name = %(to)s WHERE group_name = %(group)s AND table_name = %(table)s",
-    "UPDATE headrace.schema_changes SET table_name = %(to)s WHERE group_name = %(group)s AND table_name = %(table)s",
-    """UPDATE headrace.letters SET table_name = %(to)s WHERE group_name = %(group)s AND table_name = %(table)s
-        AND state IN ('retrying', 'held', 'dead', 'replaying')""",
-    "UPDATE headrace.moved SET table_name = %(to)s WHERE table_name = %(table)s",
-    "UPDATE headrace.moved_sizes SET table_name = %(to)s WHERE table_name = %(table)s",
-)
 _LIVING = """
 SELECT name FROM headrace.workers
 WHERE group_name = %(group)s AND seen_at > clock_timestamp() - make_interval(secs => 5 * every + 5)
@@ -66,8 +56,7 @@ class RenamingActs:
             limit_locks(connection, self.patience)
             for statement in _renamings(table, to):
                 connection.execute(statement)
-            for known in _KNOWN:
-                connection.execute(known, values)
+            table_names.move(connection, self.group, str(task.subject["topic"]), (table, to))
         return Turn(progress={"from": table, "to": to}, outcome=Outcome.DONE)
 
     def settings(self, connection: psycopg.Connection, task: Task) -> Turn:

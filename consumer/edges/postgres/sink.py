@@ -227,6 +227,7 @@ class PostgresSink:
             settle(connection, plan, [staged for stage in stages for staged in stage])
             _limit(connection, within and min(within, self.settings.batch_deadline))
             self._moved.begin()
+            self._aside.begin()
             applied, refused = self._run(connection, plan, stages, clock)
             if applied is None or any(count > room.get(at, 0) for at, count in _by_partition(refused).items()):
                 raise Reconsider(refused)
@@ -236,7 +237,7 @@ class PostgresSink:
             _check_deferred(connection, plan)
             _limit(connection, within and self.settings.batch_deadline)
             with translated("finish batch"):
-                self._ledger.applied(connection, plan, durations)
+                self._ledger.applied(connection, plan, durations, self._aside.closed)
                 self._finish(connection, plan)
         except BaseException as error:
             if isinstance(error, DataFault):
@@ -257,7 +258,8 @@ class PostgresSink:
         laps = _laps([("stage", began, filled), ("apply", filled, ready), ("commit", ready, ended)])
         if lettered := self._lettering.lap():
             laps.append(lettered)
-        return Applied(plan=plan, seconds=ended - clock, durations=durations, laps=tuple(laps))
+        closed = dict(+self._aside.closed)
+        return Applied(plan=plan, seconds=ended - clock, durations=durations, laps=tuple(laps), closed=closed)
 
     def _note(self, connection: psycopg.Connection, plan: Plan, error: BaseException) -> None:
         """Have the ledger say how a batch ended that was rolled back; what is planned anew has not ended.

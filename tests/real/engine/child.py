@@ -124,7 +124,7 @@ def main() -> int:
     if words[0] in POINTS:
         owner, name, after = POINTS[words[0]]
         setattr(owner, name, pausing(getattr(owner, name), words[0], int(words[1]), after=after))
-    return run_worker(settings, until_current="current" in words)
+    return run_worker(settings, lambda: load(Path(config)), until_current="current" in words)
 
 
 if __name__ == "__main__":

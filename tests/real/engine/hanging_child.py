@@ -27,7 +27,7 @@ def main() -> None:
     settings = settings.model_copy(update={"worker": settings.worker.model_copy(update={"decode_deadline": 1.0})})
     configure("info", "json")
     consumer.build.ColumnarDecoder = Hanging  # type: ignore[misc]
-    sys.exit(run_worker(settings, until_current=True))
+    sys.exit(run_worker(settings, lambda: settings, until_current=True))
 
 
 if __name__ == "__main__":

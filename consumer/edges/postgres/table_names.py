@@ -1,0 +1,121 @@
+"""Topics whose target table has another name from now on: what is kept by that name goes along."""
+
+from collections.abc import Collection
+
+import psycopg
+
+from consumer.core.failure import Refused, failed
+from consumer.core.kinds import KINDS
+from consumer.edges.postgres.pool import TargetPool
+from consumer.edges.postgres.session import transaction
+from consumer.edges.postgres.translate import translated
+
+_OF = "SELECT table_name FROM headrace.target_tables WHERE group_name = %s AND topic = %s ORDER BY table_name"
+_TOPICS = "SELECT topic FROM headrace.target_tables WHERE group_name = %s AND table_name = ANY (%s)"
+_THERE = """
+SELECT EXISTS (
+    SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = split_part(%s, '.', 1) AND c.relname = split_part(%s, '.', 2)
+)
+"""
+# each does nothing the second time, whoever of the group's workers is first
+_MOVES = (
+    """
+    UPDATE headrace.target_tables SET table_name = %(new)s
+    WHERE group_name = %(group)s AND topic = %(topic)s AND table_name = %(old)s AND NOT EXISTS (
+        SELECT FROM headrace.target_tables WHERE group_name = %(group)s AND table_name = %(new)s
+    )
+    """,
+    """
+    DELETE FROM headrace.target_tables
+    WHERE group_name = %(group)s AND topic = %(topic)s AND table_name = %(old)s AND EXISTS (
+        SELECT FROM headrace.target_tables
+        WHERE group_name = %(group)s AND topic = %(topic)s AND table_name = %(new)s
+    )
+    """,
+    """
+    UPDATE headrace.letters SET table_name = %(new)s
+    WHERE group_name = %(group)s AND topic = %(topic)s AND table_name = %(old)s
+      AND state IN ('retrying', 'held', 'dead', 'replaying')
+    """,
+    "UPDATE headrace.moved SET table_name = %(new)s WHERE table_name = %(old)s",
+    """
+    INSERT INTO headrace.moved_sizes AS m (table_name, rows, bytes)
+    SELECT %(new)s, rows, bytes FROM headrace.moved_sizes WHERE table_name = %(old)s
+    ON CONFLICT (table_name) DO UPDATE SET rows = m.rows + excluded.rows, bytes = m.bytes + excluded.bytes
+    """,
+    "DELETE FROM headrace.moved_sizes WHERE table_name = %(old)s",
+    """
+    UPDATE headrace.source_columns c SET table_name = %(new)s
+    WHERE group_name = %(group)s AND table_name = %(old)s AND NOT EXISTS (
+        SELECT FROM headrace.source_columns o
+        WHERE o.group_name = %(group)s AND o.table_name = %(new)s AND o.source_name = c.source_name
+    )
+    """,
+    """
+    UPDATE headrace.schema_changes SET state = 'superseded'
+    WHERE group_name = %(group)s AND topic = %(topic)s AND table_name = %(old)s
+      AND state IN ('planned', 'approved', 'refused')
+    """,
+    """
+    UPDATE headrace.table_states SET table_name = %(new)s
+    WHERE group_name = %(group)s AND table_name = %(old)s AND NOT EXISTS (
+        SELECT FROM headrace.table_states WHERE group_name = %(group)s AND table_name = %(new)s
+    )
+    """,
+)
+
+
+class PostgresTableNames:
+    """Implements `consumer.heeding.TableNames`."""
+
+    def __init__(self, pool: TargetPool, group: str) -> None:
+        self._pool = pool
+        self._group = group
+
+    def topics_of(self, tables: Collection[str]) -> set[str]:
+        def asked(session: psycopg.Connection) -> set[str]:
+            with translated("read tables' topics"):
+                return {row[0] for row in session.execute(_TOPICS, (self._group, list(tables)))}
+
+        return self._pool.ask(asked)
+
+    def require_renamed(self, topic: str, new: str) -> None:
+        def asked(session: psycopg.Connection) -> tuple[list[str], list[str]]:
+            with translated("look at renamed table"):
+                others = _others(session, self._group, topic, new)
+                names = (new, *others)
+                return others, [name for name in names if session.execute(_THERE, (name, name)).fetchone() == (True,)]
+
+        others, there = self._pool.ask(asked)
+        if len(others) > 1:
+            raise _refused(f"topic {topic} is applied to several tables ({', '.join(others)})", "Restart for it.")
+        if others and new not in there and others[0] in there:
+            raise _refused(
+                f"topic {topic} is applied to table {others[0]}, which is still there, and there is no {new}",
+                f"Rename it first, while its topic is paused: ALTER TABLE {others[0]} RENAME TO …",
+            )
+
+    def rename(self, topic: str, new: str) -> None:
+        def renamed(session: psycopg.Connection) -> None:
+            with transaction(session, "rename table"):
+                for old in _others(session, self._group, topic, new):
+                    move(session, self._group, topic, (old, new))
+
+        self._pool.ask(renamed)
+
+
+def move(connection: psycopg.Connection, group: str, topic: str, names: tuple[str, str]) -> None:
+    """Have what is kept by a table's old name go by its new one. Raises psycopg.Error."""
+    old, new = names
+    values = {"group": group, "topic": topic, "old": old, "new": new}
+    for statement in _MOVES:
+        connection.execute(statement.encode(), values)
+
+
+def _others(connection: psycopg.Connection, group: str, topic: str, new: str) -> list[str]:
+    return [row[0] for row in connection.execute(_OF, (group, topic)) if row[0] != new]
+
+
+def _refused(detail: str, remedy: str) -> Refused:
+    return Refused(failed(KINDS["worker.settings"], "settings", "read again", detail, remedy=remedy))

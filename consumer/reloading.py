@@ -1,0 +1,68 @@
+"""Settings read again while it runs: what they say of tables and topics, and which topics are read.
+
+What can't be taken is refused as a whole, with its names, and the settings of before go on. Told by a signal, or by a
+person through the API or a command.
+"""
+
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from consumer.changed_settings import Changed, compared
+from consumer.core.failure import HeadraceError, told
+from consumer.settings import Settings
+
+log = structlog.get_logger("headrace.settings")
+
+
+class Reloading:
+    """Holds the settings that are in force. For any thread.
+
+    `load` reads them anew; `use` puts what has changed into force, and raises HeadraceError, with nothing changed, when
+    that can't be. It is set by whoever composes.
+    """
+
+    def __init__(self, settings: Settings, load: Callable[[], Settings]) -> None:
+        self._load = load
+        self.use: Callable[[Changed], None] = _nothing
+        # tells whoever starts processes like this one; set by whoever knows them
+        self.tell: Callable[[], None] = _nobody
+        self._one = threading.Lock()
+        self.settings = settings
+        # asked for by a signal, and not done yet
+        self.asked = threading.Event()
+
+    def turn(self) -> None:
+        """Do what a signal has asked for."""
+        if self.asked.is_set():
+            self.asked.clear()
+            self.reload()
+
+    def reload_by_command(self) -> str:
+        """The same, for somebody who has told this process alone."""
+        outcome = self.reload()
+        self.tell()
+        return outcome
+
+    def reload(self) -> str:
+        """Read the settings again; says what came of it, and raises nothing."""
+        with self._one:
+            try:
+                changed = compared(self.settings, self._load())
+                if changed != Changed(settings=changed.settings):
+                    self.use(changed)
+            except HeadraceError as error:
+                log.error("settings are not taken; those of before go on", **told(error.failure))
+                return f"refused: {error.failure.detail}"
+            self.settings = changed.settings
+        log.info("settings were read again", changes=changed.words)
+        return changed.words
+
+
+def _nothing(changed: Changed) -> None:
+    """Nobody goes by the settings yet."""
+
+
+def _nobody() -> None:
+    """Nobody starts others."""
