@@ -31,6 +31,7 @@ from consumer.core.records import OffsetRange
 from consumer.decode_watch import Marks
 from consumer.dependents import Dependents
 from consumer.edge_settings import (
+    connect_of,
     frames,
     kafka_settings,
     letter_bounds,
@@ -38,6 +39,7 @@ from consumer.edge_settings import (
     letter_topics,
     pressure_limits,
     registry_of,
+    restart_budget,
     session_settings,
     table_policy,
     table_priorities,
@@ -55,6 +57,7 @@ from consumer.edges.memory import limit as memory_limit
 from consumer.edges.memory import resident
 from consumer.edges.postgres import memory
 from consumer.edges.postgres.board import PostgresBoard
+from consumer.edges.postgres.healing import PostgresAbandoned, PostgresHealing
 from consumer.edges.postgres.jobs import Act, PostgresJobs
 from consumer.edges.postgres.lookup import PostgresCatalog, PostgresOverview
 from consumer.edges.postgres.moved import MovedBounds
@@ -68,6 +71,7 @@ from consumer.edges.postgres.value_searches import PostgresValueSearches
 from consumer.edges.rows import RowDecoder
 from consumer.expiry import Expiry
 from consumer.handover import Handover
+from consumer.healer import Healer
 from consumer.holdings import Holdings
 from consumer.jobbing import Jobbing
 from consumer.known import KnownBindings
@@ -83,6 +87,7 @@ from consumer.postman import Postman
 from consumer.presence import Presence, Telling
 from consumer.rationing import Sharing
 from consumer.reader import BatchLimits, Reader
+from consumer.recording import Recorder
 from consumer.reporting import Parts
 from consumer.rereading import Rereading
 from consumer.returns import Judges, Returns
@@ -122,8 +127,9 @@ class Connections:
     """What all threads of a process share on their way to the servers."""
 
     pool: TargetPool
-    target: Breaker
-    registry: Breaker
+    target: CircuitBreaker
+    registry: CircuitBreaker
+    recorder: Recorder
 
 
 @contextmanager
@@ -134,7 +140,13 @@ def connections(settings: Settings, name: str) -> Iterator[Connections]:
     target = settings.target
     pool_limits = PoolLimits(size=target.pool_size, idle=target.pool_idle, lifetime=target.pool_lifetime)
     with closing(TargetPool(session_settings(settings, name), breaker, pool_limits)) as pool:
-        yield Connections(pool=pool, target=breaker, registry=CircuitBreaker("registry", limits))
+        record = PostgresHealing(pool, settings.kafka.group, name)
+        yield Connections(
+            pool=pool,
+            target=breaker,
+            registry=CircuitBreaker("registry", limits),
+            recorder=Recorder(record, settings.healing.keep_hours),
+        )
 
 
 @contextmanager
@@ -370,6 +382,8 @@ def build_worker(settings: Settings, name: str, shared: Connections, told: Watch
             changes=settings.evolution.keep_hours,
         ),
     )
+    abandoned = PostgresAbandoned(shared.pool, settings.kafka.group)
+    healer = Healer(abandoned, connect_of(settings), restart_budget(settings), name)
     lookout = Lookout(
         LookoutSources(
             outlook=PostgresOutlook(shared.pool, settings.kafka.group),
@@ -391,6 +405,8 @@ def build_worker(settings: Settings, name: str, shared: Connections, told: Watch
             *importing(settings, shared, told.tell),
             looking(settings, shared, offsets, told.tell),
             Side("lookout", lookout.turn, lambda: None),
+            Side("healer", healer.turn, healer.close),
+            Side("healing", shared.recorder.turn, shared.recorder.close),
             # the last to end, so that it can say that the others do
             Side("presence", reported.turn, reported.close),
         ],
@@ -398,7 +414,8 @@ def build_worker(settings: Settings, name: str, shared: Connections, told: Watch
         leaving=parts.leaving,
         tell=told.tell,
     )
-    for part in (sink, patience, holdings, reader, applier, postman, searcher, jobbing, lookout, reported):
+    parties = (sink, patience, holdings, reader, applier, postman, searcher, jobbing, lookout, reported, healer, source)
+    for part in (*parties, shared.target, shared.registry):
         part.tell = told.tell
     made = WorkerLife(reader, applier, life, hooks)
     told.probe(probes(settings, made, parts))

@@ -13,6 +13,7 @@ from consumer.operate.batches import app as batches_app
 from consumer.operate.breakers import app as breakers_app
 from consumer.operate.connectors import app as connectors_app
 from consumer.operate.dlq import app as dlq_app
+from consumer.operate.healing import healing
 from consumer.operate.lag import lag
 from consumer.operate.migrate import migrate
 from consumer.operate.output import Config, reported
@@ -44,6 +45,7 @@ app.add_typer(reachable(workers_app), name="workers")
 app.add_typer(reachable(breakers_app), name="breakers")
 app.add_typer(reachable(connectors_app), name="connectors")
 app.command()(remote_too(lag))
+app.command()(remote_too(healing))
 app.command()(migrate)
 app.command()(demo)
 

@@ -8,9 +8,6 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
-from pathlib import Path
-
-from pydantic import SecretStr
 
 from consumer import dead_letters
 from consumer.admin.doors import Doors
@@ -21,15 +18,22 @@ from consumer.blocks import Decoders
 from consumer.connecting import ConnectDesk, NotedConnectors
 from consumer.core.breaking import BreakerLimits
 from consumer.core.decision import Undecidable
-from consumer.core.failure import Refused, Transient, failed
+from consumer.core.failure import Transient, failed
 from consumer.core.kinds import KINDS
 from consumer.core.letters import Record
 from consumer.core.markers import Placeholders
 from consumer.core.records import RecordRef
 from consumer.decode_watch import Marks
-from consumer.edge_settings import frames, kafka_settings, letter_policy, registry_of, session_settings
+from consumer.edge_settings import (
+    connect_of,
+    frames,
+    kafka_settings,
+    letter_policy,
+    registry_of,
+    secret,
+    session_settings,
+)
 from consumer.edges.breaker import CircuitBreaker
-from consumer.edges.connect import ConnectSettings, HttpConnect
 from consumer.edges.copy_encoder import CopyEncoder
 from consumer.edges.kafka.ages import KafkaAges
 from consumer.edges.kafka.config import selects
@@ -253,10 +257,14 @@ def identity_provider(settings: Settings) -> Provider | None:
     oidc = settings.admin.oidc
     if not oidc.issuer:
         return None
-    secret = _secret(oidc.client_secret, oidc.client_secret_file, "admin.oidc.client_secret")
+    client_secret = secret(oidc.client_secret, oidc.client_secret_file, "admin.oidc.client_secret")
     return HttpProvider(
         ProviderSettings(
-            issuer=oidc.issuer, client_id=oidc.client_id, secret=secret, ca_file=oidc.ca_file, timeout=oidc.timeout
+            issuer=oidc.issuer,
+            client_id=oidc.client_id,
+            secret=client_secret,
+            ca_file=oidc.ca_file,
+            timeout=oidc.timeout,
         )
     )
 
@@ -291,28 +299,9 @@ def group_lags(settings: Settings) -> Iterator[Lags]:
 @contextmanager
 def _connect(settings: Settings) -> Iterator[Connectors | None]:
     """The client, closed afterwards; None where none is set."""
-    connect = settings.connect
-    if connect.url is None:
+    connect = connect_of(settings)
+    if connect is None:
         yield None
         return
-    how = ConnectSettings(
-        url=connect.url,
-        user=connect.user,
-        password=_secret(connect.password, connect.password_file, "connect.password"),
-        timeout=connect.timeout,
-    )
-    limits = BreakerLimits(failures=settings.breaker.failures, reset=settings.breaker.reset)
-    with closing(HttpConnect(how, CircuitBreaker("connect", limits))) as opened:
+    with closing(connect) as opened:
         yield opened
-
-
-def _secret(given: SecretStr | None, file: Path | None, name: str) -> str:
-    """A secret, from the setting or the first line of its file. Raises Refused."""
-    if file is None:
-        return given.get_secret_value() if given else ""
-    try:
-        return file.read_text(encoding="utf-8").partition("\n")[0].strip()
-    except (OSError, UnicodeDecodeError) as error:
-        detail = f"{name}_file can't be read ({type(error).__name__})"
-        remedy = f"Name a readable text file, or set {name} in the environment."
-        raise Refused(failed(KINDS["worker.settings"], "settings", "load", detail, remedy=remedy)) from error

@@ -1,12 +1,21 @@
 """From the settings to what edges and policies want of them."""
 
+from pathlib import Path
+
+from pydantic import SecretStr
+
 from consumer.core.backoff import Backoff
+from consumer.core.breaking import BreakerLimits
+from consumer.core.failure import Refused, failed
 from consumer.core.frames import Frames
-from consumer.core.kinds import ErrorType
+from consumer.core.healing import RestartBudget
+from consumer.core.kinds import KINDS, ErrorType
 from consumer.core.policy import Budget, Policy, TablePolicy
 from consumer.core.pressure import PressureLimits
 from consumer.core.priority import Priority
 from consumer.core.schema_ref import SchemaIds
+from consumer.edges.breaker import CircuitBreaker
+from consumer.edges.connect import ConnectSettings, HttpConnect
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.postgres.aside import LetterBounds
 from consumer.edges.postgres.session import SessionSettings
@@ -88,6 +97,11 @@ def pressure_limits(settings: Settings) -> PressureLimits:
     return PressureLimits(goal=said.latency_goal, calm=said.calm, turn=said.turn_every)
 
 
+def restart_budget(settings: Settings) -> RestartBudget:
+    """How often what has failed in Kafka Connect is started again."""
+    return RestartBudget(most=settings.healing.connect_restarts)
+
+
 def letter_bounds(settings: Settings) -> LetterBounds:
     """What the target's edge may do with letters."""
     letters = settings.letters
@@ -111,3 +125,30 @@ def session_settings(settings: Settings, worker: str) -> SessionSettings:
         trust_source=target.constraints == "trust-source",
         change_lock_timeout=settings.evolution.lock_timeout,
     )
+
+
+def connect_of(settings: Settings) -> HttpConnect | None:
+    """Kafka Connect, for who closes it; None where none is set. Raises Refused for a password that can't be read."""
+    said = settings.connect
+    if said.url is None:
+        return None
+    how = ConnectSettings(
+        url=said.url,
+        user=said.user,
+        password=secret(said.password, said.password_file, "connect.password"),
+        timeout=said.timeout,
+    )
+    limits = BreakerLimits(failures=settings.breaker.failures, reset=settings.breaker.reset)
+    return HttpConnect(how, CircuitBreaker("connect", limits))
+
+
+def secret(given: SecretStr | None, file: Path | None, name: str) -> str:
+    """A secret, from the setting or the first line of its file. Raises Refused."""
+    if file is None:
+        return given.get_secret_value() if given else ""
+    try:
+        return file.read_text(encoding="utf-8").partition("\n")[0].strip()
+    except (OSError, UnicodeDecodeError) as error:
+        detail = f"{name}_file can't be read ({type(error).__name__})"
+        remedy = f"Name a readable text file, or set {name} in the environment."
+        raise Refused(failed(KINDS["worker.settings"], "settings", "load", detail, remedy=remedy)) from error

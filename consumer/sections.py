@@ -557,6 +557,27 @@ class Control(Section):
     )
 
 
+class Healing(Section):
+    """What is put right without a hand, and how often."""
+
+    connect_restarts: int = Field(
+        default=3,
+        ge=0,
+        le=100,
+        description="How often in an hour what has failed of one connector in Kafka Connect is started again, where "
+        "connect.url is set; after 10 seconds, then twice as long each time. 0: never.",
+    )
+    worker_deaths: int = Field(
+        default=5,
+        ge=0,
+        le=100,
+        description="How often a worker of `headrace run --workers` may die within healing.worker_window and be "
+        "started again; once more, and the service ends.",
+    )
+    worker_window: float = Field(default=60.0, ge=1, le=86_400, description="Seconds for which deaths are counted.")
+    keep_hours: float = Field(default=720.0, ge=1, le=8760, description="Hours that acts are kept in headrace.healing.")
+
+
 class Ledger(Section):
     """The batch ledger."""
 

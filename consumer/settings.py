@@ -25,6 +25,7 @@ from consumer.sections import (
     Connect,
     Control,
     Evolution,
+    Healing,
     Imports,
     Kafka,
     Ledger,
@@ -74,6 +75,7 @@ class Settings(BaseSettings):
     connect: Connect = Connect()
     ledger: Ledger = Ledger()
     control: Control = Control()
+    healing: Healing = Healing()
     secrets: Secrets = Secrets()
     log: Log = Log()
     admin: Admin = Admin()

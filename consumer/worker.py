@@ -95,7 +95,11 @@ def run_worker(settings: Settings, *, until_current: bool, tell_port: int | None
     name = worker_name(settings)
     structlog.contextvars.bind_contextvars(worker=name)
     log.info("worker starts")
-    with connections(settings, name) as shared, tracing(settings, name) as traces, watchers(settings, traces) as told:
+    with (
+        connections(settings, name) as shared,
+        tracing(settings, name) as traces,
+        watchers(settings, [*traces, shared.recorder.tell]) as told,
+    ):
         life = build_worker(settings, name, shared, told)
         if tell_port is not None:
             say_port(tell_port, told.port)

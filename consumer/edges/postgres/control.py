@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from consumer.control import Command, Switched, TableState, Worker
+from consumer.core.healing import Healing
 from consumer.core.lag import Place
 from consumer.core.pausing import Paused, Subject
 from consumer.desk import Note
-from consumer.edges.postgres import commands, fleet, pauses
+from consumer.edges.postgres import commands, fleet, healing, pauses
 from consumer.edges.postgres.person import PersonSession
 
 
@@ -39,6 +40,9 @@ class PostgresControl(PersonSession):
 
     def tell(self, action: str, subject: str, workers: Sequence[str], note: Note) -> list[int]:
         return commands.give(self._session(), self._group, commands.Order(action, subject), workers, note)
+
+    def healed(self, most: int) -> list[Healing]:
+        return healing.read(self._session(), self._group, most)
 
     def told(self, numbers: Sequence[int]) -> list[Command]:
         return commands.read(self._session(), self._group, numbers)
