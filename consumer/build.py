@@ -159,7 +159,13 @@ def tracing(settings: Settings, name: str) -> Iterator[Sequence[Tell]]:
     # nobody else pays for the SDK
     from consumer.telemetry.traces import TraceSettings, sending
 
-    how = TraceSettings(group=settings.kafka.group, worker=name, ratio=wanted.ratio, links=wanted.links)
+    how = TraceSettings(
+        group=settings.kafka.group,
+        worker=name,
+        ratio=wanted.ratio,
+        links=wanted.links,
+        timeout=wanted.timeout,
+    )
     with sending(wanted.endpoint, how, version("headrace")) as traces:
         yield (traces.tell,)
 

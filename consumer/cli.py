@@ -11,6 +11,7 @@ from consumer.bench.commands import app as bench_app
 from consumer.operate.admin import app as admin_app
 from consumer.operate.batches import app as batches_app
 from consumer.operate.breakers import app as breakers_app
+from consumer.operate.config import app as config_app
 from consumer.operate.connectors import app as connectors_app
 from consumer.operate.dlq import app as dlq_app
 from consumer.operate.healing import healing
@@ -44,6 +45,7 @@ app.add_typer(reachable(tables_app), name="tables")
 app.add_typer(reachable(workers_app), name="workers")
 app.add_typer(reachable(breakers_app), name="breakers")
 app.add_typer(reachable(connectors_app), name="connectors")
+app.add_typer(config_app, name="config")
 app.command()(remote_too(lag))
 app.command()(remote_too(healing))
 app.command()(migrate)

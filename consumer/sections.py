@@ -496,6 +496,14 @@ class Worker(Section):
     drain_timeout: float = Field(
         default=20.0, ge=1, le=600, description="Seconds that a stop gives the batch in flight to finish."
     )
+    stop_within: float | None = Field(
+        default=None,
+        ge=2,
+        le=3600,
+        description="Seconds after which whoever stops the process kills it, as Kubernetes' "
+        "terminationGracePeriodSeconds; if it is set, the process itself ends before, whatever is left to close. At "
+        "least worker.drain_timeout and 5 seconds.",
+    )
     stall_timeout: float = Field(
         default=120.0,
         ge=5,
