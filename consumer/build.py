@@ -36,6 +36,7 @@ from consumer.core.records import OffsetRange
 from consumer.decode_watch import Marks
 from consumer.dependents import Dependents
 from consumer.edge_settings import (
+    connect_client,
     frames,
     kafka_settings,
     letter_bounds,
@@ -44,6 +45,7 @@ from consumer.edge_settings import (
     pointing,
     pressure_limits,
     registry_of,
+    restart_budget,
     session_settings,
     table_policy,
     table_priorities,
@@ -61,6 +63,7 @@ from consumer.edges.memory import limit as memory_limit
 from consumer.edges.memory import resident
 from consumer.edges.postgres import flags, memory
 from consumer.edges.postgres.board import PostgresBoard
+from consumer.edges.postgres.healing import PostgresAbandoned, PostgresHealing
 from consumer.edges.postgres.jobs import Act, PostgresJobs
 from consumer.edges.postgres.lookup import PostgresCatalog, PostgresOverview
 from consumer.edges.postgres.moved import MovedBounds
@@ -76,6 +79,7 @@ from consumer.edges.postgres.workflows import PostgresWorkflows
 from consumer.edges.rows import RowDecoder
 from consumer.expiry import Expiry
 from consumer.handover import Handover
+from consumer.healer import Healer
 from consumer.heard import Heard
 from consumer.heeding import Heeding, TableNames
 from consumer.holdings import Holdings
@@ -93,6 +97,7 @@ from consumer.postman import Postman
 from consumer.presence import Presence, Telling
 from consumer.rationing import Sharing
 from consumer.reader import BatchLimits, Reader
+from consumer.recording import Recorder
 from consumer.reloading import Reloading
 from consumer.reporting import Parts
 from consumer.rereading import Rereading
@@ -135,8 +140,9 @@ class Connections:
     """What all threads of a process share on their way to the servers."""
 
     pool: TargetPool
-    target: Breaker
-    registry: Breaker
+    target: CircuitBreaker
+    registry: CircuitBreaker
+    recorder: Recorder
 
 
 @contextmanager
@@ -147,7 +153,13 @@ def connections(settings: Settings, name: str) -> Iterator[Connections]:
     target = settings.target
     pool_limits = PoolLimits(size=target.pool_size, idle=target.pool_idle, lifetime=target.pool_lifetime)
     with closing(TargetPool(session_settings(settings, name), breaker, pool_limits)) as pool:
-        yield Connections(pool=pool, target=breaker, registry=CircuitBreaker("registry", limits))
+        record = PostgresHealing(pool, settings.kafka.group, name)
+        yield Connections(
+            pool=pool,
+            target=breaker,
+            registry=CircuitBreaker("registry", limits),
+            recorder=Recorder(record, settings.healing.keep_hours),
+        )
 
 
 class Traces(Protocol):
@@ -172,7 +184,13 @@ def tracing(settings: Settings, name: str, switches: Switches) -> Iterator[Seque
     # nobody else pays for the SDK
     from consumer.telemetry.traces import TraceSettings, sending
 
-    how = TraceSettings(group=settings.kafka.group, worker=name, ratio=wanted.ratio, links=wanted.links)
+    how = TraceSettings(
+        group=settings.kafka.group,
+        worker=name,
+        ratio=wanted.ratio,
+        links=wanted.links,
+        timeout=wanted.timeout,
+    )
     with sending(wanted.endpoint, how, version("headrace"), switches) as traces:
         yield (traces,)
 
@@ -434,6 +452,8 @@ def build_worker(
             workflows=settings.reconcile.keep_hours,
         ),
     )
+    abandoned = PostgresAbandoned(shared.pool, settings.kafka.group)
+    healer = Healer(abandoned, connect_client(settings), restart_budget(settings), name)
     lookout = Lookout(
         LookoutSources(
             outlook=PostgresOutlook(shared.pool, settings.kafka.group),
@@ -456,6 +476,8 @@ def build_worker(
             looking(settings, shared, offsets, told.tell),
             recovering(settings, name, shared, offsets, told.tell),
             Side("lookout", lookout.turn, lambda: None),
+            Side("healer", healer.turn, healer.close),
+            Side("healing", shared.recorder.turn, shared.recorder.close),
             # the last to end, so that it can say that the others do
             Side("presence", reported.turn, reported.close),
         ],
@@ -463,7 +485,8 @@ def build_worker(
         leaving=parts.leaving,
         tell=told.tell,
     )
-    for part in (sink, patience, holdings, reader, applier, postman, searcher, jobbing, lookout, reported):
+    parties = (sink, patience, holdings, reader, applier, postman, searcher, jobbing, lookout, reported, healer, source)
+    for part in (*parties, shared.target, shared.registry):
         part.tell = told.tell
     made = WorkerLife(reader, applier, life, hooks)
     told.probe(probes(settings, made, parts))

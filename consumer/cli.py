@@ -13,10 +13,12 @@ from consumer.operate.admin import app as admin_app
 from consumer.operate.alerts import alerts
 from consumer.operate.batches import app as batches_app
 from consumer.operate.breakers import app as breakers_app
+from consumer.operate.config import app as config_app
 from consumer.operate.connectors import app as connectors_app
 from consumer.operate.dlq import app as dlq_app
 from consumer.operate.doctor import doctor
 from consumer.operate.flags import app as flags_app
+from consumer.operate.healing import healing
 from consumer.operate.lag import lag
 from consumer.operate.migrate import migrate
 from consumer.operate.output import Config, reported
@@ -52,7 +54,9 @@ app.add_typer(reachable(workers_app), name="workers")
 app.add_typer(reachable(breakers_app), name="breakers")
 app.add_typer(reachable(connectors_app), name="connectors")
 app.add_typer(reachable(flags_app), name="flags")
+app.add_typer(config_app, name="config")
 app.command()(remote_too(lag))
+app.command()(remote_too(healing))
 app.command()(remote_too(doctor))
 app.command()(migrate)
 app.command()(alerts)

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from consumer.core.flags import Flag, FlagSet
+from consumer.core.healing import Healing
 from consumer.core.lag import Going, Lag, Place, worst
 from consumer.core.pausing import Paused, Subject
 from consumer.core.records import TopicPartition
@@ -130,6 +131,10 @@ class Control(Protocol):
 
     def tell(self, action: str, subject: str, workers: Sequence[str], note: Note) -> list[int]:
         """Have each of the workers carry something out, once; returns the commands' ids."""
+        ...
+
+    def healed(self, most: int) -> list[Healing]:
+        """What was put right without a hand, the newest first, at most so many."""
         ...
 
     def told(self, commands: Sequence[int]) -> list[Command]:

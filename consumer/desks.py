@@ -249,10 +249,14 @@ def identity_provider(settings: Settings) -> Provider | None:
     oidc = settings.admin.oidc
     if not oidc.issuer:
         return None
-    secret = secret_of(oidc.client_secret, oidc.client_secret_file, "admin.oidc.client_secret")
+    client_secret = secret_of(oidc.client_secret, oidc.client_secret_file, "admin.oidc.client_secret")
     return HttpProvider(
         ProviderSettings(
-            issuer=oidc.issuer, client_id=oidc.client_id, secret=secret, ca_file=oidc.ca_file, timeout=oidc.timeout
+            issuer=oidc.issuer,
+            client_id=oidc.client_id,
+            secret=client_secret,
+            ca_file=oidc.ca_file,
+            timeout=oidc.timeout,
         )
     )
 

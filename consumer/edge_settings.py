@@ -10,6 +10,7 @@ from consumer.core.backoff import Backoff
 from consumer.core.breaking import BreakerLimits
 from consumer.core.failure import Refused, failed
 from consumer.core.frames import Frames
+from consumer.core.healing import RestartBudget
 from consumer.core.kinds import KINDS, ErrorType
 from consumer.core.policy import Budget, Policy, TablePolicy
 from consumer.core.pressure import PressureLimits
@@ -110,6 +111,11 @@ def pressure_limits(settings: Settings) -> PressureLimits:
     return PressureLimits(goal=said.latency_goal, calm=said.calm, turn=said.turn_every)
 
 
+def restart_budget(settings: Settings) -> RestartBudget:
+    """How often what has failed in Kafka Connect is started again."""
+    return RestartBudget(most=settings.healing.connect_restarts)
+
+
 def letter_bounds(settings: Settings) -> LetterBounds:
     """What the target's edge may do with letters."""
     letters = settings.letters
@@ -135,21 +141,29 @@ def session_settings(settings: Settings, worker: str) -> SessionSettings:
     )
 
 
+def connect_client(settings: Settings) -> HttpConnect | None:
+    """Kafka Connect, for who closes it; None where none is set. Raises Refused for a password that can't be read."""
+    said = settings.connect
+    if said.url is None:
+        return None
+    how = ConnectSettings(
+        url=said.url,
+        user=said.user,
+        password=secret_of(said.password, said.password_file, "connect.password"),
+        timeout=said.timeout,
+    )
+    limits = BreakerLimits(failures=settings.breaker.failures, reset=settings.breaker.reset)
+    return HttpConnect(how, CircuitBreaker("connect", limits))
+
+
 @contextmanager
 def connect_of(settings: Settings) -> Iterator[Connectors | None]:
     """The client, closed afterwards; None where none is set."""
-    connect = settings.connect
-    if connect.url is None:
+    client = connect_client(settings)
+    if client is None:
         yield None
         return
-    how = ConnectSettings(
-        url=connect.url,
-        user=connect.user,
-        password=secret_of(connect.password, connect.password_file, "connect.password"),
-        timeout=connect.timeout,
-    )
-    limits = BreakerLimits(failures=settings.breaker.failures, reset=settings.breaker.reset)
-    with closing(HttpConnect(how, CircuitBreaker("connect", limits))) as opened:
+    with closing(client) as opened:
         yield opened
 
 

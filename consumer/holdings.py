@@ -9,13 +9,14 @@ import structlog
 
 from consumer.core import waiting
 from consumer.core.failure import Failure, Transient, failed, told
+from consumer.core.healing import Act
 from consumer.core.kinds import KINDS
 from consumer.core.pausing import why
 from consumer.core.policy import TablePolicy
 from consumer.core.records import Slice, TopicPartition
 from consumer.handover import Dropped, Handover, Later, Stopped
 from consumer.patience import Patience
-from consumer.ports.facts import Failed, Halted, Overtaken, Pause, Route, Tell, untold
+from consumer.ports.facts import Failed, Halted, Healed, Overtaken, Pause, Route, Tell, untold
 from consumer.ports.target import Sink, Start, Taken
 from consumer.ports.topics import Offsets
 
@@ -206,7 +207,8 @@ class Holdings:
     def went_on(self, partitions: Iterable[TopicPartition]) -> None:
         """Their positions moved, so the next stop is their first one."""
         for at in partitions:
-            self._stops.pop(at, None)
+            if stops := self._stops.pop(at, 0):
+                self.tell(Healed(Act.GOES_ON, str(at), f"after {stops} stop{'s' if stops > 1 else ''}"))
             self._delayed.pop(at, None)
 
     def stop(self, stopped: Stopped) -> None:
@@ -310,6 +312,7 @@ class Holdings:
         self._leave(replace(stopped, again=again))
         self.tell(Failed(failure, Route.STOPPED))
         self.tell(Halted(Pause.STOPPED, 1))
+        self.tell(Healed(Act.SET_ASIDE, str(stopped.at), failure.kind))
         log.error(
             "partition stopped",
             topic=stopped.at.topic,

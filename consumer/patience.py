@@ -11,13 +11,18 @@ import structlog
 
 from consumer.core.backoff import Backoff
 from consumer.core.failure import Failure, Transient, told
-from consumer.ports.facts import Failed, Route, Tell, untold
+from consumer.core.healing import Act
+from consumer.ports.facts import Failed, Healed, Route, Tell, untold
 from consumer.ports.refusals import ConnectionLost
 from consumer.ports.target import Breaker, Sink
 
 log = structlog.get_logger("headrace.apply")
 
 T = TypeVar("T")
+
+_SPOILT = "target.session"
+# what a server may run out of, and have again without anybody's telling us
+_MISSED = frozenset({"target.resources"})
 
 # seconds between log lines about waiting for the same
 REMIND = 60.0
@@ -38,6 +43,8 @@ class Patience:
         self._breaker = breaker
         self._backoff = backoff
         self._failures = 0
+        # sessions in a row that lost what they had prepared
+        self._spoilt = 0
         # the kind that the log was last told of, and when it may be again
         self._said = ""
         self._say_again = 0.0
@@ -62,7 +69,10 @@ class Patience:
 
     def rewarded(self) -> None:
         """What was waited for has happened."""
+        if self._said in _MISSED:
+            self.tell(Healed(Act.RESOURCES_BACK, "target", f"{self._said}: it was asked until it had them"))
         self._failures = 0
+        self._spoilt = 0
         self._said = ""
         self._breaker.answered()
 
@@ -81,8 +91,7 @@ class Patience:
                 return question()
             except ConnectionLost as error:
                 self.pause(error)
-                self.reopened = True
-                self.open()
+                self._open_anew(error)
             except Transient as error:
                 self.pause(error)
 
@@ -91,8 +100,18 @@ class Patience:
         log.warning("connection lost", **told(error.failure))
         self._breaker.failed(error.failure)
         self.tell(Failed(error.failure, Route.AGAIN))
+        if error.failure.kind == _SPOILT:
+            self._spoilt += 1
+            # the first is made anew at once; if that does not help, not again and again without a pause
+            if self._spoilt > 1 and self.stopping.wait(self._backoff.delay(self._spoilt, random.random())):
+                raise Stopping from error
+        self._open_anew(error)
+
+    def _open_anew(self, error: ConnectionLost) -> None:
         self.open()
         self.reopened = True
+        act = Act.SESSION_REBUILT if error.failure.kind == _SPOILT else Act.RECONNECTED
+        self.tell(Healed(act, "target", error.failure.kind))
 
     def pause(self, error: Transient) -> None:
         """Wait once, longer after each failure. Raises Stopping."""

@@ -13,6 +13,7 @@ import structlog
 
 from consumer.ahead import Ahead
 from consumer.core.failure import Failure, located
+from consumer.core.healing import Act
 from consumer.core.plan import BindingKey, Plan, frame, runs
 from consumer.core.pressure import Strain
 from consumer.core.priority import Priority
@@ -22,7 +23,7 @@ from consumer.gathering import Gathering, sample
 from consumer.handover import Dropped, Handover, Later, Moved, Notice, Paced, Stopped, Work
 from consumer.places import LogCut, Places
 from consumer.planner import BadRecord, Planner, Unbound
-from consumer.ports.facts import Halted, Pause, Shift, Shifted, Tell, untold
+from consumer.ports.facts import Halted, Healed, Pause, Shift, Shifted, Tell, untold
 from consumer.ports.refusals import DataFault
 from consumer.ports.target import Taken
 from consumer.ports.topics import Fetched, Intake, Source
@@ -189,6 +190,7 @@ class Reader:
         else:
             self._pace = sizer.committed(self._pace, paced.records, paced.seconds)
         if self._pace.rows < before:
+            self.tell(Healed(Act.RESIZED, "batches", paced.kind or "slow commits"))
             log.info("batches are made smaller", rows=self._pace.rows, kind=paced.kind, seconds=round(paced.seconds, 3))
 
     def _taken(self, taken: Taken) -> None:
@@ -330,6 +332,7 @@ class Reader:
         looked = rationing.look(at.topic for at in every)
         if rationing.strain is Strain.MEMORY and before[0] is not Strain.MEMORY:
             self._pace = self._limits.sizer.smaller(self._pace)
+            self.tell(Healed(Act.RESIZED, "batches", "memory is near its bound"))
         if self._paused or not (looked or anew or rationing.mixed):
             return
         gathered = counted(self._gathering.amounts(), rationing.of)

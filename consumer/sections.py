@@ -524,6 +524,14 @@ class Worker(Section):
     drain_timeout: float = Field(
         default=20.0, ge=1, le=600, description="Seconds that a stop gives the batch in flight to finish."
     )
+    stop_within: float | None = Field(
+        default=None,
+        ge=2,
+        le=3600,
+        description="Seconds after which whoever stops the process kills it, as Kubernetes' "
+        "terminationGracePeriodSeconds; if it is set, the process itself ends before, whatever is left to close. At "
+        "least worker.drain_timeout and 5 seconds.",
+    )
     stall_timeout: float = Field(
         default=120.0,
         ge=5,
@@ -583,6 +591,27 @@ class Control(Section):
         le=8760,
         description="Hours that a worker is shown which is gone without having left, and that commands are kept.",
     )
+
+
+class Healing(Section):
+    """What is put right without a hand, and how often."""
+
+    connect_restarts: int = Field(
+        default=3,
+        ge=0,
+        le=100,
+        description="How often in an hour what has failed of one connector in Kafka Connect is started again, where "
+        "connect.url is set; after 10 seconds, then twice as long each time. 0: never.",
+    )
+    worker_deaths: int = Field(
+        default=5,
+        ge=0,
+        le=100,
+        description="How often a worker of `headrace run --workers` may die within healing.worker_window and be "
+        "started again; once more, and the service ends.",
+    )
+    worker_window: float = Field(default=60.0, ge=1, le=86_400, description="Seconds for which deaths are counted.")
+    keep_hours: float = Field(default=720.0, ge=1, le=8760, description="Hours that acts are kept in headrace.healing.")
 
 
 class Ledger(Section):

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from consumer.alert_sections import Alerts
 from consumer.core.failure import Refused, failed
 from consumer.core.kinds import KINDS
 from consumer.core.lane import BadTopic, Lane
-from consumer.core.sizer import BatchSizer
+from consumer.core.sizer import BadSize, BatchSizer
 from consumer.reconcile_sections import Reconcile
 from consumer.sections import (
     Batch,
@@ -27,6 +28,7 @@ from consumer.sections import (
     Connect,
     Control,
     Evolution,
+    Healing,
     Imports,
     Kafka,
     Ledger,
@@ -42,6 +44,7 @@ from consumer.sections import (
 )
 from consumer.table_sections import Table, Topic
 from consumer.telemetry_sections import Telemetry, Trace
+from consumer.waits import complaints
 
 DEFAULT_FILE = Path("headrace.toml")
 
@@ -84,6 +87,7 @@ class Settings(BaseSettings):
     connect: Connect = Connect()
     ledger: Ledger = Ledger()
     control: Control = Control()
+    healing: Healing = Healing()
     secrets: Secrets = Secrets()
     log: Log = Log()
     admin: Admin = Admin()
@@ -100,80 +104,45 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Settings":
-        if self.worker.stall_timeout <= self.worker.decode_deadline:
-            raise ValueError(
-                "worker.stall_timeout must be more than worker.decode_deadline "
-                f"({self.worker.decode_deadline:g}), or a range that hangs is never marked"
-            )
-        longest = self.target.batch_deadline + self.target.connect_timeout
-        # copies of letters: the target is asked, then the cluster for their topics
-        if self.worker.stall_timeout <= longest + self.kafka.request_timeout:
-            raise ValueError(
-                "worker.stall_timeout must be more than kafka.request_timeout + target.batch_deadline + "
-                f"target.connect_timeout ({longest + self.kafka.request_timeout:g})"
-            )
-        if self.source.dsn and self.worker.stall_timeout <= 5 * self.reconcile.statement_timeout:
-            raise ValueError(
-                "worker.stall_timeout must be more than five times reconcile.statement_timeout "
-                f"({5 * self.reconcile.statement_timeout:g}): so many statements a turn of a comparison may have"
-            )
-        if self.worker.stall_timeout <= self.retry.environment_most:
-            raise ValueError(
-                f"worker.stall_timeout must be more than retry.environment_most ({self.retry.environment_most:g})"
-            )
+        """All mistakes together, a line each."""
+        found = [*complaints(self), *self._of_sizes(), *self._of_tables(), *self._of_letters()]
+        if found:
+            raise ValueError("\n".join(found))
         return self
 
-    @model_validator(mode="after")
-    def _waits_rise(self) -> "Settings":
-        for scope in ("environment", "table"):
-            if getattr(self.retry, f"{scope}_first") > getattr(self.retry, f"{scope}_most"):
-                raise ValueError(f"retry.{scope}_first must not be more than retry.{scope}_most")
-        return self
-
-    @model_validator(mode="after")
-    def _tables_are_named_whole(self) -> "Settings":
+    def _of_tables(self) -> Iterator[str]:
         for name in self.tables:
             schema, _, table = name.partition(".")
             if not (schema and table) or "\0" in name:
                 # a policy that nobody finds would let pass what it forbids
-                raise ValueError(f'tables.{name!r}: a table is named with its schema, as [tables."public.orders"]')
-        return self
-
-    @model_validator(mode="after")
-    def _hashes_have_a_key(self) -> "Settings":
+                yield f'tables.{name!r}: a table is named with its schema, as [tables."public.orders"]'
         hashed = [f"{n}.{c}" for n, table in self.tables.items() for c, each in table.columns.items() if each.hash]
         if hashed and self.secrets.hash_key is None:
-            raise ValueError(f"secrets.hash_key is required by hash of {hashed[0]}")
-        return self
+            yield f"secrets.hash_key is required by hash of {hashed[0]}"
 
-    @model_validator(mode="after")
-    def _sizes(self) -> "Settings":
-        # raises BadSize, which is a ValueError and names the setting
-        _ = self.sizer
+    def _of_sizes(self) -> Iterator[str]:
+        try:
+            _ = self.sizer
+        except BadSize as error:
+            yield str(error)
         most = self.batch.max_rows * self.batch.growth
         if self.target.max_moved_rows < most:
-            raise ValueError(
+            yield (
                 f"target.max_moved_rows must be at least batch.max_rows * batch.growth ({most}), or a batch of key "
                 "changes never fits"
             )
-        return self
 
-    @model_validator(mode="after")
-    def _letters_apart(self) -> "Settings":
+    def _of_letters(self) -> Iterator[str]:
         try:
             lane = self.lane
         except BadTopic as error:
-            raise ValueError(f"letters.retry_topic and letters.dead_topic: {error}") from error
+            yield f"letters.retry_topic and letters.dead_topic: {error}"
+            return
         for name, topics in (("kafka", self.kafka.topics), ("imports", self.imports.topics)):
             if any(lane.holds(topic) for topic in topics):
-                raise ValueError(
-                    f"{name}.topics names a topic of the group's own letters (letters.retry_topic, dead_topic)"
-                )
+                yield f"{name}.topics names a topic of the group's own letters (letters.retry_topic, dead_topic)"
         if any(re.match(dead, topic) for dead in self.imports.expressions for topic in self.kafka.topics):
-            raise ValueError(
-                "imports.topics names one of kafka.topics: what is read as a source is no dead-letter topic"
-            )
-        return self
+            yield "imports.topics names one of kafka.topics: what is read as a source is no dead-letter topic"
 
     @property
     def sizer(self) -> BatchSizer:
@@ -221,9 +190,10 @@ def load(file: Path | None = None, kept: Path | None = None) -> Settings:
     try:
         return Loaded()  # type: ignore[call-arg]
     except ValidationError as error:
-        lines = "\n".join(f"  {line}" for line in mistakes(error))
-        count = error.error_count()
-        said = f"the settings have {count} mistake{'s' if count > 1 else ''}:\n{lines}\n"
+        lines = mistakes(error)
+        count = len(lines)
+        listed = "\n".join(f"  {line}" for line in lines)
+        said = f"the settings have {count} mistake{'s' if count > 1 else ''}:\n{listed}\n"
         none = "" if chosen.is_file() else f"There is no {chosen} here: write one, or name it with --config. "
         raise _refused(said, f"{none}Correct {'them all' if count > 1 else 'it'}.") from error
     except SettingsError as error:
@@ -253,7 +223,9 @@ def mistakes(error: ValidationError) -> list[str]:
         named = path.split(".")[0] in ("tables", "topics") or path.startswith("admin.tokens.")
         where_to = "in headrace.toml" if named else f"in headrace.toml or as {variable(path)}"
         there = f" (set it {where_to})" if path else ""
-        lines.append(f"{where}{_complaint(item)}{there}")
+        # what settings must hold together comes as one error, with a line for each relation
+        each = _complaint(item).split("\n") if not path else [_complaint(item)]
+        lines += [f"{where}{complaint}{there}" for complaint in each]
     return lines
 
 

@@ -10,17 +10,21 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import structlog
 
 from consumer.binding_settings import binder_settings
-from consumer.build import connections, inspection, table_names
+from consumer.build import connections, inspection, table_names, worker_name
 from consumer.changed_settings import Changed
 from consumer.core.backoff import Backoff
+from consumer.core.healing import Act
 from consumer.edges.memory import resident
 from consumer.kept_settings import KeptFile
+from consumer.ports.facts import Healed, Tell
+from consumer.recording import Keeping
 from consumer.reloading import Reloading
 from consumer.settings import Settings, load
 from consumer.telemetry.discovery import targets
@@ -33,21 +37,28 @@ from consumer.worker import FAILED, OK, CurrentWatch, Signals, ticking
 log = structlog.get_logger("headrace.supervisor")
 
 _REFUSED = 2
-# a worker that dies more often than this within the window takes the whole service down
-_DEATHS = 5
-_WINDOW = 60.0
 
 
 class GivenUp(Exception):
     """A worker can't be kept running."""
 
 
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A worker that dies more often than this within so many seconds takes the whole service down."""
+
+    deaths: int
+    window: float
+
+
 class Child:
     """One worker process, started again with backoff when it dies."""
 
-    def __init__(self, command: list[str], inherited: Sequence[int] = ()) -> None:
-        """`inherited`: files of this process that it has too."""
+    def __init__(self, command: list[str], bound: Bound, tell: Tell, inherited: Sequence[int] = ()) -> None:
+        """`tell`: told of what is done about deaths. `inherited`: files of this process that it has too."""
         self._command = command
+        self._bound = bound
+        self._tell = tell
         self._inherited = tuple(inherited)
         self._backoff = Backoff(first=0.5, most=30.0)
         self._deaths: list[float] = []
@@ -129,11 +140,14 @@ class Child:
             self.left = True
             log.info("worker left, as it was told to")
             return
-        self._deaths = [at for at in self._deaths if now - at < _WINDOW] + [now]
+        self._deaths = [at for at in self._deaths if now - at < self._bound.window] + [now]
         log.warning("worker died", exit_code=code, deaths=len(self._deaths))
-        if code == _REFUSED or len(self._deaths) > _DEATHS:
+        died = f"it died with exit code {code}"
+        if code == _REFUSED or len(self._deaths) > self._bound.deaths:
+            self._tell(Healed(Act.WORKER_GIVEN_UP, "worker", died))
             raise GivenUp
         self._next_start = now + self._backoff.delay(len(self._deaths), 1.0)
+        self._tell(Healed(Act.WORKER_RESTARTED, "worker", died))
 
 
 def supervise(settings: Settings, config: Path | None, workers: int, *, until_current: bool) -> int:
@@ -143,40 +157,41 @@ def supervise(settings: Settings, config: Path | None, workers: int, *, until_cu
     signals = Signals(reloading.asked)
     command = [sys.executable, "-m", "consumer", "run", "--supervisor", str(os.getpid()), "--kept", str(kept.fd)]
     command += ["--config", str(config)] if config else []
-    children = [Child(command, [kept.fd]) for _ in range(workers)]
+    bound = Bound(settings.healing.worker_deaths, settings.healing.worker_window)
+    with connections(settings, worker_name(settings)) as shared, Keeping(shared.recorder):
+        told = Watchers(Bounded(settings.telemetry.max_topics), [shared.recorder.tell])
+        children = [Child(command, bound, told.tell, [kept.fd]) for _ in range(workers)]
+        names = table_names(settings, shared)
 
-    def use(changed: Changed) -> None:
-        # what they name has to be there, before a worker is started with it
-        binder_settings(changed.settings)
-        if changed.renamed:
-            with connections(settings, "supervisor") as shared:
-                names = table_names(settings, shared)
-                for topic, table in changed.renamed.items():
-                    names.require_renamed(topic, table)
-        kept.keep(kept.text())
-        for child in children:
-            child.hang_up()
+        def use(changed: Changed) -> None:
+            # what they name has to be there, before a worker is started with it
+            binder_settings(changed.settings)
+            for topic, table in changed.renamed.items():
+                names.require_renamed(topic, table)
+            kept.keep(kept.text())
+            for child in children:
+                child.hang_up()
 
-    reloading.use = use
-    try:
-        with _discovery(settings, children):
-            code = _watched(settings, children, signals, reloading, until_current=until_current)
-    except GivenUp:
-        log.error("a worker can't be kept running; see its last lines above")
-        code = FAILED
-    finally:
-        codes = _end(children, settings.worker.drain_timeout + 10)
+        reloading.use = use
+        try:
+            with _discovery(settings, told, children):
+                watch = CurrentWatch(inspection(settings, shared)) if until_current else None
+                code = _watched(children, signals, reloading, watch)
+        except GivenUp:
+            log.error("a worker can't be kept running; see its last lines above")
+            code = FAILED
+        finally:
+            codes = _end(children, settings.worker.drain_timeout + 10)
     return code or max(codes)
 
 
 @contextmanager
-def _discovery(settings: Settings, children: list[Child]) -> Iterator[None]:
+def _discovery(settings: Settings, told: Watchers, children: list[Child]) -> Iterator[None]:
     """Say meanwhile where the workers are watched."""
     wanted = settings.telemetry
     if not wanted.serve:
         yield
         return
-    told = Watchers(Bounded(wanted.max_topics))
     told.ask(lambda: process_samples(settings.kafka.group, resident()))
     told.probe(
         Probes(unready=lambda: "" if all(child.alive or child.left for child in children) else "a worker does not run")
@@ -190,22 +205,18 @@ def _discovery(settings: Settings, children: list[Child]) -> Iterator[None]:
         yield
 
 
-def _watched(
-    settings: Settings, children: list[Child], signals: Signals, reloading: Reloading, *, until_current: bool
-) -> int:
+def _watched(children: list[Child], signals: Signals, reloading: Reloading, watch: CurrentWatch | None) -> int:
     def tended() -> bool:
         reloading.turn()
         for child in children:
             child.tend(time.monotonic())
         return signals.told or all(child.left for child in children)
 
-    if not until_current:
+    if watch is None:
         _until(tended)
         return OK
-    with connections(settings, "inspect") as shared:
-        watch = CurrentWatch(inspection(settings, shared))
-        _until(lambda: tended() or watch.settled())
-        return watch.exit_code()
+    _until(lambda: tended() or watch.settled())
+    return watch.exit_code()
 
 
 def _until(question: Callable[[], bool]) -> None:

@@ -68,6 +68,13 @@ class Trace(Section):
         description="Where spans are sent by OTLP over HTTP, as http://collector:4318/v1/traces. Empty: nothing is "
         "traced.",
     )
+    timeout: float = Field(
+        default=5.0,
+        ge=0.5,
+        le=60,
+        description="Seconds that the collector may take, also for what is left at the end. What it does not take "
+        "is left out.",
+    )
     ratio: Ratio = Field(default=1.0, description="Share of the batches that are traced.")
     links: int = Field(
         default=32, ge=0, le=32, description="Most records of a batch that its trace is linked to, by their headers."

@@ -127,7 +127,7 @@ def run_worker(
     with (
         connections(settings, name) as shared,
         tracing(settings, name, heard) as traces,
-        watchers(settings, [one.tell for one in traces]) as told,
+        watchers(settings, [*(one.tell for one in traces), shared.recorder.tell]) as told,
     ):
         for one in traces:
             told.ask(one.samples)

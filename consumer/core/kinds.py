@@ -383,6 +383,12 @@ ENVIRONMENT_KINDS = (
         "Give the server what it lacks; Headrace goes on by itself.",
     ),
     _kind(
+        "target.session",
+        _TRANSIENT,
+        "what a session had prepared is gone or outdated: statements, or staging tables",
+        "None, a new session is opened; if it comes again and again, look for what runs DISCARD or DEALLOCATE there.",
+    ),
+    _kind(
         "target.pool",
         _TRANSIENT,
         "no session for a short question was free in time",

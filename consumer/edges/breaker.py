@@ -16,6 +16,8 @@ import structlog
 
 from consumer.core.breaking import BreakerLimits, BreakerState, BreakerStatus, Said, said
 from consumer.core.failure import Failure, HeadraceError, Transient, told
+from consumer.core.healing import Act
+from consumer.ports.facts import Healed, Tell, untold
 
 log = structlog.get_logger("headrace.breaker")
 
@@ -33,6 +35,8 @@ class CircuitBreaker:
     ) -> None:
         limits = limits or BreakerLimits()
         self.name = name
+        # told when it is back; set by whoever watches
+        self.tell: Tell = untold
         self._reset = limits.reset
         self._clock = clock
         self._lock = threading.RLock()
@@ -126,6 +130,9 @@ class CircuitBreaker:
         elif new == BreakerState.CLOSED:
             self._since = datetime.now(UTC)
             log.info("server is back", server=self.name, away_seconds=round(now - self._opened, 1))
+            last = self._last
+            assert last is not None, "a failure opened it"
+            self.tell(Healed(Act.SERVER_BACK, self.name, last.kind))
 
     def _say(self, now: float, event: str) -> None:
         self._told = now

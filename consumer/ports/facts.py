@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from consumer.core.failure import Failure
+from consumer.core.healing import Act
 from consumer.core.laps import Lap
 from consumer.core.plan import Plan
 from consumer.core.records import Slice
@@ -120,7 +121,16 @@ class Overtaken:
     partitions: int
 
 
-Fact = Began | Ended | Numbered | Committed | Undone | Failed | Halted | Shifted | Overtaken
+@dataclass(frozen=True, slots=True)
+class Healed:
+    """The service has put something right by itself, or has done what it can; kept for people."""
+
+    act: Act
+    subject: str
+    detail: str
+
+
+Fact = Began | Ended | Numbered | Committed | Undone | Failed | Halted | Shifted | Overtaken | Healed
 Tell = Callable[[Fact], None]
 
 

@@ -8,6 +8,7 @@ from consumer.control import Command, Switched, TableState, Worker
 from consumer.core.connectors import Connector
 from consumer.core.failure import Failure, Transient, failed
 from consumer.core.flags import Flag, FlagSet
+from consumer.core.healing import Healing
 from consumer.core.kinds import KINDS
 from consumer.core.lag import Going, Lag
 from consumer.core.pausing import Paused, Subject
@@ -144,6 +145,9 @@ class RemoteControl:
         if subject:
             body["breaker"] = subject
         return [told.id for told in self._client.do(Listed[Command], _PATHS[action], body).items]
+
+    def healed(self, most: int) -> list[Healing]:
+        return self._client.get(Listed[Healing], "/healing", {"most": most}).items
 
     def told(self, commands: Sequence[int]) -> list[Command]:
         return self._client.get(Listed[Command], "/commands", {"id": list(commands)}).items

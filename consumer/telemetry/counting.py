@@ -10,7 +10,7 @@ from consumer.core.failure import Failure
 from consumer.core.kinds import KINDS
 from consumer.core.letters import State
 from consumer.core.plan import Plan
-from consumer.ports.facts import Began, Committed, Fact, Failed, Halted, Overtaken, Route, Shifted, Undone
+from consumer.ports.facts import Began, Committed, Fact, Failed, Halted, Healed, Overtaken, Route, Shifted, Undone
 from consumer.ports.target import Applied
 from consumer.telemetry import metrics
 from consumer.telemetry.labels import OTHER, Bounded
@@ -42,6 +42,7 @@ class Counting:
             Failed: lambda fact: self._failed(fact.failure, fact.route),
             Halted: lambda fact: self._count(metrics.PAUSES, fact.partitions, fact.why),
             Shifted: self._shifted,
+            Healed: lambda fact: self._count(metrics.HEALED, 1, fact.act),
             Overtaken: lambda fact: self._count(metrics.OVERTAKEN, fact.partitions),
         }
 

@@ -29,8 +29,6 @@ from consumer.telemetry.gauging import Sample
 
 log = structlog.get_logger("headrace.telemetry")
 
-# seconds that a collector may take, also for what is left at the end
-_PATIENCE = 5.0
 _FIELDS = ("traceparent", "tracestate")
 _NANOS = 1_000_000_000
 # steps that are parts of others, and of which
@@ -41,12 +39,14 @@ _DATABASE = frozenset({"stage", "apply", "letters", "commit"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceSettings:
-    """`ratio`: share of the batches that are traced. `links`: most records that one is linked to."""
+    """`ratio`: share of the batches that are traced. `links`: most records that one is linked to. `timeout`: seconds
+    that the collector may take."""
 
     group: str
     worker: str
     ratio: float = 1.0
     links: int = 32
+    timeout: float = 5.0
 
 
 class Tracing:
@@ -224,8 +224,8 @@ def sending(endpoint: str, settings: TraceSettings, version: str, switches: Swit
     quiet = getLogger("opentelemetry")
     quiet.addHandler(NullHandler())
     quiet.propagate = False
-    exporter = _Told(OTLPSpanExporter(endpoint, timeout=_PATIENCE))
-    limit = _PATIENCE * 1000
+    exporter = _Told(OTLPSpanExporter(endpoint, timeout=settings.timeout))
+    limit = settings.timeout * 1000
     made = provider(settings, version, BatchSpanProcessor(exporter, export_timeout_millis=limit))
     try:
         yield Tracing(made, settings, switches, lambda: exporter.dropped)

@@ -115,4 +115,5 @@ def test_f13_the_disk_is_full(trial: Trial, small_disk: Target) -> None:
     trial.over()
     trial.recovers(120)
     assert worker.lines("partitions lost") == []
+    assert "resources back" in {line["act"] for line in worker.lines("healed")}
     trial.verify()

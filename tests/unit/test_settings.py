@@ -18,8 +18,10 @@ from consumer.core.policy import Budget
 from consumer.core.types import ColumnPolicy
 from consumer.edge_settings import kafka_settings, letter_policy, letter_topics
 from consumer.edges.kafka.config import is_dead_letters, selects
+from consumer.explaining import explained
 from consumer.sections import Kafka
 from consumer.settings import DEFAULT_FILE, Settings, load, variable
+from consumer.waits import RELATIONS, WAITS, Relation, value_of
 
 NEEDED = {
     "HEADRACE_KAFKA__BOOTSTRAP_SERVERS": "broker:9092",
@@ -115,6 +117,12 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "worker.drain_timeout": (1, 600),
     "worker.stall_timeout": (5, 3600),
     "worker.decode_deadline": (1, 600),
+    "worker.stop_within": (2, 3600),
+    "trace.timeout": (0.5, 60),
+    "healing.connect_restarts": (0, 100),
+    "healing.worker_deaths": (0, 100),
+    "healing.worker_window": (1, 86_400),
+    "healing.keep_hours": (1, 8760),
     "connect.timeout": (0.5, 120),
     "control.report_every": (0.2, 60),
     "control.keep_hours": (0.01, 8760),
@@ -695,3 +703,65 @@ def test_a_mistake_in_a_section_by_name_names_no_variable_that_there_is_not(tmp_
         load(path)
     assert "(set it in headrace.toml)" in refused.value.failure.detail
     assert "HEADRACE_" not in refused.value.failure.detail
+
+
+def test_everything_that_does_not_hold_together_is_told_together(environment: pytest.MonkeyPatch) -> None:
+    """Times, sizes, tables and topics of letters, a line each, and how many there are."""
+    for name, value in {
+        "WORKER__STALL_TIMEOUT": "10",
+        "RETRY__TABLE_FIRST": "100",
+        "WORKER__STOP_WITHIN": "20",
+        "BATCH__MIN_ROWS": "30000",
+        "TABLES": '{"orders": {}}',
+    }.items():
+        environment.setenv(f"HEADRACE_{name}", value)
+    said = refused()
+
+    assert "the settings have 8 mistakes" in said
+    for words in ("decode_deadline (20)", "table_most (60)", "worker.stop_within", "batch.min_rows", "tables.'orders'"):
+        assert words in said
+
+
+@pytest.mark.parametrize("relation", RELATIONS, ids=lambda relation: " ".join(relation.settings))
+def test_a_relation_speaks_of_its_settings_and_holds_by_default(relation: Relation) -> None:
+    """What is said where it does not hold names each of them."""
+    settings = load()
+    assert relation.holds(settings)
+    for path in relation.settings:
+        assert path in relation.words
+        value_of(settings, path)
+    assert "{" not in relation.complaint(settings)
+
+
+def test_every_time_of_waiting_is_explained() -> None:
+    """What sounds like one is in the table, and what is in the table is a setting."""
+    there = {one.setting for one in explained(load(), None)}
+    assert WAITS.keys() <= there
+    words = ("timeout", "deadline", "grace")
+    assert {path for path in there if path.rpartition(".")[2].endswith(words)} <= WAITS.keys()
+
+
+def test_settings_are_explained_with_where_they_come_from(tmp_path: Path, environment: pytest.MonkeyPatch) -> None:
+    """The variable before the file before the default; bounds as they are checked; relations with others."""
+    file = tmp_path / "mine.toml"
+    file.write_text("[registry]\ntimeout = 7\n[kafka]\nrequest_timeout = 21\n")
+    environment.setenv("HEADRACE_KAFKA__REQUEST_TIMEOUT", "22")
+    found = {one.setting: one for one in explained(load(file), file)}
+
+    sources = [found[path].source for path in ("kafka.request_timeout", "registry.timeout", "connect.timeout")]
+    assert sources == ["HEADRACE_KAFKA__REQUEST_TIMEOUT", str(file), "default"]
+    one = found["kafka.request_timeout"]
+    assert (one.value, one.least, one.most, one.waits_for) == (22.0, 1.0, 300.0, "Kafka")
+    assert any("kafka.request_timeout + target.batch_deadline" in words for words in one.relations)
+
+
+def test_no_secret_is_explained(environment: pytest.MonkeyPatch) -> None:
+    """Nor what people put passwords into."""
+    secret = "geheim-0123456789"
+    environment.setenv("HEADRACE_SECRETS__HASH_KEY", secret)
+    environment.setenv("HEADRACE_CONNECT__PASSWORD", secret)
+    environment.setenv("HEADRACE_TARGET__DSN", f"host=h password={secret}")
+    environment.setenv("HEADRACE_REGISTRY__URL", f"http://me:{secret}@h/")
+    environment.setenv("HEADRACE_KAFKA__CLIENT", json.dumps({"sasl.password": secret}))
+
+    assert secret not in str(explained(load(), None))

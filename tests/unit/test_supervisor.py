@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from consumer.core.healing import Act
+from consumer.ports.facts import Fact, Healed, untold
 from consumer.stack.waiting import wait_until
-from consumer.supervisor import Child
+from consumer.supervisor import Bound, Child, GivenUp
 
+BOUND = Bound(deaths=5, window=60.0)
 SCRIPT = "import sys; open(sys.argv[1], 'a').write('x'); raise SystemExit(int(sys.argv[2]))"
 
 
@@ -17,7 +20,10 @@ SCRIPT = "import sys; open(sys.argv[1], 'a').write('x'); raise SystemExit(int(sy
 def test_one_that_dies_is_started_again_and_one_that_left_is_not(tmp_path: Path, code: int, again: bool) -> None:
     """It left because it was told to."""
     starts = tmp_path / "starts"
-    one, clock = Child([sys.executable, "-c", SCRIPT, str(starts), str(code)]), count(time.monotonic(), 5)
+    one, clock = (
+        Child([sys.executable, "-c", SCRIPT, str(starts), str(code)], BOUND, untold),
+        count(time.monotonic(), 5),
+    )
 
     def ended() -> bool:
         one.tend(next(clock))
@@ -29,3 +35,22 @@ def test_one_that_dies_is_started_again_and_one_that_left_is_not(tmp_path: Path,
         one.tend(next(clock))
     one.wait(30)
     assert (len(starts.read_text()) > 1) is again
+
+
+def test_one_that_dies_too_often_is_given_up_and_each_act_is_told(tmp_path: Path) -> None:
+    """As often as the bound says within its window; deaths of long ago don't count."""
+    heard: list[Fact] = []
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "starts"), "1"]
+    one, clock = Child(command, Bound(deaths=2, window=100.0), heard.append), count(time.monotonic(), 5)
+
+    def given_up() -> bool:
+        try:
+            one.tend(next(clock))
+        except GivenUp:
+            return True
+        return False
+
+    assert wait_until(given_up, 60)
+    died = "it died with exit code 1"
+    restarted, lost = Healed(Act.WORKER_RESTARTED, "worker", died), Healed(Act.WORKER_GIVEN_UP, "worker", died)
+    assert heard == [restarted, restarted, lost]

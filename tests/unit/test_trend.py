@@ -1,15 +1,16 @@
 """Where lag is going: by a window of looks, without a threshold."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from consumer.control import Worker
-from consumer.core.lag import Going, Lag
+from consumer.core.lag import Going, Lag, Place
 from consumer.core.records import TopicPartition
 from consumer.core.trend import KEPT, Mark, Trend, trend
-from consumer.lagging import is_held_up
+from consumer.lagging import Asked, is_held_up, look
 
 AT = TopicPartition("t", 0)
 
@@ -100,3 +101,30 @@ def worker_of(partition: int, state: str) -> Worker:
         partitions=[["t", partition, 9]], batch=None, queue_batches=0, queue_bytes=0, rss_bytes=None,
         breakers=[{"name": "target", "state": state, "detail": "no answer"}], metrics_port=None,
     )  # fmt: skip
+
+
+class Ends:
+    """Kafka, where the log reaches beyond the position."""
+
+    def ends(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Nine records."""
+        return dict.fromkeys(partitions, 9)
+
+    def appended(self, positions: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, float]:
+        """Not known."""
+        return {}
+
+
+PLACE = Place(at=TopicPartition("t", 0), position=3, held=True)
+ASKED = Asked(offsets=Ends, ages=Ends, connectors=lambda: None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("partition", "topics", "told"), [(0, ["t"], True), (0, ["other"], False), (1, ["t"], False)])
+def test_lag_says_which_worker_holds_a_table_back_and_why(partition: int, topics: list[str], told: bool) -> None:
+    """Where the partition is its own and the topic among those that it does not read."""
+    held_back = {"priorities": ["bulk"], "topics": topics, "why": "critical tables wait"}
+    worker = replace(worker_of(partition, "closed"), held_back=held_back)
+
+    (found,) = look([PLACE], ASKED, [worker]).lags
+    assert (found.why == "w holds bulk tables back: critical tables wait") is told
+    assert bool(found.remedy) is told

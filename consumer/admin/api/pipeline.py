@@ -17,6 +17,7 @@ from consumer.admin.telling import alive
 from consumer.control import Command, Switched, Worker
 from consumer.core.connectors import Connector
 from consumer.core.failure import Failure
+from consumer.core.healing import Healing
 from consumer.core.lag import Going, Lag
 from consumer.core.pausing import Paused, Subject
 from consumer.core.roles import Role
@@ -218,6 +219,14 @@ def workers(doors: Doored) -> Listed[Worker]:
     """Workers that report, and those that did lately."""
     with doors.through(doors.control) as control:
         return Listed(items=control.workers())
+
+
+@routes.get("/healing")
+@needs(Role.VIEWER)
+def healing(doors: Doored, most: Annotated[int, Query(ge=1, le=1000)] = 100) -> Listed[Healing]:
+    """What was put right without a hand, the newest first."""
+    with doors.through(doors.control) as control:
+        return Listed(items=control.healed(most))
 
 
 @routes.post("/workers/drain")

@@ -11,12 +11,14 @@ from confluent_kafka import TopicPartition as Position
 
 from consumer.core.failure import Failure, Transient, failed
 from consumer.core.frames import Frames
+from consumer.core.healing import Act
 from consumer.core.kinds import KINDS
 from consumer.core.records import TopicPartition
 from consumer.edges.kafka.config import KafkaSettings, translated
 from consumer.edges.kafka.intake import intake_of
 from consumer.edges.kafka.member import Member, say_uncommitted
 from consumer.edges.kafka.silence import Silence
+from consumer.ports.facts import Healed, Tell, untold
 from consumer.ports.topics import Intake, Listener
 
 log = structlog.get_logger("headrace.kafka")
@@ -40,6 +42,8 @@ class KafkaSource:
         """`frames`: where topics have their schema ids; in front of keys and values without them."""
         self._settings = settings
         self._frames = frames or Frames()
+        # told when the client is made anew; set by whoever watches
+        self.tell: Tell = untold
         self._member: Member | None = None
         self._listener: Listener | None = None
         self._silence = Silence(settings.request_timeout)
@@ -186,6 +190,7 @@ class KafkaSource:
             self._silence.heard()
         elif answered is False and self._silence.too_long() and self._listener is not None:
             log.warning("the cluster is silent; the client is made anew")
+            self.tell(Healed(Act.CLIENT_ANEW, "kafka", "the cluster was silent"))
             self.close()
             self.open(self._listener)
         elif answered is None and self._silence.to_ask():

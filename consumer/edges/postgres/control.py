@@ -5,10 +5,11 @@ from typing import Any
 
 from consumer.control import Command, Switched, TableState, Worker
 from consumer.core.flags import Flag, FlagSet
+from consumer.core.healing import Healing
 from consumer.core.lag import Place
 from consumer.core.pausing import Paused, Subject
 from consumer.desk import Note
-from consumer.edges.postgres import commands, flags, fleet, pauses
+from consumer.edges.postgres import commands, flags, fleet, healing, pauses
 from consumer.edges.postgres.person import PersonSession
 
 
@@ -46,6 +47,9 @@ class PostgresControl(PersonSession):
 
     def tell(self, action: str, subject: str, workers: Sequence[str], note: Note) -> list[int]:
         return commands.give(self._session(), self._group, commands.Order(action, subject), workers, note)
+
+    def healed(self, most: int) -> list[Healing]:
+        return healing.read(self._session(), self._group, most)
 
     def told(self, numbers: Sequence[int]) -> list[Command]:
         return commands.read(self._session(), self._group, numbers)

@@ -21,6 +21,11 @@ from consumer.ports.refusals import ConnectionLost, DataFault, TableBusy, TableF
 _PLAIN = ("08", "25", "28", "3D", "40", "53", "55", "57", "58")
 # a failed login carries no SQLSTATE, only the server's words
 _REFUSED_LOGIN = ("password authentication failed", "no password supplied", "no pg_hba.conf entry", "does not exist")
+# a prepared statement that is not there, or is already; a plan of a table that has changed
+_UNPREPARED, _REVALIDATES = ("26000", "42P05"), "RevalidateCachedQuery"
+# a table that is not there, or is already, where only staging tables are named
+_UNSTAGED = ("42P01", "42P07", "3F000")
+_STAGING = ("create staging", "drop staging", "empty staging", "divide staging", "stage rows")
 # PL/pgSQL's RAISE; what such code passes on keeps the place where it arose
 _RAISE = "exec_stmt_raise"
 # what looks for refused rows is our own code
@@ -45,6 +50,10 @@ def _failure(error: psycopg.Error, operation: str, table: TableName | None) -> H
         return _without_state(error, operation)
     said = error.diag
     in_code = _in_code(said.context or "")
+    if not in_code and _spoilt(state, said.source_function, operation):
+        # as if it had been lost: all that it had is made anew
+        detail = _detail(error, state, table)
+        return ConnectionLost(failed(KINDS["target.session"], "postgres", operation, detail, code=state))
     kind = of_sqlstate(
         state,
         in_code=in_code,
@@ -55,6 +64,15 @@ def _failure(error: psycopg.Error, operation: str, table: TableName | None) -> H
     failure = failed(kind, "postgres", operation, _detail(error, state, table), code=state)
     # what code of the target's calls a column may be anything
     return _raisable(kind, failure if in_code else blaming(failure, _path(said.column_name)), table)
+
+
+def _spoilt(state: str, function: str | None, operation: str) -> bool:
+    """Whether what the session had prepared is not there any more, or outdated, whoever did that."""
+    return (
+        state in _UNPREPARED
+        or (state == "0A000" and function == _REVALIDATES)
+        or (state in _UNSTAGED and operation in _STAGING)
+    )
 
 
 def _in_code(context: str) -> bool:

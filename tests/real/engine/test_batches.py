@@ -24,7 +24,7 @@ def test_a_batch_in_trouble_is_tried_smaller_and_abandoned_when_its_worker_dies(
     feed.create(40)
     # a static member, so that its successor need not wait for its session to end
     client = {"group.instance.id": "one"}
-    job = Job(at=at, dsn=target.dsn, group=fresh_name("batch"), topics=(feed.topic,), deadline=1.0, client=client)
+    job = Job(at=at, dsn=target.dsn, group=fresh_name("batch"), topics=(feed.topic,), deadline=2.0, client=client)
     with target.connected() as holder:
         holder.execute("BEGIN")
         holder.execute("LOCK once IN SHARE MODE")

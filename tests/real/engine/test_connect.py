@@ -1,6 +1,7 @@
 """Kafka Connect beside us: a connector that is paused or fails is the reason that nothing comes, and is restarted."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -46,7 +47,7 @@ def test_a_connector_that_does_not_run_is_named_in_lag_and_restarted(
         dsn=target.dsn,
         group=fresh_name("beside"),
         topics=(f"{name}.public.goods",),
-        sections={"connect": {"url": at.connect_url}},
+        sections={"connect": {"url": at.connect_url}, "healing": {"connect_restarts": 0}},
     )
 
     def lag() -> dict[str, Any]:
@@ -88,6 +89,16 @@ def test_a_connector_that_does_not_run_is_named_in_lag_and_restarted(
         )
         assert target.ask(query) == [("its database is back", name), ("r", "nobody")]
         assert connector_status(at.connect_url, name) is not None
+        assert worker.leave() == 0
+
+        do(at.source_dsn, f"ALTER DATABASE {database} ALLOW_CONNECTIONS false")
+        do(at.source_dsn, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'")
+        eventually(lambda: condition() == "failed", "its task has failed again")
+        do(at.source_dsn, f"ALTER DATABASE {database} ALLOW_CONNECTIONS true")
+        worker = workers.run(replace(job, sections={"connect": {"url": at.connect_url}}))
+        eventually(lambda: condition() == "running", "it is started again by itself")
+        query = "SELECT act, subject, times FROM headrace.healing WHERE act LIKE 'connector%'"
+        eventually(lambda: target.ask(query) == [("connector restarted", name, 1)], "that is kept")
         assert worker.leave() == 0
     finally:
         do(at.source_dsn, f"ALTER DATABASE {database} ALLOW_CONNECTIONS true")

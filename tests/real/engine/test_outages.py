@@ -63,6 +63,9 @@ def test_a_server_breaks_under_load(breakable: Stack, own_target: Target, worker
     assert own_target.stopped(job.group) == {}
     assert worker.leave() == 0
     own_target.must_equal(job.group, *feeds)
+    if what.startswith("target"):
+        healed = own_target.ask("SELECT DISTINCT act FROM headrace.healing WHERE subject = 'target'")
+        assert {("reconnected",), ("server back",)} & set(healed), healed
 
 
 def test_an_unknown_schema_waits_for_the_registry(breakable: Stack, own_target: Target, workers: Workers) -> None:

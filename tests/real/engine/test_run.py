@@ -113,6 +113,8 @@ def test_a_worker_that_dies_is_started_again(
     eventually(lambda: target.reached(job.group, *fed), "everything is applied")
     assert supervisor.leave() == 0
     target.must_equal(job.group, *fed)
+    healed = target.ask("SELECT act, subject, detail, times FROM headrace.healing WHERE act LIKE 'worker%'")
+    assert healed == [("worker restarted", "worker", "it died with exit code -9", 1)]
 
 
 def test_workers_do_not_outlive_a_killed_supervisor(workers: Workers, job: Job) -> None:
