@@ -7,7 +7,9 @@ TEST_PROCESSES ?= 3
 .DEFAULT_GOAL := help
 FAULTS_SEEDS ?= 2
 CHART_TOOLS := $(abspath $(VENV))/chart
-.PHONY: help setup demo test console-tests screenshots chart-tests faults fidelity check fmt lock docs clean
+AUDIT := $(abspath $(VENV))/audit
+SBOM := $(abspath $(VENV))/sbom
+.PHONY: help setup demo test console-tests screenshots chart-tests security-tests audit sbom faults fidelity check fmt lock docs clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -25,7 +27,7 @@ demo: setup  ## A shop, Debezium, Kafka and a target, live on this terminal
 
 test: check  ## Everything that must hold before a change lands
 	# a file's tests stay together, since they share servers; files in order, the long ones first
-	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --ignore tests/console --ignore tests/chart
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --ignore tests/console --ignore tests/chart --ignore tests/security
 
 console-tests: setup  ## The API fuzzed, and what operators do in the console, in Debian's Chromium (installed if missing)
 	@command -v chromium >/dev/null || (apt-get update && apt-get install --yes --no-install-recommends chromium)
@@ -41,6 +43,24 @@ chart-tests: setup  ## The Helm chart: lint, many sets of values, Kubernetes' ow
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --upgrade --target $(CHART_TOOLS)/schemas -r tests/chart/schemas.lock
 	PATH="$(CHART_TOOLS):$$PATH" KUBERNETES_SCHEMAS=$(CHART_TOOLS)/schemas/kubernetes_validate/kubernetes-json-schema \
 	$(BIN)/python -m pytest tests/chart
+
+security-tests: setup  ## TLS and logins, right and wrong, to broker, registry and database (PostgreSQL of the system)
+	$(BIN)/python -m pytest tests/security
+
+audit:  ## Known flaws of the locked packages, by pip-audit; what can't be looked up is a failure too
+	$(PYTHON) -m venv $(AUDIT)
+	$(AUDIT)/bin/python -m pip install --quiet --require-hashes -r deploy/audit/audit.lock
+	$(AUDIT)/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off \
+	-r requirements-runtime.lock -r requirements.lock -r deploy/image/tools.lock
+
+sbom:  ## What the image is made of, as CycloneDX, as its Dockerfile does: sbom.cdx.json
+	$(PYTHON) -m venv $(SBOM)/tools
+	$(SBOM)/tools/bin/python -m pip install --quiet --require-hashes --only-binary :all: -r deploy/image/tools.lock
+	$(PYTHON) -m venv --clear --without-pip $(SBOM)/headrace
+	$(SBOM)/tools/bin/python -m pip --python $(SBOM)/headrace/bin/python \
+	install --quiet --require-hashes --only-binary :all: -r requirements-runtime.lock
+	$(SBOM)/tools/bin/cyclonedx-py environment --output-reproducible --output-format JSON \
+	--output-file sbom.cdx.json $(SBOM)/headrace/bin/python
 
 faults: setup  ## Faults F1 to F20 on real servers, seeded: SEED=123 replays one, FAULTS_SEEDS=20 takes more
 	$(BIN)/python -m pytest tests/faults --seeds $(FAULTS_SEEDS) $(addprefix --seed ,$(SEED))
@@ -68,6 +88,7 @@ lock:  ## Resolve pyproject.toml anew into the locks (needs uv): of everything, 
 	uv pip compile --universal --python-version 3.11 --all-extras --generate-hashes --no-annotate --upgrade --quiet pyproject.toml -o requirements.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --upgrade --quiet -c requirements.lock pyproject.toml -o requirements-runtime.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --upgrade --quiet deploy/image/tools.in -o deploy/image/tools.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --upgrade --quiet deploy/audit/audit.in -o deploy/audit/audit.lock
 
 clean:  ## Remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info
