@@ -9,9 +9,11 @@ FAULTS_SEEDS ?= 2
 SITE_TOOLS := $(abspath $(VENV))/site
 CHART_TOOLS := $(abspath $(VENV))/chart
 MONITORING := $(abspath $(VENV))/monitoring
+AUDIT := $(abspath $(VENV))/audit
+SBOM := $(abspath $(VENV))/sbom
 # suites of many minutes, or with tools of their own, have commands of their own
-APART := console chart recovery monitoring
-.PHONY: help setup demo test console-tests screenshots chart-tests monitoring-tests alerts faults recovery fidelity check fmt lock docs site clean
+APART := console chart recovery monitoring security
+.PHONY: help setup demo test console-tests screenshots chart-tests monitoring-tests alerts security-tests audit sbom faults recovery fidelity check fmt lock docs site clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -60,6 +62,24 @@ monitoring-tests: setup $(MONITORING)/.ready  ## Alerts in promtool, every query
 alerts: setup $(MONITORING)/.ready  ## Each alert provoked on real servers, seen firing and clearing: ONLY="HeadraceStopped" takes some
 	MONITORING_PROGRAMS=$(MONITORING)/usr/bin $(BIN)/python -m pytest tests/monitoring/test_alerts.py -v $(addprefix --alert ,$(ONLY))
 
+security-tests: setup  ## TLS and logins, right and wrong, to broker, registry and database (PostgreSQL of the system)
+	$(BIN)/python -m pytest tests/security
+
+audit:  ## Known flaws of the locked packages, by pip-audit; what can't be looked up is a failure too
+	$(PYTHON) -m venv $(AUDIT)
+	$(AUDIT)/bin/python -m pip install --quiet --require-hashes -r deploy/audit/audit.lock
+	$(AUDIT)/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off \
+	-r requirements-runtime.lock -r requirements.lock -r deploy/image/tools.lock
+
+sbom:  ## What the image is made of, as CycloneDX, as its Dockerfile does: sbom.cdx.json
+	$(PYTHON) -m venv $(SBOM)/tools
+	$(SBOM)/tools/bin/python -m pip install --quiet --require-hashes --only-binary :all: -r deploy/image/tools.lock
+	$(PYTHON) -m venv --clear --without-pip $(SBOM)/headrace
+	$(SBOM)/tools/bin/python -m pip --python $(SBOM)/headrace/bin/python \
+	install --quiet --require-hashes --only-binary :all: -r requirements-runtime.lock
+	$(SBOM)/tools/bin/cyclonedx-py environment --output-reproducible --output-format JSON \
+	--output-file sbom.cdx.json $(SBOM)/headrace/bin/python
+
 faults: setup  ## Faults F1 to F20 on real servers, seeded: SEED=123 replays one, FAULTS_SEEDS=20 takes more
 	$(BIN)/python -m pytest tests/faults --seeds $(FAULTS_SEEDS) $(addprefix --seed ,$(SEED))
 
@@ -95,6 +115,7 @@ lock:  ## Resolve pyproject.toml anew into the locks (needs uv): of everything, 
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --upgrade --quiet -c requirements.lock pyproject.toml -o requirements-runtime.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --upgrade --quiet -c requirements.lock tools/site/requirements.in -o tools/site/requirements.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --upgrade --quiet deploy/image/tools.in -o deploy/image/tools.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --upgrade --quiet deploy/audit/audit.in -o deploy/audit/audit.lock
 
 clean:  ## Remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info

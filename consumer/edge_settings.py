@@ -1,5 +1,6 @@
 """From the settings to what edges and policies want of them."""
 
+import ssl
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -55,14 +56,27 @@ def frames(settings: Settings) -> Frames:
 
 
 def registry_of(settings: Settings, breaker: Breaker) -> HttpRegistry:
-    """The schema registry; nothing is asked yet."""
+    """The schema registry; nothing is asked yet. Raises Refused for files that can't be read."""
     said = settings.registry
-    return HttpRegistry(said.url, breaker, timeout=said.timeout, apicurio_url=said.apicurio)
+    return HttpRegistry(
+        said.url, breaker, timeout=said.timeout, apicurio_url=said.apicurio, login=registry_login(settings)
+    )
 
 
 def registry_http(settings: Settings) -> RegistryHttp:
-    """How it is asked for more than schemas."""
-    return RegistryHttp(settings.registry.url, Login(), timeout=settings.registry.timeout)
+    """How it is asked for more than schemas. Raises Refused."""
+    return RegistryHttp(settings.registry.url, registry_login(settings), timeout=settings.registry.timeout)
+
+
+def registry_login(settings: Settings) -> Login:
+    """Who asks the registry, and whom its certificate has to be of. Raises Refused."""
+    said = settings.registry
+    return Login(
+        user=said.user,
+        password=secret_of(said.password, said.password_file, "registry.password"),
+        token=secret_of(said.token, said.token_file, "registry.token"),
+        ca_file=authorities(said.ca_file, "registry.ca_file"),
+    )
 
 
 def letter_topics(settings: Settings) -> list[LetterTopic]:
@@ -151,6 +165,7 @@ def connect_client(settings: Settings) -> HttpConnect | None:
         user=said.user,
         password=secret_of(said.password, said.password_file, "connect.password"),
         timeout=said.timeout,
+        ca_file=authorities(said.ca_file, "connect.ca_file"),
     )
     limits = BreakerLimits(failures=settings.breaker.failures, reset=settings.breaker.reset)
     return HttpConnect(how, CircuitBreaker("connect", limits))
@@ -177,3 +192,17 @@ def secret_of(given: SecretStr | None, file: Path | None, name: str) -> str:
         detail = f"{name}_file can't be read ({type(error).__name__})"
         remedy = f"Name a readable text file, or set {name} in the environment."
         raise Refused(failed(KINDS["worker.settings"], "settings", "load", detail, remedy=remedy)) from error
+
+
+def authorities(file: Path | None, name: str) -> Path | None:
+    """A file of certificates that can be used. Raises Refused."""
+    if file is None:
+        return None
+    try:
+        ssl.create_default_context(cafile=file)
+    except OSError as error:
+        # a file without a certificate is one of these errors too
+        detail = f"{name} can't be used ({type(error).__name__})"
+        remedy = f"Name a readable file of certificates in PEM in {name}."
+        raise Refused(failed(KINDS["worker.settings"], "settings", "load", detail, remedy=remedy)) from error
+    return file

@@ -122,6 +122,20 @@ class Registry(Section):
 
     url: str = Field(pattern=r"^https?://", description="Base of the registry's Confluent API.")
     timeout: float = Field(default=10.0, ge=0.5, le=120, description="Seconds that the registry may take to answer.")
+    user: str = Field(default="", description="User for basic authentication, if it is asked for.")
+    password: SecretStr | None = Field(
+        default=None, description="Its password. Set it in the environment, not in the file."
+    )
+    password_file: Path | None = Field(
+        default=None, description="Instead of the password: a file whose first line it is, as a secret that is mounted."
+    )
+    token: SecretStr | None = Field(
+        default=None, description="A bearer token, instead of a user. Set it in the environment, not in the file."
+    )
+    token_file: Path | None = Field(default=None, description="Instead of the token: a file whose first line it is.")
+    ca_file: Path | None = Field(
+        default=None, description="Certificates in PEM by which the registry's is checked; by default the system's."
+    )
     unknown_grace: float = Field(
         default=30.0,
         ge=0,
@@ -136,6 +150,16 @@ class Registry(Section):
         description="Base of Apicurio's own API, where its global and content ids are looked up. Default: that of the "
         "same server, if url ends in /apis/ccompat/ and a version.",
     )
+
+    @model_validator(mode="after")
+    def _one_login(self) -> "Registry":
+        if self.password is not None and self.password_file is not None:
+            raise ValueError("set either password or password_file")
+        if self.token is not None and self.token_file is not None:
+            raise ValueError("set either token or token_file")
+        if self.user and (self.token is not None or self.token_file is not None):
+            raise ValueError("set either user or a token")
+        return self
 
     @property
     def apicurio(self) -> str | None:
@@ -565,6 +589,9 @@ class Connect(Section):
     )
     password_file: Path | None = Field(
         default=None, description="Instead of the password: a file whose first line it is, as a secret that is mounted."
+    )
+    ca_file: Path | None = Field(
+        default=None, description="Certificates in PEM by which its own is checked; by default the system's."
     )
     timeout: float = Field(default=10.0, ge=0.5, le=120, description="Seconds that Kafka Connect may take to answer.")
 

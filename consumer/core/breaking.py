@@ -14,10 +14,13 @@ AWAY = frozenset(
         "target.read_only",
         "target.system",
         "target.login",
+        "target.tls",
         "registry.away",
         "registry.status",
         "registry.refused",
+        "registry.tls",
         "connect.away",
+        "connect.tls",
     }
 )
 """The kinds that say that a server does not do its work, whatever it is asked."""

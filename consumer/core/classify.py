@@ -40,6 +40,7 @@ BY_SQLSTATE = {
 # the server itself says so only of a session that it ends, or does not begin
 OF_SESSIONS = frozenset({"target.connection", "target.login"})
 REFUSED = frozenset({"_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED", "UNSUPPORTED_SASL_MECHANISM"})
+TLS = frozenset({"_SSL"})
 FORBIDDEN = frozenset({"TOPIC_AUTHORIZATION_FAILED", "GROUP_AUTHORIZATION_FAILED", "CLUSTER_AUTHORIZATION_FAILED"})
 OUT_OF_RANGE = frozenset({"_AUTO_OFFSET_RESET", "OFFSET_OUT_OF_RANGE", "_LOG_TRUNCATION"})
 # the client goes on behind what it can't read
@@ -100,6 +101,8 @@ def of_kafka(code: str, *, fatal: bool) -> FailureKind:
     """The kind of a librdkafka error by its code's name (its own ones begin with an underscore)."""
     if code in REFUSED:
         return KINDS["kafka.refused"]
+    if code in TLS:
+        return KINDS["kafka.tls"]
     # what a consumer's poll returns has the code and not the flag
     if fatal or code == "_FATAL":
         return KINDS["kafka.fatal"]

@@ -417,6 +417,13 @@ ENVIRONMENT_KINDS = (
         "Check target.dsn and the server's pg_hba.conf.",
     ),
     _kind(
+        "target.tls",
+        _TRANSIENT,
+        "no secure connection to the target: a certificate, a name in it or its time does not fit",
+        "Compare sslmode, sslrootcert, sslcert and host in target.dsn with the server's certificate and its time; "
+        "Headrace goes on by itself once they fit.",
+    ),
+    _kind(
         "target.pooler",
         _PERSISTENT,
         "target.dsn leads to a transaction pooler, but staging tables need a session of their own",
@@ -440,7 +447,22 @@ ENVIRONMENT_KINDS = (
         "registry.refused",
         _TRANSIENT,
         "the registry refuses the credentials",
-        "Check registry.url and the rights there; Headrace looks again by itself.",
+        "Check registry.user and its password, or registry.token, and the rights there; Headrace looks again by "
+        "itself.",
+    ),
+    _kind(
+        "registry.tls",
+        _TRANSIENT,
+        "no secure connection to the registry: its certificate, a name in it or its time does not fit",
+        "Compare registry.ca_file and the host in registry.url with the registry's certificate and its time; Headrace "
+        "goes on by itself once they fit.",
+    ),
+    _kind(
+        "connect.tls",
+        _TRANSIENT,
+        "no secure connection to Kafka Connect: its certificate, a name in it or its time does not fit",
+        "Compare connect.ca_file and the host in connect.url with the certificate and its time. Nothing else waits for "
+        "it.",
     ),
     _kind(
         "connect.away",
@@ -497,6 +519,14 @@ ENVIRONMENT_KINDS = (
         "Compare admin.oidc (issuer, client, secret) and admin.url with what the provider has for this client.",
     ),
     _kind("kafka.away", _TRANSIENT, "the cluster does not answer", _BY_ITSELF),
+    _kind(
+        "kafka.tls",
+        _TRANSIENT,
+        "no secure connection to the brokers: a certificate, a name in it or its time does not fit",
+        "Compare ssl.ca.location, ssl.certificate.location and security.protocol in kafka.client, and the names in "
+        "kafka.bootstrap_servers, with the brokers' certificates and their time; Headrace goes on by itself once they "
+        "fit.",
+    ),
     _kind(
         "kafka.refused",
         _PERSISTENT,

@@ -13,6 +13,11 @@ def _is_plain(char: str) -> bool:
     return char == " " or char == "\n" or unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 
 
+def counted(number: int, word: str) -> str:
+    """So many of something."""
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
 def lasting(seconds: float) -> str:
     """A length of time in one unit."""
     whole = max(0, int(seconds))

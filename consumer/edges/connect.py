@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -12,6 +13,7 @@ import urllib3
 from consumer.core.connectors import Connector, Task, classes
 from consumer.core.failure import Failure, HeadraceError, Persistent, Transient, failed
 from consumer.core.kinds import KINDS
+from consumer.edges.tls import tls_fault
 from consumer.ports.target import Breaker
 
 # while Connect moves its connectors it takes no changes: how often, and how long between, a change is tried
@@ -20,12 +22,13 @@ _TRIES, _PAUSE = 5, 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectSettings:
-    """Where it is, and who asks. Times in seconds."""
+    """Where it is, and who asks. Times in seconds. `ca_file`: whom its certificate has to be of, in PEM."""
 
     url: str
     user: str = ""
     password: str = ""
     timeout: float = 10.0
+    ca_file: Path | None = None
 
 
 class HttpConnect:
@@ -51,7 +54,13 @@ class HttpConnect:
             raise_on_status=False,
         )
         limit = urllib3.Timeout(connect=settings.timeout, read=settings.timeout)
-        self._pool = urllib3.PoolManager(timeout=limit, retries=busy, headers=headers)
+        self._pool = urllib3.PoolManager(
+            timeout=limit,
+            retries=busy,
+            headers=headers,
+            cert_reqs="CERT_REQUIRED",
+            ca_certs=str(settings.ca_file) if settings.ca_file else None,
+        )
 
     def all(self) -> Sequence[Connector]:
         return self._breaker.ask(self._all)
@@ -98,7 +107,7 @@ class HttpConnect:
         try:
             answer = self._pool.request(method, self._url + path)
         except urllib3.exceptions.HTTPError as error:
-            raise Transient(_away(operation, f"Kafka Connect did not answer ({type(error).__name__})")) from error
+            raise Transient(_unreached(error, operation)) from error
         if answer.status == HTTPStatus.NOT_FOUND:
             return None
         if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
@@ -114,6 +123,12 @@ def _json(body: bytes) -> dict[str, Any]:
     if not isinstance(said, dict):
         raise Transient(_away("list connectors", "the answer of Kafka Connect is no list of connectors"))
     return said
+
+
+def _unreached(error: urllib3.exceptions.HTTPError, operation: str) -> Failure:
+    if (fault := tls_fault(error)) is not None:
+        return failed(KINDS["connect.tls"], "connect", operation, f"no secure connection: {fault}")
+    return _away(operation, f"Kafka Connect did not answer ({type(error).__name__})")
 
 
 def _answered(status: int, operation: str) -> HeadraceError:

@@ -9,6 +9,7 @@ import urllib3
 
 from consumer.core.failure import Failure, Transient, failed
 from consumer.core.kinds import KINDS
+from consumer.edges.tls import tls_fault
 
 _REDIRECTS = 3
 # kept open between requests; as many as the binder asks at a time
@@ -82,5 +83,7 @@ def _headers(login: Login) -> dict[str, str]:
 
 
 def _away(error: urllib3.exceptions.HTTPError) -> Failure:
+    if (fault := tls_fault(error)) is not None:
+        return failed(KINDS["registry.tls"], "registry", "get schema", f"no secure connection: {fault}")
     detail = f"the registry did not answer ({type(error).__name__})"
     return failed(KINDS["registry.away"], "registry", "get schema", detail)

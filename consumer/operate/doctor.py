@@ -6,13 +6,14 @@ from itertools import groupby
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from consumer.core.doctor.catalogue import CHECKS, TITLES
 from consumer.core.doctor.finding import Finding, Level, Report
 from consumer.core.kinds import KINDS
+from consumer.core.wording import clean
 from consumer.operate.looks import DIM, console, narrow, said
 from consumer.operate.opening import doctor_of
 from consumer.operate.output import FAILED, PARTIAL, Config, Format, Output, reported, show
@@ -24,6 +25,8 @@ _MARKS = {
     Level.SKIPPED: ("–", DIM),
 }
 _WIDEST = max(len(check.name) for check in CHECKS)
+# without the area, which stands above
+_SHORTEST = max(len(check.name.partition(".")[2]) for check in CHECKS)
 
 
 def doctor(
@@ -63,29 +66,25 @@ def _show(report: Report, shown: Sequence[Finding]) -> None:
 
 
 def _lines(screen: Console, findings: Sequence[Finding]) -> Table:
-    """One line each, the remedy below; on a narrow terminal the check's name stands at the end of what is said."""
-    stacked = narrow(screen.width)
+    """One line each, the remedy below; on a narrow terminal the check's name is short."""
+    short = narrow(screen.width)
     lines = Table.grid(padding=(0, 1))
     lines.add_column(no_wrap=True, width=3)
-    lines.add_column(no_wrap=True, width=4 if stacked else 7)
-    if not stacked:
-        lines.add_column(no_wrap=True, width=_WIDEST)
+    lines.add_column(no_wrap=True, width=4)
+    lines.add_column(no_wrap=True, width=_SHORTEST if short else _WIDEST)
     lines.add_column(overflow="fold")
     for one in findings:
         mark, style = _MARKS[one.level]
         word = "skip" if one.level is Level.SKIPPED else one.level.value
-        cells: list[RenderableType] = [Text(f"  {mark}", style), Text(word, style)]
-        if not stacked:
-            cells.append(Text(one.check, DIM))
-        lines.add_row(*cells, _said(one, stacked))
+        name = one.check.partition(".")[2] if short else one.check
+        lines.add_row(Text(f"  {mark}", style), Text(word, style), Text(name, DIM), _said(one))
     return lines
 
 
-def _said(one: Finding, stacked: bool) -> Text:
+def _said(one: Finding) -> Text:
     quiet = DIM if one.level is Level.SKIPPED else ""
-    text = Text.assemble((f"{one.subject}: " if one.subject else "", "bold"), said(one.detail, quiet))
-    if stacked:
-        text.append(f"  {one.check}", DIM)
+    about = f"{one.subject}: " if one.subject and one.subject not in one.detail else ""
+    text = Text.assemble((clean(about), "bold"), said(one.detail, quiet))
     if one.remedy:
         text.append_text(Text.assemble("\n", ("→ ", "bold"), said(one.remedy)))
     if one.kind in KINDS and one.level is not Level.OK:

@@ -18,6 +18,7 @@ from consumer.stack.postgres import Postgres
 from consumer.stack.registry import Registry
 
 _CONTROLLER = "kafka-controller"
+_REGISTRY_TLS = "registry-tls"
 _CONVERTER_INTERFACE = "org.apache.kafka.connect.storage.Converter"
 
 
@@ -33,9 +34,11 @@ def check(parts: Iterable[str]) -> frozenset[str]:
     return chosen
 
 
-def port_names(parts: Iterable[str]) -> list[str]:
+def port_names(parts: Iterable[str], options: StackOptions) -> list[str]:
     """The names of all ports that these parts listen on."""
-    return sorted([*parts, *([_CONTROLLER] if KAFKA in parts else [])])
+    chosen = frozenset(parts)
+    more = [_CONTROLLER, *map(_listener, options.kafka_listeners)] if KAFKA in chosen else []
+    return sorted([*chosen, *more, *([_REGISTRY_TLS] if REGISTRY in chosen and options.registry_tls else [])])
 
 
 def bundles(parts: Iterable[str], options: StackOptions) -> list[str]:
@@ -100,15 +103,21 @@ class Assembly:
             classpath=tuple(self.artifacts.jars("kafka")),
             settings=self.options.kafka_settings,
             heap_mb=self.options.kafka_heap_mb,
+            listeners={
+                name: (protocol, self.state.ports[_listener(name)])
+                for name, protocol in self.options.kafka_listeners.items()
+            },
         )
 
     def _registry(self) -> Registry:
+        papers = self.options.registry_tls
         return Registry(
             name=REGISTRY,
             directory=self.layout.part(REGISTRY),
             port=self.state.ports[REGISTRY],
             program=self.artifacts.unpacked("registry"),
             heap_mb=self.options.registry_heap_mb,
+            tls=None if papers is None else (*papers, self.state.ports[_REGISTRY_TLS]),
         )
 
     def _connect(self) -> Connect:
@@ -135,7 +144,7 @@ class Assembly:
         return (*plugins, *self.options.plugins)
 
 
-def endpoints(names: Iterable[str], state: State) -> Endpoints:
+def endpoints(names: Iterable[str], state: State, options: StackOptions) -> Endpoints:
     """Where these parts answer."""
     makers: dict[str, tuple[str, str]] = {
         SOURCE: ("source_dsn", _dsn(SOURCE, state)),
@@ -144,7 +153,16 @@ def endpoints(names: Iterable[str], state: State) -> Endpoints:
         REGISTRY: ("registry_url", f"http://{_address(REGISTRY, state)}{registry.CONFLUENT_PATH}"),
         CONNECT: ("connect_url", f"http://{_address(CONNECT, state)}"),
     }
-    return Endpoints(**dict(makers[name] for name in names))
+    chosen = frozenset(names)
+    return Endpoints(
+        **dict(makers[name] for name in chosen),
+        kafka_listeners={name: state.ports[_listener(name)] for name in options.kafka_listeners if KAFKA in chosen},
+        registry_tls_port=state.ports[_REGISTRY_TLS] if REGISTRY in chosen and options.registry_tls else 0,
+    )
+
+
+def _listener(name: str) -> str:
+    return f"kafka-{name.lower()}"
 
 
 def _dsn(name: str, state: State) -> str:

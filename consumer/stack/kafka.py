@@ -27,6 +27,8 @@ class Kafka:
     classpath: tuple[Path, ...]
     settings: Mapping[str, str]
     heap_mb: int
+    # further listeners: name to protocol and port
+    listeners: Mapping[str, tuple[str, int]]
 
     def prepare(self, run: Run) -> None:
         """Writes the settings, and formats the storage the first time."""
@@ -71,13 +73,17 @@ class Kafka:
         return java.command(program, self.directory)
 
     def _own_settings(self) -> dict[str, str]:
+        advertised = [f"BROKER://{self._bootstrap}"]
+        advertised += [f"{name}://{LOOPBACK}:{port}" for name, (_, port) in self.listeners.items()]
+        protocols = ["BROKER:PLAINTEXT", "CONTROLLER:PLAINTEXT"]
+        protocols += [f"{name}:{protocol}" for name, (protocol, _) in self.listeners.items()]
         return {
             "process.roles": "broker,controller",
             "node.id": "1",
             "controller.quorum.voters": f"1@{LOOPBACK}:{self.controller_port}",
-            "listeners": f"BROKER://{self._bootstrap},CONTROLLER://{LOOPBACK}:{self.controller_port}",
-            "advertised.listeners": f"BROKER://{self._bootstrap}",
-            "listener.security.protocol.map": "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listeners": ",".join([*advertised, f"CONTROLLER://{LOOPBACK}:{self.controller_port}"]),
+            "advertised.listeners": ",".join(advertised),
+            "listener.security.protocol.map": ",".join(protocols),
             "inter.broker.listener.name": "BROKER",
             "controller.listener.names": "CONTROLLER",
             "log.dirs": str(self._storage),

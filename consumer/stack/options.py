@@ -21,6 +21,10 @@ class StackOptions:
     `connect_environment` is for connectors that ask for variables. `plugins` are directories that contain further
     plugins for Connect, `connect_java` is the Java runtime that it gets instead of the wheel's, which has few charsets.
     A log of more than `log_bytes` is cut, and what was cut off is kept until the next cut.
+
+    `kafka_listeners`: further ones of the broker, by name, with their protocols; what they need else (certificates,
+    logins) is in `kafka_settings`, after `listener.name.<name in small letters>.`. `registry_tls`: certificate and key
+    in PEM, with which the registry answers over https too.
     """
 
     source_settings: Mapping[str, str] = field(default_factory=dict)
@@ -28,6 +32,8 @@ class StackOptions:
     kafka_settings: Mapping[str, str] = field(default_factory=dict)
     connect_settings: Mapping[str, str] = field(default_factory=dict)
     connect_environment: Mapping[str, str] = field(default_factory=dict)
+    kafka_listeners: Mapping[str, str] = field(default_factory=dict)
+    registry_tls: tuple[Path, Path] | None = None
     kafka_heap_mb: int = 512
     connect_heap_mb: int = 512
     registry_heap_mb: int = 256
@@ -41,10 +47,15 @@ class StackOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoints:
-    """Where a stack's parts answer. The address of a part that was not chosen is an empty string."""
+    """Where a stack's parts answer. The address of a part that was not chosen is an empty string.
+
+    `kafka_listeners`: the ports of further listeners. `registry_tls_port`: 0 where it does not answer over https.
+    """
 
     source_dsn: str = ""
     target_dsn: str = ""
     kafka: str = ""
     registry_url: str = ""
     connect_url: str = ""
+    kafka_listeners: Mapping[str, int] = field(default_factory=dict)
+    registry_tls_port: int = 0

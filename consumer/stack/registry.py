@@ -25,6 +25,8 @@ class Registry:
     port: int
     program: Path
     heap_mb: int
+    # certificate and key, and the port where they are shown
+    tls: tuple[Path, Path, int] | None = None
 
     def prepare(self, run: Run) -> None:
         """Nothing to do: the database makes itself."""
@@ -45,6 +47,13 @@ class Registry:
             "quarkus.datasource.jdbc.max-size": "16",
             "java.util.logging.manager": "org.jboss.logmanager.LogManager",
         }
+        if self.tls is not None:
+            certificate, key, port = self.tls
+            properties |= {
+                "quarkus.http.ssl-port": str(port),
+                "quarkus.http.ssl.certificate.files": str(certificate),
+                "quarkus.http.ssl.certificate.key-files": str(key),
+            }
         (runner,) = self.program.glob("*-runner.jar")
         main = "io.quarkus.runner.GeneratedMain"
         program = java.Program(classpath=(runner,), main=main, properties=properties, heap_mb=self.heap_mb, quick=True)

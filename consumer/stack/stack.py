@@ -80,7 +80,7 @@ class Stack:
     @property
     def endpoints(self) -> Endpoints:
         """Where the parts answer."""
-        return assembly.endpoints(self._parts, self._state)
+        return assembly.endpoints(self._parts, self._state, self._options)
 
     @property
     def data_dir(self) -> Path:
@@ -168,7 +168,7 @@ class Stack:
         self._sweeper = self._spawner.spawn_sweeper(self._layout.root, self._programs, self._lock)
         self._state = load(self._layout) or new_state()
         self._state.supervisor, self._state.ready = (os.getpid(), psutil.Process().create_time()), False
-        self._state.ports |= ports.choose(assembly.port_names(chosen), self._state.ports)
+        self._state.ports |= ports.choose(assembly.port_names(chosen, self._options), self._state.ports)
         self._state.parts = sorted(chosen)
         self._remember()
         artifacts = Artifacts(self._reporter)

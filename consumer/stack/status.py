@@ -5,7 +5,7 @@ from pathlib import Path
 
 from consumer.stack import assembly, ownership, ports
 from consumer.stack.layout import Layout, load
-from consumer.stack.options import Endpoints
+from consumer.stack.options import Endpoints, StackOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,5 +59,5 @@ def status(data_dir: Path) -> StackStatus | None:
         supervisor=supervisor,
         ready=state.ready and supervisor is not None,
         parts=tuple(found),
-        endpoints=assembly.endpoints(state.parts, state),
+        endpoints=assembly.endpoints(state.parts, state, StackOptions()),
     )

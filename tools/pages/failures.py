@@ -52,6 +52,6 @@ def _states() -> str:
 
 
 def _codes() -> str:
-    groups = (classify.REFUSED, classify.FORBIDDEN, classify.OUT_OF_RANGE, classify.UNREADABLE)
+    groups = (classify.REFUSED, classify.TLS, classify.FORBIDDEN, classify.OUT_OF_RANGE, classify.UNREADABLE)
     rows = [[codes(sorted(group)), code(classify.of_kafka(min(group), fatal=False).name)] for group in groups]
     return table(["codes", "kind"], rows)

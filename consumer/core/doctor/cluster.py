@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from consumer.core.doctor.finding import Area, Check, Finding
+from consumer.core.wording import counted
 
 REACHABLE = Check(
     "kafka.reachable",
@@ -44,7 +45,7 @@ class Cluster:
 
 def cluster(seen: Cluster, wants_new_groups: bool) -> list[Finding]:
     """Of the cluster. `wants_new_groups`: the settings choose KIP-848's protocol."""
-    many = f"{len(seen.brokers)} broker{'s' if len(seen.brokers) != 1 else ''}: {', '.join(seen.brokers[:5])}"
+    many = f"{counted(len(seen.brokers), 'broker')}: {', '.join(seen.brokers[:5])}"
     if seen.controller:
         found = [REACHABLE.ok(many)]
     else:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 
 from consumer.core.connectors import Connector
 from consumer.core.doctor.finding import Area, Check, Finding
+from consumer.core.wording import counted
 
 REACHABLE = Check("connect.reachable", Area.CONNECT, "Kafka Connect answers", "fail: it does not, or refuses our login")
 RUNNING = Check(
@@ -20,7 +21,7 @@ def connectors(found: Sequence[Connector] | None, topics: Collection[str]) -> li
     if found is None:
         return [check.skipped("connect.url is not set") for check in OF_CONNECT]
     bad = [_bad(one, topics) for one in found if one.why]
-    return [REACHABLE.ok(f"{len(found)} connectors"), *RUNNING.all_ok(bad, f"{len(found)} run, with their tasks")]
+    return [REACHABLE.ok(counted(len(found), "connector")), *RUNNING.all_ok(bad, "all run, with their tasks")]
 
 
 def _bad(one: Connector, topics: Collection[str]) -> Finding:

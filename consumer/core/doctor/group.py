@@ -8,6 +8,7 @@ from consumer.core.kinds import KINDS
 from consumer.core.lag import Going, Place, lags
 from consumer.core.lag import Log as Ends
 from consumer.core.records import TopicPartition
+from consumer.core.wording import counted
 
 READABLE = Check(
     "group.readable", Area.GROUP, "the cluster lets us read as this group", "fail: READ on the group is not granted"
@@ -86,9 +87,9 @@ def group(seen: Group, known: Known | None, initial: str) -> list[Finding]:
 def _members(seen: Group, known: Known) -> Finding:
     many, ours = len(seen.members), len(known.workers)
     if many <= ours:
-        return MEMBERS.ok(f"{many} members, {ours} workers report themselves")
+        return MEMBERS.ok(f"{counted(many, 'member')}; workers that report themselves: {ours}")
     hosts = ", ".join(sorted(set(seen.members))[:5])
-    detail = f"{many} members (on {hosts}), and {ours} workers that report themselves"
+    detail = f"{counted(many, 'member')} (on {hosts}); workers that report themselves: {ours}"
     remedy = "Give other consumers a group of their own; a worker that has just started reports itself in a second."
     return MEMBERS.warn(detail, remedy)
 
@@ -98,12 +99,14 @@ def _committed(seen: Group, known: Known, initial: str) -> Finding:
     if not positions:
         if not seen.committed or initial == f"group:{seen.name}":
             return COMMITTED.ok("nothing is stored yet")
-        detail = f"{len(seen.committed)} partitions have committed offsets, and the group begins at {initial}"
+        detail = (
+            f"{counted(len(seen.committed), 'partition')} with committed offsets, and the group begins at {initial}"
+        )
         remedy = f'Set kafka.initial = "group:{seen.name}" to go on where they are, or another kafka.group.'
         return COMMITTED.warn(detail, remedy)
     ahead = [at for at, offset in seen.committed.items() if offset > positions.get(at, offset)]
     if ahead:
-        detail = f"{len(ahead)} partitions are committed beyond their position, as {ahead[0]}"
+        detail = f"{counted(len(ahead), 'partition')} committed beyond the position, as {ahead[0]}"
         remedy = "If no position was set back lately, somebody else commits under this name: give them another group."
         return COMMITTED.warn(detail, remedy)
     return COMMITTED.ok("none is beyond its position")
@@ -126,7 +129,7 @@ def positions(places: Sequence[Place], logs: Logs) -> list[Finding]:
     if not places:
         return [check.skipped("nothing is stored yet") for check in OF_POSITIONS]
     bad = [line for place in places if place.at.topic not in logs.lane for line in _out(place, logs)]
-    return [*IN_LOG.all_ok(bad, f"{len(places)} partitions"), *GOING.all_ok(_still(places), "none is stopped")]
+    return [*IN_LOG.all_ok(bad, counted(len(places), "partition")), *GOING.all_ok(_still(places), "none is stopped")]
 
 
 def _out(place: Place, logs: Logs) -> list[Finding]:

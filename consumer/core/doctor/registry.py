@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from consumer.core.doctor.finding import Area, Check, Finding
 from consumer.core.failure import Failure
+from consumer.core.wording import counted
 
 REACHABLE = Check(
     "registry.reachable", Area.REGISTRY, "the registry answers", "fail: it does not, or refuses our login"
@@ -53,19 +54,19 @@ class Registry:
 
 def registry(seen: Registry) -> list[Finding]:
     """Of the registry."""
-    found = [REACHABLE.ok(f"{seen.subjects} subjects")]
+    found = [REACHABLE.ok(counted(seen.subjects, "subject"))]
     if seen.ids is None:
         found.append(IN_USE.skipped("the control schema can't be read"))
     elif not seen.ids:
         found.append(IN_USE.skipped("none was read by yet"))
     else:
         lost = [IN_USE.failed(failure, f"schema {number}") for number, failure in seen.unread]
-        found += IN_USE.all_ok(lost, f"{seen.ids} schemas in use, all there")
+        found += IN_USE.all_ok(lost, f"{counted(seen.ids, 'schema')} in use, all there")
     if not seen.of_topics:
         return [*found, *(check.skipped("there is no topic yet") for check in (SUBJECTS, COMPATIBLE))]
     there = [one for one in seen.of_topics if one.there]
     bad = [line for one in seen.of_topics for line in _bad(one)]
-    found += SUBJECTS.all_ok(bad, f"{len(there)} subjects, all can be read")
+    found += SUBJECTS.all_ok(bad, f"{counted(len(there), 'subject')}, all can be read")
     rules = Counter(one.compatibility or "not told" for one in there)
     if not there:
         return [*found, COMPATIBLE.skipped("no subject is known")]

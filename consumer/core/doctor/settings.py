@@ -82,7 +82,7 @@ def _poll(seen: Chosen) -> Finding:
         detail = f"max.poll.interval.ms is {poll:g} s, and a worker ends itself after {seen.stall:g} s"
         remedy = "Raise max.poll.interval.ms in kafka.client above worker.stall_timeout, or lower that."
         return POLL.warn(detail, remedy)
-    return POLL.ok(f"{poll:g} s, and a worker ends itself after {seen.stall:g} s")
+    return POLL.ok(f"polls within {poll:g} s, and a worker ends itself after {seen.stall:g} s")
 
 
 def _session(seen: Chosen) -> Finding:
@@ -104,7 +104,7 @@ def _answers(seen: Chosen) -> Finding:
     if seen.registry >= seen.stall:
         detail = f"an answer may take {seen.registry:g} s, and a worker ends itself after {seen.stall:g} s"
         return ANSWERS.warn(detail, "Lower registry.timeout, or raise worker.stall_timeout.")
-    return ANSWERS.ok(f"at most {seen.registry:g} s")
+    return ANSWERS.ok(f"the registry may take {seen.registry:g} s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from consumer.core.doctor.finding import Area, Check, Finding
 from consumer.core.failure import Failure
+from consumer.core.wording import counted
 
 FIT = Check(
     "target.tables",
@@ -65,7 +66,7 @@ def tables(seen: Sequence[Fit]) -> list[Finding]:
     if not read:
         return [check.skipped("no topic has a record with a value") for check in OF_TABLES]
     empty = len(seen) - len(read)
-    said = f"{len(read)} topics fit{f', {empty} have no record yet' if empty else ''}"
+    said = f"{counted(len(read), 'topic')} looked at{f', {empty} without a record yet' if empty else ''}"
     found = FIT.all_ok([line for one in read for line in _fit(one)], said)
     bad = [_extension(one, each) for one in read for each in one.lacking]
     return [*found, *EXTENSIONS.all_ok(bad, "none is missing")]

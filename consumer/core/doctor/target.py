@@ -7,6 +7,7 @@ from consumer.core.doctor.cluster import SKEW
 from consumer.core.doctor.finding import Area, Check, Finding
 from consumer.core.failure import Failure, failed
 from consumer.core.kinds import KINDS
+from consumer.core.wording import counted
 
 REACHABLE = Check(
     "target.reachable",
@@ -194,7 +195,7 @@ def room(seen: Server, wants: Wants, workers: int) -> list[Finding]:
     """Of sessions. `workers`: how many report themselves, one at least."""
     needed = workers * wants.per_worker + wants.of_admin
     bad = []
-    who = f"{workers} worker{'s' if workers > 1 else ''} and the admin process"
+    who = f"{counted(workers, 'worker')} and the admin process"
     for limit, each in seen.room.items():
         left = max(0, each.most - each.others)
         if needed > left:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from consumer.core.doctor.finding import Area, Check, Finding
 from consumer.core.letter_topics import misfits
-from consumer.core.wording import lasting
+from consumer.core.wording import counted, lasting
 
 THERE = Check(
     "topics.there",
@@ -115,7 +115,7 @@ def there(wanted: Mapping[str, Sequence[str]], hidden: Collection[str]) -> list[
             remedy = "Correct kafka.topics, start the connector, or grant DESCRIBE on the topic."
             bad.append(THERE.fail("there is no such topic, or we may not see it", remedy, entry, "kafka.no_topic"))
     many = len({topic for matched in wanted.values() for topic in matched})
-    return THERE.all_ok(bad, f"{many} topics of {len(wanted)} entries")
+    return THERE.all_ok(bad, f"{counted(many, 'topic')} by kafka.topics")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +131,7 @@ def sources(seen: Sources) -> list[Finding]:
     if not seen.topics:
         return [check.skipped("there is no topic yet") for check in OF_TOPICS[1:]]
     found: list[Finding] = []
-    many = f"{len(seen.topics)} topics, {sum(one.partitions for one in seen.topics)} partitions"
+    many = f"{counted(len(seen.topics), 'topic')}, {counted(sum(one.partitions for one in seen.topics), 'partition')}"
     unread = [(one, one.lacks(("READ", "DESCRIBE"))) for one in seen.topics]
     found += READABLE.all_ok(
         [READABLE.fail(f"not granted: {', '.join(lacks)}", _GRANT, one.name) for one, lacks in unread if lacks], many
@@ -192,7 +192,7 @@ def _ids(topics: Sequence[Topic]) -> list[Finding]:
     if all(one.id in ("", _NO_ID) for one in topics):
         remedy = "Upgrade the brokers; until then compare the target with the source whenever a topic is made anew."
         return [KNOWN.warn("the cluster tells none, so a topic that was made anew is not noticed", remedy)]
-    return [KNOWN.ok("told")]
+    return [KNOWN.ok("the cluster tells them")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,15 +219,21 @@ def letters(seen: LetterTopics) -> list[Finding]:
     found = _made(seen, missing)
     if not seen.topics:
         return [*found, *(check.skipped("they are made with the first letter") for check in OF_LETTERS[1:])]
-    found += WRITABLE.all_ok([line for one in seen.topics for line in _writable(one)], f"{len(seen.topics)} topics")
-    found += LASTING.all_ok([line for one in seen.topics for line in _lasting(one, seen)], "as long as is set")
+    found += WRITABLE.all_ok(
+        [line for one in seen.topics for line in _writable(one)], counted(len(seen.topics), "topic")
+    )
+    found += LASTING.all_ok(
+        [line for one in seen.topics for line in _lasting(one, seen)], "as long as letters.retention_hours says"
+    )
     found += COPIED.all_ok([line for one in seen.topics for line in _safe(one, seen.brokers)], _spread(seen))
-    return found + SIZED.all_ok([line for one in seen.topics for line in _sized(one, seen.largest)], "as large")
+    return found + SIZED.all_ok(
+        [line for one in seen.topics for line in _sized(one, seen.largest)], "they take what topics that are read take"
+    )
 
 
 def _made(seen: LetterTopics, missing: Sequence[str]) -> list[Finding]:
     if not missing:
-        return [MADE.ok(f"{len(seen.topics)} topics")]
+        return [MADE.ok(counted(len(seen.topics), "topic"))]
     if seen.may_create is False:
         remedy = "Make it by hand, or grant CREATE on these topics (the cluster does not tell whether that is granted)."
         return MADE.all_ok([MADE.warn("it is not there, and CREATE on the cluster is not granted", remedy, name)

@@ -31,6 +31,11 @@ _NEVER = (
 )
 # seconds between two lines of one code
 _EACH = 60.0
+# what is said of any client; the rest is the group member's
+_COMMON = (
+    *("security.", "sasl.", "ssl.", "enable.ssl.", "enable.sasl.", "https."),
+    *("socket.", "broker.", "client.", "test.", "metadata."),
+)
 _INCREMENTAL = ("cooperative-sticky",)
 
 
@@ -82,7 +87,7 @@ def common_config(settings: KafkaSettings) -> dict[str, Any]:
 
 
 def _is_common(name: str) -> bool:
-    return name.startswith(("security.", "sasl.", "ssl.", "socket.", "broker.", "client.", "test.", "metadata."))
+    return name.startswith(_COMMON)
 
 
 def consumer_config(settings: KafkaSettings) -> dict[str, object]:

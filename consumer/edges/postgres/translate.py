@@ -20,7 +20,9 @@ from consumer.ports.refusals import ConnectionLost, DataFault, TableBusy, TableF
 # classes whose messages are the server's own, with names in them but never values
 _PLAIN = ("08", "25", "28", "3D", "40", "53", "55", "57", "58")
 # a failed login carries no SQLSTATE, only the server's words
-_REFUSED_LOGIN = ("password authentication failed", "no password supplied", "no pg_hba.conf entry", "does not exist")
+_REFUSED_LOGIN = ("password authentication failed", "no password supplied", "pg_hba.conf", "does not exist")
+# libpq's words where no secure connection comes about; a certificate that is of nobody is a failed login
+_NO_TLS = re.compile(r"certificate(?! authentication)|SSL error: (?!unexpected eof)|does not support SSL")
 # a prepared statement that is not there, or is already; a plan of a table that has changed
 _UNPREPARED, _REVALIDATES = ("26000", "42P05"), "RevalidateCachedQuery"
 # a table that is not there, or is already, where only staging tables are named
@@ -95,7 +97,9 @@ def _raisable(kind: FailureKind, failure: Failure, table: TableName | None) -> H
 
 
 def _without_state(error: psycopg.Error, operation: str) -> HeadraceError:
-    if operation == "connect" and any(words in str(error) for words in _REFUSED_LOGIN):
+    if operation == "connect" and _NO_TLS.search(str(error)):
+        kind = KINDS["target.tls"]
+    elif operation == "connect" and any(words in str(error) for words in _REFUSED_LOGIN):
         kind = KINDS["target.login"]
     elif isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         kind = KINDS["target.connection"]
