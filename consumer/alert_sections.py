@@ -70,7 +70,7 @@ class Alerts(Section):
         default=300,
         description="The same for what is shown for a shorter time: a target without resources, waits for a session.",
     )
-    pool_waits: Annotated[float, Field(gt=0, le=10_000)] = Field(
+    pool_waits: Annotated[float, Field(ge=0.01, le=10_000)] = Field(
         default=1.0, description="Most that questions of a process wait for a session, in seconds a second."
     )
     pool_for: Wait = Field(default=300, description="For how long they may wait longer.")
