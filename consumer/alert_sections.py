@@ -66,8 +66,9 @@ class Alerts(Section):
     )
     new_kind_shown: Seconds = Field(default=900, description="For how long a new one is shown.")
     away_for: Wait = Field(default=60, description="For how long a server may be away.")
-    full_window: Seconds = Field(
-        default=300, description="Seconds that a target without resources is shown for after it last said so."
+    short_window: Seconds = Field(
+        default=300,
+        description="The same for what is shown for a shorter time: a target without resources, waits for a session.",
     )
     pool_waits: Annotated[float, Field(ge=0.01, le=10_000)] = Field(
         default=1.0, description="Most that questions of a process wait for a session, in seconds a second."

@@ -21,7 +21,7 @@ SERVER_ALERTS = (
     ),
     Alert(
         name="HeadraceTargetFull",
-        expr=lately("target[.](resources|system)", "full_window"),
+        expr=lately("target[.](resources|system)", "short_window"),
         severity=Severity.CRITICAL,
         summary="The target says that it is out of something: {{ $labels.kind }}",
         meaning="Nothing is applied while its disk is full. Batches are rolled back as a whole and tried again; "
@@ -30,7 +30,7 @@ SERVER_ALERTS = (
     ),
     Alert(
         name="HeadracePoolExhausted",
-        expr=f"max by (instance) (rate({POOL_WAITED.name}[5m]) {OF_GROUP}) > <pool_waits>",
+        expr=f"max by (instance) (rate({POOL_WAITED.name}[<short_window>s]) {OF_GROUP}) > <pool_waits>",
         wait="pool_for",
         severity=Severity.WARNING,
         summary="Questions of {{ $labels.instance }} wait {{ $value | humanize }} s a second for a session",

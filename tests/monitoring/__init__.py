@@ -1,1 +1,1 @@
-"""Rules and dashboards in real Prometheus programs, which `make monitoring-tests` brings."""
+"""Rules and dashboards in real Prometheus programs, which `make monitoring-tests` installs."""

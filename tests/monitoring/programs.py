@@ -1,14 +1,13 @@
-"""The programs, where `make monitoring-tests` put them."""
+"""The programs, which `make monitoring-tests` installs."""
 
-import os
 import shutil
 from pathlib import Path
 
 
 def program(name: str) -> str:
     """Its path."""
-    found = shutil.which(name, path=os.environ.get("MONITORING_PROGRAMS", os.environ["PATH"]))
-    assert found, f"{name} is not there: make monitoring-tests brings it"
+    found = shutil.which(name)
+    assert found, f"{name} is not there: make monitoring-tests installs it"
     return found
 
 

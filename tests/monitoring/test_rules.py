@@ -50,12 +50,18 @@ def test_other_groups_do_not_stand_in_for_what_is_missing(name: str, tmp_path: P
     _hold(tmp_path, name, replace(fires, series=calm.series), "another", [_expected(name, fires)])
 
 
-@pytest.mark.parametrize(
-    "file", ["deploy/prometheus/rules/headrace.yml"], ids=lambda file: str(file).rpartition("/")[2]
-)
-def test_the_shipped_rules_are_rules(file: str) -> None:
+def test_the_shipped_rules_are_rules() -> None:
     """As promtool reads them."""
-    _run("check", "rules", "--lint-fatal", str(ROOT / file))
+    _run("promtool", "check", "rules", "--lint-fatal", str(ROOT / "deploy/prometheus/rules/headrace.yml"))
+
+
+@pytest.mark.parametrize(("severity", "receiver"), [("critical", "now"), ("warning", "later")])
+def test_the_shipped_routes_tell_now_from_later(severity: str, receiver: str) -> None:
+    """As Alertmanager's own tool reads them."""
+    file = str(ROOT / "deploy/alertmanager/alertmanager.yml")
+    _run("amtool", "check-config", file)
+    words = ("amtool", "config", "routes", "test", f"--config.file={file}", f"--verify.receivers={receiver}")
+    _run(*words, f"severity={severity}", "alertname=HeadraceStopped", f"group={GROUP}")
 
 
 def _expected(name: str, case: Fires) -> dict[str, Any]:
@@ -86,9 +92,9 @@ def _hold(folder: Path, name: str, case: Case, group: str, expected: list[dict[s
     }
     file = {"rule_files": ["rules.yml"], "evaluation_interval": "1m", "tests": [test]}
     (folder / "test.yml").write_text(yaml.safe_dump(file))
-    _run("test", "rules", str(folder / "test.yml"))
+    _run("promtool", "test", "rules", str(folder / "test.yml"))
 
 
-def _run(*words: str) -> None:
-    done = subprocess.run([program("promtool"), *words], capture_output=True, text=True, timeout=120)
+def _run(name: str, *words: str) -> None:
+    done = subprocess.run([program(name), *words], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from enum import Enum
+from functools import cache
 from typing import Any, get_args
 
 import typer
@@ -15,6 +16,7 @@ NAME = "headrace"
 Command = TyperCommand | TyperGroup
 
 
+@cache
 def command_line() -> Command:
     """The application as a tree of commands."""
     return _known(typer.main.get_command(consumer.cli.app))
