@@ -8,7 +8,7 @@ TEST_PROCESSES ?= 3
 FAULTS_SEEDS ?= 2
 SITE_TOOLS := $(abspath $(VENV))/site
 CHART_TOOLS := $(abspath $(VENV))/chart
-.PHONY: help setup demo test console-tests screenshots chart-tests faults fidelity check fmt lock docs site clean
+.PHONY: help setup demo test console-tests screenshots chart-tests faults upgrade-tests fidelity check fmt lock docs site clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -53,6 +53,9 @@ check: setup  ## Format, lint, types, arrows, dead code, documentation
 	$(BIN)/lint-imports
 	$(BIN)/vulture
 	$(BIN)/python -m tools.docs --check
+
+upgrade-tests: setup  ## The database side by the program of today on a control schema to which a later version has added
+	$(BIN)/python -m pytest tests/pg --later --numprocesses $(TEST_PROCESSES) --dist loadfile
 
 fidelity: setup  ## The fidelity table, whole: every type and mode, beside the Debezium JDBC sink; writes its page
 	$(BIN)/python -m pytest tests/fidelity --whole

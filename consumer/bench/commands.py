@@ -48,6 +48,13 @@ class Output(StrEnum):
     JSON = "json"
 
 
+class About(StrEnum):
+    """The pages of results, by their names in docs."""
+
+    BENCHMARKS = "benchmarks"
+    SCALING = "scaling"
+
+
 DataDir = Annotated[Path, typer.Option(help="Where topics, servers and results are kept.")]
 Rows = Annotated[int, typer.Option(min=1_000, help="Events of the scenario.")]
 Runs = Annotated[int, typer.Option(min=1, max=20, help="Runs of each contender.")]
@@ -184,17 +191,20 @@ def memory(
 @app.command()
 def report(
     data_dir: DataDir = DEFAULT_DIR,
-    file: Annotated[Path, typer.Option(help="The page.")] = Path("docs/benchmarks.md"),
+    about: Annotated[About, typer.Option(help="One worker beside the sink, or several workers.")] = About.BENCHMARKS,
+    file: Annotated[Path | None, typer.Option(help="The page; that of docs by default.")] = None,
 ) -> None:
-    """Write the results page. Exit code 3 when there are no results."""
+    """Write a results page. Exit code 3 when there are no results."""
     with _failures_told():
-        from consumer.bench import engine
-        from consumer.bench.report import page
+        from consumer.bench import engine, scaling
+        from consumer.bench import report as benchmarks
         from consumer.bench.store import Store
 
         if not (data_dir / "results.json").exists():
             _say(f"there are no results in {data_dir}")
             raise typer.Exit(_NOTHING)
+        page = {About.BENCHMARKS: benchmarks.page, About.SCALING: scaling.page}[about]
+        file = file or Path("docs", f"{about}.md")
         file.write_text(page(Store(data_dir), engine.version()), encoding="utf-8")
         _say(f"written: {file}")
 
