@@ -12,7 +12,7 @@ AUDIT := $(abspath $(VENV))/audit
 SBOM := $(abspath $(VENV))/sbom
 # suites of many minutes, or with tools of their own, have commands of their own
 APART := console chart recovery monitoring security
-.PHONY: help setup demo test console-tests screenshots chart-tests monitoring-programs monitoring-tests alerts security-tests audit sbom faults recovery fidelity check fmt lock docs site clean
+.PHONY: help setup demo test console-tests screenshots chart-tests monitoring-programs monitoring-tests alerts security-tests audit sbom faults recovery upgrade-tests fidelity check fmt lock docs site clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -90,6 +90,9 @@ check: setup  ## Format, lint, types, arrows, dead code, documentation
 	$(BIN)/lint-imports
 	$(BIN)/vulture
 	$(BIN)/python -m tools.docs --check
+
+upgrade-tests: setup  ## The database side by the program of today on a control schema to which a later version has added
+	$(BIN)/python -m pytest tests/pg --later --numprocesses $(TEST_PROCESSES) --dist loadfile
 
 fidelity: setup  ## The fidelity table, whole: every type and mode, beside the Debezium JDBC sink; writes its page
 	$(BIN)/python -m pytest tests/fidelity --whole

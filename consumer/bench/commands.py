@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from consumer.bench.cases import NAME as LETTERS
+from consumer.bench.modes import MODES, NAMES, ROLLING, SCALE
 from consumer.bench.scenario import MILLION, SCENARIOS, Against, Scenario
 from consumer.core.failure import HeadraceError
 from consumer.stack.failures import missing_extra
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 DEFAULT_DIR = Path(".headrace/bench")
 _FAILED, _NOTHING = 1, 3
 _WIDTH = 120
+# details that are no single figures
+_LONG = ("steps", "restarts")
 
 app = typer.Typer(
     name="bench",
@@ -43,6 +46,13 @@ class Output(StrEnum):
 
     TABLE = "table"
     JSON = "json"
+
+
+class About(StrEnum):
+    """The pages of results, by their names in docs."""
+
+    BENCHMARKS = "benchmarks"
+    SCALING = "scaling"
 
 
 DataDir = Annotated[Path, typer.Option(help="Where topics, servers and results are kept.")]
@@ -146,6 +156,48 @@ def priorities(
 
 
 @app.command()
+def rolling(
+    data_dir: DataDir = DEFAULT_DIR,
+    mode: Annotated[list[str] | None, typer.Option("--mode", help=f"Of {', '.join(NAMES)}; all by default.")] = None,
+    workers: Annotated[int, typer.Option(min=2, max=16, help="Workers, each restarted once.")] = 4,
+    rate: Annotated[int, typer.Option(min=10, max=100_000, help="Events a second.")] = 5_000,
+    gap: Annotated[float, typer.Option(min=5, max=600, help="Seconds from one restart to the next.")] = 20.0,
+    output: Format = Output.TABLE,
+) -> None:
+    """Workers restarted one after the other under load: pauses, p99, and that every change counts once."""
+    wanted = [each for each in MODES if mode is None or each.name in mode]
+    if mode and (unknown := set(mode) - set(NAMES)):
+        raise typer.BadParameter(f"{', '.join(sorted(unknown))}: none of {', '.join(NAMES)}", param_hint="--mode")
+    with _rig(data_dir) as rig:
+        from consumer.bench import rolling
+
+        plan = rolling.Plan(workers=workers, rate=rate, gap=gap)
+        for each in wanted:
+            rig.say(f"rolling restart of {workers} workers: {each.name}")
+            rolling.measure(rig, plan, each)
+        _show_others(rig.store, ROLLING, output)
+
+
+@app.command()
+def scale(
+    data_dir: DataDir = DEFAULT_DIR,
+    rows: Rows = 6 * MILLION,
+    partitions: Annotated[int, typer.Option(min=1, max=1_000, help="Partitions of the topic.")] = 64,
+    workers: Annotated[int, typer.Option(min=1, max=16, help="The most workers of one group.")] = 4,
+    again: Again = False,
+    output: Format = Output.TABLE,
+) -> None:
+    """Workers of one group behind a backlog, one after the other joining: rate, rebalance, fairness, unit costs."""
+    with _rig(data_dir) as rig:
+        from consumer.bench import scale
+
+        if again:
+            rig.store.drop(SCALE, rows)
+        scale.measure(rig, rows, partitions, workers)
+        _show_others(rig.store, SCALE, output)
+
+
+@app.command()
 def memory(
     data_dir: DataDir = DEFAULT_DIR,
     rows: Rows = 5 * MILLION,
@@ -165,17 +217,20 @@ def memory(
 @app.command()
 def report(
     data_dir: DataDir = DEFAULT_DIR,
-    file: Annotated[Path, typer.Option(help="The page.")] = Path("docs/benchmarks.md"),
+    about: Annotated[About, typer.Option(help="One worker beside the sink, or several workers.")] = About.BENCHMARKS,
+    file: Annotated[Path | None, typer.Option(help="The page; that of docs by default.")] = None,
 ) -> None:
-    """Write the results page. Exit code 3 when there are no results."""
+    """Write a results page. Exit code 3 when there are no results."""
     with _failures_told():
-        from consumer.bench import engine
-        from consumer.bench.report import page
+        from consumer.bench import engine, scaling
+        from consumer.bench import report as benchmarks
         from consumer.bench.store import Store
 
         if not (data_dir / "results.json").exists():
             _say(f"there are no results in {data_dir}")
             raise typer.Exit(_NOTHING)
+        page = {About.BENCHMARKS: benchmarks.page, About.SCALING: scaling.page}[about]
+        file = file or Path("docs", f"{about}.md")
         file.write_text(page(Store(data_dir), engine.version()), encoding="utf-8")
         _say(f"written: {file}")
 
@@ -243,7 +298,8 @@ def _show_others(store: "Store", scenario: str, output: Output) -> None:
         return
     table = Table("contender", "size", "events/s", "peak MB", "details", title=scenario)
     for each in found:
-        details = ", ".join(f"{name} {value}" for name, value in each["details"].items() if name != "steps")
+        shown = {name: value for name, value in each["details"].items() if name not in _LONG}
+        details = ", ".join(f"{name} {value}" for name, value in shown.items())
         table.add_row(
             each["contender"], f"{each['size']:,}", f"{each['rate']:,.0f}", f"{each['peak_mb']:,.0f}", details
         )

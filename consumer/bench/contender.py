@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -18,10 +19,13 @@ from consumer.bench.failures import broken
 from consumer.bench.rig import Rig
 from consumer.stack.connectors import connector_status, delete_connector, register
 from consumer.stack.logs import tail
+from consumer.stack.options import CONNECT
 from consumer.stack.process import Command, Process, Spawner
 
 HEADRACE = "headrace"
 _STOP_SECONDS = 40.0
+# an installation has its bytecode, and a start takes several times as long without
+_NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 _JDBC = "io.debezium.connector.jdbc.JdbcSinkConnector"
 
 
@@ -54,33 +58,42 @@ def headrace(
     The kernel ends it with this process, however that ends: a survivor would write into the next run's tables.
     """
     group = group or new_group()
-    log = rig.scratch / f"{group}.log"
-    settings = rig.scratch / f"{group}.toml"
-    settings.write_text(_settings(rig, group, topics), encoding="utf-8")
-    command = Command(
+    command = worker(rig, write_settings(rig, group, topics), variables)
+    with rig.target() as connection, closing(Spawner()) as spawner:
+        started = time.monotonic()
+        process = spawner.spawn(HEADRACE, command, rig.scratch / f"{group}.log")
+        try:
+            yield Running(
+                group=group,
+                pid=process.pid,
+                started=started,
+                check=lambda: check(process, connection, group),
+                details=lambda: _ledger(connection, group),
+            )
+        finally:
+            process.stop()
+
+
+def worker(rig: Rig, settings: Path, variables: Mapping[str, str]) -> Command:
+    """`headrace run` with these settings, and with what the variables say beside those of the environment."""
+    return Command(
         argv=(sys.executable, "-m", "consumer", "run", "--config", str(settings.absolute())),
         directory=rig.scratch.absolute(),
         environment={
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name != _NO_BYTECODE},
             **variables,
             "PYTHONPATH": _path(),
             "HEADRACE_TARGET__DSN": rig.endpoints.target_dsn,
         },
         stop_seconds=_STOP_SECONDS,
     )
-    with rig.target() as connection, closing(Spawner()) as spawner:
-        started = time.monotonic()
-        process = spawner.spawn(HEADRACE, command, log)
-        try:
-            yield Running(
-                group=group,
-                pid=process.pid,
-                started=started,
-                check=lambda: _check_headrace(process, connection, group),
-                details=lambda: _ledger(connection, group),
-            )
-        finally:
-            process.stop()
+
+
+def write_settings(rig: Rig, group: str, topics: Sequence[str]) -> Path:
+    """The file that workers of a group have in common."""
+    file = rig.scratch / f"{group}.toml"
+    file.write_text(_settings(rig, group, topics), encoding="utf-8")
+    return file
 
 
 def _path() -> str:
@@ -96,7 +109,8 @@ def _settings(rig: Rig, group: str, topics: Sequence[str]) -> str:
     return kafka + rest
 
 
-def _check_headrace(process: Process, connection: psycopg.Connection, group: str) -> None:
+def check(process: Process, connection: psycopg.Connection, group: str) -> None:
+    """Raises Persistent when the worker has ended, or a partition of its group is stopped."""
     if process.code is not None:
         detail = f"headrace ended with code {process.code}; the end of its log:\n{tail(process.log, 15)}\n"
         raise broken("headrace", "worker_died", detail, f"Read {process.log}.")
@@ -137,7 +151,7 @@ def sink(rig: Rig, topics: Sequence[str], tuning: Mapping[str, str]) -> Iterator
     try:
         register(connect, name, sink_config(rig, topics, tuning))
         group = f"connect-{name}"
-        yield Running(group=group, pid=rig.connect_pid, started=started, check=lambda: _check_sink(connect, name))
+        yield Running(group=group, pid=rig.pids[CONNECT], started=started, check=lambda: _check_sink(connect, name))
     finally:
         delete_connector(connect, name)
 

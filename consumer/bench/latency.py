@@ -6,11 +6,9 @@ event up to it is committed and visible: the latency measured is the true one or
 """
 
 import threading
-import time
-from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from statistics import quantiles
 
 import psycopg
@@ -23,24 +21,13 @@ from consumer.bench.race import busy, now
 from consumer.bench.rig import Rig
 from consumer.bench.scenario import Dataset
 from consumer.bench.store import Result
+from consumer.bench.tide import Watermarks
 from consumer.stack.waiting import wait_until
 
 NAME = "latency"
 _LOOK = 0.005
 _WARM_SECONDS = 5
 _PATIENCE = 120.0
-
-
-@dataclass(slots=True)
-class Watermarks:
-    """When which id was first seen: rising lists of the wall clock in milliseconds and of ids."""
-
-    times: list[float] = field(default_factory=list)
-    ids: list[int] = field(default_factory=list)
-
-    def seen_at(self, wanted: int) -> float:
-        """When the row was first known to be visible."""
-        return self.times[bisect_left(self.ids, wanted)]
 
 
 Contender = tuple[str, Callable[[Sequence[str]], AbstractContextManager[Running]]]
@@ -80,20 +67,15 @@ def measured(rig: Rig, dataset: Dataset, contender: Contender, rate: int, second
 
 def _watch(connection: psycopg.Connection, dataset: Dataset, marks: Watermarks, stop: threading.Event) -> None:
     query = sql.SQL("SELECT max(id) FROM {}").format(workload.name(dataset, dataset.tables[0]))
-    highest = 0
     while not stop.wait(_LOOK):
         row = connection.execute(query).fetchone()
-        seen = int(row[0] or 0) if row else 0
-        if seen > highest:
-            highest = seen
-            marks.times.append(time.time() * 1000)
-            marks.ids.append(seen)
+        marks.note(int(row[0] or 0) if row else 0)
 
 
 def _await(running: Running, marks: Watermarks, count: int) -> None:
     def settled() -> bool:
         running.check()
-        return bool(marks.ids) and marks.ids[-1] >= count
+        return bool(marks.marks) and marks.marks[-1] >= count
 
     if not wait_until(settled, _PATIENCE):
         raise late("latency", f"the last event was not applied in {_PATIENCE:.0f} s", "Read the contender's log.")
@@ -101,7 +83,8 @@ def _await(running: Running, marks: Watermarks, count: int) -> None:
 
 def _appended(rig: Rig, topic: str, count: int) -> list[tuple[int, float]]:
     """Id and append time of every record; ids are the places in the topic."""
-    return [(place, float(each.timestamp()[1])) for place, each in enumerate(replay.messages(rig, topic, 1, count), 1)]
+    found = replay.messages(rig.endpoints.kafka, topic, 1, count)
+    return [(place, float(each.timestamp()[1])) for place, each in enumerate(found, 1)]
 
 
 def _result(

@@ -16,13 +16,12 @@ from consumer.bench import campaign, race, replay, target, topics, workload
 from consumer.bench.cases import CASES, FLOOD, NAME, Case
 from consumer.bench.contender import headrace, new_group
 from consumer.bench.failures import late, unusable
-from consumer.bench.replay import Record
+from consumer.bench.replay import FRAME, Record, row_id
 from consumer.bench.rig import Rig
 from consumer.bench.scenario import SCENARIOS, Dataset
 from consumer.bench.store import Result
 from consumer.stack.waiting import wait_until
 
-_FRAME = 5
 _PATIENCE = 120.0
 _LANE = re.compile(r"bench-[0-9a-f]{8}\.(retry\.\d+|dlq)")
 _Letters = dict[tuple[str, str, str], list[int]]
@@ -40,7 +39,7 @@ def measure(rig: Rig, size: int, runs: int, cases: Sequence[Case] = CASES) -> No
         replay.ensure(rig, _topic(dataset, case), 1, dataset.events, partial(_records, rig, dataset, case))
         if case.open_letters:
             replay.ensure(rig, _others(dataset, case), 1, 1 + case.open_letters, partial(_bad, rig, dataset, case))
-    ids = [_id(record) for record in replay.records(rig, dataset.topics[0], dataset.events)]
+    ids = [row_id(record) for record in replay.records(rig, dataset.topics[0], dataset.events)]
     wanted = [
         race.Entry(scenario=NAME, size=size, contender=case.name, settings={**race.overrides(), **case.variables})
         for case in cases
@@ -84,14 +83,7 @@ def _others(dataset: Dataset, case: Case) -> str:
 def _records(rig: Rig, dataset: Dataset, case: Case) -> Iterator[Record]:
     """The dataset's records, of which some are cut."""
     for record in replay.records(rig, dataset.topics[0], dataset.events):
-        yield _cut(record) if case.is_cut(_id(record)) else record
-
-
-def _id(record: Record) -> int:
-    """The id of the row that a record is of; a snapshot may read a table from anywhere on."""
-    found = fastavro.schemaless_reader(io.BytesIO((record.key or b"")[_FRAME:]), "long")
-    assert isinstance(found, int)
-    return found
+        yield _cut(record) if case.is_cut(row_id(record)) else record
 
 
 def _cut(record: Record) -> Record:
@@ -104,7 +96,7 @@ def _bad(rig: Rig, dataset: Dataset, case: Case) -> Iterator[Record]:
     (sound,) = replay.records(rig, dataset.topics[0], 1)
     yield sound
     for row in range(1, case.open_letters + 1):
-        yield _cut(Record(_key((sound.key or b"")[:_FRAME], -row), sound.value, sound.headers))
+        yield _cut(Record(_key((sound.key or b"")[:FRAME], -row), sound.value, sound.headers))
 
 
 def _key(frame: bytes, row: int) -> bytes:

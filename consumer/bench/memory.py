@@ -1,6 +1,7 @@
 """The memory of one worker that finds a large backlog over many partitions."""
 
 import time
+from functools import partial
 
 from psycopg import Connection
 
@@ -18,11 +19,8 @@ NAME = "memory"
 
 
 def measure(rig: Rig, dataset: Dataset, backlog: int, partitions: int) -> Result:
-    """One worker from nothing to the end of the backlog: recorded records, again and again, spread by key."""
-    topic = f"bench-backlog-{backlog}-{partitions}"
-    replay.ensure(
-        rig, topic, partitions, backlog, lambda: replay.again(rig, dataset.topics[0], dataset.events, backlog)
-    )
+    """One worker from nothing to the end of the backlog."""
+    topic = topic_of(rig, dataset, backlog, partitions)
     target.reset(rig, dataset)
     load, version = busy(), engine.version()
     with headrace(rig, [topic]) as running, Sampler(running.pid) as sampler, rig.target() as connection:
@@ -56,6 +54,14 @@ def measure(rig: Rig, dataset: Dataset, backlog: int, partitions: int) -> Result
     )
     rig.store.add(result)
     return result
+
+
+def topic_of(rig: Rig, dataset: Dataset, backlog: int, partitions: int) -> str:
+    """The topic of such a backlog, made if it is not there: recorded records, again and again, spread by key."""
+    topic = f"bench-backlog-{backlog}-{partitions}"
+    again = partial(replay.again, rig, dataset.topics[0], dataset.events, backlog)
+    replay.ensure(rig, topic, partitions, backlog, again)
+    return topic
 
 
 def how_far(connection: Connection, group: str, topic: str) -> int:

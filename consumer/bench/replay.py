@@ -1,10 +1,12 @@
 """Recorded Debezium records, produced again into a topic of another make: at a steady rate, many times, or changed."""
 
+import io
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import fastavro
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from consumer.bench import topics
@@ -13,6 +15,8 @@ from consumer.bench.rig import Rig
 from consumer.core.records import Header
 from consumer.edges.kafka.intake import read_headers
 
+# bytes in front of each datum
+FRAME = 5
 _CHUNK = 10_000
 _SILENCE = 30.0
 _FLUSH = 60.0
@@ -28,9 +32,16 @@ class Record:
     headers: Sequence[Header] = ()
 
 
+def row_id(record: Record) -> int:
+    """The id of the row that a record is of; a snapshot may read a table from anywhere on."""
+    found = fastavro.schemaless_reader(io.BytesIO((record.key or b"")[FRAME:]), "long")
+    assert isinstance(found, int)
+    return found
+
+
 def records(rig: Rig, topic: str, total: int) -> Iterator[Record]:
     """The first `total` records of a topic of one partition, as they are."""
-    for each in messages(rig, topic, 1, total):
+    for each in messages(rig.endpoints.kafka, topic, 1, total):
         yield Record(each.key(), each.value(), read_headers(each))
 
 
@@ -57,11 +68,11 @@ def ensure(rig: Rig, topic: str, partitions: int, total: int, wanted: Callable[[
     rig.store.topics_complete(topic, topics.counts(rig, [topic]))
 
 
-def messages(rig: Rig, topic: str, partitions: int, total: int) -> Iterator[Message]:
+def messages(kafka: str, topic: str, partitions: int, total: int) -> Iterator[Message]:
     """The first `total` records of the partitions, from their beginning."""
     consumer = Consumer(
         {
-            "bootstrap.servers": rig.endpoints.kafka,
+            "bootstrap.servers": kafka,
             "group.id": f"bench-{uuid.uuid4().hex[:8]}",
             "enable.auto.commit": False,
             "fetch.queue.backoff.ms": 5,
@@ -81,11 +92,13 @@ def messages(rig: Rig, topic: str, partitions: int, total: int) -> Iterator[Mess
         consumer.close()
 
 
-def steadily(recorded: Sequence[Record], rig: Rig, topic: str, rate: int) -> float:
-    """Produces the records at so many a second; returns the rate that was reached."""
+def steadily(
+    recorded: Sequence[Record], rig: Rig, topic: str, rate: int, enough: Callable[[], bool] = lambda: False
+) -> float:
+    """Produces the records at so many a second, until it is enough; returns the rate that was reached."""
     producer = _producer(rig)
     began, sent = time.monotonic(), 0
-    while sent < len(recorded):
+    while sent < len(recorded) and not enough():
         due = min(len(recorded), int((time.monotonic() - began) * rate) + 1)
         for record in recorded[sent:due]:
             _send(producer, topic, record)

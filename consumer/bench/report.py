@@ -53,7 +53,7 @@ def page(store: Store, version: str) -> str:
     recorded = store.results()
     results = summary.counting(recorded, version)
     others = len(recorded) - len(results)
-    parts = [_INTRODUCTION, _version(version, others), _caution(results), _machine(store), _goals(results)]
+    parts = [_INTRODUCTION, _version(version, others), _caution(results), machine(store), _goals(results)]
     parts += [_section(results, scenario) for scenario in SCENARIOS.values()]
     parts += [_letters(results), _latency(results), _memory(results), _commands(), _raw(recorded, version)]
     return "\n".join(part for part in parts if part).rstrip() + "\n"
@@ -76,9 +76,10 @@ def _caution(results: Sequence[Result]) -> str:
     return f"**Provisional.** Some runs began on a busy machine (load up to {worst:g}); see the last table.\n"
 
 
-def _machine(store: Store) -> str:
+def machine(store: Store) -> str:
+    """What the results were measured on."""
     rows = [(name, value) for name, value in store.machine().items()]
-    return "## Measured on\n\n" + _table(("", ""), rows) if rows else ""
+    return "## Measured on\n\n" + table(("", ""), rows) if rows else ""
 
 
 def _goals(results: Sequence[Result]) -> str:
@@ -95,7 +96,7 @@ def _goals(results: Sequence[Result]) -> str:
     rows += [
         (f"memory, {each.size:,} events", *_judged(_memory_verdict(each))) for each in _of(results, memory.NAME)[-1:]
     ]
-    return "## Goals\n\n" + _table(("scenario", "goal", "asked", "measured", "reached"), rows) if rows else ""
+    return "## Goals\n\n" + table(("scenario", "goal", "asked", "measured", "reached"), rows) if rows else ""
 
 
 def _judged(verdict: Verdict) -> tuple[str, str, str, str]:
@@ -119,10 +120,10 @@ def _section(results: Sequence[Result], scenario: Scenario) -> str:
         return ""
     size = found[-1]
     head = f"## ({scenario.letter}) {scenario.title}: {size:,} events\n"
-    table = _medians(results, scenario.name, size)
+    lines = _medians(results, scenario.name, size)
     shares = [f"{share:.0%} of {name}" for name, share in summary.shares(results, scenario.name, size).items()]
     told = f"Headrace reaches {' and '.join(shares)}.\n" if shares else ""
-    return "\n".join(part for part in (head, table, told, _grid(summary.grid(results, scenario.name, size))) if part)
+    return "\n".join(part for part in (head, lines, told, _grid(summary.grid(results, scenario.name, size))) if part)
 
 
 def _medians(results: Sequence[Result], name: str, size: int) -> str:
@@ -137,12 +138,12 @@ def _medians(results: Sequence[Result], name: str, size: int) -> str:
         )
         for line in summary.lines(results, name, size)
     ]
-    return _table(("", "runs", "median events/s", "CPU s per million", "peak MB", "rows right"), rows)
+    return table(("", "runs", "median events/s", "CPU s per million", "peak MB", "rows right"), rows)
 
 
 def _grid(points: Sequence[Result]) -> str:
     rows = [(_settings(each.settings), f"{each.size:,}", f"{each.rate:,.0f}", _right(each)) for each in points]
-    return "The sink's grid:\n\n" + _table(("settings", "events", "events/s", "rows right"), rows) if rows else ""
+    return "The sink's grid:\n\n" + table(("settings", "events", "events/s", "rows right"), rows) if rows else ""
 
 
 def _right(result: Result) -> str:
@@ -170,7 +171,7 @@ def _latency(results: Sequence[Result]) -> str:
     if not rows:
         return ""
     head = ("", "events/s", "seconds", "p50 ms", "p95 ms", "p99 ms", "p99.9 ms", "max ms")
-    return "## Latency from Kafka's append to the visible commit\n\n" + _LATENCY + _table(head, rows)
+    return "## Latency from Kafka's append to the visible commit\n\n" + _LATENCY + table(head, rows)
 
 
 def _memory(results: Sequence[Result]) -> str:
@@ -185,7 +186,7 @@ def _memory(results: Sequence[Result]) -> str:
         for each in _of(results, memory.NAME)
     ]
     head = ("backlog", "partitions", "peak MB", "events/s with start", "rows right")
-    return "## Memory of one worker behind a backlog\n\n" + _table(head, rows) if rows else ""
+    return "## Memory of one worker behind a backlog\n\n" + table(head, rows) if rows else ""
 
 
 def _commands() -> str:
@@ -227,7 +228,7 @@ def _raw(results: Sequence[Result], version: str) -> str:
         "engine",
         "settings",
     )
-    return "## Every run\n\n" + _table(head, rows) if rows else ""
+    return "## Every run\n\n" + table(head, rows) if rows else ""
 
 
 def _engine(result: Result, version: str) -> str:
@@ -249,6 +250,7 @@ def _ours(results: Sequence[Result], scenario: str) -> list[Result]:
     return [each for each in _of(results, scenario) if each.contender == HEADRACE]
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of a page."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"

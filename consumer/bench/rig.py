@@ -1,6 +1,6 @@
 """The servers that a benchmark runs on, and what every part of it needs of them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +9,10 @@ import psycopg
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from consumer.bench import witness
 from consumer.bench.store import Store
 from consumer.stack.connectors import connectors, remove_debezium
-from consumer.stack.options import ALL_PARTS, Endpoints, StackOptions
+from consumer.stack.options import ALL_PARTS, CONNECT, KAFKA, TARGET, Endpoints, StackOptions
 from consumer.stack.progress import Reporter, Terminal
 from consumer.stack.stack import Stack
 
@@ -33,7 +34,8 @@ class Rig:
     """Running servers, the files of the benchmark, and where progress is told."""
 
     endpoints: Endpoints
-    connect_pid: int
+    # of the servers, by their parts
+    pids: Mapping[str, int]
     store: Store
     scratch: Path
     reporter: Reporter
@@ -77,7 +79,7 @@ def rig(stack: Stack, directory: Path, reporter: Reporter) -> Rig:
     scratch.mkdir(parents=True, exist_ok=True)
     return Rig(
         endpoints=stack.endpoints,
-        connect_pid=stack.pid("connect"),
+        pids={part: stack.pid(part) for part in (CONNECT, KAFKA, TARGET)},
         store=Store(directory),
         scratch=scratch,
         reporter=reporter,
@@ -101,3 +103,5 @@ def _clear(rig: Rig) -> None:
         remove_debezium(where.connect_url, where.source_dsn, name)
     with rig.source() as source:
         source.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE NOT active")
+    with rig.target() as target:
+        witness.dismiss(target)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from consumer.bench import cases
+from consumer.bench import cases, modes
 from consumer.bench.contender import HEADRACE
 from consumer.bench.race import BEST, DEFAULTS, GRID
 from consumer.bench.references import APPLY, CONSUME
@@ -46,7 +46,7 @@ class Verdict:
 
 def is_ours(result: Result) -> bool:
     """Whether it is Headrace that was measured, as a whole or its database session."""
-    return result.contender in (HEADRACE, APPLY, *_CASES)
+    return result.contender in (HEADRACE, APPLY, *_CASES) or result.scenario in (modes.ROLLING, modes.SCALE)
 
 
 def counting(results: Sequence[Result], version: str) -> list[Result]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -21,7 +22,9 @@ from consumer.stack.progress import Terminal
 from consumer.stack.stack import Stack
 from tests.pg.following import EVERYTHING, Follower, Scene, Source
 from tests.pg.landing import Landing
+from tests.pg.later import later
 from tests.pg.searching import FIELDS
+from tests.pg.statements import recording
 from tests.pg.words import Bad, letters_of
 
 NUMBERS = count(1)
@@ -30,16 +33,23 @@ Catalogs = Callable[[], PostgresCatalog]
 Pools = Callable[..., TargetPool]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Known when pytest is told to run this directory."""
+    parser.addoption("--later", action="store_true", help="run on a control schema to which a later version has added")
+    parser.addoption("--record-statements", type=Path, help="add the statements that the program sends to a file")
+
+
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[str]:
     """The connection string of a server whose control schema is there."""
     options = StackOptions(target_settings={"fsync": "off"})
     place = tmp_path_factory.mktemp("target")
     with Stack.open(place, {TARGET}, options, Terminal(quiet_steps=True)) as stack:
         dsn = stack.endpoints.target_dsn
         with connect(SessionSettings(dsn=dsn, worker="migrate")) as connection:
-            migrate(connection)
-        yield dsn
+            migrate(connection, later() if pytestconfig.getoption("--later", False) else None)
+        with recording(pytestconfig.getoption("--record-statements", None), dsn):
+            yield dsn
 
 
 @pytest.fixture

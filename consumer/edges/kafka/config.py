@@ -101,6 +101,9 @@ def consumer_config(settings: KafkaSettings) -> dict[str, object]:
         "enable.partition.eof": True,
         "isolation.level": "read_committed",
         "partition.assignment.strategy": "cooperative-sticky",
+        # Members learn of a rebalance by their next heartbeat, and partitions that change hands stand still until the
+        # last one has: tried, 3.9 s with the client's default of three.
+        "heartbeat.interval.ms": 500,
         "allow.auto.create.topics": False,
         "topic.metadata.refresh.interval.ms": int(settings.metadata_refresh * 1000),
         "topic.blacklist": ",".join(

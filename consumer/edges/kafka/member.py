@@ -18,6 +18,13 @@ log = structlog.get_logger("headrace.kafka")
 
 # seconds that joining waits for the cluster's first answer, and leaving for its last
 _CONNECTING, _LEAVING = 1.0, 5.0
+# what a commit is answered while the group rebalances
+_REBALANCING = (
+    KafkaError.ILLEGAL_GENERATION,
+    KafkaError.REBALANCE_IN_PROGRESS,
+    KafkaError.UNKNOWN_MEMBER_ID,
+    KafkaError.STALE_MEMBER_EPOCH,
+)
 # asked about for a sign of life: whoever has groups has it
 _EVERYWHERE = "__consumer_offsets"
 
@@ -121,7 +128,9 @@ def plain(parts: Sequence[Position]) -> list[TopicPartition]:
 
 def say_uncommitted(error: KafkaError) -> None:
     """The group was not told of positions, which costs nothing but the view of lag tools."""
-    log.info("group commit failed; it serves lag tools only", code=error.name())
+    # while members come and go that is the rule
+    say = log.debug if error.code() in _REBALANCING else log.info
+    say("group commit failed; it serves lag tools only", code=error.name())
 
 
 def _committed(error: KafkaError | None, _: list[Position]) -> None:
