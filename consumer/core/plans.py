@@ -44,7 +44,10 @@ def planned(kind: str, subject: Subject, known: Known) -> list[Planned]:
 
 def _reconcile(subject: Subject, known: Known) -> list[Planned]:
     tables = list(known.tables)
-    wanted = list(dict.fromkeys(subject.get("tables") or tables))
+    given = subject.get("tables") or tables
+    if not isinstance(given, list):
+        raise Undecidable("the tables of a comparison are a list")
+    wanted = list(dict.fromkeys(given))
     if unknown := sorted(set(wanted) - set(tables)):
         raise Undecidable(f"no topic of the group is applied to {', '.join(unknown)}")
     if not wanted:

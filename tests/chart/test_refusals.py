@@ -32,6 +32,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"settings": {"kafka": {"client": {"sasl.oauthbearer.client.secret": "p"}}}}, "client.secret"),
     ({"settings": {"target": {"dsn": "host=target password=p"}}}, "has a password"),
     ({"settings": {"target": {"dsn": "postgresql://u:p@target/shop"}}}, "has a password"),
+    ({"settings": {"source": {"dsn": "host=source password=p"}}}, "settings.source.dsn has a password"),
     ({"settings": {"registry": {"url": "https://u:p@registry"}}}, "has a password"),
     ({"settings": {"target": {"dsn": ""}}}, "HEADRACE_TARGET__DSN"),
     ({"secrets": [{"name": "OTHER", "secret": "s", "key": "k"}]}, "/secrets/0/name"),

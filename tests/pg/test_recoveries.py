@@ -234,6 +234,10 @@ REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
     "a partition that is not there": ("skip", {"partition": 9, "first": 1, "to": 2}),
     "a table of others": ("rebuild", {"table": "public.nobody"}),
     "no such thing": ("undo", {}),
+    "tables that are no list": ("reconcile", {"tables": 7}),
+    "a batch that is no number": ("reapply", {"batch": "a"}),
+    "a partition that is no number": ("rewind", {"to": "earliest", "partition": ["a"]}),
+    "offsets that are none": ("skip", {"partition": 0, "first": "a", "to": [1]}),
     "a batch that is not kept": ("reapply", {"batch": 4_000_000}),
 }
 

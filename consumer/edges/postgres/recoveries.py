@@ -100,7 +100,7 @@ class PostgresRecoveries(PersonSession):
         with translated("read what the group has"):
             tables: dict[str, str] = dict(session.execute(_TOPICS, (self._group,)).fetchall())
             partitions: dict[str, list[int]] = dict(session.execute(_PARTITIONS, (self._group,)).fetchall())
-            batch = session.execute(_BATCH, (self._group, subject.get("batch"))).fetchone()
+            batch = session.execute(_BATCH, (self._group, _number(subject.get("batch")))).fetchone()
         ranges = None if batch is None else [(str(topic), int(p), int(f), int(e)) for topic, p, f, e in batch[0]]
         return Known(tables=tables, partitions=partitions, batch=ranges)
 
@@ -156,6 +156,11 @@ class PostgresRecoveries(PersonSession):
 
     def _note(self, session: psycopg.Connection, action: str, details: Mapping[str, Any], note: Note) -> None:
         fleet.note(session, self._group, action, details, note)
+
+
+def _number(given: object) -> int | None:
+    """A number that a batch may have."""
+    return given if isinstance(given, int) and 0 < given < 1 << 63 else None
 
 
 def _check_reason(note: Note) -> None:
