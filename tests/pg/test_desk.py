@@ -206,6 +206,22 @@ def test_a_topic_made_anew_begins_with_its_id_and_without_its_letters(
     assert (taken.next_offset, taken.topic_id) == (0, "new")
 
 
+def test_letters_of_a_topic_made_anew_stay_when_its_next_partition_begins(
+    desk: PostgresDesk, sink: PostgresSink, landing: Landing, session: psycopg.Connection, group: str
+) -> None:
+    """Another partition of the topic has begun anew before."""
+    landing.apply(("x", {"id": 1}))
+    second = landing.at._replace(partition=landing.at.partition + 1)
+    sink.take({second: Start(offset=0, topic_id="old")})
+    assert desk.held(second) == Held(next_offset=0, topic_id="old", letters=1)
+    query = "UPDATE headrace.positions SET topic_id = %s WHERE group_name = %s AND partition = %s"
+    session.execute(query, (LOG.topic_id, group, landing.at.partition))
+    assert desk.held(second) == Held(next_offset=0, topic_id="old", letters=0)
+    assert desk.move(second, lambda held: decide("earliest", held, LOG), NOTE).discarded == 0
+    states = session.execute("SELECT state FROM headrace.letters WHERE group_name = %s", (group,)).fetchall()
+    assert states == [("dead",)]
+
+
 def test_a_partition_of_a_retry_topic_begins_anew_for_its_owner(
     session: psycopg.Connection, sink: PostgresSink, landing: Landing
 ) -> None:

@@ -22,7 +22,15 @@ _HOLD = """
 SELECT next_offset, topic_id, stopped ->> 'kind', (stopped ->> 'offset')::bigint
 FROM headrace.positions WHERE group_name = %s AND topic = %s AND partition = %s
 """
-_LETTERS = "SELECT id FROM headrace.letters WHERE group_name = %s AND topic = %s AND state = ANY (%s) ORDER BY id"
+# those of partitions that have begun anew already are of the new topic
+_LETTERS = """
+SELECT l.id FROM headrace.letters l
+WHERE l.group_name = %(group)s AND l.topic = %(topic)s AND l.state = ANY (%(open)s) AND NOT EXISTS (
+    SELECT FROM headrace.positions p JOIN headrace.positions o USING (group_name, topic)
+    WHERE p.group_name = l.group_name AND p.topic = l.topic AND p.partition = %(partition)s
+      AND o.partition = l.partition AND o.topic_id <> p.topic_id
+) ORDER BY l.id
+"""
 # what was waited for, and what hung the decoder, were offsets of the topic that is gone
 _SET = """
 UPDATE headrace.positions
@@ -72,20 +80,24 @@ WHERE group_name = %s AND again_at IS NOT NULL ORDER BY topic, partition
 
 
 def held(connection: psycopg.Connection, group: str, at: TopicPartition, *, lock: bool) -> Held | None:
-    """A position and its topic's open letters; None when there is none. `lock`: it stays so within the transaction."""
+    """A position and the open letters of its log's topic; None when there is none.
+
+    `lock`: it stays so within the transaction.
+    """
     query = _HOLD + ("FOR UPDATE" if lock else "")
     with translated("read position"):
         row = connection.execute(query.encode(), (group, at.topic, at.partition)).fetchone()
         if row is None:
             return None
-        letters = open_letters(connection, group, at.topic)
+        letters = open_letters(connection, group, at)
     return Held(next_offset=row[0], topic_id=row[1], kind=row[2], offset=row[3], letters=len(letters))
 
 
-def open_letters(connection: psycopg.Connection, group: str, topic: str) -> list[int]:
-    """The open letters of a topic."""
+def open_letters(connection: psycopg.Connection, group: str, at: TopicPartition) -> list[int]:
+    """The open letters of a partition's topic; none of another topic of that name."""
+    values = {"group": group, "topic": at.topic, "partition": at.partition, "open": [state.value for state in OPEN]}
     with translated("read letters"):
-        return [row[0] for row in connection.execute(_LETTERS, (group, topic, [state.value for state in OPEN]))]
+        return [row[0] for row in connection.execute(_LETTERS, values)]
 
 
 def carry_out(connection: psycopg.Connection, group: str, at: TopicPartition, decision: Decision) -> int:

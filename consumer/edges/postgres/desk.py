@@ -50,8 +50,9 @@ class PostgresDesk(PersonSession):
             if held is None:
                 raise Persistent(failed(KINDS["worker.defect"], "postgres", "set position", f"{at} has no position"))
             decision = decide(held)
+            # of the topic that it still is of
+            letters = decisions.open_letters(connection, self._group, at) if decision.anew else []
             epoch = decisions.carry_out(connection, self._group, at, decision)
-            letters = decisions.open_letters(connection, self._group, at.topic) if decision.anew else []
             if letters:
                 with translated("discard letters"):
                     self._discard(connection, self._group, letters, note.reason)
