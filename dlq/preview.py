@@ -85,7 +85,7 @@ _REPLAYED = sql.SQL("""
 # for here costs the same for each letter whatever it believes.
 _JUDGED = sql.SQL("""
 meant AS MATERIALIZED (
-    SELECT l.id, l.topic, l.partition, l."offset", l.table_name, l.digest_a, l.digest_b, CASE
+    SELECT l.id, l.group_name, l.topic, l.partition, l."offset", l.table_name, l.digest_a, l.digest_b, CASE
         WHEN l.state NOT IN ({open}) THEN 'closed'
         WHEN l.id IN (SELECT i.letter_id FROM headrace.job_items i WHERE i.state IN ('waiting', 'sent')) THEN 'in_job'
         {replayed}

@@ -30,18 +30,27 @@ class State(StrEnum):
 BEHIND = "record.behind"
 """The kind of what waits for an older letter of its row."""
 
-OLDER = """CASE WHEN ({old}.topic, {old}.partition) = ({new}.topic, {new}.partition)
-    THEN {old}."offset" < {new}."offset" ELSE {old}.id < {new}.id END"""
-"""Which of two letters of one row is the older, as a condition in SQL on `old` and `new`.
-
-Within a partition the log's order; keys that moved to another one, as when a topic grew, by when they failed.
-"""
-
 OPEN = frozenset({State.RETRYING, State.HELD, State.DEAD, State.REPLAYING})
 """The states in which a record's change may still be applied."""
 
 OPEN_STATES = ", ".join(f"'{state}'" for state in sorted(OPEN))
 """The same as a list in SQL."""
+
+_FIRST = f"""least({{one}}.id, (
+    SELECT min(first.id) FROM headrace.letters first
+    WHERE first.group_name = {{one}}.group_name AND first.table_name = {{one}}.table_name
+      AND first.digest_a = {{one}}.digest_a AND first.digest_b = {{one}}.digest_b
+      AND first.topic = {{one}}.topic AND first.partition = {{one}}.partition AND first.state IN ({OPEN_STATES})
+))"""
+
+OLDER = f"""CASE WHEN ({{old}}.topic, {{old}}.partition) = ({{new}}.topic, {{new}}.partition)
+    THEN {{old}}."offset" < {{new}}."offset"
+    ELSE {_FIRST.format(one="{old}")} < {_FIRST.format(one="{new}")} END"""
+"""Which of two letters of one row is the older, as a condition in SQL on `old` and `new`.
+
+Within a partition the log's order. Keys that moved to another one, as when a topic grew, by what failed first of their
+row in each partition and is open: by that no three letters wait for one another in a circle.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

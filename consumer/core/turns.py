@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from consumer.core.failure import Failure
 from consumer.core.kinds import DEPENDENT
 from consumer.core.letters import Row, Standing, State
-from consumer.core.records import RecordRef
+from consumer.core.records import RecordRef, TopicPartition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,21 +106,16 @@ def turns(letters: Iterable[Standing], came: Collection[int], known: Known, room
 
 
 def _in_turn(letters: Sequence[Standing], came: Collection[int]) -> list[Standing]:
-    """The letters of one row that may be applied one after the other, all of one partition."""
+    """The letters of one row that may be applied one after the other, all of one partition; ordered as by `OLDER`."""
+    first: dict[TopicPartition, int] = {}
+    for letter in letters:
+        first[letter.ref.at] = min(letter.id, first.get(letter.ref.at, letter.id))
     chosen: list[Standing] = []
-    for letter in sorted(letters, key=lambda one: (one.ref.at, one.ref.offset)):
-        older = {one.id for one in letters if _is_older(one, letter)}
-        if older != {one.id for one in chosen} or (chosen and chosen[0].ref.at != letter.ref.at):
-            continue
+    for letter in sorted(letters, key=lambda one: (first[one.ref.at], one.ref.offset)):
         # what is read at a letter's origin may be of another row by now, so nothing goes with it
         waits = letter.state is State.HELD and not any(one.pointer for one in (letter, *chosen))
-        if letter.id in came or (chosen and waits):
-            chosen.append(letter)
+        mine = letter.id in came or (chosen and waits)
+        if not mine or (chosen and chosen[0].ref.at != letter.ref.at):
+            break
+        chosen.append(letter)
     return chosen
-
-
-def _is_older(one: Standing, other: Standing) -> bool:
-    """As `consumer.core.letters.OLDER`."""
-    if one.ref.at == other.ref.at:
-        return one.ref.offset < other.ref.offset
-    return one.id < other.id

@@ -92,7 +92,7 @@ class Scene:
         row = next((one for one in letters if one.id == letter), None)
         if row is None or row.state not in (State.RETRYING, State.REPLAYING):
             return
-        oldest = bool(turns(letters, {letter}, Known(), Room(letters=1)).tried)
+        oldest = bool(turns(letters, {letter}, Known(), Room(letters=1, bytes=1)).tried)
         why = None if fits or not oldest else FAILED
         state = State.HELD if not oldest else State.APPLIED if fits else State.DEAD
         with self.session.transaction():

@@ -222,6 +222,19 @@ def test_letters_of_what_was_cut_go_with_the_position(
     assert session.execute(states, (group,)).fetchall() == [(0, "dead"), (1, "discarded"), (2, "discarded")]
 
 
+def test_letters_of_a_topic_made_anew_stay_when_its_next_partition_begins(
+    desk: PostgresDesk, sink: PostgresSink, landing: Landing, session: psycopg.Connection, group: str
+) -> None:
+    """Another partition of the topic has begun anew before."""
+    landing.apply(("x", {"id": 1}))
+    second = landing.at._replace(partition=landing.at.partition + 1)
+    sink.take({second: Start(offset=0, topic_id="old")})
+    assert desk.held(second) == Held(next_offset=0, topic_id="old")
+    assert desk.move(second, lambda held: decide("earliest", held, LOG), NOTE).discarded == 0
+    states = session.execute("SELECT state FROM headrace.letters WHERE group_name = %s", (group,)).fetchall()
+    assert states == [("dead",)]
+
+
 def test_a_partition_of_a_retry_topic_begins_anew_for_its_owner(
     session: psycopg.Connection, sink: PostgresSink, landing: Landing
 ) -> None:

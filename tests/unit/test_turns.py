@@ -1,6 +1,7 @@
 """Whose turn it is among letters that came back, and what a try that failed teaches."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -49,6 +50,12 @@ def words(now: Turns) -> dict[str, list[int]]:
         pytest.param([letter(1, state="held"), letter(2)], {2}, {"held": [2]}, id="behind one that waits"),
         pytest.param([letter(1, None), letter(2, None)], {1, 2}, {"tried": [1, 2]}, id="of no known row"),
         pytest.param([letter(1), letter(7, at=OTHER)], {1, 7}, {"tried": [1], "held": [7]}, id="of two partitions"),
+        pytest.param(
+            [replace(letter(9), id=1), replace(letter(5), id=3), letter(2, at=OTHER)],
+            {1, 2, 3},
+            {"tried": [5, 9], "held": [2]},
+            id="without a circle",
+        ),
         pytest.param([letter(9), letter(2, at=OTHER)], {9, 2}, {"tried": [2], "held": [9]}, id="by their failures"),
     ],
 )  # fmt: skip

@@ -19,7 +19,6 @@ from consumer.edges.postgres.pauses import paused
 
 _OPEN = sql.SQL(OPEN_STATES)
 _BEFORE = sql.SQL(OLDER.format(old="o", new="l"))
-_BEHIND = sql.SQL(OLDER.format(old="l", new="n"))
 
 _CLOSE = """
 UPDATE headrace.letters SET state = %s, closed_at = clock_timestamp(), due_at = NULL, reason = %s WHERE id = ANY (%s)
@@ -127,18 +126,20 @@ UPDATE headrace.letters l SET state = w.state, reason = w.reason, claimed_until 
 FROM w WHERE l.id = w.id
 """).format(open=_OPEN)
 _SAID = ("kind", "component", "operation", "detail", "remedy", "code", "field")
-# the next of their rows, if they wait: they come back through the lane like any other
+# the oldest other one of each row, if it waits: it comes back through the lane like any other
 _RELEASE = sql.SQL("""
 UPDATE headrace.letters SET state = 'retrying', due_at = clock_timestamp(), published_attempt = attempt - 1
 WHERE state = 'held' AND id = ANY (ARRAY(
-    SELECT n.id FROM headrace.letters l CROSS JOIN LATERAL (
-        SELECT n.id FROM headrace.letters n
-        WHERE n.group_name = l.group_name AND n.table_name = l.table_name
-          AND n.digest_a = l.digest_a AND n.digest_b = l.digest_b AND n.id <> l.id AND {behind} AND n.state IN ({open})
-        ORDER BY (n.topic, n.partition) = (l.topic, l.partition) DESC, n."offset" LIMIT 1
-    ) AS n WHERE l.id = ANY (%s)
+    SELECT o.id FROM headrace.letters l CROSS JOIN LATERAL (
+        SELECT n.id FROM (
+            SELECT n.id, n."offset", min(n.id) OVER (PARTITION BY n.topic, n.partition) AS first
+            FROM headrace.letters n
+            WHERE n.group_name = l.group_name AND n.table_name = l.table_name
+              AND n.digest_a = l.digest_a AND n.digest_b = l.digest_b AND n.id <> l.id AND n.state IN ({open})
+        ) AS n ORDER BY n.first, n."offset" LIMIT 1
+    ) AS o WHERE l.id = ANY (%s)
 ))
-""").format(open=_OPEN, behind=_BEHIND)
+""").format(open=_OPEN)
 
 
 def read(connection: psycopg.Connection, group: str, origins: Collection[RecordRef]) -> list[Standing]:

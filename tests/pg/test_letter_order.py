@@ -1,0 +1,59 @@
+"""The order of a row's letters: one for the database and for what is decided of those that come back."""
+
+import random
+from collections.abc import Sequence
+
+import psycopg
+import pytest
+
+from consumer.core.letters import Standing
+from consumer.core.records import RecordRef, TopicPartition
+from consumer.core.turns import Known, Room, turns
+from consumer.edges.postgres import standing
+
+_LETTER = """INSERT INTO headrace.letters (group_name, topic, partition, "offset", state, kind, error_type, component,
+    operation, detail, remedy, table_name, digest_a, digest_b)
+    VALUES (%s, 't', %s, %s, 'replaying', 'record.check', 'persistent', 'test', 'test', 'd', 'r', 's.t', 1, 2)"""
+# a topic grew and its position was set back: by partition and offset as they failed
+CIRCLE = ((0, 9), (1, 2), (0, 5))
+
+
+def place(letters: Sequence[tuple[int, int]], session: psycopg.Connection, group: str) -> list[Standing]:
+    """Letters of one row, in the order in which they failed."""
+    for partition, offset in letters:
+        session.execute(_LETTER, (group, partition, offset))
+    refs = [RecordRef(TopicPartition("t", partition), offset) for partition, offset in letters]
+    return standing.read(session, group, refs)
+
+
+def in_turn(letters: Sequence[Standing]) -> list[RecordRef]:
+    """What may be applied of it when all have come back."""
+    room = Room(letters=100, bytes=1000)
+    return [one.ref for one in turns(letters, {one.id for one in letters}, Known(), room).tried]
+
+
+def drawn(seed: int) -> list[tuple[int, int]]:
+    """Some letters."""
+    chance = random.Random(seed)
+    places = [(partition, offset) for partition in range(3) for offset in range(3)]
+    return chance.sample(places, chance.randint(1, 6))
+
+
+@pytest.mark.parametrize("letters", [CIRCLE, *map(drawn, range(12))])
+def test_a_rows_letters_come_to_an_end_one_by_one(
+    session: psycopg.Connection, group: str, letters: Sequence[tuple[int, int]]
+) -> None:
+    """Whatever failed first: one is the oldest, for all who ask; when it is closed the next one comes back."""
+    left = place(letters, session, group)
+    session.execute("UPDATE headrace.letters SET state = 'held' WHERE group_name = %s", (group,))
+    for _ in letters:
+        with session.transaction():
+            (oldest,) = standing.alone(session, [one.id for one in left])
+            assert in_turn(left)[0] == oldest
+            (closed,) = [one.id for one in left if one.ref == oldest]
+            session.execute("UPDATE headrace.letters SET state = 'applied' WHERE id = %s", (closed,))
+            standing.release_next(session, [closed])
+        left = [one for one in left if one.id != closed]
+        query = "SELECT id FROM headrace.letters WHERE group_name = %s AND state = 'retrying'"
+        released = [row[0] for row in session.execute(query, (group,))]
+        assert [one.ref for one in left if one.id in released] == in_turn(left)[:1]
