@@ -121,7 +121,10 @@ _LOST = (
         "the default, unless `value.converter.ignore.default.for.nullables=true`; the log has a warning for "
         "each schema in which that may have happened",
     ),
-    ("nanoseconds, 100 nanoseconds", "PostgreSQL keeps microseconds: numbers are cut, texts rounded"),
+    (
+        "nanoseconds, 100 nanoseconds",
+        'all of them; PostgreSQL keeps microseconds, so others are refused, or cut with `nanoseconds = "cut"`',
+    ),
     (
         "`json`",
         "as it was written in a `json` or text column; a `jsonb` column orders keys and keeps the last of "
