@@ -181,7 +181,7 @@ def _vector(series: pl.Series, kind: str) -> None:
             lost = sent[near.astype(np.float16).astype(np.float64) != sent]
         else:
             scale = 10.0 ** (8 - np.floor(np.log10(np.abs(sent))))
-            odd = (near != sent) & ((np.rint(sent * scale) / scale != sent) | (near == 0))
+            odd = (near != sent) & ((np.rint(sent * scale) / scale != sent) | (near == 0) | np.isinf(near))
             digits = pl.Series(near[odd]).cast(pl.String).cast(pl.Float64).to_numpy()
             lost = sent[odd][digits != sent[odd]]
     if len(lost):

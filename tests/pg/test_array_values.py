@@ -147,6 +147,7 @@ NARROWED = [
     Value(DOUBLE_VECTOR, [0.5, 1 / 3], "vector", "expected numbers that a vector keeps"),
     Value(DOUBLE_VECTOR, [0.30000000000000004], "vector(1)", "expected numbers that a vector keeps"),
     Value(DOUBLE_VECTOR, [1e-60], "vector", "expected numbers that a vector keeps"),
+    *(Value(DOUBLE_VECTOR, [number], "vector", "expected numbers that a vector keeps") for number in (1e40, 1e-50)),
     Value(DOUBLE_VECTOR, [1e300], "vector", "expected numbers that a vector keeps"),
     Value(DOUBLE_VECTOR, [0.1], "halfvec", "expected numbers that a halfvec keeps"),
     Value(FLOAT_VECTOR, [0.10000000149011612, 1.0], "halfvec", "expected numbers that a halfvec keeps"),

@@ -99,6 +99,13 @@ _LOST = (
         "unchanged TOASTed `bytea`, `binary.handling.mode=base64` or `base64-url-safe`",
         "null, which can't be told from a null of the row (a warning says so); `bytes` and `hex` send the placeholder",
     ),
+    (
+        "unchanged values that are stored apart from their row (TOAST), of types for which the connector has no "
+        "placeholder: vectors, PostGIS's shapes, `path`, `polygon`, long bit strings, and arrays but those of texts, "
+        "JSON, `bytea`, `integer`, `bigint`, `date` and `uuid`; a `numeric` of many thousand digits",
+        "null, which can't be told from a null of the row, so the target's value is overwritten (a warning says so, "
+        "but for `numeric`); with `REPLICA IDENTITY FULL` at the source the values are sent",
+    ),
     ("arrays of an enum type or a domain", "null, unless they are empty"),
     ("arrays of `time`", "milliseconds; 24:00:00 as 00:00:00"),
     ("arrays of `date`", "BC as a year of our era; infinite ones are refused"),
@@ -114,7 +121,10 @@ _LOST = (
         "the default, unless `value.converter.ignore.default.for.nullables=true`; the log has a warning for "
         "each schema in which that may have happened",
     ),
-    ("nanoseconds, 100 nanoseconds", "PostgreSQL keeps microseconds: numbers are cut, texts rounded"),
+    (
+        "nanoseconds, 100 nanoseconds",
+        'all of them; PostgreSQL keeps microseconds, so others are refused, or cut with `nanoseconds = "cut"`',
+    ),
     (
         "`json`",
         "as it was written in a `json` or text column; a `jsonb` column orders keys and keeps the last of "
