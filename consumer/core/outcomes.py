@@ -15,8 +15,8 @@ _RECORDS = {
 
 def told(outcomes: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     """Each with its count. What was left out of the batch is not among them."""
-    for name, count in outcomes.get("records", {}).items():
-        yield _RECORDS.get(name, name), count
+    records = outcomes.get("records", {})
+    yield from ((what, records[name]) for name, what in _RECORDS.items() if name in records)
     for table, states in sorted(outcomes.get("letters", {}).items()):
         of = f"of {table}" if table else "of no known table"
         yield from ((f"letters {of}, {state}", count) for state, count in sorted(states.items()))

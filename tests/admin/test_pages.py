@@ -213,3 +213,15 @@ def test_live_parts_are_told_that_there_is_something_new(here: httpx.Client) -> 
     with here.stream("GET", "/events") as stream:
         assert stream.headers["content-type"].startswith("text/event-stream")
         assert next(stream.iter_lines()) == "event: look"
+
+
+def test_a_batch_says_what_became_of_its_parts(shop: Shop, here: httpx.Client) -> None:
+    """Of one that is applied; what failed has none, and is shown all the same."""
+    shop.bad(2)
+    query = "SELECT max(id) FROM headrace.batches WHERE group_name = %s AND state = 'applied'"
+    ((number,),) = shop.session.execute(query, (shop.group,)).fetchall()
+    page = said(here.get(f"/batches/{number}"))
+    assert "records that became letters 1" in page
+    assert f"letters of {shop.schema}.orders, dead 1" in page
+    assert here.get(f"/api/v1/batches/{number}").json()["batch"]["outcomes"]["records"] == {"letters": 1, "folded": 1}
+    assert "What became of its records" not in said(here.get(f"/batches/{shop.failed_batch()}"))

@@ -11,6 +11,7 @@ from playwright.sync_api import Page
 
 from consumer.admin.app import make_app
 from consumer.admin_sections import Admin
+from consumer.core.flags import Flag
 from consumer.core.pausing import Subject
 from consumer.desk import Note
 from consumer.edges.postgres.control import PostgresControl
@@ -72,6 +73,7 @@ def with_control(shop: Shop) -> None:
     for person, reason in (("ada (login.example)", "an index is built"), ("grace (login.example)", "a new column")):
         control.pause(Subject(table="shop.orders"), Note(person, reason))
         control.resume(Subject(table="shop.orders"), Note(person, "it is there"))
+    control.set_flag(Flag.COLUMN_CHECKS, False, Note("ada (login.example)", "the new rule keeps out too much"))
     control.close()
 
 
@@ -101,6 +103,7 @@ PAGES = {
     "replays": "/replays",
     "tables": "/tables",
     "doctor": "/doctor",
+    "flags": "/flags",
     "audit": "/audit",
     "first-letter": "/guide/{letter}",
     "about": "/about",

@@ -23,7 +23,7 @@ def test_no_page_breaks_a_rule_or_its_width(shop: Shop, address: str, opens: Ope
     paths = [
         "/", "/pipeline", "/batches", f"/batches/{batch}", "/letters", "/letters/list", f"/letters/{letters[0]}",
         f"/letters/{letters[0]}/content", f"/letters/{letters[0]}/edit", "/replays", f"/replays/{job}",
-        "/replays/new?state=dead", "/tables", "/audit", "/about", "/letters/99999999",
+        "/replays/new?state=dead", "/tables", "/flags", "/audit", "/about", "/letters/99999999",
         f"/positions?topic={shop.line.at.topic}&partition=0&to=latest", f"/source?id={letters[1]}",
         f"/guide/{letters[1]}", "/guide",
     ]  # fmt: skip
