@@ -282,8 +282,10 @@ def sharing(settings: Settings, known: KnownBindings, target: Breaker, handover:
     return Sharing(known=priorities, signals=signals, limits=pressure_limits(settings))
 
 
-def build_worker(settings: Settings, name: str, shared: Connections, told: Watchers) -> WorkerLife:
-    """One worker, not started, and watched."""
+def build_worker(
+    settings: Settings, name: str, shared: Connections, told: Watchers, hurried: Callable[[], bool] = lambda: False
+) -> WorkerLife:
+    """One worker, not started, and watched. `hurried`: whether it was told to end at once."""
     rows = RowDecoder()
     known = KnownBindings()
     decoder = ColumnarDecoder(rows, smallest_block=settings.batch.smallest_block)
@@ -418,6 +420,8 @@ def build_worker(settings: Settings, name: str, shared: Connections, told: Watch
         ],
         watches=[planner.watch for planner in (*planners, again)],
         leaving=parts.leaving,
+        hurried=hurried,
+        cut=sink.cut,
         tell=told.tell,
     )
     parties = (sink, patience, holdings, reader, applier, postman, searcher, jobbing, lookout, reported, healer, source)

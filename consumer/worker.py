@@ -4,6 +4,7 @@ import ctypes
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -15,6 +16,7 @@ from consumer.build import Inspection, build_worker, connections, inspection, tr
 from consumer.core.failure import Transient, told
 from consumer.core.records import TopicPartition
 from consumer.current import Standing, noted_ends, standing
+from consumer.lifecycle import CLOSING, UNDRAINED
 from consumer.settings import Settings
 from consumer.telemetry.logs import say_left_out
 
@@ -24,18 +26,63 @@ OK, FAILED, PARTIAL = 0, 1, 5
 _TICK = 0.05
 _LOOK = 0.25
 _PR_SET_PDEATHSIG = 1
+# seconds after a signal from which on another one means hurry
+_AGAIN = 1.0
 
 
 class Signals:
-    """SIGTERM and SIGINT as a question."""
+    """SIGTERM and SIGINT as questions: whether the process is told to stop, and whether it was told again."""
 
-    def __init__(self) -> None:
-        self.told = False
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._first: float | None = None
+        self.hurried = False
         signal.signal(signal.SIGTERM, self._note)
         signal.signal(signal.SIGINT, self._note)
 
+    @property
+    def told(self) -> bool:
+        """Whether one has come."""
+        return self._first is not None
+
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.told = True
+        now = self._clock()
+        if self._first is None:
+            self._first = now
+        # a terminal's Ctrl-C comes from the terminal, and from the supervisor
+        elif now - self._first > _AGAIN:
+            self.hurried = True
+
+
+class Alarm:
+    """Ends the process some time after it was told to stop, whatever it waits for, before others kill it."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._timer: threading.Timer | None = None
+
+    def told(self) -> None:
+        """The time begins."""
+        if self._timer is None:
+            self._timer = threading.Timer(self._seconds, self._end)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def cancel(self) -> None:
+        """The process has come to its end."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _end(self) -> None:
+        log.error("stopping takes too long; the process ends", seconds=round(self._seconds, 1))
+        os._exit(UNDRAINED)
+
+
+def alarm(settings: Settings) -> Alarm:
+    """By when a worker has ended."""
+    worker = settings.worker
+    most = worker.drain_timeout + 2 * CLOSING
+    return Alarm(most if worker.stop_within is None else min(most, max(worker.stop_within - 1.0, worker.drain_timeout)))
 
 
 class CurrentWatch:
@@ -91,8 +138,14 @@ def die_with(supervisor: int) -> None:
 
 def run_worker(settings: Settings, *, until_current: bool, tell_port: int | None = None) -> int:
     """Work until a signal, or until current; returns the exit code. `tell_port`: a pipe for where it is watched."""
-    signals = Signals()
+    signals, within = Signals(), alarm(settings)
     name = worker_name(settings)
+
+    def stopped() -> bool:
+        if signals.told:
+            within.told()
+        return signals.told
+
     structlog.contextvars.bind_contextvars(worker=name)
     log.info("worker starts")
     with (
@@ -100,16 +153,17 @@ def run_worker(settings: Settings, *, until_current: bool, tell_port: int | None
         tracing(settings, name) as traces,
         watchers(settings, [*traces, shared.recorder.tell]) as told,
     ):
-        life = build_worker(settings, name, shared, told)
+        life = build_worker(settings, name, shared, told, lambda: signals.hurried)
         if tell_port is not None:
             say_port(tell_port, told.port)
         if until_current:
             watch = CurrentWatch(inspection(settings, shared))
-            life.run(ticking(lambda: signals.told or watch.settled()))
+            life.run(ticking(lambda: stopped() or watch.settled()))
             code = watch.exit_code()
         else:
-            life.run(ticking(lambda: signals.told))
+            life.run(ticking(stopped))
             code = OK
+    within.cancel()
     log.info("worker left cleanly")
     say_left_out()
     return code
