@@ -10,6 +10,7 @@ from functools import cache
 from importlib.metadata import version
 
 from consumer import dead_letters
+from consumer.admin.costs import ExportLimits
 from consumer.admin.doors import Doors
 from consumer.binder import Binder
 from consumer.binder import Sources as BinderSources
@@ -212,16 +213,19 @@ def import_desk(settings: Settings, topics: Sequence[str]) -> Iterator[ImportDes
 
 def admin_doors(settings: Settings) -> Doors:
     """What API and console open; nothing is opened yet."""
+    limits = settings.admin
+    deadline = min(settings.target.batch_deadline, limits.query_timeout)
+    quick = settings.model_copy(update={"target": settings.target.model_copy(update={"batch_deadline": deadline})})
     # one client for all questions
     offsets = cache(lambda: topic_offsets(settings))
     return Doors(
-        desk=lambda: desk(settings),
-        positions=lambda: positions(settings, offsets),
-        control=lambda: control(settings),
-        survey=lambda: control(settings),
-        letters=lambda: letter_desk(settings),
-        jobs=lambda: job_desk(settings),
-        source=lambda: source_desk(settings),
+        desk=lambda: desk(quick),
+        positions=lambda: positions(quick, offsets),
+        control=lambda: control(quick),
+        survey=lambda: control(quick),
+        letters=lambda: letter_desk(quick),
+        jobs=lambda: job_desk(quick),
+        source=lambda: source_desk(quick),
         connectors=lambda: connectors(settings),
         offsets=offsets,
         ages=cache(lambda: topic_ages(settings)),
@@ -229,7 +233,9 @@ def admin_doors(settings: Settings) -> Doors:
         provider=identity_provider(settings),
         settings=shown_settings(settings),
         about={"group": settings.kafka.group, "version": version("headrace")},
-        free=threading.Semaphore(settings.admin.sessions),
+        free=threading.Semaphore(limits.sessions),
+        exporting=threading.Semaphore(limits.exports),
+        exports=ExportLimits(letters=limits.export_letters, seconds=limits.export_seconds),
     )
 
 

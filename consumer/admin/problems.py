@@ -42,6 +42,10 @@ class Wrong(Exception):
     """What was sent can't be taken; the words say what can."""
 
 
+class Costly(Exception):
+    """More is asked for than one question may cost."""
+
+
 class Busy(Exception):
     """Too many ask at once."""
 
@@ -81,6 +85,11 @@ _KNOWN: dict[type[Exception], tuple[HTTPStatus, str, str]] = {
     Absent: (HTTPStatus.NOT_FOUND, "request.absent", "Look at the list of what there is."),
     Wrong: (HTTPStatus.UNPROCESSABLE_ENTITY, "request.invalid", "Correct what is named."),
     Busy: (HTTPStatus.SERVICE_UNAVAILABLE, "request.busy", "Ask again in a moment, or raise admin.sessions."),
+    Costly: (
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "request.costly",
+        "Choose fewer letters, or raise admin.export_letters.",
+    ),
     Undecidable: (HTTPStatus.CONFLICT, "request.refused", "Look again at what is there now."),
     NotEdited: (HTTPStatus.CONFLICT, "request.refused", "Correct the patch."),
 }

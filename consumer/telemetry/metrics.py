@@ -115,6 +115,8 @@ POOL_WAITED = _counter("pool_wait_seconds", "Seconds that questions waited for a
 TURNED = _gauge("loop_turned_timestamp_seconds", "When a loop of the worker last turned.", "loop")
 THREADS = _gauge("threads", "Threads of the process that Python knows of.")
 OPEN_FILES = _gauge("open_files", "Open files and sockets of the process.")
+FILES_LIMIT = _gauge("open_files_limit", "Most open files and sockets that the system lets the process have.")
+DISK_FREE = _gauge("disk_free_bytes", "What is free of the disk that the process works on.")
 MEMORY = _gauge("memory_bytes", "Memory that the process holds.")
 BUILD = _gauge("build_info", "Always 1; what runs is in the labels.", "version", "python", "librdkafka", "group")
 
