@@ -127,6 +127,20 @@ class Admin(Section):
     sessions: int = Field(
         default=8, ge=1, le=64, description="Most database sessions of `headrace admin` at a time, one a question."
     )
+    query_timeout: float = Field(
+        default=15.0,
+        ge=1,
+        le=600,
+        description="Seconds after which a statement that API or console asks is given up. After three in a row, "
+        "costly questions (letters, jobs, the source) are refused for ten seconds.",
+    )
+    exports: int = Field(default=2, ge=1, le=16, description="Most exports that are written at a time.")
+    export_seconds: float = Field(
+        default=600.0, ge=10, le=86_400, description="Seconds after which an export breaks off."
+    )
+    export_letters: int = Field(
+        default=1_000_000, ge=1, le=100_000_000, description="Most letters of one export; of more it is refused."
+    )
     look_every: float = Field(
         default=5.0, ge=0.5, le=300, description="Seconds between looks at the ends of logs and at connectors."
     )

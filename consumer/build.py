@@ -326,10 +326,18 @@ def sharing(settings: Settings, known: KnownBindings, target: Breaker, handover:
     return Sharing(known=priorities, signals=signals, limits=pressure_limits(settings))
 
 
-def build_worker(
-    settings: Settings, name: str, shared: Connections, told: Watchers, heard: Heard, reloading: Reloading
-) -> WorkerLife:
-    """One worker, not started, and watched. `heard`: is told which flags are off. `reloading`: may change settings."""
+@dataclass(frozen=True, slots=True)
+class Steering:
+    """What a worker is told while it runs: flags that are off, changed settings, and whether it has to end at once."""
+
+    heard: Heard
+    reloading: Reloading
+    hurried: Callable[[], bool] = lambda: False
+
+
+def build_worker(settings: Settings, name: str, shared: Connections, told: Watchers, steering: Steering) -> WorkerLife:
+    """One worker, not started, and watched."""
+    heard, reloading = steering.heard, steering.reloading
     rows = RowDecoder()
     most = settings.sizer.top * Reader.ROUNDS
     known = KnownBindings(most)
@@ -483,6 +491,8 @@ def build_worker(
         ],
         watches=[planner.watch for planner in (*planners, again)],
         leaving=parts.leaving,
+        hurried=steering.hurried,
+        cut=sink.cut,
         tell=told.tell,
     )
     parties = (sink, patience, holdings, reader, applier, postman, searcher, jobbing, lookout, reported, healer, source)

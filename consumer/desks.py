@@ -10,6 +10,7 @@ from functools import cache
 from importlib.metadata import version
 
 from consumer import dead_letters
+from consumer.admin.costs import ExportLimits
 from consumer.admin.doors import Doors
 from consumer.binding_settings import mappings
 from consumer.comparing import acts, comparison, source_channel
@@ -200,16 +201,23 @@ def import_desk(settings: Settings, topics: Sequence[str]) -> Iterator[ImportDes
 
 def admin_doors(settings: Settings, reloading: Reloading) -> Doors:
     """What API and console open; nothing is opened yet. `reloading`: has the settings that are in force."""
+    limits = settings.admin
+
+    def quick(given: Settings) -> Settings:
+        """With less time for each question."""
+        deadline = min(given.target.batch_deadline, limits.query_timeout)
+        return given.model_copy(update={"target": given.target.model_copy(update={"batch_deadline": deadline})})
+
     # one client for all questions
     offsets = cache(lambda: topic_offsets(settings))
     return Doors(
-        desk=lambda: desk(settings),
-        positions=lambda: positions(settings, offsets),
-        control=lambda: control(settings),
-        survey=lambda: control(settings),
-        letters=lambda: letter_desk(reloading.settings),
-        jobs=lambda: job_desk(settings),
-        source=lambda: source_desk(reloading.settings),
+        desk=lambda: desk(quick(settings)),
+        positions=lambda: positions(quick(settings), offsets),
+        control=lambda: control(quick(settings)),
+        survey=lambda: control(quick(settings)),
+        letters=lambda: letter_desk(quick(reloading.settings)),
+        jobs=lambda: job_desk(quick(settings)),
+        source=lambda: source_desk(quick(reloading.settings)),
         recoveries=lambda: recoveries(reloading.settings),
         repairs=lambda: repair_desk(reloading.settings),
         connectors=lambda: connectors(settings),
@@ -221,7 +229,9 @@ def admin_doors(settings: Settings, reloading: Reloading) -> Doors:
         settings=lambda: shown_settings(reloading.settings),
         reload=reloading.reload,
         about={"group": settings.kafka.group, "version": version("headrace")},
-        free=threading.Semaphore(settings.admin.sessions),
+        free=threading.Semaphore(limits.sessions),
+        exporting=threading.Semaphore(limits.exports),
+        exports=ExportLimits(letters=limits.export_letters, seconds=limits.export_seconds),
     )
 
 

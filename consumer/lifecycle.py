@@ -34,6 +34,11 @@ PRUNE_EVERY = 600.0
 PRUNE_ON = 10.0
 HUNG = 70
 UNDRAINED = 1
+# seconds that are left behind the drain to close what is owned, and in which a hurried end is over
+CLOSING, HURRIED = 5.0, 3.0
+_LOOK = 0.05
+# of the loops, those that read and apply
+_WORKING = 2
 # objects made and not yet freed
 COLLECT_AFTER = 200_000
 
@@ -61,7 +66,8 @@ class Hooks:
     """What the life of a worker needs beside reader and applier.
 
     `close_target` ends what the apply thread owns; `mark` writes decode marks on a session of its own. `leaving`: set
-    when the worker is to end in order.
+    when the worker is to end in order. `hurried`: whether it is to end at once, after it was told to end; `cut` has the
+    target undo the batch in flight then.
     """
 
     close_target: Callable[[], None]
@@ -70,6 +76,8 @@ class Hooks:
     tell: Tell = untold
     watches: Sequence[DecodeWatch] = ()
     leaving: threading.Event = field(default_factory=threading.Event)
+    hurried: Callable[[], bool] = lambda: False
+    cut: Callable[[], None] = lambda: None
 
 
 class Loop:
@@ -138,6 +146,8 @@ class WorkerLife:
         applier.patience.beat = self._applying.beat
         self._hooks = hooks
         self._next_prune = time.monotonic() + PRUNE_EVERY
+        # when a hurried end is to be over
+        self._over: float | None = None
 
     def run(self, until: Callable[[], bool]) -> None:
         """Work until `until()` says so, or it is to leave. Raises what ended a loop, Transient when one stalled."""
@@ -189,22 +199,45 @@ class WorkerLife:
         os._exit(HUNG)
 
     def _drain(self) -> None:
-        """Stop reading first (which leaves the group after the batch in flight), then applying, then the rest."""
+        """End in stages: no more is read, which leaves the group after the batch in flight; what was read is applied or
+        given up; then the rest is closed.
+        """
         deadline = time.monotonic() + self._settings.drain_timeout
         self._applier.patience.drain(deadline)
-        late = []
-        for loop in self._loops:
-            loop.stop.set()
-            if loop.alive and not loop.join(max(0.1, deadline - time.monotonic())):
-                late.append(loop.name)
+        late = self._stopped(self._loops[:_WORKING], deadline)
+        late += self._stopped(self._loops[_WORKING:], time.monotonic() + CLOSING)
         if late:
             log.error("not drained in time; the fence protects what was in flight", loops=late)
             for loop in self._loops:
                 # nobody is left to raise it to
                 if loop.failure is not None:
                     log.error("loop ended", loop=loop.name, **_fields(_said(loop)))
+            # the server would work on for nobody
+            self._hooks.cut()
             # a thread inside a driver would hold the interpreter's own end up
             os._exit(UNDRAINED)
+
+    def _stopped(self, loops: Sequence[Loop], deadline: float) -> list[str]:
+        """Stop loops one after the other; returns those that still run then."""
+        late = []
+        for loop in loops:
+            loop.stop.set()
+            while loop.alive and not loop.join(_LOOK):
+                if self._hooks.hurried():
+                    deadline = min(deadline, self._hurry())
+                if time.monotonic() > deadline:
+                    late.append(loop.name)
+                    break
+        return late
+
+    def _hurry(self) -> float:
+        """Have the batch in flight undone, once; returns when all is to be over."""
+        if self._over is None:
+            log.warning("told to stop again: the batch in flight is undone")
+            self._over = time.monotonic() + HURRIED
+            self._applier.patience.drain(time.monotonic())
+            self._hooks.cut()
+        return self._over
 
     def _raise_failures(self) -> None:
         for loop in self._loops:

@@ -23,6 +23,7 @@ from consumer.core.backoff import Backoff
 from consumer.core.healing import Act
 from consumer.edges.memory import resident
 from consumer.kept_settings import KeptFile
+from consumer.lifecycle import CLOSING
 from consumer.ports.facts import Healed, Tell
 from consumer.recording import Keeping
 from consumer.reloading import Reloading
@@ -37,6 +38,8 @@ from consumer.worker import FAILED, OK, CurrentWatch, Signals, ticking
 log = structlog.get_logger("headrace.supervisor")
 
 _REFUSED = 2
+# seconds between looks whether workers have left
+_TICK = 0.05
 
 
 class GivenUp(Exception):
@@ -181,7 +184,7 @@ def supervise(settings: Settings, config: Path | None, workers: int, *, until_cu
             log.error("a worker can't be kept running; see its last lines above")
             code = FAILED
         finally:
-            codes = _end(children, settings.worker.drain_timeout + 10)
+            codes = _end(children, signals, settings.worker.drain_timeout + 3 * CLOSING)
     return code or max(codes)
 
 
@@ -225,8 +228,16 @@ def _until(question: Callable[[], bool]) -> None:
         pass
 
 
-def _end(children: list[Child], timeout: float) -> list[int]:
+def _end(children: list[Child], signals: Signals, timeout: float) -> list[int]:
+    """Have them leave, together; in a hurry when told again."""
     for child in children:
         child.terminate()
     deadline = time.monotonic() + timeout
-    return [child.wait(max(0.1, deadline - time.monotonic())) for child in children]
+    hurried = False
+    while any(child.alive for child in children) and time.monotonic() < deadline:
+        if signals.hurried and not hurried:
+            hurried = True
+            for child in children:
+                child.terminate()
+        time.sleep(_TICK)
+    return [child.wait(0.1) for child in children]

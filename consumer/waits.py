@@ -28,6 +28,7 @@ WAITS = {
     "retry.table_most": "target",
     "connect.timeout": "Kafka Connect",
     "admin.oidc.timeout": "OpenID Connect provider",
+    "admin.query_timeout": "target",
     "trace.timeout": "collector",
     "worker.decode_deadline": "the process itself",
     "worker.stall_timeout": "the process itself",

@@ -13,11 +13,12 @@ from types import FrameType
 
 import structlog
 
-from consumer.build import Inspection, build_worker, connections, inspection, tracing, watchers, worker_name
+from consumer.build import Inspection, Steering, build_worker, connections, inspection, tracing, watchers, worker_name
 from consumer.core.failure import Transient, told
 from consumer.core.records import TopicPartition
 from consumer.current import Standing, noted_ends, standing
 from consumer.heard import Heard
+from consumer.lifecycle import CLOSING, UNDRAINED
 from consumer.reloading import Reloading
 from consumer.settings import Settings
 from consumer.telemetry.logs import say_left_out
@@ -28,6 +29,8 @@ OK, FAILED, PARTIAL = 0, 1, 5
 _TICK = 0.05
 _LOOK = 0.25
 _PR_SET_PDEATHSIG = 1
+# seconds after a signal from which on another one means hurry
+_AGAIN = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,20 +42,66 @@ class Supervised:
 
 
 class Signals:
-    """SIGTERM and SIGINT as a question; SIGHUP has the settings read again (`reload`)."""
+    """SIGTERM and SIGINT as questions: whether the process is told to stop, and whether it was told again.
 
-    def __init__(self, reload: threading.Event) -> None:
-        self.told = False
+    SIGHUP has the settings read again (`reload`).
+    """
+
+    def __init__(self, reload: threading.Event, clock: Callable[[], float] = time.monotonic) -> None:
         self._reload = reload
+        self._clock = clock
+        self._first: float | None = None
+        self.hurried = False
         signal.signal(signal.SIGHUP, self._hung_up)
         signal.signal(signal.SIGTERM, self._note)
         signal.signal(signal.SIGINT, self._note)
 
+    @property
+    def told(self) -> bool:
+        """Whether one has come."""
+        return self._first is not None
+
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.told = True
+        now = self._clock()
+        if self._first is None:
+            self._first = now
+        # a terminal's Ctrl-C comes from the terminal, and from the supervisor
+        elif now - self._first > _AGAIN:
+            self.hurried = True
 
     def _hung_up(self, number: int, frame: FrameType | None) -> None:
         self._reload.set()
+
+
+class Alarm:
+    """Ends the process some time after it was told to stop, whatever it waits for, before others kill it."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._timer: threading.Timer | None = None
+
+    def told(self) -> None:
+        """The time begins."""
+        if self._timer is None:
+            self._timer = threading.Timer(self._seconds, self._end)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def cancel(self) -> None:
+        """The process has come to its end."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _end(self) -> None:
+        log.error("stopping takes too long; the process ends", seconds=round(self._seconds, 1))
+        os._exit(UNDRAINED)
+
+
+def alarm(settings: Settings) -> Alarm:
+    """By when a worker has ended."""
+    worker = settings.worker
+    most = worker.drain_timeout + 2 * CLOSING
+    return Alarm(most if worker.stop_within is None else min(most, max(worker.stop_within - 1.0, worker.drain_timeout)))
 
 
 class CurrentWatch:
@@ -111,16 +160,18 @@ def run_worker(
 ) -> int:
     """Work until a signal, or until current; returns the exit code. `load`: reads the settings again."""
     reloading = Reloading(settings, load)
-    signals = Signals(reloading.asked)
+    signals, within = Signals(reloading.asked), alarm(settings)
     if under is not None:
         # who may have to start this one again, with the settings of then
         reloading.tell = lambda: os.kill(under.supervisor, signal.SIGHUP)
+    name = worker_name(settings)
 
-    def ended() -> bool:
+    def stopped() -> bool:
         reloading.turn()
+        if signals.told:
+            within.told()
         return signals.told
 
-    name = worker_name(settings)
     structlog.contextvars.bind_contextvars(worker=name)
     log.info("worker starts")
     heard = Heard()
@@ -131,16 +182,17 @@ def run_worker(
     ):
         for one in traces:
             told.ask(one.samples)
-        life = build_worker(settings, name, shared, told, heard, reloading)
+        life = build_worker(settings, name, shared, told, Steering(heard, reloading, lambda: signals.hurried))
         if under is not None:
             say_port(under.pipe, told.port)
         if until_current:
             watch = CurrentWatch(inspection(settings, shared))
-            life.run(ticking(lambda: ended() or watch.settled()))
+            life.run(ticking(lambda: stopped() or watch.settled()))
             code = watch.exit_code()
         else:
-            life.run(ticking(ended))
+            life.run(ticking(stopped))
             code = OK
+    within.cancel()
     log.info("worker left cleanly")
     say_left_out()
     return code

@@ -2,10 +2,11 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from consumer.admin.costs import CostGuard, ExportLimits
 from consumer.admin.problems import Busy
 from consumer.connecting import ConnectDesk
 from consumer.control import Control, Surveyed
@@ -31,7 +32,7 @@ class Doors:
     """How each desk is opened. `settings`: what may be shown of them; `about`: group, version and the like.
     `reload`: reads them again, and says what came of it.
 
-    `provider`: who people log in at, if there is such a one.
+    `provider`: who people log in at, if there is such a one. `free`, `exporting`: places for questions, and exports.
     """
 
     desk: Opens[Desk]
@@ -54,14 +55,18 @@ class Doors:
     reload: Callable[[], str] = lambda: "nothing is read again here"
     free: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(8))
     exporting: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(2))
+    exports: ExportLimits = field(default_factory=ExportLimits)
+    costs: CostGuard = field(default_factory=CostGuard)
 
     @contextmanager
     def through(self, door: Opens[T]) -> Iterator[T]:
         """What is behind a door, once there is room. Raises Busy, and whatever the door raises."""
         if not self.free.acquire(timeout=_PATIENCE):
             raise Busy("too many ask at once")
+        # what is asked of letters, jobs and the source may cost much; the rest never waits for that
+        costly = door in (self.letters, self.jobs, self.source)
         try:
-            with door() as opened:
+            with self.costs.asking() if costly else nullcontext(), door() as opened:
                 yield opened
         finally:
             self.free.release()

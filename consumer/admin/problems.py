@@ -52,6 +52,10 @@ class Wrong(Exception):
     """What was sent can't be taken; the words say what can."""
 
 
+class Costly(Exception):
+    """More is asked for than one question may cost."""
+
+
 class Busy(Exception):
     """Too many ask at once."""
 
@@ -95,6 +99,11 @@ _KNOWN: dict[type[Exception], tuple[HTTPStatus, str, str]] = {
         HTTPStatus.LOCKED,
         "request.locked",
         "Look, or have an admin switch them on again: headrace flags set console-writes on",
+    ),
+    Costly: (
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "request.costly",
+        "Choose fewer letters, or raise admin.export_letters.",
     ),
     Undecidable: (HTTPStatus.CONFLICT, "request.refused", "Look again at what is there now."),
     NotEdited: (HTTPStatus.CONFLICT, "request.refused", "Correct the patch."),

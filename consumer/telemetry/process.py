@@ -1,6 +1,8 @@
-"""What any process of ours is: what runs, its threads, files and memory."""
+"""What any process of ours is: what runs, its threads, files, memory and disk."""
 
+import os
 import platform
+import resource
 import threading
 import time
 from collections.abc import Iterator
@@ -28,6 +30,9 @@ def process_samples(group: str, resident: int | None) -> Iterator[Sample]:
     files = _open_files()
     if files is not None:
         yield Sample(metrics.OPEN_FILES, files)
+    yield Sample(metrics.FILES_LIMIT, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    disk = os.statvfs(".")
+    yield Sample(metrics.DISK_FREE, disk.f_bavail * disk.f_frsize)
     yield Sample(metrics.LEFT_OUT, logs.left_out())
 
 

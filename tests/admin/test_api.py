@@ -3,13 +3,19 @@
 import csv
 import io
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
+from consumer.admin.costs import ExportLimits
 from consumer.core.roles import Role
+from consumer.edges.postgres.translate import translated
+from dlq.desk import LetterDesk
 from tests.admin.conftest import Clients
 from tests.admin.scene import CANARY, Shop
 
@@ -183,6 +189,43 @@ def test_who_hangs_up_keeps_no_export_open(shop: Shop, guarded: FastAPI, operato
     assert told(operator.get(f"{API}/letter-export"), 503)["kind"] == "request.busy"
     doors.exporting.release(2)
     assert operator.get(f"{API}/letter-export").status_code == 200
+
+
+def test_an_export_of_too_many_letters_is_refused_and_one_that_takes_too_long_breaks_off(
+    shop: Shop, guarded: FastAPI, operator: httpx.Client
+) -> None:
+    """Nobody takes for all what was sent of the second; both give their places back."""
+    for number in (2, 3):
+        shop.bad(number)
+    doors = guarded.state.doors
+    guarded.state.doors = replace(doors, exports=ExportLimits(letters=1))
+    assert told(operator.get(f"{API}/letter-export"), 422)["kind"] == "request.costly"
+    guarded.state.doors = replace(doors, exports=ExportLimits(seconds=-1.0))
+    with pytest.raises(httpx.RemoteProtocolError):
+        operator.get(f"{API}/letter-export")
+    guarded.state.doors = doors
+    assert doors.exporting.acquire(timeout=10)
+    assert doors.exporting.acquire(timeout=10)
+    doors.exporting.release(2)
+
+
+def test_costly_questions_that_take_too_long_are_not_asked_for_a_while(
+    guarded: FastAPI, operator: httpx.Client
+) -> None:
+    """After three in a row; what is cheap is answered all the time."""
+    doors = guarded.state.doors
+
+    @contextmanager
+    def slow() -> Iterator[LetterDesk]:
+        with doors.letters() as desk, translated("count"):
+            desk.connection.execute("SET statement_timeout = 1")
+            desk.connection.execute("SELECT pg_sleep(10)")
+            yield desk
+
+    guarded.state.doors = replace(doors, letters=slow)
+    kinds = [told(operator.get(f"{API}/letters"), 503)["kind"] for _ in range(4)]
+    assert kinds == ["target.timeout"] * 3 + ["request.busy"]
+    assert operator.get(f"{API}/workers").status_code == 200
 
 
 def test_the_source_is_asked_for_as_many_rows_as_were_shown(shop: Shop, operator: httpx.Client) -> None:

@@ -7,6 +7,7 @@ before any shared lock is taken. Lock order: positions, then tables in the plan'
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -60,6 +61,8 @@ from consumer.ports.refusals import (
 from consumer.ports.target import NO_ROOM, Applied, Known, Outcome, Retention, Start, Stored, Taken
 from consumer.stopwatch import Stopwatch
 
+# seconds in which the server is told to undo what runs
+_CUT = 1.0
 # deleted at a time, so that it ends within its timeout and the batches behind it do not wait; letters have bytes
 _BATCHES = 50_000
 _LETTERS = 2_000
@@ -110,6 +113,13 @@ class PostgresSink:
         if self._connection is not None:
             self._connection.close()
         self._connection = self._staging = None
+
+    def cut(self) -> None:
+        """Have the server undo what runs in the session, if anything; for any thread."""
+        connection = self._connection
+        if connection is not None and not connection.closed:
+            with suppress(psycopg.Error):
+                connection.cancel_safe(timeout=_CUT)
 
     def known(self) -> Known:
         """Whether the group has started before, and which partitions have positions."""
