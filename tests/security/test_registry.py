@@ -103,9 +103,11 @@ def front(ground: Ground, *, ended: bool = False) -> Iterator[str]:
         server.handle_error = lambda *_: None  # type: ignore[method-assign]
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
-        yield f"https://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join(10)
+        try:
+            yield f"https://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join(10)
 
 
 @pytest.mark.parametrize("way", ["password", "token", "in the address"])
