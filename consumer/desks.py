@@ -19,7 +19,7 @@ from consumer.core.breaking import BreakerLimits
 from consumer.core.decision import Undecidable
 from consumer.core.letters import Record
 from consumer.core.records import RecordRef
-from consumer.doctor_desk import WITHIN, doctor_of
+from consumer.doctor_desk import FOR_PAGES, doctor_of
 from consumer.edge_settings import connect_of, frames, kafka_settings, registry_of, secret_of, session_settings
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.kafka.ages import KafkaAges
@@ -221,7 +221,7 @@ def admin_doors(settings: Settings, reloading: Reloading) -> Doors:
         recoveries=lambda: recoveries(reloading.settings),
         repairs=lambda: repair_desk(reloading.settings),
         connectors=lambda: connectors(settings),
-        doctor=lambda: doctor_of(settings, WITHIN),
+        doctor=lambda: doctor_of(settings, FOR_PAGES),
         offsets=offsets,
         ages=cache(lambda: topic_ages(settings)),
         has_connect=settings.connect.url is not None,

@@ -9,7 +9,8 @@ from consumer.core.connectors import Connector
 from consumer.core.doctor import access, cluster, connectors, group, registry, tables, target, topics
 from consumer.core.doctor import settings as chosen
 from consumer.core.doctor.finding import Finding, Report
-from consumer.core.failure import Persistent
+from consumer.core.failure import Failure, Persistent, failed
+from consumer.core.kinds import KINDS
 from consumer.core.records import TopicPartition
 from consumer.examining import Look, Seen, examine
 from consumer.gates import key_misfit, value_misfit
@@ -247,10 +248,14 @@ def _subjects(asked: RegistryExaminer, topics_read: Sequence[str]) -> list[regis
             if latest is None:
                 found.append(registry.Subject(name=name, there=False))
                 continue
-            unread = misfit(latest.schema)
+            unread = misfit(latest.schema) if latest.format == "AVRO" else _of_another_format(latest.format)
             rule = latest.compatibility
             found.append(registry.Subject(name=name, there=True, compatibility=rule, unread=unread))
     return found
+
+
+def _of_another_format(form: str) -> Failure:
+    return failed(KINDS["record.format"], "registry", "examine", f"expected an Avro schema, found {form}")
 
 
 def _connect(asked: Asked, matched: Look[Matched]) -> Look[Sequence[Connector] | None]:

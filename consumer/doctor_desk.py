@@ -34,6 +34,8 @@ from consumer.weighing import weigher_of
 
 WITHIN = 30.0
 """Seconds that an examination may take."""
+FOR_PAGES = 15.0
+"""The same where a page waits for it."""
 
 # a worker's beside its pool: that of its batches, and the one on which it reports itself
 _BESIDE = 2

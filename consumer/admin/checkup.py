@@ -11,7 +11,7 @@ from consumer.core.doctor.finding import Report
 KEPT = 15.0
 """Seconds that a report is told again."""
 # seconds that an examination is waited for that somebody else has begun: longer than it may take
-_PATIENCE = 45.0
+_PATIENCE = 20.0
 
 
 class Checkup:

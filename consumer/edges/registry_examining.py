@@ -35,7 +35,8 @@ class RegistryExamining:
         found = self._asked(f"/subjects/{quote(subject, safe='')}/versions/latest")
         if not isinstance(found, dict) or "schema" not in found:
             return None
-        return Latest(schema=str(found["schema"]), compatibility=self._compatibility(subject))
+        form = str(found.get("schemaType") or "AVRO")
+        return Latest(schema=str(found["schema"]), compatibility=self._compatibility(subject), format=form)
 
     def find(self, number: int) -> str:
         found = self._asked(f"/schemas/ids/{number}")

@@ -37,10 +37,11 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class Latest:
-    """A subject's newest schema, and the rule by which it takes new ones; empty where that is not told."""
+    """A subject's newest schema, its format, and the rule by which it takes new ones; empty where that is not told."""
 
     schema: str
     compatibility: str
+    format: str = "AVRO"
 
 
 class KafkaExaminer(Protocol):

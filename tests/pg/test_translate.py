@@ -212,12 +212,16 @@ def test_a_file_that_is_gone_is_the_servers_own_trouble(server: str, session: ps
     assert (caught.value.failure.kind, caught.value.failure.code) == ("target.system", "58P01")
 
 
-@pytest.mark.provokes("target.login", "target.connection")
+@pytest.mark.provokes("target.login", "target.connection", "target.tls")
 @pytest.mark.parametrize(
     ("change", "raised", "kind"),
     [
         pytest.param({"password": "sesame"}, Persistent, "target.login", id="wrong password"),
         pytest.param({"dbname": "nowhere"}, Persistent, "target.login", id="no such database"),
+        pytest.param({"sslmode": "require"}, Transient, "target.tls", id="a server without TLS"),
+        pytest.param(
+            {"sslmode": "verify-full", "sslrootcert": "/nowhere"}, Transient, "target.tls", id="no authorities"
+        ),
         pytest.param({"port": "1"}, ConnectionLost, "target.connection", id="nobody listens"),
     ],
 )

@@ -1,8 +1,8 @@
 """One stack whose broker and registry have certificates, for all tests here; and the system's PostgreSQL with TLS."""
 
-import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,10 +61,6 @@ class Ground:
 def papers(tmp_path_factory: pytest.TempPathFactory) -> Papers:
     """Of an authority that is trusted, and of another one."""
     folder = tmp_path_factory.mktemp("papers")
-    # a server of another user has to read them
-    for place in (folder, *folder.parents):
-        if place.stat().st_uid == os.getuid() and place != Path("/"):
-            place.chmod(place.stat().st_mode | 0o011)
     ours, others = Authority(folder, "ours"), Authority(folder, "others")
     return Papers(
         ours=ours,
@@ -159,11 +155,13 @@ class Database:
 
 
 @pytest.fixture(scope="session")
-def database(tmp_path_factory: pytest.TempPathFactory, papers: Papers) -> Iterator[Database]:
+def database(papers: Papers) -> Iterator[Database]:
     """PostgreSQL of the system, since the wheel's was built without TLS; skipped where there is none."""
     if not PROGRAMS:
         pytest.skip("no PostgreSQL of the system")
-    place = tmp_path_factory.mktemp("database")
+    # where another user's server may go, which it may not below pytest's own directories
+    scratch = tempfile.TemporaryDirectory(prefix="headrace-")
+    place = Path(scratch.name)
     programs, user = PROGRAMS[-1].parent, unprivileged_user()
     account: dict[str, Any] = {"user": user.uid, "group": user.gid, "extra_groups": []} if user else {}
     hand_over(place, user)
@@ -201,3 +199,4 @@ def database(tmp_path_factory: pytest.TempPathFactory, papers: Papers) -> Iterat
         yield found
     finally:
         subprocess.run([*control, "-m", "immediate", "stop"], check=True, cwd="/", **account)
+        scratch.cleanup()

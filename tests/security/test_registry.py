@@ -17,7 +17,7 @@ from tests.real.engine.witness import Target
 from tests.real.engine.worker import Job, Workers, eventually
 
 from .conftest import PASSWORD, USER, Ground
-from .test_kafka import examined
+from .test_kafka import examined, says
 
 TOKEN = "a-token-of-alice"
 
@@ -38,7 +38,7 @@ def secured(ground: Ground, host: str = "127.0.0.1") -> str:
 def refused(workers: Workers, target: Target, job: Job, kind: str) -> str:
     """A worker that is refused: it waits, nothing is applied, and the doctor says the same. Its log."""
     worker = workers.run(job)
-    eventually(lambda: kind in {line.get("kind") for line in worker.lines("waiting")}, "it says why")
+    eventually(lambda: says(worker, kind), "it says why")
     assert worker.leave() == 0
     assert target.rows("once") == {}
     reachable = examined(workers, job)["registry.reachable"]
@@ -103,9 +103,11 @@ def front(ground: Ground, *, ended: bool = False) -> Iterator[str]:
         server.handle_error = lambda *_: None  # type: ignore[method-assign]
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
-        yield f"https://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join(10)
+        try:
+            yield f"https://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join(10)
 
 
 @pytest.mark.parametrize("way", ["password", "token", "in the address"])

@@ -58,9 +58,11 @@ def serving(papers: Credential | None) -> Iterator[Server]:
         server.handle_error = lambda *_: None  # type: ignore[method-assign]
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
-        yield Server(port=server.server_port, asked=asked)
-        server.shutdown()
-        thread.join(10)
+        try:
+            yield Server(port=server.server_port, asked=asked)
+        finally:
+            server.shutdown()
+            thread.join(10)
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,15 @@ from contextlib import contextmanager
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
-from consumer.core.classify import REFUSED, TLS
 from consumer.core.failure import Transient
-from consumer.edges.kafka.config import KafkaSettings, asking, common_config, configuring, translated
+from consumer.edges.kafka.config import KafkaSettings, asking, common_config, configuring, kind_of, translated
 
 # what the client says when nobody answers, and nothing when it is an answer's deadline that passed
 _NO_ANSWER = ("", "_TRANSPORT", "_TIMED_OUT", "_ALL_BROKERS_DOWN")
+
+
+# kinds of what a client hears that say more than that nobody answers
+_TELLING = ("kafka.tls", "kafka.refused")
 
 
 class Heard:
@@ -26,7 +29,7 @@ class Heard:
         self.why: KafkaError | None = None
 
     def __call__(self, error: KafkaError) -> None:
-        if error.name() in TLS | REFUSED:
+        if kind_of(error).name in _TELLING:
             self.why = error
 
 

@@ -16,7 +16,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from consumer.core.classify import of_kafka
 from consumer.core.failure import Persistent, Refused, Transient, failed, told
-from consumer.core.kinds import KINDS, ErrorType, Scope
+from consumer.core.kinds import KINDS, ErrorType, FailureKind, Scope
 
 log = structlog.get_logger("headrace.kafka")
 
@@ -36,6 +36,8 @@ _COMMON = (
     *("security.", "sasl.", "ssl.", "enable.ssl.", "enable.sasl.", "https."),
     *("socket.", "broker.", "client.", "test.", "metadata."),
 )
+# of TLS 1.3, in which the handshake is over for us before the other side has looked at our certificate
+_ALERT = "SSL alert number"
 _INCREMENTAL = ("cooperative-sticky",)
 
 
@@ -162,16 +164,23 @@ class ErrorLog:
         code, now = error.name(), self._clock()
         times = self._times[code] = self._times.get(code, 0) + 1
         if now >= self._next.get(code, now):
-            failure = failed(of_kafka(code, fatal=error.fatal()), "kafka", "client", error.str(), code=code)
+            failure = failed(kind_of(error), "kafka", "client", error.str(), code=code)
             log.warning("kafka client", fatal=error.fatal(), times=times, **told(failure))
             self._next[code] = now + _EACH
             self._times[code] = 0
 
 
+def kind_of(error: KafkaError) -> FailureKind:
+    """By its code; that a broker refuses our certificate is told by its words alone, as a connection that is lost."""
+    if _ALERT in error.str():
+        return KINDS["kafka.tls"]
+    return of_kafka(error.name(), fatal=error.fatal())
+
+
 def translated(error: KafkaException, operation: str) -> Transient | Persistent:
     """A client error as ours: fatal ones and refused credentials are persistent, the rest is for time."""
     cause = error.args[0]
-    kind = of_kafka(cause.name(), fatal=cause.fatal())
+    kind = kind_of(cause)
     failure = failed(kind, "kafka", operation, cause.str(), code=cause.name())
     lasting = kind.scope is Scope.ENVIRONMENT and kind.type is ErrorType.PERSISTENT
     return Persistent(failure) if lasting else Transient(failure)

@@ -41,7 +41,10 @@ FROM pg_database d, pg_roles r WHERE d.datname = current_database() AND r.rolnam
 _OTHERS = """
 SELECT count(*)::int AS all, count(*) FILTER (WHERE datname = current_database())::int AS database,
     count(*) FILTER (WHERE usename = current_user)::int AS role
-FROM pg_stat_activity WHERE backend_type = 'client backend' AND application_name NOT LIKE 'headrace %'
+FROM pg_stat_activity
+-- of sessions of other roles not all may be for us to see
+WHERE datname IS NOT NULL AND coalesce(backend_type, 'client backend') = 'client backend'
+  AND coalesce(application_name, '') NOT LIKE 'headrace %'
 """
 _LACKS = """
 SELECT c.relname, ARRAY (
