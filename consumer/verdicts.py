@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass
 
 from consumer.core.failure import Failure, located
-from consumer.core.kinds import KINDS, Scope
+from consumer.core.kinds import KINDS, ErrorType
 from consumer.core.letters import Standing, State, Verdict
 from consumer.core.pausing import why
 from consumer.core.policy import Policy
@@ -52,9 +52,9 @@ class Judge:
         said = failure if failure.correlation_id != "-" else located(failure, *letter.ref)
         kind, attempt, chance = KINDS[said.kind], letter.attempt + 1, random.random()
         decision = self.policy.again(kind, attempt, letter.age, chance, excused=letter.excused)
-        # what a person sends again is not for a person once more because a server was away
-        waits = decision.excused and kind.scope is Scope.ENVIRONMENT
-        state = State.DEAD if letter.state is State.REPLAYING and not waits else decision.state
+        # a person is not asked once more because of what time heals, as a lock or a server that is away
+        heals = decision.excused and kind.type is ErrorType.TRANSIENT
+        state = State.DEAD if letter.state is State.REPLAYING and not heals else decision.state
         return Verdict(
             id=letter.id,
             attempt=letter.attempt,

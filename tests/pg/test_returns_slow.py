@@ -127,7 +127,8 @@ def test_others_have_their_turn_behind_each_table_that_is_locked(scene: Scene, s
             scene.applying.offer({others: [("c", number, "a")]})
         told = scene.applying.turns(lambda told: moved(told, LANE, end))
 
-    assert scene.letter_states() == {"dead": 8}
+    # for time, though they were sent again by hand
+    assert scene.letter_states() == {"retrying": 8}
     assert scene.kinds() == {"table.busy"}
     passed = [at.topic for one in told if isinstance(one, Moved) for at in one.positions]
     # when the last table is known to be locked nothing is left to be tried
