@@ -52,7 +52,7 @@ class Judge:
         said = failure if failure.correlation_id != "-" else located(failure, *letter.ref)
         kind, attempt, chance = KINDS[said.kind], letter.attempt + 1, random.random()
         decision = self.policy.again(kind, attempt, letter.age, chance, excused=letter.excused)
-        # what a person sends again is not for a person once more for what time heals: a lock, a server that is away
+        # a person is not asked once more because of what time heals, as a lock or a server that is away
         heals = decision.excused and kind.type is ErrorType.TRANSIENT
         state = State.DEAD if letter.state is State.REPLAYING and not heals else decision.state
         return Verdict(
