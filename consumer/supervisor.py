@@ -138,12 +138,14 @@ class Child:
 
 def supervise(settings: Settings, config: Path | None, workers: int, *, until_current: bool) -> int:
     """Run the workers until a signal, or until current; returns the exit code."""
-    kept = KeptFile(config)
-    reloading = Reloading(settings, partial(load, config))
+    # elsewhere than on Linux workers are started with what the file says then
+    kept = KeptFile(config) if sys.platform == "linux" else None
+    reloading = Reloading(settings, kept.load if kept else partial(load, config))
     signals = Signals(reloading.asked)
-    command = [sys.executable, "-m", "consumer", "run", "--supervisor", str(os.getpid()), "--kept", str(kept.fd)]
+    command = [sys.executable, "-m", "consumer", "run", "--supervisor", str(os.getpid())]
     command += ["--config", str(config)] if config else []
-    children = [Child(command, [kept.fd]) for _ in range(workers)]
+    command += ["--kept", str(kept.fd)] if kept else []
+    children = [Child(command, [kept.fd] if kept else []) for _ in range(workers)]
 
     def use(changed: Changed) -> None:
         # what they name has to be there, before a worker is started with it
@@ -153,7 +155,8 @@ def supervise(settings: Settings, config: Path | None, workers: int, *, until_cu
                 names = table_names(settings, shared)
                 for topic, table in changed.renamed.items():
                     names.require_renamed(topic, table)
-        kept.keep(kept.text())
+        if kept:
+            kept.keep()
         for child in children:
             child.hang_up()
 

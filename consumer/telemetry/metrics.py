@@ -115,6 +115,7 @@ QUEUE_BATCHES = _gauge("queue_batches", "Batches that were read and wait to be a
 QUEUE_BYTES = _gauge("queue_bytes", "Their bytes.")
 IN_FLIGHT = _gauge("batch_in_flight_records", "Records of the batch that is being applied.")
 IN_FLIGHT_SECONDS = _gauge("batch_in_flight_seconds", "For how long it has been.")
+FLAGS_OFF = _gauge("flag_off", "1 for each flag that is off, as the worker has heard.", "flag")
 BREAKER = _gauge("breaker_state", "1 for the state that the breaker in front of a server has.", "server", "state")
 POOL_SESSIONS = _gauge("pool_sessions", "Sessions for short questions, by whether one is used.", "state")
 POOL_LIMIT = _gauge("pool_limit_sessions", "Most of them (target.pool_size).")
