@@ -7,32 +7,46 @@ passwords; processes that inherit it read it by its path.
 import os
 from pathlib import Path
 
-from consumer.settings import DEFAULT_FILE
+from consumer.settings import DEFAULT_FILE, Settings, load
 
 
 class KeptFile:
-    """Owned by whoever supervises; closed with the process."""
+    """Owned by whoever supervises; ends with the process. For Linux."""
 
     def __init__(self, config: Path | None) -> None:
-        self._file = config or DEFAULT_FILE
+        self._config = config
+        # what was read last, and may still be refused
+        self._read = os.memfd_create("headrace-settings-read", os.MFD_CLOEXEC)
+        # what counts
         self.fd = os.memfd_create("headrace-settings", os.MFD_CLOEXEC)
-        self.keep(self.text())
+        self._text = self._there()
+        _write(self.fd, self._text)
 
-    @property
-    def path(self) -> Path:
-        """Where this process reads it."""
-        return path_of(self.fd)
+    def load(self) -> Settings:
+        """The settings as they are in the file now. Raises Refused."""
+        file = self._config or DEFAULT_FILE
+        if not file.is_file():
+            # which may be a mistake
+            self._text = b""
+            return load(self._config)
+        self._text = self._there()
+        _write(self._read, self._text)
+        return load(self._config, path_of(self._read))
 
-    def text(self) -> bytes:
-        """What is in the file now; nothing where there is none."""
-        return self._file.read_bytes() if self._file.is_file() else b""
+    def keep(self) -> None:
+        """What was loaded last counts from now on."""
+        _write(self.fd, self._text)
 
-    def keep(self, text: bytes) -> None:
-        """This is what counts from now on."""
-        os.ftruncate(self.fd, 0)
-        os.pwrite(self.fd, text, 0)
+    def _there(self) -> bytes:
+        file = self._config or DEFAULT_FILE
+        return file.read_bytes() if file.is_file() else b""
 
 
 def path_of(fd: int) -> Path:
-    """Where a process that has inherited it reads it."""
+    """Where this process reads it, or one that has inherited it."""
     return Path(f"/proc/self/fd/{fd}")
+
+
+def _write(fd: int, text: bytes) -> None:
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, text, 0)

@@ -155,15 +155,17 @@ class Child:
 
 def supervise(settings: Settings, config: Path | None, workers: int, *, until_current: bool) -> int:
     """Run the workers until a signal, or until current; returns the exit code."""
-    kept = KeptFile(config)
-    reloading = Reloading(settings, partial(load, config))
+    # elsewhere than on Linux workers are started with what the file says then
+    kept = KeptFile(config) if sys.platform == "linux" else None
+    reloading = Reloading(settings, kept.load if kept else partial(load, config))
     signals = Signals(reloading.asked)
-    command = [sys.executable, "-m", "consumer", "run", "--supervisor", str(os.getpid()), "--kept", str(kept.fd)]
+    command = [sys.executable, "-m", "consumer", "run", "--supervisor", str(os.getpid())]
     command += ["--config", str(config)] if config else []
+    command += ["--kept", str(kept.fd)] if kept else []
     bound = Bound(settings.healing.worker_deaths, settings.healing.worker_window)
     with connections(settings, worker_name(settings)) as shared, Keeping(shared.recorder):
         told = Watchers(Bounded(settings.telemetry.max_topics), [shared.recorder.tell])
-        children = [Child(command, bound, told.tell, [kept.fd]) for _ in range(workers)]
+        children = [Child(command, bound, told.tell, [kept.fd] if kept else []) for _ in range(workers)]
         names = table_names(settings, shared)
 
         def use(changed: Changed) -> None:
@@ -171,7 +173,8 @@ def supervise(settings: Settings, config: Path | None, workers: int, *, until_cu
             binder_settings(changed.settings)
             for topic, table in changed.renamed.items():
                 names.require_renamed(topic, table)
-            kept.keep(kept.text())
+            if kept:
+                kept.keep()
             for child in children:
                 child.hang_up()
 

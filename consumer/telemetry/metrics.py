@@ -122,6 +122,7 @@ PRESSURE = _gauge(
     "reason",
 )
 CRITICAL_WAIT = _gauge("critical_wait_seconds", "From append to commit, of the last batch of critical tables.")
+FLAGS_OFF = _gauge("flag_off", "1 for each flag that is off, as the worker has heard.", "flag")
 BREAKER = _gauge("breaker_state", "1 for the state that the breaker in front of a server has.", "server", "state")
 POOL_SESSIONS = _gauge("pool_sessions", "Sessions for short questions, by whether one is used.", "state")
 POOL_LIMIT = _gauge("pool_limit_sessions", "Most of them (target.pool_size).")

@@ -18,6 +18,8 @@ def worker_samples(report: Report, pool: PoolStatus, turned: Mapping[str, float]
     batch = report.batch
     yield Sample(metrics.IN_FLIGHT, batch.records if batch else 0)
     yield Sample(metrics.IN_FLIGHT_SECONDS, batch.seconds if batch else 0)
+    for flag in sorted(report.flags_off):
+        yield Sample(metrics.FLAGS_OFF, 1, (flag,))
     for breaker in report.breakers:
         for state in BreakerState:
             yield Sample(metrics.BREAKER, breaker.state is state, (breaker.name, state))

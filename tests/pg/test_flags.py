@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from consumer.cli import app
 from consumer.core.checks import Rules
+from consumer.core.decision import Undecidable
 from consumer.core.evolution import Answer, Follow
 from consumer.core.flags import FLAGS, Flag
 from consumer.core.lane import Lane
@@ -27,7 +28,7 @@ from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import PostgresSink
-from consumer.flagging import states, switch
+from consumer.flagging import require_on, states, switch
 from consumer.heard import Heard
 from consumer.planner import BadRecord
 from consumer.ports.letters import LetterTopic, Outgoing, Posted
@@ -120,9 +121,8 @@ def test_who_listens_hears_of_it_at_once_and_who_looks_sees_it_all_the_same(
     assert board.flags_off() == {Flag.TRACING, Flag.COLUMN_CHECKS}
 
 
-def test_a_change_that_two_make_at_once_is_told_right(control: PostgresControl, server: str, group: str) -> None:
-    """Exactly one of them has switched it."""
-    control.set_flag(Flag.TRACING, True, NOTE)
+def test_a_change_that_two_make_at_once_is_told_right(server: str, group: str) -> None:
+    """Exactly one of them has switched it, also the first time."""
     told: list[bool] = []
 
     def one() -> None:
@@ -147,6 +147,16 @@ def test_how_many_workers_have_heard_is_told(control: PostgresControl, board: Po
     control.set_flag(Flag.RETRY_LANE, False, NOTE)
     found = {state.kind.flag: (state.workers, state.heard) for state in states(control)}
     assert found[Flag.RETRY_LANE] == (1, 0)
+
+
+def test_what_people_ask_for_is_refused_while_it_is_off(control: PostgresControl) -> None:
+    """With who said so, why, and how it ends."""
+    require_on(control, Flag.RECONCILIATION)
+    control.set_flag(Flag.RECONCILIATION, False, NOTE)
+    with pytest.raises(Undecidable) as refused:
+        require_on(control, Flag.RECONCILIATION)
+    for said in ("reconciliation is switched off", NOTE.reason, NOTE.actor, "headrace flags set reconciliation on"):
+        assert said in str(refused.value)
 
 
 # one table

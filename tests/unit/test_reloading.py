@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from consumer.changed_settings import Changed, compared
 from consumer.core.failure import Refused, failed
 from consumer.core.kinds import KINDS
-from consumer.kept_settings import KeptFile
+from consumer.kept_settings import KeptFile, path_of
 from consumer.reloading import Reloading
 from consumer.settings import Settings, load
 
@@ -174,13 +174,23 @@ def test_what_can_not_be_put_into_force_changes_nothing(scene: Scene) -> None:
 
 
 def test_workers_are_started_with_what_was_taken_last(tmp_path: Path) -> None:
-    """Whatever is in the file by then; a shorter text leaves nothing of the longer one."""
+    """Whatever is in the file by then, or was read from it and refused; a shorter text leaves nothing of the longer."""
     path = tmp_path / "headrace.toml"
     path.write_text(BASE)
     kept = KeptFile(path)
+
+    def started() -> Settings:
+        return load(path, path_of(kept.fd))
+
     path.write_text("[broken")
-    assert load(path, kept.path).tables["public.orders"].strict
+    with pytest.raises(Refused, match="is not TOML"):
+        kept.load()
+    assert started().tables["public.orders"].strict
     path.write_text(BASE.replace('[tables."public.orders"]\nstrict = true\n', ""))
-    kept.keep(kept.text())
+    assert kept.load().tables == {}
+    assert started().tables["public.orders"].strict
+    kept.keep()
     path.unlink()
-    assert load(path, kept.path).tables == {}
+    assert started().tables == {}
+    with pytest.raises(Refused, match="does not exist"):
+        kept.load()

@@ -13,8 +13,9 @@ from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated
 
 _ALL = "SELECT flag, is_on, actor, reason, since FROM headrace.flags WHERE group_name = %s ORDER BY flag"
-# whoever changes it too waits
-_NOW = "SELECT is_on FROM headrace.flags WHERE group_name = %(group)s AND flag = %(flag)s FOR UPDATE"
+# whoever changes one too waits, also while there is no row of it
+_ALONE = "LOCK TABLE headrace.flags IN SHARE ROW EXCLUSIVE MODE"
+_NOW = "SELECT is_on FROM headrace.flags WHERE group_name = %(group)s AND flag = %(flag)s"
 _SET = """
 INSERT INTO headrace.flags (group_name, flag, is_on, actor, reason)
 VALUES (%(group)s, %(flag)s, %(on)s, %(actor)s, %(reason)s)
@@ -45,6 +46,7 @@ def put(connection: psycopg.Connection, group: str, flag: Flag, on: bool | None,
     default = FLAGS[flag].default
     values = {"group": group, "flag": flag.value, "on": on, "actor": note.actor, "reason": note.reason}
     with transaction(connection, "set flag"):
+        connection.execute(_ALONE)
         row = connection.execute(_NOW, values).fetchone()
         before = default if row is None else bool(row[0])
         after = default if on is None else on
