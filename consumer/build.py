@@ -291,7 +291,8 @@ def recovering(settings: Settings, name: str, shared: Connections, offsets: Mome
     """What takes comparisons and recoveries on. A turn may last, so its session is none of the pool's."""
     compared = comparison(settings, name, lambda: offsets)
     pool = TargetPool(session_settings(settings, name), shared.target, PoolLimits(size=1))
-    working = Working(PostgresWorkflows(pool, settings.kafka.group, workflow_acts(settings, compared, lambda: offsets)))
+    turns = workflow_acts(settings, compared, lambda: offsets)
+    working = Working(PostgresWorkflows(pool, settings.kafka.group, turns, shared.pool))
     working.tell = tell
 
     def close() -> None:

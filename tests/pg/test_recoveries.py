@@ -283,6 +283,17 @@ def failing(kind: str) -> Act:
     return act
 
 
+def test_a_process_that_has_nothing_to_do_holds_no_session_of_its_own(the: Group, pools: Pools) -> None:
+    """It looks through those that all share; a turn has one."""
+    the.known()
+    own = pools(size=1)
+    takes = PostgresWorkflows(own, the.name, acts(the.name, {}), the.pool)
+    assert (takes.turn(), own.status().open) == (None, 0)
+    the.start("rewind", to="earliest")
+    assert takes.turn() is not None
+    assert own.status().open == 1
+
+
 def test_what_fails_lets_others_have_their_turns_and_says_why(the: Group) -> None:
     """It is tried again after a while."""
     the.known()

@@ -1,6 +1,7 @@
 """Recoveries while the table is written, with every process killed in every step: the target equals the source."""
 
 import signal
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -52,20 +53,10 @@ def rebuilt(workers: Workers, job: Job, worker: Process, target: Target) -> set[
 
 
 def rewound(workers: Workers, job: Job, worker: Process, target: Target) -> set[int]:
-    """The topic, applied again from its start."""
-    words = (
-        "recover",
-        "rewind",
-        job.topics[0],
-        "--to",
-        "earliest",
-        "--compare",
-        "--detach",
-        "--yes",
-        "--reason",
-        "test",
-    )
-    made = workers.command(job, *words)
+    """The topic, applied again from a time when it was not there."""
+    before = datetime.now(UTC) - timedelta(hours=1)
+    words = ("--to", before.isoformat(), "--compare", "--detach", "--yes", "--reason", "a test")
+    made = workers.command(job, "recover", "rewind", job.topics[0], *words)
     assert made.finish() == 0, made.text()
     return killed_in_each_step(workers, job, target, 1, worker)
 

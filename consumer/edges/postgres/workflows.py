@@ -15,6 +15,7 @@ from consumer.core.failure import HeadraceError, Transient
 from consumer.core.workflow import Outcome, State, Task, Turn, after
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import transaction
+from consumer.edges.postgres.translate import translated
 from consumer.ports.workflows import Turned
 
 Act = Callable[[psycopg.Connection, Task], Turn]
@@ -33,6 +34,10 @@ CROSS JOIN LATERAL (
 WHERE w.group_name = %(group)s AND w.state IN ('planned', 'running') AND w.due_at <= clock_timestamp()
   AND s.act = ANY (%(acts)s) AND (%(only)s::bigint IS NULL OR w.id = %(only)s)
 ORDER BY w.due_at LIMIT 1 FOR UPDATE OF w SKIP LOCKED
+"""
+_DUE = """
+SELECT FROM headrace.workflows
+WHERE group_name = %s AND state IN ('planned', 'running') AND due_at <= clock_timestamp() LIMIT 1
 """
 # other sessions are asked meanwhile, each with its own timeout
 _PATIENTLY = "SET LOCAL idle_in_transaction_session_timeout = '10min'"
@@ -82,15 +87,25 @@ def prune(connection: psycopg.Connection, group: str, keep_hours: float, most: i
 
 
 class PostgresWorkflows:
-    """Implements `consumer.ports.workflows.Workflows`. `acts`: what is done in a turn, by the act's name."""
+    """Implements `consumer.ports.workflows.Workflows`. `acts`: what is done in a turn, by the act's name.
 
-    def __init__(self, pool: TargetPool, group: str, acts: Mapping[str, Act]) -> None:
+    `looks`: where it is asked whether any is due, so that `pool` has no session while there is nothing to do.
+    """
+
+    def __init__(self, pool: TargetPool, group: str, acts: Mapping[str, Act], looks: TargetPool | None = None) -> None:
         self._pool = pool
         self._group = group
         self._acts = acts
+        self._looks = looks
 
     def turn(self, only: int | None = None) -> Turned | None:
+        if self._looks is not None and not self._looks.ask(self._is_due):
+            return None
         return self._pool.ask(lambda connection: self._turned(connection, only))
+
+    def _is_due(self, connection: psycopg.Connection) -> bool:
+        with translated("look for workflows"):
+            return connection.execute(_DUE, (self._group,)).fetchone() is not None
 
     def _turned(self, connection: psycopg.Connection, only: int | None) -> Turned | None:
         wanted = {"group": self._group, "acts": list(self._acts), "only": only}
