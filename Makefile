@@ -30,7 +30,7 @@ demo: setup  ## A shop, Debezium, Kafka and a target, live on this terminal
 
 test: check  ## Everything that must hold before a change lands
 	# a file's tests stay together, since they share servers; files in order, the long ones first
-	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(addprefix --ignore tests/,$(APART))
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --durations 40 $(addprefix --ignore tests/,$(APART))
 
 console-tests: setup  ## The API fuzzed, and what operators do in the console, in Debian's Chromium (installed if missing)
 	@command -v chromium >/dev/null || (apt-get update && apt-get install --yes --no-install-recommends chromium)
