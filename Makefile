@@ -49,7 +49,7 @@ chart-tests: setup  ## The Helm chart: lint, many sets of values, Kubernetes' ow
 
 # they are packages of the system, whose services start where systemd runs
 monitoring-programs:
-	@command -v promtool prometheus-alertmanager >/dev/null || \
+	@(command -v promtool && command -v prometheus-alertmanager) >/dev/null || \
 	(apt-get update && apt-get install --yes --no-install-recommends prometheus prometheus-alertmanager)
 
 monitoring-tests: setup monitoring-programs  ## Alerts in promtool, each query of the dashboards on a real Prometheus (Debian's, installed if missing)

@@ -50,7 +50,7 @@ class Alerts(Section):
     memory_for: Wait = Field(default=300, description="For how long it may have more.")
     window: Seconds = Field(default=600, description="Seconds that events are counted over.")
     restarts: Count = Field(default=3, description="Starts of a process within the window that are too many.")
-    fence_losses: Count = Field(
+    fence_losses: Annotated[int, Field(ge=0, le=1_000_000_000)] = Field(
         default=10,
         description="Partitions taken in the middle of work, within the window, that are too many.",
     )

@@ -58,7 +58,7 @@ def noted(request: pytest.FixtureRequest, alert: str) -> Iterator[None]:
     """What passes is not done again by --resume; when all were seen, they begin anew."""
     failed = request.session.testsfailed
     yield
-    cache = request.config.cache
+    cache = getattr(request.config, "cache", None)
     if cache is not None and request.session.testsfailed == failed:
         seen = {*cache.get(_SEEN, []), alert}
         cache.set(_SEEN, sorted(seen) if len(seen) < len(ALERTS) else [])

@@ -19,7 +19,7 @@ from consumer.stack.options import KAFKA, TARGET
 from consumer.stack.ports import choose
 from tests.faults.disk import fill, on_a_small_disk
 from tests.real.engine.feed import create_topic, fresh_name
-from tests.real.engine.wire import COPY_DATA, Proxy
+from tests.real.engine.wire import Proxy
 from tests.real.engine.witness import create_database
 from tests.real.engine.worker import eventually
 
@@ -40,6 +40,15 @@ def _lagging(scene: Scene) -> Iterator[Labels]:
     with scene.locked("once"):
         scene.feed.create(10)
         yield {"topic": scene.feed.topic}
+
+
+@contextmanager
+def _stalled(scene: Scene) -> Iterator[Labels]:
+    """The same, for longer than a position may stand still: of twelve looks it is said."""
+    looks = {**scene.job.sections["telemetry"], "look_every": 2}
+    scene.job = replace(scene.job, sections={**scene.job.sections, "telemetry": looks})
+    with _lagging(scene) as labels:
+        yield labels
 
 
 @contextmanager
@@ -148,11 +157,8 @@ def _overdue(scene: Scene) -> Iterator[Labels]:
     worker = scene.worker()
     scene.admin()
     scene.settle()
-    scene.target.do(
-        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
-        "$$ BEGIN IF NEW.amount = 667 THEN RAISE EXCEPTION 'no' USING ERRCODE = 'HR001'; END IF; RETURN NEW; END $$"
-    )
-    scene.target.do("CREATE TRIGGER refusing BEFORE INSERT ON once FOR EACH ROW EXECUTE FUNCTION refuse()")
+    scene.target.do("CREATE TABLE parent (id int PRIMARY KEY); INSERT INTO parent SELECT DISTINCT amount FROM once")
+    scene.target.do("ALTER TABLE once ADD CONSTRAINT family FOREIGN KEY (amount) REFERENCES parent")
     scene.feed.last += 1
     scene.feed.send("c", scene.feed.last, "later", 667)
     scene.feed.flush()
@@ -160,7 +166,7 @@ def _overdue(scene: Scene) -> Iterator[Labels]:
     eventually(lambda: scene.target.ask(query, scene.job.group) == [("retrying",)], "the letter waits")
     scene.kill(worker)
     yield {}
-    scene.target.do("DROP TRIGGER refusing ON once")
+    scene.target.do("INSERT INTO parent VALUES (667)")
     scene.worker()
 
 
@@ -295,12 +301,13 @@ def _overtaken(scene: Scene) -> Iterator[Labels]:
     """A worker is stopped within a batch, overtaken, and woken."""
     with Proxy(scene.target.dsn) as proxy:
         client = {"max.poll.interval.ms": "3000"}
-        job = replace(scene.job, dsn=proxy.dsn, client=client, name="first", deadline=3.0)
+        job = replace(scene.job, dsn=proxy.dsn, client=client, name="first", deadline=30.0)
         scene.job = job
         first = scene.worker()
         # so that Prometheus knows what was before
         scene.settle()
-        hold = proxy.before(COPY_DATA, worker="first")
+        # it has staged its rows, and is about to ask whether the partition is still its own
+        hold = proxy.before("FOR UPDATE OF p", worker="first")
         scene.feed.create(300)
         hold.wait()
         first.freeze()
@@ -367,12 +374,14 @@ def _do(dsn: str, statement: str) -> None:
 
 
 def _delete_topic(scene: Scene, topic: str) -> None:
-    AdminClient({"bootstrap.servers": scene.job.at.kafka}).delete_topics([topic])[topic].result(30)
+    # it has to live until the answer is there
+    client = AdminClient({"bootstrap.servers": scene.job.at.kafka})
+    client.delete_topics([topic])[topic].result(30)
 
 
 PROVOKED: dict[str, Provoke] = {
     "HeadraceLagging": _lagging,
-    "HeadraceStalled": _lagging,
+    "HeadraceStalled": _stalled,
     "HeadraceStopped": _stopped,
     "HeadracePaused": _paused,
     "HeadraceTableStale": _stale,

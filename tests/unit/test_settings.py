@@ -137,7 +137,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "alerts.memory_for": (0, _MONTH),
     "alerts.window": (1, _MONTH),
     "alerts.restarts": (1, 1_000_000_000),
-    "alerts.fence_losses": (1, 1_000_000_000),
+    "alerts.fence_losses": (0, 1_000_000_000),
     "alerts.rebalances": (1, 1_000_000_000),
     "alerts.dead_seconds": (1, _MONTH),
     "alerts.dead_for": (0, _MONTH),
