@@ -344,6 +344,14 @@ def test_tables(seen: tables.Fit, wanted: dict[str, str]) -> None:
     assert told(tables.tables([seen])) == wanted
 
 
+def test_labels_of_enums_are_told_nobody() -> None:
+    """They are values of rows."""
+    labelled = replace(FIT, steps=("ALTER TYPE public.mood ADD VALUE IF NOT EXISTS 'canary'",))
+    (found, _) = tables.tables([labelled])
+    assert found.level is Level.WARN
+    assert "canary" not in found.detail
+
+
 @pytest.mark.parametrize(
     ("client", "wanted"),
     [
