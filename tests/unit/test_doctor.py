@@ -64,7 +64,7 @@ def test_ways_over_http(url: str, wanted: dict[str, str]) -> None:
     assert told(access.site(access.REGISTRY, [access.Site(url=url, setting="registry.url")])) == wanted
 
 
-CLUSTER = cluster.Cluster(brokers=["a:1"], controller=True, may_create=True, new_groups=True)
+CLUSTER = cluster.Cluster(brokers=1, controller=True, may_create=True, new_groups=True)
 
 
 @pytest.mark.parametrize(
