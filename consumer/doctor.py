@@ -141,7 +141,7 @@ def _topics(
     sources = Look(
         name="topics described", who="Kafka", checks=topics.OF_TOPICS[1:], after=(brokers, matched),
         ask=lambda seen: topics.Sources(
-            topics=asked.kafka.topics(seen.of(matched).topics), brokers=len(seen.of(brokers).brokers)
+            topics=asked.kafka.topics(seen.of(matched).topics), brokers=seen.of(brokers).brokers
         ),
         judge=lambda found, _: topics.sources(found),
     )  # fmt: skip
@@ -160,7 +160,7 @@ def _letter_topics(
     return topics.LetterTopics(
         wanted=plan.letters,
         topics=asked.kafka.topics(plan.letters),
-        brokers=len(brokers.brokers),
+        brokers=brokers.brokers,
         retention=plan.retention,
         longest_delay=plan.longest_delay,
         may_create=brokers.may_create,

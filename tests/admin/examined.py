@@ -40,7 +40,7 @@ class Around:
         self.asked += 1
         if self.away:
             raise Persistent(failed(KINDS["kafka.refused"], "kafka", "describe cluster", "the login is refused"))
-        return Cluster(brokers=[f"kafka-{n}:9093" for n in range(3)], controller=True, may_create=True, new_groups=True)
+        return Cluster(brokers=3, controller=True, may_create=True, new_groups=True)
 
     def matched(self) -> Matched:
         """One topic."""

@@ -64,7 +64,7 @@ def test_ways_over_http(url: str, wanted: dict[str, str]) -> None:
     assert told(access.site(access.REGISTRY, [access.Site(url=url, setting="registry.url")])) == wanted
 
 
-CLUSTER = cluster.Cluster(brokers=["a:1"], controller=True, may_create=True, new_groups=True)
+CLUSTER = cluster.Cluster(brokers=1, controller=True, may_create=True, new_groups=True)
 
 
 @pytest.mark.parametrize(
@@ -342,6 +342,14 @@ BAD = failed(KINDS["record.value"], "planner", "plan", "a value does not fit")
 def test_tables(seen: tables.Fit, wanted: dict[str, str]) -> None:
     """What would become of the newest record."""
     assert told(tables.tables([seen])) == wanted
+
+
+def test_labels_of_enums_are_told_nobody() -> None:
+    """They are values of rows."""
+    labelled = replace(FIT, steps=("ALTER TYPE public.mood ADD VALUE IF NOT EXISTS 'canary'",))
+    (found, _) = tables.tables([labelled])
+    assert found.level is Level.WARN
+    assert "canary" not in found.detail
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ class KafkaExamining:
             )
         may = _named(found.authorized_operations)
         return Cluster(
-            brokers=[f"{node.host}:{node.port}" for node in found.nodes],
+            brokers=len(found.nodes),
             controller=found.controller is not None,
             may_create=None if may is None else "CREATE" in may,
             new_groups=self._new_groups(found.nodes[0].id) if found.nodes else None,
