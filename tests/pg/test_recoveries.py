@@ -159,7 +159,7 @@ def history(the: Group) -> Iterator[str]:
     the.session.execute(
         """INSERT INTO headrace.batches (group_name, worker, state, ranges, started_at)
         VALUES (%s, 'w', 'applied', %s, now())""",
-        (the.name, Jsonb([[TOPIC, 0, 45, 50], [TOPIC, 1, 55, 60]])),
+        (the.name, Jsonb([[TOPIC, 0, 45, 50, 7], [TOPIC, 1, 55, 60, 7]])),
     )
     yield name
     the.session.execute(f"DROP TABLE {name}".encode())

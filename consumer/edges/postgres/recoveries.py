@@ -101,7 +101,7 @@ class PostgresRecoveries(PersonSession):
             tables: dict[str, str] = dict(session.execute(_TOPICS, (self._group,)).fetchall())
             partitions: dict[str, list[int]] = dict(session.execute(_PARTITIONS, (self._group,)).fetchall())
             batch = session.execute(_BATCH, (self._group, _number(subject.get("batch")))).fetchone()
-        ranges = None if batch is None else [(str(topic), int(p), int(f), int(e)) for topic, p, f, e in batch[0]]
+        ranges = None if batch is None else [(str(topic), int(p), int(f), int(e)) for topic, p, f, e, *_ in batch[0]]
         return Known(tables=tables, partitions=partitions, batch=ranges)
 
     def workflows(self, most: int, kind: str | None = None) -> list[Workflow]:
