@@ -1,0 +1,104 @@
+"""A topic whose target table gets another name: what is kept by the name goes along, whoever moves it, and once."""
+
+from typing import Any
+
+import psycopg
+import pytest
+
+from consumer.core.failure import Refused
+from consumer.core.plan import TableName
+from consumer.edges.postgres.table_names import PostgresTableNames
+from consumer.edges.postgres.sink import PostgresSink
+from tests.pg.conftest import Pools
+from tests.pg.landing import ID, Landing
+
+
+class Scene:
+    """A topic of the table `t`, with a dead letter of the row 2."""
+
+    def __init__(self, session: psycopg.Connection, sink: PostgresSink, names: PostgresTableNames, group: str) -> None:
+        self.session, self.sink, self.names, self.group = session, sink, names, group
+        self.landing: Landing
+
+    def ask(self, query: str) -> list[Any]:
+        """Rows of the group."""
+        return self.session.execute(query.encode(), (self.group,)).fetchall()
+
+    def claims(self) -> list[Any]:
+        """Tables and their topics."""
+        return self.ask("SELECT table_name, topic FROM headrace.target_tables WHERE group_name = %s ORDER BY 1")
+
+    def letters(self) -> list[Any]:
+        """Their tables and states."""
+        return self.ask("SELECT table_name, state FROM headrace.letters WHERE group_name = %s ORDER BY id")
+
+
+@pytest.fixture
+def scene(session: psycopg.Connection, sink: PostgresSink, pools: Pools, group: str, schema: str) -> Scene:
+    """As it is before."""
+    session.execute(f"CREATE TABLE {schema}.t (id int8 PRIMARY KEY)".encode())
+    sink.seed({})
+    made = Scene(session, sink, PostgresTableNames(pools(), group), group)
+    made.landing = Landing(sink, TableName(schema, "t"), [ID])
+    query = "INSERT INTO headrace.target_tables (group_name, table_name, topic, floor) VALUES (%s, %s, %s, 7)"
+    session.execute(query, (group, f"{schema}.t", made.landing.at.topic))
+    pause = "INSERT INTO headrace.table_states (group_name, table_name, actor, reason) VALUES (%s, %s, 'me', 'why')"
+    session.execute(pause, (group, f"{schema}.t"))
+    made.landing.apply(("c", {"id": 1}), ("x", {"id": 2}))
+    return made
+
+
+def test_letters_claims_and_pauses_go_along_and_a_row_keeps_its_order(scene: Scene, schema: str) -> None:
+    """The letter of a row is superseded by the row's next image under the new name; to move twice does no harm."""
+    old, new, topic = f"{schema}.t", f"{schema}.u", scene.landing.at.topic
+    scene.session.execute(f"ALTER TABLE {old} RENAME TO u".encode())
+    scene.names.require_renamed(topic, new)
+    for _ in range(2):
+        scene.names.rename(topic, new)
+    assert (scene.claims(), scene.letters()) == ([(new, topic)], [(new, "dead")])
+    assert scene.ask("SELECT floor FROM headrace.target_tables WHERE group_name = %s") == [(7,)]
+    assert scene.ask("SELECT table_name FROM headrace.table_states WHERE group_name = %s") == [(new,)]
+    assert scene.names.topics_of([new, "no.such"]) == {topic}
+
+    behind = Landing(scene.sink, TableName(schema, "u"), [ID])
+    behind.apply(("c", {"id": 2}))
+    assert scene.letters() == [(new, "superseded")]
+
+
+def test_a_name_that_another_worker_has_taken_already_is_not_taken_twice(scene: Scene, schema: str) -> None:
+    """It may have bound the topic anew first."""
+    new, topic = f"{schema}.u", scene.landing.at.topic
+    query = "INSERT INTO headrace.target_tables (group_name, table_name, topic) VALUES (%s, %s, %s)"
+    scene.session.execute(query, (scene.group, new, topic))
+    scene.names.rename(topic, new)
+    assert (scene.claims(), scene.letters()) == ([(new, topic)], [(new, "dead")])
+
+
+@pytest.mark.parametrize(
+    ("prepared", "said"),
+    [
+        pytest.param([], "which is still there, and there is no", id="it still has its name"),
+        pytest.param(["CREATE TABLE {s}.u ()"], None, id="both are there"),
+        pytest.param(["DROP TABLE {s}.t"], None, id="neither is"),
+    ],
+)
+def test_rows_do_not_go_on_into_an_empty_table_while_theirs_is_there(
+    scene: Scene, schema: str, prepared: list[str], said: str | None
+) -> None:
+    """Unless somebody has made it."""
+    for statement in prepared:
+        scene.session.execute(statement.format(s=schema).encode())
+    if said is None:
+        scene.names.require_renamed(scene.landing.at.topic, f"{schema}.u")
+        return
+    with pytest.raises(Refused, match=said):
+        scene.names.require_renamed(scene.landing.at.topic, f"{schema}.u")
+    assert scene.claims() == [(f"{schema}.t", scene.landing.at.topic)]
+
+
+def test_a_topic_of_several_tables_is_refused(scene: Scene, schema: str) -> None:
+    """Which of them is meant is not known."""
+    query = "INSERT INTO headrace.target_tables (group_name, table_name, topic) VALUES (%s, %s, %s)"
+    scene.session.execute(query, (scene.group, f"{schema}.v", scene.landing.at.topic))
+    with pytest.raises(Refused, match="several tables"):
+        scene.names.require_renamed(scene.landing.at.topic, f"{schema}.u")
