@@ -137,12 +137,17 @@ class Rationing:
         ration = self._rations.setdefault(priority, Ration(seconds=self._sharing.limits.goal * _SHARE))
         return min(top, ration.records)
 
-    def closed(self, gathered: Counter[Priority], top: int) -> frozenset[Priority]:
-        """Priorities of which no more is to be read now: paused, without a turn, or read far enough ahead."""
+    def closed(self, gathered: Counter[Priority], top: int, full: float = 0.0) -> frozenset[Priority]:
+        """Priorities of which no more is to be read now: paused, without a turn, or read far enough ahead.
+
+        `full`: bytes that were read, as a share of those of a batch.
+        """
         now = self._clock()
         paused = {each for each in self.paused if now < self._turn_at.get(each, 0.0)}
-        ahead = {each for each in self.held[1:] if gathered[each] >= _AHEAD * self.most(each, top)}
-        return frozenset(paused | ahead)
+        ahead = {each for each in self.held if self.mixed and gathered[each] >= _AHEAD * self.most(each, top)}
+        # one of the highest is not kept out by what is large below it, but for twice as much
+        large = {each for each in self.held if self.mixed and full >= (2.0 if each is self.held[0] else 1.0)}
+        return frozenset(paused | ahead | large)
 
     def due(self, priority: Priority, rows: int, top: int) -> bool:
         """Whether so many records make a batch by now, whoever waits for one."""

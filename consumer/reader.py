@@ -336,7 +336,8 @@ class Reader:
         if self._paused or not (looked or anew or rationing.mixed):
             return
         gathered = counted(self._gathering.amounts(), rationing.of)
-        closed = rationing.closed(gathered, self._limits.sizer.most(self._pace))
+        full = self._gathering.bytes / self._limits.max_bytes
+        closed = rationing.closed(gathered, self._limits.sizer.most(self._pace), full)
         if not closed and not self._yielding:
             return
         wanted = partitions_of(every, closed, rationing.of)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -31,6 +32,8 @@ class Flowing(ScriptedSource):
         self.rates = dict(rates)
         self.next = dict.fromkeys(rates, 0)
         self.paused: set[TopicPartition] = set()
+        # bytes of a record
+        self.size = 1
 
     def poll(self, limit: int, timeout: float) -> Intake:
         self.limits.append(limit)
@@ -39,7 +42,8 @@ class Flowing(ScriptedSource):
             if at not in self.paused and rate:
                 start = self.next[at]
                 self.next[at] += min(rate, limit)
-                found.append(fetched(at, *range(start, self.next[at])))
+                records = fetched(at, *range(start, self.next[at]))
+                found.append(replace(records, size=self.size * len(records.offsets)))
         return Intake(fetched=found)
 
     def pause(self, partitions: Sequence[TopicPartition]) -> None:
@@ -202,3 +206,14 @@ def test_what_is_paused_has_a_turn_of_one_batch_now_and_then() -> None:
             closed.append(now)
 
     assert closed == [5.0, 10.0, 15.0]
+
+
+@pytest.mark.parametrize(("size", "most"), [(1, 50_000), (100_000, 2_000)])
+def test_what_is_read_ahead_is_bounded_for_the_highest_too(size: int, most: int) -> None:
+    """In records and in bytes, while nothing is applied: the target may be away for long."""
+    scene = Scene({FAST: 500, SLOW: 500})
+    scene.source.size = size
+    scene.turn(200)
+
+    assert scene.source.paused == {FAST, SLOW}
+    assert sum(scene.source.next.values()) <= most
