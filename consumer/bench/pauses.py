@@ -49,8 +49,11 @@ class Cost:
 
 
 def cost(waits: Sequence[Wait], begun: float, until: float) -> Cost:
-    """Of a restart that began then, by what came from then on until the next one."""
-    concerned = [each for each in waits if begun <= each.appended < until]
+    """Of a restart that began then, by what was applied from then on until the next one.
+
+    What waits when one begins is that one's: its first records came in front of it, and are not the last one's.
+    """
+    concerned = [each for each in waits if begun <= each.appended + each.took < until]
     longest: dict[int, float] = {}
     seconds: dict[int, list[float]] = {}
     for each in concerned:
@@ -59,7 +62,7 @@ def cost(waits: Sequence[Wait], begun: float, until: float) -> Cost:
     slow = [second for second, tooks in seconds.items() if p99(tooks) > LIMIT_MS]
     return Cost(
         pauses=tuple(round(longest[part] / _SECOND, 2) for part in sorted(longest)),
-        recovered=float(max(slow) + 1) if slow else 0.0,
+        recovered=float(max(0, max(slow) + 1)) if slow else 0.0,
     )
 
 

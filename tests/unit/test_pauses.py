@@ -31,10 +31,14 @@ def _steady(*slow: tuple[float, int, float]) -> list[Wait]:
         (((2_000.0, 0, 3_000.0),), (3.02, 0.02), 2.0),
         # when the replacement comes, others stand still
         (((2_000.0, 0, 2_000.0), (6_000.0, 1, 1_500.0)), (2.02, 1.52), 5.0),
-        # what was before the restart is not its cost
+        # what was over before the restart is not its cost
         (((0.0, 1, 1_900.0),), (0.02, 0.02), 0.0),
+        # nor is what the next restart has to wait for
+        (((9_500.0, 1, 5_000.0),), (0.02, 0.02), 0.0),
+        # what stands still when it begins is
+        (((1_900.0, 1, 2_600.0),), (0.02, 2.62), 2.0),
     ],
-    ids=["nothing", "short", "one", "two", "before"],
+    ids=["nothing", "short", "one", "two", "before", "next", "pending"],
 )
 def test_pauses_and_recovery(slow: tuple[tuple[float, int, float], ...], pauses: object, recovered: float) -> None:
     """The restart begins after two seconds."""
@@ -46,7 +50,7 @@ def test_pauses_and_recovery(slow: tuple[tuple[float, int, float], ...], pauses:
 def test_what_stood_still_is_counted_and_the_median_partition_is_told() -> None:
     """Longest, typical, and how many were over the limit."""
     waits = [Wait(part, 1.0, took) for part, took in enumerate((100.0, 200.0, 900.0, 1_100.0, 3_000.0))]
-    found = cost(waits, 0.0, 10.0)
+    found = cost(waits, 0.0, 10_000.0)
     assert (found.longest, found.typical, found.stood) == (3.0, 0.9, 2)
 
 
