@@ -57,14 +57,6 @@ def switch(control: Control, kind: FlagKind, on: bool | None, table: str | None,
     return False if any(state.table == table for state in control.tables()) else None
 
 
-def require_on(control: Control, flag: Flag) -> None:
-    """Raises Undecidable, with the reason, where somebody has switched it off: for what people ask for."""
-    (state,) = (state for state in states(control) if state.kind.flag is flag)
-    if not state.on:
-        why = f": {state.set.reason} ({state.set.actor})" if state.set else ""
-        raise Undecidable(f"{flag} is switched off{why}; headrace flags set {flag} on")
-
-
 def _state(kind: FlagKind, found: FlagSet | None, tables: Sequence[Paused], told: Sequence[Sequence[str]]) -> FlagState:
     on = kind.default if found is None else found.on
     heeding = kind.heeder in (Heeder.WORKERS, Heeder.BOTH) and not kind.by_table

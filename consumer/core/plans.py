@@ -178,8 +178,9 @@ def _partitions(subject: Subject, known: Known) -> tuple[str, list[int]]:
     return topic, [int(partition)]
 
 
+RECONCILE = "reconcile"
 _PLANS: Mapping[str, Callable[[Subject, Known], list[Planned]]] = {
-    "reconcile": _reconcile,
+    RECONCILE: _reconcile,
     "rebuild": _rebuild,
     "rewind": _rewind,
     "skip": _skip,

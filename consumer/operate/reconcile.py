@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from consumer.core.plans import RECONCILE
 from consumer.desk import Note
 from consumer.operate.listing import Column, Remark, listing
 from consumer.operate.looks import console, facts, number, said
@@ -35,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 Number = Annotated[int, typer.Argument(metavar="NUMBER", min=1, help="As `ls` shows it.")]
-KIND = "reconcile"
+KIND = RECONCILE
 
 
 @app.command("start")

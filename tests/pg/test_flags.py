@@ -26,9 +26,10 @@ from consumer.edges.postgres.board import PostgresBoard
 from consumer.edges.postgres.control import PostgresControl
 from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.outbox import PostgresOutbox
+from consumer.edges.postgres.recoveries import PostgresRecoveries
 from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import PostgresSink
-from consumer.flagging import require_on, states, switch
+from consumer.flagging import states, switch
 from consumer.heard import Heard
 from consumer.planner import BadRecord
 from consumer.ports.letters import LetterTopic, Outgoing, Posted
@@ -149,12 +150,14 @@ def test_how_many_workers_have_heard_is_told(control: PostgresControl, board: Po
     assert found[Flag.RETRY_LANE] == (1, 0)
 
 
-def test_what_people_ask_for_is_refused_while_it_is_off(control: PostgresControl) -> None:
-    """With who said so, why, and how it ends."""
-    require_on(control, Flag.RECONCILIATION)
+def test_a_comparison_is_refused_while_it_is_off(control: PostgresControl, server: str, group: str) -> None:
+    """With who said so, why, and how it ends; what else people start is not."""
     control.set_flag(Flag.RECONCILIATION, False, NOTE)
-    with pytest.raises(Undecidable) as refused:
-        require_on(control, Flag.RECONCILIATION)
+    with closing(PostgresRecoveries(SessionSettings(dsn=server, worker="desk"), group)) as desk:
+        with pytest.raises(Undecidable, match="no positions"):
+            desk.start("rewind", {"topic": "nowhere", "to": "earliest"}, NOTE)
+        with pytest.raises(Undecidable) as refused:
+            desk.start("reconcile", {"tables": []}, NOTE)
     for said in ("reconciliation is switched off", NOTE.reason, NOTE.actor, "headrace flags set reconciliation on"):
         assert said in str(refused.value)
 

@@ -7,8 +7,8 @@ import pytest
 
 from consumer.core.failure import Refused
 from consumer.core.plan import TableName
-from consumer.edges.postgres.table_names import PostgresTableNames
 from consumer.edges.postgres.sink import PostgresSink
+from consumer.edges.postgres.table_names import PostgresTableNames
 from tests.pg.conftest import Pools
 from tests.pg.landing import ID, Landing
 

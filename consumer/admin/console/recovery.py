@@ -14,7 +14,7 @@ from consumer.admin.inputs import Id, Input, Text, Words
 from consumer.admin.problems import Absent
 from consumer.admin.roles import Asker, needs
 from consumer.core.decision import Undecidable
-from consumer.core.plans import Planned
+from consumer.core.plans import RECONCILE, Planned
 from consumer.core.roles import Role
 from consumer.core.workflow import ACTIVE, WAITING_FOR_A_PERSON
 from consumer.desk import Note
@@ -83,7 +83,7 @@ def recovery(request: Request, doors: Doored) -> Response:
 def compare(doors: Doored, asker: Asker, sent: Annotated[Comparing, Sent()]) -> Response:
     """Have tables compared."""
     with doors.through(doors.recoveries) as desk:
-        number = desk.start("reconcile", {"tables": sent.table}, Note(asker.name, sent.reason))
+        number = desk.start(RECONCILE, {"tables": sent.table}, Note(asker.name, sent.reason))
     return back(f"/recovery/{number}", "compared")
 
 

@@ -6,6 +6,7 @@ import psycopg
 from psycopg.rows import namedtuple_row
 from psycopg.types.json import Jsonb
 
+from consumer.core.decision import Undecidable
 from consumer.core.flags import FLAGS, Flag, FlagSet
 from consumer.desk import Note
 from consumer.edges.postgres.notify import tell
@@ -39,6 +40,14 @@ def everything(connection: psycopg.Connection, group: str) -> list[FlagSet]:
         for row in rows
         if row.flag in known
     ]
+
+
+def require_on(connection: psycopg.Connection, group: str, flag: Flag) -> None:
+    """For what people ask for. Raises Undecidable, with the reason, where somebody has switched it off."""
+    found = next((one for one in everything(connection, group) if one.flag is flag), None)
+    if found is not None and not found.on:
+        why = f"{flag} is switched off: {found.reason} ({found.actor}); headrace flags set {flag} on"
+        raise Undecidable(why)
 
 
 def put(connection: psycopg.Connection, group: str, flag: Flag, on: bool | None, note: Note) -> bool:

@@ -8,10 +8,11 @@ from psycopg.rows import namedtuple_row
 from psycopg.types.json import Jsonb
 
 from consumer.core.decision import Undecidable
-from consumer.core.plans import Known, Planned, planned
+from consumer.core.flags import Flag
+from consumer.core.plans import RECONCILE, Known, Planned, planned
 from consumer.core.workflow import ACTIVE, WAITING_FOR_A_PERSON, State
 from consumer.desk import Note
-from consumer.edges.postgres import fleet
+from consumer.edges.postgres import flags, fleet
 from consumer.edges.postgres.person import PersonSession
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated
@@ -80,6 +81,8 @@ class PostgresRecoveries(PersonSession):
     def start(self, kind: str, subject: Mapping[str, Any], note: Note) -> int:
         _check_reason(note)
         session = self._session()
+        if kind == RECONCILE:
+            flags.require_on(session, self._group, Flag.RECONCILIATION)
         steps = planned(kind, subject, self._known(session, subject))
         with transaction(session, "start workflow"):
             session.execute(_ALONE, (self._group,))
