@@ -37,7 +37,7 @@ class Applier:
         self._next_look = 0.0
         self._opened = False
         # what bindings rest on and is to change, with the topics of those
-        self._changes: deque[tuple[Callable[[], None], Collection[str] | None]] = deque()
+        self._changes: deque[tuple[Callable[[], Collection[str] | None], Collection[str] | None]] = deque()
         # called once the target was reached, before anything is taken; set by whoever composes
         self.opened_first: Callable[[], None] = _nothing
         self.patience = patience
@@ -84,16 +84,17 @@ class Applier:
         """Something was decided; for any thread."""
         self._next_look = 0.0
 
-    def bind_anew(self, change: Callable[[], None], topics: Collection[str] | None = None) -> None:
+    def bind_anew(self, change: Callable[[], Collection[str] | None], topics: Collection[str] | None = None) -> None:
         """Have something changed that bindings rest on, and what was read of these topics (of all when None) read anew.
 
-        For any thread. From then on nothing is applied that was planned before.
+        For any thread. From then on nothing is applied that was planned before. `change` returns further topics.
         """
         self._changes.append((change, topics))
 
-    def _bind_anew(self, change: Callable[[], None], topics: Collection[str] | None) -> None:
-        self.patience.ask(change)
-        self._take([at for at in self._holdings.everything() if topics is None or at.topic in topics])
+    def _bind_anew(self, change: Callable[[], Collection[str] | None], topics: Collection[str] | None) -> None:
+        more = self.patience.ask(change) or ()
+        wanted = None if topics is None else {*topics, *more}
+        self._take([at for at in self._holdings.everything() if wanted is None or at.topic in wanted])
 
     def prune(self, keep: Retention) -> bool:
         """Delete a part of what need not be kept, if the target is there; returns whether there may be more."""

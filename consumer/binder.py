@@ -236,14 +236,20 @@ class Binder:
             spoiled=self._known.spoiled(key, run) if isinstance(error, NoneDecodes) else (),
         )
 
-    def change(self, settings: BinderSettings, tables: Collection[str], topics: Collection[str]) -> None:
-        """Other settings hold from now on; what is bound of these tables and topics by those of before is forgotten."""
+    def change(self, settings: BinderSettings, tables: Collection[str], topics: Collection[str]) -> set[str]:
+        """Other settings hold from now on; what is bound of these tables and topics by those of before is forgotten.
+
+        Returns the topics of which anything may have been planned by them.
+        """
         with self._turn:
             self._settings = settings
+            bound = {topic for topic, its in self._known.tables().items() if any(str(one) in tables for one in its)}
             self._known.forget_tables(tables)
-            for topic in {*topics, *self._evolver.topics_of(tables)}:
+            changed = {*topics, *bound, *self._evolver.topics_of(tables)}
+            for topic in changed:
                 self._known.forget_topic(topic)
                 self._evolver.forget_topic(topic)
+            return changed
 
     def forget(self, table: TableName | None) -> None:
         """Forget what was read of a table's catalog (of all when None), and what it was to become."""

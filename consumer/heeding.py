@@ -63,10 +63,10 @@ class Heeding:
             self.names.require_renamed(topic, table)
         topics = {*changed.topics, *self.names.topics_of(changed.tables)}
 
-        def change() -> None:
+        def change() -> set[str]:
             for topic, table in changed.renamed.items():
                 self.names.rename(topic, table)
-            self.binder.change(wanted, changed.tables, topics)
+            return self.binder.change(wanted, changed.tables, topics)
 
         self.applier.bind_anew(change, topics)
         for one in self.pointing:

@@ -62,7 +62,7 @@ def test_while_nobody_is_to_change_anything_every_change_is_refused(
     assert admin.post("/api/v1/flags", json={"flag": "console-writes", "on": False, **WHY}).status_code == 200
     before, csrf = shop.audit(), word(admin, "/flags")
     looks = {"/api/v1/jobs/preview", "/api/v1/source/preview", "/logout", "/login", "/letters/export"}
-    looks |= {"/api/v1/letter-export", "/api/v1/searches", "/api/v1/searches/1/cancel"}
+    looks |= {"/api/v1/letter-export", "/api/v1/searches", "/api/v1/searches/1/cancel", "/api/v1/workflows/preview"}
     walked = 0
     for method, path, _ in walk(guarded):
         if method == "GET":

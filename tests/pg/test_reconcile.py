@@ -204,9 +204,9 @@ def test_what_the_last_comparison_of_a_table_found_is_told(filled: Scene) -> Non
 
 def test_what_is_left_of_a_comparison_holds_no_value_but_keys(filled: Scene) -> None:
     """Neither in its progress nor with its keys."""
-    filled.do("UPDATE {t} SET word = 'canary-1' WHERE id = 777")
-    filled.do("UPDATE {s} SET word = 'canary-2' WHERE id = 777")
+    filled.do("UPDATE {t} SET word = 'never-told-1' WHERE id = 777")
+    filled.do("UPDATE {s} SET word = 'never-told-2' WHERE id = 777")
     filled.compared()
     for table in ("workflows", "workflow_steps", "differing_keys", "audit"):
-        query = f"SELECT count(*) FROM headrace.{table} x WHERE x::text LIKE '%canary%'"
+        query = f"SELECT count(*) FROM headrace.{table} x WHERE x::text LIKE '%never-told%'"
         assert filled.session.execute(query.encode()).fetchone() == (0,)

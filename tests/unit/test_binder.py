@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import structlog
 
+from consumer.binder import BinderSettings
 from consumer.core.failure import Failure, Transient
 from consumer.core.modes import Mode
 from consumer.core.plan import Binding, BindingKey, Run, TableName, TargetColumn, TargetTable, runs
@@ -562,3 +563,11 @@ def test_a_topic_may_have_a_table_of_its_own(template: str) -> None:
     table = scene.bind((ORDERS.record("c", ROW)[0], None)).table
     assert table is not None
     assert str(table.name) == "archive.of_orders"
+
+
+def test_what_was_bound_by_settings_of_before_is_named() -> None:
+    """Also of tables that nobody knew when the change was asked for: what was planned of them is read anew."""
+    bound = Bound()
+    bound.bind(CHANGE)
+    assert bound.binder.change(BinderSettings(), ["public.orders"], []) == {AT.topic}
+    assert bound.binder.change(BinderSettings(), ["public.orders"], []) == set()

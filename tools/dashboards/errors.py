@@ -73,6 +73,17 @@ _LETTERS = Row(
             queries=(Query(rate(m.FAILURES, "route"), "{{route}}"),),
             unit="cps",
         ),
+        Lines(
+            title="Older letters that batches closed",
+            why="A second: a later change of their row came, or their own record again.",
+            queries=(Query(rate(m.CLOSED, "state"), "{{state}}"),),
+            unit="cps",
+        ),
+        Lines(
+            title="What healed itself",
+            why="Times in ten minutes, by what was done. What comes again and again has a cause.",
+            queries=(Query(f"sum by (act) (increase({of_worker(m.HEALED)}[10m]))", "{{act}}"),),
+        ),
     ),
 )
 _FAILURES = Row(

@@ -112,9 +112,52 @@ _MOVES = Row(
         ),
     ),
 )
+_SHARED = Row(
+    title="Priorities, and what is switched off",
+    panels=(
+        Lines(
+            title="What waits for others",
+            why="1: bulk tables are not read, 2: normal ones neither, 3: nothing but turns; by what presses.",
+            queries=(Query(f"max by (instance, reason) ({of_worker(m.PRESSURE)})", "{{instance}} {{reason}}"),),
+        ),
+        Lines(
+            title="Critical tables",
+            why="From append to commit, of the last batch of them.",
+            queries=(Query(f"max by (instance) ({of_worker(m.CRITICAL_WAIT)})", "{{instance}}"),),
+            unit="s",
+        ),
+        Lines(
+            title="Flags that are off",
+            why="Workers that have heard so.",
+            queries=(Query(f"sum by (flag) ({of_worker(m.FLAGS_OFF)})", "{{flag}}"),),
+        ),
+        Lines(
+            title="Rows by table",
+            why="A second, by what was done with them.",
+            queries=(Query(rate(m.TABLE_ROWS, "table, outcome"), "{{table}} {{outcome}}"),),
+            unit="cps",
+        ),
+    ),
+)
+_COMPARED = Row(
+    title="Comparisons with the source",
+    panels=(
+        Lines(
+            title="Rows that differ, by table",
+            why="When it was last compared. moving: written between all looks, which says nothing.",
+            queries=(Query(f"max by (table, verdict) ({of_group(m.COMPARED_KEYS)})", "{{table}} {{verdict}}"),),
+        ),
+        Lines(
+            title="Since tables were compared",
+            why="To their end.",
+            queries=(Query(f"time() - max by (table) ({of_group(m.COMPARED_AT)})", "{{table}}"),),
+            unit="s",
+        ),
+    ),
+)
 
 
 def pipeline() -> str:
     """The board."""
     about = "How far topics and tables are, and why they are not further."
-    return board(Board.PIPELINE, "Headrace: pipeline and lag", about, (_LAG, _TABLES, _MOVES))
+    return board(Board.PIPELINE, "Headrace: pipeline and lag", about, (_LAG, _TABLES, _MOVES, _SHARED, _COMPARED))

@@ -3,8 +3,8 @@
 from consumer.alerts.alert import Board
 from consumer.telemetry import metrics as m
 from consumer.telemetry.metrics import Metric
-from tools.dashboards.parts import DEFAULTS, Lines, Listing, Query, Row, board
-from tools.dashboards.series import of_worker
+from tools.dashboards.parts import DEFAULTS, WIDTH, Lines, Listing, Query, Row, board
+from tools.dashboards.series import of_worker, rate
 
 
 def _each(metric: Metric) -> tuple[Query, ...]:
@@ -29,14 +29,34 @@ _TAKEN = Row(
             unit="bytes",
         ),
         Lines(title="Batches that were read and wait", why="The same, counted.", queries=_each(m.QUEUE_BATCHES)),
-        Lines(title="Open files", why="Files and sockets.", queries=_each(m.OPEN_FILES)),
+        Lines(
+            title="Open files",
+            why="Files and sockets, and how many the system lets the process have.",
+            queries=(*_each(m.OPEN_FILES), Query(f"min({of_worker(m.FILES_LIMIT)})", "limit")),
+        ),
         Lines(title="Threads", why="Those that Python knows of.", queries=_each(m.THREADS)),
+        Lines(
+            title="Free disk", why="Of the disk that the process works on.", queries=_each(m.DISK_FREE), unit="bytes"
+        ),
+        Lines(
+            title="Decoded values, by decoder",
+            why="A second. row: schemas that the columnar decoder does not read, or that it was switched off for.",
+            queries=(Query(rate(m.DECODED, "decoder"), "{{decoder}}"),),
+            unit="cps",
+        ),
+        Lines(
+            title="Spans that were dropped",
+            why="A second: the collector did not take them.",
+            queries=(Query(rate(m.SPANS_DROPPED, "instance"), "{{instance}}"),),
+            unit="cps",
+        ),
         Lines(
             title="Since a loop last turned",
             why="A loop that does not turn ends its process after worker.stall_timeout.",
             queries=(Query(f"time() - max by (instance, loop) ({of_worker(m.TURNED)})", "{{instance}} {{loop}}"),),
             unit="s",
             bad=DEFAULTS.loop_seconds,
+            width=WIDTH,
             alerts=("HeadraceLoopStuck",),
         ),
     ),

@@ -97,7 +97,7 @@ def test_a_connector_that_does_not_run_is_named_in_lag_and_restarted(
         do(at.source_dsn, f"ALTER DATABASE {database} ALLOW_CONNECTIONS true")
         worker = workers.run(replace(job, sections={"connect": {"url": at.connect_url}}))
         eventually(lambda: condition() == "running", "it is started again by itself")
-        query = "SELECT act, subject, times FROM headrace.healing WHERE act LIKE 'connector%'"
+        query = "SELECT act, subject, times FROM headrace.healing WHERE act LIKE 'connector%%'"
         eventually(lambda: target.ask(query) == [("connector restarted", name, 1)], "that is kept")
         assert worker.leave() == 0
     finally:

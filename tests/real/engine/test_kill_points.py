@@ -15,7 +15,7 @@ Fed = tuple[Feed, Feed]
 
 _LOCK = "FOR UPDATE OF p"
 _MOVE = "SET next_offset = w.next_offset"
-_LEDGER = "UPDATE headrace.batches SET state = 'applied'"
+_LEDGER = r"UPDATE headrace.batches\s+SET state = 'applied'"
 _TAKE = r"epoch = p\.epoch \+ 1"
 
 # name: side, statement, how many such statements pass before

@@ -113,7 +113,7 @@ def test_a_worker_that_dies_is_started_again(
     eventually(lambda: target.reached(job.group, *fed), "everything is applied")
     assert supervisor.leave() == 0
     target.must_equal(job.group, *fed)
-    healed = target.ask("SELECT act, subject, detail, times FROM headrace.healing WHERE act LIKE 'worker%'")
+    healed = target.ask("SELECT act, subject, detail, times FROM headrace.healing WHERE act LIKE 'worker%%'")
     assert healed == [("worker restarted", "worker", "it died with exit code -9", 1)]
 
 
