@@ -159,7 +159,9 @@ def job_desk(settings: Settings) -> Iterator[JobDesk]:
 @contextmanager
 def recoveries(settings: Settings) -> Iterator[PostgresRecoveries]:
     """Comparisons and recoveries, on a session that is closed afterwards."""
-    opened = PostgresRecoveries(session_settings(settings, "recoveries"), settings.kafka.group)
+    opened = PostgresRecoveries(
+        session_settings(settings, "recoveries"), settings.kafka.group, Mask(settings.admin.mask).hides
+    )
     try:
         yield opened
     finally:

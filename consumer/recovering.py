@@ -1,6 +1,6 @@
 """Comparisons and recoveries as people start them, look at them and decide about them: values and a port."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -9,10 +9,30 @@ from consumer.core.plans import Planned
 from consumer.core.reconcile import DIFFERENCES, Verdict
 from consumer.desk import Note
 
+Hides = Callable[[str, str], bool]
+"""Whether the values of a target table's column are never shown."""
+
+_TOLD = frozenset({"rows", "ranges", "size", "rounds", "expected", "walked", "source", "key", "columns", "left_out"})
+_TOLD |= {"not_compared", "from", "to", "position", "goal", "positions", "goals", "place", "told", "sent", "moved"}
+_TOLD |= {"deleted", "written_since", "taken_back"}
+
+
+def told_progress(progress: Mapping[str, Any]) -> dict[str, Any]:
+    """What people are told of a step's progress: nothing that rows hold, as their keys would be.
+
+    `round`: whether rows are looked at again; `watched`: how many are waited for.
+    """
+    found = {name: value for name, value in progress.items() if name in _TOLD}
+    if "round" in progress:
+        found["round"] = progress["round"] is not None
+    if "watched" in progress:
+        found["watched"] = len(progress["watched"])
+    return found
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """A step of a workflow. `counts`: keys that it found, by verdict."""
+    """A step of a workflow. `counts`: keys that it found, by verdict; `progress`: see `told_progress`."""
 
     number: int
     act: str

@@ -25,6 +25,7 @@ from dlq.edit import edit, editable
 from dlq.export import Exported, exported
 from dlq.groups import Group, groups
 from dlq.history import Whole, whole
+from dlq.jobs import shown
 from dlq.letters import Letter, Place
 from dlq.patching import Patch
 from dlq.payload import GONE, Payload, Sources, held_by, payload
@@ -156,7 +157,7 @@ class LetterDesk:
         """All letters of a selection as they are at one moment, by id; with what they hold if that is wanted."""
         if payloads:
             with translated("export letters"):
-                details: dict[str, object] = {"letters": self.count(selection)}
+                details: dict[str, object] = {"letters": self.count(selection), "selection": shown(selection)}
                 decisions.note(self.connection, self.group, said, "export payloads", [], details)
         sources = self.sources if payloads else None
         with translated("export letters"), exported(self.connection, self.group, selection, sources) as found:

@@ -14,11 +14,12 @@ from consumer.binder import Binder
 from consumer.core.failure import Failure, located
 from consumer.core.letters import Record
 from consumer.core.plan import Action, BindingKey, Plan, TableName, TableWrite
+from consumer.core.wording import HIDDEN
 from consumer.edges.postgres.comparing import Compared, compared
 from consumer.known import KnownBindings
 from consumer.planner import Planner
 from consumer.ports.refusals import DataFault, TableFault
-from dlq.masking import HIDDEN, Mask
+from dlq.masking import Mask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

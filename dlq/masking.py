@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-HIDDEN = "(masked)"
-"""What stands in the place of a value that is not shown."""
+from consumer.core.wording import HIDDEN
 
 _IMAGES = ("before", "after")
 
@@ -35,20 +34,25 @@ class Mask:
 
     def visible(self, values: Mapping[str, Any], table: str | None) -> dict[str, Any]:
         """A record without the columns that are hidden, as if they were not there."""
-        if not any(image in values for image in _IMAGES):
-            return self._visible(values, table)
-        rows = {name: self._visible(value, table) for name in _IMAGES if isinstance(value := values.get(name), Mapping)}
-        return {**values, **rows}
+        # what is no envelope may have columns of these names, too
+        shown = values if _is_envelope(values) else self._visible(values, table)
+        return {**shown, **{name: self._visible(value, table) for name, value in _images(shown)}}
 
     def _visible(self, values: Mapping[str, Any], table: str | None) -> dict[str, Any]:
         return {name: value for name, value in values.items() if not self.hides(table, name)}
 
     def record(self, values: Mapping[str, Any], table: str | None) -> dict[str, Any]:
         """A record without what is hidden: in its rows if it is an envelope, else in itself."""
-        if not any(image in values for image in _IMAGES):
-            return self.row(values, table)
-        rows = {name: self.row(value, table) for name in _IMAGES if isinstance(value := values.get(name), Mapping)}
-        return {**values, **rows}
+        shown = values if _is_envelope(values) else self.row(values, table)
+        return {**shown, **{name: self.row(value, table) for name, value in _images(shown)}}
+
+
+def _is_envelope(values: Mapping[str, Any]) -> bool:
+    return values.keys() >= {"op", *_IMAGES}
+
+
+def _images(values: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    return [(name, value) for name in _IMAGES if isinstance(value := values.get(name), Mapping)]
 
 
 def _rule(pattern: str) -> tuple[str, str]:

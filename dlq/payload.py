@@ -17,9 +17,10 @@ from consumer.core.framing import Datum, expected, foreign
 from consumer.core.letters import Record
 from consumer.core.records import Framing, Header, RecordRef, TopicPartition
 from consumer.core.schema_ref import Space
+from consumer.core.wording import HIDDEN
 from consumer.edges.postgres.letter_bytes import kept_headers
 from consumer.ports.decoding import Registry
-from dlq.masking import HIDDEN, Mask
+from dlq.masking import Mask
 from dlq.reading import Reading, read
 from dlq.schemas import schema_of
 from dlq.showing import bounded

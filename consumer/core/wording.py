@@ -3,6 +3,9 @@
 import unicodedata
 from datetime import datetime
 
+HIDDEN = "(masked)"
+"""What stands in the place of a value that is not shown."""
+
 
 def clean(text: str) -> str:
     """A text whose characters can be seen, one by one: what would move, colour or turn round others is spelled."""

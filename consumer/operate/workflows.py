@@ -92,7 +92,7 @@ def _draw(bar: Progress, task: TaskID, known: Workflow) -> None:
     if step.progress.get("round"):
         words += ", waits for the source's position"
     if step.progress.get("watched"):
-        words += f"waits for {len(step.progress['watched'])} rows that are watched"
+        words += f"waits for {step.progress['watched']} rows that are watched"
     if known.why:
         words += f"; {known.why.partition('.')[0]}"
     bar.update(task, description=f"{step.act} {about}", completed=step.share or 0.0, said=words)

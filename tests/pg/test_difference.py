@@ -10,11 +10,12 @@ from consumer.core.checks import Rules
 from consumer.core.letters import Record
 from consumer.core.markers import UNAVAILABLE
 from consumer.core.records import RecordRef
+from consumer.core.wording import HIDDEN
 from consumer.edges.postgres.lookup import LookingCatalog, PostgresCatalog
 from consumer.edges.postgres.session import SessionSettings, connect
 from consumer.edges.postgres.sink import PostgresSink
 from dlq.difference import Cell, Difference, Weigher, difference
-from dlq.masking import HIDDEN, Mask
+from dlq.masking import Mask
 from tests.pg.conftest import Pools
 from tests.pg.landing import rows
 from tests.pg.pipeline import Change, Pipeline

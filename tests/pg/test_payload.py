@@ -9,13 +9,14 @@ import pytest
 from consumer.core.letters import Record
 from consumer.core.plan import TableName
 from consumer.core.records import RecordRef
+from consumer.core.wording import HIDDEN
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.offsets import KafkaOffsets
 from consumer.edges.kafka.origins import KafkaOrigins
 from consumer.edges.postgres.aside import LetterBounds
 from consumer.rereading import Rereading
 from dlq.edit import edit
-from dlq.masking import HIDDEN, Mask
+from dlq.masking import Mask
 from dlq.payload import LARGEST_SHOWN, Fetch, Sources, payload
 from tests.light.broker import Broker
 from tests.pg.landing import Landing

@@ -1,20 +1,26 @@
 """Two tables compared by a real server: what differs is found and named, what only moves is not."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 
 import psycopg
 import pytest
 
 from consumer.core.reconcile import Key
+from consumer.core.wording import HIDDEN
+from consumer.desk import Note
 from consumer.edges.postgres.outlook import PostgresOutlook
 from consumer.edges.postgres.reconcile import TableRules
+from consumer.edges.postgres.recoveries import PostgresRecoveries
+from consumer.edges.postgres.session import SessionSettings
 from consumer.ports.outlook import Sight
 from consumer.ports.reconcile import Came
 from consumer.reconciling import Limits
 from consumer.telemetry import metrics
 from consumer.telemetry.grouping import GroupSamples
 from consumer.telemetry.labels import Bounded
+from dlq.masking import Mask
 from tests.pg.comparing import NOTE, Scene
 from tests.pg.conftest import Pools
 
@@ -210,3 +216,23 @@ def test_what_is_left_of_a_comparison_holds_no_value_but_keys(filled: Scene) -> 
     for table in ("workflows", "workflow_steps", "differing_keys", "audit"):
         query = f"SELECT count(*) FROM headrace.{table} x WHERE x::text LIKE '%never-told%'"
         assert filled.session.execute(query.encode()).fetchone() == (0,)
+
+
+def test_people_are_told_of_no_keys_but_where_they_ask_for_them(filled: Scene) -> None:
+    """A step's progress has where it is, which is a key, and rows that it looks at again."""
+    filled.do("UPDATE {t} SET word = 'other' WHERE id = 777")
+    step = filled.compared()
+    more = '{"after": ["canary"], "round": {"keys": ["canary"]}, "watched": [[["canary"], 1]]}'
+    with closing(filled.desk()) as desk:
+        (found,) = desk.workflows(1)
+        update = "UPDATE headrace.workflow_steps SET progress = progress || %s::jsonb WHERE workflow_id = %s"
+        filled.session.execute(update, (more, found.id))
+        (found,) = desk.workflows(1)
+        assert "canary" not in str(found)
+        assert (found.steps[0].progress["watched"], found.steps[0].rows) == (1, step.rows)
+        (key,) = desk.keys(found.id, Note("me", "look"))
+        assert key.key == ["777"]
+    hides = Mask(["*.ID"]).hides
+    settings = SessionSettings(dsn=filled.server, worker="desk")
+    with closing(PostgresRecoveries(settings, filled.group, hides)) as desk:
+        assert [key.key for key in desk.keys(found.id, Note("me", "look"))] == [[HIDDEN]]

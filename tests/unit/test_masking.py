@@ -2,7 +2,8 @@
 
 import pytest
 
-from dlq.masking import HIDDEN, Mask
+from consumer.core.wording import HIDDEN
+from dlq.masking import Mask
 
 ROW = {"id": 1, "email": "canary", "note": None}
 
@@ -42,3 +43,13 @@ def test_rows_of_an_envelope_are_hidden() -> None:
 def test_capital_letters_make_no_difference() -> None:
     """A rule that is written otherwise still hides."""
     assert Mask(["S.T.email"]).hides("s.T", "EMail")
+
+
+def test_a_row_with_columns_that_are_called_as_images_is_hidden_too() -> None:
+    """As of a flattened record: nothing says that it is an envelope."""
+    row = {"after": {"email": "a@b"}, "email": "c@d", "op": "x"}
+    mask = Mask(["*.email"])
+    assert mask.record(row, None) == {"after": {"email": HIDDEN}, "email": HIDDEN, "op": "x"}
+    assert mask.visible(row, None) == {"after": {}, "op": "x"}
+    hidden = Mask(["*.after"])
+    assert hidden.visible(row, None) == {"email": "c@d", "op": "x"}

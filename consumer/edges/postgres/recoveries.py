@@ -10,13 +10,14 @@ from psycopg.types.json import Jsonb
 from consumer.core.decision import Undecidable
 from consumer.core.flags import Flag
 from consumer.core.plans import RECONCILE, Known, Planned, planned
+from consumer.core.wording import HIDDEN
 from consumer.core.workflow import ACTIVE, WAITING_FOR_A_PERSON, State
 from consumer.desk import Note
 from consumer.edges.postgres import flags, fleet
 from consumer.edges.postgres.person import PersonSession
-from consumer.edges.postgres.session import transaction
+from consumer.edges.postgres.session import SessionSettings, transaction
 from consumer.edges.postgres.translate import translated
-from consumer.recovering import DifferingKey, Step, Workflow
+from consumer.recovering import DifferingKey, Hides, Step, Workflow, told_progress
 
 MOST = 10
 """Most workflows of a group that have not come to their end."""
@@ -56,7 +57,8 @@ UPDATE headrace.workflows SET state = %(state)s, why = %(why)s, due_at = clock_t
 WHERE id = %(workflow)s
 """
 _KEYS = """
-SELECT k.step, s.subject ->> 'table' AS table, k.key, k.verdict, k.columns, k.found_at
+SELECT k.step, s.subject ->> 'table' AS table, k.key, k.verdict, k.columns, k.found_at,
+    s.progress -> 'key' AS names
 FROM headrace.differing_keys k
 JOIN headrace.workflows w ON w.id = k.workflow_id AND w.group_name = %(group)s
 JOIN headrace.workflow_steps s ON s.workflow_id = k.workflow_id AND s.number = k.step
@@ -72,7 +74,11 @@ _FROM = {
 
 
 class PostgresRecoveries(PersonSession):
-    """Writes what is asked for; whoever takes workflows on does it."""
+    """Writes what is asked for; whoever takes workflows on does it. `hides`: columns whose values are never shown."""
+
+    def __init__(self, settings: SessionSettings, group: str, hides: Hides = lambda table, column: False) -> None:
+        super().__init__(settings, group)
+        self._hides = hides
 
     def tables(self) -> list[str]:
         with translated("list tables"):
@@ -131,7 +137,16 @@ class PostgresRecoveries(PersonSession):
                 rows: list[Any] = cursor.execute(_KEYS, wanted).fetchall()
             if rows:
                 self._note(session, "look at differing keys", {"workflow": number, "keys": len(rows)}, note)
-        return [DifferingKey(**row._asdict()) for row in rows]
+        return [self._shown(row) for row in rows]
+
+    def _shown(self, row: Any) -> DifferingKey:
+        given = row._asdict()
+        names = given.pop("names") or []
+        if len(names) != len(row.key):
+            # whose values they are is not known
+            names = [""] * len(row.key)
+        key = [HIDDEN if self._hides(row.table, name) else value for name, value in zip(names, row.key, strict=True)]
+        return DifferingKey(**{**given, "key": key})
 
     def _read(self, wanted: Mapping[str, Any]) -> list[Workflow]:
         with translated("read workflows"), self._session().cursor(row_factory=namedtuple_row) as cursor:
@@ -139,7 +154,7 @@ class PostgresRecoveries(PersonSession):
             rows: list[Any] = cursor.execute(_STEPS, ([each.id for each in found],)).fetchall()
         steps: dict[int, list[Step]] = {each.id: [] for each in found}
         for row in rows:
-            given = row._asdict()
+            given = row._asdict() | {"progress": told_progress(row.progress)}
             steps[given.pop("workflow_id")].append(Step(**given))
         return [Workflow(**each._asdict(), steps=steps[each.id]) for each in found]
 
