@@ -11,7 +11,7 @@ CHART_TOOLS := $(abspath $(VENV))/chart
 AUDIT := $(abspath $(VENV))/audit
 SBOM := $(abspath $(VENV))/sbom
 # suites of many minutes, or with tools of their own, have commands of their own
-APART := console chart recovery monitoring security faults real/test_bench_resume.py
+APART := console chart recovery monitoring security faults real/test_bench_resume.py real/test_bench_smoke.py
 .PHONY: help setup demo test console-tests screenshots chart-tests monitoring-programs monitoring-tests alerts bench-tests security-tests audit sbom faults recovery upgrade-tests fidelity check fmt lock docs site clean
 
 help:  ## This list
@@ -76,8 +76,8 @@ sbom:  ## What the image is made of, as CycloneDX, as its Dockerfile does: sbom.
 	$(SBOM)/tools/bin/cyclonedx-py environment --output-reproducible --output-format JSON \
 	--output-file sbom.cdx.json $(SBOM)/headrace/bin/python
 
-bench-tests: setup  ## The benchmark killed at any moment, and resumed
-	$(BIN)/python -m pytest tests/real/test_bench_resume.py
+bench-tests: setup  ## The benchmark: a tiny race, and one that is killed at any moment and resumed
+	$(BIN)/python -m pytest tests/real/test_bench_resume.py tests/real/test_bench_smoke.py
 
 faults: setup  ## Faults F1 to F20 on real servers, seeded: SEED=123 replays one, FAULTS_SEEDS=20 takes more
 	$(BIN)/python -m pytest tests/faults --seeds $(FAULTS_SEEDS) $(addprefix --seed ,$(SEED))
