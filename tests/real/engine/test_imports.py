@@ -220,9 +220,6 @@ def test_a_kill_neither_doubles_nor_loses_a_letter(scene: Scene, workers: Worker
     hold.wait()
     victim.kill()
     hold.discard()
-    if point != "claimed":
-        # that it ends by itself is waited for once
-        scene.target.do("UPDATE headrace.imports SET claimed_until = clock_timestamp()")
     worker = workers.run(job)
     query = "SELECT next_offset, letters, known FROM headrace.imports"
     eventually(lambda: scene.target.ask(query) == [(1200, 1200, 0)], "all is read", 90)
