@@ -1,14 +1,18 @@
 """`headrace recover`: a table rebuilt, a partition set back, a range passed, a topic that was made anew adopted."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
 from typing import Annotated, Any
 
 import typer
 
+from consumer.core.plans import Planned
 from consumer.desk import Note
 from consumer.operate.listing import Column, Remark, listing
 from consumer.operate.looks import console, facts
 from consumer.operate.opening import recoveries_of
+from consumer.operate.options import Option, also
 from consumer.operate.output import (
     PARTIAL,
     Config,
@@ -41,137 +45,157 @@ Detach = Annotated[bool, typer.Option("--detach", help="Leave it to workers, and
 Compare = Annotated[bool, typer.Option("--compare", help="Compare its tables with their source at the end.")]
 
 
-@app.command("rebuild")
+@dataclass(frozen=True, slots=True)
+class _Meant:
+    """What a recovery is about, and what is asked before it is started."""
+
+    subject: Mapping[str, Any]
+    question: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _How:
+    """What a person says beside what is meant."""
+
+    reason: str
+    dry_run: bool
+    yes: bool
+    detach: bool
+    config: Config
+    output: Output
+
+
+_OPTIONS: Mapping[str, Option] = {
+    "reason": (Reason, ""),
+    "dry_run": (DryRun, False),
+    "yes": (Yes, False),
+    "detach": (Detach, False),
+    "config": (Config, None),
+    "output": (Format, Output.TABLE),
+}
+
+
+def _starts(kind: str) -> Callable[[Callable[..., _Meant]], Callable[..., Any]]:
+    """A command that starts a recovery of this kind; the function says what is meant by its own parameters."""
+
+    def registered(meant: Callable[..., _Meant]) -> Callable[..., Any]:
+        @wraps(meant)
+        def command(**given: Any) -> None:
+            how = _How(**{name: given.pop(name) for name in _OPTIONS})
+            _start(kind, meant(**given), how)
+
+        return app.command(kind)(also(command, meant, _OPTIONS))
+
+    return registered
+
+
+def _start(kind: str, meant: _Meant, how: _How) -> None:
+    if not how.dry_run:
+        required(how.reason)
+    with reported(), recoveries_of(how.config) as desk:
+        steps = desk.planned(kind, meant.subject)
+        if how.dry_run:
+            listing([_planned(place, each, how.output) for place, each in enumerate(steps, 1)], _PLANNED, how.output)
+            return
+        agreed(meant.question, yes=how.yes)
+        made = desk.start(kind, meant.subject, Note(actor(), how.reason.strip()))
+        say(f"{kind} {made}")
+        if how.detach:
+            show([{"number": made}], {}, how.output) if how.output is not Output.TABLE else typer.echo(made)
+            return
+        _judged(waited(desk, made, how.config, lambda workflow: _show(workflow, how.output)))
+
+
+def _planned(place: int, step: Planned, output: Output) -> dict[str, Any]:
+    subject = _words(step.subject) if output is Output.TABLE else step.subject
+    return {"number": place, "act": step.act, "subject": subject}
+
+
+@_starts("rebuild")
 def rebuild(
     table: Annotated[str, typer.Argument(metavar="TABLE", help="A target table, as schema.table.")],
-    reason: Reason = "",
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    detach: Detach = False,
-    config: Config = None,
-    output: Format = Output.TABLE,
-) -> None:
+) -> _Meant:
     """Have the source send all rows of a table again, delete those that it lacks, and compare.
 
     The table stays readable, and changes go on meanwhile. Needs source.dsn and a connector that takes signals. Exit
     code 5 when rows still differ.
     """
     question = f"Have the source send {table} again, and delete the rows that it lacks?"
-    _started("rebuild", {"table": table}, question, (reason, dry_run, yes, detach), config, output)
+    return _Meant({"table": table}, question)
 
 
-@app.command("rewind")
+@_starts("rewind")
 def rewind(
     topic: Topic,
     to: Annotated[str, typer.Option("--to", help="An offset, a time with its zone, earliest or latest.")],
     partition: Part = None,
     compare: Compare = False,
-    reason: Reason = "",
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    detach: Detach = False,
-    config: Config = None,
-    output: Format = Output.TABLE,
-) -> None:
+) -> _Meant:
     """Set partitions back and apply what is behind again, in order; the tables end up the same.
 
     What histories have of it is deleted first. Refused for tables with the mode append, where rows would stand twice.
     """
     subject = {"topic": topic, "partition": partition, "to": to, "compare": compare}
-    question = f"Apply {topic} again from {to}?"
-    _started("rewind", subject, question, (reason, dry_run, yes, detach), config, output)
+    return _Meant(subject, f"Apply {topic} again from {to}?")
 
 
-@app.command("skip")
+@_starts("skip")
 def skip(
     topic: Topic,
     partition: Annotated[int, typer.Option("--partition", min=0, help="The partition.")],
     first: Annotated[int, typer.Option("--first", min=0, help="The first offset that is passed.")],
     to: Annotated[int, typer.Option("--to", min=1, help="The offset behind the last one.")],
-    reason: Reason = "",
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    detach: Detach = False,
-    config: Config = None,
-    output: Format = Output.TABLE,
-) -> None:
+) -> _Meant:
     """Pass a range of offsets without applying it, once the position has come to it."""
     subject = {"topic": topic, "partition": partition, "first": first, "to": to}
     question = f"Pass offsets {first} to {to - 1} of partition {partition} of {topic} without applying them?"
-    _started("skip", subject, question, (reason, dry_run, yes, detach), config, output)
+    return _Meant(subject, question)
 
 
-@app.command("adopt")
+@_starts("adopt")
 def adopt(
     topic: Topic,
     discard_letters: Annotated[
         bool, typer.Option("--discard-letters", help="Give up its open letters, whose offsets mean nothing any more.")
     ] = False,
     compare: Compare = False,
-    reason: Reason = "",
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    detach: Detach = False,
-    config: Config = None,
-    output: Format = Output.TABLE,
-) -> None:
+) -> _Meant:
     """Read a topic that was deleted and made again from its start, all its partitions."""
     subject = {"topic": topic, "discard_letters": discard_letters, "compare": compare}
-    question = f"Read {topic}, which was made anew, from its start?"
-    _started("adopt", subject, question, (reason, dry_run, yes, detach), config, output)
+    return _Meant(subject, f"Read {topic}, which was made anew, from its start?")
 
 
-@app.command("reapply")
+@_starts("reapply")
 def reapply(
     batch: Annotated[int, typer.Argument(metavar="BATCH", min=1, help="As `headrace batches ls` shows it.")],
     compare: Compare = False,
-    reason: Reason = "",
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    detach: Detach = False,
-    config: Config = None,
-    output: Format = Output.TABLE,
-) -> None:
+) -> _Meant:
     """Apply the records of a batch again, and all behind them. Rows that they have added to histories are deleted with
     the positions' going back, so that each is there once.
     """
     question = f"Apply the records of batch {batch} again, and all behind them?"
-    subject = {"batch": batch, "compare": compare}
-    _started("reapply", subject, question, (reason, dry_run, yes, detach), config, output)
+    return _Meant({"batch": batch, "compare": compare}, question)
 
 
-@app.command("erase")
+@_starts("erase")
 def erase(
     batch: Annotated[int, typer.Argument(metavar="BATCH", min=1, help="As `headrace batches ls` shows it.")],
     table: Annotated[str, typer.Argument(metavar="TABLE", help="A history, as schema.table.")],
-    reason: Reason = "",
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    detach: Detach = False,
-    config: Config = None,
-    output: Format = Output.TABLE,
-) -> None:
+) -> _Meant:
     """Delete the rows that a batch has added to a history; nothing is applied again."""
-    question = f"Delete the rows that batch {batch} has added to {table}?"
-    _started("erase", {"batch": batch, "table": table}, question, (reason, dry_run, yes, detach), config, output)
+    return _Meant({"batch": batch, "table": table}, f"Delete the rows that batch {batch} has added to {table}?")
 
 
-@app.command("move")
+@_starts("move")
 def move(
     table: Annotated[str, typer.Argument(metavar="TABLE", help="A target table, as schema.table.")],
     to: Annotated[str, typer.Option("--to", help="Its new name, as schema.table.")],
-    reason: Reason = "",
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    detach: Detach = False,
-    config: Config = None,
-    output: Format = Output.TABLE,
-) -> None:
+) -> _Meant:
     """Give a table another name, with its letters and all that is known of it. Its topic is paused until the settings
     say the name and every worker was restarted; the workflow stops there, and goes on with `recover resume`.
     """
     question = f"Rename {table} to {to}, and pause its topic until the workers know?"
-    _started("move", {"table": table, "to": to}, question, (reason, dry_run, yes, detach), config, output)
+    return _Meant({"table": table, "to": to}, question)
 
 
 @app.command("wait")
@@ -239,39 +263,6 @@ _PLANNED = (
     Column(title="what", of="act"),
     Column(title="with", of="subject"),
 )
-
-
-def _started(
-    kind: str,
-    subject: Mapping[str, Any],
-    question: str,
-    said: tuple[str, bool, bool, bool],
-    config: Config,
-    output: Output,
-) -> None:
-    reason, dry_run, yes, detach = said
-    if not dry_run:
-        required(reason)
-    with reported(), recoveries_of(config) as desk:
-        steps = desk.planned(kind, subject)
-        rows = [
-            {
-                "number": place,
-                "act": each.act,
-                "subject": _words(each.subject) if output is Output.TABLE else each.subject,
-            }
-            for place, each in enumerate(steps, 1)
-        ]
-        if dry_run:
-            listing(rows, _PLANNED, output)
-            return
-        agreed(question, yes=yes)
-        made = desk.start(kind, subject, Note(actor(), reason.strip()))
-        say(f"{kind} {made}")
-        if detach:
-            show([{"number": made}], {}, output) if output is not Output.TABLE else typer.echo(made)
-            return
-        _judged(waited(desk, made, config, lambda workflow: _show(workflow, output)))
 
 
 def _judged(workflow: Workflow) -> None:

@@ -1,6 +1,5 @@
 """`--server`: commands of people against the API of another process instead of the database."""
 
-import inspect
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from consumer.operate.options import also
 
 if TYPE_CHECKING:
     from consumer.remote.client import Client
@@ -76,14 +77,7 @@ def remote_too(function: Callable[..., Any]) -> Callable[..., Any]:
         finally:
             _said.reset(before)
 
-    signature = inspect.signature(function)
-    more = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
-        for name, kind in _OPTIONS.items()
-    ]
-    called.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *more])  # type: ignore[attr-defined]
-    called.__annotations__ = {**function.__annotations__, **_OPTIONS}
-    return called
+    return also(called, function, {name: (kind, None) for name, kind in _OPTIONS.items()})
 
 
 def is_remote() -> bool:

@@ -1,7 +1,7 @@
 """Comparisons with the source, and recoveries."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import Query
 from pydantic import BaseModel, Field
@@ -17,6 +17,7 @@ from consumer.desk import Note
 from consumer.recovering import DifferingKey, Recoveries, Repair, Workflow
 
 routes = router(tags=["workflows"])
+_ACTIONS = Literal["pause", "resume", "cancel"]
 
 
 class Meant(Input):
@@ -112,38 +113,8 @@ def keys(
     """Rows that differ, by their keys. That somebody looked is kept."""
     with doors.through(doors.recoveries) as desk:
         _found(desk, number)
-        note = Note(asker.name, "GET /workflows/{number}/keys")
+        note = Note(asker.name, f"GET /workflows/{number}/keys")
         return Keys(items=desk.keys(number, note, verdicts=[each.value for each in verdict], most=limit))
-
-
-@routes.post("/workflows/{number}/pause")
-@needs(Role.OPERATOR)
-def pause(doors: Doored, asker: Asker, number: Id, wanted: Reasoned) -> Workflow:
-    """Take no more turns until it is resumed."""
-    with doors.through(doors.recoveries) as desk:
-        _found(desk, number)
-        desk.pause(number, wanted.note(asker.name))
-        return _found(desk, number)
-
-
-@routes.post("/workflows/{number}/resume")
-@needs(Role.OPERATOR)
-def resume(doors: Doored, asker: Asker, number: Id, wanted: Reasoned) -> Workflow:
-    """Go on with one that is paused or has stopped."""
-    with doors.through(doors.recoveries) as desk:
-        _found(desk, number)
-        desk.resume(number, wanted.note(asker.name))
-        return _found(desk, number)
-
-
-@routes.post("/workflows/{number}/cancel")
-@needs(Role.OPERATOR)
-def cancel(doors: Doored, asker: Asker, number: Id, wanted: Reasoned) -> Workflow:
-    """Do no more; what was done stays."""
-    with doors.through(doors.recoveries) as desk:
-        _found(desk, number)
-        desk.cancel(number, wanted.note(asker.name))
-        return _found(desk, number)
 
 
 @routes.get("/workflows/{number}/repair")
@@ -160,6 +131,16 @@ def repair(doors: Doored, asker: Asker, number: Id, wanted: Expected) -> Repair:
     """Have Debezium read the rows again that are missing or different."""
     with doors.through(doors.repairs) as desk:
         return desk.ask(number, wanted.expect, wanted.note(asker.name))
+
+
+@routes.post("/workflows/{number}/{action}")
+@needs(Role.OPERATOR)
+def decide(doors: Doored, asker: Asker, number: Id, action: _ACTIONS, wanted: Reasoned) -> Workflow:
+    """Pause, resume or cancel a workflow: no more turns of it are taken, or it goes on; what was done stays."""
+    with doors.through(doors.recoveries) as desk:
+        decided = {"pause": desk.pause, "resume": desk.resume, "cancel": desk.cancel}[action]
+        decided(number, wanted.note(asker.name))
+        return _found(desk, number)
 
 
 def _found(desk: Recoveries, number: int) -> Workflow:
