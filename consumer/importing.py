@@ -4,16 +4,14 @@ How far each topic was read stands beside the letters, so any worker goes on wit
 loses one.
 """
 
-import threading
-import time
 from collections.abc import Mapping, Sequence
 
 import structlog
 
-from consumer.core.failure import HeadraceError, told
+from consumer.cadence import Cadence
 from consumer.core.foreign import Piece, Recognise, Span, Stored
 from consumer.core.records import TopicPartition
-from consumer.ports.facts import Failed, Route, Tell, untold
+from consumer.ports.facts import Tell, untold
 from consumer.ports.imports import DeadTopics, Imports
 
 log = structlog.get_logger("headrace.letters")
@@ -37,24 +35,13 @@ class Importer:
         self._imports = imports
         self._recognise = recognise
         self._wanted = frozenset(name for name in wanted if not name.startswith("^"))
-        self._next_look = time.monotonic()
-        self._failing = False
+        self._cadence = Cadence(log, "dead letters wait to be read", 0.0, self.AGAIN)
         self._missing: frozenset[str] = frozenset()
-        self._idle = threading.Event()
         self.tell: Tell = untold
 
     def turn(self, timeout: float) -> None:
         """Read the next piece, if it is time to and there is one; else wait."""
-        if time.monotonic() < self._next_look:
-            self._idle.wait(timeout)
-            return
-        try:
-            wait = 0.0 if self.step(self.spans()) else self.LOOK_EVERY
-            self._failing = False
-        except HeadraceError as error:
-            wait = self.AGAIN
-            self._say_failing(error)
-        self._next_look = time.monotonic() + wait
+        self._cadence.turn(lambda: 0.0 if self.step(self.spans()) else self.LOOK_EVERY, timeout, self.tell)
 
     def spans(self) -> Mapping[TopicPartition, Span]:
         """What the topics' logs have. Raises HeadraceError."""
@@ -100,9 +87,3 @@ class Importer:
         for topic in sorted(missing - self._missing):
             log.warning("a dead-letter topic does not exist", topic=topic, remedy="Correct imports.topics, or make it.")
         self._missing = missing
-
-    def _say_failing(self, error: HeadraceError) -> None:
-        self.tell(Failed(error.failure, Route.LATER))
-        if not self._failing:
-            self._failing = True
-            log.warning("dead letters wait to be read", **told(error.failure))

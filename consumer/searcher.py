@@ -4,20 +4,18 @@ How far each search has come stands in the letter's row, so any worker goes on w
 there too; a letter that may be applied comes back through the lane like any other.
 """
 
-import threading
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 
 import structlog
 
 from consumer.binder import Binder
-from consumer.core.failure import HeadraceError, told
+from consumer.cadence import Cadence
 from consumer.core.plan import Plan
 from consumer.core.records import OffsetRange, Slice
 from consumer.core.search import Doubt, Ending, Seen, Stretch, next_stretch, seen
 from consumer.planner import BadRecord, Planner, Unbound
-from consumer.ports.facts import Failed, Route, Tell, untold
+from consumer.ports.facts import Tell, untold
 from consumer.ports.letters import Searches
 from consumer.ports.refusals import DataFault, TableFault
 from consumer.ports.topics import Offsets
@@ -47,24 +45,13 @@ class Searcher:
         self._offsets = offsets
         self._planner = planner
         self._binder = binder
-        self._next_look = time.monotonic() + self.LOOK_EVERY
-        self._failing = False
-        self._idle = threading.Event()
+        self._cadence = Cadence(log, "letters wait to be searched for", self.LOOK_EVERY, self.AGAIN)
         # told of what fails; set by whoever watches
         self.tell: Tell = untold
 
     def turn(self, timeout: float) -> None:
         """Read one stretch for the searches of one partition, if it is time to and there are any; else wait."""
-        if time.monotonic() < self._next_look:
-            self._idle.wait(timeout)
-            return
-        try:
-            wait = 0.0 if self._searched() else self.LOOK_EVERY
-            self._failing = False
-        except HeadraceError as error:
-            wait = self.AGAIN
-            self._say_failing(error)
-        self._next_look = time.monotonic() + wait
+        self._cadence.turn(lambda: 0.0 if self._searched() else self.LOOK_EVERY, timeout, self.tell)
 
     def close(self) -> None:
         """Close the reader; the rows know how far it came."""
@@ -113,13 +100,6 @@ class Searcher:
                 return self._planner.plan([piece])
             except Unbound as unbound:
                 self._binder.bind(unbound.wanted, unbound.labels)
-
-    def _say_failing(self, error: HeadraceError) -> None:
-        self.tell(Failed(error.failure, Route.LATER))
-        if not self._failing:
-            self._failing = True
-            failure = error.failure
-            log.warning("letters wait to be searched for", **told(failure))
 
 
 def _without(piece: Slice, offsets: frozenset[int]) -> Slice:

@@ -70,9 +70,14 @@ class Rows:
         return []
 
 
+class Eager(Importer):
+    """Looks again at once."""
+
+    LOOK_EVERY = AGAIN = 0.0
+
+
 def turned(importer: Importer, times: int = 10) -> None:
-    """So many turns, without waits between looks."""
-    importer.LOOK_EVERY = importer.AGAIN = 0.0
+    """So many turns."""
     for _ in range(times):
         importer.turn(0.0)
 
@@ -80,7 +85,7 @@ def turned(importer: Importer, times: int = 10) -> None:
 def test_everything_is_read_piece_by_piece() -> None:
     """In order, each once; what comes later too."""
     log, rows = Log(5), Rows()
-    importer = Importer(log, rows, recognised)
+    importer = Eager(log, rows, recognised)
     turned(importer)
     assert rows.found == [0, 1, 2, 3, 4]
     log.records = 6
@@ -91,7 +96,7 @@ def test_everything_is_read_piece_by_piece() -> None:
 def test_reading_by_a_person_ends_where_the_log_ended() -> None:
     """What is written meanwhile is read another time."""
     log, rows = Log(3), Rows()
-    importer = Importer(log, rows, recognised)
+    importer = Eager(log, rows, recognised)
     spans = importer.spans()
     log.records = 100
     done = []
@@ -103,7 +108,7 @@ def test_reading_by_a_person_ends_where_the_log_ended() -> None:
 def test_a_piece_that_somebody_else_has_read_is_passed() -> None:
     """It goes on with the next."""
     rows = Rows()
-    importer = Importer(Log(4), rows, recognised)
+    importer = Eager(Log(4), rows, recognised)
     rows.overtaken = True
     assert importer.step(importer.spans()) == Stored(at=AT, letters=0, known=0)
     rows.overtaken = False
@@ -114,7 +119,7 @@ def test_a_piece_that_somebody_else_has_read_is_passed() -> None:
 def test_what_goes_wrong_is_said_once_and_waited_for() -> None:
     """A broker that is away, and a topic that is not there."""
     log, rows = Log(2), Rows()
-    importer = Importer(log, rows, recognised, ["dead", "gone", "^pattern"])
+    importer = Eager(log, rows, recognised, ["dead", "gone", "^pattern"])
     log.failing = True
     with capture_logs() as said:
         turned(importer)
@@ -130,7 +135,7 @@ def test_what_goes_wrong_is_said_once_and_waited_for() -> None:
 def test_records_that_left_their_log_are_said() -> None:
     """The next look finds where the log begins."""
     log, rows = Log(4), Rows()
-    importer = Importer(log, rows, recognised)
+    importer = Eager(log, rows, recognised)
     spans = importer.spans()
     log.start = 2
     with capture_logs() as said:

@@ -1,0 +1,40 @@
+"""How often a loop that mostly does nothing looks for work."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from consumer.core.failure import HeadraceError, told
+from consumer.ports.facts import Failed, Route, Tell
+
+
+class Cadence:
+    """Work is done when it is due; what fails is told, said once in the log until it works again, and tried later.
+
+    `first`: seconds until the first look; `again`: after a failure. For one thread.
+    """
+
+    def __init__(self, log: Any, waits: str, first: float, again: float) -> None:
+        self._log = log
+        self._waits = waits
+        self._again = again
+        self._due = time.monotonic() + first
+        self._failing = False
+        self._idle = threading.Event()
+
+    def turn(self, work: Callable[[], float], timeout: float, tell: Tell) -> None:
+        """Do the work, if it is due, which says in how many seconds it is again; else wait so long."""
+        if time.monotonic() < self._due:
+            self._idle.wait(timeout)
+            return
+        try:
+            wait = work()
+            self._failing = False
+        except HeadraceError as error:
+            wait = self._again
+            tell(Failed(error.failure, Route.LATER))
+            if not self._failing:
+                self._failing = True
+                self._log.warning(self._waits, **told(error.failure))
+        self._due = time.monotonic() + wait
