@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
 from typing import Any
 
 from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, TopicCollection
@@ -15,6 +14,7 @@ from consumer.core.doctor.group import Group
 from consumer.core.doctor.topics import Topic
 from consumer.core.records import TopicPartition
 from consumer.edges.kafka.admin import Admin
+from consumer.edges.kafka.answers import answered
 from consumer.edges.kafka.config import KafkaSettings, selects
 from consumer.ports.examining import Matched, Reach
 
@@ -77,7 +77,7 @@ class KafkaExamining:
             answers = admin.describe_topics(
                 TopicCollection(list(names)), include_authorized_operations=True, request_timeout=self._wait
             )
-            described = self._told(answers, _ABSENT + _HIDDEN)
+            described = answered(answers, self._wait, _ABSENT + _HIDDEN)
         configs = self._configs(list(described))
         return [_topic(name, one, configs.get(name, {})) for name, one in sorted(described.items())]
 
@@ -136,7 +136,7 @@ class KafkaExamining:
         resource = ConfigResource(ConfigResource.Type.BROKER, str(broker))
         with self._admin.asking("describe configs") as admin:
             answers = admin.describe_configs([resource], request_timeout=self._wait)
-            found = self._told(answers, _HIDDEN)
+            found = answered(answers, self._wait, _HIDDEN)
         if not found:
             return None
         (config,) = found.values()
@@ -149,7 +149,9 @@ class KafkaExamining:
             return {}
         with self._admin.asking("describe configs") as admin:
             answers = admin.describe_configs(asked, request_timeout=self._wait)
-            found = self._told({resource.name: answer for resource, answer in answers.items()}, _ABSENT + _HIDDEN)
+            found = answered(
+                {resource.name: answer for resource, answer in answers.items()}, self._wait, _ABSENT + _HIDDEN
+            )
         return {
             name: {key: entry.value for key, entry in config.items() if entry.value is not None}
             for name, config in found.items()
@@ -177,19 +179,7 @@ class KafkaExamining:
                 request_timeout=self._wait,
             )
             named = {TopicPartition(part.topic, part.partition): answer for part, answer in answers.items()}
-            return self._told(named, _ABSENT + _HIDDEN)
-
-    def _told(self, answers: Mapping[Any, Future[Any]], leave_out: Sequence[int]) -> dict[Any, Any]:
-        """The answers, but for those that end in one of these errors."""
-        until = time.monotonic() + self._wait
-        found = {}
-        for asked, answer in answers.items():
-            try:
-                found[asked] = answer.result(max(0.0, until - time.monotonic()))
-            except KafkaException as error:
-                if error.args[0].code() not in leave_out:
-                    raise
-        return found
+            return answered(named, self._wait, _ABSENT + _HIDDEN)
 
 
 def _topic(name: str, one: Any, config: Mapping[str, str]) -> Topic:

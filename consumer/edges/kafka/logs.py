@@ -6,16 +6,16 @@ foreseen: of those only what is gone already is seen.
 
 import time
 from collections.abc import Collection, Mapping, Sequence
-from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from confluent_kafka import IsolationLevel, KafkaError, KafkaException
+from confluent_kafka import IsolationLevel, KafkaError
 from confluent_kafka import TopicPartition as Position
 from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from consumer.core.records import TopicPartition
 from consumer.edges.kafka.admin import Admin
+from consumer.edges.kafka.answers import answered
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.ports.letters import Reach
 
@@ -63,7 +63,9 @@ class KafkaLogs:
                 isolation_level=IsolationLevel.READ_UNCOMMITTED,
                 request_timeout=self._wait,
             )
-            found = self._told({TopicPartition(p.topic, p.partition): answer for p, answer in answers.items()})
+            found = answered(
+                {TopicPartition(p.topic, p.partition): answer for p, answer in answers.items()}, self._wait, _UNTOLD
+            )
         return {at: answer.offset for at, answer in found.items()}
 
     def _retentions(self, topics: Collection[str]) -> dict[str, int]:
@@ -75,21 +77,9 @@ class KafkaLogs:
                 [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in sorted(topics)],
                 request_timeout=self._wait,
             )
-            found = self._told({resource.name: answer for resource, answer in answers.items()})
+            found = answered({resource.name: answer for resource, answer in answers.items()}, self._wait, _UNTOLD)
         kept = {topic: int(config["retention.ms"].value) for topic, config in found.items() if _deletes(config)}
         return {topic: milliseconds for topic, milliseconds in kept.items() if milliseconds >= 0}
-
-    def _told(self, answers: Mapping[K, Future[Any]]) -> dict[K, Any]:
-        """The answers, but for what the cluster does not know or does not tell us."""
-        until = time.monotonic() + self._wait
-        found = {}
-        for asked, answer in answers.items():
-            try:
-                found[asked] = answer.result(max(0.0, until - time.monotonic()))
-            except KafkaException as error:
-                if error.args[0].code() not in _UNTOLD:
-                    raise
-        return found
 
 
 def _deletes(config: Mapping[str, Any]) -> bool:
