@@ -138,9 +138,13 @@ class Reconciling:
         """The next range."""
         size = progress.size or self._size(sides)
         try:
-            to = sides.source.bound(progress.after, size)
+            # behind the source's last row the target may have any number
+            to = sides.source.bound(progress.after, size) or sides.target.bound(progress.after, size)
             of = Range(progress.after, to)
             here, there = sides.source.sum(of), sides.target.sum(of)
+            if there.rows > 2 * size:
+                of = Range(progress.after, to := sides.target.bound(progress.after, size))
+                here, there = sides.source.sum(of), sides.target.sum(of)
             if here != there:
                 until = self._now() + self._limits.turn
                 keys.suspect(self._drilled(sides, of, max(here.rows, there.rows), until if size > LEAST else math.inf))

@@ -7,6 +7,9 @@ from typing import Any
 from consumer.core.decision import Undecidable
 from consumer.core.naming import MAX_BYTES
 
+RECONCILE = "reconcile"
+"""The act of comparing a table with its source, and the kind of workflow that does nothing else."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
@@ -54,7 +57,7 @@ def _reconcile(subject: Subject, known: Known) -> list[Planned]:
         raise Undecidable("no topic of the group is applied to any table yet")
     if len(wanted) > MOST_TABLES:
         raise Undecidable(f"a comparison has at most {MOST_TABLES} tables")
-    return [Planned(act="reconcile", subject={"table": table}) for table in wanted]
+    return [Planned(act=RECONCILE, subject={"table": table}) for table in wanted]
 
 
 def _rebuild(subject: Subject, known: Known) -> list[Planned]:
@@ -62,9 +65,9 @@ def _rebuild(subject: Subject, known: Known) -> list[Planned]:
     table = _table(subject, known)
     return [
         Planned(act="snapshot", subject={"table": table}),
-        Planned(act="reconcile", subject={"table": table}),
+        Planned(act=RECONCILE, subject={"table": table}),
         Planned(act="sweep", subject={"table": table, "found_by": 2}),
-        Planned(act="reconcile", subject={"table": table}),
+        Planned(act=RECONCILE, subject={"table": table}),
     ]
 
 
@@ -153,7 +156,7 @@ def _ranges(subject: Subject, known: Known) -> Sequence[tuple[str, int, int, int
 def _applied(subject: Subject, topic: str, partitions: list[int], known: Known) -> list[Planned]:
     """What is there is applied; then the topic's tables are compared with their source, where that is wanted."""
     tables = [table for table, its in known.tables.items() if its == topic and subject.get("compare")]
-    compared = [Planned(act="reconcile", subject={"table": table}) for table in tables]
+    compared = [Planned(act=RECONCILE, subject={"table": table}) for table in tables]
     return [Planned(act="reach", subject={"topic": topic, "partitions": partitions}), *compared]
 
 
@@ -178,7 +181,6 @@ def _partitions(subject: Subject, known: Known) -> tuple[str, list[int]]:
     return topic, [int(partition)]
 
 
-RECONCILE = "reconcile"
 _PLANS: Mapping[str, Callable[[Subject, Known], list[Planned]]] = {
     RECONCILE: _reconcile,
     "rebuild": _rebuild,

@@ -68,7 +68,7 @@ def start(
 def wait(at: Number, config: Config = None, output: Format = Output.TABLE) -> None:
     """Go on with a comparison here, beside workers that may, until it has come to its end. Exit codes as `start`."""
     with reported(), recoveries_of(config) as desk:
-        found(desk, at)
+        _found(desk, at)
         _compared(desk, at, config, output)
 
 
@@ -88,7 +88,7 @@ def ls(config: Config = None, limit: Limit = 20, output: Format = Output.TABLE) 
 def show_one(at: Number, config: Config = None, output: Format = Output.TABLE) -> None:
     """Show what came of a comparison, table by table. Exit code 3 when there is no such comparison."""
     with reported(), recoveries_of(config) as desk:
-        _show(found(desk, at), output)
+        _show(_found(desk, at), output)
 
 
 @app.command("keys")
@@ -240,6 +240,13 @@ def _remarks(tables: list[dict[str, Any]]) -> list[Remark]:
         if one["moving"]:
             remarks.append(Remark(one["table"], f"{one['moving']} rows were written between all looks"))
     return remarks
+
+
+def _found(desk: Recoveries, at: int) -> Workflow:
+    known = found(desk, at)
+    if known.kind != KIND:
+        raise nothing(f"workflow {at} is no comparison: headrace recover show {at}")
+    return known
 
 
 def _compared(desk: Recoveries, at: int, config: Config, output: Output) -> None:

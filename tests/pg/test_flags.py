@@ -150,14 +150,18 @@ def test_how_many_workers_have_heard_is_told(control: PostgresControl, board: Po
     assert found[Flag.RETRY_LANE] == (1, 0)
 
 
-def test_a_comparison_is_refused_while_it_is_off(control: PostgresControl, server: str, group: str) -> None:
-    """With who said so, why, and how it ends; what else people start is not."""
+@pytest.mark.parametrize(
+    ("kind", "subject"), [("reconcile", {"tables": []}), ("rebuild", {"table": "public.compared"})]
+)
+def test_a_comparison_is_refused_while_it_is_off(
+    control: PostgresControl, session: psycopg.Connection, server: str, group: str, kind: str, subject: dict[str, Any]
+) -> None:
+    """With who said so, why, and how it ends; also one that is a step of something else."""
     control.set_flag(Flag.RECONCILIATION, False, NOTE)
-    with closing(PostgresRecoveries(SessionSettings(dsn=server, worker="desk"), group)) as desk:
-        with pytest.raises(Undecidable, match="no positions"):
-            desk.start("rewind", {"topic": "nowhere", "to": "earliest"}, NOTE)
-        with pytest.raises(Undecidable) as refused:
-            desk.start("reconcile", {"tables": []}, NOTE)
+    session.execute("INSERT INTO headrace.target_tables VALUES (%s, 'public.compared', 'compared')", (group,))
+    opened = PostgresRecoveries(SessionSettings(dsn=server, worker="desk"), group)
+    with closing(opened) as desk, pytest.raises(Undecidable) as refused:
+        desk.start(kind, subject, NOTE)
     for said in ("reconciliation is switched off", NOTE.reason, NOTE.actor, "headrace flags set reconciliation on"):
         assert said in str(refused.value)
 

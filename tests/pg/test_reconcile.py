@@ -236,3 +236,21 @@ def test_people_are_told_of_no_keys_but_where_they_ask_for_them(filled: Scene) -
     settings = SessionSettings(dsn=filled.server, worker="desk")
     with closing(PostgresRecoveries(settings, filled.group, hides)) as desk:
         assert [key.key for key in desk.keys(found.id, Note("me", "look"))] == [[HIDDEN]]
+
+
+def test_columns_that_an_index_only_includes_are_no_part_of_the_key(scene: Scene) -> None:
+    """A changed one is a cell that differs, and no row that is missing here and extra there."""
+    scene.make("id bigint, word text, PRIMARY KEY (id) INCLUDE (word)", "id bigint PRIMARY KEY, word text")
+    scene.do("INSERT INTO {s} VALUES (1, 'a'), (2, 'b')")
+    scene.do("INSERT INTO {t} VALUES (1, 'a'), (2, 'other')")
+    assert scene.found(scene.compared()) == {("2",): ("different", ("word",))}
+
+
+@pytest.mark.parametrize("left", ["", "WHERE id > 900", "WHERE id <= 5", "WHERE id NOT BETWEEN 200 AND 800"])
+def test_a_target_with_many_more_rows_is_read_in_ranges_too(filled: Scene, left: str) -> None:
+    """Wherever the source lacks them: at its end, in its middle, or all."""
+    filled.do(f"DELETE FROM {{s}} {left}")
+    step = filled.compared()
+    gone = f"SELECT count(*) FROM {filled.table} {left}"
+    assert filled.session.execute(gone.encode()).fetchone() == (step.counts["extra"],)
+    assert step.progress["ranges"] >= 5

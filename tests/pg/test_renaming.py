@@ -6,9 +6,11 @@ import psycopg
 import pytest
 
 from consumer.core.decision import Undecidable
+from consumer.core.pausing import Subject
 from consumer.core.plan import TableName
 from consumer.core.workflow import State
 from consumer.desk import Note
+from consumer.edges.postgres.pauses import pause
 from consumer.edges.postgres.recoveries import PostgresRecoveries
 from consumer.edges.postgres.renaming import RenamingActs
 from consumer.edges.postgres.session import SessionSettings
@@ -122,3 +124,15 @@ def test_a_name_that_is_taken_is_left_alone(the: Scene, word_table: TableName) -
         for to in ("", "noschema", str(word_table), "s." + "x" * 64):
             with pytest.raises(Undecidable):
                 the.desk.start("move", {"table": str(word_table), "to": to}, NOTE)
+
+
+def test_a_topic_that_somebody_has_paused_is_not_resumed_by_a_renaming(the: Scene, word_table: TableName) -> None:
+    """It is for whoever paused it to say."""
+    query = "SELECT topic FROM headrace.target_tables WHERE group_name = %s"
+    topic = the.session.execute(query, (the.group,)).fetchone()
+    assert topic is not None
+    pause(the.session, the.group, Subject(topic=topic[0]), NOTE)
+    with closing(the.desk):
+        stopped = the.taken(the.desk.start("move", {"table": str(word_table), "to": f"{word_table}_moved"}, NOTE))
+    assert (stopped.state, "is paused already" in stopped.why, the.pauses()) == ("stopped", True, 1)
+    assert the.names("target_tables") == [(str(word_table), 1)]

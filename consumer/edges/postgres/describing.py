@@ -25,7 +25,8 @@ SELECT a.attname,
         WHEN l.collname = 'default' THEN d.datcollate IN ('C', 'POSIX')
             AND coalesce(to_jsonb(d) ->> 'datlocprovider', 'c') IN ('c', 'b')
         ELSE false END,
-    array_position(k.indkey::int2[], a.attnum)
+    -- columns that an index only includes are no part of the key
+    array_position(k.indkey[0:k.indnkeyatts - 1], a.attnum)
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped

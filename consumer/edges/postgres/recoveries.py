@@ -87,9 +87,9 @@ class PostgresRecoveries(PersonSession):
     def start(self, kind: str, subject: Mapping[str, Any], note: Note) -> int:
         _check_reason(note)
         session = self._session()
-        if kind == RECONCILE:
-            flags.require_on(session, self._group, Flag.RECONCILIATION)
         steps = planned(kind, subject, self._known(session, subject))
+        if any(step.act == RECONCILE for step in steps):
+            flags.require_on(session, self._group, Flag.RECONCILIATION)
         with transaction(session, "start workflow"):
             session.execute(_ALONE, (self._group,))
             ((open_ones,),) = session.execute(_OPEN, (self._group,)).fetchall()

@@ -52,7 +52,9 @@ class RenamingActs:
             return Turn(outcome=Outcome.STOPS, why=why)
         subject, note = Subject(topic=str(task.subject["topic"])), Note(task.actor, task.reason)
         with translated("rename table"):
-            pauses.hold(connection, self.group, subject, note)
+            # a pause that somebody else began would be ended with ours
+            if not pauses.hold(connection, self.group, subject, note).changed:
+                return Turn(outcome=Outcome.STOPS, why=f"{subject} is paused already: resume it first")
             limit_locks(connection, self.patience)
             for statement in _renamings(table, to):
                 connection.execute(statement)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -34,6 +35,16 @@ def application_name(worker: str) -> str:
     return f"headrace {worker}"[:63]
 
 
+def keepalives(seconds: float) -> dict[str, Any]:
+    """How soon a server that has vanished is noticed, as libpq's keywords: sent bytes wait no longer than `seconds`."""
+    return {
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": int(seconds * 1000),
+    }
+
+
 def connect(settings: SessionSettings) -> psycopg.Connection:
     """Open an autocommit session in UTC.
 
@@ -47,10 +58,7 @@ def connect(settings: SessionSettings) -> psycopg.Connection:
             autocommit=True,
             connect_timeout=settings.connect_timeout,
             application_name=application_name(settings.worker),
-            keepalives_idle=10,
-            keepalives_interval=5,
-            keepalives_count=3,
-            tcp_user_timeout=int(settings.batch_deadline * 1000),
+            **keepalives(settings.batch_deadline),
         )
     try:
         with translated("connect"):

@@ -11,7 +11,7 @@ from consumer.core.failure import Failure, Persistent, Refused, Transient, faile
 from consumer.core.kinds import KINDS
 from consumer.core.reconcile import Key, Seen
 from consumer.edges.postgres.canonical import SAME
-from consumer.edges.postgres.session import rollback
+from consumer.edges.postgres.session import keepalives, rollback
 from consumer.edges.postgres.sides import PostgresRows
 from consumer.ports.reconcile import Came, Mark
 
@@ -73,6 +73,7 @@ def connect_source(settings: SourceSettings) -> psycopg.Connection:
             autocommit=True,
             connect_timeout=settings.connect_timeout,
             application_name="headrace reconcile",
+            **keepalives(settings.statement_timeout),
         )
     try:
         with asking("connect"):
