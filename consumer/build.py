@@ -287,11 +287,16 @@ def looking(settings: Settings, shared: Connections, offsets: Offsets, tell: Tel
     return Side("value searches", jobbing.turn, close)
 
 
-def recovering(settings: Settings, name: str, shared: Connections, offsets: Moments, tell: Tell) -> Side:
+def recovering(reloading: Reloading, name: str, shared: Connections, offsets: Moments, tell: Tell) -> Side:
     """What takes comparisons and recoveries on. A turn may last, so its session is none of the pool's."""
-    compared = comparison(settings, name, lambda: offsets)
+    settings = reloading.settings
+
+    def now() -> Settings:
+        return reloading.settings
+
+    compared = comparison(now, name, lambda: offsets)
     pool = TargetPool(session_settings(settings, name), shared.target, PoolLimits(size=1))
-    turns = workflow_acts(settings, compared, lambda: offsets)
+    turns = workflow_acts(now, compared, lambda: offsets)
     working = Working(PostgresWorkflows(pool, settings.kafka.group, turns, shared.pool))
     working.tell = tell
 
@@ -302,12 +307,13 @@ def recovering(settings: Settings, name: str, shared: Connections, offsets: Mome
     return Side("workflows", working.turn, close)
 
 
-def sharing(settings: Settings, known: KnownBindings, target: Breaker, handover: Handover) -> Sharing:
-    """How tables of several priorities share the worker."""
-    by_table = table_priorities(settings)
+def sharing(reloading: Reloading, known: KnownBindings, target: Breaker, handover: Handover) -> Sharing:
+    """How tables of several priorities share the worker; those hold that the settings of the moment say."""
+    settings = reloading.settings
     most = settings.worker.memory_mb * MIB if settings.worker.memory_mb else memory_limit()
 
     def priorities() -> Mapping[str, Priority]:
+        by_table = table_priorities(reloading.settings)
         if not by_table:
             return {}
         of = by_table.get
@@ -400,7 +406,7 @@ def build_worker(settings: Settings, name: str, shared: Connections, told: Watch
         sizer=settings.sizer,
         max_bytes=settings.batch.max_bytes,
         lane=settings.lane.is_retry,
-        sharing=sharing(settings, known, shared.target, handover),
+        sharing=sharing(reloading, known, shared.target, handover),
     )
     source = KafkaSource(kafka_settings(settings), found_in)
     reader = Reader(source, planners[0], ahead, handover, limits)
@@ -483,7 +489,7 @@ def build_worker(settings: Settings, name: str, shared: Connections, told: Watch
             Side("jobs", jobbing.turn, lambda: None),
             *importing(settings, shared, told.tell),
             looking(settings, shared, offsets, told.tell),
-            recovering(settings, name, shared, offsets, told.tell),
+            recovering(reloading, name, shared, offsets, told.tell),
             Side("lookout", lookout.turn, lambda: None),
             Side("healer", healer.turn, healer.close),
             Side("healing", shared.recorder.turn, shared.recorder.close),

@@ -34,8 +34,9 @@ from dlq.signals import Dialect, collection, whole
 from dlq.source_again import Channel
 
 
-def comparison(settings: Settings, name: str, offsets: Callable[[], Moments]) -> PostgresComparison:
-    """What opens both sides of tables; nothing is opened yet."""
+def comparison(now: Callable[[], Settings], name: str, offsets: Callable[[], Moments]) -> PostgresComparison:
+    """What opens both sides of tables; nothing is opened yet. `now`: the settings that are in force."""
+    settings = now()
 
     def ends(topic: str, numbers: list[int]) -> Mapping[int, int]:
         found = offsets().ends([TopicPartition(topic, number) for number in numbers])
@@ -48,11 +49,12 @@ def comparison(settings: Settings, name: str, offsets: Callable[[], Moments]) ->
         statement_timeout=settings.reconcile.statement_timeout,
     )
     target = session_settings(settings, name)
-    return PostgresComparison(target, source, settings.kafka.group, partial(_rules, settings), ends)
+    return PostgresComparison(target, source, settings.kafka.group, lambda table: _rules(now(), table), ends)
 
 
-def acts(settings: Settings, compared: PostgresComparison, offsets: Callable[[], Moments]) -> dict[str, Act]:
-    """What this process can do in a workflow's turn."""
+def acts(now: Callable[[], Settings], compared: PostgresComparison, offsets: Callable[[], Moments]) -> dict[str, Act]:
+    """What this process can do in a workflow's turn. `now`: the settings that are in force."""
+    settings = now()
     group, said = settings.kafka.group, settings.reconcile
     limits = Limits(
         range_rows=said.range_rows,
@@ -65,7 +67,7 @@ def acts(settings: Settings, compared: PostgresComparison, offsets: Callable[[],
     reconciling = Reconciling(compared.sides, compared, limits, time.time)
     rebuilding = Rebuilding(compared.sides, partial(_send, settings), said.snapshot_patience, time.time)
     renaming = RenamingActs(group, settings.evolution.lock_timeout)
-    positions = PositionActs(group, offsets, partial(_appends, settings), discard)
+    positions = PositionActs(group, offsets, lambda table: _appends(now(), table), discard)
 
     def reconcile(connection: psycopg.Connection, task: Task) -> Turn:
         return reconciling.turn(task, PostgresKeys(connection, task.workflow, task.step))

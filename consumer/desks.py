@@ -175,12 +175,12 @@ def workflow_turns(settings: Settings) -> Iterator[PostgresWorkflows]:
     session = session_settings(settings, "workflows")
     with (
         closing(connect(session)) as connection,
-        closing(comparison(settings, "workflows", kafka)) as compared,
+        closing(comparison(lambda: settings, "workflows", kafka)) as compared,
         closing(TargetPool(session, CircuitBreaker("target"), PoolLimits(size=1))) as pool,
     ):
         # workers migrate, commands don't
         require(connection)
-        yield PostgresWorkflows(pool, settings.kafka.group, acts(settings, compared, kafka))
+        yield PostgresWorkflows(pool, settings.kafka.group, acts(lambda: settings, compared, kafka))
 
 
 @contextmanager
@@ -223,7 +223,7 @@ def admin_doors(settings: Settings, reloading: Reloading) -> Doors:
         recoveries=lambda: recoveries(reloading.settings),
         repairs=lambda: repair_desk(reloading.settings),
         connectors=lambda: connectors(settings),
-        doctor=lambda: doctor_of(settings, FOR_PAGES),
+        doctor=lambda: doctor_of(reloading.settings, FOR_PAGES),
         offsets=offsets,
         ages=cache(lambda: topic_ages(settings)),
         has_connect=settings.connect.url is not None,

@@ -137,9 +137,10 @@ class Handover:
     def room_for(self, priority: Priority) -> bool:
         """Whether a batch of a priority may be offered: one of each waits, and a higher one has a place beside."""
         with self._changed:
-            waiting = [work.priority for work in self._work if isinstance(work, Work) and not work.lane]
-            higher = all(priority.rank < each.rank for each in waiting)
-            return priority not in waiting and (higher or self._held < self._max_bytes)
+            works = [work for work in self._work if isinstance(work, Work)]
+            higher = all(priority.rank < work.priority.rank for work in works)
+            waits = any(work.priority is priority for work in works if not work.lane)
+            return not waits and (higher or self._held < self._max_bytes)
 
     def share(self) -> float:
         """Which share of the bytes that may wait does."""

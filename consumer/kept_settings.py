@@ -7,7 +7,7 @@ passwords; processes that inherit it read it by its path.
 import os
 from pathlib import Path
 
-from consumer.settings import DEFAULT_FILE, Settings, load
+from consumer.settings import DEFAULT_FILE, Settings, load, unreadable
 
 
 class KeptFile:
@@ -39,7 +39,10 @@ class KeptFile:
 
     def _there(self) -> bytes:
         file = self._config or DEFAULT_FILE
-        return file.read_bytes() if file.is_file() else b""
+        try:
+            return file.read_bytes() if file.is_file() else b""
+        except OSError as error:
+            raise unreadable(file, error) from error
 
 
 def path_of(fd: int) -> Path:

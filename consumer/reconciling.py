@@ -96,27 +96,29 @@ class Reconciling:
         self._passing = passing
         self._limits = limits
         self._now = now
-        self._sides: dict[str, Sides] = {}
+        # of the step whose turn was last: another one may come when tables or settings are others
+        self._opened: tuple[tuple[int, int], Sides] | None = None
 
     def turn(self, task: Task, keys: Keys) -> Turn:
         """The next turn. Raises HeadraceError; then nothing is remembered of any table's sides."""
         table = str(task.subject["table"])
         progress = Progress.of(task.progress)
         try:
-            sides = self._of(table, progress)
+            sides = self._of(task, table, progress)
             return self._next(table, sides, progress, keys)
         except NotComparable as why:
             return _left(replace(progress, not_compared=str(why)), Outcome.DONE)
         except HeadraceError:
             # all tables have the same sessions
-            self._sides.clear()
+            self._opened = None
             raise
 
-    def _of(self, table: str, progress: Progress) -> Sides:
-        """Both sides of the table, as they are now where a comparison begins."""
-        if table not in self._sides or not progress.source:
-            self._sides[table] = self._open(table)
-        return self._sides[table]
+    def _of(self, task: Task, table: str, progress: Progress) -> Sides:
+        """Both sides of the table, as they are now where a comparison begins, or is taken over."""
+        step = (task.workflow, task.step)
+        if self._opened is None or self._opened[0] != step or not progress.source:
+            self._opened = (step, self._open(table))
+        return self._opened[1]
 
     def _next(self, table: str, sides: Sides, progress: Progress, keys: Keys) -> Turn:
         if not progress.source:

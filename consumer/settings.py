@@ -200,7 +200,16 @@ def load(file: Path | None = None, kept: Path | None = None) -> Settings:
         # its cause holds the value
         raise _refused(str(error), "Write the value as JSON, or plainly.") from None
     except tomllib.TOMLDecodeError as error:
-        raise _refused(f"{chosen} is not TOML: {error}", "Correct its syntax.") from error
+        raise _refused(f"{file or DEFAULT_FILE} is not TOML: {error}", "Correct its syntax.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise unreadable(file or DEFAULT_FILE, error) from error
+
+
+def unreadable(file: Path, error: OSError | UnicodeDecodeError) -> Refused:
+    """A settings file that is there and can't be read as text."""
+    return _refused(
+        f"the settings file {file} can't be read ({type(error).__name__})", "Make it a readable UTF-8 text."
+    )
 
 
 def shown_settings(settings: Settings) -> dict[str, Any]:

@@ -71,6 +71,8 @@ class Child:
         # from which it tells where it is watched
         self._pipe: int | None = None
         self._port: int | None = None
+        # it is to read its settings again when it has said so
+        self._hang_up = False
 
     @property
     def alive(self) -> bool:
@@ -96,23 +98,31 @@ class Child:
             self._process.terminate()
 
     def hang_up(self) -> None:
-        """Have it read its settings again."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGHUP)
+        """Have it read its settings again, once it is there to hear of it."""
+        if self._process is None or self._process.poll() is not None:
+            # it will be started with them
+            return
+        if self._pipe is not None:
+            # a process that starts dies of a signal that it does not know of yet
+            self._hang_up = True
+            return
+        self._process.send_signal(signal.SIGHUP)
 
     def wait(self, timeout: float) -> int:
         """Its exit code; it is killed when the time is over."""
         if self._process is None:
             return OK
         try:
-            return self._process.wait(timeout)
+            code = self._process.wait(timeout)
+            # a signal ended it
+            return FAILED if code < 0 else code
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait(10)
             return FAILED
 
     def _start(self) -> None:
-        self._port = None
+        self._port, self._hang_up = None, False
         self._pipe, child_end = os.pipe()
         os.set_blocking(self._pipe, False)
         try:
@@ -130,6 +140,9 @@ class Child:
             return
         self._port = int(said) if said.isdigit() else None
         self._close_pipe()
+        if self._hang_up:
+            self._hang_up = False
+            self.hang_up()
 
     def _close_pipe(self) -> None:
         if self._pipe is not None:

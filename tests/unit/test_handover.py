@@ -231,3 +231,12 @@ def test_each_priority_has_a_place_and_the_highest_one_beside_a_full_queue() -> 
     handover.offer(of(CRITICAL, B))
     assert [handover.room_for(each) for each in Priority] == [False, False, False]
     assert handover.share() == 1.1
+
+
+def test_letters_that_wait_fill_the_queue_too() -> None:
+    """However many there are, and whatever else is not there."""
+    handover = Handover(max_bytes=100, max_batches=2)
+    for at in (A, B):
+        handover.offer(replace(of(Priority.NORMAL, at), slices=(piece(at, 60),), lane=True))
+
+    assert [handover.room_for(each) for each in Priority] == [True, False, False]

@@ -161,6 +161,13 @@ def test_what_can_not_be_taken_changes_nothing(scene: Scene, text: str | None, w
     assert scene.reloading.reload() == "nothing has changed"
 
 
+def test_a_file_that_is_no_text_changes_nothing(scene: Scene) -> None:
+    """Nor does it end anybody."""
+    scene.path.write_bytes(b"\xff\xfe")
+    assert "can't be read (UnicodeDecodeError)" in scene.reloading.reload()
+    assert scene.used == []
+
+
 def test_what_can_not_be_put_into_force_changes_nothing(scene: Scene) -> None:
     """Whoever goes by the settings may refuse them, too."""
 

@@ -11,6 +11,7 @@ from consumer.core.healing import Act
 from consumer.ports.facts import Fact, Healed, untold
 from consumer.stack.waiting import wait_until
 from consumer.supervisor import Bound, Child, GivenUp
+from consumer.worker import FAILED, OK
 
 BOUND = Bound(deaths=5, window=60.0)
 SCRIPT = "import sys; open(sys.argv[1], 'a').write('x'); raise SystemExit(int(sys.argv[2]))"
@@ -54,3 +55,38 @@ def test_one_that_dies_too_often_is_given_up_and_each_act_is_told(tmp_path: Path
     died = "it died with exit code 1"
     restarted, lost = Healed(Act.WORKER_RESTARTED, "worker", died), Healed(Act.WORKER_GIVEN_UP, "worker", died)
     assert heard == [restarted, restarted, lost]
+
+
+SILENT = "import signal; signal.pause()"
+# says where it is watched once it knows the signal
+HEARING = """
+import os, signal, sys
+signal.signal(signal.SIGHUP, lambda *_: (open({!r}, "w").close(), os._exit(0)))
+os.write(int(sys.argv[sys.argv.index("--tell-port") + 1]), b"1")
+signal.pause()
+"""
+
+
+def test_one_that_starts_is_not_told_to_read_its_settings_before_it_can_hear_of_it() -> None:
+    """A process that does not know the signal yet would die of it."""
+    one = Child([sys.executable, "-c", SILENT], BOUND, untold)
+    one.tend(time.monotonic())
+    one.hang_up()
+    one.tend(time.monotonic())
+    assert one.alive
+    one.terminate()
+    assert one.wait(30) == FAILED
+
+
+def test_one_that_has_said_where_it_is_watched_is_told(tmp_path: Path) -> None:
+    """Also of what came before."""
+    one = Child([sys.executable, "-c", HEARING.format(str(tmp_path / "heard"))], BOUND, untold)
+    one.tend(time.monotonic())
+    one.hang_up()
+
+    def heard() -> bool:
+        one.tend(time.monotonic())
+        return (tmp_path / "heard").exists()
+
+    assert wait_until(heard, 30)
+    assert one.wait(30) == OK
