@@ -242,5 +242,5 @@ class Attempts:
 
 def _waited(slices: Iterable[Slice], now: float) -> float:
     """Seconds since the oldest of the records was appended, as far as that is known."""
-    oldest = min((piece.appended_ms for piece in slices if piece.appended_ms > 0), default=None)
+    oldest = min((at for piece in slices if (at := piece.appended_ms) is not None), default=None)
     return 0.0 if oldest is None else max(0.0, now - oldest / 1000)

@@ -101,9 +101,9 @@ class Decoded:
     Both have the version column too, where the binding has one.
 
     `unavailable`: by column, which images hold no value for it. `out`: the records that are not sound, by place.
-    `ops`: the operations seen. `times`: of the sources. `ignored`: records that mean nothing. `halves`:
-    those of key changes. `truncates`: the places of truncates, and `truncated`: the greatest position of theirs, where
-    positions matter.
+    `ops`: the operations seen. `times`: of the sources; `stamps`: those of each record, as in `Plan`. `ignored`:
+    records that mean nothing. `halves`: those of key changes. `truncates`: the places of truncates, and `truncated`:
+    the greatest position of theirs, where positions matter.
     """
 
     images: pl.DataFrame
@@ -111,6 +111,7 @@ class Decoded:
     unavailable: Mapping[str, pl.Series] = field(default_factory=dict)
     ops: frozenset[str] = frozenset()
     times: SourceTimes = field(default_factory=dict)
+    stamps: Sequence[pl.Series] = ()
     ignored: int = 0
     truncates: Sequence[int] = ()
     truncated: int | None = None
@@ -211,6 +212,7 @@ class BlockDecoder:
             halves=self._halves(block, frame, images, gone, unavailable) if binding.may_lack else no_halves(),
             ops=ops,
             times=source_times(block, said) if times else {},
+            stamps=[said[SOURCE_TIME]] if times else [],
             ignored=meaningless - len(truncates) + (0 if binding.compacted else tombstones),
             truncates=truncates,
             truncated=_truncated(frame, binding) if truncates else None,

@@ -58,6 +58,7 @@ class Events:
     records: int = 0
     deletes: int = 0
     times: SourceTimes = field(default_factory=dict)
+    stamps: Sequence[pl.Series] = ()
     contexts: Contexts = ()
     ignored: int = 0
     truncates: Sequence[int] = ()
@@ -136,7 +137,7 @@ class EventBlocks:
         frame = known_ops(frame, ops, events.out)
         events.ignored = len(values) - len(places)
         if times:
-            events.times = source_times(block, frame)
+            events.times, events.stamps = source_times(block, frame), [frame[SOURCE_TIME]]
         mode = block.binding.mode
         if TRUNCATE in ops and mode is not Mode.HISTORY:
             events.truncates = truncates_of(block, frame)

@@ -142,7 +142,7 @@ def _slice(at: TopicPartition, gathered: _Gathered) -> Slice:
         offsets=[offset for part in parts for offset in part.offsets],
         keys=[key for part in parts for key in part.keys],
         values=[value for part in parts for value in part.values],
-        appended_ms=min((part.appended_ms for part in parts), default=0),
+        appended=[each for part in parts for each in part.appended],
         leader_epochs=[LastRecord(same[-1].offsets[-1], same[-1].leader_epoch) for same in _by_leader(parts)],
         size=sum(part.size for part in parts),
         headers=_headers(parts),

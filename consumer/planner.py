@@ -137,21 +137,29 @@ class Planner:
         """A plan whose runs begin at these records too. Raises _Borders where they are to begin at more."""
         counted: Counter[str] = Counter(records=sum(map(len, slices)))
         times: dict[TopicPartition, tuple[int, int]] = {}
-        stages = []
+        stages, stamps = [], list[pl.Series]()
         contexts: list[tuple[RecordRef, str]] = []
+        tables: Counter[TableName] = Counter()
         staged = self._staged(slices, borders)
         for blocks in staged:
             stage = _Gathered()
             for block in blocks:
-                with library_faults(block.binding.table.name if block.binding.table else None, "planner", "plan"):
+                table = block.binding.table.name if block.binding.table else None
+                left = counted["ignored"] + counted["letters"]
+                with library_faults(table, "planner", "plan"):
                     self._planned(block, refused, stage, counted, times)
+                if table is not None:
+                    tables[table] += len(block) - (counted["ignored"] + counted["letters"] - left)
             stages += stage.whole()
             contexts += stage.contexts
+            stamps += stage.stamps
         return Plan(
             slices=tuple(slices),
             stages=tuple(stages),
             counts=Counts(**counted),
             source_times=times,
+            stamps=stamps,
+            tables=+tables,
             contexts=contexts,
             evolutions=_evolutions(staged),
         )
@@ -214,6 +222,7 @@ class Planner:
             counted["truncates"] += len(decoded.truncates)
             stage.truncates.append(_truncate(block, decoded.truncates, decoded.truncated))
         _widen(times, decoded.times)
+        stage.stamps += decoded.stamps
         stage.contexts += decoded.contexts
         counted["ignored"] += decoded.ignored
         if refused:
@@ -227,7 +236,7 @@ class Planner:
         counted["upserts"] += kept - len(folded.deletes)
         counted["deletes"] += len(folded.deletes)
         counted["letters"] += left
-        counted["folded"] += len(decoded.images) + len(decoded.deletes) - kept
+        counted["folded"] += len(block) - decoded.ignored - len(decoded.truncates) - left - kept
         fresh = decoded.ops <= {"c", "r"} and not len(decoded.deletes)
         writes = [
             *self._writes.folded(folded, block, decoded, fresh=fresh),
@@ -257,6 +266,7 @@ class Planner:
             counted["truncates"] += len(events.truncates)
             stage.truncates.append(_truncate(block, events.truncates, None))
         _widen(times, events.times)
+        stage.stamps += events.stamps
         stage.contexts += events.contexts
         counted["ignored"] += events.ignored
         counted["letters"] += len(events.out)
@@ -391,6 +401,7 @@ class _Gathered:
     letters: list[Aside] = field(default_factory=list)
     truncates: list[Truncate] = field(default_factory=list)
     contexts: list[tuple[RecordRef, str]] = field(default_factory=list)
+    stamps: list[pl.Series] = field(default_factory=list)
 
     def whole(self) -> list[Stage]:
         """The stage, with the writes in the order of their tables, maybe behind another one."""

@@ -175,6 +175,5 @@ def _slice(at: At, epoch: int, group: Sequence[Message]) -> Slice:
         offsets=offsets,
         keys=[message.key() for message in group],
         values=[message.value() for message in group],
-        appended_ms=0,
         size=0,
     )

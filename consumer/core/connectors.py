@@ -9,7 +9,6 @@ from consumer.core.lag import Source
 _CLASS = re.compile(r"^(?:Caused by: )?([A-Za-z_$][\w.$]*\.[A-Z][\w$]*)", re.MULTILINE)
 # what of a trace is looked at: one that is longer says nothing new
 _MOST = 65_536
-_GOES_ON = "RUNNING"
 _RESTART = "headrace connectors restart"
 
 

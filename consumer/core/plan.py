@@ -1,5 +1,6 @@
 """What a batch will do, as values."""
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -374,6 +375,10 @@ class Plan:
     verdicts: tuple[Verdict, ...] = ()
     # by partition, oldest and newest source time in milliseconds; none of one whose records have no time
     source_times: SourceTimes = field(default_factory=dict)
+    # the source's times of all its records, in milliseconds, in no order; null where there is none
+    stamps: Sequence[pl.Series] = field(default=(), repr=False, compare=False)
+    # how many records are of which table, without those that became letters or mean nothing
+    tables: Mapping[TableName, int] = field(default_factory=dict)
     # how long it took to make
     laps: tuple[Lap, ...] = ()
     # how many data were read by which decoder
@@ -413,15 +418,16 @@ class Plan:
     def with_letters(self, number: int, asides: Sequence[Aside]) -> "Plan":
         """The plan as it was applied, when rows of a stage became letters while it was."""
         writes = list(self.stages[number].writes)
-        counts = self.counts
+        counts, tables = self.counts, Counter(self.tables)
         for aside in asides:
             place = next(place for place, write in enumerate(writes) if write is aside.identities)
             left = len(aside.letters)
             counts = counts.lettered(left, deletes=writes[place].action is Action.DELETE)
+            tables[writes[place].table] -= left
             writes[place] = replace(writes[place], rows=writes[place].rows - left)
         stage = replace(self.stages[number], writes=tuple(writes), letters=(*self.stages[number].letters, *asides))
         stages = (*self.stages[:number], stage, *self.stages[number + 1 :])
-        return replace(self, stages=stages, counts=counts)
+        return replace(self, stages=stages, counts=counts, tables=tables)
 
     @property
     def truncates(self) -> list[Truncate]:

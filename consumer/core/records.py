@@ -1,6 +1,7 @@
 """Records and positions. A position is always the *next* offset to read."""
 
-from collections.abc import Callable, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
@@ -73,6 +74,13 @@ class LastRecord(NamedTuple):
     leader_epoch: int | None
 
 
+class Appended(NamedTuple):
+    """When the record at an offset was appended, in milliseconds since 1970; not above 0 where nobody says."""
+
+    offset: int
+    ms: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
     """Records of one partition in offset order, read under one epoch; data and position travel together.
@@ -92,8 +100,8 @@ class Slice:
     values: Sequence[bytes | None] = ()
     # of the record at an offset; read when asked for, since few are
     headers: HeadersOf = no_headers
-    # broker time of the oldest record in milliseconds, 0 when there is none
-    appended_ms: int = 0
+    # of some records, by rising offset; those behind one, up to the next, count as old as it
+    appended: Sequence[Appended] = ()
     # for each leader epoch in it the last record that has it
     leader_epochs: Sequence[LastRecord] = ()
     size: int = 0
@@ -101,6 +109,18 @@ class Slice:
 
     def __len__(self) -> int:
         return len(self.offsets)
+
+    @property
+    def appended_ms(self) -> int | None:
+        """When the oldest of its records was appended; None where nobody says."""
+        return min((ms for _, ms in self.appended if ms > 0), default=None)
+
+    def ages(self) -> Iterator[tuple[int, int]]:
+        """Its records by when they were appended: a time in milliseconds, and how many are as old as that."""
+        starts = [bisect_left(self.offsets, offset) for offset, _ in self.appended]
+        for (_, ms), start, end in zip(self.appended, starts, [*starts[1:], len(self)], strict=False):
+            if ms > 0 and end > start:
+                yield ms, end - start
 
     @property
     def last_record(self) -> LastRecord | None:

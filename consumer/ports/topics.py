@@ -6,7 +6,16 @@ from typing import Protocol
 
 from consumer.core.failure import Failure
 from consumer.core.letters import Record
-from consumer.core.records import Framing, HeadersOf, OffsetRange, RecordRef, Slice, TopicPartition, no_headers
+from consumer.core.records import (
+    Appended,
+    Framing,
+    HeadersOf,
+    OffsetRange,
+    RecordRef,
+    Slice,
+    TopicPartition,
+    no_headers,
+)
 from consumer.ports.target import Start
 
 
@@ -21,7 +30,8 @@ class Fetched:
     offsets: Sequence[int]
     keys: Sequence[bytes | None]
     values: Sequence[bytes | None]
-    appended_ms: int
+    # of some of them, the first among them, by rising offset
+    appended: Sequence[Appended]
     leader_epoch: int | None
     size: int
     # of the record at an offset

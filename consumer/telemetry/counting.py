@@ -4,6 +4,8 @@ import time
 from collections import Counter as Tally
 from collections.abc import Callable
 
+import numpy as np
+import polars as pl
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from consumer.core.failure import Failure
@@ -15,6 +17,7 @@ from consumer.ports.target import Applied
 from consumer.telemetry import metrics
 from consumer.telemetry.labels import OTHER, Bounded
 from consumer.telemetry.metrics import Kind, Metric
+from consumer.telemetry.spread import Spread
 
 _OUTCOMES = ("upserts", "deletes", "ignored", "folded", "letters", "truncates")
 _ROUTES = {State.DEAD: Route.DEAD, State.HELD: Route.HELD}
@@ -28,10 +31,11 @@ class Counting:
         self._tables = Bounded(topics.most)
         self._counters: dict[str, Counter] = {}
         self._histograms: dict[str, Histogram] = {}
+        self._applied, self._arrived = (Spread(metric, registry) for metric in _OF_RECORDS)
         for metric in metrics.METRICS:
             if metric.kind is Kind.COUNTER and metric not in _COUNTED_ELSEWHERE:
                 self._counters[metric.name] = Counter(metric.name, metric.help, metric.labels, registry=registry)
-            elif metric.kind is Kind.HISTOGRAM:
+            elif metric.kind is Kind.HISTOGRAM and metric not in _OF_RECORDS:
                 self._histograms[metric.name] = Histogram(
                     metric.name, metric.help, metric.labels, buckets=metric.buckets, registry=registry
                 )
@@ -82,6 +86,8 @@ class Counting:
         self._timed(applied)
 
     def _by_table(self, plan: Plan) -> None:
+        for name, records in plan.tables.items():
+            self._count(metrics.TABLE_APPLIED, records, self._tables(str(name)))
         for write in plan.writes:
             self._count(metrics.TABLE_ROWS, write.rows, self._tables(str(write.table)), write.action.value)
         for stage in plan.stages:
@@ -93,12 +99,16 @@ class Counting:
         self._observe(metrics.BATCH_SECONDS, applied.seconds)
         for lap in (*applied.plan.laps, *applied.laps):
             self._observe(metrics.STEP_SECONDS, lap.seconds, lap.step)
-        now = time.time()
-        appended = [piece.appended_ms for piece in applied.plan.slices if piece.appended_ms > 0]
-        if appended:
-            self._observe(metrics.APPLY_LATENCY, max(0.0, now - min(appended) / 1000))
-        if applied.plan.source_ms:
-            self._observe(metrics.SOURCE_LATENCY, max(0.0, now - applied.plan.source_ms[0] / 1000))
+        self._aged(applied.plan, int(time.time() * 1000))
+
+    def _aged(self, plan: Plan, now: int) -> None:
+        if appended := [age for piece in plan.slices for age in piece.ages()]:
+            moments, counts = np.array(appended).T
+            self._applied.add(now - moments, counts)
+        if plan.stamps:
+            moments = pl.concat(plan.stamps).drop_nulls().to_numpy()
+            # 0 where the source does not know
+            self._arrived.add(now - moments[moments > 0])
 
     def _lettered(self, plan: Plan) -> None:
         for letter in plan.letters:
@@ -126,4 +136,5 @@ class Counting:
         (histogram.labels(*labels) if labels else histogram).observe(value)
 
 
+_OF_RECORDS = (metrics.APPLY_LATENCY, metrics.SOURCE_LATENCY)
 _COUNTED_ELSEWHERE = (metrics.POOL_ASKED, metrics.POOL_WAITED, metrics.LEFT_OUT, metrics.SPANS_DROPPED)

@@ -77,10 +77,12 @@ STEP_SECONDS = _histogram(
     "step",
 )
 APPLY_LATENCY = _histogram(
-    "apply_latency_seconds", "From Kafka's append of a batch's oldest record to its commit.", _DELAYS
+    "apply_latency_seconds",
+    "From Kafka's append of a record to its commit, of each record; not of letters that came back.",
+    _DELAYS,
 )
 SOURCE_LATENCY = _histogram(
-    "source_latency_seconds", "From the source's time of a batch's oldest change to its commit here.", _DELAYS
+    "source_latency_seconds", "From the source's time of a change to its commit here, of each change.", _DELAYS
 )
 
 # what went wrong
@@ -94,6 +96,7 @@ CLOSED = _counter(
     "Older letters that batches closed: superseded, or applied with their own record.",
     "state",
 )
+TABLE_APPLIED = _counter("table_records", "Records of a table that were committed, but for letters.", "table")
 TABLE_ROWS = _counter(
     "table_rows",
     "Rows of a table that batches wrote, by action, and records that became letters.",

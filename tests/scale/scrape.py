@@ -12,7 +12,7 @@ from statistics import quantiles
 
 from consumer.core.lag import Going, Lag
 from consumer.core.plan import Counts, Plan
-from consumer.core.records import Slice, TopicPartition
+from consumer.core.records import Appended, Slice, TopicPartition
 from consumer.core.trend import Trend
 from consumer.ports.facts import Began, Committed
 from consumer.ports.outlook import Fresh, Judged, Letters, Sight, Stored
@@ -51,7 +51,7 @@ def main() -> int:
 def counted(told: Watchers, places: list[TopicPartition]) -> None:
     """Batches of all topics."""
     for at in places:
-        piece = Slice(at=at, epoch=1, start=0, end=1, offsets=(0,), appended_ms=1)
+        piece = Slice(at=at, epoch=1, start=0, end=1, offsets=(0,), appended=(Appended(0, 1),))
         told.tell(Began(slices=(piece,), lane=False, polled=None))
         plan = Plan(slices=(piece,), stages=(), counts=Counts(records=1, upserts=1))
         told.tell(Committed(Applied(plan=plan, seconds=0.1, durations={})))

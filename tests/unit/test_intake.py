@@ -1,6 +1,7 @@
 """What one poll of the client brought."""
 
-from confluent_kafka import Message
+import pytest
+from confluent_kafka import TIMESTAMP_CREATE_TIME, Message
 
 from consumer.core.frames import Frames
 from consumer.edges.kafka.intake import intake_of
@@ -19,3 +20,16 @@ def test_records_of_two_leaders_are_told_apart() -> None:
         (0, [7], 3),
         (1, [2, 3], 3),
     ]
+
+
+@pytest.mark.parametrize(
+    ("records", "asked"), [(1, [0]), (3, [0, 1, 2]), (8, [*range(8)]), (20, [0, 3, 6, 9, 12, 15, 18])]
+)
+def test_a_few_records_of_a_run_say_when_they_were_appended(records: int, asked: list[int]) -> None:
+    """Evenly, and the first one always; each record would be too dear."""
+    messages = [
+        Message(topic="t", partition=0, offset=10 + n, value=b"x", timestamp=(TIMESTAMP_CREATE_TIME, 1000 + n))
+        for n in range(records)
+    ]
+    (run,) = intake_of(messages, Frames()).fetched
+    assert [tuple(each) for each in run.appended] == [(10 + n, 1000 + n) for n in asked]

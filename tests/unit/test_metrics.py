@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 
+import polars as pl
 import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
@@ -16,8 +17,8 @@ from consumer.core.failure import failed
 from consumer.core.kinds import KINDS
 from consumer.core.laps import Lap
 from consumer.core.letters import State, Verdict
-from consumer.core.plan import Counts, Plan
-from consumer.core.records import Slice, TopicPartition
+from consumer.core.plan import Counts, Plan, TableName
+from consumer.core.records import Appended, Slice, TopicPartition
 from consumer.ports.facts import Began, Committed, Fact, Failed, Halted, Overtaken, Pause, Route, Shift, Shifted, Undone
 from consumer.ports.target import Applied
 from consumer.stack.waiting import wait_until
@@ -31,12 +32,17 @@ from consumer.telemetry.server import Asked
 from consumer.telemetry.watchers import Probes, Watchers
 
 FAILURE = failed(KINDS["record.value"], "postgres", "upsert", "a value does not fit")
-PIECE = Slice(at=TopicPartition("shop.orders", 0), epoch=1, start=0, end=3, offsets=(0, 1, 2), appended_ms=1)
+PIECE = Slice(
+    at=TopicPartition("shop.orders", 0), epoch=1, start=0, end=3, offsets=(0, 1, 2), appended=(Appended(0, 1),)
+)
+ORDERS = TableName("public", "orders")
 PLAN = Plan(
     slices=(PIECE,),
     stages=(),
     counts=Counts(records=3, upserts=2, ignored=1),
     source_times={PIECE.at: (1, 2)},
+    stamps=[pl.Series([1, None, 0, 2])],
+    tables={ORDERS: 2},
     laps=(Lap(step="plan", began=0.0, seconds=0.02),),
 )
 APPLIED = Applied(plan=PLAN, seconds=0.3, durations={}, laps=(Lap(step="commit", began=0.0, seconds=0.01),))
@@ -75,8 +81,9 @@ def counted(facts: Sequence[Fact], topics: int = 9) -> dict[str, float]:
         (Committed(APPLIED), "headrace_batch_seconds_sum[]", 0.3),
         (Committed(APPLIED), "headrace_step_seconds_sum['plan']", 0.02),
         (Committed(APPLIED), "headrace_step_seconds_sum['commit']", 0.01),
-        (Committed(APPLIED), "headrace_apply_latency_seconds_count[]", 1),
-        (Committed(APPLIED), "headrace_source_latency_seconds_count[]", 1),
+        (Committed(APPLIED), "headrace_apply_latency_seconds_count[]", 3),
+        (Committed(APPLIED), "headrace_source_latency_seconds_count[]", 2),
+        (Committed(APPLIED), "headrace_table_records_total['public.orders']", 2),
         (
             Committed(Applied(plan=DEAD, seconds=0, durations={})),
             "headrace_failures_total['dead_letter', 'persistent', 'postgres', 'record.value']",

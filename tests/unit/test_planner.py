@@ -7,10 +7,11 @@ import pytest
 
 from consumer.blocks import Decoders
 from consumer.core.envelope import RecordKind, WriterSchema
-from consumer.core.failure import Failure
+from consumer.core.failure import Failure, failed
+from consumer.core.kinds import KINDS
 from consumer.core.letters import State
 from consumer.core.markers import UNAVAILABLE
-from consumer.core.plan import Action, BindingKey, Counts, Plan, Stage
+from consumer.core.plan import Action, BindingKey, Counts, Plan, Stage, TableName
 from consumer.core.policy import Policy
 from consumer.core.records import OffsetRange, RecordRef, Slice, TopicPartition
 from consumer.decode_watch import DecodeWatch, Marks
@@ -392,3 +393,18 @@ def test_source_times_are_those_of_each_partition() -> None:
     plan = planner(known).plan(pieces)
     assert plan.source_times == {far: (1000, 1029), near: (9000, 9029)}
     assert plan.source_ms == (1000, 9029)
+    every = sorted(time for stamps in plan.stamps for time in stamps)
+    assert every == [*range(1000, 1030), *range(9000, 9030)]
+
+
+def test_what_became_a_letter_is_no_record_of_its_table() -> None:
+    """Nor is it folded: each record is counted once."""
+    known = KnownBindings()
+    ORDERS.bound_to(known)
+    piece = slice_of([*(ORDERS.record("c", row(n)) for n in range(5)), ORDERS.record("u", row(0))])
+    refused = {RecordRef(piece.at, piece.offsets[2]): failed(KINDS["record.value"], "postgres", "upsert", "refused")}
+
+    plan = planner(known).plan([piece], refused)
+
+    assert plan.counts == Counts(records=6, upserts=4, folded=1, letters=1)
+    assert plan.tables == {TableName("public", "orders"): 5}

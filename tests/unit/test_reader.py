@@ -8,7 +8,7 @@ import pytest
 from consumer.ahead import Ahead
 from consumer.core.failure import Failure
 from consumer.core.plan import BindingKey
-from consumer.core.records import LastRecord, Slice, TopicPartition
+from consumer.core.records import Appended, LastRecord, Slice, TopicPartition
 from consumer.core.sizer import BatchSizer
 from consumer.handover import Handover, Moved, Paced, Stopped, Take, Work
 from consumer.planner import Planner
@@ -85,7 +85,10 @@ def fetched(at: TopicPartition, *offsets: int) -> Fetched:
     """One run of records."""
     nothing = [b"x"] * len(offsets)
     size = len(offsets)
-    return Fetched(at=at, offsets=list(offsets), keys=nothing, values=nothing, appended_ms=1, leader_epoch=0, size=size)
+    times = [Appended(offset, 1) for offset in offsets[:1]]
+    return Fetched(
+        at=at, offsets=list(offsets), keys=nothing, values=nothing, appended=times, leader_epoch=0, size=size
+    )
 
 
 def records(*offsets: int) -> Intake:

@@ -1,6 +1,7 @@
 """Slices, their cuts, and the runs of one schema in them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.core.plan import Run, origin, runs
-from consumer.core.records import Slice, TopicPartition, correlation_id, halves
+from consumer.core.records import Appended, Slice, TopicPartition, correlation_id, halves
 
 AT = TopicPartition("shop.public.orders", 0)
 frames = st.sampled_from([b"\x00\x00\x00\x00\x01", b"\x00\x00\x00\x00\x02", b"\x00\x00\x00\x00\x03"])
@@ -44,6 +45,20 @@ def test_head_and_tail_are_the_slice(piece: Slice, count: int) -> None:
     if len(tail):
         assert (head.start, head.end, tail.end) == (piece.start, tail.start, piece.end)
         assert count == 0 or head.end == tail.offsets[0]
+
+
+@given(slices(), st.data())
+def test_each_record_is_as_old_as_the_last_one_in_front_of_it_that_says(piece: Slice, data: st.DataObject) -> None:
+    """Whatever is cut off; of some nobody says how old they are."""
+    said = data.draw(st.sets(st.sampled_from(piece.offsets) if piece.offsets else st.nothing()))
+    said |= set(piece.offsets[:1])
+    times = {offset: data.draw(st.integers(-1, 3)) for offset in sorted(said)}
+    piece = replace(piece, appended=[Appended(*each) for each in times.items()])
+
+    part = data.draw(st.sampled_from([piece.head, piece.tail]))(data.draw(st.integers(0, 14)))
+
+    ages = [times[max(each for each in said if each <= offset)] for offset in part.offsets]
+    assert [ms for ms, count in part.ages() for _ in range(count)] == [ms for ms in ages if ms > 0]
 
 
 @given(slices(), st.integers(0, 14))

@@ -6,7 +6,6 @@ from tools.dashboards.parts import DEFAULTS, WIDTH, Lines, Query, Row, board
 from tools.dashboards.series import mean, of_group, of_worker, quantile, rate
 
 _TIME = f'sum by (step) (rate({m.STEP_SECONDS.name}_sum{{instance=~"$worker"}}[$__rate_interval]))'
-_WAITS = "sum by (instance) ({})"
 
 _BATCHES = Row(
     title="Batches",

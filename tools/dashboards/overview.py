@@ -74,8 +74,8 @@ _FLOW = Row(
         ),
         Lines(
             title="From the source to the target",
-            why="From the source's time of a batch's oldest change to its commit, and from Kafka's append of it. Half "
-            "of the batches, and 99 of 100.",
+            why="From the source's time of a change to its commit, and from Kafka's append of it. Half of the records, "
+            "and 99 of 100.",
             queries=(
                 Query(quantile(0.5, m.SOURCE_LATENCY), "from the source, half"),
                 Query(quantile(0.99, m.SOURCE_LATENCY), "from the source, 99 %"),

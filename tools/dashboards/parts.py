@@ -59,7 +59,6 @@ class Tile(Panel):
     """One number, the worst of now."""
 
     width: int = 4
-    decimals: int | None = None
     # what stands there while there is no series
     none: str = "-"
 
@@ -164,8 +163,6 @@ def _steps(panel: Panel) -> dashboard.ThresholdsConfig:
 
 def _tile(panel: Tile) -> stat.Panel:
     made = stat.Panel().height(4).thresholds(_steps(panel)).no_value(panel.none)
-    if panel.decimals is not None:
-        made.decimals(panel.decimals)
     coloured = panel.warn is not None or panel.bad is not None
     made.color_mode(kinds.BigValueColorMode.BACKGROUND if coloured else kinds.BigValueColorMode.NONE)
     made.graph_mode(kinds.BigValueGraphMode.AREA).reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))

@@ -55,6 +55,13 @@ _TABLES = Row(
             queries=(Query(f"max by (table) ({of_group(m.TABLE_RECORDS)})", "{{table}}"),),
         ),
         Lines(
+            title="Records that were applied, by table",
+            why="A second, before folding; what became letters is not among them.",
+            queries=(Query(rate(m.TABLE_APPLIED, "table"), "{{table}}"),),
+            unit="cps",
+            stacked=True,
+        ),
+        Lines(
             title="Silence of the source",
             why="Heartbeats that come while no change does: a source without work. Neither of them: a source that is "
             "silent, though nothing is behind.",
@@ -72,6 +79,7 @@ _TABLES = Row(
             queries=(Query(f"time() - max({of_group(m.LOOKED)})", "last look"),),
             unit="s",
             bad=DEFAULTS.unseen_seconds,
+            width=WIDTH,
             alerts=("HeadraceLagUnseen",),
         ),
     ),

@@ -16,9 +16,9 @@ def of_worker(metric: Metric, matchers: str = "") -> str:
     return f'{metric.name}{{instance=~"$worker"{_more(matchers)}}}'
 
 
-def rate(metric: Metric, by: str = "", matchers: str = "") -> str:
+def rate(metric: Metric, by: str = "") -> str:
     """A counter by the second."""
-    return _summed(f"rate({of_worker(metric, matchers)}{LATELY})", by)
+    return _summed(f"rate({of_worker(metric)}{LATELY})", by)
 
 
 def quantile(share: float, metric: Metric) -> str:

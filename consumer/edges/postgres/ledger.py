@@ -180,7 +180,7 @@ def _outcomes(plan: Plan, closed: Mapping[str, int]) -> dict[str, object]:
 
 
 def _clocks(plan: Plan) -> dict[str, int]:
-    appended = [piece.appended_ms for piece in plan.slices if piece.appended_ms]
+    appended = [at for piece in plan.slices if (at := piece.appended_ms) is not None]
     clocks = {"appended": min(appended)} if appended else {}
     if plan.source_ms:
         clocks |= {"source_oldest": plan.source_ms[0], "source_newest": plan.source_ms[1]}
