@@ -121,8 +121,8 @@ def _target(plan: Plan, asked: Asked) -> tuple[Look[target.Server], Look[target.
     )  # fmt: skip
     known = Look(
         name="workers and positions", who="the target", checks=(target.ROOM,), after=(server, control),
-        ask=lambda seen: asked.target.known() if seen.of(control).readable else group.Known(workers=(), places=()),
-        judge=lambda found, seen: target.room(seen.of(server), plan.wants, max(1, len(found.workers))),
+        ask=lambda seen: asked.target.known(readable=seen.of(control).readable),
+        judge=lambda found, _: target.room(found.room, plan.wants, len(found.workers)),
     )  # fmt: skip
     return server, control, known
 

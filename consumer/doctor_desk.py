@@ -37,8 +37,9 @@ WITHIN = 30.0
 FOR_PAGES = 15.0
 """The same where a page waits for it."""
 
-# a worker's beside its pool: that of its batches, and the one on which it reports itself
-_BESIDE = 2
+# a worker's beside its pool: that of its batches, the one on which it reports itself, and two with which it takes
+# comparisons and recoveries on
+_BESIDE = 4
 # most that a request of the admin process opens, and what it looks at the group with
 _OF_REQUEST, _OF_LOOKOUT = 2, 1
 

@@ -44,7 +44,8 @@ class Seen:
 class Look(Generic[T]):
     """A question, and what is made of its answer.
 
-    `after`: looks without whose facts it is not taken; `beside`: those that it only waits for. `checks`: all that it
+    `after`: looks without whose facts it is not taken; `beside`: those that it only waits for, for no more than half of
+    the time that there is. `checks`: all that it
     decides; the first one says why there was no answer. `who`: whom it asks.
     """
 
@@ -70,12 +71,13 @@ class _Taken:
 
 def examine(looks: Sequence[Look[Any]], seconds: float) -> Report:
     """Take all looks, each on a thread of its own, and report after so many seconds, whoever has not answered."""
-    began, until = datetime.now(UTC), time.monotonic() + seconds
+    began, clock = datetime.now(UTC), time.monotonic()
+    until = clock + seconds
     taken = {look.name: _Taken(look) for look in looks}
     seen = Seen()
     for each in taken.values():
         threading.Thread(
-            target=_take, args=(each, taken, seen, until), name=f"look {each.look.name}", daemon=True
+            target=_take, args=(each, taken, seen, (clock, until)), name=f"look {each.look.name}", daemon=True
         ).start()
     findings: list[Finding] = []
     for each in taken.values():
@@ -85,15 +87,18 @@ def examine(looks: Sequence[Look[Any]], seconds: float) -> Report:
     return Report(at=began, seconds=round((datetime.now(UTC) - began).total_seconds(), 3), findings=findings)
 
 
-def _take(own: _Taken, taken: dict[str, _Taken], seen: Seen, until: float) -> None:
+def _take(own: _Taken, taken: dict[str, _Taken], seen: Seen, times: tuple[float, float]) -> None:
+    """`times`: when all began, and until when they may take."""
+    began, until = times
     try:
-        for other in (*own.look.after, *own.look.beside):
-            taken[other.name].done.wait(max(0.0, until - time.monotonic()))
+        _wait([taken[other.name] for other in own.look.after], until)
         blocked = next((each for each in own.look.after if seen.maybe(each) is None), None)
         if blocked is not None:
             own.why = taken[blocked.name].why or f"{blocked.who} did not answer"
             own.findings = [check.skipped(own.why) for check in own.look.checks]
         else:
+            # its own question needs time, too
+            _wait([taken[other.name] for other in own.look.beside], (began + until) / 2)
             facts = own.look.ask(seen)
             seen.keep(own.look, facts)
             own.findings = own.look.judge(facts, seen)
@@ -103,6 +108,11 @@ def _take(own: _Taken, taken: dict[str, _Taken], seen: Seen, until: float) -> No
         own.findings = [first.failed(error.failure), *(check.skipped(own.why) for check in others)]
     finally:
         own.done.set()
+
+
+def _wait(others: Sequence[_Taken], until: float) -> None:
+    for other in others:
+        other.done.wait(max(0.0, until - time.monotonic()))
 
 
 def _unknown(look: Look[Any], ended: bool, seconds: float) -> list[Finding]:

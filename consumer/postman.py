@@ -15,9 +15,10 @@ import structlog
 from consumer.core.failure import Failure, HeadraceError, told
 from consumer.core.flags import ALL_ON, Flag, Switches
 from consumer.core.lane import Lane
+from consumer.core.laps import Lap
 from consumer.core.letterhead import Codec
 from consumer.core.letters import State
-from consumer.ports.facts import Failed, Route, Tell, untold
+from consumer.ports.facts import Failed, Published, Route, Tell, untold
 from consumer.ports.letters import Letterbox, LetterTopic, Outbox, Outgoing, Posted, Unposted
 
 log = structlog.get_logger("headrace.letters")
@@ -56,7 +57,7 @@ class Postman:
         self._wake = threading.Event()
         # which letters are to be published at all; set by whoever composes
         self.switches: Switches = ALL_ON
-        # told of what can't be published; set by whoever watches
+        # told of what is published, and of what can't be; set by whoever watches
         self.tell: Tell = untold
 
     def wake(self) -> None:
@@ -92,16 +93,26 @@ class Postman:
         if time.monotonic() >= self._next_ensure:
             self._refused = self._letterbox.ensure(self._topics)
             self._next_ensure = math.inf
-        posted = self._post([self._outgoing(letter) for letter in letters])
-        pointers = {one.id for one in posted if one.too_large}
-        # a pointer says where the bytes are
-        small = [self._outgoing(_pointing(letter)) for letter in letters if letter.id in pointers]
-        done = [one for one in posted if not one.too_large] + self._post(small)
+        done = self._posted(letters)
         self._outbox.confirm(done)
         self._say_refused([one.failure for one in done if one.failure is not None])
         # there may be more than were claimed, by their number or their bytes
         if any(one.failure is None for one in done):
             self._wake.set()
+
+    def _posted(self, letters: Sequence[Unposted]) -> list[Posted]:
+        """What became of the copies of letters; of those that are too large a pointer is sent."""
+        began, clock = time.time(), time.perf_counter()
+        copies = [self._outgoing(letter) for letter in letters]
+        posted = self._post(copies)
+        pointers = {one.id for one in posted if one.too_large}
+        # a pointer says where the bytes are
+        small = [self._outgoing(_pointing(letter)) for letter in letters if letter.id in pointers]
+        done = [one for one in posted if not one.too_large] + self._post(small)
+        failures = [one.failure for one in done if one.failure is not None]
+        lap = Lap(step="send", began=began, seconds=time.perf_counter() - clock)
+        self.tell(Published(copies=copies, failures=failures, lap=lap))
+        return done
 
     def _kept(self) -> Collection[State]:
         """The states in which letters stay in their table alone."""

@@ -83,8 +83,8 @@ class TargetExaminer(Protocol):
         """The control schema."""
         ...
 
-    def known(self) -> Known:
-        """Workers that report themselves, and positions."""
+    def known(self, *, readable: bool) -> Known:
+        """Workers that report themselves, positions, and the room for sessions; only this where nothing is `readable`."""
         ...
 
     def topic_ids(self) -> Mapping[TopicPartition, str]:

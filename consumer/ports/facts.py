@@ -13,6 +13,7 @@ from consumer.core.healing import Act
 from consumer.core.laps import Lap
 from consumer.core.plan import Plan
 from consumer.core.records import Slice
+from consumer.ports.letters import Outgoing
 from consumer.ports.target import Applied
 
 
@@ -130,7 +131,16 @@ class Healed:
     detail: str
 
 
-Fact = Began | Ended | Numbered | Committed | Undone | Failed | Halted | Shifted | Overtaken | Healed
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """Copies of letters were sent. `failures`: why some of them were not taken; these are sent again."""
+
+    copies: Sequence[Outgoing]
+    failures: Sequence[Failure]
+    lap: Lap
+
+
+Fact = Began | Ended | Numbered | Committed | Undone | Failed | Halted | Shifted | Overtaken | Healed | Published
 Tell = Callable[[Fact], None]
 
 

@@ -16,14 +16,14 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, get_current_span, set_span_in_context
+from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode, get_current_span, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from consumer.core.flags import ALL_ON, Flag, Switches
 from consumer.core.laps import Lap
-from consumer.core.records import RecordRef, Slice
+from consumer.core.records import Header, RecordRef, Slice
 from consumer.core.tracing import carried
-from consumer.ports.facts import Began, Committed, Ended, Fact, Numbered, Undone
+from consumer.ports.facts import Began, Committed, Ended, Fact, Numbered, Published, Undone
 from consumer.telemetry import metrics
 from consumer.telemetry.gauging import Sample
 
@@ -50,7 +50,7 @@ class TraceSettings:
 
 
 class Tracing:
-    """Hears the facts of one apply thread (`tell`)."""
+    """Hears the facts of one apply thread (`tell`), and of who publishes letters."""
 
     def __init__(
         self,
@@ -77,6 +77,8 @@ class Tracing:
         """Begin, fill or end the span of a batch."""
         if isinstance(fact, Began):
             self._begin(fact)
+        elif isinstance(fact, Published):
+            self._published(fact)
         elif self._root is None:
             return
         elif isinstance(fact, Numbered):
@@ -125,35 +127,69 @@ class Tracing:
         self._linked.clear()
 
     def _about(self, slices: Sequence[Slice], topics: Sequence[str]) -> dict[str, str | int | bool]:
+        said = self._messages(sum(map(len, slices)), topics)
+        return said | {"messaging.consumer.group.name": self._settings.group}
+
+    def _messages(self, count: int, topics: Sequence[str]) -> dict[str, str | int | bool]:
         about: dict[str, str | int | bool] = {
             "messaging.system": "kafka",
-            "messaging.consumer.group.name": self._settings.group,
             "messaging.client.id": self._settings.worker,
-            "messaging.batch.message_count": sum(map(len, slices)),
+            "messaging.batch.message_count": count,
         }
         if len(topics) == 1:
             about["messaging.destination.name"] = topics[0]
         return about
+
+    # copies of letters
+
+    def _published(self, fact: Published) -> None:
+        """A trace of its own, that is linked to those of the letters' records."""
+        if not self._switches.on(Flag.TRACING):
+            return
+        topics = sorted({copy.topic for copy in fact.copies})
+        attributes = self._messages(len(fact.copies), topics) | {
+            "messaging.operation.name": "send",
+            "messaging.operation.type": "send",
+        }
+        contexts = (self._context(_said(copy.headers)) for copy in fact.copies[: self._settings.links])
+        start = _nanos(fact.lap.began)
+        span = self._tracer.start_span(
+            _named("send", topics),
+            kind=SpanKind.CLIENT,
+            attributes=attributes,
+            links=[Link(context) for context in contexts if context is not None],
+            start_time=start,
+        )
+        if fact.failures:
+            span.set_attribute("error.type", fact.failures[0].kind)
+            span.set_status(Status(StatusCode.ERROR, fact.failures[0].kind))
+        span.end(start + _nanos(fact.lap.seconds))
 
     # links
 
     def _link_by_headers(self, slices: Sequence[Slice]) -> None:
         for piece, place in sampled(slices, self._settings.links):
             ref = RecordRef(piece.at, piece.offsets[place])
-            said = {name: value for name, value in piece.headers(ref.offset) if name in _FIELDS and value is not None}
-            self._link(ref, {name: value.decode("ascii", "replace") for name, value in said.items()})
+            self._link(ref, _said(piece.headers(ref.offset)))
 
     def _link_by_fields(self, contexts: Iterable[tuple[RecordRef, str]]) -> None:
         for ref, text in contexts:
             self._link(ref, carried(text))
 
     def _link(self, ref: RecordRef, carrier: Mapping[str, str]) -> None:
-        if "traceparent" not in carrier or ref in self._linked or len(self._linked) >= self._settings.links:
+        if ref in self._linked or len(self._linked) >= self._settings.links:
             return
-        context = get_current_span(self._propagator.extract(carrier)).get_span_context()
-        if self._root is not None and context.is_valid:
+        context = self._context(carrier)
+        if self._root is not None and context is not None:
             self._linked.add(ref)
             self._root.add_link(context, _place(ref))
+
+    def _context(self, carrier: Mapping[str, str]) -> SpanContext | None:
+        """That of whoever made a record, where it says so."""
+        if "traceparent" not in carrier:
+            return None
+        context = get_current_span(self._propagator.extract(carrier)).get_span_context()
+        return context if context.is_valid else None
 
     # steps
 
@@ -261,6 +297,11 @@ class _Told(SpanExporter):
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         return self._inner.force_flush(timeout_millis)
+
+
+def _said(headers: Iterable[Header]) -> dict[str, str]:
+    """The fields of traces among headers."""
+    return {name: value.decode("ascii", "replace") for name, value in headers if name in _FIELDS and value is not None}
 
 
 def _named(operation: str, topics: Sequence[str]) -> str:

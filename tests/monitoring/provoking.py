@@ -120,13 +120,14 @@ def _silent(scene: Scene) -> Iterator[Labels]:
 
 @contextmanager
 def _connector(scene: Scene) -> Iterator[Labels]:
-    """The database of a connector takes no connections."""
+    """The database of a connector takes no connections, and the connector is restarted by no one but people."""
     at = scene.job.at
     source, name = shop(scene), fresh_name("watched")
     capture = Capture(topic_prefix=name, tables=("public.goods",), extra={"errors.max.retries": "0"})
     register_debezium(at.connect_url, source, name, capture)
     database = conninfo_to_dict(source)["dbname"]
-    scene.job = replace(scene.job, sections={**scene.job.sections, "connect": {"url": at.connect_url}})
+    more = {"connect": {"url": at.connect_url}, "healing": {"connect_restarts": 0}}
+    scene.job = replace(scene.job, sections={**scene.job.sections, **more})
     scene.worker()
     scene.admin()
     scene.settle()
@@ -334,17 +335,18 @@ def _rebalancing(scene: Scene) -> Iterator[Labels]:
 
 @contextmanager
 def _memory(scene: Scene) -> Iterator[Labels]:
-    """Wide rows have a worker grow; another one in its place is small again."""
-    worker = scene.worker()
+    """Wide rows have a worker grow, while somebody locks the table; another one in its place is small again."""
+    worker = scene.worker(**_PATIENT)
     scene.settle()
-    least = _memory_of(scene) + (40 << 20)
+    least = _memory_of(scene) + (20 << 20)
     scene.heed(memory_bytes=least)
-    for _ in range(60):
-        for _ in range(10):
-            scene.feed.last += 1
-            scene.feed.send("c", scene.feed.last, "x" * 100_000)
-        scene.feed.flush()
-    yield {}
+    with scene.locked("once"):
+        for _ in range(60):
+            for _ in range(10):
+                scene.feed.last += 1
+                scene.feed.send("c", scene.feed.last, "x" * 100_000)
+            scene.feed.flush()
+        yield {}
     eventually(lambda: scene.target.reached(scene.job.group, scene.feed), "everything is applied")
     worker.leave()
     scene.forget(worker)

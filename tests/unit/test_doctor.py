@@ -267,7 +267,7 @@ def test_connectors(found: Sequence[Connector] | None, wanted: dict[str, str]) -
 SERVER = target.Server(
     version=160_004, version_said="16.4", role="r", database="d", standby=False, read_only=False, encoding="UTF8",
     temporary=True, tls="TLSv1.3 X", ssl_mode="verify-full", local=False, clock_ahead=0.2, transaction_timeout=0.0,
-    idle_session_timeout=0.0, room={"max_connections": target.Room(most=100, others=10)},
+    idle_session_timeout=0.0,
 )  # fmt: skip
 WANTS = target.Wants(batch_deadline=30, pool_idle=300, per_worker=6, of_admin=17)
 
@@ -299,7 +299,7 @@ def test_servers(seen: target.Server, wanted: dict[str, str]) -> None:
 @pytest.mark.parametrize(("workers", "wanted"), [(12, {}), (13, {"target.connections": "warn"})])
 def test_sessions(workers: int, wanted: dict[str, str]) -> None:
     """12 workers want 72 sessions and the admin process 17: 89 of 90."""
-    assert told(target.room(SERVER, WANTS, workers)) == wanted
+    assert told(target.room({"max_connections": target.Room(most=100, others=10)}, WANTS, workers)) == wanted
 
 
 CONTROL = target.Control(version=22, wanted=22, refused=None, may_migrate=True, lacks={}, role="r")
@@ -453,6 +453,32 @@ def test_what_hangs_is_waited_for_no_longer_than_it_may_take() -> None:
     assert ("fail", "kafka did not answer within 0.3 s") in summary(report)
     assert ("ok", "7") in summary(report)
     end.set()
+
+
+def test_who_only_waits_beside_another_has_half_of_the_time_left() -> None:
+    """It is taken without those facts; and not waited with at all where others are missing that it needs."""
+    end = threading.Event()
+    hanging = look("kafka", lambda _: end.wait(20))
+
+    def away(_: object) -> None:
+        raise Transient(AWAY)
+
+    gone = look("target", away)
+    alone = look("registry", lambda seen: seen.maybe(hanging), SECOND, beside=(hanging,))
+    answered = threading.Event()
+    blocked = Look(
+        name="group", who="group", checks=(SECOND,), after=(gone,), beside=(hanging,),
+        ask=lambda _: answered.set(), judge=lambda _, __: [SECOND.ok("")],
+    )  # fmt: skip
+    report = examine([gone, hanging, alone, blocked], 2)
+    end.set()
+    assert summary(report) == [
+        ("fail", "nobody answers"),
+        ("fail", "kafka did not answer within 2 s"),
+        ("ok", "None"),
+        ("skipped", "target did not answer"),
+    ]
+    assert not answered.is_set()
 
 
 def test_what_breaks_is_said_as_our_own_fault(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 import structlog
@@ -14,7 +15,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from structlog.testing import capture_logs
 
 from consumer.blocks import Decoders
-from consumer.core.failure import failed
+from consumer.core.failure import Failure, failed
 from consumer.core.flags import ALL_ON, Flag
 from consumer.core.kinds import KINDS
 from consumer.core.laps import Lap
@@ -29,7 +30,8 @@ from consumer.edges.rows import RowDecoder
 from consumer.heard import Heard
 from consumer.known import KnownBindings
 from consumer.planner import Planner
-from consumer.ports.facts import Began, Committed, Ended, Numbered, Undone
+from consumer.ports.facts import Began, Committed, Ended, Numbered, Published, Undone
+from consumer.ports.letters import Outgoing
 from consumer.ports.target import Applied
 from consumer.telemetry.traces import TraceSettings, Tracing, provider, sampled, sending
 from tests.collector import Collector
@@ -232,6 +234,58 @@ def test_letters_that_come_back_are_a_new_trace_that_is_linked_to_the_old_one() 
     assert f"{root.context.trace_id:032x}" != TRACE
     assert [f"{link.context.trace_id:032x}" for link in root.links] == [TRACE]
     assert (root.attributes or {})["headrace.letters"] is True
+
+
+def published(copies: Sequence[Outgoing], *failures: Failure) -> ReadableSpan:
+    """The span of copies that were sent."""
+    traced = Traced()
+    lap = Lap(step="send", began=200.0, seconds=0.5)
+    traced.tracing.tell(Published(copies=copies, failures=failures, lap=lap))
+    (span,) = traced.spans()
+    return span
+
+
+def copies(number: int, topic: str = "shop.retry.1") -> list[Outgoing]:
+    """Copies of letters, of which the second one's record is traced."""
+    headers = [parented(place) if place == 1 else bare(place) for place in range(number)]
+    return [
+        Outgoing(id=place, attempt=1, topic=topic, key=None, value=None, headers=each)
+        for place, each in enumerate(headers)
+    ]
+
+
+def test_copies_of_letters_have_a_span_of_their_own() -> None:
+    """It says what was sent where and for how long, and is linked to the traces of the letters' records."""
+    span = published(copies(3))
+    assert (span.name, span.kind, span.parent) == ("send shop.retry.1", SpanKind.CLIENT, None)
+    assert (span.start_time, span.end_time) == (200_000_000_000, 200_500_000_000)
+    assert [f"{link.context.trace_id:032x}" for link in span.links] == [TRACE]
+    assert dict(span.attributes or {}) == {
+        "messaging.system": "kafka",
+        "messaging.operation.name": "send",
+        "messaging.operation.type": "send",
+        "messaging.client.id": "w-1",
+        "messaging.batch.message_count": 3,
+        "messaging.destination.name": "shop.retry.1",
+    }
+    assert published([*copies(1), *copies(1, "shop.dlq")]).name == "send"
+
+
+def test_copies_that_were_not_taken_say_which_failure_it_was() -> None:
+    """Its kind, and no more."""
+    why = failed(KINDS["kafka.letters"], "kafka", "publish letter", "a letter was not taken")
+    span = published(copies(2), why)
+    assert span.status.status_code is StatusCode.ERROR
+    assert (span.attributes or {})["error.type"] == "kafka.letters"
+    assert why.detail not in str(span.to_json())
+
+
+def test_links_of_copies_are_bounded() -> None:
+    """As those of batches."""
+    traced = Traced(TraceSettings(group="shop", worker="w-1", links=2))
+    every = [replace(copy, headers=parented(copy.id)) for copy in copies(5)]
+    traced.tracing.tell(Published(copies=every, failures=(), lap=POLLED))
+    assert len(traced.spans()[0].links) == 2
 
 
 def test_lines_of_a_traced_batch_have_its_trace() -> None:

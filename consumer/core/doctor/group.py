@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from consumer.core.doctor.finding import Area, Check, Finding
+from consumer.core.doctor.target import Room
 from consumer.core.kinds import KINDS
 from consumer.core.lag import Going, Place, lags
 from consumer.core.lag import Log as Ends
@@ -60,10 +61,13 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What the target knows: workers that report themselves, and stored positions; none of either when it is away."""
+    """What the target knows: workers that report themselves, and stored positions; none of either where the control
+    schema can't be read. `room`: for sessions, by limit.
+    """
 
-    workers: Sequence[str]
-    places: Sequence[Place]
+    workers: Sequence[str] = ()
+    places: Sequence[Place] = ()
+    room: Mapping[str, Room] = field(default_factory=dict)
 
 
 def group(seen: Group, known: Known | None, initial: str) -> list[Finding]:

@@ -74,7 +74,7 @@ LEAST = 140_000
 class Server:
     """A server and the session that was opened there. Times in seconds; 0 for limits that there are not.
 
-    `room`: sessions of each limit that there may be, and how many of them others have. `clock_ahead`: of ours.
+    `clock_ahead`: of ours.
     """
 
     version: int
@@ -91,12 +91,11 @@ class Server:
     clock_ahead: float
     transaction_timeout: float
     idle_session_timeout: float
-    room: Mapping[str, "Room"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
-    """Sessions that a limit allows, and those that others have."""
+    """Sessions that a limit allows, and those that others have, also other groups."""
 
     most: int
     others: int
@@ -191,12 +190,13 @@ def _timeouts(seen: Server, wants: Wants) -> list[Finding]:
     return TIMEOUTS.all_ok(bad, "none that would end ours")
 
 
-def room(seen: Server, wants: Wants, workers: int) -> list[Finding]:
-    """Of sessions. `workers`: how many report themselves, one at least."""
+def room(seen: Mapping[str, Room], wants: Wants, reported: int) -> list[Finding]:
+    """Of sessions, by limit. `reported`: how many workers report themselves; one may always come."""
+    workers = max(1, reported)
     needed = workers * wants.per_worker + wants.of_admin
     bad = []
     who = f"{counted(workers, 'worker')} and the admin process"
-    for limit, each in seen.room.items():
+    for limit, each in seen.items():
         left = max(0, each.most - each.others)
         if needed > left:
             detail = f"{who} may open {needed} sessions, and {limit} leaves {left} of {each.most}"

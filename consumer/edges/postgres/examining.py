@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +20,6 @@ from consumer.edges.postgres.migrate import migrations, require, schema_version
 from consumer.edges.postgres.session import SessionSettings, connect
 from consumer.edges.postgres.translate import translated
 
-# What is ours is not counted among what others have.
 _SERVER = """
 SELECT current_setting('server_version_num')::int AS version,
     split_part(current_setting('server_version'), ' ', 1) AS version_said,
@@ -33,19 +32,27 @@ SELECT current_setting('server_version_num')::int AS version,
     coalesce((SELECT setting::float8 FROM pg_settings WHERE name = 'transaction_timeout'), 0) / 1000
         AS transaction_timeout,
     coalesce((SELECT setting::float8 FROM pg_settings WHERE name = 'idle_session_timeout'), 0) / 1000
-        AS idle_session_timeout,
-    current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int AS most,
-    d.datconnlimit AS most_of_database, r.rolconnlimit AS most_of_role
-FROM pg_database d, pg_roles r WHERE d.datname = current_database() AND r.rolname = current_user
+        AS idle_session_timeout
+FROM pg_database d WHERE d.datname = current_database()
 """
-_OTHERS = """
-SELECT count(*)::int AS all, count(*) FILTER (WHERE datname = current_database())::int AS database,
-    count(*) FILTER (WHERE usename = current_user)::int AS role
-FROM pg_stat_activity
--- of sessions of other roles not all may be for us to see
-WHERE datname IS NOT NULL AND coalesce(backend_type, 'client backend') = 'client backend'
-  AND coalesce(application_name, '') NOT LIKE 'headrace %'
+# Limits that there are, and the sessions of others that count in them: of programs that are not ours, and of workers of
+# other groups. Of sessions of other roles not all may be for us to see.
+_ROOM = """
+WITH others AS (
+    SELECT datname = current_database() AS here, usename = current_user AS mine FROM pg_stat_activity
+    WHERE datname IS NOT NULL AND coalesce(backend_type, 'client backend') = 'client backend'
+      AND (coalesce(application_name, '') NOT LIKE 'headrace %%' OR application_name = ANY (%s))
+)
+SELECT 'max_connections', current_setting('max_connections')::int
+    - current_setting('superuser_reserved_connections')::int, (SELECT count(*)::int FROM others)
+UNION ALL
+SELECT 'the database ' || datname, datconnlimit, (SELECT count(*)::int FROM others WHERE here)
+FROM pg_database WHERE datname = current_database() AND datconnlimit >= 0
+UNION ALL
+SELECT 'the role ' || rolname, rolconnlimit, (SELECT count(*)::int FROM others WHERE mine)
+FROM pg_roles WHERE rolname = current_user AND rolconnlimit >= 0
 """
+_NEIGHBOURS = "SELECT left('headrace ' || name, 63) FROM headrace.workers WHERE group_name <> %s"
 _LACKS = """
 SELECT c.relname, ARRAY (
     SELECT p FROM unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) AS p WHERE NOT has_table_privilege(c.oid, p)
@@ -81,9 +88,7 @@ class PostgresExamining:
             row: Any = cursor.execute(_SERVER).fetchone()
             # half way of the journey there and back
             ours = (sent + time.time()) / 2
-            others: Any = cursor.execute(_OTHERS).fetchone()
         assert row is not None, "the session's own role and database are there"
-        assert others is not None, "a count is a row"
         info = session.info
         return Server(
             version=row.version,
@@ -100,7 +105,6 @@ class PostgresExamining:
             clock_ahead=row.clock - ours,
             transaction_timeout=row.transaction_timeout,
             idle_session_timeout=row.idle_session_timeout,
-            room=_room(row, others),
         )
 
     def control(self) -> Control:
@@ -118,10 +122,16 @@ class PostgresExamining:
             role=role,
         )
 
-    def known(self) -> Known:
+    def known(self, *, readable: bool) -> Known:
         session = self._session()
+        if not readable:
+            return Known(room=_room(session, ()))
+        with translated("read workers"):
+            neighbours = [row[0] for row in session.execute(_NEIGHBOURS, (self._group,)).fetchall()]
         workers = [one.name for one in fleet.workers(session, self._group) if not one.gone]
-        return Known(workers=workers, places=fleet.places(session, self._group))
+        return Known(
+            workers=workers, places=fleet.places(session, self._group), room=_room(session, neighbours)
+        )
 
     def topic_ids(self) -> Mapping[TopicPartition, str]:
         with translated("read positions"):
@@ -157,11 +167,8 @@ def _unusable(role: str) -> Failure:
     return failed(KINDS["table.privilege"], "postgres", "read catalog", detail, remedy=remedy)
 
 
-def _room(row: Any, others: Any) -> dict[str, Room]:
-    """Limits that there are, and the sessions of others that count in them."""
-    limits = {
-        "max_connections": (row.most, others.all),
-        f"the database {row.database}": (row.most_of_database, others.database),
-        f"the role {row.role}": (row.most_of_role, others.role),
-    }
-    return {name: Room(most=most, others=count) for name, (most, count) in limits.items() if most >= 0}
+def _room(session: psycopg.Connection, neighbours: Sequence[str]) -> dict[str, Room]:
+    """By limit; `neighbours`: what sessions of workers of other groups are called."""
+    with translated("count sessions"):
+        rows = session.execute(_ROOM, (list(neighbours),)).fetchall()
+    return {limit: Room(most=most, others=others) for limit, most, others in rows}

@@ -44,6 +44,8 @@ def test_a_letter_keeps_the_trace_of_its_record_to_its_replay(
     letters = [item.value.bool_value for span in linked for item in span.attributes if item.key == "headrace.letters"]
     assert set(letters) == {False, True}
     assert len({span.trace_id for span in linked}) >= 2
+    # so is the copy that was sent for it
+    assert f"send {scene.job.group}.retry.1" in {span.name for span in linked}
     names = {span.name for span in collector.spans() if span.trace_id == linked[0].trace_id}
     assert {f"poll {feed.topic}", "plan", "decode", "copy", "apply", "letters", "commit"} <= names
 
