@@ -86,6 +86,11 @@ class Rationing:
         """Whether partitions of several priorities are read."""
         return len(self.held) > 1
 
+    @property
+    def common(self) -> Priority:
+        """That of a batch of all that is held: theirs where they have the same, else normal."""
+        return self.held[0] if len(self.held) == 1 else Priority.NORMAL
+
     def look(self, topics: Iterable[str]) -> bool:
         """See which priorities the topics have and how the worker is, if it is time to; returns whether it was."""
         now = self._clock()

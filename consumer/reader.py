@@ -311,7 +311,7 @@ class Reader:
             rationing = self.rationing
             slices = self._gathering.take(lambda topic: rationing.of(topic) is priority, self._most(priority))
         self.rationing.handed(priority)
-        priority = priority or Priority.NORMAL
+        priority = priority or self.rationing.common
         main = tuple(piece for piece in slices if not self._limits.lane(piece.at.topic))
         if main:
             plan = self._plan(main)

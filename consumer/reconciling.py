@@ -20,6 +20,8 @@ MANY = 2_000
 LEAST = 100
 """Least rows of a range; ranges that take too long are halved down to it."""
 _LOOK_EVERY = 0.5
+# of the time of a turn, within which a range has to be done for the next one to be larger
+_QUICK = 0.25
 # a statement that took too long
 _CANCELLED = "57014"
 
@@ -53,7 +55,10 @@ class Round:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far the comparison of a table is. `size`: rows of a range, where ranges took too long."""
+    """How far the comparison of a table is. `size`: rows of the next range, which are fewer where ranges took long.
+
+    `rounds`: of looks, since keys were suspected last.
+    """
 
     after: Key | None = None
     walked: bool = False
@@ -137,34 +142,44 @@ class Reconciling:
         return self._walk(sides, progress, keys)
 
     def _walk(self, sides: Sides, progress: Progress, keys: Keys) -> Turn:
-        """The next range."""
-        size = progress.size or self._size(sides)
+        """The next range, of the size that the ones before were found to bear."""
+        largest, began = self._size(sides), self._now()
+        size = min(progress.size or largest, largest)
         try:
-            # behind the source's last row the target may have any number
-            to = sides.source.bound(progress.after, size) or sides.target.bound(progress.after, size)
-            of = Range(progress.after, to)
-            here, there = sides.source.sum(of), sides.target.sum(of)
-            if there.rows > 2 * size:
-                of = Range(progress.after, to := sides.target.bound(progress.after, size))
-                here, there = sides.source.sum(of), sides.target.sum(of)
-            if here != there:
-                until = self._now() + self._limits.turn
-                keys.suspect(self._drilled(sides, of, max(here.rows, there.rows), until if size > LEAST else math.inf))
+            to, rows, found = self._range(sides, progress.after, size)
         except _TooLong:
             return _left(replace(progress, size=max(size // 2, LEAST)))
         except HeadraceError as error:
             if error.failure.code != _CANCELLED or size <= LEAST:
                 raise
             return _left(replace(progress, size=max(size // 2, LEAST)))
+        keys.suspect(found)
         walked = replace(
             progress,
             after=to,
             walked=to is None,
-            rows=progress.rows + here.rows,
+            rows=progress.rows + rows,
             ranges=progress.ranges + 1,
-            size=size,
+            # one that was slow for a while may be quick again
+            size=min(2 * size, largest) if self._now() - began < _QUICK * self._limits.turn else size,
+            # each key that moves is looked at so often, also one that comes late
+            rounds=0 if found else progress.rounds,
         )
-        return _left(walked, wait=here.rows / self._limits.rate)
+        return _left(walked, wait=rows / self._limits.rate)
+
+    def _range(self, sides: Sides, after: Key | None, size: int) -> tuple[Key | None, int, list[Key]]:
+        """Where a range of so many rows ends, how many of it the source has, which keys differ. Raises _TooLong."""
+        # behind the source's last row the target may have any number
+        to = sides.source.bound(after, size) or sides.target.bound(after, size)
+        of = Range(after, to)
+        here, there = sides.source.sum(of), sides.target.sum(of)
+        if there.rows > 2 * size:
+            of = Range(after, to := sides.target.bound(after, size))
+            here, there = sides.source.sum(of), sides.target.sum(of)
+        if here == there:
+            return to, here.rows, []
+        until = self._now() + self._limits.turn if size > LEAST else math.inf
+        return to, here.rows, self._drilled(sides, of, max(here.rows, there.rows), until)
 
     def _size(self, sides: Sides) -> int:
         """Rows of a range: many where each one costs a look at the whole table."""
@@ -235,8 +250,7 @@ class Reconciling:
             # what moves is looked at again
             said = {key: each for key, each in said.items() if each is not Verdict.MOVING}
         keys.judge(list(_found(sides, said)))
-        rounds = progress.rounds if len(said) < len(watched) else 0
-        return _left(replace(progress, round=None, rounds=rounds))
+        return _left(replace(progress, round=None))
 
 
 def _found(sides: Sides, said: Mapping[Key, Verdict]) -> Sequence[Found]:

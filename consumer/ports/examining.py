@@ -84,7 +84,7 @@ class TargetExaminer(Protocol):
         ...
 
     def known(self, *, readable: bool) -> Known:
-        """Workers that report themselves, positions, and the room for sessions; only this where nothing is `readable`."""
+        """Workers that report themselves, positions, room for sessions; the last alone where nothing is `readable`."""
         ...
 
     def topic_ids(self) -> Mapping[TopicPartition, str]:

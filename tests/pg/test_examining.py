@@ -9,8 +9,8 @@ from consumer.edges.postgres.examining import PostgresExamining
 from consumer.edges.postgres.session import SessionSettings, connect
 
 _REPORT = """
-INSERT INTO headrace.workers (group_name, name, host, pid, version, state, every, partitions, queue_batches, queue_bytes,
-    breakers)
+INSERT INTO headrace.workers (group_name, name, host, pid, version, state, every, partitions, queue_batches,
+    queue_bytes, breakers)
 VALUES (%s, %s, 'h', 1, '1', 'running', 5, '[]', 0, 0, '[]')
 """
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from itertools import count
 
 import psycopg
 import pytest
@@ -144,6 +145,42 @@ def test_ranges_that_take_too_long_are_halved(filled: Scene) -> None:
     filled.limits = Limits(range_rows=1000, rate=1e9, turn=-1.0)
     step = filled.compared()
     assert (filled.found(step), step.progress["size"]) == ({("777",): ("different", ("word",))}, 100)
+
+
+def test_ranges_that_are_quick_again_grow_again(filled: Scene) -> None:
+    """Up to what they are by the settings: what was slow for a moment costs the rest of a large table nothing."""
+    filled.limits = Limits(range_rows=1000, rate=1e9)
+    number = filled.start()
+    takes = filled.workflows()
+    takes.turn(number)
+    small = """UPDATE headrace.workflow_steps SET progress = progress || '{"size": 100}' WHERE workflow_id = %s"""
+    filled.session.execute(small, (number,))
+    (step,) = filled.taken(number, takes).steps
+    # 100, 200, 400 rows and what is left
+    assert (step.rows, step.progress["ranges"], step.progress["size"]) == (1000, 4, 1000)
+
+
+def test_a_key_that_is_suspected_late_is_looked_at_as_often_as_others(
+    filled: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside one that has been looked at before and does not rest either."""
+    monkeypatch.setattr("consumer.reconciling.MANY", 2)
+    looks = count(1)
+
+    def written() -> None:
+        look = next(looks)
+        # the second one is written by its first two looks, which are the second and the third of all
+        for key in (1, *((777,) if look in (2, 3) else ())):
+            filled.do(f"UPDATE {{s}} SET amount = amount + 1 WHERE id = {key}")
+            filled.do(f"UPDATE {{t}} SET amount = amount + 2 WHERE id = {key}")
+
+    filled.do("UPDATE {t} SET amount = -50 WHERE id IN (1, 2, 777)")
+    filled.connector.on_look = written
+    assert filled.found(filled.compared()) == {
+        ("1",): ("moving", ()),
+        ("2",): ("different", ("amount",)),
+        ("777",): ("different", ("amount",)),
+    }
 
 
 def test_tables_that_take_turns_in_one_process_share_its_sessions(filled: Scene) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from consumer.ports.reconcile import Came, Mark
 from consumer.reconciling import Limits
+from consumer.stack.waiting import wait_until
 from tests.pg.comparing import Connector, Scene
 from tests.pg.conftest import Pools
 
@@ -29,20 +30,21 @@ class Pipeline(Connector):
         self._lag = lag
         self._log: deque[tuple[float, str]] = deque()
         self._written = self._applied = 0
-        self._ended = threading.Event()
+        self._ended, self._whole = threading.Event(), threading.Event()
 
     @contextmanager
     def running(self) -> Iterator[None]:
         """Both threads, until the end of it; then all is applied."""
-        threads = [threading.Thread(target=each, daemon=True) for each in (self._write, self._apply)]
-        for thread in threads:
-            thread.start()
+        writer, applier = (threading.Thread(target=each, daemon=True) for each in (self._write, self._apply))
+        writer.start()
+        applier.start()
         try:
             yield
         finally:
             self._ended.set()
-            for thread in threads:
-                thread.join(30)
+            writer.join(30)
+            self._whole.set()
+            applier.join(30)
 
     def came(self, _: Mark) -> Came:
         """What is written is in the log."""
@@ -72,19 +74,28 @@ class Pipeline(Connector):
                         f"UPDATE {{}} SET word = CASE word WHEN 'a' THEN 'b' ELSE 'a' END WHERE id IN (1, 2, {key})",
                     ]
                 )
+                # in front of its commit: whoever has seen it waits for it
+                self._written += 1
                 source.execute(change.format(f"{self._scene.theirs}.t").encode())
                 self._log.append((time.monotonic(), change))
-                self._written += 1
 
     def _apply(self) -> None:
         with psycopg.connect(self._scene.server, autocommit=True) as target:
-            while self._log or not self._ended.is_set():
-                if not self._log or time.monotonic() < self._log[0][0] + self._lag:
-                    time.sleep(0.001)
-                    continue
-                _, change = self._log.popleft()
+            while change := self._late():
                 target.execute(change.format(self._scene.table).encode())
                 self._applied += 1
+
+    def _late(self) -> str:
+        """The next change, when it is old enough; nothing when there are no more."""
+
+        def come() -> bool:
+            return bool(self._log) and time.monotonic() >= self._log[0][0] + self._lag
+
+        def over() -> bool:
+            return self._whole.is_set() and not self._log
+
+        assert wait_until(lambda: come() or over(), 60, interval=0.001)
+        return self._log.popleft()[1] if self._log else ""
 
 
 @pytest.fixture

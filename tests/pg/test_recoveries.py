@@ -3,7 +3,7 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +15,7 @@ from psycopg.types.json import Jsonb
 from consumer.core.decision import Undecidable
 from consumer.core.failure import Persistent, Transient, failed
 from consumer.core.kinds import KINDS
+from consumer.core.records import TopicPartition
 from consumer.core.workflow import State, Turn
 from consumer.desk import Note
 from consumer.edges.postgres.pool import TargetPool
@@ -24,7 +25,7 @@ from consumer.edges.postgres.workflows import Act, PostgresWorkflows
 from consumer.recovering import Workflow
 from tests.pg import turning_child
 from tests.pg.conftest import Pools
-from tests.pg.turning_child import NEW_ID, POINTS, acts
+from tests.pg.turning_child import NEW_ID, POINTS, Logs, acts
 
 NOTE = Note("me", "ticket 1")
 TOPIC = "shop.orders"
@@ -55,9 +56,9 @@ class Group:
         with closing(PostgresRecoveries(SessionSettings(dsn=self.server, worker="desk"), self.name)) as desk:
             return desk.start(kind, {"topic": TOPIC, **subject}, NOTE)
 
-    def taken(self, number: int, appends: Mapping[str, str] | None = None) -> Workflow:
+    def taken(self, number: int, appends: Mapping[str, str] | None = None, logs: Logs | None = None) -> Workflow:
         """The workflow, when no turn is to be taken any more; the positions run on meanwhile, as a worker has them."""
-        takes = PostgresWorkflows(self.pool, self.name, acts(self.name, appends or {}))
+        takes = PostgresWorkflows(self.pool, self.name, acts(self.name, appends or {}, logs))
         for _ in range(50):
             self.session.execute("UPDATE headrace.workflows SET due_at = now() WHERE id = %s", (number,))
             turned = takes.turn(number)
@@ -123,6 +124,28 @@ def test_positions_are_set_and_what_is_behind_is_waited_for(the: Group, name: st
     done = the.taken(the.start(kind, **subject))
     assert (done.state, done.why) == ("done", "")
     assert (the.set(), the.epochs()) == (expected, epochs)
+
+
+class Asked(Logs):
+    """Logs of which batches are not held up while they are asked for: the position's row is free."""
+
+    def __init__(self, the: Group) -> None:
+        self._the = the
+
+    def ends(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Raises LockNotAvailable where somebody has a row."""
+        query = "SELECT FROM headrace.positions WHERE group_name = %s FOR UPDATE NOWAIT"
+        assert len(self._the.session.execute(query, (self._the.name,)).fetchall()) == 2
+        return super().ends(partitions)
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_kafka_is_not_asked_while_a_position_is_locked(the: Group, name: str) -> None:
+    """A broker that is slow to answer holds up no batch."""
+    kind, topic_id, subject, expected, _ = MOVES[name]
+    the.known(topic_id)
+    assert the.taken(the.start(kind, **subject), logs=Asked(the)).state == "done"
+    assert the.set() == expected
 
 
 KILLS = [

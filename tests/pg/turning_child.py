@@ -47,9 +47,9 @@ class Logs:
         return dict.fromkeys(topics, Traits(compacted=False, partitions=2))
 
 
-def acts(group: str, appends: Mapping[str, str]) -> dict[str, Act]:
+def acts(group: str, appends: Mapping[str, str], logs: Logs | None = None) -> dict[str, Act]:
     """The program's acts on these logs."""
-    moves = PositionActs(group, Logs, lambda table: appends.get(table, ""), discard)  # type: ignore[arg-type]
+    moves = PositionActs(group, lambda: logs or Logs(), lambda table: appends.get(table, ""), discard)  # type: ignore[arg-type]
     return {"move": moves.move, "skip": moves.skip, "reach": moves.reach, "erase": moves.erase}
 
 

@@ -121,14 +121,27 @@ def test_a_lower_priority_is_read_no_further_ahead_than_two_batches() -> None:
     assert scene.source.next[SLOW] > before
 
 
-def test_tables_of_one_priority_share_nothing() -> None:
+@pytest.mark.parametrize("priority", Priority)
+def test_tables_of_one_priority_share_nothing(priority: Priority) -> None:
     """Without several priorities all is as without any: one batch of all that was gathered."""
-    scene = Scene({FAST: 100, SLOW: 100}, known={"fast": BULK, "slow": BULK})
+    scene = Scene({FAST: 100, SLOW: 100}, known={"fast": priority, "slow": priority})
     scene.turn(100)
     job = scene.apply()
 
     assert {piece.at for piece in job.slices} == {FAST, SLOW}
-    assert job.priority is NORMAL
+    assert job.priority is priority
+    assert scene.source.paused == set()
+
+
+def test_what_critical_tables_wait_is_known_where_a_worker_has_no_others() -> None:
+    """And holds nobody back."""
+    scene = Scene({FAST: 200}, known={"fast": CRITICAL})
+    scene.turn(100)
+    scene.handover.tell(replace(Paced(10, 0.01, waited=0.4), priority=scene.apply().priority))
+    scene.turn(5)
+
+    assert scene.reader.rationing.waited == 0.4
+    assert scene.reader.rationing.held_back is None
     assert scene.source.paused == set()
 
 

@@ -129,9 +129,7 @@ class PostgresExamining:
         with translated("read workers"):
             neighbours = [row[0] for row in session.execute(_NEIGHBOURS, (self._group,)).fetchall()]
         workers = [one.name for one in fleet.workers(session, self._group) if not one.gone]
-        return Known(
-            workers=workers, places=fleet.places(session, self._group), room=_room(session, neighbours)
-        )
+        return Known(workers=workers, places=fleet.places(session, self._group), room=_room(session, neighbours))
 
     def topic_ids(self) -> Mapping[TopicPartition, str]:
         with translated("read positions"):

@@ -7,7 +7,7 @@ from datetime import datetime
 import psycopg
 from psycopg import sql
 
-from consumer.core.decision import Decision, LogNow, Undecidable, decide
+from consumer.core.decision import Decision, Held, LogNow, Undecidable, decide
 from consumer.core.history import OFFSET, PARTITION
 from consumer.core.modes import Mode
 from consumer.core.records import TopicPartition
@@ -44,12 +44,13 @@ class PositionActs:
     def move(self, connection: psycopg.Connection, task: Task) -> Turn:
         """Set a position to where the subject's `to` says: an offset, a time, earliest or latest."""
         at = _at(task)
-        held = decisions.held(connection, self.group, at, lock=True)
-        if held is None:
-            return _stopped(f"the group has no position of {at}")
         try:
-            to = self._offset(at, str(task.subject["to"]))
-            decision = decide(to, held, self._log(at), discard_letters=self._discards(task, at, held.topic_id))
+            # asked before the position is locked: batches wait for its lock
+            to, log = self._offset(at, str(task.subject["to"])), self._log(at)
+            held = decisions.held(connection, self.group, at, lock=True)
+            if held is None:
+                return _stopped(f"the group has no position of {at}")
+            decision = decide(to, held, log, discard_letters=_discards(task, held.topic_id, log.topic_id))
             taken_back = self._taken_back(connection, at, held.next_offset, decision)
         except Undecidable as why:
             return _stopped(str(why))
@@ -73,20 +74,20 @@ class PositionActs:
     def skip(self, connection: psycopg.Connection, task: Task) -> Turn:
         """Pass a range of offsets once the position stands in it; what is in front of it is applied before."""
         at = _at(task)
-        held = decisions.held(connection, self.group, at, lock=True)
-        if held is None:
-            return _stopped(f"the group has no position of {at}")
-        first, to = int(task.subject["first"]), int(task.subject["to"])
-        if held.next_offset >= to:
-            return Turn(progress={**task.progress, "position": held.next_offset}, outcome=Outcome.DONE)
-        if held.next_offset < first:
-            return Turn(progress={"position": held.next_offset, "goal": first}, wait=_LOOK_EVERY)
+        held = self._within(connection, task, lock=False)
+        if isinstance(held, Turn):
+            return held
         try:
-            decision = decide(str(to), held, self._log(at))
+            # asked before the position is locked: batches wait for its lock
+            log = self._log(at)
+            held = self._within(connection, task, lock=True)
+            if isinstance(held, Turn):
+                return held
+            decision = decide(str(task.subject["to"]), held, log)
         except Undecidable as why:
             return _stopped(str(why))
         self._carry_out(connection, task, at, decision)
-        return Turn(progress={"from": held.next_offset, "to": to}, outcome=Outcome.DONE)
+        return Turn(progress={"from": held.next_offset, "to": decision.next_offset}, outcome=Outcome.DONE)
 
     def reach(self, connection: psycopg.Connection, task: Task) -> Turn:
         """Wait until all partitions of a topic have come to where their logs ended when the waiting began."""
@@ -107,6 +108,18 @@ class PositionActs:
         come = all(positions[number] >= goal for number, goal in goals.items())
         outcome = Outcome.DONE if come else Outcome.GOES_ON
         return Turn(progress={"goals": goals, "positions": positions}, outcome=outcome, wait=_LOOK_EVERY)
+
+    def _within(self, connection: psycopg.Connection, task: Task, *, lock: bool) -> Held | Turn:
+        """The position, which stands in the range that is to be passed; else the turn that says so."""
+        at, first, to = _at(task), int(task.subject["first"]), int(task.subject["to"])
+        held = decisions.held(connection, self.group, at, lock=lock)
+        if held is None:
+            return _stopped(f"the group has no position of {at}")
+        if held.next_offset >= to:
+            return Turn(progress={**task.progress, "position": held.next_offset}, outcome=Outcome.DONE)
+        if held.next_offset < first:
+            return Turn(progress={"position": held.next_offset, "goal": first}, wait=_LOOK_EVERY)
+        return held
 
     def _carry_out(self, connection: psycopg.Connection, task: Task, at: TopicPartition, decision: Decision) -> None:
         if discarded := decisions.given_up(connection, self.group, at, decision):
@@ -134,11 +147,6 @@ class PositionActs:
                 _require_places(connection, table)
                 rows += _delete(connection, table, at.partition, decision.next_offset, None)
         return rows
-
-    def _discards(self, task: Task, at: TopicPartition, known: str | None) -> bool:
-        """Whether letters go with the position: only with a topic that was made anew."""
-        now = self.offsets().topic_ids([at.topic]).get(at.topic)
-        return bool(task.subject.get("discard_letters")) and None not in (known, now) and known != now
 
     def _offset(self, at: TopicPartition, to: str) -> str:
         """An offset, earliest or latest; a moment as the first offset of that time or later."""
@@ -178,6 +186,11 @@ def _delete(connection: psycopg.Connection, table: str, partition: int, first: i
     )
     with translated("delete rows of a history"):
         return connection.execute(query, {"partition": partition, "first": first, "end": end}).rowcount
+
+
+def _discards(task: Task, known: str | None, now: str | None) -> bool:
+    """Whether letters go with the position: only with a topic that was made anew. `known`, `now`: its ids."""
+    return bool(task.subject.get("discard_letters")) and None not in (known, now) and known != now
 
 
 def _at(task: Task) -> TopicPartition:
