@@ -198,7 +198,8 @@ def tracing(settings: Settings, name: str, switches: Switches) -> Iterator[Seque
 @contextmanager
 def watchers(settings: Settings, hearers: Sequence[Tell] = ()) -> Iterator[Watchers]:
     """Who watches this process, served from now on where that is wanted; others who hear its facts."""
-    told = Watchers(Bounded(settings.telemetry.max_topics), [*hearers, journeys.bind, journeys.say])
+    hearers = [*hearers, journeys.bind, journeys.say]
+    told = Watchers(Bounded(settings.telemetry.max_topics), hearers, counts=settings.telemetry.serve)
     told.ask(lambda: process_samples(settings.kafka.group, resident()))
     if not settings.telemetry.serve:
         yield told

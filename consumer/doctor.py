@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing.pool import ThreadPool
 from typing import Any
 
 from consumer.core.connectors import Connector
@@ -24,8 +25,8 @@ from consumer.ports.examining import (
     Trying,
 )
 
-# schemas that are asked for again, and topics whose newest record is planned
-_SCHEMAS, _TOPICS = 200, 50
+# schemas that are asked for again, topics whose newest record is planned, and questions to the registry at a time
+_SCHEMAS, _TOPICS, _AT_ONCE = 200, 50, 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,9 +216,11 @@ def _fits(asked: Asked, control: Look[target.Control], reach: Look[Reach]) -> Lo
 def _registry(asked: Asked, matched: Look[Matched], control: Look[target.Control]) -> Look[registry.Registry]:
     def examined(seen: Seen) -> registry.Registry:
         topics_read, found = seen.maybe(matched), seen.maybe(control)
+        names = topics_read.topics if topics_read else []
         return registry.Registry(
             subjects=asked.registry.subjects(),
-            of_topics=_subjects(asked.registry, (topics_read.topics if topics_read else [])[:_TOPICS]),
+            of_topics=subjects_of(asked.registry, names[: registry.MOST_TOPICS]),
+            topics_left=max(0, len(names) - registry.MOST_TOPICS),
             **_in_use(asked, found is not None and found.readable),
         )
 
@@ -240,18 +243,24 @@ def _in_use(asked: Asked, known: bool) -> dict[str, Any]:
     return {"ids": len(ids), "unread": unread}
 
 
-def _subjects(asked: RegistryExaminer, topics_read: Sequence[str]) -> list[registry.Subject]:
-    found = []
-    for topic in topics_read:
-        for name, misfit in ((f"{topic}-key", key_misfit), (f"{topic}-value", value_misfit)):
-            latest = asked.latest(name)
-            if latest is None:
-                found.append(registry.Subject(name=name, there=False))
-                continue
-            unread = misfit(latest.schema) if latest.format == "AVRO" else _of_another_format(latest.format)
-            rule = latest.compatibility
-            found.append(registry.Subject(name=name, there=True, compatibility=rule, unread=unread))
-    return found
+def subjects_of(asked: RegistryExaminer, topics_read: Sequence[str]) -> list[registry.Subject]:
+    """Those of keys and values, some at a time. Raises HeadraceError."""
+    wanted = [
+        (f"{topic}-{part}", misfit)
+        for topic in topics_read
+        for part, misfit in (("key", key_misfit), ("value", value_misfit))
+    ]
+    # its threads hold up no process that ends
+    with ThreadPool(_AT_ONCE) as asking:
+        return asking.map(lambda each: _subject(asked, *each), wanted)
+
+
+def _subject(asked: RegistryExaminer, name: str, misfit: Callable[[str], Failure | None]) -> registry.Subject:
+    latest = asked.latest(name)
+    if latest is None:
+        return registry.Subject(name=name, there=False)
+    unread = misfit(latest.schema) if latest.format == "AVRO" else _of_another_format(latest.format)
+    return registry.Subject(name=name, there=True, compatibility=latest.compatibility, unread=unread)
 
 
 def _of_another_format(form: str) -> Failure:

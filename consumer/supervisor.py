@@ -177,7 +177,8 @@ def supervise(settings: Settings, config: Path | None, workers: int, *, until_cu
     command += ["--kept", str(kept.fd)] if kept else []
     bound = Bound(settings.healing.worker_deaths, settings.healing.worker_window)
     with connections(settings, worker_name(settings)) as shared, Keeping(shared.recorder):
-        told = Watchers(Bounded(settings.telemetry.max_topics), [shared.recorder.tell])
+        watched = settings.telemetry
+        told = Watchers(Bounded(watched.max_topics), [shared.recorder.tell], counts=watched.serve)
         children = [Child(command, bound, told.tell, [kept.fd] if kept else []) for _ in range(workers)]
         names = table_names(settings, shared)
 

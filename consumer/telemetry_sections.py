@@ -12,7 +12,8 @@ class Telemetry(Section):
 
     serve: bool = Field(
         default=True,
-        description="Serve `/metrics`, `/healthz` and `/readyz` from each worker, and from `headrace admin serve`.",
+        description="Serve `/metrics`, `/healthz` and `/readyz` from each worker, and from `headrace admin serve`. "
+        "Otherwise nothing is counted either.",
     )
     host: str = Field(
         default="127.0.0.1",

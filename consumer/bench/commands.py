@@ -19,6 +19,7 @@ from rich.table import Table
 from consumer.bench.cases import NAME as LETTERS
 from consumer.bench.modes import MODES, NAMES, ROLLING, SCALE
 from consumer.bench.scenario import MILLION, SCENARIOS, Against, Scenario
+from consumer.bench.watched import NAME as TELEMETRY
 from consumer.core.failure import HeadraceError
 from consumer.stack.failures import missing_extra
 
@@ -107,6 +108,33 @@ def letters(
         letters.measure(rig, rows, runs)
         results = _counting(rig.store)
         _show((LETTERS, rows, "what bad records cost"), results, summary.costs(results, rows), output)
+
+
+@app.command()
+def telemetry(
+    data_dir: DataDir = DEFAULT_DIR,
+    rows: Rows = MILLION,
+    runs: Runs = 5,
+    again: Again = False,
+    output: Format = Output.TABLE,
+) -> None:
+    """What telemetry costs: all of it, scraped and received, and nothing of it in turns, on fresh rows.
+
+    Exit code 1 when it costs more than it may.
+    """
+    with _rig(data_dir) as rig:
+        from consumer.bench import summary, telemetry
+
+        if again:
+            rig.store.drop(TELEMETRY, rows)
+        telemetry.measure(rig, rows, runs)
+        results = _counting(rig.store)
+        verdicts = summary.watching(results, rows)
+        _show((TELEMETRY, rows, "what telemetry costs"), results, verdicts, output)
+        for what, ratio in summary.watched_ratios(results, rows).items():
+            _say(f"with all of it {ratio:g} of the {what} without any")
+        if any(each.reached is False for each in verdicts):
+            raise typer.Exit(_FAILED)
 
 
 @app.command()

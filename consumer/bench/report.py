@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from consumer.bench import cases, latency, memory, summary
+from consumer.bench import cases, latency, memory, summary, watched
 from consumer.bench.contender import HEADRACE
 from consumer.bench.scenario import LATENCY_P99_MS, PEAK_MEMORY_MB, SCENARIOS, Scenario
 from consumer.bench.store import Result, Store
@@ -40,6 +40,12 @@ waited for.
 
 """
 
+_WATCHED = """Fresh rows, Headrace alone, in turns: with nothing of its telemetry that can be switched off, and with
+metrics that are scraped each second, a trace of every batch that a receiver takes, the log at `info`, looks at the
+group every two seconds and a source that could be compared with. "Rows right" also means that metrics and traces came.
+
+"""
+
 _LATENCY = """Recorded events are produced at a steady rate into a topic with `LogAppendTime`.
 The target's largest visible id is read by primary key every 5 ms on the same machine's clock; with one partition and
 rising ids this says when each event was committed and visible, never too early and at most one look late. The first
@@ -55,7 +61,14 @@ def page(store: Store, version: str) -> str:
     others = len(recorded) - len(results)
     parts = [_INTRODUCTION, _version(version, others), _caution(results), machine(store), _goals(results)]
     parts += [_section(results, scenario) for scenario in SCENARIOS.values()]
-    parts += [_letters(results), _latency(results), _memory(results), _commands(), _raw(recorded, version)]
+    parts += [
+        _letters(results),
+        _watched(results),
+        _latency(results),
+        _memory(results),
+        _commands(),
+        _raw(recorded, version),
+    ]
     return "\n".join(part for part in parts if part).rstrip() + "\n"
 
 
@@ -90,6 +103,8 @@ def _goals(results: Sequence[Result]) -> str:
             rows += [(name, *_judged(each)) for each in summary.verdicts(results, scenario, size)]
     for size in summary.sizes(results, cases.NAME)[-1:]:
         rows += [(f"bad records, {size:,} events", *_judged(each)) for each in summary.costs(results, size)]
+    for size in summary.sizes(results, watched.NAME)[-1:]:
+        rows += [(f"telemetry, {size:,} events", *_judged(each)) for each in summary.watching(results, size)]
     rows += [
         (f"latency of {each.contender}", *_judged(_latency_verdict(each))) for each in _ours(results, latency.NAME)[-1:]
     ]
@@ -163,6 +178,17 @@ def _letters(results: Sequence[Result]) -> str:
     return head + _LETTERS + _medians(results, cases.NAME, size) + "\n" + "".join(cost)
 
 
+def _watched(results: Sequence[Result]) -> str:
+    found = summary.sizes(results, watched.NAME)
+    if not found:
+        return ""
+    size = found[-1]
+    ratios = summary.watched_ratios(results, size).items()
+    told = [f"- {ratio:g} of the {what} without any\n" for what, ratio in ratios]
+    head = f"## What telemetry costs: {size:,} events\n\n"
+    return head + _WATCHED + _medians(results, watched.NAME, size) + "\n" + "".join(told)
+
+
 def _latency(results: Sequence[Result]) -> str:
     rows = []
     for each in _of(results, latency.NAME):
@@ -190,7 +216,7 @@ def _memory(results: Sequence[Result]) -> str:
 
 
 def _commands() -> str:
-    names = [*SCENARIOS, cases.NAME, latency.NAME, memory.NAME]
+    names = [*SCENARIOS, cases.NAME, watched.NAME, latency.NAME, memory.NAME]
     return (
         "## Commands\n\n```sh\n"
         + "".join(f"headrace bench {name}\n" for name in names)

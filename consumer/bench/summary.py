@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from consumer.bench import cases, modes
+from consumer.bench import cases, modes, watched
 from consumer.bench.contender import HEADRACE
 from consumer.bench.race import BEST, DEFAULTS, GRID
 from consumer.bench.references import APPLY, CONSUME
@@ -13,6 +13,8 @@ from consumer.bench.store import Result
 
 _GRID_EVENTS = 200_000
 _CASES = tuple(case.name for case in cases.CASES)
+# scenarios of Headrace alone
+_ALONE = (modes.ROLLING, modes.SCALE, watched.NAME)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +48,7 @@ class Verdict:
 
 def is_ours(result: Result) -> bool:
     """Whether it is Headrace that was measured, as a whole or its database session."""
-    return result.contender in (HEADRACE, APPLY, *_CASES) or result.scenario in (modes.ROLLING, modes.SCALE)
+    return result.contender in (HEADRACE, APPLY, *_CASES) or result.scenario in _ALONE
 
 
 def counting(results: Sequence[Result], version: str) -> list[Result]:
@@ -76,7 +78,7 @@ def lines(results: Sequence[Result], scenario: str, size: int) -> list[Line]:
     for each in results:
         if (each.scenario, each.size) == (scenario, size) and each.contender != GRID:
             groups.setdefault(each.contender, []).append(each)
-    order = (HEADRACE, DEFAULTS, BEST, CONSUME, APPLY, *_CASES)
+    order = (HEADRACE, DEFAULTS, BEST, CONSUME, APPLY, *_CASES, *watched.SETTINGS)
     return [_line(name, groups[name]) for name in order if name in groups]
 
 
@@ -116,6 +118,24 @@ def costs(results: Sequence[Result], size: int) -> list[Verdict]:
         for case in cases.CASES
         if case.most is not None
     ]
+
+
+def watched_ratios(results: Sequence[Result], size: int) -> dict[str, float]:
+    """Medians with all telemetry over those without any, of rate and CPU; none before both were run."""
+    found = {line.contender: line for line in lines(results, watched.NAME, size)}
+    off, on = found.get(watched.OFF), found.get(watched.ON)
+    if off is None or on is None:
+        return {}
+    pairs = {"rate": (on.rate, off.rate), "CPU": (on.cpu_per_million, off.cpu_per_million)}
+    return {name: round(one / other, 3) for name, (one, other) in pairs.items() if other}
+
+
+def watching(results: Sequence[Result], size: int) -> list[Verdict]:
+    """What telemetry costs of the rate without it, in percent."""
+    ratio = watched_ratios(results, size).get("rate")
+    cost = None if ratio is None else round(100 - 100 * ratio, 1)
+    what = "percent of the rate without telemetry that all of it costs"
+    return [Verdict(what=what, asked=watched.MOST, measured=cost, at_most=True)]
 
 
 def shares(results: Sequence[Result], scenario: str, size: int) -> dict[str, float]:

@@ -27,12 +27,12 @@ class Probes:
 
 
 class Watchers:
-    """The registry of a process, and all who hear its facts."""
+    """The registry of a process, and all who hear its facts. `counts`: whether there may be anybody who scrapes it."""
 
-    def __init__(self, topics: Bounded, hearers: Sequence[Tell] = ()) -> None:
+    def __init__(self, topics: Bounded, hearers: Sequence[Tell] = (), *, counts: bool = True) -> None:
         self.topics = topics
         self.registry = CollectorRegistry(auto_describe=False)
-        self._hearers = (Counting(self.registry, topics).tell, *hearers)
+        self._hearers = (*((Counting(self.registry, topics).tell,) if counts else ()), *hearers)
         self._probes = Probes()
         self._server = PageServer({"/metrics": self._metrics, "/healthz": self._healthz, "/readyz": self._readyz})
 

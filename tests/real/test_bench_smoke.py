@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from consumer.bench import campaign, engine, letters, memory, rig, summary, topics
+from consumer.bench import campaign, engine, letters, memory, rig, summary, telemetry, topics, watched
 from consumer.bench.cases import CASES, NAME
 from consumer.bench.report import page
 from consumer.bench.scenario import SCENARIOS, Against
@@ -54,6 +54,21 @@ def test_bad_records_are_met_checked_and_not_met_twice(stack: Stack, tmp_path: P
     ]
     letters.measure(bench, 1_000, 1, cases)
     assert bench.store.results() == results
+
+
+def test_telemetry_is_measured_with_somebody_who_watches(stack: Stack, tmp_path: Path) -> None:
+    """With all of it metrics are read and traces come, without any of it nothing does; a second call runs nothing."""
+    bench = rig.rig(stack, tmp_path, Terminal(quiet_steps=True))
+
+    telemetry.measure(bench, 1_000, 1)
+
+    results = bench.store.results()
+    assert [(each.contender, each.correct) for each in results] == [(watched.OFF, True), (watched.ON, True)]
+    assert ["scrapes" in each.details for each in results] == [False, True]
+    assert not any("dsn" in name.lower() for each in results for name in each.settings)
+    telemetry.measure(bench, 1_000, 1)
+    assert bench.store.results() == results
+    assert f"| {watched.ON} | 1 |" in page(bench.store, engine.version())
 
 
 def test_memory_is_measured_twice_in_the_same_directory(stack: Stack, tmp_path: Path) -> None:

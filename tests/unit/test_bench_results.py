@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from consumer.bench import campaign, cases, engine, summary
+from consumer.bench import campaign, cases, engine, summary, watched
 from consumer.bench.race import Entry, failed
 from consumer.bench.report import page
 from consumer.bench.scenario import SCENARIOS, Against
@@ -146,3 +146,25 @@ def test_the_version_follows_the_sources_that_a_worker_runs(tmp_path: Path, plac
     with (sources / place).open("a", encoding="utf-8") as changed:
         changed.write("\n")
     assert (engine.version(sources) != _THIS) is is_another
+
+
+def _watched(contender: str, rate: float, cpu: float) -> Result:
+    return _run(contender, rate=rate, scenario=watched.NAME, cpu_per_million=cpu)
+
+
+@pytest.mark.parametrize(("rate", "cost", "reached"), [(97.5, 2.5, True), (96.0, 4.0, False), (101.0, -1.0, True)])
+def test_what_telemetry_costs_is_told_of_medians(rate: float, cost: float, reached: bool) -> None:
+    """In percent of the rate without any; one slow run decides nothing."""
+    runs = [_watched(watched.OFF, each, 3.0) for each in (1.0, 100.0, 100.0)]
+    runs += [_watched(watched.ON, each, 3.3) for each in (1.0, rate, rate)]
+    (verdict,) = summary.watching(runs, _SIZE)
+    assert (verdict.measured, verdict.reached) == (cost, reached)
+    assert summary.watched_ratios(runs, _SIZE) == {"rate": rate / 100, "CPU": 1.1}
+
+
+def test_what_telemetry_costs_is_not_known_of_one_kind_of_runs() -> None:
+    """Nor of runs of another version."""
+    (verdict,) = summary.watching([_watched(watched.ON, 100.0, 3.0)], _SIZE)
+    assert (verdict.measured, verdict.reached) == (None, None)
+    other = _run(watched.ON, _OTHER, scenario=watched.NAME)
+    assert summary.counting([other], _THIS) == []

@@ -113,6 +113,15 @@ def test_a_batch_that_only_moves_positions_is_none() -> None:
     assert counted([Committed(moved)])["headrace_batch_seconds_count[]"] == 0
 
 
+def test_what_nobody_may_ask_for_is_not_counted() -> None:
+    """Others hear the facts as before."""
+    heard: list[Fact] = []
+    told = Watchers(Bounded(9), [heard.append], counts=False)
+    told.tell(Committed(APPLIED))
+    assert len(heard) == 1
+    assert list(told.registry.collect()) == []
+
+
 def test_topics_beyond_the_bound_are_one() -> None:
     """However many topics there are, there are so many series."""
     pieces = [Slice(at=TopicPartition(f"t{n}", 0), epoch=1, start=0, end=1, offsets=(0,)) for n in range(5)]

@@ -8,6 +8,9 @@ from consumer.core.doctor.finding import Area, Check, Finding
 from consumer.core.failure import Failure
 from consumer.core.wording import counted
 
+MOST_TOPICS = 500
+"""Topics whose subjects are asked for."""
+
 REACHABLE = Check(
     "registry.reachable", Area.REGISTRY, "the registry answers", "fail: it does not, or refuses our login"
 )
@@ -20,7 +23,8 @@ IN_USE = Check(
 SUBJECTS = Check(
     "registry.subjects",
     Area.REGISTRY,
-    "the newest schemas of the subjects `<topic>-key` and `<topic>-value` of the topics that are read",
+    "the newest schemas of the subjects `<topic>-key` and `<topic>-value` of the topics that are read, at most "
+    f"{MOST_TOPICS}",
     "fail: rows of such a schema could not be read; warn: no subject by these names",
 )
 COMPATIBLE = Check(
@@ -44,10 +48,13 @@ class Subject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registry:
-    """What it said. `subjects`: how many it has. `ids`: how many were asked for; `unread`: why those are not there."""
+    """What it said. `subjects`: how many it has. `topics_left`: topics that were not asked for. `ids`: how many were;
+    `unread`: why those are not there.
+    """
 
     subjects: int
     of_topics: Sequence[Subject]
+    topics_left: int = 0
     ids: int | None = None
     unread: Sequence[tuple[int, Failure]] = ()
 
@@ -67,6 +74,10 @@ def registry(seen: Registry) -> list[Finding]:
     there = [one for one in seen.of_topics if one.there]
     bad = [line for one in seen.of_topics for line in _bad(one)]
     found += SUBJECTS.all_ok(bad, f"{counted(len(there), 'subject')}, all can be read")
+    if seen.topics_left:
+        found.append(
+            SUBJECTS.skipped(f"{counted(seen.topics_left, 'topic')} more were not looked at: at most {MOST_TOPICS} are")
+        )
     rules = Counter(one.compatibility or "not told" for one in there)
     if not there:
         return [*found, COMPATIBLE.skipped("no subject is known")]
