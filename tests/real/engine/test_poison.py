@@ -2,7 +2,7 @@
 
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -10,6 +10,7 @@ import pytest
 
 from consumer.stack.options import Endpoints
 from consumer.stack.ports import choose
+from tests.collector import Collector
 
 from .feed import Feed, fresh_name, read_topic
 from .witness import TEMPLATE, Target, create_database
@@ -161,9 +162,17 @@ def test_copies_come_to_the_dead_letter_topic(scene: Scene, at: Endpoints, worke
         assert _CANARY not in str(head)
 
 
-def test_no_row_value_leaves_by_metrics_or_the_api(scene: Scene, workers: Workers) -> None:
-    """Neither what is scraped of a worker that met bad records, nor lists, groups and reports of the API."""
-    again = replace(scene.job, group=fresh_name("poison"), sections={"telemetry": {"port": 0, "look_every": 1}})
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    """A collector of the test's own."""
+    with closing(Collector()) as opened:
+        yield opened
+
+
+def test_no_row_value_leaves_by_metrics_traces_or_the_api(scene: Scene, workers: Workers, collector: Collector) -> None:
+    """Neither what is scraped of a worker that met bad records, nor its spans, lists, groups and reports of the API."""
+    sections = {"telemetry": {"port": 0, "look_every": 1}, "trace": {"endpoint": collector.endpoint}}
+    again = replace(scene.job, group=fresh_name("poison"), sections=sections)
     worker = workers.run(again)
     worker.said("metrics are served")
     metrics = f"http://127.0.0.1:{worker.lines('metrics are served')[0]['port']}/metrics"
@@ -190,6 +199,8 @@ def test_no_row_value_leaves_by_metrics_or_the_api(scene: Scene, workers: Worker
         assert _CANARY not in _page(f"{api}/{path}"), path
     assert worker.leave() == 0
     assert _CANARY not in worker.text()
+    assert {"plan", "apply", f"send {again.group}.dlq"} <= {span.name for span in collector.spans()}
+    assert _CANARY not in str(collector.requests)
 
 
 def _page(url: str) -> str:

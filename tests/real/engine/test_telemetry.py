@@ -74,7 +74,11 @@ def test_a_worker_tells_what_it_did_and_how_the_group_is(
     assert found["headrace_batches_total", frozenset({"applied"})] > 0
     for step in ("poll", "plan", "decode", "stage", "apply", "commit"):
         assert found["headrace_step_seconds_count", frozenset({step})] > 0, step
-    assert found["headrace_apply_latency_seconds_count", none] > 0
+    outcomes = {labels: n for (name, labels), n in found.items() if name == "headrace_records_total"}
+    applied = sum(n for labels, n in outcomes.items() if not labels & {"ignored", "letters"})
+    assert found["headrace_apply_latency_seconds_count", none] == sum(outcomes.values()) >= records
+    assert found["headrace_source_latency_seconds_count", none] == applied
+    assert sum(n for (name, _), n in found.items() if name == "headrace_table_records_total") == applied
     assert found["headrace_partitions_held", none] == 6
     assert found["headrace_breaker_state", frozenset({"target", "closed"})] == 1
     assert found["headrace_rebalances_total", frozenset({"assigned"})] >= 1
