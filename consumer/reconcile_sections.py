@@ -46,7 +46,10 @@ class Reconcile(Section):
         "rebuilding stops for a person.",
     )
     rounds: int = Field(
-        default=5, ge=1, le=100, description="How often a row is looked at that is written between all looks."
+        default=5,
+        ge=1,
+        le=100,
+        description="How often a row is looked at, at least, that is written between all looks.",
     )
     max_keys: int = Field(
         default=10_000,
