@@ -23,7 +23,7 @@ from consumer.core.letters import Record
 from consumer.core.markers import Placeholders
 from consumer.core.modes import DELETED_AT, OnTruncate
 from consumer.core.moves import NEW_KEY, Halves, borders, no_halves, token_fields, tokens
-from consumer.core.plan import Binding, Contexts, Run, SourceTimes, origin, recorded
+from consumer.core.plan import Binding, Contexts, Run, SourceTimes, Stamps, origin, recorded
 from consumer.core.position import places_of_reads, positions
 from consumer.core.records import RecordRef, TopicPartition
 from consumer.core.rewriting import Rewritten
@@ -111,7 +111,7 @@ class Decoded:
     unavailable: Mapping[str, pl.Series] = field(default_factory=dict)
     ops: frozenset[str] = frozenset()
     times: SourceTimes = field(default_factory=dict)
-    stamps: Sequence[pl.Series] = ()
+    stamps: Sequence[Stamps] = ()
     ignored: int = 0
     truncates: Sequence[int] = ()
     truncated: int | None = None
@@ -212,7 +212,7 @@ class BlockDecoder:
             halves=self._halves(block, frame, images, gone, unavailable) if binding.may_lack else no_halves(),
             ops=ops,
             times=source_times(block, said) if times else {},
-            stamps=[said[SOURCE_TIME]] if times else [],
+            stamps=[stamps_of(said)] if times else [],
             ignored=meaningless - len(truncates) + (0 if binding.compacted else tombstones),
             truncates=truncates,
             truncated=_truncated(frame, binding) if truncates else None,
@@ -383,6 +383,12 @@ def source_times(block: Block, frame: pl.DataFrame) -> dict[TopicPartition, tupl
             found[run.piece.at] = min(before[0], oldest), max(before[1], newest)
         first = last
     return found
+
+
+def stamps_of(frame: pl.DataFrame) -> Stamps:
+    """The source's times of decoded records. A copy: a column keeps the memory of all that was decoded with it."""
+    times = frame[SOURCE_TIME]
+    return (times.drop_nulls() if times.null_count() else times).to_numpy().copy()
 
 
 def _position(binding: Binding) -> tuple[str, ...]:

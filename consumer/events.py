@@ -25,6 +25,7 @@ from consumer.blocks import (
     Decoded,
     known_ops,
     source_times,
+    stamps_of,
     truncates_of,
     unsound,
     valued,
@@ -37,7 +38,7 @@ from consumer.core.flags import Flag
 from consumer.core.fold import SEQ, lacking_any
 from consumer.core.labels import strange
 from consumer.core.modes import Mode
-from consumer.core.plan import Action, Contexts, SourceTimes, TableWrite
+from consumer.core.plan import Action, Contexts, SourceTimes, Stamps, TableWrite
 from consumer.core.position import positions
 from consumer.rules import broken_checks, shaped
 from consumer.writes import BlockWrites
@@ -58,7 +59,7 @@ class Events:
     records: int = 0
     deletes: int = 0
     times: SourceTimes = field(default_factory=dict)
-    stamps: Sequence[pl.Series] = ()
+    stamps: Sequence[Stamps] = ()
     contexts: Contexts = ()
     ignored: int = 0
     truncates: Sequence[int] = ()
@@ -137,7 +138,7 @@ class EventBlocks:
         frame = known_ops(frame, ops, events.out)
         events.ignored = len(values) - len(places)
         if times:
-            events.times, events.stamps = source_times(block, frame), [frame[SOURCE_TIME]]
+            events.times, events.stamps = source_times(block, frame), [stamps_of(frame)]
         mode = block.binding.mode
         if TRUNCATE in ops and mode is not Mode.HISTORY:
             events.truncates = truncates_of(block, frame)

@@ -33,6 +33,7 @@ from consumer.core.plan import (
     Run,
     SourceTimes,
     Stage,
+    Stamps,
     TableName,
     TableWrite,
     Truncate,
@@ -137,7 +138,7 @@ class Planner:
         """A plan whose runs begin at these records too. Raises _Borders where they are to begin at more."""
         counted: Counter[str] = Counter(records=sum(map(len, slices)))
         times: dict[TopicPartition, tuple[int, int]] = {}
-        stages, stamps = [], list[pl.Series]()
+        stages, stamps = [], list[Stamps]()
         contexts: list[tuple[RecordRef, str]] = []
         tables: Counter[TableName] = Counter()
         staged = self._staged(slices, borders)
@@ -401,7 +402,7 @@ class _Gathered:
     letters: list[Aside] = field(default_factory=list)
     truncates: list[Truncate] = field(default_factory=list)
     contexts: list[tuple[RecordRef, str]] = field(default_factory=list)
-    stamps: list[pl.Series] = field(default_factory=list)
+    stamps: list[Stamps] = field(default_factory=list)
 
     def whole(self) -> list[Stage]:
         """The stage, with the writes in the order of their tables, maybe behind another one."""

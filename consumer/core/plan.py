@@ -7,7 +7,9 @@ from enum import Enum
 from functools import partial
 from typing import NamedTuple
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from consumer.core.checks import Check
 from consumer.core.envelope import Column, WriterSchema
@@ -24,6 +26,9 @@ from consumer.core.types import Carriage, Kind
 
 SourceTimes = Mapping[TopicPartition, tuple[int, int]]
 """By partition: oldest and newest source time, in milliseconds since 1970."""
+
+Stamps = NDArray[np.int64]
+"""Times of records, in milliseconds since 1970."""
 
 Contexts = Sequence[tuple[RecordRef, str]]
 """What a column of some records says of their traces."""
@@ -375,8 +380,8 @@ class Plan:
     verdicts: tuple[Verdict, ...] = ()
     # by partition, oldest and newest source time in milliseconds; none of one whose records have no time
     source_times: SourceTimes = field(default_factory=dict)
-    # the source's times of all its records, in milliseconds, in no order; null where there is none
-    stamps: Sequence[pl.Series] = field(default=(), repr=False, compare=False)
+    # the source's times of all its records, in no order; 0 where the source does not know
+    stamps: Sequence[Stamps] = field(default=(), repr=False, compare=False)
     # how many records are of which table, without those that became letters or mean nothing
     tables: Mapping[TableName, int] = field(default_factory=dict)
     # how long it took to make

@@ -5,7 +5,6 @@ from collections import Counter as Tally
 from collections.abc import Callable
 
 import numpy as np
-import polars as pl
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from consumer.core.failure import Failure
@@ -106,7 +105,7 @@ class Counting:
             moments, counts = np.array(appended).T
             self._applied.add(now - moments, counts)
         if plan.stamps:
-            moments = pl.concat(plan.stamps).drop_nulls().to_numpy()
+            moments = np.concatenate(plan.stamps)
             # 0 where the source does not know
             self._arrived.add(now - moments[moments > 0])
 

@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 
-import polars as pl
+import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
@@ -41,7 +41,7 @@ PLAN = Plan(
     stages=(),
     counts=Counts(records=3, upserts=2, ignored=1),
     source_times={PIECE.at: (1, 2)},
-    stamps=[pl.Series([1, None, 0, 2])],
+    stamps=[np.array([1, 0, 2])],
     tables={ORDERS: 2},
     laps=(Lap(step="plan", began=0.0, seconds=0.02),),
 )

@@ -393,8 +393,10 @@ def test_source_times_are_those_of_each_partition() -> None:
     plan = planner(known).plan(pieces)
     assert plan.source_times == {far: (1000, 1029), near: (9000, 9029)}
     assert plan.source_ms == (1000, 9029)
-    every = sorted(time for stamps in plan.stamps for time in stamps)
+    every = sorted(time for stamps in plan.stamps for time in stamps.tolist())
     assert every == [*range(1000, 1030), *range(9000, 9030)]
+    # a view would keep all that was decoded as long as the plan is there
+    assert all(stamps.flags.owndata for stamps in plan.stamps)
 
 
 def test_what_became_a_letter_is_no_record_of_its_table() -> None:
