@@ -236,7 +236,7 @@ class BlockDecoder:
     def identities(self, block: Block, places: Sequence[int]) -> pl.DataFrame:
         """The identities (and SEQ) of records, as their keys say; none for a record whose key does not say it."""
         if block.binding.key_writer is None:
-            return pl.DataFrame(schema={SEQ: pl.Int64})
+            return pl.DataFrame(schema={**dict.fromkeys(block.binding.identity, pl.Null()), SEQ: pl.Int64()})
         keys = block.keys()
         framed = [place for place in places if len(keys[place] or b"") > _FRAME]
         rows = self.sifted(block, block.binding.key_writer, Data.of(keys, framed), list(block.binding.identity), {})

@@ -20,7 +20,7 @@ from consumer.core.laps import Lap
 from consumer.core.lettering import letter
 from consumer.core.letters import BEHIND, Change, Letter, Settled, State, settled
 from consumer.core.markers import Placeholders
-from consumer.core.modes import Mode
+from consumer.core.modes import Mode, OnTruncate
 from consumer.core.moves import rest
 from consumer.core.plan import (
     Action,
@@ -275,11 +275,18 @@ class Planner:
         out = {place: why for place, value in enumerate(block.values()) if value is not None or block.binding.compacted}
         counted["letters"] += len(out)
         counted["ignored"] += len(block) - len(out)
-        known = self._bindings.of_topic(block.runs[0].piece.at.topic, block.runs[0].key_frame)
-        if known is None or known.key_writer is None:
+        run = block.runs[0]
+        known = self._bindings.of_topic(run.piece.at.topic, run.key_frame)
+        imaged = self._bindings.of_values(run.piece.at.topic, run.value_frame) if run.key_frame else None
+        if known is not None and known.key_writer is not None:
+            readable = Block(known, block.runs)
+            decoded = self._blocks.nothing(readable)
+        elif imaged is not None:
+            # what is wrong is the key, and the images say the row too
+            readable = Block(_imaged(imaged), block.runs)
+            decoded = self._blocks.decoded(readable)
+        else:
             return Aside(letters=self._letters(block, out, Settled(), {}))
-        readable = Block(known, block.runs)
-        decoded = self._blocks.nothing(readable)
         decoded.out |= out
         return self._aside(readable, decoded)[1]
 
@@ -349,6 +356,11 @@ class Planner:
         elif waits:
             made = replace(made, state=State.HELD)
         return replace(made, follows=True) if waits and place not in said.held else made
+
+
+def _imaged(binding: Binding) -> Binding:
+    """The binding of records that are read for the rows that their images say, and for nothing else."""
+    return replace(binding, key_writer=None, compacted=False, truncate=OnTruncate.IGNORE, may_lack=())
 
 
 def _require_labels(block: Block, decoded: Decoded, placeholders: Placeholders) -> None:

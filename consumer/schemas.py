@@ -88,6 +88,11 @@ class Schemas:
         """The schema that a datum was written with. Raises Cannot, Persistent, Transient."""
         return self._found(datum).text
 
+    def known(self, datum: Datum) -> str | None:
+        """The same, if it is known already."""
+        found = self._known.get(datum.ref) if datum.ref is not None else None
+        return None if found is None else found.text
+
     def number(self, datum: Datum) -> int:
         """That schema's number. Raises Cannot, Persistent, Transient."""
         ref = ref_of(datum)
