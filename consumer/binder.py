@@ -88,6 +88,8 @@ class BinderSettings:
     following: Following = field(default_factory=Following)
     # seconds that a schema id is waited for which the registry does not know
     unknown_grace: float = 0.0
+    # and for which its answer that it does not know one is believed, so that who binds does not wait for it again
+    missing_for: float = 0.0
     # target tables in which everything waits behind a letter of its row
     strict: Collection[str] = ()
     # by target table, the column that keeps where a row's last change stands in the source's log
@@ -142,7 +144,7 @@ class Binder:
         self._known = known
         self._offsets = sources.offsets
         self._settings = settings
-        self._schemas = Schemas(sources.registry, sources.catalog)
+        self._schemas = Schemas(sources.registry, sources.catalog, settings.missing_for)
         self._tables = Tables(sources.catalog, sources.rows, lambda topic: self._settings.named(topic))
         self._catalog = sources.catalog
         self._evolver = Evolver(sources.catalog, lambda table: self._settings.follow(table), sources.switches)

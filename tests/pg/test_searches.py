@@ -25,7 +25,9 @@ from consumer.searcher import Searcher
 from consumer.stack.waiting import wait_until
 from dlq.actions import discard
 from dlq.edit import edit
+from dlq.letters import page
 from dlq.payload import Sources
+from dlq.selection import Selection
 from tests.pg.conftest import Pools, Sinks
 from tests.pg.landing import Landing
 from tests.pg.unplaced import CUT, DELETE, FIELDS, OTHER, PARTIAL, WHOLE, Change, Scene, row
@@ -364,3 +366,5 @@ def test_a_letter_that_still_can_not_be_read_says_why(scene: Scene) -> None:
 
     query = "SELECT state, kind, attempt, searched FROM headrace.letters WHERE group_name = %s"
     assert scene.session.execute(query, (scene.group,)).fetchall() == [("dead", "record.schema_unknown", 3, None)]
+    (letter,) = page(scene.session, scene.group, Selection(), most=10)
+    assert (letter.attempt, letter.replays, letter.tries) == (3, 1, 2)

@@ -39,6 +39,10 @@ class World(Numbered):
     sources: dict[tuple[str, int], Mapping[str, str | None]] = field(default_factory=dict)
     # the keys that topics were bound with
     keys: dict[str, list[BoundKey]] = field(default_factory=dict)
+    # how long an answer that an id is not known is believed
+    missing_for: float = 0.0
+    # the ids that the registry was asked for
+    inquiries: list[int] = field(default_factory=list)
     # columns of tables that are to be made, with their types
     made: dict[TableName, dict[str, str]] = field(default_factory=dict)
     following: Following = field(default_factory=Following)
@@ -64,6 +68,7 @@ class World(Numbered):
         settings = BinderSettings(
             truncates=self.truncates,
             unknown_grace=grace,
+            missing_for=self.missing_for,
             versions=self.versions,
             modes=self.modes,
             contracts=self.contracts,
@@ -77,6 +82,7 @@ class World(Numbered):
 
     def schema(self, schema_id: int) -> str:
         """The schema of that id."""
+        self.inquiries.append(schema_id)
         if schema_id not in self.schemas:
             raise Persistent(failed(KINDS["record.schema_unknown"], "registry", "get schema", "none"))
         return self.schemas[schema_id]
