@@ -103,7 +103,7 @@ class Decoded:
     `unavailable`: by column, which images hold no value for it. `out`: the records that are not sound, by place.
     `ops`: the operations seen. `times`: of the sources. `ignored`: records that mean nothing. `halves`:
     those of key changes. `truncates`: the places of truncates, and `truncated`: the greatest position of theirs, where
-    positions matter.
+    positions matter. `rowless`: those that go out without their rows.
     """
 
     images: pl.DataFrame
@@ -117,6 +117,7 @@ class Decoded:
     halves: Halves = field(default_factory=no_halves)
     contexts: Contexts = ()
     out: dict[int, Failure] = field(default_factory=dict)
+    rowless: frozenset[int] = frozenset()
 
 
 class Truncated(Exception):

@@ -111,8 +111,13 @@ class Planner:
         """The runs of a slice, as they are planned."""
         return runs(self._frames.piece(piece))
 
-    def plan(self, slices: Sequence[Slice], refused: Mapping[RecordRef, Failure] | None = None) -> Plan:
-        """Plan one transaction; what can't be applied, or was refused before, becomes letters.
+    def plan(
+        self,
+        slices: Sequence[Slice],
+        refused: Mapping[RecordRef, Failure] | None = None,
+        rowless: Collection[RecordRef] = (),
+    ) -> Plan:
+        """Plan one transaction; what can't be applied, or was refused before, becomes letters, of no row if `rowless`.
 
         What was not read by the reader, as letters that come back, is brought into the one form here.
         Raises Unbound, BadRecord for a record in front of which its partition has to stop, or Unsound for a defect.
@@ -120,10 +125,11 @@ class Planner:
         check(slices, self.most)
         began, clock = time.time(), time.perf_counter()
         slices = [self._frames.piece(piece) for piece in slices]
+        known = _Refused(refused or {}, frozenset(rowless))
         borders: set[RecordRef] = set()
         while True:
             try:
-                plan = self._plan(slices, refused or {}, borders)
+                plan = self._plan(slices, known, borders)
                 lap = Lap(step="plan", began=began, seconds=time.perf_counter() - clock)
                 decoded = self._blocks.decoding.lap()
                 read, self._blocks.read = self._blocks.read, Counter()
@@ -131,9 +137,7 @@ class Planner:
             except _Borders as found:
                 borders |= found.refs
 
-    def _plan(
-        self, slices: Sequence[Slice], refused: Mapping[RecordRef, Failure], borders: Collection[RecordRef]
-    ) -> Plan:
+    def _plan(self, slices: Sequence[Slice], refused: "_Refused", borders: Collection[RecordRef]) -> Plan:
         """A plan whose runs begin at these records too. Raises _Borders where they are to begin at more."""
         counted: Counter[str] = Counter(records=sum(map(len, slices)))
         times: dict[TopicPartition, tuple[int, int]] = {}
@@ -192,7 +196,7 @@ class Planner:
     def _planned(
         self,
         block: Block,
-        refused: Mapping[RecordRef, Failure],
+        refused: "_Refused",
         stage: "_Gathered",
         counted: Counter[str],
         times: dict[TopicPartition, tuple[int, int]],
@@ -200,13 +204,13 @@ class Planner:
         """Add what a block is to its stage: writes, truncates, letters."""
         binding = block.binding
         if binding.unreadable is not None:
-            stage.letters.append(self._unreadable(block, binding.unreadable, counted))
+            stage.letters.append(self._unreadable(block, binding.unreadable, refused, counted))
             return
         if binding.table is None or binding.schema.kind in IGNORED_KINDS:
             counted["ignored"] += len(block)
             return
         if binding.mode is not Mode.ROWS:
-            self._appended(block, refused, stage, counted, times)
+            self._appended(block, refused.why, stage, counted, times)
             return
         with _cuts(block):
             decoded = self._blocks.decoded(block)
@@ -216,8 +220,8 @@ class Planner:
         _widen(times, decoded.times)
         stage.contexts += decoded.contexts
         counted["ignored"] += decoded.ignored
-        if refused:
-            decoded.out |= {place: refused[ref] for place, ref in block.refs() if ref in refused}
+        decoded.out |= refused.of(block)
+        decoded.rowless = refused.without_row(block)
         if self._blocks.switches.on(Flag.COLUMN_CHECKS):
             decoded.out |= broken_checks(decoded, binding, decoded.unavailable, time.time())
         _require_labels(block, decoded, self._blocks.placeholders)
@@ -270,7 +274,7 @@ class Planner:
 
     # what is left out
 
-    def _unreadable(self, block: Block, why: Failure, counted: Counter[str]) -> Aside:
+    def _unreadable(self, block: Block, why: Failure, refused: "_Refused", counted: Counter[str]) -> Aside:
         """Letters of records whose schema can't be read; the rows are known where the topic's other values say how."""
         out = {place: why for place, value in enumerate(block.values()) if value is not None or block.binding.compacted}
         counted["letters"] += len(out)
@@ -288,6 +292,7 @@ class Planner:
         else:
             return Aside(letters=self._letters(block, out, Settled(), {}))
         decoded.out |= out
+        decoded.rowless = refused.without_row(block)
         return self._aside(readable, decoded)[1]
 
     def _folded(self, block: Block, decoded: Decoded) -> tuple[Folded, Folded, Aside | None, pl.DataFrame]:
@@ -325,6 +330,7 @@ class Planner:
         """The places of a block that become letters, these letters, and the identities that are known of bad ones."""
         binding = block.binding
         known = _known_identities(self._blocks.identities(block, sorted(decoded.out)), decoded, binding)
+        known = known.filter(~pl.col(SEQ).is_in(list(decoded.rowless)))
         waiting = {place for place, why in decoded.out.items() if why.kind == BEHIND}
         changes = _changes(known, decoded, binding)
         suspects = set(_partial(decoded).to_list()) & (decoded.out.keys() - waiting)
@@ -332,7 +338,8 @@ class Planner:
         said = settled(marked, waiting=waiting, strict=binding.strict)
         gone = [*decoded.out, *said.held]
         every = pl.concat([known, *(frame.select(known.columns) for frame in (decoded.images, decoded.deletes))])
-        rows = every.filter(pl.col(SEQ).is_in(gone)).unique(SEQ, keep="first").sort(SEQ)
+        placed = [place for place in gone if place not in decoded.rowless]
+        rows = every.filter(pl.col(SEQ).is_in(placed)).unique(SEQ, keep="first").sort(SEQ)
         behind = failed(KINDS[BEHIND], "planner", "fold", KINDS[BEHIND].sign)
         failures = decoded.out | dict.fromkeys(said.held, behind)
         places = {place: row for row, place in enumerate(rows[SEQ])}
@@ -384,6 +391,22 @@ def _evolutions(staged: Sequence[Sequence[Block]]) -> tuple[Evolution, ...]:
     """What has to be done to tables first, each once, in its order."""
     evolutions = (each for blocks in staged for block in blocks for each in block.binding.evolutions)
     return tuple(dict.fromkeys(evolutions))
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """Records that can't be applied, and why; `rowless` of these are letters of no row."""
+
+    why: Mapping[RecordRef, Failure]
+    rowless: frozenset[RecordRef]
+
+    def of(self, block: Block) -> dict[int, Failure]:
+        """Those of a block, by place."""
+        return {place: self.why[ref] for place, ref in block.refs() if ref in self.why} if self.why else {}
+
+    def without_row(self, block: Block) -> frozenset[int]:
+        """The places of those in a block."""
+        return frozenset(place for place, ref in block.refs() if ref in self.rowless) if self.rowless else frozenset()
 
 
 class _Borders(Exception):
