@@ -159,6 +159,21 @@ def test_so_it_is_where_assignments_come_as_a_whole(broker: Broker, topic: str, 
     assert reads.revocations == 1
 
 
+@pytest.mark.parametrize("client", [{}, {"group.instance.id": "one"}], ids=["dynamic", "static"])
+def test_a_group_that_is_joined_anew_is_read_on(
+    broker: Broker, topic: str, member: Join, client: dict[str, str]
+) -> None:
+    """By another client, behind a revocation of everything."""
+    reads = member(0, **{"session.timeout.ms": "6000", **client})
+    reads.until(lambda: len(reads.read) == 5)
+    before, reads.position = reads.source._client(), 3
+    reads.source.join_anew()
+    reads.until(lambda: reads.read[5:] == [3, 4])
+
+    assert reads.source._client() is not before
+    assert reads.revocations == 1
+
+
 @pytest.mark.provokes("log.unreadable")
 def test_a_batch_that_can_not_be_unpacked_breaks_its_partition(broker: Broker, topic: str, member: Join) -> None:
     """What lies in front of it is read."""

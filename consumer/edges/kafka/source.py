@@ -57,6 +57,8 @@ class KafkaSource:
         # what is assigned, with the ends of the logs as the client last heard of them; replaced as a whole
         self._heard_of: Mapping[TopicPartition, int | None] = {}
         self._next_hearing = 0.0
+        # whether the group is joined anew at the next poll
+        self._joins = False
         # what is to be read from the next poll on, once that is other than before
         self._wanted: KafkaSettings | None = None
 
@@ -69,7 +71,15 @@ class KafkaSource:
         """Read these topics from the next poll on; for any thread."""
         self._wanted = replace(self._wanted or self._settings, topics=tuple(topics))
 
+    def join_anew(self) -> None:
+        """Leave the group and join it with another client at the next poll; for any thread."""
+        self._joins = True
+
     def poll(self, limit: int, timeout: float) -> Intake:
+        if self._joins and self._listener is not None:
+            self._joins = False
+            self.close()
+            self.open(self._listener)
         self._stir()
         member = self._joined()
         if self._anew:
