@@ -75,7 +75,10 @@ class Searcher:
     def _located(self, searches: Sequence[Search], traits: Traits | None) -> list[Search]:
         """With what is to be said of those whose rows may have gone to other partitions since."""
         first, at = searches[0], searches[0].origin.at
-        if traits is not None and traits.partitions > first.partitions:
+        if traits is None:
+            # it is gone, and so are its records
+            return list(searches)
+        if traits.partitions > first.partitions:
             # the group has not taken the new ones yet
             return [replace(search, spread=True) for search in searches]
         if first.grown_at is None:
