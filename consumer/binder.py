@@ -30,6 +30,7 @@ from consumer.core.flags import ALL_ON, Switches
 from consumer.core.framing import Datum
 from consumer.core.grace import Grace
 from consumer.core.history import STAGED
+from consumer.core.key_schemas import BoundKey, are_alike, key_schema
 from consumer.core.kinds import KINDS, Scope
 from consumer.core.losses import losses
 from consumer.core.modes import Mode, OnTruncate, SoftDelete
@@ -87,6 +88,8 @@ class BinderSettings:
     following: Following = field(default_factory=Following)
     # seconds that a schema id is waited for which the registry does not know
     unknown_grace: float = 0.0
+    # and for which its answer that it does not know one is believed, so that who binds does not wait for it again
+    missing_for: float = 0.0
     # target tables in which everything waits behind a letter of its row
     strict: Collection[str] = ()
     # by target table, the column that keeps where a row's last change stands in the source's log
@@ -141,7 +144,7 @@ class Binder:
         self._known = known
         self._offsets = sources.offsets
         self._settings = settings
-        self._schemas = Schemas(sources.registry, sources.catalog)
+        self._schemas = Schemas(sources.registry, sources.catalog, settings.missing_for)
         self._tables = Tables(sources.catalog, sources.rows, lambda topic: self._settings.named(topic))
         self._catalog = sources.catalog
         self._evolver = Evolver(sources.catalog, lambda table: self._settings.follow(table), sources.switches)
@@ -178,8 +181,7 @@ class Binder:
             new = [key for key, run in wanted.items() if not self._is_bound(key, run)]
             self._learn_topics({key.topic for key in new})
             self._schemas.learn([wanted[key] for key in new])
-            # tombstones last: they may be bound as the records beside them
-            for key in sorted(new, key=lambda key: key.value_frame is None):
+            for key in sorted(new, key=lambda key: self._order(key, wanted[key])):
                 self._bind(key, wanted[key])
 
     def spread(self, topics: Collection[str]) -> set[str]:
@@ -196,6 +198,13 @@ class Binder:
         grown = [topic for topic, traits in now.items() if traits.partitions != 1]
         # who is making a binding is not waited for without need
         return self.spread(grown) if grown else set()
+
+    def _order(self, key: BindingKey, run: Run) -> tuple[bool, bool]:
+        """Tombstones last, and keys in front of them that look strange: those beside them say what a topic's are."""
+        if key.value_frame is None or key.key_frame is None:
+            return key.value_frame is None, False
+        its, value = self._schemas.known(key_of(run)), self._schemas.known(value_of(run))
+        return False, its is not None and value is not None and not are_alike(its, value)
 
     def _is_bound(self, key: BindingKey, run: Run) -> bool:
         binding = self._known.find(key)
@@ -289,11 +298,16 @@ class Binder:
         elif run.key_frame is None:
             return self._without_key(key.topic, name, schema, run)
         else:
+            key_text = self._schemas.text(key_of(run))
+            if not are_alike(key_text, text):
+                self._tables.require_own_key(key.topic, key_schema(key_text), source)
             binding = self._rows(key.topic, name, schema, run, text)
         self._warn(self._schemas.number(value_of(run)), key.topic, name, schema)
         if run.key_frame is not None:
             # tombstones that come first are to be known for what they are
-            self._tables.remember(key.topic, self._schemas.number(key_of(run)), source)
+            its = key_of(run)
+            bound = BoundKey(names=source, key=key_schema(self._schemas.text(its)))
+            self._tables.remember(key.topic, self._schemas.number(its), bound)
         return binding
 
     def _rows(self, topic: str, name: TableName, schema: WriterSchema, run: Run, text: str) -> Binding:
@@ -473,6 +487,8 @@ class Binder:
     def _deleting(self, topic: str, key: Datum) -> Binding:
         """What deletes rows of a topic none of whose values was seen yet: the table as it was named before."""
         key_text = self._schemas.text(key)
+        if self._tables.recalled(topic, self._schemas.number(key)) is None:
+            self._tables.require_own_key(topic, key_schema(key_text))
         table = self._tables.remembered(topic, self._schemas.number(key))
         if self._mode(table.name) is not Mode.ROWS:
             # the event in front of it has said everything

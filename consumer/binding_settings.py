@@ -19,6 +19,9 @@ from consumer.mapping import ColumnMapping, TableMapping
 from consumer.settings import Settings
 from consumer.table_sections import Check, Column, Table, TableEvolution
 
+# seconds: shorter than the time until a partition that waits for a schema looks again
+_MISSING_FOR = 2.0
+
 
 def contracts(settings: Settings) -> dict[str, Contract]:
     """What topics keep to. Raises Refused for a contract that can't be read."""
@@ -91,6 +94,7 @@ def binder_settings(settings: Settings) -> BinderSettings:
         create_table=overrides,
         following=following(settings),
         unknown_grace=settings.registry.unknown_grace,
+        missing_for=_MISSING_FOR,
         strict=[name for name, table in settings.tables.items() if table.strict],
         modes={name: Mode(table.mode) for name, table in settings.tables.items()},
         soft_deletes={name: table.soft_delete for name, table in settings.tables.items() if table.soft_delete},

@@ -103,7 +103,7 @@ class Decoded:
     `unavailable`: by column, which images hold no value for it. `out`: the records that are not sound, by place.
     `ops`: the operations seen. `times`: of the sources; `stamps`: those of each record, as in `Plan`. `ignored`:
     records that mean nothing. `halves`: those of key changes. `truncates`: the places of truncates, and `truncated`:
-    the greatest position of theirs, where positions matter.
+    the greatest position of theirs, where positions matter. `rowless`: the records that go out without their rows.
     """
 
     images: pl.DataFrame
@@ -118,6 +118,7 @@ class Decoded:
     halves: Halves = field(default_factory=no_halves)
     contexts: Contexts = ()
     out: dict[int, Failure] = field(default_factory=dict)
+    rowless: frozenset[int] = frozenset()
 
 
 class Truncated(Exception):
@@ -238,7 +239,7 @@ class BlockDecoder:
     def identities(self, block: Block, places: Sequence[int]) -> pl.DataFrame:
         """The identities (and SEQ) of records, as their keys say; none for a record whose key does not say it."""
         if block.binding.key_writer is None:
-            return pl.DataFrame(schema={SEQ: pl.Int64})
+            return pl.DataFrame(schema={**dict.fromkeys(block.binding.identity, pl.Null()), SEQ: pl.Int64()})
         keys = block.keys()
         framed = [place for place in places if len(keys[place] or b"") > _FRAME]
         rows = self.sifted(block, block.binding.key_writer, Data.of(keys, framed), list(block.binding.identity), {})

@@ -111,6 +111,7 @@ from consumer.telemetry.labels import Bounded
 from consumer.telemetry.process import process_samples
 from consumer.telemetry.watchers import Probes, Watchers
 from consumer.telemetry.working import pressure_samples, worker_samples
+from consumer.unread import Unread
 from consumer.working import Working
 from dlq.actions import discard, replay
 from dlq.headers import decode, encode
@@ -469,7 +470,12 @@ def build_worker(settings: Settings, name: str, shared: Connections, told: Watch
         ),
     )
     abandoned = PostgresAbandoned(shared.pool, settings.kafka.group)
+    overview = PostgresOverview(shared.pool, settings.kafka.group)
+    kafka = kafka_settings(settings)
+    lane = KafkaOffsets(replace(kafka, topics=kafka.lane, ignore=()))
+    unread = Unread(lane, lambda: [stored.at for stored in overview.stored()], source.join_anew)
     healer = Healer(abandoned, connect_client(settings), restart_budget(settings), name)
+    healer.unread = unread
     lookout = Lookout(
         LookoutSources(
             outlook=PostgresOutlook(shared.pool, settings.kafka.group),

@@ -31,6 +31,8 @@ class Work:
     tries: int = 0
     # records of it that are known not to be applicable, and why
     refused: Mapping[RecordRef, Failure] = field(default_factory=dict)
+    # those of them of whose key the target can make nothing, so that their letters are of no row
+    rowless: frozenset[RecordRef] = frozenset()
     # its records are letters that came back
     lane: bool = False
     # how long it took to read

@@ -1,4 +1,6 @@
-"""What one worker puts right for its group: connectors that have failed, and locks that dead workers have left."""
+"""What one worker puts right for its group: connectors that have failed, locks that dead workers have left, and retry
+topics that nobody reads.
+"""
 
 import threading
 import time
@@ -11,6 +13,7 @@ from consumer.core.healing import Act, RestartBudget, to_restart
 from consumer.ports.connectors import Connectors
 from consumer.ports.facts import Healed, Tell, untold
 from consumer.ports.healing import Abandoned
+from consumer.unread import Unread
 
 log = structlog.get_logger("headrace.healing")
 
@@ -35,6 +38,8 @@ class Healer:
         self._me = me
         self._every = every
         self._clock = clock
+        # of the retry topics; set by whoever composes
+        self.unread: Unread | None = None
         self._next = clock() + every
         self._idle = threading.Event()
         self._given_up: frozenset[str] = frozenset()
@@ -65,11 +70,17 @@ class Healer:
 
     def _look(self) -> None:
         if self._abandoned.teller() == self._me:
-            self._steps = [self._release, *([self._restart] if self._connect and self._budget.most else [])]
+            restarts = [self._restart] if self._connect and self._budget.most else []
+            self._steps = [self._release, *restarts, *([self._join] if self.unread else [])]
 
     def _release(self) -> None:
         for worker in self._abandoned.release():
             self.tell(Healed(Act.LOCKS_RELEASED, worker, "its session held locks after its death"))
+
+    def _join(self) -> None:
+        assert self.unread is not None, "it is asked only where it is set"
+        if (healed := self.unread.look()) is not None:
+            self.tell(healed)
 
     def _restart(self) -> None:
         assert self._connect is not None, "it is asked only where it is set"

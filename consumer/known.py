@@ -59,6 +59,17 @@ class KnownBindings:
             None,
         )
 
+    def of_values(self, topic: str, value_frame: bytes | None) -> Binding | None:
+        """Any binding of the topic with this value schema that tells rows apart, but for those of a few records."""
+        return next(
+            (
+                b
+                for k, b in list(self._known.items())
+                if (k.topic, k.value_frame) == (topic, value_frame) and value_frame and b.identity and not b.spoiled
+            ),
+            None,
+        )
+
     def forget(self, table: TableName | None) -> None:
         """Forget what was read of a table's catalog."""
         self._forget(lambda key, binding: binding.table is not None and table in (None, binding.table.name))

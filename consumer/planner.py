@@ -20,7 +20,7 @@ from consumer.core.laps import Lap
 from consumer.core.lettering import letter
 from consumer.core.letters import BEHIND, Change, Letter, Settled, State, settled
 from consumer.core.markers import Placeholders
-from consumer.core.modes import Mode
+from consumer.core.modes import Mode, OnTruncate
 from consumer.core.moves import rest
 from consumer.core.plan import (
     Action,
@@ -112,8 +112,13 @@ class Planner:
         """The runs of a slice, as they are planned."""
         return runs(self._frames.piece(piece))
 
-    def plan(self, slices: Sequence[Slice], refused: Mapping[RecordRef, Failure] | None = None) -> Plan:
-        """Plan one transaction; what can't be applied, or was refused before, becomes letters.
+    def plan(
+        self,
+        slices: Sequence[Slice],
+        refused: Mapping[RecordRef, Failure] | None = None,
+        rowless: Collection[RecordRef] = (),
+    ) -> Plan:
+        """Plan one transaction; what can't be applied, or was refused before, becomes letters, of no row if `rowless`.
 
         What was not read by the reader, as letters that come back, is brought into the one form here.
         Raises Unbound, BadRecord for a record in front of which its partition has to stop, or Unsound for a defect.
@@ -121,10 +126,11 @@ class Planner:
         check(slices, self.most)
         began, clock = time.time(), time.perf_counter()
         slices = [self._frames.piece(piece) for piece in slices]
+        known = _Refused(refused or {}, frozenset(rowless))
         borders: set[RecordRef] = set()
         while True:
             try:
-                plan = self._plan(slices, refused or {}, borders)
+                plan = self._plan(slices, known, borders)
                 lap = Lap(step="plan", began=began, seconds=time.perf_counter() - clock)
                 decoded = self._blocks.decoding.lap()
                 read, self._blocks.read = self._blocks.read, Counter()
@@ -132,9 +138,7 @@ class Planner:
             except _Borders as found:
                 borders |= found.refs
 
-    def _plan(
-        self, slices: Sequence[Slice], refused: Mapping[RecordRef, Failure], borders: Collection[RecordRef]
-    ) -> Plan:
+    def _plan(self, slices: Sequence[Slice], refused: "_Refused", borders: Collection[RecordRef]) -> Plan:
         """A plan whose runs begin at these records too. Raises _Borders where they are to begin at more."""
         counted: Counter[str] = Counter(records=sum(map(len, slices)))
         times: dict[TopicPartition, tuple[int, int]] = {}
@@ -201,7 +205,7 @@ class Planner:
     def _planned(
         self,
         block: Block,
-        refused: Mapping[RecordRef, Failure],
+        refused: "_Refused",
         stage: "_Gathered",
         counted: Counter[str],
         times: dict[TopicPartition, tuple[int, int]],
@@ -209,13 +213,13 @@ class Planner:
         """Add what a block is to its stage: writes, truncates, letters."""
         binding = block.binding
         if binding.unreadable is not None:
-            stage.letters.append(self._unreadable(block, binding.unreadable, counted))
+            stage.letters.append(self._unreadable(block, binding.unreadable, refused, counted))
             return
         if binding.table is None or binding.schema.kind in IGNORED_KINDS:
             counted["ignored"] += len(block)
             return
         if binding.mode is not Mode.ROWS:
-            self._appended(block, refused, stage, counted, times)
+            self._appended(block, refused.why, stage, counted, times)
             return
         with _cuts(block):
             decoded = self._blocks.decoded(block)
@@ -226,8 +230,8 @@ class Planner:
         stage.stamps += decoded.stamps
         stage.contexts += decoded.contexts
         counted["ignored"] += decoded.ignored
-        if refused:
-            decoded.out |= {place: refused[ref] for place, ref in block.refs() if ref in refused}
+        decoded.out |= refused.of(block)
+        decoded.rowless = refused.without_row(block)
         if self._blocks.switches.on(Flag.COLUMN_CHECKS):
             decoded.out |= broken_checks(decoded, binding, decoded.unavailable, time.time())
         _require_labels(block, decoded, self._blocks.placeholders)
@@ -281,17 +285,25 @@ class Planner:
 
     # what is left out
 
-    def _unreadable(self, block: Block, why: Failure, counted: Counter[str]) -> Aside:
+    def _unreadable(self, block: Block, why: Failure, refused: "_Refused", counted: Counter[str]) -> Aside:
         """Letters of records whose schema can't be read; the rows are known where the topic's other values say how."""
         out = {place: why for place, value in enumerate(block.values()) if value is not None or block.binding.compacted}
         counted["letters"] += len(out)
         counted["ignored"] += len(block) - len(out)
-        known = self._bindings.of_topic(block.runs[0].piece.at.topic, block.runs[0].key_frame)
-        if known is None or known.key_writer is None:
+        run = block.runs[0]
+        known = self._bindings.of_topic(run.piece.at.topic, run.key_frame)
+        imaged = self._bindings.of_values(run.piece.at.topic, run.value_frame) if run.key_frame else None
+        if known is not None and known.key_writer is not None:
+            readable = Block(known, block.runs)
+            decoded = self._blocks.nothing(readable)
+        elif imaged is not None:
+            # what is wrong is the key, and the images say the row too
+            readable = Block(_imaged(imaged), block.runs)
+            decoded = self._blocks.decoded(readable)
+        else:
             return Aside(letters=self._letters(block, out, Settled(), {}))
-        readable = Block(known, block.runs)
-        decoded = self._blocks.nothing(readable)
         decoded.out |= out
+        decoded.rowless = refused.without_row(block)
         return self._aside(readable, decoded)[1]
 
     def _folded(self, block: Block, decoded: Decoded) -> tuple[Folded, Folded, Aside | None, pl.DataFrame]:
@@ -329,6 +341,7 @@ class Planner:
         """The places of a block that become letters, these letters, and the identities that are known of bad ones."""
         binding = block.binding
         known = _known_identities(self._blocks.identities(block, sorted(decoded.out)), decoded, binding)
+        known = known.filter(~pl.col(SEQ).is_in(list(decoded.rowless)))
         waiting = {place for place, why in decoded.out.items() if why.kind == BEHIND}
         changes = _changes(known, decoded, binding)
         suspects = set(_partial(decoded).to_list()) & (decoded.out.keys() - waiting)
@@ -336,7 +349,8 @@ class Planner:
         said = settled(marked, waiting=waiting, strict=binding.strict)
         gone = [*decoded.out, *said.held]
         every = pl.concat([known, *(frame.select(known.columns) for frame in (decoded.images, decoded.deletes))])
-        rows = every.filter(pl.col(SEQ).is_in(gone)).unique(SEQ, keep="first").sort(SEQ)
+        placed = [place for place in gone if place not in decoded.rowless]
+        rows = every.filter(pl.col(SEQ).is_in(placed)).unique(SEQ, keep="first").sort(SEQ)
         behind = failed(KINDS[BEHIND], "planner", "fold", KINDS[BEHIND].sign)
         failures = decoded.out | dict.fromkeys(said.held, behind)
         places = {place: row for row, place in enumerate(rows[SEQ])}
@@ -362,6 +376,11 @@ class Planner:
         return replace(made, follows=True) if waits and place not in said.held else made
 
 
+def _imaged(binding: Binding) -> Binding:
+    """The binding of records that are read for the rows that their images say, and for nothing else."""
+    return replace(binding, key_writer=None, compacted=False, truncate=OnTruncate.IGNORE, may_lack=())
+
+
 def _require_labels(block: Block, decoded: Decoded, placeholders: Placeholders) -> None:
     """Raises Unbound where rows that do not go out bring labels that their binding does not know."""
     if not block.binding.labels:
@@ -383,6 +402,22 @@ def _evolutions(staged: Sequence[Sequence[Block]]) -> tuple[Evolution, ...]:
     """What has to be done to tables first, each once, in its order."""
     evolutions = (each for blocks in staged for block in blocks for each in block.binding.evolutions)
     return tuple(dict.fromkeys(evolutions))
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """Records that can't be applied, and why; `rowless` of these are letters of no row."""
+
+    why: Mapping[RecordRef, Failure]
+    rowless: frozenset[RecordRef]
+
+    def of(self, block: Block) -> dict[int, Failure]:
+        """Those of a block, by place."""
+        return {place: self.why[ref] for place, ref in block.refs() if ref in self.why} if self.why else {}
+
+    def without_row(self, block: Block) -> frozenset[int]:
+        """The places of those in a block."""
+        return frozenset(place for place, ref in block.refs() if ref in self.rowless) if self.rowless else frozenset()
 
 
 class _Borders(Exception):

@@ -26,7 +26,7 @@ def planned(work: Work, planner: Planner, binder: Binder, fetch: Fetch) -> Plan:
     """The plan of a batch. Raises Instead, DataFault, and Transient while the target, Kafka or the registry is away."""
     while True:
         try:
-            return planner.plan(work.slices, work.refused)
+            return planner.plan(work.slices, work.refused, work.rowless)
         except BadRecord as bad:
             raise Instead(in_front(work, bad)) from bad
         except Unbound as unbound:

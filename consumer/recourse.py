@@ -7,6 +7,7 @@ from consumer.binder import Binder
 from consumer.busy import Busy
 from consumer.core.failure import Transient, located
 from consumer.core.kinds import TOO_DEPENDENT
+from consumer.core.letters import BEHIND
 from consumer.core.records import RecordRef, TopicPartition
 from consumer.core.sizer import IN_THE_WAY, TOO_MUCH
 from consumer.cuts import Step, each_topic, halved, handed_on, reconsidered, smaller, without_table
@@ -43,9 +44,11 @@ class Recourse:
             return halved(work)
         (piece,) = (piece for piece in work.slices if len(piece))
         ref = RecordRef(piece.at, piece.offsets[0])
-        if ref in work.refused:
-            # not even its letter can be written: what refuses it is its key
+        if ref in work.rowless or (ref in work.refused and work.refused[ref].kind == BEHIND):
             return [Stopped(piece.at, located(fault.failure, piece.at, ref.offset))]
+        if ref in work.refused:
+            # its letter can't be written as one of its row: the target can't hold its key, so there is no such row
+            return [replace(work, plan=None, rowless=work.rowless | {ref})]
         return [replace(work, plan=None, refused={**work.refused, ref: fault.failure})]
 
     def _without(self, work: Work, fault: TableFault) -> list[Step]:

@@ -1,12 +1,12 @@
 """Schemas by what leads to them: fetched from the registry, and kept for when it is away."""
 
+import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
 
-from consumer.core.failure import Persistent, Transient
+from consumer.core.failure import Failure, Persistent, Transient
 from consumer.core.framing import Datum, elsewhere, expected, foreign, said_by
 from consumer.core.plan import Run
 from consumer.core.schema_ref import Foreign, SchemaRef, Space
@@ -21,10 +21,14 @@ _REQUESTS = 8
 class Schemas:
     """What the registry said. Whoever asks for the same meanwhile asks too, and learns the same."""
 
-    def __init__(self, registry: Registry, catalog: Catalog) -> None:
+    def __init__(self, registry: Registry, catalog: Catalog, missing_for: float) -> None:
+        """`missing_for`: seconds for which an answer that an id is not known, or no schema of ours, is believed."""
         self._registry = registry
         self._catalog = catalog
         self._known: dict[SchemaRef, Found] = {}
+        self._missing_for = missing_for
+        # what the registry refused, and until when that is believed (monotonic)
+        self._missing: dict[SchemaRef, tuple[Failure, float]] = {}
         # kept, since starting threads for a few schemas costs more than asking for them
         self._asking = ThreadPoolExecutor(_REQUESTS, thread_name_prefix="registry")
 
@@ -37,7 +41,12 @@ class Schemas:
         return bool(self._new(runs))
 
     def _new(self, runs: Iterable[Run]) -> set[SchemaRef]:
-        return {ref for run in runs for ref in _refs(run) if ref not in self._known}
+        refs = {ref for run in runs for ref in _refs(run) if ref not in self._known}
+        return {ref for ref in refs if self._refusal(ref) is None}
+
+    def _refusal(self, ref: SchemaRef) -> Failure | None:
+        failure, until = self._missing.get(ref, (None, 0.0))
+        return failure if time.monotonic() < until else None
 
     def learn(self, runs: Iterable[Run]) -> None:
         """Fetch schemas by several requests at a time, from what was kept of them when the registry is away.
@@ -46,11 +55,14 @@ class Schemas:
         """
         new = self._new(runs)
         fetched: dict[SchemaRef, Found] = {}
+        refused: dict[SchemaRef, Failure] = {}
         asked = {ref: self._asking.submit(self._registry.find, ref) for ref in sorted(new, key=_order)}
         try:
             for ref, answer in asked.items():
-                with suppress(Persistent):
+                try:
                     fetched[ref] = answer.result()
+                except Persistent as error:
+                    refused[ref] = error.failure
         except Transient:
             # no use in asking on: a registry that hangs would hold everything up, once for each id
             kept = self._recalled(new - fetched.keys())
@@ -60,9 +72,16 @@ class Schemas:
         finally:
             for answer in asked.values():
                 answer.cancel()
+            self._refuse(refused)
         if fetched:
             self._remember(fetched)
             self._known |= fetched
+
+    def _refuse(self, refused: dict[SchemaRef, Failure]) -> None:
+        now = time.monotonic()
+        until = now + self._missing_for
+        kept = {ref: said for ref, said in self._missing.items() if now < said[1]}
+        self._missing = kept | {ref: (failure, until) for ref, failure in refused.items()}
 
     def _remember(self, fetched: dict[SchemaRef, Found]) -> None:
         named: dict[str, dict[int, str]] = defaultdict(dict)
@@ -88,6 +107,11 @@ class Schemas:
         """The schema that a datum was written with. Raises Cannot, Persistent, Transient."""
         return self._found(datum).text
 
+    def known(self, datum: Datum) -> str | None:
+        """The same, if it is known already."""
+        found = self._known.get(datum.ref) if datum.ref is not None else None
+        return None if found is None else found.text
+
     def number(self, datum: Datum) -> int:
         """That schema's number. Raises Cannot, Persistent, Transient."""
         ref = ref_of(datum)
@@ -99,6 +123,8 @@ class Schemas:
         if known is not None:
             return known
         try:
+            if (refusal := self._refusal(ref)) is not None:
+                raise Persistent(refusal)
             return self._registry.find(ref)
         except Persistent as error:
             # what stands in front of a datum whose id is elsewhere may look like any id

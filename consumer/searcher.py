@@ -4,7 +4,7 @@ How far each search has come stands in the letter's row, so any worker goes on w
 there too; a letter that may be applied comes back through the lane like any other.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import structlog
@@ -13,12 +13,12 @@ from consumer.binder import Binder
 from consumer.cadence import Cadence
 from consumer.core.plan import Plan
 from consumer.core.records import OffsetRange, Slice
-from consumer.core.search import Doubt, Ending, Seen, Stretch, next_stretch, seen
+from consumer.core.search import GROWTH_SEEN, Doubt, Ending, Search, Seen, Stretch, next_stretch, seen
 from consumer.planner import BadRecord, Planner, Unbound
 from consumer.ports.facts import Tell, untold
 from consumer.ports.letters import Searches
 from consumer.ports.refusals import DataFault, TableFault
-from consumer.ports.topics import Offsets
+from consumer.ports.topics import Moments, Traits
 from consumer.rereading import Rereading
 
 log = structlog.get_logger("headrace.letters")
@@ -38,7 +38,7 @@ class Searcher:
     RECORDS = 5_000
 
     def __init__(
-        self, searches: Searches, origins: Rereading, offsets: Offsets, planner: Planner, binder: Binder
+        self, searches: Searches, origins: Rereading, offsets: Moments, planner: Planner, binder: Binder
     ) -> None:
         self._searches = searches
         self._origins = origins
@@ -61,25 +61,43 @@ class Searcher:
         claimed = self._searches.claim(self.LETTERS, self.CLAIM)
         if not claimed:
             return False
-        stretch = next_stretch(claimed)
+        topic = claimed[0].origin.at.topic
+        traits = self._offsets.traits([topic]).get(topic)
+        stretch = next_stretch(self._located(claimed, traits))
         piece = self._read(stretch)
         if piece is None:
             self._searches.refuse(stretch)
             _say(stretch, {search.id: Ending.REFUSED for search in stretch.searches})
         else:
-            self._note(stretch, piece)
+            self._note(stretch, piece, traits)
         return True
+
+    def _located(self, searches: Sequence[Search], traits: Traits | None) -> list[Search]:
+        """With what is to be said of those whose rows may have gone to other partitions since."""
+        first, at = searches[0], searches[0].origin.at
+        if traits is None:
+            # it is gone, and so are its records
+            return list(searches)
+        if traits.partitions > first.partitions:
+            # the group has not taken the new ones yet
+            return [replace(search, spread=True) for search in searches]
+        if first.grown_at is None:
+            return list(searches)
+        since = self._offsets.since([at], first.grown_at + GROWTH_SEEN).get(at)
+        return [replace(search, spread=since is None or search.origin.offset < since) for search in searches]
 
     def _read(self, stretch: Stretch) -> Slice | None:
         """The next records of the stretch; None when they are gone."""
         first = stretch.searches[0]
+        if not stretch.reads:
+            return Slice(at=first.origin.at, epoch=0, start=stretch.start, end=stretch.end)
         return self._origins.read(
             OffsetRange(first.origin.at, stretch.start, stretch.end), self.RECORDS, first.topic_id
         )
 
-    def _note(self, stretch: Stretch, piece: Slice) -> None:
+    def _note(self, stretch: Stretch, piece: Slice, traits: Traits | None) -> None:
         try:
-            found = self._searches.note(stretch, self._seen(piece))
+            found = self._searches.note(stretch, self._seen(piece, traits) if stretch.reads else Seen(upto=piece.end))
         except _UNREADABLE as error:
             if isinstance(error, BadRecord) and error.wait:
                 # its schema may become known yet
@@ -87,9 +105,8 @@ class Searcher:
             found = self._searches.note(stretch, Seen(upto=piece.end, doubt=Doubt.UNREAD))
         _say(stretch, found)
 
-    def _seen(self, piece: Slice) -> Seen:
+    def _seen(self, piece: Slice, traits: Traits | None) -> Seen:
         self._planner.marks.learn(self._searches.marks(piece.at))
-        traits = self._offsets.traits([piece.at.topic]).get(piece.at.topic)
         incomplete = (traits is None or traits.compacted) and len(piece) < piece.end - piece.start
         unapplied = self._searches.unapplied(OffsetRange(piece.at, piece.start, piece.end))
         return seen(self._planned(_without(piece, unapplied)), piece.end, incomplete=incomplete)

@@ -7,6 +7,7 @@ import polars as pl
 
 from consumer.core.envelope import WriterSchema
 from consumer.core.framing import FRAME
+from consumer.core.key_schemas import BoundKey, KeySchema, another_than
 from consumer.core.naming import table_name
 from consumer.core.plan import Run, TableName, TargetTable
 from consumer.gates import Cannot, NoneDecodes
@@ -28,7 +29,7 @@ class Tables:
         self._rows = rows
         self._template = template
         # the source's names by topic and key schema, as they are stored
-        self._sources: dict[tuple[str, int], Names] = {}
+        self._sources: dict[tuple[str, int], BoundKey] = {}
 
     def source(self, schema: WriterSchema, run: Run) -> dict[str, str | None]:
         """The `source` block of the run's first sound record. Raises NoneDecodes."""
@@ -66,11 +67,24 @@ class Tables:
             raise Cannot("table.shared", f"topic {owner} is applied to table {name} already")
         return name
 
-    def remember(self, topic: str, key_schema: int, source: Names) -> None:
-        """Have the names at hand for a worker that meets a tombstone of the topic first."""
-        if self._sources.get((topic, key_schema)) != source:
-            self._catalog.remember_source(topic, key_schema, source)
-            self._sources[topic, key_schema] = source
+    def remember(self, topic: str, schema_id: int, bound: BoundKey) -> None:
+        """Have at hand what a worker needs that meets a tombstone of the topic first, or a key of another table."""
+        if self._sources.get((topic, schema_id)) != bound:
+            self._catalog.remember_source(topic, schema_id, bound)
+            self._sources[topic, schema_id] = bound
+
+    def require_own_key(self, topic: str, key: KeySchema, source: Names | None = None) -> None:
+        """Raises Cannot where a key's schema is another table's than that of the topic's records before.
+
+        `source`: of which table the record says that it is; columns that are those of before say the same row.
+        """
+        known = [one.key for one in self._catalog.known_keys(topic) if source in (None, one.names)]
+        if source is not None and key.columns in {one.columns for one in known}:
+            return
+        other = another_than(key, known)
+        if other is not None:
+            detail = f"key: expected the schema {other.name}, as of the topic's records before, found {key.name}"
+            raise Cannot("record.identity", detail, _OTHER_KEY)
 
     def recalled(self, topic: str, key_schema: int) -> dict[str, str | None] | None:
         """What the source called the table of a topic when its records were bound before, if they were."""
@@ -99,6 +113,10 @@ def missing(name: TableName) -> Cannot:
     return Cannot("table.missing", f"the target has no table {name}")
 
 
+_OTHER_KEY = (
+    "Look at the record with its schemas; have the source send the row again (Debezium incremental snapshot of its "
+    "key), then discard the letter."
+)
 _MAKE_TABLE = (
     "Create it as the topic's rows need it, or set target.table, or table of the topic, to the name that it has now."
 )

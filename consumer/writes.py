@@ -145,4 +145,6 @@ def _carried(series: pl.Series, column: BoundColumn) -> tuple[pl.Series, StagedC
             form = carried(series, how, column.source)
     except Unfit as error:
         raise Unfit(error.expected, error.found, error.remedy, at=f"after.{column.source.name}") from error
-    return form, StagedColumn(name=name, staging=how.staging, cast=column.target.cast if how.cast else None)
+    target = column.target
+    cast = target.cast if how.cast else None
+    return form, StagedColumn(name=name, staging=how.staging, cast=cast, collation=target.collation)

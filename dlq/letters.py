@@ -91,6 +91,11 @@ class Letter:
     imported: str | None
 
     @property
+    def tries(self) -> int:
+        """How often it was tried: `attempt` numbers its copies, and counts each sending by people beside."""
+        return self.attempt - self.replays
+
+    @property
     def place(self) -> "Place":
         """Where it stands among the letters of a selection."""
         return Place(self.failed_at, self.id)

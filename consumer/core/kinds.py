@@ -96,7 +96,7 @@ RECORD_KINDS = (
     _kind(
         "record.identity",
         _PERSISTENT,
-        "no key, or a key column without a value, so the row can't be told from others",
+        "no key, one of another table's schema, or a key column without a value: the row can't be told from others",
         "Give the source table a primary key, or set message.key.columns on the connector.",
     ),
     _kind(

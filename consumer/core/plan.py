@@ -48,7 +48,7 @@ class TableName:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetColumn:
     """A target column as the catalog has it. `type_name` is pg_type.typname, `cast` its name in a cast, `item` what an
-    array holds; `digits`, `length` and `masked` as in `Kind`.
+    array holds; `digits`, `length` and `masked` as in `Kind`; `collation` where that takes values that differ for one.
 
     `lacks`: the privileges on it that we do not have. `required`: it takes no null. `needed`: a new row has
     to be given a value of it, since neither a default nor a trigger does it.
@@ -62,6 +62,7 @@ class TargetColumn:
     digits: int | None = None
     length: int | None = None
     masked: bool = False
+    collation: str | None = None
     identity: bool = False
     generated: bool = False
     required: bool = False
@@ -233,11 +234,12 @@ class Action(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StagedColumn:
-    """A column of a staging table; `cast` is the target type where our SQL casts."""
+    """A column of a staging table; `cast` is the target type where our SQL casts, `collation` as in `TargetColumn`."""
 
     name: str
     staging: str
     cast: str | None = None
+    collation: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,6 +305,12 @@ class TableWrite:
     kept_as: Mapping[str, str] = field(default_factory=dict)
     soft: SoftDelete | None = None
     rank: int = 0
+
+    @property
+    def merges(self) -> bool:
+        """Whether the table may take keys for one that differ here."""
+        own = [column for column in self.columns if column.name in self.identity]
+        return self.action is not Action.KEEP and any(column.cast or column.collation for column in own)
 
     @property
     def turn(self) -> tuple[int, TableName]:

@@ -23,6 +23,11 @@ class Doubt(StrEnum):
     COMPACTED = "compacted"
 
 
+GROWTH_SEEN = 3600.0
+"""Seconds after which all producers write by a topic's new number of partitions; the default is that they look for it
+every five minutes.
+"""
+_SPREAD = "its topic has got more partitions, and a later change of its row may stand in another one"
 GONE = "the records behind it have left the log, or belong to a topic that was made anew"
 _WHY = {
     Doubt.PARTIAL: "a later change of its row, without all columns, is applied already and would be undone",
@@ -44,7 +49,9 @@ class Ending(Enum):
 class Search:
     """A letter that is searched for: offsets from its own up to `searched` are done, those up to `until` are to be.
 
-    `topic_id`: of the topic whose position is stored.
+    `topic_id`: of the topic whose position is stored. `partitions`: how many of that are known; `grown_at`: when it
+    got the last of them, in seconds since 1970, if it had records before. `spread`: its row may have gone to another
+    partition since.
     """
 
     id: int
@@ -54,6 +61,9 @@ class Search:
     until: int
     doubt: Doubt | None = None
     topic_id: str | None = None
+    partitions: int = 1
+    grown_at: float | None = None
+    spread: bool = False
 
     def ending(self, met: Collection[Doubt | None], doubt: Doubt | None, upto: int) -> Ending | None:
         """How it ends when the offsets up to `upto` are read; None if it goes on.
@@ -64,7 +74,7 @@ class Search:
             return Ending.SUPERSEDED
         if upto < self.until:
             return None
-        return Ending.REFUSED if self.doubts(met, doubt) else Ending.CLEAR
+        return Ending.REFUSED if self.spread or self.doubts(met, doubt) else Ending.CLEAR
 
     def doubts(self, met: Collection[Doubt | None], doubt: Doubt | None) -> Doubt | None:
         """The first reason not to apply it, of those known before and now."""
@@ -75,18 +85,22 @@ class Search:
         return located(failed(KINDS["record.unplaced"], "searcher", "search", why), *self.origin)
 
     def refused_for(self, doubt: Doubt | None) -> Failure:
-        """The same, for a doubt; None where the records are gone."""
-        return self.refusal(_WHY[doubt] if doubt else GONE)
+        """The same, for a doubt; None where there is another reason: the records are gone, or others are elsewhere."""
+        return self.refusal(_WHY[doubt] if doubt else _SPREAD if self.spread else GONE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stretch:
-    """Offsets `[start, end)` that are read at once for some searches of a partition. `claimed`: ids of all of them."""
+    """Offsets `[start, end)` that are read at once for some searches of a partition. `claimed`: ids of all of them.
+
+    `reads`: False where nothing stands behind the letter.
+    """
 
     searches: tuple[Search, ...]
     claimed: tuple[int, ...]
     start: int
     end: int
+    reads: bool = True
 
 
 def next_stretch(searches: Sequence[Search]) -> Stretch:
@@ -94,10 +108,14 @@ def next_stretch(searches: Sequence[Search]) -> Stretch:
 
     Records are folded with what is read beside them, so they must lie behind every letter that they are looked at for.
     """
+    claimed = tuple(search.id for search in searches)
+    for search in searches:
+        if search.searched <= search.origin.offset:
+            return Stretch(searches=(search,), claimed=claimed, start=search.searched, end=search.until, reads=False)
     start = min(search.searched for search in searches)
     first = tuple(search for search in searches if search.searched == start)
     borders = [search.until for search in first] + [search.searched for search in searches if search.searched > start]
-    return Stretch(searches=first, claimed=tuple(search.id for search in searches), start=start, end=min(borders))
+    return Stretch(searches=first, claimed=claimed, start=start, end=min(borders))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -119,14 +119,14 @@ def _listed(found: Sequence["Letter"], screen: Console) -> RenderableType:
         origin = said(f"{letter.topic} {letter.partition}/{letter.offset}{whose}", DIM)
         table = said(letter.table or "row not known", "" if letter.table else DIM)
         failed = said(ago(letter.failed_at, now))
-        attempt = said(letter.attempt, DIM)
+        tries = said(letter.tries, DIM)
         if slim:
             rows.append([said(letter.id, "bold"), state, stacked(what, table, origin), failed])
         else:
-            rows.append([said(letter.id, "bold"), state, what, stacked(table, origin), failed, attempt])
+            rows.append([said(letter.id, "bold"), state, what, stacked(table, origin), failed, tries])
     if slim:
         return listing(["letter", "state", "failure, table, record", "failed"], rows, wide=2)
-    return listing(["letter", "state", "failure", "table, record", "failed", "attempt"], rows, wide=3)
+    return listing(["letter", "state", "failure", "table, record", "failed", "tries"], rows, wide=3)
 
 
 def _failure(kind: str, field: str, code: str) -> Text:
@@ -178,7 +178,7 @@ def _history(found: "Whole") -> RenderableType:
     events += [(edited.at, f"{edited.who} changed {', '.join(edited.columns) or 'nothing'}") for edited in found.edits]
     for one in found.decisions:
         events.append((one.happened_at, f"{one.actor}: {one.action}" + (f" ({one.reason})" if one.reason else "")))
-    events.append((letter.failed_at, f"failed last, attempt {letter.attempt}: {letter.kind}"))
+    events.append((letter.failed_at, f"failed last, try {letter.tries}: {letter.kind}"))
     if found.search_until is not None and found.searched is not None:
         events.append((letter.failed_at, f"searched for later changes up to {found.searched} of {found.search_until}"))
     if letter.due_at is not None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from consumer.core.failure import Failure
+from consumer.core.key_schemas import BoundKey
 from consumer.core.plan import Binding, BindingKey, Run, TableName, TargetTable
 from consumer.ports.evolution import Shapes
 
@@ -20,6 +21,10 @@ class Bindings(Protocol):
 
     def of_topic(self, topic: str, key_frame: bytes | None) -> Binding | None:
         """Any binding of a table with this key schema, made from values of the topic."""
+        ...
+
+    def of_values(self, topic: str, value_frame: bytes | None) -> Binding | None:
+        """Any binding of a table with this value schema, whose records have keys of their own table."""
         ...
 
 
@@ -46,8 +51,12 @@ class Catalog(Shapes, Protocol):
         """Those of the schemas that were kept before; without ids all of that name."""
         ...
 
-    def remember_source(self, topic: str, key_schema: int, names: Mapping[str, str | None]) -> None:
-        """Keep what the source calls the table of a topic and key schema."""
+    def remember_source(self, topic: str, schema_id: int, bound: BoundKey) -> None:
+        """Keep what records of a topic with this key schema were bound as."""
+        ...
+
+    def known_keys(self, topic: str) -> Sequence[BoundKey]:
+        """The keys that the topic's records were bound with, as far as it was kept."""
         ...
 
     def recall_source(self, topic: str, key_schema: int) -> Mapping[str, str | None] | None:

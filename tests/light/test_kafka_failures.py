@@ -58,6 +58,7 @@ class Member:
         self.position = position
         self.read: list[int] = []
         self.broken: dict[TopicPartition, Failure] = {}
+        self.revocations = 0
         self.source.open(self)
         self._assigned: list[TopicPartition] = []
 
@@ -67,9 +68,15 @@ class Member:
 
     def revoked(self, partitions: Sequence[TopicPartition]) -> None:
         """Nothing is in flight."""
+        self._assigned.clear()
+        self.revocations += 1
 
     def lost(self, partitions: Sequence[TopicPartition]) -> None:
         """Nothing is in flight."""
+
+    def started_again(self, at: TopicPartition) -> None:
+        """As after a decision about it."""
+        self._assigned.append(at)
 
     def poll(self) -> None:
         """Poll once; start what is assigned."""
@@ -134,6 +141,37 @@ def test_a_partition_that_the_client_gave_up_is_started_elsewhere(broker: Broker
     assert reads.break_off().kind == "log.out_of_range"
     assert reads.source.start(at, 3)
     reads.until(lambda: reads.read == [3, 4])
+
+
+@pytest.mark.parametrize("strategy", ["range", "roundrobin"])
+def test_so_it_is_where_assignments_come_as_a_whole(broker: Broker, topic: str, member: Join, strategy: str) -> None:
+    """The client can't assign a single one anew then, so all are; a trial at the same place has no such effect."""
+    reads = member(100, **{"partition.assignment.strategy": strategy})
+    at = TopicPartition(topic, 0)
+    reads.break_off()
+    assert not reads.source.start(at, 100)
+    reads.poll()
+    assert reads.revocations == 0
+
+    reads.position = 3
+    reads.started_again(at)
+    reads.until(lambda: reads.read == [3, 4])
+    assert reads.revocations == 1
+
+
+@pytest.mark.parametrize("client", [{}, {"group.instance.id": "one"}], ids=["dynamic", "static"])
+def test_a_group_that_is_joined_anew_is_read_on(
+    broker: Broker, topic: str, member: Join, client: dict[str, str]
+) -> None:
+    """By another client, behind a revocation of everything."""
+    reads = member(0, **{"session.timeout.ms": "6000", **client})
+    reads.until(lambda: len(reads.read) == 5)
+    before, reads.position = reads.source._client(), 3
+    reads.source.join_anew()
+    reads.until(lambda: reads.read[5:] == [3, 4])
+
+    assert reads.source._client() is not before
+    assert reads.revocations == 1
 
 
 @pytest.mark.provokes("log.unreadable")

@@ -109,6 +109,8 @@ class Engine:
         self.at = list(self.topics.logs)
         self.stopped: dict[TopicPartition, Failure] = {}
         self.lsn = 0
+        # schemas of other tables, by id
+        self._others: Mapping[int, str] = options.pop("others", {})
         self._sink, self._pool, self._group = sink, pool, group
         self._settings = BinderSettings(template=str(table), **options)
         self.start()
@@ -116,7 +118,7 @@ class Engine:
     def start(self) -> None:
         """As a new worker does."""
         known = KnownBindings()
-        registry = Schemas({1: self.keys.text, 2: self.values.text})
+        registry = Schemas({1: self.keys.text, 2: self.values.text, **self._others})
         catalog = PostgresCatalog(self._pool, self._group)
         sources = Sources(registry=registry, catalog=catalog, offsets=self.topics, rows=RowDecoder())
         plans, binder = planner(known, policy=POLICY), Binder(known, sources, self._settings)

@@ -1,6 +1,7 @@
 """Keys that are no primary key: of a unique index of the source, or columns that the connector was told."""
 
 from collections.abc import Callable
+from typing import Any
 
 import psycopg
 import pytest
@@ -11,6 +12,7 @@ from consumer.edges.postgres.sink import PostgresSink
 from tests.pg.conftest import Pools
 from tests.pg.engine import Engine
 from tests.pg.landing import ID
+from tests.unit.avro import Writer, framed, key
 
 FIELDS = [
     ID,
@@ -27,10 +29,10 @@ def engines(
 ) -> Callable[..., Engine]:
     """Makes an engine of a table with these constraints, whose topic has a key of two columns."""
 
-    def made(constraints: str, partitions: int = 2) -> Engine:
+    def made(constraints: str, partitions: int = 2, **options: Any) -> Engine:
         columns = "id bigint, shop text NOT NULL, code int NOT NULL, doc text"
         session.execute(f"CREATE TABLE {schema}.t ({columns}{constraints})".encode())
-        return Engine(sink, pools(), group, TableName(schema, "t"), FIELDS, KEY, partitions=partitions)
+        return Engine(sink, pools(), group, TableName(schema, "t"), FIELDS, KEY, partitions=partitions, **options)
 
     return made
 
@@ -84,3 +86,29 @@ def test_no_other_index_does(session: psycopg.Connection, engines: Callable[...,
     engine.run()
 
     assert [why.kind for why in engine.stopped.values()] == ["table.identity"]
+
+
+@pytest.mark.parametrize("partitions", [1, 2])
+@pytest.mark.parametrize("size", [1, 50])
+def test_a_key_with_another_tables_schema_costs_its_record(
+    session: psycopg.Connection, engines: Callable[..., Engine], partitions: int, size: int
+) -> None:
+    """Rows are neither told by that key nor does anything stop; a change that lacks columns waits behind the record."""
+    other = Writer(key([FIELDS[2]], "shop.public.codes")).text
+    engine = engines(", PRIMARY KEY (shop, code)", partitions, others={9: other})
+    one, two = ({"id": 1, "shop": shop, "code": 5, "doc": "old"} for shop in ("a", "b"))
+    engine.change("c", one)
+    engine.change("c", two)
+    engine.change("u", {**one, "doc": "new"})
+    log = engine.topics.logs[engine.at[0]]
+    log.keys[-1] = framed(9, (log.keys[-1] or b"")[5:])
+    engine.change("u", {**one, "id": 7, "doc": UNAVAILABLE})
+    engine.run(size)
+
+    assert engine.stopped == {}
+    assert engine.rows(session) == [(1, "a", 5, "old"), (1, "b", 5, "old")]
+    assert engine.letters(session) == [(0, 2, "dead", "record.identity"), (0, 3, "held", "record.behind")]
+    engine.change("u", {**one, "doc": "newest"})
+    engine.run(size)
+    assert sorted(engine.rows(session)) == [(1, "a", 5, "newest"), (1, "b", 5, "old")]
+    assert {state for _, _, state, _ in engine.letters(session)} == {"superseded"}

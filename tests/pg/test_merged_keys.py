@@ -43,23 +43,6 @@ def test_keys_that_are_one_in_the_table_are_refused_together(
     assert len(landed(session, landing)) == len(values) - len(expected)
 
 
-def test_a_column_compares_keys_by_its_own_collation(server: str, session: psycopg.Connection, make: Make) -> None:
-    """Staged text has the database's."""
-    try:
-        landing = make(
-            "CREATE COLLATION {s}.anyhow (provider = icu, locale = 'und-u-ks-level2', deterministic = false);"
-            " CREATE TABLE {s}.t (code text COLLATE {s}.anyhow PRIMARY KEY, n int4)",
-            [CODE, FIELDS[2]],
-            "code",
-        )
-    except psycopg.errors.FeatureNotSupported:
-        pytest.skip("this build of PostgreSQL has no such collation")
-    found = search(server, landing.plan(*(("c", {"code": code, "n": 1}) for code in ("A", "B", "a"))))
-
-    assert said(found) == dict.fromkeys((0, 2), ("record.key_merged", "21000"))
-    assert landed(session, landing) == [("B", 1)]
-
-
 def test_partial_updates_of_one_row_are_refused_together(server: str, session: psycopg.Connection, make: Make) -> None:
     """Neither is missing its base."""
     landing = make(

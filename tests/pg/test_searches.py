@@ -3,6 +3,7 @@
 The log is a list here; the real one, and the thread that reads it, are in `tests/real/engine/test_searches.py`.
 """
 
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from consumer.core.failure import Transient
 from consumer.core.letters import State, Verdict
 from consumer.core.plan import TableName
-from consumer.core.records import OffsetRange, RecordRef, Slice
+from consumer.core.records import OffsetRange, RecordRef, Slice, TopicPartition
 from consumer.core.search import Ending, Seen, next_stretch
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.ports.refusals import Reconsider, TableFault
@@ -22,8 +23,11 @@ from consumer.ports.topics import Traits
 from consumer.rereading import Rereading
 from consumer.searcher import Searcher
 from consumer.stack.waiting import wait_until
+from dlq.actions import discard
 from dlq.edit import edit
+from dlq.letters import page
 from dlq.payload import Sources
+from dlq.selection import Selection
 from tests.pg.conftest import Pools, Sinks
 from tests.pg.landing import Landing
 from tests.pg.unplaced import CUT, DELETE, FIELDS, OTHER, PARTIAL, WHOLE, Change, Scene, row
@@ -37,6 +41,15 @@ class Log:
     scene: Scene
     missing: Collection[int] = ()
     topic_id: str = "first"
+    partitions: int = 1
+    compacted: bool = True
+    # the first offset of an hour behind the moment at which it had got more partitions
+    later: int = 100
+
+    def since(self, partitions: Sequence[TopicPartition], moment: float) -> dict[TopicPartition, int]:
+        """The same, whatever the moment."""
+        assert moment > time.time() + 3000
+        return dict.fromkeys(partitions, self.later)
 
     def read(self, wanted: OffsetRange, most: int) -> Slice:
         """All of it."""
@@ -49,8 +62,8 @@ class Log:
         return dict.fromkeys(topics, self.topic_id)
 
     def traits(self, topics: Sequence[str]) -> dict[str, Traits]:
-        """It is compacted."""
-        return dict.fromkeys(topics, Traits(compacted=True, partitions=1))
+        """Of the only one."""
+        return dict.fromkeys(topics, Traits(compacted=self.compacted, partitions=self.partitions))
 
 
 @pytest.fixture
@@ -145,6 +158,74 @@ def test_what_the_searcher_makes_of_a_log(
     query = "SELECT CASE WHEN state = 'dead' THEN detail END FROM headrace.letters WHERE group_name = %s"
     ((detail,),) = scene.session.execute(query, (scene.group,)).fetchall()
     assert said in str(detail)
+
+
+@pytest.mark.provokes("record.unplaced")
+@pytest.mark.parametrize(
+    ("grown", "partitions", "later", "states"),
+    [
+        pytest.param(True, 2, 100, "0d", id="grown since"),
+        pytest.param(True, 2, 0, "0a", id="grown long before"),
+        pytest.param(False, 2, 100, "0a", id="never grown"),
+        pytest.param(False, 3, 100, "0d", id="grown, which nobody has noticed"),
+    ],
+)
+@pytest.mark.parametrize("behind", [[OTHER], []], ids=["others behind it", "nothing behind it"])
+def test_a_topic_that_has_grown_may_have_later_changes_elsewhere(
+    scene: Scene, behind: list[Change], grown: bool, partitions: int, later: int, states: str
+) -> None:
+    """What is applied from another partition is not undone, and the letter says why it is not applied."""
+    scene.unknown()
+    scene.apply(*behind)
+    scene.beside(WHOLE, grown=grown)
+    scene.learn()
+    scene.replay()
+    assert scene.states() == "0r"
+    log: Any = Log(scene, (), partitions=partitions, compacted=False, later=later)
+    searcher = Searcher(scene.searches, Rereading(log, log), log, planner(scene.known), scene.world.binder(scene.known))
+    searcher.CLAIM = 0.1
+
+    assert wait_until(lambda: searcher.turn(0.05) or scene.come_back() or scene.states() == states, 20)
+    if states == "0d":
+        assert scene.rows()[0] == (1, "new", 5)
+        query = "SELECT kind, detail FROM headrace.letters WHERE group_name = %s"
+        ((kind, detail),) = scene.session.execute(query, (scene.group,)).fetchall()
+        assert kind == "record.unplaced"
+        assert "more partitions" in detail
+
+
+def test_a_later_change_of_its_own_partition_decides_in_a_topic_that_has_grown(scene: Scene) -> None:
+    """It is newer, wherever others are."""
+    scene.unknown()
+    scene.apply(WHOLE)
+    scene.beside(OTHER, grown=True)
+    scene.learn()
+    scene.replay()
+
+    assert scene.search() == [Ending.SUPERSEDED]
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_a_record_that_was_given_up_and_read_again_is_a_later_change(scene: Scene, again: bool) -> None:
+    """As its position was set back; before it is passed again it is none."""
+    scene.unknown()
+    scene.unknown(WHOLE)
+    scene.apply(OTHER)
+    query = 'SELECT id FROM headrace.letters WHERE group_name = %s AND "offset" = 1'
+    ((letter,),) = scene.session.execute(query, (scene.group,)).fetchall()
+    discard(scene.session, scene.group, [letter], "enough")
+    scene.learn()
+    scene.set_back(1)
+    if again:
+        scene.read_again(1, 2)
+    else:
+        # placed while the position stood behind it
+        scene.stand_at(3)
+    scene.replay()
+    if not again:
+        scene.stand_at(1)
+
+    assert scene.search() == [Ending.SUPERSEDED if again else Ending.CLEAR]
 
 
 def test_an_edited_letter_is_placed_too(scene: Scene) -> None:
@@ -285,3 +366,5 @@ def test_a_letter_that_still_can_not_be_read_says_why(scene: Scene) -> None:
 
     query = "SELECT state, kind, attempt, searched FROM headrace.letters WHERE group_name = %s"
     assert scene.session.execute(query, (scene.group,)).fetchall() == [("dead", "record.schema_unknown", 3, None)]
+    (letter,) = page(scene.session, scene.group, Selection(), most=10)
+    assert (letter.attempt, letter.replays, letter.tries) == (3, 1, 2)

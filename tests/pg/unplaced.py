@@ -1,12 +1,14 @@
 """A partition whose log is a list, a group that reads it, and letters that come back with any row."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
 
 from consumer.apart import Apart
+from consumer.core.decision import Decision
 from consumer.core.letterhead import Codec
 from consumer.core.letters import Record, State
 from consumer.core.markers import UNAVAILABLE
@@ -14,6 +16,8 @@ from consumer.core.plan import Plan
 from consumer.core.policy import Policy
 from consumer.core.records import OffsetRange, RecordRef, Slice, TopicPartition
 from consumer.core.search import Ending, next_stretch, seen
+from consumer.desk import Note
+from consumer.edges.postgres.desk import PostgresDesk
 from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.pool import TargetPool
@@ -27,7 +31,7 @@ from consumer.ports.target import Start
 from consumer.ports.topics import Traits
 from consumer.rereading import Rereading
 from consumer.returns import Judges, Returns
-from dlq.actions import replay
+from dlq.actions import discard, replay
 from dlq.headers import decode, encode
 from tests.pg.landing import ID, Landing, rows
 from tests.unit.avro import framed
@@ -91,6 +95,32 @@ class Scene:
         """More records, each a batch."""
         for change in changes:
             self._append(self.landing.record(*change))
+
+    def beside(self, change: Change, *, grown: bool) -> None:
+        """A batch of another partition of the topic, which it had always or got when this one had records."""
+        other = TopicPartition(self.landing.at.topic, self.landing.at.partition + 1)
+        wait_for = {str(self.landing.at.partition): 1} if grown else None
+        (taken,) = self.sink.take({other: Start(offset=0, wait_for=wait_for)})
+        piece = slice_of([self.landing.record(*change)], 0, other)
+        self.sink.apply(self.planned(replace(piece, epoch=taken.epoch)))
+
+    def set_back(self, offset: int) -> None:
+        """A person sets the position, and the partition is taken anew."""
+        decision = Decision(next_offset=offset, topic_id=None)
+        with closing(PostgresDesk(self.sink.settings, self.group, discard)) as desk:
+            desk.move(self.landing.at, lambda held: decision, Note(actor="a person", reason="again"))
+        (self.landing.taken,) = self.sink.take({self.landing.at: Start(offset=0)})
+
+    def read_again(self, *offsets: int) -> None:
+        """Records that were read before, each a batch."""
+        for offset in offsets:
+            piece = slice_of([self.log[offset]], offset, self.landing.at)
+            self.sink.apply(self.planned(replace(piece, epoch=self.landing.taken.epoch)))
+
+    def stand_at(self, offset: int) -> None:
+        """Move the position, as if so much had been read."""
+        query = "UPDATE headrace.positions SET next_offset = %s WHERE group_name = %s AND topic = %s AND partition = %s"
+        self.session.execute(query, (offset, self.group, *self.landing.at))
 
     def skip(self, change: Change) -> None:
         """The next record, as one that was passed before this group began."""

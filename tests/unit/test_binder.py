@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from consumer.core.types import ColumnPolicy, Kind
 from consumer.known import KnownBindings
 from consumer.planner import BadRecord
 from consumer.ports.topics import Traits
-from tests.unit.avro import Writer, envelope, event
+from tests.unit.avro import Writer, envelope, event, framed
 from tests.unit.known import AT, Topic, planner, slice_of
 from tests.unit.semantic import CIRCLE, INTERVAL, JSON, POINT, filled
 from tests.unit.world import World
@@ -428,6 +429,27 @@ def test_a_table_belongs_to_one_topic_whichever_worker_applies_it() -> None:
     assert failure.kind == "table.shared"
     assert "shop2.public.orders" in failure.detail
     assert "target.table" in failure.remedy
+
+
+@pytest.mark.parametrize("grace", [0.0, 60.0])
+def test_who_binds_does_not_ask_again_for_an_id_that_is_not_known(grace: float) -> None:
+    """The answer is believed for a moment, so the registry is asked on the thread that is there for it."""
+    bound = Bound()
+    bound.world.missing_for = 60.0
+    bound.binder = bound.world.binder(bound.known, grace)
+    unknown = (framed(98, CHANGE[0][5:]), framed(99, CHANGE[1][5:]))
+    asked = dict([wanted([CHANGE]), wanted([unknown])])
+    bound.binder.fetch(asked)
+    assert sorted(bound.world.inquiries) == [1, 2, 98, 99]
+    assert bound.binder.lacking(asked) == {}
+    with pytest.raises(BadRecord) if grace else nullcontext():
+        bound.binder.bind(asked)
+    assert len(bound.world.inquiries) == 4
+
+    bound.world.missing_for = 0.0
+    bound.binder = bound.world.binder(bound.known, grace)
+    bound.binder.fetch(asked)
+    assert bound.binder.lacking(asked) != {}
 
 
 def test_a_schema_that_the_registry_does_not_know_yet_is_waited_for() -> None:

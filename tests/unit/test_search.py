@@ -1,5 +1,7 @@
 """How a search for later changes of a letter's row ends, and what is read for which letters at once."""
 
+from dataclasses import replace
+
 import pytest
 
 from consumer.core.records import RecordRef, TopicPartition
@@ -38,6 +40,31 @@ def test_how_a_search_ends(
 ) -> None:
     """A later full image or delete decides at once, everything else at the end."""
     assert search(doubt=before).ending(met, for_all, upto) is ending
+
+
+@pytest.mark.parametrize(
+    ("met", "upto", "ending"),
+    [((), UNTIL - 1, None), ((), UNTIL, Ending.REFUSED), ((None,), 20, Ending.SUPERSEDED)],
+)
+def test_in_a_topic_that_has_grown_only_a_later_change_decides(
+    met: tuple[Doubt | None, ...], upto: int, ending: Ending | None
+) -> None:
+    """Others may stand in other partitions; that is no doubt that is kept, since it is asked for each time."""
+    one = replace(search(), spread=True)
+
+    assert one.ending(met, None, upto) is ending
+    assert "more partitions" in one.refused_for(None).detail
+    assert one.doubts(met, None) is None
+
+
+def test_what_has_nothing_behind_it_is_looked_at_alone() -> None:
+    """Nothing is to be read for it."""
+    lone = Search(id=7, attempt=2, origin=RecordRef(AT, 30), searched=30, until=31)
+    stretch = next_stretch([search(), lone])
+
+    assert (stretch.searches, stretch.claimed, stretch.end) == ((lone,), (1, 7), 31)
+    assert not stretch.reads
+    assert next_stretch([search()]).reads
 
 
 def test_a_doubt_says_why() -> None:

@@ -9,6 +9,7 @@ from consumer.core.checks import Rules
 from consumer.core.contract import Contract
 from consumer.core.evolution import SourceColumn
 from consumer.core.failure import Failure, Persistent, failed
+from consumer.core.key_schemas import BoundKey
 from consumer.core.kinds import KINDS
 from consumer.core.modes import Mode, OnTruncate
 from consumer.core.plan import Evolution, TableName, TargetTable
@@ -36,6 +37,12 @@ class World(Numbered):
     # what a group keeps of a registry is kept by its address: worlds of different tests never share it
     address: str = field(default_factory=lambda: f"world-{next(WORLDS)}")
     sources: dict[tuple[str, int], Mapping[str, str | None]] = field(default_factory=dict)
+    # the keys that topics were bound with
+    keys: dict[str, list[BoundKey]] = field(default_factory=dict)
+    # how long an answer that an id is not known is believed
+    missing_for: float = 0.0
+    # the ids that the registry was asked for
+    inquiries: list[int] = field(default_factory=list)
     # columns of tables that are to be made, with their types
     made: dict[TableName, dict[str, str]] = field(default_factory=dict)
     following: Following = field(default_factory=Following)
@@ -61,6 +68,7 @@ class World(Numbered):
         settings = BinderSettings(
             truncates=self.truncates,
             unknown_grace=grace,
+            missing_for=self.missing_for,
             versions=self.versions,
             modes=self.modes,
             contracts=self.contracts,
@@ -74,6 +82,7 @@ class World(Numbered):
 
     def schema(self, schema_id: int) -> str:
         """The schema of that id."""
+        self.inquiries.append(schema_id)
         if schema_id not in self.schemas:
             raise Persistent(failed(KINDS["record.schema_unknown"], "registry", "get schema", "none"))
         return self.schemas[schema_id]
@@ -135,9 +144,14 @@ class World(Numbered):
     def remember_schemas(self, registry: str, schemas: Mapping[int, str]) -> None:
         """Nothing is asked of it here."""
 
-    def remember_source(self, topic: str, key_schema: int, names: Mapping[str, str | None]) -> None:
-        """Keeps them."""
-        self.sources[topic, key_schema] = names
+    def remember_source(self, topic: str, schema_id: int, bound: BoundKey) -> None:
+        """Keeps it."""
+        self.sources[topic, schema_id] = bound.names
+        self.keys.setdefault(topic, []).append(bound)
+
+    def known_keys(self, topic: str) -> list[BoundKey]:
+        """Those that were kept."""
+        return self.keys.get(topic, [])
 
     def recall_source(self, topic: str, key_schema: int) -> Mapping[str, str | None] | None:
         """What was kept."""

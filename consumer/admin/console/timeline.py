@@ -30,7 +30,7 @@ def history(whole: Whole) -> list[Event]:
         what = decided.action[:1].upper() + decided.action[1:]
         found.append(Event(at=decided.happened_at, what=what, who=decided.actor, note=decided.reason))
     if letter.failed_at != letter.first_failed_at:
-        what = f"Failed last, at attempt {letter.attempt}, with {letter.kind}"
+        what = f"Failed last, at try {letter.tries}, with {letter.kind}"
         found.append(Event(at=letter.failed_at, what=what))
     if letter.due_at is not None:
         found.append(Event(at=letter.due_at, what="Is tried again"))

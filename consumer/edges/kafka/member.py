@@ -71,6 +71,13 @@ class Member:
         self._question = None
         return answer
 
+    def assign_anew(self) -> None:
+        """Have all that is assigned begin as if it came just now; the group is not told: nothing changes hands."""
+        parts = [Position(*at) for at in sorted(self.held)]
+        if self._listener is not None and parts:
+            self._gone(parts, self._listener.revoked)
+            self._assigned(parts)
+
     def leave(self) -> None:
         """Leave the group; what was assigned is revoked. Where nobody answers, the group is left to find out."""
         listener, self._listener = self._listener, None

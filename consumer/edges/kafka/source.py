@@ -51,9 +51,14 @@ class KafkaSource:
         self._resumed: set[TopicPartition] = set()
         # no longer read by the client since their position was not in the log
         self._given_up: set[TopicPartition] = set()
+        # those of them that were to be started since where the client assigns all or none
+        self._refused: set[TopicPartition] = set()
+        self._anew = False
         # what is assigned, with the ends of the logs as the client last heard of them; replaced as a whole
         self._heard_of: Mapping[TopicPartition, int | None] = {}
         self._next_hearing = 0.0
+        # whether the group is joined anew at the next poll
+        self._joins = False
         # what is to be read from the next poll on, once that is other than before
         self._wanted: KafkaSettings | None = None
 
@@ -66,9 +71,23 @@ class KafkaSource:
         """Read these topics from the next poll on; for any thread."""
         self._wanted = replace(self._wanted or self._settings, topics=tuple(topics))
 
+    def join_anew(self) -> None:
+        """Leave the group and join it with another client at the next poll; for any thread."""
+        self._joins = True
+
     def poll(self, limit: int, timeout: float) -> Intake:
+        if self._joins and self._listener is not None:
+            self._joins = False
+            self.close()
+            self.open(self._listener)
         self._stir()
         member = self._joined()
+        if self._anew:
+            # they begin as if they had just been assigned
+            self._anew = False
+            self._given_up.clear()
+            self._refused.clear()
+            member.assign_anew()
         self._resubscribe(member)
         try:
             messages = member.client.consume(min(limit, _AT_ONCE), timeout)
@@ -94,9 +113,7 @@ class KafkaSource:
         # a seek, since only that has the client compare the epoch; an assignment has not
         place = Position(at.topic, at.partition, offset, leader_epoch=-1 if leader_epoch is None else leader_epoch)
         try:
-            if not (
-                self._seek_anew(place) if self._joined().incremental and at in self._given_up else self._seek(place)
-            ):
+            if not self._sought(at, place):
                 return False
             self._client().resume([Position(*at)])
         except KafkaException as error:
@@ -104,6 +121,17 @@ class KafkaSource:
         self._given_up.discard(at)
         self._resumed.add(at)
         return True
+
+    def _sought(self, at: TopicPartition, place: Position) -> bool:
+        if at not in self._given_up:
+            return self._seek(place)
+        if self._joined().incremental:
+            return self._seek_anew(place)
+        # The client takes no seek there any more, and assigns all or none. The first trial is the reader's, which asks
+        # twice before it believes that a position is lost; whoever tries again has decided something.
+        self._anew |= at in self._refused
+        self._refused.add(at)
+        return False
 
     def _seek(self, place: Position) -> bool:
         try:
@@ -146,6 +174,8 @@ class KafkaSource:
             member.leave()
         self._resumed.clear()
         self._given_up.clear()
+        self._refused.clear()
+        self._anew = False
 
     def _resubscribe(self, member: Member) -> None:
         wanted, self._wanted = self._wanted, None

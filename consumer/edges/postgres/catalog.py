@@ -60,6 +60,11 @@ SELECT a.attname,
        ARRAY (
            SELECT p FROM unnest('{SELECT,INSERT,UPDATE}'::text[]) AS p
            WHERE NOT has_column_privilege(c.oid, a.attnum, p)
+       ),
+       (
+           SELECT format('%%I.%%I', m.nspname, l.collname)
+           FROM pg_collation l JOIN pg_namespace m ON m.oid = l.collnamespace
+           WHERE l.oid = a.attcollation AND NOT l.collisdeterministic
        )
 FROM pg_attribute a
 JOIN pg_class c ON c.oid = a.attrelid
@@ -99,6 +104,7 @@ def read_table(connection: psycopg.Connection, name: TableName) -> TargetTable |
             required=row[9],
             needed=row[10],
             lacks=frozenset(row[11]),
+            collation=row[12],
         )
         for row in rows
     )

@@ -17,7 +17,7 @@ from psycopg import sql
 from consumer.core.failure import Failure, failed
 from consumer.core.kinds import KINDS
 from consumer.core.letters import OPEN_STATES
-from consumer.core.plan import TableName, TableWrite
+from consumer.core.plan import StagedColumn, TableName, TableWrite
 from consumer.core.records import RecordRef, TopicPartition
 from consumer.core.sqltypes import sql_type
 from consumer.edges.postgres.staging import Staged
@@ -144,7 +144,11 @@ def types(write: TableWrite) -> str:
     """What the digests of a write's rows are made of: of types that hash alike it says the same."""
     by_name = {column.name: hashed(column) for column in write.columns}
     columns = [by_name[name] for name in write.identity]
-    return ", ".join(_alike(column.cast or column.staging) for column in columns)
+    return ", ".join(_alike(column.cast or column.staging) + _by(column) for column in columns)
+
+
+def _by(column: StagedColumn) -> str:
+    return f" COLLATE {column.collation}" if column.collation else ""
 
 
 def _alike(name: str) -> str:

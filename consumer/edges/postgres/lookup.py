@@ -6,6 +6,7 @@ import psycopg
 
 from consumer.core.evolution import SourceColumn
 from consumer.core.failure import Failure
+from consumer.core.key_schemas import BoundKey
 from consumer.core.plan import Evolution, TableName, TargetTable
 from consumer.core.steps import Step, TableShape
 from consumer.edges.postgres import catalog, changes, letters, memory, positions, rehearsing, shapes, source_columns
@@ -39,8 +40,11 @@ class PostgresCatalog:
     def recall_schemas(self, registry: str, ids: Sequence[int] | None = None) -> dict[int, str]:
         return self._pool.ask(lambda session: memory.recall_schemas(session, registry, ids))
 
-    def remember_source(self, topic: str, key_schema: int, names: Mapping[str, str | None]) -> None:
-        self._pool.ask(lambda session: memory.remember_source(session, self._group, topic, key_schema, names))
+    def remember_source(self, topic: str, schema_id: int, bound: BoundKey) -> None:
+        self._pool.ask(lambda session: memory.remember_source(session, self._group, topic, schema_id, bound))
+
+    def known_keys(self, topic: str) -> Sequence[BoundKey]:
+        return self._pool.ask(lambda session: memory.known_keys(session, self._group, topic))
 
     def recall_source(self, topic: str, key_schema: int) -> Mapping[str, str | None] | None:
         return self._pool.ask(lambda session: memory.recall_source(session, self._group, topic, key_schema))
@@ -90,7 +94,7 @@ class LookingCatalog(PostgresCatalog):
     def remember_schemas(self, registry: str, schemas: Mapping[int, str]) -> None:
         """Nothing."""
 
-    def remember_source(self, topic: str, key_schema: int, names: Mapping[str, str | None]) -> None:
+    def remember_source(self, topic: str, schema_id: int, bound: BoundKey) -> None:
         """Nothing."""
 
     def followed(self, name: TableName, fits: Followed) -> None:

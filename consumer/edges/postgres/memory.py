@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import psycopg
 from psycopg.types.json import Jsonb
 
+from consumer.core.key_schemas import BoundKey, KeySchema
 from consumer.core.records import OffsetRange, TopicPartition
 from consumer.edges.postgres.translate import translated
 
@@ -22,16 +23,23 @@ SELECT id, schema FROM headrace.schemas WHERE registry = %(registry)s AND (%(all
 """
 # what is there already is not written again
 _REMEMBER_SOURCE = """
-INSERT INTO headrace.topic_sources (group_name, topic, key_schema, names)
-SELECT w.* FROM (VALUES (%s, %s, %s::int, %s::jsonb)) AS w(group_name, topic, key_schema, names)
+INSERT INTO headrace.topic_sources (group_name, topic, key_schema, names, key_name, key_columns)
+SELECT w.* FROM (VALUES (%s, %s, %s::int, %s::jsonb, %s, %s::text[]))
+    AS w(group_name, topic, key_schema, names, key_name, key_columns)
 WHERE NOT EXISTS (
     SELECT FROM headrace.topic_sources t
-    WHERE (t.group_name, t.topic, t.key_schema, t.names) = (w.group_name, w.topic, w.key_schema, w.names)
+    WHERE (t.group_name, t.topic, t.key_schema, t.names, t.key_name, t.key_columns)
+        = (w.group_name, w.topic, w.key_schema, w.names, w.key_name, w.key_columns)
 )
-ON CONFLICT (group_name, topic, key_schema) DO UPDATE SET names = excluded.names
+ON CONFLICT (group_name, topic, key_schema) DO UPDATE
+SET names = excluded.names, key_name = excluded.key_name, key_columns = excluded.key_columns
 """
 _RECALL_SOURCE = """
 SELECT names FROM headrace.topic_sources WHERE group_name = %s AND topic = %s AND key_schema = %s
+"""
+_KNOWN_KEYS = """
+SELECT names, key_name, key_columns FROM headrace.topic_sources
+WHERE group_name = %s AND topic = %s AND key_name IS NOT NULL
 """
 # the update changes nothing, but lets the row be returned
 _CLAIM_TABLE = """
@@ -71,12 +79,21 @@ def recall_schemas(connection: psycopg.Connection, registry: str, ids: Sequence[
     return {row[0]: row[1] for row in rows}
 
 
-def remember_source(
-    connection: psycopg.Connection, group: str, topic: str, key_schema: int, names: Mapping[str, str | None]
-) -> None:
-    """Keep what the source calls the table of a topic and key schema."""
+def remember_source(connection: psycopg.Connection, group: str, topic: str, schema_id: int, bound: BoundKey) -> None:
+    """Keep what the source calls the table of a topic and key schema, and what that schema says."""
+    key = bound.key
+    values = (group, topic, schema_id, Jsonb(dict(bound.names)), key.name, sorted(key.columns))
     with translated("remember source"):
-        connection.execute(_REMEMBER_SOURCE, (group, topic, key_schema, Jsonb(dict(names))))
+        connection.execute(_REMEMBER_SOURCE, values)
+
+
+def known_keys(connection: psycopg.Connection, group: str, topic: str) -> list[BoundKey]:
+    """The keys that the topic's records were bound with."""
+    with translated("recall keys"):
+        rows = connection.execute(_KNOWN_KEYS, (group, topic)).fetchall()
+    return [
+        BoundKey(names=names, key=KeySchema(name=name, columns=frozenset(columns))) for names, name, columns in rows
+    ]
 
 
 def recall_source(

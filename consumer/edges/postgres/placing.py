@@ -20,10 +20,13 @@ ORDER BY "offset" FOR UPDATE
 """).format(open=sql.SQL(OPEN_STATES))
 _PLACE = """
 UPDATE headrace.letters SET table_name = %(table)s, digest_a = %(a)s, digest_b = %(b)s, row_types = %(types)s,
-    searched = "offset" + 1, search_until = greatest("offset" + 1, %(position)s), search_doubt = NULL,
+    -- where others may have its row's later changes, that is asked though nothing stands behind it
+    searched = "offset" + CASE WHEN %(position)s > "offset" + 1 OR NOT %(several)s THEN 1 ELSE 0 END,
+    search_until = greatest("offset" + 1, %(position)s), search_doubt = NULL,
     reason = 'its partition is searched for later changes of its row'
 WHERE id = %(id)s AND attempt = %(attempt)s AND state IN ('retrying', 'replaying') AND digest_a IS NULL
 """
+_SEVERAL = "SELECT count(*) > 1 FROM headrace.positions WHERE group_name = %s AND topic = %s"
 
 _IS_OF = "SELECT FROM headrace.letters WHERE id = %s AND table_name = %s AND digest_a = %s AND digest_b = %s"
 
@@ -49,7 +52,9 @@ def place(connection: psycopg.Connection, staging: Staging, group: str, letter: 
         ((a, b),) = digests.digests(connection, group, staged, [0]).values()
         values = {"group": group, "table": str(write.table), "a": a, "b": b, "types": digests.types(write)}
         connection.execute(_LOCK, values)
-        connection.execute(_PLACE, {**values, "id": letter.id, "attempt": letter.attempt, "position": position})
+        several = connection.execute(_SEVERAL, (group, at.topic)).fetchone() == (True,)
+        known = {"id": letter.id, "attempt": letter.attempt, "position": position, "several": several}
+        connection.execute(_PLACE, {**values, **known})
 
 
 def is_of(connection: psycopg.Connection, staging: Staging, group: str, letter: Standing, write: TableWrite) -> bool:

@@ -21,8 +21,9 @@ from consumer.ports.target import Known, Start, Stored, Taken
 
 _TAKE = """
 INSERT INTO headrace.positions AS p
-    (group_name, topic, partition, topic_id, next_offset, wait_for, epoch, owner, owner_pid)
-SELECT %(group)s, w.topic, w.partition, w.topic_id, w.next_offset, w.wait_for, 1, %(owner)s, pg_backend_pid()
+    (group_name, topic, partition, topic_id, next_offset, wait_for, grown_at, epoch, owner, owner_pid)
+SELECT %(group)s, w.topic, w.partition, w.topic_id, w.next_offset, w.wait_for,
+    CASE WHEN w.wait_for IS NOT NULL THEN clock_timestamp() END, 1, %(owner)s, pg_backend_pid()
 FROM unnest(%(topics)s::text[], %(partitions)s::int[], %(ids)s::text[], %(offsets)s::bigint[], %(waits)s::jsonb[])
     AS w(topic, partition, topic_id, next_offset, wait_for)
 ORDER BY w.topic, w.partition

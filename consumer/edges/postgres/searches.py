@@ -38,13 +38,25 @@ UPDATE headrace.letters l SET claimed_until = clock_timestamp() + make_interval(
 FROM mine WHERE l.id = mine.id
 RETURNING l.id, l.attempt, l.topic, l.partition, l."offset", l.searched, l.search_until, l.search_doubt,
     (SELECT p.topic_id FROM headrace.positions p
-     WHERE p.group_name = l.group_name AND p.topic = l.topic AND p.partition = l.partition) AS topic_id
+     WHERE p.group_name = l.group_name AND p.topic = l.topic AND p.partition = l.partition) AS topic_id,
+    (SELECT count(*) FROM headrace.positions p WHERE p.group_name = l.group_name AND p.topic = l.topic) AS partitions,
+    (SELECT extract(epoch FROM max(p.grown_at))::float8 FROM headrace.positions p
+     WHERE p.group_name = l.group_name AND p.topic = l.topic) AS grown_at
 """
-# dead letters of other consumers say nothing of what is applied here
+# Dead letters of other consumers say nothing of what is applied here. What was given up may have been read again since,
+# and is applied then, or has another letter.
 _UNAPPLIED = """
-SELECT "offset" FROM headrace.letters
-WHERE group_name = %s AND topic = %s AND partition = %s AND "offset" >= %s AND "offset" < %s
-  AND state IN ('retrying', 'held', 'dead', 'replaying', 'discarded') AND imported IS NULL
+SELECT l."offset" FROM headrace.letters l
+JOIN headrace.positions p ON (p.group_name, p.topic, p.partition) = (l.group_name, l.topic, l.partition)
+WHERE l.group_name = %s AND l.topic = %s AND l.partition = %s AND l."offset" >= %s AND l."offset" < %s
+  AND l.state IN ('retrying', 'held', 'dead', 'replaying', 'discarded') AND l.imported IS NULL
+  AND NOT (
+      l.state = 'discarded' AND l."offset" < p.next_offset AND EXISTS (
+          SELECT FROM headrace.audit a
+          WHERE a.group_name = l.group_name AND a.happened_at > l.closed_at AND a.action = 'set position'
+            AND a.topic = l.topic AND a.partition = l.partition AND (a.details ->> 'to')::bigint <= l."offset"
+      )
+  )
 """
 _THERE = "WHERE id = %(id)s AND attempt = %(attempt)s AND searched = %(start)s AND state IN ('retrying', 'replaying')"
 _GO_ON = f"UPDATE headrace.letters SET searched = %(upto)s, search_doubt = %(doubt)s {_THERE}"
@@ -162,4 +174,6 @@ def _search(row: Any) -> Search:
         until=row.search_until,
         doubt=Doubt(row.search_doubt) if row.search_doubt else None,
         topic_id=row.topic_id,
+        partitions=row.partitions,
+        grown_at=row.grown_at,
     )

@@ -422,7 +422,24 @@ class PostgresSink:
                     return None, refused
                 applied = applied.with_letters(number, asides)
                 lettered |= {one.staged.write.table for one in left}
+            if (left or stage.letters) and not plan.verdicts:
+                alike = [one for one in writes if one.write.table in lettered and one.write.merges]
+                self._meet_alike(connection, alike, refused)
         return applied, refused
+
+    def _meet_alike(
+        self, connection: psycopg.Connection, writes: Sequence[Staged], refused: Mapping[RecordRef, Failure]
+    ) -> None:
+        """What the letters of a stage mean for its own rows, whose keys are one only to the table.
+
+        Raises Reconsider, with what was refused.
+        """
+        with self._lettering:
+            try:
+                met = self._aside.meet(connection, writes)
+            except Reconsider as found:
+                raise Reconsider({**found.refused, **refused}) from found
+            self._aside.close(connection, [(letter, ref) for letter, ref in met if ref not in refused])
 
     def _write(self, connection: psycopg.Connection, writes: Sequence[Staged], clock: float) -> list[RefusedRows]:
         """Do a stage's writes, action by action; returns what is refused of them."""

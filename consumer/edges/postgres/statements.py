@@ -355,11 +355,20 @@ def identity_hash(staged: Staged, seed: sql.Composable) -> sql.Composed:
     """The extended hash of a staged row's identity as one record, in the target's types where these can be hashed."""
     by_name = {column.name: column for column in staged.write.columns}
     columns = [by_name[name] for name in staged.write.identity]
-    values = [written(hashed(column)) for column in columns]
+    values = [_collated(hashed(column)) for column in columns]
     own = _HASHES.get(columns[0].staging) if len(columns) == 1 and columns[0].cast is None else None
     if own is not None:
         return sql.SQL("{}({}, {})").format(sql.Identifier("pg_catalog", own), values[0], seed)
     return sql.SQL("hash_record_extended(ROW({}), {})").format(sql.SQL(", ").join(values), seed)
+
+
+def _collated(column: StagedColumn) -> sql.Composed:
+    """A value as it is hashed: what its column takes for one has one hash."""
+    value = written(column)
+    if column.collation is None:
+        return value
+    # the name is quoted by the catalog
+    return sql.SQL("{} COLLATE {}").format(value, sql.SQL(column.collation))
 
 
 def hashed(column: StagedColumn) -> StagedColumn:

@@ -64,6 +64,32 @@ def test_what_stands_behind_it_in_the_log_decides(
     assert worker.leave() == 0
 
 
+@pytest.mark.parametrize("behind", [2, 0])
+def test_a_later_change_in_a_partition_that_came_later_is_not_undone(
+    scene: Scene, workers: Workers, replica: Replica, behind: int
+) -> None:
+    """Its own partition shows none, since keys are spread anew; so the letter stays dead, and says why."""
+    scene.feed.create(behind)
+    scene.feed.flush()
+    worker = workers.run(scene.job)
+    eventually(lambda: passed(scene), "the letter is passed")
+    assert worker.leave() == 0
+    scene.feed.grow(2)
+    scene.feed.send("u", 1, "new", 5)
+    scene.feed.flush()
+    worker = workers.run(scene.job)
+    eventually(lambda: passed(scene), "the later change is applied")
+    replica.behind = None
+    scene.replay()
+    query = "SELECT state, kind FROM headrace.letters WHERE group_name = %s AND detail LIKE %s"
+    found = "%more partitions%"
+    eventually(lambda: scene.target.ask(query, scene.job.group, found), "the letter is refused")
+
+    assert scene.target.ask(query, scene.job.group, found) == [("dead", "record.unplaced")]
+    assert scene.target.rows("once") == scene.feed.rows()
+    assert worker.leave() == 0
+
+
 def test_a_log_that_is_gone_shows_nothing(scene: Scene, workers: Workers, replica: Replica) -> None:
     """The letter is not applied, and says what to do instead."""
     scene.feed.create(2)

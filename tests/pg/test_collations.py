@@ -1,0 +1,125 @@
+"""Keys that the table's own equality makes one are one row to letters, too; on a server that has such collations."""
+
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+
+from consumer.core.markers import UNAVAILABLE
+from consumer.core.plan import TableName
+from consumer.edges.postgres.sink import PostgresSink
+from tests.pg.conftest import Pools
+from tests.pg.engine import Engine
+from tests.pg.searching import FIELDS, Make, landed, said, search
+from tests.pg.system import system_server
+
+CODE = {"name": "code", "type": "string"}
+COLUMNS = [CODE, {"name": "doc", "type": ["null", "string"]}, {"name": "n", "type": "int"}]
+COLLATION = (
+    "CREATE COLLATION {s}.anyhow (provider = icu, locale = 'und-u-ks-level2', deterministic = false); "
+    "CREATE EXTENSION IF NOT EXISTS citext SCHEMA public; "
+)
+# by kind of column: two spellings of one key
+ALIKE = {
+    "text COLLATE {s}.anyhow": ("a", "A"),
+    "varchar(9) COLLATE {s}.anyhow": ("a", "A"),
+    "public.citext": ("a", "A"),
+    "char(3)": ("a", "a "),
+    "numeric": ("1.5", "1.50"),
+}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """The connection string of the system's own server, whose control schema is there."""
+    with system_server() as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def engines(
+    session: psycopg.Connection, sink: PostgresSink, pools: Pools, schema: str, group: str
+) -> Callable[..., Engine]:
+    """Makes an engine of a table whose key's column is of some kind."""
+
+    def made(kind: str, **options: object) -> Engine:
+        text = COLLATION + f"CREATE TABLE {{s}}.t (code {kind} PRIMARY KEY, doc text, n int CHECK (n <> 666))"
+        session.execute(text.replace("{s}", schema).encode())
+        return Engine(sink, pools(), group, TableName(schema, "t"), COLUMNS, ("code",), **options)
+
+    return made
+
+
+@pytest.mark.parametrize("kind", ALIKE)
+@pytest.mark.parametrize("size", [1, 50])
+def test_a_change_without_all_columns_waits_for_a_letter_of_the_same_row(
+    session: psycopg.Connection, engines: Callable[..., Engine], kind: str, size: int
+) -> None:
+    """However its key is written; in another batch, and in the same one."""
+    engine, (one, two) = engines(kind), ALIKE[kind]
+    engine.change("c", {"code": one, "doc": "old", "n": 1})
+    engine.run()
+    engine.change("u", {"code": one, "doc": "new", "n": 666})
+    engine.change("u", {"code": two, "doc": UNAVAILABLE, "n": 3})
+    engine.run(size)
+
+    assert [state for _, _, state, _ in engine.letters(session)] == ["dead", "held"]
+    assert [row[1:] for row in engine.rows(session)] == [("old", 1)]
+
+
+@pytest.mark.parametrize("kind", ALIKE)
+@pytest.mark.parametrize("size", [1, 50])
+def test_a_later_change_makes_a_letter_of_the_same_row_superfluous(
+    session: psycopg.Connection, engines: Callable[..., Engine], kind: str, size: int
+) -> None:
+    """Else it would be applied over that when it is sent again."""
+    engine, (one, two) = engines(kind), ALIKE[kind]
+    engine.change("c", {"code": one, "doc": "old", "n": 1})
+    engine.run()
+    engine.damaged({"code": one, "doc": "new", "n": 2})
+    engine.change("u", {"code": two, "doc": "newest", "n": 3})
+    engine.run(size)
+
+    assert [state for _, _, state, _ in engine.letters(session)] == ["superseded"]
+    assert [row[1:] for row in engine.rows(session)] == [("newest", 3)]
+
+
+@pytest.mark.parametrize("kind", ALIKE)
+def test_so_it_is_for_a_record_that_does_not_decode(
+    session: psycopg.Connection, engines: Callable[..., Engine], kind: str
+) -> None:
+    """Its key says the row, in its own way."""
+    engine, (one, two) = engines(kind), ALIKE[kind]
+    engine.change("c", {"code": one, "doc": "old", "n": 1})
+    engine.run()
+    engine.damaged({"code": two, "doc": "new", "n": 2})
+    engine.change("u", {"code": one, "doc": UNAVAILABLE, "n": 3})
+    engine.run()
+
+    assert [state for _, _, state, _ in engine.letters(session)] == ["dead", "held"]
+
+
+def test_another_collation_is_another_row_to_open_letters(
+    session: psycopg.Connection, engines: Callable[..., Engine], schema: str
+) -> None:
+    """So nothing of the table is applied as long as one is open that was made of the one before."""
+    engine = engines("text COLLATE {s}.anyhow")
+    engine.change("c", {"code": "a", "doc": "new", "n": 666})
+    engine.run()
+    session.execute(f"ALTER TABLE {schema}.t ALTER code TYPE text".encode())
+    engine.start()
+    engine.change("c", {"code": "b", "doc": "b", "n": 2})
+    engine.run()
+
+    assert [why.kind for why in engine.stopped.values()] == ["table.letters"]
+
+
+def test_a_column_compares_keys_by_its_own_collation(server: str, session: psycopg.Connection, make: Make) -> None:
+    """Staged text has the database's."""
+    landing = make(
+        COLLATION + "CREATE TABLE {s}.t (code text COLLATE {s}.anyhow PRIMARY KEY, n int4)", [CODE, FIELDS[2]], "code"
+    )
+    found = search(server, landing.plan(*(("c", {"code": code, "n": 1}) for code in ("A", "B", "a"))))
+
+    assert said(found) == dict.fromkeys((0, 2), ("record.key_merged", "21000"))
+    assert landed(session, landing) == [("B", 1)]
