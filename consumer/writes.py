@@ -1,6 +1,7 @@
 """What a block writes: its folded rows, and halves of key changes, as columns in the form that COPY carries."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import polars as pl
@@ -8,11 +9,12 @@ import polars as pl
 from consumer.blocks import Block, Decoded
 from consumer.core import instants
 from consumer.core.carriers import carried
-from consumer.core.fold import SEQ, Folded
+from consumer.core.doubts import keeps_short
+from consumer.core.fold import SEQ, Folded, Partial
 from consumer.core.forms import NotCarried, Unfit
 from consumer.core.modes import DELETED_AT
 from consumer.core.moves import TOKEN, Halves
-from consumer.core.plan import Action, BoundColumn, Origins, StagedColumn, TableWrite, TargetColumn
+from consumer.core.plan import Action, Binding, BoundColumn, Origins, StagedColumn, TableWrite, TargetColumn
 from consumer.ports.decoding import Encoder
 from consumer.rules import shaped
 
@@ -39,10 +41,11 @@ class BlockWrites:
             action = Action.REPLACE if binding.replaces else Action.UPSERT
             frame, _ = shaped(folded.upserts, (), binding)
             writes.append(replace(self.write(action, block, names, frame), fresh=fresh))
-        for partial in folded.partials:
+        for partial, doubted in _merged(folded.partials, decoded.judged, decoded.images):
             frame, missing = shaped(partial.frame, partial.missing, binding)
             there = [name for name in names if name not in missing]
-            writes.append(self.write(Action.UPDATE, block, there, frame))
+            update = self.write(Action.UPDATE, block, there, frame)
+            writes.append(replace(update, doubted=_guarded(doubted, binding)))
         return writes
 
     def halves(self, halves: Halves, block: Block, decoded: Decoded) -> list[TableWrite]:
@@ -61,7 +64,8 @@ class BlockWrites:
                 frame, missing = shaped(rows, lacks, binding)
                 there = [name for name in targets if name not in missing]
                 take = self.write(Action.TAKE, block, there, frame.with_columns(rows[TOKEN]))
-                writes.append(_moving(take, {name: targets[name] for name in targets if name in missing}))
+                take = _moving(take, {name: targets[name] for name in targets if name in missing})
+                writes.append(replace(take, doubted=_guarded(decoded.judged.intersection(lacks), binding)))
         return writes
 
     def write(
@@ -120,6 +124,33 @@ def _moving(write: TableWrite, columns: Mapping[str, TargetColumn]) -> TableWrit
         moving={column.name: column.cast for column in columns.values()},
         kept_as={column.name: name for name, column in columns.items()},
     )
+
+
+def _merged(
+    partials: Sequence[Partial], judged: frozenset[str], images: pl.DataFrame
+) -> Iterator[tuple[Partial, frozenset[str]]]:
+    """Partial rows that lack the same columns, each with those in which a null may stand for a value.
+
+    These are judged by the row that is there, so one write does for all of them.
+    """
+    groups: dict[frozenset[str], list[Partial]] = defaultdict(list)
+    for partial in partials:
+        groups[frozenset(partial.missing) - judged].append(partial)
+    for missing, alike in groups.items():
+        lacked = frozenset(name for partial in alike for name in partial.missing if name in judged)
+        none = [pl.lit(None, dtype=images.schema[name]).alias(name) for name in images.columns if name in lacked]
+        names = [name for name in images.columns if name not in missing]
+        frames = [
+            partial.frame.with_columns(one for one in none if one.meta.output_name() in partial.missing).select(names)
+            for partial in alike
+        ]
+        yield Partial(missing=tuple(sorted(missing)), frame=pl.concat(frames)), lacked
+
+
+def _guarded(names: Collection[str], binding: Binding) -> dict[str, bool]:
+    """The target's columns of the source's, and whether they keep short values as the source does."""
+    columns = [column for column in binding.columns if column.source.name in names]
+    return {column.target.name: keeps_short(column.source, column.target.type_name) for column in columns}
 
 
 def _by_lack(images: pl.DataFrame, masks: Mapping[str, pl.Series]) -> list[tuple[list[str], pl.DataFrame]]:

@@ -6,6 +6,8 @@ Nothing here imports the program.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tests.fidelity.apart import APART, elements
+
 # a text that PostgreSQL can hardly compress, of this many times 32 characters
 _LONG = "(SELECT string_agg(md5(i::text), '') FROM generate_series(1, {}) i)"
 
@@ -31,7 +33,8 @@ class Type:
 
 
 def _type(name: str, kind: str, *values: str, family: str = "other", own: bool = False) -> Type:
-    return Type(name=name, kind=kind, values=values, family=family, own=own)
+    apart = (APART[name],) if name in APART else ()
+    return Type(name=name, kind=kind, values=(*values, *apart), family=family, own=own)
 
 
 SETUP = """
@@ -124,6 +127,7 @@ _TEXTS = (
     _type("bit_1", "bit(1)", "0", "1"),
     _type("bit_3", "bit(3)", "000", "101", "001"),
     _type("bit_64", "bit(64)", "1" * 64, "0" * 63 + "1", "1" + "0" * 63),
+    _type("bit_20000", "bit(20000)", "1" + "0" * 19999, "0" * 20000),
     _type("bit_100", "bit(100)", "01" * 50, "0" * 100),
     _type("varbit", "bit varying", "", "1", "101", "00101", "1" * 65),
     _type("varbit_8", "bit varying(8)", "", "1", "00101", "10000000"),
@@ -188,6 +192,10 @@ _SHAPES = (
     _type("vector", "public.vector(3)", "[1,-2.5,0.1]", "[0,0,0]", "[3.4028235e38,1e-45,0]"),
     _type("halfvec", "public.halfvec(3)", "[1,-2.5,0.1]", "[65504,0,0]"),
     _type("sparsevec", "public.sparsevec(5)", "{1:1.5,3:-2}/5", "{}/5"),
+    *(
+        _type(f"{name}_{size}", f"public.{name}({size})", elements(size))
+        for name, size in (("vector", 700), ("halfvec", 1500), ("sparsevec", 500))
+    ),
 )
 _RANGES = (
     _type("int4range", "int4range", "empty", "[1,5)", "(,)", "[,5)", "[-2147483648,2147483647)"),

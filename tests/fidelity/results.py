@@ -13,7 +13,7 @@ from tests.fidelity.catalogue import Type, named
 from tests.fidelity.modes import MODES, Mode
 from tests.fidelity.others import Found
 from tests.fidelity.rules import Loss, NotSent, Refusal, left_of, not_sent, refusal
-from tests.fidelity.source import Path
+from tests.fidelity.source import STAYING
 from tests.fidelity.verdict import Cell, Outcome, label_of
 
 _DOCS = File(__file__).parent.parent.parent / "docs" / "reference"
@@ -21,7 +21,7 @@ FILE, RECORDED_FILE = _DOCS / "fidelity.json", _DOCS / "fidelity-recorded.json"
 OTHERS_FILE = _DOCS / "fidelity-others.json"
 _LONGEST = 48
 # the ways of values that stay
-_WRITTEN = tuple(path.name.lower() for path in Path if path is not Path.DELETED)
+_WRITTEN = tuple(path.name.lower() for path in STAYING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,8 +73,10 @@ LOSSES = (
     ),
     Loss(
         where=rf"double (numeric(_\d\w+(?<!_a)|_special)?|domain_numeric) {_ANY}",
-        left="CASE WHEN v > 1e308 AND v <> 'NaN' THEN 'Infinity' ELSE v::float8 END",
-        why="A `double` keeps 15 to 17 digits, and what is beyond its range is infinite",
+        left="CASE WHEN way IN (1, 5) AND length(v::text) > 4000 THEN NULL"
+        " WHEN v > 1e308 AND v <> 'NaN' THEN 'Infinity' ELSE v::float8 END",
+        why="A `double` keeps 15 to 17 digits, and what is beyond its range is infinite, or null where it is stored "
+        "apart and did not change",
     ),
     Loss(
         where=rf"double money {_ANY}",
@@ -212,14 +214,31 @@ LOSSES = (
         left="CASE WHEN v::text <> '' THEN '{}'::integer[] END",
         why="An `int2vector` or `oidvector` comes as null or as an empty array",
     ),
-    Loss(
-        where=rf"(text|double) bytea {_ANY}",
-        left="CASE WHEN way = 1 AND octet_length(v) > 2000 THEN NULL ELSE v END",
-        why="With `binary.handling.mode=base64` or `base64-url-safe` an unchanged TOASTed `bytea` comes as null",
-    ),
 )
 _WAY = r"\w+"
+# mode and type, where the connector has no placeholder for an unchanged value that is stored apart
+_UNMARKED = (
+    rf"({_PRECISE} (numeric|(vector|halfvec|sparsevec)\w*|bit_20000|(int2|oid)vector"
+    r"|(int2|float4|float8|bool|inet|cidr|macaddr|int4range|tsrange|enum|domain)_a)"
+    r"|defaults (text|varchar|char)_a|(text|double) (bytea|date_a)"
+    r"|\w+ (time|timetz|timestamp|timestamptz|numeric|numeric_12_2)_a)"
+)
 REFUSALS = (
+    Refusal(
+        where=rf"{_UNMARKED} {_ANY} kept =.*",
+        kind="record.nulled",
+        why="an unchanged value that is stored apart comes as null, which a value may have been set to as well",
+    ),
+    Refusal(
+        where=rf"{_UNMARKED} {_ANY} moved =.*",
+        kind="record.moved",
+        why="under its new key, a row lacks an unchanged value that is stored apart: it comes as null",
+    ),
+    Refusal(
+        where=rf"{_UNMARKED} {_ANY} changed (null)?",
+        kind="record.nulled",
+        why="a value that is set to null comes as an unchanged one does that is stored apart, unless it is short",
+    ),
     Refusal(
         where=rf"defaults json {CREATED} {_WAY} .*u0000.*",
         kind="record.value",

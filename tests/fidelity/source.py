@@ -1,4 +1,6 @@
-"""The source's tables: every value read by the snapshot, streamed, kept by an update, changed to, and deleted."""
+"""The source's tables: every value read by the snapshot, streamed, kept by an update or under another key, changed to,
+inserted again, and deleted.
+"""
 
 from collections.abc import Iterator
 from enum import IntEnum
@@ -22,9 +24,18 @@ class Path(IntEnum):
     CHANGED = 2
     STREAMED = 3
     DELETED = 4
+    # a change of the row's key, which leaves the value as it was
+    MOVED = 5
+    # the row under its old key
+    LEFT = 6
+    # a delete and an insert of the same row, in one transaction
+    AGAIN = 7
 
 
-_BEFORE = (Path.SNAPSHOT, Path.KEPT, Path.CHANGED, Path.DELETED)
+_BEFORE = (Path.SNAPSHOT, Path.KEPT, Path.CHANGED, Path.DELETED, Path.LEFT, Path.AGAIN)
+_GONE = (Path.DELETED, Path.LEFT)
+STAYING = tuple(path for path in Path if path not in _GONE)
+"""The ways of values that stay."""
 
 
 def place(key: int) -> tuple[int, Path]:
@@ -76,13 +87,17 @@ def change(connection: psycopg.Connection, mode: Mode) -> None:
             for path, setting in ((Path.KEPT, sql.SQL("n = 1")), (Path.CHANGED, _setting(kind, number))):
                 update = sql.SQL("UPDATE {} SET {} WHERE id = {}")
                 connection.execute(update.format(table(mode, kind), setting, key(number, path)))
-            delete = sql.SQL("DELETE FROM {} WHERE id = {}")
-            connection.execute(delete.format(table(mode, kind), key(number, Path.DELETED)))
+            move = sql.SQL("UPDATE {} SET id = {}, n = 1 WHERE id = {}")
+            connection.execute(move.format(table(mode, kind), key(number, Path.MOVED), key(number, Path.LEFT)))
+            for path in (Path.DELETED, Path.AGAIN):
+                delete = sql.SQL("DELETE FROM {} WHERE id = {}")
+                connection.execute(delete.format(table(mode, kind), key(number, path)))
+            _insert(connection, mode, kind, key(number, Path.AGAIN), number)
 
 
 def records(kind: Type) -> int:
-    """How many records the topic of a type's table gets: a delete has its tombstone."""
-    return len(values(kind)) * (len(_BEFORE) + 5)
+    """How many records the topic of a type's table gets: a delete has its tombstone, a new key both and an insert."""
+    return len(values(kind)) * (len(_BEFORE) + 11)
 
 
 def values(kind: Type) -> tuple[str | None, ...]:

@@ -93,7 +93,7 @@ def sinks(at: Endpoints, target: psycopg.Connection, mode: Mode, kind: Type, fai
     spelled = kind.kind not in _TEXTS and column_type(target, mode, kind) in ("text", "text[]")
     for row in compare(target, mode, kind):
         # it may have been on its way there
-        unfinished = failed and (not row.there or row.path in (Path.KEPT, Path.CHANGED, Path.DELETED))
+        unfinished = failed and (not row.there or row.path not in (Path.SNAPSHOT, Path.STREAMED))
         outcome = _settled(row) or (Outcome.FAILED if unfinished else _unsettled(at, mode.topic(kind)))
         if outcome is Outcome.WRONG and spelled and row.there and row.wanted:
             outcome = Outcome.AS_TEXT

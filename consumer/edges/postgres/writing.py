@@ -136,7 +136,7 @@ def _update(connection: psycopg.Connection, staged: Staged) -> None:
     write = staged.write
     rows, found = _counts(connection, update(staged))
     if found < write.rows:
-        raise DataFault(_missing_base(write.table, write.rows - found), write.table)
+        raise DataFault(_missing_base(write, write.rows - found), write.table)
     if rows > found:
         raise DataFault(_many_bases(write.table, rows - found), write.table)
 
@@ -169,8 +169,11 @@ def _counts(connection: psycopg.Connection, query: sql.Composed) -> tuple[int, .
     return tuple(connection.execute(query).fetchall()[0])
 
 
-def _missing_base(table: TableName, rows: int) -> Failure:
-    detail = f"{rows} updates without unchanged TOASTed columns met no row in {table}"
+def _missing_base(write: TableWrite, rows: int) -> Failure:
+    if write.doubted:
+        detail = f"{rows} updates with nulls that may stand for values met no row of {write.table} without these"
+        return failed(KINDS["record.nulled"], "postgres", "update", detail)
+    detail = f"{rows} updates without unchanged TOASTed columns met no row in {write.table}"
     return failed(KINDS["record.missing_base"], "postgres", "update", detail)
 
 
