@@ -37,8 +37,8 @@ def _type(name: str, kind: str, *values: str, family: str = "other", own: bool =
     return Type(name=name, kind=kind, values=(*values, *apart), family=family, own=own)
 
 
+EXTENSIONS = ("vector", "hstore", "ltree", "citext", "postgis")
 SETUP = """
-CREATE EXTENSION IF NOT EXISTS vector SCHEMA public;
 CREATE TYPE public.mood AS ENUM ('sad', 'it''s', 'comma, inside', 'Grün', ' blank ', '');
 CREATE DOMAIN public.positive AS integer CHECK (value > 0);
 CREATE DOMAIN public.short AS varchar(5);
@@ -250,6 +250,7 @@ _ARRAYS = (
     _type("bit_a", "bit(3)[]", "{}", "{101,NULL}", family="unknown"),
     _type("point_a", "point[]", "{}", '{"(1,2)",NULL}', family="unknown"),
 )
+_PLACES = ("SRID=4326;POINT(1 2)", "SRID=4326;POLYGON((0 0,1 0,1 1,0 0))", "SRID=4326;LINESTRING Z(0 0 1,1 1 2)")
 _OTHERS = (
     _type("composite", "public.pair", "(a,1)", '("x,y",)', family="unknown"),
     _type("tsquery", "tsquery", "", "'fat' & ( 'rat' | 'it''s':A )", family="unknown"),
@@ -261,6 +262,18 @@ _OTHERS = (
     _type("int2vector", "int2vector", "", "1 -2 3", family="unknown"),
     _type("oidvector", "oidvector", "", "1 2 4294967295", family="unknown"),
 )
+EXTENDED = (
+    _type("hstore", "public.hstore", "", r'"a"=>"1","b"=>NULL,"c\"\\=>,"=>"x\"\\",""=>"","é"=>"null"'),
+    _type("ltree", "public.ltree", "", "Top.Science"),
+    _type("citext", "public.citext", "", "MiXed", "é€😀"),
+    _type("xml", "xml", "<a>é</a>", "text only", "<a b='1'>\n <!-- c --><![CDATA[<]]></a>"),
+    _type("geometry", "public.geometry", *_PLACES, "POINT(1e300 -0.1)", "SRID=3187;MULTIPOINT(0 0,1 1)"),
+    _type("geography", "public.geography", *_PLACES),
+    _type("hstore_a", "public.hstore[]", "{}", '{"\\"a\\"=>\\"1\\"",NULL}'),
+    _type("ltree_a", "public.ltree[]", "{}", "{Top.A,NULL}", family="unknown"),
+    _type("citext_a", "public.citext[]", "{}", "{MiXed,NULL}"),
+)
+"""Types of extensions, and of libraries that a server may be built without."""
 TYPES = (*_NUMBERS, *_TEXTS, *_TIMES, *_SHAPES, *_RANGES, *_ARRAYS, *_OTHERS)
 
 
@@ -272,6 +285,6 @@ def of(*families: str) -> tuple[Type, ...]:
 def named(names: Iterable[str]) -> tuple[Type, ...]:
     """The types of these names."""
     wanted = set(names)
-    found = tuple(each for each in TYPES if each.name in wanted)
+    found = tuple(each for each in (*TYPES, *EXTENDED) if each.name in wanted)
     assert wanted == {each.name for each in found}, wanted - {each.name for each in found}
     return found

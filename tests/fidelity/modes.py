@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tests.fidelity.catalogue import TYPES, Type, of
+from tests.fidelity.catalogue import EXTENDED, TYPES, Type, of
 
 _UNKNOWN = {"include.unknown.datatypes": "true"}
 
@@ -63,3 +63,12 @@ MODES = (
     Mode(name="time_micro", settings={"time.precision.mode": "adaptive_time_microseconds"}, types=of("time")),
     Mode(name="nano", settings={"time.precision.mode": "nanoseconds"}, types=of("time")),
 )
+EXTENDED_MODES = (
+    Mode(name="extensions", settings={}, types=EXTENDED),
+    Mode(
+        name="extensions_typed",
+        settings={"column.propagate.source.type": ".*", "hstore.handling.mode": "map", **_UNKNOWN},
+        types=EXTENDED,
+    ),
+)
+"""Those of a server that has more types."""

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from tests.fidelity.catalogue import Type, named
-from tests.fidelity.modes import MODES, Mode
+from tests.fidelity.modes import Mode
 from tests.fidelity.others import Found
 from tests.fidelity.rules import Loss, NotSent, Refusal, left_of, not_sent, refusal
 from tests.fidelity.source import STAYING
@@ -80,11 +80,22 @@ def why(cell: Cell, target: str) -> str | None:
     return None if rule is None else rule.why
 
 
-def write(tables: Sequence[Table]) -> None:
+def joined(tables: Sequence[Table]) -> Table:
+    """One table of all that was written into one kind of target."""
+    return Table(
+        target=tables[0].target,
+        ours=[cell for table in tables for cell in table.ours],
+        sink=[cell for table in tables for cell in table.sink],
+        columns={name: kind for table in tables for name, kind in table.columns.items()},
+        sink_columns={name: kind for table in tables for name, kind in table.sink_columns.items()},
+    )
+
+
+def write(tables: Sequence[Table], modes: Sequence[Mode]) -> None:
     """Write the file; one line a row, so that a change can be read."""
-    rows = [_row(table, mode, kind) for mode in MODES for kind in mode.types for table in tables]
-    modes = {mode.name: dict(mode.settings) for mode in MODES}
-    FILE.write_text(_text({"modes": modes}, rows), encoding="utf-8")
+    rows = [_row(table, mode, kind) for mode in modes for kind in mode.types for table in tables]
+    told = {mode.name: dict(mode.settings) for mode in modes}
+    FILE.write_text(_text({"modes": told}, rows), encoding="utf-8")
 
 
 def write_recorded(rows: Sequence[Mapping[str, object]]) -> None:

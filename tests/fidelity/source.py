@@ -8,7 +8,7 @@ from enum import IntEnum
 import psycopg
 from psycopg import sql
 
-from tests.fidelity.catalogue import SETUP, Type
+from tests.fidelity.catalogue import EXTENSIONS, SETUP, Type
 from tests.fidelity.modes import Mode
 
 _PATHS = 10
@@ -54,9 +54,12 @@ def table(mode: Mode, kind: Type) -> sql.Identifier:
 
 
 def make_types(connection: psycopg.Connection) -> None:
-    """The types that the tables need, if they are not there yet."""
+    """The types that the tables need, if they are not there yet; those of extensions where the server has them."""
     row = connection.execute("SELECT to_regtype('public.pair')").fetchone()
     if row == (None,):
+        query = "SELECT name FROM pg_available_extensions WHERE name = ANY (%s)"
+        for (name,) in connection.execute(query, [list(EXTENSIONS)]).fetchall():
+            connection.execute(sql.SQL("CREATE EXTENSION IF NOT EXISTS {} SCHEMA public").format(sql.Identifier(name)))
         connection.execute(SETUP.encode())
 
 

@@ -1,11 +1,8 @@
 """Types of extensions that the wheel's server lacks, on a server of the system that has them; skipped without one."""
 
-import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -14,12 +11,11 @@ from consumer.core.plan import TableName
 from consumer.edges.postgres.migrate import migrate
 from consumer.edges.postgres.session import SessionSettings, connect
 from consumer.edges.postgres.sink import PostgresSink
-from consumer.stack.account import hand_over, unprivileged_user
 from tests.pg.test_shape_values import EWKB_POINT, WKB_POINT
 from tests.pg.values import Value, check, check_created, params
+from tests.system_server import PROGRAMS, running
 from tests.unit.semantic import GEOGRAPHY, HSTORE, JSON, LTREE, POINT, SHAPE, XML, array, filled, propagated
 
-PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
 HARD_MAP = {"a": "1", "b": None, 'c"\\=>,': 'x"\\', "": "", "é": "null"}
 HARD_HSTORE = r'"a"=>"1","b"=>NULL,"c\"\\=>,"=>"x\"\\",""=>"","é"=>"null"'
 
@@ -68,27 +64,10 @@ def server() -> Iterator[str]:
     """The connection string of the system's own server, whose control schema is there."""
     if not PROGRAMS:
         pytest.skip("there is no PostgreSQL of the system")
-    with tempfile.TemporaryDirectory(prefix="headrace-", dir="/var/tmp") as place, _running(Path(place)) as dsn:
+    with tempfile.TemporaryDirectory(prefix="headrace-", dir="/var/tmp") as place, running(Path(place)) as dsn:
         with connect(SessionSettings(dsn=dsn, worker="migrate")) as connection:
             migrate(connection)
         yield dsn
-
-
-@contextmanager
-def _running(place: Path) -> Iterator[str]:
-    programs, user = PROGRAMS[-1].parent, unprivileged_user()
-    account: dict[str, Any] = {"user": user.uid, "group": user.gid, "extra_groups": []} if user else {}
-    hand_over(place, user)
-    cluster = str(place / "cluster")
-    words = ["-D", cluster, "-U", "headrace", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
-    subprocess.run([programs / "initdb", *words], check=True, capture_output=True, cwd="/", **account)
-    control = [programs / "pg_ctl", "-D", cluster, "-w"]
-    where = f"-c listen_addresses='' -k {place} -F"
-    subprocess.run([*control, "-o", where, "-l", place / "log", "start"], check=True, cwd="/", **account)
-    try:
-        yield f"host={place} user=headrace dbname=postgres"
-    finally:
-        subprocess.run([*control, "-m", "immediate", "stop"], check=True, capture_output=True, cwd="/", **account)
 
 
 def extended(session: psycopg.Connection, extension: str) -> None:
