@@ -135,10 +135,10 @@ def _row(table: Table, mode: Mode, kind: Type) -> dict[str, Any]:
 
 def _told(cells: Iterable[Cell], target: str | None) -> list[dict[str, Any]]:
     """The values that are not equal: value, outcome, the ways if not all, and the reason of one of ours."""
-    found: dict[tuple[int, Outcome], list[Cell]] = defaultdict(list)
+    found: dict[tuple[int, Outcome, str], list[Cell]] = defaultdict(list)
     for cell in cells:
         if cell.outcome is not Outcome.EQUAL:
-            found[cell.number, cell.outcome].append(cell)
+            found[cell.number, cell.outcome, cell.kind].append(cell)
     return [_entry(same, target) for same in found.values()]
 
 

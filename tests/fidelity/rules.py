@@ -221,6 +221,7 @@ _UNMARKED = (
     rf"({_PRECISE} (numeric|(vector|halfvec|sparsevec)\w*|bit_20000|(int2|oid)vector"
     r"|(int2|float4|float8|bool|inet|cidr|macaddr|int4range|tsrange|enum|domain)_a)"
     r"|defaults (text|varchar|char)_a|(text|double) (bytea|date_a)"
+    r"|extensions\w* (geometry|geography|hstore_a)|extensions (ltree|citext)_a"
     r"|\w+ (time|timetz|timestamp|timestamptz|numeric|numeric_12_2)_a)"
 )
 REFUSALS = (

@@ -130,8 +130,6 @@ def _unneeded(tables: list["results.Table"]) -> list[str]:
     used = {refusal(_where(cell, target), cell.kind) for cell, target in cells if cell.outcome is Outcome.REFUSED}
     used |= {not_sent(cell.mode, cell.type) for cell, _ in cells if cell.outcome is Outcome.NOT_SENT}
     used |= {results.loss(cell, target) for cell, target in cells if cell.outcome is Outcome.LOST}
-    here = {cell.mode for cell, _ in cells}
-    rules = [
-        each for each in (*LOSSES, *REFUSALS, *NOT_SENT) if here & EXTENDED_NAMES or "extensions" not in each.where
-    ]
+    extended = any(cell.mode in EXTENDED_NAMES for cell, _ in cells)
+    rules = [each for each in (*LOSSES, *REFUSALS, *NOT_SENT) if extended or "extensions" not in each.where]
     return [each.where for each in rules if each not in used]

@@ -38,6 +38,10 @@ _MADE_UP: dict[str, tuple[FailureKind, str]] = {
     "HR004": (KINDS["record.key_merged"], "{} does not keep a key as it is"),
 }
 _NOT_KEPT = "a row of {} has a new key and lacks columns, and nothing was kept of its old row"
+_OLD_VALUES = (
+    "a row of {} has a new key, and nulls that may stand for unchanged values: nothing was kept of its old row, or "
+    "that has values there"
+)
 _REFUTED = "an update met no row in {} that has no value where it has nulls that may stand for unchanged values"
 _RULES = {
     **{prefix: KINDS[name].scope is Scope.RECORD for prefix, name in BY_SQLSTATE.items()},
@@ -152,7 +156,7 @@ def _merges(write: TableWrite) -> bool:
 
 def _without_base(write: TableWrite) -> tuple[FailureKind, str]:
     if write.action is Action.TAKE:
-        return KINDS["record.moved"], _NOT_KEPT
+        return KINDS["record.moved"], _OLD_VALUES if write.doubted else _NOT_KEPT
     return (KINDS["record.nulled"], _REFUTED) if write.doubted else _MADE_UP["HR001"]
 
 
