@@ -50,8 +50,8 @@ def unmade(folded: Folded, binding: Binding, judged: Collection[str] = ()) -> di
         return {}
     found: dict[int, Failure] = {}
     for partial in folded.partials:
-        unsure = sorted(set(partial.missing) & set(judged))
-        if unsure and binding.shape.transform:
+        unsure = sorted(binding.shape.used.intersection(partial.missing, judged))
+        if unsure:
             detail = f"{unsure[0]}: expected a value for the transform, found null that may stand for an unchanged one"
             failure = blaming(failed(KINDS["record.nulled"], "planner", "fold", detail), f"after.{unsure[0]}")
             found |= dict.fromkeys(partial.frame[SEQ].to_list(), failure)

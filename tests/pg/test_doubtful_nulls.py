@@ -3,16 +3,21 @@
 So PostgreSQL's connector sends unchanged values that are stored apart from their row, where it has no placeholder.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
+import polars as pl
 import psycopg
 import pytest
 
+from consumer.core.markers import UNAVAILABLE
 from consumer.core.modes import Mode
 from consumer.core.plan import TableName
+from consumer.core.transform import Named
 from consumer.core.types import ColumnPolicy
 from consumer.edges.postgres.sink import PostgresSink
+from consumer.mapping import TableMapping
 from tests.pg.conftest import Pools
 from tests.pg.engine import Engine
 from tests.pg.landing import ID
@@ -139,6 +144,46 @@ def test_a_new_key_of_a_row_with_a_value_is_refused(session: psycopg.Connection,
 
     assert engine.rows(session) == [(12, 1, None, None)]
     assert [(offset, kind) for _, offset, _, kind in engine.letters(session)] == [(4, "record.moved")]
+
+
+@pytest.mark.parametrize("size", [1, 50])
+def test_it_is_not_mixed_up_with_a_placeholder(
+    session: psycopg.Connection, engines: Engines, schema: str, size: int
+) -> None:
+    """As where a connector was changed meanwhile: neither is written over a value."""
+    session.execute(f"ALTER TABLE {schema}.t DROP v, DROP w, ADD v text".encode())
+    fields = [*FIELDS[:2], {"name": "v", "type": ["null", "string"]}]
+    policy = ColumnPolicy(doubtful_nulls="reject")
+    engine = engines(fields=fields, columns={f"{schema}.t": {"v": policy}})
+    for number, v in ((1, UNAVAILABLE), (2, None)):
+        engine.change("c", {"id": number, "n": 0, "v": "a"})
+        engine.change("u", {"id": number, "n": 1, "v": v})
+    engine.run(size)
+
+    assert engine.rows(session) == [(1, 1, "a"), (2, 0, "a")]
+    assert engine.letters(session) == [(0, 3, "dead", DEAD)]
+
+
+def test_a_transform_is_not_given_it(session: psycopg.Connection, engines: Engines, schema: str) -> None:
+    """Where it makes other columns of it: what these would be is not known, whatever the row has."""
+
+    class Sized:
+        """A transform: how many numbers there are."""
+
+        made_from: Mapping[str, tuple[str, ...]] = MappingProxyType({"size": ("v",)})
+
+        def __call__(self, rows: pl.DataFrame) -> pl.DataFrame:
+            return rows.select("id", "n", "w", pl.col("v").list.len().cast(pl.Int32).alias("size"))
+
+    session.execute(f"ALTER TABLE {schema}.t DROP v, ADD size int".encode())
+    engine = engines(mappings={f"{schema}.t": TableMapping(transform=Named(name="sized", call=Sized()))})
+    engine.change("c", row(1, 0, 1.5))
+    engine.change("u", row(1, 1, 2.5, None))
+    engine.change("u", row(1, 2, None, None))
+    engine.run(1)
+
+    assert engine.rows(session) == [(1, 1, None, 1)]
+    assert engine.letters(session) == [(0, 2, "dead", DEAD)]
 
 
 def test_a_history_says_that_it_is_not_known(session: psycopg.Connection, engines: Engines, schema: str) -> None:
