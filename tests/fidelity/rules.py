@@ -218,7 +218,7 @@ LOSSES = (
 _WAY = r"\w+"
 # mode and type, where the connector has no placeholder for an unchanged value that is stored apart
 _UNMARKED = (
-    rf"({_PRECISE} (numeric|(vector|halfvec|sparsevec)\w*|bit_20000|(int2|oid)vector"
+    rf"({_PRECISE} (numeric|(vector|halfvec|sparsevec)\w*|bit_20000|varbit|(int2|oid)vector"
     r"|(int2|float4|float8|bool|inet|cidr|macaddr|int4range|tsrange|enum|domain)_a)"
     r"|defaults (text|varchar|char)_a|(text|double) (bytea|date_a)"
     r"|extensions\w* (geometry|geography|hstore_a)|extensions (ltree|citext)_a"
@@ -281,7 +281,7 @@ REFUSALS = (
         why="the events have the schema of one bit string, which does not go into an array",
     ),
     Refusal(
-        where=rf"{_PRECISE} (int2|oid)vector {EXISTING} {_WAY} .+",
+        where=rf"{_PRECISE} (int2|oid)vector {EXISTING} ({_WAY} .+|changed )",
         kind="record.value",
         why="an empty array comes, which the column does not take",
     ),
