@@ -46,7 +46,7 @@ def _each(expression: str) -> str:
     return f"CASE WHEN v IS NOT NULL THEN ({elements}) END"
 
 
-_PRECISE = "(defaults|typed)"
+_PRECISE = "(defaults|typed|full)"
 _MICROS = (
     "(extract(year FROM v) * 12 + extract(month FROM v)) * 2629800000000 + extract(day FROM v) * 86400000000"
     " + extract(hour FROM v) * 3600000000 + extract(minute FROM v) * 60000000 + extract(microseconds FROM v)"
@@ -218,11 +218,11 @@ LOSSES = (
 _WAY = r"\w+"
 # mode and type, where the connector has no placeholder for an unchanged value that is stored apart
 _UNMARKED = (
-    rf"({_PRECISE} (numeric|(vector|halfvec|sparsevec)\w*|bit_20000|varbit|(int2|oid)vector"
+    r"((defaults|typed) (numeric|(vector|halfvec|sparsevec)\w*|bit_20000|varbit|(int2|oid)vector"
     r"|(int2|float4|float8|bool|inet|cidr|macaddr|int4range|tsrange|enum|domain)_a)"
     r"|defaults (text|varchar|char)_a|(text|double) (bytea|date_a)"
     r"|extensions\w* (geometry|geography|hstore_a)|extensions (ltree|citext)_a"
-    r"|\w+ (time|timetz|timestamp|timestamptz|numeric|numeric_12_2)_a)"
+    r"|(?!full)\w+ (time|timetz|timestamp|timestamptz|numeric|numeric_12_2)_a)"
 )
 REFUSALS = (
     Refusal(

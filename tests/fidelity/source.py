@@ -77,6 +77,8 @@ def fill(connection: psycopg.Connection, mode: Mode) -> None:
         if _toasts(connection, mode, kind):
             outside = sql.SQL("ALTER TABLE {} ALTER COLUMN v SET STORAGE EXTERNAL").format(table(mode, kind))
             connection.execute(outside)
+        if mode.full:
+            connection.execute(sql.SQL("ALTER TABLE {} REPLICA IDENTITY FULL").format(table(mode, kind)))
         for number, _ in enumerate(values(kind)):
             for path in _BEFORE:
                 _insert(connection, mode, kind, key(number, path), number + (path is Path.CHANGED))

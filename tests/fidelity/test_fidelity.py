@@ -26,6 +26,7 @@ _SELECTED = {
     "jsonb inet bit_64 varbit date time timetz timestamp_6 timestamptz point vector vector_700 numrange text_a int8_a "
     "numeric_12_2_a timestamptz_a inet_a",
     "typed": "domain_int name json box path halfvec tstzrange int4multirange composite tid text_a float8_a enum_a",
+    "full": "numeric vector_700 float8_a",
     "text": "numeric_special date time timestamp interval bytea",
 }
 

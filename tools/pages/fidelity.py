@@ -64,6 +64,7 @@ a rule. Tables without a key named `id`, and ones whose schema changes, are left
 _SINK = """\
 Values that are neither the source's nor what is left of them, without a word: no task has failed there. Where only the
 way "kept" is wrong, the row has Debezium's placeholder for a TOASTed value that had not changed."""
+_FULL = "The source's tables have `REPLICA IDENTITY FULL`; types whose unchanged values are refused without it."
 _SETTINGS = "The connector's settings beside its defaults:"
 _TARGETS = {"created": "created columns", "existing": "existing columns"}
 
@@ -148,6 +149,7 @@ def _where(places: Iterable[tuple[str, str]]) -> str:
 def _mode(name: str, settings: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> str:
     listed = "\n".join(f"- `{key}={value}`" for key, value in settings.items())
     told = f"{_SETTINGS}\n\n{listed}" if settings else "The connector's defaults."
+    told += f"\n\n{_FULL}" if name == "full" else ""
     lines = []
     for row in (row for row in rows if row["mode"] == name and row["target"] == "created"):
         wanted = (name, row["name"], "existing")
