@@ -156,7 +156,10 @@ of addresses and ranges look alike. `doubtful_nulls` of a column says otherwise,
 above, `keep` leaves the table's value alone (where the source never sets it to null), `write` writes the null (where
 values are short). A [history](../how-to/keep-history.md) has null, and names the column in `_unavailable`, unless it
 is `write`. A [transform](../how-to/map-columns.md) that makes other columns of such a one is not given the null: the
-record is refused wherever its batch does not say what it is. The log warns once of each schema with such columns."""
+record is refused wherever its batch does not say what it is. The log warns once of each schema with such columns.
+
+Of columns that take no null the connector sends nothing at all: it fails at such an update, with the default of
+`event.converting.failure.handling.mode` too. `REPLICA IDENTITY FULL` helps there as well."""
 _UNKNOWN = """\
 Numbers and bytes with a type name that is not listed are refused (`record.type`): what they count, nobody can guess.
 A string with an unknown name is its text, a `double`, `float` or `boolean` its value. Records, and maps and arrays into
