@@ -13,7 +13,7 @@ from typing import cast
 import polars as pl
 import structlog
 
-from consumer.core.doubts import NOT_DOUBTED, Doubted, doubted, whole
+from consumer.core.doubts import NOT_DOUBTED, Doubted, doubted, mark, whole
 from consumer.core.envelope import ANY, SOURCE_TIME
 from consumer.core.failure import Failure, blaming, failed
 from consumer.core.flags import ALL_ON, Flag, Switches
@@ -101,8 +101,8 @@ class Decoded:
 
     Both have the version column too, where the binding has one.
 
-    `unavailable`: by column, which images hold no value for it. `judged`: the columns of which these have nulls,
-    and the row that is there says whether that is what they mean. `out`: the records that are not sound, by place.
+    `unavailable`: by column, which images hold no value for it. `judged`: the columns of which some of these have nulls
+    that the row there judges; the images say which ones, under `mark`. `out`: the records that are not sound, by place.
     `ops`: the operations seen. `times`: of the sources. `ignored`: records that mean nothing. `halves`:
     those of key changes. `truncates`: the places of truncates, and `truncated`: the greatest position of theirs, where
     positions matter.
@@ -207,16 +207,13 @@ class BlockDecoder:
             gone = dead if gone is None else pl.concat([gone, dead]).sort(SEQ)
         gone = _no_deletes(images, binding) if gone is None else gone
         doubted, unavailable = self.doubted(block, frame, images, out), self._unavailable(images, binding)
-        for name in doubted.judged & unavailable.keys():
-            # of the row that is there it can be judged once only
-            out |= dict.fromkeys(images[SEQ].filter(doubted.masks[name]), _mixed(name))
-        judged = doubted.judged - unavailable.keys()
+        images = images.with_columns(doubted.masks[name].alias(mark(name)) for name in doubted.judged)
         unavailable |= {name: mask | unavailable.get(name, False) for name, mask in doubted.masks.items()}
         return Decoded(
             images=images,
             deletes=gone,
             unavailable=unavailable,
-            judged=judged,
+            judged=doubted.judged,
             halves=self._halves(block, frame, images, gone, unavailable) if binding.may_lack else no_halves(),
             ops=ops,
             times=source_times(block, said) if times else {},
@@ -535,10 +532,6 @@ def _timed(binding: Binding) -> bool:
 def _unnested(rows: pl.DataFrame, image: str, version: str | None) -> pl.DataFrame:
     places = [rows[SEQ]] if version is None else [rows[_VERSION].alias(version), rows[SEQ]]
     return rows[image].struct.unnest().hstack(places)
-
-
-def _mixed(name: str) -> Failure:
-    return unsound("record.nulled", "decode", f"the batch has both nulls and placeholders of {name!r}", f"after.{name}")
 
 
 def unsound(kind: str, operation: str, reason: str, field: str = "") -> Failure:

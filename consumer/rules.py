@@ -6,7 +6,7 @@ import polars as pl
 
 from consumer.blocks import Decoded
 from consumer.core.checks import Check, broken
-from consumer.core.doubts import refuted
+from consumer.core.doubts import mark, refuted
 from consumer.core.failure import Failure, blaming, failed
 from consumer.core.fold import SEQ, Folded
 from consumer.core.kinds import KINDS
@@ -30,7 +30,7 @@ def _breaks(checks: Sequence[Check]) -> Failure:
 
 def refuted_nulls(decoded: Decoded, binding: Binding) -> dict[int, Failure]:
     """The places of images with a null that may stand for a value, where the block says that there is one."""
-    doubted = {name: decoded.unavailable[name] for name in decoded.judged}
+    doubted = {name: decoded.images[mark(name)] for name in decoded.judged}
     if not doubted:
         return {}
     columns = {column.name: column for column in binding.schema.columns}
@@ -54,8 +54,8 @@ def unmade(folded: Folded, binding: Binding, judged: Collection[str] = ()) -> di
         if unsure:
             detail = f"{unsure[0]}: expected a value for the transform, found null that may stand for an unchanged one"
             failure = blaming(failed(KINDS["record.nulled"], "planner", "fold", detail), f"after.{unsure[0]}")
-            found |= dict.fromkeys(partial.frame[SEQ].to_list(), failure)
-            continue
+            marked = partial.frame.filter(pl.any_horizontal(mark(name) for name in unsure))
+            found |= dict.fromkeys(marked[SEQ].to_list(), failure)
         names = binding.shape.unmade(partial.missing)
         if names:
             detail = f"{names[0]}: expected all columns that it is made from, found some of them left out as unchanged"

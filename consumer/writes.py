@@ -9,7 +9,7 @@ import polars as pl
 from consumer.blocks import Block, Decoded
 from consumer.core import instants
 from consumer.core.carriers import carried
-from consumer.core.doubts import keeps_short
+from consumer.core.doubts import keeps_short, mark
 from consumer.core.fold import SEQ, Folded, Partial
 from consumer.core.forms import NotCarried, Unfit
 from consumer.core.modes import DELETED_AT
@@ -60,12 +60,13 @@ class BlockWrites:
             taking = decoded.images[SEQ].is_in(halves.taken[SEQ].implode())
             masks = {name: mask.filter(taking) for name, mask in decoded.unavailable.items()}
             images = decoded.images.filter(taking).join(halves.taken, on=SEQ, how="left", maintain_order="left")
-            for lacks, rows in _by_lack(images, masks):
-                frame, missing = shaped(rows, lacks, binding)
-                there = [name for name in targets if name not in missing]
-                take = self.write(Action.TAKE, block, there, frame.with_columns(rows[TOKEN]))
-                take = _moving(take, {name: targets[name] for name in targets if name in missing})
-                writes.append(replace(take, doubted=_guarded(decoded.judged.intersection(lacks), binding)))
+            for lacks, lacking in _by_lack(images, masks):
+                for rows, doubted in _by_doubt(lacking, decoded.judged.intersection(lacks)):
+                    frame, missing = shaped(rows, lacks, binding)
+                    there = [name for name in targets if name not in missing]
+                    take = self.write(Action.TAKE, block, there, frame.with_columns(rows[TOKEN]))
+                    take = _moving(take, {name: targets[name] for name in targets if name in missing})
+                    writes.append(replace(take, doubted=_guarded(doubted, binding)))
         return writes
 
     def write(
@@ -133,18 +134,28 @@ def _merged(
 
     These are judged by the row that is there, so one write does for all of them.
     """
-    groups: dict[frozenset[str], list[Partial]] = defaultdict(list)
+    groups: dict[frozenset[str], list[tuple[pl.DataFrame, frozenset[str]]]] = defaultdict(list)
     for partial in partials:
-        groups[frozenset(partial.missing) - judged].append(partial)
+        for frame, doubted in _by_doubt(partial.frame, judged.intersection(partial.missing)):
+            groups[frozenset(partial.missing) - doubted].append((frame, doubted))
     for missing, alike in groups.items():
-        lacked = frozenset(name for partial in alike for name in partial.missing if name in judged)
-        none = [pl.lit(None, dtype=images.schema[name]).alias(name) for name in images.columns if name in lacked]
         names = [name for name in images.columns if name not in missing]
         frames = [
-            partial.frame.with_columns(one for one in none if one.meta.output_name() in partial.missing).select(names)
-            for partial in alike
+            frame.with_columns(pl.lit(None, dtype=images.schema[name]).alias(name) for name in doubted).select(names)
+            for frame, doubted in alike
         ]
-        yield Partial(missing=tuple(sorted(missing)), frame=pl.concat(frames)), lacked
+        every = frozenset().union(*(doubted for _, doubted in alike))
+        yield Partial(missing=tuple(sorted(missing)), frame=pl.concat(frames)), every
+
+
+def _by_doubt(frame: pl.DataFrame, names: frozenset[str]) -> Iterator[tuple[pl.DataFrame, frozenset[str]]]:
+    """Rows that lack these columns, by those of them that they have a doubtful null in."""
+    if not names:
+        yield frame, names
+        return
+    ordered = sorted(names)
+    for flags, rows in frame.group_by([mark(name) for name in ordered], maintain_order=True):
+        yield rows, frozenset(name for name, flag in zip(ordered, flags, strict=True) if flag)
 
 
 def _guarded(names: Collection[str], binding: Binding) -> dict[str, bool]:

@@ -58,6 +58,11 @@ class Doubted:
 NOT_DOUBTED = Doubted()
 
 
+def mark(name: str) -> str:
+    """The column that says which images have a doubtful null there. No column can have such a name in Avro."""
+    return f"#doubtful {name}"
+
+
 def doubted(images: pl.DataFrame, places: Sequence[int], doubts: Mapping[str, Doubt]) -> Doubted:
     """Which nulls of some images are doubtful: those at these places."""
     at = images[SEQ].is_in(list(places))

@@ -146,21 +146,21 @@ def test_a_new_key_of_a_row_with_a_value_is_refused(session: psycopg.Connection,
     assert [(offset, kind) for _, offset, _, kind in engine.letters(session)] == [(4, "record.moved")]
 
 
-@pytest.mark.parametrize("size", [1, 50])
+@pytest.mark.parametrize("size", SIZES)
 def test_it_is_not_mixed_up_with_a_placeholder(
     session: psycopg.Connection, engines: Engines, schema: str, size: int
 ) -> None:
-    """As where a connector was changed meanwhile: neither is written over a value."""
-    session.execute(f"ALTER TABLE {schema}.t DROP v, DROP w, ADD v text".encode())
-    fields = [*FIELDS[:2], {"name": "v", "type": ["null", "string"]}]
-    policy = ColumnPolicy(doubtful_nulls="reject")
-    engine = engines(fields=fields, columns={f"{schema}.t": {"v": policy}})
-    for number, v in ((1, UNAVAILABLE), (2, None)):
-        engine.change("c", {"id": number, "n": 0, "v": "a"})
-        engine.change("u", {"id": number, "n": 1, "v": v})
+    """Arrays of texts have both where the connector does not say their type: one is left alone, the other judged."""
+    session.execute(f"ALTER TABLE {schema}.t DROP v, DROP w, ADD v text[]".encode())
+    engine = engines(fields=[*FIELDS[:2], {"name": "v", "type": ["null", array("string")]}])
+    for number, first, last in ((1, ["a"], [UNAVAILABLE]), (2, ["a"], None), (3, None, None)):
+        engine.change("c", {"id": number, "n": 0, "v": first})
+        engine.change("u", {"id": number, "n": 1, "v": last})
+    engine.move({"id": 1, "n": 0, "v": None}, {"id": 11, "n": 2, "v": [UNAVAILABLE]})
+    engine.move({"id": 3, "n": 0, "v": None}, {"id": 13, "n": 2, "v": None})
     engine.run(size)
 
-    assert engine.rows(session) == [(1, 1, "a"), (2, 0, "a")]
+    assert engine.rows(session) == [(2, 0, ["a"]), (11, 2, ["a"]), (13, 2, None)]
     assert engine.letters(session) == [(0, 3, "dead", DEAD)]
 
 
