@@ -53,9 +53,8 @@ source and target on a server of the system (PostgreSQL 15 here) and are left ou
 _OTHERS = """\
 Columns that are there may have another type than the source's, as long as it holds the values. What is compared is
 what PostgreSQL's own cast makes of the source's value, or of what is left of it in the event, as text and in binary
-form. What comes as a text is in a text column as it came, so that is not tried. Each value takes the same ways here, and
-a row of each is deleted. Numbers are cells; a refused one is a
-letter."""
+form. What comes as a text is in a text column as it came, so that is not tried. Each value takes the same ways here,
+and a row of each is deleted. Numbers are cells; a refused one is a letter."""
 _RECORDED = """\
 Events that were recorded from real MySQL and MariaDB servers with Debezium's own connectors
 ([how](../../tests/fixtures/README.md)) are written to Kafka again, and Headrace creates the tables. What is compared is
