@@ -41,11 +41,14 @@ class Writer:
         return self._caution.keys()
 
     def write(self, connection: psycopg.Connection, staged: Staged) -> Mapping[int, Failure]:
-        """Write the staged rows; of a table that refused some lately those that it takes. Returns the others' places.
+        """Write the staged rows; of a table that refused some lately, or may refuse nulls, those that it takes.
+
+        Returns the others' places.
 
         Raises DataFault, TableFault, Transient.
         """
-        if staged.write.table in self._caution:
+        # a doubted null is refused by its row, which is no failure of the write
+        if staged.write.table in self._caution or staged.write.doubted:
             return self._sorted_out(connection, staged)
         with translated(staged.write.action.value, staged.write.table):
             self._write(connection, staged)
