@@ -95,7 +95,7 @@ def write(tables: Sequence[Table], modes: Sequence[Mode]) -> None:
     """Write the file; one line a row, so that a change can be read."""
     rows = [_row(table, mode, kind) for mode in modes for kind in mode.types for table in tables]
     told = {mode.name: dict(mode.settings) for mode in modes}
-    FILE.write_text(_text({"modes": told}, rows), encoding="utf-8")
+    FILE.write_text(_text({"modes": told, "ways": _WRITTEN}, rows), encoding="utf-8")
 
 
 def write_recorded(rows: Sequence[Mapping[str, object]]) -> None:
