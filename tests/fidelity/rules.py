@@ -236,7 +236,7 @@ REFUSALS = (
         why="under its new key, a row lacks an unchanged value that is stored apart: it comes as null",
     ),
     Refusal(
-        where=rf"{_UNMARKED} {_ANY} changed (null)?",
+        where=rf"({_UNMARKED} {_ANY} changed (null)?|(defaults|typed) (enum|domain)_a {_ANY} changed .+)",
         kind="record.nulled",
         why="a value that is set to null comes as an unchanged one does that is stored apart, unless it is short",
     ),

@@ -71,9 +71,9 @@ def stopped(target: psycopg.Connection, topic: str) -> str | None:
 
 
 @cache
-def sent(at: Endpoints, topic: str) -> bool:
-    """Whether a topic's rows have the value's column."""
-    answer = loopback.request("GET", f"{at.registry_url}/subjects/{topic}-value/versions/latest", 30)
+def sent(registry: str, topic: str) -> bool:
+    """Whether a topic's rows have the value's column, by its schema in a registry."""
+    answer = loopback.request("GET", f"{registry}/subjects/{topic}-value/versions/latest", 30)
     answer.raise_for_status()
     return any(field["name"] == "v" for field in row_fields(answer.json()["schema"]))
 
@@ -107,7 +107,7 @@ def _settled(row: Row) -> Outcome | None:
 
 
 def _unsettled(at: Endpoints, topic: str) -> Outcome:
-    return Outcome.WRONG if sent(at, topic) else Outcome.NOT_SENT
+    return Outcome.WRONG if sent(at.registry_url, topic) else Outcome.NOT_SENT
 
 
 def _cell(mode: Mode, kind: Type, row: Row, outcome: Outcome, why: str) -> Cell:
