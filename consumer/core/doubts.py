@@ -27,13 +27,17 @@ _UNMARKED = frozenset(
         *(Meaning.SCALED_DECIMAL, Meaning.WIDE_DECIMAL),
     }
 )
+# items of arrays that have a placeholder, and those that arrays of other types have too, which have none
 _MARKED_ITEMS = frozenset(
+    {*((word, None) for word in ("bytes", "int", "long")), ("string", DATA + "Uuid"), ("int", TIME + "Date")}
+)
+_SHARED_ITEMS = frozenset({("string", None), ("string", DATA + "Json")})
+_MARKED_SOURCES = frozenset(
     {
-        *((word, None) for word in ("bytes", "int", "long")),
-        *(("string", DATA + "Json"), ("string", DATA + "Uuid"), ("int", TIME + "Date")),
+        *("_TEXT", "_VARCHAR", "_BPCHAR", "_JSON", "_JSONB"),
+        *("_BYTEA", "_INT4", "_INT8", "_DATE", "_UUID"),
     }
 )
-_TEXT_ARRAYS = frozenset({"_TEXT", "_VARCHAR", "_BPCHAR"})
 # a value takes more than 24 bytes of its row before it is moved out
 _BITS_IN_ROW = 8 * 24
 # of the types that have such short values: those of columns that keep them as they are, and the least that is longer
@@ -144,7 +148,8 @@ def _is_unmarked(column: Column, policy: ColumnPolicy) -> bool:
 
 
 def _is_unmarked_array(column: Column, item: Column) -> bool:
-    if (item.avro, item.semantic) == ("string", None):
-        # so come addresses and ranges too, which have none
-        return column.source is None or column.source.name not in _TEXT_ARRAYS
-    return item.small or (item.avro, item.semantic) not in _MARKED_ITEMS
+    kind = (item.avro, item.semantic)
+    if item.small or kind not in _MARKED_ITEMS | _SHARED_ITEMS:
+        return True
+    # arrays of addresses and ranges come as those of texts, arrays of hstore as those of JSON
+    return kind in _SHARED_ITEMS if column.source is None else column.source.name not in _MARKED_SOURCES

@@ -135,6 +135,10 @@ def _shown(created: str | None, kind: Type) -> sql.Composable:
     if created == "jsonb" and kind.kind == "public.hstore":
         pairs = "SELECT coalesce(hstore(array_agg(key), array_agg(value)), '')::text FROM jsonb_each_text(t.v)"
         return sql.SQL("CASE WHEN t.v IS NOT NULL THEN ({}) END").format(sql.SQL(pairs))
+    if created == "jsonb[]" and kind.kind == "public.hstore[]":
+        pairs = "SELECT hstore(array_agg(key), array_agg(value)) FROM jsonb_each_text(e)"
+        every = "SELECT coalesce(array_agg(({}) ORDER BY n), '{{}}')::text FROM unnest(t.v) WITH ORDINALITY x(e, n)"
+        return sql.SQL("CASE WHEN t.v IS NOT NULL THEN ({}) END").format(sql.SQL(every.format(pairs)))
     if created == "boolean" and kind.kind == "bit(1)":
         return sql.SQL("t.v::integer::text")
     return sql.SQL("t.v::text")

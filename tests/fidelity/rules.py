@@ -220,8 +220,8 @@ _WAY = r"\w+"
 _UNMARKED = (
     r"((defaults|typed) (numeric|(vector|halfvec|sparsevec)\w*|bit_20000|varbit|(int2|oid)vector"
     r"|(int2|float4|float8|bool|inet|cidr|macaddr|int4range|tsrange|enum|domain)_a)"
-    r"|defaults (text|varchar|char)_a|(text|double) (bytea|date_a)"
-    r"|extensions\w* (geometry|geography|hstore_a)|extensions (ltree|citext)_a"
+    r"|defaults (text|varchar|char|json|jsonb)_a|(text|double) (bytea|date_a)"
+    r"|extensions\w* (geometry|geography|(hstore|ltree|citext)_a)"
     r"|(?!full)\w+ (time|timetz|timestamp|timestamptz|numeric|numeric_12_2)_a)"
 )
 REFUSALS = (
@@ -236,7 +236,7 @@ REFUSALS = (
         why="under its new key, a row lacks an unchanged value that is stored apart: it comes as null",
     ),
     Refusal(
-        where=rf"({_UNMARKED} {_ANY} changed (null)?|(defaults|typed) (enum|domain)_a {_ANY} changed .+)",
+        where=rf"({_UNMARKED} {_ANY} changed (null)?|{_ANY} (enum|domain|ltree)_a {_ANY} changed .+)",
         kind="record.nulled",
         why="a value that is set to null comes as an unchanged one does that is stored apart, unless it is short",
     ),

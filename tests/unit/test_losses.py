@@ -53,14 +53,18 @@ SENT = [
         bits(64),
     ),
     *(decimal(38, 0), of_unknown_precision(2), enum("Enum", "a")),
-    *(array(items) for items in ("bytes", "int", "long", DATE, JSON, UUID)),
+    *(array(items) for items in ("bytes", "int", "long", DATE, UUID)),
     propagated(array("string"), "_VARCHAR", 5),
+    propagated(array(JSON), "_JSONB"),
 ]
 NULLED = [
     *(DOUBLE_VECTOR, FLOAT_VECTOR, SPARSE_VECTOR, SHAPE, GEOGRAPHY, bits(20_000), VARIABLE, decimal(50, 10)),
     *(array(items) for items in ("float", "double", "boolean", SMALL, US, ZONED, VARIABLE, decimal(12, 2))),
     *(array(items) for items in (ISO_DATE, CONNECT_DATE, SHAPE, enum("Enum", "a"))),
     array("string"),
+    array(JSON),
+    propagated(array(JSON), "_HSTORE"),
+    propagated(array("long"), "_OID"),
     propagated(array("string"), "_INET"),
     propagated(array("string"), "_TSRANGE"),
 ]

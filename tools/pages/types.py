@@ -151,8 +151,8 @@ So a null of such a column is not taken at its word, in an update and in a chang
   key [`record.moved`](../runbooks/record.moved.md). A row that is read again by a snapshot is whole, and supersedes
   it.
 
-Arrays of texts count among these unless the connector says their type (`column.propagate.source.type`), since arrays
-of addresses and ranges look alike. `doubtful_nulls` of a column says otherwise, of any nullable column: `reject` as
+Arrays of texts and of JSON count among these unless the connector says their type (`column.propagate.source.type`),
+since arrays of addresses, of ranges and of `hstore` look alike. `doubtful_nulls` of a column says otherwise, of any nullable column: `reject` as
 above, `keep` leaves the table's value alone (where the source never sets it to null), `write` writes the null (where
 values are short). A [history](../how-to/keep-history.md) has null, and names the column in `_unavailable`, unless it
 is `write`. A [transform](../how-to/map-columns.md) that makes other columns of such a one is not given the null: the
