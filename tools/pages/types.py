@@ -152,11 +152,12 @@ So a null of such a column is not taken at its word, in an update and in a chang
   it.
 
 Arrays of texts and of JSON count among these unless the connector says their type (`column.propagate.source.type`),
-since arrays of addresses, of ranges and of `hstore` look alike. `doubtful_nulls` of a column says otherwise, of any nullable column: `reject` as
-above, `keep` leaves the table's value alone (where the source never sets it to null), `write` writes the null (where
-values are short). A [history](../how-to/keep-history.md) has null, and names the column in `_unavailable`, unless it
-is `write`. A [transform](../how-to/map-columns.md) that makes other columns of such a one is not given the null: the
-record is refused wherever its batch does not say what it is. The log warns once of each schema with such columns.
+since arrays of addresses, of ranges and of `hstore` look alike. `doubtful_nulls` of a column says otherwise, of any
+nullable column: `reject` as above, `keep` leaves the table's value alone (where the source never sets it to null),
+`write` writes the null (where values are short). A [history](../how-to/keep-history.md) has null, and names the
+column in `_unavailable`, unless it is `write`. A [transform](../how-to/map-columns.md) that makes other columns of
+such a one is not given the null: the record is refused wherever its batch does not say what it is. The log warns
+once of each schema with such columns.
 
 Of columns that take no null the connector sends nothing at all: it fails at such an update, with the default of
 `event.converting.failure.handling.mode` too. `REPLICA IDENTITY FULL` helps there as well."""
