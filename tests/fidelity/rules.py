@@ -195,9 +195,9 @@ LOSSES = (
         why="Lower bounds are gone; of several dimensions comes a null for each element of the outer one",
     ),
     Loss(
-        where=rf"{_PRECISE} enum_a {_ANY}",
-        left="CASE WHEN cardinality(v) = 0 THEN v END",
-        why="An array of an enum type comes as null, unless it is empty",
+        where=rf"({_PRECISE} enum_a|extensions\w* ltree_a) {_ANY}",
+        left="CASE WHEN array_position(v, NULL) IS NULL THEN v END",
+        why="An array of an enum type or of `ltree` that has a null in it comes as null",
     ),
     Loss(
         where=rf"typed domain_a {_ANY}",

@@ -111,7 +111,8 @@ _LOST = (
         'null, which is written, unless `doubtful_nulls = "reject"` of the column: the schema does not tell it from a '
         "`double precision`, which is never stored apart",
     ),
-    ("arrays of an enum type or a domain", "null, unless they are empty"),
+    ("arrays of an enum type or of `ltree` that have a null in them", "null"),
+    ("arrays of a domain", "null, unless they are empty"),
     ("arrays of `time`", "milliseconds; 24:00:00 as 00:00:00"),
     ("arrays of `date`", "BC as a year of our era; infinite ones are refused"),
     ("arrays of several dimensions", "one null for each outer element"),
