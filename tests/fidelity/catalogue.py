@@ -269,9 +269,9 @@ EXTENDED = (
     _type("xml", "xml", "<a>é</a>", "text only", "<a b='1'>\n <!-- c --><![CDATA[<]]></a>"),
     _type("geometry", "public.geometry", *_PLACES, "POINT(1e300 -0.1)", "SRID=3187;MULTIPOINT(0 0,1 1)"),
     _type("geography", "public.geography", *_PLACES),
-    _type("hstore_a", "public.hstore[]", "{}", '{"\\"a\\"=>\\"1\\"",NULL}'),
-    _type("ltree_a", "public.ltree[]", "{}", "{Top.A,NULL}", family="unknown"),
-    _type("citext_a", "public.citext[]", "{}", "{MiXed,NULL}"),
+    _type("hstore_a", "public.hstore[]", "{}", '{"\\"a\\"=>\\"1\\"",NULL}', own=True),
+    _type("ltree_a", "public.ltree[]", "{}", "{Top.A,NULL}", own=True),
+    _type("citext_a", "public.citext[]", "{}", "{MiXed,NULL}", own=True),
 )
 """Types of extensions, and of libraries that a server may be built without."""
 TYPES = (*_NUMBERS, *_TEXTS, *_TIMES, *_SHAPES, *_RANGES, *_ARRAYS, *_OTHERS)
