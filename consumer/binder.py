@@ -15,6 +15,7 @@ from consumer.core.avro import UnsupportedSchema
 from consumer.core.checks import Rules
 from consumer.core.contract import Contract
 from consumer.core.created import created_types
+from consumer.core.doubts import Doubt, doubtful
 from consumer.core.envelope import (
     IGNORED_KINDS,
     Column,
@@ -302,7 +303,7 @@ class Binder:
             if not are_alike(key_text, text):
                 self._tables.require_own_key(key.topic, key_schema(key_text), source)
             binding = self._rows(key.topic, name, schema, run, text)
-        self._warn(self._schemas.number(value_of(run)), key.topic, name, schema)
+        self._warn(self._schemas.number(value_of(run)), key.topic, binding)
         if run.key_frame is not None:
             # tombstones that come first are to be known for what they are
             its = key_of(run)
@@ -376,6 +377,7 @@ class Binder:
             shape=row.shape,
             evolutions=fitted.evolutions,
             labels=fitted.labels,
+            doubts=self._doubts(name, row, schema, keys),
         )
 
     def _without_key(self, topic: str, name: TableName, schema: WriterSchema, run: Run) -> Binding:
@@ -462,11 +464,17 @@ class Binder:
             self._known.forget(name)
         return fitted
 
-    def _warn(self, schema_id: int, topic: str, name: TableName, schema: WriterSchema) -> None:
+    def _warn(self, schema_id: int, topic: str, binding: Binding) -> None:
         """Say once a schema what the source may have lost."""
-        for loss in losses(schema, partial(self._settings.policy, name)) if schema_id not in self._warned else ():
+        for loss in losses(binding.schema, binding.doubts) if schema_id not in self._warned else ():
             log.warning(loss.what, topic=topic, schema=schema_id, columns=list(loss.columns), remedy=loss.remedy)
         self._warned.add(schema_id)
+
+    def _doubts(self, name: TableName, row: Row, schema: WriterSchema, identity: Sequence[str]) -> Mapping[str, Doubt]:
+        """The columns that the table gets whose nulls in updates are not taken at their word."""
+        inputs = {column.name for column in (row.shape.inputs if row.shape else row.columns)}
+        found = doubtful(schema, partial(self._settings.policy, name))
+        return {column: doubt for column, doubt in found.items() if column in inputs and column not in identity}
 
     def _version(self, name: TableName, schema: WriterSchema) -> Column | None:
         """The column that guards the table's rows, if it is to have one."""
@@ -518,6 +526,7 @@ class Binder:
         require_casts(columns, self._catalog.has_casts)
         require_privileges(table, columns, theirs, version, soft)
         rules = self._rules(table, schema) if schema.rewritten is not None else {}
+        doubts = self._doubts(table.name, wanted.row, schema, wanted.identity)
         return Binding(
             schema=schema,
             key_writer=read_key_writer(wanted.key_text),
@@ -530,11 +539,12 @@ class Binder:
             version=version.name if version else None,
             truncate=self._on_truncate(wanted.topic, table.name, version),
             soft=soft,
-            may_lack=() if replaces else _may_lack(wanted, columns),
+            may_lack=() if replaces else _may_lack(wanted, columns, doubts),
             checks=column_checks(table, schema.columns, columns, rules),
             shape=wanted.row.shape,
             evolutions=fitted.evolutions,
             labels=fitted.labels,
+            doubts=doubts,
         )
 
 
@@ -569,7 +579,7 @@ class _Wanted:
         return tuple(self.row.name(name) for name in self.identity)
 
 
-def _may_lack(wanted: "_Wanted", columns: Sequence[BoundColumn]) -> tuple[str, ...]:
+def _may_lack(wanted: "_Wanted", columns: Sequence[BoundColumn], doubts: Collection[str]) -> tuple[str, ...]:
     """The columns that creates of key changes may lack, where their events can be told from others.
 
     What a transform makes is made from whole rows, and what we may not read can't be kept.
@@ -580,7 +590,7 @@ def _may_lack(wanted: "_Wanted", columns: Sequence[BoundColumn]) -> tuple[str, .
     masked = shape.masks.keys() if shape else ()
     hidden = {*wanted.identity, *masked}
     found = [c.source for c in columns if c.source.name not in hidden and "SELECT" not in c.target.lacks]
-    return may_lack(found, wanted.schema)
+    return may_lack(found, wanted.schema, doubts)
 
 
 def _stopping(run: Run, failure: Failure, wait: float | None = None) -> BadRecord:

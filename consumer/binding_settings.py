@@ -35,7 +35,11 @@ def contracts(settings: Settings) -> dict[str, Contract]:
 def column_policy(column: Column) -> ColumnPolicy:
     """How the values of one column are carried."""
     return ColumnPolicy(
-        zero_bytes=column.zero_bytes, nanoseconds=column.nanoseconds, binary=column.binary, type=column.type
+        zero_bytes=column.zero_bytes,
+        nanoseconds=column.nanoseconds,
+        binary=column.binary,
+        type=column.type,
+        doubtful_nulls=column.doubtful_nulls,
     )
 
 

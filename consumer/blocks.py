@@ -13,6 +13,7 @@ from typing import cast
 import polars as pl
 import structlog
 
+from consumer.core.doubts import NOT_DOUBTED, Doubted, doubted, mark, whole
 from consumer.core.envelope import ANY, SOURCE_TIME
 from consumer.core.failure import Failure, blaming, failed
 from consumer.core.flags import ALL_ON, Flag, Switches
@@ -22,7 +23,7 @@ from consumer.core.kinds import KINDS
 from consumer.core.letters import Record
 from consumer.core.markers import Placeholders
 from consumer.core.modes import DELETED_AT, OnTruncate
-from consumer.core.moves import NEW_KEY, Halves, borders, no_halves, token_fields, tokens
+from consumer.core.moves import NEW_KEY, OLD_KEY, Halves, borders, no_halves, token_fields, tokens
 from consumer.core.plan import Binding, Contexts, Run, SourceTimes, Stamps, origin, recorded
 from consumer.core.position import places_of_reads, positions
 from consumer.core.records import RecordRef, TopicPartition
@@ -100,7 +101,8 @@ class Decoded:
 
     Both have the version column too, where the binding has one.
 
-    `unavailable`: by column, which images hold no value for it. `out`: the records that are not sound, by place.
+    `unavailable`: by column, which images hold no value for it. `judged`: the columns of which some of these have nulls
+    that the row there judges; the images say which ones, under `mark`. `out`: the records that are not sound, by place.
     `ops`: the operations seen. `times`: of the sources; `stamps`: those of each record, as in `Plan`. `ignored`:
     records that mean nothing. `halves`: those of key changes. `truncates`: the places of truncates, and `truncated`:
     the greatest position of theirs, where positions matter. `rowless`: the records that go out without their rows.
@@ -109,6 +111,7 @@ class Decoded:
     images: pl.DataFrame
     deletes: pl.DataFrame
     unavailable: Mapping[str, pl.Series] = field(default_factory=dict)
+    judged: frozenset[str] = frozenset()
     ops: frozenset[str] = frozenset()
     times: SourceTimes = field(default_factory=dict)
     stamps: Sequence[Stamps] = ()
@@ -205,11 +208,14 @@ class BlockDecoder:
             dead = self._tombstones(block, values, out)
             gone = dead if gone is None else pl.concat([gone, dead]).sort(SEQ)
         gone = _no_deletes(images, binding) if gone is None else gone
-        unavailable = self._unavailable(images, binding)
+        doubted, unavailable = self.doubted(block, frame, images, out), self._unavailable(images, binding)
+        images = images.with_columns(doubted.masks[name].alias(mark(name)) for name in doubted.judged)
+        unavailable |= {name: mask | unavailable.get(name, False) for name, mask in doubted.masks.items()}
         return Decoded(
             images=images,
             deletes=gone,
             unavailable=unavailable,
+            judged=doubted.judged,
             halves=self._halves(block, frame, images, gone, unavailable) if binding.may_lack else no_halves(),
             ops=ops,
             times=source_times(block, said) if times else {},
@@ -350,6 +356,25 @@ class BlockDecoder:
                 if mask is not None:
                     masks[column.name] = mask
         return masks
+
+    def doubted(self, block: Block, said: pl.DataFrame, images: pl.DataFrame, out: dict[int, Failure]) -> Doubted:
+        """Which nulls of the images may stand for values that the source did not send. `said`: operations, with SEQ.
+
+        One of an update does, unless the image before it is whole. So does one of a create by which a row goes on under
+        another key.
+        """
+        binding = block.binding
+        names = [name for name in binding.doubts if images[name].null_count()]
+        if not names:
+            return NOT_DOUBTED
+        lacking = images.filter(pl.any_horizontal(pl.col(name).is_null() for name in names)).select(SEQ)
+        ops = lacking.join(said.select(SEQ, "op"), on=SEQ, how="left", maintain_order="left")
+        updates = ops.filter(pl.col("op") == "u")[SEQ].to_list()
+        moved = block.with_header(ops.filter(pl.col("op") == "c")[SEQ].to_list(), OLD_KEY)
+        data = Data.of(block.values(), updates)
+        before = self.sifted(block, binding.schema.rewritten, data, ["op", "before"], out)
+        places = [*moved, *set(updates).difference(whole(before, binding.schema.columns))]
+        return doubted(images, places, {name: binding.doubts[name] for name in names})
 
     def _identity(self, rows: pl.DataFrame, binding: Binding, image: str, out: dict[int, Failure]) -> pl.DataFrame:
         return self._with_identity(rows, binding, image, out).select(_delete_columns(binding))

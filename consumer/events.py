@@ -90,6 +90,8 @@ class EventBlocks:
         events.contexts = self._blocks.contexts(block, images)
         checked = images.filter(pl.col(SEQ).is_in(_of(said, IMAGES)))
         lacking = self._lacking(block, images)
+        for name, mask in self._blocks.doubted(block, said, images, events.out).masks.items():
+            lacking[name] = mask | lacking.get(name, False)
         if block.binding.mode is Mode.APPEND:
             _require_whole(images, lacking, events)
         self._require_kept(block, checked, events)

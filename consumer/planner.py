@@ -47,7 +47,7 @@ from consumer.events import EventBlocks
 from consumer.ports.bindings import Bindings
 from consumer.ports.decoding import Encoder
 from consumer.ports.refusals import library_faults
-from consumer.rules import broken_checks, unmade
+from consumer.rules import broken_checks, refuted_nulls, unmade
 from consumer.writes import BlockWrites
 
 _WHAT = "#what"
@@ -234,6 +234,7 @@ class Planner:
         decoded.rowless = refused.without_row(block)
         if self._blocks.switches.on(Flag.COLUMN_CHECKS):
             decoded.out |= broken_checks(decoded, binding, decoded.unavailable, time.time())
+        decoded.out |= refuted_nulls(decoded, binding)
         _require_labels(block, decoded, self._blocks.placeholders)
         folded, early, aside, changes = self._folded(block, decoded)
         kept = folded.size + early.size + len(decoded.halves.taken)
@@ -324,7 +325,7 @@ class Planner:
             apart = [*(gone or ()), *decoded.halves.taken[SEQ]]
             images, deletes, keys, masks = _without(apart, decoded, identity)
             folded = fold(images, deletes, keys, masks, block.binding.version)
-            lacking = unmade(folded, block.binding)
+            lacking = unmade(folded, block.binding, decoded.judged)
             if not folded.orphans and not lacking:
                 early = Folded(upserts=folded.upserts.clear(), deletes=folded.deletes.clear())
                 if block.binding.soft and len(folded.deletes):

@@ -6,6 +6,7 @@ import polars as pl
 
 from consumer.blocks import Decoded
 from consumer.core.checks import Check, broken
+from consumer.core.doubts import mark, refuted
 from consumer.core.failure import Failure, blaming, failed
 from consumer.core.fold import SEQ, Folded
 from consumer.core.kinds import KINDS
@@ -27,12 +28,34 @@ def _breaks(checks: Sequence[Check]) -> Failure:
     return blaming(failed(KINDS["record.checks"], "planner", "check", detail), f"after.{checks[0].column}")
 
 
-def unmade(folded: Folded, binding: Binding) -> dict[int, Failure]:
-    """The places of images of which a transform can't make a column, since part of what it is made from is missing."""
+def refuted_nulls(decoded: Decoded, binding: Binding) -> dict[int, Failure]:
+    """The places of images with a null that may stand for a value, where the block says that there is one."""
+    doubted = {name: decoded.images[mark(name)] for name in decoded.judged}
+    if not doubted:
+        return {}
+    columns = {column.name: column for column in binding.schema.columns}
+    found = refuted(decoded.images, decoded.deletes, binding.identity, doubted, columns)
+    names = ", ".join(sorted(doubted))
+    detail = f"{names}: expected a value or a placeholder, found null in an update of a row that has a value there"
+    failure = failed(KINDS["record.nulled"], "planner", "fold", detail)
+    return {place: failure for place in found if place not in decoded.out}
+
+
+def unmade(folded: Folded, binding: Binding, judged: Collection[str] = ()) -> dict[int, Failure]:
+    """The places of images of which a transform can't make a column, since part of what it is made from is missing.
+
+    `judged`: columns of which only the table knows whether they are; a transform does not ask it.
+    """
     if binding.shape is None:
         return {}
     found: dict[int, Failure] = {}
     for partial in folded.partials:
+        unsure = sorted(binding.shape.used.intersection(partial.missing, judged))
+        if unsure:
+            detail = f"{unsure[0]}: expected a value for the transform, found null that may stand for an unchanged one"
+            failure = blaming(failed(KINDS["record.nulled"], "planner", "fold", detail), f"after.{unsure[0]}")
+            marked = partial.frame.filter(pl.any_horizontal(mark(name) for name in unsure))
+            found |= dict.fromkeys(marked[SEQ].to_list(), failure)
         names = binding.shape.unmade(partial.missing)
         if names:
             detail = f"{names[0]}: expected all columns that it is made from, found some of them left out as unchanged"

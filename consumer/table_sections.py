@@ -76,6 +76,12 @@ class Column(Section):
         description="Type of the column in a table that is created, instead of the one that the schema suggests. It "
         "must be there, as an enum type or a domain.",
     )
+    doubtful_nulls: Literal["reject", "keep", "write"] | None = Field(
+        default=None,
+        description="What becomes of a null in an update that may stand for an unchanged value which PostgreSQL's "
+        "connector did not send: reject makes a letter of the record where the table has a value, keep leaves the "
+        "table's value, write writes the null. Without it: reject where the column's type has such nulls, else write.",
+    )
     rename: str | None = Field(
         default=None,
         min_length=1,

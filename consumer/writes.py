@@ -1,6 +1,7 @@
 """What a block writes: its folded rows, and halves of key changes, as columns in the form that COPY carries."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import polars as pl
@@ -8,11 +9,12 @@ import polars as pl
 from consumer.blocks import Block, Decoded
 from consumer.core import instants
 from consumer.core.carriers import carried
-from consumer.core.fold import SEQ, Folded
+from consumer.core.doubts import keeps_short, mark
+from consumer.core.fold import SEQ, Folded, Partial
 from consumer.core.forms import NotCarried, Unfit
 from consumer.core.modes import DELETED_AT
 from consumer.core.moves import TOKEN, Halves
-from consumer.core.plan import Action, BoundColumn, Origins, StagedColumn, TableWrite, TargetColumn
+from consumer.core.plan import Action, Binding, BoundColumn, Origins, StagedColumn, TableWrite, TargetColumn
 from consumer.ports.decoding import Encoder
 from consumer.rules import shaped
 
@@ -39,10 +41,11 @@ class BlockWrites:
             action = Action.REPLACE if binding.replaces else Action.UPSERT
             frame, _ = shaped(folded.upserts, (), binding)
             writes.append(replace(self.write(action, block, names, frame), fresh=fresh))
-        for partial in folded.partials:
+        for partial, doubted in _merged(folded.partials, decoded.judged, decoded.images):
             frame, missing = shaped(partial.frame, partial.missing, binding)
             there = [name for name in names if name not in missing]
-            writes.append(self.write(Action.UPDATE, block, there, frame))
+            update = self.write(Action.UPDATE, block, there, frame)
+            writes.append(replace(update, doubted=_guarded(doubted, binding)))
         return writes
 
     def halves(self, halves: Halves, block: Block, decoded: Decoded) -> list[TableWrite]:
@@ -57,11 +60,13 @@ class BlockWrites:
             taking = decoded.images[SEQ].is_in(halves.taken[SEQ].implode())
             masks = {name: mask.filter(taking) for name, mask in decoded.unavailable.items()}
             images = decoded.images.filter(taking).join(halves.taken, on=SEQ, how="left", maintain_order="left")
-            for lacks, rows in _by_lack(images, masks):
-                frame, missing = shaped(rows, lacks, binding)
-                there = [name for name in targets if name not in missing]
-                take = self.write(Action.TAKE, block, there, frame.with_columns(rows[TOKEN]))
-                writes.append(_moving(take, {name: targets[name] for name in targets if name in missing}))
+            for lacks, lacking in _by_lack(images, masks):
+                for rows, doubted in _by_doubt(lacking, decoded.judged.intersection(lacks)):
+                    frame, missing = shaped(rows, lacks, binding)
+                    there = [name for name in targets if name not in missing]
+                    take = self.write(Action.TAKE, block, there, frame.with_columns(rows[TOKEN]))
+                    take = _moving(take, {name: targets[name] for name in targets if name in missing})
+                    writes.append(replace(take, doubted=_guarded(doubted, binding)))
         return writes
 
     def write(
@@ -120,6 +125,43 @@ def _moving(write: TableWrite, columns: Mapping[str, TargetColumn]) -> TableWrit
         moving={column.name: column.cast for column in columns.values()},
         kept_as={column.name: name for name, column in columns.items()},
     )
+
+
+def _merged(
+    partials: Sequence[Partial], judged: frozenset[str], images: pl.DataFrame
+) -> Iterator[tuple[Partial, frozenset[str]]]:
+    """Partial rows that lack the same columns, each with those in which a null may stand for a value.
+
+    These are judged by the row that is there, so one write does for all of them.
+    """
+    groups: dict[frozenset[str], list[tuple[pl.DataFrame, frozenset[str]]]] = defaultdict(list)
+    for partial in partials:
+        for frame, doubted in _by_doubt(partial.frame, judged.intersection(partial.missing)):
+            groups[frozenset(partial.missing) - doubted].append((frame, doubted))
+    for missing, alike in groups.items():
+        names = [name for name in images.columns if name not in missing]
+        frames = [
+            frame.with_columns(pl.lit(None, dtype=images.schema[name]).alias(name) for name in doubted).select(names)
+            for frame, doubted in alike
+        ]
+        every = frozenset().union(*(doubted for _, doubted in alike))
+        yield Partial(missing=tuple(sorted(missing)), frame=pl.concat(frames)), every
+
+
+def _by_doubt(frame: pl.DataFrame, names: frozenset[str]) -> Iterator[tuple[pl.DataFrame, frozenset[str]]]:
+    """Rows that lack these columns, by those of them that they have a doubtful null in."""
+    if not names:
+        yield frame, names
+        return
+    ordered = sorted(names)
+    for flags, rows in frame.group_by([mark(name) for name in ordered], maintain_order=True):
+        yield rows, frozenset(name for name, flag in zip(ordered, flags, strict=True) if flag)
+
+
+def _guarded(names: Collection[str], binding: Binding) -> dict[str, bool]:
+    """The target's columns of the source's, and whether they keep short values as the source does."""
+    columns = [column for column in binding.columns if column.source.name in names]
+    return {column.target.name: keeps_short(column.source, column.target.type_name) for column in columns}
 
 
 def _by_lack(images: pl.DataFrame, masks: Mapping[str, pl.Series]) -> list[tuple[list[str], pl.DataFrame]]:

@@ -163,6 +163,12 @@ RECORD_KINDS = (
     ),
     _kind("record.missing_base", _PERSISTENT, "columns that had not changed, for a row that is not there", _RESEND),
     _kind(
+        "record.nulled",
+        _PERSISTENT,
+        "a null that may stand for an unchanged value which the source did not send, for a row that has a value there",
+        "Have the source send the row again; set REPLICA IDENTITY FULL on its table, or doubtful_nulls of the column.",
+    ),
+    _kind(
         "record.moved",
         _TRANSIENT,
         "columns that had not changed, for a row whose key did, and nothing is kept of its old row",

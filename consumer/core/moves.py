@@ -5,7 +5,7 @@ target, under a token of that place, and the create takes what it lacks from the
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -20,6 +20,8 @@ from consumer.core.rewriting import AS_TEXT
 
 NEW_KEY = "__debezium.newkey"
 """The header of a delete whose row goes on under another key."""
+OLD_KEY = "__debezium.oldkey"
+"""The header of a create whose row was there under another key."""
 TOKEN = "#token"
 """The column of a staged half that says which event it is from. No column can have such a name in Avro."""
 
@@ -61,11 +63,11 @@ def rest(halves: Halves, gone: pl.DataFrame, identity: Sequence[str]) -> Halves:
     return Halves(kept=kept, taken=halves.taken.filter(~pl.col(SEQ).is_in(gone[SEQ].implode())))
 
 
-def may_lack(columns: Sequence[Column], schema: WriterSchema) -> tuple[str, ...]:
-    """Those of the columns that a create may lack. MySQL's log has whole rows."""
+def may_lack(columns: Sequence[Column], schema: WriterSchema, doubtful: Collection[str] = ()) -> tuple[str, ...]:
+    """Those of the columns that a create may lack, whatever is `doubtful` among them. MySQL's log has whole rows."""
     if _BINLOG in schema.position:
         return ()
-    return tuple(column.name for column in columns if column.avro in _LARGE)
+    return tuple(column.name for column in columns if column.avro in _LARGE or column.name in doubtful)
 
 
 @lru_cache(maxsize=1024)

@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from consumer.core.checks import Check
+from consumer.core.doubts import Doubt
 from consumer.core.envelope import Column, WriterSchema
 from consumer.core.failure import Failure
 from consumer.core.fold import SEQ
@@ -167,7 +168,8 @@ class Binding:
     image, which are the source's; without any only truncates can be applied. `unreadable`: why none of the records can
     be read; `spoiled`: it is of these ranges alone, where it says nothing of other records. `evolutions`: what has to
     be done to the table first; it is bound as it is then. `labels`: those that the table's enums have then, by the
-    source's columns, where others are to be added.
+    source's columns, where others are to be added. `doubts`: the columns whose nulls in updates are not taken at their
+    word.
     """
 
     schema: WriterSchema
@@ -191,6 +193,7 @@ class Binding:
     spoiled: tuple[OffsetRange, ...] = ()
     evolutions: tuple[Evolution, ...] = ()
     labels: Mapping[str, Collection[str]] = field(default_factory=dict)
+    doubts: Mapping[str, Doubt] = field(default_factory=dict)
 
     def is_of(self, run: "Run") -> bool:
         """Whether it is the binding of these records, too."""
@@ -285,7 +288,9 @@ class TableWrite:
     behind any letter of theirs. `version`, `soft`: as in `Binding`; the version is staged. `floored`: a truncate keeps
     it out where it is older. `moving`: the columns that are kept, taken or compared, with their types. `required`: of
     those that are compared the ones that take no null. `kept_as`: the names under which they are kept, which are the
-    source's: the table's may change meanwhile. `rank`: as in `TargetTable`.
+    source's: the table's may change meanwhile. `rank`: as in `TargetTable`. `doubted`: columns whose
+    null refuses a row that has a value there, and whether short values count as none (`MOST_IN_ROW`); of what is taken
+    they are all null.
     """
 
     table: TableName
@@ -305,6 +310,7 @@ class TableWrite:
     kept_as: Mapping[str, str] = field(default_factory=dict)
     soft: SoftDelete | None = None
     rank: int = 0
+    doubted: Mapping[str, bool] = field(default_factory=dict)
 
     @property
     def merges(self) -> bool:

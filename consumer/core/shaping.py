@@ -42,6 +42,11 @@ class Shape:
     made: Mapping[str, pl.DataType] = field(default_factory=dict)
     key: bytes = field(default=b"", repr=False)
 
+    @property
+    def used(self) -> set[str]:
+        """The columns that the transform makes others from."""
+        return set().union(*self.transform.call.made_from.values()) if self.transform else set()
+
     def unmade(self, missing: Collection[str]) -> list[str]:
         """The columns that can't be made where these are missing, though some of what they are made from is there."""
         if self.transform is None:

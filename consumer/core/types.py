@@ -33,13 +33,15 @@ class ColumnPolicy:
     """What people decide about one column.
 
     `zero_bytes`: what becomes of them in texts. `nanoseconds`: what becomes of parts of a microsecond. `binary`: how
-    bytes were written as text at the source. `type`: of the column in a table that is created.
+    bytes were written as text at the source. `type`: of the column in a table that is created. `doubtful_nulls`: what
+    becomes of nulls of updates that may stand for values which the source did not send; None: as the type asks.
     """
 
     zero_bytes: Literal["reject", "strip", "escape"] = "reject"
     nanoseconds: Literal["reject", "cut"] = "reject"
     binary: Literal["base64", "base64-url-safe", "hex"] | None = None
     type: str | None = None
+    doubtful_nulls: Literal["reject", "keep", "write"] | None = None
 
 
 PLAIN = ColumnPolicy()

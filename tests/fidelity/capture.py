@@ -13,7 +13,7 @@ from tests.fidelity import source
 from tests.fidelity.compare import open_session
 from tests.fidelity.modes import Mode
 
-_SECONDS = 120.0
+_SECONDS = 300.0
 
 
 class NotCaptured(AssertionError):

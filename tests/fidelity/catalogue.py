@@ -6,6 +6,8 @@ Nothing here imports the program.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tests.fidelity.apart import APART, elements
+
 # a text that PostgreSQL can hardly compress, of this many times 32 characters
 _LONG = "(SELECT string_agg(md5(i::text), '') FROM generate_series(1, {}) i)"
 
@@ -31,11 +33,12 @@ class Type:
 
 
 def _type(name: str, kind: str, *values: str, family: str = "other", own: bool = False) -> Type:
-    return Type(name=name, kind=kind, values=values, family=family, own=own)
+    apart = (APART[name],) if name in APART else ()
+    return Type(name=name, kind=kind, values=(*values, *apart), family=family, own=own)
 
 
+EXTENSIONS = ("vector", "hstore", "ltree", "citext", "postgis")
 SETUP = """
-CREATE EXTENSION IF NOT EXISTS vector SCHEMA public;
 CREATE TYPE public.mood AS ENUM ('sad', 'it''s', 'comma, inside', 'Grün', ' blank ', '');
 CREATE DOMAIN public.positive AS integer CHECK (value > 0);
 CREATE DOMAIN public.short AS varchar(5);
@@ -124,6 +127,7 @@ _TEXTS = (
     _type("bit_1", "bit(1)", "0", "1"),
     _type("bit_3", "bit(3)", "000", "101", "001"),
     _type("bit_64", "bit(64)", "1" * 64, "0" * 63 + "1", "1" + "0" * 63),
+    _type("bit_20000", "bit(20000)", "=('1' || repeat('0', 19999))", "=repeat('01', 10000)"),
     _type("bit_100", "bit(100)", "01" * 50, "0" * 100),
     _type("varbit", "bit varying", "", "1", "101", "00101", "1" * 65),
     _type("varbit_8", "bit varying(8)", "", "1", "00101", "10000000"),
@@ -188,6 +192,10 @@ _SHAPES = (
     _type("vector", "public.vector(3)", "[1,-2.5,0.1]", "[0,0,0]", "[3.4028235e38,1e-45,0]"),
     _type("halfvec", "public.halfvec(3)", "[1,-2.5,0.1]", "[65504,0,0]"),
     _type("sparsevec", "public.sparsevec(5)", "{1:1.5,3:-2}/5", "{}/5"),
+    *(
+        _type(f"{name}_{size}", f"public.{name}({size})", elements(size))
+        for name, size in (("vector", 700), ("halfvec", 1500), ("sparsevec", 500))
+    ),
 )
 _RANGES = (
     _type("int4range", "int4range", "empty", "[1,5)", "(,)", "[,5)", "[-2147483648,2147483647)"),
@@ -242,6 +250,7 @@ _ARRAYS = (
     _type("bit_a", "bit(3)[]", "{}", "{101,NULL}", family="unknown"),
     _type("point_a", "point[]", "{}", '{"(1,2)",NULL}', family="unknown"),
 )
+_PLACES = ("SRID=4326;POINT(1 2)", "SRID=4326;POLYGON((0 0,1 0,1 1,0 0))", "SRID=4326;LINESTRING Z(0 0 1,1 1 2)")
 _OTHERS = (
     _type("composite", "public.pair", "(a,1)", '("x,y",)', family="unknown"),
     _type("tsquery", "tsquery", "", "'fat' & ( 'rat' | 'it''s':A )", family="unknown"),
@@ -253,6 +262,18 @@ _OTHERS = (
     _type("int2vector", "int2vector", "", "1 -2 3", family="unknown"),
     _type("oidvector", "oidvector", "", "1 2 4294967295", family="unknown"),
 )
+EXTENDED = (
+    _type("hstore", "public.hstore", "", r'"a"=>"1","b"=>NULL,"c\"\\=>,"=>"x\"\\",""=>"","é"=>"null"'),
+    _type("ltree", "public.ltree", "", "Top.Science"),
+    _type("citext", "public.citext", "", "MiXed", "é€😀"),
+    _type("xml", "xml", "<a>é</a>", "text only", "<a b='1'>\n <!-- c --><![CDATA[<]]></a>"),
+    _type("geometry", "public.geometry", *_PLACES, "POINT(1e300 -0.1)", "SRID=3187;MULTIPOINT(0 0,1 1)"),
+    _type("geography", "public.geography", *_PLACES),
+    _type("hstore_a", "public.hstore[]", "{}", '{"\\"a\\"=>\\"1\\"",NULL}', own=True),
+    _type("ltree_a", "public.ltree[]", "{}", "{Top.A,NULL}", own=True),
+    _type("citext_a", "public.citext[]", "{}", "{MiXed,NULL}", own=True),
+)
+"""Types of extensions, and of libraries that a server may be built without."""
 TYPES = (*_NUMBERS, *_TEXTS, *_TIMES, *_SHAPES, *_RANGES, *_ARRAYS, *_OTHERS)
 
 
@@ -264,6 +285,6 @@ def of(*families: str) -> tuple[Type, ...]:
 def named(names: Iterable[str]) -> tuple[Type, ...]:
     """The types of these names."""
     wanted = set(names)
-    found = tuple(each for each in TYPES if each.name in wanted)
+    found = tuple(each for each in (*TYPES, *EXTENDED) if each.name in wanted)
     assert wanted == {each.name for each in found}, wanted - {each.name for each in found}
     return found

@@ -28,7 +28,8 @@ BEGIN
     EXECUTE format('SELECT ARRAY[(v)::text, CASE WHEN %L THEN encode(%s(v), ''hex'') END] FROM (SELECT %L::%s) x(v)',
         NOT own, send, shown, kind) INTO found;
     RETURN found;
-EXCEPTION WHEN data_exception OR syntax_error_or_access_rule_violation OR integrity_constraint_violation THEN
+EXCEPTION WHEN data_exception OR syntax_error_or_access_rule_violation OR integrity_constraint_violation
+    OR internal_error THEN
     RETURN ARRAY['no such value', shown];
 END $$;
 CREATE FUNCTION fidelity.told(bytes bytea) RETURNS text LANGUAGE plpgsql AS $$
@@ -131,6 +132,13 @@ def _shown(created: str | None, kind: Type) -> sql.Composable:
     """The column as a text of the source's type. Types that Debezium does not know come as the bytes of their text."""
     if created == "bytea" and kind.kind != "bytea":
         return sql.SQL("fidelity.told(t.v)")
+    if created == "jsonb" and kind.kind == "public.hstore":
+        pairs = "SELECT coalesce(hstore(array_agg(key), array_agg(value)), '')::text FROM jsonb_each_text(t.v)"
+        return sql.SQL("CASE WHEN t.v IS NOT NULL THEN ({}) END").format(sql.SQL(pairs))
+    if created == "jsonb[]" and kind.kind == "public.hstore[]":
+        pairs = "SELECT hstore(array_agg(key), array_agg(value)) FROM jsonb_each_text(e)"
+        every = "SELECT coalesce(array_agg(({}) ORDER BY n), '{{}}')::text FROM unnest(t.v) WITH ORDINALITY x(e, n)"
+        return sql.SQL("CASE WHEN t.v IS NOT NULL THEN ({}) END").format(sql.SQL(every.format(pairs)))
     if created == "boolean" and kind.kind == "bit(1)":
         return sql.SQL("t.v::integer::text")
     return sql.SQL("t.v::text")

@@ -1,6 +1,8 @@
 """Servers for the fidelity table, and the choice between a selection of it and the whole."""
 
+import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,9 @@ import pytest
 from consumer.stack.options import ALL_PARTS, KAFKA, REGISTRY, TARGET, Endpoints, StackOptions
 from consumer.stack.progress import Terminal
 from consumer.stack.stack import Stack
+from tests.real.engine.witness import create_database
 from tests.real.engine.worker import Workers
+from tests.system_server import PROGRAMS, running
 
 _HERE = Path(__file__).parent
 
@@ -42,6 +46,21 @@ def at(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory)
     place = tmp_path_factory.mktemp("fidelity")
     with Stack.open(place, ALL_PARTS, options, Terminal(quiet_steps=True)) as opened:
         yield opened.endpoints
+
+
+@pytest.fixture(scope="session")
+def extended(at: Endpoints) -> Iterator[Endpoints | None]:
+    """The same with a source and a target of the system's own server, which has more types; None without one."""
+    if not PROGRAMS:
+        yield None
+        return
+    replicating = ("wal_level=logical", "max_replication_slots=16", "max_wal_senders=16")
+    with (
+        tempfile.TemporaryDirectory(prefix="headrace-", dir="/var/tmp") as place,
+        running(Path(place), replicating) as dsn,
+    ):
+        source, target = (create_database(dsn, name, "template0") for name in ("source", "target"))
+        yield replace(at, source_dsn=source, target_dsn=target)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from tests.real.engine.feed import fresh_name
 from tests.real.engine.witness import create_database
 from tests.real.engine.worker import Job, Workers
 
-_SECONDS = 240.0
+_SECONDS = 600.0
 _PARTIAL = 5
 _LETTERS = {"flood_percent": 100}
 

@@ -16,7 +16,7 @@ from tests.fidelity.capture import ends
 
 _CLASS = "io.debezium.connector.jdbc.JdbcSinkConnector"
 _AT_ONCE = 8
-_SECONDS = 60.0
+_SECONDS = 120.0
 
 
 def run(at: Endpoints, dsn: str, topics: Sequence[str], *, create: bool) -> frozenset[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tests.fidelity.catalogue import TYPES, Type, of
+from tests.fidelity.catalogue import EXTENDED, TYPES, Type, named, of
 
 _UNKNOWN = {"include.unknown.datatypes": "true"}
 
@@ -12,13 +12,15 @@ _UNKNOWN = {"include.unknown.datatypes": "true"}
 class Mode:
     """One capture. Its name is that of its schema, and its topics' prefix.
 
-    `settings`: those of the connector. `binary`: what Headrace is told of bytes that come as text.
+    `settings`: those of the connector. `binary`: what Headrace is told of bytes that come as text. `full`: the source's
+    tables have REPLICA IDENTITY FULL.
     """
 
     name: str
     settings: Mapping[str, str]
     types: tuple[Type, ...]
     binary: str | None = None
+    full: bool = False
 
     def topic(self, kind: Type) -> str:
         """Where the events of a type's table are."""
@@ -62,4 +64,31 @@ MODES = (
     ),
     Mode(name="time_micro", settings={"time.precision.mode": "adaptive_time_microseconds"}, types=of("time")),
     Mode(name="nano", settings={"time.precision.mode": "nanoseconds"}, types=of("time")),
+    Mode(
+        name="full",
+        settings={},
+        types=named(
+            [
+                "numeric",
+                "bit_20000",
+                "vector_700",
+                "halfvec_1500",
+                "text_a",
+                "float8_a",
+                "inet_a",
+                "timestamptz_a",
+                "numeric_a",
+            ]
+        ),
+        full=True,
+    ),
 )
+EXTENDED_MODES = (
+    Mode(name="extensions", settings={}, types=EXTENDED),
+    Mode(
+        name="extensions_typed",
+        settings={"column.propagate.source.type": ".*", "hstore.handling.mode": "map", **_UNKNOWN},
+        types=EXTENDED,
+    ),
+)
+"""Those of a server that has more types."""

@@ -10,10 +10,10 @@ from typing import Any
 import psycopg
 
 from tests.fidelity.catalogue import Type, named
-from tests.fidelity.modes import MODES, Mode
+from tests.fidelity.modes import Mode
 from tests.fidelity.others import Found
 from tests.fidelity.rules import Loss, NotSent, Refusal, left_of, not_sent, refusal
-from tests.fidelity.source import Path
+from tests.fidelity.source import STAYING
 from tests.fidelity.verdict import Cell, Outcome, label_of
 
 _DOCS = File(__file__).parent.parent.parent / "docs" / "reference"
@@ -21,7 +21,7 @@ FILE, RECORDED_FILE = _DOCS / "fidelity.json", _DOCS / "fidelity-recorded.json"
 OTHERS_FILE = _DOCS / "fidelity-others.json"
 _LONGEST = 48
 # the ways of values that stay
-_WRITTEN = tuple(path.name.lower() for path in Path if path is not Path.DELETED)
+_WRITTEN = tuple(path.name.lower() for path in STAYING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +80,22 @@ def why(cell: Cell, target: str) -> str | None:
     return None if rule is None else rule.why
 
 
-def write(tables: Sequence[Table]) -> None:
+def joined(tables: Sequence[Table]) -> Table:
+    """One table of all that was written into one kind of target."""
+    return Table(
+        target=tables[0].target,
+        ours=[cell for table in tables for cell in table.ours],
+        sink=[cell for table in tables for cell in table.sink],
+        columns={name: kind for table in tables for name, kind in table.columns.items()},
+        sink_columns={name: kind for table in tables for name, kind in table.sink_columns.items()},
+    )
+
+
+def write(tables: Sequence[Table], modes: Sequence[Mode]) -> None:
     """Write the file; one line a row, so that a change can be read."""
-    rows = [_row(table, mode, kind) for mode in MODES for kind in mode.types for table in tables]
-    modes = {mode.name: dict(mode.settings) for mode in MODES}
-    FILE.write_text(_text({"modes": modes}, rows), encoding="utf-8")
+    rows = [_row(table, mode, kind) for mode in modes for kind in mode.types for table in tables]
+    told = {mode.name: dict(mode.settings) for mode in modes}
+    FILE.write_text(_text({"modes": told, "ways": _WRITTEN}, rows), encoding="utf-8")
 
 
 def write_recorded(rows: Sequence[Mapping[str, object]]) -> None:
@@ -124,10 +135,10 @@ def _row(table: Table, mode: Mode, kind: Type) -> dict[str, Any]:
 
 def _told(cells: Iterable[Cell], target: str | None) -> list[dict[str, Any]]:
     """The values that are not equal: value, outcome, the ways if not all, and the reason of one of ours."""
-    found: dict[tuple[int, Outcome], list[Cell]] = defaultdict(list)
+    found: dict[tuple[int, Outcome, str], list[Cell]] = defaultdict(list)
     for cell in cells:
         if cell.outcome is not Outcome.EQUAL:
-            found[cell.number, cell.outcome].append(cell)
+            found[cell.number, cell.outcome, cell.kind].append(cell)
     return [_entry(same, target) for same in found.values()]
 
 

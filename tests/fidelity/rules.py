@@ -46,7 +46,7 @@ def _each(expression: str) -> str:
     return f"CASE WHEN v IS NOT NULL THEN ({elements}) END"
 
 
-_PRECISE = "(defaults|typed)"
+_PRECISE = "(defaults|typed|full)"
 _MICROS = (
     "(extract(year FROM v) * 12 + extract(month FROM v)) * 2629800000000 + extract(day FROM v) * 86400000000"
     " + extract(hour FROM v) * 3600000000 + extract(minute FROM v) * 60000000 + extract(microseconds FROM v)"
@@ -73,8 +73,10 @@ LOSSES = (
     ),
     Loss(
         where=rf"double (numeric(_\d\w+(?<!_a)|_special)?|domain_numeric) {_ANY}",
-        left="CASE WHEN v > 1e308 AND v <> 'NaN' THEN 'Infinity' ELSE v::float8 END",
-        why="A `double` keeps 15 to 17 digits, and what is beyond its range is infinite",
+        left="CASE WHEN way IN (1, 5) AND length(v::text) > 4000 THEN NULL"
+        " WHEN v > 1e308 AND v <> 'NaN' THEN 'Infinity' ELSE v::float8 END",
+        why="A `double` keeps 15 to 17 digits, and what is beyond its range is infinite, or null where it is stored "
+        "apart and did not change",
     ),
     Loss(
         where=rf"double money {_ANY}",
@@ -193,9 +195,9 @@ LOSSES = (
         why="Lower bounds are gone; of several dimensions comes a null for each element of the outer one",
     ),
     Loss(
-        where=rf"{_PRECISE} enum_a {_ANY}",
-        left="CASE WHEN cardinality(v) = 0 THEN v END",
-        why="An array of an enum type comes as null, unless it is empty",
+        where=rf"({_PRECISE} enum_a|extensions\w* ltree_a) {_ANY}",
+        left="CASE WHEN array_position(v, NULL) IS NULL THEN v END",
+        why="An array of an enum type or of `ltree` that has a null in it comes as null",
     ),
     Loss(
         where=rf"typed domain_a {_ANY}",
@@ -212,14 +214,32 @@ LOSSES = (
         left="CASE WHEN v::text <> '' THEN '{}'::integer[] END",
         why="An `int2vector` or `oidvector` comes as null or as an empty array",
     ),
-    Loss(
-        where=rf"(text|double) bytea {_ANY}",
-        left="CASE WHEN way = 1 AND octet_length(v) > 2000 THEN NULL ELSE v END",
-        why="With `binary.handling.mode=base64` or `base64-url-safe` an unchanged TOASTed `bytea` comes as null",
-    ),
 )
 _WAY = r"\w+"
+# mode and type, where the connector has no placeholder for an unchanged value that is stored apart
+_UNMARKED = (
+    r"((defaults|typed) (numeric|(vector|halfvec|sparsevec)\w*|bit_20000|varbit|(int2|oid)vector"
+    r"|(int2|float4|float8|bool|inet|cidr|macaddr|int4range|tsrange|enum|domain)_a)"
+    r"|defaults (text|varchar|char|json|jsonb)_a|(text|double) (bytea|date_a)"
+    r"|extensions\w* (geometry|geography|(hstore|ltree|citext)_a)"
+    r"|(?!full)\w+ (time|timetz|timestamp|timestamptz|numeric|numeric_12_2)_a)"
+)
 REFUSALS = (
+    Refusal(
+        where=rf"{_UNMARKED} {_ANY} kept =.*",
+        kind="record.nulled",
+        why="an unchanged value that is stored apart comes as null, which a value may have been set to as well",
+    ),
+    Refusal(
+        where=rf"{_UNMARKED} {_ANY} moved =.*",
+        kind="record.moved",
+        why="under its new key, a row lacks an unchanged value that is stored apart: it comes as null",
+    ),
+    Refusal(
+        where=rf"({_UNMARKED} {_ANY} changed (null)?|{_ANY} (enum|domain|ltree)_a {_ANY} changed .+)",
+        kind="record.nulled",
+        why="a value that is set to null comes as an unchanged one does that is stored apart, unless it is short",
+    ),
     Refusal(
         where=rf"defaults json {CREATED} {_WAY} .*u0000.*",
         kind="record.value",
@@ -261,7 +281,7 @@ REFUSALS = (
         why="the events have the schema of one bit string, which does not go into an array",
     ),
     Refusal(
-        where=rf"{_PRECISE} (int2|oid)vector {EXISTING} {_WAY} .+",
+        where=rf"{_PRECISE} (int2|oid)vector {EXISTING} ({_WAY} .+|changed )",
         kind="record.value",
         why="an empty array comes, which the column does not take",
     ),

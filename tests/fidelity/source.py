@@ -1,4 +1,6 @@
-"""The source's tables: every value read by the snapshot, streamed, kept by an update, changed to, and deleted."""
+"""The source's tables: every value read by the snapshot, streamed, kept by an update or under another key, changed to,
+inserted again, and deleted.
+"""
 
 from collections.abc import Iterator
 from enum import IntEnum
@@ -6,7 +8,7 @@ from enum import IntEnum
 import psycopg
 from psycopg import sql
 
-from tests.fidelity.catalogue import SETUP, Type
+from tests.fidelity.catalogue import EXTENSIONS, SETUP, Type
 from tests.fidelity.modes import Mode
 
 _PATHS = 10
@@ -22,9 +24,18 @@ class Path(IntEnum):
     CHANGED = 2
     STREAMED = 3
     DELETED = 4
+    # a change of the row's key, which leaves the value as it was
+    MOVED = 5
+    # the row under its old key
+    LEFT = 6
+    # a delete and an insert of the same row, in one transaction
+    AGAIN = 7
 
 
-_BEFORE = (Path.SNAPSHOT, Path.KEPT, Path.CHANGED, Path.DELETED)
+_BEFORE = (Path.SNAPSHOT, Path.KEPT, Path.CHANGED, Path.DELETED, Path.LEFT, Path.AGAIN)
+_GONE = (Path.DELETED, Path.LEFT)
+STAYING = tuple(path for path in Path if path not in _GONE)
+"""The ways of values that stay."""
 
 
 def place(key: int) -> tuple[int, Path]:
@@ -43,9 +54,12 @@ def table(mode: Mode, kind: Type) -> sql.Identifier:
 
 
 def make_types(connection: psycopg.Connection) -> None:
-    """The types that the tables need, if they are not there yet."""
+    """The types that the tables need, if they are not there yet; those of extensions where the server has them."""
     row = connection.execute("SELECT to_regtype('public.pair')").fetchone()
     if row == (None,):
+        query = "SELECT name FROM pg_available_extensions WHERE name = ANY (%s)"
+        for (name,) in connection.execute(query, [list(EXTENSIONS)]).fetchall():
+            connection.execute(sql.SQL("CREATE EXTENSION IF NOT EXISTS {} SCHEMA public").format(sql.Identifier(name)))
         connection.execute(SETUP.encode())
 
 
@@ -63,6 +77,8 @@ def fill(connection: psycopg.Connection, mode: Mode) -> None:
         if _toasts(connection, mode, kind):
             outside = sql.SQL("ALTER TABLE {} ALTER COLUMN v SET STORAGE EXTERNAL").format(table(mode, kind))
             connection.execute(outside)
+        if mode.full:
+            connection.execute(sql.SQL("ALTER TABLE {} REPLICA IDENTITY FULL").format(table(mode, kind)))
         for number, _ in enumerate(values(kind)):
             for path in _BEFORE:
                 _insert(connection, mode, kind, key(number, path), number + (path is Path.CHANGED))
@@ -76,13 +92,17 @@ def change(connection: psycopg.Connection, mode: Mode) -> None:
             for path, setting in ((Path.KEPT, sql.SQL("n = 1")), (Path.CHANGED, _setting(kind, number))):
                 update = sql.SQL("UPDATE {} SET {} WHERE id = {}")
                 connection.execute(update.format(table(mode, kind), setting, key(number, path)))
-            delete = sql.SQL("DELETE FROM {} WHERE id = {}")
-            connection.execute(delete.format(table(mode, kind), key(number, Path.DELETED)))
+            move = sql.SQL("UPDATE {} SET id = {}, n = 1 WHERE id = {}")
+            connection.execute(move.format(table(mode, kind), key(number, Path.MOVED), key(number, Path.LEFT)))
+            for path in (Path.DELETED, Path.AGAIN):
+                delete = sql.SQL("DELETE FROM {} WHERE id = {}")
+                connection.execute(delete.format(table(mode, kind), key(number, path)))
+            _insert(connection, mode, kind, key(number, Path.AGAIN), number)
 
 
 def records(kind: Type) -> int:
-    """How many records the topic of a type's table gets: a delete has its tombstone."""
-    return len(values(kind)) * (len(_BEFORE) + 5)
+    """How many records the topic of a type's table gets: a delete has its tombstone, a new key both and an insert."""
+    return len(values(kind)) * (len(_BEFORE) + 11)
 
 
 def values(kind: Type) -> tuple[str | None, ...]:

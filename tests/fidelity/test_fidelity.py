@@ -4,7 +4,7 @@
 every day take a selection of types and modes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -15,18 +15,23 @@ from tests.fidelity.capture import capture
 from tests.fidelity.catalogue import named
 from tests.fidelity.compare import open_session
 from tests.fidelity.ground import cells, database, headrace
-from tests.fidelity.modes import MODES, Mode
+from tests.fidelity.modes import EXTENDED_MODES, MODES, Mode
 from tests.fidelity.rules import CREATED, EXISTING, LOSSES, NOT_SENT, REFUSALS, not_sent, refusal
+from tests.fidelity.source import STAYING
 from tests.fidelity.verdict import Cell, Outcome, label_of, sinks
 from tests.real.engine.worker import Workers
 
 _SELECTED = {
     "defaults": "int8 float8 bool numeric_12_2 numeric_2_5 numeric_3_m2 numeric money text char_5 bytea uuid enum json "
-    "jsonb inet bit_64 varbit date time timetz timestamp_6 timestamptz point vector numrange text_a int8_a "
-    "numeric_12_2_a timestamptz_a",
-    "typed": "domain_int name json box path halfvec tstzrange int4multirange composite tid",
+    "jsonb inet bit_64 varbit date time timetz timestamp_6 timestamptz point vector vector_700 numrange text_a int8_a "
+    "numeric_12_2_a timestamptz_a inet_a",
+    "typed": "domain_int name json box path halfvec tstzrange int4multirange composite tid text_a float8_a enum_a",
+    "full": "numeric vector_700 float8_a",
     "text": "numeric_special date time timestamp interval bytea",
 }
+
+
+EXTENDED_NAMES = {mode.name for mode in EXTENDED_MODES}
 
 
 def _explained(cell: Cell, target: str) -> bool:
@@ -53,6 +58,14 @@ def selected(at: Endpoints) -> tuple[Mode, ...]:
     return modes
 
 
+@pytest.fixture(scope="module")
+def more(extended: Endpoints | None) -> tuple[Mode, ...]:
+    """The modes of types that the wheel's server does not have, where there is a server with them."""
+    if extended is not None:
+        capture(extended, EXTENDED_MODES)
+    return EXTENDED_MODES
+
+
 @pytest.mark.parametrize("target", [CREATED, EXISTING])
 def test_no_value_is_silently_another(at: Endpoints, selected: tuple[Mode, ...], workers: Workers, target: str) -> None:
     """Each is equal, or refused or lost at the source by a rule that says why."""
@@ -61,41 +74,63 @@ def test_no_value_is_silently_another(at: Endpoints, selected: tuple[Mode, ...],
 
     found = list(cells(at, dsn, selected))
 
-    assert len(found) == sum(4 * (len(kind.values) + 1) for mode in selected for kind in mode.types)
+    assert len(found) == sum(len(STAYING) * (len(kind.values) + 1) for mode in selected for kind in mode.types)
     assert _unexplained(found, target) == []
+
+
+@pytest.mark.parametrize("target", [CREATED, EXISTING])
+def test_nor_is_one_of_an_extension(
+    extended: Endpoints | None, more: tuple[Mode, ...], workers: Workers, target: str
+) -> None:
+    """On a server of the system, if it has one."""
+    if extended is None:
+        pytest.skip("there is no PostgreSQL of the system")
+    dsn = database(extended, more, target)
+    headrace(extended, dsn, more, workers)
+
+    assert _unexplained(cells(extended, dsn, more), target) == []
 
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
-def test_the_whole_table(at: Endpoints, workers: Workers) -> None:
+def test_the_whole_table(at: Endpoints, extended: Endpoints | None, workers: Workers) -> None:
     """All types, in all modes, beside Debezium's sink; every rule is needed."""
-    capture(at, MODES)
-    tables = []
-    for target in (CREATED, EXISTING):
-        dsn = database(at, MODES, target)
-        headrace(at, dsn, MODES, workers)
-        theirs = database(at, MODES, target)
-        topics = [mode.topic(kind) for mode in MODES for kind in mode.types]
-        failed = jdbc.run(at, theirs, topics, create=target == CREATED)
-        with open_session(dsn) as session, open_session(theirs) as other:
-            ours = list(cells(at, dsn, MODES))
-            beside = [
-                cell
-                for mode in MODES
-                for kind in mode.types
-                for cell in sinks(at, other, mode, kind, mode.topic(kind) in failed)
-            ]
-            tables.append(results.Table(target, ours, beside, results.columns(session), results.columns(other)))
-    results.write(tables)
+    grounds = [(at, MODES), *([(extended, EXTENDED_MODES)] if extended else [])]
+    for here, modes in grounds:
+        capture(here, modes)
+    tables = [
+        results.joined([_table(here, modes, workers, target) for here, modes in grounds])
+        for target in (CREATED, EXISTING)
+    ]
+    results.write(tables, [mode for _, modes in grounds for mode in modes])
 
     assert [each for table in tables for each in _unexplained(table.ours, table.target)] == []
     assert _unneeded(tables) == []
 
 
+def _table(at: Endpoints, modes: Sequence[Mode], workers: Workers, target: str) -> "results.Table":
+    dsn = database(at, modes, target)
+    headrace(at, dsn, modes, workers)
+    theirs = database(at, modes, target)
+    topics = [mode.topic(kind) for mode in modes for kind in mode.types]
+    failed = jdbc.run(at, theirs, topics, create=target == CREATED)
+    with open_session(dsn) as session, open_session(theirs) as other:
+        beside = [
+            cell
+            for mode in modes
+            for kind in mode.types
+            for cell in sinks(at, other, mode, kind, mode.topic(kind) in failed)
+        ]
+        ours = list(cells(at, dsn, modes))
+        return results.Table(target, ours, beside, results.columns(session), results.columns(other))
+
+
 def _unneeded(tables: list["results.Table"]) -> list[str]:
-    """Rules that explain nothing."""
+    """Rules that explain nothing; not of types that no server here has."""
     cells = [(cell, table.target) for table in tables for cell in table.ours]
     used = {refusal(_where(cell, target), cell.kind) for cell, target in cells if cell.outcome is Outcome.REFUSED}
     used |= {not_sent(cell.mode, cell.type) for cell, _ in cells if cell.outcome is Outcome.NOT_SENT}
     used |= {results.loss(cell, target) for cell, target in cells if cell.outcome is Outcome.LOST}
-    return [each.where for each in (*LOSSES, *REFUSALS, *NOT_SENT) if each not in used]
+    extended = any(cell.mode in EXTENDED_NAMES for cell, _ in cells)
+    rules = [each for each in (*LOSSES, *REFUSALS, *NOT_SENT) if extended or "extensions" not in each.where]
+    return [each.where for each in rules if each not in used]

@@ -71,9 +71,9 @@ def stopped(target: psycopg.Connection, topic: str) -> str | None:
 
 
 @cache
-def sent(at: Endpoints, topic: str) -> bool:
-    """Whether a topic's rows have the value's column."""
-    answer = loopback.request("GET", f"{at.registry_url}/subjects/{topic}-value/versions/latest", 30)
+def sent(registry: str, topic: str) -> bool:
+    """Whether a topic's rows have the value's column, by its schema in a registry."""
+    answer = loopback.request("GET", f"{registry}/subjects/{topic}-value/versions/latest", 30)
     answer.raise_for_status()
     return any(field["name"] == "v" for field in row_fields(answer.json()["schema"]))
 
@@ -93,7 +93,7 @@ def sinks(at: Endpoints, target: psycopg.Connection, mode: Mode, kind: Type, fai
     spelled = kind.kind not in _TEXTS and column_type(target, mode, kind) in ("text", "text[]")
     for row in compare(target, mode, kind):
         # it may have been on its way there
-        unfinished = failed and (not row.there or row.path in (Path.KEPT, Path.CHANGED, Path.DELETED))
+        unfinished = failed and (not row.there or row.path not in (Path.SNAPSHOT, Path.STREAMED))
         outcome = _settled(row) or (Outcome.FAILED if unfinished else _unsettled(at, mode.topic(kind)))
         if outcome is Outcome.WRONG and spelled and row.there and row.wanted:
             outcome = Outcome.AS_TEXT
@@ -107,7 +107,7 @@ def _settled(row: Row) -> Outcome | None:
 
 
 def _unsettled(at: Endpoints, topic: str) -> Outcome:
-    return Outcome.WRONG if sent(at, topic) else Outcome.NOT_SENT
+    return Outcome.WRONG if sent(at.registry_url, topic) else Outcome.NOT_SENT
 
 
 def _cell(mode: Mode, kind: Type, row: Row, outcome: Outcome, why: str) -> Cell:

@@ -42,7 +42,7 @@ from tests.unit.numbered import Numbered
 from tests.unit.patient import patient
 
 POLICY = Policy(budgets={ErrorType.TRANSIENT: Budget(attempts=9, elapsed=3600.0)}, tiers=(0.0,))
-NEW_KEY = "__debezium.newkey"
+NEW_KEY, OLD_KEY = "__debezium.newkey", "__debezium.oldkey"
 Row = Mapping[str, Any]
 
 
@@ -145,12 +145,12 @@ class Engine:
 
     # what is written
 
-    def change(self, op: str, row: Row, *, partition: int = 0, moving: bool = False) -> None:
-        """A change; `moving`: it is the delete of a row that gets another key."""
+    def change(self, op: str, row: Row, *, partition: int = 0, moving: bool = False, before: Row | None = None) -> None:
+        """A change; `moving`: it is a half of a row's that gets another key. `before`: the image before an update."""
         self.lsn += 1
-        shown = (row, None) if op == "d" else (None, row)
+        shown = (row, None) if op == "d" else (before, row)
         identity = {name: row[name] for name in self.identity}
-        headers = ((NEW_KEY, b"{}"),) if moving else ()
+        headers = ((NEW_KEY if op == "d" else OLD_KEY, b"{}"),) if moving else ()
         value = self.values.framed(2, event(op, *shown, lsn=self.lsn))
         self.raw(self.keys.framed(1, identity) if self.identity else None, value, partition, headers)
 
@@ -171,7 +171,7 @@ class Engine:
         if tombstone:
             self.tombstone(old, partitions[0])
         self.lsn -= 1
-        self.change("c", new, partition=partitions[1])
+        self.change("c", new, partition=partitions[1], moving=True)
 
     def damaged(self, row: Row) -> None:
         """A change that does not decode."""

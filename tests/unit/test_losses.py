@@ -1,12 +1,13 @@
-"""What a schema's columns may have lost at the source is said by their types, before any value is lost."""
+"""Which columns' nulls in updates may stand for unchanged values is said by their types, and by settings."""
 
 from typing import Any
 
 import pytest
 
+from consumer.core.doubts import doubtful
 from consumer.core.envelope import read_writer_schema
 from consumer.core.losses import losses
-from consumer.core.types import PLAIN
+from consumer.core.types import PLAIN, ColumnPolicy
 from tests.unit.avro import Writer, envelope
 from tests.unit.semantic import (
     CONNECT_DATE,
@@ -29,6 +30,7 @@ from tests.unit.semantic import (
     bits,
     decimal,
     enum,
+    of_unknown_precision,
     propagated,
 )
 
@@ -50,33 +52,41 @@ SENT = [
         decimal(12, 2),
         bits(64),
     ),
-    *(VARIABLE, enum("Enum", "a")),
-    *(array(items) for items in ("string", "bytes", "int", "long", DATE, JSON, UUID)),
+    *(decimal(38, 0), of_unknown_precision(2), enum("Enum", "a")),
+    *(array(items) for items in ("bytes", "int", "long", DATE, UUID)),
     propagated(array("string"), "_VARCHAR", 5),
+    propagated(array(JSON), "_JSONB"),
 ]
 NULLED = [
-    *(DOUBLE_VECTOR, FLOAT_VECTOR, SPARSE_VECTOR, SHAPE, GEOGRAPHY, bits(20_000)),
+    *(DOUBLE_VECTOR, FLOAT_VECTOR, SPARSE_VECTOR, SHAPE, GEOGRAPHY, bits(20_000), VARIABLE, decimal(50, 10)),
     *(array(items) for items in ("float", "double", "boolean", SMALL, US, ZONED, VARIABLE, decimal(12, 2))),
     *(array(items) for items in (ISO_DATE, CONNECT_DATE, SHAPE, enum("Enum", "a"))),
+    array("string"),
+    array(JSON),
+    propagated(array(JSON), "_HSTORE"),
+    propagated(array("long"), "_OID"),
     propagated(array("string"), "_INET"),
     propagated(array("string"), "_TSRANGE"),
 ]
 
 
-def warned(kind: Any, nullable: bool = True, connector: str = "postgresql") -> list[tuple[str, ...]]:
+def warned(
+    kind: Any, nullable: bool = True, connector: str = "postgresql", policy: ColumnPolicy = PLAIN
+) -> list[tuple[str, ...]]:
     """The columns of which a warning says that unchanged values come as null."""
     schema = envelope([{"name": "id", "type": "long"}, {"name": "v", "type": ["null", kind] if nullable else kind}])
     if connector != "postgresql":
         (source,) = (field for field in schema["fields"] if field["name"] == "source")
         source["type"] = {**source["type"], "fields": source["type"]["fields"][:-1]}
-    found = losses(read_writer_schema(Writer(schema).text), lambda name: PLAIN)
+    read = read_writer_schema(Writer(schema).text)
+    found = losses(read, doubtful(read, lambda name: policy))
     assert all("stored apart" in loss.what and "REPLICA IDENTITY FULL" in loss.remedy for loss in found)
     return [loss.columns for loss in found]
 
 
 @pytest.mark.parametrize("kind", SENT, ids=repr)
-def test_what_the_connector_sends_or_marks_is_no_loss(kind: Any) -> None:
-    """Its column is left alone."""
+def test_what_the_connector_sends_or_marks_is_taken_at_its_word(kind: Any) -> None:
+    """Its column is left alone where the value is not there, and null where null is."""
     assert warned(kind) == []
 
 
@@ -86,3 +96,12 @@ def test_unchanged_values_for_which_the_connector_has_no_mark_are_warned_of(kind
     assert warned(kind) == [("v",)]
     assert warned(kind, nullable=False) == []
     assert warned(kind, connector="mysql") == []
+
+
+def test_settings_say_it_of_any_column() -> None:
+    """Whatever its type is: nobody is warned of what was chosen."""
+    assert warned(DOUBLE_VECTOR, policy=ColumnPolicy(doubtful_nulls="write")) == []
+    assert warned(DOUBLE_VECTOR, policy=ColumnPolicy(doubtful_nulls="keep")) == []
+    assert warned("double", policy=ColumnPolicy(doubtful_nulls="reject")) == [("v",)]
+    assert warned("string", policy=ColumnPolicy(binary="base64")) == [("v",)]
+    assert warned("string", policy=ColumnPolicy(binary="hex")) == []

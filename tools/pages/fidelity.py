@@ -18,12 +18,10 @@ send them through Kafka, runs Headrace, and then compares source and target by o
 form, as PostgreSQL itself gives them. No expected value is taken from a result. Debezium's own JDBC sink reads the same
 topics into tables of its own, and stands beside.
 
-Every value takes four ways: it is read by the snapshot; it is streamed; it is kept by an update of another column, for
-which a TOASTed value is not sent; and a row is changed to it. A fifth row of each is deleted. Each is done twice: into
-columns that the consumer creates, and into columns that are there, with the source's own types. Columns of
-other types are tried beside that.
+Every value takes {ways}. One more row of each is deleted. Each is done twice: into columns that the consumer creates,
+and into columns that are there, with the source's own types. Columns of other types are tried beside that.
 
-| word | what it means |
+{apart}| word | what it means |
 | --- | --- |
 | equal | text and binary form are the source's |
 | lost | the event holds less than the source, and what is left of it, by the rule below, is in the target |
@@ -35,6 +33,21 @@ other types are tried beside that.
 
 A value of Headrace that is wrong fails the test, and so does one that is lost or refused without a rule that says
 why. The rules are typed by hand."""
+_WAYS = {
+    "snapshot": "it is read by the snapshot",
+    "streamed": "it is streamed",
+    "kept": "an update of another column keeps it, for which a TOASTed value is not sent",
+    "moved": "a change of the row's key does, for which it is not either",
+    "changed": "a row is changed to it from the next value",
+    "again": "its row is deleted and inserted again at once",
+}
+_FIRST_WAYS = ("snapshot", "streamed", "kept", "changed")
+_APART = """\
+Each type that PostgreSQL can store apart from its row (TOAST) has values of more than 2 kB in columns with
+`STORAGE EXTERNAL`, so that neither `kept` nor `moved` has them in the source's log. Where Debezium's connector has no
+placeholder for them they come as null, and are [refused](types.md#nulls-that-may-be-unchanged-values).
+
+"""
 _HOW = """\
 `make fidelity` runs everything and writes [fidelity.json](fidelity.json), `fidelity-others.json`
 and [fidelity-recorded.json](fidelity-recorded.json), from which this page is made; `make test` runs a selection. The
@@ -42,14 +55,18 @@ sink has its defaults but for `insert.mode=upsert`, `delete.enabled=true`, `prim
 creates the tables, `schema.evolution=basic`. It has a connector for each table, so that one that fails hides no
 other."""
 _NOT_RUN = """\
-The embedded PostgreSQL has no `hstore`, `citext`, `ltree`, `xml` and PostGIS. Their values are tested from the event
-on, on a server of the system (`tests/pg/test_extension_values.py`), not by this table; so `hstore.handling.mode` is not
-run here either. Debezium 3.6.0 has no `time.precision.mode=structured`; its records are tested from the event on."""
+Debezium 3.6.0 has no `time.precision.mode=structured`; its records are tested from the event on. The embedded
+PostgreSQL has no `hstore`, `citext`, `ltree`, `xml` and PostGIS: """
+_EXTENDED = """\
+the modes `extensions` and `extensions_typed` have source and target on a server of the system (PostgreSQL 15 here), and
+are left out where there is none."""
+_NOT_EXTENDED = """\
+their values are tested from the event on, on a server of the system (`tests/pg/test_extension_values.py`)."""
 _OTHERS = """\
 Columns that are there may have another type than the source's, as long as it holds the values. What is compared is
 what PostgreSQL's own cast makes of the source's value, or of what is left of it in the event, as text and in binary
-form. Each value takes the four ways here too, and a row of each is deleted. Numbers are cells; a refused one is a
-letter."""
+form. What comes as a text is in a text column as it came, so that is not tried. Each value takes the same ways here,
+and a row of each is deleted. Numbers are cells; a refused one is a letter."""
 _RECORDED = """\
 Events that were recorded from real MySQL and MariaDB servers with Debezium's own connectors
 ([how](../../tests/fixtures/README.md)) are written to Kafka again, and Headrace creates the tables. What is compared is
@@ -59,6 +76,7 @@ a rule. Tables without a key named `id`, and ones whose schema changes, are left
 _SINK = """\
 Values that are neither the source's nor what is left of them, without a word: no task has failed there. Where only the
 way "kept" is wrong, the row has Debezium's placeholder for a TOASTed value that had not changed."""
+_FULL = "The source's tables have `REPLICA IDENTITY FULL`; types whose unchanged values are refused without it."
 _SETTINGS = "The connector's settings beside its defaults:"
 _TARGETS = {"created": "created columns", "existing": "existing columns"}
 
@@ -68,16 +86,21 @@ def fidelity_page() -> str:
     head, rows = _read(RESULTS)
     return page(
         "Fidelity",
-        _INTRO,
+        _intro(head.get("ways", _FIRST_WAYS)),
         "## In numbers\n\n" + _numbers(rows),
         "## Why a value is not equal\n\n" + _reasons(rows),
         *(_mode(name, settings, rows) for name, settings in head["modes"].items()),
         "## What the sink makes of values\n\n" + _sink(rows),
         *_others(),
         "## Other sources\n\n" + _RECORDED + "\n\n" + _recorded(),
-        "## Not run here\n\n" + _NOT_RUN,
+        "## Not run here\n\n" + _NOT_RUN + (_EXTENDED if "extensions" in head["modes"] else _NOT_EXTENDED),
         "## How it is run\n\n" + _HOW,
     )
+
+
+def _intro(ways: Sequence[str]) -> str:
+    told = "; ".join(f"{_WAYS[way]} (`{way}`)" for way in _WAYS if way in ways)
+    return _INTRO.format(ways=f"{len(ways)} ways: {told}", apart=_APART if "moved" in ways else "")
 
 
 def _read(path: Path) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
@@ -143,6 +166,7 @@ def _where(places: Iterable[tuple[str, str]]) -> str:
 def _mode(name: str, settings: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> str:
     listed = "\n".join(f"- `{key}={value}`" for key, value in settings.items())
     told = f"{_SETTINGS}\n\n{listed}" if settings else "The connector's defaults."
+    told += f"\n\n{_FULL}" if name == "full" else ""
     lines = []
     for row in (row for row in rows if row["mode"] == name and row["target"] == "created"):
         wanted = (name, row["name"], "existing")

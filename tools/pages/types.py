@@ -97,16 +97,22 @@ _LOST = (
     ("`name`, streamed", "null, unless `include.unknown.datatypes=true`"),
     (
         "unchanged TOASTed `bytea`, `binary.handling.mode=base64` or `base64-url-safe`",
-        "null, which can't be told from a null of the row (a warning says so); `bytes` and `hex` send the placeholder",
+        "null: [refused where the row has a value](#nulls-that-may-be-unchanged-values), if `binary` of the column "
+        "says that mode; `bytes` and `hex` send the placeholder",
     ),
     (
         "unchanged values that are stored apart from their row (TOAST), of types for which the connector has no "
-        "placeholder: vectors, PostGIS's shapes, `path`, `polygon`, long bit strings, and arrays but those of texts, "
-        "JSON, `bytea`, `integer`, `bigint`, `date` and `uuid`; a `numeric` of many thousand digits",
-        "null, which can't be told from a null of the row, so the target's value is overwritten (a warning says so, "
-        "but for `numeric`); with `REPLICA IDENTITY FULL` at the source the values are sent",
+        "placeholder: vectors, PostGIS's shapes, long bit strings, a `numeric` of many digits, and arrays but those of "
+        "texts, JSON, `bytea`, `integer`, `bigint`, `date` and `uuid`",
+        "null: [refused where the row has a value](#nulls-that-may-be-unchanged-values)",
     ),
-    ("arrays of an enum type or a domain", "null, unless they are empty"),
+    (
+        "an unchanged `numeric` of thousands of digits, `decimal.handling.mode=double`",
+        'null, which is written, unless `doubtful_nulls = "reject"` of the column: the schema does not tell it from a '
+        "`double precision`, which is never stored apart",
+    ),
+    ("arrays of an enum type or of `ltree` that have a null in them", "null"),
+    ("arrays of a domain", "null, unless they are empty"),
     ("arrays of `time`", "milliseconds; 24:00:00 as 00:00:00"),
     ("arrays of `date`", "BC as a year of our era; infinite ones are refused"),
     ("arrays of several dimensions", "one null for each outer element"),
@@ -131,6 +137,31 @@ _LOST = (
         "equal ones. A created column is `json` where the connector says so, else `jsonb`",
     ),
 )
+_DOUBTFUL = """\
+PostgreSQL does not log a value that is stored apart from its row (TOAST) and did not change. For texts, bytes, JSON
+and arrays of texts, JSON, `bytea`, `integer`, `bigint`, `date` and `uuid` Debezium's connector sends a placeholder,
+and the column is left alone. For vectors, shapes, other arrays, bit strings of more than 192 bits, `numeric` without
+precision or of more than 38 digits, and bytes as base64 it sends null, as it does for a value that was set to null.
+So a null of such a column is not taken at its word, in an update and in a change of the row's key:
+
+- The update has an image before it with the whole row (`REPLICA IDENTITY FULL`): nothing was left out, so it is
+  null.
+- The row in the table, or in an earlier record of the batch, has no value there: it is null, whatever was meant. So
+  it is for a number so short (some 36 digits) that it is never stored apart.
+- It has a value: the record becomes a letter, [`record.nulled`](../runbooks/record.nulled.md), for a change of the
+  key [`record.moved`](../runbooks/record.moved.md). A row that is read again by a snapshot is whole, and supersedes
+  it.
+
+Arrays of texts and of JSON count among these unless the connector says their type (`column.propagate.source.type`),
+since arrays of addresses, of ranges and of `hstore` look alike. `doubtful_nulls` of a column says otherwise, of any
+nullable column: `reject` as above, `keep` leaves the table's value alone (where the source never sets it to null),
+`write` writes the null (where values are short). A [history](../how-to/keep-history.md) has null, and names the
+column in `_unavailable`, unless it is `write`. A [transform](../how-to/map-columns.md) that makes other columns of
+such a one is not given the null: the record is refused wherever its batch does not say what it is. The log warns
+once of each schema with such columns.
+
+Of columns that take no null the connector sends nothing at all: it fails at such an update, with the default of
+`event.converting.failure.handling.mode` too. `REPLICA IDENTITY FULL` helps there as well."""
 _UNKNOWN = """\
 Numbers and bytes with a type name that is not listed are refused (`record.type`): what they count, nobody can guess.
 A string with an unknown name is its text, a `double`, `float` or `boolean` its value. Records, and maps and arrays into
@@ -159,6 +190,7 @@ def types_page() -> str:
         "### What the source's own type says\n\n" + _SOURCE + "\n\n" + _by_source(),
         "## Into existing columns\n\n" + _EXISTING + "\n\n" + _existing(),
         "### More about some types\n\n" + _SPECIAL,
+        "## Nulls that may be unchanged values\n\n" + _DOUBTFUL,
         "## What the source has lost\n\n" + _MEASURED + "\n\n" + table(("at the source", "what arrives"), _LOST),
         "## Everything else\n\n" + _UNKNOWN,
         "## A recorded envelope\n\n" + _recorded(),

@@ -38,6 +38,11 @@ _MADE_UP: dict[str, tuple[FailureKind, str]] = {
     "HR004": (KINDS["record.key_merged"], "{} does not keep a key as it is"),
 }
 _NOT_KEPT = "a row of {} has a new key and lacks columns, and nothing was kept of its old row"
+_OLD_VALUES = (
+    "a row of {} has a new key, and nulls that may stand for unchanged values: nothing was kept of its old row, or "
+    "that has values there"
+)
+_REFUTED = "an update met no row in {} that has no value where it has nulls that may stand for unchanged values"
 _RULES = {
     **{prefix: KINDS[name].scope is Scope.RECORD for prefix, name in BY_SQLSTATE.items()},
     **{state: kind.scope is Scope.RECORD for state, (kind, _) in _MADE_UP.items()},
@@ -149,12 +154,18 @@ def _merges(write: TableWrite) -> bool:
     return write.action not in (Action.DELETE, Action.INSERT, Action.REMOVE)
 
 
+def _without_base(write: TableWrite) -> tuple[FailureKind, str]:
+    if write.action is Action.TAKE:
+        return KINDS["record.moved"], _OLD_VALUES if write.doubted else _NOT_KEPT
+    return (KINDS["record.nulled"], _REFUTED) if write.doubted else _MADE_UP["HR001"]
+
+
 def _failure(write: TableWrite, state: str, constraint: str | None, column: str | None) -> Failure:
     if state not in _MADE_UP:
         failure = refusal(state, write.action.value, write.table, column, constraint)
         # what code of the target's calls a column may be anything
         return blaming(failure, f"after.{column}" if column in {each.name for each in write.columns} else "")
     kind, detail = _MADE_UP[state]
-    if write.action is Action.TAKE and kind.name == "record.missing_base":
-        kind, detail = KINDS["record.moved"], _NOT_KEPT
+    if kind.name == "record.missing_base":
+        kind, detail = _without_base(write)
     return failed(kind, "postgres", write.action.value, detail.format(write.table))

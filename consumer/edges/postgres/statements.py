@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from psycopg import sql
 
+from consumer.core.doubts import MOST_IN_ROW
 from consumer.core.modes import DELETED_AT, SoftDelete
 from consumer.core.moves import TOKEN
 from consumer.core.plan import Action, StagedColumn, TableName, TableWrite
@@ -62,6 +63,7 @@ def insert(staged: Staged) -> sql.Composed:
         values[write.soft.column] = sql.SQL("NULL" if write.soft.timed else "FALSE").format()
     if write.action is Action.TAKE:
         values |= {name: _taken(write.kept_as[name], kind) for name, kind in write.moving.items()}
+        values |= dict.fromkeys(write.doubted, sql.SQL("NULL").format())
     return sql.SQL("INSERT INTO {} AS t ({}){} SELECT {} FROM {} AS s{}").format(
         table_name(write.table),
         sql.SQL(", ").join(map(sql.Identifier, values)),
@@ -151,11 +153,18 @@ def take(staged: Staged) -> sql.Composed:
 
 
 def _kept_for(write: TableWrite) -> sql.Composed:
-    return sql.SQL("m.table_name = {} AND m.token = s.{} AND m.columns ?& ARRAY[{}]::text[]").format(
+    kept = sql.SQL("m.table_name = {} AND m.token = s.{} AND m.columns ?& ARRAY[{}]::text[]").format(
         sql.Literal(str(write.table)),
         sql.Identifier(TOKEN),
         sql.SQL(", ").join(map(sql.Literal, write.kept_as.values())),
     )
+    doubted = [
+        sql.SQL("coalesce(length(m.columns ->> {}) <= {}, true)" if short else "m.columns ->> {} IS NULL").format(
+            sql.Literal(write.kept_as[name]), *([sql.Literal(MOST_IN_ROW)] if short else [])
+        )
+        for name, short in write.doubted.items()
+    ]
+    return sql.SQL(" AND ").join([kept, *doubted])
 
 
 def _taken(name: str, kind: str) -> sql.Composed:
@@ -280,9 +289,19 @@ def _same_living_row(staged: Staged) -> sql.Composed:
 
 
 def _living(staged: Staged, row: sql.Composed) -> sql.Composed:
-    """A row that is marked as deleted is not there for updates."""
+    """A row that is marked as deleted is not there for updates, nor one that has a value where a null is doubted."""
     soft = staged.write.soft
-    return row if soft is None else sql.SQL("{} AND {}").format(row, alive(soft))
+    sure = [_sure(name, short) for name, short in staged.write.doubted.items()]
+    return sql.SQL(" AND ").join([row, *sure, *([] if soft is None else [alive(soft)])])
+
+
+def _sure(name: str, short: bool) -> sql.Composed:
+    """Whether a staged value is one, or the row `t` has none there that may be stored apart at the source."""
+    none = sql.SQL("t.{} IS NULL").format(sql.Identifier(name))
+    if short:
+        most = sql.Literal(MOST_IN_ROW)
+        none = sql.SQL("(pg_column_size(t.{}) > {}) IS NOT TRUE").format(sql.Identifier(name), most)
+    return sql.SQL("(s.{} IS NOT NULL OR {})").format(sql.Identifier(name), none)
 
 
 def alive(soft: SoftDelete) -> sql.Composed:

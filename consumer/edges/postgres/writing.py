@@ -41,11 +41,14 @@ class Writer:
         return self._caution.keys()
 
     def write(self, connection: psycopg.Connection, staged: Staged) -> Mapping[int, Failure]:
-        """Write the staged rows; of a table that refused some lately those that it takes. Returns the others' places.
+        """Write the staged rows; of a table that refused some lately, or may refuse nulls, those that it takes.
+
+        Returns the others' places.
 
         Raises DataFault, TableFault, Transient.
         """
-        if staged.write.table in self._caution:
+        # a doubted null is refused by its row, which is no failure of the write
+        if staged.write.table in self._caution or staged.write.doubted:
             return self._sorted_out(connection, staged)
         with translated(staged.write.action.value, staged.write.table):
             self._write(connection, staged)
@@ -136,7 +139,7 @@ def _update(connection: psycopg.Connection, staged: Staged) -> None:
     write = staged.write
     rows, found = _counts(connection, update(staged))
     if found < write.rows:
-        raise DataFault(_missing_base(write.table, write.rows - found), write.table)
+        raise DataFault(_missing_base(write, write.rows - found), write.table)
     if rows > found:
         raise DataFault(_many_bases(write.table, rows - found), write.table)
 
@@ -169,8 +172,11 @@ def _counts(connection: psycopg.Connection, query: sql.Composed) -> tuple[int, .
     return tuple(connection.execute(query).fetchall()[0])
 
 
-def _missing_base(table: TableName, rows: int) -> Failure:
-    detail = f"{rows} updates without unchanged TOASTed columns met no row in {table}"
+def _missing_base(write: TableWrite, rows: int) -> Failure:
+    if write.doubted:
+        detail = f"{rows} updates with nulls that may stand for values met no row of {write.table} without these"
+        return failed(KINDS["record.nulled"], "postgres", "update", detail)
+    detail = f"{rows} updates without unchanged TOASTed columns met no row in {write.table}"
     return failed(KINDS["record.missing_base"], "postgres", "update", detail)
 
 

@@ -1,0 +1,155 @@
+"""Nulls of updates that may stand for values which the source did not send, and what is known of these values.
+
+PostgreSQL's log has no value that is stored apart from its row (TOAST) and did not change. Its connector writes a
+placeholder for texts, bytes and some arrays; of all other types it sends null.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import polars as pl
+
+from consumer.core.envelope import Column, WriterSchema
+from consumer.core.fold import SEQ
+from consumer.core.meaning import DATA, TIME, Meaning, meaning
+from consumer.core.types import ColumnPolicy
+
+Doubt = Literal["reject", "keep"]
+MOST_IN_ROW = 21
+"""What a value takes in its row at most (pg_column_size) that is never stored apart."""
+
+# seen of Debezium's connector for PostgreSQL; in its other modes it writes its placeholder
+_WITHOUT_PLACEHOLDER = ("base64", "base64-url-safe")
+_UNMARKED = frozenset(
+    {
+        *(Meaning.DOUBLE_VECTOR, Meaning.FLOAT_VECTOR, Meaning.SPARSE_VECTOR, Meaning.GEOMETRY, Meaning.GEOGRAPHY),
+        *(Meaning.SCALED_DECIMAL, Meaning.WIDE_DECIMAL),
+    }
+)
+# items of arrays that have a placeholder, and those that arrays of other types have too, which have none
+_MARKED_ITEMS = frozenset(
+    {*((word, None) for word in ("bytes", "int", "long")), ("string", DATA + "Uuid"), ("int", TIME + "Date")}
+)
+_SHARED_ITEMS = frozenset({("string", None), ("string", DATA + "Json")})
+_MARKED_SOURCES = frozenset(
+    {
+        *("_TEXT", "_VARCHAR", "_BPCHAR", "_JSON", "_JSONB"),
+        *("_BYTEA", "_INT4", "_INT8", "_DATE", "_UUID"),
+    }
+)
+# a value takes more than 24 bytes of its row before it is moved out
+_BITS_IN_ROW = 8 * 24
+# of the types that have such short values: those of columns that keep them as they are, and the least that is longer
+_SHORT: Mapping[Meaning, tuple[tuple[str, ...], Callable[[pl.Expr], pl.Expr]]] = {
+    Meaning.SCALED_DECIMAL: (("numeric",), lambda value: value.struct.field("value").bin.size() > 11),
+    Meaning.WIDE_DECIMAL: (("numeric",), lambda value: value.bin.size() > 11),
+    Meaning.TEXT: (("bytea",), lambda value: value.str.len_bytes() > 24),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubted:
+    """Which images of a block have a doubtful null, by column. `judged`: the columns of which a value refuses it.
+
+    In the others such a null is taken for an unchanged value.
+    """
+
+    masks: Mapping[str, pl.Series] = field(default_factory=dict)
+    judged: frozenset[str] = frozenset()
+
+
+NOT_DOUBTED = Doubted()
+
+
+def mark(name: str) -> str:
+    """The column that says which images have a doubtful null there. No column can have such a name in Avro."""
+    return f"#doubtful {name}"
+
+
+def doubted(images: pl.DataFrame, places: Sequence[int], doubts: Mapping[str, Doubt]) -> Doubted:
+    """Which nulls of some images are doubtful: those at these places."""
+    at = images[SEQ].is_in(list(places))
+    masks = {name: at & images[name].is_null() for name in doubts}
+    masks = {name: mask for name, mask in masks.items() if mask.any()}
+    return Doubted(masks=masks, judged=frozenset(name for name in masks if doubts[name] == "reject"))
+
+
+def whole(before: pl.DataFrame, columns: Sequence[Column]) -> list[int]:
+    """The places of updates whose image before is a whole row, so that nothing of the new one had to be left out.
+
+    Only REPLICA IDENTITY FULL sends such: of other rows the image has the key alone, and defaults where a column has
+    one or takes no null. `before`: as the envelope has it, with SEQ.
+    """
+    image = pl.col("before").struct
+    telling = [image.field(column.name).is_not_null() for column in columns if column.nullable and not column.replaced]
+    return before.filter(pl.any_horizontal(pl.lit(False), *telling))[SEQ].to_list()
+
+
+def doubtful(schema: WriterSchema, policy: Callable[[str], ColumnPolicy]) -> dict[str, Doubt]:
+    """The columns whose nulls in updates are not taken at their word, and what becomes of those. `policy`: by name."""
+    if "source_lsn" not in schema.position:
+        return {}
+    found: dict[str, Doubt] = {}
+    for column in schema.columns:
+        chosen = policy(column.name)
+        answer = chosen.doubtful_nulls or ("reject" if _is_unmarked(column, chosen) else "write")
+        if column.nullable and answer != "write":
+            found[column.name] = answer
+    return found
+
+
+def keeps_short(column: Column, target: str) -> bool:
+    """Whether the target's type (pg_type.typname) shows which values are too short to be stored apart at the source."""
+    return target in _SHORT.get(meaning(column), ((),))[0]
+
+
+def refuted(
+    images: pl.DataFrame,
+    deletes: pl.DataFrame,
+    identity: Sequence[str],
+    doubted: Mapping[str, pl.Series],
+    columns: Mapping[str, Column],
+) -> list[int]:
+    """The places of images with a doubtful null where the last that their block says of the row has a value.
+
+    `images`, `deletes`: as they are folded. `doubted`: by column, which images have such a null.
+    """
+    marks = pl.DataFrame({f"?{name}": mask for name, mask in doubted.items()})
+    told = [pl.when(~marks[f"?{name}"]).then(_may_be_apart(columns[name])).alias(f"!{name}") for name in doubted]
+    said = images.select([*identity, SEQ, *told]).hstack(marks)
+    rows = said.filter(pl.any_horizontal(marks.columns)).select(identity).unique()
+    gone = deletes.select([*identity, SEQ]).with_columns(pl.lit(False).alias(f"!{name}") for name in doubted)
+    history = pl.concat([said, gone], how="diagonal").join(rows, on=list(identity), how="semi").sort(SEQ)
+    history = history.with_columns(pl.col(f"!{name}").forward_fill().over(identity) for name in doubted)
+    return history.filter(pl.any_horizontal(pl.col(f"?{n}") & pl.col(f"!{n}") for n in doubted))[SEQ].to_list()
+
+
+def _may_be_apart(column: Column) -> pl.Expr:
+    """Whether there is a value that may be stored apart."""
+    value = pl.col(column.name)
+    long = _SHORT.get(meaning(column))
+    return value.is_not_null() if long is None else long[1](value).fill_null(False)
+
+
+def _is_unmarked(column: Column, policy: ColumnPolicy) -> bool:
+    """Whether PostgreSQL's connector has no placeholder for values of a type that PostgreSQL may store apart."""
+    if policy.binary in _WITHOUT_PLACEHOLDER:
+        return True
+    means = meaning(column)
+    if means is Meaning.BITS:
+        return (column.length or 0) > _BITS_IN_ROW
+    if means is Meaning.ARRAY and column.item is not None:
+        return _is_unmarked_array(column, column.item)
+    if means is Meaning.WIDE_DECIMAL and column.precision is None:
+        # money, which is never stored apart
+        return False
+    return means in _UNMARKED
+
+
+def _is_unmarked_array(column: Column, item: Column) -> bool:
+    kind = (item.avro, item.semantic)
+    if item.small or kind not in _MARKED_ITEMS | _SHARED_ITEMS:
+        return True
+    # arrays of addresses and ranges come as those of texts, arrays of hstore as those of JSON
+    return kind in _SHARED_ITEMS if column.source is None else column.source.name not in _MARKED_SOURCES
