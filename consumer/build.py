@@ -252,12 +252,18 @@ def table_names(settings: Settings, shared: Connections) -> TableNames:
     return PostgresTableNames(shared.pool, settings.kafka.group)
 
 
-def presence(settings: Settings, name: str, parts: Parts, look: Callable[[], None], heard: Heard) -> Presence:
+def presence(settings: Settings, name: str, parts: Parts, look: Callable[[], None], steering: "Steering") -> Presence:
     """What tells of a worker, and hears what it is told."""
     quick = replace(session_settings(settings, name), synchronous_commit="off", trust_source=False)
     board = PostgresBoard(quick, settings.kafka.group, version("headrace"), parts.breakers[0])
     control = settings.control
-    telling = Telling(look=look, actions=parts.actions(board), learn=heard.learn, keep_hours=control.keep_hours)
+    telling = Telling(
+        look=look,
+        actions=parts.actions(board),
+        learn=steering.heard.learn,
+        keep_hours=control.keep_hours,
+        reloads=steering.reloading.heeded,
+    )
     return Presence(board, lambda: parts.report(control.report_every), telling)
 
 
@@ -423,7 +429,7 @@ def build_worker(settings: Settings, name: str, shared: Connections, told: Watch
         held_back=lambda: reader.rationing.held_back,
         reload=reloading.reload_by_command,
     )
-    reported = presence(settings, name, parts, applier.look_soon, heard)
+    reported = presence(settings, name, parts, applier.look_soon, steering)
     postman.switches = returns.switches = heard
     heard.heed(Flag.SCHEMA_EVOLUTION, lambda: applier.bind_anew(lambda: binder.forget(None)))
 

@@ -94,6 +94,9 @@ class PostgresBoard:
     def answer(self, command: int, outcome: str) -> None:
         commands.done(self._session(), command, outcome)
 
+    def reloaded(self, ago: float, outcome: str) -> None:
+        commands.note_signal(self._session(), self._me, ago, outcome)
+
     def take_anew(self) -> int:
         with translated("ask for partitions"):
             return self._session().execute(_TAKE_ANEW, self._me).rowcount

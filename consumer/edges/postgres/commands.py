@@ -32,6 +32,11 @@ UPDATE headrace.commands SET taken_at = clock_timestamp()
 WHERE group_name = %s AND worker = %s AND taken_at IS NULL RETURNING id, action, subject
 """
 _DONE = "UPDATE headrace.commands SET done_at = clock_timestamp(), outcome = %s WHERE id = %s"
+_SIGNALLED = """
+INSERT INTO headrace.commands (group_name, worker, action, actor, reason, asked_at, taken_at, done_at, outcome)
+SELECT %(group)s, %(worker)s, 'reload', 'signal', 'SIGHUP', at, at, at, %(outcome)s
+FROM (SELECT clock_timestamp() - make_interval(secs => %(ago)s)) AS w(at)
+"""
 
 
 class Order(NamedTuple):
@@ -61,6 +66,13 @@ def take(connection: psycopg.Connection, group: str, worker: str) -> list[Told]:
     """What a worker has not taken yet; from then on it is taken, whatever becomes of it."""
     with translated("look for commands"), connection.cursor(row_factory=class_row(Told)) as cursor:
         return sorted(cursor.execute(_TAKE, (group, worker)), key=lambda told: told.id)
+
+
+def note_signal(connection: psycopg.Connection, me: tuple[str, str], ago: float, outcome: str) -> None:
+    """A worker (group and name) has read its settings again because of a signal."""
+    group, worker = me
+    with translated("keep what a signal did"):
+        connection.execute(_SIGNALLED, {"group": group, "worker": worker, "ago": ago, "outcome": outcome})
 
 
 def done(connection: psycopg.Connection, number: int, outcome: str) -> None:
