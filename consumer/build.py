@@ -72,6 +72,7 @@ from consumer.edges.postgres.outlook import PostgresOutlook
 from consumer.edges.postgres.pointers import PostgresPointers
 from consumer.edges.postgres.pool import PoolLimits, TargetPool
 from consumer.edges.postgres.searches import PostgresSearches
+from consumer.edges.postgres.session import MOST_NAMED
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.postgres.table_names import PostgresTableNames
 from consumer.edges.postgres.value_searches import PostgresValueSearches
@@ -122,8 +123,9 @@ MIB = 1 << 20
 
 
 def worker_name(settings: Settings) -> str:
-    """A name that no other process has: the setting, the process id, and chance."""
-    return f"{settings.worker.name}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+    """A name that no other process has: the setting, the process id, and chance; whole where its sessions are named."""
+    own = f"-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+    return settings.worker.name[: MOST_NAMED - len(own)] + own
 
 
 def acts(settings: Settings) -> dict[JobKind, Act]:
@@ -475,6 +477,7 @@ def build_worker(settings: Settings, name: str, shared: Connections, told: Watch
     )
     abandoned = PostgresAbandoned(shared.pool, settings.kafka.group)
     healer = Healer(abandoned, connect_client(settings), restart_budget(settings), name)
+    healer.switches = heard
     lookout = Lookout(
         LookoutSources(
             outlook=PostgresOutlook(shared.pool, settings.kafka.group),

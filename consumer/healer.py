@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from consumer.core.failure import HeadraceError, told
+from consumer.core.flags import ALL_ON, Flag, Switches
 from consumer.core.healing import Act, RestartBudget, to_restart
 from consumer.ports.connectors import Connectors
 from consumer.ports.facts import Healed, Tell, untold
@@ -42,6 +43,8 @@ class Healer:
         self._steps: list[Callable[[], None]] = []
         # told of what is put right; set by whoever watches
         self.tell: Tell = untold
+        # set by whoever knows them
+        self.switches: Switches = ALL_ON
 
     def turn(self, timeout: float) -> None:
         """Take the next step, or wait until it is time to look again."""
@@ -65,7 +68,8 @@ class Healer:
 
     def _look(self) -> None:
         if self._abandoned.teller() == self._me:
-            self._steps = [self._release, *([self._restart] if self._connect and self._budget.most else [])]
+            restarts = self._connect and self._budget.most and self.switches.on(Flag.CONNECT_WATCH)
+            self._steps = [self._release, *([self._restart] if restarts else [])]
 
     def _release(self) -> None:
         for worker in self._abandoned.release():

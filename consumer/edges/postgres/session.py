@@ -30,9 +30,13 @@ class SessionSettings:
     writes: bool = True
 
 
+# what PostgreSQL keeps of a session's name, without our part of it
+MOST_NAMED = 63 - len("headrace ")
+
+
 def application_name(worker: str) -> str:
-    """What pg_stat_activity shows for a worker's sessions (PostgreSQL cuts at 63 bytes)."""
-    return f"headrace {worker}"[:63]
+    """What pg_stat_activity shows for a worker's sessions."""
+    return f"headrace {worker[:MOST_NAMED]}"
 
 
 def keepalives(seconds: float) -> dict[str, Any]:
