@@ -38,6 +38,8 @@ RESERVED = frozenset(
 """Client settings that are not for users to change."""
 # characters of a worker's name, to which each process adds what makes it its own
 MOST_NAME = 40
+# megabytes with which a worker can do anything
+LEAST_MEMORY = 128
 
 
 def _as_text(value: object) -> object:
@@ -580,11 +582,11 @@ class Worker(Section):
     )
     memory_mb: int | None = Field(
         default=None,
-        ge=128,
+        ge=LEAST_MEMORY,
         le=1_048_576,
         description="Megabytes that a worker should hold at most. From nine tenths of it on batches are made smaller "
         "and tables are paused, by priority, in the end all but for turns, until it holds less. Default: the limit of "
-        "its container, if there is one.",
+        "its container, if there is one, or its part of that where several workers run in it (--workers).",
     )
     decode_deadline: float = Field(
         default=20.0,

@@ -8,26 +8,28 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import structlog
 
 from consumer.binding_settings import binder_settings
-from consumer.build import connections, inspection, table_names, worker_name
+from consumer.build import MIB, connections, inspection, table_names, worker_name
 from consumer.changed_settings import Changed
 from consumer.core.backoff import Backoff
 from consumer.core.healing import Act
 from consumer.edges.memory import resident
+from consumer.edges.memory import shared as shared_memory
 from consumer.kept_settings import KeptFile
 from consumer.lifecycle import CLOSING
 from consumer.ports.facts import Healed, Tell
 from consumer.recording import Keeping
 from consumer.reloading import Reloading
-from consumer.settings import Settings, load
+from consumer.sections import LEAST_MEMORY
+from consumer.settings import Settings, load, variable
 from consumer.telemetry.discovery import targets
 from consumer.telemetry.labels import Bounded
 from consumer.telemetry.process import process_samples
@@ -54,15 +56,23 @@ class Bound:
     window: float
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """How a worker is started: open `files` of this process that it has too, and further environment variables."""
+
+    command: Sequence[str]
+    files: Sequence[int] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
 class Child:
     """One worker process, started again with backoff when it dies."""
 
-    def __init__(self, command: list[str], bound: Bound, tell: Tell, inherited: Sequence[int] = ()) -> None:
-        """`tell`: told of what is done about deaths. `inherited`: files of this process that it has too."""
-        self._command = command
+    def __init__(self, start: Start, bound: Bound, tell: Tell) -> None:
+        """`tell`: told of what is done about deaths."""
+        self._wanted = start
         self._bound = bound
         self._tell = tell
-        self._inherited = tuple(inherited)
         self._backoff = Backoff(first=0.5, most=30.0)
         self._deaths: list[float] = []
         self._next_start = 0.0
@@ -126,8 +136,12 @@ class Child:
         self._pipe, child_end = os.pipe()
         os.set_blocking(self._pipe, False)
         try:
-            command = [*self._command, "--tell-port", str(child_end)]
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=(child_end, *self._inherited))
+            self._process = subprocess.Popen(
+                [*self._wanted.command, "--tell-port", str(child_end)],
+                stdin=subprocess.DEVNULL,
+                pass_fds=(child_end, *self._wanted.files),
+                env={**os.environ, **self._wanted.variables},
+            )
         finally:
             os.close(child_end)
 
@@ -172,13 +186,11 @@ def supervise(settings: Settings, config: Path | None, workers: int, *, until_cu
     kept = KeptFile(config) if sys.platform == "linux" else None
     reloading = Reloading(settings, kept.load if kept else partial(load, config))
     signals = Signals(reloading.asked)
-    command = [sys.executable, "-m", "consumer", "run", "--supervisor", str(os.getpid())]
-    command += ["--config", str(config)] if config else []
-    command += ["--kept", str(kept.fd)] if kept else []
     bound = Bound(settings.healing.worker_deaths, settings.healing.worker_window)
     with connections(settings, worker_name(settings)) as shared, Keeping(shared.recorder):
         told = Watchers(Bounded(settings.telemetry.max_topics), [shared.recorder.tell])
-        children = [Child(command, bound, told.tell, [kept.fd] if kept else []) for _ in range(workers)]
+        start = start_of(settings, config, kept, workers)
+        children = [Child(start, bound, told.tell) for _ in range(workers)]
         names = table_names(settings, shared)
 
         def use(changed: Changed) -> None:
@@ -202,6 +214,24 @@ def supervise(settings: Settings, config: Path | None, workers: int, *, until_cu
         finally:
             codes = _end(children, signals, settings.worker.drain_timeout + 3 * CLOSING)
     return code or max(codes)
+
+
+def start_of(settings: Settings, config: Path | None, kept: KeptFile | None, workers: int) -> Start:
+    """How each of so many workers is started."""
+    command = [sys.executable, "-m", "consumer", "run", "--supervisor", str(os.getpid())]
+    command += ["--config", str(config)] if config else []
+    command += ["--kept", str(kept.fd)] if kept else []
+    return Start(command, [kept.fd] if kept else [], memory_of_each(settings, shared_memory(workers)))
+
+
+def memory_of_each(settings: Settings, share: int | None) -> Mapping[str, str]:
+    """What a worker may hold, as a variable, where only their container bounds them: each would take it for its own.
+
+    `share`: bytes of each.
+    """
+    if share is None or settings.worker.memory_mb is not None:
+        return {}
+    return {variable("worker.memory_mb"): str(max(share // MIB, LEAST_MEMORY))}
 
 
 @contextmanager
