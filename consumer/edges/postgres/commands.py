@@ -8,6 +8,7 @@ from psycopg.rows import class_row
 
 from consumer.control import Command
 from consumer.desk import Note
+from consumer.edges.postgres import audit
 from consumer.edges.postgres.notify import tell
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated
@@ -17,11 +18,6 @@ _GIVE = """
 INSERT INTO headrace.commands (group_name, worker, action, subject, actor, reason)
 SELECT %(group)s, w, %(action)s, %(subject)s, %(actor)s, %(reason)s FROM unnest(%(workers)s::text[]) AS w
 RETURNING id
-"""
-_AUDIT = """
-INSERT INTO headrace.audit (group_name, actor, action, reason, details)
-VALUES (%(group)s, %(actor)s, %(action)s, %(reason)s,
-    jsonb_build_object('subject', %(subject)s::text, 'workers', to_jsonb(%(workers)s::text[])))
 """
 _READ = """
 SELECT id, worker, action, subject, actor, reason, asked_at, done_at, outcome
@@ -51,7 +47,7 @@ def give(connection: psycopg.Connection, group: str, order: Order, workers: Sequ
     values = {"group": group, "workers": list(workers), **order._asdict(), "actor": note.actor, "reason": note.reason}
     with transaction(connection, "give command"):
         ids = [row[0] for row in connection.execute(_GIVE, values)]
-        connection.execute(_AUDIT, values)
+        audit.write(connection, group, order.action, {"subject": order.subject, "workers": list(workers)}, note)
         tell(connection, group)
     return ids
 
