@@ -24,9 +24,8 @@ from consumer.core.healing import Act
 from consumer.edges.memory import resident
 from consumer.edges.memory import shared as shared_memory
 from consumer.kept_settings import KeptFile
-from consumer.lifecycle import CLOSING
+from consumer.loops import turning
 from consumer.ports.facts import Healed, Tell
-from consumer.recording import Keeping
 from consumer.reloading import Reloading
 from consumer.sections import LEAST_MEMORY
 from consumer.settings import Settings, load, variable
@@ -35,13 +34,16 @@ from consumer.telemetry.labels import Bounded
 from consumer.telemetry.process import process_samples
 from consumer.telemetry.server import Answer, Asked
 from consumer.telemetry.watchers import Probes, Watchers
-from consumer.worker import FAILED, OK, CurrentWatch, Signals, ticking
+from consumer.waits import CLOSING
+from consumer.worker import FAILED, OK, Alarm, CurrentWatch, Signals, ends_within, ticking
 
 log = structlog.get_logger("headrace.supervisor")
 
 _REFUSED = 2
 # seconds between looks whether workers have left
 _TICK = 0.05
+# of what whoever stops the process gives it, seconds that are left when it ends at the latest
+_BEFORE = 0.5
 
 
 class GivenUp(Exception):
@@ -131,6 +133,11 @@ class Child:
             self._process.wait(10)
             return FAILED
 
+    def kill(self) -> None:
+        """End it at once."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+
     def _start(self) -> None:
         self._port, self._hang_up = None, False
         self._pipe, child_end = os.pipe()
@@ -187,7 +194,10 @@ def supervise(settings: Settings, config: Path | None, workers: int, *, until_cu
     reloading = Reloading(settings, kept.load if kept else partial(load, config))
     signals = Signals(reloading.asked)
     bound = Bound(settings.healing.worker_deaths, settings.healing.worker_window)
-    with connections(settings, worker_name(settings)) as shared, Keeping(shared.recorder):
+    with (
+        connections(settings, worker_name(settings)) as shared,
+        turning("healing", shared.recorder.turn, shared.recorder.close),
+    ):
         told = Watchers(Bounded(settings.telemetry.max_topics), [shared.recorder.tell])
         start = start_of(settings, config, kept, workers)
         children = [Child(start, bound, told.tell) for _ in range(workers)]
@@ -203,17 +213,37 @@ def supervise(settings: Settings, config: Path | None, workers: int, *, until_cu
             for child in children:
                 child.hang_up()
 
+        def looked() -> bool:
+            reloading.turn()
+            if signals.told:
+                within.told()
+            return signals.told
+
         reloading.use = use
+        within = Alarm(outlives(settings), lambda: _kill(children))
         try:
             with _discovery(settings, told, children):
                 watch = CurrentWatch(inspection(settings, shared)) if until_current else None
-                code = _watched(children, signals, reloading, watch)
+                code = _watched(children, looked, watch)
         except GivenUp:
             log.error("a worker can't be kept running; see its last lines above")
             code = FAILED
         finally:
             codes = _end(children, signals, settings.worker.drain_timeout + 3 * CLOSING)
+    within.cancel()
     return code or max(codes)
+
+
+def outlives(settings: Settings) -> float:
+    """Seconds after which a supervisor that was told to stop has ended: behind its workers, and before it is killed."""
+    within = settings.worker.stop_within
+    most = ends_within(settings) + 2 * CLOSING
+    return most if within is None else min(most, max(within - _BEFORE, settings.worker.drain_timeout))
+
+
+def _kill(children: list[Child]) -> None:
+    for child in children:
+        child.kill()
 
 
 def start_of(settings: Settings, config: Path | None, kept: KeptFile | None, workers: int) -> Start:
@@ -254,12 +284,14 @@ def _discovery(settings: Settings, told: Watchers, children: list[Child]) -> Ite
         yield
 
 
-def _watched(children: list[Child], signals: Signals, reloading: Reloading, watch: CurrentWatch | None) -> int:
+def _watched(children: list[Child], looked: Callable[[], bool], watch: CurrentWatch | None) -> int:
+    """Tend them until `looked` says that it is told to stop, or there is nothing more to do."""
+
     def tended() -> bool:
-        reloading.turn()
+        stop = looked()
         for child in children:
             child.tend(time.monotonic())
-        return signals.told or all(child.left for child in children)
+        return stop or all(child.left for child in children)
 
     if watch is None:
         _until(tended)

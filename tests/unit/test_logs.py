@@ -17,7 +17,7 @@ from consumer.core.kinds import KINDS
 from consumer.core.letters import Letter, Record, State, Verdict
 from consumer.core.plan import Aside, BindingKey, Plan, Run, Stage
 from consumer.core.records import RecordRef, Slice, TopicPartition
-from consumer.lifecycle import Loop
+from consumer.loops import Loop
 from consumer.ports.facts import Committed, Ended, Numbered
 from consumer.ports.target import Applied
 from consumer.telemetry import journeys
