@@ -2,6 +2,7 @@
 
 import os
 import socket
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 
 import psycopg
@@ -125,14 +126,12 @@ class PostgresBoard:
         return self._connection
 
     def _opened(self) -> psycopg.Connection:
-        session = connect(self._settings)
-        try:
+        with ExitStack() as opening:
+            session = opening.enter_context(closing(connect(self._settings)))
             ensure(session)
             with translated("listen"):
                 session.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))
-        except BaseException:
-            session.close()
-            raise
+            opening.pop_all()
         return session
 
 

@@ -1,7 +1,7 @@
 """One real session on the target: opened with timeouts, checked, closed."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,13 +64,12 @@ def connect(settings: SessionSettings) -> psycopg.Connection:
             application_name=application_name(settings.worker),
             **keepalives(settings.batch_deadline),
         )
-    try:
+    with ExitStack() as opening:
+        opening.callback(connection.close)
         with translated("connect"):
             _prepare(connection, settings)
         _check_server(connection, settings)
-    except BaseException:
-        connection.close()
-        raise
+        opening.pop_all()
     return connection
 
 
