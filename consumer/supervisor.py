@@ -17,15 +17,16 @@ from pathlib import Path
 import structlog
 
 from consumer.binding_settings import binder_settings
-from consumer.build import MIB, connections, inspection, table_names, worker_name
 from consumer.changed_settings import Changed
 from consumer.core.backoff import Backoff
 from consumer.core.healing import Act
 from consumer.edges.memory import resident
 from consumer.edges.memory import shared as shared_memory
+from consumer.engine import MIB
 from consumer.kept_settings import KeptFile
 from consumer.loops import turning
 from consumer.ports.facts import Healed, Tell
+from consumer.process import connections, inspection, table_names, worker_name
 from consumer.reloading import Reloading
 from consumer.sections import LEAST_MEMORY
 from consumer.settings import Settings, load, variable

@@ -13,12 +13,13 @@ from types import FrameType
 
 import structlog
 
-from consumer.build import Inspection, Steering, build_worker, connections, inspection, tracing, watchers, worker_name
+from consumer.build import build_worker
 from consumer.core.failure import Transient, told
 from consumer.core.records import TopicPartition
 from consumer.current import Standing, noted_ends, standing
 from consumer.heard import Heard
 from consumer.lifecycle import UNDRAINED
+from consumer.process import Inspection, Steering, connections, inspection, tracing, watchers, worker_name
 from consumer.reloading import Reloading
 from consumer.settings import Settings
 from consumer.telemetry.logs import say_left_out

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from consumer.build import MIB, sharing
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.memory import limit, resident, shared
+from consumer.engine import MIB, sharing
 from consumer.handover import Handover
 from consumer.known import KnownBindings
 from consumer.ports.facts import untold

@@ -11,7 +11,6 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from consumer.binding_settings import binder_settings
-from consumer.build import worker_name
 from consumer.core.checks import Rules
 from consumer.core.failure import Refused
 from consumer.core.kinds import ErrorType
@@ -22,6 +21,7 @@ from consumer.edge_settings import kafka_settings, letter_policy, letter_topics
 from consumer.edges.kafka.config import is_dead_letters, selects
 from consumer.edges.postgres.session import application_name
 from consumer.explaining import explained
+from consumer.process import worker_name
 from consumer.sections import Kafka, Worker, lent_name
 from consumer.settings import DEFAULT_FILE, Settings, load, variable
 from consumer.waits import RELATIONS, WAITS, Relation, value_of
