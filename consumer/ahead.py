@@ -19,11 +19,10 @@ from consumer.planner import BadRecord
 class Ahead:
     """The bindings that are asked for and not made yet; bounded by the schemas that the topics have."""
 
-    # how many seconds the apply thread waits for schemas, once
-    PATIENCE = 1.0
-
-    def __init__(self, binder: Binder) -> None:
+    def __init__(self, binder: Binder, patience: float = 1.0) -> None:
+        """`patience`: how many seconds the apply thread waits for schemas, once."""
         self._binder = binder
+        self._patience = patience
         self._changed = threading.Condition()
         self._wanted: dict[BindingKey, Run] = {}
         self._making: Mapping[BindingKey, Run] = {}
@@ -54,7 +53,7 @@ class Ahead:
             self._wanted |= {key: run for key, run in lacking.items() if key not in self._making}
             self._asker = contextvars.copy_context()
             self._changed.notify_all()
-            self._changed.wait_for(lambda: not any(map(self._asked, new)), self.PATIENCE)
+            self._changed.wait_for(lambda: not any(map(self._asked, new)), self._patience)
             self._away |= {key: _LATE for key in new if self._asked(key)}
             return {key: self._away[key] for key in lacking if key in self._away}
 

@@ -200,7 +200,7 @@ class Attempts:
         undone = {*turn.waits, *(piece.at for piece in turn.left)}
         self._handover.tell(Moved({piece.at: piece.end for piece in work.slices if piece.at not in undone}))
         for at, seconds in turn.waits.items():
-            self._holdings.later(at, seconds, "letters are not due yet")
+            self._holdings.later(at, seconds, turn.why)
         if turn.left:
             self._handover.go_on(replace(work, slices=turn.left))
 

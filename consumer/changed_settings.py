@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel
 
+from consumer.core import renames
 from consumer.core.failure import Refused, failed
 from consumer.core.kinds import KINDS
 from consumer.core.naming import is_whole
@@ -33,15 +34,14 @@ class Changed:
     @property
     def words(self) -> str:
         """What differs, for people."""
-        parts = {
-            "tables": self.tables,
-            "topics": self.topics,
-            "tables that got another name": tuple(self.renamed.values()),
-            "topics that are read now": self.read,
-            "topics that are read no more": self.unread,
-        }
-        said = [f"{what}: {', '.join(names)}" for what, names in parts.items() if names]
-        return "; ".join(said) or "nothing has changed"
+        parts = [
+            _named("tables", self.tables),
+            _named("topics", self.topics),
+            renames.said(tuple(self.renamed.values())),
+            _named("topics that are read now", self.read),
+            _named("topics that are read no more", self.unread),
+        ]
+        return "; ".join(part for part in parts if part) or "nothing has changed"
 
 
 def compared(old: Settings, new: Settings) -> Changed:
@@ -60,6 +60,10 @@ def compared(old: Settings, new: Settings) -> Changed:
         read=tuple(sorted(now - before)),
         unread=tuple(sorted(before - now)),
     )
+
+
+def _named(what: str, names: tuple[str, ...]) -> str:
+    return f"{what}: {', '.join(names)}" if names else ""
 
 
 def _fixed(old: Settings, new: Settings) -> Iterator[str]:

@@ -32,6 +32,7 @@ from consumer.operate.tables import app as tables_app
 from consumer.operate.workers import app as workers_app
 from consumer.stack.commands import app as stack_app
 from consumer.stack.demo.commands import demo
+from consumer.telemetry.logs import only_warnings
 
 app = typer.Typer(
     name="headrace",
@@ -76,6 +77,8 @@ def headrace(
     ] = False,
 ) -> None:
     """Headrace."""
+    # commands say themselves what they do
+    only_warnings()
 
 
 @app.command()

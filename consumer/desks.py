@@ -37,8 +37,9 @@ from consumer.edges.postgres.recoveries import PostgresRecoveries
 from consumer.edges.postgres.session import connect
 from consumer.edges.postgres.workflows import PostgresWorkflows
 from consumer.lagging import Asked, Lags, LookedLags
-from consumer.lookout import Lookout, Watching
+from consumer.lookout import Lookout
 from consumer.lookout import Sources as LookoutSources
+from consumer.loops import turning
 from consumer.moving import MovedPositions, Positions
 from consumer.ports.identity import Provider
 from consumer.ports.topics import Ages, Offsets
@@ -251,8 +252,7 @@ def group_lookout(settings: Settings) -> Iterator[Lookout]:
             heartbeats=settings.source.heartbeats,
         )
         lookout = Lookout(sources, None, settings.telemetry.look_every)
-        with closing(Watching(lookout)) as watching:
-            watching.start()
+        with turning("lookout", lookout.turn, lambda: None):
             yield lookout
 
 

@@ -29,6 +29,9 @@ from consumer.ports.letters import LetterTopic
 from consumer.ports.target import Breaker
 from consumer.settings import Settings
 
+# of what calm takes, while pressure has only eased
+_EASED = 15
+
 
 def kafka_settings(settings: Settings) -> KafkaSettings:
     """The Kafka edge's part of the settings."""
@@ -122,7 +125,7 @@ def table_priorities(settings: Settings) -> dict[str, Priority]:
 def pressure_limits(settings: Settings) -> PressureLimits:
     """When tables are held back for the sake of others."""
     said = settings.priorities
-    return PressureLimits(goal=said.latency_goal, calm=said.calm, turn=said.turn_every)
+    return PressureLimits(goal=said.latency_goal, calm=said.calm, eased=_EASED * said.calm, turn=said.turn_every)
 
 
 def restart_budget(settings: Settings) -> RestartBudget:

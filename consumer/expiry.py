@@ -26,21 +26,23 @@ _REMEDIES = {
 
 
 class Expiry:
-    """`turn` is called in a loop by one thread; mostly it does nothing. `hours`: how long before it warns."""
+    """`turn` is called in a loop by one thread; mostly it does nothing. `hours`: how long before it warns.
 
-    # seconds: a worker's start has other things to do first
-    FIRST_LOOK = 3.0
+    `first`: seconds until it looks first, since a worker's start has other things to do. `again`: seconds after a
+    failure.
+    """
+
     LOOK_EVERY = 300.0
-    AGAIN = 30.0
     # partitions and letters at a time
     PARTITIONS = 500
     LETTERS = 200
 
-    def __init__(self, pointers: Pointers, logs: Logs, hours: float) -> None:
+    def __init__(self, pointers: Pointers, logs: Logs, hours: float, first: float = 3.0, again: float = 30.0) -> None:
         self._pointers = pointers
         self._logs = logs
         self._hours = hours
-        self._next_look = time.monotonic() + self.FIRST_LOOK
+        self._next_look = time.monotonic() + first
+        self._again = again
         self._after: TopicPartition | None = None
         self._failing = False
 
@@ -52,7 +54,7 @@ class Expiry:
             wait = 0.0 if self._look() else self.LOOK_EVERY
             self._failing = False
         except HeadraceError as error:
-            wait = self.AGAIN
+            wait = self._again
             self._say_failing(error)
         self._next_look = time.monotonic() + wait
         return True

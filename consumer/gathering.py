@@ -43,7 +43,8 @@ class _Gathered:
                 break
             first.add(part)
             first.end = part.offsets[-1] + 1
-        return first
+        # nothing would be left but the way to its end
+        return self if len(first.parts) == len(self.parts) else first
 
     def behind(self, first: "_Gathered") -> "_Gathered":
         """What is left without its head."""
@@ -110,7 +111,7 @@ class Gathering:
         left = most
         for at, each in self._gathered.items():
             if at.topic in topics and (left is None or left > 0):
-                taken[at] = each if left is None or each.rows <= left else each.head(left)
+                taken[at] = each if left is None else each.head(left)
                 left = None if left is None else left - taken[at].rows
         for at, first in taken.items():
             self._cut(at, first)

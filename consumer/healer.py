@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from consumer.core.failure import HeadraceError, told
+from consumer.core.flags import ALL_ON, Flag, Switches
 from consumer.core.healing import Act, RestartBudget, to_restart
 from consumer.ports.connectors import Connectors
 from consumer.ports.facts import Healed, Tell, untold
@@ -47,6 +48,8 @@ class Healer:
         self._steps: list[Callable[[], None]] = []
         # told of what is put right; set by whoever watches
         self.tell: Tell = untold
+        # set by whoever knows them
+        self.switches: Switches = ALL_ON
 
     def turn(self, timeout: float) -> None:
         """Take the next step, or wait until it is time to look again."""
@@ -70,8 +73,9 @@ class Healer:
 
     def _look(self) -> None:
         if self._abandoned.teller() == self._me:
-            restarts = [self._restart] if self._connect and self._budget.most else []
-            self._steps = [self._release, *restarts, *([self._join] if self.unread else [])]
+            restarts = self._connect and self._budget.most and self.switches.on(Flag.CONNECT_WATCH)
+            steps = (self._release, self._restart if restarts else None, self._join if self.unread else None)
+            self._steps = [step for step in steps if step]
 
     def _release(self) -> None:
         for worker in self._abandoned.release():

@@ -3,39 +3,36 @@
 The death of a loop ends the process; so does a loop that stopped turning.
 """
 
-import contextvars
 import gc
 import os
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import structlog
 
 from consumer.applier import Applier
-from consumer.core.failure import Failure, HeadraceError, Persistent, Transient, failed, told
+from consumer.core.failure import Failure, HeadraceError, Transient, failed, told
 from consumer.core.kinds import KINDS
 from consumer.core.records import OffsetRange
 from consumer.decode_watch import DecodeWatch
-from consumer.patience import Stopping
+from consumer.loops import Loop, said, say
 from consumer.ports.facts import Failed, Route, Tell, untold
 from consumer.ports.target import Retention
 from consumer.reader import Reader
+from consumer.waits import CLOSING
 
 log = structlog.get_logger("headrace.worker")
 
-TURN = 0.05
 PRUNE_EVERY = 600.0
 # while there is more to delete
 PRUNE_ON = 10.0
 HUNG = 70
 UNDRAINED = 1
-# seconds that are left behind the drain to close what is owned, and in which a hurried end is over
-CLOSING, HURRIED = 5.0, 3.0
+# seconds in which a hurried end is over
+HURRIED = 3.0
 _LOOK = 0.05
 # of the loops, those that read and apply
 _WORKING = 2
@@ -78,58 +75,6 @@ class Hooks:
     leaving: threading.Event = field(default_factory=threading.Event)
     hurried: Callable[[], bool] = lambda: False
     cut: Callable[[], None] = lambda: None
-
-
-class Loop:
-    """A thread that turns until told to stop; keeps when it last turned and how it ended."""
-
-    def __init__(self, name: str, turn: Callable[[float], None], finish: Callable[[], None]) -> None:
-        self.name = name
-        self.turned = time.monotonic()
-        self.failure: BaseException | None = None
-        self.stop = threading.Event()
-        self._turn = turn
-        self._finish = finish
-        # what is bound to the log here, as the worker's name, is bound there too
-        context = contextvars.copy_context()
-        self._thread = threading.Thread(target=context.run, args=(self._run,), name=name, daemon=True)
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-
-    def join(self, timeout: float) -> bool:
-        """Wait for the thread; False when it is still running."""
-        self._thread.join(timeout)
-        return not self._thread.is_alive()
-
-    def beat(self) -> None:
-        """Note that the loop lives, in the middle of a long turn."""
-        self.turned = time.monotonic()
-
-    @property
-    def alive(self) -> bool:
-        """Whether the thread runs."""
-        return self._thread.is_alive()
-
-    def _run(self) -> None:
-        try:
-            while not self.stop.is_set():
-                self._turn(TURN)
-                self.beat()
-        except Stopping:
-            pass
-        # the top of a thread: the watch reads what ended it and ends the process
-        except BaseException as error:  # noqa: BLE001
-            self.failure = error
-        finally:
-            self._close()
-
-    def _close(self) -> None:
-        try:
-            self._finish()
-        except HeadraceError as error:
-            log.warning("closing failed", loop=self.name, **told(error.failure))
 
 
 class WorkerLife:
@@ -211,7 +156,7 @@ class WorkerLife:
             for loop in self._loops:
                 # nobody is left to raise it to
                 if loop.failure is not None:
-                    log.error("loop ended", loop=loop.name, **_fields(_said(loop)))
+                    say(loop)
             # the server would work on for nobody
             self._hooks.cut()
             # a thread inside a driver would hold the interpreter's own end up
@@ -243,22 +188,7 @@ class WorkerLife:
         for loop in self._loops:
             if loop.failure is not None:
                 # its causes may quote rows
-                raise _said(loop) from None
-
-
-def _said(loop: Loop) -> BaseException:
-    """What ended a loop; of an error that should not be, its kind and place, since its words may quote rows."""
-    error = loop.failure
-    if isinstance(error, HeadraceError | KeyboardInterrupt | SystemExit):
-        return error
-    frames = traceback.extract_tb(error.__traceback__) if error else []
-    place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "nowhere"
-    detail = f"the {loop.name} loop ended with {type(error).__name__} at {place}"
-    return Persistent(failed(KINDS["worker.defect"], "worker", loop.name, detail))
-
-
-def _fields(error: BaseException) -> dict[str, str]:
-    return told(error.failure) if isinstance(error, HeadraceError) else {"reason": type(error).__name__}
+                raise said(loop) from None
 
 
 def _tune_interpreter() -> None:

@@ -139,25 +139,3 @@ class KnownAges:
         asked = {at: positions[at] for at in new[: self.MOST]}
         self._known |= {at: (asked[at], moment) for at, moment in self._ages.appended(asked).items()}
         return {at: self._known[at][1] for at in positions if at in self._known}
-
-
-class Watching:
-    """A lookout on a thread of its own, where no worker's life turns it."""
-
-    def __init__(self, lookout: Lookout) -> None:
-        self._lookout = lookout
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="lookout", daemon=True)
-
-    def start(self) -> None:
-        """Begin to look."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Look no more."""
-        self._end.set()
-        self._thread.join(5.0)
-
-    def _run(self) -> None:
-        while not self._end.is_set():
-            self._lookout.turn(0.2)

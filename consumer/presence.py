@@ -5,9 +5,10 @@ What was decided is seen by looking, with each report; a notification only makes
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -28,13 +29,14 @@ class Telling:
     """`look`: tells those who act on decisions. `actions`: what commands do, by name: to what, and what came of it.
 
     `learn`: is told which flags are off, and says whether that is new. `keep_hours`: how long workers that are gone,
-    and commands, are remembered.
+    and commands, are remembered. `reloads`: when settings were read again because of a signal, and what came of it.
     """
 
     look: Callable[[], None]
     actions: Mapping[str, Callable[[str], str]]
     learn: Callable[[Collection[Flag]], bool]
     keep_hours: float
+    reloads: deque[tuple[float, str]] = field(default_factory=deque)
 
 
 class Presence:
@@ -83,6 +85,10 @@ class Presence:
             self._telling.look()
         for order in self._board.commands():
             self._board.answer(order.id, self._carried_out(order))
+        while self._telling.reloads:
+            at, outcome = self._telling.reloads[0]
+            self._board.reloaded(time.monotonic() - at, outcome)
+            self._telling.reloads.popleft()
         return switched
 
     def _carried_out(self, order: Told) -> str:

@@ -16,8 +16,6 @@ log = structlog.get_logger("headrace.healing")
 MOST = 1_000
 # seconds after a failure, and between prunings
 _AGAIN, _PRUNE_EVERY = 2.0, 3600.0
-# seconds that the last writing may take
-_LEAVE = 5.0
 
 
 class Recorder:
@@ -83,24 +81,3 @@ class Recorder:
             self._record.prune(self._keep_hours)
         except HeadraceError as error:
             log.debug("what was put right is pruned later", **told(error.failure))
-
-
-class Keeping:
-    """A recorder on a thread of its own, where no worker's life turns it."""
-
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="healing", daemon=True)
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._end.set()
-        self._thread.join(_LEAVE)
-
-    def _run(self) -> None:
-        while not self._end.is_set():
-            self._recorder.turn(0.2)
-        self._recorder.close()

@@ -5,6 +5,8 @@ person through the API or a command.
 """
 
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
 
 import structlog
@@ -14,6 +16,9 @@ from consumer.core.failure import HeadraceError, told
 from consumer.settings import Settings
 
 log = structlog.get_logger("headrace.settings")
+
+# outcomes that wait to be kept, where nobody can
+_HEEDED = 16
 
 
 class Reloading:
@@ -32,12 +37,15 @@ class Reloading:
         self.settings = settings
         # asked for by a signal, and not done yet
         self.asked = threading.Event()
+        # when a signal was heeded, on the clock that never runs back, and what came of it; emptied by whoever keeps it
+        self.heeded: deque[tuple[float, str]] = deque(maxlen=_HEEDED)
 
     def turn(self) -> None:
         """Do what a signal has asked for."""
         if self.asked.is_set():
             self.asked.clear()
-            self.reload()
+            outcome = self.reload()
+            self.heeded.append((time.monotonic(), outcome))
 
     def reload_by_command(self) -> str:
         """The same, for somebody who has told this process alone."""

@@ -40,7 +40,7 @@ class Judges:
 
 @dataclass(slots=True)
 class Turn:
-    """What became of retry topics' partitions in one turn: `waits` says in how many seconds one goes on.
+    """What became of retry topics' partitions in one turn: `waits` says in how many seconds one goes on, `why` why.
 
     `left`: what found no time. `anew`: the topics that were bound anew in it, and need not be again. `evolved`: plans
     that changed tables. `beat`: called whenever the thread shows that it lives.
@@ -49,6 +49,7 @@ class Turn:
     until: float
     beat: Callable[[], None]
     waits: dict[TopicPartition, float] = field(default_factory=dict)
+    why: str = "letters are not due yet"
     left: tuple[Slice, ...] = ()
     anew: set[str] = field(default_factory=set)
     evolved: list[Plan] = field(default_factory=list)
@@ -59,32 +60,43 @@ class Turn:
         return time.monotonic() > self.until
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnLimits:
+    """How much is worked on at a time.
+
+    `seconds`: of work, so that the main topics wait no longer. `most`: copies that are brought further together.
+    `bytes`: of their letters, and as many of what waits for these. `within`: seconds for a statement of several
+    letters, so that a slow one is found soon. `locked`: seconds for which letters of a table that is locked are not
+    tried. `off`: seconds between looks at a retry lane that is switched off.
+    """
+
+    seconds: float = 1.0
+    most: int = 500
+    bytes: int = 8 << 20
+    within: float = 5.0
+    locked: float = 60.0
+    off: float = 3.0
+
+
+USUAL = TurnLimits()
+
+
 class Returns:
     """Works on what came back. Belongs to the apply thread, whose session it uses."""
 
-    # seconds of work at a time, so that the main topics wait no longer
-    TURN = 1.0
-    # copies that are brought further together
-    MOST = 500
-    # bytes of their letters, and as many of what waits for these
-    BYTES = 8 << 20
-    # seconds for a statement of several letters, so that a slow one is found soon
-    WITHIN = 5.0
-    # seconds for which letters of a table that is locked are not tried
-    LOCKED = 60.0
-    # and between looks at a retry lane that is switched off
-    OFF = 3.0
-
-    def __init__(self, sink: Sink, apart: Apart, origins: Rereading, judges: Judges) -> None:
+    def __init__(
+        self, sink: Sink, apart: Apart, origins: Rereading, judges: Judges, limits: TurnLimits = USUAL
+    ) -> None:
         self._sink = sink
+        self._limits = limits
         self._binder = apart.binder
         self._plans = LetterPlans(sink, apart, origins)
         self._codec = judges.codec
         self._judge = Judge(judges.policy)
         # how many are brought further together follows what became of the last ones
         self._planned = apart.planner.most
-        most = min(self.MOST, self._planned)
-        self._sizer = BatchSizer(rows=most, growth=1, target_seconds=self.TURN, deadline=self.WITHIN)
+        most = min(limits.most, self._planned)
+        self._sizer = BatchSizer(rows=most, growth=1, target_seconds=limits.seconds, deadline=limits.within)
         self._pace = self._sizer.first()
         # whether anything comes back; set by whoever composes
         self.switches: Switches = ALL_ON
@@ -97,9 +109,10 @@ class Returns:
         Raises Fenced, Transient, ConnectionLost, CommitUnknown, and DataFault or TableFault when letters' own tables
         refuse what became of them: each position stands where it was committed last.
         """
-        turn = Turn(until=time.monotonic() + self.TURN, beat=beat)
+        turn = Turn(until=time.monotonic() + self._limits.seconds, beat=beat)
         if not self.switches.on(Flag.RETRY_LANE):
-            turn.waits = {piece.at: self.OFF for piece in slices}
+            turn.waits = {piece.at: self._limits.off for piece in slices}
+            turn.why = "the retry lane is switched off"
             return turn
         todo = deque([slices])
         while todo:
@@ -128,7 +141,7 @@ class Returns:
             return []
         if count(part) > 1 and any(letter.is_reread for letter in came.values()):
             return halves(part)
-        if (few := fitting(part, heads, came, self.BYTES)) < count(part):
+        if (few := fitting(part, heads, came, self._limits.bytes)) < count(part):
             return cut(part, few)
         return self._together(part, letters, came.values(), turn)
 
@@ -138,7 +151,7 @@ class Returns:
         """Bring letters further in one transaction, as far as they can be; returns what is to be tried instead."""
         known = Known(failures=self._resting(came))
         mine = {letter.id for letter in came if letter.paused is None}
-        room = Room(letters=self._planned, bytes=self.BYTES)
+        room = Room(letters=self._planned, bytes=self._limits.bytes)
         closer = tried = False
         while True:
             now = turns(letters, mine, known, room)
@@ -180,7 +193,7 @@ class Returns:
         turn.beat()
         try:
             plan = replace(self._plans.plan(now.tried), slices=passed(part), verdicts=verdicts)
-            applied = self._sink.apply(plan, within=self.WITHIN if len(now.tried) > 1 else None)
+            applied = self._sink.apply(plan, within=self._limits.within if len(now.tried) > 1 else None)
         except Reconsider as found:
             if not found.refused:
                 raise
@@ -227,5 +240,5 @@ class Returns:
 
     def _rest(self, blame: Blame) -> None:
         """Leave topics alone whose table is locked."""
-        until = time.monotonic() + self.LOCKED
+        until = time.monotonic() + self._limits.locked
         self._locked |= {ref.at.topic: (why, until) for ref, why in blame.failures.items()}

@@ -36,6 +36,10 @@ RESERVED = frozenset(
     }
 )
 """Client settings that are not for users to change."""
+# characters of a worker's name, to which each process adds what makes it its own
+MOST_NAME = 40
+# megabytes with which a worker can do anything
+LEAST_MEMORY = 128
 
 
 def _as_text(value: object) -> object:
@@ -537,13 +541,26 @@ class Secrets(Section):
     )
 
 
+def lent_name(host: str) -> str:
+    """A worker's name by its host's, brought within what a name may be: what is too long keeps its end, as pods'."""
+    if len(host) > MOST_NAME:
+        host = host.partition(".")[0][-MOST_NAME:].lstrip("-")
+    return re.sub(r"[^A-Za-z0-9_.-]", "-", host) or "worker"
+
+
+def host_name() -> str:
+    """That of this machine."""
+    return lent_name(socket.gethostname())
+
+
 class Worker(Section):
     """The process itself."""
 
     name: str = Field(
-        default_factory=socket.gethostname,
-        pattern=r"^[A-Za-z0-9_.-]{1,40}$",
-        description="Name in positions and ledger: up to 40 letters, digits, dots, dashes or underscores.",
+        default_factory=host_name,
+        pattern=rf"^[A-Za-z0-9_.-]{{1,{MOST_NAME}}}$",
+        description="Name in positions and ledger: up to 40 letters, digits, dots, dashes or underscores. Default: the "
+        "host's name, without what does not fit.",
     )
     drain_timeout: float = Field(
         default=20.0, ge=1, le=600, description="Seconds that a stop gives the batch in flight to finish."
@@ -565,11 +582,11 @@ class Worker(Section):
     )
     memory_mb: int | None = Field(
         default=None,
-        ge=128,
+        ge=LEAST_MEMORY,
         le=1_048_576,
         description="Megabytes that a worker should hold at most. From nine tenths of it on batches are made smaller "
         "and tables are paused, by priority, in the end all but for turns, until it holds less. Default: the limit of "
-        "its container, if there is one.",
+        "its container, if there is one, or its part of that where several workers run in it (--workers).",
     )
     decode_deadline: float = Field(
         default=20.0,

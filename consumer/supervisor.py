@@ -8,38 +8,43 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import structlog
 
 from consumer.binding_settings import binder_settings
-from consumer.build import connections, inspection, table_names, worker_name
 from consumer.changed_settings import Changed
 from consumer.core.backoff import Backoff
 from consumer.core.healing import Act
 from consumer.edges.memory import resident
+from consumer.edges.memory import shared as shared_memory
+from consumer.engine import MIB
 from consumer.kept_settings import KeptFile
-from consumer.lifecycle import CLOSING
+from consumer.loops import turning
 from consumer.ports.facts import Healed, Tell
-from consumer.recording import Keeping
+from consumer.process import connections, inspection, table_names, worker_name
 from consumer.reloading import Reloading
-from consumer.settings import Settings, load
+from consumer.sections import LEAST_MEMORY
+from consumer.settings import Settings, load, variable
 from consumer.telemetry.discovery import targets
 from consumer.telemetry.labels import Bounded
 from consumer.telemetry.process import process_samples
 from consumer.telemetry.server import Answer, Asked
 from consumer.telemetry.watchers import Probes, Watchers
-from consumer.worker import FAILED, OK, CurrentWatch, Signals, ticking
+from consumer.waits import CLOSING
+from consumer.worker import FAILED, OK, Alarm, CurrentWatch, Signals, ends_within, ticking
 
 log = structlog.get_logger("headrace.supervisor")
 
 _REFUSED = 2
 # seconds between looks whether workers have left
 _TICK = 0.05
+# of what whoever stops the process gives it, seconds that are left when it ends at the latest
+_BEFORE = 0.5
 
 
 class GivenUp(Exception):
@@ -54,15 +59,23 @@ class Bound:
     window: float
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """How a worker is started: open `files` of this process that it has too, and further environment variables."""
+
+    command: Sequence[str]
+    files: Sequence[int] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
 class Child:
     """One worker process, started again with backoff when it dies."""
 
-    def __init__(self, command: list[str], bound: Bound, tell: Tell, inherited: Sequence[int] = ()) -> None:
-        """`tell`: told of what is done about deaths. `inherited`: files of this process that it has too."""
-        self._command = command
+    def __init__(self, start: Start, bound: Bound, tell: Tell) -> None:
+        """`tell`: told of what is done about deaths."""
+        self._wanted = start
         self._bound = bound
         self._tell = tell
-        self._inherited = tuple(inherited)
         self._backoff = Backoff(first=0.5, most=30.0)
         self._deaths: list[float] = []
         self._next_start = 0.0
@@ -121,13 +134,22 @@ class Child:
             self._process.wait(10)
             return FAILED
 
+    def kill(self) -> None:
+        """End it at once."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+
     def _start(self) -> None:
         self._port, self._hang_up = None, False
         self._pipe, child_end = os.pipe()
         os.set_blocking(self._pipe, False)
         try:
-            command = [*self._command, "--tell-port", str(child_end)]
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=(child_end, *self._inherited))
+            self._process = subprocess.Popen(
+                [*self._wanted.command, "--tell-port", str(child_end)],
+                stdin=subprocess.DEVNULL,
+                pass_fds=(child_end, *self._wanted.files),
+                env={**os.environ, **self._wanted.variables},
+            )
         finally:
             os.close(child_end)
 
@@ -172,14 +194,15 @@ def supervise(settings: Settings, config: Path | None, workers: int, *, until_cu
     kept = KeptFile(config) if sys.platform == "linux" else None
     reloading = Reloading(settings, kept.load if kept else partial(load, config))
     signals = Signals(reloading.asked)
-    command = [sys.executable, "-m", "consumer", "run", "--supervisor", str(os.getpid())]
-    command += ["--config", str(config)] if config else []
-    command += ["--kept", str(kept.fd)] if kept else []
     bound = Bound(settings.healing.worker_deaths, settings.healing.worker_window)
-    with connections(settings, worker_name(settings)) as shared, Keeping(shared.recorder):
+    with (
+        connections(settings, worker_name(settings)) as shared,
+        turning("healing", shared.recorder.turn, shared.recorder.close),
+    ):
         watched = settings.telemetry
         told = Watchers(Bounded(watched.max_topics), [shared.recorder.tell], counts=watched.serve)
-        children = [Child(command, bound, told.tell, [kept.fd] if kept else []) for _ in range(workers)]
+        start = start_of(settings, config, kept, workers)
+        children = [Child(start, bound, told.tell) for _ in range(workers)]
         names = table_names(settings, shared)
 
         def use(changed: Changed) -> None:
@@ -192,17 +215,55 @@ def supervise(settings: Settings, config: Path | None, workers: int, *, until_cu
             for child in children:
                 child.hang_up()
 
+        def looked() -> bool:
+            reloading.turn()
+            if signals.told:
+                within.told()
+            return signals.told
+
         reloading.use = use
+        within = Alarm(outlives(settings), lambda: _kill(children))
         try:
             with _discovery(settings, told, children):
                 watch = CurrentWatch(inspection(settings, shared)) if until_current else None
-                code = _watched(children, signals, reloading, watch)
+                code = _watched(children, looked, watch)
         except GivenUp:
             log.error("a worker can't be kept running; see its last lines above")
             code = FAILED
         finally:
             codes = _end(children, signals, settings.worker.drain_timeout + 3 * CLOSING)
+    within.cancel()
     return code or max(codes)
+
+
+def outlives(settings: Settings) -> float:
+    """Seconds after which a supervisor that was told to stop has ended: behind its workers, and before it is killed."""
+    within = settings.worker.stop_within
+    most = ends_within(settings) + 2 * CLOSING
+    return most if within is None else min(most, max(within - _BEFORE, settings.worker.drain_timeout))
+
+
+def _kill(children: list[Child]) -> None:
+    for child in children:
+        child.kill()
+
+
+def start_of(settings: Settings, config: Path | None, kept: KeptFile | None, workers: int) -> Start:
+    """How each of so many workers is started."""
+    command = [sys.executable, "-m", "consumer", "run", "--supervisor", str(os.getpid())]
+    command += ["--config", str(config)] if config else []
+    command += ["--kept", str(kept.fd)] if kept else []
+    return Start(command, [kept.fd] if kept else [], memory_of_each(settings, shared_memory(workers)))
+
+
+def memory_of_each(settings: Settings, share: int | None) -> Mapping[str, str]:
+    """What a worker may hold, as a variable, where only their container bounds them: each would take it for its own.
+
+    `share`: bytes of each.
+    """
+    if share is None or settings.worker.memory_mb is not None:
+        return {}
+    return {variable("worker.memory_mb"): str(max(share // MIB, LEAST_MEMORY))}
 
 
 @contextmanager
@@ -225,12 +286,14 @@ def _discovery(settings: Settings, told: Watchers, children: list[Child]) -> Ite
         yield
 
 
-def _watched(children: list[Child], signals: Signals, reloading: Reloading, watch: CurrentWatch | None) -> int:
+def _watched(children: list[Child], looked: Callable[[], bool], watch: CurrentWatch | None) -> int:
+    """Tend them until `looked` says that it is told to stop, or there is nothing more to do."""
+
     def tended() -> bool:
-        reloading.turn()
+        stop = looked()
         for child in children:
             child.tend(time.monotonic())
-        return signals.told or all(child.left for child in children)
+        return stop or all(child.left for child in children)
 
     if watch is None:
         _until(tended)

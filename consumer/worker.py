@@ -13,15 +13,17 @@ from types import FrameType
 
 import structlog
 
-from consumer.build import Inspection, Steering, build_worker, connections, inspection, tracing, watchers, worker_name
+from consumer.build import build_worker
 from consumer.core.failure import Transient, told
 from consumer.core.records import TopicPartition
 from consumer.current import Standing, noted_ends, standing
 from consumer.heard import Heard
-from consumer.lifecycle import CLOSING, UNDRAINED
+from consumer.lifecycle import UNDRAINED
+from consumer.process import Inspection, Steering, connections, inspection, tracing, watchers, worker_name
 from consumer.reloading import Reloading
 from consumer.settings import Settings
 from consumer.telemetry.logs import say_left_out
+from consumer.waits import CLOSING
 
 log = structlog.get_logger("headrace.worker")
 
@@ -74,16 +76,20 @@ class Signals:
 
 
 class Alarm:
-    """Ends the process some time after it was told to stop, whatever it waits for, before others kill it."""
+    """Ends the process some time after it was told to stop, whatever it waits for, before others kill it.
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    `last`: what is done in front of that, on a thread of its own.
+    """
+
+    def __init__(self, seconds: float, last: Callable[[], None] = lambda: None) -> None:
+        self.seconds = seconds
+        self._last = last
         self._timer: threading.Timer | None = None
 
     def told(self) -> None:
         """The time begins."""
         if self._timer is None:
-            self._timer = threading.Timer(self._seconds, self._end)
+            self._timer = threading.Timer(self.seconds, self._end)
             self._timer.daemon = True
             self._timer.start()
 
@@ -93,15 +99,16 @@ class Alarm:
             self._timer.cancel()
 
     def _end(self) -> None:
-        log.error("stopping takes too long; the process ends", seconds=round(self._seconds, 1))
+        log.error("stopping takes too long; the process ends", seconds=round(self.seconds, 1))
+        self._last()
         os._exit(UNDRAINED)
 
 
-def alarm(settings: Settings) -> Alarm:
-    """By when a worker has ended."""
+def ends_within(settings: Settings) -> float:
+    """Seconds after which a worker that was told to stop has ended."""
     worker = settings.worker
     most = worker.drain_timeout + 2 * CLOSING
-    return Alarm(most if worker.stop_within is None else min(most, max(worker.stop_within - 1.0, worker.drain_timeout)))
+    return most if worker.stop_within is None else min(most, max(worker.stop_within - 1.0, worker.drain_timeout))
 
 
 class CurrentWatch:
@@ -160,7 +167,7 @@ def run_worker(
 ) -> int:
     """Work until a signal, or until current; returns the exit code. `load`: reads the settings again."""
     reloading = Reloading(settings, load)
-    signals, within = Signals(reloading.asked), alarm(settings)
+    signals, within = Signals(reloading.asked), Alarm(ends_within(settings))
     if under is not None:
         # who may have to start this one again, with the settings of then
         reloading.tell = lambda: os.kill(under.supervisor, signal.SIGHUP)

@@ -26,8 +26,11 @@ class BadPatch(ValueError):
     """A patch that is none, reaches beyond the row, or does not fit it; the message names places, never values."""
 
 
-def patched(values: Mapping[str, Any], patch: Patch) -> Any:
-    """A row's values after a patch of the document that has them under `after`. Raises BadPatch."""
+def patched(values: Mapping[str, Any], patch: Patch, largest: int = LARGEST) -> Any:
+    """A row's values after a patch of the document that has them under `after`. Raises BadPatch.
+
+    `largest`: characters that copies may make of it.
+    """
     _check(patch)
     document: Any = {"after": deepcopy(dict(values))}
     for number, operation in enumerate(patch, 1):
@@ -35,7 +38,7 @@ def patched(values: Mapping[str, Any], patch: Patch) -> Any:
         _require_column(operation, document["after"], where)
         try:
             document = jsonpatch.apply_patch(document, [dict(operation)], in_place=True)
-            large = operation["op"] == "copy" and len(json.dumps(document)) > LARGEST
+            large = operation["op"] == "copy" and len(json.dumps(document)) > largest
         except jsonpatch.JsonPatchTestFailed:
             # its message quotes both values
             raise BadPatch(f"{where}: the value is another one") from None

@@ -150,10 +150,12 @@ FLAGS: dict[Flag, FlagKind] = {
         FlagKind(
             flag=Flag.CONNECT_WATCH,
             what="Kafka Connect is asked for the states of its connectors, where connect.url is set.",
-            owner="admin",
-            heeder=Heeder.ADMIN,
-            off="The admin process does not ask; a command that somebody gives still does.",
-            risk="A connector that has failed or is paused is neither shown nor named as the reason of lag.",
+            owner="admin and healing",
+            heeder=Heeder.BOTH,
+            off="Neither the admin process nor workers ask, so no connector that has failed is started again; a "
+            "command that somebody gives still asks.",
+            risk="A connector that has failed or is paused is neither shown nor named as the reason of lag, and a "
+            "failed one stays so until somebody starts it again.",
         ),
         FlagKind(
             flag=Flag.RECONCILIATION,

@@ -37,24 +37,30 @@ class Signals:
 class PressureLimits:
     """`goal`: seconds that critical tables should wait at most. `step`, `calm`: seconds between steps up, and down.
 
-    `turn`: seconds after which what is paused has the turn of a batch, whatever the pressure.
+    `eased`: seconds between steps down while nothing causes pressure, but it is not calm either. `turn`: seconds after
+    which what is paused has the turn of a batch, whatever the pressure.
     """
 
     goal: float = 0.3
     step: float = 0.5
     calm: float = 2.0
+    eased: float = 30.0
     turn: float = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pressure:
-    """How many steps were taken, when the last one was, and why. `calm`: since when there is none of it any more."""
+    """How many steps were taken, when the last one was, and why.
+
+    `eased`: since when nothing causes it any more. `calm`: since when there is nothing near that either.
+    """
 
     level: int = 0
     strain: Strain | None = None
     why: str = ""
     since: float = 0.0
     moved: float = 0.0
+    eased: float | None = None
     calm: float | None = None
 
     def paused(self, held: Collection[Priority]) -> frozenset[Priority]:
@@ -81,18 +87,19 @@ def pressed(before: Pressure, signals: Signals, limits: PressureLimits, now: flo
     found = _strained(signals, limits)
     if found is not None:
         strain, why = found
-        said = replace(before, calm=None, strain=strain, why=why, level=min(before.level, _MOST[strain]))
+        said = replace(before, calm=None, eased=None, strain=strain, why=why, level=min(before.level, _MOST[strain]))
         if before.level >= _MOST[strain] or (before.level and now - before.moved < limits.step):
             return said
         return replace(said, level=before.level + 1, moved=now, since=before.since if before.level else now)
     if before.level == 0:
         return before
-    if not _calm(signals, limits):
-        return replace(before, calm=None)
-    since = now if before.calm is None else before.calm
-    if now - since < limits.calm:
-        return replace(before, calm=since)
-    return replace(before, level=before.level - 1, moved=now, calm=now) if before.level > 1 else Pressure(moved=now)
+    eased = now if before.eased is None else before.eased
+    calm = (now if before.calm is None else before.calm) if _calm(signals, limits) else None
+    if now - eased < limits.eased and (calm is None or now - calm < limits.calm):
+        return replace(before, eased=eased, calm=calm)
+    if before.level == 1:
+        return Pressure(moved=now)
+    return replace(before, level=before.level - 1, moved=now, eased=now, calm=None if calm is None else now)
 
 
 def _strained(signals: Signals, limits: PressureLimits) -> tuple[Strain, str] | None:

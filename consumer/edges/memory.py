@@ -1,6 +1,7 @@
 """What of the machine's memory this process holds, and may hold."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 _STATM = Path("/proc/self/statm")
@@ -18,9 +19,15 @@ def resident() -> int | None:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def limit() -> int | None:
+def shared(processes: int, files: Sequence[Path] = _CGROUPS) -> int | None:
+    """Bytes that each of so many processes may hold beside this one, or None where nothing bounds them together."""
+    whole = limit(files)
+    return None if whole is None else max(whole - (resident() or 0), 0) // processes
+
+
+def limit(files: Sequence[Path] = _CGROUPS) -> int | None:
     """Bytes that the container may hold, or None where there is no limit or the system does not say."""
-    for file in _CGROUPS:
+    for file in files:
         try:
             bytes_ = int(file.read_text(encoding="ascii"))
         except (OSError, ValueError):

@@ -29,8 +29,8 @@ def serve(config: Config = None) -> None:
     from consumer.admin.app import make_app
     from consumer.admin.server import listening
     from consumer.admin.server import serve as answer
-    from consumer.build import group_samples, watchers
     from consumer.desks import admin_doors, group_lookout
+    from consumer.process import group_samples, watchers
     from consumer.reloading import Reloading
     from consumer.settings import load
     from consumer.telemetry.grouping import connector_samples

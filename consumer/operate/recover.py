@@ -192,7 +192,7 @@ def move(
     to: Annotated[str, typer.Option("--to", help="Its new name, as schema.table.")],
 ) -> _Meant:
     """Give a table another name, with its letters and all that is known of it. Its topic is paused until the settings
-    say the name and every worker was restarted; the workflow stops there, and goes on with `recover resume`.
+    say the name and every worker has read them; the workflow stops there, and goes on with `recover resume`.
     """
     question = f"Rename {table} to {to}, and pause its topic until the workers know?"
     return _Meant({"table": table, "to": to}, question)

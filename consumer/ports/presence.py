@@ -89,6 +89,10 @@ class Board(Protocol):
         """What came of a command."""
         ...
 
+    def reloaded(self, ago: float, outcome: str) -> None:
+        """Settings were read again because of a signal, so many seconds ago: kept as if it had been a command."""
+        ...
+
     def take_anew(self) -> int:
         """Ask for all partitions of this worker; returns how many."""
         ...

@@ -83,6 +83,32 @@ def say_left_out() -> None:
         log.warning("lines left out", of=event, left_out=lines)
 
 
+def only_warnings() -> None:
+    """Until a process sets its log up: what is worth a warning, for people, on stderr as it is at that moment.
+
+    The library's own default is everything, on stdout.
+    """
+    if structlog.is_configured():
+        return
+    structlog.configure(
+        processors=[
+            _worth_a_warning,
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.dev.ConsoleRenderer(),
+        ],
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+    )
+
+
+def _worth_a_warning(_: Any, method: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    if method in ("debug", "info"):
+        raise structlog.DropEvent
+    return line
+
+
 def configure(level: str, form: Literal["console", "json"], burst: int = 20, **bound: object) -> None:
     """Set the process's log up, once. `bound` is on every line (worker, group); `burst`: as in `Sampling`."""
     renderer: structlog.typing.Processor = (

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 
 import pytest
+from confluent_kafka import KafkaError
 from structlog.testing import capture_logs
 
 from consumer.core.records import TopicPartition
@@ -86,7 +87,10 @@ def test_a_slow_cluster_is_no_silent_one() -> None:
 
 @pytest.mark.parametrize("client", [{}, {"group.instance.id": "one"}, {"partition.assignment.strategy": "range"}])
 def test_leaving_a_cluster_that_is_gone_takes_seconds(client: dict[str, str]) -> None:
-    """Also with a commit in flight, which the client itself would wait for as long as a session lasts."""
+    """Also with a commit in flight, which the client itself would wait for as long as a session lasts.
+
+    What it finds out behind that is not said.
+    """
     broker = Broker()
     broker.create("t", [b"0"])
     settings = KafkaSettings(bootstrap_servers=broker.bootstrap, group="g", topics=("t",), client=client)
@@ -96,10 +100,16 @@ def test_leaving_a_cluster_that_is_gone_takes_seconds(client: dict[str, str]) ->
     _poll(source, lambda: bool(mine.partitions), 20)
     broker.vanish()
     source.commit({TopicPartition("t", 0): 1})
+    member = source._member
+    assert member is not None
     started = time.monotonic()
     source.close()
     assert time.monotonic() - started < 8
     assert not mine.partitions, "what it had is revoked"
+    with capture_logs() as logs:
+        member._heed(KafkaError(KafkaError._SSL))
+        member._committed(KafkaError(KafkaError._WAIT_COORD), [])
+    assert logs == []
 
 
 def _poll(source: KafkaSource, enough: Callable[[], bool], seconds: float) -> None:

@@ -113,6 +113,32 @@ def test_a_supervisor_passes_both_signals_on(scene: Scene) -> None:
     _nothing_is_left(scene)
 
 
+def test_a_worker_that_can_not_end_does_not_hold_its_supervisor_up(scene: Scene) -> None:
+    """Within what whoever stops it gives it; nothing is left."""
+    topic = scene.topic("light")
+    job = scene.job(topic, deadline=30.0, drain=1.0)
+    topic.send(1)
+    scene.workers.until_current(job)
+    life = {"name": job.name, "drain_timeout": job.drain, "stall_timeout": job.stall, "stop_within": 7}
+    supervisor = scene.workers.run(replace(job, sections={"worker": life}), "--workers", "2")
+    workers = "SELECT count(*) FROM headrace.workers WHERE state = 'running'"
+    eventually(lambda: scene.target.ask(workers) == [(2,)], "both work", 60)
+    children = psutil.Process(supervisor.pid).children(recursive=True)
+    children[0].suspend()
+    supervisor.send(signal.SIGTERM)
+
+    assert _ended_within(supervisor, 8) == 1
+    # what is killed takes a moment to be gone
+    eventually(lambda: not [child for child in children if _runs(child)], "no worker", 5)
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def _gone(worker: Process, seconds: float) -> bool:
     try:
         psutil.Process(worker.pid).wait(seconds)

@@ -6,7 +6,7 @@ Letters come back without Kafka.
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from consumer.ahead import Ahead
@@ -28,12 +28,13 @@ from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.rows import RowDecoder
 from consumer.handover import Handover, Notice, Work
+from consumer.heard import Heard
 from consumer.holdings import Holdings
 from consumer.known import KnownBindings
 from consumer.patience import Patience, Stopping
 from consumer.ports.target import Start, Taken
 from consumer.ports.topics import Traits
-from consumer.returns import Judges, Returns
+from consumer.returns import Judges, Returns, TurnLimits
 from dlq.headers import decode, encode
 from tests.pg.landing import ID
 from tests.unit.avro import Writer, envelope, event, key
@@ -64,6 +65,18 @@ class Topics:
         return {topic: Traits(compacted=False, partitions=1) for topic in topics}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What is tried of letters, how many may be bad, and how many seconds schemas are waited for."""
+
+    flood: FloodLimits = field(default_factory=FloodLimits)
+    turn: TurnLimits = field(default_factory=TurnLimits)
+    patience: float = 1.0
+
+
+USUAL = Bounds()
+
+
 class Applying:
     """Owns the first partition of each topic; topics are `schema.table`."""
 
@@ -73,7 +86,7 @@ class Applying:
         catalog: PostgresCatalog,
         schema: str,
         topics: Sequence[str],
-        flood: FloodLimits = FloodLimits(),  # noqa: B008
+        bounds: Bounds = USUAL,
     ) -> None:
         self._keys, self._values = Writer(key([ID])), Writer(envelope(FIELDS))
         self.schemas = {1: self._keys.text, 2: self._values.text}
@@ -83,19 +96,21 @@ class Applying:
         sources = Sources(registry=world, catalog=catalog, offsets=cluster, rows=RowDecoder())
         binder = Binder(known, sources, BinderSettings(template=schema + ".{topic}", create=False))
         # what letters lack is asked for when a test says so
-        self.ahead = Ahead(binder)
+        self.ahead = Ahead(binder, bounds.patience)
         judges = Judges(codec=Codec(encode=encode, decode=decode), policy=POLICY)
         self.handover = Handover(max_bytes=1 << 30, max_batches=100)
         apart = Apart(planner(known, policy=POLICY), binder, self.ahead.fetched)
         # no letter here only points to its record
-        returns = Returns(sink, apart, None, judges)  # type: ignore[arg-type]
+        returns = Returns(sink, apart, None, judges, bounds.turn)  # type: ignore[arg-type]
+        # everything is on until a test says otherwise
+        self.heard = returns.switches = Heard()
         patience = Patience(sink, CircuitBreaker("target"), Backoff(first=0.05, most=0.2))
         shop = Workshop(
             planner=planner(known, policy=POLICY),
             binder=binder,
             fetch=lambda wanted: {},
             returns=returns,
-            flood=FloodGuard(flood),
+            flood=FloodGuard(bounds.flood),
             busy=Busy(sink.settings.batch_deadline),
             dependents=Dependents(sink, cluster),
         )

@@ -20,7 +20,7 @@ import pytest
 
 from consumer.admin.app import make_app
 from consumer.admin.server import listening
-from consumer.build import Steering, build_worker, connections, tracing, watchers
+from consumer.build import build_worker
 from consumer.core.decision import Undecidable
 from consumer.core.failure import HeadraceError
 from consumer.desks import (
@@ -36,6 +36,7 @@ from consumer.desks import (
     source_desk,
 )
 from consumer.heard import Heard
+from consumer.process import Steering, connections, tracing, watchers
 from consumer.reloading import Reloading
 from consumer.settings import Settings
 from consumer.stack.waiting import wait_until

@@ -30,6 +30,8 @@ from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import PostgresSink
+from consumer.handover import Work
+from consumer.planning import planned
 from consumer.ports.letters import Posted, Unposted
 from consumer.ports.refusals import ConnectionLost, DataFault, Reconsider
 from consumer.ports.target import Start
@@ -115,9 +117,9 @@ class Run:
         self.outbox = PostgresOutbox(self.pool, self.name, ())
         self.origins = KafkaOrigins(KafkaSettings(bootstrap_servers="127.0.0.1:1", group="g", topics=()))
         judges = Judges(codec=Codec(encode=encode, decode=decode), policy=POLICY)
-        binder = self.world.binder(self.landing.known)
+        self.binder = self.world.binder(self.landing.known)
         self.planner = planner(self.landing.known, policy=POLICY)
-        self.returns = Returns(self.sink, Apart(self.planner, binder), Rereading(self.origins, self.world), judges)
+        self.returns = Returns(self.sink, Apart(self.planner, self.binder), Rereading(self.origins, self.world), judges)
         self.lane = TopicPartition(f"{self.name}.retry.1", 0)
         self.take()
 
@@ -143,7 +145,9 @@ class Run:
         tries = 0
         while (piece := self._next(most)) is not None:
             try:
-                plan = self.planner.plan([piece], refused)
+                # letters that came back may have had the topic bound anew
+                work = Work(slices=(piece,), refused=refused)
+                plan = planned(work, self.planner, self.binder, lambda wanted: {})
                 self.sink.apply(plan, {self.landing.at: self.room})
                 break
             except Reconsider as found:

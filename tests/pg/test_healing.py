@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from consumer.core.connectors import Connector
+from consumer.core.flags import Flag
 from consumer.core.healing import Act, RestartBudget
 from consumer.core.records import TopicPartition
 from consumer.edges.postgres import healing
@@ -16,6 +17,7 @@ from consumer.edges.postgres.session import SessionSettings, connect
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.handover import Stopped
 from consumer.healer import Healer
+from consumer.heard import Heard
 from consumer.ports.facts import Fact, Healed
 from consumer.recording import Recorder
 from consumer.stack.waiting import wait_until
@@ -262,9 +264,11 @@ class Connect:
 
     def __init__(self) -> None:
         self.restarted: list[str] = []
+        self.asked = 0
 
     def all(self) -> list[Connector]:
         """One failed and one that runs."""
+        self.asked += 1
         return [Connector(name=name, kind="source", state=state) for name, state in (("a", "FAILED"), ("b", "RUNNING"))]
 
     def restart(self, name: str, task: int | None = None) -> bool:
@@ -298,6 +302,23 @@ def test_a_connector_that_fails_again_and_again_is_given_up(
     for _ in range(4):
         other.turn(0.0)
     assert len(connect_.restarted) == 3, "only one worker of the group does it"
+
+
+def test_kafka_connect_is_not_asked_while_its_watch_is_switched_off(
+    session: psycopg.Connection, pools: Pools, group: str
+) -> None:
+    """Nothing of a connector is started again then; the flag is asked for at each look."""
+    session.execute(_LIVES, (group, "me", 0.0))
+    heard, connect_ = Heard(), Connect()
+    healer = Healer(PostgresAbandoned(pools(), group), connect_, RestartBudget(most=3, first=0.0), "me", every=0.0)
+    healer.switches = heard
+    asked = []
+    for off in ({Flag.CONNECT_WATCH}, set()):
+        heard.learn(off)
+        for _ in range(4):
+            healer.turn(0.0)
+        asked.append((connect_.asked > 0, connect_.restarted != []))
+    assert asked == [(False, False), (True, True)]
 
 
 @pytest.mark.parametrize(

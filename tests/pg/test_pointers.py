@@ -57,15 +57,11 @@ def test_a_letter_that_a_batch_has_locked_comes_later(
     assert len(pointers.part({A0: Reach(start=9)}, 9)) == 2
 
 
-def test_servers_that_are_away_are_asked_again_later(
-    pointers: PostgresPointers, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_servers_that_are_away_are_asked_again_later(pointers: PostgresPointers) -> None:
     """It is said once, and the thread that looks goes on."""
-    monkeypatch.setattr(Expiry, "FIRST_LOOK", 0.0)
-    monkeypatch.setattr(Expiry, "AGAIN", 0.0)
     # a port that nobody can listen on
     nowhere = KafkaSettings(bootstrap_servers="127.0.0.1:1", group="g", topics=(), request_timeout=1)
-    expiry = Expiry(pointers, KafkaLogs(nowhere), 24)
+    expiry = Expiry(pointers, KafkaLogs(nowhere), 24, first=0.0, again=0.0)
     with capture_logs() as lines:
         assert [expiry.turn(), expiry.turn()] == [True, True]
     assert [line["event"] for line in lines if "looked" in line["event"]] == ["letters' records not looked at"]

@@ -10,6 +10,9 @@ from consumer.core.pausing import Subject
 from consumer.core.plan import TableName
 from consumer.core.workflow import State
 from consumer.desk import Note
+from consumer.edges.breaker import CircuitBreaker
+from consumer.edges.postgres.board import PostgresBoard
+from consumer.edges.postgres.commands import Order, give
 from consumer.edges.postgres.pauses import pause
 from consumer.edges.postgres.recoveries import PostgresRecoveries
 from consumer.edges.postgres.renaming import RenamingActs
@@ -107,10 +110,51 @@ def test_a_table_is_known_by_its_new_name_and_goes_on_when_all_workers_are_new(
 
         the.session.execute(_WORKER, (the.group,))
         the.desk.resume(number, NOTE)
-        assert "started before the table had its new name: old" in the.taken(number).why
+        assert "have not got it: old" in the.taken(number).why
         the.session.execute("UPDATE headrace.workers SET started_at = now() WHERE group_name = %s", (the.group,))
         the.desk.resume(number, NOTE)
         assert (the.taken(number).state, the.pauses()) == ("done", 0)
+
+
+def test_workers_that_have_read_their_settings_again_need_no_restart(
+    the: Scene, server: str, word_table: TableName
+) -> None:
+    """By a command or by a signal; what was refused, or did not bring the name, or was before, does not count."""
+    new = f"{word_table.schema}.other"
+    brought = f"topics: t; tables that got another name: {new}"
+    settings = SessionSettings(dsn=server, worker="old")
+    with closing(the.desk), closing(PostgresBoard(settings, the.group, "1", CircuitBreaker("target"))) as board:
+        number = the.desk.start("move", {"table": str(word_table), "to": new}, NOTE)
+        the.taken(number)
+        the.session.execute(_WORKER, (the.group,))
+
+        def resumed() -> tuple[State, str]:
+            the.desk.resume(number, NOTE)
+            found = the.taken(number)
+            return found.state, found.why
+
+        board.reloaded(3600.0, brought)
+        for outcome in ("nothing has changed", f"refused: {new}", f"tables that got another name: {new}_2"):
+            board.reloaded(0.0, outcome)
+            state, why = resumed()
+            assert (state, "have not got it: old" in why) == (State.STOPPED, True)
+        board.reloaded(0.0, brought)
+        assert (resumed()[0], the.pauses()) == (State.DONE, 0)
+
+
+def test_a_reading_again_by_command_counts_too(the: Scene, server: str, word_table: TableName) -> None:
+    """It is the same row."""
+    new = f"{word_table.schema}.other"
+    settings = SessionSettings(dsn=server, worker="old")
+    with closing(the.desk), closing(PostgresBoard(settings, the.group, "1", CircuitBreaker("target"))) as board:
+        number = the.desk.start("move", {"table": str(word_table), "to": new}, NOTE)
+        the.taken(number)
+        the.session.execute(_WORKER, (the.group,))
+        give(the.session, the.group, Order("reload", ""), ["old"], NOTE)
+        (told,) = board.commands()
+        board.answer(told.id, f"tables that got another name: {new}; topics that are read now: t")
+        the.desk.resume(number, NOTE)
+        assert the.taken(number).state == State.DONE
 
 
 def test_a_name_that_is_taken_is_left_alone(the: Scene, word_table: TableName) -> None:

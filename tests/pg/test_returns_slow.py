@@ -12,11 +12,10 @@ import pytest
 from consumer.core.flood import FloodLimits
 from consumer.core.records import TopicPartition
 from consumer.edges.postgres.outbox import PostgresOutbox
-from consumer.edges.postgres.sink import PostgresSink
 from consumer.handover import Moved, Notice
-from consumer.returns import Returns
+from consumer.returns import TurnLimits
 from dlq.actions import replay
-from tests.pg.applying import Applying
+from tests.pg.applying import Applying, Bounds
 from tests.pg.conftest import Catalogs, Pools, Sinks
 
 DEADLINE = 0.5
@@ -32,7 +31,6 @@ class Scene:
     """Some tables, and letters of each that are sent again."""
 
     session: psycopg.Connection
-    sink: PostgresSink
     applying: Applying
     outbox: PostgresOutbox
     schema: str
@@ -85,18 +83,27 @@ def others(session: psycopg.Connection, schema: str) -> str:
 
 
 @pytest.fixture
-def scene(
-    session: psycopg.Connection, sinks: Sinks, catalogs: Catalogs, pools: Pools, schema: str, group: str
-) -> Scene:
+def turn() -> TurnLimits:
+    """How much is tried of letters at a time."""
+    return TurnLimits()
+
+
+@pytest.fixture
+def applying(sinks: Sinks, catalogs: Catalogs, schema: str, turn: TurnLimits) -> Applying:
+    """A worker that does not wait long."""
+    bounds = Bounds(flood=FloodLimits(percent=100), turn=turn)
+    return Applying(sinks("slow", DEADLINE), catalogs(), schema, [*TABLES, "free", LANE.topic], bounds)
+
+
+@pytest.fixture
+def scene(session: psycopg.Connection, applying: Applying, pools: Pools, schema: str, group: str) -> Scene:
     """Nothing is in the tables."""
-    sink = sinks("slow", DEADLINE)
     session.execute(EACH.format(s=schema, what="NULL").encode())
     for name in TABLES:
         session.execute(f"CREATE TABLE {schema}.{name} (id bigint PRIMARY KEY, word text)".encode())
         trigger = f"CREATE TRIGGER each BEFORE INSERT ON {schema}.{name} FOR EACH ROW EXECUTE FUNCTION {schema}.each()"
         session.execute(trigger.encode())
-    applying = Applying(sink, catalogs(), schema, [*TABLES, "free", LANE.topic], FloodLimits(percent=100))
-    return Scene(session, sink, applying, PostgresOutbox(pools(), group), schema, group)
+    return Scene(session, applying, PostgresOutbox(pools(), group), schema, group)
 
 
 def test_letters_that_are_slow_together_are_applied_in_parts(scene: Scene) -> None:
@@ -107,13 +114,8 @@ def test_letters_that_are_slow_together_are_applied_in_parts(scene: Scene) -> No
     assert scene.letter_states() == {"applied": 40}
 
 
-@pytest.fixture
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each table that is locked takes longer than a turn."""
-    monkeypatch.setattr(Returns, "TURN", DEADLINE / 2)
-
-
-@pytest.mark.usefixtures("hasty")
+# each table that is locked takes longer than a turn
+@pytest.mark.parametrize("turn", [TurnLimits(seconds=DEADLINE / 2)])
 def test_others_have_their_turn_behind_each_table_that_is_locked(scene: Scene, server: str, others: str) -> None:
     """What a try has shown of a table is kept, and none is tried twice; the thread shows that it lives."""
     scene.letters(2)
@@ -136,9 +138,9 @@ def test_others_have_their_turn_behind_each_table_that_is_locked(scene: Scene, s
     assert next(beats) >= len(TABLES)
 
 
-def test_what_a_turn_has_shown_is_kept(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("turn", [TurnLimits(seconds=0.001)])
+def test_what_a_turn_has_shown_is_kept(scene: Scene) -> None:
     """However short it is, the next one goes on from there."""
-    monkeypatch.setattr(Returns, "TURN", 0.001)
     scene.letters(2)
     for table in TABLES:
         scene.session.execute(f"DROP TABLE {scene.schema}.{table}".encode())

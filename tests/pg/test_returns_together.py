@@ -6,18 +6,22 @@ from dataclasses import dataclass
 
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
-from consumer.ahead import Ahead
+from consumer.core.flags import Flag
 from consumer.core.flood import FloodLimits
 from consumer.core.records import TopicPartition
 from consumer.edges.postgres.outbox import PostgresOutbox
-from consumer.handover import Moved, Notice, Stopped
-from consumer.returns import Returns
+from consumer.handover import Later, Moved, Notice, Stopped
+from consumer.returns import TurnLimits
 from dlq.actions import replay
-from tests.pg.applying import Applying
+from tests.pg.applying import Applying, Bounds
 from tests.pg.conftest import Catalogs, Pools, Sinks
 
 LANE = "retry"
+FLOOD = FloodLimits(percent=100)
+# bytes of a letter of these tests
+SIZE = 48
 CHECK = "ALTER TABLE {s}.t ADD CONSTRAINT devilish CHECK (word NOT LIKE 'bad%') NOT VALID"
 Change = tuple[str, int, str]
 
@@ -85,12 +89,21 @@ class Scene:
 
 
 @pytest.fixture
-def scene(
-    session: psycopg.Connection, sinks: Sinks, catalogs: Catalogs, pools: Pools, schema: str, group: str
-) -> Scene:
+def bounds() -> Bounds:
+    """All may be bad."""
+    return Bounds(flood=FLOOD)
+
+
+@pytest.fixture
+def applying(sinks: Sinks, catalogs: Catalogs, schema: str, bounds: Bounds) -> Applying:
+    """A worker."""
+    return Applying(sinks(), catalogs(), schema, ["t", LANE], bounds)
+
+
+@pytest.fixture
+def scene(session: psycopg.Connection, applying: Applying, pools: Pools, schema: str, group: str) -> Scene:
     """An empty table."""
     session.execute(f"CREATE TABLE {schema}.t (id bigint PRIMARY KEY, word varchar(5))".encode())
-    applying = Applying(sinks(), catalogs(), schema, ["t", LANE], FloodLimits(percent=100))
     return Scene(session, applying, PostgresOutbox(pools(), group), schema, group)
 
 
@@ -103,16 +116,19 @@ def test_letters_of_many_rows_are_one_transaction(scene: Scene) -> None:
     assert scene.batches() == [300]
 
 
-@pytest.mark.parametrize(("room", "batches"), [(2.5, [2, 2, 2]), (0.5, [1] * 6)])
-def test_letters_are_read_by_their_bytes(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch, room: float, batches: list[int]
-) -> None:
+@pytest.mark.parametrize(
+    ("bounds", "batches"),
+    [
+        (Bounds(flood=FLOOD, turn=TurnLimits(bytes=room)), batches)
+        for room, batches in ((5 * SIZE // 2, [2, 2, 2]), (SIZE // 2, [1] * 6))
+    ],
+)
+def test_letters_are_read_by_their_bytes(scene: Scene, batches: list[int]) -> None:
     """However many come back; a single one may have more."""
     scene.letters([("c", number, "a") for number in range(6)])
     query = """SELECT max(octet_length(key) + octet_length(value))
         FROM headrace.letter_bytes b JOIN headrace.letters l ON l.id = b.letter_id WHERE group_name = %s"""
-    ((size,),) = scene.session.execute(query, (scene.group,)).fetchall()
-    monkeypatch.setattr(Returns, "BYTES", int(room * size))
+    assert scene.session.execute(query, (scene.group,)).fetchall() == [(SIZE,)]
     scene.come_back()
     assert scene.states() == ["applied"] * 6
     assert scene.batches() == batches
@@ -180,9 +196,9 @@ def test_a_table_that_was_put_right_is_looked_at_before_a_letter_fails(scene: Sc
     assert scene.rows() == {1: some, 2: "no uuid"}
 
 
-def test_the_registry_holds_up_only_letters_that_need_it(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("bounds", [Bounds(flood=FLOOD, patience=0.1)])
+def test_the_registry_holds_up_only_letters_that_need_it(scene: Scene) -> None:
     """Nobody knows the schema of one; the others are applied, and it comes again by itself, as often as it takes."""
-    monkeypatch.setattr(Ahead, "PATIENCE", 0.1)
     late = 9
     scene.applying.offer({"t": [("c", 0, "a")]}, late)
     scene.turn("t", 1)
@@ -218,17 +234,27 @@ def test_what_the_letters_themselves_refuse_stops_their_retry_topic(scene: Scene
     assert scene.states() == ["applied"] * 3
 
 
-@pytest.fixture
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One letter after the other, and little time for them."""
-    monkeypatch.setattr(Returns, "TURN", 0.02)
-    monkeypatch.setattr(Returns, "MOST", 1)
-
-
-@pytest.mark.usefixtures("hasty")
+# one letter after the other, and little time for them
+@pytest.mark.parametrize("bounds", [Bounds(flood=FLOOD, turn=TurnLimits(seconds=0.02, most=1))])
 def test_letters_that_take_long_let_others_have_their_turn(scene: Scene) -> None:
     """What is left of them goes on behind the next batch, from where it was."""
     scene.letters([("c", number, "a") for number in range(40)])
     scene.come_back()
     assert scene.states() == ["applied"] * 40
     assert scene.batches() == [1] * 40
+
+
+def test_a_lane_that_is_switched_off_waits_and_says_so(scene: Scene) -> None:
+    """Nothing is tried, no attempt is counted, and what is logged is the reason; then it goes on."""
+    scene.letters([("c", 1, "a")])
+    scene.applying.heard.learn({Flag.RETRY_LANE})
+    end = scene.send()
+    with capture_logs() as logs:
+        told = scene.applying.turns(lambda told: any(isinstance(one, Later) for one in told))
+    assert [one.at.topic for one in told if isinstance(one, Later)] == [LANE]
+    waits = [entry["reason"] for entry in logs if entry["event"] == "retry topic waits"]
+    assert (waits, scene.states()) == (["the retry lane is switched off"], ["replaying"])
+    scene.applying.heard.learn(())
+    assert scene.applying.take()[TopicPartition(LANE, 0)] < end
+    scene.turn(LANE, scene.applying.come_back(scene.outbox, LANE))
+    assert scene.states() == ["applied"]

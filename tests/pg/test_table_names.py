@@ -96,6 +96,25 @@ def test_rows_do_not_go_on_into_an_empty_table_while_theirs_is_there(
     assert scene.claims() == [(f"{schema}.t", scene.landing.at.topic)]
 
 
+def test_a_table_of_another_topic_is_refused(scene: Scene, schema: str) -> None:
+    """Letters of both would be of one table, and the rows of one topic go nowhere."""
+    new, topic = f"{schema}.u", scene.landing.at.topic
+    scene.session.execute(f"CREATE TABLE {new} ()".encode())
+    query = "INSERT INTO headrace.target_tables (group_name, table_name, topic) VALUES (%s, %s, 'another')"
+    scene.session.execute(query, (scene.group, new))
+    with pytest.raises(Refused, match="is topic another's"):
+        scene.names.require_renamed(topic, new)
+
+
+def test_a_table_that_another_group_writes_too_is_not_refused(scene: Scene, schema: str) -> None:
+    """As with the settings of a start."""
+    new, topic = f"{schema}.u", scene.landing.at.topic
+    scene.session.execute(f"CREATE TABLE {new} ()".encode())
+    query = "INSERT INTO headrace.target_tables (group_name, table_name, topic) VALUES (%s, %s, 'another')"
+    scene.session.execute(query, (f"{scene.group}-2", new))
+    scene.names.require_renamed(topic, new)
+
+
 def test_a_topic_of_several_tables_is_refused(scene: Scene, schema: str) -> None:
     """Which of them is meant is not known."""
     query = "INSERT INTO headrace.target_tables (group_name, table_name, topic) VALUES (%s, %s, %s)"

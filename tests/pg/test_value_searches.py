@@ -61,14 +61,14 @@ class Searching:
         assert made is not None
         return made
 
-    def step(self) -> Any:
-        """One step of whichever search's turn it is."""
+    def step(self, most: int = 200) -> Any:
+        """One step, of so many letters, of whichever search's turn it is."""
 
         def judge(connection: psycopg.Connection, group: str, stored: Any, letter: int) -> tuple[str, str]:
             self.before()
             return judged(connection, group, stored, letter, self.sources)
 
-        return PostgresValueSearches(self.pool, self.group, judge).step(next_step)
+        return PostgresValueSearches(self.pool, self.group, judge, most).step(next_step)
 
     def found(self, *where: str, **how: Any) -> list[int]:
         """What a search finds, once it is at its end."""
@@ -181,13 +181,12 @@ def test_a_search_holds_no_letter_up(searching: Searching, bad: Bad) -> None:
     assert PostgresJobs(searching.pool, searching.group, acts).step(next_step) is None
 
 
-def test_a_search_goes_on_where_it_was(searching: Searching, bad: Bad, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_goes_on_where_it_was(searching: Searching, bad: Bad) -> None:
     """Whatever fails: a step is looked at as a whole, or not at all."""
     for number in range(1, 5):
         bad(number=number)
-    monkeypatch.setattr("consumer.edges.postgres.value_searches._AT_ONCE", 2)
     made = searching.start("op = c")
-    searching.step()
+    searching.step(2)
     assert searching.ends(made) == {"met": 2, "unread": 2}
     seen = iter([False, True])
 
@@ -197,11 +196,11 @@ def test_a_search_goes_on_where_it_was(searching: Searching, bad: Bad, monkeypat
 
     searching.before = fail
     with pytest.raises(Transient):
-        searching.step()
+        searching.step(2)
     assert searching.ends(made) == {"met": 2, "unread": 2}
     searching.before = lambda: None
-    searching.step()
-    assert searching.step().step.state == "done"
+    searching.step(2)
+    assert searching.step(2).step.state == "done"
     assert searching.ends(made) == {"met": 4}
 
 

@@ -2,6 +2,8 @@
 
 import ast
 import contextvars
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +19,7 @@ from consumer.core.kinds import KINDS
 from consumer.core.letters import Letter, Record, State, Verdict
 from consumer.core.plan import Aside, BindingKey, Plan, Run, Stage
 from consumer.core.records import RecordRef, Slice, TopicPartition
-from consumer.lifecycle import Loop
+from consumer.loops import Loop
 from consumer.ports.facts import Committed, Ended, Numbered
 from consumer.ports.target import Applied
 from consumer.telemetry import journeys
@@ -207,3 +209,26 @@ def test_many_letters_of_a_batch_are_not_told_one_by_one() -> None:
     with capture_logs() as lines:
         journeys.say(Committed(Applied(plan=plan, seconds=0.1, durations={})))
     assert (len(lines), lines[-1]["more"]) == (21, 80)
+
+
+SAYING = """
+import structlog
+from consumer.cli import app
+
+@app.command("say")
+def say() -> None:
+    log = structlog.get_logger("x")
+    log.info("little")
+    log.warning("much")
+    print("data")
+
+app(["say"])
+"""
+
+
+def test_what_a_command_logs_is_not_among_its_data() -> None:
+    """Whoever reads its output as JSON is not disturbed; what is worth a warning is said beside it."""
+    done = subprocess.run([sys.executable, "-c", SAYING], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout == "data\n"
+    assert "much" in done.stderr
+    assert "little" not in done.stderr

@@ -75,11 +75,10 @@ def replace(path: object) -> list[dict[str, object]]:
         ([{"op": "copy", "from": "/after/tags", "path": "/after/tags/-"}] * 40, "the row becomes too large"),
     ],
 )
-def test_another_patch_is_refused(patch: Any, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_patch_is_refused(patch: Any, said: str) -> None:
     """The message names operation and column."""
-    monkeypatch.setattr("dlq.patching.LARGEST", 100_000)
     with pytest.raises(BadPatch) as caught:
-        patched(ROW, patch)
+        patched(ROW, patch, largest=100_000)
     assert said in str(caught.value)
     assert CANARY not in str(caught.value)
     assert caught.value.__cause__ is None

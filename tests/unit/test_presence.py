@@ -1,6 +1,7 @@
 """A worker that reports itself and does what it is told, whatever becomes of its session."""
 
 import threading
+from collections import deque
 from collections.abc import Iterator
 
 import pytest
@@ -30,6 +31,7 @@ class Board:
         self.off: frozenset[Flag] = frozenset()
         self.reports: list[Report] = []
         self.answers: list[tuple[int, str]] = []
+        self.reloads: list[str] = []
         self.done: list[str] = []
 
     def heard(self, timeout: float) -> bool:
@@ -52,6 +54,9 @@ class Board:
 
     def answer(self, command: int, outcome: str) -> None:
         self.answers.append((command, outcome))
+
+    def reloaded(self, ago: float, outcome: str) -> None:
+        self.reloads.append(outcome)
 
     def take_anew(self) -> int:
         return 3
@@ -77,6 +82,7 @@ class Scene:
         self.patience = patient(None)
         self.leaving = threading.Event()
         self.heard = Heard()
+        self.reloads: deque[tuple[float, str]] = deque(maxlen=4)
         self.parts = Parts(
             leaving=self.leaving,
             held=lambda: {TopicPartition("t", 0): 5},
@@ -88,7 +94,11 @@ class Scene:
             flags_off=lambda: self.heard.off,
         )
         telling = Telling(
-            look=self._look, actions=self.parts.actions(self.board), learn=self.heard.learn, keep_hours=2.0
+            look=self._look,
+            actions=self.parts.actions(self.board),
+            learn=self.heard.learn,
+            keep_hours=2.0,
+            reloads=self.reloads,
         )
         self.presence = Presence(self.board, lambda: self.parts.report(60.0), telling)
 
@@ -180,6 +190,18 @@ def test_a_worker_that_is_told_to_leave_is_to_leave(scene: Scene) -> None:
     assert not scene.leaving.is_set()
     scene.presence.turn(0.0)
     assert scene.leaving.is_set()
+
+
+def test_what_came_of_settings_read_again_by_a_signal_is_kept(scene: Scene) -> None:
+    """Once, with the next look that reaches the board."""
+    scene.reloads.append((0.0, "nothing has changed"))
+    scene.board.away = True
+    scene.presence.turn(0.0)
+    scene.board.away, scene.presence._next_trial = False, 0.0
+    for _ in range(2):
+        scene.presence.turn(0.0)
+        scene.presence._next_report = 0.0
+    assert scene.board.reloads == ["nothing has changed"]
 
 
 @pytest.mark.parametrize("told", [True, False], ids=["by a notification", "by its own look"])

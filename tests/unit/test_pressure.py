@@ -10,7 +10,7 @@ from consumer.core.pressure import Pressure, PressureLimits, Signals, Strain, pr
 from consumer.core.priority import Priority
 
 CRITICAL, NORMAL, BULK = Priority
-LIMITS = PressureLimits(goal=0.3, step=0.5, calm=2.0)
+LIMITS = PressureLimits(goal=0.3, step=0.5, calm=2.0, eased=30.0)
 WELL = Signals()
 
 
@@ -56,7 +56,7 @@ def test_for_want_of_memory_nothing_is_read_in_the_end() -> None:
     assert full.paused(list(Priority)) == {CRITICAL, NORMAL, BULK}
     assert full.paused([NORMAL]) == {NORMAL}
 
-    assert lasting(Signals(memory=0.85), 60, full).level == 3
+    assert lasting(Signals(memory=0.85), 29.9, full).level == 3
     assert lasting(Signals(memory=0.7), 2.0, full).level == 2
     assert lasting(Signals(memory=0.7), 6.1, full).level == 0
 
@@ -75,12 +75,28 @@ def test_the_highest_that_a_worker_holds_yields_to_nobody(held: list[Priority]) 
 
 
 def test_it_is_over_after_a_while_of_calm_and_not_before() -> None:
-    """Between the bound of pressure and that of calm nothing changes, so that nothing goes to and fro."""
+    """Between the bound of pressure and that of calm little changes, so that nothing goes to and fro."""
     both = lasting(Signals(latency=1.0), 1.0)
-    assert lasting(Signals(latency=0.25), 60, both, 1.0).level == 2
+    assert lasting(Signals(latency=0.25), 29.9, both, 1.0).level == 2
     assert lasting(WELL, 1.9, both, 1.0).level == 2
     assert lasting(WELL, 2.0, both, 1.0).level == 1
     assert lasting(WELL, 4.1, both, 1.0) == Pressure(moved=5.0)
+
+
+@pytest.mark.parametrize("between", [Signals(memory=0.85), Signals(latency=0.25), Signals(queue=0.7)])
+def test_pressure_that_has_eased_but_never_gets_calm_is_over_too(between: Signals) -> None:
+    """Memory that was held once is seldom given back: step by step, each after a longer while."""
+    full = lasting(Signals(memory=0.95), 1.0)
+    levels = [lasting(between, seconds, full, 1.1).level for seconds in (29.9, 30.0, 60.1, 90.2)]
+    assert levels == [3, 2, 1, 0]
+
+
+def test_pressure_that_eased_for_a_moment_only_goes_on() -> None:
+    """The longer while begins anew."""
+    full = lasting(Signals(memory=0.95), 1.0)
+    eased = lasting(Signals(memory=0.85), 20.0, full, 1.1)
+    again = pressed(eased, Signals(memory=0.95), LIMITS, 21.2)
+    assert lasting(Signals(memory=0.85), 29.9, again, 21.3).level == 3
 
 
 def test_calm_that_is_interrupted_begins_anew() -> None:

@@ -5,11 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis.strategies import lists, sampled_from
 from structlog.testing import capture_logs
 
 from consumer.changed_settings import Changed, compared
 from consumer.core.failure import Refused, failed
 from consumer.core.kinds import KINDS
+from consumer.core.renames import brought
 from consumer.kept_settings import KeptFile, path_of
 from consumer.reloading import Reloading
 from consumer.settings import Settings, load
@@ -201,3 +204,21 @@ def test_workers_are_started_with_what_was_taken_last(tmp_path: Path) -> None:
     assert started().tables == {}
     with pytest.raises(Refused, match="does not exist"):
         kept.load()
+
+
+@given(lists(sampled_from(["a.b", "archive.orders", "a.orders_2", "a.b c"]), unique=True))
+def test_the_names_that_tables_got_are_found_in_what_is_said_of_them(names: list[str]) -> None:
+    """Whatever else has changed."""
+    renamed = {f"topic {number}": name for number, name in enumerate(names)}
+    settings = Settings.model_construct()
+    for more in ({}, {"tables": ("x.y",), "read": ("t",)}):
+        assert brought(Changed(settings=settings, renamed=renamed, **more).words) == set(names)
+
+
+def test_what_a_signal_did_waits_to_be_kept(scene: Scene) -> None:
+    """A reading that a command asked for has its answer elsewhere."""
+    scene.reloading.reload_by_command()
+    assert not scene.reloading.heeded
+    scene.reloading.asked.set()
+    scene.reloading.turn()
+    assert [outcome for _, outcome in scene.reloading.heeded] == ["nothing has changed"]

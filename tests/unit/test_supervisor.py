@@ -10,7 +10,7 @@ import pytest
 from consumer.core.healing import Act
 from consumer.ports.facts import Fact, Healed, untold
 from consumer.stack.waiting import wait_until
-from consumer.supervisor import Bound, Child, GivenUp
+from consumer.supervisor import Bound, Child, GivenUp, Start
 from consumer.worker import FAILED, OK
 
 BOUND = Bound(deaths=5, window=60.0)
@@ -22,7 +22,7 @@ def test_one_that_dies_is_started_again_and_one_that_left_is_not(tmp_path: Path,
     """It left because it was told to."""
     starts = tmp_path / "starts"
     one, clock = (
-        Child([sys.executable, "-c", SCRIPT, str(starts), str(code)], BOUND, untold),
+        Child(Start([sys.executable, "-c", SCRIPT, str(starts), str(code)]), BOUND, untold),
         count(time.monotonic(), 5),
     )
 
@@ -42,7 +42,7 @@ def test_one_that_dies_too_often_is_given_up_and_each_act_is_told(tmp_path: Path
     """As often as the bound says within its window; deaths of long ago don't count."""
     heard: list[Fact] = []
     command = [sys.executable, "-c", SCRIPT, str(tmp_path / "starts"), "1"]
-    one, clock = Child(command, Bound(deaths=2, window=100.0), heard.append), count(time.monotonic(), 5)
+    one, clock = Child(Start(command), Bound(deaths=2, window=100.0), heard.append), count(time.monotonic(), 5)
 
     def given_up() -> bool:
         try:
@@ -69,7 +69,7 @@ signal.pause()
 
 def test_one_that_starts_is_not_told_to_read_its_settings_before_it_can_hear_of_it() -> None:
     """A process that does not know the signal yet would die of it."""
-    one = Child([sys.executable, "-c", SILENT], BOUND, untold)
+    one = Child(Start([sys.executable, "-c", SILENT]), BOUND, untold)
     one.tend(time.monotonic())
     one.hang_up()
     one.tend(time.monotonic())
@@ -80,7 +80,7 @@ def test_one_that_starts_is_not_told_to_read_its_settings_before_it_can_hear_of_
 
 def test_one_that_has_said_where_it_is_watched_is_told(tmp_path: Path) -> None:
     """Also of what came before."""
-    one = Child([sys.executable, "-c", HEARING.format(str(tmp_path / "heard"))], BOUND, untold)
+    one = Child(Start([sys.executable, "-c", HEARING.format(str(tmp_path / "heard"))]), BOUND, untold)
     one.tend(time.monotonic())
     one.hang_up()
 

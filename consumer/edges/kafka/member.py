@@ -42,8 +42,10 @@ class Member:
         self._last_error: KafkaError | None = None
         self._note = ErrorLog()
         self._question: Question | None = None
+        # nobody waits for its end any more
+        self._left_behind = False
         with configuring():
-            self.client = Consumer({**config, "on_commit": _committed, "error_cb": self._heed})
+            self.client = Consumer({**config, "on_commit": self._committed, "error_cb": self._heed})
         # a client that is not connected yet puts joining off for a second; one that can't connect joins in its own time
         with suppress(KafkaException):
             self.client.list_topics(timeout=_CONNECTING)
@@ -88,6 +90,7 @@ class Member:
         leaving.start()
         leaving.join(_LEAVING)
         if leaving.is_alive():
+            self._left_behind = True
             log.info("the group was not left in time; it will find out", seconds=_LEAVING)
 
     def _close(self) -> None:
@@ -121,11 +124,18 @@ class Member:
 
     def _heed(self, error: KafkaError) -> None:
         """Refused credentials are told here alone, and tried for ever: they are refused when no broker is left."""
+        if self._left_behind:
+            # what it still finds out, maybe for minutes, is nobody's business
+            return
         self._note(error)
         if error.code() != KafkaError._ALL_BROKERS_DOWN:
             self._last_error = error
         elif self._last_error is not None and self._last_error.name() in REFUSED:
             self.refusal = self._last_error
+
+    def _committed(self, error: KafkaError | None, _: list[Position]) -> None:
+        if error is not None and not self._left_behind:
+            say_uncommitted(error)
 
 
 def plain(parts: Sequence[Position]) -> list[TopicPartition]:
@@ -138,8 +148,3 @@ def say_uncommitted(error: KafkaError) -> None:
     # while members come and go that is the rule
     say = log.debug if error.code() in _REBALANCING else log.info
     say("group commit failed; it serves lag tools only", code=error.name())
-
-
-def _committed(error: KafkaError | None, _: list[Position]) -> None:
-    if error is not None:
-        say_uncommitted(error)

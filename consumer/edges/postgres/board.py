@@ -2,6 +2,7 @@
 
 import os
 import socket
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 
 import psycopg
@@ -94,6 +95,9 @@ class PostgresBoard:
     def answer(self, command: int, outcome: str) -> None:
         commands.done(self._session(), command, outcome)
 
+    def reloaded(self, ago: float, outcome: str) -> None:
+        commands.note_signal(self._session(), self._me, ago, outcome)
+
     def take_anew(self) -> int:
         with translated("ask for partitions"):
             return self._session().execute(_TAKE_ANEW, self._me).rowcount
@@ -122,14 +126,12 @@ class PostgresBoard:
         return self._connection
 
     def _opened(self) -> psycopg.Connection:
-        session = connect(self._settings)
-        try:
+        with ExitStack() as opening:
+            session = opening.enter_context(closing(connect(self._settings)))
             ensure(session)
             with translated("listen"):
                 session.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))
-        except BaseException:
-            session.close()
-            raise
+            opening.pop_all()
         return session
 
 

@@ -8,6 +8,7 @@ from psycopg.rows import class_row
 
 from consumer.control import Command
 from consumer.desk import Note
+from consumer.edges.postgres import audit
 from consumer.edges.postgres.notify import tell
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated
@@ -18,11 +19,6 @@ INSERT INTO headrace.commands (group_name, worker, action, subject, actor, reaso
 SELECT %(group)s, w, %(action)s, %(subject)s, %(actor)s, %(reason)s FROM unnest(%(workers)s::text[]) AS w
 RETURNING id
 """
-_AUDIT = """
-INSERT INTO headrace.audit (group_name, actor, action, reason, details)
-VALUES (%(group)s, %(actor)s, %(action)s, %(reason)s,
-    jsonb_build_object('subject', %(subject)s::text, 'workers', to_jsonb(%(workers)s::text[])))
-"""
 _READ = """
 SELECT id, worker, action, subject, actor, reason, asked_at, done_at, outcome
 FROM headrace.commands WHERE group_name = %s AND id = ANY (%s) ORDER BY worker, id
@@ -32,6 +28,11 @@ UPDATE headrace.commands SET taken_at = clock_timestamp()
 WHERE group_name = %s AND worker = %s AND taken_at IS NULL RETURNING id, action, subject
 """
 _DONE = "UPDATE headrace.commands SET done_at = clock_timestamp(), outcome = %s WHERE id = %s"
+_SIGNALLED = """
+INSERT INTO headrace.commands (group_name, worker, action, actor, reason, asked_at, taken_at, done_at, outcome)
+SELECT %(group)s, %(worker)s, 'reload', 'signal', 'SIGHUP', at, at, at, %(outcome)s
+FROM (SELECT clock_timestamp() - make_interval(secs => %(ago)s)) AS w(at)
+"""
 
 
 class Order(NamedTuple):
@@ -46,7 +47,7 @@ def give(connection: psycopg.Connection, group: str, order: Order, workers: Sequ
     values = {"group": group, "workers": list(workers), **order._asdict(), "actor": note.actor, "reason": note.reason}
     with transaction(connection, "give command"):
         ids = [row[0] for row in connection.execute(_GIVE, values)]
-        connection.execute(_AUDIT, values)
+        audit.write(connection, group, order.action, {"subject": order.subject, "workers": list(workers)}, note)
         tell(connection, group)
     return ids
 
@@ -61,6 +62,13 @@ def take(connection: psycopg.Connection, group: str, worker: str) -> list[Told]:
     """What a worker has not taken yet; from then on it is taken, whatever becomes of it."""
     with translated("look for commands"), connection.cursor(row_factory=class_row(Told)) as cursor:
         return sorted(cursor.execute(_TAKE, (group, worker)), key=lambda told: told.id)
+
+
+def note_signal(connection: psycopg.Connection, me: tuple[str, str], ago: float, outcome: str) -> None:
+    """A worker (group and name) has read its settings again because of a signal."""
+    group, worker = me
+    with translated("keep what a signal did"):
+        connection.execute(_SIGNALLED, {"group": group, "worker": worker, "ago": ago, "outcome": outcome})
 
 
 def done(connection: psycopg.Connection, number: int, outcome: str) -> None:

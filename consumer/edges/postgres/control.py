@@ -9,7 +9,7 @@ from consumer.core.healing import Healing
 from consumer.core.lag import Place
 from consumer.core.pausing import Paused, Subject
 from consumer.desk import Note
-from consumer.edges.postgres import commands, flags, fleet, healing, pauses
+from consumer.edges.postgres import audit, commands, flags, fleet, healing, pauses
 from consumer.edges.postgres.person import PersonSession
 
 
@@ -26,7 +26,7 @@ class PostgresControl(PersonSession):
         return fleet.places(self._session(), self._group)
 
     def note(self, action: str, details: Mapping[str, Any], note: Note) -> None:
-        fleet.note(self._session(), self._group, action, details, note)
+        audit.write(self._session(), self._group, action, details, note)
 
     def pauses(self) -> list[Paused]:
         return pauses.everything(self._session(), self._group)

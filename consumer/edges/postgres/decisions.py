@@ -7,7 +7,6 @@ owner is asked by `again_at` to take the partition anew, and looks for that ever
 from collections.abc import Sequence
 
 import psycopg
-from psycopg.types.json import Jsonb
 
 from consumer.core.decision import Decision, Held
 from consumer.core.letters import OPEN
@@ -44,10 +43,6 @@ SET wait_for = nullif(wait_for - CASE WHEN topic = %(topic)s THEN %(number)s ELS
 WHERE group_name = %(group)s AND wait_for ? CASE WHEN topic = %(topic)s THEN %(number)s ELSE %(name)s END
 """
 _UNMARK = "DELETE FROM headrace.decode_marks WHERE group_name = %s AND topic = %s AND partition = %s"
-_AUDIT = """
-INSERT INTO headrace.audit (group_name, actor, action, topic, partition, reason, details)
-VALUES (%s, %s, %s, %s, %s, %s, %s)
-"""
 _RETRY = """
 WITH before AS (
     SELECT p.topic, p.partition, p.next_offset, p.stopped
@@ -125,15 +120,6 @@ def begin_anew(connection: psycopg.Connection, group: str, at: TopicPartition, e
         found = positions.lock(connection, group, [at])
         if at in found and found[at][0] == epoch:
             carry_out(connection, group, at, decision)
-
-
-def audit(
-    connection: psycopg.Connection, group: str, at: TopicPartition, note: Note, details: dict[str, object]
-) -> None:
-    """Write down that a position was set."""
-    with translated("write audit"):
-        values = (group, note.actor, "set position", at.topic, at.partition, note.reason, Jsonb(details))
-        connection.execute(_AUDIT, values)
 
 
 def retry(

@@ -9,7 +9,7 @@ from consumer.core.failure import Persistent, failed
 from consumer.core.kinds import KINDS
 from consumer.core.records import TopicPartition
 from consumer.desk import Approved, Batch, Born, Checkpoint, Deed, Moved, Note, Page, Position, SchemaChange
-from consumer.edges.postgres import changes, decisions, journal
+from consumer.edges.postgres import audit, changes, decisions, journal
 from consumer.edges.postgres.person import PersonSession
 from consumer.edges.postgres.session import SessionSettings, transaction
 from consumer.edges.postgres.translate import translated
@@ -55,7 +55,7 @@ class PostgresDesk(PersonSession):
                 with translated("discard letters"):
                     self._discard(connection, self._group, letters, note.reason)
             moved = Moved(before=held, after=decision, epoch=epoch, discarded=len(letters))
-            decisions.audit(connection, self._group, at, note, _details(moved))
+            audit.write(connection, self._group, "set position", _details(moved), note, at)
         return moved
 
     def schema_changes(self, table: str | None, *, waiting: bool, most: int) -> list[SchemaChange]:

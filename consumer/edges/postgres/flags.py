@@ -4,11 +4,11 @@ from typing import Any
 
 import psycopg
 from psycopg.rows import namedtuple_row
-from psycopg.types.json import Jsonb
 
 from consumer.core.decision import Undecidable
 from consumer.core.flags import FLAGS, Flag, FlagSet
 from consumer.desk import Note
+from consumer.edges.postgres import audit
 from consumer.edges.postgres.notify import tell
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated
@@ -24,10 +24,6 @@ ON CONFLICT (group_name, flag) DO UPDATE
 SET is_on = excluded.is_on, actor = excluded.actor, reason = excluded.reason, since = excluded.since
 """
 _RESET = "DELETE FROM headrace.flags WHERE group_name = %(group)s AND flag = %(flag)s"
-_AUDIT = """
-INSERT INTO headrace.audit (group_name, actor, action, reason, details)
-VALUES (%(group)s, %(actor)s, %(action)s, %(reason)s, %(details)s)
-"""
 
 
 def everything(connection: psycopg.Connection, group: str) -> list[FlagSet]:
@@ -60,8 +56,7 @@ def put(connection: psycopg.Connection, group: str, flag: Flag, on: bool | None,
         before = default if row is None else bool(row[0])
         after = default if on is None else on
         connection.execute(_RESET if on is None else _SET, values)
-        details = Jsonb({"flag": flag.value, "before": before, "after": after})
-        action = "reset flag" if on is None else "set flag"
-        connection.execute(_AUDIT, values | {"action": action, "details": details})
+        details = {"flag": flag.value, "before": before, "after": after}
+        audit.write(connection, group, "reset flag" if on is None else "set flag", details, note)
         tell(connection, group)
     return before != after

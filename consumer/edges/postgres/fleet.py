@@ -1,17 +1,14 @@
 """Workers and tables of a group, read for people."""
 
 from collections import defaultdict
-from collections.abc import Mapping
 from typing import Any
 
 import psycopg
 from psycopg.rows import class_row, dict_row, namedtuple_row
-from psycopg.types.json import Jsonb
 
 from consumer.control import TableState, Worker
 from consumer.core.lag import Lag, Log, Place, lags
 from consumer.core.records import TopicPartition
-from consumer.desk import Note
 from consumer.edges.postgres.pauses import paused_by
 from consumer.edges.postgres.translate import translated
 
@@ -56,9 +53,6 @@ SELECT p.topic, p.partition, p.next_offset, p.stopped, p.wait_for,
     (SELECT to_jsonb(s) FROM headrace.pauses_of(p.group_name, p.topic, p.partition) AS s LIMIT 1) AS paused
 FROM headrace.positions p WHERE p.group_name = %s ORDER BY p.topic, p.partition
 """
-_NOTE = """
-INSERT INTO headrace.audit (group_name, actor, action, reason, details) VALUES (%s, %s, %s, %s, %s)
-"""
 
 
 def workers(connection: psycopg.Connection, group: str) -> list[Worker]:
@@ -81,12 +75,6 @@ def places(connection: psycopg.Connection, group: str) -> list[Place]:
     """All partitions of a group."""
     with translated("read positions"), connection.cursor(row_factory=namedtuple_row) as cursor:
         return [_place(row) for row in cursor.execute(_PLACES, (group,))]
-
-
-def note(connection: psycopg.Connection, group: str, action: str, details: Mapping[str, Any], why: Note) -> None:
-    """Write down what somebody does elsewhere."""
-    with translated("write audit"):
-        connection.execute(_NOTE, (group, why.actor, action, why.reason, Jsonb(details)))
 
 
 def _place(row: Any) -> Place:

@@ -13,7 +13,7 @@ from consumer.core.modes import Mode
 from consumer.core.records import TopicPartition
 from consumer.core.workflow import Outcome, Task, Turn
 from consumer.desk import Note
-from consumer.edges.postgres import decisions
+from consumer.edges.postgres import audit, decisions
 from consumer.edges.postgres.translate import translated
 from consumer.ports.topics import Moments
 
@@ -127,7 +127,7 @@ class PositionActs:
                 self.discard(connection, self.group, discarded, task.reason)
         decisions.carry_out(connection, self.group, at, decision)
         details: dict[str, object] = {"workflow": task.workflow, "to": decision.next_offset, "letters": discarded}
-        decisions.audit(connection, self.group, at, Note(task.actor, task.reason), details)
+        audit.write(connection, self.group, "set position", details, Note(task.actor, task.reason), at)
 
     def _taken_back(self, connection: psycopg.Connection, at: TopicPartition, position: int, decision: Decision) -> int:
         """Delete what histories have of records that are applied again; returns how many rows that are.

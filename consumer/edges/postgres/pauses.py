@@ -9,12 +9,12 @@ from datetime import datetime
 from typing import Any
 
 import psycopg
-from psycopg.types.json import Jsonb
 
 from consumer.control import Switched
 from consumer.core.pausing import Paused, Subject
 from consumer.core.records import TopicPartition
 from consumer.desk import Note
+from consumer.edges.postgres import audit
 from consumer.edges.postgres.notify import tell
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated
@@ -61,10 +61,6 @@ _WAKE = """
 UPDATE headrace.positions p SET again_at = clock_timestamp(), stopped = NULL, updated_at = clock_timestamp()
 FROM unnest(%s::text[], %s::int[]) AS w(topic, partition)
 WHERE p.group_name = %s AND p.topic = w.topic AND p.partition = w.partition
-"""
-_AUDIT = """
-INSERT INTO headrace.audit (group_name, actor, action, topic, partition, reason, details)
-VALUES (%(group)s, %(actor)s, %(action)s, %(topic)s, %(partition)s, %(reason)s, %(details)s)
 """
 
 
@@ -143,7 +139,8 @@ def _note(
     connection: psycopg.Connection, values: Mapping[str, Any], action: str, partitions: Sequence[TopicPartition]
 ) -> None:
     details = {"table": values["table"], "partitions": [list(at) for at in partitions]}
-    connection.execute(_AUDIT, {**values, "action": action, "details": Jsonb(details)})
+    note, where = Note(values["actor"], values["reason"]), (values["topic"], values["partition"])
+    audit.write(connection, values["group"], action, details, note, where)
     tell(connection, values["group"])
 
 

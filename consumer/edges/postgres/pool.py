@@ -8,7 +8,7 @@ import select
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -158,13 +158,11 @@ class TargetPool:
             raise
 
     def _opened(self) -> psycopg.Connection:
-        session = connect(self._settings)
-        try:
+        with ExitStack() as opening:
+            session = opening.enter_context(closing(connect(self._settings)))
             # it may be the first that the process opens
             ensure(session)
-        except BaseException:
-            session.close()
-            raise
+            opening.pop_all()
         return session
 
 

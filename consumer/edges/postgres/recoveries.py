@@ -13,7 +13,7 @@ from consumer.core.plans import RECONCILE, Known, Planned, planned
 from consumer.core.wording import HIDDEN
 from consumer.core.workflow import ACTIVE, WAITING_FOR_A_PERSON, State
 from consumer.desk import Note
-from consumer.edges.postgres import flags, fleet
+from consumer.edges.postgres import audit, flags
 from consumer.edges.postgres.person import PersonSession
 from consumer.edges.postgres.session import SessionSettings, transaction
 from consumer.edges.postgres.translate import translated
@@ -173,7 +173,7 @@ class PostgresRecoveries(PersonSession):
         return True
 
     def _note(self, session: psycopg.Connection, action: str, details: Mapping[str, Any], note: Note) -> None:
-        fleet.note(session, self._group, action, details, note)
+        audit.write(session, self._group, action, details, note)
 
 
 def _number(given: object) -> int | None:

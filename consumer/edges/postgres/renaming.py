@@ -1,7 +1,7 @@
 """A target table gets another name: from then on nothing is applied to it until every worker knows the name.
 
 Pause, renaming and all that the control schema knows by the old name are one transaction. What the settings say is
-another matter: a person changes them and restarts the workers, which is looked at before the pause ends.
+another matter: a person changes them and has the workers read them again, which is looked at before the pause ends.
 """
 
 from dataclasses import dataclass
@@ -10,28 +10,30 @@ import psycopg
 from psycopg import sql
 
 from consumer.core.pausing import Subject
+from consumer.core.renames import brought
 from consumer.core.workflow import Outcome, Task, Turn
 from consumer.desk import Note
 from consumer.edges.postgres import pauses, table_names
 from consumer.edges.postgres.session import limit_locks
 from consumer.edges.postgres.translate import translated
 
-_TAKEN = """
-SELECT EXISTS (SELECT FROM headrace.target_tables WHERE table_name = %(to)s)
-    OR EXISTS (
-        SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE n.nspname || '.' || c.relname = %(to)s
-    ),
-    (SELECT count(*) FROM headrace.target_tables WHERE table_name = %(table)s AND group_name <> %(group)s)
-"""
+# that were started before, with what came of their settings since, read again
 _LIVING = """
-SELECT name FROM headrace.workers
-WHERE group_name = %(group)s AND seen_at > clock_timestamp() - make_interval(secs => 5 * every + 5)
-  AND started_at < (
-    SELECT started_at FROM headrace.workflow_steps WHERE workflow_id = %(workflow)s AND number = %(step)s
+WITH step AS (
+    SELECT started_at AS begun FROM headrace.workflow_steps WHERE workflow_id = %(workflow)s AND number = %(step)s
 )
-ORDER BY name LIMIT 5
+SELECT w.name, ARRAY(
+    SELECT c.outcome FROM headrace.commands c
+    WHERE c.group_name = w.group_name AND c.worker = w.name AND c.action = 'reload'
+      AND c.taken_at >= step.begun AND c.outcome IS NOT NULL
+)
+FROM headrace.workers w, step
+WHERE w.group_name = %(group)s AND w.seen_at > clock_timestamp() - make_interval(secs => 5 * w.every + 5)
+  AND w.started_at < step.begun
+ORDER BY w.name
 """
+# workers that are named at once
+_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +46,9 @@ class RenamingActs:
     def rename(self, connection: psycopg.Connection, task: Task) -> Turn:
         """Pause the topic, rename the table, and what is known of it."""
         table, to = str(task.subject["table"]), str(task.subject["to"])
-        values = {"group": self.group, "table": table, "to": to}
         with translated("look for the name"):
-            ((taken, others),) = connection.execute(_TAKEN, values).fetchall()
+            taken = table_names.owners(connection, to) or table_names.exists(connection, to)
+            others = [group for group, _ in table_names.owners(connection, table) if group != self.group]
         if taken or others:
             why = f"{to} is there already" if taken else f"another group writes {table} too"
             return Turn(outcome=Outcome.STOPS, why=why)
@@ -62,19 +64,23 @@ class RenamingActs:
         return Turn(progress={"from": table, "to": to}, outcome=Outcome.DONE)
 
     def settings(self, connection: psycopg.Connection, task: Task) -> Turn:
-        """Wait for a person, and look that no worker lives that was started before."""
+        """Wait for a person, and look that no worker lives that knows the old name only."""
         topic, table, to = (str(task.subject[name]) for name in ("topic", "table", "to"))
         if not task.progress.get("told"):
             why = (
                 f'set table = "{to}" under [topics."{topic}"], rename the section [tables."{table}"] if there is one, '
-                f"restart all workers, then: headrace recover resume {task.workflow}"
+                "have all workers read their settings again (headrace workers reload, or SIGHUP), or restart them, "
+                f"then: headrace recover resume {task.workflow}"
             )
             return Turn(progress={"told": True}, outcome=Outcome.STOPS, why=why)
         at = {"group": self.group, "workflow": task.workflow, "step": task.step}
         with translated("look for workers"):
-            old = [row[0] for row in connection.execute(_LIVING, at)]
-        if old:
-            why = f"these workers were started before the table had its new name: {', '.join(old)}"
+            living = connection.execute(_LIVING, at).fetchall()
+        if old := [name for name, outcomes in living if not any(to in brought(each) for each in outcomes)]:
+            why = (
+                "these workers were started before the table had its new name, and have not got it: "
+                f"{', '.join(old[:_NAMED])}"
+            )
             return Turn(progress=task.progress, outcome=Outcome.STOPS, why=why)
         return Turn(progress=task.progress, outcome=Outcome.DONE)
 

@@ -1,7 +1,7 @@
 """One real session on the target: opened with timeouts, checked, closed."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,9 +30,13 @@ class SessionSettings:
     writes: bool = True
 
 
+# what PostgreSQL keeps of a session's name, without our part of it
+MOST_NAMED = 63 - len("headrace ")
+
+
 def application_name(worker: str) -> str:
-    """What pg_stat_activity shows for a worker's sessions (PostgreSQL cuts at 63 bytes)."""
-    return f"headrace {worker}"[:63]
+    """What pg_stat_activity shows for a worker's sessions."""
+    return f"headrace {worker[:MOST_NAMED]}"
 
 
 def keepalives(seconds: float) -> dict[str, Any]:
@@ -60,13 +64,12 @@ def connect(settings: SessionSettings) -> psycopg.Connection:
             application_name=application_name(settings.worker),
             **keepalives(settings.batch_deadline),
         )
-    try:
+    with ExitStack() as opening:
+        opening.callback(connection.close)
         with translated("connect"):
             _prepare(connection, settings)
         _check_server(connection, settings)
-    except BaseException:
-        connection.close()
-        raise
+        opening.pop_all()
     return connection
 
 

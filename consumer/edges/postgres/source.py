@@ -1,7 +1,7 @@
 """The source's database, only read: a session of its own, rows at a position of its log, how far the connector is."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import psycopg
@@ -75,15 +75,14 @@ def connect_source(settings: SourceSettings) -> psycopg.Connection:
             application_name="headrace reconcile",
             **keepalives(settings.statement_timeout),
         )
-    try:
+    with ExitStack() as opening:
+        opening.callback(connection.close)
         with asking("connect"):
             _prepare(connection, settings.statement_timeout)
             ((standby,),) = connection.execute("SELECT pg_is_in_recovery()").fetchall()
         if standby:
             raise Refused(_no_way("source.dsn leads to a standby, which may be behind what was applied here"))
-    except BaseException:
-        connection.close()
-        raise
+        opening.pop_all()
     return connection
 
 

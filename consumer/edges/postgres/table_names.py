@@ -12,6 +12,7 @@ from consumer.edges.postgres.translate import translated
 
 _OF = "SELECT table_name FROM headrace.target_tables WHERE group_name = %s AND topic = %s ORDER BY table_name"
 _TOPICS = "SELECT topic FROM headrace.target_tables WHERE group_name = %s AND table_name = ANY (%s)"
+_OWNERS = "SELECT group_name, topic FROM headrace.target_tables WHERE table_name = %s ORDER BY group_name"
 _THERE = """
 SELECT EXISTS (
     SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -81,13 +82,18 @@ class PostgresTableNames:
         return self._pool.ask(asked)
 
     def require_renamed(self, topic: str, new: str) -> None:
-        def asked(session: psycopg.Connection) -> tuple[list[str], list[str]]:
+        def asked(session: psycopg.Connection) -> tuple[list[str], list[str], list[str]]:
             with translated("look at renamed table"):
+                taken = [by for group, by in owners(session, new) if group == self._group and by != topic]
                 others = _others(session, self._group, topic, new)
-                names = (new, *others)
-                return others, [name for name in names if session.execute(_THERE, (name, name)).fetchone() == (True,)]
+                return taken, others, [name for name in (new, *others) if exists(session, name)]
 
-        others, there = self._pool.ask(asked)
+        taken, others, there = self._pool.ask(asked)
+        if taken:
+            raise _refused(
+                f"table {new} is topic {taken[0]}'s",
+                "Choose another name; if that topic is gone for good, remove its row from headrace.target_tables.",
+            )
         if len(others) > 1:
             raise _refused(f"topic {topic} is applied to several tables ({', '.join(others)})", "Restart for it.")
         if others and new not in there and others[0] in there:
@@ -103,6 +109,16 @@ class PostgresTableNames:
                     move(session, self._group, topic, (old, new))
 
         self._pool.ask(renamed)
+
+
+def owners(connection: psycopg.Connection, table: str) -> list[tuple[str, str]]:
+    """Groups that have the target table, each with its topic. Raises psycopg.Error."""
+    return connection.execute(_OWNERS, (table,)).fetchall()
+
+
+def exists(connection: psycopg.Connection, table: str) -> bool:
+    """Whether something has that name. Raises psycopg.Error."""
+    return connection.execute(_THERE, (table, table)).fetchone() == (True,)
 
 
 def move(connection: psycopg.Connection, group: str, topic: str, names: tuple[str, str]) -> None:

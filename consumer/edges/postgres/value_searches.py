@@ -21,8 +21,6 @@ from consumer.ports.jobs import Stepped
 # of a letter, by id: what became of its item, and why
 Judge = Callable[[psycopg.Connection, str, list[dict[str, str]], int], tuple[str, str]]
 
-# letters of a step
-_AT_ONCE = 200
 # seconds of a step: whoever cancels waits so long
 _LONGEST = 2.0
 _CLAIM = sql.SQL("""
@@ -47,12 +45,16 @@ WHERE id = %(job)s
 
 
 class PostgresValueSearches:
-    """Implements `consumer.ports.jobs.Jobs`: there is nothing to be decided but when one is at its end."""
+    """Implements `consumer.ports.jobs.Jobs`: there is nothing to be decided but when one is at its end.
 
-    def __init__(self, pool: TargetPool, group: str, judge: Judge) -> None:
+    `most`: letters of a step.
+    """
+
+    def __init__(self, pool: TargetPool, group: str, judge: Judge, most: int = 200) -> None:
         self._pool = pool
         self._group = group
         self._judge = judge
+        self._most = most
 
     def step(self, decide: Callable[[Progress], Step]) -> Stepped | None:
         return self._pool.ask(self._stepped)
@@ -62,7 +64,7 @@ class PostgresValueSearches:
             job: Any = cursor.execute(_CLAIM, (self._group,)).fetchone()
             if job is None:
                 return None
-            looked = self._looked(connection, job, cursor.execute(_NEXT, (job.id, _AT_ONCE)).fetchall())
+            looked = self._looked(connection, job, cursor.execute(_NEXT, (job.id, self._most)).fetchall())
             state = JobState.RUNNING if looked else JobState.DONE
             cursor.execute(_MOVE, {"job": job.id, "state": state})
         step = Step(state=state)

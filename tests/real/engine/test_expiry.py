@@ -40,12 +40,6 @@ INSERT INTO headrace.letter_bytes (letter_id, value) SELECT id, 'v' FROM made WH
 Letters = Callable[..., None]
 
 
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first look is not put off."""
-    monkeypatch.setattr(Expiry, "FIRST_LOOK", 0.0)
-
-
 @pytest.fixture
 def letters(target: Target) -> Letters:
     """Writes an open letter of a topic's record."""
@@ -81,7 +75,7 @@ def said(at: Endpoints, target: Target, hours: float) -> list[tuple[str, str, in
     pool = TargetPool(SessionSettings(dsn=target.dsn, worker="looks"), CircuitBreaker("target"))
     logs = KafkaLogs(KafkaSettings(bootstrap_servers=at.kafka, group=GROUP, topics=()))
     with closing(pool), capture_logs() as lines:
-        assert Expiry(PostgresPointers(pool, GROUP, ["s.pointing"]), logs, hours).turn()
+        assert Expiry(PostgresPointers(pool, GROUP, ["s.pointing"]), logs, hours, first=0.0).turn()
     assert all(line["remedy"] and line["log_level"] == "warning" for line in lines), lines
     return sorted((line["event"], line["topic"], line["offset"]) for line in lines)
 

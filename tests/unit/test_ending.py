@@ -1,0 +1,70 @@
+"""Processes that were told to stop end in time, whatever they wait for."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from consumer.lifecycle import UNDRAINED
+from consumer.settings import Settings
+from consumer.supervisor import outlives
+from consumer.worker import ends_within
+
+SCRIPT = """
+import sys, time
+from consumer.worker import Alarm
+alarm = Alarm(float(sys.argv[1]), lambda: print("last", flush=True))
+print("there", flush=True)
+if sys.argv[2] == "told":
+    alarm.told()
+    alarm.told()
+if sys.argv[2] == "cancelled":
+    alarm.told()
+    alarm.cancel()
+time.sleep(float(sys.argv[3]))
+print("in order")
+"""
+
+
+def ended(within: float, how: str, seconds: float) -> tuple[int, list[str], float]:
+    """Exit code, lines and seconds of a process that has such an alarm and waits so long."""
+    command = [sys.executable, "-c", SCRIPT, str(within), how, str(seconds)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    with process:
+        first = process.stdout.readline().strip()
+        began = time.monotonic()
+        rest = [line for line in process.stdout.read().splitlines() if "takes too long" not in line]
+        return process.wait(30), [first, *rest], time.monotonic() - began
+
+
+def test_one_that_waits_too_long_after_it_was_told_is_ended() -> None:
+    """What is done last is done, once."""
+    code, lines, seconds = ended(0.3, "told", 60)
+    assert (code, lines) == (UNDRAINED, ["there", "last"])
+    assert seconds < 20
+
+
+@pytest.mark.parametrize("how", ["quiet", "cancelled"])
+def test_one_that_was_not_told_or_has_come_to_its_end_is_left_alone(how: str) -> None:
+    """However long it lives."""
+    assert ended(0.1, how, 0.5)[:2] == (0, ["there", "in order"])
+
+
+@pytest.mark.parametrize(
+    ("drain", "within", "worker", "supervisor"),
+    [(20, None, 30, 40), (20, 600, 30, 40), (20, 25, 24, 24.5), (1, 7, 6, 6.5), (20, 33, 30, 32.5)],
+)
+def test_a_supervisor_ends_behind_its_workers_and_before_it_is_killed(
+    drain: float, within: float | None, worker: float, supervisor: float
+) -> None:
+    """Whoever stops them says how long that may take."""
+    said = {
+        "kafka": {"bootstrap_servers": "here:1", "group": "g", "topics": ["t"]},
+        "registry": {"url": "http://here:2"},
+        "target": {"dsn": "host=here"},
+        "worker": {"drain_timeout": drain, "stop_within": within},
+    }
+    settings = Settings.model_validate(said)
+    assert (ends_within(settings), outlives(settings)) == (worker, supervisor)
