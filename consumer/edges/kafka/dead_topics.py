@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, Message, TopicCollection
 from confluent_kafka import TopicPartition as Position
-from confluent_kafka.admin import OffsetSpec
 
 from consumer.core.foreign import DeadRecord, Span
 from consumer.core.letters import Record
@@ -13,7 +12,7 @@ from consumer.edges.kafka.admin import Admin
 from consumer.edges.kafka.config import KafkaSettings, is_dead_letters
 from consumer.edges.kafka.intake import read_headers
 from consumer.edges.kafka.pieces import Pieces
-from consumer.edges.kafka.specs import EARLIEST, LATEST
+from consumer.edges.kafka.specs import EARLIEST, LATEST, OffsetSpec
 
 # seconds: a stop waits for an answer
 _LONGEST = 5.0

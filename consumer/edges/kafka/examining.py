@@ -6,7 +6,6 @@ from typing import Any
 
 from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, TopicCollection
 from confluent_kafka import TopicPartition as Position
-from confluent_kafka.admin import OffsetSpec
 from confluent_kafka.admin._config import ConfigResource
 
 from consumer.core.doctor.cluster import Cluster
@@ -16,7 +15,7 @@ from consumer.core.records import TopicPartition
 from consumer.edges.kafka.admin import Admin
 from consumer.edges.kafka.answers import answered
 from consumer.edges.kafka.config import KafkaSettings, selects
-from consumer.edges.kafka.specs import EARLIEST, LATEST, NEWEST
+from consumer.edges.kafka.specs import EARLIEST, LATEST, NEWEST, OffsetSpec
 from consumer.ports.examining import Matched, Reach
 
 _PROTOCOLS = "group.coordinator.rebalance.protocols"

@@ -10,14 +10,13 @@ from typing import Any, TypeVar
 
 from confluent_kafka import IsolationLevel, KafkaError
 from confluent_kafka import TopicPartition as Position
-from confluent_kafka.admin import OffsetSpec
 from confluent_kafka.admin._config import ConfigResource
 
 from consumer.core.records import TopicPartition
 from consumer.edges.kafka.admin import Admin
 from consumer.edges.kafka.answers import answered
 from consumer.edges.kafka.config import KafkaSettings
-from consumer.edges.kafka.specs import EARLIEST, since
+from consumer.edges.kafka.specs import EARLIEST, OffsetSpec, since
 from consumer.ports.letters import Reach
 
 K = TypeVar("K")

@@ -6,14 +6,13 @@ from typing import Any
 
 from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, TopicCollection
 from confluent_kafka import TopicPartition as Position
-from confluent_kafka.admin import OffsetSpec
 from confluent_kafka.admin._config import ConfigResource
 
 from consumer.core.records import TopicPartition
 from consumer.edges.kafka import specs
 from consumer.edges.kafka.admin import Admin
 from consumer.edges.kafka.config import KafkaSettings, selects
-from consumer.edges.kafka.specs import EARLIEST, LATEST
+from consumer.edges.kafka.specs import EARLIEST, LATEST, OffsetSpec
 from consumer.ports.target import Start
 from consumer.ports.topics import Traits
 

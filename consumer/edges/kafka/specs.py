@@ -1,6 +1,8 @@
 """Which offset of a partition is asked for. The client's library tells no types of these."""
 
-from confluent_kafka.admin import OffsetSpec
+from confluent_kafka.admin._listoffsets import OffsetSpec
+
+__all__ = ["EARLIEST", "LATEST", "NEWEST", "OffsetSpec", "since"]
 
 EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
