@@ -24,13 +24,14 @@ Words = Mapping[str, str]
 class Given:
     """What has to be so before a command: `make` brings it about, and says what examples are called here.
 
-    `codes`: how the command may end, beside well.
+    It is done once a page, or before each such command (`again`). `codes`: how the command may end, beside well.
     """
 
     command: str
     make: Callable[[Scene], Words] | None = None
     codes: frozenset[int] = frozenset()
     page: str = ""
+    again: bool = False
 
     def fits(self, page: str, command: str) -> bool:
         """Whether it is of this command."""
@@ -41,18 +42,21 @@ def follow(scene: Scene, page: str, givens: tuple[Given, ...]) -> list[str]:
     """What did not go as the page has it."""
     wrong: list[str] = []
     words: dict[str, str] = {}
+    made: set[object] = set()
     with closing(scene.terminal()) as terminal:
         for block in blocks(page):
             if block.language == "toml" and page in SETTLED:
                 scene.settings(block.text)
             for command in commands(block):
-                if absent(page, command):
+                if absent(page, command) or scene.looked(command):
                     continue
                 scene.ensure()
                 scene.rest()
                 found = [each for each in givens if each.fits(page, command)]
                 for each in found:
-                    words |= each.make(scene) if each.make else {}
+                    if each.make and (each.again or each.make not in made):
+                        words |= each.make(scene)
+                        made.add(each.make)
                 said = given(terminal, placed(command, words), scene)
                 allowed = {0}.union(*(each.codes for each in found))
                 if said.code not in allowed:

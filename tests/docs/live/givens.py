@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 
+from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from tests.docs.live.following import Given
-from tests.docs.live.scene import DEAD_OF_THE_SINK, GROUP, WORKER, Scene
+from tests.docs.live.scene import WORKER, Scene
 from tests.real.engine.feed import create_topic
 from tests.real.engine.worker import eventually
 
@@ -35,6 +36,11 @@ def refused(scene: Scene) -> Words:
     """Dead ones of a check."""
     scene.refused(3)
     return {}
+
+
+def rows_of_others(_: Scene) -> Words:
+    """Letters that the source can be asked for are of other kinds here."""
+    return {"record.unplaced": "record.check", "record.gone": "record.value"}
 
 
 def old(scene: Scene) -> Words:
@@ -103,14 +109,9 @@ def altered(scene: Scene) -> Words:
     return {}
 
 
-def healed(scene: Scene) -> Words:
-    """A worker's name is that of its process, where pages have one."""
-    return {WORKER: _one(scene, "SELECT name FROM headrace.workers WHERE pid = %s", scene.running["run"].pid)}
-
-
 def worker(scene: Scene) -> Words:
     """The worker's name and process."""
-    name = healed(scene)[WORKER]
+    name = _one(scene, "SELECT name FROM headrace.workers WHERE pid = %s", scene.running["run"].pid)
     return {"db3-4711-c973d0": name, WORKER: name, "<pid of headrace run>": str(scene.running["run"].pid)}
 
 
@@ -145,10 +146,25 @@ def places(scene: Scene) -> Words:
 def behind(scene: Scene) -> Words:
     """Records that are not applied yet: nobody reads them."""
     assert scene.running["run"].leave() == 0
-    begin = int(
-        _one(scene, "SELECT next_offset FROM headrace.positions WHERE topic = 'shop.shop.orders' AND partition = 0")
-    )
-    return {"1200": str(begin), "1250": str(begin)}
+    query = "SELECT next_offset FROM headrace.positions WHERE topic = 'shop.shop.orders' AND partition = 0"
+    begin = int(_one(scene, query))
+    scene.source("UPDATE shop.orders SET total = total + 1")
+    eventually(lambda: _end(scene, "shop.shop.orders") > begin, "the changes are in the topic")
+    return {"1200": str(begin), "1250": str(begin + 1)}
+
+
+def _end(scene: Scene, topic: str) -> int:
+    client = Consumer({"bootstrap.servers": scene.at.kafka, "group.id": "looks", "log_level": 0})
+    try:
+        return int(client.get_watermark_offsets(TopicPartition(topic, 0), 10)[1])
+    finally:
+        client.close()
+
+
+def another_schema(scene: Scene) -> Words:
+    """It is there."""
+    scene.do("CREATE SCHEMA IF NOT EXISTS archive")
+    return {}
 
 
 def made_anew(scene: Scene) -> Words:
@@ -184,16 +200,16 @@ GIVENS = (
     Given(command=r"https?://|kafka:9092", make=places),
     Given(command=r"kill -HUP|workers drain", make=worker),
     # letters
-    Given(command=r"dlq (show|replay|edit|discard|export|groups)|letters/replay", make=letters),
+    Given(command=r"dlq (show|replay|edit|discard|export|groups)|letters/replay|replay start --group", make=letters),
     Given(command=r"dlq search", make=large),
     Given(command=r"--job 12|status 12", make=last_search),
     Given(page="docs/how-to/import", command=r"dlq import", make=left_by_a_sink),
     Given(page="docs/how-to/import", command=r"dlq show", make=imported),
     Given(command=r"replay start --kind record\.check", make=refused),
-    Given(command=r"replay start --group", make=letters),
     Given(command=r"replay start --discard", make=old),
-    Given(command=r"replay (pause|cancel) 7", make=slow_job),
-    Given(command=r"replay (status|report) 7", make=last_job),
+    Given(command=r"dlq ask-source", make=rows_of_others, codes=frozenset({5})),
+    Given(command=r"replay pause 7", make=slow_job),
+    Given(command=r"replay (status|report) 7", make=last_job, again=True),
     # a job whose letters are refused once more says so
     Given(command=r"replay status", codes=frozenset({5})),
     # batches and positions
@@ -207,10 +223,11 @@ GIVENS = (
     # comparisons and recoveries
     Given(command=r"reconcile start", make=different, codes=frozenset({5})),
     Given(command=r"reconcile (show|keys|repair)", make=last_comparison),
+    # it goes on when somebody has changed the settings
+    Given(command=r"recover move", make=another_schema, codes=frozenset({5})),
     Given(command=r"recover skip", make=behind),
     Given(command=r"recover adopt", make=made_anew),
     # others
     Given(command=r"admin serve", make=free_console),
     Given(page="docs/how-to/keep-history.md", command=r"_source_time", make=history),
 )
-_ = DEAD_OF_THE_SINK, GROUP

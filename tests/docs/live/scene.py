@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -32,6 +33,8 @@ TABLES = (
     "shop.orders", "shop.products",
 )  # fmt: skip
 _HERE = Path(__file__).parent
+# what changes nothing
+_LOOK = re.compile(r"headrace (workers ls|lag|positions ls|doctor|connectors ls|tables ls|breakers ls|batches ls)")
 _RESTING = """
 SELECT (SELECT count(*) FROM headrace.letters WHERE state IN ('replaying', 'retrying'))
      + (SELECT count(*) FROM headrace.jobs WHERE state IN ('planned', 'canary', 'running') AND rate > 1)
@@ -39,6 +42,8 @@ SELECT (SELECT count(*) FROM headrace.letters WHERE state IN ('replaying', 'retr
 _WHOLE = """
 DELETE FROM headrace.table_states;
 DELETE FROM headrace.flags;
+UPDATE headrace.schema_changes SET state = 'approved', decided_by = 'mended', decided_at = now()
+    WHERE state = 'planned';
 UPDATE headrace.positions SET next_offset = next_offset + (stopped ->> 'kind' = 'table.truncate')::int,
     epoch = epoch + 1, stopped = NULL, again_at = now() WHERE stopped IS NOT NULL;
 """
@@ -65,6 +70,7 @@ class Scene:
     dsn: str
     console: int
     running: dict[str, Process] = field(default_factory=dict)
+    looks: set[str] = field(default_factory=set)
 
     def terminal(self) -> Terminal:
         """A new window in the directory of the settings; libpq leads to the target, as for the role of people."""
@@ -75,6 +81,13 @@ class Scene:
         found["CURL_HOME"] = str(self.directory)
         known = environment(**found)
         return Terminal(self.directory, {**known, "PATH": f"{self.directory / 'bin'}:{known['PATH']}"})
+
+    def looked(self, command: str) -> bool:
+        """Whether this very look was given before, by another page."""
+        seen = command in self.looks
+        if _LOOK.match(command):
+            self.looks.add(command)
+        return seen
 
     def settings(self, *more: str) -> None:
         """Write the file, with further sections."""
