@@ -101,7 +101,8 @@ class Terminal:
 
     def _wait(self, until: re.Pattern[str], seconds: float) -> re.Match[str]:
         with self._came:
-            self._came.wait_for(lambda: until.search(self._text), seconds)
+            # what has ended says nothing more
+            self._came.wait_for(lambda: until.search(self._text) or _ENDED.search(self._text), seconds)
             found = until.search(self._text)
             if found is None:
                 raise TimeoutError(f"`{self._given}` is not so far after {seconds:g} s:\n{self._text[-_TOLD:]}")
