@@ -11,8 +11,8 @@ CHART_TOOLS := $(abspath $(VENV))/chart
 AUDIT := $(abspath $(VENV))/audit
 SBOM := $(abspath $(VENV))/sbom
 # suites of many minutes, or with tools of their own, have commands of their own
-APART := console chart recovery monitoring security faults real/test_bench_resume.py real/test_bench_smoke.py
-.PHONY: help setup demo test console-tests screenshots chart-tests monitoring-programs monitoring-tests alerts bench-tests security-tests audit sbom faults recovery upgrade-tests fidelity check fmt lock docs site clean
+APART := console chart recovery monitoring security faults docs/live real/test_bench_resume.py real/test_bench_smoke.py
+.PHONY: help setup demo test docs-tests docs-programs database-programs chart-programs console-tests screenshots chart-tests monitoring-programs monitoring-tests alerts bench-tests security-tests audit sbom faults recovery upgrade-tests fidelity check fmt lock docs site clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -40,9 +40,18 @@ screenshots: setup  ## Pictures of the console's pages for the docs, by Debian's
 	@command -v chromium >/dev/null || (apt-get update && apt-get install --yes --no-install-recommends chromium)
 	$(BIN)/python -m pytest tests/console/screenshots.py
 
-chart-tests: setup  ## The Helm chart: lint, many sets of values, Kubernetes' own schemas (builds helm and kubeconform with Go)
+# what a person has at hand who follows the pages
+docs-programs: monitoring-programs
+	@(command -v jq && command -v curl) >/dev/null || (apt-get update && apt-get install --yes --no-install-recommends jq curl)
+
+docs-tests: setup docs-programs chart-programs  ## Each page followed on real servers, each command block of it run; the tutorials from zero: minutes
+	PATH="$(CHART_TOOLS):$$PATH" $(BIN)/python -m pytest tests/docs
+
+chart-programs:
 	GOBIN=$(CHART_TOOLS) go install helm.sh/helm/v3/cmd/helm@v3.22.0
 	GOBIN=$(CHART_TOOLS) go install github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0
+
+chart-tests: setup chart-programs  ## The Helm chart: lint, many sets of values, Kubernetes' own schemas (builds helm and kubeconform with Go)
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --upgrade --target $(CHART_TOOLS)/schemas -r tests/chart/schemas.lock
 	PATH="$(CHART_TOOLS):$$PATH" KUBERNETES_SCHEMAS=$(CHART_TOOLS)/schemas/kubernetes_validate/kubernetes-json-schema \
 	$(BIN)/python -m pytest tests/chart
@@ -58,7 +67,12 @@ monitoring-tests: setup monitoring-programs  ## Alerts in promtool, each query o
 alerts: setup monitoring-programs  ## Each alert provoked on real servers, seen firing and ending: ONLY="HeadraceStopped", RESUME=1 for what is left
 	$(BIN)/python -m pytest tests/monitoring/test_alerts.py -v $(addprefix --alert ,$(ONLY)) $(if $(RESUME),--resume)
 
-security-tests: setup  ## TLS and logins, right and wrong, to broker, registry and database (PostgreSQL of the system)
+# the wheel's PostgreSQL was built without TLS
+database-programs:
+	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || \
+	(apt-get update && apt-get install --yes --no-install-recommends postgresql)
+
+security-tests: setup database-programs  ## TLS and logins, right and wrong, to broker, registry and database (Debian's PostgreSQL, installed if missing)
 	$(BIN)/python -m pytest tests/security
 
 audit:  ## Known flaws of the locked packages, by pip-audit; what can't be looked up is a failure too

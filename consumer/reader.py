@@ -8,6 +8,7 @@ Where tables have several priorities, `rationing` says what is read, and each ba
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import structlog
 
@@ -22,7 +23,7 @@ from consumer.core.sizer import BatchSizer
 from consumer.gathering import Gathering, sample
 from consumer.handover import Dropped, Handover, Later, Moved, Notice, Paced, Stopped, Work
 from consumer.places import LogCut, Places
-from consumer.planner import BadRecord, Planner, Unbound
+from consumer.planner import BadRecord, Unbound
 from consumer.ports.facts import Halted, Healed, Pause, Shift, Shifted, Tell, untold
 from consumer.ports.refusals import DataFault
 from consumer.ports.target import Taken
@@ -44,6 +45,16 @@ class BatchLimits:
     sharing: Sharing = field(default_factory=Sharing)
 
 
+class Plans(Protocol):
+    """What a reader asks of a planner."""
+
+    def knows(self, key: BindingKey) -> bool:
+        """Whether records of this kind can be planned."""
+
+    def plan(self, slices: Sequence[Slice]) -> Plan:
+        """Plan one transaction. Raises Unbound, BadRecord, DataFault where somebody has to be asked first."""
+
+
 class Reader:
     """Owns the source. `turn` is called in a loop by one thread. Implements `consumer.ports.topics.Listener`."""
 
@@ -61,7 +72,7 @@ class Reader:
     # records to learn a table's name from; the first that decodes is enough
     SAMPLE = 20
 
-    def __init__(self, source: Source, planner: Planner, ahead: Ahead, handover: Handover, limits: BatchLimits) -> None:
+    def __init__(self, source: Source, planner: Plans, ahead: Ahead, handover: Handover, limits: BatchLimits) -> None:
         self._source = source
         self._planner = planner
         self._ahead = ahead

@@ -248,7 +248,7 @@ def report(
     about: Annotated[About, typer.Option(help="One worker beside the sink, or several workers.")] = About.BENCHMARKS,
     file: Annotated[Path | None, typer.Option(help="The page; that of docs by default.")] = None,
 ) -> None:
-    """Write a results page. Exit code 3 when there are no results."""
+    """Write a results page; what people wrote into it stays. Exit code 3 when there are no results."""
     with _failures_told():
         from consumer.bench import engine, scaling
         from consumer.bench import report as benchmarks
@@ -257,9 +257,10 @@ def report(
         if not (data_dir / "results.json").exists():
             _say(f"there are no results in {data_dir}")
             raise typer.Exit(_NOTHING)
-        page = {About.BENCHMARKS: benchmarks.page, About.SCALING: scaling.page}[about]
-        file = file or Path("docs", f"{about}.md")
-        file.write_text(page(Store(data_dir), engine.version()), encoding="utf-8")
+        file, store, version = file or Path("docs", f"{about}.md"), Store(data_dir), engine.version()
+        before = file.read_text(encoding="utf-8") if file.exists() else ""
+        page = scaling.page(store, version, before) if about is About.SCALING else benchmarks.page(store, version)
+        file.write_text(page, encoding="utf-8")
         _say(f"written: {file}")
 
 

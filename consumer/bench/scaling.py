@@ -3,17 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from consumer.bench import rolled, summary
+from consumer.bench import rolled
 from consumer.bench.model import Limits, Needs, Units, needs
-from consumer.bench.modes import SCALE
+from consumer.bench.modes import ROLLING, SCALE
+from consumer.bench.remarks import Before, read, section
 from consumer.bench.report import machine, table
 from consumer.bench.store import Result, Store
 
 _INTRODUCTION = """# Several workers, measured
 
 This page is written by `headrace bench report --about scaling` from recorded runs; edit `consumer/bench/scaling.py`,
-not the page. What follows from it for your machines: [sizing](sizing.md). One worker alone:
-[benchmarks](benchmarks.md).
+not the page, but for what stands behind the mark at the end of a section: that is written by hand, and kept. What
+follows from it for your machines: [sizing](sizing.md). One worker alone: [benchmarks](benchmarks.md).
 
 All servers, the workers and what feeds them share the cores that are named here. Each run has the machine's load of the
 minute before it beside it: on a machine with other work every figure is worse than it would be, starts most of all.
@@ -49,7 +50,8 @@ _UNTRIED = """
   and no TLS.
 """
 
-_UNMEASURED = "Not measured with this engine.\n"
+_UNMEASURED = "Not measured yet.\n"
+_EARLIER = "**Of an earlier engine**"
 
 _NEEDS = (
     "events/s",
@@ -71,18 +73,49 @@ _MEANT = {
 }
 
 
-def page(store: Store, version: str) -> str:
-    """The whole page, about this version of the engine."""
-    results = summary.counting(store.results(), version)
+def page(store: Store, version: str, written: str = "") -> str:
+    """The whole page, about this version of the engine, and of what it was not measured in about the last one that was.
+
+    `written`: the page as it is. Its remarks are kept, and so is a section of which the store has no run at all.
+    """
+    results, before = store.results(), read(written)
+    rolling = newest([each for each in results if each.scenario == ROLLING], version)
+    larger = newest([each for each in results if each.scenario == SCALE], version)
+    made = {
+        "A rolling restart under load": _of_which(rolling, version) + _rolling(rolling),
+        "Workers over one group": _of_which(larger, version) + _grown(grown(larger)),
+        "What a rate takes, extrapolated": _of_which(larger, version) + _modelled(grown(larger)),
+    }
+    sections = [section(title, _kept(title, text, before, version), before) for title, text in made.items()]
     told = f"Headrace is `{version}` here: the package's version and a digest of the engine's sources.\n"
-    larger = grown(results)
-    sections = (
-        ("A rolling restart under load", _rolling(results)),
-        ("Workers over one group", _grown(larger)),
-        ("What a rate takes, extrapolated", _modelled(larger)),
-    )
-    parts = [_INTRODUCTION + told, machine(store), *(f"## {title}\n\n{text}" for title, text in sections), _COMMANDS]
+    parts = [_INTRODUCTION + told, machine(store), *sections, _COMMANDS]
     return "\n".join(part for part in parts if part).rstrip() + "\n"
+
+
+def _kept(title: str, text: str, before: Before, version: str) -> str:
+    """What was made of a section, or what stands there where the store knows nothing of it."""
+    there = before.made.get(title, "")
+    if text != _UNMEASURED or not there or there == _UNMEASURED.strip():
+        return text
+    return there if there.startswith(_EARLIER) or before.version == version else _earlier(before.version) + there
+
+
+def _earlier(version: str) -> str:
+    return f"{_EARLIER}, `{version}`; not measured with this one.\n\n"
+
+
+def newest(results: Sequence[Result], version: str) -> list[Result]:
+    """Those of this version; where there are none, those of the version that was measured last."""
+    versions = [each.version for each in results]
+    chosen = version if version in versions or not versions else versions[-1]
+    return [each for each in results if each.version == chosen]
+
+
+def _of_which(results: Sequence[Result], version: str) -> str:
+    """Says so where the figures are of another engine."""
+    if not results or results[0].version == version:
+        return ""
+    return _earlier(results[0].version)
 
 
 _COMMANDS = """## Commands

@@ -6,18 +6,17 @@ from collections.abc import Sequence
 
 from confluent_kafka import TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.cimpl import NewTopic
 
 from consumer.bench import workload
 from consumer.bench.failures import late
 from consumer.bench.rig import Rig
 from consumer.bench.scenario import TOPIC_PREFIX, Dataset
+from consumer.edges.kafka.specs import LATEST
 from consumer.stack.connectors import Capture, connector_status, register_debezium, remove_debezium
 from consumer.stack.waiting import wait_until
 
 _TIMEOUT = 30.0
-_LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 # seconds without a new record after which the capture counts as stuck
 _STALLED = 120.0
 # large batches, so that a million events take less than a minute
@@ -66,7 +65,7 @@ def counts(rig: Rig, topics: Sequence[str]) -> dict[str, int]:
     parts = [TopicPartition(topic, part) for topic in topics if topic in there for part in there[topic].partitions]
     found = dict.fromkeys(topics, 0)
     if parts:
-        ends = client.list_offsets(dict.fromkeys(parts, _LATEST), request_timeout=_TIMEOUT)
+        ends = client.list_offsets(dict.fromkeys(parts, LATEST), request_timeout=_TIMEOUT)
         for part, future in ends.items():
             found[part.topic] += max(0, future.result(_TIMEOUT).offset)
     return found

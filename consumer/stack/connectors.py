@@ -151,11 +151,6 @@ def remove_debezium(connect_url: str, source_dsn: str, name: str) -> None:
         connection.execute(sql.SQL("DROP PUBLICATION IF EXISTS {}").format(sql.Identifier(own)))
 
 
-def restart_connector(connect_url: str, name: str) -> None:
-    """Starts a connector and its failed tasks again."""
-    _call("POST", f"{connect_url}/connectors/{name}/restart?includeTasks=true&onlyFailed=true", None)
-
-
 def connectors(connect_url: str) -> tuple[str, ...]:
     """The names of all connectors."""
     answer: Any = _call("GET", f"{connect_url}/connectors", None)

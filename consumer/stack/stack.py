@@ -147,10 +147,6 @@ class Stack:
         """Lets a frozen part go on."""
         self._running(name).resume()
 
-    def wait_ready(self, name: str, seconds: float = 30.0) -> None:
-        """Returns when the part does its work again; raises when it does not in time."""
-        self._await(self._known(name), self._running(name), seconds)
-
     def close(self) -> None:
         """Ends all parts, consumers before what they use; safe to call again."""
         self._closing = True

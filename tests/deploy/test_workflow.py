@@ -30,7 +30,7 @@ def test_each_command_is_one_of_make() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     commands = {each["command"] for each in matrix()}
     assert commands <= targets
-    assert {"test", "security-tests", "chart-tests", "console-tests", "audit", "sbom"} <= commands
+    assert {"test", "security-tests", "chart-tests", "docs-tests", "site", "console-tests", "audit", "sbom"} <= commands
 
 
 def test_it_may_read_and_nothing_more() -> None:

@@ -291,6 +291,16 @@ def test_settings_that_the_client_does_not_take_are_refused(broker: Broker) -> N
     assert "kafka.client" in caught.value.failure.remedy
 
 
+@pytest.mark.provokes("kafka.configuration")
+def test_an_expression_that_the_client_does_not_take_is_refused(broker: Broker) -> None:
+    """Python takes it; what is wrong with it is said."""
+    with pytest.raises(Refused) as caught:
+        Member(settings(broker, "^shop[.](?!private).*"), 0)
+
+    assert caught.value.failure.kind == "kafka.configuration"
+    assert "kafka.topics" in caught.value.failure.detail
+
+
 @pytest.mark.provokes("worker.defect")
 def test_a_closed_member_is_not_to_be_polled(broker: Broker, topic: str, member: Join) -> None:
     """Only a mistake of the program does it."""

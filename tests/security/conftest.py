@@ -156,9 +156,8 @@ class Database:
 
 @pytest.fixture(scope="session")
 def database(papers: Papers) -> Iterator[Database]:
-    """PostgreSQL of the system, since the wheel's was built without TLS; skipped where there is none."""
-    if not PROGRAMS:
-        pytest.skip("no PostgreSQL of the system")
+    """PostgreSQL of the system, since the wheel's was built without TLS."""
+    assert PROGRAMS, "PostgreSQL of the system is missing: make security-tests installs it"
     # where another user's server may go, which it may not below pytest's own directories
     scratch = tempfile.TemporaryDirectory(prefix="headrace-")
     place = Path(scratch.name)

@@ -8,6 +8,7 @@ import pytest
 
 from consumer.bench import rolled, scaling
 from consumer.bench.modes import ROLLING, SCALE
+from consumer.bench.remarks import MARK, read
 from consumer.bench.store import Result, Store
 
 _THIS, _OTHER = "0.1.0.dev0+11111111", "0.1.0.dev0+00000000"
@@ -38,17 +39,21 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path)
 
 
-def _page(store: Store, *results: Result) -> str:
+def _with(store: Store, *results: Result) -> Store:
     for each in results:
         store.add(each)
-    return scaling.page(store, _THIS)
+    return store
+
+
+def _page(store: Store, *results: Result) -> str:
+    return scaling.page(_with(store, *results), _THIS)
 
 
 def test_without_results_there_is_no_figure(store: Store) -> None:
     """Only what to run; the sections stay, since pages lead to them."""
     shown = _page(store)
     assert "| " not in shown
-    assert shown.count("Not measured with this engine.") == 3
+    assert shown.count("Not measured yet.") == 3
     assert "headrace bench rolling" in shown
 
 
@@ -85,6 +90,37 @@ def test_what_a_rate_takes_follows_from_one_worker(store: Store) -> None:
     shown = _page(store, _grown(1, 100_000.0), _grown(4, 90_000.0))
     assert "extrapolated" in shown
     assert "| 1,000,000 | 100 tables of 10 000 each | 4.0 | 20 | 8.0 | 400 | 4 | 1.0 | 500 |" in shown
+
+
+def test_what_was_measured_with_an_earlier_engine_stays_and_says_so(store: Store) -> None:
+    """Until the section is measured anew; sections are apart in that."""
+    shown = _page(store, _rolled("static", 2.0, version=_OTHER), _grown(1, 100_000.0))
+    assert shown.count(f"**Of an earlier engine**, `{_OTHER}`") == 1
+    assert "| static | 4 | 64 |" in shown
+    anew = _page(store, _rolled("cooperative", 2.0))
+    assert "earlier engine" not in anew
+    assert "| static" not in anew
+
+
+def test_what_people_wrote_outlives_a_report(store: Store) -> None:
+    """Behind the mark of its section, up to the next heading; nothing else of the page before does."""
+    first = _page(store, _rolled("static", 2.0))
+    title = "A rolling restart under load"
+    head, mark, rest = first.partition(MARK)
+    by_hand = f"{head} lost{mark}\n\nOther work had the machine.\n\nTwice.\n{rest}"
+    again = scaling.page(store, _THIS, by_hand)
+    assert read(again).remarks == {title: "Other work had the machine.\n\nTwice."}
+    assert "lost" not in again
+    assert scaling.page(store, _THIS, again) == again
+
+
+def test_a_section_without_any_run_stays_as_it_is(store: Store, tmp_path: Path) -> None:
+    """As after a look at another machine's store: nothing that was measured is lost, and whose it was is said once."""
+    elsewhere = scaling.page(_with(Store(tmp_path / "other"), _rolled("static", 2.0, version=_OTHER)), _OTHER)
+    shown = scaling.page(_with(store, _grown(1, 100_000.0)), _THIS, elsewhere)
+    assert shown.count(f"**Of an earlier engine**, `{_OTHER}`") == shown.count("| static | 4 | 64 |") == 1
+    assert "Not measured yet." not in shown
+    assert scaling.page(store, _THIS, shown) == shown
 
 
 def test_only_the_last_run_of_a_mode_counts() -> None:

@@ -7,11 +7,11 @@ import pytest
 
 from consumer.ahead import Ahead
 from consumer.core.failure import Failure
-from consumer.core.plan import BindingKey
+from consumer.core.plan import BindingKey, Plan
 from consumer.core.records import Appended, LastRecord, Slice, TopicPartition
 from consumer.core.sizer import BatchSizer
 from consumer.handover import Handover, Moved, Paced, Stopped, Take, Work
-from consumer.planner import Planner
+from consumer.planner import Unbound
 from consumer.ports.target import Taken
 from consumer.ports.topics import Fetched, Intake, Listener
 from consumer.reader import BatchLimits, Reader
@@ -77,8 +77,9 @@ class NoBindings:
         """Nothing has to be looked up."""
         return True
 
-    def plan(self, slices: Sequence[Slice]) -> None:
-        """No plan."""
+    def plan(self, slices: Sequence[Slice]) -> Plan:
+        """Nothing is bound."""
+        raise Unbound({})
 
 
 def fetched(at: TopicPartition, *offsets: int) -> Fetched:
@@ -113,7 +114,7 @@ def read(source: ScriptedSource, position: int = 10, last: LastRecord | None = N
 def taking(source: ScriptedSource, position: int = 10, last: LastRecord | None = None) -> Handover:
     """What a reader leaves that took the partition at a position and polled to the end of the script."""
     handover = Handover(max_bytes=1 << 20, max_batches=100)
-    planner: Planner = NoBindings()  # type: ignore[assignment]
+    planner = NoBindings()
     reader = Reader(source, planner, NOTHING_NEW, handover, BatchLimits(sizer=BatchSizer(rows=1, growth=1)))
     reader.open()
     assert handover.next(0) == Take((AT,))
@@ -249,7 +250,7 @@ def test_nothing_behind_damage_is_read_while_what_lies_in_front_waits() -> None:
     broken, behind = Intake(broken={AT: failure}), Intake(fetched=records(50).fetched, ends={AT: 60})
     source = ScriptedSource(Intake(fetched=records(10).fetched, broken={AT: failure}), broken, behind, broken, behind)
     handover = Handover(max_bytes=1 << 20, max_batches=1)
-    planner: Planner = NoBindings()  # type: ignore[assignment]
+    planner = NoBindings()
     reader = Reader(source, planner, NOTHING_NEW, handover, BatchLimits(sizer=BatchSizer(rows=1, growth=1)))
     reader.PATIENCE = 0
     reader.open()
@@ -279,7 +280,7 @@ def test_the_group_is_told_of_stored_positions() -> None:
     """Moved positions of owned partitions are committed for lag tools."""
     source = ScriptedSource(records(10))
     handover = Handover(max_bytes=1 << 20, max_batches=100)
-    planner: Planner = NoBindings()  # type: ignore[assignment]
+    planner = NoBindings()
     reader = Reader(source, planner, NOTHING_NEW, handover, BatchLimits())
     reader.open()
     handover.tell(Taken(at=AT, epoch=1, next_offset=10))
@@ -301,7 +302,7 @@ def test_a_batch_reads_fewer_records_after_one_that_was_too_much(paced: Paced, l
     """What the apply thread says of a batch counts for the next."""
     source = ScriptedSource()
     handover = Handover(max_bytes=1 << 20, max_batches=100)
-    planner: Planner = NoBindings()  # type: ignore[assignment]
+    planner = NoBindings()
     reader = Reader(source, planner, NOTHING_NEW, handover, BatchLimits(sizer=BatchSizer(rows=100)))
     handover.tell(paced)
     reader.turn(0)
@@ -315,7 +316,7 @@ def test_a_batch_is_of_few_topics_and_takes_them_in_turn() -> None:
     more = Intake(fetched=[fetched(at, 2) for at in waiting[:128]])
     source = ScriptedSource(first, more, partitions=waiting)
     handover = Handover(max_bytes=1 << 20, max_batches=100)
-    planner: Planner = NoBindings()  # type: ignore[assignment]
+    planner = NoBindings()
     reader = Reader(source, planner, NOTHING_NEW, handover, BatchLimits(sizer=BatchSizer(rows=100, growth=1)))
     reader.open()
     assert handover.next(0) == Take(tuple(waiting))

@@ -11,7 +11,6 @@ from consumer.core.priority import Priority
 from consumer.core.records import TopicPartition
 from consumer.core.sizer import BatchSizer
 from consumer.handover import Handover, Paced, Work
-from consumer.planner import Planner
 from consumer.ports.facts import Fact, Halted, Pause
 from consumer.ports.target import Taken
 from consumer.ports.topics import Intake
@@ -66,7 +65,7 @@ class Scene:
             signals=lambda: self.signals,
             limits=PressureLimits(goal=0.3, step=0.0, calm=0.0, turn=3600.0),
         )
-        planner: Planner = NoBindings()  # type: ignore[assignment]
+        planner = NoBindings()
         limits = BatchLimits(sizer=BatchSizer(rows=20_000), lane=lambda topic: topic == "retry", sharing=sharing)
         self.reader = Reader(self.source, planner, NOTHING_NEW, self.handover, limits)
         self.reader.tell = self.facts.append

@@ -26,7 +26,7 @@ def complaints(root: Path) -> list[str]:
     found = []
     for path in pages:
         text = path.read_text(encoding="utf-8")
-        problems = [*_links(path, text), *_files(root, text), *_commands(root, text)]
+        problems = [*_links(path, text), *_files(root, text), *command_complaints(root, text)]
         found += [f"{path.relative_to(root)}: {problem}" for problem in problems]
     return found + _unreachable(root, pages)
 
@@ -65,7 +65,8 @@ def _files(root: Path, text: str) -> Iterator[str]:
             yield f"the file {name} does not exist"
 
 
-def _commands(root: Path, text: str) -> Iterator[str]:
+def command_complaints(root: Path, text: str) -> Iterator[str]:
+    """What is not known of the commands of console blocks: targets of make, our own commands, their options."""
     targets = set(_TARGET.findall((root / "Makefile").read_text(encoding="utf-8")))
     for words in _typed(text):
         if words[0] == "make":

@@ -132,12 +132,13 @@ def is_incremental(config: Mapping[str, object]) -> bool:
 
 
 @contextmanager
-def configuring() -> Iterator[None]:
-    """Raises Refused for settings that librdkafka does not take."""
+def configuring(what: str = "") -> Iterator[None]:
+    """Raises Refused for settings that librdkafka does not take. `what`: of which it does not say it itself."""
     try:
         yield
     except KafkaException as error:
-        raise Refused(failed(KINDS["kafka.configuration"], "kafka", "configure", error.args[0].str())) from error
+        said = f"{error.args[0].str()}{what}"
+        raise Refused(failed(KINDS["kafka.configuration"], "kafka", "configure", said)) from error
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, Message, TopicCollection
 from confluent_kafka import TopicPartition as Position
-from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from consumer.core.foreign import DeadRecord, Span
 from consumer.core.letters import Record
@@ -13,9 +12,8 @@ from consumer.edges.kafka.admin import Admin
 from consumer.edges.kafka.config import KafkaSettings, is_dead_letters
 from consumer.edges.kafka.intake import read_headers
 from consumer.edges.kafka.pieces import Pieces
+from consumer.edges.kafka.specs import EARLIEST, LATEST, OffsetSpec
 
-_EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
-_LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 # seconds: a stop waits for an answer
 _LONGEST = 5.0
 
@@ -37,7 +35,7 @@ class KafkaDeadTopics:
         partitions = self._matching()
         ids = self._topic_ids(sorted({at.topic for at in partitions}))
         there = [at for at in partitions if at.topic in ids]
-        starts, ends = self._listed(there, _EARLIEST), self._listed(there, _LATEST)
+        starts, ends = self._listed(there, EARLIEST), self._listed(there, LATEST)
         return {
             at: Span(start=starts[at], end=ends[at], topic_id=ids[at.topic])
             for at in there

@@ -7,7 +7,6 @@ from typing import Any
 from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, TopicCollection
 from confluent_kafka import TopicPartition as Position
 from confluent_kafka.admin._config import ConfigResource
-from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from consumer.core.doctor.cluster import Cluster
 from consumer.core.doctor.group import Group
@@ -16,11 +15,9 @@ from consumer.core.records import TopicPartition
 from consumer.edges.kafka.admin import Admin
 from consumer.edges.kafka.answers import answered
 from consumer.edges.kafka.config import KafkaSettings, selects
+from consumer.edges.kafka.specs import EARLIEST, LATEST, NEWEST, OffsetSpec
 from consumer.ports.examining import Matched, Reach
 
-_EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
-_LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-_NEWEST: OffsetSpec = OffsetSpec.max_timestamp()  # type: ignore[no-untyped-call]
 _PROTOCOLS = "group.coordinator.rebalance.protocols"
 _ABSENT = (
     KafkaError.UNKNOWN_TOPIC_OR_PART,
@@ -111,7 +108,7 @@ class KafkaExamining:
             time.sleep(_PAUSE)
 
     def reach(self, partitions: Sequence[TopicPartition]) -> Reach:
-        starts, ends, newest = (self._listed(partitions, spec) for spec in (_EARLIEST, _LATEST, _NEWEST))
+        starts, ends, newest = (self._listed(partitions, spec) for spec in (EARLIEST, LATEST, NEWEST))
         return Reach(
             starts={at: one.offset for at, one in starts.items()},
             ends={at: one.offset for at, one in ends.items()},

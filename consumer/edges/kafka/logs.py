@@ -11,17 +11,16 @@ from typing import Any, TypeVar
 from confluent_kafka import IsolationLevel, KafkaError
 from confluent_kafka import TopicPartition as Position
 from confluent_kafka.admin._config import ConfigResource
-from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from consumer.core.records import TopicPartition
 from consumer.edges.kafka.admin import Admin
 from consumer.edges.kafka.answers import answered
 from consumer.edges.kafka.config import KafkaSettings
+from consumer.edges.kafka.specs import EARLIEST, OffsetSpec, since
 from consumer.ports.letters import Reach
 
 K = TypeVar("K")
 
-_EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 # seconds: letters wait to be published meanwhile
 _LONGEST = 5.0
 _HOUR_MS = 3_600_000
@@ -43,10 +42,10 @@ class KafkaLogs:
         self._admin = Admin(settings)
 
     def reach(self, partitions: Sequence[TopicPartition], hours: float) -> Mapping[TopicPartition, Reach]:
-        starts = self._listed(dict.fromkeys(partitions, _EARLIEST))
+        starts = self._listed(dict.fromkeys(partitions, EARLIEST))
         kept = self._retentions({at.topic for at in starts})
         now = time.time() * 1000
-        asked = {at: _behind(now - kept[at.topic] + hours * _HOUR_MS) for at in starts if at.topic in kept}
+        asked = {at: since(now - kept[at.topic] + hours * _HOUR_MS) for at in starts if at.topic in kept}
         leaving = self._listed(asked) if hours else {}
         # no record is so young
         return {
@@ -84,8 +83,3 @@ class KafkaLogs:
 
 def _deletes(config: Mapping[str, Any]) -> bool:
     return "delete" in (config["cleanup.policy"].value or "") and config["retention.ms"].value is not None
-
-
-def _behind(milliseconds: float) -> OffsetSpec:
-    """The first record that is not older than this time."""
-    return OffsetSpec.for_timestamp(max(0, int(milliseconds)))  # type: ignore[no-any-return]

@@ -28,6 +28,9 @@ _REBALANCING = (
 # asked about for a sign of life: whoever has groups has it
 _EVERYWHERE = "__consumer_offsets"
 
+# the program's own expressions know more than the client's
+_EXPRESSIONS = ": an expression in kafka.topics is none that the client takes, which knows no look-around"
+
 
 class Member:
     """Joins when it is made. Assigned partitions are paused at offset 0. Raises Refused for wrong settings."""
@@ -49,7 +52,8 @@ class Member:
         # a client that is not connected yet puts joining off for a second; one that can't connect joins in its own time
         with suppress(KafkaException):
             self.client.list_topics(timeout=_CONNECTING)
-        self.subscribe(settings, listener)
+        with configuring(_EXPRESSIONS):
+            self.subscribe(settings, listener)
 
     def subscribe(self, settings: KafkaSettings, listener: Listener) -> None:
         """Read these topics; of what is assigned already, those that are among them stay so where the group moves

@@ -7,16 +7,14 @@ from typing import Any
 from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, TopicCollection
 from confluent_kafka import TopicPartition as Position
 from confluent_kafka.admin._config import ConfigResource
-from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from consumer.core.records import TopicPartition
+from consumer.edges.kafka import specs
 from consumer.edges.kafka.admin import Admin
 from consumer.edges.kafka.config import KafkaSettings, selects
+from consumer.edges.kafka.specs import EARLIEST, LATEST, OffsetSpec
 from consumer.ports.target import Start
 from consumer.ports.topics import Traits
-
-_LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-_EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 
 
 class KafkaOffsets:
@@ -41,7 +39,7 @@ class KafkaOffsets:
     def initial(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, Start]:
         policy = self._settings.initial
         if policy == "latest":
-            ends = self._list(partitions, _LATEST)
+            ends = self._list(partitions, LATEST)
             return self._starts(ends)
         starts = dict(self.log_start(partitions))
         if policy.startswith("group:"):
@@ -53,14 +51,13 @@ class KafkaOffsets:
         return starts
 
     def log_start(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, Start]:
-        return self._starts(self._list(partitions, _EARLIEST))
+        return self._starts(self._list(partitions, EARLIEST))
 
     def ends(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
-        return self._list(partitions, _LATEST)
+        return self._list(partitions, LATEST)
 
     def since(self, partitions: Sequence[TopicPartition], moment: float) -> Mapping[TopicPartition, int]:
-        spec: OffsetSpec = OffsetSpec.for_timestamp(int(moment * 1000))
-        found = self._list(partitions, spec)
+        found = self._list(partitions, specs.since(moment * 1000))
         ends = self.ends([at for at, offset in found.items() if offset < 0])
         return {at: ends.get(at, offset) for at, offset in found.items()}
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._listoffsets import OffsetSpec
+
+from consumer.edges.kafka.specs import LATEST
 
 _SECONDS = 5.0
 
@@ -24,7 +25,7 @@ class Ends:
         try:
             known = self._admin.list_topics(timeout=_SECONDS).topics
             asked = {
-                TopicPartition(topic, number): OffsetSpec.latest()  # type: ignore[no-untyped-call]
+                TopicPartition(topic, number): LATEST
                 for topic in topics
                 if topic in known and known[topic].error is None
                 for number in known[topic].partitions
