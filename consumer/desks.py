@@ -230,6 +230,7 @@ def admin_doors(settings: Settings, reloading: Reloading) -> Doors:
         provider=identity_provider(settings),
         settings=lambda: shown_settings(reloading.settings),
         reload=reloading.reload,
+        trace_url=settings.trace.url,
         about={"group": settings.kafka.group, "version": version("headrace")},
         free=threading.Semaphore(limits.sessions),
         exporting=threading.Semaphore(limits.exports),

@@ -91,6 +91,14 @@ def show_whole(found: "Whole", beside: Beside, brokers: str) -> None:
     screen.print(said(kcat(letter, brokers)), soft_wrap=True)
 
 
+def show_differences(found: Mapping[int, "Difference"]) -> None:
+    """What letters would do to their rows, one under the other."""
+    screen = console()
+    for letter, weighed in found.items():
+        title = f"letter {letter}: what it would do to {weighed.table or 'its table'}"
+        _section(screen, title, _difference(weighed))
+
+
 def show_row(row: Mapping[str, Any]) -> None:
     """A row as it can be changed, as JSON by column."""
     console().print(facts([(clean(name), json.dumps(value, ensure_ascii=False)) for name, value in row.items()]))
@@ -162,6 +170,7 @@ def _where(found: "Whole") -> RenderableType:
             ("table", letter.table or "not known"),
             ("row", "known" if found.placed else "not known: later changes of it do not see this letter"),
             ("bytes", bytes_),
+            ("trace", found.trace),
             ("its log", _LOGS.get(found.origin_log or "")),
             ("found in", None if found.found is None else "{}, partition {}, offset {}".format(*found.found)),
             ("copy", None if found.copy is None else "{}, partition {}, offset {}".format(*found.copy)),

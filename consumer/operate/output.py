@@ -20,6 +20,7 @@ from rich.table import Table
 from consumer.core.decision import Undecidable
 from consumer.core.failure import Failure, HeadraceError, Refused
 from consumer.core.wording import clean
+from consumer.desk import Note
 from consumer.operate.looks import WIDTH
 
 # what goes on working says that it does
@@ -95,6 +96,14 @@ def agreed(question: str, *, yes: bool) -> None:
         raise typer.Exit(REFUSED)
     if not typer.confirm(question, err=True):
         raise typer.Exit(REFUSED)
+
+
+def because(reason: str, what: str = "this is done", *, dry_run: bool = False) -> Note:
+    """Who gives a command, and why. Raises typer.Exit where nobody says why, unless nothing is done."""
+    if not reason.strip() and not dry_run:
+        say(f"{what} for a reason: --reason")
+        raise typer.Exit(USAGE)
+    return Note(actor(), reason.strip() or "a dry run")
 
 
 def actor() -> str:

@@ -15,7 +15,7 @@ from consumer.core.checks import Rules as Checks
 from consumer.core.connectors import Connector, Task
 from consumer.core.decision import Undecidable
 from consumer.core.doctor import finding
-from consumer.core.failure import failed
+from consumer.core.failure import HeadraceError, failed
 from consumer.core.kinds import KINDS
 from consumer.core.records import TopicPartition
 from consumer.desk import Note
@@ -92,13 +92,19 @@ class Logs:
 
 
 class Connect:
-    """Kafka Connect with one connector that runs and one that does not; what is started again is kept."""
+    """Kafka Connect with one connector that runs and one that does not; what is started again is kept.
+
+    `away`: why it does not answer.
+    """
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.away: HeadraceError | None = None
 
     def all(self) -> Sequence[Connector]:
         """Both."""
+        if self.away is not None:
+            raise self.away
         why = ("org.apache.kafka.connect.errors.ConnectException",)
         return [
             Connector(name="billing-source", kind="source", state="RUNNING",

@@ -8,6 +8,7 @@ import pytest
 
 from consumer.core.failure import Transient, failed
 from consumer.core.kinds import KINDS
+from consumer.core.steering import Steer
 from consumer.core.workflow import State
 from consumer.edges.postgres.differing import PostgresKeys
 from consumer.edges.postgres.reconcile import TableRules
@@ -133,7 +134,7 @@ def test_a_source_that_sends_nothing_is_given_up(the: Rebuilt) -> None:
     stopped = the.taken(number)
     assert (stopped.state, "signal" in stopped.why) == ("stopped", True)
     desk = the.scene.desk()
-    assert desk.resume(number, NOTE)
+    assert desk.decide(number, Steer.RESUME, NOTE)
     desk.close()
     the.sent()
     assert (the.taken(number).state, len(the.asked)) == ("done", 1)
