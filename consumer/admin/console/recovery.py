@@ -10,6 +10,7 @@ from pydantic import Field
 from consumer.admin.asking import Doored
 from consumer.admin.console.forms import Form, back, pages
 from consumer.admin.console.rendering import render
+from consumer.admin.console.ways import WAYS
 from consumer.admin.inputs import Id, Input, Text, Words
 from consumer.admin.problems import Absent
 from consumer.admin.roles import Asker, needs
@@ -76,7 +77,7 @@ class Asked(Form):
 def recovery(request: Request, doors: Doored) -> Response:
     """All of them, and the form that starts a comparison."""
     with doors.through(doors.recoveries) as desk:
-        return render(request, "recovery.html", workflows=desk.workflows(_LISTED), tables=desk.tables())
+        return render(request, "recovery.html", workflows=desk.workflows(_LISTED), tables=desk.tables(), ways=WAYS)
 
 
 @routes.post("/recovery")
@@ -99,7 +100,7 @@ def new(request: Request, doors: Doored, wanted: Annotated[Wanted, Query()]) -> 
             steps = desk.planned(wanted.kind, wanted.subject)
     except Undecidable as refused:
         why = str(refused)
-    return render(request, "recovery_new.html", wanted=wanted, steps=steps, why=why)
+    return render(request, "recovery_new.html", wanted=wanted, way=WAYS[wanted.kind], steps=steps, why=why)
 
 
 @routes.post("/recovery/new")
