@@ -7,7 +7,7 @@ from typing import Protocol
 from consumer.core.decision import Decision, Held, LogNow, Undecidable, decide
 from consumer.core.records import TopicPartition
 from consumer.desk import Movable, Moved, Note
-from consumer.ports.topics import Offsets
+from consumer.ports.topics import Offsets, log_now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ class MovedPositions:
         held = self.desk.held(wish.at)
         if held is None:
             return None
-        log = _log_now(self.offsets(), wish.at)
+        log = log_now(self.offsets(), wish.at)
         decision = decide(wish.to, held, log, discard_letters=wish.discard_letters)
         return Looked(wish=wish, held=held, log=log, decision=decision)
 
@@ -80,12 +80,3 @@ class MovedPositions:
             return found
 
         return self.desk.move(wish.at, again, note)
-
-
-def _log_now(offsets: Offsets, at: TopicPartition) -> LogNow:
-    """What the broker has of a partition. Raises Undecidable where it has none."""
-    ids = offsets.topic_ids([at.topic])
-    traits = offsets.traits([at.topic])
-    if at.topic not in traits or at.partition >= traits[at.topic].partitions:
-        raise Undecidable(f"Kafka has no partition {at}")
-    return LogNow(start=offsets.log_start([at])[at].offset, end=offsets.ends([at])[at], topic_id=ids.get(at.topic))

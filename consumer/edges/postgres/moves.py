@@ -1,13 +1,13 @@
 """What workflows do with positions: set in the transaction that also writes how far the workflow is, so each once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 import psycopg
 from psycopg import sql
 
-from consumer.core.decision import Decision, LogNow, Undecidable, decide
+from consumer.core.decision import Decision, Undecidable, decide
 from consumer.core.history import OFFSET, PARTITION
 from consumer.core.modes import Mode
 from consumer.core.records import TopicPartition
@@ -15,7 +15,7 @@ from consumer.core.workflow import Outcome, Task, Turn
 from consumer.desk import Note
 from consumer.edges.postgres import decisions
 from consumer.edges.postgres.translate import translated
-from consumer.ports.topics import Moments
+from consumer.ports.topics import Moments, log_now
 
 _TABLES = "SELECT table_name FROM headrace.target_tables WHERE group_name = %s AND topic = %s ORDER BY 1"
 _PLACES = """
@@ -28,9 +28,6 @@ DELETE FROM {table} WHERE {partition} = %(partition)s AND {offset} >= %(first)s
 """)
 _LOOK_EVERY = 1.0
 
-Discards = Callable[[psycopg.Connection, str, Sequence[int], str], object]
-"""Gives letters up within the transaction that is open."""
-
 
 @dataclass(frozen=True, slots=True)
 class PositionActs:
@@ -39,7 +36,7 @@ class PositionActs:
     group: str
     offsets: Callable[[], Moments]
     appends: Callable[[str], str]
-    discard: Discards
+    discard: decisions.Discards
 
     def move(self, connection: psycopg.Connection, task: Task) -> Turn:
         """Set a position to where the subject's `to` says: an offset, a time, earliest or latest."""
@@ -49,7 +46,9 @@ class PositionActs:
             return _stopped(f"the group has no position of {at}")
         try:
             to = self._offset(at, str(task.subject["to"]))
-            decision = decide(to, held, self._log(at), discard_letters=self._discards(task, at, held.topic_id))
+            decision = decide(
+                to, held, log_now(self.offsets(), at), discard_letters=self._discards(task, at, held.topic_id)
+            )
             taken_back = self._taken_back(connection, at, held.next_offset, decision)
         except Undecidable as why:
             return _stopped(str(why))
@@ -82,7 +81,7 @@ class PositionActs:
         if held.next_offset < first:
             return Turn(progress={"position": held.next_offset, "goal": first}, wait=_LOOK_EVERY)
         try:
-            decision = decide(str(to), held, self._log(at))
+            decision = decide(str(to), held, log_now(self.offsets(), at))
         except Undecidable as why:
             return _stopped(str(why))
         self._carry_out(connection, task, at, decision)
@@ -109,12 +108,10 @@ class PositionActs:
         return Turn(progress={"goals": goals, "positions": positions}, outcome=outcome, wait=_LOOK_EVERY)
 
     def _carry_out(self, connection: psycopg.Connection, task: Task, at: TopicPartition, decision: Decision) -> None:
-        if discarded := decisions.given_up(connection, self.group, at, decision):
-            with translated("discard letters"):
-                self.discard(connection, self.group, discarded, task.reason)
-        decisions.carry_out(connection, self.group, at, decision)
-        details: dict[str, object] = {"workflow": task.workflow, "to": decision.next_offset, "letters": discarded}
-        decisions.audit(connection, self.group, at, Note(task.actor, task.reason), details)
+        note = Note(task.actor, task.reason)
+        _, letters = decisions.carry_out_whole(connection, (self.group, at), decision, self.discard, note)
+        details: dict[str, object] = {"workflow": task.workflow, "to": decision.next_offset, "letters": letters}
+        decisions.audit(connection, self.group, at, note, details)
 
     def _taken_back(self, connection: psycopg.Connection, at: TopicPartition, position: int, decision: Decision) -> int:
         """Delete what histories have of records that are applied again; returns how many rows that are.
@@ -151,15 +148,6 @@ class PositionActs:
         if moment.tzinfo is None:
             raise Undecidable(f"{to} has no time zone; write it as 2026-05-01T12:00:00Z")
         return str(self.offsets().since([at], moment.timestamp())[at])
-
-    def _log(self, at: TopicPartition) -> LogNow:
-        """What the broker has of a partition. Raises Undecidable where it has none."""
-        offsets = self.offsets()
-        traits = offsets.traits([at.topic])
-        if at.topic not in traits or at.partition >= traits[at.topic].partitions:
-            raise Undecidable(f"Kafka has no partition {at}")
-        start, end = offsets.log_start([at])[at].offset, offsets.ends([at])[at]
-        return LogNow(start=start, end=end, topic_id=offsets.topic_ids([at.topic]).get(at.topic))
 
 
 def _require_places(connection: psycopg.Connection, table: str) -> None:
