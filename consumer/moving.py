@@ -32,15 +32,16 @@ class Looked:
     def words(self) -> str:
         """What is done, as it is asked for."""
         held, to, at = self.held, self.decision.next_offset, self.wish.at
-        way = to - held.next_offset
+        way, first = to - held.next_offset, self.decision.discarded_from
+        given_up = 0 if first is None else sum(offset >= first for offset in held.letters)
+        letters = f", and give {given_up} letter{'s' if given_up > 1 else ''} up" if given_up else ""
         if self.decision.anew:
-            letters = f" and discard {held.letters} letters" if held.letters else ""
             return f"begin {at}, whose topic was made anew, at offset {to}{letters}"
         if way > 0:
-            return f"pass offsets {held.next_offset} to {to - 1} of {at} without applying them"
+            return f"pass offsets {held.next_offset} to {to - 1} of {at} without applying them{letters}"
         if way < 0:
-            return f"apply offsets {to} to {held.next_offset - 1} of {at} again"
-        return f"read {at} again from offset {to}, where it is"
+            return f"apply offsets {to} to {held.next_offset - 1} of {at} again{letters}"
+        return f"read {at} again from offset {to}, where it is{letters}"
 
 
 class Positions(Protocol):

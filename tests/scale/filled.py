@@ -103,11 +103,11 @@ def _comparison(session: psycopg.Connection, dsn: str) -> int:
         number = desk.start(RECONCILE, {"tables": ["public.orders"]}, _SAID)
     insert = """
     INSERT INTO headrace.differing_keys (workflow_id, step, key, verdict)
-    SELECT %s, 1, ARRAY[n::text], 'missing' FROM generate_series(1, 20000) AS n
+    SELECT %s, 1, ARRAY[n::text], 'missing' FROM generate_series(1, 10000) AS n
     """
     session.execute(insert, (number,))
     session.execute(
         "UPDATE headrace.workflow_steps SET progress = %s WHERE workflow_id = %s",
-        (Jsonb({"source": "public.orders", "key": ["id"], "rows": 20_000}), number),
+        (Jsonb({"source": "public.orders", "key": ["id"], "rows": 10_000}), number),
     )
     return number
