@@ -36,6 +36,7 @@ def show_groups(found: Sequence["Letters"]) -> None:
         what = _failure(group.kind, group.field, group.code)
         remedy = said(group.remedy, DIM)
         seen = [said(ago(group.last_seen_at, now)), said(f"since {_day(group.first_seen_at)}", DIM)]
+        seen += [said(f"the last: {group.sample}", DIM)] if group.sample else []
         about = [what, said(group.topic), said(group.fingerprint, DIM), *([remedy] if slim else [])]
         cells: list[RenderableType] = [stacked(*states(group.states)), stacked(*about), stacked(*seen)]
         rows.append(cells if slim else [*cells[:2], remedy, cells[2]])
