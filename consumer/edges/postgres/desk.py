@@ -8,6 +8,7 @@ from consumer.core.kinds import KINDS
 from consumer.core.records import TopicPartition
 from consumer.desk import Approved, Batch, Born, Checkpoint, Deed, Moved, Note, Page, Position, SchemaChange
 from consumer.edges.postgres import changes, decisions, journal
+from consumer.edges.postgres.idle import IdleSessions
 from consumer.edges.postgres.person import PersonSession
 from consumer.edges.postgres.session import SessionSettings, transaction
 
@@ -15,8 +16,10 @@ from consumer.edges.postgres.session import SessionSettings, transaction
 class PostgresDesk(PersonSession):
     """`discard` gives letters up."""
 
-    def __init__(self, settings: SessionSettings, group: str, discard: decisions.Discards) -> None:
-        super().__init__(settings, group)
+    def __init__(
+        self, settings: SessionSettings, group: str, discard: decisions.Discards, idle: IdleSessions | None = None
+    ) -> None:
+        super().__init__(settings, group, idle)
         self._discard = discard
 
     def batches(self, page: Page) -> list[Batch]:

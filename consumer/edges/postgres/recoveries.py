@@ -15,6 +15,7 @@ from consumer.core.wording import HIDDEN
 from consumer.core.workflow import ACTIVE, WAITING_FOR_A_PERSON, State
 from consumer.desk import Note
 from consumer.edges.postgres import flags, fleet
+from consumer.edges.postgres.idle import IdleSessions
 from consumer.edges.postgres.person import PersonSession
 from consumer.edges.postgres.session import SessionSettings, transaction
 from consumer.edges.postgres.translate import translated
@@ -72,8 +73,14 @@ _TO = {Steer.PAUSE: State.PAUSED, Steer.RESUME: State.RUNNING, Steer.CANCEL: Sta
 class PostgresRecoveries(PersonSession):
     """Writes what is asked for; whoever takes workflows on does it. `hides`: columns whose values are never shown."""
 
-    def __init__(self, settings: SessionSettings, group: str, hides: Hides = lambda table, column: False) -> None:
-        super().__init__(settings, group)
+    def __init__(
+        self,
+        settings: SessionSettings,
+        group: str,
+        hides: Hides = lambda table, column: False,
+        idle: IdleSessions | None = None,
+    ) -> None:
+        super().__init__(settings, group, idle)
         self._hides = hides
 
     def tables(self) -> list[str]:
