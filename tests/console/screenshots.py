@@ -99,7 +99,7 @@ def picture(page: Page, name: str) -> None:
     height = min(TALLEST, int(page.evaluate("document.documentElement.scrollHeight")))
     page.set_viewport_size({"width": WIDTH, "height": max(480, height)})
     page.wait_for_timeout(150)
-    page.screenshot(path=IMAGES / f"{name}.png", animations="disabled")
+    page.screenshot(path=IMAGES / f"{name}.png", animations="disabled", caret="initial")
     page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
 
 
