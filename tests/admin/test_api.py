@@ -116,7 +116,7 @@ def test_lag_is_told_as_it_was_seen_last(shop: Shop, operator: httpx.Client) -> 
     """In records and seconds; the watch looks by itself."""
     shop.logs.reach[shop.line.at] = shop.line.next_offset + 7
     found = told(operator.get(f"{API}/lag", params={"topic": shop.line.at.topic}))
-    assert (set(found), found["logs"]) == ({"at", "items", "logs", "connect"}, None)
+    assert (set(found), found["logs"]) == ({"at", "items", "logs", "connect", "missed"}, None)
 
 
 def test_a_batch_is_tried_again_and_a_plan_is_agreed_to(shop: Shop, operator: httpx.Client) -> None:
