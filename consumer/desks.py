@@ -9,6 +9,8 @@ from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
 
+import psycopg
+
 from consumer import dead_letters
 from consumer.admin.costs import ExportLimits
 from consumer.admin.doors import Doors
@@ -29,12 +31,13 @@ from consumer.edges.kafka.origins import KafkaOrigins
 from consumer.edges.oidc import HttpProvider, ProviderSettings
 from consumer.edges.postgres.control import PostgresControl
 from consumer.edges.postgres.desk import PostgresDesk
+from consumer.edges.postgres.idle import IdleSessions
 from consumer.edges.postgres.lookup import LookingCatalog
 from consumer.edges.postgres.migrate import migrate, require, schema_version
 from consumer.edges.postgres.outlook import PostgresOutlook
 from consumer.edges.postgres.pool import PoolLimits, TargetPool
 from consumer.edges.postgres.recoveries import PostgresRecoveries
-from consumer.edges.postgres.session import connect
+from consumer.edges.postgres.session import SessionSettings, connect
 from consumer.edges.postgres.workflows import PostgresWorkflows
 from consumer.lagging import Asked, Lags, LookedLags
 from consumer.lookout import Lookout
@@ -59,6 +62,22 @@ from dlq.repairing import RepairDesk
 from dlq.source_again import SourceDesk
 
 
+def _person(settings: Settings, name: str, idle: IdleSessions | None) -> SessionSettings:
+    """How a person's session is opened; those that are used again have one name for all desks."""
+    return session_settings(settings, name if idle is None else "admin")
+
+
+@contextmanager
+def _lent(session: SessionSettings, idle: IdleSessions | None) -> Iterator[psycopg.Connection]:
+    if idle is not None:
+        with idle.lent(session) as connection:
+            yield connection
+        return
+    with closing(connect(session)) as connection:
+        require(connection)
+        yield connection
+
+
 def migrate_target(settings: Settings) -> tuple[int, int]:
     """Bring the control schema to this program's version: the version before, and the one after.
 
@@ -70,9 +89,9 @@ def migrate_target(settings: Settings) -> tuple[int, int]:
 
 
 @contextmanager
-def desk(settings: Settings) -> Iterator[PostgresDesk]:
-    """What people ask and decide, on a session that is closed afterwards."""
-    opened = PostgresDesk(session_settings(settings, "desk"), settings.kafka.group, discard)
+def desk(settings: Settings, idle: IdleSessions | None = None) -> Iterator[PostgresDesk]:
+    """What people ask and decide, on a session that is closed, or given back, afterwards."""
+    opened = PostgresDesk(_person(settings, "desk", idle), settings.kafka.group, discard, idle)
     try:
         yield opened
     finally:
@@ -80,16 +99,18 @@ def desk(settings: Settings) -> Iterator[PostgresDesk]:
 
 
 @contextmanager
-def positions(settings: Settings, offsets: Callable[[], Offsets] | None = None) -> Iterator[Positions]:
-    """Where partitions go on, decided by people, on a session that is closed afterwards."""
-    with desk(settings) as opened:
+def positions(
+    settings: Settings, offsets: Callable[[], Offsets] | None = None, idle: IdleSessions | None = None
+) -> Iterator[Positions]:
+    """Where partitions go on, decided by people, on a session that is closed, or given back, afterwards."""
+    with desk(settings, idle) as opened:
         yield MovedPositions(opened, offsets or (lambda: topic_offsets(settings)))
 
 
 @contextmanager
-def control(settings: Settings) -> Iterator[PostgresControl]:
-    """What people ask of workers and tables and tell them, on a session that is closed afterwards."""
-    opened = PostgresControl(session_settings(settings, "control"), settings.kafka.group)
+def control(settings: Settings, idle: IdleSessions | None = None) -> Iterator[PostgresControl]:
+    """What people ask of workers and tables and tell them, on a session that is closed, or given back, afterwards."""
+    opened = PostgresControl(_person(settings, "control", idle), settings.kafka.group, idle)
     try:
         yield opened
     finally:
@@ -97,17 +118,19 @@ def control(settings: Settings) -> Iterator[PostgresControl]:
 
 
 @contextmanager
-def letter_desk(settings: Settings) -> Iterator[LetterDesk]:
-    """What people ask and decide about letters, on a session that is closed afterwards. Raises HeadraceError."""
+def letter_desk(settings: Settings, idle: IdleSessions | None = None) -> Iterator[LetterDesk]:
+    """What people ask and decide about letters, on a session that is closed, or given back, afterwards.
+
+    Raises HeadraceError.
+    """
     kafka = kafka_settings(settings)
     breaker = CircuitBreaker(
         "registry", BreakerLimits(failures=settings.breaker.failures, reset=settings.breaker.reset)
     )
     # people may look at a standby
-    session = replace(session_settings(settings, "letters"), writes=False)
+    session = replace(_person(settings, "letters", idle), writes=False)
     with ExitStack() as opened:
-        connection = opened.enter_context(closing(connect(session)))
-        require(connection)
+        connection = opened.enter_context(_lent(session, idle))
         registry = registry_of(settings, breaker)
         opened.callback(registry.close)
 
@@ -134,9 +157,9 @@ def letter_desk(settings: Settings) -> Iterator[LetterDesk]:
 
 
 @contextmanager
-def source_desk(settings: Settings) -> Iterator[SourceDesk]:
+def source_desk(settings: Settings, idle: IdleSessions | None = None) -> Iterator[SourceDesk]:
     """What people ask of the source about letters. Raises HeadraceError, Undecidable."""
-    with source_channel(settings) as channel, letter_desk(settings) as desk:
+    with source_channel(settings) as channel, letter_desk(settings, idle) as desk:
         yield SourceDesk(desk.connection, desk.group, desk.sources, channel)
 
 
@@ -149,19 +172,18 @@ def repair_desk(settings: Settings) -> Iterator[RepairDesk]:
 
 
 @contextmanager
-def job_desk(settings: Settings) -> Iterator[JobDesk]:
+def job_desk(settings: Settings, idle: IdleSessions | None = None) -> Iterator[JobDesk]:
     """What people ask and decide about jobs of letters, on a session of their own. Raises HeadraceError."""
-    session = replace(session_settings(settings, "jobs"), writes=False)
-    with closing(connect(session)) as connection:
-        require(connection)
+    session = replace(_person(settings, "jobs", idle), writes=False)
+    with _lent(session, idle) as connection:
         yield JobDesk(connection, settings.kafka.group, Rules(max_replays=settings.letters.max_replays))
 
 
 @contextmanager
-def recoveries(settings: Settings) -> Iterator[PostgresRecoveries]:
-    """Comparisons and recoveries, on a session that is closed afterwards."""
+def recoveries(settings: Settings, idle: IdleSessions | None = None) -> Iterator[PostgresRecoveries]:
+    """Comparisons and recoveries, on a session that is closed, or given back, afterwards."""
     opened = PostgresRecoveries(
-        session_settings(settings, "recoveries"), settings.kafka.group, Mask(settings.admin.mask).hides
+        _person(settings, "recoveries", idle), settings.kafka.group, Mask(settings.admin.mask).hides, idle
     )
     try:
         yield opened
@@ -211,17 +233,17 @@ def admin_doors(settings: Settings, reloading: Reloading) -> Doors:
         deadline = min(given.target.batch_deadline, limits.query_timeout)
         return given.model_copy(update={"target": given.target.model_copy(update={"batch_deadline": deadline})})
 
-    # one client for all questions
-    offsets = cache(lambda: topic_offsets(settings))
+    # one client for all questions, and sessions that are used again
+    offsets, idle = cache(lambda: topic_offsets(settings)), IdleSessions(limits.sessions)
     return Doors(
-        desk=lambda: desk(quick(settings)),
-        positions=lambda: positions(quick(settings), offsets),
-        control=lambda: control(quick(settings)),
-        survey=lambda: control(quick(settings)),
-        letters=lambda: letter_desk(quick(reloading.settings)),
-        jobs=lambda: job_desk(quick(settings)),
-        source=lambda: source_desk(quick(reloading.settings)),
-        recoveries=lambda: recoveries(reloading.settings),
+        desk=lambda: desk(quick(settings), idle),
+        positions=lambda: positions(quick(settings), offsets, idle),
+        control=lambda: control(quick(settings), idle),
+        survey=lambda: control(quick(settings), idle),
+        letters=lambda: letter_desk(quick(reloading.settings), idle),
+        jobs=lambda: job_desk(quick(settings), idle),
+        source=lambda: source_desk(quick(reloading.settings), idle),
+        recoveries=lambda: recoveries(quick(reloading.settings), idle),
         repairs=lambda: repair_desk(reloading.settings),
         connectors=lambda: connectors(settings),
         doctor=lambda: doctor_of(reloading.settings, FOR_PAGES),
@@ -231,6 +253,8 @@ def admin_doors(settings: Settings, reloading: Reloading) -> Doors:
         provider=identity_provider(settings),
         settings=lambda: shown_settings(reloading.settings),
         reload=reloading.reload,
+        close=idle.close,
+        trace_url=settings.trace.url,
         about={"group": settings.kafka.group, "version": version("headrace")},
         free=threading.Semaphore(limits.sessions),
         exporting=threading.Semaphore(limits.exports),

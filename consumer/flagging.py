@@ -59,7 +59,7 @@ def switch(control: Control, kind: FlagKind, on: bool | None, table: str | None,
 
 def _state(kind: FlagKind, found: FlagSet | None, tables: Sequence[Paused], told: Sequence[Sequence[str]]) -> FlagState:
     on = kind.default if found is None else found.on
-    heeding = kind.heeder in (Heeder.WORKERS, Heeder.BOTH) and not kind.by_table
+    heeding = kind.heeder is Heeder.WORKERS and not kind.by_table
     return FlagState(
         kind=kind,
         on=on,

@@ -19,7 +19,7 @@ from consumer.ports.topics import Ages, Offsets
 class Seen:
     """One look. `logs`, `connect`: why Kafka, or Kafka Connect, did not answer; without Kafka lag is not known.
 
-    `trends`: by partition, where there was more than one look.
+    `missed`: why nobody could look since. `trends`: by partition, where there was more than one look.
     """
 
     at: datetime
@@ -27,6 +27,7 @@ class Seen:
     connectors: Sequence[Connector] = ()
     logs: Failure | None = None
     connect: Failure | None = None
+    missed: Failure | None = None
     trends: Mapping[TopicPartition, Trend] = field(default_factory=dict)
 
     @property

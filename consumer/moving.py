@@ -7,7 +7,7 @@ from typing import Protocol
 from consumer.core.decision import Decision, Held, LogNow, Undecidable, decide
 from consumer.core.records import TopicPartition
 from consumer.desk import Movable, Moved, Note
-from consumer.ports.topics import Offsets
+from consumer.ports.topics import Offsets, log_now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,15 +32,16 @@ class Looked:
     def words(self) -> str:
         """What is done, as it is asked for."""
         held, to, at = self.held, self.decision.next_offset, self.wish.at
-        way = to - held.next_offset
+        way, first = to - held.next_offset, self.decision.discarded_from
+        given_up = 0 if first is None else sum(offset >= first for offset in held.letters)
+        letters = f", and give {given_up} letter{'s' if given_up > 1 else ''} up" if given_up else ""
         if self.decision.anew:
-            letters = f" and discard {held.letters} letters" if held.letters else ""
             return f"begin {at}, whose topic was made anew, at offset {to}{letters}"
         if way > 0:
-            return f"pass offsets {held.next_offset} to {to - 1} of {at} without applying them"
+            return f"pass offsets {held.next_offset} to {to - 1} of {at} without applying them{letters}"
         if way < 0:
-            return f"apply offsets {to} to {held.next_offset - 1} of {at} again"
-        return f"read {at} again from offset {to}, where it is"
+            return f"apply offsets {to} to {held.next_offset - 1} of {at} again{letters}"
+        return f"read {at} again from offset {to}, where it is{letters}"
 
 
 class Positions(Protocol):
@@ -66,7 +67,7 @@ class MovedPositions:
         held = self.desk.held(wish.at)
         if held is None:
             return None
-        log = _log_now(self.offsets(), wish.at)
+        log = log_now(self.offsets(), wish.at)
         decision = decide(wish.to, held, log, discard_letters=wish.discard_letters)
         return Looked(wish=wish, held=held, log=log, decision=decision)
 
@@ -80,12 +81,3 @@ class MovedPositions:
             return found
 
         return self.desk.move(wish.at, again, note)
-
-
-def _log_now(offsets: Offsets, at: TopicPartition) -> LogNow:
-    """What the broker has of a partition. Raises Undecidable where it has none."""
-    ids = offsets.topic_ids([at.topic])
-    traits = offsets.traits([at.topic])
-    if at.topic not in traits or at.partition >= traits[at.topic].partitions:
-        raise Undecidable(f"Kafka has no partition {at}")
-    return LogNow(start=offsets.log_start([at])[at].offset, end=offsets.ends([at])[at], topic_id=ids.get(at.topic))

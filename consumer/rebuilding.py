@@ -36,7 +36,7 @@ class Rebuilding:
         try:
             sides = self._open(table)
             if "watched" not in progress:
-                return Turn(progress={"source": sides.what.source, "watched": _watched(sides), "sent": None})
+                return Turn(progress=_chosen(sides, [tuple(key) for key in progress.get("keys", ())]))
             if progress["sent"] is None:
                 # sent once more by who comes after a crash: then it is only read twice
                 identity = uuid.uuid5(uuid.NAMESPACE_OID, f"headrace workflow {task.workflow} {task.step}")
@@ -68,17 +68,19 @@ class Rebuilding:
         return Turn(progress=kept, wait=_LOOK_EVERY)
 
 
-def _watched(sides: Sides) -> list[tuple[list[str], str | None]]:
-    """Keys of some rows, each with what the target's row is known by; None where it is not there."""
-    keys: dict[Key, None] = dict.fromkeys(sides.source.tail(TAIL))
-    after: Key | None = None
-    for _ in range(SPREAD):
-        after = sides.source.bound(after, max(sides.what.rows // SPREAD, 1))
-        if after is None:
-            break
-        keys[after] = None
-    here = sides.target.seen(list(keys))
-    return _listed({key: here[key].version if key in here else None for key in keys})
+def _chosen(sides: Sides, keys: list[Key]) -> dict[str, Any]:
+    """One more row to watch, further down the table, which takes as long as a range is; at last how each is known now.
+
+    That is the target's version of it; None where it is not there.
+    """
+    if len(keys) < SPREAD:
+        after = sides.source.bound(keys[-1] if keys else None, max(sides.what.rows // SPREAD, 1))
+        if after is not None:
+            return {"source": sides.what.source, "keys": [list(key) for key in (*keys, after)]}
+    watched = dict.fromkeys([*sides.source.tail(TAIL), *keys])
+    here = sides.target.seen(list(watched))
+    known = {key: here[key].version if key in here else None for key in watched}
+    return {"source": sides.what.source, "watched": _listed(known), "sent": None}
 
 
 def _listed(watched: Mapping[Key, str | None]) -> list[tuple[list[str], str | None]]:

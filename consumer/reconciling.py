@@ -131,7 +131,10 @@ class Reconciling:
         counts = keys.counts()
         waiting = counts.get(Verdict.SUSPECTED, 0)
         if sum(counts.get(each, 0) for each in DIFFERENCES) > self._limits.keys:
-            why = f"more than {self._limits.keys} rows of {table} differ (reconcile.max_keys): rebuild it instead"
+            why = (
+                f"more than {self._limits.keys} rows of {table} differ: rebuild it instead; or, where it is rebuilt, "
+                "raise reconcile.max_keys and resume"
+            )
             return _left(replace(progress, counts=_told(counts)), Outcome.STOPS, why=why)
         if progress.round is not None:
             return self._look(table, sides, progress, progress.round, keys)

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from consumer.core.plans import Planned
 from consumer.core.reconcile import DIFFERENCES, Verdict
+from consumer.core.steering import Steer
 from consumer.desk import Note
 
 Hides = Callable[[str, str], bool]
@@ -163,16 +164,8 @@ class Recoveries(Protocol):
         """One of them."""
         ...
 
-    def pause(self, number: int, note: Note) -> bool:
-        """Take no more turns until it is resumed; False when there is no such workflow."""
-        ...
-
-    def resume(self, number: int, note: Note) -> bool:
-        """Go on with one that is paused or stopped."""
-        ...
-
-    def cancel(self, number: int, note: Note) -> bool:
-        """Do no more; what was done stays."""
+    def decide(self, number: int, decision: Steer, note: Note) -> bool:
+        """Take no more turns until it is resumed, or for good; or go on. False when there is no such workflow."""
         ...
 
     def keys(self, number: int, note: Note, *, verdicts: Sequence[str] = (), most: int = 100) -> list[DifferingKey]:

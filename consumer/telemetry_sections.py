@@ -85,3 +85,9 @@ class Trace(Section):
         description="Column that holds the trace context, as Debezium's ActivateTracingSpan has it; for records "
         "without a traceparent header. Empty: none.",
     )
+    url: str = Field(
+        default="",
+        pattern=r"^(https?://\S*\{trace_id\}\S*)?$",
+        description="Where people see a trace, as https://tempo.example/trace/{trace_id}; letters in the console lead "
+        "there. Empty: the trace's id alone is shown.",
+    )

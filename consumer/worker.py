@@ -123,7 +123,7 @@ class CurrentWatch:
         self.last: Standing | None = None
 
     def settled(self) -> bool:
-        """Whether nothing is left but what belongs to partitions that do not go on."""
+        """Whether nothing is left but what belongs to partitions that do not go on. Raises Persistent, Refused."""
         if time.monotonic() < self._next:
             return False
         self._next = time.monotonic() + _LOOK
@@ -139,6 +139,8 @@ class CurrentWatch:
 
     def _looked(self) -> Standing:
         if self._ends is None:
+            # who may not log in there is told so before Kafka is waited for
+            self._inspected.overview.stored()
             self._ends = noted_ends(self._inspected.offsets)
         return standing(self._ends, self._inspected.overview)
 

@@ -13,6 +13,7 @@ import psycopg
 from consumer.core.failure import HeadraceError
 from consumer.core.plan import TableName
 from consumer.core.schema_ref import SchemaRef, Space
+from consumer.core.wording import HIDDEN
 from consumer.desk import Note
 from consumer.edges.postgres.catalog import read_table
 from consumer.edges.postgres.session import transaction
@@ -21,7 +22,7 @@ from consumer.mapping import PLAIN, TableMapping
 from dlq import actions, decisions, letters
 from dlq.actions import Done
 from dlq.difference import Difference, Weigher, difference
-from dlq.edit import edit, editable
+from dlq.edit import NotEdited, edit, editable
 from dlq.export import Exported, exported
 from dlq.groups import Group, groups
 from dlq.history import Whole, whole
@@ -125,14 +126,25 @@ class LetterDesk:
         with translated("read payload"):
             decisions.note(self.connection, self.group, said, "view payload", [number])
             found = editable(self.connection, self.group, number, self.sources)
-            table = letters.page(self.connection, self.group, Selection(ids=(number,)), most=1)[0].table
-        return self.sources.mask.row(found.values, table)
+        return {
+            name: HIDDEN if name in found.hidden and value is not None else value
+            for name, value in found.values.items()
+        }
 
     def edit(self, number: int, patch: Patch, said: Note, *, dry_run: bool = False) -> tuple[str, ...]:
-        """Change a dead letter's row; returns the columns that changed."""
-        with self._deciding("edit letter", dry_run):
-            changed = edit(self.connection, self.group, number, patch, said.actor, self.sources)
-            decisions.note(self.connection, self.group, said, "edit letter", [number], {"columns": list(changed)})
+        """Change a dead letter's row; returns the columns that changed.
+
+        What is only tried, or refused, tells something of the row too: it is written down before that is told.
+        """
+        try:
+            with self._deciding("edit letter", dry_run):
+                changed = edit(self.connection, self.group, number, patch, said.actor, self.sources)
+                decisions.note(self.connection, self.group, said, "edit letter", [number], {"columns": list(changed)})
+        except NotEdited:
+            self._tried(number, said)
+            raise
+        if dry_run:
+            self._tried(number, said)
         return changed
 
     def replay(self, numbers: Sequence[int], said: Note, *, dry_run: bool = False) -> Done:
@@ -162,6 +174,10 @@ class LetterDesk:
         sources = self.sources if payloads else None
         with translated("export letters"), exported(self.connection, self.group, selection, sources) as found:
             yield found
+
+    def _tried(self, number: int, said: Note) -> None:
+        with translated("edit letter"):
+            decisions.note(self.connection, self.group, said, "try edit", [number])
 
     def _done(self, what: str, action: Callable[[], Done], said: Note, dry_run: bool) -> Done:
         with self._deciding(what, dry_run):

@@ -18,7 +18,7 @@ from consumer.core.letters import Record, State
 from consumer.core.records import Framing, RecordRef, TopicPartition
 from consumer.edges.postgres.letter_bytes import kept_headers
 from dlq.image import BadImage, Image, NoImage, read_image, same
-from dlq.patching import BadPatch, Patch, patched
+from dlq.patching import BadPatch, Patch, patched, written
 from dlq.payload import Sources
 from dlq.schemas import NoSchema, ref_of, schema_of
 
@@ -32,8 +32,8 @@ LONGEST_NAME = 200
 _AGAIN = "Ask the source for the row again (Debezium incremental snapshot of its key), then discard the letter."
 
 _READ = """
-SELECT l.state, l.attempt, l.topic, l.partition, l."offset", b.letter_id IS NOT NULL AS kept, b.key, b.headers,
-    coalesce(b.edited, b.value) AS value, coalesce(jsonb_array_length(b.edit), 0) AS edits
+SELECT l.state, l.attempt, l.table_name, l.topic, l.partition, l."offset", b.letter_id IS NOT NULL AS kept, b.key,
+    b.headers, coalesce(b.edited, b.value) AS value, coalesce(jsonb_array_length(b.edit), 0) AS edits
 FROM headrace.letters l LEFT JOIN headrace.letter_bytes b ON b.letter_id = l.id
 WHERE l.group_name = %s AND l.id = %s
 """
@@ -60,11 +60,15 @@ class NotEdited(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Editable:
-    """A letter that can be edited. `values`: its row as a patch finds it under `/after/`; `fixed`: its identity."""
+    """A letter that can be edited. `values`: its row as a patch finds it under `/after/`; `fixed`: its identity;
+
+    `hidden`: columns whose values are shown to nobody.
+    """
 
     attempt: int
     edits: int
     fixed: frozenset[str]
+    hidden: frozenset[str]
     image: Image = field(repr=False)
     framing: Framing | None = None
 
@@ -86,7 +90,8 @@ def editable(connection: psycopg.Connection, group: str, letter: int, sources: S
         image = read_image(record.value or b"", text)
     except (NoImage, NoSchema) as error:
         raise NotEdited(f"letter {letter} can't be edited: {error}", remedy=_AGAIN) from error
-    return Editable(attempt=row.attempt, edits=row.edits, fixed=fixed, image=image, framing=framing)
+    hidden = frozenset(name for name in image.values if sources.mask.hides(row.table_name, name))
+    return Editable(attempt=row.attempt, edits=row.edits, fixed=fixed, hidden=hidden, image=image, framing=framing)
 
 
 def edit(
@@ -94,8 +99,9 @@ def edit(
 ) -> tuple[str, ...]:
     """Change a dead letter's row by a JSON Patch (RFC 6902) under `/after/`; returns the columns that changed.
 
-    An edit begins with what the one before left. Raises NotEdited, HeadraceError when the schema can't be had,
-    psycopg.Error.
+    An edit begins with what the one before left. Columns that are masked count as changed wherever the patch leads to
+    them, so that nobody learns whether what they wrote was there before. Raises NotEdited, HeadraceError when the
+    schema can't be had, psycopg.Error.
     """
     if not who.strip() or "\0" in who or len(who) > LONGEST_NAME:
         raise NotEdited("an edit says who made it", remedy=f"Give a name of at most {LONGEST_NAME} characters.")
@@ -103,8 +109,9 @@ def edit(
     if found.edits >= MOST_EDITS:
         raise NotEdited(f"letter {letter} was edited {MOST_EDITS} times", remedy=_AGAIN)
     try:
-        values = patched(found.values, patch)
-        _check_identity(found, values)
+        values = patched(found.values, patch, found.hidden)
+        blind = found.hidden & written(patch)
+        _check_identity(found, values, blind)
         changed = found.image.changed(values)
         record = changed if found.framing is None else found.framing.bare(changed)
     except BadPatch as error:
@@ -114,10 +121,10 @@ def edit(
     if len(record) > LARGEST:
         raise NotEdited(f"the record would have more than {LARGEST} bytes")
     said = {"group": group, "id": letter, "attempt": found.attempt, "edits": found.edits, "who": who}
-    written = connection.execute(_WRITE, {**said, "value": record, "patch": Jsonb([dict(each) for each in patch])})
-    if not written.rowcount:
+    done = connection.execute(_WRITE, {**said, "value": record, "patch": Jsonb([dict(each) for each in patch])})
+    if not done.rowcount:
         raise NotEdited(f"letter {letter} has changed meanwhile", remedy="Look at it again.")
-    return tuple(name for name, before in found.values.items() if not same(before, values[name]))
+    return tuple(name for name, before in found.values.items() if name in blind or not same(before, values[name]))
 
 
 def _record(row: Any) -> Record:
@@ -147,9 +154,9 @@ def _identity(text: str) -> frozenset[str]:
         raise NoImage(f"its key can't be read: {error}") from error
 
 
-def _check_identity(found: Editable, values: Any) -> None:
+def _check_identity(found: Editable, values: Any, blind: frozenset[str]) -> None:
     if isinstance(values, Mapping):
         moved = [name for name in sorted(found.fixed & found.values.keys())
-                 if name in values and not same(values[name], found.values[name])]  # fmt: skip
+                 if name in blind or (name in values and not same(values[name], found.values[name]))]  # fmt: skip
         if moved:
             raise BadImage(tuple(f"after.{name}: it says which row this is, and can't be changed" for name in moved))

@@ -13,6 +13,8 @@ from psycopg import sql
 from psycopg.rows import class_row, namedtuple_row
 
 from consumer.core.letters import OLDER, OPEN_STATES
+from consumer.core.tracing import trace_of
+from consumer.edges.postgres.letter_bytes import kept_headers
 from dlq.letters import COLUMNS, Letter, page
 from dlq.patching import column
 from dlq.selection import Selection
@@ -25,7 +27,8 @@ _MORE = """
 SELECT l.searched, l.search_until, l.search_doubt, l.origin_log, l.published_at, l.lane_topic, l.lane_partition,
     l.lane_offset, l.imported_topic, l.imported_partition, l.imported_offset,
     l.digest_a IS NOT NULL AS placed, b.letter_id IS NOT NULL AS kept, octet_length(b.key) AS key_size,
-    octet_length(b.value) AS value_size, octet_length(b.edited) AS edited_size, b.edit
+    octet_length(b.value) AS value_size, octet_length(b.edited) AS edited_size, b.edit,
+    b.headers
 FROM headrace.letters l LEFT JOIN headrace.letter_bytes b ON b.letter_id = l.id
 WHERE l.group_name = %s AND l.id = %s
 """
@@ -97,7 +100,7 @@ class Whole:
     `kept` is None where it only points to its record. `placed`: its table row is known. `older`: open letters in front
     of it, of its row; `followers`: those that wait behind it. `copy`: where its last copy lies, as topic, partition and
     offset; `found`: where it was found, if it is another consumer's. `searched` and `search_until`: how far its origin
-    is searched for later changes, if it is.
+    is searched for later changes, if it is. `trace`: the id of its record's trace, where the record's header says one.
     """
 
     letter: Letter
@@ -110,6 +113,7 @@ class Whole:
     search_until: int | None
     search_doubt: str | None
     origin_log: str | None
+    trace: str | None
     failures: tuple[Failed, ...]
     edits: tuple[Edited, ...]
     decisions: tuple[Decided, ...]
@@ -135,6 +139,7 @@ def whole(connection: psycopg.Connection, group: str, number: int) -> Whole | No
         search_until=more.search_until,
         search_doubt=more.search_doubt,
         origin_log=more.origin_log,
+        trace=trace_of(kept_headers(more.headers)),
         failures=tuple(_rows(connection, Failed, _FAILURES, (number,))),
         edits=tuple(_edited(each) for each in (more.edit or ())[-MOST:]),
         decisions=tuple(_rows(connection, Decided, _DECISIONS, (group, number, MOST))),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import psycopg
 
 from consumer.core.jobs import JobKind
+from consumer.core.steering import Steer
 from consumer.desk import Note
 from consumer.edges.postgres.translate import translated
 from dlq import jobs, value_search
@@ -50,17 +51,9 @@ class JobDesk:
         with translated("read job"):
             return jobs.job(self.connection, self.group, number)
 
-    def pause(self, number: int, said: Note) -> bool:
-        """Send nothing more until it is resumed. False when there is no such job."""
-        return jobs.pause(self.connection, self.group, number, said)
-
-    def resume(self, number: int, said: Note) -> bool:
-        """Go on with a job that is paused or was stopped."""
-        return jobs.resume(self.connection, self.group, number, said)
-
-    def cancel(self, number: int, said: Note) -> bool:
-        """Send nothing more; what was sent ends as it ends."""
-        return jobs.cancel(self.connection, self.group, number, said)
+    def decide(self, number: int, decision: Steer, said: Note) -> bool:
+        """Send nothing more until it is resumed, or for good; or go on. False when there is no such job."""
+        return jobs.decide(self.connection, self.group, number, decision, said)
 
     def report(self, number: int, states: Sequence[str] = ()) -> Iterator[Item]:
         """What became of each letter of a job."""

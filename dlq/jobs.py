@@ -4,7 +4,7 @@ Workers take the steps. What a person decides is one transaction that locks the 
 nothing more is sent once it has come back. Each of them is a row of `audit`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -16,6 +16,7 @@ from psycopg.types.json import Jsonb
 
 from consumer.core.decision import Undecidable
 from consumer.core.jobs import ACTIVE, WAITING_FOR_A_PERSON, JobState
+from consumer.core.steering import Steer, offered
 from consumer.desk import Note
 from consumer.edges.postgres.session import transaction
 from dlq.decisions import note
@@ -187,22 +188,29 @@ def with_room(connection: psycopg.Connection, group: str) -> None:
         raise Undecidable(f"{jobs} jobs have not come to their end; cancel some first")
 
 
-def pause(connection: psycopg.Connection, group: str, job: int, said: Note) -> bool:
-    """Send nothing more until it is resumed. False when there is no such job.
+def decide(connection: psycopg.Connection, group: str, job: int, decision: Steer, said: Note) -> bool:
+    """Have nothing more sent until it is resumed, or for good; or have it go on, its canary first.
 
-    Raises Undecidable for one that does not run, HeadraceError.
+    What was sent ends as it ends. False when there is no such job. Raises Undecidable for one of which that can't be
+    said, HeadraceError.
     """
-    return _decide(connection, group, job, JobState.PAUSED, said)
+    _check_reason(said)
+    to = _TO[decision]
+    with transaction(connection, "decide about job"):
+        row = connection.execute(_LOCK, (group, job)).fetchone()
+        if row is None:
+            return False
+        if decision not in offered(active=row[0] in ACTIVE, waits=row[0] in WAITING_FOR_A_PERSON):
+            raise Undecidable(f"job {job} is {row[0]}")
+        why = "" if decision is Steer.RESUME else said.reason
+        connection.execute(_DECIDE, {"job": job, "state": to, "why": why})
+        cancelled = connection.execute(_CANCEL, (job,)).rowcount if decision is Steer.CANCEL else 0
+        details = {"job": job, "from": row[0], "cancelled": cancelled}
+        note(connection, group, said, f"{decision} job", [], details)
+    return True
 
 
-def resume(connection: psycopg.Connection, group: str, job: int, said: Note) -> bool:
-    """Go on with a job that is paused or was stopped, its canary first. As `pause`."""
-    return _decide(connection, group, job, JobState.CANARY, said)
-
-
-def cancel(connection: psycopg.Connection, group: str, job: int, said: Note) -> bool:
-    """Send nothing more. What was sent ends as it ends; the rest stays dead. As `pause`."""
-    return _decide(connection, group, job, JobState.CANCELLED, said)
+_TO = {Steer.PAUSE: JobState.PAUSED, Steer.RESUME: JobState.CANARY, Steer.CANCEL: JobState.CANCELLED}
 
 
 def jobs(connection: psycopg.Connection, group: str, most: int) -> list[Job]:
@@ -244,30 +252,6 @@ def shown(selection: Selection) -> dict[str, object]:
     """What of a selection is given, for people and JSON."""
     given = {name: value for name, value in asdict(selection).items() if value}
     return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in given.items()}
-
-
-_FROM: Mapping[JobState, frozenset[JobState]] = {
-    JobState.PAUSED: ACTIVE,
-    JobState.CANARY: WAITING_FOR_A_PERSON,
-    JobState.CANCELLED: ACTIVE | WAITING_FOR_A_PERSON,
-}
-_ACTION = {JobState.PAUSED: "pause", JobState.CANARY: "resume", JobState.CANCELLED: "cancel"}
-
-
-def _decide(connection: psycopg.Connection, group: str, number: int, to: JobState, said: Note) -> bool:
-    _check_reason(said)
-    with transaction(connection, "decide about job"):
-        row = connection.execute(_LOCK, (group, number)).fetchone()
-        if row is None:
-            return False
-        if row[0] not in _FROM[to]:
-            raise Undecidable(f"job {number} is {row[0]}")
-        why = "" if to is JobState.CANARY else said.reason
-        connection.execute(_DECIDE, {"job": number, "state": to, "why": why})
-        cancelled = connection.execute(_CANCEL, (number,)).rowcount if to is JobState.CANCELLED else 0
-        details = {"job": number, "from": row[0], "cancelled": cancelled}
-        note(connection, group, said, f"{_ACTION[to]} job", [], details)
-    return True
 
 
 def _read(connection: psycopg.Connection, which: sql.SQL, values: dict[str, object]) -> list[Job]:

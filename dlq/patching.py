@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -26,12 +26,14 @@ class BadPatch(ValueError):
     """A patch that is none, reaches beyond the row, or does not fit it; the message names places, never values."""
 
 
-def patched(values: Mapping[str, Any], patch: Patch, largest: int = LARGEST) -> Any:
+def patched(values: Mapping[str, Any], patch: Patch, hidden: Collection[str] = (), *, largest: int = LARGEST) -> Any:
     """A row's values after a patch of the document that has them under `after`. Raises BadPatch.
 
-    `largest`: characters that copies may make of it.
+    `hidden`: columns whose values whoever writes the patch may not see. `largest`: characters that copies may make.
     """
     _check(patch)
+    for number, operation in enumerate(patch, 1):
+        _check_blind(operation, hidden, f"operation {number}")
     document: Any = {"after": deepcopy(dict(values))}
     for number, operation in enumerate(patch, 1):
         where = f"operation {number} ({operation['op']} of {column(operation['path'])})"
@@ -51,9 +53,23 @@ def patched(values: Mapping[str, Any], patch: Patch, largest: int = LARGEST) -> 
     return document["after"]
 
 
+def written(patch: Patch) -> frozenset[str]:
+    """The columns that a patch leads to, whatever it does there."""
+    return frozenset(_name(each["path"]) for each in patch)
+
+
+def _check_blind(operation: Mapping[str, Any], hidden: Collection[str], where: str) -> None:
+    """What is not shown can be replaced as a whole: whatever else is done with it would tell something of it."""
+    source, at = operation.get("from") if operation["op"] in _FROM else None, operation["path"]
+    if source is not None and _name(source) in hidden:
+        raise BadPatch(f"{where}: {column(source)} is masked, and can't be moved or copied")
+    if _name(at) in hidden and (operation["op"] == "test" or "/" in at.removeprefix(_ROOT)):
+        raise BadPatch(f"{where}: {column(at)} is masked, and can only be replaced as a whole")
+
+
 def _require_column(operation: Mapping[str, Any], row: Any, where: str) -> None:
     """Names of columns are no values. What is added may be new."""
-    name = column(str(operation["path"])).removeprefix("after.")
+    name = _name(operation["path"])
     if operation["op"] in ("replace", "remove", "test") and isinstance(row, Mapping) and name not in row:
         raise BadPatch(f"{where}: the row has no column {name}; it has {', '.join(map(str, row))}")
 
@@ -103,3 +119,7 @@ def _check_kept(value: Any, where: str, depth: int) -> None:
 def column(path: str) -> str:
     """The column that a path of a patch leads to, as `after.name`; what follows may be a value."""
     return "after." + path.removeprefix(_ROOT).split("/", 1)[0].replace("~1", "/").replace("~0", "~")
+
+
+def _name(path: str) -> str:
+    return column(path).removeprefix("after.")

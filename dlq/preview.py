@@ -21,6 +21,8 @@ from dlq.selection import Selection, letters_meant, parameters
 
 SAMPLES = 10
 """Most letters that are shown of each fate."""
+ROWS = 5
+"""Most of them whose rows are worth a look: each is planned and written for that, and undone."""
 
 
 class Fate(StrEnum):
@@ -146,6 +148,11 @@ class Preview:
     def goes(self) -> int:
         """How many letters the job would have."""
         return sum(self.counts.get(fate, 0) for fate in GOES)
+
+    @property
+    def first(self) -> tuple[int, ...]:
+        """Letters that go, as they are shown: those whose rows may be looked at."""
+        return tuple(sample.id for fate in GOES for sample in self.samples.get(fate, ()))[:ROWS]
 
     @property
     def meant(self) -> int:

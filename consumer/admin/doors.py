@@ -30,7 +30,8 @@ _PATIENCE = 10.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doors:
     """How each desk is opened. `settings`: what may be shown of them; `about`: group, version and the like.
-    `reload`: reads them again, and says what came of it.
+    `reload`: reads them again, and says what came of it; `close`: ends what is kept for the next question.
+    `trace_url`: where a trace is seen, by its `{trace_id}`.
 
     `provider`: who people log in at, if there is such a one. `free`, `exporting`: places for questions, and exports.
     """
@@ -51,8 +52,10 @@ class Doors:
     has_connect: bool
     settings: Callable[[], dict[str, Any]]
     about: dict[str, str]
+    trace_url: str = ""
     provider: Provider | None = None
     reload: Callable[[], str] = lambda: "nothing is read again here"
+    close: Callable[[], None] = lambda: None
     free: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(8))
     exporting: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(2))
     exports: ExportLimits = field(default_factory=ExportLimits)

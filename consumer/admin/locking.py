@@ -12,6 +12,7 @@ from consumer.core.roles import Role
 F = TypeVar("F", bound=Callable[..., Any])
 
 _ASKS_ITSELF = "__headrace_asks_itself__"
+_CHANGING = "__headrace_changing__"
 
 
 class Lock:
@@ -38,9 +39,17 @@ class Lock:
             raise Locked("changes over the console and the API are switched off (console-writes)")
 
 
-def changes(method: str, role: Role | None) -> bool:
-    """Whether a request changes something: what is sent by those who may only look asks a question."""
-    return method not in ("GET", "HEAD") and role is not None and role >= Role.OPERATOR
+def changes(method: str, role: Role | None, endpoint: Callable[..., Any]) -> bool:
+    """Whether a request changes something: what is sent by those who may only look asks a question, unless marked."""
+    if method in ("GET", "HEAD") or role is None:
+        return False
+    return role >= Role.OPERATOR or getattr(endpoint, _CHANGING, False)
+
+
+def changing(function: F) -> F:
+    """Mark what answers a route of those who may only look as one that changes something all the same."""
+    setattr(function, _CHANGING, True)
+    return function
 
 
 def asks_itself(function: F) -> F:

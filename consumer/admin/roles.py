@@ -53,7 +53,7 @@ class GuardedRoute(APIRoute):
                 if not person.may(role):
                     raise Denied(person, role)
             await admitted(request)
-            if asks and changes(request.method, role):
+            if asks and changes(request.method, role, self.endpoint):
                 await run_in_threadpool(request.app.state.lock.require)
             return await handler(request)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -306,7 +307,9 @@ def _show(
         goals = [asdict(each) | {"reached": each.reached} for each in verdicts]
         typer.echo(json.dumps({"lines": [asdict(each) for each in lines], "goals": goals, "shares": shares}, indent=1))
         return
-    table = Table("", "runs", "events/s", "CPU s per million", "peak MB", "rows right", title=title)
+    table = Table(
+        "", "runs", "events/s", "CPU s per million", "peak MB", "rows right", box=box.SIMPLE_HEAD, title=title
+    )
     for line in lines:
         numbers = (str(line.runs), f"{line.rate:,.0f}", f"{line.cpu_per_million:.1f}", f"{line.peak_mb:,.0f}")
         table.add_row(line.contender, *numbers, "yes" if line.correct else "no")
@@ -325,7 +328,7 @@ def _show_others(store: "Store", scenario: str, output: Output) -> None:
     if output is Output.JSON:
         typer.echo(json.dumps(found, indent=1))
         return
-    table = Table("contender", "size", "events/s", "peak MB", "details", title=scenario)
+    table = Table("contender", "size", "events/s", "peak MB", "details", box=box.SIMPLE_HEAD, title=scenario)
     for each in found:
         shown = {name: value for name, value in each["details"].items() if name not in _LONG}
         details = ", ".join(f"{name} {value}" for name, value in shown.items())

@@ -179,8 +179,8 @@ FLAGS: dict[Flag, FlagKind] = {
             what="People change things over the console and the API.",
             owner="admin",
             heeder=Heeder.ADMIN,
-            off="The API refuses every change with status 423, and the console shows no forms; this flag itself can be "
-            "switched on again by an admin. Commands on the database work as before.",
+            off="The API refuses every change, and searches by values, with status 423, and the console shows no "
+            "forms; this flag itself can be switched on again by an admin. Commands on the database work as before.",
             risk="Whoever has only the console can look and do nothing else.",
             role=Role.ADMIN,
         ),

@@ -503,8 +503,8 @@ ENVIRONMENT_KINDS = (
     _kind(
         "server.refused",
         _PERSISTENT,
-        "the API that --server names does not know the token, or its role may not do this",
-        "Check HEADRACE_TOKEN or --token-file, and the token's role.",
+        "the API that --server names does not know the token",
+        "Check HEADRACE_TOKEN or --token-file.",
     ),
     _kind(
         "server.unfit",

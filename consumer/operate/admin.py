@@ -42,7 +42,8 @@ def serve(config: Config = None) -> None:
         admin = settings.admin
         reloading = Reloading(settings, partial(load, config))
         signal.signal(signal.SIGHUP, lambda *_: Thread(target=reloading.reload, name="reload").start())
-        made = make_app(admin, admin_doors(settings, reloading))
+        doors = admin_doors(settings, reloading)
+        made = make_app(admin, doors)
         host = f"[{admin.host}]" if ":" in admin.host else admin.host
         with listening(admin.host, admin.port) as bound, watchers(settings) as told, group_lookout(settings) as lookout:
             say(f"console: http://{host}:{admin.port}/   API: http://{host}:{admin.port}/api/v1")
@@ -52,7 +53,10 @@ def serve(config: Config = None) -> None:
             told.ask(lambda: group.of(lookout.seen))
             told.ask(lambda: connector_samples(watch.last.connectors if watch.last else ()))
             lookout.tell = told.tell
-            answer(made, bound)
+            try:
+                answer(made, bound)
+            finally:
+                doors.close()
 
 
 @app.command("token")

@@ -5,20 +5,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from consumer.core.letters import State
-from consumer.desk import Note
 from consumer.operate.looks import console, facts, number, said
 from consumer.operate.opening import source_of
 from consumer.operate.output import (
     PARTIAL,
     REFUSED,
-    USAGE,
     Config,
     Format,
     Output,
     Reason,
     Yes,
-    actor,
     agreed,
+    because,
     nothing,
     reported,
     say,
@@ -64,9 +62,7 @@ def ask_source(
     What arrives closes the letters of these rows. Without --state: dead letters. Exit code 3 when none matches, 4 when
     none can be asked for or it is not agreed to, 5 when some can't.
     """
-    if not reason.strip() and not dry_run:
-        say("the source is asked for a reason: --reason")
-        raise typer.Exit(USAGE)
+    note = because(reason, "the source is asked", dry_run=dry_run)
     chosen = selected(group, state or [State.DEAD], kind, topic, table, text, since, before, number)
     with reported(), source_of(config) as desk:
         wanted = desk.look(chosen)
@@ -78,7 +74,7 @@ def ask_source(
             raise typer.Exit(REFUSED)
         if not dry_run:
             agreed(f"Ask the source for {wanted.keys} rows?", yes=yes)
-            desk.ask(chosen, wanted.keys, Note(actor(), reason.strip()))
+            desk.ask(chosen, wanted.keys, note)
         if output is not Output.TABLE:
             show([_row(wanted) | {"asked": not dry_run}], {}, output)
         if wanted.unplaced:

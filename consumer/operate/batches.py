@@ -9,7 +9,7 @@ import typer
 
 from consumer.core.outcomes import told
 from consumer.core.records import TopicPartition
-from consumer.desk import Batch, Desk, Note, Page
+from consumer.desk import Batch, Desk, Page
 from consumer.operate.moments import moment
 from consumer.operate.opening import desk_of
 from consumer.operate.output import (
@@ -21,7 +21,7 @@ from consumer.operate.output import (
     Limit,
     Output,
     Reason,
-    actor,
+    because,
     nothing,
     reported,
     say,
@@ -89,13 +89,13 @@ def show_one(
 
 @app.command("retry")
 def retry(
+    reason: Reason,
     numbers: Annotated[
         list[int] | None, typer.Argument(metavar="[ID]...", help="Batches that are not applied.")
     ] = None,
     config: Config = None,
     stopped: Annotated[bool, typer.Option("--stopped", help="All partitions that are stopped.")] = False,
     topic: Annotated[str | None, typer.Option(help="With --stopped: only this topic's.")] = None,
-    reason: Reason = "",
     output: Format = Output.TABLE,
 ) -> None:
     """Have partitions tried again now, instead of when their time comes. A worker sees it within two seconds.
@@ -105,13 +105,14 @@ def retry(
     if not numbers and not stopped:
         say("name batches, or --stopped")
         raise typer.Exit(USAGE)
+    note = because(reason)
     with reported(), desk_of(config) as desk:
         wanted = {at for number in numbers or () for at in _behind(desk, number)}
         if stopped:
             wanted |= {position.at for position in desk.positions(topic, stopped=True, most=_PARTITIONS_AT_ONCE)}
             if not wanted:
                 say("no partition is stopped" if topic is None else f"no partition of topic {topic} is stopped")
-        asked = desk.retry(sorted(wanted), Note(actor(), reason)) if wanted else []
+        asked = desk.retry(sorted(wanted), note) if wanted else []
         if asked:
             show([{"topic": at.topic, "partition": at.partition} for at in asked], _PARTITIONS, output)
         idle = [number for number in numbers or () if not _behind(desk, number)]

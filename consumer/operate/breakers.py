@@ -6,10 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from consumer.control import Worker
-from consumer.desk import Note
 from consumer.operate.listing import Column, Remark, age, listing
 from consumer.operate.opening import control_of
-from consumer.operate.output import USAGE, Config, Format, Output, Reason, actor, nothing, reported, say
+from consumer.operate.output import Config, Format, Output, Reason, because, nothing, reported
 from consumer.operate.telling import alive, carried_out
 
 app = typer.Typer(
@@ -57,12 +56,10 @@ def reset(
 
     Exit code 3 when no such worker lives, 5 when some did not answer.
     """
-    if not reason.strip():
-        say("this is done for a reason: --reason")
-        raise typer.Exit(USAGE)
+    note = because(reason)
     with reported(), control_of(config) as control:
         names = [one.name for one in alive(control) if worker in (None, one.name)]
-        carried_out(control, ("reset breaker", name.value), names, Note(actor(), reason.strip()), output)
+        carried_out(control, ("reset breaker", name.value), names, note, output)
 
 
 _COLUMNS = (

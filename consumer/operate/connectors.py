@@ -6,10 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from consumer.core.connectors import Connector
-from consumer.desk import Note
 from consumer.operate.listing import Column, Remark, listing
 from consumer.operate.opening import connectors_of
-from consumer.operate.output import USAGE, Config, Format, Output, Reason, actor, nothing, reported, say
+from consumer.operate.output import Config, Format, Output, Reason, because, nothing, reported, say
 
 app = typer.Typer(
     name="connectors", help="Connectors of Kafka Connect.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -40,11 +39,9 @@ def restart(
     config: Config = None,
 ) -> None:
     """Start a connector and its tasks again, as far as they have failed. Exit code 3 when there is no such one."""
-    if not reason.strip():
-        say("this is done for a reason: --reason")
-        raise typer.Exit(USAGE)
+    note = because(reason)
     with reported(), connectors_of(config) as connect:
-        if not connect.restart(name, task, Note(actor(), reason.strip())):
+        if not connect.restart(name, task, note):
             of = "" if task is None else f" with a task {task}"
             raise nothing(f"Kafka Connect has no connector {name}{of}, or connect.url is not set")
         say("asked; headrace connectors ls says what becomes of it")

@@ -20,7 +20,6 @@ from consumer.operate.output import (
     NOTHING,
     PARTIAL,
     REFUSED,
-    USAGE,
     Config,
     DryRun,
     Format,
@@ -31,6 +30,7 @@ from consumer.operate.output import (
     Yes,
     actor,
     agreed,
+    because,
     nothing,
     reported,
     say,
@@ -262,10 +262,8 @@ def export(
     from dlq.export import comma_separated, ndjson
 
     chosen = selected(group, state, kind, topic, table, text, since, before, None, job)
-    if payload and not reason.strip():
-        say("records are exported for a reason: --reason")
-        raise typer.Exit(USAGE)
-    with _asked(config) as desk, desk.export(chosen, Note(actor(), reason), payloads=payload) as found:
+    note = because(reason, "records are exported", dry_run=not payload)
+    with _asked(config) as desk, desk.export(chosen, note, payloads=payload) as found:
         lines = ndjson(found) if output is Written.NDJSON else comma_separated(found, payloads=payload)
         # the line of names is no letter
         letters = 0 if output is Written.NDJSON else -1
@@ -299,11 +297,7 @@ def _place(text: str | None) -> "Place | None":
 
 
 def _note(reason: str, dry_run: bool) -> Note:
-    """Who decides, and why. Raises typer.Exit where nobody says why."""
-    if not reason.strip() and not dry_run:
-        say("a letter is changed, sent again or given up for a reason: --reason")
-        raise typer.Exit(USAGE)
-    return Note(actor(), reason.strip() or "a dry run")
+    return because(reason, "a letter is changed, sent again or given up", dry_run=dry_run)
 
 
 def _patch(text: str | None, sets: Sequence[str]) -> list[dict[str, Any]] | None:

@@ -7,11 +7,10 @@ import typer
 
 from consumer.control import Control
 from consumer.core.flags import FlagKind, UnknownFlag, flag_of
-from consumer.desk import Note
 from consumer.flagging import FlagState, states, switch
 from consumer.operate.listing import Column, Remark, listing, since
 from consumer.operate.opening import control_of
-from consumer.operate.output import USAGE, Config, Format, Output, Reason, actor, nothing, reported, say
+from consumer.operate.output import USAGE, Config, Format, Output, Reason, because, nothing, reported, say
 
 app = typer.Typer(
     name="flags",
@@ -132,11 +131,9 @@ def _heard(control: Control, kind: FlagKind) -> FlagState:
 
 
 def _switch(kind: FlagKind, on: bool | None, table: str | None, reason: str, config: Config, output: Output) -> None:
-    if not reason.strip():
-        say("this is done for a reason: --reason")
-        raise typer.Exit(USAGE)
+    note = because(reason)
     with reported(), control_of(config) as control:
-        changed = switch(control, kind, on, table, Note(actor(), reason.strip()))
+        changed = switch(control, kind, on, table, note)
         if changed is None:
             raise nothing(f"nothing of this group is known of table {table}; headrace tables ls lists what is")
         now = _heard(control, kind)

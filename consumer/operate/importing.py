@@ -12,13 +12,12 @@ from consumer.desk import Note
 from consumer.operate.opening import imports_of
 from consumer.operate.output import (
     PARTIAL,
-    USAGE,
     Config,
     DryRun,
     Format,
     Output,
     Reason,
-    actor,
+    because,
     nothing,
     reported,
     say,
@@ -59,15 +58,13 @@ def import_letters(
     --dry-run it only says how far each topic was read. Exit code 3 without such a topic, 4 when one is a source or has
     letters of this group, 5 when somebody else reads one just now and has not come to its end.
     """
-    if not reason.strip() and not dry_run:
-        say("letters are imported for a reason: --reason")
-        raise typer.Exit(USAGE)
+    note = because(reason, "letters are imported", dry_run=dry_run)
     with reported(), imports_of(config, topic or ()) as desk:
         spans = desk.spans()
         if not spans:
             raise nothing("there is no such topic; name one with --topic, or set imports.topics")
         if not dry_run:
-            _read(desk, spans, Note(actor(), reason.strip()))
+            _read(desk, spans, note)
         left = desk.left(spans)
         show([asdict(one) for one in left], _COLUMNS, output)
     if not dry_run and any(one.left for one in left):

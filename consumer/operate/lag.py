@@ -1,12 +1,12 @@
 """`headrace lag`: how far the group is behind, and why."""
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import groupby
 from typing import Annotated, Any
 
 import typer
 
-from consumer.core.failure import Transient
 from consumer.core.lag import Lag, worst
 from consumer.core.trend import Trend
 from consumer.lagging import Seen
@@ -25,21 +25,32 @@ def lag(
     """Show how far stored positions are behind the ends of their logs: in records, and in seconds since the oldest
     record that is not applied came. Partitions that do not go on say why; so do connectors from which nothing comes.
 
-    Exit code 3 without positions, 5 when Kafka Connect, which is set, does not answer.
+    Exit code 3 without positions, 5 when something is not known: Kafka does not answer, so that only positions are
+    told, Kafka Connect, which is set, does not, or the server that is asked could not look since.
     """
     with reported(), lags_of(config) as lags:
         seen = lags.look(topic)
         if seen is None:
             raise nothing("no position matches")
-        if seen.logs is not None:
-            raise Transient(seen.logs)
         each = output is not Output.TABLE or partitions
         rows = [_row(seen, one) for one in seen.lags] if each else _by_topic(seen)
         columns = _PARTITIONS if each else _TOPICS
         listing(rows, columns if seen.trends else [c for c in columns if c.of != "trend"], output, reasons(seen.lags))
-        if seen.connect is not None:
-            say(f"what Kafka Connect has to say is not known: {seen.connect}")
+        unknown = list(_unknown(seen))
+        for line in unknown:
+            say(line)
+        if unknown:
             raise typer.Exit(PARTIAL)
+
+
+def _unknown(seen: Seen) -> Iterator[str]:
+    """What of it nobody could tell, and why."""
+    if seen.missed is not None:
+        yield f"this is of {seen.at.astimezone():%Y-%m-%d %H:%M:%S}, and nobody could look since: {seen.missed}"
+    if seen.logs is not None:
+        yield f"how far the logs reach is not known: {seen.logs}"
+    if seen.connect is not None:
+        yield f"what Kafka Connect has to say is not known: {seen.connect}"
 
 
 _TOPICS = (

@@ -36,6 +36,7 @@ def show_groups(found: Sequence["Letters"]) -> None:
         what = _failure(group.kind, group.field, group.code)
         remedy = said(group.remedy, DIM)
         seen = [said(ago(group.last_seen_at, now)), said(f"since {_day(group.first_seen_at)}", DIM)]
+        seen += [said(f"the last: {group.sample}", DIM)] if group.sample else []
         about = [what, said(group.topic), said(group.fingerprint, DIM), *([remedy] if slim else [])]
         cells: list[RenderableType] = [stacked(*states(group.states)), stacked(*about), stacked(*seen)]
         rows.append(cells if slim else [*cells[:2], remedy, cells[2]])
@@ -89,6 +90,14 @@ def show_whole(found: "Whole", beside: Beside, brokers: str) -> None:
     screen.print(Text("\nthe same record with kcat", style=f"bold {DIM}"))
     # in one piece, to be copied
     screen.print(said(kcat(letter, brokers)), soft_wrap=True)
+
+
+def show_differences(found: Mapping[int, "Difference"]) -> None:
+    """What letters would do to their rows, one under the other."""
+    screen = console()
+    for letter, weighed in found.items():
+        title = f"letter {letter}: what it would do to {weighed.table or 'its table'}"
+        _section(screen, title, _difference(weighed))
 
 
 def show_row(row: Mapping[str, Any]) -> None:
@@ -162,6 +171,7 @@ def _where(found: "Whole") -> RenderableType:
             ("table", letter.table or "not known"),
             ("row", "known" if found.placed else "not known: later changes of it do not see this letter"),
             ("bytes", bytes_),
+            ("trace", found.trace),
             ("its log", _LOGS.get(found.origin_log or "")),
             ("found in", None if found.found is None else "{}, partition {}, offset {}".format(*found.found)),
             ("copy", None if found.copy is None else "{}, partition {}, offset {}".format(*found.copy)),

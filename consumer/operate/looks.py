@@ -1,7 +1,10 @@
 """How tables look to people on a terminal, wide or narrow; and that no text of a record can do more than be read."""
 
+import re
+import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from io import TextIOBase
+from typing import IO, Any, cast
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -26,6 +29,19 @@ STATES = {
 """The colour of a letter's state; the word is always beside it."""
 
 _NARROW = 110
+_FILLED = re.compile(" +\n")
+
+
+class _Unpadded(TextIOBase):
+    """stdout without the blanks that fill a table's lines up: nobody wants them behind a pipe."""
+
+    def write(self, text: str) -> int:
+        """As stdout does."""
+        return sys.stdout.write(_FILLED.sub("\n", text))
+
+    def flush(self) -> None:
+        """As stdout does."""
+        sys.stdout.flush()
 
 
 def console() -> Console:
@@ -33,6 +49,7 @@ def console() -> Console:
     made = Console(highlight=False, emoji=False, markup=False)
     if not made.is_terminal:
         made.width = WIDTH
+        made.file = cast(IO[str], _Unpadded())
     return made
 
 

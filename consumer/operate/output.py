@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich import box
 from rich.table import Table
 
 from consumer.core.decision import Undecidable
 from consumer.core.failure import Failure, HeadraceError, Refused
-from consumer.core.wording import clean
-from consumer.operate.looks import WIDTH
+from consumer.desk import Note
+from consumer.operate.looks import console, said
 
 # what goes on working says that it does
 _AGAIN = re.compile(
@@ -97,6 +97,14 @@ def agreed(question: str, *, yes: bool) -> None:
         raise typer.Exit(REFUSED)
 
 
+def because(reason: str, what: str = "this is done", *, dry_run: bool = False) -> Note:
+    """Who gives a command, and why. Raises typer.Exit where nobody says why, unless nothing is done."""
+    if not reason.strip() and not dry_run:
+        say(f"{what} for a reason: --reason")
+        raise typer.Exit(USAGE)
+    return Note(actor(), reason.strip() or "a dry run")
+
+
 def actor() -> str:
     """Who gives a command here: user and machine."""
     return f"{getpass.getuser()}@{socket.gethostname()}"
@@ -111,13 +119,12 @@ def show(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], output: 
         for row in rows:
             typer.echo(json.dumps(row, default=_plain))
         return
-    table = Table(*columns)
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=(0, 1))
+    for title in columns:
+        table.add_column(title, overflow="fold")
     for row in rows:
-        table.add_row(*(_cell(row[name]) for name in columns.values()))
-    console = Console()
-    if not console.is_terminal:
-        console.width = WIDTH
-    console.print(table)
+        table.add_row(*(said(_cell(row[name])) for name in columns.values()))
+    console().print(table)
 
 
 def _plain(value: object) -> str:
@@ -131,5 +138,4 @@ def _cell(value: Any) -> str:
         return value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
     if isinstance(value, float):
         return f"{value:.3f}"
-    # what stands in brackets would be a style
-    return clean(str(value)).replace("[", r"\[")
+    return str(value)

@@ -6,19 +6,18 @@ from typing import Annotated, Any
 import typer
 
 from consumer.core.records import TopicPartition
-from consumer.desk import Note, Position
+from consumer.desk import Position
 from consumer.moving import Wish
 from consumer.operate.opening import desk_of, positions_of
 from consumer.operate.output import (
-    USAGE,
     Config,
     Format,
     Limit,
     Output,
     Reason,
     Yes,
-    actor,
     agreed,
+    because,
     nothing,
     reported,
     say,
@@ -77,16 +76,14 @@ def set_one(
     The owner is fenced and takes the partition anew within two seconds. Exit code 3 without such a position, 4 when the
     decision is refused or not agreed to.
     """
-    if not reason.strip():
-        say("a position is set for a reason: --reason")
-        raise typer.Exit(USAGE)
+    note = because(reason, "a position is set")
     wish = Wish(at=TopicPartition(topic, partition), to=to, discard_letters=discard_letters)
     with reported(), positions_of(config) as desk:
         looked = desk.look(wish)
         if looked is None:
             raise nothing(f"{wish.at} has no position in this group")
         agreed(f"{looked.words[0].upper()}{looked.words[1:]}?", yes=yes)
-        moved = desk.move(looked, Note(actor(), reason))
+        moved = desk.move(looked, note)
         row = {"topic": topic, "partition": partition, "from": moved.before.next_offset, "to": moved.after.next_offset}
         show([row | {"epoch": moved.epoch, "discarded": moved.discarded}], _MOVED, output)
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from consumer.core.plans import RECONCILE
+from consumer.core.steering import Steer
 from consumer.desk import Note
 from consumer.operate.listing import Column, Remark, listing
 from consumer.operate.looks import console, facts, number, said
@@ -21,12 +22,13 @@ from consumer.operate.output import (
     Yes,
     actor,
     agreed,
+    because,
     nothing,
     reported,
     say,
     show,
 )
-from consumer.operate.workflows import decided, found, required, summed, waited
+from consumer.operate.workflows import Number, deciding, found, summed, waited
 from consumer.recovering import Recoveries, Step, Workflow
 
 app = typer.Typer(
@@ -35,7 +37,6 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-Number = Annotated[int, typer.Argument(metavar="NUMBER", min=1, help="As `ls` shows it.")]
 KIND = RECONCILE
 
 
@@ -54,9 +55,9 @@ def start(
     Nothing is written but what was found. Ended at any moment, it is gone on with by workers whose settings have
     source.dsn, or by `headrace reconcile wait`. Exit code 5 when rows differ or a table could not be compared.
     """
-    required(reason)
+    note = because(reason)
     with reported(), recoveries_of(config) as desk:
-        made = desk.start(KIND, {"tables": table or []}, Note(actor(), reason.strip()))
+        made = desk.start(KIND, {"tables": table or []}, note)
         say(f"comparison {made}")
         if detach:
             show([{"number": made}], {}, output) if output is not Output.TABLE else typer.echo(made)
@@ -122,22 +123,14 @@ def keys(
         listing(rows, _KEYS, output)
 
 
-@app.command("pause")
-def pause(at: Number, reason: Reason = "", config: Config = None) -> None:
-    """Read nothing more until it is resumed."""
-    decided(lambda desk, note: desk.pause(at, note), at, reason, config)
-
-
-@app.command("resume")
-def resume(at: Number, reason: Reason = "", config: Config = None) -> None:
-    """Go on with one that is paused or has stopped, where it was."""
-    decided(lambda desk, note: desk.resume(at, note), at, reason, config)
-
-
-@app.command("cancel")
-def cancel(at: Number, reason: Reason = "", config: Config = None) -> None:
-    """Read nothing more; what was found stays."""
-    decided(lambda desk, note: desk.cancel(at, note), at, reason, config)
+deciding(
+    app,
+    {
+        Steer.PAUSE: "Read nothing more until it is resumed.",
+        Steer.RESUME: "Go on with one that is paused or has stopped, where it was.",
+        Steer.CANCEL: "Read nothing more; what was found stays.",
+    },
+)
 
 
 @app.command("repair")
@@ -154,8 +147,7 @@ def repair(
     Rows that only the target has are not touched: `headrace recover rebuild` deletes them. Exit code 3 when nothing
     can be asked for, 4 when it is not agreed to.
     """
-    if not dry_run:
-        required(reason)
+    note = because(reason, dry_run=dry_run)
     with reported(), repairs_of(config) as desk:
         wanted = desk.look(at)
         if output is Output.TABLE:
@@ -167,7 +159,7 @@ def repair(
             raise nothing("no row can be asked for")
         if not dry_run:
             agreed(f"Ask the source for {wanted.keys} rows?", yes=yes)
-            desk.ask(at, wanted.keys, Note(actor(), reason.strip()))
+            desk.ask(at, wanted.keys, note)
         if output is not Output.TABLE:
             show([asdict(wanted) | {"asked": not dry_run}], {}, output)
 

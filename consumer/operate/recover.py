@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from consumer.core.plans import Planned
-from consumer.desk import Note
+from consumer.core.steering import Steer
 from consumer.operate.listing import Column, Remark, listing
 from consumer.operate.looks import console, facts
 from consumer.operate.opening import recoveries_of
@@ -22,15 +22,14 @@ from consumer.operate.output import (
     Output,
     Reason,
     Yes,
-    actor,
     agreed,
+    because,
     nothing,
     reported,
     say,
     show,
 )
-from consumer.operate.reconcile import Number
-from consumer.operate.workflows import decided, found, required, summed, waited
+from consumer.operate.workflows import Number, deciding, found, summed, waited
 from consumer.recovering import Step, Workflow
 
 app = typer.Typer(
@@ -90,15 +89,14 @@ def _starts(kind: str) -> Callable[[Callable[..., _Meant]], Callable[..., Any]]:
 
 
 def _start(kind: str, meant: _Meant, how: _How) -> None:
-    if not how.dry_run:
-        required(how.reason)
+    note = because(how.reason, dry_run=how.dry_run)
     with reported(), recoveries_of(how.config) as desk:
         steps = desk.planned(kind, meant.subject)
         if how.dry_run:
             listing([_planned(place, each, how.output) for place, each in enumerate(steps, 1)], _PLANNED, how.output)
             return
         agreed(meant.question, yes=how.yes)
-        made = desk.start(kind, meant.subject, Note(actor(), how.reason.strip()))
+        made = desk.start(kind, meant.subject, note)
         say(f"{kind} {made}")
         if how.detach:
             show([{"number": made}], {}, how.output) if how.output is not Output.TABLE else typer.echo(made)
@@ -224,23 +222,14 @@ def show_one(at: Number, config: Config = None, output: Format = Output.TABLE) -
         _show(found(desk, at), output)
 
 
-@app.command("pause")
-def pause(at: Number, reason: Reason = "", config: Config = None) -> None:
-    """Do nothing more until it is resumed."""
-    decided(lambda desk, note: desk.pause(at, note), at, reason, config)
-
-
-@app.command("resume")
-def resume(at: Number, reason: Reason = "", config: Config = None) -> None:
-    """Go on with one that is paused or has stopped, where it was."""
-    decided(lambda desk, note: desk.resume(at, note), at, reason, config)
-
-
-@app.command("cancel")
-def cancel(at: Number, reason: Reason = "", config: Config = None) -> None:
-    """Do nothing more; what was done stays."""
-    decided(lambda desk, note: desk.cancel(at, note), at, reason, config)
-
+deciding(
+    app,
+    {
+        Steer.PAUSE: "Do nothing more until it is resumed.",
+        Steer.RESUME: "Go on with one that is paused or has stopped, where it was.",
+        Steer.CANCEL: "Do nothing more; what was done stays.",
+    },
+)
 
 _LISTED = (
     Column(title="number", of="number", number=True),

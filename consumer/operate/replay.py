@@ -2,7 +2,6 @@
 
 import csv
 import sys
-from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -12,9 +11,11 @@ import typer
 
 from consumer.core.jobs import ACTIVE, JobKind, JobState
 from consumer.core.letters import OPEN, State
+from consumer.core.steering import Steer
 from consumer.desk import Note
 from consumer.operate.job_views import follow, show_job, show_jobs, show_preview
-from consumer.operate.opening import jobs_of
+from consumer.operate.letter_views import show_differences
+from consumer.operate.opening import jobs_of, letters_of
 from consumer.operate.output import (
     NOTHING,
     PARTIAL,
@@ -28,7 +29,7 @@ from consumer.operate.output import (
     Reason,
     Written,
     Yes,
-    actor,
+    because,
     nothing,
     reported,
     say,
@@ -50,6 +51,7 @@ from consumer.operate.selecting import (
 )
 
 if TYPE_CHECKING:
+    from dlq.difference import Difference
     from dlq.jobs import Job, Order
     from dlq.ports import LetterJobs
     from dlq.preview import Preview
@@ -103,6 +105,10 @@ def start(
     stop_ratio: Annotated[
         float, typer.Option(min=0, max=1, help="Stop when more than this share of the canary, or of late, fails.")
     ] = 0.1,
+    rows: Annotated[
+        bool,
+        typer.Option("--rows", help="Show too what the first of them would do to their rows; it is kept."),
+    ] = False,
     reason: Reason = "",
     dry_run: DryRun = False,
     yes: Yes = False,
@@ -116,8 +122,10 @@ def start(
     Without --state: dead letters. Exit code 3 when none matches, 4 when none can go, others go than expected, or it is
     not agreed to.
     """
-    if not dry_run:
-        _check_said(reason, yes=yes, expect=expect)
+    note = because(reason, "letters are sent again or given up", dry_run=dry_run)
+    if yes and expect is None and not dry_run:
+        say("who does not want to be asked says how many letters have to go: --expect; --dry-run tells it")
+        raise typer.Exit(USAGE)
     states = state or ([State.DEAD] if not discard else sorted(OPEN))
     chosen = selected(group, states, kind, topic, table, text, since, before, number, job)
     with reported(), jobs_of(config) as desk:
@@ -129,18 +137,22 @@ def start(
             raise nothing("no letter matches")
         if output is Output.TABLE:
             show_preview(found, rules.kind)
+        weighed = _weighed(config, found, note) if rows and not discard else {}
+        if output is Output.TABLE:
+            show_differences(weighed)
         order = Order(
             selection=chosen,
             rules=rules,
             expect=found.goes if expect is None else expect,
-            said=Note(actor(), reason.strip()),
+            said=note,
             rate=rate,
             canary=0 if discard else canary,
             stop_ratio=stop_ratio,
         )
         made = None if dry_run else _made(desk, found, order, yes=yes)
         if output is not Output.TABLE:
-            show([_looked(found) | {"job": made}], {}, output)
+            differences = {number: asdict(one) for number, one in weighed.items()}
+            show([_looked(found) | ({"rows": differences} if rows else {}) | {"job": made}], {}, output)
         elif made is not None:
             say(f"job {made} is there; follow it: headrace replay status {made} --follow")
 
@@ -187,7 +199,7 @@ def status(
 @app.command("pause")
 def pause(number: Number, reason: Reason, config: Config = None, output: Format = Output.TABLE) -> None:
     """Send nothing more until the job is resumed. Exit code 3 without such a job, 4 when it does not run."""
-    _decided(number, config, lambda desk, said: desk.pause(number, said), reason, output)
+    _decided(number, config, Steer.PAUSE, reason, output)
 
 
 @app.command("resume")
@@ -195,7 +207,7 @@ def resume(number: Number, reason: Reason, config: Config = None, output: Format
     """Go on with a job that is paused or has stopped, its canary first. Exit code 3 without such a job, 4 when it is
     neither.
     """
-    _decided(number, config, lambda desk, said: desk.resume(number, said), reason, output)
+    _decided(number, config, Steer.RESUME, reason, output)
 
 
 @app.command("cancel")
@@ -204,7 +216,7 @@ def cancel(number: Number, reason: Reason, config: Config = None, output: Format
 
     Exit code 3 without such a job, 4 when it has ended.
     """
-    _decided(number, config, lambda desk, said: desk.cancel(number, said), reason, output)
+    _decided(number, config, Steer.CANCEL, reason, output)
 
 
 @app.command("report")
@@ -238,14 +250,11 @@ def report(
         raise nothing("no letter matches")
 
 
-def _check_said(reason: str, *, yes: bool, expect: int | None) -> None:
-    """Raises typer.Exit where something is missing that has to be said."""
-    if not reason.strip():
-        say("letters are sent again or given up for a reason: --reason")
-        raise typer.Exit(USAGE)
-    if yes and expect is None:
-        say("who does not want to be asked says how many letters have to go: --expect; --dry-run tells it")
-        raise typer.Exit(USAGE)
+def _weighed(config: Config, found: "Preview", note: Note) -> dict[int, "Difference"]:
+    """What the first letters that go would make of their rows."""
+    with letters_of(config) as letters:
+        weighed = {number: letters.difference(number, note) for number in found.first}
+    return {number: one for number, one in weighed.items() if one is not None}
 
 
 def _made(desk: "LetterJobs", found: "Preview", order: "Order", *, yes: bool) -> int:
@@ -273,14 +282,10 @@ def _typed(goes: int, kind: JobKind) -> None:
         raise typer.Exit(REFUSED)
 
 
-def _decided(
-    number: int, config: Any, decide: Callable[["LetterJobs", Note], bool], reason: str, output: Output
-) -> None:
-    if not reason.strip():
-        say("a decision about letters is made for a reason: --reason")
-        raise typer.Exit(USAGE)
+def _decided(number: int, config: Config, decision: Steer, reason: str, output: Output) -> None:
+    note = because(reason, "a decision about letters is made")
     with reported(), jobs_of(config) as desk:
-        if not decide(desk, Note(actor(), reason.strip())):
+        if not desk.decide(number, decision, note):
             raise nothing(f"there is no job {number} in this group")
         job = job_of(desk, number)
         if output is Output.TABLE:

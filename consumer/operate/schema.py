@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from consumer.core.decision import Undecidable
-from consumer.desk import Note, SchemaChange
+from consumer.desk import SchemaChange
 from consumer.operate.opening import desk_of
 from consumer.operate.output import (
     PARTIAL,
@@ -17,8 +17,8 @@ from consumer.operate.output import (
     Output,
     Reason,
     Yes,
-    actor,
     agreed,
+    because,
     nothing,
     reported,
     say,
@@ -53,8 +53,8 @@ def plan(config: Config = None, table: Table = None, output: Format = Output.TAB
 @app.command("apply")
 def apply(
     which: Annotated[str, typer.Argument(metavar="TABLE|ID", help="A target table as schema.table, or a change's id.")],
+    reason: Reason,
     config: Config = None,
-    reason: Reason = "",
     yes: Yes = False,
     output: Format = Output.TABLE,
 ) -> None:
@@ -63,6 +63,7 @@ def apply(
     Exit code 3 when nothing is planned, 4 when it is refused by the settings or not agreed to, 5 when something of it
     is not planned any more.
     """
+    note = because(reason)
     with reported(), desk_of(config) as desk:
         table = None if which.isdecimal() else which
         found = desk.schema_changes(table, waiting=True, most=_MOST)
@@ -75,7 +76,7 @@ def apply(
         for change in planned:
             say(f"{change.id}, table {change.table}: {change.statement}")
         agreed("Change the target so?", yes=yes)
-        done = desk.approve([change.id for change in planned], Note(actor(), reason))
+        done = desk.approve([change.id for change in planned], note)
         _show([change for change in planned if change.id in done.changes], _APPROVED, output)
         say(f"partitions that go on: {len(done.partitions)}")
         if len(done.changes) < len(planned):

@@ -5,10 +5,9 @@ from typing import Annotated
 import typer
 
 from consumer.core.jobs import ACTIVE
-from consumer.desk import Note
 from consumer.operate.job_views import follow, show_job
 from consumer.operate.opening import jobs_of
-from consumer.operate.output import USAGE, Config, Format, Output, Reason, actor, nothing, reported, say, show
+from consumer.operate.output import Config, Format, Output, Reason, because, nothing, reported, say, show
 from consumer.operate.replay import job_of
 from consumer.operate.selecting import (
     SOME,
@@ -61,17 +60,14 @@ def search(
     from dlq.filter import BadFilter, condition
     from dlq.value_search import Wanted
 
-    if not reason.strip():
-        say("records are looked at for a reason: --reason")
-        raise typer.Exit(USAGE)
+    note = because(reason, "records are looked at")
     try:
         conditions = tuple(map(condition, where))
     except BadFilter as error:
         raise typer.BadParameter(str(error)) from error
     chosen = selected(group, state, kind, topic, table, text, since, before, number, job)
     with reported(), jobs_of(config) as desk:
-        said = Note(actor(), reason.strip())
-        made = desk.search(Wanted(selection=chosen, conditions=conditions, said=said, most=most))
+        made = desk.search(Wanted(selection=chosen, conditions=conditions, said=note, most=most))
         if made is None:
             raise nothing("no letter matches")
         found = job_of(desk, made)

@@ -7,10 +7,9 @@ import typer
 
 from consumer.control import Control, Switched, TableState
 from consumer.core.pausing import Subject
-from consumer.desk import Note
 from consumer.operate.listing import Column, listing, since
 from consumer.operate.opening import control_of
-from consumer.operate.output import USAGE, Config, Format, Output, Reason, actor, nothing, reported, say
+from consumer.operate.output import USAGE, Config, Format, Output, Reason, because, nothing, reported, say
 from consumer.operate.reasons import reasons, share
 
 app = typer.Typer(
@@ -54,9 +53,9 @@ def pause(
     when this group has nothing of that name.
     """
     subject = _subject(table, topic, partition)
-    _required(reason)
+    note = because(reason)
     with reported(), control_of(config) as control:
-        done = control.pause(subject, Note(actor(), reason))
+        done = control.pause(subject, note)
         if done is None:
             raise nothing(f"nothing of this group is known of {subject}; headrace tables ls lists what is")
         if not done.changed:
@@ -76,9 +75,9 @@ def resume(
 ) -> None:
     """End a pause. Workers go on within a second or two. Exit code 3 when nothing is paused under this name."""
     subject = _subject(table, topic, partition)
-    _required(reason)
+    note = because(reason)
     with reported(), control_of(config) as control:
-        done = control.resume(subject, Note(actor(), reason))
+        done = control.resume(subject, note)
         if done is None:
             others = "; ".join(str(paused) for paused in control.pauses()) or "nothing is"
             raise nothing(f"{subject} is not paused by itself ({others})")
@@ -112,12 +111,6 @@ def _subject(table: str | None, topic: str | None, partition: int | None) -> Sub
         say("name a table, or a --topic and maybe its --partition")
         raise typer.Exit(USAGE)
     return Subject(table=table, topic=topic, partition=partition)
-
-
-def _required(reason: str) -> None:
-    if not reason.strip():
-        say("this is done for a reason: --reason")
-        raise typer.Exit(USAGE)
 
 
 def _show(done: Switched, output: Output) -> None:

@@ -7,20 +7,18 @@ from typing import Annotated, Any
 import typer
 
 from consumer.control import Worker
-from consumer.desk import Note
 from consumer.operate.listing import Column, Remark, listing, since, size
 from consumer.operate.looks import number
 from consumer.operate.opening import control_of
 from consumer.operate.output import (
     REFUSED,
-    USAGE,
     Config,
     Format,
     Output,
     Reason,
     Yes,
-    actor,
     agreed,
+    because,
     nothing,
     reported,
     say,
@@ -64,9 +62,7 @@ def drain(
 
     Exit code 3 when no such worker lives, 4 when it is not agreed to, 5 when some did not answer.
     """
-    if not reason.strip():
-        say("this is done for a reason: --reason")
-        raise typer.Exit(USAGE)
+    note = because(reason)
     with reported(), control_of(config) as control:
         living = [worker.name for worker in alive(control)]
         wanted = [name for name in living if name in names]
@@ -75,7 +71,7 @@ def drain(
         if wanted:
             rest = len(living) - len(wanted)
             agreed(f"Have {', '.join(wanted)} leave? Workers that stay: {rest}.", yes=yes)
-        carried_out(control, ("drain", ""), wanted, Note(actor(), reason.strip()), output)
+        carried_out(control, ("drain", ""), wanted, note, output)
 
 
 @app.command("reload")
@@ -93,12 +89,10 @@ def reload(
     taken, and the settings of before go on. Exit code 3 when no such worker lives, 4 when one has refused, 5 when some
     did not answer.
     """
-    if not reason.strip():
-        say("this is done for a reason: --reason")
-        raise typer.Exit(USAGE)
+    note = because(reason)
     with reported(), control_of(config) as control:
         wanted = [worker.name for worker in alive(control) if not names or worker.name in names]
-        told = carried_out(control, ("reload", ""), wanted, Note(actor(), reason.strip()), output)
+        told = carried_out(control, ("reload", ""), wanted, note, output)
     if any(one.outcome and one.outcome.startswith("refused") for one in told):
         raise typer.Exit(REFUSED)
 

@@ -1,19 +1,21 @@
 """How comparisons and recoveries are followed and decided about: what `reconcile` and `recover` have in common."""
 
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from consumer.core.steering import Steer
 from consumer.core.workflow import State
-from consumer.desk import Note
 from consumer.operate.looks import number
 from consumer.operate.opening import recoveries_of, turns_of
-from consumer.operate.output import FAILED, USAGE, Config, actor, nothing, reported, say
+from consumer.operate.output import FAILED, Config, Reason, because, nothing, reported, say
 from consumer.recovering import Recoveries, Workflow
+
+Number = Annotated[int, typer.Argument(metavar="NUMBER", min=1, help="As `ls` shows it.")]
 
 # seconds between looks while others take turns
 _EVERY = 0.2
@@ -37,13 +39,23 @@ def waited(desk: Recoveries, at: int, config: Config, shown: Callable[[Workflow]
     return known
 
 
-def decided(decide: Callable[[Recoveries, Note], bool], at: int, reason: str, config: Config) -> None:
-    """Have it paused, resumed or cancelled."""
-    required(reason)
-    with reported(), recoveries_of(config) as desk:
-        found(desk, at)
-        decide(desk, Note(actor(), reason.strip()))
-        say(f"workflow {at} is {found(desk, at).state}")
+def deciding(app: typer.Typer, words: Mapping[Steer, str]) -> None:
+    """Commands that pause, resume and cancel workflows, with what each says of itself."""
+    for decision, said in words.items():
+        app.command(decision.value, help=f"{said} Exit code 3 when there is no such one, 4 when that can't be.")(
+            _deciding(decision)
+        )
+
+
+def _deciding(decision: Steer) -> Callable[..., None]:
+    def decide(at: Number, reason: Reason, config: Config = None) -> None:
+        note = because(reason)
+        with reported(), recoveries_of(config) as desk:
+            found(desk, at)
+            desk.decide(at, decision, note)
+            say(f"workflow {at} is {found(desk, at).state}")
+
+    return decide
 
 
 def found(desk: Recoveries, at: int) -> Workflow:
@@ -52,13 +64,6 @@ def found(desk: Recoveries, at: int) -> Workflow:
     if known is None:
         raise nothing(f"there is no workflow {at} in this group")
     return known
-
-
-def required(reason: str) -> None:
-    """Raises typer.Exit where none is given."""
-    if not reason.strip():
-        say("this is done for a reason: --reason")
-        raise typer.Exit(USAGE)
 
 
 def summed(workflow: Workflow) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from consumer.core.decision import LogNow, Undecidable
 from consumer.core.failure import Failure
 from consumer.core.letters import Record
 from consumer.core.records import (
@@ -158,3 +159,12 @@ class Origins(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+def log_now(offsets: Offsets, at: TopicPartition) -> LogNow:
+    """What the broker has of a partition. Raises Undecidable where it has none, HeadraceError."""
+    ids = offsets.topic_ids([at.topic])
+    traits = offsets.traits([at.topic])
+    if at.topic not in traits or at.partition >= traits[at.topic].partitions:
+        raise Undecidable(f"Kafka has no partition {at}")
+    return LogNow(start=offsets.log_start([at])[at].offset, end=offsets.ends([at])[at], topic_id=ids.get(at.topic))

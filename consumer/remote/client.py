@@ -31,7 +31,7 @@ _PIECE = 65_536
 
 
 class Client:
-    """Asks one server; raises HeadraceError, and Undecidable for what it refuses as things stand."""
+    """Asks one server; raises HeadraceError, and Undecidable for what it refuses: as things stand, or by policy."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -126,23 +126,23 @@ def _refusal(status: int, said: Mapping[str, str]) -> Exception:
     code = str(status)
     if status == HTTPStatus.CONFLICT and name == "request.refused":
         return Undecidable(detail)
+    if status in (HTTPStatus.FORBIDDEN, HTTPStatus.LOCKED) or name == "request.costly":
+        return Undecidable(f"{detail}. {remedy}" if remedy else detail)
     if name in KINDS:
         # a server behind it
         failure = failed(KINDS[name], "server", "ask", detail, remedy=remedy, code=code)
         return Transient(failure) if status == HTTPStatus.SERVICE_UNAVAILABLE else Persistent(failure)
-    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        known = KINDS["server.refused"]
-        return Persistent(failed(known, "server", "ask", detail, code=code, remedy=_REMEDIES[HTTPStatus(status)]))
+    if status == HTTPStatus.UNAUTHORIZED:
+        return Persistent(failed(KINDS["server.refused"], "server", "ask", detail, code=code, remedy=_UNKNOWN))
     if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT):
         return Transient(failed(KINDS["server.away"], "server", "ask", detail, remedy=remedy, code=code))
     return Persistent(failed(KINDS["server.unfit"], "server", "ask", detail, remedy=remedy, code=code))
 
 
-_REMEDIES = {
-    HTTPStatus.UNAUTHORIZED: "Set HEADRACE_TOKEN, or --token-file, to a token that the server knows and that is not "
-    "over (headrace admin token makes one).",
-    HTTPStatus.FORBIDDEN: "Ask somebody who has the role, or have the token's role raised (admin.tokens).",
-}
+_UNKNOWN = (
+    "Set HEADRACE_TOKEN, or --token-file, to a token that the server knows and that is not over (headrace admin token "
+    "makes one)."
+)
 
 
 def _problem(data: bytes) -> dict[str, str]:

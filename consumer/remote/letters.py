@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from consumer.core.failure import Persistent, failed
 from consumer.core.jobs import JobKind
 from consumer.core.kinds import KINDS
+from consumer.core.steering import Steer
 from consumer.desk import Note
 from consumer.remote.client import Client
 from consumer.remote.pages import Listed
@@ -150,14 +151,8 @@ class RemoteJobs:
     def job(self, number: int) -> Job | None:
         return self._client.find(Job, f"/jobs/{number}")
 
-    def pause(self, number: int, said: Note) -> bool:
-        return self._decided(number, "pause", said)
-
-    def resume(self, number: int, said: Note) -> bool:
-        return self._decided(number, "resume", said)
-
-    def cancel(self, number: int, said: Note) -> bool:
-        return self._decided(number, "cancel", said)
+    def decide(self, number: int, decision: Steer, said: Note) -> bool:
+        return self._client.change(Job, f"/jobs/{number}/{decision}", {"reason": said.reason}) is not None
 
     def report(self, number: int, states: Sequence[str] = ()) -> Iterator[Item]:
         query: dict[str, object] = {"state": list(states), "limit": _ITEMS}
@@ -167,9 +162,6 @@ class RemoteJobs:
             if found.next is None:
                 return
             query["after"] = found.next
-
-    def _decided(self, number: int, action: str, said: Note) -> bool:
-        return self._client.change(Job, f"/jobs/{number}/{action}", {"reason": said.reason}) is not None
 
 
 class RemoteSource:

@@ -58,6 +58,7 @@ class _Lagging:
     items: list[_Part]
     logs: Failure | None
     connect: Failure | None
+    missed: Failure | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +96,9 @@ class _FlagSwitched:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Connectors:
     there: bool
+    at: datetime | None
     items: list[Connector]
+    failure: Failure | None
 
 
 class RemoteControl:
@@ -162,7 +165,7 @@ class RemoteLags:
     def look(self, topic: str | None) -> Seen | None:
         found = self._client.get(_Lagging, "/lag", {"topic": topic})
         if found.at is None:
-            raise Transient(failed(KINDS["server.away"], "server", "ask", "it has not looked at the logs yet"))
+            raise Transient(found.missed or _not_yet("the logs"))
         if not found.items:
             return None
         return Seen(
@@ -170,6 +173,7 @@ class RemoteLags:
             lags=[part.lag for part in found.items],
             logs=found.logs,
             connect=found.connect,
+            missed=found.missed,
             trends={part.lag.at: part.trend for part in found.items if part.trend is not None},
         )
 
@@ -182,11 +186,19 @@ class RemoteConnect:
 
     def all(self) -> Sequence[Connector] | None:
         found = self._client.get(_Connectors, "/connectors")
-        return found.items if found.there else None
+        if not found.there:
+            return None
+        if found.failure is not None or found.at is None:
+            raise Transient(found.failure or _not_yet("Kafka Connect"))
+        return found.items
 
     def restart(self, name: str, task: int | None, note: Note) -> bool:
         body = {"connector": name, "task": task, "reason": note.reason}
         return self._client.change(dict[str, object], "/connectors/restart", body) is not None
+
+
+def _not_yet(what: str) -> Failure:
+    return failed(KINDS["server.away"], "server", "ask", f"it has not looked at {what} yet")
 
 
 def _of(subject: Subject, note: Note) -> dict[str, object]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from consumer.core.plans import Planned
+from consumer.core.steering import Steer
 from consumer.desk import Note
 from consumer.recovering import DifferingKey, Repair, Workflow
 from consumer.remote.client import Client
@@ -32,21 +33,12 @@ class RemoteRecoveries:
     def workflow(self, number: int) -> Workflow | None:
         return self._client.find(Workflow, f"/workflows/{number}")
 
-    def pause(self, number: int, note: Note) -> bool:
-        return self._decide(number, "pause", note)
-
-    def resume(self, number: int, note: Note) -> bool:
-        return self._decide(number, "resume", note)
-
-    def cancel(self, number: int, note: Note) -> bool:
-        return self._decide(number, "cancel", note)
+    def decide(self, number: int, decision: Steer, note: Note) -> bool:
+        return self._client.change(Workflow, f"/workflows/{number}/{decision}", {"reason": note.reason}) is not None
 
     def keys(self, number: int, note: Note, *, verdicts: Sequence[str] = (), most: int = 100) -> list[DifferingKey]:
         query = {"verdict": list(verdicts), "limit": most}
         return self._client.get(Listed[DifferingKey], f"/workflows/{number}/keys", query).items
-
-    def _decide(self, number: int, what: str, note: Note) -> bool:
-        return self._client.change(Workflow, f"/workflows/{number}/{what}", {"reason": note.reason}) is not None
 
 
 class RemoteRepairs:

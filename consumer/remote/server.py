@@ -11,7 +11,6 @@ from consumer.core.failure import Refused, failed
 from consumer.core.kinds import KINDS
 
 TOKEN = "HEADRACE_TOKEN"
-TOKEN_FILE = "HEADRACE_TOKEN_FILE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

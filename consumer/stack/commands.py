@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -172,7 +173,9 @@ def _show(found: "StackStatus", output: Output, console: Console) -> None:
     if output is Output.JSON:
         typer.echo(json.dumps(_as_json(found), indent=1))
         return
-    table = Table("part", "state", "address", "pid", title=f"stack in {found.data_dir}", title_justify="left")
+    table = Table(
+        "part", "state", "address", "pid", box=box.SIMPLE_HEAD, title=f"stack in {found.data_dir}", title_justify="left"
+    )
     addresses = _addresses(found)
     for part in found.parts:
         state = "[green]up[/green]" if part.up else "[yellow]starting[/yellow]" if part.running else "[red]down[/red]"

@@ -15,8 +15,9 @@ from consumer.core.checks import Rules as Checks
 from consumer.core.connectors import Connector, Task
 from consumer.core.decision import Undecidable
 from consumer.core.doctor import finding
-from consumer.core.failure import failed
+from consumer.core.failure import HeadraceError, failed
 from consumer.core.kinds import KINDS
+from consumer.core.plans import RECONCILE
 from consumer.core.records import TopicPartition
 from consumer.desk import Note
 from consumer.edges.breaker import CircuitBreaker
@@ -92,13 +93,19 @@ class Logs:
 
 
 class Connect:
-    """Kafka Connect with one connector that runs and one that does not; what is started again is kept."""
+    """Kafka Connect with one connector that runs and one that does not; what is started again is kept.
+
+    `away`: why it does not answer.
+    """
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.away: HeadraceError | None = None
 
     def all(self) -> Sequence[Connector]:
         """Both."""
+        if self.away is not None:
+            raise self.away
         why = ("org.apache.kafka.connect.errors.ConnectException",)
         return [
             Connector(name="billing-source", kind="source", state="RUNNING",
@@ -206,6 +213,29 @@ class Shop:
         )
         ((number,),) = self.session.execute(query, said).fetchall()
         return int(number)
+
+    def compared(self) -> int:
+        """A comparison that has found rows which differ."""
+        settings = SessionSettings(dsn=self.dsn, worker="admin")
+        with closing(PostgresRecoveries(settings, self.group)) as desk:
+            number = desk.start(RECONCILE, {"tables": [f"{self.schema}.orders"]}, Note("ada", "the totals look odd"))
+        self.differing(number)
+        done = "SET state = 'done', ended_at = now()"
+        self.session.execute(f"UPDATE headrace.workflows {done} WHERE id = %s".encode(), (number,))
+        self.session.execute(f"UPDATE headrace.workflow_steps {done} WHERE workflow_id = %s".encode(), (number,))
+        return number
+
+    def differing(self, number: int) -> None:
+        """Rows that a comparison has found."""
+        progress = {"source": "shop.orders", "key": ["id"], "rows": 41}
+        update = "UPDATE headrace.workflow_steps SET progress = %s WHERE workflow_id = %s"
+        self.session.execute(update, (Jsonb(progress), number))
+        insert = """
+        INSERT INTO headrace.differing_keys (workflow_id, step, key, verdict, columns) VALUES (%s, 1, %s, %s, %s)
+        """
+        for key, verdict in (("7", "missing"), ("it's", "different"), ("9", "extra")):
+            columns = ["status"] if verdict == "different" else []
+            self.session.execute(insert, (number, [key], verdict, columns))
 
     def failed_batch(self) -> int:
         """A batch that was refused and not applied since."""

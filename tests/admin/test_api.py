@@ -63,6 +63,7 @@ def test_a_letter_is_found_understood_edited_and_sent_again(shop: Shop, operator
     looked = [(OPERATOR, "view payload", "")] * 3
     assert shop.audit() == [
         *looked,
+        (OPERATOR, "try edit", "ticket 1"),
         (OPERATOR, "edit letter", "ticket 1"),
         looked[0],
         (OPERATOR, "replay letters", "ticket 1"),
@@ -115,7 +116,7 @@ def test_lag_is_told_as_it_was_seen_last(shop: Shop, operator: httpx.Client) -> 
     """In records and seconds; the watch looks by itself."""
     shop.logs.reach[shop.line.at] = shop.line.next_offset + 7
     found = told(operator.get(f"{API}/lag", params={"topic": shop.line.at.topic}))
-    assert (set(found), found["logs"]) == ({"at", "items", "logs", "connect"}, None)
+    assert (set(found), found["logs"]) == ({"at", "items", "logs", "connect", "missed"}, None)
 
 
 def test_a_batch_is_tried_again_and_a_plan_is_agreed_to(shop: Shop, operator: httpx.Client) -> None:
@@ -303,6 +304,23 @@ def test_masked_columns_never_leave(shop: Shop, operator: httpx.Client) -> None:
     for part in ("payload", "difference", "row"):
         answer = operator.get(f"{API}/letters/{letter}/{part}")
         assert (answer.status_code, CANARY in answer.text, CANARY.encode().hex() in answer.text) == (200, False, False)
+
+
+def test_what_is_only_tried_with_a_row_is_written_down(shop: Shop, operator: httpx.Client) -> None:
+    """A dry run, and a patch that is refused: both say something of the row."""
+    letter = shop.bad(1)
+    patch = [{"op": "replace", "path": "/after/status", "value": "paid"}]
+    path = f"{API}/letters/{letter}/edit"
+    assert told(operator.post(path, json={**WHY, "patch": patch, "dry_run": True})) == {
+        "changed": ["status"],
+        "dry_run": True,
+    }
+    assert shop.audit() == [(OPERATOR, "try edit", "ticket 1")]
+    guess = [{"op": "test", "path": "/after/customer", "value": "Bob"}, *patch]
+    told(operator.post(path, json={**WHY, "patch": guess}), 409)
+    assert shop.audit() == [(OPERATOR, "try edit", "ticket 1")] * 2
+    told(operator.post(path, json={**WHY, "patch": patch}))
+    assert shop.audit()[2:] == [(OPERATOR, "edit letter", "ticket 1")]
 
 
 def test_looking_at_what_is_not_there_is_not_written_down(shop: Shop, operator: httpx.Client) -> None:

@@ -1,10 +1,16 @@
 """The console's pages: what they say, that they show anything harmlessly, and what is done from them."""
 
 import html
+import json
 import re
+from base64 import b64encode
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
 
 import httpx
 import pytest
+from psycopg.types.json import Jsonb
 
 from consumer.admin.app import make_app
 from consumer.admin.watching import Watch
@@ -60,6 +66,88 @@ def test_somebody_is_led_through_a_first_letter(shop: Shop) -> None:
             act()
         assert "Your first dead letter is fixed" in said(on.get(f"/guide/{letter}"))
         assert "Your first dead letter is fixed." in said(on.get(f"/letters/{letter}"))
+
+
+@pytest.mark.parametrize("url", ["", "https://traces.example/trace/{trace_id}?from=headrace&to=<x>"])
+def test_a_letter_leads_to_its_trace(shop: Shop, url: str) -> None:
+    """Where the settings say where that is; else its id stands there, by which it is found."""
+    letter, trace = shop.bad(2), "4bf92f3577b34da6a3ce929d0e0e4736"
+    parent = b64encode(f"00-{trace}-00f067aa0ba902b7-01".encode()).decode()
+    update = "UPDATE headrace.letter_bytes SET headers = %s WHERE letter_id = %s"
+    shop.session.execute(update, (Jsonb([["traceparent", parent]]), letter))
+    app = make_app(Admin(), replace(shop.doors, trace_url=url))
+    with served(app) as address, httpx.Client(base_url=address, timeout=30) as on:
+        page = on.get(f"/letters/{letter}").text
+        assert on.get(f"/api/v1/letters/{letter}").json()["letter"]["trace"] == trace
+    assert trace in page
+    link = f'href="https://traces.example/trace/{trace}?from=headrace&amp;to=&lt;x&gt;"'
+    assert (link in page) == bool(url)
+
+
+def test_times_of_a_selection_are_kept_on_the_way_to_what_is_done_with_it(shop: Shop, here: httpx.Client) -> None:
+    """In links and forms; what they lead to means the same letters."""
+    old, new = shop.bad(2), shop.bad(3)
+    update = "UPDATE headrace.letters SET failed_at = now() - interval '2 days' WHERE id = %s"
+    shop.session.execute(update, (old,))
+    since = (datetime.now(UTC) - timedelta(days=1)).isoformat()
+    page = here.get("/letters/list", params={"state": "dead", "since": since, "before": "2999-01-01T00:00:00+00:00"})
+    assert "1 letter, that failed last since" in said(page)
+    links = [
+        html.unescape(link)
+        for link in re.findall(r'href="(/(?:letters/export|replays/new|source|searches/new)\?[^"]*)"', page.text)
+    ]
+    assert len(links) == 6
+    for link in links:
+        assert [quote(since, safe="") in link, "before=2999" in link] == [True, True], link
+    (exported,) = here.get(next(link for link in links if "ndjson" in link)).text.splitlines()
+    assert json.loads(exported)["id"] == new
+    assert "1 of 1 letters would be sent again" in said(
+        here.get(next(link for link in links if "/replays/new" in link))
+    )
+    assert page.text.count(f'name="since" value="{since}"') == 1
+
+
+def test_the_rows_of_the_first_letters_are_compared_before_a_job_is_made(shop: Shop, clients: Clients) -> None:
+    """For whoever may see contents; that they looked is kept."""
+    good, bad = shop.bad(2, note=CANARY), shop.bad(3)
+    patch = [{"op": "replace", "path": "/after/status", "value": "paid"}]
+    edit = {"patch": patch, "reason": "ticket 1"}
+    assert clients(Role.OPERATOR).post(f"/api/v1/letters/{good}/edit", json=edit).is_success
+    content, viewer = clients(Role.CONTENT), clients(Role.VIEWER)
+    path = "/replays/new?state=dead"
+    assert "/replays/new/rows" not in viewer.get(path).text
+    (rows,) = set(re.findall(r'href="(/replays/new/rows\?[^"]*)"', content.get(path).text))
+    assert rows == f"/replays/new/rows?id={good}&amp;id={bad}"
+    assert len(shop.audit()) == 1
+    text = said(content.get(f"/replays/new/rows?id={good}&id={bad}&id=99999999"))
+    assert (text.count("insert a row"), text.count("it would be refused"), CANARY in text) == (1, 1, True)
+    assert [deed[1] for deed in shop.audit()[1:]] == ["view payload"] * 2
+    assert viewer.get("/replays/new/rows", params={"id": good}).status_code == 403
+    assert content.get("/replays/new/rows", params={"id": [good] * 6}).status_code == 422
+
+
+def test_what_letters_hold_is_searched_from_a_form(shop: Shop, clients: Clients) -> None:
+    """Lines without a field count for nothing; what can't be meant is said beside what was written."""
+    shop.bad(2)
+    content, viewer = clients(Role.CONTENT), clients(Role.VIEWER)
+    assert "/searches/new" not in viewer.get("/letters/list").text
+    assert "/searches/new?" in content.get("/letters/list?state=dead").text
+    csrf = word(content, "/searches/new?state=dead")
+    lines = {"field": ["after.note", "", ""], "comparison": ["=", "=", "="], "value": [CANARY, "", ""]}
+    asked = {"csrf": csrf, "reason": "ticket 1", "state": "dead", "limit": "100", **lines}
+    for wrong, why in (
+        ({"field": ["nowhere", "", ""]}, "a field begins with one of"),
+        ({"field": ["", "", ""]}, "one condition at least"),
+        ({"comparison": ["is null", "=", "="]}, "is asked without a value"),
+    ):
+        answer = content.post("/searches", data=asked | wrong)
+        assert (answer.status_code, why[1:] in answer.text, CANARY in answer.text) == (422, True, True)
+    answer = content.post("/searches", data=asked)
+    assert (answer.status_code, answer.headers["location"][-15:]) == (303, "?said=searching")
+    page = said(content.get(answer.headers["location"]))
+    assert ("The search is there." in page, "Looks at 1 letters" in page, CANARY in page) == (True, True, False)
+    assert shop.audit() == [("the content-viewer", "search payloads", "ticket 1")]
+    assert content.post("/searches", data={**asked, "topic": "none"}).status_code == 404
 
 
 def test_nobody_is_led_where_it_is_not_set(here: httpx.Client) -> None:

@@ -17,20 +17,6 @@ def start(client: httpx.Client, kind: str = "reconcile", **subject: object) -> i
     return int(answer.json()["id"])
 
 
-def differing(shop: Shop, number: int) -> None:
-    """Rows that a comparison has found."""
-    shop.session.execute(
-        """UPDATE headrace.workflow_steps SET progress = '{"source": "shop.orders", "key": ["id"]}'
-        WHERE workflow_id = %s""",
-        (number,),
-    )
-    for key, verdict in (("7", "missing"), ("it''s", "different"), ("9", "extra")):
-        shop.session.execute(
-            "INSERT INTO headrace.differing_keys (workflow_id, step, key, verdict, columns) VALUES (%s, 1, %s, %s, %s)",
-            (number, [key.replace("''", "'")], verdict, ["status"] if verdict == "different" else []),
-        )
-
-
 def test_a_comparison_is_begun_decided_about_and_read(shop: Shop, clients: Clients) -> None:
     """By the API."""
     client = clients(Role.OPERATOR)
@@ -47,7 +33,7 @@ def test_a_comparison_is_begun_decided_about_and_read(shop: Shop, clients: Clien
 def test_rows_that_differ_are_for_those_who_may_see_contents(shop: Shop, clients: Clients) -> None:
     """And that they looked is kept."""
     number = start(clients(Role.OPERATOR))
-    differing(shop, number)
+    shop.differing(number)
     assert clients(Role.VIEWER).get(f"/api/v1/workflows/{number}/keys").status_code == 403
     found = clients(Role.CONTENT).get(f"/api/v1/workflows/{number}/keys", params={"verdict": "different"}).json()
     assert [(one["key"], one["columns"]) for one in found["items"]] == [(["it's"], ["status"])]
@@ -59,7 +45,7 @@ def test_the_source_is_asked_for_rows_that_are_missing_or_different(shop: Shop, 
     """By a condition on their keys that can't be read as anything else; rows that only the target has are not."""
     client = clients(Role.OPERATOR)
     number = start(client)
-    differing(shop, number)
+    shop.differing(number)
     looked = client.get(f"/api/v1/workflows/{number}/repair").json()
     assert looked == {"keys": 2, "signals": 1, "extra": 1, "left": {}}
     other = client.post(f"/api/v1/workflows/{number}/repair", json={"expect": 1, "reason": "ticket 1"})
@@ -106,7 +92,7 @@ def test_what_can_not_be_done_says_why(shop: Shop, here: httpx.Client) -> None:
 def test_pages_show_what_there_is(shop: Shop, here: httpx.Client) -> None:
     """A list, a workflow, its rows."""
     number = start(here)
-    differing(shop, number)
+    shop.differing(number)
     assert f'href="/recovery/{number}"' in here.get("/recovery").text
     assert "Rows that differ" in here.get(f"/recovery/{number}").text
     assert "<code>it&#39;s</code>" in here.get(f"/recovery/{number}/keys").text

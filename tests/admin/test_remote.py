@@ -1,7 +1,7 @@
 """The ports of commands over the API: what is true of the database's desks is true of the remote ones."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,11 +11,15 @@ from fastapi import FastAPI
 from consumer.connecting import ConnectDesk
 from consumer.control import Control
 from consumer.core.decision import Undecidable
+from consumer.core.failure import Transient, failed
+from consumer.core.flags import Flag
 from consumer.core.jobs import JobKind
+from consumer.core.kinds import KINDS
 from consumer.core.lag import Going
 from consumer.core.pausing import Subject
 from consumer.core.records import TopicPartition
 from consumer.core.roles import Role
+from consumer.core.steering import Steer
 from consumer.desk import Desk, Note, Page
 from consumer.lagging import Asked, Lags, LookedLags
 from consumer.moving import Positions, Wish
@@ -94,6 +98,13 @@ def there(guarded: FastAPI, opened: ExitStack) -> Side:
     )
 
 
+@contextmanager
+def raising(error: Exception) -> Iterator[Any]:
+    """A door that does not open."""
+    raise error
+    yield
+
+
 @pytest.fixture(params=["here", "there"])
 def side(request: pytest.FixtureRequest, shop: Shop, guarded: FastAPI) -> Iterator[Side]:
     """One after the other."""
@@ -162,15 +173,15 @@ def test_workflows_are_looked_at_begun_and_decided_about(side: Side) -> None:
     found = side.recoveries.workflow(number)
     assert found is not None
     assert ([step.act for step in found.steps], found.reason, found.state) == (acts, NOTE.reason, "planned")
-    assert side.recoveries.pause(number, NOTE)
-    assert side.recoveries.resume(number, NOTE)
-    assert side.recoveries.cancel(number, NOTE)
+    assert side.recoveries.decide(number, Steer.PAUSE, NOTE)
+    assert side.recoveries.decide(number, Steer.RESUME, NOTE)
+    assert side.recoveries.decide(number, Steer.CANCEL, NOTE)
     assert [(one.id, one.state) for one in side.recoveries.workflows(5, "rebuild")] == [(number, "cancelled")]
     with pytest.raises(Undecidable):
-        side.recoveries.resume(number, NOTE)
+        side.recoveries.decide(number, Steer.RESUME, NOTE)
     with pytest.raises(Undecidable):
         side.recoveries.start("rebuild", {"table": "no.body"}, NOTE)
-    assert (side.recoveries.workflow(99_999), side.recoveries.pause(99_999, NOTE)) == (None, False)
+    assert (side.recoveries.workflow(99_999), side.recoveries.decide(99_999, Steer.PAUSE, NOTE)) == (None, False)
     assert side.recoveries.keys(number, NOTE, verdicts=["missing"]) == []
     assert side.repairs.look(number).keys == 0
     with pytest.raises(Undecidable):
@@ -190,14 +201,14 @@ def test_jobs_are_looked_at_made_decided_about_and_reported(shop: Shop, side: Si
     made = side.jobs.job(job)
     assert made is not None
     assert (made.rate, made.canary, made.left, [each.id for each in side.jobs.jobs(1)]) == (7, 1, 2, [job])
-    assert side.jobs.pause(job, NOTE)
+    assert side.jobs.decide(job, Steer.PAUSE, NOTE)
     with pytest.raises(Undecidable):
-        side.jobs.pause(job, NOTE)
-    assert side.jobs.resume(job, NOTE)
-    assert side.jobs.cancel(job, NOTE)
+        side.jobs.decide(job, Steer.PAUSE, NOTE)
+    assert side.jobs.decide(job, Steer.RESUME, NOTE)
+    assert side.jobs.decide(job, Steer.CANCEL, NOTE)
     assert [(item.letter, item.state) for item in side.jobs.report(job)] == [(n, "cancelled") for n in letters]
     assert list(side.jobs.report(job, ["sent"])) == []
-    assert (side.jobs.job(99_999_999), side.jobs.pause(99_999_999, NOTE)) == (None, False)
+    assert (side.jobs.job(99_999_999), side.jobs.decide(99_999_999, Steer.PAUSE, NOTE)) == (None, False)
 
 
 def test_letters_are_searched_by_what_they_hold(shop: Shop, side: Side) -> None:
@@ -305,6 +316,51 @@ def test_lag_and_connectors_are_told(shop: Shop, side: Side, guarded: FastAPI) -
     assert side.connect.restart("billing-source", 0, NOTE)
     assert not side.connect.restart("none", None, NOTE)
     assert shop.connect.asked == ["billing-source", "none"]
+
+
+def test_what_a_server_could_not_look_at_is_told(shop: Shop, side: Side, guarded: FastAPI) -> None:
+    """Kafka Connect that is away is none without connectors; an old look says since when nobody could look."""
+    away = failed(KINDS["connect.away"], "connect", "list", "it did not answer")
+    shop.connect.away = Transient(away)
+    guarded.state.watch.look()
+    with pytest.raises(Transient) as caught:
+        side.connect.all()
+    assert caught.value.failure == away
+    seen = side.lags.look(None)
+    assert seen is not None
+    assert (seen.connect, seen.missed) == (away, None)
+
+
+def test_a_server_whose_database_is_away_says_so_of_its_last_look(shop: Shop, guarded: FastAPI) -> None:
+    """Of lag and connectors, which it goes on telling; while it has looked at nothing, there is nothing to tell."""
+    gone = Transient(failed(KINDS["target.connection"], "desk", "open", "no answer"))
+    watch, doors = guarded.state.watch, guarded.state.doors
+    with ExitStack() as opened:
+        side = there(guarded, opened)
+        watch.close()
+        watch.look()
+        watch._doors = replace(doors, survey=lambda: raising(gone))
+        watch.look()
+        seen = side.lags.look(None)
+        assert seen is not None
+        assert (seen.missed, len(seen.lags)) == (gone.failure, 1)
+        with pytest.raises(Transient) as caught:
+            side.connect.all()
+        assert caught.value.failure == gone.failure
+        watch.last = None
+        with pytest.raises(Transient) as caught:
+            side.lags.look(None)
+        assert caught.value.failure == gone.failure
+
+
+def test_connectors_are_not_told_while_nobody_watches_them(shop: Shop, guarded: FastAPI) -> None:
+    """That is no Kafka Connect without connectors."""
+    with ExitStack() as opened:
+        side = there(guarded, opened)
+        assert side.control.set_flag(Flag.CONNECT_WATCH, False, NOTE)
+        guarded.state.watch.look()
+        with pytest.raises(Undecidable, match="connect-watch is off"):
+            side.connect.all()
 
 
 def test_the_source_is_asked(shop: Shop, side: Side) -> None:

@@ -16,6 +16,7 @@ OPEN = {
 CONTENT = {
     *("/api/v1/letters/1/payload", "/api/v1/letters/1/difference", "/api/v1/letters/1/row", "/letters/1/content"),
     *("POST /api/v1/letter-export", "POST /letters/export"),
+    *("/searches/new", "/searches", "/replays/new/rows"),
     *("/api/v1/searches", "/api/v1/searches/1", "/api/v1/searches/1/cancel"),
     *("/api/v1/workflows/1/keys", "/recovery/1/keys"),
 }

@@ -5,20 +5,29 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import tomllib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from typer.testing import CliRunner
 
+from consumer.admin.app import make_app
 from consumer.admin.gate import Gate
+from consumer.admin.problems import Busy
 from consumer.admin_sections import Admin
 from consumer.cli import app
 from consumer.core.roles import Role
 from consumer.settings import load, shown_settings
 from consumer.stack.waiting import wait_until
 from tests.admin.scene import Shop
+from tests.admin.serving import served
 
 SECRET = "no-one-shall-see-this"
 
@@ -87,6 +96,31 @@ def test_an_address_of_others_is_refused_without_tokens(shop: Shop, monkeypatch:
         monkeypatch.setenv(name, value)
     result = CliRunner().invoke(app, ["admin", "serve"])
     assert (result.exit_code, "set admin.tokens" in result.stderr) == (2, True)
+
+
+def test_the_process_says_that_it_goes_on_while_slow_questions_have_all_threads(shop: Shop) -> None:
+    """A probe that waited for them would end the process for nothing."""
+    entered, over = threading.Semaphore(0), threading.Event()
+
+    @contextmanager
+    def slow() -> Iterator[Any]:
+        entered.release()
+        over.wait(60)
+        raise Busy("it took too long")
+        yield
+
+    slowly = replace(shop.doors, control=slow, free=threading.Semaphore(200))
+    threads = 40
+    with served(make_app(Admin(look_every=300), slowly)) as address, ThreadPoolExecutor(threads) as many:
+        asked = [many.submit(httpx.get, f"{address}/api/v1/workers", timeout=90) for _ in range(threads)]
+        for _ in range(threads - 1):
+            # the watch may be one of them
+            assert entered.acquire(timeout=30)
+        try:
+            assert httpx.get(f"{address}/healthz", timeout=10).json() == {"state": "ok"}
+        finally:
+            over.set()
+        assert {answer.result().status_code for answer in asked} == {503}
 
 
 @pytest.mark.parametrize("name", ["ada", 'a "b" \\ c', "ü\u202e\n"])

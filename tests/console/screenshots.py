@@ -1,6 +1,8 @@
 """Pictures of the console's pages for the docs, of a shop in which something has gone wrong: `make screenshots`."""
 
 import os
+from base64 import b64encode
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import psycopg
 import pytest
 from fastapi import FastAPI
 from playwright.sync_api import Page
+from psycopg.types.json import Jsonb
 
 from consumer.admin.app import make_app
 from consumer.admin_sections import Admin
@@ -62,6 +65,7 @@ def shop(session: psycopg.Connection, server: str, pools: Pools, sink: PostgresS
     made.plan()
     made.failed_batch()
     made.worker()
+    with_fix(made)
     made.logs.reach[made.line.at] = made.line.next_offset + 240
     with_control(made)
     return made
@@ -77,12 +81,25 @@ def with_control(shop: Shop) -> None:
     control.close()
 
 
+def with_fix(shop: Shop) -> None:
+    """A change of a row that is there, put right by hand, and not sent yet; its trace is known."""
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    shop.fixed = shop.bad(12, customer="Edsger", status="waiting for the customs", price=84, note="second try")
+    headers = Jsonb([["traceparent", b64encode(trace.encode()).decode()]])
+    for letter in (shop.first, shop.fixed):
+        update = "UPDATE headrace.letter_bytes SET headers = %s WHERE letter_id = %s"
+        shop.session.execute(update, (headers, letter))
+    patch = [{"op": "replace", "path": "/after/status", "value": "in customs"}]
+    with shop.doors.letters() as desk:
+        desk.edit(shop.fixed, patch, Note("ada (login.example)", "the customs' word was too long"))
+
+
 def picture(page: Page, name: str) -> None:
     """As much of a page as a picture may be tall."""
     height = min(TALLEST, int(page.evaluate("document.documentElement.scrollHeight")))
     page.set_viewport_size({"width": WIDTH, "height": max(480, height)})
     page.wait_for_timeout(150)
-    page.screenshot(path=IMAGES / f"{name}.png", animations="disabled")
+    page.screenshot(path=IMAGES / f"{name}.png", animations="disabled", caret="initial")
     page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
 
 
@@ -99,9 +116,14 @@ PAGES = {
     "edit": "/letters/{letter}/edit",
     "ask-the-source": "/source?id={letter}",
     "replay-new": "/replays/new?kind=record.checks",
+    "replay-rows": "/replays/new/rows?id={fixed}",
+    "search": "/searches/new?state=dead",
     "replay": "/replays/{job}",
     "replays": "/replays",
     "tables": "/tables",
+    "recovery": "/recovery",
+    "workflow": "/recovery/{compared}",
+    "differing-rows": "/recovery/{compared}/keys",
     "doctor": "/doctor",
     "flags": "/flags",
     "audit": "/audit",
@@ -113,7 +135,8 @@ PAGES = {
 @pytest.fixture
 def app(shop: Shop) -> FastAPI:
     """Its console, that leads people."""
-    return make_app(Admin(look_every=0.5, guide=True), shop.doors)
+    doors = replace(shop.doors, trace_url="https://traces.example/{trace_id}")
+    return make_app(Admin(look_every=0.5, guide=True), doors)
 
 
 def test_pictures(shop: Shop, app: FastAPI, opens: Opens) -> None:
@@ -122,6 +145,7 @@ def test_pictures(shop: Shop, app: FastAPI, opens: Opens) -> None:
     ((batch,),) = shop.session.execute("SELECT max(id) FROM headrace.batches WHERE state = 'failed'").fetchall()
     ((job,),) = shop.session.execute("SELECT max(id) FROM headrace.jobs").fetchall()
     known = {"topic": shop.line.at.topic, "batch": batch, "job": job, "letter": shop.first}
+    known |= {"fixed": shop.fixed, "compared": shop.compared()}
     size: Any = {"width": WIDTH, "height": HEIGHT}
     with served(app) as address:
         light, dark = (opens(address, color_scheme=look, viewport=size) for look in ("light", "dark"))

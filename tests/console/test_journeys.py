@@ -134,6 +134,37 @@ def test_a_group_is_sent_again_in_bulk_but_for_the_letter_that_is_stale(shop: Sh
     expect(page.get_by_text("0 of 3 have come to their end")).to_be_visible()
 
 
+def test_rows_are_compared_in_the_wizard_before_anything_is_sent(shop: Shop, address: str, opens: Opens) -> None:
+    """Without leaving it: the number is typed below the rows."""
+    shop.bad(2)
+    page = opens(address)
+    page.goto("/replays/new?state=dead")
+    page.get_by_role("link", name="Show the difference of 1 row").click()
+    expect(page.get_by_text("it would be refused")).to_be_visible()
+    expect(page).to_have_url(re.compile("/replays/new[?]"))
+    expect(page.get_by_label("Type 1 to agree")).to_be_visible()
+    assert [deed[1] for deed in shop.audit()] == ["view payload"]
+
+
+def test_letters_are_searched_by_what_they_hold(shop: Shop, address: str, opens: Opens) -> None:
+    """From their list, by a form; a field that there is not is said, and what was written stays."""
+    shop.bad(2, note=CANARY)
+    page = opens(address)
+    page.goto("/letters/list?state=dead")
+    page.get_by_role("link", name="Search what they hold…").click()
+    page.get_by_label("Field").first.fill("note")
+    page.get_by_label("Value").first.fill(CANARY)
+    page.get_by_label("Why").fill("ticket 1")
+    page.get_by_role("button", name="Search").click()
+    expect(page.get_by_role("alert")).to_contain_text("A field begins with one of")
+    expect(page.get_by_label("Value").first).to_have_value(CANARY)
+    page.get_by_label("Field").first.fill("after.note")
+    page.get_by_label("Why").fill("ticket 1")
+    page.get_by_role("button", name="Search").click()
+    expect(page.get_by_role("status")).to_contain_text("The search is there.")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Job")
+
+
 def test_a_job_is_cancelled_in_the_middle(shop: Shop, address: str, opens: Opens) -> None:
     """What was not sent stays as it is, and the page says how many."""
     letters = [shop.bad(number) for number in range(2, 6)]

@@ -201,7 +201,7 @@ def _flood(scene: Scene) -> Iterator[Labels]:
     scene.bad(600)
     yield {"kind": "table.flood"}
     scene.target.do("ALTER TABLE once DROP CONSTRAINT devilish")
-    scene.command("batches", "retry", "--stopped")
+    scene.command("batches", "retry", "--stopped", "--reason", "put right")
 
 
 @contextmanager

@@ -353,6 +353,13 @@ def test_lag_is_shown_with_reasons_and_says_what_it_could_not_ask(
         True,
     )
     assert headrace("connectors", "ls").exit_code == 1
+    monkeypatch.delenv("HEADRACE_CONNECT__URL")
+    monkeypatch.setenv("HEADRACE_KAFKA__BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    monkeypatch.setenv("HEADRACE_KAFKA__REQUEST_TIMEOUT", "1")
+    silent = headrace("lag", "--output", "json")
+    assert (silent.exit_code, "how far the logs reach is not known" in silent.stderr) == (5, True)
+    positions = {one["topic"]: (one["position"], one["end"], one["records"]) for one in json.loads(silent.stdout)}
+    assert positions[landing.at.topic] == (1, None, None)
 
 
 def test_a_password_file_that_can_not_be_read_is_a_mistake_of_the_settings(

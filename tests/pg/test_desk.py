@@ -308,11 +308,14 @@ def test_the_commands_say_what_they_find_and_how_they_end(
     shown = headrace("batches", "show", good)
     assert (shown.exit_code, "upsert" in shown.stdout) == (0, True)
     assert headrace("batches", "show", 1 << 60).exit_code == 3
-    assert headrace("batches", "retry").exit_code == 2
-    nothing = headrace("batches", "retry", "--stopped", "--topic", landing.at.topic)
+    why = ("--reason", "ticket 1")
+    assert [headrace("batches", "retry", *more).exit_code for more in ((), (bad,), (bad, "--reason", " "), why)] == [
+        2
+    ] * 4
+    nothing = headrace("batches", "retry", "--stopped", "--topic", landing.at.topic, *why)
     assert (nothing.exit_code, nothing.stderr) == (3, f"no partition of topic {landing.at.topic} is stopped\n")
-    assert headrace("batches", "retry", good).exit_code == 3
-    both = headrace("batches", "retry", bad, good, "--output", "json")
+    assert headrace("batches", "retry", good, *why).exit_code == 3
+    both = headrace("batches", "retry", bad, good, *why, "--output", "json")
     assert (both.exit_code, json.loads(both.stdout)) == (
         5,
         [{"topic": landing.at.topic, "partition": landing.at.partition}],
@@ -331,7 +334,7 @@ def test_positions_are_listed_with_why_they_are_stopped(
     position = json.loads(found.stdout)
     assert (position["kind"], position["stopped_at"], position["owner_lives"]) == ("table.truncate", 4, True)
     assert KINDS["table.truncate"].remedy in found.stderr
-    assert headrace("batches", "retry", "--stopped").exit_code == 0
+    assert headrace("batches", "retry", "--stopped", "--reason", "ticket 1").exit_code == 0
     assert sink.asked() == [landing.at]
 
 

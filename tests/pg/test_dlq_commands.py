@@ -99,7 +99,8 @@ def test_a_dry_run_changes_nothing(
     assert session.execute("SELECT edit FROM headrace.letter_bytes WHERE letter_id = %s", (letter,)).fetchone() == (
         None,
     )
-    assert decided(session, group) == []
+    # whoever tries an edit learns something of the row
+    assert decided(session, group) == [("try edit", "a dry run", [letter])]
 
 
 def test_what_waits_is_given_up_too(session: psycopg.Connection, command: Command, bad: Bad) -> None:

@@ -15,6 +15,7 @@ from consumer.edges.postgres.standing import read
 from dlq.actions import replay
 from dlq.edit import NotEdited, edit, editable
 from dlq.image import read_image
+from dlq.masking import Mask
 from tests.pg.landing import Landing
 from tests.pg.test_letters import opened
 from tests.pg.words import AWAY, CANARY, FIELDS, KEYS, REGISTRY, SOURCES, VALUES, WORD, Bad, last
@@ -103,6 +104,22 @@ def test_what_an_edit_may_not_change(session: psycopg.Connection, bad: Bad, grou
     assert said in str(caught.value)
     assert CANARY not in str(caught.value)
     assert kept(session, letter)[1:] == (None, None)
+
+
+@pytest.mark.parametrize("guess", [CANARY, "another word"])
+def test_a_masked_column_is_written_unseen(
+    session: psycopg.Connection, bad: Bad, group: str, word_table: TableName, guess: str
+) -> None:
+    """Whether what is written was there before, nothing says; nor does it of a key."""
+    letter = bad()
+    masked = replace(SOURCES, mask=Mask([f"{word_table}.word", f"{word_table}.id"]))
+    patch = [{"op": "replace", "path": "/after/word", "value": guess}]
+    assert edit(session, group, letter, patch, "ann", masked) == ("word",)
+    for number in (1, 2):
+        with pytest.raises(NotEdited, match="it says which row this is"):
+            edit(session, group, letter, [{"op": "replace", "path": "/after/id", "value": number}], "ann", masked)
+    with pytest.raises(NotEdited, match="is masked"):
+        edit(session, group, letter, [{"op": "test", "path": "/after/word", "value": guess}], "ann", masked)
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from consumer.core.jobs import JobKind, Progress, Step, next_step
+from consumer.core.steering import Steer
 from consumer.desk import Note
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.postgres.jobs import PostgresJobs
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import SessionSettings
 from dlq.actions import discard, replay
-from dlq.jobs import cancel, pause, resume
+from dlq.jobs import decide
 from tests.pg.job_scene import Scene
 
 NUMBERS = count()
@@ -33,7 +34,7 @@ MOVES = st.one_of(
     st.tuples(st.just("supersede"), st.integers(0, 7)),
     st.tuples(st.just("discard"), st.integers(0, 7)),
     st.tuples(st.just("replay"), st.integers(0, 7)),
-    st.tuples(st.just("decide"), st.sampled_from([pause, resume, cancel])),
+    st.tuples(st.just("decide"), st.sampled_from(Steer)),
 )
 
 
@@ -110,17 +111,17 @@ class Play:
             (self.at(place),),
         )
 
-    def decide(self, decision: Callable[..., bool]) -> None:
+    def decide(self, decision: Steer) -> None:
         """A person does, if it fits."""
         state = self.scene.job(self.number).state
-        fits = {pause: ("planned", "canary", "running"), resume: ("paused", "stopped")}
+        fits = {Steer.PAUSE: ("planned", "canary", "running"), Steer.RESUME: ("paused", "stopped")}
         if state in fits.get(decision, ("planned", "canary", "running", "paused", "stopped")):
-            decision(self.scene.session, self.scene.group, self.number, Note("me@here", "because"))
+            decide(self.scene.session, self.scene.group, self.number, decision, Note("me@here", "because"))
 
     def finish(self) -> None:
         """The server is well again, and a person has the job go on until nothing is left."""
         for _ in range(20):
-            self.decide(resume)
+            self.decide(Steer.RESUME)
             self.move("step", "")
             for place in range(len(self.ids)):
                 self.move("comes back", place, True)

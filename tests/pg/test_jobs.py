@@ -1,6 +1,5 @@
 """Jobs of letters: made, stepped through by workers, decided about by people, reported."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -8,11 +7,12 @@ import pytest
 
 from consumer.core.decision import Undecidable
 from consumer.core.jobs import UNDER_WAY, JobKind, JobState, next_step
+from consumer.core.steering import Steer
 from consumer.desk import Note
 from consumer.edges.postgres.jobs import PostgresJobs, prune
 from consumer.stack.waiting import wait_until
 from dlq.actions import discard, replay
-from dlq.jobs import MOST_JOBS, cancel, jobs, pause, resume
+from dlq.jobs import MOST_JOBS, decide, jobs
 from dlq.preview import Rules
 from dlq.selection import Selection
 from tests.pg.conftest import Pools
@@ -110,7 +110,7 @@ def test_a_canary_that_fails_stops_the_job(scene: Scene) -> None:
     assert (job.state, job.why) == ("stopped", "2 of the last 2 letters failed again, more than 50%")
     assert scene.step() is None
 
-    assert resume(scene.session, scene.group, number, Note("me@here", "table was healed"))
+    assert decide(scene.session, scene.group, number, Steer.RESUME, Note("me@here", "table was healed"))
     scene.step()
     assert scene.ends(number) == ["dead", "dead", "sent", "sent", "waiting", "waiting"]
     scene.rest(ids)
@@ -217,7 +217,7 @@ def test_it_is_cancelled_at_any_record(scene: Scene) -> None:
     ids = scene.letters(5)
     number = scene.start(canary=2)
     scene.step()
-    assert cancel(scene.session, scene.group, number, Note("me@here", "wrong group"))
+    assert decide(scene.session, scene.group, number, Steer.CANCEL, Note("me@here", "wrong group"))
     assert scene.step() is None
     assert scene.ends(number) == ["sent", "sent", *["cancelled"] * 3]
     assert [scene.state(letter) for letter in ids[2:]] == ["dead"] * 3
@@ -235,9 +235,9 @@ def test_a_paused_job_sends_nothing_and_goes_on_with_a_canary(scene: Scene) -> N
     ids = scene.letters(6)
     number = scene.start(canary=2)
     scene.step()
-    assert pause(scene.session, scene.group, number, Note("me@here", "lunch"))
+    assert decide(scene.session, scene.group, number, Steer.PAUSE, Note("me@here", "lunch"))
     assert scene.step() is None
-    assert resume(scene.session, scene.group, number, Note("me@here", "eaten"))
+    assert decide(scene.session, scene.group, number, Steer.RESUME, Note("me@here", "eaten"))
     scene.step()
     assert scene.job(number).state == "canary"
     assert scene.ends(number) == [*["sent"] * 4, "waiting", "waiting"]
@@ -247,29 +247,28 @@ def test_a_paused_job_sends_nothing_and_goes_on_with_a_canary(scene: Scene) -> N
 
 
 @pytest.mark.parametrize(
-    ("decide", "states"),
+    ("decision", "states"),
     [
-        (pause, {"planned", "canary", "running"}),
-        (resume, {"paused", "stopped"}),
-        (cancel, {"planned", "canary", "running", "paused", "stopped"}),
+        (Steer.PAUSE, {"planned", "canary", "running"}),
+        (Steer.RESUME, {"paused", "stopped"}),
+        (Steer.CANCEL, {"planned", "canary", "running", "paused", "stopped"}),
     ],
-    ids=["pause", "resume", "cancel"],
 )
-def test_a_decision_that_does_not_fit_is_refused(scene: Scene, decide: Callable[..., bool], states: set[str]) -> None:
+def test_a_decision_that_does_not_fit_is_refused(scene: Scene, decision: Steer, states: set[str]) -> None:
     """Nothing changes, and nothing is noted."""
     scene.letters()
     number = scene.start()
     for state in JobState:
         scene.session.execute("UPDATE headrace.jobs SET state = %s WHERE id = %s", (state, number))
         if state in states:
-            assert decide(scene.session, scene.group, number, Note("me@here", "because"))
+            assert decide(scene.session, scene.group, number, decision, Note("me@here", "because"))
             continue
         with pytest.raises(Undecidable, match=f"is {state}"):
-            decide(scene.session, scene.group, number, Note("me@here", "because"))
+            decide(scene.session, scene.group, number, decision, Note("me@here", "because"))
     assert len(scene.audit()) == 1 + len(states)
     with pytest.raises(Undecidable, match="reason"):
-        decide(scene.session, scene.group, number, Note("me@here", " "))
-    assert not decide(scene.session, "another group", number, Note("me@here", "because"))
+        decide(scene.session, scene.group, number, decision, Note("me@here", " "))
+    assert not decide(scene.session, "another group", number, decision, Note("me@here", "because"))
 
 
 def test_what_is_not_what_was_seen_is_not_done(scene: Scene) -> None:
@@ -340,7 +339,7 @@ def test_a_worker_leaves_a_job_alone_that_another_one_is_at(scene: Scene, server
     with psycopg.connect(server) as other, psycopg.connect(server) as person, ThreadPoolExecutor(1) as thread:
         other.execute("SELECT FROM headrace.jobs WHERE id = %s FOR UPDATE", (number,))
         assert scene.step() is None
-        cancelled = thread.submit(cancel, person, scene.group, number, Note("me@here", "enough"))
+        cancelled = thread.submit(decide, person, scene.group, number, Steer.CANCEL, Note("me@here", "enough"))
         pid = person.info.backend_pid
         waits = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
         assert wait_until(lambda: scene.session.execute(waits, (pid,)).fetchone() is not None, 20)

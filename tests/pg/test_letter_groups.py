@@ -51,6 +51,19 @@ def test_what_failed_in_another_way_is_another_group(
     assert counted(session, group) == [{"dead": 1}, {"dead": 100}]
 
 
+def test_a_group_has_the_letter_that_failed_last_as_its_sample(session: psycopg.Connection, group: str) -> None:
+    """Of the states that are asked for."""
+    write(session, group, 3)
+    write(session, group, 1, 1000, topic="u")
+    ids = [row[0] for row in session.execute(
+        "SELECT id FROM headrace.letters WHERE group_name = %s AND topic = 't' ORDER BY id", (group,))]  # fmt: skip
+    session.execute("UPDATE headrace.letters SET failed_at = now() + interval '1 h' WHERE id = %s", (ids[0],))
+    session.execute("UPDATE headrace.letters SET state = 'replaying' WHERE id = %s", (ids[0],))
+    for states, sample in (((), ids[0]), (("replaying",), ids[0]), (("dead",), ids[2])):
+        (found,) = groups(session, group, Selection(topics=("t",), states=states), 10)
+        assert found.sample == sample
+
+
 def test_counts_follow_every_change(session: psycopg.Connection, group: str) -> None:
     """Also when rows that count the same were made one."""
     write(session, group, 5)

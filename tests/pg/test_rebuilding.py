@@ -1,16 +1,19 @@
 """A table rebuilt: the source's rows are asked for once more and waited for, rows that it lacks go, both are equal."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import psycopg
 import pytest
 
 from consumer.core.failure import Transient, failed
 from consumer.core.kinds import KINDS
+from consumer.core.steering import Steer
 from consumer.core.workflow import State
 from consumer.edges.postgres.differing import PostgresKeys
 from consumer.edges.postgres.reconcile import TableRules
+from consumer.edges.postgres.sides import PostgresRows
 from consumer.edges.postgres.sweeping import swept
 from consumer.edges.postgres.workflows import PostgresWorkflows
 from consumer.rebuilding import Rebuilding
@@ -65,7 +68,7 @@ class Rebuilt:
 
     def taken(self, number: int) -> Workflow:
         """To its end, each turn by a process that knows nothing of the last."""
-        for _ in range(60):
+        for _ in range(90):
             self.scene.session.execute("UPDATE headrace.workflows SET due_at = now() WHERE id = %s", (number,))
             turned = self.workflows().turn(number)
             if turned is None or turned.state not in (State.PLANNED, State.RUNNING):
@@ -104,6 +107,40 @@ def test_a_table_is_equal_to_its_source_afterwards(the: Rebuilt) -> None:
     assert [table for table, _ in the.asked] == [f"{the.scene.theirs}.t"]
 
 
+def test_each_turn_asks_a_table_for_one_stretch_of_it_at_most(the: Rebuilt, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that no turn takes as long as the table is; what is watched is known at the end of them, the last rows too."""
+    asked, bound = [0], PostgresRows.bound
+
+    def counted(*given: Any) -> Any:
+        asked[-1] += 1
+        return bound(*given)
+
+    monkeypatch.setattr(PostgresRows, "bound", counted)
+    number = the.start()
+    while not the.asked:
+        the.scene.session.execute("UPDATE headrace.workflows SET due_at = now() WHERE id = %s", (number,))
+        turned = the.workflows().turn(number)
+        asked.append(0)
+        assert turned is not None
+    assert max(asked) == 1
+    watched = sorted(int(key) for (key,), _ in turned.turn.progress["watched"])
+    assert (len(watched), watched[-20:]) == (40, list(range(481, 501)))
+
+
+def test_too_many_rows_are_no_dead_end(the: Rebuilt) -> None:
+    """Who raises the bound goes on where it was."""
+    the.scene.limits = replace(the.scene.limits, keys=50)
+    number = the.start()
+    stopped = the.taken(number)
+    assert (stopped.state, "raise reconcile.max_keys and resume" in stopped.why) == ("stopped", True)
+    the.scene.limits = replace(the.scene.limits, keys=1000)
+    desk = the.scene.desk()
+    assert desk.decide(number, Steer.RESUME, NOTE)
+    desk.close()
+    done = the.taken(number)
+    assert (done.state, done.differences) == ("done", 0)
+
+
 def test_rows_are_marked_where_deleted_ones_stay(the: Rebuilt) -> None:
     """As the settings say."""
     the.scene.rules = TableRules(deleted="gone")
@@ -115,7 +152,7 @@ def test_rows_are_marked_where_deleted_ones_stay(the: Rebuilt) -> None:
 def test_a_row_that_was_written_since_it_was_found_stays(the: Rebuilt) -> None:
     """It may be a new one of the source's."""
     number = the.start()
-    for _ in range(60):
+    for _ in range(90):
         the.scene.session.execute("UPDATE headrace.workflows SET due_at = now() WHERE id = %s", (number,))
         turned = the.workflows().turn(number)
         if turned is not None and turned.act == "reconcile" and turned.turn.outcome == "done":
@@ -133,7 +170,7 @@ def test_a_source_that_sends_nothing_is_given_up(the: Rebuilt) -> None:
     stopped = the.taken(number)
     assert (stopped.state, "signal" in stopped.why) == ("stopped", True)
     desk = the.scene.desk()
-    assert desk.resume(number, NOTE)
+    assert desk.decide(number, Steer.RESUME, NOTE)
     desk.close()
     the.sent()
     assert (the.taken(number).state, len(the.asked)) == ("done", 1)

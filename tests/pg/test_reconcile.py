@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from consumer.core.reconcile import Key
+from consumer.core.steering import Steer
 from consumer.core.wording import HIDDEN
 from consumer.desk import Note
 from consumer.edges.postgres.outlook import PostgresOutlook
@@ -113,7 +114,7 @@ def test_a_connector_that_does_not_come_stops_it_until_it_is_resumed(filled: Sce
     rows = stopped.steps[0].rows
     filled.connector.state = Came.RECEIVED
     desk = filled.desk()
-    assert desk.resume(number, NOTE)
+    assert desk.decide(number, Steer.RESUME, NOTE)
     done = filled.taken(number)
     assert (done.state, done.differences, done.steps[0].rows) == ("done", 1, rows)
     assert [(key.key, key.columns) for key in desk.keys(number, NOTE)] == [(["777"], ["word"])]

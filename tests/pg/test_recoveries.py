@@ -3,7 +3,7 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +16,7 @@ from consumer.core.decision import Undecidable
 from consumer.core.failure import Persistent, Transient, failed
 from consumer.core.kinds import KINDS
 from consumer.core.records import TopicPartition
+from consumer.core.steering import Steer
 from consumer.core.workflow import State, Turn
 from consumer.desk import Note
 from consumer.edges.postgres.pool import TargetPool
@@ -274,26 +275,19 @@ def test_what_can_not_be_done_is_refused_at_once(the: Group, name: str) -> None:
         the.start(kind, **subject)
 
 
-DECISIONS: dict[str, tuple[Callable[[PostgresRecoveries, int], bool], str]] = {
-    "pause": (lambda desk, number: desk.pause(number, NOTE), "paused"),
-    "cancel": (lambda desk, number: desk.cancel(number, NOTE), "cancelled"),
-}
-
-
-@pytest.mark.parametrize("name", DECISIONS)
-def test_nothing_is_done_any_more_when_a_person_has_said_so(the: Group, name: str) -> None:
+@pytest.mark.parametrize(("decision", "state"), [(Steer.PAUSE, "paused"), (Steer.CANCEL, "cancelled")])
+def test_nothing_is_done_any_more_when_a_person_has_said_so(the: Group, decision: Steer, state: str) -> None:
     """Until it is resumed, if it can be."""
-    decide, state = DECISIONS[name]
     the.known()
     number = the.start("rewind", to="earliest")
     with closing(PostgresRecoveries(SessionSettings(dsn=the.server, worker="desk"), the.name)) as desk:
-        assert decide(desk, number)
+        assert desk.decide(number, decision, NOTE)
         assert (the.taken(number).state, the.set()) == (state, [])
         if state == "paused":
-            assert desk.resume(number, NOTE)
+            assert desk.decide(number, Steer.RESUME, NOTE)
             assert the.taken(number).state == "done"
         with pytest.raises(Undecidable):
-            desk.pause(number, NOTE)
+            desk.decide(number, Steer.PAUSE, NOTE)
 
 
 def failing(kind: str) -> Act:

@@ -8,6 +8,7 @@ import pytest
 from consumer.core.decision import Undecidable
 from consumer.core.pausing import Subject
 from consumer.core.plan import TableName
+from consumer.core.steering import Steer
 from consumer.core.workflow import State
 from consumer.desk import Note
 from consumer.edges.breaker import CircuitBreaker
@@ -109,10 +110,10 @@ def test_a_table_is_known_by_its_new_name_and_goes_on_when_all_workers_are_new(
         assert the.session.execute(f"SELECT count(*) FROM {new}".encode()).fetchone() == (0,)
 
         the.session.execute(_WORKER, (the.group,))
-        the.desk.resume(number, NOTE)
+        the.desk.decide(number, Steer.RESUME, NOTE)
         assert "have not got it: old" in the.taken(number).why
         the.session.execute("UPDATE headrace.workers SET started_at = now() WHERE group_name = %s", (the.group,))
-        the.desk.resume(number, NOTE)
+        the.desk.decide(number, Steer.RESUME, NOTE)
         assert (the.taken(number).state, the.pauses()) == ("done", 0)
 
 

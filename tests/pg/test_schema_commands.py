@@ -68,7 +68,7 @@ def test_a_planned_change_is_shown_agreed_to_and_made_with_the_next_rows(scene: 
     assert "word: expected a column" in shown["reason"]
     assert one.sink.asked() == []
 
-    refused = command("apply", str(scene.table))
+    refused = command("apply", str(scene.table), "--reason", "ticket 1")
     assert refused.exit_code == 4
     agreed = command("apply", str(scene.table), "--yes", "--reason", "ticket 1", "--output", "json")
     assert (agreed.exit_code, [each["id"] for each in json.loads(agreed.stdout)]) == (0, [shown["id"]])
@@ -103,17 +103,29 @@ def test_what_the_settings_refuse_is_shown_and_not_applied(scene: Scene, command
     stopped(scene, scene.worker(follow(widen="refuse")), [ID, BIG])
     (shown,) = json.loads(command("plan", "--output", "json").stdout)
     assert shown["state"] == "refused"
-    result = command("apply", str(shown["id"]), "--yes")
+    result = command("apply", str(shown["id"]), "--yes", "--reason", "ticket 1")
     assert result.exit_code == 4
     assert 'ALTER COLUMN "size" TYPE bigint' in result.stderr
 
 
 @pytest.mark.parametrize(
-    "words", [("plan",), ("history",), ("apply", "public.nothing", "--yes"), ("apply", "1", "--yes")]
+    "words",
+    [
+        ("plan",),
+        ("history",),
+        ("apply", "public.nothing", "--yes", "--reason", "ticket 1"),
+        ("apply", "1", "--yes", "--reason", "ticket 1"),
+    ],
 )
 def test_where_nothing_matches_the_exit_code_says_so(command: Command, words: tuple[str, ...]) -> None:
     """Of each command."""
     assert command(*words).exit_code == 3
+
+
+@pytest.mark.parametrize("given", [(), ("--reason", " ")], ids=["none", "an empty one"])
+def test_nothing_is_agreed_to_without_a_reason(command: Command, given: tuple[str, ...]) -> None:
+    """As for everything that is changed."""
+    assert command("apply", "public.nothing", "--yes", *given).exit_code == 2
 
 
 def test_a_change_that_somebody_makes_by_hand_is_not_planned_any_more(scene: Scene, command: Command) -> None:

@@ -19,6 +19,7 @@ from consumer.core.kinds import KINDS
 from consumer.core.letters import Record
 from consumer.core.records import RecordRef
 from consumer.core.schema_ref import SchemaRef
+from consumer.core.steering import Steer
 from consumer.desk import Note
 from consumer.edges.postgres.jobs import PostgresJobs
 from consumer.edges.postgres.pool import TargetPool
@@ -26,7 +27,7 @@ from consumer.edges.postgres.value_searches import PostgresValueSearches
 from consumer.ports.decoding import Found
 from dlq.actions import discard, replay
 from dlq.filter import condition
-from dlq.jobs import cancel, job, pause, report, resume
+from dlq.jobs import decide, job, report
 from dlq.letters import count, page
 from dlq.masking import Mask
 from dlq.payload import Sources
@@ -230,10 +231,10 @@ def test_people_pause_resume_and_cancel_it(searching: Searching, bad: Bad) -> No
     """What was found stays found; what was not read is cancelled."""
     bad()
     made = searching.start("op = c")
-    assert pause(searching.session, searching.group, made, SAID)
+    assert decide(searching.session, searching.group, made, Steer.PAUSE, SAID)
     assert searching.step() is None
-    assert resume(searching.session, searching.group, made, SAID)
-    assert cancel(searching.session, searching.group, made, SAID)
+    assert decide(searching.session, searching.group, made, Steer.RESUME, SAID)
+    assert decide(searching.session, searching.group, made, Steer.CANCEL, SAID)
     assert searching.step() is None
     assert searching.ends(made) == {"cancelled": 1}
 

@@ -1,1 +1,1 @@
-"""Recoveries on the real stack, killed at each step: `make recovery`; they take minutes."""
+"""Recoveries on the real stack, killed in their steps: `make recovery`; they take minutes."""

@@ -1,4 +1,6 @@
-"""Recoveries while the table is written, with every process killed in every step: the target equals the source."""
+"""Recoveries while the table is written, with every process killed in the steps that a look meets: the target equals
+the source.
+"""
 
 import signal
 from datetime import UTC, datetime, timedelta
@@ -27,7 +29,7 @@ def applied(target: Target, source: Shelf) -> None:
 
 
 def killed_in_each_step(workers: Workers, job: Job, target: Target, workflow: int, worker: Process) -> set[int]:
-    """Kill whatever takes turns whenever another step has begun, until it is over; returns the steps."""
+    """Kill whatever takes turns whenever another step is met, until it is over; returns the steps."""
     seen: set[int] = set()
 
     def next_step() -> bool:
@@ -74,13 +76,13 @@ def lost(target: Target) -> None:
     target.do("UPDATE public.shelf SET price = 0 WHERE id % 5 = 0")
 
 
-# the steps in which they are killed: a step that is over within one look is not met
+# at least in how many steps they are killed: one that is over between two looks is not met
 CASES = {"rebuild": (damaged, rebuilt, 2), "rewind": (lost, rewound, 1)}
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_table_is_equal_again_whatever_is_killed(at: Endpoints, target: Target, workers: Workers, name: str) -> None:
-    """While it is written, and the workers are killed in each step."""
+    """While it is written, and the workers are killed in as many steps as that."""
     hurt, recover, steps = CASES[name]
     with shelf(at, ROWS) as source:
         job = source.job(target, range_rows=500, rate=3000)

@@ -6,6 +6,7 @@ import pytest
 
 from consumer.core.decision import Decision, Held, LogNow, Undecidable, decide
 from consumer.core.records import TopicPartition, correlation_id, offset_in
+from consumer.moving import Looked, Wish
 
 LOG = LogNow(start=10, end=100, topic_id="a")
 TRUNCATE = {"kind": "table.truncate", "offset": 40}
@@ -108,3 +109,25 @@ def test_ids_that_are_not_known_do_not_differ(known: str | None, now: str | None
 def test_the_offset_of_a_correlation_id(name: str, offset: int | None) -> None:
     """Of this partition only, whatever the topic is called."""
     assert offset_in(name, TopicPartition("a-1", 2)) == offset
+
+
+@pytest.mark.parametrize(
+    ("decision", "words"),
+    [
+        (Decision(next_offset=40, topic_id="a"), "pass offsets 38 to 39 of t-0 without applying them"),
+        (Decision(next_offset=10, topic_id="a"), "apply offsets 10 to 37 of t-0 again"),
+        (Decision(next_offset=38, topic_id="a"), "read t-0 again from offset 38, where it is"),
+        (
+            Decision(next_offset=0, topic_id="b", anew=True, discarded_from=0),
+            "begin t-0, whose topic was made anew, at offset 0, and give 2 letters up",
+        ),
+        (
+            Decision(next_offset=100, topic_id="a", discarded_from=50),
+            "pass offsets 38 to 99 of t-0 without applying them, and give 1 letter up",
+        ),
+    ],
+)
+def test_what_is_agreed_to_is_said_with_the_letters_that_go(decision: Decision, words: str) -> None:
+    """Only those at offsets that other records have now, or will have."""
+    wish = Wish(at=TopicPartition("t", 0), to="latest")
+    assert Looked(wish=wish, held=held(letters=(40, 60)), log=LOG, decision=decision).words == words

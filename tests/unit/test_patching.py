@@ -91,3 +91,34 @@ def test_what_is_nested_without_end_is_refused() -> None:
         deep = [deep]
     with pytest.raises(BadPatch, match="nested too deeply"):
         patched(ROW, [{"op": "add", "path": "/after/label", "value": deep}])
+
+
+@pytest.mark.parametrize(
+    ("patch", "said"),
+    [
+        ([{"op": "test", "path": "/after/label", "value": "x"}], "after.label is masked, and can only be replaced"),
+        (
+            [{"op": "copy", "from": "/after/label", "path": "/after/tags/-"}],
+            "after.label is masked, and can't be moved",
+        ),
+        ([{"op": "copy", "from": "/after/inner/x", "path": "/after/tags/-"}], "after.inner is masked"),
+        ([{"op": "move", "from": "/after/label", "path": "/after/tags/-"}], "after.label is masked"),
+        ([{"op": "replace", "path": "/after/inner/x", "value": 1}], "after.inner is masked, and can only be replaced"),
+        ([*replace("/after/label"), {"op": "copy", "from": "/after/label", "path": "/after/tags/-"}], "operation 2"),
+    ],
+)
+def test_a_patch_learns_nothing_of_what_is_hidden(patch: Any, said: str) -> None:
+    """It is refused by its words alone, whatever the row has there."""
+    for row in (ROW, {**ROW, "label": "x", "inner": {}}):
+        with pytest.raises(BadPatch) as caught:
+            patched(row, patch, {"label", "inner"})
+        assert said in str(caught.value)
+
+
+def test_what_is_hidden_can_be_replaced_unseen() -> None:
+    """As a whole; what is shown can be copied over it."""
+    patch = [
+        {"op": "replace", "path": "/after/label", "value": "new"},
+        {"op": "copy", "from": "/after/tags", "path": "/after/inner"},
+    ]
+    assert patched(ROW, patch, {"label", "inner"}) == {**ROW, "label": "new", "inner": ROW["tags"]}

@@ -22,7 +22,7 @@ from consumer.core.laps import Lap
 from consumer.core.plan import Counts, Plan
 from consumer.core.policy import NO_RETRIES
 from consumer.core.records import Header, RecordRef, Slice, TopicPartition
-from consumer.core.tracing import carried
+from consumer.core.tracing import carried, trace_of
 from consumer.decode_watch import Marks
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.copy_encoder import CopyEncoder
@@ -185,6 +185,27 @@ def test_a_context_in_a_column_links_where_no_header_does() -> None:
 def test_a_text_of_properties_is_read(text: str, found: dict[str, str]) -> None:
     """Its W3C fields and nothing else."""
     assert carried(text) == found
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        (PARENT, PARENT.split("-")[1]),
+        (f"01{PARENT[2:]}-more", PARENT.split("-")[1]),
+        (PARENT.upper(), None),
+        (f"ff{PARENT[2:]}", None),
+        (f"00-{'0' * 32}-b7ad6b7169203331-01", None),
+        (f"00-{'a' * 32}-{'0' * 16}-01", None),
+        (f"{PARENT}\n", None),
+        ("<script>", None),
+        (None, None),
+    ],
+)
+def test_a_records_trace_is_known_by_its_header(value: str | None, found: str | None) -> None:
+    """As W3C has it, and nothing else that stands there."""
+    kept = None if value is None else value.encode()
+    assert trace_of([("other", PARENT.encode()), ("traceparent", kept)]) == found
+    assert trace_of([]) is None
 
 
 @pytest.mark.parametrize("count", [3, 400])

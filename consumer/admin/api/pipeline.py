@@ -16,7 +16,9 @@ from consumer.admin.roles import Asker, needs, router
 from consumer.admin.telling import alive
 from consumer.control import Command, Switched, Worker
 from consumer.core.connectors import Connector
+from consumer.core.decision import Undecidable
 from consumer.core.failure import Failure
+from consumer.core.flags import Flag
 from consumer.core.healing import Healing
 from consumer.core.lag import Going, Lag
 from consumer.core.pausing import Paused, Subject
@@ -48,12 +50,16 @@ class PartitionLag(BaseModel):
 
 
 class Lagging(BaseModel):
-    """The last look, none at first. `logs`, `connect`: why Kafka, or Kafka Connect, did not answer."""
+    """The last look, none at first. `logs`, `connect`: why Kafka, or Kafka Connect, did not answer.
+
+    `missed`: why it could not be looked since, as where the database is away.
+    """
 
     at: datetime | None
     items: list[PartitionLag]
     logs: Failure | None = None
     connect: Failure | None = None
+    missed: Failure | None = None
 
 
 class Table(BaseModel):
@@ -136,10 +142,15 @@ class PauseSwitched(BaseModel):
 
 
 class Connectors(BaseModel):
-    """Kafka Connect's connectors. `there`: whether one is set."""
+    """Kafka Connect's connectors at the last look, none at first. `there`: whether one is set.
+
+    `failure`: why they are not known, or not as they are now.
+    """
 
     there: bool
+    at: datetime | None
     items: list[Connector]
+    failure: Failure | None = None
 
 
 class Told(Input):
@@ -154,10 +165,10 @@ def lag(watch: Watched, topic: Annotated[Word | None, Query()] = None) -> Laggin
     """How far partitions were behind when it was looked at last, where that goes, and why they do not go on."""
     seen = watch.last
     if seen is None:
-        return Lagging(at=None, items=[])
+        return Lagging(at=None, items=[], missed=watch.problem)
     found = [one for one in seen.lags if topic in (None, one.at.topic)]
     items = [PartitionLag.of(one, seen.trends.get(one.at)) for one in found]
-    return Lagging(at=seen.at, items=items, logs=seen.logs, connect=seen.connect)
+    return Lagging(at=seen.at, items=items, logs=seen.logs, connect=seen.connect, missed=watch.problem)
 
 
 @routes.get("/tables")
@@ -270,9 +281,15 @@ def commands(doors: Doored, wanted: Annotated[Told, Query()]) -> Listed[Command]
 @routes.get("/connectors")
 @needs(Role.VIEWER)
 def connectors(doors: Doored, watch: Watched) -> Connectors:
-    """Kafka Connect's connectors as they were when they were looked at last."""
-    seen = watch.last
-    return Connectors(there=doors.has_connect, items=list(seen.connectors) if seen else [])
+    """Kafka Connect's connectors as they were when they were looked at last. Refused while it is not watched."""
+    if not doors.has_connect:
+        return Connectors(there=False, at=None, items=[])
+    if Flag.CONNECT_WATCH in watch.off:
+        raise Undecidable("Kafka Connect is not watched (connect-watch is off), so its connectors are not known")
+    seen, failure = watch.last, watch.problem
+    if seen is None:
+        return Connectors(there=True, at=None, items=[], failure=failure)
+    return Connectors(there=True, at=seen.at, items=list(seen.connectors), failure=failure or seen.connect)
 
 
 @routes.post("/connectors/restart")

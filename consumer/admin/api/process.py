@@ -17,8 +17,8 @@ routes: APIRouter = router(tags=["process"])
 
 @probes.get("/healthz")
 @open_to_all
-def healthz() -> Health:
-    """Whether the process goes on."""
+async def healthz() -> Health:
+    """Whether the process goes on. No thread answers it, since slow questions may have all of them."""
     return Health()
 
 

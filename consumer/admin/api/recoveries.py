@@ -1,11 +1,11 @@
 """Comparisons with the source, and recoveries."""
 
-from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import Query
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from consumer.admin.api.answers import Listed
 from consumer.admin.asking import Doored
 from consumer.admin.inputs import Id, Input, Limit, Reasoned, Word, Words
 from consumer.admin.problems import Absent
@@ -13,11 +13,11 @@ from consumer.admin.roles import Asker, needs, router
 from consumer.core.plans import Planned
 from consumer.core.reconcile import Verdict
 from consumer.core.roles import Role
+from consumer.core.steering import Steer
 from consumer.desk import Note
 from consumer.recovering import DifferingKey, Recoveries, Repair, Workflow
 
 routes = router(tags=["workflows"])
-_ACTIONS = Literal["pause", "resume", "cancel"]
 
 
 class Meant(Input):
@@ -37,52 +37,28 @@ class Expected(Reasoned):
     expect: Annotated[int, Field(ge=1, le=1_000_000)]
 
 
-class Workflows(BaseModel):
-    """The newest ones."""
-
-    items: Sequence[Workflow]
-
-
-class Steps(BaseModel):
-    """Steps, one after the other."""
-
-    items: Sequence[Planned]
-
-
-class Keys(BaseModel):
-    """Rows that differ."""
-
-    items: Sequence[DifferingKey]
-
-
-class Tables(BaseModel):
-    """Target tables that have a topic."""
-
-    items: Sequence[str]
-
-
 @routes.get("/workflows")
 @needs(Role.VIEWER)
-def workflows(doors: Doored, kind: Word | None = None, limit: Limit = 20) -> Workflows:
+def workflows(doors: Doored, kind: Word | None = None, limit: Limit = 20) -> Listed[Workflow]:
     """Comparisons and recoveries, newest first."""
     with doors.through(doors.recoveries) as desk:
-        return Workflows(items=desk.workflows(limit, kind))
+        return Listed[Workflow](items=desk.workflows(limit, kind))
 
 
 @routes.get("/workflow-tables")
 @needs(Role.VIEWER)
-def tables(doors: Doored) -> Tables:
+def tables(doors: Doored) -> Listed[str]:
     """Target tables that have a topic."""
     with doors.through(doors.recoveries) as desk:
-        return Tables(items=desk.tables())
+        return Listed[str](items=desk.tables())
 
 
 @routes.post("/workflows/preview")
 @needs(Role.VIEWER)
-def preview(doors: Doored, wanted: Meant) -> Steps:
+def preview(doors: Doored, wanted: Meant) -> Listed[Planned]:
     """The steps that a workflow would have; nothing is done."""
     with doors.through(doors.recoveries) as desk:
-        return Steps(items=desk.planned(wanted.kind, wanted.subject))
+        return Listed[Planned](items=desk.planned(wanted.kind, wanted.subject))
 
 
 @routes.post("/workflows", status_code=201)
@@ -109,12 +85,14 @@ def keys(
     number: Id,
     verdict: Annotated[list[Verdict], Query(max_length=6)] = [],  # noqa: B006
     limit: Limit = 100,
-) -> Keys:
+) -> Listed[DifferingKey]:
     """Rows that differ, by their keys. That somebody looked is kept."""
     with doors.through(doors.recoveries) as desk:
         _found(desk, number)
         note = Note(asker.name, f"GET /workflows/{number}/keys")
-        return Keys(items=desk.keys(number, note, verdicts=[each.value for each in verdict], most=limit))
+        return Listed[DifferingKey](
+            items=desk.keys(number, note, verdicts=[each.value for each in verdict], most=limit)
+        )
 
 
 @routes.get("/workflows/{number}/repair")
@@ -135,11 +113,10 @@ def repair(doors: Doored, asker: Asker, number: Id, wanted: Expected) -> Repair:
 
 @routes.post("/workflows/{number}/{action}")
 @needs(Role.OPERATOR)
-def decide(doors: Doored, asker: Asker, number: Id, action: _ACTIONS, wanted: Reasoned) -> Workflow:
+def decide(doors: Doored, asker: Asker, number: Id, action: Steer, wanted: Reasoned) -> Workflow:
     """Pause, resume or cancel a workflow: no more turns of it are taken, or it goes on; what was done stays."""
     with doors.through(doors.recoveries) as desk:
-        decided = {"pause": desk.pause, "resume": desk.resume, "cancel": desk.cancel}[action]
-        decided(number, wanted.note(asker.name))
+        desk.decide(number, action, wanted.note(asker.name))
         return _found(desk, number)
 
 

@@ -1,6 +1,6 @@
 """Jobs: many letters sent again, or given up."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import Query
 from pydantic import BaseModel, Field
@@ -12,12 +12,11 @@ from consumer.admin.problems import Absent
 from consumer.admin.roles import Asker, needs, router
 from consumer.core.jobs import JobKind
 from consumer.core.roles import Role
+from consumer.core.steering import Steer
 from dlq.jobs import MOST_ITEMS, Item, Job, Order
 from dlq.preview import Sample
 
 routes = router(tags=["replays"])
-
-_ACTIONS = Literal["pause", "resume", "cancel"]
 
 
 class Look(Input):
@@ -110,11 +109,10 @@ def items(doors: Doored, number: Id, wanted: Annotated[Report, Query()]) -> List
 
 @routes.post("/jobs/{number}/{action}")
 @needs(Role.OPERATOR)
-def decide(doors: Doored, asker: Asker, number: Id, action: _ACTIONS, wanted: Reasoned) -> Job:
+def decide(doors: Doored, asker: Asker, number: Id, action: Steer, wanted: Reasoned) -> Job:
     """Pause, resume or cancel a job: once this is answered, nothing more is sent, or it goes on."""
     with doors.through(doors.jobs) as desk:
-        decided = {"pause": desk.pause, "resume": desk.resume, "cancel": desk.cancel}[action]
-        if not decided(number, wanted.note(asker.name)):
+        if not desk.decide(number, action, wanted.note(asker.name)):
             raise Absent(f"there is no job {number} in this group")
         return _there(desk.job(number))
 

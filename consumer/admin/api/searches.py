@@ -6,10 +6,12 @@ from pydantic import BaseModel, Field, model_validator
 
 from consumer.admin.asking import Doored
 from consumer.admin.inputs import Chosen, Id, Input, Reasoned, Text, Word
+from consumer.admin.locking import changing
 from consumer.admin.problems import Absent
 from consumer.admin.roles import Asker, needs, router
 from consumer.core.jobs import SEARCH
 from consumer.core.roles import Role
+from consumer.core.steering import Steer
 from dlq.filter import LONGEST, MOST, Comparison, Condition
 from dlq.job_desk import JobDesk
 from dlq.jobs import Job
@@ -54,6 +56,7 @@ class Found(BaseModel):
 
 @routes.post("/searches", status_code=201)
 @needs(Role.CONTENT)
+@changing
 def start(doors: Doored, asker: Asker, wanted: Start) -> Found:
     """Have the records of letters read, but for masked columns. That somebody did is kept."""
     with doors.through(doors.jobs) as desk:
@@ -81,11 +84,12 @@ def search(doors: Doored, number: Id) -> Found:
 
 @routes.post("/searches/{number}/cancel")
 @needs(Role.CONTENT)
+@changing
 def cancel(doors: Doored, asker: Asker, number: Id, wanted: Reasoned) -> Found:
     """Read no more; what was found stays found."""
     with doors.through(doors.jobs) as desk:
         _found(desk, number)
-        desk.cancel(number, wanted.note(asker.name))
+        desk.decide(number, Steer.CANCEL, wanted.note(asker.name))
         return _found(desk, number)
 
 

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from consumer.admin.problems import Wrong
+from consumer.core.failure import Failure, HeadraceError
 from consumer.core.wording import clean
+from consumer.desk import Note
+from dlq.desk import LetterDesk
 from dlq.difference import Difference
 from dlq.payload import Payload
 
@@ -53,6 +56,29 @@ def lines(held: Payload | None, weighed: Difference | None) -> list[Line]:
             )
         )
     return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighed:
+    """What a letter would make of its row, in the columns that change. `why`: why that is not known."""
+
+    letter: int
+    weighed: Difference | None = None
+    why: Failure | None = None
+
+    @property
+    def cells(self) -> list[Line]:
+        """The columns that change."""
+        return [line for line in lines(None, self.weighed) if line.changed]
+
+
+def weighed(desk: LetterDesk, number: int, note: Note) -> Weighed | None:
+    """One letter's; none where there is no such letter. A server that is away is told of, and nothing is raised."""
+    try:
+        found = desk.difference(number, note) if desk.whole(number) is not None else None
+    except HeadraceError as error:
+        return Weighed(letter=number, why=error.failure)
+    return None if found is None else Weighed(letter=number, weighed=found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

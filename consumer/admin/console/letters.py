@@ -92,6 +92,7 @@ def letter(request: Request, doors: Doored, number: Id) -> Response:
         whole=found,
         letter=found.letter,
         words=words,
+        trace_url=doors.trace_url.replace("{trace_id}", found.trace) if found.trace else "",
         history=history(found),
         guide=guide(found),
     )

@@ -41,13 +41,16 @@ def overview(request: Request, doors: Doored, watch: Watched) -> Response:
     for group in groups:
         for state, number in group.states.items():
             counts[state] = counts.get(state, 0) + number
+    living = [worker for worker in workers if not worker.gone]
+    breakers = [breaker["state"] != "closed" for worker in living for breaker in worker.breakers]
     return render(
         request,
         "overview.html",
         sentence=sentence(known, found),
         needs=found,
         seen=watch.last,
-        workers=[worker for worker in workers if not worker.gone],
+        workers=living,
+        breakers={"open": sum(breakers), "all": len(breakers)} if breakers else None,
         groups=groups[:_GROUPS],
         more=max(0, len(groups) - _GROUPS),
         counts=counts,

@@ -17,6 +17,7 @@ from consumer.admin.console import (
     records,
     recovery,
     replays,
+    searches,
     source,
     tables,
 )
@@ -30,6 +31,6 @@ def install(app: FastAPI) -> None:
     app.state.streams = 0
     app.state.ending = lambda: False
     # what has a path of its own in front of what has a number there
-    working = (entry, overview, pipeline, positions, batches, exports, letters, source, replays)
+    working = (entry, overview, pipeline, positions, batches, exports, letters, searches, source, replays)
     for part in (*working, tables, recovery, flags, doctor, records, guide):
         app.include_router(part.routes)

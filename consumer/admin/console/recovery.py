@@ -10,12 +10,14 @@ from pydantic import Field
 from consumer.admin.asking import Doored
 from consumer.admin.console.forms import Form, back, pages
 from consumer.admin.console.rendering import render
+from consumer.admin.console.ways import WAYS
 from consumer.admin.inputs import Id, Input, Text, Words
 from consumer.admin.problems import Absent
 from consumer.admin.roles import Asker, needs
 from consumer.core.decision import Undecidable
 from consumer.core.plans import RECONCILE, Planned
 from consumer.core.roles import Role
+from consumer.core.steering import Steer, offered
 from consumer.core.workflow import ACTIVE, WAITING_FOR_A_PERSON
 from consumer.desk import Note
 from consumer.recovering import Recoveries, Repair, Workflow
@@ -75,7 +77,7 @@ class Asked(Form):
 def recovery(request: Request, doors: Doored) -> Response:
     """All of them, and the form that starts a comparison."""
     with doors.through(doors.recoveries) as desk:
-        return render(request, "recovery.html", workflows=desk.workflows(_LISTED), tables=desk.tables())
+        return render(request, "recovery.html", workflows=desk.workflows(_LISTED), tables=desk.tables(), ways=WAYS)
 
 
 @routes.post("/recovery")
@@ -98,7 +100,7 @@ def new(request: Request, doors: Doored, wanted: Annotated[Wanted, Query()]) -> 
             steps = desk.planned(wanted.kind, wanted.subject)
     except Undecidable as refused:
         why = str(refused)
-    return render(request, "recovery_new.html", wanted=wanted, steps=steps, why=why)
+    return render(request, "recovery_new.html", wanted=wanted, way=WAYS[wanted.kind], steps=steps, why=why)
 
 
 @routes.post("/recovery/new")
@@ -107,7 +109,7 @@ def recover(doors: Doored, asker: Asker, sent: Annotated[Begun, Sent()]) -> Resp
     """Have it done."""
     with doors.through(doors.recoveries) as desk:
         number = desk.start(sent.kind, sent.subject, Note(asker.name, sent.reason))
-    return back(f"/recovery/{number}", "compared")
+    return back(f"/recovery/{number}", "begun")
 
 
 @routes.get("/recovery/{number}")
@@ -116,7 +118,12 @@ def workflow(request: Request, doors: Doored, number: Id) -> Response:
     """One of them, step by step."""
     with doors.through(doors.recoveries) as desk:
         found = _found(desk, number)
-    return render(request, "workflow.html", workflow=found, decisions=_decisions(found))
+    return render(
+        request,
+        "workflow.html",
+        workflow=found,
+        decisions=offered(active=found.state in ACTIVE, waits=found.state in WAITING_FOR_A_PERSON),
+    )
 
 
 @routes.get("/recovery/{number}/keys")
@@ -158,13 +165,12 @@ def decide(
     doors: Doored,
     asker: Asker,
     number: Id,
-    action: Literal["pause", "resume", "cancel"],
+    action: Steer,
     sent: Annotated[Form, Sent()],
 ) -> Response:
     """Pause, resume or cancel it."""
     with doors.through(doors.recoveries) as desk:
-        decided = {"pause": desk.pause, "resume": desk.resume, "cancel": desk.cancel}[action]
-        if not decided(number, sent.note(asker.name)):
+        if not desk.decide(number, action, sent.note(asker.name)):
             raise Absent(f"there is no workflow {number} in this group")
     return RedirectResponse(f"/recovery/{number}?said=decided", 303)
 
@@ -172,12 +178,6 @@ def decide(
 def _number(text: str) -> int | str:
     """A number where it is one; else what is refused as none."""
     return int(text) if text.isascii() and text.isdecimal() else text
-
-
-def _decisions(found: Workflow) -> list[str]:
-    if found.state in ACTIVE:
-        return ["pause", "cancel"]
-    return ["resume", "cancel"] if found.state in WAITING_FOR_A_PERSON else []
 
 
 def _found(desk: Recoveries, number: int) -> Workflow:

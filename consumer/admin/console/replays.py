@@ -1,7 +1,7 @@
 """Replays: many letters sent again, or given up: looked at, agreed to by number, followed, paused, cancelled."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import Form as Sent
 from fastapi import Query, Request, Response
@@ -9,16 +9,19 @@ from fastapi.responses import RedirectResponse
 from pydantic import Field
 
 from consumer.admin.asking import Doored
+from consumer.admin.console.content import weighed
 from consumer.admin.console.forms import Form, back, pages
 from consumer.admin.console.rendering import render
-from consumer.admin.inputs import LARGEST, Chosen, Id, Text
+from consumer.admin.inputs import LARGEST, Chosen, Id, Number, Text
 from consumer.admin.problems import Absent
 from consumer.admin.roles import Asker, needs
 from consumer.core.jobs import ACTIVE, WAITING_FOR_A_PERSON, JobKind
 from consumer.core.letters import OPEN, State
 from consumer.core.roles import Role
+from consumer.core.steering import Steer, offered
 from consumer.desk import Note
-from dlq.jobs import MOST_ITEMS, Job, Order
+from dlq.jobs import MOST_ITEMS, Order
+from dlq.preview import ROWS
 
 routes = pages()
 
@@ -61,7 +64,19 @@ def new(request: Request, doors: Doored, wanted: Annotated[Wanted, Query()]) -> 
     """What would be done, and the form that has it done."""
     with doors.through(doors.jobs) as desk:
         found = desk.preview(wanted.meant.selection, desk.ruled(wanted.job, stale=wanted.stale))
-    return render(request, "replay_new.html", wanted=wanted, found=found, samples=found.samples)
+    rows = found.first if wanted.job is JobKind.REPLAY else ()
+    return render(request, "replay_new.html", wanted=wanted, found=found, samples=found.samples, rows=rows)
+
+
+@routes.get("/replays/new/rows")
+@needs(Role.CONTENT)
+def differences(
+    request: Request, doors: Doored, asker: Asker, id: Annotated[list[Number], Query(min_length=1, max_length=ROWS)]
+) -> Response:
+    """What some letters would make of their rows. That somebody looked is kept."""
+    with doors.through(doors.letters) as desk:
+        found = [row for number in id if (row := weighed(desk, number, Note(asker.name, ""))) is not None]
+    return render(request, "replay_rows.html", found=found)
 
 
 @routes.post("/replays")
@@ -107,7 +122,7 @@ def job(
         more=items[-1].number if len(items) == _ITEMS else None,
         pace=found.pace(now),
         left=found.seconds_left(now),
-        decisions=_decisions(found),
+        decisions=offered(active=found.state in ACTIVE, waits=found.state in WAITING_FOR_A_PERSON),
     )
 
 
@@ -117,18 +132,11 @@ def decide(
     doors: Doored,
     asker: Asker,
     number: Id,
-    action: Literal["pause", "resume", "cancel"],
+    action: Steer,
     sent: Annotated[Form, Sent()],
 ) -> Response:
     """Pause, resume or cancel it."""
     with doors.through(doors.jobs) as desk:
-        decided = {"pause": desk.pause, "resume": desk.resume, "cancel": desk.cancel}[action]
-        if not decided(number, sent.note(asker.name)):
+        if not desk.decide(number, action, sent.note(asker.name)):
             raise Absent(f"there is no job {number} in this group")
     return RedirectResponse(f"/replays/{number}?said=decided", 303)
-
-
-def _decisions(found: Job) -> list[str]:
-    if found.state in ACTIVE:
-        return ["pause", "cancel"]
-    return ["resume", "cancel"] if found.state in WAITING_FOR_A_PERSON else []

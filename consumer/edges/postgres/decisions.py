@@ -4,7 +4,7 @@ A position that is set by hand gets a higher epoch, as by a taking, so that a ba
 owner is asked by `again_at` to take the partition anew, and looks for that every two seconds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import psycopg
 
@@ -16,6 +16,9 @@ from consumer.edges.postgres import positions
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated
 from consumer.ports.target import Start
+
+Discards = Callable[[psycopg.Connection, str, Sequence[int], str], object]
+"""Gives letters up by their ids, for a reason, within the transaction that is open."""
 
 _HOLD = """
 SELECT next_offset, topic_id, stopped ->> 'kind', (stopped ->> 'offset')::bigint
@@ -111,6 +114,24 @@ def carry_out(connection: psycopg.Connection, group: str, at: TopicPartition, de
             connection.execute(_FREE, {"group": group, "topic": at.topic, **names})
         ((epoch,),) = connection.execute(_SET, values).fetchall()
     return int(epoch)
+
+
+def carry_out_whole(
+    connection: psycopg.Connection,
+    of: tuple[str, TopicPartition],
+    decision: Decision,
+    discard: Discards,
+    note: Note,
+) -> tuple[int, list[int]]:
+    """Set a position of a group, and give up the letters that go with it; returns its new epoch, and these letters.
+
+    Inside a transaction that holds its lock.
+    """
+    epoch = carry_out(connection, *of, decision)
+    if letters := given_up(connection, *of, decision):
+        with translated("discard letters"):
+            discard(connection, of[0], letters, note.reason)
+    return epoch, letters
 
 
 def begin_anew(connection: psycopg.Connection, group: str, at: TopicPartition, epoch: int, start: Start) -> None:

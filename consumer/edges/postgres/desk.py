@@ -2,27 +2,24 @@
 
 from collections.abc import Callable, Sequence
 
-import psycopg
-
 from consumer.core.decision import Decision, Held
 from consumer.core.failure import Persistent, failed
 from consumer.core.kinds import KINDS
 from consumer.core.records import TopicPartition
 from consumer.desk import Approved, Batch, Born, Checkpoint, Deed, Moved, Note, Page, Position, SchemaChange
 from consumer.edges.postgres import audit, changes, decisions, journal
+from consumer.edges.postgres.idle import IdleSessions
 from consumer.edges.postgres.person import PersonSession
 from consumer.edges.postgres.session import SessionSettings, transaction
-from consumer.edges.postgres.translate import translated
-
-# closes letters by id, for a reason, within the transaction that is open
-Discard = Callable[[psycopg.Connection, str, Sequence[int], str], object]
 
 
 class PostgresDesk(PersonSession):
     """`discard` gives letters up."""
 
-    def __init__(self, settings: SessionSettings, group: str, discard: Discard) -> None:
-        super().__init__(settings, group)
+    def __init__(
+        self, settings: SessionSettings, group: str, discard: decisions.Discards, idle: IdleSessions | None = None
+    ) -> None:
+        super().__init__(settings, group, idle)
         self._discard = discard
 
     def batches(self, page: Page) -> list[Batch]:
@@ -50,10 +47,8 @@ class PostgresDesk(PersonSession):
             if held is None:
                 raise Persistent(failed(KINDS["worker.defect"], "postgres", "set position", f"{at} has no position"))
             decision = decide(held)
-            epoch = decisions.carry_out(connection, self._group, at, decision)
-            if letters := decisions.given_up(connection, self._group, at, decision):
-                with translated("discard letters"):
-                    self._discard(connection, self._group, letters, note.reason)
+            of = (self._group, at)
+            epoch, letters = decisions.carry_out_whole(connection, of, decision, self._discard, note)
             moved = Moved(before=held, after=decision, epoch=epoch, discarded=len(letters))
             audit.write(connection, self._group, "set position", _details(moved), note, at)
         return moved

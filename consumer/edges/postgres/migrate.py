@@ -5,6 +5,7 @@ Behind any other one only programs that know it may work.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from importlib.resources import files
 
 import psycopg
@@ -25,11 +26,12 @@ FROM headrace.migrations m
 """
 
 
-def migrations() -> list[tuple[int, str]]:
-    """Version and text of every migration, oldest first."""
+@cache
+def migrations() -> Sequence[tuple[int, str]]:
+    """Version and text of every migration, oldest first; read once, since each question of a person asks for them."""
     folder = files("consumer.edges.postgres") / "sql"
     found = [(int(entry.name[:4]), entry.read_text()) for entry in folder.iterdir() if entry.name.endswith(".sql")]
-    return sorted(found)
+    return tuple(sorted(found))
 
 
 def ensure(connection: psycopg.Connection) -> None:

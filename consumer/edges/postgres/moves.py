@@ -1,13 +1,13 @@
 """What workflows do with positions: set in the transaction that also writes how far the workflow is, so each once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 import psycopg
 from psycopg import sql
 
-from consumer.core.decision import Decision, Held, LogNow, Undecidable, decide
+from consumer.core.decision import Decision, Held, Undecidable, decide
 from consumer.core.history import OFFSET, PARTITION
 from consumer.core.modes import Mode
 from consumer.core.records import TopicPartition
@@ -15,7 +15,7 @@ from consumer.core.workflow import Outcome, Task, Turn
 from consumer.desk import Note
 from consumer.edges.postgres import audit, decisions
 from consumer.edges.postgres.translate import translated
-from consumer.ports.topics import Moments
+from consumer.ports.topics import Moments, log_now
 
 _TABLES = "SELECT table_name FROM headrace.target_tables WHERE group_name = %s AND topic = %s ORDER BY 1"
 _PLACES = """
@@ -28,9 +28,6 @@ DELETE FROM {table} WHERE {partition} = %(partition)s AND {offset} >= %(first)s
 """)
 _LOOK_EVERY = 1.0
 
-Discards = Callable[[psycopg.Connection, str, Sequence[int], str], object]
-"""Gives letters up within the transaction that is open."""
-
 
 @dataclass(frozen=True, slots=True)
 class PositionActs:
@@ -39,14 +36,14 @@ class PositionActs:
     group: str
     offsets: Callable[[], Moments]
     appends: Callable[[str], str]
-    discard: Discards
+    discard: decisions.Discards
 
     def move(self, connection: psycopg.Connection, task: Task) -> Turn:
         """Set a position to where the subject's `to` says: an offset, a time, earliest or latest."""
         at = _at(task)
         try:
             # asked before the position is locked: batches wait for its lock
-            to, log = self._offset(at, str(task.subject["to"])), self._log(at)
+            to, log = self._offset(at, str(task.subject["to"])), log_now(self.offsets(), at)
             held = decisions.held(connection, self.group, at, lock=True)
             if held is None:
                 return _stopped(f"the group has no position of {at}")
@@ -79,7 +76,7 @@ class PositionActs:
             return held
         try:
             # asked before the position is locked: batches wait for its lock
-            log = self._log(at)
+            log = log_now(self.offsets(), at)
             held = self._within(connection, task, lock=True)
             if isinstance(held, Turn):
                 return held
@@ -122,12 +119,10 @@ class PositionActs:
         return held
 
     def _carry_out(self, connection: psycopg.Connection, task: Task, at: TopicPartition, decision: Decision) -> None:
-        if discarded := decisions.given_up(connection, self.group, at, decision):
-            with translated("discard letters"):
-                self.discard(connection, self.group, discarded, task.reason)
-        decisions.carry_out(connection, self.group, at, decision)
-        details: dict[str, object] = {"workflow": task.workflow, "to": decision.next_offset, "letters": discarded}
-        audit.write(connection, self.group, "set position", details, Note(task.actor, task.reason), at)
+        note = Note(task.actor, task.reason)
+        _, letters = decisions.carry_out_whole(connection, (self.group, at), decision, self.discard, note)
+        details: dict[str, object] = {"workflow": task.workflow, "to": decision.next_offset, "letters": letters}
+        audit.write(connection, self.group, "set position", details, note, at)
 
     def _taken_back(self, connection: psycopg.Connection, at: TopicPartition, position: int, decision: Decision) -> int:
         """Delete what histories have of records that are applied again; returns how many rows that are.
@@ -159,15 +154,6 @@ class PositionActs:
         if moment.tzinfo is None:
             raise Undecidable(f"{to} has no time zone; write it as 2026-05-01T12:00:00Z")
         return str(self.offsets().since([at], moment.timestamp())[at])
-
-    def _log(self, at: TopicPartition) -> LogNow:
-        """What the broker has of a partition. Raises Undecidable where it has none."""
-        offsets = self.offsets()
-        traits = offsets.traits([at.topic])
-        if at.topic not in traits or at.partition >= traits[at.topic].partitions:
-            raise Undecidable(f"Kafka has no partition {at}")
-        start, end = offsets.log_start([at])[at].offset, offsets.ends([at])[at]
-        return LogNow(start=start, end=end, topic_id=offsets.topic_ids([at.topic]).get(at.topic))
 
 
 def _require_places(connection: psycopg.Connection, table: str) -> None:

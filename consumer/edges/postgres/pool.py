@@ -59,7 +59,7 @@ class TargetPool:
             min_size=0,
             max_size=limits.size,
             open=False,
-            check=_check,
+            check=check,
             timeout=_LOOK_EVERY,
             max_idle=limits.idle,
             max_lifetime=limits.lifetime,
@@ -166,7 +166,7 @@ class TargetPool:
         return session
 
 
-def _check(session: psycopg.Connection) -> None:
+def check(session: psycopg.Connection) -> None:
     """Raise if the session has ended, without a journey for one that has not: its server sends nothing unasked."""
     waiting = select.poll()
     waiting.register(session.fileno(), select.POLLIN)

@@ -10,10 +10,12 @@ from psycopg.types.json import Jsonb
 from consumer.core.decision import Undecidable
 from consumer.core.flags import Flag
 from consumer.core.plans import RECONCILE, Known, Planned, planned
+from consumer.core.steering import Steer, offered
 from consumer.core.wording import HIDDEN
 from consumer.core.workflow import ACTIVE, WAITING_FOR_A_PERSON, State
 from consumer.desk import Note
 from consumer.edges.postgres import audit, flags
+from consumer.edges.postgres.idle import IdleSessions
 from consumer.edges.postgres.person import PersonSession
 from consumer.edges.postgres.session import SessionSettings, transaction
 from consumer.edges.postgres.translate import translated
@@ -65,19 +67,20 @@ JOIN headrace.workflow_steps s ON s.workflow_id = k.workflow_id AND s.number = k
 WHERE k.workflow_id = %(workflow)s AND (cardinality(%(verdicts)s::text[]) = 0 OR k.verdict = ANY (%(verdicts)s))
 ORDER BY k.step, k.key LIMIT %(most)s
 """
-_ACTION = {State.PAUSED: "pause", State.RUNNING: "resume", State.CANCELLED: "cancel"}
-_FROM = {
-    State.PAUSED: ACTIVE,
-    State.RUNNING: WAITING_FOR_A_PERSON,
-    State.CANCELLED: ACTIVE | WAITING_FOR_A_PERSON,
-}
+_TO = {Steer.PAUSE: State.PAUSED, Steer.RESUME: State.RUNNING, Steer.CANCEL: State.CANCELLED}
 
 
 class PostgresRecoveries(PersonSession):
     """Writes what is asked for; whoever takes workflows on does it. `hides`: columns whose values are never shown."""
 
-    def __init__(self, settings: SessionSettings, group: str, hides: Hides = lambda table, column: False) -> None:
-        super().__init__(settings, group)
+    def __init__(
+        self,
+        settings: SessionSettings,
+        group: str,
+        hides: Hides = lambda table, column: False,
+        idle: IdleSessions | None = None,
+    ) -> None:
+        super().__init__(settings, group, idle)
         self._hides = hides
 
     def tables(self) -> list[str]:
@@ -120,14 +123,19 @@ class PostgresRecoveries(PersonSession):
         found = self._read({"group": self._group, "id": number, "kind": None, "most": 1})
         return found[0] if found else None
 
-    def pause(self, number: int, note: Note) -> bool:
-        return self._decide(number, State.PAUSED, note)
-
-    def resume(self, number: int, note: Note) -> bool:
-        return self._decide(number, State.RUNNING, note)
-
-    def cancel(self, number: int, note: Note) -> bool:
-        return self._decide(number, State.CANCELLED, note)
+    def decide(self, number: int, decision: Steer, note: Note) -> bool:
+        _check_reason(note)
+        session = self._session()
+        with transaction(session, "decide about workflow"):
+            row = session.execute(_LOCK, (self._group, number)).fetchone()
+            if row is None:
+                return False
+            if decision not in offered(active=row[0] in ACTIVE, waits=row[0] in WAITING_FOR_A_PERSON):
+                raise Undecidable(f"workflow {number} is {row[0]}")
+            why = "" if decision is Steer.RESUME else note.reason
+            session.execute(_DECIDE, {"workflow": number, "state": _TO[decision], "why": why})
+            self._note(session, f"{decision} workflow", {"workflow": number, "from": row[0]}, note)
+        return True
 
     def keys(self, number: int, note: Note, *, verdicts: Sequence[str] = (), most: int = 100) -> list[DifferingKey]:
         session = self._session()
@@ -157,20 +165,6 @@ class PostgresRecoveries(PersonSession):
             given = row._asdict() | {"progress": told_progress(row.progress)}
             steps[given.pop("workflow_id")].append(Step(**given))
         return [Workflow(**each._asdict(), steps=steps[each.id]) for each in found]
-
-    def _decide(self, number: int, to: State, note: Note) -> bool:
-        _check_reason(note)
-        session = self._session()
-        with transaction(session, "decide about workflow"):
-            row = session.execute(_LOCK, (self._group, number)).fetchone()
-            if row is None:
-                return False
-            if row[0] not in _FROM[to]:
-                raise Undecidable(f"workflow {number} is {row[0]}")
-            why = "" if to is State.RUNNING else note.reason
-            session.execute(_DECIDE, {"workflow": number, "state": to, "why": why})
-            self._note(session, f"{_ACTION[to]} workflow", {"workflow": number, "from": row[0]}, note)
-        return True
 
     def _note(self, session: psycopg.Connection, action: str, details: Mapping[str, Any], note: Note) -> None:
         audit.write(session, self._group, action, details, note)

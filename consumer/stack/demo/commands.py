@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import psycopg
 import typer
+from rich import box
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -124,7 +125,7 @@ def _print(report: "Report", output: Output) -> None:
     if output is Output.JSON:
         typer.echo(json.dumps(figures, indent=1))
         return
-    table = Table("figure", "value", title="headrace demo --once", title_justify="left")
+    table = Table("figure", "value", box=box.SIMPLE_HEAD, title="headrace demo --once", title_justify="left")
     for name, value in figures.items():
         if name != "tables":
             table.add_row(name.replace("_", " "), _shown(value))

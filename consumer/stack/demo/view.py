@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich import box
 from rich.align import Align
@@ -70,7 +70,7 @@ class View:
     def _flow(self, narrow: bool) -> RenderableType:
         sight = self._sight
         grid = Table.grid(expand=True)
-        boxes = _stations(self._scene, sight)
+        boxes = _stations(self._scene, sight, narrow)
         for place in range(2 * len(boxes) - 1):
             grid.add_column(ratio=1 if place % 2 == 0 else None, width=None if place % 2 == 0 else 1 if narrow else 3)
         cells: list[RenderableType] = []
@@ -92,7 +92,7 @@ class View:
         if not narrow:
             table.add_column("last half minute", no_wrap=True, width=_SPARK)
         for topic in self._sight.topics if self._sight else ():
-            cells = _topic_row(topic)
+            cells = _topic_row(topic, _fitting if narrow else _whole)
             table.add_row(*((cells[0], *cells[2:-1]) if narrow else cells))
         return Panel(table, title="topics", title_align="left", border_style=DIM, padding=(0, 1))
 
@@ -153,7 +153,7 @@ def _lately(rates: Sequence[float]) -> float:
     return sum(newest) / len(newest) if newest else 0.0
 
 
-def _stations(scene: Scene, sight: Sight | None) -> list[tuple[str, str, str]]:
+def _stations(scene: Scene, sight: Sight | None, narrow: bool) -> list[tuple[str, str, str]]:
     real = bool(scene.line.source_dsn)
     names = (
         ("source", "Debezium", "Kafka", "Headrace", "target")
@@ -163,30 +163,49 @@ def _stations(scene: Scene, sight: Sight | None) -> list[tuple[str, str, str]]:
     if sight is None:
         return [(name, "…", "") for name in names]
     waiting = sight.committed - sight.ended
-    slot = _bytes(sight.slot_bytes) + " of WAL held" if sight.slot_bytes is not None else ""
-    rate = _lately(sight.rates)
-    current = "nothing behind" if sight.caught_up else f"{sight.committed - sight.applied:,} behind"
+    number, rate = (_short, "/s") if narrow else (_whole, " events/s")
+    held = " of WAL" if narrow else " of WAL held"
+    slot = _bytes(sight.slot_bytes) + held if sight.slot_bytes is not None else ""
+    behind = f"{number(sight.committed - sight.applied)} behind"
     absence = failing.away(sight)
-    target = failing.station(absence) if absence else (f"{sight.applied:,} applied", current)
+    current = ("none" if narrow else "nothing") + " behind" if sight.caught_up else behind
+    target = failing.station(absence) if absence else (f"{number(sight.applied)} applied", current)
     return [
-        (names[0], f"{_lately(sight.source_rates):,.0f} events/s", f"{scene.feed.changes:,} changes"),
-        (names[1], f"{max(0, waiting):,} to read", slot),
-        (names[2], f"{max(0, sight.ended - sight.applied):,} waiting", f"{sight.ended:,} records"),
-        (names[3], f"{rate:,.0f} events/s", f"{sight.batch_count:,} batches"),
+        (names[0], number(_lately(sight.source_rates)) + rate, f"{number(scene.feed.changes)} changes"),
+        (names[1], f"{number(max(0, waiting))} to read", slot),
+        (names[2], f"{number(max(0, sight.ended - sight.applied))} waiting", f"{number(sight.ended)} records"),
+        (names[3], number(_lately(sight.rates)) + rate, f"{number(sight.batch_count)} batches"),
         (names[4], *target),
     ]
 
 
-def _topic_row(topic: Topic) -> tuple[RenderableType, ...]:
-    rate = _lately(topic.rates)
+def _whole(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def _short(value: float) -> str:
+    """Five characters at the most, where a number would be cut otherwise."""
+    if value < 10_000:
+        return f"{value:,.0f}"
+    if value < 999_500:
+        return f"{value / 1000:.0f}k"
+    return f"{value / 1_000_000:.1f}M" if value < 9_950_000 else f"{value / 1_000_000:.0f}M"
+
+
+def _fitting(value: float) -> str:
+    """A whole number as long as a column of the narrow table has room for it."""
+    return _whole(value) if value < 10_000_000 else _short(value)
+
+
+def _topic_row(topic: Topic, number: Callable[[float], str]) -> tuple[RenderableType, ...]:
     return (
         Text(topic.table, "bold"),
-        f"{topic.committed:,}",
-        f"{topic.ended:,}",
-        f"{topic.applied:,}",
-        Text(f"{topic.lag:,}", _by_size(topic.lag, 1, 5_000)),
+        number(topic.committed),
+        number(topic.ended),
+        number(topic.applied),
+        Text(number(topic.lag), _by_size(topic.lag, 1, 5_000)),
         Text(f"{topic.behind:.1f}", _by_size(topic.behind, 1, 10)),
-        f"{rate:,.0f}",
+        number(_lately(topic.rates)),
         Text(sparkline(topic.rates), ACCENT),
     )
 

@@ -46,6 +46,12 @@ def test_a_bad_record_is_found_understood_and_put_right(scene: Scene, workers: W
         for cell in told("show", letter, "--difference")["difference"]["cells"]
     }
     assert cells["amount"] == (None, "7")
+    looked = workers.command(
+        scene.job, *["replay", "start", "--dry-run", "--rows", "--output", "ndjson", "--id"], letter
+    )
+    assert looked.finish() == 0, looked.text()
+    weighed = json.loads(looked.text().splitlines()[0])["rows"][letter]
+    assert (weighed["effect"], [cell["then"] for cell in weighed["cells"]]) == ("insert", ["1", "bad", "7"])
     assert scene.target.rows("once") == {2: ("good", 5)}
     assert told("replay", letter, "--reason", "ticket 9", "--dry-run")["done"]
     assert told("replay", letter, "--reason", "ticket 9", "--yes")["done"]
@@ -56,6 +62,7 @@ def test_a_bad_record_is_found_understood_and_put_right(scene: Scene, workers: W
     assert ended["letter"]["state"] == "applied"
     assert [(each["action"], each["reason"]) for each in reversed(ended["decisions"]) if each["reason"]] == [
         ("edit letter", "ticket 9"),
+        ("view payload", "a dry run"),
         ("replay letters", "ticket 9"),
     ]
     assert told("groups", "--state", "applied")["states"] == {"applied": 1}

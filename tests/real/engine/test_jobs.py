@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from consumer.core.steering import Steer
 from consumer.desk import Note
 from consumer.stack.options import Endpoints
-from dlq.jobs import Job, Order, cancel, create, job, report
+from dlq.jobs import Job, Order, create, decide, job, report
 from dlq.preview import Fate, Preview, Rules, preview
 from dlq.selection import Selection
 
@@ -62,7 +63,7 @@ class Jobs:
     def cancel(self, number: int) -> None:
         """Cancel it."""
         with self.target.connected() as connection:
-            assert cancel(connection, self.group, number, SAID)
+            assert decide(connection, self.group, number, Steer.CANCEL, SAID)
 
     def ends(self, number: int) -> Counter[str]:
         """Its items' states."""
