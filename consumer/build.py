@@ -111,6 +111,7 @@ from consumer.telemetry.labels import Bounded
 from consumer.telemetry.process import process_samples
 from consumer.telemetry.watchers import Probes, Watchers
 from consumer.telemetry.working import pressure_samples, worker_samples
+from consumer.undo_acts import undo_acts
 from consumer.working import Working
 from dlq.actions import discard, replay
 from dlq.headers import decode, encode
@@ -296,7 +297,7 @@ def recovering(reloading: Reloading, name: str, shared: Connections, offsets: Mo
 
     compared = comparison(now, name, lambda: offsets)
     pool = TargetPool(session_settings(settings, name), shared.target, PoolLimits(size=1))
-    turns = workflow_acts(now, compared, lambda: offsets)
+    turns = {**workflow_acts(now, compared, lambda: offsets), **undo_acts(now, name)}
     working = Working(PostgresWorkflows(pool, settings.kafka.group, turns, shared.pool))
     working.tell = tell
 

@@ -45,6 +45,7 @@ from consumer.ports.topics import Ages, Offsets
 from consumer.reloading import Reloading
 from consumer.rereading import Rereading
 from consumer.settings import Settings, shown_settings
+from consumer.undo_acts import undo_acts
 from consumer.weighing import weigher_of
 from dlq.actions import discard
 from dlq.desk import LetterDesk
@@ -180,7 +181,8 @@ def workflow_turns(settings: Settings) -> Iterator[PostgresWorkflows]:
     ):
         # workers migrate, commands don't
         require(connection)
-        yield PostgresWorkflows(pool, settings.kafka.group, acts(lambda: settings, compared, kafka))
+        turns = {**acts(lambda: settings, compared, kafka), **undo_acts(lambda: settings, "workflows")}
+        yield PostgresWorkflows(pool, settings.kafka.group, turns)
 
 
 @contextmanager

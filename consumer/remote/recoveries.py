@@ -5,7 +5,7 @@ from typing import Any
 
 from consumer.core.plans import Planned
 from consumer.desk import Note
-from consumer.recovering import DifferingKey, Repair, Workflow
+from consumer.recovering import BatchRow, DifferingKey, Repair, Workflow
 from consumer.remote.client import Client
 from consumer.remote.pages import Listed
 
@@ -44,6 +44,9 @@ class RemoteRecoveries:
     def keys(self, number: int, note: Note, *, verdicts: Sequence[str] = (), most: int = 100) -> list[DifferingKey]:
         query = {"verdict": list(verdicts), "limit": most}
         return self._client.get(Listed[DifferingKey], f"/workflows/{number}/keys", query).items
+
+    def rows(self, number: int, note: Note, most: int = 100) -> list[BatchRow]:
+        return self._client.get(Listed[BatchRow], f"/workflows/{number}/rows", {"limit": most}).items
 
     def _decide(self, number: int, what: str, note: Note) -> bool:
         return self._client.change(Workflow, f"/workflows/{number}/{what}", {"reason": note.reason}) is not None

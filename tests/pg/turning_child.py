@@ -65,19 +65,24 @@ def _killing(act: Act, point: str) -> Act:
     return killed
 
 
+def take_turns(dsn: str, pool: TargetPool, group: str, plain: dict[str, Act], words: Sequence[str]) -> None:
+    """Take turns up to the one that is not survived, by WORKFLOW TURN POINT; end with 3 when there is no such one."""
+    workflow, turn, point = words
+    deadly = {name: _killing(act, point) for name, act in plain.items()}
+    for number in range(int(turn) + 1):
+        with psycopg.connect(dsn, autocommit=True) as session:
+            session.execute("UPDATE headrace.workflows SET due_at = now() WHERE id = %s", (workflow,))
+        last = number == int(turn)
+        if PostgresWorkflows(pool, group, deadly if last else plain).turn(int(workflow)) is None:
+            sys.exit(3)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def main() -> None:
-    """Take turns up to the one that is not survived; end with 3 when there is no such turn."""
-    dsn, group, workflow, turn, point = sys.argv[1:]
+    """Take turns of what sets positions."""
+    dsn, group, *words = sys.argv[1:]
     with closing(TargetPool(SessionSettings(dsn=dsn, worker="child"), CircuitBreaker("t"), PoolLimits(size=1))) as pool:
-        plain = acts(group, {})
-        deadly = {name: _killing(act, point) for name, act in plain.items()}
-        for number in range(int(turn) + 1):
-            with psycopg.connect(dsn, autocommit=True) as session:
-                session.execute("UPDATE headrace.workflows SET due_at = now() WHERE id = %s", (workflow,))
-            last = number == int(turn)
-            if PostgresWorkflows(pool, group, deadly if last else plain).turn(int(workflow)) is None:
-                sys.exit(3)
-        os.kill(os.getpid(), signal.SIGKILL)
+        take_turns(dsn, pool, group, acts(group, {}), words)
 
 
 if __name__ == "__main__":

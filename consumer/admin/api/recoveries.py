@@ -14,7 +14,7 @@ from consumer.core.plans import Planned
 from consumer.core.reconcile import Verdict
 from consumer.core.roles import Role
 from consumer.desk import Note
-from consumer.recovering import DifferingKey, Recoveries, Repair, Workflow
+from consumer.recovering import BatchRow, DifferingKey, Recoveries, Repair, Workflow
 
 routes = router(tags=["workflows"])
 _ACTIONS = Literal["pause", "resume", "cancel"]
@@ -53,6 +53,12 @@ class Keys(BaseModel):
     """Rows that differ."""
 
     items: Sequence[DifferingKey]
+
+
+class Rows(BaseModel):
+    """Rows of a batch that is to be taken back."""
+
+    items: Sequence[BatchRow]
 
 
 class Tables(BaseModel):
@@ -115,6 +121,17 @@ def keys(
         _found(desk, number)
         note = Note(asker.name, f"GET /workflows/{number}/keys")
         return Keys(items=desk.keys(number, note, verdicts=[each.value for each in verdict], most=limit))
+
+
+@routes.get("/workflows/{number}/rows")
+@needs(Role.CONTENT)
+def rows(doors: Doored, asker: Asker, number: Id, limit: Limit = 100) -> Rows:
+    """Rows of a batch that is to be taken back, and what would be done or why it can't be. That somebody looked is
+    kept.
+    """
+    with doors.through(doors.recoveries) as desk:
+        _found(desk, number)
+        return Rows(items=desk.rows(number, Note(asker.name, f"GET /workflows/{number}/rows"), limit))
 
 
 @routes.get("/workflows/{number}/repair")

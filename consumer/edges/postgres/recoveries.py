@@ -17,7 +17,7 @@ from consumer.edges.postgres import flags, fleet
 from consumer.edges.postgres.person import PersonSession
 from consumer.edges.postgres.session import SessionSettings, transaction
 from consumer.edges.postgres.translate import translated
-from consumer.recovering import DifferingKey, Hides, Step, Workflow, told_progress
+from consumer.recovering import BatchRow, DifferingKey, Hides, Step, Workflow, told_progress
 
 MOST = 10
 """Most workflows of a group that have not come to their end."""
@@ -64,6 +64,12 @@ JOIN headrace.workflows w ON w.id = k.workflow_id AND w.group_name = %(group)s
 JOIN headrace.workflow_steps s ON s.workflow_id = k.workflow_id AND s.number = k.step
 WHERE k.workflow_id = %(workflow)s AND (cardinality(%(verdicts)s::text[]) = 0 OR k.verdict = ANY (%(verdicts)s))
 ORDER BY k.step, k.key LIMIT %(most)s
+"""
+_ROWS = """
+SELECT r.topic, r.partition, r.first_offset, r."offset", r.table_name AS table, r.key, r.effect, r.why
+FROM headrace.undo_rows r JOIN headrace.workflows w ON w.id = r.workflow_id AND w.group_name = %(group)s
+WHERE r.workflow_id = %(workflow)s
+ORDER BY r.why = '', r.topic, r.partition, r."offset" LIMIT %(most)s
 """
 _ACTION = {State.PAUSED: "pause", State.RUNNING: "resume", State.CANCELLED: "cancel"}
 _FROM = {
@@ -138,6 +144,19 @@ class PostgresRecoveries(PersonSession):
             if rows:
                 self._note(session, "look at differing keys", {"workflow": number, "keys": len(rows)}, note)
         return [self._shown(row) for row in rows]
+
+    def rows(self, number: int, note: Note, most: int = 100) -> list[BatchRow]:
+        session = self._session()
+        wanted = {"group": self._group, "workflow": number, "most": most}
+        with transaction(session, "read rows of a batch"):
+            with session.cursor(row_factory=namedtuple_row) as cursor:
+                found: list[Any] = cursor.execute(_ROWS, wanted).fetchall()
+            if found:
+                self._note(session, "look at rows of a batch", {"workflow": number, "rows": len(found)}, note)
+        return [BatchRow(**{**row._asdict(), "key": self._key(row)}) for row in found]
+
+    def _key(self, row: Any) -> dict[str, str]:
+        return {name: HIDDEN if self._hides(row.table, name) else value for name, value in row.key.items()}
 
     def _shown(self, row: Any) -> DifferingKey:
         given = row._asdict()
