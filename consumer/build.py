@@ -50,6 +50,7 @@ from consumer.edge_settings import (
     table_policy,
     table_priorities,
 )
+from consumer.edges import descriptors
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.copy_encoder import CopyEncoder
@@ -200,7 +201,7 @@ def tracing(settings: Settings, name: str, switches: Switches) -> Iterator[Seque
 def watchers(settings: Settings, hearers: Sequence[Tell] = ()) -> Iterator[Watchers]:
     """Who watches this process, served from now on where that is wanted; others who hear its facts."""
     told = Watchers(Bounded(settings.telemetry.max_topics), [*hearers, journeys.bind, journeys.say])
-    told.ask(lambda: process_samples(settings.kafka.group, resident()))
+    told.ask(lambda: process_samples(settings.kafka.group, resident(), (descriptors.held(), descriptors.limit())))
     if not settings.telemetry.serve:
         yield told
         return

@@ -22,6 +22,7 @@ from consumer.core.records import RecordRef
 from consumer.doctor_desk import FOR_PAGES, doctor_of
 from consumer.edge_settings import connect_of, frames, kafka_settings, registry_of, secret_of, session_settings
 from consumer.edges.breaker import CircuitBreaker
+from consumer.edges.descriptors import scarce
 from consumer.edges.kafka.ages import KafkaAges
 from consumer.edges.kafka.config import selects
 from consumer.edges.kafka.offsets import KafkaOffsets
@@ -234,6 +235,7 @@ def admin_doors(settings: Settings, reloading: Reloading) -> Doors:
         reload=reloading.reload,
         about={"group": settings.kafka.group, "version": version("headrace")},
         free=threading.Semaphore(limits.sessions),
+        crowded=scarce,
         exporting=threading.Semaphore(limits.exports),
         exports=ExportLimits(letters=limits.export_letters, seconds=limits.export_seconds),
     )

@@ -21,6 +21,7 @@ from consumer.build import connections, inspection, table_names, worker_name
 from consumer.changed_settings import Changed
 from consumer.core.backoff import Backoff
 from consumer.core.healing import Act
+from consumer.edges import descriptors
 from consumer.edges.memory import resident
 from consumer.kept_settings import KeptFile
 from consumer.lifecycle import CLOSING
@@ -211,7 +212,7 @@ def _discovery(settings: Settings, told: Watchers, children: list[Child]) -> Ite
     if not wanted.serve:
         yield
         return
-    told.ask(lambda: process_samples(settings.kafka.group, resident()))
+    told.ask(lambda: process_samples(settings.kafka.group, resident(), (descriptors.held(), descriptors.limit())))
     told.probe(
         Probes(unready=lambda: "" if all(child.alive or child.left for child in children) else "a worker does not run")
     )
