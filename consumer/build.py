@@ -62,7 +62,7 @@ from consumer.edges.kafka.origins import KafkaOrigins
 from consumer.edges.kafka.source import KafkaSource
 from consumer.edges.memory import limit as memory_limit
 from consumer.edges.memory import resident
-from consumer.edges.postgres import flags, memory
+from consumer.edges.postgres import flags, memory, starting
 from consumer.edges.postgres.board import PostgresBoard
 from consumer.edges.postgres.healing import PostgresAbandoned, PostgresHealing
 from consumer.edges.postgres.jobs import Act, PostgresJobs
@@ -299,7 +299,14 @@ def recovering(reloading: Reloading, name: str, shared: Connections, offsets: Mo
     compared = comparison(now, name, lambda: offsets)
     pool = TargetPool(session_settings(settings, name), shared.target, PoolLimits(size=1))
     turns = {**workflow_acts(now, compared, lambda: offsets), **undo_acts(now, name)}
-    working = Working(PostgresWorkflows(pool, settings.kafka.group, turns, shared.pool))
+    hours = settings.reconcile.every_hours
+
+    def begin() -> int | None:
+        if hours is None or not settings.source.dsn:
+            return None
+        return shared.pool.ask(lambda session: starting.compare_again(session, settings.kafka.group, hours))
+
+    working = Working(PostgresWorkflows(pool, settings.kafka.group, turns, shared.pool), begin)
     working.tell = tell
 
     def close() -> None:

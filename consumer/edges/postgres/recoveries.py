@@ -5,35 +5,19 @@ from typing import Any
 
 import psycopg
 from psycopg.rows import namedtuple_row
-from psycopg.types.json import Jsonb
 
 from consumer.core.decision import Undecidable
-from consumer.core.flags import Flag
-from consumer.core.plans import RECONCILE, Known, Planned, planned
+from consumer.core.plans import Planned, planned
 from consumer.core.wording import HIDDEN
 from consumer.core.workflow import ACTIVE, WAITING_FOR_A_PERSON, State
 from consumer.desk import Note
-from consumer.edges.postgres import flags, fleet
+from consumer.edges.postgres import fleet, starting
 from consumer.edges.postgres.person import PersonSession
 from consumer.edges.postgres.session import SessionSettings, transaction
 from consumer.edges.postgres.translate import translated
 from consumer.recovering import BatchRow, DifferingKey, Hides, Step, Workflow, told_progress
 
-MOST = 10
-"""Most workflows of a group that have not come to their end."""
-
-_ALONE = "SELECT pg_advisory_xact_lock(hashtextextended('headrace.workflows.' || %s, 0))"
-_OPEN = "SELECT count(*) FROM headrace.workflows WHERE group_name = %s AND state NOT IN ('cancelled', 'done')"
 _TABLES = "SELECT table_name FROM headrace.target_tables WHERE group_name = %s ORDER BY 1"
-_TOPICS = "SELECT table_name, topic FROM headrace.target_tables WHERE group_name = %s ORDER BY 1"
-_PARTITIONS = """
-SELECT topic, array_agg(partition ORDER BY partition) FROM headrace.positions WHERE group_name = %s GROUP BY 1
-"""
-_BATCH = "SELECT ranges FROM headrace.batches WHERE group_name = %s AND id = %s::bigint AND state = 'applied'"
-_CREATE = """
-INSERT INTO headrace.workflows (group_name, kind, subject, created_by, reason) VALUES (%s, %s, %s, %s, %s) RETURNING id
-"""
-_STEP = "INSERT INTO headrace.workflow_steps (workflow_id, number, act, subject) VALUES (%s, %s, %s, %s)"
 _READ = """
 SELECT id, kind, subject, state, why, created_by, reason, created_at, started_at, ended_at
 FROM headrace.workflows
@@ -92,32 +76,10 @@ class PostgresRecoveries(PersonSession):
 
     def start(self, kind: str, subject: Mapping[str, Any], note: Note) -> int:
         _check_reason(note)
-        session = self._session()
-        steps = planned(kind, subject, self._known(session, subject))
-        if any(step.act == RECONCILE for step in steps):
-            flags.require_on(session, self._group, Flag.RECONCILIATION)
-        with transaction(session, "start workflow"):
-            session.execute(_ALONE, (self._group,))
-            ((open_ones,),) = session.execute(_OPEN, (self._group,)).fetchall()
-            if open_ones >= MOST:
-                raise Undecidable(f"{open_ones} workflows have not come to their end; cancel some first")
-            made = (self._group, kind, Jsonb(dict(subject)), note.actor, note.reason)
-            ((number,),) = session.execute(_CREATE, made).fetchall()
-            rows = [(number, place, each.act, Jsonb(dict(each.subject))) for place, each in enumerate(steps, 1)]
-            session.cursor().executemany(_STEP, rows)
-            self._note(session, f"start {kind}", {"workflow": number, **subject}, note)
-        return int(number)
+        return starting.begin(self._session(), self._group, kind, subject, note)
 
     def planned(self, kind: str, subject: Mapping[str, Any]) -> list[Planned]:
-        return planned(kind, subject, self._known(self._session(), subject))
-
-    def _known(self, session: psycopg.Connection, subject: Mapping[str, Any]) -> Known:
-        with translated("read what the group has"):
-            tables: dict[str, str] = dict(session.execute(_TOPICS, (self._group,)).fetchall())
-            partitions: dict[str, list[int]] = dict(session.execute(_PARTITIONS, (self._group,)).fetchall())
-            batch = session.execute(_BATCH, (self._group, _number(subject.get("batch")))).fetchone()
-        ranges = None if batch is None else [(str(topic), int(p), int(f), int(e)) for topic, p, f, e, *_ in batch[0]]
-        return Known(tables=tables, partitions=partitions, batch=ranges)
+        return planned(kind, subject, starting.known(self._session(), self._group, subject))
 
     def workflows(self, most: int, kind: str | None = None) -> list[Workflow]:
         return self._read({"group": self._group, "id": None, "kind": kind, "most": most})
@@ -193,11 +155,6 @@ class PostgresRecoveries(PersonSession):
 
     def _note(self, session: psycopg.Connection, action: str, details: Mapping[str, Any], note: Note) -> None:
         fleet.note(session, self._group, action, details, note)
-
-
-def _number(given: object) -> int | None:
-    """A number that a batch may have."""
-    return given if isinstance(given, int) and 0 < given < 1 << 63 else None
 
 
 def _check_reason(note: Note) -> None:
