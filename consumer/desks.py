@@ -245,7 +245,8 @@ def admin_doors(settings: Settings, reloading: Reloading) -> Doors:
 def group_lookout(settings: Settings) -> Iterator[Lookout]:
     """What looks at the group while no worker does, on a thread that ends afterwards."""
     kafka = kafka_settings(settings)
-    session = session_settings(settings, "lookout")
+    # a server that takes no writes may be asked
+    session = replace(session_settings(settings, "lookout"), writes=False)
     limits = BreakerLimits(failures=settings.breaker.failures, reset=settings.breaker.reset)
     with closing(TargetPool(session, CircuitBreaker("target", limits), PoolLimits(size=1))) as pool:
         sources = LookoutSources(

@@ -1,5 +1,8 @@
 """A table gets another name: letters and all that is known go with it, and nothing is applied in between."""
 
+import signal
+import subprocess
+import sys
 from contextlib import closing
 
 import psycopg
@@ -12,12 +15,12 @@ from consumer.core.workflow import State
 from consumer.desk import Note
 from consumer.edges.postgres.pauses import pause
 from consumer.edges.postgres.recoveries import PostgresRecoveries
-from consumer.edges.postgres.renaming import RenamingActs
 from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.workflows import PostgresWorkflows
 from consumer.recovering import Workflow
+from tests.pg import turning_child
 from tests.pg.conftest import Pools
-from tests.pg.turning_child import acts
+from tests.pg.turning_child import POINTS, acts
 from tests.pg.words import Bad
 
 NOTE = Note("me", "ticket 1")
@@ -34,10 +37,8 @@ class Scene:
     def __init__(self, session: psycopg.Connection, server: str, pools: Pools, group: str) -> None:
         self.session = session
         self.desk = PostgresRecoveries(SessionSettings(dsn=server, worker="desk"), group)
-        renaming = RenamingActs(group, 1.0)
-        turns = {"rename": renaming.rename, "settings": renaming.settings, "unpause": renaming.unpause}
-        self.takes = PostgresWorkflows(pools(), group, {**acts(group, {}), **turns})
-        self.group = group
+        self.takes = PostgresWorkflows(pools(), group, acts(group, {}))
+        self.group, self.server = group, server
 
     def taken(self, number: int) -> Workflow:
         """As far as it goes by itself."""
@@ -111,6 +112,22 @@ def test_a_table_is_known_by_its_new_name_and_goes_on_when_all_workers_are_new(
         the.session.execute("UPDATE headrace.workers SET started_at = now() WHERE group_name = %s", (the.group,))
         the.desk.resume(number, NOTE)
         assert (the.taken(number).state, the.pauses()) == ("done", 0)
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_process_that_is_killed_leaves_the_old_name_or_the_new_one(
+    the: Scene, word_table: TableName, point: str
+) -> None:
+    """With all that is known of it, and with the pause; another process goes on."""
+    new = f"{word_table.schema}.other"
+    with closing(the.desk):
+        number = the.desk.start("move", {"table": str(word_table), "to": new}, NOTE)
+        words = [sys.executable, turning_child.__file__, the.server, the.group, str(number), "0", point]
+        assert subprocess.run(words, check=False, timeout=60).returncode == -signal.SIGKILL
+        name, paused = (new, 1) if point == POINTS[2] else (str(word_table), 0)
+        assert (the.names("letters"), the.names("target_tables"), the.pauses()) == ([(name, 1)], [(name, 1)], paused)
+        assert the.taken(number).state == "stopped"
+        assert (the.names("letters"), the.pauses()) == ([(new, 1)], 1)
 
 
 def test_a_name_that_is_taken_is_left_alone(the: Scene, word_table: TableName) -> None:

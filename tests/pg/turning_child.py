@@ -13,6 +13,7 @@ from consumer.core.workflow import Task, Turn
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.postgres.moves import PositionActs
 from consumer.edges.postgres.pool import PoolLimits, TargetPool
+from consumer.edges.postgres.renaming import RenamingActs
 from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.workflows import Act, PostgresWorkflows
 from consumer.ports.target import Start
@@ -49,8 +50,17 @@ class Logs:
 
 def acts(group: str, appends: Mapping[str, str]) -> dict[str, Act]:
     """The program's acts on these logs."""
+    renaming = RenamingActs(group, 1.0)
     moves = PositionActs(group, Logs, lambda table: appends.get(table, ""), discard)  # type: ignore[arg-type]
-    return {"move": moves.move, "skip": moves.skip, "reach": moves.reach, "erase": moves.erase}
+    return {
+        "move": moves.move,
+        "skip": moves.skip,
+        "reach": moves.reach,
+        "erase": moves.erase,
+        "rename": renaming.rename,
+        "settings": renaming.settings,
+        "unpause": renaming.unpause,
+    }
 
 
 def _killing(act: Act, point: str) -> Act:
