@@ -68,7 +68,7 @@ class Child:
         self._deaths: list[float] = []
         self._next_start = 0.0
         self._process: subprocess.Popen[bytes] | None = None
-        self.left = False
+        self.left = self._told = False
         # from which it tells where it is watched
         self._pipe: int | None = None
         self._port: int | None = None
@@ -95,6 +95,7 @@ class Child:
 
     def terminate(self) -> None:
         """Ask it to leave."""
+        self._told = True
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
 
@@ -115,6 +116,9 @@ class Child:
             return OK
         try:
             code = self._process.wait(timeout)
+            if code == -signal.SIGTERM and self._told:
+                # it had not begun, and did not know of the signal yet
+                return OK
             # a signal ended it
             return FAILED if code < 0 else code
         except subprocess.TimeoutExpired:

@@ -136,10 +136,11 @@ class PauseSwitched(BaseModel):
 
 
 class Connectors(BaseModel):
-    """Kafka Connect's connectors. `there`: whether one is set."""
+    """Kafka Connect's connectors. `there`: whether one is set; `problem`: why it did not answer."""
 
     there: bool
     items: list[Connector]
+    problem: Failure | None = None
 
 
 class Told(Input):
@@ -272,7 +273,9 @@ def commands(doors: Doored, wanted: Annotated[Told, Query()]) -> Listed[Command]
 def connectors(doors: Doored, watch: Watched) -> Connectors:
     """Kafka Connect's connectors as they were when they were looked at last."""
     seen = watch.last
-    return Connectors(there=doors.has_connect, items=list(seen.connectors) if seen else [])
+    if seen is None:
+        return Connectors(there=doors.has_connect, items=[])
+    return Connectors(there=doors.has_connect, items=list(seen.connectors), problem=seen.connect)
 
 
 @routes.post("/connectors/restart")
