@@ -58,6 +58,7 @@ def _soak(opened: Ground, faults: Sequence[Fault], seed: int) -> None:
         print(f"all is applied {recovered(opened):.1f} s later", flush=True)
         threading.Event().wait(_QUIET)
         told = kept_interventions(opened)
+    watching.keep(opened.logs / "samples.csv")
     _say_growth(watching)
     print(f"put right by the worker that stays: {_counted(told)}")
     print(f"put right by all: {_counted(recorded(opened))}", flush=True)

@@ -39,6 +39,7 @@ class Ground:
     job: Job
     once: Feed
     churn: Feed
+    logs: Path
     stays: Process = field(init=False)
     service: Process = field(init=False)
     office: Office = field(init=False)
@@ -112,7 +113,7 @@ def ground(place: Path, seed: int) -> Iterator[Ground]:
         )
         workers = Workers(logs)
         opened.callback(workers.kill_all)
-        yield Ground(stack, kafka, way, registry, front, target, workers, job, once, churn)
+        yield Ground(stack, kafka, way, registry, front, target, workers, job, once, churn, logs)
 
 
 def _address(dsn: str) -> Address:
