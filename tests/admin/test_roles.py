@@ -17,7 +17,7 @@ CONTENT = {
     *("/api/v1/letters/1/payload", "/api/v1/letters/1/difference", "/api/v1/letters/1/row", "/letters/1/content"),
     *("POST /api/v1/letter-export", "POST /letters/export"),
     *("/api/v1/searches", "/api/v1/searches/1", "/api/v1/searches/1/cancel"),
-    *("/api/v1/workflows/1/keys", "/recovery/1/keys"),
+    *("/api/v1/workflows/1/keys", "/recovery/1/keys", "/api/v1/workflows/1/rows", "/recovery/1/rows"),
 }
 OPERATORS = {"/letters/1/edit", "/positions", "/guide", "/guide/1"}
 ADMINS = {"/api/v1/settings"}
