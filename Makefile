@@ -6,13 +6,14 @@ PYTHON ?= python3
 TEST_PROCESSES ?= 3
 .DEFAULT_GOAL := help
 FAULTS_SEEDS ?= 2
+MINUTES ?= 60
 SITE_TOOLS := $(abspath $(VENV))/site
 CHART_TOOLS := $(abspath $(VENV))/chart
 AUDIT := $(abspath $(VENV))/audit
 SBOM := $(abspath $(VENV))/sbom
 # suites of many minutes, or with tools of their own, have commands of their own
-APART := console chart recovery monitoring security faults docs/live real/test_bench_resume.py real/test_bench_smoke.py
-.PHONY: help setup demo test docs-tests docs-programs database-programs chart-programs console-tests screenshots chart-tests monitoring-programs monitoring-tests alerts bench-tests security-tests audit sbom faults recovery upgrade-tests fidelity check fmt lock docs site clean
+APART := console chart recovery monitoring security faults scenarios soak docs/live real/test_bench_resume.py real/test_bench_smoke.py
+.PHONY: help setup demo test docs-tests docs-programs database-programs chart-programs console-tests screenshots chart-tests monitoring-programs monitoring-tests alerts bench-tests security-tests audit sbom faults scenarios soak recovery upgrade-tests fidelity check fmt lock docs site clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -95,6 +96,12 @@ bench-tests: setup  ## The benchmark: a tiny race, and one that is killed at any
 
 faults: setup  ## Faults F1 to F20 on real servers, seeded: SEED=123 replays one, FAULTS_SEEDS=20 takes more
 	$(BIN)/python -m pytest tests/faults --seeds $(FAULTS_SEEDS) $(addprefix --seed ,$(SEED))
+
+scenarios: setup  ## Each dependency down, slow and lying, and two at once, on real servers: what keeps working, what is seen, what heals
+	$(BIN)/python -m pytest tests/scenarios
+
+soak: setup  ## At least 500 seeded faults in 60 minutes on real servers: equal, no leak, each intervention kept: MINUTES=10, SEED=123
+	$(BIN)/python -m tests.soak --minutes $(MINUTES) $(addprefix --seed ,$(SEED))
 
 recovery: setup  ## A flipped cell among a million rows found while they are written; recoveries killed in each step: minutes
 	$(BIN)/python -m tests.scale.reconcile

@@ -4,10 +4,8 @@ The sections of tables and topics, and which topics are read, may change while i
 nothing is taken.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-
-from pydantic import BaseModel
 
 from consumer.core import renames
 from consumer.core.failure import Refused, failed
@@ -44,18 +42,21 @@ class Changed:
         return "; ".join(part for part in parts if part) or "nothing has changed"
 
 
-def compared(old: Settings, new: Settings) -> Changed:
-    """What differs. Raises Refused, with all names, for what a process that runs can't take."""
+def compared(old: Settings, new: Settings, rewritten: Collection[str] = ()) -> Changed:
+    """What differs. Raises Refused, with all names, for what a process that runs can't take.
+
+    `rewritten`: topics whose contract says something else, in a file of the same name.
+    """
     fixed = [*_fixed(old, new), *_fixed_of_topics(old, new)]
     if fixed:
         raise _refused(fixed)
     before, now = set(old.kafka.topics), set(new.kafka.topics)
-    topics = _differing(old.topics, new.topics)
+    topics = differing(old.topics, new.topics)
     named = {name: new.topics[name].table for name in topics if name in new.topics}
     return Changed(
         settings=new,
-        tables=_differing(old.tables, new.tables),
-        topics=topics,
+        tables=differing(old.tables, new.tables),
+        topics=tuple(sorted({*topics, *rewritten})),
         renamed={name: table for name, table in named.items() if table and table != _table(old, name)},
         read=tuple(sorted(now - before)),
         unread=tuple(sorted(before - now)),
@@ -80,7 +81,7 @@ def _fixed(old: Settings, new: Settings) -> Iterator[str]:
 
 def _fixed_of_topics(old: Settings, new: Settings) -> Iterator[str]:
     """Of topics that are read: where their ids are, and a name that says not which table it is."""
-    for name in _differing(old.topics, new.topics):
+    for name in differing(old.topics, new.topics):
         before, now = old.topics.get(name), new.topics.get(name)
         if (before and before.schema_ids) != (now and now.schema_ids):
             yield f'topics."{name}".schema_ids'
@@ -89,7 +90,8 @@ def _fixed_of_topics(old: Settings, new: Settings) -> Iterator[str]:
             yield f'topics."{name}".table (only another whole name can be taken, as schema.table)'
 
 
-def _differing(old: Mapping[str, BaseModel], new: Mapping[str, BaseModel]) -> tuple[str, ...]:
+def differing(old: Mapping[str, object], new: Mapping[str, object]) -> tuple[str, ...]:
+    """The names under which both do not have the same."""
     return tuple(sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name)))
 
 

@@ -13,14 +13,13 @@ from consumer.core.kinds import KINDS
 from consumer.core.modes import Mode
 from consumer.core.records import TopicPartition
 from consumer.core.workflow import Outcome, Task, Turn
-from consumer.edge_settings import kafka_settings, session_settings
+from consumer.edge_settings import kafka_settings, session_settings, source_settings
 from consumer.edges.kafka.letterbox import KafkaLetterbox
 from consumer.edges.kafka.offsets import KafkaOffsets
 from consumer.edges.postgres.differing import PostgresKeys
 from consumer.edges.postgres.moves import PositionActs
 from consumer.edges.postgres.reconcile import PostgresComparison, TableRules
 from consumer.edges.postgres.renaming import RenamingActs
-from consumer.edges.postgres.source import SourceSettings
 from consumer.edges.postgres.sweeping import swept
 from consumer.edges.postgres.workflows import Act
 from consumer.ports.letters import Outgoing
@@ -42,12 +41,7 @@ def comparison(now: Callable[[], Settings], name: str, offsets: Callable[[], Mom
         found = offsets().ends([TopicPartition(topic, number) for number in numbers])
         return {at.partition: end for at, end in found.items()}
 
-    source = SourceSettings(
-        dsn=settings.source.dsn,
-        slot=settings.source.slot,
-        connect_timeout=settings.target.connect_timeout,
-        statement_timeout=settings.reconcile.statement_timeout,
-    )
+    source = source_settings(settings)
     target = session_settings(settings, name)
     return PostgresComparison(target, source, settings.kafka.group, lambda table: _rules(now(), table), ends)
 

@@ -24,6 +24,7 @@ from consumer.core.records import RecordRef
 from consumer.doctor_desk import FOR_PAGES, doctor_of
 from consumer.edge_settings import connect_of, frames, kafka_settings, registry_of, secret_of, session_settings
 from consumer.edges.breaker import CircuitBreaker
+from consumer.edges.descriptors import scarce
 from consumer.edges.kafka.ages import KafkaAges
 from consumer.edges.kafka.config import selects
 from consumer.edges.kafka.offsets import KafkaOffsets
@@ -49,6 +50,7 @@ from consumer.ports.topics import Ages, Offsets
 from consumer.reloading import Reloading
 from consumer.rereading import Rereading
 from consumer.settings import Settings, shown_settings
+from consumer.undo_acts import undo_acts
 from consumer.weighing import weigher_of
 from dlq.actions import discard
 from dlq.desk import LetterDesk
@@ -203,7 +205,8 @@ def workflow_turns(settings: Settings) -> Iterator[PostgresWorkflows]:
     ):
         # workers migrate, commands don't
         require(connection)
-        yield PostgresWorkflows(pool, settings.kafka.group, acts(lambda: settings, compared, kafka))
+        turns = {**acts(lambda: settings, compared, kafka), **undo_acts(lambda: settings, "workflows")}
+        yield PostgresWorkflows(pool, settings.kafka.group, turns)
 
 
 @contextmanager
@@ -257,6 +260,7 @@ def admin_doors(settings: Settings, reloading: Reloading) -> Doors:
         trace_url=settings.trace.url,
         about={"group": settings.kafka.group, "version": version("headrace")},
         free=threading.Semaphore(limits.sessions),
+        crowded=scarce,
         exporting=threading.Semaphore(limits.exports),
         exports=ExportLimits(letters=limits.export_letters, seconds=limits.export_seconds),
     )
@@ -266,7 +270,8 @@ def admin_doors(settings: Settings, reloading: Reloading) -> Doors:
 def group_lookout(settings: Settings) -> Iterator[Lookout]:
     """What looks at the group while no worker does, on a thread that ends afterwards."""
     kafka = kafka_settings(settings)
-    session = session_settings(settings, "lookout")
+    # a server that takes no writes may be asked
+    session = replace(session_settings(settings, "lookout"), writes=False)
     limits = BreakerLimits(failures=settings.breaker.failures, reset=settings.breaker.reset)
     with closing(TargetPool(session, CircuitBreaker("target", limits), PoolLimits(size=1))) as pool:
         sources = LookoutSources(

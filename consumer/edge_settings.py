@@ -22,6 +22,7 @@ from consumer.edges.connect import ConnectSettings, HttpConnect
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.postgres.aside import LetterBounds
 from consumer.edges.postgres.session import SessionSettings
+from consumer.edges.postgres.source import SourceSettings
 from consumer.edges.registry import HttpRegistry
 from consumer.edges.registry_http import Login, RegistryHttp
 from consumer.ports.connectors import Connectors
@@ -141,6 +142,16 @@ def letter_bounds(settings: Settings) -> LetterBounds:
         flood_percent=letters.flood_percent,
         max_unpublished=letters.max_unpublished,
         max_held=letters.max_held,
+    )
+
+
+def source_settings(settings: Settings) -> SourceSettings:
+    """How the source's database is reached."""
+    return SourceSettings(
+        dsn=settings.source.dsn,
+        slot=settings.source.slot,
+        connect_timeout=settings.target.connect_timeout,
+        statement_timeout=settings.reconcile.statement_timeout,
     )
 
 

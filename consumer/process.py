@@ -14,6 +14,7 @@ from consumer.edge_settings import (
     kafka_settings,
     session_settings,
 )
+from consumer.edges import descriptors
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.kafka.offsets import KafkaOffsets
 from consumer.edges.memory import resident
@@ -109,7 +110,7 @@ def watchers(settings: Settings, hearers: Sequence[Tell] = ()) -> Iterator[Watch
     """Who watches this process, served from now on where that is wanted; others who hear its facts."""
     hearers = [*hearers, journeys.bind, journeys.say]
     told = Watchers(Bounded(settings.telemetry.max_topics), hearers, counts=settings.telemetry.serve)
-    told.ask(lambda: process_samples(settings.kafka.group, resident()))
+    told.ask(lambda: process_samples(settings.kafka.group, resident(), (descriptors.held(), descriptors.limit())))
     if not settings.telemetry.serve:
         yield told
         return

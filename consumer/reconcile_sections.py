@@ -8,6 +8,13 @@ from consumer.sections import Section
 class Reconcile(Section):
     """What a comparison with the source may cost, and how long it waits."""
 
+    every_hours: float | None = Field(
+        default=None,
+        ge=0.1,
+        le=8760,
+        description="Hours after the last comparison's beginning after which workers begin one of all tables by "
+        "themselves. Default: none, only people do.",
+    )
     range_rows: int = Field(
         default=20_000, ge=100, le=1_000_000, description="Rows of a range of keys that are summed at once."
     )

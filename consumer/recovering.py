@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from consumer.core.plans import Planned
 from consumer.core.reconcile import DIFFERENCES, Verdict
 from consumer.core.steering import Steer
+from consumer.core.undo import Effect
 from consumer.desk import Note
 
 Hides = Callable[[str, str], bool]
@@ -15,7 +16,7 @@ Hides = Callable[[str, str], bool]
 
 _TOLD = frozenset({"rows", "ranges", "size", "rounds", "expected", "walked", "source", "key", "columns", "left_out"})
 _TOLD |= {"not_compared", "from", "to", "position", "goal", "positions", "goals", "place", "told", "sent", "moved"}
-_TOLD |= {"deleted", "written_since", "taken_back"}
+_TOLD |= {"deleted", "written_since", "taken_back", *(effect.value for effect in Effect), "cannot"}
 
 
 def told_progress(progress: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,6 +118,23 @@ class DifferingKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BatchRow:
+    """A row of a batch that is to be taken back: what is done with it, or `why` it can't be.
+
+    Named by its records in the batch, and by the key's columns where they are known.
+    """
+
+    topic: str
+    partition: int
+    first_offset: int
+    offset: int
+    table: str | None
+    key: Mapping[str, str]
+    effect: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Repair:
     """What the source would be asked for: rows, in how many signals. `extra`: rows that only the target has.
 
@@ -170,4 +188,8 @@ class Recoveries(Protocol):
 
     def keys(self, number: int, note: Note, *, verdicts: Sequence[str] = (), most: int = 100) -> list[DifferingKey]:
         """Keys that differ. They are values of rows, so that somebody looked is kept."""
+        ...
+
+    def rows(self, number: int, note: Note, most: int = 100) -> list[BatchRow]:
+        """Rows of a batch that is to be taken back, first those that can't be; that somebody looked is kept."""
         ...

@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 import structlog
 
-from consumer.changed_settings import Changed, compared
+from consumer.binding_settings import contracts
+from consumer.changed_settings import Changed, compared, differing
 from consumer.core.failure import HeadraceError, told
 from consumer.settings import Settings
 
@@ -35,6 +36,7 @@ class Reloading:
         self.tell: Callable[[], None] = _nobody
         self._one = threading.Lock()
         self.settings = settings
+        self._contracts = contracts(settings)
         # asked for by a signal, and not done yet
         self.asked = threading.Event()
         # when a signal was heeded, on the clock that never runs back, and what came of it; emptied by whoever keeps it
@@ -57,13 +59,15 @@ class Reloading:
         """Read the settings again; says what came of it, and raises nothing."""
         with self._one:
             try:
-                changed = compared(self.settings, self._load())
+                new = self._load()
+                agreed = contracts(new)
+                changed = compared(self.settings, new, differing(self._contracts, agreed))
                 if changed != Changed(settings=changed.settings):
                     self.use(changed)
             except HeadraceError as error:
                 log.error("settings are not taken; those of before go on", **told(error.failure))
                 return f"refused: {error.failure.detail}"
-            self.settings = changed.settings
+            self.settings, self._contracts = changed.settings, agreed
         log.info("settings were read again", changes=changed.words)
         return changed.words
 

@@ -24,6 +24,7 @@ from consumer.edges.kafka.letterbox import KafkaLetterbox
 from consumer.edges.kafka.logs import KafkaLogs
 from consumer.edges.kafka.offsets import KafkaOffsets
 from consumer.edges.kafka.origins import KafkaOrigins
+from consumer.edges.postgres import starting
 from consumer.edges.postgres.board import PostgresBoard
 from consumer.edges.postgres.healing import PostgresAbandoned
 from consumer.edges.postgres.jobs import Act, PostgresJobs
@@ -53,6 +54,7 @@ from consumer.reporting import Parts
 from consumer.rereading import Rereading
 from consumer.searcher import Searcher
 from consumer.settings import Settings
+from consumer.undo_acts import undo_acts
 from consumer.unread import Unread
 from consumer.working import Working
 from dlq.actions import discard, replay
@@ -148,8 +150,15 @@ def recovering(reloading: Reloading, name: str, shared: Connections, offsets: Mo
 
     compared = comparison(now, name, lambda: offsets)
     pool = TargetPool(session_settings(settings, name), shared.target, PoolLimits(size=1))
-    turns = workflow_acts(now, compared, lambda: offsets)
-    working = Working(PostgresWorkflows(pool, settings.kafka.group, turns, shared.pool))
+    turns = {**workflow_acts(now, compared, lambda: offsets), **undo_acts(now, name)}
+    hours = settings.reconcile.every_hours
+
+    def begin() -> int | None:
+        if hours is None or not settings.source.dsn:
+            return None
+        return shared.pool.ask(lambda session: starting.compare_again(session, settings.kafka.group, hours))
+
+    working = Working(PostgresWorkflows(pool, settings.kafka.group, turns, shared.pool), begin)
     working.tell = tell
 
     def close() -> None:

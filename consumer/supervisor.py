@@ -20,6 +20,7 @@ from consumer.binding_settings import binder_settings
 from consumer.changed_settings import Changed
 from consumer.core.backoff import Backoff
 from consumer.core.healing import Act
+from consumer.edges import descriptors
 from consumer.edges.memory import resident
 from consumer.edges.memory import shared as shared_memory
 from consumer.engine import MIB
@@ -80,7 +81,7 @@ class Child:
         self._deaths: list[float] = []
         self._next_start = 0.0
         self._process: subprocess.Popen[bytes] | None = None
-        self.left = False
+        self.left = self._told = False
         # from which it tells where it is watched
         self._pipe: int | None = None
         self._port: int | None = None
@@ -107,6 +108,7 @@ class Child:
 
     def terminate(self) -> None:
         """Ask it to leave."""
+        self._told = True
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
 
@@ -127,6 +129,9 @@ class Child:
             return OK
         try:
             code = self._process.wait(timeout)
+            if code == -signal.SIGTERM and self._told:
+                # it had not begun, and did not know of the signal yet
+                return OK
             # a signal ended it
             return FAILED if code < 0 else code
         except subprocess.TimeoutExpired:
@@ -273,7 +278,7 @@ def _discovery(settings: Settings, told: Watchers, children: list[Child]) -> Ite
     if not wanted.serve:
         yield
         return
-    told.ask(lambda: process_samples(settings.kafka.group, resident()))
+    told.ask(lambda: process_samples(settings.kafka.group, resident(), (descriptors.held(), descriptors.limit())))
     told.probe(
         Probes(unready=lambda: "" if all(child.alive or child.left for child in children) else "a worker does not run")
     )

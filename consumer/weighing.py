@@ -18,13 +18,13 @@ from consumer.settings import Settings
 from dlq.difference import Weigher
 
 
-def weigher_of(settings: Settings, catalog: LookingCatalog, registry: HttpRegistry) -> Weigher:
-    """Plans letters as a worker does, by the decoder that always ends."""
+def weigher_of(settings: Settings, catalog: LookingCatalog, registry: HttpRegistry, most: int = 1) -> Weigher:
+    """Plans letters as a worker does, by the decoder that always ends; at most so many at a time."""
     rows, known = RowDecoder(), KnownBindings()
     placeholders = Placeholders(settings.source.unavailable_values)
     decoders = Decoders(fast=rows, careful=rows, placeholders=placeholders, frames=frames(settings))
     sources = BinderSources(
         registry=registry, catalog=catalog, offsets=KafkaOffsets(kafka_settings(settings)), rows=rows
     )
-    planner = Planner(decoders, CopyEncoder(), known, Marks(), letter_policy(settings), 1)
+    planner = Planner(decoders, CopyEncoder(), known, Marks(), letter_policy(settings), most)
     return Weigher(planner, Binder(known, sources, binder_settings(settings)), known)

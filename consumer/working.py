@@ -3,6 +3,9 @@
 Everything stands in the database, so that any process takes the next turn of any workflow.
 """
 
+import time
+from collections.abc import Callable
+
 import structlog
 
 from consumer.cadence import Cadence
@@ -21,8 +24,14 @@ class Working:
     SOON = 0.05
     AGAIN = 5.0
 
-    def __init__(self, workflows: Workflows) -> None:
+    # seconds between looks whether a rule begins one
+    RULE_EVERY = 60.0
+
+    def __init__(self, workflows: Workflows, begin: Callable[[], int | None] = lambda: None) -> None:
+        """`begin`: begins one that no person has, if a rule says so now, and returns its number."""
         self._workflows = workflows
+        self._begin = begin
+        self._next_rule = 0.0
         self._cadence = Cadence(log, "workflows wait", self.LOOK_EVERY, self.AGAIN)
         # told of what fails; set by whoever watches
         self.tell: Tell = untold
@@ -33,6 +42,10 @@ class Working:
 
     def _turned(self) -> float:
         """Seconds until the next turn."""
+        if time.monotonic() >= self._next_rule:
+            self._next_rule = time.monotonic() + self.RULE_EVERY
+            if (number := self._begin()) is not None:
+                log.info("workflow begun by rule", workflow=number)
         turned = self._workflows.turn()
         if turned is None:
             return self.LOOK_EVERY

@@ -34,6 +34,7 @@ class Doors:
     `trace_url`: where a trace is seen, by its `{trace_id}`.
 
     `provider`: who people log in at, if there is such a one. `free`, `exporting`: places for questions, and exports.
+    `crowded`: whether there is no room for what a question opens.
     """
 
     desk: Opens[Desk]
@@ -59,11 +60,14 @@ class Doors:
     free: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(8))
     exporting: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(2))
     exports: ExportLimits = field(default_factory=ExportLimits)
+    crowded: Callable[[], bool] = lambda: False
     costs: CostGuard = field(default_factory=CostGuard)
 
     @contextmanager
     def through(self, door: Opens[T]) -> Iterator[T]:
         """What is behind a door, once there is room. Raises Busy, and whatever the door raises."""
+        if self.crowded():
+            raise Busy("this process has nearly all files and sockets open that it may have (ulimit -n)")
         if not self.free.acquire(timeout=_PATIENCE):
             raise Busy("too many ask at once")
         # what is asked of letters, jobs and the source may cost much; the rest never waits for that

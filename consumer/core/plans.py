@@ -119,6 +119,13 @@ def _reapply(subject: Subject, known: Known) -> list[Planned]:
     ]
 
 
+def _undo(subject: Subject, known: Known) -> list[Planned]:
+    """A batch is looked at row by row; when a person has seen that, or at once if wanted, it is taken back."""
+    _ranges(subject, known)
+    said = {"batch": subject.get("batch"), "apply": bool(subject.get("apply"))}
+    return [Planned(act="look", subject=said), Planned(act="undo", subject=said)]
+
+
 def _erase(subject: Subject, known: Known) -> list[Planned]:
     """What a batch has added to a history is deleted; nothing is applied again."""
     table = _table(subject, known)
@@ -190,6 +197,7 @@ _PLANS: Mapping[str, Callable[[Subject, Known], list[Planned]]] = {
     "reapply": _reapply,
     "move": _move,
     "erase": _erase,
+    "undo": _undo,
 }
 
 KINDS = tuple(sorted(_PLANS))

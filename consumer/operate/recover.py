@@ -1,7 +1,7 @@
 """`headrace recover`: a table rebuilt, a partition set back, a range passed, a topic that was made anew adopted."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import wraps
 from typing import Annotated, Any
 
@@ -9,6 +9,7 @@ import typer
 
 from consumer.core.plans import Planned
 from consumer.core.steering import Steer
+from consumer.desk import Note
 from consumer.operate.listing import Column, Remark, listing
 from consumer.operate.looks import console, facts
 from consumer.operate.opening import recoveries_of
@@ -22,6 +23,7 @@ from consumer.operate.output import (
     Output,
     Reason,
     Yes,
+    actor,
     agreed,
     because,
     nothing,
@@ -30,7 +32,7 @@ from consumer.operate.output import (
     show,
 )
 from consumer.operate.workflows import Number, deciding, found, summed, waited
-from consumer.recovering import Step, Workflow
+from consumer.recovering import BatchRow, Step, Workflow
 
 app = typer.Typer(
     name="recover",
@@ -184,6 +186,22 @@ def erase(
     return _Meant({"batch": batch, "table": table}, f"Delete the rows that batch {batch} has added to {table}?")
 
 
+@_starts("undo")
+def undo(
+    batch: Annotated[int, typer.Argument(metavar="BATCH", min=1, help="As `headrace batches ls` shows it.")],
+    apply: Annotated[bool, typer.Option("--apply", help="Do it at once, if every row can be taken back.")] = False,
+) -> _Meant:
+    """Make the rows of a batch what they were before it, by the before images of its records.
+
+    Rows are looked at first, and listed by `recover rows` with what would be done or why it can't be; it goes on with
+    `recover resume`. Done only when every row can be, in one transaction. Positions stay: nothing is applied again.
+    """
+    question = (
+        f"Take batch {batch} back, if every row of it can be?" if apply else f"Look at the rows of batch {batch}?"
+    )
+    return _Meant({"batch": batch, "apply": apply}, question)
+
+
 @_starts("move")
 def move(
     table: Annotated[str, typer.Argument(metavar="TABLE", help="A target table, as schema.table.")],
@@ -222,6 +240,17 @@ def show_one(at: Number, config: Config = None, output: Format = Output.TABLE) -
         _show(found(desk, at), output)
 
 
+@app.command("rows")
+def rows(at: Number, config: Config = None, limit: Limit = 100, output: Format = Output.TABLE) -> None:
+    """List the rows of a batch that is to be taken back, first those that can't be. Exit code 3 when there are none."""
+    with reported(), recoveries_of(config) as desk:
+        found(desk, at)
+        listed = desk.rows(at, Note(actor(), "headrace recover rows"), limit)
+        if not listed:
+            raise nothing("it has looked at no rows of a batch")
+        listing([_row(each, output) for each in listed], _ROWS, output)
+
+
 deciding(
     app,
     {
@@ -247,11 +276,25 @@ _STEPS = (
     Column(title="result", of="verdict"),
     Column(title="how far", of="progress"),
 )
+_ROWS = (
+    Column(title="topic", of="topic"),
+    Column(title="partition", of="partition", number=True),
+    Column(title="offset", of="offset", number=True),
+    Column(title="table", of="table"),
+    Column(title="row", of="key"),
+    Column(title="is", of="effect"),
+    Column(title="why not", of="why"),
+)
 _PLANNED = (
     Column(title="step", of="number", number=True),
     Column(title="what", of="act"),
     Column(title="with", of="subject"),
 )
+
+
+def _row(row: BatchRow, output: Output) -> dict[str, Any]:
+    told = asdict(row)
+    return told | {"key": _words(row.key)} if output is Output.TABLE else told
 
 
 def _judged(workflow: Workflow) -> None:
@@ -276,6 +319,8 @@ def _show(workflow: Workflow, output: Output) -> None:
 
 def _step(step: Step, output: Output) -> dict[str, Any]:
     about = str(step.subject.get("table") or step.subject.get("topic") or "")
+    if (batch := step.subject.get("batch")) is not None:
+        about = f"batch {batch}"
     if (partition := step.subject.get("partition")) is not None:
         about += f" {partition}"
     # rows that are watched are known by their keys
@@ -294,7 +339,7 @@ def _step(step: Step, output: Output) -> dict[str, Any]:
 
 _TOLD = frozenset(
     {"rows", "from", "to", "position", "goal", "positions", "goals", "deleted", "taken_back", "written_since"}
-    | {"not_compared"}
+    | {"not_compared", "restore", "insert", "delete", "nothing", "cannot"}
 )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from consumer.core.plans import Planned
 from consumer.core.steering import Steer
 from consumer.desk import Note
-from consumer.recovering import DifferingKey, Repair, Workflow
+from consumer.recovering import BatchRow, DifferingKey, Repair, Workflow
 from consumer.remote.client import Client
 from consumer.remote.pages import Listed
 
@@ -39,6 +39,9 @@ class RemoteRecoveries:
     def keys(self, number: int, note: Note, *, verdicts: Sequence[str] = (), most: int = 100) -> list[DifferingKey]:
         query = {"verdict": list(verdicts), "limit": most}
         return self._client.get(Listed[DifferingKey], f"/workflows/{number}/keys", query).items
+
+    def rows(self, number: int, note: Note, most: int = 100) -> list[BatchRow]:
+        return self._client.get(Listed[BatchRow], f"/workflows/{number}/rows", {"limit": most}).items
 
 
 class RemoteRepairs:

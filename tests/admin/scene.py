@@ -132,6 +132,8 @@ class Shop:
         self.logs, self.connect = Logs(), Connect()
         self.around = Around(group=group, topic=line.at.topic, connectors=())
         self.masks = tuple(masks)
+        # nearly all files that the process may have are open
+        self.crowded = False
         # what the source was asked for, if it can be
         self.signals_go, self.signals = True, list[tuple[str, bytes, bytes]]()
 
@@ -156,6 +158,7 @@ class Shop:
             ages=lambda: self.logs,
             settings=lambda: {"kafka": {"group": self.group}},
             about={"group": self.group, "version": "1"},
+            crowded=lambda: self.crowded,
         )
 
     def bad(self, number: int, **row: Any) -> int:

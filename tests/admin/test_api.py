@@ -338,3 +338,14 @@ def test_workers_and_this_process_are_told_to_read_their_settings_again(shop: Sh
     assert (command["action"], command["worker"], command["outcome"]) == ("reload", "worker-1", None)
     assert answer["admin"] == "nothing is read again here"
     assert shop.audit() == [(OPERATOR, "reload", "ticket 1")]
+
+
+def test_nothing_is_opened_when_files_are_scarce(shop: Shop, clients: Clients) -> None:
+    """It is refused with what to do, before the system refuses it; what needs no session is answered."""
+    client = clients(Role.VIEWER)
+    shop.crowded = True
+    refused = told(client.get(f"{API}/positions"), 503)
+    assert (refused["kind"], "ulimit" in refused["detail"]) == ("request.busy", True)
+    assert client.get(f"{API}/about").status_code == 200
+    shop.crowded = False
+    assert client.get(f"{API}/positions").status_code == 200

@@ -56,6 +56,37 @@ def test_the_source_is_asked_for_rows_that_are_missing_or_different(shop: Shop, 
     assert condition == {"data-collection": r"shop\.orders", "filter": "\"id\" IN ('7', 'it''s')"}
 
 
+def looked_at(shop: Shop, number: int) -> None:
+    """Rows of a batch that an undo has looked at."""
+    for offset, effect, why in ((3, "restore", ""), (4, "insert", "it is there again")):
+        shop.session.execute(
+            """INSERT INTO headrace.undo_rows
+            (workflow_id, topic, partition, "offset", first_offset, table_name, key, effect, why)
+            VALUES (%s, 't', 0, %s, 2, 'public.orders', '{"id": "it''s"}', %s, %s)""",
+            (number, offset, effect, why),
+        )
+
+
+def test_rows_of_a_batch_are_for_those_who_may_see_contents(shop: Shop, here: httpx.Client, clients: Clients) -> None:
+    """Those that can't be taken back come first; that somebody looked is kept."""
+    batch = shop.session.execute(
+        "SELECT max(id) FROM headrace.batches WHERE group_name = %s AND state = 'applied'", (shop.group,)
+    ).fetchone()
+    assert batch is not None
+    number = start(clients(Role.OPERATOR), "undo", batch=batch[0])
+    looked_at(shop, number)
+    assert clients(Role.VIEWER).get(f"/api/v1/workflows/{number}/rows").status_code == 403
+    found = clients(Role.CONTENT).get(f"/api/v1/workflows/{number}/rows").json()["items"]
+    assert [(one["offset"], one["effect"], one["why"], one["key"]) for one in found] == [
+        (4, "insert", "it is there again", {"id": "it's"}),
+        (3, "restore", "", {"id": "it's"}),
+    ]
+    query = "SELECT count(*) FROM headrace.audit WHERE action = 'look at rows of a batch' AND group_name = %s"
+    assert shop.session.execute(query, (shop.group,)).fetchone() == (1,)
+    assert f'href="/recovery/{number}/rows"' in here.get(f"/recovery/{number}").text
+    assert "it is there again" in here.get(f"/recovery/{number}/rows").text
+
+
 PREVIEWS = {
     "rebuild": ({"table": "{table}"}, ["snapshot", "reconcile", "sweep", "reconcile"]),
     "rewind": ({"topic": "{topic}", "to": "earliest", "compare": True}, ["move", "reach", "reconcile"]),

@@ -183,6 +183,7 @@ def test_workflows_are_looked_at_begun_and_decided_about(side: Side) -> None:
         side.recoveries.start("rebuild", {"table": "no.body"}, NOTE)
     assert (side.recoveries.workflow(99_999), side.recoveries.decide(99_999, Steer.PAUSE, NOTE)) == (None, False)
     assert side.recoveries.keys(number, NOTE, verdicts=["missing"]) == []
+    assert side.recoveries.rows(number, NOTE) == []
     assert side.repairs.look(number).keys == 0
     with pytest.raises(Undecidable):
         side.repairs.ask(number, 7, NOTE)

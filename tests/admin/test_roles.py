@@ -18,7 +18,7 @@ CONTENT = {
     *("POST /api/v1/letter-export", "POST /letters/export"),
     *("/searches/new", "/searches", "/replays/new/rows"),
     *("/api/v1/searches", "/api/v1/searches/1", "/api/v1/searches/1/cancel"),
-    *("/api/v1/workflows/1/keys", "/recovery/1/keys"),
+    *("/api/v1/workflows/1/keys", "/recovery/1/keys", "/api/v1/workflows/1/rows", "/recovery/1/rows"),
 }
 OPERATORS = {"/letters/1/edit", "/positions", "/guide", "/guide/1"}
 ADMINS = {"/api/v1/settings"}

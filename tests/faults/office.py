@@ -41,6 +41,10 @@ class Office:
         self.kills += 1
         self.open()
 
+    def close(self) -> None:
+        """End the process."""
+        self._process.leave()
+
     def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response | None:
         """What it answers; None where it is gone in between."""
         with suppress(httpx.TransportError):

@@ -15,7 +15,7 @@ from tests.real.engine.worker import Process, eventually
 from .trial import Trial
 
 _FROZEN = 60.0
-_END = (
+END = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
     "WHERE datname = current_database() AND application_name LIKE 'headrace %'"
 )
@@ -29,7 +29,7 @@ def _restarted(trial: Trial, worker: Process) -> None:
 def _sessions_ended(trial: Trial, worker: Process) -> None:
     for _ in range(5):
         seen = _applied(worker)
-        trial.target.do(_END)
+        trial.target.do(END)
         more = trial.chance.randrange(1, 5)
         eventually(lambda seen=seen, more=more: _applied(worker) > seen + more, "batches are applied again")
 

@@ -62,3 +62,25 @@ def test_f09_the_way_to_the_broker_breaks_under_load(trial: Trial) -> None:
     trial.recovers()
     assert worker.lines("partition stopped") == []
     trial.verify()
+
+
+_ANEW = "SELECT count(*) FROM headrace.healing WHERE act = 'client made anew'"
+
+
+def test_f09_a_cluster_that_says_nothing_for_long_gets_another_client(trial: Trial) -> None:
+    """Connections stay, and nothing comes: after the time that a broker may take, again and again; that is kept."""
+    link = trial.ground.kafka
+    trial.vary(request_timeout=2.0)
+    with trial.load():
+        worker = trial.run()
+        worker.said("batch applied", 3)
+        link.stop()
+        try:
+            eventually(lambda: trial.target.ask(_ANEW) != [(0,)], "the client is made anew, and that is kept", 60)
+        finally:
+            link.go()
+        trial.over()
+        seen = _applied(worker)
+        eventually(lambda: _applied(worker) > seen + 3, "batches are applied again")
+    trial.recovers()
+    trial.verify()

@@ -1,16 +1,21 @@
 """The pool of a worker: few sessions, checked, opened when needed, and what happens when there is none."""
 
+import os
+import resource
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from consumer.core.breaking import BreakerLimits
 from consumer.core.failure import Persistent, Transient
+from consumer.edges import descriptors
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.postgres.session import application_name
 from consumer.edges.postgres.translate import translated
@@ -42,6 +47,32 @@ def nowhere() -> Iterator[str]:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield f"host=127.0.0.1 port={held.getsockname()[1]} user=nobody dbname=nothing"
+
+
+@contextmanager
+def few_files() -> Iterator[None]:
+    """The process has nearly all files open that it may have, and could still open some."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with ExitStack() as opened:
+        for _ in range(100):
+            opened.enter_context(Path(os.devnull).open())
+        resource.setrlimit(resource.RLIMIT_NOFILE, ((descriptors.held() or 0) + 8, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_no_further_session_is_opened_when_files_are_scarce(pools: Pools, name: str) -> None:
+    """Those that there are answer; what is asked beside them fails with what to do, before the system says no."""
+    pool, other = pools(worker=name), pools(worker=name, connect_timeout=2)
+    assert pool.ask(pid)
+    with few_files():
+        assert pool.ask(pid)
+        with pytest.raises(Transient, match="files and sockets are open") as refused:
+            other.ask(pid)
+        assert "ulimit" in refused.value.failure.remedy
+    assert other.ask(pid)
 
 
 def test_sessions_are_opened_when_needed_and_shared(

@@ -221,6 +221,18 @@ def test_a_batch_is_taken_back_from_a_history(the: Group, history: str) -> None:
     assert left(the, history) == [(0, 5, 44), (1, 6, 60)]
 
 
+@pytest.mark.parametrize(("turn", "point"), [(turn, point) for turn in (0, 1) for point in POINTS])
+def test_what_is_killed_takes_a_batch_back_from_a_history_once(the: Group, history: str, turn: int, point: str) -> None:
+    """Partition by partition, each with how far it is."""
+    batch = the.session.execute("SELECT max(id) FROM headrace.batches").fetchall()[0][0]
+    number = the.start("erase", batch=batch, table=f"public.{the.name}")
+    words = [sys.executable, turning_child.__file__, the.server, the.name, str(number), str(turn), point]
+    assert subprocess.run(words, check=False, timeout=60).returncode in (-signal.SIGKILL, 3)
+    done = the.taken(number)
+    assert (done.state, done.steps[0].progress["deleted"]) == ("done", 10)
+    assert left(the, history) == [(0, 5, 44), (1, 5, 54)]
+
+
 def test_a_history_that_does_not_say_its_offsets_is_left_alone(the: Group, history: str) -> None:
     """Nothing is set."""
     the.session.execute(f"ALTER TABLE {history} DROP COLUMN _offset".encode())
@@ -257,7 +269,8 @@ REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
     "nothing": ("skip", {"partition": 0, "first": 2, "to": 2}),
     "a partition that is not there": ("skip", {"partition": 9, "first": 1, "to": 2}),
     "a table of others": ("rebuild", {"table": "public.nobody"}),
-    "no such thing": ("undo", {}),
+    "no such thing": ("unwind", {}),
+    "a batch that is not kept, taken back": ("undo", {"batch": 4_000_000}),
     "tables that are no list": ("reconcile", {"tables": 7}),
     "a batch that is no number": ("reapply", {"batch": "a"}),
     "a partition that is no number": ("rewind", {"to": "earliest", "partition": ["a"]}),

@@ -1,5 +1,8 @@
 """A table gets another name: letters and all that is known go with it, and nothing is applied in between."""
 
+import signal
+import subprocess
+import sys
 from contextlib import closing
 
 import psycopg
@@ -16,12 +19,12 @@ from consumer.edges.postgres.board import PostgresBoard
 from consumer.edges.postgres.commands import Order, give
 from consumer.edges.postgres.pauses import pause
 from consumer.edges.postgres.recoveries import PostgresRecoveries
-from consumer.edges.postgres.renaming import RenamingActs
 from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.workflows import PostgresWorkflows
 from consumer.recovering import Workflow
+from tests.pg import turning_child
 from tests.pg.conftest import Pools
-from tests.pg.turning_child import acts
+from tests.pg.turning_child import POINTS, acts
 from tests.pg.words import Bad
 
 NOTE = Note("me", "ticket 1")
@@ -38,10 +41,8 @@ class Scene:
     def __init__(self, session: psycopg.Connection, server: str, pools: Pools, group: str) -> None:
         self.session = session
         self.desk = PostgresRecoveries(SessionSettings(dsn=server, worker="desk"), group)
-        renaming = RenamingActs(group, 1.0)
-        turns = {"rename": renaming.rename, "settings": renaming.settings, "unpause": renaming.unpause}
-        self.takes = PostgresWorkflows(pools(), group, {**acts(group, {}), **turns})
-        self.group = group
+        self.takes = PostgresWorkflows(pools(), group, acts(group, {}))
+        self.group, self.server = group, server
 
     def taken(self, number: int) -> Workflow:
         """As far as it goes by itself."""
@@ -130,7 +131,7 @@ def test_workers_that_have_read_their_settings_again_need_no_restart(
         the.session.execute(_WORKER, (the.group,))
 
         def resumed() -> tuple[State, str]:
-            the.desk.resume(number, NOTE)
+            the.desk.decide(number, Steer.RESUME, NOTE)
             found = the.taken(number)
             return found.state, found.why
 
@@ -154,8 +155,24 @@ def test_a_reading_again_by_command_counts_too(the: Scene, server: str, word_tab
         give(the.session, the.group, Order("reload", ""), ["old"], NOTE)
         (told,) = board.commands()
         board.answer(told.id, f"tables that got another name: {new}; topics that are read now: t")
-        the.desk.resume(number, NOTE)
+        the.desk.decide(number, Steer.RESUME, NOTE)
         assert the.taken(number).state == State.DONE
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_process_that_is_killed_leaves_the_old_name_or_the_new_one(
+    the: Scene, word_table: TableName, point: str
+) -> None:
+    """With all that is known of it, and with the pause; another process goes on."""
+    new = f"{word_table.schema}.other"
+    with closing(the.desk):
+        number = the.desk.start("move", {"table": str(word_table), "to": new}, NOTE)
+        words = [sys.executable, turning_child.__file__, the.server, the.group, str(number), "0", point]
+        assert subprocess.run(words, check=False, timeout=60).returncode == -signal.SIGKILL
+        name, paused = (new, 1) if point == POINTS[2] else (str(word_table), 0)
+        assert (the.names("letters"), the.names("target_tables"), the.pauses()) == ([(name, 1)], [(name, 1)], paused)
+        assert the.taken(number).state == "stopped"
+        assert (the.names("letters"), the.pauses()) == ([(new, 1)], 1)
 
 
 def test_a_name_that_is_taken_is_left_alone(the: Scene, word_table: TableName) -> None:

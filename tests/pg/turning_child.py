@@ -13,6 +13,7 @@ from consumer.core.workflow import Task, Turn
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.postgres.moves import PositionActs
 from consumer.edges.postgres.pool import PoolLimits, TargetPool
+from consumer.edges.postgres.renaming import RenamingActs
 from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.workflows import Act, PostgresWorkflows
 from consumer.ports.target import Start
@@ -49,8 +50,17 @@ class Logs:
 
 def acts(group: str, appends: Mapping[str, str], logs: Logs | None = None) -> dict[str, Act]:
     """The program's acts on these logs."""
+    renaming = RenamingActs(group, 1.0)
     moves = PositionActs(group, lambda: logs or Logs(), lambda table: appends.get(table, ""), discard)  # type: ignore[arg-type]
-    return {"move": moves.move, "skip": moves.skip, "reach": moves.reach, "erase": moves.erase}
+    return {
+        "move": moves.move,
+        "skip": moves.skip,
+        "reach": moves.reach,
+        "erase": moves.erase,
+        "rename": renaming.rename,
+        "settings": renaming.settings,
+        "unpause": renaming.unpause,
+    }
 
 
 def _killing(act: Act, point: str) -> Act:
@@ -65,19 +75,24 @@ def _killing(act: Act, point: str) -> Act:
     return killed
 
 
+def take_turns(dsn: str, pool: TargetPool, group: str, plain: dict[str, Act], words: Sequence[str]) -> None:
+    """Take turns up to the one that is not survived, by WORKFLOW TURN POINT; end with 3 when there is no such one."""
+    workflow, turn, point = words
+    deadly = {name: _killing(act, point) for name, act in plain.items()}
+    for number in range(int(turn) + 1):
+        with psycopg.connect(dsn, autocommit=True) as session:
+            session.execute("UPDATE headrace.workflows SET due_at = now() WHERE id = %s", (workflow,))
+        last = number == int(turn)
+        if PostgresWorkflows(pool, group, deadly if last else plain).turn(int(workflow)) is None:
+            sys.exit(3)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def main() -> None:
-    """Take turns up to the one that is not survived; end with 3 when there is no such turn."""
-    dsn, group, workflow, turn, point = sys.argv[1:]
+    """Take turns of what sets positions."""
+    dsn, group, *words = sys.argv[1:]
     with closing(TargetPool(SessionSettings(dsn=dsn, worker="child"), CircuitBreaker("t"), PoolLimits(size=1))) as pool:
-        plain = acts(group, {})
-        deadly = {name: _killing(act, point) for name, act in plain.items()}
-        for number in range(int(turn) + 1):
-            with psycopg.connect(dsn, autocommit=True) as session:
-                session.execute("UPDATE headrace.workflows SET due_at = now() WHERE id = %s", (workflow,))
-            last = number == int(turn)
-            if PostgresWorkflows(pool, group, deadly if last else plain).turn(int(workflow)) is None:
-                sys.exit(3)
-        os.kill(os.getpid(), signal.SIGKILL)
+        take_turns(dsn, pool, group, acts(group, {}), words)
 
 
 if __name__ == "__main__":

@@ -183,6 +183,28 @@ def test_what_can_not_be_put_into_force_changes_nothing(scene: Scene) -> None:
     assert scene.reloading.settings.tables["public.orders"].strict
 
 
+CONTRACT = '{"type": "record", "name": "R", "fields": [{"name": "id", "type": "%s"}]}'
+
+
+def test_a_contract_whose_text_alone_has_changed_is_read_again(tmp_path: Path) -> None:
+    """Its topic is bound anew; one that is no contract any more is refused."""
+    file = tmp_path / "orders.avsc"
+    file.write_text(CONTRACT % "long")
+    path = tmp_path / "headrace.toml"
+    text = BASE.replace('table = "public.orders"', f'contract = "{file}"')
+    path.write_text(text)
+    reloading = Reloading(load(path), lambda: load(path))
+    used: list[Changed] = []
+    reloading.use = used.append
+    assert reloading.reload() == "nothing has changed"
+    file.write_text(CONTRACT % "int")
+    assert reloading.reload() == "topics: orders"
+    assert reloading.reload() == "nothing has changed"
+    file.write_text("nothing")
+    assert "is no Avro schema" in reloading.reload()
+    assert [changed.topics for changed in used] == [("orders",)]
+
+
 def test_workers_are_started_with_what_was_taken_last(tmp_path: Path) -> None:
     """Whatever is in the file by then, or was read from it and refused; a shorter text leaves nothing of the longer."""
     path = tmp_path / "headrace.toml"

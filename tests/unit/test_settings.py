@@ -108,6 +108,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "telemetry.look_every": (1, 3600),
     "telemetry.max_topics": (1, 10_000),
     "telemetry.max_partitions": (1, 100_000),
+    "reconcile.every_hours": (0.1, 8760),
     "reconcile.range_rows": (100, 1_000_000),
     "reconcile.rate": (1, 100_000_000),
     "reconcile.statement_timeout": (0.1, 600),

@@ -1,5 +1,6 @@
 """Workers under a supervisor: one that dies is started again, one that left is not."""
 
+import signal
 import sys
 import time
 from itertools import count
@@ -75,7 +76,20 @@ def test_one_that_starts_is_not_told_to_read_its_settings_before_it_can_hear_of_
     one.tend(time.monotonic())
     assert one.alive
     one.terminate()
-    assert one.wait(30) == FAILED
+    one.wait(30)
+
+
+@pytest.mark.parametrize(("told", "number", "code"), [(True, signal.SIGTERM, OK), (False, signal.SIGTERM, FAILED)])
+def test_one_that_is_told_to_leave_before_it_has_begun_has_left(told: bool, number: signal.Signals, code: int) -> None:
+    """It dies of the signal, which it does not know yet; of one that nobody has sent it dies."""
+    one = Child([sys.executable, "-c", SILENT], BOUND, untold)
+    one.tend(time.monotonic())
+    if told:
+        one.terminate()
+    else:
+        assert one._process is not None
+        one._process.send_signal(number)
+    assert one.wait(30) == code
 
 
 def test_one_that_has_said_where_it_is_watched_is_told(tmp_path: Path) -> None:

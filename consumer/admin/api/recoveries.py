@@ -15,7 +15,7 @@ from consumer.core.reconcile import Verdict
 from consumer.core.roles import Role
 from consumer.core.steering import Steer
 from consumer.desk import Note
-from consumer.recovering import DifferingKey, Recoveries, Repair, Workflow
+from consumer.recovering import BatchRow, DifferingKey, Recoveries, Repair, Workflow
 
 routes = router(tags=["workflows"])
 
@@ -93,6 +93,17 @@ def keys(
         return Listed[DifferingKey](
             items=desk.keys(number, note, verdicts=[each.value for each in verdict], most=limit)
         )
+
+
+@routes.get("/workflows/{number}/rows")
+@needs(Role.CONTENT)
+def rows(doors: Doored, asker: Asker, number: Id, limit: Limit = 100) -> Listed[BatchRow]:
+    """Rows of a batch that is to be taken back, and what would be done or why it can't be. That somebody looked is
+    kept.
+    """
+    with doors.through(doors.recoveries) as desk:
+        _found(desk, number)
+        return Listed[BatchRow](items=desk.rows(number, Note(asker.name, f"GET /workflows/{number}/rows"), limit))
 
 
 @routes.get("/workflows/{number}/repair")

@@ -36,7 +36,7 @@ class Comparing(Form):
 class Wanted(Input):
     """What is to be done, as the page's fields say it: those that are left empty say nothing."""
 
-    kind: Literal["rebuild", "rewind", "reapply", "erase", "skip", "adopt", "move"]
+    kind: Literal["rebuild", "rewind", "reapply", "erase", "undo", "skip", "adopt", "move"]
     table: Text = ""
     topic: Text = ""
     batch: Text = ""
@@ -53,6 +53,8 @@ class Wanted(Input):
             return {"table": self.table}
         if self.kind == "move":
             return {"table": self.table, "to": self.to}
+        if self.kind == "undo":
+            return {"batch": _number(self.batch)}
         if self.batch:
             table = {"table": self.table} if self.table else {}
             return {"batch": _number(self.batch), **table, "compare": self.compare}
@@ -134,6 +136,16 @@ def keys(request: Request, doors: Doored, asker: Asker, number: Id) -> Response:
         found = _found(desk, number)
         rows = desk.keys(number, Note(asker.name, "the console's page of rows that differ"), most=_KEYS)
     return render(request, "differing.html", workflow=found, rows=rows, most=_KEYS)
+
+
+@routes.get("/recovery/{number}/rows")
+@needs(Role.CONTENT)
+def rows(request: Request, doors: Doored, asker: Asker, number: Id) -> Response:
+    """Rows of a batch that is to be taken back; that somebody looked is kept."""
+    with doors.through(doors.recoveries) as desk:
+        found = _found(desk, number)
+        listed = desk.rows(number, Note(asker.name, "the console's page of rows of a batch"), _KEYS)
+    return render(request, "batch_rows.html", workflow=found, rows=listed, most=_KEYS)
 
 
 @routes.get("/recovery/{number}/repair")

@@ -37,6 +37,12 @@ WAYS: Mapping[str, Way] = {
         what="Rows that it has added are deleted; nothing is applied again.",
         needed=("batch", "table"),
     ),
+    "undo": Way(
+        title="Take a batch back by its before images",
+        what="Its rows are looked at and listed, with what would be done or why it can not be; it goes on when a "
+        "person says so, and only if every row can be taken back.",
+        needed=("batch",),
+    ),
     "skip": Way(
         title="Pass a range of offsets",
         what="These records are not applied.",

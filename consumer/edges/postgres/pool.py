@@ -17,6 +17,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from consumer.core.failure import Failure, HeadraceError, Persistent, Refused, Transient, failed
 from consumer.core.kinds import KINDS
+from consumer.edges import descriptors
 from consumer.edges.postgres.migrate import ensure
 from consumer.edges.postgres.session import SessionSettings, connect
 from consumer.edges.postgres.translate import translated
@@ -151,6 +152,8 @@ class TargetPool:
     def _open(self) -> psycopg.Connection:
         """On a thread of the pool."""
         try:
+            if descriptors.scarce():
+                raise Transient(_crowded())
             return self._opened()
         except HeadraceError as error:
             self._why = error
@@ -189,6 +192,12 @@ def _anew(error: HeadraceError) -> HeadraceError:
     """The same for another thread."""
     kind = next(kind for kind in (Refused, Persistent, Transient) if isinstance(error, kind))
     return kind(error.failure)
+
+
+def _crowded() -> Failure:
+    detail = f"{descriptors.held()} files and sockets are open, of {descriptors.limit()} that the process may have"
+    remedy = "Raise the limit of open files (ulimit -n, LimitNOFILE), or look for what opens so many."
+    return failed(KINDS["target.pool"], "postgres", "connect", detail, remedy=remedy)
 
 
 def _exhausted(size: int, seconds: float) -> Failure:

@@ -5,37 +5,21 @@ from typing import Any
 
 import psycopg
 from psycopg.rows import namedtuple_row
-from psycopg.types.json import Jsonb
 
 from consumer.core.decision import Undecidable
-from consumer.core.flags import Flag
-from consumer.core.plans import RECONCILE, Known, Planned, planned
+from consumer.core.plans import Planned, planned
 from consumer.core.steering import Steer, offered
 from consumer.core.wording import HIDDEN
 from consumer.core.workflow import ACTIVE, WAITING_FOR_A_PERSON, State
 from consumer.desk import Note
-from consumer.edges.postgres import audit, flags
+from consumer.edges.postgres import audit, starting
 from consumer.edges.postgres.idle import IdleSessions
 from consumer.edges.postgres.person import PersonSession
 from consumer.edges.postgres.session import SessionSettings, transaction
 from consumer.edges.postgres.translate import translated
-from consumer.recovering import DifferingKey, Hides, Step, Workflow, told_progress
+from consumer.recovering import BatchRow, DifferingKey, Hides, Step, Workflow, told_progress
 
-MOST = 10
-"""Most workflows of a group that have not come to their end."""
-
-_ALONE = "SELECT pg_advisory_xact_lock(hashtextextended('headrace.workflows.' || %s, 0))"
-_OPEN = "SELECT count(*) FROM headrace.workflows WHERE group_name = %s AND state NOT IN ('cancelled', 'done')"
 _TABLES = "SELECT table_name FROM headrace.target_tables WHERE group_name = %s ORDER BY 1"
-_TOPICS = "SELECT table_name, topic FROM headrace.target_tables WHERE group_name = %s ORDER BY 1"
-_PARTITIONS = """
-SELECT topic, array_agg(partition ORDER BY partition) FROM headrace.positions WHERE group_name = %s GROUP BY 1
-"""
-_BATCH = "SELECT ranges FROM headrace.batches WHERE group_name = %s AND id = %s::bigint AND state = 'applied'"
-_CREATE = """
-INSERT INTO headrace.workflows (group_name, kind, subject, created_by, reason) VALUES (%s, %s, %s, %s, %s) RETURNING id
-"""
-_STEP = "INSERT INTO headrace.workflow_steps (workflow_id, number, act, subject) VALUES (%s, %s, %s, %s)"
 _READ = """
 SELECT id, kind, subject, state, why, created_by, reason, created_at, started_at, ended_at
 FROM headrace.workflows
@@ -68,6 +52,12 @@ WHERE k.workflow_id = %(workflow)s AND (cardinality(%(verdicts)s::text[]) = 0 OR
 ORDER BY k.step, k.key LIMIT %(most)s
 """
 _TO = {Steer.PAUSE: State.PAUSED, Steer.RESUME: State.RUNNING, Steer.CANCEL: State.CANCELLED}
+_ROWS = """
+SELECT r.topic, r.partition, r.first_offset, r."offset", r.table_name AS table, r.key, r.effect, r.why
+FROM headrace.undo_rows r JOIN headrace.workflows w ON w.id = r.workflow_id AND w.group_name = %(group)s
+WHERE r.workflow_id = %(workflow)s
+ORDER BY r.why = '', r.topic, r.partition, r."offset" LIMIT %(most)s
+"""
 
 
 class PostgresRecoveries(PersonSession):
@@ -89,32 +79,10 @@ class PostgresRecoveries(PersonSession):
 
     def start(self, kind: str, subject: Mapping[str, Any], note: Note) -> int:
         _check_reason(note)
-        session = self._session()
-        steps = planned(kind, subject, self._known(session, subject))
-        if any(step.act == RECONCILE for step in steps):
-            flags.require_on(session, self._group, Flag.RECONCILIATION)
-        with transaction(session, "start workflow"):
-            session.execute(_ALONE, (self._group,))
-            ((open_ones,),) = session.execute(_OPEN, (self._group,)).fetchall()
-            if open_ones >= MOST:
-                raise Undecidable(f"{open_ones} workflows have not come to their end; cancel some first")
-            made = (self._group, kind, Jsonb(dict(subject)), note.actor, note.reason)
-            ((number,),) = session.execute(_CREATE, made).fetchall()
-            rows = [(number, place, each.act, Jsonb(dict(each.subject))) for place, each in enumerate(steps, 1)]
-            session.cursor().executemany(_STEP, rows)
-            self._note(session, f"start {kind}", {"workflow": number, **subject}, note)
-        return int(number)
+        return starting.begin(self._session(), self._group, kind, subject, note)
 
     def planned(self, kind: str, subject: Mapping[str, Any]) -> list[Planned]:
-        return planned(kind, subject, self._known(self._session(), subject))
-
-    def _known(self, session: psycopg.Connection, subject: Mapping[str, Any]) -> Known:
-        with translated("read what the group has"):
-            tables: dict[str, str] = dict(session.execute(_TOPICS, (self._group,)).fetchall())
-            partitions: dict[str, list[int]] = dict(session.execute(_PARTITIONS, (self._group,)).fetchall())
-            batch = session.execute(_BATCH, (self._group, _number(subject.get("batch")))).fetchone()
-        ranges = None if batch is None else [(str(topic), int(p), int(f), int(e)) for topic, p, f, e, *_ in batch[0]]
-        return Known(tables=tables, partitions=partitions, batch=ranges)
+        return planned(kind, subject, starting.known(self._session(), self._group, subject))
 
     def workflows(self, most: int, kind: str | None = None) -> list[Workflow]:
         return self._read({"group": self._group, "id": None, "kind": kind, "most": most})
@@ -147,6 +115,19 @@ class PostgresRecoveries(PersonSession):
                 self._note(session, "look at differing keys", {"workflow": number, "keys": len(rows)}, note)
         return [self._shown(row) for row in rows]
 
+    def rows(self, number: int, note: Note, most: int = 100) -> list[BatchRow]:
+        session = self._session()
+        wanted = {"group": self._group, "workflow": number, "most": most}
+        with transaction(session, "read rows of a batch"):
+            with session.cursor(row_factory=namedtuple_row) as cursor:
+                found: list[Any] = cursor.execute(_ROWS, wanted).fetchall()
+            if found:
+                self._note(session, "look at rows of a batch", {"workflow": number, "rows": len(found)}, note)
+        return [BatchRow(**{**row._asdict(), "key": self._key(row)}) for row in found]
+
+    def _key(self, row: Any) -> dict[str, str]:
+        return {name: HIDDEN if self._hides(row.table, name) else value for name, value in row.key.items()}
+
     def _shown(self, row: Any) -> DifferingKey:
         given = row._asdict()
         names = given.pop("names") or []
@@ -168,11 +149,6 @@ class PostgresRecoveries(PersonSession):
 
     def _note(self, session: psycopg.Connection, action: str, details: Mapping[str, Any], note: Note) -> None:
         audit.write(session, self._group, action, details, note)
-
-
-def _number(given: object) -> int | None:
-    """A number that a batch may have."""
-    return given if isinstance(given, int) and 0 < given < 1 << 63 else None
 
 
 def _check_reason(note: Note) -> None:

@@ -1,7 +1,7 @@
 """The source's database, only read: a session of its own, rows at a position of its log, how far the connector is."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
 import psycopg
@@ -23,6 +23,10 @@ _SNAPSHOT = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _POSITION = "SELECT pg_current_wal_insert_lsn()::text"
 # headers of pages of the log: the next record begins behind one, while nothing is written up to there
 _PAGE, _HEADERS = 8192, (24, 40)
+_WHOLE = """
+SELECT n.nspname || '.' || c.relname, c.relreplident = 'f' FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname || '.' || c.relname = ANY (%s) AND c.relkind IN ('r', 'p')
+"""
 _SLOTS = """
 SELECT s.slot_name, s.confirmed_flush_lsn >= %(lsn)s::pg_lsn, r.write_lsn >= %(lsn)s::pg_lsn
 FROM pg_replication_slots s LEFT JOIN pg_stat_replication r ON r.pid = s.active_pid
@@ -58,6 +62,12 @@ def asking(operation: str) -> Iterator[None]:
         kind = KINDS["source.away"]
         detail = f"SQLSTATE {state}: {type(error).__name__}" if state else _first_line(error)
         raise Transient(failed(kind, "source", operation, detail, code=state or "")) from error
+
+
+def whole_rows(settings: SourceSettings, tables: Sequence[str]) -> Mapping[str, bool]:
+    """Of tables as schema.table whether their whole old rows are written to the log. Raises Transient, Persistent."""
+    with closing(connect_source(settings)) as connection, asking("read replica identities"):
+        return dict(connection.execute(_WHOLE, (list(tables),)).fetchall())
 
 
 def connect_source(settings: SourceSettings) -> psycopg.Connection:

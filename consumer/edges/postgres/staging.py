@@ -91,6 +91,14 @@ class Staging:
             names = sql.SQL(", ").join(map(_identifier, dict.fromkeys(staged.table for staged in all_staged)))
             self._connection.execute(sql.SQL("TRUNCATE {}").format(names))
 
+    def drop(self) -> None:
+        """Drop all of them."""
+        if self._tables:
+            names = sql.SQL(", ").join(map(_identifier, self._tables.values()))
+            with translated("drop staging"):
+                self._connection.execute(sql.SQL("DROP TABLE {}").format(names))
+            self._tables.clear()
+
     def divided(self, stages: Sequence[Sequence[Staged]]) -> list[list[Staged]]:
         """The same writes, each with its part of its staging table. They were filled in this order, after a `clear`."""
         sharing: dict[str, list[Staged]] = defaultdict(list)

@@ -69,6 +69,8 @@ WITH old AS (
         SELECT k.workflow_id, k.step, k.key FROM headrace.differing_keys k JOIN old ON old.id = k.workflow_id
         LIMIT %(most)s
     ) RETURNING workflow_id
+), undone AS (
+    DELETE FROM headrace.undo_rows u USING old WHERE u.workflow_id = old.id
 ), steps AS (
     DELETE FROM headrace.workflow_steps s USING old WHERE s.workflow_id = old.id
       AND NOT EXISTS (SELECT FROM headrace.differing_keys k WHERE k.workflow_id = old.id)

@@ -47,6 +47,8 @@ class Job:
     smallest_block: int = 20
     deadline: float = 5.0
     drain: float = 20.0
+    # seconds that a broker may take to answer
+    request_timeout: float = 30.0
     stall: float = 120.0
     level: str = "debug"
     registry_url: str = ""
@@ -72,6 +74,7 @@ class Job:
                 "topics": list(self.topics),
                 "initial": self.initial,
                 "metadata_refresh": 1,
+                "request_timeout": self.request_timeout,
             },
             "kafka.client": {**_CLIENT, **self.client},
             "registry": {
