@@ -111,7 +111,7 @@ def _connect_down(scene: Scene, mend: ExitStack) -> None:
     mend.callback(scene.trial.ground.stack.start_part, CONNECT)
     scene.goes_on()
     eventually(lambda: (scene.lag()["connect"] or {}).get("kind") == "connect.away", "lag says so", 30)
-    assert scene.api("/connectors").json()["problem"]["remedy"]
+    assert scene.api("/connectors").json()["failure"]["remedy"]
     scene.stays()
 
 
