@@ -311,5 +311,5 @@ def test_a_batch_says_what_became_of_its_parts(shop: Shop, here: httpx.Client) -
     page = said(here.get(f"/batches/{number}"))
     assert "records that became letters 1" in page
     assert f"letters of {shop.schema}.orders, dead 1" in page
-    assert here.get(f"/api/v1/batches/{number}").json()["batch"]["outcomes"]["records"] == {"letters": 1, "folded": 1}
+    assert here.get(f"/api/v1/batches/{number}").json()["batch"]["outcomes"]["records"] == {"letters": 1}
     assert "What became of its records" not in said(here.get(f"/batches/{shop.failed_batch()}"))

@@ -61,6 +61,7 @@ ABSENT: Mapping[tuple[str, str], Absent] = {
     ("CONTRIBUTING.md", "make "): Absent(why=_ITSELF, held="its targets are there"),
     ("docs/how-to/dashboards-and-alerts.md", "make alerts"): Absent(why=_ITSELF, held="its target is there"),
     ("docs/how-to/run-the-fault-tests.md", "make faults"): Absent(why=_ITSELF, held="its target is there"),
+    ("docs/how-to/run-the-scenarios.md", "make "): Absent(why=_ITSELF, held="its targets are there"),
     ("docs/benchmarks.md", "headrace bench "): Absent(
         why="each takes from minutes to an hour, of a quiet machine", held="parsed; `make bench-tests` runs a tiny race"
     ),

@@ -200,9 +200,15 @@ LOSSES = (
         why="An array of an enum type or of `ltree` that has a null in it comes as null",
     ),
     Loss(
-        where=rf"typed domain_a {_ANY}",
-        left="CASE WHEN cardinality(v) = 0 THEN v END",
-        why="An array of a domain comes as null, unless it is empty",
+        where=rf"typed domain_a {CREATED}",
+        left="CASE WHEN array_position(v, NULL) IS NULL "
+        "THEN ARRAY(SELECT convert_to(i::text, 'UTF8') FROM unnest(v) i) END",
+        why="An array of a domain comes as one of bytes, which are its elements' texts, and as null if a null is in it",
+    ),
+    Loss(
+        where=rf"typed domain_a {EXISTING}",
+        left="CASE WHEN array_position(v, NULL) IS NULL THEN v END",
+        why="An array of a domain that has a null in it comes as null",
     ),
     Loss(
         where=rf"{_PRECISE} bit_a {CREATED}",

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -17,6 +18,8 @@ from tests.pg import undoing_child
 from tests.pg.conftest import Pools
 from tests.pg.turning_child import POINTS
 from tests.pg.undoing import Change, Scene
+
+_ROOT = Path(__file__).parents[2]
 
 
 def row(key: int, word: str | None = "a", price: float | None = 1.0) -> dict[str, Any]:
@@ -219,7 +222,9 @@ def test_a_process_that_is_killed_leaves_all_of_it_or_nothing(the: Scene, turn: 
     number = the.start(apply=True)
     words = [the.server, the.group, the.schema, line.at.topic, str(number), str(turn), point]
     log = pickle.dumps(line.log.records)
-    child = subprocess.run([sys.executable, undoing_child.__file__, *words], input=log, check=False, timeout=60)
+    child = subprocess.run(
+        [sys.executable, "-m", undoing_child.__name__, *words], input=log, check=False, timeout=60, cwd=_ROOT
+    )
     assert child.returncode == -signal.SIGKILL
     assert the.rows() == (before if (turn, point) == (1, POINTS[2]) else after)
     done = the.taken(number)

@@ -12,6 +12,7 @@ from consumer.binder import Binder, BinderSettings, Sources
 from consumer.core.frames import Frames
 from consumer.core.framing import Datum
 from consumer.core.records import OffsetRange, Slice
+from consumer.core.steering import Steer
 from consumer.core.workflow import State
 from consumer.desk import Note
 from consumer.edges.postgres.lookup import PostgresCatalog
@@ -135,7 +136,7 @@ class Scene:
     def resume(self, number: int) -> Workflow:
         """Agree to it."""
         with self._desk() as desk:
-            desk.resume(number, NOTE)
+            desk.decide(number, Steer.RESUME, NOTE)
         return self.taken(number)
 
     def listed(self, number: int) -> list[tuple[int, str, str]]:

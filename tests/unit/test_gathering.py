@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.core.records import TopicPartition
+from consumer.core.records import Appended, TopicPartition
 from consumer.gathering import Gathering, Stretch
 from consumer.ports.topics import Fetched
 
@@ -20,7 +20,7 @@ def stretch(start: int, records: int, gap: int) -> Stretch:
         offsets=range(start, start + records),
         keys=values,
         values=values,
-        appended_ms=1,
+        appended=[Appended(start, 1)] if records else [],
         leader_epoch=0,
         size=records,
     )

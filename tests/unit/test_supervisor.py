@@ -82,7 +82,7 @@ def test_one_that_starts_is_not_told_to_read_its_settings_before_it_can_hear_of_
 @pytest.mark.parametrize(("told", "number", "code"), [(True, signal.SIGTERM, OK), (False, signal.SIGTERM, FAILED)])
 def test_one_that_is_told_to_leave_before_it_has_begun_has_left(told: bool, number: signal.Signals, code: int) -> None:
     """It dies of the signal, which it does not know yet; of one that nobody has sent it dies."""
-    one = Child([sys.executable, "-c", SILENT], BOUND, untold)
+    one = Child(Start([sys.executable, "-c", SILENT]), BOUND, untold)
     one.tend(time.monotonic())
     if told:
         one.terminate()
