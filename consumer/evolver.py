@@ -100,6 +100,7 @@ class Evolver:
         shape = pending.shape if pending else self._catalog.read_shape(name)
         found = self._planned(pending, shape, wanted)
         self._require_allowed(shape, wanted, found.steps)
+        wanted = replace(wanted, sources=_taken_by(wanted, found.names))
         drops = tuple(step for step in found.steps if isinstance(step, DropColumn))
         steps = tuple(step for step in found.steps if step not in drops)
         staying = self._rehearsed(pending, shape, wanted, steps) if steps else pending
@@ -115,7 +116,7 @@ class Evolver:
         if table is None:
             raise Persistent(_failure("table.missing", f"the target has no table {name}"))
         if not evolutions:
-            self._catalog.followed(name, _followed(shape, wanted, found.names))
+            self._catalog.followed(name, _followed(shape, wanted))
         return Fitted(
             table=table,
             evolutions=evolutions,
@@ -269,11 +270,16 @@ class Evolver:
         return by_hand(steps, self._catalog.spell(wanted.table, steps))
 
 
-def _followed(shape: TableShape, wanted: Wanted, names: Mapping[str, str]) -> Followed:
-    """The schema as one that the table fits. `names`: as in `Planned`."""
+def _taken_by(wanted: Wanted, names: Mapping[str, str]) -> dict[str, str | None]:
+    """The source's columns, each with the table's one that takes it. `names`: as in `Planned`."""
+    return {source: names.get(name, name) if name else None for source, name in wanted.sources.items()}
+
+
+def _followed(shape: TableShape, wanted: Wanted) -> Followed:
+    """The schema as one that the table fits."""
     return Followed(
         schema_id=wanted.schema_id,
-        sources={source: names.get(name, name) if name else None for source, name in wanted.sources.items()},
+        sources=wanted.sources,
         columns=[column.name for column in shape.columns],
         labels={column.name: column.labels.labels for column in shape.columns if column.labels},
     )
@@ -290,6 +296,7 @@ def _evolution(
         sql=sql,
         before=before,
         after=after,
+        sources=wanted.sources,
     )
 
 

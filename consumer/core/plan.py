@@ -107,6 +107,7 @@ class Evolution:
     """What has to be done to a table before rows of a schema go into it.
 
     `before` and `after`: the table's shape; None where there is no table. `sql`: the steps as statements, for people.
+    `sources`: the source's columns, each with the table's one that takes it then, None where none does.
     """
 
     table: TableName
@@ -116,6 +117,7 @@ class Evolution:
     sql: tuple[str, ...]
     before: TableShape | None
     after: TableShape | None
+    sources: Mapping[str, str | None] = field(default_factory=dict, compare=False)
 
     @property
     def labels(self) -> tuple[AddLabel, ...]:

@@ -23,6 +23,20 @@ def mapped(scene: Scene, mapping: TableMapping, worker: Follower | None = None) 
     return worker
 
 
+def test_columns_are_known_as_soon_as_they_are_made(scene: Scene) -> None:
+    """Of a table that is created, and of one that gets more; nobody has to look at the table again for it."""
+
+    def known() -> dict[str, str]:
+        query = "SELECT source_name, target_name FROM headrace.source_columns WHERE table_name = %s"
+        return dict(scene.session.execute(query, (str(scene.table),)).fetchall())
+
+    one = scene.worker(follow(add="auto"))
+    one.apply(scene.record([ID, WORD], {"id": 1, "word": "w"}))
+    assert known() == {"id": "id", "word": "word"}
+    one.apply(scene.record([ID, WORD, SIZE], {"id": 2, "word": "w", "size": 2}))
+    assert known() == {"id": "id", "word": "word", "size": "size"}
+
+
 def test_a_constant_of_the_settings_is_not_the_sources(scene: Scene) -> None:
     """Not even where it has the name of a column that is left out."""
     scene.sql(KEYED)

@@ -1,5 +1,7 @@
 """Columns that sources have had, and the columns of their tables that have the values: `headrace.source_columns`."""
 
+from collections.abc import Collection, Mapping
+
 import psycopg
 
 from consumer.core.evolution import SourceColumn
@@ -54,23 +56,27 @@ def read(connection: psycopg.Connection, group: str, table: TableName) -> dict[s
 
 def note(connection: psycopg.Connection, group: str, table: TableName, fits: Followed) -> None:
     """Note a schema's columns, and which columns of the table are gone."""
-    values = {
-        "group": group,
-        "table": str(table),
-        "schema": fits.schema_id,
-        "sources": list(fits.sources),
-        "targets": list(fits.sources.values()),
-        "there": sorted(fits.columns),
-    }
-    for statement in (_NOTE, _LEFT_OUT, _TAKEN_AWAY):
-        connection.execute(statement, values)
+    _note(connection, {"group": group, "table": str(table), "schema": fits.schema_id}, fits.sources, fits.columns)
 
 
 def moved(connection: psycopg.Connection, group: str, evolution: Evolution) -> None:
-    """Note which columns of the table are others now, or gone."""
+    """Note the schema's columns, which columns of the table are others now, and which are gone."""
     values = {"group": group, "table": str(evolution.table), "schema": evolution.schema_id}
     for step in evolution.steps:
         if isinstance(step, RenameColumn):
             connection.execute(_RENAMED, values | {"old": step.column, "new": step.new})
     if evolution.dropped:
         connection.execute(_DROPPED, values | {"dropped": sorted(evolution.dropped)})
+    if evolution.after is not None:
+        _note(connection, values, evolution.sources, [column.name for column in evolution.after.columns])
+
+
+def _note(
+    connection: psycopg.Connection,
+    whose: Mapping[str, object],
+    sources: Mapping[str, str | None],
+    there: Collection[str],
+) -> None:
+    values = {**whose, "sources": list(sources), "targets": list(sources.values()), "there": sorted(there)}
+    for statement in (_NOTE, _LEFT_OUT, _TAKEN_AWAY):
+        connection.execute(statement, values)
