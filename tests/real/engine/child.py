@@ -20,7 +20,7 @@ from typing import Any
 
 import psycopg
 
-import consumer.build
+import consumer.engine
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.source import KafkaSource
 from consumer.edges.postgres import positions, sink
@@ -106,17 +106,23 @@ POINTS: dict[str, tuple[type, str, bool]] = {
 }
 
 
+def _replace(name: str, by: type) -> None:
+    parts = vars(consumer.engine)
+    assert name in parts, "a worker would be made of the real one"
+    parts[name] = by
+
+
 def main() -> int:
     """Run the worker with the changes that the words ask for, or to a point."""
     config, *words = sys.argv[1:]
     settings = load(Path(config))
     configure(settings.log.level, settings.log.format, group=settings.kafka.group)
     if "alone" in words:
-        vars(consumer.build)["KafkaSource"] = Alone
+        _replace("KafkaSource", Alone)
     if "no-compare" in words:
-        vars(consumer.build)["PostgresSink"] = Careless
+        _replace("PostgresSink", Careless)
     if "failed-statement" in words:
-        vars(consumer.build)["PostgresSink"] = Unnoticed
+        _replace("PostgresSink", Unnoticed)
     if "no-tag" in words:
         vars(sink)["require_commit"] = lambda *_: None
     if "other-clock" in words:

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-import consumer.build
+import consumer.engine
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.ports.decoding import Sifted
 from consumer.settings import load
@@ -26,7 +26,7 @@ def main() -> None:
     settings = load(Path(sys.argv[1]))
     settings = settings.model_copy(update={"worker": settings.worker.model_copy(update={"decode_deadline": 1.0})})
     configure("info", "json")
-    consumer.build.ColumnarDecoder = Hanging  # type: ignore[misc]
+    consumer.engine.ColumnarDecoder = Hanging  # type: ignore[misc]
     sys.exit(run_worker(settings, lambda: settings, until_current=True))
 
 
