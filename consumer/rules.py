@@ -33,8 +33,7 @@ def refuted_nulls(decoded: Decoded, binding: Binding) -> dict[int, Failure]:
     doubted = {name: decoded.images[mark(name)] for name in decoded.judged}
     if not doubted:
         return {}
-    columns = {column.name: column for column in binding.schema.columns}
-    found = refuted(decoded.images, decoded.deletes, binding.identity, doubted, columns)
+    found = refuted(decoded.images, decoded.deletes, binding.identity, doubted)
     names = ", ".join(sorted(doubted))
     detail = f"{names}: expected a value or a placeholder, found null in an update of a row that has a value there"
     failure = failed(KINDS["record.nulled"], "planner", "fold", detail)

@@ -9,7 +9,7 @@ import polars as pl
 from consumer.blocks import Block, Decoded
 from consumer.core import instants
 from consumer.core.carriers import carried
-from consumer.core.doubts import keeps_short, mark
+from consumer.core.doubts import mark
 from consumer.core.fold import SEQ, Folded, Partial
 from consumer.core.forms import NotCarried, Unfit
 from consumer.core.modes import DELETED_AT
@@ -158,10 +158,9 @@ def _by_doubt(frame: pl.DataFrame, names: frozenset[str]) -> Iterator[tuple[pl.D
         yield rows, frozenset(name for name, flag in zip(ordered, flags, strict=True) if flag)
 
 
-def _guarded(names: Collection[str], binding: Binding) -> dict[str, bool]:
-    """The target's columns of the source's, and whether they keep short values as the source does."""
-    columns = [column for column in binding.columns if column.source.name in names]
-    return {column.target.name: keeps_short(column.source, column.target.type_name) for column in columns}
+def _guarded(names: Collection[str], binding: Binding) -> frozenset[str]:
+    """The target's columns of the source's."""
+    return frozenset(column.target.name for column in binding.columns if column.source.name in names)
 
 
 def _by_lack(images: pl.DataFrame, masks: Mapping[str, pl.Series]) -> list[tuple[list[str], pl.DataFrame]]:

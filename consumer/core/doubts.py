@@ -16,16 +16,12 @@ from consumer.core.meaning import DATA, TIME, Meaning, meaning
 from consumer.core.types import ColumnPolicy
 
 Doubt = Literal["reject", "keep"]
-MOST_IN_ROW = 21
-"""What a value takes in its row at most (pg_column_size) that is never stored apart."""
 
 # seen of Debezium's connector for PostgreSQL; in its other modes it writes its placeholder
 _WITHOUT_PLACEHOLDER = ("base64", "base64-url-safe")
+# decimals have none either, but such a long one is hardly ever met, and nulls of short ones every day
 _UNMARKED = frozenset(
-    {
-        *(Meaning.DOUBLE_VECTOR, Meaning.FLOAT_VECTOR, Meaning.SPARSE_VECTOR, Meaning.GEOMETRY, Meaning.GEOGRAPHY),
-        *(Meaning.SCALED_DECIMAL, Meaning.WIDE_DECIMAL),
-    }
+    {Meaning.DOUBLE_VECTOR, Meaning.FLOAT_VECTOR, Meaning.SPARSE_VECTOR, Meaning.GEOMETRY, Meaning.GEOGRAPHY}
 )
 # items of arrays that have a placeholder, and those that arrays of other types have too, which have none
 _MARKED_ITEMS = frozenset(
@@ -40,12 +36,6 @@ _MARKED_SOURCES = frozenset(
 )
 # a value takes more than 24 bytes of its row before it is moved out
 _BITS_IN_ROW = 8 * 24
-# of the types that have such short values: those of columns that keep them as they are, and the least that is longer
-_SHORT: Mapping[Meaning, tuple[tuple[str, ...], Callable[[pl.Expr], pl.Expr]]] = {
-    Meaning.SCALED_DECIMAL: (("numeric",), lambda value: value.struct.field("value").bin.size() > 11),
-    Meaning.WIDE_DECIMAL: (("numeric",), lambda value: value.bin.size() > 11),
-    Meaning.TEXT: (("bytea",), lambda value: value.str.len_bytes() > 24),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,37 +89,24 @@ def doubtful(schema: WriterSchema, policy: Callable[[str], ColumnPolicy]) -> dic
     return found
 
 
-def keeps_short(column: Column, target: str) -> bool:
-    """Whether the target's type (pg_type.typname) shows which values are too short to be stored apart at the source."""
-    return target in _SHORT.get(meaning(column), ((),))[0]
-
-
 def refuted(
     images: pl.DataFrame,
     deletes: pl.DataFrame,
     identity: Sequence[str],
     doubted: Mapping[str, pl.Series],
-    columns: Mapping[str, Column],
 ) -> list[int]:
     """The places of images with a doubtful null where the last that their block says of the row has a value.
 
     `images`, `deletes`: as they are folded. `doubted`: by column, which images have such a null.
     """
     marks = pl.DataFrame({f"?{name}": mask for name, mask in doubted.items()})
-    told = [pl.when(~marks[f"?{name}"]).then(_may_be_apart(columns[name])).alias(f"!{name}") for name in doubted]
+    told = [pl.when(~marks[f"?{name}"]).then(pl.col(name).is_not_null()).alias(f"!{name}") for name in doubted]
     said = images.select([*identity, SEQ, *told]).hstack(marks)
     rows = said.filter(pl.any_horizontal(marks.columns)).select(identity).unique()
     gone = deletes.select([*identity, SEQ]).with_columns(pl.lit(False).alias(f"!{name}") for name in doubted)
     history = pl.concat([said, gone], how="diagonal").join(rows, on=list(identity), how="semi").sort(SEQ)
     history = history.with_columns(pl.col(f"!{name}").forward_fill().over(identity) for name in doubted)
     return history.filter(pl.any_horizontal(pl.col(f"?{n}") & pl.col(f"!{n}") for n in doubted))[SEQ].to_list()
-
-
-def _may_be_apart(column: Column) -> pl.Expr:
-    """Whether there is a value that may be stored apart."""
-    value = pl.col(column.name)
-    long = _SHORT.get(meaning(column))
-    return value.is_not_null() if long is None else long[1](value).fill_null(False)
 
 
 def _is_unmarked(column: Column, policy: ColumnPolicy) -> bool:
@@ -141,9 +118,6 @@ def _is_unmarked(column: Column, policy: ColumnPolicy) -> bool:
         return (column.length or 0) > _BITS_IN_ROW
     if means is Meaning.ARRAY and column.item is not None:
         return _is_unmarked_array(column, column.item)
-    if means is Meaning.WIDE_DECIMAL and column.precision is None:
-        # money, which is never stored apart
-        return False
     return means in _UNMARKED
 
 

@@ -291,8 +291,7 @@ class TableWrite:
     it out where it is older. `moving`: the columns that are kept, taken or compared, with their types. `required`: of
     those that are compared the ones that take no null. `kept_as`: the names under which they are kept, which are the
     source's: the table's may change meanwhile. `rank`: as in `TargetTable`. `doubted`: columns whose
-    null refuses a row that has a value there, and whether short values count as none (`MOST_IN_ROW`); of what is taken
-    they are all null.
+    null refuses a row that has a value there; of what is taken they are all null.
     """
 
     table: TableName
@@ -312,7 +311,7 @@ class TableWrite:
     kept_as: Mapping[str, str] = field(default_factory=dict)
     soft: SoftDelete | None = None
     rank: int = 0
-    doubted: Mapping[str, bool] = field(default_factory=dict)
+    doubted: frozenset[str] = frozenset()
 
     @property
     def merges(self) -> bool:

@@ -224,7 +224,7 @@ LOSSES = (
 _WAY = r"\w+"
 # mode and type, where the connector has no placeholder for an unchanged value that is stored apart
 _UNMARKED = (
-    r"((defaults|typed) (numeric|(vector|halfvec|sparsevec)\w*|bit_20000|varbit|(int2|oid)vector"
+    r"((defaults|typed) ((vector|halfvec|sparsevec)\w*|bit_20000|varbit|(int2|oid)vector"
     r"|(int2|float4|float8|bool|inet|cidr|macaddr|int4range|tsrange|enum|domain)_a)"
     r"|defaults (text|varchar|char|json|jsonb)_a|(text|double) (bytea|date_a)"
     r"|extensions\w* (geometry|geography|(hstore|ltree|citext)_a)"

@@ -200,16 +200,19 @@ def test_a_history_says_that_it_is_not_known(session: psycopg.Connection, engine
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_short_numbers_are_never_stored_apart(
-    session: psycopg.Connection, engines: Engines, schema: str, size: int
+@pytest.mark.parametrize("answer", [None, "reject"])
+def test_a_null_of_a_number_is_one_unless_it_is_to_be_refused(
+    session: psycopg.Connection, engines: Engines, schema: str, answer: Any, size: int
 ) -> None:
-    """So a null in the place of one is a null."""
+    """Also of one that may be stored apart: hardly any is so long, and nulls of others come every day."""
     session.execute(f"ALTER TABLE {schema}.t DROP v, DROP w, ADD v numeric".encode())
-    engine = engines(fields=[*FIELDS[:2], {"name": "v", "type": ["null", VARIABLE]}])
+    policies = {f"{schema}.t": {"v": ColumnPolicy(doubtful_nulls=answer)}}
+    engine = engines(fields=[*FIELDS[:2], {"name": "v", "type": ["null", VARIABLE]}], columns=policies)
     for number, digits in ((1, b"\x7b"), (2, b"\x01" * 40)):
         engine.change("c", {"id": number, "n": 0, "v": {"scale": 0, "value": digits}})
         engine.change("u", {"id": number, "n": 1, "v": None})
     engine.run(size)
 
-    assert [found[1] for found in engine.rows(session)] == [1, 0]
-    assert engine.letters(session) == [(0, 3, "dead", DEAD)]
+    kept = [(n, v is None) for _, n, v in engine.rows(session)]
+    assert kept == ([(0, False)] * 2 if answer else [(1, True)] * 2)
+    assert [state for *_, state in engine.letters(session)] == ([DEAD] * 2 if answer else [])

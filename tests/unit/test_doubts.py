@@ -28,7 +28,7 @@ def test_a_null_is_refuted_by_the_last_that_was_said_of_its_row(
         for place, name in enumerate("vw")
     }
     judged = {name: mask for name, mask in masks.items() if mask.any()}
-    found = refuted(images, deletes, ["id"], judged, COLUMNS) if judged else []
+    found = refuted(images, deletes, ["id"], judged) if judged else []
 
     assert sorted(found) == walked(changes)
 

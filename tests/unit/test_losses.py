@@ -37,6 +37,7 @@ from tests.unit.semantic import (
 SMALL = {"type": "int", "connect.type": "int16"}
 # as PostgreSQL's connector has a placeholder for them, or they are never stored apart from their row
 SENT = [
+    *(VARIABLE, decimal(50, 10)),
     *(
         "string",
         "bytes",
@@ -58,7 +59,7 @@ SENT = [
     propagated(array(JSON), "_JSONB"),
 ]
 NULLED = [
-    *(DOUBLE_VECTOR, FLOAT_VECTOR, SPARSE_VECTOR, SHAPE, GEOGRAPHY, bits(20_000), VARIABLE, decimal(50, 10)),
+    *(DOUBLE_VECTOR, FLOAT_VECTOR, SPARSE_VECTOR, SHAPE, GEOGRAPHY, bits(20_000)),
     *(array(items) for items in ("float", "double", "boolean", SMALL, US, ZONED, VARIABLE, decimal(12, 2))),
     *(array(items) for items in (ISO_DATE, CONNECT_DATE, SHAPE, enum("Enum", "a"))),
     array("string"),

@@ -102,7 +102,7 @@ _LOST = (
     ),
     (
         "unchanged values that are stored apart from their row (TOAST), of types for which the connector has no "
-        "placeholder: vectors, PostGIS's shapes, long bit strings, a `numeric` of many digits, and arrays but those of "
+        "placeholder: vectors, PostGIS's shapes, long bit strings, and arrays but those of "
         "texts, JSON, `bytea`, `integer`, `bigint`, `date` and `uuid`",
         "null: [refused where the row has a value](#nulls-that-may-be-unchanged-values)",
     ),
@@ -140,14 +140,13 @@ _LOST = (
 _DOUBTFUL = """\
 PostgreSQL does not log a value that is stored apart from its row (TOAST) and did not change. For texts, bytes, JSON
 and arrays of texts, JSON, `bytea`, `integer`, `bigint`, `date` and `uuid` Debezium's connector sends a placeholder,
-and the column is left alone. For vectors, shapes, other arrays, bit strings of more than 192 bits, `numeric` without
-precision or of more than 38 digits, and bytes as base64 it sends null, as it does for a value that was set to null.
-So a null of such a column is not taken at its word, in an update and in a change of the row's key:
+and the column is left alone. For vectors, shapes, other arrays, bit strings of more than 192 bits, and bytes as
+base64 it sends null, as it does for a value that was set to null. So a null of such a column is not taken at its
+word, in an update and in a change of the row's key:
 
 - The update has an image before it with the whole row (`REPLICA IDENTITY FULL`): nothing was left out, so it is
   null.
-- The row in the table, or in an earlier record of the batch, has no value there: it is null, whatever was meant. So
-  it is for a number so short (some 36 digits) that it is never stored apart.
+- The row in the table, or in an earlier record of the batch, has no value there: it is null, whatever was meant.
 - It has a value: the record becomes a letter, [`record.nulled`](../runbooks/record.nulled.md), for a change of the
   key [`record.moved`](../runbooks/record.moved.md). A row that is read again by a snapshot is whole, and supersedes
   it.
@@ -155,10 +154,11 @@ So a null of such a column is not taken at its word, in an update and in a chang
 Arrays of texts and of JSON count among these unless the connector says their type (`column.propagate.source.type`),
 since arrays of addresses, of ranges and of `hstore` look alike. `doubtful_nulls` of a column says otherwise, of any
 nullable column: `reject` as above, `keep` leaves the table's value alone (where the source never sets it to null),
-`write` writes the null (where values are short). A [history](../how-to/keep-history.md) has null, and names the
-column in `_unavailable`, unless it is `write`. A [transform](../how-to/map-columns.md) that makes other columns of
-such a one is not given the null: the record is refused wherever its batch does not say what it is. The log warns
-once of each schema with such columns.
+`write` writes the null (where values are short). For a `numeric` that is the default, though such a long one that
+PostgreSQL stores it apart (thousands of digits) comes as null too: where there are any, say `reject`. A
+[history](../how-to/keep-history.md) has null, and names the column in `_unavailable`, unless it is `write`. A
+[transform](../how-to/map-columns.md) that makes other columns of such a one is not given the null: the record is
+refused wherever its batch does not say what it is. The log warns once of each schema with such columns.
 
 Of columns that take no null the connector sends nothing at all: it fails at such an update, with the default of
 `event.converting.failure.handling.mode` too. `REPLICA IDENTITY FULL` helps there as well."""

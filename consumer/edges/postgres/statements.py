@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from psycopg import sql
 
-from consumer.core.doubts import MOST_IN_ROW
 from consumer.core.modes import DELETED_AT, SoftDelete
 from consumer.core.moves import TOKEN
 from consumer.core.plan import Action, StagedColumn, TableName, TableWrite
@@ -159,10 +158,7 @@ def _kept_for(write: TableWrite) -> sql.Composed:
         sql.SQL(", ").join(map(sql.Literal, write.kept_as.values())),
     )
     doubted = [
-        sql.SQL("coalesce(length(m.columns ->> {}) <= {}, true)" if short else "m.columns ->> {} IS NULL").format(
-            sql.Literal(write.kept_as[name]), *([sql.Literal(MOST_IN_ROW)] if short else [])
-        )
-        for name, short in write.doubted.items()
+        sql.SQL("m.columns ->> {} IS NULL").format(sql.Literal(write.kept_as[name])) for name in sorted(write.doubted)
     ]
     return sql.SQL(" AND ").join([kept, *doubted])
 
@@ -291,17 +287,13 @@ def _same_living_row(staged: Staged) -> sql.Composed:
 def _living(staged: Staged, row: sql.Composed) -> sql.Composed:
     """A row that is marked as deleted is not there for updates, nor one that has a value where a null is doubted."""
     soft = staged.write.soft
-    sure = [_sure(name, short) for name, short in staged.write.doubted.items()]
+    sure = [_sure(name) for name in sorted(staged.write.doubted)]
     return sql.SQL(" AND ").join([row, *sure, *([] if soft is None else [alive(soft)])])
 
 
-def _sure(name: str, short: bool) -> sql.Composed:
-    """Whether a staged value is one, or the row `t` has none there that may be stored apart at the source."""
-    none = sql.SQL("t.{} IS NULL").format(sql.Identifier(name))
-    if short:
-        most = sql.Literal(MOST_IN_ROW)
-        none = sql.SQL("(pg_column_size(t.{}) > {}) IS NOT TRUE").format(sql.Identifier(name), most)
-    return sql.SQL("(s.{} IS NOT NULL OR {})").format(sql.Identifier(name), none)
+def _sure(name: str) -> sql.Composed:
+    """Whether a staged value is one, or the row `t` has none there."""
+    return sql.SQL("(s.{} IS NOT NULL OR t.{} IS NULL)").format(sql.Identifier(name), sql.Identifier(name))
 
 
 def alive(soft: SoftDelete) -> sql.Composed:
