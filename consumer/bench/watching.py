@@ -1,7 +1,7 @@
 """Who watches a worker that is measured: a reader of its metrics and a receiver of its traces, both real."""
 
+import http.client
 import threading
-import urllib.error
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -36,7 +36,7 @@ class Scraper:
         while not self._stop.wait(self._every):
             try:
                 self._scrape()
-            except (urllib.error.URLError, ConnectionError):
+            except (OSError, http.client.HTTPException):
                 # it does not listen yet, or any more
                 continue
 

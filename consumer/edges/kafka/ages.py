@@ -59,6 +59,8 @@ def _times(client: Consumer, positions: Mapping[TopicPartition, int], seconds: f
             if at in left:
                 left.discard(at)
                 client.pause([Position(*at)])
-                if message.error() is None:
-                    found[at] = message.timestamp()[1] / 1000
+                stamp = message.timestamp()[1]
+                # not above 0 where nobody says
+                if message.error() is None and stamp > 0:
+                    found[at] = stamp / 1000
     return found
