@@ -20,7 +20,7 @@ from consumer.settings import Settings
 from consumer.table_sections import Check, Column, Table, TableEvolution
 
 # seconds: shorter than the time until a partition that waits for a schema looks again
-_MISSING_FOR = 2.0
+_MISSING_FOR = 0.25
 
 
 def contracts(settings: Settings) -> dict[str, Contract]:

@@ -51,20 +51,22 @@ def test_until_current_with_a_stopped_partition_exits_5_and_says_why(
     assert len(target.rows("once")) == 30
 
 
-def test_a_key_that_the_table_can_not_take_stops_its_partition(
+def test_a_key_that_the_table_can_not_take_costs_its_record(
     workers: Workers, target: Target, at: Endpoints, fresh_feed: Callable[..., Feed]
 ) -> None:
-    """Its letter could not say which row it is of; the other partitions go on."""
+    """It is a letter of no row, since there is none of that key; what stands behind it goes on."""
     target.do("ALTER TABLE once ALTER id TYPE integer")
     feed = fresh_feed("once")
     feed.create(30)
     feed.raw(feed.encode("c", 5_000_000_002, {"id": 5_000_000_002, "label": "far", "amount": 1}), 5_000_000_002)
+    feed.create(30)
     feed.flush()
     job = Job(at=at, dsn=target.dsn, group=fresh_name("run"), topics=(feed.topic,))
     process = workers.run(job, "--until-current")
     assert process.finish() == 5
-    assert f"{feed.topic}-1: 1 records left: " in process.text()
-    assert len(target.rows("once")) == 30
+    assert "1 letter is open" in process.text()
+    assert target.ask("SELECT state, kind FROM headrace.letters") == [("dead", "record.value")]
+    assert len(target.rows("once")) == 60
 
 
 def test_two_supervised_workers_share_the_partitions_and_end_together(

@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient
 from consumer.searcher import Searcher
 from consumer.stack.options import Endpoints
 
-from .feed import Feed, key_schema, register
+from .feed import Feed, envelope, key_schema, register
 from .letters import Scene
 from .replica import Replica
 from .wire import Proxy
@@ -20,14 +20,19 @@ from .worker import Workers, eventually
 
 @pytest.fixture
 def scene(at: Endpoints, target: Target, fresh_feed: Callable[..., Feed], replica: Replica) -> Scene:
-    """A topic of one partition, whose first record has a key of a schema that the registry does not know yet."""
+    """A topic of one partition, whose first record has a key of a schema that the registry does not know yet.
+
+    Nothing else has its value's schema, so no binding says its row either.
+    """
     made = Scene(at, target, fresh_feed("once", 1))
     made.job = replace(made.job, registry_url=replica.url, max_rows=5000)
     made.heal()
     feed = made.feed
     number = register(at, f"{feed.topic}-late", {**key_schema(feed.topic), "doc": "late"})
     replica.behind = number
-    feed.raw(feed.encode("c", 1, {"id": 1, "label": "old", "amount": 1}), 1, b"\0" + number.to_bytes(4))
+    own = register(at, f"{feed.topic}-own", {**envelope(feed.topic), "doc": "its own"})
+    value = b"\0" + own.to_bytes(4) + feed.encode("c", 1, {"id": 1, "label": "old", "amount": 1})[5:]
+    feed.raw(value, 1, b"\0" + number.to_bytes(4))
     feed.last = 1
     return made
 
