@@ -11,11 +11,8 @@ SITE_TOOLS := $(abspath $(VENV))/site
 CHART_TOOLS := $(abspath $(VENV))/chart
 AUDIT := $(abspath $(VENV))/audit
 SBOM := $(abspath $(VENV))/sbom
-# some of the fault tests, with one seed each, are part of every run
-SHORT_FAULTS := faults/test_f03_f04_commit.py faults/test_f12_f18_attempts.py faults/test_f15_poison.py
-LONG_FAULTS := $(filter-out $(SHORT_FAULTS),$(patsubst tests/%,%,$(wildcard tests/faults/test_*.py)))
 # suites of many minutes, or with tools of their own, have commands of their own
-APART := console chart recovery monitoring security $(LONG_FAULTS) scenarios soak docs/live real/test_bench_resume.py real/test_bench_smoke.py
+APART := console chart recovery monitoring security faults scenarios soak docs/live real/test_bench_resume.py real/test_bench_smoke.py
 .PHONY: help setup demo test docs-tests docs-programs database-programs chart-programs console-tests screenshots chart-tests monitoring-programs monitoring-tests alerts bench-tests security-tests audit sbom faults scenarios soak recovery upgrade-tests fidelity check fmt lock docs site clean
 
 help:  ## This list
