@@ -12,12 +12,11 @@ from types import MappingProxyType
 from typing import Any
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
 from consumer.bench import engine
 from consumer.bench.failures import broken
 from consumer.bench.rig import Rig
-from consumer.stack.connectors import connector_status, delete_connector, register
+from consumer.stack.connectors import connector_status, delete_connector, jdbc_sink_config, register
 from consumer.stack.logs import tail
 from consumer.stack.options import CONNECT
 from consumer.stack.process import Command, Process, Spawner
@@ -26,7 +25,6 @@ HEADRACE = "headrace"
 _STOP_SECONDS = 40.0
 # an installation has its bytecode, and a start takes several times as long without
 _NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
-_JDBC = "io.debezium.connector.jdbc.JdbcSinkConnector"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,25 +156,11 @@ def sink(rig: Rig, topics: Sequence[str], tuning: Mapping[str, str]) -> Iterator
 
 def sink_config(rig: Rig, topics: Sequence[str], tuning: Mapping[str, str]) -> dict[str, str]:
     """The connector's configuration: upsert with deletes into existing tables; the tuning on top."""
-    address = conninfo_to_dict(rig.endpoints.target_dsn)
     rest = dict(tuning)
-    rewrite = rest.pop(REWRITE, "false")
-    url = f"jdbc:postgresql://{address['host']}:{address['port']}/{address['dbname']}"
-    return {
-        "connector.class": _JDBC,
-        "tasks.max": "1",
-        "topics": ",".join(topics),
-        "connection.url": url + ("?reWriteBatchedInserts=true" if rewrite == "true" else ""),
-        "connection.username": str(address["user"]),
-        "connection.password": str(address["password"]),
-        "insert.mode": "upsert",
-        "delete.enabled": "true",
-        "primary.key.mode": "record_key",
-        "schema.evolution": "none",
-        "collection.name.format": "${source.schema}.${source.table}",
-        "consumer.override.auto.offset.reset": "earliest",
-        **rest,
-    }
+    config = jdbc_sink_config(rig.endpoints.target_dsn, topics)
+    if rest.pop(REWRITE, "false") == "true":
+        config["connection.url"] += f"?{REWRITE}=true"
+    return config | rest
 
 
 REWRITE = "reWriteBatchedInserts"

@@ -1,6 +1,6 @@
 """Connectors of the stack's Connect worker: put them there, see that they run, take them away."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from consumer.stack.waiting import wait_until
 _REQUEST_SECONDS = 30.0
 _RUNNING_SECONDS = 60.0
 _DEBEZIUM = "io.debezium.connector.postgresql.PostgresConnector"
+_JDBC_SINK = "io.debezium.connector.jdbc.JdbcSinkConnector"
 _RUNNING = "RUNNING"
 _FAILED = "FAILED"
 
@@ -48,6 +49,28 @@ class Capture:
     database: str = ""
     snapshot_mode: str = "initial"
     extra: Mapping[str, str] | None = None
+
+
+def jdbc_sink_config(target_dsn: str, topics: Sequence[str]) -> dict[str, str]:
+    """Debezium's JDBC sink: upserts and deletes by the records' keys, from the start, into tables that are there.
+
+    Everything else is as it is by default.
+    """
+    address = conninfo_to_dict(target_dsn)
+    return {
+        "connector.class": _JDBC_SINK,
+        "tasks.max": "1",
+        "topics": ",".join(topics),
+        "connection.url": f"jdbc:postgresql://{address['host']}:{address['port']}/{address['dbname']}",
+        "connection.username": str(address["user"]),
+        "connection.password": str(address["password"]),
+        "insert.mode": "upsert",
+        "delete.enabled": "true",
+        "primary.key.mode": "record_key",
+        "schema.evolution": "none",
+        "collection.name.format": "${source.schema}.${source.table}",
+        "consumer.override.auto.offset.reset": "earliest",
+    }
 
 
 def register_debezium(connect_url: str, source_dsn: str, name: str, capture: Capture) -> ConnectorStatus:

@@ -6,15 +6,13 @@ from itertools import islice
 
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient
-from psycopg.conninfo import conninfo_to_dict
 
 from consumer.core.failure import Persistent
-from consumer.stack.connectors import connector_status, delete_connector, register
+from consumer.stack.connectors import connector_status, delete_connector, jdbc_sink_config, register
 from consumer.stack.options import Endpoints
 from consumer.stack.waiting import wait_until
 from tests.fidelity.capture import ends
 
-_CLASS = "io.debezium.connector.jdbc.JdbcSinkConnector"
 _AT_ONCE = 8
 _SECONDS = 120.0
 
@@ -45,23 +43,8 @@ def _wave(at: Endpoints, dsn: str, topics: Sequence[str], *, create: bool) -> It
 
 
 def _config(dsn: str, topic: str, *, create: bool) -> dict[str, str]:
-    """Upserts and deletes by the record's key, everything else as it is by default."""
-    address = conninfo_to_dict(dsn)
-    return {
-        "connector.class": _CLASS,
-        "tasks.max": "1",
-        "topics": topic,
-        "connection.url": f"jdbc:postgresql://{address['host']}:{address['port']}/{address['dbname']}",
-        "connection.username": str(address["user"]),
-        "connection.password": str(address["password"]),
-        "connection.pool.min_size": "1",
-        "insert.mode": "upsert",
-        "delete.enabled": "true",
-        "primary.key.mode": "record_key",
-        "schema.evolution": "basic" if create else "none",
-        "collection.name.format": "${source.schema}.${source.table}",
-        "consumer.override.auto.offset.reset": "earliest",
-    }
+    made = {"schema.evolution": "basic" if create else "none"}
+    return {**jdbc_sink_config(dsn, [topic]), "connection.pool.min_size": "1", **made}
 
 
 def _done(at: Endpoints, name: str, topic: str, end: int) -> bool:

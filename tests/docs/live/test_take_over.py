@@ -8,10 +8,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 
 from consumer.stack import loopback
-from consumer.stack.connectors import delete_connector, register
+from consumer.stack.connectors import delete_connector, jdbc_sink_config, register
 from tests.docs.blocks import blocks
 from tests.docs.live.following import placed
 from tests.docs.live.scene import DEAD_OF_THE_SINK, Scene, environment
@@ -32,20 +32,8 @@ class Sink:
 
     def run(self, **more: str) -> None:
         """With further settings."""
-        address = conninfo_to_dict(self.dsn)
         config = {
-            "connector.class": "io.debezium.connector.jdbc.JdbcSinkConnector",
-            "tasks.max": "1",
-            "topics": _TOPIC,
-            "connection.url": f"jdbc:postgresql://{address['host']}:{address['port']}/{address['dbname']}",
-            "connection.username": str(address["user"]),
-            "connection.password": str(address["password"]),
-            "insert.mode": "upsert",
-            "delete.enabled": "true",
-            "primary.key.mode": "record_key",
-            "schema.evolution": "none",
-            "collection.name.format": "${source.schema}.${source.table}",
-            "consumer.override.auto.offset.reset": "earliest",
+            **jdbc_sink_config(self.dsn, [_TOPIC]),
             "errors.tolerance": "all",
             "errors.deadletterqueue.topic.name": DEAD_OF_THE_SINK,
             "errors.deadletterqueue.topic.replication.factor": "1",
