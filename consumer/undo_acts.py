@@ -54,16 +54,13 @@ class UndoActs:
 
     def look(self, connection: psycopg.Connection, task: Task) -> Turn:
         """List the batch's rows, with what would be done; then wait for a person, unless that was agreed to before."""
-        try:
-            undo, judged = self._judged(connection, task)
-        except Undecidable as error:
-            return Turn(outcome=Outcome.STOPS, why=str(error))
-        counts = undone.count(judged.rows)
-        if counts["cannot"]:
-            return _barred(task, counts)
+        judged = self._judged(connection, task)
+        if isinstance(judged, Turn):
+            return judged
+        counts = judged.counts
         try:
             with translated("begin"), connection.transaction(force_rollback=True):
-                judged.write(undo.wanted)
+                judged.write()
         except (DataFault, TableFault) as refused:
             return Turn(progress=counts, outcome=Outcome.STOPS, why=f"the target refuses it: {refused.failure.detail}")
         if task.subject.get("apply") or task.progress.get("told"):
@@ -76,21 +73,27 @@ class UndoActs:
 
     def undo(self, connection: psycopg.Connection, task: Task) -> Turn:
         """Take the batch back, if each of its rows still can be."""
-        try:
-            undo, judged = self._judged(connection, task)
-        except Undecidable as error:
-            return Turn(outcome=Outcome.STOPS, why=str(error))
-        counts = undone.count(judged.rows)
-        if counts["cannot"]:
-            return _barred(task, counts)
-        judged.write(undo.wanted)
+        judged = self._judged(connection, task)
+        if isinstance(judged, Turn):
+            return judged
+        counts = judged.counts
+        judged.write()
         note = Note(task.actor, task.reason)
         details = {"workflow": task.workflow, "batch": task.subject["batch"], **counts}
         audit.write(connection, self.group, "take batch back", details, note)
         return Turn(progress=counts, outcome=Outcome.DONE)
 
-    def _judged(self, connection: psycopg.Connection, task: Task) -> tuple[Undo, Undone]:
-        """What would be done, and the rows as they are: compared, held and written down. Raises Undecidable."""
+    def _judged(self, connection: psycopg.Connection, task: Task) -> "_Judged | Turn":
+        """What would be done with the rows, which are held and written down; the turn that says why nothing can be."""
+        try:
+            undo, rows = self._compared(connection, task)
+        except Undecidable as error:
+            return Turn(outcome=Outcome.STOPS, why=str(error))
+        counts = undone.count(rows.rows)
+        return _barred(task, counts) if counts["cannot"] else _Judged(undo, rows, counts)
+
+    def _compared(self, connection: psycopg.Connection, task: Task) -> tuple[Undo, Undone]:
+        """The rows as they are. Raises Undecidable."""
         found = undone.booked(connection, self.group, int(task.subject["batch"]))
         batch = Batch(
             ranges=found.ranges,
@@ -106,6 +109,19 @@ class UndoActs:
         judged.compare(undo.left)
         undone.keep(connection, task.workflow, list(judged.rows.values()))
         return undo, judged
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A batch of which every row can be taken back."""
+
+    undo: Undo
+    rows: Undone
+    counts: Mapping[str, int]
+
+    def write(self) -> None:
+        """Take them back. Raises DataFault, TableFault."""
+        self.rows.write(self.undo.wanted)
 
 
 def _barred(task: Task, counts: Mapping[str, int]) -> Turn:

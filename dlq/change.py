@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from consumer.core.avro import UnsupportedSchema, named_types, namespace_inside, parsed, union
-from consumer.core.envelope import RecordKind, read_writer_schema
-from dlq.image import FRAME, NoImage
+from consumer.core.avro import named_types, namespace_inside, parsed, union
+from consumer.core.envelope import RecordKind, read_key_schema, read_writer_schema
+from dlq.image import FRAME, NoImage, reading
 from dlq.scalars import Type
 from dlq.values import Types
-from dlq.wire import Cursor, Damaged, long
+from dlq.wire import Cursor, long
 
 _SIDES = ("before", "after")
 _ZEROS = frozenset("0.")
@@ -62,24 +62,16 @@ def read_change(value: bytes, text: str, key: Sequence[str]) -> Change | None:
 
     `key`: the names of its key's columns. Raises NoImage.
     """
-    try:
+    with reading():
         envelope = _envelope(text)
         return None if envelope is None else _change(envelope, value, key)
-    except UnsupportedSchema as error:
-        raise NoImage(f"its writer schema can't be read: {error}") from error
-    except Damaged as error:
-        raise NoImage(f"it does not decode with its writer schema ({error})") from error
-    except RecursionError as error:
-        raise NoImage("it is nested too deeply") from error
 
 
 @lru_cache(maxsize=256)
 def key_columns(text: str) -> tuple[str, ...]:
     """The columns of a key, by its writer schema. Raises NoImage."""
-    schema = parsed(text)
-    if not isinstance(schema, dict) or "fields" not in schema:
-        raise NoImage("its key is no record")
-    return tuple(str(part["name"]) for part in schema["fields"])
+    with reading():
+        return tuple(column.name for column in read_key_schema(text))
 
 
 @lru_cache(maxsize=256)

@@ -4,7 +4,8 @@ Only what was changed is written anew: every other byte stays, so that an edit c
 and no value that it does not name.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,17 +87,23 @@ def same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and one == other and repr(one) == repr(other)
 
 
-def read_image(value: bytes, text: str) -> Image:
-    """The row of a framed record by its writer schema (JSON text). Raises NoImage."""
+@contextmanager
+def reading() -> Iterator[None]:
+    """Say by NoImage why bytes can't be read by their writer schema."""
     try:
-        envelope = _envelope(text)
-        return _image(envelope, value)
+        yield
     except UnsupportedSchema as error:
         raise NoImage(f"its writer schema can't be read: {error}") from error
     except Damaged as error:
         raise NoImage(f"it does not decode with its writer schema ({error})") from error
     except RecursionError as error:
         raise NoImage("it is nested too deeply") from error
+
+
+def read_image(value: bytes, text: str) -> Image:
+    """The row of a framed record by its writer schema (JSON text). Raises NoImage."""
+    with reading():
+        return _image(_envelope(text), value)
 
 
 def _envelope(text: str) -> Envelope:

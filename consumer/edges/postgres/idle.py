@@ -8,7 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
 import psycopg
@@ -75,18 +75,16 @@ class IdleSessions:
         return found
 
     def _opened(self, settings: SessionSettings) -> _Kept:
-        try:
-            session = connect(settings)
-            try:
-                require(session)
-            except BaseException:
-                session.close()
-                raise
-        except BaseException:
-            with self._lock:
-                self._lent -= 1
-            raise
+        with ExitStack() as failing:
+            failing.callback(self._not_lent)
+            session = failing.enter_context(closing(connect(settings)))
+            require(session)
+            failing.pop_all()
         return _Kept(session, settings, self._clock())
+
+    def _not_lent(self) -> None:
+        with self._lock:
+            self._lent -= 1
 
     def _back(self, kept: _Kept) -> None:
         rests = kept.session.info.transaction_status == TransactionStatus.IDLE
