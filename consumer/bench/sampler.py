@@ -1,9 +1,8 @@
 """CPU and memory of one process and its children, from outside."""
 
-import threading
-from types import TracebackType
-
 import psutil
+
+from consumer.bench.repeating import Repeating
 
 _INTERVAL = 0.2
 
@@ -21,28 +20,19 @@ def family_cpu(pid: int) -> float:
     return spent
 
 
-class Sampler:
+class Sampler(Repeating):
     """Samples a process while the context is open; a process that ends keeps its last figures."""
 
     def __init__(self, pid: int) -> None:
+        super().__init__(_INTERVAL)
         self._process = psutil.Process(pid)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._loop, name="sampler", daemon=True)
         self._cpu: dict[int, float] = {}
         self._peak = 0
-
-    def __enter__(self) -> "Sampler":
-        self._look()
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._stop.set()
-        self._thread.join()
+        self.turn()
 
     def cpu(self) -> float:
         """CPU seconds so far, of the process and all children that were seen."""
-        self._look()
+        self.turn()
         return sum(self._cpu.values())
 
     @property
@@ -50,11 +40,8 @@ class Sampler:
         """The largest resident size of a single process, in MB of a million bytes."""
         return self._peak / 1e6
 
-    def _loop(self) -> None:
-        while not self._stop.wait(_INTERVAL):
-            self._look()
-
-    def _look(self) -> None:
+    def turn(self) -> None:
+        """Look at all of them."""
         try:
             family = [self._process, *self._process.children(recursive=True)]
         except psutil.NoSuchProcess:

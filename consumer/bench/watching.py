@@ -3,47 +3,34 @@
 import http.client
 import threading
 import urllib.request
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from consumer.bench.repeating import Repeating
 
 _TIMEOUT = 5.0
 # as Prometheus asks
 _ACCEPT = {"Accept": "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.4"}
 
 
-class Scraper:
+class Scraper(Repeating):
     """Reads a worker's metrics every few seconds while it is open, as soon as there are any."""
 
     def __init__(self, port: int, every: float) -> None:
+        super().__init__(every)
         self._address = f"http://127.0.0.1:{port}/metrics"
-        self._every = every
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._loop, name="scraper", daemon=True)
         self.scrapes = 0
         self.size = 0
 
-    def __enter__(self) -> "Scraper":
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _loop(self) -> None:
-        while not self._stop.wait(self._every):
-            try:
-                self._scrape()
-            except (OSError, http.client.HTTPException):
-                # it does not listen yet, or any more
-                continue
-
-    def _scrape(self) -> None:
-        with urllib.request.urlopen(urllib.request.Request(self._address, headers=_ACCEPT), timeout=_TIMEOUT) as answer:
+    def turn(self) -> None:
+        """Read them, if it listens yet, or still."""
+        asked = urllib.request.Request(self._address, headers=_ACCEPT)
+        with suppress(OSError, http.client.HTTPException), urllib.request.urlopen(asked, timeout=_TIMEOUT) as answer:
             self.size = len(answer.read())
-        self.scrapes += 1
+            self.scrapes += 1
 
 
 class Receiver:

@@ -7,16 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from consumer.stack.layout import Layout, load
-from consumer.stack.options import KAFKA, REGISTRY, TARGET, StackOptions
-from consumer.stack.progress import Terminal
-from consumer.stack.stack import Stack
+from consumer.stack.options import KAFKA, REGISTRY, TARGET
 from tests.real.engine.feed import fresh_name
 from tests.real.engine.wire import Proxy
-from tests.real.engine.witness import TEMPLATE, Target, create_database, make_template
+from tests.real.engine.witness import TEMPLATE, Target, create_database
 from tests.real.engine.worker import Workers
 
-from .link import Address, Link
+from .linked import linked
 from .trial import RECOVERIES, Ground, Trial
 
 _HERE = Path(__file__).parent
@@ -92,18 +89,8 @@ def _new_seeds(config: pytest.Config) -> list[int]:
 @pytest.fixture(scope="package")
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     """Broker, registry and target, which tests may break; each leaves them as it found them."""
-    place = tmp_path_factory.mktemp("faults")
-
-    def broker() -> Address:
-        state = load(Layout(place))
-        return _LOOPBACK, state.ports[KAFKA] if state else 0
-
-    with Link(broker, kafka=True) as link:
-        settings = {"advertised.listeners": f"BROKER://{_LOOPBACK}:{link.port}", **_SOON}
-        options = StackOptions(kafka_settings=settings)
-        with Stack.open(place, {KAFKA, REGISTRY, TARGET}, options, Terminal(quiet_steps=True)) as stack:
-            make_template(stack.endpoints.target_dsn)
-            yield Ground(stack, link)
+    with linked(tmp_path_factory.mktemp("faults"), {KAFKA, REGISTRY, TARGET}, _SOON) as servers:
+        yield servers
 
 
 @pytest.fixture

@@ -9,21 +9,17 @@ from urllib.parse import urlsplit
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from consumer.stack.layout import Layout, load
-from consumer.stack.options import CONNECT, KAFKA, REGISTRY, SOURCE, TARGET, StackOptions
-from consumer.stack.progress import Terminal
-from consumer.stack.stack import Stack
+from consumer.stack.options import CONNECT, KAFKA, REGISTRY, SOURCE, TARGET
 from tests.collector import Collector
 from tests.faults.front import Front
 from tests.faults.link import Address, Link
+from tests.faults.linked import LOOPBACK, linked
 from tests.faults.trial import RECOVERIES, Ground, Trial
 from tests.real.engine.feed import fresh_name
-from tests.real.engine.witness import TEMPLATE, Target, create_database, make_template
+from tests.real.engine.witness import TEMPLATE, Target, create_database
 from tests.real.engine.worker import Workers
 
 from .scene import Scene, Ways
-
-_LOOPBACK = "127.0.0.1"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,18 +30,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="package")
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     """All servers; each scenario leaves them as it found them."""
-    place = tmp_path_factory.mktemp("scenarios")
-
-    def broker() -> Address:
-        state = load(Layout(place))
-        return _LOOPBACK, state.ports[KAFKA] if state else 0
-
-    with Link(broker, kafka=True) as link:
-        options = StackOptions(kafka_settings={"advertised.listeners": f"BROKER://{_LOOPBACK}:{link.port}"})
-        parts = {SOURCE, KAFKA, REGISTRY, CONNECT, TARGET}
-        with Stack.open(place, parts, options, Terminal(quiet_steps=True)) as stack:
-            make_template(stack.endpoints.target_dsn)
-            yield Ground(stack, link)
+    with linked(tmp_path_factory.mktemp("scenarios"), {SOURCE, KAFKA, REGISTRY, CONNECT, TARGET}) as servers:
+        yield servers
 
 
 @pytest.fixture
@@ -60,13 +46,13 @@ def scene(request: pytest.FixtureRequest, ground: Ground, tmp_path: Path) -> Ite
         collector = opened.enter_context(closing(Collector()))
         ways = Ways(
             target=opened.enter_context(Link(lambda: _address(target.dsn))),
-            registry=opened.enter_context(Link(lambda: (_LOOPBACK, front.server_port))),
+            registry=opened.enter_context(Link(lambda: (LOOPBACK, front.server_port))),
             collector=opened.enter_context(Link(lambda: _at(collector.endpoint))),
             front=front,
         )
         trial = Trial(request.node.name, seed, ground, target, workers)
         trial.vary(
-            dsn=make_conninfo(target.dsn, host=_LOOPBACK, port=ways.target.port),
+            dsn=make_conninfo(target.dsn, host=LOOPBACK, port=ways.target.port),
             registry_url=_through(front.url, ways.registry),
             level="debug",
             # whoever asks for the logs' ends is told soon that nobody answers
@@ -96,7 +82,7 @@ def _address(dsn: str) -> Address:
 
 def _at(url: str) -> Address:
     parts = urlsplit(url)
-    return parts.hostname or _LOOPBACK, parts.port or 80
+    return parts.hostname or LOOPBACK, parts.port or 80
 
 
 def _through(url: str, way: Link) -> str:

@@ -8,18 +8,16 @@ from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from consumer.stack.layout import Layout, load
-from consumer.stack.options import KAFKA, REGISTRY, TARGET, StackOptions
-from consumer.stack.progress import Terminal
+from consumer.stack.options import KAFKA, REGISTRY, TARGET
 from consumer.stack.stack import Stack
 from tests.faults.front import Front
 from tests.faults.link import Address, Link
+from tests.faults.linked import LOOPBACK, linked
 from tests.faults.office import Office
 from tests.real.engine.feed import Feed, fresh_name
-from tests.real.engine.witness import TEMPLATE, Target, create_database, make_template
+from tests.real.engine.witness import TEMPLATE, Target, create_database
 from tests.real.engine.worker import Job, Process, Workers
 
-_LOOPBACK = "127.0.0.1"
 _PARTITIONS = 6
 # a worker that is killed now and then is no reason to give up
 _HEALING = {"worker_deaths": 100, "worker_window": 60.0}
@@ -80,25 +78,18 @@ def ground(place: Path, seed: int) -> Iterator[Ground]:
     for folder in (servers, logs):
         folder.mkdir(parents=True)
 
-    def broker() -> Address:
-        state = load(Layout(servers))
-        return _LOOPBACK, state.ports[KAFKA] if state else 0
-
     with ExitStack() as opened:
-        kafka = opened.enter_context(Link(broker, kafka=True))
-        options = StackOptions(kafka_settings={"advertised.listeners": f"BROKER://{_LOOPBACK}:{kafka.port}"})
-        parts = {KAFKA, REGISTRY, TARGET}
-        stack = opened.enter_context(Stack.open(servers, parts, options, Terminal(quiet_steps=True)))
-        make_template(stack.endpoints.target_dsn)
+        base = opened.enter_context(linked(servers, {KAFKA, REGISTRY, TARGET}))
+        stack = base.stack
         target = Target(create_database(stack.endpoints.target_dsn, fresh_name("soak"), TEMPLATE))
         front = opened.enter_context(Front(stack.endpoints.registry_url))
-        registry = opened.enter_context(Link(lambda: (_LOOPBACK, front.server_port)))
+        registry = opened.enter_context(Link(lambda: (LOOPBACK, front.server_port)))
         way = opened.enter_context(Link(lambda: _address(target.dsn)))
         once = Feed(stack.endpoints, "once", fresh_name("once"), _PARTITIONS)
         churn = Feed(stack.endpoints, "churn", fresh_name("churn"), _PARTITIONS)
         job = Job(
             at=stack.endpoints,
-            dsn=make_conninfo(target.dsn, host=_LOOPBACK, port=way.port),
+            dsn=make_conninfo(target.dsn, host=LOOPBACK, port=way.port),
             group=f"soak_{seed}",
             topics=(once.topic, churn.topic),
             registry_url=front.url.replace(str(front.server_port), str(registry.port)),
@@ -113,7 +104,7 @@ def ground(place: Path, seed: int) -> Iterator[Ground]:
         )
         workers = Workers(logs)
         opened.callback(workers.kill_all)
-        yield Ground(stack, kafka, way, registry, front, target, workers, job, once, churn, logs)
+        yield Ground(stack, base.kafka, way, registry, front, target, workers, job, once, churn, logs)
 
 
 def _address(dsn: str) -> Address:

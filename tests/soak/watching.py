@@ -2,15 +2,15 @@
 
 import csv
 import statistics
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
-from types import TracebackType
 
 import psycopg
+
+from consumer.bench.repeating import Repeating
 
 from .ground import Ground
 
@@ -55,24 +55,16 @@ class Growth:
         return f"{self.name}: {self.first:.1f} in the first third, {self.last:.1f} in the last"
 
 
-class Watching:
-    """A thread of its own that looks every two seconds, until the context is left."""
+class Watching(Repeating):
+    """Looks every two seconds, until the context is left."""
 
     def __init__(self, ground: Ground) -> None:
+        super().__init__(_EVERY)
         self._ground = ground
+        self._began = time.monotonic()
         self.samples: list[Sample] = []
         self.stuck_since = time.monotonic()
         self._position = -1
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> "Watching":
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._stop.set()
-        self._thread.join(30)
 
     def keep(self, file: Path) -> None:
         """Write all samples down, to be looked at."""
@@ -105,15 +97,14 @@ class Watching:
         kept = self.samples[int(len(self.samples) * _WARM) :]
         return statistics.linear_regression([each.at for each in kept], [each.rss for each in kept]).slope * 3600
 
-    def _run(self) -> None:
-        began = time.monotonic()
-        while not self._stop.wait(_EVERY):
-            # the target may be away: then sessions are not known
-            sessions = None
-            with suppress(psycopg.Error):
-                sessions = self._asked()
-            with suppress(OSError):
-                self.samples.append(self._sampled(time.monotonic() - began, sessions))
+    def turn(self) -> None:
+        """Look once."""
+        # the target may be away: then sessions are not known
+        sessions = None
+        with suppress(psycopg.Error):
+            sessions = self._asked()
+        with suppress(OSError):
+            self.samples.append(self._sampled(time.monotonic() - self._began, sessions))
 
     def _asked(self) -> int:
         with psycopg.connect(self._ground.target.dsn, connect_timeout=2, autocommit=True) as session:
