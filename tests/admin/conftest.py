@@ -26,7 +26,7 @@ def secret(role: Role) -> str:
 
 
 TOKENS = {
-    f"the {role.words}": Token(sha256=hashlib.sha256(secret(role).encode()).hexdigest(), role=role.words)  # type: ignore[arg-type]
+    f"the {role.words}": Token(sha256=hashlib.sha256(secret(role).encode()).hexdigest(), role=role.words)
     for role in Role
 }
 

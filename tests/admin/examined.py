@@ -117,7 +117,7 @@ PLAN = Plan(
 def examined(around: Around, target: PostgresExamining) -> Report:
     """One examination."""
     asked = Asked(
-        kafka=_Kafka(around),  # type: ignore[arg-type]
+        kafka=_Kafka(around),
         target=target,
         registry=_Registry(),
         connectors=lambda: around.connectors,

@@ -134,6 +134,8 @@ class Shop:
         self.masks = tuple(masks)
         # nearly all files that the process may have are open
         self.crowded = False
+        # letters that pictures show, by what they are for
+        self.shown: dict[str, int] = {}
         # what the source was asked for, if it can be
         self.signals_go, self.signals = True, list[tuple[str, bytes, bytes]]()
 
@@ -154,7 +156,7 @@ class Shop:
             recoveries=lambda: closing(PostgresRecoveries(settings, self.group)),
             repairs=self._repairs,
             has_connect=True,
-            offsets=lambda: self.logs,  # type: ignore[arg-type,return-value]
+            offsets=lambda: self.logs,
             ages=lambda: self.logs,
             settings=lambda: {"kafka": {"group": self.group}},
             about={"group": self.group, "version": "1"},
@@ -297,7 +299,7 @@ class Shop:
     def _positions(self) -> Iterator[Positions]:
         settings = SessionSettings(dsn=self.dsn, worker="admin")
         with closing(PostgresDesk(settings, self.group, discard)) as desk:
-            yield MovedPositions(desk, lambda: self.logs)  # type: ignore[arg-type,return-value]
+            yield MovedPositions(desk, lambda: self.logs)
 
     @contextmanager
     def _source(self) -> Iterator[SourceDesk]:

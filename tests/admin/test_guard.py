@@ -47,7 +47,7 @@ def test_a_token_is_taken_until_its_end() -> None:
     """And no other one, whatever it looks like."""
     token = Token(sha256=hashed("mine"), role="operator", expires=NOON)
     for now, taken in ((NOON - timedelta(seconds=1), True), (NOON, False)):
-        gate = Gate({"me": token}, KEY, 60, now=lambda now=now: now)  # type: ignore[misc]
+        gate = Gate({"me": token}, KEY, 60, now=lambda now=now: now)
         if taken:
             assert gate.holder("mine").role is Role.OPERATOR
         for other in ("mine",) * (not taken) + ("", "Mine", hashed("mine"), "x" * 10_000, "\ud800"):

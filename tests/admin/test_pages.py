@@ -181,7 +181,7 @@ def test_the_first_line_says_whether_something_needs_a_person(shop: Shop) -> Non
 
 def test_a_calm_group_is_told_so(shop: Shop) -> None:
     """Nothing is made up."""
-    shop.connect.all = list  # type: ignore[method-assign]
+    shop.connect.all = list
     shop.session.execute(
         "UPDATE headrace.positions SET owner_pid = pg_backend_pid() WHERE group_name = %s", (shop.group,)
     )

@@ -1,6 +1,7 @@
 """Comparisons and recoveries in API and console: looked at, begun, decided about, their rows shown to those who may."""
 
 import json
+from typing import Any
 
 import httpx
 import pytest
@@ -87,7 +88,7 @@ def test_rows_of_a_batch_are_for_those_who_may_see_contents(shop: Shop, here: ht
     assert "it is there again" in here.get(f"/recovery/{number}/rows").text
 
 
-PREVIEWS = {
+PREVIEWS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "rebuild": ({"table": "{table}"}, ["snapshot", "reconcile", "sweep", "reconcile"]),
     "rewind": ({"topic": "{topic}", "to": "earliest", "compare": True}, ["move", "reach", "reconcile"]),
     "skip": ({"topic": "{topic}", "partition": 0, "first": 1, "to": 3}, ["skip"]),

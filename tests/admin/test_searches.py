@@ -1,5 +1,6 @@
 """Searches by values through the API: made, followed, their finds taken as a selection, cancelled."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -23,10 +24,7 @@ def worked(shop: Shop, pools: Pools) -> None:
     world = World({1: shop.line.keys.text, 2: shop.line.values.text}, lambda name: None, address=shop.line.at.topic)
     sources = Sources(registry=world, fetch=lambda ref, known: None)
 
-    def judge(*asked: Any) -> tuple[str, str]:
-        return judged(*asked, sources)
-
-    searches = PostgresValueSearches(pools(), shop.group, judge)
+    searches = PostgresValueSearches(pools(), shop.group, partial(judged, sources=sources))
     while searches.step(next_step) is not None:
         pass
 

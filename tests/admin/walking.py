@@ -27,7 +27,7 @@ def _walk(routes: Any, prefix: str) -> Iterator[Walked]:
             assert route.path == "/static", route.path
         elif isinstance(route, GuardedRoute):
             path = re.sub(r"\{action\}", "pause", prefix + route.path)
-            for method in sorted(route.methods - {"HEAD"}):
+            for method in sorted(set(route.methods or ()) - {"HEAD"}):
                 yield method, re.sub(r"\{\w+\}", "1", path), route.role
         else:
             # a router that was included

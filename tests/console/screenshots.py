@@ -56,7 +56,9 @@ def shop(session: psycopg.Connection, server: str, pools: Pools, sink: PostgresS
     people = ("Ada", "Grace", "Edsger", "Barbara", "Donald", "Radia", "Niklaus", "Frances")
     for number, name in enumerate(people * 5, 10):
         made.line.apply(("c", {"id": number, "customer": name, "status": "paid", "price": 7 * number, "note": None}))
-    made.first = made.bad(101, customer="Radia", status="waiting for the customs", price=2350, note="to Reykjavík")
+    made.shown["first"] = made.bad(
+        101, customer="Radia", status="waiting for the customs", price=2350, note="to Reykjavík"
+    )
     for number, name in enumerate(people, 102):
         made.bad(number, customer=name, status="waiting for the customs", price=4 * number)
     for number in (120, 121, 122):
@@ -84,14 +86,14 @@ def with_control(shop: Shop) -> None:
 def with_fix(shop: Shop) -> None:
     """A change of a row that is there, put right by hand, and not sent yet; its trace is known."""
     trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-    shop.fixed = shop.bad(12, customer="Edsger", status="waiting for the customs", price=84, note="second try")
+    shop.shown["fixed"] = shop.bad(12, customer="Edsger", status="waiting for the customs", price=84, note="second try")
     headers = Jsonb([["traceparent", b64encode(trace.encode()).decode()]])
-    for letter in (shop.first, shop.fixed):
+    for letter in (shop.shown["first"], shop.shown["fixed"]):
         update = "UPDATE headrace.letter_bytes SET headers = %s WHERE letter_id = %s"
         shop.session.execute(update, (headers, letter))
     patch = [{"op": "replace", "path": "/after/status", "value": "in customs"}]
     with shop.doors.letters() as desk:
-        desk.edit(shop.fixed, patch, Note("ada (login.example)", "the customs' word was too long"))
+        desk.edit(shop.shown["fixed"], patch, Note("ada (login.example)", "the customs' word was too long"))
 
 
 def picture(page: Page, name: str) -> None:
@@ -144,8 +146,8 @@ def test_pictures(shop: Shop, app: FastAPI, opens: Opens) -> None:
     IMAGES.mkdir(exist_ok=True)
     ((batch,),) = shop.session.execute("SELECT max(id) FROM headrace.batches WHERE state = 'failed'").fetchall()
     ((job,),) = shop.session.execute("SELECT max(id) FROM headrace.jobs").fetchall()
-    known = {"topic": shop.line.at.topic, "batch": batch, "job": job, "letter": shop.first}
-    known |= {"fixed": shop.fixed, "compared": shop.compared()}
+    known = {"topic": shop.line.at.topic, "batch": batch, "job": job, "letter": shop.shown["first"]}
+    known |= {"fixed": shop.shown["fixed"], "compared": shop.compared()}
     size: Any = {"width": WIDTH, "height": HEIGHT}
     with served(app) as address:
         light, dark = (opens(address, color_scheme=look, viewport=size) for look in ("light", "dark"))

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from consumer.admin_sections import is_loopback
 from consumer.alerts.rules import ALERTS, rules
+from consumer.core.addresses import is_loopback
 from consumer.edge_settings import kafka_settings
 from consumer.edges.kafka.config import selects
 from consumer.settings import load
@@ -234,7 +234,7 @@ def test_alerts_that_are_kept_quiet_or_sent_are_those_that_there_are() -> None:
     for rule in alertmanager["inhibit_rules"]:
         assert set(rule["equal"]) <= told
         for matcher in [*rule["source_matchers"], *rule["target_matchers"]]:
-            label, value = re.fullmatch(r'(\w+) =~? "([^"]+)"', matcher).groups()  # type: ignore[union-attr]
+            label, value = re.fullmatch(r'(\w+) =~? "([^"]+)"', matcher).groups()
             assert label in told
             if label == "alertname":
                 assert set(value.split("|")) <= {alert.name for alert in ALERTS}

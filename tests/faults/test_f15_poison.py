@@ -87,7 +87,7 @@ def _mixed(trial: Trial, feed: Feed, poisons: list[str]) -> tuple[dict[Origin, s
 
 def _kinds(trial: Trial) -> dict[Origin, str]:
     query = 'SELECT topic, partition, "offset", kind FROM headrace.letters WHERE group_name = %s'
-    return {tuple(row[:3]): str(row[3]) for row in trial.target.ask(query, trial.job.group)}  # type: ignore[misc]
+    return {tuple(row[:3]): str(row[3]) for row in trial.target.ask(query, trial.job.group)}
 
 
 @pytest.mark.parametrize("column", ["text", "enum"])

@@ -125,7 +125,7 @@ def test_a_job_survives_kills(trial: Trial, letters: int, every: float, kills: i
     dead = letters // _HOPELESS
     assert Counter(item.state for item in items) == {"applied": letters - dead, "dead": dead}
     assert len({item.letter for item in items}) == letters
-    states = dict(trial.target.ask("SELECT id, state FROM headrace.letters"))  # type: ignore[arg-type]
+    states = dict(trial.target.ask("SELECT id, state FROM headrace.letters"))
     assert all(states[item.letter] == item.state for item in items)
     assert trial.target.ask("SELECT DISTINCT replays FROM headrace.letters") == [(1,)]
     assert len(trial.target.rows("once")) == letters - dead

@@ -42,7 +42,7 @@ def _wanted(config: pytest.Config) -> list[str]:
         raise pytest.UsageError(f"no alert of these names: {', '.join(unknown)}")
     if not config.getoption("--resume", False):
         return [name for name in names if name in chosen]
-    seen = config.cache.get(_SEEN, [])  # type: ignore[union-attr]
+    seen = config.cache.get(_SEEN, [])
     return [name for name in names if name in chosen and name not in seen]
 
 

@@ -101,7 +101,7 @@ class Applying:
         self.handover = Handover(max_bytes=1 << 30, max_batches=100)
         apart = Apart(planner(known, policy=POLICY), binder, self.ahead.fetched)
         # no letter here only points to its record
-        returns = Returns(sink, apart, None, judges, bounds.turn)  # type: ignore[arg-type]
+        returns = Returns(sink, apart, None, judges, bounds.turn)
         # everything is on until a test says otherwise
         self.heard = returns.switches = Heard()
         patience = Patience(sink, CircuitBreaker("target"), Backoff(first=0.05, most=0.2))

@@ -130,7 +130,7 @@ class Engine:
             planner=plans,
             binder=binder,
             fetch=lambda wanted: {},
-            returns=None,  # type: ignore[arg-type]
+            returns=None,
             flood=FloodGuard(FloodLimits(percent=100)),
             busy=Busy(self._sink.settings.batch_deadline),
             dependents=Dependents(self._sink, self.topics),

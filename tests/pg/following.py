@@ -90,9 +90,9 @@ class Follower:
         self.name = source.table
         settings = BinderSettings(template=str(source.table), following=Following(others=how))
         sources = Sources(
-            registry=source,  # type: ignore[arg-type]
+            registry=source,
             catalog=PostgresCatalog(pool, group),
-            offsets=source,  # type: ignore[arg-type]
+            offsets=source,
             rows=RowDecoder(),
         )
         self.binder = Binder(self.known, sources, settings)

@@ -92,7 +92,7 @@ def test_what_a_session_had_prepared_is_made_anew(
     # the driver is not to know
     scene.session.pgconn.exec_(statement.encode())
     if statement.startswith("CREATE"):
-        scene.sink._staging._tables.clear()  # type: ignore[union-attr]
+        scene.sink._staging._tables.clear()
     scene.apply(8)
 
     assert scene.acts == [Act.SESSION_REBUILT]
@@ -103,12 +103,12 @@ def test_a_session_that_is_spoilt_again_and_again_is_not_rebuilt_in_haste(scene:
     """From the second time on there is a wait, as for a server that is away."""
     waits: list[float] = []
     patience = scene.applying.applier.patience
-    patience.stopping.wait = lambda seconds: bool(waits.append(seconds))  # type: ignore[method-assign,func-returns-value]
+    patience.stopping.wait = lambda seconds: bool(waits.append(seconds))
     scene.apply()
     for _ in range(4):
         scene.session.pgconn.exec_(b"CREATE TEMP TABLE headrace_1 ()")
-        scene.sink._staging._tables.clear()  # type: ignore[union-attr]
-        scene.sink._staging._made = 0  # type: ignore[union-attr]
+        scene.sink._staging._tables.clear()
+        scene.sink._staging._made = 0
         scene._next = scene.applying.take()[AT] + 1
         scene.offer()
         scene.applying.turns(lambda told: scene.acts != [])
@@ -291,7 +291,7 @@ def test_a_connector_that_fails_again_and_again_is_given_up(
     for _ in range(8):
         # a new process each time
         healer = Healer(PostgresAbandoned(pool, group), connect_, RestartBudget(most=3, first=0.0), "me", every=0.0)
-        healer.tell = lambda fact: (recorder.tell(fact), heard.append(fact))  # type: ignore[assignment]
+        healer.tell = lambda fact: (recorder.tell(fact), heard.append(fact))
         for _ in range(4):
             healer.turn(0.0)
         recorder.turn(0.0)

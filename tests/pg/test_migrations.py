@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from consumer.cli import app
 from consumer.core.failure import Refused, Transient
@@ -138,7 +138,7 @@ def test_a_migration_does_not_hold_workers_up_for_long(empty: psycopg.Connection
 
 
 @pytest.fixture
-def headrace(empty: psycopg.Connection, monkeypatch: pytest.MonkeyPatch) -> Callable[..., object]:
+def headrace(empty: psycopg.Connection, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """Runs a command on that database."""
     monkeypatch.setenv("HEADRACE_KAFKA__BOOTSTRAP_SERVERS", "127.0.0.1:1")
     monkeypatch.setenv("HEADRACE_KAFKA__TOPICS", '["t"]')
@@ -147,7 +147,7 @@ def headrace(empty: psycopg.Connection, monkeypatch: pytest.MonkeyPatch) -> Call
     return lambda *words: CliRunner().invoke(app, words)
 
 
-def test_the_command_migrates_and_says_the_version(empty: psycopg.Connection, headrace: Callable[..., object]) -> None:
+def test_the_command_migrates_and_says_the_version(empty: psycopg.Connection, headrace: Callable[..., Result]) -> None:
     """Without a worker, Kafka or registry; a second time there is nothing to do."""
     newest = migrations()[-1][0]
     for said in (f"had version 0, and has {newest}", "nothing to do"):
@@ -174,7 +174,7 @@ def test_two_commands_at_once_migrate_once(empty: psycopg.Connection) -> None:
 
 
 def test_the_command_ends_when_its_time_is_over(
-    headrace: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+    headrace: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the failure of the last attempt."""
     monkeypatch.setenv("HEADRACE_TARGET__DSN", "host=127.0.0.1 port=1")
@@ -183,7 +183,7 @@ def test_the_command_ends_when_its_time_is_over(
 
 
 def test_the_command_tries_again_while_somebody_is_in_the_way(
-    empty: psycopg.Connection, headrace: Callable[..., object]
+    empty: psycopg.Connection, headrace: Callable[..., Result]
 ) -> None:
     """It says so, and ends when it is through."""
     dsn = make_conninfo(empty.info.dsn, password=empty.info.password)

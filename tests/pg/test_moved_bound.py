@@ -11,9 +11,10 @@ from consumer.core.kinds import KINDS
 from consumer.core.markers import UNAVAILABLE
 from consumer.core.plan import TableName
 from consumer.core.records import TopicPartition
+from consumer.edges.postgres.aside import DEFAULT_BOUNDS
 from consumer.edges.postgres.moved import MovedBounds
 from consumer.edges.postgres.session import SessionSettings
-from consumer.edges.postgres.sink import DEFAULT_BOUNDS, PostgresSink
+from consumer.edges.postgres.sink import PostgresSink
 from consumer.ports.target import Retention, Start
 from tests.pg.conftest import Pools
 from tests.pg.engine import POLICY, Engine

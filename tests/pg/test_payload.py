@@ -89,7 +89,7 @@ def test_a_cut_record_is_shown_as_far_as_it_goes(session: psycopg.Connection, ba
     """With the field at which it breaks."""
     found = payload(session, group, bad("x"), KEPT)
     assert found is not None
-    assert (found.value.field, found.value.values["after"]["word"]) == ("ts_ms", CANARY)  # type: ignore[index]
+    assert (found.value.field, found.value.values["after"]["word"]) == ("ts_ms", CANARY)
 
 
 def test_a_tombstone_has_no_value(session: psycopg.Connection, bad: Bad, group: str) -> None:

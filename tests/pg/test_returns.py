@@ -19,12 +19,13 @@ from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.offsets import KafkaOffsets
 from consumer.edges.kafka.origins import KafkaOrigins
+from consumer.edges.postgres.aside import LetterBounds
 from consumer.edges.postgres.control import PostgresControl
 from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import SessionSettings
-from consumer.edges.postgres.sink import LetterBounds, PostgresSink
+from consumer.edges.postgres.sink import PostgresSink
 from consumer.known import KnownBindings
 from consumer.ports.target import Start
 from consumer.ports.topics import Traits

@@ -51,7 +51,7 @@ class Logs:
 def acts(group: str, appends: Mapping[str, str], logs: Logs | None = None) -> dict[str, Act]:
     """The program's acts on these logs."""
     renaming = RenamingActs(group, 1.0)
-    moves = PositionActs(group, lambda: logs or Logs(), lambda table: appends.get(table, ""), discard)  # type: ignore[arg-type]
+    moves = PositionActs(group, lambda: logs or Logs(), lambda table: appends.get(table, ""), discard)
     return {
         "move": moves.move,
         "skip": moves.skip,

@@ -67,7 +67,7 @@ class Line(Pipeline):
 
     log: Log
 
-    def record(self, op: str, before: Row | None, after: Row | None = None) -> tuple[bytes, bytes | None]:  # type: ignore[override]
+    def record(self, op: str, before: Row | None, after: Row | None = None) -> tuple[bytes, bytes | None]:
         row = after or before or {}
         identity = self.keys.framed(1, {"id": row["id"]})
         if op == "t":
@@ -76,7 +76,7 @@ class Line(Pipeline):
 
     def batch(self, *changes: Change) -> int:
         """Apply changes in one batch; returns how many records the log has then."""
-        self.apply(*changes)  # type: ignore[arg-type]
+        self.apply(*changes)
         self.log.records += [self.record(*change) for change in changes]
         return len(self.log.records)
 
@@ -179,8 +179,8 @@ def acts(ground: Ground) -> dict[str, Act]:
         sources = Sources(registry=world, catalog=catalog, offsets=world, rows=RowDecoder())
         with closing(Binder(known, sources, ground.how)) as binder:
             yield Undoing(
-                origins=ground.log,  # type: ignore[arg-type]
-                offsets=ground.log,  # type: ignore[arg-type]
+                origins=ground.log,
+                offsets=ground.log,
                 frames=Frames(),
                 schema=lambda datum: texts[_id(datum)],
                 apart=Apart(planner(known), binder),

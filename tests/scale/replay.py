@@ -21,12 +21,13 @@ from consumer.core.letterhead import Codec
 from consumer.core.policy import Policy
 from consumer.core.records import RecordRef, Slice, TopicPartition
 from consumer.edges.breaker import CircuitBreaker
+from consumer.edges.postgres.aside import LetterBounds
 from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.migrate import migrate
 from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import SessionSettings, connect
-from consumer.edges.postgres.sink import LetterBounds, PostgresSink
+from consumer.edges.postgres.sink import PostgresSink
 from consumer.ports.letters import Posted, Unposted
 from consumer.ports.target import Start, Taken
 from consumer.returns import Judges, Returns
@@ -103,7 +104,7 @@ def main() -> int:
             (taken,) = sink.take({TopicPartition(f"{GROUP}.retry.1", 0): Start(offset=0)})
             judges = Judges(codec=Codec(encode=encode, decode=decode), policy=Policy())
             # no letter here only points to its record
-            returns = Returns(sink, Apart(line.planner, line.binder), None, judges)  # type: ignore[arg-type]
+            returns = Returns(sink, Apart(line.planner, line.binder), None, judges)
             offset = taken.next_offset
             while scene.job(number).state != "done":
                 scene.rested(number)

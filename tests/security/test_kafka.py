@@ -77,7 +77,7 @@ def test_the_right_papers_lead_from_topic_to_table(
     assert ("SASL_SSL with SCRAM-SHA-512" if way == "LOGIN" else "SSL") in found["kafka.security"]["detail"]
 
 
-WRONG = {
+WRONG: dict[str, tuple[str, str, dict[str, str | None]]] = {
     "another authority": ("LOGIN", "127.0.0.1", {"ssl.ca.location": "others"}),
     "another name": ("LOGIN", "localhost", {}),
     "a certificate that has ended": ("ENDED", "127.0.0.1", {}),

@@ -100,7 +100,7 @@ def front(ground: Ground, *, ended: bool = False) -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Door) as server:
         server.socket = context.wrap_socket(server.socket, server_side=True)
         # a client that refuses us is no error of ours
-        server.handle_error = lambda *_: None  # type: ignore[method-assign]
+        server.handle_error = lambda *_: None
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         try:

@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 
 import psycopg
 
@@ -30,7 +30,7 @@ def broken(ground: Ground, fault: Fault, still: threading.Event) -> Iterator[Non
         still.wait(max(fault.lasts, fault.beside.lasts if fault.beside else 0.0))
 
 
-Break = Callable[[Ground, Fault], "contextmanager[None]"]
+Break = Callable[[Ground, Fault], AbstractContextManager[None]]
 
 
 def _way(which: Callable[[Ground], Link], do: Callable[[Link], object], back: Callable[[Link], object]) -> Break:

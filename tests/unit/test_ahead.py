@@ -68,8 +68,7 @@ class Thread:
     def __init__(self, registry: Registry) -> None:
         self.known = KnownBindings()
         self.binder = registry.binder(self.known)
-        self.ahead = Ahead(self.binder)
-        self.ahead.PATIENCE = 0.05
+        self.ahead = Ahead(self.binder, patience=0.05)
         self._planner = planner(self.known)
 
     def work(self, fetch: Fetch | None, *places: TopicPartition) -> Plan | Sequence[object]:
@@ -100,7 +99,7 @@ def test_only_what_needs_a_schema_waits_for_a_slow_registry(registry: Registry) 
         assert registry.asked.wait(SECONDS)
         assert isinstance(pool.submit(thread.work, None, WELL).result(SECONDS), Plan)
         # nobody waits for it a second time
-        thread.ahead.PATIENCE = 10 * SECONDS
+        thread.ahead._patience = 10 * SECONDS
         for at in (SLOW, ALSO_SLOW):
             assert waiting(pool.submit(thread.work, None, at).result(SECONDS)) == [(at, "registry.away")]
         registry.go.set()

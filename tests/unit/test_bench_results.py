@@ -23,7 +23,7 @@ _OURS = ("headrace", "copy-upsert")
 
 def _run(contender: str, version: str = _THIS, rate: float = 100.0, **more: object) -> Result:
     fields = {"scenario": _UPDATES.name, "size": _SIZE, "seconds": 1.0, "wall_seconds": 2.0, **more}
-    return Result(contender=contender, version=version, rate=rate, **fields)  # type: ignore[arg-type]
+    return Result(contender=contender, version=version, rate=rate, **fields)
 
 
 def _store(directory: Path, results: Sequence[Result]) -> Store:

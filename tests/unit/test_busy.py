@@ -197,8 +197,8 @@ def test_a_table_is_tried_a_few_times_at_once(kind: str, tries: int) -> None:
     for number in range(1, tries):
         assert not told.knows(its, {"t"})
         steps = told.instead(its, {"t"}, error, 1.0)
-        assert number > 1 or ranges(steps) == [[(OTHER, 0, 9)], [(ONE, 0, 8000)]]  # type: ignore[arg-type]
-        its = steps[1 if number == 1 else 0]  # type: ignore[assignment]
+        assert number > 1 or ranges(steps) == [[(OTHER, 0, 9)], [(ONE, 0, 8000)]]
+        its = steps[1 if number == 1 else 0]
     steps = told.instead(its, {"t"}, error, 1.0)
 
     assert told.knows(its, {"t"})

@@ -213,7 +213,7 @@ def test_addresses_are_those_of_the_standard_library(texts: list[str]) -> None:
     for version, name in ((4, "ipv4"), (6, "ipv6")):
         wrong = broken(
             pl.DataFrame({"x": texts, SEQ: range(len(texts))}),
-            compiled(column_of("string"), Rules(format=name)),  # type: ignore[arg-type]
+            compiled(column_of("string"), Rules(format=name)),
             {},
             NOW,
         )

@@ -47,7 +47,7 @@ def test_who_may_not_log_in_is_told_before_kafka_is_waited_for() -> None:
     kafka = Silent()
     wrong = Persistent(failed(KINDS["target.login"], "postgres", "connect", "no such password"))
     with pytest.raises(Persistent):
-        CurrentWatch(Inspection(overview=Overview(wrong), offsets=kafka)).settled()  # type: ignore[arg-type]
+        CurrentWatch(Inspection(overview=Overview(wrong), offsets=kafka)).settled()
     away = Transient(failed(KINDS["target.connection"], "postgres", "connect", "no answer"))
-    assert not CurrentWatch(Inspection(overview=Overview(away), offsets=kafka)).settled()  # type: ignore[arg-type]
+    assert not CurrentWatch(Inspection(overview=Overview(away), offsets=kafka)).settled()
     assert kafka.asked == 0

@@ -44,7 +44,7 @@ def at(start: int) -> list[Slice]:
 
 def made(group: Group) -> Dependents:
     """Those of a group."""
-    return Dependents(group, group)  # type: ignore[arg-type]
+    return Dependents(group, group)
 
 
 def test_what_is_read_and_behind_is_waited_for_once_at_a_place() -> None:

@@ -66,19 +66,19 @@ class Scene:
         self.handover = Handover(max_bytes=1 << 20, max_batches=100)
         known = KnownBindings()
         known.learn(BindingKey("t", None, b"v"), heartbeat())
-        nobody: Sources = Sources(registry=self, catalog=self, offsets=self, rows=self)  # type: ignore[arg-type]
+        nobody: Sources = Sources(registry=self, catalog=self, offsets=self, rows=self)
         shop = Workshop(
             planner=planner(known),
             binder=Binder(known, nobody, BinderSettings()),
             fetch=lambda wanted: {},
-            returns=None,  # type: ignore[arg-type]
+            returns=None,
             flood=FloodGuard(FloodLimits(percent=5)),
             busy=Busy(30.0),
-            dependents=None,  # type: ignore[arg-type]
+            dependents=None,
         )
         patience = patient(self.target)
-        holdings = Holdings(self.target, self.target, self.handover, patience, TablePolicy())  # type: ignore[arg-type]
-        self.applier = Applier(self.target, shop, self.handover, holdings, patience)  # type: ignore[arg-type]
+        holdings = Holdings(self.target, self.target, self.handover, patience, TablePolicy())
+        self.applier = Applier(self.target, shop, self.handover, holdings, patience)
         # nothing changes by itself here
         self.applier._next_look = math.inf
         self.handover.ask((AT, OTHER))

@@ -38,12 +38,12 @@ MOOD = Labels(type="mood", schema="public", labels=("sad", "glad"))
 
 def want(name: str, kind: str = "text", **more: object) -> WantedColumn:
     """A column of the source."""
-    return WantedColumn(name=name, source=name, created=(kind,), type=sql_type(kind), **more)  # type: ignore[arg-type]
+    return WantedColumn(name=name, source=name, created=(kind,), type=sql_type(kind), **more)
 
 
 def have(name: str, kind: str = "text", **more: object) -> ShapeColumn:
     """A column of the target."""
-    return ShapeColumn(name=name, type=sql_type(kind), **more)  # type: ignore[arg-type]
+    return ShapeColumn(name=name, type=sql_type(kind), **more)
 
 
 def plan(

@@ -244,7 +244,7 @@ def test_a_table_that_may_not_be_changed_is_said_to_be_before_any_row() -> None:
     """With what its owner can do."""
     scene = bound({Change.ADD: Answer.AUTO})
     read = scene.world.read_shape
-    scene.world.read_shape = lambda name: replace(shape, owned=False) if (shape := read(name)) else None  # type: ignore[method-assign]
+    scene.world.read_shape = lambda name: replace(shape, owned=False) if (shape := read(name)) else None
     failure = scene.refusal(NEW)
     assert failure.kind == "table.privilege"
     assert f"add of {TABLE.name}" in failure.remedy
@@ -259,7 +259,7 @@ def test_triggers_of_a_table_are_not_forgotten_with_a_change_of_it() -> None:
     scene = bound({Change.ADD: Answer.AUTO, Change.RELAX: Answer.AUTO}, table=filled)
     scene.world.schemas[6] = third.values.text
     read = scene.world.read_shape
-    scene.world.read_shape = lambda name: replace(shape, triggered=True) if (shape := read(name)) else None  # type: ignore[method-assign]
+    scene.world.read_shape = lambda name: replace(shape, triggered=True) if (shape := read(name)) else None
     scene.bind(NEW)
     assert steps(scene.bind(third.record("c", {**ROW, "note": None, "more": None}))) == ["add", "add"]
 

@@ -274,7 +274,7 @@ def test_whatever_is_framed_is_found_again_as_it_was(
     """No bytes and no headers are lost or added, whatever they look like."""
     frames = Frames(ids)
     keys, values, headers = ([each[place] for each in records] for place in range(3))
-    found = frames.framed("t", keys, values, headers)  # type: ignore[arg-type]
+    found = frames.framed("t", keys, values, headers)
 
     for framed, raw in zip([*found.keys, *found.values], [*keys, *values], strict=True):
         assert raw is None if framed is None else frames.bare(framed) == raw

@@ -81,7 +81,7 @@ class Scene:
     def __init__(self, policy: TablePolicy = TABLES) -> None:
         self.target = target = Asked()
         self.handover = Handover(max_bytes=1, max_batches=1)
-        self.holdings = Holdings(target, target, self.handover, patient(target), policy)  # type: ignore[arg-type]
+        self.holdings = Holdings(target, target, self.handover, patient(target), policy)
         self.holdings.begin([Taken(at=AT, epoch=1, next_offset=0)])
 
     def stop(self, kind: str = "table.truncate") -> None:

@@ -197,7 +197,7 @@ def test_a_client_that_nobody_answers_is_replaced(box: KafkaLetterbox) -> None:
     """It may have lost the cluster for good; the next one asks anew."""
     letter = Outgoing(id=1, attempt=1, topic="there", key=None, value=None)
     box.post([letter])
-    box._producer._settle(KafkaError(KafkaError._MSG_TIMED_OUT))  # type: ignore[union-attr]
+    box._producer._settle(KafkaError(KafkaError._MSG_TIMED_OUT))
     (posted,) = box.posted()
 
     assert posted.failure is not None

@@ -83,14 +83,14 @@ def lived(does: Callable[[Odd], None], leaving: threading.Event) -> WorkerLife:
         planner=plans,
         binder=binder,
         fetch=lambda wanted: {},
-        returns=None,  # type: ignore[arg-type]
+        returns=None,
         flood=FloodGuard(FloodLimits()),
         busy=Busy(30.0),
-        dependents=None,  # type: ignore[arg-type]
+        dependents=None,
     )
     patience = patient(Idle())
-    holdings = Holdings(Idle(), Idle(), handover, patience, TablePolicy())  # type: ignore[arg-type]
-    applier = Applier(Idle(), shop, handover, holdings, patience)  # type: ignore[arg-type]
+    holdings = Holdings(Idle(), Idle(), handover, patience, TablePolicy())
+    applier = Applier(Idle(), shop, handover, holdings, patience)
     # what tells the applier that the end has come frees the source too
     applier.patience.stopping = source.told
     reader = Reader(source, plans, Ahead(binder), handover, BatchLimits())

@@ -167,7 +167,7 @@ class Noting:
 def test_a_binding_that_a_batch_asks_for_is_logged_as_of_the_batch() -> None:
     """Though another thread makes it."""
     binder = Noting()
-    ahead = Ahead(binder)  # type: ignore[arg-type]
+    ahead = Ahead(binder)
     key = BindingKey("t", None, None)
     run = Run(piece=PIECE, start=0, end=1, key_frame=None, value_frame=None)
     asker = contextvars.copy_context()

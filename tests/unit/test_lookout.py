@@ -67,7 +67,7 @@ def group() -> Group:
 def lookout(group: Group, me: str | None = "me", heartbeats: str = "") -> Lookout:
     """A lookout that looks whenever it is turned, ten seconds later than before."""
     seconds = count(0.0, 10.0)
-    sources = Sources(outlook=group, offsets=group, ages=group, heartbeats=heartbeats)  # type: ignore[arg-type]
+    sources = Sources(outlook=group, offsets=group, ages=group, heartbeats=heartbeats)
     return Lookout(sources, me, every=0.0, clock=lambda: next(seconds))
 
 
@@ -103,7 +103,7 @@ def test_a_topic_that_is_gone_hides_no_other(group: Group) -> None:
     """Its own lag is not known."""
     gone = Place(at=TopicPartition("gone", 0), position=5, held=True)
     here = Place(at=AT, position=100, held=True)
-    group.places = lambda: (NOON, [gone, here])  # type: ignore[method-assign]
+    group.places = lambda: (NOON, [gone, here])
     look = lookout(group)
     whole(look)
     assert look.seen is not None

@@ -1,5 +1,6 @@
 """How commands ask and end."""
 
+import sys
 from importlib.metadata import version
 
 import pytest
@@ -32,7 +33,7 @@ def test_what_changes_something_is_agreed_to(
     yes: bool, terminal: bool, answer: str, done: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By --yes, or by a person at a terminal; else the command ends as refused."""
-    monkeypatch.setattr(output.sys, "stdin", Stdin(terminal))
+    monkeypatch.setattr(sys, "stdin", Stdin(terminal))
     monkeypatch.setattr(typer, "confirm", lambda *_, **__: answer == "y")
     if done:
         output.agreed("Sure?", yes=yes)

@@ -309,7 +309,7 @@ def test_a_marked_range_goes_to_the_row_decoder(start: int, end: int, marked: bo
     known, marks = KnownBindings(), Marks()
     ORDERS.bound_to(known)
     marks.learn([OffsetRange(AT, start, end)])
-    careful = planner(known, Never(), marks)  # type: ignore[arg-type]
+    careful = planner(known, Never(), marks)
     piece = slice_of([ORDERS.record("c", row(n)) for n in range(40)])
 
     if marked:

@@ -67,7 +67,7 @@ class GivingUp(ScriptedSource):
 
 
 # every binding is there, so none is ever asked for
-NOTHING_NEW: Ahead = Ahead(None)  # type: ignore[arg-type]
+NOTHING_NEW: Ahead = Ahead(None)
 
 
 class NoBindings:

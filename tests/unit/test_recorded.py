@@ -14,7 +14,7 @@ from consumer.core.envelope import (
     read_key_writer,
     read_writer_schema,
 )
-from consumer.core.types import Meaning, meaning
+from consumer.core.meaning import Meaning, meaning
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.rows import RowDecoder
 from tests.recorded import RECORDED, SYNTHETIC, Event, events, read, row_fields

@@ -184,9 +184,9 @@ def test_schemas_that_were_found_once_are_there_while_the_registry_is_away(
     (run,) = runs(piece)
     found = {ref: Found(number, f"schema {number}") for ref, number in refs.items()}
     first: Registry = Some(found)
-    Schemas(first, kept, 0.0).learn([run])  # type: ignore[arg-type]
+    Schemas(first, kept, 0.0).learn([run])
 
-    second = Schemas(Some({}, away=True), kept, 0.0)  # type: ignore[arg-type]
+    second = Schemas(Some({}, away=True), kept, 0.0)
     assert second.lacks([run])
     second.learn([run])
     assert not second.lacks([run])

@@ -181,7 +181,7 @@ def planned(topic: Topic, *records: tuple[bytes, bytes | None]) -> Plan:
     """A plan that is made without the columnar decoder."""
     known = KnownBindings()
     topic.bound_to(known)
-    return planner(known, Never()).plan([slice_of(records)])  # type: ignore[arg-type]
+    return planner(known, Never()).plan([slice_of(records)])
 
 
 def test_the_columnar_decoder_is_never_asked() -> None:

@@ -54,7 +54,7 @@ def test_what_the_newest_schema_says_otherwise(
     ours: list[dict[str, object]], newest: list[dict[str, object]], said: list[str]
 ) -> None:
     """A sentence for each column."""
-    assert against_newest(columns(*ours), columns(*newest), 9) == said  # type: ignore[arg-type]
+    assert against_newest(columns(*ours), columns(*newest), 9) == said
 
 
 def test_what_the_table_has_otherwise() -> None:
@@ -71,7 +71,7 @@ def test_what_the_table_has_otherwise() -> None:
     )
     mapping = TableMapping(exclude=frozenset({"secret"}), columns={"word": ColumnMapping(rename="label")})
     found = columns(field("word", ["null", "string"]), field("note", "string"), field("secret", "string"))
-    assert against_table(found, table, mapping) == [  # type: ignore[arg-type]
+    assert against_table(found, table, mapping) == [
         "after.note has no column 'note' in s.t",
         "after.word may be null; column 'label' of s.t may not",
         "s.t has a column 'made' (text) that is not in it",

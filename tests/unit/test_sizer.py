@@ -105,7 +105,7 @@ def test_a_slow_but_healthy_target_is_not_throttled() -> None:
 def test_bounds_that_exclude_one_another_name_the_setting(changed: dict[str, float], setting: str) -> None:
     """No sizer is made of them."""
     with pytest.raises(BadSize) as caught:
-        replace(SIZER, **changed)  # type: ignore[arg-type]
+        replace(SIZER, **changed)
     assert caught.value.setting == setting
     assert str(caught.value).startswith(setting)
 

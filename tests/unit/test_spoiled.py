@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 
 from consumer.core.contract import Contract
-from consumer.core.evolution import DEFAULT_ANSWERS, Answer, Change, Follow
+from consumer.core.evolution import DEFAULT_ANSWERS, Answer, Follow
 from consumer.core.plan import BindingKey, Plan, TableName, frame
 from consumer.core.records import OffsetRange, Slice
+from consumer.core.steps import Change
 from consumer.evolver import Following
 from consumer.planner import Unbound
 from tests.unit.avro import framed

@@ -55,7 +55,7 @@ def serving(papers: Credential | None) -> Iterator[Server]:
             context.load_cert_chain(papers.certificate, papers.key)
             server.socket = context.wrap_socket(server.socket, server_side=True)
         # a client that turns away is no error of the server's
-        server.handle_error = lambda *_: None  # type: ignore[method-assign]
+        server.handle_error = lambda *_: None
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         try:

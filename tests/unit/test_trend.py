@@ -116,7 +116,7 @@ class Ends:
 
 
 PLACE = Place(at=TopicPartition("t", 0), position=3, held=True)
-ASKED = Asked(offsets=Ends, ages=Ends, connectors=lambda: None)  # type: ignore[arg-type]
+ASKED = Asked(offsets=Ends, ages=Ends, connectors=lambda: None)
 
 
 @pytest.mark.parametrize(("partition", "topics", "told"), [(0, ["t"], True), (0, ["other"], False), (1, ["t"], False)])

@@ -20,7 +20,7 @@ class Group:
         self.taken: set[TopicPartition] = {ONE}
         self.now = 0.0
         self.joins = 0
-        self.unread = Unread(self, lambda: self.taken, self.join, lambda: self.now)  # type: ignore[arg-type]
+        self.unread = Unread(self, lambda: self.taken, self.join, lambda: self.now)
 
     def matching(self) -> frozenset[TopicPartition]:
         """All that there are."""

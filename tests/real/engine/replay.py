@@ -71,7 +71,7 @@ class Replay:
 
     def _decoded(self, data: bytes) -> dict[str, Any]:
         schema = _schema(self._at.registry_url, int.from_bytes(data[1:5]))
-        return fastavro.schemaless_reader(io.BytesIO(data[5:]), schema, None)  # type: ignore[return-value]
+        return fastavro.schemaless_reader(io.BytesIO(data[5:]), schema, None)
 
 
 @cache

@@ -102,7 +102,7 @@ def test_a_record_that_is_cut_spoils_no_other_whenever_it_is_looked_at(scene: Sc
         scene.feed.create(100)
         assert scene.replay() == (scene.ids()[0],)
         eventually(
-            lambda turn=turn: scene.target.ask(attempts, scene.job.group) == [(1 + 2 * turn, "dead")],  # type: ignore[misc]
+            lambda turn=turn: scene.target.ask(attempts, scene.job.group) == [(1 + 2 * turn, "dead")],
             "it is dead again, and no other",
         )
         scene.feed.create(100)

@@ -197,7 +197,7 @@ def test_a_letter_has_its_record_as_it_lay_there(workers: Workers, scene: Build)
     found = made.target.ask(query)
     assert [kind for kind, *_ in found] == ["record.decode", "record.framing"]
     assert "header" in str(found[1][1])
-    assert [(k, v, list(kept_headers(h))) for *_, k, v, h in found] == bad  # type: ignore[arg-type]
+    assert [(k, v, list(kept_headers(h))) for *_, k, v, h in found] == bad
     assert worker.leave() == 0
 
 

@@ -109,7 +109,7 @@ class Target:
     def stopped(self, group: str) -> dict[tuple[object, object], dict[str, str]]:
         """Why partitions are stopped, by topic and partition."""
         query = "SELECT topic, partition, stopped FROM headrace.positions WHERE group_name = %s AND stopped IS NOT NULL"
-        return {(row[0], row[1]): row[2] for row in self.ask(query, group)}  # type: ignore[misc]
+        return {(row[0], row[1]): row[2] for row in self.ask(query, group)}
 
     def reached(self, group: str, *feeds: Truth) -> bool:
         """Whether every partition's position is at the end of what was fed."""
