@@ -83,6 +83,14 @@ def say_left_out() -> None:
         log.warning("lines left out", of=event, left_out=lines)
 
 
+# on every line
+_BOUND: tuple[structlog.typing.Processor, ...] = (
+    structlog.contextvars.merge_contextvars,
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+)
+
+
 def only_warnings() -> None:
     """Until a process sets its log up: what is worth a warning, for people, on stderr as it is at that moment.
 
@@ -93,9 +101,7 @@ def only_warnings() -> None:
     structlog.configure(
         processors=[
             _worth_a_warning,
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *_BOUND,
             structlog.processors.format_exc_info,
             structlog.dev.ConsoleRenderer(),
         ],
@@ -120,9 +126,7 @@ def configure(level: str, form: Literal["console", "json"], burst: int = 20, **b
     structlog.configure(
         processors=[
             _SAMPLING,
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *_BOUND,
             structlog.processors.StackInfoRenderer(),
             structlog.processors.format_exc_info,
             renderer,

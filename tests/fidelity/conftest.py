@@ -29,9 +29,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The whole table only where it is asked for, and the selection only where it is not."""
     whole = bool(config.getoption("--whole", False))
-    for item in items:
-        if _HERE in item.path.parents:
-            item.add_marker(pytest.mark.real)
     left = [item for item in items if _HERE in item.path.parents and bool(item.get_closest_marker("long")) != whole]
     if left:
         config.hook.pytest_deselected(items=left)

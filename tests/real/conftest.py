@@ -9,15 +9,6 @@ from consumer.stack.options import ALL_PARTS, StackOptions
 from consumer.stack.progress import Terminal
 from consumer.stack.stack import Stack
 
-_HERE = Path(__file__).parent
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Every test below this directory needs the embedded stack and says so."""
-    for item in items:
-        if _HERE in item.path.parents:
-            item.add_marker(pytest.mark.real)
-
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
