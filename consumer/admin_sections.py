@@ -7,7 +7,7 @@ from pydantic import AwareDatetime, Field, SecretStr, model_validator
 
 from consumer.core.addresses import is_loopback, is_safe
 from consumer.core.roles import ROLES, Role
-from consumer.sections import Section
+from consumer.section import Section
 
 RoleName = Literal["viewer", "content-viewer", "operator", "admin"]
 

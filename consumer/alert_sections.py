@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from consumer.sections import Section
+from consumer.section import Section
 
 _MONTH = 30 * 86_400
 # it stands in a text in quotes

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from consumer.sections import Section
+from consumer.section import Section
 
 
 class Reconcile(Section):

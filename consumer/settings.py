@@ -21,30 +21,14 @@ from consumer.core.failure import Refused, failed
 from consumer.core.kinds import KINDS
 from consumer.core.lane import BadTopic, Lane
 from consumer.core.sizer import BadSize, BatchSizer
+from consumer.kafka_sections import Connect, Kafka, Registry, Source
+from consumer.letter_sections import Imports, Letters, Retry
 from consumer.reconcile_sections import Reconcile
-from consumer.sections import (
-    Batch,
-    Breaker,
-    Connect,
-    Control,
-    Evolution,
-    Healing,
-    Imports,
-    Kafka,
-    Ledger,
-    Letters,
-    Log,
-    Priorities,
-    Registry,
-    Retry,
-    Secrets,
-    Source,
-    Target,
-    Worker,
-)
 from consumer.table_sections import Table, Topic
+from consumer.target_sections import Batch, Breaker, Evolution, Priorities, Target
 from consumer.telemetry_sections import Telemetry, Trace
 from consumer.waits import complaints
+from consumer.worker_sections import Control, Healing, Ledger, Log, Secrets, Worker
 
 DEFAULT_FILE = Path("headrace.toml")
 

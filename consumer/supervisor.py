@@ -29,7 +29,6 @@ from consumer.loops import turning
 from consumer.ports.facts import Healed, Tell
 from consumer.process import connections, inspection, table_names, worker_name
 from consumer.reloading import Reloading
-from consumer.sections import LEAST_MEMORY
 from consumer.settings import Settings, load, variable
 from consumer.telemetry.discovery import targets
 from consumer.telemetry.labels import Bounded
@@ -38,6 +37,7 @@ from consumer.telemetry.server import Answer, Asked
 from consumer.telemetry.watchers import Probes, Watchers
 from consumer.waits import CLOSING
 from consumer.worker import FAILED, OK, Alarm, CurrentWatch, Signals, ends_within, ticking
+from consumer.worker_sections import LEAST_MEMORY
 
 log = structlog.get_logger("headrace.supervisor")
 

@@ -9,7 +9,9 @@ from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr, field
 from consumer.core.checks import check_pattern, is_empty
 from consumer.core.formats import Format
 from consumer.core.naming import MAX_BYTES, BadName, check_template
-from consumer.sections import Decided, IdPlaces, Section, Wished
+from consumer.kafka_sections import IdPlaces
+from consumer.section import Section
+from consumer.target_sections import Decided, Wished
 
 Limit = Decimal | datetime | date | None
 Size = Annotated[int, Field(ge=0, le=1 << 30)] | None

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from consumer.sections import Section
+from consumer.section import Section
 
 
 class Telemetry(Section):

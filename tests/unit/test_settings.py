@@ -21,10 +21,11 @@ from consumer.edge_settings import kafka_settings, letter_policy, letter_topics
 from consumer.edges.kafka.config import is_dead_letters, selects
 from consumer.edges.postgres.session import application_name
 from consumer.explaining import explained
+from consumer.kafka_sections import Kafka
 from consumer.process import worker_name
-from consumer.sections import Kafka, Worker, lent_name
 from consumer.settings import DEFAULT_FILE, Settings, load, variable
 from consumer.waits import RELATIONS, WAITS, Relation, value_of
+from consumer.worker_sections import Worker, lent_name
 
 NEEDED = {
     "HEADRACE_KAFKA__BOOTSTRAP_SERVERS": "broker:9092",
