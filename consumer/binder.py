@@ -27,12 +27,13 @@ from consumer.core.envelope import (
 )
 from consumer.core.evolution import Answer, Follow, Wanted
 from consumer.core.failure import Failure, Persistent, Transient, failed
+from consumer.core.failure_kind import Scope
 from consumer.core.flags import ALL_ON, Switches
 from consumer.core.framing import Datum
 from consumer.core.grace import Grace
 from consumer.core.history import STAGED
 from consumer.core.key_schemas import BoundKey, are_alike, key_schema
-from consumer.core.kinds import KINDS, Scope
+from consumer.core.kinds import KINDS
 from consumer.core.losses import losses
 from consumer.core.modes import Mode, OnTruncate, SoftDelete
 from consumer.core.moves import may_lack, token_fields

@@ -5,7 +5,8 @@ from collections.abc import Callable, Collection, Sequence
 from consumer.apart import NotPlanned
 from consumer.busy import of_record
 from consumer.core.failure import Failure, HeadraceError, Transient
-from consumer.core.kinds import KINDS, Scope
+from consumer.core.failure_kind import Scope
+from consumer.core.kinds import KINDS
 from consumer.core.letters import Standing
 from consumer.core.plan import TableName
 from consumer.core.records import RecordRef

@@ -12,7 +12,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from consumer.core.failure import Failure, located
-from consumer.core.kinds import KINDS, FailureKind
+from consumer.core.failure_kind import FailureKind
+from consumer.core.kinds import KINDS
 from consumer.core.plan import Plan
 from consumer.core.records import RecordRef, Slice, TopicPartition
 from consumer.cuts import Step, by_topic, smaller

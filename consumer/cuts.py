@@ -4,7 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from consumer.core.failure import Failure, failed, located
-from consumer.core.kinds import DEPENDENT, KINDS, TOO_DEPENDENT, FailureKind
+from consumer.core.failure_kind import FailureKind
+from consumer.core.kinds import DEPENDENT, KINDS, TOO_DEPENDENT
 from consumer.core.plan import Plan
 from consumer.core.records import RecordRef, Slice, TopicPartition, halves
 from consumer.handover import Later, Stopped, Work

@@ -10,9 +10,10 @@ from pydantic import SecretStr
 from consumer.core.backoff import Backoff
 from consumer.core.breaking import BreakerLimits
 from consumer.core.failure import Refused, failed
+from consumer.core.failure_kind import ErrorType
 from consumer.core.frames import Frames
 from consumer.core.healing import RestartBudget
-from consumer.core.kinds import KINDS, ErrorType
+from consumer.core.kinds import KINDS
 from consumer.core.policy import Budget, Policy, TablePolicy
 from consumer.core.pressure import PressureLimits
 from consumer.core.priority import Priority

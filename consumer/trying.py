@@ -9,7 +9,8 @@ from consumer.binder import Binder
 from consumer.core.created import created_types
 from consumer.core.doctor.tables import Fit, Lacking
 from consumer.core.failure import Failure
-from consumer.core.kinds import KINDS, Scope
+from consumer.core.failure_kind import Scope
+from consumer.core.kinds import KINDS
 from consumer.core.letters import Record
 from consumer.core.plan import Binding, BindingKey, Evolution, Plan
 from consumer.core.records import OffsetRange, RecordRef, Slice, TopicPartition

@@ -4,7 +4,8 @@ import random
 from dataclasses import dataclass
 
 from consumer.core.failure import Failure, located
-from consumer.core.kinds import KINDS, ErrorType
+from consumer.core.failure_kind import ErrorType
+from consumer.core.kinds import KINDS
 from consumer.core.letters import Standing, State, Verdict
 from consumer.core.pausing import why
 from consumer.core.policy import Policy

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from consumer.core.kinds import ErrorType
+from consumer.core.failure_kind import ErrorType
 from consumer.core.letterhead import Letterhead, NoLetter
 from consumer.core.records import Header, RecordRef, TopicPartition, correlation_id
 from dlq.foreign import PREFIXES

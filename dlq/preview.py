@@ -13,8 +13,9 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import namedtuple_row
 
+from consumer.core.failure_kind import Scope
 from consumer.core.jobs import JobKind
-from consumer.core.kinds import KINDS, Scope
+from consumer.core.kinds import KINDS
 from consumer.core.letters import OLDER, OPEN_STATES
 from dlq.actions import FOREIGN
 from dlq.selection import Selection, letters_meant, parameters

@@ -5,7 +5,8 @@ from datetime import datetime
 from enum import Enum, StrEnum
 
 from consumer.core.failure import Failure
-from consumer.core.kinds import KINDS, Scope
+from consumer.core.failure_kind import Scope
+from consumer.core.kinds import KINDS
 
 AWAY = frozenset(
     {

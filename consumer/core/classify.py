@@ -4,7 +4,8 @@ PostgreSQL's codes go by the longest prefix: the exceptions to a class first, th
 documentation). What no rule knows is `unknown` and never the worst or the best case.
 """
 
-from consumer.core.kinds import BUSY, KINDS, FailureKind, Scope
+from consumer.core.failure_kind import FailureKind, Scope
+from consumer.core.kinds import BUSY, KINDS
 
 BY_SQLSTATE = {
     "08": "target.connection",

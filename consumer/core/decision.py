@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from consumer.core.kinds import KINDS, Scope
+from consumer.core.failure_kind import Scope
+from consumer.core.kinds import KINDS
 
 EARLIEST, LATEST, SKIP = "earliest", "latest", "skip"
 

@@ -8,7 +8,8 @@ HeadraceError
 
 from dataclasses import dataclass, replace
 
-from consumer.core.kinds import KINDS, FailureKind
+from consumer.core.failure_kind import FailureKind
+from consumer.core.kinds import KINDS
 from consumer.core.records import TopicPartition, correlation_id
 
 

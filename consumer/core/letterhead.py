@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from consumer.core.kinds import ErrorType
+from consumer.core.failure_kind import ErrorType
 from consumer.core.records import Header, RecordRef
 
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from consumer.core.backoff import Backoff
-from consumer.core.kinds import TABLE_KINDS, ErrorType, FailureKind, Scope
+from consumer.core.failure_kind import ErrorType, FailureKind, Scope
 from consumer.core.letters import State
+from consumer.core.table_kinds import TABLE_KINDS
 
 JITTER = 0.1
 """The most by which a delay is lengthened: a tier's letters stay nearly in the order of their due times."""

@@ -9,7 +9,8 @@ from uuid import UUID
 
 from consumer.core.classify import of_status
 from consumer.core.failure import Failure, HeadraceError, Persistent, Transient, failed
-from consumer.core.kinds import KINDS, FailureKind, Scope
+from consumer.core.failure_kind import FailureKind, Scope
+from consumer.core.kinds import KINDS
 from consumer.core.schema_ref import SchemaRef, Space
 from consumer.edges.registry_http import Login, RegistryHttp, Unanswered
 from consumer.ports.decoding import Found

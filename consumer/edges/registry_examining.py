@@ -7,7 +7,8 @@ from urllib.parse import quote
 
 from consumer.core.classify import of_status
 from consumer.core.failure import Failure, Persistent, Transient, failed
-from consumer.core.kinds import KINDS, Scope
+from consumer.core.failure_kind import Scope
+from consumer.core.kinds import KINDS
 from consumer.edges.registry_http import RegistryHttp, Unanswered
 from consumer.ports.examining import Latest
 

@@ -16,7 +16,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from consumer.core.decision import Undecidable
 from consumer.core.failure import Failure, HeadraceError, Persistent, Transient, failed
-from consumer.core.kinds import KINDS, FailureKind
+from consumer.core.failure_kind import FailureKind
+from consumer.core.kinds import KINDS
 from consumer.remote.server import Server
 
 T = TypeVar("T")

@@ -16,8 +16,8 @@ from consumer.attempts import Workshop
 from consumer.binder import Binder, BinderSettings, Sources
 from consumer.busy import Busy
 from consumer.core.backoff import Backoff
+from consumer.core.failure_kind import ErrorType
 from consumer.core.flood import FloodGuard, FloodLimits
-from consumer.core.kinds import ErrorType
 from consumer.core.letterhead import Codec
 from consumer.core.policy import Budget, Policy, TablePolicy
 from consumer.core.records import TopicPartition

@@ -12,8 +12,8 @@ from consumer.attempts import Workshop
 from consumer.binder import Binder, BinderSettings, Sources
 from consumer.busy import Busy
 from consumer.core.failure import Failure
+from consumer.core.failure_kind import ErrorType
 from consumer.core.flood import FloodGuard, FloodLimits
-from consumer.core.kinds import ErrorType
 from consumer.core.letterhead import Codec
 from consumer.core.letters import State
 from consumer.core.plan import TableName

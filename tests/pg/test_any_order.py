@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from consumer.apart import Apart
 from consumer.core.failure import Failure
-from consumer.core.kinds import ErrorType
+from consumer.core.failure_kind import ErrorType
 from consumer.core.letterhead import Codec
 from consumer.core.markers import UNAVAILABLE
 from consumer.core.plan import TableName

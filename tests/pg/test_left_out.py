@@ -9,7 +9,7 @@ import polars as pl
 import psycopg
 import pytest
 
-from consumer.core.kinds import ErrorType
+from consumer.core.failure_kind import ErrorType
 from consumer.core.letters import State
 from consumer.core.markers import UNAVAILABLE
 from consumer.core.plan import Action, Plan, TableName

@@ -7,7 +7,7 @@ import pytest
 
 from consumer.core.classify import BY_SQLSTATE, of_sqlstate
 from consumer.core.failure import HeadraceError, Transient
-from consumer.core.kinds import Scope
+from consumer.core.failure_kind import Scope
 from consumer.edges.postgres.refusals import RowThere, TooManyRefused, find
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.ports.refusals import DataFault, TableFault

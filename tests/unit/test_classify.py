@@ -3,7 +3,8 @@
 import pytest
 
 from consumer.core.classify import BY_SQLSTATE, of_kafka, of_sqlstate, of_status
-from consumer.core.kinds import KINDS, ErrorType, Scope
+from consumer.core.failure_kind import ErrorType, Scope
+from consumer.core.kinds import KINDS
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from consumer.core.kinds import KINDS, ErrorType
+from consumer.core.failure_kind import ErrorType
+from consumer.core.kinds import KINDS
 from consumer.core.letterhead import Letterhead, NoLetter
 from consumer.core.records import Header, RecordRef, TopicPartition
 from dlq.headers import CONNECT, LONGEST, OWN, decode, encode

@@ -5,9 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.core.backoff import Backoff
-from consumer.core.kinds import KINDS, RECORD_KINDS, ErrorType, FailureKind
+from consumer.core.failure_kind import ErrorType, FailureKind
+from consumer.core.kinds import KINDS
 from consumer.core.letters import State
 from consumer.core.policy import JITTER, Budget, Decision, Policy, TablePolicy
+from consumer.core.record_kinds import RECORD_KINDS
 
 HOUR = 3600.0
 POLICY = Policy(

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from consumer.binding_settings import binder_settings
 from consumer.core.checks import Rules
 from consumer.core.failure import Refused
-from consumer.core.kinds import ErrorType
+from consumer.core.failure_kind import ErrorType
 from consumer.core.plan import TableName
 from consumer.core.policy import Budget
 from consumer.core.types import ColumnPolicy

@@ -1,7 +1,10 @@
 """The failures page, from `consumer.core.kinds` and `consumer.core.classify`."""
 
 from consumer.core import classify
-from consumer.core.kinds import ENVIRONMENT_KINDS, RECORD_KINDS, TABLE_KINDS, FailureKind
+from consumer.core.environment_kinds import ENVIRONMENT_KINDS
+from consumer.core.failure_kind import FailureKind
+from consumer.core.record_kinds import RECORD_KINDS
+from consumer.core.table_kinds import TABLE_KINDS
 from tools.pages.markdown import code, codes, page, table
 
 _INTRO = """\

@@ -16,7 +16,8 @@ from confluent_kafka import KafkaError, KafkaException
 
 from consumer.core.classify import of_kafka
 from consumer.core.failure import Persistent, Refused, Transient, failed, told
-from consumer.core.kinds import KINDS, ErrorType, FailureKind, Scope
+from consumer.core.failure_kind import ErrorType, FailureKind, Scope
+from consumer.core.kinds import KINDS
 
 log = structlog.get_logger("headrace.kafka")
 

@@ -10,8 +10,9 @@ from confluent_kafka import KafkaError, KafkaException, Message
 
 from consumer.core.classify import of_kafka
 from consumer.core.failure import Failure, failed, told
+from consumer.core.failure_kind import ErrorType, Scope
 from consumer.core.frames import Frames
-from consumer.core.kinds import KINDS, ErrorType, Scope
+from consumer.core.kinds import KINDS
 from consumer.core.records import Appended, Header, HeadersOf, TopicPartition
 from consumer.core.schema_ref import SchemaIds
 from consumer.edges.kafka.config import translated

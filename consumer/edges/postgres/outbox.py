@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg.rows import namedtuple_row
 
+from consumer.core.failure_kind import ErrorType
 from consumer.core.framing import told_id
-from consumer.core.kinds import ErrorType
 from consumer.core.letterhead import Letterhead
 from consumer.core.letters import State
 from consumer.core.records import RecordRef, TopicPartition

@@ -11,7 +11,8 @@ from psycopg.types.json import Jsonb
 
 from consumer.core.classify import BY_SQLSTATE
 from consumer.core.failure import Failure, blaming, failed
-from consumer.core.kinds import KINDS, FailureKind, Scope
+from consumer.core.failure_kind import FailureKind, Scope
+from consumer.core.kinds import KINDS
 from consumer.core.plan import Action, TableName, TableWrite
 from consumer.edges.postgres import statements
 from consumer.edges.postgres.staging import Staged

@@ -13,7 +13,8 @@ import psycopg
 
 from consumer.core.classify import of_sqlstate
 from consumer.core.failure import Failure, HeadraceError, Persistent, Transient, blaming, failed
-from consumer.core.kinds import BUSY, KINDS, ErrorType, FailureKind, Scope
+from consumer.core.failure_kind import ErrorType, FailureKind, Scope
+from consumer.core.kinds import BUSY, KINDS
 from consumer.core.plan import TableName
 from consumer.ports.refusals import ConnectionLost, DataFault, TableBusy, TableFault
 
