@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from consumer.binder import Binder
+from consumer.core.binding import BindingKey
 from consumer.core.failure import Failure, Transient, failed
 from consumer.core.kinds import KINDS
-from consumer.core.plan import BindingKey, Run
+from consumer.core.runs import Run
 from consumer.planner import BadRecord
 
 

@@ -5,10 +5,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from consumer.binder import Binder
+from consumer.core.binding import BindingKey
 from consumer.core.failure import Failure, Persistent
 from consumer.core.letters import Record
-from consumer.core.plan import BindingKey, Plan, Run, frame
+from consumer.core.plan import Plan
 from consumer.core.records import RecordRef, Slice, TopicPartition
+from consumer.core.runs import Run, frame
 from consumer.planner import BadRecord, Planner, Unbound
 from consumer.ports.bindings import Fetch
 

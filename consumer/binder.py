@@ -12,6 +12,7 @@ from functools import partial
 import structlog
 
 from consumer.core.avro import UnsupportedSchema
+from consumer.core.binding import Binding, BindingKey, BoundColumn
 from consumer.core.checks import Rules
 from consumer.core.contract import Contract
 from consumer.core.created import created_types
@@ -38,9 +39,10 @@ from consumer.core.losses import losses
 from consumer.core.modes import Mode, OnTruncate, SoftDelete
 from consumer.core.moves import may_lack, token_fields
 from consumer.core.naming import BadName
-from consumer.core.plan import Binding, BindingKey, BoundColumn, Run, TableName, TargetTable, origin
+from consumer.core.runs import Run, origin
 from consumer.core.steps import Change as Alteration
 from consumer.core.steps import NewColumn
+from consumer.core.target import TableName, TargetTable
 from consumer.core.types import PLAIN, ColumnPolicy
 from consumer.core.wanted import wanted_columns
 from consumer.evolver import Evolver, Fitted, Following

@@ -8,9 +8,9 @@ from consumer.core.failure import Failure, HeadraceError, Transient
 from consumer.core.failure_kind import Scope
 from consumer.core.kinds import KINDS
 from consumer.core.letters import Standing
-from consumer.core.plan import TableName
 from consumer.core.records import RecordRef
 from consumer.core.sizer import TOO_MUCH
+from consumer.core.target import TableName
 from consumer.core.turns import Blame
 from consumer.ports.refusals import DataFault, NotChanged, TableBusy
 

@@ -13,6 +13,7 @@ from typing import cast
 import polars as pl
 import structlog
 
+from consumer.core.binding import Binding
 from consumer.core.doubts import NOT_DOUBTED, Doubted, doubted, mark, whole
 from consumer.core.envelope import ANY, SOURCE_TIME
 from consumer.core.failure import Failure, blaming, failed
@@ -24,10 +25,11 @@ from consumer.core.letters import Record
 from consumer.core.markers import Placeholders
 from consumer.core.modes import DELETED_AT, OnTruncate
 from consumer.core.moves import NEW_KEY, OLD_KEY, Halves, borders, no_halves, token_fields, tokens
-from consumer.core.plan import Binding, Contexts, Run, SourceTimes, Stamps, origin, recorded
+from consumer.core.plan import Contexts, SourceTimes, Stamps
 from consumer.core.position import places_of_reads, positions
 from consumer.core.records import RecordRef, TopicPartition
 from consumer.core.rewriting import Rewritten
+from consumer.core.runs import Run, origin, recorded
 from consumer.decode_watch import DecodeWatch, Marks
 from consumer.ports.decoding import Decoder
 from consumer.stopwatch import Stopwatch

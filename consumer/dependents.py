@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from consumer.core import waiting
 from consumer.core.failure import Failure
 from consumer.core.kinds import DEPENDENT
-from consumer.core.plan import Action
 from consumer.core.records import RecordRef, Slice, TopicPartition
+from consumer.core.writes import Action
 from consumer.ports.target import Sink
 from consumer.ports.topics import Offsets
 

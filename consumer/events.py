@@ -38,8 +38,9 @@ from consumer.core.flags import Flag
 from consumer.core.fold import SEQ, lacking_any
 from consumer.core.labels import strange
 from consumer.core.modes import Mode
-from consumer.core.plan import Action, Contexts, SourceTimes, Stamps, TableWrite
+from consumer.core.plan import Contexts, SourceTimes, Stamps
 from consumer.core.position import positions
+from consumer.core.writes import Action, TableWrite
 from consumer.rules import broken_checks, shaped
 from consumer.writes import BlockWrites
 

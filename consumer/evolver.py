@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
+from consumer.core.binding import Evolution
 from consumer.core.evolution import Answer, Follow, Obstacle, Planned, Wanted, answer, gone, planned
 from consumer.core.failure import Failure, Persistent, failed
 from consumer.core.flags import ALL_ON, Flag, Switches
 from consumer.core.kinds import KINDS
 from consumer.core.naming import MAX_BYTES, BadName
-from consumer.core.plan import Evolution, TableName, TargetTable
 from consumer.core.steps import (
     AddColumn,
     Change,
@@ -30,6 +30,7 @@ from consumer.core.steps import (
     chosen,
     without,
 )
+from consumer.core.target import TableName, TargetTable
 from consumer.ports.bindings import Catalog
 from consumer.ports.evolution import Followed, State
 from consumer.ports.refusals import TableBusy

@@ -6,13 +6,15 @@ Each refusal says the field where there is one, what was expected, what was foun
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from consumer.core.binding import BoundColumn
 from consumer.core.checks import Check, Rules, UnfitRule, compiled
 from consumer.core.envelope import Column
 from consumer.core.history import OPERATION, STAGED
 from consumer.core.meaning import Meaning, meaning
 from consumer.core.modes import SoftDelete
-from consumer.core.plan import BoundColumn, StagedColumn, TargetColumn, TargetTable
+from consumer.core.target import TargetColumn, TargetTable
 from consumer.core.types import OF_ITS_OWN, PARTS, ColumnPolicy, Kind, carriage
+from consumer.core.writes import StagedColumn
 from consumer.gates import Cannot
 from consumer.mapping import Row
 

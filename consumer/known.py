@@ -3,8 +3,10 @@
 from collections import OrderedDict
 from collections.abc import Callable, Collection
 
-from consumer.core.plan import Binding, BindingKey, Run, TableName
+from consumer.core.binding import Binding, BindingKey
 from consumer.core.records import OffsetRange
+from consumer.core.runs import Run
+from consumer.core.target import TableName
 
 # where it is not said how many records a batch has
 _MOST_UNREADABLE = 10_000

@@ -11,8 +11,8 @@ import polars as pl
 from consumer.core.envelope import Column
 from consumer.core.meaning import Meaning, meaning
 from consumer.core.naming import MAX_BYTES
-from consumer.core.plan import TableName, TargetTable
 from consumer.core.shaping import Constant, Shape, as_text, constant_column
+from consumer.core.target import TableName, TargetTable
 from consumer.core.transform import Named, TransformFault, column_of
 from consumer.core.types import ColumnPolicy
 from consumer.core.wanted import Travelling

@@ -10,6 +10,7 @@ from types import MappingProxyType
 import polars as pl
 
 from consumer.blocks import Block, BlockDecoder, Decoded, Decoders, Recut, Truncated
+from consumer.core.binding import Binding, BindingKey, Evolution
 from consumer.core.envelope import IGNORED_KINDS
 from consumer.core.failure import Failure, Persistent, failed, located
 from consumer.core.flags import Flag
@@ -22,26 +23,13 @@ from consumer.core.letters import BEHIND, Change, Letter, Settled, State, settle
 from consumer.core.markers import Placeholders
 from consumer.core.modes import Mode, OnTruncate
 from consumer.core.moves import rest
-from consumer.core.plan import (
-    Action,
-    Aside,
-    Binding,
-    BindingKey,
-    Counts,
-    Evolution,
-    Plan,
-    Run,
-    SourceTimes,
-    Stage,
-    Stamps,
-    TableName,
-    TableWrite,
-    Truncate,
-    runs,
-)
+from consumer.core.plan import Aside, Counts, Plan, SourceTimes, Stage, Stamps, Truncate
 from consumer.core.policy import Policy
 from consumer.core.records import RecordRef, Slice, TopicPartition
+from consumer.core.runs import Run, runs
 from consumer.core.soundness import check
+from consumer.core.target import TableName
+from consumer.core.writes import Action, TableWrite
 from consumer.decode_watch import Marks
 from consumer.events import EventBlocks
 from consumer.ports.bindings import Bindings

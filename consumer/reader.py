@@ -13,12 +13,14 @@ from typing import Protocol
 import structlog
 
 from consumer.ahead import Ahead
+from consumer.core.binding import BindingKey
 from consumer.core.failure import Failure, located
 from consumer.core.healing import Act
-from consumer.core.plan import BindingKey, Plan, frame, runs
+from consumer.core.plan import Plan
 from consumer.core.pressure import Strain
 from consumer.core.priority import Priority
 from consumer.core.records import Slice, TopicPartition
+from consumer.core.runs import frame, runs
 from consumer.core.sizer import BatchSizer
 from consumer.gathering import Gathering, sample
 from consumer.handover import Dropped, Handover, Later, Moved, Notice, Paced, Stopped, Work

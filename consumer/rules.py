@@ -5,12 +5,12 @@ from collections.abc import Collection, Mapping, Sequence
 import polars as pl
 
 from consumer.blocks import Decoded
+from consumer.core.binding import Binding
 from consumer.core.checks import Check, broken
 from consumer.core.doubts import mark, refuted
 from consumer.core.failure import Failure, blaming, failed
 from consumer.core.fold import SEQ, Folded
 from consumer.core.kinds import KINDS
-from consumer.core.plan import Binding
 from consumer.core.shaping import Shaped
 
 

@@ -8,7 +8,7 @@ from functools import partial
 
 from consumer.core.failure import Failure, Persistent, Transient
 from consumer.core.framing import Datum, elsewhere, expected, foreign, said_by
-from consumer.core.plan import Run
+from consumer.core.runs import Run
 from consumer.core.schema_ref import Foreign, SchemaRef, Space
 from consumer.gates import Cannot
 from consumer.ports.bindings import Catalog

@@ -9,7 +9,8 @@ from consumer.core.envelope import WriterSchema
 from consumer.core.framing import FRAME
 from consumer.core.key_schemas import BoundKey, KeySchema, another_than
 from consumer.core.naming import table_name
-from consumer.core.plan import Run, TableName, TargetTable
+from consumer.core.runs import Run
+from consumer.core.target import TableName, TargetTable
 from consumer.gates import Cannot, NoneDecodes
 from consumer.ports.bindings import Catalog
 from consumer.ports.decoding import BadDatum, Decoder

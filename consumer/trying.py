@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 from consumer.apart import Apart, NotPlanned, slice_of
 from consumer.binder import Binder
+from consumer.core.binding import Binding, BindingKey, Evolution
 from consumer.core.created import created_types
 from consumer.core.doctor.tables import Fit, Lacking
 from consumer.core.failure import Failure
 from consumer.core.failure_kind import Scope
 from consumer.core.kinds import KINDS
 from consumer.core.letters import Record
-from consumer.core.plan import Binding, BindingKey, Evolution, Plan
+from consumer.core.plan import Plan
 from consumer.core.records import OffsetRange, RecordRef, Slice, TopicPartition
 from consumer.known import KnownBindings
 from consumer.planner import Planner

@@ -10,9 +10,10 @@ from consumer.core.frames import Frames
 from consumer.core.framing import Datum
 from consumer.core.letters import Record
 from consumer.core.moves import NEW_KEY
-from consumer.core.plan import Plan, TableWrite
+from consumer.core.plan import Plan
 from consumer.core.records import OffsetRange, RecordRef, Slice
 from consumer.core.undo import Event, Taken, UndoRow, misfit, taken
+from consumer.core.writes import TableWrite
 from consumer.ports.refusals import DataFault
 from consumer.ports.topics import Offsets
 from consumer.rereading import Rereading

@@ -8,13 +8,15 @@ import polars as pl
 
 from consumer.blocks import Block, Decoded
 from consumer.core import instants
+from consumer.core.binding import Binding, BoundColumn
 from consumer.core.carriers import carried
 from consumer.core.doubts import mark
 from consumer.core.fold import SEQ, Folded, Partial
 from consumer.core.forms import NotCarried, Unfit
 from consumer.core.modes import DELETED_AT
 from consumer.core.moves import TOKEN, Halves
-from consumer.core.plan import Action, Binding, BoundColumn, Origins, StagedColumn, TableWrite, TargetColumn
+from consumer.core.target import TargetColumn
+from consumer.core.writes import Action, Origins, StagedColumn, TableWrite
 from consumer.ports.decoding import Encoder
 from consumer.rules import shaped
 

@@ -11,8 +11,8 @@ from typing import Any
 import psycopg
 
 from consumer.core.failure import HeadraceError
-from consumer.core.plan import TableName
 from consumer.core.schema_ref import SchemaRef, Space
+from consumer.core.target import TableName
 from consumer.core.wording import HIDDEN
 from consumer.desk import Note
 from consumer.edges.postgres.catalog import read_table

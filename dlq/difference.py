@@ -11,10 +11,13 @@ import psycopg
 
 from consumer.apart import Apart, NotPlanned, slice_of
 from consumer.binder import Binder
+from consumer.core.binding import BindingKey
 from consumer.core.failure import Failure, located
 from consumer.core.letters import Record
-from consumer.core.plan import Action, BindingKey, Plan, TableName, TableWrite
+from consumer.core.plan import Plan
+from consumer.core.target import TableName
 from consumer.core.wording import HIDDEN
+from consumer.core.writes import Action, TableWrite
 from consumer.edges.postgres.comparing import Compared, compared
 from consumer.known import KnownBindings
 from consumer.planner import Planner

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from consumer.core.avro import UnsupportedSchema
 from consumer.core.envelope import Column, read_writer_schema
 from consumer.core.meaning import meaning
-from consumer.core.plan import TargetTable
+from consumer.core.target import TargetTable
 from consumer.mapping import PLAIN, TableMapping
 
 

@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from consumer.core.plan import TableName
 from consumer.core.sqltypes import SqlType, joined
 from consumer.core.steps import (
     AddColumn,
@@ -27,6 +26,7 @@ from consumer.core.steps import (
     TableShape,
     WidenType,
 )
+from consumer.core.target import TableName
 
 
 class Answer(Enum):

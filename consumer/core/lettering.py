@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from consumer.core.failure import Failure, located
 from consumer.core.kinds import DEPENDENT, KINDS
 from consumer.core.letters import Letter, Record
-from consumer.core.plan import Aside, TableWrite
+from consumer.core.plan import Aside
 from consumer.core.policy import Policy
+from consumer.core.writes import TableWrite
 
 
 def letter(record: Record, failure: Failure, policy: Policy, place: int | None = None) -> Letter:

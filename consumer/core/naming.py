@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from string import Formatter
 
-from consumer.core.plan import TableName
+from consumer.core.target import TableName
 
 FIELDS = frozenset({"topic", "db", "schema", "table"})
 # PostgreSQL cuts longer names, so two could become one

@@ -11,8 +11,9 @@ from enum import Enum, StrEnum
 
 from consumer.core.failure import Failure, failed, located
 from consumer.core.kinds import KINDS
-from consumer.core.plan import Action, Plan, TableWrite
+from consumer.core.plan import Plan
 from consumer.core.records import RecordRef
+from consumer.core.writes import Action, TableWrite
 
 
 class Doubt(StrEnum):

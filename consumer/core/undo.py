@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from consumer.core.letters import Record
-from consumer.core.plan import Action, TableWrite
 from consumer.core.records import RecordRef
+from consumer.core.writes import Action, TableWrite
 
 
 class Effect(StrEnum):

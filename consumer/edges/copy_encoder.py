@@ -9,7 +9,7 @@ import pyarrow as pa
 from pgpq.encoders import LargeStringEncoderBuilder
 from pgpq.schema import Jsonb
 
-from consumer.core.plan import StagedColumn
+from consumer.core.writes import StagedColumn
 
 # pgpq holds the interpreter's lock for a whole batch, so it gets slices
 ROWS_A_SLICE = 4096

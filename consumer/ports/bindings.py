@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from consumer.core.binding import Binding, BindingKey
 from consumer.core.failure import Failure
 from consumer.core.key_schemas import BoundKey
-from consumer.core.plan import Binding, BindingKey, Run, TableName, TargetTable
+from consumer.core.runs import Run
+from consumer.core.target import TableName, TargetTable
 from consumer.ports.evolution import Shapes
 
 Fetch = Callable[[Mapping[BindingKey, Run]], Mapping[BindingKey, Failure]]

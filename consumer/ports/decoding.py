@@ -6,8 +6,8 @@ from typing import Protocol
 
 import polars as pl
 
-from consumer.core.plan import StagedColumn
 from consumer.core.schema_ref import SchemaRef
+from consumer.core.writes import StagedColumn
 
 
 class BadDatum(Exception):

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+from consumer.core.binding import Evolution
 from consumer.core.evolution import SourceColumn
 from consumer.core.failure import Failure
-from consumer.core.plan import Evolution, TableName, TargetTable
 from consumer.core.steps import Step, TableShape
+from consumer.core.target import TableName, TargetTable
 
 
 class State(Enum):

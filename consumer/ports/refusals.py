@@ -9,8 +9,8 @@ import pyarrow as pa
 from consumer.core.failure import Failure, Persistent, Transient, blaming, failed
 from consumer.core.forms import Unfit
 from consumer.core.kinds import KINDS
-from consumer.core.plan import TableName
 from consumer.core.records import RecordRef, TopicPartition
+from consumer.core.target import TableName
 from consumer.core.transform import TransformFault
 
 

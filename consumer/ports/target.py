@@ -11,8 +11,9 @@ from consumer.core.failure import Failure
 from consumer.core.laps import Lap
 from consumer.core.letters import Record, Standing
 from consumer.core.pausing import Paused
-from consumer.core.plan import Plan, TableWrite
+from consumer.core.plan import Plan
 from consumer.core.records import LastRecord, OffsetRange, RecordRef, TopicPartition
+from consumer.core.writes import TableWrite
 
 T = TypeVar("T")
 

@@ -8,9 +8,10 @@ from confluent_kafka import KafkaError
 from structlog.testing import capture_logs
 
 from consumer.binder import Binder, BinderSettings, Sources
+from consumer.core.binding import BindingKey
 from consumer.core.failure import Failure, HeadraceError, Persistent, Refused, Transient
-from consumer.core.plan import BindingKey, runs
 from consumer.core.records import TopicPartition
+from consumer.core.runs import runs
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.letterbox import KafkaLetterbox
 from consumer.edges.kafka.offsets import KafkaOffsets

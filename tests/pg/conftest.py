@@ -10,7 +10,7 @@ import pytest
 from psycopg import sql
 
 from consumer.core.evolution import Follow
-from consumer.core.plan import TableName
+from consumer.core.target import TableName
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.migrate import migrate

@@ -16,9 +16,9 @@ from consumer.core.failure_kind import ErrorType
 from consumer.core.flood import FloodGuard, FloodLimits
 from consumer.core.letterhead import Codec
 from consumer.core.letters import State
-from consumer.core.plan import TableName
 from consumer.core.policy import Budget, Policy, TablePolicy
 from consumer.core.records import Header, Slice, TopicPartition
+from consumer.core.target import TableName
 from consumer.dependents import Dependents
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.origins import KafkaOrigins

@@ -8,12 +8,14 @@ from typing import Any
 import psycopg
 
 from consumer.binder import Binder, BinderSettings, Sources
+from consumer.core.binding import Evolution
 from consumer.core.envelope import read_key_schema, read_writer_schema
 from consumer.core.evolution import DEFAULT_ANSWERS, Answer, Follow, Wanted, planned
 from consumer.core.moves import NEW_KEY
-from consumer.core.plan import Evolution, Plan, TableName
+from consumer.core.plan import Plan
 from consumer.core.records import TopicPartition
 from consumer.core.steps import Change, CreateTable, chosen
+from consumer.core.target import TableName
 from consumer.core.types import PLAIN, ColumnPolicy
 from consumer.core.wanted import Travelling, wanted_columns
 from consumer.edges.postgres.evolving import Changer

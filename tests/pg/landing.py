@@ -8,10 +8,12 @@ from typing import Any
 
 import psycopg
 
+from consumer.core.binding import Binding, BindingKey, BoundColumn
 from consumer.core.envelope import Column, read_key_schema, read_key_writer, read_writer_schema
 from consumer.core.failure import Failure
-from consumer.core.plan import Binding, BindingKey, BoundColumn, Plan, TableName
+from consumer.core.plan import Plan
 from consumer.core.records import RecordRef, TopicPartition
+from consumer.core.target import TableName
 from consumer.core.types import PLAIN, ColumnPolicy, carriage
 from consumer.edges.postgres import catalog
 from consumer.edges.postgres.session import connect

@@ -6,8 +6,9 @@ from typing import Any
 
 from consumer.binder import Binder, BinderSettings, Sources
 from consumer.core.failure import Failure
-from consumer.core.plan import Plan, TableName
+from consumer.core.plan import Plan
 from consumer.core.records import RecordRef, TopicPartition
+from consumer.core.target import TableName
 from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.rows import RowDecoder

@@ -19,9 +19,9 @@ from consumer.core.failure import Failure
 from consumer.core.failure_kind import ErrorType
 from consumer.core.letterhead import Codec
 from consumer.core.markers import UNAVAILABLE
-from consumer.core.plan import TableName
 from consumer.core.policy import Budget, Policy
 from consumer.core.records import RecordRef, Slice, TopicPartition, no_headers
+from consumer.core.target import TableName
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.origins import KafkaOrigins

@@ -16,8 +16,8 @@ from consumer.core.breaking import BreakerState, BreakerStatus
 from consumer.core.failure import failed
 from consumer.core.kinds import KINDS
 from consumer.core.pausing import Subject
-from consumer.core.plan import TableName
 from consumer.core.records import TopicPartition
+from consumer.core.target import TableName
 from consumer.desk import Note
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.postgres.board import PostgresBoard

@@ -16,8 +16,8 @@ from consumer.core import waiting
 from consumer.core.decision import Decision, Held, LogNow, Undecidable, decide
 from consumer.core.failure import Refused, Transient, failed, located
 from consumer.core.kinds import KINDS
-from consumer.core.plan import TableName
 from consumer.core.records import TopicPartition
+from consumer.core.target import TableName
 from consumer.desk import Note, Page
 from consumer.edges.postgres.desk import PostgresDesk
 from consumer.edges.postgres.session import SessionSettings

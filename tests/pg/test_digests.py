@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from consumer.core.plan import TableName
+from consumer.core.target import TableName
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.stack.waiting import wait_until
 from tests.pg.landing import ID, Landing

@@ -13,7 +13,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from consumer.cli import app
-from consumer.core.plan import TableName
+from consumer.core.target import TableName
 from dlq.letters import Letter
 from tests.pg.words import CANARY, KEYS, VALUES, WORD, Bad
 

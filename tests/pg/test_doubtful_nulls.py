@@ -13,7 +13,7 @@ import pytest
 
 from consumer.core.markers import UNAVAILABLE
 from consumer.core.modes import Mode
-from consumer.core.plan import TableName
+from consumer.core.target import TableName
 from consumer.core.transform import Named
 from consumer.core.types import ColumnPolicy
 from consumer.edges.postgres.sink import PostgresSink

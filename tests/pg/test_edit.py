@@ -7,8 +7,8 @@ import psycopg
 import pytest
 
 from consumer.core.failure import Persistent
-from consumer.core.plan import TableName
 from consumer.core.records import RecordRef, TopicPartition
+from consumer.core.target import TableName
 from consumer.edges.postgres import letter_bytes
 from consumer.edges.postgres.aside import LetterBounds
 from consumer.edges.postgres.standing import read

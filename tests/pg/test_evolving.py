@@ -5,7 +5,7 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from consumer.core.plan import TableName
+from consumer.core.target import TableName
 from consumer.edges.postgres.rehearsing import rehearse
 from consumer.edges.postgres.shapes import read_shape
 from consumer.ports.refusals import ConnectionLost, Fenced, TableFault

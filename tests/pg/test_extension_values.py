@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from consumer.core.plan import TableName
+from consumer.core.target import TableName
 from consumer.edges.postgres.sink import PostgresSink
 from tests.pg.system import system_server
 from tests.pg.test_shape_values import EWKB_POINT, WKB_POINT

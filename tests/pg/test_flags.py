@@ -18,8 +18,8 @@ from consumer.core.evolution import Answer, Follow
 from consumer.core.flags import FLAGS, Flag
 from consumer.core.lane import Lane
 from consumer.core.letterhead import Codec
-from consumer.core.plan import TableName
 from consumer.core.steps import Change
+from consumer.core.target import TableName
 from consumer.desk import Note
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.postgres.board import PostgresBoard

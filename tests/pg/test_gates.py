@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from consumer.core.plan import TableName
+from consumer.core.target import TableName
 from consumer.edges.postgres.lookup import PostgresCatalog
 
 TABLE = """

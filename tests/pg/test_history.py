@@ -10,8 +10,8 @@ import pytest
 from consumer.core.evolution import Answer, Follow
 from consumer.core.markers import UNAVAILABLE
 from consumer.core.modes import Mode, OnTruncate
-from consumer.core.plan import TableName
 from consumer.core.steps import Change
+from consumer.core.target import TableName
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.evolver import Following
 from tests.pg.conftest import Pools

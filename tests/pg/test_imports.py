@@ -15,9 +15,9 @@ from consumer.core.failure import HeadraceError
 from consumer.core.foreign import DeadRecord, Piece, Span, Stored
 from consumer.core.letters import Record
 from consumer.core.modes import Mode, OnTruncate
-from consumer.core.plan import TableName
 from consumer.core.records import Header, OffsetRange, RecordRef, TopicPartition
 from consumer.core.search import Ending
+from consumer.core.target import TableName
 from consumer.edges.postgres.imports import PostgresImports
 from consumer.edges.postgres.sink import PostgresSink
 from dlq.actions import discard, replay

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from consumer.core.markers import UNAVAILABLE
-from consumer.core.plan import TableName
+from consumer.core.target import TableName
 from consumer.edges.postgres.sink import PostgresSink
 from dlq.actions import replay
 from tests.pg.conftest import Pools

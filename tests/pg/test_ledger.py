@@ -12,7 +12,7 @@ import pytest
 from psycopg import sql
 
 from consumer.core.failure import HeadraceError, Transient
-from consumer.core.plan import TableName
+from consumer.core.target import TableName
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.ports.refusals import ConnectionLost, DataFault, Fenced
 from consumer.ports.target import Retention, Start

@@ -12,9 +12,11 @@ import pytest
 from consumer.core.failure_kind import ErrorType
 from consumer.core.letters import State
 from consumer.core.markers import UNAVAILABLE
-from consumer.core.plan import Action, Plan, TableName
+from consumer.core.plan import Plan
 from consumer.core.policy import Budget, Policy
 from consumer.core.records import TopicPartition
+from consumer.core.target import TableName
+from consumer.core.writes import Action
 from consumer.edges.postgres.aside import LetterBounds
 from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import PostgresSink

@@ -8,7 +8,7 @@ import pytest
 from consumer.core.failure import blaming, failed
 from consumer.core.kinds import KINDS
 from consumer.core.letters import State, Verdict
-from consumer.core.plan import TableName
+from consumer.core.target import TableName
 from consumer.edges.postgres import standing
 from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.sink import PostgresSink

@@ -6,7 +6,7 @@ import pytest
 from consumer.core.failure import failed
 from consumer.core.kinds import KINDS
 from consumer.core.letters import State, Verdict
-from consumer.core.plan import TableName
+from consumer.core.target import TableName
 from consumer.edges.postgres import standing
 from consumer.edges.postgres.aside import LetterBounds
 from consumer.edges.postgres.letters import prune

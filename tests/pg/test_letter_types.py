@@ -9,7 +9,7 @@ import pytest
 
 from consumer.core.checks import Rules
 from consumer.core.evolution import Follow
-from consumer.core.plan import TableName
+from consumer.core.target import TableName
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.evolver import Following
 from dlq.actions import discard, replay

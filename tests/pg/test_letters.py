@@ -10,8 +10,8 @@ import pytest
 from consumer.core.failure import failed
 from consumer.core.kinds import KINDS
 from consumer.core.markers import UNAVAILABLE
-from consumer.core.plan import TableName
 from consumer.core.records import RecordRef
+from consumer.core.target import TableName
 from consumer.edges.postgres.aside import LetterBounds
 from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import PostgresSink

@@ -13,8 +13,9 @@ import pytest
 from consumer.core.failure import failed
 from consumer.core.kinds import KINDS
 from consumer.core.letters import State, Verdict
-from consumer.core.plan import TableName, Truncate
+from consumer.core.plan import Truncate
 from consumer.core.records import RecordRef, TopicPartition
+from consumer.core.target import TableName
 from consumer.edges.postgres import standing, truncating
 from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.session import application_name

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from consumer.core.checks import Rules
-from consumer.core.plan import TableName
+from consumer.core.target import TableName
 from consumer.core.transform import Named
 from consumer.core.types import ColumnPolicy
 from consumer.edges.postgres.lookup import PostgresCatalog

@@ -9,8 +9,8 @@ import pytest
 from consumer.core.failure import failed
 from consumer.core.kinds import KINDS
 from consumer.core.markers import UNAVAILABLE
-from consumer.core.plan import TableName
 from consumer.core.records import TopicPartition
+from consumer.core.target import TableName
 from consumer.edges.postgres.aside import DEFAULT_BOUNDS
 from consumer.edges.postgres.moved import MovedBounds
 from consumer.edges.postgres.session import SessionSettings

@@ -3,7 +3,7 @@
 from typing import Any
 
 from consumer.core.markers import UNAVAILABLE
-from consumer.core.plan import Action
+from consumer.core.writes import Action
 from tests.pg.evolving_cases import WORD
 from tests.pg.following import Scene, follow
 from tests.pg.landing import ID

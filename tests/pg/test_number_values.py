@@ -5,7 +5,7 @@ from decimal import Decimal
 import psycopg
 import pytest
 
-from consumer.core.plan import TableName
+from consumer.core.target import TableName
 from consumer.edges.postgres.sink import PostgresSink
 from tests.pg.values import Value, check, check_created, params
 from tests.unit.semantic import VARIABLE, array, bits, decimal, named, of_unknown_precision, propagated, unscaled

@@ -12,8 +12,8 @@ from consumer.core.kinds import KINDS
 from consumer.core.lane import Lane
 from consumer.core.letterhead import Codec
 from consumer.core.letters import State
-from consumer.core.plan import TableName
 from consumer.core.records import RecordRef
+from consumer.core.target import TableName
 from consumer.edges.postgres import outbox
 from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.session import application_name

@@ -7,8 +7,8 @@ import psycopg
 import pytest
 
 from consumer.core.letters import Record
-from consumer.core.plan import TableName
 from consumer.core.records import RecordRef
+from consumer.core.target import TableName
 from consumer.core.wording import HIDDEN
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.offsets import KafkaOffsets

@@ -6,8 +6,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from consumer.core.plan import TableName
 from consumer.core.records import TopicPartition
+from consumer.core.target import TableName
 from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.ports.refusals import DataFault, TableFault

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from consumer.core.plan import TableName
+from consumer.core.target import TableName
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.ports.refusals import DataFault
 from tests.pg.test_shape_values import EWKB_POINT, SEGMENT, WKB_POINT

@@ -7,8 +7,8 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
-from consumer.core.plan import TableName
 from consumer.core.steps import AddColumn, NewColumn, RenameColumn
+from consumer.core.target import TableName
 from consumer.edges.postgres.catalog import read_table
 from consumer.edges.postgres.rehearsing import rehearse
 from consumer.planner import BadRecord

@@ -10,8 +10,8 @@ import pytest
 
 from consumer.core.decision import Undecidable
 from consumer.core.pausing import Subject
-from consumer.core.plan import TableName
 from consumer.core.steering import Steer
+from consumer.core.target import TableName
 from consumer.core.workflow import State
 from consumer.desk import Note
 from consumer.edges.breaker import CircuitBreaker

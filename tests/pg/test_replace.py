@@ -5,7 +5,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from consumer.core.plan import TableName
+from consumer.core.target import TableName
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.ports.refusals import DataFault
 from tests.pg.landing import ID, Landing, rows

@@ -11,9 +11,9 @@ import pytest
 from consumer.apart import Apart
 from consumer.core.letterhead import Codec
 from consumer.core.pausing import Subject
-from consumer.core.plan import TableName
 from consumer.core.policy import Policy
 from consumer.core.records import Slice, TopicPartition
+from consumer.core.target import TableName
 from consumer.desk import Note
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.kafka.config import KafkaSettings

@@ -9,8 +9,8 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from consumer.cli import app
-from consumer.core.plan import TableName
 from consumer.core.records import RecordRef
+from consumer.core.target import TableName
 from consumer.desk import Note
 from consumer.edges.postgres.desk import PostgresDesk
 from consumer.edges.postgres.session import SessionSettings

@@ -13,9 +13,9 @@ import pytest
 
 from consumer.core.failure import Transient
 from consumer.core.letters import State, Verdict
-from consumer.core.plan import TableName
 from consumer.core.records import OffsetRange, RecordRef, Slice, TopicPartition
 from consumer.core.search import Ending, Seen, next_stretch
+from consumer.core.target import TableName
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.ports.refusals import Reconsider, TableFault
 from consumer.ports.target import Start

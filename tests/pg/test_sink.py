@@ -7,8 +7,9 @@ import psycopg
 import pytest
 
 from consumer.core.failure import Transient
-from consumer.core.plan import Plan, TableName
+from consumer.core.plan import Plan
 from consumer.core.records import LastRecord, Slice, TopicPartition
+from consumer.core.target import TableName
 from consumer.edges.postgres.positions import end_blockers
 from consumer.edges.postgres.session import SessionSettings, require_commit, transaction
 from consumer.edges.postgres.sink import PostgresSink

@@ -9,7 +9,7 @@ import pytest
 
 from consumer.core.markers import UNAVAILABLE
 from consumer.core.modes import OnTruncate
-from consumer.core.plan import TableName
+from consumer.core.target import TableName
 from consumer.edges.postgres.sink import PostgresSink
 from tests.pg.conftest import Pools
 from tests.pg.engine import Engine

@@ -8,7 +8,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from consumer.core.failure import Persistent, Refused, Transient
-from consumer.core.plan import TableName
+from consumer.core.target import TableName
 from consumer.edges.postgres.describing import read_table
 from consumer.edges.postgres.source import Slot, SourceSettings, asking, connect_source, ended
 from consumer.ports.reconcile import Mark

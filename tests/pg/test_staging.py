@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from consumer.core.plan import TableName
+from consumer.core.target import TableName
 from consumer.handover import Moved, Notice
 from tests.pg.applying import Applying
 from tests.pg.conftest import Catalogs, Sinks

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from consumer.core.failure import Refused
-from consumer.core.plan import TableName
+from consumer.core.target import TableName
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.postgres.table_names import PostgresTableNames
 from tests.pg.conftest import Pools

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from consumer.core.plan import TableName
+from consumer.core.target import TableName
 from consumer.edges.postgres.catalog import read_table
 from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.session import SessionSettings, connect

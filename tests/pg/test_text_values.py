@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from consumer.core.plan import TableName
+from consumer.core.target import TableName
 from consumer.edges.postgres.sink import PostgresSink
 from tests.pg.values import Value, check, check_created, params
 from tests.unit.semantic import HSTORE, JSON, LTREE, TSVECTOR, UUID, XML, enum, propagated

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from consumer.core.failure import HeadraceError, Persistent, Transient
-from consumer.core.plan import TableName
+from consumer.core.target import TableName
 from consumer.edges.postgres.session import SessionSettings, connect
 from consumer.edges.postgres.translate import translated
 from consumer.ports.refusals import ConnectionLost, DataFault, TableBusy, TableFault

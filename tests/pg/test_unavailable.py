@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from consumer.core.markers import UNAVAILABLE
-from consumer.core.plan import TableName
+from consumer.core.target import TableName
 from consumer.edges.postgres.sink import PostgresSink
 from tests.pg.landing import ID, Landing, rows
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 import psycopg
 import pytest
 
-from consumer.core.plan import TableName
+from consumer.core.target import TableName
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.ports.refusals import DataFault
 from tests.pg.values import DECODERS, Value, check, label, land, params

@@ -8,9 +8,9 @@ import psycopg
 import pytest
 
 from consumer.core.markers import UNAVAILABLE
-from consumer.core.plan import TableName, TargetColumn
 from consumer.core.policy import Policy
 from consumer.core.records import RecordRef, Slice, TopicPartition
+from consumer.core.target import TableName, TargetColumn
 from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.ports.refusals import DataFault

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from consumer.core.plan import TableName
+from consumer.core.target import TableName
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.ports.refusals import TableBusy
 from tests.pg.conftest import Sinks

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from consumer.core.plan import TableName
+from consumer.core.target import TableName
 from consumer.core.types import ColumnPolicy
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.postgres.sink import PostgresSink

@@ -6,8 +6,8 @@ import psycopg
 
 from consumer.core.failure import failed
 from consumer.core.kinds import KINDS
-from consumer.core.plan import TableName
 from consumer.core.records import RecordRef
+from consumer.core.target import TableName
 from consumer.edges.postgres.sink import PostgresSink
 from dlq.payload import Sources
 from tests.pg.landing import ID, Landing

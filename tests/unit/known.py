@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from consumer.blocks import Decoders
+from consumer.core.binding import Binding, BindingKey, BoundColumn
 from consumer.core.created import created_types
 from consumer.core.envelope import RecordKind, WriterSchema, read_key_schema, read_key_writer, read_writer_schema
 from consumer.core.flags import ALL_ON, Switches
-from consumer.core.plan import Binding, BindingKey, BoundColumn, TableName, TargetColumn, TargetTable
 from consumer.core.policy import Policy
 from consumer.core.records import Slice, TopicPartition
+from consumer.core.target import TableName, TargetColumn, TargetTable
 from consumer.core.types import carriage
 from consumer.decode_watch import Marks
 from consumer.edges.columnar import ColumnarDecoder

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from consumer.core.plan import TableName, TargetColumn, TargetTable
 from consumer.core.sqltypes import sql_type
 from consumer.core.steps import (
     AddColumn,
@@ -19,6 +18,7 @@ from consumer.core.steps import (
     TableShape,
     WidenType,
 )
+from consumer.core.target import TableName, TargetColumn, TargetTable
 
 _NAMES = {
     "smallint": "int2",

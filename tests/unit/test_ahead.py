@@ -9,8 +9,9 @@ import pytest
 from consumer.ahead import Ahead
 from consumer.core.failure import Transient, failed
 from consumer.core.kinds import KINDS
-from consumer.core.plan import Plan, TableName
+from consumer.core.plan import Plan
 from consumer.core.records import TopicPartition
+from consumer.core.target import TableName
 from consumer.handover import Later, Work
 from consumer.known import KnownBindings
 from consumer.planning import Instead, planned

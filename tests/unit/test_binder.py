@@ -11,10 +11,12 @@ import pytest
 import structlog
 
 from consumer.binder import BinderSettings
+from consumer.core.binding import Binding, BindingKey
 from consumer.core.failure import Failure, Transient
 from consumer.core.modes import Mode
-from consumer.core.plan import Binding, BindingKey, Run, TableName, TargetColumn, TargetTable, runs
 from consumer.core.records import TopicPartition
+from consumer.core.runs import Run, runs
+from consumer.core.target import TableName, TargetColumn, TargetTable
 from consumer.core.types import ColumnPolicy, Kind
 from consumer.known import KnownBindings
 from consumer.planner import BadRecord

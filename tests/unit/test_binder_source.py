@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from consumer.core.plan import BindingKey, Run, TableName, TargetColumn, TargetTable
+from consumer.core.binding import BindingKey
+from consumer.core.runs import Run
+from consumer.core.target import TableName, TargetColumn, TargetTable
 from consumer.known import KnownBindings
 from consumer.ports.topics import Traits
 from tests.unit.avro import Writer, envelope, event, key

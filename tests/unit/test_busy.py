@@ -12,8 +12,9 @@ from consumer.busy import Busy, of_record
 from consumer.core.failure import failed
 from consumer.core.kinds import KINDS
 from consumer.core.letters import Letter, Record, State
-from consumer.core.plan import Aside, Plan, Stage, TableName
+from consumer.core.plan import Aside, Plan, Stage
 from consumer.core.records import RecordRef, Slice, TopicPartition
+from consumer.core.target import TableName
 from consumer.cuts import Step
 from consumer.handover import Stopped, Work
 from consumer.ports.refusals import TableBusy

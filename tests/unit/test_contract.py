@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import structlog
 
+from consumer.core.binding import BindingKey
 from consumer.core.contract import Compatibility, Contract
 from consumer.core.failure import Failure, Refused
-from consumer.core.plan import BindingKey, runs
+from consumer.core.runs import runs
 from consumer.edges.contracts import read_contract
 from consumer.known import KnownBindings
 from consumer.planner import BadRecord

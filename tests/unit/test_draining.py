@@ -10,8 +10,9 @@ from consumer.applier import Applier
 from consumer.attempts import Workshop
 from consumer.binder import Binder, BinderSettings, Sources
 from consumer.busy import Busy
+from consumer.core.binding import BindingKey
 from consumer.core.flood import FloodGuard, FloodLimits
-from consumer.core.plan import BindingKey, Plan
+from consumer.core.plan import Plan
 from consumer.core.policy import TablePolicy
 from consumer.core.records import OffsetRange, Slice, TopicPartition
 from consumer.handover import Handover, Moved, Paced, Work

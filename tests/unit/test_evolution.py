@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.core.evolution import Answer, Follow, Planned, SourceColumn, Wanted, WantedColumn, answer, gone, planned
-from consumer.core.plan import TableName
 from consumer.core.sqltypes import SqlType, sql_type
 from consumer.core.steps import (
     AddColumn,
@@ -26,6 +25,7 @@ from consumer.core.steps import (
     TableShape,
     WidenType,
 )
+from consumer.core.target import TableName
 from tests.unit.shaping import after
 from tests.unit.test_sqltypes import TYPES
 

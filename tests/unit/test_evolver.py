@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from consumer.core.binding import Binding
 from consumer.core.evolution import DEFAULT_ANSWERS, Answer, Follow, SourceColumn
-from consumer.core.plan import Binding, TargetColumn, TargetTable
 from consumer.core.steps import AddColumn, Change, changes
+from consumer.core.target import TargetColumn, TargetTable
 from consumer.evolver import Following
 from consumer.mapping import ColumnMapping, TableMapping
 from consumer.ports.evolution import State

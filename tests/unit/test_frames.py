@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from consumer.blocks import Decoders
 from consumer.core.frames import Frames
 from consumer.core.framing import in_headers, told_id
-from consumer.core.plan import Plan, TableName, TargetColumn, TargetTable
+from consumer.core.plan import Plan
 from consumer.core.policy import Policy
 from consumer.core.records import Header, Slice
 from consumer.core.schema_ref import Foreign, SchemaIds, SchemaRef, Space
+from consumer.core.target import TableName, TargetColumn, TargetTable
 from consumer.decode_watch import Marks
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.copy_encoder import CopyEncoder

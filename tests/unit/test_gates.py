@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from consumer.core.binding import BindingKey
 from consumer.core.failure import Failure
-from consumer.core.plan import BindingKey, TargetColumn, TargetTable, runs
 from consumer.core.records import Header, Slice
+from consumer.core.runs import runs
+from consumer.core.target import TargetColumn, TargetTable
 from consumer.known import KnownBindings
 from consumer.planner import BadRecord
 from consumer.ports.topics import Traits

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from consumer.core.plan import Binding, BindingKey
+from consumer.core.binding import Binding, BindingKey
 from consumer.known import KnownBindings
 from consumer.planner import Unbound
 from tests.unit.avro import framed

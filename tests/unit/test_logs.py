@@ -14,11 +14,13 @@ import structlog
 from structlog.testing import capture_logs
 
 from consumer.ahead import Ahead
+from consumer.core.binding import BindingKey
 from consumer.core.failure import failed, located, told
 from consumer.core.kinds import KINDS
 from consumer.core.letters import Letter, Record, State, Verdict
-from consumer.core.plan import Aside, BindingKey, Plan, Run, Stage
+from consumer.core.plan import Aside, Plan, Stage
 from consumer.core.records import RecordRef, Slice, TopicPartition
+from consumer.core.runs import Run
 from consumer.loops import Loop
 from consumer.ports.facts import Committed, Ended, Numbered
 from consumer.ports.target import Applied

@@ -12,9 +12,13 @@ import polars as pl
 import pytest
 
 from consumer.binding_settings import binder_settings
+from consumer.core.binding import Binding, BindingKey
 from consumer.core.failure import Failure, Refused
-from consumer.core.plan import Action, Binding, BindingKey, Plan, TableWrite, TargetColumn, TargetTable, runs
+from consumer.core.plan import Plan
+from consumer.core.runs import runs
+from consumer.core.target import TargetColumn, TargetTable
 from consumer.core.transform import Named
+from consumer.core.writes import Action, TableWrite
 from consumer.edges.transforms import load_transform
 from consumer.known import KnownBindings
 from consumer.mapping import ColumnMapping, TableMapping

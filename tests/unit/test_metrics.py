@@ -17,8 +17,9 @@ from consumer.core.failure import failed
 from consumer.core.kinds import KINDS
 from consumer.core.laps import Lap
 from consumer.core.letters import State, Verdict
-from consumer.core.plan import Counts, Plan, TableName
+from consumer.core.plan import Counts, Plan
 from consumer.core.records import Appended, Slice, TopicPartition
+from consumer.core.target import TableName
 from consumer.ports.facts import Began, Committed, Fact, Failed, Halted, Overtaken, Pause, Route, Shift, Shifted, Undone
 from consumer.ports.target import Applied
 from consumer.stack.waiting import wait_until

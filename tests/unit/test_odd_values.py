@@ -9,13 +9,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from consumer.core.avro import UnsupportedSchema
+from consumer.core.binding import Binding, BindingKey, BoundColumn
 from consumer.core.carriers import carried
 from consumer.core.envelope import Column, read_key_writer, read_writer_schema
 from consumer.core.forms import Unfit, each_bytes
 from consumer.core.markers import UNAVAILABLE
-from consumer.core.plan import Binding, BindingKey, BoundColumn, TableName, TargetColumn, TargetTable
 from consumer.core.records import Slice
 from consumer.core.spatial import ewkb
+from consumer.core.target import TableName, TargetColumn, TargetTable
 from consumer.core.types import Kind, carriage
 from consumer.known import KnownBindings
 from consumer.planner import Planner

@@ -6,14 +6,17 @@ from dataclasses import replace
 import pytest
 
 from consumer.blocks import Decoders
+from consumer.core.binding import BindingKey
 from consumer.core.envelope import RecordKind, WriterSchema
 from consumer.core.failure import Failure, failed
 from consumer.core.kinds import KINDS
 from consumer.core.letters import State
 from consumer.core.markers import UNAVAILABLE
-from consumer.core.plan import Action, BindingKey, Counts, Plan, Stage, TableName
+from consumer.core.plan import Counts, Plan, Stage
 from consumer.core.policy import Policy
 from consumer.core.records import OffsetRange, RecordRef, Slice, TopicPartition
+from consumer.core.target import TableName
+from consumer.core.writes import Action
 from consumer.decode_watch import DecodeWatch, Marks
 from consumer.edges.copy_encoder import CopyEncoder
 from consumer.edges.rows import RowDecoder

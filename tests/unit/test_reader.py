@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from consumer.ahead import Ahead
+from consumer.core.binding import BindingKey
 from consumer.core.failure import Failure
-from consumer.core.plan import BindingKey, Plan
+from consumer.core.plan import Plan
 from consumer.core.records import Appended, LastRecord, Slice, TopicPartition
 from consumer.core.sizer import BatchSizer
 from consumer.handover import Handover, Moved, Paced, Stopped, Take, Work

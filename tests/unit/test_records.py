@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.core.plan import Run, origin, runs
 from consumer.core.records import Appended, Slice, TopicPartition, correlation_id, halves
+from consumer.core.runs import Run, origin, runs
 
 AT = TopicPartition("shop.public.orders", 0)
 frames = st.sampled_from([b"\x00\x00\x00\x00\x01", b"\x00\x00\x00\x00\x02", b"\x00\x00\x00\x00\x03"])

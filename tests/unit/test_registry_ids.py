@@ -16,8 +16,8 @@ import pytest
 from consumer.core.failure import HeadraceError, Persistent, Transient, failed
 from consumer.core.frames import Frames
 from consumer.core.kinds import KINDS
-from consumer.core.plan import runs
 from consumer.core.records import Slice
+from consumer.core.runs import runs
 from consumer.core.schema_ref import SchemaIds, SchemaRef, Space
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.registry import HttpRegistry

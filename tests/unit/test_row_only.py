@@ -11,8 +11,9 @@ import pytest
 from consumer.core.created import created_types
 from consumer.core.envelope import read_writer_schema
 from consumer.core.markers import UNAVAILABLE
-from consumer.core.plan import Action, Plan
+from consumer.core.plan import Plan
 from consumer.core.texts import json_text
+from consumer.core.writes import Action
 from consumer.edges.rows import RowDecoder
 from consumer.known import KnownBindings
 from consumer.ports.decoding import BadDatum

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from consumer.core.plan import TableName, TargetColumn, TargetTable
+from consumer.core.target import TableName, TargetColumn, TargetTable
 from consumer.mapping import ColumnMapping, TableMapping
 from dlq.schema_words import against_newest, against_table, columns_of
 from tests.unit.avro import envelope

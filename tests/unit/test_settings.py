@@ -14,8 +14,8 @@ from consumer.binding_settings import binder_settings
 from consumer.core.checks import Rules
 from consumer.core.failure import Refused
 from consumer.core.failure_kind import ErrorType
-from consumer.core.plan import TableName
 from consumer.core.policy import Budget
+from consumer.core.target import TableName
 from consumer.core.types import ColumnPolicy
 from consumer.edge_settings import kafka_settings, letter_policy, letter_topics
 from consumer.edges.kafka.config import is_dead_letters, selects

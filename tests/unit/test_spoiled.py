@@ -5,11 +5,14 @@ from dataclasses import replace
 
 import pytest
 
+from consumer.core.binding import BindingKey
 from consumer.core.contract import Contract
 from consumer.core.evolution import DEFAULT_ANSWERS, Answer, Follow
-from consumer.core.plan import BindingKey, Plan, TableName, frame
+from consumer.core.plan import Plan
 from consumer.core.records import OffsetRange, Slice
+from consumer.core.runs import frame
 from consumer.core.steps import Change
+from consumer.core.target import TableName
 from consumer.evolver import Following
 from consumer.planner import Unbound
 from tests.unit.avro import framed

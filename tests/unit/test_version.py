@@ -11,10 +11,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from consumer.blocks import Block, BlockDecoder, Decoded, Decoders
+from consumer.core.binding import BoundColumn
 from consumer.core.envelope import Column, read_writer_schema
 from consumer.core.fold import SEQ, Folded, fold
-from consumer.core.plan import BoundColumn, TargetColumn, runs
 from consumer.core.position import position_fields, positions
+from consumer.core.runs import runs
+from consumer.core.target import TargetColumn
 from consumer.core.types import carriage
 from consumer.decode_watch import Marks
 from consumer.edges.columnar import ColumnarDecoder

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from consumer.binder import Binder, BinderSettings, Sources
+from consumer.core.binding import Evolution
 from consumer.core.checks import Rules
 from consumer.core.contract import Contract
 from consumer.core.evolution import SourceColumn
@@ -12,8 +13,8 @@ from consumer.core.failure import Failure, Persistent, failed
 from consumer.core.key_schemas import BoundKey
 from consumer.core.kinds import KINDS
 from consumer.core.modes import Mode, OnTruncate
-from consumer.core.plan import Evolution, TableName, TargetTable
 from consumer.core.steps import CreateTable, Step, TableShape
+from consumer.core.target import TableName, TargetTable
 from consumer.core.types import ColumnPolicy
 from consumer.edges.rows import RowDecoder
 from consumer.evolver import Following

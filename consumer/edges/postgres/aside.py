@@ -10,9 +10,11 @@ from consumer.core.failure import Failure, failed
 from consumer.core.kinds import KINDS
 from consumer.core.lettering import left_out
 from consumer.core.letters import BEHIND, Row, State, Verdict
-from consumer.core.plan import Action, Aside, Plan, Stage, TableName
+from consumer.core.plan import Aside, Plan, Stage
 from consumer.core.policy import Policy
 from consumer.core.records import RecordRef
+from consumer.core.target import TableName
+from consumer.core.writes import Action
 from consumer.edges.postgres import digests, letters, standing
 from consumer.edges.postgres.digests import Met
 from consumer.edges.postgres.staging import Staged

@@ -6,8 +6,9 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from consumer.core.plan import StagedColumn, TableName, TargetColumn, TargetTable
+from consumer.core.target import TableName, TargetColumn, TargetTable
 from consumer.core.types import Kind
+from consumer.core.writes import StagedColumn
 from consumer.edges.postgres.statements import written
 from consumer.edges.postgres.translate import translated
 

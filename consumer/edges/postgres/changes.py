@@ -6,9 +6,10 @@ import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from consumer.core.binding import Evolution
 from consumer.core.failure import Failure
-from consumer.core.plan import Evolution, TableName
 from consumer.core.steps import AddLabel, Step
+from consumer.core.target import TableName
 from consumer.desk import Note, SchemaChange
 from consumer.edges.postgres import source_columns
 from consumer.edges.postgres.session import transaction

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import psycopg
 from psycopg import sql
 
-from consumer.core.plan import TableWrite
+from consumer.core.writes import TableWrite
 from consumer.edges.postgres import catalog, truncating
 from consumer.edges.postgres.staging import Staged, Staging
 from consumer.edges.postgres.statements import kept_out, same_row, table_name

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from psycopg import sql
 
-from consumer.core.plan import TableName
 from consumer.core.steps import (
     AddColumn,
     AddLabel,
@@ -17,6 +16,7 @@ from consumer.core.steps import (
     Step,
     WidenType,
 )
+from consumer.core.target import TableName
 from consumer.edges.postgres.statements import table_name
 
 

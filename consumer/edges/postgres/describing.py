@@ -7,7 +7,7 @@ import psycopg
 from psycopg import sql
 
 from consumer.core.canonical import Kind, Spelling, spelling
-from consumer.core.plan import TableName
+from consumer.core.target import TableName
 from consumer.edges.postgres.canonical import spelled
 from consumer.edges.postgres.sides import KeyPart, Shape, Translating
 from consumer.ports.reconcile import Compared, NotComparable

@@ -17,9 +17,10 @@ from psycopg import sql
 from consumer.core.failure import Failure, failed
 from consumer.core.kinds import KINDS
 from consumer.core.letters import OPEN_STATES
-from consumer.core.plan import StagedColumn, TableName, TableWrite
 from consumer.core.records import RecordRef, TopicPartition
 from consumer.core.sqltypes import sql_type
+from consumer.core.target import TableName
+from consumer.core.writes import StagedColumn, TableWrite
 from consumer.edges.postgres.staging import Staged
 from consumer.edges.postgres.statements import hashed, identity_hash
 from consumer.ports.refusals import TableFault

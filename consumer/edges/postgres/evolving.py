@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
+from consumer.core.binding import Evolution
 from consumer.core.failure import Failure, failed
 from consumer.core.kinds import KINDS
-from consumer.core.plan import Evolution, TableName
 from consumer.core.steps import AddLabel, by_hand
+from consumer.core.target import TableName
 from consumer.edges.postgres import changes
 from consumer.edges.postgres.ddl import label_statement, statements
 from consumer.edges.postgres.rehearsing import refused

@@ -4,11 +4,12 @@ from collections.abc import Collection, Mapping, Sequence
 
 import psycopg
 
+from consumer.core.binding import Evolution
 from consumer.core.evolution import SourceColumn
 from consumer.core.failure import Failure
 from consumer.core.key_schemas import BoundKey
-from consumer.core.plan import Evolution, TableName, TargetTable
 from consumer.core.steps import Step, TableShape
+from consumer.core.target import TableName, TargetTable
 from consumer.edges.postgres import catalog, changes, letters, memory, positions, rehearsing, shapes, source_columns
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.translate import translated

@@ -10,7 +10,7 @@ import psycopg
 
 from consumer.core.failure import Failure, failed
 from consumer.core.kinds import KINDS, TOO_MUCH_MOVED
-from consumer.core.plan import TableName
+from consumer.core.target import TableName
 from consumer.edges.postgres.staging import Staged
 from consumer.edges.postgres.statements import keep
 from consumer.edges.postgres.translate import translated

@@ -6,7 +6,7 @@ from psycopg import sql
 from consumer.core.failure import failed, located
 from consumer.core.kinds import KINDS
 from consumer.core.letters import OPEN_STATES, Standing
-from consumer.core.plan import TableWrite
+from consumer.core.writes import TableWrite
 from consumer.edges.postgres import digests, positions
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.staging import Staging

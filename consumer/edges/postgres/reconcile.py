@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 import psycopg
 from psycopg import sql
 
-from consumer.core.plan import TableName
 from consumer.core.reconcile import Key
+from consumer.core.target import TableName
 from consumer.edges.postgres.canonical import SAME
 from consumer.edges.postgres.describing import Mapped, described, read_table
 from consumer.edges.postgres.session import SessionSettings, connect

@@ -13,7 +13,8 @@ from consumer.core.classify import BY_SQLSTATE
 from consumer.core.failure import Failure, blaming, failed
 from consumer.core.failure_kind import FailureKind, Scope
 from consumer.core.kinds import KINDS
-from consumer.core.plan import Action, TableName, TableWrite
+from consumer.core.target import TableName
+from consumer.core.writes import Action, TableWrite
 from consumer.edges.postgres import statements
 from consumer.edges.postgres.staging import Staged
 from consumer.edges.postgres.translate import refusal, translated

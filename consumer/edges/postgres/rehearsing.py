@@ -9,8 +9,8 @@ from psycopg import sql
 
 from consumer.core.failure import failed
 from consumer.core.kinds import KINDS
-from consumer.core.plan import TableName, TargetTable
 from consumer.core.steps import AddLabel, CreateTable, RenameColumn, SetDefault, Step, by_hand
+from consumer.core.target import TableName, TargetTable
 from consumer.edges.postgres.catalog import read_table
 from consumer.edges.postgres.ddl import statement
 from consumer.edges.postgres.session import limit_locks, rollback

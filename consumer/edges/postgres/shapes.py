@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import psycopg
 
-from consumer.core.plan import TableName
 from consumer.core.sqltypes import sql_type
 from consumer.core.steps import Labels, ShapeColumn, TableShape
+from consumer.core.target import TableName
 from consumer.edges.postgres.translate import translated
 
 _COLUMNS = """

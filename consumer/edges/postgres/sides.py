@@ -8,8 +8,8 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from consumer.core.plan import TableName
 from consumer.core.reconcile import Key, Range, Seen, Sum
+from consumer.core.target import TableName
 
 Translating = Callable[[str], AbstractContextManager[None]]
 

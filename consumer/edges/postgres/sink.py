@@ -17,9 +17,10 @@ from consumer.core.failure import Failure, HeadraceError, Transient, failed
 from consumer.core.kinds import BUSY, KINDS, TOO_MUCH_MOVED
 from consumer.core.laps import Lap
 from consumer.core.letters import Record, Standing
-from consumer.core.plan import Action, Plan, TableWrite
+from consumer.core.plan import Plan
 from consumer.core.policy import NO_RETRIES, Policy
 from consumer.core.records import OffsetRange, RecordRef, TopicPartition
+from consumer.core.writes import Action, TableWrite
 from consumer.edges.postgres import (
     changes,
     decisions,

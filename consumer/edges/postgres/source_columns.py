@@ -4,9 +4,10 @@ from collections.abc import Collection, Mapping
 
 import psycopg
 
+from consumer.core.binding import Evolution
 from consumer.core.evolution import SourceColumn
-from consumer.core.plan import Evolution, TableName
 from consumer.core.steps import RenameColumn
+from consumer.core.target import TableName
 from consumer.edges.postgres.translate import translated
 from consumer.ports.evolution import Followed
 

@@ -13,7 +13,8 @@ from itertools import accumulate, pairwise
 import psycopg
 from psycopg import sql
 
-from consumer.core.plan import Action, TableName, TableWrite
+from consumer.core.target import TableName
+from consumer.core.writes import Action, TableWrite
 from consumer.edges.postgres.translate import translated
 
 MOST = 64

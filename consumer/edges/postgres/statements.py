@@ -7,8 +7,9 @@ from psycopg import sql
 
 from consumer.core.modes import DELETED_AT, SoftDelete
 from consumer.core.moves import TOKEN
-from consumer.core.plan import Action, StagedColumn, TableName, TableWrite
 from consumer.core.position import FIRST_READ
+from consumer.core.target import TableName
+from consumer.core.writes import Action, StagedColumn, TableWrite
 from consumer.edges.postgres.staging import Staged
 
 _KEPT = "#columns"

@@ -15,7 +15,7 @@ from consumer.core.classify import of_sqlstate
 from consumer.core.failure import Failure, HeadraceError, Persistent, Transient, blaming, failed
 from consumer.core.failure_kind import ErrorType, FailureKind, Scope
 from consumer.core.kinds import BUSY, KINDS
-from consumer.core.plan import TableName
+from consumer.core.target import TableName
 from consumer.ports.refusals import ConnectionLost, DataFault, TableBusy, TableFault
 
 # classes whose messages are the server's own, with names in them but never values

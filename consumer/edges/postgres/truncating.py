@@ -8,7 +8,8 @@ from psycopg import sql
 from consumer.core.failure import failed
 from consumer.core.kinds import DEPENDENT, KINDS, TOO_DEPENDENT
 from consumer.core.letters import OPEN_STATES
-from consumer.core.plan import TableName, Truncate
+from consumer.core.plan import Truncate
+from consumer.core.target import TableName
 from consumer.edges.postgres.statements import alive, deleted, table_name
 from consumer.edges.postgres.translate import translated
 from consumer.ports.refusals import DataFault, TableFault

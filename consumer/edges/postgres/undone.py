@@ -13,9 +13,10 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from consumer.core.decision import Undecidable
-from consumer.core.plan import Action, TableName, TableWrite
 from consumer.core.records import OffsetRange, RecordRef, TopicPartition
+from consumer.core.target import TableName
 from consumer.core.undo import Effect, UndoRow
+from consumer.core.writes import Action, TableWrite
 from consumer.edges.postgres import catalog, digests, positions
 from consumer.edges.postgres.staging import Staged, Staging
 from consumer.edges.postgres.statements import alive, delete, keys, same_row, table_name, upsert, written

@@ -7,7 +7,8 @@ from psycopg import sql
 
 from consumer.core.failure import Failure, failed
 from consumer.core.kinds import KINDS, TOO_DEPENDENT
-from consumer.core.plan import Action, TableName, TableWrite
+from consumer.core.target import TableName
+from consumer.core.writes import Action, TableWrite
 from consumer.edges.postgres.refusals import Refusal, RowThere, TooManyRefused, find
 from consumer.edges.postgres.staging import Staged
 from consumer.edges.postgres.statements import delete, insert, insert_checked, remove, take, update, upsert

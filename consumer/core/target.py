@@ -1,0 +1,72 @@
+"""Target tables, as rows are written into them."""
+
+from dataclasses import dataclass
+
+from consumer.core.types import Kind
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TableName:
+    """A target table."""
+
+    schema: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetColumn:
+    """A target column as the catalog has it. `type_name` is pg_type.typname, `cast` its name in a cast, `item` what an
+    array holds; `digits`, `length` and `masked` as in `Kind`; `collation` where that takes values that differ for one.
+
+    `lacks`: the privileges on it that we do not have. `required`: it takes no null. `needed`: a new row has
+    to be given a value of it, since neither a default nor a trigger does it.
+    """
+
+    name: str
+    type_name: str
+    cast: str
+    is_enum: bool = False
+    item: Kind | None = None
+    digits: int | None = None
+    length: int | None = None
+    masked: bool = False
+    collation: str | None = None
+    identity: bool = False
+    generated: bool = False
+    required: bool = False
+    needed: bool = False
+    lacks: frozenset[str] = frozenset()
+
+    @property
+    def kind(self) -> Kind:
+        """Its type, as values are carried into it."""
+        return Kind(
+            name=self.type_name,
+            is_enum=self.is_enum,
+            item=self.item,
+            digits=self.digits,
+            length=self.length,
+            masked=self.masked,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetTable:
+    """A target table as the catalog has it. `unique`: column sets of its usable unique indexes.
+
+    `lacks`: the privileges on all of it, or on its schema, that we do not have.
+    `rank`: how many tables it refers to, directly or through others, so that parents come before their children.
+    """
+
+    name: TableName
+    columns: tuple[TargetColumn, ...]
+    unique: tuple[frozenset[str], ...]
+    lacks: frozenset[str] = frozenset()
+    rank: int = 0
+
+    def column(self, name: str) -> TargetColumn | None:
+        """The column of that name."""
+        return next((column for column in self.columns if column.name == name), None)
