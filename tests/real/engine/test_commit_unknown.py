@@ -31,11 +31,6 @@ def _resolved(worker: Process) -> list[str]:
     return [entry["outcome"] for entry in worker.lines("commit resolved")]
 
 
-def _waits_for_lock(target: Target) -> bool:
-    query = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    return bool(target.ask(query))
-
-
 def test_lost_before_the_server_got_it(fed: Fed, target: Target, proxy: Proxy, workers: Workers, job: Job) -> None:
     """The batch is not there, and is applied again from its start."""
     hold = proxy.before("^COMMIT", _SKIP)
@@ -65,7 +60,7 @@ def _still_running(target: Target, proxy: Proxy, workers: Workers, job: Job) -> 
     commit.cut_client()
     question.wait()
     question.deliver()
-    eventually(lambda: _waits_for_lock(target), "the question waits for the lock")
+    eventually(target.blocked, "the question waits for the lock")
     return commit, worker
 
 

@@ -97,6 +97,11 @@ class Target:
         with self.connected() as connection:
             connection.execute(statement.encode())
 
+    def blocked(self) -> bool:
+        """Whether a session waits for a lock."""
+        query = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        return bool(self.ask(query))
+
     def rows(self, table: str) -> dict[object, tuple[object, ...]]:
         """A table of the feed's columns by key."""
         return {row[0]: row[1:] for row in self.ask(f"SELECT id, label, amount FROM {table}")}
