@@ -4,10 +4,11 @@ from pathlib import Path
 
 from tools.site.sources import SECTIONS, navigation, sources
 
-README = "# Home\n\n[b](docs/how-to/b.md) [settings](schemas/s.json) [all](CHANGELOG.md)\n"
+README = "# Home\n\n[index](docs/README.md) [settings](schemas/s.json) [all](CHANGELOG.md)\n"
 FILES = {
     "README.md": README,
     "CHANGELOG.md": "# Changes\n",
+    "docs/README.md": "# Pages\n\n[b](how-to/b.md)\n",
     "LICENSE": "",
     "docs/how-to/a.md": "# A `thing`\n\n[b](b.md#there) [picture](../images/p.png)\n",
     "docs/how-to/b.md": "# B\n",
@@ -31,10 +32,10 @@ def test_pages_and_what_they_lead_to_are_on_the_site(tmp_path: Path) -> None:
     assert {str(name) for name in sources(made(tmp_path))} == FILES.keys() - {"LICENSE", "docs/images/unused.png"}
 
 
-def test_pages_are_listed_by_need_and_as_the_readme_names_them(tmp_path: Path) -> None:
+def test_pages_are_listed_by_need_and_as_the_page_of_all_pages_names_them(tmp_path: Path) -> None:
     """Each once; what has no section comes last."""
     listed = {title: pages for entry in navigation(made(tmp_path)) for title, pages in entry.items()}
-    assert list(listed) == ["Headrace", *SECTIONS.values(), "More"]
+    assert list(listed) == ["Headrace", "All pages", *SECTIONS.values(), "More"]
     assert listed["Do"] == [{"B": "docs/how-to/b.md"}, {"A thing": "docs/how-to/a.md"}]
     assert listed["Understand"] == [{"Why": "docs/why.md"}]
     assert listed["More"] == [{"Changes": "CHANGELOG.md"}]

@@ -13,6 +13,7 @@ SECTIONS = {
     "docs/why": "Understand",
     "docs/runbooks": "Put right",
 }
+INDEX = "docs/README.md"
 Entry = dict[str, str | list["Entry"]]
 
 
@@ -32,20 +33,21 @@ def sources(root: Path) -> set[Path]:
 
 
 def navigation(root: Path) -> list[Entry]:
-    """The site's contents: sections by what a reader needs, in the order in which the README names pages."""
+    """The site's contents: sections by what a reader needs, in the order in which the page of all pages names them."""
     order = _order(root)
     pages = sorted(name for name in sources(root) if name.suffix == ".md")
     pages.sort(key=lambda name: order.get(name, len(order)))
-    entries: list[Entry] = [{"Headrace": START}]
+    entries: list[Entry] = [{"Headrace": START}, {"All pages": INDEX}]
     for section, title in SECTIONS.items():
         own = [name for name in pages if _section(name) == section]
         entries.append({title: [{_title(root, name): str(name)} for name in own]})
-    rest = [name for name in pages if _section(name) is None and str(name) != START]
+    rest = [name for name in pages if _section(name) is None and str(name) not in (START, INDEX)]
     return [*entries, {"More": [{_title(root, name): str(name)} for name in rest]}]
 
 
 def _order(root: Path) -> dict[Path, int]:
-    named: Iterator[Path] = (file for file, _ in targets(root / START, (root / START).read_text(encoding="utf-8")))
+    index = root / INDEX
+    named: Iterator[Path] = (file for file, _ in targets(index, index.read_text(encoding="utf-8")))
     return {file.relative_to(root): place for place, file in reversed(list(enumerate(named)))}
 
 
