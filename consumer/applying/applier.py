@@ -55,9 +55,10 @@ class Applier:
             self.patience.open()
             self.patience.ask(self.opened_first)
             self._opened = True
+        job = self._handover.next(timeout)
+        # what was planned before them is not ours any more then, this job too
         while self._changes:
             self._bind_anew(*self._changes.popleft())
-        job = self._handover.next(timeout)
         if isinstance(job, Take):
             self._take(job.partitions)
         elif isinstance(job, Work):
