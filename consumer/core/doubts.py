@@ -24,10 +24,8 @@ _UNMARKED = frozenset(
     {Meaning.DOUBLE_VECTOR, Meaning.FLOAT_VECTOR, Meaning.SPARSE_VECTOR, Meaning.GEOMETRY, Meaning.GEOGRAPHY}
 )
 # items of arrays that have a placeholder, and those that arrays of other types have too, which have none
-_MARKED_ITEMS = frozenset(
-    {*((word, None) for word in ("bytes", "int", "long")), ("string", DATA + "Uuid"), ("int", TIME + "Date")}
-)
-_SHARED_ITEMS = frozenset({("string", None), ("string", DATA + "Json")})
+_MARKED_ITEMS = frozenset({("bytes", None), ("int", None), ("string", DATA + "Uuid"), ("int", TIME + "Date")})
+_SHARED_ITEMS = frozenset({("string", None), ("string", DATA + "Json"), ("long", None)})
 _MARKED_SOURCES = frozenset(
     {
         *("_TEXT", "_VARCHAR", "_BPCHAR", "_JSON", "_JSONB"),
@@ -111,7 +109,7 @@ def refuted(
 
 def _is_unmarked(column: Column, policy: ColumnPolicy) -> bool:
     """Whether PostgreSQL's connector has no placeholder for values of a type that PostgreSQL may store apart."""
-    if policy.binary in _WITHOUT_PLACEHOLDER:
+    if policy.binary in _WITHOUT_PLACEHOLDER or (policy.binary is None and _is_bytes_as_text(column)):
         return True
     means = meaning(column)
     if means is Meaning.BITS:
@@ -121,9 +119,14 @@ def _is_unmarked(column: Column, policy: ColumnPolicy) -> bool:
     return means in _UNMARKED
 
 
+def _is_bytes_as_text(column: Column) -> bool:
+    """Whether the connector says that texts are bytes. It does not say how, and in hex alone has a placeholder."""
+    return column.avro == "string" and column.source is not None and column.source.name == "BYTEA"
+
+
 def _is_unmarked_array(column: Column, item: Column) -> bool:
     kind = (item.avro, item.semantic)
     if item.small or kind not in _MARKED_ITEMS | _SHARED_ITEMS:
         return True
-    # arrays of addresses and ranges come as those of texts, arrays of hstore as those of JSON
+    # arrays of addresses and ranges come as those of texts, of hstore as those of JSON, of oid as those of bigint
     return kind in _SHARED_ITEMS if column.source is None else column.source.name not in _MARKED_SOURCES
