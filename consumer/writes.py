@@ -114,6 +114,7 @@ class BlockWrites:
             floored=binding.floored and action not in _LOOKING,
             soft=binding.soft,
             rank=binding.table.rank,
+            unique=not binding.replaces,
         )
 
 

@@ -88,6 +88,70 @@ def test_what_comes_behind_waits_until_the_row_is_whole_again(
 
 
 @pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("careful", [False, True])
+def test_a_row_that_is_not_there_has_no_value_either(
+    session: psycopg.Connection, engines: Engines, schema: str, size: int, careful: bool
+) -> None:
+    """What lacks is the row, as of any update without all columns; so it is of a table that refused others lately."""
+    engine = engines(soft_deletes={f"{schema}.t": "gone"})
+    session.execute(f"ALTER TABLE {schema}.t ADD gone boolean, ADD CHECK (n <> 99)".encode())
+    engine.change("c", row(1, 99 if careful else 0, None))
+    engine.change("c", row(2, 0, 1.5))
+    engine.change("c", row(3, 0, None))
+    engine.change("d", row(3, 0, None))
+    engine.run(size)
+    for number in (2, 3, 4):
+        engine.change("u", row(number, 1, None))
+    engine.run(size)
+
+    kinds = {offset: kind for _, offset, _, kind in engine.letters(session) if offset > 3}
+    assert kinds == {4: DEAD, 5: "record.missing_base", 6: "record.missing_base"}
+
+
+@pytest.mark.parametrize("values", [(None, None), (1.5, None), (1.5, 2.5)])
+def test_of_several_rows_with_one_key_none_is_taken_for_the_row(
+    session: psycopg.Connection, engines: Engines, schema: str, values: tuple[float | None, ...]
+) -> None:
+    """Where no index keeps them apart; also not that of them which takes the null."""
+    session.execute(f"ALTER TABLE {schema}.t DROP CONSTRAINT t_pkey".encode())
+    for value in values:
+        session.execute(f"INSERT INTO {schema}.t VALUES (1, 0, %s)".encode(), (value and [value],))
+    engine = engines()
+    engine.change("c", row(2, 0, None))
+    engine.change("c", row(3, 0, 1.5))
+    engine.run()
+    for number in (1, 2, 3):
+        engine.change("u", row(number, 1, None))
+    engine.run()
+
+    assert engine.rows(session)[-2:] == [(2, 1, None, None), (3, 0, [1.5], None)]
+    assert [row[1] for row in engine.rows(session)[:2]] == [0, 0]
+    assert [(offset, kind) for _, offset, _, kind in engine.letters(session)] == [(2, "record.many_bases"), (4, DEAD)]
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_flood_says_what_it_is_of(session: psycopg.Connection, engines: Engines, schema: str, refused: bool) -> None:
+    """By kinds, most first, with one of their reasons; also where the table refuses other rows beside."""
+    session.execute(f"ALTER TABLE {schema}.t ADD CHECK (n <> 99)".encode())
+    engine = engines()
+    for number in range(130):
+        engine.change("c", row(number, 0, 1.5))
+    engine.run()
+    for number in range(120):
+        engine.change("u", row(number, 1, None))
+    engine.change("u", row(500, 1, None))
+    engine.change("u", row(125, 99 if refused else 0, 1.5))
+    engine.run()
+
+    (stopped,) = engine.stopped.values()
+    assert stopped.kind == "table.flood"
+    assert "as record.nulled" in stopped.detail
+    assert "as record.missing_base" in stopped.detail
+    assert "v: expected a value or a placeholder, found null" in stopped.detail
+    assert engine.letters(session) == []
+
+
+@pytest.mark.parametrize("size", SIZES)
 def test_an_image_before_says_what_a_null_is(session: psycopg.Connection, engines: Engines, size: int) -> None:
     """With REPLICA IDENTITY FULL the source sends all values, so a null is one; the key alone says nothing."""
     engine = engines()

@@ -231,12 +231,52 @@ def update(staged: Staged) -> sql.Composed:
     Answers how many rows of the table were met, and how many staged rows met any; those that are kept out by a version
     are met too.
     """
-    if staged.write.version is None:
-        return sql.SQL("WITH met AS ({}) SELECT count(*), count(DISTINCT ctid) FROM met").format(_met(staged))
+    return sql.SQL("{} SELECT count(*), count(DISTINCT ctid) FROM met").format(_with_met(staged))
+
+
+def update_telling(staged: Staged) -> sql.Composed:
+    """The same. Answers the places of staged rows that met none too, where there are any."""
     return sql.SQL(
-        "WITH changed AS ({}), met AS (SELECT ctid FROM changed UNION ALL {}) "
-        "SELECT count(*), count(DISTINCT ctid) FROM met"
-    ).format(_met(staged), kept_out(staged))
+        "{} SELECT count(*), count(DISTINCT ctid), CASE WHEN count(DISTINCT ctid) < {} THEN "
+        "(SELECT array_agg(p.place ORDER BY p.place) FROM {} AS p WHERE p.at NOT IN (SELECT ctid FROM met)) END "
+        "FROM met"
+    ).format(_with_met(staged), sql.Literal(staged.write.rows), _places(staged))
+
+
+def _with_met(staged: Staged) -> sql.Composed:
+    """An update whose `met` are the staged rows that met one."""
+    if staged.write.version is None:
+        return sql.SQL("WITH met AS ({})").format(_met(staged))
+    return sql.SQL("WITH changed AS ({}), met AS (SELECT ctid FROM changed UNION ALL {})").format(
+        _met(staged), kept_out(staged)
+    )
+
+
+def _places(staged: Staged) -> sql.Composed:
+    """The staged rows with their places, counted from 0."""
+    return sql.SQL("(SELECT ctid AS at, row_number() OVER (ORDER BY ctid) - 1 AS place FROM {} AS s)").format(
+        staged.staging
+    )
+
+
+def bases(staged: Staged, places: Sequence[int]) -> sql.Composed:
+    """For staged rows: their place, how many rows of the table are theirs, and for each doubted column, by its name,
+    whether one of these has a value where the staged row has none.
+    """
+    write = staged.write
+    refuted = [sql.SQL(", coalesce(bool_or(NOT {}), false)").format(_sure(name)) for name in sorted(write.doubted)]
+    return sql.SQL(
+        "SELECT p.place, count(t.{key}){refuted} FROM {places} AS p JOIN {staging} AS s ON s.ctid = p.at "
+        "LEFT JOIN {table} AS t ON {same} WHERE p.place = ANY (CAST({wanted} AS bigint[])) GROUP BY p.place"
+    ).format(
+        key=sql.Identifier(write.identity[0]),
+        refuted=sql.SQL("").join(refuted),
+        places=_places(staged),
+        staging=staged.staging,
+        table=table_name(write.table),
+        same=_alive_too(staged, same_row(staged)),
+        wanted=sql.Literal(list(places)),
+    )
 
 
 def kept_out(staged: Staged) -> sql.Composed:
@@ -261,10 +301,7 @@ def kept_out(staged: Staged) -> sql.Composed:
 
 def places_kept_out(staged: Staged) -> sql.Composed:
     """The places of these rows among the staged ones, counted from 0."""
-    return sql.SQL(
-        "SELECT p.place FROM (SELECT ctid AS at, row_number() OVER (ORDER BY ctid) - 1 AS place FROM {} AS s) AS p "
-        "WHERE p.at IN ({})"
-    ).format(staged.staging, kept_out(staged))
+    return sql.SQL("SELECT p.place FROM {} AS p WHERE p.at IN ({})").format(_places(staged), kept_out(staged))
 
 
 def _met(staged: Staged) -> sql.Composed:
@@ -286,10 +323,23 @@ def _same_living_row(staged: Staged) -> sql.Composed:
 
 
 def _living(staged: Staged, row: sql.Composed) -> sql.Composed:
-    """A row that is marked as deleted is not there for updates, nor one that has a value where a null is doubted."""
+    """A row that is marked as deleted is not there for updates, nor one that has a value where a null is doubted.
+
+    Where several rows may have one key, none of them is there if one has such a value.
+    """
+    write = staged.write
+    sure = [_sure(name) for name in sorted(write.doubted)]
+    if sure and not write.unique:
+        refuted = sql.SQL("s.ctid NOT IN (SELECT s.ctid FROM {} AS t, {} AS s WHERE {} AND NOT ({}))").format(
+            table_name(write.table), staged.staging, _alive_too(staged, same_row(staged)), sql.SQL(" AND ").join(sure)
+        )
+        sure = [refuted]
+    return _alive_too(staged, sql.SQL(" AND ").join([row, *sure]))
+
+
+def _alive_too(staged: Staged, row: sql.Composed) -> sql.Composed:
     soft = staged.write.soft
-    sure = [_sure(name) for name in sorted(staged.write.doubted)]
-    return sql.SQL(" AND ").join([row, *sure, *([] if soft is None else [alive(soft)])])
+    return row if soft is None else sql.SQL("{} AND {}").format(row, alive(soft))
 
 
 def _sure(name: str) -> sql.Composed:
