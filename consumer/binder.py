@@ -527,9 +527,9 @@ class Binder:
             # tombstones alone make no rows
             require_values(table, columns, soft)
         require_casts(columns, self._catalog.has_casts)
-        require_privileges(table, columns, theirs, version, soft)
-        rules = self._rules(table, schema) if schema.rewritten is not None else {}
         doubts = self._doubts(table.name, wanted.row, schema, wanted.identity)
+        require_privileges(table, columns, theirs, _compared(columns, version, doubts), soft)
+        rules = self._rules(table, schema) if schema.rewritten is not None else {}
         return Binding(
             schema=schema,
             key_writer=read_key_writer(wanted.key_text),
@@ -580,6 +580,12 @@ class _Wanted:
     def theirs(self) -> tuple[str, ...]:
         """The key's columns, as the table calls them."""
         return tuple(self.row.name(name) for name in self.identity)
+
+
+def _compared(columns: Sequence[BoundColumn], version: Column | None, doubts: Mapping[str, Doubt]) -> set[str]:
+    """The table's columns in which what is there decides about a change: its version, and whether nulls are doubted."""
+    judged = {column.target.name for column in columns if doubts.get(column.source.name) == "reject"}
+    return judged | ({version.name} if version else set())
 
 
 def _may_lack(wanted: "_Wanted", columns: Sequence[BoundColumn], doubts: Collection[str]) -> tuple[str, ...]:

@@ -504,6 +504,22 @@ def test_a_privilege_that_rows_need_is_missed_before_the_first_row(
     assert said in failure.detail
 
 
+@pytest.mark.parametrize(("answer", "kind"), [("reject", "table.privilege"), ("keep", None), ("write", None)])
+def test_what_judges_a_doubtful_null_must_be_readable(answer: Any, kind: str | None) -> None:
+    """The row says whether such a null is one; who does not ask it need not be allowed to."""
+    columns = [replace(c, lacks=frozenset({"SELECT"})) if c.name == "word" else c for c in TABLE.columns]
+    bound = Bound(replace(TABLE, columns=tuple(columns)))
+    bound.world.columns["public.orders"] = {"word": ColumnPolicy(doubtful_nulls=answer)}
+    bound.start()
+    if kind is None:
+        assert bound.bind(CHANGE).table is not None
+        return
+    failure = bound.refusal(CHANGE)
+
+    assert failure.kind == kind
+    assert "SELECT of 'word'" in failure.detail
+
+
 VERSION = TargetColumn(name="v", type_name="int8", cast="bigint")
 
 
