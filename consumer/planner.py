@@ -11,6 +11,7 @@ import polars as pl
 
 from consumer.blocks import Block, BlockDecoder, Decoded, Decoders, Recut, Truncated
 from consumer.core.binding import Binding, BindingKey, Evolution
+from consumer.core.checks import never_null
 from consumer.core.envelope import IGNORED_KINDS
 from consumer.core.failure import Failure, Persistent, failed, located
 from consumer.core.flags import Flag
@@ -222,6 +223,7 @@ class Planner:
         decoded.rowless = refused.without_row(block)
         if self._blocks.switches.on(Flag.COLUMN_CHECKS):
             decoded.out |= broken_checks(decoded, binding, decoded.unavailable, time.time())
+            decoded.never_null = decoded.judged & never_null(binding.checks)
         decoded.out |= refuted_nulls(decoded, binding)
         _require_labels(block, decoded, self._blocks.placeholders)
         folded, early, aside, changes = self._folded(block, decoded)

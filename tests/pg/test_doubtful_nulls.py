@@ -11,6 +11,7 @@ import polars as pl
 import psycopg
 import pytest
 
+from consumer.core.checks import Rules
 from consumer.core.markers import UNAVAILABLE
 from consumer.core.modes import Mode
 from consumer.core.target import TableName
@@ -106,6 +107,52 @@ def test_a_row_that_is_not_there_has_no_value_either(
 
     kinds = {offset: kind for _, offset, _, kind in engine.letters(session) if offset > 3}
     assert kinds == {4: DEAD, 5: "record.missing_base", 6: "record.missing_base"}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("careful", [False, True])
+def test_a_check_sees_the_nulls_that_would_be_written(
+    session: psycopg.Connection, engines: Engines, schema: str, size: int, careful: bool
+) -> None:
+    """Not those that stand for unchanged values: of these it is not known, and nothing of the check is said."""
+    session.execute(
+        f"INSERT INTO {schema}.t VALUES (1, 0, '{{1.5}}'), (2, 0, NULL), (3, 0, NULL), (5, 0, NULL)".encode()
+    )
+    session.execute(f"ALTER TABLE {schema}.t ADD CHECK (n <> 99)".encode())
+    checks = {f"{schema}.t": {"v": Rules(not_null=True)}}
+    engine = engines(checks=checks)
+    if careful:
+        engine.change("c", row(7, 99, 1.5))
+        engine.run(size)
+    first = len(engine.topics.logs[engine.at[0]].values)
+    engine.change("u", row(1, 1, None))
+    engine.change("u", row(2, 1, None))
+    engine.change("u", row(3, 1, 3.5))
+    engine.change("u", row(4, 1, None))
+    engine.move(row(5, 0, None), row(15, 1, None))
+    engine.change("c", row(6, 0, None))
+    engine.run(size)
+
+    assert engine.rows(session) == [(1, 0, [1.5], None), (2, 0, None, None), (3, 1, [3.5], None)]
+    kinds = {offset - first: kind for _, offset, _, kind in engine.letters(session) if offset >= first}
+    assert kinds == {0: DEAD, 1: "record.checks", 3: "record.missing_base", 6: "record.moved", 7: "record.checks"}
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_check_says_nothing_of_a_null_that_is_kept(
+    session: psycopg.Connection, engines: Engines, schema: str, size: int
+) -> None:
+    """By choice it stands for the value that is there; one that is to be written breaks the check."""
+    policies = {f"{schema}.t": {"v": ColumnPolicy(doubtful_nulls="keep"), "w": ColumnPolicy(doubtful_nulls="write")}}
+    rules = Rules(not_null=True)
+    engine = engines(columns=policies, checks={f"{schema}.t": {"v": rules, "w": rules}})
+    engine.change("c", row(1, 0, 1.5, 2.5))
+    engine.change("u", row(1, 1, None, 2.5))
+    engine.change("u", row(1, 2, 1.5, None))
+    engine.run(size)
+
+    assert engine.rows(session) == [(1, 1, [1.5], [2.5])]
+    assert engine.letters(session) == [(0, 2, "dead", "record.checks")]
 
 
 @pytest.mark.parametrize("values", [(None, None), (1.5, None), (1.5, 2.5)])
@@ -261,6 +308,25 @@ def test_a_history_says_that_it_is_not_known(session: psycopg.Connection, engine
 
     query = f"SELECT n, v, _unavailable FROM {schema}.t ORDER BY n"
     assert session.execute(query.encode()).fetchall() == [(0, None, None), (1, None, "v, w"), (2, None, None)]
+
+
+def test_a_history_holds_no_check_against_what_it_does_not_know(
+    session: psycopg.Connection, engines: Engines, schema: str
+) -> None:
+    """Neither against such a null nor against a placeholder; a null that is one breaks it."""
+    session.execute(f"DROP TABLE {schema}.t".encode())
+    text = {"name": "word", "type": ["null", "string"]}
+    rules = {"v": Rules(not_null=True), "word": Rules(max_length=3)}
+    engine = engines(fields=[*FIELDS, text], modes={f"{schema}.t": Mode.HISTORY}, checks={f"{schema}.t": rules})
+    engine.change("c", row(1, 0, 1.5) | {"word": "abc"})
+    engine.change("u", row(1, 1, None) | {"word": UNAVAILABLE})
+    engine.change("u", row(1, 2, None) | {"word": "abc"}, before=row(1, 1, 1.5) | {"word": "abc"})
+    engine.change("c", row(2, 3, None) | {"word": "abc"})
+    engine.run()
+
+    query = f"SELECT n, v, word, _unavailable FROM {schema}.t ORDER BY n"
+    assert session.execute(query.encode()).fetchall() == [(0, [1.5], "abc", None), (1, None, None, "word, v, w")]
+    assert engine.letters(session) == [(0, 2, "dead", "record.checks"), (0, 3, "dead", "record.checks")]
 
 
 @pytest.mark.parametrize("size", SIZES)

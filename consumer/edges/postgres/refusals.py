@@ -42,7 +42,7 @@ _MADE_UP: dict[str, tuple[FailureKind, str]] = {
 _NOT_KEPT = "a row of {} has a new key and lacks columns, and nothing was kept of its old row"
 _OLD_VALUES = (
     "a row of {} has a new key, and nulls that may stand for unchanged values: nothing was kept of its old row, or "
-    "that has values there"
+    "that has values there, or null where a check of the settings wants a value"
 )
 _RULES = {
     **{prefix: KINDS[name].scope is Scope.RECORD for prefix, name in BY_SQLSTATE.items()},

@@ -159,7 +159,10 @@ def _kept_for(write: TableWrite) -> sql.Composed:
         sql.SQL(", ").join(map(sql.Literal, write.kept_as.values())),
     )
     doubted = [
-        sql.SQL("m.columns ->> {} IS NULL").format(sql.Literal(write.kept_as[name])) for name in sorted(write.doubted)
+        sql.SQL("false" if name in write.never_null else "m.columns ->> {} IS NULL").format(
+            sql.Literal(write.kept_as[name])
+        )
+        for name in sorted(write.doubted)
     ]
     return sql.SQL(" AND ").join([kept, *doubted])
 
@@ -261,10 +264,15 @@ def _places(staged: Staged) -> sql.Composed:
 
 def bases(staged: Staged, places: Sequence[int]) -> sql.Composed:
     """For staged rows: their place, how many rows of the table are theirs, and for each doubted column, by its name,
-    whether one of these has a value where the staged row has none.
+    whether the staged row has none there, and whether one of these has a value then.
     """
     write = staged.write
-    refuted = [sql.SQL(", coalesce(bool_or(NOT {}), false)").format(_sure(name)) for name in sorted(write.doubted)]
+    refuted = [
+        sql.SQL(", bool_or(s.{column} IS NULL), coalesce(bool_or(NOT {sure}), false)").format(
+            column=sql.Identifier(name), sure=_unrefuted(name)
+        )
+        for name in sorted(write.doubted)
+    ]
     return sql.SQL(
         "SELECT p.place, count(t.{key}){refuted} FROM {places} AS p JOIN {staging} AS s ON s.ctid = p.at "
         "LEFT JOIN {table} AS t ON {same} WHERE p.place = ANY (CAST({wanted} AS bigint[])) GROUP BY p.place"
@@ -328,7 +336,7 @@ def _living(staged: Staged, row: sql.Composed) -> sql.Composed:
     Where several rows may have one key, none of them is there if one has such a value.
     """
     write = staged.write
-    sure = [_sure(name) for name in sorted(write.doubted)]
+    sure = [_sure(write, name) for name in sorted(write.doubted)]
     if sure and not write.unique:
         refuted = sql.SQL("s.ctid NOT IN (SELECT s.ctid FROM {} AS t, {} AS s WHERE {} AND NOT ({}))").format(
             table_name(write.table), staged.staging, _alive_too(staged, same_row(staged)), sql.SQL(" AND ").join(sure)
@@ -342,7 +350,14 @@ def _alive_too(staged: Staged, row: sql.Composed) -> sql.Composed:
     return row if soft is None else sql.SQL("{} AND {}").format(row, alive(soft))
 
 
-def _sure(name: str) -> sql.Composed:
+def _sure(write: TableWrite, name: str) -> sql.Composed:
+    """Whether a staged value may be written into the row `t`."""
+    if name in write.never_null:
+        return sql.SQL("s.{} IS NOT NULL").format(sql.Identifier(name))
+    return _unrefuted(name)
+
+
+def _unrefuted(name: str) -> sql.Composed:
     """Whether a staged value is one, or the row `t` has none there."""
     return sql.SQL("(s.{} IS NOT NULL OR t.{} IS NULL)").format(sql.Identifier(name), sql.Identifier(name))
 
