@@ -36,7 +36,7 @@ from consumer.events import EventBlocks
 from consumer.ports.bindings import Bindings
 from consumer.ports.decoding import Encoder
 from consumer.ports.refusals import library_faults
-from consumer.rules import broken_checks, refuted_nulls, unmade
+from consumer.rules import believe_nulls, broken_checks, refuted_nulls, unmade
 from consumer.writes import BlockWrites
 
 _WHAT = "#what"
@@ -221,10 +221,10 @@ class Planner:
         counted["ignored"] += decoded.ignored
         decoded.out |= refused.of(block)
         decoded.rowless = refused.without_row(block)
-        if self._blocks.switches.on(Flag.COLUMN_CHECKS):
-            decoded.out |= broken_checks(decoded, binding, decoded.unavailable, time.time())
-            decoded.never_null = decoded.judged & never_null(binding.checks)
+        self._check(decoded, binding)
         decoded.out |= refuted_nulls(decoded, binding)
+        if decoded.out and decoded.judged and self._believes(block, decoded):
+            self._check(decoded, binding)
         _require_labels(block, decoded, self._blocks.placeholders)
         folded, early, aside, changes = self._folded(block, decoded)
         kept = folded.size + early.size + len(decoded.halves.taken)
@@ -243,6 +243,21 @@ class Planner:
         stage.early += [replace(one, origins=replace(one.origins, changes=changes)) for one in writes]
         if aside is not None:
             stage.letters.append(aside)
+
+    def _check(self, decoded: Decoded, binding: Binding) -> None:
+        """What breaks a check goes out."""
+        if self._blocks.switches.on(Flag.COLUMN_CHECKS):
+            decoded.out |= broken_checks(decoded, binding, decoded.unavailable, time.time())
+            decoded.never_null = decoded.judged & never_null(binding.checks)
+
+    def _believes(self, block: Block, decoded: Decoded) -> bool:
+        """Take doubtful nulls for what they are where the block says it; returns whether there are any."""
+        known = _known_identities(self._blocks.identities(block, sorted(decoded.out)), decoded, block.binding)
+        if len(known) < len(decoded.out):
+            # what is not read may be of any row
+            return False
+        read = [*decoded.images[SEQ], *decoded.deletes[SEQ]]
+        return believe_nulls(decoded, block.binding, known.filter(~pl.col(SEQ).is_in(read)))
 
     def _appended(
         self,

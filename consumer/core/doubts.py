@@ -97,14 +97,52 @@ def refuted(
 
     `images`, `deletes`: as they are folded. `doubted`: by column, which images have such a null.
     """
+    said = _said_before(images, [deletes], identity, doubted)
+    return said.filter(pl.any_horizontal(_doubted(n) & (_said(n) == _VALUE) for n in doubted))[SEQ].to_list()
+
+
+def confirmed(
+    images: pl.DataFrame,
+    others: Sequence[pl.DataFrame],
+    identity: Sequence[str],
+    doubted: Mapping[str, pl.Series],
+) -> dict[str, pl.Series]:
+    """By column, which of the doubtful nulls are nulls, since the last that their block says of the row is one.
+
+    `others`: identity and SEQ of what stands between images and says no values, as deletes and what is not read.
+    """
+    said = _said_before(images, others, identity, doubted)
+    return {
+        name: images[SEQ].is_in(said.filter(_doubted(name) & (_said(name) == _NULL))[SEQ].implode()) for name in doubted
+    }
+
+
+_VALUE, _NULL, _NOTHING = 1, 0, -1
+
+
+def _doubted(name: str) -> pl.Expr:
+    return pl.col(f"?{name}")
+
+
+def _said(name: str) -> pl.Expr:
+    return pl.col(f"!{name}")
+
+
+def _said_before(
+    images: pl.DataFrame, others: Sequence[pl.DataFrame], identity: Sequence[str], doubted: Mapping[str, pl.Series]
+) -> pl.DataFrame:
+    """The changes of rows that have doubtful nulls, in order, with what was said of each such column last."""
     marks = pl.DataFrame({f"?{name}": mask for name, mask in doubted.items()})
-    told = [pl.when(~marks[f"?{name}"]).then(pl.col(name).is_not_null()).alias(f"!{name}") for name in doubted]
+    told = [
+        pl.when(~mask).then(pl.col(name).is_not_null().cast(pl.Int8)).alias(f"!{name}")
+        for name, mask in doubted.items()
+    ]
     said = images.select([*identity, SEQ, *told]).hstack(marks)
     rows = said.filter(pl.any_horizontal(marks.columns)).select(identity).unique()
-    gone = deletes.select([*identity, SEQ]).with_columns(pl.lit(False).alias(f"!{name}") for name in doubted)
-    history = pl.concat([said, gone], how="diagonal").join(rows, on=list(identity), how="semi").sort(SEQ)
-    history = history.with_columns(pl.col(f"!{name}").forward_fill().over(identity) for name in doubted)
-    return history.filter(pl.any_horizontal(pl.col(f"?{n}") & pl.col(f"!{n}") for n in doubted))[SEQ].to_list()
+    nothing = [pl.lit(_NOTHING, dtype=pl.Int8).alias(f"!{name}") for name in doubted]
+    silent = [frame.select([*identity, SEQ]).with_columns(nothing) for frame in others]
+    history = pl.concat([said, *silent], how="diagonal").join(rows, on=list(identity), how="semi").sort(SEQ)
+    return history.with_columns(_said(name).forward_fill().over(identity) for name in doubted)
 
 
 def _is_unmarked(column: Column, policy: ColumnPolicy) -> bool:

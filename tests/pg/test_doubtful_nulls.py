@@ -4,6 +4,7 @@ So PostgreSQL's connector sends unchanged values that are stored apart from thei
 """
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
@@ -196,6 +197,39 @@ def test_a_flood_says_what_it_is_of(session: psycopg.Connection, engines: Engine
     assert "as record.missing_base" in stopped.detail
     assert "v: expected a value or a placeholder, found null" in stopped.detail
     assert engine.letters(session) == []
+
+
+@pytest.mark.parametrize(
+    ("letter", "left", "letters"),
+    [
+        pytest.param("null", (1, 2, None, [2.5]), [(1, "superseded"), (2, "superseded")], id="null"),
+        pytest.param("value", (1, 0, None, None), [(1, "dead"), (2, "held"), (3, "held")], id="a value"),
+        pytest.param("unread", (1, 0, None, None), [(1, "dead"), (2, "dead"), (3, "held")], id="nothing"),
+    ],
+)
+def test_it_does_not_wait_for_a_letter_that_says_what_it_is(
+    session: psycopg.Connection, engines: Engines, schema: str, letter: str, left: Any, letters: Any
+) -> None:
+    """The letter is read, though it is not applied: where it has null, null is right whatever was meant."""
+    engine = engines(checks={f"{schema}.t": {"n": Rules(max=Decimal(50)), "w": Rules(not_null=True)}})
+    whole = row(1, 0, None, 2.5)
+    session.execute(f"INSERT INTO {schema}.t VALUES (1, 0), (2, 0)".encode())
+    engine.change("u", row(7, 0, 1.5, 2.5))
+    engine.change("u", row(1, 99, 1.5 if letter == "value" else None, 2.5), before=whole)
+    if letter == "unread":
+        engine.damaged(row(1, 0, 1.5))
+    else:
+        engine.change("u", row(1, 98, None, 2.5))
+    engine.change("u", row(1, 2, None, 2.5))
+    # what is confirmed here would be written, and breaks a check
+    engine.change("u", row(2, 99, None, None), before=row(2, 0, 1.5, None))
+    engine.change("u", row(2, 1, None, None))
+    engine.run()
+
+    assert engine.rows(session) == [left, (2, 0, None, None), (7, 0, [1.5], [2.5])]
+    said = [(offset, state) for _, offset, state, _ in engine.letters(session)]
+    assert said == [*letters, (4, "dead"), (5, "dead")]
+    assert [kind for *_, kind in engine.letters(session)][-2:] == ["record.checks"] * 2
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -151,6 +151,10 @@ word, in an update and in a change of the row's key:
 - It has a value: the record becomes a letter, [`record.nulled`](../runbooks/record.nulled.md), for a change of the
   key [`record.moved`](../runbooks/record.moved.md). A row that is read again by a snapshot is whole, and supersedes
   it.
+- An older change of the row is a letter: the update waits behind it ([`record.behind`](../runbooks/record.behind.md)),
+  since the row does not say what the letter would have put there. Only where the letter is of the same batch, and
+  has null there itself, null is right without it, and the update supersedes it. Of letters of earlier batches the
+  target knows which rows they are of, and not their values.
 
 Arrays of texts, of JSON and of `bigint` count among these unless the connector says their type
 (`column.propagate.source.type`), since arrays of addresses and ranges, of `hstore` and of `oid` look alike. So do texts
