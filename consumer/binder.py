@@ -16,7 +16,7 @@ from consumer.core.binding import Binding, BindingKey, BoundColumn
 from consumer.core.checks import Rules
 from consumer.core.contract import Contract
 from consumer.core.created import created_types
-from consumer.core.doubts import Doubt, doubtful
+from consumer.core.doubts import Doubt, doubtful, unheeded
 from consumer.core.envelope import (
     IGNORED_KINDS,
     Column,
@@ -467,9 +467,15 @@ class Binder:
             self._known.forget(name)
         return fitted
 
+    def unheeded(self, binding: Binding) -> Sequence[str]:
+        """The columns of which the settings say what becomes of doubtful nulls, though there are none."""
+        chosen = self._settings.columns.get(str(binding.table.name), {}) if binding.table else {}
+        return unheeded(binding.schema, chosen)
+
     def _warn(self, schema_id: int, topic: str, binding: Binding) -> None:
         """Say once a schema what the source may have lost."""
-        for loss in losses(binding.schema, binding.doubts) if schema_id not in self._warned else ():
+        found = losses(binding.schema, binding.doubts, self.unheeded(binding))
+        for loss in found if schema_id not in self._warned else ():
             log.warning(loss.what, topic=topic, schema=schema_id, columns=list(loss.columns), remedy=loss.remedy)
         self._warned.add(schema_id)
 

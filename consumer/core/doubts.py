@@ -76,7 +76,7 @@ def whole(before: pl.DataFrame, columns: Sequence[Column]) -> list[int]:
 
 def doubtful(schema: WriterSchema, policy: Callable[[str], ColumnPolicy]) -> dict[str, Doubt]:
     """The columns whose nulls in updates are not taken at their word, and what becomes of those. `policy`: by name."""
-    if "source_lsn" not in schema.position:
+    if not _is_postgres(schema):
         return {}
     found: dict[str, Doubt] = {}
     for column in schema.columns:
@@ -85,6 +85,20 @@ def doubtful(schema: WriterSchema, policy: Callable[[str], ColumnPolicy]) -> dic
         if column.nullable and answer != "write":
             found[column.name] = answer
     return found
+
+
+def unheeded(schema: WriterSchema, policies: Mapping[str, ColumnPolicy]) -> tuple[str, ...]:
+    """The columns for which something is said of such nulls, though their source sends none; `policies`: by name.
+
+    Only PostgreSQL's connector does; other logs have whole rows.
+    """
+    if _is_postgres(schema):
+        return ()
+    return tuple(name for name, policy in policies.items() if policy.doubtful_nulls is not None)
+
+
+def _is_postgres(schema: WriterSchema) -> bool:
+    return "source_lsn" in schema.position
 
 
 def refuted(

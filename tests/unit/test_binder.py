@@ -21,7 +21,7 @@ from consumer.core.types import ColumnPolicy, Kind
 from consumer.known import KnownBindings
 from consumer.planner import BadRecord
 from consumer.ports.topics import Traits
-from tests.unit.avro import Writer, envelope, event, framed
+from tests.unit.avro import Writer, envelope, event, framed, without_lsn
 from tests.unit.known import AT, Topic, planner, slice_of
 from tests.unit.semantic import CIRCLE, INTERVAL, JSON, POINT, filled
 from tests.unit.world import World
@@ -420,6 +420,24 @@ def test_a_mode_that_loses_unchanged_bytes_is_warned_of_once(
             bound.binder.forget(None)
 
     assert [line["columns"] for line in logs if line["log_level"] == "warning"] == warned
+
+
+@pytest.mark.parametrize(("postgres", "warned"), [(True, []), (False, [["word"]])])
+def test_a_setting_that_is_not_heeded_is_warned_of_once(postgres: bool, warned: list[list[str]]) -> None:
+    """What is said of doubtful nulls has no meaning for other databases, whose logs have whole rows."""
+    bound = Bound()
+    values = Writer(envelope(FIELDS) if postgres else without_lsn(envelope(FIELDS)))
+    bound.world.schemas = {1: ORDERS.keys.text, 2: values.text}
+    bound.world.columns = {str(TABLE.name): {"word": ColumnPolicy(doubtful_nulls="keep"), "id": ColumnPolicy()}}
+    bound.start()
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(2):
+            bound.bind((CHANGE[0], values.framed(2, event("c", None, ROW))))
+            bound.binder.forget(None)
+
+    said = [line for line in logs if line["log_level"] == "warning"]
+    assert [line["columns"] for line in said] == warned
+    assert all("doubtful_nulls" in line["event"] and "Remove it" in line["remedy"] for line in said)
 
 
 def test_a_table_belongs_to_one_topic_whichever_worker_applies_it() -> None:
