@@ -548,7 +548,7 @@ class Binder:
             version=version.name if version else None,
             truncate=self._on_truncate(wanted.topic, table.name, version),
             soft=soft,
-            may_lack=() if replaces else _may_lack(wanted, columns, doubts),
+            may_lack=_may_lack(wanted, columns, doubts),
             checks=column_checks(table, schema.columns, columns, rules),
             shape=wanted.row.shape,
             evolutions=fitted.evolutions,

@@ -277,9 +277,13 @@ def test_a_new_key_is_as_an_update(
     assert engine.letters(session) == []
 
 
+@pytest.mark.parametrize("index", [True, False])
 @pytest.mark.parametrize("size", SIZES)
-def test_a_new_key_of_a_row_with_a_value_is_refused(session: psycopg.Connection, engines: Engines, size: int) -> None:
+def test_a_new_key_of_a_row_with_a_value_is_refused(
+    session: psycopg.Connection, engines: Engines, schema: str, size: int, index: bool
+) -> None:
     """And applied where the row had none."""
+    session.execute("" if index else f"ALTER TABLE {schema}.t DROP CONSTRAINT t_pkey".encode())
     engine = engines()
     engine.change("c", row(1, 0, 1.5))
     engine.change("c", row(2, 0, None))

@@ -164,8 +164,10 @@ null), `write` writes the null (where values are short). For a `numeric` that is
 that PostgreSQL stores it apart (thousands of digits) comes as null too: where there are any, say `reject`. A
 [history](../how-to/keep-history.md) has null, and names the column in `_unavailable`, unless it is `write`. A
 [transform](../how-to/map-columns.md) that makes other columns of such a one is not given the null: the record is
-refused wherever its batch does not say what it is. The log warns once of each schema with such columns. It warns too,
-as `headrace doctor` does, where `doubtful_nulls` is set for columns of another database, whose log has whole rows.
+refused wherever its batch does not say what it is. For the row has what the transform made of the column, and it may
+make null of a value, so the row does not say what the source has. The log warns once of each schema with such
+columns. It warns too, as `headrace doctor` does, where `doubtful_nulls` is set for columns of another database, whose
+log has whole rows.
 
 Of columns that take no null the connector sends nothing at all: it fails at such an update, with the default of
 `event.converting.failure.handling.mode` too. `REPLICA IDENTITY FULL` helps there as well."""

@@ -112,22 +112,24 @@ def upsert(staged: Staged) -> sql.Composed:
 def keep(staged: Staged) -> sql.Composed:
     """Keep some columns of the rows whose identity is staged, as texts, under the token of each.
 
-    Answers for how many rows, and how many bytes that is.
+    Of several rows with one key nothing is kept: it is not known which one is meant. Answers for how many rows, and how
+    many bytes that is.
     """
     write = staged.write
     names = sql.SQL(", ").join(sql.Literal(write.kept_as[name]) for name in write.moving)
     values = sql.SQL(", ").join(sql.SQL("CAST(t.{} AS text)").format(sql.Identifier(name)) for name in write.moving)
     return sql.SQL(
-        "WITH old AS MATERIALIZED (SELECT s.{} AS token, jsonb_object(ARRAY[{}]::text[], ARRAY[{}]::text[]) AS columns "
-        "FROM {} AS t, {} AS s WHERE {}), "
+        "WITH old AS MATERIALIZED (SELECT s.{} AS token, "
+        "jsonb_object(ARRAY[{}]::text[], ARRAY[{}]::text[]) AS columns, {} AS rows FROM {} AS t, {} AS s WHERE {}), "
         "kept AS (INSERT INTO headrace.moved (table_name, token, columns, bytes) "
-        "SELECT {}, token, columns, pg_column_size(columns) FROM old "
+        "SELECT {}, token, columns, pg_column_size(columns) FROM old WHERE rows = 1 "
         "ON CONFLICT (table_name, token) DO NOTHING RETURNING bytes) "
         "SELECT count(*), coalesce(sum(bytes), 0) FROM kept"
     ).format(
         sql.Identifier(TOKEN),
         names,
         values,
+        sql.SQL("1" if write.unique else "count(*) OVER (PARTITION BY s.{})").format(sql.Identifier(TOKEN)),
         table_name(write.table),
         staged.staging,
         same_row(staged),
@@ -138,18 +140,31 @@ def keep(staged: Staged) -> sql.Composed:
 def take(staged: Staged) -> sql.Composed:
     """Upsert the staged rows with the columns that were kept for them, and note that these were taken.
 
-    Answers twice for how many of them there was something.
+    Rows without an index are replaced. Answers as `update` does: for how many of them there was something.
     """
     write = staged.write
     pairs = sql.SQL("SELECT s.*, m.columns AS {} FROM {} AS s JOIN headrace.moved AS m ON {}").format(
         sql.Identifier(_KEPT), staged.staging, _kept_for(write)
     )
-    upserted = upsert(replace(staged, staging=sql.Identifier("pairs")))
     return sql.SQL(
-        "WITH pairs AS ({pairs}), upserted AS ({upserted}), "
+        "WITH pairs AS ({pairs}), {written}, "
         "noted AS (UPDATE headrace.moved AS m SET taken = true FROM pairs AS s WHERE {kept_for} AND NOT m.taken) "
-        "SELECT count(*), count(*) FROM pairs"
-    ).format(pairs=pairs, upserted=upserted, kept_for=_kept_for(write))
+        "SELECT {counts}"
+    ).format(pairs=pairs, kept_for=_kept_for(write), **_taking(replace(staged, staging=sql.Identifier("pairs"))))
+
+
+def _taking(pairs: Staged) -> dict[str, sql.Composed]:
+    """How rows with what was kept for them are written, and counted."""
+    if pairs.write.unique:
+        counts = sql.SQL("count(*), count(*) FROM pairs").format()
+        return {"written": sql.SQL("upserted AS ({})").format(upsert(pairs)), "counts": counts}
+    # nothing would keep out a key that is another one's to the table: each is to be found as it was written
+    counts = sql.SQL("count(*), count(DISTINCT s.{}) FROM t, pairs AS s WHERE {}").format(
+        sql.Identifier(TOKEN), same_row(pairs)
+    )
+    identity = sql.SQL(", ").join(map(sql.Identifier, pairs.write.identity))
+    written = sql.SQL("gone AS ({}), t AS ({} RETURNING {})").format(delete(pairs), insert(pairs), identity)
+    return {"written": written, "counts": counts}
 
 
 def _kept_for(write: TableWrite) -> sql.Composed:

@@ -199,9 +199,11 @@ def _update(connection: psycopg.Connection, staged: Staged) -> None:
 
 def _take(connection: psycopg.Connection, staged: Staged) -> None:
     write = staged.write
-    found, _ = _counts(connection, take(staged))
+    rows, found = _counts(connection, take(staged))
     if found < write.rows:
         raise DataFault(_not_kept(write.table, write.rows - found), write.table)
+    if rows > found:
+        raise DataFault(_keys_not_kept(write), write.table)
 
 
 def _remove(connection: psycopg.Connection, staged: Staged) -> None:
@@ -217,7 +219,7 @@ def _replace(connection: psycopg.Connection, staged: Staged) -> None:
     connection.execute(delete(staged))
     inserted, pairs, found = _counts(connection, insert_checked(staged))
     if not inserted == pairs == found:
-        raise DataFault(_keys_not_kept(staged.write.table), staged.write.table)
+        raise DataFault(_keys_not_kept(staged.write), staged.write.table)
 
 
 def _counts(connection: psycopg.Connection, query: sql.Composed) -> tuple[int, ...]:
@@ -247,6 +249,6 @@ def _many_bases(table: TableName, surplus: int) -> Failure:
     return failed(KINDS["record.many_bases"], "postgres", "update", detail)
 
 
-def _keys_not_kept(table: TableName) -> Failure:
-    detail = f"keys that differ at the source are one key in {table}, or it does not keep them as they are"
-    return failed(KINDS["record.key_merged"], "postgres", "replace", detail)
+def _keys_not_kept(write: TableWrite) -> Failure:
+    detail = f"keys that differ at the source are one key in {write.table}, or it does not keep them as they are"
+    return failed(KINDS["record.key_merged"], "postgres", write.action.value, detail)
