@@ -158,16 +158,18 @@ word, in an update and in a change of the row's key:
 
 Arrays of texts, of JSON and of `bigint` count among these unless the connector says their type
 (`column.propagate.source.type`), since arrays of addresses and ranges, of `hstore` and of `oid` look alike. So do texts
-that the connector calls `bytea`, unless `binary` of the column is `hex`. `doubtful_nulls` of a column says otherwise,
-of any nullable column: `reject` as above, `keep` leaves the table's value alone (where the source never sets it to
-null), `write` writes the null (where values are short). For a `numeric` that is the default, though such a long one
-that PostgreSQL stores it apart (thousands of digits) comes as null too: where there are any, say `reject`. A
-[history](../how-to/keep-history.md) has null, and names the column in `_unavailable`, unless it is `write`. A
-[transform](../how-to/map-columns.md) that makes other columns of such a one is not given the null: the record is
-refused wherever its batch does not say what it is. For the row has what the transform made of the column, and it may
-make null of a value, so the row does not say what the source has. The log warns once of each schema with such
-columns. It warns too, as `headrace doctor` does, where `doubtful_nulls` is set for columns of another database, whose
-log has whole rows.
+that the connector calls `bytea`, unless `binary` of the column is `hex`. The log warns once of each schema with such
+columns.
+
+- `doubtful_nulls` of a column says otherwise, of any nullable column: `reject` as above, `keep` leaves the table's
+  value alone (where the source never sets it to null), `write` writes the null (where values are short). For a
+  `numeric` that is the default, though such a long one that PostgreSQL stores it apart (thousands of digits) comes as
+  null too: where there are any, say `reject`. Other databases' logs have whole rows: for their columns the log and
+  `headrace doctor` warn that the setting is not heeded.
+- A [history](../how-to/keep-history.md) has null, and names the column in `_unavailable`, unless it is `write`.
+- A [transform](../how-to/map-columns.md) that makes other columns of such a one is not given the null: the record is
+  refused wherever its batch does not say what it is. The row has what the transform made of the column, which may be
+  null where the source has a value, so it can't tell.
 
 Of columns that take no null the connector sends nothing at all: it fails at such an update, with the default of
 `event.converting.failure.handling.mode` too. `REPLICA IDENTITY FULL` helps there as well."""
