@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 
+from consumer.applying.cuts import without_flooded
 from consumer.core.failure import failed
 from consumer.core.flood import FloodGuard, FloodLimits
 from consumer.core.kinds import KINDS
 from consumer.core.letters import Letter, Record, State
 from consumer.core.plan import Aside, Plan, Stage
 from consumer.core.records import RecordRef, Slice, TopicPartition
-from consumer.cuts import without_flooded
-from consumer.handover import Stopped, Work
+from consumer.reading.handover import Stopped, Work
 
 AT, OTHER = TopicPartition("t", 0), TopicPartition("t", 1)
 

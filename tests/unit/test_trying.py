@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from consumer.binding.known import KnownBindings
 from consumer.core.doctor.tables import Fit
 from consumer.core.records import OffsetRange, RecordRef, Slice
 from consumer.core.target import TargetTable
 from consumer.core.types import ColumnPolicy
-from consumer.known import KnownBindings
+from consumer.inspection.trying import Trial
 from consumer.ports.topics import Traits
-from consumer.trying import Trial
 from tests.unit.avro import Writer, envelope, event, without_lsn
 from tests.unit.known import AT, Topic, planner, slice_of
 from tests.unit.world import World
