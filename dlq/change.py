@@ -43,8 +43,12 @@ class Change:
     _parts: Mapping[str, bytes] = field(repr=False)
 
     def restored(self) -> bytes:
-        """The record of an update to the row before."""
-        return self._written("u", after=self._parts["before"])
+        """The record of an insert of the row before: of an insert no value is left out, so that a null is one."""
+        return self._written("c", after=self._parts["before"])
+
+    def settled(self) -> bytes:
+        """The record of an insert of the row behind it."""
+        return self._written("c", after=self._parts["after"])
 
     def removed(self) -> bytes:
         """The record of a delete of the row behind it."""

@@ -143,7 +143,7 @@ class Attempts:
         try:
             plan = work.plan or planned(work, self._planner, self._binder, self._fetch)
             if flooded := self._flood.flooded(plan):
-                return without_flooded(work, flooded)
+                return without_flooded(work, plan, flooded)
             plan = replace(plan, left_out=self._left_out) if self._left_out else plan
             applied = self._sink.apply(plan, self._flood.room(plan), self._busy.within(work))
             self._applied(applied, work.priority)

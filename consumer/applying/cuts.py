@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from consumer.core.failure import Failure, failed, located
 from consumer.core.failure_kind import FailureKind
+from consumer.core.flood import filled_by, letters_of
 from consumer.core.kinds import DEPENDENT, KINDS, TOO_DEPENDENT
 from consumer.core.plan import Plan
 from consumer.core.records import RecordRef, Slice, TopicPartition, halves
@@ -17,13 +18,14 @@ _UNIQUE = "record.unique"
 Step = Work | Stopped | Later
 
 
-def without_flooded(work: Work, flooded: Mapping[TopicPartition, int]) -> list[Step]:
-    """Partitions with too many letters stop in front of the batch; the others go on."""
+def without_flooded(work: Work, plan: Plan, flooded: Mapping[TopicPartition, int]) -> list[Step]:
+    """Partitions with too many letters stop in front of the batch, and say of which kinds; the others go on."""
     kept = tuple(piece for piece in work.slices if piece.at not in flooded)
     stops: list[Step] = []
     for piece in work.slices:
         if piece.at in flooded:
             detail = f"{flooded[piece.at]} of its last records can't be applied"
+            detail += f"; of this batch {filled_by(letters_of(plan, piece.at))}"
             failure = failed(_flood(work.refused, piece.at), "applier", "count letters", detail)
             stops.append(Stopped(piece.at, located(failure, piece.at, piece.start)))
     return [*stops, replace(work, slices=kept, plan=None)] if kept else stops

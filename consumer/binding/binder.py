@@ -37,7 +37,7 @@ from consumer.core.binding import Binding, BindingKey, BoundColumn
 from consumer.core.checks import Rules
 from consumer.core.contract import Contract
 from consumer.core.created import created_types
-from consumer.core.doubts import Doubt, doubtful
+from consumer.core.doubts import Doubt, doubtful, unheeded
 from consumer.core.envelope import (
     IGNORED_KINDS,
     Column,
@@ -467,9 +467,15 @@ class Binder:
             self._known.forget(name)
         return fitted
 
+    def unheeded(self, binding: Binding) -> Sequence[str]:
+        """The columns of which the settings say what becomes of doubtful nulls, though there are none."""
+        chosen = self._settings.columns.get(str(binding.table.name), {}) if binding.table else {}
+        return unheeded(binding.schema, chosen)
+
     def _warn(self, schema_id: int, topic: str, binding: Binding) -> None:
         """Say once a schema what the source may have lost."""
-        for loss in losses(binding.schema, binding.doubts) if schema_id not in self._warned else ():
+        found = losses(binding.schema, binding.doubts, self.unheeded(binding))
+        for loss in found if schema_id not in self._warned else ():
             log.warning(loss.what, topic=topic, schema=schema_id, columns=list(loss.columns), remedy=loss.remedy)
         self._warned.add(schema_id)
 
@@ -527,9 +533,9 @@ class Binder:
             # tombstones alone make no rows
             require_values(table, columns, soft)
         require_casts(columns, self._catalog.has_casts)
-        require_privileges(table, columns, theirs, version, soft)
-        rules = self._rules(table, schema) if schema.rewritten is not None else {}
         doubts = self._doubts(table.name, wanted.row, schema, wanted.identity)
+        require_privileges(table, columns, theirs, _compared(columns, version, doubts), soft)
+        rules = self._rules(table, schema) if schema.rewritten is not None else {}
         return Binding(
             schema=schema,
             key_writer=read_key_writer(wanted.key_text),
@@ -542,7 +548,7 @@ class Binder:
             version=version.name if version else None,
             truncate=self._on_truncate(wanted.topic, table.name, version),
             soft=soft,
-            may_lack=() if replaces else _may_lack(wanted, columns, doubts),
+            may_lack=_may_lack(wanted, columns, doubts),
             checks=column_checks(table, schema.columns, columns, rules),
             shape=wanted.row.shape,
             evolutions=fitted.evolutions,
@@ -580,6 +586,12 @@ class _Wanted:
     def theirs(self) -> tuple[str, ...]:
         """The key's columns, as the table calls them."""
         return tuple(self.row.name(name) for name in self.identity)
+
+
+def _compared(columns: Sequence[BoundColumn], version: Column | None, doubts: Mapping[str, Doubt]) -> set[str]:
+    """The table's columns in which what is there decides about a change: its version, and whether nulls are doubted."""
+    judged = {column.target.name for column in columns if doubts.get(column.source.name) == "reject"}
+    return judged | ({version.name} if version else set())
 
 
 def _may_lack(wanted: "_Wanted", columns: Sequence[BoundColumn], doubts: Collection[str]) -> tuple[str, ...]:

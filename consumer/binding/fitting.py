@@ -3,7 +3,7 @@
 Each refusal says the field where there is one, what was expected, what was found and what to do about it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from consumer.binding.gates import Cannot
@@ -243,10 +243,13 @@ def require_privileges(
     table: TargetTable,
     columns: Sequence[BoundColumn],
     identity: Sequence[str],
-    version: Column | None,
+    compared: Collection[str],
     soft: SoftDelete | None = None,
 ) -> None:
-    """Whatever a batch may do must be allowed: rows are found by their key, compared, inserted, updated and deleted."""
+    """Whatever a batch may do must be allowed: rows are found by their key, compared, inserted, updated and deleted.
+
+    `compared`: the table's columns in which what is there decides about a change.
+    """
     lacks = set(table.lacks)
     if soft is not None:
         mark = table.column(soft.column)
@@ -256,7 +259,7 @@ def require_privileges(
         needed = {"INSERT", "UPDATE"}
         if column.target.name in identity:
             needed = {"INSERT", "SELECT"}
-        elif version is not None and column.target.name == version.name:
+        elif column.target.name in compared:
             needed |= {"SELECT"}
         lacks |= {f"{what} of {column.target.name!r}" for what in needed & column.target.lacks}
     if lacks:

@@ -110,7 +110,7 @@ def _send(settings: Settings, table: str, identity: str) -> None:
 def source_channel(settings: Settings) -> Iterator[Channel]:
     """The way to the connector. Raises HeadraceError, Undecidable where there is none."""
     source, kafka = settings.source, kafka_settings(settings)
-    topic = source.signal_topic or f"{source.topic_prefix}-signal"
+    topic = source.signals
     if not source.topic_prefix:
         raise Undecidable("source.topic_prefix is not set, so no connector would take a signal")
     traits = KafkaOffsets(kafka).traits([topic]).get(topic)

@@ -29,6 +29,7 @@ from consumer.edges.registry_http import Login, RegistryHttp
 from consumer.ports.connectors import Connectors
 from consumer.ports.letters import LetterTopic
 from consumer.ports.target import Breaker
+from consumer.settings.kafka import exactly
 from consumer.settings.loading import Settings
 
 # of what calm takes, while pressure has only eased
@@ -47,11 +48,17 @@ def kafka_settings(settings: Settings) -> KafkaSettings:
         request_timeout=kafka.request_timeout,
         metadata_refresh=kafka.metadata_refresh,
         prefetch_kbytes=kafka.prefetch_kbytes,
-        # the group's own letters
-        ignore=settings.lane.expressions,
+        # the group's own letters, and what connectors are told
+        ignore=(*settings.lane.expressions, *_signals(settings)),
         lane=settings.lane.expressions[:1],
         dead=settings.imports.expressions,
     )
+
+
+def _signals(settings: Settings) -> tuple[str, ...]:
+    """The topic of signals as an expression, if one is known and it is not read by its name."""
+    topic = settings.source.signals
+    return (exactly(topic),) if topic and topic not in settings.kafka.topics else ()
 
 
 def frames(settings: Settings) -> Frames:

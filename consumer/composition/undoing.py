@@ -10,7 +10,7 @@ from consumer.core.decision import Undecidable
 from consumer.core.frames import Frames
 from consumer.core.framing import Datum
 from consumer.core.letters import Record
-from consumer.core.moves import NEW_KEY
+from consumer.core.moves import NEW_KEY, OLD_KEY
 from consumer.core.plan import Plan
 from consumer.core.records import OffsetRange, RecordRef, Slice
 from consumer.core.undo import Event, Taken, UndoRow, misfit, taken
@@ -127,6 +127,9 @@ class Undoing:
         inverse = _inverse(change)
         if inverse is not None:
             inverse = _bare(piece, inverse)
+        if change.op == "u" and change.after:
+            # it is compared with its row, which says what its nulls are
+            record = replace(record, value=_bare(piece, change.settled()))
         return Event(
             record=record,
             op=change.op,
@@ -185,7 +188,7 @@ def _record(piece: Slice, place: int) -> Record:
         ref=RecordRef(piece.at, offset),
         key=_bare(piece, piece.keys[place]),
         value=_bare(piece, piece.values[place]),
-        headers=tuple(header for header in piece.headers(offset) if header[0] != NEW_KEY),
+        headers=tuple(header for header in piece.headers(offset) if header[0] not in (NEW_KEY, OLD_KEY)),
     )
 
 

@@ -21,6 +21,9 @@ Broken = Callable[[pl.Expr, int], pl.Expr]
 """Whether values break a rule, at a time in microseconds since 1970; null where nothing is said."""
 
 
+_NOT_NULL = "not_null = true"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """What the settings ask of one column."""
@@ -73,6 +76,11 @@ def is_empty(least: Limit | None, most: Limit | None) -> bool:
 def compiled(column: Column, rules: Rules) -> tuple[Check, ...]:
     """The checks of a column. Raises UnfitRule."""
     return tuple(_compiled(column, rules))
+
+
+def never_null(checks: Sequence[Check]) -> frozenset[str]:
+    """The columns that no row may have null in."""
+    return frozenset(check.column for check in checks if check.rule == _NOT_NULL)
 
 
 def broken(

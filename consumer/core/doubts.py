@@ -24,10 +24,8 @@ _UNMARKED = frozenset(
     {Meaning.DOUBLE_VECTOR, Meaning.FLOAT_VECTOR, Meaning.SPARSE_VECTOR, Meaning.GEOMETRY, Meaning.GEOGRAPHY}
 )
 # items of arrays that have a placeholder, and those that arrays of other types have too, which have none
-_MARKED_ITEMS = frozenset(
-    {*((word, None) for word in ("bytes", "int", "long")), ("string", DATA + "Uuid"), ("int", TIME + "Date")}
-)
-_SHARED_ITEMS = frozenset({("string", None), ("string", DATA + "Json")})
+_MARKED_ITEMS = frozenset({("bytes", None), ("int", None), ("string", DATA + "Uuid"), ("int", TIME + "Date")})
+_SHARED_ITEMS = frozenset({("string", None), ("string", DATA + "Json"), ("long", None)})
 _MARKED_SOURCES = frozenset(
     {
         *("_TEXT", "_VARCHAR", "_BPCHAR", "_JSON", "_JSONB"),
@@ -78,7 +76,7 @@ def whole(before: pl.DataFrame, columns: Sequence[Column]) -> list[int]:
 
 def doubtful(schema: WriterSchema, policy: Callable[[str], ColumnPolicy]) -> dict[str, Doubt]:
     """The columns whose nulls in updates are not taken at their word, and what becomes of those. `policy`: by name."""
-    if "source_lsn" not in schema.position:
+    if not _is_postgres(schema):
         return {}
     found: dict[str, Doubt] = {}
     for column in schema.columns:
@@ -87,6 +85,20 @@ def doubtful(schema: WriterSchema, policy: Callable[[str], ColumnPolicy]) -> dic
         if column.nullable and answer != "write":
             found[column.name] = answer
     return found
+
+
+def unheeded(schema: WriterSchema, policies: Mapping[str, ColumnPolicy]) -> tuple[str, ...]:
+    """The columns for which something is said of such nulls, though their source sends none; `policies`: by name.
+
+    Only PostgreSQL's connector does; other logs have whole rows.
+    """
+    if _is_postgres(schema):
+        return ()
+    return tuple(name for name, policy in policies.items() if policy.doubtful_nulls is not None)
+
+
+def _is_postgres(schema: WriterSchema) -> bool:
+    return "source_lsn" in schema.position
 
 
 def refuted(
@@ -99,19 +111,57 @@ def refuted(
 
     `images`, `deletes`: as they are folded. `doubted`: by column, which images have such a null.
     """
+    said = _said_before(images, [deletes], identity, doubted)
+    return said.filter(pl.any_horizontal(_doubted(n) & (_said(n) == _VALUE) for n in doubted))[SEQ].to_list()
+
+
+def confirmed(
+    images: pl.DataFrame,
+    others: Sequence[pl.DataFrame],
+    identity: Sequence[str],
+    doubted: Mapping[str, pl.Series],
+) -> dict[str, pl.Series]:
+    """By column, which of the doubtful nulls are nulls, since the last that their block says of the row is one.
+
+    `others`: identity and SEQ of what stands between images and says no values, as deletes and what is not read.
+    """
+    said = _said_before(images, others, identity, doubted)
+    return {
+        name: images[SEQ].is_in(said.filter(_doubted(name) & (_said(name) == _NULL))[SEQ].implode()) for name in doubted
+    }
+
+
+_VALUE, _NULL, _NOTHING = 1, 0, -1
+
+
+def _doubted(name: str) -> pl.Expr:
+    return pl.col(f"?{name}")
+
+
+def _said(name: str) -> pl.Expr:
+    return pl.col(f"!{name}")
+
+
+def _said_before(
+    images: pl.DataFrame, others: Sequence[pl.DataFrame], identity: Sequence[str], doubted: Mapping[str, pl.Series]
+) -> pl.DataFrame:
+    """The changes of rows that have doubtful nulls, in order, with what was said of each such column last."""
     marks = pl.DataFrame({f"?{name}": mask for name, mask in doubted.items()})
-    told = [pl.when(~marks[f"?{name}"]).then(pl.col(name).is_not_null()).alias(f"!{name}") for name in doubted]
+    told = [
+        pl.when(~mask).then(pl.col(name).is_not_null().cast(pl.Int8)).alias(f"!{name}")
+        for name, mask in doubted.items()
+    ]
     said = images.select([*identity, SEQ, *told]).hstack(marks)
     rows = said.filter(pl.any_horizontal(marks.columns)).select(identity).unique()
-    gone = deletes.select([*identity, SEQ]).with_columns(pl.lit(False).alias(f"!{name}") for name in doubted)
-    history = pl.concat([said, gone], how="diagonal").join(rows, on=list(identity), how="semi").sort(SEQ)
-    history = history.with_columns(pl.col(f"!{name}").forward_fill().over(identity) for name in doubted)
-    return history.filter(pl.any_horizontal(pl.col(f"?{n}") & pl.col(f"!{n}") for n in doubted))[SEQ].to_list()
+    nothing = [pl.lit(_NOTHING, dtype=pl.Int8).alias(f"!{name}") for name in doubted]
+    silent = [frame.select([*identity, SEQ]).with_columns(nothing) for frame in others]
+    history = pl.concat([said, *silent], how="diagonal").join(rows, on=list(identity), how="semi").sort(SEQ)
+    return history.with_columns(_said(name).forward_fill().over(identity) for name in doubted)
 
 
 def _is_unmarked(column: Column, policy: ColumnPolicy) -> bool:
     """Whether PostgreSQL's connector has no placeholder for values of a type that PostgreSQL may store apart."""
-    if policy.binary in _WITHOUT_PLACEHOLDER:
+    if policy.binary in _WITHOUT_PLACEHOLDER or (policy.binary is None and _is_bytes_as_text(column)):
         return True
     means = meaning(column)
     if means is Meaning.BITS:
@@ -121,9 +171,14 @@ def _is_unmarked(column: Column, policy: ColumnPolicy) -> bool:
     return means in _UNMARKED
 
 
+def _is_bytes_as_text(column: Column) -> bool:
+    """Whether the connector says that texts are bytes. It does not say how, and in hex alone has a placeholder."""
+    return column.avro == "string" and column.source is not None and column.source.name == "BYTEA"
+
+
 def _is_unmarked_array(column: Column, item: Column) -> bool:
     kind = (item.avro, item.semantic)
     if item.small or kind not in _MARKED_ITEMS | _SHARED_ITEMS:
         return True
-    # arrays of addresses and ranges come as those of texts, arrays of hstore as those of JSON
+    # arrays of addresses and ranges come as those of texts, of hstore as those of JSON, of oid as those of bigint
     return kind in _SHARED_ITEMS if column.source is None else column.source.name not in _MARKED_SOURCES

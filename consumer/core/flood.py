@@ -3,10 +3,11 @@
 Better that its partition stops than that a wrong setting makes a million letters.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from consumer.core.failure import Failure
 from consumer.core.letters import BEHIND
 from consumer.core.plan import Plan
 from consumer.core.records import TopicPartition
@@ -60,6 +61,22 @@ class FloodGuard:
         """Begin anew with partitions that were taken."""
         for at in partitions:
             self._seen.pop(at, None)
+
+
+def filled_by(failures: Iterable[Failure]) -> str:
+    """The kinds of failures by how many are of each, the most first, and one of those; "" where there are none."""
+    found = list(failures)
+    if not found:
+        return ""
+    kinds = Counter(why.kind for why in found)
+    counted = ", ".join(f"{number} as {kind}" for kind, number in kinds.most_common())
+    first = next(why for why in found if why.kind == kinds.most_common(1)[0][0])
+    return f"{counted}; the first: {first.detail}"
+
+
+def letters_of(plan: Plan, at: TopicPartition) -> list[Failure]:
+    """Why records of a partition become letters in a plan, but for those that only wait for another letter."""
+    return [letter.failure for letter in plan.letters if letter.record.ref.at == at and letter.failure.kind != BEHIND]
 
 
 def _counted(plan: Plan) -> dict[TopicPartition, tuple[int, int]]:

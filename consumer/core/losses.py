@@ -1,6 +1,6 @@
 """What a source may have lost of a schema's values before they were written; nothing in the topic tells it any more."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from consumer.core.doubts import Doubt
@@ -16,11 +16,18 @@ class Loss:
     remedy: str
 
 
-def losses(schema: WriterSchema, doubts: Mapping[str, Doubt]) -> list[Loss]:
-    """Nulls that may have become defaults, and unchanged values that became nulls; `doubts`: by column."""
+def losses(schema: WriterSchema, doubts: Mapping[str, Doubt], unheeded: Sequence[str] = ()) -> list[Loss]:
+    """Nulls that may have become defaults, and unchanged values that became nulls; `doubts`: by column.
+
+    `unheeded`: the columns of which the settings say something about the latter, to no effect.
+    """
     replaced = [column.name for column in schema.columns if column.replaced]
     doubtful = [name for name, doubt in doubts.items() if doubt == "reject"]
-    found = [(_REPLACED, replaced, _KEEP_NULLS), (_DOUBTFUL, doubtful, KEEP_VALUES)]
+    found = [
+        (_REPLACED, replaced, _KEEP_NULLS),
+        (_DOUBTFUL, doubtful, KEEP_VALUES),
+        (UNHEEDED, unheeded, LEAVE_OUT),
+    ]
     return [Loss(what=what, columns=tuple(columns), remedy=remedy) for what, columns, remedy in found if columns]
 
 
@@ -36,4 +43,12 @@ _DOUBTFUL = (
 KEEP_VALUES = (
     "Set REPLICA IDENTITY FULL on the table at the source, or doubtful_nulls of the columns: to keep where the source "
     "never sets them to null, to write where their values are short."
+)
+UNHEEDED = (
+    "doubtful_nulls of these columns is not heeded: their source is not PostgreSQL, or their value's schema has no "
+    "source.lsn"
+)
+LEAVE_OUT = (
+    "Remove it from the columns' settings; other databases' logs have whole rows. If the source is PostgreSQL, remove "
+    "the transform that takes the source block out."
 )

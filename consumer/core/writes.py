@@ -86,8 +86,9 @@ class TableWrite:
     behind any letter of theirs. `version`, `soft`: as in `Binding`; the version is staged. `floored`: a truncate keeps
     it out where it is older. `moving`: the columns that are kept, taken or compared, with their types. `required`: of
     those that are compared the ones that take no null. `kept_as`: the names under which they are kept, which are the
-    source's: the table's may change meanwhile. `rank`: as in `TargetTable`. `doubted`: columns whose
-    null refuses a row that has a value there; of what is taken they are all null.
+    source's: the table's may change meanwhile. `rank`: as in `TargetTable`. `doubted`: columns whose null refuses a row
+    that has a value there; of what is taken they are all null. `never_null`: those of them whose null is refused
+    whatever the row has. `unique`: an index of the table keeps its keys apart.
     """
 
     table: TableName
@@ -108,6 +109,8 @@ class TableWrite:
     soft: SoftDelete | None = None
     rank: int = 0
     doubted: frozenset[str] = frozenset()
+    never_null: frozenset[str] = frozenset()
+    unique: bool = True
 
     @property
     def merges(self) -> bool:

@@ -14,7 +14,6 @@ from consumer.core.failure import Failure
 from consumer.core.failure_kind import Scope
 from consumer.core.kinds import KINDS
 from consumer.core.letters import Record
-from consumer.core.plan import Plan
 from consumer.core.records import OffsetRange, RecordRef, Slice, TopicPartition
 from consumer.planning.planner import Planner
 from consumer.ports.refusals import DataFault
@@ -51,11 +50,13 @@ class Trial:
             return _refused(topic, fault.failure)
         if plan.letters:
             return _refused(topic, plan.letters[0].failure)
+        binding = self._binding(record)
         return Fit(
             topic=topic,
             table=str(plan.writes[0].table) if plan.writes else "",
             steps=[line for evolution in plan.evolutions for line in evolution.sql],
-            lacking=self._lacking(record, plan),
+            lacking=[] if binding is None else [one for each in plan.evolutions for one in _of_columns(each, binding)],
+            unheeded=() if binding is None else self.binder.unheeded(binding),
         )
 
     def _newest(self, at: TopicPartition, start: int, end: int) -> Record | None:
@@ -65,12 +66,9 @@ class Trial:
         piece = self.origins.read(OffsetRange(at, first, end), _TAIL)
         return None if piece is None else _last(piece)
 
-    def _lacking(self, record: Record, plan: Plan) -> list[Lacking]:
+    def _binding(self, record: Record) -> Binding | None:
         (run,) = self.planner.runs(slice_of([record]))
-        binding = self.known.find(BindingKey(record.ref.at.topic, run.key_frame, run.value_frame))
-        if binding is None:
-            return []
-        return [each for evolution in plan.evolutions for each in _of_columns(evolution, binding)]
+        return self.known.find(BindingKey(record.ref.at.topic, run.key_frame, run.value_frame))
 
 
 def _last(piece: Slice) -> Record | None:

@@ -89,13 +89,14 @@ class EventBlocks:
     def _append(self, block: Block, said: pl.DataFrame, events: Events) -> None:
         images = self._images(block, said, events)
         events.contexts = self._blocks.contexts(block, images)
-        checked = images.filter(pl.col(SEQ).is_in(_of(said, IMAGES)))
         lacking = self._lacking(block, images)
         for name, mask in self._blocks.doubted(block, said, images, events.out).masks.items():
             lacking[name] = mask | lacking.get(name, False)
         if block.binding.mode is Mode.APPEND:
             _require_whole(images, lacking, events)
-        self._require_kept(block, checked, events)
+        written = images[SEQ].is_in(_of(said, IMAGES))
+        masks = {name: mask.filter(written) for name, mask in lacking.items()}
+        self._require_kept(block, images.filter(written), events, masks)
         kept = ~images[SEQ].is_in(list(events.out))
         images = images.filter(kept)
         events.records = len(images)
@@ -110,7 +111,7 @@ class EventBlocks:
         after = _filled(after, before, self._lacking(block, after))
         for images in (after, before):
             _require_whole(images, self._lacking(block, images), events)
-        self._require_kept(block, after, events)
+        self._require_kept(block, after, events, {})
         after, before = (images.filter(~pl.col(SEQ).is_in(list(events.out))) for images in (after, before))
         events.deletes = len(before.filter(pl.col(SEQ).is_in(_of(said, "d"))))
         events.records = len(after) + events.deletes
@@ -123,11 +124,13 @@ class EventBlocks:
         if len(new):
             events.writes.append(self._writes.write(Action.INSERT, block, names, new))
 
-    def _require_kept(self, block: Block, images: pl.DataFrame, events: Events) -> None:
-        """What breaks a check goes out."""
+    def _require_kept(
+        self, block: Block, images: pl.DataFrame, events: Events, lacking: Mapping[str, pl.Series]
+    ) -> None:
+        """What breaks a check goes out. `lacking`: by column, which images hold no value for it."""
         if self._blocks.switches.on(Flag.COLUMN_CHECKS):
             checked = Decoded(images=images, deletes=images.clear())
-            events.out |= broken_checks(checked, block.binding, {}, time.time())
+            events.out |= broken_checks(checked, block.binding, lacking, time.time())
 
     def _said(self, block: Block, events: Events) -> pl.DataFrame:
         """What is said of each event that is one, with SEQ: all but its row."""

@@ -10,6 +10,7 @@ from types import MappingProxyType
 import polars as pl
 
 from consumer.core.binding import Binding, BindingKey, Evolution
+from consumer.core.checks import never_null
 from consumer.core.envelope import IGNORED_KINDS
 from consumer.core.failure import Failure, Persistent, failed, located
 from consumer.core.flags import Flag
@@ -32,7 +33,7 @@ from consumer.core.writes import Action, TableWrite
 from consumer.planning.blocks import Block, BlockDecoder, Decoded, Decoders, Recut, Truncated
 from consumer.planning.decode_watch import Marks
 from consumer.planning.events import EventBlocks
-from consumer.planning.rules import broken_checks, refuted_nulls, unmade
+from consumer.planning.rules import believe_nulls, broken_checks, refuted_nulls, unmade
 from consumer.planning.writes import BlockWrites
 from consumer.ports.bindings import Bindings
 from consumer.ports.decoding import Encoder
@@ -220,9 +221,10 @@ class Planner:
         counted["ignored"] += decoded.ignored
         decoded.out |= refused.of(block)
         decoded.rowless = refused.without_row(block)
-        if self._blocks.switches.on(Flag.COLUMN_CHECKS):
-            decoded.out |= broken_checks(decoded, binding, decoded.unavailable, time.time())
+        self._check(decoded, binding)
         decoded.out |= refuted_nulls(decoded, binding)
+        if decoded.out and decoded.judged and self._believes(block, decoded):
+            self._check(decoded, binding)
         _require_labels(block, decoded, self._blocks.placeholders)
         folded, early, aside, changes = self._folded(block, decoded)
         kept = folded.size + early.size + len(decoded.halves.taken)
@@ -241,6 +243,21 @@ class Planner:
         stage.early += [replace(one, origins=replace(one.origins, changes=changes)) for one in writes]
         if aside is not None:
             stage.letters.append(aside)
+
+    def _check(self, decoded: Decoded, binding: Binding) -> None:
+        """What breaks a check goes out."""
+        if self._blocks.switches.on(Flag.COLUMN_CHECKS):
+            decoded.out |= broken_checks(decoded, binding, decoded.unavailable, time.time())
+            decoded.never_null = decoded.judged & never_null(binding.checks)
+
+    def _believes(self, block: Block, decoded: Decoded) -> bool:
+        """Take doubtful nulls for what they are where the block says it; returns whether there are any."""
+        known = _known_identities(self._blocks.identities(block, sorted(decoded.out)), decoded, block.binding)
+        if len(known) < len(decoded.out):
+            # what is not read may be of any row
+            return False
+        read = [*decoded.images[SEQ], *decoded.deletes[SEQ]]
+        return believe_nulls(decoded, block.binding, known.filter(~pl.col(SEQ).is_in(read)))
 
     def _appended(
         self,

@@ -6,7 +6,7 @@ import polars as pl
 
 from consumer.core.binding import Binding
 from consumer.core.checks import Check, broken
-from consumer.core.doubts import mark, refuted
+from consumer.core.doubts import confirmed, mark, refuted
 from consumer.core.failure import Failure, blaming, failed
 from consumer.core.fold import SEQ, Folded
 from consumer.core.kinds import KINDS
@@ -38,6 +38,24 @@ def refuted_nulls(decoded: Decoded, binding: Binding) -> dict[int, Failure]:
     detail = f"{names}: expected a value or a placeholder, found null in an update of a row that has a value there"
     failure = failed(KINDS["record.nulled"], "planner", "fold", detail)
     return {place: failure for place in found if place not in decoded.out}
+
+
+def believe_nulls(decoded: Decoded, binding: Binding, unread: pl.DataFrame) -> bool:
+    """Take doubtful nulls for what they are where the block says it; returns whether there are any.
+
+    So an image that lacks nothing else is whole, though what says it becomes a letter. `unread`: identity and SEQ of
+    records that say no values.
+    """
+    masks = {name: decoded.images[mark(name)] for name in decoded.judged}
+    found = confirmed(decoded.images, [decoded.deletes, unread], binding.identity, masks)
+    # what goes on under another key has its values from its old row
+    own = ~decoded.images[SEQ].is_in(decoded.halves.taken[SEQ].implode())
+    found = {name: mask & own for name, mask in found.items()}
+    decoded.unavailable = {
+        name: mask & ~found[name] if name in found else mask for name, mask in decoded.unavailable.items()
+    }
+    decoded.images = decoded.images.with_columns((masks[name] & ~found[name]).alias(mark(name)) for name in masks)
+    return any(mask.any() for mask in found.values())
 
 
 def unmade(folded: Folded, binding: Binding, judged: Collection[str] = ()) -> dict[int, Failure]:

@@ -47,7 +47,7 @@ class BlockWrites:
             frame, missing = shaped(partial.frame, partial.missing, binding)
             there = [name for name in names if name not in missing]
             update = self.write(Action.UPDATE, block, there, frame)
-            writes.append(replace(update, doubted=_guarded(doubted, binding)))
+            writes.append(_doubting(update, doubted, decoded, binding))
         return writes
 
     def halves(self, halves: Halves, block: Block, decoded: Decoded) -> list[TableWrite]:
@@ -68,7 +68,7 @@ class BlockWrites:
                     there = [name for name in targets if name not in missing]
                     take = self.write(Action.TAKE, block, there, frame.with_columns(rows[TOKEN]))
                     take = _moving(take, {name: targets[name] for name in targets if name in missing})
-                    writes.append(replace(take, doubted=_guarded(doubted, binding)))
+                    writes.append(_doubting(take, doubted, decoded, binding))
         return writes
 
     def write(
@@ -114,6 +114,7 @@ class BlockWrites:
             floored=binding.floored and action not in _LOOKING,
             soft=binding.soft,
             rank=binding.table.rank,
+            unique=not binding.replaces,
         )
 
 
@@ -160,9 +161,15 @@ def _by_doubt(frame: pl.DataFrame, names: frozenset[str]) -> Iterator[tuple[pl.D
         yield rows, frozenset(name for name, flag in zip(ordered, flags, strict=True) if flag)
 
 
-def _guarded(names: Collection[str], binding: Binding) -> frozenset[str]:
-    """The target's columns of the source's."""
-    return frozenset(column.target.name for column in binding.columns if column.source.name in names)
+def _doubting(write: TableWrite, doubted: frozenset[str], decoded: Decoded, binding: Binding) -> TableWrite:
+    """A write with the source's columns in which its nulls are doubted."""
+    theirs = {column.source.name: column.target.name for column in binding.columns}
+    names = doubted & theirs.keys()
+    return replace(
+        write,
+        doubted=frozenset(theirs[name] for name in names),
+        never_null=frozenset(theirs[name] for name in names & decoded.never_null),
+    )
 
 
 def _by_lack(images: pl.DataFrame, masks: Mapping[str, pl.Series]) -> list[tuple[list[str], pl.DataFrame]]:

@@ -177,7 +177,8 @@ class Source(Section):
     )
     signal_topic: str = Field(
         default="",
-        description="The connector's signal.kafka.topic, of one partition. Empty: `<topic_prefix>-signal`, as there.",
+        description="The connector's signal.kafka.topic, of one partition. Empty: `<topic_prefix>-signal`, as there. "
+        "No expression of kafka.topics takes it.",
     )
     schema_ids: IdPlaces = Field(
         default="prefix",
@@ -200,6 +201,11 @@ class Source(Section):
         description="Its topic of heartbeats, by which it is known that a source without changes is not silent. Empty: "
         "`__debezium-heartbeat.<topic_prefix>`, as there, or none without a topic_prefix.",
     )
+
+    @property
+    def signals(self) -> str:
+        """The topic of signals; empty where none is known."""
+        return self.signal_topic or (f"{self.topic_prefix}-signal" if self.topic_prefix else "")
 
     @property
     def heartbeats(self) -> str:

@@ -226,7 +226,7 @@ _WAY = r"\w+"
 _UNMARKED = (
     r"((defaults|typed) ((vector|halfvec|sparsevec)\w*|bit_20000|varbit|(int2|oid)vector"
     r"|(int2|float4|float8|bool|inet|cidr|macaddr|int4range|tsrange|enum|domain)_a)"
-    r"|defaults (text|varchar|char|json|jsonb)_a|(text|double) (bytea|date_a)"
+    r"|defaults (text|varchar|char|json|jsonb|int8)_a|(text|double) (bytea|date_a)"
     r"|extensions\w* (geometry|geography|(hstore|ltree|citext)_a)"
     r"|(?!full)\w+ (time|timetz|timestamp|timestamptz|numeric|numeric_12_2)_a)"
 )

@@ -4,6 +4,7 @@ So PostgreSQL's connector sends unchanged values that are stored apart from thei
 """
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
@@ -12,6 +13,7 @@ import psycopg
 import pytest
 
 from consumer.binding.mapping import TableMapping
+from consumer.core.checks import Rules
 from consumer.core.markers import UNAVAILABLE
 from consumer.core.modes import Mode
 from consumer.core.target import TableName
@@ -88,6 +90,149 @@ def test_what_comes_behind_waits_until_the_row_is_whole_again(
 
 
 @pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("careful", [False, True])
+def test_a_row_that_is_not_there_has_no_value_either(
+    session: psycopg.Connection, engines: Engines, schema: str, size: int, careful: bool
+) -> None:
+    """What lacks is the row, as of any update without all columns; so it is of a table that refused others lately."""
+    engine = engines(soft_deletes={f"{schema}.t": "gone"})
+    session.execute(f"ALTER TABLE {schema}.t ADD gone boolean, ADD CHECK (n <> 99)".encode())
+    engine.change("c", row(1, 99 if careful else 0, None))
+    engine.change("c", row(2, 0, 1.5))
+    engine.change("c", row(3, 0, None))
+    engine.change("d", row(3, 0, None))
+    engine.run(size)
+    for number in (2, 3, 4):
+        engine.change("u", row(number, 1, None))
+    engine.run(size)
+
+    kinds = {offset: kind for _, offset, _, kind in engine.letters(session) if offset > 3}
+    assert kinds == {4: DEAD, 5: "record.missing_base", 6: "record.missing_base"}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("careful", [False, True])
+def test_a_check_sees_the_nulls_that_would_be_written(
+    session: psycopg.Connection, engines: Engines, schema: str, size: int, careful: bool
+) -> None:
+    """Not those that stand for unchanged values: of these it is not known, and nothing of the check is said."""
+    session.execute(
+        f"INSERT INTO {schema}.t VALUES (1, 0, '{{1.5}}'), (2, 0, NULL), (3, 0, NULL), (5, 0, NULL)".encode()
+    )
+    session.execute(f"ALTER TABLE {schema}.t ADD CHECK (n <> 99)".encode())
+    checks = {f"{schema}.t": {"v": Rules(not_null=True)}}
+    engine = engines(checks=checks)
+    if careful:
+        engine.change("c", row(7, 99, 1.5))
+        engine.run(size)
+    first = len(engine.topics.logs[engine.at[0]].values)
+    engine.change("u", row(1, 1, None))
+    engine.change("u", row(2, 1, None))
+    engine.change("u", row(3, 1, 3.5))
+    engine.change("u", row(4, 1, None))
+    engine.move(row(5, 0, None), row(15, 1, None))
+    engine.change("c", row(6, 0, None))
+    engine.run(size)
+
+    assert engine.rows(session) == [(1, 0, [1.5], None), (2, 0, None, None), (3, 1, [3.5], None)]
+    kinds = {offset - first: kind for _, offset, _, kind in engine.letters(session) if offset >= first}
+    assert kinds == {0: DEAD, 1: "record.checks", 3: "record.missing_base", 6: "record.moved", 7: "record.checks"}
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_check_says_nothing_of_a_null_that_is_kept(
+    session: psycopg.Connection, engines: Engines, schema: str, size: int
+) -> None:
+    """By choice it stands for the value that is there; one that is to be written breaks the check."""
+    policies = {f"{schema}.t": {"v": ColumnPolicy(doubtful_nulls="keep"), "w": ColumnPolicy(doubtful_nulls="write")}}
+    rules = Rules(not_null=True)
+    engine = engines(columns=policies, checks={f"{schema}.t": {"v": rules, "w": rules}})
+    engine.change("c", row(1, 0, 1.5, 2.5))
+    engine.change("u", row(1, 1, None, 2.5))
+    engine.change("u", row(1, 2, 1.5, None))
+    engine.run(size)
+
+    assert engine.rows(session) == [(1, 1, [1.5], [2.5])]
+    assert engine.letters(session) == [(0, 2, "dead", "record.checks")]
+
+
+@pytest.mark.parametrize("values", [(None, None), (1.5, None), (1.5, 2.5)])
+def test_of_several_rows_with_one_key_none_is_taken_for_the_row(
+    session: psycopg.Connection, engines: Engines, schema: str, values: tuple[float | None, ...]
+) -> None:
+    """Where no index keeps them apart; also not that of them which takes the null."""
+    session.execute(f"ALTER TABLE {schema}.t DROP CONSTRAINT t_pkey".encode())
+    for value in values:
+        session.execute(f"INSERT INTO {schema}.t VALUES (1, 0, %s)".encode(), (value and [value],))
+    engine = engines()
+    engine.change("c", row(2, 0, None))
+    engine.change("c", row(3, 0, 1.5))
+    engine.run()
+    for number in (1, 2, 3):
+        engine.change("u", row(number, 1, None))
+    engine.run()
+
+    assert engine.rows(session)[-2:] == [(2, 1, None, None), (3, 0, [1.5], None)]
+    assert [row[1] for row in engine.rows(session)[:2]] == [0, 0]
+    assert [(offset, kind) for _, offset, _, kind in engine.letters(session)] == [(2, "record.many_bases"), (4, DEAD)]
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_flood_says_what_it_is_of(session: psycopg.Connection, engines: Engines, schema: str, refused: bool) -> None:
+    """By kinds, most first, with one of their reasons; also where the table refuses other rows beside."""
+    session.execute(f"ALTER TABLE {schema}.t ADD CHECK (n <> 99)".encode())
+    engine = engines()
+    for number in range(130):
+        engine.change("c", row(number, 0, 1.5))
+    engine.run()
+    for number in range(120):
+        engine.change("u", row(number, 1, None))
+    engine.change("u", row(500, 1, None))
+    engine.change("u", row(125, 99 if refused else 0, 1.5))
+    engine.run()
+
+    (stopped,) = engine.stopped.values()
+    assert stopped.kind == "table.flood"
+    assert "as record.nulled" in stopped.detail
+    assert "as record.missing_base" in stopped.detail
+    assert "v: expected a value or a placeholder, found null" in stopped.detail
+    assert engine.letters(session) == []
+
+
+@pytest.mark.parametrize(
+    ("letter", "left", "letters"),
+    [
+        pytest.param("null", (1, 2, None, [2.5]), [(1, "superseded"), (2, "superseded")], id="null"),
+        pytest.param("value", (1, 0, None, None), [(1, "dead"), (2, "held"), (3, "held")], id="a value"),
+        pytest.param("unread", (1, 0, None, None), [(1, "dead"), (2, "dead"), (3, "held")], id="nothing"),
+    ],
+)
+def test_it_does_not_wait_for_a_letter_that_says_what_it_is(
+    session: psycopg.Connection, engines: Engines, schema: str, letter: str, left: Any, letters: Any
+) -> None:
+    """The letter is read, though it is not applied: where it has null, null is right whatever was meant."""
+    engine = engines(checks={f"{schema}.t": {"n": Rules(max=Decimal(50)), "w": Rules(not_null=True)}})
+    whole = row(1, 0, None, 2.5)
+    session.execute(f"INSERT INTO {schema}.t VALUES (1, 0), (2, 0)".encode())
+    engine.change("u", row(7, 0, 1.5, 2.5))
+    engine.change("u", row(1, 99, 1.5 if letter == "value" else None, 2.5), before=whole)
+    if letter == "unread":
+        engine.damaged(row(1, 0, 1.5))
+    else:
+        engine.change("u", row(1, 98, None, 2.5))
+    engine.change("u", row(1, 2, None, 2.5))
+    # what is confirmed here would be written, and breaks a check
+    engine.change("u", row(2, 99, None, None), before=row(2, 0, 1.5, None))
+    engine.change("u", row(2, 1, None, None))
+    engine.run()
+
+    assert engine.rows(session) == [left, (2, 0, None, None), (7, 0, [1.5], [2.5])]
+    said = [(offset, state) for _, offset, state, _ in engine.letters(session)]
+    assert said == [*letters, (4, "dead"), (5, "dead")]
+    assert [kind for *_, kind in engine.letters(session)][-2:] == ["record.checks"] * 2
+
+
+@pytest.mark.parametrize("size", SIZES)
 def test_an_image_before_says_what_a_null_is(session: psycopg.Connection, engines: Engines, size: int) -> None:
     """With REPLICA IDENTITY FULL the source sends all values, so a null is one; the key alone says nothing."""
     engine = engines()
@@ -132,9 +277,13 @@ def test_a_new_key_is_as_an_update(
     assert engine.letters(session) == []
 
 
+@pytest.mark.parametrize("index", [True, False])
 @pytest.mark.parametrize("size", SIZES)
-def test_a_new_key_of_a_row_with_a_value_is_refused(session: psycopg.Connection, engines: Engines, size: int) -> None:
+def test_a_new_key_of_a_row_with_a_value_is_refused(
+    session: psycopg.Connection, engines: Engines, schema: str, size: int, index: bool
+) -> None:
     """And applied where the row had none."""
+    session.execute("" if index else f"ALTER TABLE {schema}.t DROP CONSTRAINT t_pkey".encode())
     engine = engines()
     engine.change("c", row(1, 0, 1.5))
     engine.change("c", row(2, 0, None))
@@ -197,6 +346,25 @@ def test_a_history_says_that_it_is_not_known(session: psycopg.Connection, engine
 
     query = f"SELECT n, v, _unavailable FROM {schema}.t ORDER BY n"
     assert session.execute(query.encode()).fetchall() == [(0, None, None), (1, None, "v, w"), (2, None, None)]
+
+
+def test_a_history_holds_no_check_against_what_it_does_not_know(
+    session: psycopg.Connection, engines: Engines, schema: str
+) -> None:
+    """Neither against such a null nor against a placeholder; a null that is one breaks it."""
+    session.execute(f"DROP TABLE {schema}.t".encode())
+    text = {"name": "word", "type": ["null", "string"]}
+    rules = {"v": Rules(not_null=True), "word": Rules(max_length=3)}
+    engine = engines(fields=[*FIELDS, text], modes={f"{schema}.t": Mode.HISTORY}, checks={f"{schema}.t": rules})
+    engine.change("c", row(1, 0, 1.5) | {"word": "abc"})
+    engine.change("u", row(1, 1, None) | {"word": UNAVAILABLE})
+    engine.change("u", row(1, 2, None) | {"word": "abc"}, before=row(1, 1, 1.5) | {"word": "abc"})
+    engine.change("c", row(2, 3, None) | {"word": "abc"})
+    engine.run()
+
+    query = f"SELECT n, v, word, _unavailable FROM {schema}.t ORDER BY n"
+    assert session.execute(query.encode()).fetchall() == [(0, [1.5], "abc", None), (1, None, None, "word, v, w")]
+    assert engine.letters(session) == [(0, 2, "dead", "record.checks"), (0, 3, "dead", "record.checks")]
 
 
 @pytest.mark.parametrize("size", SIZES)

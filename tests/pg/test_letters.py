@@ -303,6 +303,7 @@ def test_a_table_that_refuses_row_after_row_is_no_matter_of_records(
 
     assert caught.value.failure.kind == "table.flood"
     assert "letters.flood_percent" in caught.value.failure.remedy
+    assert "101 as record.check; the first: SQLSTATE 23514" in caught.value.failure.detail
     assert CANARY not in str(caught.value)
     assert states() == ""
 

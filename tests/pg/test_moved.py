@@ -38,9 +38,16 @@ def lacking(number: int, n: int = 0) -> dict[str, Any]:
     return row(number, n, UNAVAILABLE, UNAVAILABLE.encode())
 
 
+WITHOUT_INDEX = "ALTER TABLE {s}.t DROP CONSTRAINT t_pkey"
+
+
+@pytest.mark.parametrize("index", [True, False])
 @pytest.mark.parametrize("size", SIZES)
-def test_a_new_key_takes_what_did_not_change(session: psycopg.Connection, engines: Engines, size: int) -> None:
+def test_a_new_key_takes_what_did_not_change(
+    session: psycopg.Connection, engines: Engines, schema: str, size: int, index: bool
+) -> None:
     """From the row as it was, also when it was written in the same batch; null is a value too."""
+    session.execute("" if index else WITHOUT_INDEX.format(s=schema).encode())
     engine = engines()
     engine.change("c", row(1, 0, "one"))
     engine.change("c", row(2, 0, None))
@@ -57,8 +64,51 @@ def test_a_new_key_takes_what_did_not_change(session: psycopg.Connection, engine
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_keys_may_follow_one_another(session: psycopg.Connection, engines: Engines, size: int) -> None:
+def test_of_several_rows_with_the_old_key_nothing_is_taken(
+    session: psycopg.Connection, engines: Engines, schema: str, size: int
+) -> None:
+    """Where no index keeps them apart; those with the new key are replaced."""
+    session.execute(WITHOUT_INDEX.format(s=schema).encode())
+    session.execute(
+        f"INSERT INTO {schema}.t VALUES (1, 0, 'a'), (1, 0, 'b'), (2, 0, 'c'), (12, 0, ''), (12, 0, '')".encode()
+    )
+    engine = engines()
+    engine.move(row(1), lacking(11, 1))
+    engine.move(row(2), lacking(12, 1))
+    engine.run(size)
+
+    assert engine.rows(session) == [(12, 1, "c", None)]
+    assert [(offset, kind) for _, offset, _, kind in engine.letters(session)] == [(2, "record.moved")]
+
+
+@pytest.mark.parametrize("index", [True, False])
+@pytest.mark.parametrize("size", [1, 50])
+def test_keys_that_the_table_takes_for_one_are_not_taken_together(
+    session: psycopg.Connection, engines: Engines, schema: str, size: int, index: bool
+) -> None:
+    """Apart, the last one stays."""
+    session.execute(f"DROP TABLE {schema}.t; CREATE TABLE {schema}.t (id char(3) PRIMARY KEY, doc text)".encode())
+    session.execute("" if index else WITHOUT_INDEX.format(s=schema).encode())
+    session.execute(f"INSERT INTO {schema}.t VALUES ('a', 'one'), ('b', 'two')".encode())
+    engine = engines(fields=[{"name": "id", "type": "string"}, {"name": "doc", "type": STRING}])
+    for old, new in (("a", "c"), ("b", "c ")):
+        engine.move({"id": old, "doc": None}, {"id": new, "doc": UNAVAILABLE})
+    engine.run(size)
+
+    refused = [(offset, kind) for _, offset, _, kind in engine.letters(session)]
+    if size == 1:
+        assert (engine.rows(session), refused) == ([("c  ", "two")], [])
+    else:
+        assert (engine.rows(session), refused) == ([], [(2, "record.key_merged"), (5, "record.key_merged")])
+
+
+@pytest.mark.parametrize("index", [True, False])
+@pytest.mark.parametrize("size", SIZES)
+def test_keys_may_follow_one_another(
+    session: psycopg.Connection, engines: Engines, schema: str, size: int, index: bool
+) -> None:
     """One row goes through three keys, others take the keys that became free."""
+    session.execute("" if index else WITHOUT_INDEX.format(s=schema).encode())
     engine = engines()
     for number in (1, 2, 3):
         engine.change("c", row(number, 0, f"row {number}"))

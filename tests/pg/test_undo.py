@@ -6,12 +6,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 import pytest
 
 from consumer.core.failure import Transient
+from consumer.core.types import ColumnPolicy
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.postgres.workflows import PostgresWorkflows
 from tests.pg import undoing_child
@@ -40,6 +41,10 @@ BACK: dict[str, tuple[list[Change], list[tuple[int, str, str]]]] = {
     "a delete": ([("d", row(2, "b"), None)], [(2, "insert", "")]),
     "a delete with its tombstone": ([("d", row(2, "b"), None), ("t", row(2), None)], [(2, "insert", "")]),
     "a value that becomes null": ([("u", row(1), row(1, None, None))], [(1, "restore", "")]),
+    "a null that stays one": (
+        [("u", row(1), row(1, None, None)), ("u", row(1, None, None), row(1, "z", None))],
+        [(1, "restore", "")],
+    ),
     "several changes of a row": (
         [("u", row(1), row(1, "x")), ("u", row(1, "x"), row(1, "y")), ("u", row(1, "y"), row(1, "z", 9.5))],
         [(1, "restore", "")],
@@ -54,11 +59,15 @@ BACK: dict[str, tuple[list[Change], list[tuple[int, str, str]]]] = {
 
 
 @pytest.mark.parametrize("compacted", [False, True])
+@pytest.mark.parametrize("doubtful", [None, "reject"])
 @pytest.mark.parametrize("name", BACK)
-def test_rows_are_what_they_were_before_the_batch(the: Scene, name: str, compacted: bool) -> None:
-    """After a person has seen what would be done; up to then nothing is."""
+def test_rows_are_what_they_were_before_the_batch(
+    the: Scene, name: str, doubtful: Literal["reject"] | None, compacted: bool
+) -> None:
+    """After a person has seen what would be done; up to then nothing is. Also where nulls may stand for values."""
     changes, listed = BACK[name]
-    line = the.begin(compacted=compacted)
+    policies = dict.fromkeys(("word", "price"), ColumnPolicy(doubtful_nulls=doubtful))
+    line = the.begin(compacted=compacted, columns={f"{the.schema}.orders": policies})
     line.batch(*SOME)
     before = the.rows()
     line.batch(*changes)

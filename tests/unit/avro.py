@@ -44,6 +44,14 @@ def envelope(fields: Sequence[Mapping[str, Any]], name: str = "shop.public.order
     }
 
 
+def without_lsn(schema: Schema) -> Schema:
+    """An envelope as of a database that is not PostgreSQL."""
+    kinds = {field["name"]: field["type"] for field in schema["fields"]}
+    source = {**kinds["source"], "fields": [each for each in kinds["source"]["fields"] if each["name"] != "lsn"]}
+    fields = [each if each["name"] != "source" else {**each, "type": source} for each in schema["fields"]]
+    return {**schema, "fields": fields}
+
+
 def key(fields: Sequence[Mapping[str, Any]], name: str = "shop.public.orders") -> Schema:
     """A key schema."""
     return {"type": "record", "name": "Key", "namespace": name, "fields": list(fields)}

@@ -21,7 +21,7 @@ from consumer.core.target import TableName, TargetColumn, TargetTable
 from consumer.core.types import ColumnPolicy, Kind
 from consumer.planning.planner import BadRecord
 from consumer.ports.topics import Traits
-from tests.unit.avro import Writer, envelope, event, framed
+from tests.unit.avro import Writer, envelope, event, framed, without_lsn
 from tests.unit.known import AT, Topic, planner, slice_of
 from tests.unit.semantic import CIRCLE, INTERVAL, JSON, POINT, filled
 from tests.unit.world import World
@@ -422,6 +422,24 @@ def test_a_mode_that_loses_unchanged_bytes_is_warned_of_once(
     assert [line["columns"] for line in logs if line["log_level"] == "warning"] == warned
 
 
+@pytest.mark.parametrize(("postgres", "warned"), [(True, []), (False, [["word"]])])
+def test_a_setting_that_is_not_heeded_is_warned_of_once(postgres: bool, warned: list[list[str]]) -> None:
+    """What is said of doubtful nulls has no meaning for other databases, whose logs have whole rows."""
+    bound = Bound()
+    values = Writer(envelope(FIELDS) if postgres else without_lsn(envelope(FIELDS)))
+    bound.world.schemas = {1: ORDERS.keys.text, 2: values.text}
+    bound.world.columns = {str(TABLE.name): {"word": ColumnPolicy(doubtful_nulls="keep"), "id": ColumnPolicy()}}
+    bound.start()
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(2):
+            bound.bind((CHANGE[0], values.framed(2, event("c", None, ROW))))
+            bound.binder.forget(None)
+
+    said = [line for line in logs if line["log_level"] == "warning"]
+    assert [line["columns"] for line in said] == warned
+    assert all("doubtful_nulls" in line["event"] and "Remove it" in line["remedy"] for line in said)
+
+
 def test_a_table_belongs_to_one_topic_whichever_worker_applies_it() -> None:
     """The claim outlives the worker that made it."""
     bound = Bound()
@@ -502,6 +520,22 @@ def test_a_privilege_that_rows_need_is_missed_before_the_first_row(
 
     assert failure.kind == "table.privilege"
     assert said in failure.detail
+
+
+@pytest.mark.parametrize(("answer", "kind"), [("reject", "table.privilege"), ("keep", None), ("write", None)])
+def test_what_judges_a_doubtful_null_must_be_readable(answer: Any, kind: str | None) -> None:
+    """The row says whether such a null is one; who does not ask it need not be allowed to."""
+    columns = [replace(c, lacks=frozenset({"SELECT"})) if c.name == "word" else c for c in TABLE.columns]
+    bound = Bound(replace(TABLE, columns=tuple(columns)))
+    bound.world.columns["public.orders"] = {"word": ColumnPolicy(doubtful_nulls=answer)}
+    bound.start()
+    if kind is None:
+        assert bound.bind(CHANGE).table is not None
+        return
+    failure = bound.refusal(CHANGE)
+
+    assert failure.kind == kind
+    assert "SELECT of 'word'" in failure.detail
 
 
 VERSION = TargetColumn(name="v", type_name="int8", cast="bigint")

@@ -360,6 +360,7 @@ BAD = failed(KINDS["record.value"], "planner", "plan", "a value does not fit")
         (replace(FIT, read=False), {}),
         (replace(FIT, steps=("CREATE TABLE public.orders (…)",)), {}),
         (replace(FIT, steps=("ALTER TABLE public.orders ADD …",)), {"target.tables": "warn"}),
+        (replace(FIT, unheeded=("v",)), {"target.tables": "warn"}),
         (replace(FIT, failure=BAD), {"target.tables": "warn"}),
         (replace(FIT, failure=AWAY, stops=True), {"target.tables": "fail"}),
         (replace(FIT, lacking=(tables.Lacking(column="h", wanted="hstore", gets="jsonb"),)),

@@ -4,7 +4,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.core.doubts import doubted, refuted, whole
+from consumer.core.doubts import confirmed, doubted, refuted, whole
 from consumer.core.envelope import Column
 from consumer.core.fold import SEQ
 
@@ -23,14 +23,32 @@ def test_a_null_is_refuted_by_the_last_that_was_said_of_its_row(
 ) -> None:
     """Not by what stood in front of a delete, nor by another doubtful null."""
     images, deletes = frames(changes)
+    masks = masked(changes)
+    found = refuted(images, deletes, ["id"], masks) if masks else []
+
+    assert sorted(found) == walked(changes, "value")
+
+
+@given(CHANGES)
+def test_a_null_is_confirmed_by_the_last_that_was_said_of_its_row(
+    changes: list[tuple[int, tuple[str, str] | None]],
+) -> None:
+    """Where that is null; a delete, or what can't be read, says nothing."""
+    images, deletes = frames(changes)
+    masks = masked(changes)
+    found = confirmed(images, [deletes], ["id"], masks) if masks else {}
+    places = {place for mask in found.values() for place in images[SEQ].filter(mask)}
+
+    assert sorted(places) == walked(changes, "null")
+
+
+def masked(changes: list[tuple[int, tuple[str, str] | None]]) -> dict[str, pl.Series]:
+    """Which images have a doubtful null, by column."""
     masks = {
         name: pl.Series([said[place] == "doubt" for _, said in changes if said is not None], dtype=pl.Boolean)
         for place, name in enumerate("vw")
     }
-    judged = {name: mask for name, mask in masks.items() if mask.any()}
-    found = refuted(images, deletes, ["id"], judged) if judged else []
-
-    assert sorted(found) == walked(changes)
+    return {name: mask for name, mask in masks.items() if mask.any()}
 
 
 def frames(changes: list[tuple[int, tuple[str, str] | None]]) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -49,17 +67,17 @@ def frames(changes: list[tuple[int, tuple[str, str] | None]]) -> tuple[pl.DataFr
     )
 
 
-def walked(changes: list[tuple[int, tuple[str, str] | None]]) -> list[int]:
-    """The places of what is refuted, one change after the other."""
-    last: dict[tuple[int, int], bool] = {}
+def walked(changes: list[tuple[int, tuple[str, str] | None]], wanted: str) -> list[int]:
+    """The places of doubtful nulls in front of which that was said last, one change after the other."""
+    last: dict[tuple[int, int], str] = {}
     found = set()
     for place, (key, said) in enumerate(changes):
         for number in range(2):
             if said is None:
-                last[key, number] = False
+                last[key, number] = "nothing"
             elif said[number] != "doubt":
-                last[key, number] = said[number] == "value"
-            elif last.get((key, number)):
+                last[key, number] = said[number]
+            elif last.get((key, number)) == wanted:
                 found.add(place)
     return sorted(found)
 

@@ -1,13 +1,17 @@
 """The flood guard."""
 
+from dataclasses import replace
+
 import pytest
 
+from consumer.applying.cuts import without_flooded
 from consumer.core.failure import failed
 from consumer.core.flood import FloodGuard, FloodLimits
 from consumer.core.kinds import KINDS
 from consumer.core.letters import Letter, Record, State
 from consumer.core.plan import Aside, Plan, Stage
 from consumer.core.records import RecordRef, Slice, TopicPartition
+from consumer.reading.handover import Stopped, Work
 
 AT, OTHER = TopicPartition("t", 0), TopicPartition("t", 1)
 
@@ -61,3 +65,15 @@ def test_partitions_do_not_answer_for_one_another() -> None:
     assert guard.flooded(plan(1, 1)) == {AT: 100}
     guard.forget([AT])
     assert guard.flooded(plan(1, 1)) == {}
+
+
+def test_it_is_said_of_which_kinds_it_is() -> None:
+    """The most first, with the reason of one of them; what waits behind a letter is not counted."""
+    mixed = plan(1000, 60)
+    others = [plan(1000, 3, "record.value"), plan(1000, 9, "record.behind")]
+    asides = [aside for one in (*others, mixed) for aside in one.stages[0].letters]
+    mixed = replace(mixed, stages=(Stage((), tuple(asides)),))
+    (stopped,) = without_flooded(Work(slices=mixed.slices), mixed, {AT: 63})
+
+    assert isinstance(stopped, Stopped)
+    assert "60 as record.decode, 3 as record.value; the first: bad" in stopped.failure.detail

@@ -410,6 +410,30 @@ def test_the_topics_of_letters_follow_the_settings(environment: pytest.MonkeyPat
     assert selects(kafka, "shop.again-1.other")
 
 
+@pytest.mark.parametrize(
+    ("source", "topics", "taken"),
+    [
+        pytest.param({}, '["^shop"]', {"shop-signal", "shop.signals"}, id="none is known"),
+        pytest.param({"TOPIC_PREFIX": "shop"}, '["^shop"]', {"shop.signals"}, id="by the connector's prefix"),
+        pytest.param(
+            {"TOPIC_PREFIX": "shop", "SIGNAL_TOPIC": "shop.signals"}, '["^shop"]', {"shop-signal"}, id="by its name"
+        ),
+        pytest.param({"TOPIC_PREFIX": "shop"}, '["shop-signal"]', {"shop-signal"}, id="wanted by name"),
+    ],
+)
+def test_what_connectors_are_told_is_no_source(
+    environment: pytest.MonkeyPatch, source: dict[str, str], topics: str, taken: set[str]
+) -> None:
+    """Signals are JSON without a schema; an expression does not take their topic."""
+    environment.setenv("HEADRACE_KAFKA__TOPICS", topics)
+    for name, value in source.items():
+        environment.setenv(f"HEADRACE_SOURCE__{name}", value)
+    kafka = kafka_settings(load())
+
+    assert {topic for topic in ("shop-signal", "shop.signals") if selects(kafka, topic)} == taken
+    assert selects(kafka, "shopXsignals") == topics.startswith('["^')
+
+
 def test_dead_letter_topics_of_others_are_no_sources(environment: pytest.MonkeyPatch) -> None:
     """Whatever expression matches them; others are read."""
     environment.setenv("HEADRACE_KAFKA__TOPICS", '["^shop"]')

@@ -98,7 +98,8 @@ _LOST = (
     (
         "unchanged TOASTed `bytea`, `binary.handling.mode=base64` or `base64-url-safe`",
         "null: [refused where the row has a value](#nulls-that-may-be-unchanged-values), if `binary` of the column "
-        "says that mode; `bytes` and `hex` send the placeholder",
+        "says that mode, or nothing while the connector says the source's type; else the text is any text, and null is "
+        "written. `bytes` and `hex` send the placeholder",
     ),
     (
         "unchanged values that are stored apart from their row (TOAST), of types for which the connector has no "
@@ -150,15 +151,25 @@ word, in an update and in a change of the row's key:
 - It has a value: the record becomes a letter, [`record.nulled`](../runbooks/record.nulled.md), for a change of the
   key [`record.moved`](../runbooks/record.moved.md). A row that is read again by a snapshot is whole, and supersedes
   it.
+- An older change of the row is a letter: the update waits behind it ([`record.behind`](../runbooks/record.behind.md)),
+  since the row does not say what the letter would have put there. Only where the letter is of the same batch, and
+  has null there itself, null is right without it, and the update supersedes it. Of letters of earlier batches the
+  target knows which rows they are of, and not their values.
 
-Arrays of texts and of JSON count among these unless the connector says their type (`column.propagate.source.type`),
-since arrays of addresses, of ranges and of `hstore` look alike. `doubtful_nulls` of a column says otherwise, of any
-nullable column: `reject` as above, `keep` leaves the table's value alone (where the source never sets it to null),
-`write` writes the null (where values are short). For a `numeric` that is the default, though such a long one that
-PostgreSQL stores it apart (thousands of digits) comes as null too: where there are any, say `reject`. A
-[history](../how-to/keep-history.md) has null, and names the column in `_unavailable`, unless it is `write`. A
-[transform](../how-to/map-columns.md) that makes other columns of such a one is not given the null: the record is
-refused wherever its batch does not say what it is. The log warns once of each schema with such columns.
+Arrays of texts, of JSON and of `bigint` count among these unless the connector says their type
+(`column.propagate.source.type`), since arrays of addresses and ranges, of `hstore` and of `oid` look alike. So do texts
+that the connector calls `bytea`, unless `binary` of the column is `hex`. The log warns once of each schema with such
+columns.
+
+- `doubtful_nulls` of a column says otherwise, of any nullable column: `reject` as above, `keep` leaves the table's
+  value alone (where the source never sets it to null), `write` writes the null (where values are short). For a
+  `numeric` that is the default, though such a long one that PostgreSQL stores it apart (thousands of digits) comes as
+  null too: where there are any, say `reject`. Other databases' logs have whole rows: for their columns the log and
+  `headrace doctor` warn that the setting is not heeded.
+- A [history](../how-to/keep-history.md) has null, and names the column in `_unavailable`, unless it is `write`.
+- A [transform](../how-to/map-columns.md) that makes other columns of such a one is not given the null: the record is
+  refused wherever its batch does not say what it is. The row has what the transform made of the column, which may be
+  null where the source has a value, so it can't tell.
 
 Of columns that take no null the connector sends nothing at all: it fails at such an update, with the default of
 `event.converting.failure.handling.mode` too. `REPLICA IDENTITY FULL` helps there as well."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from consumer.core.doctor.finding import Area, Check, Finding
 from consumer.core.failure import Failure
+from consumer.core.losses import LEAVE_OUT, UNHEEDED
 from consumer.core.wording import counted
 
 FIT = Check(
@@ -12,7 +13,8 @@ FIT = Check(
     Area.TARGET,
     "the newest record of each topic, at most 50, as far as writing it: framing, registry, envelope, contract, checks, "
     "table, columns, index, privileges. Nothing is written",
-    "fail: its table would stop; warn: it would become a letter, or the table is changed first",
+    "fail: its table would stop; warn: it would become a letter, the table is changed first, or a setting of its "
+    "columns is not heeded",
 )
 EXTENSIONS = Check(
     "target.extensions",
@@ -48,7 +50,7 @@ class Fit:
     """What would become of a topic's newest record. `read`: there is one with a value.
 
     `failure`: why it would not be applied, and whether that stops its table (`stops`). `steps`: statements that come
-    first.
+    first. `unheeded`: columns whose `doubtful_nulls` has no effect.
     """
 
     topic: str
@@ -58,6 +60,7 @@ class Fit:
     stops: bool = False
     steps: Sequence[str] = ()
     lacking: Sequence[Lacking] = ()
+    unheeded: Sequence[str] = ()
 
 
 def tables(seen: Sequence[Fit]) -> list[Finding]:
@@ -78,12 +81,15 @@ def _fit(one: Fit) -> list[Finding]:
     if one.failure is not None:
         detail = f"its newest record would become a letter: {one.failure.detail}"
         return [FIT.warn(detail, one.failure.remedy, one.topic)]
+    idle = (
+        [FIT.warn(f"{UNHEEDED} ({', '.join(one.unheeded)})", LEAVE_OUT, one.table or one.topic)] if one.unheeded else []
+    )
     making = [_told(step) for step in one.steps if not step.startswith("CREATE TABLE")]
     if making:
         more = f" and {len(making) - 1} more" if len(making) > 1 else ""
-        return [FIT.warn(f"the table is changed first: {making[0]}{more}", "headrace schema plan says what waits.",
-                         one.table or one.topic)]  # fmt: skip
-    return []
+        idle.append(FIT.warn(f"the table is changed first: {making[0]}{more}", "headrace schema plan says what waits.",
+                             one.table or one.topic))  # fmt: skip
+    return idle
 
 
 def _told(step: str) -> str:

@@ -42,9 +42,8 @@ _MADE_UP: dict[str, tuple[FailureKind, str]] = {
 _NOT_KEPT = "a row of {} has a new key and lacks columns, and nothing was kept of its old row"
 _OLD_VALUES = (
     "a row of {} has a new key, and nulls that may stand for unchanged values: nothing was kept of its old row, or "
-    "that has values there"
+    "that has values there, or null where a check of the settings wants a value"
 )
-_REFUTED = "an update met no row in {} that has no value where it has nulls that may stand for unchanged values"
 _RULES = {
     **{prefix: KINDS[name].scope is Scope.RECORD for prefix, name in BY_SQLSTATE.items()},
     **{state: kind.scope is Scope.RECORD for state, (kind, _) in _MADE_UP.items()},
@@ -159,7 +158,7 @@ def _merges(write: TableWrite) -> bool:
 def _without_base(write: TableWrite) -> tuple[FailureKind, str]:
     if write.action is Action.TAKE:
         return KINDS["record.moved"], _OLD_VALUES if write.doubted else _NOT_KEPT
-    return (KINDS["record.nulled"], _REFUTED) if write.doubted else _MADE_UP["HR001"]
+    return _MADE_UP["HR001"]
 
 
 def _failure(write: TableWrite, state: str, constraint: str | None, column: str | None) -> Failure:

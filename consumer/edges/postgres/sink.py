@@ -215,8 +215,7 @@ class PostgresSink:
         clock = began = time.perf_counter()
         self._lettering.lap()
         connection, staging = self._session(), self._stage_tables()
-        careful = {*self._writer.careful, *(write.table for write in plan.writes if write.doubted)}
-        stages = staging.prepare([stage.staged() for stage in plan.stages], careful)
+        stages = staging.prepare([stage.staged() for stage in plan.stages], self._writer.careful)
         everything = [staged for stage in stages for staged in stage]
         try:
             self._changer.label(connection, plan.evolving())

@@ -112,22 +112,24 @@ def upsert(staged: Staged) -> sql.Composed:
 def keep(staged: Staged) -> sql.Composed:
     """Keep some columns of the rows whose identity is staged, as texts, under the token of each.
 
-    Answers for how many rows, and how many bytes that is.
+    Of several rows with one key nothing is kept: it is not known which one is meant. Answers for how many rows, and how
+    many bytes that is.
     """
     write = staged.write
     names = sql.SQL(", ").join(sql.Literal(write.kept_as[name]) for name in write.moving)
     values = sql.SQL(", ").join(sql.SQL("CAST(t.{} AS text)").format(sql.Identifier(name)) for name in write.moving)
     return sql.SQL(
-        "WITH old AS MATERIALIZED (SELECT s.{} AS token, jsonb_object(ARRAY[{}]::text[], ARRAY[{}]::text[]) AS columns "
-        "FROM {} AS t, {} AS s WHERE {}), "
+        "WITH old AS MATERIALIZED (SELECT s.{} AS token, "
+        "jsonb_object(ARRAY[{}]::text[], ARRAY[{}]::text[]) AS columns, {} AS rows FROM {} AS t, {} AS s WHERE {}), "
         "kept AS (INSERT INTO headrace.moved (table_name, token, columns, bytes) "
-        "SELECT {}, token, columns, pg_column_size(columns) FROM old "
+        "SELECT {}, token, columns, pg_column_size(columns) FROM old WHERE rows = 1 "
         "ON CONFLICT (table_name, token) DO NOTHING RETURNING bytes) "
         "SELECT count(*), coalesce(sum(bytes), 0) FROM kept"
     ).format(
         sql.Identifier(TOKEN),
         names,
         values,
+        sql.SQL("1" if write.unique else "count(*) OVER (PARTITION BY s.{})").format(sql.Identifier(TOKEN)),
         table_name(write.table),
         staged.staging,
         same_row(staged),
@@ -138,18 +140,31 @@ def keep(staged: Staged) -> sql.Composed:
 def take(staged: Staged) -> sql.Composed:
     """Upsert the staged rows with the columns that were kept for them, and note that these were taken.
 
-    Answers twice for how many of them there was something.
+    Rows without an index are replaced. Answers as `update` does: for how many of them there was something.
     """
     write = staged.write
     pairs = sql.SQL("SELECT s.*, m.columns AS {} FROM {} AS s JOIN headrace.moved AS m ON {}").format(
         sql.Identifier(_KEPT), staged.staging, _kept_for(write)
     )
-    upserted = upsert(replace(staged, staging=sql.Identifier("pairs")))
     return sql.SQL(
-        "WITH pairs AS ({pairs}), upserted AS ({upserted}), "
+        "WITH pairs AS ({pairs}), {written}, "
         "noted AS (UPDATE headrace.moved AS m SET taken = true FROM pairs AS s WHERE {kept_for} AND NOT m.taken) "
-        "SELECT count(*), count(*) FROM pairs"
-    ).format(pairs=pairs, upserted=upserted, kept_for=_kept_for(write))
+        "SELECT {counts}"
+    ).format(pairs=pairs, kept_for=_kept_for(write), **_taking(replace(staged, staging=sql.Identifier("pairs"))))
+
+
+def _taking(pairs: Staged) -> dict[str, sql.Composed]:
+    """How rows with what was kept for them are written, and counted."""
+    if pairs.write.unique:
+        counts = sql.SQL("count(*), count(*) FROM pairs").format()
+        return {"written": sql.SQL("upserted AS ({})").format(upsert(pairs)), "counts": counts}
+    # nothing would keep out a key that is another one's to the table: each is to be found as it was written
+    counts = sql.SQL("count(*), count(DISTINCT s.{}) FROM t, pairs AS s WHERE {}").format(
+        sql.Identifier(TOKEN), same_row(pairs)
+    )
+    identity = sql.SQL(", ").join(map(sql.Identifier, pairs.write.identity))
+    written = sql.SQL("gone AS ({}), t AS ({} RETURNING {})").format(delete(pairs), insert(pairs), identity)
+    return {"written": written, "counts": counts}
 
 
 def _kept_for(write: TableWrite) -> sql.Composed:
@@ -159,7 +174,10 @@ def _kept_for(write: TableWrite) -> sql.Composed:
         sql.SQL(", ").join(map(sql.Literal, write.kept_as.values())),
     )
     doubted = [
-        sql.SQL("m.columns ->> {} IS NULL").format(sql.Literal(write.kept_as[name])) for name in sorted(write.doubted)
+        sql.SQL("false" if name in write.never_null else "m.columns ->> {} IS NULL").format(
+            sql.Literal(write.kept_as[name])
+        )
+        for name in sorted(write.doubted)
     ]
     return sql.SQL(" AND ").join([kept, *doubted])
 
@@ -231,12 +249,57 @@ def update(staged: Staged) -> sql.Composed:
     Answers how many rows of the table were met, and how many staged rows met any; those that are kept out by a version
     are met too.
     """
-    if staged.write.version is None:
-        return sql.SQL("WITH met AS ({}) SELECT count(*), count(DISTINCT ctid) FROM met").format(_met(staged))
+    return sql.SQL("{} SELECT count(*), count(DISTINCT ctid) FROM met").format(_with_met(staged))
+
+
+def update_telling(staged: Staged) -> sql.Composed:
+    """The same. Answers the places of staged rows that met none too, where there are any."""
     return sql.SQL(
-        "WITH changed AS ({}), met AS (SELECT ctid FROM changed UNION ALL {}) "
-        "SELECT count(*), count(DISTINCT ctid) FROM met"
-    ).format(_met(staged), kept_out(staged))
+        "{} SELECT count(*), count(DISTINCT ctid), CASE WHEN count(DISTINCT ctid) < {} THEN "
+        "(SELECT array_agg(p.place ORDER BY p.place) FROM {} AS p WHERE p.at NOT IN (SELECT ctid FROM met)) END "
+        "FROM met"
+    ).format(_with_met(staged), sql.Literal(staged.write.rows), _places(staged))
+
+
+def _with_met(staged: Staged) -> sql.Composed:
+    """An update whose `met` are the staged rows that met one."""
+    if staged.write.version is None:
+        return sql.SQL("WITH met AS ({})").format(_met(staged))
+    return sql.SQL("WITH changed AS ({}), met AS (SELECT ctid FROM changed UNION ALL {})").format(
+        _met(staged), kept_out(staged)
+    )
+
+
+def _places(staged: Staged) -> sql.Composed:
+    """The staged rows with their places, counted from 0."""
+    return sql.SQL("(SELECT ctid AS at, row_number() OVER (ORDER BY ctid) - 1 AS place FROM {} AS s)").format(
+        staged.staging
+    )
+
+
+def bases(staged: Staged, places: Sequence[int]) -> sql.Composed:
+    """For staged rows: their place, how many rows of the table are theirs, and for each doubted column, by its name,
+    whether the staged row has none there, and whether one of these has a value then.
+    """
+    write = staged.write
+    refuted = [
+        sql.SQL(", bool_or(s.{column} IS NULL), coalesce(bool_or(NOT {sure}), false)").format(
+            column=sql.Identifier(name), sure=_unrefuted(name)
+        )
+        for name in sorted(write.doubted)
+    ]
+    return sql.SQL(
+        "SELECT p.place, count(t.{key}){refuted} FROM {places} AS p JOIN {staging} AS s ON s.ctid = p.at "
+        "LEFT JOIN {table} AS t ON {same} WHERE p.place = ANY (CAST({wanted} AS bigint[])) GROUP BY p.place"
+    ).format(
+        key=sql.Identifier(write.identity[0]),
+        refuted=sql.SQL("").join(refuted),
+        places=_places(staged),
+        staging=staged.staging,
+        table=table_name(write.table),
+        same=_alive_too(staged, same_row(staged)),
+        wanted=sql.Literal(list(places)),
+    )
 
 
 def kept_out(staged: Staged) -> sql.Composed:
@@ -261,10 +324,7 @@ def kept_out(staged: Staged) -> sql.Composed:
 
 def places_kept_out(staged: Staged) -> sql.Composed:
     """The places of these rows among the staged ones, counted from 0."""
-    return sql.SQL(
-        "SELECT p.place FROM (SELECT ctid AS at, row_number() OVER (ORDER BY ctid) - 1 AS place FROM {} AS s) AS p "
-        "WHERE p.at IN ({})"
-    ).format(staged.staging, kept_out(staged))
+    return sql.SQL("SELECT p.place FROM {} AS p WHERE p.at IN ({})").format(_places(staged), kept_out(staged))
 
 
 def _met(staged: Staged) -> sql.Composed:
@@ -286,13 +346,33 @@ def _same_living_row(staged: Staged) -> sql.Composed:
 
 
 def _living(staged: Staged, row: sql.Composed) -> sql.Composed:
-    """A row that is marked as deleted is not there for updates, nor one that has a value where a null is doubted."""
+    """A row that is marked as deleted is not there for updates, nor one that has a value where a null is doubted.
+
+    Where several rows may have one key, none of them is there if one has such a value.
+    """
+    write = staged.write
+    sure = [_sure(write, name) for name in sorted(write.doubted)]
+    if sure and not write.unique:
+        refuted = sql.SQL("s.ctid NOT IN (SELECT s.ctid FROM {} AS t, {} AS s WHERE {} AND NOT ({}))").format(
+            table_name(write.table), staged.staging, _alive_too(staged, same_row(staged)), sql.SQL(" AND ").join(sure)
+        )
+        sure = [refuted]
+    return _alive_too(staged, sql.SQL(" AND ").join([row, *sure]))
+
+
+def _alive_too(staged: Staged, row: sql.Composed) -> sql.Composed:
     soft = staged.write.soft
-    sure = [_sure(name) for name in sorted(staged.write.doubted)]
-    return sql.SQL(" AND ").join([row, *sure, *([] if soft is None else [alive(soft)])])
+    return row if soft is None else sql.SQL("{} AND {}").format(row, alive(soft))
 
 
-def _sure(name: str) -> sql.Composed:
+def _sure(write: TableWrite, name: str) -> sql.Composed:
+    """Whether a staged value may be written into the row `t`."""
+    if name in write.never_null:
+        return sql.SQL("s.{} IS NOT NULL").format(sql.Identifier(name))
+    return _unrefuted(name)
+
+
+def _unrefuted(name: str) -> sql.Composed:
     """Whether a staged value is one, or the row `t` has none there."""
     return sql.SQL("(s.{} IS NOT NULL OR t.{} IS NULL)").format(sql.Identifier(name), sql.Identifier(name))
 

@@ -1,17 +1,28 @@
 """Staged rows into their table; of a table that refused some lately only those that it takes."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import psycopg
 from psycopg import sql
 
 from consumer.core.failure import Failure, failed
+from consumer.core.flood import filled_by
 from consumer.core.kinds import KINDS, TOO_DEPENDENT
 from consumer.core.target import TableName
 from consumer.core.writes import Action, TableWrite
+from consumer.edges.postgres.bases import judged
 from consumer.edges.postgres.refusals import Refusal, RowThere, TooManyRefused, find
 from consumer.edges.postgres.staging import Staged
-from consumer.edges.postgres.statements import delete, insert, insert_checked, remove, take, update, upsert
+from consumer.edges.postgres.statements import (
+    delete,
+    insert,
+    insert_checked,
+    remove,
+    take,
+    update,
+    update_telling,
+    upsert,
+)
 from consumer.edges.postgres.translate import translated
 from consumer.ports.refusals import DataFault, TableFault
 
@@ -19,6 +30,8 @@ from consumer.ports.refusals import DataFault, TableFault
 _CAUTION = 32
 # fewer refused rows than this are no flood
 _LEAST_FLOOD = 100
+# rows of a flood that are looked at for what they are refused for
+_SAMPLE = 500
 _TRIED = sql.SQL("SAVEPOINT plain; {}; RELEASE SAVEPOINT plain")
 # how many batches a table goes without the plain INSERT after one met an existing row
 _PLAIN_REST = 32
@@ -48,12 +61,12 @@ class Writer:
 
         Raises DataFault, TableFault, Transient.
         """
+        write = staged.write
         # a doubted null is refused by its row, which is no failure of the write
-        if staged.write.table in self._caution or staged.write.doubted:
+        if write.table in self._caution or (write.doubted and write.action is Action.TAKE):
             return self._sorted_out(connection, staged)
-        with translated(staged.write.action.value, staged.write.table):
-            self._write(connection, staged)
-        return {}
+        with translated(write.action.value, write.table):
+            return self._write(connection, staged)
 
     def take_care(self, writes: Collection[TableWrite], table: TableName | None) -> None:
         """Write a table that refused rows so that they are found; what was refused at the end names none."""
@@ -69,20 +82,31 @@ class Writer:
 
     def _sorted_out(self, connection: psycopg.Connection, staged: Staged) -> dict[int, Failure]:
         write = staged.write
-        try:
-            with translated(write.action.value, write.table):
+        with translated(write.action.value, write.table):
+            connection.execute("SAVEPOINT sorted")
+            try:
                 found = self._found(connection, staged)
-        except TooManyRefused as error:
-            detail = f"more than {error.most} of {write.rows} rows are refused by table {write.table}"
-            kind = KINDS[TOO_DEPENDENT if error.dependent else "table.flood"]
-            flood = failed(kind, "postgres", write.action.value, detail)
-            raise TableFault(flood, write.table) from error
-        return {refusal.place: refusal.failure for refusal in found}
+            except TooManyRefused as error:
+                connection.execute("ROLLBACK TO SAVEPOINT sorted")
+                why = self._sampled(connection, staged)
+                raise _flood(write, error.most, why, TOO_DEPENDENT if error.dependent else "table.flood") from error
+            connection.execute("RELEASE SAVEPOINT sorted")
+        return _told_apart(connection, staged, found)
+
+    def _sampled(self, connection: psycopg.Connection, staged: Staged) -> Collection[Failure]:
+        """Why rows are refused, of some that are chosen by chance; the others are staged no more.
+
+        Raises as a write does.
+        """
+        write = staged.write
+        kept = sql.Literal(_SAMPLE / max(_SAMPLE, write.rows))
+        connection.execute(sql.SQL("DELETE FROM {} WHERE random() > {}").format(staged.staging, kept))
+        found = find(connection, staged, write.rows, immediate=write.table in self._immediate)
+        return _told_apart(connection, staged, found).values()
 
     def _found(self, connection: psycopg.Connection, staged: Staged) -> list[Refusal]:
         write = staged.write
-        most = max(_LEAST_FLOOD, int(write.rows * self._flood_percent / 100))
-        immediate = write.table in self._immediate
+        most, immediate = self._most(write), write.table in self._immediate
         if self._may_be_plain(write):
             connection.execute("SAVEPOINT plain")
             try:
@@ -94,10 +118,17 @@ class Writer:
                 return found
         return find(connection, staged, most, immediate=immediate)
 
-    def _write(self, connection: psycopg.Connection, staged: Staged) -> None:
+    def _most(self, write: TableWrite) -> int:
+        """How many of its rows may be refused."""
+        return max(_LEAST_FLOOD, int(write.rows * self._flood_percent / 100))
+
+    def _write(self, connection: psycopg.Connection, staged: Staged) -> Mapping[int, Failure]:
+        """Write the rows; returns the places of those that are refused by the nulls in them."""
         write = staged.write
         if write.action is Action.DELETE:
             connection.execute(delete(staged))
+        elif write.action is Action.UPDATE and write.doubted:
+            return self._judged(connection, staged)
         elif write.action is Action.UPDATE:
             _update(connection, staged)
         elif write.action is Action.INSERT:
@@ -110,6 +141,18 @@ class Writer:
             _replace(connection, staged)
         elif not (self._may_be_plain(write) and self._inserted(connection, staged)):
             connection.execute(upsert(staged))
+        return {}
+
+    def _judged(self, connection: psycopg.Connection, staged: Staged) -> Mapping[int, Failure]:
+        """Update the rows whose nulls are none that stand for values; returns the places of the others."""
+        write = staged.write
+        rows, found, unmet = connection.execute(update_telling(staged)).fetchall()[0]
+        if rows > found:
+            raise DataFault(_many_bases(write.table, rows - found), write.table)
+        refused = judged(connection, staged, unmet or ())
+        if len(refused) > self._most(write):
+            raise _flood(write, self._most(write), refused.values())
+        return refused
 
     def _inserted(self, connection: psycopg.Connection, staged: Staged) -> bool:
         """Try a plain INSERT, which costs half of an upsert; False when a row was there already."""
@@ -136,20 +179,31 @@ class Writer:
         self._rest[write.table] = _PLAIN_REST
 
 
+def _told_apart(connection: psycopg.Connection, staged: Staged, found: Sequence[Refusal]) -> dict[int, Failure]:
+    """Why rows are refused, by place: an update with doubtful nulls may have met a row that refutes these, or none."""
+    refused = {refusal.place: refusal.failure for refusal in found}
+    if staged.write.doubted and staged.write.action is Action.UPDATE:
+        missing = [place for place, why in refused.items() if why.kind == "record.missing_base"]
+        refused |= judged(connection, staged, missing)
+    return refused
+
+
 def _update(connection: psycopg.Connection, staged: Staged) -> None:
     write = staged.write
     rows, found = _counts(connection, update(staged))
     if found < write.rows:
-        raise DataFault(_missing_base(write, write.rows - found), write.table)
+        raise DataFault(_missing_base(write.table, write.rows - found), write.table)
     if rows > found:
         raise DataFault(_many_bases(write.table, rows - found), write.table)
 
 
 def _take(connection: psycopg.Connection, staged: Staged) -> None:
     write = staged.write
-    found, _ = _counts(connection, take(staged))
+    rows, found = _counts(connection, take(staged))
     if found < write.rows:
         raise DataFault(_not_kept(write.table, write.rows - found), write.table)
+    if rows > found:
+        raise DataFault(_keys_not_kept(write), write.table)
 
 
 def _remove(connection: psycopg.Connection, staged: Staged) -> None:
@@ -165,7 +219,7 @@ def _replace(connection: psycopg.Connection, staged: Staged) -> None:
     connection.execute(delete(staged))
     inserted, pairs, found = _counts(connection, insert_checked(staged))
     if not inserted == pairs == found:
-        raise DataFault(_keys_not_kept(staged.write.table), staged.write.table)
+        raise DataFault(_keys_not_kept(staged.write), staged.write.table)
 
 
 def _counts(connection: psycopg.Connection, query: sql.Composed) -> tuple[int, ...]:
@@ -173,11 +227,15 @@ def _counts(connection: psycopg.Connection, query: sql.Composed) -> tuple[int, .
     return tuple(connection.execute(query).fetchall()[0])
 
 
-def _missing_base(write: TableWrite, rows: int) -> Failure:
-    if write.doubted:
-        detail = f"{rows} updates with nulls that may stand for values met no row of {write.table} without these"
-        return failed(KINDS["record.nulled"], "postgres", "update", detail)
-    detail = f"{rows} updates without unchanged TOASTed columns met no row in {write.table}"
+def _flood(write: TableWrite, most: int, why: Collection[Failure], kind: str = "table.flood") -> TableFault:
+    detail = f"more than {most} of {write.rows} rows are refused by table {write.table}"
+    if why:
+        detail += f"; of {len(why)} that were looked at {filled_by(why)}"
+    return TableFault(failed(KINDS[kind], "postgres", write.action.value, detail), write.table)
+
+
+def _missing_base(table: TableName, rows: int) -> Failure:
+    detail = f"{rows} updates without unchanged TOASTed columns met no row in {table}"
     return failed(KINDS["record.missing_base"], "postgres", "update", detail)
 
 
@@ -191,6 +249,6 @@ def _many_bases(table: TableName, surplus: int) -> Failure:
     return failed(KINDS["record.many_bases"], "postgres", "update", detail)
 
 
-def _keys_not_kept(table: TableName) -> Failure:
-    detail = f"keys that differ at the source are one key in {table}, or it does not keep them as they are"
-    return failed(KINDS["record.key_merged"], "postgres", "replace", detail)
+def _keys_not_kept(write: TableWrite) -> Failure:
+    detail = f"keys that differ at the source are one key in {write.table}, or it does not keep them as they are"
+    return failed(KINDS["record.key_merged"], "postgres", write.action.value, detail)
