@@ -5,7 +5,7 @@ import re
 import socket
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 
 import numpy as np
@@ -31,6 +31,7 @@ from consumer.telemetry.labels import Bounded
 from consumer.telemetry.metrics import METRICS, Kind
 from consumer.telemetry.server import Asked
 from consumer.telemetry.watchers import Probes, Watchers
+from tests.unit.counted import counted
 
 FAILURE = failed(KINDS["record.value"], "postgres", "upsert", "a value does not fit")
 PIECE = Slice(
@@ -50,20 +51,6 @@ APPLIED = Applied(plan=PLAN, seconds=0.3, durations={}, laps=(Lap(step="commit",
 TOPICS = (("t0", 1), ("t1", 1), ("other", 3))
 POLLED = Lap(step="poll", began=0, seconds=2)
 DEAD = Plan(slices=(PIECE,), stages=(), verdicts=(Verdict(id=1, attempt=2, state=State.DEAD, failure=FAILURE),))
-
-
-def counted(facts: Sequence[Fact], topics: int = 9) -> dict[str, float]:
-    """What a scrape has of facts, by series."""
-    registry = CollectorRegistry()
-    counting = Counting(registry, Bounded(topics))
-    for fact in facts:
-        counting.tell(fact)
-    return {
-        f"{sample.name}{sorted(sample.labels.values())}": sample.value
-        for family in registry.collect()
-        for sample in family.samples
-        if not sample.name.endswith(("_created", "_bucket"))
-    }
 
 
 @pytest.mark.parametrize(
