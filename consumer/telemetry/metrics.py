@@ -147,6 +147,12 @@ LAG_RECORDS = _gauge("lag_records", "Records that are not applied.", "topic", "p
 LAG_SECONDS = _gauge(
     "lag_seconds", "How long the oldest of them has been in its log.", "topic", "partition", teller=_GROUP
 )
+TOPIC_LAG = _gauge(
+    "topic_lag_seconds",
+    "How long the oldest record of a topic has waited that is not applied, without partitions that a person paused.",
+    "topic",
+    teller=_GROUP,
+)
 LAG_PARTITIONS = _gauge(
     "lag_partitions",
     "Partitions by where their lag is going: ok, behind, stalled and others.",

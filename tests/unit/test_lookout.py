@@ -6,6 +6,7 @@ from itertools import count
 
 import pytest
 
+from consumer.control import Worker
 from consumer.core.failure import Transient, failed
 from consumer.core.kinds import KINDS
 from consumer.core.lag import Place
@@ -14,6 +15,7 @@ from consumer.core.trend import Trend
 from consumer.lookout import KnownAges, Lookout, Sources
 from consumer.ports.facts import Fact, Failed
 from consumer.ports.outlook import Heartbeat, Judged, Stored
+from tests.unit.reporting import worker_of
 
 AT = TopicPartition("shop.orders", 0)
 BEATS = TopicPartition("beats", 0)
@@ -30,6 +32,7 @@ class Group:
         self.logs = {AT: 150, BEATS: 9}
         self.kept: list[tuple[Sequence[Judged], Heartbeat | None]] = []
         self.asked: list[Mapping[TopicPartition, int]] = []
+        self.workers: list[Worker] = []
 
     def teller(self) -> str | None:
         return self.teller_now
@@ -67,7 +70,7 @@ def group() -> Group:
 def lookout(group: Group, me: str | None = "me", heartbeats: str = "") -> Lookout:
     """A lookout that looks whenever it is turned, ten seconds later than before."""
     seconds = count(0.0, 10.0)
-    sources = Sources(outlook=group, offsets=group, ages=group, heartbeats=heartbeats)
+    sources = Sources(outlook=group, workers=lambda: group.workers, offsets=group, ages=group, heartbeats=heartbeats)
     return Lookout(sources, me, every=0.0, clock=lambda: next(seconds))
 
 
@@ -140,6 +143,17 @@ def test_a_position_that_does_not_move_becomes_stalled(group: Group) -> None:
         assert look.seen is not None
         trends.append(look.seen.partitions[0].trend)
     assert trends == [Trend.BEHIND] * 3 + [Trend.STALLED] * 2
+
+
+def test_a_partition_whose_worker_waits_for_a_server_is_not_stalled(group: Group) -> None:
+    """It waits, and why stands beside it, for whoever asks the database."""
+    group.workers = [worker_of(AT, "open")]
+    look = lookout(group)
+    for _ in range(5):
+        whole(look)
+    assert look.seen is not None
+    (judged,) = look.seen.partitions
+    assert (judged.trend, judged.lag.why) == (Trend.WAITING, "w does not ask the target, which is away: no answer")
 
 
 def test_the_newest_heartbeat_is_looked_for(group: Group) -> None:
