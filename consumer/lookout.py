@@ -1,6 +1,7 @@
 """Looks at how far a group is, every few seconds, from one of its processes: lag is known also while workers are down.
 
 One process does it, so that sums are right: the worker that has lived longest, or the admin process while none lives.
+Who can't ask which one that is tells for a minute more.
 """
 
 import threading
@@ -21,6 +22,9 @@ from consumer.ports.outlook import Heartbeat, Judged, Outlook, Sight
 from consumer.ports.topics import Ages, Offsets
 
 log = structlog.get_logger("headrace.lookout")
+
+STAYS = 60.0
+"""Seconds for which a process tells what it saw though it can't ask who tells now: by then another one may."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +59,16 @@ class Lookout:
         self._lately = Lately(clock)
         self._failing = False
         self._idle = threading.Event()
-        # the last look; None while another process looks
-        self.seen: Sight | None = None
+        self._seen: Sight | None = None
+        # when the target last said that it is us who tell
+        self._confirmed = 0.0
         # told of what fails; set by whoever watches
         self.tell: Tell = untold
+
+    @property
+    def seen(self) -> Sight | None:
+        """The last look; None while another process looks, or may do so. For any thread."""
+        return self._seen if self._clock() - self._confirmed <= STAYS else None
 
     def turn(self, timeout: float) -> None:
         """Take the next step of a look, or begin one if it is time to; else wait."""
@@ -81,8 +91,9 @@ class Lookout:
     def _look(self) -> Iterator[None]:
         """A look, step by step: no turn waits for more than one server, so that the loop is seen to turn."""
         if self._outlook.teller() != self._me:
-            self.seen = None
+            self._seen = None
             return
+        self._confirmed = self._clock()
         at, places = self._outlook.places()
         workers = self._workers()
         yield
@@ -95,7 +106,7 @@ class Lookout:
         heartbeat = self._heard() if self._beating & there.keys() else None
         yield
         self._outlook.keep(at, judged, heartbeat)
-        self.seen = Sight(at=at, partitions=judged, heartbeat=heartbeat, stored=self._outlook.stored())
+        self._seen = Sight(at=at, partitions=judged, heartbeat=heartbeat, stored=self._outlook.stored())
 
     def _judged(self, found: Sequence[Lag], workers: Sequence[Worker]) -> list[Judged]:
         """At a first look what is behind is taken for behind."""
