@@ -13,10 +13,12 @@ from consumer.core.flood import FloodLimits
 from consumer.core.records import TopicPartition
 from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.handover import Later, Moved, Notice, Stopped
+from consumer.ports.facts import Committed, Fact
 from consumer.returns import TurnLimits
 from dlq.actions import replay
 from tests.pg.applying import Applying, Bounds
 from tests.pg.conftest import Catalogs, Pools, Sinks
+from tests.unit.counted import counted
 
 LANE = "retry"
 FLOOD = FloodLimits(percent=100)
@@ -114,6 +116,16 @@ def test_letters_of_many_rows_are_one_transaction(scene: Scene) -> None:
     assert Counter(scene.states()) == {"applied": 300}
     assert scene.rows() == dict.fromkeys(range(300), "a")
     assert scene.batches() == [300]
+
+
+def test_how_old_changes_were_is_told_once_when_they_are_applied(scene: Scene) -> None:
+    """Not while they are letters."""
+    heard: list[Fact] = []
+    scene.applying.sink.tell = heard.append
+    scene.letters([("c", number, "a") for number in range(30)])
+    scene.come_back()
+    told = [counted([fact])["headrace_source_latency_seconds_count[]"] for fact in heard]
+    assert [count for fact, count in zip(heard, told, strict=True) if isinstance(fact, Committed) and count] == [30]
 
 
 @pytest.mark.parametrize(

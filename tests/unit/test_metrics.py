@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,9 +17,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from consumer.core.failure import failed
 from consumer.core.kinds import KINDS
 from consumer.core.laps import Lap
-from consumer.core.letters import State, Verdict
-from consumer.core.plan import Counts, Plan
-from consumer.core.records import Appended, Slice, TopicPartition
+from consumer.core.letters import Letter, Record, State, Verdict
+from consumer.core.plan import Aside, Counts, Plan, Stage
+from consumer.core.records import Appended, RecordRef, Slice, TopicPartition
+from consumer.core.runs import Run
+from consumer.core.stamps import Stamps
 from consumer.core.target import TableName
 from consumer.ports.facts import Began, Committed, Fact, Failed, Halted, Overtaken, Pause, Route, Shift, Shifted, Undone
 from consumer.ports.target import Applied
@@ -43,7 +46,7 @@ PLAN = Plan(
     stages=(),
     counts=Counts(records=3, upserts=2, ignored=1),
     source_times={PIECE.at: (1, 2)},
-    stamps=[np.array([1, 0, 2])],
+    stamps=[Stamps((Run(piece=PIECE, start=0, end=3, key_frame=None, value_frame=None),), np.array([1, 0, 2]))],
     tables={ORDERS: 2},
     laps=(Lap(step="plan", began=0.0, seconds=0.02),),
 )
@@ -99,6 +102,16 @@ def test_a_batch_that_only_moves_positions_is_none() -> None:
     """It would make batches look small and quick."""
     moved = Applied(plan=Plan(slices=(PIECE,), stages=()), seconds=1, durations={})
     assert counted([Committed(moved)])["headrace_batch_seconds_count[]"] == 0
+
+
+def test_how_old_a_record_was_is_not_told_when_it_became_a_letter() -> None:
+    """It is told when the letter is applied, which is a plan with the record and without a letter of it."""
+    record = Record(ref=RecordRef(PIECE.at, 2), key=None, value=None, headers=())
+    letter = Letter(record=record, state=State.RETRYING, failure=FAILURE)
+    first = replace(PLAN, stages=(Stage(letters=(Aside(letters=(letter,)),)),))
+    count = "headrace_source_latency_seconds_count[]"
+    facts = [Committed(Applied(plan=plan, seconds=0.1, durations={})) for plan in (first, PLAN)]
+    assert [counted(facts[:1])[count], counted(facts)[count]] == [1, 3]
 
 
 def test_what_nobody_may_ask_for_is_not_counted() -> None:
