@@ -110,7 +110,10 @@ HEALED = _counter("healing", "What was put right without a hand, by what was don
 PAUSES = _counter("pauses", "Partitions that were not read on for a while, each time.", "reason")
 LEFT_OUT = _counter("log_lines_left_out", "Lines that were kept out of the log, since there were too many like them.")
 
-SPANS_DROPPED = _counter("spans_dropped", "Spans of traces that the collector did not take, as one that is away.")
+SPANS_DROPPED = _counter(
+    "spans_dropped",
+    "Spans of traces that the collector did not take, as one that is away, or that found no room to wait.",
+)
 
 # how a worker is
 
