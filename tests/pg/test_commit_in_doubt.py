@@ -1,6 +1,5 @@
 """A batch whose COMMIT got no answer is told as what it was found to be, by whoever hears of answered ones."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -16,7 +15,7 @@ from consumer.ports.refusals import CommitUnknown, DataFault
 from consumer.ports.target import Outcome
 from consumer.telemetry import journeys
 from tests.pg.landing import ID, Change, Landing
-from tests.real.engine.wire import Hold, Proxy
+from tests.real.engine.wire import Hold, Proxy, cutting
 from tests.unit.counted import counted
 
 FIELDS = [ID, {"name": "n", "type": "int"}]
@@ -60,11 +59,8 @@ def applied(sink: PostgresSink, landing: Landing, *changes: Change) -> None:
 
 def in_doubt(sink: PostgresSink, landing: Landing, hold: Hold, *changes: Change) -> Outcome:
     """The same with a session that is cut at its COMMIT; returns what the batch was found to be."""
-    cutting = threading.Thread(target=lambda: (hold.wait(), hold.discard()))
-    cutting.start()
-    with pytest.raises(CommitUnknown) as unknown:
+    with cutting(hold), pytest.raises(CommitUnknown) as unknown:
         applied(sink, landing, *changes)
-    cutting.join()
     sink.open()
     return sink.resolve(unknown.value.applied, unknown.value.failure)
 
@@ -96,7 +92,7 @@ def test_one_that_was_committed_is_told_as_if_it_had_been_answered(
     assert [type(fact).__name__ for fact in heard] == ["Numbered", "Committed"]
     assert told(heard) == told(answered)
     lines = told(heard)[1]
-    assert sorted(kind for _, kind in lines) == ["record.bytes", "record.check"]
+    assert sorted(kind for _, kind in lines) == ["record.check", "record.decode"]
 
 
 def test_one_that_was_not_committed_is_told_as_undone(sink: PostgresSink, landing: Landing, proxy: Proxy) -> None:
