@@ -11,7 +11,7 @@ from consumer.admin.problems import Busy
 from consumer.core.connectors import Connector
 from consumer.core.failure import Failure, HeadraceError
 from consumer.core.flags import Flag, off_by
-from consumer.lagging import Asked, Lately, Seen, look
+from consumer.inspection.lagging import Asked, Lately, Seen, look
 
 KEPT = 120
 """Looks that are kept."""

@@ -10,8 +10,8 @@ from starlette.routing import Mount
 
 from consumer.admin.app import make_app
 from consumer.admin.roles import GuardedRoute
-from consumer.admin_sections import Admin
 from consumer.core.roles import Role
+from consumer.settings.admin import Admin
 
 Walked = tuple[str, str, Role | None]
 

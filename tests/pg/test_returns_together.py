@@ -9,15 +9,15 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
+from consumer.applying.returns import TurnLimits
 from consumer.core.flags import Flag
 from consumer.core.flood import FloodLimits
 from consumer.core.records import TopicPartition
 from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import PostgresSink
-from consumer.handover import Later, Moved, Notice, Stopped
 from consumer.ports.facts import Committed, Fact
-from consumer.returns import TurnLimits
+from consumer.reading.handover import Later, Moved, Notice, Stopped
 from dlq.actions import replay
 from tests.pg.applying import Applying, Bounds
 from tests.pg.conftest import Catalogs, Pools, Sinks

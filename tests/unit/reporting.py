@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
-from consumer.control import Worker
 from consumer.core.records import TopicPartition
+from consumer.ports.control import Worker
 
 
 def worker_of(at: TopicPartition, state: str) -> Worker:

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from consumer.applier import Applier
-from consumer.attempts import Workshop
-from consumer.binder import Binder, BinderSettings, Sources
-from consumer.busy import Busy
+from consumer.applying.applier import Applier
+from consumer.applying.attempts import Workshop
+from consumer.applying.busy import Busy
+from consumer.applying.holdings import Holdings
+from consumer.binding.binder import Binder, BinderSettings, Sources
+from consumer.binding.known import KnownBindings
 from consumer.core.binding import BindingKey
 from consumer.core.failure import Failure, failed
 from consumer.core.flood import FloodGuard, FloodLimits
@@ -17,11 +19,9 @@ from consumer.core.kinds import KINDS
 from consumer.core.plan import Plan
 from consumer.core.policy import TablePolicy
 from consumer.core.records import OffsetRange, Slice, TopicPartition
-from consumer.handover import Handover, Moved, Paced, Work
-from consumer.holdings import Holdings
-from consumer.known import KnownBindings
 from consumer.ports.refusals import CommitUnknown
 from consumer.ports.target import NO_ROOM, Applied, Known, Outcome, Start, Taken
+from consumer.reading.handover import Handover, Moved, Paced, Work
 from tests.unit.known import heartbeat, planner
 from tests.unit.patient import patient
 

@@ -6,13 +6,13 @@ from itertools import count
 
 import pytest
 
-from consumer.control import Worker
+from consumer.background.lookout import STAYS, KnownAges, Lookout, Sources
 from consumer.core.failure import Transient, failed
 from consumer.core.kinds import KINDS
 from consumer.core.lag import Place
 from consumer.core.records import TopicPartition
 from consumer.core.trend import Trend
-from consumer.lookout import STAYS, KnownAges, Lookout, Sources
+from consumer.ports.control import Worker
 from consumer.ports.facts import Fact, Failed
 from consumer.ports.outlook import Heartbeat, Judged, Stored
 from tests.unit.reporting import worker_of

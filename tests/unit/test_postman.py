@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from consumer.background.postman import Postman
 from consumer.core.failure import Failure, failed
 from consumer.core.failure_kind import ErrorType
 from consumer.core.kinds import KINDS
@@ -15,7 +16,6 @@ from consumer.core.letters import State
 from consumer.core.records import RecordRef, TopicPartition
 from consumer.ports.facts import Fact, Published
 from consumer.ports.letters import LetterTopic, Outgoing, Posted, Unposted
-from consumer.postman import Postman
 from dlq.headers import decode, encode
 
 REFUSED = failed(KINDS["kafka.letters"], "kafka", "publish letter", "the broker takes none")

@@ -9,7 +9,7 @@ import pytest
 from consumer.core.lag import Going, Lag, Place
 from consumer.core.records import TopicPartition
 from consumer.core.trend import KEPT, Mark, Trend, trend
-from consumer.lagging import Asked, Lately, look
+from consumer.inspection.lagging import Asked, Lately, look
 from tests.unit.reporting import worker_of
 
 AT = TopicPartition("t", 0)
