@@ -1,7 +1,6 @@
 """Looks at lag and connectors every few seconds, so that no page waits for Kafka, and keeps how it went lately."""
 
 import threading
-import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,12 +11,7 @@ from consumer.admin.problems import Busy
 from consumer.core.connectors import Connector
 from consumer.core.failure import Failure, HeadraceError
 from consumer.core.flags import Flag, off_by
-from consumer.core.lag import Lag
-from consumer.core.records import TopicPartition
-from consumer.core.trend import KEPT as KEPT_MARKS
-from consumer.core.trend import Mark, Trend, trend
-from consumer.inspection.lagging import Asked, Seen, is_held_up, look
-from consumer.ports.control import Worker
+from consumer.inspection.lagging import Asked, Lately, Seen, look
 
 KEPT = 120
 """Looks that are kept."""
@@ -44,8 +38,7 @@ class Watch:
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._kept: deque[Moment] = deque(maxlen=KEPT)
-        # of each partition that there is
-        self._marks: dict[TopicPartition, deque[Mark]] = {}
+        self._lately = Lately()
         self._asked = Asked(offsets=doors.offsets, ages=doors.ages, connectors=self._connectors)
         self._lock = threading.Lock()
         self.last: Seen | None = None
@@ -100,25 +93,13 @@ class Watch:
             workers = control.workers()
             self.off = off_by(control.flags())
         seen = look(places, self._asked, workers)
-        return replace(seen, trends=self._trends(seen.lags, workers))
+        return replace(seen, trends=self._lately.trends(seen.lags, workers))
 
     def _connectors(self) -> Sequence[Connector] | None:
         if Flag.CONNECT_WATCH in self.off:
             return None
         with self._doors.connectors() as connect:
             return connect.all()
-
-    def _trends(self, found: Sequence[Lag], workers: Sequence[Worker]) -> dict[TopicPartition, Trend]:
-        now, before, trends = time.monotonic(), self._marks, {}
-        self._marks = {}
-        for lag in found:
-            marks = before.get(lag.at) or deque(maxlen=KEPT_MARKS)
-            marks.append(Mark(now, lag.position, lag.records))
-            self._marks[lag.at] = marks
-            going = trend(lag, list(marks), held_up=is_held_up(lag, workers))
-            if going is not None:
-                trends[lag.at] = going
-        return trends
 
     def _keep(self, seen: Seen) -> None:
         by_topic: dict[str, int] = {}

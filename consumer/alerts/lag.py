@@ -6,10 +6,10 @@ from consumer.telemetry.metrics import (
     DATA,
     HEARTBEAT,
     LAG_PARTITIONS,
-    LAG_SECONDS,
     LOOKED,
     TABLE_COMPLETE,
     TASKS,
+    TOPIC_LAG,
 )
 
 
@@ -19,15 +19,13 @@ def _partitions(trend: Trend) -> str:
     return f"max by (topic) {ours(LAG_PARTITIONS, matchers)} > 0"
 
 
-_OLDEST = f"max by (topic) {ours(LAG_SECONDS)} > <lag_seconds>"
 _FAILED = ours(TASKS, 'state="failed"')
 _DATA_CAME = f"time() - max({ours(DATA)}) <= <silence_seconds>"
 
 LAG_ALERTS = (
     Alert(
         name="HeadraceLagging",
-        # what a person paused is meant to wait
-        expr=f"{_OLDEST} unless on (topic) {_partitions(Trend.PAUSED)}",
+        expr=f"max by (topic) {ours(TOPIC_LAG)} > <lag_seconds>",
         wait="lag_for",
         severity=Severity.CRITICAL,
         summary="Changes of {{ $labels.topic }} wait for {{ $value | humanizeDuration }}",

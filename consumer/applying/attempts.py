@@ -145,8 +145,8 @@ class Attempts:
             if flooded := self._flood.flooded(plan):
                 return without_flooded(work, plan, flooded)
             plan = replace(plan, left_out=self._left_out) if self._left_out else plan
-            applied = self._sink.apply(plan, self._flood.room(plan), self._busy.within(work))
-            self._applied(applied, work.priority)
+            if (applied := self._committed(plan, work)) is not None:
+                self._applied(applied, work.priority)
         except Instead as instead:
             return list(instead.steps)
         except Fenced as lost:
@@ -158,8 +158,6 @@ class Attempts:
             return without_letters(work, plan, full.failure)
         except (DataFault, TableFault) as fault:
             return self._recourse.judged(work, fault)
-        except CommitUnknown as error:
-            self._resolve(plan, error)
         except ConnectionLost as error:
             self._patience.reopen(error)
         except Transient as error:
@@ -175,9 +173,10 @@ class Attempts:
             self._give_back(work, but=lost.partitions, seconds=0.0, reason="others of its batch were fenced")
         except ConnectionLost as error:
             self._patience.reopen(error)
-        except CommitUnknown as error:
-            # the rows say what became of the letters, whoever asks next
-            self._patience.reopen(ConnectionLost(error.failure))
+        except CommitUnknown as unknown:
+            # the rows say what became of the letters, whoever reads their copies next
+            if self._was_committed(unknown):
+                self._evolved(unknown.applied.plan)
         except Transient as error:
             failure = error.failure
             log.warning("letters wait", **told(failure))
@@ -229,15 +228,20 @@ class Attempts:
                 changes=changes(evolution.steps),
             )
 
-    def _resolve(self, plan: Plan, error: CommitUnknown) -> None:
+    def _committed(self, plan: Plan, work: Work) -> Applied | None:
+        """Apply a plan; None where COMMIT got no answer and was not done."""
+        try:
+            return self._sink.apply(plan, self._flood.room(plan), self._busy.within(work))
+        except CommitUnknown as unknown:
+            return unknown.applied if self._was_committed(unknown) else None
+
+    def _was_committed(self, unknown: CommitUnknown) -> bool:
         """Read the positions back before anything is taken anew."""
-        log.warning("commit not answered", **told(error.failure))
-        self._patience.reopen(ConnectionLost(error.failure))
-        outcome = self._patience.ask(lambda: self._sink.resolve(plan))
+        log.warning("commit not answered", **told(unknown.failure))
+        self._patience.reopen(ConnectionLost(unknown.failure))
+        outcome = self._patience.ask(lambda: self._sink.resolve(unknown.applied, unknown.failure))
         log.info("commit resolved", outcome=outcome.value)
-        if outcome is Outcome.COMMITTED:
-            self._evolved(plan)
-            self._handover.tell(Moved({piece.at: piece.end for piece in plan.slices}))
+        return outcome is Outcome.COMMITTED
 
 
 def _waited(slices: Iterable[Slice], now: float) -> float:

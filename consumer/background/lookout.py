@@ -1,11 +1,11 @@
 """Looks at how far a group is, every few seconds, from one of its processes: lag is known also while workers are down.
 
 One process does it, so that sums are right: the worker that has lived longest, or the admin process while none lives.
+Who can't ask which one that is tells for a minute more.
 """
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,20 +14,27 @@ import structlog
 from consumer.core.failure import HeadraceError, told
 from consumer.core.lag import Lag, lags
 from consumer.core.records import TopicPartition
-from consumer.core.trend import KEPT, Mark, Trend, trend
-from consumer.inspection.lagging import log_of
+from consumer.core.trend import Trend
+from consumer.inspection.lagging import Lately, explained, log_of
+from consumer.ports.control import Worker
 from consumer.ports.facts import Failed, Route, Tell, untold
 from consumer.ports.outlook import Heartbeat, Judged, Outlook, Sight
 from consumer.ports.topics import Ages, Offsets
 
 log = structlog.get_logger("headrace.lookout")
 
+STAYS = 60.0
+"""Seconds for which a process tells what it saw though it can't ask who tells now: by then another one may."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Whom it asks. `heartbeats`: the source's topic of them, empty where there is none."""
+    """Whom it asks. `workers`: those of the group, as they report themselves. `heartbeats`: the source's topic of them,
+    empty where there is none.
+    """
 
     outlook: Outlook
+    workers: Callable[[], Sequence[Worker]]
     offsets: Offsets
     ages: Ages
     heartbeats: str = ""
@@ -41,6 +48,7 @@ class Lookout:
     ) -> None:
         self._clock = clock
         self._outlook = sources.outlook
+        self._workers = sources.workers
         self._offsets = sources.offsets
         self._ages = KnownAges(sources.ages)
         self._beating = frozenset({sources.heartbeats} - {""})
@@ -48,13 +56,19 @@ class Lookout:
         self._every = every
         self._next_look = 0.0
         self._looking: Iterator[None] | None = None
-        self._lately: dict[TopicPartition, deque[Mark]] = {}
+        self._lately = Lately(clock)
         self._failing = False
         self._idle = threading.Event()
-        # the last look; None while another process looks
-        self.seen: Sight | None = None
+        self._seen: Sight | None = None
+        # when the target last said that it is us who tell
+        self._confirmed = 0.0
         # told of what fails; set by whoever watches
         self.tell: Tell = untold
+
+    @property
+    def seen(self) -> Sight | None:
+        """The last look; None while another process looks, or may do so. For any thread."""
+        return self._seen if self._clock() - self._confirmed <= STAYS else None
 
     def turn(self, timeout: float) -> None:
         """Take the next step of a look, or begin one if it is time to; else wait."""
@@ -77,30 +91,27 @@ class Lookout:
     def _look(self) -> Iterator[None]:
         """A look, step by step: no turn waits for more than one server, so that the loop is seen to turn."""
         if self._outlook.teller() != self._me:
-            self.seen = None
+            self._seen = None
             return
+        self._confirmed = self._clock()
         at, places = self._outlook.places()
+        workers = self._workers()
         yield
         # one topic that is gone would hide all others
         there = self._offsets.topic_ids(sorted({place.at.topic for place in places} | self._beating))
         yield
         log = log_of(self._offsets, self._ages, [place for place in places if place.at.topic in there])
-        judged = self._judged(lags(places, log, (), time.time()))
+        judged = self._judged(explained(lags(places, log, (), time.time()), workers), workers)
         yield
         heartbeat = self._heard() if self._beating & there.keys() else None
         yield
         self._outlook.keep(at, judged, heartbeat)
-        self.seen = Sight(at=at, partitions=judged, heartbeat=heartbeat, stored=self._outlook.stored())
+        self._seen = Sight(at=at, partitions=judged, heartbeat=heartbeat, stored=self._outlook.stored())
 
-    def _judged(self, found: Sequence[Lag]) -> list[Judged]:
-        self._lately = {lag.at: self._lately.get(lag.at, deque(maxlen=KEPT)) for lag in found}
-        for lag in found:
-            self._lately[lag.at].append(Mark(self._clock(), lag.position, lag.records))
-        return [Judged(lag, self._trend(lag)) for lag in found]
-
-    def _trend(self, lag: Lag) -> Trend:
+    def _judged(self, found: Sequence[Lag], workers: Sequence[Worker]) -> list[Judged]:
         """At a first look what is behind is taken for behind."""
-        return trend(lag, list(self._lately[lag.at])) or (Trend.BEHIND if lag.records else Trend.OK)
+        trends = self._lately.trends(found, workers)
+        return [Judged(lag, trends.get(lag.at, Trend.BEHIND if lag.records else Trend.OK)) for lag in found]
 
     def _heard(self) -> Heartbeat | None:
         """Since when the newest heartbeat lies in its topic, which has one partition."""

@@ -12,8 +12,9 @@ from dataclasses import replace
 
 import structlog
 
-from consumer.core.failure import Failure, HeadraceError, told
+from consumer.core.failure import Failure, HeadraceError, failed, told
 from consumer.core.flags import ALL_ON, Flag, Switches
+from consumer.core.kinds import KINDS
 from consumer.core.lane import Lane
 from consumer.core.laps import Lap
 from consumer.core.letterhead import Codec
@@ -110,6 +111,7 @@ class Postman:
         small = [self._outgoing(_pointing(letter)) for letter in letters if letter.id in pointers]
         done = [one for one in posted if not one.too_large] + self._post(small)
         failures = [one.failure for one in done if one.failure is not None]
+        failures += _unanswered(copies, done)
         lap = Lap(step="send", began=began, seconds=time.perf_counter() - clock)
         self.tell(Published(copies=copies, failures=failures, lap=lap))
         return done
@@ -169,6 +171,14 @@ class Postman:
 
 def _not_posted(copy: Outgoing, why: Failure) -> Posted:
     return Posted(id=copy.id, attempt=copy.attempt, topic=copy.topic, failure=why)
+
+
+def _unanswered(copies: Sequence[Outgoing], done: Sequence[Posted]) -> list[Failure]:
+    """That nothing was heard of some copies in their time."""
+    answered = {(one.id, one.attempt) for one in done}
+    mute = sum((copy.id, copy.attempt) not in answered for copy in copies)
+    detail = f"{mute} copies got no answer in their time"
+    return [failed(KINDS["kafka.letters"], "kafka", "publish letter", detail)] if mute else []
 
 
 def _pointing(letter: Unposted) -> Unposted:

@@ -43,6 +43,7 @@ from consumer.edges.kafka.config import selects
 from consumer.edges.kafka.offsets import KafkaOffsets
 from consumer.edges.kafka.origins import KafkaOrigins
 from consumer.edges.oidc import HttpProvider, ProviderSettings
+from consumer.edges.postgres import fleet
 from consumer.edges.postgres.control import PostgresControl
 from consumer.edges.postgres.desk import PostgresDesk
 from consumer.edges.postgres.idle import IdleSessions
@@ -283,6 +284,7 @@ def group_lookout(settings: Settings) -> Iterator[Lookout]:
     with closing(TargetPool(session, CircuitBreaker("target", limits), PoolLimits(size=1))) as pool:
         sources = LookoutSources(
             outlook=PostgresOutlook(pool, settings.kafka.group),
+            workers=lambda: pool.ask(lambda session: fleet.workers(session, settings.kafka.group)),
             offsets=KafkaOffsets(kafka),
             ages=KafkaAges(kafka),
             heartbeats=settings.source.heartbeats,

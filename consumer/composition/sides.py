@@ -40,7 +40,7 @@ from consumer.edges.kafka.letterbox import KafkaLetterbox
 from consumer.edges.kafka.logs import KafkaLogs
 from consumer.edges.kafka.offsets import KafkaOffsets
 from consumer.edges.kafka.origins import KafkaOrigins
-from consumer.edges.postgres import starting
+from consumer.edges.postgres import fleet, starting
 from consumer.edges.postgres.board import PostgresBoard
 from consumer.edges.postgres.healing import PostgresAbandoned
 from consumer.edges.postgres.jobs import Act, PostgresJobs
@@ -173,6 +173,7 @@ def lookout_of(given: Given, offsets: Offsets) -> Lookout:
     settings = given.settings
     sources = LookoutSources(
         outlook=PostgresOutlook(given.shared.pool, given.group),
+        workers=lambda: given.shared.pool.ask(lambda session: fleet.workers(session, given.group)),
         offsets=offsets,
         ages=KafkaAges(kafka_settings(settings)),
         heartbeats=settings.source.heartbeats,

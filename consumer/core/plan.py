@@ -4,21 +4,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from consumer.core.binding import Evolution
 from consumer.core.laps import Lap
 from consumer.core.letters import Letter, Verdict
 from consumer.core.modes import SoftDelete
 from consumer.core.records import RecordRef, Slice, TopicPartition
+from consumer.core.stamps import Stamps
 from consumer.core.target import TableName
 from consumer.core.writes import Action, TableWrite
 
 SourceTimes = Mapping[TopicPartition, tuple[int, int]]
 """By partition: oldest and newest source time, in milliseconds since 1970."""
-Stamps = NDArray[np.int64]
-"""Times of records, in milliseconds since 1970."""
 Contexts = Sequence[tuple[RecordRef, str]]
 """What a column of some records says of their traces."""
 
@@ -90,7 +86,7 @@ class Plan:
     verdicts: tuple[Verdict, ...] = ()
     # by partition, oldest and newest source time in milliseconds; none of one whose records have no time
     source_times: SourceTimes = field(default_factory=dict)
-    # the source's times of all its records, in no order; 0 where the source does not know
+    # the source's times of all its records, of those too that became letters
     stamps: Sequence[Stamps] = field(default=(), repr=False, compare=False)
     # how many records are of which table, without those that became letters or mean nothing
     tables: Mapping[TableName, int] = field(default_factory=dict)

@@ -113,7 +113,7 @@ class Slice:
     @property
     def appended_ms(self) -> int | None:
         """When the oldest of its records was appended; None where nobody says."""
-        return min((ms for _, ms in self.appended if ms > 0), default=None)
+        return min((ms for ms, _ in self.ages()), default=None)
 
     def ages(self) -> Iterator[tuple[int, int]]:
         """Its records by when they were appended: a time in milliseconds, and how many are as old as that."""

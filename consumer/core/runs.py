@@ -1,5 +1,6 @@
 """Records of a slice that have their schemas in common."""
 
+from bisect import bisect_left
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,11 @@ class Run:
     def offsets(self) -> Sequence[int]:
         """Those of its records."""
         return self.piece.offsets[self.start : self.end]
+
+    def place(self, offset: int) -> int:
+        """That of its record at an offset; -1 where it has none there."""
+        place = bisect_left(self.piece.offsets, offset, self.start, self.end)
+        return place - self.start if place < self.end and self.piece.offsets[place] == offset else -1
 
     def ranges(self) -> Iterator[OffsetRange]:
         """Its offsets without what is between them: of letters these are other records, which may be sound."""

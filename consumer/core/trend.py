@@ -49,7 +49,7 @@ _STANDING = {
 def trend(lag: Lag, window: Sequence[Mark], *, held_up: bool = False) -> Trend | None:
     """By the window's looks, oldest first, the last of which is `lag`'s; None where it can't be said yet.
 
-    `held_up`: its worker does not ask a server that is away, which is a pause that ends by itself.
+    `held_up`: its worker does not ask a server that is away, which it waits for.
     """
     if lag.going in _STANDING:
         return _STANDING[lag.going]
@@ -60,7 +60,7 @@ def trend(lag: Lag, window: Sequence[Mark], *, held_up: bool = False) -> Trend |
     if lag.seconds is not None and lag.seconds <= _SOON:
         return Trend.OK
     if held_up:
-        return Trend.PAUSED
+        return Trend.WAITING
     if _still(window):
         return Trend.STALLED
     known = [mark.records for mark in window if mark.records is not None]

@@ -1,6 +1,7 @@
 """How far a group is behind, looked at: places of the database, ends of Kafka's logs, and Kafka Connect."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from consumer.core.connectors import Connector, silent
 from consumer.core.failure import Failure, HeadraceError
 from consumer.core.lag import Going, Lag, Log, Place, lags
 from consumer.core.records import TopicPartition
-from consumer.core.trend import Trend
+from consumer.core.trend import KEPT, Mark, Trend, trend
 from consumer.ports.control import Surveyed, Worker
 from consumer.ports.topics import Ages, Offsets
 
@@ -84,13 +85,34 @@ def look(places: Sequence[Place], asked: Asked, workers: Sequence[Worker] = ()) 
         log = log_of(asked.offsets(), asked.ages(), places) if places else Log()
     except HeadraceError as error:
         logs = error.failure
-    found = [_held_up(lag, workers) for lag in lags(places, log, silent(connectors), time.time())]
+    found = explained(lags(places, log, silent(connectors), time.time()), workers)
     return Seen(at=datetime.now(UTC), lags=found, connectors=connectors, logs=logs, connect=connect)
 
 
-def is_held_up(lag: Lag, workers: Sequence[Worker]) -> bool:
-    """Whether the worker that holds the partition does not ask its target, which is away."""
-    return _away(lag, workers) is not None
+def explained(found: Sequence[Lag], workers: Sequence[Worker]) -> list[Lag]:
+    """The same, with what the workers that hold the partitions say of why these are behind."""
+    holders = _holders(workers)
+    return [_explained(lag, holders.get(lag.at)) for lag in found]
+
+
+class Lately:
+    """How lag went at the last looks, by partition. Belongs to one thread."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._marks: dict[TopicPartition, deque[Mark]] = {}
+
+    def trends(self, found: Sequence[Lag], workers: Sequence[Worker]) -> dict[TopicPartition, Trend]:
+        """Where each one is going by this look and those before, as far as it can be said yet."""
+        now, holders, trends = self._clock(), _holders(workers), {}
+        self._marks = {lag.at: self._marks.get(lag.at) or deque(maxlen=KEPT) for lag in found}
+        for lag in found:
+            marks = self._marks[lag.at]
+            marks.append(Mark(now, lag.position, lag.records))
+            going = trend(lag, list(marks), held_up=_away(lag, holders.get(lag.at)) is not None)
+            if going is not None:
+                trends[lag.at] = going
+        return trends
 
 
 def log_of(offsets: Offsets, ages: Ages, places: Sequence[Place]) -> Log:
@@ -107,37 +129,34 @@ def _connectors(asked: Asked) -> tuple[Sequence[Connector], Failure | None]:
         return (), error.failure
 
 
-def _held_up(lag: Lag, workers: Sequence[Worker]) -> Lag:
-    away = _away(lag, workers)
-    if away is None:
-        return _yielding(lag, workers)
-    worker, breaker = away
-    why = f"{worker.name} does not ask the {breaker['name']}, which is away: {breaker['detail'] or 'no answer'}"
-    remedy = f"It goes on by itself once it is back, or at once: headrace breakers reset {breaker['name']}"
+def _holders(workers: Sequence[Worker]) -> dict[TopicPartition, Worker]:
+    """The living worker of each partition."""
+    return {TopicPartition(*part[:2]): worker for worker in workers if not worker.gone for part in worker.partitions}
+
+
+def _explained(lag: Lag, holder: Worker | None) -> Lag:
+    away = _away(lag, holder)
+    if holder is None or away is None:
+        return _yielding(lag, holder)
+    why = f"{holder.name} does not ask the {away['name']}, which is away: {away['detail'] or 'no answer'}"
+    remedy = f"It goes on by itself once it is back, or at once: headrace breakers reset {away['name']}"
     return replace(lag, why=lag.why or why, remedy=lag.remedy or remedy)
 
 
-def _yielding(lag: Lag, workers: Sequence[Worker]) -> Lag:
+def _yielding(lag: Lag, holder: Worker | None) -> Lag:
     """Whether the worker that holds the partition does not read it for the sake of others."""
-    for worker in workers:
-        held = worker.held_back
-        if held and _holds(worker, lag) and lag.going is Going.BEHIND and lag.at.topic in held["topics"]:
-            why = f"{worker.name} holds {', '.join(held['priorities'])} tables back: {held['why']}"
-            return replace(lag, why=lag.why or why, remedy=lag.remedy or _SHARES)
-    return lag
+    held = holder.held_back if holder is not None else None
+    if holder is None or not held or lag.going is not Going.BEHIND or lag.at.topic not in held["topics"]:
+        return lag
+    why = f"{holder.name} holds {', '.join(held['priorities'])} tables back: {held['why']}"
+    return replace(lag, why=lag.why or why, remedy=lag.remedy or _SHARES)
+
+
+def _away(lag: Lag, holder: Worker | None) -> Mapping[str, Any] | None:
+    """What is said of the server that the worker that holds the partition does not ask."""
+    if holder is None or lag.going is not Going.BEHIND:
+        return None
+    return next((breaker for breaker in holder.breakers if breaker["state"] == "open"), None)
 
 
 _SHARES = "It goes on by itself, and has a turn meanwhile; priority of a table says who goes first."
-
-
-def _holds(worker: Worker, lag: Lag) -> bool:
-    return not worker.gone and any(list(lag.at) == part[:2] for part in worker.partitions)
-
-
-def _away(lag: Lag, workers: Sequence[Worker]) -> tuple[Worker, Mapping[str, Any]] | None:
-    if lag.going is not Going.BEHIND:
-        return None
-    for worker in workers:
-        if _holds(worker, lag):
-            return next(((worker, b) for b in worker.breakers if b["state"] == "open"), None)
-    return None

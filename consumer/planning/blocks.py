@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
+import numpy as np
 import polars as pl
 import structlog
 
@@ -25,11 +26,12 @@ from consumer.core.letters import Record
 from consumer.core.markers import Placeholders
 from consumer.core.modes import DELETED_AT, OnTruncate
 from consumer.core.moves import NEW_KEY, OLD_KEY, Halves, borders, no_halves, token_fields, tokens
-from consumer.core.plan import Contexts, SourceTimes, Stamps
+from consumer.core.plan import Contexts, SourceTimes
 from consumer.core.position import places_of_reads, positions
 from consumer.core.records import RecordRef, TopicPartition
 from consumer.core.rewriting import Rewritten
 from consumer.core.runs import Run, origin, recorded
+from consumer.core.stamps import Stamps
 from consumer.planning.decode_watch import DecodeWatch, Marks
 from consumer.planning.stopwatch import Stopwatch
 from consumer.ports.decoding import Decoder
@@ -223,7 +225,7 @@ class BlockDecoder:
             halves=self._halves(block, frame, images, gone, unavailable) if binding.may_lack else no_halves(),
             ops=ops,
             times=source_times(block, said) if times else {},
-            stamps=[stamps_of(said)] if times else [],
+            stamps=[stamps_of(block, said)] if times else [],
             ignored=meaningless - len(truncates) + (0 if binding.compacted else tombstones),
             truncates=truncates,
             truncated=_truncated(frame, binding) if truncates else None,
@@ -415,10 +417,11 @@ def source_times(block: Block, frame: pl.DataFrame) -> dict[TopicPartition, tupl
     return found
 
 
-def stamps_of(frame: pl.DataFrame) -> Stamps:
+def stamps_of(block: Block, frame: pl.DataFrame) -> Stamps:
     """The source's times of decoded records. A copy: a column keeps the memory of all that was decoded with it."""
-    times = frame[SOURCE_TIME]
-    return (times.drop_nulls() if times.null_count() else times).to_numpy().copy()
+    times = np.zeros(len(block), dtype=np.int64)
+    times[frame[SEQ].to_numpy()] = frame[SOURCE_TIME].fill_null(0).to_numpy()
+    return Stamps(block.runs, times)
 
 
 def _position(binding: Binding) -> tuple[str, ...]:

@@ -24,8 +24,9 @@ from consumer.core.flags import Flag
 from consumer.core.fold import SEQ, lacking_any
 from consumer.core.labels import strange
 from consumer.core.modes import Mode
-from consumer.core.plan import Contexts, SourceTimes, Stamps
+from consumer.core.plan import Contexts, SourceTimes
 from consumer.core.position import positions
+from consumer.core.stamps import Stamps
 from consumer.core.writes import Action, TableWrite
 from consumer.planning.blocks import (
     IMAGES,
@@ -144,7 +145,7 @@ class EventBlocks:
         frame = known_ops(frame, ops, events.out)
         events.ignored = len(values) - len(places)
         if times:
-            events.times, events.stamps = source_times(block, frame), [stamps_of(frame)]
+            events.times, events.stamps = source_times(block, frame), [stamps_of(block, frame)]
         mode = block.binding.mode
         if TRUNCATE in ops and mode is not Mode.HISTORY:
             events.truncates = truncates_of(block, frame)

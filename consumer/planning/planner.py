@@ -23,11 +23,12 @@ from consumer.core.letters import BEHIND, Change, Letter, Settled, State, settle
 from consumer.core.markers import Placeholders
 from consumer.core.modes import Mode, OnTruncate
 from consumer.core.moves import rest
-from consumer.core.plan import Aside, Counts, Plan, SourceTimes, Stage, Stamps, Truncate
+from consumer.core.plan import Aside, Counts, Plan, SourceTimes, Stage, Truncate
 from consumer.core.policy import Policy
 from consumer.core.records import RecordRef, Slice, TopicPartition
 from consumer.core.runs import Run, runs
 from consumer.core.soundness import check
+from consumer.core.stamps import Stamps
 from consumer.core.target import TableName
 from consumer.core.writes import Action, TableWrite
 from consumer.planning.blocks import Block, BlockDecoder, Decoded, Decoders, Recut, Truncated

@@ -133,7 +133,7 @@ class Healed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """Copies of letters were sent. `failures`: why some of them were not taken; these are sent again."""
+    """Copies of letters were sent. `failures`: why some were not taken, or got no answer; these are sent again."""
 
     copies: Sequence[Outgoing]
     failures: Sequence[Failure]

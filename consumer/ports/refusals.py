@@ -12,6 +12,7 @@ from consumer.core.kinds import KINDS
 from consumer.core.records import RecordRef, TopicPartition
 from consumer.core.target import TableName
 from consumer.core.transform import TransformFault
+from consumer.ports.target import Applied
 
 
 class Fenced(Exception):
@@ -23,7 +24,15 @@ class Fenced(Exception):
 
 
 class CommitUnknown(Transient):
-    """The connection was lost after COMMIT was sent: only the stored positions can tell what happened."""
+    """The connection was lost after COMMIT was sent: only the stored positions can tell what happened.
+
+    `applied`: the batch, as it is in the target if it was committed; of the commit itself it is not known how long it
+    took.
+    """
+
+    def __init__(self, failure: Failure, applied: Applied) -> None:
+        super().__init__(failure)
+        self.applied = applied
 
 
 class ConnectionLost(Transient):

@@ -73,8 +73,8 @@ class Trace(Section):
         default=5.0,
         ge=0.5,
         le=60,
-        description="Seconds that the collector may take, also for what is left at the end. What it does not take "
-        "is left out.",
+        description="Seconds that the collector may take for what it gets at once. What it does not take is left out, "
+        "and so is what is not sent two seconds after the worker's end.",
     )
     ratio: Ratio = Field(default=1.0, description="Share of the batches that are traced.")
     links: int = Field(

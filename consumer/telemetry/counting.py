@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter as Tally
+from collections import defaultdict
 from collections.abc import Callable
 
 import numpy as np
@@ -105,9 +106,10 @@ class Counting:
             moments, counts = np.array(appended).T
             self._applied.add(now - moments, counts)
         if plan.stamps:
-            moments = np.concatenate(plan.stamps)
-            # 0 where the source does not know
-            self._arrived.add(now - moments[moments > 0])
+            letters = defaultdict(set)
+            for letter in plan.letters:
+                letters[letter.record.ref.at].add(letter.record.ref.offset)
+            self._arrived.add(now - np.concatenate([stamps.without(letters) for stamps in plan.stamps]))
 
     def _lettered(self, plan: Plan) -> None:
         for letter in plan.letters:

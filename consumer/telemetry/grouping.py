@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from consumer.core.connectors import Connector
-from consumer.core.lag import Lag
+from consumer.core.lag import Going, Lag
 from consumer.core.trend import Trend
 from consumer.ports.outlook import Compared, Judged, Letters, Sight
 from consumer.telemetry import metrics
@@ -68,11 +68,22 @@ class GroupSamples:
                 yield Sample(metrics.LAG_RECORDS, lag.records, place)
             if lag.seconds is not None:
                 yield Sample(metrics.LAG_SECONDS, lag.seconds, place)
+        yield from self._oldest(found)
         if rest:
             yield Sample(metrics.LAG_RECORDS, sum(lag.records or 0 for lag in rest), (OTHER, OTHER))
             yield Sample(metrics.LAG_SECONDS, max(lag.seconds or 0 for lag in rest), (OTHER, OTHER))
         if self.kafka_names:
             yield from self._by_other_names(alone)
+
+    def _oldest(self, found: Sequence[Lag]) -> Iterator[Sample]:
+        """Of each topic; what a person paused is meant to wait."""
+        waits: dict[str, float] = {}
+        for lag in found:
+            if lag.seconds is not None and lag.going is not Going.PAUSED:
+                topic = self.topics(lag.at.topic)
+                waits[topic] = max(lag.seconds, waits.get(topic, 0.0))
+        for topic, seconds in waits.items():
+            yield Sample(metrics.TOPIC_LAG, seconds, (topic,))
 
     def _by_other_names(self, found: Iterable[Lag]) -> Iterator[Sample]:
         sums: Counter[str] = Counter()

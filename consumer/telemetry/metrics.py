@@ -110,7 +110,10 @@ HEALED = _counter("healing", "What was put right without a hand, by what was don
 PAUSES = _counter("pauses", "Partitions that were not read on for a while, each time.", "reason")
 LEFT_OUT = _counter("log_lines_left_out", "Lines that were kept out of the log, since there were too many like them.")
 
-SPANS_DROPPED = _counter("spans_dropped", "Spans of traces that the collector did not take, as one that is away.")
+SPANS_DROPPED = _counter(
+    "spans_dropped",
+    "Spans of traces that the collector did not take, as one that is away, or that found no room to wait.",
+)
 
 # how a worker is
 
@@ -146,6 +149,12 @@ BUILD = _gauge("build_info", "Always 1; what runs is in the labels.", "version",
 LAG_RECORDS = _gauge("lag_records", "Records that are not applied.", "topic", "partition", teller=_GROUP)
 LAG_SECONDS = _gauge(
     "lag_seconds", "How long the oldest of them has been in its log.", "topic", "partition", teller=_GROUP
+)
+TOPIC_LAG = _gauge(
+    "topic_lag_seconds",
+    "How long the oldest record of a topic has waited that is not applied, without partitions that a person paused.",
+    "topic",
+    teller=_GROUP,
 )
 LAG_PARTITIONS = _gauge(
     "lag_partitions",

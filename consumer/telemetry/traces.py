@@ -8,13 +8,10 @@ as the messaging conventions say.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from logging import NullHandler, getLogger
 
 import structlog
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 from opentelemetry.trace import (
     Link,
@@ -34,9 +31,8 @@ from consumer.core.records import Header, RecordRef, Slice
 from consumer.core.tracing import carried
 from consumer.ports.facts import Began, Committed, Ended, Fact, Numbered, Published, Undone
 from consumer.telemetry import metrics
+from consumer.telemetry.exporting import Outlet
 from consumer.telemetry.gauging import Sample
-
-log = structlog.get_logger("headrace.telemetry")
 
 _FIELDS = ("traceparent", "tracestate")
 _NANOS = 1_000_000_000
@@ -49,7 +45,7 @@ _DATABASE = frozenset({"stage", "apply", "letters", "commit"})
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceSettings:
     """`ratio`: share of the batches that are traced. `links`: most records that one is linked to. `timeout`: seconds
-    that the collector may take."""
+    that the collector may take for what it gets at once."""
 
     group: str
     worker: str
@@ -68,7 +64,7 @@ class Tracing:
         switches: Switches = ALL_ON,
         dropped: Callable[[], int] = lambda: 0,
     ) -> None:
-        """`dropped`: how many spans the collector has not taken."""
+        """`dropped`: how many spans did not reach the collector."""
         self._switches = switches
         self._dropped = dropped
         self._tracer = provider.get_tracer("headrace")
@@ -264,48 +260,13 @@ def provider(settings: TraceSettings, version: str, processor: SpanProcessor) ->
 
 @contextmanager
 def sending(endpoint: str, settings: TraceSettings, version: str, switches: Switches = ALL_ON) -> Iterator[Tracing]:
-    """Traces that are sent to a collector; what is left at the end has some seconds."""
-    # what the exporter says by itself is no JSON
-    quiet = getLogger("opentelemetry")
-    quiet.addHandler(NullHandler())
-    quiet.propagate = False
-    exporter = _Told(OTLPSpanExporter(endpoint, timeout=settings.timeout))
-    limit = settings.timeout * 1000
-    made = provider(settings, version, BatchSpanProcessor(exporter, export_timeout_millis=limit))
+    """Traces that are sent to a collector; what is left at the end has a moment."""
+    outlet = Outlet(endpoint, settings.timeout)
+    made = provider(settings, version, outlet)
     try:
-        yield Tracing(made, settings, switches, lambda: exporter.dropped)
+        yield Tracing(made, settings, switches, lambda: outlet.dropped)
     finally:
         made.shutdown()
-
-
-class _Told(SpanExporter):
-    """Says once that spans can't be sent, and once that they can again, and counts those that were dropped."""
-
-    def __init__(self, inner: SpanExporter) -> None:
-        self._inner = inner
-        self.dropped = 0
-        self._failing = False
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        result = self._inner.export(spans)
-        failing = result is not SpanExportResult.SUCCESS
-        if failing:
-            self.dropped += len(spans)
-        if failing and not self._failing:
-            log.warning(
-                "traces can't be sent; they are dropped",
-                remedy="Look whether trace.endpoint is a collector's OTLP address, as http://collector:4318/v1/traces.",
-            )
-        elif self._failing and not failing:
-            log.info("traces are sent again", dropped=self.dropped)
-        self._failing = failing
-        return result
-
-    def shutdown(self) -> None:
-        self._inner.shutdown()
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        return self._inner.force_flush(timeout_millis)
 
 
 def _said(headers: Iterable[Header]) -> dict[str, str]:

@@ -37,7 +37,8 @@ def _failures(kind: str) -> str:
     )
 
 
-_LAG = 'headrace_lag_seconds{topic="a", partition="0"}'
+_LAG = 'headrace_topic_lag_seconds{topic="a"}'
+_LAG_OF_ONE = 'headrace_lag_seconds{topic="a", partition="0"}'
 _COMPLETE = 'headrace_table_complete_timestamp_seconds{table="public.orders"}'
 _LOOKED = "headrace_lag_looked_timestamp_seconds"
 _BEAT = "headrace_source_heartbeat_timestamp_seconds"
@@ -56,7 +57,13 @@ CASES: dict[str, tuple[Case, ...]] = {
         Fires(series={_LAG: "400x20"}, at=10, labels={"topic": "a"}, summary="Changes of a wait for 6m 40s"),
         Calm(why="a short wait", series={_LAG: "250x20"}, at=10),
         Calm(why="not for long", series={_LAG: "0x6 400x4"}, at=10),
-        Calm(why="paused by a person", series={_LAG: "400x20", _trend("paused"): "1x20"}, at=10),
+        Fires(
+            series={_LAG: "400x20", _LAG_OF_ONE: "900x20", _trend("paused"): "1x20"},
+            at=10,
+            labels={"topic": "a"},
+            summary="Changes of a wait for 6m 40s",
+        ),
+        Calm(why="paused by a person", series={_LAG_OF_ONE: "400x20", _trend("paused"): "1x20"}, at=10),
     ),
     "HeadraceStalled": (
         Fires(

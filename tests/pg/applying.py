@@ -88,6 +88,7 @@ class Applying:
         topics: Sequence[str],
         bounds: Bounds = USUAL,
     ) -> None:
+        self.sink = sink
         self._keys, self._values = Writer(key([ID])), Writer(envelope(FIELDS))
         self.schemas = {1: self._keys.text, 2: self._values.text}
         world = World(self.schemas, lambda name: None)

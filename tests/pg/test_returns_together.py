@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import psycopg
@@ -13,10 +14,15 @@ from consumer.core.flags import Flag
 from consumer.core.flood import FloodLimits
 from consumer.core.records import TopicPartition
 from consumer.edges.postgres.outbox import PostgresOutbox
+from consumer.edges.postgres.session import SessionSettings
+from consumer.edges.postgres.sink import PostgresSink
+from consumer.ports.facts import Committed, Fact
 from consumer.reading.handover import Later, Moved, Notice, Stopped
 from dlq.actions import replay
 from tests.pg.applying import Applying, Bounds
 from tests.pg.conftest import Catalogs, Pools, Sinks
+from tests.real.engine.wire import Proxy, cutting
+from tests.unit.counted import counted
 
 LANE = "retry"
 FLOOD = FloodLimits(percent=100)
@@ -114,6 +120,35 @@ def test_letters_of_many_rows_are_one_transaction(scene: Scene) -> None:
     assert Counter(scene.states()) == {"applied": 300}
     assert scene.rows() == dict.fromkeys(range(300), "a")
     assert scene.batches() == [300]
+
+
+def test_how_old_changes_were_is_told_once_when_they_are_applied(scene: Scene) -> None:
+    """Not while they are letters."""
+    heard: list[Fact] = []
+    scene.applying.sink.tell = heard.append
+    scene.letters([("c", number, "a") for number in range(30)])
+    scene.come_back()
+    told = [counted([fact])["headrace_source_latency_seconds_count[]"] for fact in heard]
+    assert [count for fact, count in zip(heard, told, strict=True) if isinstance(fact, Committed) and count] == [30]
+
+
+def test_letters_whose_commit_got_no_answer_are_told_as_applied(
+    session: psycopg.Connection, server: str, catalogs: Catalogs, pools: Pools, schema: str, group: str
+) -> None:
+    """Once it was found to be done: nobody tries them again who could tell it then."""
+    session.execute(f"CREATE TABLE {schema}.t (id bigint PRIMARY KEY, word varchar(5))".encode())
+    with Proxy(server) as proxy, closing(PostgresSink(SessionSettings(dsn=proxy.dsn, worker="one"), group)) as sink:
+        sink.open()
+        applying = Applying(sink, catalogs(), schema, ["t", LANE], Bounds(flood=FLOOD))
+        scene = Scene(session, applying, PostgresOutbox(pools(), group), schema, group)
+        scene.letters([("c", number, "a") for number in range(5)])
+        heard: list[Fact] = []
+        sink.tell = heard.append
+        scene.send()
+        with cutting(proxy.after("^COMMIT")):
+            applying.turns(lambda _: any(isinstance(fact, Committed) for fact in heard))
+    assert scene.states() == ["applied"] * 5
+    assert counted(heard)["headrace_letters_total['applied']"] == 5
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from consumer.core.failure import Transient
+from consumer.core.failure import Transient, failed
+from consumer.core.kinds import KINDS
+from consumer.core.laps import Lap
 from consumer.core.plan import Plan
 from consumer.core.records import LastRecord, Slice, TopicPartition
 from consumer.core.target import TableName
@@ -14,7 +16,7 @@ from consumer.edges.postgres.positions import end_blockers
 from consumer.edges.postgres.session import SessionSettings, require_commit, transaction
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.ports.refusals import DataFault, Fenced
-from consumer.ports.target import Outcome, Start, Stored
+from consumer.ports.target import Applied, Outcome, Start, Stored
 from tests.pg.conftest import Sinks
 from tests.pg.landing import ID, Landing, rows
 
@@ -267,11 +269,13 @@ class Swallowing(PostgresSink):
 def test_a_commit_in_doubt_is_resolved_by_the_position(sink: PostgresSink, sinks: Sinks, landing: Landing) -> None:
     """Our epoch at the start: not committed. Our epoch at the end: committed. Another epoch: fenced."""
     plan = landing.plan(("c", row(1)))
-    assert sink.resolve(plan) is Outcome.NOT_COMMITTED
+    applied = Applied(plan=plan, seconds=0.0, durations={}, laps=(Lap(step="stage", began=0.0, seconds=0.0),))
+    why = failed(KINDS["target.connection"], "postgres", "commit", "the server closed the connection")
+    assert sink.resolve(applied, why) is Outcome.NOT_COMMITTED
     sink.apply(plan)
-    assert sink.resolve(plan) is Outcome.COMMITTED
+    assert sink.resolve(applied, why) is Outcome.COMMITTED
     sinks("two").take({landing.at: Start(offset=0)})
-    assert sink.resolve(plan) is Outcome.FENCED
+    assert sink.resolve(applied, why) is Outcome.FENCED
 
 
 def test_taking_raises_epochs_and_keeps_positions(sink: PostgresSink, landing: Landing) -> None:

@@ -80,7 +80,7 @@ def test_the_command_writes_rules_with_the_settings_values(tmp_path: Path) -> No
     assert done.exit_code == 0, done.output
     group = tomllib.loads(given)["kafka"]["group"]
     assert done.output == rules(group, _VALUES | {"lag_seconds": 77, "runbooks": "https://docs.example"})
-    assert ") > 77 " in done.output
+    assert ') > 77"' in done.output
     assert "https://docs.example/HeadraceLagging.md" in done.output
     listed = CliRunner().invoke(app, ["alerts", "--config", str(file), "--output", "json"])
     assert listed.output.count('"runbook"') == len(ALERTS)

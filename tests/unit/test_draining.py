@@ -13,16 +13,20 @@ from consumer.applying.holdings import Holdings
 from consumer.binding.binder import Binder, BinderSettings, Sources
 from consumer.binding.known import KnownBindings
 from consumer.core.binding import BindingKey
+from consumer.core.failure import Failure, failed
 from consumer.core.flood import FloodGuard, FloodLimits
+from consumer.core.kinds import KINDS
 from consumer.core.plan import Plan
 from consumer.core.policy import TablePolicy
 from consumer.core.records import OffsetRange, Slice, TopicPartition
-from consumer.ports.target import NO_ROOM, Applied, Known, Start, Taken
+from consumer.ports.refusals import CommitUnknown
+from consumer.ports.target import NO_ROOM, Applied, Known, Outcome, Start, Taken
 from consumer.reading.handover import Handover, Moved, Paced, Work
 from tests.unit.known import heartbeat, planner
 from tests.unit.patient import patient
 
 AT, OTHER = TopicPartition("t", 0), TopicPartition("t", 1)
+LOST = failed(KINDS["target.connection"], "postgres", "commit", "the server closed the connection")
 
 
 class Ten:
@@ -31,6 +35,8 @@ class Ten:
     def __init__(self) -> None:
         self.applied: list[tuple[int, int]] = []
         self.rooms: list[Mapping[TopicPartition, int]] = []
+        # whether the next commit gets no answer, though it is done
+        self.mute = False
 
     def open(self) -> None:
         """Nothing is to be opened."""
@@ -56,7 +62,14 @@ class Ten:
     def apply(self, plan: Plan, room: Mapping[TopicPartition, int] = NO_ROOM, within: float | None = None) -> Applied:
         self.applied += [(piece.start, piece.end) for piece in plan.slices]
         self.rooms.append(room)
-        return Applied(plan=plan, seconds=10.0, durations={})
+        applied = Applied(plan=plan, seconds=10.0, durations={})
+        if self.mute:
+            self.mute = False
+            raise CommitUnknown(LOST, applied)
+        return applied
+
+    def resolve(self, applied: Applied, failure: Failure) -> Outcome:
+        return Outcome.COMMITTED
 
 
 class Scene:
@@ -134,3 +147,12 @@ def test_the_reader_hears_what_a_batch_took() -> None:
     scene.offer(OTHER, 0, 7)
     scene.applier.turn(0)
     assert scene.handover.notices() == [Moved({OTHER: 7}), Paced(7, 10.0)]
+
+
+def test_the_reader_hears_the_same_of_a_commit_that_got_no_answer() -> None:
+    """Once it was found to be done; then everything is taken anew."""
+    scene = Scene()
+    scene.target.mute = True
+    scene.offer(OTHER, 0, 7)
+    scene.applier.turn(0)
+    assert scene.handover.notices()[:2] == [Moved({OTHER: 7}), Paced(7, 10.0)]

@@ -1,19 +1,21 @@
 """The lookout of a group: one process tells, Kafka is asked for little, what was seen stays while nobody can look."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import count
 
 import pytest
 
-from consumer.background.lookout import KnownAges, Lookout, Sources
+from consumer.background.lookout import STAYS, KnownAges, Lookout, Sources
 from consumer.core.failure import Transient, failed
 from consumer.core.kinds import KINDS
 from consumer.core.lag import Place
 from consumer.core.records import TopicPartition
 from consumer.core.trend import Trend
+from consumer.ports.control import Worker
 from consumer.ports.facts import Fact, Failed
 from consumer.ports.outlook import Heartbeat, Judged, Stored
+from tests.unit.reporting import worker_of
 
 AT = TopicPartition("shop.orders", 0)
 BEATS = TopicPartition("beats", 0)
@@ -26,12 +28,17 @@ class Group:
     def __init__(self) -> None:
         self.teller_now: str | None = "me"
         self.away = False
+        # who tells can't be asked either
+        self.silent = False
         self.position = 100
         self.logs = {AT: 150, BEATS: 9}
         self.kept: list[tuple[Sequence[Judged], Heartbeat | None]] = []
         self.asked: list[Mapping[TopicPartition, int]] = []
+        self.workers: list[Worker] = []
 
     def teller(self) -> str | None:
+        if self.silent:
+            raise Transient(failed(KINDS["target.connection"], "postgres", "read workers", "it is away"))
         return self.teller_now
 
     def places(self) -> tuple[datetime, list[Place]]:
@@ -64,11 +71,13 @@ def group() -> Group:
     return Group()
 
 
-def lookout(group: Group, me: str | None = "me", heartbeats: str = "") -> Lookout:
-    """A lookout that looks whenever it is turned, ten seconds later than before."""
+def lookout(
+    group: Group, me: str | None = "me", heartbeats: str = "", clock: Callable[[], float] | None = None
+) -> Lookout:
+    """A lookout that looks whenever it is turned, ten seconds later than before where nothing else is the clock."""
     seconds = count(0.0, 10.0)
-    sources = Sources(outlook=group, offsets=group, ages=group, heartbeats=heartbeats)
-    return Lookout(sources, me, every=0.0, clock=lambda: next(seconds))
+    sources = Sources(outlook=group, workers=lambda: group.workers, offsets=group, ages=group, heartbeats=heartbeats)
+    return Lookout(sources, me, every=0.0, clock=clock or (lambda: next(seconds)))
 
 
 def whole(look: Lookout) -> None:
@@ -119,6 +128,33 @@ def test_who_tells_no_more_forgets_what_it_saw(group: Group) -> None:
     assert look.seen is None
 
 
+def test_who_can_not_ask_who_tells_tells_for_a_minute_more(group: Group) -> None:
+    """By then another process may tell, which the target still answers; what is known of itself comes back with it."""
+    now = [0.0]
+    look = lookout(group, clock=lambda: now[0])
+    whole(look)
+    group.silent = True
+    told = []
+    for now[0] in (30.0, STAYS, STAYS + 1):
+        whole(look)
+        told.append(look.seen is not None)
+    assert told == [True, True, False]
+    group.silent = False
+    whole(look)
+    assert look.seen is not None
+
+
+def test_while_only_kafka_is_away_what_was_seen_stays(group: Group) -> None:
+    """Nobody else tells: the target says so at each look."""
+    now = [0.0]
+    look = lookout(group, clock=lambda: now[0])
+    whole(look)
+    group.away = True
+    for now[0] in (50.0, 100.0, 150.0):
+        whole(look)
+    assert look.seen is not None
+
+
 def test_a_look_that_fails_leaves_the_one_before(group: Group) -> None:
     """With its time; the failure is told as such."""
     look = lookout(group)
@@ -140,6 +176,17 @@ def test_a_position_that_does_not_move_becomes_stalled(group: Group) -> None:
         assert look.seen is not None
         trends.append(look.seen.partitions[0].trend)
     assert trends == [Trend.BEHIND] * 3 + [Trend.STALLED] * 2
+
+
+def test_a_partition_whose_worker_waits_for_a_server_is_not_stalled(group: Group) -> None:
+    """It waits, and why stands beside it, for whoever asks the database."""
+    group.workers = [worker_of(AT, "open")]
+    look = lookout(group)
+    for _ in range(5):
+        whole(look)
+    assert look.seen is not None
+    (judged,) = look.seen.partitions
+    assert (judged.trend, judged.lag.why) == (Trend.WAITING, "w does not ask the target, which is away: no answer")
 
 
 def test_the_newest_heartbeat_is_looked_for(group: Group) -> None:

@@ -5,8 +5,9 @@ import re
 import socket
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,9 +17,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from consumer.core.failure import failed
 from consumer.core.kinds import KINDS
 from consumer.core.laps import Lap
-from consumer.core.letters import State, Verdict
-from consumer.core.plan import Counts, Plan
-from consumer.core.records import Appended, Slice, TopicPartition
+from consumer.core.letters import Letter, Record, State, Verdict
+from consumer.core.plan import Aside, Counts, Plan, Stage
+from consumer.core.records import Appended, RecordRef, Slice, TopicPartition
+from consumer.core.runs import Run
+from consumer.core.stamps import Stamps
 from consumer.core.target import TableName
 from consumer.ports.facts import Began, Committed, Fact, Failed, Halted, Overtaken, Pause, Route, Shift, Shifted, Undone
 from consumer.ports.target import Applied
@@ -31,6 +34,7 @@ from consumer.telemetry.labels import Bounded
 from consumer.telemetry.metrics import METRICS, Kind
 from consumer.telemetry.server import Asked
 from consumer.telemetry.watchers import Probes, Watchers
+from tests.unit.counted import counted
 
 FAILURE = failed(KINDS["record.value"], "postgres", "upsert", "a value does not fit")
 PIECE = Slice(
@@ -42,7 +46,7 @@ PLAN = Plan(
     stages=(),
     counts=Counts(records=3, upserts=2, ignored=1),
     source_times={PIECE.at: (1, 2)},
-    stamps=[np.array([1, 0, 2])],
+    stamps=[Stamps((Run(piece=PIECE, start=0, end=3, key_frame=None, value_frame=None),), np.array([1, 0, 2]))],
     tables={ORDERS: 2},
     laps=(Lap(step="plan", began=0.0, seconds=0.02),),
 )
@@ -50,20 +54,6 @@ APPLIED = Applied(plan=PLAN, seconds=0.3, durations={}, laps=(Lap(step="commit",
 TOPICS = (("t0", 1), ("t1", 1), ("other", 3))
 POLLED = Lap(step="poll", began=0, seconds=2)
 DEAD = Plan(slices=(PIECE,), stages=(), verdicts=(Verdict(id=1, attempt=2, state=State.DEAD, failure=FAILURE),))
-
-
-def counted(facts: Sequence[Fact], topics: int = 9) -> dict[str, float]:
-    """What a scrape has of facts, by series."""
-    registry = CollectorRegistry()
-    counting = Counting(registry, Bounded(topics))
-    for fact in facts:
-        counting.tell(fact)
-    return {
-        f"{sample.name}{sorted(sample.labels.values())}": sample.value
-        for family in registry.collect()
-        for sample in family.samples
-        if not sample.name.endswith(("_created", "_bucket"))
-    }
 
 
 @pytest.mark.parametrize(
@@ -112,6 +102,16 @@ def test_a_batch_that_only_moves_positions_is_none() -> None:
     """It would make batches look small and quick."""
     moved = Applied(plan=Plan(slices=(PIECE,), stages=()), seconds=1, durations={})
     assert counted([Committed(moved)])["headrace_batch_seconds_count[]"] == 0
+
+
+def test_how_old_a_record_was_is_not_told_when_it_became_a_letter() -> None:
+    """It is told when the letter is applied, which is a plan with the record and without a letter of it."""
+    record = Record(ref=RecordRef(PIECE.at, 2), key=None, value=None, headers=())
+    letter = Letter(record=record, state=State.RETRYING, failure=FAILURE)
+    first = replace(PLAN, stages=(Stage(letters=(Aside(letters=(letter,)),)),))
+    count = "headrace_source_latency_seconds_count[]"
+    facts = [Committed(Applied(plan=plan, seconds=0.1, durations={})) for plan in (first, PLAN)]
+    assert [counted(facts[:1])[count], counted(facts)[count]] == [1, 3]
 
 
 def test_what_nobody_may_ask_for_is_not_counted() -> None:

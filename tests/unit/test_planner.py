@@ -396,10 +396,13 @@ def test_source_times_are_those_of_each_partition() -> None:
     plan = planner(known).plan(pieces)
     assert plan.source_times == {far: (1000, 1029), near: (9000, 9029)}
     assert plan.source_ms == (1000, 9029)
-    every = sorted(time for stamps in plan.stamps for time in stamps.tolist())
+    every = sorted(time for stamps in plan.stamps for time in stamps.without({}).tolist())
     assert every == [*range(1000, 1030), *range(9000, 9030)]
+    letters = {far: {pieces[0].offsets[0], pieces[0].offsets[29]}, near: {pieces[1].offsets[7]}}
+    others = sorted(time for stamps in plan.stamps for time in stamps.without(letters).tolist())
+    assert others == [*range(1001, 1029), *range(9000, 9007), *range(9008, 9030)]
     # a view would keep all that was decoded as long as the plan is there
-    assert all(stamps.flags.owndata for stamps in plan.stamps)
+    assert all(stamps.times.flags.owndata for stamps in plan.stamps)
 
 
 def test_what_became_a_letter_is_no_record_of_its_table() -> None:

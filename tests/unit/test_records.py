@@ -59,6 +59,8 @@ def test_each_record_is_as_old_as_the_last_one_in_front_of_it_that_says(piece: S
 
     ages = [times[max(each for each in said if each <= offset)] for offset in part.offsets]
     assert [ms for ms, count in part.ages() for _ in range(count)] == [ms for ms in ages if ms > 0]
+    # as the ledger has it, also of the halves of a batch that was cut
+    assert part.appended_ms == min((ms for ms in ages if ms > 0), default=None)
 
 
 @given(slices(), st.integers(0, 14))

@@ -1,7 +1,9 @@
 """Traces of batches: spans and their steps, links to records, and what a collector gets of it."""
 
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -33,6 +35,7 @@ from consumer.planning.planner import Planner
 from consumer.ports.facts import Began, Committed, Ended, Numbered, Published, Undone
 from consumer.ports.letters import Outgoing
 from consumer.ports.target import Applied
+from consumer.telemetry.exporting import LAST, Outlet
 from consumer.telemetry.traces import TraceSettings, Tracing, provider, sampled, sending
 from tests.collector import Collector
 from tests.unit.known import Topic, slice_of
@@ -335,6 +338,13 @@ def collector() -> Iterator[Collector]:
         yield opened
 
 
+@pytest.fixture
+def mute() -> Iterator[str]:
+    """The endpoint of a collector that takes connections and answers nothing."""
+    with socket.create_server(("127.0.0.1", 0), backlog=8) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1/traces"
+
+
 def test_a_collector_gets_the_spans(collector: Collector) -> None:
     """As protobuf, with the resource; also those that were not sent when the worker ends."""
     pieces = slices(2, parented)
@@ -372,6 +382,29 @@ def test_what_the_collector_does_not_take_is_dropped_and_counted() -> None:
     ((_, dropped, _),) = tracing.samples()
     assert dropped == 1
     assert [line["event"] for line in logs] == ["traces can't be sent; they are dropped"]
+
+
+def batches(tracing: Tracing, number: int) -> None:
+    """So many spans."""
+    for _ in range(number):
+        tracing.tell(Began(slices=slices(3, bare), lane=False, polled=None))
+        tracing.tell(Ended())
+
+
+def test_a_collector_that_hangs_costs_spans_and_nobodys_time(mute: str) -> None:
+    """What finds no room is counted at once, what waits at the end, which it does not hold up."""
+    with capture_logs() as logs:
+        outlet = Outlet(mute, timeout=30, most=10)
+        tracing = Tracing(provider(SETTINGS, "1", outlet), SETTINGS)
+        batches(tracing, 25)
+        before = outlet.dropped
+        began = time.monotonic()
+        outlet.shutdown()
+        took = time.monotonic() - began
+    batches(tracing, 1)
+    assert (before, outlet.dropped) == (15, 26)
+    assert took < LAST + 2
+    assert [line["event"] for line in logs] == ["the collector did not take the last spans in time"]
 
 
 def test_no_batch_is_traced_while_that_is_switched_off() -> None:

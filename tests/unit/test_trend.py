@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from itertools import count
 
 import pytest
 
 from consumer.core.lag import Going, Lag, Place
 from consumer.core.records import TopicPartition
 from consumer.core.trend import KEPT, Mark, Trend, trend
-from consumer.inspection.lagging import Asked, is_held_up, look
-from consumer.ports.control import Worker
+from consumer.inspection.lagging import Asked, Lately, look
+from tests.unit.reporting import worker_of
 
 AT = TopicPartition("t", 0)
 
@@ -79,28 +79,21 @@ def test_without_the_logs_nothing_is_said() -> None:
 
 
 def test_a_worker_that_does_not_ask_its_target_holds_its_partitions_up() -> None:
-    """That is a pause that ends by itself, not a stall."""
-    assert trend(lag(3), looks(*STILL), held_up=True) is Trend.PAUSED
+    """They wait, and go on by themselves: that is no stall."""
+    assert trend(lag(3), looks(*STILL), held_up=True) is Trend.WAITING
     assert trend(lag(0), looks((7, 0)), held_up=True) is Trend.OK
 
 
 @pytest.mark.parametrize(
-    ("state", "partition", "expected"), [("open", 0, True), ("closed", 0, False), ("open", 1, False)]
+    ("state", "partition", "expected"),
+    [("open", 0, Trend.WAITING), ("closed", 0, Trend.STALLED), ("open", 1, Trend.STALLED)],
 )
-def test_who_holds_a_partition_up_is_found_by_its_breakers(state: str, partition: int, expected: bool) -> None:
+def test_who_holds_a_partition_up_is_found_by_its_breakers(state: str, partition: int, expected: Trend) -> None:
     """Only its own worker's count."""
-    worker = worker_of(partition, state)
-    assert is_held_up(lag(3), [worker]) is expected
-
-
-def worker_of(partition: int, state: str) -> Worker:
-    """A worker that holds a partition, with a breaker in a state."""
-    now = datetime.now(UTC)
-    return Worker(
-        name="w", host="h", pid=1, version="1", state="running", started_at=now, seen_at=now, quiet=0.0, every=1.0,
-        partitions=[["t", partition, 9]], batch=None, queue_batches=0, queue_bytes=0, rss_bytes=None,
-        breakers=[{"name": "target", "state": state, "detail": "no answer"}], metrics_port=None,
-    )  # fmt: skip
+    seconds = count(0.0, 10.0)
+    lately = Lately(clock=lambda: next(seconds))
+    found = [lately.trends([lag(3)], [worker_of(TopicPartition("t", partition), state)]).get(AT) for _ in range(4)]
+    assert found[-1] is expected
 
 
 class Ends:
@@ -123,7 +116,7 @@ ASKED = Asked(offsets=Ends, ages=Ends, connectors=lambda: None)
 def test_lag_says_which_worker_holds_a_table_back_and_why(partition: int, topics: list[str], told: bool) -> None:
     """Where the partition is its own and the topic among those that it does not read."""
     held_back = {"priorities": ["bulk"], "topics": topics, "why": "critical tables wait"}
-    worker = replace(worker_of(partition, "closed"), held_back=held_back)
+    worker = replace(worker_of(TopicPartition("t", partition), "closed"), held_back=held_back)
 
     (found,) = look([PLACE], ASKED, [worker]).lags
     assert (found.why == "w holds bulk tables back: critical tables wait") is told

@@ -10,8 +10,9 @@ _LAG = Row(
     panels=(
         Lines(
             title="Seconds behind, by topic",
-            why="How long the oldest record that is not applied has been in its log. This is what alerts look at.",
-            queries=(Query(f"max by (topic) ({of_group(m.LAG_SECONDS)})", "{{topic}}"),),
+            why="How long the oldest record has been in its log that is not applied, without partitions that a person "
+            "paused. This is what alerts look at.",
+            queries=(Query(f"max by (topic) ({of_group(m.TOPIC_LAG)})", "{{topic}}"),),
             unit="s",
             bad=DEFAULTS.lag_seconds,
             alerts=("HeadraceLagging",),

@@ -203,12 +203,20 @@ class PostgresSink:
         began, clock = time.time(), time.perf_counter()
         try:
             applied = self._applied(plan, room, within)
+        except CommitUnknown:
+            # told when it is known what became of it
+            raise
         except HeadraceError as error:
             seconds = time.perf_counter() - clock
             self.tell(Undone(plan=plan, failure=error.failure, began=began, seconds=seconds))
             raise
-        self.tell(Committed(applied))
+        self._committed(applied)
         return applied
+
+    def _committed(self, applied: Applied) -> None:
+        self._ledger.committed()
+        self._writer.committed()
+        self.tell(Committed(applied))
 
     def _applied(self, plan: Plan, room: Mapping[TopicPartition, int], within: float | None) -> Applied:
         started = datetime.now(UTC)
@@ -258,19 +266,14 @@ class PostgresSink:
             self._note(connection, plan, error)
             raise
         ready = time.perf_counter()
-        try:
-            self._commit(connection)
-        except Transient as error:
-            self._note(connection, plan, error)
-            raise
-        self._ledger.committed()
-        self._writer.committed()
-        ended = time.perf_counter()
-        laps = _laps([("stage", began, filled), ("apply", filled, ready), ("commit", ready, ended)])
+        laps = _laps([("stage", began, filled), ("apply", filled, ready)])
         if lettered := self._lettering.lap():
             laps.append(lettered)
         closed = dict(+self._aside.closed)
-        return Applied(plan=plan, seconds=ended - clock, durations=durations, laps=tuple(laps), closed=closed)
+        done = Applied(plan=plan, seconds=ready - clock, durations=durations, laps=tuple(laps), closed=closed)
+        self._commit(connection, done)
+        ended = time.perf_counter()
+        return replace(done, seconds=ended - clock, laps=(*laps, *_laps([("commit", ready, ended)])))
 
     def _note(self, connection: psycopg.Connection, plan: Plan, error: BaseException) -> None:
         """Have the ledger say how a batch ended that was rolled back; what is planned anew has not ended.
@@ -287,19 +290,25 @@ class PostgresSink:
                     slow = isinstance(error, TooSlow)
                     changes.failed(connection, self._group, evolution, error.failure, slow=slow)
 
-    def resolve(self, plan: Plan) -> Outcome:
-        """What became of a plan whose COMMIT was not answered; the session must be a new one.
+    def resolve(self, applied: Applied, failure: Failure) -> Outcome:
+        """What became of a batch whose COMMIT was not answered, for this reason; the session must be a new one.
 
         The row lock waits for a commit that is still running; a session that outlives the deadline there
         is ended first. Raises ConnectionLost or Transient.
         """
+        plan = applied.plan
         try:
-            return self._resolved(plan)
+            outcome = self._resolved(plan)
         except Transient as error:
             if error.failure.kind != KINDS["target.locked"].name:
                 raise
             positions.end_blockers(self._session(), self._group, [piece.at for piece in plan.slices])
-            return self._resolved(plan)
+            outcome = self._resolved(plan)
+        if outcome is Outcome.COMMITTED:
+            self._committed(applied)
+        else:
+            self.tell(Undone(plan=plan, failure=failure, began=applied.laps[0].began, seconds=applied.seconds))
+        return outcome
 
     def prune(self, keep: Retention) -> bool:
         """Delete what need not be kept any longer, a bounded part of it; returns whether there may be more."""
@@ -340,10 +349,11 @@ class PostgresSink:
             finally:
                 if not connection.closed:
                     rollback(connection)
-        if all(found.get(piece.at) == (piece.epoch, piece.end) for piece in plan.slices):
-            return Outcome.COMMITTED
+        # first, since of one that moves nothing the positions say nothing
         if all(found.get(piece.at) == (piece.epoch, piece.start) for piece in plan.slices):
             return Outcome.NOT_COMMITTED
+        if all(found.get(piece.at) == (piece.epoch, piece.end) for piece in plan.slices):
+            return Outcome.COMMITTED
         return Outcome.FENCED
 
     def _compare(self, connection: psycopg.Connection, plan: Plan) -> None:
@@ -459,13 +469,16 @@ class PostgresSink:
     def _finish(self, connection: psycopg.Connection, plan: Plan) -> None:
         positions.move(connection, self._group, plan.slices, plan.source_times)
 
-    def _commit(self, connection: psycopg.Connection) -> None:
+    def _commit(self, connection: psycopg.Connection, applied: Applied) -> None:
         try:
             with translated("commit"):
                 tag = connection.execute("COMMIT").statusmessage
+            require_commit(tag, "commit")
         except ConnectionLost as error:
-            raise CommitUnknown(error.failure) from error
-        require_commit(tag, "commit")
+            raise CommitUnknown(error.failure, applied) from error
+        except Transient as error:
+            self._note(connection, applied.plan, error)
+            raise
 
     def _session(self) -> psycopg.Connection:
         if self._connection is None or self._connection.closed:

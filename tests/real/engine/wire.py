@@ -8,7 +8,7 @@ import re
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from types import TracebackType
@@ -74,6 +74,15 @@ class Hold:
         """Cut the session towards the worker only; the server still waits for what is held, or has done it."""
         assert self._session is not None
         self._session.cut_client()
+
+
+@contextmanager
+def cutting(hold: Hold) -> Iterator[None]:
+    """Meanwhile the session that comes to a hold is cut there."""
+    thread = threading.Thread(target=lambda: (hold.wait(), hold.discard()), daemon=True)
+    thread.start()
+    yield
+    thread.join(60)
 
 
 class Session:
