@@ -89,12 +89,12 @@ class Scene:
         self.handover.notices()
         self.target.applied.clear()
 
-    def offer(self, at: TopicPartition, start: int, end: int) -> None:
-        """A batch of one partition."""
+    def offer(self, at: TopicPartition, start: int, end: int, *, full: bool = False) -> None:
+        """A batch of one partition; `full`: its bytes have closed it."""
         count = end - start
         offsets, keys, values = range(start, end), [None] * count, [b"v"] * count
         piece = Slice(at=at, epoch=1, start=start, end=end, offsets=offsets, keys=keys, values=values)
-        self.handover.offer(Work(slices=(piece,)))
+        self.handover.offer(Work(slices=(piece,), full=full))
 
 
 @pytest.mark.parametrize(
@@ -128,9 +128,10 @@ def test_of_what_does_not_fit_a_part_is_begun_and_nothing_behind_it() -> None:
     assert 800 < end - start <= 960
 
 
-def test_the_reader_hears_what_a_batch_took() -> None:
+@pytest.mark.parametrize("full", [False, True])
+def test_the_reader_hears_what_a_batch_took(full: bool) -> None:
     """It decides how much the next one reads."""
     scene = Scene()
-    scene.offer(OTHER, 0, 7)
+    scene.offer(OTHER, 0, 7, full=full)
     scene.applier.turn(0)
-    assert scene.handover.notices() == [Moved({OTHER: 7}), Paced(7, 10.0)]
+    assert scene.handover.notices() == [Moved({OTHER: 7}), Paced(7, 10.0, full=full)]
