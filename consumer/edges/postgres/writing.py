@@ -9,9 +9,10 @@ from consumer.core.failure import Failure, failed
 from consumer.core.kinds import KINDS, TOO_DEPENDENT
 from consumer.core.target import TableName
 from consumer.core.writes import Action, TableWrite
+from consumer.edges.postgres.equals import remove
 from consumer.edges.postgres.refusals import Refusal, RowThere, TooManyRefused, find
 from consumer.edges.postgres.staging import Staged
-from consumer.edges.postgres.statements import delete, insert, insert_checked, remove, take, update, upsert
+from consumer.edges.postgres.statements import delete, insert, insert_checked, take, update, upsert
 from consumer.edges.postgres.translate import translated
 from consumer.ports.refusals import DataFault, TableFault
 
