@@ -10,7 +10,7 @@ from consumer.attempts import Workshop
 from consumer.binder import Binder
 from consumer.binder import Sources as BinderSources
 from consumer.binding_settings import binder_settings
-from consumer.blocks import Decoders
+from consumer.block_decoder import Decoders
 from consumer.busy import Busy
 from consumer.core.backoff import Backoff
 from consumer.core.breaking import BreakerState

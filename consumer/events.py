@@ -16,20 +16,8 @@ from typing import cast
 
 import polars as pl
 
-from consumer.blocks import (
-    IMAGES,
-    TRUNCATE,
-    Block,
-    BlockDecoder,
-    Data,
-    Decoded,
-    known_ops,
-    source_times,
-    stamps_of,
-    truncates_of,
-    unsound,
-    valued,
-)
+from consumer.block_decoder import BlockDecoder
+from consumer.blocks import Block, Data, Decoded, unsound, valued
 from consumer.core import history, instants
 from consumer.core.avro import options
 from consumer.core.envelope import ANY, SOURCE_TIME
@@ -41,6 +29,7 @@ from consumer.core.modes import Mode
 from consumer.core.plan import Contexts, SourceTimes, Stamps
 from consumer.core.position import positions
 from consumer.core.writes import Action, TableWrite
+from consumer.images import IMAGES, TRUNCATE, known_ops, source_times, stamps_of, truncates_of
 from consumer.rules import broken_checks, shaped
 from consumer.writes import BlockWrites
 

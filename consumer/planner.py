@@ -9,7 +9,8 @@ from types import MappingProxyType
 
 import polars as pl
 
-from consumer.blocks import Block, BlockDecoder, Decoded, Decoders, Recut, Truncated
+from consumer.block_decoder import BlockDecoder, Decoders
+from consumer.blocks import Block, Decoded, Recut, Truncated
 from consumer.core.binding import Binding, BindingKey, Evolution
 from consumer.core.envelope import IGNORED_KINDS
 from consumer.core.failure import Failure, Persistent, failed, located

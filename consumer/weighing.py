@@ -3,7 +3,7 @@
 from consumer.binder import Binder
 from consumer.binder import Sources as BinderSources
 from consumer.binding_settings import binder_settings
-from consumer.blocks import Decoders
+from consumer.block_decoder import Decoders
 from consumer.core.markers import Placeholders
 from consumer.decode_watch import Marks
 from consumer.edge_settings import frames, kafka_settings, letter_policy

@@ -14,7 +14,7 @@ from consumer.bench.rig import Rig
 from consumer.bench.scenario import Dataset
 from consumer.bench.store import Result
 from consumer.binder import Binder, BinderSettings, Sources
-from consumer.blocks import Decoders
+from consumer.block_decoder import Decoders
 from consumer.core.plan import Plan
 from consumer.core.policy import Policy
 from consumer.core.records import Slice

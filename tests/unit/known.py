@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from consumer.blocks import Decoders
+from consumer.block_decoder import Decoders
 from consumer.core.binding import Binding, BindingKey, BoundColumn
 from consumer.core.created import created_types
 from consumer.core.envelope import RecordKind, WriterSchema, read_key_schema, read_key_writer, read_writer_schema

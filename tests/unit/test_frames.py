@@ -10,7 +10,7 @@ from confluent_kafka import Message
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.blocks import Decoders
+from consumer.block_decoder import Decoders
 from consumer.core.frames import Frames
 from consumer.core.framing import in_headers, told_id
 from consumer.core.plan import Plan

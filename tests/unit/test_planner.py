@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from consumer.blocks import Decoders
+from consumer.block_decoder import Decoders
 from consumer.core.binding import BindingKey
 from consumer.core.envelope import RecordKind, WriterSchema
 from consumer.core.failure import Failure, failed

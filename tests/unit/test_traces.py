@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 from structlog.testing import capture_logs
 
-from consumer.blocks import Decoders
+from consumer.block_decoder import Decoders
 from consumer.core.failure import Failure, failed
 from consumer.core.flags import ALL_ON, Flag
 from consumer.core.kinds import KINDS

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from consumer.blocks import Block, BlockDecoder, Decoded, Decoders
+from consumer.block_decoder import BlockDecoder, Decoders
+from consumer.blocks import Block, Decoded
 from consumer.core.binding import BoundColumn
 from consumer.core.envelope import Column, read_writer_schema
 from consumer.core.fold import SEQ, Folded, fold
