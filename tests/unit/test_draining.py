@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Mapping, Sequence
+from itertools import count
 
 import pytest
 
@@ -31,6 +32,7 @@ class Ten:
     def __init__(self) -> None:
         self.applied: list[tuple[int, int]] = []
         self.rooms: list[Mapping[TopicPartition, int]] = []
+        self._epochs = count(1)
 
     def open(self) -> None:
         """Nothing is to be opened."""
@@ -39,7 +41,8 @@ class Ten:
         return Known(started=True, partitions=frozenset({AT, OTHER}))
 
     def take(self, starts: Mapping[TopicPartition, Start]) -> list[Taken]:
-        return [Taken(at=at, epoch=1, next_offset=0) for at in starts]
+        epoch = next(self._epochs)
+        return [Taken(at=at, epoch=epoch, next_offset=0) for at in starts]
 
     def marks(self, partitions: Sequence[TopicPartition]) -> list[OffsetRange]:
         return []
