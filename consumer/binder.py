@@ -264,10 +264,13 @@ class Binder:
                 self._evolver.forget_topic(topic)
             return changed
 
-    def forget(self, table: TableName | None) -> None:
-        """Forget what was read of a table's catalog (of all when None), and what it was to become."""
+    def forget(self, table: TableName | None, *, doubted: bool = False) -> None:
+        """Forget what was read of a table's catalog (of all when None), and what it was to become.
+
+        `doubted`: it may still be so; letters' rows are known by it until it was read again.
+        """
         with self._turn:
-            self._known.forget(table)
+            self._known.forget(table, doubted=doubted)
             self._evolver.forget(table)
 
     def forget_topic(self, topic: str) -> None:

@@ -281,7 +281,7 @@ class Planner:
         counted["letters"] += len(out)
         counted["ignored"] += len(block) - len(out)
         run = block.runs[0]
-        known = self._bindings.of_topic(run.piece.at.topic, run.key_frame)
+        known = self._bindings.rows_of(run.piece.at.topic, run.key_frame)
         imaged = self._bindings.of_values(run.piece.at.topic, run.value_frame) if run.key_frame else None
         if known is not None and known.key_writer is not None:
             readable = Block(known, block.runs)
