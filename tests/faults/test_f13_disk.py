@@ -24,6 +24,7 @@ def small_disk(tmp_path: Path) -> Iterator[Target]:
         yield target
 
 
+@pytest.mark.short
 def test_f13_the_disk_is_full(trial: Trial, small_disk: Target) -> None:
     """It is waited for; when there is room again, everything goes on by itself, and no record has become a letter."""
     trial.target = small_disk
