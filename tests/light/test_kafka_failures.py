@@ -93,7 +93,7 @@ class Member:
             self.poll()
             return bool(condition())
 
-        assert wait_until(reached, 20)
+        assert wait_until(reached, 60)
 
     def break_off(self) -> Failure:
         """Poll until the partition can't be read on; why."""
