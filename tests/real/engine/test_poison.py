@@ -178,6 +178,8 @@ def test_no_row_value_leaves_by_metrics_traces_or_the_api(scene: Scene, workers:
     metrics = f"http://127.0.0.1:{worker.lines('metrics are served')[0]['port']}/metrics"
     eventually(lambda: 'kind="record.check"' in _page(metrics), "failures are counted")
     eventually(lambda: "headrace_letters_open" in _page(metrics), "letters are told")
+    published = "SELECT count(*) FROM headrace.letters WHERE group_name = %s AND published_attempt = attempt"
+    eventually(lambda: scene.target.ask(published, again.group) == [(len(POISONS),)], "every letter is published")
     assert _CANARY not in _page(metrics)
 
     port = choose(["admin"], {})["admin"]
@@ -206,7 +208,7 @@ def test_no_row_value_leaves_by_metrics_traces_or_the_api(scene: Scene, workers:
 def _page(url: str) -> str:
     """What is answered, also by an error; nothing while nobody listens."""
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             return str(answer.read().decode())
     except urllib.error.HTTPError as error:
         with closing(error):
