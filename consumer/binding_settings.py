@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from consumer.binder import BinderSettings
+from consumer.binder_settings import BinderSettings
 from consumer.core.checks import Rules
 from consumer.core.contract import Contract
 from consumer.core.evolution import Answer, Follow

@@ -13,7 +13,8 @@ from consumer.bench.race import now
 from consumer.bench.rig import Rig
 from consumer.bench.scenario import Dataset
 from consumer.bench.store import Result
-from consumer.binder import Binder, BinderSettings, Sources
+from consumer.binder import Binder, Sources
+from consumer.binder_settings import BinderSettings
 from consumer.block_decoder import Decoders
 from consumer.core.plan import Plan
 from consumer.core.policy import Policy

@@ -7,7 +7,8 @@ import pytest
 from confluent_kafka import KafkaError
 from structlog.testing import capture_logs
 
-from consumer.binder import Binder, BinderSettings, Sources
+from consumer.binder import Binder, Sources
+from consumer.binder_settings import BinderSettings
 from consumer.core.binding import BindingKey
 from consumer.core.failure import Failure, HeadraceError, Persistent, Refused, Transient
 from consumer.core.records import TopicPartition

@@ -13,7 +13,8 @@ from consumer.ahead import Ahead
 from consumer.apart import Apart
 from consumer.applier import Applier
 from consumer.attempts import Workshop
-from consumer.binder import Binder, BinderSettings, Sources
+from consumer.binder import Binder, Sources
+from consumer.binder_settings import BinderSettings
 from consumer.busy import Busy
 from consumer.core.backoff import Backoff
 from consumer.core.failure_kind import ErrorType
@@ -152,7 +153,7 @@ class Applying:
         self.handover.offer(Work(slices=(replace(piece, headers=lambda offset: headers[offset - start]),), lane=True))
         return piece.end
 
-    def turns(self, done: Callable[[list[Notice]], bool], seconds: float = 20.0) -> list[Notice]:
+    def turns(self, done: Callable[[list[Notice]], bool], seconds: float = 60.0) -> list[Notice]:
         """Turn until that is so of what the reader was told; returns it, also when it never was."""
         told: list[Notice] = []
         until = time.monotonic() + seconds

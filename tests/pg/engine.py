@@ -9,7 +9,8 @@ import psycopg
 from consumer.apart import Apart
 from consumer.applier import Applier
 from consumer.attempts import Workshop
-from consumer.binder import Binder, BinderSettings, Sources
+from consumer.binder import Binder, Sources
+from consumer.binder_settings import BinderSettings
 from consumer.busy import Busy
 from consumer.core.failure import Failure
 from consumer.core.failure_kind import ErrorType

@@ -7,7 +7,8 @@ from typing import Any
 
 import psycopg
 
-from consumer.binder import Binder, BinderSettings, Sources
+from consumer.binder import Binder, Sources
+from consumer.binder_settings import BinderSettings
 from consumer.core.binding import Evolution
 from consumer.core.envelope import read_key_schema, read_writer_schema
 from consumer.core.evolution import DEFAULT_ANSWERS, Answer, Follow, Wanted, planned

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any
 
-from consumer.binder import Binder, BinderSettings, Sources
+from consumer.binder import Binder, Sources
+from consumer.binder_settings import BinderSettings
 from consumer.core.failure import Failure
 from consumer.core.plan import Plan
 from consumer.core.records import RecordRef, TopicPartition

@@ -8,7 +8,8 @@ from typing import Any
 import psycopg
 
 from consumer.apart import Apart
-from consumer.binder import Binder, BinderSettings, Sources
+from consumer.binder import Binder, Sources
+from consumer.binder_settings import BinderSettings
 from consumer.core.frames import Frames
 from consumer.core.framing import Datum
 from consumer.core.records import OffsetRange, Slice

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
-from consumer.binder import BinderSettings
+from consumer.binder_settings import BinderSettings
 from consumer.core.binding import Binding, BindingKey
 from consumer.core.failure import Failure, Transient
 from consumer.core.modes import Mode

@@ -9,7 +9,8 @@ import pytest
 
 from consumer.applier import Applier
 from consumer.attempts import Workshop
-from consumer.binder import Binder, BinderSettings, Sources
+from consumer.binder import Binder, Sources
+from consumer.binder_settings import BinderSettings
 from consumer.busy import Busy
 from consumer.core.binding import BindingKey
 from consumer.core.flood import FloodGuard, FloodLimits

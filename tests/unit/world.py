@@ -4,7 +4,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
-from consumer.binder import Binder, BinderSettings, Sources
+from consumer.binder import Binder, Sources
+from consumer.binder_settings import BinderSettings
 from consumer.core.binding import Evolution
 from consumer.core.checks import Rules
 from consumer.core.contract import Contract
