@@ -10,7 +10,7 @@ import pytest
 
 from consumer.stack.options import TARGET
 from tests.real.engine.feed import Feed
-from tests.real.engine.worker import Process, eventually
+from tests.real.engine.worker import STEADY, Process, eventually
 
 from .shortly import cases
 from .trial import Trial
@@ -55,7 +55,7 @@ def _applied(worker: Process) -> int:
 @pytest.mark.parametrize("what", cases(_BREAKS, "sessions ended"))
 def test_f05_the_target_is_away_under_load(trial: Trial, what: str) -> None:
     """It costs its time: no letter, no partition lost, no rebalance."""
-    trial.vary(stall=120.0, max_rows=100)
+    trial.vary(stall=120.0, max_rows=100, client=STEADY)
     with trial.load():
         worker = trial.run()
         worker.said("batch applied", trial.chance.randrange(3, 15))
@@ -71,6 +71,7 @@ def test_f05_the_target_is_away_under_load(trial: Trial, what: str) -> None:
 def test_f05_the_breaker_opens_once_and_closes_once(trial: Trial) -> None:
     """For as long as the target is away, which the seed chooses."""
     stack = trial.ground.stack
+    trial.vary(client=STEADY)
     with trial.load():
         worker = trial.run()
         worker.said("batch applied", 3)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from tests.real.engine.worker import Process, eventually
+from tests.real.engine.worker import STEADY, Process, eventually
 
 from .oracle import Origin
 from .shortly import cases
@@ -101,7 +101,7 @@ def test_f12_a_table_is_locked_for_half_a_minute(trial: Trial) -> None:
     """It costs that table's time and no letter: the other one goes on, polling too, and no partition is lost."""
     table, other = trial.chance.choice((("once", "churn"), ("churn", "once")))
     with trial.load():
-        worker = trial.run(deadline=4.0)
+        worker = trial.run(deadline=4.0, client=STEADY)
         worker.said("batch applied", 3)
         with _locked(trial, table):
             worker.said("partition stopped")
