@@ -98,8 +98,8 @@ def run(
     """
     from functools import partial
 
-    from consumer.kept_settings import path_of
-    from consumer.settings import load
+    from consumer.settings.kept import path_of
+    from consumer.settings.loading import load
     from consumer.supervisor import supervise
     from consumer.telemetry.logs import configure
     from consumer.worker import Supervised, die_with, run_worker

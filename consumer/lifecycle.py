@@ -13,16 +13,16 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from consumer.applier import Applier
+from consumer.applying.applier import Applier
+from consumer.background.loops import Loop, said, say
 from consumer.core.failure import Failure, HeadraceError, Transient, failed, told
 from consumer.core.kinds import KINDS
 from consumer.core.records import OffsetRange
-from consumer.decode_watch import DecodeWatch
-from consumer.loops import Loop, said, say
+from consumer.planning.decode_watch import DecodeWatch
 from consumer.ports.facts import Failed, Route, Tell, untold
 from consumer.ports.target import Retention
-from consumer.reader import Reader
-from consumer.waits import CLOSING
+from consumer.reading.reader import Reader
+from consumer.settings.waits import CLOSING
 
 log = structlog.get_logger("headrace.worker")
 

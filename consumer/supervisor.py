@@ -16,28 +16,28 @@ from pathlib import Path
 
 import structlog
 
-from consumer.binding_settings import binder_settings
-from consumer.changed_settings import Changed
+from consumer.background.loops import turning
+from consumer.composition.binding_settings import binder_settings
+from consumer.composition.engine import MIB
+from consumer.composition.process import connections, inspection, table_names, worker_name
+from consumer.composition.reloading import Reloading
 from consumer.core.backoff import Backoff
 from consumer.core.healing import Act
 from consumer.edges import descriptors
 from consumer.edges.memory import resident
 from consumer.edges.memory import shared as shared_memory
-from consumer.engine import MIB
-from consumer.kept_settings import KeptFile
-from consumer.loops import turning
 from consumer.ports.facts import Healed, Tell
-from consumer.process import connections, inspection, table_names, worker_name
-from consumer.reloading import Reloading
-from consumer.settings import Settings, load, variable
+from consumer.settings.changed import Changed
+from consumer.settings.kept import KeptFile
+from consumer.settings.loading import Settings, load, variable
+from consumer.settings.waits import CLOSING
+from consumer.settings.worker import LEAST_MEMORY
 from consumer.telemetry.discovery import targets
 from consumer.telemetry.labels import Bounded
 from consumer.telemetry.process import process_samples
 from consumer.telemetry.server import Answer, Asked
 from consumer.telemetry.watchers import Probes, Watchers
-from consumer.waits import CLOSING
 from consumer.worker import FAILED, OK, Alarm, CurrentWatch, Signals, ends_within, ticking
-from consumer.worker_sections import LEAST_MEMORY
 
 log = structlog.get_logger("headrace.supervisor")
 

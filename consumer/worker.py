@@ -13,17 +13,17 @@ from types import FrameType
 
 import structlog
 
-from consumer.build import build_worker
+from consumer.applying.current import Standing, noted_ends, standing
+from consumer.composition.build import build_worker
+from consumer.composition.heard import Heard
+from consumer.composition.process import Inspection, Steering, connections, inspection, tracing, watchers, worker_name
+from consumer.composition.reloading import Reloading
 from consumer.core.failure import Transient, told
 from consumer.core.records import TopicPartition
-from consumer.current import Standing, noted_ends, standing
-from consumer.heard import Heard
 from consumer.lifecycle import UNDRAINED
-from consumer.process import Inspection, Steering, connections, inspection, tracing, watchers, worker_name
-from consumer.reloading import Reloading
-from consumer.settings import Settings
+from consumer.settings.loading import Settings
+from consumer.settings.waits import CLOSING
 from consumer.telemetry.logs import say_left_out
-from consumer.waits import CLOSING
 
 log = structlog.get_logger("headrace.worker")
 

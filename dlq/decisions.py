@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import psycopg
 from psycopg.types.json import Jsonb
 
-from consumer.desk import Note
+from consumer.ports.desk import Note
 
 _AUDIT = """
 INSERT INTO headrace.audit (group_name, actor, action, reason, letters, details) VALUES (%s, %s, %s, %s, %s, %s)

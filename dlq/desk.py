@@ -10,15 +10,15 @@ from typing import Any
 
 import psycopg
 
+from consumer.binding.mapping import PLAIN, TableMapping
 from consumer.core.failure import HeadraceError
 from consumer.core.schema_ref import SchemaRef, Space
 from consumer.core.target import TableName
 from consumer.core.wording import HIDDEN
-from consumer.desk import Note
 from consumer.edges.postgres.catalog import read_table
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated
-from consumer.mapping import PLAIN, TableMapping
+from consumer.ports.desk import Note
 from dlq import actions, decisions, letters
 from dlq.actions import Done
 from dlq.difference import Difference, Weigher, difference

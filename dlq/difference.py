@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 import psycopg
 
-from consumer.apart import Apart, NotPlanned, slice_of
-from consumer.binder import Binder
+from consumer.applying.apart import Apart, NotPlanned, slice_of
+from consumer.binding.binder import Binder
+from consumer.binding.known import KnownBindings
 from consumer.core.binding import BindingKey
 from consumer.core.failure import Failure, located
 from consumer.core.letters import Record
@@ -19,8 +20,7 @@ from consumer.core.target import TableName
 from consumer.core.wording import HIDDEN
 from consumer.core.writes import Action, TableWrite
 from consumer.edges.postgres.comparing import Compared, compared
-from consumer.known import KnownBindings
-from consumer.planner import Planner
+from consumer.planning.planner import Planner
 from consumer.ports.refusals import DataFault, TableFault
 from dlq.masking import Mask
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from psycopg import Connection
 
+from consumer.background.importing import Importer
 from consumer.core.foreign import Span, Stored
 from consumer.core.records import TopicPartition
-from consumer.desk import Note
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import transaction
-from consumer.importing import Importer
+from consumer.ports.desk import Note
 from consumer.ports.imports import Far, Imports
 from dlq.decisions import note
 

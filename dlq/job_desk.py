@@ -7,8 +7,8 @@ import psycopg
 
 from consumer.core.jobs import JobKind
 from consumer.core.steering import Steer
-from consumer.desk import Note
 from consumer.edges.postgres.translate import translated
+from consumer.ports.desk import Note
 from dlq import jobs, value_search
 from dlq.jobs import Item, Job, Order
 from dlq.preview import Preview, Rules, preview

@@ -17,8 +17,8 @@ from psycopg.types.json import Jsonb
 from consumer.core.decision import Undecidable
 from consumer.core.jobs import ACTIVE, WAITING_FOR_A_PERSON, JobState
 from consumer.core.steering import Steer, offered
-from consumer.desk import Note
 from consumer.edges.postgres.session import transaction
+from consumer.ports.desk import Note
 from dlq.decisions import note
 from dlq.preview import GOES, Rules, judged, known
 from dlq.selection import Selection

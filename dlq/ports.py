@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from consumer.core.jobs import JobKind
 from consumer.core.steering import Steer
-from consumer.desk import Note
+from consumer.ports.desk import Note
 from dlq.actions import Done
 from dlq.difference import Difference
 from dlq.export import Exported

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import psycopg
 
 from consumer.core.decision import Undecidable
-from consumer.desk import Note
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated
-from consumer.recovering import Repair
+from consumer.ports.desk import Note
+from consumer.ports.recovering import Repair
 from dlq.decisions import note
 from dlq.signals import Dialect, Unquotable, collection, condition, portions, quoted, signal
 from dlq.source_again import Channel
@@ -35,7 +35,7 @@ ORDER BY k.step, k.key LIMIT %s
 
 @dataclass(frozen=True, slots=True)
 class RepairDesk:
-    """Implements `consumer.recovering.Repairs`."""
+    """Implements `consumer.ports.recovering.Repairs`."""
 
     connection: psycopg.Connection
     group: str

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from consumer.binding.mapping import PLAIN, TableMapping
 from consumer.core.avro import UnsupportedSchema
 from consumer.core.envelope import Column, read_writer_schema
 from consumer.core.meaning import meaning
 from consumer.core.target import TargetTable
-from consumer.mapping import PLAIN, TableMapping
 
 
 def columns_of(text: str) -> tuple[Column, ...]:

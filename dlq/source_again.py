@@ -18,11 +18,11 @@ from consumer.core.envelope import Column, read_key_schema
 from consumer.core.framing import FRAME
 from consumer.core.letters import OPEN_STATES, Record
 from consumer.core.records import RecordRef, TopicPartition
-from consumer.desk import Note
 from consumer.edges.postgres.letter_bytes import kept_headers
 from consumer.edges.postgres.memory import recall_source
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated
+from consumer.ports.desk import Note
 from dlq.decisions import note
 from dlq.payload import Sources
 from dlq.schemas import NoSchema, ref_of, schema_of

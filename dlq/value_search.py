@@ -17,8 +17,8 @@ from consumer.core.decision import Undecidable
 from consumer.core.failure import HeadraceError, Transient
 from consumer.core.framing import Datum
 from consumer.core.jobs import SEARCH
-from consumer.desk import Note
 from consumer.edges.postgres.session import transaction
+from consumer.ports.desk import Note
 from dlq.decisions import note
 from dlq.filter import MOST, Comparison, Condition, matches
 from dlq.jobs import shown, with_room

@@ -33,7 +33,7 @@ from consumer.admin.shield import Shield
 from consumer.admin.tokens import WebTokens
 from consumer.admin.visits import Visits
 from consumer.admin.watching import Watch
-from consumer.admin_sections import Admin
+from consumer.settings.admin import Admin
 
 PREFIX = "/api/v1"
 LOCAL = ("127.0.0.1", "localhost", "[::1]")

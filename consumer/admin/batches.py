@@ -1,7 +1,7 @@
 """Having batches tried again, as API and console do."""
 
 from consumer.core.records import TopicPartition
-from consumer.desk import Desk, Note
+from consumer.ports.desk import Desk, Note
 
 
 def again(desk: Desk, number: int, note: Note) -> list[TopicPartition]:

@@ -8,14 +8,14 @@ from typing import Any, TypeVar
 
 from consumer.admin.costs import CostGuard, ExportLimits
 from consumer.admin.problems import Busy
-from consumer.connecting import ConnectDesk
-from consumer.control import Control, Surveyed
 from consumer.core.doctor.finding import Report
-from consumer.desk import Desk
-from consumer.moving import Positions
+from consumer.inspection.connecting import ConnectDesk
+from consumer.ports.control import Control, Surveyed
+from consumer.ports.desk import Desk
 from consumer.ports.identity import Provider
+from consumer.ports.recovering import Recoveries, Repairs
 from consumer.ports.topics import Ages, Offsets
-from consumer.recovering import Recoveries, Repairs
+from consumer.recovery.moving import Positions
 from dlq.desk import LetterDesk
 from dlq.job_desk import JobDesk
 from dlq.source_again import SourceDesk

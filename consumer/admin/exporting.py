@@ -14,7 +14,7 @@ from fastapi.responses import StreamingResponse
 
 from consumer.admin.doors import Doors
 from consumer.admin.problems import Busy, Costly
-from consumer.desk import Note
+from consumer.ports.desk import Note
 from dlq.export import comma_separated, ndjson
 from dlq.selection import Selection
 

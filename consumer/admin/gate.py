@@ -13,8 +13,8 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from consumer.admin.problems import Denied, Expired, Unknown, Wrong
 from consumer.admin.tokens import WebTokens, is_web_token
-from consumer.admin_sections import Token
 from consumer.core.roles import ROLES, Person, Role
+from consumer.settings.admin import Token
 
 COOKIE = "headrace_session"
 HERE = Person(name="anybody on this machine", role=Role.ADMIN)

@@ -6,7 +6,7 @@ from fastapi import Path, Query
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from consumer.core.letters import State
-from consumer.desk import Note
+from consumer.ports.desk import Note
 from dlq.letters import Place
 from dlq.selection import Selection
 

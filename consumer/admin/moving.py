@@ -2,8 +2,8 @@
 
 from consumer.admin.problems import Absent
 from consumer.core.decision import Undecidable
-from consumer.desk import Moved, Note
-from consumer.moving import Looked, Positions, Wish
+from consumer.ports.desk import Moved, Note
+from consumer.recovery.moving import Looked, Positions, Wish
 
 
 def outlook(desk: Positions, wish: Wish) -> Looked:

@@ -8,8 +8,8 @@ from consumer.admin.locking import Lock
 from consumer.admin.problems import Absent, Denied, Wrong
 from consumer.core.flags import Flag, FlagKind, UnknownFlag, flag_of
 from consumer.core.roles import Person
-from consumer.desk import Note
-from consumer.flagging import FlagState, states, switch
+from consumer.inspection.flagging import FlagState, states, switch
+from consumer.ports.desk import Note
 
 
 def all_flags(doors: Doors) -> Sequence[FlagState]:

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from consumer.admin.problems import Absent
-from consumer.control import Control
+from consumer.ports.control import Control
 
 
 def alive(control: Control, wanted: Collection[str] = ()) -> list[str]:

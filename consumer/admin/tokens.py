@@ -15,10 +15,10 @@ from joserfc.jwk import KeySet
 from joserfc.jwt import JWTClaimsRegistry
 
 from consumer.admin.problems import Roleless, Unknown
-from consumer.admin_sections import Oidc
 from consumer.core.roles import ROLES, Person
 from consumer.core.wording import clean
 from consumer.ports.identity import Provider
+from consumer.settings.admin import Oidc
 
 LONGEST = 16_384
 """Most characters of a token."""

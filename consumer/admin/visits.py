@@ -16,9 +16,9 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from consumer.admin.problems import Wrong
 from consumer.admin.tokens import WebTokens
-from consumer.admin_sections import Oidc
 from consumer.core.roles import Person
 from consumer.ports.identity import Provider
+from consumer.settings.admin import Oidc
 
 COOKIE = "headrace_login"
 PATH = "/login/oidc"

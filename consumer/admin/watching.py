@@ -9,7 +9,6 @@ from datetime import datetime
 
 from consumer.admin.doors import Doors
 from consumer.admin.problems import Busy
-from consumer.control import Worker
 from consumer.core.connectors import Connector
 from consumer.core.failure import Failure, HeadraceError
 from consumer.core.flags import Flag, off_by
@@ -17,7 +16,8 @@ from consumer.core.lag import Lag
 from consumer.core.records import TopicPartition
 from consumer.core.trend import KEPT as KEPT_MARKS
 from consumer.core.trend import Mark, Trend, trend
-from consumer.lagging import Asked, Seen, is_held_up, look
+from consumer.inspection.lagging import Asked, Seen, is_held_up, look
+from consumer.ports.control import Worker
 
 KEPT = 120
 """Looks that are kept."""

@@ -13,14 +13,13 @@ from consumer.bench.race import now
 from consumer.bench.rig import Rig
 from consumer.bench.scenario import Dataset
 from consumer.bench.store import Result
-from consumer.binder import Binder, Sources
-from consumer.binder_settings import BinderSettings
-from consumer.block_decoder import Decoders
+from consumer.binding.binder import Binder, Sources
+from consumer.binding.binder_settings import BinderSettings
+from consumer.binding.known import KnownBindings
 from consumer.core.plan import Plan
 from consumer.core.policy import Policy
 from consumer.core.records import Slice
 from consumer.core.records import TopicPartition as At
-from consumer.decode_watch import Marks
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.copy_encoder import CopyEncoder
@@ -33,8 +32,9 @@ from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.registry import HttpRegistry
 from consumer.edges.rows import RowDecoder
-from consumer.known import KnownBindings
-from consumer.planner import Planner, Unbound
+from consumer.planning.block_decoder import Decoders
+from consumer.planning.decode_watch import Marks
+from consumer.planning.planner import Planner, Unbound
 
 CONSUME = "consume"
 APPLY = "copy-upsert"

@@ -29,10 +29,10 @@ def serve(config: Config = None) -> None:
     from consumer.admin.app import make_app
     from consumer.admin.server import listening
     from consumer.admin.server import serve as answer
-    from consumer.desks import admin_doors, group_lookout
-    from consumer.process import group_samples, watchers
-    from consumer.reloading import Reloading
-    from consumer.settings import load
+    from consumer.composition.desks import admin_doors, group_lookout
+    from consumer.composition.process import group_samples, watchers
+    from consumer.composition.reloading import Reloading
+    from consumer.settings.loading import load
     from consumer.telemetry.grouping import connector_samples
     from consumer.telemetry.logs import configure
 

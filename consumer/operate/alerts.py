@@ -24,7 +24,7 @@ def alerts(
     output: Annotated[Form, typer.Option(help="How they are written; prometheus: a file of rules.")] = Form.TABLE,
 ) -> None:
     """The alerts with the thresholds of the settings, or the rules for Prometheus."""
-    from consumer.settings import load
+    from consumer.settings.loading import load
 
     with reported():
         settings = load(config)

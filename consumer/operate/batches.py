@@ -9,7 +9,6 @@ import typer
 
 from consumer.core.outcomes import told
 from consumer.core.records import TopicPartition
-from consumer.desk import Batch, Desk, Page
 from consumer.operate.moments import moment
 from consumer.operate.opening import desk_of
 from consumer.operate.output import (
@@ -27,6 +26,7 @@ from consumer.operate.output import (
     say,
     show,
 )
+from consumer.ports.desk import Batch, Desk, Page
 
 # letters of a batch that are shown, and stopped partitions that are tried again at once
 _LETTERS, _PARTITIONS_AT_ONCE = 100, 10_000

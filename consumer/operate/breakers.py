@@ -5,11 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
-from consumer.control import Worker
 from consumer.operate.listing import Column, Remark, age, listing
 from consumer.operate.opening import control_of
 from consumer.operate.output import Config, Format, Output, Reason, because, nothing, reported
 from consumer.operate.telling import alive, carried_out
+from consumer.ports.control import Worker
 
 app = typer.Typer(
     name="breakers",

@@ -23,8 +23,8 @@ def explain(
     Secrets and what may hold them are not shown. Mistakes end with exit code 2, all of them together.
     """
     with reported():
-        from consumer.explaining import explained
-        from consumer.settings import load
+        from consumer.settings.explaining import explained
+        from consumer.settings.loading import load
 
         found = [one for one in explained(load(config), config) if every or one.waits_for]
         rows = [asdict(one) | {"bounds": _bounds(one.least, one.most)} for one in found]

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from consumer.core.letters import State
-from consumer.desk import Note
 from consumer.operate.asking import ask_source
 from consumer.operate.importing import import_letters
 from consumer.operate.letter_views import Beside, show_done, show_edit, show_groups, show_letters, show_row, show_whole
@@ -50,6 +49,7 @@ from consumer.operate.selecting import (
     Topics,
     selected,
 )
+from consumer.ports.desk import Note
 
 if TYPE_CHECKING:
     from dlq.actions import Done

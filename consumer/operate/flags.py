@@ -5,12 +5,12 @@ from typing import Annotated, Any
 
 import typer
 
-from consumer.control import Control
 from consumer.core.flags import FlagKind, UnknownFlag, flag_of
-from consumer.flagging import FlagState, states, switch
+from consumer.inspection.flagging import FlagState, states, switch
 from consumer.operate.listing import Column, Remark, listing, since
 from consumer.operate.opening import control_of
 from consumer.operate.output import USAGE, Config, Format, Output, Reason, because, nothing, reported, say
+from consumer.ports.control import Control
 
 app = typer.Typer(
     name="flags",

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from consumer.desk import Note
 from consumer.operate.opening import imports_of
 from consumer.operate.output import (
     PARTIAL,
@@ -24,6 +23,7 @@ from consumer.operate.output import (
     show,
 )
 from consumer.operate.selecting import SOME
+from consumer.ports.desk import Note
 
 if TYPE_CHECKING:
     from consumer.core.foreign import Span

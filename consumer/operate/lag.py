@@ -9,7 +9,7 @@ import typer
 
 from consumer.core.lag import Lag, worst
 from consumer.core.trend import Trend
-from consumer.lagging import Seen
+from consumer.inspection.lagging import Seen
 from consumer.operate.listing import Column, age, listing
 from consumer.operate.opening import lags_of
 from consumer.operate.output import PARTIAL, Config, Format, Output, nothing, reported, say

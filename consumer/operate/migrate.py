@@ -24,8 +24,8 @@ def migrate(
     Workers may run meanwhile: it waits for them at most `evolution.lock_timeout` at a time, and they behind it. Workers
     of the version before go on, unless the changelog says that a version is a break.
     """
-    from consumer.desks import migrate_target
-    from consumer.settings import load
+    from consumer.composition.desks import migrate_target
+    from consumer.settings.loading import load
 
     with reported():
         settings = load(config)

@@ -7,15 +7,15 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from consumer.connecting import ConnectDesk
-from consumer.control import Control
 from consumer.core.decision import Undecidable
 from consumer.core.doctor.finding import Report
-from consumer.desk import Desk
-from consumer.lagging import Lags
-from consumer.moving import Positions
+from consumer.inspection.connecting import ConnectDesk
+from consumer.inspection.lagging import Lags
 from consumer.operate.remotely import client, is_remote
-from consumer.recovering import Recoveries, Repairs
+from consumer.ports.control import Control
+from consumer.ports.desk import Desk
+from consumer.ports.recovering import Recoveries, Repairs
+from consumer.recovery.moving import Positions
 
 if TYPE_CHECKING:
     from consumer.ports.workflows import Turned
@@ -35,8 +35,8 @@ def desk_of(config: Path | None) -> AbstractContextManager[Desk]:
         from consumer.remote.ledger import RemoteDesk
 
         return _remote(RemoteDesk)
-    from consumer.desks import desk
-    from consumer.settings import load
+    from consumer.composition.desks import desk
+    from consumer.settings.loading import load
 
     return desk(load(config))
 
@@ -47,8 +47,8 @@ def positions_of(config: Path | None) -> AbstractContextManager[Positions]:
         from consumer.remote.ledger import RemotePositions
 
         return _remote(RemotePositions)
-    from consumer.desks import positions
-    from consumer.settings import load
+    from consumer.composition.desks import positions
+    from consumer.settings.loading import load
 
     return positions(load(config))
 
@@ -59,8 +59,8 @@ def control_of(config: Path | None) -> AbstractContextManager[Control]:
         from consumer.remote.pipeline import RemoteControl
 
         return _remote(RemoteControl)
-    from consumer.desks import control
-    from consumer.settings import load
+    from consumer.composition.desks import control
+    from consumer.settings.loading import load
 
     return control(load(config))
 
@@ -71,8 +71,8 @@ def connectors_of(config: Path | None) -> AbstractContextManager[ConnectDesk]:
         from consumer.remote.pipeline import RemoteConnect
 
         return _remote(RemoteConnect)
-    from consumer.desks import connectors
-    from consumer.settings import load
+    from consumer.composition.desks import connectors
+    from consumer.settings.loading import load
 
     return connectors(load(config))
 
@@ -83,8 +83,8 @@ def lags_of(config: Path | None) -> AbstractContextManager[Lags]:
         from consumer.remote.pipeline import RemoteLags
 
         return _remote(RemoteLags)
-    from consumer.desks import group_lags
-    from consumer.settings import load
+    from consumer.composition.desks import group_lags
+    from consumer.settings.loading import load
 
     return group_lags(load(config))
 
@@ -95,8 +95,8 @@ def doctor_of(config: Path | None, within: float) -> AbstractContextManager[Call
         from consumer.remote.doctor import RemoteDoctor
 
         return _remote(RemoteDoctor)
-    from consumer.doctor_desk import doctor_of as here
-    from consumer.settings import load
+    from consumer.composition.doctor_desk import doctor_of as here
+    from consumer.settings.loading import load
 
     return here(load(config), within)
 
@@ -107,8 +107,8 @@ def letters_of(config: Path | None) -> AbstractContextManager[Letters]:
         from consumer.remote.letters import RemoteLetters
 
         return _remote(RemoteLetters)
-    from consumer.desks import letter_desk
-    from consumer.settings import load
+    from consumer.composition.desks import letter_desk
+    from consumer.settings.loading import load
 
     return letter_desk(load(config))
 
@@ -119,8 +119,8 @@ def jobs_of(config: Path | None) -> AbstractContextManager[LetterJobs]:
         from consumer.remote.letters import RemoteJobs
 
         return _remote(RemoteJobs)
-    from consumer.desks import job_desk
-    from consumer.settings import load
+    from consumer.composition.desks import job_desk
+    from consumer.settings.loading import load
 
     return job_desk(load(config))
 
@@ -131,8 +131,8 @@ def source_of(config: Path | None) -> AbstractContextManager[SourceQuestions]:
         from consumer.remote.letters import RemoteSource
 
         return _remote(RemoteSource)
-    from consumer.desks import source_desk
-    from consumer.settings import load
+    from consumer.composition.desks import source_desk
+    from consumer.settings.loading import load
 
     return source_desk(load(config))
 
@@ -143,8 +143,8 @@ def recoveries_of(config: Path | None) -> AbstractContextManager[Recoveries]:
         from consumer.remote.recoveries import RemoteRecoveries
 
         return _remote(RemoteRecoveries)
-    from consumer.desks import recoveries
-    from consumer.settings import load
+    from consumer.composition.desks import recoveries
+    from consumer.settings.loading import load
 
     return recoveries(load(config))
 
@@ -155,8 +155,8 @@ def repairs_of(config: Path | None) -> AbstractContextManager[Repairs]:
         from consumer.remote.recoveries import RemoteRepairs
 
         return _remote(RemoteRepairs)
-    from consumer.desks import repair_desk
-    from consumer.settings import load
+    from consumer.composition.desks import repair_desk
+    from consumer.settings.loading import load
 
     return repair_desk(load(config))
 
@@ -167,8 +167,8 @@ def turns_of(config: Path | None) -> Iterator[Callable[[int], Turned | None] | N
     if is_remote():
         yield None
         return
-    from consumer.desks import workflow_turns
-    from consumer.settings import load
+    from consumer.composition.desks import workflow_turns
+    from consumer.settings.loading import load
 
     settings = load(config)
     with workflow_turns(settings) as workflows:
@@ -182,8 +182,8 @@ def imports_of(config: Path | None, topics: Sequence[str]) -> AbstractContextMan
             "a server reads the dead-letter topics of its own imports.topics only; leave --server out "
             "(or HEADRACE_SERVER) to read others"
         )
-    from consumer.desks import import_desk
-    from consumer.settings import load
+    from consumer.composition.desks import import_desk
+    from consumer.settings.loading import load
 
     settings = load(config)
     return import_desk(settings, topics or settings.imports.topics)
@@ -193,7 +193,7 @@ def brokers_of(config: Path | None) -> str:
     """Where the settings say that Kafka is; a word in its place where a server does not say."""
     if is_remote():
         return UNTOLD
-    from consumer.settings import load
+    from consumer.settings.loading import load
 
     return load(config).kafka.bootstrap_servers
 

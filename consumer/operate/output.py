@@ -19,8 +19,8 @@ from rich.table import Table
 
 from consumer.core.decision import Undecidable
 from consumer.core.failure import Failure, HeadraceError, Refused
-from consumer.desk import Note
 from consumer.operate.looks import console, said
+from consumer.ports.desk import Note
 
 # what goes on working says that it does
 _AGAIN = re.compile(

@@ -6,8 +6,6 @@ from typing import Annotated, Any
 import typer
 
 from consumer.core.records import TopicPartition
-from consumer.desk import Position
-from consumer.moving import Wish
 from consumer.operate.opening import desk_of, positions_of
 from consumer.operate.output import (
     Config,
@@ -23,6 +21,8 @@ from consumer.operate.output import (
     say,
     show,
 )
+from consumer.ports.desk import Position
+from consumer.recovery.moving import Wish
 
 app = typer.Typer(
     name="positions", help="Stored positions of partitions.", no_args_is_help=True, pretty_exceptions_enable=False

@@ -7,7 +7,6 @@ import typer
 
 from consumer.core.plans import RECONCILE
 from consumer.core.steering import Steer
-from consumer.desk import Note
 from consumer.operate.listing import Column, Remark, listing
 from consumer.operate.looks import console, facts, number, said
 from consumer.operate.opening import recoveries_of, repairs_of
@@ -29,7 +28,8 @@ from consumer.operate.output import (
     show,
 )
 from consumer.operate.workflows import Number, deciding, found, summed, waited
-from consumer.recovering import Recoveries, Step, Workflow
+from consumer.ports.desk import Note
+from consumer.ports.recovering import Recoveries, Step, Workflow
 
 app = typer.Typer(
     name="reconcile",

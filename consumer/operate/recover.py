@@ -9,7 +9,6 @@ import typer
 
 from consumer.core.plans import Planned
 from consumer.core.steering import Steer
-from consumer.desk import Note
 from consumer.operate.listing import Column, Remark, listing
 from consumer.operate.looks import console, facts
 from consumer.operate.opening import recoveries_of
@@ -32,7 +31,8 @@ from consumer.operate.output import (
     show,
 )
 from consumer.operate.workflows import Number, deciding, found, summed, waited
-from consumer.recovering import BatchRow, Step, Workflow
+from consumer.ports.desk import Note
+from consumer.ports.recovering import BatchRow, Step, Workflow
 
 app = typer.Typer(
     name="recover",

@@ -12,7 +12,6 @@ import typer
 from consumer.core.jobs import ACTIVE, JobKind, JobState
 from consumer.core.letters import OPEN, State
 from consumer.core.steering import Steer
-from consumer.desk import Note
 from consumer.operate.job_views import follow, show_job, show_jobs, show_preview
 from consumer.operate.letter_views import show_differences
 from consumer.operate.opening import jobs_of, letters_of
@@ -49,6 +48,7 @@ from consumer.operate.selecting import (
     Topics,
     selected,
 )
+from consumer.ports.desk import Note
 
 if TYPE_CHECKING:
     from dlq.difference import Difference

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from consumer.core.decision import Undecidable
-from consumer.desk import SchemaChange
 from consumer.operate.opening import desk_of
 from consumer.operate.output import (
     PARTIAL,
@@ -24,6 +23,7 @@ from consumer.operate.output import (
     say,
     show,
 )
+from consumer.ports.desk import SchemaChange
 
 _MOST = 1000
 _PLANNED, _REFUSED = "planned", "refused"

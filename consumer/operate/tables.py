@@ -5,12 +5,12 @@ from typing import Annotated, Any
 
 import typer
 
-from consumer.control import Control, Switched, TableState
 from consumer.core.pausing import Subject
 from consumer.operate.listing import Column, listing, since
 from consumer.operate.opening import control_of
 from consumer.operate.output import USAGE, Config, Format, Output, Reason, because, nothing, reported, say
 from consumer.operate.reasons import reasons, share
+from consumer.ports.control import Control, Switched, TableState
 
 app = typer.Typer(
     name="tables", help="Target tables and their topics.", no_args_is_help=True, pretty_exceptions_enable=False

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import typer
 
-from consumer.control import Command, Control, Worker
-from consumer.desk import Note
 from consumer.operate.listing import Column, listing
 from consumer.operate.output import PARTIAL, Output, nothing, say
+from consumer.ports.control import Command, Control, Worker
+from consumer.ports.desk import Note
 
 # seconds that workers have to answer, and between looks
 _PATIENCE, _LOOK = 10.0, 0.2

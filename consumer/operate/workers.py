@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import typer
 
-from consumer.control import Worker
 from consumer.operate.listing import Column, Remark, listing, since, size
 from consumer.operate.looks import number
 from consumer.operate.opening import control_of
@@ -24,6 +23,7 @@ from consumer.operate.output import (
     say,
 )
 from consumer.operate.telling import alive, carried_out
+from consumer.ports.control import Worker
 
 app = typer.Typer(
     name="workers", help="Worker processes of the group.", no_args_is_help=True, pretty_exceptions_enable=False

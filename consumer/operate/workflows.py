@@ -13,7 +13,7 @@ from consumer.core.workflow import State
 from consumer.operate.looks import number
 from consumer.operate.opening import recoveries_of, turns_of
 from consumer.operate.output import FAILED, Config, Reason, because, nothing, reported, say
-from consumer.recovering import Recoveries, Workflow
+from consumer.ports.recovering import Recoveries, Workflow
 
 Number = Annotated[int, typer.Argument(metavar="NUMBER", min=1, help="As `ls` shows it.")]
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from consumer.core.decision import Decision, Held, LogNow
 from consumer.core.records import TopicPartition
-from consumer.desk import Approved, Batch, Born, Checkpoint, Deed, Moved, Note, Page, Position, SchemaChange
-from consumer.moving import Looked, Wish
+from consumer.ports.desk import Approved, Batch, Born, Checkpoint, Deed, Moved, Note, Page, Position, SchemaChange
+from consumer.recovery.moving import Looked, Wish
 from consumer.remote.client import Client
 from consumer.remote.pages import Listed, Partition, Partitions
 
@@ -35,7 +35,7 @@ class _Outlook:
 
 
 class RemoteDesk:
-    """Implements `consumer.desk.Desk`. Who decided is who the token is of."""
+    """Implements `consumer.ports.desk.Desk`. Who decided is who the token is of."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -86,7 +86,7 @@ class RemoteDesk:
 
 
 class RemotePositions:
-    """Implements `consumer.moving.Positions`."""
+    """Implements `consumer.recovery.moving.Positions`."""
 
     def __init__(self, client: Client) -> None:
         self._client = client

@@ -12,7 +12,7 @@ from consumer.core.failure import Persistent, failed
 from consumer.core.jobs import JobKind
 from consumer.core.kinds import KINDS
 from consumer.core.steering import Steer
-from consumer.desk import Note
+from consumer.ports.desk import Note
 from consumer.remote.client import Client
 from consumer.remote.pages import Listed
 from dlq.actions import Done

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from consumer.control import Command, Switched, TableState, Worker
 from consumer.core.connectors import Connector
 from consumer.core.failure import Failure, Transient, failed
 from consumer.core.flags import Flag, FlagSet
@@ -14,8 +13,9 @@ from consumer.core.lag import Going, Lag
 from consumer.core.pausing import Paused, Subject
 from consumer.core.records import TopicPartition
 from consumer.core.trend import Trend
-from consumer.desk import Note
-from consumer.lagging import Seen
+from consumer.inspection.lagging import Seen
+from consumer.ports.control import Command, Switched, TableState, Worker
+from consumer.ports.desk import Note
 from consumer.remote.client import Client
 from consumer.remote.pages import Listed, Partition
 
@@ -102,7 +102,7 @@ class _Connectors:
 
 
 class RemoteControl:
-    """Implements `consumer.control.Control`. Who decided is who the token is of."""
+    """Implements `consumer.ports.control.Control`. Who decided is who the token is of."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -157,7 +157,7 @@ class RemoteControl:
 
 
 class RemoteLags:
-    """Implements `consumer.lagging.Lags` by the server's last look, some seconds old."""
+    """Implements `consumer.inspection.lagging.Lags` by the server's last look, some seconds old."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -179,7 +179,7 @@ class RemoteLags:
 
 
 class RemoteConnect:
-    """Implements `consumer.connecting.ConnectDesk` by the server's last look."""
+    """Implements `consumer.inspection.connecting.ConnectDesk` by the server's last look."""
 
     def __init__(self, client: Client) -> None:
         self._client = client

@@ -1,12 +1,12 @@
-"""Comparisons and recoveries of another process: the ports of `consumer.recovering`."""
+"""Comparisons and recoveries of another process: the ports of `consumer.ports.recovering`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from consumer.core.plans import Planned
 from consumer.core.steering import Steer
-from consumer.desk import Note
-from consumer.recovering import BatchRow, DifferingKey, Repair, Workflow
+from consumer.ports.desk import Note
+from consumer.ports.recovering import BatchRow, DifferingKey, Repair, Workflow
 from consumer.remote.client import Client
 from consumer.remote.pages import Listed
 

@@ -9,9 +9,9 @@ import pytest
 from fastapi import FastAPI
 
 from consumer.admin.app import make_app
-from consumer.admin_sections import Admin, Token
 from consumer.core.roles import Role
 from consumer.edges.postgres.sink import PostgresSink
+from consumer.settings.admin import Admin, Token
 from tests.admin.scene import Shop, make_shop
 from tests.admin.serving import served
 from tests.pg.conftest import Pools, group, pools, schema, server, session, sink, sinks

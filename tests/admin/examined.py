@@ -15,8 +15,8 @@ from consumer.core.doctor.topics import Topic
 from consumer.core.failure import Persistent, failed
 from consumer.core.kinds import KINDS
 from consumer.core.records import TopicPartition
-from consumer.doctor import Asked, Plan, doctor
 from consumer.edges.postgres.examining import PostgresExamining
+from consumer.inspection.doctor import Asked, Plan, doctor
 from consumer.ports.examining import Latest, Matched, Reach
 
 ALL = frozenset({"READ", "WRITE", "CREATE", "DESCRIBE"})

@@ -9,7 +9,6 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from consumer.admin.doors import Doors
-from consumer.connecting import ConnectDesk, NotedConnectors
 from consumer.core.breaking import BreakerState, BreakerStatus
 from consumer.core.checks import Rules as Checks
 from consumer.core.connectors import Connector, Task
@@ -19,7 +18,6 @@ from consumer.core.failure import HeadraceError, failed
 from consumer.core.kinds import KINDS
 from consumer.core.plans import RECONCILE
 from consumer.core.records import TopicPartition
-from consumer.desk import Note
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.postgres.board import PostgresBoard
 from consumer.edges.postgres.control import PostgresControl
@@ -30,10 +28,12 @@ from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.recoveries import PostgresRecoveries
 from consumer.edges.postgres.session import SessionSettings, connect
 from consumer.edges.postgres.sink import PostgresSink
-from consumer.moving import MovedPositions, Positions
+from consumer.inspection.connecting import ConnectDesk, NotedConnectors
+from consumer.ports.desk import Note
 from consumer.ports.presence import InHand, Report
 from consumer.ports.target import Start
 from consumer.ports.topics import Traits
+from consumer.recovery.moving import MovedPositions, Positions
 from dlq.actions import discard
 from dlq.desk import LetterDesk
 from dlq.difference import Weigher

@@ -12,11 +12,11 @@ from typer.testing import CliRunner
 
 from consumer.admin.app import make_app
 from consumer.admin.checkup import KEPT, Checkup
-from consumer.admin_sections import Admin
 from consumer.cli import app
 from consumer.core.doctor.catalogue import CHECKS
 from consumer.core.doctor.finding import Level
 from consumer.core.roles import Role
+from consumer.settings.admin import Admin
 from tests.admin.conftest import TOKENS, Clients, secret
 from tests.admin.scene import Shop
 from tests.admin.serving import served

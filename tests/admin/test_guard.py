@@ -12,8 +12,8 @@ from consumer.admin.console.entry import local
 from consumer.admin.gate import COOKIE, Gate
 from consumer.admin.problems import Unknown
 from consumer.admin.shield import LARGEST
-from consumer.admin_sections import Admin, Token
 from consumer.core.roles import Role
+from consumer.settings.admin import Admin, Token
 from tests.admin.conftest import Clients, secret
 from tests.admin.scene import Shop
 from tests.admin.serving import served

@@ -20,9 +20,9 @@ from pydantic import ValidationError
 from consumer.admin.app import make_app
 from consumer.admin.gate import COOKIE
 from consumer.admin.visits import COOKIE as VISIT
-from consumer.admin_sections import Admin, Oidc
 from consumer.core.roles import Role
 from consumer.edges.oidc import HttpProvider, ProviderSettings
+from consumer.settings.admin import Admin, Oidc
 from tests.admin.conftest import TOKENS, secret
 from tests.admin.provider import AUDIENCE, CLIENT, SECRET, Issuer, issuing
 from tests.admin.scene import Shop

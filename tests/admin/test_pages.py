@@ -14,8 +14,8 @@ from psycopg.types.json import Jsonb
 
 from consumer.admin.app import make_app
 from consumer.admin.watching import Watch
-from consumer.admin_sections import Admin
 from consumer.core.roles import Role
+from consumer.settings.admin import Admin
 from tests.admin.conftest import Clients
 from tests.admin.scene import CANARY, HOSTILE, Shop
 from tests.admin.serving import served

@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from consumer.connecting import ConnectDesk
-from consumer.control import Control
 from consumer.core.decision import Undecidable
 from consumer.core.failure import Transient, failed
 from consumer.core.flags import Flag
@@ -20,10 +18,12 @@ from consumer.core.pausing import Subject
 from consumer.core.records import TopicPartition
 from consumer.core.roles import Role
 from consumer.core.steering import Steer
-from consumer.desk import Desk, Note, Page
-from consumer.lagging import Asked, Lags, LookedLags
-from consumer.moving import Positions, Wish
-from consumer.recovering import Recoveries, Repairs
+from consumer.inspection.connecting import ConnectDesk
+from consumer.inspection.lagging import Asked, Lags, LookedLags
+from consumer.ports.control import Control
+from consumer.ports.desk import Desk, Note, Page
+from consumer.ports.recovering import Recoveries, Repairs
+from consumer.recovery.moving import Positions, Wish
 from consumer.remote.client import Client
 from consumer.remote.ledger import RemoteDesk, RemotePositions
 from consumer.remote.letters import RemoteJobs, RemoteLetters, RemoteSource

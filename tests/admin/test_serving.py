@@ -21,10 +21,10 @@ from typer.testing import CliRunner
 from consumer.admin.app import make_app
 from consumer.admin.gate import Gate
 from consumer.admin.problems import Busy
-from consumer.admin_sections import Admin
 from consumer.cli import app
 from consumer.core.roles import Role
-from consumer.settings import load, shown_settings
+from consumer.settings.admin import Admin
+from consumer.settings.loading import load, shown_settings
 from consumer.stack.waiting import wait_until
 from tests.admin.scene import Shop
 from tests.admin.serving import served

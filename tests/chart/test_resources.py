@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from consumer.alert_sections import Alerts
 from consumer.alerts.rules import rules
+from consumer.settings.alerts import Alerts
 from tests.chart.cases import CASES, MINIMAL
 from tests.chart.rendering import CHART, TIMEOUT, Rendered, helm, merged, rendered, variables
 

@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from consumer.edge_settings import kafka_settings, letter_topics
+from consumer.composition.edge_settings import kafka_settings, letter_topics
 from consumer.edges.kafka.config import common_config
-from consumer.settings import Settings, load
+from consumer.settings.loading import Settings, load
 from tests.chart.cases import CASES, MINIMAL
 from tests.chart.rendering import Rendered, merged, rendered, variables
 

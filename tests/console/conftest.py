@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from consumer.admin.app import make_app
-from consumer.admin_sections import Admin
+from consumer.settings.admin import Admin
 from tests.admin.conftest import TOKENS, group, pools, schema, server, session, shop, sink, sinks
 from tests.admin.scene import Shop
 from tests.admin.serving import served

@@ -13,13 +13,13 @@ from playwright.sync_api import Page
 from psycopg.types.json import Jsonb
 
 from consumer.admin.app import make_app
-from consumer.admin_sections import Admin
 from consumer.core.flags import Flag
 from consumer.core.pausing import Subject
-from consumer.desk import Note
 from consumer.edges.postgres.control import PostgresControl
 from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import PostgresSink
+from consumer.ports.desk import Note
+from consumer.settings.admin import Admin
 from tests.admin.conftest import TOKENS
 from tests.admin.scene import Shop, make_shop
 from tests.admin.serving import served

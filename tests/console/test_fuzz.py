@@ -14,8 +14,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from consumer.admin.app import description, make_app
-from consumer.admin_sections import Admin
 from consumer.core.roles import Role
+from consumer.settings.admin import Admin
 from tests.admin.conftest import TOKENS, secret
 from tests.admin.scene import Shop
 from tests.admin.serving import served

@@ -8,9 +8,9 @@ import pytest
 from playwright.sync_api import expect
 
 from consumer.admin.app import make_app
-from consumer.admin_sections import Admin, Oidc
 from consumer.core.roles import Role
 from consumer.edges.oidc import HttpProvider, ProviderSettings
+from consumer.settings.admin import Admin, Oidc
 from tests.admin.conftest import secret
 from tests.admin.provider import CLIENT, SECRET, issuing
 from tests.admin.scene import CANARY, HOSTILE, Shop

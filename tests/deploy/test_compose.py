@@ -14,10 +14,10 @@ import pytest
 import yaml
 
 from consumer.alerts.rules import ALERTS, rules
+from consumer.composition.edge_settings import kafka_settings
 from consumer.core.addresses import is_loopback
-from consumer.edge_settings import kafka_settings
 from consumer.edges.kafka.config import selects
-from consumer.settings import load
+from consumer.settings.loading import load
 from tests.deploy.compose import EXAMPLE, FILE, asked_for, composed, environment, variables
 from tests.deploy.dockerfile import ROOT, stages
 

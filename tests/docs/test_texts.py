@@ -16,7 +16,7 @@ import yaml
 from pydantic import ValidationError
 
 from consumer.core.transform import GROUP
-from consumer.settings import Settings, mistakes
+from consumer.settings.loading import Settings, mistakes
 from tests.deploy.compose import EXAMPLE, asked_for, composed, variables
 from tests.deploy.compose import FILE as COMPOSE
 from tests.deploy.dockerfile import ROOT, stages

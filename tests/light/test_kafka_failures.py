@@ -7,8 +7,9 @@ import pytest
 from confluent_kafka import KafkaError
 from structlog.testing import capture_logs
 
-from consumer.binder import Binder, Sources
-from consumer.binder_settings import BinderSettings
+from consumer.binding.binder import Binder, Sources
+from consumer.binding.binder_settings import BinderSettings
+from consumer.binding.known import KnownBindings
 from consumer.core.binding import BindingKey
 from consumer.core.failure import Failure, HeadraceError, Persistent, Refused, Transient
 from consumer.core.records import TopicPartition
@@ -18,7 +19,6 @@ from consumer.edges.kafka.letterbox import KafkaLetterbox
 from consumer.edges.kafka.offsets import KafkaOffsets
 from consumer.edges.kafka.source import KafkaSource
 from consumer.edges.rows import RowDecoder
-from consumer.known import KnownBindings
 from consumer.ports.letters import Outgoing
 from consumer.stack.waiting import wait_until
 from tests.light.broker import HEARTBEAT, LIST_OFFSETS, OFFSET_COMMIT, PRODUCE, Broker

@@ -7,8 +7,8 @@ from typing import Any
 
 import psycopg
 
-from consumer.alert_sections import Alerts
 from consumer.alerts.rules import ALERTS, rules
+from consumer.settings.alerts import Alerts
 from consumer.stack.ports import choose
 from consumer.stack.stack import Stack
 from tests.real.engine.feed import Feed

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from consumer.alert_sections import Alerts
 from consumer.alerts.rules import ALERTS, rules
+from consumer.settings.alerts import Alerts
 from tests.monitoring.cases import CASES, GROUP, OF_ABSENCE, Calm, Case, Fires
 from tests.monitoring.programs import ROOT, program
 

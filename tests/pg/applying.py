@@ -9,33 +9,33 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from consumer.ahead import Ahead
-from consumer.apart import Apart
-from consumer.applier import Applier
-from consumer.attempts import Workshop
-from consumer.binder import Binder, Sources
-from consumer.binder_settings import BinderSettings
-from consumer.busy import Busy
+from consumer.applying.apart import Apart
+from consumer.applying.applier import Applier
+from consumer.applying.attempts import Workshop
+from consumer.applying.busy import Busy
+from consumer.applying.dependents import Dependents
+from consumer.applying.holdings import Holdings
+from consumer.applying.patience import Patience, Stopping
+from consumer.applying.returns import Judges, Returns, TurnLimits
+from consumer.binding.binder import Binder, Sources
+from consumer.binding.binder_settings import BinderSettings
+from consumer.binding.known import KnownBindings
+from consumer.composition.heard import Heard
 from consumer.core.backoff import Backoff
 from consumer.core.failure_kind import ErrorType
 from consumer.core.flood import FloodGuard, FloodLimits
 from consumer.core.letterhead import Codec
 from consumer.core.policy import Budget, Policy, TablePolicy
 from consumer.core.records import TopicPartition
-from consumer.dependents import Dependents
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.rows import RowDecoder
-from consumer.handover import Handover, Notice, Work
-from consumer.heard import Heard
-from consumer.holdings import Holdings
-from consumer.known import KnownBindings
-from consumer.patience import Patience, Stopping
 from consumer.ports.target import Start, Taken
 from consumer.ports.topics import Traits
-from consumer.returns import Judges, Returns, TurnLimits
+from consumer.reading.ahead import Ahead
+from consumer.reading.handover import Handover, Notice, Work
 from dlq.headers import decode, encode
 from tests.pg.landing import ID
 from tests.unit.avro import Writer, envelope, event, key

@@ -7,7 +7,6 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from consumer.core.workflow import State, Task, Turn
-from consumer.desk import Note
 from consumer.edges.postgres.differing import PostgresKeys
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.reconcile import PostgresComparison, TableRules
@@ -15,9 +14,10 @@ from consumer.edges.postgres.recoveries import PostgresRecoveries
 from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.source import SourceSettings
 from consumer.edges.postgres.workflows import PostgresWorkflows
+from consumer.ports.desk import Note
 from consumer.ports.reconcile import Came, Mark
-from consumer.reconciling import Limits, Reconciling
-from consumer.recovering import Step, Workflow
+from consumer.ports.recovering import Step, Workflow
+from consumer.recovery.reconciling import Limits, Reconciling
 
 NOTE = Note("me", "ticket 1")
 LIMITS = Limits(range_rows=100, rate=1e9, settle=0.1, patience=5.0, rounds=3)

@@ -6,12 +6,16 @@ from typing import Any
 
 import psycopg
 
-from consumer.apart import Apart
-from consumer.applier import Applier
-from consumer.attempts import Workshop
-from consumer.binder import Binder, Sources
-from consumer.binder_settings import BinderSettings
-from consumer.busy import Busy
+from consumer.applying.apart import Apart
+from consumer.applying.applier import Applier
+from consumer.applying.attempts import Workshop
+from consumer.applying.busy import Busy
+from consumer.applying.dependents import Dependents
+from consumer.applying.holdings import Holdings
+from consumer.applying.returns import Judges, Returns
+from consumer.binding.binder import Binder, Sources
+from consumer.binding.binder_settings import BinderSettings
+from consumer.binding.known import KnownBindings
 from consumer.core.failure import Failure
 from consumer.core.failure_kind import ErrorType
 from consumer.core.flood import FloodGuard, FloodLimits
@@ -20,7 +24,6 @@ from consumer.core.letters import State
 from consumer.core.policy import Budget, Policy, TablePolicy
 from consumer.core.records import Header, Slice, TopicPartition
 from consumer.core.target import TableName
-from consumer.dependents import Dependents
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.origins import KafkaOrigins
 from consumer.edges.postgres.lookup import PostgresCatalog
@@ -28,13 +31,10 @@ from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.rows import RowDecoder
-from consumer.handover import Dropped, Handover, Later, Moved, Stopped, Work
-from consumer.holdings import Holdings
-from consumer.known import KnownBindings
 from consumer.ports.letters import Posted
 from consumer.ports.target import Start, Taken
 from consumer.ports.topics import Traits
-from consumer.returns import Judges, Returns
+from consumer.reading.handover import Dropped, Handover, Later, Moved, Stopped, Work
 from dlq.headers import decode, encode
 from tests.pg.landing import rows
 from tests.unit.avro import Writer, envelope, event, key

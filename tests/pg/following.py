@@ -7,8 +7,10 @@ from typing import Any
 
 import psycopg
 
-from consumer.binder import Binder, Sources
-from consumer.binder_settings import BinderSettings
+from consumer.binding.binder import Binder, Sources
+from consumer.binding.binder_settings import BinderSettings
+from consumer.binding.evolver import Following
+from consumer.binding.known import KnownBindings
 from consumer.core.binding import Evolution
 from consumer.core.envelope import read_key_schema, read_writer_schema
 from consumer.core.evolution import DEFAULT_ANSWERS, Answer, Follow, Wanted, planned
@@ -27,9 +29,7 @@ from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.shapes import available
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.rows import RowDecoder
-from consumer.evolver import Following
-from consumer.known import KnownBindings
-from consumer.planner import Unbound
+from consumer.planning.planner import Unbound
 from consumer.ports.target import Start
 from consumer.ports.topics import Traits
 from tests.pg.landing import rows

@@ -11,10 +11,10 @@ from consumer.core.kinds import KINDS
 from consumer.core.letters import State, Verdict
 from consumer.core.records import RecordRef, TopicPartition
 from consumer.core.turns import Known, Room, turns
-from consumer.desk import Note
 from consumer.edges.postgres import standing
 from consumer.edges.postgres.jobs import PostgresJobs
 from consumer.edges.postgres.pool import TargetPool
+from consumer.ports.desk import Note
 from consumer.ports.jobs import Stepped
 from dlq.actions import discard, replay
 from dlq.jobs import Item, Job, Order, create, job, report

@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 
+from consumer.binding.known import KnownBindings
 from consumer.core.binding import Binding, BindingKey, BoundColumn
 from consumer.core.envelope import Column, read_key_schema, read_key_writer, read_writer_schema
 from consumer.core.failure import Failure
@@ -18,7 +19,6 @@ from consumer.core.types import PLAIN, ColumnPolicy, carriage
 from consumer.edges.postgres import catalog
 from consumer.edges.postgres.session import connect
 from consumer.edges.postgres.sink import PostgresSink
-from consumer.known import KnownBindings
 from consumer.ports.decoding import Decoder
 from consumer.ports.refusals import Reconsider
 from consumer.ports.target import Start

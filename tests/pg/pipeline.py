@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any
 
-from consumer.binder import Binder, Sources
-from consumer.binder_settings import BinderSettings
+from consumer.binding.binder import Binder, Sources
+from consumer.binding.binder_settings import BinderSettings
+from consumer.binding.known import KnownBindings
 from consumer.core.failure import Failure
 from consumer.core.plan import Plan
 from consumer.core.records import RecordRef, TopicPartition
@@ -13,8 +14,7 @@ from consumer.core.target import TableName
 from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.rows import RowDecoder
-from consumer.known import KnownBindings
-from consumer.planner import Unbound
+from consumer.planning.planner import Unbound
 from consumer.ports.refusals import Reconsider
 from consumer.ports.target import Start
 from consumer.ports.topics import Traits

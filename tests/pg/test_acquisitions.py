@@ -20,10 +20,8 @@ import pytest
 
 from consumer.admin.app import make_app
 from consumer.admin.server import listening
-from consumer.build import build_worker
-from consumer.core.decision import Undecidable
-from consumer.core.failure import HeadraceError
-from consumer.desks import (
+from consumer.composition.build import build_worker
+from consumer.composition.desks import (
     admin_doors,
     connectors,
     control,
@@ -35,10 +33,12 @@ from consumer.desks import (
     positions,
     source_desk,
 )
-from consumer.heard import Heard
-from consumer.process import Steering, connections, tracing, watchers
-from consumer.reloading import Reloading
-from consumer.settings import Settings
+from consumer.composition.heard import Heard
+from consumer.composition.process import Steering, connections, tracing, watchers
+from consumer.composition.reloading import Reloading
+from consumer.core.decision import Undecidable
+from consumer.core.failure import HeadraceError
+from consumer.settings.loading import Settings
 from consumer.stack.waiting import wait_until
 
 _NAME = "acquiring"

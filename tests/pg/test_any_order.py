@@ -14,7 +14,10 @@ import psycopg
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from consumer.apart import Apart
+from consumer.applying.apart import Apart
+from consumer.applying.planning import planned
+from consumer.applying.rereading import Rereading
+from consumer.applying.returns import Judges, Returns
 from consumer.core.failure import Failure
 from consumer.core.failure_kind import ErrorType
 from consumer.core.letterhead import Codec
@@ -30,14 +33,11 @@ from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import PostgresSink
-from consumer.handover import Work
-from consumer.planning import planned
 from consumer.ports.letters import Posted, Unposted
 from consumer.ports.refusals import ConnectionLost, DataFault, Reconsider
 from consumer.ports.target import Start
 from consumer.ports.topics import Traits
-from consumer.rereading import Rereading
-from consumer.returns import Judges, Returns
+from consumer.reading.handover import Work
 from dlq.actions import discard, replay
 from dlq.edit import NotEdited, edit
 from dlq.headers import decode, encode

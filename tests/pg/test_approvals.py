@@ -3,7 +3,7 @@
 import pytest
 
 from consumer.core.failure import HeadraceError
-from consumer.planner import BadRecord
+from consumer.planning.planner import BadRecord
 from consumer.ports.target import Retention
 from tests.pg.conftest import Pools, Sinks
 from tests.pg.evolving_cases import SIZE, WORD, c, enum

@@ -9,7 +9,7 @@ import pytest
 
 from consumer.core.records import TopicPartition
 from consumer.edges.postgres.outbox import PostgresOutbox
-from consumer.handover import Moved, Notice, Stopped
+from consumer.reading.handover import Moved, Notice, Stopped
 from tests.pg.applying import Applying
 from tests.pg.conftest import Catalogs, Pools, Sinks
 

@@ -5,12 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
+from consumer.background.working import Working
 from consumer.core.flags import Flag
-from consumer.desk import Note
 from consumer.edges.postgres import flags
 from consumer.edges.postgres.session import SessionSettings, connect
 from consumer.edges.postgres.starting import BY_RULE, compare_again
-from consumer.working import Working
+from consumer.ports.desk import Note
 from tests.pg.conftest import Pools
 
 HOURS = 24.0

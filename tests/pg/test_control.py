@@ -18,12 +18,12 @@ from consumer.core.kinds import KINDS
 from consumer.core.pausing import Subject
 from consumer.core.records import TopicPartition
 from consumer.core.target import TableName
-from consumer.desk import Note
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.postgres.board import PostgresBoard
 from consumer.edges.postgres.control import PostgresControl
 from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import PostgresSink
+from consumer.ports.desk import Note
 from consumer.ports.presence import InHand, Report
 from consumer.ports.refusals import ConnectionLost, Fenced
 from consumer.ports.target import Start

@@ -18,13 +18,13 @@ from consumer.core.failure import Refused, Transient, failed, located
 from consumer.core.kinds import KINDS
 from consumer.core.records import TopicPartition
 from consumer.core.target import TableName
-from consumer.desk import Note, Page
 from consumer.edges.postgres.desk import PostgresDesk
 from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import PostgresSink
-from consumer.moving import Looked, MovedPositions, Wish
+from consumer.ports.desk import Note, Page
 from consumer.ports.refusals import Fenced
 from consumer.ports.target import Start
+from consumer.recovery.moving import Looked, MovedPositions, Wish
 from dlq.actions import discard
 from tests.pg.landing import ID, Landing
 

@@ -11,13 +11,13 @@ import polars as pl
 import psycopg
 import pytest
 
+from consumer.binding.mapping import TableMapping
 from consumer.core.markers import UNAVAILABLE
 from consumer.core.modes import Mode
 from consumer.core.target import TableName
 from consumer.core.transform import Named
 from consumer.core.types import ColumnPolicy
 from consumer.edges.postgres.sink import PostgresSink
-from consumer.mapping import TableMapping
 from tests.pg.conftest import Pools
 from tests.pg.engine import Engine
 from tests.pg.landing import ID

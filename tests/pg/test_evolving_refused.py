@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from consumer.core.plan import Plan
-from consumer.planner import BadRecord
+from consumer.planning.planner import BadRecord
 from consumer.ports.refusals import ConnectionLost, NotChanged, TableBusy, TableFault, TooSlow
 from tests.pg.conftest import Pools, Sinks
 from tests.pg.evolving_cases import BIG, SIZE, WORD, c, enum

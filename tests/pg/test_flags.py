@@ -11,7 +11,9 @@ import psycopg
 import pytest
 from typer.testing import CliRunner
 
+from consumer.background.postman import Postman
 from consumer.cli import app
+from consumer.composition.heard import Heard
 from consumer.core.checks import Rules
 from consumer.core.decision import Undecidable
 from consumer.core.evolution import Answer, Follow
@@ -20,7 +22,6 @@ from consumer.core.lane import Lane
 from consumer.core.letterhead import Codec
 from consumer.core.steps import Change
 from consumer.core.target import TableName
-from consumer.desk import Note
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.postgres.board import PostgresBoard
 from consumer.edges.postgres.control import PostgresControl
@@ -29,11 +30,10 @@ from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.recoveries import PostgresRecoveries
 from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import PostgresSink
-from consumer.flagging import states, switch
-from consumer.heard import Heard
-from consumer.planner import BadRecord
+from consumer.inspection.flagging import states, switch
+from consumer.planning.planner import BadRecord
+from consumer.ports.desk import Note
 from consumer.ports.letters import LetterTopic, Outgoing, Posted
-from consumer.postman import Postman
 from dlq.headers import decode, encode
 from tests.pg.conftest import Pools
 from tests.pg.following import Follower, Source

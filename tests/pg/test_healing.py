@@ -7,6 +7,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from consumer.background.healer import Healer
+from consumer.background.recording import Recorder
+from consumer.composition.heard import Heard
 from consumer.core.connectors import Connector
 from consumer.core.flags import Flag
 from consumer.core.healing import Act, RestartBudget
@@ -15,11 +18,8 @@ from consumer.edges.postgres import healing
 from consumer.edges.postgres.healing import PostgresAbandoned, PostgresHealing
 from consumer.edges.postgres.session import SessionSettings, connect
 from consumer.edges.postgres.sink import PostgresSink
-from consumer.handover import Stopped
-from consumer.healer import Healer
-from consumer.heard import Heard
 from consumer.ports.facts import Fact, Healed
-from consumer.recording import Recorder
+from consumer.reading.handover import Stopped
 from consumer.stack.waiting import wait_until
 from tests.pg.applying import Applying
 from tests.pg.conftest import Catalogs, Pools, Sinks

@@ -7,13 +7,13 @@ from typing import Any
 import psycopg
 import pytest
 
+from consumer.binding.evolver import Following
 from consumer.core.evolution import Answer, Follow
 from consumer.core.markers import UNAVAILABLE
 from consumer.core.modes import Mode, OnTruncate
 from consumer.core.steps import Change
 from consumer.core.target import TableName
 from consumer.edges.postgres.sink import PostgresSink
-from consumer.evolver import Following
 from tests.pg.conftest import Pools
 from tests.pg.engine import Engine
 from tests.pg.evolving_cases import c, enum

@@ -5,8 +5,8 @@ import psycopg
 from consumer.core.failure import failed
 from consumer.core.kinds import KINDS
 from consumer.core.records import TopicPartition
-from consumer.handover import Stopped
 from consumer.ports.target import Taken
+from consumer.reading.handover import Stopped
 from tests.pg.applying import Applying
 from tests.pg.conftest import Catalogs, Sinks
 

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from consumer.core.jobs import JobKind, Progress, Step, next_step
 from consumer.core.steering import Steer
-from consumer.desk import Note
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.postgres.jobs import PostgresJobs
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import SessionSettings
+from consumer.ports.desk import Note
 from dlq.actions import discard, replay
 from dlq.jobs import decide
 from tests.pg.job_scene import Scene

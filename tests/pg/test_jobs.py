@@ -8,8 +8,8 @@ import pytest
 from consumer.core.decision import Undecidable
 from consumer.core.jobs import UNDER_WAY, JobKind, JobState, next_step
 from consumer.core.steering import Steer
-from consumer.desk import Note
 from consumer.edges.postgres.jobs import PostgresJobs, prune
+from consumer.ports.desk import Note
 from consumer.stack.waiting import wait_until
 from dlq.actions import discard, replay
 from dlq.jobs import MOST_JOBS, decide, jobs

@@ -3,12 +3,12 @@
 import psycopg
 import pytest
 
+from consumer.binding.evolver import Following
 from consumer.core.checks import Rules
 from consumer.core.evolution import Follow
 from consumer.core.target import TableName
 from consumer.edges.postgres.sink import PostgresSink
-from consumer.evolver import Following
-from consumer.planner import BadRecord
+from consumer.planning.planner import BadRecord
 from consumer.ports.refusals import DataFault
 from tests.pg.conftest import Pools
 from tests.pg.engine import Engine

@@ -7,11 +7,11 @@ from typing import Any
 import psycopg
 import pytest
 
+from consumer.binding.evolver import Following
 from consumer.core.checks import Rules
 from consumer.core.evolution import Follow
 from consumer.core.target import TableName
 from consumer.edges.postgres.sink import PostgresSink
-from consumer.evolver import Following
 from dlq.actions import discard, replay
 from tests.pg.conftest import Pools
 from tests.pg.engine import Engine

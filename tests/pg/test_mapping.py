@@ -9,13 +9,13 @@ import polars as pl
 import psycopg
 import pytest
 
+from consumer.binding.mapping import ColumnMapping, TableMapping
 from consumer.core.checks import Rules
 from consumer.core.target import TableName
 from consumer.core.transform import Named
 from consumer.core.types import ColumnPolicy
 from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.sink import PostgresSink
-from consumer.mapping import ColumnMapping, TableMapping
 from consumer.ports.refusals import DataFault
 from tests.pg.landing import rows
 from tests.pg.pipeline import Pipeline

@@ -7,6 +7,7 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
+from consumer.background.postman import Postman
 from consumer.core.failure import Failure, failed
 from consumer.core.kinds import KINDS
 from consumer.core.lane import Lane
@@ -19,7 +20,6 @@ from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.session import application_name
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.ports.letters import LetterTopic, Outgoing, Posted, Unposted
-from consumer.postman import Postman
 from dlq.headers import decode, encode
 from tests.pg.conftest import Pools
 from tests.pg.landing import ID, Landing

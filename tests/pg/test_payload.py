@@ -6,6 +6,7 @@ from contextlib import closing
 import psycopg
 import pytest
 
+from consumer.applying.rereading import Rereading
 from consumer.core.letters import Record
 from consumer.core.records import RecordRef
 from consumer.core.target import TableName
@@ -14,7 +15,6 @@ from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.offsets import KafkaOffsets
 from consumer.edges.kafka.origins import KafkaOrigins
 from consumer.edges.postgres.aside import LetterBounds
-from consumer.rereading import Rereading
 from dlq.edit import edit
 from dlq.masking import Mask
 from dlq.payload import LARGEST_SHOWN, Fetch, Sources, payload

@@ -4,11 +4,11 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
+from consumer.background.expiry import Expiry
 from consumer.core.records import RecordRef, TopicPartition
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.logs import KafkaLogs
 from consumer.edges.postgres.pointers import PostgresPointers
-from consumer.expiry import Expiry
 from consumer.ports.letters import Reach
 from tests.pg.conftest import Pools
 

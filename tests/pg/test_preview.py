@@ -5,8 +5,8 @@ import pytest
 
 from consumer.core.jobs import JobKind
 from consumer.core.pausing import Subject
-from consumer.desk import Note
 from consumer.edges.postgres.pauses import pause
+from consumer.ports.desk import Note
 from dlq.preview import SAMPLES, Fate, Rules
 from dlq.selection import Selection
 from tests.pg.conftest import Pools

@@ -16,9 +16,9 @@ from consumer.edges.postgres.reconcile import TableRules
 from consumer.edges.postgres.sides import PostgresRows
 from consumer.edges.postgres.sweeping import swept
 from consumer.edges.postgres.workflows import PostgresWorkflows
-from consumer.rebuilding import Rebuilding
-from consumer.reconciling import Reconciling
-from consumer.recovering import Workflow
+from consumer.ports.recovering import Workflow
+from consumer.recovery.rebuilding import Rebuilding
+from consumer.recovery.reconciling import Reconciling
 from tests.pg.comparing import NOTE, Scene
 from tests.pg.conftest import Pools
 

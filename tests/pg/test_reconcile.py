@@ -11,14 +11,14 @@ import pytest
 from consumer.core.reconcile import Key
 from consumer.core.steering import Steer
 from consumer.core.wording import HIDDEN
-from consumer.desk import Note
 from consumer.edges.postgres.outlook import PostgresOutlook
 from consumer.edges.postgres.reconcile import TableRules
 from consumer.edges.postgres.recoveries import PostgresRecoveries
 from consumer.edges.postgres.session import SessionSettings
+from consumer.ports.desk import Note
 from consumer.ports.outlook import Sight
 from consumer.ports.reconcile import Came
-from consumer.reconciling import Limits
+from consumer.recovery.reconciling import Limits
 from consumer.telemetry import metrics
 from consumer.telemetry.grouping import GroupSamples
 from consumer.telemetry.labels import Bounded
@@ -165,7 +165,7 @@ def test_a_key_that_is_suspected_late_is_looked_at_as_often_as_others(
     filled: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beside one that has been looked at before and does not rest either."""
-    monkeypatch.setattr("consumer.reconciling.MANY", 2)
+    monkeypatch.setattr("consumer.recovery.reconciling.MANY", 2)
     looks = count(1)
 
     def written() -> None:

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from consumer.ports.reconcile import Came, Mark
-from consumer.reconciling import Limits
+from consumer.recovery.reconciling import Limits
 from consumer.stack.waiting import wait_until
 from tests.pg.comparing import Connector, Scene
 from tests.pg.conftest import Pools

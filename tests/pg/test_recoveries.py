@@ -18,12 +18,12 @@ from consumer.core.kinds import KINDS
 from consumer.core.records import TopicPartition
 from consumer.core.steering import Steer
 from consumer.core.workflow import State, Turn
-from consumer.desk import Note
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.recoveries import PostgresRecoveries
 from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.workflows import Act, PostgresWorkflows
-from consumer.recovering import Workflow
+from consumer.ports.desk import Note
+from consumer.ports.recovering import Workflow
 from tests.pg import turning_child
 from tests.pg.conftest import Pools
 from tests.pg.turning_child import NEW_ID, POINTS, Logs, acts

@@ -11,7 +11,7 @@ from consumer.core.steps import AddColumn, NewColumn, RenameColumn
 from consumer.core.target import TableName
 from consumer.edges.postgres.catalog import read_table
 from consumer.edges.postgres.rehearsing import rehearse
-from consumer.planner import BadRecord
+from consumer.planning.planner import BadRecord
 from tests.pg.evolving_cases import WORD, c, enum
 from tests.pg.following import Scene, follow
 from tests.pg.landing import ID

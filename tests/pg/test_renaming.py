@@ -13,7 +13,6 @@ from consumer.core.pausing import Subject
 from consumer.core.steering import Steer
 from consumer.core.target import TableName
 from consumer.core.workflow import State
-from consumer.desk import Note
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.postgres.board import PostgresBoard
 from consumer.edges.postgres.commands import Order, give
@@ -21,7 +20,8 @@ from consumer.edges.postgres.pauses import pause
 from consumer.edges.postgres.recoveries import PostgresRecoveries
 from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.workflows import PostgresWorkflows
-from consumer.recovering import Workflow
+from consumer.ports.desk import Note
+from consumer.ports.recovering import Workflow
 from tests.pg import turning_child
 from tests.pg.conftest import Pools
 from tests.pg.turning_child import POINTS, acts

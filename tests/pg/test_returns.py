@@ -8,13 +8,15 @@ from typing import Any
 import psycopg
 import pytest
 
-from consumer.apart import Apart
+from consumer.applying.apart import Apart
+from consumer.applying.rereading import Rereading
+from consumer.applying.returns import Judges, Returns
+from consumer.binding.known import KnownBindings
 from consumer.core.letterhead import Codec
 from consumer.core.pausing import Subject
 from consumer.core.policy import Policy
 from consumer.core.records import Slice, TopicPartition
 from consumer.core.target import TableName
-from consumer.desk import Note
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.offsets import KafkaOffsets
@@ -26,11 +28,9 @@ from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import PostgresSink
-from consumer.known import KnownBindings
+from consumer.ports.desk import Note
 from consumer.ports.target import Start
 from consumer.ports.topics import Traits
-from consumer.rereading import Rereading
-from consumer.returns import Judges, Returns
 from dlq.actions import replay
 from dlq.headers import decode, encode
 from tests.light.broker import Broker

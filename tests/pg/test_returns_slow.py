@@ -8,11 +8,11 @@ from itertools import count
 import psycopg
 import pytest
 
+from consumer.applying.returns import TurnLimits
 from consumer.core.flood import FloodLimits
 from consumer.core.records import TopicPartition
 from consumer.edges.postgres.outbox import PostgresOutbox
-from consumer.handover import Moved, Notice
-from consumer.returns import TurnLimits
+from consumer.reading.handover import Moved, Notice
 from dlq.actions import replay
 from tests.pg.applying import Applying, Bounds
 from tests.pg.conftest import Catalogs, Pools, Sinks

@@ -8,12 +8,12 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
+from consumer.applying.returns import TurnLimits
 from consumer.core.flags import Flag
 from consumer.core.flood import FloodLimits
 from consumer.core.records import TopicPartition
 from consumer.edges.postgres.outbox import PostgresOutbox
-from consumer.handover import Later, Moved, Notice, Stopped
-from consumer.returns import TurnLimits
+from consumer.reading.handover import Later, Moved, Notice, Stopped
 from dlq.actions import replay
 from tests.pg.applying import Applying, Bounds
 from tests.pg.conftest import Catalogs, Pools, Sinks

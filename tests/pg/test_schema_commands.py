@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 from consumer.cli import app
 from consumer.core.records import RecordRef
 from consumer.core.target import TableName
-from consumer.desk import Note
 from consumer.edges.postgres.desk import PostgresDesk
 from consumer.edges.postgres.session import SessionSettings
-from consumer.planner import BadRecord
+from consumer.planning.planner import BadRecord
+from consumer.ports.desk import Note
 from dlq.actions import discard
 from tests.pg.evolving_cases import BIG, WORD
 from tests.pg.following import Fields, Follower, Scene, follow

@@ -11,6 +11,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from consumer.applying.rereading import Rereading
+from consumer.background.searcher import Searcher
 from consumer.core.failure import Transient
 from consumer.core.letters import State, Verdict
 from consumer.core.records import OffsetRange, RecordRef, Slice, TopicPartition
@@ -20,8 +22,6 @@ from consumer.edges.postgres.sink import PostgresSink
 from consumer.ports.refusals import Reconsider, TableFault
 from consumer.ports.target import Start
 from consumer.ports.topics import Traits
-from consumer.rereading import Rereading
-from consumer.searcher import Searcher
 from consumer.stack.waiting import wait_until
 from dlq.actions import discard
 from dlq.edit import edit

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from consumer.binding.mapping import ColumnMapping, TableMapping
 from consumer.core.checks import Rules
-from consumer.mapping import ColumnMapping, TableMapping
-from consumer.planner import BadRecord
+from consumer.planning.planner import BadRecord
 from tests.pg.evolving_cases import SIZE, WORD
 from tests.pg.following import Follower, Scene, follow
 from tests.pg.landing import ID

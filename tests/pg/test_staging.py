@@ -7,7 +7,7 @@ import pytest
 from psycopg import sql
 
 from consumer.core.target import TableName
-from consumer.handover import Moved, Notice
+from consumer.reading.handover import Moved, Notice
 from tests.pg.applying import Applying
 from tests.pg.conftest import Catalogs, Sinks
 from tests.pg.landing import rows

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from consumer.core.records import TopicPartition
-from consumer.handover import Moved, Notice, Stopped
+from consumer.reading.handover import Moved, Notice, Stopped
 from tests.pg.applying import Applying
 from tests.pg.conftest import Catalogs, Sinks
 

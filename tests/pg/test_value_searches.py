@@ -20,11 +20,11 @@ from consumer.core.letters import Record
 from consumer.core.records import RecordRef
 from consumer.core.schema_ref import SchemaRef
 from consumer.core.steering import Steer
-from consumer.desk import Note
 from consumer.edges.postgres.jobs import PostgresJobs
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.value_searches import PostgresValueSearches
 from consumer.ports.decoding import Found
+from consumer.ports.desk import Note
 from dlq.actions import discard, replay
 from dlq.filter import condition
 from dlq.jobs import decide, job, report

@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from consumer.applying.verdicts import Judge
 from consumer.core.markers import UNAVAILABLE
 from consumer.core.policy import Policy
 from consumer.core.records import RecordRef, Slice, TopicPartition
@@ -15,7 +16,6 @@ from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.ports.refusals import DataFault
 from consumer.ports.target import Start
-from consumer.verdicts import Judge
 from dlq.actions import replay
 from tests.pg.following import made
 from tests.pg.landing import ID, Change, Landing, rows

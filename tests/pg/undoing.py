@@ -7,15 +7,17 @@ from typing import Any
 
 import psycopg
 
-from consumer.apart import Apart
-from consumer.binder import Binder, Sources
-from consumer.binder_settings import BinderSettings
+from consumer.applying.apart import Apart
+from consumer.binding.binder import Binder, Sources
+from consumer.binding.binder_settings import BinderSettings
+from consumer.binding.known import KnownBindings
+from consumer.composition.undo_acts import UndoActs
+from consumer.composition.undoing import Undoing
 from consumer.core.frames import Frames
 from consumer.core.framing import Datum
 from consumer.core.records import OffsetRange, Slice
 from consumer.core.steering import Steer
 from consumer.core.workflow import State
-from consumer.desk import Note
 from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.recoveries import PostgresRecoveries
@@ -23,11 +25,9 @@ from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.postgres.workflows import Act, PostgresWorkflows
 from consumer.edges.rows import RowDecoder
-from consumer.known import KnownBindings
+from consumer.ports.desk import Note
+from consumer.ports.recovering import Workflow
 from consumer.ports.topics import Traits
-from consumer.recovering import Workflow
-from consumer.undo_acts import UndoActs
-from consumer.undoing import Undoing
 from tests.pg.pipeline import Pipeline
 from tests.unit.avro import Writer, envelope, event, key
 from tests.unit.known import planner, slice_of

@@ -7,7 +7,10 @@ from typing import Any
 
 import psycopg
 
-from consumer.apart import Apart
+from consumer.applying.apart import Apart
+from consumer.applying.rereading import Rereading
+from consumer.applying.returns import Judges, Returns
+from consumer.binding.known import KnownBindings
 from consumer.core.decision import Decision
 from consumer.core.letterhead import Codec
 from consumer.core.letters import Record, State
@@ -16,21 +19,18 @@ from consumer.core.plan import Plan
 from consumer.core.policy import Policy
 from consumer.core.records import OffsetRange, RecordRef, Slice, TopicPartition
 from consumer.core.search import Ending, next_stretch, seen
-from consumer.desk import Note
 from consumer.edges.postgres.desk import PostgresDesk
 from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.searches import PostgresSearches
 from consumer.edges.postgres.sink import PostgresSink
-from consumer.known import KnownBindings
-from consumer.planner import Unbound
+from consumer.planning.planner import Unbound
+from consumer.ports.desk import Note
 from consumer.ports.letters import Posted
 from consumer.ports.refusals import Reconsider
 from consumer.ports.target import Start
 from consumer.ports.topics import Traits
-from consumer.rereading import Rereading
-from consumer.returns import Judges, Returns
 from dlq.actions import discard, replay
 from dlq.headers import decode, encode
 from tests.pg.landing import ID, Landing, rows

@@ -8,9 +8,9 @@ from psycopg.types.json import Jsonb
 
 from consumer.core.jobs import JobKind
 from consumer.core.plans import RECONCILE
-from consumer.desk import Note
 from consumer.edges.postgres.recoveries import PostgresRecoveries
 from consumer.edges.postgres.session import SessionSettings
+from consumer.ports.desk import Note
 from dlq.filter import condition
 from dlq.jobs import Order, create
 from dlq.preview import Rules, preview

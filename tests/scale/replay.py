@@ -14,7 +14,8 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from consumer.apart import Apart
+from consumer.applying.apart import Apart
+from consumer.applying.returns import Judges, Returns
 from consumer.core.failure import failed
 from consumer.core.kinds import KINDS
 from consumer.core.letterhead import Codec
@@ -30,7 +31,6 @@ from consumer.edges.postgres.session import SessionSettings, connect
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.ports.letters import Posted, Unposted
 from consumer.ports.target import Start, Taken
-from consumer.returns import Judges, Returns
 from dlq.headers import decode, encode
 from tests.pg.job_scene import Scene
 from tests.pg.pipeline import Pipeline

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from consumer.block_decoder import Decoders
+from consumer.binding.known import KnownBindings
 from consumer.core.binding import Binding, BindingKey, BoundColumn
 from consumer.core.created import created_types
 from consumer.core.envelope import RecordKind, WriterSchema, read_key_schema, read_key_writer, read_writer_schema
@@ -12,12 +12,12 @@ from consumer.core.policy import Policy
 from consumer.core.records import Slice, TopicPartition
 from consumer.core.target import TableName, TargetColumn, TargetTable
 from consumer.core.types import carriage
-from consumer.decode_watch import Marks
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.copy_encoder import CopyEncoder
 from consumer.edges.rows import RowDecoder
-from consumer.known import KnownBindings
-from consumer.planner import Planner
+from consumer.planning.block_decoder import Decoders
+from consumer.planning.decode_watch import Marks
+from consumer.planning.planner import Planner
 from consumer.ports.decoding import Decoder
 from tests.unit.avro import Writer, envelope, event, framed, key
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from consumer.applying.patience import Patience
 from consumer.core.backoff import Backoff
 from consumer.edges.breaker import CircuitBreaker
-from consumer.patience import Patience
 
 
 def patient(target: Any) -> Patience:

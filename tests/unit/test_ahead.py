@@ -6,17 +6,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from consumer.ahead import Ahead
+from consumer.applying.planning import Instead, planned
+from consumer.binding.known import KnownBindings
 from consumer.core.failure import Transient, failed
 from consumer.core.kinds import KINDS
 from consumer.core.plan import Plan
 from consumer.core.records import TopicPartition
 from consumer.core.target import TableName
-from consumer.handover import Later, Work
-from consumer.known import KnownBindings
-from consumer.planning import Instead, planned
 from consumer.ports.bindings import Fetch
 from consumer.ports.topics import Traits
+from consumer.reading.ahead import Ahead
+from consumer.reading.handover import Later, Work
 from tests.unit.known import Topic, planner, slice_of
 from tests.unit.world import World
 

@@ -7,11 +7,11 @@ import pytest
 from pydantic import ValidationError
 from typer.testing import CliRunner
 
-from consumer.alert_sections import Alerts
 from consumer.alerts.alert import PREFIX, Alert
 from consumer.alerts.letters import KINDS_SEEN
 from consumer.alerts.rules import ALERTS, BadText, filled, rules, rules_text, words_of
 from consumer.cli import app
+from consumer.settings.alerts import Alerts
 from tests.unit.promql import grouped_by, known, parsed, selectors
 
 ROOT = Path(__file__).parents[2]

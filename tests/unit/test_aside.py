@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consumer.binding.known import KnownBindings
 from consumer.core.failure import Failure, failed
 from consumer.core.kinds import KINDS
 from consumer.core.letters import Change, settled
 from consumer.core.markers import UNAVAILABLE
 from consumer.core.plan import Plan
 from consumer.core.records import RecordRef
-from consumer.known import KnownBindings
 from tests.unit.known import AT, Topic, planner, slice_of
 
 ORDERS = Topic(

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import structlog
 
-from consumer.binder_settings import BinderSettings
+from consumer.binding.binder_settings import BinderSettings
+from consumer.binding.known import KnownBindings
 from consumer.core.binding import Binding, BindingKey
 from consumer.core.failure import Failure, Transient
 from consumer.core.modes import Mode
@@ -18,8 +19,7 @@ from consumer.core.records import TopicPartition
 from consumer.core.runs import Run, runs
 from consumer.core.target import TableName, TargetColumn, TargetTable
 from consumer.core.types import ColumnPolicy, Kind
-from consumer.known import KnownBindings
-from consumer.planner import BadRecord
+from consumer.planning.planner import BadRecord
 from consumer.ports.topics import Traits
 from tests.unit.avro import Writer, envelope, event, framed
 from tests.unit.known import AT, Topic, planner, slice_of

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from consumer.binding.known import KnownBindings
 from consumer.core.binding import BindingKey
 from consumer.core.runs import Run
 from consumer.core.target import TableName, TargetColumn, TargetTable
-from consumer.known import KnownBindings
 from consumer.ports.topics import Traits
 from tests.unit.avro import Writer, envelope, event, key
 from tests.unit.known import slice_of

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumer.busy import Busy, of_record
+from consumer.applying.busy import Busy, of_record
+from consumer.applying.cuts import Step
 from consumer.core.failure import failed
 from consumer.core.kinds import KINDS
 from consumer.core.letters import Letter, Record, State
 from consumer.core.plan import Aside, Plan, Stage
 from consumer.core.records import RecordRef, Slice, TopicPartition
 from consumer.core.target import TableName
-from consumer.cuts import Step
-from consumer.handover import Stopped, Work
 from consumer.ports.refusals import TableBusy
+from consumer.reading.handover import Stopped, Work
 
 ONE, TWO, OTHER = TopicPartition("t", 0), TopicPartition("t", 1), TopicPartition("u", 0)
 DEADLINE = 30.0

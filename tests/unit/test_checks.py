@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consumer.binding.known import KnownBindings
 from consumer.core.checks import Rules, UnfitRule, broken, compiled
 from consumer.core.envelope import Column, read_writer_schema
 from consumer.core.fold import SEQ
@@ -20,8 +21,7 @@ from consumer.core.letters import State
 from consumer.core.plan import Plan
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.rows import RowDecoder
-from consumer.known import KnownBindings
-from consumer.planner import BadRecord, Unbound
+from consumer.planning.planner import BadRecord, Unbound
 from consumer.ports.topics import Traits
 from tests.unit.avro import Writer, envelope, event
 from tests.unit.known import AT, Topic, planner, slice_of

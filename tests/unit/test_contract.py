@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import structlog
 
+from consumer.binding.known import KnownBindings
 from consumer.core.binding import BindingKey
 from consumer.core.contract import Compatibility, Contract
 from consumer.core.failure import Failure, Refused
 from consumer.core.runs import runs
 from consumer.edges.contracts import read_contract
-from consumer.known import KnownBindings
-from consumer.planner import BadRecord
+from consumer.planning.planner import BadRecord
 from consumer.ports.topics import Traits
 from tests.unit.known import AT, Topic, slice_of
 from tests.unit.world import World

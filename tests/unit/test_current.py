@@ -2,9 +2,9 @@
 
 import pytest
 
+from consumer.applying.current import Standing, standing
 from consumer.core import waiting
 from consumer.core.records import TopicPartition
-from consumer.current import Standing, standing
 from consumer.ports.target import Stored
 
 A, B, C = (TopicPartition("t", number) for number in range(3))

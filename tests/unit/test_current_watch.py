@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
+from consumer.composition.process import Inspection
 from consumer.core.failure import HeadraceError, Persistent, Transient, failed
 from consumer.core.kinds import KINDS
 from consumer.core.records import TopicPartition
-from consumer.process import Inspection
 from consumer.worker import CurrentWatch
 
 

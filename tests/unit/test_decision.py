@@ -6,7 +6,7 @@ import pytest
 
 from consumer.core.decision import Decision, Held, LogNow, Undecidable, decide
 from consumer.core.records import TopicPartition, correlation_id, offset_in
-from consumer.moving import Looked, Wish
+from consumer.recovery.moving import Looked, Wish
 
 LOG = LogNow(start=10, end=100, topic_id="a")
 TRUNCATE = {"kind": "table.truncate", "offset": 40}

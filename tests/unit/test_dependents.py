@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from consumer.applying.dependents import Dependents
 from consumer.core.failure import failed
 from consumer.core.kinds import KINDS
 from consumer.core.records import RecordRef, Slice, TopicPartition
-from consumer.dependents import Dependents
 from consumer.ports.target import Stored
 
 CHILD, PARENT, GONE = TopicPartition("child", 0), TopicPartition("parent", 0), TopicPartition("gone", 0)

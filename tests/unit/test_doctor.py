@@ -19,8 +19,8 @@ from consumer.core.lag import Place
 from consumer.core.letter_topics import misfits
 from consumer.core.pausing import Paused, Subject
 from consumer.core.records import TopicPartition
-from consumer.doctor import subjects_of
-from consumer.examining import Look, examine
+from consumer.inspection.doctor import subjects_of
+from consumer.inspection.examining import Look, examine
 from consumer.ports.examining import Latest
 
 AT = TopicPartition("orders", 0)

@@ -7,20 +7,20 @@ from itertools import count
 
 import pytest
 
-from consumer.applier import Applier
-from consumer.attempts import Workshop
-from consumer.binder import Binder, Sources
-from consumer.binder_settings import BinderSettings
-from consumer.busy import Busy
+from consumer.applying.applier import Applier
+from consumer.applying.attempts import Workshop
+from consumer.applying.busy import Busy
+from consumer.applying.holdings import Holdings
+from consumer.binding.binder import Binder, Sources
+from consumer.binding.binder_settings import BinderSettings
+from consumer.binding.known import KnownBindings
 from consumer.core.binding import BindingKey
 from consumer.core.flood import FloodGuard, FloodLimits
 from consumer.core.plan import Plan
 from consumer.core.policy import TablePolicy
 from consumer.core.records import OffsetRange, Slice, TopicPartition
-from consumer.handover import Handover, Moved, Paced, Work
-from consumer.holdings import Holdings
-from consumer.known import KnownBindings
 from consumer.ports.target import NO_ROOM, Applied, Known, Start, Taken
+from consumer.reading.handover import Handover, Moved, Paced, Work
 from tests.unit.known import heartbeat, planner
 from tests.unit.patient import patient
 

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from consumer.lifecycle import UNDRAINED
-from consumer.settings import Settings
+from consumer.settings.loading import Settings
 from consumer.supervisor import outlives
 from consumer.worker import ends_within
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from consumer.binding.evolver import Following
+from consumer.binding.mapping import ColumnMapping, TableMapping
 from consumer.core.binding import Binding
 from consumer.core.evolution import DEFAULT_ANSWERS, Answer, Follow, SourceColumn
 from consumer.core.steps import AddColumn, Change, changes
 from consumer.core.target import TargetColumn, TargetTable
-from consumer.evolver import Following
-from consumer.mapping import ColumnMapping, TableMapping
 from consumer.ports.evolution import State
 from consumer.ports.topics import Traits
 from tests.unit.known import AT, Topic, planner, slice_of

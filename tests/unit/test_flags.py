@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from consumer.binding.known import KnownBindings
+from consumer.composition.heard import Heard
 from consumer.core.flags import FLAGS, Flag, FlagSet, UnknownFlag, flag_of, off_by
-from consumer.heard import Heard
-from consumer.known import KnownBindings
 from tests.unit.known import Topic, planner, slice_of
 
 FIELDS = [{"name": "id", "type": "long"}, {"name": "word", "type": ["null", "string"], "default": None}]

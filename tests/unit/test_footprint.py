@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 import pytest
 
+from consumer.binding.known import KnownBindings
 from consumer.core.records import Slice
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.rows import RowDecoder
-from consumer.known import KnownBindings
 from consumer.ports.decoding import Decoder
 from tests.unit.known import Topic, planner, slice_of
 

@@ -10,7 +10,7 @@ from confluent_kafka import Message
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.block_decoder import Decoders
+from consumer.binding.known import KnownBindings
 from consumer.core.frames import Frames
 from consumer.core.framing import in_headers, told_id
 from consumer.core.plan import Plan
@@ -18,13 +18,13 @@ from consumer.core.policy import Policy
 from consumer.core.records import Header, Slice
 from consumer.core.schema_ref import Foreign, SchemaIds, SchemaRef, Space
 from consumer.core.target import TableName, TargetColumn, TargetTable
-from consumer.decode_watch import Marks
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.copy_encoder import CopyEncoder
 from consumer.edges.kafka.intake import intake_of
 from consumer.edges.rows import RowDecoder
-from consumer.known import KnownBindings
-from consumer.planner import Planner, Unbound
+from consumer.planning.block_decoder import Decoders
+from consumer.planning.decode_watch import Marks
+from consumer.planning.planner import Planner, Unbound
 from consumer.ports.topics import Traits
 from tests.unit.known import AT, Topic, slice_of
 from tests.unit.world import World

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from consumer.binding.known import KnownBindings
 from consumer.core.binding import BindingKey
 from consumer.core.failure import Failure
 from consumer.core.records import Header, Slice
 from consumer.core.runs import runs
 from consumer.core.target import TargetColumn, TargetTable
-from consumer.known import KnownBindings
-from consumer.planner import BadRecord
+from consumer.planning.planner import BadRecord
 from consumer.ports.topics import Traits
 from tests.unit.avro import Schema, Writer, envelope, event
 from tests.unit.avro import key as key_schema

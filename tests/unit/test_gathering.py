@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.core.records import Appended, TopicPartition
-from consumer.gathering import Gathering, Stretch
 from consumer.ports.topics import Fetched
+from consumer.reading.gathering import Gathering, Stretch
 
 AT = TopicPartition("t", 0)
 # records of a stretch, and offsets behind them that hold none

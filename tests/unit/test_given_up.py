@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from consumer.binding.known import KnownBindings
 from consumer.core.envelope import read_writer_schema
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.rows import RowDecoder
-from consumer.known import KnownBindings
 from tests.unit.avro import Writer, envelope, event
 from tests.unit.known import Topic, planner, slice_of
 

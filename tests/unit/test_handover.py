@@ -8,7 +8,7 @@ import pytest
 from consumer.core.failure import Failure
 from consumer.core.priority import Priority
 from consumer.core.records import Slice, TopicPartition
-from consumer.handover import Dropped, Handover, Moved, Stopped, Take, Work
+from consumer.reading.handover import Dropped, Handover, Moved, Stopped, Take, Work
 
 A, B = TopicPartition("t", 0), TopicPartition("t", 1)
 NOW = 0.0

@@ -6,14 +6,14 @@ from itertools import count
 
 import pytest
 
+from consumer.applying.holdings import Holdings
 from consumer.core.failure import Failure, Transient, failed
 from consumer.core.kinds import KINDS
 from consumer.core.pausing import Paused, Subject
 from consumer.core.policy import TablePolicy
 from consumer.core.records import LastRecord, Slice, TopicPartition
-from consumer.handover import Handover, Later, Stopped
-from consumer.holdings import Holdings
 from consumer.ports.target import Known, Start, Taken
+from consumer.reading.handover import Handover, Later, Stopped
 from tests.unit.patient import patient
 
 AT, NOT_OURS = TopicPartition("t", 0), TopicPartition("t", 1)

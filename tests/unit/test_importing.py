@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 
 from structlog.testing import capture_logs
 
+from consumer.background.importing import Importer
 from consumer.core.failure import Transient, failed
 from consumer.core.foreign import DeadRecord, Piece, Span, Stored
 from consumer.core.kinds import KINDS
 from consumer.core.letters import Record
 from consumer.core.records import OffsetRange, RecordRef, TopicPartition
-from consumer.importing import Importer
 from consumer.ports.imports import Due, Far
 from dlq.foreign import recognised
 

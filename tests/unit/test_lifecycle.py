@@ -7,19 +7,19 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from consumer.ahead import Ahead
-from consumer.applier import Applier
-from consumer.attempts import Workshop
-from consumer.busy import Busy
+from consumer.applying.applier import Applier
+from consumer.applying.attempts import Workshop
+from consumer.applying.busy import Busy
+from consumer.applying.holdings import Holdings
+from consumer.binding.known import KnownBindings
 from consumer.core.failure import HeadraceError
 from consumer.core.flood import FloodGuard, FloodLimits
 from consumer.core.policy import TablePolicy
-from consumer.handover import Handover
-from consumer.holdings import Holdings
-from consumer.known import KnownBindings
 from consumer.lifecycle import Hooks, LifeSettings, WorkerLife
 from consumer.ports.topics import Intake
-from consumer.reader import BatchLimits, Reader
+from consumer.reading.ahead import Ahead
+from consumer.reading.handover import Handover
+from consumer.reading.reader import BatchLimits, Reader
 from tests.unit.known import planner
 from tests.unit.patient import patient
 from tests.unit.test_reader import ScriptedSource

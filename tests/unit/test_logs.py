@@ -13,7 +13,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from consumer.ahead import Ahead
+from consumer.background.loops import Loop
 from consumer.core.binding import BindingKey
 from consumer.core.failure import failed, located, told
 from consumer.core.kinds import KINDS
@@ -21,9 +21,9 @@ from consumer.core.letters import Letter, Record, State, Verdict
 from consumer.core.plan import Aside, Plan, Stage
 from consumer.core.records import RecordRef, Slice, TopicPartition
 from consumer.core.runs import Run
-from consumer.loops import Loop
 from consumer.ports.facts import Committed, Ended, Numbered
 from consumer.ports.target import Applied
+from consumer.reading.ahead import Ahead
 from consumer.telemetry import journeys
 from consumer.telemetry.logs import Sampling
 

@@ -6,12 +6,12 @@ from itertools import count
 
 import pytest
 
+from consumer.background.lookout import KnownAges, Lookout, Sources
 from consumer.core.failure import Transient, failed
 from consumer.core.kinds import KINDS
 from consumer.core.lag import Place
 from consumer.core.records import TopicPartition
 from consumer.core.trend import Trend
-from consumer.lookout import KnownAges, Lookout, Sources
 from consumer.ports.facts import Fact, Failed
 from consumer.ports.outlook import Heartbeat, Judged, Stored
 

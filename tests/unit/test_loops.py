@@ -4,9 +4,9 @@ import threading
 
 from structlog.testing import capture_logs
 
+from consumer.background.loops import turning
 from consumer.core.failure import Transient, failed
 from consumer.core.kinds import KINDS
-from consumer.loops import turning
 
 SECRET = "sesame"
 

@@ -11,7 +11,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from consumer.binding_settings import binder_settings
+from consumer.binding.known import KnownBindings
+from consumer.binding.mapping import ColumnMapping, TableMapping
+from consumer.composition.binding_settings import binder_settings
 from consumer.core.binding import Binding, BindingKey
 from consumer.core.failure import Failure, Refused
 from consumer.core.plan import Plan
@@ -20,12 +22,10 @@ from consumer.core.target import TargetColumn, TargetTable
 from consumer.core.transform import Named
 from consumer.core.writes import Action, TableWrite
 from consumer.edges.transforms import load_transform
-from consumer.known import KnownBindings
-from consumer.mapping import ColumnMapping, TableMapping
-from consumer.planner import BadRecord, Unbound
+from consumer.planning.planner import BadRecord, Unbound
 from consumer.ports.refusals import DataFault
 from consumer.ports.topics import Traits
-from consumer.settings import load
+from consumer.settings.loading import load
 from tests.unit.known import AT, Topic, planner, slice_of
 from tests.unit.world import World
 

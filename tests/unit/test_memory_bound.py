@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from consumer.binding.known import KnownBindings
+from consumer.composition.engine import MIB, sharing
+from consumer.composition.reloading import Reloading
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.memory import limit, resident, shared
-from consumer.engine import MIB, sharing
-from consumer.handover import Handover
-from consumer.known import KnownBindings
 from consumer.ports.facts import untold
-from consumer.reloading import Reloading
-from consumer.settings import Settings
+from consumer.reading.handover import Handover
+from consumer.settings.loading import Settings
 from consumer.supervisor import Bound, Child, Start, memory_of_each
 from consumer.worker import OK
 

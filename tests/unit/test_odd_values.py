@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from consumer.binding.known import KnownBindings
 from consumer.core.avro import UnsupportedSchema
 from consumer.core.binding import Binding, BindingKey, BoundColumn
 from consumer.core.carriers import carried
@@ -18,8 +19,7 @@ from consumer.core.records import Slice
 from consumer.core.spatial import ewkb
 from consumer.core.target import TableName, TargetColumn, TargetTable
 from consumer.core.types import Kind, carriage
-from consumer.known import KnownBindings
-from consumer.planner import Planner
+from consumer.planning.planner import Planner
 from consumer.ports.refusals import DataFault, library_faults
 from tests.unit.avro import Writer, envelope, framed, key
 from tests.unit.decoder_agreement import Case, cases

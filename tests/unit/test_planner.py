@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from consumer.block_decoder import Decoders
+from consumer.binding.known import KnownBindings
 from consumer.core.binding import BindingKey
 from consumer.core.envelope import RecordKind, WriterSchema
 from consumer.core.failure import Failure, failed
@@ -17,11 +17,11 @@ from consumer.core.policy import Policy
 from consumer.core.records import OffsetRange, RecordRef, Slice, TopicPartition
 from consumer.core.target import TableName
 from consumer.core.writes import Action
-from consumer.decode_watch import DecodeWatch, Marks
 from consumer.edges.copy_encoder import CopyEncoder
 from consumer.edges.rows import RowDecoder
-from consumer.known import KnownBindings
-from consumer.planner import BadRecord, Planner, Unbound
+from consumer.planning.block_decoder import Decoders
+from consumer.planning.decode_watch import DecodeWatch, Marks
+from consumer.planning.planner import BadRecord, Planner, Unbound
 from consumer.ports.decoding import Sifted
 from consumer.ports.topics import Traits
 from tests.unit.avro import event, framed

@@ -7,16 +7,16 @@ from collections.abc import Iterator
 import pytest
 from structlog.testing import capture_logs
 
+from consumer.background.presence import Presence, Telling
+from consumer.composition.heard import Heard
+from consumer.composition.reporting import Parts
 from consumer.core.failure import Transient, failed
 from consumer.core.flags import Flag
 from consumer.core.kinds import KINDS
 from consumer.core.records import TopicPartition
 from consumer.edges.breaker import CircuitBreaker
-from consumer.handover import Handover
-from consumer.heard import Heard
 from consumer.ports.presence import Report, Told
-from consumer.presence import Presence, Telling
-from consumer.reporting import Parts
+from consumer.reading.handover import Handover
 from tests.unit.patient import patient
 
 

@@ -5,17 +5,17 @@ from dataclasses import replace
 
 import pytest
 
-from consumer.ahead import Ahead
 from consumer.core.binding import BindingKey
 from consumer.core.failure import Failure
 from consumer.core.plan import Plan
 from consumer.core.records import Appended, LastRecord, Slice, TopicPartition
 from consumer.core.sizer import BatchSizer
-from consumer.handover import Handover, Moved, Paced, Stopped, Take, Work
-from consumer.planner import Unbound
+from consumer.planning.planner import Unbound
 from consumer.ports.target import Taken
 from consumer.ports.topics import Fetched, Intake, Listener
-from consumer.reader import BatchLimits, Reader
+from consumer.reading.ahead import Ahead
+from consumer.reading.handover import Handover, Moved, Paced, Stopped, Take, Work
+from consumer.reading.reader import BatchLimits, Reader
 
 AT = TopicPartition("t", 0)
 

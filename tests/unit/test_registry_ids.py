@@ -13,6 +13,7 @@ from uuid import UUID
 
 import pytest
 
+from consumer.binding.schemas import Schemas, key_of, value_of
 from consumer.core.failure import HeadraceError, Persistent, Transient, failed
 from consumer.core.frames import Frames
 from consumer.core.kinds import KINDS
@@ -22,7 +23,6 @@ from consumer.core.schema_ref import SchemaIds, SchemaRef, Space
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.registry import HttpRegistry
 from consumer.ports.decoding import Found, Registry
-from consumer.schemas import Schemas, key_of, value_of
 from tests.unit.known import AT
 from tests.unit.test_frames import TOPIC, piece_as, row
 

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis.strategies import lists, sampled_from
 from structlog.testing import capture_logs
 
-from consumer.changed_settings import Changed, compared
+from consumer.composition.reloading import Reloading
 from consumer.core.failure import Refused, failed
 from consumer.core.kinds import KINDS
 from consumer.core.renames import brought
-from consumer.kept_settings import KeptFile, path_of
-from consumer.reloading import Reloading
-from consumer.settings import Settings, load
+from consumer.settings.changed import Changed, compared
+from consumer.settings.kept import KeptFile, path_of
+from consumer.settings.loading import Settings, load
 
 BASE = """
 [kafka]

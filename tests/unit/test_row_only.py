@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from consumer.binding.known import KnownBindings
 from consumer.core.created import created_types
 from consumer.core.envelope import read_writer_schema
 from consumer.core.markers import UNAVAILABLE
@@ -15,7 +16,6 @@ from consumer.core.plan import Plan
 from consumer.core.texts import json_text
 from consumer.core.writes import Action
 from consumer.edges.rows import RowDecoder
-from consumer.known import KnownBindings
 from consumer.ports.decoding import BadDatum
 from tests.unit.avro import Writer, envelope, event
 from tests.unit.decoder_agreement import damaged

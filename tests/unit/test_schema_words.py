@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from consumer.binding.mapping import ColumnMapping, TableMapping
 from consumer.core.target import TableName, TargetColumn, TargetTable
-from consumer.mapping import ColumnMapping, TableMapping
 from dlq.schema_words import against_newest, against_table, columns_of
 from tests.unit.avro import envelope
 from tests.unit.semantic import DATE, array, decimal

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from consumer.binding.known import KnownBindings
 from consumer.core.records import RecordRef, TopicPartition
 from consumer.core.search import Doubt, Ending, Search, next_stretch, seen
-from consumer.known import KnownBindings
 from tests.unit.avro import framed
 from tests.unit.known import Topic, planner, slice_of
 

@@ -10,22 +10,22 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from consumer.binding_settings import binder_settings
+from consumer.composition.binding_settings import binder_settings
+from consumer.composition.edge_settings import kafka_settings, letter_policy, letter_topics
+from consumer.composition.process import worker_name
 from consumer.core.checks import Rules
 from consumer.core.failure import Refused
 from consumer.core.failure_kind import ErrorType
 from consumer.core.policy import Budget
 from consumer.core.target import TableName
 from consumer.core.types import ColumnPolicy
-from consumer.edge_settings import kafka_settings, letter_policy, letter_topics
 from consumer.edges.kafka.config import is_dead_letters, selects
 from consumer.edges.postgres.session import application_name
-from consumer.explaining import explained
-from consumer.kafka_sections import Kafka
-from consumer.process import worker_name
-from consumer.settings import DEFAULT_FILE, Settings, load, variable
-from consumer.waits import RELATIONS, WAITS, Relation, value_of
-from consumer.worker_sections import Worker, lent_name
+from consumer.settings.explaining import explained
+from consumer.settings.kafka import Kafka
+from consumer.settings.loading import DEFAULT_FILE, Settings, load, variable
+from consumer.settings.waits import RELATIONS, WAITS, Relation, value_of
+from consumer.settings.worker import Worker, lent_name
 
 NEEDED = {
     "HEADRACE_KAFKA__BOOTSTRAP_SERVERS": "broker:9092",

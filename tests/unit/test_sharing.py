@@ -10,12 +10,12 @@ from consumer.core.pressure import PressureLimits, Signals
 from consumer.core.priority import Priority
 from consumer.core.records import TopicPartition
 from consumer.core.sizer import BatchSizer
-from consumer.handover import Handover, Paced, Work
 from consumer.ports.facts import Fact, Halted, Pause
 from consumer.ports.target import Taken
 from consumer.ports.topics import Intake
-from consumer.rationing import Rationing, Sharing
-from consumer.reader import BatchLimits, Reader
+from consumer.reading.handover import Handover, Paced, Work
+from consumer.reading.rationing import Rationing, Sharing
+from consumer.reading.reader import BatchLimits, Reader
 from tests.unit.test_reader import NOTHING_NEW, NoBindings, ScriptedSource, fetched
 
 CRITICAL, NORMAL, BULK = Priority

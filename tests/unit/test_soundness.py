@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consumer.binding.known import KnownBindings
 from consumer.core.records import Slice, TopicPartition, halves
 from consumer.core.soundness import Unsound, check
-from consumer.known import KnownBindings
 from tests.unit.known import planner
 
 AT = TopicPartition("t", 3)

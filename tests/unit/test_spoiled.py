@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from consumer.binding.evolver import Following
 from consumer.core.binding import BindingKey
 from consumer.core.contract import Contract
 from consumer.core.evolution import DEFAULT_ANSWERS, Answer, Follow
@@ -13,8 +14,7 @@ from consumer.core.records import OffsetRange, Slice
 from consumer.core.runs import frame
 from consumer.core.steps import Change
 from consumer.core.target import TableName
-from consumer.evolver import Following
-from consumer.planner import Unbound
+from consumer.planning.planner import Unbound
 from tests.unit.avro import framed
 from tests.unit.known import AT, Topic, planner, slice_of
 from tests.unit.test_binder import SOURCE, Bound

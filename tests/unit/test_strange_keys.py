@@ -4,7 +4,7 @@ import pytest
 
 from consumer.core.plan import Plan
 from consumer.core.steps import CreateTable
-from consumer.planner import BadRecord
+from consumer.planning.planner import BadRecord
 from tests.unit.avro import Writer, envelope, framed, key
 from tests.unit.known import Topic, slice_of
 from tests.unit.test_binder import Bound

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from consumer.composition.edge_settings import authorities
 from consumer.core.failure import Failure, HeadraceError, Refused
 from consumer.core.schema_ref import SchemaRef, Space
-from consumer.edge_settings import authorities
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.connect import ConnectSettings, HttpConnect
 from consumer.edges.registry import HttpRegistry

@@ -14,7 +14,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 from structlog.testing import capture_logs
 
-from consumer.block_decoder import Decoders
+from consumer.binding.known import KnownBindings
+from consumer.composition.heard import Heard
 from consumer.core.failure import Failure, failed
 from consumer.core.flags import ALL_ON, Flag
 from consumer.core.kinds import KINDS
@@ -23,13 +24,12 @@ from consumer.core.plan import Counts, Plan
 from consumer.core.policy import NO_RETRIES
 from consumer.core.records import Header, RecordRef, Slice, TopicPartition
 from consumer.core.tracing import carried, trace_of
-from consumer.decode_watch import Marks
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.copy_encoder import CopyEncoder
 from consumer.edges.rows import RowDecoder
-from consumer.heard import Heard
-from consumer.known import KnownBindings
-from consumer.planner import Planner
+from consumer.planning.block_decoder import Decoders
+from consumer.planning.decode_watch import Marks
+from consumer.planning.planner import Planner
 from consumer.ports.facts import Began, Committed, Ended, Numbered, Published, Undone
 from consumer.ports.letters import Outgoing
 from consumer.ports.target import Applied

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from consumer.control import Worker
 from consumer.core.lag import Going, Lag, Place
 from consumer.core.records import TopicPartition
 from consumer.core.trend import KEPT, Mark, Trend, trend
-from consumer.lagging import Asked, is_held_up, look
+from consumer.inspection.lagging import Asked, is_held_up, look
+from consumer.ports.control import Worker
 
 AT = TopicPartition("t", 0)
 

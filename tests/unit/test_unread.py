@@ -7,7 +7,7 @@ import pytest
 from consumer.core.healing import Act
 from consumer.core.records import TopicPartition
 from consumer.ports.facts import Healed
-from consumer.unread import Unread
+from consumer.reading.unread import Unread
 
 ONE, TWO = TopicPartition("g.retry.1", 0), TopicPartition("g.retry.2", 0)
 

@@ -10,7 +10,7 @@ from consumer.core.failure import failed
 from consumer.core.kinds import KINDS
 from consumer.core.lag import Going, Lag
 from consumer.core.records import TopicPartition
-from consumer.lagging import Seen
+from consumer.inspection.lagging import Seen
 from dlq.groups import Group
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -10,8 +10,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from consumer.block_decoder import BlockDecoder, Decoders
-from consumer.blocks import Block, Decoded
 from consumer.core.binding import BoundColumn
 from consumer.core.envelope import Column, read_writer_schema
 from consumer.core.fold import SEQ, Folded, fold
@@ -19,9 +17,11 @@ from consumer.core.position import position_fields, positions
 from consumer.core.runs import runs
 from consumer.core.target import TargetColumn
 from consumer.core.types import carriage
-from consumer.decode_watch import Marks
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.rows import RowDecoder
+from consumer.planning.block_decoder import BlockDecoder, Decoders
+from consumer.planning.blocks import Block, Decoded
+from consumer.planning.decode_watch import Marks
 from tests.oracle import Change, Model
 from tests.unit.avro import Writer, envelope, event
 from tests.unit.known import Topic, slice_of

@@ -4,8 +4,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
-from consumer.binder import Binder, Sources
-from consumer.binder_settings import BinderSettings
+from consumer.binding.binder import Binder, Sources
+from consumer.binding.binder_settings import BinderSettings
+from consumer.binding.evolver import Following
+from consumer.binding.known import KnownBindings
+from consumer.binding.mapping import TableMapping
 from consumer.core.binding import Evolution
 from consumer.core.checks import Rules
 from consumer.core.contract import Contract
@@ -18,9 +21,6 @@ from consumer.core.steps import CreateTable, Step, TableShape
 from consumer.core.target import TableName, TargetTable
 from consumer.core.types import ColumnPolicy
 from consumer.edges.rows import RowDecoder
-from consumer.evolver import Following
-from consumer.known import KnownBindings
-from consumer.mapping import TableMapping
 from consumer.ports.evolution import Followed, Rehearsed, State
 from consumer.ports.topics import Traits
 from tests.unit.numbered import Numbered

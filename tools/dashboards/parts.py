@@ -12,9 +12,9 @@ from grafana_foundation_sdk.models import common as kinds
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-from consumer.alert_sections import Alerts
 from consumer.alerts.alert import Board
 from consumer.alerts.rules import ALERTS
+from consumer.settings.alerts import Alerts
 from consumer.telemetry.metrics import BUILD
 
 DEFAULTS = Alerts()

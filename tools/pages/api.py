@@ -6,7 +6,7 @@ from typing import Any
 
 from consumer.admin.app import description, make_app
 from consumer.admin.doors import Doors
-from consumer.admin_sections import Admin
+from consumer.settings.admin import Admin
 
 
 def api_document() -> str:

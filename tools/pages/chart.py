@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from consumer.settings import Settings
+from consumer.settings.loading import Settings
 from tools.pages.markdown import code, page, table
 
 CHART = Path(__file__).parents[2] / "helm/headrace"

@@ -4,9 +4,9 @@ import json
 import tomllib
 from pathlib import Path
 
-from consumer.alert_sections import Alerts
 from consumer.alerts.alert import Alert
 from consumer.alerts.rules import ALERTS, filled, rules, rules_text, words_of
+from consumer.settings.alerts import Alerts
 from tools.pages.markdown import code, page, table
 
 _SETTINGS = Path(__file__).parents[2] / "deploy/headrace/headrace.toml"

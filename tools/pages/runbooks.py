@@ -12,7 +12,7 @@ from consumer.alerts.alert import Alert
 from consumer.alerts.rules import ALERTS
 from consumer.core.kinds import KINDS
 from consumer.core.lane import Lane
-from consumer.letter_sections import Letters
+from consumer.settings.letters import Letters
 
 # what a page has at least, in this order, below what happened
 SECTIONS = ("## How it shows", "## Put it right", "## Check")

@@ -1,4 +1,4 @@
-"""The settings page and their JSON schema, from the models in `consumer.settings`."""
+"""The settings page and their JSON schema, from the models in `consumer.settings.loading`."""
 
 import html
 import json
@@ -8,7 +8,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from consumer.settings import Settings, variable
+from consumer.settings.loading import Settings, variable
 from tools.pages.markdown import code, page, table
 
 _INTRO = """\

@@ -10,7 +10,7 @@ from consumer.admin.exporting import written
 from consumer.admin.inputs import Chosen, Reasoned
 from consumer.admin.roles import Asker, needs, router
 from consumer.core.roles import Role
-from consumer.desk import Note
+from consumer.ports.desk import Note
 
 routes = router(tags=["letters"])
 

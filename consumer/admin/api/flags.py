@@ -11,7 +11,7 @@ from consumer.admin.switching import Switching, all_flags, switched
 from consumer.core.flags import FlagSet
 from consumer.core.pausing import Paused
 from consumer.core.roles import Role
-from consumer.flagging import FlagState
+from consumer.inspection.flagging import FlagState
 
 routes = router(tags=["flags"])
 

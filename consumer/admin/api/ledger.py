@@ -13,7 +13,7 @@ from consumer.admin.problems import Absent
 from consumer.admin.roles import Asker, needs, router
 from consumer.core.decision import Undecidable
 from consumer.core.roles import Role
-from consumer.desk import Batch, Born, Checkpoint, Deed, Page, SchemaChange
+from consumer.ports.desk import Batch, Born, Checkpoint, Deed, Page, SchemaChange
 
 routes = router(tags=["ledger"])
 

@@ -11,7 +11,7 @@ from consumer.admin.inputs import After, Chosen, Id, Input, Limit, Numbers, Reas
 from consumer.admin.problems import Absent
 from consumer.admin.roles import Asker, needs, router
 from consumer.core.roles import Role
-from consumer.desk import Note
+from consumer.ports.desk import Note
 from dlq.difference import Difference
 from dlq.groups import Group
 from dlq.history import Whole

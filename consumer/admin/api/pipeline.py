@@ -14,7 +14,6 @@ from consumer.admin.inputs import Partition as PartitionNumber
 from consumer.admin.problems import Absent
 from consumer.admin.roles import Asker, needs, router
 from consumer.admin.telling import alive
-from consumer.control import Command, Switched, Worker
 from consumer.core.connectors import Connector
 from consumer.core.decision import Undecidable
 from consumer.core.failure import Failure
@@ -24,6 +23,7 @@ from consumer.core.lag import Going, Lag
 from consumer.core.pausing import Paused, Subject
 from consumer.core.roles import Role
 from consumer.core.trend import Trend
+from consumer.ports.control import Command, Switched, Worker
 
 routes = router(tags=["pipeline"])
 

@@ -15,8 +15,8 @@ from consumer.admin.roles import Asker, needs, router
 from consumer.core.decision import Decision, Held, LogNow
 from consumer.core.records import TopicPartition
 from consumer.core.roles import Role
-from consumer.desk import Moved, Position
-from consumer.moving import Wish
+from consumer.ports.desk import Moved, Position
+from consumer.recovery.moving import Wish
 
 routes = router(tags=["positions"])
 

@@ -14,8 +14,8 @@ from consumer.core.plans import Planned
 from consumer.core.reconcile import Verdict
 from consumer.core.roles import Role
 from consumer.core.steering import Steer
-from consumer.desk import Note
-from consumer.recovering import BatchRow, DifferingKey, Recoveries, Repair, Workflow
+from consumer.ports.desk import Note
+from consumer.ports.recovering import BatchRow, DifferingKey, Recoveries, Repair, Workflow
 
 routes = router(tags=["workflows"])
 

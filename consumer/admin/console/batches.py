@@ -15,7 +15,7 @@ from consumer.admin.roles import Asker, needs
 from consumer.core.decision import Undecidable
 from consumer.core.outcomes import told
 from consumer.core.roles import Role
-from consumer.desk import Page
+from consumer.ports.desk import Page
 
 routes = pages()
 

@@ -8,7 +8,7 @@ from typing import Any
 from consumer.admin.problems import Wrong
 from consumer.core.failure import Failure, HeadraceError
 from consumer.core.wording import clean
-from consumer.desk import Note
+from consumer.ports.desk import Note
 from dlq.desk import LetterDesk
 from dlq.difference import Difference
 from dlq.payload import Payload

@@ -11,7 +11,7 @@ from consumer.admin.exporting import written
 from consumer.admin.inputs import Chosen
 from consumer.admin.roles import Asker, needs
 from consumer.core.roles import Role
-from consumer.desk import Note
+from consumer.ports.desk import Note
 
 routes = pages()
 

@@ -14,7 +14,7 @@ from consumer.admin.roles import Asker, needs
 from consumer.admin.switching import Switching, all_flags, switched
 from consumer.core.flags import Flag
 from consumer.core.roles import Role
-from consumer.flagging import FlagState
+from consumer.inspection.flagging import FlagState
 
 routes = pages()
 

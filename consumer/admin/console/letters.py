@@ -19,7 +19,7 @@ from consumer.core.decision import Undecidable
 from consumer.core.failure import HeadraceError
 from consumer.core.letters import OPEN, State
 from consumer.core.roles import Role
-from consumer.desk import Note
+from consumer.ports.desk import Note
 from dlq.desk import LetterDesk
 from dlq.history import Whole
 from dlq.letters import Place

@@ -12,7 +12,7 @@ from consumer.admin.roles import needs as only_for
 from consumer.admin.watching import Moment
 from consumer.core.letters import OPEN
 from consumer.core.roles import Role
-from consumer.desk import Page
+from consumer.ports.desk import Page
 from dlq.selection import Selection
 
 routes = pages()

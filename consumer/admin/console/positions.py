@@ -15,7 +15,7 @@ from consumer.admin.roles import Asker, needs
 from consumer.core.decision import Undecidable
 from consumer.core.records import TopicPartition
 from consumer.core.roles import Role
-from consumer.moving import Wish
+from consumer.recovery.moving import Wish
 
 routes = pages()
 

@@ -19,8 +19,8 @@ from consumer.core.plans import RECONCILE, Planned
 from consumer.core.roles import Role
 from consumer.core.steering import Steer, offered
 from consumer.core.workflow import ACTIVE, WAITING_FOR_A_PERSON
-from consumer.desk import Note
-from consumer.recovering import Recoveries, Repair, Workflow
+from consumer.ports.desk import Note
+from consumer.ports.recovering import Recoveries, Repair, Workflow
 
 routes = pages()
 

@@ -19,7 +19,7 @@ from consumer.core.jobs import ACTIVE, WAITING_FOR_A_PERSON, JobKind
 from consumer.core.letters import OPEN, State
 from consumer.core.roles import Role
 from consumer.core.steering import Steer, offered
-from consumer.desk import Note
+from consumer.ports.desk import Note
 from dlq.jobs import MOST_ITEMS, Order
 from dlq.preview import ROWS
 

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from consumer.control import Worker
 from consumer.core.failure import Failure
 from consumer.core.jobs import JobState
 from consumer.core.lag import Going, Lag
 from consumer.core.letters import State
-from consumer.desk import SchemaChange
-from consumer.lagging import Seen
+from consumer.inspection.lagging import Seen
+from consumer.ports.control import Worker
+from consumer.ports.desk import SchemaChange
 from dlq.groups import Group
 from dlq.jobs import Job
 

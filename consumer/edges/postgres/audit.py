@@ -6,8 +6,8 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
-from consumer.desk import Note
 from consumer.edges.postgres.translate import translated
+from consumer.ports.desk import Note
 
 _WRITE = """
 INSERT INTO headrace.audit (group_name, actor, action, topic, partition, reason, details)

@@ -10,10 +10,10 @@ from consumer.core.binding import Evolution
 from consumer.core.failure import Failure
 from consumer.core.steps import AddLabel, Step
 from consumer.core.target import TableName
-from consumer.desk import Note, SchemaChange
 from consumer.edges.postgres import source_columns
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated
+from consumer.ports.desk import Note, SchemaChange
 from consumer.ports.evolution import Followed, State
 
 _WAITING = "state IN ('planned', 'approved', 'refused')"

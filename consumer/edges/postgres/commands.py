@@ -6,12 +6,12 @@ from typing import NamedTuple
 import psycopg
 from psycopg.rows import class_row
 
-from consumer.control import Command
-from consumer.desk import Note
 from consumer.edges.postgres import audit
 from consumer.edges.postgres.notify import tell
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated
+from consumer.ports.control import Command
+from consumer.ports.desk import Note
 from consumer.ports.presence import Told
 
 _GIVE = """

@@ -1,16 +1,16 @@
-"""Implements `Control` and `Surveyed` of `consumer.control`, on a session of a person's command."""
+"""Implements `Control` and `Surveyed` of `consumer.ports.control`, on a session of a person's command."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from consumer.control import Command, Switched, TableState, Worker
 from consumer.core.flags import Flag, FlagSet
 from consumer.core.healing import Healing
 from consumer.core.lag import Place
 from consumer.core.pausing import Paused, Subject
-from consumer.desk import Note
 from consumer.edges.postgres import audit, commands, flags, fleet, healing, pauses
 from consumer.edges.postgres.person import PersonSession
+from consumer.ports.control import Command, Switched, TableState, Worker
+from consumer.ports.desk import Note
 
 
 class PostgresControl(PersonSession):

@@ -11,10 +11,10 @@ import psycopg
 from consumer.core.decision import Decision, Held
 from consumer.core.letters import OPEN
 from consumer.core.records import TopicPartition
-from consumer.desk import Note
 from consumer.edges.postgres import positions
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated
+from consumer.ports.desk import Note
 from consumer.ports.target import Start
 
 Discards = Callable[[psycopg.Connection, str, Sequence[int], str], object]

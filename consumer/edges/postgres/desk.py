@@ -1,4 +1,4 @@
-"""Implements `Desk` and `Movable` of `consumer.desk`, on a session of a person's command."""
+"""Implements `Desk` and `Movable` of `consumer.ports.desk`, on a session of a person's command."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,11 +6,11 @@ from consumer.core.decision import Decision, Held
 from consumer.core.failure import Persistent, failed
 from consumer.core.kinds import KINDS
 from consumer.core.records import TopicPartition
-from consumer.desk import Approved, Batch, Born, Checkpoint, Deed, Moved, Note, Page, Position, SchemaChange
 from consumer.edges.postgres import audit, changes, decisions, journal
 from consumer.edges.postgres.idle import IdleSessions
 from consumer.edges.postgres.person import PersonSession
 from consumer.edges.postgres.session import SessionSettings, transaction
+from consumer.ports.desk import Approved, Batch, Born, Checkpoint, Deed, Moved, Note, Page, Position, SchemaChange
 
 
 class PostgresDesk(PersonSession):

@@ -7,11 +7,11 @@ from psycopg.rows import namedtuple_row
 
 from consumer.core.decision import Undecidable
 from consumer.core.flags import FLAGS, Flag, FlagSet
-from consumer.desk import Note
 from consumer.edges.postgres import audit
 from consumer.edges.postgres.notify import tell
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated
+from consumer.ports.desk import Note
 
 _ALL = "SELECT flag, is_on, actor, reason, since FROM headrace.flags WHERE group_name = %s ORDER BY flag"
 # whoever changes one too waits, also while there is no row of it

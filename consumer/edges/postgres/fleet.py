@@ -6,11 +6,11 @@ from typing import Any
 import psycopg
 from psycopg.rows import class_row, dict_row, namedtuple_row
 
-from consumer.control import TableState, Worker
 from consumer.core.lag import Lag, Log, Place, lags
 from consumer.core.records import TopicPartition
 from consumer.edges.postgres.pauses import paused_by
 from consumer.edges.postgres.translate import translated
+from consumer.ports.control import TableState, Worker
 
 _WORKERS = """
 SELECT name, host, pid, version, state, started_at, seen_at,

@@ -3,8 +3,8 @@
 import psycopg
 from psycopg.rows import class_row
 
-from consumer.desk import Batch, Born, Checkpoint, Deed, Page, Position
 from consumer.edges.postgres.translate import translated
+from consumer.ports.desk import Batch, Born, Checkpoint, Deed, Page, Position
 
 _COLUMNS = """
 SELECT id, state, attempt, worker, records, ranges, tables, error, started_at, finished_at, durations, clocks, outcomes

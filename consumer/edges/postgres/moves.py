@@ -12,9 +12,9 @@ from consumer.core.history import OFFSET, PARTITION
 from consumer.core.modes import Mode
 from consumer.core.records import TopicPartition
 from consumer.core.workflow import Outcome, Task, Turn
-from consumer.desk import Note
 from consumer.edges.postgres import audit, decisions
 from consumer.edges.postgres.translate import translated
+from consumer.ports.desk import Note
 from consumer.ports.topics import Moments, log_now
 
 _TABLES = "SELECT table_name FROM headrace.target_tables WHERE group_name = %s AND topic = %s ORDER BY 1"

@@ -12,7 +12,7 @@ from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated
 from consumer.ports.outlook import Compared, Fresh, Heartbeat, Judged, Letters, Stored
 
-# as `consumer.control.Worker.gone` has it: reports that may be missed, and seconds that one may be late
+# as `consumer.ports.control.Worker.gone` has it: reports that may be missed, and seconds that one may be late
 _TELLER = """
 SELECT name FROM headrace.workers
 WHERE group_name = %s AND seen_at > clock_timestamp() - make_interval(secs => 5 * every + 5)

@@ -10,14 +10,14 @@ from typing import Any
 
 import psycopg
 
-from consumer.control import Switched
 from consumer.core.pausing import Paused, Subject
 from consumer.core.records import TopicPartition
-from consumer.desk import Note
 from consumer.edges.postgres import audit
 from consumer.edges.postgres.notify import tell
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated
+from consumer.ports.control import Switched
+from consumer.ports.desk import Note
 
 _PAUSES = """
 SELECT w.topic, w.partition, to_jsonb(s)

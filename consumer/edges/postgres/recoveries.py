@@ -1,4 +1,4 @@
-"""Implements `consumer.recovering.Recoveries`, on a session of a person's command."""
+"""Implements `consumer.ports.recovering.Recoveries`, on a session of a person's command."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,13 +11,13 @@ from consumer.core.plans import Planned, planned
 from consumer.core.steering import Steer, offered
 from consumer.core.wording import HIDDEN
 from consumer.core.workflow import ACTIVE, WAITING_FOR_A_PERSON, State
-from consumer.desk import Note
 from consumer.edges.postgres import audit, starting
 from consumer.edges.postgres.idle import IdleSessions
 from consumer.edges.postgres.person import PersonSession
 from consumer.edges.postgres.session import SessionSettings, transaction
 from consumer.edges.postgres.translate import translated
-from consumer.recovering import BatchRow, DifferingKey, Hides, Step, Workflow, told_progress
+from consumer.ports.desk import Note
+from consumer.ports.recovering import BatchRow, DifferingKey, Hides, Step, Workflow, told_progress
 
 _TABLES = "SELECT table_name FROM headrace.target_tables WHERE group_name = %s ORDER BY 1"
 _READ = """

@@ -12,10 +12,10 @@ from psycopg import sql
 from consumer.core.pausing import Subject
 from consumer.core.renames import brought
 from consumer.core.workflow import Outcome, Task, Turn
-from consumer.desk import Note
 from consumer.edges.postgres import pauses, table_names
 from consumer.edges.postgres.session import limit_locks
 from consumer.edges.postgres.translate import translated
+from consumer.ports.desk import Note
 
 # that were started before, with what came of their settings since, read again
 _LIVING = """

@@ -9,10 +9,10 @@ from psycopg.types.json import Jsonb
 from consumer.core.decision import Undecidable
 from consumer.core.flags import Flag
 from consumer.core.plans import RECONCILE, Known, planned
-from consumer.desk import Note
 from consumer.edges.postgres import audit, flags
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated
+from consumer.ports.desk import Note
 
 MOST = 10
 """Most workflows of a group that have not come to their end."""

@@ -68,7 +68,7 @@ _MOVES = (
 
 
 class PostgresTableNames:
-    """Implements `consumer.heeding.TableNames`."""
+    """Implements `consumer.composition.heeding.TableNames`."""
 
     def __init__(self, pool: TargetPool, group: str) -> None:
         self._pool = pool

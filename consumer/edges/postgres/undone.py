@@ -56,7 +56,7 @@ Rows = dict[RecordRef, UndoRow]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Booked:
-    """What the control schema says of a batch; see `consumer.undoing.Batch`. `sources`: its topics' source tables."""
+    """What the control schema says of a batch; see `consumer.composition.undoing.Batch`. `sources`: its topics' source tables."""
 
     ranges: Sequence[OffsetRange]
     records: int

@@ -20,14 +20,14 @@ from typing import Any
 
 import psycopg
 
-import consumer.engine
+import consumer.composition.engine
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.source import KafkaSource
 from consumer.edges.postgres import positions, sink
 from consumer.edges.postgres.sink import PostgresSink
-from consumer.handover import Handover
-from consumer.reader import Reader
-from consumer.settings import load
+from consumer.reading.handover import Handover
+from consumer.reading.reader import Reader
+from consumer.settings.loading import load
 from consumer.telemetry.logs import configure
 from consumer.worker import run_worker
 
@@ -107,7 +107,7 @@ POINTS: dict[str, tuple[type, str, bool]] = {
 
 
 def _replace(name: str, by: type) -> None:
-    parts = vars(consumer.engine)
+    parts = vars(consumer.composition.engine)
     assert name in parts, "a worker would be made of the real one"
     parts[name] = by
 

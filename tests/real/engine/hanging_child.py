@@ -5,10 +5,10 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-import consumer.engine
+import consumer.composition.engine
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.ports.decoding import Sifted
-from consumer.settings import load
+from consumer.settings.loading import load
 from consumer.telemetry.logs import configure
 from consumer.worker import run_worker
 
@@ -26,8 +26,8 @@ def main() -> None:
     settings = load(Path(sys.argv[1]))
     settings = settings.model_copy(update={"worker": settings.worker.model_copy(update={"decode_deadline": 1.0})})
     configure("info", "json")
-    assert "ColumnarDecoder" in vars(consumer.engine), "the worker would be made of the real one"
-    vars(consumer.engine)["ColumnarDecoder"] = Hanging
+    assert "ColumnarDecoder" in vars(consumer.composition.engine), "the worker would be made of the real one"
+    vars(consumer.composition.engine)["ColumnarDecoder"] = Hanging
     sys.exit(run_worker(settings, lambda: settings, until_current=True))
 
 

@@ -10,13 +10,13 @@ from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from structlog.testing import capture_logs
 
+from consumer.background.expiry import Expiry
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.logs import KafkaLogs
 from consumer.edges.postgres.pointers import PostgresPointers
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import SessionSettings
-from consumer.expiry import Expiry
 from consumer.stack.options import Endpoints
 
 from .feed import create_topic, fresh_name

@@ -9,10 +9,10 @@ from dataclasses import replace
 import httpx
 
 from consumer.core.flags import FLAGS, Flag
-from consumer.desk import Note
 from consumer.edges.postgres.control import PostgresControl
 from consumer.edges.postgres.session import SessionSettings
-from consumer.flagging import states, switch
+from consumer.inspection.flagging import states, switch
+from consumer.ports.desk import Note
 from consumer.stack.options import Endpoints
 from tests.collector import Collector
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from consumer.core.steering import Steer
-from consumer.desk import Note
+from consumer.ports.desk import Note
 from consumer.stack.options import Endpoints
 from dlq.jobs import Job, Order, create, decide, job, report
 from dlq.preview import Fate, Preview, Rules, preview

@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from consumer.core.pausing import Subject
-from consumer.desk import Note
 from consumer.edges.postgres.control import PostgresControl
 from consumer.edges.postgres.session import SessionSettings
+from consumer.ports.desk import Note
 from consumer.stack.options import Endpoints
 
 from .feed import Feed, fresh_name

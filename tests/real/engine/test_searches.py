@@ -7,7 +7,7 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from consumer.searcher import Searcher
+from consumer.background.searcher import Searcher
 from consumer.stack.options import Endpoints
 
 from .feed import Feed, envelope, key_schema, register

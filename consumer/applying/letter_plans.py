@@ -1,0 +1,122 @@
+"""What letters would change: their records, read where they are and believed, as one plan."""
+
+from collections.abc import Sequence
+
+from consumer.applying.apart import Apart, NotPlanned
+from consumer.applying.rereading import Rereading
+from consumer.core.failure import Failure, failed
+from consumer.core.kinds import KINDS
+from consumer.core.letters import BEHIND, Record, Standing
+from consumer.core.plan import Plan
+from consumer.ports.refusals import DataFault, Reconsider, TableFault
+from consumer.ports.target import Sink
+
+
+class LetterPlans:
+    """Plans letters that came back. Belongs to the apply thread, whose session it uses."""
+
+    def __init__(self, sink: Sink, apart: Apart, origins: Rereading) -> None:
+        self._sink = sink
+        self._apart = apart
+        self._origins = origins
+
+    def plan(self, letters: Sequence[Standing]) -> Plan:
+        """The plan of letters whose turn it is.
+
+        Raises Reconsider when a row has become known only now, NotPlanned, DataFault, TableFault, Transient.
+        """
+        if not letters:
+            return Plan(slices=(), stages=())
+        plan = self._apart.plan(self._records(letters))
+        if plan.letters:
+            # those that are behind others have done nothing
+            bad = [letter for letter in plan.letters if letter.failure.kind != BEHIND]
+            raise NotPlanned({letter.record.ref: letter.failure for letter in bad or plan.letters})
+        for letter in letters:
+            why = self._disbelieved(letter, plan) if letter.imported and letter.row is None else None
+            if why is not None:
+                raise NotPlanned({letter.ref: why})
+        strangers = _rows_known_now(letters, plan)
+        if strangers and self._placed(strangers):
+            # newer changes of their rows may have been applied since
+            raise Reconsider({})
+        for letter in letters:
+            if letter.pointer and letter.row and not self._is_of(letter, plan):
+                raise NotPlanned({letter.ref: _ANOTHER})
+        return plan
+
+    def _records(self, letters: Sequence[Standing]) -> Sequence[Record]:
+        """Their records. Raises Reconsider when one has lost its bytes meanwhile, NotPlanned when it is gone."""
+        records = self._sink.records([letter for letter in letters if not letter.pointer])
+        for letter in letters:
+            if letter.pointer:
+                record = self._origins.fetch(letter.ref, letter.topic_id)
+                if record is None:
+                    raise NotPlanned({letter.ref: _GONE})
+                records = [*records, record]
+        if len(records) < len(letters):
+            raise Reconsider({})
+        return records
+
+    def _placed(self, letters: Sequence[Standing]) -> bool:
+        """Write down which rows letters are of; whether any is of one."""
+        placed = False
+        for letter in letters:
+            writes = self._apart.plan(self._records([letter])).writes
+            if writes and writes[0].identity:
+                placed = True
+                try:
+                    self._sink.place(letter, writes[0])
+                except (DataFault, TableFault) as fault:
+                    raise NotPlanned({letter.ref: fault.failure}) from fault
+        return placed
+
+    def _disbelieved(self, letter: Standing, plan: Plan) -> Failure | None:
+        """Why a letter of another consumer is not applied, whose headers alone say which record it is.
+
+        `plan`: what it alone would change. Raises Reconsider when it has lost its bytes meanwhile, Transient.
+        """
+        if plan.stages and not (plan.writes and plan.writes[0].identity):
+            return _NO_ROW
+        if letter.pointer:
+            # read at its origin just now
+            return None
+        origin = self._origins.fetch(letter.ref, letter.topic_id)
+        if origin is None:
+            return _UNSEEN
+        found = self._sink.records([letter], original=True)
+        if not found:
+            raise Reconsider({})
+        return None if (origin.key, origin.value) == (found[0].key, found[0].value) else _OTHER
+
+    def _is_of(self, letter: Standing, plan: Plan) -> bool:
+        """Whether what was read at a letter's origin changes the letter's row: a log that was cut has other records."""
+        return bool(plan.writes) and self._sink.is_of(letter, plan.writes[0])
+
+
+def _rows_known_now(letters: Sequence[Standing], plan: Plan) -> list[Standing]:
+    """Letters of no known row that the plan knows a row of."""
+    if all(letter.row for letter in letters):
+        return []
+    refs = {ref for write in plan.writes if write.identity for ref in write.origins.every()}
+    return [letter for letter in letters if letter.row is None and letter.ref in refs]
+
+
+_NO_ROW = failed(
+    KINDS["record.imported"],
+    "returns",
+    "apply letter",
+    "it is of no single row (a table of events, a truncate), and whether this group has applied it can't be known",
+    remedy="Discard the letter; if its event is missing in the table, have the source send it again.",
+)
+_UNSEEN = failed(
+    KINDS["record.unplaced"],
+    "returns",
+    "apply letter",
+    "its record is not in its topic any more, nor what stands behind it",
+)
+_OTHER = failed(
+    KINDS["record.unplaced"], "returns", "apply letter", "where its headers say that it was, another record lies"
+)
+_GONE = failed(KINDS["record.gone"], "returns", "apply letter", KINDS["record.gone"].sign)
+_ANOTHER = failed(KINDS["record.gone"], "returns", "apply letter", "at its offset is a record of another row by now")

@@ -1,0 +1,45 @@
+"""Planning a batch on the apply thread: bindings that are missing are made, and what can't be read yet waits."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from consumer.applying.cuts import Step, in_front
+from consumer.binding.binder import Binder
+from consumer.core.plan import Plan
+from consumer.planning.planner import BadRecord, Planner, Unbound
+from consumer.ports.bindings import Fetch
+from consumer.reading.handover import Later, Work
+
+# seconds until a schema is asked for again that the registry did not give
+_UNREADY = 3.0
+
+
+class Instead(Exception):
+    """What is to be done instead of the batch, in order."""
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        super().__init__(f"{len(steps)} steps")
+        self.steps = steps
+
+
+def planned(work: Work, planner: Planner, binder: Binder, fetch: Fetch) -> Plan:
+    """The plan of a batch. Raises Instead, DataFault, and Transient while the target, Kafka or the registry is away."""
+    while True:
+        try:
+            return planner.plan(work.slices, work.refused, work.rowless)
+        except BadRecord as bad:
+            raise Instead(in_front(work, bad)) from bad
+        except Unbound as unbound:
+            if away := fetch(unbound.wanted):
+                # the registry holds up only what it is needed for
+                waits = {unbound.wanted[key].piece.at: why for key, why in away.items()}
+                later = [Later(at, _UNREADY, why) for at, why in waits.items()]
+                raise Instead([*later, replace(work, plan=None)]) from unbound
+            _bind(binder, unbound, work)
+
+
+def _bind(binder: Binder, unbound: Unbound, work: Work) -> None:
+    try:
+        binder.bind(unbound.wanted, unbound.labels)
+    except BadRecord as bad:
+        raise Instead(in_front(work, bad)) from bad

@@ -1,0 +1,1 @@
+"""Threads beside reading and applying, each with one thing to do."""

@@ -1,0 +1,141 @@
+"""Looks at how far a group is, every few seconds, from one of its processes: lag is known also while workers are down.
+
+One process does it, so that sums are right: the worker that has lived longest, or the admin process while none lives.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from consumer.core.failure import HeadraceError, told
+from consumer.core.lag import Lag, lags
+from consumer.core.records import TopicPartition
+from consumer.core.trend import KEPT, Mark, Trend, trend
+from consumer.inspection.lagging import log_of
+from consumer.ports.facts import Failed, Route, Tell, untold
+from consumer.ports.outlook import Heartbeat, Judged, Outlook, Sight
+from consumer.ports.topics import Ages, Offsets
+
+log = structlog.get_logger("headrace.lookout")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Whom it asks. `heartbeats`: the source's topic of them, empty where there is none."""
+
+    outlook: Outlook
+    offsets: Offsets
+    ages: Ages
+    heartbeats: str = ""
+
+
+class Lookout:
+    """`turn` is called in a loop by one thread. `me`: the worker that looks; None where it is none of the group."""
+
+    def __init__(
+        self, sources: Sources, me: str | None, every: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._clock = clock
+        self._outlook = sources.outlook
+        self._offsets = sources.offsets
+        self._ages = KnownAges(sources.ages)
+        self._beating = frozenset({sources.heartbeats} - {""})
+        self._me = me
+        self._every = every
+        self._next_look = 0.0
+        self._looking: Iterator[None] | None = None
+        self._lately: dict[TopicPartition, deque[Mark]] = {}
+        self._failing = False
+        self._idle = threading.Event()
+        # the last look; None while another process looks
+        self.seen: Sight | None = None
+        # told of what fails; set by whoever watches
+        self.tell: Tell = untold
+
+    def turn(self, timeout: float) -> None:
+        """Take the next step of a look, or begin one if it is time to; else wait."""
+        if self._looking is None:
+            if self._clock() < self._next_look:
+                self._idle.wait(timeout)
+                return
+            self._next_look = self._clock() + self._every
+            self._looking = self._look()
+        try:
+            next(self._looking)
+        except StopIteration:
+            self._looking = None
+            self._failing = False
+        except HeadraceError as error:
+            # what was seen before stays, with its time
+            self._looking = None
+            self._say_failing(error)
+
+    def _look(self) -> Iterator[None]:
+        """A look, step by step: no turn waits for more than one server, so that the loop is seen to turn."""
+        if self._outlook.teller() != self._me:
+            self.seen = None
+            return
+        at, places = self._outlook.places()
+        yield
+        # one topic that is gone would hide all others
+        there = self._offsets.topic_ids(sorted({place.at.topic for place in places} | self._beating))
+        yield
+        log = log_of(self._offsets, self._ages, [place for place in places if place.at.topic in there])
+        judged = self._judged(lags(places, log, (), time.time()))
+        yield
+        heartbeat = self._heard() if self._beating & there.keys() else None
+        yield
+        self._outlook.keep(at, judged, heartbeat)
+        self.seen = Sight(at=at, partitions=judged, heartbeat=heartbeat, stored=self._outlook.stored())
+
+    def _judged(self, found: Sequence[Lag]) -> list[Judged]:
+        self._lately = {lag.at: self._lately.get(lag.at, deque(maxlen=KEPT)) for lag in found}
+        for lag in found:
+            self._lately[lag.at].append(Mark(self._clock(), lag.position, lag.records))
+        return [Judged(lag, self._trend(lag)) for lag in found]
+
+    def _trend(self, lag: Lag) -> Trend:
+        """At a first look what is behind is taken for behind."""
+        return trend(lag, list(self._lately[lag.at])) or (Trend.BEHIND if lag.records else Trend.OK)
+
+    def _heard(self) -> Heartbeat | None:
+        """Since when the newest heartbeat lies in its topic, which has one partition."""
+        (topic,) = self._beating
+        at = TopicPartition(topic, 0)
+        end = self._offsets.ends([at]).get(at, 0)
+        appended = self._ages.appended({at: end - 1}).get(at) if end else None
+        return None if appended is None else Heartbeat(topic, appended)
+
+    def _say_failing(self, error: HeadraceError) -> None:
+        self.tell(Failed(error.failure, Route.LATER))
+        if not self._failing:
+            self._failing = True
+            failure = error.failure
+            log.warning("lag is not known", **told(failure))
+
+
+class KnownAges:
+    """Asks for the ages of records that it was not asked for before, some at a time.
+
+    A broker sends more than one record for each, and of a position that does not move it is known already.
+    """
+
+    # partitions that are read of at a time
+    MOST = 100
+
+    def __init__(self, ages: Ages) -> None:
+        self._ages = ages
+        self._known: dict[TopicPartition, tuple[int, float]] = {}
+
+    def appended(self, positions: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, float]:
+        """Since when the records lie there; of a partition that was not asked for now, its last one that is known."""
+        new = [at for at, offset in positions.items() if self._known.get(at, (None, 0.0))[0] != offset]
+        # those that have waited longest first
+        new.sort(key=lambda at: self._known.get(at, (0, 0.0))[1])
+        asked = {at: positions[at] for at in new[: self.MOST]}
+        self._known |= {at: (asked[at], moment) for at, moment in self._ages.appended(asked).items()}
+        return {at: self._known[at][1] for at in positions if at in self._known}

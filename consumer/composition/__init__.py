@@ -1,0 +1,1 @@
+"""What everything is made of: the only place that names edges and knows the settings."""

@@ -1,0 +1,207 @@
+"""Loops beside reading and applying, composed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib.metadata import version
+
+from consumer.applying.rereading import Rereading
+from consumer.background.expiry import Expiry
+from consumer.background.healer import Healer
+from consumer.background.jobbing import Jobbing
+from consumer.background.lookout import Lookout
+from consumer.background.lookout import Sources as LookoutSources
+from consumer.background.postman import Postman
+from consumer.background.presence import Presence, Telling
+from consumer.background.searcher import Searcher
+from consumer.background.working import Working
+from consumer.composition import dead_letters
+from consumer.composition.comparing import acts as workflow_acts
+from consumer.composition.comparing import comparison
+from consumer.composition.edge_settings import (
+    connect_client,
+    frames,
+    kafka_settings,
+    letter_topics,
+    pointing,
+    registry_of,
+    restart_budget,
+    session_settings,
+)
+from consumer.composition.engine import CODEC, Bindings, Planners
+from consumer.composition.heard import Heard
+from consumer.composition.process import Connections, Given
+from consumer.composition.reloading import Reloading
+from consumer.composition.reporting import Parts
+from consumer.composition.undo_acts import undo_acts
+from consumer.core.jobs import JobKind
+from consumer.edges.kafka.ages import KafkaAges
+from consumer.edges.kafka.letterbox import KafkaLetterbox
+from consumer.edges.kafka.logs import KafkaLogs
+from consumer.edges.kafka.offsets import KafkaOffsets
+from consumer.edges.kafka.origins import KafkaOrigins
+from consumer.edges.postgres import starting
+from consumer.edges.postgres.board import PostgresBoard
+from consumer.edges.postgres.healing import PostgresAbandoned
+from consumer.edges.postgres.jobs import Act, PostgresJobs
+from consumer.edges.postgres.lookup import PostgresOverview
+from consumer.edges.postgres.outbox import PostgresOutbox
+from consumer.edges.postgres.outlook import PostgresOutlook
+from consumer.edges.postgres.pointers import PostgresPointers
+from consumer.edges.postgres.pool import PoolLimits, TargetPool
+from consumer.edges.postgres.searches import PostgresSearches
+from consumer.edges.postgres.value_searches import PostgresValueSearches
+from consumer.edges.postgres.workflows import PostgresWorkflows
+from consumer.lifecycle import Side
+from consumer.ports.facts import Tell
+from consumer.ports.topics import Moments, Offsets
+from consumer.reading.unread import Unread
+from consumer.settings.loading import Settings
+from dlq.actions import discard, replay
+from dlq.masking import Mask
+from dlq.payload import Sources
+from dlq.value_search import judged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letters:
+    """What is done with letters beside reading and applying. `pointing`: who knows tables whose letters only point."""
+
+    postman: Postman
+    expiry: Expiry
+    searcher: Searcher
+    jobbing: Jobbing
+    pointing: tuple[PostgresOutbox, PostgresPointers]
+
+    def sides(self, heard: Heard) -> list[Side]:
+        """Their loops. Nothing is published before it is known which flags are off."""
+
+        def post(timeout: float) -> None:
+            # a turn of its own, so that no turn has the waits of both
+            if heard.known(timeout) and not self.expiry.turn():
+                self.postman.turn(timeout)
+
+        return [
+            Side("postman", post, self.postman.close),
+            Side("searcher", self.searcher.turn, self.searcher.close),
+            Side("jobs", self.jobbing.turn, lambda: None),
+        ]
+
+
+def letters_of(given: Given, bindings: Bindings, planners: Planners) -> Letters:
+    """Nothing is opened yet."""
+    settings, pool, group = given.settings, given.shared.pool, given.group
+    kafka, points = kafka_settings(settings), pointing(settings)
+    outbox, pointers = PostgresOutbox(pool, group, points), PostgresPointers(pool, group, points)
+    postman = Postman(outbox, KafkaLetterbox(kafka), CODEC, settings.lane, letter_topics(settings))
+    postman.switches = given.steering.heard
+    behind = Rereading(KafkaOrigins(kafka), bindings.offsets)
+    searches = PostgresSearches(pool, group)
+    return Letters(
+        postman=postman,
+        expiry=Expiry(pointers, KafkaLogs(kafka), settings.letters.expiry_warning_hours),
+        searcher=Searcher(searches, behind, bindings.offsets, planners.searching, bindings.binder),
+        jobbing=Jobbing(PostgresJobs(pool, group, acts(settings)), postman.wake),
+        pointing=(outbox, pointers),
+    )
+
+
+def acts(settings: Settings) -> dict[JobKind, Act]:
+    """What jobs do with letters."""
+    most = settings.letters.max_replays
+    return {
+        JobKind.REPLAY: lambda session, group, ids, _: replay(session, group, ids, most=most).changed,
+        JobKind.DISCARD: lambda session, group, ids, reason: discard(session, group, ids, reason).changed,
+    }
+
+
+def importing(settings: Settings, shared: Connections, tell: Tell) -> list[Side]:
+    """What reads dead letters of others, if they are wanted."""
+    wanted = settings.imports.topics
+    if not wanted:
+        return []
+    reads = dead_letters.importer(settings, dead_letters.imports(settings, shared.pool), wanted)
+    reads.tell = tell
+    return [Side("imports", reads.turn, reads.close)]
+
+
+def looking(settings: Settings, shared: Connections, offsets: Offsets, tell: Tell) -> Side:
+    """What searches letters by values."""
+    registry = registry_of(settings, shared.registry)
+    origins = Rereading(KafkaOrigins(kafka_settings(settings)), offsets)
+    sources = Sources(registry=registry, fetch=origins.fetch, frames=frames(settings), mask=Mask(settings.admin.mask))
+    judge = partial(judged, sources=sources)
+    jobbing = Jobbing(PostgresValueSearches(shared.pool, settings.kafka.group, judge), lambda: None)
+    jobbing.tell = tell
+
+    def close() -> None:
+        origins.close()
+        registry.close()
+
+    return Side("value searches", jobbing.turn, close)
+
+
+def recovering(reloading: Reloading, name: str, shared: Connections, offsets: Moments, tell: Tell) -> Side:
+    """What takes comparisons and recoveries on. A turn may last, so its session is none of the pool's."""
+    settings = reloading.settings
+
+    def now() -> Settings:
+        return reloading.settings
+
+    compared = comparison(now, name, lambda: offsets)
+    pool = TargetPool(session_settings(settings, name), shared.target, PoolLimits(size=1))
+    turns = {**workflow_acts(now, compared, lambda: offsets), **undo_acts(now, name)}
+    hours = settings.reconcile.every_hours
+
+    def begin() -> int | None:
+        if hours is None or not settings.source.dsn:
+            return None
+        return shared.pool.ask(lambda session: starting.compare_again(session, settings.kafka.group, hours))
+
+    working = Working(PostgresWorkflows(pool, settings.kafka.group, turns, shared.pool), begin)
+    working.tell = tell
+
+    def close() -> None:
+        compared.close()
+        pool.close()
+
+    return Side("workflows", working.turn, close)
+
+
+def lookout_of(given: Given, offsets: Offsets) -> Lookout:
+    """Who looks at how far the group is."""
+    settings = given.settings
+    sources = LookoutSources(
+        outlook=PostgresOutlook(given.shared.pool, given.group),
+        offsets=offsets,
+        ages=KafkaAges(kafka_settings(settings)),
+        heartbeats=settings.source.heartbeats,
+    )
+    return Lookout(sources, given.name, settings.telemetry.look_every)
+
+
+def healer_of(given: Given, join_anew: Callable[[], None]) -> Healer:
+    """Who puts right what the group has broken. `join_anew`: has our member join its group once more."""
+    settings = given.settings
+    overview, kafka = PostgresOverview(given.shared.pool, given.group), kafka_settings(settings)
+    lane = KafkaOffsets(replace(kafka, topics=kafka.lane, ignore=()))
+    abandoned = PostgresAbandoned(given.shared.pool, given.group)
+    healer = Healer(abandoned, connect_client(settings), restart_budget(settings), given.name)
+    healer.switches = given.steering.heard
+    healer.unread = Unread(lane, lambda: [stored.at for stored in overview.stored()], join_anew)
+    return healer
+
+
+def presence_of(given: Given, parts: Parts, look: Callable[[], None]) -> Presence:
+    """Who tells of the worker, and hears what it is told. `look`: what is done when something was decided."""
+    settings, steering = given.settings, given.steering
+    quick = replace(session_settings(settings, given.name), synchronous_commit="off", trust_source=False)
+    board = PostgresBoard(quick, given.group, version("headrace"), parts.breakers[0])
+    telling = Telling(
+        look=look,
+        actions=parts.actions(board),
+        learn=steering.heard.learn,
+        keep_hours=settings.control.keep_hours,
+        reloads=steering.reloading.heeded,
+    )
+    return Presence(board, lambda: parts.report(settings.control.report_every), telling)

@@ -1,0 +1,1 @@
+"""Looks at how things are, for people: lag, the doctor, connectors, flags."""

@@ -1,0 +1,511 @@
+"""From records to a plan: decode, fold and encode one batch. Asks nobody anything."""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+import polars as pl
+
+from consumer.core.binding import Binding, BindingKey, Evolution
+from consumer.core.envelope import IGNORED_KINDS
+from consumer.core.failure import Failure, Persistent, failed, located
+from consumer.core.flags import Flag
+from consumer.core.fold import SEQ, Folded, born, fold, lacking_any
+from consumer.core.kinds import KINDS
+from consumer.core.labels import strange
+from consumer.core.laps import Lap
+from consumer.core.lettering import letter
+from consumer.core.letters import BEHIND, Change, Letter, Settled, State, settled
+from consumer.core.markers import Placeholders
+from consumer.core.modes import Mode, OnTruncate
+from consumer.core.moves import rest
+from consumer.core.plan import Aside, Counts, Plan, SourceTimes, Stage, Stamps, Truncate
+from consumer.core.policy import Policy
+from consumer.core.records import RecordRef, Slice, TopicPartition
+from consumer.core.runs import Run, runs
+from consumer.core.soundness import check
+from consumer.core.target import TableName
+from consumer.core.writes import Action, TableWrite
+from consumer.planning.block_decoder import BlockDecoder, Decoders
+from consumer.planning.blocks import Block, Decoded, Recut, Truncated
+from consumer.planning.decode_watch import Marks
+from consumer.planning.events import EventBlocks
+from consumer.planning.rules import broken_checks, refuted_nulls, unmade
+from consumer.planning.writes import BlockWrites
+from consumer.ports.bindings import Bindings
+from consumer.ports.decoding import Encoder
+from consumer.ports.refusals import library_faults
+
+_WHAT = "#what"
+
+
+Labels = Mapping[TableName, Mapping[str, Sequence[str]]]
+NO_LABELS: Labels = MappingProxyType({})
+
+
+class Unbound(Exception):
+    """Runs of records have no binding yet: the keys, and for each a run whose records say what to make.
+
+    `labels`: or they have one that does not know these labels of its table's enums, by column.
+    """
+
+    def __init__(self, wanted: Mapping[BindingKey, Run], labels: Labels = NO_LABELS) -> None:
+        super().__init__(list(wanted))
+        self.wanted = wanted
+        self.labels = labels
+
+
+class BadRecord(Persistent):
+    """One record in front of which its partition has to stop, or to wait for so many seconds.
+
+    `why`: the failure without the record's name, as others may have it too.
+    """
+
+    def __init__(self, ref: RecordRef, why: Failure, wait: float | None = None) -> None:
+        super().__init__(located(why, ref.at, ref.offset))
+        self.ref = ref
+        self.why = why
+        self.wait = wait
+
+
+def _widen(times: dict[TopicPartition, tuple[int, int]], more: SourceTimes) -> None:
+    for at, (oldest, newest) in more.items():
+        before = times.get(at, (oldest, newest))
+        times[at] = min(before[0], oldest), max(before[1], newest)
+
+
+class Planner:
+    """Plans batches of at most `most` records from what the bindings know. Safe to use from one thread at a time."""
+
+    def __init__(
+        self, decoders: Decoders, encoder: Encoder, bindings: Bindings, marks: Marks, policy: Policy, most: int
+    ) -> None:
+        self._blocks = BlockDecoder(decoders, marks)
+        self._frames = decoders.frames
+        self._writes = BlockWrites(encoder)
+        self._events = EventBlocks(self._blocks, self._writes)
+        self._bindings = bindings
+        self._policy = policy
+        self.most = most
+        self.marks = marks
+        self.watch = self._blocks.watch
+
+    def knows(self, key: BindingKey) -> bool:
+        """Whether records of this kind can be planned."""
+        return self._bindings.find(key) is not None
+
+    def runs(self, piece: Slice) -> list[Run]:
+        """The runs of a slice, as they are planned."""
+        return runs(self._frames.piece(piece))
+
+    def plan(
+        self,
+        slices: Sequence[Slice],
+        refused: Mapping[RecordRef, Failure] | None = None,
+        rowless: Collection[RecordRef] = (),
+    ) -> Plan:
+        """Plan one transaction; what can't be applied, or was refused before, becomes letters, of no row if `rowless`.
+
+        What was not read by the reader, as letters that come back, is brought into the one form here.
+        Raises Unbound, BadRecord for a record in front of which its partition has to stop, or Unsound for a defect.
+        """
+        check(slices, self.most)
+        began, clock = time.time(), time.perf_counter()
+        slices = [self._frames.piece(piece) for piece in slices]
+        known = _Refused(refused or {}, frozenset(rowless))
+        borders: set[RecordRef] = set()
+        while True:
+            try:
+                plan = self._plan(slices, known, borders)
+                lap = Lap(step="plan", began=began, seconds=time.perf_counter() - clock)
+                decoded = self._blocks.decoding.lap()
+                read, self._blocks.read = self._blocks.read, Counter()
+                return replace(plan, laps=(lap, decoded) if decoded else (lap,), decoded=+read)
+            except _Borders as found:
+                borders |= found.refs
+
+    def _plan(self, slices: Sequence[Slice], refused: "_Refused", borders: Collection[RecordRef]) -> Plan:
+        """A plan whose runs begin at these records too. Raises _Borders where they are to begin at more."""
+        counted: Counter[str] = Counter(records=sum(map(len, slices)))
+        times: dict[TopicPartition, tuple[int, int]] = {}
+        stages, stamps = [], list[Stamps]()
+        contexts: list[tuple[RecordRef, str]] = []
+        tables: Counter[TableName] = Counter()
+        staged = self._staged(slices, borders)
+        for blocks in staged:
+            stage = _Gathered()
+            for block in blocks:
+                table = block.binding.table.name if block.binding.table else None
+                left = counted["ignored"] + counted["letters"]
+                with library_faults(table, "planner", "plan"):
+                    self._planned(block, refused, stage, counted, times)
+                if table is not None:
+                    tables[table] += len(block) - (counted["ignored"] + counted["letters"] - left)
+            stages += stage.whole()
+            contexts += stage.contexts
+            stamps += stage.stamps
+        return Plan(
+            slices=tuple(slices),
+            stages=tuple(stages),
+            counts=Counts(**counted),
+            source_times=times,
+            stamps=stamps,
+            tables=+tables,
+            contexts=contexts,
+            evolutions=_evolutions(staged),
+        )
+
+    def _staged(self, slices: Sequence[Slice], borders: Collection[RecordRef]) -> list[list[Block]]:
+        """Blocks in the order of their stages: the n-th run of each partition is at stage n.
+
+        Within a stage each partition adds to one block only, and a key lives in one partition, so the
+        blocks of a stage touch disjoint rows.
+        """
+        stages: dict[int, dict[BindingKey, list[Run]]] = defaultdict(lambda: defaultdict(list))
+        for piece in slices:
+            begin = [ref.offset for ref in borders if ref.at == piece.at]
+            for place, run in enumerate(runs(piece, begin)):
+                stages[place][BindingKey(piece.at.topic, run.key_frame, run.value_frame)].append(run)
+        alike: dict[BindingKey, list[Run]] = defaultdict(list)
+        for groups in stages.values():
+            for key, group in groups.items():
+                alike[key] += group
+        bound = self._bound(alike)
+        return [[Block(bound[key], tuple(group)) for key, group in stages[place].items()] for place in sorted(stages)]
+
+    def _bound(self, alike: Mapping[BindingKey, Sequence[Run]]) -> dict[BindingKey, Binding]:
+        """The bindings of runs. Raises Unbound, with a run of each kind that has none yet."""
+        found: dict[BindingKey, Binding] = {}
+        missing: dict[BindingKey, Run] = {}
+        for key, group in alike.items():
+            binding = self._bindings.find(key)
+            unbound = group[0] if binding is None else next((run for run in group if not binding.is_of(run)), None)
+            if unbound is not None:
+                missing[key] = unbound
+            elif binding is not None:
+                found[key] = binding
+        if missing:
+            raise Unbound(missing)
+        return found
+
+    def _planned(
+        self,
+        block: Block,
+        refused: "_Refused",
+        stage: "_Gathered",
+        counted: Counter[str],
+        times: dict[TopicPartition, tuple[int, int]],
+    ) -> None:
+        """Add what a block is to its stage: writes, truncates, letters."""
+        binding = block.binding
+        if binding.unreadable is not None:
+            stage.letters.append(self._unreadable(block, binding.unreadable, refused, counted))
+            return
+        if binding.table is None or binding.schema.kind in IGNORED_KINDS:
+            counted["ignored"] += len(block)
+            return
+        if binding.mode is not Mode.ROWS:
+            self._appended(block, refused.why, stage, counted, times)
+            return
+        with _cuts(block):
+            decoded = self._blocks.decoded(block)
+        if decoded.truncates:
+            counted["truncates"] += len(decoded.truncates)
+            stage.truncates.append(_truncate(block, decoded.truncates, decoded.truncated))
+        _widen(times, decoded.times)
+        stage.stamps += decoded.stamps
+        stage.contexts += decoded.contexts
+        counted["ignored"] += decoded.ignored
+        decoded.out |= refused.of(block)
+        decoded.rowless = refused.without_row(block)
+        if self._blocks.switches.on(Flag.COLUMN_CHECKS):
+            decoded.out |= broken_checks(decoded, binding, decoded.unavailable, time.time())
+        decoded.out |= refuted_nulls(decoded, binding)
+        _require_labels(block, decoded, self._blocks.placeholders)
+        folded, early, aside, changes = self._folded(block, decoded)
+        kept = folded.size + early.size + len(decoded.halves.taken)
+        left = len(aside.letters) if aside else 0
+        counted["upserts"] += kept - len(folded.deletes)
+        counted["deletes"] += len(folded.deletes)
+        counted["letters"] += left
+        counted["folded"] += len(block) - decoded.ignored - len(decoded.truncates) - left - kept
+        fresh = decoded.ops <= {"c", "r"} and not len(decoded.deletes)
+        writes = [
+            *self._writes.folded(folded, block, decoded, fresh=fresh),
+            *self._writes.halves(decoded.halves, block, decoded),
+        ]
+        stage.writes += [replace(one, origins=replace(one.origins, changes=changes)) for one in writes]
+        writes = self._writes.folded(early, block, decoded, fresh=False)
+        stage.early += [replace(one, origins=replace(one.origins, changes=changes)) for one in writes]
+        if aside is not None:
+            stage.letters.append(aside)
+
+    def _appended(
+        self,
+        block: Block,
+        refused: Mapping[RecordRef, Failure],
+        stage: "_Gathered",
+        counted: Counter[str],
+        times: dict[TopicPartition, tuple[int, int]],
+    ) -> None:
+        """Add what a block of events is to its stage."""
+        known = {place: refused[ref] for place, ref in block.refs() if ref in refused} if refused else {}
+        with _cuts(block):
+            events = self._events.planned(block, known)
+        if events.strange:
+            raise _met(block, events.strange)
+        if events.truncates:
+            counted["truncates"] += len(events.truncates)
+            stage.truncates.append(_truncate(block, events.truncates, None))
+        _widen(times, events.times)
+        stage.stamps += events.stamps
+        stage.contexts += events.contexts
+        counted["ignored"] += events.ignored
+        counted["letters"] += len(events.out)
+        counted["upserts"] += events.records - events.deletes
+        counted["deletes"] += events.deletes
+        stage.writes += events.writes
+        if events.out:
+            assert block.binding.table is not None, "events are of a table"
+            letters = self._letters(block, events.out, Settled(), {})
+            stage.letters.append(Aside(letters=letters, table=block.binding.table.name))
+
+    # what is left out
+
+    def _unreadable(self, block: Block, why: Failure, refused: "_Refused", counted: Counter[str]) -> Aside:
+        """Letters of records whose schema can't be read; the rows are known where the topic's other values say how."""
+        out = {place: why for place, value in enumerate(block.values()) if value is not None or block.binding.compacted}
+        counted["letters"] += len(out)
+        counted["ignored"] += len(block) - len(out)
+        run = block.runs[0]
+        known = self._bindings.rows_of(run.piece.at.topic, run.key_frame)
+        imaged = self._bindings.of_values(run.piece.at.topic, run.value_frame) if run.key_frame else None
+        if known is not None and known.key_writer is not None:
+            readable = Block(known, block.runs)
+            decoded = self._blocks.nothing(readable)
+        elif imaged is not None:
+            # what is wrong is the key, and the images say the row too
+            readable = Block(_imaged(imaged), block.runs)
+            decoded = self._blocks.decoded(readable)
+        else:
+            return Aside(letters=self._letters(block, out, Settled(), {}))
+        decoded.out |= out
+        decoded.rowless = refused.without_row(block)
+        return self._aside(readable, decoded)[1]
+
+    def _folded(self, block: Block, decoded: Decoded) -> tuple[Folded, Folded, Aside | None, pl.DataFrame]:
+        """What is left to write, what is to be written before, the letters, and identity and SEQ of all changes.
+
+        Rows without letters fold as if there were none. Before the others come rows that stay when they are deleted.
+        Of the block's halves those are left that letters do not take away.
+        """
+        identity = block.binding.identity
+        if not identity:
+            places = decoded.deletes.select(SEQ).clear()
+            letters = self._letters(block, decoded.out, Settled(), {})
+            nothing = Folded(upserts=places, deletes=places)
+            return nothing, nothing, Aside(letters=letters) if letters else None, places
+        changes = [frame.select([*identity, SEQ]) for frame in (decoded.images, decoded.deletes)]
+        while True:
+            gone, aside, known = self._aside(block, decoded) if decoded.out else (None, None, changes[1])
+            apart = [*(gone or ()), *decoded.halves.taken[SEQ]]
+            images, deletes, keys, masks = _without(apart, decoded, identity)
+            folded = fold(images, deletes, keys, masks, block.binding.version)
+            lacking = unmade(folded, block.binding, decoded.judged)
+            if not folded.orphans and not lacking:
+                early = Folded(upserts=folded.upserts.clear(), deletes=folded.deletes.clear())
+                if block.binding.soft and len(folded.deletes):
+                    early = born(images, folded.deletes, identity, masks, block.binding.version)
+                every = pl.concat([*changes, known])
+                if gone:
+                    decoded.halves = rest(decoded.halves, every.filter(pl.col(SEQ).is_in(gone)), identity)
+                return folded, early, aside, every
+            reason = "an unchanged TOASTed column follows the row's delete"
+            orphan = failed(KINDS["record.missing_base"], "planner", "fold", reason)
+            decoded.out |= lacking | dict.fromkeys(folded.orphans, orphan)
+
+    def _aside(self, block: Block, decoded: Decoded) -> tuple[list[int], Aside, pl.DataFrame]:
+        """The places of a block that become letters, these letters, and the identities that are known of bad ones."""
+        binding = block.binding
+        known = _known_identities(self._blocks.identities(block, sorted(decoded.out)), decoded, binding)
+        known = known.filter(~pl.col(SEQ).is_in(list(decoded.rowless)))
+        waiting = {place for place, why in decoded.out.items() if why.kind == BEHIND}
+        changes = _changes(known, decoded, binding)
+        suspects = set(_partial(decoded).to_list()) & (decoded.out.keys() - waiting)
+        marked = ((row, place, Change.SUSPECT if place in suspects else what) for row, place, what in changes)
+        said = settled(marked, waiting=waiting, strict=binding.strict)
+        gone = [*decoded.out, *said.held]
+        every = pl.concat([known, *(frame.select(known.columns) for frame in (decoded.images, decoded.deletes))])
+        placed = [place for place in gone if place not in decoded.rowless]
+        rows = every.filter(pl.col(SEQ).is_in(placed)).unique(SEQ, keep="first").sort(SEQ)
+        behind = failed(KINDS[BEHIND], "planner", "fold", KINDS[BEHIND].sign)
+        failures = decoded.out | dict.fromkeys(said.held, behind)
+        places = {place: row for row, place in enumerate(rows[SEQ])}
+        aside = Aside(
+            letters=self._letters(block, failures, said, places),
+            table=binding.table.name if binding.table else None,
+            identities=self._writes.write(Action.LOOK_UP, block, binding.identity, rows) if len(rows) else None,
+        )
+        return gone, aside, known
+
+    def _letters(
+        self, block: Block, failures: Mapping[int, Failure], said: Settled, places: Mapping[int, int]
+    ) -> tuple[Letter, ...]:
+        return tuple(self._letter(block, place, failures[place], said, places.get(place)) for place in sorted(failures))
+
+    def _letter(self, block: Block, place: int, failure: Failure, said: Settled, row: int | None) -> Letter:
+        made = letter(block.record(place), failure, self._policy, row)
+        waits = failure.kind == BEHIND
+        if place in said.superseded:
+            made = replace(made, state=State.SUPERSEDED)
+        elif waits:
+            made = replace(made, state=State.HELD)
+        return replace(made, follows=True) if waits and place not in said.held else made
+
+
+def _imaged(binding: Binding) -> Binding:
+    """The binding of records that are read for the rows that their images say, and for nothing else."""
+    return replace(binding, key_writer=None, compacted=False, truncate=OnTruncate.IGNORE, may_lack=())
+
+
+def _require_labels(block: Block, decoded: Decoded, placeholders: Placeholders) -> None:
+    """Raises Unbound where rows that do not go out bring labels that their binding does not know."""
+    if not block.binding.labels:
+        return
+    images = decoded.images.filter(~pl.col(SEQ).is_in(list(decoded.out)))
+    if found := strange(images, block.binding.labels, placeholders):
+        raise _met(block, found)
+
+
+def _met(block: Block, labels: Mapping[str, Sequence[str]]) -> Unbound:
+    """The block's binding does not know these labels."""
+    run = block.runs[0]
+    assert block.binding.table is not None, "there are labels of a table"
+    key = BindingKey(run.piece.at.topic, run.key_frame, run.value_frame)
+    return Unbound({key: run}, {block.binding.table.name: labels})
+
+
+def _evolutions(staged: Sequence[Sequence[Block]]) -> tuple[Evolution, ...]:
+    """What has to be done to tables first, each once, in its order."""
+    evolutions = (each for blocks in staged for block in blocks for each in block.binding.evolutions)
+    return tuple(dict.fromkeys(evolutions))
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """Records that can't be applied, and why; `rowless` of these are letters of no row."""
+
+    why: Mapping[RecordRef, Failure]
+    rowless: frozenset[RecordRef]
+
+    def of(self, block: Block) -> dict[int, Failure]:
+        """Those of a block, by place."""
+        return {place: self.why[ref] for place, ref in block.refs() if ref in self.why} if self.why else {}
+
+    def without_row(self, block: Block) -> frozenset[int]:
+        """The places of those in a block."""
+        return frozenset(place for place, ref in block.refs() if ref in self.rowless) if self.rowless else frozenset()
+
+
+class _Borders(Exception):
+    """Runs are to begin at these records too."""
+
+    def __init__(self, refs: set[RecordRef]) -> None:
+        super().__init__(f"{len(refs)} records")
+        self.refs = refs
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """What the blocks of a stage are; `early` are writes in front of the others."""
+
+    early: list[TableWrite] = field(default_factory=list)
+    writes: list[TableWrite] = field(default_factory=list)
+    letters: list[Aside] = field(default_factory=list)
+    truncates: list[Truncate] = field(default_factory=list)
+    contexts: list[tuple[RecordRef, str]] = field(default_factory=list)
+    stamps: list[Stamps] = field(default_factory=list)
+
+    def whole(self) -> list[Stage]:
+        """The stage, with the writes in the order of their tables, maybe behind another one."""
+        early, writes = (sorted(some, key=lambda write: write.turn) for some in (self.early, self.writes))
+        if not early:
+            return [Stage(tuple(writes), tuple(self.letters), tuple(self.truncates))]
+        return [
+            Stage(tuple(early), truncates=tuple(self.truncates)),
+            Stage(tuple(writes), tuple(self.letters)),
+        ]
+
+
+@contextmanager
+def _cuts(block: Block) -> Iterator[None]:
+    """What decoding says of a block's borders, as it concerns the batch. Raises _Borders, BadRecord."""
+    try:
+        yield
+    except Recut as found:
+        raise _Borders({block.ref(place) for place in found.places}) from found
+    except Truncated as found:
+        kind = KINDS["table.truncate"]
+        raise BadRecord(block.ref(found.place), failed(kind, "planner", "decode", kind.sign)) from found
+
+
+def _truncate(block: Block, places: Sequence[int], position: int | None) -> Truncate:
+    assert block.binding.table is not None, "a truncate is of a table"
+    last = {(ref := block.ref(place)).at: ref for place in places}
+    return Truncate(
+        table=block.binding.table.name,
+        refs=tuple(last.values()),
+        version=block.binding.version,
+        position=position,
+        soft=block.binding.soft,
+    )
+
+
+def _without(
+    apart: Collection[int], decoded: Decoded, identity: Sequence[str]
+) -> tuple[pl.DataFrame, pl.DataFrame, Sequence[str], Mapping[str, pl.Series]]:
+    """What is to be folded: everything but what became letters, and creates that take what they lack from elsewhere."""
+    masks = decoded.unavailable
+    if not apart:
+        return decoded.images, decoded.deletes, identity, masks
+    kept = ~decoded.images[SEQ].is_in(list(apart))
+    deletes = decoded.deletes.filter(~decoded.deletes[SEQ].is_in(list(apart)))
+    return decoded.images.filter(kept), deletes, identity, {name: mask.filter(kept) for name, mask in masks.items()}
+
+
+def _known_identities(keys: pl.DataFrame, decoded: Decoded, binding: Binding) -> pl.DataFrame:
+    """Identity and SEQ of what goes out, as the row images have them, else as the keys do."""
+    out = list(decoded.out)
+    columns = [*binding.identity, SEQ]
+    types = decoded.images.select(columns).schema
+    imaged = [frame.select(columns).filter(pl.col(SEQ).is_in(out)) for frame in (decoded.images, decoded.deletes)]
+    told = keys.select([pl.col(name).cast(types[name], strict=False) for name in columns]).drop_nulls()
+    return pl.concat([*imaged, told]).unique(SEQ, keep="first").sort(SEQ)
+
+
+def _changes(
+    known: pl.DataFrame, decoded: Decoded, binding: Binding
+) -> Iterator[tuple[tuple[object, ...], int, Change]]:
+    """All changes of the rows that have letters, in order."""
+    keys = list(binding.identity)
+    partial = _partial(decoded)
+    images = decoded.images.select([*keys, SEQ]).with_columns(pl.col(SEQ).is_in(partial.implode()).alias(_WHAT))
+    deletes = decoded.deletes.select([*keys, SEQ]).with_columns(pl.lit(False).alias(_WHAT))
+    others = pl.concat([images, deletes]).filter(~pl.col(SEQ).is_in(known[SEQ].to_list()))
+    others = others.join(known.select(keys).unique(), on=keys, how="semi")
+    both = pl.concat([others, known.with_columns(pl.lit(None, dtype=pl.Boolean).alias(_WHAT))]).sort(SEQ)
+    kinds = {None: Change.LETTER, True: Change.PARTIAL, False: Change.WHOLE}
+    for *row, place, what in both.iter_rows():
+        yield tuple(row), place, kinds[what]
+
+
+def _partial(decoded: Decoded) -> pl.Series:
+    """The places of images without all columns, but of those that take them from elsewhere."""
+    places = decoded.images[SEQ]
+    if not decoded.unavailable:
+        return places.clear()
+    lacking = places.filter(lacking_any(decoded.unavailable))
+    return lacking.filter(~lacking.is_in(decoded.halves.taken[SEQ].implode()))

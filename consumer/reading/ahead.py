@@ -1,0 +1,98 @@
+"""Bindings that are made ahead of their batch: the reader says what it will need, a thread of its own makes it.
+
+So a new table holds up neither reading nor applying. It alone waits for the registry, which may be slow to answer: the
+apply thread has schemas asked for here, and holds up only what needs them.
+"""
+
+import contextvars
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+
+from consumer.binding.binder import Binder
+from consumer.core.binding import BindingKey
+from consumer.core.failure import Failure, Transient, failed
+from consumer.core.kinds import KINDS
+from consumer.core.runs import Run
+from consumer.planning.planner import BadRecord
+
+
+class Ahead:
+    """The bindings that are asked for and not made yet; bounded by the schemas that the topics have."""
+
+    def __init__(self, binder: Binder, patience: float = 1.0) -> None:
+        """`patience`: how many seconds the apply thread waits for schemas, once."""
+        self._binder = binder
+        self._patience = patience
+        self._changed = threading.Condition()
+        self._wanted: dict[BindingKey, Run] = {}
+        self._making: Mapping[BindingKey, Run] = {}
+        # of whoever asked last: what its log is bound to goes along
+        self._asker: contextvars.Context | None = None
+        # why the registry has not given their schemas; for these nobody waits again
+        self._away: dict[BindingKey, Failure] = {}
+
+    def want(self, key: BindingKey, run: Run) -> None:
+        """Ask for a binding, with a run to learn from."""
+        with self._changed:
+            self._wanted[key] = run
+            self._asker = contextvars.copy_context()
+            self._changed.notify_all()
+
+    def settled(self, timeout: float) -> bool:
+        """Wait until nothing is asked for any more."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not (self._wanted or self._making), timeout)
+
+    def fetched(self, wanted: Mapping[BindingKey, Run]) -> Mapping[BindingKey, Failure]:
+        """Have the registry asked for what runs lack; returns those that it does not give in time, and why."""
+        lacking = self._binder.lacking(wanted)
+        if not lacking:
+            return {}
+        with self._changed:
+            new = [key for key in lacking if key not in self._away]
+            self._wanted |= {key: run for key, run in lacking.items() if key not in self._making}
+            self._asker = contextvars.copy_context()
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: not any(map(self._asked, new)), self._patience)
+            self._away |= {key: _LATE for key in new if self._asked(key)}
+            return {key: self._away[key] for key in lacking if key in self._away}
+
+    def turn(self, timeout: float) -> None:
+        """Make what is asked for. What fails here fails again, and is judged, with the batch that needs it."""
+        wanted = self._next(timeout)
+        if wanted:
+            asker, self._asker = self._asker or contextvars.copy_context(), None
+            asker.run(self._make, wanted)
+
+    def _make(self, wanted: Mapping[BindingKey, Run]) -> None:
+        away: dict[BindingKey, Failure] = {}
+        try:
+            away = self._fetched(wanted)
+            with suppress(BadRecord, Transient):
+                self._binder.bind({key: run for key, run in wanted.items() if key not in away})
+        finally:
+            with self._changed:
+                self._away = {key: why for key, why in self._away.items() if key not in wanted} | away
+                self._making = {}
+                self._changed.notify_all()
+
+    def _fetched(self, wanted: Mapping[BindingKey, Run]) -> dict[BindingKey, Failure]:
+        """Ask the registry; returns why runs still lack what it did not give."""
+        try:
+            self._binder.fetch(wanted)
+        except Transient as error:
+            return dict.fromkeys(self._binder.lacking(wanted), error.failure)
+        return {}
+
+    def _next(self, timeout: float) -> Mapping[BindingKey, Run]:
+        with self._changed:
+            self._changed.wait_for(lambda: bool(self._wanted), timeout)
+            self._making, self._wanted = self._wanted, {}
+            return self._making
+
+    def _asked(self, key: BindingKey) -> bool:
+        return key in self._wanted or key in self._making
+
+
+_LATE = failed(KINDS["registry.away"], "binder", "get schema", "the registry has not answered yet")

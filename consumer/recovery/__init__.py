@@ -1,0 +1,1 @@
+"""Workflows that people start: rebuilding, undoing, moving, comparing."""

@@ -1,0 +1,1 @@
+"""The settings: their sections, how they are read, what they must hold with one another."""
