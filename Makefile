@@ -11,6 +11,8 @@ SITE_TOOLS := $(abspath $(VENV))/site
 CHART_TOOLS := $(abspath $(VENV))/chart
 AUDIT := $(abspath $(VENV))/audit
 SBOM := $(abspath $(VENV))/sbom
+# a file's tests stay together, since they share servers; files in order, the long ones first
+TESTS = $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 # suites of many minutes, or with tools of their own, have commands of their own
 APART := console chart recovery monitoring security faults scenarios soak docs/live real/test_bench_resume.py real/test_bench_smoke.py
 .PHONY: help setup demo test docs-tests docs-programs database-programs chart-programs console-tests screenshots chart-tests monitoring-programs monitoring-tests alerts bench-tests security-tests audit sbom faults scenarios soak recovery upgrade-tests fidelity check fmt lock docs site clean
@@ -30,8 +32,8 @@ demo: setup  ## A shop, Debezium, Kafka and a target, live on this terminal
 	$(BIN)/headrace demo
 
 test: check  ## Everything that must hold before a change lands
-	# a file's tests stay together, since they share servers; files in order, the long ones first
-	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --durations 40 $(addprefix --ignore tests/,$(APART))
+	$(TESTS) --durations 40 $(addprefix --ignore tests/,$(APART))
+	$(TESTS) tests/faults --short
 
 console-tests: setup  ## The API fuzzed, and what operators do in the console, in Debian's Chromium (installed if missing)
 	@command -v chromium >/dev/null || (apt-get update && apt-get install --yes --no-install-recommends chromium)

@@ -55,10 +55,10 @@ class Applier:
             self.patience.open()
             self.patience.ask(self.opened_first)
             self._opened = True
+        self._change()
         job = self._handover.next(timeout)
-        # what was planned before them is not ours any more then, this job too
-        while self._changes:
-            self._bind_anew(*self._changes.popleft())
+        # what was asked for while it waited holds for what has come, too
+        self._change()
         if isinstance(job, Take):
             self._take(job.partitions)
         elif isinstance(job, Work):
@@ -91,6 +91,10 @@ class Applier:
         For any thread. From then on nothing is applied that was planned before. `change` returns further topics.
         """
         self._changes.append((change, topics))
+
+    def _change(self) -> None:
+        while self._changes:
+            self._bind_anew(*self._changes.popleft())
 
     def _bind_anew(self, change: Callable[[], Collection[str] | None], topics: Collection[str] | None) -> None:
         more = self.patience.ask(change) or ()

@@ -20,7 +20,6 @@ from consumer.binding.binder import Binder
 from consumer.core.failure import Transient, told
 from consumer.core.flood import FloodGuard
 from consumer.core.plan import Plan
-from consumer.core.priority import Priority
 from consumer.core.records import Slice, TopicPartition
 from consumer.core.sizer import NoTime, fitting
 from consumer.core.steps import changes
@@ -146,7 +145,7 @@ class Attempts:
                 return without_flooded(work, plan, flooded)
             plan = replace(plan, left_out=self._left_out) if self._left_out else plan
             if (applied := self._committed(plan, work)) is not None:
-                self._applied(applied, work.priority)
+                self._applied(applied, work)
         except Instead as instead:
             return list(instead.steps)
         except Fenced as lost:
@@ -203,7 +202,7 @@ class Attempts:
         if turn.left:
             self._handover.go_on(replace(work, slices=turn.left))
 
-    def _applied(self, applied: Applied, priority: Priority) -> None:
+    def _applied(self, applied: Applied, work: Work) -> None:
         self._patience.rewarded()
         plan = applied.plan
         self._flood.passed(plan)
@@ -214,7 +213,7 @@ class Attempts:
         if plan.counts.records:
             self._last = plan.counts.records, applied.seconds
             waited = _waited(plan.slices, time.time())
-            self._handover.tell(Paced(*self._last, priority=priority, waited=waited))
+            self._handover.tell(Paced(*self._last, full=work.full, priority=work.priority, waited=waited))
             log.debug("batch applied", records=plan.counts.records, seconds=round(applied.seconds, 4))
 
     def _evolved(self, plan: Plan) -> None:

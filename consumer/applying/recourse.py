@@ -36,7 +36,7 @@ class Recourse:
         """What a refusal by the target costs: a catalog that moved costs a second look, rows that are
         refused cost their record, a table that is refused costs its partitions."""
         if not work.judged:
-            self.binder.forget(fault.table)
+            self.binder.forget(fault.table, doubted=True)
             return [replace(work, plan=None, judged=True)]
         if isinstance(fault, TableFault):
             return self._without(work, fault)

@@ -13,7 +13,8 @@ from consumer.bench.race import now
 from consumer.bench.rig import Rig
 from consumer.bench.scenario import Dataset
 from consumer.bench.store import Result
-from consumer.binding.binder import Binder, BinderSettings, Sources
+from consumer.binding.binder import Binder, Sources
+from consumer.binding.binder_settings import BinderSettings
 from consumer.binding.known import KnownBindings
 from consumer.core.plan import Plan
 from consumer.core.policy import Policy
@@ -31,7 +32,7 @@ from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.registry import HttpRegistry
 from consumer.edges.rows import RowDecoder
-from consumer.planning.blocks import Decoders
+from consumer.planning.block_decoder import Decoders
 from consumer.planning.decode_watch import Marks
 from consumer.planning.planner import Planner, Unbound
 

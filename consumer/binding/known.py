@@ -23,6 +23,8 @@ class KnownBindings:
         self._most_unreadable = most_unreadable
         self._known: dict[BindingKey, Binding] = {}
         self._unreadable: OrderedDict[BindingKey, Binding] = OrderedDict()
+        # bound once, until the catalog was to be read again: by them letters' rows are known meanwhile
+        self._before: dict[BindingKey, Binding] = {}
 
     def find(self, key: BindingKey) -> Binding | None:
         return self._known.get(key) or self._unreadable.get(key)
@@ -43,6 +45,7 @@ class KnownBindings:
         if binding.unreadable is None:
             self._known[key] = binding
             self._unreadable.pop(key, None)
+            self._before.pop(key, None)
             return
         self._unreadable[key] = binding
         self._unreadable.move_to_end(key)
@@ -52,29 +55,27 @@ class KnownBindings:
 
     def of_topic(self, topic: str, key_frame: bytes | None) -> Binding | None:
         """Any binding of the topic with this key schema, but for those of a few records alone."""
-        return next(
-            (
-                b
-                for k, b in list(self._known.items())
-                if k.topic == topic and k.key_frame == key_frame and k.value_frame and b.table and not b.spoiled
-            ),
-            None,
-        )
+        return _of_topic(self._known, topic, key_frame)
+
+    def rows_of(self, topic: str, key_frame: bytes | None) -> Binding | None:
+        return _of_topic(self._known, topic, key_frame) or _of_topic(self._before, topic, key_frame)
 
     def of_values(self, topic: str, value_frame: bytes | None) -> Binding | None:
         """Any binding of the topic with this value schema that tells rows apart, but for those of a few records."""
         return next(
             (
                 b
-                for k, b in list(self._known.items())
+                for k, b in [*self._known.items(), *self._before.items()]
                 if (k.topic, k.value_frame) == (topic, value_frame) and value_frame and b.identity and not b.spoiled
             ),
             None,
         )
 
-    def forget(self, table: TableName | None) -> None:
-        """Forget what was read of a table's catalog."""
-        self._forget(lambda key, binding: binding.table is not None and table in (None, binding.table.name))
+    def forget(self, table: TableName | None, *, doubted: bool = False) -> None:
+        """Forget what was read of a table's catalog. `doubted`: it may still be so, and is looked at again."""
+        old = {key: binding for key, binding in self._known.items() if _is_of(table, binding)} if doubted else {}
+        self._forget(lambda key, binding: _is_of(table, binding))
+        self._before |= old
 
     def forget_tables(self, names: Collection[str]) -> None:
         """Forget what is bound to tables of these names."""
@@ -97,7 +98,7 @@ class KnownBindings:
         self._forget(lambda key, binding: binding.alone and key.topic in topics)
 
     def _forget(self, chosen: Callable[[BindingKey, Binding], bool]) -> None:
-        for bindings in (self._known, self._unreadable):
+        for bindings in (self._known, self._unreadable, self._before):
             old = [key for key, binding in list(bindings.items()) if chosen(key, binding)]
             for key in old:
                 bindings.pop(key, None)
@@ -113,3 +114,18 @@ class KnownBindings:
     def topics_of(self, table: TableName) -> set[str]:
         """The topics that feed a table."""
         return {k.topic for k, b in list(self._known.items()) if b.table is not None and b.table.name == table}
+
+
+def _is_of(table: TableName | None, binding: Binding) -> bool:
+    return binding.table is not None and table in (None, binding.table.name)
+
+
+def _of_topic(known: dict[BindingKey, Binding], topic: str, key_frame: bytes | None) -> Binding | None:
+    return next(
+        (
+            b
+            for k, b in list(known.items())
+            if k.topic == topic and k.key_frame == key_frame and k.value_frame and b.table and not b.spoiled
+        ),
+        None,
+    )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from consumer.binding.binder import BinderSettings
+from consumer.binding.binder_settings import BinderSettings
 from consumer.binding.evolver import Following
 from consumer.binding.mapping import PLAIN as UNMAPPED
 from consumer.binding.mapping import ColumnMapping, TableMapping

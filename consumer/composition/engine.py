@@ -48,7 +48,7 @@ from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.moved import MovedBounds
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.rows import RowDecoder
-from consumer.planning.blocks import Decoders
+from consumer.planning.block_decoder import Decoders
 from consumer.planning.decode_watch import DecodeWatch, Marks
 from consumer.planning.planner import Planner
 from consumer.ports.target import Breaker

@@ -11,7 +11,7 @@ from consumer.edges.kafka.offsets import KafkaOffsets
 from consumer.edges.postgres.lookup import LookingCatalog
 from consumer.edges.registry import HttpRegistry
 from consumer.edges.rows import RowDecoder
-from consumer.planning.blocks import Decoders
+from consumer.planning.block_decoder import Decoders
 from consumer.planning.decode_watch import Marks
 from consumer.planning.planner import Planner
 from consumer.settings.loading import Settings

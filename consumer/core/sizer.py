@@ -97,17 +97,19 @@ class BatchSizer:
         written = max(1, counts.upserts + counts.deletes)
         return replace(pace, folding=max(1.0, min(float(self.growth), counts.records / written)))
 
-    def committed(self, pace: Pace, records: int, seconds: float) -> Pace:
+    def committed(self, pace: Pace, records: int, seconds: float, *, full: bool = False) -> Pace:
         """What a commit of so many records after so many seconds says; a batch that is not half full says nothing.
+        Nor does one that its bytes have made `full`, unless it is slow: then the next ones are smaller than it was.
 
         Up to `target_seconds` all is well: batches grow by a quarter while they take less than half of it. Beyond,
         they are halved as long as that helps. A target that is slow but healthy is not throttled: if a smaller batch
         takes nearly as long, the time is not in the rows, and the size of before is restored.
         """
-        if 2 * records < self.most(pace):
+        slow = seconds > self.target_seconds
+        if 2 * records < self.most(pace) and not (full and slow):
             return pace
-        if seconds > self.target_seconds:
-            return replace(pace, rest=pace.rest - 1) if pace.rest else self._slow(pace, records / seconds)
+        if slow:
+            return replace(pace, rest=pace.rest - 1) if pace.rest else self._slow(pace, records, records / seconds)
         rested = replace(pace, slow=None, rest=max(0, pace.rest - 1))
         if 2 * seconds > self.target_seconds:
             return rested
@@ -127,11 +129,11 @@ class BatchSizer:
         """Half as many rows, for want of memory."""
         return self._halved(pace, pace.rows)
 
-    def _slow(self, pace: Pace, rate: float) -> Pace:
+    def _slow(self, pace: Pace, records: int, rate: float) -> Pace:
         rows, before = pace.slow or (pace.rows, rate)
         if rate < before * _WORTH:
             return replace(pace, rows=rows, slow=None, rest=_REST)
-        return replace(self._halved(pace, pace.rows), slow=(rows, before))
+        return replace(self._halved(pace, min(pace.rows, max(records, 1))), slow=(rows, before))
 
     def _halved(self, pace: Pace, rows: int) -> Pace:
         return replace(pace, rows=min(pace.rows, max(self.least, rows // 2)), slow=None)

@@ -28,20 +28,9 @@ from consumer.core.plan import Contexts, SourceTimes
 from consumer.core.position import positions
 from consumer.core.stamps import Stamps
 from consumer.core.writes import Action, TableWrite
-from consumer.planning.blocks import (
-    IMAGES,
-    TRUNCATE,
-    Block,
-    BlockDecoder,
-    Data,
-    Decoded,
-    known_ops,
-    source_times,
-    stamps_of,
-    truncates_of,
-    unsound,
-    valued,
-)
+from consumer.planning.block_decoder import BlockDecoder
+from consumer.planning.blocks import Block, Data, Decoded, unsound, valued
+from consumer.planning.images import IMAGES, TRUNCATE, known_ops, source_times, stamps_of, truncates_of
 from consumer.planning.rules import broken_checks, shaped
 from consumer.planning.writes import BlockWrites
 

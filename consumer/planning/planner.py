@@ -31,7 +31,8 @@ from consumer.core.soundness import check
 from consumer.core.stamps import Stamps
 from consumer.core.target import TableName
 from consumer.core.writes import Action, TableWrite
-from consumer.planning.blocks import Block, BlockDecoder, Decoded, Decoders, Recut, Truncated
+from consumer.planning.block_decoder import BlockDecoder, Decoders
+from consumer.planning.blocks import Block, Decoded, Recut, Truncated
 from consumer.planning.decode_watch import Marks
 from consumer.planning.events import EventBlocks
 from consumer.planning.rules import believe_nulls, broken_checks, refuted_nulls, unmade
@@ -298,7 +299,7 @@ class Planner:
         counted["letters"] += len(out)
         counted["ignored"] += len(block) - len(out)
         run = block.runs[0]
-        known = self._bindings.of_topic(run.piece.at.topic, run.key_frame)
+        known = self._bindings.rows_of(run.piece.at.topic, run.key_frame)
         imaged = self._bindings.of_values(run.piece.at.topic, run.value_frame) if run.key_frame else None
         if known is not None and known.key_writer is not None:
             readable = Block(known, block.runs)

@@ -21,8 +21,10 @@ class Bindings(Protocol):
         """The binding, or None when it has to be made first."""
         ...
 
-    def of_topic(self, topic: str, key_frame: bytes | None) -> Binding | None:
-        """Any binding of a table with this key schema, made from values of the topic."""
+    def rows_of(self, topic: str, key_frame: bytes | None) -> Binding | None:
+        """Any binding of a table with this key schema, made from values of the topic, by which its rows are known; also
+        one that holds no longer for sure, as the target's catalog is to be read again.
+        """
         ...
 
     def of_values(self, topic: str, value_frame: bytes | None) -> Binding | None:

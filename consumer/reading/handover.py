@@ -33,6 +33,8 @@ class Work:
     refused: Mapping[RecordRef, Failure] = field(default_factory=dict)
     # those of them of whose key the target can make nothing, so that their letters are of no row
     rowless: frozenset[RecordRef] = frozenset()
+    # its bytes have closed it
+    full: bool = False
     # its records are letters that came back
     lane: bool = False
     # how long it took to read
@@ -89,12 +91,13 @@ class Later:
 class Paced:
     """What became of a batch of so many records: committed after so many seconds, or failed for a reason of `kind`.
 
-    `waited`: seconds since its oldest record was appended.
+    `full`: its bytes had closed it. `waited`: seconds since its oldest record was appended.
     """
 
     records: int
     seconds: float = 0.0
     kind: str = ""
+    full: bool = False
     priority: Priority = Priority.NORMAL
     waited: float = 0.0
 

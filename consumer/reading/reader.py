@@ -201,7 +201,7 @@ class Reader:
         if paced.kind:
             self._pace = sizer.failed(self._pace, paced.records, paced.kind)
         else:
-            self._pace = sizer.committed(self._pace, paced.records, paced.seconds)
+            self._pace = sizer.committed(self._pace, paced.records, paced.seconds, full=paced.full)
         if self._pace.rows < before:
             self.tell(Healed(Act.RESIZED, "batches", paced.kind or "slow commits"))
             log.info("batches are made smaller", rows=self._pace.rows, kind=paced.kind, seconds=round(paced.seconds, 3))
@@ -318,6 +318,7 @@ class Reader:
 
     def _hand_over(self, priority: Priority | None = None) -> None:
         """Hand over what was gathered, or what of it has a priority."""
+        full = self._gathering.bytes >= self._limits.max_bytes
         if priority is None:
             slices = self._gathering.take()
         else:
@@ -330,7 +331,7 @@ class Reader:
             plan = self._plan(main)
             if plan is not None:
                 self._pace = self._limits.sizer.folded(self._pace, plan.counts)
-            self._handover.offer(Work(slices=main, plan=plan, polled=self._polling.lap(), priority=priority))
+            self._handover.offer(Work(slices=main, plan=plan, full=full, polled=self._polling.lap(), priority=priority))
         if len(main) < len(slices):
             letters = tuple(piece for piece in slices if piece not in main)
             self._handover.offer(Work(slices=letters, lane=True, priority=priority))

@@ -19,7 +19,7 @@ from .trial import RECOVERIES, Ground, Trial
 _HERE = Path(__file__).parent
 _LOOPBACK = "127.0.0.1"
 _SEEDS = 2
-_TIMEOUT = 900
+_SHORT_SEED = 1
 _STARTED = pytest.StashKey[int]()
 # of the consumer group protocol that the broker leads (KIP-848): a dead member is noticed soon
 _SOON = {
@@ -31,8 +31,11 @@ _SOON = {
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Known when pytest is told to run this directory; a run of everything takes one seed of the short ones."""
+    """Known when pytest is told to run this directory."""
     group = parser.getgroup("faults")
+    group.addoption(
+        "--short", action="store_true", help="the few that are marked as short, with the same seed each time"
+    )
     group.addoption("--seed", type=int, action="append", help="a seed to replay; may be repeated")
     group.addoption("--long", action="store_true", help="those that take many minutes, and only them")
     group.addoption("--seeds", type=int, default=_SEEDS, help=f"how many new seeds (default: {_SEEDS})")
@@ -41,19 +44,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Each test runs once for each seed, which its id names."""
     if "seed" in metafunc.fixturenames:
-        chosen = metafunc.config.getoption("--seed", None) or _new_seeds(metafunc.config)
+        chosen = metafunc.config.getoption("--seed", None) or _seeds(metafunc.config)
         metafunc.parametrize("seed", chosen, ids=[f"seed={seed}" for seed in chosen])
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """A run of everything takes only what is marked as short; what is long has to be asked for."""
+    """What is long has to be asked for. A run of everything takes what `--short` takes."""
     left = [item for item in items if _HERE in item.path.parents and not _wanted(config, item)]
     if left:
         config.hook.pytest_deselected(items=left)
         items[:] = [item for item in items if item not in left]
-    for item in items:
-        if _HERE in item.path.parents and item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(_TIMEOUT))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -67,21 +67,26 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def _wanted(config: pytest.Config, item: pytest.Item) -> bool:
     if item.get_closest_marker("long") or config.getoption("--long", False):
         return bool(item.get_closest_marker("long")) and bool(config.getoption("--long", False))
-    return _asked(config) or item.get_closest_marker("short") is not None
+    return not _short(config) or item.get_closest_marker("short") is not None
 
 
-def _asked(config: pytest.Config) -> bool:
-    """Whether this directory, or something in it, was named."""
+def _short(config: pytest.Config) -> bool:
+    """Whether the short ones are wanted, or neither this directory nor anything in it was named."""
+    if config.getoption("--short", False):
+        return True
     named = [Path(config.invocation_params.dir, str(argument).split("::")[0]).resolve() for argument in config.args]
-    return any(place == _HERE or _HERE in place.parents for place in named)
+    return not any(place == _HERE or _HERE in place.parents for place in named)
 
 
-def _new_seeds(config: pytest.Config) -> list[int]:
-    """By the clock. All processes of one run need the same, so there they come from the run's id."""
+def _seeds(config: pytest.Config) -> list[int]:
+    """Of the short ones always the same, otherwise by the clock; all processes of one run need the same, so there they
+    come from the run's id.
+    """
+    if _short(config):
+        return [_SHORT_SEED]
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
     first = int(run, 16) if run else config.stash.setdefault(_STARTED, time.time_ns() // 1000)
-    count = config.getoption("--seeds", _SEEDS) if _asked(config) else 1
-    return [(first + number) % 1_000_000 for number in range(count)]
+    return [(first + number) % 1_000_000 for number in range(config.getoption("--seeds", _SEEDS))]
 
 
 @pytest.fixture(scope="package")

@@ -6,6 +6,7 @@ from tests.real.engine.test_kill_points import INSIDE, WIRE
 from tests.real.engine.wire import Proxy
 from tests.real.engine.worker import Process, eventually
 
+from .shortly import cases
 from .trial import Trial
 
 _KILLS = 10
@@ -21,7 +22,7 @@ def _after_the_kill(trial: Trial, victim: Process) -> None:
     trial.verify()
 
 
-@pytest.mark.parametrize("point", WIRE)
+@pytest.mark.parametrize("point", cases(WIRE, "batch: COMMIT not answered", "take: taken, not committed"))
 def test_f01_killed_at_a_statement(trial: Trial, proxy: Proxy, point: str) -> None:
     """At a batch that the seed chooses, in batches of a size that it chooses."""
     trial.both(400)
@@ -35,7 +36,7 @@ def test_f01_killed_at_a_statement(trial: Trial, proxy: Proxy, point: str) -> No
     _after_the_kill(trial, victim)
 
 
-@pytest.mark.parametrize("point", INSIDE)
+@pytest.mark.parametrize("point", cases(INSIDE, "batch: applied-not-told"))
 def test_f01_killed_between_statements(trial: Trial, point: str) -> None:
     """At a call that the seed chooses."""
     trial.both(400)

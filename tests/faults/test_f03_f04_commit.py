@@ -2,26 +2,36 @@
 
 import pytest
 
-from tests.real.engine.wire import Proxy
+from tests.real.engine.wire import BATCH_COMMIT, Hold, Proxy
 from tests.real.engine.worker import Process, eventually
 
 from .trial import Trial
 
-_SIDES = {"not committed": "before", "committed": "after"}
+_OUTCOMES = ("not committed", "committed")
 _CUTS = 3
+# batches that may pass before each, so that there are enough: 800 records in batches of 50 at most
+_MOST = 3
 
 
-@pytest.mark.parametrize("outcome", _SIDES)
+@pytest.mark.short
+@pytest.mark.parametrize("outcome", _OUTCOMES)
 def test_f03_the_connection_is_cut_while_commit_is_in_doubt(trial: Trial, proxy: Proxy, outcome: str) -> None:
     """Several times in one run, at batches that the seed chooses: each outcome is found out, none is guessed."""
+
+    def at_a_commit() -> Hold:
+        hold = proxy.before if outcome == "not committed" else proxy.after
+        return hold(BATCH_COMMIT, trial.chance.randrange(_MOST + 1))
+
     trial.both(400)
+    hold = at_a_commit()
     worker = trial.run(dsn=proxy.dsn)
     for number in range(_CUTS):
-        # its own commits of seeding and taking are no batches
-        skip = trial.chance.randrange(2, 5)
-        hold = proxy.before("^COMMIT", skip) if outcome == "not committed" else proxy.after("^COMMIT", skip)
         hold.wait()
-        hold.discard()
+        held = hold
+        if number + 1 < _CUTS:
+            # before this one goes on, so that the worker can't be through by then
+            hold = at_a_commit()
+        held.discard()
         trial.over()
         worker.said("commit resolved", number + 1)
     trial.recovers()
@@ -38,6 +48,7 @@ def _stored(trial: Trial) -> int:
     return int(str(trial.target.ask(query, trial.job.group)[0][0]))
 
 
+@pytest.mark.short
 def test_f04_commit_of_a_failed_transaction(trial: Trial) -> None:
     """The server answers ROLLBACK and no error: nothing moves, and the batch is repeated."""
     trial.both(300)

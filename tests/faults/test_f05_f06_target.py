@@ -10,8 +10,9 @@ import pytest
 
 from consumer.stack.options import TARGET
 from tests.real.engine.feed import Feed
-from tests.real.engine.worker import Process, eventually
+from tests.real.engine.worker import STEADY, Process, eventually
 
+from .shortly import cases
 from .trial import Trial
 
 _FROZEN = 60.0
@@ -51,10 +52,10 @@ def _applied(worker: Process) -> int:
     return len(worker.lines("batch applied"))
 
 
-@pytest.mark.parametrize("what", _BREAKS)
+@pytest.mark.parametrize("what", cases(_BREAKS, "sessions ended"))
 def test_f05_the_target_is_away_under_load(trial: Trial, what: str) -> None:
     """It costs its time: no letter, no partition lost, no rebalance."""
-    trial.vary(stall=120.0, max_rows=100)
+    trial.vary(stall=120.0, max_rows=100, client=STEADY)
     with trial.load():
         worker = trial.run()
         worker.said("batch applied", trial.chance.randrange(3, 15))
@@ -70,6 +71,7 @@ def test_f05_the_target_is_away_under_load(trial: Trial, what: str) -> None:
 def test_f05_the_breaker_opens_once_and_closes_once(trial: Trial) -> None:
     """For as long as the target is away, which the seed chooses."""
     stack = trial.ground.stack
+    trial.vary(client=STEADY)
     with trial.load():
         worker = trial.run()
         worker.said("batch applied", 3)
@@ -126,5 +128,5 @@ def test_f06_the_target_comes_back_as_an_older_backup(trial: Trial, tmp_path: Pa
 def test_f06_nothing_new_comes_after_the_older_backup(trial: Trial, tmp_path: Path) -> None:
     """What was lost is read again all the same."""
     _goes_back(trial, tmp_path)
-    trial.recovers(20)
+    trial.recovers()
     trial.verify()

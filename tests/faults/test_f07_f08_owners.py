@@ -6,6 +6,7 @@ from tests.real.engine.test_fence import STALLS, overtake
 from tests.real.engine.test_rebalance import comes_and_goes
 from tests.real.engine.wire import Proxy
 
+from .shortly import cases
 from .trial import Trial
 
 _CYCLES = 4
@@ -16,7 +17,7 @@ _PROTOCOLS = {
 }
 
 
-@pytest.mark.parametrize("stall", STALLS)
+@pytest.mark.parametrize("stall", cases(STALLS, "between lock and write"))
 def test_f07_an_owner_wakes_up_after_it_was_overtaken(trial: Trial, proxy: Proxy, stall: str) -> None:
     """It writes nothing, at a batch that the seed chooses."""
     feeds = trial.both(400)

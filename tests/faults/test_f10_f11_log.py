@@ -1,5 +1,6 @@
 """F10, F11: unread records are deleted from the log, or the topic is made anew under the same name."""
 
+import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
@@ -10,13 +11,13 @@ from .oracle import log_ends
 from .trial import Trial
 
 _RESUME = "UPDATE headrace.positions SET next_offset = {}, epoch = epoch + 1 WHERE topic = '{}' AND partition = {}"
-_METADATA = 10.0
 
 
 def _admin(trial: Trial) -> AdminClient:
     return AdminClient({"bootstrap.servers": trial.ground.at.kafka, "log_level": 0})
 
 
+@pytest.mark.short
 def test_f10_unread_records_are_deleted(trial: Trial) -> None:
     """Their partition stops with the reason, the others go on; by hand it goes on behind what is gone."""
     once = trial.feed("once")
@@ -73,6 +74,7 @@ def _begins_anew(trial: Trial, once: Feed, again: Feed) -> None:
     trial.verify(read=60 + sum(log_ends(trial.ground.at.kafka, [once.topic]).values()), often=True)
 
 
+@pytest.mark.short
 def test_f11_a_topic_is_made_anew_between_two_workers(trial: Trial) -> None:
     """Nothing of the new one is applied before a person has decided."""
     once = trial.feed("once")
@@ -93,7 +95,7 @@ def test_f11_a_topic_is_made_anew_while_it_is_read(trial: Trial) -> None:
     worker = trial.run()
     trial.recovers()
     again = _made_anew(trial, once)
-    eventually(lambda: _stopped(trial, once), "all partitions stopped", _METADATA)
+    eventually(lambda: _stopped(trial, once), "all partitions stopped")
     assert _stopped(trial, once) == {"log.recreated"}
     assert worker.leave() == 0
     _begins_anew(trial, once, again)

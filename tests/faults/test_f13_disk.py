@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.real.engine.witness import Target
+from tests.real.engine.worker import STEADY
 
 from .disk import fill, on_a_small_disk
 from .trial import Trial
@@ -24,10 +25,11 @@ def small_disk(tmp_path: Path) -> Iterator[Target]:
         yield target
 
 
+@pytest.mark.short
 def test_f13_the_disk_is_full(trial: Trial, small_disk: Target) -> None:
     """It is waited for; when there is room again, everything goes on by itself, and no record has become a letter."""
     trial.target = small_disk
-    trial.vary(dsn=small_disk.dsn)
+    trial.vary(dsn=small_disk.dsn, client=STEADY)
     once = trial.feed("once")
     once.create(trial.chance.randrange(50, 300))
     worker = trial.run()

@@ -73,13 +73,14 @@ def test_f14_known_topics_go_on_beside_an_unknown_one(trial: Trial, way: Link) -
     worker = trial.run()
     worker.said("partition waits", 1, 90)
     once.create(100)
-    trial.recovers(15, but=tuple(churn.ends()))
+    trial.recovers(but=tuple(churn.ends()))
 
 
 def _unknown(feed: Feed, key: int) -> bytes:
     return b"\0\x7f\xff\xff\xff" + feed.encode("c", key, {"id": key, "label": "x", "amount": 1})[5:]
 
 
+@pytest.mark.short
 def test_f14_an_id_that_the_registry_does_not_know_is_a_letter(trial: Trial) -> None:
     """After it was waited for; its neighbours are applied."""
     once = trial.feed("once", 1)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from confluent_kafka.admin import AdminClient
 
 from tests.real.engine.feed import create_topic, read_topic
@@ -20,6 +21,7 @@ def _peak_megabytes(pid: int) -> int:
     return int(line.split()[1]) >> 10
 
 
+@pytest.mark.short
 def test_f16_large_records(trial: Trial) -> None:
     """A good one is applied; a bad one is a letter that points; a copy that its topic refuses is a pointer too."""
     trial.target.do("ALTER TABLE once ADD CONSTRAINT devilish CHECK (amount <> 666)")

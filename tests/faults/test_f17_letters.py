@@ -6,9 +6,10 @@ import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from tests.real.engine.feed import create_topic
-from tests.real.engine.worker import eventually
+from tests.real.engine.worker import awaited, eventually
 
 from .link import PRODUCE
+from .shortly import cases
 from .trial import Trial
 
 _MOST = 20
@@ -33,7 +34,7 @@ def _unpublished(trial: Trial) -> int:
     return int(str(trial.target.ask(_UNPUBLISHED, trial.job.group)[0][0]))
 
 
-@pytest.mark.parametrize("how", _BREAKS)
+@pytest.mark.parametrize("how", cases(_BREAKS, "refuses"))
 def test_f17_the_broker_takes_no_copies(trial: Trial, how: str) -> None:
     """The stand is visible in the position, with its reason; when copies are taken again, all goes on by itself."""
     trial.target.do("ALTER TABLE once ADD CONSTRAINT devilish CHECK (amount <> 666)")
@@ -56,7 +57,8 @@ def test_f17_the_broker_takes_no_copies(trial: Trial, how: str) -> None:
         worker.said("partition stopped")
         stood = trial.target.positions(trial.job.group)[feed.topic, 0]
         assert 0 < int(str(stood)) < 300
-        assert trial.target.stopped(trial.job.group)[feed.topic, 0]["kind"] == "kafka.letters"
+        stopped = awaited(lambda: trial.target.stopped(trial.job.group), "it says why")
+        assert stopped[feed.topic, 0]["kind"] == "kafka.letters"
         assert _MOST <= _unpublished(trial) < _MOST + trial.job.max_rows
         # it is looked at again, and stands still
         worker.said("partition stopped", 2)

@@ -132,7 +132,7 @@ def test_f20_changes_mean_the_same_in_batches_of_any_size(trial: Trial, config: 
         trial.verify(ignored=0 if config else tombstones)
 
 
-@pytest.mark.parametrize("size", [1, 7, 50])
+@pytest.mark.parametrize("size", [1, pytest.param(7, marks=pytest.mark.short), 50])
 def test_f20_a_truncate_stops_its_partition_until_it_is_decided(trial: Trial, size: int) -> None:
     """In front of it everything is applied; it is truncated and passed by hand, and the rest follows."""
     feed = trial.feed("churn", 1)
@@ -154,6 +154,7 @@ def test_f20_a_truncate_stops_its_partition_until_it_is_decided(trial: Trial, si
     trial.verify(read=feed.ends()[feed.topic, 0] - 1, ignored=ignored)
 
 
+@pytest.mark.short
 @pytest.mark.parametrize("size", [50])
 def test_f20_two_rows_swap_a_unique_value(trial: Trial, size: int) -> None:
     """At the source by way of a third value; a batch that holds all of it has both rows in each other's way."""

@@ -20,7 +20,7 @@ from .oracle import Expected, Oracle, Origin, Place
 # what was measured, for the summary: seconds and what became of the records, by test
 RECOVERIES: dict[str, tuple[float, str]] = {}
 # within which everything is applied again after a fault; the machine may be busy
-RECOVERY = 60.0
+RECOVERY = 180.0
 
 
 @dataclass(frozen=True, slots=True)

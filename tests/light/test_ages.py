@@ -34,4 +34,4 @@ def test_a_cluster_that_is_away_says_nothing_of_its_records() -> None:
     """Nobody waits longer than it may take to answer; that it is away is said where it is asked for ends."""
     began = time.monotonic()
     assert ages("127.0.0.1:1").appended({TopicPartition("t", 0): 0}) == {}
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20

@@ -7,7 +7,8 @@ import pytest
 from confluent_kafka import KafkaError
 from structlog.testing import capture_logs
 
-from consumer.binding.binder import Binder, BinderSettings, Sources
+from consumer.binding.binder import Binder, Sources
+from consumer.binding.binder_settings import BinderSettings
 from consumer.binding.known import KnownBindings
 from consumer.core.binding import BindingKey
 from consumer.core.failure import Failure, HeadraceError, Persistent, Refused, Transient
@@ -93,7 +94,7 @@ class Member:
             self.poll()
             return bool(condition())
 
-        assert wait_until(reached, 20)
+        assert wait_until(reached, 60)
 
     def break_off(self) -> Failure:
         """Poll until the partition can't be read on; why."""

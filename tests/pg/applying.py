@@ -17,7 +17,8 @@ from consumer.applying.dependents import Dependents
 from consumer.applying.holdings import Holdings
 from consumer.applying.patience import Patience, Stopping
 from consumer.applying.returns import Judges, Returns, TurnLimits
-from consumer.binding.binder import Binder, BinderSettings, Sources
+from consumer.binding.binder import Binder, Sources
+from consumer.binding.binder_settings import BinderSettings
 from consumer.binding.known import KnownBindings
 from consumer.composition.heard import Heard
 from consumer.core.backoff import Backoff
@@ -153,7 +154,7 @@ class Applying:
         self.handover.offer(Work(slices=(replace(piece, headers=lambda offset: headers[offset - start]),), lane=True))
         return piece.end
 
-    def turns(self, done: Callable[[list[Notice]], bool], seconds: float = 20.0) -> list[Notice]:
+    def turns(self, done: Callable[[list[Notice]], bool], seconds: float = 60.0) -> list[Notice]:
         """Turn until that is so of what the reader was told; returns it, also when it never was."""
         told: list[Notice] = []
         until = time.monotonic() + seconds

@@ -13,7 +13,8 @@ from consumer.applying.busy import Busy
 from consumer.applying.dependents import Dependents
 from consumer.applying.holdings import Holdings
 from consumer.applying.returns import Judges, Returns
-from consumer.binding.binder import Binder, BinderSettings, Sources
+from consumer.binding.binder import Binder, Sources
+from consumer.binding.binder_settings import BinderSettings
 from consumer.binding.known import KnownBindings
 from consumer.core.failure import Failure
 from consumer.core.failure_kind import ErrorType

@@ -7,7 +7,8 @@ from typing import Any
 
 import psycopg
 
-from consumer.binding.binder import Binder, BinderSettings, Sources
+from consumer.binding.binder import Binder, Sources
+from consumer.binding.binder_settings import BinderSettings
 from consumer.binding.evolver import Following
 from consumer.binding.known import KnownBindings
 from consumer.core.binding import Evolution

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any
 
-from consumer.binding.binder import Binder, BinderSettings, Sources
+from consumer.binding.binder import Binder, Sources
+from consumer.binding.binder_settings import BinderSettings
 from consumer.binding.known import KnownBindings
 from consumer.core.failure import Failure
 from consumer.core.plan import Plan

@@ -13,7 +13,7 @@ from consumer.reading.handover import Moved, Notice, Stopped
 from tests.pg.applying import Applying
 from tests.pg.conftest import Catalogs, Pools, Sinks
 
-DEADLINE = 0.5
+DEADLINE = 1.0
 AT, FREE, LANE = TopicPartition("t", 0), TopicPartition("u", 0), TopicPartition("retry", 0)
 LETTERS = 'SELECT "offset", state, kind FROM headrace.letters WHERE group_name = %s ORDER BY id'
 TRIES = "SELECT count(*) FROM headrace.batches WHERE group_name = %s AND error ->> 'kind' = 'target.locked'"

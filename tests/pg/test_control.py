@@ -182,7 +182,7 @@ def test_tables_say_their_state_and_what_waits_for_people(
     assert NOTE.reason in other.parts[0].why
     sink.close()
     # the server ends a session in its own time
-    assert wait_until(lambda: [state.going.value for state in control.tables()] == ["no worker", "paused"], 10)
+    assert wait_until(lambda: [state.going.value for state in control.tables()] == ["no worker", "paused"], 60)
 
 
 def test_a_worker_reports_itself_and_takes_its_row_along(

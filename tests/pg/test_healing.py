@@ -25,7 +25,7 @@ from tests.pg.applying import Applying
 from tests.pg.conftest import Catalogs, Pools, Sinks
 from tests.pg.test_busy import count, locked, moved
 
-DEADLINE = 0.5
+DEADLINE = 2.0
 AT = TopicPartition("t", 0)
 
 

@@ -63,9 +63,9 @@ def test_a_table_that_others_hold_costs_its_own_partitions(scene: Scene, server:
         started = time.monotonic()
         thread = threading.Thread(target=plan)
         thread.start()
-        thread.join(10.0)
+        thread.join(60.0)
         assert not thread.is_alive()
-        assert time.monotonic() - started < 6.0
+        assert time.monotonic() - started < 20.0
     assert caught[0].failure.kind == "table.busy"
     one.apply(scene.record([ID, WORD], {"id": 1, "word": "w"}))
     assert scene.rows() == [(1, "w")]

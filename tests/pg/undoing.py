@@ -8,7 +8,8 @@ from typing import Any
 import psycopg
 
 from consumer.applying.apart import Apart
-from consumer.binding.binder import Binder, BinderSettings, Sources
+from consumer.binding.binder import Binder, Sources
+from consumer.binding.binder_settings import BinderSettings
 from consumer.binding.known import KnownBindings
 from consumer.composition.undo_acts import UndoActs
 from consumer.composition.undoing import Undoing

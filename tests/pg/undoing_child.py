@@ -7,7 +7,7 @@ import pickle
 import sys
 from contextlib import closing
 
-from consumer.binding.binder import BinderSettings
+from consumer.binding.binder_settings import BinderSettings
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.postgres.pool import PoolLimits, TargetPool
 from consumer.edges.postgres.session import SessionSettings

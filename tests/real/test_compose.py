@@ -145,4 +145,4 @@ def test_the_shop_flows_by_the_files_of_the_compose_file(stack: Stack, tmp_path:
         found = {each.table: each for each in compare(at.source_dsn, at.target_dsn) if each.source}
         return set(found) == {"customers", "products", "orders"} and all(each.equal for each in found.values())
 
-    assert wait_until(equal, 90), compare(at.source_dsn, at.target_dsn)
+    assert wait_until(equal, 200), compare(at.source_dsn, at.target_dsn)

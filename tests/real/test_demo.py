@@ -14,7 +14,7 @@ def test_the_closed_scenario_ends_equal(tmp_path: Path) -> None:
     sizes = [f"--size={size}" for size in ("rows=5000", "changes=2000", "outage=2")]
     words = [*_COMMAND, *sizes, "--data-dir", str(tmp_path)]
 
-    done = subprocess.run(words, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=540, check=False)
 
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)

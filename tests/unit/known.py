@@ -15,7 +15,7 @@ from consumer.core.types import carriage
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.copy_encoder import CopyEncoder
 from consumer.edges.rows import RowDecoder
-from consumer.planning.blocks import Decoders
+from consumer.planning.block_decoder import Decoders
 from consumer.planning.decode_watch import Marks
 from consumer.planning.planner import Planner
 from consumer.ports.decoding import Decoder

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
-from consumer.binding.binder import BinderSettings
+from consumer.binding.binder_settings import BinderSettings
 from consumer.binding.known import KnownBindings
 from consumer.core.binding import Binding, BindingKey
 from consumer.core.failure import Failure, Transient

@@ -102,7 +102,7 @@ def rest() -> Iterator[Rest]:
 def client(url: str, **settings: Any) -> Any:
     """Asks it, and is closed in the end."""
     limits = BreakerLimits(failures=2, reset=60)
-    how = ConnectSettings(url=url, timeout=0.5, **settings)
+    how = ConnectSettings(url=url, timeout=30, **settings)
     return closing(HttpConnect(how, CircuitBreaker("connect", limits)))
 
 

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Mapping, Sequence
+from itertools import count
 
 import pytest
 
@@ -10,7 +11,8 @@ from consumer.applying.applier import Applier
 from consumer.applying.attempts import Workshop
 from consumer.applying.busy import Busy
 from consumer.applying.holdings import Holdings
-from consumer.binding.binder import Binder, BinderSettings, Sources
+from consumer.binding.binder import Binder, Sources
+from consumer.binding.binder_settings import BinderSettings
 from consumer.binding.known import KnownBindings
 from consumer.core.binding import BindingKey
 from consumer.core.failure import Failure, failed
@@ -37,6 +39,7 @@ class Ten:
         self.rooms: list[Mapping[TopicPartition, int]] = []
         # whether the next commit gets no answer, though it is done
         self.mute = False
+        self._epochs = count(1)
 
     def open(self) -> None:
         """Nothing is to be opened."""
@@ -45,7 +48,8 @@ class Ten:
         return Known(started=True, partitions=frozenset({AT, OTHER}))
 
     def take(self, starts: Mapping[TopicPartition, Start]) -> list[Taken]:
-        return [Taken(at=at, epoch=1, next_offset=0) for at in starts]
+        epoch = next(self._epochs)
+        return [Taken(at=at, epoch=epoch, next_offset=0) for at in starts]
 
     def marks(self, partitions: Sequence[TopicPartition]) -> list[OffsetRange]:
         return []
@@ -102,12 +106,12 @@ class Scene:
         self.handover.notices()
         self.target.applied.clear()
 
-    def offer(self, at: TopicPartition, start: int, end: int) -> None:
-        """A batch of one partition."""
+    def offer(self, at: TopicPartition, start: int, end: int, *, full: bool = False) -> None:
+        """A batch of one partition; `full`: its bytes have closed it."""
         count = end - start
         offsets, keys, values = range(start, end), [None] * count, [b"v"] * count
         piece = Slice(at=at, epoch=1, start=start, end=end, offsets=offsets, keys=keys, values=values)
-        self.handover.offer(Work(slices=(piece,)))
+        self.handover.offer(Work(slices=(piece,), full=full))
 
 
 @pytest.mark.parametrize(
@@ -141,12 +145,13 @@ def test_of_what_does_not_fit_a_part_is_begun_and_nothing_behind_it() -> None:
     assert 800 < end - start <= 960
 
 
-def test_the_reader_hears_what_a_batch_took() -> None:
+@pytest.mark.parametrize("full", [False, True])
+def test_the_reader_hears_what_a_batch_took(full: bool) -> None:
     """It decides how much the next one reads."""
     scene = Scene()
-    scene.offer(OTHER, 0, 7)
+    scene.offer(OTHER, 0, 7, full=full)
     scene.applier.turn(0)
-    assert scene.handover.notices() == [Moved({OTHER: 7}), Paced(7, 10.0)]
+    assert scene.handover.notices() == [Moved({OTHER: 7}), Paced(7, 10.0, full=full)]
 
 
 def test_the_reader_hears_the_same_of_a_commit_that_got_no_answer() -> None:
@@ -155,4 +160,4 @@ def test_the_reader_hears_the_same_of_a_commit_that_got_no_answer() -> None:
     scene.target.mute = True
     scene.offer(OTHER, 0, 7)
     scene.applier.turn(0)
-    assert scene.handover.notices()[:2] == [Moved({OTHER: 7}), Paced(7, 10.0)]
+    assert scene.handover.notices()[:2] == [Moved({OTHER: 7}), Paced(7, 10.0, full=False)]

@@ -22,7 +22,7 @@ from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.copy_encoder import CopyEncoder
 from consumer.edges.kafka.intake import intake_of
 from consumer.edges.rows import RowDecoder
-from consumer.planning.blocks import Decoders
+from consumer.planning.block_decoder import Decoders
 from consumer.planning.decode_watch import Marks
 from consumer.planning.planner import Planner, Unbound
 from consumer.ports.topics import Traits

@@ -60,3 +60,24 @@ def test_what_becomes_readable_is_known_as_that() -> None:
         bound.known.learn(key, binding)
         assert bound.known.find(key) is binding
     assert bound.known.of_topic(AT.topic, framed(1, b"")) is good
+
+
+def test_letters_rows_are_known_while_the_catalog_is_read_again() -> None:
+    """Changes are not: they are bound anew. Whoever forgets it twice, or has changed the table, knows nothing of it."""
+    bound = Bound()
+    table = bound.bind(CHANGE).table
+    assert table is not None
+    bound.bind(bad(range(1))[0])
+    plans = planner(bound.known)
+
+    def known() -> bool:
+        (stage,) = plans.plan([slice_of(bad(range(1)))]).stages
+        ((letter,),) = (aside.letters for aside in stage.letters)
+        return letter.place is not None
+
+    assert known()
+    bound.binder.forget(table.name, doubted=True)
+    assert bound.known.find(BindingKey(AT.topic, framed(1, b""), framed(2, b""))) is None
+    assert known()
+    bound.binder.forget(table.name)
+    assert not known()

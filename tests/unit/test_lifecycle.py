@@ -73,8 +73,8 @@ def broken(source: Odd) -> None:
     raise ValueError(SECRET)
 
 
-def lived(does: Callable[[Odd], None], leaving: threading.Event) -> WorkerLife:
-    """A worker whose source does that."""
+def lived(does: Callable[[Odd], None], leaving: threading.Event, stall: float = 60.0) -> WorkerLife:
+    """A worker whose source does that; a loop may take `stall` seconds for a turn."""
     source, known = Odd(does), KnownBindings()
     handover = Handover(max_bytes=1 << 20, max_batches=2)
     binder = World({}, lambda name: None).binder(known)
@@ -94,15 +94,15 @@ def lived(does: Callable[[Odd], None], leaving: threading.Event) -> WorkerLife:
     # what tells the applier that the end has come frees the source too
     applier.patience.stopping = source.told
     reader = Reader(source, plans, Ahead(binder), handover, BatchLimits())
-    settings = LifeSettings(stall_timeout=0.3, drain_timeout=10)
+    settings = LifeSettings(stall_timeout=stall, drain_timeout=60)
     hooks = Hooks(close_target=lambda: None, mark=lambda ranges: None, leaving=leaving)
     return WorkerLife(reader, applier, settings, hooks)
 
 
-def ending(does: Callable[[Odd], None]) -> HeadraceError:
+def ending(does: Callable[[Odd], None], stall: float = 60.0) -> HeadraceError:
     """What ends a worker whose source does that."""
     with pytest.raises(HeadraceError) as caught:
-        lived(does, threading.Event()).run(lambda: NEVER.wait(0.01))
+        lived(does, threading.Event(), stall).run(lambda: NEVER.wait(0.01))
     return caught.value
 
 
@@ -115,15 +115,15 @@ def test_a_worker_that_is_to_leave_ends_in_order() -> None:
         leaving.set()
         source.told.wait(0.01)
 
-    looks = iter(range(500))
-    lived(quiet, leaving).run(lambda: NEVER.wait(0.01) or next(looks) > 400)
-    assert next(looks) < 400
+    looks = iter(range(5_001))
+    lived(quiet, leaving).run(lambda: NEVER.wait(0.01) or next(looks) == 4_999)
+    assert next(looks) < 4_999
 
 
 @pytest.mark.provokes("worker.stalled")
 def test_a_loop_that_does_not_turn_ends_the_worker() -> None:
     """Another process takes its partitions."""
-    failure = ending(blocked).failure
+    failure = ending(blocked, 0.3).failure
 
     assert (failure.kind, failure.operation) == ("worker.stalled", "reader")
     assert "has not turned" in failure.detail

@@ -43,7 +43,7 @@ sound = [datum(number) for number in range(5)]
 def asked(program: str) -> str:
     """What the program prints; a native hang fails the test by the deadline."""
     child = subprocess.run(
-        [sys.executable, "-c", _SETUP + program], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", _SETUP + program], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )
     assert child.returncode == 0, child.stderr[-2000:]
     return child.stdout.strip()

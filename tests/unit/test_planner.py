@@ -19,7 +19,7 @@ from consumer.core.target import TableName
 from consumer.core.writes import Action
 from consumer.edges.copy_encoder import CopyEncoder
 from consumer.edges.rows import RowDecoder
-from consumer.planning.blocks import Decoders
+from consumer.planning.block_decoder import Decoders
 from consumer.planning.decode_watch import DecodeWatch, Marks
 from consumer.planning.planner import BadRecord, Planner, Unbound
 from consumer.ports.decoding import Sifted

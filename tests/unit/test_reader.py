@@ -297,6 +297,8 @@ def test_the_group_is_told_of_stored_positions() -> None:
         pytest.param(Paced(100, kind="target.timeout"), 50, id="a batch that failed"),
         pytest.param(Paced(100, 11.0), 50, id="a slow commit"),
         pytest.param(Paced(100, 1.0), 100, id="a commit in time"),
+        pytest.param(Paced(20, 11.0), 100, id="a slow commit of a few"),
+        pytest.param(Paced(20, 11.0, full=True), 10, id="a slow commit of a few that were large"),
     ],
 )
 def test_a_batch_reads_fewer_records_after_one_that_was_too_much(paced: Paced, limit: int) -> None:
@@ -308,6 +310,22 @@ def test_a_batch_reads_fewer_records_after_one_that_was_too_much(paced: Paced, l
     handover.tell(paced)
     reader.turn(0)
     assert source.limits == [limit]
+
+
+@pytest.mark.parametrize(("offsets", "full"), [((10, 11, 12), True), ((10, 11), False)])
+def test_a_batch_that_its_bytes_have_closed_says_so(offsets: tuple[int, ...], full: bool) -> None:
+    """Each of the records has one byte; three bytes close a batch, and so do two records."""
+    handover = Handover(max_bytes=1 << 20, max_batches=100)
+    limits = BatchLimits(sizer=BatchSizer(rows=2, growth=1), max_bytes=3)
+    reader = Reader(ScriptedSource(records(*offsets)), NoBindings(), NOTHING_NEW, handover, limits)
+    reader.open()
+    handover.next(0)
+    handover.tell(Taken(at=AT, epoch=1, next_offset=10))
+    reader.turn(0)
+    reader.turn(0)
+    work = handover.next(0)
+    assert isinstance(work, Work)
+    assert work.full is full
 
 
 def test_a_batch_is_of_few_topics_and_takes_them_in_turn() -> None:

@@ -63,10 +63,10 @@ def silent() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
-def failing(url: str, schema_id: int) -> HeadraceError:
+def failing(url: str, schema_id: int, timeout: float = 30.0) -> HeadraceError:
     """What asking for a schema ends in."""
     with (
-        closing(HttpRegistry(url, CircuitBreaker("registry"), timeout=0.2)) as registry,
+        closing(HttpRegistry(url, CircuitBreaker("registry"), timeout=timeout)) as registry,
         pytest.raises(HeadraceError) as caught,
     ):
         registry.find(SchemaRef(Space.IDS, schema_id))
@@ -106,7 +106,7 @@ def test_an_answer_that_is_no_schema_is_of_a_kind(
 @pytest.mark.provokes("registry.away")
 def test_no_answer_is_for_time(silent: str) -> None:
     """Within the timeout, and nobody listening at once."""
-    assert failing(silent, KNOWN).failure.kind == "registry.away"
+    assert failing(silent, KNOWN, 0.2).failure.kind == "registry.away"
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         assert failing(f"http://127.0.0.1:{held.getsockname()[1]}", KNOWN).failure.kind == "registry.away"
@@ -115,5 +115,5 @@ def test_no_answer_is_for_time(silent: str) -> None:
 @pytest.mark.parametrize("schema_id", [KNOWN, MOVED], ids=["known", "redirected"])
 def test_a_schema_is_given_as_it_is(url: str, schema_id: int) -> None:
     """Also where the registry sends on."""
-    with closing(HttpRegistry(url, CircuitBreaker("registry"), timeout=5)) as registry:
+    with closing(HttpRegistry(url, CircuitBreaker("registry"), timeout=30)) as registry:
         assert registry.find(SchemaRef(Space.IDS, schema_id)) == Found(schema_id, SCHEMA)

@@ -66,9 +66,18 @@ def test_batches_recover_from_failures_step_by_step() -> None:
         pytest.param(400, 1.5, id="a batch that takes half of the time does not grow"),
     ],
 )
-def test_what_says_nothing_changes_nothing(records: int, seconds: float) -> None:
-    """The size stays."""
-    assert SIZER.committed(Pace(rows=400), records, seconds).rows == 400
+@pytest.mark.parametrize("full", [False, True])
+def test_what_says_nothing_changes_nothing(records: int, seconds: float, full: bool) -> None:
+    """The size stays; that its bytes had closed it counts only where a batch is slow."""
+    assert SIZER.committed(Pace(rows=400), records, seconds, full=full and seconds < SLOW).rows == 400
+
+
+def test_a_slow_batch_that_its_bytes_had_closed_makes_the_next_ones_smaller_than_it_was() -> None:
+    """It is far from having as many records as it may; only if that helps nothing the bound of before is back."""
+    pace = SIZER.committed(Pace(rows=1000), 100, SLOW, full=True)
+    assert pace.rows == 50
+    assert SIZER.committed(pace, 50, 0.8 * SLOW, full=True).rows == 1000
+    assert SIZER.committed(pace, 50, SLOW / 2).rows == 50
 
 
 def applied(seconds: Callable[[int], float], commits: int) -> list[int]:
@@ -143,7 +152,7 @@ records = st.integers(0, 60_000)
 events = st.lists(
     st.one_of(
         st.tuples(st.just("folded"), records, st.integers(0, 60_000)),
-        st.tuples(st.just("committed"), records, st.floats(0, 1000)),
+        st.tuples(st.sampled_from(["committed", "committed full"]), records, st.floats(0, 1000)),
         st.tuples(st.just("failed"), records, kinds),
     ),
     max_size=60,
@@ -155,8 +164,8 @@ def after(sizer: BatchSizer, pace: Pace, event: tuple[str, int, float | str]) ->
     what, count, detail = event
     if what == "folded":
         return sizer.folded(pace, Counts(records=count, upserts=min(count, int(detail))))
-    if what == "committed":
-        return sizer.committed(pace, count, float(detail))
+    if what.startswith("committed"):
+        return sizer.committed(pace, count, float(detail), full=what.endswith("full"))
     return sizer.failed(pace, count, str(detail))
 
 
@@ -170,7 +179,7 @@ def test_the_bound_stays_in_its_bounds(sizer: BatchSizer, happened: list[tuple[s
         assert sizer.least <= sizer.most(pace) <= sizer.rows * sizer.growth
         if event[0] == "failed":
             assert pace.rows <= before.rows
-        if event[0] == "committed" and float(event[2]) <= sizer.target_seconds:
+        if event[0].startswith("committed") and float(event[2]) <= sizer.target_seconds:
             assert pace.rows >= before.rows
 
 

@@ -74,13 +74,13 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 def registry(url: str, ca_file: Path | None, login: Login | None = None) -> Failure | None:
     """Why a schema is not had; None when it is."""
     who = login or Login(ca_file=ca_file)
-    with closing(HttpRegistry(url, CircuitBreaker("registry"), timeout=5, login=who)) as edge:
+    with closing(HttpRegistry(url, CircuitBreaker("registry"), timeout=30, login=who)) as edge:
         return failing(lambda: edge.find(REF))
 
 
 def connect(url: str, ca_file: Path | None) -> Failure | None:
     """Why connectors are not had."""
-    how = ConnectSettings(url=url, ca_file=ca_file, timeout=5)
+    how = ConnectSettings(url=url, ca_file=ca_file, timeout=30)
     with closing(HttpConnect(how, CircuitBreaker("connect"))) as edge:
         return failing(edge.all)
 

@@ -29,7 +29,7 @@ from consumer.core.tracing import carried, trace_of
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.copy_encoder import CopyEncoder
 from consumer.edges.rows import RowDecoder
-from consumer.planning.blocks import Decoders
+from consumer.planning.block_decoder import Decoders
 from consumer.planning.decode_watch import Marks
 from consumer.planning.planner import Planner
 from consumer.ports.facts import Began, Committed, Ended, Numbered, Published, Undone

@@ -19,7 +19,8 @@ from consumer.core.target import TargetColumn
 from consumer.core.types import carriage
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.rows import RowDecoder
-from consumer.planning.blocks import Block, BlockDecoder, Decoded, Decoders
+from consumer.planning.block_decoder import BlockDecoder, Decoders
+from consumer.planning.blocks import Block, Decoded
 from consumer.planning.decode_watch import Marks
 from tests.oracle import Change, Model
 from tests.unit.avro import Writer, envelope, event

@@ -4,7 +4,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
-from consumer.binding.binder import Binder, BinderSettings, Sources
+from consumer.binding.binder import Binder, Sources
+from consumer.binding.binder_settings import BinderSettings
 from consumer.binding.evolver import Following
 from consumer.binding.known import KnownBindings
 from consumer.binding.mapping import TableMapping

@@ -17,8 +17,8 @@ from consumer.core.target import TableName
 from consumer.core.writes import Action
 from consumer.edges.postgres import digests, letters, standing
 from consumer.edges.postgres.digests import Met
+from consumer.edges.postgres.guards import places_kept_out
 from consumer.edges.postgres.staging import Staged
-from consumer.edges.postgres.statements import places_kept_out
 from consumer.edges.postgres.translate import translated
 from consumer.ports.refusals import LettersFull, Reconsider, TableFault, library_faults
 

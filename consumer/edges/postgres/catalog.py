@@ -9,7 +9,7 @@ from psycopg import sql
 from consumer.core.target import TableName, TargetColumn, TargetTable
 from consumer.core.types import Kind
 from consumer.core.writes import StagedColumn
-from consumer.edges.postgres.statements import written
+from consumer.edges.postgres.staged_rows import written
 from consumer.edges.postgres.translate import translated
 
 # Unique: usable as a conflict target, that is valid, immediate, whole, over plain columns.

@@ -8,8 +8,9 @@ from psycopg import sql
 
 from consumer.core.writes import TableWrite
 from consumer.edges.postgres import catalog, truncating
+from consumer.edges.postgres.guards import kept_out
+from consumer.edges.postgres.staged_rows import same_row, table_name
 from consumer.edges.postgres.staging import Staged, Staging
-from consumer.edges.postgres.statements import kept_out, same_row, table_name
 from consumer.edges.postgres.translate import translated
 from consumer.edges.postgres.writing import Writer
 

@@ -17,7 +17,7 @@ from consumer.core.steps import (
     WidenType,
 )
 from consumer.core.target import TableName
-from consumer.edges.postgres.statements import table_name
+from consumer.edges.postgres.staged_rows import table_name
 
 
 def statement(table: TableName, step: Step) -> sql.Composed:

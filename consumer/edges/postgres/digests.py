@@ -21,8 +21,8 @@ from consumer.core.records import RecordRef, TopicPartition
 from consumer.core.sqltypes import sql_type
 from consumer.core.target import TableName
 from consumer.core.writes import StagedColumn, TableWrite
+from consumer.edges.postgres.staged_rows import hashed, identity_hash
 from consumer.edges.postgres.staging import Staged
-from consumer.edges.postgres.statements import hashed, identity_hash
 from consumer.ports.refusals import TableFault
 
 _OPEN = sql.SQL(OPEN_STATES)

@@ -22,7 +22,7 @@ from consumer.edges.postgres.ddl import label_statement, statements
 from consumer.edges.postgres.rehearsing import refused
 from consumer.edges.postgres.session import limit_locks, transaction
 from consumer.edges.postgres.shapes import read_shape
-from consumer.edges.postgres.statements import table_name
+from consumer.edges.postgres.staged_rows import table_name
 from consumer.edges.postgres.translate import translated
 from consumer.ports.refusals import TableBusy, TableFault, TooSlow
 

@@ -15,7 +15,7 @@ from consumer.core.failure_kind import FailureKind, Scope
 from consumer.core.kinds import KINDS
 from consumer.core.target import TableName
 from consumer.core.writes import Action, TableWrite
-from consumer.edges.postgres import statements
+from consumer.edges.postgres import equals, staged_rows, statements
 from consumer.edges.postgres.staging import Staged
 from consumer.edges.postgres.translate import refusal, translated
 
@@ -90,7 +90,7 @@ def find(
     ConnectionLost, Persistent.
     """
     table = staged.write.table
-    where = [name.as_string(connection) for name in (staged.staging, statements.table_name(table))]
+    where = [name.as_string(connection) for name in (staged.staging, staged_rows.table_name(table))]
     work = _work(connection, staged, plain) | {"most": most, "immediate": immediate}
     with translated(staged.write.action.value, table):
         try:
@@ -109,7 +109,7 @@ def find(
 
 def _work(connection: psycopg.Connection, staged: Staged, plain: bool) -> dict[str, object]:
     write = staged.write
-    keys = {name: value.as_string(connection) for name, value in statements.keys(write).items()}
+    keys = {name: value.as_string(connection) for name, value in staged_rows.keys(write).items()}
     parts = {name: replace(staged, staging=part.format(staged.staging)) for name, part in _PARTS.items()}
     return {
         # what is taken or removed is counted as what is updated
@@ -137,7 +137,7 @@ def _statement(part: Staged) -> sql.Composed:
         case Action.UPDATE:
             return statements.update(part)
         case Action.REMOVE:
-            return statements.remove(part)
+            return equals.remove(part)
         case Action.INSERT:
             return statements.insert(part)
         case Action.TAKE:

@@ -15,7 +15,7 @@ from consumer.edges.postgres.catalog import read_table
 from consumer.edges.postgres.ddl import statement
 from consumer.edges.postgres.session import limit_locks, rollback
 from consumer.edges.postgres.shapes import read_shape
-from consumer.edges.postgres.statements import table_name
+from consumer.edges.postgres.staged_rows import table_name
 from consumer.edges.postgres.translate import translated
 from consumer.ports.evolution import Rehearsed
 from consumer.ports.refusals import DataFault, NotChanged, TableFault

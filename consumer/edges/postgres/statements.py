@@ -5,38 +5,14 @@ from dataclasses import replace
 
 from psycopg import sql
 
-from consumer.core.modes import DELETED_AT, SoftDelete
+from consumer.core.modes import DELETED_AT
 from consumer.core.moves import TOKEN
-from consumer.core.position import FIRST_READ
-from consumer.core.target import TableName
 from consumer.core.writes import Action, StagedColumn, TableWrite
+from consumer.edges.postgres.guards import alive, deleted, kept_out, late, newer, not_newer, version
+from consumer.edges.postgres.staged_rows import rows_with_places, same_row, table_name, written
 from consumer.edges.postgres.staging import Staged
 
 _KEPT = "#columns"
-_FLOATS = ("float4", "float8")
-_FLOAT_ARRAYS = ("_float4", "_float8")
-_BY_WHOLE = {"smallint": "smallint", "integer": "integer", "bigint": "bigint", "oid": "bigint"}
-# types whose equal values are one value; of others, as of boxes, more than that may be equal
-_EQUAL = (
-    *("smallint", "integer", "bigint", "numeric", "real", "double precision", "money", "boolean", "bytea", "uuid"),
-    *("text", "character", "name", "citext", "date", "time", "interval", "jsonb", "inet", "cidr", "macaddr", "bit"),
-)
-# types with an order but without a hash
-_UNHASHABLE = ("bit", "money")
-# a record of one value has the hash of this value, which costs a third; no identity is null
-_HASHES = {
-    "int2": "hashint2extended",
-    "int4": "hashint4extended",
-    "int8": "hashint8extended",
-    "text": "hashtextextended",
-    "uuid": "uuid_hash_extended",
-}
-
-
-def keys(write: TableWrite) -> dict[str, sql.Composed]:
-    """The identity's values as they go into the table, by column; `s` is a staged row."""
-    by_name = {column.name: column for column in write.columns}
-    return {name: written(by_name[name]) for name in write.identity}
 
 
 def delete(staged: Staged) -> sql.Composed:
@@ -46,12 +22,12 @@ def delete(staged: Staged) -> sql.Composed:
         at = sql.SQL("coalesce(s.{}, now())").format(sql.Identifier(DELETED_AT)) if write.soft.timed else None
         settings = [sql.SQL("{} = {}").format(sql.Identifier(write.soft.column), deleted(write.soft, at))]
         if write.version is not None:
-            settings.append(_set(write, write.version, _version(write)))
+            settings.append(_set(write, write.version, version(write)))
         return sql.SQL("UPDATE {} AS t SET {} FROM {} AS s WHERE {} AND {}").format(
-            table_name(write.table), sql.SQL(", ").join(settings), staged.staging, _not_newer(staged), alive(write.soft)
+            table_name(write.table), sql.SQL(", ").join(settings), staged.staging, not_newer(staged), alive(write.soft)
         )
     return sql.SQL("DELETE FROM {} AS t USING {} AS s WHERE {}").format(
-        table_name(staged.write.table), staged.staging, _not_newer(staged)
+        table_name(staged.write.table), staged.staging, not_newer(staged)
     )
 
 
@@ -70,7 +46,7 @@ def insert(staged: Staged) -> sql.Composed:
         sql.SQL(" OVERRIDING SYSTEM VALUE" if write.overriding else ""),
         sql.SQL(", ").join(values.values()),
         staged.staging,
-        sql.SQL("") if staged.floor is None else sql.SQL(" WHERE ({}) IS NOT TRUE").format(_late(staged)),
+        sql.SQL("") if staged.floor is None else sql.SQL(" WHERE ({}) IS NOT TRUE").format(late(staged)),
     )
 
 
@@ -106,7 +82,7 @@ def upsert(staged: Staged) -> sql.Composed:
     if write.version is None:
         return statement
     theirs = sql.SQL("excluded.{}").format(sql.Identifier(write.version))
-    return sql.SQL("{} WHERE ({}) IS NOT TRUE").format(statement, _newer(write.version, theirs))
+    return sql.SQL("{} WHERE ({}) IS NOT TRUE").format(statement, newer(write.version, theirs))
 
 
 def keep(staged: Staged) -> sql.Composed:
@@ -187,62 +163,6 @@ def _taken(name: str, kind: str) -> sql.Composed:
     return sql.SQL("CAST(s.{} ->> {} AS {})").format(sql.Identifier(_KEPT), sql.Literal(name), sql.SQL(kind))
 
 
-def remove(staged: Staged) -> sql.Composed:
-    """Delete a row of the table for each staged one, equal to it in all staged columns.
-
-    The staged rows are joined by their hash, which reads the table once, or by an index over columns without nulls, for
-    which equality is written as an index can look it up, and no join can hash it: it might hash the table.
-    Answers twice how many were deleted.
-    """
-    write = staged.write
-    values = {column.name: _compared(written(column), write.moving[column.name]) for column in write.columns}
-    ours = {name: _compared(sql.SQL("t.{}").format(sql.Identifier(name)), write.moving[name]) for name in values}
-    hashed = [name for name in values if write.moving[name].startswith(_EQUAL) and name not in _unhashed(write)]
-    same = sql.SQL(" AND ").join(
-        sql.SQL("{} = ANY (ARRAY[w.{}])" if name in write.required else "{} IS NOT DISTINCT FROM w.{}").format(
-            ours[name], sql.Identifier(name)
-        )
-        for name in values
-    )
-    return sql.SQL(
-        "WITH wanted AS (SELECT {hash_s} AS {hash}, {values}, count(*) AS {number} FROM {staging} AS s "
-        "GROUP BY {places}), "
-        "each AS (SELECT row_number() OVER () AS {id}, * FROM wanted), "
-        "found AS (SELECT t.ctid AS at, t.tableoid AS part, w.{number} AS number, "
-        "row_number() OVER (PARTITION BY w.{id}) AS place FROM {table} AS t, each AS w "
-        "WHERE {hash_t} = w.{hash} AND {same}), "
-        "gone AS (DELETE FROM {table} AS t USING found AS f "
-        "WHERE t.ctid = f.at AND t.tableoid = f.part AND f.place <= f.number RETURNING 1) "
-        "SELECT count(*), count(*) FROM gone"
-    ).format(
-        hash_s=_hash_of([values[name] for name in hashed]),
-        hash_t=_hash_of([ours[name] for name in hashed]),
-        hash=sql.Identifier("#hash"),
-        number=sql.Identifier("#number"),
-        id=sql.Identifier("#id"),
-        values=sql.SQL(", ").join(sql.SQL("{} AS {}").format(v, sql.Identifier(n)) for n, v in values.items()),
-        places=sql.SQL(", ").join(sql.Literal(place + 1) for place in range(len(values) + 1)),
-        staging=staged.staging,
-        table=table_name(write.table),
-        same=same,
-    )
-
-
-def _unhashed(write: TableWrite) -> set[str]:
-    return {name for name, kind in write.moving.items() if kind.startswith(_UNHASHABLE)}
-
-
-def _hash_of(values: Sequence[sql.Composed]) -> sql.Composed:
-    if not values:
-        return sql.SQL("0").format()
-    return sql.SQL("hash_record_extended(ROW({}), 0)").format(sql.SQL(", ").join(values))
-
-
-def _compared(value: sql.Composed, kind: str) -> sql.Composed:
-    """A value as it is compared: by its type where equality is that of values, else by its text."""
-    return value if kind.startswith(_EQUAL) and "[" not in kind else sql.SQL("CAST({} AS text)").format(value)
-
-
 def update(staged: Staged) -> sql.Composed:
     """Set the staged columns of existing rows; columns that are not staged stay.
 
@@ -258,7 +178,7 @@ def update_telling(staged: Staged) -> sql.Composed:
         "{} SELECT count(*), count(DISTINCT ctid), CASE WHEN count(DISTINCT ctid) < {} THEN "
         "(SELECT array_agg(p.place ORDER BY p.place) FROM {} AS p WHERE p.at NOT IN (SELECT ctid FROM met)) END "
         "FROM met"
-    ).format(_with_met(staged), sql.Literal(staged.write.rows), _places(staged))
+    ).format(_with_met(staged), sql.Literal(staged.write.rows), rows_with_places(staged))
 
 
 def _with_met(staged: Staged) -> sql.Composed:
@@ -267,13 +187,6 @@ def _with_met(staged: Staged) -> sql.Composed:
         return sql.SQL("WITH met AS ({})").format(_met(staged))
     return sql.SQL("WITH changed AS ({}), met AS (SELECT ctid FROM changed UNION ALL {})").format(
         _met(staged), kept_out(staged)
-    )
-
-
-def _places(staged: Staged) -> sql.Composed:
-    """The staged rows with their places, counted from 0."""
-    return sql.SQL("(SELECT ctid AS at, row_number() OVER (ORDER BY ctid) - 1 AS place FROM {} AS s)").format(
-        staged.staging
     )
 
 
@@ -294,37 +207,12 @@ def bases(staged: Staged, places: Sequence[int]) -> sql.Composed:
     ).format(
         key=sql.Identifier(write.identity[0]),
         refuted=sql.SQL("").join(refuted),
-        places=_places(staged),
+        places=rows_with_places(staged),
         staging=staged.staging,
         table=table_name(write.table),
         same=_alive_too(staged, same_row(staged)),
         wanted=sql.Literal(list(places)),
     )
-
-
-def kept_out(staged: Staged) -> sql.Composed:
-    """The staged rows whose row in the table is newer, by its version, and those that are older than a truncate.
-
-    Only for writes that have a version.
-    """
-    assert staged.write.version is not None
-    guarded = sql.SQL("SELECT s.ctid FROM {} AS t, {} AS s WHERE {} AND {}").format(
-        table_name(staged.write.table),
-        staged.staging,
-        same_row(staged),
-        _guarded(staged),
-    )
-    if staged.floor is None:
-        return guarded
-    late = _late(staged)
-    return sql.SQL("{} AND ({}) IS NOT TRUE UNION ALL SELECT s.ctid FROM {} AS s WHERE {}").format(
-        guarded, late, staged.staging, late
-    )
-
-
-def places_kept_out(staged: Staged) -> sql.Composed:
-    """The places of these rows among the staged ones, counted from 0."""
-    return sql.SQL("SELECT p.place FROM {} AS p WHERE p.at IN ({})").format(_places(staged), kept_out(staged))
 
 
 def _met(staged: Staged) -> sql.Composed:
@@ -337,7 +225,7 @@ def _met(staged: Staged) -> sql.Composed:
         _set(write, column.name, _value(write, column)) for column in write.columns if column.name not in write.identity
     )
     return sql.SQL("UPDATE {} AS t SET {} FROM {} AS s WHERE {} RETURNING s.ctid").format(
-        table_name(write.table), settings, staged.staging, _living(staged, _not_newer(staged))
+        table_name(write.table), settings, staged.staging, _living(staged, not_newer(staged))
     )
 
 
@@ -377,19 +265,6 @@ def _unrefuted(name: str) -> sql.Composed:
     return sql.SQL("(s.{} IS NOT NULL OR t.{} IS NULL)").format(sql.Identifier(name), sql.Identifier(name))
 
 
-def alive(soft: SoftDelete) -> sql.Composed:
-    """Whether the row `t` is not marked as deleted."""
-    return sql.SQL("t.{} IS NULL" if soft.timed else "t.{} IS NOT TRUE").format(sql.Identifier(soft.column))
-
-
-def deleted(soft: SoftDelete, at: sql.Composed | None = None) -> sql.Composed:
-    """The mark of a row that was deleted then, or now."""
-    if not soft.timed:
-        return sql.SQL("TRUE").format()
-    # the name of the type is the catalog's own format_type
-    return sql.SQL("CAST({} AS {})").format(at or sql.SQL("now()"), sql.SQL(soft.cast))
-
-
 def _set(write: TableWrite, name: str, value: sql.Composed) -> sql.Composed:
     """A column's new value; what comes without a version is at least as new as the row."""
     column = sql.Identifier(name)
@@ -398,101 +273,6 @@ def _set(write: TableWrite, name: str, value: sql.Composed) -> sql.Composed:
     return sql.SQL("{} = coalesce({}, t.{})").format(column, value, column)
 
 
-def _not_newer(staged: Staged) -> sql.Composed:
-    """The row of the staged identity, unless its version guards it."""
-    if staged.write.version is None:
-        return same_row(staged)
-    kept = sql.SQL("{} AND ({}) IS NOT TRUE").format(same_row(staged), _guarded(staged))
-    return kept if staged.floor is None else sql.SQL("{} AND ({}) IS NOT TRUE").format(kept, _late(staged))
-
-
-def _late(staged: Staged) -> sql.Composed:
-    """Whether the staged row is older than a truncate; of what has no place in the source's log nothing is said."""
-    assert staged.write.version is not None
-    return sql.SQL("CASE WHEN s.{v} < 0 THEN s.{v} - {first} ELSE s.{v} END < {floor}").format(
-        v=sql.Identifier(staged.write.version), first=sql.Literal(FIRST_READ), floor=sql.Literal(staged.floor)
-    )
-
-
 def _value(write: TableWrite, column: StagedColumn) -> sql.Composed:
     """What goes into the table of a column; the place of a snapshot's read is no version."""
-    return _version(write) if column.name == write.version else written(column)
-
-
-def _version(write: TableWrite) -> sql.Composed:
-    """The version that a staged row has, if it has one."""
-    assert write.version is not None
-    column = sql.SQL("s.{}").format(sql.Identifier(write.version))
-    return sql.SQL("CASE WHEN {} >= 0 THEN {} END").format(column, column) if write.floored else column
-
-
-def _guarded(staged: Staged) -> sql.Composed:
-    assert staged.write.version is not None
-    return _newer(staged.write.version, _version(staged.write))
-
-
-def _newer(version: str, change: sql.Composed) -> sql.Composed:
-    """Whether the row's version says that it is newer; of what has none nothing is said."""
-    return sql.SQL("t.{} > {}").format(sql.Identifier(version), change)
-
-
-def same_row(staged: Staged) -> sql.Composed:
-    """Whether the row `t` of the table has the identity of the staged one, `s`."""
-    return sql.SQL(" AND ").join(
-        sql.SQL("t.{} = {}").format(sql.Identifier(name), value) for name, value in keys(staged.write).items()
-    )
-
-
-def identity_hash(staged: Staged, seed: sql.Composable) -> sql.Composed:
-    """The extended hash of a staged row's identity as one record, in the target's types where these can be hashed."""
-    by_name = {column.name: column for column in staged.write.columns}
-    columns = [by_name[name] for name in staged.write.identity]
-    values = [_collated(hashed(column)) for column in columns]
-    own = _HASHES.get(columns[0].staging) if len(columns) == 1 and columns[0].cast is None else None
-    if own is not None:
-        return sql.SQL("{}({}, {})").format(sql.Identifier("pg_catalog", own), values[0], seed)
-    return sql.SQL("hash_record_extended(ROW({}), {})").format(sql.SQL(", ").join(values), seed)
-
-
-def _collated(column: StagedColumn) -> sql.Composed:
-    """A value as it is hashed: what its column takes for one has one hash."""
-    value = written(column)
-    if column.collation is None:
-        return value
-    # the name is quoted by the catalog
-    return sql.SQL("{} COLLATE {}").format(value, sql.SQL(column.collation))
-
-
-def hashed(column: StagedColumn) -> StagedColumn:
-    """A column of an identity as it is hashed: in the target's type if that can be."""
-    unhashable = column.cast is not None and column.cast.startswith(_UNHASHABLE)
-    return replace(column, cast=None) if unhashable else column
-
-
-def written(column: StagedColumn) -> sql.Composed:
-    """What goes into the table of a column of a staged row, `s`."""
-    staged = sql.SQL("s.{}").format(sql.Identifier(column.name))
-    if column.cast is None:
-        return staged
-    # the name of the type is the catalog's own format_type
-    for kind in (*_between(column.staging, column.cast), column.cast):
-        staged = sql.SQL("CAST({} AS {})").format(staged, sql.SQL(kind))
-    return staged
-
-
-def _between(staging: str, cast: str) -> list[str]:
-    """The types that a value takes on its way from one to the other."""
-    array = "[]" if staging in _FLOAT_ARRAYS and cast.endswith("[]") else ""
-    between = []
-    if staging in _FLOATS or array:
-        # PostgreSQL's own cast to numeric keeps 15 digits (6 of a real), its text all; that to whole numbers is exact
-        between.append(_BY_WHOLE.get(cast.removesuffix("[]"), "text") + array)
-    if cast == "money":
-        # as text it would be read by the rules of lc_monetary
-        between.append("numeric")
-    return between
-
-
-def table_name(table: TableName) -> sql.Identifier:
-    """A table's name as statements write it."""
-    return sql.Identifier(table.schema, table.name)
+    return version(write) if column.name == write.version else written(column)

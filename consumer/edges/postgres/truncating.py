@@ -10,7 +10,8 @@ from consumer.core.kinds import DEPENDENT, KINDS, TOO_DEPENDENT
 from consumer.core.letters import OPEN_STATES
 from consumer.core.plan import Truncate
 from consumer.core.target import TableName
-from consumer.edges.postgres.statements import alive, deleted, table_name
+from consumer.edges.postgres.guards import alive, deleted
+from consumer.edges.postgres.staged_rows import table_name
 from consumer.edges.postgres.translate import translated
 from consumer.ports.refusals import DataFault, TableFault
 

@@ -18,8 +18,10 @@ from consumer.core.target import TableName
 from consumer.core.undo import Effect, UndoRow
 from consumer.core.writes import Action, TableWrite
 from consumer.edges.postgres import catalog, digests, positions
+from consumer.edges.postgres.guards import alive
+from consumer.edges.postgres.staged_rows import keys, same_row, table_name, written
 from consumer.edges.postgres.staging import Staged, Staging
-from consumer.edges.postgres.statements import alive, delete, keys, same_row, table_name, upsert, written
+from consumer.edges.postgres.statements import delete, upsert
 from consumer.edges.postgres.translate import translated
 
 _BATCH = """

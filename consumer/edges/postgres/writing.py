@@ -11,13 +11,13 @@ from consumer.core.kinds import KINDS, TOO_DEPENDENT
 from consumer.core.target import TableName
 from consumer.core.writes import Action, TableWrite
 from consumer.edges.postgres.bases import judged
+from consumer.edges.postgres.equals import remove
 from consumer.edges.postgres.refusals import Refusal, RowThere, TooManyRefused, find
 from consumer.edges.postgres.staging import Staged
 from consumer.edges.postgres.statements import (
     delete,
     insert,
     insert_checked,
-    remove,
     take,
     update,
     update_telling,

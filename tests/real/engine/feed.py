@@ -20,8 +20,6 @@ from consumer.stack.options import Endpoints
 from tests.oracle import Change, Model, key_change
 
 COLUMNS = frozenset({"id", "label", "amount"})
-# seconds in which a broker has taken everything, also one that is started again on a busy machine
-_TAKEN = 120.0
 
 
 def source_block() -> dict[str, Any]:
@@ -107,7 +105,7 @@ class Feed:
         """Give the topic more partitions; keys are spread over all of them from now on."""
         self.flush()
         admin = AdminClient({"bootstrap.servers": self._kafka, "log_level": 0})
-        admin.create_partitions([NewPartitions(self.topic, partitions)])[self.topic].result(30)
+        admin.create_partitions([NewPartitions(self.topic, partitions)])[self.topic].result(60)
         self.partitions = partitions
         # one that was there before would learn of them by and by
         self._producer = _producer(self._kafka)
@@ -121,7 +119,7 @@ class Feed:
         """What is sent meanwhile belongs to one transaction, which is committed or aborted in the end."""
         plain, before = self._producer, dict(self._ends)
         self._producer = writer = _producer(self._kafka, fresh_name("transaction"))
-        writer.init_transactions(30)
+        writer.init_transactions(60)
         writer.begin_transaction()
         try:
             yield
@@ -208,7 +206,7 @@ class Feed:
 
     def flush(self) -> None:
         """Return when everything is in the topic."""
-        assert self._producer.flush(_TAKEN) == 0, "the broker did not take everything"
+        assert self._producer.flush(120) == 0, "the broker did not take everything"
 
     def ends(self) -> dict[tuple[str, int], int]:
         """The offset after the last record of each partition."""
@@ -259,13 +257,13 @@ def fresh_name(word: str) -> str:
 def create_topic(bootstrap: str, topic: str, partitions: int, config: dict[str, str] | None = None) -> None:
     """Create a topic and return when the broker has it."""
     admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
-    admin.create_topics([NewTopic(topic, partitions, 1, config=config or {})])[topic].result(30)
+    admin.create_topics([NewTopic(topic, partitions, 1, config=config or {})])[topic].result(60)
 
 
 def register(at: Endpoints, subject: str, schema: dict[str, Any]) -> int:
     """The id of a schema in the registry."""
     body = {"schema": json.dumps(schema), "schemaType": "AVRO"}
-    answer = loopback.request("POST", f"{at.registry_url}/subjects/{subject}/versions", 30, body)
+    answer = loopback.request("POST", f"{at.registry_url}/subjects/{subject}/versions", 60, body)
     answer.raise_for_status()
     return int(answer.json()["id"])
 

@@ -1,11 +1,13 @@
 """Batches in trouble as the ledger and people see them, and decisions that a running worker heeds."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from consumer.stack.options import Endpoints
 
 from .feed import Feed, fresh_name
+from .wire import Proxy
 from .witness import Target
 from .worker import Job, Workers, eventually
 
@@ -17,7 +19,7 @@ def ledger(target: Target, group: str) -> list[tuple[Any, ...]]:
 
 
 def test_a_batch_in_trouble_is_tried_smaller_and_abandoned_when_its_worker_dies(
-    at: Endpoints, target: Target, workers: Workers, fresh_feed: Callable[..., Feed]
+    at: Endpoints, target: Target, proxy: Proxy, workers: Workers, fresh_feed: Callable[..., Feed]
 ) -> None:
     """A failed batch says why; what is in the middle of it when the worker dies is done by the next one."""
     feed = fresh_feed("once", 1)
@@ -25,12 +27,14 @@ def test_a_batch_in_trouble_is_tried_smaller_and_abandoned_when_its_worker_dies(
     # a static member, so that its successor need not wait for its session to end
     client = {"group.instance.id": "one"}
     job = Job(at=at, dsn=target.dsn, group=fresh_name("batch"), topics=(feed.topic,), deadline=2.0, client=client)
+    again = proxy.before("FOR UPDATE OF p", 1)
     with target.connected() as holder:
         holder.execute("BEGIN")
         holder.execute("LOCK once IN SHARE MODE")
-        victim = workers.run(job)
-        eventually(lambda: [row[0] for row in ledger(target, job.group)] == ["failed", "started"], "it is tried again")
+        victim = workers.run(replace(job, dsn=proxy.dsn))
+        again.wait()
         victim.kill()
+    again.discard()
     (_, whole, kind), (_, part, _) = ledger(target, job.group)
     assert (kind, part) == ("target.locked", max(1, whole // 2))
     workers.until_current(job)

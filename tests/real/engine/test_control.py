@@ -58,7 +58,7 @@ def test_a_table_that_is_paused_under_load_stands_still_whoever_takes_it(
         eventually(lambda: len(target.stopped(job.group)) == 3, "who has the partitions says why they stand")
         assert (target.rows("public.churn"), positions(target, job, churn.topic)) == (rows, stands)
         told(workers.command(job, *RESUME, "--output", "json"))
-        eventually(lambda: positions(target, job, churn.topic) != stands, "the table goes on", 10)
+        eventually(lambda: positions(target, job, churn.topic) != stands, "the table goes on")
     eventually(lambda: target.reached(job.group, once, churn), "everything is applied")
     assert running[1].leave() == 0
     target.must_equal(job.group, once, churn)
@@ -130,7 +130,7 @@ def test_who_has_lost_the_session_that_it_listens_on_is_only_later(
     """
     eventually(lambda: target.ask(query), "the session is found and ended")
     told(workers.command(job, *PAUSE, "--output", "json"))
-    worker.said("partition paused", 3, 10)
+    worker.said("partition paused", 3)
     told(workers.command(job, *RESUME, "--output", "json"))
     churn.churn(30, seed=2)
     eventually(lambda: target.reached(job.group, once, churn), "it goes on")

@@ -9,6 +9,9 @@ from .feed import Feed, fresh_name
 from .witness import Target
 from .worker import Job, Workers, eventually
 
+# more than it takes to feed what comes while a batch waits
+_DEADLINE = 30.0
+
 
 @contextmanager
 def first_batch_held(target: Target, table: str) -> Iterator[None]:
@@ -28,7 +31,9 @@ def test_children_that_are_read_before_their_parents_wait_for_them(
     for number in range(1, 401):
         children.send("c", number, "child", number)
     children.flush()
-    job = Job(at=at, dsn=target.dsn, group=fresh_name("family"), topics=(children.topic, parents.topic))
+    job = Job(
+        at=at, dsn=target.dsn, group=fresh_name("family"), topics=(children.topic, parents.topic), deadline=_DEADLINE
+    )
     process = workers.run(job)
     with first_batch_held(target, "churn"):
         for number in range(400, 0, -1):
@@ -74,7 +79,7 @@ def test_a_range_is_handed_on_from_one_partition_to_another(
     giving, taking = 2, 1
     feed.send("c", giving, "has it", 7)
     feed.flush()
-    job = Job(at=at, dsn=target.dsn, group=fresh_name("range"), topics=(feed.topic,))
+    job = Job(at=at, dsn=target.dsn, group=fresh_name("range"), topics=(feed.topic,), deadline=_DEADLINE)
     workers.until_current(job)
     feed.send("c", taking, "takes it over", 12)
     feed.flush()

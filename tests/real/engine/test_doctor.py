@@ -123,7 +123,7 @@ def test_each_server_that_is_away_is_said_and_hides_no_other(examine: Examine, j
     """What needs it is skipped, with the reason."""
     none = "127.0.0.1:1"
     away = examine(replace(job, at=replace(job.at, kafka=none), client={"socket.timeout.ms": "2000"},
-                           sections={**job.sections, "connect": {"url": NOBODY}}), 1, within=6)  # fmt: skip
+                           sections={**job.sections, "connect": {"url": NOBODY}}), 1, within=12)  # fmt: skip
     assert bad(away) == {"kafka.reachable": "fail", "connect.reachable": "fail"}
     assert away["kafka.reachable"][0]["kind"] == "kafka.away"
     assert away["topics.there"][0]["detail"] == "Kafka did not answer"

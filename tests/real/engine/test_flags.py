@@ -19,7 +19,7 @@ from tests.collector import Collector
 from .feed import Feed, fresh_name
 from .letters import Scene
 from .witness import Target
-from .worker import Job, Process, Workers, eventually
+from .worker import STEADY, Job, Process, Workers, awaited, eventually
 
 
 class Switch:
@@ -34,7 +34,7 @@ class Switch:
         with closing(PostgresControl(session, self._job.group)) as control:
             assert switch(control, FLAGS[flag], on, table, Note("me", "a test"))
             if table is None:
-                eventually(lambda: heard(control, flag), "all workers have heard of it", 5)
+                eventually(lambda: heard(control, flag), "all workers have heard of it")
 
 
 def heard(control: PostgresControl, flag: Flag) -> bool:
@@ -61,7 +61,7 @@ def test_letters_stay_in_their_table_while_their_topics_are_switched_off(
 ) -> None:
     """Dead ones unpublished, those sent again waiting; both go on when it is on again, and rows go on all the time."""
     scene = Scene(at, target, fresh_feed("once", 1))
-    worker = workers.run(scene.job)
+    worker = workers.run(replace(scene.job, client=STEADY))
     turn = Switch(scene.job)
     scene.feed.create(5)
     eventually(lambda: target.rows("once") == scene.feed.rows(), "rows arrive")
@@ -95,8 +95,8 @@ def test_copies_that_lie_in_the_retry_topics_wait_while_the_lane_is_off(
     target.do("ALTER TABLE once ADD CONSTRAINT family FOREIGN KEY (amount) REFERENCES parent")
     scene.feed.send("c", 1, "orphan", 500)
     scene.feed.flush()
-    # the first copy is due in a moment, and lies there when it is switched off
-    worker = workers.run(replace(scene.job, letters={"delays": [2.0, 2.5]}))
+    # the first copy is due in so many seconds, and lies there when it is switched off
+    worker = workers.run(replace(scene.job, letters={"delays": [12.0, 13.0]}))
     turn = Switch(scene.job)
     letters = "SELECT state, attempt, published_attempt FROM headrace.letters WHERE group_name = %s"
     eventually(lambda: target.ask(letters, scene.job.group) == [("retrying", 1, 1)], "its copy is published")
@@ -121,6 +121,7 @@ def test_checks_decoder_traces_and_one_table_are_switched_while_changes_flow(
         group=fresh_name("flags"),
         topics=(feed.topic,),
         smallest_block=1,
+        client=STEADY,
         sections={
             'tables."public.mapped".checks.amount': {"max": 900},
             "trace": {"endpoint": collector.endpoint},
@@ -188,13 +189,12 @@ def test_a_table_is_not_made_while_changes_of_tables_are_off_and_made_once_they_
     """
     target.do(silently.format(job.group))
     worker, turn = workers.run(job), Switch(job)
-    eventually(lambda: target.stopped(job.group), "its partition stops")
-    (stopped,) = target.stopped(job.group).values()
+    (stopped,) = awaited(lambda: target.stopped(job.group), "its partition stops").values()
     assert (stopped["kind"], "switched off" in stopped["detail"]) == ("table.approval", True)
     planned = "SELECT change, state FROM headrace.schema_changes WHERE group_name = %s"
     assert target.ask(planned, job.group) == [("create", "planned")]
     assert target.ask("SELECT to_regclass('public.new_one')") == [(None,)]
     turn(Flag.SCHEMA_EVOLUTION, True)
-    eventually(lambda: target.reached(job.group, feed), "the table is made and filled", 10)
+    eventually(lambda: target.reached(job.group, feed), "the table is made and filled")
     assert target.ask(planned, job.group) == [("create", "applied")]
     assert worker.leave() == 0

@@ -25,7 +25,11 @@ CREATE TABLE public.followed (
 # what nobody wants of the target any more must not keep rows out
 TARGET = SOURCE.replace("gone text", "gone text NOT NULL")
 EVERYTHING = dict.fromkeys(("add", "widen", "relax", "label", "drop", "default"), "auto")
+# ids from here on are of rows that stay as they were inserted
+_KEPT = 1_000_000
 PARTITIONS = [pytest.param(1, 1, id="one worker"), pytest.param(3, 2, id="two workers, three partitions")]
+
+_MORE = b"UPDATE public.followed SET word = 'more' WHERE id %% 7 = %s AND id < %s"
 
 
 class Shop:
@@ -55,15 +59,15 @@ class Shop:
         """All of them, as text."""
         return texts_of(self.ask, self.columns())
 
-    def insert(self, columns: str = "word", values: str = "'w'") -> int:
-        """A row."""
-        number = next(self._numbers)
+    def insert(self, columns: str, values: str, first: int = 0) -> int:
+        """A row; its id is above `first`."""
+        number = first + next(self._numbers)
         self.do(f"INSERT INTO public.followed (id, {columns}) VALUES ({number}, {values})")
         return number
 
     @contextmanager
     def busy(self) -> Iterator[None]:
-        """While other things happen, rows are written."""
+        """While other things happen, rows are written; those that are kept stay as they are."""
         thread = threading.Thread(target=self._write)
         thread.start()
         try:
@@ -79,7 +83,7 @@ class Shop:
                 # a statement may meet a table that is being altered
                 with suppress(psycopg.Error):
                     connection.execute(b"INSERT INTO public.followed (id, word) VALUES (%s, 'flow')", (number,))
-                    connection.execute(b"UPDATE public.followed SET word = 'more' WHERE id %% 7 = %s", (number % 7,))
+                    connection.execute(_MORE, (number % 7, _KEPT))
                     connection.execute(b"DELETE FROM public.followed WHERE word = 'more' AND id < %s", (number - 40,))
 
 
@@ -136,7 +140,7 @@ def test_the_target_follows_what_is_altered_while_changes_flow(
         with shop.busy():
             steps = (
                 ("ALTER TABLE public.followed ADD COLUMN added int DEFAULT 5", "added", "7"),
-                ("ALTER TABLE public.followed ALTER size TYPE bigint", "size", "1 << 40::bigint"),
+                ("ALTER TABLE public.followed ALTER size TYPE bigint", "size", str(1 << 40)),
                 ("ALTER TABLE public.followed ALTER price TYPE numeric(9, 4)", "price", "12345.6789"),
                 ("ALTER TABLE public.followed ALTER short TYPE varchar(20)", "short", "'longer than five'"),
                 ("ALTER TABLE public.followed RENAME old TO new", "new", "'renamed'"),
@@ -145,7 +149,7 @@ def test_the_target_follows_what_is_altered_while_changes_flow(
             )
             for statement, column, value in steps:
                 shop.do(statement)
-                number = shop.insert(column, value.replace("1 << 40::bigint", str(1 << 40)))
+                number = shop.insert(column, value, _KEPT)
                 eventually(
                     lambda number=number: target.ask("SELECT id FROM public.followed WHERE id = %s", number),
                     f"a row arrives after {statement}; stopped: {target.stopped(job.group)}",

@@ -9,7 +9,7 @@ from consumer.stack.options import Endpoints
 
 from .feed import Feed
 from .letters import Scene
-from .wire import Proxy
+from .wire import MOVE, Proxy
 from .witness import Target
 from .worker import Workers, eventually
 
@@ -23,7 +23,7 @@ _RETURNING = {
     "before it is judged": ("before", "WHERE l.group_name = .* AND l.topic = .* AND l.partition"),
     "next one set free": ("after", "published_attempt = attempt - 1\\nWHERE state"),
     "row written": ("after", 'INSERT INTO "public"'),
-    "position moved": ("after", "SET next_offset = w.next_offset"),
+    "position moved": ("after", MOVE),
 }
 
 

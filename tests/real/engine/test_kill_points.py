@@ -7,14 +7,13 @@ import pytest
 from consumer.stack.options import Endpoints
 
 from .feed import Feed, fresh_name
-from .wire import COPY_DATA, COPY_DONE, Proxy
+from .wire import BATCH_COMMIT, COPY_DATA, COPY_DONE, MOVE, Proxy
 from .witness import Target
 from .worker import Job, Workers
 
 Fed = tuple[Feed, Feed]
 
 _LOCK = "FOR UPDATE OF p"
-_MOVE = "SET next_offset = w.next_offset"
 _LEDGER = r"UPDATE headrace.batches\s+SET state = 'applied'"
 _TAKE = r"epoch = p\.epoch \+ 1"
 
@@ -31,10 +30,10 @@ _BATCH = {
     "rows upserted": ("after", "^INSERT INTO .public.*ON CONFLICT", 2),
     "staging cleared": ("after", "^TRUNCATE", 2),
     "constraints checked": ("after", "^SET CONSTRAINTS", 2),
-    "positions moved": ("after", _MOVE, 2),
+    "positions moved": ("after", MOVE, 2),
     "ledger written": ("after", _LEDGER, 2),
-    "COMMIT not sent": ("before", "^COMMIT", 5),
-    "COMMIT not answered": ("after", "^COMMIT", 5),
+    "COMMIT not sent": ("before", BATCH_COMMIT, 3),
+    "COMMIT not answered": ("after", BATCH_COMMIT, 3),
 }
 _TAKING = {
     "before the first start is noted": ("before", "INSERT INTO headrace.groups", 0),
@@ -52,8 +51,8 @@ CHANGING = {
     "before a column is added": ("before", "^ALTER TABLE .public", 0, {"add"}),
     "column added": ("after", "^ALTER TABLE .public", 0, {"add"}),
     "change noted": ("after", "INSERT INTO headrace.schema_changes", 0, _ANY),
-    "change and rows written": ("after", _MOVE, 0, _ANY),
-    "COMMIT not answered": ("after", "^COMMIT", 2, set[str]()),
+    "change and rows written": ("after", MOVE, 0, _ANY),
+    "COMMIT not answered": ("after", BATCH_COMMIT, 0, set[str]()),
 }
 
 # points of the test's own child program, and how many calls pass before
@@ -136,7 +135,7 @@ def test_a_commit_that_arrives_after_the_death_counts_once(
     at: Endpoints, fed: Fed, target: Target, proxy: Proxy, workers: Workers
 ) -> None:
     """The bytes of COMMIT were on their way when the worker died; its successor waits for them and goes on behind."""
-    hold = proxy.before("^COMMIT", 5)
+    hold = proxy.before(BATCH_COMMIT, 3)
     job = job_of(at, proxy.dsn, fed)
     victim = workers.run(job)
     hold.wait()

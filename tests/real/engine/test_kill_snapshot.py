@@ -11,7 +11,7 @@ from consumer.stack.options import Endpoints
 
 from .feed import fresh_name
 from .replay import Replay
-from .wire import COPY_DATA, Proxy
+from .wire import BATCH_COMMIT, COPY_DATA, Proxy
 from .witness import Target
 from .worker import Job, Workers, eventually
 
@@ -23,8 +23,8 @@ _POINTS = {
     "table made": ("after", "^CREATE TABLE", 0),
     "in COPY": ("before", COPY_DATA, 3),
     "rows inserted": ("after", r'^SAVEPOINT plain; INSERT INTO "public"(?!.*ON CONFLICT)', 2),
-    "COMMIT not sent": ("before", "^COMMIT", 6),
-    "COMMIT not answered": ("after", "^COMMIT", 6),
+    "COMMIT not sent": ("before", BATCH_COMMIT, 3),
+    "COMMIT not answered": ("after", BATCH_COMMIT, 3),
 }
 
 

@@ -21,6 +21,7 @@ from consumer.ports.letters import LetterTopic, Outgoing, Posted
 from consumer.stack.options import Endpoints
 
 from .feed import create_topic, fresh_name
+from .worker import eventually
 
 HOUR = 3600.0
 WAIT = 30.0
@@ -184,6 +185,7 @@ def test_a_topic_that_is_made_again_takes_letters(at: Endpoints, box: KafkaLette
     settled(box, [letter(number, topic) for number in range(5)])
     admin = AdminClient({"bootstrap.servers": at.kafka, "log_level": 0})
     admin.delete_topics([topic])[topic].result(WAIT)
+    eventually(lambda: topic not in admin.list_topics(timeout=WAIT).topics, "the topic is gone")
     box.ensure(wanted)
 
     assert settled(box, [letter(9, topic)])[9].offset == 0
@@ -247,20 +249,20 @@ def test_a_topic_that_is_gone_is_a_failure_and_is_not_made(at: Endpoints) -> Non
 @pytest.mark.provokes("kafka.away")
 def test_a_broker_that_is_away_is_a_failure_in_time(nowhere: str) -> None:
     """Posting waits for nobody, and every copy comes back within the timeout."""
-    box = KafkaLetterbox(settings(nowhere, 1.0))
+    box = KafkaLetterbox(settings(nowhere, 4.0))
     with pytest.raises(Transient) as caught:
         box.ensure([LetterTopic(name="t", partitions=1, retention=HOUR)])
     assert caught.value.failure.kind == "kafka.away"
     started = time.monotonic()
     assert box.post([letter(number, "t") for number in range(3)]) == 3
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < 2
     assert box.flush(0.1) == 3
     assert box.posted() == []
-    assert box.flush(10) == 0
+    assert box.flush(WAIT) == 0
     found = box.posted()
     box.close()
 
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 15
     assert [each.id for each in found] == [0, 1, 2]
     assert {each.failure.kind for each in found if each.failure} == {"kafka.letters"}
     assert not any(each.too_large for each in found)
@@ -274,7 +276,7 @@ def test_what_is_given_up_at_the_end_comes_back_as_a_failure(nowhere: str) -> No
     box.close()
     box.close()
 
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < WAIT / 3
     [posted] = box.posted()
     assert posted.failure is not None
     assert box.flush(0) == 0

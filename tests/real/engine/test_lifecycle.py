@@ -14,7 +14,7 @@ from .load import Load, random_seed
 from .witness import Target
 from .worker import Job, Workers, eventually
 
-_DRAIN = 10.0
+_DRAIN = 30.0
 
 
 def _job(at: Endpoints, target: Target, *topics: str) -> Job:

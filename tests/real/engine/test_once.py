@@ -18,7 +18,8 @@ def _overtaken(at: Endpoints, fed: Fed, proxy: Proxy, workers: Workers, *words: 
     Each reads alone in a consumer group of its own, so both are assigned every partition of the same positions.
     """
     topics = tuple(feed.topic for feed in fed)
-    job = Job(at=at, dsn=proxy.dsn, group=fresh_name("split"), topics=topics, name="slow")
+    # its session is not ended for being idle as long as the other one takes
+    job = Job(at=at, dsn=proxy.dsn, group=fresh_name("split"), topics=topics, name="slow", deadline=50.0)
     hold = proxy.before("FOR UPDATE OF p", 2, worker="slow")
     slow = workers.child(job, "alone", *words)
     hold.wait()

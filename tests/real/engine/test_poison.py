@@ -187,6 +187,8 @@ def test_no_row_value_leaves_by_metrics_traces_api_or_console(
     metrics = Pages(f"http://127.0.0.1:{worker.lines('metrics are served')[0]['port']}")
     eventually(lambda: 'kind="record.check"' in metrics.read("/metrics"), "failures are counted")
     eventually(lambda: "headrace_letters_open" in metrics.read("/metrics"), "letters are told")
+    published = "SELECT count(*) FROM headrace.letters WHERE group_name = %s AND published_attempt = attempt"
+    eventually(lambda: scene.target.ask(published, again.group) == [(len(POISONS),)], "every letter is published")
 
     port = choose(["admin"], {})["admin"]
     served = {**again.sections, "admin": {"port": port}, **_tokens()}
@@ -282,7 +284,7 @@ class Pages:
         data = None if sent is None else json.dumps(sent).encode()
         request = urllib.request.Request(self._address + path, data, self._headers)
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 self.status = answer.status
                 if answer.headers.get_content_type() == "text/event-stream":
                     return str((answer.readline() + answer.readline()).decode())

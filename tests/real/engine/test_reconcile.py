@@ -5,7 +5,7 @@ from typing import Any
 
 from consumer.stack.options import Endpoints
 
-from .shelf import HOT, shelf
+from .shelf import shelf
 from .witness import Target
 from .worker import Job, Process, Workers, eventually
 
@@ -37,8 +37,10 @@ def test_a_table_that_is_written_meanwhile_is_compared(at: Endpoints, target: Ta
         eventually(lambda: _there(target) and target.ask(_COUNT) == [(ROWS,)], "the snapshot is applied")
         with source.load(200):
             code, found = compared(workers, job)
-            moving = target.ask("SELECT key[1], verdict FROM headrace.differing_keys ORDER BY 1")
-            assert set(moving) <= {(str(key), "moving") for key in HOT}, moving
+            moving = target.ask("SELECT key[1]::int, verdict FROM headrace.differing_keys ORDER BY 1")
+            # any that is written may be, whenever it was looked at; those that are left alone may not
+            assert {verdict for _, verdict in moving} <= {"moving"}, moving
+            assert not [key for key, _ in moving if int(str(key)) <= ROWS and int(str(key)) % 10 == 7], moving
             assert (code, found["verdict"]) == ((5, "not sure") if moving else (0, "equal")), found
             assert (found["left_out"], len(found["columns"])) == ({}, 15)
 
@@ -49,7 +51,7 @@ def test_a_table_that_is_written_meanwhile_is_compared(at: Endpoints, target: Ta
             killed = workers.command(job, "reconcile", "start", "--detach", "--reason", "a test")
             assert killed.finish() == 0
             went_on = workers.command(job, "reconcile", "wait", "2", "--output", "json")
-            eventually(lambda: target.ask("SELECT count(*) FROM headrace.differing_keys") != [(0,)], "it has begun", 30)
+            eventually(lambda: target.ask("SELECT count(*) FROM headrace.differing_keys") != [(0,)], "it has begun")
             went_on.kill()
             over = "SELECT state FROM headrace.workflows WHERE id = 2"
             eventually(lambda: target.ask(over) == [("done",)], "a worker goes on with it")

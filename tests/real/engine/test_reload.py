@@ -15,7 +15,7 @@ from consumer.stack.options import Endpoints
 
 from .feed import Feed, fresh_name
 from .witness import Target
-from .worker import Job, Process, Workers, eventually
+from .worker import STEADY, Job, Process, Workers, awaited, eventually
 
 TAKEN, REFUSED = "settings were read again", "settings are not taken; those of before go on"
 NOTE = Note("me", "a test")
@@ -30,7 +30,7 @@ def read_again(process: Process, job: Job | str) -> dict[str, Any]:
     def said() -> list[dict[str, Any]]:
         return [*process.lines(TAKEN), *process.lines(REFUSED)]
 
-    eventually(lambda: len(said()) > before, "it says what came of it", 10)
+    eventually(lambda: len(said()) > before, "it says what came of it")
     return max(said(), key=lambda entry: str(entry["timestamp"]))
 
 
@@ -50,7 +50,7 @@ def test_tables_are_added_changed_renamed_and_removed_without_a_restart(
 ) -> None:
     """Another table is not disturbed by any of it; what can't be taken changes nothing."""
     once, items = fresh_feed("once", 1), fresh_feed("items", 1)
-    job = Job(at=at, dsn=target.dsn, group=fresh_name("reload"), topics=(once.topic,))
+    job = Job(at=at, dsn=target.dsn, group=fresh_name("reload"), topics=(once.topic,), client=STEADY)
     once.create(10)
     worker = workers.run(job)
     eventually(lambda: target.rows("once") == once.rows(), "rows arrive")
@@ -126,11 +126,11 @@ def test_a_supervisor_and_its_workers_read_them_again_and_start_others_with_what
         query = "SELECT name, pid FROM headrace.workers WHERE group_name = %s AND seen_at > now() - interval '4 s'"
         return {str(name): pid for name, pid in target.ask(query, job.group)}
 
-    eventually(lambda: len(pids()) == 2, "both report")
+    both = awaited(lambda: found if len(found := pids()) == 2 else {}, "both report")
     supervisor.log_file.with_suffix(".toml").write_text(strict.toml())
     supervisor.send(signal.SIGHUP)
     # its own, and those of both
-    supervisor.said(TAKEN, 3, 10)
+    supervisor.said(TAKEN, 3)
     items.send("c", 1, "too much", 901)
     items.send("c", 2, "well", 2)
     items.flush()
@@ -140,14 +140,14 @@ def test_a_supervisor_and_its_workers_read_them_again_and_start_others_with_what
     stricter = replace(job, tables={"public.items": {"checks": {"amount": {"max": 800}}}})
     supervisor.log_file.with_suffix(".toml").write_text(stricter.toml())
     with control(job) as people:
-        numbers = people.tell("reload", "", sorted(pids()), NOTE)
-        eventually(lambda: all(one.outcome for one in people.told(numbers)), "both answer", 10)
+        numbers = people.tell("reload", "", sorted(both), NOTE)
+        eventually(lambda: all(one.outcome for one in people.told(numbers)), "both answer")
         assert {one.outcome for one in people.told(numbers)} == {"tables: public.items"}
     # the supervisor hears of it from them, and what it tells them is nothing new
-    supervisor.said(TAKEN, 6, 10)
+    supervisor.said(TAKEN, 6)
 
     supervisor.log_file.with_suffix(".toml").write_text("[broken")
-    killed = min(pids().values())
+    killed = min(both.values())
     os.kill(int(killed), signal.SIGKILL)
     eventually(lambda: len(set(pids().values()) - {killed}) == 2, "another is started")
     items.send("c", 3, "too much", 801)

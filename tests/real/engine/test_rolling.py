@@ -14,7 +14,7 @@ from .worker import Job, Process, Workers, eventually
 # a worker that went without a word would be waited for as long
 _SESSION = {"session.timeout.ms": "45000", "heartbeat.interval.ms": "500"}
 # on a machine with other work, where a start alone takes seconds
-_PAUSE_MS = 20_000
+_PAUSE_MS = 40_000
 
 
 def _replaced(workers: Workers, job: Job, old: Process) -> Process:

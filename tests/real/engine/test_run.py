@@ -97,7 +97,7 @@ def test_a_worker_that_is_drained_leaves_its_partitions_to_the_other(
     drained(first)
     eventually(lambda: target.ask("SELECT name FROM headrace.workers") == [(second,)], "one has left")
     eventually(lambda: target.reached(job.group, *fed), "everything is applied")
-    assert len(members(supervisor)) == 1
+    eventually(lambda: len(members(supervisor)) == 1, "its process has ended")
     drained(second)
     assert supervisor.finish() == 0
     target.must_equal(job.group, *fed)
@@ -125,7 +125,7 @@ def test_workers_do_not_outlive_a_killed_supervisor(workers: Workers, job: Job) 
     eventually(lambda: len(members(supervisor)) == 2, "two workers run")
     both = members(supervisor)
     supervisor.kill()
-    eventually(lambda: not [member for member in both if member.is_running()], "the workers are gone", 30)
+    eventually(lambda: not [member for member in both if member.is_running()], "the workers are gone")
 
 
 def test_a_setting_that_is_wrong_ends_the_command_with_every_mistake(

@@ -184,7 +184,7 @@ def test_a_letter_has_its_record_as_it_lay_there(workers: Workers, scene: Build)
     producer = Producer({"bootstrap.servers": made.job.at.kafka})
     for each_key, each_value, each_headers in bad:
         producer.produce(made.topic, each_value, each_key, headers=each_headers, partition=0)
-    producer.flush(10)
+    assert producer.flush(60) == 0
     made.source.execute("UPDATE goods SET n = n + 1 WHERE id > 50")
     worker = workers.run(made.job)
     eventually(made.is_equal, "good ones are applied")

@@ -16,6 +16,7 @@ from .worker import eventually
 # what the client takes by itself is a second, less the time for which it has been quiet
 _QUIET = 0.3
 _SOON = 0.4
+_TRIES = 20
 
 
 class Member:
@@ -67,6 +68,8 @@ def seconds_to_read(member: Member) -> float:
 
 
 def test_what_is_started_is_read_at_once(member: Member) -> None:
-    """Not when the client would look again by itself; a busy machine has three tries."""
-    took = [seconds_to_read(member) for _ in range(3)]
+    """Not when the client would look again by itself, which is never so soon; a busy machine has many tries."""
+    took: list[float] = []
+    while len(took) < _TRIES and min(took, default=_SOON) >= _SOON:
+        took.append(seconds_to_read(member))
     assert min(took) < _SOON, took

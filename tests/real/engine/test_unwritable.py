@@ -9,7 +9,7 @@ from consumer.stack.options import Endpoints
 
 from .feed import Feed, create_topic, fresh_name
 from .witness import Target
-from .worker import Job, Workers, eventually
+from .worker import Job, Workers, awaited, eventually
 
 MOST = 3
 
@@ -50,8 +50,8 @@ def test_letters_stay_in_their_table_up_to_the_bound_and_come_out_when_the_topic
     feed.send("c", 50, "bad", 666)
     feed.send("c", 200, "good", 1)
     feed.flush()
-    eventually(lambda: target.stopped(group), "it waits at the bound")
-    (stopped,) = target.stopped(group).values()
+    # it is looked at again and again
+    (stopped,) = awaited(lambda: target.stopped(group), "it waits at the bound").values()
     assert stopped["kind"] == "kafka.letters"
     replicas(at, f"{group}.dlq", 1)
     eventually(lambda: target.reached(group, feed), "it goes on by itself")

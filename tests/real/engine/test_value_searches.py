@@ -51,8 +51,9 @@ def test_what_a_search_finds_is_sent_again_though_its_worker_was_killed(
     hold.wait()
     victim.kill()
     hold.discard()
-    read = scene.target.ask("SELECT count(*) FROM headrace.job_items WHERE state <> 'unread'")
-    assert read == [(200,)]
+    # how many are read at a time is a matter of the machine, too
+    ((read,),) = scene.target.ask("SELECT count(*) FROM headrace.job_items WHERE state <> 'unread'")
+    assert 0 < int(str(read)) < BAD
     worker = workers.run(scene.job)
     (status,) = said("replay", "status", number, "--follow")
     wanted = [key for key in range(151, BAD + 1) if key % 3 == 0]

@@ -17,6 +17,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 COPY_DATA = "<copy data>"
 COPY_DONE = "<copy done>"
+# the COMMIT of a transaction that has moved positions. Workers commit others too, and at any time
+BATCH_COMMIT = "COMMIT <of a batch>"
+MOVE = "SET next_offset = w.next_offset"
 _CHUNK = 1 << 16
 
 
@@ -55,7 +58,7 @@ class Hold:
         self._decided.wait()
         return self._deliver
 
-    def wait(self, seconds: float = 60.0) -> None:
+    def wait(self, seconds: float = 120.0) -> None:
         """Return when a session is held here."""
         assert self.reached.wait(seconds), f"nothing came {self.side.value} {self.pattern!r} in {seconds:.0f} s"
 
@@ -94,6 +97,7 @@ class Session:
         self._server = server
         self._application = ""
         self._prepared: dict[bytes, str] = {}
+        self._moved = False
         self._after: tuple[Hold, str] | None = None
         self._threads = [threading.Thread(target=pump, daemon=True) for pump in (self._forth, self._back)]
 
@@ -144,13 +148,19 @@ class Session:
         """What a message asks for: a query's text, COPY's steps, or nothing of interest."""
         body = message[5:]
         if kind == b"Q":
-            return body[:-1].decode()
+            return self._known(body[:-1].decode())
         if kind == b"P":
             name, query = body.split(b"\0")[:2]
             self._prepared[name] = query.decode()
         if kind == b"B":
-            return self._prepared.get(body.split(b"\0")[1], "")
+            return self._known(self._prepared.get(body.split(b"\0")[1], ""))
         return {b"d": COPY_DATA, b"c": COPY_DONE}.get(kind, "")
+
+    def _known(self, query: str) -> str:
+        """The query; a COMMIT says whether it is that of a batch."""
+        of_batch = self._moved and query == "COMMIT"
+        self._moved = (self._moved or MOVE in query) and not query.endswith(("BEGIN", "COMMIT", "ROLLBACK"))
+        return BATCH_COMMIT if of_batch else query
 
     def _passes(self, text: str) -> bool:
         hold = self._proxy.match(text, self._application) if text else None

@@ -8,14 +8,18 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from consumer.stack.options import Endpoints
 from consumer.stack.waiting import wait_until
 
 # short, so that a dead member is noticed soon
 _CLIENT = {"session.timeout.ms": "3000", "heartbeat.interval.ms": "300", "max.poll.interval.ms": "45000"}
-_EXIT = 60.0
+# for tests of groups in which nothing moves: a busy machine must not let a member seem dead
+STEADY = {"session.timeout.ms": "45000"}
+# seconds for what has to happen; a busy machine may be many times slower than this one
+PATIENCE = 120.0
+_Found = TypeVar("_Found")
 # characters of a log that the report of a failed test shows
 _TOLD = 6000
 # becomes the program, and ends when the tests end in any way (1 is PR_SET_PDEATHSIG)
@@ -26,9 +30,21 @@ os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 """
 
 
-def eventually(condition: Callable[[], object], what: str, seconds: float = 60.0) -> None:
+def eventually(condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
     """Wait for a condition with a deadline."""
     assert wait_until(lambda: bool(condition()), seconds), f"not within {seconds:.0f} s: {what}"
+
+
+def awaited(question: Callable[[], _Found], what: str, seconds: float = PATIENCE) -> _Found:
+    """Wait for an answer that is not empty, and return it: asked once more, it might be empty again."""
+    found: list[_Found] = []
+
+    def answered() -> bool:
+        found[:] = [question()]
+        return bool(found[0])
+
+    eventually(answered, what, seconds)
+    return found[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,14 +170,14 @@ class Process:
         """SIGCONT."""
         self.send(signal.SIGCONT)
 
-    def finish(self, seconds: float = _EXIT) -> int:
+    def finish(self, seconds: float = PATIENCE) -> int:
         """Wait for the exit code."""
         try:
             return self._popen.wait(seconds)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"still running after {seconds:.0f} s:\n{self.text()[-3000:]}") from None
 
-    def leave(self, seconds: float = _EXIT) -> int:
+    def leave(self, seconds: float = PATIENCE) -> int:
         """SIGTERM, and the exit code."""
         self.send(signal.SIGTERM)
         return self.finish(seconds)
@@ -177,11 +193,11 @@ class Process:
         found = [read(line)[0] for line in self.text().splitlines() if line.startswith("{") and "}" in line]
         return [entry for entry in found if entry.get("event") == event]
 
-    def said(self, event: str, times: int = 1, seconds: float = 60.0) -> None:
+    def said(self, event: str, times: int = 1, seconds: float = PATIENCE) -> None:
         """Wait until the log has an event so often."""
         eventually(lambda: len(self.lines(event)) >= times, f"{event!r} {times} times in {self.log_file.name}", seconds)
 
-    def told(self, line: str, seconds: float = 60.0) -> None:
+    def told(self, line: str, seconds: float = PATIENCE) -> None:
         """Wait for a plain line that the child program prints."""
         eventually(lambda: line in self.text().splitlines(), f"{line!r} in {self.log_file.name}", seconds)
 
@@ -197,7 +213,7 @@ class Workers:
         """The unmodified program."""
         return self._start(job, ["-m", "consumer", "run", "--config", str(self._settings(job)), *arguments])
 
-    def until_current(self, job: Job, seconds: float = 90.0) -> Process:
+    def until_current(self, job: Job, seconds: float = PATIENCE) -> Process:
         """Run it until everything that is there is applied."""
         process = self.run(job, "--until-current")
         code = process.finish(seconds)

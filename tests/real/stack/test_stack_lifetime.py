@@ -41,7 +41,7 @@ def _left(data_dir: Path) -> list[psutil.Process]:
 
 
 def _assert_nothing_left(data_dir: Path) -> None:
-    assert wait_until(lambda: not _left(data_dir), 15), _left(data_dir)
+    assert wait_until(lambda: not _left(data_dir), 60), _left(data_dir)
 
 
 def _status(data_dir: Path) -> StackStatus:
@@ -65,7 +65,7 @@ def _wait_up(data_dir: Path) -> StackStatus:
         found = status(data_dir)
         return found is not None and found.up
 
-    assert wait_until(is_up, 60)
+    assert wait_until(is_up, 180)
     return _status(data_dir)
 
 
@@ -75,7 +75,7 @@ def test_a_signal_ends_a_stack_in_the_foreground_in_order(tmp_path: Path, number
     with _foreground(tmp_path, "--part", TARGET) as process:
         _wait_up(tmp_path)
         process.send_signal(number)
-        assert process.wait(30) == 0
+        assert process.wait(120) == 0
     _assert_nothing_left(tmp_path)
     assert "database system is shut down" in (tmp_path / "logs" / "target.log").read_text()
 
@@ -83,9 +83,9 @@ def test_a_signal_ends_a_stack_in_the_foreground_in_order(tmp_path: Path, number
 def test_ctrl_c_during_the_start_leaves_nothing(tmp_path: Path) -> None:
     """A start that is broken off ends what it had begun."""
     with _foreground(tmp_path) as process:
-        assert wait_until(lambda: (tmp_path / "logs" / "registry.log").exists(), 30)
+        assert wait_until(lambda: (tmp_path / "logs" / "registry.log").exists(), 120)
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 1
+        assert process.wait(120) == 1
     _assert_nothing_left(tmp_path)
 
 
@@ -143,7 +143,7 @@ def test_a_part_that_ends_by_itself_is_started_again(tmp_path: Path) -> None:
             (now,) = _status(tmp_path).parts
             return now.up and now.pid != part.pid
 
-        assert wait_until(is_back, 30)
+        assert wait_until(is_back, 120)
 
 
 def test_a_detached_stack_reports_and_ends(tmp_path: Path) -> None:

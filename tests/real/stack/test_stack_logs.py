@@ -26,7 +26,7 @@ def _assert_cut(log: Path, limit: int) -> None:
         found = _sizes(log)
         return f"{log.name}.1" in found and found[log.name] <= limit
 
-    assert wait_until(is_cut, 20), _sizes(log)
+    assert wait_until(is_cut, 120), _sizes(log)
 
 
 def _say(stack: Stack, word: str, size: int = _LIMIT // 5) -> None:

@@ -31,7 +31,7 @@ def _first_record(bootstrap: str, topic: str) -> Message:
 
     consumer.subscribe([topic])
     try:
-        assert wait_until(arrived, 30), f"nothing arrived in {topic}"
+        assert wait_until(arrived, 120), f"nothing arrived in {topic}"
     finally:
         consumer.close()
     return found[0]
