@@ -212,7 +212,7 @@ def test_no_row_value_leaves_by_metrics_traces_api_or_console(
     assert len(asked) > 60
     for url in asked:
         assert not _told(viewer.read(url)), url
-        assert viewer.status in (200, 404), f"{url}: {viewer.status}"
+        assert viewer.status in (200, 404, 409, 422), f"{url}: {viewer.status}"
     assert not _told(viewer.read("/api/v1/jobs/preview", {"letters": wanted["letters"]}))
 
     assert worker.leave() == 0
