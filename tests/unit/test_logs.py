@@ -123,7 +123,7 @@ def test_nobody_logs_a_part_of_a_failure() -> None:
     allowed = {
         name
         for name in found
-        if name.startswith(("binder.py", "jobbing.py", "letterbox.py", "reader.py", "recording.py", "working.py"))
+        if name.startswith(("maker.py", "jobbing.py", "letterbox.py", "reader.py", "recording.py", "working.py"))
     }
     assert set(found) == allowed, "use **told(failure)"
 
