@@ -48,8 +48,8 @@ def of_unknown_precision(scale: int) -> dict[str, Any]:
 
 
 def unscaled(number: int) -> bytes:
-    """Big-endian two's complement."""
-    return number.to_bytes(number.bit_length() // 8 + 1, "big", signed=True)
+    """Big-endian two's complement, as short as it can be: as Java writes it."""
+    return number.to_bytes((number if number >= 0 else ~number).bit_length() // 8 + 1, "big", signed=True)
 
 
 def record(name: str, *fields: tuple[str, Type]) -> dict[str, Any]:
