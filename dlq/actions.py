@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from consumer.core.letters import OLDER
+from consumer.core.letters import OLDER, OPEN_STATES
 
 FOREIGN = """(
     {l}.imported IS NOT NULL AND NOT EXISTS (
@@ -32,6 +32,18 @@ UPDATE headrace.letters l SET state = 'replaying', attempt = attempt + 1, replay
     due_at = clock_timestamp(), reason = NULL, claimed_until = NULL
 FROM locked WHERE l.id = locked.id RETURNING l.id
 """).format(foreign=sql.SQL(FOREIGN.format(l="l")))
+# Whoever is about to bring one of them further, or to leave a new one behind it, is waited for: the next statement sees
+# what came of that.
+_LOCK = sql.SQL("""
+SELECT FROM headrace.letters WHERE id = ANY (ARRAY(
+    SELECT id FROM headrace.letters WHERE group_name = %(group)s AND id = ANY (%(ids)s)
+    UNION
+    SELECT n.id FROM headrace.letters l
+    JOIN headrace.letters n ON n.group_name = l.group_name AND n.table_name = l.table_name
+        AND n.digest_a = l.digest_a AND n.digest_b = l.digest_b AND n.state IN ({open})
+    WHERE l.group_name = %(group)s AND l.id = ANY (%(ids)s)
+)) ORDER BY digest_a, digest_b, "offset" FOR UPDATE
+""").format(open=sql.SQL(OPEN_STATES))
 # with every later letter of the row that waits for it, and for none between them that may still be applied
 _DISCARD = sql.SQL("""
 WITH RECURSIVE chain AS (
@@ -84,7 +96,10 @@ def discard(connection: psycopg.Connection, group: str, ids: Sequence[int], reas
     """
     if not reason.strip():
         raise ValueError("a letter is given up for a reason")
-    rows = connection.execute(_DISCARD, {"group": group, "ids": list(ids), "reason": reason}).fetchall()
+    wanted = {"group": group, "ids": list(ids), "reason": reason}
+    with connection.transaction():
+        connection.execute(_LOCK, wanted)
+        rows = connection.execute(_DISCARD, wanted).fetchall()
     return _done(ids, [row[0] for row in rows])
 
 

@@ -22,40 +22,55 @@ class FloodLimits:
     least: int = 100
 
 
+class _Last:
+    """What became of a partition's last records, and how many of them are letters: batches, and their sums."""
+
+    def __init__(self) -> None:
+        self._batches: deque[tuple[int, int]] = deque()
+        self.records = self.letters = 0
+
+    def add(self, records: int, letters: int, window: int) -> None:
+        """One batch more; what is not needed for so many records any more is forgotten."""
+        self._batches.append((records, letters))
+        self.records, self.letters = self.records + records, self.letters + letters
+        while self.records - self._batches[0][0] >= window:
+            gone = self._batches.popleft()
+            self.records, self.letters = self.records - gone[0], self.letters - gone[1]
+
+
+_NONE = _Last()
+
+
 class FloodGuard:
     """Keeps what became of each partition's last records."""
 
     def __init__(self, limits: FloodLimits) -> None:
         self._limits = limits
-        self._seen: dict[TopicPartition, deque[tuple[int, int]]] = {}
+        self._seen: dict[TopicPartition, _Last] = {}
 
     def flooded(self, plan: Plan) -> dict[TopicPartition, int]:
         """The partitions that would be flooded by a plan, with the letters among their last records."""
         room = self.room(plan)
         return {
-            at: letters + self._letters(at) for at, (_, letters) in _counted(plan).items() if letters and room[at] < 0
+            at: letters + self._seen.get(at, _NONE).letters
+            for at, (_, letters) in _counted(plan).items()
+            if letters and room[at] < 0
         }
 
     def room(self, plan: Plan) -> dict[TopicPartition, int]:
         """How many letters more a plan may bring its partitions before that is a flood; below zero it is one."""
         found = {}
         for at, (records, letters) in _counted(plan).items():
-            total = records + sum(count for count, _ in self._seen.get(at, ()))
-            most = max(self._limits.least - 1, int(total * self._limits.percent / 100))
-            found[at] = most - letters - self._letters(at)
+            seen = self._seen.get(at, _NONE)
+            most = max(self._limits.least - 1, int((records + seen.records) * self._limits.percent / 100))
+            found[at] = most - letters - seen.letters
         return found
 
     def passed(self, plan: Plan) -> None:
         """A plan was applied."""
-        for at, counts in _counted(plan).items():
-            if counts[0]:
-                seen = self._seen.setdefault(at, deque())
-                seen.append(counts)
-                while sum(count for count, _ in seen) - seen[0][0] >= self._limits.window:
-                    seen.popleft()
-
-    def _letters(self, at: TopicPartition) -> int:
-        return sum(letters for _, letters in self._seen.get(at, ()))
+        for at, (records, letters) in _counted(plan).items():
+            if records:
+                self._seen.setdefault(at, _Last()).add(records, letters, self._limits.window)
 
     def forget(self, partitions: Iterable[TopicPartition]) -> None:
         """Begin anew with partitions that were taken."""

@@ -27,7 +27,7 @@ _HEALED_BY_OTHERS = {kind.name for kind in TABLE_KINDS if kind.name.startswith("
 _LOST = {"log.out_of_range", "log.recreated", "log.truncated"}
 
 # why the registry does not say what a record's schema is
-_NO_SCHEMA = {"registry.away", "registry.status", "registry.refused"}
+_NO_SCHEMA = {"registry.away", "registry.status", "registry.refused", "registry.tls"}
 
 
 def _no_lane(topic: str) -> bool:

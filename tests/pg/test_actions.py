@@ -1,10 +1,12 @@
 """What a person does with letters: given up, with what waits for them."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
 
+from consumer.stack.waiting import wait_until
 from dlq.actions import discard
 
 _LETTER = """
@@ -43,3 +45,20 @@ def test_what_waits_for_another_letter_is_not_given_up(session: psycopg.Connecti
 
     assert discard(session, group, [ids["front"]], "known nonsense").changed == (ids["front"], ids["waits"])
     assert discard(session, group, [ids["whole"]], "as well").changed == (ids["whole"], ids["behind"])
+
+
+def test_what_a_batch_puts_behind_a_letter_meanwhile_is_given_up_with_it(
+    server: str, session: psycopg.Connection, group: str
+) -> None:
+    """The batch holds the letter in front until it commits; nothing would set free what it leaves behind that."""
+    ids = write(session, group, [("front", 0, 3, "dead")])
+    with psycopg.connect(server) as batch, ThreadPoolExecutor(1) as thread:
+        batch.execute("SELECT FROM headrace.letters WHERE id = %s FOR UPDATE", (ids["front"],))
+        with psycopg.connect(server) as person:
+            done = thread.submit(discard, person, group, [ids["front"]], "known nonsense")
+            waits = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
+            pid = person.info.backend_pid
+            assert wait_until(lambda: done.done() or session.execute(waits, (pid,)).fetchone() is not None, 20)
+            late = write(batch, group, [("late", 0, 4, "held")])
+            batch.commit()
+            assert done.result(20).changed == (ids["front"], late["late"])

@@ -91,7 +91,8 @@ def test_what_a_table_or_the_registry_causes_is_no_attempt_of_records() -> None:
     refused = POLICY.again(KINDS["table.privilege"], 50, 48 * HOUR, 0.0)
     assert refused == Decision(state=State.RETRYING, delay=600, excused=True)
 
-    assert POLICY.again(KINDS["registry.away"], 50, 48 * HOUR, 0.0) == refused
+    for kind in ("registry.away", "registry.status", "registry.refused", "registry.tls"):
+        assert POLICY.again(KINDS[kind], 50, 48 * HOUR, 0.0) == refused
     assert POLICY.again(KINDS["kafka.no_topic"], 50, 48 * HOUR, 0.0).state is State.DEAD
     assert POLICY.again(KINDS["record.reference"], 9, HOUR, 0.0).state is State.DEAD
     assert POLICY.again(KINDS["record.reference"], 9, HOUR, 0.0, excused=1) == Decision(state=State.RETRYING, delay=600)
