@@ -115,7 +115,7 @@ class Attempts:
         kept = tuple(self._handover.start(self._holdings.owned(work.slices)))
         if len(kept) == len(work.slices):
             return work
-        return replace(work, slices=kept, plan=None) if kept else None
+        return work.part(kept) if kept else None
 
     def _in_time(self, work: Work | None) -> Work | None:
         """As much of the work as fits into what is left until the process ends; all of it while no end is near.

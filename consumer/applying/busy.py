@@ -77,7 +77,7 @@ class Busy:
             return work, []
         stops = [_stop(piece, self._resting[piece.at.topic][0]) for piece in resting]
         kept = tuple(piece for piece in work.slices if piece not in resting)
-        return replace(work, slices=kept, plan=None) if kept else None, stops
+        return work.part(kept) if kept else None, stops
 
     def apart(self, work: Work) -> list[Work]:
         """The parts in which a batch is tried: what is of other partitions first, then as many of each as may be."""
@@ -89,7 +89,7 @@ class Busy:
         for piece in mine:
             most = self._searches[piece.at].most
             parts += [[part] for part in (piece.head(most), piece.tail(most)) if len(part)]
-        return [replace(work, slices=tuple(part), plan=None) for part in parts]
+        return [work.part(part) for part in parts]
 
     def within(self, work: Work) -> float | None:
         """The seconds that a part gets; None for as many as any batch.

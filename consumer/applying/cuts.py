@@ -28,7 +28,7 @@ def without_flooded(work: Work, plan: Plan, flooded: Mapping[TopicPartition, int
             detail += f"; of this batch {filled_by(letters_of(plan, piece.at))}"
             failure = failed(_flood(work.refused, piece.at), "applier", "count letters", detail)
             stops.append(Stopped(piece.at, located(failure, piece.at, piece.start)))
-    return [*stops, replace(work, slices=kept, plan=None)] if kept else stops
+    return [*stops, work.part(kept)] if kept else stops
 
 
 def _flood(refused: Mapping[RecordRef, Failure], at: TopicPartition) -> FailureKind:
@@ -48,7 +48,7 @@ def without_letters(work: Work, plan: Plan, failure: Failure) -> list[Step]:
 
 def halved(work: Work) -> list[Step]:
     """Two batches with half of the records each, in order."""
-    return [replace(work, slices=tuple(half), plan=None) for half in halves(work.slices)]
+    return [work.part(half) for half in halves(work.slices)]
 
 
 # more of them are no few values that are handed on
@@ -70,7 +70,7 @@ def in_front(work: Work, bad: BadRecord) -> list[Step]:
     """A record's partition stops in front of it, or waits there; everything else goes on."""
     at = bad.ref.at
     step = Stopped(at, bad.failure) if bad.wait is None else Later(at, bad.wait, bad.failure)
-    return [replace(work, slices=before(work.slices, bad.ref), plan=None), step]
+    return [work.part(before(work.slices, bad.ref)), step]
 
 
 def first(work: Work, count: int) -> Work:
@@ -79,7 +79,7 @@ def first(work: Work, count: int) -> Work:
     for piece in work.slices:
         kept.append(piece.head(count))
         count -= len(kept[-1])
-    return replace(work, slices=tuple(kept), plan=None)
+    return work.part(kept)
 
 
 def before(slices: Sequence[Slice], ref: RecordRef) -> tuple[Slice, ...]:
@@ -100,7 +100,7 @@ def by_topic(work: Work, topics: Collection[str]) -> tuple[Work, Work]:
     rest, those = (
         tuple(piece for piece in work.slices if (piece.at.topic in topics) is chosen) for chosen in (False, True)
     )
-    return replace(work, slices=rest, plan=None), replace(work, slices=those, plan=None)
+    return work.part(rest), work.part(those)
 
 
 def each_topic(work: Work) -> list[Work]:

@@ -28,7 +28,7 @@ class Judge:
     def held(self, letter: Standing) -> Verdict:
         """It came too early."""
         reason = "an older change of its row is not applied yet"
-        return Verdict(id=letter.id, attempt=letter.attempt, state=State.HELD, reason=reason)
+        return Verdict(id=letter.id, attempt=letter.attempt, state=State.HELD, reason=reason, ref=letter.ref)
 
     def left_alone(self, letter: Standing) -> Verdict:
         """A letter of what a person has paused comes again, as often as it takes, and nothing else is said of it.
@@ -46,6 +46,7 @@ class Judge:
             reason=failure.detail,
             excused=True,
             delay=later.delay,
+            ref=letter.ref,
         )
 
     def failed(self, letter: Standing, failure: Failure) -> Verdict:
@@ -63,4 +64,5 @@ class Judge:
             failure=said,
             excused=decision.excused,
             delay=decision.delay,
+            ref=letter.ref,
         )

@@ -24,7 +24,8 @@ from consumer.ports.topics import Ages, Offsets
 log = structlog.get_logger("headrace.lookout")
 
 STAYS = 60.0
-"""Seconds for which a process tells what it saw though it can't ask who tells now: by then another one may."""
+"""Seconds for which a process tells what it saw though it can't ask who tells now: by then another one may. Where looks
+are further apart it is as long as two of them take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +69,7 @@ class Lookout:
     @property
     def seen(self) -> Sight | None:
         """The last look; None while another process looks, or may do so. For any thread."""
-        return self._seen if self._clock() - self._confirmed <= STAYS else None
+        return self._seen if self._clock() - self._confirmed <= max(STAYS, 2 * self._every) else None
 
     def turn(self, timeout: float) -> None:
         """Take the next step of a look, or begin one if it is time to; else wait."""
@@ -106,6 +107,8 @@ class Lookout:
         heartbeat = self._heard() if self._beating & there.keys() else None
         yield
         self._outlook.keep(at, judged, heartbeat)
+        # Kafka may have taken long
+        self._confirmed = self._clock()
         self._seen = Sight(at=at, partitions=judged, heartbeat=heartbeat, stored=self._outlook.stored())
 
     def _judged(self, found: Sequence[Lag], workers: Sequence[Worker]) -> list[Judged]:

@@ -7,7 +7,7 @@ took, applied or stopped. A released partition is started in no further batch.
 import threading
 import time
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from consumer.core.failure import Failure
@@ -46,6 +46,10 @@ class Work:
     def size(self) -> int:
         """Bytes held."""
         return self.plan.size if self.plan else sum(piece.size for piece in self.slices)
+
+    def part(self, slices: Iterable[Slice]) -> "Work":
+        """A batch of some of its records, without a plan; whether bytes had closed it says nothing of that one."""
+        return replace(self, slices=tuple(slices), plan=None, full=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,4 +299,4 @@ def _without(work: Work | Stopped, gone: Collection[TopicPartition]) -> Work | S
     kept = tuple(piece for piece in work.slices if piece.at not in gone)
     if len(kept) == len(work.slices):
         return work
-    return replace(work, slices=kept, plan=None) if kept else None
+    return work.part(kept) if kept else None

@@ -46,10 +46,8 @@ def _say_letters(plan: Plan) -> None:
 
 
 def _say_verdicts(plan: Plan) -> None:
-    """Of one that is applied the record is known by what is written."""
-    refs = [write.origins.ref(0) for write in plan.writes[:1] if write.rows]
     for verdict in plan.verdicts:
         fields = told(verdict.failure) if verdict.failure else {"reason": verdict.reason}
-        if verdict.failure is None and refs and verdict is plan.verdicts[0]:
-            fields["correlation_id"] = correlation_id(*refs[0])
+        if verdict.ref is not None:
+            fields["correlation_id"] = correlation_id(*verdict.ref)
         log.info("letter tried again", letter=verdict.id, state=verdict.state.value, **fields)

@@ -19,6 +19,7 @@ from dlq.masking import Mask
 from tests.pg.conftest import Pools
 from tests.pg.landing import rows
 from tests.pg.pipeline import Change, Pipeline
+from tests.unit.semantic import array
 
 FIELDS = [
     {"name": "id", "type": "long"},
@@ -40,18 +41,19 @@ def line(session: psycopg.Connection, sink: PostgresSink, catalog: PostgresCatal
     return made
 
 
+def weighed(server: str, group: str, line: Pipeline, change: Change, *masked: str) -> Difference:
+    """What one change would do."""
+    key, value = line.record(*change)
+    record = Record(ref=RecordRef(line.at, 7), key=key, value=value)
+    weigher = Weigher(line.planner, line.binder, line.known)
+    with connect(SessionSettings(dsn=server, worker="weigh")) as connection:
+        return difference(connection, group, record, weigher, Mask([f"{line.table}.{name}" for name in masked]))
+
+
 @pytest.fixture
 def weigh(server: str, group: str, line: Pipeline) -> Weigh:
     """Weighs one change, with masked columns if there are any."""
-
-    def weighed(op: str, row: dict[str, Any], *masked: str) -> Difference:
-        key, value = line.record(op, row)
-        record = Record(ref=RecordRef(line.at, 7), key=key, value=value)
-        weigher = Weigher(line.planner, line.binder, line.known)
-        with connect(SessionSettings(dsn=server, worker="weigh")) as connection:
-            return difference(connection, group, record, weigher, Mask([f"{line.table}.{name}" for name in masked]))
-
-    return weighed
+    return lambda op, row, *masked: weighed(server, group, line, (op, row), *masked)
 
 
 def cells(found: Difference) -> list[tuple[str, str | None, str | None]]:
@@ -102,6 +104,25 @@ def test_what_would_be_refused_says_why(
     assert found.refused is not None
     assert (found.refused.kind, found.cells) == (kind, ())
     assert rows(session, line.table) == [(1, "old", 1, "here")]
+
+
+@pytest.fixture
+def wider(session: psycopg.Connection, sink: PostgresSink, catalog: PostgresCatalog, schema: str) -> Pipeline:
+    """A pipeline with a row that has a value of a type without a placeholder."""
+    sink.seed({})
+    session.execute(f"CREATE TABLE {schema}.orders (id bigint PRIMARY KEY, word text, n int, v float8[])")
+    made = Pipeline(sink, catalog, schema, [*FIELDS, {"name": "v", "type": ["null", array("double")]}])
+    made.apply(("c", {**OLD, "v": [1.5]}))
+    return made
+
+
+@pytest.mark.parametrize(("number", "kind"), [(1, "record.nulled"), (5, "record.missing_base")])
+def test_a_null_that_may_stand_for_a_value_is_refused_as_it_would_be(
+    server: str, group: str, wider: Pipeline, number: int, kind: str
+) -> None:
+    """By the row: one has a value there, one is not there."""
+    found = weighed(server, group, wider, ("u", {**OLD, "id": number, "v": None}))
+    assert (found.effect, found.refused and found.refused.kind) == (None, kind)
 
 
 def test_what_a_trigger_makes_of_it_is_seen(session: psycopg.Connection, line: Pipeline, weigh: Weigh) -> None:

@@ -30,6 +30,13 @@ def stopped(at: TopicPartition) -> Stopped:
     return Stopped(at, Failure(component="c", operation="o", kind="k", detail="d", remedy="r."))
 
 
+def test_of_a_part_nothing_says_that_its_bytes_closed_it() -> None:
+    """It would be taken for the reason why so few records took so long."""
+    whole = replace(work(A, B), full=True, judged=True)
+    part = whole.part(whole.slices[:1])
+    assert (part.slices, part.full, part.judged) == (whole.slices[:1], False, True)
+
+
 @pytest.fixture
 def handover() -> Handover:
     """Room for two batches of a hundred bytes together."""

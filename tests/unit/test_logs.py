@@ -203,6 +203,18 @@ def test_a_letter_is_told_with_the_name_of_its_record() -> None:
     assert "canary" not in str(lines)
 
 
+def test_each_letter_that_is_tried_again_is_told_with_the_name_of_its_own_record() -> None:
+    """Also one of many that are applied together, and one that has to wait."""
+    verdicts = tuple(
+        Verdict(id=offset, attempt=2, state=state, reason="so", ref=RecordRef(AT, offset))
+        for offset, state in ((9, State.HELD), (7, State.APPLIED), (8, State.APPLIED))
+    )
+    with capture_logs() as lines:
+        plan = Plan(slices=(PIECE,), stages=(), verdicts=verdicts)
+        journeys.say(Committed(Applied(plan=plan, seconds=0.1, durations={})))
+    assert [line["correlation_id"] for line in lines] == [f"shop.orders-3-{line['letter']}" for line in lines]
+
+
 def test_many_letters_of_a_batch_are_not_told_one_by_one() -> None:
     """The rest is a number."""
     record = Record(ref=RecordRef(AT, 7), key=None, value=None, headers=())

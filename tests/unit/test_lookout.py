@@ -144,6 +144,16 @@ def test_who_can_not_ask_who_tells_tells_for_a_minute_more(group: Group) -> None
     assert look.seen is not None
 
 
+def test_between_looks_that_are_far_apart_it_tells_what_it_saw(group: Group) -> None:
+    """An alert that waits for some minutes would begin anew each time."""
+    now = [0.0]
+    sources = Sources(outlook=group, workers=lambda: group.workers, offsets=group, ages=group)
+    look = Lookout(sources, "me", every=300.0, clock=lambda: now[0])
+    whole(look)
+    for now[0] in (STAYS + 1, 299.0, 590.0):
+        assert look.seen is not None
+
+
 def test_while_only_kafka_is_away_what_was_seen_stays(group: Group) -> None:
     """Nobody else tells: the target says so at each look."""
     now = [0.0]

@@ -13,6 +13,7 @@ from consumer.edges.postgres.staged_rows import same_row, table_name
 from consumer.edges.postgres.staging import Staged, Staging
 from consumer.edges.postgres.translate import translated
 from consumer.edges.postgres.writing import Writer
+from consumer.ports.refusals import DataFault
 
 LONGEST = 4096
 """Most characters of a value that are returned."""
@@ -60,7 +61,8 @@ def compared(connection: psycopg.Connection, group: str, writes: Sequence[TableW
         before = _row(connection, staged[-1], columns)
         late = writes[-1].version is not None and connection.execute(kept_out(staged[-1])).rowcount > 0
         for one in staged:
-            Writer(100.0).write(connection, one)
+            for why in Writer(100.0).write(connection, one).values():
+                raise DataFault(why, one.write.table)
         connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
         return Compared(columns=columns, before=before, after=_row(connection, staged[-1], columns), kept_out=late)
 
