@@ -4,8 +4,11 @@ PostgreSQL's codes go by the longest prefix: the exceptions to a class first, th
 documentation). What no rule knows is `unknown` and never the worst or the best case.
 """
 
+from consumer.core.failure import Failure
 from consumer.core.failure_kind import FailureKind, Scope
 from consumer.core.kinds import BUSY, KINDS
+
+_LEFT_IDLE = "25P03"
 
 BY_SQLSTATE = {
     "08": "target.connection",
@@ -121,3 +124,11 @@ def of_status(status: int) -> FailureKind:
     if status == 404:
         return KINDS["record.schema_unknown"]
     return KINDS["registry.refused" if status in (401, 403) else "registry.status"]
+
+
+def may_be_the_tables(failure: Failure) -> bool:
+    """Whether the table at hand may be the reason why it was not written in time.
+
+    It is not where the transaction was left idle: then the server stood still, or this process.
+    """
+    return failure.kind in BUSY and failure.code != _LEFT_IDLE

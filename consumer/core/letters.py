@@ -126,8 +126,8 @@ class Verdict:
     """What becomes of a letter that came back at `attempt`: its next state, and why.
 
     A failure counts as one more attempt, though in no budget when it is `excused`; without a failure an excused attempt
-    was none, and the letter is what it was. `delay` in seconds until the next. `ref` as in `Standing`; so `row`, of what is
-    applied, since a version may keep it out.
+    was none, and the letter is what it was. `delay` in seconds until the next. `ref` as in `Standing`; `row` too, of
+    what is applied, since a version may keep it out.
     """
 
     id: int

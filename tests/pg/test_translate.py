@@ -187,15 +187,19 @@ def test_a_deadlock_is_a_conflict(server: str, session: psycopg.Connection, sche
 
 
 @pytest.mark.provokes("target.timeout")
-def test_a_transaction_that_was_left_idle_is_for_time(server: str, session: psycopg.Connection) -> None:
-    """The server has ended it; what follows is told so."""
+@pytest.mark.parametrize("table", [None, TableName("public", "t")])
+def test_a_transaction_that_was_left_idle_is_for_time(
+    server: str, session: psycopg.Connection, table: TableName | None
+) -> None:
+    """The server has ended it; what follows is told so, and no table is blamed."""
     with psycopg.connect(server) as idle:
         idle.execute("SET idle_in_transaction_session_timeout = '10ms'")
         query = "SELECT 1 FROM pg_stat_activity WHERE pid = %s"
         assert wait_until(lambda: not session.execute(query, (idle.info.backend_pid,)).fetchone(), 10)
-        with pytest.raises(Transient) as caught, translated("test"):
+        with pytest.raises(Transient) as caught, translated("test", table):
             idle.execute("SELECT 1")
 
+    assert type(caught.value) is Transient
     assert (caught.value.failure.kind, caught.value.failure.code) == ("target.timeout", "25P03")
 
 

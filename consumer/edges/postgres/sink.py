@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 
 import psycopg
 
+from consumer.core.classify import may_be_the_tables
 from consumer.core.failure import Failure, HeadraceError, Transient, failed
-from consumer.core.kinds import BUSY, KINDS, TOO_MUCH_MOVED
+from consumer.core.kinds import KINDS, TOO_MUCH_MOVED
 from consumer.core.laps import Lap
 from consumer.core.letters import Record, Standing
 from consumer.core.plan import Plan
@@ -512,7 +513,7 @@ def _check_deferred(connection: psycopg.Connection, plan: Plan) -> None:
         with translated("check what is deferred"):
             connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
     except Transient as error:
-        if error.failure.kind not in BUSY or not (plan.writes or plan.truncates):
+        if not may_be_the_tables(error.failure) or not (plan.writes or plan.truncates):
             raise
         raise TableBusy(error.failure, None) from error
 

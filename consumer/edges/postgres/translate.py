@@ -11,10 +11,10 @@ from contextlib import contextmanager
 
 import psycopg
 
-from consumer.core.classify import of_sqlstate
+from consumer.core.classify import may_be_the_tables, of_sqlstate
 from consumer.core.failure import Failure, HeadraceError, Persistent, Transient, blaming, failed
 from consumer.core.failure_kind import ErrorType, FailureKind, Scope
-from consumer.core.kinds import BUSY, KINDS
+from consumer.core.kinds import KINDS
 from consumer.core.target import TableName
 from consumer.ports.refusals import ConnectionLost, DataFault, TableBusy, TableFault
 
@@ -92,7 +92,7 @@ def _raisable(kind: FailureKind, failure: Failure, table: TableName | None) -> H
         return TableFault(failure, table)
     if kind is KINDS["target.connection"]:
         return ConnectionLost(failure)
-    if kind.name in BUSY and table is not None:
+    if table is not None and may_be_the_tables(failure):
         return TableBusy(failure, table)
     return Transient(failure) if kind.type is ErrorType.TRANSIENT else Persistent(failure)
 
