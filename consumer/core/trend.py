@@ -49,7 +49,7 @@ _STANDING = {
 def trend(lag: Lag, window: Sequence[Mark], *, held_up: bool = False) -> Trend | None:
     """By the window's looks, oldest first, the last of which is `lag`'s; None where it can't be said yet.
 
-    `held_up`: its worker does not ask a server that is away, which it waits for.
+    `held_up`: its worker does not ask a server that is away, which it waits for unless it goes on without it.
     """
     if lag.going in _STANDING:
         return _STANDING[lag.going]
@@ -59,7 +59,7 @@ def trend(lag: Lag, window: Sequence[Mark], *, held_up: bool = False) -> Trend |
         return Trend.OK
     if lag.seconds is not None and lag.seconds <= _SOON:
         return Trend.OK
-    if held_up:
+    if held_up and len({mark.position for mark in window[-2:]}) == 1:
         return Trend.WAITING
     if _still(window):
         return Trend.STALLED

@@ -84,6 +84,11 @@ def test_a_worker_that_does_not_ask_its_target_holds_its_partitions_up() -> None
     assert trend(lag(0), looks((7, 0)), held_up=True) is Trend.OK
 
 
+def test_a_partition_that_goes_on_without_the_server_that_is_away_is_not_held_up() -> None:
+    """As one whose schemas are known while the registry is away."""
+    assert trend(lag(20), looks((0, 90), (50, 60), (100, 20)), held_up=True) is Trend.CATCHING_UP
+
+
 @pytest.mark.parametrize(
     ("state", "partition", "expected"),
     [("open", 0, Trend.WAITING), ("closed", 0, Trend.STALLED), ("open", 1, Trend.STALLED)],

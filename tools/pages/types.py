@@ -108,9 +108,9 @@ _LOST = (
         "null: [refused where the row has a value](#nulls-that-may-be-unchanged-values)",
     ),
     (
-        "an unchanged `numeric` of thousands of digits, `decimal.handling.mode=double`",
-        'null, which is written, unless `doubtful_nulls = "reject"` of the column: the schema does not tell it from a '
-        "`double precision`, which is never stored apart",
+        "an unchanged `numeric` of thousands of digits, `decimal.handling.mode` `precise` or `double`",
+        'null, which is written, unless `doubtful_nulls = "reject"` of the column: nulls of short numbers, which '
+        "are meant, look the same",
     ),
     ("arrays of an enum type or of `ltree` that have a null in them", "null"),
     ("arrays of a domain", "null, unless they are empty"),
