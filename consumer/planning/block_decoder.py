@@ -42,8 +42,8 @@ from consumer.planning.images import (
     unnested,
     without_key,
 )
-from consumer.planning.stopwatch import Stopwatch
 from consumer.ports.decoding import Decoder
+from consumer.stopwatch import Stopwatch
 
 log = structlog.get_logger("headrace.decode")
 

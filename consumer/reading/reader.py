@@ -22,7 +22,6 @@ from consumer.core.records import Slice, TopicPartition
 from consumer.core.runs import frame, runs
 from consumer.core.sizer import BatchSizer
 from consumer.planning.planner import BadRecord, Unbound
-from consumer.planning.stopwatch import Stopwatch
 from consumer.ports.facts import Halted, Healed, Pause, Shift, Shifted, Tell, untold
 from consumer.ports.refusals import DataFault
 from consumer.ports.target import Taken
@@ -32,6 +31,7 @@ from consumer.reading.gathering import Gathering, sample
 from consumer.reading.handover import Dropped, Handover, Later, Moved, Notice, Paced, Stopped, Work
 from consumer.reading.places import LogCut, Places
 from consumer.reading.rationing import Rationing, Sharing, counted, partitions_of
+from consumer.stopwatch import Stopwatch
 
 log = structlog.get_logger("headrace.read")
 

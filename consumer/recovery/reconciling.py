@@ -15,8 +15,6 @@ from consumer.ports.reconcile import Came, Found, Keys, Mark, NotComparable, Pas
 
 LEAF = 2_000
 """Rows of a range that is not halved any more."""
-MANY = 2_000
-"""Suspected keys that are looked at before more ranges are summed."""
 LEAST = 100
 """Least rows of a range; ranges that take too long are halved down to it."""
 _LOOK_EVERY = 0.5
@@ -31,7 +29,8 @@ class Limits:
     """What a comparison may cost. `rate`: rows a second; `rounds`: how often a key that moves is looked at.
 
     `settle`: seconds within which the connector has sent what it got; `patience`: most seconds that are waited for it;
-    `keys`: most differences of a table; `turn`: seconds after which a range is taken for too large.
+    `keys`: most differences of a table; `turn`: seconds after which a range is taken for too large. `suspects`: keys
+    that are looked at before more ranges are summed.
     """
 
     range_rows: int = 20_000
@@ -41,6 +40,7 @@ class Limits:
     rounds: int = 5
     keys: int = 10_000
     turn: float = 10.0
+    suspects: int = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +138,7 @@ class Reconciling:
             return _left(replace(progress, counts=_told(counts)), Outcome.STOPS, why=why)
         if progress.round is not None:
             return self._look(table, sides, progress, progress.round, keys)
-        if waiting and (progress.walked or waiting >= MANY):
+        if waiting and (progress.walked or waiting >= self._limits.suspects):
             return self._begin_round(sides, progress, keys)
         if progress.walked:
             return _left(replace(progress, counts=_told(counts)), Outcome.DONE)

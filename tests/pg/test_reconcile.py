@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
 
@@ -161,11 +162,9 @@ def test_ranges_that_are_quick_again_grow_again(filled: Scene) -> None:
     assert (step.rows, step.progress["ranges"], step.progress["size"]) == (1000, 4, 1000)
 
 
-def test_a_key_that_is_suspected_late_is_looked_at_as_often_as_others(
-    filled: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_key_that_is_suspected_late_is_looked_at_as_often_as_others(filled: Scene) -> None:
     """Beside one that has been looked at before and does not rest either."""
-    monkeypatch.setattr("consumer.recovery.reconciling.MANY", 2)
+    filled.limits = replace(filled.limits, suspects=2)
     looks = count(1)
 
     def written() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import httpx
 
+from consumer.stack.waiting import wait_until
 from tests.faults.oracle import Oracle
 from tests.real.engine.witness import differences
 
@@ -43,11 +44,8 @@ def recovered(ground: Ground) -> float:
 
 def waited(condition: Callable[[], bool], what: str) -> None:
     """Raises Wrong when it does not hold in time."""
-    until = time.monotonic() + _RECOVERY
-    while not condition():
-        if time.monotonic() > until:
-            raise Wrong(f"not within {_RECOVERY:.0f} s: {what}")
-        time.sleep(0.5)
+    if not wait_until(condition, _RECOVERY):
+        raise Wrong(f"not within {_RECOVERY:.0f} s: {what}")
 
 
 def kept_interventions(ground: Ground) -> Counter[str]:

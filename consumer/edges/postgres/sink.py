@@ -49,7 +49,6 @@ from consumer.edges.postgres.session import SessionSettings, connect, limit, req
 from consumer.edges.postgres.staging import Staged, Staging
 from consumer.edges.postgres.translate import translated
 from consumer.edges.postgres.writing import Writer
-from consumer.planning.stopwatch import Stopwatch
 from consumer.ports.facts import Committed, Numbered, Tell, Undone, untold
 from consumer.ports.refusals import (
     CommitUnknown,
@@ -62,6 +61,7 @@ from consumer.ports.refusals import (
     TooSlow,
 )
 from consumer.ports.target import NO_ROOM, Applied, Known, Outcome, Retention, Start, Stored, Taken
+from consumer.stopwatch import Stopwatch
 
 # seconds in which the server is told to undo what runs
 _CUT = 1.0
