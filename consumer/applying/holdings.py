@@ -192,9 +192,12 @@ class Holdings:
         stored = self._patience.ask(self._sink.stored)
         positions = {position.at: position.next_offset for position in stored}
         waits = {position.at: waiting.unpassed(position.at, position.wait_for, positions) for position in stored}
+        topics = {other.topic for at in self._waiting for other in waits.get(at, ())}
+        # of a topic that is gone nothing comes any more
+        there = self._patience.ask(lambda: self._offsets.topic_ids(sorted(topics)))
         still = {}
         for at, part in list(self._waiting.items()):
-            others = waits.get(at, {})
+            others = {other: end for other, end in waits.get(at, {}).items() if other.topic in there}
             if others and not waiting.goes_first(at, waits):
                 still[at] = others
             else:

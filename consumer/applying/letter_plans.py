@@ -8,6 +8,7 @@ from consumer.core.failure import Failure, failed
 from consumer.core.kinds import KINDS
 from consumer.core.letters import BEHIND, Record, Standing
 from consumer.core.plan import Plan
+from consumer.core.writes import Action
 from consumer.ports.refusals import DataFault, Reconsider, TableFault
 from consumer.ports.target import Sink
 
@@ -44,6 +45,23 @@ class LetterPlans:
             if letter.pointer and letter.row and not self._is_of(letter, plan):
                 raise NotPlanned({letter.ref: _ANOTHER})
         return plan
+
+    def whole(self, letters: Sequence[Standing]) -> set[int]:
+        """Those of the letters, by id, that leave nothing of what their row was before: full images, and deletes.
+
+        None of a table whose rows wait for whatever is in front of them, or whose records have to be read again. Raises
+        Reconsider, Transient.
+        """
+        return {letter.id for letter in letters if letter.row and not letter.is_reread and self._is_whole(letter)}
+
+    def _is_whole(self, letter: Standing) -> bool:
+        try:
+            plan = self._apart.plan(self._records([letter]))
+        except (NotPlanned, DataFault, TableFault):
+            # why is told when its turn has come
+            return False
+        writes = plan.writes
+        return bool(writes) and not plan.letters and all(one.action in _WHOLE and not one.strict for one in writes)
 
     def _records(self, letters: Sequence[Standing]) -> Sequence[Record]:
         """Their records. Raises Reconsider when one has lost its bytes meanwhile, NotPlanned when it is gone."""
@@ -102,6 +120,7 @@ def _rows_known_now(letters: Sequence[Standing], plan: Plan) -> list[Standing]:
     return [letter for letter in letters if letter.row is None and letter.ref in refs]
 
 
+_WHOLE = frozenset({Action.UPSERT, Action.REPLACE, Action.DELETE})
 _NO_ROW = failed(
     KINDS["record.imported"],
     "returns",

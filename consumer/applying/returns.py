@@ -166,7 +166,7 @@ class Returns:
         room = Room(letters=self._planned, bytes=self._limits.bytes)
         closer = tried = False
         while True:
-            now = turns(letters, mine, known, room)
+            now = self._turns(letters, mine, known, room)
             if tried and turn.is_over and now.tried and count(part) > 1:
                 return self._put_off(part, now, known)
             try:
@@ -182,6 +182,16 @@ class Returns:
             if not learned(known, now, blame, divisible=count(part) > 1):
                 return self._halved(part)
             tried = True
+
+    def _turns(self, letters: Sequence[Standing], mine: Collection[int], known: Known, room: Room) -> Turns:
+        """Whose turn it is. What would have to wait is looked at: whether it leaves anything of what is in front."""
+        now = turns(letters, mine, known, room)
+        new = [letter for letter in now.held if letter.id not in known.weighed]
+        if not new:
+            return now
+        known.weighed.update(letter.id for letter in new)
+        known.whole.update(self._plans.whole(new))
+        return turns(letters, mine, known, room)
 
     def _put_off(self, part: Part, now: Turns, known: Known) -> Sequence[Part]:
         """Leave letters for another turn, but for those that are known to fail."""
@@ -230,6 +240,7 @@ class Returns:
             *(judge.held(letter) for letter in now.held),
             *(judge.left_alone(letter) for letter in came if letter.paused is not None),
             *(judge.failed(letter, known.failures[letter.ref]) for letter in now.failed),
+            *(judge.superseded(letter) for letter in now.superseded),
             *(judge.applied(letter) for letter in now.tried),
         )
 

@@ -25,6 +25,11 @@ class Judge:
             id=letter.id, attempt=letter.attempt, state=State.APPLIED, reason=reason, ref=letter.ref, row=letter.row
         )
 
+    def superseded(self, letter: Standing) -> Verdict:
+        """A full image of its row, or its delete, came back behind it and is applied."""
+        reason = "a later change of the row was applied"
+        return Verdict(id=letter.id, attempt=letter.attempt, state=State.SUPERSEDED, reason=reason, ref=letter.ref)
+
     def held(self, letter: Standing) -> Verdict:
         """It came too early."""
         reason = "an older change of its row is not applied yet"

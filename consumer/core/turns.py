@@ -1,7 +1,9 @@
 """Whose turn it is among letters that came back: each row's from the oldest on. Rules without I/O.
 
 Letters of different rows are nothing to one another. Of a row only the oldest open letter may be applied, and with it
-those right behind it that have come back too, or wait for it; together they are applied in their order.
+those right behind it that have come back too, or wait for it; together they are applied in their order. A full image,
+or a delete, leaves nothing of what was before, so that one of these may be applied in front of all: the older ones end
+then.
 """
 
 from collections import Counter, defaultdict
@@ -16,10 +18,16 @@ from consumer.core.records import RecordRef, TopicPartition
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What tries have shown: letters that can't be applied, and rows of which only one letter is tried at a time."""
+    """What tries have shown: letters that can't be applied, and rows of which only one letter is tried at a time.
+
+    `whole`: those, by id, of the letters that had to wait which are full images or deletes; `weighed`: of which it is
+    known.
+    """
 
     failures: dict[RecordRef, Failure] = field(default_factory=dict)
     apart: set[Row] = field(default_factory=set)
+    whole: set[int] = field(default_factory=set)
+    weighed: set[int] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +55,15 @@ class Room:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turns:
-    """What is tried, in the order of the records within a row; what failed; what came back and has to wait."""
+    """What is tried, in the order of the records within a row; what failed; what came back and has to wait.
+
+    `superseded`: what ends where the tried ones are applied.
+    """
 
     tried: Sequence[Standing]
     failed: Sequence[Standing]
     held: Sequence[Standing]
+    superseded: Sequence[Standing] = ()
 
     def several(self) -> set[Row]:
         """The rows of which several letters are tried."""
@@ -88,9 +100,13 @@ def turns(letters: Iterable[Standing], came: Collection[int], known: Known, room
         rows[letter.id if letter.row is None else letter.row].append(letter)
     tried: list[Standing] = []
     failed: list[Standing] = []
+    superseded: list[Standing] = []
     count, size = room.letters - len(came), room.bytes
     for row, own in rows.items():
-        for letter in _in_turn(own, came):
+        ordered = _ordered(own)
+        front = _front(ordered, came, known)
+        superseded += ordered[:front]
+        for letter in _in_turn(ordered[front:], came):
             waited = letter.id not in came
             if waited:
                 count, size = count - 1, size - letter.size
@@ -100,18 +116,33 @@ def turns(letters: Iterable[Standing], came: Collection[int], known: Known, room
             if (waited and min(count, size) < 0) or (row in known.apart and tried and tried[-1].row == row):
                 break
             tried.append(letter)
-    gone = {letter.id for letter in (*tried, *failed)}
+    gone = {letter.id for letter in (*tried, *failed, *superseded)}
     held = [letter for own in rows.values() for letter in own if letter.id in came and letter.id not in gone]
-    return Turns(tried=tried, failed=failed, held=held)
+    return Turns(tried=tried, failed=failed, held=held, superseded=superseded)
 
 
-def _in_turn(letters: Sequence[Standing], came: Collection[int]) -> list[Standing]:
-    """The letters of one row that may be applied one after the other, all of one partition; ordered as by `OLDER`."""
+def _ordered(letters: Sequence[Standing]) -> list[Standing]:
+    """The letters of one row as `OLDER` has them."""
     first: dict[TopicPartition, int] = {}
     for letter in letters:
         first[letter.ref.at] = min(letter.id, first.get(letter.ref.at, letter.id))
+    return sorted(letters, key=lambda one: (first[one.ref.at], one.ref.offset))
+
+
+def _front(ordered: Sequence[Standing], came: Collection[int], known: Known) -> int:
+    """The place of the newest letter that may be applied whatever stands in front of it; else that of the oldest."""
+    fits = (
+        place
+        for place, letter in enumerate(ordered)
+        if letter.id in came and letter.id in known.whole and letter.ref not in known.failures
+    )
+    return max(fits, default=0)
+
+
+def _in_turn(ordered: Sequence[Standing], came: Collection[int]) -> list[Standing]:
+    """The letters of one row that may be applied one after the other, all of one partition."""
     chosen: list[Standing] = []
-    for letter in sorted(letters, key=lambda one: (first[one.ref.at], one.ref.offset)):
+    for letter in ordered:
         # what is read at a letter's origin may be of another row by now, so nothing goes with it
         waits = letter.state is State.HELD and not any(one.pointer for one in (letter, *chosen))
         mine = letter.id in came or (chosen and waits)

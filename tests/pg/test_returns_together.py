@@ -203,8 +203,42 @@ def test_what_is_in_front_of_a_letter_that_fails_again_is_applied(scene: Scene) 
     scene.come_back()
     while {"retrying", "replaying"} & set(scene.states()):
         scene.turn(LANE, scene.applying.come_back(scene.outbox, LANE))
-    assert scene.states() == ["applied", "applied", "dead", "held", "applied"]
+    assert scene.states() == ["superseded", "applied", "dead", "held", "applied"]
     assert scene.rows() == {1: "b", 2: "x"}
+
+
+@pytest.mark.parametrize(
+    ("later", "rows"), [(("u", 1, "good"), {1: "good"}), (("d", 1, ""), {})], ids=["a full image", "a delete"]
+)
+def test_what_leaves_nothing_of_what_was_before_does_not_wait(
+    scene: Scene, later: Change, rows: dict[int, str]
+) -> None:
+    """A letter in front of it that can't be applied ends then, as it would by a change that is no letter."""
+    scene.do("INSERT INTO {s}.t VALUES (1, 'old')")
+    scene.letters([("u", 1, "bad")])
+    scene.do(CHECK)
+    scene.letters([later, ("u", 2, "other")], begin=1)
+    query = 'SELECT id FROM headrace.letters WHERE group_name = %s AND "offset" = 1'
+    ((behind,),) = scene.session.execute(query, (scene.group,)).fetchall()
+    replay(scene.session, scene.group, [behind])
+    scene.turn(LANE, scene.applying.come_back(scene.outbox, LANE))
+    assert scene.states() == ["superseded", "applied", "dead"]
+    assert scene.rows() == rows
+
+
+def test_what_fails_leaves_what_is_in_front_of_it_open(scene: Scene) -> None:
+    """It has not replaced anything."""
+    scene.do("INSERT INTO {s}.t VALUES (1, 'old')")
+    scene.letters([("u", 1, "bad")])
+    scene.do(CHECK)
+    scene.letters([("u", 1, "bad2")], begin=1)
+    query = 'SELECT id FROM headrace.letters WHERE group_name = %s AND "offset" = 1'
+    ((behind,),) = scene.session.execute(query, (scene.group,)).fetchall()
+    replay(scene.session, scene.group, [behind])
+    scene.turn(LANE, scene.applying.come_back(scene.outbox, LANE))
+    assert scene.states()[0] == "dead"
+    assert scene.states()[1] in ("dead", "held")
+    assert scene.rows() == {1: "old"}
 
 
 def test_values_that_are_swapped_are(scene: Scene) -> None:

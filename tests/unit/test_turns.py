@@ -32,6 +32,21 @@ def words(now: Turns) -> dict[str, list[int]]:
     return {what: [one.ref.offset for one in letters] for what, letters in found.items() if letters}
 
 
+def test_what_leaves_nothing_of_what_was_before_goes_first_and_ends_that() -> None:
+    """The newest such one; what is behind it comes with it, if it waits."""
+    letters = [letter(1, state="dead"), letter(2), letter(3, state="held"), letter(4), letter(5, state="held")]
+    now = turns(letters, {2, 4}, Known(whole={2, 4}), WIDE)
+    assert words(now) == {"tried": [4, 5]}
+    assert [one.ref.offset for one in now.superseded] == [1, 2, 3]
+
+
+def test_what_can_not_be_applied_ends_nothing() -> None:
+    """Neither what did not come."""
+    letters = [letter(1, state="dead"), letter(2), letter(3)]
+    now = turns(letters, {2}, Known(whole={2, 3}, failures={letters[1].ref: CHECK}), WIDE)
+    assert (words(now), now.superseded) == ({"held": [2]}, [])
+
+
 @pytest.mark.parametrize(
     ("letters", "came", "expected"),
     [

@@ -106,6 +106,7 @@ WITH w AS MATERIALIZED (
     )
     JOIN headrace.letters l ON l.id = v.id AND l.attempt = v.attempt AND (
         l.state IN ('retrying', 'replaying') OR l.state = 'held' AND v.state IN ('applied', 'superseded')
+        OR l.state = 'dead' AND v.state = 'superseded'
     )
 ), before AS (
     INSERT INTO headrace.letter_failures AS f (letter_id, kind, code, field, detail, first_at, last_at)

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from confluent_kafka.admin import AdminClient
+
 from consumer.stack.options import Endpoints
 
 from .feed import Feed, fresh_name
@@ -45,6 +47,29 @@ def test_children_that_are_read_before_their_parents_wait_for_them(
     target.must_equal(job.group, children, parents)
     assert target.ask("SELECT count(*) FROM headrace.letters") == [(0,)]
     assert process.lines("partition waits")
+
+
+def test_a_wait_ends_with_the_topic_that_is_waited_for(
+    workers: Workers, target: Target, at: Endpoints, fresh_feed: Callable[..., Feed]
+) -> None:
+    """Nothing more can come of it, so what needs it becomes letters; else it would wait for ever."""
+    target.do("ALTER TABLE churn ADD FOREIGN KEY (amount) REFERENCES once")
+    children, parents = fresh_feed("churn", 1), fresh_feed("once", 1)
+    # a truncate that nobody has decided about stops its partition, and what is behind it never comes
+    parents.raw(parents.encode("t", 0, None), 0)
+    parents.send("c", 1, "parent", 0)
+    parents.flush()
+    children.send("c", 1, "child", 1)
+    children.flush()
+    job = Job(at=at, dsn=target.dsn, group=fresh_name("orphan"), topics=(children.topic, parents.topic))
+    process = workers.run(job)
+    process.said("partition waits")
+    admin = AdminClient({"bootstrap.servers": at.kafka, "log_level": 0})
+    admin.delete_topics([parents.topic])[parents.topic].result(30)
+
+    eventually(lambda: target.reached(job.group, children), "the child is passed")
+    assert target.ask("SELECT kind FROM headrace.letters") == [("record.reference",)]
+    assert process.leave() == 0
 
 
 def test_a_value_is_handed_on_from_one_partition_to_another(
