@@ -233,6 +233,23 @@ def only(text: str, fields: Collection[str]) -> Avro:
     return {**schema, "fields": parts}
 
 
+def guarded(text: str) -> Avro:
+    """The form of all fields of a rewritten schema (JSON text), with unions of three; the columnar decoder can read it.
+
+    arrow-avro checks the index of three branches, not of two; no datum has the bytes that the third one wants.
+    """
+    return _guarded(only(text, ()), count(1))
+
+
+def stepped_over(text: str, fields: Collection[str]) -> list[str]:
+    """The other fields with arrays or maps in them, whose items a reader may step over by their declared size."""
+    return [
+        field["name"]
+        for field in json.loads(text)["fields"]
+        if field["name"] not in fields and _has_items(field["type"])
+    ]
+
+
 def _field_form(field: Mapping[str, Any], numbers: Iterator[int]) -> Mapping[str, Any]:
     # in what only the row decoder reads there may be references to the types as they are
     return field if AS_TEXT in field else {**field, "type": _form(field["type"], numbers)}
@@ -243,9 +260,7 @@ def _form(schema: Avro, numbers: Iterator[int]) -> Avro:
     if isinstance(schema, str):
         return {"string": "bytes", "int": "long"}.get(schema, schema)
     if isinstance(schema, list):
-        # arrow-avro checks the index of three branches, not of two; no datum has the bytes that the third one wants
-        none = {"type": "fixed", "name": f"none{next(numbers)}", "size": 2**31 - 1}
-        return [*(_form(branch, numbers) for branch in schema), none]
+        return [_form(branch, numbers) for branch in schema]
     kind = schema["type"]
     if kind == "record":
         return {**schema, "fields": [_field_form(part, numbers) for part in schema["fields"]]}
@@ -255,3 +270,23 @@ def _form(schema: Avro, numbers: Iterator[int]) -> Avro:
         parts = [{"name": "key", "type": "bytes"}, {"name": "value", "type": _form(schema["values"], numbers)}]
         return {"type": "array", "items": {"type": "record", "name": f"entry{next(numbers)}", "fields": parts}}
     return {"enum": "long", "bytes": "bytes"}.get(kind, schema)
+
+
+def _guarded(form: Avro, numbers: Iterator[int]) -> Avro:
+    if isinstance(form, str):
+        return form
+    if isinstance(form, list):
+        none = {"type": "fixed", "name": f"none{next(numbers)}", "size": 2**31 - 1}
+        return [*(_guarded(branch, numbers) for branch in form), none]
+    if form["type"] == "record":
+        parts = [{**part, "type": _guarded(part["type"], numbers)} for part in form["fields"]]
+        return {**form, "fields": parts}
+    return {**form, "items": _guarded(form["items"], numbers)} if form["type"] == "array" else form
+
+
+def _has_items(schema: Avro) -> bool:
+    if isinstance(schema, str):
+        return False
+    if isinstance(schema, list):
+        return any(map(_has_items, schema))
+    return schema["type"] in ("array", "map") or any(_has_items(part["type"]) for part in schema.get("fields", ()))

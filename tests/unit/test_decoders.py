@@ -13,7 +13,8 @@ import fastavro
 import pytest
 
 from consumer.core.envelope import read_key_writer, read_writer_schema
-from consumer.edges.columnar import MAX_RECORDS, ColumnarDecoder
+from consumer.edges.avro_blocks import MAX_RECORDS
+from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.rows import RowDecoder
 from consumer.ports.decoding import BadDatum, Decoder
 from tests.unit.avro import Writer, envelope, event, key
@@ -64,7 +65,7 @@ PRICE_NULL = b"word\x02"
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("what", ["good", "damaged", "sifted", "stored"])
 def test_both_decoders_agree_in_time(what: str) -> None:
-    """Random columns and random damage: the same frames or the same bad datum, but for the classes that are listed."""
+    """Random columns and random damage: the same frames or the same bad datum."""
     child = subprocess.run(
         [sys.executable, "-W", "error", "-m", "tests.unit.decoder_agreement", what],
         cwd=ROOT,
@@ -104,19 +105,38 @@ def classes(datum: bytes, fields: Sequence[str] = FIELDS) -> set[tuple[str, bool
     return {(defect.what, defect.wanted) for defect in defects(json.loads(SCHEMA), datum, fields)}
 
 
-@pytest.mark.parametrize("index", [2, 3, 9, 64, 2**62], ids=lambda index: f"index {index}")
-@pytest.mark.parametrize(("null_first", "taken"), [(True, "word"), (False, None)], ids=["null first", "null second"])
-def test_the_native_reader_takes_any_index_of_a_nullable_type(index: int, null_first: bool, taken: str | None) -> None:
-    """Its known weakness, exactly: an unknown index is the second branch, and no neighbour is touched."""
+@BOTH
+@pytest.mark.parametrize("index", [-1, 2, 3, 9, 64, 2**62], ids=lambda index: f"index {index}")
+@pytest.mark.parametrize("null_first", [True, False], ids=["null first", "null second"])
+def test_a_nullable_type_has_two_indexes(decoder: Decoder, index: int, null_first: bool) -> None:
+    """Any other one is damage, though the value behind it may be read."""
     old, new = (WORD, varint(index) + WORD[1:]) if null_first else (PRICE_NULL, PRICE_NULL[:-1] + varint(index))
     datum = swapped(old, new)
     assert classes(datum) == {("union index", True)}
-    rows = ColumnarDecoder(RowDecoder()).decode(SCHEMA, block(datum), FIELDS)["after"].struct.unnest()
+    with pytest.raises(BadDatum) as caught:
+        decoder.decode(SCHEMA, block(datum), FIELDS)
 
-    assert rows["id"].to_list() == list(range(COUNT))
-    assert rows["word" if null_first else "price"][AT] == taken
-    with pytest.raises(BadDatum):
-        RowDecoder().decode(SCHEMA, block(datum), FIELDS)
+    assert caught.value.index == AT
+
+
+@BOTH
+@pytest.mark.parametrize("fields", [FIELDS, ("op", "before", "after")], ids=["not asked for", "asked for"])
+def test_the_items_of_an_array_end_where_they_are_read_to(decoder: Decoder, fields: Sequence[str]) -> None:
+    """A declared size that is too small, too large or behind the datum's end moves nothing."""
+    for size in (b"\x02", b"\x10", b"\xfe\x07"):
+        datum = with_before(b"\x02\x02x\x02\x00", b"\x01" + size + b"\x02x\x02\x00")
+        assert {what for what, _ in classes(datum, fields)} == {"block size"}
+        assert len(decoder.decode(SCHEMA, block(datum), fields)) == COUNT
+
+
+@BOTH
+def test_items_that_are_not_there_are_missed_though_their_size_is_declared(decoder: Decoder) -> None:
+    """Who steps over them by the size would not see it."""
+    datum = with_before(b"\x02\x02x\x02\x00", b"\x03\x06\x02x\x02\x00")
+    with pytest.raises(BadDatum) as caught:
+        decoder.decode(SCHEMA, block(datum), FIELDS)
+
+    assert caught.value.index == AT
 
 
 def varint(number: int) -> bytes:

@@ -117,7 +117,7 @@ except Exception as error:
 
 
 def test_an_unknown_union_index_is_not_noticed() -> None:
-    """The weakness that the agreement test forgives: when this fails, the reader has learnt it and ALLOWED can go."""
+    """The weakness for which a second reader looks at the indexes: when this fails, it can go."""
     program = """
 union = {"type": "record", "name": "r", "fields": [{"name": "b", "type": ["null", "long"]}]}
 print(read(1, bytes([4, 6]), ("b",), union)["b"].to_pylist())

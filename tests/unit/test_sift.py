@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from consumer.edges.columnar import MAX_RECORDS, ColumnarDecoder
+from consumer.edges.avro_blocks import MAX_RECORDS
+from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.rows import RowDecoder
 from consumer.ports.decoding import BadDatum, Decoder
 from tests.unit.test_decoders import AT, BOTH, FIELDS, PRICE_NULL, SCHEMA, WORD, after, swapped

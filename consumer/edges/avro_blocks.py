@@ -1,0 +1,175 @@
+"""Data of one schema, read by native code as one Avro container block in memory.
+
+A joined block has no record borders, so every datum is followed by a running index that the rewritten
+schema declares as its last field. The block is read in batches of a known size; their row counts and
+index columns are compared. They agree exactly when every datum used up its own bytes. What the native reader does
+not check is checked beside it: decimals are held to their precision, and a second reader that keeps nothing looks at
+the indexes of unions.
+"""
+
+import io
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, BinaryIO, cast
+
+import polars as pl
+import pyarrow as pa
+from polars_avro._avro_rs import AvroSource
+
+from consumer.core.rewriting import ECHO, guarded, only, stepped_over
+
+_SYNC = os.urandom(16)
+MAX_RECORDS = 65_536
+"""Data of one block at most."""
+_SALT = int.from_bytes(os.urandom(8), "big")
+_ECHOES = [(index ^ _SALT).to_bytes(8, "big") for index in range(MAX_RECORDS)]
+_EXPECTED = pa.py_buffer(b"".join(_ECHOES))
+
+_Path = tuple[int | str, ...]
+
+
+class Mismatch(Exception):
+    """The block did not decode into exactly its own records, or not into values of their types."""
+
+
+def read_block(schema: str, data: Sequence[bytes], fields: Sequence[str]) -> pl.DataFrame:
+    """Read all of `data` as one block. Raises Mismatch unless each datum used up exactly its bytes and is sound."""
+    batch = next(read_batches(schema, data, fields, len(data)))
+    # not every Arrow type is one of polars' own
+    return cast(pl.DataFrame, _native(lambda: pl.DataFrame(batch)))
+
+
+def read_batches(schema: str, data: Sequence[bytes], fields: Sequence[str], size: int) -> Iterator[pa.RecordBatch]:
+    """The block in batches of `size`, without a shorter rest. Raises Mismatch at the first that isn't sound."""
+    body = _body(data)
+    header, through = _reading(schema, frozenset(fields))
+    columns = _read(header, body, (*fields, *through), size)
+    indexes = _read(_guarded_header(schema), body, (), size)
+    decimals: list[_Path] | None = None
+    for batch in columns:
+        next(indexes)
+        batch = batch.select(fields)
+        if decimals is None:
+            decimals = list(_decimals(batch.schema))
+        try:
+            for path in decimals:
+                _at(batch, path).validate(full=True)
+        except pa.ArrowInvalid as error:
+            raise Mismatch("a decimal's precision") from error
+        yield batch
+
+
+def _read(header: bytes, body: "_Body", fields: Sequence[str], size: int) -> Iterator[pa.RecordBatch]:
+    """A body in batches of `size`, without a shorter rest. Raises Mismatch at the first that isn't of just its data."""
+    block = b"".join((header, body.head, body.data, _SYNC))
+    # A reader asked again after the last record of a damaged block never returns, so it is asked for whole batches
+    # only, and for one more only while those before it used up exactly their bytes.
+    # The iterator stays in a variable, since dropping it while an error travels replaces the error.
+    source = _native(lambda: AvroSource([lambda: _opened(block)], False, False).batch_iter(size, [*fields, ECHO]))
+    for start in range(0, body.count - size + 1, size):
+        batch = _native(lambda: pa.record_batch(next(source)))
+        if len(batch) != size or not _echoed(batch, start):
+            raise Mismatch("row count or running index")
+        yield batch
+
+
+def _native(call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    # panics of the native reader derive from BaseException
+    except BaseException as error:
+        raise Mismatch(type(error).__name__) from error
+
+
+def _echoed(batch: pa.RecordBatch, start: int) -> bool:
+    """Whether the running index is that of the data from `start` on."""
+    column = batch.column(batch.schema.get_field_index(ECHO))
+    size = 8 * len(batch)
+    return bool(column.buffers()[1].slice(8 * column.offset, size).equals(_EXPECTED.slice(8 * start, size)))
+
+
+def _decimals(schema: pa.Schema) -> Iterator[_Path]:
+    """Where values are decimals, whose digits the native reader does not count: steps from a batch to their array."""
+    todo: list[tuple[_Path, pa.DataType]] = [((place,), field.type) for place, field in enumerate(schema)]
+    while todo:
+        path, kind = todo.pop()
+        if pa.types.is_decimal(kind):
+            yield path
+        elif pa.types.is_struct(kind):
+            todo += [((*path, place), kind.field(place).type) for place in range(kind.num_fields)]
+        elif pa.types.is_list(kind):
+            todo.append(((*path, "values"), kind.value_type))
+        elif pa.types.is_map(kind):
+            todo.append(((*path, "items"), kind.item_type))
+
+
+def _at(batch: pa.RecordBatch, path: _Path) -> pa.Array:
+    column, *steps = path
+    values = batch.column(column)
+    for step in steps:
+        values = values.field(step) if isinstance(step, int) else getattr(values, step)
+    return values
+
+
+def _opened(block: bytes) -> AbstractContextManager[BinaryIO]:
+    return nullcontext(io.BytesIO(block))
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """Data with their running indexes; how many there are; and what a container says of them."""
+
+    data: bytes
+    count: int
+
+    @property
+    def head(self) -> bytes:
+        return _long(self.count) + _long(len(self.data))
+
+
+def _body(data: Sequence[bytes]) -> _Body:
+    pieces: list[bytes] = [b""] * (2 * len(data))
+    pieces[0::2] = data
+    pieces[1::2] = _ECHOES[: len(data)]
+    return _Body(b"".join(pieces), len(data))
+
+
+@lru_cache(maxsize=4096)
+def _reading(text: str, fields: frozenset[str]) -> tuple[bytes, Sequence[str]]:
+    """How a block begins, and what is read though nobody asked for it: items have an end, and a size that may lie."""
+    return _container(only(text, fields)), stepped_over(text, fields)
+
+
+@lru_cache(maxsize=4096)
+def _guarded_header(text: str) -> bytes:
+    return _container(guarded(text))
+
+
+def _container(schema: dict[str, Any]) -> bytes:
+    echo = {"name": ECHO, "type": {"type": "fixed", "name": "echo", "size": 8}}
+    text = json.dumps({**schema, "fields": [*schema["fields"], echo]})
+    metadata = (
+        _long(2) + _text(b"avro.schema") + _text(text.encode()) + _text(b"avro.codec") + _text(b"null") + _long(0)
+    )
+    return b"Obj\x01" + metadata + _SYNC
+
+
+def _long(value: int) -> bytes:
+    """Avro's zig-zag variable-length integer, for values of zero and more."""
+    value <<= 1
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _text(raw: bytes) -> bytes:
+    return _long(len(raw)) + raw
