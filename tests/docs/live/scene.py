@@ -106,8 +106,7 @@ class Scene:
             process = self.running.get(name)
             if process is None or process.code is not None:
                 log, settings = self.directory / f"{name}.log", str(self.directory / "headrace.toml")
-                command = [sys.executable, "-m", "consumer", *words, "--config", settings]
-                self.running[name] = Process(command, log)
+                self.running[name] = Process(["-m", "consumer", *words, "--config", settings], log)
         eventually(lambda: ports.answers(self.console), "the admin process answers")
         eventually(lambda: self.ask(_ALIVE, GROUP, self.running["run"].pid), "the worker has reported itself")
 

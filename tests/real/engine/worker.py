@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import Any, TypeVar
 
 from consumer.stack.options import Endpoints
 from consumer.stack.waiting import wait_until
+
+from .nursery import nursery
 
 # short, so that a dead member is noticed soon
 _CLIENT = {"session.timeout.ms": "3000", "heartbeat.interval.ms": "300", "max.poll.interval.ms": "45000"}
@@ -22,12 +23,6 @@ PATIENCE = 120.0
 _Found = TypeVar("_Found")
 # characters of a log that the report of a failed test shows
 _TOLD = 6000
-# becomes the program, and ends when the tests end in any way (1 is PR_SET_PDEATHSIG)
-_TIED = """
-import ctypes, os, signal, sys
-ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
-"""
 
 
 def eventually(condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
@@ -132,12 +127,10 @@ def _toml(value: Any) -> str:
 class Process:
     """One running worker and its log."""
 
-    def __init__(self, argv: list[str], log: Path) -> None:
+    def __init__(self, words: list[str], log: Path) -> None:
         self.log_file = log
-        with log.open("ab") as output:
-            self._popen = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=_environment(), start_new_session=True
-            )
+        log.touch()
+        self._popen = nursery().start(words, log, _environment())
 
     @property
     def pid(self) -> int:
@@ -246,7 +239,7 @@ class Workers:
 
     def _start(self, job: Job, words: list[str]) -> Process:
         log = self._directory / f"{job.name}-{len(self._started)}.log"
-        process = Process([sys.executable, "-I", "-S", "-c", _TIED, *words], log)
+        process = Process(words, log)
         self._started.append(process)
         return process
 
