@@ -1,5 +1,6 @@
 """The program of a child process: `good`, `damaged`, `sifted` or `stored` data, given to both decoders.
 
+A number behind the word says how many tables are made: `python -m tests.unit.decoder_agreement damaged 1000`.
 Apart from the test process, because native code that hangs can't be interrupted there. Exits with 0 when the decoders
 agree everywhere.
 """
@@ -56,8 +57,10 @@ ASKED = (
 )
 MOST_SECONDS = 5.0
 """Of the processor, for one decoding."""
-MOST_IN_ALL = 240
-"""The same for everything: native code that does not return has the process ended by the kernel."""
+MADE = 30
+"""Tables that are made up, unless a number is given."""
+MOST_EACH = 8
+"""The same for what is done with one of them: native code that does not return has the process ended by the kernel."""
 Frame = pl.DataFrame
 _ROOT = Path(__file__).parents[2]
 _EXAMPLE = _ROOT / "schemas" / "examples" / "customers-value.avsc"
@@ -320,7 +323,6 @@ _CHILD = settings(
 )
 
 
-@settings(_CHILD, max_examples=80)
 @given(cases(enums=True))
 def good(case: Case) -> None:
     """Sound data give the same frames."""
@@ -331,7 +333,6 @@ def good(case: Case) -> None:
         assert same(columnar.frame, rows.frame)
 
 
-@settings(_CHILD, max_examples=80)
 @given(cases(enums=True), cases(enums=True))
 def mutated(case: Case, other: Case) -> None:
     """One damaged datum in a block gives the same outcome."""
@@ -367,7 +368,6 @@ def judge_sifted(case: Case, data: Sequence[bytes], fields: Sequence[str]) -> No
         assert same(sifted.frame, expected), "a sound row is wrong, or not in its place"
 
 
-@settings(_CHILD, max_examples=60)
 @given(cases(enums=True), cases(enums=True), st.sampled_from([0.01, 0.05, 0.3, 1]))
 def mixed(case: Case, other: Case, share: float) -> None:
     """Damaged data among sound ones are named, with the same reasons as alone, and the sound ones are all there."""
@@ -417,5 +417,9 @@ def stored() -> None:
 
 
 if __name__ == "__main__":
-    resource.setrlimit(resource.RLIMIT_CPU, (MOST_IN_ALL, MOST_IN_ALL))
-    {"good": good, "damaged": mutated, "sifted": mixed, "stored": stored}[sys.argv[1]]()
+    made = int(sys.argv[2]) if len(sys.argv) > 2 else MADE
+    resource.setrlimit(resource.RLIMIT_CPU, (made * MOST_EACH, made * MOST_EACH))
+    if sys.argv[1] == "stored":
+        stored()
+    else:
+        settings(_CHILD, max_examples=made)({"good": good, "damaged": mutated, "sifted": mixed}[sys.argv[1]])()
