@@ -111,12 +111,13 @@ class BlockDecoder:
         gone = no_deletes(images, binding) if gone is None else gone
         doubted, unavailable = self.doubted(block, frame, images, out), self._unavailable(images, binding)
         images = images.with_columns(doubted.masks[name].alias(mark(name)) for name in doubted.judged)
-        unavailable |= {name: mask | unavailable.get(name, False) for name, mask in doubted.masks.items()}
+        unavailable |= {name: mask | unavailable.get(name, False) for name, mask in doubted.absent.items()}
         return Decoded(
             images=images,
             deletes=gone,
             unavailable=unavailable,
             judged=doubted.judged,
+            long=doubted.long,
             halves=self._halves(block, frame, images, gone, unavailable) if binding.may_lack else no_halves(),
             ops=ops,
             times=source_times(block, said) if times else {},
@@ -274,8 +275,8 @@ class BlockDecoder:
         moved = block.with_header(ops.filter(pl.col("op") == "c")[SEQ].to_list(), OLD_KEY)
         data = Data.of(block.values(), updates)
         before = self.sifted(block, binding.schema.rewritten, data, ["op", "before"], out)
-        places = [*moved, *set(updates).difference(whole(before, binding.schema.columns))]
-        return doubted(images, places, {name: binding.doubts[name] for name in names})
+        updates = sorted(set(updates).difference(whole(before, binding.schema.columns)))
+        return doubted(images, updates, moved, {name: binding.doubts[name] for name in names})
 
     def _identity(self, rows: pl.DataFrame, binding: Binding, image: str, out: dict[int, Failure]) -> pl.DataFrame:
         return self._with_identity(rows, binding, image, out).select(delete_columns(binding))
