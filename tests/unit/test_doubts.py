@@ -1,6 +1,7 @@
 """Doubtful nulls of a block: which of them a value of the same row refutes, as a walk over its changes says it."""
 
 from dataclasses import replace
+from typing import Any
 
 import polars as pl
 from hypothesis import given
@@ -13,7 +14,10 @@ from tests.unit.semantic import unscaled
 
 # in w only a long number refuses a null
 LONG = frozenset({"w"})
-VALUES = {"v": {"long": [1.5], "short": [0.5]}, "w": {"long": unscaled(10**29 + 1), "short": unscaled(10**40)}}
+VALUES: dict[str, dict[str, Any]] = {
+    "v": {"long": [1.5], "short": [0.5]},
+    "w": {"long": unscaled(10**29 + 1), "short": unscaled(10**40)},
+}
 SAID = ["long", "short", "null", "doubt"]
 # a row's number, and what is said of it: it goes, or can't be read, or what each column has
 CHANGES = st.lists(
