@@ -61,7 +61,11 @@ class LetterPlans:
             # why is told when its turn has come
             return False
         writes = plan.writes
-        return bool(writes) and not plan.letters and all(one.action in _WHOLE and not one.strict for one in writes)
+        return (
+            bool(writes)
+            and not plan.letters
+            and all(one.action in _WHOLE and not (one.strict or one.partial) for one in writes)
+        )
 
     def _records(self, letters: Sequence[Standing]) -> Sequence[Record]:
         """Their records. Raises Reconsider when one has lost its bytes meanwhile, NotPlanned when it is gone."""

@@ -343,9 +343,12 @@ class _Wanted:
         return tuple(self.row.name(name) for name in self.identity)
 
 
+_JUDGED: frozenset[Doubt] = frozenset({"reject", "long"})
+
+
 def _compared(columns: Sequence[BoundColumn], version: Column | None, doubts: Mapping[str, Doubt]) -> set[str]:
     """The table's columns in which what is there decides about a change: its version, and whether nulls are doubted."""
-    judged = {column.target.name for column in columns if doubts.get(column.source.name) == "reject"}
+    judged = {column.target.name for column in columns if doubts.get(column.source.name) in _JUDGED}
     return judged | ({version.name} if version else set())
 
 

@@ -1,28 +1,31 @@
 """Nulls of updates that may stand for values which the source did not send, and what is known of these values.
 
 PostgreSQL's log has no value that is stored apart from its row (TOAST) and did not change. Its connector writes a
-placeholder for texts, bytes and some arrays; of all other types it sends null.
+placeholder for texts, bytes and some arrays; of all other types it sends null. A decimal is stored apart only where it
+is long (`decimals.is_long`), so a null of one is doubted by the length of what it would replace.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import polars as pl
 
+from consumer.core.decimals import DIGITS_IN_ROW, long_ones
 from consumer.core.envelope import Column, WriterSchema
 from consumer.core.fold import SEQ
 from consumer.core.meaning import DATA, TIME, Meaning, meaning
 from consumer.core.types import ColumnPolicy
 
-Doubt = Literal["reject", "keep"]
+Doubt = Literal["reject", "keep", "long"]
+"""What becomes of a doubtful null: `reject` where the row has a value, `long` where it has a long one; `keep` that."""
 
 # seen of Debezium's connector for PostgreSQL; in its other modes it writes its placeholder
 _WITHOUT_PLACEHOLDER = ("base64", "base64-url-safe")
-# decimals have none either, but such a long one is hardly ever met, and nulls of short ones every day
 _UNMARKED = frozenset(
     {Meaning.DOUBLE_VECTOR, Meaning.FLOAT_VECTOR, Meaning.SPARSE_VECTOR, Meaning.GEOMETRY, Meaning.GEOGRAPHY}
 )
+_DECIMALS = frozenset({Meaning.DECIMAL, Meaning.WIDE_DECIMAL, Meaning.SCALED_DECIMAL})
 # items of arrays that have a placeholder, and those that arrays of other types have too, which have none
 _MARKED_ITEMS = frozenset({("bytes", None), ("int", None), ("string", DATA + "Uuid"), ("int", TIME + "Date")})
 _SHARED_ITEMS = frozenset({("string", None), ("string", DATA + "Json"), ("long", None)})
@@ -38,13 +41,17 @@ _BITS_IN_ROW = 8 * 24
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doubted:
-    """Which images of a block have a doubtful null, by column. `judged`: the columns of which a value refuses it.
+    """Which images of a block have a doubtful null, by column.
 
-    In the others such a null is taken for an unchanged value.
+    `absent`: in which of them it is taken for a value that is not there; in the others it is written unless the row has
+    a long one. `judged`: the columns of which a value, or a long one, refuses it; in the others it is taken for an
+    unchanged value. `long`: those of them with a null that is written.
     """
 
     masks: Mapping[str, pl.Series] = field(default_factory=dict)
+    absent: Mapping[str, pl.Series] = field(default_factory=dict)
     judged: frozenset[str] = frozenset()
+    long: frozenset[str] = frozenset()
 
 
 NOT_DOUBTED = Doubted()
@@ -55,12 +62,22 @@ def mark(name: str) -> str:
     return f"#doubtful {name}"
 
 
-def doubted(images: pl.DataFrame, places: Sequence[int], doubts: Mapping[str, Doubt]) -> Doubted:
-    """Which nulls of some images are doubtful: those at these places."""
-    at = images[SEQ].is_in(list(places))
+def doubted(images: pl.DataFrame, updates: Sequence[int], moved: Sequence[int], doubts: Mapping[str, Doubt]) -> Doubted:
+    """Which nulls of some images are doubtful: those at these places.
+
+    `moved`: of creates by which rows go on under another key. What these lack is kept of the old row, long or not.
+    """
+    at = images[SEQ].is_in([*updates, *moved])
     masks = {name: at & images[name].is_null() for name in doubts}
     masks = {name: mask for name, mask in masks.items() if mask.any()}
-    return Doubted(masks=masks, judged=frozenset(name for name in masks if doubts[name] == "reject"))
+    going_on = images[SEQ].is_in(list(moved))
+    absent = {name: mask & going_on if doubts[name] == "long" else mask for name, mask in masks.items()}
+    return Doubted(
+        masks=masks,
+        absent={name: mask for name, mask in absent.items() if mask.any()},
+        judged=frozenset(name for name in masks if doubts[name] != "keep"),
+        long=frozenset(name for name, mask in masks.items() if doubts[name] == "long" and (mask & ~going_on).any()),
+    )
 
 
 def whole(before: pl.DataFrame, columns: Sequence[Column]) -> list[int]:
@@ -81,10 +98,17 @@ def doubtful(schema: WriterSchema, policy: Callable[[str], ColumnPolicy]) -> dic
     found: dict[str, Doubt] = {}
     for column in schema.columns:
         chosen = policy(column.name)
-        answer = chosen.doubtful_nulls or ("reject" if _is_unmarked(column, chosen) else "write")
+        answer = chosen.doubtful_nulls or _by_type(column, chosen)
         if column.nullable and answer != "write":
             found[column.name] = answer
     return found
+
+
+def _by_type(column: Column, policy: ColumnPolicy) -> Doubt | Literal["write"]:
+    if _is_unmarked(column, policy):
+        return "reject"
+    may_be_long = column.precision is None or column.precision > DIGITS_IN_ROW
+    return "long" if may_be_long and meaning(column) in _DECIMALS else "write"
 
 
 def unheeded(schema: WriterSchema, policies: Mapping[str, ColumnPolicy]) -> tuple[str, ...]:
@@ -101,34 +125,33 @@ def _is_postgres(schema: WriterSchema) -> bool:
     return "source_lsn" in schema.position
 
 
-def refuted(
-    images: pl.DataFrame,
-    deletes: pl.DataFrame,
-    identity: Sequence[str],
-    doubted: Mapping[str, pl.Series],
-) -> list[int]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What a block tells of rows, as it is folded. `unread`: identity and SEQ of what stands between, unread."""
+
+    images: pl.DataFrame
+    deletes: pl.DataFrame
+    identity: Sequence[str]
+    unread: pl.DataFrame | None = None
+
+
+def refuted(told: Told, doubted: Mapping[str, pl.Series], long: Collection[str] = ()) -> list[int]:
     """The places of images with a doubtful null where the last that their block says of the row has a value.
 
-    `images`, `deletes`: as they are folded. `doubted`: by column, which images have such a null.
+    `doubted`: by column, which images have such a null. `long`: those of the columns where only a long value counts.
     """
-    said = _said_before(images, [deletes], identity, doubted)
+    said = _said_before(told, doubted, long)
     return said.filter(pl.any_horizontal(_doubted(n) & (_said(n) == _VALUE) for n in doubted))[SEQ].to_list()
 
 
-def confirmed(
-    images: pl.DataFrame,
-    others: Sequence[pl.DataFrame],
-    identity: Sequence[str],
-    doubted: Mapping[str, pl.Series],
-) -> dict[str, pl.Series]:
+def confirmed(told: Told, doubted: Mapping[str, pl.Series], long: Collection[str] = ()) -> dict[str, pl.Series]:
     """By column, which of the doubtful nulls are nulls, since the last that their block says of the row is one.
 
-    `others`: identity and SEQ of what stands between images and says no values, as deletes and what is not read.
+    Of `long` ones a short value says so too, and a delete: there is no row then that has a long one.
     """
-    said = _said_before(images, others, identity, doubted)
-    return {
-        name: images[SEQ].is_in(said.filter(_doubted(name) & (_said(name) == _NULL))[SEQ].implode()) for name in doubted
-    }
+    said = _said_before(told, doubted, long)
+    places = told.images[SEQ]
+    return {name: places.is_in(said.filter(_doubted(name) & (_said(name) == _NULL))[SEQ].implode()) for name in doubted}
 
 
 _VALUE, _NULL, _NOTHING = 1, 0, -1
@@ -142,21 +165,35 @@ def _said(name: str) -> pl.Expr:
     return pl.col(f"!{name}")
 
 
-def _said_before(
-    images: pl.DataFrame, others: Sequence[pl.DataFrame], identity: Sequence[str], doubted: Mapping[str, pl.Series]
-) -> pl.DataFrame:
+def _said_before(told: Told, doubted: Mapping[str, pl.Series], long: Collection[str]) -> pl.DataFrame:
     """The changes of rows that have doubtful nulls, in order, with what was said of each such column last."""
+    identity = list(told.identity)
     marks = pl.DataFrame({f"?{name}": mask for name, mask in doubted.items()})
-    told = [
-        pl.when(~mask).then(pl.col(name).is_not_null().cast(pl.Int8)).alias(f"!{name}")
-        for name, mask in doubted.items()
-    ]
-    said = images.select([*identity, SEQ, *told]).hstack(marks)
+    said = told.images.select([*identity, SEQ, *doubted]).hstack(marks)
+    gone = told.deletes.select([*identity, SEQ])
+    unread = gone.clear() if told.unread is None else told.unread.select([*identity, SEQ])
+    # most rows have one change, which nothing stands in front of
+    every = pl.concat([frame.select(identity) for frame in (said, gone, unread)])
+    several = every.filter(every.is_duplicated())
     rows = said.filter(pl.any_horizontal(marks.columns)).select(identity).unique()
-    nothing = [pl.lit(_NOTHING, dtype=pl.Int8).alias(f"!{name}") for name in doubted]
-    silent = [frame.select([*identity, SEQ]).with_columns(nothing) for frame in others]
-    history = pl.concat([said, *silent], how="diagonal").join(rows, on=list(identity), how="semi").sort(SEQ)
+    rows = rows.join(several, on=identity, how="semi")
+    said = said.join(rows, on=identity, how="semi")
+    said = said.select([*identity, SEQ, *marks.columns, *(_states(said[name], name in long) for name in doubted)])
+    said = said.with_columns(pl.when(~_doubted(name)).then(_said(name)) for name in doubted)
+    history = pl.concat([said, _silent(gone, doubted, long), _silent(unread, doubted)], how="diagonal")
+    history = history.join(rows, on=identity, how="semi").sort(SEQ)
     return history.with_columns(_said(name).forward_fill().over(identity) for name in doubted)
+
+
+def _states(values: pl.Series, long: bool) -> pl.Series:
+    found = long_ones(values) if long else values.is_not_null()
+    return found.cast(pl.Int8).alias(f"!{values.name}")
+
+
+def _silent(frame: pl.DataFrame, names: Collection[str], none: Collection[str] = ()) -> pl.DataFrame:
+    """Changes that say no values. `none`: the columns in which they say that there are none."""
+    states = {name: _NULL if name in none else _NOTHING for name in names}
+    return frame.with_columns(pl.lit(state, dtype=pl.Int8).alias(f"!{name}") for name, state in states.items())
 
 
 def _is_unmarked(column: Column, policy: ColumnPolicy) -> bool:

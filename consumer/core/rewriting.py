@@ -8,6 +8,7 @@ can have (a union of several types, a type that contains itself) is marked: it t
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import count
 from typing import Any
 
@@ -51,6 +52,18 @@ def rewritten_envelope(schema: Mapping[str, Any]) -> Rewritten:
         else:
             fields.append(speller.column(field, inside))
     return _rewritten("envelope", fields, speller)
+
+
+@lru_cache(maxsize=1024)
+def absent_before(text: str) -> bytes | None:
+    """What a datum of a rewritten envelope (JSON text) begins with if it has no image before; None if nobody can say.
+
+    Debezium's envelopes begin with that image.
+    """
+    first = json.loads(text)["fields"][0]
+    if first["name"] != "before" or not isinstance(first["type"], list) or "null" not in first["type"]:
+        return None
+    return bytes([2 * first["type"].index("null")])
 
 
 def rewritten_key(schema: Mapping[str, Any]) -> Rewritten:

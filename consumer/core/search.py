@@ -13,7 +13,7 @@ from consumer.core.failure import Failure, failed, located
 from consumer.core.kinds import KINDS
 from consumer.core.plan import Plan
 from consumer.core.records import RecordRef
-from consumer.core.writes import Action, TableWrite
+from consumer.core.writes import TableWrite
 
 
 class Doubt(StrEnum):
@@ -133,7 +133,7 @@ class Seen:
 
 def seen(plan: Plan, upto: int, *, incomplete: bool) -> Seen:
     """What a plan of records says of rows. `incomplete`: some records of a compacted topic are missing."""
-    looks = [(write, Doubt.PARTIAL if write.action is Action.UPDATE else None) for write in plan.writes]
+    looks = [(write, Doubt.PARTIAL if write.partial else None) for write in plan.writes]
     asides = [aside for stage in plan.stages for aside in stage.letters]
     looks += [(aside.identities, Doubt.UNREAD) for aside in asides if aside.identities is not None]
     doubt = Doubt.COMPACTED if incomplete else None

@@ -109,7 +109,9 @@ def misfit(write: TableWrite, *, wanted: bool) -> str:
     """Why rows of a write can't be taken back, by what it would do. `wanted`: it is that of what they were."""
     if write.action is Action.DELETE:
         return _KEPT if wanted and write.soft is not None else ""
-    return "" if write.action is Action.UPSERT else _ACTIONS.get(write.action, _PARTIAL)
+    if write.action is Action.UPSERT and not write.partial:
+        return ""
+    return _ACTIONS.get(write.action, _PARTIAL)
 
 
 _KEPT = "its table keeps deleted rows, so that what was there before the insert is not known"

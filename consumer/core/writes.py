@@ -33,6 +33,9 @@ class Action(Enum):
     INSERT = "insert"
 
 
+_WHOLE = (Action.UPSERT, Action.REPLACE)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StagedColumn:
     """A column of a staging table; `cast` is the target type where our SQL casts, `collation` as in `TargetColumn`."""
@@ -87,7 +90,8 @@ class TableWrite:
     it out where it is older. `moving`: the columns that are kept, taken or compared, with their types. `required`: of
     those that are compared the ones that take no null. `kept_as`: the names under which they are kept, which are the
     source's: the table's may change meanwhile. `rank`: as in `TargetTable`. `doubted`: columns whose null refuses a row
-    that has a value there; of what is taken they are all null. `never_null`: those of them whose null is refused
+    that has a value there; of what is taken they are all null. `long`: those of them whose null refuses only one that
+    has a long value there; all of them where rows are whole. `never_null`: those of them whose null is refused
     whatever the row has. `unique`: an index of the table keeps its keys apart.
     """
 
@@ -109,8 +113,14 @@ class TableWrite:
     soft: SoftDelete | None = None
     rank: int = 0
     doubted: frozenset[str] = frozenset()
+    long: frozenset[str] = frozenset()
     never_null: frozenset[str] = frozenset()
     unique: bool = True
+
+    @property
+    def partial(self) -> bool:
+        """Whether it leaves something of some rows' old values: its rows lack columns, or may."""
+        return self.action is Action.UPDATE or (self.action in _WHOLE and bool(self.doubted))
 
     @property
     def merges(self) -> bool:

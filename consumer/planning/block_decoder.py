@@ -22,7 +22,7 @@ from consumer.core.markers import Placeholders
 from consumer.core.modes import DELETED_AT
 from consumer.core.moves import NEW_KEY, OLD_KEY, Halves, borders, no_halves, token_fields, tokens
 from consumer.core.plan import Contexts
-from consumer.core.rewriting import Rewritten
+from consumer.core.rewriting import Rewritten, absent_before
 from consumer.planning.blocks import Block, Data, Decoded, Recut, unsound, valued
 from consumer.planning.decode_watch import DecodeWatch, Marks
 from consumer.planning.images import (
@@ -111,12 +111,13 @@ class BlockDecoder:
         gone = no_deletes(images, binding) if gone is None else gone
         doubted, unavailable = self.doubted(block, frame, images, out), self._unavailable(images, binding)
         images = images.with_columns(doubted.masks[name].alias(mark(name)) for name in doubted.judged)
-        unavailable |= {name: mask | unavailable.get(name, False) for name, mask in doubted.masks.items()}
+        unavailable |= {name: mask | unavailable.get(name, False) for name, mask in doubted.absent.items()}
         return Decoded(
             images=images,
             deletes=gone,
             unavailable=unavailable,
             judged=doubted.judged,
+            long=doubted.long,
             halves=self._halves(block, frame, images, gone, unavailable) if binding.may_lack else no_halves(),
             ops=ops,
             times=source_times(block, said) if times else {},
@@ -272,10 +273,19 @@ class BlockDecoder:
         ops = lacking.join(said.select(SEQ, "op"), on=SEQ, how="left", maintain_order="left")
         updates = ops.filter(pl.col("op") == "u")[SEQ].to_list()
         moved = block.with_header(ops.filter(pl.col("op") == "c")[SEQ].to_list(), OLD_KEY)
-        data = Data.of(block.values(), updates)
-        before = self.sifted(block, binding.schema.rewritten, data, ["op", "before"], out)
-        places = [*moved, *set(updates).difference(whole(before, binding.schema.columns))]
-        return doubted(images, places, {name: binding.doubts[name] for name in names})
+        updates = sorted(set(updates).difference(self._behind_whole_images(block, updates, out)))
+        return doubted(images, updates, moved, {name: binding.doubts[name] for name in names})
+
+    def _behind_whole_images(self, block: Block, updates: Sequence[int], out: dict[int, Failure]) -> list[int]:
+        """Those of the updates whose image before is a whole row."""
+        schema, values = block.binding.schema, block.values()
+        # most have none at all, which costs nothing to see
+        absent = absent_before(schema.rewritten.text) if schema.rewritten else None
+        imaged = [place for place in updates if (values[place] or b"")[_FRAME : _FRAME + 1] != absent]
+        if not imaged:
+            return []
+        before = self.sifted(block, schema.rewritten, Data.of(values, imaged), ["op", "before"], out)
+        return whole(before, schema.columns)
 
     def _identity(self, rows: pl.DataFrame, binding: Binding, image: str, out: dict[int, Failure]) -> pl.DataFrame:
         return self._with_identity(rows, binding, image, out).select(delete_columns(binding))

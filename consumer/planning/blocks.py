@@ -100,7 +100,8 @@ class Decoded:
     Both have the version column too, where the binding has one.
 
     `unavailable`: by column, which images hold no value for it. `judged`: the columns of which some of these have nulls
-    that the row there judges; the images say which ones, under `mark`. `never_null`: those of them in which a null that
+    that the row there judges; the images say which ones, under `mark`. `long`: those of them in which some of these are
+    written unless the row has a long value. `never_null`: those of them in which a null that
     is one breaks a check. `out`: the records that are not sound, by place.
     `ops`: the operations seen. `times`: of the sources; `stamps`: those of each record, as in `Plan`. `ignored`:
     records that mean nothing. `halves`: those of key changes. `truncates`: the places of truncates, and `truncated`:
@@ -111,6 +112,7 @@ class Decoded:
     deletes: pl.DataFrame
     unavailable: Mapping[str, pl.Series] = field(default_factory=dict)
     judged: frozenset[str] = frozenset()
+    long: frozenset[str] = frozenset()
     never_null: frozenset[str] = frozenset()
     ops: frozenset[str] = frozenset()
     times: SourceTimes = field(default_factory=dict)

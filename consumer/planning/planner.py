@@ -11,6 +11,7 @@ import polars as pl
 
 from consumer.core.binding import Binding, BindingKey, Evolution
 from consumer.core.checks import never_null
+from consumer.core.doubts import mark
 from consumer.core.envelope import IGNORED_KINDS
 from consumer.core.failure import Failure, Persistent, failed, located
 from consumer.core.flags import Flag
@@ -225,7 +226,7 @@ class Planner:
         decoded.rowless = refused.without_row(block)
         self._check(decoded, binding)
         decoded.out |= refuted_nulls(decoded, binding)
-        if decoded.out and decoded.judged and self._believes(block, decoded):
+        if (decoded.long or (decoded.out and decoded.judged)) and self._believes(block, decoded):
             self._check(decoded, binding)
         _require_labels(block, decoded, self._blocks.placeholders)
         folded, early, aside, changes = self._folded(block, decoded)
@@ -254,6 +255,8 @@ class Planner:
 
     def _believes(self, block: Block, decoded: Decoded) -> bool:
         """Take doubtful nulls for what they are where the block says it; returns whether there are any."""
+        if not decoded.out:
+            return believe_nulls(decoded, block.binding, None)
         known = _known_identities(self._blocks.identities(block, sorted(decoded.out)), decoded, block.binding)
         if len(known) < len(decoded.out):
             # what is not read may be of any row
@@ -332,7 +335,7 @@ class Planner:
             apart = [*(gone or ()), *decoded.halves.taken[SEQ]]
             images, deletes, keys, masks = _without(apart, decoded, identity)
             folded = fold(images, deletes, keys, masks, block.binding.version)
-            lacking = unmade(folded, block.binding, decoded.judged)
+            lacking = unmade(folded, block.binding, decoded)
             if not folded.orphans and not lacking:
                 early = Folded(upserts=folded.upserts.clear(), deletes=folded.deletes.clear())
                 if block.binding.soft and len(folded.deletes):
@@ -523,7 +526,8 @@ def _changes(
 def _partial(decoded: Decoded) -> pl.Series:
     """The places of images without all columns, but of those that take them from elsewhere."""
     places = decoded.images[SEQ]
-    if not decoded.unavailable:
+    doubted = {mark(name): decoded.images[mark(name)] for name in decoded.long}
+    if not decoded.unavailable and not doubted:
         return places.clear()
-    lacking = places.filter(lacking_any(decoded.unavailable))
+    lacking = places.filter(lacking_any({**decoded.unavailable, **doubted}))
     return lacking.filter(~lacking.is_in(decoded.halves.taken[SEQ].implode()))

@@ -6,7 +6,7 @@ import polars as pl
 
 from consumer.core.binding import Binding
 from consumer.core.checks import Check, broken
-from consumer.core.doubts import confirmed, mark, refuted
+from consumer.core.doubts import Told, confirmed, mark, refuted
 from consumer.core.failure import Failure, blaming, failed
 from consumer.core.fold import SEQ, Folded
 from consumer.core.kinds import KINDS
@@ -33,21 +33,28 @@ def refuted_nulls(decoded: Decoded, binding: Binding) -> dict[int, Failure]:
     doubted = {name: decoded.images[mark(name)] for name in decoded.judged}
     if not doubted:
         return {}
-    found = refuted(decoded.images, decoded.deletes, binding.identity, doubted)
+    told = Told(images=decoded.images, deletes=decoded.deletes, identity=binding.identity)
+    found = refuted(told, doubted, _by_length(doubted, binding))
     names = ", ".join(sorted(doubted))
     detail = f"{names}: expected a value or a placeholder, found null in an update of a row that has a value there"
     failure = failed(KINDS["record.nulled"], "planner", "fold", detail)
     return {place: failure for place in found if place not in decoded.out}
 
 
-def believe_nulls(decoded: Decoded, binding: Binding, unread: pl.DataFrame) -> bool:
+def _by_length(names: Collection[str], binding: Binding) -> set[str]:
+    """Those of the columns in which only a long value refuses a null."""
+    return {name for name in names if binding.doubts[name] == "long"}
+
+
+def believe_nulls(decoded: Decoded, binding: Binding, unread: pl.DataFrame | None) -> bool:
     """Take doubtful nulls for what they are where the block says it; returns whether there are any.
 
     So an image that lacks nothing else is whole, though what says it becomes a letter. `unread`: identity and SEQ of
     records that say no values.
     """
     masks = {name: decoded.images[mark(name)] for name in decoded.judged}
-    found = confirmed(decoded.images, [decoded.deletes, unread], binding.identity, masks)
+    told = Told(images=decoded.images, deletes=decoded.deletes, identity=binding.identity, unread=unread)
+    found = confirmed(told, masks, _by_length(masks, binding))
     # what goes on under another key has its values from its old row
     own = ~decoded.images[SEQ].is_in(decoded.halves.taken[SEQ].implode())
     found = {name: mask & own for name, mask in found.items()}
@@ -58,26 +65,28 @@ def believe_nulls(decoded: Decoded, binding: Binding, unread: pl.DataFrame) -> b
     return any(mask.any() for mask in found.values())
 
 
-def unmade(folded: Folded, binding: Binding, judged: Collection[str] = ()) -> dict[int, Failure]:
+def unmade(folded: Folded, binding: Binding, decoded: Decoded) -> dict[int, Failure]:
     """The places of images of which a transform can't make a column, since part of what it is made from is missing.
 
-    `judged`: columns of which only the table knows whether they are; a transform does not ask it.
+    Of some columns only the table knows whether they are; a transform does not ask it.
     """
     if binding.shape is None:
         return {}
     found: dict[int, Failure] = {}
-    for partial in folded.partials:
-        unsure = sorted(binding.shape.used.intersection(partial.missing, judged))
-        if unsure:
-            detail = f"{unsure[0]}: expected a value for the transform, found null that may stand for an unchanged one"
-            failure = blaming(failed(KINDS["record.nulled"], "planner", "fold", detail), f"after.{unsure[0]}")
-            marked = partial.frame.filter(pl.any_horizontal(mark(name) for name in unsure))
-            found |= dict.fromkeys(marked[SEQ].to_list(), failure)
-        names = binding.shape.unmade(partial.missing)
+    for frame in (folded.upserts, *(partial.frame for partial in folded.partials)):
+        here = decoded.long.intersection(frame.columns)
+        names = binding.shape.used & (decoded.judged.difference(frame.columns) | here)
         if names:
-            detail = f"{names[0]}: expected all columns that it is made from, found some of them left out as unchanged"
+            detail = f"{min(names)}: expected a value for the transform, found null that may stand for an unchanged one"
+            failure = blaming(failed(KINDS["record.nulled"], "planner", "fold", detail), f"after.{min(names)}")
+            marked = frame.filter(pl.any_horizontal(mark(name) for name in names))
+            found |= dict.fromkeys(marked[SEQ].to_list(), failure)
+    for partial in folded.partials:
+        lost = binding.shape.unmade(partial.missing)
+        if lost:
+            detail = f"{lost[0]}: expected all columns that it is made from, found some of them left out as unchanged"
             failure = failed(KINDS["record.transform"], "planner", "fold", detail, remedy=_WHOLE_ROWS)
-            found |= dict.fromkeys(partial.frame[SEQ].to_list(), blaming(failure, f"after.{names[0]}"))
+            found |= dict.fromkeys(partial.frame[SEQ].to_list(), blaming(failure, f"after.{lost[0]}"))
     return found
 
 

@@ -41,13 +41,16 @@ class BlockWrites:
             writes.append(self.write(Action.DELETE, block, staged, deletes))
         if len(folded.upserts):
             action = Action.REPLACE if binding.replaces else Action.UPSERT
-            frame, _ = shaped(folded.upserts, (), binding)
-            writes.append(replace(self.write(action, block, names, frame), fresh=fresh))
+            for rows, long in _by_sure_nulls(folded.upserts, decoded.long):
+                frame, _ = shaped(rows, (), binding)
+                upsert = replace(self.write(action, block, names, frame), fresh=fresh)
+                writes.append(_doubting(upsert, long, decoded, binding))
         for partial, doubted in _merged(folded.partials, decoded.judged, decoded.images):
-            frame, missing = shaped(partial.frame, partial.missing, binding)
-            there = [name for name in names if name not in missing]
-            update = self.write(Action.UPDATE, block, there, frame)
-            writes.append(_doubting(update, doubted, decoded, binding))
+            for rows, long in _by_sure_nulls(partial.frame, decoded.long - doubted):
+                frame, missing = shaped(rows, partial.missing, binding)
+                there = [name for name in names if name not in missing]
+                update = self.write(Action.UPDATE, block, there, frame)
+                writes.append(_doubting(update, doubted | long, decoded, binding))
         return writes
 
     def halves(self, halves: Halves, block: Block, decoded: Decoded) -> list[TableWrite]:
@@ -161,6 +164,22 @@ def _by_doubt(frame: pl.DataFrame, names: frozenset[str]) -> Iterator[tuple[pl.D
         yield rows, frozenset(name for name, flag in zip(ordered, flags, strict=True) if flag)
 
 
+def _by_sure_nulls(frame: pl.DataFrame, names: frozenset[str]) -> Iterator[tuple[pl.DataFrame, frozenset[str]]]:
+    """Rows by those of these columns that have a null which is one, with the others that have a doubtful null.
+
+    So all nulls that a write has in the latter are doubtful, and mostly one write does for all rows.
+    """
+    ordered = sorted(name for name in names if name in frame.columns and frame[mark(name)].any())
+    sure = frame.select((pl.col(name).is_null() & ~pl.col(mark(name))).alias(name) for name in ordered)
+    if not any(sure[name].any() for name in ordered):
+        yield frame, frozenset(ordered)
+        return
+    groups = frame.hstack([sure[name].alias(f"?{name}") for name in ordered])
+    for flags, rows in groups.group_by([f"?{name}" for name in ordered], maintain_order=True):
+        unsure = [name for name, flag in zip(ordered, flags, strict=True) if not flag]
+        yield rows.select(frame.columns), frozenset(name for name in unsure if rows[mark(name)].any())
+
+
 def _doubting(write: TableWrite, doubted: frozenset[str], decoded: Decoded, binding: Binding) -> TableWrite:
     """A write with the source's columns in which its nulls are doubted."""
     theirs = {column.source.name: column.target.name for column in binding.columns}
@@ -168,6 +187,7 @@ def _doubting(write: TableWrite, doubted: frozenset[str], decoded: Decoded, bind
     return replace(
         write,
         doubted=frozenset(theirs[name] for name in names),
+        long=frozenset(theirs[name] for name in names if binding.doubts[name] == "long"),
         never_null=frozenset(theirs[name] for name in names & decoded.never_null),
     )
 

@@ -82,7 +82,8 @@ class Column(Section):
         default=None,
         description="What becomes of a null in an update that may stand for an unchanged value which PostgreSQL's "
         "connector did not send: reject makes a letter of the record where the table has a value, keep leaves the "
-        "table's value, write writes the null. Without it: reject where the column's type has such nulls, else write. "
+        "table's value, write writes the null. Without it: reject where the column's type has such nulls, of numbers "
+        "that may have more than 29 digits where the table has one that does, else write. "
         "Other databases' logs have whole rows: there it is not heeded, and a warning says so.",
     )
     rename: str | None = Field(

@@ -27,6 +27,7 @@ _BITS = "(SELECT string_agg(('x' || md5(i::text))::bit(128)::text, '') FROM gene
 _POINTS = "format('(%s,%s)', i, i / 8.0)"
 
 APART: Mapping[str, str] = {
+    "numeric": f"=(SELECT '1' || string_agg({_DIGITS}, '') || '.5' FROM generate_series(1, 1000) i)",
     "tsvector": "=(SELECT string_agg('w' || i || ':' || i, ' ') FROM generate_series(1, 500) i)",
     "varbit": f"=('1' || {_BITS})",
     "path": _joined(_POINTS, 200, "[", "]"),

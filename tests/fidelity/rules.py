@@ -230,14 +230,16 @@ _UNMARKED = (
     r"|extensions\w* (geometry|geography|(hstore|ltree|citext)_a)"
     r"|(?!full)\w+ (time|timetz|timestamp|timestamptz|numeric|numeric_12_2)_a)"
 )
+# and where a null is one unless the row has a long value
+_BY_LENGTH = r"(defaults|typed) numeric"
 REFUSALS = (
     Refusal(
-        where=rf"{_UNMARKED} {_ANY} kept =.*",
+        where=rf"({_UNMARKED}|{_BY_LENGTH}) {_ANY} kept =.*",
         kind="record.nulled",
         why="an unchanged value that is stored apart comes as null, which a value may have been set to as well",
     ),
     Refusal(
-        where=rf"{_UNMARKED} {_ANY} moved =.*",
+        where=rf"({_UNMARKED}|{_BY_LENGTH}) {_ANY} moved =.*",
         kind="record.moved",
         why="under its new key, a row lacks an unchanged value that is stored apart: it comes as null",
     ),

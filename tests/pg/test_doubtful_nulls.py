@@ -23,7 +23,7 @@ from consumer.edges.postgres.sink import PostgresSink
 from tests.pg.conftest import Pools
 from tests.pg.engine import Engine
 from tests.pg.landing import ID
-from tests.unit.semantic import VARIABLE, array
+from tests.unit.semantic import array
 
 NUMBERS = ["null", array("double")]
 FIELDS = [ID, {"name": "n", "type": ["null", "int"]}, *({"name": name, "type": NUMBERS} for name in "vw")]
@@ -365,22 +365,3 @@ def test_a_history_holds_no_check_against_what_it_does_not_know(
     query = f"SELECT n, v, word, _unavailable FROM {schema}.t ORDER BY n"
     assert session.execute(query.encode()).fetchall() == [(0, [1.5], "abc", None), (1, None, None, "word, v, w")]
     assert engine.letters(session) == [(0, 2, "dead", "record.checks"), (0, 3, "dead", "record.checks")]
-
-
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("answer", [None, "reject"])
-def test_a_null_of_a_number_is_one_unless_it_is_to_be_refused(
-    session: psycopg.Connection, engines: Engines, schema: str, answer: Any, size: int
-) -> None:
-    """Also of one that may be stored apart: hardly any is so long, and nulls of others come every day."""
-    session.execute(f"ALTER TABLE {schema}.t DROP v, DROP w, ADD v numeric".encode())
-    policies = {f"{schema}.t": {"v": ColumnPolicy(doubtful_nulls=answer)}}
-    engine = engines(fields=[*FIELDS[:2], {"name": "v", "type": ["null", VARIABLE]}], columns=policies)
-    for number, digits in ((1, b"\x7b"), (2, b"\x01" * 40)):
-        engine.change("c", {"id": number, "n": 0, "v": {"scale": 0, "value": digits}})
-        engine.change("u", {"id": number, "n": 1, "v": None})
-    engine.run(size)
-
-    kept = [(n, v is None) for _, n, v in engine.rows(session)]
-    assert kept == ([(0, False)] * 2 if answer else [(1, True)] * 2)
-    assert [state for *_, state in engine.letters(session)] == ([DEAD] * 2 if answer else [])

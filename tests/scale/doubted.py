@@ -1,4 +1,4 @@
-"""What it costs that nulls of a column are doubted: `python -m tests.scale.doubted`.
+"""What it costs that nulls of a column are doubted: `python -m tests.scale.doubted`, with `--numbers` by their length.
 
 Updates of rows that are there, in batches as a worker has them, planned and applied by the program on a server of its
 own; in turns with the same updates of a table whose column is taken at its word. Told are seconds of CPU, of the
@@ -8,11 +8,12 @@ program for its plans and of the server's backend for the whole batch, which oth
 import argparse
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
+from typing import Any, Literal
 
 import psycopg
 from rich.console import Console
@@ -27,15 +28,18 @@ from consumer.edges.postgres.session import SessionSettings, connect
 from consumer.edges.postgres.sink import PostgresSink
 from tests.pg.pipeline import Change, Pipeline
 from tests.scale.index import opened
+from tests.unit.semantic import VARIABLE, unscaled
 
 GROUP = "scale"
 FIELDS = [
     {"name": "id", "type": "long"},
     {"name": "word", "type": ["null", "string"], "default": None},
     {"name": "amount", "type": "int"},
-    {"name": "v", "type": ["null", {"type": "array", "items": ["null", "double"]}], "default": None},
 ]
+ARRAY = {"type": "array", "items": ["null", "double"]}
 BATCH = 20_000
+# arrays are doubted whatever their length, numbers by it
+_ANSWERS: Mapping[str, Literal["write"] | None] = {"believed": "write", "doubted": None}
 
 
 @dataclass
@@ -76,27 +80,37 @@ def backend(session: psycopg.Connection) -> int:
     return int(found)
 
 
-def rows(op: str, count: int, nulls: float, number: int = 0) -> list[Change]:
-    """Changes of so many rows, of which that share has null in the column."""
-    return [
-        (
-            op,
-            {"id": key, "word": f"word {key}", "amount": number, "v": None if key % 100 < nulls * 100 else [key * 1.0]},
-        )
-        for key in range(count)
-    ]
+@dataclass(frozen=True)
+class Rows:
+    """Changes of `count` rows, of which the share `nulls` has null in the column; in others it has short numbers."""
+
+    count: int
+    nulls: float
+    numbers: bool
+
+    def changes(self, op: str, number: int = 0) -> list[Change]:
+        """One of each row."""
+        return [
+            (op, {"id": key, "word": f"word {key}", "amount": number, "v": self._value(key)})
+            for key in range(self.count)
+        ]
+
+    def _value(self, key: int) -> Any:
+        if key % 100 < self.nulls * 100:
+            return None
+        return {"scale": 2, "value": unscaled(key)} if self.numbers else [key * 1.0]
 
 
-def compared(session: psycopg.Connection, sides: Sequence[Side], count: int, rounds: int, nulls: float) -> None:
+def compared(session: psycopg.Connection, sides: Sequence[Side], rows: Rows, rounds: int) -> None:
     """Rows that are there, then updates of all of them, in turns; what came of the first round does not count."""
     for side in sides:
-        side.line.apply(("c", {"id": count, "word": "w", "amount": 0, "v": None}))
+        side.line.apply(("c", {"id": rows.count, "word": "w", "amount": 0, "v": None}))
         session.execute(f"TRUNCATE {side.line.table.schema}.orders".encode())
-        side.round(rows("c", count, nulls))
+        side.round(rows.changes("c"))
     for number in range(rounds + 1):
         for side in sides if number % 2 else sides[::-1]:
             session.execute(f"VACUUM ANALYZE {side.line.table.schema}.orders".encode())
-            side.round(rows("u", count, nulls, number))
+            side.round(rows.changes("u", number))
     for side in sides:
         del side.planned[:2], side.applied[:2]
 
@@ -106,6 +120,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--numbers", action="store_true")
     chosen = parser.parse_args()
     table = Table("nulls", "column", "planned, s", "on the server, s", "least to most")
     with opened(None) as dsn:
@@ -119,19 +134,20 @@ def main() -> int:
             sink.open()
             sink.seed({})
             of_sink = backend(session)
-            for nulls in (1.0, 0.5):
+            fields = [*FIELDS, {"name": "v", "type": ["null", VARIABLE if chosen.numbers else ARRAY], "default": None}]
+            for nulls in (1.0, 0.5, 0.0) if chosen.numbers else (1.0, 0.5):
                 sides = {}
-                for answer in ("write", "reject"):
-                    schema = f"{answer}_{int(nulls * 100)}"
+                for name, answer in _ANSWERS.items():
+                    schema = f"{name}_{int(nulls * 100)}"
                     session.execute(f"CREATE SCHEMA {schema}".encode())
                     columns = {f"{schema}.orders": {"v": ColumnPolicy(doubtful_nulls=answer)}}
-                    line = Pipeline(sink, PostgresCatalog(pool, GROUP), schema, FIELDS, columns=columns)
-                    sides[answer] = Side(line, sink, of_sink)
-                compared(session, list(sides.values()), chosen.rows, chosen.rounds, nulls)
-                for answer, side in sides.items():
+                    line = Pipeline(sink, PostgresCatalog(pool, GROUP), schema, fields, columns=columns)
+                    sides[name] = Side(line, sink, of_sink)
+                compared(session, list(sides.values()), Rows(chosen.rows, nulls, chosen.numbers), chosen.rounds)
+                for name, side in sides.items():
                     spread = f"{min(side.applied):.2f} to {max(side.applied):.2f}"
                     told = f"{median(side.planned):.2f}", f"{median(side.applied):.2f}", spread
-                    table.add_row(f"{nulls:.0%}", {"write": "believed", "reject": "doubted"}[answer], *told)
+                    table.add_row(f"{nulls:.0%}", name, *told)
     Console(width=100).print(table)
     return 0
 

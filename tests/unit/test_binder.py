@@ -23,7 +23,7 @@ from consumer.planning.planner import BadRecord
 from consumer.ports.topics import Traits
 from tests.unit.avro import Writer, envelope, event, framed, without_lsn
 from tests.unit.known import AT, Topic, planner, slice_of
-from tests.unit.semantic import CIRCLE, INTERVAL, JSON, POINT, filled
+from tests.unit.semantic import CIRCLE, INTERVAL, JSON, POINT, VARIABLE, decimal, filled
 from tests.unit.world import World
 
 FIELDS = [{"name": "id", "type": "long"}, {"name": "word", "type": ["null", "string"], "default": None}]
@@ -536,6 +536,21 @@ def test_what_judges_a_doubtful_null_must_be_readable(answer: Any, kind: str | N
 
     assert failure.kind == kind
     assert "SELECT of 'word'" in failure.detail
+
+
+@pytest.mark.parametrize(("kind", "refused"), [(VARIABLE, True), (decimal(12, 2), False)])
+def test_what_judges_a_long_number_must_be_readable(kind: Any, refused: bool) -> None:
+    """Of a type that has such; no setting asks for it."""
+    columns = [replace(c, lacks=frozenset({"SELECT"})) if c.name == "word" else c for c in TABLE.columns]
+    numbers = Topic([FIELDS[0], {"name": "word", "type": ["null", kind], "default": None}])
+    change = numbers.record("c", {"id": 1, "word": None})
+    bound = Bound(replace(TABLE, columns=tuple(columns)))
+    bound.world.schemas = {1: numbers.keys.text, 2: numbers.values.text}
+    bound.start()
+    if refused:
+        assert "SELECT of 'word'" in bound.refusal(change).detail
+    else:
+        assert bound.bind(change).table is not None
 
 
 VERSION = TargetColumn(name="v", type_name="int8", cast="bigint")

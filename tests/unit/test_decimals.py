@@ -3,11 +3,12 @@
 import time
 from decimal import Decimal
 
+import polars as pl
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from consumer.core.decimals import decimal_text
+from consumer.core.decimals import DIGITS_IN_ROW, decimal_text, long_ones
 from consumer.core.forms import Unfit
 from tests.unit.semantic import unscaled
 
@@ -80,3 +81,18 @@ def test_the_longest_numbers_cost_little() -> None:
 
     assert texts == {"-" + "9" * 131_072 + "." + "9" * 16_383}
     assert time.process_time() - began < 3
+
+
+@given(st.lists(st.one_of(st.none(), st.integers(-(10**40), 10**40), st.integers(0, 60).map(lambda n: 10**n))))
+def test_long_numbers_are_those_of_many_significant_digits(numbers: list[int | None]) -> None:
+    """In every form that they are decoded to, with noughts at their ends or without."""
+    wanted = [number is not None and len(str(abs(number)).strip("0")) > DIGITS_IN_ROW for number in numbers]
+    raw = [None if number is None else unscaled(number) for number in numbers]
+    records = [None if value is None else {"scale": 3, "value": value} for value in raw]
+    kind = pl.Struct({"scale": pl.Int32, "value": pl.Binary})
+
+    assert long_ones(pl.Series(raw, dtype=pl.Binary)).to_list() == wanted
+    assert long_ones(pl.Series(records, dtype=kind)).to_list() == wanted
+    short = [None if number is None or abs(number) >= 10**38 else Decimal(number).scaleb(-5) for number in numbers]
+    found = long_ones(pl.Series(short, dtype=pl.Decimal(38, 5))).to_list()
+    assert found == [flag and value is not None for flag, value in zip(wanted, short, strict=True)]

@@ -142,7 +142,8 @@ DEAD = replace(TOPIC, name="shop.dlq", config={**WEEK, "min.insync.replicas": "2
     [
         (DEAD, {}),
         (replace(DEAD, operations=frozenset({"READ", "DESCRIBE"})), {"letters.writable": "fail"}),
-        (replace(DEAD, config={**WEEK, "min.insync.replicas": "4"}), {"letters.writable": "fail"}),
+        (replace(DEAD, config={**WEEK, "min.insync.replicas": "4"}), {"letters.writable": "warn"}),
+        (replace(DEAD, config={**WEEK, "min.insync.replicas": "4"}, in_sync=2), {"letters.writable": "fail"}),
         (replace(DEAD, in_sync=1), {"letters.writable": "fail"}),
         (replace(DEAD, config={**DEAD.config, "retention.ms": "60000"}), {"letters.kept": "fail"}),
         (replace(DEAD, config={**DEAD.config, "retention.ms": "86400000"}), {"letters.kept": "warn"}),

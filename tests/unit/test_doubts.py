@@ -1,85 +1,111 @@
 """Doubtful nulls of a block: which of them a value of the same row refutes, as a walk over its changes says it."""
 
+from dataclasses import replace
+from typing import Any
+
 import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.core.doubts import confirmed, doubted, refuted, whole
+from consumer.core.doubts import Told, confirmed, doubted, refuted, whole
 from consumer.core.envelope import Column
 from consumer.core.fold import SEQ
+from tests.unit.semantic import unscaled
 
-V, W = (Column(name=name, avro="array", item=Column(name="item", avro="double"), nullable=True) for name in "vw")
-COLUMNS = {"v": V, "w": W}
-# a row's number, and what is said of it: it goes, or a value, null or a doubtful null for each column
+# in w only a long number refuses a null
+LONG = frozenset({"w"})
+VALUES: dict[str, dict[str, Any]] = {
+    "v": {"long": [1.5], "short": [0.5]},
+    "w": {"long": unscaled(10**29 + 1), "short": unscaled(10**40)},
+}
+SAID = ["long", "short", "null", "doubt"]
+# a row's number, and what is said of it: it goes, or can't be read, or what each column has
 CHANGES = st.lists(
-    st.tuples(st.integers(0, 2), st.one_of(st.none(), st.tuples(*[st.sampled_from(["value", "null", "doubt"])] * 2))),
+    st.tuples(
+        st.integers(0, 2), st.one_of(st.sampled_from(["gone", "unread"]), st.tuples(*[st.sampled_from(SAID)] * 2))
+    ),
     max_size=30,
 )
+Changes = list[tuple[int, str | tuple[str, str]]]
 
 
 @given(CHANGES)
-def test_a_null_is_refuted_by_the_last_that_was_said_of_its_row(
-    changes: list[tuple[int, tuple[str, str] | None]],
-) -> None:
-    """Not by what stood in front of a delete, nor by another doubtful null."""
-    images, deletes = frames(changes)
+def test_a_null_is_refuted_by_the_last_that_was_said_of_its_row(changes: Changes) -> None:
+    """Not by what stood in front of a delete, nor by another doubtful null, nor by a short number."""
     masks = masked(changes)
-    found = refuted(images, deletes, ["id"], masks) if masks else []
+    found = refuted(replace(told(changes), unread=None), masks, LONG) if masks else []
 
-    assert sorted(found) == walked(changes, "value")
+    assert sorted(found) == walked([each for each in numbered(changes) if each[2] != "unread"], "value")
 
 
 @given(CHANGES)
-def test_a_null_is_confirmed_by_the_last_that_was_said_of_its_row(
-    changes: list[tuple[int, tuple[str, str] | None]],
-) -> None:
-    """Where that is null; a delete, or what can't be read, says nothing."""
-    images, deletes = frames(changes)
+def test_a_null_is_confirmed_by_the_last_that_was_said_of_its_row(changes: Changes) -> None:
+    """Where that is null, or a short number; what can't be read says nothing, and a delete that no number is there."""
     masks = masked(changes)
-    found = confirmed(images, [deletes], ["id"], masks) if masks else {}
-    places = {place for mask in found.values() for place in images[SEQ].filter(mask)}
+    found = confirmed(told(changes), masks, LONG) if masks else {}
+    places = {place for mask in found.values() for place in told(changes).images[SEQ].filter(mask)}
 
-    assert sorted(places) == walked(changes, "null")
+    assert sorted(places) == walked(numbered(changes), "null")
 
 
-def masked(changes: list[tuple[int, tuple[str, str] | None]]) -> dict[str, pl.Series]:
+def numbered(changes: Changes) -> list[tuple[int, int, str | tuple[str, str]]]:
+    """Changes with their places."""
+    return [(key, place, said) for place, (key, said) in enumerate(changes)]
+
+
+def masked(changes: Changes) -> dict[str, pl.Series]:
     """Which images have a doubtful null, by column."""
     masks = {
-        name: pl.Series([said[place] == "doubt" for _, said in changes if said is not None], dtype=pl.Boolean)
+        name: pl.Series([said[place] == "doubt" for _, said in changes if isinstance(said, tuple)], dtype=pl.Boolean)
         for place, name in enumerate("vw")
     }
     return {name: mask for name, mask in masks.items() if mask.any()}
 
 
-def frames(changes: list[tuple[int, tuple[str, str] | None]]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Images and deletes, as a block has them."""
-    kind = pl.List(pl.Float64)
-    rows = [(key, place, said) for place, (key, said) in enumerate(changes)]
+def told(changes: Changes) -> Told:
+    """What a block has of them."""
+    schema = {"id": pl.Int64, "v": pl.List(pl.Float64), "w": pl.Binary, SEQ: pl.Int64}
     images = [
-        (key, *([1.5] if word == "value" else None for word in said), place)
-        for key, place, said in rows
-        if said is not None
+        (key, *(VALUES[name].get(word) for name, word in zip("vw", said, strict=True)), place)
+        for key, place, said in numbered(changes)
+        if isinstance(said, tuple)
     ]
-    deletes = [(key, place) for key, place, said in rows if said is None]
-    return (
-        pl.DataFrame(images, schema={"id": pl.Int64, "v": kind, "w": kind, SEQ: pl.Int64}, orient="row"),
-        pl.DataFrame(deletes, schema={"id": pl.Int64, SEQ: pl.Int64}, orient="row"),
+
+    def silent(wanted: str) -> pl.DataFrame:
+        rows = [(key, place) for key, place, said in numbered(changes) if said == wanted]
+        return pl.DataFrame(rows, schema={"id": pl.Int64, SEQ: pl.Int64}, orient="row")
+
+    return Told(
+        images=pl.DataFrame(images, schema=schema, orient="row"),
+        deletes=silent("gone"),
+        identity=["id"],
+        unread=silent("unread"),
     )
 
 
-def walked(changes: list[tuple[int, tuple[str, str] | None]], wanted: str) -> list[int]:
+def walked(changes: list[tuple[int, int, str | tuple[str, str]]], wanted: str) -> list[int]:
     """The places of doubtful nulls in front of which that was said last, one change after the other."""
-    last: dict[tuple[int, int], str] = {}
+    last: dict[tuple[int, str], str] = {}
     found = set()
-    for place, (key, said) in enumerate(changes):
-        for number in range(2):
-            if said is None:
-                last[key, number] = "nothing"
-            elif said[number] != "doubt":
-                last[key, number] = said[number]
-            elif last.get((key, number)) == wanted:
-                found.add(place)
+    for key, place, said in changes:
+        for number, name in enumerate("vw"):
+            word = said[number] if isinstance(said, tuple) else said
+            if word == "doubt":
+                found |= {place} if last.get((key, name)) == wanted else set()
+            else:
+                last[key, name] = _MEANS.get((name, word)) or _MEANS["", word]
     return sorted(found)
+
+
+_MEANS = {
+    ("", "long"): "value",
+    ("v", "short"): "value",
+    ("w", "short"): "null",
+    ("", "null"): "null",
+    ("v", "gone"): "nothing",
+    ("w", "gone"): "null",
+    ("", "unread"): "nothing",
+}
 
 
 def test_only_an_image_before_with_more_than_a_key_is_whole() -> None:
@@ -100,8 +126,20 @@ def test_only_an_image_before_with_more_than_a_key_is_whole() -> None:
 
 def test_nulls_are_doubted_where_they_are_asked_for() -> None:
     """And judged by the row where nothing else was chosen."""
-    images, _ = frames([(0, ("doubt", "value")), (1, ("null", "null")), (2, ("value", "value"))])
-    found = doubted(images, [0, 2], {"v": "reject", "w": "keep"})
+    images = told([(0, ("doubt", "short")), (1, ("null", "null")), (2, ("long", "short"))]).images
+    found = doubted(images, [0, 2], [], {"v": "reject", "w": "keep"})
 
     assert {name: mask.to_list() for name, mask in found.masks.items()} == {"v": [True, False, False]}
-    assert found.judged == {"v"}
+    assert (found.absent.keys(), found.judged, found.long) == ({"v"}, {"v"}, frozenset())
+
+
+def test_a_number_that_may_be_long_is_written_unless_its_key_has_changed() -> None:
+    """The row says how long it is, or what was kept of the old one does."""
+    images = told([(0, ("null", "doubt")), (1, ("null", "doubt")), (2, ("null", "null"))]).images
+    found = doubted(images, [0], [1], {"w": "long"})
+
+    assert found.masks["w"].to_list() == [True, True, False]
+    assert found.absent["w"].to_list() == [False, True, False]
+    assert (found.judged, found.long) == ({"w"}, {"w"})
+    assert doubted(images, [0], [], {"w": "long"}).absent == {}
+    assert doubted(images, [], [1], {"w": "long"}).long == frozenset()

@@ -99,6 +99,27 @@ def test_unchanged_values_for_which_the_connector_has_no_mark_are_warned_of(kind
     assert warned(kind, connector="mysql") == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "doubt"),
+    [
+        (VARIABLE, "long"),
+        (decimal(30, 2), "long"),
+        (decimal(1000, 500), "long"),
+        (of_unknown_precision(2), "long"),
+        (decimal(29, 2), None),
+        ("double", None),
+    ],
+)
+def test_a_null_of_a_number_is_doubted_by_its_length(kind: Any, doubt: str | None) -> None:
+    """Where the type may have such long ones; nobody is warned, since others are not concerned."""
+    fields = [{"name": "id", "type": "long"}, {"name": "v", "type": ["null", kind]}]
+    read = read_writer_schema(Writer(envelope(fields)).text)
+
+    assert doubtful(read, lambda name: PLAIN).get("v") == doubt
+    assert doubtful(read, lambda name: ColumnPolicy(doubtful_nulls="reject")) == {"v": "reject"}
+    assert doubtful(read, lambda name: ColumnPolicy(doubtful_nulls="write")) == {}
+
+
 def test_settings_say_it_of_any_column() -> None:
     """Whatever its type is: nobody is warned of what was chosen."""
     assert warned(DOUBLE_VECTOR, policy=ColumnPolicy(doubtful_nulls="write")) == []

@@ -1,13 +1,15 @@
 """Schemas in the form that the decoders read."""
 
+import io
 import json
 from typing import Any
 
+import fastavro
 import pytest
 
 from consumer.core.avro import UnsupportedSchema, named_types
 from consumer.core.envelope import read_key_writer, read_writer_schema
-from consumer.core.rewriting import AS_TEXT, Rewritten, only
+from consumer.core.rewriting import AS_TEXT, Rewritten, absent_before, only, rewritten_envelope
 from tests.unit.avro import envelope, key
 
 ID = {"name": "id", "type": "int"}
@@ -255,3 +257,25 @@ def test_of_fields_that_are_not_asked_for_only_the_form_is_left() -> None:
     assert after["a"][:2] == ["null", "long"]
     assert [part["type"] for part in after["b"]["items"]["fields"]] == ["bytes", "bytes"]
     assert after["c"]["fields"][0]["type"][1] == after["c"]["name"]
+
+
+@pytest.mark.parametrize(
+    ("first", "absent"),
+    [
+        ({"name": "before", "type": ["null", "Row"], "default": None}, b"\x00"),
+        ({"name": "before", "type": ["Row", "null"]}, b"\x02"),
+        ({"name": "before", "type": "Row"}, None),
+        ({"name": "op", "type": "string"}, None),
+    ],
+)
+def test_a_datum_without_an_image_before_is_known_by_its_first_byte(first: Any, absent: bytes | None) -> None:
+    """Where the envelope begins with that image, which may be null: a datum that has one begins otherwise."""
+    row = {"type": "record", "name": "Row", "fields": [{"name": "id", "type": "long"}]}
+    image = {**first, "type": json.loads(json.dumps(first["type"]).replace('"Row"', json.dumps(row)))}
+    schema = {"type": "record", "name": "Envelope", "fields": [image, {"name": "n", "type": "int"}]}
+
+    assert absent_before(rewritten_envelope(schema).text) == absent
+    if absent is not None:
+        for before in (None, {"id": 1}):
+            fastavro.schemaless_writer(datum := io.BytesIO(), schema, {"before": before, "n": 1})
+            assert (datum.getvalue()[:1] == absent) == (before is None)

@@ -108,9 +108,14 @@ _LOST = (
         "null: [refused where the row has a value](#nulls-that-may-be-unchanged-values)",
     ),
     (
-        "an unchanged `numeric` of thousands of digits, `decimal.handling.mode` `precise` or `double`",
-        'null, which is written, unless `doubtful_nulls = "reject"` of the column: nulls of short numbers, which '
-        "are meant, look the same",
+        "an unchanged `numeric` that is stored apart from its row, `decimal.handling.mode=precise`",
+        "null: [refused where the row has a number of more than 29 digits](#nulls-that-may-be-unchanged-values), since "
+        "no other is ever stored apart; written elsewhere",
+    ),
+    (
+        "the same, `decimal.handling.mode=double`",
+        'null, which is written, unless `doubtful_nulls = "reject"` of the column: nothing tells how many digits the '
+        "number has at the source. `string` sends the placeholder",
     ),
     ("arrays of an enum type or of `ltree` that have a null in them", "null"),
     ("arrays of a domain", "null, unless they are empty"),
@@ -162,10 +167,14 @@ that the connector calls `bytea`, unless `binary` of the column is `hex`. The lo
 columns.
 
 - `doubtful_nulls` of a column says otherwise, of any nullable column: `reject` as above, `keep` leaves the table's
-  value alone (where the source never sets it to null), `write` writes the null (where values are short). For a
-  `numeric` that is the default, though such a long one that PostgreSQL stores it apart (thousands of digits) comes as
-  null too: where there are any, say `reject`. Other databases' logs have whole rows: for their columns the log and
-  `headrace doctor` warn that the setting is not heeded.
+  value alone (where the source never sets it to null), `write` writes the null (where values are short). Other
+  databases' logs have whole rows: for their columns the log and `headrace doctor` warn that the setting is not heeded.
+- A `numeric` is doubted by its length, unless `doubtful_nulls` of the column says otherwise. PostgreSQL moves only what
+  takes more than 24 bytes out of its row, and no number of up to 29 significant digits (without noughts at either end)
+  does. So a null in an update is refused only where the row, or an earlier record of the batch, has a number of more
+  digits. It is written where that is shorter or null, and where no row is there: an update of a row that the table does
+  not have makes it, as any whole one, and its null is believed. What the table has is counted as text, in a column of
+  any type. Of columns of a type like `numeric(12,2)`, of 29 digits at most, every null is taken at its word.
 - A [history](../how-to/keep-history.md) has null, and names the column in `_unavailable`, unless it is `write`.
 - A [transform](../how-to/map-columns.md) that makes other columns of such a one is not given the null: the record is
   refused wherever its batch does not say what it is. The row has what the transform made of the column, which may be

@@ -53,7 +53,8 @@ WRITABLE = Check(
     "letters.writable",
     Area.LETTERS,
     "copies can be written and read back",
-    "fail: READ, WRITE or DESCRIBE is not granted, or `min.insync.replicas` is more than there are replicas in sync",
+    "fail: READ, WRITE or DESCRIBE is not granted, or fewer replicas are in sync than `min.insync.replicas` asks for; "
+    "warn: the topic has fewer at all, which Kafka 4 makes do with and older versions may not",
 )
 LASTING = Check(
     "letters.kept",
@@ -247,10 +248,14 @@ def _writable(one: Topic) -> list[Finding]:
         remedy = f"Grant {', '.join(lacks)} on the topic to the user of kafka.client."
         found.append(WRITABLE.fail(f"not granted: {', '.join(lacks)}", remedy, one.name, "kafka.letters"))
     least = int(one.config.get("min.insync.replicas", 1))
-    if least > one.in_sync:
-        detail = f"min.insync.replicas is {least}, and {one.in_sync} of {one.replicas} replicas are in sync"
-        remedy = "Lower it, raise the replication factor, or bring the other brokers back."
+    detail = f"min.insync.replicas is {least}, and {one.in_sync} of {one.replicas} replicas are in sync"
+    # Kafka 4 asks for no more than there are
+    if min(least, one.replicas) > one.in_sync:
+        remedy = "Bring the other brokers back; or lower it, or raise the replication factor."
         found.append(WRITABLE.fail(detail, remedy, one.name, "kafka.letters"))
+    elif least > one.replicas:
+        detail += ": Kafka 4 writes with these, older versions may refuse"
+        found.append(WRITABLE.warn(detail, "Raise the topic's replication factor, or lower it.", one.name))
     return found
 
 

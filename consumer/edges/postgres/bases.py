@@ -1,4 +1,4 @@
-"""Updates with doubtful nulls that met no row which takes them: what stands against each, asked of the table."""
+"""Rows with doubtful nulls that met no row which takes them: what stands against each, asked of the table."""
 
 from collections.abc import Sequence, Set
 
@@ -8,8 +8,23 @@ from consumer.core.failure import Failure, blaming, failed
 from consumer.core.kinds import KINDS
 from consumer.core.writes import TableWrite
 from consumer.edges.postgres.staging import Staged
-from consumer.edges.postgres.statements import bases
+from consumer.edges.postgres.statements import bases, unsure, withheld
 from consumer.edges.postgres.translate import translated
+
+
+def refused(connection: psycopg.Connection, staged: Staged) -> dict[int, Failure]:
+    """Why staged rows with all columns were not written, by place. Raises as a write does."""
+    with translated("look for rows", staged.write.table):
+        places = [place for (place,) in connection.execute(withheld(staged))]
+    return judged(connection, staged, places)
+
+
+def unsure_ones(connection: psycopg.Connection, staged: Staged, places: Sequence[int]) -> set[int]:
+    """Those of the staged rows that have a doubtful null. Raises as a write does."""
+    if not places:
+        return set()
+    with translated("look for nulls", staged.write.table):
+        return {place for (place,) in connection.execute(unsure(staged, places))}
 
 
 def judged(connection: psycopg.Connection, staged: Staged, places: Sequence[int]) -> dict[int, Failure]:

@@ -9,6 +9,7 @@ from consumer.core.modes import DELETED_AT
 from consumer.core.moves import TOKEN
 from consumer.core.writes import Action, StagedColumn, TableWrite
 from consumer.edges.postgres.guards import alive, deleted, kept_out, late, newer, not_newer, version
+from consumer.edges.postgres.refuting import refuting, refuting_kept, unrefuted
 from consumer.edges.postgres.staged_rows import rows_with_places, same_row, table_name, written
 from consumer.edges.postgres.staging import Staged
 
@@ -26,9 +27,8 @@ def delete(staged: Staged) -> sql.Composed:
         return sql.SQL("UPDATE {} AS t SET {} FROM {} AS s WHERE {} AND {}").format(
             table_name(write.table), sql.SQL(", ").join(settings), staged.staging, not_newer(staged), alive(write.soft)
         )
-    return sql.SQL("DELETE FROM {} AS t USING {} AS s WHERE {}").format(
-        table_name(staged.write.table), staged.staging, not_newer(staged)
-    )
+    row = sql.SQL(" AND ").join([not_newer(staged), *([_untold(staged)] if write.partial else [])])
+    return sql.SQL("DELETE FROM {} AS t USING {} AS s WHERE {}").format(table_name(write.table), staged.staging, row)
 
 
 def insert(staged: Staged) -> sql.Composed:
@@ -40,13 +40,16 @@ def insert(staged: Staged) -> sql.Composed:
     if write.action is Action.TAKE:
         values |= {name: _taken(write.kept_as[name], kind) for name, kind in write.moving.items()}
         values |= dict.fromkeys(write.doubted, sql.SQL("NULL").format())
+    wanted = [] if staged.floor is None else [sql.SQL("({}) IS NOT TRUE").format(late(staged))]
+    if write.action is Action.REPLACE and write.partial:
+        wanted.append(_untold(staged))
     return sql.SQL("INSERT INTO {} AS t ({}){} SELECT {} FROM {} AS s{}").format(
         table_name(write.table),
         sql.SQL(", ").join(map(sql.Identifier, values)),
         sql.SQL(" OVERRIDING SYSTEM VALUE" if write.overriding else ""),
         sql.SQL(", ").join(values.values()),
         staged.staging,
-        sql.SQL("") if staged.floor is None else sql.SQL(" WHERE ({}) IS NOT TRUE").format(late(staged)),
+        sql.SQL(" WHERE {}").format(sql.SQL(" AND ").join(wanted)) if wanted else sql.SQL(""),
     )
 
 
@@ -79,10 +82,14 @@ def upsert(staged: Staged) -> sql.Composed:
         _set(write, name, sql.SQL("excluded.{}").format(sql.Identifier(name))) for name in rest
     )
     statement = sql.SQL("{} ON CONFLICT ({}) DO UPDATE SET {}").format(insert(staged), identity, settings)
-    if write.version is None:
+    against = []
+    if write.version is not None:
+        against.append(newer(write.version, sql.SQL("excluded.{}").format(sql.Identifier(write.version))))
+    if write.partial:
+        against.append(refuting(write, "excluded"))
+    if not against:
         return statement
-    theirs = sql.SQL("excluded.{}").format(sql.Identifier(write.version))
-    return sql.SQL("{} WHERE ({}) IS NOT TRUE").format(statement, newer(write.version, theirs))
+    return sql.SQL("{} WHERE ({}) IS NOT TRUE").format(statement, sql.SQL(" OR ").join(against))
 
 
 def keep(staged: Staged) -> sql.Composed:
@@ -149,13 +156,7 @@ def _kept_for(write: TableWrite) -> sql.Composed:
         sql.Identifier(TOKEN),
         sql.SQL(", ").join(map(sql.Literal, write.kept_as.values())),
     )
-    doubted = [
-        sql.SQL("false" if name in write.never_null else "m.columns ->> {} IS NULL").format(
-            sql.Literal(write.kept_as[name])
-        )
-        for name in sorted(write.doubted)
-    ]
-    return sql.SQL(" AND ").join([kept, *doubted])
+    return sql.SQL(" AND ").join([kept, *refuting_kept(write)])
 
 
 def _taken(name: str, kind: str) -> sql.Composed:
@@ -197,7 +198,7 @@ def bases(staged: Staged, places: Sequence[int]) -> sql.Composed:
     write = staged.write
     refuted = [
         sql.SQL(", bool_or(s.{column} IS NULL), coalesce(bool_or(NOT {sure}), false)").format(
-            column=sql.Identifier(name), sure=_unrefuted(name)
+            column=sql.Identifier(name), sure=unrefuted(write, name)
         )
         for name in sorted(write.doubted)
     ]
@@ -212,6 +213,32 @@ def bases(staged: Staged, places: Sequence[int]) -> sql.Composed:
         table=table_name(write.table),
         same=_alive_too(staged, same_row(staged)),
         wanted=sql.Literal(list(places)),
+    )
+
+
+def withheld(staged: Staged) -> sql.Composed:
+    """The places of staged rows that were not written, since their row has a long value where they have null.
+
+    Asked behind the write, of rows with all columns.
+    """
+    rows = sql.SQL("SELECT s.ctid FROM {} AS t, {} AS s WHERE {} AND {}").format(
+        table_name(staged.write.table), staged.staging, not_newer(staged), refuting(staged.write)
+    )
+    return sql.SQL("SELECT p.place FROM {} AS p WHERE p.at IN ({}) ORDER BY 1").format(rows_with_places(staged), rows)
+
+
+def unsure(staged: Staged, places: Sequence[int]) -> sql.Composed:
+    """Those of the places whose staged rows have a doubtful null."""
+    nulls = [sql.SQL("s.{} IS NULL").format(sql.Identifier(name)) for name in sorted(staged.write.doubted)]
+    return sql.SQL(
+        "SELECT p.place FROM {} AS p JOIN {} AS s ON s.ctid = p.at WHERE p.place = ANY (CAST({} AS bigint[])) AND ({})"
+    ).format(rows_with_places(staged), staged.staging, sql.Literal(list(places)), sql.SQL(" OR ").join(nulls))
+
+
+def _untold(staged: Staged) -> sql.Composed:
+    """Whether no row of the table refutes a null of a staged one, where several rows may have one key."""
+    return sql.SQL("s.ctid NOT IN (SELECT s.ctid FROM {} AS t, {} AS s WHERE {} AND {})").format(
+        table_name(staged.write.table), staged.staging, same_row(staged), refuting(staged.write)
     )
 
 
@@ -257,12 +284,7 @@ def _sure(write: TableWrite, name: str) -> sql.Composed:
     """Whether a staged value may be written into the row `t`."""
     if name in write.never_null:
         return sql.SQL("s.{} IS NOT NULL").format(sql.Identifier(name))
-    return _unrefuted(name)
-
-
-def _unrefuted(name: str) -> sql.Composed:
-    """Whether a staged value is one, or the row `t` has none there."""
-    return sql.SQL("(s.{} IS NOT NULL OR t.{} IS NULL)").format(sql.Identifier(name), sql.Identifier(name))
+    return unrefuted(write, name)
 
 
 def _set(write: TableWrite, name: str, value: sql.Composed) -> sql.Composed:

@@ -10,7 +10,7 @@ from consumer.core.flood import filled_by
 from consumer.core.kinds import KINDS, TOO_DEPENDENT
 from consumer.core.target import TableName
 from consumer.core.writes import Action, TableWrite
-from consumer.edges.postgres.bases import judged
+from consumer.edges.postgres.bases import judged, refused
 from consumer.edges.postgres.equals import remove
 from consumer.edges.postgres.refusals import Refusal, RowThere, TooManyRefused, find
 from consumer.edges.postgres.staging import Staged
@@ -91,7 +91,9 @@ class Writer:
                 why = self._sampled(connection, staged)
                 raise _flood(write, error.most, why, TOO_DEPENDENT if error.dependent else "table.flood") from error
             connection.execute("RELEASE SAVEPOINT sorted")
-        return _told_apart(connection, staged, found)
+        told = _told_apart(connection, staged, found)
+        self._require_few(write, told)
+        return told
 
     def _sampled(self, connection: psycopg.Connection, staged: Staged) -> Collection[Failure]:
         """Why rows are refused, of some that are chosen by chance; the others are staged no more.
@@ -127,7 +129,7 @@ class Writer:
         write = staged.write
         if write.action is Action.DELETE:
             connection.execute(delete(staged))
-        elif write.action is Action.UPDATE and write.doubted:
+        elif write.partial and write.doubted:
             return self._judged(connection, staged)
         elif write.action is Action.UPDATE:
             _update(connection, staged)
@@ -144,15 +146,26 @@ class Writer:
         return {}
 
     def _judged(self, connection: psycopg.Connection, staged: Staged) -> Mapping[int, Failure]:
-        """Update the rows whose nulls are none that stand for values; returns the places of the others."""
+        """Write the rows whose nulls are none that stand for values; returns the places of the others."""
         write = staged.write
-        rows, found, unmet = connection.execute(update_telling(staged)).fetchall()[0]
-        if rows > found:
-            raise DataFault(_many_bases(write.table, rows - found), write.table)
-        refused = judged(connection, staged, unmet or ())
-        if len(refused) > self._most(write):
-            raise _flood(write, self._most(write), refused.values())
-        return refused
+        if write.action is Action.UPDATE:
+            rows, met, unmet = connection.execute(update_telling(staged)).fetchall()[0]
+            if rows > met:
+                raise DataFault(_many_bases(write.table, rows - met), write.table)
+            found = judged(connection, staged, unmet or ())
+        elif write.action is Action.REPLACE:
+            _replace(connection, staged)
+            found = refused(connection, staged)
+        else:
+            written = connection.execute(upsert(staged)).rowcount
+            found = refused(connection, staged) if written < write.rows else {}
+        self._require_few(write, found)
+        return found
+
+    def _require_few(self, write: TableWrite, found: Mapping[int, Failure]) -> None:
+        """Raises TableFault for a flood."""
+        if len(found) > self._most(write):
+            raise _flood(write, self._most(write), found.values())
 
     def _inserted(self, connection: psycopg.Connection, staged: Staged) -> bool:
         """Try a plain INSERT, which costs half of an upsert; False when a row was there already."""
@@ -181,11 +194,13 @@ class Writer:
 
 def _told_apart(connection: psycopg.Connection, staged: Staged, found: Sequence[Refusal]) -> dict[int, Failure]:
     """Why rows are refused, by place: an update with doubtful nulls may have met a row that refutes these, or none."""
-    refused = {refusal.place: refusal.failure for refusal in found}
+    told = {refusal.place: refusal.failure for refusal in found}
     if staged.write.doubted and staged.write.action is Action.UPDATE:
-        missing = [place for place, why in refused.items() if why.kind == "record.missing_base"]
-        refused |= judged(connection, staged, missing)
-    return refused
+        missing = [place for place, why in told.items() if why.kind == "record.missing_base"]
+        told |= judged(connection, staged, missing)
+    elif staged.write.doubted and staged.write.partial:
+        told = {**refused(connection, staged), **told}
+    return told
 
 
 def _update(connection: psycopg.Connection, staged: Staged) -> None:

@@ -10,7 +10,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, Producer
 from confluent_kafka import TopicPartition as Position
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
@@ -89,6 +89,15 @@ def configure(at: Endpoints, topic: str, **config: str) -> None:
     admin = AdminClient({"bootstrap.servers": at.kafka, "log_level": 0})
     made = NewTopic(topic, 1, config={name.replace("_", "."): value for name, value in config.items()})
     admin.create_topics([made])[topic].result(30)
+
+
+def takes(at: Endpoints, topic: str) -> bool:
+    """Whether the broker takes a record of the topic on behalf of all replicas that are to have it."""
+    told: list[object] = []
+    producer = Producer({"bootstrap.servers": at.kafka, "log_level": 0, "acks": "all", "message.timeout.ms": 20_000})
+    producer.produce(topic, b"copy", on_delivery=lambda error, _: told.append(error))
+    producer.flush(30)
+    return told == [None]
 
 
 def in_role(target: Target, name: str, *grants: str) -> str:
@@ -199,6 +208,9 @@ def test_what_topics_lack_is_said(examine: Examine, at: Endpoints, job: Job) -> 
     kept = {one["subject"].rpartition(".")[2]: one["level"] for one in found["letters.kept"]}
     assert kept == {"1": "fail", "2": "fail"}
     assert "min.insync.replicas is 2" in found["letters.writable"][0]["detail"]
+    # which the broker makes do with
+    assert found["letters.writable"][0]["level"] == "warn"
+    assert takes(at, f"{job.group}.dlq")
     assert f"{job.group}.dlq" in {one["subject"] for one in found["letters.size"]}
 
 
