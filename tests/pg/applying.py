@@ -43,7 +43,7 @@ from tests.unit.known import planner, slice_of
 from tests.unit.world import World
 
 # a record is tried twice more
-POLICY = Policy(budgets={ErrorType.TRANSIENT: Budget(attempts=2, elapsed=3600.0)}, tiers=(0.001,))
+POLICY = Policy(budgets={ErrorType.TRANSIENT: Budget(attempts=2, waited=3600.0)}, tiers=(0.001,))
 FIELDS = [ID, {"name": "word", "type": ["null", "string"], "default": None}]
 
 

@@ -42,7 +42,7 @@ from tests.unit.known import planner
 from tests.unit.numbered import Numbered
 from tests.unit.patient import patient
 
-POLICY = Policy(budgets={ErrorType.TRANSIENT: Budget(attempts=9, elapsed=3600.0)}, tiers=(0.0,))
+POLICY = Policy(budgets={ErrorType.TRANSIENT: Budget(attempts=9, waited=3600.0)}, tiers=(0.0,))
 NEW_KEY, OLD_KEY = "__debezium.newkey", "__debezium.oldkey"
 Row = Mapping[str, Any]
 
