@@ -14,7 +14,8 @@ class Letterhead:
 
     `attempt`: how often its record has failed, from 1. `field`: the path of the field that is to blame, if one is.
     `due`: when it is tried again, None for a dead letter. `pointer`: the copy has key and headers only, the bytes lie
-    at the origin. Without it an empty value is a tombstone.
+    at the origin. Without it an empty value is a tombstone. `keyless`: a pointer whose key lies there, too, if it has
+    one.
     """
 
     group: str
@@ -33,6 +34,7 @@ class Letterhead:
     schema_id: int | None = None
     replay: str | None = None
     pointer: bool = False
+    keyless: bool = False
 
 
 class NoLetter(ValueError):

@@ -162,6 +162,7 @@ def _unposted(row: Any, *, pointer: bool) -> Unposted:
         due=row.due_at,
         schema_id=told_id(row.value, headers) if row.value else None,
         pointer=pointer,
+        keyless=row.pointer,
     )
     return Unposted(
         id=row.id,
