@@ -1,6 +1,7 @@
 """Letters of a batch, written in its transaction with their bytes; how many there are; closed ones deleted."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import psycopg
 from psycopg import sql
@@ -50,14 +51,14 @@ SELECT max(waiting) FROM (
 _WRITE = sql.SQL("""
 INSERT INTO headrace.letters (
     group_name, topic, partition, "offset", state, kind, error_type, component, operation, detail, remedy, code,
-    field, table_name, digest_a, digest_b, row_types, due_at, closed_at, reason
+    field, table_name, digest_a, digest_b, row_types, due_at, closed_at, reason, batch_id
 )
 SELECT %(group)s, w.topic, w.partition, w."offset", w.state, w.kind, w.error_type, w.component, w.operation, w.detail,
     w.remedy, w.code, w.field, %(table)s, w.digest_a, w.digest_b,
     CASE WHEN w.digest_a IS NOT NULL THEN %(types)s END,
     CASE WHEN w.state = 'retrying' THEN clock_timestamp() + make_interval(secs => w.delay) END,
     CASE WHEN w.state = 'superseded' THEN clock_timestamp() END,
-    CASE WHEN w.state = 'superseded' THEN 'a later change of the row was applied' END
+    CASE WHEN w.state = 'superseded' THEN 'a later change of the row was applied' END, %(batch)s
 FROM unnest(
     %(topic)s::text[], %(partition)s::int[], %(offset)s::bigint[], %(state)s::text[], %(kind)s::text[],
     %(error_type)s::text[], %(component)s::text[], %(operation)s::text[], %(detail)s::text[], %(remedy)s::text[],
@@ -107,22 +108,31 @@ def most_held(connection: psycopg.Connection, group: str, aside: Aside) -> int:
     return int(row[0] or 0) if row else 0
 
 
-def write(
-    connection: psycopg.Connection, group: str, aside: Aside, identities: Staged | None, inline_bytes: int
-) -> list[RecordRef]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pen:
+    """Whose letters are written. `batch`: its number in the ledger; `inline_bytes`: most of a record that is kept."""
+
+    group: str
+    batch: int | None
+    inline_bytes: int
+
+
+def write(connection: psycopg.Connection, pen: Pen, aside: Aside, identities: Staged | None) -> list[RecordRef]:
     """Write letters and their bytes; returns those that wait for an earlier batch's letter which is open no more.
 
     A record that has an open letter already keeps that one.
     """
     places = [letter.place for letter in aside.letters if letter.place is not None]
+    group = pen.group
     found = digests(connection, group, identities, places) if identities else {}
-    values = _columns(aside.letters, found)
+    values: dict[str, object] = {**_columns(aside.letters, found)}
     table = str(aside.table) if aside.table else None
     made_of = types(identities.write) if identities else None
     connection.execute(_TAKE_OVER, (*_arrays([letter.record.ref for letter in aside.letters]), group))
-    rows = connection.execute(_WRITE, {"group": group, "table": table, "types": made_of, **values}).fetchall()
+    values |= {"group": group, "table": table, "types": made_of, "batch": pen.batch}
+    rows = connection.execute(_WRITE, values).fetchall()
     ids = {RecordRef(TopicPartition(row[1], row[2]), row[3]): row[0] for row in rows}
-    write_bytes(connection, aside.letters, ids, inline_bytes)
+    write_bytes(connection, aside.letters, ids, pen.inline_bytes)
     return alone(connection, [ids[one.record.ref] for one in aside.letters if one.follows and one.record.ref in ids])
 
 
