@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.rows import namedtuple_row
 
 from consumer.core.kinds import KINDS
 from consumer.core.letters import OPEN_STATES, Letter, State
@@ -14,6 +16,8 @@ from consumer.edges.postgres.digests import digests, types
 from consumer.edges.postgres.letter_bytes import write_bytes
 from consumer.edges.postgres.staging import Staged
 from consumer.edges.postgres.standing import alone
+from consumer.edges.postgres.translate import translated
+from consumer.ports.target import Underway
 
 _OPEN = sql.SQL(OPEN_STATES)
 
@@ -35,6 +39,18 @@ DELETE FROM headrace.letters WHERE id IN (SELECT id FROM old)
 _UNPUBLISHED = """
 SELECT count(*) FROM headrace.letters
 WHERE group_name = %s AND state IN ('retrying', 'dead', 'replaying') AND published_attempt < attempt
+"""
+# each kind by its own index: of dead ones there may be many
+_UNDERWAY = """
+SELECT l.topic, l.partition, l.kind, l.state, l.published_attempt < l.attempt AS unpublished, count(*) AS letters
+FROM (
+    SELECT * FROM headrace.letters WHERE group_name = %(group)s AND state IN ('retrying', 'replaying')
+    UNION ALL
+    SELECT * FROM headrace.letters WHERE group_name = %(group)s AND state = 'dead' AND published_attempt < attempt
+) AS l
+JOIN unnest(%(topics)s::text[], %(partitions)s::int[], %(ends)s::bigint[]) AS w(topic, partition, before)
+    ON w.topic = l.topic AND w.partition = l.partition AND l."offset" < w.before
+GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
 """
 _MOST_HELD = """
 SELECT max(waiting) FROM (
@@ -97,6 +113,28 @@ def count_unpublished(connection: psycopg.Connection, group: str) -> int:
     """How many letters have a copy that is not published yet."""
     row = connection.execute(_UNPUBLISHED, (group,)).fetchone()
     return int(row[0]) if row else 0
+
+
+def underway(connection: psycopg.Connection, group: str, ends: Mapping[TopicPartition, int]) -> list[Underway]:
+    """The letters of records in front of these ends that are not at rest."""
+    values = {
+        "group": group,
+        "topics": [at.topic for at in ends],
+        "partitions": [at.partition for at in ends],
+        "ends": list(ends.values()),
+    }
+    with translated("look for letters under way"), connection.cursor(row_factory=namedtuple_row) as cursor:
+        rows: list[Any] = cursor.execute(_UNDERWAY, values).fetchall()
+    return [
+        Underway(
+            at=TopicPartition(row.topic, row.partition),
+            kind=row.kind,
+            state=State(row.state),
+            unpublished=row.unpublished,
+            letters=row.letters,
+        )
+        for row in rows
+    ]
 
 
 def most_held(connection: psycopg.Connection, group: str, aside: Aside) -> int:
