@@ -86,7 +86,8 @@ def run(
     config: Config = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes to run and watch.")] = 1,
     until_current: Annotated[
-        bool, typer.Option("--until-current", help="End when everything that is there now has been applied.")
+        bool,
+        typer.Option("--until-current", help="End when all that is there now is applied or a dead letter."),
     ] = False,
     supervisor: Annotated[int | None, typer.Option(hidden=True)] = None,
     tell_port: Annotated[int | None, typer.Option(hidden=True)] = None,

@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import FrameType
@@ -21,6 +21,7 @@ from consumer.composition.reloading import Reloading
 from consumer.core.failure import Transient, told
 from consumer.core.records import TopicPartition
 from consumer.lifecycle import UNDRAINED
+from consumer.ports.target import Underway
 from consumer.settings.loading import Settings
 from consumer.settings.waits import CLOSING
 from consumer.telemetry.logs import say_left_out
@@ -114,19 +115,26 @@ def ends_within(settings: Settings) -> float:
 class CurrentWatch:
     """Looks every now and then whether the group is current; keeps the last standing."""
 
-    def __init__(self, inspected: Inspection) -> None:
+    # seconds for which copies are waited for that nobody publishes; the rows know all of them
+    COPIES = 60.0
+
+    def __init__(self, inspected: Inspection, clock: Callable[[], float] = time.monotonic) -> None:
         self._inspected = inspected
+        self._clock = clock
         self._ends: Mapping[TopicPartition, int] | None = None
         self._next = 0.0
+        # since when the same copies are all that is waited for
+        self._copies: Sequence[Underway] = ()
+        self._since = 0.0
         # the log was told
         self._blind = False
         self.last: Standing | None = None
 
     def settled(self) -> bool:
         """Whether nothing is left but what belongs to partitions that do not go on. Raises Persistent, Refused."""
-        if time.monotonic() < self._next:
+        if self._clock() < self._next:
             return False
-        self._next = time.monotonic() + _LOOK
+        self._next = self._clock() + _LOOK
         try:
             self.last = self._looked()
         except Transient as error:
@@ -135,7 +143,15 @@ class CurrentWatch:
             self._blind = True
             return False
         self._blind = False
-        return self.last.settled
+        mute = self._unpublished(self.last)
+        return self.last.settled or mute
+
+    def _unpublished(self, found: Standing) -> bool:
+        """Whether nothing but copies is left, and none of them gets published."""
+        copies = tuple(found.underway) if found.only_copies else ()
+        if copies != self._copies:
+            self._copies, self._since = copies, self._clock()
+        return bool(copies) and self._clock() - self._since >= self.COPIES
 
     def _looked(self) -> Standing:
         if self._ends is None:
@@ -145,15 +161,22 @@ class CurrentWatch:
         return standing(self._ends, self._inspected.overview)
 
     def exit_code(self) -> int:
-        """0 when current, 5 with the reasons on stderr when some partitions do not go on."""
-        if self.last is None or self.last.current:
+        """0 when current, 5 with the reasons on stderr when some partitions or letters do not go on."""
+        if self.last is None:
             return OK
         for at, reason in sorted(self.last.held.items()):
             print(f"{at}: {self.last.left[at]} records left: {reason}", file=sys.stderr)
+        for one, reason in self.last.waiting:
+            print(f"{one.at}: {_letters(one.letters)} not at rest: {reason}", file=sys.stderr)
+        for one in self._copies:
+            print(f"{one.at}: {_letters(one.letters)} not published: see kafka.letters in the log", file=sys.stderr)
         if self.last.letters:
-            are = "letters are" if self.last.letters > 1 else "letter is"
-            print(f"{self.last.letters} {are} open: headrace dlq groups", file=sys.stderr)
-        return PARTIAL
+            print(f"{_letters(self.last.letters)} open: headrace dlq groups", file=sys.stderr)
+        return OK if self.last.current else PARTIAL
+
+
+def _letters(number: int) -> str:
+    return f"{number} letters are" if number > 1 else f"{number} letter is"
 
 
 def die_with(supervisor: int) -> None:

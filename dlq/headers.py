@@ -58,6 +58,7 @@ def decode(headers: Sequence[Header]) -> Letterhead:
         schema_id=_read_if_there(ours, "schema-id", _number),
         replay=_read_if_there(ours, "replay-id", str),
         pointer=_read(ours, "pointer", _truth),
+        keyless=_read_if_there(ours, "keyless", _truth) or False,
     )
 
 
@@ -83,6 +84,7 @@ def _own(head: Letterhead) -> dict[str, str | None]:
         "schema-id": None if head.schema_id is None else str(head.schema_id),
         "replay-id": head.replay,
         "pointer": "true" if head.pointer else "false",
+        "keyless": "true" if head.keyless else None,
     }
 
 

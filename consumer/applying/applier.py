@@ -10,6 +10,7 @@ import structlog
 from consumer.applying.attempts import Attempts, Workshop
 from consumer.applying.holdings import Holdings
 from consumer.applying.patience import Patience
+from consumer.applying.topic_watch import say_grown
 from consumer.core.failure import Transient, told
 from consumer.core.records import TopicPartition
 from consumer.ports.facts import Began, Ended, Tell, untold
@@ -59,6 +60,7 @@ class Applier:
         job = self._handover.next(timeout)
         # what was asked for while it waited holds for what has come, too
         self._change()
+        self._holdings.heed()
         if isinstance(job, Take):
             self._take(job.partitions)
         elif isinstance(job, Work):
@@ -114,14 +116,13 @@ class Applier:
         ours = [part.at for part in taken]
         # all of this before any of it is read
         self._marks.learn(self.patience.ask(lambda: self._sink.marks(ours)))
-        _say_grown(self._binder.spread({at.topic for at in ours if at.partition}))
+        say_grown(self._binder.spread({at.topic for at in ours if at.partition}))
         self._flood.forget(ours)
         self._holdings.begin(taken)
 
     def _look_around(self) -> None:
         with suppress(Transient):
             self._holdings.look_around()
-            _say_grown(self._binder.look_again())
         try:
             asked = self._holdings.asked()
         except ConnectionLost as error:
@@ -137,15 +138,3 @@ class Applier:
 
 def _nothing() -> None:
     """There is nothing to be known first."""
-
-
-def _say_grown(topics: Collection[str]) -> None:
-    for topic in sorted(topics):
-        log.warning(
-            "topic has grown",
-            topic=topic,
-            reason="its table has no fitting unique index, or applies truncates without a version column, which only a "
-            "topic of one partition can do",
-            remedy="Create a unique index over the key's columns, all NOT NULL, or give the table a version_column, "
-            "then restart the worker.",
-        )

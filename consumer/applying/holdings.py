@@ -8,6 +8,7 @@ from dataclasses import replace
 import structlog
 
 from consumer.applying.patience import Patience
+from consumer.applying.topic_watch import Seen, TopicWatch
 from consumer.core import waiting
 from consumer.core.failure import Failure, Transient, failed, told
 from consumer.core.healing import Act
@@ -17,7 +18,6 @@ from consumer.core.policy import TablePolicy
 from consumer.core.records import Slice, TopicPartition
 from consumer.ports.facts import Failed, Halted, Healed, Overtaken, Pause, Route, Tell, untold
 from consumer.ports.target import Sink, Start, Taken
-from consumer.ports.topics import Offsets
 from consumer.reading.handover import Dropped, Handover, Later, Stopped
 
 log = structlog.get_logger("headrace.apply")
@@ -27,10 +27,13 @@ class Holdings:
     """What the worker holds of the group's partitions. Belongs to the apply thread, whose session it uses."""
 
     def __init__(
-        self, sink: Sink, offsets: Offsets, handover: Handover, patience: Patience, policy: TablePolicy
+        self, sink: Sink, watch: TopicWatch, handover: Handover, patience: Patience, policy: TablePolicy
     ) -> None:
         self._sink = sink
-        self._offsets = offsets
+        self._watch = watch
+        self._offsets = watch.offsets
+        # the answer that was heeded last
+        self._heeded: Seen | None = None
         self._handover = handover
         self._patience = patience
         self._epochs: dict[TopicPartition, int] = {}
@@ -79,6 +82,7 @@ class Holdings:
                 self._waiting[part.at] = part
             else:
                 self._handover.tell(part)
+        self._watch.want(self._topics())
         log.info("partitions taken", count=len(taken))
         if self._waiting:
             self._say_waiting({part.at for part in taken})
@@ -159,13 +163,23 @@ class Holdings:
     # what changes by itself
 
     def look_around(self) -> None:
-        """Start partitions whose wait is over; stop those whose topic was made anew. Raises Transient."""
+        """Start partitions whose wait is over. Raises Transient."""
         if self._waiting:
             self._look_at_waiting()
-        topics = {at.topic for at in self._epochs} & self._topic_ids.keys()
-        now = self._offsets.topic_ids(sorted(topics))
-        for at in [at for at in self._epochs if self._is_another(at.topic, now)]:
-            self.stop(Stopped(at, _recreated(at)))
+        else:
+            self._watch.want(self._topics())
+
+    def heed(self) -> None:
+        """Stop partitions whose topic was made anew, once that was seen. Raises Stopping."""
+        seen = self._watch.seen
+        if seen is not self._heeded:
+            self._heeded = seen
+            for at in [at for at in self._epochs if seen.is_another(at.topic, self._topic_ids.get(at.topic))]:
+                self.stop(Stopped(at, _recreated(at)))
+
+    def _topics(self, others: Collection[str] = ()) -> dict[str, str | None]:
+        """The topics to watch, with the ids that they are known by; `others`: what waits for them."""
+        return {topic: self._topic_ids.get(topic) for topic in {*others, *(at.topic for at in self._epochs)}}
 
     def asked(self) -> list[TopicPartition]:
         """Partitions of ours about which somebody has decided, to be taken anew. Raises Transient."""
@@ -193,11 +207,12 @@ class Holdings:
         positions = {position.at: position.next_offset for position in stored}
         waits = {position.at: waiting.unpassed(position.at, position.wait_for, positions) for position in stored}
         topics = {other.topic for at in self._waiting for other in waits.get(at, ())}
+        self._watch.want(self._topics(topics))
         # of a topic that is gone nothing comes any more
-        there = self._patience.ask(lambda: self._offsets.topic_ids(sorted(topics)))
+        gone = self._watch.gone(topics)
         still = {}
         for at, part in list(self._waiting.items()):
-            others = {other: end for other, end in waits.get(at, {}).items() if other.topic in there}
+            others = {other: end for other, end in waits.get(at, {}).items() if other.topic not in gone}
             if others and not waiting.goes_first(at, waits):
                 still[at] = others
             else:

@@ -102,14 +102,15 @@ class Postman:
             self._wake.set()
 
     def _posted(self, letters: Sequence[Unposted]) -> list[Posted]:
-        """What became of the copies of letters; of those that are too large a pointer is sent."""
+        """What became of the copies of letters; of those that are too large a pointer is sent, at last a bare one."""
         began, clock = time.time(), time.perf_counter()
         copies = [self._outgoing(letter) for letter in letters]
-        posted = self._post(copies)
-        pointers = {one.id for one in posted if one.too_large}
-        # a pointer says where the bytes are
-        small = [self._outgoing(_pointing(letter)) for letter in letters if letter.id in pointers]
-        done = [one for one in posted if not one.too_large] + self._post(small)
+        posted, done = self._post(copies), []
+        for less in (_pointing, _keyless):
+            large = {one.id for one in posted if one.too_large}
+            done += [one for one in posted if not one.too_large]
+            posted = self._post([self._outgoing(less(letter)) for letter in letters if letter.id in large])
+        done += posted
         failures = [one.failure for one in done if one.failure is not None]
         failures += _unanswered(copies, done)
         lap = Lap(step="send", began=began, seconds=time.perf_counter() - clock)
@@ -182,5 +183,12 @@ def _unanswered(copies: Sequence[Outgoing], done: Sequence[Posted]) -> list[Fail
 
 
 def _pointing(letter: Unposted) -> Unposted:
+    """It says where the bytes are."""
     # the record's own headers may be what is too large
     return replace(letter, value=None, headers=(), head=replace(letter.head, pointer=True))
+
+
+def _keyless(letter: Unposted) -> Unposted:
+    """What has no key for its size says so, since a record may have none."""
+    pointing = _pointing(letter)
+    return replace(pointing, key=None, head=replace(pointing.head, keyless=True))

@@ -43,6 +43,7 @@ def build_worker(settings: Settings, name: str, shared: Connections, told: Watch
     _steer(given, bindings, engine, letters)
     sides = [
         Side("binder", bindings.ahead.turn, bindings.close),
+        Side("topics", engine.watch.turn, lambda: None),
         *letters.sides(steering.heard),
         *importing(settings, shared, told.tell),
         looking(settings, shared, bindings.offsets, told.tell),

@@ -108,8 +108,8 @@ def letter_policy(settings: Settings) -> Policy:
     """How often and when a record that failed is tried again."""
     letters = settings.letters
     budgets = {
-        ErrorType.TRANSIENT: Budget(attempts=letters.transient_attempts, elapsed=letters.transient_hours * 3600),
-        ErrorType.UNKNOWN: Budget(attempts=letters.unknown_attempts, elapsed=letters.unknown_hours * 3600),
+        ErrorType.TRANSIENT: Budget(attempts=letters.transient_attempts, waited=letters.transient_hours * 3600),
+        ErrorType.UNKNOWN: Budget(attempts=letters.unknown_attempts, waited=letters.unknown_hours * 3600),
     }
     return Policy(budgets=budgets, tiers=letters.delays)
 

@@ -12,6 +12,7 @@ from consumer.applying.holdings import Holdings
 from consumer.applying.patience import Patience
 from consumer.applying.rereading import Rereading
 from consumer.applying.returns import Judges, Returns
+from consumer.applying.topic_watch import TopicWatch
 from consumer.binding.binder import Binder
 from consumer.binding.binder import Sources as BinderSources
 from consumer.binding.known import KnownBindings
@@ -99,6 +100,7 @@ class Engine:
     handover: Handover
     sink: PostgresSink
     patience: Patience
+    watch: TopicWatch
     holdings: Holdings
     returns: Returns
     applier: Applier
@@ -161,7 +163,8 @@ def engine_of(given: Given, bindings: Bindings, planners: Planners) -> Engine:
     returns.switches = given.steering.heard
     retry = settings.retry
     patience = Patience(sink, shared.target, Backoff(first=retry.environment_first, most=retry.environment_most))
-    holdings = Holdings(sink, bindings.offsets, handover, patience, table_policy(settings))
+    watch = TopicWatch(bindings.offsets, bindings.binder.look_again)
+    holdings = Holdings(sink, watch, handover, patience, table_policy(settings))
     shop = Workshop(
         planner=planners.applying,
         binder=bindings.binder,
@@ -189,6 +192,7 @@ def engine_of(given: Given, bindings: Bindings, planners: Planners) -> Engine:
         handover=handover,
         sink=sink,
         patience=patience,
+        watch=watch,
         holdings=holdings,
         returns=returns,
         applier=Applier(sink, shop, handover, holdings, patience),

@@ -13,8 +13,11 @@ class Letterhead:
     """A letter's origin, its failure and where it stands. Times are aware.
 
     `attempt`: how often its record has failed, from 1. `field`: the path of the field that is to blame, if one is.
-    `due`: when it is tried again, None for a dead letter. `pointer`: the copy has key and headers only, the bytes lie
-    at the origin. Without it an empty value is a tombstone.
+    `due`: when it is tried again, None for a dead letter. `batch`: the number, in the ledger, of the one in which its
+    record failed. `replay`: the number of the job that has sent it again, until that knows its end.
+
+    `pointer`: the copy has key and headers only, the bytes lie at the origin. Without it an empty value is a tombstone.
+    `keyless`: a pointer whose key lies there, too, if it has one.
     """
 
     group: str
@@ -33,6 +36,7 @@ class Letterhead:
     schema_id: int | None = None
     replay: str | None = None
     pointer: bool = False
+    keyless: bool = False
 
 
 class NoLetter(ValueError):

@@ -13,7 +13,7 @@ from consumer.core.writes import TableWrite
 def letter(record: Record, failure: Failure, policy: Policy, place: int | None = None) -> Letter:
     """A record's letter, in the state that the policy begins with; `place` as in `Letter`."""
     # spread by the origin, so that planning again decides the same
-    decision = policy.decide(KINDS[failure.kind], 1, 0.0, record.ref.offset % 97 / 97)
+    decision = policy.decide(KINDS[failure.kind], 1, record.ref.offset % 97 / 97)
     return Letter(
         record=record,
         state=decision.state,

@@ -91,7 +91,7 @@ Row = tuple[str, int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What an open letter's row says, but for its bytes. `due`: seconds until it is; `age`: since it failed first.
+    """What an open letter's row says, but for its bytes. `due`: seconds until it is.
 
     `excused`: how many attempts count in no budget. `row`: the table row that it is of; None where that is not known.
     `size`: bytes of its record. `pointer`: its bytes are at the origin only. `topic_id`: of the topic whose position is
@@ -105,7 +105,6 @@ class Standing:
     state: State
     attempt: int
     due: float
-    age: float
     row: Row | None
     excused: int = 0
     size: int = 0

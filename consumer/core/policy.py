@@ -59,14 +59,17 @@ class TablePolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """How often after its first failure a record is tried again, and for how many seconds since then."""
+    """How often after its first failure a record is tried again, and for how many seconds of delays between its tries.
+
+    The clock says nothing of that: a letter may have waited for another one, for its table, or for a server.
+    """
 
     attempts: int
-    elapsed: float
+    waited: float
 
-    def spent(self, attempt: int, elapsed: float) -> bool:
-        """Whether nothing is left when attempt number `attempt` (the first is 1) has failed after `elapsed` seconds."""
-        return attempt > self.attempts or elapsed >= self.elapsed
+    def spent(self, attempt: int, waited: float) -> bool:
+        """Whether nothing is left when attempt number `attempt` (the first is 1) has failed after `waited` seconds."""
+        return attempt > self.attempts or waited >= self.waited
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,18 +94,18 @@ class Policy:
     budgets: Mapping[ErrorType, Budget] = field(default_factory=dict)
     tiers: tuple[float, ...] = (5.0,)
 
-    def decide(self, kind: FailureKind, attempt: int, elapsed: float, chance: float, *, excused: int = 0) -> Decision:
-        """What follows the failure of attempt `attempt` (from 1), `elapsed` seconds after the first's.
+    def decide(self, kind: FailureKind, attempt: int, chance: float, *, excused: int = 0) -> Decision:
+        """What follows the failure of attempt `attempt` (from 1).
 
         `chance` in [0, 1) spreads the delay. A persistent failure is dead at once, whatever the budgets say.
         `excused`: attempts so far that count in no budget.
         """
-        budget = self.budgets.get(kind.type)
-        if kind.type is ErrorType.PERSISTENT or budget is None or budget.spent(attempt - excused, elapsed):
+        budget, counted = self.budgets.get(kind.type), attempt - excused
+        if kind.type is ErrorType.PERSISTENT or budget is None or budget.spent(counted, self._waited(counted)):
             return Decision(state=State.DEAD)
         return self._later(attempt, chance)
 
-    def again(self, kind: FailureKind, attempt: int, elapsed: float, chance: float, *, excused: int = 0) -> Decision:
+    def again(self, kind: FailureKind, attempt: int, chance: float, *, excused: int = 0) -> Decision:
         """The same for a letter that came back, whose failure need not be the record's.
 
         What its table or the registry causes it waits for, as long as that takes; what else the environment does is for
@@ -111,10 +114,15 @@ class Policy:
         if kind.scope is Scope.TABLE or kind.name in _NO_SCHEMA:
             return replace(self._later(attempt, chance), excused=True)
         known = kind if kind.scope is Scope.RECORD else replace(kind, type=ErrorType.TRANSIENT)
-        return self.decide(known, attempt, elapsed, chance, excused=excused)
+        return self.decide(known, attempt, chance, excused=excused)
 
     def _later(self, attempt: int, chance: float) -> Decision:
         return Decision(state=State.RETRYING, delay=self.tiers[self.tier(attempt) - 1] * (1 + chance * JITTER))
+
+    def _waited(self, attempt: int) -> float:
+        """The delays, not lengthened by chance, that lie between the first attempt and this one."""
+        delays = attempt - 1
+        return sum(self.tiers[:delays]) + max(delays - len(self.tiers), 0) * self.tiers[-1]
 
     def tier(self, attempt: int) -> int:
         """The number (from 1) of the retry topic for a record whose attempt `attempt` (from 1) failed."""

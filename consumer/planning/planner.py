@@ -11,11 +11,10 @@ import polars as pl
 
 from consumer.core.binding import Binding, BindingKey, Evolution
 from consumer.core.checks import never_null
-from consumer.core.doubts import mark
 from consumer.core.envelope import IGNORED_KINDS
 from consumer.core.failure import Failure, Persistent, failed, located
 from consumer.core.flags import Flag
-from consumer.core.fold import SEQ, Folded, born, fold, lacking_any
+from consumer.core.fold import SEQ, Folded, born, fold
 from consumer.core.kinds import KINDS
 from consumer.core.labels import strange
 from consumer.core.laps import Lap
@@ -34,6 +33,7 @@ from consumer.core.target import TableName
 from consumer.core.writes import Action, TableWrite
 from consumer.planning.block_decoder import BlockDecoder, Decoders
 from consumer.planning.blocks import Block, Decoded, Recut, Truncated
+from consumer.planning.chains import first_at_fault, partial
 from consumer.planning.decode_watch import Marks
 from consumer.planning.events import EventBlocks
 from consumer.planning.rules import believe_nulls, broken_checks, refuted_nulls, unmade
@@ -222,8 +222,8 @@ class Planner:
         stage.stamps += decoded.stamps
         stage.contexts += decoded.contexts
         counted["ignored"] += decoded.ignored
-        decoded.out |= refused.of(block)
         decoded.rowless = refused.without_row(block)
+        decoded.out |= first_at_fault(decoded, binding, refused.of(block))
         self._check(decoded, binding)
         decoded.out |= refuted_nulls(decoded, binding)
         if (decoded.long or (decoded.out and decoded.judged)) and self._believes(block, decoded):
@@ -355,7 +355,7 @@ class Planner:
         known = known.filter(~pl.col(SEQ).is_in(list(decoded.rowless)))
         waiting = {place for place, why in decoded.out.items() if why.kind == BEHIND}
         changes = _changes(known, decoded, binding)
-        suspects = set(_partial(decoded).to_list()) & (decoded.out.keys() - waiting)
+        suspects = set(partial(decoded).to_list()) & (decoded.out.keys() - waiting)
         marked = ((row, place, Change.SUSPECT if place in suspects else what) for row, place, what in changes)
         said = settled(marked, waiting=waiting, strict=binding.strict)
         gone = [*decoded.out, *said.held]
@@ -512,8 +512,8 @@ def _changes(
 ) -> Iterator[tuple[tuple[object, ...], int, Change]]:
     """All changes of the rows that have letters, in order."""
     keys = list(binding.identity)
-    partial = _partial(decoded)
-    images = decoded.images.select([*keys, SEQ]).with_columns(pl.col(SEQ).is_in(partial.implode()).alias(_WHAT))
+    lacking = partial(decoded)
+    images = decoded.images.select([*keys, SEQ]).with_columns(pl.col(SEQ).is_in(lacking.implode()).alias(_WHAT))
     deletes = decoded.deletes.select([*keys, SEQ]).with_columns(pl.lit(False).alias(_WHAT))
     others = pl.concat([images, deletes]).filter(~pl.col(SEQ).is_in(known[SEQ].to_list()))
     others = others.join(known.select(keys).unique(), on=keys, how="semi")
@@ -521,13 +521,3 @@ def _changes(
     kinds = {None: Change.LETTER, True: Change.PARTIAL, False: Change.WHOLE}
     for *row, place, what in both.iter_rows():
         yield tuple(row), place, kinds[what]
-
-
-def _partial(decoded: Decoded) -> pl.Series:
-    """The places of images without all columns, but of those that take them from elsewhere."""
-    places = decoded.images[SEQ]
-    doubted = {mark(name): decoded.images[mark(name)] for name in decoded.long}
-    if not decoded.unavailable and not doubted:
-        return places.clear()
-    lacking = places.filter(lacking_any({**decoded.unavailable, **doubted}))
-    return lacking.filter(~lacking.is_in(decoded.halves.taken[SEQ].implode()))

@@ -61,7 +61,7 @@ class LetterTopic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
-    """The copy of a letter at one attempt, to be published. A pointer has key and headers, but no value."""
+    """The copy of a letter at one attempt, to be published. A pointer has headers, and mostly a key, but no value."""
 
     id: int
     attempt: int

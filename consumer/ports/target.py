@@ -8,8 +8,9 @@ from typing import Protocol, TypeVar
 
 from consumer.core.breaking import BreakerStatus
 from consumer.core.failure import Failure
+from consumer.core.flags import Flag
 from consumer.core.laps import Lap
-from consumer.core.letters import Record, Standing
+from consumer.core.letters import Record, Standing, State
 from consumer.core.pausing import Paused
 from consumer.core.plan import Plan
 from consumer.core.records import LastRecord, OffsetRange, RecordRef, TopicPartition
@@ -143,6 +144,20 @@ class Breaker(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Underway:
+    """Open letters of one partition, with one kind of failure, that are not at rest.
+
+    `state`: they are tried again or sent again; dead ones only wait to be published. `unpublished`: so do all of these.
+    """
+
+    at: TopicPartition
+    kind: str
+    state: State
+    unpublished: bool
+    letters: int
+
+
 class Overview(Protocol):
     """What those ask of the target who only look. Raises Transient."""
 
@@ -152,6 +167,14 @@ class Overview(Protocol):
 
     def open_letters(self) -> int:
         """How many letters of the group are open."""
+        ...
+
+    def underway(self, ends: Mapping[TopicPartition, int]) -> list[Underway]:
+        """The letters of records in front of these ends that are not at rest."""
+        ...
+
+    def off(self) -> Collection[Flag]:
+        """The flags that are switched off."""
         ...
 
 

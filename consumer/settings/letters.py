@@ -106,13 +106,13 @@ class Letters(Section):
         default=8, ge=0, le=1000, description="How often a record whose failure time may heal is tried again."
     )
     transient_hours: float = Field(
-        default=24.0, ge=0, le=8760, description="Hours since its first failure after which it is tried no more."
+        default=24.0, ge=0, le=8760, description="Hours of delays between its tries after which it is tried no more."
     )
     unknown_attempts: int = Field(
         default=3, ge=0, le=1000, description="How often a record whose failure no rule knows is tried again."
     )
     unknown_hours: float = Field(
-        default=1.0, ge=0, le=8760, description="Hours since its first failure after which it is tried no more."
+        default=1.0, ge=0, le=8760, description="Hours of delays between its tries after which it is tried no more."
     )
 
     @field_validator("retry_topic")

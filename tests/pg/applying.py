@@ -17,6 +17,7 @@ from consumer.applying.dependents import Dependents
 from consumer.applying.holdings import Holdings
 from consumer.applying.patience import Patience, Stopping
 from consumer.applying.returns import Judges, Returns, TurnLimits
+from consumer.applying.topic_watch import TopicWatch
 from consumer.binding.binder import Binder, Sources
 from consumer.binding.binder_settings import BinderSettings
 from consumer.binding.known import KnownBindings
@@ -43,7 +44,7 @@ from tests.unit.known import planner, slice_of
 from tests.unit.world import World
 
 # a record is tried twice more
-POLICY = Policy(budgets={ErrorType.TRANSIENT: Budget(attempts=2, elapsed=3600.0)}, tiers=(0.001,))
+POLICY = Policy(budgets={ErrorType.TRANSIENT: Budget(attempts=2, waited=3600.0)}, tiers=(0.001,))
 FIELDS = [ID, {"name": "word", "type": ["null", "string"], "default": None}]
 
 
@@ -116,7 +117,7 @@ class Applying:
             busy=Busy(sink.settings.batch_deadline),
             dependents=Dependents(sink, cluster),
         )
-        holdings = Holdings(sink, cluster, self.handover, patience, TablePolicy())
+        holdings = Holdings(sink, TopicWatch(cluster), self.handover, patience, TablePolicy())
         self.applier = Applier(sink, shop, self.handover, holdings, patience)
         self._places = [TopicPartition(topic, 0) for topic in topics]
         self._taken: dict[TopicPartition, Taken] = {}

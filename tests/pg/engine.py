@@ -13,6 +13,7 @@ from consumer.applying.busy import Busy
 from consumer.applying.dependents import Dependents
 from consumer.applying.holdings import Holdings
 from consumer.applying.returns import Judges, Returns
+from consumer.applying.topic_watch import TopicWatch
 from consumer.binding.binder import Binder, Sources
 from consumer.binding.binder_settings import BinderSettings
 from consumer.binding.known import KnownBindings
@@ -42,7 +43,7 @@ from tests.unit.known import planner
 from tests.unit.numbered import Numbered
 from tests.unit.patient import patient
 
-POLICY = Policy(budgets={ErrorType.TRANSIENT: Budget(attempts=9, elapsed=3600.0)}, tiers=(0.0,))
+POLICY = Policy(budgets={ErrorType.TRANSIENT: Budget(attempts=9, waited=3600.0)}, tiers=(0.0,))
 NEW_KEY, OLD_KEY = "__debezium.newkey", "__debezium.oldkey"
 Row = Mapping[str, Any]
 
@@ -138,7 +139,8 @@ class Engine:
         )
         self._handover = Handover(max_bytes=1 << 30, max_batches=1000)
         patience = patient(self._sink)
-        holdings = Holdings(self._sink, self.topics, self._handover, patience, TablePolicy())
+        watch = TopicWatch(self.topics, binder.look_again)
+        holdings = Holdings(self._sink, watch, self._handover, patience, TablePolicy())
         self._applier = Applier(self._sink, shop, self._handover, holdings, patience)
         self._places: dict[TopicPartition, tuple[int, int]] = {}
         self.stopped.clear()

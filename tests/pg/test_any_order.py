@@ -54,7 +54,7 @@ FIELDS = [
 # A bad word is refused by a check of the table, an odd one by a trigger, after which it is retried by itself. A partial
 # image says nothing of the word, so it can't put it right.
 NUMBERS = count()
-POLICY = Policy(budgets={ErrorType.UNKNOWN: Budget(attempts=2, elapsed=3600.0)}, tiers=(0.0,))
+POLICY = Policy(budgets={ErrorType.UNKNOWN: Budget(attempts=2, waited=3600.0)}, tiers=(0.0,))
 CHANGES = st.tuples(
     st.just("change"),
     st.integers(1, 2),

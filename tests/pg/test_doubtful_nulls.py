@@ -12,7 +12,7 @@ import polars as pl
 import psycopg
 import pytest
 
-from consumer.binding.mapping import TableMapping
+from consumer.binding.mapping import ColumnMapping, TableMapping
 from consumer.core.checks import Rules
 from consumer.core.markers import UNAVAILABLE
 from consumer.core.modes import Mode
@@ -311,6 +311,51 @@ def test_it_is_not_mixed_up_with_a_placeholder(
 
     assert engine.rows(session) == [(2, 0, ["a"]), (11, 2, ["a"]), (13, 2, None)]
     assert engine.letters(session) == [(0, 3, "dead", DEAD)]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_of_a_row_that_is_changed_often_the_first_refused_change_is_found_at_once(
+    session: psycopg.Connection, engines: Engines, schema: str, group: str, there: bool
+) -> None:
+    """What comes behind it waits; a batch is not tried once for each change, whichever is at fault, null or row."""
+    if there:
+        session.execute(f"INSERT INTO {schema}.t VALUES (1, 0, '{{1.5}}')".encode())
+    engine = engines()
+    engine.change("c", row(2, 0, None))
+    for number in range(1, 61):
+        engine.change("u", row(1, number, None))
+        engine.change("u", row(2, number, None))
+    engine.run()
+
+    assert engine.rows(session) == [*([(1, 0, [1.5], None)] if there else []), (2, 60, None, None)]
+    kinds = [(state, kind) for _, _, state, kind in engine.letters(session)]
+    assert kinds == [("dead", DEAD if there else "record.missing_base"), *[("held", "record.behind")] * 59]
+    assert tries(session, group) <= 3
+
+
+def test_changes_in_front_of_the_first_doubtful_null_are_applied(
+    session: psycopg.Connection, engines: Engines, schema: str, group: str
+) -> None:
+    """They said that the value is unchanged, which is no matter of the row; a column may have another name there."""
+    session.execute(f"ALTER TABLE {schema}.t DROP v, DROP w, ADD list text[]".encode())
+    session.execute(f"INSERT INTO {schema}.t VALUES (1, 0, '{{a}}')".encode())
+    mappings = {f"{schema}.t": TableMapping(columns={"v": ColumnMapping(rename="list")})}
+    engine = engines(fields=[*FIELDS[:2], {"name": "v", "type": ["null", array("string")]}], mappings=mappings)
+    for number in range(1, 61):
+        engine.change("u", {"id": 1, "n": number, "v": [UNAVAILABLE] if number <= 20 else None})
+    engine.run()
+
+    assert engine.rows(session) == [(1, 20, ["a"])]
+    states = [(offset, state) for _, offset, state, _ in engine.letters(session)]
+    assert states == [(20, "dead"), *((number, "held") for number in range(21, 60))]
+    assert tries(session, group) <= 3
+
+
+def tries(session: psycopg.Connection, group: str) -> int:
+    """How often batches were begun."""
+    query = "SELECT sum(attempt)::int FROM headrace.batches WHERE group_name = %s"
+    ((found,),) = session.execute(query, (group,)).fetchall()
+    return int(found)
 
 
 def test_a_transform_is_not_given_it(session: psycopg.Connection, engines: Engines, schema: str) -> None:

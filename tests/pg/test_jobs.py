@@ -9,9 +9,11 @@ from consumer.core.decision import Undecidable
 from consumer.core.jobs import UNDER_WAY, JobKind, JobState, next_step
 from consumer.core.steering import Steer
 from consumer.edges.postgres.jobs import PostgresJobs, prune
+from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.ports.desk import Note
 from consumer.stack.waiting import wait_until
 from dlq.actions import discard, replay
+from dlq.headers import decode, encode
 from dlq.jobs import MOST_JOBS, decide, jobs
 from dlq.preview import Rules
 from dlq.selection import Selection
@@ -41,6 +43,22 @@ def test_letters_are_sent_in_the_order_of_their_records(scene: Scene) -> None:
     query = "SELECT state, attempt, replays, published_attempt FROM headrace.letters WHERE id = ANY (%s)"
     assert scene.session.execute(query, (earlier,)).fetchall() == [("replaying", 2, 1, 0)] * 2
     assert [scene.state(letter) for letter in later] == ["dead", "dead"]
+
+
+def test_copies_of_letters_that_a_job_has_sent_name_it(scene: Scene, pools: Pools) -> None:
+    """Until it knows their ends; what it has not sent yet, and what nobody has sent, names none."""
+    sent, waiting = scene.letters(2)
+    number = scene.start(rate=1.0)
+    scene.rested(number)
+    scene.step()
+    outbox = PostgresOutbox(pools(), scene.group)
+
+    def replays() -> dict[int, str | None]:
+        return {one.id: decode(encode(one.head, ())).replay for one in outbox.claim(9, 0.0)}
+
+    assert replays() == {sent: str(number), waiting: None}
+    scene.comes_back(sent, fits=False)
+    assert replays() == {sent: None, waiting: None}
 
 
 def test_what_became_of_a_letter_is_written_with_it(scene: Scene) -> None:

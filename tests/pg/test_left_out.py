@@ -27,7 +27,7 @@ from tests.pg.test_letters import FIELDS, letters, row, states  # noqa: F401
 from tests.unit.known import planner, slice_of
 
 ROOM = 9
-POLICY = Policy(budgets={ErrorType.UNKNOWN: Budget(attempts=2, elapsed=3600.0)}, tiers=(0.0,))
+POLICY = Policy(budgets={ErrorType.UNKNOWN: Budget(attempts=2, waited=3600.0)}, tiers=(0.0,))
 BOUNDS = LetterBounds(max_unpublished=3)
 Change = tuple[str, dict[str, Any]]
 States = Callable[[], str]

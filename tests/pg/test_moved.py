@@ -81,6 +81,26 @@ def test_of_several_rows_with_the_old_key_nothing_is_taken(
     assert [(offset, kind) for _, offset, _, kind in engine.letters(session)] == [(2, "record.moved")]
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_a_row_that_is_there_already_is_replaced_where_only_another_index_keeps_rows_apart(
+    session: psycopg.Connection, engines: Engines, schema: str, size: int
+) -> None:
+    """Also when the record is read again; the old row goes first, and its unique value with it."""
+    session.execute(WITHOUT_INDEX.format(s=schema).encode())
+    session.execute(f"ALTER TABLE {schema}.t ADD UNIQUE (n)".encode())
+    session.execute(f"INSERT INTO {schema}.t VALUES (11, 2, 'old'), (12, 3, 'old')".encode())
+    engine = engines()
+    engine.change("c", row(1, 0, "one"))
+    engine.change("c", row(2, 1, "two"))
+    engine.move(row(1), lacking(11, 2))
+    engine.move(row(2), lacking(12, 3))
+    engine.run(size)
+
+    raw = b"\x00\xff"
+    assert (engine.stopped, engine.letters(session)) == ({}, [])
+    assert engine.rows(session) == [(11, 2, "one", raw), (12, 3, "two", raw)]
+
+
 @pytest.mark.parametrize("index", [True, False])
 @pytest.mark.parametrize("size", [1, 50])
 def test_keys_that_the_table_takes_for_one_are_not_taken_together(

@@ -107,6 +107,17 @@ def _nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
     return [plan, *(node for part in plan.get("Plans", ()) for node in _nodes(part))]
 
 
+def test_copies_name_the_batch_that_their_letters_are_of(
+    session: psycopg.Connection, landing: Landing, outboxes: Outboxes, group: str
+) -> None:
+    """By its number in the ledger, from where people find the rest of it."""
+    landing.apply(("x", {"id": 3}))
+    batches = session.execute("SELECT id FROM headrace.batches WHERE group_name = %s ORDER BY id", (group,)).fetchall()
+    letters = outboxes().claim(9, 60)
+    assert [decode(encode(one.head, ())).batch for one in letters] == [batches[0][0]] * 3 + [batches[1][0]]
+    assert {one.head.replay for one in letters} == {None}
+
+
 def test_what_is_confirmed_is_done(
     session: psycopg.Connection, landing: Landing, outboxes: Outboxes, group: str
 ) -> None:

@@ -1,11 +1,15 @@
 """How far a group is from the ends noted, and what it does not wait for."""
 
+from collections.abc import Collection, Mapping, Sequence
+
 import pytest
 
 from consumer.applying.current import Standing, standing
 from consumer.core import waiting
+from consumer.core.flags import Flag
+from consumer.core.letters import State
 from consumer.core.records import TopicPartition
-from consumer.ports.target import Stored
+from consumer.ports.target import Stored, Underway
 
 A, B, C = (TopicPartition("t", number) for number in range(3))
 OTHER = TopicPartition("other", 0)
@@ -13,18 +17,24 @@ STOP = {"kind": "k", "detail": "it is bad", "remedy": "Mend it."}
 
 
 class Positions:
-    """A target that knows positions only."""
+    """A target that knows positions, and letters that are not at rest."""
 
-    def __init__(self, *stored: Stored) -> None:
-        self._stored = list(stored)
+    def __init__(self, *stored: Stored, letters: Sequence[Underway] = (), off: Collection[Flag] = ()) -> None:
+        self._stored, self._letters, self._off = list(stored), list(letters), off
 
     def stored(self) -> list[Stored]:
         """All of them."""
         return self._stored
 
     def open_letters(self) -> int:
-        """None."""
-        return 0
+        """Those, and one more that is at rest."""
+        return sum(one.letters for one in self._letters) + 1
+
+    def underway(self, ends: Mapping[TopicPartition, int]) -> list[Underway]:
+        return self._letters
+
+    def off(self) -> Collection[Flag]:
+        return self._off
 
 
 def at(
@@ -103,3 +113,46 @@ def test_the_reasons_are_sentences_with_a_remedy() -> None:
         "its rows depend on what stands in other partitions, and these have not reached topic t, partition 0, offset 9 "
         f"yet. {waiting.REMEDY}"
     )
+
+
+def letters(state: State, kind: str = "record.reference", *, unpublished: bool = False) -> Underway:
+    """Three of the first partition."""
+    return Underway(at=A, kind=kind, state=state, unpublished=unpublished, letters=3)
+
+
+DONE = [at(A, 10), at(B, 10), at(C, 10)]
+STOPPED = [at(A, 10, STOP), *DONE[1:]]
+RETRYING, REPLAYING, DEAD = letters(State.RETRYING), letters(State.REPLAYING), letters(State.DEAD, unpublished=True)
+
+
+@pytest.mark.parametrize(
+    ("stored", "one", "off", "settled", "reason"),
+    [
+        pytest.param(DONE, RETRYING, (), False, None, id="tried again"),
+        pytest.param(DONE, REPLAYING, (), False, None, id="sent again"),
+        pytest.param(DONE, letters(State.RETRYING, "registry.away"), (), False, None, id="the registry is away"),
+        pytest.param(DONE, DEAD, (), False, None, id="dead and not published"),
+        pytest.param(STOPPED, DEAD, (), False, None, id="dead, of a stopped partition"),
+        pytest.param(STOPPED, RETRYING, (), True, "it is bad. Mend it.", id="of a stopped partition"),
+        pytest.param(DONE, letters(State.RETRYING, "table.missing"), (), True, "their table (table.missing)", id="of a "
+                     "table that is refused"),
+        pytest.param(DONE, RETRYING, {Flag.RETRY_LANE}, True, "headrace flags set retry-lane on", id="not wanted back"),
+        pytest.param(DONE, DEAD, {Flag.RETRY_LANE}, False, None, id="dead, and none is wanted back"),
+        pytest.param(DONE, DEAD, {Flag.DEAD_LETTERS}, True, "dead-letter-publishing on", id="not to be published"),
+    ],
+)  # fmt: skip
+def test_letters_that_are_not_at_rest_are_waited_for(
+    stored: list[Stored], one: Underway, off: Collection[Flag], settled: bool, reason: str | None
+) -> None:
+    """Unless what they wait for does not go on by itself; then the reason is said."""
+    found = standing(dict.fromkeys((A, B, C), 10), Positions(*stored, letters=[one], off=off))
+
+    assert (found.settled, found.current, found.letters) == (settled, False, 4)
+    assert (list(found.underway), [each for each, _ in found.waiting]) == (([], [one]) if settled else ([one], []))
+    assert reason is None or reason in found.waiting[0][1]
+
+
+def test_letters_at_rest_are_not_waited_for() -> None:
+    """Dead ones that are published, and held ones."""
+    found = standing(dict.fromkeys((A, B, C), 10), Positions(*DONE))
+    assert (found.settled, found.current, found.letters) == (True, True, 1)

@@ -6,8 +6,11 @@ import pytest
 
 from consumer.composition.process import Inspection
 from consumer.core.failure import HeadraceError, Persistent, Transient, failed
+from consumer.core.flags import Flag
 from consumer.core.kinds import KINDS
+from consumer.core.letters import State
 from consumer.core.records import TopicPartition
+from consumer.ports.target import Stored, Underway
 from consumer.worker import CurrentWatch
 
 
@@ -40,6 +43,66 @@ class Silent:
         """After a long time."""
         self.asked += 1
         return set()
+
+
+class Waiting:
+    """A target whose positions are at their ends, and letters that are not at rest."""
+
+    def __init__(self, *letters: Underway) -> None:
+        self.letters = list(letters)
+
+    def stored(self) -> list[Stored]:
+        """None is needed."""
+        return []
+
+    def open_letters(self) -> int:
+        """Those."""
+        return len(self.letters)
+
+    def underway(self, ends: Mapping[TopicPartition, int]) -> list[Underway]:
+        """Those."""
+        return self.letters
+
+    def off(self) -> set[Flag]:
+        """None."""
+        return set()
+
+
+def one(state: State, *, unpublished: bool) -> Underway:
+    """A letter."""
+    return Underway(at=TopicPartition("t", 0), kind="record.reference", state=state, unpublished=unpublished, letters=1)
+
+
+DEAD, RETRYING = one(State.DEAD, unpublished=True), one(State.RETRYING, unpublished=False)
+HOUR = 3600
+
+
+@pytest.mark.parametrize(
+    ("looks", "settled", "code"),
+    [
+        pytest.param([(0, [])], True, 0, id="nothing is left"),
+        pytest.param([(0, [RETRYING]), (HOUR, [RETRYING])], False, 5, id="a letter is tried again, however long"),
+        pytest.param([(0, [RETRYING]), (HOUR, [])], True, 0, id="it has come to its end"),
+        pytest.param([(0, [DEAD]), (59, [DEAD])], False, 5, id="a copy is not published yet"),
+        pytest.param([(0, [DEAD]), (60, [DEAD])], True, 5, id="a copy is not published at all"),
+        pytest.param([(0, [DEAD, DEAD]), (59, [DEAD]), (118, [DEAD])], False, 5, id="copies get fewer"),
+        pytest.param([(0, [DEAD]), (50, [DEAD]), (59, [])], True, 0, id="it is published"),
+        pytest.param([(0, [DEAD, RETRYING]), (HOUR, [DEAD])], False, 5, id="a letter was waited for until now"),
+    ],
+)
+def test_letters_are_waited_for_as_long_as_they_may_come_to_an_end(
+    looks: list[tuple[int, list[Underway]]], settled: bool, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Copies that nobody can publish are told of, and not waited for for ever."""
+    target, now = Waiting(), [0.0]
+    watch = CurrentWatch(Inspection(overview=target, offsets=Silent()), lambda: now[0])
+    found = False
+    for moment, letters in looks:
+        now[0], target.letters = moment + 0.0, letters
+        found = watch.settled()
+    assert (found, watch.exit_code()) == (settled, code)
+    said = capsys.readouterr().err
+    assert ("not published" in said) == (bool(looks[-1][1]) and RETRYING not in looks[-1][1])
 
 
 def test_who_may_not_log_in_is_told_before_kafka_is_waited_for() -> None:

@@ -11,6 +11,7 @@ from consumer.applying.applier import Applier
 from consumer.applying.attempts import Workshop
 from consumer.applying.busy import Busy
 from consumer.applying.holdings import Holdings
+from consumer.applying.topic_watch import TopicWatch
 from consumer.binding.binder import Binder, Sources
 from consumer.binding.binder_settings import BinderSettings
 from consumer.binding.known import KnownBindings
@@ -95,7 +96,7 @@ class Scene:
             dependents=None,
         )
         patience = patient(self.target)
-        holdings = Holdings(self.target, self.target, self.handover, patience, TablePolicy())
+        holdings = Holdings(self.target, TopicWatch(self.target), self.handover, patience, TablePolicy())
         self.applier = Applier(self.target, shop, self.handover, holdings, patience)
         # nothing changes by itself here
         self.applier._next_look = math.inf

@@ -7,6 +7,7 @@ from itertools import count
 import pytest
 
 from consumer.applying.holdings import Holdings
+from consumer.applying.topic_watch import TopicWatch
 from consumer.core.failure import Failure, Transient, failed
 from consumer.core.kinds import KINDS
 from consumer.core.pausing import Paused, Subject
@@ -81,7 +82,8 @@ class Scene:
     def __init__(self, policy: TablePolicy = TABLES) -> None:
         self.target = target = Asked()
         self.handover = Handover(max_bytes=1, max_batches=1)
-        self.holdings = Holdings(target, target, self.handover, patient(target), policy)
+        self.watch = TopicWatch(target)
+        self.holdings = Holdings(target, self.watch, self.handover, patient(target), policy)
         self.holdings.begin([Taken(at=AT, epoch=1, next_offset=0)])
 
     def stop(self, kind: str = "table.truncate") -> None:

@@ -11,6 +11,7 @@ from consumer.applying.applier import Applier
 from consumer.applying.attempts import Workshop
 from consumer.applying.busy import Busy
 from consumer.applying.holdings import Holdings
+from consumer.applying.topic_watch import TopicWatch
 from consumer.binding.known import KnownBindings
 from consumer.core.failure import HeadraceError
 from consumer.core.flood import FloodGuard, FloodLimits
@@ -89,7 +90,7 @@ def lived(does: Callable[[Odd], None], leaving: threading.Event, stall: float = 
         dependents=None,
     )
     patience = patient(Idle())
-    holdings = Holdings(Idle(), Idle(), handover, patience, TablePolicy())
+    holdings = Holdings(Idle(), TopicWatch(Idle()), handover, patience, TablePolicy())
     applier = Applier(Idle(), shop, handover, holdings, patience)
     # what tells the applier that the end has come frees the source too
     applier.patience.stopping = source.told

@@ -502,8 +502,8 @@ def test_budgets_and_delays_of_retries_follow_the_settings(environment: pytest.M
 
     assert policy.tiers == (5, 30, 120, 600)
     assert policy.budgets == {
-        ErrorType.TRANSIENT: Budget(attempts=8, elapsed=86_400),
-        ErrorType.UNKNOWN: Budget(attempts=1, elapsed=3600),
+        ErrorType.TRANSIENT: Budget(attempts=8, waited=86_400),
+        ErrorType.UNKNOWN: Budget(attempts=1, waited=3600),
     }
 
 

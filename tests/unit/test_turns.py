@@ -23,7 +23,7 @@ def letter(offset: int, row: int | None = 1, at: TopicPartition = AT, **other: A
     """One letter that is sent again; its id is its offset."""
     known = None if row is None else ("public.orders", row, 0)
     state = State(other.pop("state", "replaying"))
-    return Standing(id=offset, ref=RecordRef(at, offset), state=state, attempt=2, due=0.0, age=1.0, row=known, **other)
+    return Standing(id=offset, ref=RecordRef(at, offset), state=state, attempt=2, due=0.0, row=known, **other)
 
 
 def words(now: Turns) -> dict[str, list[int]]:

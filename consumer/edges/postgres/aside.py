@@ -89,12 +89,14 @@ class BatchLetters:
         self._group = group
         self._bounds = bounds
         self._policy = policy
+        self._pen = letters.Pen(group=group, batch=None, inline_bytes=bounds.inline_bytes)
         # how many letters the batch of now has closed, by the state that they got
         self.closed: Counter[str] = Counter()
 
-    def begin(self) -> None:
-        """Another batch begins."""
+    def begin(self, batch: int | None) -> None:
+        """Another batch begins, which has this number in the ledger."""
         self.closed = Counter()
+        self._pen = replace(self._pen, batch=batch)
 
     def lettered(self, connection: psycopg.Connection, tables: Collection[TableName]) -> set[TableName]:
         """Those of the tables that have open letters: the others pay nothing for them."""
@@ -153,7 +155,7 @@ class BatchLetters:
             return None
         for one, aside in zip(refused, sure, strict=True):
             with translated("write letters", aside.table):
-                letters.write(connection, self._group, aside, one.staged, self._bounds.inline_bytes)
+                letters.write(connection, self._pen, aside, one.staged)
         return sure
 
     def _left_out(self, refused: RefusedRows) -> Aside | None:
@@ -176,7 +178,7 @@ class BatchLetters:
             with translated("write letters", aside.table):
                 if staged is not None:
                     digests.require_types(connection, self._group, staged.write)
-                alone += letters.write(connection, self._group, aside, staged, self._bounds.inline_bytes)
+                alone += letters.write(connection, self._pen, aside, staged)
                 if letters.most_held(connection, self._group, aside) > self._bounds.max_held:
                     raise TableFault(_held(self._bounds.max_held, aside.table), aside.table)
         if alone:

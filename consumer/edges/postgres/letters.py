@@ -1,9 +1,12 @@
 """Letters of a batch, written in its transaction with their bytes; how many there are; closed ones deleted."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.rows import namedtuple_row
 
 from consumer.core.kinds import KINDS
 from consumer.core.letters import OPEN_STATES, Letter, State
@@ -13,6 +16,8 @@ from consumer.edges.postgres.digests import digests, types
 from consumer.edges.postgres.letter_bytes import write_bytes
 from consumer.edges.postgres.staging import Staged
 from consumer.edges.postgres.standing import alone
+from consumer.edges.postgres.translate import translated
+from consumer.ports.target import Underway
 
 _OPEN = sql.SQL(OPEN_STATES)
 
@@ -35,6 +40,18 @@ _UNPUBLISHED = """
 SELECT count(*) FROM headrace.letters
 WHERE group_name = %s AND state IN ('retrying', 'dead', 'replaying') AND published_attempt < attempt
 """
+# each kind by its own index: of dead ones there may be many
+_UNDERWAY = """
+SELECT l.topic, l.partition, l.kind, l.state, l.published_attempt < l.attempt AS unpublished, count(*) AS letters
+FROM (
+    SELECT * FROM headrace.letters WHERE group_name = %(group)s AND state IN ('retrying', 'replaying')
+    UNION ALL
+    SELECT * FROM headrace.letters WHERE group_name = %(group)s AND state = 'dead' AND published_attempt < attempt
+) AS l
+JOIN unnest(%(topics)s::text[], %(partitions)s::int[], %(ends)s::bigint[]) AS w(topic, partition, before)
+    ON w.topic = l.topic AND w.partition = l.partition AND l."offset" < w.before
+GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
+"""
 _MOST_HELD = """
 SELECT max(waiting) FROM (
     SELECT count(*) AS waiting FROM headrace.letters l
@@ -50,14 +67,14 @@ SELECT max(waiting) FROM (
 _WRITE = sql.SQL("""
 INSERT INTO headrace.letters (
     group_name, topic, partition, "offset", state, kind, error_type, component, operation, detail, remedy, code,
-    field, table_name, digest_a, digest_b, row_types, due_at, closed_at, reason
+    field, table_name, digest_a, digest_b, row_types, due_at, closed_at, reason, batch_id
 )
 SELECT %(group)s, w.topic, w.partition, w."offset", w.state, w.kind, w.error_type, w.component, w.operation, w.detail,
     w.remedy, w.code, w.field, %(table)s, w.digest_a, w.digest_b,
     CASE WHEN w.digest_a IS NOT NULL THEN %(types)s END,
     CASE WHEN w.state = 'retrying' THEN clock_timestamp() + make_interval(secs => w.delay) END,
     CASE WHEN w.state = 'superseded' THEN clock_timestamp() END,
-    CASE WHEN w.state = 'superseded' THEN 'a later change of the row was applied' END
+    CASE WHEN w.state = 'superseded' THEN 'a later change of the row was applied' END, %(batch)s
 FROM unnest(
     %(topic)s::text[], %(partition)s::int[], %(offset)s::bigint[], %(state)s::text[], %(kind)s::text[],
     %(error_type)s::text[], %(component)s::text[], %(operation)s::text[], %(detail)s::text[], %(remedy)s::text[],
@@ -98,6 +115,28 @@ def count_unpublished(connection: psycopg.Connection, group: str) -> int:
     return int(row[0]) if row else 0
 
 
+def underway(connection: psycopg.Connection, group: str, ends: Mapping[TopicPartition, int]) -> list[Underway]:
+    """The letters of records in front of these ends that are not at rest."""
+    values = {
+        "group": group,
+        "topics": [at.topic for at in ends],
+        "partitions": [at.partition for at in ends],
+        "ends": list(ends.values()),
+    }
+    with translated("look for letters under way"), connection.cursor(row_factory=namedtuple_row) as cursor:
+        rows: list[Any] = cursor.execute(_UNDERWAY, values).fetchall()
+    return [
+        Underway(
+            at=TopicPartition(row.topic, row.partition),
+            kind=row.kind,
+            state=State(row.state),
+            unpublished=row.unpublished,
+            letters=row.letters,
+        )
+        for row in rows
+    ]
+
+
 def most_held(connection: psycopg.Connection, group: str, aside: Aside) -> int:
     """How many letters wait in the longest of the queues that new ones have joined."""
     held = [letter.record.ref for letter in aside.letters if letter.state is State.HELD]
@@ -107,22 +146,31 @@ def most_held(connection: psycopg.Connection, group: str, aside: Aside) -> int:
     return int(row[0] or 0) if row else 0
 
 
-def write(
-    connection: psycopg.Connection, group: str, aside: Aside, identities: Staged | None, inline_bytes: int
-) -> list[RecordRef]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pen:
+    """Whose letters are written. `batch`: its number in the ledger; `inline_bytes`: most of a record that is kept."""
+
+    group: str
+    batch: int | None
+    inline_bytes: int
+
+
+def write(connection: psycopg.Connection, pen: Pen, aside: Aside, identities: Staged | None) -> list[RecordRef]:
     """Write letters and their bytes; returns those that wait for an earlier batch's letter which is open no more.
 
     A record that has an open letter already keeps that one.
     """
     places = [letter.place for letter in aside.letters if letter.place is not None]
+    group = pen.group
     found = digests(connection, group, identities, places) if identities else {}
-    values = _columns(aside.letters, found)
+    values: dict[str, object] = {**_columns(aside.letters, found)}
     table = str(aside.table) if aside.table else None
     made_of = types(identities.write) if identities else None
     connection.execute(_TAKE_OVER, (*_arrays([letter.record.ref for letter in aside.letters]), group))
-    rows = connection.execute(_WRITE, {"group": group, "table": table, "types": made_of, **values}).fetchall()
+    values |= {"group": group, "table": table, "types": made_of, "batch": pen.batch}
+    rows = connection.execute(_WRITE, values).fetchall()
     ids = {RecordRef(TopicPartition(row[1], row[2]), row[3]): row[0] for row in rows}
-    write_bytes(connection, aside.letters, ids, inline_bytes)
+    write_bytes(connection, aside.letters, ids, pen.inline_bytes)
     return alone(connection, [ids[one.record.ref] for one in aside.letters if one.follows and one.record.ref in ids])
 
 

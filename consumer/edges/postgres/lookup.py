@@ -7,14 +7,26 @@ import psycopg
 from consumer.core.binding import Evolution
 from consumer.core.evolution import SourceColumn
 from consumer.core.failure import Failure
+from consumer.core.flags import Flag, off_by
 from consumer.core.key_schemas import BoundKey
+from consumer.core.records import TopicPartition
 from consumer.core.steps import Step, TableShape
 from consumer.core.target import TableName, TargetTable
-from consumer.edges.postgres import catalog, changes, letters, memory, positions, rehearsing, shapes, source_columns
+from consumer.edges.postgres import (
+    catalog,
+    changes,
+    flags,
+    letters,
+    memory,
+    positions,
+    rehearsing,
+    shapes,
+    source_columns,
+)
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.translate import translated
 from consumer.ports.evolution import Followed, Rehearsed, State
-from consumer.ports.target import Stored
+from consumer.ports.target import Stored, Underway
 
 
 class PostgresCatalog:
@@ -117,6 +129,12 @@ class PostgresOverview:
 
     def open_letters(self) -> int:
         return self._pool.ask(self._counted)
+
+    def underway(self, ends: Mapping[TopicPartition, int]) -> list[Underway]:
+        return self._pool.ask(lambda session: letters.underway(session, self._group, ends))
+
+    def off(self) -> Collection[Flag]:
+        return off_by(self._pool.ask(lambda session: flags.everything(session, self._group)))
 
     def _counted(self, session: psycopg.Connection) -> int:
         with translated("count letters"):

@@ -39,7 +39,8 @@ WITH due AS (
     UPDATE headrace.letters l SET claimed_until = clock_timestamp() + make_interval(secs => %(seconds)s)
     WHERE l.id = ANY (ARRAY(SELECT id FROM sized WHERE before < %(size)s)) RETURNING l.*
 )
-SELECT c.*, b.key, coalesce(b.edited, b.value) AS value, b.headers, b.letter_id IS NULL AS pointer
+SELECT c.*, b.key, coalesce(b.edited, b.value) AS value, b.headers, b.letter_id IS NULL AS pointer,
+    (SELECT i.job_id FROM headrace.job_items i WHERE i.letter_id = c.id AND i.state = 'sent') AS job_id
 FROM claimed c LEFT JOIN headrace.letter_bytes b ON b.letter_id = c.id ORDER BY c.id
 """
 _CONFIRM = """
@@ -160,8 +161,11 @@ def _unposted(row: Any, *, pointer: bool) -> Unposted:
         first_failed=row.first_failed_at,
         failed=row.failed_at,
         due=row.due_at,
+        batch=row.batch_id,
+        replay=None if row.job_id is None else str(row.job_id),
         schema_id=told_id(row.value, headers) if row.value else None,
         pointer=pointer,
+        keyless=row.pointer,
     )
     return Unposted(
         id=row.id,

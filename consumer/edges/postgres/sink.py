@@ -247,7 +247,7 @@ class PostgresSink:
             settle(connection, plan, [staged for stage in stages for staged in stage])
             _limit(connection, within and min(within, self.settings.batch_deadline))
             self._moved.begin()
-            self._aside.begin()
+            self._aside.begin(number)
             applied, refused = self._run(connection, plan, stages, clock)
             if applied is None or any(count > room.get(at, 0) for at, count in _by_partition(refused).items()):
                 raise Reconsider(refused)

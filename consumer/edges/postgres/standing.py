@@ -80,7 +80,6 @@ WITH came AS MATERIALIZED (
 SELECT l.id, l.topic, l.partition, l."offset", l.state, l.attempt, l.excused, l.table_name, l.digest_a, l.digest_b,
     coalesce(l.searched < l.search_until, false) AS searching,
     coalesce(extract(epoch FROM l.due_at - clock_timestamp()), 0)::float8 AS due,
-    extract(epoch FROM clock_timestamp() - l.first_failed_at)::float8 AS age,
     b.letter_id IS NULL AS pointer, {size} AS size,
     l.imported IS NOT NULL AS imported,
     CASE WHEN b.letter_id IS NULL OR l.imported IS NOT NULL THEN (
@@ -168,7 +167,6 @@ def _standing(row: Any, held: Mapping[TopicPartition, Paused]) -> Standing:
         attempt=row.attempt,
         excused=row.excused,
         due=row.due,
-        age=row.age,
         row=None if row.digest_a is None else (row.table_name, row.digest_a, row.digest_b),
         size=row.size,
         pointer=row.pointer,

@@ -31,8 +31,8 @@ def delete(staged: Staged) -> sql.Composed:
     return sql.SQL("DELETE FROM {} AS t USING {} AS s WHERE {}").format(table_name(write.table), staged.staging, row)
 
 
-def insert(staged: Staged) -> sql.Composed:
-    """Insert the staged rows, with what was kept for them; fails on an existing one."""
+def insert(staged: Staged, behind: sql.SQL | None = None) -> sql.Composed:
+    """Insert the staged rows, with what was kept for them; fails on an existing one. `behind`: awaited first."""
     write = staged.write
     values = {column.name: _value(write, column) for column in write.columns if column.name != TOKEN}
     if write.soft is not None:
@@ -40,16 +40,17 @@ def insert(staged: Staged) -> sql.Composed:
     if write.action is Action.TAKE:
         values |= {name: _taken(write.kept_as[name], kind) for name, kind in write.moving.items()}
         values |= dict.fromkeys(write.doubted, sql.SQL("NULL").format())
-    wanted = [] if staged.floor is None else [sql.SQL("({}) IS NOT TRUE").format(late(staged))]
+    conditions = [] if behind is None else [behind.format()]
+    conditions += [] if staged.floor is None else [sql.SQL("({}) IS NOT TRUE").format(late(staged))]
     if write.action is Action.REPLACE and write.partial:
-        wanted.append(_untold(staged))
+        conditions.append(_untold(staged))
     return sql.SQL("INSERT INTO {} AS t ({}){} SELECT {} FROM {} AS s{}").format(
         table_name(write.table),
         sql.SQL(", ").join(map(sql.Identifier, values)),
         sql.SQL(" OVERRIDING SYSTEM VALUE" if write.overriding else ""),
         sql.SQL(", ").join(values.values()),
         staged.staging,
-        sql.SQL(" WHERE {}").format(sql.SQL(" AND ").join(wanted)) if wanted else sql.SQL(""),
+        sql.SQL(" WHERE {}").format(sql.SQL(" AND ").join(conditions)) if conditions else sql.SQL(""),
     )
 
 
@@ -146,7 +147,10 @@ def _taking(pairs: Staged) -> dict[str, sql.Composed]:
         sql.Identifier(TOKEN), same_row(pairs)
     )
     identity = sql.SQL(", ").join(map(sql.Identifier, pairs.write.identity))
-    written = sql.SQL("gone AS ({}), t AS ({} RETURNING {})").format(delete(pairs), insert(pairs), identity)
+    # of one statement's parts those come first that others need, and the old row must not be met by a unique index
+    written = sql.SQL("gone AS ({} RETURNING 1), t AS ({} RETURNING {})").format(
+        delete(pairs), insert(pairs, sql.SQL("(SELECT count(*) FROM gone) >= 0")), identity
+    )
     return {"written": written, "counts": counts}
 
 

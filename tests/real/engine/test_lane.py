@@ -93,6 +93,17 @@ def test_a_letter_that_fails_again_is_dead_again(scene: Scene, workers: Workers)
     assert worker.leave() == 0
 
 
+def test_until_current_waits_for_what_is_sent_again(scene: Scene, workers: Workers) -> None:
+    """A dead letter is at rest; one that is under way comes to its end first."""
+    scene.bad()
+    assert "1 letter is open" in workers.until_current(scene.job).text()
+    assert scene.states() == "0/0d"
+    scene.heal()
+    scene.replay()
+    assert "open" not in workers.until_current(scene.job).text()
+    assert scene.states() == "0/0a"
+
+
 def test_a_record_that_is_cut_spoils_no_other_whenever_it_is_looked_at(scene: Scene, workers: Workers) -> None:
     """First of its topic, and each time that it is sent again while others come."""
     scene.feed.raw(scene.feed.encode("c", 9_999, {"id": 9_999, "label": "cut", "amount": 1})[:12], 9_999)

@@ -41,8 +41,8 @@ def test_rows_are_checked_and_mapped(
     feed.send("d", 9)
     feed.flush()
     worker = workers.run(job, "--until-current")
-    # letters are open
-    assert worker.finish() == 5
+    assert worker.finish() == 0
+    assert "2 letters are open" in worker.text()
     feed.send("u", 7, "right", 7)
     feed.flush()
     workers.run(job, "--until-current").finish()
