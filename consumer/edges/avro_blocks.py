@@ -48,7 +48,7 @@ def read_batches(schema: str, data: Sequence[bytes], fields: Sequence[str], size
     body = _body(data)
     header, through = _reading(schema, frozenset(fields))
     columns = _read(header, body, (*fields, *through), size)
-    indexes = _read(_guarded_header(schema), body, (), size)
+    indexes = _indexes(schema, data, body, size)
     decimals: list[_Path] | None = None
     for batch in columns:
         next(indexes)
@@ -63,13 +63,23 @@ def read_batches(schema: str, data: Sequence[bytes], fields: Sequence[str], size
         yield batch
 
 
+def _indexes(schema: str, data: Sequence[bytes], body: "_Body", size: int) -> Iterator[pa.RecordBatch]:
+    """The same batches, read only to look at the indexes of unions."""
+    header, through = _guarding(schema)
+    if not through:
+        yield from _read(header, body, (), size)
+    # of unions that it does not step over a reader gives the first batch only
+    for start in range(0, len(data) - size + 1, size) if through else ():
+        yield from _read(header, _body(data[start : start + size]), through, size)
+
+
 def _read(header: bytes, body: "_Body", fields: Sequence[str], size: int) -> Iterator[pa.RecordBatch]:
     """A body in batches of `size`, without a shorter rest. Raises Mismatch at the first that isn't of just its data."""
-    block = b"".join((header, body.head, body.data, _SYNC))
+    pieces = (header, body.head, body.data, _SYNC)
     # A reader asked again after the last record of a damaged block never returns, so it is asked for whole batches
     # only, and for one more only while those before it used up exactly their bytes.
     # The iterator stays in a variable, since dropping it while an error travels replaces the error.
-    source = _native(lambda: AvroSource([lambda: _opened(block)], False, False).batch_iter(size, [*fields, ECHO]))
+    source = _native(lambda: AvroSource([lambda: _opened(pieces)], False, False).batch_iter(size, [*fields, ECHO]))
     for start in range(0, body.count - size + 1, size):
         batch = _native(lambda: pa.record_batch(next(source)))
         if len(batch) != size or not _echoed(batch, start):
@@ -117,8 +127,26 @@ def _at(batch: pa.RecordBatch, path: _Path) -> pa.Array:
     return values
 
 
-def _opened(block: bytes) -> AbstractContextManager[BinaryIO]:
-    return nullcontext(io.BytesIO(block))
+class _Joined(io.RawIOBase):
+    """Pieces that are read as one file, without a copy of them all."""
+
+    def __init__(self, pieces: Sequence[bytes]) -> None:
+        self._left = [io.BytesIO(piece) for piece in pieces]
+
+    def read(self, size: int = -1) -> bytes:
+        parts: list[bytes] = []
+        while self._left and size:
+            part = self._left[0].read(size)
+            if part:
+                parts.append(part)
+                size -= len(part) if size > 0 else 0
+            else:
+                self._left.pop(0)
+        return b"".join(parts)
+
+
+def _opened(pieces: Sequence[bytes]) -> AbstractContextManager[BinaryIO]:
+    return nullcontext(cast(BinaryIO, _Joined(pieces)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +175,9 @@ def _reading(text: str, fields: frozenset[str]) -> tuple[bytes, Sequence[str]]:
 
 
 @lru_cache(maxsize=4096)
-def _guarded_header(text: str) -> bytes:
-    return _container(guarded(text))
+def _guarding(text: str) -> tuple[bytes, Sequence[str]]:
+    """The same for looking at the indexes of unions."""
+    return _container(guarded(text)), stepped_over(text, ())
 
 
 def _container(schema: dict[str, Any]) -> bytes:

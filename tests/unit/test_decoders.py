@@ -139,6 +139,23 @@ def test_items_that_are_not_there_are_missed_though_their_size_is_declared(decod
     assert caught.value.index == AT
 
 
+@BOTH
+@pytest.mark.parametrize("fields", [["a"], ["b"], ["a", "b"]], ids=" ".join)
+@pytest.mark.parametrize("count", [b"\x04", b"\x03\x06"], ids=["no size", "a size"])
+def test_items_that_may_be_null_have_two_indexes(decoder: Decoder, fields: Sequence[str], count: bytes) -> None:
+    """Whether the array is asked for or not, and whether its items could be stepped over by their size or not."""
+    kinds = {"a": {"type": "array", "items": ["null", "int"]}, "b": "int"}
+    writer = Writer(key([{"name": name, "type": kind} for name, kind in kinds.items()]))
+    schema = read_key_writer(writer.text).text
+    sound = [writer.datum({"a": [None, number], "b": number}) for number in range(COUNT)]
+    datum = count + b"\x00\x02\x0e" + b"\x00" + b"\x0e"
+    assert len(decoder.decode(schema, [*sound, datum], fields)) == COUNT + 1
+    with pytest.raises(BadDatum) as caught:
+        decoder.decode(schema, [*sound, datum.replace(b"\x02\x0e\x00", b"\x04\x0e\x00")], fields)
+
+    assert caught.value.index == COUNT
+
+
 def varint(number: int) -> bytes:
     """A number as Avro writes it."""
     stream = io.BytesIO()
