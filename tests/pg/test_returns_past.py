@@ -4,6 +4,7 @@ Each is behind a letter that can't be applied, and that nobody touches.
 """
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import psycopg
@@ -13,10 +14,16 @@ from consumer.applying.returns import TurnLimits
 from consumer.core.flood import FloodLimits
 from consumer.core.letters import Standing
 from consumer.core.markers import UNAVAILABLE
+from consumer.core.pausing import Subject
+from consumer.core.target import TableName
+from consumer.edges.postgres.control import PostgresControl
 from consumer.edges.postgres.outbox import PostgresOutbox
+from consumer.ports.desk import Note
 from dlq.actions import replay
+from tests.pg import unplaced
 from tests.pg.applying import Applying, Bounds
 from tests.pg.conftest import Catalogs, Pools, Sinks
+from tests.pg.landing import Landing
 from tests.pg.test_returns_together import CHECK, LANE
 from tests.pg.test_returns_together import Scene as Together
 
@@ -172,3 +179,27 @@ def test_what_loses_its_bytes_while_it_is_looked_at_is_read_anew(scene: Scene) -
     scene.applying.sink.records = records
     scene.again()
     assert scene.states() == ["dead"]
+
+
+def test_what_a_person_has_paused_is_not_passed(
+    session: psycopg.Connection, sinks: Sinks, pools: Pools, schema: str, group: str
+) -> None:
+    """One of a partition that the topic got later waits, and what it waits for is left alone; each has one outcome."""
+    session.execute(
+        f"CREATE TABLE {schema}.t (id bigint PRIMARY KEY, word text, amount int CONSTRAINT no CHECK (false))"
+    )
+    sink = sinks()
+    sink.seed({})
+    grown = unplaced.Scene(session, sink, pools(), group, Landing(sink, TableName(schema, "t"), unplaced.FIELDS))
+    grown.apply(unplaced.OLD)
+    grown.beside(unplaced.WHOLE, grown=True)
+    session.execute(f"ALTER TABLE {schema}.t DROP CONSTRAINT no")
+    topic, partition = grown.landing.at
+    with closing(PostgresControl(sink.settings, group)) as control:
+        control.pause(Subject(topic=topic, partition=partition), Note("me@here", "an index is built"))
+    ids = [row[0] for row in session.execute("SELECT id FROM headrace.letters WHERE group_name = %s", (group,))]
+    assert len(replay(session, group, ids).changed) == 2
+    grown.come_back()
+    states = "SELECT state FROM headrace.letters WHERE group_name = %s ORDER BY partition"
+    assert session.execute(states, (group,)).fetchall() == [("dead",), ("held",)]
+    assert grown.rows() == []
