@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from consumer.core import waiting
-from consumer.core.failure_kind import Scope
+from consumer.core.failure_kind import ErrorType, Scope
 from consumer.core.flags import Flag
 from consumer.core.kinds import KINDS
 from consumer.core.letters import State
@@ -98,6 +98,7 @@ def _resting(one: Underway, held: Mapping[TopicPartition, str], off: Collection[
     if flag in off:
         return f"{flag} is switched off. Switch it on: headrace flags set {flag} on"
     kind = KINDS.get(one.kind)
-    if comes and kind is not None and kind.scope is Scope.TABLE:
+    # what time heals of a table, as a lock, is tried again until it has
+    if comes and kind is not None and kind.scope is Scope.TABLE and kind.type is not ErrorType.TRANSIENT:
         return f"they wait for their table ({kind.name}). {kind.remedy}"
     return held.get(one.at) if comes else None

@@ -186,10 +186,6 @@ class Holdings:
         mine = {*self.everything(), *(at for at in self._dropped if not self._handover.released(at))}
         return [at for at in self._sink.asked() if at in mine] if mine else []
 
-    def _is_another(self, topic: str, now: Mapping[str, str]) -> bool:
-        known = self._topic_ids.get(topic)
-        return known is not None and now.get(topic, known) != known
-
     def _say_waiting(self, taken: Collection[TopicPartition]) -> None:
         for at, older in self._look_at_waiting().items():
             if at in taken:
@@ -208,11 +204,12 @@ class Holdings:
         waits = {position.at: waiting.unpassed(position.at, position.wait_for, positions) for position in stored}
         topics = {other.topic for at in self._waiting for other in waits.get(at, ())}
         self._watch.want(self._topics(topics))
-        # of a topic that is gone nothing comes any more
+        # of another topic that is gone nothing comes any more; what waits for its own is not to be read without that
         gone = self._watch.gone(topics)
         still = {}
         for at, part in list(self._waiting.items()):
-            others = {other: end for other, end in waits.get(at, {}).items() if other.topic not in gone}
+            unpassed, left = waits.get(at, {}), gone - {at.topic}
+            others = {other: end for other, end in unpassed.items() if other.topic not in left}
             if others and not waiting.goes_first(at, waits):
                 still[at] = others
             else:
@@ -269,8 +266,9 @@ class Holdings:
         topic = stopped.at.topic
         if not stopped.failure.kind.startswith("log."):
             return stopped
-        now = self._patience.ask(lambda: self._offsets.topic_ids([topic]))
-        return Stopped(stopped.at, _recreated(stopped.at)) if self._is_another(topic, now) else stopped
+        known = self._topic_ids.get(topic)
+        now = Seen(asked={topic: known}, ids=self._patience.ask(lambda: self._offsets.topic_ids([topic])))
+        return Stopped(stopped.at, _recreated(stopped.at)) if now.is_another(topic, known) else stopped
 
     def later(self, at: TopicPartition, seconds: float, reason: str) -> None:
         """Give a retry topic's partition back until then."""

@@ -28,11 +28,7 @@ class LetterPlans:
         """
         if not letters:
             return Plan(slices=(), stages=())
-        plan = self._apart.plan(self._records(letters))
-        if plan.letters:
-            # those that are behind others have done nothing
-            bad = [letter for letter in plan.letters if letter.failure.kind != BEHIND]
-            raise NotPlanned({letter.record.ref: letter.failure for letter in bad or plan.letters})
+        plan = self._planned(letters)
         for letter in letters:
             why = self._disbelieved(letter, plan) if letter.imported and letter.row is None else None
             if why is not None:
@@ -46,26 +42,24 @@ class LetterPlans:
                 raise NotPlanned({letter.ref: _ANOTHER})
         return plan
 
-    def whole(self, letters: Sequence[Standing]) -> set[int]:
-        """Those of the letters, by id, that leave nothing of what their row was before: full images, and deletes.
+    def is_whole(self, letter: Standing) -> bool:
+        """Whether a letter leaves nothing of what its row was before: a full image, or a delete.
 
-        None of a table whose rows wait for whatever is in front of them, or whose records have to be read again. Raises
-        Reconsider, Transient.
+        Not one of a table whose rows wait for whatever is in front of them, or whose record has to be read again.
+        Raises Reconsider, NotPlanned, DataFault, TableFault, Transient.
         """
-        return {letter.id for letter in letters if letter.row and not letter.is_reread and self._is_whole(letter)}
-
-    def _is_whole(self, letter: Standing) -> bool:
-        try:
-            plan = self._apart.plan(self._records([letter]))
-        except (NotPlanned, DataFault, TableFault):
-            # why is told when its turn has come
+        if not letter.row or letter.is_reread:
             return False
-        writes = plan.writes
-        return (
-            bool(writes)
-            and not plan.letters
-            and all(one.action in _WHOLE and not (one.strict or one.partial) for one in writes)
-        )
+        writes = self._planned([letter]).writes
+        return bool(writes) and all(one.action in _WHOLE and not (one.strict or one.partial) for one in writes)
+
+    def _planned(self, letters: Sequence[Standing]) -> Plan:
+        plan = self._apart.plan(self._records(letters))
+        if plan.letters:
+            # those that are behind others have done nothing
+            bad = [letter for letter in plan.letters if letter.failure.kind != BEHIND]
+            raise NotPlanned({letter.record.ref: letter.failure for letter in bad or plan.letters})
+        return plan
 
     def _records(self, letters: Sequence[Standing]) -> Sequence[Record]:
         """Their records. Raises Reconsider when one has lost its bytes meanwhile, NotPlanned when it is gone."""

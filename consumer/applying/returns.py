@@ -29,10 +29,12 @@ from consumer.applying.copies import (
 from consumer.applying.letter_plans import LetterPlans
 from consumer.applying.rereading import Rereading
 from consumer.applying.verdicts import Judge
-from consumer.core.failure import Failure, Transient
+from consumer.core.failure import Failure, HeadraceError, Transient
+from consumer.core.failure_kind import Scope
 from consumer.core.flags import ALL_ON, Flag, Switches
+from consumer.core.kinds import KINDS
 from consumer.core.letterhead import Codec
-from consumer.core.letters import Standing, Verdict
+from consumer.core.letters import Row, Standing, Verdict
 from consumer.core.plan import Plan
 from consumer.core.policy import Policy
 from consumer.core.records import RecordRef, Slice, TopicPartition, cut, halves
@@ -166,10 +168,12 @@ class Returns:
         room = Room(letters=self._planned, bytes=self._limits.bytes)
         closer = tried = False
         while True:
-            now = self._turns(letters, mine, known, room)
-            if tried and turn.is_over and now.tried and count(part) > 1:
-                return self._put_off(part, now, known)
             try:
+                now = turns(letters, mine, known, room)
+                if self._weigh(now.held, known, turn):
+                    now = turns(letters, mine, known, room)
+                if tried and turn.is_over and now.tried and count(part) > 1:
+                    return self._put_off(part, now, known)
                 blame = self._try(part, now, self._verdicts(now, known, came), turn)
             except Reconsider:
                 # one of them is not what it was taken for
@@ -183,15 +187,42 @@ class Returns:
                 return self._halved(part)
             tried = True
 
-    def _turns(self, letters: Sequence[Standing], mine: Collection[int], known: Known, room: Room) -> Turns:
-        """Whose turn it is. What would have to wait is looked at: whether it leaves anything of what is in front."""
-        now = turns(letters, mine, known, room)
-        new = [letter for letter in now.held if letter.id not in known.weighed]
-        if not new:
-            return now
-        known.weighed.update(letter.id for letter in new)
-        known.whole.update(self._plans.whole(new))
-        return turns(letters, mine, known, room)
+    def _weigh(self, held: Sequence[Standing], known: Known, turn: Turn) -> bool:
+        """Look whether what would have to wait leaves anything of what is in front of it, from each row's newest on;
+        False when all of it has been looked at.
+
+        Raises Reconsider, Transient.
+        """
+        new = [letter for letter in held if letter.id not in known.weighed]
+        passed: set[Row | None] = set()
+        for letter in reversed(new):
+            if letter.row in passed:
+                # ends with the one that need not wait
+                continue
+            turn.beat()
+            known.weighed.add(letter.id)
+            if self._passes(letter, known, turn):
+                known.whole.add(letter.id)
+                if letter.ref not in known.failures:
+                    passed.add(letter.row)
+        return bool(new)
+
+    def _passes(self, letter: Standing, known: Known, turn: Turn) -> bool:
+        """Whether a letter leaves nothing of what is in front of it. Where its table or a server keeps that from being
+        known it has failed, as it would in its turn: else nobody would look again.
+        """
+        while True:
+            try:
+                return self._plans.is_whole(letter)
+            except (NotPlanned, DataFault, TableFault, Transient) as error:
+                blame = self._blamed([letter], error)
+            if not self._bind_anew(blame, turn):
+                why = blame.failures[letter.ref]
+                if KINDS[why.kind].scope is Scope.RECORD:
+                    # told when its turn has come
+                    return False
+                known.failures.setdefault(letter.ref, why)
+                return True
 
     def _put_off(self, part: Part, now: Turns, known: Known) -> Sequence[Part]:
         """Leave letters for another turn, but for those that are known to fail."""
@@ -224,15 +255,21 @@ class Returns:
             if not now.tried:
                 # what is refused are outcomes, and no other try has less of them
                 raise
-            blame = blamed(now.tried, error, self._binder.topics_of)
-            if blame.whole and isinstance(error, TableBusy):
-                self._rest(blame)
-            return blame
+            return self._blamed(now.tried, error)
         self._pace = self._sizer.committed(self._pace, count(part), applied.seconds)
         for evolution in plan.evolving():
             self._binder.forget(evolution.table)
         turn.evolved += [plan] if plan.evolving() else []
         return None
+
+    def _blamed(self, letters: Sequence[Standing], error: HeadraceError) -> Blame:
+        """Whom it is blamed on that letters fail; a table that is locked is left alone then. Raises the error where it
+        is the environment's.
+        """
+        blame = blamed(letters, error, self._binder.topics_of)
+        if blame.whole and isinstance(error, TableBusy):
+            self._rest(blame)
+        return blame
 
     def _verdicts(self, now: Turns, known: Known, came: Collection[Standing]) -> tuple[Verdict, ...]:
         judge = self._judge

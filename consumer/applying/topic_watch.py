@@ -3,7 +3,6 @@
 A broker that is slow to answer so holds up no batch. What the apply thread heeds is an answer, never a question.
 """
 
-import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
@@ -19,18 +18,29 @@ log = structlog.get_logger("headrace.apply")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """An answer. `asked`: the topics, each with the id that it was known by, if any; `ids`: of those that exist."""
+    """An answer. `asked`: the topics, each with the id that it was known by, if any; `ids`: of those that exist.
+
+    `absent`: the topics that were not there by the answer before.
+    """
 
     asked: Mapping[str, str | None] = field(default_factory=dict)
     ids: Mapping[str, str] = field(default_factory=dict)
+    absent: Collection[str] = ()
 
     def is_another(self, topic: str, known: str | None) -> bool:
         """Whether a topic that is still known by that id was made anew; one that is not there may be under way."""
         return known is not None and self.asked.get(topic) == known and self.ids.get(topic, known) != known
 
     def is_gone(self, topic: str) -> bool:
-        """Whether a topic was not there."""
-        return topic in self.asked and topic not in self.ids
+        """Whether a topic was not there twice in a row: one broker that has just started may not know of it yet."""
+        return topic in self.absent and topic in self._not_there()
+
+    def then(self, asked: Mapping[str, str | None], ids: Mapping[str, str]) -> "Seen":
+        """The answer behind this one."""
+        return Seen(asked=asked, ids=ids, absent=self._not_there())
+
+    def _not_there(self) -> set[str]:
+        return set(self.asked) - set(self.ids)
 
 
 class TopicWatch:
@@ -49,7 +59,6 @@ class TopicWatch:
         self._begun = self._next_look = 0.0
         # of the two questions the first was asked
         self._ids_asked = False
-        self._idle = threading.Event()
         self.seen = Seen()
 
     def want(self, topics: Mapping[str, str | None]) -> None:
@@ -57,13 +66,13 @@ class TopicWatch:
         self._wanted = topics
 
     def gone(self, topics: Collection[str]) -> set[str]:
-        """Those of the topics that were last said not to be there; what was not asked yet is taken to be there."""
+        """Those of the topics that are said not to be there; what was not asked yet is taken to be there."""
         return {topic for topic in topics if self.seen.is_gone(topic)}
 
     def turn(self, timeout: float) -> None:
         """Ask, if it is time to; else wait."""
         if time.monotonic() < self._next_look:
-            self._idle.wait(timeout)
+            time.sleep(timeout)
             return
         # a turn for each, so that the loop is seen to turn while nobody answers; what is away is asked again
         with suppress(Transient):
@@ -71,7 +80,7 @@ class TopicWatch:
                 say_grown(self._grown())
             else:
                 wanted, self._begun = self._wanted, time.monotonic()
-                self.seen = Seen(asked=wanted, ids=self.offsets.topic_ids(sorted(wanted)) if wanted else {})
+                self.seen = self.seen.then(wanted, self.offsets.topic_ids(sorted(wanted)) if wanted else {})
         self._ids_asked = not self._ids_asked
         if not self._ids_asked:
             self._next_look = self._begun + self.EVERY

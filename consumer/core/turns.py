@@ -9,6 +9,7 @@ then.
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from consumer.core.failure import Failure
 from consumer.core.kinds import DEPENDENT
@@ -20,8 +21,8 @@ from consumer.core.records import RecordRef, TopicPartition
 class Known:
     """What tries have shown: letters that can't be applied, and rows of which only one letter is tried at a time.
 
-    `whole`: those, by id, of the letters that had to wait which are full images or deletes; `weighed`: of which it is
-    known.
+    `whole`: those, by id, of the letters that had to wait which are full images or deletes, or of which that can't be
+    said for now; `weighed`: which have been looked at.
     """
 
     failures: dict[RecordRef, Failure] = field(default_factory=dict)
@@ -55,7 +56,7 @@ class Room:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turns:
-    """What is tried, in the order of the records within a row; what failed; what came back and has to wait.
+    """What is tried; what failed; what came back and has to wait. In the order of the records within a row.
 
     `superseded`: what ends where the tried ones are applied.
     """
@@ -95,30 +96,31 @@ def learned(known: Known, now: Turns, blame: Blame, *, divisible: bool) -> bool:
 
 def turns(letters: Iterable[Standing], came: Collection[int], known: Known, room: Room) -> Turns:
     """What becomes of the letters that came back, by id; `letters` are these and all open ones of their rows."""
-    rows: dict[Row | int, list[Standing]] = defaultdict(list)
+    found: dict[Row | int, list[Standing]] = defaultdict(list)
     for letter in letters:
-        rows[letter.id if letter.row is None else letter.row].append(letter)
+        found[letter.id if letter.row is None else letter.row].append(letter)
+    rows = {row: _ordered(own) for row, own in found.items()}
     tried: list[Standing] = []
-    failed: list[Standing] = []
+    failed: dict[int, Standing] = {}
     superseded: list[Standing] = []
     count, size = room.letters - len(came), room.bytes
-    for row, own in rows.items():
-        ordered = _ordered(own)
-        front = _front(ordered, came, known)
+    for row, ordered in rows.items():
+        front, refused = _front(ordered, came, known)
         superseded += ordered[:front]
+        failed |= {letter.id: letter for letter in refused}
         for letter in _in_turn(ordered[front:], came):
             waited = letter.id not in came
             if waited:
                 count, size = count - 1, size - letter.size
             if letter.ref in known.failures:
-                failed.append(letter)
+                failed[letter.id] = letter
                 break
             if (waited and min(count, size) < 0) or (row in known.apart and tried and tried[-1].row == row):
                 break
             tried.append(letter)
-    gone = {letter.id for letter in (*tried, *failed, *superseded)}
+    gone = {letter.id for letter in (*tried, *failed.values(), *superseded)}
     held = [letter for own in rows.values() for letter in own if letter.id in came and letter.id not in gone]
-    return Turns(tried=tried, failed=failed, held=held, superseded=superseded)
+    return Turns(tried=tried, failed=list(failed.values()), held=held, superseded=superseded)
 
 
 def _ordered(letters: Sequence[Standing]) -> list[Standing]:
@@ -129,14 +131,16 @@ def _ordered(letters: Sequence[Standing]) -> list[Standing]:
     return sorted(letters, key=lambda one: (first[one.ref.at], one.ref.offset))
 
 
-def _front(ordered: Sequence[Standing], came: Collection[int], known: Known) -> int:
-    """The place of the newest letter that may be applied whatever stands in front of it; else that of the oldest."""
-    fits = (
-        place
-        for place, letter in enumerate(ordered)
-        if letter.id in came and letter.id in known.whole and letter.ref not in known.failures
-    )
-    return max(fits, default=0)
+def _front(ordered: Sequence[Standing], came: Collection[int], known: Known) -> tuple[int, list[Standing]]:
+    """The place of the newest letter that may be applied whatever stands in front of it; else that of the oldest.
+
+    With those behind it that might be applied so as well, but are known to fail. None passes a letter that a person has
+    paused.
+    """
+    passing = takewhile(lambda one: one[1].paused is None, enumerate(ordered))
+    whole = [(place, letter) for place, letter in passing if letter.id in came and letter.id in known.whole]
+    front = max((place for place, letter in whole if letter.ref not in known.failures), default=0)
+    return front, [letter for place, letter in whole if place >= front and letter.ref in known.failures]
 
 
 def _in_turn(ordered: Sequence[Standing], came: Collection[int]) -> list[Standing]:

@@ -118,6 +118,8 @@ class Applying:
             dependents=Dependents(sink, cluster),
         )
         holdings = Holdings(sink, TopicWatch(cluster), self.handover, patience, TablePolicy())
+        # of a topic nothing is known any more
+        self.forget = binder.forget_topic
         self.applier = Applier(sink, shop, self.handover, holdings, patience)
         self._places = [TopicPartition(topic, 0) for topic in topics]
         self._taken: dict[TopicPartition, Taken] = {}

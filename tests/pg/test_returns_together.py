@@ -54,7 +54,7 @@ class Scene:
             self.applying.offer({"t": changes[first : first + 50]})
         self.turn("t", begin + len(changes))
         self.do("DROP FUNCTION {s}.no() CASCADE")
-        assert set(self.states()) == {"dead"}
+        assert set(self.states()) <= {"dead", "held"}
         self.outbox.claim(10_000, 3600)
 
     def come_back(self, *, reverse: bool = False) -> None:
@@ -194,7 +194,7 @@ def test_letters_of_one_row_are_applied_in_the_order_of_their_records(scene: Sce
 
 
 def test_what_is_in_front_of_a_letter_that_fails_again_is_applied(scene: Scene) -> None:
-    """And what is behind it waits; other rows have nothing to do with it."""
+    """What need not wait for it is tried, and fails by itself; other rows have nothing to do with it."""
     scene.do("INSERT INTO {s}.t VALUES (1, 'old')")
     scene.letters([("u", 1, "a"), ("u", 1, "b"), ("u", 1, "bad"), ("d", 1, ""), ("c", 2, "x")])
     scene.do("ALTER TABLE {s}.t ADD CONSTRAINT devilish CHECK (word NOT LIKE 'bad%')")
@@ -203,7 +203,7 @@ def test_what_is_in_front_of_a_letter_that_fails_again_is_applied(scene: Scene) 
     scene.come_back()
     while {"retrying", "replaying"} & set(scene.states()):
         scene.turn(LANE, scene.applying.come_back(scene.outbox, LANE))
-    assert scene.states() == ["superseded", "applied", "dead", "held", "applied"]
+    assert scene.states() == ["superseded", "applied", "dead", "dead", "applied"]
     assert scene.rows() == {1: "b", 2: "x"}
 
 
@@ -236,8 +236,7 @@ def test_what_fails_leaves_what_is_in_front_of_it_open(scene: Scene) -> None:
     ((behind,),) = scene.session.execute(query, (scene.group,)).fetchall()
     replay(scene.session, scene.group, [behind])
     scene.turn(LANE, scene.applying.come_back(scene.outbox, LANE))
-    assert scene.states()[0] == "dead"
-    assert scene.states()[1] in ("dead", "held")
+    assert scene.states() == ["dead", "dead"]
     assert scene.rows() == {1: "old"}
 
 

@@ -28,7 +28,7 @@ from consumer.edges.postgres.sink import PostgresSink
 from consumer.planning.planner import Unbound
 from consumer.ports.desk import Note
 from consumer.ports.letters import Posted
-from consumer.ports.refusals import Reconsider
+from consumer.ports.refusals import DataFault, Reconsider
 from consumer.ports.target import Start
 from consumer.ports.topics import Traits
 from dlq.actions import discard, replay
@@ -102,7 +102,7 @@ class Scene:
         wait_for = {str(self.landing.at.partition): 1} if grown else None
         (taken,) = self.sink.take({other: Start(offset=0, wait_for=wait_for)})
         piece = slice_of([self.landing.record(*change)], 0, other)
-        self.sink.apply(self.planned(replace(piece, epoch=taken.epoch)))
+        self._write(replace(piece, epoch=taken.epoch))
 
     def set_back(self, offset: int) -> None:
         """A person sets the position, and the partition is taken anew."""
@@ -130,14 +130,21 @@ class Scene:
 
     def _append(self, record: tuple[bytes, bytes]) -> None:
         self.log.append(record)
+        piece = slice_of([record], len(self.log) - 1, self.landing.at)
+        self._write(replace(piece, epoch=self.landing.taken.epoch))
+
+    def _write(self, piece: Slice) -> None:
+        """Apply a batch; what is refused of it becomes letters."""
         refused: dict[Any, Any] = {}
         while True:
-            piece = slice_of([record], len(self.log) - 1, self.landing.at)
             try:
-                self.sink.apply(self.planned(replace(piece, epoch=self.landing.taken.epoch), refused))
+                self.sink.apply(self.planned(piece, refused))
                 return
             except Reconsider as found:
                 refused |= found.refused
+            except DataFault as fault:
+                # of one record
+                refused |= {RecordRef(piece.at, offset): fault.failure for offset in piece.offsets}
 
     def planned(self, piece: Slice, refused: Mapping[Any, Any] | None = None) -> Plan:
         """The plan of records, with bindings made when they are missing."""

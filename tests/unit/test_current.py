@@ -136,6 +136,10 @@ RETRYING, REPLAYING, DEAD = letters(State.RETRYING), letters(State.REPLAYING), l
         pytest.param(STOPPED, RETRYING, (), True, "it is bad. Mend it.", id="of a stopped partition"),
         pytest.param(DONE, letters(State.RETRYING, "table.missing"), (), True, "their table (table.missing)", id="of a "
                      "table that is refused"),
+        pytest.param(DONE, letters(State.RETRYING, "table.busy"), (), False, None, id="of a table that is locked"),
+        pytest.param(DONE, letters(State.RETRYING, "table.reference"), (), False, None, id="of a table that waits for "
+                     "another"),
+        pytest.param(STOPPED, letters(State.RETRYING, "table.busy"), (), True, "Mend it.", id="of one that is stopped"),
         pytest.param(DONE, RETRYING, {Flag.RETRY_LANE}, True, "headrace flags set retry-lane on", id="not wanted back"),
         pytest.param(DONE, DEAD, {Flag.RETRY_LANE}, False, None, id="dead, and none is wanted back"),
         pytest.param(DONE, DEAD, {Flag.DEAD_LETTERS}, True, "dead-letter-publishing on", id="not to be published"),

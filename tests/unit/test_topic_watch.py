@@ -23,7 +23,7 @@ from tests.unit.known import planner
 from tests.unit.patient import patient
 from tests.unit.world import World
 
-AT, OTHER = TopicPartition("t", 0), TopicPartition("other", 0)
+AT, OLDER, OTHER = TopicPartition("t", 0), TopicPartition("t", 1), TopicPartition("other", 0)
 AWAY = failed(KINDS["kafka.away"], "kafka", "describe topics", "nobody answers")
 
 
@@ -55,7 +55,8 @@ class Servers:
         ]
 
     def stored(self) -> list[Stored]:
-        return [Stored(at=AT, next_offset=0, epoch=1, wait_for=self.waits), Stored(at=OTHER, next_offset=3, epoch=1)]
+        others = [Stored(at=at, next_offset=3, epoch=1) for at in (OLDER, OTHER)]
+        return [Stored(at=AT, next_offset=0, epoch=1, wait_for=self.waits), *others]
 
     def marks(self, partitions: Sequence[TopicPartition]) -> list[OffsetRange]:
         return []
@@ -205,7 +206,36 @@ def test_who_waits_for_a_topic_goes_on_once_that_is_gone() -> None:
     scene.turn()
     assert not scene.started
     scene.look()
+    scene.look()
     assert scene.started
+
+
+@pytest.mark.parametrize("between", ["there", "away"])
+def test_one_answer_that_a_topic_is_not_there_ends_no_wait(between: str) -> None:
+    """A broker may not know of it yet; two answers in a row end it, whoever is away between them."""
+    scene = Scene(waits={"other:0": 4})
+    there = dict(scene.servers.ids)
+    absent = {"t": there["t"]}
+    scene.servers.ids = absent
+    scene.look()
+    assert not scene.started
+    scene.servers.ids, scene.servers.away = (there, False) if between == "there" else (absent, True)
+    scene.look()
+    assert not scene.started
+    scene.servers.ids, scene.servers.away = absent, False
+    scene.look()
+    assert scene.started == (between == "away")
+    scene.look()
+    assert scene.started or between == "away"
+
+
+def test_what_waits_for_older_partitions_of_its_own_topic_does_not_go_on_without_them() -> None:
+    """They may hold changes of keys that have moved to it."""
+    scene = Scene(waits={str(OLDER.partition): 4})
+    del scene.servers.ids["t"]
+    for _ in range(3):
+        scene.look()
+    assert not scene.started
 
 
 def test_growth_is_looked_for_and_said() -> None:

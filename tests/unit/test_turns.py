@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from consumer.core.failure import Failure, failed
 from consumer.core.kinds import KINDS
 from consumer.core.letters import Standing, State
+from consumer.core.pausing import Paused, Subject
 from consumer.core.records import RecordRef, TopicPartition
 from consumer.core.turns import Blame, Known, Room, Turns, learned, turns
 
@@ -40,10 +42,32 @@ def test_what_leaves_nothing_of_what_was_before_goes_first_and_ends_that() -> No
     assert [one.ref.offset for one in now.superseded] == [1, 2, 3]
 
 
-def test_what_can_not_be_applied_ends_nothing() -> None:
-    """Neither what did not come."""
-    letters = [letter(1, state="dead"), letter(2), letter(3)]
-    now = turns(letters, {2}, Known(whole={2, 3}, failures={letters[1].ref: CHECK}), WIDE)
+@pytest.mark.parametrize(
+    ("came", "known", "expected", "ended"),
+    [
+        pytest.param({2}, {2}, {"failed": [2]}, [], id="behind a dead one"),
+        pytest.param({2, 3}, {2}, {"failed": [2], "held": [3]}, [], id="others behind it wait"),
+        pytest.param({2, 3}, {2, 3}, {"tried": [3]}, [1, 2], id="unless one of them leaves nothing of it either"),
+        pytest.param({1, 2}, {1, 2}, {"tried": [1], "failed": [2]}, [], id="behind one that may be applied"),
+        pytest.param({2}, {3}, {"held": [2]}, [], id="what leaves something waits, whatever is known of it"),
+    ],
+)
+def test_what_need_not_wait_and_fails_is_not_held(
+    came: set[int], known: set[int], expected: dict[str, list[int]], ended: list[int]
+) -> None:
+    """Nobody would try it again before the one in front of it is closed; nor does it end anything."""
+    letters = [letter(1, state="replaying" if 1 in came else "dead"), letter(2), letter(3)]
+    now = turns(letters, came, Known(whole=known, failures={letters[1].ref: CHECK}), WIDE)
+    assert (words(now), [one.ref.offset for one in now.superseded]) == (expected, ended)
+
+
+@pytest.mark.parametrize("state", ["retrying", "dead"])
+@pytest.mark.parametrize("failures", [{}, {RecordRef(OTHER, 2): CHECK}], ids=["it fits", "it fails"])
+def test_nothing_passes_what_a_person_has_paused(state: str, failures: dict[RecordRef, Failure]) -> None:
+    """It is left alone: neither tried nor ended, so what is behind it waits."""
+    note = Paused(of=Subject(topic=AT.topic), actor="me", reason="an index", since=datetime(2026, 1, 1, tzinfo=UTC))
+    letters = [letter(1, state=state, paused=note), letter(2, at=OTHER)]
+    now = turns(letters, {2}, Known(whole={2}, failures=failures), WIDE)
     assert (words(now), now.superseded) == ({"held": [2]}, [])
 
 
