@@ -64,7 +64,7 @@ class LetterPlans:
         return (
             bool(writes)
             and not plan.letters
-            and all(one.action in _WHOLE and not (one.strict or one.partial) for one in writes)
+            and all(one.action in _SUPERSEDING and not (one.strict or one.partial) for one in writes)
         )
 
     def _records(self, letters: Sequence[Standing]) -> Sequence[Record]:
@@ -124,7 +124,7 @@ def _rows_known_now(letters: Sequence[Standing], plan: Plan) -> list[Standing]:
     return [letter for letter in letters if letter.row is None and letter.ref in refs]
 
 
-_WHOLE = frozenset({Action.UPSERT, Action.REPLACE, Action.DELETE})
+_SUPERSEDING = frozenset({Action.UPSERT, Action.REPLACE, Action.DELETE})
 _NO_ROW = failed(
     KINDS["record.imported"],
     "returns",
