@@ -51,7 +51,7 @@ class LetterPlans:
         if not letter.row or letter.is_reread:
             return False
         writes = self._planned([letter]).writes
-        return bool(writes) and all(one.action in _WHOLE and not (one.strict or one.partial) for one in writes)
+        return bool(writes) and all(one.action in _SUPERSEDING and not (one.strict or one.partial) for one in writes)
 
     def _planned(self, letters: Sequence[Standing]) -> Plan:
         plan = self._apart.plan(self._records(letters))
@@ -118,7 +118,7 @@ def _rows_known_now(letters: Sequence[Standing], plan: Plan) -> list[Standing]:
     return [letter for letter in letters if letter.row is None and letter.ref in refs]
 
 
-_WHOLE = frozenset({Action.UPSERT, Action.REPLACE, Action.DELETE})
+_SUPERSEDING = frozenset({Action.UPSERT, Action.REPLACE, Action.DELETE})
 _NO_ROW = failed(
     KINDS["record.imported"],
     "returns",

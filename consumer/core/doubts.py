@@ -2,7 +2,7 @@
 
 PostgreSQL's log has no value that is stored apart from its row (TOAST) and did not change. Its connector writes a
 placeholder for texts, bytes and some arrays; of all other types it sends null. A decimal is stored apart only where it
-is long (`decimals.is_long`), so a null of one is doubted by the length of what it would replace.
+is long (`decimals.long_ones`), so a null of one is doubted by the length of what it would replace.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -62,22 +62,42 @@ def mark(name: str) -> str:
     return f"#doubtful {name}"
 
 
-def doubted(images: pl.DataFrame, updates: Sequence[int], moved: Sequence[int], doubts: Mapping[str, Doubt]) -> Doubted:
+def doubted(
+    images: pl.DataFrame,
+    updates: Sequence[int],
+    moved: Sequence[int],
+    doubts: Mapping[str, Doubt],
+    identity: Sequence[str],
+) -> Doubted:
     """Which nulls of some images are doubtful: those at these places.
 
-    `moved`: of creates by which rows go on under another key. What these lack is kept of the old row, long or not.
+    `moved`: of creates by which rows go on under another key. What these lack is kept of the old row, long or not; so
+    is what updates lack that follow, up to a value.
     """
     at = images[SEQ].is_in([*updates, *moved])
     masks = {name: at & images[name].is_null() for name in doubts}
     masks = {name: mask for name, mask in masks.items() if mask.any()}
     going_on = images[SEQ].is_in(list(moved))
-    absent = {name: mask & going_on if doubts[name] == "long" else mask for name, mask in masks.items()}
+    absent = {
+        name: _of_old_rows(images, mask, going_on, identity) if doubts[name] == "long" else mask
+        for name, mask in masks.items()
+    }
     return Doubted(
         masks=masks,
         absent={name: mask for name, mask in absent.items() if mask.any()},
         judged=frozenset(name for name in masks if doubts[name] != "keep"),
-        long=frozenset(name for name, mask in masks.items() if doubts[name] == "long" and (mask & ~going_on).any()),
+        long=frozenset(name for name, mask in masks.items() if doubts[name] == "long" and (mask & ~absent[name]).any()),
     )
+
+
+def _of_old_rows(images: pl.DataFrame, mask: pl.Series, going_on: pl.Series, identity: Sequence[str]) -> pl.Series:
+    """Which doubtful nulls stand for what the row had under its old key."""
+    first = mask & going_on
+    if not first.any():
+        return first
+    rows = images.select(identity).with_columns(mask.alias("#doubted"), first.alias("#first"))
+    known = pl.when("#first").then(True).when(~pl.col("#doubted")).then(False)
+    return mask & rows.select(known.forward_fill().over(identity).fill_null(False)).to_series()
 
 
 def whole(before: pl.DataFrame, columns: Sequence[Column]) -> list[int]:
@@ -127,12 +147,16 @@ def _is_postgres(schema: WriterSchema) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What a block tells of rows, as it is folded. `unread`: identity and SEQ of what stands between, unread."""
+    """What a block tells of rows, as it is folded. `unread`: identity and SEQ of what stands between, unread.
+
+    `absent`: by column, which images have a value that they do not say.
+    """
 
     images: pl.DataFrame
     deletes: pl.DataFrame
     identity: Sequence[str]
     unread: pl.DataFrame | None = None
+    absent: Mapping[str, pl.Series] = field(default_factory=dict)
 
 
 def refuted(told: Told, doubted: Mapping[str, pl.Series], long: Collection[str] = ()) -> list[int]:
@@ -147,7 +171,8 @@ def refuted(told: Told, doubted: Mapping[str, pl.Series], long: Collection[str] 
 def confirmed(told: Told, doubted: Mapping[str, pl.Series], long: Collection[str] = ()) -> dict[str, pl.Series]:
     """By column, which of the doubtful nulls are nulls, since the last that their block says of the row is one.
 
-    Of `long` ones a short value says so too, and a delete: there is no row then that has a long one.
+    Of `long` ones a short value says so too, and a delete: there is no row then that has a long one. But one that is
+    absent is none of these, and nothing is known behind it.
     """
     said = _said_before(told, doubted, long)
     places = told.images[SEQ]
@@ -169,7 +194,8 @@ def _said_before(told: Told, doubted: Mapping[str, pl.Series], long: Collection[
     """The changes of rows that have doubtful nulls, in order, with what was said of each such column last."""
     identity = list(told.identity)
     marks = pl.DataFrame({f"?{name}": mask for name, mask in doubted.items()})
-    said = told.images.select([*identity, SEQ, *doubted]).hstack(marks)
+    absent = pl.DataFrame({f"~{name}": mask & told.absent.get(name, False) for name, mask in doubted.items()})
+    said = told.images.select([*identity, SEQ, *doubted]).hstack([*marks, *absent])
     gone = told.deletes.select([*identity, SEQ])
     unread = gone.clear() if told.unread is None else told.unread.select([*identity, SEQ])
     # most rows have one change, which nothing stands in front of
@@ -178,8 +204,12 @@ def _said_before(told: Told, doubted: Mapping[str, pl.Series], long: Collection[
     rows = said.filter(pl.any_horizontal(marks.columns)).select(identity).unique()
     rows = rows.join(several, on=identity, how="semi")
     said = said.join(rows, on=identity, how="semi")
-    said = said.select([*identity, SEQ, *marks.columns, *(_states(said[name], name in long) for name in doubted)])
-    said = said.with_columns(pl.when(~_doubted(name)).then(_said(name)) for name in doubted)
+    said = said.hstack([_states(said[name], name in long) for name in doubted])
+    nothing = pl.lit(_NOTHING, dtype=pl.Int8)
+    states = [
+        pl.when(~_doubted(name)).then(_said(name)).when(f"~{name}").then(nothing).alias(f"!{name}") for name in doubted
+    ]
+    said = said.select([*identity, SEQ, *marks.columns, *states])
     history = pl.concat([said, _silent(gone, doubted, long), _silent(unread, doubted)], how="diagonal")
     history = history.join(rows, on=identity, how="semi").sort(SEQ)
     return history.with_columns(_said(name).forward_fill().over(identity) for name in doubted)

@@ -119,23 +119,37 @@ def next_stretch(searches: Sequence[Search]) -> Stretch:
     return Stretch(searches=first, claimed=claimed, start=start, end=min(borders))
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Rows to look up, which records change; `unread`: records that can't be read."""
+
+    write: TableWrite
+    unread: bool = False
+
+    def meaning(self, row: int) -> Doubt | None:
+        """What the change of one of them means for a letter of it; None where it is written as a whole."""
+        if self.unread:
+            return Doubt.UNREAD
+        return Doubt.PARTIAL if self.write.lacks(row) else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What the records up to `upto` change: identities to look up, with what they mean for a letter of theirs.
+    """What the records up to `upto` change: rows to look up.
 
     `doubt`: what they mean for every letter.
     """
 
     upto: int
-    looks: tuple[tuple[TableWrite, Doubt | None], ...] = ()
+    looks: tuple[Look, ...] = ()
     doubt: Doubt | None = None
 
 
 def seen(plan: Plan, upto: int, *, incomplete: bool) -> Seen:
     """What a plan of records says of rows. `incomplete`: some records of a compacted topic are missing."""
-    looks = [(write, Doubt.PARTIAL if write.partial else None) for write in plan.writes]
+    looks = [Look(write) for write in plan.writes]
     asides = [aside for stage in plan.stages for aside in stage.letters]
-    looks += [(aside.identities, Doubt.UNREAD) for aside in asides if aside.identities is not None]
+    looks += [Look(aside.identities, unread=True) for aside in asides if aside.identities is not None]
     doubt = Doubt.COMPACTED if incomplete else None
     if plan.truncates or any(letter.place is None for letter in plan.letters):
         doubt = Doubt.UNREAD

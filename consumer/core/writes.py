@@ -33,7 +33,7 @@ class Action(Enum):
     INSERT = "insert"
 
 
-_WHOLE = (Action.UPSERT, Action.REPLACE)
+_IMAGES = (Action.UPSERT, Action.REPLACE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +92,8 @@ class TableWrite:
     source's: the table's may change meanwhile. `rank`: as in `TargetTable`. `doubted`: columns whose null refuses a row
     that has a value there; of what is taken they are all null. `long`: those of them whose null refuses only one that
     has a long value there; all of them where rows are whole. `never_null`: those of them whose null is refused
-    whatever the row has. `unique`: an index of the table keeps its keys apart.
+    whatever the row has. `unsure`: of rows with all columns, which have a null that is doubted; None where none has.
+    `unique`: an index of the table keeps its keys apart.
     """
 
     table: TableName
@@ -115,12 +116,17 @@ class TableWrite:
     doubted: frozenset[str] = frozenset()
     long: frozenset[str] = frozenset()
     never_null: frozenset[str] = frozenset()
+    unsure: pl.Series | None = field(default=None, repr=False)
     unique: bool = True
 
     @property
     def partial(self) -> bool:
         """Whether it leaves something of some rows' old values: its rows lack columns, or may."""
-        return self.action is Action.UPDATE or (self.action in _WHOLE and bool(self.doubted))
+        return self.action is Action.UPDATE or (self.action in _IMAGES and bool(self.doubted))
+
+    def lacks(self, row: int) -> bool:
+        """Whether it leaves something of this row's old values, or may."""
+        return self.action is Action.UPDATE or (self.unsure is not None and bool(self.unsure[row]))
 
     @property
     def merges(self) -> bool:

@@ -274,7 +274,7 @@ class BlockDecoder:
         updates = ops.filter(pl.col("op") == "u")[SEQ].to_list()
         moved = block.with_header(ops.filter(pl.col("op") == "c")[SEQ].to_list(), OLD_KEY)
         updates = sorted(set(updates).difference(self._behind_whole_images(block, updates, out)))
-        return doubted(images, updates, moved, {name: binding.doubts[name] for name in names})
+        return doubted(images, updates, moved, {name: binding.doubts[name] for name in names}, binding.identity)
 
     def _behind_whole_images(self, block: Block, updates: Sequence[int], out: dict[int, Failure]) -> list[int]:
         """Those of the updates whose image before is a whole row."""

@@ -35,7 +35,7 @@ def first_at_fault(decoded: Decoded, binding: Binding, refused: Mapping[int, Fai
     return found
 
 
-def partial(decoded: Decoded) -> pl.Series:
+def lacking_places(decoded: Decoded) -> pl.Series:
     """The places of images without all columns, but of those that take them from elsewhere."""
     places = decoded.images[SEQ]
     doubted = {mark(name): decoded.images[mark(name)] for name in decoded.long}
@@ -72,7 +72,7 @@ def _chains(
     decoded: Decoded, keys: list[str], refused: Collection[int], folded: Collection[int]
 ) -> Iterator[Sequence[int]]:
     """For each of the folded updates the places of what was folded, in order: changes that need the row as it is."""
-    lacking = partial(decoded)
+    lacking = lacking_places(decoded)
     images = decoded.images.select([*keys, SEQ]).with_columns(pl.col(SEQ).is_in(lacking.implode()).alias(_PARTIAL))
     deletes = decoded.deletes.select([*keys, SEQ]).with_columns(pl.lit(False).alias(_PARTIAL))
     rows = images.filter(pl.col(SEQ).is_in(list(folded))).select(keys).unique()
@@ -81,7 +81,7 @@ def _chains(
         chain = chains[tuple(row)]
         if lacks and (place not in refused or place in folded):
             chain.append(place)
-        if place in folded and chain:
+        if lacks and place in folded:
             yield [*chain]
         if not lacks or place in refused:
             chain.clear()

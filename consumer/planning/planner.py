@@ -33,7 +33,7 @@ from consumer.core.target import TableName
 from consumer.core.writes import Action, TableWrite
 from consumer.planning.block_decoder import BlockDecoder, Decoders
 from consumer.planning.blocks import Block, Decoded, Recut, Truncated
-from consumer.planning.chains import first_at_fault, partial
+from consumer.planning.chains import first_at_fault, lacking_places
 from consumer.planning.decode_watch import Marks
 from consumer.planning.events import EventBlocks
 from consumer.planning.rules import believe_nulls, broken_checks, refuted_nulls, unmade
@@ -355,7 +355,7 @@ class Planner:
         known = known.filter(~pl.col(SEQ).is_in(list(decoded.rowless)))
         waiting = {place for place, why in decoded.out.items() if why.kind == BEHIND}
         changes = _changes(known, decoded, binding)
-        suspects = set(partial(decoded).to_list()) & (decoded.out.keys() - waiting)
+        suspects = set(lacking_places(decoded).to_list()) & (decoded.out.keys() - waiting)
         marked = ((row, place, Change.SUSPECT if place in suspects else what) for row, place, what in changes)
         said = settled(marked, waiting=waiting, strict=binding.strict)
         gone = [*decoded.out, *said.held]
@@ -512,7 +512,7 @@ def _changes(
 ) -> Iterator[tuple[tuple[object, ...], int, Change]]:
     """All changes of the rows that have letters, in order."""
     keys = list(binding.identity)
-    lacking = partial(decoded)
+    lacking = lacking_places(decoded)
     images = decoded.images.select([*keys, SEQ]).with_columns(pl.col(SEQ).is_in(lacking.implode()).alias(_WHAT))
     deletes = decoded.deletes.select([*keys, SEQ]).with_columns(pl.lit(False).alias(_WHAT))
     others = pl.concat([images, deletes]).filter(~pl.col(SEQ).is_in(known[SEQ].to_list()))

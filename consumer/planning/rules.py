@@ -53,8 +53,15 @@ def believe_nulls(decoded: Decoded, binding: Binding, unread: pl.DataFrame | Non
     records that say no values.
     """
     masks = {name: decoded.images[mark(name)] for name in decoded.judged}
-    told = Told(images=decoded.images, deletes=decoded.deletes, identity=binding.identity, unread=unread)
-    found = confirmed(told, masks, _by_length(masks, binding))
+    long = _by_length(masks, binding)
+    told = Told(
+        images=decoded.images,
+        deletes=decoded.deletes,
+        identity=binding.identity,
+        unread=unread,
+        absent={name: mask for name, mask in decoded.unavailable.items() if name in long},
+    )
+    found = confirmed(told, masks, long)
     # what goes on under another key has its values from its old row
     own = ~decoded.images[SEQ].is_in(decoded.halves.taken[SEQ].implode())
     found = {name: mask & own for name, mask in found.items()}

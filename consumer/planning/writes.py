@@ -44,7 +44,7 @@ class BlockWrites:
             for rows, long in _by_sure_nulls(folded.upserts, decoded.long):
                 frame, _ = shaped(rows, (), binding)
                 upsert = replace(self.write(action, block, names, frame), fresh=fresh)
-                writes.append(_doubting(upsert, long, decoded, binding))
+                writes.append(_unsure(_doubting(upsert, long, decoded, binding), long, frame, binding))
         for partial, doubted in _merged(folded.partials, decoded.judged, decoded.images):
             for rows, long in _by_sure_nulls(partial.frame, decoded.long - doubted):
                 frame, missing = shaped(rows, partial.missing, binding)
@@ -190,6 +190,13 @@ def _doubting(write: TableWrite, doubted: frozenset[str], decoded: Decoded, bind
         long=frozenset(theirs[name] for name in names if binding.doubts[name] == "long"),
         never_null=frozenset(theirs[name] for name in names & decoded.never_null),
     )
+
+
+def _unsure(write: TableWrite, doubted: frozenset[str], frame: pl.DataFrame, binding: Binding) -> TableWrite:
+    """A write of whole rows, with which of them have a null in the columns in which all of its nulls are doubted."""
+    names = [column.source.name for column in binding.columns]
+    nulls = [pl.col(name).is_null() for name in names if name in doubted]
+    return replace(write, unsure=frame.select(pl.any_horizontal(nulls)).to_series()) if nulls else write
 
 
 def _by_lack(images: pl.DataFrame, masks: Mapping[str, pl.Series]) -> list[tuple[list[str], pl.DataFrame]]:

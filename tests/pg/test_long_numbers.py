@@ -224,6 +224,21 @@ def test_it_is_so_of_all_sorts_of_tables(
     assert kinds(engine, session, first) == {first + 1: DEAD}
 
 
+def test_of_several_rows_with_one_key_any_refuses_it(
+    session: psycopg.Connection, engines: Engines, schema: str
+) -> None:
+    """Where no index keeps them apart: a whole row takes the place of all, so that it is the null that is wrong."""
+    session.execute(f"ALTER TABLE {schema}.t DROP CONSTRAINT t_pkey".encode())
+    session.execute(f"INSERT INTO {schema}.t VALUES (1, 0, 7), (1, 0, {LONG}), (2, 0, 7), (2, 0, 8)".encode())
+    engine = engines()
+    engine.change("u", row(1, 1, None))
+    engine.change("u", row(2, 1, None))
+    engine.run()
+
+    assert sorted(engine.rows(session)) == [(1, 0, 7), (1, 0, LONG), (2, 1, None)]
+    assert kinds(engine, session) == {0: DEAD}
+
+
 def test_an_older_change_is_left_out_and_not_refused(
     session: psycopg.Connection, engines: Engines, schema: str
 ) -> None:
@@ -363,3 +378,47 @@ def test_a_transform_is_not_given_it(session: psycopg.Connection, engines: Engin
 
     assert engine.rows(session) == [(1, 1, False) if size > 1 else (1, 0, True), (2, 0, True)]
     assert kinds(engine, session) == ({3: DEAD} if size > 1 else {2: DEAD, 3: DEAD})
+
+
+class Same:
+    """A transform that leaves rows as they are: behind one, nothing is kept for rows that get another key."""
+
+    made_from: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+
+    def __call__(self, rows: pl.DataFrame) -> pl.DataFrame:
+        return rows
+
+
+@pytest.mark.parametrize("size", [1, 50])
+@pytest.mark.parametrize("gone", [LONG, 7, None])
+@pytest.mark.parametrize("last", ["", "u", "uv", "du"])
+def test_what_a_row_lacks_that_took_the_key_of_another_is_not_what_that_one_had(
+    session: psycopg.Connection, engines: Engines, schema: str, size: int, gone: int | None, last: str
+) -> None:
+    """A number of its own may be long, whatever the deleted row had; what follows with null says no more of it."""
+    engine = engines(mappings={f"{schema}.t": TableMapping(transform=Named(name="same", call=Same()))})
+    if gone is not None:
+        engine.change("c", row(1, 0, gone))
+    engine.change("c", row(2, 0, LONG))
+    engine.run()
+    first = len(engine.topics.logs[engine.at[0]].values)
+    if gone is not None:
+        engine.change("d", row(1, 0, None))
+    engine.move(row(2, 0, None), row(1, 1, None), tombstone=False)
+    if last == "du":
+        engine.change("d", row(1, 1, None))
+        engine.change("c", row(1, 2, None))
+    elif last:
+        engine.change("u", row(1, 2, 8 if last == "uv" else None))
+    engine.change("u", row(9, 1, None))
+    engine.run(size)
+
+    left = {"uv": [(1, 2, 8)], "du": [(1, 2, None)]}.get(last, [])
+    assert engine.rows(session) == [*left, (9, 1, None)]
+    letters = {offset: (state, kind) for _, offset, state, kind in engine.letters(session)}
+    if left:
+        assert {state for state, _ in letters.values()} <= {"superseded"}
+    else:
+        moved = first + 1 + (gone is not None)
+        assert sorted(letters) == [moved, moved + 1][: 1 + bool(last)]
+        assert letters[moved] == ("dead", "record.missing_base")

@@ -32,6 +32,7 @@ from tests.pg.conftest import Pools, Sinks
 from tests.pg.landing import Landing
 from tests.pg.unplaced import CUT, DELETE, FIELDS, OTHER, PARTIAL, WHOLE, Change, Scene, row
 from tests.unit.known import planner, slice_of
+from tests.unit.semantic import VARIABLE, unscaled
 
 
 @dataclass
@@ -103,6 +104,34 @@ def test_what_was_passed_decides(
     assert scene.states() == states
     assert next((row for row in scene.rows() if row[0] == 1), None) == found
     assert scene.searches.claim(100, 0) == []
+
+
+@pytest.fixture
+def numbers(session: psycopg.Connection, sink: PostgresSink, pools: Pools, schema: str, group: str) -> Scene:
+    """A scene whose rows have a number of any length, too."""
+    session.execute(f"CREATE TABLE {schema}.t (id bigint PRIMARY KEY, word text, amount int, v numeric)")
+    session.execute(f"INSERT INTO {schema}.t VALUES (1, 'first', 0), (2, 'other', 0)")
+    sink.seed({})
+    fields = [*FIELDS, {"name": "v", "type": ["null", VARIABLE]}]
+    return Scene(session, sink, pools(), group, Landing(sink, TableName(schema, "t"), fields))
+
+
+@pytest.mark.parametrize(("number", "ending", "states"), [(5, Ending.SUPERSEDED, "0s"), (None, Ending.REFUSED, "0d")])
+def test_a_doubtful_null_of_another_row_says_nothing_of_a_letter(
+    numbers: Scene, number: int | None, ending: Ending, states: str
+) -> None:
+    """Though both rows are one write: only what has a doubtful null itself may leave something of its old row."""
+
+    def told(key: int, of: int | None) -> dict[str, Any]:
+        return row(key=key) | {"v": None if of is None else {"scale": 0, "value": unscaled(of)}}
+
+    numbers.unknown(("c", told(1, 9)))
+    numbers.apply(("u", told(1, number)), ("u", told(2, None if number else 5)))
+    numbers.learn()
+    numbers.replay()
+
+    assert numbers.search() == [ending]
+    assert numbers.states() == states
 
 
 @pytest.mark.provokes("record.unplaced")

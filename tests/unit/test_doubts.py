@@ -18,8 +18,9 @@ VALUES: dict[str, dict[str, Any]] = {
     "v": {"long": [1.5], "short": [0.5]},
     "w": {"long": unscaled(10**29 + 1), "short": unscaled(10**40)},
 }
-SAID = ["long", "short", "null", "doubt"]
-# a row's number, and what is said of it: it goes, or can't be read, or what each column has
+SAID = ["long", "short", "null", "doubt", "moved"]
+# a row's number, and what is said of it: it goes, or can't be read, or what each column has; "moved" is a doubtful null
+# that stands for what another row had
 CHANGES = st.lists(
     st.tuples(
         st.integers(0, 2), st.one_of(st.sampled_from(["gone", "unread"]), st.tuples(*[st.sampled_from(SAID)] * 2))
@@ -32,15 +33,19 @@ Changes = list[tuple[int, str | tuple[str, str]]]
 @given(CHANGES)
 def test_a_null_is_refuted_by_the_last_that_was_said_of_its_row(changes: Changes) -> None:
     """Not by what stood in front of a delete, nor by another doubtful null, nor by a short number."""
+    changes = [(key, _unmoved(said)) for key, said in changes]
     masks = masked(changes)
-    found = refuted(replace(told(changes), unread=None), masks, LONG) if masks else []
+    found = refuted(replace(told(changes), unread=None, absent={}), masks, LONG) if masks else []
 
     assert sorted(found) == walked([each for each in numbered(changes) if each[2] != "unread"], "value")
 
 
 @given(CHANGES)
 def test_a_null_is_confirmed_by_the_last_that_was_said_of_its_row(changes: Changes) -> None:
-    """Where that is null, or a short number; what can't be read says nothing, and a delete that no number is there."""
+    """Where that is null, or a short number; what can't be read says nothing, and a delete that no number is there.
+
+    A null that stands for what another row had is neither, and nothing is known behind it.
+    """
     masks = masked(changes)
     found = confirmed(told(changes), masks, LONG) if masks else {}
     places = {place for mask in found.values() for place in told(changes).images[SEQ].filter(mask)}
@@ -56,7 +61,9 @@ def numbered(changes: Changes) -> list[tuple[int, int, str | tuple[str, str]]]:
 def masked(changes: Changes) -> dict[str, pl.Series]:
     """Which images have a doubtful null, by column."""
     masks = {
-        name: pl.Series([said[place] == "doubt" for _, said in changes if isinstance(said, tuple)], dtype=pl.Boolean)
+        name: pl.Series(
+            [said[place] in ("doubt", "moved") for _, said in changes if isinstance(said, tuple)], dtype=pl.Boolean
+        )
         for place, name in enumerate("vw")
     }
     return {name: mask for name, mask in masks.items() if mask.any()}
@@ -80,7 +87,20 @@ def told(changes: Changes) -> Told:
         deletes=silent("gone"),
         identity=["id"],
         unread=silent("unread"),
+        absent={
+            name: pl.Series(
+                [said[place] == "moved" for _, said in changes if isinstance(said, tuple)], dtype=pl.Boolean
+            )
+            for place, name in enumerate("vw")
+        },
     )
+
+
+def _unmoved(said: str | tuple[str, str]) -> str | tuple[str, str]:
+    if isinstance(said, str):
+        return said
+    first, second = ("doubt" if word == "moved" else word for word in said)
+    return first, second
 
 
 def walked(changes: list[tuple[int, int, str | tuple[str, str]]], wanted: str) -> list[int]:
@@ -102,6 +122,7 @@ _MEANS = {
     ("v", "short"): "value",
     ("w", "short"): "null",
     ("", "null"): "null",
+    ("", "moved"): "nothing",
     ("v", "gone"): "nothing",
     ("w", "gone"): "null",
     ("", "unread"): "nothing",
@@ -127,7 +148,7 @@ def test_only_an_image_before_with_more_than_a_key_is_whole() -> None:
 def test_nulls_are_doubted_where_they_are_asked_for() -> None:
     """And judged by the row where nothing else was chosen."""
     images = told([(0, ("doubt", "short")), (1, ("null", "null")), (2, ("long", "short"))]).images
-    found = doubted(images, [0, 2], [], {"v": "reject", "w": "keep"})
+    found = doubted(images, [0, 2], [], {"v": "reject", "w": "keep"}, ["id"])
 
     assert {name: mask.to_list() for name, mask in found.masks.items()} == {"v": [True, False, False]}
     assert (found.absent.keys(), found.judged, found.long) == ({"v"}, {"v"}, frozenset())
@@ -136,10 +157,20 @@ def test_nulls_are_doubted_where_they_are_asked_for() -> None:
 def test_a_number_that_may_be_long_is_written_unless_its_key_has_changed() -> None:
     """The row says how long it is, or what was kept of the old one does."""
     images = told([(0, ("null", "doubt")), (1, ("null", "doubt")), (2, ("null", "null"))]).images
-    found = doubted(images, [0], [1], {"w": "long"})
+    found = doubted(images, [0], [1], {"w": "long"}, ["id"])
 
     assert found.masks["w"].to_list() == [True, True, False]
     assert found.absent["w"].to_list() == [False, True, False]
     assert (found.judged, found.long) == ({"w"}, {"w"})
-    assert doubted(images, [0], [], {"w": "long"}).absent == {}
-    assert doubted(images, [], [1], {"w": "long"}).long == frozenset()
+    assert doubted(images, [0], [], {"w": "long"}, ["id"]).absent == {}
+    assert doubted(images, [], [1], {"w": "long"}, ["id"]).long == frozenset()
+
+
+def test_what_a_moved_row_lacks_its_updates_lack_too() -> None:
+    """Up to a value, or a null that is one; those of other rows, and those in front of it, do not."""
+    said = [(0, "doubt"), (0, "doubt"), (1, "doubt"), (0, "doubt"), (0, "short"), (0, "doubt")]
+    images = told([(key, ("null", word)) for key, word in said]).images
+    found = doubted(images, [0, 2, 3, 5], [1], {"w": "long"}, ["id"])
+
+    assert found.absent["w"].to_list() == [False, True, False, True, False, False]
+    assert found.long == {"w"}

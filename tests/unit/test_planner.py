@@ -416,3 +416,16 @@ def test_what_became_a_letter_is_no_record_of_its_table() -> None:
 
     assert plan.counts == Counts(records=6, upserts=4, folded=1, letters=1)
     assert plan.tables == {TableName("public", "orders"): 5}
+
+
+def test_a_refused_null_that_is_not_doubted_any_more_stays_what_it_is() -> None:
+    """What the settings say may change between two plans of a batch; the image in front of it is not at fault."""
+    piece = slice_of([ORDERS.record("u", row(1, UNAVAILABLE)), ORDERS.record("u", row(1, None))])
+    nulled = replace(failed(KINDS["record.nulled"], "postgres", "update", "refused"), field="after.word")
+    known = KnownBindings()
+    ORDERS.bound_to(known)
+    plan = planner(known).plan([piece], {RecordRef(piece.at, piece.offsets[1]): nulled})
+
+    assert [(letter.record.ref.offset, letter.failure.kind) for letter in plan.letters] == [
+        (piece.offsets[1], "record.nulled")
+    ]

@@ -101,7 +101,7 @@ def test_what_records_say_of_rows() -> None:
     key, value = topic.record("c", {"id": 2, "word": "cut"})
     records = [topic.record("c", row), topic.record("d", {"id": 3, "word": None}), (key, value[:-1])]
     found = seen(planner(known).plan([slice_of(records)]), 103, incomplete=False)
-    assert [(look.rows, meaning) for look, meaning in found.looks] == [(1, None), (1, None), (1, Doubt.UNREAD)]
+    assert [(look.write.rows, look.meaning(0)) for look in found.looks] == [(1, None), (1, None), (1, Doubt.UNREAD)]
     assert (found.upto, found.doubt) == (103, None)
 
     unknown = [(framed(1, b"\xff" * 11), framed(2, b"?"))]

@@ -16,7 +16,6 @@ from consumer.core.records import RecordRef
 from consumer.core.target import TableName
 from consumer.core.writes import Action
 from consumer.edges.postgres import digests, letters, standing
-from consumer.edges.postgres.bases import unsure_ones
 from consumer.edges.postgres.digests import Met
 from consumer.edges.postgres.guards import places_kept_out
 from consumer.edges.postgres.staging import Staged
@@ -124,19 +123,12 @@ class BatchLetters:
                     digests.drop(connection, staged, [one.place for one, _ in older])
                 continue
             met_by += [(one, ref) for one, ref in by if one.origin == ref]
-            lacking = self._lacking(connection, staged, [one.place for one, _ in older])
+            lacking = {one.place for one, _ in older if write.strict or write.lacks(one.place)}
             waiting |= {ref: _BEHIND for one, ref in older if one.place in lacking}
             met_by += [(one, ref) for one, ref in older if one.place not in lacking]
         if waiting:
             raise Reconsider(waiting)
         return met_by
-
-    def _lacking(self, connection: psycopg.Connection, staged: Staged, places: Sequence[int]) -> set[int]:
-        """Those of the places whose rows wait behind their letters."""
-        write = staged.write
-        if write.action is Action.UPDATE or write.strict:
-            return set(places)
-        return unsure_ones(connection, staged, places) if write.partial else set()
 
     def close(self, connection: psycopg.Connection, met: Sequence[tuple[Met, RecordRef]]) -> None:
         """Close letters that were met: their rows are written as a whole now, or their own records are."""

@@ -6,9 +6,9 @@ import psycopg
 
 from consumer.core.failure import Failure, blaming, failed
 from consumer.core.kinds import KINDS
-from consumer.core.writes import TableWrite
+from consumer.core.writes import Action, TableWrite
 from consumer.edges.postgres.staging import Staged
-from consumer.edges.postgres.statements import bases, unsure, withheld
+from consumer.edges.postgres.statements import bases, withheld
 from consumer.edges.postgres.translate import translated
 
 
@@ -17,14 +17,6 @@ def refused(connection: psycopg.Connection, staged: Staged) -> dict[int, Failure
     with translated("look for rows", staged.write.table):
         places = [place for (place,) in connection.execute(withheld(staged))]
     return judged(connection, staged, places)
-
-
-def unsure_ones(connection: psycopg.Connection, staged: Staged, places: Sequence[int]) -> set[int]:
-    """Those of the staged rows that have a doubtful null. Raises as a write does."""
-    if not places:
-        return set()
-    with translated("look for nulls", staged.write.table):
-        return {place for (place,) in connection.execute(unsure(staged, places))}
 
 
 def judged(connection: psycopg.Connection, staged: Staged, places: Sequence[int]) -> dict[int, Failure]:
@@ -51,7 +43,8 @@ def _failure(write: TableWrite, rows: int, nulls: Set[str], refuted: Sequence[st
     if not rows:
         detail = f"an update without unchanged TOASTed columns met no row in {write.table}"
         return failed(KINDS["record.missing_base"], "postgres", "update", detail)
-    if rows > 1:
+    # a whole row takes the place of them all
+    if rows > 1 and write.action is Action.UPDATE:
         detail = f"an update without all columns is for one row, and met several in {write.table}"
         return failed(KINDS["record.many_bases"], "postgres", "update", detail)
     if not refuted and nulls & write.never_null:

@@ -122,14 +122,14 @@ class PostgresSearches:
             # the session may have served an earlier search
             connection.execute("DISCARD TEMP")
         staging = Staging(connection)
-        (staged,) = staging.prepare([[write for write, _ in seen.looks]])
+        (staged,) = staging.prepare([[look.write for look in seen.looks]])
         met: dict[int, set[Doubt | None]] = defaultdict(set)
         endings: dict[int, Ending] = {}
         with transaction(connection, "search letters"):
-            for (_, meaning), one in zip(seen.looks, staged, strict=True):
+            for look, one in zip(seen.looks, staged, strict=True):
                 staging.fill(one)
                 for letter in digests.met(connection, self._group, one):
-                    met[letter.id].add(meaning)
+                    met[letter.id].add(look.meaning(letter.place))
             for search in stretch.searches:
                 if ending := _brought_further(connection, search, met[search.id], seen):
                     endings[search.id] = ending

@@ -231,14 +231,6 @@ def withheld(staged: Staged) -> sql.Composed:
     return sql.SQL("SELECT p.place FROM {} AS p WHERE p.at IN ({}) ORDER BY 1").format(rows_with_places(staged), rows)
 
 
-def unsure(staged: Staged, places: Sequence[int]) -> sql.Composed:
-    """Those of the places whose staged rows have a doubtful null."""
-    nulls = [sql.SQL("s.{} IS NULL").format(sql.Identifier(name)) for name in sorted(staged.write.doubted)]
-    return sql.SQL(
-        "SELECT p.place FROM {} AS p JOIN {} AS s ON s.ctid = p.at WHERE p.place = ANY (CAST({} AS bigint[])) AND ({})"
-    ).format(rows_with_places(staged), staged.staging, sql.Literal(list(places)), sql.SQL(" OR ").join(nulls))
-
-
 def _untold(staged: Staged) -> sql.Composed:
     """Whether no row of the table refutes a null of a staged one, where several rows may have one key."""
     return sql.SQL("s.ctid NOT IN (SELECT s.ctid FROM {} AS t, {} AS s WHERE {} AND {})").format(
