@@ -8,7 +8,7 @@ import pytest
 
 from tests.real.engine.worker import STEADY, Process, eventually
 
-from .oracle import Origin
+from .books import Origin
 from .shortly import cases
 from .trial import Trial
 
