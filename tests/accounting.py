@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 IMAGES = frozenset({"c", "u", "r"})
 TOMBSTONE = ""
+PARTS = ("upserts", "deletes", "folded", "ignored", "letters", "truncates")
+"""What becomes of a batch's records, as the ledger names it."""
 Frames = tuple[bytes | None, bytes | None]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.accounting import Entry, counted
+from tests.accounting import PARTS, Entry, counted
 from tests.real.engine.witness import Target
 
 from .log import Log, Place, Reading, log_ends, read_log
@@ -23,7 +23,6 @@ SELECT id, ranges, records, outcomes -> 'records' FROM headrace.batches
 WHERE group_name = %s AND state = 'applied' AND id > %s ORDER BY id
 """
 _MOVES = "SELECT topic, part, old_offset, new_offset, epoch FROM witness.moves WHERE grp = %s ORDER BY n"
-_PARTS = ("upserts", "deletes", "folded", "ignored", "letters", "truncates")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +169,7 @@ class Books:
                 table.write(write.op, write.row)
         self.account.records += read
         self.account.parts += found
-        return {"records": read, **{name: found[name] for name in _PARTS}}
+        return {"records": read, **{name: found[name] for name in PARTS}}
 
     def _require_passed(self, ends: Mapping[Place, int], jumps: Sequence[Jump]) -> None:
         """Each record was in one batch, but for what people have set back or passed."""
@@ -228,4 +227,4 @@ def _spans(ranges: Any, topics: Collection[str]) -> list[tuple[Place, int, int]]
 
 
 def _told(parts: Any) -> dict[str, int]:
-    return {name: int((parts or {}).get(name, 0)) for name in _PARTS}
+    return {name: int((parts or {}).get(name, 0)) for name in PARTS}

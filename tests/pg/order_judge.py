@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from tests.accounting import Entry, counted
+from tests.accounting import PARTS, Entry, counted
 
 Origin = tuple[int, int]
 CLOSED = {"applied", "superseded", "discarded"}
@@ -16,7 +16,6 @@ _LEDGER = """
 SELECT ranges, records, outcomes -> 'records' FROM headrace.batches
 WHERE group_name = %s AND state = 'applied' AND ranges -> 0 ->> 0 = %s ORDER BY id
 """
-_PARTS = ("upserts", "deletes", "folded", "ignored", "letters", "truncates")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +113,8 @@ class Judge:
                 passed.update((partition, offset) for offset in range(start, end))
                 out = {offset for place, offset in letters if place == partition}
                 wanted += counted([self._entry(partition, offset) for offset in range(start, end)], out)[0]
-            found = {name: told.get(name, 0) for name in _PARTS}
-            if (records, found) != (wanted.total(), {name: wanted[name] for name in _PARTS}):
+            found = {name: told.get(name, 0) for name in PARTS}
+            if (records, found) != (wanted.total(), {name: wanted[name] for name in PARTS}):
                 wrong.append(f"{ranges}: {found} instead of {dict(wanted)}")
         every = Counter((partition, offset) for partition, log in self.logs.items() for offset in range(len(log)))
         wrong += [f"{origin}: in {passed[origin]} batches" for origin in every | passed if passed[origin] != 1]

@@ -239,8 +239,8 @@ def scenes(server: str, session: psycopg.Connection, room: int) -> Iterator[Scen
             session.execute(f"DROP TRIGGER IF EXISTS {name}_crash ON headrace.{table}")
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.tuples(CHANGES, TURNS), min_size=8, max_size=25), st.integers(0, 3))
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(CHANGES, TURNS), min_size=6, max_size=18), st.integers(0, 3))
 def test_rows_follow_their_log_whoever_applies_it(
     server: str, session: psycopg.Connection, steps: Sequence[tuple[Any, Any]], room: int
 ) -> None:
