@@ -5,7 +5,6 @@ PYTHON ?= python3
 # more than there are cores: a test of real servers waits most of the time
 TEST_PROCESSES ?= 4
 .DEFAULT_GOAL := help
-FAULTS_SEEDS ?= 2
 MINUTES ?= 60
 SITE_TOOLS := $(abspath $(VENV))/site
 CHART_TOOLS := $(abspath $(VENV))/chart
@@ -13,8 +12,10 @@ AUDIT := $(abspath $(VENV))/audit
 SBOM := $(abspath $(VENV))/sbom
 # a file's tests stay together, since they share servers; files in order, the long ones first
 TESTS = $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
+# each of these has servers of its own in each process, so they may be spread at will
+FAULTS = $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist load
 # suites of many minutes, or with tools of their own, have commands of their own
-APART := console chart recovery monitoring security faults scenarios soak docs/live real/test_bench_resume.py real/test_bench_smoke.py
+APART := console chart recovery monitoring security scenarios soak docs/live real/test_bench_resume.py real/test_bench_smoke.py
 .PHONY: help setup demo test docs-tests docs-programs database-programs chart-programs console-tests screenshots chart-tests monitoring-programs monitoring-tests alerts bench-tests security-tests audit sbom faults scenarios soak recovery upgrade-tests fidelity check fmt lock docs site clean
 
 help:  ## This list
@@ -33,7 +34,6 @@ demo: setup  ## A shop, Debezium, Kafka and a target, live on this terminal
 
 test: check  ## Everything that must hold before a change lands
 	$(TESTS) --durations 40 $(addprefix --ignore tests/,$(APART))
-	$(TESTS) tests/faults --short
 
 console-tests: setup  ## The API fuzzed, and what operators do in the console, in Debian's Chromium (installed if missing)
 	@command -v chromium >/dev/null || (apt-get update && apt-get install --yes --no-install-recommends chromium)
@@ -96,8 +96,8 @@ sbom:  ## What the image is made of, as CycloneDX, as its Dockerfile does: sbom.
 bench-tests: setup  ## The benchmark: a tiny race, and one that is killed at any moment and resumed
 	$(BIN)/python -m pytest tests/real/test_bench_resume.py tests/real/test_bench_smoke.py
 
-faults: setup  ## Faults F1 to F20 on real servers, seeded: SEED=123 replays one, FAULTS_SEEDS=20 takes more
-	$(BIN)/python -m pytest tests/faults --seeds $(FAULTS_SEEDS) $(addprefix --seed ,$(SEED))
+faults: setup  ## Faults F1 to F20 on real servers, seeded, an hour or two: SEED=123 replays one, FAULTS_SEEDS=1 takes fewer
+	$(FAULTS) tests/faults $(addprefix --seeds ,$(FAULTS_SEEDS)) $(addprefix --seed ,$(SEED))
 
 scenarios: setup  ## Each dependency down, slow and lying, and two at once, on real servers: what keeps working, what is seen, what heals
 	$(BIN)/python -m pytest tests/scenarios

@@ -2,4 +2,4 @@
 
 import pytest
 
-pytest.register_assert_rewrite(f"{__name__}.oracle", f"{__name__}.trial")
+pytest.register_assert_rewrite(*(f"{__name__}.{name}" for name in ("books", "log", "oracle", "trial")))

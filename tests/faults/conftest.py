@@ -4,22 +4,24 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from consumer.stack.options import KAFKA, REGISTRY, TARGET
+from consumer.stack.stack import Stack
 from tests.real.engine.feed import fresh_name
 from tests.real.engine.wire import Proxy
 from tests.real.engine.witness import TEMPLATE, Target, create_database
 from tests.real.engine.worker import Workers
 
-from .linked import linked
+from .linked import linked, straight
 from .trial import RECOVERIES, Ground, Trial
 
 _HERE = Path(__file__).parent
-_LOOPBACK = "127.0.0.1"
 _SEEDS = 2
 _SHORT_SEED = 1
+_RECOVERY = "recovery"
 _STARTED = pytest.StashKey[int]()
 # of the consumer group protocol that the broker leads (KIP-848): a dead member is noticed soon
 _SOON = {
@@ -38,13 +40,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--seed", type=int, action="append", help="a seed to replay; may be repeated")
     group.addoption("--long", action="store_true", help="those that take many minutes, and only them")
-    group.addoption("--seeds", type=int, default=_SEEDS, help=f"how many new seeds (default: {_SEEDS})")
+    group.addoption("--seeds", type=int, help=f"how many new seeds (default: {_SEEDS}, or what a test is marked with)")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Each test runs once for each seed, which its id names."""
     if "seed" in metafunc.fixturenames:
-        chosen = metafunc.config.getoption("--seed", None) or _seeds(metafunc.config)
+        marker = metafunc.definition.get_closest_marker("seeds")
+        usual = int(marker.args[0]) if marker else _SEEDS
+        chosen = metafunc.config.getoption("--seed", None) or _seeds(metafunc.config, usual)
         metafunc.parametrize("seed", chosen, ids=[f"seed={seed}" for seed in chosen])
 
 
@@ -54,6 +58,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left:
         config.hook.pytest_deselected(items=left)
         items[:] = [item for item in items if item not in left]
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """What processes of the same run have measured is gathered by the one that writes the summary."""
+    properties: list[tuple[str, Any]] = report.user_properties
+    for name, measured in properties:
+        if name == _RECOVERY:
+            test, seconds, account = measured
+            RECOVERIES[test] = seconds, account
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -71,27 +84,39 @@ def _wanted(config: pytest.Config, item: pytest.Item) -> bool:
 
 
 def _short(config: pytest.Config) -> bool:
-    """Whether the short ones are wanted, or neither this directory nor anything in it was named."""
-    if config.getoption("--short", False):
-        return True
+    """Whether only the short ones are wanted."""
+    return bool(config.getoption("--short", False)) or _beside_others(config)
+
+
+def _beside_others(config: pytest.Config) -> bool:
+    """Whether neither this directory nor anything in it was named."""
     named = [Path(config.invocation_params.dir, str(argument).split("::")[0]).resolve() for argument in config.args]
     return not any(place == _HERE or _HERE in place.parents for place in named)
 
 
-def _seeds(config: pytest.Config) -> list[int]:
+def _seeds(config: pytest.Config, usual: int) -> list[int]:
     """Of the short ones always the same, otherwise by the clock; all processes of one run need the same, so there they
-    come from the run's id.
+    come from the run's id. `usual`: how many, if nobody says it.
     """
     if _short(config):
         return [_SHORT_SEED]
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
     first = int(run, 16) if run else config.stash.setdefault(_STARTED, time.time_ns() // 1000)
-    return [(first + number) % 1_000_000 for number in range(config.getoption("--seeds", _SEEDS))]
+    return [(first + number) % 1_000_000 for number in range(config.getoption("--seeds", None) or usual)]
 
 
 @pytest.fixture(scope="package")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    """Broker, registry and target, which tests may break; each leaves them as it found them."""
+def ground(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    """Broker, registry and target, which tests may break; each leaves them as it found them.
+
+    Beside other tests they are the servers of all: what is short breaks none of them.
+    """
+    if _beside_others(request.config):
+        request.getfixturevalue("at")
+        stack: Stack = request.getfixturevalue("stack")
+        with straight(stack) as servers:
+            yield servers
+        return
     with linked(tmp_path_factory.mktemp("faults"), {KAFKA, REGISTRY, TARGET}, _SOON) as servers:
         yield servers
 
@@ -101,8 +126,11 @@ def trial(request: pytest.FixtureRequest, seed: int, ground: Ground, tmp_path: P
     """One fault with one seed, on a target database of its own."""
     workers = Workers(tmp_path)
     target = Target(create_database(ground.at.target_dsn, fresh_name("fault"), TEMPLATE))
-    yield Trial(request.node.name, seed, ground, target, workers)
+    made = Trial(request.node.name, seed, ground, target, workers)
+    yield made
     workers.kill_all()
+    if made.name in RECOVERIES:
+        request.node.user_properties.append((_RECOVERY, (made.name, *RECOVERIES[made.name])))
 
 
 @pytest.fixture

@@ -17,6 +17,14 @@ LOOPBACK = "127.0.0.1"
 
 
 @contextmanager
+def straight(stack: Stack) -> Iterator[Ground]:
+    """Servers of others, to which clients have no way that may be broken."""
+    host, port = stack.endpoints.kafka.split(":")
+    with Link(lambda: (host, int(port)), kafka=True) as link:
+        yield Ground(stack, link)
+
+
+@contextmanager
 def linked(place: Path, parts: Collection[str], kafka: Mapping[str, str] | None = None) -> Iterator[Ground]:
     """These parts in an empty directory; all clients of the broker go the way. `kafka`: further settings of it."""
 

@@ -9,7 +9,10 @@ from tests.real.engine.wire import Proxy
 from .shortly import cases
 from .trial import Trial
 
-_CYCLES = 4
+# each of them is two rebalances
+_CYCLES = 25
+# the share of guests that do not leave in order
+_KILLED = 0.2
 _PROTOCOLS = {
     "eager": {"partition.assignment.strategy": "range"},
     "cooperative": {"partition.assignment.strategy": "cooperative-sticky"},
@@ -28,16 +31,17 @@ def test_f07_an_owner_wakes_up_after_it_was_overtaken(trial: Trial, proxy: Proxy
     trial.verify()
 
 
+@pytest.mark.seeds(1)
 @pytest.mark.parametrize("protocol", _PROTOCOLS)
 def test_f08_workers_come_and_go_under_load(trial: Trial, protocol: str) -> None:
-    """Eight rebalances, of which the seed chooses the one that a kill causes."""
-    trial.vary(name="stays", client=_PROTOCOLS[protocol])
-    killed = trial.chance.randrange(_CYCLES)
+    """Fifty rebalances, of which the seed chooses those that a kill causes."""
+    trial.vary(name="stays", client=_PROTOCOLS[protocol], max_rows=trial.chance.choice((50, 200, 500)), level="info")
     with trial.load():
         stays = trial.run()
         stays.said("partitions taken")
         for cycle in range(_CYCLES):
-            comes_and_goes(trial.job, trial.target, trial.workers, f"guest{cycle}", killed=cycle == killed)
+            killed = trial.chance.random() < _KILLED
+            comes_and_goes(trial.job, trial.target, trial.workers, f"guest{cycle}", killed=killed)
     trial.over()
     trial.recovers()
     trial.verify()

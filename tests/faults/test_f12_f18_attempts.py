@@ -8,7 +8,7 @@ import pytest
 
 from tests.real.engine.worker import STEADY, Process, eventually
 
-from .oracle import Origin
+from .books import Origin
 from .shortly import cases
 from .trial import Trial
 
@@ -64,7 +64,7 @@ def test_f12_a_deadlock_with_another_session(trial: Trial) -> None:
     trial.vary(deadline=30.0)
     # the worker looks for it once, when the other one waits too
     (database,) = trial.target.ask("SELECT current_database()")[0]
-    trial.target.do(f"ALTER DATABASE {database} SET deadlock_timeout = '6s'")
+    trial.target.do(f"ALTER DATABASE {database} SET deadlock_timeout = '3s'")
     worker = trial.run()
     trial.recovers()
     key = trial.chance.choice(sorted(churn.rows()))

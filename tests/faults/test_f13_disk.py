@@ -28,8 +28,8 @@ def small_disk(tmp_path: Path) -> Iterator[Target]:
 @pytest.mark.short
 def test_f13_the_disk_is_full(trial: Trial, small_disk: Target) -> None:
     """It is waited for; when there is room again, everything goes on by itself, and no record has become a letter."""
-    trial.target = small_disk
-    trial.vary(dsn=small_disk.dsn, client=STEADY)
+    trial.on(small_disk)
+    trial.vary(client=STEADY)
     once = trial.feed("once")
     once.create(trial.chance.randrange(50, 300))
     worker = trial.run()

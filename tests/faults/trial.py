@@ -14,8 +14,10 @@ from tests.real.engine.load import Load
 from tests.real.engine.witness import Target
 from tests.real.engine.worker import Job, Process, Workers, eventually
 
+from .books import Books, Jump, Origin
 from .link import Link
-from .oracle import Expected, Oracle, Origin, Place
+from .log import Place
+from .oracle import Expected, Oracle
 
 # what was measured, for the summary: seconds and what became of the records, by test
 RECOVERIES: dict[str, tuple[float, str]] = {}
@@ -49,7 +51,9 @@ class Trial:
     workers: Workers
     chance: random.Random = field(init=False)
     job: Job = field(init=False)
+    books: Books = field(init=False)
     feeds: list[Feed] = field(default_factory=list)
+    _jumps: list[Jump] = field(default_factory=list)
     _running: list[Process] = field(default_factory=list)
     _since: float = 0.0
 
@@ -57,16 +61,31 @@ class Trial:
         self.chance = random.Random(self.seed)
         rows = self.chance.choice((10, 20, 50))
         self.job = Job(at=self.ground.at, dsn=self.target.dsn, group=fresh_name("fault"), topics=(), max_rows=rows)
+        self.books = Books(self.ground.at.kafka, self.target, self.job.group)
 
     @property
     def oracle(self) -> Oracle:
         """Of the feeds so far."""
-        return Oracle(self.ground.at.kafka, self.target, self.job.group, self.feeds, self.job.topics)
+        return Oracle(self.target, self.books, self.feeds)
+
+    def on(self, target: Target) -> None:
+        """Work with this target instead, from the first worker on."""
+        self.target = self.books.target = target
+        self.vary(dsn=target.dsn)
+
+    def afresh(self) -> None:
+        """A group that has read nothing yet, and a table without rows of which the witnesses know nothing."""
+        for feed in self.feeds:
+            self.target.do(f"TRUNCATE {feed.table}")
+        self.target.do("TRUNCATE witness.moves, witness.writes")
+        self.vary(group=fresh_name("fault"))
+        self.books = self.books.of_another(self.job.group)
 
     def feed(self, table: str, partitions: int = 3, config: dict[str, str] | None = None) -> Feed:
         """A new topic of a table, which the job reads."""
         made = Feed(self.ground.at, table, fresh_name(table), partitions, config)
         self.feeds.append(made)
+        self.books.add(made.topic, table, compacted=(config or {}).get("cleanup.policy") == "compact")
         self.vary(topics=(*self.job.topics, made.topic))
         return made
 
@@ -95,6 +114,20 @@ class Trial:
         """The tests' own child program."""
         return self._noted(self.workers.child(replace(self.job, **changes), *words))
 
+    def decides(self, *words: str) -> Process:
+        """A person's command, with a reason; it may still be under way."""
+        return self.workers.command(self.job, *words, "--yes", "--reason", "a test has decided it")
+
+    def decided(self, *words: str) -> None:
+        """A person's command that is carried out."""
+        process = self.decides(*words)
+        assert process.finish() == 0, process.text()[-3000:]
+
+    def jumps(self, at: Place, to: int, *, anew: bool = False) -> None:
+        """A person is about to set a position from where it is: the oracle is told."""
+        now = int(str(self.target.positions(self.job.group)[at]))
+        self._jumps.append(Jump(at, now, to, anew))
+
     def lasts(self, seconds: float) -> None:
         """Let the fault last: its time is part of it, and no condition is waited for."""
         threading.Event().wait(seconds)
@@ -108,18 +141,11 @@ class Trial:
         eventually(lambda: self.oracle.reached(but), f"all is applied: {self.target.stopped(self.job.group)}", seconds)
         self._recovered()
 
-    def verify(
-        self,
-        letters: Mapping[Origin, str] | None = None,
-        *,
-        read: int | None = None,
-        ignored: int = 0,
-        often: bool = False,
-    ) -> None:
+    def verify(self, letters: Mapping[Origin, str] | None = None) -> None:
         """End the workers in order, then everything that the oracle holds."""
         for process in self._running:
             assert process.code is not None or process.leave() == 0, process.text()[-3000:]
-        account = self.oracle.verify(Expected(letters=letters or {}, read=read, ignored=ignored, often=often))
+        account = self.oracle.verify(Expected(letters=letters or {}, jumps=self._jumps))
         seconds, _ = RECOVERIES.get(self.name, (0.0, ""))
         RECOVERIES[self.name] = seconds, str(account)
 

@@ -1,12 +1,15 @@
-"""Whatever fails, is retried, replayed, edited, given up or cut off in between: rows end as their log says.
+"""Whatever fails, is retried, replayed, edited, given up, taken over or cut off in between: each row's changes are
+applied in the order of their log, and each record ends in exactly one state.
 
-The log and the copies of letters are lists here; batches, letters, their rows and their ends are the program's own, on
-a real server. A crash is the server ending the session in the middle of a transaction, at a write chosen by chance.
+Two workers have partitions of a topic and of its retry topic, and take them from each other. They work at the same
+time, in threads of their own, while a person decides about letters. A crash is the server ending a worker's session in
+the middle of a transaction, at a write chosen by chance. Where two of them meet is not repeated by a seed.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
@@ -14,75 +17,53 @@ import psycopg
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from consumer.applying.apart import Apart
-from consumer.applying.planning import planned
-from consumer.applying.rereading import Rereading
-from consumer.applying.returns import Judges, Returns
-from consumer.core.failure import Failure
-from consumer.core.failure_kind import ErrorType
-from consumer.core.letterhead import Codec
 from consumer.core.markers import UNAVAILABLE
-from consumer.core.policy import Budget, Policy
-from consumer.core.records import RecordRef, Slice, TopicPartition, no_headers
-from consumer.core.target import TableName
 from consumer.edges.breaker import CircuitBreaker
-from consumer.edges.kafka.config import KafkaSettings
-from consumer.edges.kafka.origins import KafkaOrigins
-from consumer.edges.postgres.lookup import PostgresCatalog
-from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import PostgresSink
-from consumer.ports.letters import Posted, Unposted
-from consumer.ports.refusals import ConnectionLost, DataFault, Reconsider
-from consumer.ports.target import Start
-from consumer.ports.topics import Traits
-from consumer.reading.handover import Work
 from dlq.actions import discard, replay
 from dlq.edit import NotEdited, edit
-from dlq.headers import decode, encode
 from dlq.payload import Sources
-from tests.pg.landing import ID, Landing, rows
-from tests.unit.known import planner, slice_of
+from tests.pg.changing_hands import POLICY, Fact, Hand, Logs
+from tests.pg.landing import rows
+from tests.pg.order_judge import CLOSED, Judge, Said, rows_of
 from tests.unit.world import World
 
-FIELDS = [
-    ID,
-    {"name": "word", "type": ["null", "string"], "default": None},
-    {"name": "amount", "type": "int"},
-]
-# A bad word is refused by a check of the table, an odd one by a trigger, after which it is retried by itself. A partial
-# image says nothing of the word, so it can't put it right.
 NUMBERS = count()
-POLICY = Policy(budgets={ErrorType.UNKNOWN: Budget(attempts=2, waited=3600.0)}, tiers=(0.0,))
-CHANGES = st.tuples(
-    st.just("change"),
-    st.integers(1, 2),
-    st.sampled_from(["whole", "partial", "partial", "bad", "bad", "odd", "delete", "cut"]),
+PARTITIONS, LANES = 3, 2
+KINDS = ["whole", *["partial"] * 4, "bad", "bad", "odd", "odd", "delete", "cut"]
+CHANGES = st.lists(st.tuples(st.integers(1, 6), st.sampled_from(KINDS)), max_size=6)
+PARTS = st.sets(st.integers(0, PARTITIONS - 1), min_size=1)
+WORK = st.one_of(
+    st.tuples(st.just("batch"), PARTS, st.integers(1, 6)),
+    st.tuples(st.just("letters"), st.integers(0, LANES - 1), st.integers(1, 4)),
+    st.tuples(st.just("take"), PARTS),
 )
-STEPS = st.one_of(
-    CHANGES,
-    CHANGES,
-    CHANGES,
-    st.tuples(st.just("batch"), st.integers(1, 6), st.integers(0, 12)),
-    st.tuples(st.just("lane"), st.integers(0, 8), st.integers(1, 4)),
-    st.tuples(st.sampled_from(["heal", "harm", "replay"])),
-    st.tuples(st.sampled_from(["discard", "edit"]), st.integers(0, 5)),
-)
+DECISIONS = st.tuples(st.sampled_from(["heal", "harm", "replay", "discard", "edit", "nothing"]), st.integers(0, 5))
+TURNS = st.tuples(st.lists(WORK, max_size=3), st.lists(WORK, max_size=3), DECISIONS, st.integers(0, 12))
+# rounds after which every letter has come to its end
+MOST = 30
 _SETUP = """
 CREATE SCHEMA {s};
 CREATE TABLE {s}.t (id int8 PRIMARY KEY, word text, amount int4 NOT NULL);
 ALTER TABLE {s}.t ADD CONSTRAINT devilish CHECK (word NOT LIKE 'bad%');
+CREATE TABLE {s}.history (n bigint GENERATED ALWAYS AS IDENTITY, id int8, op text, amount int4);
+CREATE FUNCTION {s}.note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO {s}.history (id, op, amount) VALUES (coalesce(NEW.id, OLD.id), TG_OP, coalesce(NEW.amount, OLD.amount));
+    RETURN NULL; END $$;
+CREATE TRIGGER note AFTER INSERT OR UPDATE OR DELETE ON {s}.t FOR EACH ROW EXECUTE FUNCTION {s}.note();
 CREATE SEQUENCE {s}.writes;
 CREATE TABLE {s}.crash (at int8);
 CREATE FUNCTION {s}.crash() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    IF current_setting('application_name') = 'headrace {s}' AND nextval('{s}.writes') = (SELECT at FROM {s}.crash) THEN
+    IF current_setting('application_name') LIKE 'headrace {s}.%'
+    AND nextval('{s}.writes') = (SELECT at FROM {s}.crash) THEN
         PERFORM pg_terminate_backend(pg_backend_pid());
     END IF;
     RETURN NEW; END $$;
 CREATE TABLE {s}.odd AS SELECT 'odd%' AS pattern;
 CREATE FUNCTION {s}.odd() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    IF NEW.word LIKE (SELECT pattern FROM {s}.odd) THEN
+    IF (SELECT NEW.word LIKE pattern OR NEW.amount % 5 = 2 FROM {s}.odd) THEN
         RAISE EXCEPTION 'odd';
     END IF;
     RETURN NEW; END $$;
@@ -96,199 +77,135 @@ CREATE TRIGGER {s}_crash BEFORE UPDATE OF next_offset ON headrace.positions
 
 
 @dataclass
-class Run:
-    """One group, one partition with its log, one retry topic."""
+class Scene:
+    """Two workers, the logs that they read, and a person."""
 
     session: psycopg.Connection
-    sink: PostgresSink
-    pool: TargetPool
     name: str
-    log: list[tuple[int, str, dict[str, Any]]] = field(default_factory=list)
-    edited: set[int] = field(default_factory=set)
-    room: int = 0
+    logs: Logs
+    hands: tuple[Hand, Hand]
+    threads: ThreadPoolExecutor
 
     def __post_init__(self) -> None:
-        self.sink.seed({})
-        self.landing = Landing(self.sink, TableName(self.name, "t"), FIELDS)
-        found = PostgresCatalog(self.pool, self.name).read_table(self.landing.table)
-        schemas = {1: self.landing.keys.text, 2: self.landing.values.text}
-        traits = {self.landing.at.topic: Traits(compacted=False, partitions=1)}
-        self.world = World(schemas, lambda _: found, traits)
-        self.outbox = PostgresOutbox(self.pool, self.name, ())
-        self.origins = KafkaOrigins(KafkaSettings(bootstrap_servers="127.0.0.1:1", group="g", topics=()))
-        judges = Judges(codec=Codec(encode=encode, decode=decode), policy=POLICY)
-        self.binder = self.world.binder(self.landing.known)
-        self.planner = planner(self.landing.known, policy=POLICY)
-        self.returns = Returns(self.sink, Apart(self.planner, self.binder), Rereading(self.origins, self.world), judges)
-        self.lane = TopicPartition(f"{self.name}.retry.1", 0)
-        self.take()
-
-    def take(self) -> None:
-        """Own both partitions anew, as after any loss of the session."""
-        starts = {self.landing.at: Start(offset=0), self.lane: Start(offset=0)}
-        self.taken = {part.at: part for part in self.sink.take(starts)}
+        landing = self.hands[0].landing
+        self.registry = World({1: landing.keys.text, 2: landing.values.text}, lambda _: None)
+        self.said: dict[int, list[Said]] = {number: [] for number in range(PARTITIONS)}
+        self.judge = Judge(self.session, self.name, landing.at.topic, self.said)
+        self.hands[0].take([self.hands[0].topic(0), self.hands[0].topic(1), self.hands[0].lane(0)])
+        self.hands[1].take([self.hands[1].topic(2), self.hands[1].lane(1)])
 
     # what may happen
 
     def change(self, key: int, kind: str) -> None:
-        offset = len(self.log)
-        row = {"id": key, "word": f"{kind} {offset}", "amount": offset}
-        op = {"delete": "d", "cut": "x"}.get(kind, "u")
-        if kind == "partial":
-            row["word"] = UNAVAILABLE
-        self.log.append((key, op, row))
+        """One more record, in the partition of its key."""
+        number = key % PARTITIONS
+        fact = Fact(key, kind, len(self.logs.facts[number]))
+        self.logs.facts[number].append(fact)
+        word = None if fact.row["word"] == UNAVAILABLE else fact.row["word"]
+        self.said[number].append(Said(key, fact.op if fact.op == "d" else "u", word, fact.offset))
 
-    def batch(self, most: int, crash: int = 0) -> None:
-        """The next records; `crash`: at which write the session ends, 0 for none."""
+    def turn(self, first: Sequence[Any], second: Sequence[Any], decision: tuple[str, int], crash: int) -> None:
+        """Both workers do something at the same time, and a person decides; `crash`: at which write a session ends."""
         self._crash_at(crash)
-        refused: dict[RecordRef, Failure] = {}
-        tries = 0
-        while (piece := self._next(most)) is not None:
-            try:
-                # letters that came back may have had the topic bound anew
-                work = Work(slices=(piece,), refused=refused)
-                plan = planned(work, self.planner, self.binder, lambda wanted: {})
-                self.sink.apply(plan, {self.landing.at: self.room})
-                break
-            except Reconsider as found:
-                refused = {ref: why for ref, why in {**refused, **found.refused}.items() if ref not in found.freed}
-            except DataFault:
-                tries += 1
-                assert tries < 3
-            except ConnectionLost:
-                self._reopen()
+        work = zip(self.hands, (first, second), strict=True)
+        doing = [self.threads.submit(self._work, hand, todo) for hand, todo in work if todo]
+        self.decide(*decision)
+        for one in doing:
+            one.result(60)
         self._crash_at(0)
 
-    def copies(self, crash: int = 0, together: int = 20) -> None:
-        """Copies of letters are published, confirmed, and come back, so many at a time."""
-        self._crash_at(crash)
-        claimed = self.outbox.claim(20, 0)
-        for copy in claimed:
-            posted = Posted(id=copy.id, attempt=copy.head.attempt, topic=self.lane.topic, partition=0, offset=0)
-            self.outbox.confirm([posted])
-        back = [copy for copy in claimed if copy.state.value in ("retrying", "replaying")]
-        for first in range(0, len(back), together):
-            self._come_back(back[first : first + together])
-        self._crash_at(0)
+    def decide(self, what: str, which: int) -> None:
+        """As a person does; `which` of the dead letters."""
+        acts: dict[str, Callable[[], None]] = {
+            "heal": self._heal,
+            "harm": self._harm,
+            "replay": lambda: self._replay(self._dead()),
+            "discard": lambda: self._discard(self._dead()[which : which + 1]),
+            "edit": lambda: self._edit(self._dead()[which : which + 1]),
+        }
+        acts.get(what, lambda: None)()
 
-    def _come_back(self, copies: Sequence[Unposted]) -> None:
-        while True:
-            part = self.taken[self.lane]
-            heads = {part.next_offset + place: copy for place, copy in enumerate(copies)}
-            piece = Slice(
-                at=self.lane, epoch=part.epoch, start=part.next_offset, end=part.next_offset + len(copies),
-                offsets=list(heads), keys=[copy.key for copy in copies], values=[copy.value for copy in copies],
-                headers=lambda offset, heads=heads: tuple(encode(heads[offset].head, heads[offset].headers)),
-            )  # fmt: skip
-            try:
-                turn = self.returns.work([piece])
-                assert turn.waits == {}
-                self.take()
-                if not turn.left:
-                    return
-            except ConnectionLost:
-                self._reopen()
+    # the end
 
-    def heal(self) -> None:
+    def settle(self) -> None:
+        """All is read by one worker, and every letter comes to its end: what fails although its cause is gone is edited
+        or given up, in turns.
+        """
+        (last, _) = self.hands
+        self._heal()
+        last.take([*map(last.topic, range(PARTITIONS)), *map(last.lane, range(LANES))])
+        for _ in range(MOST):
+            self._work_off(last)
+            before = self.judge.fates()
+            self._replay(self._dead())
+            self._work_off(last)
+            if not self._open():
+                return
+            if self.judge.fates() == before:
+                dead = self._dead()
+                self._edit(dead[::2])
+                self._replay(dead[::2])
+                self._discard(dead[1::2] or [one for one in dead if one[1:] not in self.judge.edited])
+        raise AssertionError(f"letters are open for ever: {self.judge.fates()}")
+
+    def _work_off(self, hand: Hand) -> None:
+        """Everything that is there, and what comes of it."""
+        before: object = None
+        while before != (before := (self.judge.fates(), dict(hand.places))):
+            hand.batch(range(PARTITIONS), 9)
+            hand.publish()
+            for number in range(LANES):
+                hand.come_back(number, 20)
+
+    def _work(self, hand: Hand, todo: Sequence[Any]) -> None:
+        for what, *how in todo:
+            if what == "batch":
+                hand.batch(sorted(how[0]), how[1])
+            elif what == "take":
+                hand.take(
+                    [*map(hand.topic, sorted(how[0])), *(hand.lane(number) for number in how[0] if number < LANES)]
+                )
+            else:
+                hand.publish()
+                hand.come_back(*how)
+
+    # people
+
+    def _heal(self) -> None:
         self.session.execute(f"ALTER TABLE {self.name}.t DROP CONSTRAINT IF EXISTS devilish")
         self.session.execute(f"DELETE FROM {self.name}.odd")
 
-    def harm(self) -> None:
-        self.heal()
+    def _harm(self) -> None:
+        self._heal()
         self.session.execute(
             f"ALTER TABLE {self.name}.t ADD CONSTRAINT devilish CHECK (word NOT LIKE 'bad%%') NOT VALID"
         )
         self.session.execute(f"INSERT INTO {self.name}.odd VALUES ('odd%%')")
 
-    def again(self) -> None:
-        replay(self.session, self.name, [number for number, _ in self._dead()])
+    def _replay(self, dead: Sequence[tuple[int, int, int]]) -> None:
+        replay(self.session, self.name, [number for number, *_ in dead], most=2 * MOST)
 
-    def give_up(self, which: int) -> None:
-        if dead := self._dead():
-            discard(self.session, self.name, [dead[which % len(dead)][0]], "enough")
+    def _discard(self, dead: Sequence[tuple[int, int, int]]) -> None:
+        if dead:
+            discard(self.session, self.name, [number for number, *_ in dead], "enough")
 
-    def mend(self, which: int) -> None:
+    def _edit(self, dead: Sequence[tuple[int, int, int]]) -> None:
         """A dead letter gets another word."""
-        if dead := self._dead():
-            number, offset = dead[which % len(dead)]
-            patch = [{"op": "replace", "path": "/after/word", "value": "mended"}]
-            sources = Sources(registry=self.world, fetch=lambda ref, known: None)
+        patch = [{"op": "replace", "path": "/after/word", "value": "mended"}]
+        sources = Sources(registry=self.registry, fetch=lambda ref, known: None)
+        for number, partition, offset in dead:
             try:
                 edit(self.session, self.name, number, patch, "a person", sources)
             except NotEdited:
-                return
-            self.edited.add(offset)
-
-    # the end
-
-    def settle(self) -> None:
-        """Everything is read, everything dead is sent again with its cause gone, as often as that changes anything."""
-        self.heal()
-        before: object = None
-        while before != (before := (self.fates(), self.sink.stored()[0].next_offset)):
-            while self._next(9) is not None:
-                self.batch(9)
-            self.copies()
-            self.again()
-            self.copies()
-
-    def fates(self) -> dict[int, list[str]]:
-        """States of the letters by offset."""
-        query = 'SELECT "offset", state FROM headrace.letters WHERE group_name = %s AND topic = %s ORDER BY id'
-        found: dict[int, list[str]] = {}
-        for offset, state in self.session.execute(query, (self.name, self.landing.at.topic)):
-            found.setdefault(offset, []).append(state)
-        return found
-
-    def model(self) -> dict[int, tuple[str | None, int]]:
-        """The log applied one by one, without what was given up, superseded or could never be applied."""
-        fates = self.fates()
-        table: dict[int, tuple[str | None, int]] = {}
-        # partial images of rows that are not there: fine only where a whole change follows
-        orphans: set[int] = set()
-        for offset, (key, op, row) in enumerate(self.log):
-            if fates.get(offset, ["applied"]) != ["applied"]:
                 continue
-            word = "mended" if offset in self.edited else row["word"]
-            amount = row["amount"]
-            if word == UNAVAILABLE:
-                if key in table:
-                    table[key] = (table[key][0], amount)
-                else:
-                    orphans.add(key)
-                continue
-            orphans.discard(key)
-            if op == "d":
-                table.pop(key, None)
-            else:
-                table[key] = (word, amount)
-        assert not orphans
-        return table
+            self.judge.edited.add((partition, offset))
 
-    def lost(self) -> list[int]:
-        """Superseded letters of which no later change of their row says all that they said."""
-        fates = self.fates()
-        said = {key: offset for offset, (key, _, row) in enumerate(self.log) if self._whole(offset, row, fates)}
-        return [at for at, states in fates.items() if states == ["superseded"] and said.get(self.log[at][0], -1) < at]
+    def _dead(self) -> list[Any]:
+        query = 'SELECT id, partition, "offset" FROM headrace.letters WHERE group_name = %s AND state = %s ORDER BY id'
+        return self.session.execute(query, (self.name, "dead")).fetchall()
 
-    def _whole(self, offset: int, row: dict[str, Any], fates: dict[int, list[str]]) -> bool:
-        return row["word"] != UNAVAILABLE and fates.get(offset, ["applied"]) == ["applied"]
-
-    def _dead(self) -> list[tuple[int, int]]:
-        query = "SELECT id, \"offset\" FROM headrace.letters WHERE group_name = %s AND state = 'dead' ORDER BY id"
-        return self.session.execute(query, (self.name,)).fetchall()
-
-    def _next(self, most: int) -> Slice | None:
-        part = self.taken[self.landing.at]
-        start = next(one.next_offset for one in self.sink.stored() if one.at == self.landing.at)
-        records = [self.landing.record(op, row) for _, op, row in self.log[start : start + most]]
-        if not records:
-            return None
-        piece = slice_of(records, start, self.landing.at)
-        return Slice(
-            at=piece.at, epoch=part.epoch, start=start, end=piece.end, offsets=piece.offsets, keys=piece.keys,
-            values=piece.values, headers=no_headers, size=piece.size,
-        )  # fmt: skip
+    def _open(self) -> bool:
+        return any(state not in CLOSED for states in self.judge.fates().values() for state in states)
 
     def _crash_at(self, write: int) -> None:
         self.session.execute(f"DELETE FROM {self.name}.crash")
@@ -298,51 +215,50 @@ class Run:
                 f"INSERT INTO {self.name}.crash SELECT last_value + %s FROM {self.name}.writes", (write,)
             )
 
-    def _reopen(self) -> None:
-        self.sink.open()
-        self.take()
 
-
-def run(server: str, session: psycopg.Connection) -> Iterator[Run]:
+def scenes(server: str, session: psycopg.Connection, room: int) -> Iterator[Scene]:
     """A new group and table, gone afterwards."""
     name = f"any{next(NUMBERS)}"
     session.execute(_SETUP.format(s=name))
-    options = SessionSettings(dsn=server, worker=name)
+    logs = Logs()
     try:
-        with (
-            closing(PostgresSink(options, name, policy=POLICY)) as sink,
-            closing(TargetPool(replace(options, worker="pool"), CircuitBreaker("target"))) as pool,
-        ):
-            sink.open()
-            made = Run(session, sink, pool, name)
-            with closing(made.origins):
-                yield made
+        with ExitStack() as opened:
+            hands: list[Hand] = []
+            for number in range(2):
+                options = SessionSettings(dsn=server, worker=f"{name}.{number}")
+                sink = opened.enter_context(closing(PostgresSink(options, name, policy=POLICY)))
+                pool = TargetPool(replace(options, worker="pool"), CircuitBreaker("target"))
+                sink.open()
+                hands.append(
+                    opened.enter_context(closing(Hand(sink, opened.enter_context(closing(pool)), name, logs, room)))
+                )
+            threads = opened.enter_context(ThreadPoolExecutor(2))
+            yield Scene(session, name, logs, (hands[0], hands[1]), threads)
     finally:
         for table in ("letters", "positions"):
             session.execute(f"DROP TRIGGER IF EXISTS {name}_crash ON headrace.{table}")
 
 
-ACTS = {"lane": "copies", "replay": "again", "discard": "give_up", "edit": "mend"}
-
-
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(STEPS, min_size=5, max_size=30), st.integers(0, 3))
-def test_rows_end_as_their_log_says(
-    server: str, session: psycopg.Connection, steps: Sequence[tuple[Any, ...]], room: int
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(CHANGES, TURNS), min_size=6, max_size=18), st.integers(0, 3))
+def test_rows_follow_their_log_whoever_applies_it(
+    server: str, session: psycopg.Connection, steps: Sequence[tuple[Any, Any]], room: int
 ) -> None:
-    """Each record ends in exactly one state, and what was applied was applied in the log's order.
+    """Each record ends in exactly one state, all of them counted, and every row's history is in the log's order.
 
     `room`: letters of refused rows that a batch may write without being planned anew.
     """
-    for made in run(server, session):
-        made.room = room
-        for what, *how in steps:
-            getattr(made, ACTS.get(what, what))(*how)
-        made.settle()
+    for scene in scenes(server, session, room):
+        for changes, turn in steps:
+            for change in changes:
+                scene.change(*change)
+            scene.turn(*turn)
+        scene.settle()
 
-        fates = made.fates()
+        judge = scene.judge
+        fates = judge.fates()
         assert all(len(states) == 1 for states in fates.values()), fates
-        assert {key: (word, amount) for key, word, amount in rows(session, made.landing.table)} == made.model()
-        ended = {state for (state,) in fates.values()}
-        assert ended <= {"applied", "superseded", "discarded", "dead", "held"}, fates
-        assert not made.lost(), fates
+        assert judge.out_of_order() == []
+        assert rows_of(rows(session, scene.hands[0].landing.table)) == judge.model()
+        assert judge.lost() == []
+        assert judge.unaccounted() == []

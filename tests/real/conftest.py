@@ -1,4 +1,4 @@
-"""Real servers for tests: one stack for the whole session, and stacks of their own for tests that break things."""
+"""Real servers of their own for tests that break things."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,13 +8,6 @@ import pytest
 from consumer.stack.options import ALL_PARTS, StackOptions
 from consumer.stack.progress import Terminal
 from consumer.stack.stack import Stack
-
-
-@pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The whole stack, started once. Tests share it: use names of your own, and break nothing."""
-    with Stack.open(tmp_path_factory.mktemp("stack"), progress=Terminal(quiet_steps=True)) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from consumer.stack.options import Endpoints
-from tests.faults.oracle import log_ends
+from tests.faults.log import log_ends
 from tests.real.engine.shelf import Shelf, shelf
 from tests.real.engine.wire import Hold, Proxy
 from tests.real.engine.witness import Target

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import httpx
 
 from consumer.stack.waiting import wait_until
-from tests.faults.oracle import Oracle
+from tests.faults.log import log_ends
+from tests.faults.oracle import reached
 from tests.real.engine.witness import differences
 
 from .ground import Ground
@@ -32,11 +33,12 @@ class Wrong(AssertionError):
 
 def recovered(ground: Ground) -> float:
     """Wait until all is applied and every letter that can be is; returns after how many seconds that was."""
-    oracle = Oracle(
-        ground.stack.endpoints.kafka, ground.target, ground.job.group, [ground.once, ground.churn], ground.job.topics
-    )
+    kafka, group = ground.stack.endpoints.kafka, ground.job.group
     began = time.monotonic()
-    waited(oracle.reached, f"all is applied: {ground.target.stopped(ground.job.group)}")
+    waited(
+        lambda: reached(ground.target, group, log_ends(kafka, ground.job.topics)),
+        f"all is applied: {ground.target.stopped(group)}",
+    )
     dead = len(ground.damaged)
     waited(lambda: ground.target.ask(_OPEN, ground.job.group) == [(dead, dead)], f"{dead} letters are open, and dead")
     return time.monotonic() - began

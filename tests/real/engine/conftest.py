@@ -16,13 +16,6 @@ from .witness import TEMPLATE, Target, create_database, make_template
 from .worker import Workers
 
 
-@pytest.fixture(scope="session")
-def at(stack: Stack) -> Endpoints:
-    """Where the shared servers answer; the target has the template of all test databases."""
-    make_template(stack.endpoints.target_dsn)
-    return stack.endpoints
-
-
 @pytest.fixture
 def target(at: Endpoints) -> Target:
     """A target database of the test's own, with witnesses."""
