@@ -183,6 +183,9 @@ def test_who_hangs_up_keeps_no_export_open(shop: Shop, guarded: FastAPI, operato
     shop.bad(2)
     doors = guarded.state.doors
     for _ in range(5):
+        # it may take the server a moment to see that nobody listens any more
+        assert doors.exporting.acquire(timeout=10)
+        doors.exporting.release()
         with operator.stream("GET", f"{API}/letter-export") as answer:
             assert answer.status_code == 200
     assert doors.exporting.acquire(timeout=10)
