@@ -93,6 +93,6 @@ def test_long_numbers_are_those_of_many_significant_digits(numbers: list[int | N
 
     assert long_ones(pl.Series(raw, dtype=pl.Binary)).to_list() == wanted
     assert long_ones(pl.Series(records, dtype=kind)).to_list() == wanted
-    short = [None if number is None or abs(number) >= 10**38 else Decimal(number).scaleb(-5) for number in numbers]
+    short = [None if number is None or abs(number) >= 10**38 else Decimal(f"{number}e-5") for number in numbers]
     found = long_ones(pl.Series(short, dtype=pl.Decimal(38, 5))).to_list()
     assert found == [flag and value is not None for flag, value in zip(wanted, short, strict=True)]
