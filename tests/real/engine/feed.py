@@ -3,7 +3,6 @@
 import io
 import json
 import random
-import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
@@ -248,13 +247,11 @@ def _producer(kafka: str, transaction: str = "") -> Producer:
 
 
 _numbers = count(1)
-# this module may be there twice, under two names, and share servers with itself
-_mine = secrets.token_hex(3)
 
 
 def fresh_name(word: str) -> str:
     """A name that no other test of this session has."""
-    return f"{word}_{_mine}_{next(_numbers)}"
+    return f"{word}_{next(_numbers)}"
 
 
 def create_topic(bootstrap: str, topic: str, partitions: int, config: dict[str, str] | None = None) -> None:
