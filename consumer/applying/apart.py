@@ -11,7 +11,8 @@ from consumer.core.letters import Record
 from consumer.core.plan import Plan
 from consumer.core.records import RecordRef, Slice, TopicPartition
 from consumer.core.runs import Run, frame
-from consumer.planning.planner import BadRecord, Planner, Unbound
+from consumer.planning.planner import BadRecord, Planner
+from consumer.planning.unbound import Unbound
 from consumer.ports.bindings import Fetch
 
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 from consumer.applying.cuts import Step, in_front
 from consumer.binding.binder import Binder
 from consumer.core.plan import Plan
-from consumer.planning.planner import BadRecord, Planner, Unbound
+from consumer.planning.planner import BadRecord, Planner
+from consumer.planning.unbound import Unbound
 from consumer.ports.bindings import Fetch
 from consumer.reading.handover import Later, Work
 

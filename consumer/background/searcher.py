@@ -15,7 +15,8 @@ from consumer.binding.binder import Binder
 from consumer.core.plan import Plan
 from consumer.core.records import OffsetRange, Slice
 from consumer.core.search import GROWTH_SEEN, Doubt, Ending, Search, Seen, Stretch, next_stretch, seen
-from consumer.planning.planner import BadRecord, Planner, Unbound
+from consumer.planning.planner import BadRecord, Planner
+from consumer.planning.unbound import Unbound
 from consumer.ports.facts import Tell, untold
 from consumer.ports.letters import Searches
 from consumer.ports.refusals import DataFault, TableFault

@@ -34,7 +34,8 @@ from consumer.edges.registry import HttpRegistry
 from consumer.edges.rows import RowDecoder
 from consumer.planning.block_decoder import Decoders
 from consumer.planning.decode_watch import Marks
-from consumer.planning.planner import Planner, Unbound
+from consumer.planning.planner import Planner
+from consumer.planning.unbound import Unbound
 
 CONSUME = "consume"
 APPLY = "copy-upsert"

@@ -31,7 +31,8 @@ from consumer.core.kinds import KINDS
 from consumer.core.naming import BadName
 from consumer.core.runs import Run, origin
 from consumer.core.target import TableName
-from consumer.planning.planner import NO_LABELS, BadRecord, Labels
+from consumer.planning.planner import BadRecord
+from consumer.planning.unbound import NO_LABELS, Labels
 from consumer.ports.bindings import Catalog
 from consumer.ports.decoding import Decoder, Registry
 from consumer.ports.topics import Offsets

@@ -1,11 +1,10 @@
 """From records to a plan: decode, fold and encode one batch. Asks nobody anything."""
 
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from types import MappingProxyType
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -16,49 +15,29 @@ from consumer.core.failure import Failure, Persistent, failed, located
 from consumer.core.flags import Flag
 from consumer.core.fold import SEQ, Folded, born, fold
 from consumer.core.kinds import KINDS
-from consumer.core.labels import strange
 from consumer.core.laps import Lap
-from consumer.core.lettering import letter
-from consumer.core.letters import BEHIND, Change, Letter, Settled, State, settled
-from consumer.core.markers import Placeholders
 from consumer.core.modes import Mode, OnTruncate
 from consumer.core.moves import rest
-from consumer.core.plan import Aside, Counts, Plan, SourceTimes, Stage, Truncate
+from consumer.core.plan import Aside, Counts, Plan, SourceTimes, Truncate
 from consumer.core.policy import Policy
 from consumer.core.records import RecordRef, Slice, TopicPartition
 from consumer.core.runs import Run, runs
 from consumer.core.soundness import check
 from consumer.core.stamps import Stamps
 from consumer.core.target import TableName
-from consumer.core.writes import Action, TableWrite
+from consumer.planning.asides import Asides, known_identities
 from consumer.planning.block_decoder import BlockDecoder, Decoders
 from consumer.planning.blocks import Block, Decoded, Recut, Truncated
-from consumer.planning.chains import first_at_fault, lacking_places
+from consumer.planning.chains import first_at_fault
 from consumer.planning.decode_watch import Marks
 from consumer.planning.events import EventBlocks
 from consumer.planning.rules import believe_nulls, broken_checks, refuted_nulls, unmade
+from consumer.planning.stages import Gathered, staged_blocks
+from consumer.planning.unbound import require_labels, unknown_labels
 from consumer.planning.writes import BlockWrites
 from consumer.ports.bindings import Bindings
 from consumer.ports.decoding import Encoder
 from consumer.ports.refusals import library_faults
-
-_WHAT = "#what"
-
-
-Labels = Mapping[TableName, Mapping[str, Sequence[str]]]
-NO_LABELS: Labels = MappingProxyType({})
-
-
-class Unbound(Exception):
-    """Runs of records have no binding yet: the keys, and for each a run whose records say what to make.
-
-    `labels`: or they have one that does not know these labels of its table's enums, by column.
-    """
-
-    def __init__(self, wanted: Mapping[BindingKey, Run], labels: Labels = NO_LABELS) -> None:
-        super().__init__(list(wanted))
-        self.wanted = wanted
-        self.labels = labels
 
 
 class BadRecord(Persistent):
@@ -89,9 +68,9 @@ class Planner:
         self._blocks = BlockDecoder(decoders, marks)
         self._frames = decoders.frames
         self._writes = BlockWrites(encoder)
+        self._asides = Asides(self._blocks, self._writes, policy)
         self._events = EventBlocks(self._blocks, self._writes)
         self._bindings = bindings
-        self._policy = policy
         self.most = most
         self.marks = marks
         self.watch = self._blocks.watch
@@ -137,9 +116,9 @@ class Planner:
         stages, stamps = [], list[Stamps]()
         contexts: list[tuple[RecordRef, str]] = []
         tables: Counter[TableName] = Counter()
-        staged = self._staged(slices, borders)
+        staged = staged_blocks(self._bindings, slices, borders)
         for blocks in staged:
-            stage = _Gathered()
+            stage = Gathered()
             for block in blocks:
                 table = block.binding.table.name if block.binding.table else None
                 left = counted["ignored"] + counted["letters"]
@@ -161,44 +140,11 @@ class Planner:
             evolutions=_evolutions(staged),
         )
 
-    def _staged(self, slices: Sequence[Slice], borders: Collection[RecordRef]) -> list[list[Block]]:
-        """Blocks in the order of their stages: the n-th run of each partition is at stage n.
-
-        Within a stage each partition adds to one block only, and a key lives in one partition, so the
-        blocks of a stage touch disjoint rows.
-        """
-        stages: dict[int, dict[BindingKey, list[Run]]] = defaultdict(lambda: defaultdict(list))
-        for piece in slices:
-            begin = [ref.offset for ref in borders if ref.at == piece.at]
-            for place, run in enumerate(runs(piece, begin)):
-                stages[place][BindingKey(piece.at.topic, run.key_frame, run.value_frame)].append(run)
-        alike: dict[BindingKey, list[Run]] = defaultdict(list)
-        for groups in stages.values():
-            for key, group in groups.items():
-                alike[key] += group
-        bound = self._bound(alike)
-        return [[Block(bound[key], tuple(group)) for key, group in stages[place].items()] for place in sorted(stages)]
-
-    def _bound(self, alike: Mapping[BindingKey, Sequence[Run]]) -> dict[BindingKey, Binding]:
-        """The bindings of runs. Raises Unbound, with a run of each kind that has none yet."""
-        found: dict[BindingKey, Binding] = {}
-        missing: dict[BindingKey, Run] = {}
-        for key, group in alike.items():
-            binding = self._bindings.find(key)
-            unbound = group[0] if binding is None else next((run for run in group if not binding.is_of(run)), None)
-            if unbound is not None:
-                missing[key] = unbound
-            elif binding is not None:
-                found[key] = binding
-        if missing:
-            raise Unbound(missing)
-        return found
-
     def _planned(
         self,
         block: Block,
         refused: "_Refused",
-        stage: "_Gathered",
+        stage: Gathered,
         counted: Counter[str],
         times: dict[TopicPartition, tuple[int, int]],
     ) -> None:
@@ -228,7 +174,7 @@ class Planner:
         decoded.out |= refuted_nulls(decoded, binding)
         if (decoded.long or (decoded.out and decoded.judged)) and self._believes(block, decoded):
             self._check(decoded, binding)
-        _require_labels(block, decoded, self._blocks.placeholders)
+        require_labels(block, decoded, self._blocks.placeholders)
         folded, early, aside, changes = self._folded(block, decoded)
         kept = folded.size + early.size + len(decoded.halves.taken)
         left = len(aside.letters) if aside else 0
@@ -257,7 +203,7 @@ class Planner:
         """Take doubtful nulls for what they are where the block says it; returns whether there are any."""
         if not decoded.out:
             return believe_nulls(decoded, block.binding, None)
-        known = _known_identities(self._blocks.identities(block, sorted(decoded.out)), decoded, block.binding)
+        known = known_identities(self._blocks.identities(block, sorted(decoded.out)), decoded, block.binding)
         if len(known) < len(decoded.out):
             # what is not read may be of any row
             return False
@@ -268,7 +214,7 @@ class Planner:
         self,
         block: Block,
         refused: Mapping[RecordRef, Failure],
-        stage: "_Gathered",
+        stage: Gathered,
         counted: Counter[str],
         times: dict[TopicPartition, tuple[int, int]],
     ) -> None:
@@ -277,7 +223,7 @@ class Planner:
         with _cuts(block):
             events = self._events.planned(block, known)
         if events.strange:
-            raise _met(block, events.strange)
+            raise unknown_labels(block, events.strange)
         if events.truncates:
             counted["truncates"] += len(events.truncates)
             stage.truncates.append(_truncate(block, events.truncates, None))
@@ -291,7 +237,7 @@ class Planner:
         stage.writes += events.writes
         if events.out:
             assert block.binding.table is not None, "events are of a table"
-            letters = self._letters(block, events.out, Settled(), {})
+            letters = self._asides.letters(block, events.out)
             stage.letters.append(Aside(letters=letters, table=block.binding.table.name))
 
     # what is left out
@@ -312,10 +258,10 @@ class Planner:
             readable = Block(_imaged(imaged), block.runs)
             decoded = self._blocks.decoded(readable)
         else:
-            return Aside(letters=self._letters(block, out, Settled(), {}))
+            return Aside(letters=self._asides.letters(block, out))
         decoded.out |= out
         decoded.rowless = refused.without_row(block)
-        return self._aside(readable, decoded)[1]
+        return self._asides.of(readable, decoded)[1]
 
     def _folded(self, block: Block, decoded: Decoded) -> tuple[Folded, Folded, Aside | None, pl.DataFrame]:
         """What is left to write, what is to be written before, the letters, and identity and SEQ of all changes.
@@ -326,12 +272,12 @@ class Planner:
         identity = block.binding.identity
         if not identity:
             places = decoded.deletes.select(SEQ).clear()
-            letters = self._letters(block, decoded.out, Settled(), {})
+            letters = self._asides.letters(block, decoded.out)
             nothing = Folded(upserts=places, deletes=places)
             return nothing, nothing, Aside(letters=letters) if letters else None, places
         changes = [frame.select([*identity, SEQ]) for frame in (decoded.images, decoded.deletes)]
         while True:
-            gone, aside, known = self._aside(block, decoded) if decoded.out else (None, None, changes[1])
+            gone, aside, known = self._asides.of(block, decoded) if decoded.out else (None, None, changes[1])
             apart = [*(gone or ()), *decoded.halves.taken[SEQ]]
             images, deletes, keys, masks = _without(apart, decoded, identity)
             folded = fold(images, deletes, keys, masks, block.binding.version)
@@ -348,65 +294,10 @@ class Planner:
             orphan = failed(KINDS["record.missing_base"], "planner", "fold", reason)
             decoded.out |= lacking | dict.fromkeys(folded.orphans, orphan)
 
-    def _aside(self, block: Block, decoded: Decoded) -> tuple[list[int], Aside, pl.DataFrame]:
-        """The places of a block that become letters, these letters, and the identities that are known of bad ones."""
-        binding = block.binding
-        known = _known_identities(self._blocks.identities(block, sorted(decoded.out)), decoded, binding)
-        known = known.filter(~pl.col(SEQ).is_in(list(decoded.rowless)))
-        waiting = {place for place, why in decoded.out.items() if why.kind == BEHIND}
-        changes = _changes(known, decoded, binding)
-        suspects = set(lacking_places(decoded).to_list()) & (decoded.out.keys() - waiting)
-        marked = ((row, place, Change.SUSPECT if place in suspects else what) for row, place, what in changes)
-        said = settled(marked, waiting=waiting, strict=binding.strict)
-        gone = [*decoded.out, *said.held]
-        every = pl.concat([known, *(frame.select(known.columns) for frame in (decoded.images, decoded.deletes))])
-        placed = [place for place in gone if place not in decoded.rowless]
-        rows = every.filter(pl.col(SEQ).is_in(placed)).unique(SEQ, keep="first").sort(SEQ)
-        behind = failed(KINDS[BEHIND], "planner", "fold", KINDS[BEHIND].sign)
-        failures = decoded.out | dict.fromkeys(said.held, behind)
-        places = {place: row for row, place in enumerate(rows[SEQ])}
-        aside = Aside(
-            letters=self._letters(block, failures, said, places),
-            table=binding.table.name if binding.table else None,
-            identities=self._writes.write(Action.LOOK_UP, block, binding.identity, rows) if len(rows) else None,
-        )
-        return gone, aside, known
-
-    def _letters(
-        self, block: Block, failures: Mapping[int, Failure], said: Settled, places: Mapping[int, int]
-    ) -> tuple[Letter, ...]:
-        return tuple(self._letter(block, place, failures[place], said, places.get(place)) for place in sorted(failures))
-
-    def _letter(self, block: Block, place: int, failure: Failure, said: Settled, row: int | None) -> Letter:
-        made = letter(block.record(place), failure, self._policy, row)
-        waits = failure.kind == BEHIND
-        if place in said.superseded:
-            made = replace(made, state=State.SUPERSEDED)
-        elif waits:
-            made = replace(made, state=State.HELD)
-        return replace(made, follows=True) if waits and place not in said.held else made
-
 
 def _imaged(binding: Binding) -> Binding:
     """The binding of records that are read for the rows that their images say, and for nothing else."""
     return replace(binding, key_writer=None, compacted=False, truncate=OnTruncate.IGNORE, may_lack=())
-
-
-def _require_labels(block: Block, decoded: Decoded, placeholders: Placeholders) -> None:
-    """Raises Unbound where rows that do not go out bring labels that their binding does not know."""
-    if not block.binding.labels:
-        return
-    images = decoded.images.filter(~pl.col(SEQ).is_in(list(decoded.out)))
-    if found := strange(images, block.binding.labels, placeholders):
-        raise _met(block, found)
-
-
-def _met(block: Block, labels: Mapping[str, Sequence[str]]) -> Unbound:
-    """The block's binding does not know these labels."""
-    run = block.runs[0]
-    assert block.binding.table is not None, "there are labels of a table"
-    key = BindingKey(run.piece.at.topic, run.key_frame, run.value_frame)
-    return Unbound({key: run}, {block.binding.table.name: labels})
 
 
 def _evolutions(staged: Sequence[Sequence[Block]]) -> tuple[Evolution, ...]:
@@ -437,28 +328,6 @@ class _Borders(Exception):
     def __init__(self, refs: set[RecordRef]) -> None:
         super().__init__(f"{len(refs)} records")
         self.refs = refs
-
-
-@dataclass(slots=True)
-class _Gathered:
-    """What the blocks of a stage are; `early` are writes in front of the others."""
-
-    early: list[TableWrite] = field(default_factory=list)
-    writes: list[TableWrite] = field(default_factory=list)
-    letters: list[Aside] = field(default_factory=list)
-    truncates: list[Truncate] = field(default_factory=list)
-    contexts: list[tuple[RecordRef, str]] = field(default_factory=list)
-    stamps: list[Stamps] = field(default_factory=list)
-
-    def whole(self) -> list[Stage]:
-        """The stage, with the writes in the order of their tables, maybe behind another one."""
-        early, writes = (sorted(some, key=lambda write: write.turn) for some in (self.early, self.writes))
-        if not early:
-            return [Stage(tuple(writes), tuple(self.letters), tuple(self.truncates))]
-        return [
-            Stage(tuple(early), truncates=tuple(self.truncates)),
-            Stage(tuple(writes), tuple(self.letters)),
-        ]
 
 
 @contextmanager
@@ -495,29 +364,3 @@ def _without(
     kept = ~decoded.images[SEQ].is_in(list(apart))
     deletes = decoded.deletes.filter(~decoded.deletes[SEQ].is_in(list(apart)))
     return decoded.images.filter(kept), deletes, identity, {name: mask.filter(kept) for name, mask in masks.items()}
-
-
-def _known_identities(keys: pl.DataFrame, decoded: Decoded, binding: Binding) -> pl.DataFrame:
-    """Identity and SEQ of what goes out, as the row images have them, else as the keys do."""
-    out = list(decoded.out)
-    columns = [*binding.identity, SEQ]
-    types = decoded.images.select(columns).schema
-    imaged = [frame.select(columns).filter(pl.col(SEQ).is_in(out)) for frame in (decoded.images, decoded.deletes)]
-    told = keys.select([pl.col(name).cast(types[name], strict=False) for name in columns]).drop_nulls()
-    return pl.concat([*imaged, told]).unique(SEQ, keep="first").sort(SEQ)
-
-
-def _changes(
-    known: pl.DataFrame, decoded: Decoded, binding: Binding
-) -> Iterator[tuple[tuple[object, ...], int, Change]]:
-    """All changes of the rows that have letters, in order."""
-    keys = list(binding.identity)
-    lacking = lacking_places(decoded)
-    images = decoded.images.select([*keys, SEQ]).with_columns(pl.col(SEQ).is_in(lacking.implode()).alias(_WHAT))
-    deletes = decoded.deletes.select([*keys, SEQ]).with_columns(pl.lit(False).alias(_WHAT))
-    others = pl.concat([images, deletes]).filter(~pl.col(SEQ).is_in(known[SEQ].to_list()))
-    others = others.join(known.select(keys).unique(), on=keys, how="semi")
-    both = pl.concat([others, known.with_columns(pl.lit(None, dtype=pl.Boolean).alias(_WHAT))]).sort(SEQ)
-    kinds = {None: Change.LETTER, True: Change.PARTIAL, False: Change.WHOLE}
-    for *row, place, what in both.iter_rows():
-        yield tuple(row), place, kinds[what]

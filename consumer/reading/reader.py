@@ -21,7 +21,8 @@ from consumer.core.priority import Priority
 from consumer.core.records import Slice, TopicPartition
 from consumer.core.runs import frame, runs
 from consumer.core.sizer import BatchSizer
-from consumer.planning.planner import BadRecord, Unbound
+from consumer.planning.planner import BadRecord
+from consumer.planning.unbound import Unbound
 from consumer.ports.facts import Halted, Healed, Pause, Shift, Shifted, Tell, untold
 from consumer.ports.refusals import DataFault
 from consumer.ports.target import Taken

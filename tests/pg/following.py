@@ -29,7 +29,7 @@ from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.shapes import available
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.rows import RowDecoder
-from consumer.planning.planner import Unbound
+from consumer.planning.unbound import Unbound
 from consumer.ports.target import Start
 from consumer.ports.topics import Traits
 from tests.pg.landing import rows

@@ -14,7 +14,7 @@ from consumer.core.target import TableName
 from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.rows import RowDecoder
-from consumer.planning.planner import Unbound
+from consumer.planning.unbound import Unbound
 from consumer.ports.refusals import Reconsider
 from consumer.ports.target import Start
 from consumer.ports.topics import Traits

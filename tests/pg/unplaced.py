@@ -25,7 +25,7 @@ from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.searches import PostgresSearches
 from consumer.edges.postgres.sink import PostgresSink
-from consumer.planning.planner import Unbound
+from consumer.planning.unbound import Unbound
 from consumer.ports.desk import Note
 from consumer.ports.letters import Posted
 from consumer.ports.refusals import DataFault, Reconsider

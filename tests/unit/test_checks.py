@@ -21,7 +21,8 @@ from consumer.core.letters import State
 from consumer.core.plan import Plan
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.rows import RowDecoder
-from consumer.planning.planner import BadRecord, Unbound
+from consumer.planning.planner import BadRecord
+from consumer.planning.unbound import Unbound
 from consumer.ports.topics import Traits
 from tests.unit.avro import Writer, envelope, event
 from tests.unit.known import AT, Topic, planner, slice_of

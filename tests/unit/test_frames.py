@@ -24,7 +24,8 @@ from consumer.edges.kafka.intake import intake_of
 from consumer.edges.rows import RowDecoder
 from consumer.planning.block_decoder import Decoders
 from consumer.planning.decode_watch import Marks
-from consumer.planning.planner import Planner, Unbound
+from consumer.planning.planner import Planner
+from consumer.planning.unbound import Unbound
 from consumer.ports.topics import Traits
 from tests.unit.known import AT, Topic, slice_of
 from tests.unit.world import World

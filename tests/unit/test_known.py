@@ -6,7 +6,7 @@ import pytest
 
 from consumer.binding.known import KnownBindings
 from consumer.core.binding import Binding, BindingKey
-from consumer.planning.planner import Unbound
+from consumer.planning.unbound import Unbound
 from tests.unit.avro import framed
 from tests.unit.known import AT, planner, slice_of
 from tests.unit.test_binder import CHANGE, Bound

@@ -22,7 +22,8 @@ from consumer.core.target import TargetColumn, TargetTable
 from consumer.core.transform import Named
 from consumer.core.writes import Action, TableWrite
 from consumer.edges.transforms import load_transform
-from consumer.planning.planner import BadRecord, Unbound
+from consumer.planning.planner import BadRecord
+from consumer.planning.unbound import Unbound
 from consumer.ports.refusals import DataFault
 from consumer.ports.topics import Traits
 from consumer.settings.loading import load

@@ -21,7 +21,8 @@ from consumer.edges.copy_encoder import CopyEncoder
 from consumer.edges.rows import RowDecoder
 from consumer.planning.block_decoder import Decoders
 from consumer.planning.decode_watch import DecodeWatch, Marks
-from consumer.planning.planner import BadRecord, Planner, Unbound
+from consumer.planning.planner import BadRecord, Planner
+from consumer.planning.unbound import Unbound
 from consumer.ports.decoding import Sifted
 from consumer.ports.topics import Traits
 from tests.unit.avro import event, framed

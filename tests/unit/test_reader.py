@@ -10,7 +10,7 @@ from consumer.core.failure import Failure
 from consumer.core.plan import Plan
 from consumer.core.records import Appended, LastRecord, Slice, TopicPartition
 from consumer.core.sizer import BatchSizer
-from consumer.planning.planner import Unbound
+from consumer.planning.unbound import Unbound
 from consumer.ports.target import Taken
 from consumer.ports.topics import Fetched, Intake, Listener
 from consumer.reading.ahead import Ahead

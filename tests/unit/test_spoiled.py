@@ -14,7 +14,7 @@ from consumer.core.records import OffsetRange, Slice
 from consumer.core.runs import frame
 from consumer.core.steps import Change
 from consumer.core.target import TableName
-from consumer.planning.planner import Unbound
+from consumer.planning.unbound import Unbound
 from tests.unit.avro import framed
 from tests.unit.known import AT, Topic, planner, slice_of
 from tests.unit.test_binder import SOURCE, Bound
