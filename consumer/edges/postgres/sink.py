@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 
 import psycopg
 
-from consumer.core.classify import may_be_the_tables
 from consumer.core.failure import Failure, HeadraceError, Transient, failed
 from consumer.core.kinds import KINDS, TOO_MUCH_MOVED
 from consumer.core.laps import Lap
@@ -21,24 +20,19 @@ from consumer.core.letters import Record, Standing
 from consumer.core.plan import Plan
 from consumer.core.policy import NO_RETRIES, Policy
 from consumer.core.records import OffsetRange, RecordRef, TopicPartition
-from consumer.core.writes import Action, TableWrite
+from consumer.core.writes import TableWrite
 from consumer.edges.postgres import (
     changes,
     decisions,
     digests,
-    jobs,
-    ledger,
     letter_bytes,
-    letters,
     memory,
-    moved,
     positions,
+    pruning,
     standing,
-    tallies,
     truncating,
-    workflows,
 )
-from consumer.edges.postgres.aside import DEFAULT_BOUNDS, BatchLetters, LetterBounds, RefusedRows, settle
+from consumer.edges.postgres.aside import DEFAULT_BOUNDS, BatchLetters, LetterBounds, settle
 from consumer.edges.postgres.evolving import Changer
 from consumer.edges.postgres.ledger import Ledger
 from consumer.edges.postgres.migrate import ensure
@@ -46,6 +40,7 @@ from consumer.edges.postgres.moved import DEFAULT_MOVED, Moved, MovedBounds
 from consumer.edges.postgres.placing import is_of, place
 from consumer.edges.postgres.references import relied_on
 from consumer.edges.postgres.session import SessionSettings, connect, limit, require_commit, rollback
+from consumer.edges.postgres.stages import Stages, check_deferred
 from consumer.edges.postgres.staging import Staged, Staging
 from consumer.edges.postgres.translate import translated
 from consumer.edges.postgres.writing import Writer
@@ -57,21 +52,12 @@ from consumer.ports.refusals import (
     Fenced,
     NotChanged,
     Reconsider,
-    TableBusy,
     TooSlow,
 )
 from consumer.ports.target import NO_ROOM, Applied, Known, Outcome, Retention, Start, Stored, Taken
-from consumer.stopwatch import Stopwatch
 
 # seconds in which the server is told to undo what runs
 _CUT = 1.0
-# deleted at a time, so that it ends within its timeout and the batches behind it do not wait; letters have bytes
-_BATCHES = 50_000
-_LETTERS = 2_000
-_MOVED = 2_000
-_ITEMS = 10_000
-_CHANGES = 2_000
-_KEYS = 10_000
 
 
 class PostgresSink:
@@ -93,8 +79,8 @@ class PostgresSink:
         self._staging: Staging | None = None
         self._writer = Writer(bounds.flood_percent)
         self._aside = BatchLetters(group, bounds, policy)
-        self._lettering = Stopwatch("letters")
         self._moved = Moved(moved_bounds)
+        self._stages = Stages(group, settings.batch_deadline, self._writer, self._aside, self._moved)
         self._ledger = Ledger(group, settings.worker)
         self._changer = Changer(
             group=group,
@@ -222,7 +208,7 @@ class PostgresSink:
     def _applied(self, plan: Plan, room: Mapping[TopicPartition, int], within: float | None) -> Applied:
         started = datetime.now(UTC)
         clock = began = time.perf_counter()
-        self._lettering.lap()
+        self._stages.lettering.lap()
         connection, staging = self._session(), self._stage_tables()
         stages = staging.prepare([stage.staged() for stage in plan.stages], self._writer.careful)
         everything = [staged for stage in stages for staged in stage]
@@ -235,7 +221,7 @@ class PostgresSink:
             with translated("empty staging"):
                 staging.clear(everything)
             for staged in everything:
-                self._in_time(clock)
+                self._stages.in_time(clock)
                 staging.fill(staged)
             with translated("divide staging"):
                 stages = staging.divided(stages)
@@ -243,18 +229,18 @@ class PostgresSink:
             with translated("lock positions"):
                 self._compare(connection, plan)
             clock += self._changed(connection, plan, everything)
-            stages = self._floored(connection, plan, stages)
+            stages = truncating.floored(connection, self._group, plan, stages)
             settle(connection, plan, [staged for stage in stages for staged in stage])
             _limit(connection, within and min(within, self.settings.batch_deadline))
             self._moved.begin()
             self._aside.begin(number)
-            applied, refused = self._run(connection, plan, stages, clock)
+            applied, refused = self._stages.run(connection, plan, stages, clock)
             if applied is None or any(count > room.get(at, 0) for at, count in _by_partition(refused).items()):
                 raise Reconsider(refused)
             plan = applied
             self._moved.settle(connection)
             durations = {"stage": filled - began, "apply": time.perf_counter() - filled}
-            _check_deferred(connection, plan)
+            check_deferred(connection, plan)
             _limit(connection, within and self.settings.batch_deadline)
             with translated("finish batch"):
                 self._ledger.applied(connection, plan, durations, self._aside.closed)
@@ -268,7 +254,7 @@ class PostgresSink:
             raise
         ready = time.perf_counter()
         laps = _laps([("stage", began, filled), ("apply", filled, ready)])
-        if lettered := self._lettering.lap():
+        if lettered := self._stages.lettering.lap():
             laps.append(lettered)
         closed = dict(+self._aside.closed)
         done = Applied(plan=plan, seconds=ready - clock, durations=durations, laps=tuple(laps), closed=closed)
@@ -313,29 +299,7 @@ class PostgresSink:
 
     def prune(self, keep: Retention) -> bool:
         """Delete what need not be kept any longer, a bounded part of it; returns whether there may be more."""
-        connection = self._session()
-        with translated("prune ledger"):
-            batches = ledger.prune(connection, self._group, keep.ledger, _BATCHES)
-        with translated("prune letters"):
-            closed = letters.prune(connection, self._group, keep.closed_letters, _LETTERS)
-            tallies.sum_up(connection, self._group, keep.closed_letters)
-        with translated("prune kept columns"):
-            kept = moved.prune(connection, keep.moved, _MOVED)
-        with translated("prune jobs"):
-            items = jobs.prune(connection, self._group, keep.closed_letters, _ITEMS)
-        with translated("prune schema changes"):
-            changed = changes.prune(connection, self._group, keep.changes, _CHANGES)
-        with translated("prune workflows"):
-            keys = workflows.prune(connection, self._group, keep.workflows, _KEYS)
-        full = (
-            (batches, _BATCHES),
-            (closed, _LETTERS),
-            (kept, _MOVED),
-            (items, _ITEMS),
-            (changed, _CHANGES),
-            (keys, _KEYS),
-        )
-        return any(count == most for count, most in full)
+        return pruning.prune(self._session(), self._group, keep)
 
     def marks(self, partitions: Sequence[TopicPartition]) -> list[OffsetRange]:
         """Ranges that hang the native decoder."""
@@ -378,95 +342,6 @@ class PostgresSink:
         self._changer.change(connection, evolving)
         return time.perf_counter() - started
 
-    def _in_time(self, clock: float) -> None:
-        """Many statements, each within its timeout, may still be too long together. Raises Transient."""
-        if time.perf_counter() - clock > self.settings.batch_deadline:
-            raise Transient(_TOO_LONG)
-
-    def _floored(self, connection: psycopg.Connection, plan: Plan, stages: list[list[Staged]]) -> list[list[Staged]]:
-        """The staged writes with what earlier truncates keep out of them, those in front of them in the plan too."""
-        written = {write.table for stage in plan.stages for write in stage.staged() if write.floored}
-        truncated = {truncate.table for truncate in plan.truncates if truncate.version is not None}
-        if not written and not truncated:
-            return stages
-        floors = truncating.floors(connection, self._group, written, truncated)
-        found = []
-        for stage, staged in zip(plan.stages, stages, strict=True):
-            floors = truncating.raised(floors, stage.truncates)
-            found.append(
-                [replace(one, floor=floors.get(one.write.table)) if one.write.floored else one for one in staged]
-            )
-        return found
-
-    def _run(
-        self, connection: psycopg.Connection, plan: Plan, stages: list[list[Staged]], clock: float
-    ) -> tuple[Plan | None, dict[RecordRef, Failure]]:
-        """Apply stage by stage; returns the plan with the letters of what was refused, and that.
-
-        None for the plan where its letters need one that knows of it.
-        """
-        with self._lettering:
-            lettered = self._aside.lettered(connection, {write.table for write in plan.writes})
-        refused: dict[RecordRef, Failure] = {}
-        applied = plan
-        for number, (stage, staged) in enumerate(zip(plan.stages, stages, strict=True)):
-            for truncate in stage.truncates:
-                self._in_time(clock)
-                truncating.truncate(connection, self._group, truncate)
-            writes, identities = staged[: len(stage.writes)], staged[len(stage.writes) :]
-            # a letter that came back is its row's oldest: nothing is in front of it, and it says nothing of newer ones
-            # events have no rows that letters could wait for
-            rows = [one for one in writes if one.write.identity and one.write.table in lettered]
-            known = [] if plan.verdicts else rows
-            with self._lettering:
-                met = self._aside.meet(connection, known)
-            left = self._write(connection, writes, clock)
-            refs = {ref: why for one in left for ref, why in one.refs().items()}
-            with self._lettering:
-                self._aside.close(connection, [(letter, ref) for letter, ref in met if ref not in refs])
-                lettered |= self._aside.write(connection, stage, iter(identities))
-            refused |= refs
-            if left:
-                with self._lettering:
-                    asides = self._aside.write_refused(connection, left)
-                if asides is None:
-                    # what follows may be refused for want of these rows, and would not be at fault
-                    return None, refused
-                applied = applied.with_letters(number, asides)
-                lettered |= {one.staged.write.table for one in left}
-            if (left or stage.letters) and not plan.verdicts:
-                alike = [one for one in writes if one.write.table in lettered and one.write.merges]
-                self._meet_alike(connection, alike, refused)
-        return applied, refused
-
-    def _meet_alike(
-        self, connection: psycopg.Connection, writes: Sequence[Staged], refused: Mapping[RecordRef, Failure]
-    ) -> None:
-        """What the letters of a stage mean for its own rows, whose keys are one only to the table.
-
-        Raises Reconsider, with what was refused.
-        """
-        with self._lettering:
-            try:
-                met = self._aside.meet(connection, writes)
-            except Reconsider as found:
-                raise Reconsider({**found.refused, **refused}) from found
-            self._aside.close(connection, [(letter, ref) for letter, ref in met if ref not in refused])
-
-    def _write(self, connection: psycopg.Connection, writes: Sequence[Staged], clock: float) -> list[RefusedRows]:
-        """Do a stage's writes, action by action; returns what is refused of them."""
-        refused = []
-        for action in Action:
-            for staged in writes:
-                if staged.write.action is not action:
-                    continue
-                self._in_time(clock)
-                if action is Action.KEEP:
-                    self._moved.keep(connection, staged)
-                elif rows := self._writer.write(connection, staged):
-                    refused.append(RefusedRows(staged, rows))
-        return refused
-
     def _finish(self, connection: psycopg.Connection, plan: Plan) -> None:
         positions.move(connection, self._group, plan.slices, plan.source_times)
 
@@ -504,29 +379,8 @@ def _limit(connection: psycopg.Connection, seconds: float | None) -> None:
             limit(connection, seconds)
 
 
-def _check_deferred(connection: psycopg.Connection, plan: Plan) -> None:
-    """Have whatever the target defers happen now, so that nothing of it can fail in COMMIT.
-
-    Raises as a write does; the server does not say whose it is.
-    """
-    try:
-        with translated("check what is deferred"):
-            connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
-    except Transient as error:
-        if not may_be_the_tables(error.failure) or not (plan.writes or plan.truncates):
-            raise
-        raise TableBusy(error.failure, None) from error
-
-
 def _by_partition(refs: Iterable[RecordRef]) -> Counter[TopicPartition]:
     return Counter(ref.at for ref in refs)
 
 
-_TOO_LONG = failed(
-    KINDS["target.timeout"],
-    "postgres",
-    "apply",
-    "the batch did not fit into target.batch_deadline",
-    remedy="It is repeated in two parts; more target.batch_deadline or less batch.max_rows or batch.growth avoids it.",
-)
 _CLOSED = failed(KINDS["target.connection"], "postgres", "session", "the session on the target is closed")

@@ -1,6 +1,7 @@
 """Truncates in a batch's transaction: rows go, letters in front of it are superseded, what comes late is kept out."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import psycopg
 from psycopg import sql
@@ -8,10 +9,11 @@ from psycopg import sql
 from consumer.core.failure import failed
 from consumer.core.kinds import DEPENDENT, KINDS, TOO_DEPENDENT
 from consumer.core.letters import OPEN_STATES
-from consumer.core.plan import Truncate
+from consumer.core.plan import Plan, Truncate
 from consumer.core.target import TableName
 from consumer.edges.postgres.guards import alive, deleted
 from consumer.edges.postgres.staged_rows import table_name
+from consumer.edges.postgres.staging import Staged
 from consumer.edges.postgres.translate import translated
 from consumer.ports.refusals import DataFault, TableFault
 
@@ -39,20 +41,6 @@ WHERE id IN (
     ORDER BY digest_a, digest_b, "offset" FOR UPDATE
 )
 """).format(open=sql.SQL(OPEN_STATES))
-
-
-def floors(
-    connection: psycopg.Connection, group: str, written: Collection[TableName], truncated: Collection[TableName]
-) -> dict[TableName, int]:
-    """The floors of tables, locked: by those that only write for one another, by one that truncates for all."""
-    found: dict[TableName, int] = {}
-    for tables, lock in ((truncated, "NO KEY UPDATE"), (set(written) - set(truncated), "SHARE")):
-        if tables:
-            names = {str(table): table for table in tables}
-            with translated("lock floors"):
-                rows = connection.execute(_FLOORS.format(lock), (group, list(names))).fetchall()
-            found |= {names[name]: floor for name, floor in rows if floor is not None}
-    return found
 
 
 def truncate(connection: psycopg.Connection, group: str, what: Truncate) -> None:
@@ -93,7 +81,35 @@ def _statement(name: sql.Composable, what: Truncate) -> sql.Composed:
     return sql.SQL("{}{}").format(statement, where)
 
 
-def raised(floors: dict[TableName, int], truncates: Sequence[Truncate]) -> dict[TableName, int]:
+def floored(connection: psycopg.Connection, group: str, plan: Plan, stages: list[list[Staged]]) -> list[list[Staged]]:
+    """The staged writes with what earlier truncates keep out of them, those in front of them in the plan too."""
+    written = {write.table for stage in plan.stages for write in stage.staged() if write.floored}
+    truncated = {truncate.table for truncate in plan.truncates if truncate.version is not None}
+    if not written and not truncated:
+        return stages
+    known = floors(connection, group, written, truncated)
+    found = []
+    for stage, staged in zip(plan.stages, stages, strict=True):
+        known = _raised(known, stage.truncates)
+        found.append([replace(one, floor=known.get(one.write.table)) if one.write.floored else one for one in staged])
+    return found
+
+
+def floors(
+    connection: psycopg.Connection, group: str, written: Collection[TableName], truncated: Collection[TableName]
+) -> dict[TableName, int]:
+    """The floors of tables, locked: by those that only write for one another, by one that truncates for all."""
+    found: dict[TableName, int] = {}
+    for tables, lock in ((truncated, "NO KEY UPDATE"), (set(written) - set(truncated), "SHARE")):
+        if tables:
+            names = {str(table): table for table in tables}
+            with translated("lock floors"):
+                rows = connection.execute(_FLOORS.format(lock), (group, list(names))).fetchall()
+            found |= {names[name]: floor for name, floor in rows if floor is not None}
+    return found
+
+
+def _raised(floors: dict[TableName, int], truncates: Sequence[Truncate]) -> dict[TableName, int]:
     """The floors behind some truncates."""
     return floors | {
         one.table: max(one.position, floors.get(one.table, one.position))
