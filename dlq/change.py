@@ -9,11 +9,12 @@ from functools import lru_cache
 from typing import Any
 
 from consumer.core.avro import named_types, namespace_inside, parsed, union
+from consumer.core.avro_bytes import long
 from consumer.core.envelope import RecordKind, read_key_schema, read_writer_schema
 from dlq.image import FRAME, NoImage, reading
 from dlq.scalars import Type
 from dlq.values import Types
-from dlq.wire import Cursor, long
+from dlq.wire import Cursor
 
 _SIDES = ("before", "after")
 _ZEROS = frozenset("0.")

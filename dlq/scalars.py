@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
 
-from dlq.wire import Cursor, Damaged, counted, long
+from consumer.core.avro_bytes import counted, long
+from dlq.wire import Cursor, Damaged
 
 _PLAIN = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _WITH_EXPONENT = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,10})?")

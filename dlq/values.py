@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from consumer.core.avro import Avro, UnsupportedSchema, full_name, is_null, namespace_inside, resolve, union
+from consumer.core.avro_bytes import long
 from dlq.scalars import (
     BadValue,
     Boolean,
@@ -21,7 +22,7 @@ from dlq.scalars import (
     Type,
     Whole,
 )
-from dlq.wire import Cursor, Damaged, long
+from dlq.wire import Cursor, Damaged
 
 _SIMPLE: dict[str, Type] = {
     "null": Null(),

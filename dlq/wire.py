@@ -1,4 +1,4 @@
-"""Avro's binary form: what is read from a datum's bytes, and numbers written as it writes them."""
+"""Avro's binary form: what is read from a datum's bytes."""
 
 from typing import Any
 
@@ -70,19 +70,3 @@ class Cursor:
         """Raises Damaged unless this is the end of the datum."""
         if left := len(self._datum) - self.at:
             raise Damaged(f"{left} bytes are left over after the datum")
-
-
-def long(number: int) -> bytes:
-    """A whole number of at most 64 bits as it is read by `Cursor.long`."""
-    left = (number << 1) ^ (number >> 63)
-    written = bytearray()
-    while left >= 0x80:
-        written.append(left & 0x7F | 0x80)
-        left >>= 7
-    written.append(left)
-    return bytes(written)
-
-
-def counted(content: bytes) -> bytes:
-    """Bytes behind their length."""
-    return long(len(content)) + content

@@ -20,6 +20,7 @@ import polars as pl
 import pyarrow as pa
 from polars_avro._avro_rs import AvroSource
 
+from consumer.core.avro_bytes import counted, long
 from consumer.core.rewriting import ECHO, guarded, only, stepped_over
 
 _SYNC = os.urandom(16)
@@ -67,10 +68,10 @@ def _indexes(schema: str, data: Sequence[bytes], body: "_Body", size: int) -> It
     """The same batches, read only to look at the indexes of unions."""
     header, through = _guarding(schema)
     if not through:
-        yield from _read(header, body, (), size)
+        return _read(header, body, (), size)
     # of unions that it does not step over a reader gives the first batch only
-    for start in range(0, len(data) - size + 1, size) if through else ():
-        yield from _read(header, _body(data[start : start + size]), through, size)
+    pieces = (_body(data[start : start + size]) for start in range(0, len(data) - size + 1, size))
+    return (batch for piece in pieces for batch in _read(header, piece, through, size))
 
 
 def _read(header: bytes, body: "_Body", fields: Sequence[str], size: int) -> Iterator[pa.RecordBatch]:
@@ -158,7 +159,7 @@ class _Body:
 
     @property
     def head(self) -> bytes:
-        return _long(self.count) + _long(len(self.data))
+        return long(self.count) + long(len(self.data))
 
 
 def _body(data: Sequence[bytes]) -> _Body:
@@ -184,21 +185,6 @@ def _container(schema: dict[str, Any]) -> bytes:
     echo = {"name": ECHO, "type": {"type": "fixed", "name": "echo", "size": 8}}
     text = json.dumps({**schema, "fields": [*schema["fields"], echo]})
     metadata = (
-        _long(2) + _text(b"avro.schema") + _text(text.encode()) + _text(b"avro.codec") + _text(b"null") + _long(0)
+        long(2) + counted(b"avro.schema") + counted(text.encode()) + counted(b"avro.codec") + counted(b"null") + long(0)
     )
     return b"Obj\x01" + metadata + _SYNC
-
-
-def _long(value: int) -> bytes:
-    """Avro's zig-zag variable-length integer, for values of zero and more."""
-    value <<= 1
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def _text(raw: bytes) -> bytes:
-    return _long(len(raw)) + raw

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from consumer.core.avro_bytes import long
 from dlq.reading import read
 from dlq.showing import DEEPEST, LONGEST_TEXT, MOST_ITEMS, bounded
 from dlq.values import Types
-from dlq.wire import Cursor, Damaged, long
+from dlq.wire import Cursor, Damaged
 from tests.unit.avro import Writer, envelope, event, framed, key
 from tests.unit.decoder_agreement import Case, cases
 from tests.unit.semantic import DATE, MS, TIME_US, US, array, decimal

@@ -51,7 +51,7 @@ class Born:
             return self._code
 
     def send_signal(self, number: signal.Signals) -> None:
-        """A signal from outside; none to what has ended."""
+        """A signal from outside; none to what is known to have ended."""
         with self._changed:
             if self._code is None:
                 os.kill(self.pid, number)
