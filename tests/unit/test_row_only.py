@@ -20,7 +20,7 @@ from consumer.ports.decoding import BadDatum
 from tests.unit.avro import Writer, envelope, event
 from tests.unit.decoder_agreement import damaged
 from tests.unit.known import Topic, planner, slice_of
-from tests.unit.test_planner import Never, shapes
+from tests.unit.planned import Never, shapes
 
 NODE = {
     "type": "record",
