@@ -14,8 +14,8 @@ from consumer.core.steps import AddColumn, Change, changes
 from consumer.core.target import TargetColumn, TargetTable
 from consumer.ports.evolution import State
 from consumer.ports.topics import Traits
+from tests.unit.bound import FIELDS, ORDERS, ROW, TABLE, Bound
 from tests.unit.known import AT, Topic, planner, slice_of
-from tests.unit.test_binder import FIELDS, ORDERS, ROW, TABLE, Bound
 
 NOTE = {"name": "note", "type": ["null", "string"], "default": None}
 NEWER = Topic([*FIELDS, NOTE], value_id=5)

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from consumer.core.avro import parsed
 from dlq.image import BadImage, Image, NoImage, read_image
 from tests.unit.avro import Writer, envelope, event, framed
-from tests.unit.decoder_agreement import ROWS, Case, cases, same
+from tests.unit.decoder_agreement import ROWS, same
+from tests.unit.made_data import Case, cases
 
 CANARY = "canary-8814"
 FIELDS = ("op", "after", "source_ts_ms")

@@ -8,8 +8,8 @@ from consumer.binding.known import KnownBindings
 from consumer.core.binding import Binding, BindingKey
 from consumer.planning.unbound import Unbound
 from tests.unit.avro import framed
+from tests.unit.bound import CHANGE, Bound
 from tests.unit.known import AT, planner, slice_of
-from tests.unit.test_binder import CHANGE, Bound
 
 
 def bad(numbers: range) -> list[tuple[bytes, bytes]]:

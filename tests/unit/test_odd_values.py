@@ -22,8 +22,8 @@ from consumer.core.types import Kind, carriage
 from consumer.planning.planner import Planner
 from consumer.ports.refusals import DataFault, library_faults
 from tests.unit.avro import Writer, envelope, framed, key
-from tests.unit.decoder_agreement import Case, cases
 from tests.unit.known import AT, Topic, planner, slice_of
+from tests.unit.made_data import Case, cases
 from tests.unit.semantic import SHAPE, array, filled, record
 
 PAIR = record("shop.Pair", ("names", array("string")), ("number", "int"))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 
 from consumer.edges.outline import misfits
 
-from .decoder_agreement import Case, cases
+from .made_data import Case, cases
 
 _KINDS: list[tuple[str, Any, Any]] = [
     ("int", "int", -70_000),

@@ -14,7 +14,7 @@ from dlq.showing import DEEPEST, LONGEST_TEXT, MOST_ITEMS, bounded
 from dlq.values import Types
 from dlq.wire import Cursor, Damaged
 from tests.unit.avro import Writer, envelope, event, framed, key
-from tests.unit.decoder_agreement import Case, cases
+from tests.unit.made_data import Case, cases
 from tests.unit.semantic import DATE, MS, TIME_US, US, array, decimal
 from tests.unit.test_image import TREE
 

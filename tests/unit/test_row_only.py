@@ -18,9 +18,9 @@ from consumer.core.writes import Action
 from consumer.edges.rows import RowDecoder
 from consumer.ports.decoding import BadDatum
 from tests.unit.avro import Writer, envelope, event
-from tests.unit.decoder_agreement import damaged
 from tests.unit.known import Topic, planner, slice_of
-from tests.unit.test_planner import Never, shapes
+from tests.unit.made_data import damaged
+from tests.unit.planned import Never, shapes
 
 NODE = {
     "type": "record",

@@ -16,8 +16,8 @@ from consumer.core.steps import Change
 from consumer.core.target import TableName
 from consumer.planning.unbound import Unbound
 from tests.unit.avro import framed
+from tests.unit.bound import SOURCE, Bound
 from tests.unit.known import AT, Topic, planner, slice_of
-from tests.unit.test_binder import SOURCE, Bound
 
 FIELDS = [{"name": "id", "type": "long"}, {"name": "word", "type": ["null", "string"], "default": None}]
 ORDERS = Topic(FIELDS)

@@ -6,8 +6,8 @@ from consumer.core.plan import Plan
 from consumer.core.steps import CreateTable
 from consumer.planning.planner import BadRecord
 from tests.unit.avro import Writer, envelope, framed, key
+from tests.unit.bound import Bound
 from tests.unit.known import Topic, slice_of
-from tests.unit.test_binder import Bound
 from tests.unit.test_spoiled import planned, rows_of_letters
 
 FIELDS = [

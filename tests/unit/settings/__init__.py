@@ -1,0 +1,1 @@
+"""Settings: bounds, mistakes, overrides, secrets."""
