@@ -23,6 +23,7 @@ from consumer.stack.stack import Stack
 from tests.pg.following import EVERYTHING, Follower, Scene, Source
 from tests.pg.landing import Landing
 from tests.pg.later import later
+from tests.pg.lettered import States, letters
 from tests.pg.searching import FIELDS
 from tests.pg.statements import recording
 from tests.pg.words import Bad, letters_of
@@ -170,3 +171,9 @@ def word_table(session: psycopg.Connection, schema: str) -> TableName:
 def bad(session: psycopg.Connection, sink: PostgresSink, word_table: TableName, group: str) -> Bad:
     """Makes dead letters of its topic."""
     return letters_of(session, sink, word_table, group)
+
+
+@pytest.fixture
+def states(session: psycopg.Connection, group: str) -> States:
+    """Offset and first character of each letter's state."""
+    return lambda: "".join(f"{offset}{state[0]}" for offset, state, _ in letters(session, group))

@@ -17,7 +17,7 @@ from dlq.edit import NotEdited, edit, editable
 from dlq.image import read_image
 from dlq.masking import Mask
 from tests.pg.landing import Landing
-from tests.pg.test_letters import opened
+from tests.pg.lettered import opened
 from tests.pg.words import AWAY, CANARY, FIELDS, KEYS, REGISTRY, SOURCES, VALUES, WORD, Bad, last
 from tests.unit.world import World
 

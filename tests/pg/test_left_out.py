@@ -1,6 +1,6 @@
 """Rows that the target refuses become letters in the transaction that finds them, unless more is to be thought of."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -23,14 +23,13 @@ from consumer.edges.postgres.sink import PostgresSink
 from consumer.ports.refusals import DataFault, LettersFull, Reconsider
 from consumer.ports.target import Applied, Start
 from tests.pg.landing import Landing, rows
-from tests.pg.test_letters import FIELDS, letters, row, states  # noqa: F401
+from tests.pg.lettered import FIELDS, States, letters, row
 from tests.unit.known import planner, slice_of
 
 ROOM = 9
 POLICY = Policy(budgets={ErrorType.UNKNOWN: Budget(attempts=2, waited=3600.0)}, tiers=(0.0,))
 BOUNDS = LetterBounds(max_unpublished=3)
 Change = tuple[str, dict[str, Any]]
-States = Callable[[], str]
 
 
 @pytest.fixture
@@ -153,7 +152,7 @@ def test_a_bound_on_letters_is_judged_by_a_plan_that_knows_them(
 def test_older_letters_stay_open_behind_what_is_refused(
     sink: PostgresSink,
     landing: Landing,
-    states: States,  # noqa: F811
+    states: States,
 ) -> None:
     """Only what is applied makes them superfluous."""
     apply(sink, landing, ("c", row(1, n=None)), ("x", row(1)))

@@ -14,8 +14,8 @@ from consumer.edges.postgres.sink import PostgresSink
 from dlq.edit import edit
 from dlq.history import whole
 from tests.pg.landing import Landing
+from tests.pg.lettered import opened
 from tests.pg.test_actions import write
-from tests.pg.test_letters import opened
 from tests.pg.words import CANARY, FIELDS, SOURCES, WORD, Bad, last
 
 CHECK = failed(KINDS["record.check"], "postgres", "upsert", "refused again", code="23514")

@@ -1,7 +1,6 @@
 """Letters in the batch's transaction: written with their bytes, superseded, held, in the order of their row."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import psycopg
@@ -13,14 +12,12 @@ from consumer.core.markers import UNAVAILABLE
 from consumer.core.records import RecordRef
 from consumer.core.target import TableName
 from consumer.edges.postgres.aside import LetterBounds
-from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.ports.refusals import DataFault, LettersFull, Reconsider, TableFault
 from tests.pg.conftest import Sinks
-from tests.pg.landing import ID, Change, Landing, rows
+from tests.pg.landing import Change, Landing, rows
+from tests.pg.lettered import FIELDS, States, letters, opened, row
 
-FIELDS = [ID, {"name": "word", "type": ["null", "string"], "default": None}, {"name": "n", "type": ["null", "int"]}]
-States = Callable[[], str]
 Batches = Sequence[Sequence[Change]]
 CANARY = "canary-5511"
 BEHIND = failed(KINDS["record.behind"], "test", "hold", "wait")
@@ -38,32 +35,6 @@ def landing(sink: PostgresSink, table: TableName) -> Landing:
     """Its topic, of a group that has started."""
     sink.seed({})
     return Landing(sink, table, FIELDS)
-
-
-def row(number: int, word: str | None = "w", n: int | None = 1) -> dict[str, Any]:
-    """A row."""
-    return {"id": number, "word": word, "n": n}
-
-
-@contextmanager
-def opened(server: str, group: str, bounds: LetterBounds) -> Iterator[PostgresSink]:
-    """A sink with bounds of its own, of a group that has started."""
-    with closing(PostgresSink(SessionSettings(dsn=server, worker="bounded"), group, bounds)) as sink:
-        sink.open()
-        sink.seed({})
-        yield sink
-
-
-def letters(session: psycopg.Connection, group: str) -> list[tuple[int, str, str]]:
-    """Offset, state and kind of every letter of the group."""
-    query = 'SELECT "offset", state, kind FROM headrace.letters WHERE group_name = %s ORDER BY "offset"'
-    return session.execute(query, (group,)).fetchall()
-
-
-@pytest.fixture
-def states(session: psycopg.Connection, group: str) -> States:
-    """Offset and first character of each letter's state."""
-    return lambda: "".join(f"{offset}{state[0]}" for offset, state, _ in letters(session, group))
 
 
 @pytest.mark.provokes("record.decode")

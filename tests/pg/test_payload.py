@@ -20,7 +20,7 @@ from dlq.masking import Mask
 from dlq.payload import LARGEST_SHOWN, Fetch, Sources, payload
 from tests.light.broker import Broker
 from tests.pg.landing import Landing
-from tests.pg.test_letters import opened
+from tests.pg.lettered import opened
 from tests.pg.words import AWAY, CANARY, FIELDS, REGISTRY, SOURCES, WORD, Bad, last
 
 LONG = {"id": 1, "word": CANARY * 1000}

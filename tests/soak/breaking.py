@@ -163,28 +163,39 @@ def warm(ground: Ground) -> None:
     eventually(lambda: ground.target.ask(published) == [(1,)], "a letter is published", 120)
 
 
-_TARGET: Callable[[Ground], Link] = lambda ground: ground.target_way  # noqa: E731
-_KAFKA: Callable[[Ground], Link] = lambda ground: ground.kafka  # noqa: E731
-_REGISTRY: Callable[[Ground], Link] = lambda ground: ground.registry_way  # noqa: E731
-_NOTHING: Callable[[Link], object] = lambda link: None  # noqa: E731
+def _target(ground: Ground) -> Link:
+    return ground.target_way
+
+
+def _kafka(ground: Ground) -> Link:
+    return ground.kafka
+
+
+def _registry(ground: Ground) -> Link:
+    return ground.registry_way
+
+
+def _nothing(link: Link) -> None:
+    """What mends itself."""
+
 
 _BREAKS: dict[str, Break] = {
     "target sessions ended": _once(_sessions_ended),
-    "target cut": _way(_TARGET, Link.cut, _NOTHING),
-    "target silent": _way(_TARGET, Link.stop, Link.go),
-    "target slow": _way(_TARGET, lambda link: link.slow(0.1), Link.go),
-    "target refuses": _way(_TARGET, Link.refuse, Link.accept),
+    "target cut": _way(_target, Link.cut, _nothing),
+    "target silent": _way(_target, Link.stop, Link.go),
+    "target slow": _way(_target, lambda link: link.slow(0.1), Link.go),
+    "target refuses": _way(_target, Link.refuse, Link.accept),
     "target frozen": _frozen,
     "target restarted": _down(TARGET, signal.SIGQUIT),
     "target takes no writes": _read_only,
     "a table locked": _locked,
-    "broker cut": _way(_KAFKA, Link.cut, _NOTHING),
-    "broker silent": _way(_KAFKA, Link.stop, Link.go),
-    "broker slow": _way(_KAFKA, lambda link: link.slow(0.2), Link.go),
-    "broker refuses": _way(_KAFKA, Link.refuse, Link.accept),
-    "broker answers no fetch": _way(_KAFKA, lambda link: link.swallow(_FETCH), lambda link: (link.go(), link.cut())),
+    "broker cut": _way(_kafka, Link.cut, _nothing),
+    "broker silent": _way(_kafka, Link.stop, Link.go),
+    "broker slow": _way(_kafka, lambda link: link.slow(0.2), Link.go),
+    "broker refuses": _way(_kafka, Link.refuse, Link.accept),
+    "broker answers no fetch": _way(_kafka, lambda link: link.swallow(_FETCH), lambda link: (link.go(), link.cut())),
     "broker killed": _down(KAFKA, signal.SIGKILL),
-    "registry refuses": _way(_REGISTRY, Link.refuse, Link.accept),
+    "registry refuses": _way(_registry, Link.refuse, Link.accept),
     "registry answers 503": _registry_sick,
     "worker killed": _once(_killed),
     "worker stopped": _stopped,
