@@ -22,6 +22,7 @@ IMAGES = frozenset({"c", "u", "r"})
 TRUNCATE = "t"
 MEANINGLESS = frozenset({"m", TRUNCATE})
 """A logical message, and a truncate that is not to be applied."""
+_OPERATIONS = IMAGES | MEANINGLESS | {"d"}
 _VERSION = "#version"
 
 
@@ -71,15 +72,15 @@ def placed(frame: pl.DataFrame, binding: Binding, out: dict[int, Failure]) -> pl
     return frame
 
 
-def known_ops(frame: pl.DataFrame, ops: frozenset[str], out: dict[int, Failure]) -> pl.DataFrame:
-    """The records whose operation there is; the others go out."""
-    strange = ops - {*IMAGES, "d", *MEANINGLESS}
-    if not strange:
+def known_ops(frame: pl.DataFrame, ops: frozenset[str | None], out: dict[int, Failure]) -> pl.DataFrame:
+    """The records whose operation there is; the others go out, also those that say none."""
+    if ops <= _OPERATIONS:
         return frame
-    odd = frame["op"].is_in(list(strange))
-    for place in frame.filter(odd)[SEQ]:
-        out[place] = unsound("record.operation", "decode", "the record holds an unknown operation", "op")
-    return frame.filter(~odd)
+    # where there is no operation the answer is null too, and no filter would keep it
+    known = frame["op"].is_in(_OPERATIONS).fill_null(value=False)
+    for place in frame.filter(~known)[SEQ]:
+        out[place] = unsound("record.operation", "decode", "the record holds an unknown operation, or none", "op")
+    return frame.filter(known)
 
 
 def truncates_of(block: Block, frame: pl.DataFrame) -> list[int]:

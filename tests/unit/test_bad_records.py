@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from consumer.binding.known import KnownBindings
+from consumer.core.envelope import read_writer_schema
 from consumer.core.failure import Failure, failed
 from consumer.core.kinds import KINDS
 from consumer.core.letters import State
@@ -15,6 +16,7 @@ from consumer.core.target import TableName
 from consumer.planning.planner import BadRecord
 from consumer.planning.unbound import Unbound
 from consumer.ports.topics import Traits
+from tests.unit.avro import Writer, envelope, event
 from tests.unit.known import AT, Topic, planner, slice_of
 from tests.unit.planned import FIELDS, ORDERS, SECRET, SOUND, planned, row
 from tests.unit.world import World
@@ -81,6 +83,20 @@ def test_a_bad_record_is_named_and_its_values_are_not(
 def test_the_field_to_blame_is_named(record: tuple[bytes, bytes], field: str) -> None:
     """If it is one."""
     assert bad([SOUND, record]).field == field
+
+
+@pytest.mark.parametrize("others", [0, 40])
+def test_a_record_without_an_operation_is_bad(others: int) -> None:
+    """Where the schema allows for none: it is not passed by in silence."""
+    topic = Topic(FIELDS)
+    schema = envelope(FIELDS)
+    fields = [{**each, "type": ["null", "string"]} if each["name"] == "op" else each for each in schema["fields"]]
+    topic.values = Writer({**schema, "fields": fields})
+    topic.binding = replace(topic.binding, schema=read_writer_schema(topic.values.text))
+    without = topic.key(row(1)), topic.values.framed(2, {**event("c", None, row(1)), "op": None})
+    failure = bad([topic.record("c", row(0)), without, *(topic.record("c", row(n + 2)) for n in range(others))], topic)
+
+    assert (failure.kind, failure.field) == ("record.operation", "op")
 
 
 @pytest.mark.provokes("table.truncate")
