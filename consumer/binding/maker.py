@@ -103,11 +103,12 @@ class BindingMaker:
             return self._unsound(key, schema, run)
         if (contract := self._settings().contracts.get(key.topic)) is not None:
             require_contract(contract, key.topic, text)
+        own = self._tables.require_one(key.topic, source)
         name = self._tables.name(key.topic, source)
         if self._terms.mode(name) is not Mode.ROWS:
             binding = self._events(key.topic, name, schema, run, text)
         elif run.key_frame is None:
-            return self._without_key(key.topic, name, schema, run)
+            return replace(self._without_key(key.topic, name, schema, run), source=own)
         else:
             key_text = self._schemas.text(key_of(run))
             if not are_alike(key_text, text):
@@ -119,7 +120,7 @@ class BindingMaker:
             its = key_of(run)
             bound = BoundKey(names=source, key=key_schema(self._schemas.text(its)))
             self._tables.remember(key.topic, self._schemas.number(its), bound)
-        return binding
+        return replace(binding, source=own)
 
     def _rows(self, topic: str, name: TableName, schema: WriterSchema, run: Run, text: str) -> Binding:
         """What applies the topic's changes to the rows of a table. Raises Cannot, Persistent, BadName."""

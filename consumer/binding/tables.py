@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 import polars as pl
 
 from consumer.binding.gates import Cannot, NoneDecodes
-from consumer.core.envelope import WriterSchema
+from consumer.core.envelope import SOURCE, WriterSchema
 from consumer.core.framing import FRAME
 from consumer.core.key_schemas import BoundKey, KeySchema, another_than
-from consumer.core.naming import table_name
+from consumer.core.naming import table_name, telling
 from consumer.core.runs import Run
 from consumer.core.target import TableName, TargetTable
 from consumer.ports.bindings import Catalog
@@ -36,9 +36,9 @@ class Tables:
         """The `source` block of the run's first sound record. Raises NoneDecodes."""
         assert schema.rewritten is not None, "changes have a form that the decoders read"
         there = {field["name"] for field in json.loads(schema.rewritten.text)["fields"]}
-        names = sorted(there & {"source_db", "source_schema", "source_table"})
+        names = sorted(there & {f"{SOURCE}db", f"{SOURCE}schema", f"{SOURCE}table"})
         row = self._first(schema.rewritten.text, run, names)
-        return {name.removeprefix("source_"): row[name] for name in names}
+        return {name.removeprefix(SOURCE): row[name] for name in names}
 
     def operation(self, schema: WriterSchema, run: Run) -> str | None:
         """The operation of the run's first sound record. Raises NoneDecodes."""
@@ -67,6 +67,15 @@ class Tables:
         if owner != topic:
             raise Cannot("table.shared", f"topic {owner} is applied to table {name} already")
         return name
+
+    def require_one(self, topic: str, source: Names) -> dict[str, str | None]:
+        """Which of the source's names tell the topic's table. Raises Cannot where its records before had others."""
+        own = telling(self._template(topic), source)
+        for known in self._catalog.known_keys(topic) if own else ():
+            other = telling(self._template(topic), known.names)
+            if other != own:
+                raise Cannot("table.mixed", f"the topic had changes of {_said(other)} before, and now of {_said(own)}")
+        return own
 
     def remember(self, topic: str, schema_id: int, bound: BoundKey) -> None:
         """Have at hand what a worker needs that meets a tombstone of the topic first, or a key of another table."""
@@ -112,6 +121,10 @@ class Tables:
 def missing(name: TableName) -> Cannot:
     """There is no such table."""
     return Cannot("table.missing", f"the target has no table {name}")
+
+
+def _said(source: Names) -> str:
+    return ".".join(str(name) for name in source.values())
 
 
 _OTHER_KEY = (

@@ -89,7 +89,8 @@ class Binding:
     be read; `spoiled`: it is of these ranges alone, where it says nothing of other records. `evolutions`: what has to
     be done to the table first; it is bound as it is then. `labels`: those that the table's enums have then, by the
     source's columns, where others are to be added. `doubts`: the columns whose nulls in updates are not taken at their
-    word.
+    word. `source`: what the source calls the table (`db`, `schema`, `table`), as far as the target's name follows it; a
+    change of another one is not of this binding.
     """
 
     schema: WriterSchema
@@ -114,6 +115,7 @@ class Binding:
     evolutions: tuple[Evolution, ...] = ()
     labels: Mapping[str, Collection[str]] = field(default_factory=dict)
     doubts: Mapping[str, Doubt] = field(default_factory=dict)
+    source: Mapping[str, str | None] = field(default_factory=dict)
 
     def is_of(self, run: Run) -> bool:
         """Whether it is the binding of these records, too."""

@@ -22,7 +22,9 @@ from consumer.core.avro import (
 from consumer.core.position import position_fields
 from consumer.core.rewriting import AS_TEXT, Rewritten, rewritten_envelope, rewritten_key
 
-SOURCE_TIME = "source_ts_ms"
+SOURCE = "source_"
+"""Before the names of the `source` block's fields, in the form of a schema that the decoders read."""
+SOURCE_TIME = f"{SOURCE}ts_ms"
 _PROPAGATED = "__debezium.source.column."
 _PRECISION_UNKNOWN = 64
 ANY = "any"

@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from consumer.core.avro import options
-from consumer.core.envelope import Column, WriterSchema
+from consumer.core.envelope import SOURCE, Column, WriterSchema
 from consumer.core.fold import SEQ
 from consumer.core.rewriting import AS_TEXT
 
@@ -73,7 +73,7 @@ def may_lack(columns: Sequence[Column], schema: WriterSchema, doubtful: Collecti
 @lru_cache(maxsize=1024)
 def token_fields(text: str) -> tuple[str, ...]:
     """The fields of a rewritten envelope (JSON text) that tell an event from all others; none if none do."""
-    fields = [field for field in json.loads(text)["fields"] if field["name"].startswith("source_")]
+    fields = [field for field in json.loads(text)["fields"] if field["name"].startswith(SOURCE)]
     found = tuple(field["name"] for field in fields if AS_TEXT not in field and _is_word(field["type"]))
     return found if _PLACES & set(found) else ()
 

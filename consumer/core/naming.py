@@ -36,6 +36,14 @@ def is_whole(template: str) -> bool:
     return not any(name is not None for _, name, _, _ in Formatter().parse(template))
 
 
+def telling(template: str, source: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Those names of a change's `source` block that the target's name follows."""
+    used = {str(name) for _, name, _, _ in Formatter().parse(template) if name is not None}
+    if "schema" in used and not source.get("schema"):
+        used = used - {"schema"} | {"db"}
+    return {name: source[name] for name in sorted(used & source.keys())}
+
+
 def table_name(template: str, topic: str, source: Mapping[str, object]) -> TableName:
     """The target of a change by its `source` block; sources without schemas give their database. Raises BadName."""
     values = {

@@ -115,6 +115,13 @@ TABLE_KINDS = (
         "gone for good, remove the table's row from headrace.target_tables.",
     ),
     kind(
+        "table.mixed",
+        PERSISTENT,
+        "the topic holds changes of several tables of the source",
+        "Give each table of the source a topic of its own. If all of them are meant to be one table, as parts of a "
+        "partitioned one are, name it by table of the topic; their keys must not meet.",
+    ),
+    kind(
         "table.tombstones",
         PERSISTENT,
         "a compacted topic begins with a tombstone, and its table is not known yet",

@@ -33,8 +33,10 @@ from consumer.planning.images import (
     images_of,
     known_ops,
     no_deletes,
+    own_fields,
     placed,
     position_fields,
+    require_own,
     source_times,
     stamps_of,
     timed,
@@ -84,7 +86,7 @@ class BlockDecoder:
         self.read: Counter[str] = Counter()
 
     def decoded(self, block: Block) -> Decoded:
-        """The block's changes. Raises Truncated, Recut."""
+        """The block's changes. Raises Barred, Recut."""
         binding = block.binding
         values = block.values()
         places = valued(values)
@@ -94,9 +96,10 @@ class BlockDecoder:
             dead = self._tombstones(block, values, out)
             return Decoded(images=dead.clear(), deletes=dead, out=out)
         times = [SOURCE_TIME] if binding.schema.has_source_time else []
-        fields = ["op", "after", *times, *position_fields(binding)]
+        fields = ["op", "after", *own_fields(binding), *times, *position_fields(binding)]
         frame = said = self.sifted(block, binding.schema.rewritten, Data.of(values, places), fields, out)
         ops = frozenset(frame["op"].unique().to_list())
+        require_own(frame, binding)
         truncates = truncates_of(block, frame) if TRUNCATE in ops else []
         if binding.table and not binding.identity:
             frame = without_key(frame, out)

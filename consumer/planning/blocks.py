@@ -126,12 +126,13 @@ class Decoded:
     rowless: frozenset[int] = frozenset()
 
 
-class Truncated(Exception):
-    """The block holds a truncate, which is about a whole table and not to be applied."""
+class Barred(Exception):
+    """The block holds a record in front of which its partition has to stop; `kind` says why."""
 
-    def __init__(self, place: int) -> None:
-        super().__init__(place)
+    def __init__(self, place: int, kind: str) -> None:
+        super().__init__(f"{kind} at {place}")
         self.place = place
+        self.kind = kind
 
 
 class Recut(Exception):

@@ -30,7 +30,16 @@ from consumer.core.stamps import Stamps
 from consumer.core.writes import Action, TableWrite
 from consumer.planning.block_decoder import BlockDecoder
 from consumer.planning.blocks import Block, Data, Decoded, unsound, valued
-from consumer.planning.images import IMAGES, TRUNCATE, known_ops, source_times, stamps_of, truncates_of
+from consumer.planning.images import (
+    IMAGES,
+    TRUNCATE,
+    known_ops,
+    own_fields,
+    require_own,
+    source_times,
+    stamps_of,
+    truncates_of,
+)
 from consumer.planning.rules import broken_checks, shaped
 from consumer.planning.writes import BlockWrites
 
@@ -66,7 +75,7 @@ class EventBlocks:
         self._writes = writes
 
     def planned(self, block: Block, refused: Mapping[int, Failure]) -> Events:
-        """The block's events, but for those that were `refused` before. Raises Truncated, Recut."""
+        """The block's events, but for those that were `refused` before. Raises Barred, Recut."""
         events = Events(out=dict(refused))
         said = self._said(block, events)
         if block.binding.mode is Mode.MATCH:
@@ -128,9 +137,10 @@ class EventBlocks:
         places = valued(values)
         assert schema.rewritten is not None, "changes have a form that the decoders read"
         times = [SOURCE_TIME] if schema.has_source_time else []
-        fields = ["op", *times, *_event_time(schema.rewritten.text), *schema.position]
+        fields = ["op", *own_fields(block.binding), *times, *_event_time(schema.rewritten.text), *schema.position]
         frame = self._blocks.sifted(block, schema.rewritten, Data.of(values, places), fields, events.out)
         ops = frozenset(frame["op"].unique().to_list())
+        require_own(frame, block.binding)
         frame = known_ops(frame, ops, events.out)
         events.ignored = len(values) - len(places)
         if times:

@@ -9,21 +9,23 @@ import numpy as np
 import polars as pl
 
 from consumer.core.binding import Binding
-from consumer.core.envelope import SOURCE_TIME
+from consumer.core.envelope import SOURCE, SOURCE_TIME
 from consumer.core.failure import Failure
 from consumer.core.fold import SEQ
 from consumer.core.modes import DELETED_AT, OnTruncate
 from consumer.core.position import places_of_reads, positions
 from consumer.core.records import TopicPartition
 from consumer.core.stamps import Stamps
-from consumer.planning.blocks import Block, Recut, Truncated, unsound
+from consumer.planning.blocks import Barred, Block, Recut, unsound
 
 IMAGES = frozenset({"c", "u", "r"})
 TRUNCATE = "t"
-MEANINGLESS = frozenset({"m", TRUNCATE})
+_MESSAGE = "m"
+MEANINGLESS = frozenset({_MESSAGE, TRUNCATE})
 """A logical message, and a truncate that is not to be applied."""
 _OPERATIONS = IMAGES | MEANINGLESS | {"d"}
 _VERSION = "#version"
+_TRUNCATED = "table.truncate"
 
 
 def source_times(block: Block, frame: pl.DataFrame) -> dict[TopicPartition, tuple[int, int]]:
@@ -83,17 +85,33 @@ def known_ops(frame: pl.DataFrame, ops: frozenset[str | None], out: dict[int, Fa
     return frame.filter(known)
 
 
+def own_fields(binding: Binding) -> list[str]:
+    """What is read to tell whether changes are of the table that they are bound to."""
+    return [SOURCE + name for name in binding.source]
+
+
+def require_own(frame: pl.DataFrame, binding: Binding) -> None:
+    """Raises Barred for the first change of another table of the source: the topic holds several."""
+    firsts = [
+        place
+        for name, own in binding.source.items()
+        for place in frame[SEQ].filter(frame[SOURCE + name].ne_missing(own) & (frame["op"] != _MESSAGE)).head(1)
+    ]
+    if firsts:
+        raise Barred(min(firsts), "table.mixed")
+
+
 def truncates_of(block: Block, frame: pl.DataFrame) -> list[int]:
     """The places of truncates that are to be applied; none of them stands in one run with anything else.
 
-    Raises Truncated, Recut.
+    Raises Barred, Recut.
     """
     binding = block.binding
     if binding.truncate is OnTruncate.IGNORE:
         return []
     places = frame.filter(pl.col("op") == TRUNCATE)[SEQ].to_list()
     if binding.truncate is OnTruncate.STOP:
-        raise Truncated(places[0])
+        raise Barred(places[0], _TRUNCATED)
     known, start, borders = set(places), 0, set[int]()
     for run in block.runs:
         own = range(start, start + run.end - run.start)
@@ -107,12 +125,12 @@ def truncates_of(block: Block, frame: pl.DataFrame) -> list[int]:
 
 
 def greatest_truncate(frame: pl.DataFrame, binding: Binding) -> int | None:
-    """The greatest position of truncates, where positions matter. Raises Truncated for one without."""
+    """The greatest position of truncates, where positions matter. Raises Barred for one without."""
     if binding.version is None:
         return None
     said = frame.filter(pl.col("op") == TRUNCATE)
     if said[_VERSION].null_count():
-        raise Truncated(said.filter(pl.col(_VERSION).is_null())[SEQ][0])
+        raise Barred(said.filter(pl.col(_VERSION).is_null())[SEQ][0], _TRUNCATED)
     return cast(int, said[_VERSION].max())
 
 

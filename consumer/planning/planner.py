@@ -27,7 +27,7 @@ from consumer.core.stamps import Stamps
 from consumer.core.target import TableName
 from consumer.planning.asides import Asides, known_identities
 from consumer.planning.block_decoder import BlockDecoder, Decoders
-from consumer.planning.blocks import Block, Decoded, Recut, Truncated
+from consumer.planning.blocks import Barred, Block, Decoded, Recut
 from consumer.planning.chains import first_at_fault
 from consumer.planning.decode_watch import Marks
 from consumer.planning.events import EventBlocks
@@ -337,8 +337,8 @@ def _cuts(block: Block) -> Iterator[None]:
         yield
     except Recut as found:
         raise _Borders({block.ref(place) for place in found.places}) from found
-    except Truncated as found:
-        kind = KINDS["table.truncate"]
+    except Barred as found:
+        kind = KINDS[found.kind]
         raise BadRecord(block.ref(found.place), failed(kind, "planner", "decode", kind.sign)) from found
 
 
