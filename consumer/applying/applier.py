@@ -74,7 +74,7 @@ class Applier:
             self.patience.reopened = False
             mine = self._holdings.everything()
             self._holdings.forget()
-            self._take(mine)
+            self._take(mine, again=True)
 
     def _work(self, work: Work) -> None:
         self.tell(Began(slices=work.slices, lane=work.lane, polled=work.polled))
@@ -101,7 +101,7 @@ class Applier:
     def _bind_anew(self, change: Callable[[], Collection[str] | None], topics: Collection[str] | None) -> None:
         more = self.patience.ask(change) or ()
         wanted = None if topics is None else {*topics, *more}
-        self._take([at for at in self._holdings.everything() if wanted is None or at.topic in wanted])
+        self._take([at for at in self._holdings.everything() if wanted is None or at.topic in wanted], again=True)
 
     def prune(self, keep: Retention) -> bool:
         """Delete a part of what need not be kept, if the target is there; returns whether there may be more."""
@@ -109,8 +109,8 @@ class Applier:
             return self._sink.prune(keep)
         return False
 
-    def _take(self, partitions: Sequence[TopicPartition]) -> None:
-        taken = self._holdings.take(partitions)
+    def _take(self, partitions: Sequence[TopicPartition], *, again: bool = False) -> None:
+        taken = self._holdings.take(partitions, again=again)
         if not taken:
             return
         ours = [part.at for part in taken]

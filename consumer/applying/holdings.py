@@ -68,9 +68,13 @@ class Holdings:
 
     # taking
 
-    def take(self, partitions: Sequence[TopicPartition]) -> list[Taken]:
-        """Become the owner of partitions that the reader still wants; returns those that are ours now."""
-        return self._patience.ask(lambda: self._taken([at for at in partitions if not self._handover.released(at)]))
+    def take(self, partitions: Sequence[TopicPartition], *, again: bool = False) -> list[Taken]:
+        """Become the owner of partitions that the reader still wants; returns those that are ours now.
+
+        `again`: they were ours before. Those that another owner took since are given up, as that one is who the group
+        has given them to: whoever wakes up from a long sleep has a new session before it hears of that.
+        """
+        return self._patience.ask(lambda: self._taken(partitions, again=again))
 
     def begin(self, taken: Sequence[Taken]) -> None:
         """Have the reader go on with what was taken; what has to wait for older partitions later."""
@@ -87,7 +91,8 @@ class Holdings:
         if self._waiting:
             self._say_waiting({part.at for part in taken})
 
-    def _taken(self, partitions: Sequence[TopicPartition]) -> list[Taken]:
+    def _taken(self, wanted: Sequence[TopicPartition], *, again: bool) -> list[Taken]:
+        partitions = [at for at in wanted if not self._handover.released(at)]
         if not partitions:
             return []
         known = self._sink.known()
@@ -99,7 +104,11 @@ class Holdings:
         fresh = [at for at in partitions if at not in known.partitions]
         starts = {at: Start(offset=0, topic_id=ids.get(at.topic)) for at in partitions}
         starts |= self._late_starts(fresh, known.partitions)
-        taken = [part for part in self._sink.take(starts) if self._same_topic(part, ids)]
+        with self._handover.taking(starts) as ours:
+            rows = self._sink.take({at: starts[at] for at in ours}, again=again)
+        if overtaken := set(ours) - {part.at for part in rows}:
+            self.drop(sorted(overtaken))
+        taken = [part for part in rows if self._same_topic(part, ids)]
         return self._kept([part for part in taken if not self._is_paused(part)])
 
     def _kept(self, taken: Sequence[Taken]) -> list[Taken]:

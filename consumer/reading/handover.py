@@ -7,7 +7,8 @@ took, applied or stopped. A released partition is started in no further batch.
 import threading
 import time
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from consumer.core.failure import Failure
@@ -133,6 +134,7 @@ class Handover:
         self._in_flight: frozenset[TopicPartition] = frozenset()
         # records in flight, and since when (monotonic)
         self._in_hand = (0, 0.0)
+        self._taking: frozenset[TopicPartition] = frozenset()
         self._released: set[TopicPartition] = set()
         self._turns = Turns()
 
@@ -188,7 +190,7 @@ class Handover:
     def release(self, partitions: Collection[TopicPartition], timeout: float) -> bool:
         """Give partitions up: queued records of theirs are dropped, no batch starts with them.
 
-        Waits for the batch in flight if it holds any of them; False when it is still running then.
+        Waits for the batch or the taking in flight if it holds any of them; False when that is still running then.
         """
         gone = frozenset(partitions)
         with self._changed:
@@ -196,7 +198,7 @@ class Handover:
             self._work = deque(kept for work in self._work if (kept := _without(work, gone)) is not None)
             self._takes = deque(Take(tuple(at for at in take.partitions if at not in gone)) for take in self._takes)
             self._held = sum(work.size for work in self._work if isinstance(work, Work))
-            return self._changed.wait_for(lambda: not (self._in_flight & gone), timeout)
+            return self._changed.wait_for(lambda: not ((self._in_flight | self._taking) & gone), timeout)
 
     def load(self) -> Load:
         """What is queued and in flight; for any thread."""
@@ -247,6 +249,21 @@ class Handover:
             self._in_flight = frozenset(piece.at for piece in kept)
             self._in_hand = sum(map(len, kept)), time.monotonic()
             return kept
+
+    @contextmanager
+    def taking(self, partitions: Iterable[TopicPartition]) -> Iterator[list[TopicPartition]]:
+        """Gives those that were not released. Whoever releases one waits until this ends: nobody is to become the owner
+        of what the group has given to the next already.
+        """
+        with self._changed:
+            wanted = [at for at in partitions if at not in self._released]
+            self._taking = frozenset(wanted)
+        try:
+            yield wanted
+        finally:
+            with self._changed:
+                self._taking = frozenset()
+                self._changed.notify_all()
 
     def done(self) -> None:
         """Nothing is in flight."""

@@ -286,6 +286,19 @@ def test_taking_raises_epochs_and_keeps_positions(sink: PostgresSink, landing: L
     assert [(taken.epoch, taken.next_offset) for taken in epochs] == [(2, 1), (3, 1), (4, 1)]
 
 
+def test_what_was_ours_is_not_taken_again_from_its_next_owner(
+    sink: PostgresSink, sinks: Sinks, landing: Landing
+) -> None:
+    """What has no owner, as in a server that lost the last commits, is."""
+    mine, theirs, nobodys = landing.at, TopicPartition("t", 1), TopicPartition("t", 2)
+    wanted = {at: Start(offset=0) for at in (mine, theirs, nobodys)}
+    sink.take({mine: Start(offset=0), theirs: Start(offset=0)})
+    (taken,) = sinks("two").take({theirs: Start(offset=0)})
+
+    assert {part.at for part in sink.take(wanted, again=True)} == {mine, nobodys}
+    assert sinks("two").take({theirs: Start(offset=0)}, again=True)[0].epoch == taken.epoch + 1
+
+
 def test_the_last_record_is_kept_with_the_position_that_it_belongs_to(
     session: psycopg.Connection, sink: PostgresSink, landing: Landing, group: str
 ) -> None:

@@ -119,6 +119,20 @@ def test_a_released_partition_is_started_in_no_batch(handover: Handover) -> None
     assert not handover.released(B)
 
 
+def test_a_release_waits_for_the_taking_in_flight(handover: Handover) -> None:
+    """Whoever is next would lose the partition again to one that was late."""
+    handover.release([B], NOW)
+    with handover.taking([A, B]) as wanted:
+        assert wanted == [A]
+        assert not handover.release([A], NOW)
+        giving_up = threading.Thread(target=handover.release, args=([A], LONG))
+        giving_up.start()
+        giving_up.join(0.05)
+        assert giving_up.is_alive()
+    giving_up.join(LONG)
+    assert not giving_up.is_alive()
+
+
 def test_a_release_waits_for_the_batch_in_flight(handover: Handover) -> None:
     """It returns when the batch is done, and says no when that takes too long."""
     handover.start([piece(A)])

@@ -14,7 +14,7 @@ from consumer.core.pausing import Paused, Subject
 from consumer.core.policy import TablePolicy
 from consumer.core.records import LastRecord, Slice, TopicPartition
 from consumer.ports.target import Known, Start, Taken
-from consumer.reading.handover import Handover, Later, Stopped
+from consumer.reading.handover import Dropped, Handover, Later, Stopped
 from tests.unit.patient import patient
 
 AT, NOT_OURS = TopicPartition("t", 0), TopicPartition("t", 1)
@@ -30,11 +30,13 @@ class Asked:
         self.known_id: str | None = None
         self.answers = True
         self.paused: Paused | None = None
+        # what another worker has taken meanwhile
+        self.others: set[TopicPartition] = set()
 
     def known(self) -> Known:
         return Known(started=True, partitions=frozenset({AT, NOT_OURS}))
 
-    def take(self, starts: Mapping[TopicPartition, Start]) -> list[Taken]:
+    def take(self, starts: Mapping[TopicPartition, Start], *, again: bool = False) -> list[Taken]:
         """Three positions behind last records, two of them moved on over what is no record."""
         last = {0: 9, 1: 4, 2: 4}
         return [
@@ -47,6 +49,7 @@ class Asked:
                 paused=self.paused,
             )
             for at in starts
+            if not (again and at in self.others)
         ]
 
     def log_start(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Start]:
@@ -112,6 +115,17 @@ def test_who_holds_nothing_heeds_nothing() -> None:
     scene.drop()
     scene.holdings.forget()
     assert scene.holdings.asked() == []
+
+
+def test_what_another_owner_took_meanwhile_is_not_taken_again() -> None:
+    """It is given up, as after any fence: the group says whose it is."""
+    scene = Scene()
+    scene.target.others = {AT}
+    taken = scene.holdings.take([AT, NOT_OURS], again=True)
+
+    assert [part.at for part in taken] == [NOT_OURS]
+    assert [notice for notice in scene.handover.notices() if isinstance(notice, Dropped)] == [Dropped((AT,))]
+    assert [part.at for part in scene.holdings.take([AT])] == [AT]
 
 
 def test_last_records_that_retention_took_say_nothing() -> None:

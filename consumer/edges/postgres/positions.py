@@ -30,6 +30,7 @@ ORDER BY w.topic, w.partition
 ON CONFLICT (group_name, topic, partition) DO UPDATE
 SET epoch = p.epoch + 1, owner = excluded.owner, owner_pid = excluded.owner_pid, stopped = NULL, again_at = NULL,
     topic_id = coalesce(p.topic_id, excluded.topic_id), updated_at = now()
+WHERE NOT %(again)s OR p.owner IS NULL OR p.owner = excluded.owner
 RETURNING topic, partition, epoch, next_offset, topic_id, wait_for,
     CASE WHEN read_to = next_offset THEN last_record END, leader_epoch
 """
@@ -116,8 +117,12 @@ def seed(connection: psycopg.Connection, group: str, starts: Mapping[TopicPartit
                 )
 
 
-def take(connection: psycopg.Connection, group: str, owner: str, starts: Mapping[TopicPartition, Start]) -> list[Taken]:
+def take(
+    connection: psycopg.Connection, group: str, owner: str, starts: Mapping[TopicPartition, Start], *, again: bool
+) -> list[Taken]:
     """Raise the epochs of partitions and become their owner. `starts` counts only where there is no position yet.
+
+    `again`: they were the owner's before; one that another has taken since is left alone, and not returned.
 
     Batches that were started under older epochs are abandoned; their records are read again from the positions.
     Raises Transient with SQLSTATE 55P03 when another session holds the rows longer than the lock timeout.
@@ -126,6 +131,7 @@ def take(connection: psycopg.Connection, group: str, owner: str, starts: Mapping
     parameters = {
         "group": group,
         "owner": owner,
+        "again": again,
         "topics": [at.topic for at in wanted],
         "partitions": [at.partition for at in wanted],
         "ids": [starts[at].topic_id for at in wanted],

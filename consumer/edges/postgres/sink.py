@@ -117,15 +117,18 @@ class PostgresSink:
         """Note the group's first start and where it begins."""
         positions.seed(self._session(), self._group, starts)
 
-    def take(self, starts: Mapping[TopicPartition, Start]) -> list[Taken]:
-        """Become the owner of partitions; ends our own role's sessions that block it past the deadline."""
+    def take(self, starts: Mapping[TopicPartition, Start], *, again: bool = False) -> list[Taken]:
+        """Become the owner of partitions; ends our own role's sessions that block it past the deadline.
+
+        `again`: of those only that nobody else has taken since they were ours.
+        """
         try:
-            return positions.take(self._session(), self._group, self.settings.worker, starts)
+            return positions.take(self._session(), self._group, self.settings.worker, starts, again=again)
         except Transient as error:
             if error.failure.kind != KINDS["target.locked"].name:
                 raise
             positions.end_blockers(self._session(), self._group, list(starts))
-            return positions.take(self._session(), self._group, self.settings.worker, starts)
+            return positions.take(self._session(), self._group, self.settings.worker, starts, again=again)
 
     def stop(self, at: TopicPartition, epoch: int, failure: Failure) -> None:
         """Note why a partition does not go on; nobody waits for one that itself waits for others to make room."""

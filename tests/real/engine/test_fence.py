@@ -16,8 +16,9 @@ Fed = tuple[Feed, Feed]
 
 _DEADLINE = 3.0
 # what a busy machine may add to the deadline; a sleeper that is waited for has fifty
-_MARGIN = 20.0
+_MARGIN = 8.0
 _LOCK = "FOR UPDATE OF p"
+_FENCED = "partitions fenced: another owner took them"
 _TAKE = r"epoch = p\.epoch \+ 1"
 # name: side, statement
 STALLS = {
@@ -66,7 +67,7 @@ def overtake(job: Job, feeds: Fed, proxy: Proxy, workers: Workers, stall: str, s
     first.thaw()
     hold.deliver()
     eventually(
-        lambda: first.lines("partitions lost") or first.lines("partitions fenced: another owner took them"),
+        lambda: first.lines("partitions lost") or first.lines(_FENCED),
         "the first worker learns of it",
     )
     assert [first.leave(), second.leave()] == [0, 0]
@@ -81,6 +82,34 @@ def test_stopped_within_a_batch(
     job = _job(at, proxy.dsn, fed, "first")
     overtake(job, fed, proxy, workers, stall, 3)
     target.must_equal(job.group, *fed)
+
+
+def test_one_that_wakes_up_takes_nothing_back(
+    at: Endpoints, fed: Fed, target: Target, proxy: Proxy, workers: Workers
+) -> None:
+    """It has a new session before it learns that its partitions are another's, who goes on all the while."""
+    job = _job(at, proxy.dsn, fed, "first")
+    hold = proxy.after(_LOCK, 3, worker="first")
+    first = workers.run(job)
+    hold.wait()
+    first.freeze()
+    second = _takes_over(job, proxy, workers)
+    eventually(lambda: target.reached(job.group, *fed), "the second worker has done all")
+    first.thaw()
+    hold.deliver()
+    first.said("connection lost")
+    eventually(lambda: _goes_on(fed, target, job, first), "the first worker learns of it")
+
+    assert not second.lines(_FENCED)
+    assert [first.leave(), second.leave()] == [0, 0]
+    target.must_equal(job.group, *fed)
+
+
+def _goes_on(feeds: Fed, target: Target, job: Job, sleeper: Process) -> bool:
+    """Feeds more, to be applied, until the sleeper knows."""
+    feeds[0].create(30)
+    eventually(lambda: target.reached(job.group, *feeds), "that is applied")
+    return bool(sleeper.lines("partitions lost"))
 
 
 def test_stopped_while_idle(at: Endpoints, target: Target, proxy: Proxy, workers: Workers) -> None:
