@@ -16,6 +16,7 @@ from consumer.binding.fitting import (
     require_casts,
     require_inserts,
     require_privileges,
+    require_settable,
     require_values,
     unguarded,
     unmarked,
@@ -278,6 +279,8 @@ class BindingMaker:
         if replaces and not self._topics.only(wanted.topic):
             raise no_identity(table, theirs)
         columns = bound_columns(table, wanted.row, wanted.identity, partial(self._settings().policy, table.name))
+        if not replaces:
+            require_settable(columns, theirs)
         if version is not None:
             if replaces:
                 raise unguarded(table, theirs)

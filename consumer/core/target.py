@@ -21,6 +21,7 @@ class TargetColumn:
     """A target column as the catalog has it. `type_name` is pg_type.typname, `cast` its name in a cast, `item` what an
     array holds; `digits`, `length` and `masked` as in `Kind`; `collation` where that takes values that differ for one.
 
+    `identity`: the target can number it; `always`: and no update sets another number than its.
     `lacks`: the privileges on it that we do not have. `required`: it takes no null. `needed`: a new row has
     to be given a value of it, since neither a default nor a trigger does it.
     """
@@ -35,6 +36,7 @@ class TargetColumn:
     masked: bool = False
     collation: str | None = None
     identity: bool = False
+    always: bool = False
     generated: bool = False
     required: bool = False
     needed: bool = False

@@ -11,6 +11,8 @@ from consumer.edges.postgres.catalog import read_table
 from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.session import SessionSettings, connect
 from consumer.edges.postgres.sink import PostgresSink
+from tests.pg.conftest import Pools
+from tests.pg.engine import Engine
 from tests.pg.following import made
 from tests.pg.landing import ID, Landing, rows
 
@@ -90,6 +92,22 @@ def test_identity_columns_take_the_sources_values(session: psycopg.Connection, s
     landing.apply(("u", {"id": 41, "n": 2}))
 
     assert rows(session, TableName(schema, "t")) == [(41, 2)]
+
+
+@pytest.mark.parametrize("kind", ["ALWAYS", "BY DEFAULT"])
+def test_numbers_that_no_update_can_set_are_refused_beforehand(
+    session: psycopg.Connection, sink: PostgresSink, pools: Pools, schema: str, group: str, kind: str
+) -> None:
+    """PostgreSQL takes the source's number in a new row, and never in one that is there."""
+    create = f"CREATE TABLE {schema}.t (id int8 PRIMARY KEY, n int4 GENERATED {kind} AS IDENTITY)"
+    session.execute(create.encode())
+    engine = Engine(sink, pools(), group, TableName(schema, "t"), [ID, {"name": "n", "type": "int"}])
+    for n in (1, 2):
+        engine.change("u" if n > 1 else "c", {"id": 41, "n": n})
+    engine.run()
+
+    said = [(why.kind, "after.n" in why.detail) for why in engine.stopped.values()]
+    assert (engine.rows(session), said) == (([], [("table.shape", True)]) if kind == "ALWAYS" else ([(41, 2)], []))
 
 
 def test_generated_columns_are_left_to_the_target(session: psycopg.Connection, sink: PostgresSink, schema: str) -> None:

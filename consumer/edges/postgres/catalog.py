@@ -51,6 +51,7 @@ SELECT a.attname,
        e.typtype = 'e',
        CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END,
        a.attidentity <> '',
+       a.attidentity = 'a',
        a.attgenerated <> '',
        a.attnotnull OR t.typnotnull,
        (a.attnotnull OR t.typnotnull) AND NOT a.atthasdef AND a.attidentity = '' AND t.typdefault IS NULL
@@ -101,11 +102,12 @@ def read_table(connection: psycopg.Connection, name: TableName) -> TargetTable |
             item=Kind(name=row[4], is_enum=row[5], **_limits(row[4], row[6])) if row[4] else None,
             **({} if row[4] else _limits(row[1], row[6])),
             identity=row[7],
-            generated=row[8],
-            required=row[9],
-            needed=row[10],
-            lacks=frozenset(row[11]),
-            collation=row[12],
+            always=row[8],
+            generated=row[9],
+            required=row[10],
+            needed=row[11],
+            lacks=frozenset(row[12]),
+            collation=row[13],
         )
         for row in rows
     )
