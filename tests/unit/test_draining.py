@@ -48,7 +48,7 @@ class Ten:
     def known(self) -> Known:
         return Known(started=True, partitions=frozenset({AT, OTHER}))
 
-    def take(self, starts: Mapping[TopicPartition, Start]) -> list[Taken]:
+    def take(self, starts: Mapping[TopicPartition, Start], *, again: bool = False) -> list[Taken]:
         epoch = next(self._epochs)
         return [Taken(at=at, epoch=epoch, next_offset=0) for at in starts]
 

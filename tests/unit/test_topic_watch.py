@@ -47,7 +47,7 @@ class Servers:
     def known(self) -> Known:
         return Known(started=True, partitions=frozenset({AT}))
 
-    def take(self, starts: Mapping[TopicPartition, Start]) -> list[Taken]:
+    def take(self, starts: Mapping[TopicPartition, Start], *, again: bool = False) -> list[Taken]:
         self.taken()
         return [
             Taken(at=at, epoch=1, next_offset=0, topic_id=start.topic_id, wait_for=self.waits)
