@@ -39,7 +39,16 @@ DECIMALS = [
     Value("double", 0.1, "numeric(12,2)", "0.10"),
     # string
     Value("string", "NAN", "numeric", "NaN"),
-    Value("string", "-0.00", "numeric", "-0.00"),
+    Value("string", "0.00", "numeric", "0.00"),
+    Value("string", "-0.50", "numeric", "-0.50"),
+    Value("string", "0E-9", "numeric", "0.000000000"),
+    Value("string", "-1.2E+3", "numeric", "-1200"),
+    Value("string", "-0", "float8", "-0"),
+    Value("string", "1.50", "float8", "1.5"),
+    *(Value("string", "-32768", kind, "-32768") for kind in ("int2", "int4", "int8")),
+    Value("string", "0", "int4", "0"),
+    Value("string", "4294967295", "oid", "4294967295"),
+    Value(array("string"), ["10", None, "-7"], "int8[]", "{10,NULL,-7}"),
     Value("string", "1234567.89", "money", "1234567.89"),
     Value("string", "0.1", "float8", "0.1"),
 ]
