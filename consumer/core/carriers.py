@@ -57,11 +57,20 @@ def _array(series: pl.Series, item: Carriage, column: Column) -> pl.Series:
 
 
 def _integer(series: pl.Series, how: Carriage, _: Column) -> pl.Series:
+    if how.staging == "bool":
+        return _zero_or_one(series)
     wanted: Any = {"int2": pl.Int16, "int4": pl.Int32, "int8": pl.Int64}[how.staging]
     cast = series.cast(wanted, strict=False)
     if cast.null_count() != series.null_count():
         raise NotCarried(f"a value is outside the range of {wanted}")
     return cast
+
+
+def _zero_or_one(series: pl.Series) -> pl.Series:
+    """As MySQL has its booleans, in a `tinyint(1)`."""
+    if not series.is_in([0, 1]).fill_null(True).all():
+        raise Unfit("0 or 1", "another number", "Make the target column an integer.")
+    return series.cast(pl.Boolean)
 
 
 def _boolean(series: pl.Series, how: Carriage, column: Column) -> pl.Series:

@@ -20,11 +20,14 @@ _DAY_US = 86_400_000_000
 _I64_MAX, _I64_MIN = 2**63 - 1, -(2**63)
 # the digits of what rounds to fewer than numeric does, by the name of the type
 _DIGITS = {"int2": 0, "int4": 0, "int8": 0, "oid": 0, "money": 2}
+_WHOLES = frozenset({"int2", "int4", "int8", "oid"})
+_EXACT = frozenset({"numeric", "money"})
 _MOST_BYTES = {"name": 63, "char": 1}
 _FLOATS = {"float4": pl.Float32(), "float8": pl.Float64()}
 # more than a float has
 _MOST_DIGITS = 20
 _REMEDY = "Widen the target column to what the source column holds."
+_MORE_THAN_A_NUMBER = "Make the target column text: a number has no leading zeros, plus signs or blanks."
 _ZONED = "Make the target column one with a time zone, or text."
 _CUT = 'Make the target column text if the source can send text, or set `nanoseconds = "cut"` for the column.'
 _COUNTED = ("time", "timestamp", "timestamptz")
@@ -42,6 +45,7 @@ def require_kept(series: pl.Series, form: pl.Series, how: Carriage, column: Colu
         _vector(series, how.target)
     if how.staging == "text":
         _text(form, how)
+        _spelled(series, form, how.target)
     elif how.staging in _COUNTED:
         _counted(form, how)
     elif series.dtype.is_decimal():
@@ -104,6 +108,29 @@ def _text(form: pl.Series, how: Carriage) -> None:
         raise _a_time_of_day()
     if how.target in _UNZONED and form.str.contains(_OFFSET).any():
         raise Unfit("a time without an offset", "one with an offset", _ZONED)
+
+
+_WHOLE = r"^(0|-?[1-9][0-9]*)$"
+# with an exponent, as Debezium's texts of numbers may have one; zeros at the end are no part of a number
+_NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$|^(NaN|NAN|-?Infinity)$"
+_NO_ZERO = r"^-[0.]+([eE]|$)"
+
+
+def _spelled(series: pl.Series, form: pl.Series, kind: str) -> None:
+    """What was a text at the source, and becomes a number, says no more than the number does: '007' is not 7."""
+    if series.dtype != pl.String:
+        return
+    if kind in _WHOLES:
+        odd = ~form.str.contains(_WHOLE)
+    elif kind in _FLOATS:
+        odd = ~form.str.contains(_NUMBER)
+    elif kind in _EXACT:
+        odd = ~form.str.contains(_NUMBER) | form.str.contains(_NO_ZERO)
+    else:
+        return
+    if odd.any():
+        expected = "a whole number" if kind in _WHOLES else "a number"
+        raise Unfit(f"{expected} as it is written back", "another text", _MORE_THAN_A_NUMBER)
 
 
 _CLOCK = r"\d:\d|\dT\d"

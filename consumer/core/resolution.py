@@ -21,6 +21,7 @@ _PROMOTED = {
     ("string", "bytes"),
     ("bytes", "string"),
 }
+_DECIMALS = frozenset({("logicalType", "decimal"), ("connect.name", "org.apache.kafka.connect.data.Decimal")})
 _NAMED = frozenset({"record", "enum", "fixed"})
 
 
@@ -66,12 +67,24 @@ class Side:
         return full_name(found["name"], found.get("namespace", self.namespace))
 
     @property
-    def meaning(self) -> str | None:
-        """The type name that gives its values meaning; a record has its own name."""
+    def meanings(self) -> Mapping[str, str]:
+        """The type names that give its values meaning, by who reads them; a record has its own name."""
         found = self.found
         if not isinstance(found, dict) or found["type"] == "record":
-            return None
-        return found.get("connect.name", found.get("logicalType"))
+            return {}
+        return {reader: found[reader] for reader in ("connect.name", "logicalType") if found.get(reader)}
+
+    @property
+    def is_decimal(self) -> bool:
+        """Whether its values have a scale."""
+        return not _DECIMALS.isdisjoint(self.meanings.items())
+
+    @property
+    def digits(self) -> tuple[int | None, int]:
+        """Of a decimal how many there may be, if that is said, and its scale."""
+        found = self.found
+        scale = found.get("scale", (found.get("connect.parameters") or {}).get("scale", 0))
+        return found.get("precision"), int(scale)
 
 
 def misfits(writer: Side, reader: Side, path: str = "") -> list[Misfit]:
@@ -112,9 +125,9 @@ class _Comparison:
             yield from self.between(writer, chosen, path)
 
     def _alike(self, writer: Side, reader: Side, path: str) -> Iterator[Misfit]:
-        if reader.meaning is not None and writer.meaning != reader.meaning:
-            yield Misfit(path=path, expected=reader.meaning, found=writer.meaning or f"{writer.word} without a name")
-        elif reader.meaning == "decimal":
+        other = list(_meanings(writer, reader, path))
+        yield from other
+        if reader.is_decimal and not other:
             yield from _digits(writer, reader, path)
         if not _matches(writer, reader):
             yield Misfit(path=path, expected=_named(reader), found=_named(writer))
@@ -157,13 +170,27 @@ def _symbols(writer: Side, reader: Side, path: str) -> Iterator[Misfit]:
         yield Misfit(path=path, expected=f"one of {', '.join(reader.found['symbols'])}", found=", ".join(more))
 
 
+def _meanings(writer: Side, reader: Side, path: str) -> Iterator[Misfit]:
+    """Whether values mean what is expected: by a name that both have, and no other name may differ."""
+    wanted, there = reader.meanings, writer.meanings
+    both = [one for one in wanted if one in there]
+    other = next((one for one in both if wanted[one] != there[one]), None)
+    if other is not None:
+        yield Misfit(path=path, expected=wanted[other], found=there[other])
+    elif wanted and not both:
+        found = next(iter(there.values()), f"{writer.word} without a name")
+        yield Misfit(path=path, expected=next(iter(wanted.values())), found=found)
+
+
 def _digits(writer: Side, reader: Side, path: str) -> Iterator[Misfit]:
     """A decimal's scale is how its bytes are read, and more digits than expected need not fit."""
-    (wide, scale), (most, wanted) = (
-        (side.found.get("precision", 0), side.found.get("scale", 0)) for side in (writer, reader)
-    )
-    if scale != wanted or wide > most:
-        yield Misfit(path=path, expected=f"decimal({most},{wanted})", found=f"decimal({wide},{scale})")
+    (wide, scale), (most, wanted) = writer.digits, reader.digits
+    if scale != wanted or (most is not None and (wide is None or wide > most)):
+        yield Misfit(path=path, expected=_decimal(most, wanted), found=_decimal(wide, scale))
+
+
+def _decimal(digits: int | None, scale: int) -> str:
+    return f"decimal({'any' if digits is None else digits},{scale})"
 
 
 def _is_named(schema: Avro) -> bool:

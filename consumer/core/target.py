@@ -19,7 +19,8 @@ class TableName:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetColumn:
     """A target column as the catalog has it. `type_name` is pg_type.typname, `cast` its name in a cast, `item` what an
-    array holds; `digits`, `length` and `masked` as in `Kind`; `collation` where that takes values that differ for one.
+    array holds; `digits`, `length` and `masked` as in `Kind`; `collation` where that takes values that differ for one;
+    `hashes`: whether the type has a hash.
 
     `identity`: the target can number it; `always`: and no update sets another number than its.
     `lacks`: the privileges on it that we do not have. `required`: it takes no null. `needed`: a new row has
@@ -35,6 +36,7 @@ class TargetColumn:
     length: int | None = None
     masked: bool = False
     collation: str | None = None
+    hashes: bool = True
     identity: bool = False
     always: bool = False
     generated: bool = False

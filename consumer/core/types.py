@@ -128,6 +128,7 @@ _BINARY_ITEMS = frozenset(
 _DIRECT: dict[tuple[Meaning, str], str] = {
     **{(Meaning.INTEGER, name): name for name in _INTEGERS},
     **{(Meaning.BOOLEAN, name): name for name in _INTEGERS},
+    (Meaning.INTEGER, "bool"): "bool",
     (Meaning.REAL, "float8"): "float8",
     (Meaning.JSON, "json"): "json",
     (Meaning.BYTES, "uuid"): "uuid",

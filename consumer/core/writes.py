@@ -38,12 +38,14 @@ _IMAGES = (Action.UPSERT, Action.REPLACE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StagedColumn:
-    """A column of a staging table; `cast` is the target type where our SQL casts, `collation` as in `TargetColumn`."""
+    """A column of a staging table; `cast` is the target type where our SQL casts, `collation` and `hashes` as in
+    `TargetColumn`."""
 
     name: str
     staging: str
     cast: str | None = None
     collation: str | None = None
+    hashes: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

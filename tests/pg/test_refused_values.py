@@ -33,6 +33,7 @@ from tests.unit.semantic import (
     array,
     bits,
     decimal,
+    enum,
     filled,
     propagated,
 )
@@ -85,6 +86,10 @@ NAMED = [
     Value("int", 2**24 + 1, "float4", "expected a number that float4 keeps"),
     Value("double", 0.30000000000000004, "numeric(12,2)", "expected at most 2 digits behind the point"),
     Value("float", 0.125, "money", "expected at most 2 digits behind the point"),
+    Value({"type": "int", "connect.type": "int16"}, 2, "bool", "after.v: expected 0 or 1, found another number"),
+    Value("long", -1, "bool", "after.v: expected 0 or 1"),
+    Value("int", 256, "bool", "after.v: expected 0 or 1"),
+    Value(array("int"), [1, 2], "bool[]", "expected 0 or 1"),
     Value("double", 0.1, "float4", "expected a number that float4 keeps"),
     Value(US, 1_709_210_096_123_456, "timestamp(3)", "expected at most 3 digits behind the point"),
     Value(US, 1_709_210_096_123_456, "date", "after.v: expected a day, found a time of day"),
@@ -122,6 +127,25 @@ NAMED = [
     Value("string", "é" * 32, "name", "expected at most 63 bytes"),
     Value("string", "é", '"char"', "expected at most 1 bytes"),
     Value(STRUCTURED_DATE, filled(STRUCTURED_DATE, month=1), "date", "expected all parts of a value of its type"),
+]
+# texts that a number's column would write back otherwise
+WHOLE, NUMBER = "after.v: expected a whole number as it is written back", "after.v: expected a number as it is written"
+SPELLED = [
+    *(Value("string", "007", kind, WHOLE) for kind in ("int2", "int8", "oid")),
+    *(
+        Value("string", text, "int4", WHOLE)
+        for text in ("007", "+7", " 7", "7 ", "-0", "-07", "1_000", "0x1F", "7\n", "\u0667", "")
+    ),
+    *(Value("string", "007.5", kind, NUMBER) for kind in ("numeric(12,2)", "float8", "float4")),
+    *(
+        Value("string", text, "numeric", NUMBER)
+        for text in ("007", "+7", " 7", "7\n", "00.5", ".5", "5.", "-.5", "1_000", "0x1F", "+1E3", " NaN", "+Infinity")
+    ),
+    Value("string", "-0.00", "numeric", NUMBER),
+    Value("string", "+1.50", "money", NUMBER),
+    Value(enum("Enum", "07"), "07", "int4", WHOLE),
+    Value(array("string"), ["7", "07"], "int4[]", WHOLE),
+    Value(array("string"), ["7", None, "+7.5"], "numeric[]", NUMBER),
 ]
 # where the column's settings want parts of a microsecond left out
 CUT = [
@@ -173,7 +197,7 @@ TOLD = [
 ]
 
 
-@pytest.mark.parametrize("value", params(NAMED))
+@pytest.mark.parametrize("value", params([*NAMED, *SPELLED]))
 def test_what_a_column_cannot_hold_is_named(
     session: psycopg.Connection, sink: PostgresSink, table: TableName, value: Value
 ) -> None:

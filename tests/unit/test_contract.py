@@ -10,13 +10,14 @@ import structlog
 
 from consumer.binding.known import KnownBindings
 from consumer.core.binding import BindingKey
-from consumer.core.contract import Compatibility, Contract
+from consumer.core.contract import Compatibility, Contract, violations
 from consumer.core.failure import Failure, Refused
 from consumer.core.runs import runs
 from consumer.edges.contracts import read_contract
 from consumer.planning.planner import BadRecord
 from consumer.ports.topics import Traits
 from tests.unit.known import AT, Topic, slice_of
+from tests.unit.semantic import CONNECT
 from tests.unit.world import World
 
 Field = Mapping[str, Any]
@@ -123,6 +124,23 @@ def test_a_contract_about_the_envelope_is_held_to_all_of_it() -> None:
 
     envelope["fields"] = envelope["fields"][:2]
     assert bound([ID, COUNT], envelope, "forward")[1] is None
+
+
+def test_decimals_are_held_to_their_scale_by_the_registrys_own_schema() -> None:
+    """Of a contract that was cut out of it, whole or with the logical type alone."""
+    text = (Path(__file__).parents[2] / "schemas" / "examples" / "customers-value.avsc").read_text(encoding="utf-8")
+    taken = json.loads(text)
+    assert violations(Contract(name="c", schema=taken, compatibility="full"), text) == []
+
+    changed = text.replace('"scale": 2,', '"scale": 4,')
+    assert changed != text
+    for contract in (taken, json.loads(text.replace(f'"connect.name": "{CONNECT}Decimal",', ""))):
+        assert violations(Contract(name="c", schema=contract), text) == []
+        found = violations(Contract(name="c", schema=contract), changed)
+        assert [str(each).partition(":")[2] for each in found] == [
+            " expected decimal(12,2), found decimal(12,4)"
+        ] * len(found)
+        assert found
 
 
 def test_what_need_not_fit_is_logged() -> None:

@@ -221,10 +221,10 @@ CATALOG = {
     ),
     "no cast": Case(
         kind="table.shape",
-        says=["after.id", "bool", "integer"],
+        says=["after.id", "date", "integer"],
         remedy="types.md",
-        table=with_column(column("id", "bool")),
-        uncast=frozenset({("int8", "bool")}),
+        table=with_column(column("id", "date")),
+        uncast=frozenset({("int8", "date")}),
     ),
     "a column that nothing gives a value": Case(
         kind="table.shape",

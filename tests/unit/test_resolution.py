@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumer.core.resolution import Side, misfits
+from tests.unit import semantic
 
 Pair = tuple[Any, Any]
 WORDS = ["null", "boolean", "int", "long", "float", "double", "bytes", "string"]
@@ -189,6 +190,7 @@ def fixed(size: int) -> dict[str, Any]:
     return {"type": "fixed", "name": "F", "size": size}
 
 
+CONNECT_DECIMAL = {"type": "bytes", "connect.name": semantic.CONNECT + "Decimal"}
 row_with_alias = {"type": "record", "name": "Value", "fields": [{"name": "b", "aliases": ["a"], "type": "int"}]}
 
 
@@ -236,6 +238,59 @@ row_with_alias = {"type": "record", "name": "Value", "fields": [{"name": "b", "a
             row(("a", decimal(9, 3))),
             ["a: expected decimal(9,3), found decimal(9,2)"],
             id="scale",
+        ),
+        pytest.param(
+            row(("a", semantic.decimal(9, 4))),
+            row(("a", semantic.decimal(9, 2))),
+            ["a: expected decimal(9,2), found decimal(9,4)"],
+            id="scale of a decimal as the converter writes it",
+        ),
+        pytest.param(
+            row(("a", semantic.decimal(12, 2))),
+            row(("a", decimal(9, 2))),
+            ["a: expected decimal(9,2), found decimal(12,2)"],
+            id="digits, by the logical type alone",
+        ),
+        pytest.param(
+            row(("a", semantic.decimal(9, 3))),
+            row(("a", CONNECT_DECIMAL | {"connect.parameters": {"scale": "2"}})),
+            ["a: expected decimal(any,2), found decimal(9,3)"],
+            id="scale, by the Connect name alone",
+        ),
+        pytest.param(
+            row(("a", CONNECT_DECIMAL | {"scale": 2})),
+            row(("a", semantic.decimal(9, 2))),
+            ["a: expected decimal(9,2), found decimal(any,2)"],
+            id="digits that are not said",
+        ),
+        pytest.param(
+            row(("a", semantic.decimal(9, 2))), row(("a", CONNECT_DECIMAL | {"scale": 2})), [], id="any digits"
+        ),
+        pytest.param(row(("a", semantic.decimal(9, 2))), row(("a", decimal(9, 2))), [], id="one of a decimal's names"),
+        pytest.param(row(("a", decimal(9, 2))), row(("a", semantic.decimal(9, 2))), [], id="the other name alone"),
+        pytest.param(
+            row(("a", semantic.CONNECT_DATE)),
+            row(("a", {"type": "int", "logicalType": "date"})),
+            [],
+            id="one of a date's names",
+        ),
+        pytest.param(
+            row(("a", semantic.CONNECT_TIMESTAMP)),
+            row(("a", {"type": "long", "logicalType": "timestamp-millis"})),
+            [],
+            id="one of a timestamp's names",
+        ),
+        pytest.param(
+            row(("a", semantic.CONNECT_TIMESTAMP)),
+            row(("a", {"type": "long", "logicalType": "timestamp-micros"})),
+            ["a: expected timestamp-micros, found timestamp-millis"],
+            id="another logical type beside a Connect name",
+        ),
+        pytest.param(
+            row(("a", semantic.CONNECT_DATE)),
+            row(("a", DATE | {"logicalType": "date"})),
+            ["a: expected io.debezium.time.Date, found org.apache.kafka.connect.data.Date"],
+            id="one name is the same and the other is not",
         ),
         pytest.param(row(("a", "int")), row_with_alias, [], id="a field by its other name"),
         pytest.param(

@@ -60,6 +60,12 @@ _SPECIAL = """\
 - **Narrower columns** take a value only if they keep all of it. PostgreSQL itself would round `1.235` to a
   `numeric(6,2)`, cut a time of day off for a `date`, `'abc '` to a `varchar(3)` and a long text to a `name`, all
   without a word. Here such a record becomes a letter.
+- **Texts in numbers** are taken only as the number is written back: `'007'`, `'+7'`, `' 7'` or `'1_000'` in an integer
+  or `numeric` column makes its record a letter, and so does `'-0'`. Exponents and zeros at the end of a fraction are
+  taken, since Debezium's texts of numbers (`decimal.handling.mode = string`) have them. What a `char(n)` pads and
+  ignores, blanks at the end, it goes on ignoring: texts of a `char(n)` at the source come with them.
+- **Integers** go into a `boolean` where they are 0 or 1, as MySQL has its booleans in a `tinyint(1)`; any other number
+  makes its record a letter.
 - **Casts that take a part** stop the table before its first record: of JSON into numbers and `boolean`, where
   PostgreSQL rounds; of circles into points, boxes and polygons; of anything into an `interval` that leaves out fields
   (`interval day`, but not `interval day to second`).

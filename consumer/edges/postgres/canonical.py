@@ -1,18 +1,8 @@
-"""The SQL of a value's spelling that two servers have in common; it holds under the settings of `SAME`."""
+"""The SQL of a value's spelling that two servers have in common; it holds under `value_settings`."""
 
 from psycopg import sql
 
 from consumer.core.canonical import Spelling
-
-SAME = {
-    "TimeZone": "UTC",
-    "DateStyle": "ISO, YMD",
-    "IntervalStyle": "postgres",
-    "extra_float_digits": "1",
-    "bytea_output": "hex",
-    "xmlbinary": "base64",
-}
-"""What has to be set alike on both sides."""
 
 # the lengths of months and days that Debezium reckons with
 _LENGTH = (

@@ -13,6 +13,8 @@ from consumer.edges.postgres.staged_rows import written
 from consumer.edges.postgres.translate import translated
 
 # Unique: usable as a conflict target, that is valid, immediate, whole, over plain columns.
+# Hashes: by an operator class of its own or of a type whose form it has, with the function that takes a seed; of an
+# array its elements do. Enums, ranges and records have one for all of their kind.
 # Referenced: more than of any table that it refers to, unless they refer to one another in a circle.
 _TABLE = """
 SELECT
@@ -67,6 +69,18 @@ SELECT a.attname,
            SELECT format('%%I.%%I', m.nspname, l.collname)
            FROM pg_collation l JOIN pg_namespace m ON m.oid = l.collnamespace
            WHERE l.oid = a.attcollation AND NOT l.collisdeterministic
+       ),
+       coalesce(e.typtype, b.typtype, t.typtype) <> 'b' OR EXISTS (
+           SELECT FROM pg_opclass o JOIN pg_am m ON m.oid = o.opcmethod AND m.amname = 'hash'
+           JOIN pg_amproc f ON f.amprocfamily = o.opcfamily AND f.amproclefttype = o.opcintype
+               AND f.amprocrighttype = o.opcintype AND f.amprocnum = 2
+           WHERE o.opcdefault AND (
+               o.opcintype = coalesce(e.oid, b.oid, t.oid) OR EXISTS (
+                   SELECT FROM pg_cast k
+                   WHERE k.castsource = coalesce(e.oid, b.oid, t.oid) AND k.casttarget = o.opcintype
+                     AND k.castmethod = 'b' AND k.castcontext = 'i'
+               )
+           )
        )
 FROM pg_attribute a
 JOIN pg_class c ON c.oid = a.attrelid
@@ -108,6 +122,7 @@ def read_table(connection: psycopg.Connection, name: TableName) -> TargetTable |
             needed=row[11],
             lacks=frozenset(row[12]),
             collation=row[13],
+            hashes=row[14],
         )
         for row in rows
     )

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from psycopg import sql
 
-from consumer.core.writes import TableWrite
-from consumer.edges.postgres.staged_rows import UNHASHABLE, table_name, written
+from consumer.edges.postgres.staged_rows import table_name, written
 from consumer.edges.postgres.staging import Staged
 
 # types whose equal values are one value; of others, as of boxes, more than that may be equal
@@ -25,7 +24,7 @@ def remove(staged: Staged) -> sql.Composed:
     write = staged.write
     values = {column.name: _compared(written(column), write.moving[column.name]) for column in write.columns}
     ours = {name: _compared(sql.SQL("t.{}").format(sql.Identifier(name)), write.moving[name]) for name in values}
-    hashed = [name for name in values if write.moving[name].startswith(_EQUAL) and name not in _unhashed(write)]
+    hashed = [each.name for each in write.columns if each.hashes and write.moving[each.name].startswith(_EQUAL)]
     same = sql.SQL(" AND ").join(
         sql.SQL("{} = ANY (ARRAY[w.{}])" if name in write.required else "{} IS NOT DISTINCT FROM w.{}").format(
             ours[name], sql.Identifier(name)
@@ -54,10 +53,6 @@ def remove(staged: Staged) -> sql.Composed:
         table=table_name(write.table),
         same=same,
     )
-
-
-def _unhashed(write: TableWrite) -> set[str]:
-    return {name for name, kind in write.moving.items() if kind.startswith(UNHASHABLE)}
 
 
 def _hash_of(values: Sequence[sql.Composed]) -> sql.Composed:

@@ -8,7 +8,6 @@ from psycopg import sql
 
 from consumer.core.reconcile import Key
 from consumer.core.target import TableName
-from consumer.edges.postgres.canonical import SAME
 from consumer.edges.postgres.describing import Mapped, described, read_table
 from consumer.edges.postgres.session import SessionSettings, connect
 from consumer.edges.postgres.sides import PostgresRows
@@ -116,9 +115,6 @@ class PostgresComparison:
     def _target_session(self) -> psycopg.Connection:
         if self._here is None or self._here.closed:
             self._here = connect(self._target)
-            with translated("connect"):
-                for name, value in SAME.items():
-                    self._here.execute("SELECT set_config(%s, %s, false)", (name, value))
         return self._here
 
     def _source_session(self) -> psycopg.Connection:

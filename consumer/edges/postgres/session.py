@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from consumer.core.failure import Failure, Refused, Transient, failed
 from consumer.core.kinds import KINDS
 from consumer.edges.postgres.translate import translated
+from consumer.edges.postgres.value_settings import configure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ def keepalives(seconds: float) -> dict[str, Any]:
 
 
 def connect(settings: SessionSettings) -> psycopg.Connection:
-    """Open an autocommit session in UTC.
+    """Open an autocommit session in which values are read and written as `value_settings` say.
 
     Raises ConnectionLost, Persistent (credentials), Refused (a pooler, or a connection string that is none), or
     Transient for a server that takes no writes.
@@ -92,18 +92,16 @@ def _no_dsn(why: str) -> Failure:
 def _prepare(connection: psycopg.Connection, settings: SessionSettings) -> None:
     timeouts = _timeouts(settings.batch_deadline)
     values = {
-        "TimeZone": "UTC",
-        "DateStyle": "ISO, YMD",
         **timeouts,
         "idle_in_transaction_session_timeout": timeouts["lock_timeout"],
         "synchronous_commit": settings.synchronous_commit,
         "client_min_messages": "warning",
+        # a statement sees what was committed while its transaction waited for a lock
+        "default_transaction_isolation": "read committed",
     }
     if settings.trust_source:
         values["session_replication_role"] = "replica"
-    # in one journey: a person's question has a session of its own
-    calls = sql.SQL(", ").join([sql.SQL("set_config(%s, %s, false)")] * len(values))
-    connection.execute(sql.SQL("SELECT {}").format(calls), [part for pair in values.items() for part in pair])
+    configure(connection, values)
 
 
 def limit(connection: psycopg.Connection, seconds: float) -> None:

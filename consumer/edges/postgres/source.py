@@ -10,9 +10,9 @@ from psycopg.conninfo import conninfo_to_dict
 from consumer.core.failure import Failure, Persistent, Refused, Transient, failed
 from consumer.core.kinds import KINDS
 from consumer.core.reconcile import Key, Seen
-from consumer.edges.postgres.canonical import SAME
 from consumer.edges.postgres.session import keepalives, rollback
 from consumer.edges.postgres.sides import PostgresRows
+from consumer.edges.postgres.value_settings import configure
 from consumer.ports.reconcile import Came, Mark
 
 # a failed login carries no SQLSTATE, only the server's words
@@ -98,14 +98,12 @@ def connect_source(settings: SourceSettings) -> psycopg.Connection:
 
 def _prepare(connection: psycopg.Connection, seconds: float) -> None:
     values = {
-        **SAME,
         "default_transaction_read_only": "on",
         "statement_timeout": f"{int(seconds * 1000)}ms",
         "lock_timeout": f"{int(seconds * 1000)}ms",
         "idle_in_transaction_session_timeout": f"{int(seconds * 1000)}ms",
     }
-    for name, value in values.items():
-        connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+    configure(connection, values)
 
 
 class PostgresSourceRows(PostgresRows):

@@ -11,8 +11,8 @@ from consumer.edges.postgres.staging import Staged
 _FLOATS = ("float4", "float8")
 _FLOAT_ARRAYS = ("_float4", "_float8")
 _BY_WHOLE = {"smallint": "smallint", "integer": "integer", "bigint": "bigint", "oid": "bigint"}
-UNHASHABLE = ("bit", "money")
-"""Types with an order but without a hash."""
+# of the types that staging tables have, and that order keys
+_UNHASHED = "varbit"
 # a record of one value has the hash of this value, which costs a third; no identity is null
 _HASHES = {
     "int2": "hashint2extended",
@@ -93,6 +93,7 @@ def _collated(column: StagedColumn) -> sql.Composed:
 
 
 def hashed(column: StagedColumn) -> StagedColumn:
-    """A column of an identity as it is hashed: in the target's type if that can be."""
-    unhashable = column.cast is not None and column.cast.startswith(UNHASHABLE)
-    return replace(column, cast=None) if unhashable else column
+    """A column of an identity as it is hashed: in the target's type if that can be, else as it is staged."""
+    if column.hashes:
+        return column
+    return replace(column, cast="text" if column.staging == _UNHASHED else None)
