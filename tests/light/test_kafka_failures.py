@@ -58,6 +58,7 @@ class Member:
     def __init__(self, settings: KafkaSettings, position: int) -> None:
         self.source = KafkaSource(settings)
         self.position = position
+        self.held: set[TopicPartition] = set()
         self.read: list[int] = []
         self.broken: dict[TopicPartition, Failure] = {}
         self.revocations = 0
@@ -67,6 +68,7 @@ class Member:
     def assigned(self, partitions: Sequence[TopicPartition]) -> None:
         """As the reader does once they are taken."""
         self._assigned += partitions
+        self.held |= set(partitions)
 
     def revoked(self, partitions: Sequence[TopicPartition]) -> None:
         """Nothing is in flight."""
@@ -301,6 +303,21 @@ def test_an_expression_that_the_client_does_not_take_is_refused(broker: Broker) 
 
     assert caught.value.failure.kind == "kafka.configuration"
     assert "kafka.topics" in caught.value.failure.detail
+
+
+def test_all_that_an_expression_selects_is_assigned(broker: Broker) -> None:
+    """And nothing else: alternatives are held at the beginning of a name, as where topics are listed."""
+    mark = f"t{next(NAMES)}"
+    wanted, others = {f"{mark}.orders_12", f"{mark}.items", f"{mark}.old"}, {f"{mark}.orders_x", f"x{mark}.old"}
+    for name in wanted | others:
+        broker.create(name, [SECRET])
+    chosen = settings(broker, rf"^{mark}\.(orders_[0-9]+|items)$|{mark}\.old")
+    assert {at.topic for at in KafkaOffsets(chosen).matching()} == wanted
+
+    reads = Member(chosen, 0)
+    reads.until(lambda: len(reads.read) >= len(wanted))
+    assert {at.topic for at in reads.held} == wanted
+    reads.source.close()
 
 
 @pytest.mark.provokes("worker.defect")

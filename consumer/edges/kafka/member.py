@@ -10,7 +10,14 @@ from confluent_kafka import TopicPartition as Position
 
 from consumer.core.classify import REFUSED
 from consumer.core.records import TopicPartition
-from consumer.edges.kafka.config import ErrorLog, KafkaSettings, configuring, consumer_config, is_incremental
+from consumer.edges.kafka.config import (
+    ErrorLog,
+    KafkaSettings,
+    configuring,
+    consumer_config,
+    is_incremental,
+    subscription,
+)
 from consumer.edges.kafka.silence import Question
 from consumer.ports.topics import Listener
 
@@ -60,7 +67,7 @@ class Member:
         partitions one by one.
         """
         self.client.subscribe(
-            [*settings.topics, *settings.lane],
+            subscription(settings),
             on_assign=lambda _, parts: self._assigned(parts),
             on_revoke=lambda _, parts: self._gone(parts, listener.revoked),
             on_lost=lambda _, parts: self._gone(parts, listener.lost),
