@@ -1,6 +1,6 @@
 """What can't arrive, and why: typed in by hand, never taken from a result.
 
-`LOSSES` are of values of which less is in the events, or in a column that is created, since the schema does not tell the
+`LOSSES` are of values of which less is in the events, or in a column that is created, as the schema does not tell the
 source's type; an SQL expression over the source's value says what is left.
 `REFUSALS` are ours, each with its kind of failure. `NOT_SENT` are columns that the connector leaves out.
 """

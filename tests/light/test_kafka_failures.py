@@ -19,9 +19,11 @@ from consumer.edges.kafka.letterbox import KafkaLetterbox
 from consumer.edges.kafka.offsets import KafkaOffsets
 from consumer.edges.kafka.source import KafkaSource
 from consumer.edges.rows import RowDecoder
+from consumer.ports.facts import Fact
 from consumer.ports.letters import Outgoing
 from consumer.stack.waiting import wait_until
 from tests.light.broker import HEARTBEAT, LIST_OFFSETS, OFFSET_COMMIT, PRODUCE, Broker
+from tests.unit.counted import counted
 from tests.unit.known import Topic, slice_of
 from tests.unit.world import World
 
@@ -269,8 +271,10 @@ def test_a_letter_that_may_not_be_written_is_a_failure(broker: Broker, topic: st
 def test_positions_that_the_group_can_not_be_told_of_hold_up_nobody(
     broker: Broker, topic: str, member: Join, code: int
 ) -> None:
-    """Nobody here reads them back: it is said, and reading goes on."""
+    """Nobody here reads them back: it is said and counted, and reading goes on."""
     one = member(0)
+    facts: list[Fact] = []
+    one.source.tell = facts.append
     one.until(lambda: len(one.read) == 5)
     at = TopicPartition(topic, 0)
     broker.answer(OFFSET_COMMIT, *[code] * 3)
@@ -281,6 +285,9 @@ def test_positions_that_the_group_can_not_be_told_of_hold_up_nobody(
         one.until(lambda: len(one.read) >= 6)
     assert not one.broken
     assert SECRET.decode() not in str(logs)
+    said = [line["code"] for line in logs if line["event"].startswith("group commit failed")]
+    for name in said:
+        assert counted(facts)[f"headrace_group_commit_failures_total[{name!r}]"] == said.count(name)
 
 
 @pytest.mark.provokes("kafka.configuration")

@@ -25,13 +25,6 @@ log = structlog.get_logger("headrace.kafka")
 
 # seconds that joining waits for the cluster's first answer, and leaving for its last
 _CONNECTING, _LEAVING = 1.0, 5.0
-# what a commit is answered while the group rebalances
-_REBALANCING = (
-    KafkaError.ILLEGAL_GENERATION,
-    KafkaError.REBALANCE_IN_PROGRESS,
-    KafkaError.UNKNOWN_MEMBER_ID,
-    KafkaError.STALE_MEMBER_EPOCH,
-)
 # asked about for a sign of life: whoever has groups has it
 _EVERYWHERE = "__consumer_offsets"
 
@@ -42,11 +35,13 @@ _EXPRESSIONS = ": an expression in kafka.topics is none that the client takes, w
 class Member:
     """Joins when it is made. Assigned partitions are paused at offset 0. Raises Refused for wrong settings."""
 
-    def __init__(self, settings: KafkaSettings, listener: Listener) -> None:
+    def __init__(self, settings: KafkaSettings, listener: Listener, uncommitted: Callable[[KafkaError], None]) -> None:
+        """`uncommitted`: told of commits to the group that failed."""
         config = consumer_config(settings)
         self.incremental = is_incremental(config)
         self.refusal: KafkaError | None = None
         self._listener: Listener | None = listener
+        self._uncommitted = uncommitted
         # assigned now
         self.held: set[TopicPartition] = set()
         self._last_error: KafkaError | None = None
@@ -146,16 +141,9 @@ class Member:
 
     def _committed(self, error: KafkaError | None, _: list[Position]) -> None:
         if error is not None and not self._left_behind:
-            say_uncommitted(error)
+            self._uncommitted(error)
 
 
 def plain(parts: Sequence[Position]) -> list[TopicPartition]:
     """The client's partitions as ours."""
     return [TopicPartition(part.topic, part.partition) for part in parts]
-
-
-def say_uncommitted(error: KafkaError) -> None:
-    """The group was not told of positions, which costs nothing but the view of lag tools."""
-    # while members come and go that is the rule
-    say = log.debug if error.code() in _REBALANCING else log.info
-    say("group commit failed; it serves lag tools only", code=error.name())
