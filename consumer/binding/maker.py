@@ -371,7 +371,7 @@ def _may_lack(wanted: "_Wanted", columns: Sequence[BoundColumn], doubts: Collect
 
 
 _NO_KEY = (
-    "Give the source table a primary key, or set message.key.columns on the connector, or set mode of the table to "
-    "history, append or match."
+    "Give the source table a primary key, or set message.key.columns on the connector, to columns of the table's "
+    "replica identity, or set mode of the table to history, append or match."
 )
 _ONE_PARTITION = "Have the connector write to a topic of one partition, or set mode of the table to history or append."

@@ -174,4 +174,7 @@ def _misframed(datum: Datum, found: Foreign) -> Cannot:
     return Cannot(found.kind, f"{datum.part}: {expected(datum.framing)}, found {found.found}", found.remedy)
 
 
-_NO_KEY = "Give the source table a primary key, or set message.key.columns on the connector."
+_NO_KEY = (
+    "Give the source table a primary key, or set message.key.columns on the connector, to columns of the table's "
+    "replica identity."
+)

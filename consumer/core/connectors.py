@@ -23,7 +23,9 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connector:
-    """A connector and its tasks. `topics`: those that it has written or read, as far as Connect knows."""
+    """A connector and its tasks. `topics`: those that it has written or read, as far as Connect knows. `key_columns`:
+    `message.key.columns` of a connector for PostgreSQL, whose log has not all columns of what was there before.
+    """
 
     name: str
     kind: str
@@ -31,6 +33,7 @@ class Connector:
     failure: tuple[str, ...] = ()
     tasks: tuple[Task, ...] = ()
     topics: frozenset[str] = frozenset()
+    key_columns: str = ""
 
     @property
     def condition(self) -> str:

@@ -51,7 +51,8 @@ RECORD_KINDS = (
         "record.identity",
         PERSISTENT,
         "no key, one of another table's schema, or a key column without a value: the row can't be told from others",
-        "Give the source table a primary key, or set message.key.columns on the connector.",
+        "Give the source table a primary key, or set message.key.columns on the connector, to columns of the table's "
+        "replica identity.",
     ),
     kind(
         "record.type",

@@ -18,6 +18,7 @@ from consumer.ports.target import Breaker
 
 # while Connect moves its connectors it takes no changes: how often, and how long between, a change is tried
 _TRIES, _PAUSE = 5, 0.5
+_POSTGRES, _KEY_COLUMNS = "io.debezium.connector.postgresql.PostgresConnector", "message.key.columns"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,10 +75,13 @@ class HttpConnect:
         self._pool.clear()
 
     def _all(self) -> list[Connector]:
-        said = _json(self._asked("GET", "/connectors?expand=status", "list connectors") or b"{}")
-        return [self._connector(name, each.get("status", {})) for name, each in sorted(said.items())]
+        said = _json(self._asked("GET", "/connectors?expand=status&expand=info", "list connectors") or b"{}")
+        return [
+            self._connector(name, each.get("status", {}), each.get("info", {}).get("config", {}))
+            for name, each in sorted(said.items())
+        ]
 
-    def _connector(self, name: str, status: dict[str, Any]) -> Connector:
+    def _connector(self, name: str, status: dict[str, Any], config: dict[str, Any]) -> Connector:
         own = status.get("connector", {})
         tasks = (
             Task(id=int(task["id"]), state=str(task["state"]), failure=classes(task.get("trace") or ""))
@@ -90,6 +94,8 @@ class HttpConnect:
             failure=classes(own.get("trace") or ""),
             tasks=tuple(sorted(tasks, key=lambda task: task.id)),
             topics=self._topics(name),
+            # of the settings nothing else is kept: they may have passwords
+            key_columns=str(config.get(_KEY_COLUMNS, "")) if config.get("connector.class") == _POSTGRES else "",
         )
 
     def _topics(self, name: str) -> frozenset[str]:

@@ -123,6 +123,13 @@ class Overtaken:
 
 
 @dataclass(frozen=True, slots=True)
+class Uncommitted:
+    """The group was not told of positions, which costs nothing but the view of lag tools. `code`: Kafka's word."""
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
 class Healed:
     """The service has put something right by itself, or has done what it can; kept for people."""
 
@@ -140,7 +147,20 @@ class Published:
     lap: Lap
 
 
-Fact = Began | Ended | Numbered | Committed | Undone | Failed | Halted | Shifted | Overtaken | Healed | Published
+Fact = (
+    Began
+    | Ended
+    | Numbered
+    | Committed
+    | Undone
+    | Failed
+    | Halted
+    | Shifted
+    | Overtaken
+    | Uncommitted
+    | Healed
+    | Published
+)
 Tell = Callable[[Fact], None]
 
 

@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 from consumer.core.markers import UNAVAILABLE, BadPlaceholder, Placeholders
+from consumer.core.topic_expressions import BadExpression, check
 from consumer.settings.section import Section
 
 RESERVED = frozenset(
@@ -47,16 +48,21 @@ IdPlaces = Literal["prefix", "headers", "global-ids", "content-ids"]
 _CCOMPAT = re.compile(r"(.*)/apis/ccompat/v\d+/?")
 
 
-def checked_patterns(topics: list[str]) -> list[str]:
-    """The topics. Raises ValueError for one that begins as a regular expression and is none."""
+def checked_patterns(topics: list[str], *, listed: bool = False) -> list[str]:
+    """The topics. Raises ValueError for a regular expression that is none, or that engines read differently.
+
+    `listed`: the client is told them in one text, with commas between.
+    """
     for topic in topics:
         if not topic:
             raise ValueError("an empty name is no topic")
         if topic.startswith("^"):
             try:
-                re.compile(topic)
-            except re.error as error:
-                raise ValueError(f"{topic!r} is not a regular expression: {error}") from error
+                check(topic)
+            except BadExpression as error:
+                raise ValueError(f"{topic!r} is no regular expression that is taken here: {error}") from error
+            if listed and "," in topic:
+                raise ValueError(f"{topic!r} has a comma, which ends it for Kafka's client; write {{n,m}} out")
     return topics
 
 
@@ -74,7 +80,9 @@ class Kafka(Section):
         default="headrace", description="Consumer group; positions are kept under this name."
     )
     topics: Annotated[list[str], Field(min_length=1)] = Field(
-        description="Topics to apply; an entry that starts with ^ is a regular expression."
+        description="Topics to apply; an entry that starts with ^ is a regular expression, of which the beginning of a "
+        "name is enough. It has what all engines read alike: `.`, `\\.`, `[0-9a-z_]`, `(a|b)`, `*`, `+`, `?`, `{n,m}`, "
+        "`^`, `$`."
     )
     initial: str = Field(
         default="earliest",

@@ -154,14 +154,15 @@ class Imports(Section):
     topics: Annotated[list[Annotated[str, Field(min_length=1, max_length=1000)]], Field(max_length=1000)] = Field(
         default=[],
         description="Dead-letter topics that workers read, of Kafka Connect, Spring Kafka, Kafka Streams, share groups "
-        "or other groups of Headrace, each record by its headers; an entry that starts with ^ is a regular expression. "
+        "or other groups of Headrace, each record by its headers; an entry that starts with ^ is a regular expression, "
+        "as in kafka.topics, without commas. "
         "None of them is ever read as a source.",
     )
 
     @field_validator("topics")
     @classmethod
     def _patterns(cls, topics: list[str]) -> list[str]:
-        return checked_patterns(topics)
+        return checked_patterns(topics, listed=True)
 
     @property
     def expressions(self) -> tuple[str, ...]:

@@ -12,7 +12,19 @@ from consumer.core.failure import Failure
 from consumer.core.kinds import KINDS
 from consumer.core.letters import State
 from consumer.core.plan import Plan
-from consumer.ports.facts import Began, Committed, Fact, Failed, Halted, Healed, Overtaken, Route, Shifted, Undone
+from consumer.ports.facts import (
+    Began,
+    Committed,
+    Fact,
+    Failed,
+    Halted,
+    Healed,
+    Overtaken,
+    Route,
+    Shifted,
+    Uncommitted,
+    Undone,
+)
 from consumer.ports.target import Applied
 from consumer.telemetry import metrics
 from consumer.telemetry.labels import OTHER, Bounded
@@ -48,6 +60,7 @@ class Counting:
             Shifted: self._shifted,
             Healed: lambda fact: self._count(metrics.HEALED, 1, fact.act),
             Overtaken: lambda fact: self._count(metrics.OVERTAKEN, fact.partitions),
+            Uncommitted: lambda fact: self._count(metrics.UNCOMMITTED, 1, fact.code),
         }
 
     def tell(self, fact: Fact) -> None:

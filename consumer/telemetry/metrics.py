@@ -106,6 +106,11 @@ TABLE_ROWS = _counter(
 OVERTAKEN = _counter("fence_losses", "Partitions that another owner took while this one worked on them.")
 REBALANCES = _counter("rebalances", "Times that the group moved partitions.", "event")
 REBALANCED = _counter("rebalanced_partitions", "Partitions that it moved.", "event")
+UNCOMMITTED = _counter(
+    "group_commit_failures",
+    "Commits of offsets to the group that failed; they serve lag tools only.",
+    "code",
+)
 HEALED = _counter("healing", "What was put right without a hand, by what was done.", "act")
 PAUSES = _counter("pauses", "Partitions that were not read on for a while, each time.", "reason")
 LEFT_OUT = _counter("log_lines_left_out", "Lines that were kept out of the log, since there were too many like them.")

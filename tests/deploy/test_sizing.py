@@ -48,3 +48,11 @@ def test_every_figure_of_a_worker_stands_in_the_benchmarks() -> None:
     assert len(rows) == 5
     assert {cell for row in rows.values() for cell in row} <= measured
     assert {"424,655", "168,445", "38.3", "73.9"} <= measured & set(re.findall(r"[\d,.]*\d", page))
+
+
+def test_it_says_of_how_many_runs_they_are() -> None:
+    """Headrace's medians; other rows of the benchmarks may have more."""
+    page, benchmarks = ((ROOT / name).read_text() for name in ("docs/sizing.md", "docs/benchmarks.md"))
+    runs = set(re.findall(r"^\| headrace \| (\d+) \| [\d,]+ \| [\d.]+ \| \d+ ", benchmarks, re.MULTILINE))
+    assert runs == {"3"}
+    assert "three runs each" in " ".join(page.partition("## One worker")[0].split())

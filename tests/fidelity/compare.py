@@ -12,7 +12,7 @@ from psycopg import sql
 
 from tests.fidelity.catalogue import Type
 from tests.fidelity.modes import Mode
-from tests.fidelity.source import Path, make_types, place, table
+from tests.fidelity.source import KEEPING, Path, make_types, place, table, values
 
 _SPELLING = """
 SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET IntervalStyle = 'postgres'; SET extra_float_digits = 1;
@@ -39,11 +39,28 @@ EXCEPTION WHEN data_exception THEN
     RETURN bytes::text;
 END $$;
 """
+# b: the row whose value a row had before its last change
+_SIDE_BY_SIDE = """
+SELECT coalesce(s.id, t.id), t.id IS NOT NULL, s.id IS NOT NULL,
+    t.n = s.n AND (t.v, t.sent) IS NOT DISTINCT FROM (s.v, s.sent),
+    s.rest_kind IS NOT NULL AND t.n = s.n AND (t.rest, t.rest_sent) IS NOT DISTINCT FROM (s.rest, s.rest_sent),
+    b.id IS NOT NULL AND t.n = 0 AND ((t.v, t.sent) IS NOT DISTINCT FROM (b.v, b.sent)
+        OR b.rest_kind IS NOT NULL AND (t.rest, t.rest_sent) IS NOT DISTINCT FROM (b.rest, b.rest_sent))
+FROM {copy} s FULL JOIN (
+    SELECT t.id, t.n, ({value})[1] AS v, ({value})[2] AS sent, r.rest[1] AS rest, r.rest[2] AS rest_sent
+    FROM {table} t CROSS JOIN (SELECT rest_kind, rest_own FROM {copy} LIMIT 1) c
+    CROSS JOIN LATERAL (SELECT CASE WHEN c.rest_kind IS NOT NULL
+        THEN fidelity.forms(t.v::text, c.rest_kind, c.rest_own) END AS rest) r
+) t USING (id) LEFT JOIN {copy} b ON b.id = {before}
+ORDER BY 1
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One row of the comparison. `lost`: it is what is left of the value by a rule of the source's side."""
+    """One row of the comparison. `lost`: it is what is left of the value by a rule of the source's side, in text and
+    binary form. `before`: it is, or what is left of it is, what the row had before its last change.
+    """
 
     number: int
     path: Path
@@ -51,11 +68,17 @@ class Row:
     wanted: bool
     same: bool
     lost: bool
+    before: bool
 
     @property
     def equal(self) -> bool:
         """Both have it, and alike, or neither has it."""
         return self.there == self.wanted and (self.same or not self.wanted)
+
+    @property
+    def absent(self) -> bool:
+        """Nothing was written for the row's last change."""
+        return self.before if self.there else self.wanted
 
 
 def open_session(dsn: str) -> psycopg.Connection:
@@ -74,15 +97,26 @@ def prepare(connection: psycopg.Connection, modes: Sequence[Mode]) -> None:
 
 
 def copy(source: psycopg.Connection, target: psycopg.Connection, mode: Mode, kind: Type, left: str | None) -> None:
-    """The source's table as text and binary form, and what is left of its values as an expression over `v`, if any."""
-    columns = sql.SQL("CREATE TABLE {} (id integer, n integer, v text, sent text, rest text, rest_kind text)")
-    target.execute(columns.format(_copied(mode, kind)))
+    """The source's table as text and binary form, and the same of what is left of its values as an expression over
+    `v`, where a rule says that less is left.
+    """
+    columns = (
+        "CREATE TABLE {} (id integer, n integer, v text, sent text, rest text, rest_sent text, rest_kind text, {})"
+    )
+    target.execute(sql.SQL(columns).format(_copied(mode, kind), sql.SQL("rest_own boolean")))
     read = sql.SQL(
-        "COPY (SELECT id, n, v::text, {sent}, rest::text, pg_typeof(rest)::text "
+        "COPY (SELECT id, n, v::text, {sent}, rest::text, {rest_sent}, {rest_kind}::text, {own} "
         "FROM (SELECT id, n, v, {rest} AS rest FROM (SELECT id, n, v, id % 10 AS way FROM {table}) y) x) TO STDOUT"
     )
-    rest = sql.SQL(left or "v")
-    query = read.format(sent=_sent(source, mode, kind, "v"), rest=rest, table=table(mode, kind))
+    rest_kind, send = _type_left(source, kind, left) if left else (None, None)
+    query = read.format(
+        sent=_sent(source, mode, kind, "v"),
+        rest=sql.SQL(left or "NULL::text"),
+        rest_sent=sql.SQL("NULL" if send is None else f"encode({send}(rest), 'hex')"),
+        rest_kind=sql.Literal(rest_kind),
+        own=sql.Literal(send is None),
+        table=table(mode, kind),
+    )
     write = sql.SQL("COPY {} FROM STDIN").format(_copied(mode, kind))
     with source.cursor().copy(query) as reader, target.cursor().copy(write) as writer:
         for data in reader:
@@ -93,23 +127,26 @@ def compare(target: psycopg.Connection, mode: Mode, kind: Type) -> list[Row]:
     """Every row that source or target has; none of the target's where its table does not exist."""
     created = column_type(target, mode, kind)
     shown, own = _shown(created, kind), sql.Literal(kind.own)
-    forms = sql.SQL("fidelity.forms({}, {}, {})")
-    value = forms.format(shown, sql.Literal(kind.kind), own)
-    rest = forms.format(sql.SQL("t.v::text"), sql.SQL("s.rest_kind"), sql.SQL("true"))
+    value = sql.SQL("fidelity.forms({}, {}, {})").format(shown, sql.Literal(kind.kind), own)
     # where the column has the source's own type, it is asked itself
     if created == _declared(target, kind):
         value = sql.SQL("ARRAY[t.v::text, {}]").format(_sent(target, mode, kind, "t.v"))
-    query = sql.SQL(
-        "SELECT coalesce(s.id, t.id), t.id IS NOT NULL, s.id IS NOT NULL, "
-        "t.n = s.n AND t.v IS NOT DISTINCT FROM s.v AND t.sent IS NOT DISTINCT FROM s.sent, "
-        "t.n = s.n AND t.rest IS NOT DISTINCT FROM s.rest "
-        "FROM {copy} s FULL JOIN (SELECT t.id, t.n, ({value})[1] AS v, ({value})[2] AS sent, ({rest})[1] AS rest "
-        "FROM {table} t LEFT JOIN {copy} s USING (id)) t USING (id) ORDER BY 1"
-    )
+    query = sql.SQL(_SIDE_BY_SIDE)
     if created is None:
-        query = sql.SQL("SELECT id, false, true, false, false FROM {copy} ORDER BY 1")
-    found = target.execute(query.format(copy=_copied(mode, kind), value=value, rest=rest, table=table(mode, kind)))
-    return [_row(*each) for each in found]
+        query = sql.SQL("SELECT id, false, true, false, false, false FROM {copy} ORDER BY 1")
+    query = query.format(
+        copy=_copied(mode, kind), value=value, table=table(mode, kind), before=row_before(kind, "t.id")
+    )
+    return [_row(*each) for each in target.execute(query)]
+
+
+def row_before(kind: Type, row: str) -> sql.Composed:
+    """The row, read by the snapshot, that has what a row had before its last change; null where it was not there."""
+    number = f"{row} / 10 + ({row} % 10 = {Path.CHANGED.value})::integer"
+    kept = ", ".join(str(path.value) for path in KEEPING)
+    return sql.SQL("CASE WHEN {row} % 10 IN ({kept}) THEN ({number}) % {count} * 10 END").format(
+        row=sql.SQL(row), kept=sql.SQL(kept), number=sql.SQL(number), count=sql.Literal(len(values(kind)))
+    )
 
 
 def column_type(target: psycopg.Connection, mode: Mode, kind: Type) -> str | None:
@@ -122,10 +159,23 @@ def column_type(target: psycopg.Connection, mode: Mode, kind: Type) -> str | Non
     return None if row is None else str(row[0])
 
 
-def _row(row: int, there: bool, wanted: bool, same: bool | None, rest: bool | None) -> Row:
+def _row(row: int, there: bool, wanted: bool, same: bool | None, rest: bool | None, before: bool | None) -> Row:
     number, path = place(row)
     lost = there and wanted and bool(rest)
-    return Row(number=number, path=path, there=there, wanted=wanted, same=bool(same), lost=lost)
+    return Row(
+        number=number, path=path, there=there, wanted=wanted, same=bool(same), lost=lost, before=there and bool(before)
+    )
+
+
+def _type_left(source: psycopg.Connection, kind: Type, left: str) -> tuple[str, str | None]:
+    """The type of what is left of a value, and the function of its binary form, unless that is a database's own."""
+    query = sql.SQL(
+        "SELECT format_type(t.oid, NULL), CASE WHEN t.oid < 16384 THEN t.typsend::regproc::text END "
+        "FROM pg_type t WHERE t.oid = (SELECT pg_typeof({left}) FROM (SELECT NULL::{kind} AS v, 0 AS way) x)"
+    )
+    row = source.execute(query.format(left=sql.SQL(left), kind=sql.SQL(kind.kind))).fetchone()
+    assert row is not None
+    return str(row[0]), row[1]
 
 
 def _shown(created: str | None, kind: Type) -> sql.Composable:

@@ -10,11 +10,11 @@ from psycopg import sql
 
 from consumer.stack.options import Endpoints
 from tests.fidelity.catalogue import Type, named
-from tests.fidelity.compare import open_session, prepare
+from tests.fidelity.compare import Row, open_session, prepare, row_before
 from tests.fidelity.modes import Mode
 from tests.fidelity.rules import EXISTING, left_of, refusal
 from tests.fidelity.source import key, place, table
-from tests.fidelity.verdict import Cell, Outcome, label_of, letters, stopped
+from tests.fidelity.verdict import Cell, Outcome, label_of, letters, settled, stopped
 from tests.real.engine.feed import fresh_name
 from tests.real.engine.witness import create_database
 
@@ -175,24 +175,29 @@ def _cells(session: psycopg.Connection, mode: Mode, column: Column) -> Iterator[
     query = sql.SQL(
         "SELECT coalesce(s.id, t.id), t.id IS NOT NULL, s.id IS NOT NULL, s.v = {none}, "
         "t.n = s.n AND t.v::text IS NOT DISTINCT FROM s.v AND {sent} IS NOT DISTINCT FROM s.sent, "
-        "t.n = s.n AND t.v::text IS NOT DISTINCT FROM s.rest AND {sent} IS NOT DISTINCT FROM s.rest_sent "
-        "FROM {copy} s FULL JOIN {table} t USING (id) ORDER BY 1"
+        "t.n = s.n AND t.v::text IS NOT DISTINCT FROM s.rest AND {sent} IS NOT DISTINCT FROM s.rest_sent, "
+        "b.id IS NOT NULL AND t.n = 0 AND (t.v::text, {sent}) IN ((b.v, b.sent), (b.rest, b.rest_sent)) "
+        "FROM {copy} s FULL JOIN {table} t USING (id) LEFT JOIN {copy} b ON b.id = {before} ORDER BY 1"
     ).format(
+        before=row_before(kind, "t.id"),
         none=sql.Literal(NO_SUCH_VALUE),
         sent=sql.SQL("encode({}(t.v), 'hex')").format(sql.SQL(row[0])),
         copy=_copied(mode, kind),
         table=table(mode, kind),
     )
-    for number, there, wanted, impossible, same, lost in session.execute(query).fetchall():
+    for number, there, wanted, impossible, same, lost, before in session.execute(query).fetchall():
         which, path = place(number)
         why = stop or refused.get(key(which, path), "")
-        outcome = Outcome.WRONG
-        if (there and wanted and same) or not (there or wanted):
-            outcome = Outcome.EQUAL
-        elif there and wanted and lost:
-            outcome = Outcome.LOST
-        elif why:
-            outcome = Outcome.REFUSED
+        row = Row(
+            number=which,
+            path=path,
+            there=there,
+            wanted=wanted,
+            same=bool(same),
+            lost=bool(there and wanted and lost and left_of(mode.name.removesuffix(SUFFIX), kind.name, EXISTING)),
+            before=bool(there and before),
+        )
+        outcome = settled(row, why) or Outcome.WRONG
         cell = Cell(
             mode=mode.name,
             type=kind.name,

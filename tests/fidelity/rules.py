@@ -1,6 +1,7 @@
 """What can't arrive, and why: typed in by hand, never taken from a result.
 
-`LOSSES` are the source's: less is in the events, and an SQL expression over the source's value says what is left.
+`LOSSES` are of values of which less is in the events, or in a column that is created, as the schema does not tell the
+source's type; an SQL expression over the source's value says what is left.
 `REFUSALS` are ours, each with its kind of failure. `NOT_SENT` are columns that the connector leaves out.
 """
 
@@ -13,7 +14,7 @@ CREATED, EXISTING = "created", "existing"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loss:
-    """Where the events of some types hold less, as an expression over `mode type target`.
+    """Where less is kept of some types, as an expression over `mode type target`.
 
     `left`: SQL over the source's value `v` and the `way` of its row, as in `source.Path`.
     """
@@ -102,13 +103,14 @@ LOSSES = (
     Loss(
         where=f"defaults json {CREATED}",
         left="CASE WHEN v::text NOT LIKE '%\\u0000%' THEN v::jsonb END",
-        why="The schema does not tell `json` from `jsonb`, so the column is `jsonb`: the order of keys, spaces and "
-        "all but the last of equal keys go",
+        why="The schema does not tell `json` from `jsonb`, so the column is `jsonb`: order, spaces and duplicate keys "
+        "are not kept, though the event has them; an existing `json` column keeps them",
     ),
     Loss(
         where=f"defaults json_a {CREATED}",
         left=_each("e::jsonb"),
-        why="The schema does not tell `json` from `jsonb`, so the column is `jsonb[]`",
+        why="The schema does not tell `json` from `jsonb`, so the column is `jsonb[]`, which keeps less than the event "
+        "has; an existing `json[]` column keeps all of it",
     ),
     Loss(
         where=f"defaults varbit_8 {CREATED}",

@@ -37,6 +37,9 @@ _GONE = (Path.DELETED, Path.LEFT)
 STAYING = tuple(path for path in Path if path not in _GONE)
 """The ways of values that stay."""
 
+KEEPING = (Path.KEPT, Path.CHANGED, Path.DELETED, Path.LEFT, Path.AGAIN)
+"""The ways of rows that the snapshot has read, and that change then."""
+
 
 def place(key: int) -> tuple[int, Path]:
     """The number of a row's value, and its way."""

@@ -39,7 +39,9 @@ def _explained(cell: Cell, target: str) -> bool:
         return refusal(_where(cell, target), cell.kind) is not None
     if cell.outcome is Outcome.NOT_SENT:
         return not_sent(cell.mode, cell.type) is not None
-    return cell.outcome in (Outcome.EQUAL, Outcome.LOST)
+    if cell.outcome is Outcome.LOST:
+        return results.loss(cell, target) is not None
+    return cell.outcome is Outcome.EQUAL
 
 
 def _where(cell: Cell, target: str) -> str:

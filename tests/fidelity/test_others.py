@@ -52,7 +52,7 @@ def unexplained(cells: Iterable[Found]) -> list[str]:
     return [
         f"{each.where[:160]} into {each.into}: {each.cell.outcome} {each.cell.kind}"
         for each in cells
-        if each.cell.outcome not in (Outcome.EQUAL, Outcome.LOST) and each.why is None
+        if each.cell.outcome is not Outcome.EQUAL and each.why is None
     ]
 
 

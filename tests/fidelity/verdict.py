@@ -25,9 +25,9 @@ class Outcome(StrEnum):
     """How a value ended."""
 
     EQUAL = "equal"
-    # what the source sends is less, and that is there
+    # what is kept of it is less by a rule, and that is there
     LOST = "lost"
-    # a letter, or a table that is stopped
+    # a letter, or a table that is stopped, and nothing else is there
     REFUSED = "refused"
     NOT_SENT = "not sent"
     # of the sink: it made a text column, which has the event's own spelling
@@ -84,7 +84,7 @@ def ours(at: Endpoints, target: psycopg.Connection, mode: Mode, kind: Type) -> I
     refused, stop = letters(target, topic), stopped(target, topic)
     for row in compare(target, mode, kind):
         why = stop or refused.get(key(row.number, row.path), "")
-        outcome = _settled(row) or (Outcome.REFUSED if why else _unsettled(at, topic))
+        outcome = settled(row, why) or _unsettled(at, topic)
         yield _cell(mode, kind, row, outcome, why)
 
 
@@ -94,16 +94,19 @@ def sinks(at: Endpoints, target: psycopg.Connection, mode: Mode, kind: Type, fai
     for row in compare(target, mode, kind):
         # it may have been on its way there
         unfinished = failed and (not row.there or row.path not in (Path.SNAPSHOT, Path.STREAMED))
-        outcome = _settled(row) or (Outcome.FAILED if unfinished else _unsettled(at, mode.topic(kind)))
+        outcome = settled(row) or (Outcome.FAILED if unfinished else _unsettled(at, mode.topic(kind)))
         if outcome is Outcome.WRONG and spelled and row.there and row.wanted:
             outcome = Outcome.AS_TEXT
         yield _cell(mode, kind, row, outcome, "")
 
 
-def _settled(row: Row) -> Outcome | None:
+def settled(row: Row, why: str = "") -> Outcome | None:
+    """What became of a value, if that is no other value. `why`: the kind of failure of its letter, or its table's."""
     if row.equal:
         return Outcome.EQUAL
-    return Outcome.LOST if row.lost else None
+    if row.lost:
+        return Outcome.LOST
+    return Outcome.REFUSED if why and row.absent else None
 
 
 def _unsettled(at: Endpoints, topic: str) -> Outcome:

@@ -19,9 +19,11 @@ from consumer.edges.kafka.letterbox import KafkaLetterbox
 from consumer.edges.kafka.offsets import KafkaOffsets
 from consumer.edges.kafka.source import KafkaSource
 from consumer.edges.rows import RowDecoder
+from consumer.ports.facts import Fact
 from consumer.ports.letters import Outgoing
 from consumer.stack.waiting import wait_until
 from tests.light.broker import HEARTBEAT, LIST_OFFSETS, OFFSET_COMMIT, PRODUCE, Broker
+from tests.unit.counted import counted
 from tests.unit.known import Topic, slice_of
 from tests.unit.world import World
 
@@ -58,6 +60,7 @@ class Member:
     def __init__(self, settings: KafkaSettings, position: int) -> None:
         self.source = KafkaSource(settings)
         self.position = position
+        self.held: set[TopicPartition] = set()
         self.read: list[int] = []
         self.broken: dict[TopicPartition, Failure] = {}
         self.revocations = 0
@@ -67,6 +70,7 @@ class Member:
     def assigned(self, partitions: Sequence[TopicPartition]) -> None:
         """As the reader does once they are taken."""
         self._assigned += partitions
+        self.held |= set(partitions)
 
     def revoked(self, partitions: Sequence[TopicPartition]) -> None:
         """Nothing is in flight."""
@@ -267,8 +271,10 @@ def test_a_letter_that_may_not_be_written_is_a_failure(broker: Broker, topic: st
 def test_positions_that_the_group_can_not_be_told_of_hold_up_nobody(
     broker: Broker, topic: str, member: Join, code: int
 ) -> None:
-    """Nobody here reads them back: it is said, and reading goes on."""
+    """Nobody here reads them back: it is said and counted, and reading goes on."""
     one = member(0)
+    facts: list[Fact] = []
+    one.source.tell = facts.append
     one.until(lambda: len(one.read) == 5)
     at = TopicPartition(topic, 0)
     broker.answer(OFFSET_COMMIT, *[code] * 3)
@@ -279,6 +285,9 @@ def test_positions_that_the_group_can_not_be_told_of_hold_up_nobody(
         one.until(lambda: len(one.read) >= 6)
     assert not one.broken
     assert SECRET.decode() not in str(logs)
+    said = [line["code"] for line in logs if line["event"].startswith("group commit failed")]
+    for name in said:
+        assert counted(facts)[f"headrace_group_commit_failures_total[{name!r}]"] == said.count(name)
 
 
 @pytest.mark.provokes("kafka.configuration")
@@ -301,6 +310,21 @@ def test_an_expression_that_the_client_does_not_take_is_refused(broker: Broker) 
 
     assert caught.value.failure.kind == "kafka.configuration"
     assert "kafka.topics" in caught.value.failure.detail
+
+
+def test_all_that_an_expression_selects_is_assigned(broker: Broker) -> None:
+    """And nothing else: alternatives are held at the beginning of a name, as where topics are listed."""
+    mark = f"t{next(NAMES)}"
+    wanted, others = {f"{mark}.orders_12", f"{mark}.items", f"{mark}.old"}, {f"{mark}.orders_x", f"x{mark}.old"}
+    for name in wanted | others:
+        broker.create(name, [SECRET])
+    chosen = settings(broker, rf"^{mark}\.(orders_[0-9]+|items)$|{mark}\.old")
+    assert {at.topic for at in KafkaOffsets(chosen).matching()} == wanted
+
+    reads = Member(chosen, 0)
+    reads.until(lambda: len(reads.read) >= len(wanted))
+    assert {at.topic for at in reads.held} == wanted
+    reads.source.close()
 
 
 @pytest.mark.provokes("worker.defect")

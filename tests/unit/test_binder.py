@@ -102,6 +102,7 @@ def test_a_topic_without_keys_stops() -> None:
 
     assert failure.kind == "table.identity"
     assert "message.key.columns" in failure.remedy
+    assert "replica identity" in failure.remedy
 
 
 def test_a_table_belongs_to_one_topic_whichever_worker_applies_it() -> None:

@@ -62,6 +62,7 @@ def test_a_record_without_a_key_among_others_is_a_letter() -> None:
 
     assert (letter.failure.kind, letter.place) == ("record.identity", None)
     assert "message.key.columns" in letter.failure.remedy
+    assert "replica identity" in letter.failure.remedy
 
 
 def test_what_is_unknown_is_named() -> None:

@@ -25,16 +25,30 @@ Caused by: io.debezium.DebeziumException: {CANARY}
 Caused by: org.postgresql.util.PSQLException: ERROR: {CANARY}
   Detail: Key (id)=({CANARY}) exists
 """
+MYSQL = "io.debezium.connector.mysql.MySqlConnector"
+KEYS = "shop.orders:tenant,number"
 STATUS = {
     "shop": {
+        "info": {
+            "config": {
+                "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
+                "message.key.columns": KEYS,
+                "database.password": CANARY,
+            }
+        },
         "status": {
             "name": "shop",
             "connector": {"state": "RUNNING", "worker_id": "w"},
             "tasks": [{"id": 1, "state": "RUNNING"}, {"id": 0, "state": "FAILED", "trace": TRACE}],
             "type": "source",
-        }
+        },
     },
-    "a/b": {"status": {"connector": {"state": "PAUSED"}, "tasks": [{"id": 0, "state": "PAUSED"}], "type": "source"}},
+    "a/b": {
+        "info": {
+            "config": {"connector.class": "io.debezium.connector.mysql.MySqlConnector", "message.key.columns": KEYS}
+        },
+        "status": {"connector": {"state": "PAUSED"}, "tasks": [{"id": 0, "state": "PAUSED"}], "type": "source"},
+    },
     "out": {"status": {"connector": {"state": "PAUSED"}, "tasks": [], "type": "sink"}},
 }
 TOPICS = {"shop": {"shop": {"topics": ["shop.a", "shop.b"]}}, "a%2Fb": {"a/b": {"topics": []}}}
@@ -121,7 +135,9 @@ def test_connectors_are_listed_with_their_tasks_and_topics(rest: Rest) -> None:
         state="RUNNING",
         tasks=(Task(id=0, state="FAILED", failure=chain), Task(id=1, state="RUNNING")),
         topics=frozenset({"shop.a", "shop.b"}),
+        key_columns=KEYS,
     )
+    assert (other.key_columns, out.key_columns) == ("", ""), "a binlog has whole rows"
     assert (shop.condition, other.condition, out.condition) == ("failed", "paused", "paused")
     assert shop.failures == [f"{chain[0]} from {chain[2]}"]
     assert CANARY not in repr([other, out, shop])

@@ -23,7 +23,20 @@ from consumer.core.records import Appended, RecordRef, Slice, TopicPartition
 from consumer.core.runs import Run
 from consumer.core.stamps import Stamps
 from consumer.core.target import TableName
-from consumer.ports.facts import Began, Committed, Fact, Failed, Halted, Overtaken, Pause, Route, Shift, Shifted, Undone
+from consumer.ports.facts import (
+    Began,
+    Committed,
+    Fact,
+    Failed,
+    Halted,
+    Overtaken,
+    Pause,
+    Route,
+    Shift,
+    Shifted,
+    Uncommitted,
+    Undone,
+)
 from consumer.ports.target import Applied
 from consumer.stack.waiting import wait_until
 from consumer.telemetry import metrics
@@ -91,6 +104,11 @@ DEAD = Plan(slices=(PIECE,), stages=(), verdicts=(Verdict(id=1, attempt=2, state
         (Shifted(Shift.REVOKED, 3), "headrace_rebalances_total['revoked']", 1),
         (Shifted(Shift.REVOKED, 3), "headrace_rebalanced_partitions_total['revoked']", 3),
         (Overtaken(2), "headrace_fence_losses_total[]", 2),
+        (
+            Uncommitted("COORDINATOR_NOT_AVAILABLE"),
+            "headrace_group_commit_failures_total['COORDINATOR_NOT_AVAILABLE']",
+            1,
+        ),
     ],
 )
 def test_a_fact_is_counted(fact: Fact, series: str, value: float) -> None:

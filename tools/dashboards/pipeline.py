@@ -114,10 +114,14 @@ _MOVES = Row(
             alerts=("HeadraceRebalancing",),
         ),
         Lines(
+            title="Commits to the group that failed",
+            why="In ten minutes. Positions are in the database; lag tools that look at the group are behind.",
+            queries=(Query(f"sum by (code) (increase({of_worker(m.UNCOMMITTED)}[10m]))", "{{code}}"),),
+        ),
+        Lines(
             title="Partitions that moved",
             why="In ten minutes.",
             queries=(Query(f"sum by (event) (increase({of_worker(m.REBALANCED)}[10m]))", "{{event}}"),),
-            width=WIDTH,
         ),
     ),
 )

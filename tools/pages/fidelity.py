@@ -24,8 +24,9 @@ and into columns that are there, with the source's own types. Columns of other t
 {apart}| word | what it means |
 | --- | --- |
 | equal | text and binary form are the source's |
-| lost | the event holds less than the source, and what is left of it, by the rule below, is in the target |
-| refused | the record is a letter, or its table is stopped, with the reason; nothing else is in the target |
+| lost | the target holds what is left of the source's value by the rule below, in text and binary form: the event has \
+no more, or a column that is created keeps no more, since the schema does not tell the source's type |
+| refused | the record is a letter, or its table is stopped, with the reason; its row is not there, or as it was |
 | not sent | no event has the column |
 | as text | the sink has made a text column, which has the event's own spelling: base64, ISO 8601 or Debezium's words |
 | task failed | the sink's task has failed, and what came behind is not there |

@@ -91,6 +91,8 @@ def _type(schema: Schema) -> str:
         words = [_type(part) for part in schema["anyOf"] if part.get("type") != "null"]
         return " or ".join(dict.fromkeys(words))
     kind = schema.get("format", schema["type"])
+    if isinstance(kind, list):
+        return " or ".join(kind)
     if kind == "array":
         return f"list of {_type(schema['items'])}"
     if kind == "object":

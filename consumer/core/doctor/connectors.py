@@ -13,7 +13,17 @@ RUNNING = Check(
     "connectors and their tasks run",
     "fail: a source of topics that are read has failed; warn: another one, or one is paused or moving",
 )
-OF_CONNECT = (REACHABLE, RUNNING)
+KEYS = Check(
+    "connect.key_columns",
+    Area.CONNECT,
+    "`message.key.columns` of connectors for PostgreSQL",
+    "warn: it is set; where its columns are not in a table's replica identity, deletes have keys that are made up",
+)
+OF_CONNECT = (REACHABLE, RUNNING, KEYS)
+_IDENTITY = (
+    "See to it that these columns are in the tables' replica identity: ALTER TABLE … REPLICA IDENTITY FULL, or USING "
+    "INDEX one that has them; docs/how-to/tables-without-key.md says why. Nobody here can ask the source."
+)
 
 
 def connectors(found: Sequence[Connector] | None, topics: Collection[str]) -> list[Finding]:
@@ -21,11 +31,19 @@ def connectors(found: Sequence[Connector] | None, topics: Collection[str]) -> li
     if found is None:
         return [check.skipped("connect.url is not set") for check in OF_CONNECT]
     bad = [_bad(one, topics) for one in found if one.why]
-    return [REACHABLE.ok(counted(len(found), "connector")), *RUNNING.all_ok(bad, "all run, with their tasks")]
+    keyed = [KEYS.warn(one.key_columns, _IDENTITY, one.name) for one in found if one.key_columns and _ours(one, topics)]
+    return [
+        REACHABLE.ok(counted(len(found), "connector")),
+        *RUNNING.all_ok(bad, "all run, with their tasks"),
+        *KEYS.all_ok(keyed, "set on none of them"),
+    ]
 
 
 def _bad(one: Connector, topics: Collection[str]) -> Finding:
-    ours = one.kind == "source" and (not one.topics or not one.topics.isdisjoint(topics))
-    if ours and one.condition == "failed":
+    if _ours(one, topics) and one.condition == "failed":
         return RUNNING.fail(one.why, one.remedy, one.name)
     return RUNNING.warn(one.why, one.remedy, one.name)
+
+
+def _ours(one: Connector, topics: Collection[str]) -> bool:
+    return one.kind == "source" and (not one.topics or not one.topics.isdisjoint(topics))

@@ -18,6 +18,7 @@ from consumer.core.classify import of_kafka
 from consumer.core.failure import Persistent, Refused, Transient, failed, told
 from consumer.core.failure_kind import ErrorType, FailureKind, Scope
 from consumer.core.kinds import KINDS
+from consumer.core.topic_expressions import shared
 
 log = structlog.get_logger("headrace.kafka")
 
@@ -66,9 +67,18 @@ def selects(settings: KafkaSettings, topic: str) -> bool:
     plain = {name for name in settings.topics if not name.startswith("^")}
     if topic in plain:
         return True
-    if any(re.search(pattern, topic) for pattern in (*_NEVER, *settings.ignore, *settings.dead)):
+    if any(re.search(pattern, topic) for pattern in (*_NEVER, *settings.ignore, *map(shared, settings.dead))):
         return False
-    return any(re.match(pattern, topic) for pattern in settings.topics if pattern.startswith("^"))
+    return any(re.search(asked, topic) for asked in _asked(settings) if asked.startswith("^"))
+
+
+def subscription(settings: KafkaSettings) -> list[str]:
+    """What the group member asks for: names and expressions, those of the lane among them."""
+    return [*_asked(settings), *settings.lane]
+
+
+def _asked(settings: KafkaSettings) -> list[str]:
+    return [shared(topic) if topic.startswith("^") else topic for topic in settings.topics]
 
 
 def is_dead_letters(settings: KafkaSettings, wanted: Sequence[str], topic: str) -> bool:
@@ -110,7 +120,7 @@ def consumer_config(settings: KafkaSettings) -> dict[str, object]:
         "allow.auto.create.topics": False,
         "topic.metadata.refresh.interval.ms": int(settings.metadata_refresh * 1000),
         "topic.blacklist": ",".join(
-            (*_NEVER, *settings.dead, *(name for name in settings.ignore if name not in settings.lane))
+            (*_NEVER, *map(shared, settings.dead), *(name for name in settings.ignore if name not in settings.lane))
         ),
         "queued.max.messages.kbytes": settings.prefetch_kbytes,
         # Long runs of one partition make batches of few tables, each with many rows. With 4 MiB a worker behind 200

@@ -10,7 +10,14 @@ from confluent_kafka import TopicPartition as Position
 
 from consumer.core.classify import REFUSED
 from consumer.core.records import TopicPartition
-from consumer.edges.kafka.config import ErrorLog, KafkaSettings, configuring, consumer_config, is_incremental
+from consumer.edges.kafka.config import (
+    ErrorLog,
+    KafkaSettings,
+    configuring,
+    consumer_config,
+    is_incremental,
+    subscription,
+)
 from consumer.edges.kafka.silence import Question
 from consumer.ports.topics import Listener
 
@@ -18,13 +25,6 @@ log = structlog.get_logger("headrace.kafka")
 
 # seconds that joining waits for the cluster's first answer, and leaving for its last
 _CONNECTING, _LEAVING = 1.0, 5.0
-# what a commit is answered while the group rebalances
-_REBALANCING = (
-    KafkaError.ILLEGAL_GENERATION,
-    KafkaError.REBALANCE_IN_PROGRESS,
-    KafkaError.UNKNOWN_MEMBER_ID,
-    KafkaError.STALE_MEMBER_EPOCH,
-)
 # asked about for a sign of life: whoever has groups has it
 _EVERYWHERE = "__consumer_offsets"
 
@@ -35,11 +35,13 @@ _EXPRESSIONS = ": an expression in kafka.topics is none that the client takes, w
 class Member:
     """Joins when it is made. Assigned partitions are paused at offset 0. Raises Refused for wrong settings."""
 
-    def __init__(self, settings: KafkaSettings, listener: Listener) -> None:
+    def __init__(self, settings: KafkaSettings, listener: Listener, uncommitted: Callable[[KafkaError], None]) -> None:
+        """`uncommitted`: told of commits to the group that failed."""
         config = consumer_config(settings)
         self.incremental = is_incremental(config)
         self.refusal: KafkaError | None = None
         self._listener: Listener | None = listener
+        self._uncommitted = uncommitted
         # assigned now
         self.held: set[TopicPartition] = set()
         self._last_error: KafkaError | None = None
@@ -60,7 +62,7 @@ class Member:
         partitions one by one.
         """
         self.client.subscribe(
-            [*settings.topics, *settings.lane],
+            subscription(settings),
             on_assign=lambda _, parts: self._assigned(parts),
             on_revoke=lambda _, parts: self._gone(parts, listener.revoked),
             on_lost=lambda _, parts: self._gone(parts, listener.lost),
@@ -139,16 +141,9 @@ class Member:
 
     def _committed(self, error: KafkaError | None, _: list[Position]) -> None:
         if error is not None and not self._left_behind:
-            say_uncommitted(error)
+            self._uncommitted(error)
 
 
 def plain(parts: Sequence[Position]) -> list[TopicPartition]:
     """The client's partitions as ours."""
     return [TopicPartition(part.topic, part.partition) for part in parts]
-
-
-def say_uncommitted(error: KafkaError) -> None:
-    """The group was not told of positions, which costs nothing but the view of lag tools."""
-    # while members come and go that is the rule
-    say = log.debug if error.code() in _REBALANCING else log.info
-    say("group commit failed; it serves lag tools only", code=error.name())

@@ -16,9 +16,9 @@ from consumer.core.kinds import KINDS
 from consumer.core.records import TopicPartition
 from consumer.edges.kafka.config import KafkaSettings, translated
 from consumer.edges.kafka.intake import intake_of
-from consumer.edges.kafka.member import Member, say_uncommitted
+from consumer.edges.kafka.member import Member
 from consumer.edges.kafka.silence import Silence
-from consumer.ports.facts import Healed, Tell, untold
+from consumer.ports.facts import Healed, Tell, Uncommitted, untold
 from consumer.ports.topics import Intake, Listener
 
 log = structlog.get_logger("headrace.kafka")
@@ -34,6 +34,14 @@ _STIRRING = 0.01
 # seconds between looks at what the client knows of the logs' ends
 _HEARING = 1.0
 
+# what a commit is answered while the group rebalances
+_REBALANCING = (
+    KafkaError.ILLEGAL_GENERATION,
+    KafkaError.REBALANCE_IN_PROGRESS,
+    KafkaError.UNKNOWN_MEMBER_ID,
+    KafkaError.STALE_MEMBER_EPOCH,
+)
+
 
 class KafkaSource:
     """Implements `consumer.ports.topics.Source`."""
@@ -42,7 +50,7 @@ class KafkaSource:
         """`frames`: where topics have their schema ids; in front of keys and values without them."""
         self._settings = settings
         self._frames = frames or Frames()
-        # told when the client is made anew; set by whoever watches
+        # told when the client is made anew, and of commits that fail; set by whoever watches
         self.tell: Tell = untold
         self._member: Member | None = None
         self._listener: Listener | None = None
@@ -65,7 +73,7 @@ class KafkaSource:
     def open(self, listener: Listener) -> None:
         self._silence.heard()
         self._listener = listener
-        self._member = Member(self._settings, listener)
+        self._member = Member(self._settings, listener, self._note_uncommitted)
 
     def read(self, topics: Collection[str]) -> None:
         """Read these topics from the next poll on; for any thread."""
@@ -166,7 +174,14 @@ class KafkaSource:
         try:
             self._client().commit(offsets=offsets, asynchronous=True)
         except KafkaException as error:
-            say_uncommitted(error.args[0])
+            self._note_uncommitted(error.args[0])
+
+    def _note_uncommitted(self, error: KafkaError) -> None:
+        """The group was not told of positions, which costs nothing but the view of lag tools."""
+        # while members come and go that is the rule
+        say = log.debug if error.code() in _REBALANCING else log.info
+        say("group commit failed; it serves lag tools only", code=error.name())
+        self.tell(Uncommitted(error.name()))
 
     def close(self) -> None:
         if self._member is not None:
