@@ -5,6 +5,7 @@ workers, so whichever is back takes the others along.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 
 from consumer.core.letters import Standing, State
 from consumer.core.turns import Blame, Known, Room, Turns, turns
@@ -25,7 +26,7 @@ def swapped(letter: Standing, letters: Sequence[Standing], room: Room, attempt: 
 
 
 def _applied(letter: Standing, letters: Sequence[Standing], room: Room, attempt: Attempt, known: Known) -> bool:
-    mine = [one for one in letters if _may_go(one)]
+    mine = _near(letter, letters, room)
     closer = False
     while True:
         now = turns(letters, {one.id for one in mine}, known, room)
@@ -42,6 +43,17 @@ def _applied(letter: Standing, letters: Sequence[Standing], room: Room, attempt:
         if not blame.named or not bad or letter.row in bad:
             return False
         mine = [one for one in mine if one.row not in bad]
+
+
+def _near(letter: Standing, letters: Sequence[Standing], room: Room) -> list[Standing]:
+    """Those that may be applied with a letter, as many as there is room for: what swaps lies side by side in a log."""
+
+    def distance(one: Standing) -> tuple[bool, int]:
+        return one.ref.at != letter.ref.at, abs(one.ref.offset - letter.ref.offset)
+
+    near = sorted((one for one in letters if _may_go(one)), key=distance)[: room.letters]
+    sizes = accumulate(one.size for one in near)
+    return [one for one, size in zip(near, sizes, strict=True) if one is near[0] or size <= room.bytes]
 
 
 def _may_go(letter: Standing) -> bool:
