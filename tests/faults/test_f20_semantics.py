@@ -22,25 +22,30 @@ _TOPICS = [pytest.param({}, id="plain"), pytest.param({"cleanup.policy": "compac
 
 
 class Story:
-    """Changes of few rows as a source orders them. Labels are unique at any time, as for a further unique index."""
+    """Changes of few rows as a source orders them. Labels are unique at any time, as for a further unique index.
 
-    def __init__(self, trial: Trial, feed: Feed, *, truncates: bool = False) -> None:
+    The last one is a swap; without `swaps` the only one.
+    """
+
+    def __init__(self, trial: Trial, feed: Feed, *, truncates: bool = False, swaps: bool = True) -> None:
         self._chance = trial.chance
         self._feed = feed
         self._truncates = truncates
+        self._swaps = swaps
         self._alive: dict[int, str] = {}
 
     def tell(self, steps: int = _STEPS) -> None:
         """Feed so many steps, each of one meaning that the seed chooses."""
-        meanings = (
+        meanings = [
             self._key_change,
             self._delete_and_insert,
             self._twice,
             self._partial,
             self._handed_on,
-            self._swapped,
             self._remove,
-        )
+        ]
+        if self._swaps:
+            meanings.append(self._swapped)
         for step in range(steps):
             if self._truncates and step % _OFTEN == _OFTEN - 1:
                 self._feed.truncate()
@@ -115,7 +120,8 @@ def test_f20_changes_mean_the_same_in_batches_of_any_size(trial: Trial, config: 
     """
     trial.target.do("ALTER TABLE churn ADD CONSTRAINT named UNIQUE (label)")
     trial.vary(tables={"public.churn": {"truncate": "apply"}}, letters=_SOON)
-    Story(trial, trial.feed("churn", 1, config), truncates=not config).tell()
+    # a tombstone closes letters of its row, and so a delete that keeps the row for its new key and waits behind one
+    Story(trial, trial.feed("churn", 1, config), truncates=not config, swaps=not config).tell()
     for size in _SIZES:
         trial.afresh()
         trial.vary(max_rows=size)
