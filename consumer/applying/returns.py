@@ -28,6 +28,7 @@ from consumer.applying.copies import (
 )
 from consumer.applying.letter_plans import LetterPlans
 from consumer.applying.rereading import Rereading
+from consumer.applying.swaps import swapped
 from consumer.applying.verdicts import Judge
 from consumer.core.failure import Failure, HeadraceError, Transient
 from consumer.core.failure_kind import Scope
@@ -93,6 +94,7 @@ class TurnLimits:
 
 
 USUAL = TurnLimits()
+_UNIQUE = "record.unique"
 
 
 class Returns:
@@ -186,6 +188,25 @@ class Returns:
             if not learned(known, now, blame, divisible=count(part) > 1):
                 return self._halved(part)
             tried = True
+            try:
+                if count(part) == 1 and self._swapped(part, now.tried, blame, turn):
+                    return []
+            except Reconsider:
+                return [part]
+
+    def _swapped(self, part: Part, tried: Sequence[Standing], blame: Blame, turn: Turn) -> bool:
+        """Whether the only letter that was tried, which a unique value keeps out, was applied with others.
+
+        Raises as a try does.
+        """
+        if len(tried) != 1 or [why.kind for why in blame.failures.values()] != [_UNIQUE]:
+            return False
+        room = Room(letters=self._planned, bytes=self._limits.bytes)
+
+        def attempt(now: Turns) -> Blame | None:
+            return self._try(part, now, tuple(self._judge.applied(one) for one in now.tried), turn)
+
+        return swapped(tried[0], self._sink.unique_ones(tried[0]), room, attempt)
 
     def _weigh(self, held: Sequence[Standing], known: Known, turn: Turn) -> bool:
         """Look whether what would have to wait leaves anything of what is in front of it, from each row's newest on;

@@ -95,7 +95,11 @@ def measure(rig: Rig, scenario: Scenario, size: int, runs: int, against: Against
 
 
 def _references(rig: Rig, scenario: Scenario, size: int, dataset: Dataset, runs: int) -> None:
-    for name, reference in ((references.CONSUME, references.consume), (references.APPLY, references.apply)):
+    for name, reference in (
+        (references.CONSUME, references.consume),
+        (references.PLAIN, references.plain),
+        (references.APPLY, references.apply),
+    ):
         while _done(rig.store, scenario.name, size, name) < runs:
             rig.say(told(reference(rig, scenario.name, size, dataset)))
 

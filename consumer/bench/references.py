@@ -1,15 +1,18 @@
-"""What the two ends give at most: reading a topic without doing anything, and applying COPY streams made beforehand."""
+"""What the two ends give at most: reading a topic without doing anything, and applying COPY streams made beforehand, by
+PostgreSQL alone and by Headrace's own session.
+"""
 
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from confluent_kafka import Consumer, Message, TopicPartition
 
 from consumer.bench import engine, target
 from consumer.bench.failures import late
-from consumer.bench.race import now
+from consumer.bench.plain import Plain
+from consumer.bench.race import Entry, now
 from consumer.bench.rig import Rig
 from consumer.bench.scenario import Dataset
 from consumer.bench.store import Result
@@ -38,6 +41,7 @@ from consumer.planning.planner import Planner
 from consumer.planning.unbound import Unbound
 
 CONSUME = "consume"
+PLAIN = "plain-copy-upsert"
 APPLY = "copy-upsert"
 _BATCH = 20_000
 _SILENCE = 30.0
@@ -66,8 +70,30 @@ def consume(rig: Rig, scenario: str, size: int, dataset: Dataset) -> Result:
     return result
 
 
+def plain(rig: Rig, scenario: str, size: int, dataset: Dataset) -> Result:
+    """Plans every batch beforehand, then times PostgreSQL's own COPY and upserts of their rows, and nothing of ours."""
+
+    def work(sink: PostgresSink, plans: Sequence[Plan]) -> float:
+        with rig.target() as connection:
+            return Plain(connection).seconds([plan.writes for plan in plans])
+
+    return _applied(rig, Entry(scenario=scenario, size=size, contender=PLAIN), dataset, work)
+
+
 def apply(rig: Rig, scenario: str, size: int, dataset: Dataset) -> Result:
     """Plans every batch beforehand, then times Headrace's own session on them, and nothing else."""
+
+    def work(sink: PostgresSink, plans: Sequence[Plan]) -> float:
+        started = time.monotonic()
+        for plan in plans:
+            sink.apply(plan)
+        return time.monotonic() - started
+
+    return _applied(rig, Entry(scenario=scenario, size=size, contender=APPLY), dataset, work)
+
+
+def _applied(rig: Rig, entry: Entry, dataset: Dataset, work: Callable[[PostgresSink, Sequence[Plan]], float]) -> Result:
+    """Plans every batch, then does the work, which answers its seconds."""
     target.reset(rig, dataset)
     version = engine.version()
     worker = f"bench-{uuid.uuid4().hex[:8]}"
@@ -76,17 +102,13 @@ def apply(rig: Rig, scenario: str, size: int, dataset: Dataset) -> Result:
     sink = PostgresSink(SessionSettings(dsn=rig.endpoints.target_dsn, worker=worker), worker)
     sink.open()
     try:
-        plans = list(_plans(rig, worker, sink, dataset))
-        started = time.monotonic()
-        for plan in plans:
-            sink.apply(plan)
-        seconds = time.monotonic() - started
+        seconds = work(sink, list(_plans(rig, worker, sink, dataset)))
     finally:
         sink.close()
     result = Result(
-        scenario=scenario,
-        contender=APPLY,
-        size=size,
+        scenario=entry.scenario,
+        contender=entry.contender,
+        size=entry.size,
         rate=round(dataset.events / max(seconds, 1e-3), 1),
         seconds=round(seconds, 3),
         wall_seconds=round(seconds, 3),

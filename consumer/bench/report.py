@@ -8,14 +8,15 @@ from consumer.bench.scenario import LATENCY_P99_MS, PEAK_MEMORY_MB, SCENARIOS, S
 from consumer.bench.store import Result, Store
 from consumer.bench.summary import Verdict
 
-_INTRODUCTION = """# Benchmarks
+INTRODUCTION = """# Benchmarks
 
 This page is written by `headrace bench report` from recorded runs; edit `consumer/bench/report.py`, not the page.
 
 The Debezium JDBC sink connector and Headrace apply the same Kafka topics of real Debezium events (Avro) to the same
-PostgreSQL server with the same table definitions, in turns. One connector task runs against one Headrace worker.
-`fsync` and `synchronous_commit` are on. Both do upserts and deletes. Before each run the tables are made anew and a
-checkpoint is taken; after each run all rows are compared with the source's by number and by hashes of whole rows.
+PostgreSQL server with the same table definitions. One connector task runs against one Headrace worker. Each section
+says whether the runs were made in turns. `fsync` and `synchronous_commit` are on. Both do upserts and deletes. Before
+each run the tables are made anew and a checkpoint is taken; after each run all rows are compared with the source's by
+number and by hashes of whole rows.
 
 - **Rate**: events a second from the moment at which effects are first seen in the target until the last one is there,
   less the events that the first look already found. Starting the process is not in it; "wall" is from the start.
@@ -24,29 +25,35 @@ checkpoint is taken; after each run all rows are compared with the source's by n
 - **Peak**: the largest resident memory of that process. The JVM keeps running between runs, so it is warm; Headrace
   starts cold each time.
 - **best**: the fastest correct point of the grid below, run once each on a smaller topic, then in full.
-- **consume**: reading the topics and nothing else. **copy-upsert**: Headrace's database session alone, fed with COPY
-  streams that were made beforehand.
+- **consume**: reading the topics and nothing else.
+- **plain-copy-upsert**: PostgreSQL by itself, fed with COPY streams that were made beforehand. A session of a driver
+  and nothing of Headrace's: for each batch of up to 20,000 events a COPY into a temporary table, from there one
+  `INSERT ... ON CONFLICT DO UPDATE` (for deletes one `DELETE`; of many tables, one of each), and a COMMIT.
+- **copy-upsert**: Headrace's database session alone, fed with the same streams. It also has positions, the ledger of
+  batches, savepoints and locks.
 """
 
 # the load that the contenders' own last run leaves behind on a machine without other work
 _QUIET_LOAD = 3.0
 
-_LETTERS = """Fresh rows, Headrace alone, the cases in turns. Each case reads a copy of the same topic into a table
+LETTERS = """Fresh rows, Headrace alone. Each case reads a copy of the same topic into a table
 with one CHECK constraint. Half of the bad records are cut in the middle of their value, half are refused by the
 constraint, both spread evenly. Open letters are of other rows of the same table, made beforehand by applying bad
 records in the same group. "Rows right" also means that exactly the bad records are letters, each with its kind. Copies
 of letters are published behind the transactions that write them: what is unpublished when the last row is there is not
 waited for.
-
 """
 
-_WATCHED = """Fresh rows, Headrace alone, in turns: with nothing of its telemetry that can be switched off, and with
+_WATCHED = """Fresh rows, Headrace alone: with nothing of its telemetry that can be switched off, and with
 metrics that are scraped each second, a trace of every batch that a receiver takes, the log at `info`, looks at the
 group every two seconds and a source that could be compared with. "Rows right" also means that metrics and traces came.
-
 """
 
-_LATENCY = """Recorded events are produced at a steady rate into a topic with `LogAppendTime`.
+_NOT_IN_TURNS = """The runs were **not** made in turns: what else the machine did may have met some of them and not
+others.
+"""
+
+LATENCY = """Recorded events are produced at a steady rate into a topic with `LogAppendTime`.
 The target's largest visible id is read by primary key every 5 ms on the same machine's clock; with one partition and
 rising ids this says when each event was committed and visible, never too early and at most one look late. The first
 5 s do not count.
@@ -59,7 +66,7 @@ def page(store: Store, version: str) -> str:
     recorded = store.results()
     results = summary.counting(recorded, version)
     others = len(recorded) - len(results)
-    parts = [_INTRODUCTION, _version(version, others), _caution(results), machine(store), _goals(results)]
+    parts = [INTRODUCTION, _version(version, others), _caution(results), machine(store), _goals(results)]
     parts += [_section(results, scenario) for scenario in SCENARIOS.values()]
     parts += [
         _letters(results),
@@ -98,9 +105,12 @@ def machine(store: Store) -> str:
 def _goals(results: Sequence[Result]) -> str:
     rows = []
     for scenario in SCENARIOS.values():
-        for size in summary.sizes(results, scenario.name)[-1:]:
+        main = summary.main_size(results, scenario.name)
+        for size in summary.sizes(results, scenario.name):
+            judge = summary.verdicts if size == main else summary.one_table
             name = f"({scenario.letter}) {scenario.title}, {size:,} events"
-            rows += [(name, *_judged(each)) for each in summary.verdicts(results, scenario, size)]
+            found = judge(results, scenario, size)
+            rows += [(name, *_judged(each)) for each in found if size == main or each.measured is not None]
     for size in summary.sizes(results, cases.NAME)[-1:]:
         rows += [(f"bad records, {size:,} events", *_judged(each)) for each in summary.costs(results, size)]
     for size in summary.sizes(results, watched.NAME)[-1:]:
@@ -130,15 +140,33 @@ def _memory_verdict(result: Result) -> Verdict:
 
 
 def _section(results: Sequence[Result], scenario: Scenario) -> str:
-    found = summary.sizes(results, scenario.name)
-    if not found:
+    main = summary.main_size(results, scenario.name)
+    if main is None:
         return ""
-    size = found[-1]
-    head = f"## ({scenario.letter}) {scenario.title}: {size:,} events\n"
-    lines = _medians(results, scenario.name, size)
-    shares = [f"{share:.0%} of {name}" for name, share in summary.shares(results, scenario.name, size).items()]
+    parts = [f"## ({scenario.letter}) {scenario.title}: {main:,} events\n", *_told_of(results, scenario.name, main)]
+    parts.append(_grid(summary.grid(results, scenario.name, main)))
+    for size in summary.sizes(results, scenario.name):
+        if size != main:
+            parts += [f"### {scenario.title}: {size:,} events\n", *_told_of(results, scenario.name, size)]
+    return "\n".join(part for part in parts if part)
+
+
+def _told_of(results: Sequence[Result], name: str, size: int) -> list[str]:
+    """What is said of a scenario at one size."""
+    shares = [f"{share:.0%} of {other}" for other, share in summary.shares(results, name, size).items()]
     told = f"Headrace reaches {' and '.join(shares)}.\n" if shares else ""
-    return "\n".join(part for part in (head, lines, told, _grid(summary.grid(results, scenario.name, size))) if part)
+    return [_turns(results, name, size), _medians(results, name, size), told]
+
+
+def _turns(results: Sequence[Result], name: str, size: int) -> str:
+    """Whether runs were made in turns, where there are any to compare."""
+    match summary.in_turns(results, name, size):
+        case True:
+            return "The runs were made in turns.\n"
+        case False:
+            return _NOT_IN_TURNS
+        case _:
+            return ""
 
 
 def _medians(results: Sequence[Result], name: str, size: int) -> str:
@@ -175,7 +203,9 @@ def _letters(results: Sequence[Result]) -> str:
     size = found[-1]
     head = f"## What bad records cost: {size:,} events\n\n"
     cost = [f"- {each.what}: {each.measured:g}\n" for each in summary.costs(results, size) if each.measured is not None]
-    return head + _LETTERS + _medians(results, cases.NAME, size) + "\n" + "".join(cost)
+    turns = _turns(results, cases.NAME, size)
+    parts = [head + LETTERS, turns, _medians(results, cases.NAME, size), "".join(cost)]
+    return "\n".join(part for part in parts if part)
 
 
 def _watched(results: Sequence[Result]) -> str:
@@ -186,7 +216,9 @@ def _watched(results: Sequence[Result]) -> str:
     ratios = summary.watched_ratios(results, size).items()
     told = [f"- {ratio:g} of the {what} without any\n" for what, ratio in ratios]
     head = f"## What telemetry costs: {size:,} events\n\n"
-    return head + _WATCHED + _medians(results, watched.NAME, size) + "\n" + "".join(told)
+    turns = _turns(results, watched.NAME, size)
+    parts = [head + _WATCHED, turns, _medians(results, watched.NAME, size), "".join(told)]
+    return "\n".join(part for part in parts if part)
 
 
 def _latency(results: Sequence[Result]) -> str:
@@ -197,7 +229,7 @@ def _latency(results: Sequence[Result]) -> str:
     if not rows:
         return ""
     head = ("", "events/s", "seconds", "p50 ms", "p95 ms", "p99 ms", "p99.9 ms", "max ms")
-    return "## Latency from Kafka's append to the visible commit\n\n" + _LATENCY + table(head, rows)
+    return "## Latency from Kafka's append to the visible commit\n\n" + LATENCY + table(head, rows)
 
 
 def _memory(results: Sequence[Result]) -> str:

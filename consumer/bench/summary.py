@@ -7,7 +7,7 @@ from statistics import median
 from consumer.bench import cases, modes, watched
 from consumer.bench.contender import HEADRACE
 from consumer.bench.race import BEST, DEFAULTS, GRID
-from consumer.bench.references import APPLY, CONSUME
+from consumer.bench.references import APPLY, CONSUME, PLAIN
 from consumer.bench.scenario import CPU_SECONDS_PER_MILLION, Scenario
 from consumer.bench.store import Result
 
@@ -15,6 +15,9 @@ _GRID_EVENTS = 200_000
 _CASES = tuple(case.name for case in cases.CASES)
 # scenarios of Headrace alone
 _ALONE = (modes.ROLLING, modes.SCALE, watched.NAME)
+_NO_CONTENDERS = (GRID, CONSUME, PLAIN, APPLY)
+# the scenario whose one table many are held against
+_ONE_TABLE = "fresh"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +50,8 @@ class Verdict:
 
 
 def is_ours(result: Result) -> bool:
-    """Whether it is Headrace that was measured, as a whole or its database session."""
-    return result.contender in (HEADRACE, APPLY, *_CASES) or result.scenario in _ALONE
+    """Whether it is Headrace that was measured, as a whole or its database session, or rows that it had prepared."""
+    return result.contender in (HEADRACE, APPLY, PLAIN, *_CASES) or result.scenario in _ALONE
 
 
 def counting(results: Sequence[Result], version: str) -> list[Result]:
@@ -59,6 +62,12 @@ def counting(results: Sequence[Result], version: str) -> list[Result]:
 def sizes(results: Sequence[Result], scenario: str) -> list[int]:
     """The sizes at which a scenario was run, but for its grid."""
     return sorted({each.size for each in results if each.scenario == scenario and each.contender != GRID})
+
+
+def main_size(results: Sequence[Result], scenario: str) -> int | None:
+    """The size at which most contenders of a scenario were run, of several the largest; None before there is one."""
+    found = sizes(results, scenario)
+    return max(found, key=lambda size: (len(lines(results, scenario, size)), size), default=None)
 
 
 def grid_size(size: int) -> int:
@@ -78,8 +87,23 @@ def lines(results: Sequence[Result], scenario: str, size: int) -> list[Line]:
     for each in results:
         if (each.scenario, each.size) == (scenario, size) and each.contender != GRID:
             groups.setdefault(each.contender, []).append(each)
-    order = (HEADRACE, DEFAULTS, BEST, CONSUME, APPLY, *_CASES, *watched.SETTINGS)
+    order = (HEADRACE, DEFAULTS, BEST, CONSUME, PLAIN, APPLY, *_CASES, *watched.SETTINGS)
     return [_line(name, groups[name]) for name in order if name in groups]
+
+
+def in_turns(results: Sequence[Result], scenario: str, size: int) -> bool | None:
+    """Whether the contenders' runs alternated: in the order in which they ended, each round has each of them once.
+
+    None of a single contender. References take no part; the last round may be incomplete.
+    """
+    runs = [each for each in results if (each.scenario, each.size) == (scenario, size)]
+    order = [each.contender for each in sorted(runs, key=lambda each: each.finished_at)]
+    order = [name for name in order if name not in _NO_CONTENDERS]
+    number = len(set(order))
+    if number < 2:
+        return None
+    rounds = [order[start : start + number] for start in range(0, len(order), number)]
+    return all(len(set(each)) == len(each) for each in rounds)
 
 
 def verdicts(results: Sequence[Result], scenario: Scenario, size: int) -> list[Verdict]:
@@ -94,14 +118,24 @@ def verdicts(results: Sequence[Result], scenario: Scenario, size: int) -> list[V
         )
     if goal.best:
         answers.append(Verdict(what="times the sink's best", asked=goal.best, measured=_ratio(rate, found.get(BEST))))
-    if goal.one_table:
-        alone = {line.contender: line for line in lines(results, "fresh", size)}.get(HEADRACE)
-        answers.append(Verdict(what="of our own rate on one table", asked=goal.one_table, measured=_ratio(rate, alone)))
+    answers += one_table(results, scenario, size)
     cpu = ours.cpu_per_million if ours else None
     answers.append(
         Verdict(what="client CPU seconds per million events", asked=CPU_SECONDS_PER_MILLION, measured=cpu, at_most=True)
     )
     return answers
+
+
+def one_table(results: Sequence[Result], scenario: Scenario, size: int) -> list[Verdict]:
+    """The goal of a scenario of many tables, held against our own rate on one table with as many events."""
+    if not scenario.goal.one_table:
+        return []
+    ours, alone = (
+        next((line for line in lines(results, name, size) if line.contender == HEADRACE), None)
+        for name in (scenario.name, _ONE_TABLE)
+    )
+    measured = _ratio(ours.rate if ours else None, alone)
+    return [Verdict(what="of our own rate on one table", asked=scenario.goal.one_table, measured=measured)]
 
 
 def costs(results: Sequence[Result], size: int) -> list[Verdict]:
@@ -139,10 +173,10 @@ def watching(results: Sequence[Result], size: int) -> list[Verdict]:
 
 
 def shares(results: Sequence[Result], scenario: str, size: int) -> dict[str, float]:
-    """Headrace's share of the rates of the two ends."""
+    """Headrace's share of the rates of the two ends, the database's by itself and with Headrace's own session."""
     found = {line.contender: line.rate for line in lines(results, scenario, size)}
     ours = found.get(HEADRACE)
-    return {name: ours / found[name] for name in (CONSUME, APPLY) if ours and found.get(name)}
+    return {name: ours / found[name] for name in (CONSUME, PLAIN, APPLY) if ours and found.get(name)}
 
 
 def _ratio(rate: float | None, other: Line | None) -> float | None:

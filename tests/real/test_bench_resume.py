@@ -88,7 +88,7 @@ def test_a_benchmark_that_is_killed_anywhere_goes_on_and_runs_nothing_twice(tmp_
     results = Store(tmp_path).results()
     assert results[: len(kept)] == kept
     assert all(each.correct is not _breaks(each) for each in results)
-    once = {"headrace": 1, "sink-defaults": 1, "sink-best": 1, "consume": 1, "copy-upsert": 1}
+    once = {"headrace": 1, "sink-defaults": 1, "sink-best": 1, "consume": 1, "plain-copy-upsert": 1, "copy-upsert": 1}
     assert Counter(each.contender for each in results) == {GRID: len(campaign.POINTS), **once}
     assert [point for point in campaign.POINTS if point not in [each.settings for each in results]] == []
     assert len(summary.grid(results, _SCENARIO.name, _EVENTS)) == len(campaign.POINTS)

@@ -24,7 +24,7 @@ def test_a_tiny_race_is_run_checked_resumed_and_rendered(fresh_stack: Callable[.
     campaign.measure(bench, _FRESH, _EVENTS, 1, Against.DEFAULTS)
 
     lines = {line.contender: line for line in summary.lines(bench.store.results(), "fresh", _EVENTS)}
-    assert set(lines) == {"headrace", "sink-defaults", "consume", "copy-upsert"}
+    assert set(lines) == {"headrace", "sink-defaults", "consume", "plain-copy-upsert", "copy-upsert"}
     assert all(line.correct for line in lines.values())
 
     before = bench.store.results()

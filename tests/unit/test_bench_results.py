@@ -3,14 +3,14 @@
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from consumer.bench import campaign, cases, engine, summary, watched
 from consumer.bench.race import Entry, failed
-from consumer.bench.report import page
+from consumer.bench.report import INTRODUCTION, LATENCY, LETTERS, page
 from consumer.bench.scenario import SCENARIOS, Against
 from consumer.bench.store import Result, Store
 
@@ -18,7 +18,8 @@ _UPDATES = SCENARIOS["updates"]
 _SIZE = 1_000_000
 _THIS, _OTHER = engine.version(), "0.1.0.dev0+00000000"
 _NOT_OURS = ("sink-defaults", "sink-best", "sink-grid", "consume")
-_OURS = ("headrace", "copy-upsert")
+_OURS = ("headrace", "copy-upsert", "plain-copy-upsert")
+_TURNS, _NO_TURNS = "The runs were made in turns.", "The runs were **not** made in turns"
 
 
 def _run(contender: str, version: str = _THIS, rate: float = 100.0, **more: object) -> Result:
@@ -73,6 +74,98 @@ def test_the_page_shows_every_run_and_counts_those_of_one_version(tmp_path: Path
     assert "1 run of another version does not count" in shown
     assert f"| {_OTHER}, **not counted** |" in shown
     assert f"| {_THIS} |" in shown
+
+
+def _one_by_one(contenders: str, **more: object) -> list[Result]:
+    """Runs in the order of their ends: of Headrace (H), the sink's defaults (D) and best (B), and of the references."""
+    names = {"H": "headrace", "D": "sink-defaults", "B": "sink-best", "c": "consume", "p": "plain-copy-upsert"}
+    return [_run(names[each], finished_at=f"2026-11-2{at}", **more) for at, each in enumerate(contenders)]
+
+
+@pytest.mark.parametrize(
+    ("order", "said"),
+    [
+        ("HDBHDB", _TURNS),
+        ("HDDH", _TURNS),
+        ("HDHDHc", _TURNS),
+        ("HDBHDBH", _TURNS),
+        ("DDDHHH", _NO_TURNS),
+        ("HHD", _NO_TURNS),
+        ("DBDBHH", _NO_TURNS),
+        ("HHHcp", ""),
+    ],
+)
+def test_the_page_says_whether_runs_were_in_turns(tmp_path: Path, order: str, said: str) -> None:
+    """By the order in which they ended, wherever they stand in the store; of one contender there is nothing to say."""
+    for runs in (_one_by_one(order), _one_by_one(order)[::-1]):
+        shown = page(_store(tmp_path / order / runs[0].finished_at, runs), _THIS)
+        found = [each for each in (_TURNS, _NO_TURNS) if each in shown]
+        assert found == ([said] if said else [])
+
+
+def test_what_stays_of_an_earlier_race_was_not_in_turns_with_a_changed_headrace(tmp_path: Path) -> None:
+    """Its own runs of before do not count, and those of the sink do."""
+    old = [replace(each, version=_OTHER) if each.contender == "headrace" else each for each in _one_by_one("HDHD")]
+    new = [_run("headrace", finished_at=f"2026-11-2{at}") for at in (8, 9)]
+    assert _NO_TURNS in page(_store(tmp_path, [*old, *new]), _THIS)
+
+
+def test_cases_and_telemetry_say_it_too(tmp_path: Path) -> None:
+    """Each for itself."""
+    kinds = [
+        (cases.NAME, ("clean", "1% bad", "clean", "1% bad")),
+        (watched.NAME, (watched.OFF, watched.OFF, watched.ON)),
+    ]
+    runs = [
+        _run(name, scenario=scenario, cpu_per_million=1.0, finished_at=f"2026-11-2{at}")
+        for scenario, names in kinds
+        for at, name in enumerate(names)
+    ]
+    shown = page(_store(tmp_path, runs), _THIS)
+    bad, telemetry = shown.partition("## What telemetry costs")[::2]
+    assert (_TURNS in bad, _NO_TURNS in bad) == (True, False)
+    assert (_TURNS in telemetry, _NO_TURNS in telemetry) == (False, True)
+
+
+def test_many_tables_are_held_against_one_at_each_size(tmp_path: Path) -> None:
+    """At which both were run; what else was run is shown at each size, behind the one with most contenders."""
+    runs = [
+        _run(contender, scenario=scenario, size=size, rate=rate)
+        for scenario, contender, size, rate in (
+            ("fresh", "headrace", 1_000_000, 200.0),
+            ("fresh", "sink-defaults", 1_000_000, 20.0),
+            ("fresh", "headrace", 4_000_000, 300.0),
+            ("fresh", "headrace", 2_000, 1.0),
+            ("many-tables", "headrace", 1_000_000, 80.0),
+            ("many-tables", "consume", 1_000_000, 800.0),
+            ("many-tables", "headrace", 4_000_000, 210.0),
+            ("many-tables", "headrace", 9_000, 1.0),
+        )
+    ]
+    shown = page(_store(tmp_path, runs), _THIS)
+    goals = shown.partition("## Goals")[2].partition("\n## ")[0].splitlines()
+    assert [line for line in goals if "one table" in line] == [
+        "| (e) 200 tables, 1,000,000 events | of our own rate on one table | 0.6 | 0.4 | **no** |",
+        "| (e) 200 tables, 4,000,000 events | of our own rate on one table | 0.6 | 0.7 | yes |",
+    ]
+    heads = [line for line in shown.splitlines() if line.startswith("#") and "events" in line]
+    assert heads == [
+        "## (a) fresh rows: 1,000,000 events",
+        "### fresh rows: 2,000 events",
+        "### fresh rows: 4,000,000 events",
+        "## (e) 200 tables: 1,000,000 events",
+        "### 200 tables: 9,000 events",
+        "### 200 tables: 4,000,000 events",
+    ]
+    assert "| headrace | 1 | 210 |" in shown
+
+
+def test_what_stands_on_the_page_in_front_of_figures_is_what_would_be_written() -> None:
+    """Who changes the text changes the page, too; its figures are those of the last runs."""
+    text = (engine.ROOT.parent / "docs/benchmarks.md").read_text(encoding="utf-8")
+    assert text.startswith(INTRODUCTION)
+    assert LETTERS in text
+    assert LATENCY in text
 
 
 def test_a_point_at_which_the_sink_fails_is_tried_shown_and_never_the_best(tmp_path: Path) -> None:

@@ -161,6 +161,11 @@ class PostgresSink:
         with translated("read letters"):
             return standing.read(self._session(), self._group, origins)
 
+    def unique_ones(self, letter: Standing) -> list[Standing]:
+        """A letter, others of its table that a unique value keeps out, and all other open ones of their rows."""
+        with translated("read letters"):
+            return standing.unique_ones(self._session(), self._group, letter)
+
     def records(self, letters: Sequence[Standing], *, original: bool = False) -> list[Record]:
         """The records of letters, as they are kept or were edited; not of those whose bytes are gone.
 

@@ -13,6 +13,7 @@ from consumer.core.records import RecordRef
 from consumer.core.writes import Action
 from consumer.edges.postgres import truncating
 from consumer.edges.postgres.aside import BatchLetters, RefusedRows
+from consumer.edges.postgres.exchanging import exchange
 from consumer.edges.postgres.moved import Moved
 from consumer.edges.postgres.staging import Staged
 from consumer.edges.postgres.translate import translated
@@ -104,7 +105,7 @@ class Stages:
                     self._moved.keep(connection, staged)
                 elif rows := self._writer.write(connection, staged):
                     refused.append(RefusedRows(staged, rows))
-        return refused
+        return exchange(connection, refused)
 
 
 def check_deferred(connection: psycopg.Connection, plan: Plan) -> None:

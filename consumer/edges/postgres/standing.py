@@ -90,6 +90,14 @@ FROM headrace.letters l LEFT JOIN headrace.letter_bytes b ON b.letter_id = l.id
 WHERE l.id = ANY (ARRAY(SELECT id FROM every)) AND l.state IN ({open})
 """).format(open=_OPEN, size=sql.SQL(SIZE))
 
+# what swaps lies side by side in a log
+_UNIQUE_ONES = """
+SELECT topic, partition, "offset" FROM headrace.letters
+WHERE group_name = %s AND table_name = %s AND state IN ('retrying', 'replaying') AND kind = 'record.unique'
+ORDER BY (topic, partition) <> (%s, %s), abs("offset" - %s) LIMIT %s
+"""
+_MOST_UNIQUE = 100
+
 # What a letter failed with before is kept, once for each way. What waits is applied with the one in front of it only.
 _SETTLE = sql.SQL("""
 WITH w AS MATERIALIZED (
@@ -156,6 +164,16 @@ def read(connection: psycopg.Connection, group: str, origins: Collection[RecordR
         rows: list[Any] = cursor.execute(_READ, wanted).fetchall()
     held = paused(connection, group, sorted({TopicPartition(row.topic, row.partition) for row in rows})) if rows else {}
     return [_standing(row, held) for row in rows]
+
+
+def unique_ones(connection: psycopg.Connection, group: str, letter: Standing) -> list[Standing]:
+    """A letter, others of its table that a unique value keeps out, and all other open ones of their rows."""
+    if letter.row is None:
+        return []
+    wanted = (group, letter.row[0], *letter.ref.at, letter.ref.offset, _MOST_UNIQUE)
+    found = connection.execute(_UNIQUE_ONES, wanted).fetchall()
+    others = [RecordRef(TopicPartition(topic, partition), offset) for topic, partition, offset in found]
+    return read(connection, group, list(dict.fromkeys([letter.ref, *others])))
 
 
 def _standing(row: Any, held: Mapping[TopicPartition, Paused]) -> Standing:

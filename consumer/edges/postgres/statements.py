@@ -186,6 +186,16 @@ def update_telling(staged: Staged) -> sql.Composed:
     ).format(_with_met(staged), sql.Literal(staged.write.rows), rows_with_places(staged))
 
 
+def open_to(staged: Staged) -> sql.Composed:
+    """Whether the row `t` is one that the staged row changes where it is there: by an update, or an upsert."""
+    write = staged.write
+    if write.action is Action.UPDATE:
+        return _living(staged, not_newer(staged))
+    if not write.partial:
+        return not_newer(staged)
+    return sql.SQL("{} AND ({}) IS NOT TRUE").format(not_newer(staged), refuting(write))
+
+
 def _with_met(staged: Staged) -> sql.Composed:
     """An update whose `met` are the staged rows that met one."""
     if staged.write.version is None:

@@ -22,7 +22,8 @@ CREATE TRIGGER witness AFTER INSERT OR UPDATE OR DELETE ON {table}
 _WITNESSES = """
 CREATE SCHEMA witness;
 CREATE TABLE witness.writes (
-    n bigint GENERATED ALWAYS AS IDENTITY, name text, op text, id bigint, pid integer, application text);
+    n bigint GENERATED ALWAYS AS IDENTITY, name text, op text, id bigint, pid integer, application text,
+    at timestamptz DEFAULT statement_timestamp());
 CREATE TABLE witness.moves (
     n bigint GENERATED ALWAYS AS IDENTITY, grp text, topic text, part integer, epoch bigint,
     old_offset bigint, new_offset bigint, pid integer);
@@ -122,8 +123,18 @@ class Target:
         return all(stored.get(at) == end for feed in feeds for at, end in feed.ends().items())
 
     def writes(self, table: str = "once") -> Counter[object]:
-        """How often each key was written, rolled back writes left out."""
-        return Counter(row[0] for row in self.ask("SELECT id FROM witness.writes WHERE name = %s", table))
+        """How often each key was written, rolled back writes left out.
+
+        A row that goes and comes in one statement is written once: so are rows that swap what is unique.
+        """
+        query = """
+            SELECT id, CASE WHEN array_agg(op ORDER BY n) = '{DELETE,INSERT}' THEN 1 ELSE count(*) END
+            FROM witness.writes WHERE name = %s GROUP BY id, at
+        """
+        found: Counter[object] = Counter()
+        for key, times in self.ask(query, table):
+            found[key] += int(str(times))
+        return found
 
     def double_writes(self) -> list[object]:
         """Keys of the once-table that were written more than once."""
