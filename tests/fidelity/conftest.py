@@ -14,6 +14,8 @@ from tests.real.engine.witness import create_database
 from tests.real.engine.worker import Workers
 from tests.system_server import PROGRAMS, running
 
+from .source import lacking
+
 _HERE = Path(__file__).parent
 
 
@@ -47,7 +49,7 @@ def at(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="session")
 def extended(at: Endpoints) -> Iterator[Endpoints | None]:
-    """The same with a source and a target of the system's own server, which has more types; None without one."""
+    """The same with a source and a target of the system's own server; None without one that has all extensions."""
     if not PROGRAMS:
         yield None
         return
@@ -56,6 +58,9 @@ def extended(at: Endpoints) -> Iterator[Endpoints | None]:
         tempfile.TemporaryDirectory(prefix="headrace-", dir="/var/tmp") as place,
         running(Path(place), replicating) as dsn,
     ):
+        if lacking(dsn):
+            yield None
+            return
         source, target = (create_database(dsn, name, "template0") for name in ("source", "target"))
         yield replace(at, source_dsn=source, target_dsn=target)
 

@@ -66,6 +66,12 @@ def make_types(connection: psycopg.Connection) -> None:
         connection.execute(SETUP.encode())
 
 
+def lacking(dsn: str) -> set[str]:
+    """The extensions that the server does not have."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        return set(EXTENSIONS) - {name for (name,) in connection.execute("SELECT name FROM pg_available_extensions")}
+
+
 def make_tables(connection: psycopg.Connection, mode: Mode) -> None:
     """The tables of a mode, empty."""
     connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(mode.name)))

@@ -86,7 +86,7 @@ def test_nor_is_one_of_an_extension(
 ) -> None:
     """On a server of the system, if it has one."""
     if extended is None:
-        pytest.skip("there is no PostgreSQL of the system")
+        pytest.skip("there is no PostgreSQL of the system with the extensions")
     dsn = database(extended, more, target)
     headrace(extended, dsn, more, workers)
 
