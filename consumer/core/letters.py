@@ -29,6 +29,8 @@ class State(StrEnum):
 
 BEHIND = "record.behind"
 """The kind of what waits for an older letter of its row."""
+KEEPING = "keep"
+"""Its operation where it is a delete that keeps what its row has for the row's next key."""
 
 OPEN = frozenset({State.RETRYING, State.HELD, State.DEAD, State.REPLAYING})
 """The states in which a record's change may still be applied."""
@@ -158,12 +160,17 @@ class Settled:
 
 
 def settled(
-    changes: Iterable[tuple[Hashable, int, Change]], *, waiting: Collection[int] = (), strict: bool = False
+    changes: Iterable[tuple[Hashable, int, Change]],
+    *,
+    waiting: Collection[int] = (),
+    keeping: frozenset[int] = frozenset(),
+    strict: bool = False,
 ) -> Settled:
     """What the letters among some rows' changes mean for one another; `changes` are (row, place, what) in order.
 
-    `waiting`: letters that wait for one of an earlier batch; so does what they were folded from. `strict`: whatever
-    comes behind a letter waits for it.
+    `waiting`: letters that wait for one of an earlier batch; so does what they were folded from. `keeping`: those of
+    them that keep what a row has for its next key: nothing makes them superfluous, so whatever comes behind them waits.
+    `strict`: whatever comes behind a letter waits for it.
     """
     front: dict[Hashable, list[int]] = defaultdict(list)
     folded: dict[Hashable, list[int]] = defaultdict(list)
@@ -179,7 +186,7 @@ def settled(
                 held.update(folded[row])
                 before += folded[row]
             before.append(place)
-        elif before and (strict or change is Change.PARTIAL):
+        elif before and (strict or change is Change.PARTIAL or not keeping.isdisjoint(before)):
             held.add(place)
             before.append(place)
         elif change is Change.WHOLE and not strict:

@@ -11,7 +11,7 @@ from consumer.core.failure import Failure, failed
 from consumer.core.fold import SEQ
 from consumer.core.kinds import KINDS
 from consumer.core.lettering import letter
-from consumer.core.letters import BEHIND, Change, Letter, Settled, State, settled
+from consumer.core.letters import BEHIND, KEEPING, Change, Letter, Settled, State, settled
 from consumer.core.plan import Aside
 from consumer.core.policy import Policy
 from consumer.core.writes import Action
@@ -42,7 +42,8 @@ class Asides:
         changes = _changes(known, decoded, binding)
         suspects = set(lacking_places(decoded).to_list()) & (decoded.out.keys() - waiting)
         marked = ((row, place, Change.SUSPECT if place in suspects else what) for row, place, what in changes)
-        said = settled(marked, waiting=waiting, strict=binding.strict)
+        keeping = frozenset(place for place in waiting if decoded.out[place].operation == KEEPING)
+        said = settled(marked, waiting=waiting, keeping=keeping, strict=binding.strict)
         gone = [*decoded.out, *said.held]
         every = pl.concat([known, *(frame.select(known.columns) for frame in (decoded.images, decoded.deletes))])
         placed = [place for place in gone if place not in decoded.rowless]

@@ -9,7 +9,7 @@ import psycopg
 from consumer.core.failure import Failure, failed
 from consumer.core.kinds import KINDS
 from consumer.core.lettering import left_out
-from consumer.core.letters import BEHIND, Row, State, Verdict
+from consumer.core.letters import BEHIND, KEEPING, Row, State, Verdict
 from consumer.core.plan import Aside, Plan, Stage
 from consumer.core.policy import Policy
 from consumer.core.records import RecordRef
@@ -103,7 +103,8 @@ class BatchLetters:
             return digests.lettered(connection, self._group, tables)
 
     def meet(self, connection: psycopg.Connection, writes: Sequence[Staged]) -> list[tuple[Met, RecordRef]]:
-        """What lacks columns waits behind its row's letters; what is written as a whole makes them superfluous.
+        """What lacks columns waits behind its row's letters; what is written as a whole makes them superfluous, but for
+        a delete that keeps what its row has for the row's next key.
 
         Returns these, each with the record that does it, and letters of records that were read again and are written
         now. Raises Reconsider for what has to wait, TableFault where letters know their rows by other types.
@@ -118,12 +119,12 @@ class BatchLetters:
             older = [(one, ref) for one, ref in by if _is_older(one.origin, ref)]
             if write.action is Action.KEEP:
                 # what the letter changes is not in the table: it may come yet, or it is not kept
-                waiting |= {ref: _BEHIND for one, ref in older if not one.dead}
+                waiting |= {ref: _KEEPS for one, ref in older if not one.dead}
                 with translated("look for letters", write.table):
                     digests.drop(connection, staged, [one.place for one, _ in older])
                 continue
             met_by += [(one, ref) for one, ref in by if one.origin == ref]
-            lacking = {one.place for one, _ in older if write.strict or write.lacks(one.place)}
+            lacking = {one.place for one, _ in older if write.strict or one.keeps or write.lacks(one.place)}
             waiting |= {ref: _BEHIND for one, ref in older if one.place in lacking}
             met_by += [(one, ref) for one, ref in older if one.place not in lacking]
         if waiting:
@@ -184,6 +185,7 @@ class BatchLetters:
 
 _LATE = "a later change of the row was applied"
 _BEHIND = failed(KINDS[BEHIND], "postgres", "look for letters", KINDS[BEHIND].sign)
+_KEEPS = replace(_BEHIND, operation=KEEPING)
 
 
 def _held(most: int, table: TableName | None) -> Failure:

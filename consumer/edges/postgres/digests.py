@@ -16,7 +16,7 @@ from psycopg import sql
 
 from consumer.core.failure import Failure, failed
 from consumer.core.kinds import KINDS
-from consumer.core.letters import OPEN_STATES
+from consumer.core.letters import BEHIND, KEEPING, OPEN_STATES
 from consumer.core.records import RecordRef, TopicPartition
 from consumer.core.sqltypes import sql_type
 from consumer.core.target import TableName
@@ -25,7 +25,7 @@ from consumer.edges.postgres.staged_rows import hashed, identity_hash
 from consumer.edges.postgres.staging import Staged
 from consumer.ports.refusals import TableFault
 
-_OPEN = sql.SQL(OPEN_STATES)
+_OPEN, _BEHIND, _KEEPING = sql.SQL(OPEN_STATES), sql.Literal(BEHIND), sql.Literal(KEEPING)
 # equal values of these have one hash
 _ALIKE = {
     **dict.fromkeys(("smallint", "integer", "bigint"), "integer"),
@@ -78,7 +78,8 @@ SELECT s.ctid::text, {a} FROM {staging} AS s WHERE {a} IN (
 )
 """)
 _MET = sql.SQL("""
-SELECT l.id, w.at::text, l.topic, l.partition, l."offset", l.state = 'dead'
+SELECT l.id, w.at::text, l.topic, l.partition, l."offset", l.state = 'dead',
+    (l.kind, l.operation) = ({behind}, {keeping})
 FROM unnest(%(rows)s::tid[], %(digests)s::bigint[]) AS w(at, digest)
 JOIN headrace.letters l ON l.digest_a = w.digest
 JOIN {staging} AS s ON s.ctid = w.at
@@ -110,12 +111,15 @@ def lettered(connection: psycopg.Connection, group: str, tables: Collection[Tabl
 
 @dataclass(frozen=True, slots=True)
 class Met:
-    """An open letter of a staged row, which is counted from 0. `dead`: it waits for a person."""
+    """An open letter of a staged row, which is counted from 0. `dead`: it waits for a person. `keeps`: it is a delete
+    that waits to keep what the row has for its next key.
+    """
 
     id: int
     place: int
     origin: RecordRef
     dead: bool
+    keeps: bool
 
 
 def met(connection: psycopg.Connection, group: str, staged: Staged) -> list[Met]:
@@ -127,11 +131,14 @@ def met(connection: psycopg.Connection, group: str, staged: Staged) -> list[Met]
     if not likely:
         return []
     wanted = {"rows": [row[0] for row in likely], "digests": [row[1] for row in likely]}
-    query = _MET.format(staging=staged.staging, open=_OPEN, b=digest["b"])
+    query = _MET.format(staging=staged.staging, open=_OPEN, b=digest["b"], behind=_BEHIND, keeping=_KEEPING)
     rows = connection.execute(query, {**known, **wanted}).fetchall()
     where = list({row[1] for row in rows})
     places: dict[str, int] = dict(connection.execute(_MET_AT.format(staging=staged.staging), (where,)).fetchall())
-    return [Met(row[0], places[row[1]], RecordRef(TopicPartition(row[2], row[3]), row[4]), row[5]) for row in rows]
+    return [
+        Met(number, places[at], RecordRef(TopicPartition(topic, partition), offset), dead, keeps)
+        for number, at, topic, partition, offset, dead, keeps in rows
+    ]
 
 
 def require_types(connection: psycopg.Connection, group: str, write: TableWrite) -> None:
