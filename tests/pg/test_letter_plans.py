@@ -1,5 +1,7 @@
 """How the server finds the letters of a row before it has counted any letters."""
 
+from collections.abc import Iterator
+
 import psycopg
 import pytest
 from psycopg import sql
@@ -18,11 +20,13 @@ FROM generate_series(1, 3000) i
 
 
 @pytest.fixture
-def uncounted(session: psycopg.Connection, group: str) -> psycopg.Connection:
-    """Letters of one table, of which the server's statistics know nothing."""
-    session.execute("INSERT INTO headrace.groups (group_name) VALUES (%s)", (group,))
-    session.execute(LETTERS, (group,))
-    return session
+def uncounted(session: psycopg.Connection, group: str) -> Iterator[psycopg.Connection]:
+    """Letters of one table, of which the server's statistics know nothing, whatever was counted of others'."""
+    with session.transaction(force_rollback=True):
+        session.execute("DELETE FROM pg_statistic WHERE starelid = 'headrace.letters'::regclass")
+        session.execute("INSERT INTO headrace.groups (group_name) VALUES (%s)", (group,))
+        session.execute(LETTERS, (group,))
+        yield session
 
 
 def test_other_letters_of_a_row_are_not_looked_for_among_all_of_its_table(

@@ -24,7 +24,7 @@ MERGED: dict[str, tuple[str, str, dict[str, Any], list[Any], set[int]]] = {
     "a domain": ("{s}.amount", "PRIMARY KEY", CODE, ["1.3", "1.30", "1.50"], {0, 1}),
     "a month": ("interval", "PRIMARY KEY", CODE, ["P1M", "P30D", "P31D"], {0, 1}),
     "and a value of no key": ("char(3)", "PRIMARY KEY", CODE, ["a", "a ", "b", "toolong"], {0, 1, 3}),
-    "and a key that is no number": ("int4", "PRIMARY KEY", CODE, [" 1", "1", "2", "sesame"], {0, 1, 3}),
+    "and a key that is no number": ("numeric", "PRIMARY KEY", CODE, ["1.0", "1", "2", "sesame"], {0, 1, 3}),
 }
 
 

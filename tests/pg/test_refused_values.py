@@ -132,10 +132,7 @@ NAMED = [
 WHOLE, NUMBER = "after.v: expected a whole number as it is written back", "after.v: expected a number as it is written"
 SPELLED = [
     *(Value("string", "007", kind, WHOLE) for kind in ("int2", "int8", "oid")),
-    *(
-        Value("string", text, "int4", WHOLE)
-        for text in ("007", "+7", " 7", "7 ", "-0", "-07", "1_000", "0x1F", "7\n", "\u0667", "")
-    ),
+    *(Value("string", text, "int4", WHOLE) for text in ("007", "+7", " 7", "7 ", "-0", "-07", "1_000", "0x1F", "7\n")),
     *(Value("string", "007.5", kind, NUMBER) for kind in ("numeric(12,2)", "float8", "float4")),
     *(
         Value("string", text, "numeric", NUMBER)
@@ -161,6 +158,7 @@ CUT = [
 ]
 # PostgreSQL says it
 TOLD = [
+    *(Value("string", text, "int4", None) for text in ("\u0667", "", "seven", "1.5")),
     Value(US, -9_222_425_352_054_775_809, "timestamp", None),
     Value(US, -(2**63), "timestamp", None),
     # since 2000 it is the number that stands for -infinity
