@@ -246,7 +246,7 @@ def test_connectors_that_failed_are_said(examine: Examine, job: Job, feed: Feed)
     broken = {"connector": {"state": "RUNNING"}, "type": "source",
               "tasks": [{"id": 0, "state": "FAILED", "trace": "org.example.Lost: x"}]}  # fmt: skip
     answers = {
-        "/connectors?expand=status": {"shop": {"status": broken}, "mill": {"status": broken}},
+        "/connectors?expand=status&expand=info": {"shop": {"status": broken}, "mill": {"status": broken}},
         "/connectors/shop/topics": {"shop": ours},
         "/connectors/mill/topics": {"mill": other},
     }
