@@ -92,13 +92,18 @@ def own_fields(binding: Binding) -> list[str]:
 
 def require_own(frame: pl.DataFrame, binding: Binding) -> None:
     """Raises Barred for the first change of another table of the source: the topic holds several."""
-    firsts = [
-        place
-        for name, own in binding.source.items()
-        for place in frame[SEQ].filter(frame[SOURCE + name].ne_missing(own) & (frame["op"] != _MESSAGE)).head(1)
-    ]
-    if firsts:
-        raise Barred(min(firsts), "table.mixed")
+    if all(_says(frame[SOURCE + name], own) for name, own in binding.source.items()):
+        return
+    others = pl.any_horizontal(pl.col(SOURCE + name).ne_missing(own) for name, own in binding.source.items())
+    for place in frame.filter((pl.col("op") != _MESSAGE) & others)[SEQ].head(1):
+        raise Barred(place, "table.mixed")
+
+
+def _says(names: pl.Series, own: str | None) -> bool:
+    """Whether all are this one. Every block is asked, so nothing that costs more than a comparison is done."""
+    if own is None:
+        return names.null_count() == len(names)
+    return not names.null_count() and bool((names == own).all())
 
 
 def truncates_of(block: Block, frame: pl.DataFrame) -> list[int]:

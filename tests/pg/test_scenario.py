@@ -32,11 +32,12 @@ FIELDS = [
 NAMES = [str(each["name"]) for each in FIELDS]
 COLUMNS = frozenset(NAMES)
 LONG = 10**29 + 1
-STEPS = 45
+STEPS = 30
+# with seeds by which every meaning is told
 STORIES = [
     pytest.param(1, range(1, 51), False, id="all sizes"),
-    pytest.param(2, (1, 3, 11, 50), False, id="another story"),
-    pytest.param(3, range(1, 51), True, id="all sizes of a compacted topic"),
+    pytest.param(8, (1, 3, 11, 50), False, id="another story"),
+    pytest.param(6, range(1, 51), True, id="all sizes of a compacted topic"),
 ]
 
 
