@@ -1,5 +1,6 @@
 """How tables look to people on a terminal, wide or narrow; and that no text of a record can do more than be read."""
 
+import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from consumer.core.letters import OPEN
 from consumer.core.wording import clean
 
 # beyond a terminal a table is for programs that cut lines themselves
-WIDTH = 200
+_WIDTH = 200
 DIM = "bright_black"
 STATES = {
     "dead": "bold red",
@@ -45,10 +46,11 @@ class _Unpadded(TextIOBase):
 
 
 def console() -> Console:
-    """Where tables are written to."""
+    """Where tables are written to, as wide as a terminal is, or as COLUMNS says."""
     made = Console(highlight=False, emoji=False, markup=False)
     if not made.is_terminal:
-        made.width = WIDTH
+        if not os.environ.get("COLUMNS", "").isdigit():
+            made.width = _WIDTH
         made.file = cast(IO[str], _Unpadded())
     return made
 

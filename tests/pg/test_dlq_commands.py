@@ -254,7 +254,7 @@ def test_tables_name_what_matters(command: Command, bad: Bad, monkeypatch: pytes
     """In a wide terminal and in a narrow one, none of whose lines is longer."""
     letter = bad()
     for width in (80, 130):
-        monkeypatch.setattr("consumer.operate.looks.WIDTH", width)
+        monkeypatch.setenv("COLUMNS", str(width))
         for words, said in (
             (("groups",), ("1 dead", "record.check", "landing", "v1-")),
             (("ls",), (str(letter), "dead", "record.check", "landing")),
@@ -269,7 +269,7 @@ def test_tables_name_what_matters(command: Command, bad: Bad, monkeypatch: pytes
 
 def test_the_same_record_is_named_for_kcat(command: Command, bad: Bad, monkeypatch: pytest.MonkeyPatch) -> None:
     """In one line, whatever the width."""
-    monkeypatch.setattr("consumer.operate.looks.WIDTH", 40)
+    monkeypatch.setenv("COLUMNS", "40")
     (line,) = [line for line in command("show", bad()).stdout.splitlines() if line.startswith("kcat ")]
     assert " -b 127.0.0.1:1 -t landing -p " in line
     assert " -c 1 " in line
