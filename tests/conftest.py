@@ -1,5 +1,6 @@
 """What every run of tests knows, and the servers that those of them share which break nothing."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,11 @@ from tests.real.engine.witness import make_template
 _REAL = [Path(__file__).parent / part for part in ("docs/live", "faults", "fidelity", "real")]
 # seconds; a busy machine may be many times slower than this one
 _TIMEOUT = 900
+
+
+def pytest_configure() -> None:
+    """What commands print doesn't depend on the terminal that the tests are started in."""
+    os.environ.pop("COLUMNS", None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -53,11 +53,18 @@ def _status(data_dir: Path) -> StackStatus:
 @contextmanager
 def _foreground(data_dir: Path, *words: str) -> Iterator["subprocess.Popen[bytes]"]:
     command = [*_COMMAND, "up", "--data-dir", str(data_dir), *words]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    with (
+        _said(data_dir).open("wb") as said,
+        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said) as process,
+    ):
         try:
             yield process
         finally:
             process.kill()
+
+
+def _said(data_dir: Path) -> Path:
+    return data_dir.with_suffix(".said")
 
 
 def _wait_up(data_dir: Path) -> StackStatus:
@@ -73,7 +80,8 @@ def _wait_up(data_dir: Path) -> StackStatus:
 def test_a_signal_ends_a_stack_in_the_foreground_in_order(tmp_path: Path, number: signal.Signals) -> None:
     """Ctrl-C, a plain kill and a closed terminal end every process, and the database shuts down cleanly."""
     with _foreground(tmp_path, "--part", TARGET) as process:
-        _wait_up(tmp_path)
+        # A signal that comes before this word breaks the start off.
+        assert wait_until(lambda: "Ctrl-C ends it." in _said(tmp_path).read_text(), 180)
         process.send_signal(number)
         assert process.wait(120) == 0
     _assert_nothing_left(tmp_path)
