@@ -5,7 +5,7 @@ deleted and inserted as they will be by one statement, in which an index meets n
 leads to one finds it at the end. What is not staged, a row keeps. Triggers see a delete and an insert.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -24,8 +24,9 @@ from consumer.edges.postgres.translate import translated
 from consumer.ports.refusals import DataFault, TableFault
 
 _UNIQUE = "record.unique"
-# more rows than this are no swap
-_MOST = 100
+# rows that are tried in vain at most, in rounds of which each has fewer
+_PATIENCE = 10_000
+_ROUNDS = 3
 _EXCHANGED = frozenset({Action.UPSERT, Action.UPDATE})
 _PLACE = "#place"
 
@@ -66,12 +67,23 @@ def exchange(connection: psycopg.Connection, refused: Sequence[RefusedRows]) -> 
     for table in dict.fromkeys(one.staged.write.table for one in refused):
         numbers = [number for number, one in enumerate(left) if one.staged.write.table == table]
         wanted = {number: rows for number in numbers if (rows := _in_the_way(left[number]))}
-        if 1 < sum(map(len, wanted.values())) <= _MOST:
+        if sum(map(len, wanted.values())) > 1:
             done = _exchanged(connection, table, {number: (left[number].staged, wanted[number]) for number in wanted})
             for number, places in done.items():
                 rows = {place: why for place, why in left[number].rows.items() if place not in places}
                 left[number] = replace(left[number], rows=rows)
     return [one for one in left if one.rows]
+
+
+def exchange_all(connection: psycopg.Connection, staged: Staged) -> bool:
+    """Write those rows of a stage that are there already and stand at most in one another's way, if there are any.
+
+    Raises Transient, ConnectionLost, Persistent.
+    """
+    write = staged.write
+    if write.action not in _EXCHANGED or not write.unique:
+        return False
+    return bool(_exchanged(connection, write.table, {0: (staged, range(write.rows))}))
 
 
 def _in_the_way(one: RefusedRows) -> dict[int, Failure]:
@@ -82,7 +94,7 @@ def _in_the_way(one: RefusedRows) -> dict[int, Failure]:
 
 
 def _exchanged(
-    connection: psycopg.Connection, table: TableName, parties: Mapping[int, tuple[Staged, Mapping[int, Failure]]]
+    connection: psycopg.Connection, table: TableName, parties: Mapping[int, tuple[Staged, Collection[int]]]
 ) -> dict[int, set[int]]:
     """The places of the rows that were written, by the numbers of their writes."""
     wanted = {number: set(rows) for number, (_, rows) in parties.items()}
@@ -92,7 +104,9 @@ def _exchanged(
         if known.followed:
             return {}
         connection.execute("SAVEPOINT exchanged")
-    while sum(map(len, wanted.values())) > 1:
+    rounds = max(_ROUNDS, _PATIENCE // sum(map(len, wanted.values())))
+    while rounds and sum(map(len, wanted.values())) > 1:
+        rounds -= 1
         statement = _statement(known, [(number, parties[number][0], wanted[number]) for number in wanted])
         done: dict[int, set[int]] = {number: set() for number in wanted}
         try:

@@ -12,6 +12,7 @@ from consumer.core.target import TableName
 from consumer.core.writes import Action, TableWrite
 from consumer.edges.postgres.bases import judged, refused
 from consumer.edges.postgres.equals import remove
+from consumer.edges.postgres.exchanging import exchange_all
 from consumer.edges.postgres.refusals import Refusal, RowThere, TooManyRefused, find
 from consumer.edges.postgres.staging import Staged
 from consumer.edges.postgres.statements import (
@@ -88,12 +89,24 @@ class Writer:
                 found = self._found(connection, staged)
             except TooManyRefused as error:
                 connection.execute("ROLLBACK TO SAVEPOINT sorted")
-                why = self._sampled(connection, staged)
-                raise _flood(write, error.most, why, TOO_DEPENDENT if error.dependent else "table.flood") from error
+                found = self._found_beside(connection, staged, error)
             connection.execute("RELEASE SAVEPOINT sorted")
         told = _told_apart(connection, staged, found)
         self._require_few(write, told)
         return told
+
+    def _found_beside(self, connection: psycopg.Connection, staged: Staged, error: TooManyRefused) -> list[Refusal]:
+        """What is refused once the rows are written that stand in one another's way. Raises TableFault for a flood."""
+        if error.dependent and exchange_all(connection, staged):
+            try:
+                # those that were written are so once more, which changes nothing
+                return self._found(connection, staged)
+            except TooManyRefused as still:
+                connection.execute("ROLLBACK TO SAVEPOINT sorted")
+                error = still
+        why = self._sampled(connection, staged)
+        kind = TOO_DEPENDENT if error.dependent else "table.flood"
+        raise _flood(staged.write, error.most, why, kind) from error
 
     def _sampled(self, connection: psycopg.Connection, staged: Staged) -> Collection[Failure]:
         """Why rows are refused, of some that are chosen by chance; the others are staged no more.
