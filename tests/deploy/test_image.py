@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from consumer.stack.waiting import wait_until
 from tests.deploy.dockerfile import ROOT, stages
 
 pytestmark = pytest.mark.timeout(900)
@@ -131,17 +132,19 @@ def test_a_worker_wants_no_file_system_to_write_to(built: Path, tmp_path: Path) 
         "HEADRACE_WORKER__DRAIN_TIMEOUT": "5",
     }
     read_only = "mount --rbind / / && mount -o remount,bind,ro / && cd /etc && ! touch headrace 2>/dev/null"
-    run = f"exec timeout --preserve-status --signal TERM 10 {built}/bin/headrace run"
-    done = subprocess.run(
-        ["unshare", "--map-root-user", "--mount", "sh", "-c", f"{read_only} && {run}"],
-        env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "USER": "headrace", **settings},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    said = done.stdout + done.stderr
+    command = ["unshare", "--map-root-user", "--mount", "sh", "-c", f"{read_only} && exec {built}/bin/headrace run"]
+    environment = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "USER": "headrace", **settings}
+    log = tmp_path / "log"
+    with log.open("wb") as output, subprocess.Popen(command, env=environment, stdout=output, stderr=output) as worker:
+        try:
+            assert wait_until(lambda: '"worker starts"' in log.read_text() or worker.poll() is not None, 60)
+            worker.terminate()
+            code = worker.wait(60)
+        finally:
+            worker.kill()
+    said = log.read_text()
     assert ('"worker starts"' in said, "Read-only" in said, "Errno" in said) == (True, False, False), said
-    assert done.returncode in (0, 1), said
+    assert code in (0, 1), said
 
 
 def test_commands_of_the_embedded_stack_say_what_they_lack(built: Path, tmp_path: Path) -> None:

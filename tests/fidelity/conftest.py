@@ -39,9 +39,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def at(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
-    """Where the servers answer; for the whole table Connect has Debezium's sink too."""
-    whole = bool(request.config.getoption("--whole", False))
-    options = StackOptions(with_jdbc_sink=whole, connect_heap_mb=1536 if whole else 512)
+    """Where the servers answer: those of all tests; for the whole table Connect has Debezium's sink too."""
+    if not request.config.getoption("--whole", False):
+        yield request.getfixturevalue("stack").endpoints
+        return
+    options = StackOptions(with_jdbc_sink=True, connect_heap_mb=1536)
     place = tmp_path_factory.mktemp("fidelity")
     with Stack.open(place, ALL_PARTS, options, Terminal(quiet_steps=True)) as opened:
         yield opened.endpoints
@@ -65,7 +67,7 @@ def extended(at: Endpoints) -> Iterator[Endpoints | None]:
         yield replace(at, source_dsn=source, target_dsn=target)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
     """Where the servers behind a source answer."""
     place = tmp_path_factory.mktemp("behind")

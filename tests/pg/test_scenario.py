@@ -37,7 +37,7 @@ STEPS = 30
 STORIES = [
     pytest.param(1, range(1, 51), False, id="all sizes"),
     pytest.param(8, (1, 3, 11, 50), False, id="another story"),
-    pytest.param(6, range(1, 51), True, id="all sizes of a compacted topic"),
+    pytest.param(6, (1, 2, 3, 4, 5, 7, 10, 17, 29, 50), True, id="a compacted topic"),
 ]
 
 

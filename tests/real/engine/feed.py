@@ -17,6 +17,7 @@ from consumer.core.markers import UNAVAILABLE
 from consumer.core.moves import NEW_KEY
 from consumer.stack import loopback
 from consumer.stack.options import Endpoints
+from consumer.stack.waiting import wait_until
 from tests.oracle import Change, Model, key_change
 
 COLUMNS = frozenset({"id", "label", "amount"})
@@ -107,7 +108,12 @@ class Feed:
         admin = AdminClient({"bootstrap.servers": self._kafka, "log_level": 0})
         admin.create_partitions([NewPartitions(self.topic, partitions)])[self.topic].result(60)
         self.partitions = partitions
-        # one that was there before would learn of them by and by
+
+        def known() -> bool:
+            return len(admin.list_topics(self.topic, timeout=30).topics[self.topic].partitions) == partitions
+
+        # the broker learns of them behind its controller, and a producer that was there before by and by
+        assert wait_until(known, 60)
         self._producer = _producer(self._kafka)
 
     def reconnect(self) -> None:
