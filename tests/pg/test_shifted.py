@@ -11,14 +11,29 @@ BATCH = 20_000
 
 
 @pytest.mark.parametrize("constraint", CONSTRAINTS)
-@pytest.mark.parametrize("unsaid", [(), range(ROWS), range(0, ROWS, 2)], ids=["said", "left out", "mixed"])
-def test_more_rows_shift_than_may_be_refused(swaps: Swaps, constraint: str, unsaid: range) -> None:
+@pytest.mark.parametrize(
+    ("rows", "unsaid"),
+    [(ROWS, ()), (ROWS, range(ROWS)), (ROWS, range(0, ROWS, 2)), (3 * ROWS, range(0, 3 * ROWS, 2)), (ROWS, range(9))],
+    ids=["said", "left out", "mixed", "many of both", "a few left out"],
+)
+def test_more_rows_shift_than_may_be_refused(swaps: Swaps, constraint: str, rows: int, unsaid: range) -> None:
     """They are written together, and need no letters."""
-    swap = swaps(LABELS[:ROWS], f"text NOT NULL {constraint}")
-    swap.change("u", {number: LABELS[number + 1] for number in range(ROWS)}, *unsaid)
+    swap = swaps(LABELS[:rows], f"text NOT NULL {constraint}")
+    swap.change("u", {number: LABELS[number + 1] for number in range(rows)}, *unsaid)
     swap.through(BATCH)
-    assert swap.labels() == LABELS[1 : ROWS + 1]
+    assert swap.labels() == LABELS[1 : rows + 1]
     assert swap.states() == []
+
+
+def test_a_row_that_is_refused_for_another_reason_is_the_only_letter(swaps: Swaps) -> None:
+    """It does not keep the others from moving on."""
+    swap = swaps(LABELS[: ROWS + 20], more=", CHECK (label <> 'bad')")
+    swap.change("u", {number: LABELS[number + 1] for number in range(ROWS - 1)})
+    swap.change("u", {ROWS - 1: LABELS[ROWS + 20]})
+    swap.change("u", {ROWS + 9: "bad"})
+    swap.through(BATCH)
+    assert swap.labels() == LABELS[1:ROWS] + LABELS[ROWS + 20] + LABELS[ROWS : ROWS + 20]
+    assert swap.states() == ["dead"]
 
 
 def test_new_rows_take_values_that_become_free(swaps: Swaps) -> None:

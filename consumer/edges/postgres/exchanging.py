@@ -19,7 +19,7 @@ from consumer.edges.postgres.aside import RefusedRows
 from consumer.edges.postgres.guards import version
 from consumer.edges.postgres.staged_rows import rows_with_places, same_row, table_name, written
 from consumer.edges.postgres.staging import Staged
-from consumer.edges.postgres.statements import open_to
+from consumer.edges.postgres.statements import open_to, upsert
 from consumer.edges.postgres.translate import translated
 from consumer.ports.refusals import DataFault, TableFault
 
@@ -41,21 +41,25 @@ SELECT
     EXISTS (
         SELECT FROM pg_constraint WHERE contype = 'f' AND confrelid = t.oid AND confdeltype <> 'a'
     ) AS followed,
-    EXISTS (
-        SELECT FROM pg_index
-        WHERE indrelid = t.oid AND (indisunique OR indisexclusion) AND NOT indimmediate
+    ARRAY (
+        SELECT ARRAY[n.nspname, c.conname, CASE WHEN condeferred THEN 'DEFERRED' ELSE 'IMMEDIATE' END]::text[]
+        FROM pg_constraint c JOIN pg_namespace n ON n.oid = c.connamespace
+        WHERE conrelid = t.oid AND contype IN ('u', 'p', 'x') AND condeferrable
     ) AS deferrable
 FROM (SELECT %s::text::regclass::oid AS oid) AS t
 """
 
 
+_CHECK = sql.SQL("SET CONSTRAINTS {} {}")
+
+
 class _Table(NamedTuple):
     """What the catalog says: its columns but for generated ones, whether a delete does something to other tables' rows,
-    and whether a unique or an exclusion constraint can be deferred."""
+    and which unique and exclusion constraints can be deferred: schema, name, and how they are checked by themselves."""
 
     columns: list[str]
     followed: bool
-    deferrable: bool
+    deferrable: list[list[str]]
 
 
 def exchange(connection: psycopg.Connection, refused: Sequence[RefusedRows]) -> list[RefusedRows]:
@@ -70,20 +74,28 @@ def exchange(connection: psycopg.Connection, refused: Sequence[RefusedRows]) -> 
         if sum(map(len, wanted.values())) > 1:
             done = _exchanged(connection, table, {number: (left[number].staged, wanted[number]) for number in wanted})
             for number, places in done.items():
+                new = wanted[number].keys() - places
+                # rows that are not there yet, and had to wait for values that are free now
+                places = places | new if new and _inserted(connection, left[number].staged, new) else places
                 rows = {place: why for place, why in left[number].rows.items() if place not in places}
                 left[number] = replace(left[number], rows=rows)
     return [one for one in left if one.rows]
 
 
-def exchange_all(connection: psycopg.Connection, staged: Staged) -> bool:
-    """Write those rows of a stage that are there already and stand at most in one another's way, if there are any.
-
-    Raises Transient, ConnectionLost, Persistent.
-    """
+def _inserted(connection: psycopg.Connection, staged: Staged, places: Collection[int]) -> bool:
+    """Whether the rows of these places could be written, all of them."""
     write = staged.write
-    if write.action not in _EXCHANGED or not write.unique:
+    if write.action is not Action.UPSERT or write.doubted:
         return False
-    return bool(_exchanged(connection, write.table, {0: (staged, range(write.rows))}))
+    wanted = sql.SQL("p.place = ANY (CAST({} AS bigint[]))").format(sql.Literal(sorted(places)))
+    rows = sql.SQL("(SELECT ctid, * FROM {} WHERE ctid = ANY (ARRAY(SELECT p.at FROM {} AS p WHERE {})))")
+    part = replace(staged, staging=rows.format(staged.staging, rows_with_places(staged), wanted))
+    try:
+        with connection.transaction(), translated("exchange", write.table):
+            connection.execute(upsert(part))
+    except (DataFault, TableFault):
+        return False
+    return True
 
 
 def _in_the_way(one: RefusedRows) -> dict[int, Failure]:
@@ -113,8 +125,11 @@ def _exchanged(
             with translated("exchange", table):
                 for number, place in connection.execute(statement).fetchall():
                     done[number].add(place)
-                if known.deferrable:
-                    connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+                for schema, constraint, usual in known.deferrable:
+                    # those of other tables may have to wait for what comes yet
+                    named = sql.Identifier(schema, constraint)
+                    connection.execute(_CHECK.format(named, sql.SQL("IMMEDIATE")))
+                    connection.execute(_CHECK.format(named, sql.SQL(usual)))
         except (DataFault, TableFault):
             break
         if done == wanted:

@@ -105,7 +105,10 @@ class Stages:
                     self._moved.keep(connection, staged)
                 elif rows := self._writer.write(connection, staged):
                     refused.append(RefusedRows(staged, rows))
-        return exchange(connection, refused)
+        left = exchange(connection, refused)
+        for one in left:
+            self._writer.require_few(one.staged.write, one.rows)
+        return left
 
 
 def check_deferred(connection: psycopg.Connection, plan: Plan) -> None:

@@ -7,12 +7,11 @@ from psycopg import sql
 
 from consumer.core.failure import Failure, failed
 from consumer.core.flood import filled_by
-from consumer.core.kinds import KINDS, TOO_DEPENDENT
+from consumer.core.kinds import DEPENDENT, KINDS, TOO_DEPENDENT
 from consumer.core.target import TableName
 from consumer.core.writes import Action, TableWrite
 from consumer.edges.postgres.bases import judged, refused
 from consumer.edges.postgres.equals import remove
-from consumer.edges.postgres.exchanging import exchange_all
 from consumer.edges.postgres.refusals import Refusal, RowThere, TooManyRefused, find
 from consumer.edges.postgres.staging import Staged
 from consumer.edges.postgres.statements import (
@@ -31,6 +30,7 @@ from consumer.ports.refusals import DataFault, TableFault
 _CAUTION = 32
 # fewer refused rows than this are no flood
 _LEAST_FLOOD = 100
+_UNIQUE = "record.unique"
 # rows of a flood that are looked at for what they are refused for
 _SAMPLE = 500
 _TRIED = sql.SQL("SAVEPOINT plain; {}; RELEASE SAVEPOINT plain")
@@ -86,27 +86,22 @@ class Writer:
         with translated(write.action.value, write.table):
             connection.execute("SAVEPOINT sorted")
             try:
-                found = self._found(connection, staged)
+                found = self._found(connection, staged, self._most(write))
             except TooManyRefused as error:
                 connection.execute("ROLLBACK TO SAVEPOINT sorted")
-                found = self._found_beside(connection, staged, error)
+                found = self._all_found(connection, staged, error)
             connection.execute("RELEASE SAVEPOINT sorted")
-        told = _told_apart(connection, staged, found)
-        self._require_few(write, told)
-        return told
+        return _told_apart(connection, staged, found)
 
-    def _found_beside(self, connection: psycopg.Connection, staged: Staged, error: TooManyRefused) -> list[Refusal]:
-        """What is refused once the rows are written that stand in one another's way. Raises TableFault for a flood."""
-        if error.dependent and exchange_all(connection, staged):
-            try:
-                # those that were written are so once more, which changes nothing
-                return self._found(connection, staged)
-            except TooManyRefused as still:
-                connection.execute("ROLLBACK TO SAVEPOINT sorted")
-                error = still
+    def _all_found(self, connection: psycopg.Connection, staged: Staged, error: TooManyRefused) -> list[Refusal]:
+        """Every row that is refused, where some may only stand in one another's way. Raises TableFault for a flood."""
         why = self._sampled(connection, staged)
-        kind = TOO_DEPENDENT if error.dependent else "table.flood"
-        raise _flood(staged.write, error.most, why, kind) from error
+        if not any(each.kind == _UNIQUE for each in why):
+            kind = TOO_DEPENDENT if error.dependent else "table.flood"
+            raise _flood(staged.write, error.most, why, kind) from error
+        # what the sample took out of the staging table is there again
+        connection.execute("ROLLBACK TO SAVEPOINT sorted")
+        return self._found(connection, staged, staged.write.rows)
 
     def _sampled(self, connection: psycopg.Connection, staged: Staged) -> Collection[Failure]:
         """Why rows are refused, of some that are chosen by chance; the others are staged no more.
@@ -119,9 +114,9 @@ class Writer:
         found = find(connection, staged, write.rows, immediate=write.table in self._immediate)
         return _told_apart(connection, staged, found).values()
 
-    def _found(self, connection: psycopg.Connection, staged: Staged) -> list[Refusal]:
+    def _found(self, connection: psycopg.Connection, staged: Staged, most: int) -> list[Refusal]:
         write = staged.write
-        most, immediate = self._most(write), write.table in self._immediate
+        immediate = write.table in self._immediate
         if self._may_be_plain(write):
             connection.execute("SAVEPOINT plain")
             try:
@@ -172,13 +167,14 @@ class Writer:
         else:
             written = connection.execute(upsert(staged)).rowcount
             found = refused(connection, staged) if written < write.rows else {}
-        self._require_few(write, found)
         return found
 
-    def _require_few(self, write: TableWrite, found: Mapping[int, Failure]) -> None:
-        """Raises TableFault for a flood."""
+    def require_few(self, write: TableWrite, found: Mapping[int, Failure]) -> None:
+        """Raises TableFault when more of a write's rows are refused in the end than single records are."""
         if len(found) > self._most(write):
-            raise _flood(write, self._most(write), found.values())
+            dependent = sum(1 for why in found.values() if why.kind in DEPENDENT)
+            kind = TOO_DEPENDENT if 2 * dependent >= len(found) else "table.flood"
+            raise _flood(write, self._most(write), found.values(), kind)
 
     def _inserted(self, connection: psycopg.Connection, staged: Staged) -> bool:
         """Try a plain INSERT, which costs half of an upsert; False when a row was there already."""
@@ -255,7 +251,7 @@ def _counts(connection: psycopg.Connection, query: sql.Composed) -> tuple[int, .
     return tuple(connection.execute(query).fetchall()[0])
 
 
-def _flood(write: TableWrite, most: int, why: Collection[Failure], kind: str = "table.flood") -> TableFault:
+def _flood(write: TableWrite, most: int, why: Collection[Failure], kind: str) -> TableFault:
     detail = f"more than {most} of {write.rows} rows are refused by table {write.table}"
     if why:
         detail += f"; of {len(why)} that were looked at {filled_by(why)}"
