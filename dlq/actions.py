@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from consumer.core.letters import OLDER, OPEN_STATES
+from consumer.core.letters import BEHIND, KEEPING, OLDER, OPEN_STATES
+from consumer.edges.postgres.standing import release_next
 
 FOREIGN = """(
     {l}.imported IS NOT NULL AND NOT EXISTS (
@@ -44,7 +45,8 @@ SELECT FROM headrace.letters WHERE id = ANY (ARRAY(
     WHERE l.group_name = %(group)s AND l.id = ANY (%(ids)s)
 )) ORDER BY digest_a, digest_b, "offset" FOR UPDATE
 """).format(open=sql.SQL(OPEN_STATES))
-# with every later letter of the row that waits for it, and for none between them that may still be applied
+# With every later letter of the row that waits for it, and for none between them that may still be applied: a delete
+# that keeps what its row has for its next key may.
 _DISCARD = sql.SQL("""
 WITH RECURSIVE chain AS (
     SELECT l.* FROM headrace.letters l
@@ -53,10 +55,12 @@ WITH RECURSIVE chain AS (
     SELECT n.* FROM chain c
     JOIN headrace.letters n ON n.group_name = c.group_name AND n.table_name = c.table_name
         AND n.digest_a = c.digest_a AND n.digest_b = c.digest_b AND {behind} AND n.state = 'held'
+        AND (n.kind, n.operation) <> ({kind}, {keeping})
     WHERE NOT EXISTS (
         SELECT FROM headrace.letters b
         WHERE b.group_name = c.group_name AND b.table_name = c.table_name AND b.digest_a = c.digest_a
-          AND b.digest_b = c.digest_b AND {between} AND b.state IN ('retrying', 'dead', 'replaying')
+          AND b.digest_b = c.digest_b AND {between}
+          AND (b.state IN ('retrying', 'dead', 'replaying') OR (b.kind, b.operation) = ({kind}, {keeping}))
     )
 ), locked AS (
     SELECT l.id FROM headrace.letters l
@@ -68,6 +72,8 @@ SET state = 'discarded', reason = %(reason)s, closed_at = clock_timestamp(), due
 FROM locked WHERE l.id = locked.id RETURNING l.id
 """).format(
     behind=sql.SQL(OLDER.format(old="c", new="n")),
+    kind=BEHIND,
+    keeping=KEEPING,
     between=sql.SQL(OLDER.format(old="c", new="b") + " AND " + OLDER.format(old="b", new="n")),
 )
 
@@ -91,6 +97,7 @@ def replay(connection: psycopg.Connection, group: str, ids: Sequence[int], *, mo
 
 def discard(connection: psycopg.Connection, group: str, ids: Sequence[int], reason: str) -> Done:
     """Give letters up, and with each what waits for it; the row then differs from the source until it changes again.
+    A delete of a row that goes on under another key is not given up with what it waits for: it comes back.
 
     `changed` has the followers too. Raises ValueError without a reason, psycopg.Error.
     """
@@ -100,6 +107,7 @@ def discard(connection: psycopg.Connection, group: str, ids: Sequence[int], reas
     with connection.transaction():
         connection.execute(_LOCK, wanted)
         rows = connection.execute(_DISCARD, wanted).fetchall()
+        release_next(connection, [row[0] for row in rows])
     return _done(ids, [row[0] for row in rows])
 
 

@@ -1,12 +1,14 @@
 """What letters would change: their records, read where they are and believed, as one plan."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from consumer.applying.apart import Apart, NotPlanned
 from consumer.applying.rereading import Rereading
 from consumer.core.failure import Failure, failed
 from consumer.core.kinds import KINDS
 from consumer.core.letters import BEHIND, Record, Standing
+from consumer.core.moves import NEW_KEY
 from consumer.core.plan import Plan
 from consumer.core.writes import Action
 from consumer.ports.refusals import DataFault, Reconsider, TableFault
@@ -21,14 +23,14 @@ class LetterPlans:
         self._apart = apart
         self._origins = origins
 
-    def plan(self, letters: Sequence[Standing]) -> Plan:
-        """The plan of letters whose turn it is.
+    def plan(self, letters: Sequence[Standing], bare: Collection[int] = ()) -> Plan:
+        """The plan of letters whose turn it is; `bare`: those, by id, that keep nothing for their rows' next keys.
 
         Raises Reconsider when a row has become known only now, NotPlanned, DataFault, TableFault, Transient.
         """
         if not letters:
             return Plan(slices=(), stages=())
-        plan = self._planned(letters)
+        plan = self._planned(letters, bare)
         for letter in letters:
             why = self._disbelieved(letter, plan) if letter.imported and letter.row is None else None
             if why is not None:
@@ -50,11 +52,14 @@ class LetterPlans:
         """
         if not letter.row or letter.is_reread:
             return False
-        writes = self._planned([letter]).writes
+        # behind dead letters a delete keeps nothing, and elsewhere one that would passes nothing
+        writes = self._planned([letter], {letter.id}).writes
         return bool(writes) and all(one.action in _SUPERSEDING and not (one.strict or one.partial) for one in writes)
 
-    def _planned(self, letters: Sequence[Standing]) -> Plan:
-        plan = self._apart.plan(self._records(letters))
+    def _planned(self, letters: Sequence[Standing], bare: Collection[int]) -> Plan:
+        plain = {letter.ref for letter in letters if letter.id in bare and letter.keeps}
+        records = self._records(letters)
+        plan = self._apart.plan([_plain(one) if one.ref in plain else one for one in records])
         if plan.letters:
             # those that are behind others have done nothing
             bad = [letter for letter in plan.letters if letter.failure.kind != BEHIND]
@@ -108,6 +113,11 @@ class LetterPlans:
     def _is_of(self, letter: Standing, plan: Plan) -> bool:
         """Whether what was read at a letter's origin changes the letter's row: a log that was cut has other records."""
         return bool(plan.writes) and self._sink.is_of(letter, plan.writes[0])
+
+
+def _plain(record: Record) -> Record:
+    """A delete without the word that its row goes on under another key."""
+    return replace(record, headers=tuple(header for header in record.headers if header[0] != NEW_KEY))
 
 
 def _rows_known_now(letters: Sequence[Standing], plan: Plan) -> list[Standing]:

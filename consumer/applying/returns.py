@@ -172,7 +172,7 @@ class Returns:
         while True:
             try:
                 now = turns(letters, mine, known, room)
-                if self._weigh(now.held, known, turn):
+                if self._weigh(now.passing, known, turn):
                     now = turns(letters, mine, known, room)
                 if tried and turn.is_over and now.tried and count(part) > 1:
                     return self._put_off(part, now, known)
@@ -266,7 +266,7 @@ class Returns:
         """
         turn.beat()
         try:
-            plan = replace(self._plans.plan(now.tried), slices=passed(part), verdicts=verdicts)
+            plan = replace(self._plans.plan(now.tried, now.bare()), slices=passed(part), verdicts=verdicts)
             applied = self._sink.apply(plan, within=self._limits.within if len(now.tried) > 1 else None)
         except Reconsider as found:
             if not found.refused:

@@ -99,7 +99,8 @@ class Standing:
     `size`: bytes of its record. `pointer`: its bytes are at the origin only. `topic_id`: of the topic whose position is
     stored, where its record may be read at its origin. `searching`: its origin is searched for later changes of its
     table row. `paused`: by a person, with its table, topic or partition. `imported`: it was another consumer's, whose
-    word for what record it is of stands alone until the row is known.
+    word for what record it is of stands alone until the row is known. `keeps`: a delete that waits for what is in front
+    of it, to keep that for its row's next key.
     """
 
     id: int
@@ -115,6 +116,7 @@ class Standing:
     topic_id: str | None = None
     paused: Paused | None = None
     imported: bool = False
+    keeps: bool = False
 
     @property
     def is_reread(self) -> bool:

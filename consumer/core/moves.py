@@ -48,10 +48,12 @@ def no_halves() -> Halves:
     return Halves(kept=none, taken=none)
 
 
-def rest(halves: Halves, gone: pl.DataFrame, identity: Sequence[str]) -> Halves:
-    """Those that are left when some records become letters (identity and SEQ).
+def rest(halves: Halves, gone: pl.DataFrame, identity: Sequence[str], waiting: Collection[int]) -> Halves:
+    """Those that are left when some records become letters (identity and SEQ); `waiting`: those of them that wait for
+    letters of earlier batches.
 
-    The table does not have what a letter in front would have changed, so nothing is kept of its row.
+    The table does not have what a letter in front would have changed, so nothing is kept of its row. Of a delete that
+    is the first one itself, whatever refuses it, the row is as it should be kept.
     """
     if gone.is_empty():
         return halves
@@ -59,7 +61,8 @@ def rest(halves: Halves, gone: pl.DataFrame, identity: Sequence[str]) -> Halves:
     if len(kept):
         first = gone.group_by(identity).agg(pl.col(SEQ).min().alias("#first"))
         kept = kept.join(first, on=list(identity), how="left", maintain_order="left")
-        kept = kept.filter((pl.col("#first") <= pl.col(SEQ)).fill_null(False).not_()).drop("#first")
+        behind = (pl.col("#first") < pl.col(SEQ)).fill_null(False) | pl.col(SEQ).is_in(list(waiting))
+        kept = kept.filter(behind.not_()).drop("#first")
     return Halves(kept=kept, taken=halves.taken.filter(~pl.col(SEQ).is_in(gone[SEQ].implode())))
 
 

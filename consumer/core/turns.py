@@ -3,13 +3,12 @@
 Letters of different rows are nothing to one another. Of a row only the oldest open letter may be applied, and with it
 those right behind it that have come back too, or wait for it; together they are applied in their order. A full image,
 or a delete, leaves nothing of what was before, so that one of these may be applied in front of all: the older ones end
-then.
+then. Not so a delete that keeps what its row has for its next key: it waits, and nothing passes it.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import takewhile
 
 from consumer.core.failure import Failure
 from consumer.core.kinds import DEPENDENT
@@ -58,13 +57,22 @@ class Room:
 class Turns:
     """What is tried; what failed; what came back and has to wait. In the order of the records within a row.
 
-    `superseded`: what ends where the tried ones are applied.
+    `passing`: those that have to wait only as long as it is not known that they are whole. `superseded`: what ends
+    where the tried ones are applied.
     """
 
     tried: Sequence[Standing]
     failed: Sequence[Standing]
     held: Sequence[Standing]
+    passing: Sequence[Standing] = ()
     superseded: Sequence[Standing] = ()
+
+    def bare(self) -> set[int]:
+        """Those of the tried, by id, that keep nothing for their rows' next keys: what the superseded ones would have
+        made of their rows is not in the table.
+        """
+        rows = {one.row for one in self.superseded}
+        return {one.id for one in self.tried if one.keeps and one.row in rows}
 
     def several(self) -> set[Row]:
         """The rows of which several letters are tried."""
@@ -120,7 +128,9 @@ def turns(letters: Iterable[Standing], came: Collection[int], known: Known, room
             tried.append(letter)
     gone = {letter.id for letter in (*tried, *failed.values(), *superseded)}
     held = [letter for own in rows.values() for letter in own if letter.id in came and letter.id not in gone]
-    return Turns(tried=tried, failed=list(failed.values()), held=held, superseded=superseded)
+    may = {own[place].id for own in rows.values() for place in _passing(own)}
+    passing = [letter for letter in held if letter.id in may]
+    return Turns(tried=tried, failed=list(failed.values()), held=held, passing=passing, superseded=superseded)
 
 
 def _ordered(letters: Sequence[Standing]) -> list[Standing]:
@@ -134,13 +144,29 @@ def _ordered(letters: Sequence[Standing]) -> list[Standing]:
 def _front(ordered: Sequence[Standing], came: Collection[int], known: Known) -> tuple[int, list[Standing]]:
     """The place of the newest letter that may be applied whatever stands in front of it; else that of the oldest.
 
-    With those behind it that might be applied so as well, but are known to fail. None passes a letter that a person has
-    paused.
+    With those behind it that might be applied so as well, but are known to fail.
     """
-    passing = takewhile(lambda one: one[1].paused is None, enumerate(ordered))
-    whole = [(place, letter) for place, letter in passing if letter.id in came and letter.id in known.whole]
+    whole = [(place, ordered[place]) for place in _passing(ordered) if ordered[place].id in came]
+    whole = [(place, letter) for place, letter in whole if letter.id in known.whole]
     front = max((place for place, letter in whole if letter.ref not in known.failures), default=0)
     return front, [letter for place, letter in whole if place >= front and letter.ref in known.failures]
+
+
+def _passing(ordered: Sequence[Standing]) -> Iterator[int]:
+    """The places of the letters that may pass what stands in front of them if they are whole.
+
+    None passes a letter that a person has paused, nor a delete that waits to keep something; that one passes only what
+    nobody but a person brings further.
+    """
+    dead = True
+    for place, letter in enumerate(ordered):
+        if letter.paused is not None:
+            return
+        if dead or not letter.keeps:
+            yield place
+        if letter.keeps and letter.state is not State.DEAD:
+            return
+        dead = dead and letter.state is State.DEAD
 
 
 def _in_turn(ordered: Sequence[Standing], came: Collection[int]) -> list[Standing]:

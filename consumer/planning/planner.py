@@ -16,6 +16,7 @@ from consumer.core.flags import Flag
 from consumer.core.fold import SEQ, Folded, born, fold
 from consumer.core.kinds import KINDS
 from consumer.core.laps import Lap
+from consumer.core.letters import BEHIND
 from consumer.core.modes import Mode, OnTruncate
 from consumer.core.moves import rest
 from consumer.core.plan import Aside, Counts, Plan, SourceTimes, Truncate
@@ -288,7 +289,8 @@ class Planner:
                     early = born(images, folded.deletes, identity, masks, block.binding.version)
                 every = pl.concat([*changes, known])
                 if gone:
-                    decoded.halves = rest(decoded.halves, every.filter(pl.col(SEQ).is_in(gone)), identity)
+                    waiting = [seq for seq, why in decoded.out.items() if why.kind == BEHIND]
+                    decoded.halves = rest(decoded.halves, every.filter(pl.col(SEQ).is_in(gone)), identity, waiting)
                 return folded, early, aside, every
             reason = "an unchanged TOASTed column follows the row's delete"
             orphan = failed(KINDS["record.missing_base"], "planner", "fold", reason)

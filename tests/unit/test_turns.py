@@ -43,6 +43,27 @@ def test_what_leaves_nothing_of_what_was_before_goes_first_and_ends_that() -> No
 
 
 @pytest.mark.parametrize(
+    ("front", "came", "expected", "ended", "bare"),
+    [
+        pytest.param("retrying", {3}, {"held": [3]}, [], set(), id="what would pass it waits"),
+        pytest.param("retrying", {2}, {"held": [2]}, [], set(), id="it passes nothing that may be applied yet"),
+        pytest.param("dead", {2}, {"tried": [2]}, [1], {2}, id="it passes what is dead and keeps nothing of it"),
+        pytest.param("dead", {2, 3}, {"tried": [2, 3]}, [1], {2}, id="and what is behind it comes with it"),
+    ],
+)
+def test_a_delete_that_keeps_something_for_its_rows_next_key_is_passed_by_nothing(
+    front: str, came: set[int], expected: dict[str, list[int]], ended: list[int], bare: set[int]
+) -> None:
+    """Whatever is whole."""
+    letters = [letter(1, state=front), letter(2, state="replaying" if 2 in came else "held", keeps=True), letter(3)]
+    now = turns(letters, came, Known(whole={2, 3}), WIDE)
+    assert words(now) == expected
+    assert [one.ref.offset for one in now.superseded] == ended
+    assert now.bare() == bare
+    assert 3 not in {one.id for one in now.passing}
+
+
+@pytest.mark.parametrize(
     ("came", "known", "expected", "ended"),
     [
         pytest.param({2}, {2}, {"failed": [2]}, [], id="behind a dead one"),

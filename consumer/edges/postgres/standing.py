@@ -11,7 +11,7 @@ from psycopg import sql
 from psycopg.rows import namedtuple_row
 
 from consumer.core.kinds import KINDS
-from consumer.core.letters import OLDER, OPEN, OPEN_STATES, Standing, State, Verdict
+from consumer.core.letters import BEHIND, KEEPING, OLDER, OPEN, OPEN_STATES, Standing, State, Verdict
 from consumer.core.pausing import Paused
 from consumer.core.records import RecordRef, TopicPartition
 from consumer.edges.postgres.letter_bytes import SIZE
@@ -81,14 +81,14 @@ SELECT l.id, l.topic, l.partition, l."offset", l.state, l.attempt, l.excused, l.
     coalesce(l.searched < l.search_until, false) AS searching,
     coalesce(extract(epoch FROM l.due_at - clock_timestamp()), 0)::float8 AS due,
     b.letter_id IS NULL AS pointer, {size} AS size,
-    l.imported IS NOT NULL AS imported,
+    l.imported IS NOT NULL AS imported, (l.kind, l.operation) = ({behind}, {keeping}) AS keeps,
     CASE WHEN b.letter_id IS NULL OR l.imported IS NOT NULL THEN (
         SELECT p.topic_id FROM headrace.positions p
         WHERE p.group_name = l.group_name AND p.topic = l.topic AND p.partition = l.partition
     ) END AS topic_id
 FROM headrace.letters l LEFT JOIN headrace.letter_bytes b ON b.letter_id = l.id
 WHERE l.id = ANY (ARRAY(SELECT id FROM every)) AND l.state IN ({open})
-""").format(open=_OPEN, size=sql.SQL(SIZE))
+""").format(open=_OPEN, size=sql.SQL(SIZE), behind=BEHIND, keeping=KEEPING)
 
 # what swaps lies side by side in a log
 _UNIQUE_ONES = """
@@ -148,6 +148,20 @@ WHERE state = 'held' AND id = ANY (ARRAY(
     ) AS o WHERE l.id = ANY (%s)
 ))
 """).format(open=_OPEN)
+# a delete that waits to keep what its row has, and would for ever: nobody but a person brings further what is in front
+_RELEASE_KEEPING = sql.SQL("""
+UPDATE headrace.letters SET state = 'retrying', due_at = clock_timestamp(), published_attempt = attempt - 1
+WHERE state = 'held' AND (kind, operation) = ({behind}, {keeping}) AND id = ANY (ARRAY(
+    SELECT o.id FROM headrace.letters l CROSS JOIN LATERAL (
+        SELECT n.id FROM (
+            SELECT n.id, n.state, n."offset", min(n.id) OVER (PARTITION BY n.topic, n.partition) AS first
+            FROM headrace.letters n
+            WHERE n.group_name = l.group_name AND n.table_name = l.table_name
+              AND n.digest_a = l.digest_a AND n.digest_b = l.digest_b AND n.state IN ({open})
+        ) AS n WHERE n.state <> 'dead' ORDER BY n.first, n."offset" LIMIT 1
+    ) AS o WHERE l.id = ANY (%s)
+))
+""").format(open=_OPEN, behind=BEHIND, keeping=KEEPING)
 
 
 def read(connection: psycopg.Connection, group: str, origins: Collection[RecordRef]) -> list[Standing]:
@@ -192,11 +206,13 @@ def _standing(row: Any, held: Mapping[TopicPartition, Paused]) -> Standing:
         topic_id=row.topic_id,
         paused=held.get(at),
         imported=row.imported,
+        keeps=row.keeps,
     )
 
 
 def settle(connection: psycopg.Connection, verdicts: Sequence[Verdict]) -> bool:
-    """Bring letters further, and with those that are closed the next ones of their rows.
+    """Bring letters further, and with those that are closed the next ones of their rows; with those that are dead by
+    now a delete that waits behind them to keep something.
 
     False when one is not as it was, and when an older one of its row stands in front of what is to be applied: one
     whose row became known meanwhile.
@@ -214,6 +230,8 @@ def settle(connection: psycopg.Connection, verdicts: Sequence[Verdict]) -> bool:
     if applied and len(_unfollowed(connection, _ids(applied))) < len(applied):
         return False
     release_next(connection, [verdict.id for verdict in rest if verdict.state not in OPEN])
+    if dead := [verdict.id for verdict in rest if verdict.state is State.DEAD]:
+        connection.execute(_RELEASE_KEEPING, (dead,))
     return True
 
 

@@ -11,6 +11,7 @@ from consumer.core.kinds import DEPENDENT, KINDS, TOO_DEPENDENT
 from consumer.core.letters import OPEN_STATES
 from consumer.core.plan import Plan, Truncate
 from consumer.core.target import TableName
+from consumer.edges.postgres import standing
 from consumer.edges.postgres.guards import alive, deleted
 from consumer.edges.postgres.staged_rows import table_name
 from consumer.edges.postgres.staging import Staged
@@ -40,6 +41,7 @@ WHERE id IN (
       ))
     ORDER BY digest_a, digest_b, "offset" FOR UPDATE
 )
+RETURNING id
 """).format(open=sql.SQL(OPEN_STATES))
 
 
@@ -56,7 +58,9 @@ def truncate(connection: psycopg.Connection, group: str, what: Truncate) -> None
                 connection.execute(_statement(name, what))
             for ref in what.refs:
                 values = {"group": group, "topic": ref.at.topic, "partition": ref.at.partition, "offset": ref.offset}
-                connection.execute(_SUPERSEDE, {**values, "table": str(what.table)})
+                closed = connection.execute(_SUPERSEDE, {**values, "table": str(what.table)}).fetchall()
+                # of a topic that has grown others of their rows may wait in other partitions
+                standing.release_next(connection, [row[0] for row in closed])
             if what.version is not None:
                 connection.execute(_RAISE, (what.position, group, str(what.table)))
     except DataFault as error:
