@@ -2,9 +2,10 @@
 their topic, and what arrives there closes the letters of these rows, as any later full image does.
 """
 
+import time
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,8 @@ from dlq.wire import Cursor, Damaged
 
 MOST_LETTERS = 5_000
 """Most letters that are asked for at once."""
+# seconds of reading keys: others have to wait for whoever asks
+_LONGEST = 20.0
 
 _READ = sql.SQL("""
 SELECT l.id, l.topic, l.partition, l."offset", l.digest_a IS NOT NULL AS placed, b.letter_id IS NOT NULL AS kept,
@@ -105,7 +108,16 @@ class SourceDesk:
         if len(rows) > MOST_LETTERS:
             raise Undecidable(f"more than {MOST_LETTERS} letters match; select fewer")
         with translated("read keys"):
-            return self._asked([(row, self._record(row)) for row in rows])
+            return self._asked(list(zip(rows, self._records(rows), strict=True)))
+
+    def _records(self, rows: Sequence[Any]) -> Iterator[Record | None]:
+        """The letters' records. Raises Undecidable when reading them at their origins takes too long."""
+        until = time.monotonic() + _LONGEST
+        for number, row in enumerate(rows):
+            if time.monotonic() > until:
+                detail = f"in {_LONGEST:g} s the keys of {number} of {len(rows)} letters could be read"
+                raise Undecidable(f"{detail}, as some are in their topics only; select fewer")
+            yield self._record(row)
 
     def _record(self, row: Any) -> Record | None:
         """The letter's record, without its value; None where it is gone."""

@@ -33,7 +33,8 @@ class Doors:
     `reload`: reads them again, and says what came of it; `close`: ends what is kept for the next question.
     `trace_url`: where a trace is seen, by its `{trace_id}`.
 
-    `provider`: who people log in at, if there is such a one. `free`, `exporting`: places for questions, and exports.
+    `provider`: who people log in at, if there is such a one. `free`, `steering`, `exporting`: places for questions, for
+    decisions about what runs, and for exports.
     `crowded`: whether there is no room for what a question opens.
     """
 
@@ -58,22 +59,27 @@ class Doors:
     reload: Callable[[], str] = lambda: "nothing is read again here"
     close: Callable[[], None] = lambda: None
     free: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(8))
+    steering: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(2))
     exporting: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(2))
     exports: ExportLimits = field(default_factory=ExportLimits)
     crowded: Callable[[], bool] = lambda: False
     costs: CostGuard = field(default_factory=CostGuard)
 
     @contextmanager
-    def through(self, door: Opens[T]) -> Iterator[T]:
-        """What is behind a door, once there is room. Raises Busy, and whatever the door raises."""
+    def through(self, door: Opens[T], *, steering: bool = False) -> Iterator[T]:
+        """What is behind a door, once there is room. Raises Busy, and whatever the door raises.
+
+        `steering`: it pauses, resumes or ends something, which no costly question of others may keep from happening.
+        """
         if self.crowded():
             raise Busy("this process has nearly all files and sockets open that it may have (ulimit -n)")
-        if not self.free.acquire(timeout=_PATIENCE):
+        places = self.steering if steering else self.free
+        if not places.acquire(timeout=_PATIENCE):
             raise Busy("too many ask at once")
         # what is asked of letters, jobs and the source may cost much; the rest never waits for that
-        costly = door in (self.letters, self.jobs, self.source)
+        costly = not steering and door in (self.letters, self.jobs, self.source)
         try:
             with self.costs.asking() if costly else nullcontext(), door() as opened:
                 yield opened
         finally:
-            self.free.release()
+            places.release()

@@ -53,6 +53,8 @@ class Searching:
         self.sources = Sources(registry=REGISTRY, fetch=nothing_there)
         # called before each letter is looked at
         self.before: Callable[[], None] = lambda: None
+        # what keeps a letter from being read
+        self.failing: Callable[[int], Transient | None] = lambda letter: None
 
     def start(self, *where: str, selection: Selection | None = None, most: int = 1000) -> int:
         """A search of letters."""
@@ -67,6 +69,8 @@ class Searching:
 
         def judge(connection: psycopg.Connection, group: str, stored: Any, letter: int) -> tuple[str, str]:
             self.before()
+            if (error := self.failing(letter)) is not None:
+                raise error
             return judged(connection, group, stored, letter, self.sources)
 
         return PostgresValueSearches(self.pool, self.group, judge, most).step(next_step)
@@ -132,6 +136,28 @@ def test_what_can_not_be_read_is_told_apart(searching: Searching, bad: Bad) -> N
     assert searching.ends(made) == {"unreadable": 1}
 
 
+def test_a_letter_that_can_not_be_read_yet_holds_no_other_up(searching: Searching, bad: Bad) -> None:
+    """It is tried again behind the others, and after a while when there are no others; the search says why."""
+    first, second = bad(), bad(number=2)
+    made = searching.start("op = c")
+    elsewhere, away = searching.start("op = c"), Transient(failed(KINDS["kafka.away"], "kafka", "fetch", "away"))
+    failing = {second}
+    searching.failing = lambda letter: away if letter in failing else None
+    for _ in range(2):
+        searching.step()
+    assert [searching.ends(one) for one in (made, elsewhere)] == [{"met": 1, "unread": 1}] * 2
+    with pytest.raises(Transient):
+        searching.step()
+    done = job(searching.session, searching.group, made)
+    assert done is not None
+    assert (done.state, done.why) == ("running", "away")
+    failing.clear()
+    while searching.step() is not None:
+        pass
+    assert [searching.ends(one) for one in (made, elsewhere)] == [{"met": 2}] * 2
+    assert first != second
+
+
 def test_masked_columns_are_not_compared(searching: Searching, bad: Bad) -> None:
     """Or whoever may not see a value could guess it."""
     letter = bad()
@@ -193,7 +219,7 @@ def test_a_search_goes_on_where_it_was(searching: Searching, bad: Bad) -> None:
 
     def fail() -> None:
         if next(seen):
-            raise Transient(failed(KINDS["registry.away"], "registry", "get schema", "away"))
+            raise Transient(failed(KINDS["target.connection"], "postgres", "read letters", "away"))
 
     searching.before = fail
     with pytest.raises(Transient):

@@ -111,7 +111,7 @@ def items(doors: Doored, number: Id, wanted: Annotated[Report, Query()]) -> List
 @needs(Role.OPERATOR)
 def decide(doors: Doored, asker: Asker, number: Id, action: Steer, wanted: Reasoned) -> Job:
     """Pause, resume or cancel a job: once this is answered, nothing more is sent, or it goes on."""
-    with doors.through(doors.jobs) as desk:
+    with doors.through(doors.jobs, steering=True) as desk:
         if not desk.decide(number, action, wanted.note(asker.name)):
             raise Absent(f"there is no job {number} in this group")
         return _there(desk.job(number))

@@ -136,7 +136,7 @@ def decide(
     sent: Annotated[Form, Sent()],
 ) -> Response:
     """Pause, resume or cancel it."""
-    with doors.through(doors.jobs) as desk:
+    with doors.through(doors.jobs, steering=True) as desk:
         if not desk.decide(number, action, sent.note(asker.name)):
             raise Absent(f"there is no job {number} in this group")
     return RedirectResponse(f"/replays/{number}?said=decided", 303)

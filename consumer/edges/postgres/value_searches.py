@@ -12,6 +12,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import namedtuple_row
 
+from consumer.core.failure import Transient
 from consumer.core.jobs import ACTIVE, SEARCH, JobState, Progress, Step
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import transaction
@@ -23,13 +24,16 @@ Judge = Callable[[psycopg.Connection, str, list[dict[str, str]], int], tuple[str
 
 # seconds of a step: whoever cancels waits so long
 _LONGEST = 2.0
+_UNREAD = "unread"
 _CLAIM = sql.SQL("""
 SELECT id, state, conditions FROM headrace.jobs
 WHERE group_name = %s AND kind = {search} AND state IN ({active})
 ORDER BY stepped_at LIMIT 1 FOR UPDATE SKIP LOCKED
 """).format(search=SEARCH, active=sql.SQL(", ").join(sorted(ACTIVE)))
+# those that could not be read yet come last
 _NEXT = """
-SELECT number, letter_id FROM headrace.job_items WHERE job_id = %s AND state = 'unread' ORDER BY number LIMIT %s
+SELECT number, letter_id FROM headrace.job_items WHERE job_id = %s AND state = 'unread'
+ORDER BY ended_at NULLS FIRST, number LIMIT %s
 """
 _MARK = """
 UPDATE headrace.job_items i SET state = w.state, why = w.why, ended_at = clock_timestamp()
@@ -37,7 +41,7 @@ FROM unnest(%(numbers)s::int[], %(states)s::text[], %(whys)s::text[]) AS w(numbe
 WHERE i.job_id = %(job)s AND i.number = w.number
 """
 _MOVE = """
-UPDATE headrace.jobs SET state = %(state)s, why = '', stepped_at = clock_timestamp(),
+UPDATE headrace.jobs SET state = %(state)s, why = %(why)s, stepped_at = clock_timestamp(),
     started_at = coalesce(started_at, clock_timestamp()),
     ended_at = CASE WHEN %(state)s = 'done' THEN clock_timestamp() END
 WHERE id = %(job)s
@@ -57,26 +61,42 @@ class PostgresValueSearches:
         self._most = most
 
     def step(self, decide: Callable[[Progress], Step]) -> Stepped | None:
-        return self._pool.ask(self._stepped)
+        stepped, failed = self._pool.ask(self._stepped)
+        if failed is not None and not (stepped and stepped.acted):
+            raise failed
+        return stepped
 
-    def _stepped(self, connection: psycopg.Connection) -> Stepped | None:
+    def _stepped(self, connection: psycopg.Connection) -> tuple[Stepped | None, Transient | None]:
+        """What was done, and what kept letters from being read, which is kept with the search."""
         with transaction(connection, "search letters"), connection.cursor(row_factory=namedtuple_row) as cursor:
             job: Any = cursor.execute(_CLAIM, (self._group,)).fetchone()
             if job is None:
-                return None
-            looked = self._looked(connection, job, cursor.execute(_NEXT, (job.id, self._most)).fetchall())
-            state = JobState.RUNNING if looked else JobState.DONE
-            cursor.execute(_MOVE, {"job": job.id, "state": state})
+                return None, None
+            rows = cursor.execute(_NEXT, (job.id, self._most)).fetchall()
+            looked, failed = self._looked(connection, job, rows)
+            state = JobState.RUNNING if rows else JobState.DONE
+            why = failed.failure.detail if failed else ""
+            cursor.execute(_MOVE, {"job": job.id, "state": state, "why": why})
         step = Step(state=state)
-        return Stepped(job=job.id, kind=SEARCH, before=JobState(job.state), step=step, acted=looked, skipped=0)
+        before = JobState(job.state)
+        return Stepped(job=job.id, kind=SEARCH, before=before, step=step, acted=looked, skipped=0), failed
 
-    def _looked(self, connection: psycopg.Connection, job: Any, rows: list[Any]) -> int:
-        """Look at letters for as long as a step may take; returns how many, at least one if there is one."""
+    def _looked(self, connection: psycopg.Connection, job: Any, rows: list[Any]) -> tuple[int, Transient | None]:
+        """Look at letters for as long as a step may take, at one at least; returns how many could be read, and what
+        kept others from it: they are tried again behind all that were not tried yet.
+        """
         until = time.monotonic() + _LONGEST
         marks: list[tuple[int, str, str]] = []
+        failed = None
         for row in rows:
-            with translated("read letters"):
-                marks.append((row.number, *self._judge(connection, self._group, job.conditions, row.letter_id)))
+            try:
+                with translated("read letters"):
+                    marks.append((row.number, *self._judge(connection, self._group, job.conditions, row.letter_id)))
+            except Transient as error:
+                if error.failure.component == "postgres":
+                    raise
+                failed = error
+                marks.append((row.number, _UNREAD, error.failure.detail))
             if time.monotonic() > until:
                 break
         values = {
@@ -86,4 +106,4 @@ class PostgresValueSearches:
             "whys": [why for _, _, why in marks],
         }
         connection.execute(_MARK, values)
-        return len(marks)
+        return sum(1 for _, state, _ in marks if state != _UNREAD), failed
