@@ -96,9 +96,9 @@ def _skip(subject: Subject, known: Known) -> list[Planned]:
 
 
 def _adopt(subject: Subject, known: Known) -> list[Planned]:
-    """A topic that was made anew is read from its start."""
+    """A topic that was made anew is read from its start, where it is not yet."""
     topic, partitions = _partitions(subject, known)
-    said = {"topic": topic, "to": "earliest", "discard_letters": bool(subject.get("discard_letters"))}
+    said = {"topic": topic, "to": "earliest", "anew": True, "discard_letters": bool(subject.get("discard_letters"))}
     moves = [Planned(act="move", subject={**said, "partition": at}) for at in partitions]
     return [*moves, *_applied(subject, topic, partitions, known)]
 

@@ -240,6 +240,32 @@ def test_a_history_that_does_not_say_its_offsets_is_left_alone(the: Group, histo
     assert (stopped.state, "_offset" in stopped.why, the.set()) == ("stopped", True, [])
 
 
+@pytest.mark.parametrize("mode", ["history", "append"])
+def test_a_second_table_that_can_not_give_back_keeps_the_first_ones_rows(the: Group, history: str, mode: str) -> None:
+    """Those are not applied again either."""
+    other = f"public.{the.name}_b"
+    the.session.execute(f'CREATE TABLE "{other.partition(".")[2]}" (id bigint)'.encode())
+    the.session.execute("INSERT INTO headrace.target_tables VALUES (%s, %s, %s)", (the.name, other, TOPIC))
+    stopped = the.taken(the.start("rewind", to="earliest"), {f"public.{the.name}": "history", other: mode})
+    assert (stopped.state, other in stopped.why, the.set()) == ("stopped", True, [])
+    assert left(the, history) == [(0, 10, 49), (1, 10, 59)]
+
+
+def test_a_topic_that_was_not_made_anew_is_not_read_once_more(the: Group, history: str) -> None:
+    """Nor is one that was adopted already."""
+    done = the.taken(the.start("adopt"), {f"public.{the.name}": "history"})
+    assert (done.state, the.set()) == ("done", [])
+    assert left(the, history) == [(0, 10, 49), (1, 10, 59)]
+
+
+@pytest.mark.parametrize("to", [48, 50])
+def test_a_range_that_is_applied_is_not_said_to_be_passed(the: Group, to: int) -> None:
+    """Whoever wanted to keep it out has to know."""
+    the.known()
+    stopped = the.taken(the.start("skip", partition=0, first=45, to=to))
+    assert (stopped.state, "is applied" in stopped.why, the.set()) == ("stopped", True, [])
+
+
 def test_a_table_that_appends_is_not_rewound(the: Group) -> None:
     """Rows would stand there twice; it may be moved on."""
     the.known()

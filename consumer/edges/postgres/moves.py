@@ -1,6 +1,7 @@
 """What workflows do with positions: set in the transaction that also writes how far the workflow is, so each once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,6 +9,7 @@ import psycopg
 from psycopg import sql
 
 from consumer.core.decision import Decision, Held, Undecidable, decide
+from consumer.core.failure import Transient
 from consumer.core.history import OFFSET, PARTITION
 from consumer.core.modes import Mode
 from consumer.core.records import TopicPartition
@@ -47,6 +49,9 @@ class PositionActs:
             held = decisions.held(connection, self.group, at, lock=True)
             if held is None:
                 return _stopped(f"the group has no position of {at}")
+            if task.subject.get("anew") and None not in (log.topic_id, held.topic_id) and log.topic_id == held.topic_id:
+                # it is read from its start already, and would be once more
+                return Turn(progress={"from": held.next_offset, "to": held.next_offset}, outcome=Outcome.DONE)
             decision = decide(to, held, log, discard_letters=_discards(task, held.topic_id, log.topic_id))
             taken_back = self._taken_back(connection, at, held.next_offset, decision)
         except Undecidable as why:
@@ -59,12 +64,13 @@ class PositionActs:
         """Delete what one batch has added to a history, a partition's part of it in each turn."""
         table, ranges = str(task.subject["table"]), task.subject["ranges"]
         place, rows = int(task.progress.get("place", 0)), int(task.progress.get("deleted", 0))
+        _, partition, first, end = ranges[place]
         try:
             _require_places(connection, table)
+            with _in_time(connection):
+                rows += _delete(connection, table, int(partition), int(first), int(end))
         except Undecidable as why:
             return _stopped(str(why))
-        _, partition, first, end = ranges[place]
-        rows += _delete(connection, table, int(partition), int(first), int(end))
         outcome = Outcome.DONE if place + 1 == len(ranges) else Outcome.GOES_ON
         return Turn(progress={"place": place + 1, "deleted": rows}, outcome=outcome)
 
@@ -113,7 +119,7 @@ class PositionActs:
         if held is None:
             return _stopped(f"the group has no position of {at}")
         if held.next_offset >= to:
-            return Turn(progress={**task.progress, "position": held.next_offset}, outcome=Outcome.DONE)
+            return _stopped(f"{at} stands at {held.next_offset}: what was to be passed up to {to} is applied")
         if held.next_offset < first:
             return Turn(progress={"position": held.next_offset, "goal": first}, wait=_LOOK_EVERY)
         return held
@@ -133,15 +139,14 @@ class PositionActs:
             return 0
         with translated("read tables"):
             tables = [row[0] for row in connection.execute(_TABLES, (self.group, at.topic))]
-        rows = 0
-        for table in tables:
-            mode = self.appends(table)
-            if mode == Mode.APPEND:
-                raise Undecidable(f"{table} has the mode {mode}: what is applied again would stand there twice")
-            if mode:
-                _require_places(connection, table)
-                rows += _delete(connection, table, at.partition, decision.next_offset, None)
-        return rows
+        histories = [table for table in tables if self.appends(table)]
+        # all are asked before any loses a row: what is deleted stays so when this one stops
+        for table in histories:
+            if self.appends(table) == Mode.APPEND:
+                raise Undecidable(f"{table} has the mode append: what is applied again would stand there twice")
+            _require_places(connection, table)
+        with _in_time(connection):
+            return sum(_delete(connection, table, at.partition, decision.next_offset, None) for table in histories)
 
     def _offset(self, at: TopicPartition, to: str) -> str:
         """An offset, earliest or latest; a moment as the first offset of that time or later."""
@@ -163,6 +168,19 @@ def _require_places(connection: psycopg.Connection, table: str) -> None:
         found = {row[0] for row in connection.execute(_PLACES, (schema, name, [PARTITION, OFFSET]))}
     if found != {PARTITION, OFFSET}:
         raise Undecidable(f"{table} has no columns {PARTITION} and {OFFSET}, which say what its rows are of")
+
+
+@contextmanager
+def _in_time(connection: psycopg.Connection) -> Iterator[None]:
+    """Around deletes, all of which happen or none. Raises Undecidable where they take longer than a statement may."""
+    try:
+        with connection.transaction():
+            yield
+    except Transient as error:
+        if error.failure.kind != "target.timeout":
+            raise
+        detail = "deleting rows of a history takes longer than a statement may (target.batch_deadline)"
+        raise Undecidable(f"{detail}: make an index over its {PARTITION} and {OFFSET}, then resume") from error
 
 
 def _delete(connection: psycopg.Connection, table: str, partition: int, first: int, end: int | None) -> int:

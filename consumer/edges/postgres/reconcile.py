@@ -80,10 +80,13 @@ class PostgresComparison:
         what, theirs, ours = described(source, target, mapped)
         return Sides(what, PostgresSourceRows(there, theirs, asking), PostgresRows(here, ours, translated))
 
-    def sweep(self, connection: psycopg.Connection, table: str, rows: Mapping[Key, str]) -> int:
-        """Delete rows that are still of these versions, or mark them as the settings say; returns how many.
+    def sweep(
+        self, connection: psycopg.Connection, table: str, rows: Mapping[Key, str], seconds: float
+    ) -> tuple[int, list[Key]]:
+        """Delete rows that are still of these versions, or mark them as the settings say, for so many seconds.
 
-        Within the transaction that is open on the connection. Raises NotComparable, HeadraceError.
+        Returns how many that were, and which rows were looked at. Within the transaction that is open on the
+        connection. Raises NotComparable, HeadraceError.
         """
         rules = self._rules(table)
         mapped = self._mapped(self._target_session(), table, rules)
@@ -94,7 +97,7 @@ class PostgresComparison:
             timed = target.columns[rules.deleted].kind.name != "bool"
             value = sql.SQL("clock_timestamp()" if timed else "true")
             mark = sql.SQL("{} = {}").format(sql.Identifier(rules.deleted), value)
-        return PostgresRows(connection, ours, translated).remove(rows, mark)
+        return PostgresRows(connection, ours, translated).remove(rows, mark, seconds)
 
     def came(self, mark: Mark) -> Came:
         return Slot(self._source_session(), self._source.slot).came(mark)

@@ -1,5 +1,6 @@
 """One side of a table that is compared: sums, digests and versions of its rows, reckoned by the server itself."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -87,10 +88,16 @@ class PostgresRows:
         """The last keys."""
         return [tuple(row) for row in self._ask(_TAIL, Range(None, None), "read the last keys", most=rows)]
 
-    def remove(self, rows: Mapping[Key, str], mark: sql.Composable | None) -> int:
-        """Delete rows that are still of these versions, or set what marks them as deleted; returns how many."""
-        removed = 0
+    def remove(self, rows: Mapping[Key, str], mark: sql.Composable | None, seconds: float) -> tuple[int, list[Key]]:
+        """Delete rows that are still of these versions, or set what marks them as deleted, for so long, one at least.
+
+        Returns how many that were, and which rows were looked at.
+        """
+        removed, looked, until = 0, list[Key](), time.monotonic() + seconds
         for key, version in rows.items():
+            if looked and time.monotonic() > until:
+                break
+            looked.append(key)
             values = {f"k{i}": part for i, part in enumerate(key)} | {"version": version}
             same = sql.SQL(" AND ").join(
                 sql.SQL(f"t.{{}} = {{}}::{part.equal_as}").format(sql.Identifier(part.name), sql.Placeholder(f"k{i}"))
@@ -103,7 +110,7 @@ class PostgresRows:
             query = sql.SQL("{} WHERE {} AND {} = {}").format(what, same, _VERSION, sql.Placeholder("version"))
             with self._translating("remove rows"):
                 removed += self._connection.execute(query, values).rowcount
-        return removed
+        return removed, looked
 
     def sum(self, of: Range) -> Sum:
         ((rows, digest),) = self._ask(_SUM, of, "sum a range")

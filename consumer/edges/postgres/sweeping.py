@@ -12,6 +12,8 @@ from consumer.ports.reconcile import NotComparable
 
 AT_ONCE = 500
 """Most rows of a transaction."""
+# of a turn: a row may be slow to delete, where whoever refers to it is searched without an index
+_SECONDS = 5.0
 
 
 def swept(comparison: PostgresComparison, connection: psycopg.Connection, task: Task) -> Turn:
@@ -23,10 +25,10 @@ def swept(comparison: PostgresComparison, connection: psycopg.Connection, task: 
     if not rows:
         return Turn(progress=done, outcome=Outcome.DONE)
     try:
-        deleted = comparison.sweep(connection, str(task.subject["table"]), rows)
+        deleted, looked = comparison.sweep(connection, str(task.subject["table"]), rows, _SECONDS)
     except NotComparable as why:
         return Turn(progress=done, outcome=Outcome.STOPS, why=str(why))
-    keys.sweep(found_by, list(rows))
+    keys.sweep(found_by, looked)
     done["deleted"] += deleted
-    done["written_since"] += len(rows) - deleted
+    done["written_since"] += len(looked) - deleted
     return Turn(progress=done)
