@@ -26,6 +26,11 @@ class Mask:
         """Whether the table has hidden columns, so that its rows may not be shown as bytes either."""
         return any(_fits(table, rule) for rule, _ in self._rules)
 
+    def covers(self, table: str, to: str) -> bool:
+        """Whether columns that are hidden of one table are so of another."""
+        hidden = {name for rule, name in self._rules if _fits(table, rule)}
+        return hidden <= {name for rule, name in self._rules if _fits(to, rule)}
+
     def row(self, values: Mapping[str, Any], table: str | None) -> dict[str, Any]:
         """A row without what is hidden; that there is no value is no secret."""
         return {

@@ -21,6 +21,7 @@ HERE = Person(name="anybody on this machine", role=Role.ADMIN)
 """Who asks where nobody has to say who they are."""
 
 _LONGEST = 500
+_TOLD = 24
 _SAFE = frozenset({"GET", "HEAD"})
 
 
@@ -29,12 +30,13 @@ class Session:
     """What a cookie says: whose it is (empty: nobody's), and the word that each form has to repeat.
 
     `role`: what the provider's word gave them when they logged in; empty for a token's holder, whose role the settings
-    say.
+    say. `token`: tells a holder's token from one that gets its name later, and nothing of it.
     """
 
     name: str
     csrf: str
     role: str = ""
+    token: str = ""
 
 
 class Gate:
@@ -108,7 +110,9 @@ class Gate:
     def begin(self, person: Person | None, *, visits: bool = False) -> tuple[Session, str]:
         """A new session, and the cookie's value. `visits`: they were named by the provider."""
         role = person.role.words if person and visits else ""
-        session = Session(name=person.name if person else "", csrf=secrets.token_urlsafe(24), role=role)
+        name = person.name if person else ""
+        token = self._tokens.get(name) if name and not visits else None
+        session = Session(name=name, csrf=secrets.token_urlsafe(24), role=role, token=_told(token) if token else "")
         return session, str(self._signer.dumps(asdict(session)))
 
     def check_form(self, request: Request, word: str) -> None:
@@ -122,6 +126,9 @@ class Gate:
 
     def _visitor(self, session: Session) -> Person:
         if not session.role:
+            token = self._tokens.get(session.name)
+            if token is not None and not hmac.compare_digest(_told(token), session.token):
+                _nobody()
             return self._named(session.name)
         if self._web is None:
             _nobody()
@@ -135,6 +142,10 @@ class Gate:
         if token.expires is not None and self._now() >= token.expires:
             raise Expired(f"the time of this token is over since {token.expires:%Y-%m-%d %H:%M} UTC")
         return Person(name=name, role=token.rank)
+
+
+def _told(token: Token) -> str:
+    return hashlib.sha256(f"session of {token.sha256}".encode()).hexdigest()[:_TOLD]
 
 
 def _nobody() -> NoReturn:

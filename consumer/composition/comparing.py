@@ -29,6 +29,7 @@ from consumer.recovery.reconciling import Limits, Reconciling
 from consumer.settings.loading import Settings
 from consumer.settings.tables import Column, Table
 from dlq.actions import discard
+from dlq.masking import Mask
 from dlq.signals import Dialect, collection, whole
 from dlq.source_again import Channel
 
@@ -60,7 +61,11 @@ def acts(now: Callable[[], Settings], compared: PostgresComparison, offsets: Cal
     )
     reconciling = Reconciling(compared.sides, compared, limits, time.time)
     rebuilding = Rebuilding(compared.sides, partial(_send, settings), said.snapshot_patience, time.time)
-    renaming = RenamingActs(group, settings.evolution.lock_timeout)
+
+    def hidden(table: str, to: str) -> bool:
+        return Mask(now().admin.mask).covers(table, to)
+
+    renaming = RenamingActs(group, settings.evolution.lock_timeout, hidden)
     positions = PositionActs(group, offsets, lambda table: _appends(now(), table), discard)
 
     def reconcile(connection: psycopg.Connection, task: Task) -> Turn:

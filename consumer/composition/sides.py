@@ -1,9 +1,10 @@
 """Loops beside reading and applying, composed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from importlib.metadata import version
+
+import psycopg
 
 from consumer.applying.rereading import Rereading
 from consumer.background.expiry import Expiry
@@ -125,12 +126,19 @@ def importing(settings: Settings, shared: Connections, tell: Tell) -> list[Side]
     return [Side("imports", reads.turn, reads.close)]
 
 
-def looking(settings: Settings, shared: Connections, offsets: Offsets, tell: Tell) -> Side:
+def looking(reloading: Reloading, shared: Connections, offsets: Offsets, tell: Tell) -> Side:
     """What searches letters by values."""
+    settings = reloading.settings
     registry = registry_of(settings, shared.registry)
     origins = Rereading(KafkaOrigins(kafka_settings(settings)), offsets)
-    sources = Sources(registry=registry, fetch=origins.fetch, frames=frames(settings), mask=Mask(settings.admin.mask))
-    judge = partial(judged, sources=sources)
+    sources = Sources(registry=registry, fetch=origins.fetch, frames=frames(settings))
+
+    def judge(
+        session: psycopg.Connection, group: str, asked: Sequence[Mapping[str, str]], letter: int
+    ) -> tuple[str, str]:
+        now = replace(sources, mask=Mask(reloading.settings.admin.mask))
+        return judged(session, group, asked, letter, now)
+
     jobbing = Jobbing(PostgresValueSearches(shared.pool, settings.kafka.group, judge), lambda: None)
     jobbing.tell = tell
 

@@ -1,7 +1,7 @@
 """What of the settings is another way than before, and whether a process can go on with that without a restart.
 
-The sections of tables and topics, and which topics are read, may change while it runs. Where anything else has changed,
-nothing is taken.
+The sections of tables and topics, which topics are read, and what is masked may change while it runs. Where anything
+else has changed, nothing is taken.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -13,6 +13,9 @@ from consumer.core.kinds import KINDS
 from consumer.core.naming import is_whole
 from consumer.settings.loading import Settings
 
+# settings beside the sections of tables and topics
+_TAKEN = frozenset({("kafka", "topics"), ("admin", "mask")})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changed:
@@ -20,6 +23,7 @@ class Changed:
 
     `tables`: target tables whose policy was added, removed or changed. `topics`: topics of which that is so. `renamed`:
     topics whose target table has another name, with that. `read`, `unread`: what kafka.topics has got, and has no more.
+    `mask`: whether other columns are hidden than before.
     """
 
     settings: Settings
@@ -28,6 +32,7 @@ class Changed:
     renamed: Mapping[str, str] = field(default_factory=dict)
     read: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
+    mask: bool = False
 
     @property
     def words(self) -> str:
@@ -38,6 +43,7 @@ class Changed:
             renames.said(tuple(self.renamed.values())),
             _named("topics that are read now", self.read),
             _named("topics that are read no more", self.unread),
+            _named("columns that are hidden", ("admin.mask",) if self.mask else ()),
         ]
         return "; ".join(part for part in parts if part) or "nothing has changed"
 
@@ -60,6 +66,7 @@ def compared(old: Settings, new: Settings, rewritten: Collection[str] = ()) -> C
         renamed={name: table for name, table in named.items() if table and table != _table(old, name)},
         read=tuple(sorted(now - before)),
         unread=tuple(sorted(before - now)),
+        mask=old.admin.mask != new.admin.mask,
     )
 
 
@@ -75,7 +82,7 @@ def _fixed(old: Settings, new: Settings) -> Iterator[str]:
         yield from (
             f"{section}.{name}"
             for name in type(before).model_fields
-            if (section, name) != ("kafka", "topics") and getattr(before, name) != getattr(now, name)
+            if (section, name) not in _TAKEN and getattr(before, name) != getattr(now, name)
         )
 
 

@@ -80,16 +80,24 @@ RELATIONS = (
             "target.connect_timeout",
         ),
         holds=lambda s: (
-            s.worker.stall_timeout > s.kafka.request_timeout + s.target.batch_deadline + s.target.connect_timeout
+            s.worker.stall_timeout
+            > s.kafka.request_timeout + STATEMENT * s.target.batch_deadline + s.target.connect_timeout
         ),
-        words="worker.stall_timeout must be more than kafka.request_timeout + target.batch_deadline + "
-        "target.connect_timeout ({kafka_request_timeout:g} + {target_batch_deadline:g} + {target_connect_timeout:g})",
+        words="worker.stall_timeout must be more than kafka.request_timeout + 1.25 times target.batch_deadline + "
+        "target.connect_timeout ({kafka_request_timeout:g} + 1.25 x {target_batch_deadline:g} + "
+        "{target_connect_timeout:g})",
     ),
     Relation(
         settings=("worker.stall_timeout", "reconcile.statement_timeout"),
         holds=lambda s: not s.source.dsn or s.worker.stall_timeout > 5 * s.reconcile.statement_timeout,
         words="worker.stall_timeout must be more than five times reconcile.statement_timeout "
         "({reconcile_statement_timeout:g}): so many statements a turn of a comparison may have",
+    ),
+    Relation(
+        settings=("reconcile.settle", "reconcile.patience"),
+        holds=lambda s: not s.source.dsn or s.reconcile.settle < s.reconcile.patience,
+        words="reconcile.settle must be less than reconcile.patience ({reconcile_patience:g}), or every comparison "
+        "that has to wait for the connector stops",
     ),
     Relation(
         settings=("worker.stall_timeout", "retry.environment_most"),
@@ -136,6 +144,9 @@ RELATIONS = (
     ),
 )
 """Each of them is looked at, and all that do not hold are told together."""
+
+STATEMENT = 1.25
+"""How many times target.batch_deadline the server gives a statement: waits for locks end before that."""
 
 CLOSING = 5.0
 """Seconds that a process needs behind its drain to close what it owns."""

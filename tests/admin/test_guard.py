@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from consumer.admin.app import make_app
 from consumer.admin.console.entry import local
@@ -136,6 +136,18 @@ def test_what_is_too_large_is_not_read(clients: Clients) -> None:
         # it may hang up
         return
     assert answer.status_code >= 400
+
+
+def test_a_session_ends_with_its_token(shop: Shop) -> None:
+    """Another token of the same name goes on with none."""
+    cookie = ""
+    for text, code in ((secret(Role.ADMIN), 200), (secret(Role.ADMIN), 200), ("another", 303)):
+        settings = Admin(tokens={"me": Token(sha256=hashed(text), role="admin")}, session_key=SecretStr(KEY))
+        with served(make_app(settings, shop.doors)) as at, httpx.Client(base_url=at, timeout=30) as client:
+            if not cookie:
+                enter(client, Role.ADMIN)
+                cookie = client.headers["cookie"]
+            assert client.get("/", headers={"cookie": cookie}).status_code == code
 
 
 @pytest.mark.parametrize(

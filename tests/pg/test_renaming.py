@@ -18,6 +18,7 @@ from consumer.edges.postgres.board import PostgresBoard
 from consumer.edges.postgres.commands import Order, give
 from consumer.edges.postgres.pauses import pause
 from consumer.edges.postgres.recoveries import PostgresRecoveries
+from consumer.edges.postgres.renaming import RenamingActs
 from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.workflows import PostgresWorkflows
 from consumer.ports.desk import Note
@@ -116,6 +117,19 @@ def test_a_table_is_known_by_its_new_name_and_goes_on_when_all_workers_are_new(
         the.session.execute("UPDATE headrace.workers SET started_at = now() WHERE group_name = %s", (the.group,))
         the.desk.decide(number, Steer.RESUME, NOTE)
         assert (the.taken(number).state, the.pauses()) == ("done", 0)
+
+
+def test_a_table_keeps_its_name_while_its_columns_would_be_shown_under_another(
+    the: Scene, pools: Pools, word_table: TableName
+) -> None:
+    """From the renaming on, its letters have the new name."""
+    shown = RenamingActs(the.group, 1.0, lambda table, to: False)
+    the.takes = PostgresWorkflows(pools(), the.group, {**acts(the.group, {}), "rename": shown.rename})
+    with closing(the.desk):
+        number = the.desk.start("move", {"table": str(word_table), "to": f"{word_table.schema}.other"}, NOTE)
+        stopped = the.taken(number)
+    assert (stopped.state, "admin.mask" in stopped.why, the.pauses()) == ("stopped", True, 0)
+    assert the.names("letters") == [(str(word_table), 1)]
 
 
 def test_workers_that_have_read_their_settings_again_need_no_restart(

@@ -50,7 +50,7 @@ class Logs:
 
 def acts(group: str, appends: Mapping[str, str], logs: Logs | None = None) -> dict[str, Act]:
     """The program's acts on these logs."""
-    renaming = RenamingActs(group, 1.0)
+    renaming = RenamingActs(group, 1.0, lambda table, to: True)
     moves = PositionActs(group, lambda: logs or Logs(), lambda table: appends.get(table, ""), discard)
     return {
         "move": moves.move,

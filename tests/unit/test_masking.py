@@ -29,6 +29,23 @@ def test_columns_are_hidden_by_patterns(patterns: list[str], table: str | None, 
     assert Mask(patterns).may_hide(table) == bool(hidden)
 
 
+@pytest.mark.parametrize(
+    ("patterns", "covered"),
+    [
+        ([], True),
+        (["public.t.email"], False),
+        (["public.t.email", "sales.u.id"], False),
+        (["public.t.email", "sales.u.email"], True),
+        (["*.email"], True),
+        (["public.*.email", "Sales.*.EMAIL"], True),
+        (["public.other.email"], True),
+    ],
+)
+def test_a_table_with_another_name_has_the_same_columns_hidden_or_not(patterns: list[str], covered: bool) -> None:
+    """By rules for both names."""
+    assert Mask(patterns).covers("public.t", "sales.u") == covered
+
+
 def test_rows_of_an_envelope_are_hidden() -> None:
     """Both images; what is no row stays. A record without them is a row itself."""
     mask = Mask(["public.t.email", "public.t.op"])

@@ -72,6 +72,9 @@ def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Setti
             {"topics": ("users",), "renamed": {"users": "public.people"}},
             id="a name",
         ),
+        pytest.param(
+            [("[registry]", '[admin]\nmask = ["public.orders.email"]\n[registry]')], {"mask": True}, id="what is hidden"
+        ),
     ],
 )
 def test_what_is_said_of_tables_and_topics_may_change(

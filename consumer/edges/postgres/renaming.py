@@ -4,6 +4,7 @@ Pause, renaming and all that the control schema knows by the old name are one tr
 another matter: a person changes them and has the workers read them again, which is looked at before the pause ends.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import psycopg
@@ -32,16 +33,24 @@ WHERE w.group_name = %(group)s AND w.seen_at > clock_timestamp() - make_interval
   AND w.started_at < step.begun
 ORDER BY w.name
 """
+_ADD_RULES = (
+    "add rules for the new name, keep those of the old one for letters that are closed, and have workers and the admin "
+    "process read their settings again"
+)
 # workers that are named at once
 _NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
 class RenamingActs:
-    """Acts of workflows. `patience`: most seconds that the renaming waits for others who use the table."""
+    """Acts of workflows. `patience`: most seconds that the renaming waits for others who use the table.
+
+    `hidden`: whether what is hidden of one table is hidden of another.
+    """
 
     group: str
     patience: float
+    hidden: Callable[[str, str], bool]
 
     def rename(self, connection: psycopg.Connection, task: Task) -> Turn:
         """Pause the topic, rename the table, and what is known of it."""
@@ -51,6 +60,9 @@ class RenamingActs:
             others = [group for group, _ in table_names.owners(connection, table) if group != self.group]
         if taken or others:
             why = f"{to} is there already" if taken else f"another group writes {table} too"
+            return Turn(outcome=Outcome.STOPS, why=why)
+        if not self.hidden(table, to):
+            why = f"admin.mask hides columns of {table} that it does not hide of {to}: {_ADD_RULES}"
             return Turn(outcome=Outcome.STOPS, why=why)
         subject, note = Subject(topic=str(task.subject["topic"])), Note(task.actor, task.reason)
         with translated("rename table"):

@@ -29,7 +29,7 @@ def test_settings_are_explained_with_where_they_come_from(tmp_path: Path, enviro
     assert sources == ["HEADRACE_KAFKA__REQUEST_TIMEOUT", str(file), "default"]
     one = found["kafka.request_timeout"]
     assert (one.value, one.least, one.most, one.waits_for) == (22.0, 1.0, 300.0, "Kafka")
-    assert any("kafka.request_timeout + target.batch_deadline" in words for words in one.relations)
+    assert any("kafka.request_timeout + 1.25 times target.batch_deadline" in words for words in one.relations)
 
 
 def test_no_secret_is_explained(environment: pytest.MonkeyPatch) -> None:

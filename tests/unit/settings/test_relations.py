@@ -15,7 +15,7 @@ def test_a_loop_may_take_as_long_as_its_waits(environment: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(
-    ("name", "most"), [("KAFKA__REQUEST_TIMEOUT", 79), ("TARGET__BATCH_DEADLINE", 79), ("TARGET__CONNECT_TIMEOUT", 59)]
+    ("name", "most"), [("KAFKA__REQUEST_TIMEOUT", 72), ("TARGET__BATCH_DEADLINE", 63), ("TARGET__CONNECT_TIMEOUT", 52)]
 )
 def test_copies_of_letters_may_wait_for_target_and_cluster(
     name: str, most: int, environment: pytest.MonkeyPatch
@@ -26,6 +26,14 @@ def test_copies_of_letters_may_wait_for_target_and_cluster(
     environment.setenv(f"HEADRACE_{name}", str(most + 1))
 
     assert "worker.stall_timeout must be more than kafka.request_timeout" in refused()
+
+
+def test_a_comparison_waits_longer_than_a_connector_needs(environment: pytest.MonkeyPatch) -> None:
+    """Or none with a row to be looked at again would ever end."""
+    environment.setenv("HEADRACE_RECONCILE__SETTLE", "180")
+    load()
+    environment.setenv("HEADRACE_SOURCE__DSN", "host=canary")
+    assert "reconcile.settle must be less than reconcile.patience" in refused()
 
 
 def test_a_turn_of_a_comparison_may_take_several_statements(environment: pytest.MonkeyPatch) -> None:
