@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 
 from consumer.core.letters import BEHIND, KEEPING, OLDER, OPEN_STATES
-from consumer.edges.postgres.standing import release_next
+from consumer.edges.postgres.standing import release_keeping
 
 FOREIGN = """(
     {l}.imported IS NOT NULL AND NOT EXISTS (
@@ -107,7 +107,7 @@ def discard(connection: psycopg.Connection, group: str, ids: Sequence[int], reas
     with connection.transaction():
         connection.execute(_LOCK, wanted)
         rows = connection.execute(_DISCARD, wanted).fetchall()
-        release_next(connection, [row[0] for row in rows])
+        release_keeping(connection, [row[0] for row in rows])
     return _done(ids, [row[0] for row in rows])
 
 

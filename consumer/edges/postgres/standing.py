@@ -230,8 +230,7 @@ def settle(connection: psycopg.Connection, verdicts: Sequence[Verdict]) -> bool:
     if applied and len(_unfollowed(connection, _ids(applied))) < len(applied):
         return False
     release_next(connection, [verdict.id for verdict in rest if verdict.state not in OPEN])
-    if dead := [verdict.id for verdict in rest if verdict.state is State.DEAD]:
-        connection.execute(_RELEASE_KEEPING, (dead,))
+    release_keeping(connection, [verdict.id for verdict in rest if verdict.state is State.DEAD])
     return True
 
 
@@ -260,6 +259,15 @@ def release_next(connection: psycopg.Connection, ids: Sequence[int]) -> None:
     """Have the next letter of each one's row come back, if it waits."""
     if ids:
         connection.execute(_RELEASE, (list(ids),))
+
+
+def release_keeping(connection: psycopg.Connection, ids: Sequence[int]) -> None:
+    """Have a delete come back that waits to keep something, where nothing in front of it can be applied any more.
+
+    Of the rows of letters that are dead or closed by now.
+    """
+    if ids:
+        connection.execute(_RELEASE_KEEPING, (list(ids),))
 
 
 def supersede(connection: psycopg.Connection, ids: Sequence[int]) -> None:
