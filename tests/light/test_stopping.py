@@ -19,7 +19,7 @@ _OURS = "application_name LIKE 'headrace w-%%'"
 def _slow_job(scene: Scene, seconds: float, drain: float = 20.0) -> tuple[Job, Topic]:
     """A job whose next batch takes so many seconds."""
     topic = scene.topic("heavy")
-    job = scene.job(topic, deadline=80.0, drain=drain)
+    job = scene.job(topic, deadline=60.0, drain=drain)
     topic.send(1)
     scene.workers.until_current(job)
     scene.target.do(_SLOW.format(seconds))
@@ -118,7 +118,7 @@ def test_a_supervisor_passes_both_signals_on(scene: Scene) -> None:
 def test_a_worker_that_can_not_end_does_not_hold_its_supervisor_up(scene: Scene) -> None:
     """Within what whoever stops it gives it; nothing is left."""
     topic = scene.topic("light")
-    job = scene.job(topic, deadline=80.0, drain=1.0)
+    job = scene.job(topic, deadline=60.0, drain=1.0)
     topic.send(1)
     scene.workers.until_current(job)
     life = {"name": job.name, "drain_timeout": job.drain, "stall_timeout": job.stall, "stop_within": 7}

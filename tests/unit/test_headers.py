@@ -11,6 +11,7 @@ from consumer.core.failure_kind import ErrorType
 from consumer.core.kinds import KINDS
 from consumer.core.letterhead import Letterhead, NoLetter
 from consumer.core.records import Header, RecordRef, TopicPartition
+from dlq.foreign import PREFIXES
 from dlq.headers import CONNECT, LONGEST, OWN, decode, encode
 
 HEAD = Letterhead(
@@ -84,7 +85,7 @@ def test_headers_never_pile_up(first: Letterhead, second: Letterhead, foreign: l
     assert encode(second, encode(first, foreign)) == encode(second, foreign)
 
 
-@given(heads, st.lists(headers.filter(lambda header: not header[0].startswith((OWN, CONNECT))), max_size=5))
+@given(heads, st.lists(headers.filter(lambda header: not header[0].startswith(PREFIXES)), max_size=5))
 @example(HEAD, [("headrace", b""), ("__connect", None)])
 def test_foreign_headers_stay_as_they_are(head: Letterhead, foreign: list[Header]) -> None:
     """Doubled names, empty and missing values, any bytes, and their order."""
