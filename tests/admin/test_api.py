@@ -230,6 +230,9 @@ def test_costly_questions_that_take_too_long_are_not_asked_for_a_while(
     kinds = [told(operator.get(f"{API}/letters"), 503)["kind"] for _ in range(4)]
     assert kinds == ["target.timeout"] * 3 + ["request.busy"]
     assert operator.get(f"{API}/workers").status_code == 200
+    # nor does it keep anybody from ending what runs
+    assert operator.get(f"{API}/jobs/999999").status_code == 503
+    assert operator.post(f"{API}/jobs/999999/cancel", json=WHY).status_code == 404
 
 
 def test_the_source_is_asked_for_as_many_rows_as_were_shown(shop: Shop, operator: httpx.Client) -> None:

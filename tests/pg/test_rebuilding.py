@@ -152,6 +152,27 @@ def test_rows_are_marked_where_deleted_ones_stay(the: Rebuilt) -> None:
     assert the.scene.session.execute(query.encode()).fetchone() == (600, 100)
 
 
+def test_rows_that_are_slow_to_delete_take_several_turns(the: Rebuilt) -> None:
+    """None may last so long that its worker counts as stalled."""
+    slow = "BEGIN PERFORM pg_sleep(1.5); RETURN OLD; END"
+    the.scene.do(f"CREATE FUNCTION {the.scene.theirs}.slow() RETURNS trigger LANGUAGE plpgsql AS '{slow}'")
+    the.scene.do(
+        f"CREATE TRIGGER slow BEFORE DELETE ON {{t}} FOR EACH ROW WHEN (OLD.id > 595) "
+        f"EXECUTE FUNCTION {the.scene.theirs}.slow()"
+    )
+    number, deleted = the.start(), []
+    for _ in range(90):
+        the.scene.session.execute("UPDATE headrace.workflows SET due_at = now() WHERE id = %s", (number,))
+        turned = the.workflows().turn(number)
+        assert turned is not None
+        if turned.act == "sweep":
+            deleted.append(turned.turn.progress["deleted"])
+        if turned.turn.outcome == "done" and turned.act == "sweep":
+            break
+    assert (len(deleted), deleted[-1]) == (3, 100)
+    assert 0 < deleted[0] < 100
+
+
 def test_a_row_that_was_written_since_it_was_found_stays(the: Rebuilt) -> None:
     """It may be a new one of the source's."""
     number = the.start()
