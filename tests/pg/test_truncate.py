@@ -7,11 +7,15 @@ import psycopg
 import pytest
 
 from consumer.core.modes import OnTruncate
+from consumer.core.plan import Truncate
+from consumer.core.records import RecordRef, TopicPartition
 from consumer.core.target import TableName
 from consumer.edges.postgres.sink import PostgresSink
+from consumer.edges.postgres.truncating import truncate
 from tests.pg.conftest import Pools
 from tests.pg.engine import Engine
 from tests.pg.landing import ID
+from tests.pg.test_actions import write
 
 FIELDS = [ID, {"name": "n", "type": "int"}]
 Engines = Callable[..., Engine]
@@ -257,3 +261,19 @@ def test_a_row_that_can_not_go_stops_the_table(session: psycopg.Connection, engi
     engine.start()
     engine.run()
     assert engine.rows(session) == [(2, 0, None)]
+
+
+def test_what_waits_in_another_partition_for_a_letter_in_front_of_it_comes_back(
+    session: psycopg.Connection, group: str
+) -> None:
+    """A key moves when its topic grows, so the truncate of one partition closes what is waited for in another."""
+    ids = write(session, group, [("front", 0, 3, "dead"), ("behind", 1, 7, "held"), ("later", 0, 9, "dead")])
+    at = RecordRef(TopicPartition("grown", 0), 8)
+    truncate(session, group, Truncate(table=TableName("s", "t"), refs=(at,)))
+    query = "SELECT id, state FROM headrace.letters WHERE group_name = %s"
+    states = dict(session.execute(query, (group,)).fetchall())
+    assert {name: states[number] for name, number in ids.items()} == {
+        "front": "superseded",
+        "behind": "retrying",
+        "later": "dead",
+    }
