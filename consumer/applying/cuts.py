@@ -6,14 +6,13 @@ from dataclasses import replace
 from consumer.core.failure import Failure, failed, located
 from consumer.core.failure_kind import FailureKind
 from consumer.core.flood import filled_by, letters_of
-from consumer.core.kinds import DEPENDENT, KINDS, TOO_DEPENDENT
+from consumer.core.kinds import DEPENDENT, KINDS, TOO_DEPENDENT, UNIQUE
 from consumer.core.plan import Plan
 from consumer.core.records import RecordRef, Slice, TopicPartition, halves
 from consumer.planning.planner import BadRecord
 from consumer.ports.refusals import Reconsider
 from consumer.reading.handover import Later, Stopped, Work
 
-_UNIQUE = "record.unique"
 # what is to be done instead of a batch
 Step = Work | Stopped | Later
 
@@ -57,7 +56,7 @@ _MOST_HANDED_ON = 16
 
 def handed_on(work: Work, found: Reconsider) -> bool:
     """Whether the batch may pass in parts: a unique value goes from row to row at the source, which folding hides."""
-    unique = [why for why in found.refused.values() if why.kind == _UNIQUE]
+    unique = [why for why in found.refused.values() if why.kind == UNIQUE]
     return 0 < len(unique) <= _MOST_HANDED_ON and sum(map(len, work.slices)) > 1
 
 

@@ -33,7 +33,7 @@ from consumer.applying.verdicts import Judge
 from consumer.core.failure import Failure, HeadraceError, Transient
 from consumer.core.failure_kind import Scope
 from consumer.core.flags import ALL_ON, Flag, Switches
-from consumer.core.kinds import KINDS
+from consumer.core.kinds import KINDS, UNIQUE
 from consumer.core.letterhead import Codec
 from consumer.core.letters import Row, Standing, Verdict
 from consumer.core.plan import Plan
@@ -94,7 +94,6 @@ class TurnLimits:
 
 
 USUAL = TurnLimits()
-_UNIQUE = "record.unique"
 
 
 class Returns:
@@ -199,7 +198,7 @@ class Returns:
 
         Raises as a try does.
         """
-        if len(tried) != 1 or [why.kind for why in blame.failures.values()] != [_UNIQUE]:
+        if len(tried) != 1 or [why.kind for why in blame.failures.values()] != [UNIQUE]:
             return False
         room = Room(letters=self._planned, bytes=self._limits.bytes)
 

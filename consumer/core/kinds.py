@@ -11,7 +11,10 @@ from consumer.core.table_kinds import TABLE_KINDS
 
 KINDS: dict[str, FailureKind] = {kind.name: kind for kind in (*RECORD_KINDS, *TABLE_KINDS, *ENVIRONMENT_KINDS)}
 
-DEPENDENT = frozenset({"record.reference", "record.unique", "record.moved"})
+UNIQUE = "record.unique"
+"""The kind of rows that a unique value of another row keeps out."""
+
+DEPENDENT = frozenset({"record.reference", UNIQUE, "record.moved"})
 """Kinds of rows that are refused because of other rows, which may come or go."""
 
 TOO_DEPENDENT = "table.reference"

@@ -13,6 +13,7 @@ import psycopg
 from psycopg import sql
 
 from consumer.core.failure import Failure
+from consumer.core.kinds import UNIQUE
 from consumer.core.target import TableName
 from consumer.core.writes import Action
 from consumer.edges.postgres.aside import RefusedRows
@@ -23,7 +24,6 @@ from consumer.edges.postgres.statements import open_to, upsert
 from consumer.edges.postgres.translate import translated
 from consumer.ports.refusals import DataFault, TableFault
 
-_UNIQUE = "record.unique"
 # rows that are tried in vain at most, in rounds of which each has fewer
 _PATIENCE = 10_000
 _ROUNDS = 3
@@ -102,7 +102,7 @@ def _in_the_way(one: RefusedRows) -> dict[int, Failure]:
     write = one.staged.write
     if write.action not in _EXCHANGED or not write.unique:
         return {}
-    return {place: why for place, why in one.rows.items() if why.kind == _UNIQUE}
+    return {place: why for place, why in one.rows.items() if why.kind == UNIQUE}
 
 
 def _exchanged(

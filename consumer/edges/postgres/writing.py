@@ -7,7 +7,7 @@ from psycopg import sql
 
 from consumer.core.failure import Failure, failed
 from consumer.core.flood import filled_by
-from consumer.core.kinds import DEPENDENT, KINDS, TOO_DEPENDENT
+from consumer.core.kinds import DEPENDENT, KINDS, TOO_DEPENDENT, UNIQUE
 from consumer.core.target import TableName
 from consumer.core.writes import Action, TableWrite
 from consumer.edges.postgres.bases import judged, refused
@@ -30,7 +30,6 @@ from consumer.ports.refusals import DataFault, TableFault
 _CAUTION = 32
 # fewer refused rows than this are no flood
 _LEAST_FLOOD = 100
-_UNIQUE = "record.unique"
 # rows of a flood that are looked at for what they are refused for
 _SAMPLE = 500
 _TRIED = sql.SQL("SAVEPOINT plain; {}; RELEASE SAVEPOINT plain")
@@ -96,7 +95,7 @@ class Writer:
     def _all_found(self, connection: psycopg.Connection, staged: Staged, error: TooManyRefused) -> list[Refusal]:
         """Every row that is refused, where some may only stand in one another's way. Raises TableFault for a flood."""
         why = self._sampled(connection, staged)
-        if not any(each.kind == _UNIQUE for each in why):
+        if not any(each.kind == UNIQUE for each in why):
             kind = TOO_DEPENDENT if error.dependent else "table.flood"
             raise _flood(staged.write, error.most, why, kind) from error
         # what the sample took out of the staging table is there again
