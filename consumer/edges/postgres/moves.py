@@ -49,7 +49,7 @@ class PositionActs:
             held = decisions.held(connection, self.group, at, lock=True)
             if held is None:
                 return _stopped(f"the group has no position of {at}")
-            if task.subject.get("anew") and None not in (log.topic_id, held.topic_id) and log.topic_id == held.topic_id:
+            if task.subject.get("anew") and held.topic_id is not None and log.topic_id == held.topic_id:
                 # it is read from its start already, and would be once more
                 return Turn(progress={"from": held.next_offset, "to": held.next_offset}, outcome=Outcome.DONE)
             decision = decide(to, held, log, discard_letters=_discards(task, held.topic_id, log.topic_id))

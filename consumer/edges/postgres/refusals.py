@@ -1,6 +1,7 @@
 """Which staged rows the target refuses, found in one journey: the write again, in sets under subtransactions.
 
-`headrace.refused_rows` (0005_refused.sql) does it beside the rows. It gives back places and names, never values.
+`headrace.refused_rows` (0032_fewer_passes.sql, by the functions of 0005_refused.sql) does it beside the rows. It gives
+back places and names, never values.
 """
 
 from dataclasses import dataclass, replace
