@@ -10,7 +10,7 @@ _END = 90.0
 class Repeating:
     """Calls `turn` on a thread of its own, each time after so many seconds, until the context is left.
 
-    What ended the thread before is raised there, unless something else is.
+    What ended the thread before is raised there; where something else is raised, that gets a note of it.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -30,8 +30,11 @@ class Repeating:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._stop.set()
         self._thread.join(_END)
-        if self._failure is not None and error is None:
+        if self._failure is None:
+            return
+        if error is None:
             raise self._failure
+        error.add_note(f"thread {self._thread.name!r} had ended: {self._failure!r}")
 
     def _run(self) -> None:
         try:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from consumer.stack.options import KAFKA, REGISTRY, TARGET
-from consumer.stack.stack import Stack
 from tests.real.engine.feed import fresh_name
 from tests.real.engine.wire import Proxy
 from tests.real.engine.witness import TEMPLATE, Target, create_database
@@ -112,9 +111,7 @@ def ground(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     Beside other tests they are the servers of all: what is short breaks none of them.
     """
     if _beside_others(request.config):
-        request.getfixturevalue("at")
-        stack: Stack = request.getfixturevalue("stack")
-        with straight(stack) as servers:
+        with straight(request.getfixturevalue("at")) as servers:
             yield servers
         return
     with linked(tmp_path_factory.mktemp("faults"), {KAFKA, REGISTRY, TARGET}, _SOON) as servers:

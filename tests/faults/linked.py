@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from consumer.stack.layout import Layout, load
-from consumer.stack.options import KAFKA, StackOptions
+from consumer.stack.options import KAFKA, Endpoints, StackOptions
 from consumer.stack.progress import Terminal
 from consumer.stack.stack import Stack
 from tests.real.engine.witness import make_template
@@ -17,11 +17,11 @@ LOOPBACK = "127.0.0.1"
 
 
 @contextmanager
-def straight(stack: Stack) -> Iterator[Ground]:
+def straight(at: Endpoints) -> Iterator[Ground]:
     """Servers of others, to which clients have no way that may be broken."""
-    host, port = stack.endpoints.kafka.split(":")
+    host, port = at.kafka.split(":")
     with Link(lambda: (host, int(port)), kafka=True) as link:
-        yield Ground(stack, link)
+        yield Ground(at, link)
 
 
 @contextmanager
@@ -37,4 +37,4 @@ def linked(place: Path, parts: Collection[str], kafka: Mapping[str, str] | None 
         options = StackOptions(kafka_settings=settings)
         with Stack.open(place, frozenset(parts), options, Terminal(quiet_steps=True)) as stack:
             make_template(stack.endpoints.target_dsn)
-            yield Ground(stack, link)
+            yield Ground(stack.endpoints, link, stack)

@@ -27,15 +27,20 @@ RECOVERY = 180.0
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """The servers of all fault tests. All clients of the broker go through `kafka`, whatever they are told."""
+    """The servers of all fault tests: where they answer, and what may break them, unless others use them too.
 
-    stack: Stack
+    All clients of the broker go through `kafka`, whatever they are told.
+    """
+
+    at: Endpoints
     kafka: Link
+    breakable: Stack | None = None
 
     @property
-    def at(self) -> Endpoints:
-        """Where the servers answer."""
-        return self.stack.endpoints
+    def stack(self) -> Stack:
+        """What may break them."""
+        assert self.breakable is not None, "others use these servers too"
+        return self.breakable
 
 
 @dataclass(slots=True)

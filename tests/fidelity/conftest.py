@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def at(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
     """Where the servers answer: those of all tests; for the whole table Connect has Debezium's sink too."""
     if not request.config.getoption("--whole", False):
-        yield request.getfixturevalue("stack").endpoints
+        yield request.getfixturevalue("at")
         return
     options = StackOptions(with_jdbc_sink=True, connect_heap_mb=1536)
     place = tmp_path_factory.mktemp("fidelity")

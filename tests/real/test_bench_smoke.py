@@ -1,8 +1,10 @@
 """The benchmark works: a tiny race of both contenders on real servers, resumed, and rendered."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from consumer.bench import campaign, engine, letters, memory, rig, summary, telemetry, topics, watched
 from consumer.bench.cases import CASES, NAME
@@ -14,6 +16,13 @@ from consumer.stack.stack import Stack
 
 _EVENTS = 5_000
 _FRESH = SCENARIOS["fresh"]
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The whole stack, for those that need no settings of it."""
+    with Stack.open(tmp_path_factory.mktemp("stack"), progress=Terminal(quiet_steps=True)) as opened:
+        yield opened
 
 
 def test_a_tiny_race_is_run_checked_resumed_and_rendered(fresh_stack: Callable[..., Stack], tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -247,17 +248,22 @@ def _producer(kafka: str, transaction: str = "") -> Producer:
             "log_level": 0,
             "enable.idempotence": True,
             "message.max.bytes": 32 << 20,
+            # a broker that comes back is found at once, and what it says before it knows all is soon asked again
+            "reconnect.backoff.max.ms": 500,
+            "topic.metadata.refresh.interval.ms": 3000,
             **({"transactional.id": transaction} if transaction else {}),
         }
     )
 
 
 _numbers = count(1)
+# which of the processes that share servers this is
+_PROCESS = os.environ.get("PYTEST_XDIST_WORKER", "")
 
 
 def fresh_name(word: str) -> str:
-    """A name that no other test of this session has."""
-    return f"{word}_{next(_numbers)}"
+    """A name that no other test of this run has."""
+    return f"{word}_{_PROCESS}{'_' * bool(_PROCESS)}{next(_numbers)}"
 
 
 def create_topic(bootstrap: str, topic: str, partitions: int, config: dict[str, str] | None = None) -> None:
