@@ -85,6 +85,8 @@ class Holdings:
             if part.wait_for:
                 self._waiting[part.at] = part
             else:
+                # what it waited for when it was taken before
+                self._waiting.pop(part.at, None)
                 self._handover.tell(part)
         self._watch.want(self._topics())
         log.info("partitions taken", count=len(taken))
@@ -141,8 +143,9 @@ class Holdings:
     def _same_topic(self, part: Taken, ids: Mapping[str, str]) -> bool:
         now = ids.get(part.at.topic)
         if now is None or part.topic_id in (None, now):
-            if now is not None:
-                self._topic_ids[part.at.topic] = now
+            # of a topic that is not there the next one is another
+            if known := now or part.topic_id:
+                self._topic_ids[part.at.topic] = known
             return True
         stopped = Stopped(part.at, _recreated(part.at))
         if self._policy.begins_anew(part.at.topic, stopped.failure.kind):

@@ -40,6 +40,8 @@ from consumer.ports.topics import Offsets
 # waited for, and how often it is looked for, in seconds
 _UNKNOWN = "record.schema_unknown"
 _LOOK_EVERY = 3.0
+# seconds between two looks at how topics are cleaned
+_POLICIES_EVERY = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +76,7 @@ class Binder:
         self._maker = BindingMaker(known, found, lambda: self._settings)
         self._grace = Grace(settings.unknown_grace)
         self._turn = threading.Lock()
+        self._policies_due = 0.0
 
     def close(self) -> None:
         """Ask nobody any more."""
@@ -112,10 +115,25 @@ class Binder:
             return grown
 
     def look_again(self) -> set[str]:
-        """Look for topics whose bindings hold for one partition and that have got a second. Raises Transient."""
+        """Look for topics whose bindings hold for one partition and that have got a second; returns them.
+
+        Now and then also for topics that are cleaned otherwise: what their tombstones mean is bound anew. Raises
+        Transient.
+        """
         grown = self._topics.grown(self._known.alone())
+        if time.monotonic() >= self._policies_due:
+            self._look_at_policies()
         # who is making a binding is not waited for without need
         return self.spread(grown) if grown else set()
+
+    def _look_at_policies(self) -> None:
+        others = self._topics.cleaned_otherwise()
+        self._policies_due = time.monotonic() + _POLICIES_EVERY
+        if others:
+            with self._turn:
+                self._topics.note(others)
+                for topic in others:
+                    self._known.forget_topic(topic)
 
     def _order(self, key: BindingKey, run: Run) -> tuple[bool, bool]:
         """Tombstones last, and keys in front of them that look strange: those beside them say what a topic's are."""

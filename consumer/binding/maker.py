@@ -98,6 +98,7 @@ class BindingMaker:
         if schema.kind is RecordKind.OTHER:
             raise no_envelope(text)
         require_shape(text)
+        self._tables.require_readable(schema.rewritten)
         try:
             source = self._tables.source(schema, run)
         except NoneDecodes:
@@ -255,7 +256,7 @@ class BindingMaker:
 
     def _tombstones_only(self, key: BindingKey, run: Run) -> Binding:
         if not self._topics.compacted(key.topic):
-            return Binding(schema=WriterSchema(kind=RecordKind.HEARTBEAT))
+            return Binding(schema=WriterSchema(kind=RecordKind.TOMBSTONE))
         return self._known.of_topic(key.topic, key.key_frame) or self._deleting(key.topic, key_of(run))
 
     def _deleting(self, topic: str, key: Datum) -> Binding:
@@ -266,7 +267,7 @@ class BindingMaker:
         table = self._tables.remembered(topic, self._schemas.number(key))
         if self._terms.mode(table.name) is not Mode.ROWS:
             # the event in front of it has said everything
-            return Binding(schema=WriterSchema(kind=RecordKind.HEARTBEAT))
+            return Binding(schema=WriterSchema(kind=RecordKind.TOMBSTONE))
         # the key is all that is known of the row, and all that is needed
         schema = WriterSchema(kind=RecordKind.CHANGE, columns=read_key_schema(key_text))
         row = Row(columns=schema.columns, mapping=self._settings().mappings.get(str(table.name), PLAIN_MAPPING))
@@ -275,6 +276,8 @@ class BindingMaker:
     def _bound(self, wanted: "_Wanted", fitted: Fitted) -> Binding:
         table = fitted.table
         schema, version, theirs = wanted.schema, wanted.version, wanted.theirs
+        key_writer = read_key_writer(wanted.key_text)
+        self._tables.require_readable(key_writer)
         replaces = frozenset(theirs) not in table.unique
         if replaces and not self._topics.only(wanted.topic):
             raise no_identity(table, theirs)
@@ -297,7 +300,7 @@ class BindingMaker:
         rules = self._terms.rules(table, schema) if schema.rewritten is not None else {}
         return Binding(
             schema=schema,
-            key_writer=read_key_writer(wanted.key_text),
+            key_writer=key_writer,
             table=table,
             columns=columns,
             identity=wanted.identity,

@@ -10,6 +10,7 @@ from consumer.core.envelope import SOURCE, WriterSchema
 from consumer.core.framing import FRAME
 from consumer.core.key_schemas import BoundKey, KeySchema, another_than
 from consumer.core.naming import table_name, telling
+from consumer.core.rewriting import Rewritten
 from consumer.core.runs import Run
 from consumer.core.target import TableName, TargetTable
 from consumer.ports.bindings import Catalog
@@ -53,6 +54,11 @@ class Tables:
                 except BadDatum:
                     continue
         raise NoneDecodes
+
+    def require_readable(self, form: Rewritten | None) -> None:
+        """Raises Persistent where the decoders read no data of this form, whatever they are."""
+        if form is not None:
+            self._rows.decode(form.text, [], [field["name"] for field in json.loads(form.text)["fields"]])
 
     def image(self, schema: WriterSchema) -> dict[str, pl.DataType]:
         """The types that a row image decodes into, by column."""

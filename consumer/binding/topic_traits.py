@@ -1,6 +1,6 @@
 """What topics are like, as far as it was asked, and which are known to have several partitions."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from consumer.core.failure import Failure, Transient, failed
 from consumer.core.kinds import KINDS
@@ -8,7 +8,7 @@ from consumer.ports.topics import Offsets, Traits
 
 
 class TopicTraits:
-    """Asked once a topic. Belongs to the binder."""
+    """Asked once a topic, and looked at again when the binder wants it. Belongs to the binder."""
 
     def __init__(self, offsets: Offsets) -> None:
         self._offsets = offsets
@@ -32,6 +32,16 @@ class TopicTraits:
     def grown(self, topics: Collection[str]) -> list[str]:
         """Those of the topics that have several partitions by now. Raises Transient."""
         return [topic for topic, traits in self._offsets.traits(sorted(topics)).items() if traits.partitions != 1]
+
+    def cleaned_otherwise(self) -> dict[str, Traits]:
+        """The known topics whose cleanup policy compacts by now, or does no longer. Raises Transient."""
+        known = dict(self._traits)
+        now = self._offsets.traits(sorted(known)) if known else {}
+        return {topic: traits for topic, traits in now.items() if traits.compacted != known[topic].compacted}
+
+    def note(self, traits: Mapping[str, Traits]) -> None:
+        """They are so by now."""
+        self._traits |= traits
 
     def compacted(self, topic: str) -> bool:
         """Whether a topic keeps the last record of each key."""

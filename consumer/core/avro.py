@@ -28,7 +28,45 @@ def parsed(text: str) -> Avro:
         raise too_deep() from error
     if not _ends(schema, 2 * MOST_DEEP):
         raise too_deep()
+    _require_whole(schema)
     return schema
+
+
+def _require_whole(schema: Avro) -> None:
+    """Raises UnsupportedSchema where a type lacks what makes it one."""
+    todo = [schema]
+    while todo:
+        one = todo.pop()
+        if isinstance(one, list):
+            todo += one
+        elif isinstance(one, dict):
+            todo += _parts(one)
+        elif not isinstance(one, str):
+            raise UnsupportedSchema("the schema is no valid Avro: a type is neither a name nor an object")
+
+
+def _parts(schema: Mapping[str, Any]) -> list[Avro]:
+    """The types that a type is made of. Raises UnsupportedSchema where what it needs is not there."""
+    kind = schema.get("type")
+    needs = _NEEDS.get(kind, {}) if isinstance(kind, str) else {"type": (dict, list)}
+    lacking = [name for name, sort in needs.items() if not isinstance(schema.get(name), sort)]
+    fields = schema["fields"] if kind == "record" and not lacking else []
+    if lacking or not all(isinstance(field, dict) and isinstance(field.get("name"), str) for field in fields):
+        raise UnsupportedSchema(f"the schema is no valid Avro: {kind} without {lacking[0] if lacking else 'names'}")
+    if isinstance(kind, str):
+        return [field.get("type") for field in fields] + [schema[part] for part in ("items", "values") if part in needs]
+    return [kind]
+
+
+_TYPE = (str, dict, list)
+_NEEDS: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {
+    "record": {"name": str, "fields": list},
+    "enum": {"name": str, "symbols": list},
+    "fixed": {"name": str, "size": int},
+    "array": {"items": _TYPE},
+    "map": {"values": _TYPE},
+}
+"""What types have to say beside their sort, as JSON."""
 
 
 def too_deep() -> UnsupportedSchema:

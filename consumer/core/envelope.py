@@ -40,6 +40,7 @@ class RecordKind(Enum):
     SCHEMA_CHANGE = "schema change"
     NOTIFICATION = "notification"
     MESSAGE = "logical message"
+    TOMBSTONE = "tombstone"
     OTHER = "not a Debezium envelope"
 
 

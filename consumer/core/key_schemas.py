@@ -6,7 +6,7 @@ Connectors name the schemas of a topic alike: its keys `â€¦.Key`, its values `â€
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from consumer.core.avro import full_name, parsed
+from consumer.core.avro import UnsupportedSchema, full_name, parsed
 from consumer.core.envelope import read_key_schema
 
 
@@ -32,8 +32,11 @@ def key_schema(text: str) -> KeySchema:
 
 
 def are_alike(key_text: str, value_text: str) -> bool:
-    """Whether a key's and a value's schema are named after the same table. Raises UnsupportedSchema."""
-    return _name(key_text).rpartition(".")[0] == _name(value_text).rpartition(".")[0]
+    """Whether a key's and a value's schema are named after the same table, as far as both can be read."""
+    try:
+        return _name(key_text).rpartition(".")[0] == _name(value_text).rpartition(".")[0]
+    except UnsupportedSchema:
+        return False
 
 
 def another_than(key: KeySchema, known: Iterable[KeySchema]) -> KeySchema | None:

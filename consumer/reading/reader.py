@@ -74,6 +74,8 @@ class Reader:
     SIP = 2_000
     # records to learn a table's name from; the first that decodes is enough
     SAMPLE = 20
+    # bindings of which it is remembered that they were asked for
+    WANTED = 4096
 
     def __init__(self, source: Source, planner: Plans, ahead: Ahead, handover: Handover, limits: BatchLimits) -> None:
         self._source = source
@@ -257,8 +259,16 @@ class Reader:
         if self._limits.lane(fetched.at.topic):
             return
         key = BindingKey(fetched.at.topic, frame(fetched.keys[0]), frame(fetched.values[0]))
-        if key in self._wanted or key.value_frame is None or self._planner.knows(key):
+        if key.value_frame is None:
             return
+        if self._planner.knows(key):
+            # once it is forgotten it is wanted anew
+            self._wanted.discard(key)
+            return
+        if key in self._wanted:
+            return
+        if len(self._wanted) >= self.WANTED:
+            self._wanted.clear()
         self._wanted.add(key)
         self._ahead.want(key, runs(sample(fetched, self.SAMPLE))[0])
 

@@ -236,13 +236,24 @@ class Stack:
             return
         self._state.supervisor, self._state.ready = None, False
         self._remember()
-        if self._sweeper is not None and self._sweeper.stdin is not None:
-            self._sweeper.stdin.close()
+        try:
+            self._end_sweeper()
+        finally:
+            if self._keeper is not None:
+                self._keeper.close()
+            os.close(self._lock)
+            self._lock = None
+
+    def _end_sweeper(self) -> None:
+        if self._sweeper is None or self._sweeper.stdin is None:
+            return
+        self._sweeper.stdin.close()
+        try:
             self._sweeper.wait(_SWEEP_SECONDS)
-        if self._keeper is not None:
-            self._keeper.close()
-        os.close(self._lock)
-        self._lock = None
+        except subprocess.TimeoutExpired:
+            # it has nothing left to do, and holds the lock as long as it lives
+            self._sweeper.kill()
+            self._sweeper.wait(_SWEEP_SECONDS)
 
     def _known(self, name: str) -> Part:
         if name not in self._parts:

@@ -8,7 +8,7 @@ import pytest
 from consumer.core.failure import Transient
 from consumer.core.records import LastRecord, TopicPartition
 from consumer.core.target import TableName
-from consumer.edges.postgres.positions import end_blockers
+from consumer.edges.postgres.positions import end_blockers, lock
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.ports.target import Start
 from tests.pg.conftest import Sinks
@@ -129,6 +129,10 @@ def test_only_the_recorded_owners_session_is_ended(
         assert end_blockers(other, group, [landing.at]) == 0
         assert session.execute("SELECT 1").fetchone() == (1,)
         session.execute(recorded, (mine and mine[0], group))
+        assert end_blockers(other, group, [landing.at]) == 0, "it holds nobody up"
+        owner = sink._session()
+        owner.execute("BEGIN")
+        lock(owner, group, [landing.at])
         assert end_blockers(other, group, [landing.at]) == 1
     with pytest.raises(Transient):
         sink.stored()

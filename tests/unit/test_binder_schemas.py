@@ -1,12 +1,13 @@
 """Bindings by schemas that make no rows, and by schemas that the registry does not know."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 
 from consumer.planning.planner import BadRecord
 from tests.unit.avro import Writer, envelope, event, framed
-from tests.unit.bound import CHANGE, FIELDS, ROW, Bound, wanted
+from tests.unit.bound import CHANGE, FIELDS, ROW, TABLE, Bound, wanted
 from tests.unit.known import planner, slice_of
 
 NO_ENVELOPE = Writer({"type": "record", "name": "r", "fields": [{"name": "word", "type": "string"}]})
@@ -18,6 +19,17 @@ STRANGE, STRANGE_ITEMS = (
 )
 ODD_RECORD = (CHANGE[0], STRANGE.framed(2, event("c", None, {**ROW, "odd": 1})))
 ODD_ITEMS = (CHANGE[0], STRANGE_ITEMS.framed(2, event("c", None, {**ROW, "odd": [1]})))
+# Java's reader takes symbols with letters of any language
+PLAIN_SYMBOL, SYMBOL = '"symbols": ["cafe"]', '"symbols": ["caf\\u00e9"]'
+DRINK = {"name": "drink", "type": {"type": "enum", "name": "drink", "symbols": ["cafe"]}}
+DRUNK = Writer(envelope([*FIELDS, DRINK]))
+DRUNK_RECORD = (CHANGE[0], DRUNK.framed(2, event("c", None, {**ROW, "drink": "cafe"})))
+MENU = replace(
+    TABLE,
+    columns=(*TABLE.columns, replace(TABLE.columns[1], name="drink")),
+    unique=(frozenset({"drink", "id"}),),
+)
+DRUNK_KEY = Writer({"type": "record", "name": "Key", "namespace": "shop", "fields": [DRINK, FIELDS[0]]})
 
 
 @pytest.mark.provokes("record.no_envelope", "record.schema", "record.type")
@@ -32,6 +44,20 @@ ODD_ITEMS = (CHANGE[0], STRANGE_ITEMS.framed(2, event("c", None, {**ROW, "odd": 
             id="no envelope",
         ),
         pytest.param(ENDLESS.text, CHANGE, "record.schema", "Avro", id="a schema that nothing bounds"),
+        pytest.param(
+            DRUNK.text.replace(PLAIN_SYMBOL, SYMBOL),
+            DRUNK_RECORD,
+            "record.schema",
+            "Avro",
+            id="a symbol with an accent",
+        ),
+        pytest.param(
+            '{"type": "record", "name": "r", "fields": [{"type": "long"}]}',
+            CHANGE,
+            "record.schema",
+            "Avro",
+            id="a field without a name",
+        ),
         pytest.param(STRANGE.text, ODD_RECORD, "record.type", "Exclude", id="numbers of an unknown name"),
         pytest.param(STRANGE_ITEMS.text, ODD_ITEMS, "record.type", "Exclude", id="elements of an unknown name"),
     ],
@@ -49,6 +75,20 @@ def test_records_whose_schema_makes_no_rows_become_letters(
     assert letter.failure.kind == kind
     assert remedy in letter.failure.remedy
     assert "sesame" not in str(letter.failure)
+
+
+@pytest.mark.provokes("record.schema")
+def test_a_key_that_the_decoders_read_nothing_of_is_bound_as_unreadable() -> None:
+    """Before its records are planned: there nobody would catch it."""
+    bound = Bound(MENU)
+    key = DRUNK_KEY.text.replace(PLAIN_SYMBOL, SYMBOL)
+    bound.world.schemas = {**bound.world.schemas, 1: key, 2: DRUNK.text}
+    record = (DRUNK_KEY.framed(1, {"drink": "cafe", "id": 1}), DRUNK_RECORD[1])
+    assert SYMBOL in bound.world.schemas[1]
+    assert (failure := bound.bind(record).unreadable) is not None
+    assert failure.kind == "record.schema"
+    (letter,) = planner(bound.known).plan([slice_of([record])]).letters
+    assert letter.failure.kind == "record.schema"
 
 
 @pytest.mark.provokes("record.identity")

@@ -1,6 +1,8 @@
 """Tombstones are bound before any value, by what earlier workers learned."""
 
+from consumer.core.envelope import RecordKind
 from consumer.core.records import TopicPartition
+from consumer.ports.topics import Traits
 from tests.unit.bound import CHANGE, SOURCE, TABLE, TOMBSTONE, UNINDEXED, Bound, wanted
 from tests.unit.known import AT
 
@@ -61,3 +63,15 @@ def test_a_tombstone_is_held_to_the_same_identity() -> None:
     bound.world.sources[AT.topic, 1] = SOURCE
 
     assert bound.refusal(TOMBSTONE).kind == "table.identity"
+
+
+def test_a_topic_that_is_compacted_from_now_on_has_tombstones_that_delete() -> None:
+    """Their deletes may be gone from the log when they are read; before, these said everything."""
+    bound = Bound()
+    bound.bind(CHANGE)
+    assert bound.bind(TOMBSTONE).schema.kind is RecordKind.TOMBSTONE
+    bound.world.topics[AT.topic] = Traits(compacted=True, partitions=1)
+
+    assert bound.binder.look_again() == set()
+    assert bound.bind(TOMBSTONE).table == TABLE
+    assert bound.bind(CHANGE).compacted

@@ -1,6 +1,7 @@
 """Partitions that are taken and stopped, and those about which somebody has decided."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
 
@@ -13,7 +14,7 @@ from consumer.core.kinds import KINDS
 from consumer.core.pausing import Paused, Subject
 from consumer.core.policy import TablePolicy
 from consumer.core.records import LastRecord, Slice, TopicPartition
-from consumer.ports.target import Known, Start, Taken
+from consumer.ports.target import Known, Start, Stored, Taken
 from consumer.reading.handover import Dropped, Handover, Later, Stopped
 from tests.unit.patient import patient
 
@@ -29,6 +30,8 @@ class Asked:
         self.ids = count()
         self.known_id: str | None = None
         self.answers = True
+        self.topics_there = True
+        self.waits: dict[TopicPartition, dict[str, int]] = {}
         self.paused: Paused | None = None
         # what another worker has taken meanwhile
         self.others: set[TopicPartition] = set()
@@ -61,10 +64,13 @@ class Asked:
         return {}
 
     def topic_ids(self, topics: Sequence[str]) -> dict[str, str]:
-        return {topic: f"{topic} {next(self.ids)}" for topic in topics}
+        return {topic: f"{topic} {next(self.ids)}" for topic in topics if self.topics_there}
 
     def asked(self) -> list[TopicPartition]:
         return [AT, NOT_OURS]
+
+    def stored(self) -> list[Stored]:
+        return [Stored(at=at, epoch=1, next_offset=0, wait_for=self.waits.get(at, {})) for at in (AT, NOT_OURS)]
 
     def stop(self, at: TopicPartition, epoch: int, failure: Failure) -> None:
         self.why.append(failure.kind)
@@ -199,3 +205,27 @@ def test_what_a_person_has_paused_is_ours_and_not_read() -> None:
     assert scene.holdings.owned([slice_of(AT)]) == []
     assert scene.holdings.everything() == [AT]
     assert scene.holdings.asked() == [AT]
+
+
+def test_a_topic_that_is_not_there_while_it_is_taken_and_comes_back_as_another_stops() -> None:
+    """Its position is of the one that was deleted, whoever else knew that."""
+    scene = Scene()
+    scene.target.known_id, scene.target.topics_there = "deleted", False
+    scene.holdings.begin(scene.holdings.take([AT]))
+    scene.target.topics_there = True
+    scene.watch.turn(0.0)
+    scene.holdings.heed()
+    assert scene.target.why == ["log.recreated"]
+
+
+def test_what_is_taken_anew_and_need_not_wait_is_begun_once() -> None:
+    """By its new epoch: what is read by the one before is dropped."""
+    scene = Scene()
+    scene.target.waits = {AT: {"1": 5}}
+    waiting = Taken(at=AT, epoch=2, next_offset=0, wait_for={"1": 5})
+    scene.holdings.begin([waiting])
+    scene.handover.notices()
+    scene.target.waits = {}
+    scene.holdings.begin([replace(waiting, epoch=3, wait_for=None)])
+    scene.holdings.look_around()
+    assert [notice.epoch for notice in scene.handover.notices() if isinstance(notice, Taken)] == [3]

@@ -85,12 +85,18 @@ FROM headrace.positions p
 WHERE p.group_name = %s ORDER BY p.topic, p.partition
 """
 
+# of rows that nobody has locked the owners hold nobody up
 _BLOCKERS = """
+WITH wanted AS (SELECT %s::text AS group_name, * FROM unnest(%s::text[], %s::int[]) AS w(topic, partition)),
+free AS MATERIALIZED (
+    SELECT group_name, topic, partition FROM headrace.positions p JOIN wanted USING (group_name, topic, partition)
+    FOR UPDATE OF p SKIP LOCKED)
 SELECT pg_terminate_backend(a.pid)
 FROM headrace.positions p
-JOIN unnest(%s::text[], %s::int[]) AS w(topic, partition) ON w.topic = p.topic AND w.partition = p.partition
+JOIN wanted w USING (group_name, topic, partition)
+LEFT JOIN free f USING (group_name, topic, partition)
 JOIN pg_stat_activity a ON a.pid = p.owner_pid AND a.usename = current_user AND a.pid <> pg_backend_pid()
-WHERE p.group_name = %s AND a.application_name = left('headrace ' || p.owner, 63)
+WHERE f.topic IS NULL AND a.application_name = left('headrace ' || p.owner, 63)
 """
 
 
@@ -164,7 +170,7 @@ def end_blockers(connection: psycopg.Connection, group: str, partitions: Sequenc
     """
     with translated("end blocking sessions"):
         topics, numbers = _columns(sorted(partitions))
-        return len(connection.execute(_BLOCKERS, (topics, numbers, group)).fetchall())
+        return len(connection.execute(_BLOCKERS, (group, topics, numbers)).fetchall())
 
 
 def lock(

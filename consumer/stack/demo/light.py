@@ -18,6 +18,7 @@ from pathlib import Path
 import psycopg
 from confluent_kafka import KafkaException, Producer
 
+from consumer.core.failure import HeadraceError
 from consumer.stack.demo import line as lines
 from consumer.stack.demo.background import Background
 from consumer.stack.demo.compare import SAME_TEXT, Compared, against
@@ -87,7 +88,7 @@ class Replay(Background):
         self._rate = rate
         self._endless = endless
         super().__init__("demo-replay", self._guarded)
-        self._error: KafkaException | BufferError | None = None
+        self._error: Exception | None = None
         self._sent = 0
         self.finished = False
 
@@ -105,6 +106,8 @@ class Replay(Background):
 
     def check(self) -> None:
         """Raises when the broker refused something."""
+        if isinstance(self._error, HeadraceError):
+            raise self._error
         if self._error is not None:
             raise replay_failed(self._error) from self._error
 
@@ -115,7 +118,7 @@ class Replay(Background):
                 self._play(self._snapshot)
                 self._play(self._stream)
             self.finished = True
-        except (KafkaException, BufferError) as error:
+        except (KafkaException, BufferError, HeadraceError) as error:
             self._error = error
 
     def _play(self, messages: Sequence[Message]) -> None:
@@ -137,7 +140,9 @@ class Replay(Background):
     def _flush(self) -> None:
         left = self._producer.flush(_KAFKA_SECONDS)
         if left:
-            raise late(f"{left} records were not taken by the mock broker", _KAFKA_SECONDS, "nothing else is known")
+            raise late(
+                f"{left} records were not taken by the mock broker", _KAFKA_SECONDS, "its process has no time for it"
+            )
 
 
 @contextmanager
