@@ -4,9 +4,10 @@ import io
 import json
 import os
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
+from types import MappingProxyType
 from typing import Any
 
 import fastavro
@@ -121,11 +122,18 @@ class Feed:
         """Write as a producer of which a log that was cut knows nothing."""
         self._producer = _producer(self._kafka)
 
+    def insist(self) -> None:
+        """Write as a producer that asks again and again who leads, for brokers that break: what such a one says before
+        it knows all may not be true. It would have a topic made anew that is deleted.
+        """
+        self.flush()
+        self._producer = _producer(self._kafka, {"topic.metadata.refresh.interval.ms": 3000})
+
     @contextmanager
     def transaction(self, *, commit: bool = True) -> Iterator[None]:
         """What is sent meanwhile belongs to one transaction, which is committed or aborted in the end."""
         plain, before = self._producer, dict(self._ends)
-        self._producer = writer = _producer(self._kafka, fresh_name("transaction"))
+        self._producer = writer = _producer(self._kafka, {"transactional.id": fresh_name("transaction")})
         writer.init_transactions(60)
         writer.begin_transaction()
         try:
@@ -237,7 +245,7 @@ class Feed:
         self._ends[message.partition()] = max(self._ends.get(message.partition(), 0), message.offset() + 1)
 
 
-def _producer(kafka: str, transaction: str = "") -> Producer:
+def _producer(kafka: str, more: Mapping[str, Any] = MappingProxyType({})) -> Producer:
     # delivery errors raise in flush
     # a broker that breaks must not make it write a record twice: that would be no fault of the worker
     # how large a record may be is the topic's matter
@@ -248,10 +256,9 @@ def _producer(kafka: str, transaction: str = "") -> Producer:
             "log_level": 0,
             "enable.idempotence": True,
             "message.max.bytes": 32 << 20,
-            # a broker that comes back is found at once, and what it says before it knows all is soon asked again
+            # a broker that comes back is found at once
             "reconnect.backoff.max.ms": 500,
-            "topic.metadata.refresh.interval.ms": 3000,
-            **({"transactional.id": transaction} if transaction else {}),
+            **more,
         }
     )
 

@@ -15,6 +15,8 @@ class Load(Repeating):
     def __init__(self, once: Feed, churn: Feed, seed: int) -> None:
         super().__init__(_PAUSE)
         self._feeds = once, churn
+        for feed in self._feeds:
+            feed.insist()
         self._step = seed
         print(f"load seed {seed}")
 

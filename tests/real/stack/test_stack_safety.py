@@ -59,7 +59,8 @@ def test_programs_behind_a_closed_directory_are_copied_once(tmp_path: Path) -> N
         reachable_programs(install, user, "test", tmp_path)
 
 
-def test_two_processes_unpack_an_archive_once(stack: Stack, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("at")
+def test_two_processes_unpack_an_archive_once(tmp_path: Path) -> None:
     """Both get the same complete directory, and nothing half done is left."""
     (tmp_path / "maven").symlink_to(cache_dir() / "maven")
     program = (

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import fastavro
 import httpx
@@ -13,7 +13,8 @@ from confluent_kafka import Consumer, Message
 
 from consumer.core.failure import Persistent
 from consumer.stack.connectors import Capture, connector_status, register_debezium, remove_debezium
-from consumer.stack.options import StackOptions
+from consumer.stack.options import Endpoints, StackOptions
+from consumer.stack.progress import Terminal
 from consumer.stack.stack import Stack
 from consumer.stack.waiting import wait_until
 
@@ -46,33 +47,45 @@ def _decode(registry_url: str, data: bytes) -> dict[str, object]:
     return decoded
 
 
-def test_a_row_of_the_source_becomes_a_framed_avro_record(stack: Stack) -> None:
+@pytest.fixture(scope="module")
+def exact(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack whose Connect may write exactly once."""
+    options = StackOptions(exactly_once_source=True)
+    with Stack.open(tmp_path_factory.mktemp("exact"), options=options, progress=Terminal(quiet_steps=True)) as opened:
+        yield opened
+
+
+def _slots(source: psycopg.Connection) -> int:
+    found = source.execute("SELECT count(*) FROM pg_replication_slots WHERE slot_name LIKE 'headrace_stack_first%'")
+    return int(found.fetchall()[0][0])
+
+
+def test_a_row_of_the_source_becomes_a_framed_avro_record(at: Endpoints) -> None:
     """Debezium, converter, registry and Kafka work together, with Confluent framing and ids."""
-    where = stack.endpoints
-    with psycopg.connect(where.source_dsn, autocommit=True) as source:
+    with psycopg.connect(at.source_dsn, autocommit=True) as source:
         source.execute("CREATE TABLE stack_first (id int PRIMARY KEY, name text)")
         source.execute("INSERT INTO stack_first VALUES (7, 'seven')")
     capture = Capture(topic_prefix="stack", tables=("public.stack_first",))
-    assert register_debezium(where.connect_url, where.source_dsn, "stack-first", capture).running
+    assert register_debezium(at.connect_url, at.source_dsn, "stack-first", capture).running
 
-    record = _first_record(where.kafka, "stack.public.stack_first")
+    record = _first_record(at.kafka, "stack.public.stack_first")
 
     value, key = record.value(), record.key()
     assert isinstance(value, bytes)
     assert isinstance(key, bytes)
     assert (value[0], key[0]) == (0, 0)
-    assert _decode(where.registry_url, key) == {"id": 7}
-    assert _decode(where.registry_url, value)["after"] == {"id": 7, "name": "seven"}
-    remove_debezium(where.connect_url, where.source_dsn, "stack-first")
-    assert connector_status(where.connect_url, "stack-first") is None
-    with psycopg.connect(where.source_dsn) as source:
-        assert source.execute("SELECT count(*) FROM pg_replication_slots").fetchone() == (0,)
+    assert _decode(at.registry_url, key) == {"id": 7}
+    assert _decode(at.registry_url, value)["after"] == {"id": 7, "name": "seven"}
+    with psycopg.connect(at.source_dsn, autocommit=True) as source:
+        assert _slots(source) == 1
+        remove_debezium(at.connect_url, at.source_dsn, "stack-first")
+        assert connector_status(at.connect_url, "stack-first") is None
+        assert _slots(source) == 0
 
 
-def test_an_exactly_once_worker_streams_in_transactions(fresh_stack: Callable[..., Stack]) -> None:
+def test_an_exactly_once_worker_streams_in_transactions(exact: Stack) -> None:
     """With exactly-once source support on, a reader of committed records gets the row."""
-    stack = fresh_stack(options=StackOptions(exactly_once_source=True))
-    where = stack.endpoints
+    where = exact.endpoints
     with psycopg.connect(where.source_dsn, autocommit=True) as source:
         source.execute("CREATE TABLE once AS SELECT 1 AS id")
     extra = {"exactly.once.support": "required"}
@@ -83,18 +96,17 @@ def test_an_exactly_once_worker_streams_in_transactions(fresh_stack: Callable[..
     assert _decode(where.registry_url, value)["after"] == {"id": 1}
 
 
-def test_a_connector_that_cannot_work_tells_why(stack: Stack) -> None:
+def test_a_connector_that_cannot_work_tells_why(at: Endpoints) -> None:
     """Connect's own words are in the failure."""
-    where = stack.endpoints
     wrong = Capture(topic_prefix="wrong", tables=("public.a",), extra={"database.password": "wrong"})
     with pytest.raises(Persistent, match="password authentication failed"):
-        register_debezium(where.connect_url, where.source_dsn, "stack-wrong", wrong)
+        register_debezium(at.connect_url, at.source_dsn, "stack-wrong", wrong)
 
 
-def test_every_part_listens_on_loopback_only(stack: Stack) -> None:
+def test_every_part_listens_on_loopback_only(exact: Stack) -> None:
     """Nothing of the stack can be reached from another machine."""
     listening = {
-        name: {each.laddr.ip for each in psutil.Process(stack.pid(name)).net_connections() if each.status == "LISTEN"}
-        for name in stack.parts
+        name: {each.laddr.ip for each in psutil.Process(exact.pid(name)).net_connections() if each.status == "LISTEN"}
+        for name in exact.parts
     }
     assert all(addresses and addresses <= {"127.0.0.1", "::1"} for addresses in listening.values()), listening
