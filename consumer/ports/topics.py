@@ -125,6 +125,17 @@ class Offsets(Protocol):
         ...
 
 
+class LogEnds(Protocol):
+    """How far logs reach, for who looks only: nobody begins or goes on by it."""
+
+    def known_ends(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """The offset after each log's last record.
+
+        Partitions that Kafka does not know, hides, or has no leader for are left out. Raises Transient.
+        """
+        ...
+
+
 class Moments(Offsets, Protocol):
     """Questions about topics, also by time."""
 

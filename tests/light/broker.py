@@ -79,6 +79,10 @@ class Broker:
         name = topic.encode()
         assert self._library.rd_kafka_mock_partition_delete_records(self._cluster, name, partition, offset) == 0
 
+    def take_leader(self, topic: str, partition: int = 0) -> None:
+        """Leave a partition without a leader."""
+        assert self._library.rd_kafka_mock_partition_set_leader(self._cluster, topic.encode(), partition, -1) == 0
+
     def forbid(self, topic: str, code: int) -> None:
         """Whoever asks for the topic's metadata is told this error."""
         self._library.rd_kafka_mock_topic_set_error(self._cluster, topic.encode(), code)
@@ -105,6 +109,7 @@ def _loaded() -> ctypes.CDLL:
         ("mock_topic_create", number, [pointer, text, number, number]),
         ("mock_topic_set_error", None, [pointer, text, number]),
         ("mock_partition_delete_records", number, [pointer, text, ctypes.c_int32, ctypes.c_int64]),
+        ("mock_partition_set_leader", number, [pointer, text, ctypes.c_int32, ctypes.c_int32]),
         ("mock_push_request_errors_array", None, [pointer, ctypes.c_int16, ctypes.c_size_t, ctypes.POINTER(number)]),
     ):
         function = getattr(library, f"rd_kafka_{name}")

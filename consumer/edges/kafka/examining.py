@@ -13,18 +13,12 @@ from consumer.core.doctor.group import Group
 from consumer.core.doctor.topics import Topic
 from consumer.core.records import TopicPartition
 from consumer.edges.kafka.admin import Admin
-from consumer.edges.kafka.answers import answered
+from consumer.edges.kafka.answers import ABSENT, HIDDEN, answered
 from consumer.edges.kafka.config import KafkaSettings, selects
 from consumer.edges.kafka.specs import EARLIEST, LATEST, NEWEST, OffsetSpec
 from consumer.ports.examining import Matched, Reach
 
 _PROTOCOLS = "group.coordinator.rebalance.protocols"
-_ABSENT = (
-    KafkaError.UNKNOWN_TOPIC_OR_PART,
-    KafkaError._UNKNOWN_TOPIC,
-    KafkaError._UNKNOWN_PARTITION,
-    KafkaError.LEADER_NOT_AVAILABLE,
-)
 _NO_COORDINATOR = (
     KafkaError.NOT_COORDINATOR,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
@@ -32,7 +26,6 @@ _NO_COORDINATOR = (
 )
 # seconds between questions
 _PAUSE = 0.3
-_HIDDEN = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED)
 
 
 class KafkaExamining:
@@ -60,7 +53,7 @@ class KafkaExamining:
         with self._admin.asking("list topics") as admin:
             listed = admin.list_topics(timeout=self._wait).topics
         there = {name for name, one in listed.items() if one.error is None}
-        forbidden = {name for name, one in listed.items() if one.error and one.error.code() in _HIDDEN}
+        forbidden = {name for name, one in listed.items() if one.error and one.error.code() in HIDDEN}
         chosen = [name for name in there if selects(self._settings, name)]
         return Matched(
             by_entry={entry: sorted(name for name in chosen if self._is_of(entry, name)) for entry in self._entries},
@@ -74,7 +67,7 @@ class KafkaExamining:
             answers = admin.describe_topics(
                 TopicCollection(list(names)), include_authorized_operations=True, request_timeout=self._wait
             )
-            described = answered(answers, self._wait, _ABSENT + _HIDDEN)
+            described = answered(answers, self._wait, ABSENT + HIDDEN)
         configs = self._configs(list(described))
         return [_topic(name, one, configs.get(name, {})) for name, one in sorted(described.items())]
 
@@ -133,7 +126,7 @@ class KafkaExamining:
         resource = ConfigResource(ConfigResource.Type.BROKER, str(broker))
         with self._admin.asking("describe configs") as admin:
             answers = admin.describe_configs([resource], request_timeout=self._wait)
-            found = answered(answers, self._wait, _HIDDEN)
+            found = answered(answers, self._wait, HIDDEN)
         if not found:
             return None
         (config,) = found.values()
@@ -147,7 +140,7 @@ class KafkaExamining:
         with self._admin.asking("describe configs") as admin:
             answers = admin.describe_configs(asked, request_timeout=self._wait)
             found = answered(
-                {resource.name: answer for resource, answer in answers.items()}, self._wait, _ABSENT + _HIDDEN
+                {resource.name: answer for resource, answer in answers.items()}, self._wait, ABSENT + HIDDEN
             )
         return {
             name: {key: entry.value for key, entry in config.items() if entry.value is not None}
@@ -176,7 +169,7 @@ class KafkaExamining:
                 request_timeout=self._wait,
             )
             named = {TopicPartition(part.topic, part.partition): answer for part, answer in answers.items()}
-            return answered(named, self._wait, _ABSENT + _HIDDEN)
+            return answered(named, self._wait, ABSENT + HIDDEN)
 
 
 def _topic(name: str, one: Any, config: Mapping[str, str]) -> Topic:

@@ -1,6 +1,6 @@
 """Questions about topics, asked apart from reading."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -11,6 +11,7 @@ from confluent_kafka.admin._config import ConfigResource
 from consumer.core.records import TopicPartition
 from consumer.edges.kafka import specs
 from consumer.edges.kafka.admin import Admin
+from consumer.edges.kafka.answers import ABSENT, HIDDEN, answered
 from consumer.edges.kafka.config import KafkaSettings, selects
 from consumer.edges.kafka.specs import EARLIEST, LATEST, OffsetSpec
 from consumer.ports.target import Start
@@ -18,7 +19,7 @@ from consumer.ports.topics import Traits
 
 
 class KafkaOffsets:
-    """Implements `consumer.ports.topics.Moments`."""
+    """Implements `consumer.ports.topics.Moments` and `LogEnds`."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
@@ -55,6 +56,9 @@ class KafkaOffsets:
 
     def ends(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
         return self._list(partitions, LATEST)
+
+    def known_ends(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        return self._list(partitions, LATEST, ABSENT + HIDDEN)
 
     def since(self, partitions: Sequence[TopicPartition], moment: float) -> Mapping[TopicPartition, int]:
         found = self._list(partitions, specs.since(moment * 1000))
@@ -103,7 +107,9 @@ class KafkaOffsets:
         ids = self.topic_ids(sorted({at.topic for at in offsets}))
         return {at: Start(offset=offset, topic_id=ids.get(at.topic)) for at, offset in offsets.items()}
 
-    def _list(self, partitions: Sequence[TopicPartition], spec: OffsetSpec) -> dict[TopicPartition, int]:
+    def _list(
+        self, partitions: Sequence[TopicPartition], spec: OffsetSpec, leave_out: Collection[int] = ()
+    ) -> dict[TopicPartition, int]:
         if not partitions:
             return {}
         asked = {Position(*at): spec for at in partitions}
@@ -111,10 +117,8 @@ class KafkaOffsets:
             futures = admin.list_offsets(
                 asked, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=self._wait
             )
-            return {
-                TopicPartition(part.topic, part.partition): future.result(self._wait).offset
-                for part, future in futures.items()
-            }
+            named = {TopicPartition(part.topic, part.partition): future for part, future in futures.items()}
+            return {at: found.offset for at, found in answered(named, self._wait, leave_out).items()}
 
     def _committed(self, group: str, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         wanted = ConsumerGroupTopicPartitions(group, [Position(*at) for at in partitions])

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from consumer.core.records import TopicPartition
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.offsets import KafkaOffsets
 from consumer.ports.topics import Traits
@@ -153,6 +154,9 @@ def test_what_a_topic_is_like_is_asked_of_the_broker(at: Endpoints) -> None:
     eventually(lambda: offsets.traits([plain, compacted, "nowhere"]) == wanted, "both are known as they are")
     assert set(offsets.topic_ids([plain, "nowhere"])) == {plain}
     assert offsets.traits([]) == {}
+    # who only looks is told of those that are there
+    asked = [TopicPartition(plain, 0), TopicPartition(plain, 7), TopicPartition("nowhere", 0)]
+    assert offsets.known_ends(asked) == {TopicPartition(plain, 0): 0}
 
     feed.grow(2)
     eventually(lambda: offsets.traits([plain])[plain].partitions == 2, "the new partition is known")
