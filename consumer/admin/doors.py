@@ -14,7 +14,7 @@ from consumer.ports.control import Control, Surveyed
 from consumer.ports.desk import Desk
 from consumer.ports.identity import Provider
 from consumer.ports.recovering import Recoveries, Repairs
-from consumer.ports.topics import Ages, Offsets
+from consumer.ports.topics import Ages, LogEnds
 from consumer.recovery.moving import Positions
 from dlq.desk import LetterDesk
 from dlq.job_desk import JobDesk
@@ -35,6 +35,7 @@ class Doors:
 
     `provider`: who people log in at, if there is such a one. `free`, `steering`, `exporting`: places for questions, for
     decisions about what runs, and for exports.
+    `lane`: whether a topic is of letters that come back.
     `crowded`: whether there is no room for what a question opens.
     """
 
@@ -49,8 +50,9 @@ class Doors:
     repairs: Opens[Repairs]
     connectors: Opens[ConnectDesk]
     doctor: Opens[Callable[[], Report]]
-    offsets: Callable[[], Offsets]
+    offsets: Callable[[], LogEnds]
     ages: Callable[[], Ages]
+    lane: Callable[[str], bool]
     has_connect: bool
     settings: Callable[[], dict[str, Any]]
     about: dict[str, str]

@@ -39,7 +39,7 @@ class Watch:
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._kept: deque[Moment] = deque(maxlen=KEPT)
         self._lately = Lately()
-        self._asked = Asked(offsets=doors.offsets, ages=doors.ages, connectors=self._connectors)
+        self._asked = Asked(offsets=doors.offsets, ages=doors.ages, lane=doors.lane, connectors=self._connectors)
         self._lock = threading.Lock()
         self.last: Seen | None = None
         self.problem: Failure | None = None

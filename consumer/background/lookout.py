@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import structlog
 
@@ -15,11 +16,11 @@ from consumer.core.failure import HeadraceError, told
 from consumer.core.lag import Lag, lags
 from consumer.core.records import TopicPartition
 from consumer.core.trend import Trend
-from consumer.inspection.lagging import Lately, explained, log_of
+from consumer.inspection.lagging import Lately, aged, ends_of, explained
 from consumer.ports.control import Worker
 from consumer.ports.facts import Failed, Route, Tell, untold
 from consumer.ports.outlook import Heartbeat, Judged, Outlook, Sight
-from consumer.ports.topics import Ages, Offsets
+from consumer.ports.topics import Ages, LogEnds
 
 log = structlog.get_logger("headrace.lookout")
 
@@ -31,13 +32,14 @@ are further apart it is as long as two of them take."""
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
     """Whom it asks. `workers`: those of the group, as they report themselves. `heartbeats`: the source's topic of them,
-    empty where there is none.
+    empty where there is none. `lane`: the topics of letters that come back, whose logs are no lag.
     """
 
     outlook: Outlook
     workers: Callable[[], Sequence[Worker]]
-    offsets: Offsets
+    offsets: LogEnds
     ages: Ages
+    lane: Callable[[str], bool]
     heartbeats: str = ""
 
 
@@ -52,6 +54,7 @@ class Lookout:
         self._workers = sources.workers
         self._offsets = sources.offsets
         self._ages = KnownAges(sources.ages)
+        self._lane = sources.lane
         self._beating = frozenset({sources.heartbeats} - {""})
         self._me = me
         self._every = every
@@ -98,13 +101,14 @@ class Lookout:
         at, places = self._outlook.places()
         workers = self._workers()
         yield
-        # one topic that is gone would hide all others
-        there = self._offsets.topic_ids(sorted({place.at.topic for place in places} | self._beating))
+        asked = time.time()
+        log = ends_of(self._offsets, places, self._lane)
         yield
-        log = log_of(self._offsets, self._ages, [place for place in places if place.at.topic in there])
+        log = aged(log, self._ages, places)
+        self._ages.looked(asked, {place.at: place.position for place in places}, log.ends)
         judged = self._judged(explained(lags(places, log, (), time.time()), workers), workers)
         yield
-        heartbeat = self._heard() if self._beating & there.keys() else None
+        heartbeat = self._heard() if self._beating else None
         yield
         self._outlook.keep(at, judged, heartbeat)
         # Kafka may have taken long
@@ -112,7 +116,7 @@ class Lookout:
         self._seen = Sight(at=at, partitions=judged, heartbeat=heartbeat, stored=self._outlook.stored())
 
     def _judged(self, found: Sequence[Lag], workers: Sequence[Worker]) -> list[Judged]:
-        """At a first look what is behind is taken for behind."""
+        """At a first look what is behind is taken for behind; of the lane it is told what stands."""
         trends = self._lately.trends(found, workers)
         return [Judged(lag, trends.get(lag.at, Trend.BEHIND if lag.records else Trend.OK)) for lag in found]
 
@@ -120,7 +124,7 @@ class Lookout:
         """Since when the newest heartbeat lies in its topic, which has one partition."""
         (topic,) = self._beating
         at = TopicPartition(topic, 0)
-        end = self._offsets.ends([at]).get(at, 0)
+        end = self._offsets.known_ends([at]).get(at, 0)
         appended = self._ages.appended({at: end - 1}).get(at) if end else None
         return None if appended is None else Heartbeat(topic, appended)
 
@@ -140,16 +144,74 @@ class KnownAges:
 
     # partitions that are read of at a time
     MOST = 100
+    # looks that are kept of a partition; of more, half as many over the same time
+    LOOKS = 64
 
     def __init__(self, ages: Ages) -> None:
         self._ages = ages
-        self._known: dict[TopicPartition, tuple[int, float]] = {}
+        # the record that was read last of a partition, and in which turn it was asked for
+        self._known: dict[TopicPartition, _Record] = {}
+        self._asked: dict[TopicPartition, int] = {}
+        self._turn = 0
+        self._looks: dict[TopicPartition, list[_Look]] = {}
 
     def appended(self, positions: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, float]:
-        """Since when the records lie there; of a partition that was not asked for now, its last one that is known."""
-        new = [at for at, offset in positions.items() if self._known.get(at, (None, 0.0))[0] != offset]
-        # those that have waited longest first
-        new.sort(key=lambda at: self._known.get(at, (0, 0.0))[1])
+        """Since when the records lie there; of a partition that was not asked for now, since when at the earliest."""
+        self._turn += 1
+        known = self._known
+        new = [at for at, offset in positions.items() if at not in known or known[at].offset != offset]
+        # in turns: what was asked for longest ago comes first
+        new.sort(key=lambda at: self._asked.get(at, 0))
         asked = {at: positions[at] for at in new[: self.MOST]}
-        self._known |= {at: (asked[at], moment) for at, moment in self._ages.appended(asked).items()}
-        return {at: self._known[at][1] for at in positions if at in self._known}
+        self._asked |= dict.fromkeys(asked, self._turn)
+        known |= {at: _Record(asked[at], moment) for at, moment in self._ages.appended(asked).items()}
+        since = {at: self._since(at, offset) for at, offset in positions.items()}
+        return {at: moment for at, moment in since.items() if moment is not None}
+
+    def looked(
+        self, moment: float, positions: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
+    ) -> None:
+        """Logs reached so far at that moment (seconds since 1970), or farther."""
+        self._looks = {at: self._then(at, _Look(end, moment), positions[at]) for at, end in ends.items()}
+
+    def _since(self, at: TopicPartition, position: int) -> float | None:
+        """What is at the position came behind each look that did not see it, and behind each record in front of it."""
+        record = self._known.get(at)
+        if record is not None and record.offset == position:
+            return record.appended
+        bounds = [look.moment for look in self._looks.get(at, ()) if look.end <= position]
+        if record is not None and record.offset < position:
+            bounds.append(record.appended)
+        return max(bounds, default=None)
+
+    def _then(self, at: TopicPartition, look: "_Look", position: int) -> list["_Look"]:
+        """The looks at a log, with the newest: the last one behind which the position is, and those beyond it."""
+        looks = self._looks.get(at, [])
+        if looks and look.end < looks[-1].end:
+            # it is another log, or was cut
+            self._known.pop(at, None)
+            looks = []
+        looks = [*looks, look]
+        passed = sum(one.end <= position for one in looks)
+        looks = looks[max(0, passed - 1) :]
+        return looks if len(looks) <= self.LOOKS else _thinned(looks, self.LOOKS // 2)
+
+
+def _thinned(looks: Sequence["_Look"], most: int) -> list["_Look"]:
+    """The first and the last, and about so many between them, evenly spread over the time."""
+    apart = (looks[-1].moment - looks[0].moment) / most
+    kept = [looks[0]]
+    for look in looks[1:-1]:
+        if look.moment - kept[-1].moment >= apart:
+            kept.append(look)
+    return [*kept, looks[-1]]
+
+
+class _Record(NamedTuple):
+    offset: int
+    appended: float
+
+
+class _Look(NamedTuple):
+    end: int
+    moment: float

@@ -260,6 +260,7 @@ def admin_doors(settings: Settings, reloading: Reloading) -> Doors:
         doctor=lambda: doctor_of(reloading.settings, FOR_PAGES),
         offsets=offsets,
         ages=cache(lambda: topic_ages(settings)),
+        lane=settings.lane.is_retry,
         has_connect=settings.connect.url is not None,
         provider=identity_provider(settings),
         settings=lambda: shown_settings(reloading.settings),
@@ -287,6 +288,7 @@ def group_lookout(settings: Settings) -> Iterator[Lookout]:
             workers=lambda: pool.ask(lambda session: fleet.workers(session, settings.kafka.group)),
             offsets=KafkaOffsets(kafka),
             ages=KafkaAges(kafka),
+            lane=settings.lane.is_retry,
             heartbeats=settings.source.heartbeats,
         )
         lookout = Lookout(sources, None, settings.telemetry.look_every)
@@ -311,7 +313,7 @@ def identity_provider(settings: Settings) -> Provider | None:
     )
 
 
-def topic_offsets(settings: Settings) -> Offsets:
+def topic_offsets(settings: Settings) -> KafkaOffsets:
     """Questions about topics."""
     return KafkaOffsets(kafka_settings(settings))
 
@@ -333,6 +335,9 @@ def group_lags(settings: Settings) -> Iterator[Lags]:
     """How far the group is behind, on a session that is closed afterwards."""
     with control(settings) as survey, connectors(settings) as connect:
         asked = Asked(
-            offsets=lambda: topic_offsets(settings), ages=lambda: topic_ages(settings), connectors=connect.all
+            offsets=lambda: topic_offsets(settings),
+            ages=lambda: topic_ages(settings),
+            lane=settings.lane.is_retry,
+            connectors=connect.all,
         )
         yield LookedLags(survey, asked, survey.workers)

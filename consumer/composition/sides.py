@@ -55,7 +55,7 @@ from consumer.edges.postgres.value_searches import PostgresValueSearches
 from consumer.edges.postgres.workflows import PostgresWorkflows
 from consumer.lifecycle import Side
 from consumer.ports.facts import Tell
-from consumer.ports.topics import Moments, Offsets
+from consumer.ports.topics import LogEnds, Moments, Offsets
 from consumer.reading.unread import Unread
 from consumer.settings.loading import Settings
 from dlq.actions import discard, replay
@@ -176,7 +176,7 @@ def recovering(reloading: Reloading, name: str, shared: Connections, offsets: Mo
     return Side("workflows", working.turn, close)
 
 
-def lookout_of(given: Given, offsets: Offsets) -> Lookout:
+def lookout_of(given: Given, offsets: LogEnds) -> Lookout:
     """Who looks at how far the group is."""
     settings = given.settings
     sources = LookoutSources(
@@ -184,6 +184,7 @@ def lookout_of(given: Given, offsets: Offsets) -> Lookout:
         workers=lambda: given.shared.pool.ask(lambda session: fleet.workers(session, given.group)),
         offsets=offsets,
         ages=KafkaAges(kafka_settings(settings)),
+        lane=settings.lane.is_retry,
         heartbeats=settings.source.heartbeats,
     )
     return Lookout(sources, given.name, settings.telemetry.look_every)

@@ -10,17 +10,22 @@ from consumer.core import waiting
 from consumer.core.pausing import Paused, why
 from consumer.core.records import TopicPartition
 
+_UNTOLD = "Kafka does not tell how far its log reaches: it knows no such partition, has no leader for it, or hides it"
+_EXAMINE = "Which of these it is, and what to do, says: headrace doctor"
+
 
 class Going(StrEnum):
     """Whether a partition goes on; the worst first."""
 
     UNREAD = "no worker"
     STOPPED = "stopped"
+    # how far its log reaches can't be told, or that is in front of its position
+    UNKNOWN = "not known"
     PAUSED = "paused"
     WAITING = "waiting"
     BEHIND = "behind"
     CURRENT = "current"
-    # how far its log reaches is not known
+    # how far its log reaches was not asked
     GOING = "going on"
 
 
@@ -48,9 +53,13 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
-    """What Kafka says: ends of logs, and since when what is read next lies there (seconds since 1970)."""
+    """What Kafka says: ends of logs, and since when what is read next lies there (seconds since 1970).
+
+    `untold`: those whose end it was asked for and does not tell.
+    """
 
     ends: Mapping[TopicPartition, int] = field(default_factory=dict)
+    untold: Collection[TopicPartition] = ()
     appended: Mapping[TopicPartition, float] = field(default_factory=dict)
 
 
@@ -80,8 +89,9 @@ def lags(places: Sequence[Place], log: Log, sources: Sequence[Source], now: floa
 
 def _lag(place: Place, log: Log, positions: Mapping[TopicPartition, int], sources: Sequence[Source], now: float) -> Lag:
     end = log.ends.get(place.at)
-    records = None if end is None else max(0, end - place.position)
-    going, reason, remedy = _going(place, records, positions)
+    # of a log that is shorter than what was read of it, nothing is known to be applied
+    records = None if end is None or end < place.position else end - place.position
+    going, reason, remedy = _going(place, log, positions)
     if not reason:
         for source in sources:
             if place.at.topic in source.topics:
@@ -101,20 +111,29 @@ def _lag(place: Place, log: Log, positions: Mapping[TopicPartition, int], source
     )
 
 
-def _going(place: Place, records: int | None, positions: Mapping[TopicPartition, int]) -> tuple[Going, str, str]:
+def _going(place: Place, log: Log, positions: Mapping[TopicPartition, int]) -> tuple[Going, str, str]:
     if place.paused is not None:
         by = place.paused
         said = f"paused by {by.actor} since {by.since.astimezone(UTC):%Y-%m-%d %H:%M} UTC: {by.reason}"
         return Going.PAUSED, said, why(by).remedy
+    if place.held and place.stopped:
+        return Going.STOPPED, str(place.stopped.get("detail", "")), str(place.stopped.get("remedy", ""))
+    if place.at in log.untold:
+        return Going.UNKNOWN, _UNTOLD, _EXAMINE
     if not place.held:
         return Going.UNREAD, "no worker holds it", "Start one: headrace run"
-    if place.stopped:
-        return Going.STOPPED, str(place.stopped.get("detail", "")), str(place.stopped.get("remedy", ""))
     if others := waiting.unpassed(place.at, place.wait_for, positions):
         return Going.WAITING, waiting.reason(others), waiting.REMEDY
-    if records is None:
+    end = log.ends.get(place.at)
+    if end is None:
         return Going.GOING, "", ""
-    return (Going.BEHIND if records else Going.CURRENT), "", ""
+    if end < place.position:
+        return (
+            Going.UNKNOWN,
+            f"its log ends at {end}, in front of its position: it was cut, or its topic was made anew",
+            _EXAMINE,
+        )
+    return (Going.BEHIND if end > place.position else Going.CURRENT), "", ""
 
 
 def worst(states: Iterable[Going]) -> Going:

@@ -23,6 +23,7 @@ class Trend(StrEnum):
     UNREAD = "no worker"
     STOPPED = "stopped"
     STALLED = "stalled"
+    UNKNOWN = "not known"
     PAUSED = "paused"
     WAITING = "waiting"
     BEHIND = "behind"
@@ -41,6 +42,7 @@ class Mark(NamedTuple):
 _STANDING = {
     Going.UNREAD: Trend.UNREAD,
     Going.STOPPED: Trend.STOPPED,
+    Going.UNKNOWN: Trend.UNKNOWN,
     Going.PAUSED: Trend.PAUSED,
     Going.WAITING: Trend.WAITING,
 }

@@ -13,7 +13,7 @@ from consumer.core.lag import Going, Lag, Log, Place, lags
 from consumer.core.records import TopicPartition
 from consumer.core.trend import KEPT, Mark, Trend, trend
 from consumer.ports.control import Surveyed, Worker
-from consumer.ports.topics import Ages, Offsets
+from consumer.ports.topics import Ages, LogEnds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +57,15 @@ class Lags(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """Who is asked. `connectors`: None where no Kafka Connect is set."""
+    """Who is asked. `connectors`: None where no Kafka Connect is set.
 
-    offsets: Callable[[], Offsets]
+    `lane`: the topics of letters that come back, which lie there until they are due: that is no lag, and their logs are
+    not asked for.
+    """
+
+    offsets: Callable[[], LogEnds]
     ages: Callable[[], Ages]
+    lane: Callable[[str], bool]
     connectors: Callable[[], Sequence[Connector] | None]
 
 
@@ -82,7 +87,8 @@ def look(places: Sequence[Place], asked: Asked, workers: Sequence[Worker] = ()) 
     connectors, connect = _connectors(asked)
     log, logs = Log(), None
     try:
-        log = log_of(asked.offsets(), asked.ages(), places) if places else Log()
+        if places:
+            log = aged(ends_of(asked.offsets(), places, asked.lane), asked.ages(), places)
     except HeadraceError as error:
         logs = error.failure
     found = explained(lags(places, log, silent(connectors), time.time()), workers)
@@ -115,11 +121,17 @@ class Lately:
         return trends
 
 
-def log_of(offsets: Offsets, ages: Ages, places: Sequence[Place]) -> Log:
-    """Ends of the logs, and since when what is read next lies there. Raises Transient."""
-    ends = offsets.ends([place.at for place in places])
-    behind = {place.at: place.position for place in places if ends.get(place.at, 0) > place.position}
-    return Log(ends=ends, appended=ages.appended(behind))
+def ends_of(offsets: LogEnds, places: Sequence[Place], lane: Callable[[str], bool]) -> Log:
+    """How far the logs reach, but for those of the lane. Raises Transient."""
+    wanted = [place.at for place in places if not lane(place.at.topic)]
+    ends = offsets.known_ends(wanted)
+    return Log(ends=ends, untold=frozenset(wanted) - ends.keys())
+
+
+def aged(log: Log, ages: Ages, places: Sequence[Place]) -> Log:
+    """The same, and since when what is read next lies there. Raises Transient."""
+    behind = {place.at: place.position for place in places if log.ends.get(place.at, 0) > place.position}
+    return replace(log, appended=ages.appended(behind))
 
 
 def _connectors(asked: Asked) -> tuple[Sequence[Connector], Failure | None]:

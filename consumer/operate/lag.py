@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from consumer.core.lag import Lag, worst
+from consumer.core.lag import Going, Lag, worst
 from consumer.core.trend import Trend
+from consumer.core.wording import counted
 from consumer.inspection.lagging import Seen
 from consumer.operate.listing import Column, age, listing
 from consumer.operate.opening import lags_of
@@ -25,8 +26,11 @@ def lag(
     """Show how far stored positions are behind the ends of their logs: in records, and in seconds since the oldest
     record that is not applied came. Partitions that do not go on say why; so do connectors from which nothing comes.
 
+    Retry topics have no lag: what lies there waits until it is due.
+
     Exit code 3 without positions, 5 when something is not known: Kafka does not answer, so that only positions are
-    told, Kafka Connect, which is set, does not, or the server that is asked could not look since.
+    told, or not of some partitions; Kafka Connect, which is set, does not; or the server that is asked could not look
+    since.
     """
     with reported(), lags_of(config) as lags:
         seen = lags.look(topic)
@@ -49,6 +53,8 @@ def _unknown(seen: Seen) -> Iterator[str]:
         yield f"this is of {seen.at.astimezone():%Y-%m-%d %H:%M:%S}, and nobody could look since: {seen.missed}"
     if seen.logs is not None:
         yield f"how far the logs reach is not known: {seen.logs}"
+    if unknown := sum(one.going is Going.UNKNOWN for one in seen.lags):
+        yield f"how far the logs of {counted(unknown, 'partition')} reach is not known"
     if seen.connect is not None:
         yield f"what Kafka Connect has to say is not known: {seen.connect}"
 

@@ -86,7 +86,10 @@ class Outlook(Protocol):
         ...
 
     def keep(self, at: datetime, partitions: Sequence[Judged], heartbeat: Heartbeat | None) -> None:
-        """Write down what was seen, for whoever asks the target."""
+        """Write down what was seen, for whoever asks the target.
+
+        Of a partition whose lag is not known that is its trend alone: what was seen of it before stays, with its time.
+        """
         ...
 
     def stored(self) -> Stored:

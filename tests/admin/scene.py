@@ -72,6 +72,10 @@ class Logs:
         """As far as they are known."""
         return {at: self.reach[at] for at in partitions if at in self.reach}
 
+    def known_ends(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """The same."""
+        return self.ends(partitions)
+
     def topic_ids(self, topics: Sequence[str]) -> Mapping[str, str]:
         """None are told."""
         return {}
@@ -158,6 +162,7 @@ class Shop:
             has_connect=True,
             offsets=lambda: self.logs,
             ages=lambda: self.logs,
+            lane=lambda topic: topic.endswith(".retry"),
             settings=lambda: {"kafka": {"group": self.group}},
             about={"group": self.group, "version": "1"},
             crowded=lambda: self.crowded,

@@ -64,7 +64,7 @@ def here(shop: Shop, opened: ExitStack) -> Side:
     doors = shop.doors
     enter: Callable[[Any], Any] = opened.enter_context
     connect = enter(doors.connectors())
-    asked = Asked(offsets=doors.offsets, ages=doors.ages, connectors=connect.all)
+    asked = Asked(offsets=doors.offsets, ages=doors.ages, lane=doors.lane, connectors=connect.all)
     return Side(
         desk=enter(doors.desk()),
         positions=enter(doors.positions()),

@@ -362,6 +362,33 @@ def test_lag_is_shown_with_reasons_and_says_what_it_could_not_ask(
     assert positions[landing.at.topic] == (1, None, None)
 
 
+def test_lag_is_told_of_what_kafka_tells_of_alone(
+    headrace: Callable[..., Any],
+    landing: Landing,
+    session: psycopg.Connection,
+    group: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A topic that is gone hides no other, and is said to be unknown; letters that wait to come back are no lag."""
+    broker, retry = Broker(), f"{group}.retry.1"
+    broker.create(landing.at.topic, [b"a", b"b"], landing.at.partition + 1)
+    broker.create(retry, [b"copy"])
+    monkeypatch.setenv("HEADRACE_KAFKA__BOOTSTRAP_SERVERS", broker.bootstrap)
+    landing.apply(("c", {"id": 1}))
+    session.execute(
+        "INSERT INTO headrace.positions (group_name, topic, partition, next_offset, epoch) VALUES (%s, %s, 0, 0, 0)",
+        (group, retry),
+    )
+
+    shown = headrace("lag", "--output", "json")
+    assert shown.exit_code == 5
+    assert "how far the logs of 1 partition reach is not known" in shown.stderr
+    found = {one["topic"]: one for one in json.loads(shown.stdout)}
+    assert [found[topic]["records"] for topic in (landing.at.topic, OTHER.topic, retry)] == [1, None, None]
+    assert [found[topic]["going"] for topic in (OTHER.topic, retry)] == ["not known", "no worker"]
+    assert "Kafka does not tell how far its log reaches" in found[OTHER.topic]["why"]
+
+
 def test_a_password_file_that_can_not_be_read_is_a_mistake_of_the_settings(
     headrace: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,12 +1,14 @@
 """What is known of a group as a whole: who tells it, how far tables are, which letters are open."""
 
+from collections.abc import Collection
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
 import pytest
 
-from consumer.core.lag import Going, Lag
+from consumer.core.lag import Going, Log, lags
 from consumer.core.records import TopicPartition
 from consumer.core.trend import Trend
 from consumer.edges.postgres.outlook import PostgresOutlook
@@ -17,6 +19,9 @@ from tests.pg.conftest import Pools
 from tests.pg.words import Bad
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+
+GOES = {Going.BEHIND: Trend.BEHIND, Going.CURRENT: Trend.OK, Going.UNKNOWN: Trend.UNKNOWN}
 
 
 def after(minutes: float) -> datetime:
@@ -41,24 +46,20 @@ class Scene:
             (offset, source_at, self._group, partition),
         )
 
-    def look(self, at: datetime, end: int, heard: datetime | None = None, trend: Trend | None = None) -> None:
-        """A look at which both logs reach that far."""
+    def look(
+        self,
+        at: datetime,
+        end: int,
+        heard: datetime | None = None,
+        trend: Trend | None = None,
+        untold: Collection[int] = (),
+    ) -> None:
+        """A look at which both logs reach that far, but for partitions of which Kafka does not tell it."""
         _, places = self.outlook.places()
-        judged = [
-            Judged(
-                Lag(
-                    at=place.at,
-                    tables=(),
-                    position=place.position,
-                    end=end,
-                    records=max(0, end - place.position),
-                    seconds=None,
-                    going=Going.BEHIND,
-                ),
-                trend or (Trend.BEHIND if place.position < end else Trend.OK),
-            )
-            for place in places
-        ]
+        places = [replace(place, held=True) for place in places]
+        ends = {place.at: end for place in places if place.at.partition not in untold}
+        log = Log(ends=ends, untold={place.at for place in places} - ends.keys())
+        judged = [Judged(lag, trend or GOES[lag.going]) for lag in lags(places, log, (), 0.0)]
         self.outlook.keep(at, judged, heard and Heartbeat("beats", heard.timestamp()))
 
     def fresh(self, column: str = "complete_to") -> Any:
@@ -123,6 +124,24 @@ def test_a_position_that_was_set_back_makes_it_unknown_again(scene: Scene) -> No
     assert scene.fresh() is None
     scene.look(after(2), 100)
     assert scene.fresh() is None
+
+
+def test_a_log_that_is_shorter_than_what_was_read_of_it_is_not_complete(scene: Scene) -> None:
+    """As that of a topic that was made anew: the records that it has are unread. What was seen before stays."""
+    scene.look(after(1), 100)
+    scene.look(after(2), 40)
+    assert (scene.fresh(), scene.fresh("trend"), scene.fresh("looked_at")) == (after(1), "not known", after(1))
+
+
+def test_a_partition_of_which_kafka_does_not_tell_holds_up_its_table_alone(scene: Scene) -> None:
+    """How far it is, is not known from then on, and that is said; what was known before it stays so."""
+    scene.look(after(1), 100)
+    scene.look(after(2), 150, untold={1})
+    assert (scene.fresh(), scene.fresh("records_behind")) == (after(1), 50)
+    assert (scene.fresh("trend"), scene.fresh("looked_at")) == ("not known", after(1))
+    scene.move(0, 150)
+    scene.look(after(3), 150)
+    assert (scene.fresh("trend"), scene.fresh("looked_at")) == ("behind", after(3))
 
 
 def test_a_source_that_is_silent_sends_nothing(scene: Scene) -> None:

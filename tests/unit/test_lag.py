@@ -24,8 +24,6 @@ NOW = 1_000_000.0
         # its clock is ahead of ours
         (150, NOW + 3, 50, 0.0, Going.BEHIND),
         (150, None, 50, None, Going.BEHIND),
-        # what a topic made anew has
-        (40, None, 0, 0.0, Going.CURRENT),
         (None, None, None, None, Going.GOING),
     ],
 )
@@ -36,6 +34,32 @@ def test_lag_is_in_records_and_in_seconds_since_the_oldest_came(
     log = Log(ends={} if end is None else {AT: end}, appended={} if appended is None else {AT: appended})
     (found,) = lags([PLACE], log, [], NOW)
     assert (found.records, found.seconds, found.going, found.why) == (records, seconds, going, "")
+
+
+def test_a_log_that_is_shorter_than_what_was_read_of_it_is_not_applied() -> None:
+    """As that of a topic that was made anew: its records are others, and unread."""
+    (found,) = lags([PLACE], Log(ends={AT: 40}), [], NOW)
+    assert (found.records, found.seconds, found.end, found.going) == (None, None, 40, Going.UNKNOWN)
+    assert "ends at 40, in front of its position" in found.why
+    assert found.remedy
+
+
+@pytest.mark.parametrize(
+    ("place", "going"),
+    [
+        (PLACE, Going.UNKNOWN),
+        # nobody can hold what Kafka does not have
+        (replace(PLACE, held=False), Going.UNKNOWN),
+        (replace(PLACE, stopped=STOPPED), Going.STOPPED),
+        (replace(PLACE, paused=PAUSED), Going.PAUSED),
+    ],
+)
+def test_a_log_of_which_kafka_tells_nothing_says_so(place: Place, going: Going) -> None:
+    """Where it was asked; what its worker says of it is nearer."""
+    (found,) = lags([place], Log(untold={AT}), [], NOW)
+    assert (found.records, found.seconds, found.going) == (None, None, going)
+    assert found.why
+    assert found.remedy
 
 
 @pytest.mark.parametrize(

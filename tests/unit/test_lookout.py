@@ -31,6 +31,7 @@ class Group:
         # who tells can't be asked either
         self.silent = False
         self.position = 100
+        self.retries: list[Place] = []
         self.logs = {AT: 150, BEATS: 9}
         self.kept: list[tuple[Sequence[Judged], Heartbeat | None]] = []
         self.asked: list[Mapping[TopicPartition, int]] = []
@@ -44,7 +45,7 @@ class Group:
     def places(self) -> tuple[datetime, list[Place]]:
         if self.away:
             raise Transient(failed(KINDS["target.connection"], "postgres", "read", "it is away"))
-        return NOON, [Place(at=AT, position=self.position, held=True)]
+        return NOON, [Place(at=AT, position=self.position, held=True), *self.retries]
 
     def keep(self, at: datetime, partitions: Sequence[Judged], heartbeat: Heartbeat | None) -> None:
         self.kept.append((partitions, heartbeat))
@@ -52,13 +53,8 @@ class Group:
     def stored(self) -> Stored:
         return Stored()
 
-    def ends(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
-        # as Kafka does, it fails for a topic that is not there
-        return {at: self.logs[at] for at in partitions}
-
-    def topic_ids(self, topics: Sequence[str]) -> Mapping[str, str]:
-        known = {at.topic for at in self.logs}
-        return {topic: "id" for topic in topics if topic in known}
+    def known_ends(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        return {at: self.logs[at] for at in partitions if at in self.logs}
 
     def appended(self, positions: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, float]:
         self.asked.append(dict(positions))
@@ -71,13 +67,24 @@ def group() -> Group:
     return Group()
 
 
+def sources(group: Group, heartbeats: str = "") -> Sources:
+    """Whom a lookout asks."""
+    return Sources(
+        outlook=group,
+        workers=lambda: group.workers,
+        offsets=group,
+        ages=group,
+        lane=lambda topic: topic == "retry",
+        heartbeats=heartbeats,
+    )
+
+
 def lookout(
     group: Group, me: str | None = "me", heartbeats: str = "", clock: Callable[[], float] | None = None
 ) -> Lookout:
     """A lookout that looks whenever it is turned, ten seconds later than before where nothing else is the clock."""
     seconds = count(0.0, 10.0)
-    sources = Sources(outlook=group, workers=lambda: group.workers, offsets=group, ages=group, heartbeats=heartbeats)
-    return Lookout(sources, me, every=0.0, clock=clock or (lambda: next(seconds)))
+    return Lookout(sources(group, heartbeats), me, every=0.0, clock=clock or (lambda: next(seconds)))
 
 
 def whole(look: Lookout) -> None:
@@ -108,15 +115,44 @@ def test_one_process_tells(group: Group, me: str | None, teller: str | None, tel
     assert (look.seen is not None, bool(group.kept)) == (tells, tells)
 
 
-def test_a_topic_that_is_gone_hides_no_other(group: Group) -> None:
-    """Its own lag is not known."""
-    gone = Place(at=TopicPartition("gone", 0), position=5, held=True)
+@pytest.mark.parametrize("at", [TopicPartition("gone", 0), TopicPartition("shop.orders", 1)])
+def test_a_partition_that_kafka_does_not_tell_of_hides_no_other(group: Group, at: TopicPartition) -> None:
+    """Its own lag is not known, which is said: nobody takes it for one that keeps up."""
+    gone = Place(at=at, position=5, held=True)
     here = Place(at=AT, position=100, held=True)
     group.places = lambda: (NOON, [gone, here])
     look = lookout(group)
     whole(look)
     assert look.seen is not None
     assert [judged.lag.records for judged in look.seen.partitions] == [None, 50]
+    assert [judged.trend for judged in look.seen.partitions] == [Trend.UNKNOWN, Trend.BEHIND]
+    assert "Kafka does not tell" in look.seen.partitions[0].lag.why
+
+
+def test_a_position_behind_the_end_of_its_log_does_not_keep_up(group: Group) -> None:
+    """The records of a topic that was made anew are unread."""
+    group.logs[AT] = 40
+    look = lookout(group)
+    whole(look)
+    assert look.seen is not None
+    (judged,) = look.seen.partitions
+    assert (judged.lag.records, judged.trend) == (None, Trend.UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    ("held", "expected"), [(True, Trend.OK), (False, Trend.UNREAD)], ids=["held", "without a worker"]
+)
+def test_a_letter_that_waits_in_a_retry_topic_makes_no_lag(group: Group, held: bool, expected: Trend) -> None:
+    """However long: whether it is overdue is told of the letters. That nobody reads the topic is told."""
+    retry = TopicPartition("retry", 0)
+    group.retries = [Place(at=retry, position=7, held=held)]
+    group.logs[retry] = 8
+    look = lookout(group)
+    for _ in range(20):
+        whole(look)
+    assert look.seen is not None
+    judged = look.seen.partitions[1]
+    assert (judged.lag.records, judged.lag.seconds, judged.trend) == (None, None, expected)
 
 
 def test_who_tells_no_more_forgets_what_it_saw(group: Group) -> None:
@@ -147,8 +183,7 @@ def test_who_can_not_ask_who_tells_tells_for_a_minute_more(group: Group) -> None
 def test_between_looks_that_are_far_apart_it_tells_what_it_saw(group: Group) -> None:
     """An alert that waits for some minutes would begin anew each time."""
     now = [0.0]
-    sources = Sources(outlook=group, workers=lambda: group.workers, offsets=group, ages=group)
-    look = Lookout(sources, "me", every=300.0, clock=lambda: now[0])
+    look = Lookout(sources(group), "me", every=300.0, clock=lambda: now[0])
     whole(look)
     for now[0] in (STAYS + 1, 299.0, 590.0):
         assert look.seen is not None
@@ -220,3 +255,86 @@ def test_records_are_read_for_their_age_once_and_not_all_at_a_time(group: Group)
     assert ages.appended(dict.fromkeys(places, 7)) == dict.fromkeys(places, 7.0)
     ages.appended({**dict.fromkeys(places, 7), places[3]: 8})
     assert group.asked[-1] == {places[3]: 8}
+
+
+def test_no_partition_is_left_out_for_others_that_move(group: Group) -> None:
+    """Where the positions of more move than are read of, they have turns."""
+    ages = KnownAges(group)
+    ages.MOST = 2
+    places = [TopicPartition("t", number) for number in range(4)]
+    for position in (7, 8, 9, 10):
+        ages.appended(dict.fromkeys(places, position))
+    assert [sorted(asked) for asked in group.asked] == [places[:2], places[2:]] * 2
+
+
+def test_the_age_of_a_record_that_is_applied_is_no_lag(group: Group) -> None:
+    """What is read next came behind each look that did not see it, so it is no older than the last of these."""
+    ages = KnownAges(group)
+    ages.MOST = 1
+    ages.looked(1000.0, {AT: 100}, {AT: 150})
+    assert ages.appended({AT: 100}) == {AT: 100.0}
+    for moment, end in ((2000.0, 200), (3000.0, 250), (4000.0, 300)):
+        ages.looked(moment, {AT: 100}, {AT: end})
+    # all turns are another's by now
+    ages.MOST = 0
+    assert ages.appended({AT: 250}) == {AT: 3000.0}
+    assert ages.appended({AT: 260}) == {AT: 3000.0}
+    assert ages.appended({AT: 199}) == {AT: 1000.0}
+
+
+def test_a_record_in_front_of_the_position_is_an_earlier_one(group: Group) -> None:
+    """What was read of since is no older, also where no look is known at which it was not there."""
+    ages = KnownAges(group)
+    assert ages.appended({AT: 100}) == {AT: 100.0}
+    ages.MOST = 0
+    assert ages.appended({AT: 120}) == {AT: 100.0}
+    # set back: the record there is older
+    assert ages.appended({AT: 50}) == {}
+
+
+def test_looks_at_another_log_say_nothing_of_this_one(group: Group) -> None:
+    """As when the topic is made anew: its offsets begin again."""
+    ages = KnownAges(group)
+    ages.looked(1000.0, {AT: 100}, {AT: 150})
+    ages.appended({AT: 100})
+    ages.looked(2000.0, {AT: 0}, {AT: 5})
+    ages.MOST = 0
+    assert ages.appended({AT: 120}) == {AT: 2000.0}
+    assert ages.appended({AT: 3}) == {}
+
+
+def test_what_is_kept_of_looks_is_bounded(group: Group) -> None:
+    """Of a partition that stays behind for long; the first and the newest stay."""
+    ages = KnownAges(group)
+    ages.MOST = 0
+    for number in range(10_000):
+        ages.looked(float(number), {AT: 0}, {AT: number})
+    assert len(ages._looks[AT]) <= ages.LOOKS
+    assert ages.appended({AT: 9_999}) == {AT: 9_999.0}
+    (at_half,) = ages.appended({AT: 5_000}).values()
+    assert 4_000 < at_half <= 5_000
+    ages.looked(10_000.0, {AT: 10_000}, {AT: 10_000})
+    assert len(ages._looks[AT]) == 1
+
+
+def test_what_came_since_the_last_look_is_young_though_it_was_not_read(group: Group) -> None:
+    """A partition that was at its end then, and is not among those that are read of."""
+    look = lookout(group)
+    look._ages.MOST = 1
+    other = TopicPartition("shop.orders", 1)
+    group.retries = [Place(at=other, position=9, held=True)]
+    group.logs[other] = 9
+    whole(look)
+    group.retries = [Place(at=other, position=9, held=True)]
+    group.logs[other] = 10
+    group.position = 101
+    whole(look)
+    group.position = 102
+    group.retries = [Place(at=other, position=10, held=True)]
+    group.logs[other] = 11
+    whole(look)
+    assert look.seen is not None
+    assert all(judged.lag.seconds is not None for judged in look.seen.partitions)
+    young = look.seen.partitions[1].lag.seconds
+    assert young is not None
+    assert young < 60

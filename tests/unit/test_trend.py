@@ -66,6 +66,7 @@ def test_looks_that_follow_fast_are_not_taken_for_a_stall() -> None:
         (Going.STOPPED, Trend.STOPPED),
         (Going.PAUSED, Trend.PAUSED),
         (Going.WAITING, Trend.WAITING),
+        (Going.UNKNOWN, Trend.UNKNOWN),
     ],
 )
 def test_what_does_not_go_on_has_no_other_trend(going: Going, expected: Trend) -> None:
@@ -104,7 +105,7 @@ def test_who_holds_a_partition_up_is_found_by_its_breakers(state: str, partition
 class Ends:
     """Kafka, where the log reaches beyond the position."""
 
-    def ends(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+    def known_ends(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
         """Nine records."""
         return dict.fromkeys(partitions, 9)
 
@@ -114,7 +115,7 @@ class Ends:
 
 
 PLACE = Place(at=TopicPartition("t", 0), position=3, held=True)
-ASKED = Asked(offsets=Ends, ages=Ends, connectors=lambda: None)
+ASKED = Asked(offsets=Ends, ages=Ends, lane=lambda topic: topic == "retry", connectors=lambda: None)
 
 
 @pytest.mark.parametrize(("partition", "topics", "told"), [(0, ["t"], True), (0, ["other"], False), (1, ["t"], False)])
@@ -126,3 +127,12 @@ def test_lag_says_which_worker_holds_a_table_back_and_why(partition: int, topics
     (found,) = look([PLACE], ASKED, [worker]).lags
     assert (found.why == "w holds bulk tables back: critical tables wait") is told
     assert bool(found.remedy) is told
+
+
+def test_what_waits_in_a_retry_topic_is_no_lag() -> None:
+    """It lies there until it is due; whether somebody holds the partition is told all the same."""
+    retry = replace(PLACE, at=TopicPartition("retry", 0))
+    seen = look([PLACE, retry, replace(retry, held=False)], ASKED)
+    assert [lag.records for lag in seen.lags] == [6, None, None]
+    assert [lag.going for lag in seen.lags] == [Going.BEHIND, Going.GOING, Going.UNREAD]
+    assert Lately().trends(seen.lags[1:2], []) == {}

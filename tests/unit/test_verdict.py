@@ -44,6 +44,7 @@ def known(*lags: Lag, **other: Any) -> Known:
         (known(lag(Going.BEHIND, 7)), "Everything flows.", []),
         (known(lag(Going.PAUSED)), "It flows, and something can be looked at when there is time.", ["warn"]),
         (known(lag(Going.STOPPED, why="no")), "One thing needs you.", ["bad"]),
+        (known(lag(Going.UNKNOWN)), "It flows, and something can be looked at when there is time.", ["warn"]),
         (known(lag(Going.UNREAD)), "One thing needs you.", ["bad"]),
         (known(lag(Going.CURRENT), groups=(group(dead=2),)), "One thing needs you.", ["bad"]),
         (known(lag(Going.CURRENT), groups=(group(retrying=2, applied=1),)), "Everything is applied.", []),

@@ -27,6 +27,7 @@ def api_document() -> str:
         doctor=closed,
         offsets=closed,
         ages=closed,
+        lane=closed,
         has_connect=False,
         settings=dict,
         about={},

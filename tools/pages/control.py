@@ -21,7 +21,7 @@ _CREATE_TABLE = re.compile(r"CREATE TABLE headrace\.(\w+) \(\n(.*?)\n\)(.*)$", r
 _CREATE_TYPE = re.compile(r"CREATE TYPE headrace\.(\w+) AS ")
 _CREATE_FUNCTION = re.compile(r"CREATE (?:OR REPLACE )?FUNCTION headrace\.(\w+)\((.*?)\)\s+RETURNS ", re.DOTALL)
 _COMMENT_FUNCTION = re.compile(r"COMMENT ON FUNCTION headrace\.(\w+) IS\s+'(.*)'$", re.DOTALL)
-_CREATE_VIEW = re.compile(r"CREATE VIEW headrace\.(\w+) AS\s")
+_CREATE_VIEW = re.compile(r"CREATE (?:OR REPLACE )?VIEW headrace\.(\w+) AS\s")
 _COMMENT_VIEW = re.compile(r"COMMENT ON VIEW headrace\.(\w+) IS\s+'(.*)'$", re.DOTALL)
 _COMMENT = re.compile(r"COMMENT ON (TABLE|COLUMN) headrace\.(\w+)(?:\.(\w+))? IS\s+'(.*)'$", re.DOTALL)
 _INDEX = re.compile(r"CREATE (?:UNIQUE )?INDEX (\w+) ON headrace\.(\w+) (.*)$", re.DOTALL)
@@ -100,7 +100,8 @@ def _understand_function(bare: str, functions: dict[str, Function]) -> bool:
 
 def _understand_view(bare: str, views: dict[str, str]) -> bool:
     if found := _CREATE_VIEW.match(bare):
-        views[found[1]] = ""
+        # a new text keeps what was said of it
+        views.setdefault(found[1], "")
     elif found := _COMMENT_VIEW.match(bare):
         views[found[1]] = found[2].replace("''", "'")
     else:

@@ -14,6 +14,12 @@ from dlq.groups import Group
 from dlq.jobs import Job
 
 _WRONG = (Going.UNREAD, Going.STOPPED)
+_SAID = {
+    Going.UNREAD: "has no worker",
+    Going.STOPPED: "is stopped",
+    Going.PAUSED: "is paused",
+    Going.UNKNOWN: "is not known to the end of its log",
+}
 _CLOSED = "closed"
 _CONDITIONS = {"failed": "has failed"}
 
@@ -79,15 +85,14 @@ def _flow(seen: Seen | None) -> list[Need]:
         return []
     by_reason: dict[tuple[Going, str, str], list[Lag]] = {}
     for lag in seen.lags:
-        if lag.going in (*_WRONG, Going.PAUSED):
+        if lag.going in _SAID:
             by_reason.setdefault((lag.going, lag.why, lag.remedy), []).append(lag)
     found = []
     for (going, why, remedy), lags in by_reason.items():
         names = list(dict.fromkeys(", ".join(lag.tables) or lag.at.topic for lag in lags))
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        state = {Going.UNREAD: "has no worker", Going.STOPPED: "is stopped", Going.PAUSED: "is paused"}[going]
         level = "bad" if going in _WRONG else "warn"
-        what = f"{names[0]}{more} {state}"
+        what = f"{names[0]}{more} {_SAID[going]}"
         found.append(Need(level=level, what=what, detail=why, remedy=remedy, path="/pipeline"))
     return found
 

@@ -39,6 +39,12 @@ SET position = excluded.position, end_offset = excluded.end_offset, seconds = ex
         ELSE l.passed_at
     END
 """
+# what was known of the log stays, with its time
+_NOT_KNOWN = """
+UPDATE headrace.lags l SET trend = w.trend, why = w.why
+FROM unnest(%s::text[], %s::int[], %s::text[], %s::text[]) AS w(topic, partition, trend, why)
+WHERE l.group_name = %s AND l.topic = w.topic AND l.partition = w.partition
+"""
 _FORGET = """
 DELETE FROM headrace.lags l WHERE group_name = %(group)s AND NOT EXISTS (
     SELECT FROM headrace.positions p
@@ -110,7 +116,8 @@ class PostgresOutlook:
         return self._pool.ask(asked)
 
     def keep(self, at: datetime, partitions: Sequence[Judged], heartbeat: Heartbeat | None) -> None:
-        known = [one for one in partitions if one.lag.end is not None]
+        known = [one for one in partitions if one.lag.records is not None]
+        others = [one for one in partitions if one.lag.records is None]
         values = {
             "group": self._group,
             "at": at,
@@ -126,6 +133,7 @@ class PostgresOutlook:
         def kept(session: psycopg.Connection) -> None:
             with transaction(session, "keep lag"):
                 session.execute(_KEEP, values)
+                session.execute(_NOT_KNOWN, (*_told(others), self._group))
                 session.execute(_FORGET, values)
                 if heartbeat is not None:
                     session.execute(_HEARD, (self._group, heartbeat.topic, heartbeat.appended))
@@ -154,3 +162,13 @@ class PostgresOutlook:
             sizes = {row[0]: row[1] for row in session.execute(_SIZES)}
         letters = Letters(open=states, due=due, overdue=overdue, unpublished=unpublished)
         return Stored(letters=letters, tables=tables, compared=compared, sizes=sizes)
+
+
+def _told(partitions: Sequence[Judged]) -> tuple[list[str], list[int], list[str], list[str]]:
+    lags = [one.lag for one in partitions]
+    return (
+        [lag.at.topic for lag in lags],
+        [lag.at.partition for lag in lags],
+        [one.trend.value for one in partitions],
+        [lag.why for lag in lags],
+    )
