@@ -28,7 +28,7 @@ FIELDS = [
 TABLE = "CREATE TABLE {s}.t (id bigint PRIMARY KEY, word text NOT NULL, n int NOT NULL, price numeric(6, 2))"
 LYING = (
     "; CREATE FUNCTION {s}.no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-    " RAISE not_null_violation USING COLUMN = NEW.word; END $$;"
+    " RAISE not_null_violation USING COLUMN = NEW.word, CONSTRAINT = NEW.word; END $$;"
     " CREATE TRIGGER no BEFORE INSERT ON {s}.t FOR EACH ROW EXECUTE FUNCTION {s}.no()"
 )
 CANARY = "canary-7725"
@@ -85,9 +85,18 @@ def test_a_row_that_is_refused_alone_has_a_field_too(
 def test_what_a_trigger_calls_a_column_is_no_field(
     session: psycopg.Connection, sink: PostgresSink, schema: str, group: str
 ) -> None:
-    """It may be a value."""
-    bad(landed(session, sink, schema, TABLE + LYING), sink, row(word=CANARY))
+    """It may be a value, as may what it calls a constraint: no word of it stands anywhere."""
+    landing = landed(session, sink, schema, TABLE + LYING)
+    with pytest.raises(DataFault) as caught:
+        sink.apply(landing.plan(row(word=CANARY)))
+    assert CANARY not in str(caught.value.failure)
+
+    landing.apply(row(word=CANARY))
     assert fields(session, group) == [""]
+    query = "SELECT l::text FROM headrace.letters l WHERE group_name = %s"
+    ((letter,),) = session.execute(query, (group,)).fetchall()
+    assert "record.null" in letter
+    assert CANARY not in letter
 
 
 @pytest.mark.parametrize("field", ["after.word", ""])

@@ -26,6 +26,10 @@ _PARTS = {
     "scattered": sql.SQL("(SELECT ctid, * FROM {} WHERE ctid = ANY ($1))"),
     "adjoining": sql.SQL("(SELECT ctid, * FROM {} WHERE ctid BETWEEN $2 AND $3)"),
 }
+_NAMED = """
+SELECT conname FROM pg_constraint WHERE conname = ANY (%(names)s)
+UNION SELECT relname FROM pg_class WHERE relname = ANY (%(names)s) AND relkind IN ('i', 'I')
+"""
 # rows of a set at first: a larger one is tried in vain, a smaller one costs a statement more
 _SIZE = 256
 _TOO_MANY = "HR003"
@@ -105,7 +109,19 @@ def find(
     if plain and any(state == _IN_THE_WAY for _, state, *_ in found):
         # maybe only of itself: an exclusion constraint may be looked at in front of the key
         raise RowThere
-    return [Refusal(place, _failure(staged.write, *said)) for place, *said in found]
+    known = _known(connection, {constraint for _, _, constraint, _ in found if constraint})
+    return [
+        Refusal(place, _failure(staged.write, state, constraint if constraint in known else None, column))
+        for place, state, constraint, column in found
+    ]
+
+
+def _known(connection: psycopg.Connection, names: set[str]) -> set[str]:
+    """Those that constraints or indexes have: what code of the target's calls one may be anything, also a value."""
+    if not names:
+        return set()
+    with translated("read constraints"):
+        return {name for (name,) in connection.execute(_NAMED, {"names": sorted(names)})}
 
 
 def _work(connection: psycopg.Connection, staged: Staged, plain: bool) -> dict[str, object]:
@@ -164,9 +180,9 @@ def _without_base(write: TableWrite) -> tuple[FailureKind, str]:
 
 def _failure(write: TableWrite, state: str, constraint: str | None, column: str | None) -> Failure:
     if state not in _MADE_UP:
-        failure = refusal(state, write.action.value, write.table, column, constraint)
-        # what code of the target's calls a column may be anything
-        return blaming(failure, f"after.{column}" if column in {each.name for each in write.columns} else "")
+        named = column if column in {each.name for each in write.columns} else None
+        failure = refusal(state, write.action.value, write.table, named, constraint)
+        return blaming(failure, f"after.{named}" if named else "")
     kind, detail = _MADE_UP[state]
     if kind.name == "record.missing_base":
         kind, detail = _without_base(write)

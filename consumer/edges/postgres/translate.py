@@ -55,7 +55,7 @@ def _failure(error: psycopg.Error, operation: str, table: TableName | None) -> H
     in_code = _in_code(said.context or "")
     if not in_code and _spoilt(state, said.source_function, operation):
         # as if it had been lost: all that it had is made anew
-        detail = _detail(error, state, table)
+        detail = _detail(error, state, table, in_code=in_code)
         return ConnectionLost(failed(KINDS["target.session"], "postgres", operation, detail, code=state))
     kind = of_sqlstate(
         state,
@@ -64,8 +64,7 @@ def _failure(error: psycopg.Error, operation: str, table: TableName | None) -> H
         # the severity is translated, its copy is not
         ended=said.severity_nonlocalized != "ERROR",
     )
-    failure = failed(kind, "postgres", operation, _detail(error, state, table), code=state)
-    # what code of the target's calls a column may be anything
+    failure = failed(kind, "postgres", operation, _detail(error, state, table, in_code=in_code), code=state)
     return _raisable(kind, failure if in_code else blaming(failure, _path(said.column_name)), table)
 
 
@@ -111,11 +110,13 @@ def _without_state(error: psycopg.Error, operation: str) -> HeadraceError:
     return _raisable(kind, failed(kind, "postgres", operation, text), None)
 
 
-def _detail(error: psycopg.Error, state: str, table: TableName | None) -> str:
+def _detail(error: psycopg.Error, state: str, table: TableName | None, *, in_code: bool) -> str:
     diagnosis = error.diag
     said = diagnosis.message_primary if state[:2] in _PLAIN and not diagnosis.context else None
     text = said or type(error).__name__
-    return _named(f"SQLSTATE {state}: {text}", table, diagnosis.column_name, diagnosis.constraint_name)
+    # what code of the target's calls a column or a constraint may be anything, a row's value too
+    names = (None, None) if in_code else (diagnosis.column_name, diagnosis.constraint_name)
+    return _named(f"SQLSTATE {state}: {text}", table, *names)
 
 
 def refusal(state: str, operation: str, table: TableName, column: str | None, constraint: str | None) -> Failure:
