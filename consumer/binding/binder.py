@@ -35,6 +35,7 @@ from consumer.planning.planner import BadRecord
 from consumer.planning.unbound import NO_LABELS, Labels
 from consumer.ports.bindings import Catalog
 from consumer.ports.decoding import Decoder, Registry
+from consumer.ports.refusals import OF_VALUES
 from consumer.ports.topics import Offsets
 
 # waited for, and how often it is looked for, in seconds
@@ -153,6 +154,9 @@ class Binder:
             binding = self._refusing(key, run, error)
         except (UnsupportedSchema, BadName) as error:
             binding = self._refusing(key, run, Cannot("record.schema", str(error)))
+        except OF_VALUES as error:
+            detail = f"the schema can't be brought into the form of a table ({type(error).__name__})"
+            binding = self._refusing(key, run, Cannot("record.schema", detail))
         self._known.learn(key, binding)
 
     def _refusing(self, key: BindingKey, run: Run, error: Cannot | Persistent) -> Binding:

@@ -23,14 +23,6 @@ _DECODED: dict[str, Callable[[str], bytes]] = {
     "base64-url-safe": lambda text: base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True),
     "hex": bytes.fromhex,
 }
-_UNITS = {
-    Meaning.TIME_MS: 1_000_000,
-    Meaning.TIME_US: 1_000,
-    Meaning.TIME_NS: 1,
-    Meaning.DURATION_US: 1_000,
-    Meaning.DURATION_NS: 1,
-}
-"""The nanoseconds of what is counted."""
 
 
 def carried(series: pl.Series, how: Carriage, column: Column) -> pl.Series:
@@ -91,7 +83,7 @@ def _real(series: pl.Series, how: Carriage, _: Column) -> pl.Series:
 
 def _time(series: pl.Series, how: Carriage, _: Column) -> pl.Series:
     form = instants.interval if how.staging == "interval" else instants.microseconds
-    return form(series, _UNITS[how.meaning])
+    return form(series, instants.UNITS[how.meaning])
 
 
 def _uuid(series: pl.Series, _: Carriage, __: Column) -> pl.Series:
@@ -149,8 +141,8 @@ _TRANSFORMS: dict[Meaning, _Transform] = {
     Meaning.TIMESTAMP_US: _plain(instants.timestamp_us),
     Meaning.TIMESTAMP_NS: _plain(instants.timestamp_ns),
     Meaning.ZONED_TIMESTAMP: _plain(instants.zoned),
-    Meaning.DURATION_US: lambda series, how, _: instants.interval(series, _UNITS[how.meaning]),
-    Meaning.DURATION_NS: lambda series, how, _: instants.interval(series, _UNITS[how.meaning]),
+    Meaning.DURATION_US: lambda series, how, _: instants.interval(series, instants.UNITS[how.meaning]),
+    Meaning.DURATION_NS: lambda series, how, _: instants.interval(series, instants.UNITS[how.meaning]),
     Meaning.UUID: _uuid,
     Meaning.BYTES: _bytes,
     Meaning.BITS: _bits,

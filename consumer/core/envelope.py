@@ -88,6 +88,7 @@ class Column:
     parts: tuple[tuple[str, str], ...] = ()
     source: SourceType | None = None
     replaced: bool = False
+    fixed: bool = False
 
     @property
     def unsigned(self) -> bool:
@@ -190,13 +191,15 @@ def _column(field: Mapping[str, Any], names: Mapping[str, Avro], namespace: str)
     if isinstance(inner, str):
         replaced = nullable and field.get("default") is not None
         return Column(name=field["name"], avro=inner, nullable=nullable, replaced=replaced)
-    parameters = inner.get("connect.parameters") or {}
-    logical = inner.get("logicalType")
+    said = inner.get("connect.parameters")
+    parameters = said if isinstance(said, dict) else {}
+    logical, name = inner.get("logicalType"), inner.get("connect.name")
     defaults = (field.get("default"), inner.get("connect.default"))
     return Column(
         name=field["name"],
-        avro="decimal" if logical == "decimal" else str(inner["type"]),
-        semantic=inner.get("connect.name") or logical,
+        avro="decimal" if logical == "decimal" and inner["type"] in ("bytes", "fixed") else str(inner["type"]),
+        fixed=inner["type"] == "fixed",
+        semantic=next((word for word in (name, logical) if word and isinstance(word, str)), None),
         nullable=nullable,
         precision=_precision(inner, parameters),
         scale=_whole(inner.get("scale", _number(parameters.get("scale")))),

@@ -10,6 +10,7 @@ import polars as pl
 import pyarrow as pa
 
 from consumer.core.forms import NotCarried
+from consumer.core.meaning import Meaning
 
 _DAYS = 10_957
 _US = 946_684_800_000_000
@@ -24,6 +25,14 @@ _MS_POSITIVE_INFINITY, _MS_NEGATIVE_INFINITY = _US_POSITIVE_INFINITY // 1000, _U
 _US_FIRST = _I64_MIN + _US + 1
 _MS_FIRST, _MS_LAST = -9_223_372_036_854_775, 9_223_372_036_854_775
 _INTERVAL = np.dtype([("us", ">i8"), ("days", ">i4"), ("months", ">i4")])
+UNITS = {
+    Meaning.TIME_MS: 1_000_000,
+    Meaning.TIME_US: 1_000,
+    Meaning.TIME_NS: 1,
+    Meaning.DURATION_US: 1_000,
+    Meaning.DURATION_NS: 1,
+}
+"""The nanoseconds of what is counted."""
 
 
 def date(series: pl.Series) -> pl.Series:

@@ -168,7 +168,9 @@ def meaning(column: Column) -> Meaning:
     """What a column's values are; UNKNOWN where a type name is not known and its form could mislead."""
     if column.avro == "decimal":
         digits = column.precision or 0
-        return Meaning.DECIMAL if 0 < digits <= 38 and 0 <= (column.scale or 0) <= digits else Meaning.WIDE_DECIMAL
+        # bytes of a fixed number are read as what they are
+        fits = not column.fixed and 0 < digits <= 38 and 0 <= (column.scale or 0) <= digits
+        return Meaning.DECIMAL if fits else Meaning.WIDE_DECIMAL
     found = _named(column) if column.semantic is not None else _plain(column)
     if not _PARTS.get(found, {}).items() <= dict(column.parts).items():
         return Meaning.OTHER

@@ -9,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 import numpy as np
 import polars as pl
 
+from consumer.core import instants
 from consumer.core.arrays import elements
 from consumer.core.envelope import Column
 from consumer.core.forms import Unfit
@@ -30,7 +31,7 @@ _REMEDY = "Widen the target column to what the source column holds."
 _MORE_THAN_A_NUMBER = "Make the target column text: a number has no leading zeros, plus signs or blanks."
 _ZONED = "Make the target column one with a time zone, or text."
 _CUT = 'Make the target column text if the source can send text, or set `nanoseconds = "cut"` for the column.'
-_COUNTED = ("time", "timestamp", "timestamptz")
+_COUNTED = ("time", "timestamp", "timestamptz", "interval")
 
 
 def require_kept(series: pl.Series, form: pl.Series, how: Carriage, column: Column) -> None:
@@ -47,11 +48,11 @@ def require_kept(series: pl.Series, form: pl.Series, how: Carriage, column: Colu
         _text(form, how)
         _spelled(series, form, how.target)
     elif how.staging in _COUNTED:
-        _counted(form, how)
+        _counted(_microseconds(series, form, how), how)
     elif series.dtype.is_decimal():
         _decimal(series, how, column)
     elif (how.meaning, how.target) in _TO_FLOATS:
-        _float(series, how.target)
+        _float(form if how.meaning is Meaning.UNSIGNED else series, how.target)
     elif how.staging in _FLOATS and digits is not None:
         kept = series.round(min(max(digits, 0), _MOST_DIGITS))
         if not kept.eq_missing(series).all():
@@ -60,7 +61,10 @@ def require_kept(series: pl.Series, form: pl.Series, how: Carriage, column: Colu
         _multiple(form, digits)
 
 
-_TO_FLOATS = {(Meaning.INTEGER, "float4"), (Meaning.INTEGER, "float8"), (Meaning.DOUBLE, "float4")}
+_TO_FLOATS = {
+    *((means, kind) for means in (Meaning.INTEGER, Meaning.UNSIGNED) for kind in ("float4", "float8")),
+    (Meaning.DOUBLE, "float4"),
+}
 _TO_REALS = {
     (Meaning.DOUBLE_VECTOR, "vector"),
     (Meaning.DOUBLE_VECTOR, "halfvec"),
@@ -179,6 +183,11 @@ def _least(text: str) -> float:
         return math.inf
     last = next((place for place, digit in enumerate(reversed(digits)) if digit), None)
     return math.inf if last is None or not isinstance(exponent, int) else exponent + last
+
+
+def _microseconds(series: pl.Series, form: pl.Series, how: Carriage) -> pl.Series:
+    # an interval is staged as bytes
+    return instants.microseconds(series, instants.UNITS[how.meaning]) if how.staging == "interval" else form
 
 
 def _counted(form: pl.Series, how: Carriage) -> None:

@@ -27,6 +27,7 @@ from consumer.core.avro import (
 
 ECHO = "_headrace_echo"
 """The last field of a rewritten schema: the datum's running index, eight bytes."""
+_SOURCE = "source_"
 AS_TEXT = "headrace.text"
 """The mark of a field whose values are JSON text."""
 
@@ -49,6 +50,9 @@ def rewritten_envelope(schema: Mapping[str, Any]) -> Rewritten:
             fields += speller.spliced(field, inside)
         elif field["name"] in ("before", "after"):
             fields.append(speller.row(field, inside))
+        elif field["name"].startswith(_SOURCE):
+            # as InsertField adds them: no others than those of the block itself
+            fields.append(speller.column({**field, "name": f"own_{field['name']}"}, inside))
         else:
             fields.append(speller.column(field, inside))
     return _rewritten("envelope", fields, speller)
@@ -230,9 +234,11 @@ def _namespace(inside: tuple[str, ...]) -> str:
 
 
 def _decimal_fits(schema: Mapping[str, Any]) -> bool:
-    digits = schema.get("precision", 0)
+    digits, scale = schema.get("precision", 0), schema.get("scale") or 0
+    if schema.get("logicalType") != "decimal" or type(digits) is not int or type(scale) is not int:
+        return False
     # Debezium writes other scales too, as of numeric(2,5), which readers of Avro refuse
-    return schema.get("logicalType") == "decimal" and 0 < digits <= 38 and 0 <= (schema.get("scale") or 0) <= digits
+    return 0 < digits <= 38 and 0 <= scale <= digits
 
 
 def only(text: str, fields: Collection[str]) -> Avro:

@@ -4,7 +4,7 @@ Debezium writes years beyond 9999 with a plus sign and years before 1 AD as zero
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import polars as pl
@@ -60,6 +60,18 @@ def timestamp(value: Parts) -> str:
     """From year to nanosecond, with the offset where there is one."""
     day = f"{value['month'] or 0:02d}-{value['day'] or 0:02d}"
     return _special(value) or _year(value["year"], f"{day}T{_clock(value)}{_offset(value)}")
+
+
+def seconds(unit: int) -> Callable[[int], str]:
+    """Counts of so many nanoseconds as an interval of seconds."""
+    parts = 1_000_000_000 // unit
+    digits = len(str(parts)) - 1
+
+    def said(number: int) -> str:
+        whole, rest = divmod(abs(number), parts)
+        return f"{'-' * (number < 0)}{whole}.{rest:0{digits}} seconds"
+
+    return said
 
 
 def duration(value: Parts) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from consumer.core import spatial, spelling
+from consumer.core import instants, spatial, spelling
 from consumer.core.bits import digits
 from consumer.core.decimals import decimal_text
 from consumer.core.envelope import Column
@@ -33,6 +33,8 @@ def as_text(series: pl.Series, how: Carriage, column: Column) -> pl.Series:
 def _spelled(series: pl.Series, how: Carriage, column: Column) -> pl.Series:
     if series.dtype == pl.String:
         return _text(series, how)
+    if how.target == "interval" and how.meaning in instants.UNITS:
+        return each_text(series, spelling.seconds(instants.UNITS[how.meaning]))
     form = _FORMS.get(how.meaning)
     if form is not None and how.target not in _JSONS:
         return each_text(series, form(how, column))

@@ -84,17 +84,34 @@ def _held(column: Column, created: SqlType) -> SqlType:
 def _default(column: Column, default: Any) -> Constant | None:
     means = meaning(column)
     if means is Meaning.DECIMAL and isinstance(default, str):
-        unscaled = int.from_bytes(default.encode("latin-1"), "big", signed=True)
-        return Decimal(unscaled).scaleb(-(column.scale or 0))
+        return _decimal(default, column.scale or 0)
     if means is Meaning.BOOLEAN:
         return default if isinstance(default, bool) else None
     if means is Meaning.INTEGER and column.semantic is None:
         return default if type(default) is int else None
     if means in (Meaning.REAL, Meaning.DOUBLE):
-        return float(default) if isinstance(default, int | float) and math.isfinite(default) else None
+        return _real(default)
     if means in (Meaning.TEXT, Meaning.ENUM, Meaning.UUID) and isinstance(default, str) and "\0" not in default:
         return default
     return None
+
+
+def _decimal(default: str, scale: int) -> Decimal | None:
+    """Of the bytes that Avro writes as characters; none where they are no bytes."""
+    try:
+        unscaled = int.from_bytes(default.encode("latin-1"), "big", signed=True)
+    except UnicodeEncodeError:
+        return None
+    sign, digits, _ = Decimal(unscaled).as_tuple()
+    return Decimal((sign, digits, -scale))
+
+
+def _real(default: Any) -> float | None:
+    try:
+        number = float(default) if type(default) in (int, float) else math.nan
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _said(text: str) -> dict[str, _Said]:

@@ -94,6 +94,15 @@ class _Reader:
 
 @lru_cache(maxsize=4096)
 def _reader(text: str, fields: tuple[str, ...]) -> _Reader:
+    """Raises Persistent where the schema says what no data can be read by."""
+    try:
+        return _made(text, fields)
+    # columns without types of their own: two of one name, sizes below nothing
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, pa.ArrowException, OverflowError) as error:
+        raise _unreadable(error) from error
+
+
+def _made(text: str, fields: tuple[str, ...]) -> _Reader:
     schema = only(text, fields)
     by_name = {field["name"]: field for field in schema["fields"]}
     wanted = [by_name[name] for name in fields]
@@ -243,9 +252,12 @@ def _parsed(schema: Any) -> Schema:
     try:
         return fastavro.parse_schema(schema)
     except (SchemaParseException, UnknownType) as error:
-        detail = f"the schema is no valid Avro ({type(error).__name__})"
-        failure = failed(KINDS["record.schema"], "rows", "read schema", detail)
-        raise Persistent(failure) from error
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: BaseException) -> Persistent:
+    detail = f"the schema is no valid Avro ({type(error).__name__})"
+    return Persistent(failed(KINDS["record.schema"], "rows", "read schema", detail))
 
 
 # polars panics on a dictionary without values below a null record, so enums travel as text until the cast

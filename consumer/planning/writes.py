@@ -20,6 +20,8 @@ from consumer.planning.blocks import Block, Decoded
 from consumer.planning.rules import shaped
 from consumer.ports.decoding import Encoder
 
+_LAST = "#last"
+
 
 class BlockWrites:
     """Encodes what is left of blocks."""
@@ -36,8 +38,8 @@ class BlockWrites:
             staged = [*binding.identity, *([binding.version] if binding.version else [])]
             deletes = folded.deletes
             if DELETED_AT in decoded.deletes.columns:
-                times = decoded.deletes.select(SEQ, DELETED_AT)
-                deletes = deletes.join(times, on=SEQ, how="left", maintain_order="left")
+                times = _moments(decoded, list(binding.identity))
+                deletes = deletes.join(times, on=list(binding.identity), how="left", maintain_order="left")
             writes.append(self.write(Action.DELETE, block, staged, deletes))
         if len(folded.upserts):
             action = Action.REPLACE if binding.replaces else Action.UPSERT
@@ -122,6 +124,14 @@ class BlockWrites:
 
 
 _LOOKING = (Action.LOOK_UP, Action.KEEP)
+
+
+def _moments(decoded: Decoded, identity: list[str]) -> pl.DataFrame:
+    """When rows went, by identity: the source's time of the first delete behind the last image; tombstones say none."""
+    images = decoded.images.filter(~pl.col(SEQ).is_in(list(decoded.out)))
+    last = images.group_by(identity).agg(pl.col(SEQ).max().alias(_LAST))
+    behind = decoded.deletes.join(last, on=identity, how="left").filter(pl.col(SEQ) > pl.col(_LAST).fill_null(-1))
+    return behind.sort(SEQ).group_by(identity).agg(pl.col(DELETED_AT).drop_nulls().first())
 
 
 def _moving(write: TableWrite, columns: Mapping[str, TargetColumn]) -> TableWrite:

@@ -90,12 +90,12 @@ class Reconsider(Exception):
         self.refused = refused
 
 
-# what one value makes of code that never met its like, as ours or the libraries': were it not blamed on its record, the
-# process would end at it, start again and end again
-_OF_VALUES = (
+OF_VALUES = (
     *(ValueError, ArithmeticError, LookupError, TypeError, AttributeError, RecursionError),
     *(pl.exceptions.PolarsError, pa.ArrowException),
 )
+"""What one value, or one schema, makes of code that never met its like, as ours or the libraries': were it not blamed
+on its records, the process would end at it, start again and end again."""
 
 
 @contextmanager
@@ -108,7 +108,7 @@ def library_faults(table: TableName | None, component: str, operation: str) -> I
         raise DataFault(blaming(failure, error.at), table) from error
     except TransformFault as error:
         raise DataFault(failed(KINDS["record.transform"], component, operation, str(error)), table) from error
-    except _OF_VALUES as error:
+    except OF_VALUES as error:
         # the libraries quote values in their messages
         detail = f"a value can't be brought into the form of its column ({type(error).__name__})"
         raise DataFault(failed(KINDS["record.value"], component, operation, detail), table) from error

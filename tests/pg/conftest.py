@@ -132,6 +132,8 @@ def table(session: psycopg.Connection, schema: str) -> TableName:
     session.execute(f"CREATE DOMAIN {schema}.positive AS int4 CHECK (value > 0)")
     session.execute(f"CREATE DOMAIN {schema}.shorter AS {schema}.short CHECK (value <> '')")
     session.execute(f"CREATE DOMAIN {schema}.words AS text[]")
+    session.execute(f"CREATE DOMAIN {schema}.price AS numeric(6,2)")
+    session.execute(f"CREATE DOMAIN {schema}.costs AS {schema}.price CHECK (value >= 0)")
     session.execute(f"CREATE TYPE {schema}.pair AS (a text, b int4)")
     session.execute(f"SET search_path TO {schema}, public")
     return TableName(schema, "t")

@@ -19,7 +19,9 @@ from tests.unit.semantic import (
     FLOAT_VECTOR,
     ISO_TIMESTAMP,
     JSON,
+    MICRO_DURATION,
     MS,
+    NANO_DURATION,
     NS,
     SPARSE_VECTOR,
     TIME_US,
@@ -41,6 +43,11 @@ HARD = ["a", None, 'b"', "c\\", "", "null", "{}", "d,e", " ", "é😀"]
 HARD_LITERAL = '{a,NULL,"b\\"","c\\\\","","null","{}","d,e"," ",é😀}'
 
 ARRAYS = [
+    Value(array(MICRO_DURATION), [1_234_567, None, -1, 0], "interval[]", "{00:00:01.234567,NULL,-00:00:00.000001,0}"),
+    Value(array(NANO_DURATION), [-3_600_500_000_000], "interval(1)[]", "{-01:00:00.5}"),
+    Value(array(TIME_US), [86_400_000_000], "interval[]", "{24:00:00}"),
+    Value(array("string"), ["abc", None], "short[]", "{abc,NULL}"),
+    Value(array("string"), ["x", "yz"], "shorter[]", "{x,yz}"),
     Value(array(SMALL), [1, None, -32768], "int2[]", "{1,NULL,-32768}", "smallint[]"),
     Value(array("int"), [1, 2], "int4[]", "{1,2}", "integer[]"),
     Value(array("int"), [], "int4[]", "{}", "integer[]"),

@@ -10,6 +10,14 @@ from consumer.edges.postgres.sink import PostgresSink
 from tests.pg.values import Value, check, check_created, params
 from tests.unit.semantic import VARIABLE, array, bits, decimal, named, of_unknown_precision, propagated, unscaled
 
+FIXED = {
+    "type": "fixed",
+    "name": "amount",
+    "size": 8,
+    "logicalType": "decimal",
+    "precision": 10,
+    "scale": 2,
+}
 UNSIGNED = propagated("long", "BIGINT UNSIGNED")
 SMALL = {"type": "int", "connect.type": "int16"}
 TEXT_12_2, TEXT_NUMERIC = propagated("string", "NUMERIC", 12, 2), propagated("string", "NUMERIC", 0)
@@ -116,6 +124,12 @@ INTEGERS = [
     Value(named("int", "io.debezium.time.Year"), 2155, "int4", "2155", "integer"),
 ]
 UNSIGNED_INTEGERS = [
+    Value(UNSIGNED, 2**53, "float8", "9007199254740992"),
+    Value(UNSIGNED, -(2**63), "float4", "9223372036854775808"),
+    Value(decimal(10, 3), Decimal("1.230"), "costs", "1.23"),
+    Value(array(decimal(10, 3)), [Decimal("-1.230"), None], "price[]", "{-1.23,NULL}"),
+    Value(FIXED, Decimal("123.45"), "numeric", "123.45", "numeric(10,2)"),
+    Value(FIXED, Decimal("-0.01"), "numeric(12,4)", "-0.0100"),
     Value(UNSIGNED, -1, "numeric", "18446744073709551615", "numeric(20,0)"),
     Value(UNSIGNED, -(2**63), "numeric", "9223372036854775808", "numeric(20,0)"),
     Value(UNSIGNED, 2**63 - 1, "int8", "9223372036854775807"),

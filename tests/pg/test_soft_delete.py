@@ -27,7 +27,7 @@ both = pytest.mark.parametrize("kind", ["boolean NOT NULL DEFAULT false", "times
 def engines(session: psycopg.Connection, sink: PostgresSink, pools: Pools, schema: str, group: str) -> Engines:
     """Makes an engine of table t, whose rows are marked in the column gone."""
 
-    def made(kind: str, fields: Any = FIELDS, *, truncate: bool = False, version: bool = False) -> Engine:
+    def made(kind: str, fields: Any = FIELDS, *, truncate: bool = False, version: bool = False, **more: Any) -> Engine:
         if kind:
             session.execute(f"CREATE TABLE {schema}.t (id bigint PRIMARY KEY, n int, doc text, gone {kind})".encode())
         name = TableName(schema, "t")
@@ -40,6 +40,7 @@ def engines(session: psycopg.Connection, sink: PostgresSink, pools: Pools, schem
             soft_deletes={str(name): "gone"},
             truncates={str(name): OnTruncate.APPLY} if truncate else {},
             versions={str(name): "v"} if version else {},
+            **more,
         )
 
     return made
@@ -57,6 +58,25 @@ def marks(engine: Engine, session: psycopg.Connection) -> list[tuple[Any, ...]]:
         if isinstance(each[3], datetime):
             each[3] = each[3].replace(tzinfo=UTC)
     return [tuple(each) for each in found]
+
+
+@both
+@pytest.mark.parametrize("size", [1, 2, 50])
+def test_a_tombstone_leaves_the_time_of_the_delete_in_front_of_it(
+    session: psycopg.Connection, engines: Engines, kind: str, size: int
+) -> None:
+    """Wherever a batch ends: it says none itself."""
+    engine = engines(kind, compacted=True)
+    lives, gone = KINDS[kind]
+    for number in (1, 2):
+        engine.change("c", row(number))
+    for number in (1, 2):
+        engine.change("d", row(number))
+        engine.tombstone(row(number))
+    engine.change("c", row(2, 5))
+    engine.run(size)
+
+    assert marks(engine, session) == [(1, 0, "doc", gone), (2, 5, "doc", lives)]
 
 
 @both

@@ -1,10 +1,13 @@
 """Bindings by schemas that make no rows, and by schemas that the registry does not know."""
 
-from contextlib import nullcontext
+import json
+from contextlib import nullcontext, suppress
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from consumer.core.target import TargetTable
 from consumer.planning.planner import BadRecord
 from tests.unit.avro import Writer, envelope, event, framed
 from tests.unit.bound import CHANGE, FIELDS, ROW, TABLE, Bound, wanted
@@ -89,6 +92,51 @@ def test_a_key_that_the_decoders_read_nothing_of_is_bound_as_unreadable() -> Non
     assert failure.kind == "record.schema"
     (letter,) = planner(bound.known).plan([slice_of([record])]).letters
     assert letter.failure.kind == "record.schema"
+
+
+def _spoilt(kind: Any, **more: Any) -> str:
+    """The schema of an envelope one of whose columns is not quite as Avro wants it."""
+    return json.dumps(envelope([*FIELDS, {"name": "odd", "type": kind, **more}]))
+
+
+FIXED = {"type": "fixed", "name": "f"}
+TWICE = {"type": "record", "name": "n", "fields": [{"name": "a", "type": "int"}, {"name": "a", "type": "string"}]}
+DECIMAL = {"type": "bytes", "logicalType": "decimal"}
+SPOILT = {
+    "digits as a text": _spoilt({**DECIMAL, "precision": "10"}),
+    "a scale as a text": _spoilt({**DECIMAL, "precision": 10, "scale": "2"}),
+    "parameters as a list": _spoilt({"type": "int", "connect.parameters": ["x"]}),
+    "a name as a list": _spoilt({"type": "string", "connect.name": ["x"]}),
+    "a default that is no bytes": _spoilt({**DECIMAL, "precision": 9, "scale": 2}, default="\u20ac"),
+    "a default beyond all numbers": _spoilt("double", default=10**400),
+    "bytes of a negative number": _spoilt({**FIXED, "size": -3}),
+    "bytes without end": _spoilt({**FIXED, "size": 2**40}),
+    "a field twice in a record": _spoilt(TWICE),
+    "a field twice": json.dumps(envelope([*FIELDS, {"name": "word", "type": "int"}])),
+}
+
+
+@pytest.mark.parametrize("text", SPOILT.values(), ids=SPOILT)
+@pytest.mark.parametrize("table", [MENU, None], ids=["a table that is there", "one that is made"])
+def test_a_schema_that_nobody_foresaw_ends_no_worker(text: str, table: TargetTable | None) -> None:
+    """Its records are letters or rows, or it is their table that stops."""
+    bound = Bound(table)
+    bound.world.schemas = {**bound.world.schemas, 2: text}
+    ((key, run),) = [wanted([CHANGE])]
+    with suppress(BadRecord):
+        bound.binder.bind({key: run})
+        planner(bound.known).plan([slice_of([CHANGE])])
+
+
+def test_fields_that_a_transform_adds_to_envelopes_are_no_part_of_the_source_block() -> None:
+    """InsertField$Value, with a name that the block's own field gets beside the others."""
+    schema = envelope(FIELDS)
+    value = Writer({**schema, "fields": [*schema["fields"], {"name": "source_table", "type": "string"}]})
+    bound = Bound()
+    bound.world.schemas = {**bound.world.schemas, 2: value.text}
+    record = (CHANGE[0], value.framed(2, {**event("c", None, ROW), "source_table": "another"}))
+    assert bound.bind(record).table == TABLE
+    assert not planner(bound.known).plan([slice_of([record])]).letters
 
 
 @pytest.mark.provokes("record.identity")

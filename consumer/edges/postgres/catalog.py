@@ -44,25 +44,41 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = %s AND c.relname = %s
 """
 
-_COLUMNS = """
+
+def _base(type_: str, modifier: str) -> str:
+    """What a type is below all domains, with the modifier that holds there and whether one of them refuses nulls."""
+    return f"""LATERAL (
+    WITH RECURSIVE step(type, modifier, required) AS (
+        SELECT {type_}, {modifier}, false
+        UNION ALL
+        SELECT d.typbasetype, d.typtypmod, step.required OR d.typnotnull
+        FROM step JOIN pg_type d ON d.oid = step.type AND d.typtype = 'd'
+    )
+    SELECT p.*, step.modifier, step.required FROM step JOIN pg_type p ON p.oid = step.type AND p.typtype <> 'd'
+)"""
+
+
+# Values are brought into the form below all domains, and are assigned to these: what does not fit is refused then, and
+# cut where it is cast to a domain.
+_COLUMNS = f"""
 SELECT a.attname,
-       CASE WHEN t.typtype = 'd' THEN b.typname ELSE t.typname END,
-       format_type(CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END, -1),
-       coalesce(b.typtype, t.typtype) = 'e',
+       w.typname,
+       format_type(w.oid, -1),
+       b.typtype = 'e',
        e.typname,
        e.typtype = 'e',
-       CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END,
+       coalesce(e.modifier, b.modifier),
        a.attidentity <> '',
        a.attidentity = 'a',
        a.attgenerated <> '',
-       a.attnotnull OR t.typnotnull,
-       (a.attnotnull OR t.typnotnull) AND NOT a.atthasdef AND a.attidentity = '' AND t.typdefault IS NULL
+       a.attnotnull OR b.required,
+       (a.attnotnull OR b.required) AND NOT a.atthasdef AND a.attidentity = '' AND t.typdefault IS NULL
            AND NOT EXISTS (
                SELECT FROM pg_trigger g
                WHERE g.tgrelid = c.oid AND (g.tgtype & 7) = 7 AND g.tgenabled <> 'D'
            ),
        ARRAY (
-           SELECT p FROM unnest('{SELECT,INSERT,UPDATE}'::text[]) AS p
+           SELECT p FROM unnest('{{SELECT,INSERT,UPDATE}}'::text[]) AS p
            WHERE NOT has_column_privilege(c.oid, a.attnum, p)
        ),
        (
@@ -70,14 +86,14 @@ SELECT a.attname,
            FROM pg_collation l JOIN pg_namespace m ON m.oid = l.collnamespace
            WHERE l.oid = a.attcollation AND NOT l.collisdeterministic
        ),
-       coalesce(e.typtype, b.typtype, t.typtype) <> 'b' OR EXISTS (
+       coalesce(e.typtype, b.typtype) <> 'b' OR EXISTS (
            SELECT FROM pg_opclass o JOIN pg_am m ON m.oid = o.opcmethod AND m.amname = 'hash'
            JOIN pg_amproc f ON f.amprocfamily = o.opcfamily AND f.amproclefttype = o.opcintype
                AND f.amprocrighttype = o.opcintype AND f.amprocnum = 2
            WHERE o.opcdefault AND (
-               o.opcintype = coalesce(e.oid, b.oid, t.oid) OR EXISTS (
+               o.opcintype = coalesce(e.oid, b.oid) OR EXISTS (
                    SELECT FROM pg_cast k
-                   WHERE k.castsource = coalesce(e.oid, b.oid, t.oid) AND k.casttarget = o.opcintype
+                   WHERE k.castsource = coalesce(e.oid, b.oid) AND k.casttarget = o.opcintype
                      AND k.castmethod = 'b' AND k.castcontext = 'i'
                )
            )
@@ -86,8 +102,10 @@ FROM pg_attribute a
 JOIN pg_class c ON c.oid = a.attrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_type t ON t.oid = a.atttypid
-LEFT JOIN pg_type b ON b.oid = t.typbasetype AND t.typtype = 'd'
-LEFT JOIN pg_type e ON e.typarray = coalesce(b.oid, t.oid)
+CROSS JOIN {_base("a.atttypid", "a.atttypmod")} AS b
+LEFT JOIN pg_type i ON i.typarray = b.oid
+LEFT JOIN {_base("i.oid", "b.modifier")} AS e ON true
+JOIN pg_type w ON w.oid = coalesce(e.typarray, b.oid)
 WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum
 """
