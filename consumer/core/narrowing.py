@@ -110,8 +110,10 @@ def _text(form: pl.Series, how: Carriage) -> None:
         raise _no_float(how.target)
     if how.target == "date" and (form.str.contains(_CLOCK) & ~form.str.contains(_MIDNIGHT)).any():
         raise _a_time_of_day()
-    if how.target in _UNZONED and form.str.contains(_OFFSET).any():
+    if how.target in _UNZONED and (form.str.contains(_OFFSET) | form.str.contains(_ZONE)).any():
         raise Unfit("a time without an offset", "one with an offset", _ZONED)
+    if how.target in _MOMENTS and form.str.contains(_RELATIVE).any():
+        raise Unfit("a moment", "a word for the one at which it is read", "Make the target column text.")
 
 
 _WHOLE = r"^(0|-?[1-9][0-9]*)$"
@@ -144,7 +146,11 @@ def _spelled(series: pl.Series, form: pl.Series, kind: str) -> None:
 _CLOCK = r"\d:\d|\dT\d"
 _MIDNIGHT = r"[T ]00:?00(:?00(\.0+)?)?\s*(Z|[+-]00(:?00)?)?( BC)?$"
 _UNZONED = {"timestamp", "time"}
-_OFFSET = r":\d\d(\.\d+)?\s*[+-][\d:]*[1-9]"
+_OFFSET = r"(:\d\d(\.\d+)?|[T ]\d\d)\s*[+-][\d:]*[1-9]"
+# America/New_York; those without a place are few, and no words of a date
+_ZONE = r"(?i)[a-z]+/[a-z_]+|\d\s*([ecmp][sd]t|cest|bst|jst|[aw]e[sd]?t|eet|msk)\s*$"
+_MOMENTS = frozenset({"date", "time", "timetz", "timestamp", "timestamptz"})
+_RELATIVE = r"(?i)\b(now|today|tomorrow|yesterday)\b"
 
 
 def _is_float(text: str, kind: str) -> bool:

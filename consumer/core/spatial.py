@@ -81,8 +81,9 @@ def _path(value: Record) -> bytes:
 
 
 def _polygon(value: Record) -> bytes:
-    # the ring of well-known binary ends where it begins
-    points = _points(value, _POLYGON)[:-1]
+    points = _points(value, _POLYGON)
+    # the ring of well-known binary ends where it begins, but for that of one point
+    points = points[:-1] if len(points) > 1 else points
     return struct.pack(">I", len(points)) + b"".join(points)
 
 

@@ -37,6 +37,7 @@ ALL = [
     Value(propagated(SHAPE, "PATH"), shape(SEGMENT, type="path", closed="false"), "path", "[(1,2),(3,0)]", "path"),
     Value(propagated(SHAPE, "PATH"), shape(SEGMENT, type="path", closed="true"), "path", "((1,2),(3,0))", "path"),
     Value(propagated(SHAPE, "POLYGON"), shape(TRIANGLE, type="polygon"), "polygon", "((0,0),(1,0),(0,2))", "polygon"),
+    Value(SHAPE, shape(bytes.fromhex(RING + "01000000" + ONE + TWO)), "polygon", "((1,2))"),
     Value(SHAPE, shape(WKB_POINT), "point", "(1,2)"),
     Value(OLD_SHAPE, filled(OLD_SHAPE, wkb=BIG_ENDIAN_POINT), "point", "(1,2)"),
     # without PostGIS: extended well-known binary, which holds the reference system

@@ -97,6 +97,10 @@ _LOST = (
     ),
     ("`interval` that is infinite", "0, in both modes"),
     (
+        "`polygon` that is written with its first point again at its end, where Debezium sends polygons as shapes",
+        "the polygon without that point: both have the same bytes",
+    ),
+    (
         "`date` read by a snapshot",
         "BC as a year of our era, the ten days of 1582 moved; infinite ones are refused. Streamed ones are right",
     ),
