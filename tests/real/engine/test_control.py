@@ -4,12 +4,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from consumer.stack.options import REGISTRY, Endpoints
-from consumer.stack.stack import Stack
+from consumer.stack.options import Endpoints
 
 from .feed import Feed, fresh_name
 from .load import Load, random_seed
-from .witness import TEMPLATE, Target, create_database
+from .witness import Target
 from .worker import Job, Process, Workers, eventually
 
 PAUSE = ("tables", "pause", "public.churn", "--reason", "comparing rows")
@@ -138,35 +137,3 @@ def test_who_has_lost_the_session_that_it_listens_on_is_only_later(
     eventually(lambda: target.ask(query, job.group) == [(True,)], "it reports again")
     assert worker.leave() == 0
     assert worker.lines("connection lost") == []
-
-
-def test_a_breaker_that_is_reset_has_its_server_asked_at_once(breakable: Stack, workers: Workers) -> None:
-    """By itself it would be asked minutes later."""
-    target = Target(create_database(breakable.endpoints.target_dsn, fresh_name("control"), TEMPLATE))
-    feed = Feed(breakable.endpoints, "once", fresh_name("once"))
-    feed.create(30)
-    sections = {"breaker": {"failures": 2, "reset": 300}, "retry": {"environment_most": 1}}
-    job = Job(
-        at=breakable.endpoints, dsn=target.dsn, group=fresh_name("control"), topics=(feed.topic,), sections=sections
-    )
-
-    def state() -> list[str]:
-        process = workers.command(job, "breakers", "ls", "--output", "json")
-        # nobody has reported yet
-        if process.finish() == 3:
-            return []
-        return [breaker["state"] for breaker in told(process) if breaker["name"] == "registry"]
-
-    breakable.stop_part(REGISTRY)
-    try:
-        worker = workers.run(job)
-        eventually(lambda: state() == ["open"], "its breaker is open")
-    finally:
-        breakable.start_part(REGISTRY)
-    assert target.rows("public.once") == {}
-    (answer,) = told(
-        workers.command(job, "breakers", "reset", "registry", "--reason", "it is back", "--output", "json")
-    )
-    assert answer["outcome"] == "the next question is let through"
-    eventually(lambda: target.reached(job.group, feed), "everything is applied")
-    assert worker.leave() == 0

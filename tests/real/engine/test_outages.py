@@ -10,6 +10,7 @@ from consumer.stack.stack import Stack
 
 from .feed import Feed, fresh_name
 from .load import Load, random_seed
+from .test_control import told
 from .witness import TEMPLATE, Target, create_database
 from .worker import Job, Process, Workers, eventually
 
@@ -121,3 +122,36 @@ def test_a_worker_starts_while_the_target_is_away(breakable: Stack, own_target: 
     assert told == {"server is away": 1, "server is back": 1}
     assert [line["level"] for line in worker.lines("waiting")].count("warning") == 1
     own_target.must_equal(job.group, *feeds)
+
+
+def test_a_breaker_that_is_reset_has_its_server_asked_at_once(
+    breakable: Stack, own_target: Target, workers: Workers
+) -> None:
+    """By itself it would be asked minutes later."""
+    feed = Feed(breakable.endpoints, "once", fresh_name("once"))
+    feed.create(30)
+    sections = {"breaker": {"failures": 2, "reset": 300}, "retry": {"environment_most": 1}}
+    job = Job(
+        at=breakable.endpoints, dsn=own_target.dsn, group=fresh_name("outage"), topics=(feed.topic,), sections=sections
+    )
+
+    def state() -> list[str]:
+        process = workers.command(job, "breakers", "ls", "--output", "json")
+        # nobody has reported yet
+        if process.finish() == 3:
+            return []
+        return [breaker["state"] for breaker in told(process) if breaker["name"] == "registry"]
+
+    breakable.stop_part(REGISTRY)
+    try:
+        worker = workers.run(job)
+        eventually(lambda: state() == ["open"], "its breaker is open")
+    finally:
+        breakable.start_part(REGISTRY)
+    assert own_target.rows("public.once") == {}
+    (answer,) = told(
+        workers.command(job, "breakers", "reset", "registry", "--reason", "it is back", "--output", "json")
+    )
+    assert answer["outcome"] == "the next question is let through"
+    eventually(lambda: own_target.reached(job.group, feed), "everything is applied")
+    assert worker.leave() == 0
