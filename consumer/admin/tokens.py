@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from joserfc import jwt
-from joserfc.errors import InvalidKeyIdError, JoseError
+from joserfc.errors import InvalidKeyIdError, JoseError, MissingKeyError
 from joserfc.jwk import KeySet
 from joserfc.jwt import JWTClaimsRegistry
 
@@ -61,8 +61,8 @@ class WebTokens:
             raise ValueError
         try:
             token = self._decoded(text, anew=False)
-        except InvalidKeyIdError:
-            # its keys may have changed
+        except (InvalidKeyIdError, MissingKeyError):
+            # its keys may have changed, or it had none yet
             token = self._decoded(text, anew=True)
         # tokens of other uses, such as for logging out, are signed by the same keys
         if str(token.header.get("typ", "JWT")).lower().removeprefix("application/") not in ("jwt", "at+jwt"):

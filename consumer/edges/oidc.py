@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -34,13 +34,15 @@ class ProviderSettings:
 
 
 class HttpProvider:
-    """Implements `consumer.ports.identity.Provider`."""
+    """Implements `consumer.ports.identity.Provider`. `now`: seconds of a clock that only goes forward."""
 
-    def __init__(self, settings: ProviderSettings) -> None:
+    def __init__(self, settings: ProviderSettings, now: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
+        self._now = now
         self._lock = threading.Lock()
         self._endpoints: Endpoints | None = None
-        self._keys: Mapping[str, Any] = {}
+        # none have come yet
+        self._keys: Mapping[str, Any] | None = None
         self._described = self._asked_keys = float("-inf")
         self._pool = urllib3.PoolManager(
             timeout=urllib3.Timeout(connect=settings.timeout, read=settings.timeout),
@@ -56,12 +58,14 @@ class HttpProvider:
 
     def keys(self, *, anew: bool = False) -> Mapping[str, Any]:
         with self._lock:
-            age = time.monotonic() - self._asked_keys
-            if age > _KEYS or (anew and age > _APART):
+            pause = _APART if anew or self._keys is None else _KEYS
+            if self._now() - self._asked_keys > pause:
                 where = self._known().jwks
                 # also when it fails: nobody makes us ask it time and again
-                self._asked_keys = time.monotonic()
+                self._asked_keys = self._now()
                 self._keys = _json(self._answer("GET", where, "get keys"), "get keys")
+            if self._keys is None:
+                raise Transient(_away("get keys", f"the provider gave no keys; it is asked every {_APART:.0f} s"))
             return self._keys
 
     def redeem(self, code: str, verifier: str, back: str) -> str:
@@ -79,9 +83,9 @@ class HttpProvider:
         return token
 
     def _known(self) -> Endpoints:
-        if self._endpoints is None or time.monotonic() - self._described > _DESCRIBED:
+        if self._endpoints is None or self._now() - self._described > _DESCRIBED:
             self._endpoints = self._describe()
-            self._described = time.monotonic()
+            self._described = self._now()
         return self._endpoints
 
     def _describe(self) -> Endpoints:

@@ -19,14 +19,14 @@ CLIENT, SECRET, AUDIENCE = "headrace", "client-secret", "headrace-api"
 
 
 class Issuer:
-    """Says whatever its claims are of whoever comes; `broken`: answers nothing but 500."""
+    """Says whatever its claims are of whoever comes; `broken`: answers nothing but 500, `keyless`: 502 for its keys."""
 
     def __init__(self) -> None:
         self.key = RSAKey.generate_key(2048, {"kid": "first", "use": "sig"})
         self.published = [self.key]
         self.claims: dict[str, Any] = {"sub": "4711", "preferred_username": "ada", "groups": ["shop-operators"]}
         self.called: str | None = None
-        self.broken = False
+        self.broken = self.keyless = False
         self.asked: list[str] = []
         self._codes: dict[str, dict[str, str]] = {}
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -53,6 +53,8 @@ class Issuer:
             ways = {"authorization": "authorize", "token": "token", "end_session": "leave"}
             found = {f"{name}_endpoint": f"{self.url}/{way}" for name, way in ways.items()}
             return 200, {"issuer": self.called or self.url, "jwks_uri": f"{self.url}/keys", **found}, ""
+        if path == "/keys" and self.keyless:
+            return 502, {}, ""
         if path == "/keys":
             return 200, {"keys": [key.as_dict(private=False) for key in self.published]}, ""
         if path == "/authorize":

@@ -32,6 +32,16 @@ ROLES = {"shop-operators": "operator", "shop-people": "viewer"}
 URL = "http://127.0.0.1:8470"
 
 
+class Clock:
+    """Goes on when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @dataclass(frozen=True)
 class Site:
     """A console whose people log in at a provider."""
@@ -39,6 +49,7 @@ class Site:
     issuer: Issuer
     address: str
     shop: Shop
+    clock: Clock
 
     def asked(self, token: str, path: str = "/api/v1/about") -> httpx.Response:
         """The API, with a token."""
@@ -79,14 +90,15 @@ def sites(shop: Shop, issuer: Issuer) -> Iterator[Sites]:
         def make(**more: Any) -> Site:
             how = {"issuer": issuer.url, "audience": AUDIENCE, "client_id": CLIENT, "roles": ROLES, **more}
             oidc = Oidc.model_validate(how)
-            provider = HttpProvider(ProviderSettings(issuer=oidc.issuer, client_id=CLIENT, secret=SECRET))
+            clock = Clock()
+            provider = HttpProvider(ProviderSettings(issuer=oidc.issuer, client_id=CLIENT, secret=SECRET), clock)
             doors = replace(shop.doors, provider=provider)
             app = make_app(Admin(tokens=TOKENS, url=URL, oidc=oidc), doors)
-            return Site(issuer, opened.enter_context(served(app)), shop)
+            return Site(issuer, opened.enter_context(served(app)), shop, clock)
 
         yield make
     issuer.claims, issuer.key, issuer.published = kept
-    issuer.called, issuer.broken = None, False
+    issuer.called, issuer.broken, issuer.keyless = None, False, False
 
 
 @pytest.fixture
@@ -214,6 +226,45 @@ def test_a_provider_that_is_away_is_no_stranger(site: Site) -> None:
     assert (answer.status_code, answer.json()["kind"]) == (503, "oidc.away")
     assert httpx.get(f"{site.address}/login/oidc", timeout=30).status_code == 503
     assert site.asked("guessed").status_code == 401
+
+
+@pytest.mark.provokes("oidc.away")
+def test_a_provider_that_gave_no_keys_yet_is_asked_again_soon(site: Site) -> None:
+    """Nobody is a stranger meanwhile, and nobody makes us ask it time and again."""
+    site.issuer.keyless = True
+    token = site.issuer.token()
+    site.issuer.asked.clear()
+    for said in ("502", "gave no keys", "gave no keys"):
+        answer = site.asked(token)
+        assert (answer.status_code, answer.json()["kind"], said in answer.json()["detail"]) == (503, "oidc.away", True)
+    assert site.issuer.asked.count("/keys") == 1
+    site.clock.now += 31
+    assert site.asked(token).status_code == 503
+    assert site.issuer.asked.count("/keys") == 2
+    site.issuer.keyless = False
+    site.clock.now += 31
+    assert site.asked(token).status_code == 200
+
+
+def test_keys_of_before_are_used_while_the_provider_is_away(site: Site) -> None:
+    """Only whoever asks when they are due to be asked for is told; the next is known by the old ones."""
+    token = site.issuer.token()
+    assert site.asked(token).status_code == 200
+    site.issuer.keyless = True
+    site.clock.now += 601
+    assert [site.asked(token).status_code for _ in range(3)] == [503, 200, 200]
+    site.clock.now += 31
+    assert site.asked(token).status_code == 200
+
+
+def test_a_provider_that_published_no_key_at_first_is_asked_again_soon(site: Site) -> None:
+    """As one that is still starting."""
+    published, site.issuer.published = site.issuer.published, []
+    token = site.issuer.token()
+    assert site.asked(token).status_code == 401
+    site.issuer.published = published
+    site.clock.now += 31
+    assert site.asked(token).status_code == 200
 
 
 @pytest.mark.provokes("oidc.refused")
