@@ -48,7 +48,7 @@ from consumer.edges.postgres.control import PostgresControl
 from consumer.edges.postgres.desk import PostgresDesk
 from consumer.edges.postgres.idle import IdleSessions
 from consumer.edges.postgres.lookup import LookingCatalog
-from consumer.edges.postgres.migrate import migrate, require, schema_version
+from consumer.edges.postgres.migrate import require, upgrade
 from consumer.edges.postgres.outlook import PostgresOutlook
 from consumer.edges.postgres.pool import PoolLimits, TargetPool
 from consumer.edges.postgres.recoveries import PostgresRecoveries
@@ -88,14 +88,14 @@ def _lent(session: SessionSettings, idle: IdleSessions | None) -> Iterator[psyco
         yield connection
 
 
-def migrate_target(settings: Settings) -> tuple[int, int]:
+def migrate_target(settings: Settings, grant_to: Sequence[str] = ()) -> tuple[int, int]:
     """Bring the control schema to this program's version: the version before, and the one after.
 
-    Raises HeadraceError: Transient when somebody is in the way, or the server is away.
+    `grant_to`: roles that may then do there what a worker does. Raises HeadraceError: Refused when the role of the
+    settings may not change it, Transient when somebody is in the way, or the server is away.
     """
     with closing(connect(session_settings(settings, "migrate"))) as connection:
-        before = schema_version(connection)
-        return before, migrate(connection, lock_timeout=settings.evolution.lock_timeout)
+        return upgrade(connection, lock_timeout=settings.evolution.lock_timeout, grant_to=grant_to)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from psycopg import sql
 
 from consumer.core.failure import Refused, failed
 from consumer.core.kinds import KINDS
+from consumer.edges.postgres import owning
 from consumer.edges.postgres.session import limit_locks, transaction
 from consumer.edges.postgres.translate import translated
 
@@ -37,14 +38,17 @@ def migrations() -> Sequence[tuple[int, str]]:
 def ensure(connection: psycopg.Connection) -> None:
     """Migrate if the database is behind. Raises Refused when its schema is too new for this program."""
     newest = migrations()[-1][0]
-    if _fitting(connection, newest) < newest:
+    with translated("schema version"):
+        have = _fitting(connection, newest)
+    if have < newest:
         migrate(connection)
 
 
 def require(connection: psycopg.Connection) -> None:
     """Raises Refused unless this program can work with the control schema as it is; changes nothing."""
     newest = migrations()[-1][0]
-    have = _fitting(connection, newest)
+    with translated("schema version"):
+        have = _fitting(connection, newest)
     if have < newest:
         detail = f"the control schema has version {have}, this program wants {newest}"
         raise Refused(failed(KINDS["target.older"], "postgres", "schema version", detail))
@@ -56,11 +60,22 @@ def migrate(
     *,
     lock_timeout: float | None = None,
 ) -> int:
-    """Bring the control schema to this program's version and return the one that it has then.
+    """As `upgrade`, and returns the version that the control schema has then."""
+    return upgrade(connection, known, lock_timeout=lock_timeout)[1]
+
+
+def upgrade(
+    connection: psycopg.Connection,
+    known: Sequence[tuple[int, str]] | None = None,
+    *,
+    lock_timeout: float | None = None,
+    grant_to: Sequence[str] = (),
+) -> tuple[int, int]:
+    """Bring the control schema to this program's version, as its owner: the version before, and the one after.
 
     `known`: the migrations, this program's by default. `lock_timeout`: most seconds that it waits for others at a time,
-    and keeps others waiting behind it. Raises Refused when the schema is too new for this program, Transient when
-    somebody is in the way.
+    and keeps others waiting behind it. `grant_to`: roles that may then do there what a worker does. Raises Refused when
+    the schema is too new for this program or the role may not change it, Transient when somebody is in the way.
     """
     known = migrations() if known is None else known
     newest = known[-1][0]
@@ -68,25 +83,33 @@ def migrate(
         if lock_timeout is not None:
             limit_locks(connection, lock_timeout)
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-        # IF NOT EXISTS would want the privilege even where there is nothing to create
-        if connection.execute("SELECT to_regnamespace('headrace')").fetchone() == (None,):
-            connection.execute("CREATE SCHEMA headrace")
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS headrace.migrations "
-            "(version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
-        )
-        have = _fitting(connection, newest)
-        if have < newest:
-            _apply(connection, [(version, text) for version, text in known if version > have])
-    return max(have, newest)
+        owning.require_roles(connection, grant_to)
+        holder = owning.become_holder(connection)
+        with owning.permitted(holder):
+            have = _fitting(connection, newest)
+            if have < newest:
+                holder.require()
+                _apply(connection, [(version, text) for version, text in known if version > have])
+            for name in grant_to:
+                holder.require()
+                owning.grant(connection, holder, name)
+    return have, max(have, newest)
 
 
 def schema_version(connection: psycopg.Connection) -> int:
     """The version that the database has; 0 when it has none."""
-    return _standing(connection)[0]
+    with translated("schema version"):
+        return _standing(connection)[0]
 
 
 def _apply(connection: psycopg.Connection, missing: Sequence[tuple[int, str]]) -> None:
+    # IF NOT EXISTS would want the privilege even where there is nothing to create
+    if connection.execute("SELECT to_regnamespace('headrace')").fetchone() == (None,):
+        connection.execute("CREATE SCHEMA headrace")
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS headrace.migrations "
+        "(version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
+    )
     connection.execute("ALTER TABLE headrace.migrations ADD COLUMN IF NOT EXISTS oldest integer")
     for version, text in missing:
         connection.execute(sql.SQL(text))
@@ -104,11 +127,10 @@ def _fitting(connection: psycopg.Connection, newest: int) -> int:
 
 def _standing(connection: psycopg.Connection) -> tuple[int, int]:
     """The version that the database has, and the one that programs have to know at least."""
-    with translated("schema version"):
-        row = connection.execute("SELECT to_regclass('headrace.migrations')").fetchone()
-        if row is None or row[0] is None:
-            return 0, 0
-        ((have, oldest),) = connection.execute(_STANDING).fetchall()
+    row = connection.execute("SELECT to_regclass('headrace.migrations')").fetchone()
+    if row is None or row[0] is None:
+        return 0, 0
+    ((have, oldest),) = connection.execute(_STANDING).fetchall()
     return have, oldest
 
 
