@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from consumer.core.binding import Evolution
 from consumer.core.laps import Lap
@@ -13,8 +14,26 @@ from consumer.core.stamps import Stamps
 from consumer.core.target import TableName
 from consumer.core.writes import Action, TableWrite
 
-SourceTimes = Mapping[TopicPartition, tuple[int, int]]
-"""By partition: oldest and newest source time, in milliseconds since 1970."""
+
+class Times(NamedTuple):
+    """Source times of records, in milliseconds since 1970. `changed`: the newest one of what is no snapshot read.
+
+    A read has the time of the read, however much of what the log has before it is not there yet: of an incremental
+    snapshot the changes behind it in the log may be older.
+    """
+
+    oldest: int
+    newest: int
+    changed: int | None
+
+    def widened(self, more: "Times") -> "Times":
+        """Of these records and more of them."""
+        changed = [one for one in (self.changed, more.changed) if one is not None]
+        return Times(min(self.oldest, more.oldest), max(self.newest, more.newest), max(changed, default=None))
+
+
+SourceTimes = Mapping[TopicPartition, Times]
+"""By partition."""
 Contexts = Sequence[tuple[RecordRef, str]]
 """What a column of some records says of their traces."""
 
@@ -84,7 +103,7 @@ class Plan:
     counts: Counts = field(default_factory=lambda: Counts())
     # letters that came back, which this transaction brings further
     verdicts: tuple[Verdict, ...] = ()
-    # by partition, oldest and newest source time in milliseconds; none of one whose records have no time
+    # none of a partition whose records have no time
     source_times: SourceTimes = field(default_factory=dict)
     # the source's times of all its records, of those too that became letters
     stamps: Sequence[Stamps] = field(default=(), repr=False, compare=False)
@@ -105,7 +124,7 @@ class Plan:
     def source_ms(self) -> tuple[int, int] | None:
         """Oldest and newest source time of the batch in milliseconds, None when no record has one."""
         times = self.source_times.values()
-        return (min(oldest for oldest, _ in times), max(newest for _, newest in times)) if times else None
+        return (min(one.oldest for one in times), max(one.newest for one in times)) if times else None
 
     @property
     def writes(self) -> list[TableWrite]:

@@ -123,7 +123,7 @@ class BlockDecoder:
             long=doubted.long,
             halves=self._halves(block, frame, images, gone, unavailable) if binding.may_lack else no_halves(),
             ops=ops,
-            times=source_times(block, said) if times else {},
+            times=source_times(block, said, ops) if times else {},
             stamps=[stamps_of(block, said)] if times else [],
             ignored=meaningless - len(truncates) + (0 if binding.compacted else tombstones),
             truncates=truncates,

@@ -144,7 +144,7 @@ class EventBlocks:
         frame = known_ops(frame, ops, events.out)
         events.ignored = len(values) - len(places)
         if times:
-            events.times, events.stamps = source_times(block, frame), [stamps_of(block, frame)]
+            events.times, events.stamps = source_times(block, frame, ops), [stamps_of(block, frame)]
         mode = block.binding.mode
         if TRUNCATE in ops and mode is not Mode.HISTORY:
             events.truncates = truncates_of(block, frame)

@@ -13,12 +13,14 @@ from consumer.core.envelope import SOURCE, SOURCE_TIME
 from consumer.core.failure import Failure
 from consumer.core.fold import SEQ
 from consumer.core.modes import DELETED_AT, OnTruncate
+from consumer.core.plan import Times
 from consumer.core.position import places_of_reads, positions
 from consumer.core.records import TopicPartition
 from consumer.core.stamps import Stamps
 from consumer.planning.blocks import Barred, Block, Recut, unsound
 
-IMAGES = frozenset({"c", "u", "r"})
+_READ = "r"
+IMAGES = frozenset({"c", "u", _READ})
 TRUNCATE = "t"
 _MESSAGE = "m"
 MEANINGLESS = frozenset({_MESSAGE, TRUNCATE})
@@ -28,8 +30,18 @@ _VERSION = "#version"
 _TRUNCATED = "table.truncate"
 
 
-def source_times(block: Block, frame: pl.DataFrame) -> dict[TopicPartition, tuple[int, int]]:
-    """By partition, of decoded records with SEQ by rising place; none where no record has a time."""
+def source_times(block: Block, frame: pl.DataFrame, ops: frozenset[str | None]) -> dict[TopicPartition, Times]:
+    """By partition, of decoded records with SEQ by rising place; none where no record has a time.
+
+    `ops`: the operations among them.
+    """
+    everything = _spans(block, frame)
+    changed = everything if _READ not in ops else _spans(block, frame.filter(pl.col("op") != _READ))
+    return {at: Times(*span, changed[at][1] if at in changed else None) for at, span in everything.items()}
+
+
+def _spans(block: Block, frame: pl.DataFrame) -> dict[TopicPartition, tuple[int, int]]:
+    """Oldest and newest source time by partition."""
     found: dict[TopicPartition, tuple[int, int]] = {}
     first = 0
     for run in block.runs:

@@ -19,7 +19,7 @@ from consumer.core.laps import Lap
 from consumer.core.letters import BEHIND
 from consumer.core.modes import Mode, OnTruncate
 from consumer.core.moves import rest
-from consumer.core.plan import Aside, Counts, Plan, SourceTimes, Truncate
+from consumer.core.plan import Aside, Counts, Plan, SourceTimes, Times, Truncate
 from consumer.core.policy import Policy
 from consumer.core.records import RecordRef, Slice, TopicPartition
 from consumer.core.runs import Run, runs
@@ -54,10 +54,9 @@ class BadRecord(Persistent):
         self.wait = wait
 
 
-def _widen(times: dict[TopicPartition, tuple[int, int]], more: SourceTimes) -> None:
-    for at, (oldest, newest) in more.items():
-        before = times.get(at, (oldest, newest))
-        times[at] = min(before[0], oldest), max(before[1], newest)
+def _widen(times: dict[TopicPartition, Times], more: SourceTimes) -> None:
+    for at, one in more.items():
+        times[at] = times[at].widened(one) if at in times else one
 
 
 class Planner:
@@ -113,7 +112,7 @@ class Planner:
     def _plan(self, slices: Sequence[Slice], refused: "_Refused", borders: Collection[RecordRef]) -> Plan:
         """A plan whose runs begin at these records too. Raises _Borders where they are to begin at more."""
         counted: Counter[str] = Counter(records=sum(map(len, slices)))
-        times: dict[TopicPartition, tuple[int, int]] = {}
+        times: dict[TopicPartition, Times] = {}
         stages, stamps = [], list[Stamps]()
         contexts: list[tuple[RecordRef, str]] = []
         tables: Counter[TableName] = Counter()
@@ -147,7 +146,7 @@ class Planner:
         refused: "_Refused",
         stage: Gathered,
         counted: Counter[str],
-        times: dict[TopicPartition, tuple[int, int]],
+        times: dict[TopicPartition, Times],
     ) -> None:
         """Add what a block is to its stage: writes, truncates, letters."""
         binding = block.binding
@@ -217,7 +216,7 @@ class Planner:
         refused: Mapping[RecordRef, Failure],
         stage: Gathered,
         counted: Counter[str],
-        times: dict[TopicPartition, tuple[int, int]],
+        times: dict[TopicPartition, Times],
     ) -> None:
         """Add what a block of events is to its stage."""
         known = {place: refused[ref] for place, ref in block.refs() if ref in refused} if refused else {}

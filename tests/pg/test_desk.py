@@ -262,6 +262,20 @@ def test_a_position_that_is_set_where_it_is_forgets_the_last_record(
     assert (taken.next_offset, taken.last_record) == (1, None)
 
 
+def test_up_to_when_a_partition_was_applied_is_not_known_once_it_is_set_back(
+    desk: PostgresDesk, session: psycopg.Connection, landing: Landing, group: str
+) -> None:
+    """Older changes are applied over newer ones then; where it is set forward what is there stays there."""
+    query = "SELECT changed_at IS NOT NULL FROM headrace.positions WHERE group_name = %s AND topic = %s"
+    log = replace(LOG, topic_id=None)
+    landing.apply(("c", {"id": 1}))
+    known = []
+    for to in ("1", "latest", "earliest"):
+        desk.move(landing.at, lambda held, to=to: decide(to, held, log), NOTE)
+        known += session.execute(query, (group, landing.at.topic)).fetchall()
+    assert known == [(True,), (True,), (False,)]
+
+
 @pytest.mark.provokes("target.older")
 def test_a_control_schema_of_another_version_is_left_alone(
     server: str, session: psycopg.Connection, group: str

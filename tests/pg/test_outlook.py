@@ -39,11 +39,11 @@ class Scene:
         self._ends = {0: 100, 1: 100}
 
     def move(self, partition: int, offset: int, source_at: datetime | None = None) -> None:
-        """A batch that ended there."""
+        """A batch of changes that ended there."""
         self._session.execute(
-            "UPDATE headrace.positions SET next_offset = %s, source_at = coalesce(%s, source_at)"
-            " WHERE group_name = %s AND topic = 'fresh' AND partition = %s",
-            (offset, source_at, self._group, partition),
+            "UPDATE headrace.positions SET next_offset = %s, source_at = coalesce(%s, source_at),"
+            " changed_at = coalesce(%s, changed_at) WHERE group_name = %s AND topic = 'fresh' AND partition = %s",
+            (offset, source_at, source_at, self._group, partition),
         )
 
     def look(
@@ -124,6 +124,16 @@ def test_a_position_that_was_set_back_makes_it_unknown_again(scene: Scene) -> No
     assert scene.fresh() is None
     scene.look(after(2), 100)
     assert scene.fresh() is None
+
+
+def test_by_the_time_at_which_a_snapshot_read_rows_nothing_is_complete(
+    session: psycopg.Connection, scene: Scene, group: str
+) -> None:
+    """Changes behind them in the log may be older."""
+    scene.move(0, 110, after(3))
+    scene.move(1, 110, after(3))
+    session.execute("UPDATE headrace.positions SET source_at = %s WHERE group_name = %s", (after(60), group))
+    assert (scene.fresh(), scene.fresh("newest_change_at")) == (after(3), after(60))
 
 
 def test_a_log_that_is_shorter_than_what_was_read_of_it_is_not_complete(scene: Scene) -> None:

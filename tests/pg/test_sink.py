@@ -64,6 +64,19 @@ def test_rows_position_and_ledger_change_together(
     assert ledger(session, group) == 1
 
 
+def test_the_time_of_the_newest_change_is_kept_with_the_position(
+    session: psycopg.Connection, landing: Landing, group: str
+) -> None:
+    """Apart from that of rows that a snapshot has read."""
+    query = "SELECT source_at IS NOT NULL, changed_at IS NOT NULL FROM headrace.positions WHERE group_name = %s"
+    landing.apply(("r", row(1)))
+    assert session.execute(query, (group,)).fetchall() == [(True, False)]
+    landing.apply(("u", row(1)), ("r", row(2)))
+    assert session.execute(query, (group,)).fetchall() == [(True, True)]
+    landing.apply(("r", row(3)))
+    assert session.execute(query, (group,)).fetchall() == [(True, True)]
+
+
 def with_slice(plan: Plan, **changed: Any) -> Plan:
     """The plan as if its slice were another one."""
     return replace(plan, slices=(replace(plan.slices[0], **changed),))

@@ -18,7 +18,7 @@ from consumer.core.failure import failed
 from consumer.core.kinds import KINDS
 from consumer.core.laps import Lap
 from consumer.core.letters import Letter, Record, State, Verdict
-from consumer.core.plan import Aside, Counts, Plan, Stage
+from consumer.core.plan import Aside, Counts, Plan, Stage, Times
 from consumer.core.records import Appended, RecordRef, Slice, TopicPartition
 from consumer.core.runs import Run
 from consumer.core.stamps import Stamps
@@ -58,7 +58,7 @@ PLAN = Plan(
     slices=(PIECE,),
     stages=(),
     counts=Counts(records=3, upserts=2, ignored=1),
-    source_times={PIECE.at: (1, 2)},
+    source_times={PIECE.at: Times(1, 2, 2)},
     stamps=[Stamps((Run(piece=PIECE, start=0, end=3, key_frame=None, value_frame=None),), np.array([1, 0, 2]))],
     tables={ORDERS: 2},
     laps=(Lap(step="plan", began=0.0, seconds=0.02),),

@@ -8,7 +8,7 @@ from consumer.binding.known import KnownBindings
 from consumer.core.binding import BindingKey
 from consumer.core.envelope import RecordKind, WriterSchema
 from consumer.core.markers import UNAVAILABLE
-from consumer.core.plan import Counts, Stage
+from consumer.core.plan import Counts, Stage, Times
 from consumer.core.records import Slice, TopicPartition
 from consumer.core.writes import Action
 from consumer.planning.unbound import Unbound
@@ -164,6 +164,23 @@ def test_a_slice_without_records_only_moves_the_position() -> None:
     assert plan.slices == (piece,)
 
 
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        ([("c", 1000), ("r", 9000), ("u", 1030)], Times(1000, 9000, 1030)),
+        ([("r", 9000)], Times(9000, 9000, None)),
+        ([("c", 1000), ("u", 1030)], Times(1000, 1030, 1030)),
+    ],
+)
+def test_the_time_of_a_read_is_not_that_of_a_change(events: list[tuple[str, int]], expected: Times) -> None:
+    """An incremental snapshot reads rows later than the changes were made that come behind them."""
+    records = [
+        (ORDERS.key(row(n)), ORDERS.values.framed(2, event(op, None, row(n), ts_ms=ts_ms)))
+        for n, (op, ts_ms) in enumerate(events)
+    ]
+    assert planned(slice_of(records)).source_times == {AT: expected}
+
+
 def test_an_unbound_run_is_asked_for() -> None:
     """Who plans without a binding learns which one is missing."""
     with pytest.raises(Unbound) as caught:
@@ -188,7 +205,7 @@ def test_source_times_are_those_of_each_partition() -> None:
         slice_of([(ORDERS.key(row(9)), None)], at=TopicPartition(AT.topic, 2)),
     ]
     plan = planner(known).plan(pieces)
-    assert plan.source_times == {far: (1000, 1029), near: (9000, 9029)}
+    assert plan.source_times == {far: Times(1000, 1029, 1029), near: Times(9000, 9029, 9029)}
     assert plan.source_ms == (1000, 9029)
     every = sorted(time for stamps in plan.stamps for time in stamps.without({}).tolist())
     assert every == [*range(1000, 1030), *range(9000, 9030)]

@@ -35,6 +35,7 @@ SET next_offset = %(next_offset)s, topic_id = %(topic_id)s, epoch = epoch + 1, s
     wait_for = CASE WHEN %(anew)s THEN NULL ELSE wait_for END,
     -- what was read in front of another place says nothing of this one
     last_record = NULL,
+    changed_at = CASE WHEN %(next_offset)s >= next_offset AND NOT %(anew)s THEN changed_at END,
     again_at = clock_timestamp(), updated_at = clock_timestamp()
 WHERE group_name = %(group)s AND topic = %(topic)s AND partition = %(partition)s
 RETURNING epoch

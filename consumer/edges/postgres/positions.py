@@ -50,9 +50,10 @@ SET next_offset = w.next_offset, read_to = w.next_offset, updated_at = now(),
     -- what is known of the last record stays so when the position passes what is no record
     leader_epoch = CASE WHEN w.last_record IS NULL THEN p.leader_epoch ELSE w.leader_epoch END,
     last_record = coalesce(w.last_record, CASE WHEN p.read_to = p.next_offset THEN p.last_record END),
-    source_at = coalesce(to_timestamp(w.source_ms / 1000.0), p.source_at)
-FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::bigint[], %s::int[], %s::bigint[])
-    AS w(topic, partition, next_offset, last_record, leader_epoch, source_ms)
+    source_at = coalesce(to_timestamp(w.source_ms / 1000.0), p.source_at),
+    changed_at = coalesce(to_timestamp(w.changed_ms / 1000.0), p.changed_at)
+FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::bigint[], %s::int[], %s::bigint[], %s::bigint[])
+    AS w(topic, partition, next_offset, last_record, leader_epoch, source_ms, changed_ms)
 WHERE p.group_name = %s AND p.topic = w.topic AND p.partition = w.partition
 """
 
@@ -190,8 +191,10 @@ def move(connection: psycopg.Connection, group: str, slices: Sequence[Slice], ti
     last = [piece.last_record for piece in ordered]
     records = [record and record.offset for record in last]
     epochs = [record and record.leader_epoch for record in last]
-    newest = [times[piece.at][1] if piece.at in times else None for piece in ordered]
-    connection.execute(_MOVE, (topics, numbers, ends, records, epochs, newest, group))
+    said = [times.get(piece.at) for piece in ordered]
+    newest = [one and one.newest for one in said]
+    changed = [one and one.changed for one in said]
+    connection.execute(_MOVE, (topics, numbers, ends, records, epochs, newest, changed, group))
 
 
 def stop(connection: psycopg.Connection, group: str, at: TopicPartition, epoch: int, failure: Failure) -> None:

@@ -8,9 +8,15 @@ ALTER TABLE headrace.lags DROP CONSTRAINT lags_trend_check, ADD CONSTRAINT lags_
 COMMENT ON COLUMN headrace.lags.looked_at IS
     'The newest look at which it was known how far the log reaches; `trend` and `why` may be newer.';
 
+-- A read of an incremental snapshot is newer than changes that come behind it: by its time nothing is complete.
+ALTER TABLE headrace.positions ADD COLUMN changed_at timestamptz;
+
+COMMENT ON COLUMN headrace.positions.changed_at IS
+    'As source_at, without records that a snapshot has read: what the source had committed before is applied.';
+
 CREATE OR REPLACE VIEW headrace.freshness AS
 WITH parts AS (
-    SELECT p.group_name, t.table_name, p.topic, p.source_at, l.looked_at, l.trend, s.heard_at,
+    SELECT p.group_name, t.table_name, p.topic, p.source_at, p.changed_at, l.looked_at, l.trend, s.heard_at,
         greatest(l.end_offset - p.next_offset, 0) AS records,
         CASE
             WHEN p.next_offset >= l.end_offset THEN l.looked_at
@@ -23,7 +29,7 @@ WITH parts AS (
     LEFT JOIN headrace.source_signs s ON s.group_name = p.group_name
 ), known AS (
     -- what came to Kafka until a look is there; what the source has not sent by then is not
-    SELECT *, greatest(source_at, CASE WHEN passed_at IS NOT NULL THEN least(passed_at, heard_at) END) AS complete_to
+    SELECT *, greatest(changed_at, CASE WHEN passed_at IS NOT NULL THEN least(passed_at, heard_at) END) AS complete_to
     FROM parts
 )
 SELECT k.group_name, k.table_name,
