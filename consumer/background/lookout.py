@@ -103,9 +103,9 @@ class Lookout:
         yield
         asked = time.time()
         log = ends_of(self._offsets, places, self._lane)
+        self._ages.looked(asked, {place.at: place.position for place in places}, log.ends)
         yield
         log = aged(log, self._ages, places)
-        self._ages.looked(asked, {place.at: place.position for place in places}, log.ends)
         judged = self._judged(explained(lags(places, log, (), time.time()), workers), workers)
         yield
         heartbeat = self._heard() if self._beating else None
