@@ -17,7 +17,9 @@ def listening(host: str, port: int) -> socket.socket:
     """A socket that listens; its owner closes it. Raises Refused."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        bound = socket.create_server((host, port), family=family)
+        # "::" is every address of this machine, of either family, as metrics and probes have it
+        both = family == socket.AF_INET6 and socket.has_dualstack_ipv6()
+        bound = socket.create_server((host, port), family=family, dualstack_ipv6=both)
     except OSError as error:
         detail = f"admin.host and admin.port can't be listened on ({os.strerror(error.errno or 0)}): port {port}"
         remedy = "Set admin.port to one that is free, or end who has it."
