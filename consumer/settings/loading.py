@@ -40,6 +40,7 @@ _HIDDEN = (
     "registry.url",
     "registry.apicurio_url",
     "connect.url",
+    "trace.endpoint",
     "admin.tokens",
 )
 

@@ -141,6 +141,7 @@ def test_settings_are_shown_without_what_is_secret(shop: Shop, monkeypatch: pyte
         "REGISTRY__URL": f"http://me:{SECRET}@registry",
         "CONNECT__URL": f"http://me:{SECRET}@connect",
         "CONNECT__PASSWORD": SECRET,
+        "TRACE__ENDPOINT": f"http://me:{SECRET}@collector/v1/traces",
         "SECRETS__HASH_KEY": SECRET * 2,
         "ADMIN__SESSION_KEY": SECRET * 2,
     }

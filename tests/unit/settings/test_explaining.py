@@ -39,6 +39,7 @@ def test_no_secret_is_explained(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("HEADRACE_CONNECT__PASSWORD", secret)
     environment.setenv("HEADRACE_TARGET__DSN", f"host=h password={secret}")
     environment.setenv("HEADRACE_REGISTRY__URL", f"http://me:{secret}@h/")
+    environment.setenv("HEADRACE_TRACE__ENDPOINT", f"http://me:{secret}@h/v1/traces")
     environment.setenv("HEADRACE_KAFKA__CLIENT", json.dumps({"sasl.password": secret}))
 
     assert secret not in str(explained(load(), None))
