@@ -40,6 +40,7 @@ _ADDED: dict[str, dict[str, Any]] = {
             "ingress": {"enabled": True, "host": "headrace.example", "tlsSecret": "tls"},
         }
     },
+    "ipv6": {"listen": "::", "admin": {"enabled": True, "tokens": _TOKENS}},
     "monitored": {
         "worker": _PORTS,
         "admin": {"enabled": True, "tokens": _TOKENS},

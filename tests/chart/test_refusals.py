@@ -10,6 +10,8 @@ from tests.chart.rendering import Refused, merged, rendered
 
 _SASL = {"username": "u", "existingSecret": "s"}
 _ADMIN = {"enabled": True, "tokens": {"ada": {"sha256": "0" * 64}}}
+_LOGIN = "https://u:p@there"
+_OAUTH = {"clientId": "c", "tokenEndpoint": f"{_LOGIN}/token"}
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"replica": 2}, "replica"),
     ({"replicas": "two"}, "/replicas"),
@@ -26,7 +28,22 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     # what is secret, or the chart's own
     ({"settings": {"secrets": {"hash_key": "0123456789abcdef"}}}, "secrets"),
     ({"settings": {"connect": {"password": "p"}}}, "password"),
+    ({"settings": {"registry": {"password": "p"}}}, "password"),
+    ({"settings": {"registry": {"token": "t"}}}, "token"),
+    ({"settings": {"admin": {"session_key": "0" * 32}}}, "session_key"),
+    ({"settings": {"admin": {"oidc": {"client_secret": "p"}}}}, "client_secret"),
     ({"settings": {"admin": {"tokens": {}}}}, "tokens"),
+    ({"settings": {"admin": {"host": "::"}}}, "host"),
+    ({"settings": {"telemetry": {"host": "127.0.0.1"}}}, "host"),
+    ({"settings": {"telemetry": {"port": 9999}}}, "port"),
+    ({"listen": "everywhere"}, "/listen"),
+    ({"settings": {"registry": {"apicurio_url": _LOGIN}}}, "settings.registry.apicurio_url: a login"),
+    ({"settings": {"connect": {"url": _LOGIN}}}, "settings.connect.url: a login"),
+    ({"settings": {"trace": {"endpoint": _LOGIN}}}, "settings.trace.endpoint: a login"),
+    ({"settings": {"admin": {"oidc": {"issuer": _LOGIN}}}}, "settings.admin.oidc.issuer: a login"),
+    ({"settings": {"kafka": {"client": {"https.ca.location": _LOGIN}}}}, "kafka.client.https.ca.location: a login"),
+    ({"settings": {"source": {"unavailable_values": ["x", _LOGIN]}}}, "source.unavailable_values: a login"),
+    ({"kafka": {"sasl": {**_SASL, "mechanism": "OAUTHBEARER", "oauth": _OAUTH}}}, "tokenEndpoint: a login"),
     ({"settings": {"kafka": {"client": {"sasl.password": "p"}}}}, "sasl.password"),
     ({"settings": {"kafka": {"client": {"ssl.key.password": "p"}}}}, "ssl.key.password"),
     ({"settings": {"kafka": {"client": {"sasl.oauthbearer.client.secret": "p"}}}}, "client.secret"),

@@ -1,5 +1,7 @@
 """The settings that the chart writes are those that the program reads."""
 
+import re
+import shutil
 import tomllib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -17,7 +19,7 @@ from consumer.composition.edge_settings import kafka_settings, letter_topics
 from consumer.edges.kafka.config import common_config
 from consumer.settings.loading import Settings, load
 from tests.chart.cases import CASES, MINIMAL
-from tests.chart.rendering import Rendered, merged, rendered, variables
+from tests.chart.rendering import CHART, Rendered, merged, rendered, variables
 
 Rendering = Callable[[str], Rendered]
 # not of the values: what is secret, and what each process has of its own
@@ -65,22 +67,52 @@ def test_the_admin_process_wants_to_know_who_asks(
 ) -> None:
     """It listens for others, by the tokens of the values."""
     settings = settings_of(rendering(name), tmp_path / "admin.toml", monkeypatch, "admin.toml")
-    assert (settings.admin.host, settings.admin.is_open) == ("0.0.0.0", False)
-    assert settings.admin.tokens.keys() == CASES[name]["admin"]["tokens"].keys()
+    assert (settings.admin.host, settings.admin.is_open) == (CASES[name].get("listen", "0.0.0.0"), False)
+    assert settings.admin.tokens.keys() == CASES[name]["admin"].get("tokens", {}).keys()
     assert (settings.admin.session_key is None) == (name != "guarded")
 
 
 def test_all_settings_pass_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every one that is not secret, each with its default: numbers, lists, tables and all."""
+    """Every one that is not secret or the chart's own, each with its default: numbers, lists, tables and all."""
     monkeypatch.chdir(tmp_path)
     plain = Settings.model_validate(MINIMAL["settings"])
     whole: dict[str, Any] = plain.model_dump(mode="json", exclude_none=True, exclude=OWN)
-    for section, names in {"admin": ("host", "port", "tokens", "session_key"), "connect": ("password",)}.items():
+    for section, names in {"admin": ("host", "port", "tokens"), "telemetry": ("host", "port")}.items():
         for key in names:
-            whole[section].pop(key, None)
+            del whole[section][key]
     found = rendered(merged(MINIMAL, {"settings": whole}), tmp_path)
     settings = settings_of(found, tmp_path / "headrace.toml", monkeypatch)
-    assert settings.model_dump(exclude=OWN) == plain.model_dump(exclude=OWN)
+    listening = {"telemetry": plain.telemetry.model_copy(update={"host": "0.0.0.0"})}
+    assert settings.model_dump(exclude=OWN) == plain.model_copy(update=listening).model_dump(exclude=OWN)
+
+
+@pytest.mark.parametrize(("name", "address"), [("minimal", "0.0.0.0"), ("ipv6", "::")])
+def test_metrics_and_probes_are_where_pods_and_services_say(
+    rendering: Rendering, name: str, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On an address that others reach."""
+    found = rendering(name)
+    telemetry = settings_of(found, tmp_path / "headrace.toml", monkeypatch).telemetry
+    (container,) = found.workers["spec"]["template"]["spec"]["containers"]
+    assert container["ports"] == [{"name": "metrics", "containerPort": telemetry.port}]
+    assert telemetry.host == address
+
+
+def test_where_metrics_are_is_not_for_the_settings_to_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the schema is passed over: probes that find nothing end all workers."""
+    copy = tmp_path / "headrace"
+    shutil.copytree(CHART, copy)
+    (copy / "values.schema.json").unlink()
+    elsewhere = {"settings": {"telemetry": {"host": "127.0.0.1", "port": 9999, "turn_within": 60}}}
+    found = rendered(merged(MINIMAL, elsewhere), tmp_path, copy)
+    telemetry = settings_of(found, tmp_path / "headrace.toml", monkeypatch).telemetry
+    assert (telemetry.host, telemetry.port, telemetry.turn_within) == ("0.0.0.0", 9464, 60)
+
+
+def test_no_secret_is_in_the_schema() -> None:
+    """Whichever settings are added: what is secret is known by its type."""
+    text = (CHART / "values.schema.json").read_text()
+    assert not re.search(r'"writeOnly": true|"format": "password"', text)
 
 
 def test_whole_numbers_stay_whole(rendering: Rendering, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,12 +22,14 @@ below `settings` are those of [headrace.toml](settings.md), without what is secr
 
 Schema = dict[str, Any]
 
-# settings that a ConfigMap may not show, or that the chart writes itself
-_SECRET = ("secrets",)
-_OURS = {"admin": ("host", "port", "tokens", "session_key"), "connect": ("password",)}
+# a section that has nothing but what is secret
+_SECRET = "secrets"
+# settings that the chart writes itself
+_OURS = {"admin": ("host", "port"), "telemetry": ("host", "port")}
 _CLIENT_SECRETS = r"password|\.secret$|\.pem$|\.assertion"
 _NAME = {"pattern": r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$", "maxLength": 253}
 _POSITIVE = {"minimum": 1}
+_ADDRESS = r"^([0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9a-fA-F]*:[0-9a-fA-F:]*)$"
 # beside the type that the default has
 _BOUNDS: dict[str, Schema] = {
     "replicas": {"minimum": 0, "maximum": 1000},
@@ -47,10 +49,12 @@ _BOUNDS: dict[str, Schema] = {
     "worker.terminationSlack": {"minimum": 10, "maximum": 600},
     "worker.minReadySeconds": {"minimum": 0},
     "worker.readiness.periodSeconds": {"minimum": 10},
+    "listen": {"pattern": _ADDRESS},
     "metrics.port": {"minimum": 1024, "maximum": 65_535},
     "admin.replicas": {"minimum": 1, "maximum": 20},
     "admin.port": {"minimum": 1024, "maximum": 65_535},
     "admin.sessionKeySecret": _NAME,
+    "admin.oidcSecret": _NAME,
     "admin.ingress.tlsSecret": _NAME,
     "admin.ingress.oidc.authUrl": {"pattern": "^(https?://.+)?$"},
     "admin.ingress.oidc.signinUrl": {"pattern": "^(https?://.+)?$"},
@@ -147,13 +151,12 @@ def _schema(path: str, value: Any) -> Schema:
 def _settings(schema: Schema) -> Schema:
     """The settings without what is secret, or the chart's own; the target may be named by a secret."""
     defs = schema["$defs"]
-    for name in _SECRET:
-        del schema["properties"][name]
+    del schema["properties"][_SECRET]
+    for model in defs.values():
+        model["properties"] = {name: each for name, each in model["properties"].items() if not _is_secret(each)}
     for section, names in _OURS.items():
-        model = defs[section.capitalize()]
         for name in names:
-            if name != "tokens":
-                del model["properties"][name]
+            del defs[section.capitalize()]["properties"][name]
     defs["Kafka"]["properties"]["client"]["propertyNames"] = {"not": {"pattern": _CLIENT_SECRETS}}
     target = defs["Target"]
     target["required"] = []
@@ -161,6 +164,10 @@ def _settings(schema: Schema) -> Schema:
     return {"type": "object", "additionalProperties": False, "properties": schema["properties"]} | {
         "required": ["kafka", "registry"]
     }
+
+
+def _is_secret(schema: Schema) -> bool:
+    return any(part.get("writeOnly", False) for part in (schema, *schema.get("anyOf", ())))
 
 
 def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -43,14 +43,15 @@
 {{- end -}}
 {{- $_ := set $settings "kafka" $kafka -}}
 {{- if $root.Values.metrics.enabled -}}
-{{- $listening := dict "host" "0.0.0.0" "port" $root.Values.metrics.port -}}
-{{- $_ := set $settings "telemetry" (merge (dig "telemetry" dict $settings) $listening) -}}
+{{- $listening := dict "host" $root.Values.listen "port" $root.Values.metrics.port -}}
+{{- /* where probes, services and policies look for it, whatever the settings say */ -}}
+{{- $_ := set $settings "telemetry" (mustMergeOverwrite (dig "telemetry" dict $settings) $listening) -}}
 {{- end -}}
 {{- /* no process reads these, and a changed threshold rolls no pods */ -}}
 {{- $_ := unset $settings "alerts" -}}
 {{- if .admin -}}
 {{- $admin := dig "admin" dict $settings -}}
-{{- $_ := set $admin "host" "0.0.0.0" -}}
+{{- $_ := set $admin "host" $root.Values.listen -}}
 {{- $_ := set $admin "port" (int $root.Values.admin.port) -}}
 {{- $_ := set $admin "tokens" $root.Values.admin.tokens -}}
 {{- $_ := set $settings "admin" $admin -}}
@@ -84,6 +85,24 @@
 [{{ range $index, $each := . }}{{ if $index }}, {{ end }}{{ include "headrace.value" $each }}{{ end }}]
 {{- else -}}
 {{- mustToRawJson . -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The settings whose text holds a login inside an address, by their names. */}}
+{{- define "headrace.logins" -}}
+{{- $path := .path -}}
+{{- if kindIs "map" .value -}}
+{{- range $key, $each := .value -}}
+{{- include "headrace.logins" (dict "path" (printf "%s.%s" $path $key) "value" $each) -}}
+{{- end -}}
+{{- else if kindIs "slice" .value -}}
+{{- range .value -}}
+{{- include "headrace.logins" (dict "path" $path "value" .) -}}
+{{- end -}}
+{{- else if kindIs "string" .value -}}
+{{- if regexMatch "://[^/@\\s]*:[^/@\\s]*@" .value -}}
+{{ printf "%s " $path }}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 
