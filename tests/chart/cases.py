@@ -15,6 +15,12 @@ _OAUTH = {
     "existingSecret": "headrace-kafka",
     "oauth": {"clientId": "headrace", "tokenEndpoint": "https://login.example/token", "scope": "kafka"},
 }
+_OIDC = {
+    "url": "https://headrace.example",
+    "oidc": {"issuer": "https://login.example", "client_id": "headrace", "roles": {"data": "operator"}},
+}
+_FROM = {"ingressFrom": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "others"}}}]}
+_PLACE = {"nodeSelector": {"disk": "ssd"}, "tolerations": [{"key": "data", "operator": "Exists"}]}
 _LETTERS = {"delays": [1.5, 60], "retry_topic": "again.{group}.{n}", "dead_topic": "dead.{group}"}
 _ADDED: dict[str, dict[str, Any]] = {
     "minimal": {},
@@ -38,7 +44,12 @@ _ADDED: dict[str, dict[str, Any]] = {
             "enabled": True,
             "tokens": _TOKENS,
             "ingress": {"enabled": True, "host": "headrace.example", "tlsSecret": "tls"},
-        }
+        },
+        "networkPolicy": _FROM,
+    },
+    "console-by-provider": {
+        "admin": {"enabled": True, "oidcSecret": "provider", "oidcSecretKey": "secret"},
+        "settings": {"admin": _OIDC},
     },
     "ipv6": {"listen": "::", "admin": {"enabled": True, "tokens": _TOKENS}},
     "monitored": {
@@ -46,10 +57,15 @@ _ADDED: dict[str, dict[str, Any]] = {
         "admin": {"enabled": True, "tokens": _TOKENS},
         "podMonitor": {"enabled": True},
         "serviceMonitor": {"enabled": True},
+        "networkPolicy": _FROM,
     },
     "unwatched": {"metrics": {"enabled": False}, "worker": _PORTS},
     "boards": {"dashboards": {"enabled": True}, "prometheusRule": {"enabled": True}},
     "alerts": {"prometheusRule": {"enabled": True}, "settings": {"alerts": _ALERTS}},
+    "scaled-with-login": {
+        "kafka": {"tls": {"enabled": True}, "sasl": {"mechanism": "SCRAM-SHA-512", **_SASL}},
+        "autoscaling": {"enabled": True, "authenticationRef": "headrace-kafka"},
+    },
     "scaled": {"autoscaling": {"enabled": True, "topic": "shop.public.orders"}},
     "topics": {"strimzi": {"enabled": True, "cluster": "shop"}},
     "old-topics": {"strimzi": {"enabled": True, "cluster": "shop", "apiVersion": "kafka.strimzi.io/v1beta2"}},
@@ -65,9 +81,26 @@ _ADDED: dict[str, dict[str, Any]] = {
         }
     },
     "migration-role": {"migration": {"dsnSecret": "owner"}},
+    "migration-role-beside-secrets": {
+        "settings": {"target": {"dsn": ""}},
+        "target": {"tls": {"mode": "verify-full", "caSecret": "ca", "clientSecret": "client"}},
+        "secrets": [{"name": "HEADRACE_TARGET__DSN", "secret": "target", "key": "dsn"}],
+        "migration": {"dsnSecret": "owner"},
+    },
     "no-guards": {"podDisruptionBudget": {"enabled": False}, "networkPolicy": {"enabled": False}},
     "no-migration": {"migration": {"enabled": False}},
-    "no-account": {"serviceAccount": {"create": False, "name": "mine"}},
+    "no-account": {"serviceAccount": {"create": False}},
+    "own-account": {"serviceAccount": {"create": False, "name": "mine"}},
+    "placed-together": {"admin": {"enabled": True, "tokens": _TOKENS}, "worker": _PLACE},
+    "placed": {
+        "admin": {
+            "enabled": True,
+            "tokens": _TOKENS,
+            "nodeSelector": {"disk": "none"},
+            "tolerations": [{"key": "tools", "operator": "Exists"}],
+        },
+        "worker": _PLACE,
+    },
     "further": {
         "extraEnv": [{"name": "TZ", "value": "UTC"}],
         "extraVolumes": [{"name": "contracts", "configMap": {"name": "contracts"}}],

@@ -10,7 +10,10 @@ from tests.chart.rendering import Refused, merged, rendered
 
 _SASL = {"username": "u", "existingSecret": "s"}
 _ADMIN = {"enabled": True, "tokens": {"ada": {"sha256": "0" * 64}}}
+_INGRESS = {"enabled": True, "host": "h", "tlsSecret": "s"}
+_SCRAM = {"tls": {"enabled": True}, "sasl": {"mechanism": "SCRAM-SHA-512", **_SASL}}
 _LOGIN = "https://u:p@there"
+_CLIENT_SECRET = "HEADRACE_ADMIN__OIDC__CLIENT_SECRET"
 _OAUTH = {"clientId": "c", "tokenEndpoint": f"{_LOGIN}/token"}
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"replica": 2}, "replica"),
@@ -52,6 +55,11 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"settings": {"source": {"dsn": "host=source password=p"}}}, "settings.source.dsn has a password"),
     ({"settings": {"registry": {"url": "https://u:p@registry"}}}, "has a password"),
     ({"settings": {"target": {"dsn": ""}}}, "HEADRACE_TARGET__DSN"),
+    ({"extraEnv": [{"name": "PGPASSWORD", "value": "p"}]}, "PGPASSWORD is given twice to the container worker"),
+    (
+        {"admin": {**_ADMIN, "oidcSecret": "s"}, "secrets": [{"name": _CLIENT_SECRET, "secret": "s", "key": "k"}]},
+        f"{_CLIENT_SECRET} is given twice to the container admin",
+    ),
     ({"secrets": [{"name": "OTHER", "secret": "s", "key": "k"}]}, "/secrets/0/name"),
     ({"secrets": [{"name": "HEADRACE_X", "secret": "s"}]}, "key"),
     ({"kafka": {"sasl": {"mechanism": "GSSAPI"}}}, "/kafka/sasl/mechanism"),
@@ -71,7 +79,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"admin": {**_ADMIN, "tokens": {"ada": {"sha256": "short"}}}}, "/admin/tokens/ada/sha256"),
     ({"admin": {**_ADMIN, "tokens": {"ada": {"sha256": "0" * 64, "role": "king"}}}}, "/admin/tokens/ada/role"),
     ({"admin": {**_ADMIN, "replicas": 2}}, "sessionKeySecret"),
-    ({"admin": {**_ADMIN, "ingress": {"enabled": True, "host": "h"}}}, "tlsSecret"),
+    ({"admin": {**_ADMIN, "ingress": {**_INGRESS, "tlsSecret": ""}}}, "tlsSecret"),
+    ({"admin": {**_ADMIN, "ingress": {**_INGRESS, "host": ""}}}, "admin.ingress.host"),
     ({"admin": {"ingress": {"enabled": True}}}, "admin.enabled"),
     ({"podMonitor": {"enabled": True}, "metrics": {"enabled": False}}, "worker.ports"),
     ({"settings": {"telemetry": {"serve": False}}}, "metrics.enabled"),
@@ -82,6 +91,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"podMonitor": {"interval": "often"}}, "/podMonitor/interval"),
     ({"podDisruptionBudget": {"maxUnavailable": 0}}, "/podDisruptionBudget/maxUnavailable"),
     ({"autoscaling": {"enabled": True, "minReplicas": 9}}, "maxReplicas"),
+    ({"autoscaling": {"enabled": True}, "kafka": _SCRAM}, "autoscaling.authenticationRef"),
     ({"autoscaling": {"lagThreshold": 0}}, "/autoscaling/lagThreshold"),
     ({"strimzi": {"enabled": True}}, "strimzi.cluster"),
     ({"strimzi": {"apiVersion": "v7"}}, "/strimzi/apiVersion"),

@@ -154,7 +154,6 @@ def test_the_migration_comes_before_the_pods_with_settings_of_its_own(rendering:
     weights = [int(each["metadata"]["annotations"]["helm.sh/hook-weight"]) for each in (settings, job)]
     assert weights == sorted(set(weights))
     pod = job["spec"]["template"]["spec"]
-    assert pod["serviceAccountName"] == "default"
     assert pod["volumes"][0]["configMap"]["name"] == settings["metadata"]["name"]
     assert pod["containers"][0]["args"] == ["migrate", "--wait", "300"]
     given = variables(pod["containers"][0])["HEADRACE_TARGET__DSN"]
@@ -162,6 +161,59 @@ def test_the_migration_comes_before_the_pods_with_settings_of_its_own(rendering:
     # it gives up by itself before it is ended
     assert job["spec"]["activeDeadlineSeconds"] > 300
     assert not rendering("no-migration").all("Job")
+
+
+@each_case
+def test_variables_of_a_container_have_names_of_their_own(rendering: Rendering, name: str) -> None:
+    """A server that merges lists by name takes no others."""
+    for pod in rendering(name).pods:
+        for container in pod["containers"]:
+            assert len(container.get("env") or ()) == len(variables(container))
+
+
+def test_a_migration_with_a_role_of_its_own_has_no_login_of_the_workers(rendering: Rendering) -> None:
+    """Neither their connection string, nor their password, nor their certificate; what to trust stays."""
+    found = rendering("migration-role-beside-secrets")
+    (job,) = found.one("Job")["spec"]["template"]["spec"]["containers"]
+    (worker,) = found.workers["spec"]["template"]["spec"]["containers"]
+    given = variables(job)
+    assert given["HEADRACE_TARGET__DSN"]["valueFrom"]["secretKeyRef"] == {"name": "owner", "key": "dsn"}
+    assert variables(worker).keys() - given.keys() == {"PGPASSWORD", "PGSSLCERT", "PGSSLKEY"}
+    assert {"PGSSLMODE", "PGSSLROOTCERT"} <= given.keys()
+    (plain,) = rendering("minimal").one("Job")["spec"]["template"]["spec"]["containers"]
+    assert "PGPASSWORD" in variables(plain)
+
+
+@pytest.mark.parametrize(
+    ("name", "account"), [("minimal", "default"), ("no-account", "default"), ("own-account", "mine")]
+)
+def test_the_migration_has_an_account_that_is_there_before_it(rendering: Rendering, name: str, account: str) -> None:
+    """The release's own is not, when it is installed."""
+    assert rendering(name).one("Job")["spec"]["template"]["spec"]["serviceAccountName"] == account
+
+
+def test_all_pods_are_where_workers_may_be(rendering: Rendering) -> None:
+    """Save for the admin process, if it has a place of its own."""
+
+    def places(name: str) -> list[tuple[Any, Any]]:
+        found = rendering(name)
+        workloads = [found.workers, found.one("Job"), found.one("Deployment", "-admin")]
+        pods = [each["spec"]["template"]["spec"] for each in workloads]
+        return [(pod.get("nodeSelector"), pod.get("tolerations")) for pod in pods]
+
+    workers = ({"disk": "ssd"}, [{"key": "data", "operator": "Exists"}])
+    admin = ({"disk": "none"}, [{"key": "tools", "operator": "Exists"}])
+    assert places("placed") == [workers, workers, admin]
+    assert places("placed-together") == [workers] * 3
+    assert places("admin") == [(None, None)] * 3
+
+
+def test_only_the_admin_process_has_the_secret_for_the_provider(rendering: Rendering) -> None:
+    """Workers and the migration have nothing to do with who logs in."""
+    pods = rendering("console-by-provider").pods
+    given = [variables(pod["containers"][0]).get("HEADRACE_ADMIN__OIDC__CLIENT_SECRET") for pod in pods]
+    (found,) = [each for each in given if each is not None]
+    assert found["valueFrom"]["secretKeyRef"] == {"name": "provider", "key": "secret"}
 
 
 def test_a_static_member_is_known_by_its_pod(rendering: Rendering) -> None:
@@ -189,7 +241,7 @@ def test_probes_never_ask_how_far_behind_a_worker_is(rendering: Rendering) -> No
     assert [admin[word]["httpGet"]["path"] for word in ("livenessProbe", "readinessProbe")] == ["/healthz", "/readyz"]
 
 
-@pytest.mark.parametrize("name", ["scaled", "guarded"])
+@pytest.mark.parametrize("name", ["scaled", "scaled-with-login", "guarded"])
 def test_keda_scales_by_lag_that_workers_can_lower(rendering: Rendering, name: str) -> None:
     """Not by what is paused; and nobody else says how many there are."""
     scaled, workers = rendering(name).one("ScaledObject"), rendering(name).workers
@@ -201,8 +253,9 @@ def test_keda_scales_by_lag_that_workers_can_lower(rendering: Rendering, name: s
     assert (metadata["excludePersistentLag"], metadata["allowIdleConsumers"]) == ("true", "false")
     assert metadata["consumerGroup"] == "shop-replica"
     assert all(isinstance(value, str) for value in metadata.values())
-    if name == "guarded":
+    if name != "scaled":
         assert (metadata["sasl"], metadata["tls"]) == ("scram_sha512", "enable")
+        assert trigger["authenticationRef"] == {"name": "headrace-kafka"}
 
 
 def test_networks_let_in_what_is_listened_to_and_out_what_is_named(rendering: Rendering) -> None:

@@ -69,6 +69,7 @@ def test_the_admin_process_wants_to_know_who_asks(
     settings = settings_of(rendering(name), tmp_path / "admin.toml", monkeypatch, "admin.toml")
     assert (settings.admin.host, settings.admin.is_open) == (CASES[name].get("listen", "0.0.0.0"), False)
     assert settings.admin.tokens.keys() == CASES[name]["admin"].get("tokens", {}).keys()
+    assert (settings.admin.oidc.client_secret is None) == (name != "console-by-provider")
     assert (settings.admin.session_key is None) == (name != "guarded")
 
 

@@ -58,6 +58,18 @@ imagePullSecrets:
 {{- end }}
 {{- end -}}
 
+{{/* where pods may run */}}
+{{- define "headrace.placement" -}}
+{{- with .nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
 {{- define "headrace.container" -}}
 image: {{ include "headrace.image" . | quote }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}

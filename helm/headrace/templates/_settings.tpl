@@ -143,6 +143,45 @@
 {{- end }}
 {{- end -}}
 
+{{- define "headrace.workerEnv" -}}
+{{- if .Values.worker.staticMembership }}
+- name: HEADRACE_KAFKA__CLIENT__GROUP.INSTANCE.ID
+  valueFrom:
+    fieldRef: {fieldPath: metadata.name}
+{{- end }}
+{{- include "headrace.env" . }}
+{{- end -}}
+
+{{- define "headrace.adminEnv" -}}
+{{- include "headrace.env" . }}
+{{- with .Values.admin.sessionKeySecret }}
+- name: HEADRACE_ADMIN__SESSION_KEY
+  valueFrom:
+    secretKeyRef: {name: {{ . | quote }}, key: {{ $.Values.admin.sessionKeyKey | quote }}}
+{{- end }}
+{{- with .Values.admin.oidcSecret }}
+- name: HEADRACE_ADMIN__OIDC__CLIENT_SECRET
+  valueFrom:
+    secretKeyRef: {name: {{ . | quote }}, key: {{ $.Values.admin.oidcSecretKey | quote }}}
+{{- end }}
+{{- end -}}
+
+{{/* With a connection string of its own the migration has nothing of the workers' login. */}}
+{{- define "headrace.migrationEnv" -}}
+{{- $found := include "headrace.env" . | fromYamlArray -}}
+{{- with .Values.migration.dsnSecret -}}
+{{- $login := dict "name" "HEADRACE_TARGET__DSN" "valueFrom" (dict "secretKeyRef" (dict "name" . "key" $.Values.migration.dsnKey)) -}}
+{{- $kept := list $login -}}
+{{- range $found -}}
+{{- if not (has .name (list "HEADRACE_TARGET__DSN" "PGPASSWORD" "PGSSLCERT" "PGSSLKEY")) -}}
+{{- $kept = append $kept . -}}
+{{- end -}}
+{{- end -}}
+{{- $found = $kept -}}
+{{- end -}}
+{{- toYaml $found -}}
+{{- end -}}
+
 {{- define "headrace.volumeMounts" -}}
 - {name: settings, mountPath: /etc/headrace/headrace.toml, subPath: {{ .file | default "headrace.toml" }}, readOnly: true}
 - {name: scratch, mountPath: /tmp}
