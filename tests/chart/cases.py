@@ -59,7 +59,7 @@ _ADDED: dict[str, dict[str, Any]] = {
         "serviceMonitor": {"enabled": True},
         "networkPolicy": _FROM,
     },
-    "unwatched": {"metrics": {"enabled": False}, "worker": _PORTS},
+    "unwatched": {"metrics": {"enabled": False}, "worker": _PORTS, "networkPolicy": _FROM},
     "boards": {"dashboards": {"enabled": True}, "prometheusRule": {"enabled": True}},
     "alerts": {"prometheusRule": {"enabled": True}, "settings": {"alerts": _ALERTS}},
     "scaled-with-login": {

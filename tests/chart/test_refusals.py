@@ -81,6 +81,12 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"admin": {**_ADMIN, "replicas": 2}}, "sessionKeySecret"),
     ({"admin": {**_ADMIN, "ingress": {**_INGRESS, "tlsSecret": ""}}}, "tlsSecret"),
     ({"admin": {**_ADMIN, "ingress": {**_INGRESS, "host": ""}}}, "admin.ingress.host"),
+    (
+        {"admin": {**_ADMIN, "ingress": _INGRESS}},
+        "ingressFrom is empty, so that nobody comes in: name who admin.ingress",
+    ),
+    ({"podMonitor": {"enabled": True}}, "ingressFrom is empty, so that nobody comes in: name who podMonitor"),
+    ({"serviceMonitor": {"enabled": True}}, "ingressFrom is empty, so that nobody comes in: name who serviceMonitor"),
     ({"admin": {"ingress": {"enabled": True}}}, "admin.enabled"),
     ({"podMonitor": {"enabled": True}, "metrics": {"enabled": False}}, "worker.ports"),
     ({"settings": {"telemetry": {"serve": False}}}, "metrics.enabled"),

@@ -259,11 +259,15 @@ def test_keda_scales_by_lag_that_workers_can_lower(rendering: Rendering, name: s
 
 
 def test_networks_let_in_what_is_listened_to_and_out_what_is_named(rendering: Rendering) -> None:
-    """Nothing comes to workers that listen nowhere."""
-    worker = rendering("minimal").one("NetworkPolicy", "-worker")["spec"]
-    assert (worker["policyTypes"], worker["ingress"]) == (["Ingress"], [{"ports": [{"port": 9464}]}])
-    unwatched = rendering("unwatched").one("NetworkPolicy", "-worker")["spec"]
-    assert unwatched["ingress"] == [{"ports": [{"port": 9999}]}]
+    """Nobody comes in who is not named, and nobody to workers that listen nowhere."""
+    for policy in rendering("admin").all("NetworkPolicy"):
+        assert (policy["spec"]["policyTypes"], "ingress" in policy["spec"]) == (["Ingress"], False)
+    for name, ports in {"monitored": [9464, 9999], "unwatched": [9999]}.items():
+        (let_in,) = rendering(name).one("NetworkPolicy", "-worker")["spec"]["ingress"]
+        assert let_in == {
+            "ports": [{"port": port} for port in ports],
+            "from": CASES[name]["networkPolicy"]["ingressFrom"],
+        }
     guarded = rendering("guarded").one("NetworkPolicy", "-admin")["spec"]
     assert guarded["policyTypes"] == ["Ingress", "Egress"]
     assert guarded["ingress"][0]["ports"] == [{"port": 8470}, {"port": 9464}]
