@@ -80,7 +80,7 @@ _ADDED: dict[str, dict[str, Any]] = {
             "topics": {"shop.public.orders": {"table": "public.orders"}},
         }
     },
-    "migration-role": {"migration": {"dsnSecret": "owner"}},
+    "migration-role": {"migration": {"dsnSecret": "owner", "grantTo": ["headrace_worker", "-odd role"]}},
     "migration-role-beside-secrets": {
         "settings": {"target": {"dsn": ""}},
         "target": {"tls": {"mode": "verify-full", "caSecret": "ca", "clientSecret": "client"}},

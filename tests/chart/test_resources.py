@@ -155,7 +155,8 @@ def test_the_migration_comes_before_the_pods_with_settings_of_its_own(rendering:
     assert weights == sorted(set(weights))
     pod = job["spec"]["template"]["spec"]
     assert pod["volumes"][0]["configMap"]["name"] == settings["metadata"]["name"]
-    assert pod["containers"][0]["args"] == ["migrate", "--wait", "300"]
+    grants = ["--grant=headrace_worker", "--grant=-odd role"]
+    assert pod["containers"][0]["args"] == ["migrate", "--wait", "300", *grants]
     given = variables(pod["containers"][0])["HEADRACE_TARGET__DSN"]
     assert given["valueFrom"]["secretKeyRef"] == {"name": "owner", "key": "dsn"}
     # it gives up by itself before it is ended

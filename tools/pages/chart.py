@@ -84,6 +84,7 @@ _BOUNDS: dict[str, Schema] = {
     "strimzi.minInSyncReplicas": _POSITIVE,
 }
 _ITEMS: dict[str, Schema] = {
+    "migration.grantTo": {"type": "string", "minLength": 1, "maxLength": 63},
     "secrets": {
         "type": "object",
         "properties": {
