@@ -46,7 +46,7 @@ def build_worker(settings: Settings, name: str, shared: Connections, told: Watch
         Side("topics", engine.watch.turn, lambda: None),
         *letters.sides(steering.heard),
         *importing(settings, shared, told.tell),
-        looking(steering.reloading, shared, bindings.offsets, told.tell),
+        looking(steering.reloading, shared, bindings, told.tell),
         recovering(steering.reloading, name, shared, bindings.offsets, told.tell),
         Side("lookout", lookout.turn, lambda: None),
         Side("healer", healer.turn, healer.close),

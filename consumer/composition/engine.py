@@ -48,6 +48,7 @@ from consumer.edges.memory import resident
 from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.moved import MovedBounds
 from consumer.edges.postgres.sink import PostgresSink
+from consumer.edges.registry import HttpRegistry
 from consumer.edges.rows import RowDecoder
 from consumer.planning.block_decoder import Decoders
 from consumer.planning.decode_watch import DecodeWatch, Marks
@@ -69,6 +70,7 @@ class Bindings:
     """What topics' records become, and who finds that out. `close` ends what the binder's thread owns."""
 
     offsets: KafkaOffsets
+    registry: HttpRegistry
     frames: Frames
     rows: RowDecoder
     known: KnownBindings
@@ -123,6 +125,7 @@ def bindings_of(given: Given) -> Bindings:
 
     return Bindings(
         offsets=offsets,
+        registry=registry,
         frames=frames(settings),
         rows=rows,
         known=known,

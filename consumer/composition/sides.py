@@ -25,7 +25,6 @@ from consumer.composition.edge_settings import (
     kafka_settings,
     letter_topics,
     pointing,
-    registry_of,
     restart_budget,
     session_settings,
 )
@@ -55,7 +54,7 @@ from consumer.edges.postgres.value_searches import PostgresValueSearches
 from consumer.edges.postgres.workflows import PostgresWorkflows
 from consumer.lifecycle import Side
 from consumer.ports.facts import Tell
-from consumer.ports.topics import LogEnds, Moments, Offsets
+from consumer.ports.topics import LogEnds, Moments
 from consumer.reading.unread import Unread
 from consumer.settings.loading import Settings
 from dlq.actions import discard, replay
@@ -126,11 +125,10 @@ def importing(settings: Settings, shared: Connections, tell: Tell) -> list[Side]
     return [Side("imports", reads.turn, reads.close)]
 
 
-def looking(reloading: Reloading, shared: Connections, offsets: Offsets, tell: Tell) -> Side:
-    """What searches letters by values."""
-    settings = reloading.settings
-    registry = registry_of(settings, shared.registry)
-    origins = Rereading(KafkaOrigins(kafka_settings(settings)), offsets)
+def looking(reloading: Reloading, shared: Connections, bindings: Bindings, tell: Tell) -> Side:
+    """What searches letters by values, and looks whether a registry that was away is back: both ask it."""
+    settings, registry = reloading.settings, bindings.registry
+    origins = Rereading(KafkaOrigins(kafka_settings(settings)), bindings.offsets)
     sources = Sources(registry=registry, fetch=origins.fetch, frames=frames(settings))
 
     def judge(
@@ -142,11 +140,12 @@ def looking(reloading: Reloading, shared: Connections, offsets: Offsets, tell: T
     jobbing = Jobbing(PostgresValueSearches(shared.pool, settings.kafka.group, judge), lambda: None)
     jobbing.tell = tell
 
-    def close() -> None:
-        origins.close()
-        registry.close()
+    def turn(timeout: float) -> None:
+        # a turn of its own, so that no turn has the waits of both
+        if not registry.look_again():
+            jobbing.turn(timeout)
 
-    return Side("value searches", jobbing.turn, close)
+    return Side("value searches", turn, origins.close)
 
 
 def recovering(reloading: Reloading, name: str, shared: Connections, offsets: Moments, tell: Tell) -> Side:

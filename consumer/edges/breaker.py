@@ -92,6 +92,11 @@ class CircuitBreaker:
             self._due = self._clock()
             return self._state is not BreakerState.CLOSED
 
+    def due(self) -> bool:
+        with self._lock:
+            waits = self._probing or self._clock() < self._due
+            return self._state is not BreakerState.CLOSED and not waits
+
     @property
     def _state(self) -> BreakerState:
         return BreakerState(self._breaker.current_state)
@@ -102,7 +107,7 @@ class CircuitBreaker:
             if self._state is BreakerState.CLOSED:
                 return False
             assert self._last is not None, "a failure opened it"
-            if self._probing or self._clock() < self._due:
+            if not self.due():
                 raise Transient(self._last)
             if self._state is BreakerState.OPEN:
                 self._breaker.half_open()

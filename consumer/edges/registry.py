@@ -4,6 +4,7 @@ By the Confluent API, or by Apicurio's own where ids are of its kinds.
 """
 
 import json
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -34,6 +35,8 @@ class HttpRegistry:
         self._url = self._http.url
         self._apicurio_url = apicurio_url.rstrip("/") if apicurio_url else None
         self._breaker = breaker
+        # what it was asked for last without giving it
+        self._owed: SchemaRef | None = None
 
     def name(self, ref: SchemaRef) -> str:
         if ref.space is Space.IDS:
@@ -43,7 +46,22 @@ class HttpRegistry:
         return f"{self._apicurio_url}{_PATHS[ref.space]}"
 
     def find(self, ref: SchemaRef) -> Found:
-        return self._breaker.ask(lambda: self._found(ref))
+        try:
+            return self._breaker.ask(lambda: self._found(ref))
+        except Transient:
+            self._owed = ref
+            raise
+
+    def look_again(self) -> bool:
+        """Ask again for what it did not give, if it is away and may be asked by now; returns whether it was asked.
+
+        Whoever wanted that may have found it elsewhere, and nobody else would see that the registry is back.
+        """
+        if self._owed is None or not self._breaker.due():
+            return False
+        with suppress(HeadraceError):
+            self.find(self._owed)
+        return True
 
     def close(self) -> None:
         """Close the connections."""

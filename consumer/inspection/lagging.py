@@ -20,7 +20,8 @@ from consumer.ports.topics import Ages, LogEnds
 class Seen:
     """One look. `logs`, `connect`: why Kafka, or Kafka Connect, did not answer; without Kafka lag is not known.
 
-    `missed`: why nobody could look since. `trends`: by partition, where there was more than one look.
+    `watches`: whether Kafka Connect was asked. `missed`: why nobody could look since. `trends`: by partition, where
+    there was more than one look.
     """
 
     at: datetime
@@ -28,8 +29,14 @@ class Seen:
     connectors: Sequence[Connector] = ()
     logs: Failure | None = None
     connect: Failure | None = None
+    watches: bool = False
     missed: Failure | None = None
     trends: Mapping[TopicPartition, Trend] = field(default_factory=dict)
+
+    @property
+    def answered(self) -> bool | None:
+        """Whether Kafka Connect answered; None where it was not asked."""
+        return self.connect is None if self.watches else None
 
     @property
     def records(self) -> int:
@@ -91,8 +98,15 @@ def look(places: Sequence[Place], asked: Asked, workers: Sequence[Worker] = ()) 
             log = aged(ends_of(asked.offsets(), places, asked.lane), asked.ages(), places)
     except HeadraceError as error:
         logs = error.failure
-    found = explained(lags(places, log, silent(connectors), time.time()), workers)
-    return Seen(at=datetime.now(UTC), lags=found, connectors=connectors, logs=logs, connect=connect)
+    found = explained(lags(places, log, silent(connectors or ()), time.time()), workers)
+    return Seen(
+        at=datetime.now(UTC),
+        lags=found,
+        connectors=connectors or (),
+        logs=logs,
+        connect=connect,
+        watches=connect is not None or connectors is not None,
+    )
 
 
 def explained(found: Sequence[Lag], workers: Sequence[Worker]) -> list[Lag]:
@@ -115,7 +129,7 @@ class Lately:
         for lag in found:
             marks = self._marks[lag.at]
             marks.append(Mark(now, lag.position, lag.records))
-            going = trend(lag, list(marks), held_up=_away(lag, holders.get(lag.at)) is not None)
+            going = trend(lag, list(marks), held_up=_held_up(lag, holders.get(lag.at)))
             if going is not None:
                 trends[lag.at] = going
         return trends
@@ -134,11 +148,11 @@ def aged(log: Log, ages: Ages, places: Sequence[Place]) -> Log:
     return replace(log, appended=ages.appended(behind))
 
 
-def _connectors(asked: Asked) -> tuple[Sequence[Connector], Failure | None]:
+def _connectors(asked: Asked) -> tuple[Sequence[Connector] | None, Failure | None]:
     try:
-        return asked.connectors() or (), None
+        return asked.connectors(), None
     except HeadraceError as error:
-        return (), error.failure
+        return None, error.failure
 
 
 def _holders(workers: Sequence[Worker]) -> dict[TopicPartition, Worker]:
@@ -147,7 +161,7 @@ def _holders(workers: Sequence[Worker]) -> dict[TopicPartition, Worker]:
 
 
 def _explained(lag: Lag, holder: Worker | None) -> Lag:
-    away = _away(lag, holder)
+    away = next(iter(_away(lag, holder)), None)
     if holder is None or away is None:
         return _yielding(lag, holder)
     why = f"{holder.name} does not ask the {away['name']}, which is away: {away['detail'] or 'no answer'}"
@@ -164,11 +178,16 @@ def _yielding(lag: Lag, holder: Worker | None) -> Lag:
     return replace(lag, why=lag.why or why, remedy=lag.remedy or _SHARES)
 
 
-def _away(lag: Lag, holder: Worker | None) -> Mapping[str, Any] | None:
-    """What is said of the server that the worker that holds the partition does not ask."""
+def _away(lag: Lag, holder: Worker | None) -> Sequence[Mapping[str, Any]]:
+    """What is said of the servers that the worker that holds the partition does not ask."""
     if holder is None or lag.going is not Going.BEHIND:
-        return None
-    return next((breaker for breaker in holder.breakers if breaker["state"] == "open"), None)
+        return ()
+    return [breaker for breaker in holder.breakers if breaker["state"] == "open"]
+
+
+def _held_up(lag: Lag, holder: Worker | None) -> bool:
+    """Whether the target is away. Most partitions go on without a registry; one that stands all the same is stalled."""
+    return any(breaker["name"] == "target" for breaker in _away(lag, holder))
 
 
 _SHARES = "It goes on by itself, and has a turn meanwhile; priority of a table says who goes first."

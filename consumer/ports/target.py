@@ -139,6 +139,10 @@ class Breaker(Protocol):
         """Let the next question through, whenever it comes; False where all are, because the server is not away."""
         ...
 
+    def due(self) -> bool:
+        """Whether the server is away, and the next question would be let through to see whether it is back."""
+        ...
+
     def status(self) -> BreakerStatus:
         """Its state now."""
         ...

@@ -226,3 +226,13 @@ def test_a_person_has_the_next_question_let_through(away: Asked) -> None:
     away.ask()
     assert (away.questions, away.state) == (4, BreakerState.CLOSED)
     assert not away.breaker.ask_soon()
+
+
+def test_it_says_when_the_next_question_would_look(away: Asked) -> None:
+    """Not before its time, not beside another look, and not where nothing is wrong."""
+    assert not away.breaker.due()
+    away.now = RESET
+    assert away.breaker.due()
+    assert away.breaker.ask(away.breaker.due) is False
+    assert away.state is BreakerState.CLOSED
+    assert not away.breaker.due()

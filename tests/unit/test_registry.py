@@ -5,10 +5,12 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from consumer.core.breaking import BreakerLimits, BreakerState
 from consumer.core.failure import HeadraceError, Persistent, Transient
 from consumer.core.schema_ref import SchemaRef, Space
 from consumer.edges.breaker import CircuitBreaker
@@ -16,7 +18,7 @@ from consumer.edges.registry import HttpRegistry
 from consumer.ports.decoding import Found
 
 SCHEMA = '{"type": "string"}'
-KNOWN, MOVED = 1, 2
+KNOWN, MOVED, GIVEN_LATER = 1, 2, 503
 SECRET = "sesame"
 # what is answered for a schema id; the ids that are no keys here are statuses
 BODIES = {
@@ -117,3 +119,45 @@ def test_a_schema_is_given_as_it_is(url: str, schema_id: int) -> None:
     """Also where the registry sends on."""
     with closing(HttpRegistry(url, CircuitBreaker("registry"), timeout=30)) as registry:
         assert registry.find(SchemaRef(Space.IDS, schema_id)) == Found(schema_id, SCHEMA)
+
+
+@dataclass
+class Sickbay:
+    """A registry behind a breaker, at a time that the test sets, that was asked in vain for `GIVEN_LATER`."""
+
+    registry: HttpRegistry
+    breaker: CircuitBreaker
+    now: list[float]
+
+    @property
+    def state(self) -> BreakerState:
+        """The breaker's."""
+        return self.breaker.status().state
+
+
+@pytest.fixture
+def sickbay(url: str) -> Iterator[Sickbay]:
+    """Its breaker is open."""
+    now = [0.0]
+    breaker = CircuitBreaker("registry", BreakerLimits(failures=1, reset=2.0), lambda: now[0])
+    with closing(HttpRegistry(url, breaker, timeout=30)) as registry:
+        assert not registry.look_again()
+        with pytest.raises(Transient):
+            registry.find(SchemaRef(Space.IDS, GIVEN_LATER))
+        yield Sickbay(registry, breaker, now)
+
+
+def test_a_registry_that_nobody_needs_any_more_is_seen_to_be_back(
+    sickbay: Sickbay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it did not give is asked for again when it is time to, until the breaker is closed."""
+    assert not sickbay.registry.look_again()
+    sickbay.now[0] = 2.0
+    assert sickbay.registry.look_again()
+    assert sickbay.state is BreakerState.OPEN
+    monkeypatch.setitem(BODIES, GIVEN_LATER, BODIES[KNOWN])
+    assert not sickbay.registry.look_again()
+    sickbay.now[0] = 4.0
+    assert sickbay.registry.look_again()
+    assert sickbay.state is BreakerState.CLOSED
+    assert not sickbay.registry.look_again()

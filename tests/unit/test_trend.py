@@ -1,11 +1,14 @@
 """Where lag is going: by a window of looks, without a threshold."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 
 import pytest
 
+from consumer.core.connectors import Connector
+from consumer.core.failure import Transient, failed
+from consumer.core.kinds import KINDS
 from consumer.core.lag import Going, Lag, Place
 from consumer.core.records import TopicPartition
 from consumer.core.trend import KEPT, Mark, Trend, trend
@@ -91,14 +94,22 @@ def test_a_partition_that_goes_on_without_the_server_that_is_away_is_not_held_up
 
 
 @pytest.mark.parametrize(
-    ("state", "partition", "expected"),
-    [("open", 0, Trend.WAITING), ("closed", 0, Trend.STALLED), ("open", 1, Trend.STALLED)],
+    ("server", "state", "partition", "expected"),
+    [
+        ("target", "open", 0, Trend.WAITING),
+        ("target", "closed", 0, Trend.STALLED),
+        ("target", "open", 1, Trend.STALLED),
+        ("registry", "open", 0, Trend.STALLED),
+    ],
 )
-def test_who_holds_a_partition_up_is_found_by_its_breakers(state: str, partition: int, expected: Trend) -> None:
-    """Only its own worker's count."""
+def test_who_holds_a_partition_up_is_found_by_its_breakers(
+    server: str, state: str, partition: int, expected: Trend
+) -> None:
+    """Only its own worker's count, and only in front of the target: what is known needs no registry."""
     seconds = count(0.0, 10.0)
     lately = Lately(clock=lambda: next(seconds))
-    found = [lately.trends([lag(3)], [worker_of(TopicPartition("t", partition), state)]).get(AT) for _ in range(4)]
+    worker = worker_of(TopicPartition("t", partition), state, server)
+    found = [lately.trends([lag(3)], [worker]).get(AT) for _ in range(4)]
     assert found[-1] is expected
 
 
@@ -136,3 +147,17 @@ def test_what_waits_in_a_retry_topic_is_no_lag() -> None:
     assert [lag.records for lag in seen.lags] == [6, None, None]
     assert [lag.going for lag in seen.lags] == [Going.BEHIND, Going.GOING, Going.UNREAD]
     assert Lately().trends(seen.lags[1:2], []) == {}
+
+
+def _away() -> Sequence[Connector]:
+    raise Transient(failed(KINDS["connect.away"], "connect", "list connectors", "no answer"))
+
+
+@pytest.mark.parametrize(
+    ("connectors", "answered"), [(lambda: None, None), (list, True), (_away, False)], ids=["none", "answers", "away"]
+)
+def test_a_look_says_whether_kafka_connect_answered(
+    connectors: Callable[[], Sequence[Connector] | None], answered: bool | None
+) -> None:
+    """One without connectors is told from one that does not answer, and from none."""
+    assert look([PLACE], replace(ASKED, connectors=connectors)).answered is answered

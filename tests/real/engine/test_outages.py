@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -102,6 +103,27 @@ def test_a_known_schema_needs_no_registry(breakable: Stack, own_target: Target, 
         own_target.must_equal(job.group, *feeds)
     finally:
         breakable.start_part(REGISTRY)
+
+
+def test_a_registry_that_nobody_needs_any_more_is_seen_to_be_back(
+    breakable: Stack, own_target: Target, workers: Workers
+) -> None:
+    """All schemas were kept, so nothing asks it once more; its breaker closes all the same."""
+    feeds = _feeds(breakable)
+    feeds[0].create(10)
+    feeds[1].churn(10, seed=3)
+    job = replace(_job(breakable, own_target, feeds), sections={"breaker": {"failures": 1}})
+    workers.until_current(job)
+    breakable.stop_part(REGISTRY)
+    try:
+        feeds[0].create(10)
+        worker = workers.run(job)
+        worker.said("server is away")
+        eventually(lambda: own_target.reached(job.group, *feeds), "everything is applied")
+    finally:
+        breakable.start_part(REGISTRY)
+    worker.said("server is back")
+    assert worker.leave() == 0
 
 
 def test_a_worker_starts_while_the_target_is_away(breakable: Stack, own_target: Target, workers: Workers) -> None:
