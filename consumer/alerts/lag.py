@@ -3,6 +3,8 @@
 from consumer.alerts.alert import Alert, Board, Severity, ours
 from consumer.core.trend import Trend
 from consumer.telemetry.metrics import (
+    CONNECT_ANSWERED,
+    CONNECTOR,
     DATA,
     HEARTBEAT,
     LAG_PARTITIONS,
@@ -19,7 +21,8 @@ def _partitions(trend: Trend) -> str:
     return f"max by (topic) {ours(LAG_PARTITIONS, matchers)} > 0"
 
 
-_FAILED = ours(TASKS, 'state="failed"')
+_IN_FAILURE = 'state="failed"'
+_FAILED = f"({ours(TASKS, _IN_FAILURE)} or {ours(CONNECTOR, _IN_FAILURE)})"
 _DATA_CAME = f"time() - max({ours(DATA)}) <= <silence_seconds>"
 
 LAG_ALERTS = (
@@ -96,9 +99,19 @@ LAG_ALERTS = (
         expr=f"max by (connector) {_FAILED} > 0",
         wait="connector_for",
         severity=Severity.CRITICAL,
-        summary="{{ $value }} tasks of the connector {{ $labels.connector }} have failed",
+        summary="The connector {{ $labels.connector }}, or a task of it, has failed",
         meaning="Changes of its tables are not brought to Kafka. They stay in the source's log, which grows meanwhile; "
         "nothing is lost while it is kept.",
+        board=Board.ERRORS,
+    ),
+    Alert(
+        name="HeadraceConnectAway",
+        expr=f"max({ours(CONNECT_ANSWERED)}) == 0",
+        wait="connect_for",
+        severity=Severity.CRITICAL,
+        summary="Kafka Connect does not tell of its connectors",
+        meaning="Whether connectors run is not known, and HeadraceConnectorFailed is quiet. If they do not, changes "
+        "stay in the source's log, which grows meanwhile; nothing is lost while it is kept.",
         board=Board.ERRORS,
     ),
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from consumer.alerts.alert import Alert
 from consumer.alerts.lag import LAG_ALERTS
-from consumer.alerts.letters import KINDS_SEEN, LETTER_ALERTS
+from consumer.alerts.letters import CAME, LETTER_ALERTS
 from consumer.alerts.servers import SERVER_ALERTS
 from consumer.alerts.workers import WORKER_ALERTS
 
@@ -52,8 +52,8 @@ def _written(value: Value) -> str:
 
 
 def _recorded() -> Iterator[str]:
-    yield f"      - record: {KINDS_SEEN.name}"
-    yield f"        expr: {_quoted(KINDS_SEEN.expr)}"
+    yield f"      - record: {CAME.name}"
+    yield f"        expr: {_quoted(CAME.expr)}"
     yield from _labels({})
 
 

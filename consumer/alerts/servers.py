@@ -21,7 +21,7 @@ SERVER_ALERTS = (
     ),
     Alert(
         name="HeadraceTargetFull",
-        expr=lately("target[.](resources|system)", "short_window"),
+        expr=lately("short_window", "target[.](resources|system)"),
         severity=Severity.CRITICAL,
         summary="The target says that it is out of something: {{ $labels.kind }}",
         meaning="Nothing is applied while its disk is full. Batches are rolled back as a whole and tried again; "

@@ -51,7 +51,7 @@ def serve(config: Config = None) -> None:
                 say("nobody has to log in: whoever is on this machine is its admin (admin.tokens changes that)")
             group, watch = group_samples(settings, told), made.state.watch
             told.ask(lambda: group.of(lookout.seen))
-            told.ask(lambda: connector_samples(watch.last.connectors if watch.last else ()))
+            told.ask(lambda: connector_samples(seen.connectors, seen.answered) if (seen := watch.last) else ())
             lookout.tell = told.tell
             try:
                 answer(made, bound)

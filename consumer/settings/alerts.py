@@ -38,7 +38,10 @@ class Alerts(Section):
         default=300, description="For how long neither a heartbeat nor a change may come from the source."
     )
     silence_for: Wait = Field(default=60, description="For how long it may be silent longer.")
-    connector_for: Wait = Field(default=60, description="For how long a task of Kafka Connect may have failed.")
+    connector_for: Wait = Field(
+        default=60, description="For how long a connector of Kafka Connect, or a task of it, may have failed."
+    )
+    connect_for: Wait = Field(default=300, description="For how long Kafka Connect may not tell of its connectors.")
     workers: Count = Field(default=1, description="Workers that are scraped at least.")
     workers_for: Wait = Field(default=120, description="For how long there may be fewer.")
     unread_for: Wait = Field(default=120, description="For how long a partition may have no worker.")

@@ -14,6 +14,8 @@ from consumer.telemetry.labels import OTHER, Bounded
 
 # connectors that are named
 _CONNECTORS = 100
+# as Kafka Connect says them, of connectors and tasks
+_STATES = frozenset({"RUNNING", "FAILED", "PAUSED", "STOPPED", "UNASSIGNED", "RESTARTING"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,11 +105,18 @@ class GroupSamples:
                 yield Sample(metrics.LAG_PARTITIONS, counts[topic, trend], (topic, trend))
 
 
-def connector_samples(connectors: Sequence[Connector]) -> Iterator[Sample]:
-    """Tasks by state."""
+def connector_samples(connectors: Sequence[Connector], answered: bool | None) -> Iterator[Sample]:
+    """Connectors and their tasks, by state. `answered`: whether Kafka Connect told of them; None: it is not asked."""
+    if answered is not None:
+        yield Sample(metrics.CONNECT_ANSWERED, answered)
     for connector in connectors[:_CONNECTORS]:
-        for state, count in Counter(task.state.lower() for task in connector.tasks).items():
+        yield Sample(metrics.CONNECTOR, 1, (connector.name, _state(connector.state)))
+        for state, count in Counter(_state(task.state) for task in connector.tasks).items():
             yield Sample(metrics.TASKS, count, (connector.name, state))
+
+
+def _state(said: str) -> str:
+    return said.lower() if said in _STATES else OTHER
 
 
 def _letters(letters: Letters) -> Iterator[Sample]:

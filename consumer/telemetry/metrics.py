@@ -200,6 +200,18 @@ CONTROL_BYTES = _gauge("control_bytes", "Bytes of a table of the control schema.
 TASKS = _gauge(
     "connect_tasks", "Tasks of a connector in Kafka Connect, by state.", "connector", "state", teller=Teller.ADMIN
 )
+CONNECTOR = _gauge(
+    "connect_connector_state",
+    "1 for the state of a connector itself, which may fail before it has tasks.",
+    "connector",
+    "state",
+    teller=Teller.ADMIN,
+)
+CONNECT_ANSWERED = _gauge(
+    "connect_answered",
+    "Whether Kafka Connect told of its connectors when it was last asked: 1, or 0.",
+    teller=Teller.ADMIN,
+)
 
 # names that other tools' boards ask for
 

@@ -1,4 +1,8 @@
-"""Series for each alert: such that it fires, and such that it must not. Times and steps of values are minutes."""
+"""Series for each alert: such that it fires, and such that it must not. Times and steps of values are minutes.
+
+They are of a process that is always scraped, but for those that name another instance. Where scrapes of it failed,
+`scraped` has the values of what it always tells.
+"""
 
 from dataclasses import dataclass, field
 
@@ -13,6 +17,7 @@ class Fires:
     at: int
     summary: str
     labels: dict[str, str] = field(default_factory=dict)
+    scraped: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +27,7 @@ class Calm:
     why: str
     series: dict[str, str]
     at: int
+    scraped: str = ""
 
 
 Case = Fires | Calm
@@ -31,10 +37,9 @@ def _trend(trend: str, topic: str = "a") -> str:
     return f'headrace_lag_partitions{{topic="{topic}", trend="{trend}"}}'
 
 
-def _failures(kind: str) -> str:
-    return (
-        f'headrace_failures_total{{kind="{kind}", error_type="persistent", component="decoder", route="dead_letter"}}'
-    )
+def _failures(kind: str, more: str = "") -> str:
+    labels = f'kind="{kind}", error_type="persistent", component="decoder", route="dead_letter"'
+    return f"headrace_failures_total{{{more}{labels}}}"
 
 
 _LAG = 'headrace_topic_lag_seconds{topic="a"}'
@@ -44,13 +49,19 @@ _LOOKED = "headrace_lag_looked_timestamp_seconds"
 _BEAT = "headrace_source_heartbeat_timestamp_seconds"
 _CHANGE = "headrace_source_change_timestamp_seconds"
 _TASK = 'headrace_connect_tasks{{connector="shop", state="{}"}}'
+_CONNECTOR = 'headrace_connect_connector_state{{connector="shop", state="{}"}}'
+_ANSWERED = "headrace_connect_answered"
 _OLDEST = 'headrace_letters_oldest_timestamp_seconds{{state="{}"}}'
 _OPEN = 'headrace_letters_open{{state="{}"}}'
 _BREAKER = 'headrace_breaker_state{{server="target", state="{}"}}'
 _CONTROL = 'headrace_control_bytes{{relation="{}"}}'
 _LOOP = 'headrace_loop_turned_timestamp_seconds{loop="reader"}'
 _REBALANCES = 'headrace_rebalances_total{event="assigned"}'
+_STARTED = "headrace_started_timestamp_seconds"
+_OTHER = 'instance="w:2", '
 _DAY = 1440
+
+_FLOOD = "So many records can't be applied that their partition or table was stopped"
 
 CASES: dict[str, tuple[Case, ...]] = {
     "HeadraceLagging": (
@@ -127,9 +138,31 @@ CASES: dict[str, tuple[Case, ...]] = {
             series={_TASK.format("failed"): "1x10"},
             at=3,
             labels={"connector": "shop"},
-            summary="1 tasks of the connector shop have failed",
+            summary="The connector shop, or a task of it, has failed",
         ),
-        Calm(why="it runs", series={_TASK.format("running"): "1x10"}, at=3),
+        Fires(
+            series={_CONNECTOR.format("failed"): "1x10"},
+            at=3,
+            labels={"connector": "shop"},
+            summary="The connector shop, or a task of it, has failed",
+        ),
+        Fires(
+            series={_CONNECTOR.format("failed"): "1x10", _TASK.format("failed"): "2x10"},
+            at=3,
+            labels={"connector": "shop"},
+            summary="The connector shop, or a task of it, has failed",
+        ),
+        Calm(
+            why="it runs",
+            series={_CONNECTOR.format("running"): "1x10", _TASK.format("running"): "1x10"},
+            at=3,
+        ),
+    ),
+    "HeadraceConnectAway": (
+        Fires(series={_ANSWERED: "1 0x20"}, at=8, summary="Kafka Connect does not tell of its connectors"),
+        Calm(why="for a moment", series={_ANSWERED: "1 0 0 1x20"}, at=8),
+        Calm(why="it answers", series={_ANSWERED: "1x20"}, at=8),
+        Calm(why="none is set", series={}, at=8),
     ),
     "HeadraceDeadLetters": (
         Fires(
@@ -169,17 +202,77 @@ CASES: dict[str, tuple[Case, ...]] = {
             series={_failures("record.decode"): "_x5 1x20"},
             at=8,
             labels={"kind": "record.decode"},
-            summary="record.decode happened, which did not for long (1 times)",
+            summary="record.decode happened, which did not for long",
         ),
-        Calm(why="it is known", series={_failures("record.decode"): "1x100"}, at=40),
-        Calm(why="a worker began anew", series={_failures("record.decode"): "3x60 _x10 1x60"}, at=75),
+        Fires(
+            series={_failures("record.decode"): f"_x5 1x{_DAY + 60} 2x20"},
+            at=_DAY + 70,
+            labels={"kind": "record.decode"},
+            summary="record.decode happened, which did not for long",
+        ),
+        Calm(
+            why="it came within the day", series={_failures("record.decode"): f"_x5 1x{_DAY - 60} 2x20"}, at=_DAY - 50
+        ),
+        Calm(why="shown for long enough", series={_failures("record.decode"): "_x5 1x60"}, at=21),
+        Calm(why="no more of them", series={_failures("record.decode"): "1x100"}, at=40),
+        Calm(why="a worker began anew", series={_failures("record.decode"): "_x3 3x57 stale _x9 1x60"}, at=75),
     ),
     "HeadraceFlood": (
         Fires(
             series={_failures("table.flood"): "_x20 1x20"},
             at=23,
-            summary="So many records can't be applied that their partition or table was stopped",
+            summary=_FLOOD,
             labels={"kind": "table.flood"},
+        ),
+        Fires(
+            series={_failures("table.flood"): "1x20 2x20"},
+            at=23,
+            summary=_FLOOD,
+            labels={"kind": "table.flood"},
+        ),
+        # a process that began anew counts anew, and may have come to the same number before it is scraped
+        Fires(
+            series={_failures("table.flood"): "3x20 stale 1x20", _STARTED: "0x20 stale 1320x20"},
+            at=23,
+            scraped="1x20 stale 1x20",
+            summary=_FLOOD,
+            labels={"kind": "table.flood"},
+        ),
+        Fires(
+            series={_failures("table.flood"): "1x20 stale 1x20", _STARTED: "0x20 stale 1320x20"},
+            at=23,
+            scraped="1x20 stale 1x20",
+            summary=_FLOOD,
+            labels={"kind": "table.flood"},
+        ),
+        # of two workers one ended
+        Fires(
+            series={_failures("table.flood"): "1x20 2x20", _failures("table.flood", _OTHER): "5x20 stale"},
+            at=23,
+            summary=_FLOOD,
+            labels={"kind": "table.flood"},
+        ),
+        # it came while nobody scraped
+        Fires(
+            series={_failures("table.flood"): "_x29 1x20"},
+            at=30,
+            scraped="1x20 stale _x7 1x20",
+            summary=_FLOOD,
+            labels={"kind": "table.flood"},
+        ),
+        Calm(why="the window is over after the first", series={_failures("table.flood"): "_x20 1x40"}, at=31),
+        Calm(why="the window is over after another", series={_failures("table.flood"): "1x20 2x40"}, at=32),
+        Calm(
+            why="nobody scraped a window ago",
+            series={_failures("table.flood"): "1x20 stale _x7 1x40"},
+            scraped="1x20 stale _x7 1x40",
+            at=35,
+        ),
+        Calm(
+            why="it began anew and has none",
+            series={_failures("table.flood"): "1x20 stale", _STARTED: "0x20 stale 1320x20"},
+            scraped="1x20 stale 1x20",
+            at=23,
         ),
         Calm(why="it is long ago", series={_failures("table.flood"): "_x5 1x60"}, at=40),
         Calm(why="another kind", series={_failures("table.held"): "_x5 1x60"}, at=7),
@@ -201,6 +294,12 @@ CASES: dict[str, tuple[Case, ...]] = {
             summary="The target says that it is out of something: target.resources",
         ),
         Calm(why="it has room again", series={_failures("target.resources"): "1+1x5 6x60"}, at=20),
+        Calm(
+            why="nobody scraped a window ago",
+            series={_failures("target.resources"): "6x20 stale _x7 6x40"},
+            scraped="1x20 stale _x7 1x40",
+            at=30,
+        ),
     ),
     "HeadracePoolExhausted": (
         Fires(

@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient
 from psycopg.conninfo import conninfo_to_dict
 
 from consumer.stack.connectors import Capture, connector_status, register_debezium, remove_debezium
-from consumer.stack.options import KAFKA, TARGET
+from consumer.stack.options import CONNECT, KAFKA, TARGET
 from consumer.stack.ports import choose
 from tests.faults.disk import fill, on_a_small_disk
 from tests.real.engine.feed import create_topic, fresh_name
@@ -139,6 +139,20 @@ def _connector(scene: Scene) -> Iterator[Labels]:
     eventually(lambda: not scene.watch.firing("HeadraceConnectorFailed"), "it has ended", 60)
     assert connector_status(at.connect_url, name) is not None
     remove_debezium(at.connect_url, source, name)
+
+
+@contextmanager
+def _connect_away(scene: Scene) -> Iterator[Labels]:
+    """Kafka Connect is stopped."""
+    scene.job = replace(scene.job, sections={**scene.job.sections, "connect": {"url": scene.job.at.connect_url}})
+    scene.worker()
+    scene.admin()
+    eventually(lambda: scene.watch.now("headrace_connect_answered == 1"), "it is heard that Connect answers", 60)
+    scene.stack.stop_part(CONNECT)
+    try:
+        yield {}
+    finally:
+        scene.stack.start_part(CONNECT)
 
 
 @contextmanager
@@ -390,6 +404,7 @@ PROVOKED: dict[str, Provoke] = {
     "HeadraceLagUnseen": _unseen,
     "HeadraceSourceSilent": _silent,
     "HeadraceConnectorFailed": _connector,
+    "HeadraceConnectAway": _connect_away,
     "HeadraceDeadLetters": _letters,
     "HeadraceManyLetters": _letters,
     "HeadraceRetryOverdue": _overdue,

@@ -35,6 +35,7 @@ SOON = Alerts(
     silence_seconds=6,
     silence_for=1,
     connector_for=1,
+    connect_for=1,
     workers_for=1,
     unread_for=1,
     loop_seconds=5,

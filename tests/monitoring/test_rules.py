@@ -79,12 +79,12 @@ def _expected(name: str, case: Fires) -> dict[str, Any]:
 def _hold(folder: Path, name: str, case: Case, group: str, expected: list[dict[str, Any]]) -> None:
     """Have promtool run the case with the process being of a group."""
     (folder / "rules.yml").write_text(rules(GROUP, _SETTINGS.model_dump()))
-    process = 'instance="w:1", job="headrace"'
-    series = [{"series": f'headrace_build_info{{{process}, group="{group}"}}', "values": f"1x{case.at + 20}"}]
-    for asked, values in case.series.items():
-        metric, _, labels = asked.partition("{")
-        inner = f"{{{process}, {labels}" if labels else f"{{{process}}}"
-        series.append({"series": metric + inner, "values": values})
+    always = f"1x{case.at + 20}"
+    series = [
+        _series(f'headrace_build_info{{instance="w:1", group="{group}"}}', case.scraped or always),
+        _series(f'headrace_build_info{{instance="w:2", group="{group}"}}', always),
+        *(_series(asked, values) for asked, values in case.series.items()),
+    ]
     test = {
         "interval": "1m",
         "input_series": series,
@@ -93,6 +93,13 @@ def _hold(folder: Path, name: str, case: Case, group: str, expected: list[dict[s
     file = {"rule_files": ["rules.yml"], "evaluation_interval": "1m", "tests": [test]}
     (folder / "test.yml").write_text(yaml.safe_dump(file))
     _run("promtool", "test", "rules", str(folder / "test.yml"))
+
+
+def _series(asked: str, values: str) -> dict[str, str]:
+    """As promtool takes it: of a target."""
+    metric, _, labels = asked.rstrip("}").partition("{")
+    labels = labels if "instance=" in labels else ", ".join(filter(None, ('instance="w:1"', labels)))
+    return {"series": f'{metric}{{job="headrace", {labels}}}', "values": values}
 
 
 def _run(name: str, *words: str) -> None:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from consumer.alerts.alert import PREFIX, Alert
-from consumer.alerts.letters import KINDS_SEEN
+from consumer.alerts.letters import CAME
 from consumer.alerts.rules import ALERTS, BadText, filled, rules, rules_text, words_of
 from consumer.cli import app
 from consumer.settings.alerts import Alerts
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 _VALUES = Alerts().model_dump()
 _GROUP = "shop-replica"
 # what a rule keeps is told by the rule
-_KEPT = {KINDS_SEEN.name: {"group", "kind"}}
+_KEPT = {CAME.name: {"group", "kind"}}
 each_alert = pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
 
 

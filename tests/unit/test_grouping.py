@@ -3,12 +3,14 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from consumer.core.connectors import Connector, Task
 from consumer.core.lag import Going, Lag
 from consumer.core.records import TopicPartition
 from consumer.core.trend import Trend
 from consumer.ports.outlook import Judged, Sight, Stored
 from consumer.telemetry import metrics
-from consumer.telemetry.grouping import GroupSamples
+from consumer.telemetry.gauging import Sample
+from consumer.telemetry.grouping import GroupSamples, connector_samples
 from consumer.telemetry.labels import OTHER, Bounded
 
 
@@ -38,3 +40,23 @@ def test_topics_beyond_the_bound_are_told_as_one() -> None:
         "a": 1.0,
         OTHER: 7.0,
     }
+
+
+def test_a_connector_that_failed_without_tasks_is_told_of() -> None:
+    """Its own state is; one that is not known is told as another."""
+    connectors = [
+        Connector(name="shop", kind="source", state="FAILED"),
+        Connector(name="till", kind="source", state="NEW ONE", tasks=(Task(id=0, state="RUNNING"),)),
+    ]
+    assert list(connector_samples(connectors, answered=True)) == [
+        Sample(metrics.CONNECT_ANSWERED, 1),
+        Sample(metrics.CONNECTOR, 1, ("shop", "failed")),
+        Sample(metrics.CONNECTOR, 1, ("till", OTHER)),
+        Sample(metrics.TASKS, 1, ("till", "running")),
+    ]
+
+
+def test_whether_kafka_connect_answered_is_told_where_it_was_asked() -> None:
+    """Without an answer its connectors are not known."""
+    assert list(connector_samples((), answered=False)) == [Sample(metrics.CONNECT_ANSWERED, 0)]
+    assert list(connector_samples((), answered=None)) == []

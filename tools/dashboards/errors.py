@@ -125,8 +125,16 @@ _FAILURES = Row(
             title="Tasks of Kafka Connect",
             why="By connector and state, as the admin process hears it.",
             queries=(Query(f"max by (connector, state) ({of_group(m.TASKS)})", "{{connector}} {{state}}"),),
-            width=24,
             alerts=("HeadraceConnectorFailed",),
+        ),
+        Lines(
+            title="Connectors of Kafka Connect",
+            why="How each is itself, apart from its tasks; and whether Kafka Connect tells of them.",
+            queries=(
+                Query(f"max by (connector, state) ({of_group(m.CONNECTOR)})", "{{connector}} {{state}}"),
+                Query(f"max({of_group(m.CONNECT_ANSWERED)})", "Kafka Connect answers"),
+            ),
+            alerts=("HeadraceConnectorFailed", "HeadraceConnectAway"),
         ),
     ),
 )

@@ -108,6 +108,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "alerts.silence_seconds": (1, _MONTH),
     "alerts.silence_for": (0, _MONTH),
     "alerts.connector_for": (0, _MONTH),
+    "alerts.connect_for": (0, _MONTH),
     "alerts.workers": (1, 1_000_000_000),
     "alerts.workers_for": (0, _MONTH),
     "alerts.unread_for": (0, _MONTH),
