@@ -137,7 +137,7 @@ def _watch(given: Given, engine: Engine, parts: Parts, life: WorkerLife, lookout
     """Have those who watch ask."""
     told, rationing, pool = given.told, engine.reader.rationing, given.shared.pool
     told.probe(probes(given.settings, life, parts))
-    group = group_samples(given.settings, told)
+    group = group_samples(given.steering.reloading, told)
     told.ask(lambda: group.of(lookout.seen))
     told.ask(lambda: worker_samples(parts.report(0.0), pool.status(), _since_1970(life.turned)))
     told.ask(lambda: pressure_samples(rationing.held_back, rationing.waited))

@@ -20,6 +20,7 @@ from consumer.core.breaking import BreakerLimits
 from consumer.core.flags import Switches
 from consumer.edges import descriptors
 from consumer.edges.breaker import CircuitBreaker
+from consumer.edges.kafka.config import selects
 from consumer.edges.kafka.offsets import KafkaOffsets
 from consumer.edges.memory import resident
 from consumer.edges.postgres.healing import PostgresHealing
@@ -118,15 +119,21 @@ def watchers(settings: Settings, hearers: Sequence[Tell] = ()) -> Iterator[Watch
         yield told
 
 
-def group_samples(settings: Settings, told: Watchers) -> GroupSamples:
+def group_samples(reloading: Reloading, told: Watchers) -> GroupSamples:
     """How the group is told of."""
+    settings = reloading.settings
     wanted = settings.telemetry
+
+    def reads(topic: str) -> bool:
+        return settings.lane.is_retry(topic) or selects(kafka_settings(reloading.settings), topic)
+
     return GroupSamples(
         group=settings.kafka.group,
         topics=told.topics,
         tables=Bounded(wanted.max_topics),
         partitions=wanted.max_partitions,
         kafka_names=wanted.kafka_names,
+        reads=reads,
     )
 
 

@@ -49,7 +49,7 @@ def serve(config: Config = None) -> None:
             say(f"console: http://{host}:{admin.port}/   API: http://{host}:{admin.port}/api/v1")
             if admin.is_open:
                 say("nobody has to log in: whoever is on this machine is its admin (admin.tokens changes that)")
-            group, watch = group_samples(settings, told), made.state.watch
+            group, watch = group_samples(reloading, told), made.state.watch
             told.ask(lambda: group.of(lookout.seen))
             told.ask(lambda: connector_samples(seen.connectors, seen.answered) if (seen := watch.last) else ())
             lookout.tell = told.tell

@@ -1,13 +1,13 @@
 """How the group is, from the last look at it."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from consumer.core.connectors import Connector
 from consumer.core.lag import Going, Lag
 from consumer.core.trend import Trend
-from consumer.ports.outlook import Compared, Judged, Letters, Sight
+from consumer.ports.outlook import Compared, Fresh, Judged, Letters, Sight
 from consumer.telemetry import metrics
 from consumer.telemetry.gauging import Sample
 from consumer.telemetry.labels import OTHER, Bounded
@@ -22,7 +22,8 @@ _STATES = frozenset({"RUNNING", "FAILED", "PAUSED", "STOPPED", "UNASSIGNED", "RE
 class GroupSamples:
     """Turns looks into samples.
 
-    `partitions`: most that have series of their own. `kafka_names`: also by the names of other tools.
+    `partitions`: most that have series of their own. `kafka_names`: also by the names of other tools. `reads`: whether
+    the group is to read a topic; how far others are is nobody's concern, though their positions stay.
     """
 
     group: str
@@ -30,21 +31,20 @@ class GroupSamples:
     tables: Bounded
     partitions: int
     kafka_names: bool
+    reads: Callable[[str], bool]
 
     def of(self, sight: Sight | None) -> Iterator[Sample]:
         """Those of a look; none without one."""
         if sight is None:
             return
         yield Sample(metrics.LOOKED, sight.at.timestamp())
-        yield from self._lags([one.lag for one in sight.partitions])
-        yield from self._trends(sight.partitions)
+        topics = {topic for topic in {one.lag.at.topic for one in sight.partitions} if self.reads(topic)}
+        read = [one for one in sight.partitions if one.lag.at.topic in topics]
+        yield from self._lags([one.lag for one in read])
+        yield from self._trends(read)
         yield from _letters(sight.stored.letters)
-        for table in sight.stored.tables:
-            name = self.tables(table.table)
-            if name != OTHER and table.records is not None:
-                yield Sample(metrics.TABLE_RECORDS, table.records, (name,))
-            if name != OTHER and table.complete_to is not None:
-                yield Sample(metrics.TABLE_COMPLETE, table.complete_to.timestamp(), (name,))
+        left = _tables(sight.partitions) - _tables(read)
+        yield from self._fresh([table for table in sight.stored.tables if table.table not in left])
         yield from self._compared(sight.stored.compared)
         changes = [table.newest_change for table in sight.stored.tables if table.newest_change is not None]
         if changes:
@@ -53,6 +53,14 @@ class GroupSamples:
             yield Sample(metrics.HEARTBEAT, sight.heartbeat.appended)
         for relation, size in sight.stored.sizes.items():
             yield Sample(metrics.CONTROL_BYTES, size, (relation,))
+
+    def _fresh(self, found: Iterable[Fresh]) -> Iterator[Sample]:
+        for table in found:
+            name = self.tables(table.table)
+            if name != OTHER and table.records is not None:
+                yield Sample(metrics.TABLE_RECORDS, table.records, (name,))
+            if name != OTHER and table.complete_to is not None:
+                yield Sample(metrics.TABLE_COMPLETE, table.complete_to.timestamp(), (name,))
 
     def _compared(self, found: Sequence[Compared]) -> Iterator[Sample]:
         for table in found:
@@ -117,6 +125,10 @@ def connector_samples(connectors: Sequence[Connector], answered: bool | None) ->
 
 def _state(said: str) -> str:
     return said.lower() if said in _STATES else OTHER
+
+
+def _tables(partitions: Iterable[Judged]) -> set[str]:
+    return {table for one in partitions for table in one.lag.tables}
 
 
 def _letters(letters: Letters) -> Iterator[Sample]:

@@ -237,7 +237,14 @@ def test_what_the_last_comparison_of_a_table_found_is_told(filled: Scene) -> Non
     filled.compared()
     stored = PostgresOutlook(filled.pool, filled.group).stored()
     sight = Sight(at=datetime.now(UTC), partitions=[], heartbeat=None, stored=stored)
-    samples = GroupSamples(group=filled.group, topics=Bounded(9), tables=Bounded(9), partitions=9, kafka_names=False)
+    samples = GroupSamples(
+        group=filled.group,
+        topics=Bounded(9),
+        tables=Bounded(9),
+        partitions=9,
+        kafka_names=False,
+        reads=lambda _: True,
+    )
     told = {sample.labels: sample.value for sample in samples.of(sight) if sample.metric is metrics.COMPARED_KEYS}
     assert told == {
         (filled.table, verdict): rows

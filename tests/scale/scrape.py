@@ -35,7 +35,12 @@ def main() -> int:
     told = Watchers(Bounded(1000))
     counted(told, places)
     group = GroupSamples(
-        group="scale", topics=told.topics, tables=Bounded(1000), partitions=wanted.partitions, kafka_names=False
+        group="scale",
+        topics=told.topics,
+        tables=Bounded(1000),
+        partitions=wanted.partitions,
+        kafka_names=False,
+        reads=lambda _: True,
     )
     sight = seen(places)
     told.ask(lambda: group.of(sight))

@@ -1,13 +1,14 @@
 """What is told of the group by a look at it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from consumer.core.connectors import Connector, Task
 from consumer.core.lag import Going, Lag
 from consumer.core.records import TopicPartition
 from consumer.core.trend import Trend
-from consumer.ports.outlook import Judged, Sight, Stored
+from consumer.ports.outlook import Fresh, Judged, Sight, Stored
 from consumer.telemetry import metrics
 from consumer.telemetry.gauging import Sample
 from consumer.telemetry.grouping import GroupSamples, connector_samples
@@ -21,11 +22,25 @@ def lag(topic: str, partition: int, seconds: float | None, going: Going = Going.
     return Judged(Lag(at=at, tables=(), position=0, end=9, records=9, seconds=seconds, going=going), trend)
 
 
+def told(
+    partitions: Iterable[Judged], topics: int = 9, read: str = "abc", tables: Sequence[Fresh] = ()
+) -> list[Sample]:
+    """What is told of a look; `read`: the topics that the group is to read."""
+    group = GroupSamples(
+        group="g",
+        topics=Bounded(topics),
+        tables=Bounded(9),
+        partitions=1,
+        kafka_names=False,
+        reads=lambda topic: topic in read,
+    )
+    stored = Stored(tables=tables)
+    return list(group.of(Sight(at=datetime.now(UTC), partitions=list(partitions), heartbeat=None, stored=stored)))
+
+
 def waits(partitions: Iterable[Judged], topics: int = 9) -> dict[str, float]:
     """How long the oldest record of each topic has waited, as it is told."""
-    group = GroupSamples(group="g", topics=Bounded(topics), tables=Bounded(9), partitions=1, kafka_names=False)
-    sight = Sight(at=datetime.now(UTC), partitions=list(partitions), heartbeat=None, stored=Stored())
-    return {sample.labels[0]: sample.value for sample in group.of(sight) if sample.metric is metrics.TOPIC_LAG}
+    return {sample.labels[0]: sample.value for sample in told(partitions, topics) if sample.metric is metrics.TOPIC_LAG}
 
 
 def test_what_a_person_paused_counts_for_no_wait_and_hides_none() -> None:
@@ -40,6 +55,22 @@ def test_topics_beyond_the_bound_are_told_as_one() -> None:
         "a": 1.0,
         OTHER: 7.0,
     }
+
+
+def test_a_topic_that_is_read_no_more_is_told_nothing_of() -> None:
+    """Nor is its table, unless another topic that is read goes there too."""
+    now = datetime.now(UTC)
+    partitions = [
+        Judged(replace(lag(topic, 0, 900.0).lag, tables=tables), Trend.STALLED)
+        for topic, tables in (("a", ["t1"]), ("b", ["t1", "t2"]))
+    ]
+    tables = [Fresh(table=name, complete_to=now, newest_change=now, records=9) for name in ("t1", "t2")]
+
+    def labels(read: str) -> set[str]:
+        return {label for sample in told(partitions, read=read, tables=tables) for label in sample.labels}
+
+    assert {"a", "b", "t1", "t2"} <= labels(read="ab")
+    assert labels(read="a") & {"a", "b", "t1", "t2"} == {"a", "t1"}
 
 
 def test_a_connector_that_failed_without_tasks_is_told_of() -> None:

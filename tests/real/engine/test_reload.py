@@ -15,23 +15,9 @@ from consumer.stack.options import Endpoints
 
 from .feed import Feed, fresh_name
 from .witness import Target
-from .worker import STEADY, Job, Process, Workers, awaited, eventually
+from .worker import STEADY, TAKEN, Job, Workers, awaited, eventually, read_again
 
-TAKEN, REFUSED = "settings were read again", "settings are not taken; those of before go on"
 NOTE = Note("me", "a test")
-
-
-def read_again(process: Process, job: Job | str) -> dict[str, Any]:
-    """Write its file anew and send it SIGHUP; what it says of that, first."""
-    before = len(process.lines(TAKEN)) + len(process.lines(REFUSED))
-    process.log_file.with_suffix(".toml").write_text(job if isinstance(job, str) else job.toml())
-    process.send(signal.SIGHUP)
-
-    def said() -> list[dict[str, Any]]:
-        return [*process.lines(TAKEN), *process.lines(REFUSED)]
-
-    eventually(lambda: len(said()) > before, "it says what came of it")
-    return max(said(), key=lambda entry: str(entry["timestamp"]))
 
 
 def control(job: Job) -> closing[PostgresControl]:

@@ -16,7 +16,7 @@ from consumer.stack.ports import choose
 
 from .feed import Feed, fresh_name
 from .witness import Target
-from .worker import Job, Process, Workers, eventually
+from .worker import Job, Process, Workers, eventually, read_again
 
 Series = dict[tuple[str, frozenset[str]], float]
 # quick looks, and the metrics of other tools
@@ -54,6 +54,25 @@ def job(at: Endpoints, target: Target, fed: tuple[Feed, Feed]) -> Job:
     """A group of its own on the two fed topics."""
     topics = tuple(feed.topic for feed in fed)
     return Job(at=at, dsn=target.dsn, group=fresh_name("watched"), topics=topics, sections=_WATCHED)
+
+
+def test_a_topic_that_is_read_no_more_has_no_lag(
+    workers: Workers, target: Target, job: Job, fed: tuple[Feed, Feed]
+) -> None:
+    """Its positions stay, and nobody is woken for them; other topics are told of as before."""
+    once, churn = fed
+    process = workers.run(job)
+    port = port_of(process)
+
+    def topics() -> set[str]:
+        """Those with a lag."""
+        labels = {label for name, found in scraped(port) if name.startswith("headrace_lag_") for label in found}
+        return labels & {once.topic, churn.topic}
+
+    eventually(lambda: topics() == {once.topic, churn.topic}, "both are told of")
+    read_again(process, replace(job, topics=(once.topic,)))
+    eventually(lambda: topics() == {once.topic}, "only the other one is told of")
+    assert process.leave() == 0
 
 
 def test_a_worker_tells_what_it_did_and_how_the_group_is(

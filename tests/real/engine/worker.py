@@ -20,6 +20,8 @@ _CLIENT = {"session.timeout.ms": "3000", "heartbeat.interval.ms": "300", "max.po
 STEADY = {"session.timeout.ms": "45000"}
 # seconds for what has to happen; a busy machine may be many times slower than this one
 PATIENCE = 120.0
+# what a process says of settings that it was to read again
+TAKEN, REFUSED = "settings were read again", "settings are not taken; those of before go on"
 _Found = TypeVar("_Found")
 # characters of a log that the report of a failed test shows
 _TOLD = 6000
@@ -242,6 +244,19 @@ class Workers:
         process = Process(words, log)
         self._started.append(process)
         return process
+
+
+def read_again(process: Process, job: Job | str) -> dict[str, Any]:
+    """Write its file anew and send it SIGHUP; what it says of that, first."""
+    before = len(process.lines(TAKEN)) + len(process.lines(REFUSED))
+    process.log_file.with_suffix(".toml").write_text(job if isinstance(job, str) else job.toml())
+    process.send(signal.SIGHUP)
+
+    def said() -> list[dict[str, Any]]:
+        return [*process.lines(TAKEN), *process.lines(REFUSED)]
+
+    eventually(lambda: len(said()) > before, "it says what came of it")
+    return max(said(), key=lambda entry: str(entry["timestamp"]))
 
 
 def _environment() -> dict[str, str]:
