@@ -28,7 +28,7 @@ def walk(app: FastAPI) -> list[Walked]:
 
 def readable(role: Role) -> list[str]:
     """The paths, with their parameters, that somebody of this role may read."""
-    nobody: Any = SimpleNamespace(provider=None, offsets=None, ages=None)
+    nobody: Any = SimpleNamespace(provider=None, offsets=None, ages=None, lane=None)
     app = make_app(Admin(), nobody)
     return sorted(
         path for method, path, needed in _walk(app.routes, "") if method == "GET" and (needed or role) <= role
