@@ -256,21 +256,17 @@ class Reader:
 
     def _want(self, fetched: Fetched) -> None:
         """Have a new schema or table looked up before the batch that brings it is full."""
-        if self._limits.lane(fetched.at.topic):
-            return
         key = BindingKey(fetched.at.topic, frame(fetched.keys[0]), frame(fetched.values[0]))
-        if key.value_frame is None:
+        if key.value_frame is None or self._limits.lane(key.topic):
             return
         if self._planner.knows(key):
             # once it is forgotten it is wanted anew
             self._wanted.discard(key)
-            return
-        if key in self._wanted:
-            return
-        if len(self._wanted) >= self.WANTED:
-            self._wanted.clear()
-        self._wanted.add(key)
-        self._ahead.want(key, runs(sample(fetched, self.SAMPLE))[0])
+        elif key not in self._wanted:
+            if len(self._wanted) >= self.WANTED:
+                self._wanted.clear()
+            self._wanted.add(key)
+            self._ahead.want(key, runs(sample(fetched, self.SAMPLE))[0])
 
     def _give_up(self, at: TopicPartition, failure: Failure) -> None:
         self._source.pause((at,))

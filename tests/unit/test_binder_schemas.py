@@ -94,9 +94,9 @@ def test_a_key_that_the_decoders_read_nothing_of_is_bound_as_unreadable() -> Non
     assert letter.failure.kind == "record.schema"
 
 
-def _spoilt(kind: Any, **more: Any) -> str:
+def _spoilt(kind: Any) -> str:
     """The schema of an envelope one of whose columns is not quite as Avro wants it."""
-    return json.dumps(envelope([*FIELDS, {"name": "odd", "type": kind, **more}]))
+    return json.dumps(envelope([*FIELDS, {"name": "odd", "type": kind}]))
 
 
 FIXED = {"type": "fixed", "name": "f"}
@@ -106,9 +106,6 @@ SPOILT = {
     "digits as a text": _spoilt({**DECIMAL, "precision": "10"}),
     "a scale as a text": _spoilt({**DECIMAL, "precision": 10, "scale": "2"}),
     "parameters as a list": _spoilt({"type": "int", "connect.parameters": ["x"]}),
-    "a name as a list": _spoilt({"type": "string", "connect.name": ["x"]}),
-    "a default that is no bytes": _spoilt({**DECIMAL, "precision": 9, "scale": 2}, default="\u20ac"),
-    "a default beyond all numbers": _spoilt("double", default=10**400),
     "bytes of a negative number": _spoilt({**FIXED, "size": -3}),
     "bytes without end": _spoilt({**FIXED, "size": 2**40}),
     "a field twice in a record": _spoilt(TWICE),

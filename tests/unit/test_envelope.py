@@ -106,6 +106,10 @@ def column(kind: Any) -> Any:
         ),
         ({"type": "enum", "name": "E", "symbols": ["A"]}, {"avro": "enum"}),
         ({"type": "array", "items": "int"}, {"avro": "array"}),
+        # what is no name or no parameters says nothing
+        ({"type": "string", "connect.name": ["x"]}, {"avro": "string", "semantic": None}),
+        ({"type": "int", "connect.parameters": ["x"]}, {"avro": "int", "length": None}),
+        ({"type": "fixed", "name": "F", "size": 8, "logicalType": "decimal"}, {"avro": "decimal", "fixed": True}),
     ],
 )
 def test_a_column_has_its_meaning(kind: Any, expected: dict[str, Any]) -> None:

@@ -64,6 +64,9 @@ def test_a_type_that_people_chose_is_theirs() -> None:
     assert (column.created, column.type) == (("public.mood",), None)
 
 
+_LONG = (10**37 + 1).to_bytes(16, "big").decode("latin-1")
+
+
 @pytest.mark.parametrize(
     ("kind", "default", "said"),
     [
@@ -74,6 +77,9 @@ def test_a_type_that_people_chose_is_theirs() -> None:
         ("string", "it's", "it's"),
         ({"type": "bytes", "logicalType": "decimal", "precision": 5, "scale": 2}, "\x04\u00d2", Decimal("12.34")),
         ({"type": "bytes", "logicalType": "decimal", "precision": 5, "scale": 2}, "\u00ff", Decimal("-0.01")),
+        # no bytes; more digits than a context keeps
+        ({"type": "bytes", "logicalType": "decimal", "precision": 5, "scale": 2}, "\u20ac", None),
+        ({"type": "bytes", "logicalType": "decimal", "precision": 38, "scale": 2}, _LONG, Decimal(f"{10**35}.01")),
         (named("long", TIME + "MicroTimestamp"), 0, None),
         (named("int", TIME + "Date"), 0, None),
         (named("string", "io.debezium.data.Json"), "{}", None),
@@ -90,6 +96,14 @@ def test_a_default_is_taken_where_its_form_is_the_value(kind: Any, default: Any,
     # an optional column with a default has its value first
     assert wanted([kind, "null"], default=default).default == said
     assert wanted([kind, "null"], default=default).nullable
+
+
+def test_a_default_beyond_all_floats_is_none() -> None:
+    """As JSON it is a whole number."""
+    text = Writer(envelope([{"name": "c", "type": "double", "default": 1.5}])).text.replace("1.5", str(10**400))
+    (column,) = read_writer_schema(text).columns
+    (found,) = wanted_columns([Travelling(column=column, name="c")], text)
+    assert found.default is None
 
 
 @pytest.mark.parametrize("policy", [ColumnPolicy(binary="hex"), ColumnPolicy(type="bytea")])
