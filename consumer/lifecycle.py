@@ -33,6 +33,8 @@ HUNG = 70
 UNDRAINED = 1
 # seconds in which a hurried end is over
 HURRIED = 3.0
+# seconds between two looks at the loops, which come many times a second, after which the process was not running
+STOOD_STILL = 2.0
 _LOOK = 0.05
 # of the loops, those that read and apply
 _WORKING = 2
@@ -91,6 +93,8 @@ class WorkerLife:
         applier.patience.beat = self._applying.beat
         self._hooks = hooks
         self._next_prune = time.monotonic() + PRUNE_EVERY
+        # when was looked last, and since when the process runs without having stood still as a whole
+        self._looked = self._awake = time.monotonic()
         # when a hurried end is to be over
         self._over: float | None = None
 
@@ -122,11 +126,16 @@ class WorkerLife:
 
     def _watch(self) -> None:
         self._raise_failures()
+        now = time.monotonic()
+        if now - self._looked > STOOD_STILL:
+            # it was stopped, or its container frozen: no thread is to blame
+            self._awake = now
+        self._looked = now
         for watch in self._hooks.watches:
-            if ranges := watch.overdue():
+            if ranges := watch.overdue(self._awake):
                 self._end_hung(ranges)
         for loop in self._loops:
-            still = time.monotonic() - loop.turned
+            still = time.monotonic() - max(loop.turned, self._awake)
             if still > self._settings.stall_timeout:
                 failure = _stalled(loop.name, still)
                 self._hooks.tell(Failed(failure, Route.ENDED))

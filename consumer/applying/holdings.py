@@ -22,6 +22,11 @@ from consumer.reading.handover import Dropped, Handover, Later, Stopped
 
 log = structlog.get_logger("headrace.apply")
 
+# seconds until a partition without a leader is looked at again
+_LEADERLESS = 3.0
+# what partitions are given back for
+_PAUSES = {"kafka.leaderless": Pause.LEADER}
+
 
 class Holdings:
     """What the worker holds of the group's partitions. Belongs to the apply thread, whose session it uses."""
@@ -102,16 +107,33 @@ class Holdings:
             everything = sorted(self._offsets.matching() | set(partitions))
             self._sink.seed(self._offsets.initial(everything))
             known = self._sink.known()
+        # each question may take as long as is waited for an answer, and all of them too long for one turn
+        self._patience.beat()
+        partitions = self._led(partitions, known.partitions)
+        self._patience.beat()
         ids = self._offsets.topic_ids(sorted({at.topic for at in partitions}))
         fresh = [at for at in partitions if at not in known.partitions]
         starts = {at: Start(offset=0, topic_id=ids.get(at.topic)) for at in partitions}
         starts |= self._late_starts(fresh, known.partitions)
+        self._patience.beat()
         with self._handover.taking(starts) as ours:
             rows = self._sink.take({at: starts[at] for at in ours}, again=again)
         if overtaken := set(ours) - {part.at for part in rows}:
             self.drop(sorted(overtaken))
+        self._patience.beat()
         taken = [part for part in rows if self._same_topic(part, ids)]
         return self._kept([part for part in taken if not self._is_paused(part)])
+
+    def _led(self, partitions: Sequence[TopicPartition], known: frozenset[TopicPartition]) -> list[TopicPartition]:
+        """Those that can be begun now. The others are given back for a while: where their logs begin, or how far the
+        older ones reach that a new one waits for, nobody can tell.
+        """
+        lost = self._offsets.leaderless(sorted({at.topic for at in partitions}))
+        older = {at.topic for at in lost & known}
+        left = [at for at in partitions if at in lost or (at.topic in older and at not in known)]
+        for at in left:
+            self.delay(Later(at, _LEADERLESS, _leaderless(at)))
+        return [at for at in partitions if at not in left]
 
     def _kept(self, taken: Sequence[Taken]) -> list[Taken]:
         """They are read on behind their last records, or from their positions where retention has come up to those."""
@@ -134,6 +156,7 @@ class Holdings:
         """
         topics = {new.topic for new in fresh}
         ends = self._offsets.ends([at for at in known if at.topic in topics])
+        self._patience.beat()
         starts = {}
         for at, start in self._offsets.log_start(fresh).items():
             older = {old: end for old, end in ends.items() if old.topic == at.topic and end}
@@ -295,7 +318,7 @@ class Holdings:
         why = later.failure
         assert why is not None, "it waits for something"
         self.tell(Failed(why, Route.WAITS))
-        self.tell(Halted(Pause.SCHEMA, 1))
+        self.tell(Halted(_PAUSES.get(why.kind, Pause.SCHEMA), 1))
         # said once, however often it is looked for
         say = log.debug if self._delayed.get(later.at) == why.kind else log.warning
         self._delayed[later.at] = why.kind
@@ -348,6 +371,11 @@ class Holdings:
             again_in=again and round(again, 1),
             **told(failure),
         )
+
+
+def _leaderless(at: TopicPartition) -> Failure:
+    detail = f"topic {at.topic}, partition {at.partition}: it, or one that it has to wait for, has no leader"
+    return failed(KINDS["kafka.leaderless"], "kafka", "take", detail)
 
 
 def _recreated(at: TopicPartition) -> Failure:

@@ -41,7 +41,7 @@ POINTS: tuple[dict[str, str], ...] = (
 
 def entries(store: Store, scenario: Scenario, size: int, runs: int, against: Against) -> Iterator[Entry]:
     """The runs that are still missing, in turns: Headrace, the sink's defaults, the sink's best, and again."""
-    contenders = [(HEADRACE, race.overrides())]
+    contenders = [(HEADRACE, engine.overrides())]
     if against is not Against.NOBODY:
         contenders.append((DEFAULTS, {}))
     if against is Against.BEST:

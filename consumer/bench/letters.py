@@ -12,7 +12,7 @@ from functools import partial
 import fastavro
 from psycopg import sql
 
-from consumer.bench import campaign, race, replay, target, topics, workload
+from consumer.bench import campaign, engine, race, replay, target, topics, workload
 from consumer.bench.cases import CASES, FLOOD, NAME, Case
 from consumer.bench.contender import headrace, new_group
 from consumer.bench.failures import late, unusable
@@ -41,7 +41,7 @@ def measure(rig: Rig, size: int, runs: int, cases: Sequence[Case] = CASES) -> No
             replay.ensure(rig, _others(dataset, case), 1, 1 + case.open_letters, partial(_bad, rig, dataset, case))
     ids = [row_id(record) for record in replay.records(rig, dataset.topics[0], dataset.events)]
     wanted = [
-        race.Entry(scenario=NAME, size=size, contender=case.name, settings={**race.overrides(), **case.variables})
+        race.Entry(scenario=NAME, size=size, contender=case.name, settings={**engine.overrides(), **case.variables})
         for case in cases
     ]
     for entry in campaign.turns(rig.store, wanted, runs):

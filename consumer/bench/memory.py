@@ -8,7 +8,7 @@ from psycopg import Connection
 from consumer.bench import engine, replay, target
 from consumer.bench.contender import HEADRACE, headrace
 from consumer.bench.failures import late
-from consumer.bench.race import busy, now, overrides
+from consumer.bench.race import busy, now
 from consumer.bench.rig import Rig
 from consumer.bench.sampler import Sampler
 from consumer.bench.scenario import Dataset
@@ -46,7 +46,7 @@ def measure(rig: Rig, dataset: Dataset, backlog: int, partitions: int) -> Result
         cpu_per_million=round(cpu / backlog * 1e6, 2),
         peak_mb=round(sampler.peak_mb, 1),
         correct=target.same(rig, dataset),
-        settings=overrides(),
+        settings=engine.overrides(),
         details={"partitions": partitions, **details},
         load_before=load,
         finished_at=now(),

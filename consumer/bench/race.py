@@ -68,11 +68,6 @@ def failed(entry: Entry, kind: str) -> Result:
     )
 
 
-def overrides() -> dict[str, str]:
-    """The settings of Headrace that the environment changes."""
-    return {name: value for name, value in os.environ.items() if name.startswith("HEADRACE_") and "DSN" not in name}
-
-
 def busy() -> float:
     """How busy the machine is before a run: the load of the last minute."""
     return round(os.getloadavg()[0], 2)

@@ -17,7 +17,7 @@ from consumer.bench.failures import late, unusable
 from consumer.bench.fleet import Fleet
 from consumer.bench.modes import ROLLING, Mode
 from consumer.bench.pauses import Restart
-from consumer.bench.race import busy, now, overrides
+from consumer.bench.race import busy, now
 from consumer.bench.replay import Record
 from consumer.bench.rig import Rig
 from consumer.bench.scenario import SCENARIOS, Dataset
@@ -87,7 +87,7 @@ def measure(rig: Rig, plan: Plan, mode: Mode) -> Result:
         seconds=round(sent / reached, 1),
         wall_seconds=round(sent / reached, 1),
         correct=not any(wrong.values()),
-        settings=overrides(),
+        settings=engine.overrides(),
         details={"workers": plan.workers, "partitions": plan.partitions, **wrong, **_costs(waits, restarts)},
         load_before=load,
         finished_at=now(),

@@ -14,7 +14,7 @@ from consumer.bench import engine, fleet, memory, replay, summary, target, topic
 from consumer.bench.failures import late, unusable
 from consumer.bench.fleet import Fleet
 from consumer.bench.modes import MODES, SCALE
-from consumer.bench.race import busy, now, overrides
+from consumer.bench.race import busy, now
 from consumer.bench.rig import Rig
 from consumer.bench.scenario import MILLION, SCENARIOS, Dataset
 from consumer.bench.spent import Spent, spent
@@ -86,7 +86,7 @@ def _run(rig: Rig, dataset: Dataset, what: tuple[str, int, int], workers: int) -
         wall_seconds=round(seconds, 3),
         cpu_per_million=round(used.clients / applied * MILLION, 2),
         correct=target.same(rig, dataset),
-        settings=overrides(),
+        settings=engine.overrides(),
         details={
             "workers": workers,
             "partitions": partitions,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
-from consumer.bench import campaign, race, target, topics, watched
+from consumer.bench import campaign, engine, race, target, topics, watched
 from consumer.bench.contender import Running, headrace
 from consumer.bench.rig import Rig
 from consumer.bench.scenario import SCENARIOS, Dataset
@@ -21,7 +21,7 @@ def measure(rig: Rig, size: int, runs: int) -> None:
     dataset = SCENARIOS["fresh"].dataset(size)
     topics.ensure(rig, dataset)
     wanted = [
-        race.Entry(scenario=watched.NAME, size=size, contender=name, settings={**race.overrides(), **settings})
+        race.Entry(scenario=watched.NAME, size=size, contender=name, settings={**engine.overrides(), **settings})
         for name, settings in watched.SETTINGS.items()
     ]
     for entry in campaign.turns(rig.store, wanted, runs):

@@ -6,13 +6,18 @@ from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+import structlog
+
 from consumer.binding.gates import Cannot
-from consumer.core.failure import Failure, Persistent, Transient
+from consumer.core.failure import Failure, Persistent, Transient, told
 from consumer.core.framing import Datum, elsewhere, expected, foreign, said_by
 from consumer.core.runs import Run
 from consumer.core.schema_ref import Foreign, SchemaRef, Space
 from consumer.ports.bindings import Catalog
 from consumer.ports.decoding import Found, Registry
+from consumer.ports.refusals import DataFault, TableFault
+
+log = structlog.get_logger("headrace.bind")
 
 # requests to the registry at a time
 _REQUESTS = 8
@@ -74,8 +79,8 @@ class Schemas:
                 answer.cancel()
             self._refuse(refused)
         if fetched:
-            self._remember(fetched)
             self._known |= fetched
+            self._remember(fetched)
 
     def _refuse(self, refused: dict[SchemaRef, Failure]) -> None:
         now = time.monotonic()
@@ -88,7 +93,11 @@ class Schemas:
         for ref, found in fetched.items():
             named[self._registry.name(ref)][found.number] = found.text
         for name, schemas in named.items():
-            self._catalog.remember_schemas(name, schemas)
+            try:
+                self._catalog.remember_schemas(name, schemas)
+            except (DataFault, TableFault) as error:
+                # they are known for as long as this process lives
+                log.warning("schemas are not kept for when the registry is away", registry=name, **told(error.failure))
 
     def _recalled(self, refs: Collection[SchemaRef]) -> dict[SchemaRef, Found]:
         named: dict[str, list[SchemaRef]] = defaultdict(list)

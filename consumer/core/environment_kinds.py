@@ -56,8 +56,14 @@ ENVIRONMENT_KINDS = (
     kind(
         "target.pooler",
         PERSISTENT,
-        "target.dsn leads to a transaction pooler, but staging tables need a session of their own",
-        "Point target.dsn at the server itself, or at a pooler in session mode.",
+        "target.dsn leads to a pooler, but staging tables need a session of their own",
+        "Point target.dsn at the server itself: Headrace has a pool of its own, and each worker holds one session.",
+    ),
+    kind(
+        "target.version",
+        PERSISTENT,
+        "the target's PostgreSQL is older than 15",
+        "Upgrade it to PostgreSQL 15 or newer, or choose another target.",
     ),
     kind(
         "target.newer",
@@ -180,6 +186,13 @@ ENVIRONMENT_KINDS = (
         TRANSIENT,
         "a topic is gone while records of it are still to be applied",
         "Create it again, or restart the worker, which then leaves it out.",
+    ),
+    kind(
+        "kafka.leaderless",
+        TRANSIENT,
+        "no broker leads the partition, or one of its topic that it waits for",
+        "Kafka elects one by itself once a broker that has all of the log is back: look for the brokers that are away. "
+        "Headrace looks again by itself.",
     ),
     kind(
         "kafka.letters",

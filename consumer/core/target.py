@@ -4,6 +4,10 @@ from dataclasses import dataclass
 
 from consumer.core.types import Kind
 
+# before it no catalog says what unique indexes make of nulls
+LEAST_SERVER = 150_000
+"""The oldest PostgreSQL that can be a target, as libpq numbers it."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class TableName:

@@ -32,10 +32,11 @@ class DecodeWatch:
         finally:
             self._since = None
 
-    def overdue(self) -> tuple[OffsetRange, ...]:
-        """The ranges whose decoding has passed its deadline; none otherwise."""
+    def overdue(self, awake: float = 0.0) -> tuple[OffsetRange, ...]:
+        """The ranges whose decoding has passed its deadline; none otherwise. `awake`: since when the process runs."""
         since = self._since
-        return self._ranges if since is not None and time.monotonic() - since > self._deadline else ()
+        late = since is not None and time.monotonic() - max(since, awake) > self._deadline
+        return self._ranges if late else ()
 
 
 class Marks:

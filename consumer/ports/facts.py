@@ -38,6 +38,7 @@ class Pause(StrEnum):
     STOPPED = "stopped"
     PERSON = "person"
     SCHEMA = "schema"
+    LEADER = "leader"
     ROWS = "other_rows"
     MEMORY = "memory"
     LATENCY = "latency"

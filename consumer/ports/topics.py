@@ -120,6 +120,10 @@ class Offsets(Protocol):
         """The topics' ids, for those that exist."""
         ...
 
+    def leaderless(self, topics: Sequence[str]) -> frozenset[TopicPartition]:
+        """The topics' partitions that no broker leads now: nobody can tell of their logs, or read them."""
+        ...
+
     def traits(self, topics: Sequence[str]) -> Mapping[str, Traits]:
         """What the topics are like now, for those that exist."""
         ...

@@ -65,14 +65,13 @@ class Reader:
     PATIENCE = 1.0
     # how long a revocation waits for the batch in flight
     RELEASE = 5.0
-    # how long a fenced partition that the group still assigns to us is left alone before it is taken again:
-    # a worker that was stopped learns within a heartbeat that it lost its partitions
+    # how long a fenced partition that is still ours is left alone: who was stopped soon learns that it lost it
     GRACE = 10.0
     # how many batches may be gathered at once, where there are many topics
     ROUNDS = 4
     # records of one poll where tables have several priorities
     SIP = 2_000
-    # records to learn a table's name from; the first that decodes is enough
+    # records to learn a table's name from, by the first that decodes
     SAMPLE = 20
     # bindings of which it is remembered that they were asked for
     WANTED = 4096
@@ -105,8 +104,7 @@ class Reader:
         self._source.open(self)
 
     def close(self) -> None:
-        """Leave the group, which learns of the last positions first."""
-        self._heed_notices()
+        """Leave the group, which learns of the last positions first: what is assigned is revoked."""
         self._source.close()
 
     def turn(self, timeout: float) -> None:
@@ -146,10 +144,12 @@ class Reader:
         self.tell(Shifted(Shift.ASSIGNED, len(partitions)))
 
     def revoked(self, partitions: Sequence[TopicPartition]) -> None:
-        self._forget(partitions)
-        self.tell(Shifted(Shift.REVOKED, len(partitions)))
         if not self._handover.release(partitions, self.RELEASE):
             log.warning("revoked while a batch is in flight; the fence decides", count=len(partitions))
+        # while they are ours the group learns how far that batch has come
+        self._heed_notices()
+        self._forget(partitions)
+        self.tell(Shifted(Shift.REVOKED, len(partitions)))
 
     def lost(self, partitions: Sequence[TopicPartition]) -> None:
         self._forget(partitions)
@@ -176,9 +176,11 @@ class Reader:
         for notice in self._handover.notices():
             if isinstance(notice, Moved):
                 moved |= notice.positions
-            else:
-                self._heed(notice)
-        mine = {at: offset for at, offset in moved.items() if at in self._places}
+            elif isinstance(notice, Taken):
+                # whoever had it before may not have told the group how far it came
+                moved[notice.at] = notice.next_offset
+            self._heed(notice)
+        mine = {at: offset for at, offset in moved.items() if at in self._assigned}
         if mine:
             self._source.commit(mine)
 

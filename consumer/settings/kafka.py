@@ -90,7 +90,12 @@ class Kafka(Section):
         description="Where a group begins that never ran: earliest, latest, or group:<name> to take over "
         "another group's offsets. Counts only for what exists at the first start.",
     )
-    client: dict[str, ClientValue] = Field(default={}, description="Passed to librdkafka as it is.")
+    client: dict[str, ClientValue] = Field(
+        default={},
+        description="Settings of librdkafka's, as it names them. Refused are those that the guarantees rest on: "
+        + ", ".join(f"`{name}`" for name in sorted(RESERVED))
+        + ".",
+    )
     request_timeout: float = Field(default=30.0, ge=1, le=300, description="Seconds that a broker may take to answer.")
     metadata_refresh: float = Field(
         default=10.0, ge=1, le=3600, description="Seconds between looks for new topics that match a pattern."

@@ -80,6 +80,10 @@ class Logs:
         """None are told."""
         return {}
 
+    def leaderless(self, topics: Sequence[str]) -> frozenset[TopicPartition]:
+        """None is."""
+        return frozenset()
+
     def traits(self, topics: Sequence[str]) -> Mapping[str, Traits]:
         """Each has so many partitions as are known."""
         return {topic: Traits(compacted=False, partitions=self._count(topic)) for topic in topics if self._count(topic)}

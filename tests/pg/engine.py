@@ -78,6 +78,10 @@ class Topics:
     def topic_ids(self, topics: Sequence[str]) -> Mapping[str, str]:
         return dict.fromkeys(topics, "id")
 
+    def leaderless(self, topics: Sequence[str]) -> frozenset[TopicPartition]:
+        """None is."""
+        return frozenset()
+
     def traits(self, topics: Sequence[str]) -> Mapping[str, Traits]:
         return {topic: Traits(compacted=self.compacted, partitions=len(self.logs)) for topic in topics}
 

@@ -62,6 +62,10 @@ class Log:
         """Of the only one."""
         return dict.fromkeys(topics, self.topic_id)
 
+    def leaderless(self, topics: Sequence[str]) -> frozenset[TopicPartition]:
+        """None is."""
+        return frozenset()
+
     def traits(self, topics: Sequence[str]) -> dict[str, Traits]:
         """Of the only one."""
         return dict.fromkeys(topics, Traits(compacted=self.compacted, partitions=self.partitions))

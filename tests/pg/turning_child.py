@@ -43,6 +43,10 @@ class Logs:
         """The topic of now."""
         return dict.fromkeys(topics, NEW_ID)
 
+    def leaderless(self, topics: Sequence[str]) -> frozenset[TopicPartition]:
+        """None is."""
+        return frozenset()
+
     def traits(self, topics: Sequence[str]) -> Mapping[str, Traits]:
         """Two partitions."""
         return dict.fromkeys(topics, Traits(compacted=False, partitions=2))

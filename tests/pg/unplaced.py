@@ -195,6 +195,10 @@ class Scene:
         """Those of topics that were never made anew."""
         return dict.fromkeys(topics, "first")
 
+    def leaderless(self, topics: Sequence[str]) -> frozenset[TopicPartition]:
+        """None is."""
+        return frozenset()
+
     def fetch(self, ref: RecordRef) -> Record | None:
         """A record of the log, read at its origin."""
         if ref.at != self.landing.at or ref.offset >= len(self.log) or ref.offset in self.gone:

@@ -42,7 +42,7 @@ ASKED = (
 )
 MOST_SECONDS = 5.0
 """Of the processor, for one decoding."""
-MADE = 30
+MADE = 20
 """Tables that are made up, unless a number is given."""
 MOST_EACH = 8
 """The same for what is done with one of them: native code that does not return has the process ended by the kernel."""

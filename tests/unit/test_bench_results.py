@@ -241,6 +241,21 @@ def test_the_version_follows_the_sources_that_a_worker_runs(tmp_path: Path, plac
     assert (engine.version(sources) != _THIS) is is_another
 
 
+@pytest.mark.parametrize(
+    ("environment", "is_another"),
+    [
+        ({"HEADRACE_BATCH__MAX_ROWS": "5000"}, True),
+        ({"HEADRACE_TARGET__DSN": "postgresql://elsewhere"}, False),
+        ({"HOME": "elsewhere"}, False),
+    ],
+)
+def test_runs_with_other_settings_are_of_another_headrace(environment: dict[str, str], is_another: bool) -> None:
+    """Else a median would be of both. Where the target is changes nothing."""
+    plain = engine.version(environment={})
+    assert (engine.version(environment=environment) != plain) is is_another
+    assert engine.version(environment=environment).startswith(plain)
+
+
 def _watched(contender: str, rate: float, cpu: float) -> Result:
     return _run(contender, rate=rate, scenario=watched.NAME, cpu_per_million=cpu)
 

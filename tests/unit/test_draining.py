@@ -58,6 +58,10 @@ class Ten:
     def topic_ids(self, topics: Sequence[str]) -> dict[str, str]:
         return {}
 
+    def leaderless(self, topics: Sequence[str]) -> frozenset[TopicPartition]:
+        """None is."""
+        return frozenset()
+
     def ends(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         return {}
 

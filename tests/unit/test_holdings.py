@@ -14,6 +14,7 @@ from consumer.core.kinds import KINDS
 from consumer.core.pausing import Paused, Subject
 from consumer.core.policy import TablePolicy
 from consumer.core.records import LastRecord, Slice, TopicPartition
+from consumer.ports.facts import Fact, Halted, Pause
 from consumer.ports.target import Known, Start, Stored, Taken
 from consumer.reading.handover import Dropped, Handover, Later, Stopped
 from tests.unit.patient import patient
@@ -31,6 +32,7 @@ class Asked:
         self.known_id: str | None = None
         self.answers = True
         self.topics_there = True
+        self.unled: frozenset[TopicPartition] = frozenset()
         self.waits: dict[TopicPartition, dict[str, int]] = {}
         self.paused: Paused | None = None
         # what another worker has taken meanwhile
@@ -66,6 +68,9 @@ class Asked:
     def topic_ids(self, topics: Sequence[str]) -> dict[str, str]:
         return {topic: f"{topic} {next(self.ids)}" for topic in topics if self.topics_there}
 
+    def leaderless(self, topics: Sequence[str]) -> frozenset[TopicPartition]:
+        return self.unled
+
     def asked(self) -> list[TopicPartition]:
         return [AT, NOT_OURS]
 
@@ -92,7 +97,8 @@ class Scene:
         self.target = target = Asked()
         self.handover = Handover(max_bytes=1, max_batches=1)
         self.watch = TopicWatch(target)
-        self.holdings = Holdings(target, self.watch, self.handover, patient(target), policy)
+        self.patience = patient(target)
+        self.holdings = Holdings(target, self.watch, self.handover, self.patience, policy)
         self.holdings.begin([Taken(at=AT, epoch=1, next_offset=0)])
 
     def stop(self, kind: str = "table.truncate") -> None:
@@ -139,6 +145,40 @@ def test_last_records_that_retention_took_say_nothing() -> None:
     late = TopicPartition("t", 2)
     taken = Scene().holdings.take([AT, NOT_OURS, late])
     assert {part.at: part.last_record for part in taken} == {AT: (9, 3), NOT_OURS: None, late: (4, 3)}
+
+
+def test_a_taking_shows_that_it_lives_between_its_questions() -> None:
+    """Each of them may take as long as is waited for an answer, all of them longer than a loop may stand still."""
+    scene = Scene()
+    lived: list[str] = []
+    scene.patience.beat = lambda: lived.append("beat")
+    scene.holdings.take([AT, TopicPartition("t", 2)])
+    assert len(lived) >= 5
+
+
+@pytest.mark.parametrize(
+    ("unled", "left"),
+    [
+        pytest.param({0}, {0, 2}, id="one that is older"),
+        pytest.param({2}, {2}, id="one that is new"),
+        pytest.param({0, 1, 2}, {0, 1, 2}, id="all"),
+    ],
+)
+def test_a_partition_without_a_leader_is_left_for_a_while_and_keeps_no_other(unled: set[int], left: set[int]) -> None:
+    """But for a new one, which has to know how far the older ones reach. It is said why."""
+    scene = Scene()
+    three = [AT, NOT_OURS, TopicPartition("t", 2)]
+    scene.target.unled = frozenset(three[number] for number in unled)
+    told: list[Fact] = []
+    scene.holdings.tell = told.append
+    taken = scene.holdings.take(three)
+    assert {part.at.partition for part in taken} == {0, 1, 2} - left
+    later = [notice for notice in scene.handover.notices() if isinstance(notice, Later)]
+    assert {(one.at.partition, one.failure and one.failure.kind) for one in later} == {
+        (number, "kafka.leaderless") for number in left
+    }
+    assert all(one.seconds > 0 for one in later)
+    assert [one.why for one in told if isinstance(one, Halted)] == [Pause.LEADER] * len(left)
 
 
 @pytest.mark.parametrize(

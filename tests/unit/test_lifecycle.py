@@ -4,6 +4,7 @@ import gc
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from itertools import count
 
 import pytest
 
@@ -16,7 +17,7 @@ from consumer.binding.known import KnownBindings
 from consumer.core.failure import HeadraceError
 from consumer.core.flood import FloodGuard, FloodLimits
 from consumer.core.policy import TablePolicy
-from consumer.lifecycle import Hooks, LifeSettings, WorkerLife
+from consumer.lifecycle import STOOD_STILL, Hooks, LifeSettings, WorkerLife
 from consumer.ports.topics import Intake
 from consumer.reading.ahead import Ahead
 from consumer.reading.handover import Handover
@@ -140,3 +141,24 @@ def test_a_loop_that_ends_with_a_mistake_ends_the_worker() -> None:
     assert "ValueError at test_lifecycle.py" in error.failure.detail
     assert SECRET not in str(error)
     assert error.__cause__ is None
+
+
+def test_a_process_that_stood_still_as_a_whole_goes_on() -> None:
+    """As one that was stopped by a signal, or whose container was frozen: no loop is to blame for it."""
+    leaving, turned = threading.Event(), threading.Event()
+    looks = count()
+
+    def until() -> bool:
+        """Nothing runs during the second look; in the third one everything does again."""
+        look = next(looks)
+        if look == 1:
+            NEVER.wait(STOOD_STILL + 0.5)
+        if look > 1:
+            turned.set()
+        return look > 5
+
+    def stopped(source: Odd) -> None:
+        turned.wait(30)
+
+    lived(stopped, leaving, 1.0).run(until)
+    assert next(looks) == 7

@@ -1,5 +1,7 @@
 """Ranges that hung the native decoder: which are marked, and who decodes them then."""
 
+import threading
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -59,3 +61,12 @@ def test_only_the_native_decoder_has_a_deadline(careful: bool) -> None:
 
     assert decoder.seen == [() if careful else (OffsetRange(AT, 100, 102),)] * 2
     assert plans.watch.overdue() == ()
+
+
+def test_time_in_which_the_process_did_not_run_is_no_decoding() -> None:
+    """It was stopped, or its container frozen."""
+    watch = DecodeWatch(0.01)
+    with watch.over([slice_of([ORDERS.record("c", row(1))])]):
+        threading.Event().wait(0.05)
+        assert watch.overdue()
+        assert watch.overdue(awake=time.monotonic()) == ()

@@ -1,5 +1,6 @@
 """The reader against a source whose client misreports where it stands."""
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -287,6 +288,40 @@ def test_the_group_is_told_of_stored_positions() -> None:
     handover.tell(Taken(at=AT, epoch=1, next_offset=10))
     reader.turn(0)
     handover.tell(Moved({AT: 11, TopicPartition("other", 0): 5}))
+    reader.turn(0)
+    assert source.committed == {AT: 11}
+
+
+def test_the_group_is_told_where_a_partition_stands_that_is_taken() -> None:
+    """Whoever had it before may have ended, or committed in vain, before it could tell."""
+    source, handover = ScriptedSource(), Handover(max_bytes=1 << 20, max_batches=100)
+    reader = Reader(source, NoBindings(), NOTHING_NEW, handover, BatchLimits())
+    reader.open()
+    handover.tell(Taken(at=AT, epoch=1, next_offset=10))
+    handover.tell(Taken(at=TopicPartition("other", 0), epoch=1, next_offset=5))
+    reader.turn(0)
+    assert source.committed == {AT: 10}
+
+
+def test_the_group_is_told_of_a_batch_that_a_revocation_waited_for() -> None:
+    """While the partition is ours; of what moves afterwards the next one tells."""
+    source, handover = ScriptedSource(records(10)), Handover(max_bytes=1 << 20, max_batches=100)
+    reader = Reader(source, NoBindings(), NOTHING_NEW, handover, BatchLimits())
+    reader.open()
+    handover.next(0)
+    handover.tell(Taken(at=AT, epoch=1, next_offset=10))
+    reader.turn(0)
+    handover.start([Slice(at=AT, epoch=1, start=10, end=11, offsets=[10], keys=[b""], values=[b""])])
+
+    def applied() -> None:
+        handover.tell(Moved({AT: 11}))
+        handover.done()
+
+    applying = threading.Timer(0.1, applied)
+    applying.start()
+    reader.revoked([AT])
+    assert source.committed == {AT: 11}
+    handover.tell(Moved({AT: 12}))
     reader.turn(0)
     assert source.committed == {AT: 11}
 

@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from uuid import UUID
 
 import pytest
+from structlog.testing import capture_logs
 
 from consumer.binding.schemas import Schemas, key_of, value_of
 from consumer.core.failure import HeadraceError, Persistent, Transient, failed
@@ -23,6 +24,7 @@ from consumer.core.schema_ref import SchemaIds, SchemaRef, Space
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.registry import HttpRegistry
 from consumer.ports.decoding import Found, Registry
+from consumer.ports.refusals import DataFault, TableFault
 from tests.unit.known import AT
 from tests.unit.test_frames import TOPIC, piece_as, row
 
@@ -138,6 +140,18 @@ class Kept:
         return {n: text for (name, n), text in self.schemas.items() if name == registry and (ids is None or n in ids)}
 
 
+class Refusing(Kept):
+    """A target that can't keep a schema: its encoding has no such letter, or a privilege is missing."""
+
+    def __init__(self, why: HeadraceError) -> None:
+        super().__init__()
+        self.why = why
+
+    def remember_schemas(self, registry: str, schemas: Mapping[int, str]) -> None:
+        """Nothing."""
+        raise self.why
+
+
 @dataclass
 class Some:
     """A registry that may be away."""
@@ -193,3 +207,23 @@ def test_schemas_that_were_found_once_are_there_while_the_registry_is_away(
     numbers = list(refs.values())
     assert [second.number(datum) for datum in (key_of(run), value_of(run))] == numbers
     assert second.text(value_of(run)) == f"schema {numbers[1]}"
+
+
+@pytest.mark.parametrize(
+    "why",
+    [
+        DataFault(failed(KINDS["record.value"], "postgres", "keep schemas", "no such letter in its encoding"), None),
+        TableFault(failed(KINDS["table.privilege"], "postgres", "keep schemas", "no INSERT"), None),
+    ],
+    ids=["a letter", "a privilege"],
+)
+def test_a_schema_that_can_not_be_kept_is_known_all_the_same(why: HeadraceError) -> None:
+    """To this process. That it is not kept is said."""
+    (run,) = runs(by_guid())
+    found = {SchemaRef(Space.GUIDS, guid.int): Found(1, "a schema") for guid in (FOUND, OTHER)}
+    schemas = Schemas(Some(found), Refusing(why), 0.0)
+    with capture_logs() as said:
+        schemas.learn([run])
+    assert not schemas.lacks([run])
+    assert schemas.text(value_of(run)) == "a schema"
+    assert {line["kind"] for line in said} == {why.failure.kind}

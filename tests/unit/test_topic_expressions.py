@@ -138,3 +138,45 @@ def test_a_comma_can_not_be_told_to_the_client_of_what_is_no_source() -> None:
     checked_patterns(["^a{1,2}$"])
     with pytest.raises(ValueError, match="comma"):
         checked_patterns(["^a{1,2}$"], listed=True)
+
+
+@pytest.mark.parametrize(
+    ("topic", "is_read"),
+    [
+        ("connect-configs", False),
+        ("prod-connect-offsets", False),
+        ("connect_status", False),
+        ("connect.configs", False),
+        ("_schemas", False),
+        ("__consumer_offsets", False),
+        ("shop.public.connect_status", True),
+        ("shop.public.reconnect_status", True),
+        ("device_connect_status", True),
+        ("shop.public.connect-status", True),
+    ],
+)
+def test_topics_of_kafka_and_its_companions_are_no_tables(topic: str, is_read: bool) -> None:
+    """Neither by an expression that means all, nor for the member; a table may have nearly such a name."""
+    every, named = settings("^.*"), settings("^.*", topic)
+    assert selects(every, topic) is is_read
+    assert any(re.search(hidden, topic) for hidden in _hidden(every)) is not is_read
+    # who names a topic wants it
+    assert selects(named, topic)
+    assert not any(re.search(hidden, topic) for hidden in _hidden(named))
+
+
+def _hidden(of: KafkaSettings) -> list[str]:
+    return str(consumer_config(of)["topic.blacklist"]).split(",")
+
+
+def test_what_the_client_does_not_take_of_a_user_with_the_newer_protocol_is_left_to_it() -> None:
+    """It says so; our own defaults for the older ones are not set."""
+    newer = KafkaSettings(bootstrap_servers="", group="g", topics=("t",), client={"group.protocol": "consumer"})
+    assert consumer_config(newer).keys().isdisjoint({"partition.assignment.strategy", "heartbeat.interval.ms"})
+    asked = KafkaSettings(
+        bootstrap_servers="",
+        group="g",
+        topics=("t",),
+        client={"group.protocol": "consumer", "session.timeout.ms": "9000"},
+    )
+    assert consumer_config(asked)["session.timeout.ms"] == "9000"

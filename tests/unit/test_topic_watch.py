@@ -75,6 +75,10 @@ class Servers:
             self.gone.wait(30)
         return {topic: self.ids[topic] for topic in topics if topic in self.ids}
 
+    def leaderless(self, topics: Sequence[str]) -> frozenset[TopicPartition]:
+        """None is."""
+        return frozenset()
+
     def log_start(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, Start]:
         return {}
 

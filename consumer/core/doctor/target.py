@@ -7,12 +7,13 @@ from consumer.core.doctor.cluster import SKEW
 from consumer.core.doctor.finding import Area, Check, Finding
 from consumer.core.failure import Failure, failed
 from consumer.core.kinds import KINDS
+from consumer.core.target import LEAST_SERVER
 from consumer.core.wording import counted
 
 REACHABLE = Check(
     "target.reachable",
     Area.TARGET,
-    "the server takes our login, without a transaction pooler in between",
+    "the server takes our login, without a pooler in between",
     "fail: it does not answer, refuses user, password or certificate, or a pooler stands in between",
 )
 SECURE = Check(
@@ -21,7 +22,7 @@ SECURE = Check(
     "how the session is encrypted, and whether the server's name is checked (`sslmode`)",
     "warn: not encrypted, or not `verify-full`, beyond this machine",
 )
-VERSION = Check("target.version", Area.TARGET, "the server's version", "fail: older than 14, which nobody has tried")
+VERSION = Check("target.version", Area.TARGET, "the server's version", "fail: older than 15")
 WRITABLE = Check("target.writable", Area.TARGET, "it takes writes", "fail: it is a standby, or told to take none")
 ENCODED = Check(
     "target.encoding", Area.TARGET, "the database's encoding is UTF8", "fail: another, which can't hold all texts"
@@ -67,7 +68,6 @@ OF_SERVER = (REACHABLE, SECURE, VERSION, WRITABLE, ENCODED, STAGING, CLOCK, TIME
 OF_CONTROL = (SCHEMA, CONTROL)
 
 # the oldest one that its makers still look after
-LEAST = 140_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,8 +134,9 @@ def _secure(seen: Server) -> Finding:
 
 
 def _version(seen: Server) -> Finding:
-    if seen.version < LEAST:
-        return VERSION.fail(f"PostgreSQL {seen.version_said}", "Upgrade it to 14 or newer.")
+    if seen.version < LEAST_SERVER:
+        kind = KINDS["target.version"]
+        return VERSION.fail(f"PostgreSQL {seen.version_said}", kind.remedy, kind=kind.name)
     return VERSION.ok(f"PostgreSQL {seen.version_said}")
 
 

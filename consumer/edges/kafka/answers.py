@@ -21,6 +21,11 @@ HIDDEN = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATIO
 K = TypeVar("K")
 
 
+def is_led(part: Any) -> bool:
+    """Whether a broker leads a described partition."""
+    return part.leader is not None and part.leader.id >= 0
+
+
 def answered(answers: Mapping[K, Future[Any]], within: float, leave_out: Collection[int]) -> dict[K, Any]:
     """All of them within so many seconds, but for those that end in one of these errors.
 

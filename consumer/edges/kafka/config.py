@@ -22,13 +22,15 @@ from consumer.core.topic_expressions import shared
 
 log = structlog.get_logger("headrace.kafka")
 
-# never matched by a pattern: internal topics, those of Kafka Connect and of schema registries
+# never matched by a pattern, unless they are named as well: internal topics, those of Kafka Connect and registries
 _NEVER = (
     "^__consumer_offsets$",
     "^__transaction_state$",
     "^__share_group_state$",
     "^__cluster_metadata$",
-    "connect[-_.](configs|offsets|status)$",
+    # with dashes at most, so that no table is meant: reconnect_status, shop.public.connect_status
+    "^([^.]*-)?connect-(configs|offsets|status)$",
+    "^connect[_.](configs|offsets|status)$",
     "^_schemas$",
 )
 # seconds between two lines of one code
@@ -81,6 +83,12 @@ def _asked(settings: KafkaSettings) -> list[str]:
     return [shared(topic) if topic.startswith("^") else topic for topic in settings.topics]
 
 
+def _hidden(settings: KafkaSettings) -> Iterator[str]:
+    """What the member is not to see: it would not see a topic that is named either."""
+    named = [name for name in settings.topics if not name.startswith("^")]
+    return (pattern for pattern in _NEVER if not any(re.search(pattern, name) for name in named))
+
+
 def is_dead_letters(settings: KafkaSettings, wanted: Sequence[str], topic: str) -> bool:
     """Whether a topic is one of these dead-letter topics: names, and expressions, which never mean what is a source."""
     if topic in wanted:
@@ -105,7 +113,7 @@ def _is_common(name: str) -> bool:
 
 def consumer_config(settings: KafkaSettings) -> dict[str, object]:
     """What the group member has."""
-    config: dict[str, object] = {
+    ours: dict[str, object] = {
         **common_config(settings),
         "group.id": settings.group,
         "enable.auto.commit": False,
@@ -120,7 +128,11 @@ def consumer_config(settings: KafkaSettings) -> dict[str, object]:
         "allow.auto.create.topics": False,
         "topic.metadata.refresh.interval.ms": int(settings.metadata_refresh * 1000),
         "topic.blacklist": ",".join(
-            (*_NEVER, *map(shared, settings.dead), *(name for name in settings.ignore if name not in settings.lane))
+            (
+                *_hidden(settings),
+                *map(shared, settings.dead),
+                *(name for name in settings.ignore if name not in settings.lane),
+            )
         ),
         "queued.max.messages.kbytes": settings.prefetch_kbytes,
         # Long runs of one partition make batches of few tables, each with many rows. With 4 MiB a worker behind 200
@@ -129,12 +141,12 @@ def consumer_config(settings: KafkaSettings) -> dict[str, object]:
         # librdkafka stalls a full queue for a second by default
         "fetch.queue.backoff.ms": 5,
         "fetch.wait.max.ms": 100,
-        **settings.client,
     }
-    if config.get("group.protocol") == "consumer":
-        for classic in ("partition.assignment.strategy", "session.timeout.ms", "heartbeat.interval.ms"):
-            config.pop(classic, None)
-    return config
+    if settings.client.get("group.protocol") == "consumer":
+        # the broker says these; of a user's the client says so
+        for classic in ("partition.assignment.strategy", "heartbeat.interval.ms"):
+            del ours[classic]
+    return {**ours, **settings.client}
 
 
 def is_incremental(config: Mapping[str, object]) -> bool:

@@ -11,7 +11,7 @@ from confluent_kafka.admin._config import ConfigResource
 from consumer.core.records import TopicPartition
 from consumer.edges.kafka import specs
 from consumer.edges.kafka.admin import Admin
-from consumer.edges.kafka.answers import ABSENT, HIDDEN, answered
+from consumer.edges.kafka.answers import ABSENT, HIDDEN, answered, is_led
 from consumer.edges.kafka.config import KafkaSettings, selects
 from consumer.edges.kafka.specs import EARLIEST, LATEST, OffsetSpec
 from consumer.ports.target import Start
@@ -67,6 +67,14 @@ class KafkaOffsets:
 
     def topic_ids(self, topics: Sequence[str]) -> Mapping[str, str]:
         return {topic: str(description.topic_id) for topic, description in self._described(topics).items()}
+
+    def leaderless(self, topics: Sequence[str]) -> frozenset[TopicPartition]:
+        return frozenset(
+            TopicPartition(topic, part.id)
+            for topic, description in self._described(topics).items()
+            for part in description.partitions
+            if not is_led(part)
+        )
 
     def traits(self, topics: Sequence[str]) -> Mapping[str, Traits]:
         described = self._described(topics)

@@ -185,8 +185,11 @@ class KafkaSource:
 
     def close(self) -> None:
         if self._member is not None:
-            member, self._member = self._member, None
-            member.leave()
+            try:
+                # whoever hears that they are revoked may still commit
+                self._member.leave()
+            finally:
+                self._member = None
         self._resumed.clear()
         self._given_up.clear()
         self._refused.clear()

@@ -10,6 +10,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from consumer.core.failure import Failure, Refused, Transient, failed
 from consumer.core.kinds import KINDS
+from consumer.core.target import LEAST_SERVER
 from consumer.edges.postgres.translate import translated
 from consumer.edges.postgres.value_settings import configure
 
@@ -53,8 +54,8 @@ def keepalives(seconds: float) -> dict[str, Any]:
 def connect(settings: SessionSettings) -> psycopg.Connection:
     """Open an autocommit session in which values are read and written as `value_settings` say.
 
-    Raises ConnectionLost, Persistent (credentials), Refused (a pooler, or a connection string that is none), or
-    Transient for a server that takes no writes.
+    Raises ConnectionLost, Persistent (credentials), Refused (a pooler, an old server, or a connection string
+    that is none), or Transient for a server that takes no writes.
     """
     _require_dsn(settings.dsn)
     with translated("connect"):
@@ -122,10 +123,13 @@ def _timeouts(seconds: float) -> dict[str, str]:
 
 
 def _check_server(connection: psycopg.Connection, settings: SessionSettings) -> None:
-    """A transaction pooler hands out a process id of its own, so the one from the handshake is not the server's.
+    """A pooler hands out a process id of its own, so the one from the handshake is not the server's.
 
     A standby, or a server that was told to, takes no writes.
     """
+    if connection.info.server_version < LEAST_SERVER:
+        detail = f"{KINDS['target.version'].sign}: {connection.info.parameter_status('server_version')}"
+        raise Refused(failed(KINDS["target.version"], "postgres", "connect", detail))
     with translated("connect"):
         query = "SELECT pg_backend_pid(), current_setting('transaction_read_only') = 'on'"
         ((pid, read_only),) = connection.execute(query).fetchall()
