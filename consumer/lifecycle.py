@@ -31,6 +31,7 @@ PRUNE_EVERY = 600.0
 PRUNE_ON = 10.0
 HUNG = 70
 UNDRAINED = 1
+LEFT = 0
 # seconds in which a hurried end is over
 HURRIED = 3.0
 # seconds between two looks at the loops, which come many times a second, after which the process was not running
@@ -168,8 +169,9 @@ class WorkerLife:
                     say(loop)
             # the server would work on for nobody
             self._hooks.cut()
-            # a thread inside a driver would hold the interpreter's own end up
-            os._exit(UNDRAINED)
+            # A thread inside a driver would hold the interpreter's own end up.
+            # Whoever was told to leave is not started again.
+            os._exit(LEFT if self._hooks.leaving.is_set() else UNDRAINED)
 
     def _stopped(self, loops: Sequence[Loop], deadline: float) -> list[str]:
         """Stop loops one after the other; returns those that still run then."""

@@ -1,7 +1,7 @@
 """Whether a record's values are meant: a field, a comparison, and a value. Nothing of a person's is ever evaluated.
 
-Values are compared as they are shown (`dlq/showing.py`): numbers as numbers, everything else as text, so that dates and
-times have their order.
+Values are compared as they are shown (`dlq/showing.py`): numbers as numbers, texts of digits with a point too, since
+decimals are shown so; everything else as text, so that dates and times have their order.
 """
 
 import re
@@ -18,6 +18,7 @@ MOST = 20
 
 _ROOTS = ("key", "before", "after", "source", "op", "ts_ms", "transaction")
 _NOT_THERE = object()
+_DECIMAL = re.compile(r"-?\d+\.\d+")
 _WORDS = re.compile(
     r"\s*(?P<field>[^=<>!]+?)"
     r"(?:\s*(?P<sign>!=|=|<|>)(?![=<>])\s*(?P<value>.*)|\s+contains\s+(?P<part>.*)|\s+is\s+null\s*)",
@@ -112,9 +113,10 @@ def _at(record: Mapping[str, Any], path: str) -> Any:
 def _same(found: Any, value: str) -> bool:
     if found is None or isinstance(found, Mapping | list):
         return False
-    if _is_number(found):
-        return _number(value) == _number(_text(found))
-    return _text(found) == value
+    text = _text(found)
+    if _is_number(found) or _DECIMAL.fullmatch(text):
+        return _number(value) == _number(text)
+    return text == value
 
 
 def _contains(found: Any, value: str) -> bool:

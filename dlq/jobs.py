@@ -20,7 +20,7 @@ from consumer.core.steering import Steer, offered
 from consumer.edges.postgres.session import transaction
 from consumer.ports.desk import Note
 from dlq.decisions import note
-from dlq.preview import GOES, Rules, judged, known
+from dlq.preview import GOES, THESE, Rules, judged, known
 from dlq.selection import Selection
 
 MOST_JOBS = 20
@@ -48,6 +48,9 @@ INSERT INTO headrace.job_items (job_id, number, letter_id, topic, partition, "of
 SELECT %(job)s, row_number() OVER (ORDER BY topic, partition, "offset"), id, topic, partition, "offset"
 FROM judged WHERE fate = ANY (%(goes)s) LIMIT %(most)s
 """)
+_THESE = sql.SQL("SELECT {these} FROM headrace.job_items WHERE job_id = %s").format(
+    these=sql.SQL(THESE.format(id="letter_id"))
+)
 _LOCK = "SELECT state FROM headrace.jobs WHERE group_name = %s AND id = %s FOR UPDATE"
 _DECIDE = """
 UPDATE headrace.jobs SET state = %(state)s, why = %(why)s,
@@ -85,12 +88,16 @@ WHERE j.group_name = %(group)s AND i.job_id = %(job)s AND i.number > %(after)s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What a person asks for. `expect`: how many letters the preview showed; `rate`: letters a second."""
+    """What a person asks for. `expect`: how many letters the preview showed; `rate`: letters a second.
+
+    `these`: which letters it showed; where it is empty, any that are as many will do.
+    """
 
     selection: Selection
     rules: Rules
     expect: int
     said: Note
+    these: str = ""
     rate: float = 50.0
     canary: int = 10
     stop_ratio: float = 0.1
@@ -151,7 +158,8 @@ class Item:
 def create(connection: psycopg.Connection, group: str, order: Order) -> int:
     """Make a job of the letters that go, in the order of their records; returns its id.
 
-    Raises Undecidable when these are not as many as expected, or there are too many jobs; HeadraceError.
+    Raises Undecidable when these are not those that were shown, or not as many, or there are too many jobs, and
+    HeadraceError.
     """
     _check_reason(order.said)
     with transaction(connection, "create job"):
@@ -175,9 +183,16 @@ def create(connection: psycopg.Connection, group: str, order: Order) -> int:
         filled = connection.execute(query, wanted).rowcount
         if filled != order.expect:
             raise Undecidable(f"it would be {filled} letters now, not {order.expect}; look again")
+        if order.these and order.these != _these(connection, job):
+            raise Undecidable(f"other {filled} letters would go now than were shown; look again")
         details = {"job": job, "kind": order.rules.kind, "letters": filled, "selection": shown(order.selection)}
         note(connection, group, order.said, "create job", [], details)
     return int(job)
+
+
+def _these(connection: psycopg.Connection, job: int) -> str:
+    ((found,),) = connection.execute(_THESE, (job,)).fetchall()
+    return str(found)
 
 
 def with_room(connection: psycopg.Connection, group: str) -> None:

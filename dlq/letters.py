@@ -11,6 +11,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
+from consumer.core.letters import State
 from dlq.selection import Selection, counts_meant, letters_meant, parameters, times_meant
 
 FACETS = ("kind", "topic", "state", "table")
@@ -94,6 +95,11 @@ class Letter:
     def tries(self) -> int:
         """How often it was tried: `attempt` numbers its copies, and counts each sending by people beside."""
         return self.attempt - self.replays
+
+    @property
+    def left_alone(self) -> bool:
+        """Whether it was sent again and not tried, for its `reason`: it is dead as before."""
+        return self.state == State.DEAD and bool(self.reason)
 
     @property
     def place(self) -> "Place":

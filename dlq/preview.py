@@ -6,6 +6,7 @@ about what it applies. So a letter that was wrongly taken for eligible fails aga
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -105,9 +106,12 @@ meant AS MATERIALIZED (
     ) AS b ON %(in_order)s AND m.fate = 'eligible'
 )
 """)
+THESE = "sum(hashint8extended({id}, 0)::numeric)"
+"""A number that says which letters some are: in whatever order they come, others have another one."""
 _COUNT = sql.SQL("""
 WITH {judged}
-SELECT fate, count(*) AS letters, (array_agg(id))[1:%(samples)s] AS ids, (array_agg(by))[1:%(samples)s] AS bys
+SELECT fate, count(*) AS letters, (array_agg(id))[1:%(samples)s] AS ids, (array_agg(by))[1:%(samples)s] AS bys,
+    {these} AS these
 FROM judged GROUP BY fate
 """)
 _SHOW = """
@@ -140,10 +144,14 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """How many letters of a selection have which fate, with samples of each. `goes` is what has to be confirmed."""
+    """How many letters of a selection have which fate, with samples of each. `goes` is what has to be confirmed.
+
+    `these`: which letters go, as `THESE` says it.
+    """
 
     counts: Mapping[Fate, int]
     samples: Mapping[Fate, tuple[Sample, ...]]
+    these: str = ""
 
     @property
     def goes(self) -> int:
@@ -163,7 +171,7 @@ class Preview:
 
 def preview(connection: psycopg.Connection, group: str, selection: Selection, rules: Rules) -> Preview:
     """Look at what a job would do. Raises psycopg.Error."""
-    query = _COUNT.format(judged=judged(selection, rules))
+    query = _COUNT.format(judged=judged(selection, rules), these=sql.SQL(THESE.format(id="id")))
     with connection.cursor(row_factory=namedtuple_row) as cursor:
         rows: list[Any] = cursor.execute(query, {**known(group, selection, rules), "samples": SAMPLES}).fetchall()
         wanted = [number for row in rows for number in row.ids]
@@ -179,6 +187,7 @@ def preview(connection: psycopg.Connection, group: str, selection: Selection, ru
             )
             for row in rows
         },
+        these=str(sum((row.these for row in rows if row.fate in GOES), Decimal())),
     )
 
 

@@ -1,16 +1,17 @@
 """Exports as answers: lines while they are read, so that no more letters are held than are read at a time."""
 
-import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from itertools import islice
+from typing import Any
 
 import structlog
-from anyio import CancelScope
+from anyio import CancelScope, fail_after
 from fastapi import Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
+from starlette.types import Send
 
 from consumer.admin.doors import Doors
 from consumer.admin.problems import Busy, Costly
@@ -46,17 +47,12 @@ async def written(doors: Doors, selection: Selection, note: Note, output: str, *
 
     lines = await run_in_threadpool(begun)
 
-    async def pieces() -> AsyncIterator[bytes]:
+    async def pieces() -> AsyncGenerator[bytes]:
         try:
             # the first turn is taken here, so that its end is reached whatever becomes of the answer
             yield b""
-            until = time.monotonic() + doors.exports.seconds
             while piece := await run_in_threadpool(_piece, lines):
                 yield piece
-                if time.monotonic() > until:
-                    # the answer breaks off, so that nobody takes what was sent for all
-                    log.warning("export takes too long", seconds=doors.exports.seconds)
-                    raise TimeoutError
         finally:
             # who has hung up is not to keep the session
             with CancelScope(shield=True):
@@ -66,7 +62,28 @@ async def written(doors: Doors, selection: Selection, note: Note, output: str, *
     await anext(told)
     name = f"letters-{datetime.now(UTC):%Y%m%d-%H%M%S}.{output}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return StreamingResponse(told, media_type=_TYPES[output], headers=headers)
+    return _Bounded(told, doors.exports.seconds, media_type=_TYPES[output], headers=headers)
+
+
+class _Bounded(StreamingResponse):
+    """An answer that ends after so many seconds, also where its reader takes no more of it."""
+
+    def __init__(self, told: AsyncGenerator[bytes], seconds: float, **more: Any) -> None:
+        super().__init__(told, **more)
+        self._told = told
+        self._seconds = seconds
+
+    async def stream_response(self, send: Send) -> None:
+        try:
+            with fail_after(self._seconds):
+                await super().stream_response(send)
+        except TimeoutError:
+            # the answer breaks off, so that nobody takes what was sent for all
+            log.warning("export takes too long", seconds=self._seconds)
+            raise
+        finally:
+            with CancelScope(shield=True):
+                await self._told.aclose()
 
 
 def _piece(lines: Iterator[str]) -> bytes:

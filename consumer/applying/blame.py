@@ -38,8 +38,11 @@ def blamed(letters: Sequence[Standing], error: HeadraceError, topics_of: TopicsO
 
 def _is_theirs(failure: Failure, letters: Sequence[Standing]) -> bool:
     """Whether what time may heal is tried otherwise all the same."""
-    # nobody waits for a topic that is gone, and what was too much at once may not be in parts
-    return failure.kind == "kafka.no_topic" or (failure.kind in TOO_MUCH and len(letters) > 1)
+    # nobody waits for a topic that is gone, nor for a record that its log does not give: others have no part in it
+    if failure.kind == "kafka.no_topic" or (failure.component == "kafka" and all(one.is_reread for one in letters)):
+        return True
+    # what was too much at once may not be in parts
+    return failure.kind in TOO_MUCH and len(letters) > 1
 
 
 def _is_away(failure: Failure) -> bool:

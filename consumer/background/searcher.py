@@ -107,7 +107,7 @@ class Searcher:
         _say(stretch, found)
 
     def _seen(self, piece: Slice, traits: Traits | None) -> Seen:
-        self._planner.marks.learn(self._searches.marks(piece.at))
+        self._planner.marks.learn(self._searches.marks())
         incomplete = (traits is None or traits.compacted) and len(piece) < piece.end - piece.start
         unapplied = self._searches.unapplied(OffsetRange(piece.at, piece.start, piece.end))
         return seen(self._planned(_without(piece, unapplied)), piece.end, incomplete=incomplete)

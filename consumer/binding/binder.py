@@ -40,6 +40,8 @@ from consumer.ports.topics import Offsets
 
 # waited for, and how often it is looked for, in seconds
 _UNKNOWN = "record.schema_unknown"
+# the target refuses our credentials
+_NO_LOGIN = "target.login"
 _LOOK_EVERY = 3.0
 # seconds between two looks at how topics are cleaned
 _POLICIES_EVERY = 60.0
@@ -164,6 +166,9 @@ class Binder:
 
         Raises BadRecord where it is the table that can't take them, or where a schema may become known yet.
         """
+        if error.failure.kind == _NO_LOGIN:
+            # that is no table's fault, and ends the process as anywhere else
+            raise error
         if KINDS[error.failure.kind].scope is not Scope.RECORD:
             # what keeps it may be put right by hand, in a table that is not what it was to become
             self._evolver.forget_topic(key.topic)

@@ -95,9 +95,9 @@ def _with_source(settings: Settings, act: Act, connection: psycopg.Connection, t
 
 
 def _appends(settings: Settings, table: str) -> str:
-    """The mode of a table that gets a row for each record; else nothing."""
+    """The mode of a table that gets a row for each record, or for each new one; else nothing."""
     mode = settings.tables.get(table, Table()).mode
-    return mode if mode in (Mode.APPEND, Mode.HISTORY) else ""
+    return mode if mode in (Mode.APPEND, Mode.HISTORY, Mode.MATCH) else ""
 
 
 def _send(settings: Settings, table: str, identity: str) -> None:

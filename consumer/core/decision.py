@@ -1,6 +1,7 @@
 """What a person may decide about a partition's position, and what follows from it. Rules without I/O."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from consumer.core.failure_kind import Scope
 from consumer.core.kinds import KINDS
@@ -20,7 +21,7 @@ class Undecidable(Exception):
 class Held:
     """A stored position: `kind` and `offset` say why and where it is stopped.
 
-    `letters`: the offsets of its partition's open letters.
+    `letters`: the offsets of its partition's open letters. `anew_at`: when it was last set into a topic made anew.
     """
 
     next_offset: int
@@ -28,6 +29,7 @@ class Held:
     kind: str | None = None
     offset: int | None = None
     letters: tuple[int, ...] = field(default=(), repr=False)
+    anew_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -191,7 +191,7 @@ ENVIRONMENT_KINDS = (
         "kafka.leaderless",
         TRANSIENT,
         "no broker leads the partition, or one of its topic that it waits for",
-        "Kafka elects one by itself once a broker that has all of the log is back: look for the brokers that are away. "
+        "Kafka elects one once a broker that has all of the log is back: look for the brokers that are away. "
         "Headrace looks again by itself.",
     ),
     kind(

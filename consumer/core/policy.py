@@ -26,8 +26,13 @@ _HEALED_BY_OTHERS = {kind.name for kind in TABLE_KINDS if kind.name.startswith("
 # what a log has lost or is another one for; of a retry topic these are copies only, and the letters' rows know them
 _LOST = {"log.out_of_range", "log.recreated", "log.truncated"}
 
-# why the registry does not say what a record's schema is
-_NO_SCHEMA = {"registry.away", "registry.status", "registry.refused", "registry.tls"}
+# why the registry does not say what a record's schema is, or the cluster does not give a record at its origin
+_NOT_SAID = {"registry.away", "registry.status", "registry.refused", "registry.tls"} | {
+    "kafka.away",
+    "kafka.tls",
+    "kafka.forbidden",
+    "kafka.unknown",
+}
 
 
 def _no_lane(topic: str) -> bool:
@@ -108,10 +113,10 @@ class Policy:
     def again(self, kind: FailureKind, attempt: int, chance: float, *, excused: int = 0) -> Decision:
         """The same for a letter that came back, whose failure need not be the record's.
 
-        What its table or the registry causes it waits for, as long as that takes; what else the environment does is for
-        time.
+        What its table, the registry or the cluster causes it waits for, as long as it takes; what else the environment
+        does is for time.
         """
-        if kind.scope is Scope.TABLE or kind.name in _NO_SCHEMA:
+        if kind.scope is Scope.TABLE or kind.name in _NOT_SAID:
             return replace(self._later(attempt, chance), excused=True)
         known = kind if kind.scope is Scope.RECORD else replace(kind, type=ErrorType.TRANSIENT)
         return self.decide(known, attempt, chance, excused=excused)

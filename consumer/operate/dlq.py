@@ -56,6 +56,9 @@ if TYPE_CHECKING:
     from dlq.letters import Place
     from dlq.ports import Letters
 
+# letters that are read at a time: no more are asked for by their numbers than the API takes
+_AT_ONCE = 500
+
 app = typer.Typer(
     name="dlq",
     help="Letters: records that could not be applied, why, and putting them right.",
@@ -351,7 +354,11 @@ def _ended(desk: "Letters", numbers: Sequence[int], done: "Done", what: str, *, 
     from dlq.selection import Selection
 
     every = (*done.changed, *done.left)
-    rows = {letter.id: letter for letter in desk.page(Selection(ids=every), len(every))}
+    rows = {
+        letter.id: letter
+        for first in range(0, len(every), _AT_ONCE)
+        for letter in desk.page(Selection(ids=every[first : first + _AT_ONCE]), _AT_ONCE)
+    }
     said = [{"id": number, "done": number in done.changed, "state": rows[number].state} for number in every]
     if output is Output.TABLE:
         show_done([rows[number] for number in done.changed], [rows[number] for number in done.left], what, dry_run)

@@ -195,7 +195,10 @@ def _history(found: "Whole") -> RenderableType:
         events.append((letter.due_at, "is tried again"))
     if letter.closed_at is not None:
         events.append((letter.closed_at, f"{letter.state}: {letter.reason or ''}"))
-    return facts([(_second(at), text) for at, text in sorted(events, key=lambda event: event[0])])
+    told = [(_second(at), text) for at, text in sorted(events, key=lambda event: event[0])]
+    # when, is not kept
+    told += [("then", f"not tried: {letter.reason}")] if letter.left_alone else []
+    return facts(told)
 
 
 def _difference(weighed: "Difference") -> RenderableType:

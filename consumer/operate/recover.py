@@ -133,7 +133,8 @@ def rewind(
 ) -> _Meant:
     """Set partitions back and apply what is behind again, in order; the tables end up the same.
 
-    What histories have of it is deleted first. Refused for tables with the mode append, where rows would stand twice.
+    What histories have of it is deleted first. Refused for tables with the mode append or match, where rows would stand
+    twice, and for histories of a topic that was made anew.
     """
     subject = {"topic": topic, "partition": partition, "to": to, "compare": compare}
     return _Meant(subject, f"Apply {topic} again from {to}?")

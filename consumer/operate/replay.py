@@ -144,6 +144,7 @@ def start(
             selection=chosen,
             rules=rules,
             expect=found.goes if expect is None else expect,
+            these=found.these,
             said=note,
             rate=rate,
             canary=0 if discard else canary,
@@ -320,7 +321,13 @@ def _row(job: "Job") -> dict[str, Any]:
 
 def _looked(found: "Preview") -> dict[str, Any]:
     samples = {fate: [asdict(sample) for sample in samples] for fate, samples in found.samples.items()}
-    return {"goes": found.goes, "meant": found.meant, "counts": dict(found.counts), "samples": samples}
+    return {
+        "goes": found.goes,
+        "these": found.these,
+        "meant": found.meant,
+        "counts": dict(found.counts),
+        "samples": samples,
+    }
 
 
 def _cell(value: object) -> object:

@@ -103,8 +103,8 @@ class Searches(Protocol):
         """At most so many of one partition, which nobody else gets for so many seconds."""
         ...
 
-    def marks(self, at: TopicPartition) -> list[OffsetRange]:
-        """Ranges of the partition that hang the native decoder."""
+    def marks(self) -> list[OffsetRange]:
+        """Ranges that hang the native decoder, of whatever partition."""
         ...
 
     def unapplied(self, read: OffsetRange) -> frozenset[int]:

@@ -59,6 +59,7 @@ class _Tried:
 class _Looked:
     counts: dict[Fate, int]
     samples: dict[Fate, tuple[Sample, ...]]
+    these: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,10 +131,10 @@ class RemoteJobs:
 
     def preview(self, selection: Selection, rules: Rules) -> Preview:
         found = self._client.do(_Looked, "/jobs/preview", _meant(selection, rules))
-        return Preview(counts=found.counts, samples=found.samples)
+        return Preview(counts=found.counts, samples=found.samples, these=found.these)
 
     def create(self, order: Order) -> int:
-        how = {"expect": order.expect, "reason": order.said.reason, "rate": order.rate}
+        how = {"expect": order.expect, "these": order.these, "reason": order.said.reason, "rate": order.rate}
         how |= {"canary": order.canary, "stop_ratio": order.stop_ratio}
         return self._client.do(Job, "/jobs", _meant(order.selection, order.rules) | how).id
 

@@ -8,14 +8,19 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 from fastapi import FastAPI
+from starlette.responses import StreamingResponse
 
 from consumer.admin.costs import ExportLimits
+from consumer.admin.exporting import written
 from consumer.core.roles import Role
 from consumer.edges.postgres.translate import translated
+from consumer.ports.desk import Note
 from dlq.desk import LetterDesk
+from dlq.selection import Selection
 from tests.admin.conftest import Clients
 from tests.admin.scene import CANARY, Shop
 
@@ -208,6 +213,26 @@ def test_an_export_of_too_many_letters_is_refused_and_one_that_takes_too_long_br
     with pytest.raises(httpx.RemoteProtocolError):
         operator.get(f"{API}/letter-export")
     guarded.state.doors = doors
+    assert doors.exporting.acquire(timeout=10)
+    assert doors.exporting.acquire(timeout=10)
+    doors.exporting.release(2)
+
+
+def test_an_export_ends_though_its_reader_takes_no_more(shop: Shop, guarded: FastAPI) -> None:
+    """As one in front of a pager: its session and its place are free again."""
+    shop.bad(2)
+    doors = replace(guarded.state.doors, exports=ExportLimits(seconds=0.2))
+
+    async def never(_: object) -> None:
+        await anyio.sleep_forever()
+
+    async def asked() -> None:
+        answer = await written(doors, Selection(), Note("me", "r"), "ndjson", payloads=False)
+        assert isinstance(answer, StreamingResponse)
+        with pytest.raises(TimeoutError):
+            await answer.stream_response(never)
+
+    anyio.run(asked)
     assert doors.exporting.acquire(timeout=10)
     assert doors.exporting.acquire(timeout=10)
     doors.exporting.release(2)

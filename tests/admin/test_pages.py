@@ -54,7 +54,7 @@ def test_somebody_is_led_through_a_first_letter(shop: Shop) -> None:
         steps = [
             ("Find it", lambda: on.get(f"/letters/{letter}/content")),
             ("Correct it", lambda: on.post(f"/letters/{letter}/edit", data={
-                "csrf": csrf, "reason": "r", "to:status": "paid", "as:status": "text", "was:status": "text:x"})),
+                "csrf": csrf, "reason": "r", "to:status": "paid", "as:status": "text", "was:status": 'text:"x"'})),
             ("Send it again", lambda: on.post(f"/letters/{letter}/replay", data={"csrf": csrf, "reason": "r"})),
             ("See it applied", lambda: shop.session.execute(
                 "UPDATE headrace.letters SET state = 'applied', closed_at = now() WHERE id = %s", (letter,))),
@@ -231,7 +231,9 @@ def test_a_letter_is_edited_and_sent_from_its_page(shop: Shop, here: httpx.Clien
     fields = dict(re.findall(r'name="(was:\w+)" value="([^"]*)"', form))
     sent = {name: html.unescape(value) for name, value in fields.items()}
     sent |= {f"as:{name[4:]}": value.partition(":")[0] for name, value in sent.items()}
-    sent |= {f"to:{name[4:]}": value.partition(":")[2] for name, value in sent.items() if name.startswith("was:")}
+    sent |= {
+        f"to:{name[4:]}": json.loads(value.partition(":")[2]) for name, value in sent.items() if name.startswith("was:")
+    }
     wanted = {**sent, "to:status": "paid", "csrf": csrf, "reason": "ticket 1"}
     nothing = here.post(f"{path}/edit", data={**sent, "csrf": csrf, "reason": "r"})
     assert (nothing.status_code, "nothing was changed" in nothing.text) == (422, True)

@@ -98,6 +98,14 @@ class Scene:
         with self.session.transaction():
             standing.settle(self.session, [Verdict(id=row.id, attempt=row.attempt, state=state, failure=why)])
 
+    def leave_alone(self, letter: int, why: str) -> None:
+        """A letter that was sent comes back and is not tried."""
+        ((attempt,),) = self.session.execute("SELECT attempt FROM headrace.letters WHERE id = %s", (letter,)).fetchall()
+        with self.session.transaction():
+            standing.settle(
+                self.session, [Verdict(id=letter, attempt=attempt, state=State.DEAD, reason=why, excused=True)]
+            )
+
     def state(self, letter: int) -> str:
         """A letter's state."""
         ((state,),) = self.session.execute("SELECT state FROM headrace.letters WHERE id = %s", (letter,)).fetchall()

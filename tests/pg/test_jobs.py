@@ -209,7 +209,7 @@ def test_what_waits_for_a_letter_that_failed_again_has_come_to_its_end(scene: Sc
     for letter in (ids[first], *ids):
         scene.comes_back(letter, fits=letter != ids[0])
     assert scene.ends(number) == ["dead", "skipped", "skipped"]
-    assert scene.items(number)[1].why == f"it waits for letter {ids[0]}, which failed"
+    assert scene.items(number)[1].why == f"it waits for letter {ids[0]}, which is dead"
     scene.step()
     assert scene.job(number).state == "done"
 
@@ -296,6 +296,29 @@ def test_what_is_not_what_was_seen_is_not_done(scene: Scene) -> None:
         scene.start(expect=2)
     assert jobs(scene.session, scene.group, 10) == []
     assert scene.audit() == []
+
+
+def test_other_letters_than_were_seen_are_left_alone_though_they_are_as_many(scene: Scene) -> None:
+    """One of those came to its end meanwhile, and another one failed."""
+    gone, *_ = scene.letters(3)
+    seen = scene.look()
+    discard(scene.session, scene.group, [gone], "elsewhere")
+    scene.letters(first=100)
+    assert scene.look().goes == seen.goes
+    with pytest.raises(Undecidable, match="other 3 letters"):
+        scene.start(expect=seen.goes, these=seen.these)
+    assert jobs(scene.session, scene.group, 10) == []
+    scene.start(these=scene.look().these)
+
+
+def test_what_is_paused_meanwhile_is_not_said_to_have_failed_again(scene: Scene) -> None:
+    """It was not tried, which the item says, with the reason."""
+    (letter,) = scene.letters()
+    number = scene.start()
+    scene.step()
+    scene.leave_alone(letter, "table t: paused by me@here: an index")
+    (item,) = scene.items(number)
+    assert (item.state, "an index" in item.why, scene.state(letter)) == ("skipped", True, "dead")
 
 
 def test_a_letter_is_in_one_job_at_most(scene: Scene) -> None:

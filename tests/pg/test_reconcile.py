@@ -9,16 +9,21 @@ from itertools import count
 import psycopg
 import pytest
 
+from consumer.core.key_schemas import BoundKey, KeySchema
 from consumer.core.reconcile import Key
 from consumer.core.steering import Steer
+from consumer.core.target import TableName
 from consumer.core.wording import HIDDEN
+from consumer.edges.postgres.describing import read_table
+from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.outlook import PostgresOutlook
 from consumer.edges.postgres.reconcile import TableRules
 from consumer.edges.postgres.recoveries import PostgresRecoveries
 from consumer.edges.postgres.session import SessionSettings
+from consumer.edges.postgres.translate import translated
 from consumer.ports.desk import Note
 from consumer.ports.outlook import Sight
-from consumer.ports.reconcile import Came
+from consumer.ports.reconcile import Came, NotComparable
 from consumer.recovery.reconciling import Limits
 from consumer.telemetry import metrics
 from consumer.telemetry.grouping import GroupSamples
@@ -74,6 +79,38 @@ def test_what_differs_is_found_and_named(filled: Scene, name: str) -> None:
     statement, expected = DAMAGES[name]
     filled.do(statement)
     assert filled.found(filled.compared()) == expected
+
+
+def test_rows_of_several_tables_of_the_source_are_not_compared_with_one(
+    filled: Scene, catalog: PostgresCatalog
+) -> None:
+    """Those of the others would count as more, and be deleted where the table is rebuilt."""
+    for name in ("t", "other", "t"):
+        names = {"db": "d", "schema": filled.theirs, "table": name}
+        key = KeySchema(name="shop.Key", columns=frozenset({"id"}))
+        catalog.remember_source(f"{filled.theirs}.t", 1, BoundKey(names=names, key=key))
+    step = filled.compared()
+    assert (step.verdict, f"{filled.theirs}.other" in step.progress["not_compared"]) == ("not compared", True)
+
+
+@pytest.mark.parametrize("side", ["s", "t"])
+def test_a_table_of_which_a_policy_may_hide_rows_is_not_compared(
+    filled: Scene, session: psycopg.Connection, side: str
+) -> None:
+    """Hidden rows would count as missing or as more."""
+    name = TableName(filled.theirs if side == "s" else filled.ours, "t")
+    role = f"{filled.ours}_reads"
+    filled.do(f"ALTER TABLE {{{side}}} ENABLE ROW LEVEL SECURITY")
+    session.execute(f"CREATE ROLE {role}".encode())
+    try:
+        session.execute(f"SET ROLE {role}".encode())
+        with pytest.raises(NotComparable, match="BYPASSRLS"):
+            read_table(session, name, translated)
+        session.execute("RESET ROLE")
+        assert read_table(session, name, translated).columns
+    finally:
+        session.execute("RESET ROLE")
+        session.execute(f"DROP ROLE {role}".encode())
 
 
 def test_a_row_that_comes_meanwhile_is_no_difference(filled: Scene) -> None:

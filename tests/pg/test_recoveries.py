@@ -26,6 +26,7 @@ from consumer.ports.desk import Note
 from consumer.ports.recovering import Workflow
 from tests.pg import turning_child
 from tests.pg.conftest import Pools
+from tests.pg.test_actions import write
 from tests.pg.turning_child import NEW_ID, POINTS, Logs, acts
 
 NOTE = Note("me", "ticket 1")
@@ -251,6 +252,33 @@ def test_a_second_table_that_can_not_give_back_keeps_the_first_ones_rows(the: Gr
     assert left(the, history) == [(0, 10, 49), (1, 10, 59)]
 
 
+@pytest.mark.parametrize("kind", ["rewind", "erase"])
+def test_a_history_of_two_topics_with_one_name_is_left_alone(the: Group, history: str, kind: str) -> None:
+    """It has rows of both under the same offsets, and does not say which are whose."""
+    the.session.execute("UPDATE headrace.positions SET anew_at = now() WHERE group_name = %s", (the.name,))
+    batch = the.session.execute("SELECT max(id) FROM headrace.batches").fetchall()[0][0]
+    subject = {"partition": 0, "to": "42"} if kind == "rewind" else {"batch": batch, "table": f"public.{the.name}"}
+    stopped = the.taken(the.start(kind, **subject), {f"public.{the.name}": "history"})
+    assert (stopped.state, "made anew" in stopped.why, the.set()) == ("stopped", True, [])
+    assert left(the, history) == [(0, 10, 49), (1, 10, 59)]
+
+
+def test_a_history_with_rows_behind_the_position_is_left_alone(the: Group, history: str) -> None:
+    """They can only be of a topic that was deleted, some time before that was noted."""
+    the.session.execute(f"INSERT INTO {history} VALUES (99, 0, 50)".encode())
+    stopped = the.taken(the.start("rewind", partition=0, to="42"), {f"public.{the.name}": "history"})
+    assert (stopped.state, "behind the position" in stopped.why, the.set()) == ("stopped", True, [])
+    assert left(the, history) == [(0, 11, 50), (1, 10, 59)]
+
+
+def test_a_topic_that_is_adopted_is_known_to_be_another(the: Group) -> None:
+    """By its position, from then on."""
+    the.known("deleted")
+    assert the.taken(the.start("adopt")).state == "done"
+    query = "SELECT DISTINCT anew_at IS NOT NULL FROM headrace.positions WHERE group_name = %s"
+    assert the.session.execute(query, (the.name,)).fetchall() == [(True,)]
+
+
 def test_a_topic_that_was_not_made_anew_is_not_read_once_more(the: Group, history: str) -> None:
     """Nor is one that was adopted already."""
     done = the.taken(the.start("adopt"), {f"public.{the.name}": "history"})
@@ -266,10 +294,11 @@ def test_a_range_that_is_applied_is_not_said_to_be_passed(the: Group, to: int) -
     assert (stopped.state, "is applied" in stopped.why, the.set()) == ("stopped", True, [])
 
 
-def test_a_table_that_appends_is_not_rewound(the: Group) -> None:
-    """Rows would stand there twice; it may be moved on."""
+@pytest.mark.parametrize("mode", ["append", "match"])
+def test_a_table_to_which_rows_are_added_is_not_rewound(the: Group, mode: str) -> None:
+    """They would stand there twice; it may be moved on."""
     the.known()
-    appends = {f"public.{the.name}": "append"}
+    appends = {f"public.{the.name}": mode}
     stopped = the.taken(the.start("rewind", to="earliest"), appends)
     assert (stopped.state, "twice" in stopped.why, the.set()) == ("stopped", True, [])
 
@@ -374,3 +403,56 @@ def test_what_time_does_not_heal_waits_for_a_person(the: Group) -> None:
         takes.turn()
     stopped = the.taken(number)
     assert (stopped.state, KINDS["source.refused"].remedy in stopped.why) == ("stopped", True)
+
+
+def test_a_turn_that_ends_its_processes_waits_for_a_person(the: Group) -> None:
+    """Each of them would be the next one's end. A turn that comes to its own end counts nothing."""
+
+    def deadly(*_: object) -> Turn:
+        raise MemoryError
+
+    the.known()
+    number = the.start("rewind", partition=0, to="20")
+    takes = PostgresWorkflows(the.pool, the.name, {**acts(the.name, {}), "move": deadly})
+    for _ in range(5):
+        with pytest.raises(MemoryError):
+            takes.turn()
+    assert takes.turn() is None
+    query = "SELECT state, why FROM headrace.workflows WHERE id = %s"
+    ((state, why),) = the.session.execute(query, (number,)).fetchall()
+    assert (state, "has ended 5 processes" in why) == ("stopped", True)
+    with closing(PostgresRecoveries(SessionSettings(dsn=the.server, worker="desk"), the.name)) as desk:
+        assert desk.decide(number, Steer.RESUME, NOTE)
+    assert the.taken(number).state == "done"
+
+
+def test_a_history_that_is_taken_back_in_parts_keeps_how_far_it_is(the: Group, history: str) -> None:
+    """Where the second part stops: the report is of all that was done."""
+    batch = the.session.execute("SELECT max(id) FROM headrace.batches").fetchall()[0][0]
+    mark = "UPDATE headrace.positions SET anew_at = now() WHERE group_name = %s AND partition = 1"
+    the.session.execute(mark, (the.name,))
+    number = the.start("erase", batch=batch, table=f"public.{the.name}")
+    stopped = the.taken(number)
+    assert (stopped.state, stopped.steps[0].progress["deleted"]) == ("stopped", 5)
+    the.session.execute("UPDATE headrace.positions SET anew_at = NULL WHERE group_name = %s", (the.name,))
+    with closing(PostgresRecoveries(SessionSettings(dsn=the.server, worker="desk"), the.name)) as desk:
+        assert desk.decide(number, Steer.RESUME, NOTE)
+    done = the.taken(number)
+    assert (done.state, done.steps[0].progress["deleted"]) == ("done", 10)
+
+
+@pytest.mark.parametrize("placed", [True, False], ids=["of the table", "of no known table"])
+def test_letters_of_what_a_history_has_applied_again_come_back_no_more(the: Group, history: str, placed: bool) -> None:
+    """Each change is there once: its record is appended again, or is a letter again. Others stay."""
+    ids = write(the.session, the.name, [("in", 0, 45, "dead"), ("in front", 0, 41, "dead"), ("beside", 1, 45, "dead")])
+    table = f"public.{the.name}" if placed else None
+    change = "UPDATE headrace.letters SET topic = %s, table_name = %s WHERE group_name = %s"
+    the.session.execute(change, (TOPIC, table, the.name))
+    done = the.taken(the.start("rewind", partition=0, to="42"), {f"public.{the.name}": "history"})
+    assert done.state == "done"
+    states = dict(the.session.execute("SELECT id, state FROM headrace.letters WHERE group_name = %s", (the.name,)))
+    assert {name: states[number] for name, number in ids.items()} == {
+        "in": "discarded",
+        "in front": "dead",
+        "beside": "dead",
+    }

@@ -179,6 +179,16 @@ def test_a_pointer_whose_record_is_gone_is_not_applied(
     assert scene.rows() == []
 
 
+def test_a_pointer_whose_record_is_not_given_waits_and_keeps_no_other(scene: Scene) -> None:
+    """Its partition has no leader, or it takes too long to come: that is told of it, and it comes again later."""
+    broker = log_of(scene.landing, MENDED)
+    broker.take_leader(scene.landing.at.topic, scene.landing.at.partition)
+    state, kind, *_ = scene.come_back(broker)
+    assert (state, kind) == ("retrying", "kafka.away")
+    assert scene.letter("due_at > now()") == (True,)
+    assert scene.rows() == []
+
+
 def test_a_letter_of_what_is_paused_comes_again_as_it_was(scene: Scene) -> None:
     """It is not tried, says of itself what it said before, and none of its attempts is gone."""
     broker = log_of(scene.landing, MENDED)

@@ -1,5 +1,6 @@
 """A table that the source truncates: everything in front goes, everything behind stays, wherever batches end."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from consumer.core.records import RecordRef, TopicPartition
 from consumer.core.target import TableName
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.postgres.truncating import truncate
+from consumer.stack.waiting import wait_until
 from tests.pg.conftest import Pools
 from tests.pg.engine import Engine
 from tests.pg.landing import ID
@@ -277,3 +279,25 @@ def test_what_waits_in_another_partition_for_a_letter_in_front_of_it_comes_back(
         "behind": "retrying",
         "later": "dead",
     }
+
+
+def test_a_letter_that_is_applied_meanwhile_goes_with_the_table(
+    session: psycopg.Connection, server: str, group: str, schema: str
+) -> None:
+    """Who truncates waits for who applies it, before it looks for rows: else that row would stay."""
+    session.execute(f"CREATE TABLE {schema}.t (id bigint PRIMARY KEY)".encode())
+    (letter,) = write(session, group, [("front", 0, 3, "retrying")]).values()
+    session.execute("UPDATE headrace.letters SET table_name = %s WHERE id = %s", (f"{schema}.t", letter))
+    what = Truncate(table=TableName(schema, "t"), refs=(RecordRef(TopicPartition("grown", 0), 8),))
+    with psycopg.connect(server) as lane, psycopg.connect(server) as batch:
+        lane.execute("UPDATE headrace.letters SET state = 'applied', closed_at = now() WHERE id = %s", (letter,))
+        lane.execute(f"INSERT INTO {schema}.t VALUES (1)".encode())
+        truncating = threading.Thread(target=lambda: truncate(batch, group, what))
+        truncating.start()
+        waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = %s AND NOT granted)"
+        pid = batch.info.backend_pid
+        assert wait_until(lambda: session.execute(waits, (pid,)).fetchone() == (True,), 20)
+        lane.commit()
+        truncating.join(20)
+        batch.commit()
+    assert session.execute(f"SELECT count(*) FROM {schema}.t".encode()).fetchone() == (0,)

@@ -6,8 +6,10 @@ from dataclasses import replace
 import pytest
 
 from consumer.binding.binder_settings import BinderSettings
-from consumer.core.failure import Transient
+from consumer.core.failure import Persistent, Transient, failed
+from consumer.core.kinds import KINDS
 from consumer.core.target import TableName, TargetTable
+from consumer.planning.planner import BadRecord
 from consumer.ports.topics import Traits
 from tests.unit.bound import CHANGE, ORDERS, ROW, TABLE, UNINDEXED, Bound, wanted
 from tests.unit.known import AT
@@ -138,3 +140,16 @@ def test_what_was_bound_by_settings_of_before_is_named() -> None:
     bound.bind(CHANGE)
     assert bound.binder.change(BinderSettings(), ["public.orders"], []) == {AT.topic}
     assert bound.binder.change(BinderSettings(), ["public.orders"], []) == set()
+
+
+def test_a_target_that_lets_nobody_in_is_no_table_s_fault() -> None:
+    """It ends the process with its own remedy; as a table's it would stop partitions until a person looks."""
+
+    def refused(name: TableName) -> TargetTable | None:
+        raise Persistent(failed(KINDS["target.login"], "postgres", "connect", "SQLSTATE 28P01"))
+
+    bound = Bound()
+    bound.world.table = refused
+    with pytest.raises(Persistent) as caught:
+        bound.bind(CHANGE)
+    assert (caught.value.failure.kind, isinstance(caught.value, BadRecord)) == ("target.login", False)

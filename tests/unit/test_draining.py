@@ -52,7 +52,7 @@ class Ten:
         epoch = next(self._epochs)
         return [Taken(at=at, epoch=epoch, next_offset=0) for at in starts]
 
-    def marks(self, partitions: Sequence[TopicPartition]) -> list[OffsetRange]:
+    def marks(self) -> list[OffsetRange]:
         return []
 
     def topic_ids(self, topics: Sequence[str]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The watch over a worker's loops: one that does not turn, and one that ends, end the worker with the reason."""
 
 import gc
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from consumer.binding.known import KnownBindings
 from consumer.core.failure import HeadraceError
 from consumer.core.flood import FloodGuard, FloodLimits
 from consumer.core.policy import TablePolicy
-from consumer.lifecycle import STOOD_STILL, Hooks, LifeSettings, WorkerLife
+from consumer.lifecycle import LEFT, STOOD_STILL, UNDRAINED, Hooks, LifeSettings, WorkerLife
 from consumer.ports.topics import Intake
 from consumer.reading.ahead import Ahead
 from consumer.reading.handover import Handover
@@ -75,7 +76,9 @@ def broken(source: Odd) -> None:
     raise ValueError(SECRET)
 
 
-def lived(does: Callable[[Odd], None], leaving: threading.Event, stall: float = 60.0) -> WorkerLife:
+def lived(
+    does: Callable[[Odd], None], leaving: threading.Event, stall: float = 60.0, drain: float = 60.0
+) -> WorkerLife:
     """A worker whose source does that; a loop may take `stall` seconds for a turn."""
     source, known = Odd(does), KnownBindings()
     handover = Handover(max_bytes=1 << 20, max_batches=2)
@@ -96,7 +99,7 @@ def lived(does: Callable[[Odd], None], leaving: threading.Event, stall: float = 
     # what tells the applier that the end has come frees the source too
     applier.patience.stopping = source.told
     reader = Reader(source, plans, Ahead(binder), handover, BatchLimits())
-    settings = LifeSettings(stall_timeout=stall, drain_timeout=60)
+    settings = LifeSettings(stall_timeout=stall, drain_timeout=drain)
     hooks = Hooks(close_target=lambda: None, mark=lambda ranges: None, leaving=leaving)
     return WorkerLife(reader, applier, settings, hooks)
 
@@ -162,3 +165,31 @@ def test_a_process_that_stood_still_as_a_whole_goes_on() -> None:
 
     lived(stopped, leaving, 1.0).run(until)
     assert next(looks) == 7
+
+
+@pytest.mark.parametrize(("told_to_leave", "code"), [(True, LEFT), (False, UNDRAINED)])
+def test_one_that_was_told_to_leave_and_can_not_end_in_order_has_left_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, told_to_leave: bool, code: int
+) -> None:
+    """Its supervisor does not start it again then."""
+    ended: list[int] = []
+    free = threading.Event()
+
+    def end(said: int) -> None:
+        ended.append(said)
+        free.set()
+        raise SystemExit(said)
+
+    reading = threading.Event()
+
+    def stuck(_: Odd) -> None:
+        reading.set()
+        free.wait(30)
+
+    monkeypatch.setattr(os, "_exit", end)
+    leaving = threading.Event()
+    if told_to_leave:
+        leaving.set()
+    with pytest.raises(SystemExit):
+        lived(stuck, leaving, drain=0.1).run(lambda: reading.wait(30))
+    assert ended == [code]

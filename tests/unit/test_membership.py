@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import pytest
+from structlog.testing import capture_logs
 
 from consumer.edges.kafka.config import KafkaSettings, consumer_config, is_incremental
 
@@ -33,3 +34,12 @@ def test_members_of_the_older_protocols_ask_twice_a_second(
     assert config.get(_HEARTBEAT) == heartbeat
     assert is_incremental(config) is incremental
     assert (config.keys() & {_SESSION, _ASSIGNOR} == set()) is ("group.protocol" in client)
+
+
+def test_settings_that_the_protocol_does_not_know_are_not_left_out_without_a_word() -> None:
+    """Whoever set them would wait for what they say."""
+    with capture_logs() as said:
+        _config({"group.protocol": "consumer", _HEARTBEAT: "100", _SESSION: "6000"})
+        _config({"group.protocol": "consumer"})
+        _config({_SESSION: "6000"})
+    assert [line["settings"] for line in said] == [[_HEARTBEAT, _SESSION]]

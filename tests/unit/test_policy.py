@@ -111,12 +111,13 @@ def test_what_is_persistent_is_dead_at_once(policy: Policy, attempt: int, chance
     assert policy.decide(KINDS["record.decode"], attempt, chance).state is State.DEAD
 
 
-def test_what_a_table_or_the_registry_causes_is_no_attempt_of_records() -> None:
+def test_what_a_table_or_another_server_causes_is_no_attempt_of_records() -> None:
     """A letter that came back waits for them as long as it takes, in the topic of its attempt."""
     refused = POLICY.again(KINDS["table.privilege"], 50, 0.0)
     assert refused == Decision(state=State.RETRYING, delay=600, excused=True)
 
-    for kind in ("registry.away", "registry.status", "registry.refused", "registry.tls"):
+    others = ("kafka.away", "kafka.tls", "kafka.forbidden", "kafka.unknown")
+    for kind in ("registry.away", "registry.status", "registry.refused", "registry.tls", *others):
         assert POLICY.again(KINDS[kind], 50, 0.0) == refused
     assert POLICY.again(KINDS["kafka.no_topic"], 50, 0.0).state is State.DEAD
     assert POLICY.again(KINDS["record.reference"], 9, 0.0).state is State.DEAD

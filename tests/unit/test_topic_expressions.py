@@ -167,16 +167,3 @@ def test_topics_of_kafka_and_its_companions_are_no_tables(topic: str, is_read: b
 
 def _hidden(of: KafkaSettings) -> list[str]:
     return str(consumer_config(of)["topic.blacklist"]).split(",")
-
-
-def test_what_the_client_does_not_take_of_a_user_with_the_newer_protocol_is_left_to_it() -> None:
-    """It says so; our own defaults for the older ones are not set."""
-    newer = KafkaSettings(bootstrap_servers="", group="g", topics=("t",), client={"group.protocol": "consumer"})
-    assert consumer_config(newer).keys().isdisjoint({"partition.assignment.strategy", "heartbeat.interval.ms"})
-    asked = KafkaSettings(
-        bootstrap_servers="",
-        group="g",
-        topics=("t",),
-        client={"group.protocol": "consumer", "session.timeout.ms": "9000"},
-    )
-    assert consumer_config(asked)["session.timeout.ms"] == "9000"

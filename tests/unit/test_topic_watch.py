@@ -58,7 +58,7 @@ class Servers:
         others = [Stored(at=at, next_offset=3, epoch=1) for at in (OLDER, OTHER)]
         return [Stored(at=AT, next_offset=0, epoch=1, wait_for=self.waits), *others]
 
-    def marks(self, partitions: Sequence[TopicPartition]) -> list[OffsetRange]:
+    def marks(self) -> list[OffsetRange]:
         return []
 
     def asked(self) -> list[TopicPartition]:

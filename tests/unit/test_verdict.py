@@ -47,7 +47,17 @@ def known(*lags: Lag, **other: Any) -> Known:
         (known(lag(Going.UNKNOWN)), "It flows, and something can be looked at when there is time.", ["warn"]),
         (known(lag(Going.UNREAD)), "One thing needs you.", ["bad"]),
         (known(lag(Going.CURRENT), groups=(group(dead=2),)), "One thing needs you.", ["bad"]),
-        (known(lag(Going.CURRENT), groups=(group(retrying=2, applied=1),)), "Everything is applied.", []),
+        (
+            known(lag(Going.CURRENT), groups=(group(retrying=2, applied=1),)),
+            "2 letters come back by themselves; all else is applied.",
+            [],
+        ),
+        (
+            known(lag(Going.CURRENT), groups=(group(held=1), group(applied=4))),
+            "One letter comes back by itself; all else is applied.",
+            [],
+        ),
+        (known(lag(Going.CURRENT), groups=(group(applied=1),)), "Everything is applied.", []),
         (known(lag(Going.PAUSED), groups=(group(dead=2),)), "One thing needs you.", ["bad", "warn"]),
         (known(lag(Going.STOPPED), groups=(group(dead=2),)), "2 things need you.", ["bad", "bad"]),
         (

@@ -28,18 +28,23 @@ class Look(Input):
 
 
 class Start(Look, Reasoned):
-    """A job. `expect`: how many letters the preview says go; `rate`: letters a second."""
+    """A job. `expect`: how many letters the preview says go, `these`: which ones; `rate`: letters a second.
+
+    Without `these` any that are as many will do.
+    """
 
     expect: Annotated[int, Field(ge=1, le=MOST_ITEMS)]
+    these: Annotated[str, Field(max_length=64)] = ""
     rate: Annotated[float, Field(ge=0.01, le=5000)] = 50.0
     canary: Annotated[int, Field(ge=0, le=1000)] = 10
     stop_ratio: Annotated[float, Field(ge=0, le=1)] = 0.1
 
 
 class Looked(BaseModel):
-    """What a job would do. `goes`: what has to be expected; counts and samples by what would become of letters."""
+    """What a job would do. `goes`, `these`: what has to be expected; counts and samples by what becomes of letters."""
 
     goes: int
+    these: str
     meant: int
     counts: dict[str, int]
     samples: dict[str, list[Sample]]
@@ -69,7 +74,7 @@ def preview(doors: Doored, wanted: Look) -> Looked:
         found = desk.preview(wanted.letters.selection, desk.ruled(wanted.kind, stale=wanted.stale))
     samples = {fate.value: list(some) for fate, some in found.samples.items()}
     counts = {fate.value: count for fate, count in found.counts.items()}
-    return Looked(goes=found.goes, meant=found.meant, counts=counts, samples=samples)
+    return Looked(goes=found.goes, these=found.these, meant=found.meant, counts=counts, samples=samples)
 
 
 @routes.post("/jobs", status_code=201)
@@ -81,6 +86,7 @@ def start(doors: Doored, asker: Asker, wanted: Start) -> Job:
             selection=wanted.letters.selection,
             rules=desk.ruled(wanted.kind, stale=wanted.stale),
             expect=wanted.expect,
+            these=wanted.these,
             said=wanted.note(asker.name),
             rate=wanted.rate,
             canary=0 if wanted.kind is JobKind.DISCARD else wanted.canary,

@@ -1,6 +1,7 @@
 """What a letter's record holds beside its row in the target, column by column; and edits of it."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ from consumer.ports.desk import Note
 from dlq.desk import LetterDesk
 from dlq.difference import Difference
 from dlq.payload import Payload
+
+_ENDS = re.compile(r"\r\n|\r|\n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +93,11 @@ class Field:
     is_json: bool
 
     @property
+    def was(self) -> str:
+        """How it is and is read, for the form to send back: in one line, since browsers change the ends of lines."""
+        return f"{'json' if self.is_json else 'text'}:{json.dumps(self.text)}"
+
+    @property
     def hides(self) -> bool:
         """Whether something of the text can't be seen in a field."""
         return clean(self.text) != self.text
@@ -114,14 +122,12 @@ def patch(sent: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
         if not name.startswith("to:"):
             continue
         column = name.removeprefix("to:")
-        way, was = given.get(f"as:{column}", "text"), given.get(f"was:{column}")
-        # browsers send lines' ends as both characters
-        if f"{way}:{_lines(text)}" == _lines(was or ""):
+        way, (before_way, before) = given.get(f"as:{column}", "text"), _before(given.get(f"was:{column}", ""), column)
+        text = _ended_as(before, text)
+        if (way, text) == (before_way, before):
             continue
         path = "/after/" + column.replace("~", "~0").replace("/", "~1")
-        wanted.append(
-            {"op": "replace", "path": path, "value": _parsed(text, column) if way == "json" else _lines(text)}
-        )
+        wanted.append({"op": "replace", "path": path, "value": _parsed(text, column) if way == "json" else text})
     if not wanted:
         raise Wrong("nothing was changed")
     return wanted
@@ -134,8 +140,23 @@ def _parsed(text: str, column: str) -> Any:
         raise Wrong(f"what was written for {column} is no JSON") from error
 
 
-def _lines(text: str) -> str:
-    return text.replace("\r\n", "\n")
+def _before(was: str, column: str) -> tuple[str, str]:
+    """How a column was read, and its text: see `Field.was`. Raises Wrong."""
+    way, _, text = was.partition(":")
+    found = _parsed(text, column) if text else ""
+    if not isinstance(found, str):
+        raise Wrong(f"what the form says of {column} is no text")
+    return way, found
+
+
+def _ended_as(before: str, text: str) -> str:
+    """A text with the ends of lines that it had before: browsers send all of them as both characters."""
+    lines, ends = _ENDS.split(text), _ENDS.findall(before)
+    if len(ends) != len(lines) - 1:
+        # a line came or went: as most of them were
+        common = max(ends, key=ends.count, default="\n")
+        ends = [common] * (len(lines) - 1)
+    return "".join(line + end for line, end in zip(lines, [*ends, ""], strict=True))
 
 
 def _row(values: Any) -> Mapping[str, Any]:

@@ -42,9 +42,10 @@ class Wanted(Chosen):
 
 
 class Start(Wanted, Form):
-    """The same, agreed to. `expect`: the number that a person has typed."""
+    """The same, agreed to. `expect`: the number that a person has typed; `these`: which letters the page was about."""
 
     expect: Annotated[int, Field(ge=1, le=MOST_ITEMS)]
+    these: Annotated[str, Field(max_length=64)] = ""
     rate: Annotated[float, Field(ge=0.01, le=5000)] = 50.0
     canary: Annotated[int, Field(ge=0, le=1000)] = 10
     stop_percent: Annotated[float, Field(ge=0, le=100)] = 10.0
@@ -88,6 +89,7 @@ def start(doors: Doored, asker: Asker, sent: Annotated[Start, Sent()]) -> Respon
             selection=sent.meant.selection,
             rules=desk.ruled(sent.job, stale=sent.stale),
             expect=sent.expect,
+            these=sent.these,
             said=Note(asker.name, sent.reason),
             rate=sent.rate,
             canary=0 if sent.job is JobKind.DISCARD else sent.canary,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from consumer.core.failure import Failure
 from consumer.core.jobs import JobState
 from consumer.core.lag import Going, Lag
-from consumer.core.letters import State
+from consumer.core.letters import OPEN, State
 from consumer.inspection.lagging import Seen
 from consumer.ports.control import Worker
 from consumer.ports.desk import SchemaChange
@@ -77,6 +77,12 @@ def sentence(known: Known, found: Sequence[Need]) -> str:
         return "Nothing has been read yet."
     if known.seen.records:
         return "Everything flows."
+    open_ones = sum(group.states.get(state, 0) for group in known.groups for state in OPEN)
+    if open_ones:
+        letters = (
+            "One letter comes back by itself" if open_ones == 1 else f"{open_ones:,} letters come back by themselves"
+        )
+        return f"{letters}; all else is applied."
     return "Everything is applied."
 
 

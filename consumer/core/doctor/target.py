@@ -67,8 +67,6 @@ STAGING = Check(
 OF_SERVER = (REACHABLE, SECURE, VERSION, WRITABLE, ENCODED, STAGING, CLOCK, TIMEOUTS, ROOM)
 OF_CONTROL = (SCHEMA, CONTROL)
 
-# the oldest one that its makers still look after
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:

@@ -43,6 +43,8 @@ _COMMON = (
 # of TLS 1.3, in which the handshake is over for us before the other side has looked at our certificate
 _ALERT = "SSL alert number"
 _INCREMENTAL = ("cooperative-sticky",)
+# of the older group protocols
+_CLASSIC = {"partition.assignment.strategy", "session.timeout.ms", "heartbeat.interval.ms"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +115,7 @@ def _is_common(name: str) -> bool:
 
 def consumer_config(settings: KafkaSettings) -> dict[str, object]:
     """What the group member has."""
-    ours: dict[str, object] = {
+    config: dict[str, object] = {
         **common_config(settings),
         "group.id": settings.group,
         "enable.auto.commit": False,
@@ -141,12 +143,13 @@ def consumer_config(settings: KafkaSettings) -> dict[str, object]:
         # librdkafka stalls a full queue for a second by default
         "fetch.queue.backoff.ms": 5,
         "fetch.wait.max.ms": 100,
+        **settings.client,
     }
-    if settings.client.get("group.protocol") == "consumer":
-        # the broker says these; of a user's the client says so
-        for classic in ("partition.assignment.strategy", "heartbeat.interval.ms"):
-            del ours[classic]
-    return {**ours, **settings.client}
+    if config.get("group.protocol") == "consumer":
+        if told := sorted(_CLASSIC & settings.client.keys()):
+            log.warning("the brokers say these settings with group.protocol=consumer; they are left out", settings=told)
+        return {name: value for name, value in config.items() if name not in _CLASSIC}
+    return config
 
 
 def is_incremental(config: Mapping[str, object]) -> bool:

@@ -21,7 +21,7 @@ Discards = Callable[[psycopg.Connection, str, Sequence[int], str], object]
 """Gives letters up by their ids, for a reason, within the transaction that is open."""
 
 _HOLD = """
-SELECT next_offset, topic_id, stopped ->> 'kind', (stopped ->> 'offset')::bigint
+SELECT next_offset, topic_id, stopped ->> 'kind', (stopped ->> 'offset')::bigint, anew_at
 FROM headrace.positions WHERE group_name = %s AND topic = %s AND partition = %s
 """
 _LETTERS = """
@@ -35,6 +35,7 @@ SET next_offset = %(next_offset)s, topic_id = %(topic_id)s, epoch = epoch + 1, s
     wait_for = CASE WHEN %(anew)s THEN NULL ELSE wait_for END,
     -- what was read in front of another place says nothing of this one
     last_record = NULL,
+    anew_at = CASE WHEN %(anew)s THEN clock_timestamp() ELSE anew_at END,
     changed_at = CASE WHEN %(next_offset)s >= next_offset AND NOT %(anew)s THEN changed_at END,
     again_at = clock_timestamp(), updated_at = clock_timestamp()
 WHERE group_name = %(group)s AND topic = %(topic)s AND partition = %(partition)s
@@ -81,7 +82,7 @@ def held(connection: psycopg.Connection, group: str, at: TopicPartition, *, lock
         if row is None:
             return None
         letters = tuple(open_letters(connection, group, at).values())
-    return Held(next_offset=row[0], topic_id=row[1], kind=row[2], offset=row[3], letters=letters)
+    return Held(next_offset=row[0], topic_id=row[1], kind=row[2], offset=row[3], letters=letters, anew_at=row[4])
 
 
 def open_letters(connection: psycopg.Connection, group: str, at: TopicPartition) -> dict[int, int]:

@@ -40,7 +40,7 @@ WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p') AND d.datnam
 ORDER BY a.attnum
 """
 _ABOUT = """
-SELECT c.reltuples::bigint, pg_encoding_to_char(d.encoding)
+SELECT c.reltuples::bigint, pg_encoding_to_char(d.encoding), row_security_active(c.oid)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace CROSS JOIN pg_database d
 WHERE n.nspname = %s AND c.relname = %s AND d.datname = current_database()
 """
@@ -95,6 +95,9 @@ def read_table(connection: psycopg.Connection, name: TableName, translating: Tra
         about = connection.execute(_ABOUT, (name.schema, name.name)).fetchone()
     if not rows or about is None:
         raise NotComparable(f"there is no table {name}")
+    if about[2]:
+        # what a policy hides would count as deleted
+        raise NotComparable(f"row-level security may hide rows of {name} from this role: give the role BYPASSRLS")
     columns = {
         row[0]: Column(row[0], Kind(name=row[1], array=row[2], enum=row[3], length=row[4]), row[5], row[6], row[7])
         for row in rows

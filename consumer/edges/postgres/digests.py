@@ -62,7 +62,7 @@ SELECT EXISTS (
 _SEEDS = "(SELECT seed_{} FROM headrace.groups WHERE group_name = %(group)s)"
 # places count the staged rows from 0 in their order
 _DIGESTS = sql.SQL("""
-WITH every AS MATERIALIZED (SELECT array_agg(ctid ORDER BY ctid) AS rows FROM {staging}),
+WITH every AS MATERIALIZED (SELECT array_agg(ctid ORDER BY ctid) AS rows FROM {staging} AS s),
 wanted AS MATERIALIZED (
     SELECT w.place, every.rows[w.place + 1] AS at FROM every, unnest(%(places)s::bigint[]) AS w(place)
 )
@@ -96,7 +96,7 @@ WHERE p.at = ANY (%s)
 
 _DROP = sql.SQL("""
 DELETE FROM {staging} WHERE ctid IN (
-    SELECT p.at FROM (SELECT ctid AS at, row_number() OVER (ORDER BY ctid) - 1 AS place FROM {staging}) AS p
+    SELECT p.at FROM (SELECT ctid AS at, row_number() OVER (ORDER BY ctid) - 1 AS place FROM {staging} AS s) AS p
     WHERE p.place = ANY (%s)
 )
 """)

@@ -10,6 +10,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from consumer.core.key_schemas import BoundKey, KeySchema
+from consumer.core.letters import OPEN_STATES
 from consumer.core.records import OffsetRange, TopicPartition
 from consumer.edges.postgres.translate import translated
 
@@ -21,9 +22,9 @@ ON CONFLICT (registry, id) DO UPDATE SET schema = excluded.schema WHERE schemas.
 _RECALL = """
 SELECT id, schema FROM headrace.schemas WHERE registry = %(registry)s AND (%(all)s OR id = ANY (%(ids)s))
 """
-# what is there already is not written again
+# what is there already is not written again; other names stay known, up to a number that is never met
 _REMEMBER_SOURCE = """
-INSERT INTO headrace.topic_sources (group_name, topic, key_schema, names, key_name, key_columns)
+INSERT INTO headrace.topic_sources AS s (group_name, topic, key_schema, names, key_name, key_columns)
 SELECT w.* FROM (VALUES (%s, %s, %s::int, %s::jsonb, %s, %s::text[]))
     AS w(group_name, topic, key_schema, names, key_name, key_columns)
 WHERE NOT EXISTS (
@@ -32,7 +33,9 @@ WHERE NOT EXISTS (
         = (w.group_name, w.topic, w.key_schema, w.names, w.key_name, w.key_columns)
 )
 ON CONFLICT (group_name, topic, key_schema) DO UPDATE
-SET names = excluded.names, key_name = excluded.key_name, key_columns = excluded.key_columns
+SET names = excluded.names, key_name = excluded.key_name, key_columns = excluded.key_columns,
+    former = CASE WHEN s.names = excluded.names OR s.former @> jsonb_build_array(s.names)
+        OR jsonb_array_length(s.former) >= 1000 THEN s.former ELSE s.former || jsonb_build_array(s.names) END
 """
 _RECALL_SOURCE = """
 SELECT names FROM headrace.topic_sources WHERE group_name = %s AND topic = %s AND key_schema = %s
@@ -51,17 +54,17 @@ _MARK = """
 INSERT INTO headrace.decode_marks (group_name, topic, partition, start_offset, end_offset)
 VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
 """
-_MARKS = """
-SELECT m.topic, m.partition, m.start_offset, m.end_offset
-FROM headrace.decode_marks m
-JOIN unnest(%s::text[], %s::int[]) AS w(topic, partition) ON w.topic = m.topic AND w.partition = m.partition
-WHERE m.group_name = %s
-"""
-# a range that lies behind its position has served
-_FORGET = """
+_MARKS = "SELECT topic, partition, start_offset, end_offset FROM headrace.decode_marks WHERE group_name = %s"
+# A range that lies behind its position has served, unless a letter of it comes back, or one in front of it is searched
+# for later changes.
+_FORGET = f"""
 DELETE FROM headrace.decode_marks m USING headrace.positions p
 WHERE m.group_name = %s AND p.group_name = m.group_name AND p.topic = m.topic AND p.partition = m.partition
-  AND m.end_offset <= p.next_offset
+  AND m.end_offset <= p.next_offset AND NOT EXISTS (
+      SELECT FROM headrace.letters l
+      WHERE l.group_name = m.group_name AND l.topic = m.topic AND l.partition = m.partition
+        AND l."offset" < m.end_offset AND l.state IN ({OPEN_STATES})
+  )
 """
 
 
@@ -118,10 +121,9 @@ def mark(connection: psycopg.Connection, group: str, ranges: Sequence[OffsetRang
         cursor.executemany(_MARK, [(group, r.at.topic, r.at.partition, r.start, r.end) for r in ranges])
 
 
-def marks(connection: psycopg.Connection, group: str, partitions: Sequence[TopicPartition]) -> list[OffsetRange]:
-    """The ranges marked of these partitions; those that were passed are forgotten first."""
+def marks(connection: psycopg.Connection, group: str) -> list[OffsetRange]:
+    """The ranges that are marked, of whatever partition: letters come back by others. What has served is forgotten."""
     with translated("read marks"):
-        connection.execute(_FORGET, (group,))
-        topics, numbers = [at.topic for at in partitions], [at.partition for at in partitions]
-        rows = connection.execute(_MARKS, (topics, numbers, group)).fetchall()
+        connection.execute(_FORGET.encode(), (group,))
+        rows = connection.execute(_MARKS, (group,)).fetchall()
     return [OffsetRange(TopicPartition(row[0], row[1]), row[2], row[3]) for row in rows]

@@ -1,6 +1,6 @@
 """What workflows do with positions: set in the transaction that also writes how far the workflow is, so each once."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +11,7 @@ from psycopg import sql
 from consumer.core.decision import Decision, Held, Undecidable, decide
 from consumer.core.failure import Transient
 from consumer.core.history import OFFSET, PARTITION
+from consumer.core.letters import OPEN_STATES
 from consumer.core.modes import Mode
 from consumer.core.records import TopicPartition
 from consumer.core.workflow import Outcome, Task, Turn
@@ -25,15 +26,26 @@ SELECT a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN 
 WHERE n.nspname = %s AND c.relname = %s AND a.attname = ANY (%s) AND NOT a.attisdropped
 """
 _DELETE = sql.SQL("""
-DELETE FROM {table} WHERE {partition} = %(partition)s AND {offset} >= %(first)s
-  AND ({offset} < %(end)s OR %(end)s::bigint IS NULL)
+DELETE FROM {table} WHERE {partition} = %(partition)s AND {offset} >= %(first)s AND {offset} < %(end)s
 """)
+_BEYOND = sql.SQL("SELECT EXISTS (SELECT FROM {table} WHERE {partition} = %(partition)s AND {offset} >= %(end)s)")
+# a letter whose table is not known is of one of these where its topic has no others
+_LETTERS = f"""
+SELECT id FROM headrace.letters
+WHERE group_name = %(group)s AND topic = %(topic)s AND partition = %(partition)s
+  AND "offset" >= %(first)s AND "offset" < %(end)s AND state IN ({OPEN_STATES})
+  AND (table_name = ANY (%(tables)s) OR table_name IS NULL AND NOT EXISTS (
+      SELECT FROM headrace.target_tables t
+      WHERE t.group_name = %(group)s AND t.topic = %(topic)s AND t.table_name <> ALL (%(tables)s)
+  ))
+ORDER BY id
+"""
 _LOOK_EVERY = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class PositionActs:
-    """Acts of workflows. `appends`: the mode of a table that gets a row for each record that is applied; else ""."""
+    """Acts of workflows. `appends`: the mode of a table that gets a row for each record, or each new one; else ""."""
 
     group: str
     offsets: Callable[[], Moments]
@@ -53,7 +65,7 @@ class PositionActs:
                 # it is read from its start already, and would be once more
                 return Turn(progress={"from": held.next_offset, "to": held.next_offset}, outcome=Outcome.DONE)
             decision = decide(to, held, log, discard_letters=_discards(task, held.topic_id, log.topic_id))
-            taken_back = self._taken_back(connection, at, held.next_offset, decision)
+            taken_back = self._taken_back(connection, at, held, decision)
         except Undecidable as why:
             return _stopped(str(why))
         self._carry_out(connection, task, at, decision)
@@ -64,13 +76,17 @@ class PositionActs:
         """Delete what one batch has added to a history, a partition's part of it in each turn."""
         table, ranges = str(task.subject["table"]), task.subject["ranges"]
         place, rows = int(task.progress.get("place", 0)), int(task.progress.get("deleted", 0))
-        _, partition, first, end = ranges[place]
+        topic, partition, first, end = ranges[place]
         try:
             _require_places(connection, table)
+            at = TopicPartition(str(topic), int(partition))
+            if held := decisions.held(connection, self.group, at, lock=False):
+                _require_one_topic(held, table)
             with _in_time(connection):
                 rows += _delete(connection, table, int(partition), int(first), int(end))
         except Undecidable as why:
-            return _stopped(str(why))
+            # the report is of all that was done
+            return Turn(outcome=Outcome.STOPS, why=str(why), progress=task.progress)
         outcome = Outcome.DONE if place + 1 == len(ranges) else Outcome.GOES_ON
         return Turn(progress={"place": place + 1, "deleted": rows}, outcome=outcome)
 
@@ -130,23 +146,43 @@ class PositionActs:
         details: dict[str, object] = {"workflow": task.workflow, "to": decision.next_offset, "letters": letters}
         audit.write(connection, self.group, "set position", details, note, at)
 
-    def _taken_back(self, connection: psycopg.Connection, at: TopicPartition, position: int, decision: Decision) -> int:
+    def _taken_back(self, connection: psycopg.Connection, at: TopicPartition, held: Held, decision: Decision) -> int:
         """Delete what histories have of records that are applied again; returns how many rows that are.
 
-        Raises Undecidable where they would stand there twice.
+        Raises Undecidable where they would stand there twice, or where nothing tells them from others.
         """
-        if decision.anew or decision.next_offset >= position:
+        if decision.anew or decision.next_offset >= held.next_offset:
             return 0
         with translated("read tables"):
             tables = [row[0] for row in connection.execute(_TABLES, (self.group, at.topic))]
         histories = [table for table in tables if self.appends(table)]
         # all are asked before any loses a row: what is deleted stays so when this one stops
         for table in histories:
-            if self.appends(table) == Mode.APPEND:
-                raise Undecidable(f"{table} has the mode append: what is applied again would stand there twice")
+            if (mode := self.appends(table)) != Mode.HISTORY:
+                raise Undecidable(f"{table} has the mode {mode}: what is applied again would stand there twice")
             _require_places(connection, table)
+            _require_one_topic(held, table)
+        first, end = decision.next_offset, held.next_offset
         with _in_time(connection):
-            return sum(_delete(connection, table, at.partition, decision.next_offset, None) for table in histories)
+            for table in histories:
+                _require_nothing_beyond(connection, table, at.partition, end)
+            self._give_up(connection, at, histories, (first, end))
+            return sum(_delete(connection, table, at.partition, first, end) for table in histories)
+
+    def _give_up(
+        self, connection: psycopg.Connection, at: TopicPartition, histories: Sequence[str], offsets: tuple[int, int]
+    ) -> None:
+        """Letters of histories come back no more whose records are read again: each is appended then, or one anew."""
+        if not histories:
+            return
+        first, end = offsets
+        of = {"group": self.group, "topic": at.topic, "partition": at.partition}
+        with translated("read letters"):
+            values = {**of, "first": first, "end": end, "tables": list(histories)}
+            rows = connection.execute(_LETTERS.encode(), values).fetchall()
+        if rows:
+            with translated("discard letters"):
+                self.discard(connection, self.group, [row[0] for row in rows], "its record is applied again")
 
     def _offset(self, at: TopicPartition, to: str) -> str:
         """An offset, earliest or latest; a moment as the first offset of that time or later."""
@@ -170,6 +206,24 @@ def _require_places(connection: psycopg.Connection, table: str) -> None:
         raise Undecidable(f"{table} has no columns {PARTITION} and {OFFSET}, which say what its rows are of")
 
 
+def _require_one_topic(held: Held, table: str) -> None:
+    """Raises Undecidable where a history has rows of another topic under the same offsets, since it can't tell them."""
+    if held.anew_at is not None:
+        since = held.anew_at.isoformat(timespec="seconds")
+        raise Undecidable(f"the topic was made anew ({since}), and {table} may have rows of the one before")
+
+
+def _require_nothing_beyond(connection: psycopg.Connection, table: str, partition: int, end: int) -> None:
+    """Raises Undecidable where a history has rows of another topic, or of before the position was set back by hand."""
+    with translated("look at a history"):
+        ((beyond,),) = connection.execute(_of(_BEYOND, table), {"partition": partition, "end": end}).fetchall()
+    if beyond:
+        raise Undecidable(
+            f"{table} has rows behind the position: of a topic that was deleted, or of before it was set back by hand. "
+            "Delete those that come again, then resume"
+        )
+
+
 @contextmanager
 def _in_time(connection: psycopg.Connection) -> Iterator[None]:
     """Around deletes, all of which happen or none. Raises Undecidable where they take longer than a statement may."""
@@ -183,13 +237,17 @@ def _in_time(connection: psycopg.Connection) -> Iterator[None]:
         raise Undecidable(f"{detail}: make an index over its {PARTITION} and {OFFSET}, then resume") from error
 
 
-def _delete(connection: psycopg.Connection, table: str, partition: int, first: int, end: int | None) -> int:
+def _delete(connection: psycopg.Connection, table: str, partition: int, first: int, end: int) -> int:
+    with translated("delete rows of a history"):
+        values = {"partition": partition, "first": first, "end": end}
+        return connection.execute(_of(_DELETE, table), values).rowcount
+
+
+def _of(query: sql.SQL, table: str) -> sql.Composed:
     schema, _, name = table.partition(".")
-    query = _DELETE.format(
+    return query.format(
         table=sql.Identifier(schema, name), partition=sql.Identifier(PARTITION), offset=sql.Identifier(OFFSET)
     )
-    with translated("delete rows of a history"):
-        return connection.execute(query, {"partition": partition, "first": first, "end": end}).rowcount
 
 
 def _discards(task: Task, known: str | None, now: str | None) -> bool:

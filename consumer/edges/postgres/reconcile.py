@@ -17,8 +17,9 @@ from consumer.ports.reconcile import Came, Mark, NotComparable, Sides
 
 _TABLE = """
 SELECT t.topic, (
-    SELECT s.names FROM headrace.topic_sources s
-    WHERE s.group_name = t.group_name AND s.topic = t.topic ORDER BY s.key_schema DESC LIMIT 1
+    SELECT coalesce(jsonb_agg(DISTINCT jsonb_build_array(n ->> 'schema', n ->> 'table', n ->> 'db')), '[]')
+    FROM headrace.topic_sources s CROSS JOIN jsonb_array_elements(s.former || jsonb_build_array(s.names)) AS n
+    WHERE s.group_name = t.group_name AND s.topic = t.topic AND n ->> 'schema' <> '' AND n ->> 'table' <> ''
 )
 FROM headrace.target_tables t WHERE t.group_name = %s AND t.table_name = %s
 """
@@ -125,23 +126,27 @@ class PostgresComparison:
             self._there = connect_source(self._source)
         return self._there
 
-    def _topic(self, connection: psycopg.Connection, table: str) -> tuple[str, Mapping[str, str | None]]:
+    def _topic(self, connection: psycopg.Connection, table: str) -> tuple[str, list[TableName]]:
+        """The topic of a table, and what the source calls the tables that have come in it."""
         with translated("read table"):
             row = connection.execute(_TABLE, (self._group, table)).fetchone()
         if row is None:
             raise NotComparable(f"no topic of the group is applied to {table}")
-        return row[0], row[1] or {}
+        return row[0], sorted(TableName(schema, name) for schema, name, _ in row[1])
 
     def _mapped(self, connection: psycopg.Connection, table: str, rules: TableRules) -> Mapped:
-        topic, names = self._topic(connection, table)
-        schema, name = names.get("schema"), names.get("table")
-        if not schema or not name:
+        topic, sources = self._topic(connection, table)
+        if not sources:
             raise NotComparable(f"what the source calls the table of {topic} is not known: no key of it was read")
+        if len(sources) > 1:
+            # each of them lacks the rows of the others
+            every = ", ".join(map(str, sources))
+            raise NotComparable(f"rows of several tables of the source are in {table}, by its topic {topic}: {every}")
         with translated("read columns"):
             columns: dict[str, str] = dict(connection.execute(_COLUMNS, (self._group, table)).fetchall())
         here, _, mine = table.partition(".")
         return Mapped(
-            source=TableName(schema, name),
+            source=sources[0],
             target=TableName(here, mine),
             columns=columns,
             hidden=rules.hidden,

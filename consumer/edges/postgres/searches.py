@@ -95,8 +95,8 @@ class PostgresSearches:
 
         return [_search(row) for row in self._pool.ask(claimed)]
 
-    def marks(self, at: TopicPartition) -> list[OffsetRange]:
-        return self._pool.ask(lambda connection: memory.marks(connection, self._group, [at]))
+    def marks(self) -> list[OffsetRange]:
+        return self._pool.ask(lambda connection: memory.marks(connection, self._group))
 
     def unapplied(self, read: OffsetRange) -> frozenset[int]:
         def asked(connection: psycopg.Connection) -> list[Any]:

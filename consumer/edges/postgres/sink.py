@@ -309,9 +309,9 @@ class PostgresSink:
         """Delete what need not be kept any longer, a bounded part of it; returns whether there may be more."""
         return pruning.prune(self._session(), self._group, keep)
 
-    def marks(self, partitions: Sequence[TopicPartition]) -> list[OffsetRange]:
+    def marks(self) -> list[OffsetRange]:
         """Ranges that hang the native decoder."""
-        return memory.marks(self._session(), self._group, partitions)
+        return memory.marks(self._session(), self._group)
 
     def _resolved(self, plan: Plan) -> Outcome:
         connection = self._session()

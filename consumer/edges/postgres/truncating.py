@@ -52,15 +52,16 @@ def truncate(connection: psycopg.Connection, group: str, what: Truncate) -> None
     """
     try:
         with translated("truncate", what.table):
-            name = table_name(what.table)
-            there = connection.execute(_THERE, (name.as_string(connection),)).fetchone()
-            if there == (True,):
-                connection.execute(_statement(name, what))
+            # First the letters: who applies one just now is waited for, and its row is there for the delete to see.
             for ref in what.refs:
                 values = {"group": group, "topic": ref.at.topic, "partition": ref.at.partition, "offset": ref.offset}
                 closed = connection.execute(_SUPERSEDE, {**values, "table": str(what.table)}).fetchall()
                 # of a topic that has grown others of their rows may wait in other partitions
                 standing.release_next(connection, [row[0] for row in closed])
+            name = table_name(what.table)
+            there = connection.execute(_THERE, (name.as_string(connection),)).fetchone()
+            if there == (True,):
+                connection.execute(_statement(name, what))
             if what.version is not None:
                 connection.execute(_RAISE, (what.position, group, str(what.table)))
     except DataFault as error:

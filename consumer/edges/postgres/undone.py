@@ -46,7 +46,7 @@ _LOCK = sql.SQL("SELECT FROM {table} AS t, {staging} AS s WHERE {same} ORDER BY 
 # places count the staged rows from 0 in their order
 _LOOK = sql.SQL("""
 SELECT p.place, {keys}, t.{some} IS NOT NULL, {columns}
-FROM (SELECT ctid AS at, row_number() OVER (ORDER BY ctid) - 1 AS place FROM {staging}) AS p
+FROM (SELECT ctid AS at, row_number() OVER (ORDER BY ctid) - 1 AS place FROM {staging} AS s) AS p
 JOIN {staging} AS s ON s.ctid = p.at
 LEFT JOIN {table} AS t ON {same}
 """)

@@ -23,18 +23,30 @@ Act = Callable[[psycopg.Connection, Task], Turn]
 
 # of those whose next step is one that this process can take
 _CLAIM = """
-SELECT w.id, w.kind, w.state, w.created_by, w.reason, s.number, s.act, s.subject, s.progress,
-    NOT EXISTS (
-        SELECT FROM headrace.workflow_steps l WHERE l.workflow_id = w.id AND l.number > s.number
-    ) AS last
-FROM headrace.workflows w
+SELECT w.id, w.taken FROM headrace.workflows w
 CROSS JOIN LATERAL (
-    SELECT * FROM headrace.workflow_steps s WHERE s.workflow_id = w.id AND s.state <> 'done' ORDER BY s.number LIMIT 1
+    SELECT s.act FROM headrace.workflow_steps s
+    WHERE s.workflow_id = w.id AND s.state <> 'done' ORDER BY s.number LIMIT 1
 ) s
 WHERE w.group_name = %(group)s AND w.state IN ('planned', 'running') AND w.due_at <= clock_timestamp()
   AND s.act = ANY (%(acts)s) AND (%(only)s::bigint IS NULL OR w.id = %(only)s)
 ORDER BY w.due_at LIMIT 1 FOR UPDATE OF w SKIP LOCKED
 """
+_BEGUN = "UPDATE headrace.workflows SET taken = taken + 1 WHERE id = %s"
+_NOT_BEGUN = "UPDATE headrace.workflows SET taken = greatest(taken - 1, 0) WHERE id = %s"
+# Asked behind the lock: the statement that locks has the step of before another process's turn.
+_NEXT = """
+SELECT w.id, w.kind, w.state, w.created_by, w.reason, s.number, s.act, s.subject, s.progress,
+    NOT EXISTS (
+        SELECT FROM headrace.workflow_steps l WHERE l.workflow_id = w.id AND l.number > s.number
+    ) AS last
+FROM headrace.workflows w JOIN headrace.workflow_steps s ON s.workflow_id = w.id AND s.state <> 'done'
+WHERE w.id = %(id)s AND s.act = ANY (%(acts)s) AND NOT EXISTS (
+    SELECT FROM headrace.workflow_steps e WHERE e.workflow_id = w.id AND e.state <> 'done' AND e.number < s.number
+)
+"""
+# processes that may end within one and the same turn
+_MOST_TAKEN = 5
 _DUE = """
 SELECT FROM headrace.workflows
 WHERE group_name = %s AND state IN ('planned', 'running') AND due_at <= clock_timestamp() LIMIT 1
@@ -47,7 +59,7 @@ UPDATE headrace.workflow_steps SET progress = %(progress)s, state = CASE WHEN %(
 WHERE workflow_id = %(workflow)s AND number = %(step)s
 """
 _MOVE = """
-UPDATE headrace.workflows SET state = %(state)s, why = %(why)s,
+UPDATE headrace.workflows SET state = %(state)s, why = %(why)s, taken = 0,
     started_at = coalesce(started_at, clock_timestamp()),
     due_at = clock_timestamp() + make_interval(secs => %(wait)s),
     ended_at = CASE WHEN %(state)s = 'done' THEN clock_timestamp() END
@@ -55,7 +67,7 @@ WHERE id = %(workflow)s
 """
 _AGAIN = 5.0
 _PUT_OFF = """
-UPDATE headrace.workflows SET state = %(state)s, why = %(why)s,
+UPDATE headrace.workflows SET state = %(state)s, why = %(why)s, taken = 0,
     due_at = clock_timestamp() + make_interval(secs => %(wait)s)
 WHERE id = %(workflow)s AND state IN ('planned', 'running')
 """
@@ -110,17 +122,52 @@ class PostgresWorkflows:
             return connection.execute(_DUE, (self._group,)).fetchone() is not None
 
     def _turned(self, connection: psycopg.Connection, only: int | None) -> Turned | None:
-        wanted = {"group": self._group, "acts": list(self._acts), "only": only}
-        found: Any = None
+        workflow = self._begun(connection, only)
+        if workflow is None:
+            return None
         try:
             with transaction(connection, "take a workflow's turn"):
-                with connection.cursor(row_factory=namedtuple_row) as cursor:
-                    found = cursor.execute(_CLAIM, wanted).fetchone()
-                return None if found is None else self._taken(connection, found)
+                found = self._found(connection, workflow)
+                if found is None:
+                    # another process was quicker, and counts too
+                    connection.execute(_NOT_BEGUN, (workflow,))
+                    return None
+                return self._taken(connection, found)
         except HeadraceError as error:
-            if found is not None and not connection.closed:
-                _put_off(connection, found.id, error)
+            if not connection.closed:
+                _put_off(connection, workflow, error)
             raise
+
+    def _begun(self, connection: psycopg.Connection, only: int | None) -> int | None:
+        """The workflow whose turn is begun. That is counted first, since the turn may end this process.
+
+        One that has ended several waits for a person.
+        """
+        with transaction(connection, "begin a workflow's turn"):
+            claimed = self._claim(connection, only)
+            if claimed is None:
+                return None
+            workflow, taken = claimed
+            if taken >= _MOST_TAKEN:
+                why = f"its turn has ended {taken} processes, or their sessions: look at their logs, then resume it"
+                stopped = {"workflow": workflow, "state": State.STOPPED, "why": why, "wait": 0}
+                connection.execute(_PUT_OFF, stopped)
+                return None
+            connection.execute(_BEGUN, (workflow,))
+            return workflow
+
+    def _claim(self, connection: psycopg.Connection, only: int | None) -> tuple[int, int] | None:
+        """A workflow that is due, locked, and how often its turn was begun."""
+        wanted = {"group": self._group, "acts": list(self._acts), "only": only}
+        row = connection.execute(_CLAIM, wanted).fetchone()
+        return None if row is None else (int(row[0]), int(row[1]))
+
+    def _found(self, connection: psycopg.Connection, workflow: int) -> Any:
+        """Its step, if nobody else has taken it meanwhile."""
+        if self._claim(connection, workflow) is None:
+            return None
+        with connection.cursor(row_factory=namedtuple_row) as cursor:
+            return cursor.execute(_NEXT, {"id": workflow, "acts": list(self._acts)}).fetchone()
 
     def _taken(self, connection: psycopg.Connection, found: Any) -> Turned:
         connection.execute(_PATIENTLY)
