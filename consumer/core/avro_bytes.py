@@ -1,4 +1,6 @@
-"""Numbers and lengths as Avro writes them."""
+"""Numbers and lengths as Avro writes them, and data apart from what stands in front of them."""
+
+from collections.abc import Sequence
 
 
 def long(number: int) -> bytes:
@@ -15,3 +17,8 @@ def long(number: int) -> bytes:
 def counted(content: bytes) -> bytes:
     """Bytes behind their length."""
     return long(len(content)) + content
+
+
+def bare(data: Sequence[bytes], head: int) -> Sequence[bytes]:
+    """Data without the bytes, `head` of them, that stand in front of each."""
+    return [datum[head:] for datum in data] if head else data

@@ -3,9 +3,13 @@
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
+from typing import cast
 
 from consumer.core.letters import Record
 from consumer.core.records import OffsetRange, RecordRef, Slice
+
+_FRAME = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,11 +45,14 @@ class Run:
 
 def frame(raw: bytes | None) -> bytes | None:
     """The five bytes in front of an Avro datum: zero, then the schema id, big-endian. None for no datum."""
-    return None if raw is None else raw[:5]
+    return None if raw is None else raw[:_FRAME]
 
 
 def runs(piece: Slice, borders: Collection[int] = ()) -> list[Run]:
     """Cut a slice where a schema changes, and in front of some offsets. Tombstones belong to the run around them."""
+    if len(piece) and not borders and _are_alike(piece.keys) and _are_alike(piece.values):
+        frames = {"key_frame": frame(piece.keys[0]), "value_frame": frame(piece.values[0])}
+        return [Run(piece=piece, start=0, end=len(piece), **frames)]
     value_frames = {value[:5] for value in piece.values if value is not None}
     key_frames = {key[:5] for key in piece.keys if key is not None}
     if None in piece.keys:
@@ -56,6 +63,18 @@ def runs(piece: Slice, borders: Collection[int] = ()) -> list[Run]:
         whole = Run(piece=piece, start=0, end=len(piece), key_frame=only_key, value_frame=only_value)
         return [whole] if len(piece) else []
     return _cut(piece, borders) if len(piece) else []
+
+
+def _are_alike(data: Sequence[bytes | None]) -> bool:
+    """Whether all have one and the same whole frame. Asked of each record, so nothing is made for one."""
+    first = frame(data[0])
+    if first is None or len(first) < _FRAME:
+        return False
+    try:
+        return all(map(bytes.startswith, cast("Sequence[bytes]", data), repeat(first)))
+    except TypeError:
+        # a tombstone
+        return False
 
 
 def _cut(piece: Slice, borders: Collection[int]) -> list[Run]:

@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from consumer.core.avro_bytes import bare
 from consumer.edges.avro_blocks import MAX_RECORDS, Mismatch, read_batches, read_block
 from consumer.edges.outline import misfits
 from consumer.ports.decoding import Decoder, Sifted
@@ -45,11 +46,11 @@ class ColumnarDecoder:
     def decode(self, schema: str, data: Sequence[bytes], fields: Sequence[str]) -> pl.DataFrame:
         return self.sift(schema, data, fields).whole()
 
-    def sift(self, schema: str, data: Sequence[bytes], fields: Sequence[str]) -> Sifted:
+    def sift(self, schema: str, data: Sequence[bytes], fields: Sequence[str], head: int = 0) -> Sifted:
         if len(data) < self._smallest or self._clock() < self._given_up.get(schema, 0.0):
-            return self._rows.sift(schema, data, fields)
+            return self._rows.sift(schema, data, fields, head)
         cuts = _cuts(data)
-        parts = [self._sifted(schema, data[start:end], fields) for start, end in cuts]
+        parts = [self._sifted(schema, data[start:end], fields, head) for start, end in cuts]
         bad = {
             start + index: why for (start, _), part in zip(cuts, parts, strict=True) for index, why in part.bad.items()
         }
@@ -60,14 +61,14 @@ class ColumnarDecoder:
             given_up=next((part.given_up for part in parts if part.given_up), ""),
         )
 
-    def _sifted(self, schema: str, data: Sequence[bytes], fields: Sequence[str]) -> Sifted:
+    def _sifted(self, schema: str, data: Sequence[bytes], fields: Sequence[str], head: int) -> Sifted:
         why = ""
         if schema not in self._doubted:
             try:
-                return Sifted(frame=read_block(schema, data, fields), bad={})
+                return Sifted(frame=read_block(schema, data, fields, head), bad={})
             except Mismatch as error:
                 why = str(error)
-        sifted = self._searched(schema, data, fields)
+        sifted = self._searched(schema, bare(data, head), fields)
         if sifted.bad:
             self._doubted.add(schema)
             return sifted

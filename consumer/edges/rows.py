@@ -15,6 +15,7 @@ from fastavro.schema import SchemaParseException, UnknownType
 from fastavro.types import Schema
 
 from consumer.core.avro import PRIMITIVES
+from consumer.core.avro_bytes import bare
 from consumer.core.failure import Persistent, failed
 from consumer.core.kinds import KINDS
 from consumer.core.rewriting import AS_TEXT, only
@@ -53,7 +54,8 @@ class RowDecoder:
     def decode(self, schema: str, data: Sequence[bytes], fields: Sequence[str]) -> pl.DataFrame:
         return self.sift(schema, data, fields).whole()
 
-    def sift(self, schema: str, data: Sequence[bytes], fields: Sequence[str]) -> Sifted:
+    def sift(self, schema: str, data: Sequence[bytes], fields: Sequence[str], head: int = 0) -> Sifted:
+        data = bare(data, head)
         reader = _reader(schema, tuple(fields))
         rows: dict[int, _Row] = {}
         bad: dict[int, str] = {}

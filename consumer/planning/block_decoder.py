@@ -166,16 +166,15 @@ class BlockDecoder:
     ) -> pl.DataFrame:
         """The sound ones of framed data, with SEQ; the others go out."""
         assert schema is not None, "changes are bound with the schemas that their decoding needs"
-        bodies = [raw[_FRAME:] for raw in data.framed]
         pieces = [run.piece for run in block.runs]
         columnar = schema.columnar and self.switches.on(Flag.COLUMNAR_DECODER)
         if not columnar or any(map(self._marks.touch, pieces)):
             with self.decoding:
-                sifted = self._decoders.careful.sift(schema.text, bodies, fields)
+                sifted = self._decoders.careful.sift(schema.text, data.framed, fields, _FRAME)
         else:
             with self.decoding, self.watch.over(pieces):
-                sifted = self._decoders.fast.sift(schema.text, bodies, fields)
-        self.read.update(row=sifted.careful, columnar=len(bodies) - sifted.careful)
+                sifted = self._decoders.fast.sift(schema.text, data.framed, fields, _FRAME)
+        self.read.update(row=sifted.careful, columnar=len(data.framed) - sifted.careful)
         if sifted.given_up:
             _say_given_up(block, sifted.given_up)
         for index, reason in sifted.bad.items():

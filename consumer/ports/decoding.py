@@ -52,10 +52,11 @@ class Decoder(Protocol):
         """
         ...
 
-    def sift(self, schema: str, data: Sequence[bytes], fields: Sequence[str]) -> Sifted:
+    def sift(self, schema: str, data: Sequence[bytes], fields: Sequence[str], head: int = 0) -> Sifted:
         """Decode as `decode` does, and leave out what it would raise BadDatum for if it stood alone.
 
-        The frame has its columns and types even when all data are bad.
+        The frame has its columns and types even when all data are bad. `head`: bytes in front of each body that are no
+        part of it.
         """
         ...
 

@@ -47,6 +47,7 @@ MADE = 20
 MOST_EACH = 8
 """The same for what is done with one of them: native code that does not return has the process ended by the kernel."""
 Frame = pl.DataFrame
+_FRAME = b"\0\0\0\1\7"
 _ROOT = Path(__file__).parents[2]
 _EXAMPLE = _ROOT / "schemas" / "examples" / "customers-value.avsc"
 _DEMO = _ROOT / "consumer" / "stack" / "demo" / "recorded" / "shop.ndjson.gz"
@@ -95,7 +96,7 @@ class Nobody:
         """Fails, as whoever asks would have the row decoder compared with itself."""
         raise AssertionError(f"{len(data)} data are left to the row decoder: {schema}")
 
-    def sift(self, schema: str, data: Sequence[bytes], fields: Sequence[str]) -> Sifted:
+    def sift(self, schema: str, data: Sequence[bytes], fields: Sequence[str], head: int = 0) -> Sifted:
         """The same."""
         return Sifted(frame=self.decode(schema, data, fields), bad={})
 
@@ -169,10 +170,12 @@ def judge_sifted(case: Case, data: Sequence[bytes], fields: Sequence[str]) -> No
     bad = {index: reason for index, reason in enumerate(verdicts) if reason is not None}
     with in_time():
         rows, columnar = (decoder.sift(case.rewritten, data, fields) for decoder in (ROWS, COLUMNAR))
+    # as they lie in topics
+    framed = COLUMNAR.sift(case.rewritten, [_FRAME + datum for datum in data], fields, len(_FRAME))
     assert rows.bad == bad
-    assert dict(columnar.bad) == bad
+    assert dict(columnar.bad) == dict(framed.bad) == bad
     expected = ROWS.decode(case.rewritten, [datum for index, datum in enumerate(data) if index not in bad], fields)
-    for sifted in (rows, columnar):
+    for sifted in (rows, columnar, framed):
         assert same(sifted.frame, expected), "a sound row is wrong, or not in its place"
 
 

@@ -37,6 +37,6 @@ SOUND = ORDERS.record("c", row(0))
 class Never:
     """A decoder that must not be asked."""
 
-    def sift(self, schema: str, data: object, fields: object) -> object:
+    def sift(self, schema: str, data: object, fields: object, head: int = 0) -> object:
         """Fails."""
         raise AssertionError("the native decoder was asked")

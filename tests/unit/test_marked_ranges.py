@@ -42,10 +42,10 @@ class Watched:
         self.watch = DecodeWatch(0)
         self.seen: list[tuple[OffsetRange, ...]] = []
 
-    def sift(self, schema: str, data: Sequence[bytes], fields: Sequence[str]) -> Sifted:
+    def sift(self, schema: str, data: Sequence[bytes], fields: Sequence[str], head: int = 0) -> Sifted:
         """Note it, then decode."""
         self.seen.append(self.watch.overdue())
-        return RowDecoder().sift(schema, data, fields)
+        return RowDecoder().sift(schema, data, fields, head)
 
 
 @pytest.mark.parametrize("careful", [False, True])

@@ -95,10 +95,10 @@ class Counting(RowDecoder):
     def __init__(self) -> None:
         self.given = 0
 
-    def sift(self, schema, data, fields):  # type: ignore[no-untyped-def]
+    def sift(self, schema, data, fields, head=0):  # type: ignore[no-untyped-def]
         """Count, then sift."""
         self.given += len(data)
-        return super().sift(schema, data, fields)
+        return super().sift(schema, data, fields, head)
 
 
 @pytest.mark.parametrize("datum", [CUT, SURPLUS, TEXT, DIGITS, BITS], ids=["cut", "surplus", "text", "digits", "bits"])
@@ -134,3 +134,19 @@ def test_bad_data_close_to_one_another_leave_the_rest_to_the_native_reader(small
     assert list(sifted.bad) == [1001, 1120]
     assert sifted.frame["after"].struct.field("id").to_list() == ids([n for n in range(6000) if n not in (1001, 1120)])
     assert rows.given <= 2 * max(smallest, 160)
+
+
+@pytest.mark.parametrize("number", [1, 19, 20, 400])
+@pytest.mark.parametrize("damage", [b"", CUT, SURPLUS], ids=["sound", "cut", "surplus"])
+def test_what_stands_in_front_of_data_is_no_part_of_them(number: int, damage: bytes) -> None:
+    """It is stepped over where it is, and makes no difference; nor does a datum that is shorter than that."""
+    data = [after(at) for at in range(number)]
+    if damage:
+        data[number // 2] = damage
+    for decoder in (RowDecoder(), ColumnarDecoder(RowDecoder())):
+        plain = decoder.sift(SCHEMA, data, FIELDS)
+        framed = decoder.sift(SCHEMA, [b"\0\0\0\1\7" + datum for datum in data], FIELDS, 5)
+        assert framed.frame.equals(plain.frame)
+        assert framed.bad == plain.bad
+    short = [*(b"\0\0\0\1\7" + datum for datum in data), b"\0\0"]
+    assert number in ColumnarDecoder(RowDecoder()).sift(SCHEMA, short, FIELDS, 5).bad

@@ -16,7 +16,7 @@ from consumer.worker import run_worker
 class Hanging(ColumnarDecoder):
     """Waits for ever, like a reader that is asked again after its last record."""
 
-    def sift(self, schema: str, data: Sequence[bytes], fields: Sequence[str]) -> Sifted:
+    def sift(self, schema: str, data: Sequence[bytes], fields: Sequence[str], head: int = 0) -> Sifted:
         threading.Event().wait()
         raise AssertionError("unreachable")
 
