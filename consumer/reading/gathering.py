@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 
 from consumer.core.records import Header, HeadersOf, LastRecord, Slice, TopicPartition
 from consumer.ports.topics import Fetched
@@ -140,9 +140,9 @@ def _slice(at: TopicPartition, gathered: _Gathered) -> Slice:
         epoch=gathered.epoch,
         start=gathered.start,
         end=gathered.end,
-        offsets=[offset for part in parts for offset in part.offsets],
-        keys=[key for part in parts for key in part.keys],
-        values=[value for part in parts for value in part.values],
+        offsets=list(chain.from_iterable(part.offsets for part in parts)),
+        keys=list(chain.from_iterable(part.keys for part in parts)),
+        values=list(chain.from_iterable(part.values for part in parts)),
         appended=[each for part in parts for each in part.appended],
         leader_epochs=[LastRecord(same[-1].offsets[-1], same[-1].leader_epoch) for same in _by_leader(parts)],
         size=sum(part.size for part in parts),
