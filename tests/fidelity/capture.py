@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import psycopg
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from consumer.stack.connectors import Capture, connector_status, register_debezium, remove_debezium
@@ -80,7 +80,15 @@ def ends(at: Endpoints, topics: Sequence[str]) -> dict[str, int]:
     there = client.list_topics(timeout=30).topics
     parts = {TopicPartition(topic, 0): OffsetSpec.latest() for topic in topics if topic in there}
     answers = client.list_offsets(parts) if parts else {}
-    return dict.fromkeys(topics, 0) | {part.topic: each.result(30).offset for part, each in answers.items()}
+    found = dict.fromkeys(topics, 0)
+    for part, each in answers.items():
+        try:
+            found[part.topic] = each.result(30).offset
+        except KafkaException as error:
+            # a topic that was just made may have no leader yet
+            if not error.args[0].retriable() and error.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION:
+                raise
+    return found
 
 
 def _failed(at: Endpoints, mode: Mode) -> bool:

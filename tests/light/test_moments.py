@@ -37,7 +37,14 @@ def test_who_looks_is_told_the_ends_that_there_are() -> None:
     assert time.monotonic() - begun < settings.request_timeout
 
 
-@pytest.mark.parametrize("code", [KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.UNKNOWN_TOPIC_OR_PART])
+@pytest.mark.parametrize(
+    "code",
+    [
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+    ],
+)
 def test_an_end_that_is_not_told_when_it_is_asked_for_is_left_out(code: int) -> None:
     """As where a partition goes between two questions; who takes partitions is told why instead."""
     broker = Broker()
