@@ -100,7 +100,8 @@ def _joined(
     if run[0] != here[0]:
         return None
     if run[1] is None or here[1] is None or run[1] == here[1]:
-        return (run[0], run[1] or here[1])
+        # an empty value is none that is missing
+        return (run[0], here[1] if run[1] is None else run[1])
     return None
 
 
