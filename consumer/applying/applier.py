@@ -115,7 +115,7 @@ class Applier:
             return
         ours = [part.at for part in taken]
         # all of this before any of it is read
-        self._marks.learn(self.patience.ask(lambda: self._sink.marks()))
+        self._marks.learn(self.patience.ask(self._sink.marks))
         say_grown(self._binder.spread({at.topic for at in ours if at.partition}))
         self._flood.forget(ours)
         self._holdings.begin(taken)

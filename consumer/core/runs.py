@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from itertools import repeat
 from typing import cast
 
+from consumer.core.framing import FRAME
 from consumer.core.letters import Record
 from consumer.core.records import OffsetRange, RecordRef, Slice
-
-_FRAME = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +44,7 @@ class Run:
 
 def frame(raw: bytes | None) -> bytes | None:
     """The five bytes in front of an Avro datum: zero, then the schema id, big-endian. None for no datum."""
-    return None if raw is None else raw[:_FRAME]
+    return None if raw is None else raw[:FRAME]
 
 
 def runs(piece: Slice, borders: Collection[int] = ()) -> list[Run]:
@@ -68,7 +67,7 @@ def runs(piece: Slice, borders: Collection[int] = ()) -> list[Run]:
 def _are_alike(data: Sequence[bytes | None]) -> bool:
     """Whether all have one and the same whole frame. Asked of each record, so nothing is made for one."""
     first = frame(data[0])
-    if first is None or len(first) < _FRAME:
+    if first is None or len(first) < FRAME:
         return False
     try:
         return all(map(bytes.startswith, cast("Sequence[bytes]", data), repeat(first)))

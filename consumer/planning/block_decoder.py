@@ -18,6 +18,7 @@ from consumer.core.failure import Failure
 from consumer.core.flags import ALL_ON, Flag, Switches
 from consumer.core.fold import SEQ, lacking_any
 from consumer.core.frames import Frames
+from consumer.core.framing import FRAME
 from consumer.core.markers import Placeholders
 from consumer.core.modes import DELETED_AT
 from consumer.core.moves import NEW_KEY, OLD_KEY, Halves, borders, no_halves, token_fields, tokens
@@ -49,7 +50,6 @@ from consumer.stopwatch import Stopwatch
 
 log = structlog.get_logger("headrace.decode")
 
-_FRAME = 5
 # contexts of traces that are read of a block
 _CONTEXTS = 8
 
@@ -152,7 +152,7 @@ class BlockDecoder:
         if block.binding.key_writer is None:
             return pl.DataFrame(schema={**dict.fromkeys(block.binding.identity, pl.Null()), SEQ: pl.Int64()})
         keys = block.keys()
-        framed = [place for place in places if len(keys[place] or b"") > _FRAME]
+        framed = [place for place in places if len(keys[place] or b"") > FRAME]
         rows = self.sifted(block, block.binding.key_writer, Data.of(keys, framed), list(block.binding.identity), {})
         return self._with_identity(rows, block.binding, "key", {})
 
@@ -170,10 +170,10 @@ class BlockDecoder:
         columnar = schema.columnar and self.switches.on(Flag.COLUMNAR_DECODER)
         if not columnar or any(map(self._marks.touch, pieces)):
             with self.decoding:
-                sifted = self._decoders.careful.sift(schema.text, data.framed, fields, _FRAME)
+                sifted = self._decoders.careful.sift(schema.text, data.framed, fields, FRAME)
         else:
             with self.decoding, self.watch.over(pieces):
-                sifted = self._decoders.fast.sift(schema.text, data.framed, fields, _FRAME)
+                sifted = self._decoders.fast.sift(schema.text, data.framed, fields, FRAME)
         self.read.update(row=sifted.careful, columnar=len(data.framed) - sifted.careful)
         if sifted.given_up:
             _say_given_up(block, sifted.given_up)
@@ -283,7 +283,7 @@ class BlockDecoder:
         schema, values = block.binding.schema, block.values()
         # most have none at all, which costs nothing to see
         absent = absent_before(schema.rewritten.text) if schema.rewritten else None
-        imaged = [place for place in updates if (values[place] or b"")[_FRAME : _FRAME + 1] != absent]
+        imaged = [place for place in updates if (values[place] or b"")[FRAME : FRAME + 1] != absent]
         if not imaged:
             return []
         before = self.sifted(block, schema.rewritten, Data.of(values, imaged), ["op", "before"], out)

@@ -180,8 +180,7 @@ class Reader:
                 # whoever had it before may not have told the group how far it came
                 moved[notice.at] = notice.next_offset
             self._heed(notice)
-        mine = {at: offset for at, offset in moved.items() if at in self._assigned}
-        if mine:
+        if mine := {at: offset for at, offset in moved.items() if at in self._assigned}:
             self._source.commit(mine)
 
     def _heed(self, notice: Notice) -> None:
@@ -337,8 +336,7 @@ class Reader:
         priority = priority or self.rationing.common
         main = tuple(piece for piece in slices if not self._limits.lane(piece.at.topic))
         if main:
-            plan = self._plan(main)
-            if plan is not None:
+            if (plan := self._plan(main)) is not None:
                 self._pace = self._limits.sizer.folded(self._pace, plan.counts)
             self._handover.offer(Work(slices=main, plan=plan, full=full, polled=self._polling.lap(), priority=priority))
         if len(main) < len(slices):

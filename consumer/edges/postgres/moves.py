@@ -156,6 +156,8 @@ class PositionActs:
         with translated("read tables"):
             tables = [row[0] for row in connection.execute(_TABLES, (self.group, at.topic))]
         histories = [table for table in tables if self.appends(table)]
+        if not histories:
+            return 0
         # all are asked before any loses a row: what is deleted stays so when this one stops
         for table in histories:
             if (mode := self.appends(table)) != Mode.HISTORY:
@@ -173,8 +175,6 @@ class PositionActs:
         self, connection: psycopg.Connection, at: TopicPartition, histories: Sequence[str], offsets: tuple[int, int]
     ) -> None:
         """Letters of histories come back no more whose records are read again: each is appended then, or one anew."""
-        if not histories:
-            return
         first, end = offsets
         of = {"group": self.group, "topic": at.topic, "partition": at.partition}
         with translated("read letters"):
