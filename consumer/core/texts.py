@@ -83,6 +83,8 @@ def _hstore_of_json(text: str) -> str:
         value = json.loads(text)
     except RecursionError as error:
         raise _no_hstore("one nested without end") from error
+    except ValueError as error:
+        raise _no_hstore("what is no JSON") from error
     if not isinstance(value, dict) or not all(part is None or isinstance(part, str) for part in value.values()):
         raise _no_hstore("another")
     return hstore(value)
