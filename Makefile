@@ -33,6 +33,7 @@ demo: setup  ## A shop, Debezium, Kafka and a target, live on this terminal
 	$(BIN)/headrace demo
 
 test: check  ## Everything that must hold before a change lands
+	$(BIN)/headrace stack prepare
 	$(TESTS) --durations 40 $(addprefix --ignore tests/,$(APART))
 
 console-tests: setup  ## The API fuzzed, and what operators do in the console, in Debian's Chromium (installed if missing)

@@ -5,13 +5,12 @@ import json
 import shutil
 import tarfile
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from consumer.stack.cache import cache_dir, locked
+from consumer.stack.cache import cache_dir, locked, scratch_dir
 from consumer.stack.failures import missing_extra, persistent, transient
 from consumer.stack.progress import Reporter
 
@@ -68,7 +67,7 @@ class Artifacts:
             missing = [artifact for artifact in wanted if not self._is_whole(artifact)]
             for artifact in missing:
                 self._place(artifact).unlink(missing_ok=True)
-            with self._scratch("download") as scratch:
+            with scratch_dir(self._cache / ".download") as scratch:
                 self._download_all(missing, scratch)
 
     def jars(self, bundle: str) -> list[Path]:
@@ -107,7 +106,7 @@ class Artifacts:
         return place.exists() and _sha256(place) == artifact.sha256
 
     def _assemble(self, bundle: str, target: Path, services: Mapping[str, str]) -> None:
-        with self._scratch(f"new-{bundle}") as scratch:
+        with scratch_dir(self._cache / f".new-{bundle}") as scratch:
             plugin = scratch / "content" / bundle
             plugin.mkdir(parents=True)
             for jar in self.jars(bundle):
@@ -119,7 +118,7 @@ class Artifacts:
             plugin.parent.replace(target)
 
     def _unpack(self, bundle: str, archive: Path, target: Path) -> None:
-        with self._scratch(f"new-{bundle}") as scratch:
+        with scratch_dir(self._cache / f".new-{bundle}") as scratch:
             content = scratch / "content"
             try:
                 with tarfile.open(archive) as tar:
@@ -149,17 +148,6 @@ class Artifacts:
         target = self._place(artifact)
         target.parent.mkdir(parents=True, exist_ok=True)
         found.replace(target)
-
-    @contextmanager
-    def _scratch(self, name: str) -> Iterator[Path]:
-        """A directory for unfinished work, used under a lock: what a killed process left in it is removed."""
-        place = self._cache / f".{name}"
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir()
-        try:
-            yield place
-        finally:
-            shutil.rmtree(place, ignore_errors=True)
 
     def _resolve(self, artifact: Artifact, scratch: Path) -> Path:
         try:

@@ -103,6 +103,7 @@ class Assembly:
             classpath=tuple(self.artifacts.jars("kafka")),
             settings=self.options.kafka_settings,
             heap_mb=self.options.kafka_heap_mb,
+            archive=self._archive(KAFKA),
             listeners={
                 name: (protocol, self.state.ports[_listener(name)])
                 for name, protocol in self.options.kafka_listeners.items()
@@ -117,6 +118,7 @@ class Assembly:
             port=self.state.ports[REGISTRY],
             program=self.artifacts.unpacked("registry"),
             heap_mb=self.options.registry_heap_mb,
+            archive=self._archive(REGISTRY),
             tls=None if papers is None else (*papers, self.state.ports[_REGISTRY_TLS]),
         )
 
@@ -133,8 +135,13 @@ class Assembly:
             settings=self.options.connect_settings,
             environment=self.options.connect_environment,
             heap_mb=self.options.connect_heap_mb,
+            archive=self._archive(CONNECT),
             java_home=self.options.connect_java,
         )
+
+    def _archive(self, name: str) -> java.Archive:
+        place = self.options.write_archives
+        return java.Archive((place or java.archives()) / f"{name}.aot", written=place is not None)
 
     def _plugins(self) -> tuple[Path, ...]:
         converter = self.artifacts.plugin("apicurio-converter", {_CONVERTER_INTERFACE: CONVERTER})

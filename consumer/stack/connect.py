@@ -29,6 +29,7 @@ class Connect:
     exactly_once: bool
     settings: Mapping[str, str]
     heap_mb: int
+    archive: java.Archive
     environment: Mapping[str, str]
     java_home: Path | None = None
 
@@ -51,6 +52,7 @@ class Connect:
             properties={"log4j2.configurationFile": str(self.directory / "log4j2.xml")},
             heap_mb=self.heap_mb,
             home=self.java_home,
+            archive=self.archive,
             environment=self.environment,
         )
         return java.command(program, self.directory)

@@ -27,6 +27,7 @@ class Kafka:
     classpath: tuple[Path, ...]
     settings: Mapping[str, str]
     heap_mb: int
+    archive: java.Archive
     # further listeners: name to protocol and port
     listeners: Mapping[str, tuple[str, int]]
 
@@ -36,11 +37,12 @@ class Kafka:
         java.logging_file(self.directory)
         if not (self._storage / "meta.properties").exists():
             words = ("format", "--ignore-formatted", "-t", _CLUSTER_ID, "-c", str(self._settings_file))
-            run(self._run("kafka.tools.StorageTool", words, quick=True))
+            # it loads what the server does, and too little of it to write the archive
+            run(self._run("kafka.tools.StorageTool", words, java.Archive(self.archive.file)))
 
     def command(self) -> Command:
         """The server itself."""
-        return self._run("kafka.Kafka", (str(self._settings_file),), quick=False)
+        return self._run("kafka.Kafka", (str(self._settings_file),), self.archive)
 
     def ready(self) -> bool:
         """True when a client gets the broker's metadata."""
@@ -64,11 +66,14 @@ class Kafka:
     def _storage(self) -> Path:
         return self.directory / "storage"
 
-    def _run(self, main: str, arguments: tuple[str, ...], quick: bool) -> Command:
-        properties = {"log4j2.configurationFile": str(self.directory / "log4j2.xml")}
-        heap = 128 if quick else self.heap_mb
+    def _run(self, main: str, arguments: tuple[str, ...], archive: java.Archive) -> Command:
         program = java.Program(
-            classpath=self.classpath, main=main, arguments=arguments, properties=properties, heap_mb=heap, quick=quick
+            classpath=self.classpath,
+            main=main,
+            arguments=arguments,
+            properties={"log4j2.configurationFile": str(self.directory / "log4j2.xml")},
+            heap_mb=self.heap_mb,
+            archive=archive,
         )
         return java.command(program, self.directory)
 

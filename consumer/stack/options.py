@@ -25,6 +25,8 @@ class StackOptions:
     `kafka_listeners`: further ones of the broker, by name, with their protocols; what they need else (certificates,
     logins) is in `kafka_settings`, after `listener.name.<name in small letters>.`. `registry_tls`: certificate and key
     in PEM, with which the registry answers over https too.
+
+    `write_archives`: the directory into which each Java program writes at its end which classes it loaded.
     """
 
     source_settings: Mapping[str, str] = field(default_factory=dict)
@@ -41,6 +43,7 @@ class StackOptions:
     with_jdbc_sink: bool = False
     plugins: tuple[Path, ...] = ()
     connect_java: Path | None = None
+    write_archives: Path | None = None
     start_seconds: float = 120.0
     log_bytes: int = LIMIT
 

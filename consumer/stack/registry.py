@@ -25,6 +25,7 @@ class Registry:
     port: int
     program: Path
     heap_mb: int
+    archive: java.Archive
     # certificate and key, and the port where they are shown
     tls: tuple[Path, Path, int] | None = None
 
@@ -56,7 +57,14 @@ class Registry:
             }
         (runner,) = self.program.glob("*-runner.jar")
         main = "io.quarkus.runner.GeneratedMain"
-        program = java.Program(classpath=(runner,), main=main, properties=properties, heap_mb=self.heap_mb, quick=True)
+        program = java.Program(
+            classpath=(runner,),
+            main=main,
+            properties=properties,
+            heap_mb=self.heap_mb,
+            quick=True,
+            archive=self.archive,
+        )
         return java.command(program, self.directory)
 
     def ready(self) -> bool:
