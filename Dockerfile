@@ -52,7 +52,7 @@ ENV PATH=/opt/headrace/bin:$PATH \
 # a headrace.toml that is mounted here is found without --config
 WORKDIR /etc/headrace
 USER 10001:10001
-# the admin process; a worker listens nowhere
+# the admin process; a worker has metrics and probes on 9464, on loopback unless telemetry.host says otherwise
 EXPOSE 8470
 # whether the worker of this container reports itself; the admin process has /healthz and wants a check of its own
 HEALTHCHECK --interval=60s --timeout=20s --start-period=60s --retries=3 CMD ["headrace", "workers", "ls", "--here"]

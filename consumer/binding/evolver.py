@@ -41,7 +41,7 @@ _UNFIT = "the target's column does not take the source's default, which no row r
 _OFF = "changes of tables are switched off (schema-evolution)"
 _SWITCH_ON = (
     "Have them made again: headrace flags set schema-evolution on; or make this one by hand, then Headrace goes on by "
-    "itself. headrace schema ls has its statement."
+    "itself. headrace schema plan has its statement."
 )
 _SLOW = "; and it took longer than target.batch_deadline when it was tried"
 

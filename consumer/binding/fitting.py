@@ -280,7 +280,10 @@ def require_privileges(
 
 
 _MASK = "Drop the table column's NOT NULL, or set `mask` in the place of `erase` in the column's settings."
-_OTHER_RULE = "Correct the check in the table's `checks` in the settings, or remove it, then restart the workers."
+_OTHER_RULE = (
+    "Correct the check in the table's `checks` in the settings, or remove it, then have the workers read their "
+    "settings again (SIGHUP, or headrace workers reload)."
+)
 _KEYS = (
     "Remove the transforms of the connector that change keys (ValueToKey, ExtractField$Key, ReplaceField), or that "
     "take these columns out of rows."

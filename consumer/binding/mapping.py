@@ -221,6 +221,7 @@ def _require_names(columns: Sequence[Column], mapping: TableMapping) -> None:
 _KEY = (
     "Name the key's columns in `include`, not in `exclude`, and neither mask, erase nor hash them; renaming is allowed."
 )
-_OTHER_NAME = "Correct the name in the table's settings, then restart the workers."
-_HASH = "Remove `hash` from the column's settings, mask or exclude it instead, then restart the workers."
-_TRANSFORM = "Correct the transform, or remove `transform` from the table's settings, then restart the workers."
+_AGAIN = "then have the workers read their settings again (SIGHUP, or headrace workers reload)."
+_OTHER_NAME = f"Correct the name in the table's settings, {_AGAIN}"
+_HASH = f"Remove `hash` from the column's settings, mask or exclude it instead, {_AGAIN}"
+_TRANSFORM = f"Remove `transform` from the table's settings, {_AGAIN} Or correct it, and restart them."

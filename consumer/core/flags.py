@@ -108,7 +108,7 @@ FLAGS: dict[Flag, FlagKind] = {
             owner="binding",
             heeder=Heeder.WORKERS,
             off="No table is created or changed, also not by what somebody has agreed to. What a schema needs is "
-            "planned and listed (headrace schema ls); the partitions that need it stop as table.approval.",
+            "planned and listed (headrace schema plan); the partitions that need it stop as table.approval.",
             risk="Tables whose source changes stand still until it is on again, or until somebody makes the change by "
             "hand.",
         ),

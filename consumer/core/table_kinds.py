@@ -99,7 +99,8 @@ TABLE_KINDS = (
         "table.settings",
         PERSISTENT,
         "the table's settings do not fit its topic's columns",
-        "Correct what the message names in the table's settings, then restart the workers.",
+        "Correct what the message names in the table's settings, then have the workers read them again (SIGHUP, or "
+        "headrace workers reload).",
     ),
     kind(
         "table.identity",

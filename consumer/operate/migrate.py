@@ -31,8 +31,8 @@ def migrate(
     """Bring the control schema to this version, and write the version that it has then.
 
     Workers may run meanwhile: it waits for them at most `evolution.lock_timeout` at a time, and they behind it. Workers
-    of the version before go on, unless the changelog says that a version is a break. What it makes belongs to the
-    schema's owner, whoever of those that may act as the owner runs it.
+    of the version before go on, unless a migration is a break, as the first line of its file says. What it makes
+    belongs to the schema's owner, whoever of those that may act as the owner runs it.
     """
     from consumer.composition.desks import migrate_target
     from consumer.settings.loading import load

@@ -19,7 +19,7 @@ from consumer.edges.postgres.examining import PostgresExamining
 from consumer.inspection.doctor import Asked, Plan, doctor
 from consumer.ports.examining import Latest, Matched, Reach
 
-ALL = frozenset({"READ", "WRITE", "CREATE", "DESCRIBE"})
+ALL = frozenset({"READ", "WRITE", "CREATE", "DESCRIBE", "DESCRIBE_CONFIGS"})
 ENVELOPE = '{"type": "record", "name": "Heartbeat", "namespace": "io.debezium.connector.common", "fields": []}'
 KEY = '{"type": "record", "name": "Key", "fields": [{"name": "id", "type": "long"}]}'
 

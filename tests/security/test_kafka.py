@@ -152,6 +152,9 @@ def test_what_a_user_may_not_is_said_before_it_is_tried(
         made.result(30)
     eventually(lambda: examined(workers, job)["topics.there"]["level"] == "ok", "the grants are known")
     found = examined(workers, job)
-    assert (found["topics.readable"]["level"], found["topics.readable"]["detail"]) == ("fail", "not granted: READ")
+    assert (found["topics.readable"]["level"], found["topics.readable"]["detail"]) == (
+        "fail",
+        "not granted: READ, DESCRIBE_CONFIGS",
+    )
     assert found["letters.there"]["level"] == "warn"
     assert found["group.readable"]["level"] == "fail"

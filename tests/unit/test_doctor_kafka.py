@@ -39,7 +39,7 @@ def test_times_of_records(ahead: float | None, wanted: dict[str, str]) -> None:
 
 
 WEEK = {"retention.ms": "604800000", "cleanup.policy": "delete", "max.message.bytes": "1048588"}
-ALL = frozenset({"READ", "WRITE", "DESCRIBE"})
+ALL = frozenset({"READ", "WRITE", "DESCRIBE", "DESCRIBE_CONFIGS"})
 TOPIC = topics.Topic(name="orders", partitions=3, id="x", replicas=3, in_sync=3, operations=ALL, config=WEEK)
 
 
@@ -65,6 +65,7 @@ def test_topics_that_are_wanted(
         (TOPIC, 3, {}),
         (replace(TOPIC, operations=None, config={}), 3, {}),
         (replace(TOPIC, operations=frozenset({"DESCRIBE"})), 3, {"topics.readable": "fail"}),
+        (replace(TOPIC, operations=frozenset({"READ", "DESCRIBE"})), 3, {"topics.readable": "fail"}),
         (replace(TOPIC, leaderless=(1,)), 3, {"topics.led": "fail"}),
         (replace(TOPIC, config={**WEEK, "retention.ms": "3600000"}), 3, {"topics.kept": "warn"}),
         (replace(TOPIC, config={**WEEK, "retention.ms": "-1"}), 3, {}),

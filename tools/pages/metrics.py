@@ -19,7 +19,7 @@ _TOLD = {
         "worker lives. They stay at their last values while that process can't look; "
         "`headrace_lag_looked_timestamp_seconds` says since when.",
     ),
-    Teller.ADMIN: ("The admin process", "Kafka Connect is asked by `headrace admin serve` alone."),
+    Teller.ADMIN: ("The admin process", "What Kafka Connect says is told by `headrace admin serve` alone."),
 }
 
 

@@ -17,7 +17,7 @@ READABLE = Check(
     "topics.readable",
     Area.TOPICS,
     "the cluster lets us read and describe them",
-    "fail: READ or DESCRIBE is not granted",
+    "fail: READ, DESCRIBE or DESCRIBE_CONFIGS is not granted",
 )
 LED = Check(
     "topics.led",
@@ -78,7 +78,9 @@ OF_TOPICS = (THERE, READABLE, LED, KEPT, REPLICATED, KNOWN)
 OF_LETTERS = (MADE, WRITABLE, LASTING, COPIED, SIZED)
 
 _DAY_MS = 86_400_000
-_GRANT = "Grant READ and DESCRIBE on the topic to the user of kafka.client."
+# whether a topic is compacted stands in its configuration
+_READING = ("READ", "DESCRIBE", "DESCRIBE_CONFIGS")
+_GRANT = "Grant READ, DESCRIBE and DESCRIBE_CONFIGS on the topic to the user of kafka.client."
 _NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"
 
 
@@ -133,7 +135,7 @@ def sources(seen: Sources) -> list[Finding]:
         return [check.skipped("there is no topic yet") for check in OF_TOPICS[1:]]
     found: list[Finding] = []
     many = f"{counted(len(seen.topics), 'topic')}, {counted(sum(one.partitions for one in seen.topics), 'partition')}"
-    unread = [(one, one.lacks(("READ", "DESCRIBE"))) for one in seen.topics]
+    unread = [(one, one.lacks(_READING)) for one in seen.topics]
     found += READABLE.all_ok(
         [READABLE.fail(f"not granted: {', '.join(lacks)}", _GRANT, one.name) for one, lacks in unread if lacks], many
     )
