@@ -230,7 +230,7 @@ class Attempts:
     def _committed(self, plan: Plan, work: Work) -> Applied | None:
         """Apply a plan; None where COMMIT got no answer and was not done."""
         try:
-            return self._sink.apply(plan, self._flood.room(plan), self._busy.within(work))
+            return self._sink.apply(plan, self._flood.room(plan), self._busy.within(plan))
         except CommitUnknown as unknown:
             return unknown.applied if self._was_committed(unknown) else None
 

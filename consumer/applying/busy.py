@@ -91,13 +91,14 @@ class Busy:
             parts += [[part] for part in (piece.head(most), piece.tail(most)) if len(part)]
         return [work.part(part) for part in parts]
 
-    def within(self, work: Work) -> float | None:
+    def within(self, plan: Plan) -> float | None:
         """The seconds that a part gets; None for as many as any batch.
 
         A record that stands alone has less only when others of its partition were quick, so that it is not the table.
+        What a truncate takes has nothing to do with how many records there are.
         """
-        pieces = [piece for piece in work.slices if len(piece)]
-        search = self._searches.get(pieces[0].at) if len(pieces) == 1 else None
+        pieces = [piece for piece in plan.slices if len(piece)]
+        search = self._searches.get(pieces[0].at) if len(pieces) == 1 and not plan.truncates else None
         if search is None or not search.slow or (search.pace is None and len(pieces[0]) == 1):
             return None
         seconds = max(_LEAST, _SLACK * len(pieces[0]) * (search.pace or 0.0))

@@ -31,6 +31,8 @@ class LetterPlans:
         if not letters:
             return Plan(slices=(), stages=())
         plan = self._planned(letters, bare)
+        if truncates := {ref for truncate in plan.truncates for ref in truncate.refs}:
+            raise NotPlanned(dict.fromkeys(truncates, _TRUNCATE))
         for letter in letters:
             why = self._disbelieved(letter, plan) if letter.imported and letter.row is None else None
             if why is not None:
@@ -135,6 +137,13 @@ _NO_ROW = failed(
     "apply letter",
     "it is of no single row (a table of events, a truncate), and whether this group has applied it can't be known",
     remedy="Discard the letter; if its event is missing in the table, have the source send it again.",
+)
+_TRUNCATE = failed(
+    KINDS["record.unplaced"],
+    "returns",
+    "apply letter",
+    "it is a truncate, and what was applied behind it would go with what was in front",
+    remedy="Compare the table with its source (headrace reconcile), put right what differs, then discard the letter.",
 )
 _UNSEEN = failed(
     KINDS["record.unplaced"],

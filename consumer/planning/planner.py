@@ -12,6 +12,7 @@ from consumer.core.binding import Binding, BindingKey, Evolution
 from consumer.core.checks import never_null
 from consumer.core.envelope import IGNORED_KINDS
 from consumer.core.failure import Failure, Persistent, failed, located
+from consumer.core.failure_kind import ErrorType
 from consumer.core.flags import Flag
 from consumer.core.fold import SEQ, Folded, born, fold
 from consumer.core.kinds import KINDS
@@ -162,6 +163,7 @@ class Planner:
         with _cuts(block):
             decoded = self._blocks.decoded(block)
         if decoded.truncates:
+            _none_refused(block, decoded.truncates, refused.why)
             counted["truncates"] += len(decoded.truncates)
             stage.truncates.append(_truncate(block, decoded.truncates, decoded.truncated))
         _widen(times, decoded.times)
@@ -225,6 +227,7 @@ class Planner:
         if events.strange:
             raise unknown_labels(block, events.strange)
         if events.truncates:
+            _none_refused(block, events.truncates, refused)
             counted["truncates"] += len(events.truncates)
             stage.truncates.append(_truncate(block, events.truncates, None))
         _widen(times, events.times)
@@ -341,6 +344,15 @@ def _cuts(block: Block) -> Iterator[None]:
     except Barred as found:
         kind = KINDS[found.kind]
         raise BadRecord(block.ref(found.place), failed(kind, "planner", "decode", kind.sign)) from found
+
+
+def _none_refused(block: Block, truncates: Sequence[int], refused: Mapping[RecordRef, Failure]) -> None:
+    """A truncate that is refused can't be a letter: it would take what comes behind it. Raises BadRecord."""
+    for ref in map(block.ref, truncates if refused else ()):
+        if ref in refused:
+            why = refused[ref]
+            kind = KINDS["table.busy" if KINDS[why.kind].type is ErrorType.TRANSIENT else "table.truncate"]
+            raise BadRecord(ref, replace(why, kind=kind.name, remedy=kind.remedy))
 
 
 def _truncate(block: Block, places: Sequence[int], position: int | None) -> Truncate:

@@ -14,10 +14,12 @@ from consumer.core.target import TableName
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.postgres.truncating import truncate
 from consumer.stack.waiting import wait_until
+from dlq.actions import replay
 from tests.pg.conftest import Pools
 from tests.pg.engine import Engine
 from tests.pg.landing import ID
 from tests.pg.test_actions import write
+from tests.unit.avro import event
 
 FIELDS = [ID, {"name": "n", "type": "int"}]
 Engines = Callable[..., Engine]
@@ -244,10 +246,11 @@ def _event(row: dict[str, int]) -> dict[str, Any]:
     return {"after": row, "source": source, "transaction": None, "op": "c", "ts_ms": None}
 
 
-def test_a_row_that_can_not_go_stops_the_table(session: psycopg.Connection, engines: Engines) -> None:
+@pytest.mark.parametrize("when", ["NOT DEFERRABLE", "DEFERRABLE INITIALLY DEFERRED"])
+def test_a_row_that_can_not_go_stops_the_table(session: psycopg.Connection, engines: Engines, when: str) -> None:
     """A child that still refers to it may be truncated yet; nothing behind the truncate is applied before."""
     engine = engines()
-    session.execute(f"CREATE TABLE {engine.table.schema}.child (id bigint REFERENCES {engine.table})".encode())
+    session.execute(f"CREATE TABLE {engine.table.schema}.child (id bigint REFERENCES {engine.table} {when})".encode())
     engine.change("c", row(1))
     engine.run()
     session.execute(f"INSERT INTO {engine.table.schema}.child VALUES (1)".encode())
@@ -263,6 +266,28 @@ def test_a_row_that_can_not_go_stops_the_table(session: psycopg.Connection, engi
     engine.start()
     engine.run()
     assert engine.rows(session) == [(2, 0, None)]
+
+
+@pytest.mark.parametrize("version", [True, False])
+def test_a_truncate_that_comes_back_takes_nothing(
+    session: psycopg.Connection, engines: Engines, group: str, version: bool
+) -> None:
+    """It was a letter because its schema could not be read; what was applied behind it stays, and a person looks."""
+    others = {7: "no schema"}
+    engine = engines(version=version, others=others)
+    engine.change("c", row(1))
+    engine.raw(None, engine.values.framed(7, event("t", lsn=2)))
+    engine.change("c", row(2))
+    engine.run()
+    assert [(offset, state) for _, offset, state, _ in engine.letters(session)] == [(1, "dead")]
+    others[7] = engine.values.text
+    engine.start()
+    (letter,) = session.execute("SELECT id FROM headrace.letters WHERE group_name = %s", (group,)).fetchall()
+    assert replay(session, group, letter, most=3).changed
+    engine.come_back()
+
+    assert [found[:2] for found in engine.rows(session)] == [(1, 0), (2, 0)]
+    assert [(state, kind) for _, _, state, kind in engine.letters(session)] == [("dead", "record.unplaced")]
 
 
 def test_what_waits_in_another_partition_for_a_letter_in_front_of_it_comes_back(

@@ -10,6 +10,7 @@ from consumer.core.failure import Failure, failed
 from consumer.core.kinds import KINDS
 from consumer.core.letters import State
 from consumer.core.markers import UNAVAILABLE
+from consumer.core.modes import OnTruncate
 from consumer.core.plan import Counts
 from consumer.core.records import RecordRef
 from consumer.core.target import TableName
@@ -106,6 +107,20 @@ def test_a_truncate_stops_its_partition() -> None:
         planned(slice_of([SOUND, wrong_op("t"), SOUND]))
 
     assert (caught.value.ref, caught.value.failure.kind) == (RecordRef(AT, 101), "table.truncate")
+
+
+@pytest.mark.parametrize(("kind", "stops"), [("record.timeout", "table.busy"), ("record.trigger", "table.truncate")])
+def test_a_truncate_that_the_target_does_not_take_stops_its_partition(kind: str, stops: str) -> None:
+    """A letter of it would take what comes behind it when it comes back."""
+    topic = Topic(FIELDS)
+    topic.binding = replace(topic.binding, truncate=OnTruncate.APPLY)
+    known = KnownBindings()
+    topic.bound_to(known)
+    refused = {RecordRef(AT, 101): failed(KINDS[kind], "postgres", "truncate", "no")}
+    with pytest.raises(BadRecord) as caught:
+        planner(known).plan([slice_of([SOUND, wrong_op("t"), SOUND])], refused)
+
+    assert (caught.value.ref, caught.value.failure.kind) == (RecordRef(AT, 101), stops)
 
 
 def test_a_partial_image_after_its_rows_delete_is_bad() -> None:

@@ -105,7 +105,7 @@ class Trial:
     def _tried(self, told: Busy, part: Work) -> list[Step]:
         offsets = [offset for one in part.slices for offset in one.offsets]
         refused = {ref.offset for ref in part.refused}
-        limit = 1.25 * (told.within(part) or DEADLINE)
+        limit = 1.25 * (told.within(plan(part)) or DEADLINE)
         seconds = len(offsets) * self.row
         if not (set(offsets) & set(self.bad)) - refused and seconds <= limit:
             self.now += seconds
@@ -275,7 +275,7 @@ def test_a_lock_is_waited_for_as_long_as_by_any_batch() -> None:
     """However small the part: who holds it may need the time, and a shorter wait would meet it for ever."""
     told = given_up(piece(ONE, 0, 320), kind="target.locked")
 
-    assert told.within(told.apart(work(piece(ONE, 0, 320)))[0]) is None
+    assert told.within(plan(told.apart(work(piece(ONE, 0, 320)))[0])) is None
 
 
 def test_why_says_whose_matter_it_is() -> None:

@@ -18,7 +18,7 @@ from consumer.edges.postgres.moved import Moved
 from consumer.edges.postgres.staging import Staged
 from consumer.edges.postgres.translate import translated
 from consumer.edges.postgres.writing import Writer
-from consumer.ports.refusals import Reconsider, TableBusy
+from consumer.ports.refusals import DataFault, Reconsider, TableBusy
 from consumer.stopwatch import Stopwatch
 
 
@@ -123,6 +123,11 @@ def check_deferred(connection: psycopg.Connection, plan: Plan) -> None:
         if not may_be_the_tables(error.failure) or not (plan.writes or plan.truncates):
             raise
         raise TableBusy(error.failure, None) from error
+    except DataFault as error:
+        if plan.writes or not plan.truncates:
+            raise
+        tables = {truncate.table for truncate in plan.truncates}
+        raise truncating.not_truncated(error, tables.pop() if len(tables) == 1 else None) from error
 
 
 _TOO_LONG = failed(

@@ -65,9 +65,14 @@ def truncate(connection: psycopg.Connection, group: str, what: Truncate) -> None
             if what.version is not None:
                 connection.execute(_RAISE, (what.position, group, str(what.table)))
     except DataFault as error:
-        kind = TOO_DEPENDENT if error.failure.kind in DEPENDENT else "table.truncate"
-        failure = failed(KINDS[kind], "postgres", "truncate", error.failure.detail, code=error.failure.code)
-        raise TableFault(failure, what.table) from error
+        raise not_truncated(error, what.table) from error
+
+
+def not_truncated(error: DataFault, table: TableName | None) -> TableFault:
+    """What it is that a row can't go, whether it is said at once or where what is deferred is checked."""
+    kind = TOO_DEPENDENT if error.failure.kind in DEPENDENT else "table.truncate"
+    failure = failed(KINDS[kind], "postgres", "truncate", error.failure.detail, code=error.failure.code)
+    return TableFault(failure, table)
 
 
 def _statement(name: sql.Composable, what: Truncate) -> sql.Composed:
