@@ -239,7 +239,7 @@ class Holdings:
         waits = {position.at: waiting.unpassed(position.at, position.wait_for, positions) for position in stored}
         topics = {other.topic for at in self._waiting for other in waits.get(at, ())}
         self._watch.want(self._topics(topics))
-        # of another topic that is gone nothing comes any more; what waits for its own is not to be read without that
+        # of another topic that is gone, or not read, nothing comes; what waits for its own has to wait for that
         gone = self._watch.gone(topics)
         still = {}
         for at, part in list(self._waiting.items()):
@@ -307,13 +307,13 @@ class Holdings:
 
     def later(self, at: TopicPartition, seconds: float, reason: str) -> None:
         """Give a retry topic's partition back until then."""
-        self._epochs.pop(at, None)
+        self._give_up(at)
         self._handover.tell(Later(at, seconds))
         log.debug("retry topic waits", topic=at.topic, partition=at.partition, seconds=seconds, reason=reason)
 
     def delay(self, later: Later) -> None:
         """Give a partition back until what it waits for may be there."""
-        self._epochs.pop(later.at, None)
+        self._give_up(later.at)
         self._handover.tell(later)
         why = later.failure
         assert why is not None, "it waits for something"
@@ -332,7 +332,7 @@ class Holdings:
 
     def wait(self, at: TopicPartition, others: Mapping[TopicPartition, int]) -> None:
         """Have a partition wait until others have passed these offsets. Raises Stopping."""
-        epoch = self._epochs.pop(at, None)
+        epoch = self._give_up(at)
         if epoch is not None:
             self._patience.ask(lambda: self._sink.wait(at, epoch, waiting.named(at, others)))
             self.tell(Halted(Pause.ROWS, 1))
@@ -342,16 +342,19 @@ class Holdings:
     def drop(self, partitions: Sequence[TopicPartition]) -> None:
         """Another owner took them."""
         for at in partitions:
-            self._epochs.pop(at, None)
-            self._waiting.pop(at, None)
+            self._give_up(at)
         self._dropped |= set(partitions)
         self._handover.tell(Dropped(tuple(partitions)))
         self.tell(Overtaken(len(partitions)))
         log.warning("partitions fenced: another owner took them", partitions=[str(at) for at in partitions])
 
+    def _give_up(self, at: TopicPartition) -> int | None:
+        """It is read no more, whatever was said of it; returns its epoch, if it had one."""
+        self._waiting.pop(at, None)
+        return self._epochs.pop(at, None)
+
     def _leave(self, stopped: Stopped) -> None:
-        self._epochs.pop(stopped.at, None)
-        self._waiting.pop(stopped.at, None)
+        self._give_up(stopped.at)
         self._dropped.discard(stopped.at)
         self._stopped.add(stopped.at)
         self._handover.tell(stopped)

@@ -1,6 +1,6 @@
 """What letters would change: their records, read where they are and believed, as one plan."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from consumer.applying.apart import Apart, NotPlanned
@@ -23,8 +23,12 @@ class LetterPlans:
         self._apart = apart
         self._origins = origins
 
-    def plan(self, letters: Sequence[Standing], bare: Collection[int] = ()) -> Plan:
+    def plan(
+        self, letters: Sequence[Standing], bare: Collection[int] = (), goes_on: Callable[[], bool] = lambda: True
+    ) -> Plan:
         """The plan of letters whose turn it is; `bare`: those, by id, that keep nothing for their rows' next keys.
+
+        `goes_on`: whether there is time for another letter whose row has become known, each of which is a transaction.
 
         Raises Reconsider when a row has become known only now, NotPlanned, DataFault, TableFault, Transient.
         """
@@ -38,7 +42,7 @@ class LetterPlans:
             if why is not None:
                 raise NotPlanned({letter.ref: why})
         strangers = _rows_known_now(letters, plan)
-        if strangers and self._placed(strangers):
+        if strangers and self._placed(strangers, goes_on):
             # newer changes of their rows may have been applied since
             raise Reconsider({})
         for letter in letters:
@@ -81,10 +85,12 @@ class LetterPlans:
             raise Reconsider({})
         return records
 
-    def _placed(self, letters: Sequence[Standing]) -> bool:
-        """Write down which rows letters are of; whether any is of one."""
+    def _placed(self, letters: Sequence[Standing], goes_on: Callable[[], bool]) -> bool:
+        """Write down which rows letters are of, of at least one; whether any is of one."""
         placed = False
         for letter in letters:
+            if placed and not goes_on():
+                break
             writes = self._apart.plan(self._records([letter])).writes
             if writes and writes[0].identity:
                 placed = True

@@ -74,6 +74,11 @@ class Turn:
         """Whether others have their turn now."""
         return time.monotonic() > self.until
 
+    def goes_on(self) -> bool:
+        """Whether there is time for more; the thread shows that it lives."""
+        self.beat()
+        return not self.is_over
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnLimits:
@@ -265,7 +270,9 @@ class Returns:
         """
         turn.beat()
         try:
-            plan = replace(self._plans.plan(now.tried, now.bare()), slices=passed(part), verdicts=verdicts)
+            plan = replace(
+                self._plans.plan(now.tried, now.bare(), turn.goes_on), slices=passed(part), verdicts=verdicts
+            )
             applied = self._sink.apply(plan, within=self._limits.within if len(now.tried) > 1 else None)
         except Reconsider as found:
             if not found.refused:

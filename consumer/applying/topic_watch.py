@@ -47,14 +47,21 @@ class TopicWatch:
     """`turn` is called in a loop by one thread; the rest is for the apply thread.
 
     `grown`: looks for topics that were to have one partition and have got a second, and returns them. Raises Transient.
+    `is_read`: whether the group reads a topic.
     """
 
     # seconds between two questions
     EVERY = 2.0
 
-    def __init__(self, offsets: Offsets, grown: Callable[[], Collection[str]] = tuple) -> None:
+    def __init__(
+        self,
+        offsets: Offsets,
+        grown: Callable[[], Collection[str]] = tuple,
+        is_read: Callable[[str], bool] = lambda _: True,
+    ) -> None:
         self.offsets = offsets
         self._grown = grown
+        self._is_read = is_read
         self._wanted: Mapping[str, str | None] = {}
         self._begun = self._next_look = 0.0
         # of the two questions the first was asked
@@ -66,8 +73,8 @@ class TopicWatch:
         self._wanted = topics
 
     def gone(self, topics: Collection[str]) -> set[str]:
-        """Those of the topics that are said not to be there; what was not asked yet is taken to be there."""
-        return {topic for topic in topics if self.seen.is_gone(topic)}
+        """Those of the topics that are not there, or that nobody reads; what was not asked yet is taken to be there."""
+        return {topic for topic in topics if self.seen.is_gone(topic) or not self._is_read(topic)}
 
     def turn(self, timeout: float) -> None:
         """Ask, if it is time to; else wait."""

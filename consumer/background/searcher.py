@@ -93,7 +93,9 @@ class Searcher:
         if not stretch.reads:
             return Slice(at=first.origin.at, epoch=0, start=stretch.start, end=stretch.end)
         return self._origins.read(
-            OffsetRange(first.origin.at, stretch.start, stretch.end), self.RECORDS, first.topic_id
+            OffsetRange(first.origin.at, stretch.start, stretch.end),
+            min(self.RECORDS, self._planner.most),
+            first.topic_id,
         )
 
     def _note(self, stretch: Stretch, piece: Slice, traits: Traits | None) -> None:

@@ -101,7 +101,7 @@ def _steer(given: Given, bindings: Bindings, engine: Engine, letters: Letters) -
         applier=applier,
         names=table_names(given.settings, given.shared),
         pointing=letters.pointing,
-        source=engine.source,
+        reading=(engine.source, bindings.offsets),
     ).use
 
     def learn_flags() -> None:

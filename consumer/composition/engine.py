@@ -10,7 +10,7 @@ from consumer.applying.busy import Busy
 from consumer.applying.dependents import Dependents
 from consumer.applying.holdings import Holdings
 from consumer.applying.patience import Patience
-from consumer.applying.rereading import Rereading
+from consumer.applying.rereading import BELIEVED, Rereading
 from consumer.applying.returns import Judges, Returns
 from consumer.applying.topic_watch import TopicWatch
 from consumer.binding.binder import Binder
@@ -160,13 +160,13 @@ def engine_of(given: Given, bindings: Bindings, planners: Planners) -> Engine:
     settings, shared = given.settings, given.shared
     handover = Handover(max_bytes=settings.batch.queue_bytes, max_batches=settings.batch.queue_batches)
     sink = _sink(given)
-    origins = Rereading(KafkaOrigins(kafka_settings(settings)), bindings.offsets)
+    origins = Rereading(KafkaOrigins(kafka_settings(settings)), bindings.offsets, BELIEVED)
     apart = Apart(planners.applying, bindings.binder, bindings.ahead.fetched)
     returns = Returns(sink, apart, origins, Judges(codec=CODEC, policy=letter_policy(settings)))
     returns.switches = given.steering.heard
     retry = settings.retry
     patience = Patience(sink, shared.target, Backoff(first=retry.environment_first, most=retry.environment_most))
-    watch = TopicWatch(bindings.offsets, bindings.binder.look_again)
+    watch = TopicWatch(bindings.offsets, bindings.binder.look_again, bindings.offsets.is_read)
     holdings = Holdings(sink, watch, handover, patience, table_policy(settings))
     shop = Workshop(
         planner=planners.applying,

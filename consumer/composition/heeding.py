@@ -36,7 +36,7 @@ class Pointing(Protocol):
 
 
 class Reads(Protocol):
-    """Who reads topics."""
+    """Who reads topics, or goes by which are read."""
 
     def read(self, topics: Collection[str]) -> None:
         """Those, from now on."""
@@ -51,7 +51,7 @@ class Heeding:
     applier: Applier
     names: TableNames
     pointing: tuple[Pointing, ...]
-    source: Reads
+    reading: tuple[Reads, ...]
 
     def use(self, changed: Changed) -> None:
         """Raises HeadraceError, with nothing changed, for what can't be.
@@ -72,4 +72,5 @@ class Heeding:
         for one in self.pointing:
             one.point(pointing(changed.settings))
         if changed.read or changed.unread:
-            self.source.read(changed.settings.kafka.topics)
+            for reads in self.reading:
+                reads.read(changed.settings.kafka.topics)

@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 import psycopg
 
-from consumer.applying.rereading import Rereading
+from consumer.applying.rereading import BELIEVED, Rereading
 from consumer.background.expiry import Expiry
 from consumer.background.healer import Healer
 from consumer.background.jobbing import Jobbing
@@ -95,7 +95,7 @@ def letters_of(given: Given, bindings: Bindings, planners: Planners) -> Letters:
     outbox, pointers = PostgresOutbox(pool, group, points), PostgresPointers(pool, group, points)
     postman = Postman(outbox, KafkaLetterbox(kafka), CODEC, settings.lane, letter_topics(settings))
     postman.switches = given.steering.heard
-    behind = Rereading(KafkaOrigins(kafka), bindings.offsets)
+    behind = Rereading(KafkaOrigins(kafka), bindings.offsets, BELIEVED)
     searches = PostgresSearches(pool, group)
     return Letters(
         postman=postman,

@@ -11,6 +11,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from consumer.applying.apart import Apart
+from consumer.applying.letter_plans import LetterPlans
 from consumer.applying.rereading import Rereading
 from consumer.background.searcher import Searcher
 from consumer.core.failure import Transient
@@ -23,7 +25,7 @@ from consumer.ports.refusals import Reconsider, TableFault
 from consumer.ports.target import Start
 from consumer.ports.topics import Traits
 from consumer.stack.waiting import wait_until
-from dlq.actions import discard
+from dlq.actions import discard, replay
 from dlq.edit import edit
 from dlq.letters import page
 from dlq.payload import Sources
@@ -53,10 +55,11 @@ class Log:
         return dict.fromkeys(partitions, self.later)
 
     def read(self, wanted: OffsetRange, most: int) -> Slice:
-        """All of it."""
-        offsets = [offset for offset in range(wanted.start, wanted.end) if offset not in self.missing]
+        """As many as are wanted."""
+        end = min(wanted.end, wanted.start + most)
+        offsets = [offset for offset in range(wanted.start, end) if offset not in self.missing]
         piece = slice_of([self.scene.log[offset] for offset in offsets], wanted.start, wanted.at)
-        return replace(piece, end=wanted.end, offsets=offsets)
+        return replace(piece, end=end, offsets=offsets)
 
     def topic_ids(self, topics: Sequence[str]) -> dict[str, str]:
         """Of the only one."""
@@ -191,6 +194,46 @@ def test_what_the_searcher_makes_of_a_log(
     query = "SELECT CASE WHEN state = 'dead' THEN detail END FROM headrace.letters WHERE group_name = %s"
     ((detail,),) = scene.session.execute(query, (scene.group,)).fetchall()
     assert said in str(detail)
+
+
+def test_as_much_is_read_at_a_time_as_may_be_planned(scene: Scene) -> None:
+    """Small batches are no reason to search for ever."""
+    scene.unknown()
+    scene.apply(*[("c", row(key=10 + n)) for n in range(7)])
+    scene.learn()
+    scene.replay()
+    log: Any = Log(scene)
+    binder = scene.world.binder(scene.known)
+    searcher = Searcher(scene.searches, Rereading(log, log), log, planner(scene.known, most=3), binder)
+    searcher.CLAIM = searcher.AGAIN = 0.1
+
+    assert wait_until(lambda: searcher.turn(0.05) or scene.searches.claim(1, 0) == [], 20)
+
+
+@pytest.mark.parametrize(("goes_on", "placed"), [(True, 3), (False, 1)])
+def test_letters_are_placed_as_long_as_there_is_time(scene: Scene, goes_on: bool, placed: int) -> None:
+    """Each is a transaction that may wait for a lock; at least one is."""
+    refs = [RecordRef(scene.landing.at, offset) for offset in range(3)]
+    for number in range(3):
+        scene.unknown(("c", row(key=10 + number)))
+    scene.learn()
+    query = "SELECT id FROM headrace.letters WHERE group_name = %s"
+    ids = [found[0] for found in scene.session.execute(query, (scene.group,)).fetchall()]
+    assert len(replay(scene.session, scene.group, ids, most=3).changed) == 3
+    again: Any = scene
+    plans = LetterPlans(
+        scene.sink, Apart(planner(scene.known), scene.world.binder(scene.known)), Rereading(again, again)
+    )
+    asked = []
+
+    def told() -> bool:
+        asked.append(1)
+        return goes_on
+
+    with pytest.raises(Reconsider):
+        plans.plan(scene.sink.letters(refs), goes_on=told)
+    assert sum(letter.row is not None for letter in scene.sink.letters(refs)) == placed
+    assert asked
 
 
 @pytest.mark.provokes("record.unplaced")

@@ -269,3 +269,19 @@ def test_what_is_taken_anew_and_need_not_wait_is_begun_once() -> None:
     scene.holdings.begin([replace(waiting, epoch=3, wait_for=None)])
     scene.holdings.look_around()
     assert [notice.epoch for notice in scene.handover.notices() if isinstance(notice, Taken)] == [3]
+
+
+@pytest.mark.parametrize("how", ["delayed", "later"])
+def test_what_is_given_back_while_it_waits_is_not_begun_when_its_wait_is_over(how: str) -> None:
+    """It would be read, and all of it dropped, as it is nobody's until it is taken again."""
+    scene = Scene()
+    scene.target.waits = {AT: {"1": 5}}
+    scene.holdings.begin([Taken(at=AT, epoch=2, next_offset=0, wait_for={"1": 5})])
+    if how == "delayed":
+        scene.holdings.delay(Later(AT, 3.0, failed(KINDS["kafka.leaderless"], "kafka", "take", "no leader")))
+    else:
+        scene.holdings.later(AT, 3.0, "not due")
+    scene.handover.notices()
+    scene.target.waits = {}
+    scene.holdings.look_around()
+    assert [notice for notice in scene.handover.notices() if isinstance(notice, Taken)] == []

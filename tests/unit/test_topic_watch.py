@@ -89,6 +89,8 @@ class Scene:
     """An apply thread, turned by hand, and the watch beside it, which looks whenever it is turned."""
 
     def __init__(self, waits: Mapping[str, int] | None = None) -> None:
+        # what the group does not read any more
+        self.unread: set[str] = set()
         self.servers = servers = Servers()
         servers.waits = waits
         known, patience = KnownBindings(), patient(servers)
@@ -102,7 +104,7 @@ class Scene:
             dependents=None,
         )
         self.handover = Handover(max_bytes=1, max_batches=1)
-        self.watch = TopicWatch(servers)
+        self.watch = TopicWatch(servers, is_read=lambda topic: topic not in self.unread)
         self.watch.EVERY = 0.0
         holdings = Holdings(servers, self.watch, self.handover, patience, TablePolicy())
         self.applier = Applier(servers, shop, self.handover, holdings, patience)
@@ -210,6 +212,16 @@ def test_who_waits_for_a_topic_goes_on_once_that_is_gone() -> None:
     scene.turn()
     assert not scene.started
     scene.look()
+    scene.look()
+    assert scene.started
+
+
+def test_who_waits_for_a_topic_goes_on_once_that_is_not_read_any_more() -> None:
+    """It was taken out of the settings, so its position moves no more."""
+    scene = Scene(waits={"other:0": 4})
+    scene.look()
+    assert not scene.started
+    scene.unread.add("other")
     scene.look()
     assert scene.started
 

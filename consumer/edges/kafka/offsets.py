@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any
 
 from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, TopicCollection
@@ -27,6 +28,14 @@ class KafkaOffsets:
         # wrong settings are told at once
         self._admin.opened()
         self._wait = settings.request_timeout
+
+    def read(self, topics: Collection[str]) -> None:
+        """These topics are read from now on; for any thread."""
+        self._settings = replace(self._settings, topics=tuple(topics))
+
+    def is_read(self, topic: str) -> bool:
+        """Whether the settings select it."""
+        return selects(self._settings, topic)
 
     def matching(self) -> frozenset[TopicPartition]:
         with self._admin.asking("list topics") as admin:
