@@ -16,6 +16,7 @@ from consumer.core.records import TopicPartition
 from consumer.core.runs import runs
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.letterbox import KafkaLetterbox
+from consumer.edges.kafka.member import Member as GroupMember
 from consumer.edges.kafka.offsets import KafkaOffsets
 from consumer.edges.kafka.source import KafkaSource
 from consumer.edges.rows import RowDecoder
@@ -337,3 +338,34 @@ def test_a_closed_member_is_not_to_be_polled(broker: Broker, topic: str, member:
 
     assert caught.value.failure.kind == "worker.defect"
     assert "Report" in caught.value.failure.remedy
+
+
+NO_TOKEN = KafkaError(KafkaError._AUTHENTICATION, "Failed to acquire SASL OAUTHBEARER token: could not connect")
+WRONG = KafkaError(KafkaError._AUTHENTICATION, "SASL authentication error: Authentication failed")
+ALL_DOWN = KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down")
+
+
+@pytest.mark.parametrize(
+    ("said", "heard", "refused"), [(WRONG, False, True), (NO_TOKEN, False, False), (WRONG, True, False)]
+)
+def test_who_is_refused_is_told_so_when_no_broker_is_left(
+    broker: Broker, topic: str, said: KafkaError, heard: bool, refused: bool
+) -> None:
+    """Not who has no token because the provider is away, nor who was let in since."""
+
+    class Nobody:
+        """Hears of no partition."""
+
+        def assigned(self, partitions: Sequence[TopicPartition]) -> None: ...
+
+        revoked = lost = assigned
+
+    member = GroupMember(settings(broker, topic), Nobody(), lambda error: None)
+    try:
+        member._heed(said)
+        if heard:
+            member.heard()
+        member._heed(ALL_DOWN)
+        assert (member.refusal is not None) == refused
+    finally:
+        member.leave()

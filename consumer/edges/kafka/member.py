@@ -28,6 +28,9 @@ _CONNECTING, _LEAVING = 1.0, 5.0
 # asked about for a sign of life: whoever has groups has it
 _EVERYWHERE = "__consumer_offsets"
 
+# an identity provider that is away has refused nobody; the client asks it again
+_NO_TOKEN = "Failed to acquire SASL OAUTHBEARER token"
+
 # the program's own expressions know more than the client's
 _EXPRESSIONS = ": an expression in kafka.topics is none that the client takes, which knows no look-around"
 
@@ -68,9 +71,14 @@ class Member:
             on_lost=lambda _, parts: self._gone(parts, listener.lost),
         )
 
+    def heard(self) -> None:
+        """The cluster gives records, so nothing that was said before is why no broker is left later."""
+        self._last_error = None
+
     def ask(self, patience: float) -> None:
-        """Ask the cluster for a sign of life; the answer is waited for beside reading, for so many seconds."""
-        self._question = Question(lambda: self.client.list_topics(_EVERYWHERE, timeout=patience))
+        """Ask the cluster for a sign of life, unless an answer is due, which is waited for so long beside reading."""
+        if self._question is None:
+            self._question = Question(lambda: self.client.list_topics(_EVERYWHERE, timeout=patience))
 
     def answered(self) -> bool | None:
         """Whether there was an answer; None while none is due. It is told once."""
@@ -134,6 +142,8 @@ class Member:
             # what it still finds out, maybe for minutes, is nobody's business
             return
         self._note(error)
+        if error.str().startswith(_NO_TOKEN):
+            return
         if error.code() != KafkaError._ALL_BROKERS_DOWN:
             self._last_error = error
         elif self._last_error is not None and self._last_error.name() in REFUSED:

@@ -106,6 +106,7 @@ class KafkaSource:
         intake = intake_of(messages, self._frames)
         if intake.fetched or intake.ends:
             self._silence.heard()
+            member.heard()
         self._given_up |= {at for at, failure in intake.broken.items() if failure.code == _GIVEN_UP}
         self._given_up &= member.held
         self._hear(member)
