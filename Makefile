@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 # more than there are cores: a test of real servers waits most of the time
-TEST_PROCESSES ?= 4
+TEST_PROCESSES ?= 5
 .DEFAULT_GOAL := help
 MINUTES ?= 60
 SITE_TOOLS := $(abspath $(VENV))/site
