@@ -20,6 +20,7 @@ from consumer.core.laps import Lap
 from consumer.core.letters import BEHIND
 from consumer.core.modes import Mode, OnTruncate
 from consumer.core.moves import rest
+from consumer.core.overtaken import overtaken
 from consumer.core.plan import Aside, Counts, Plan, SourceTimes, Times, Truncate
 from consumer.core.policy import Policy
 from consumer.core.records import RecordRef, Slice, TopicPartition
@@ -282,13 +283,16 @@ class Planner:
         while True:
             gone, aside, known = self._asides.of(block, decoded) if decoded.out else (None, None, changes[1])
             apart = [*(gone or ()), *decoded.halves.taken[SEQ]]
+            version = block.binding.version
             images, deletes, keys, masks = _without(apart, decoded, identity)
-            folded = fold(images, deletes, keys, masks, block.binding.version)
+            if version is not None and (late := overtaken(images, deletes, keys, version)):
+                images, deletes, keys, masks = _without([*apart, *late], decoded, identity)
+            folded = fold(images, deletes, keys, masks, version)
             lacking = unmade(folded, block.binding, decoded)
             if not folded.orphans and not lacking:
                 early = Folded(upserts=folded.upserts.clear(), deletes=folded.deletes.clear())
                 if block.binding.soft and len(folded.deletes):
-                    early = born(images, folded.deletes, identity, masks, block.binding.version)
+                    early = born(images, folded.deletes, identity, masks, version)
                 every = pl.concat([*changes, known])
                 if gone:
                     waiting = [seq for seq, why in decoded.out.items() if why.kind == BEHIND]

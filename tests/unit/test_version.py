@@ -10,13 +10,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from consumer.binding.known import KnownBindings
 from consumer.core.binding import BoundColumn
 from consumer.core.envelope import Column, read_writer_schema
 from consumer.core.fold import SEQ, Folded, fold
+from consumer.core.overtaken import overtaken
 from consumer.core.position import position_fields, positions
 from consumer.core.runs import runs
 from consumer.core.target import TargetColumn
 from consumer.core.types import carriage
+from consumer.core.writes import Action
 from consumer.edges.columnar import ColumnarDecoder
 from consumer.edges.rows import RowDecoder
 from consumer.planning.block_decoder import BlockDecoder, Decoders
@@ -24,7 +27,7 @@ from consumer.planning.blocks import Block, Decoded
 from consumer.planning.decode_watch import Marks
 from tests.oracle import Change, Model
 from tests.unit.avro import Writer, envelope, event
-from tests.unit.known import Topic, slice_of
+from tests.unit.known import Topic, planner, slice_of
 
 FIELDS = [{"name": "id", "type": "long"}, {"name": "word", "type": ["null", "string"], "default": None}]
 VERSION = "source_position"
@@ -175,9 +178,12 @@ def folded(batch: Sequence[Versioned]) -> Folded:
             deletes.append({"id": one.change.key[0], **place})
         else:
             images.append({"a": None, "b": None, **(one.change.image or {}), **place})
-    lacks = pl.Series(["b" not in (one.change.image or {}) for one in batch if one.change.op != "d"], dtype=pl.Boolean)
     gone = pl.DataFrame(deletes, schema={name: schema[name] for name in ("id", "v", SEQ)})
-    return fold(pl.DataFrame(images, schema=schema), gone, ["id"], {"b": lacks} if lacks.any() else None, "v")
+    there = pl.DataFrame(images, schema=schema)
+    late = overtaken(there, gone, ["id"], "v")
+    there, gone = (frame.filter(~pl.col(SEQ).is_in(late)) for frame in (there, gone))
+    lacks = pl.Series(["b" not in (batch[seq].change.image or {}) for seq in there[SEQ]], dtype=pl.Boolean)
+    return fold(there, gone, ["id"], {"b": lacks} if lacks.any() else None, "v")
 
 
 class Guarded:
@@ -250,6 +256,65 @@ def test_a_row_never_goes_back(case: tuple[list[Versioned], list[Sequence[Versio
         before = dict(table.rows)
         table.take([batch])
         assert all(table.rows[key]["v"] >= row["v"] for key, row in before.items() if key in table.rows)
+
+
+@st.composite
+def shuffled(draw: st.DrawFn) -> list[Versioned]:
+    """Changes of two rows in any order of their positions, as partitions of a topic that has grown give them."""
+    found = []
+    for _ in range(draw(st.integers(0, 12))):
+        key, at = draw(st.integers(1, 2)), draw(st.integers(0, 20))
+        image = {"id": key, "a": at, "b": draw(st.integers(0, 99))}
+        found.append(Versioned(Change("d", (key,)) if draw(st.booleans()) else Change("u", (key,), image), at))
+    return found
+
+
+@given(shuffled(), st.integers(0, 12))
+def test_a_batch_does_what_its_changes_do_one_by_one_in_any_order(log: list[Versioned], before: int) -> None:
+    """What is older than a change in front of it does nothing, whatever the row's state was before the batch."""
+    one_by_one, at_once = Guarded(), Guarded()
+    for table in (one_by_one, at_once):
+        table.take([one] for one in log[:before])
+    one_by_one.take([one] for one in log[before:])
+    at_once.take([log[before:]])
+
+    assert at_once.plain() == one_by_one.plain()
+
+
+def planned_rows(changes: Sequence[tuple[str, int]]) -> tuple[Action, bytes, int]:
+    """What a planner writes of row 1's changes, which are operation and position, and how many it folds."""
+    topic = Topic(FIELDS)
+    column = BoundColumn(source=SOURCE, target=TARGET, how=carriage(SOURCE, TARGET.kind))
+    topic.binding = replace(topic.binding, version=VERSION, columns=(*topic.binding.columns, column))
+    known = KnownBindings()
+    topic.bound_to(known)
+    written = []
+    for op, lsn in changes:
+        row = {"id": 1, "word": f"of {lsn}"}
+        shown = (row, None) if op == "d" else (None, row)
+        written.append((topic.key(row), topic.values.framed(topic.value_id, event(op, *shown, lsn=lsn))))
+    plan = planner(known).plan([slice_of(written)])
+    (write,) = plan.writes
+    return write.action, b"".join(write.payload), plan.counts.folded
+
+
+@pytest.mark.parametrize(
+    ("changes", "action", "newest"),
+    [
+        ([("u", 200), ("u", 100)], Action.UPSERT, 200),
+        ([("u", 200), ("d", 100)], Action.UPSERT, 200),
+        ([("d", 200), ("u", 100)], Action.UPSERT, 100),
+        ([("u", 100), ("d", 200)], Action.DELETE, 0),
+    ],
+)
+def test_the_newest_change_of_a_batch_is_what_is_planned(
+    changes: Sequence[tuple[str, int]], action: Action, newest: int
+) -> None:
+    """Not the last one, where an older one comes late."""
+    done, payload, folded_away = planned_rows(changes)
+
+    assert (done, folded_away) == (action, 1)
+    assert not newest or f"of {newest}".encode() in payload
 
 
 def test_a_folded_delete_keeps_the_position_that_its_tombstone_lacks() -> None:
