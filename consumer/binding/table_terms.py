@@ -8,7 +8,7 @@ from functools import partial
 from consumer.binding.binder_settings import BinderSettings
 from consumer.binding.fitting import soft_column
 from consumer.binding.gates import Cannot
-from consumer.binding.mapping import Row, mapped
+from consumer.binding.mapping import PLAIN, Row, mapped
 from consumer.binding.tables import Tables
 from consumer.binding.topic_traits import TopicTraits
 from consumer.core.binding import Binding
@@ -18,6 +18,8 @@ from consumer.core.envelope import Column, WriterSchema
 from consumer.core.modes import Mode, OnTruncate, SoftDelete
 from consumer.core.target import TableName, TargetTable
 from consumer.ports.bindings import Catalog
+
+_BOTH_NAMES = "Say the same of both names in the table's settings; older records may still have the older one."
 
 
 class TableTerms:
@@ -58,11 +60,24 @@ class TableTerms:
         return {name: rule for name, rule in rules.items() if name in here or name not in had}
 
     def row(self, name: TableName, schema: WriterSchema, identity: Sequence[str]) -> Row:
-        """The row as it goes into the table."""
+        """The row as it goes into the table. Raises Cannot."""
+        self._require_said(name, schema)
         mapping = self._settings().mappings.get(str(name))
         if mapping is None:
             return Row(columns=schema.columns)
         return mapped(schema.columns, identity, mapping, self._tables.image(schema))
+
+    def _require_said(self, name: TableName, schema: WriterSchema) -> None:
+        """Raises Cannot where settings say something of a column by one of its names, and the schema has the other."""
+        settings, here = self._settings(), {column.name for column in schema.columns}
+        mapping = settings.mappings.get(str(name), PLAIN)
+        said: list[Mapping[str, object]] = [mapping.columns]
+        said += [kind.get(str(name), {}) for kind in (settings.checks, settings.columns)]
+        for names in settings.follow(name).renamed.items():
+            for one, other in (names, names[::-1]):
+                if one not in here and other in here and any(one in kind and other not in kind for kind in said):
+                    detail = f"after.{other}: expected in the settings what they say of {one!r}, another of its names"
+                    raise Cannot("table.settings", detail, _BOTH_NAMES, f"after.{other}")
 
     def doubts(self, name: TableName, row: Row, schema: WriterSchema, identity: Sequence[str]) -> Mapping[str, Doubt]:
         """The columns that the table gets whose nulls in updates are not taken at their word."""

@@ -189,6 +189,9 @@ def _renamed(
             # of two older names of one column the first one has it
             continue
         has_old, has_new = (shape.column(name) is not None for name in (old, new))
+        if new in source and old in source and has_old and not has_new and old in follow.renamed.values():
+            # what now stands under the older name is another column's
+            obstacles.append(Obstacle(f"{new}: expected one renaming, found {old!r} renamed, and another to {old!r}"))
         if new in source and old not in source and has_old and not has_new:
             renames[old] = new
         elif old in source and new not in source and has_new and not has_old:

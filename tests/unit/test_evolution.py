@@ -249,6 +249,17 @@ def test_a_column_is_renamed_where_the_settings_say_so(
     assert found.obstacles == ()
 
 
+@pytest.mark.parametrize("renamed", [{"a": "b", "b": "c"}, {"b": "c", "a": "b"}])
+def test_a_column_that_takes_the_name_of_a_renamed_one_is_for_a_person(renamed: dict[str, str]) -> None:
+    """Each would lose its values to the other; once both are renamed nothing is in the way."""
+    follow = Follow(answers=EVERYTHING.answers, renamed=renamed)
+    columns = [want("b"), want("c")]
+    (obstacle,) = plan([have("a"), have("b")], columns, follow).obstacles
+    assert obstacle.why.startswith("c: expected one renaming")
+    done = plan([have("b"), have("c")], columns, follow)
+    assert (done.steps, done.obstacles) == ((), ())
+
+
 def test_a_renamed_key_keeps_older_records_out() -> None:
     """Their rows are told apart by a column that is not there."""
     wanted = Wanted(table=TABLE, topic="t", schema_id=7, columns=(want("old", "bigint"),), identity=("old",))

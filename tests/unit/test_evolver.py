@@ -9,9 +9,11 @@ import pytest
 from consumer.binding.evolver import Following
 from consumer.binding.mapping import ColumnMapping, TableMapping
 from consumer.core.binding import Binding
+from consumer.core.checks import Rules
 from consumer.core.evolution import DEFAULT_ANSWERS, Answer, Follow, SourceColumn
 from consumer.core.steps import AddColumn, Change, changes
 from consumer.core.target import TargetColumn, TargetTable
+from consumer.core.types import ColumnPolicy
 from consumer.ports.evolution import State
 from consumer.ports.topics import Traits
 from tests.unit.bound import FIELDS, ORDERS, ROW, TABLE, Bound
@@ -160,6 +162,32 @@ def test_without_a_word_about_it_types_stay_as_they_are() -> None:
     """Values that do not fit are judged one by one."""
     scene = bound(table=SMALL, newer=WIDER)
     assert steps(scene.bind(WIDER.record("c", PLAIN))) == []
+
+
+def renamed_and(settled: str, kind: str) -> Bound:
+    """A table whose column `word` is `term` now, and of which the settings say something by one of the names."""
+    newer = Topic([FIELDS[0], {**FIELDS[1], "name": "term"}], value_id=5)
+    scene = bound(renamed={"word": "term"}, newer=newer)
+    if kind == "hash":
+        scene.world.mappings[str(TABLE.name)] = TableMapping(columns={settled: ColumnMapping(hash=True)})
+    elif kind == "check":
+        scene.world.checks[str(TABLE.name)] = {settled: Rules(not_null=True)}
+    else:
+        scene.world.columns[str(TABLE.name)] = {settled: ColumnPolicy(zero_bytes="strip")}
+    scene.start()
+    return scene
+
+
+@pytest.mark.provokes("table.settings")
+@pytest.mark.parametrize("kind", ["hash", "check", "policy"])
+def test_what_is_said_of_a_column_by_one_name_is_not_lost_under_another(kind: str) -> None:
+    """Values that are hashed would be written as they are; so would those of older records under the old name."""
+    newer = Topic([FIELDS[0], {**FIELDS[1], "name": "term"}], value_id=5).record("c", {"id": 1, "term": "w"})
+    refused = [renamed_and("word", kind).refusal(newer), renamed_and("term", kind).refusal(OLD)]
+    assert [why.kind for why in refused] == ["table.settings"] * 2
+    assert [why.detail.split("after.")[1].split(":")[0] for why in refused] == ["term", "word"]
+    assert names(renamed_and("term", kind).bind(newer)) == ["id", "term"]
+    assert names(renamed_and("word", kind).bind(OLD))[0] == "id"
 
 
 def test_rows_of_a_renamed_column_go_where_it_is_now() -> None:
