@@ -251,6 +251,14 @@ def soft_column(table: TargetTable, name: str, source: Sequence[Column]) -> Soft
     return SoftDelete(column=name, timed=timed, cast=target.cast)
 
 
+def require_of_its_own(columns: Sequence[BoundColumn], soft: SoftDelete | None) -> None:
+    """What marks deleted rows is no other column of the row too, whatever the settings make of it. Raises Cannot."""
+    for column in columns:
+        if soft is not None and column.target.name == soft.column:
+            detail = f"after.{column.source.name} goes into {soft.column!r} too, which is to mark deleted rows"
+            raise Cannot("table.shape", detail, _OTHER_SOFT)
+
+
 def require_privileges(
     table: TargetTable,
     columns: Sequence[BoundColumn],

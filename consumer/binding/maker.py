@@ -15,6 +15,7 @@ from consumer.binding.fitting import (
     no_identity,
     require_casts,
     require_inserts,
+    require_of_its_own,
     require_privileges,
     require_settable,
     require_values,
@@ -273,6 +274,12 @@ class BindingMaker:
         row = Row(columns=schema.columns, mapping=self._settings().mappings.get(str(table.name), PLAIN_MAPPING))
         return self._bound(_Wanted(topic=topic, schema=schema, row=row, key_text=key_text), Fitted(table=table))
 
+    def _on_truncate(self, wanted: "_Wanted", table: TableName) -> OnTruncate:
+        """Tombstones alone have none, and say nothing of a version."""
+        if wanted.schema.rewritten is None:
+            return OnTruncate.IGNORE
+        return self._terms.on_truncate(wanted.topic, table, wanted.version)
+
     def _bound(self, wanted: "_Wanted", fitted: Fitted) -> Binding:
         table = fitted.table
         schema, version, theirs = wanted.schema, wanted.version, wanted.theirs
@@ -289,6 +296,7 @@ class BindingMaker:
                 raise unguarded(table, theirs)
             columns = (*columns, version_column(table, version))
         soft = self._terms.soft(table, schema)
+        require_of_its_own(columns, soft)
         if soft is not None and replaces:
             raise unmarked(table, theirs)
         if schema.rewritten is not None:
@@ -308,7 +316,7 @@ class BindingMaker:
             replaces=replaces,
             strict=str(table.name) in self._settings().strict,
             version=version.name if version else None,
-            truncate=self._terms.on_truncate(wanted.topic, table.name, version),
+            truncate=self._on_truncate(wanted, table.name),
             soft=soft,
             may_lack=_may_lack(wanted, columns, doubts),
             checks=column_checks(table, schema.columns, columns, rules),

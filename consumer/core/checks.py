@@ -14,7 +14,10 @@ import polars as pl
 from consumer.core.envelope import Column
 from consumer.core.fold import SEQ
 from consumer.core.formats import PATTERNS, Format
+from consumer.core.instants import INFINITE_DAY
 from consumer.core.meaning import Meaning, meaning
+
+_DAY_US, _I64_MAX = 86_400_000_000, 2**63 - 1
 
 Limit = Decimal | datetime | date
 Broken = Callable[[pl.Expr, int], pl.Expr]
@@ -173,12 +176,19 @@ def _number(column: Column, limit: Decimal, rule: str, side: str) -> object:
 
 
 _UNITS: dict[Meaning, Callable[[pl.Expr], pl.Expr]] = {
-    Meaning.DATE: lambda days: days.cast(pl.Int64) * 86_400_000_000,
+    Meaning.DATE: lambda days: _of_days(days.cast(pl.Int64)),
     Meaning.TIMESTAMP_MS: lambda count: count.clip(-(2**63) // 1000 + 1, (2**63 - 1) // 1000) * 1000,
     Meaning.TIMESTAMP_US: lambda count: count,
     Meaning.TIMESTAMP_NS: lambda count: count // 1000,
     Meaning.ZONED_TIMESTAMP: lambda text: _of_text(text),
 }
+
+
+def _of_days(days: pl.Expr) -> pl.Expr:
+    """Days that microseconds can't count are far before or far behind all others; so are the source's infinities."""
+    most = _I64_MAX // _DAY_US
+    counted = days.clip(-most, most) * _DAY_US
+    return pl.when(days == INFINITE_DAY).then(pl.lit(_I64_MAX, dtype=pl.Int64)).otherwise(counted)
 
 
 def _of_text(text: pl.Expr) -> pl.Expr:
@@ -207,7 +217,7 @@ def _microseconds(limit: datetime | date, side: str) -> int:
     """Of a day as a whole: its beginning as the least, its end as the most."""
     if not isinstance(limit, datetime):
         start = datetime(limit.year, limit.month, limit.day, tzinfo=UTC)
-        return _since_1970(start) + (86_400_000_000 - 1 if side == "max" else 0)
+        return _since_1970(start) + (_DAY_US - 1 if side == "max" else 0)
     return _since_1970(limit if limit.tzinfo else limit.replace(tzinfo=UTC))
 
 

@@ -158,6 +158,8 @@ def _sorted_out(
     completed: pl.DataFrame, marked: list[str], columns: list[str]
 ) -> tuple[pl.DataFrame, tuple[Partial, ...], tuple[int, ...]]:
     has = [_has(name) for name in marked]
+    # a key that equals nothing, as NaN does in a join, has no earlier images either
+    completed = completed.with_columns(pl.col(has).fill_null(False))
     whole = completed.filter(pl.all_horizontal(has)).select(columns)
     rest = completed.filter(~pl.all_horizontal(has))
     orphans = tuple(rest.filter(pl.col(_FLOOR).is_not_null())[SEQ].sort().to_list())

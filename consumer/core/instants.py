@@ -13,6 +13,8 @@ from consumer.core.forms import NotCarried
 from consumer.core.meaning import Meaning
 
 _DAYS = 10_957
+INFINITE_DAY = _DAYS + 2**31 - 1 - 2**32
+"""What Debezium's PostgreSQL connector counts for the date infinity: the most days behind 2000, wrapped."""
 _US = 946_684_800_000_000
 _I64_MAX = 2**63 - 1
 _I64_MIN = -(2**63)

@@ -208,7 +208,10 @@ def _counted(form: pl.Series, how: Carriage) -> None:
 
 def _decimal(series: pl.Series, how: Carriage, column: Column) -> None:
     if how.target in _FLOATS:
-        _float(series, how.target)
+        # the way back shows digits that the float has and nobody wrote
+        odd = series.filter(~_back(series, how.target).eq_missing(series)).cast(pl.String)
+        if not all(_is_float(text, how.target) for text in odd):
+            raise _no_float(how.target)
     digits = _digits(how)
     if digits is None or digits >= (column.scale or 0):
         return
@@ -235,9 +238,13 @@ def _vector(series: pl.Series, kind: str) -> None:
 
 
 def _float(series: pl.Series, kind: str) -> None:
-    back = series.cast(_FLOATS[kind], strict=False).cast(series.dtype, strict=False)
-    if not back.eq_missing(series).all():
+    if not _back(series, kind).eq_missing(series).all():
         raise _no_float(kind)
+
+
+def _back(series: pl.Series, kind: str) -> pl.Series:
+    """What the floats that numbers become are as such numbers."""
+    return series.cast(_FLOATS[kind], strict=False).cast(series.dtype, strict=False)
 
 
 def _digits(how: Carriage) -> int | None:

@@ -18,6 +18,7 @@ import polars as pl
 
 from consumer.core import history, instants
 from consumer.core.avro import options
+from consumer.core.binding import Binding
 from consumer.core.envelope import ANY, SOURCE_TIME
 from consumer.core.failure import Failure
 from consumer.core.flags import Flag
@@ -190,7 +191,9 @@ class EventBlocks:
         empty = [pl.when(~mask).then(pl.col(name)).alias(name) for name, mask in lacking.items()]
         rows, _ = shaped(images.with_columns(empty), (), binding)
         about = images.select(SEQ).join(said, on=SEQ, how="left", maintain_order="left")
-        values = _about(about, block, lacking)
+        unmade = _unmade(about["op"], lacking, binding)
+        rows = rows.with_columns(pl.when(~mask).then(pl.col(name)).alias(name) for name, mask in unmade.items())
+        values = _about(about, block, {**lacking, **unmade})
         beside = [(values[column.name].alias(column.name), column) for column in binding.meta]
         names = [column.source.name for column in binding.columns]
         return self._writes.write(Action.INSERT, block, names, rows, beside)
@@ -243,6 +246,24 @@ def _of(said: pl.DataFrame, operations: object) -> list[int]:
     """The places of some operations."""
     wanted = list(cast(str, operations))
     return said.filter(pl.col("op").is_in(wanted))[SEQ].to_list()
+
+
+def _unmade(ops: pl.Series, lacking: Mapping[str, pl.Series], binding: Binding) -> dict[str, pl.Series]:
+    """By column that a transform makes, for which rows it can't be made: something that it is made of was not sent.
+
+    Of a deleted row there is its key alone, and of a truncate nothing.
+    """
+    transform = binding.shape.transform if binding.shape else None
+    made = {name: set(parts) for name, parts in transform.call.made_from.items()} if transform else {}
+    keys = set(binding.key_columns)
+    found = {}
+    for name, parts in made.items():
+        mask = ops.is_in([TRUNCATE] if parts <= keys else [TRUNCATE, "d"])
+        for part in parts & lacking.keys():
+            mask = mask | lacking[part]
+        if mask.any():
+            found[name] = mask
+    return found
 
 
 def _about(about: pl.DataFrame, block: Block, lacking: Mapping[str, pl.Series]) -> dict[str, pl.Series]:

@@ -185,6 +185,21 @@ def test_boxes_of_one_area_are_not_one_row(session: psycopg.Connection, engines:
     assert session.execute(f"SELECT a::text FROM {engine.table}".encode()).fetchall() == [("(1,1),(0,0)",)]
 
 
+@pytest.mark.parametrize("first", ["24:00:00", "1 day"])
+def test_of_rows_that_are_equal_the_one_that_is_written_alike_goes(
+    session: psycopg.Connection, engines: Engines, first: str
+) -> None:
+    """Equal intervals, as equal numbers with other digits, are two rows at the source."""
+    engine = engines("span interval", [{"name": "span", "type": ["null", "string"], "default": None}])
+    for text in (first, "1 day" if first == "24:00:00" else "24:00:00"):
+        engine.images("c", None, {"span": text})
+    engine.run()
+    engine.images("d", {"span": "24:00:00"}, None)
+    engine.run()
+
+    assert session.execute(f"SELECT span::text FROM {engine.table}".encode()).fetchall() == [("1 day",)]
+
+
 def test_several_partitions_have_no_order(engines: Engines) -> None:
     """Changes of equal rows would be in any of them."""
     engine = engines(partitions=2)

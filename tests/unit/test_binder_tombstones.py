@@ -1,7 +1,11 @@
 """Tombstones are bound before any value, by what earlier workers learned."""
 
+from dataclasses import replace
+
 from consumer.core.envelope import RecordKind
+from consumer.core.modes import OnTruncate
 from consumer.core.records import TopicPartition
+from consumer.core.target import TargetColumn
 from consumer.ports.topics import Traits
 from tests.unit.bound import CHANGE, SOURCE, TABLE, TOMBSTONE, UNINDEXED, Bound, wanted
 from tests.unit.known import AT
@@ -75,3 +79,16 @@ def test_a_topic_that_is_compacted_from_now_on_has_tombstones_that_delete() -> N
     assert bound.binder.look_again() == set()
     assert bound.bind(TOMBSTONE).table == TABLE
     assert bound.bind(CHANGE).compacted
+
+
+def test_tombstones_alone_need_no_order_for_truncates() -> None:
+    """They are none, and the version that orders these is in values."""
+    version = TargetColumn(name="v", type_name="int8", cast="bigint")
+    bound = Bound(replace(TABLE, columns=(*TABLE.columns, version)), partitions=2, compacted=True)
+    bound.world.truncates = {str(TABLE.name): OnTruncate.APPLY}
+    bound.world.versions = {str(TABLE.name): "v"}
+    bound.start()
+    bound.bind(CHANGE)
+    bound.start()
+
+    assert bound.bind(TOMBSTONE).truncate is OnTruncate.IGNORE

@@ -32,6 +32,8 @@ DEBEZIUM = "io.debezium.time."
 PRICE = {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}
 ENUM = {"type": "enum", "name": "Mood", "symbols": ["good", "bad"]}
 DATE = {"type": "int", "connect.name": f"{DEBEZIUM}Date"}
+# as Debezium's PostgreSQL connector writes the infinities of dates, and days that are far off
+AHEAD, BEFORE = [-2_147_472_692, 200_000_000], [-2_147_472_691, -200_000_000]
 NOW = datetime(2024, 6, 15, 12, tzinfo=UTC).timestamp()
 TODAY = (date(2024, 6, 15) - date(1970, 1, 1)).days
 
@@ -94,6 +96,8 @@ T2020 = D2020 * 86_400
             [D2020 - 1, D2020 + 2],
             id="days",
         ),
+        pytest.param(DATE, Rules(min=date(2020, 1, 1)), AHEAD, BEFORE, id="days that are not too early"),
+        pytest.param(DATE, Rules(max=date(2020, 1, 1)), BEFORE, AHEAD, id="days that are not too late"),
         pytest.param(
             time_of("Timestamp"),
             Rules(max=date(2020, 1, 1)),

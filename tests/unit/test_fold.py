@@ -175,3 +175,11 @@ def test_writes_are_sorted_by_identity(case: tuple[Shape, list[Change]]) -> None
     for frame in (result.upserts, result.deletes):
         keys = frame.select(list(shape.identity))
         assert keys.equals(keys.sort(list(shape.identity)))
+
+
+def test_a_partial_image_of_a_key_that_equals_nothing_is_no_orphan_and_not_lost() -> None:
+    """NaN meets no row in a join, itself not either."""
+    images = pl.DataFrame({"id": [float("nan")] * 2, "a": [1, 2], "b": [1, None], SEQ: [0, 1]})
+    found = fold(images, images.select("id", SEQ).clear(), ["id"], {"b": pl.Series([False, True])})
+
+    assert found.size == 1

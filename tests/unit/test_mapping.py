@@ -7,9 +7,10 @@ import polars as pl
 import pytest
 
 from consumer.binding.mapping import TableMapping
+from consumer.core.target import TargetColumn
 from consumer.core.writes import Action
 from tests.unit.known import AT
-from tests.unit.mapped import FULL, KEY, LEFT_OUT, PEOPLE, Mapped, frame, mapping, names, row, table
+from tests.unit.mapped import FULL, KEY, LEFT_OUT, NAME, PEOPLE, Mapped, frame, mapping, names, row, table
 
 
 @pytest.mark.parametrize(
@@ -136,3 +137,12 @@ def test_the_key_of_hashes_is_in_no_text() -> None:
 
     for shown in (mapped.binding(), mapped.world.mappings):
         assert KEY.decode() not in repr(shown)
+
+
+def test_what_marks_deleted_rows_is_no_column_that_the_settings_fill() -> None:
+    """By another name, as a constant: its values would be written over the marks, or these over its values."""
+    timed = TargetColumn(name="gone", type_name="timestamptz", cast="timestamptz")
+    target = replace(FULL, columns=(*FULL.columns, timed))
+    for said in ({"columns": {"first": {"rename": "gone"}}}, {"constants": {"gone": "2020-01-01"}}):
+        failure = Mapped(mapping(**said), target, soft_deletes={str(NAME): "gone"}).refusal()
+        assert (failure.kind, "mark deleted rows" in failure.detail) == ("table.shape", True)

@@ -2,6 +2,7 @@
 
 import json
 import struct
+from decimal import Decimal
 from typing import Any
 
 import polars as pl
@@ -50,6 +51,28 @@ def test_lists_that_hold_lists_are_values(avro: Any, value: Any, count: int) -> 
     plan = planner(known).plan([slice_of([topic.record("c", {"id": n, "v": value}) for n in range(count)])])
 
     assert (plan.counts.upserts, plan.counts.letters) == (count, 0)
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "kept"),
+    [
+        ("1.1", "float8", True),
+        ("123456.78", "float8", True),
+        ("0.1", "float4", True),
+        ("1.12345678901234567", "float8", False),
+        ("16777217", "float4", False),
+    ],
+)
+def test_a_decimal_is_kept_by_a_float_that_is_written_as_it(number: str, kind: str, kept: bool) -> None:
+    """The digits that the float has behind these were never sent."""
+    avro = {"type": "bytes", "logicalType": "decimal", "precision": 38, "scale": 18}
+    (column,) = read_writer_schema(Writer(envelope([{"name": "v", "type": avro}])).text).columns
+    values = pl.Series([Decimal(number)], dtype=pl.Decimal(38, 18))
+    if kept:
+        assert len(carried(values, carriage(column, Kind(name=kind)), column)) == 1
+    else:
+        with pytest.raises(Unfit):
+            carried(values, carriage(column, Kind(name=kind)), column)
 
 
 POINT_2D = bytes.fromhex("0101000000000000000000f03f0000000000000040")

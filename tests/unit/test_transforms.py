@@ -2,15 +2,33 @@
 
 import hmac
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 import polars as pl
 import pytest
 
+from consumer.core import history
+from consumer.core.modes import Mode
+from consumer.core.target import TargetColumn
 from consumer.core.transform import Named
 from consumer.core.writes import Action
 from consumer.ports.refusals import DataFault
-from tests.unit.mapped import FULL, KEY, LEFT_OUT, PEOPLE, PERSON, Mapped, Whole, frame, mapping, names, row, table
+from tests.unit.mapped import (
+    FULL,
+    KEY,
+    LEFT_OUT,
+    NAME,
+    PEOPLE,
+    PERSON,
+    Mapped,
+    Whole,
+    frame,
+    mapping,
+    names,
+    row,
+    table,
+)
 
 WHOLE = Named(name="whole", call=Whole())
 
@@ -137,3 +155,28 @@ def test_rows_that_a_transform_can_not_do_are_refused(call: Whole, says: str) ->
     assert "'mine'" in caught.value.failure.detail
     assert says in caught.value.failure.detail
     assert "sesame" not in str(caught.value.failure)
+
+
+class Guesses(Whole):
+    """Makes a name of whatever is there."""
+
+    def __call__(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """With a mark for what is not."""
+        name = (pl.col("first").fill_null("?") + " " + pl.col("last").fill_null("?")).alias("name")
+        return rows.with_columns(name, pl.col("n")).drop("first", "last")
+
+
+def test_a_history_has_nothing_that_was_made_of_what_was_not_sent() -> None:
+    """Of a deleted row there is its key, of a truncate nothing; the column is named among those that are not there."""
+    wanted = mapping(transform=Named(name="guesses", call=Guesses()))
+    columns = [TargetColumn(name=name, type_name=kind, cast=kind) for name, kind in history.STAGED.items()]
+    target = replace(PERSON, columns=(*PERSON.columns, *columns), unique=())
+    mapped = Mapped(wanted, target, modes={str(NAME): Mode.HISTORY})
+    gone = PEOPLE.record("d", row(3))
+    plan = mapped.plan(PEOPLE.record("c", row(1)), PEOPLE.record("u", row(2, LEFT_OUT)), gone)
+    (write,) = plan.writes
+    payload = b"".join(write.payload)
+
+    assert b"Ada Byron" in payload
+    assert b"?" not in payload
+    assert b"first, name" in payload

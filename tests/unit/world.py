@@ -54,6 +54,7 @@ class World(Numbered):
     approved: bool = False
     versions: dict[str, str] = field(default_factory=dict)
     truncates: dict[str, OnTruncate] = field(default_factory=dict)
+    soft_deletes: dict[str, str] = field(default_factory=dict)
     modes: dict[str, Mode] = field(default_factory=dict)
     contracts: dict[str, Contract] = field(default_factory=dict)
     mappings: dict[str, TableMapping] = field(default_factory=dict)
@@ -69,6 +70,7 @@ class World(Numbered):
         sources = Sources(registry=self, catalog=self, offsets=self, rows=RowDecoder())
         settings = BinderSettings(
             truncates=self.truncates,
+            soft_deletes=self.soft_deletes,
             unknown_grace=grace,
             missing_for=self.missing_for,
             versions=self.versions,

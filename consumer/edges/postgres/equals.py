@@ -18,7 +18,8 @@ def remove(staged: Staged) -> sql.Composed:
     """Delete a row of the table for each staged one, equal to it in all staged columns.
 
     The staged rows are joined by their hash, which reads the table once, or by an index over columns without nulls, for
-    which equality is written as an index can look it up, and no join can hash it: it might hash the table.
+    which equality is written as an index can look it up, and no join can hash it: it might hash the table. Of several
+    that are equal one that is written alike goes first.
     Answers twice how many were deleted.
     """
     write = staged.write
@@ -36,7 +37,7 @@ def remove(staged: Staged) -> sql.Composed:
         "GROUP BY {places}), "
         "each AS (SELECT row_number() OVER () AS {id}, * FROM wanted), "
         "found AS (SELECT t.ctid AS at, t.tableoid AS part, w.{number} AS number, "
-        "row_number() OVER (PARTITION BY w.{id}) AS place FROM {table} AS t, each AS w "
+        "row_number() OVER (PARTITION BY w.{id} ORDER BY {otherwise}) AS place FROM {table} AS t, each AS w "
         "WHERE {hash_t} = w.{hash} AND {same}), "
         "gone AS (DELETE FROM {table} AS t USING found AS f "
         "WHERE t.ctid = f.at AND t.tableoid = f.part AND f.place <= f.number RETURNING 1) "
@@ -52,6 +53,10 @@ def remove(staged: Staged) -> sql.Composed:
         staging=staged.staging,
         table=table_name(write.table),
         same=same,
+        otherwise=sql.SQL("CAST(ROW({}) AS text) <> CAST(ROW({}) AS text)").format(
+            sql.SQL(", ").join(ours.values()),
+            sql.SQL(", ").join(sql.SQL("w.{}").format(sql.Identifier(name)) for name in values),
+        ),
     )
 
 
