@@ -85,6 +85,20 @@ def test_a_slow_cluster_is_no_silent_one() -> None:
     assert ANEW not in [line["event"] for line in logs]
 
 
+def test_a_cluster_that_is_nowhere_keeps_nobody_from_ending() -> None:
+    """While it is asked for a sign of life the client polls nothing, so that is not for long."""
+    settings = KafkaSettings(bootstrap_servers="127.0.0.1:1", group="g", topics=("t",), request_timeout=15)
+    longest = 0.0
+    with closing(KafkaSource(settings)) as source:
+        source.open(_Assigned())
+        until = time.monotonic() + 8
+        while time.monotonic() < until:
+            began = time.monotonic()
+            source.poll(100, 0.1)
+            longest = max(longest, time.monotonic() - began)
+    assert longest < 8
+
+
 @pytest.mark.parametrize("client", [{}, {"group.instance.id": "one"}, {"partition.assignment.strategy": "range"}])
 def test_leaving_a_cluster_that_is_gone_takes_seconds(client: dict[str, str]) -> None:
     """Also with a commit in flight, which the client itself would wait for as long as a session lasts.

@@ -25,6 +25,8 @@ log = structlog.get_logger("headrace.kafka")
 
 # seconds that joining waits for the cluster's first answer, and leaving for its last
 _CONNECTING, _LEAVING = 1.0, 5.0
+# and that a sign of life is waited for at most: the client polls nothing meanwhile, for whoever wants to end either
+_ASKING = 5.0
 # asked about for a sign of life: whoever has groups has it
 _EVERYWHERE = "__consumer_offsets"
 
@@ -45,6 +47,7 @@ class Member:
         self.refusal: KafkaError | None = None
         self._listener: Listener | None = listener
         self._uncommitted = uncommitted
+        self._patience = min(settings.request_timeout, _ASKING)
         # assigned now
         self.held: set[TopicPartition] = set()
         self._last_error: KafkaError | None = None
@@ -75,10 +78,10 @@ class Member:
         """The cluster gives records, so nothing that was said before is why no broker is left later."""
         self._last_error = None
 
-    def ask(self, patience: float) -> None:
-        """Ask the cluster for a sign of life, unless an answer is due, which is waited for so long beside reading."""
+    def ask(self) -> None:
+        """Ask the cluster for a sign of life, unless an answer is due, which is waited for beside reading."""
         if self._question is None:
-            self._question = Question(lambda: self.client.list_topics(_EVERYWHERE, timeout=patience))
+            self._question = Question(lambda: self.client.list_topics(_EVERYWHERE, timeout=self._patience))
 
     def answered(self) -> bool | None:
         """Whether there was an answer; None while none is due. It is told once."""

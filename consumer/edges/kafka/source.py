@@ -243,7 +243,7 @@ class KafkaSource:
             self.close()
             self.open(self._listener)
         elif answered is None and self._silence.to_ask():
-            member.ask(self._settings.request_timeout)
+            member.ask()
 
     def _joined(self) -> Member:
         if self._member is None:
