@@ -1,12 +1,14 @@
 """The settings: `headrace.toml`, overridden by `HEADRACE_<SECTION>__<KEY>`, all mistakes reported together."""
 
+import json
+import os
 import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -183,11 +185,45 @@ def load(file: Path | None = None, kept: Path | None = None) -> Settings:
         raise _refused(said, f"{none}Correct {'them all' if count > 1 else 'it'}.") from error
     except SettingsError as error:
         # its cause holds the value
-        raise _refused(str(error), "Write the value as JSON, or plainly.") from None
+        raise _unparsed(str(error)) from None
     except tomllib.TOMLDecodeError as error:
         raise _refused(f"{file or DEFAULT_FILE} is not TOML: {error}", "Correct its syntax.") from error
     except (OSError, UnicodeDecodeError) as error:
         raise unreadable(file or DEFAULT_FILE, error) from error
+
+
+def _unparsed(said: str) -> Refused:
+    """A variable that has to be JSON, and is none. `said`: what pydantic says, which names the section alone."""
+    (section,) = re.findall(r'field "(\w+)"', said) or [""]
+    whole = variable(section)
+    named = sorted(name for name in os.environ if name.upper() == whole or name.upper().startswith(f"{whole}__"))
+    bad = [name for name in named if not _is_json(os.environ[name]) and (name.upper() == whole or _opens(name))]
+    needed = " and ".join(variable(path) for path in _required(section))
+    return _refused(
+        f"no JSON, which a list, a table or a whole section has to be: {', '.join(bad or named) or whole}",
+        f"Correct it; or give each setting a variable of its own{f', as {needed}' if needed else ''}.",
+    )
+
+
+def _opens(name: str) -> bool:
+    return os.environ[name].lstrip()[:1] in ("[", "{")
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _required(path: str) -> list[str]:
+    """The settings that a section has to have; of what is no section, itself."""
+    field = Settings.model_fields.get(path)
+    kind = field.annotation if field else None
+    if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+        return [path]
+    return [f"{path}.{name}" for name, inner in kind.model_fields.items() if inner.is_required()]
 
 
 def unreadable(file: Path, error: OSError | UnicodeDecodeError) -> Refused:
@@ -212,6 +248,9 @@ def mistakes(error: ValidationError) -> list[str]:
     lines = []
     for item in error.errors(include_input=False, include_url=False):
         path = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "missing" and (inside := _required(path)) != [path]:
+            lines += [f"{one}: is required (set it in headrace.toml or as {variable(one)})" for one in inside]
+            continue
         where = f"{path}: " if path else ""
         # sections by name have no variable for each of their settings
         named = path.split(".")[0] in ("tables", "topics") or path.startswith("admin.tokens.")

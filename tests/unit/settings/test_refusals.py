@@ -49,6 +49,33 @@ def test_a_value_that_cannot_work_is_refused(path: str, bad: str, environment: p
 
 
 @pytest.mark.provokes("worker.settings")
+def test_without_any_settings_each_variable_that_is_needed_is_named(environment: pytest.MonkeyPatch) -> None:
+    """Whoever sets these has what is required."""
+    for name in ("HEADRACE_KAFKA__BOOTSTRAP_SERVERS", "HEADRACE_KAFKA__GROUP", "HEADRACE_KAFKA__TOPICS"):
+        environment.delenv(name, raising=False)
+    environment.delenv("HEADRACE_REGISTRY__URL")
+    environment.delenv("HEADRACE_TARGET__DSN")
+    said = refused(None)
+
+    assert "target.dsn: is required (set it in headrace.toml or as HEADRACE_TARGET__DSN)" in said
+    assert "as HEADRACE_REGISTRY__URL)" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("HEADRACE_KAFKA", "kafka:9092"), ("HEADRACE_KAFKA__CLIENT", "{sesame"), ("HEADRACE_KAFKA__TOPICS", "[sesame")],
+)
+def test_a_variable_that_is_no_json_is_named(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """With what to write instead, and without its value."""
+    environment.setenv(name, value)
+    said = refused(None)
+
+    assert f"has to be: {name} [" in said
+    assert "HEADRACE_KAFKA__BOOTSTRAP_SERVERS" in said
+    assert "sesame" not in said
+    assert "SettingsSource" not in said
+
+
 def test_all_mistakes_are_reported_together(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Whoever corrects the settings need not start again for each of them."""
     environment.delenv("HEADRACE_REGISTRY__URL")
