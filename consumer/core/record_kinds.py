@@ -84,7 +84,7 @@ RECORD_KINDS = (
         "record.check",
         PERSISTENT,
         "a check or view constraint of the target refuses the row",
-        "Compare the target's constraints with the source's; drop what the source does not hold.",
+        "Correct the value and send the letter again; or drop the constraint, if the source does not hold it either.",
     ),
     kind(
         "record.reference",

@@ -42,7 +42,8 @@ def own(layout: Layout) -> int:
         return descriptor
     os.close(descriptor)
     detail = f"a stack runs in {layout.root} already (process {owner(layout)})"
-    raise refused("open", "stack_running", detail, "End it with: headrace stack down, or choose another directory.")
+    end = f"End it with: headrace stack down --data-dir {layout.root} (a demo: Ctrl-C in its terminal)"
+    raise refused("open", "stack_running", detail, f"{end}, or choose another directory.")
 
 
 def is_free(layout: Layout) -> bool:

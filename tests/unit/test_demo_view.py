@@ -52,5 +52,9 @@ def test_no_number_is_cut_at_80_columns(count: int) -> None:
     assert "…" not in text.split("Ctrl-C")[0]
     for word in ("changes", "to read", "999 MB of WAL", "waiting", "records", "batches", "applied", "behind"):
         assert word in text, word
+    assert text.rstrip().splitlines()[-1].split("   ")[:2] == [
+        "Ctrl-C ends everything",
+        "first dead letter: http://127.0.0.1:8470/guide",
+    ]
     # the source's and the worker's
     assert len(re.findall(r"[0-9kM]/s +│", text)) == 2

@@ -128,15 +128,25 @@ def _print(report: "Report", output: Output) -> None:
     table = Table("figure", "value", box=box.SIMPLE_HEAD, title="headrace demo --once", title_justify="left")
     for name, value in figures.items():
         if name != "tables":
-            table.add_row(name.replace("_", " "), _shown(value))
+            table.add_row(_named(name), _shown(value))
     for name, counts in figures["tables"].items():
         table.add_row(name, ", ".join(f"{side} {count:,}" for side, count in counts.items()))
     Console().print(table)
+
+
+def _named(figure: str) -> str:
+    """A figure's name in words; a kind of failures keeps its own."""
+    return figure if "." in figure else figure.replace("_", " ")
+
+
+def _inside(text: str) -> str:
+    """Figures within a figure stand below it."""
+    return "\n  " + text.replace("\n", "\n  ") if "\n" in text else text
 
 
 def _shown(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, dict):
-        return "\n".join(f"{name.replace('_', ' ')}: {_shown(part)}" for name, part in value.items()) or "none"
+        return "\n".join(f"{_named(name)}: {_inside(_shown(part))}" for name, part in value.items()) or "none"
     return f"{value:,}" if isinstance(value, int | float) else str(value)

@@ -44,7 +44,7 @@ def away(sight: Sight | None) -> Absence | None:
 def phase(absence: Absence) -> tuple[str, str]:
     """What to call it while a target is away, or was a moment ago, and its colour."""
     if absence.until is None:
-        return f"target away since {_clock(absence.since)}", BAD
+        return f"target taken away at {_clock(absence.since)}", BAD
     return "target is back, recovering", WARN
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 
 from rich import box
 from rich.align import Align
-from rich.columns import Columns
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.layout import Layout
 from rich.panel import Panel
@@ -131,8 +130,9 @@ class View:
         words = ["[bold]Ctrl-C[/] ends everything", f"log [bold]{self._scene.line.log}[/]", _ledger_hint()]
         if self._scene.trouble.endless:
             guide = f"{self._scene.line.console}/guide"
-            words[1:] = [f"fix your first dead letter: [bold {ACCENT}]{guide}[/]", words[1]]
-        return Columns([Text.from_markup(word, style=DIM) for word in words], expand=True)
+            words[1:] = [f"first dead letter: [bold {ACCENT}]{guide}[/]", words[1]]
+        # what has no room is at the end
+        return Text.from_markup("   ".join(words), style=DIM, overflow="ellipsis")
 
 
 def sparkline(values: Sequence[float], width: int = _SPARK) -> str:
