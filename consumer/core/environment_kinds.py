@@ -2,7 +2,7 @@
 
 from consumer.core.failure_kind import PERSISTENT, TRANSIENT, UNKNOWN, kind
 
-_BY_ITSELF = "Headrace goes on by itself when it is back; look at the server and the network between."
+_BY_ITSELF = "Headrace goes on by itself when it is back; look at its address, the server and the network between."
 
 ENVIRONMENT_KINDS = (
     kind("target.connection", TRANSIENT, "the target does not answer or ended the session", _BY_ITSELF),

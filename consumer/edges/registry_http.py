@@ -85,5 +85,6 @@ def _headers(login: Login) -> dict[str, str]:
 def _away(error: urllib3.exceptions.HTTPError) -> Failure:
     if (fault := tls_fault(error)) is not None:
         return failed(KINDS["registry.tls"], "registry", "get schema", f"no secure connection: {fault}")
-    detail = f"the registry did not answer ({type(error).__name__})"
+    # what tries again has the last reason
+    detail = f"the registry did not answer ({type(getattr(error, 'reason', None) or error).__name__})"
     return failed(KINDS["registry.away"], "registry", "get schema", detail)

@@ -8,8 +8,10 @@ import pytest
 from confluent_kafka import KafkaError
 from structlog.testing import capture_logs
 
+from consumer.core.failure import Transient
 from consumer.core.records import TopicPartition
 from consumer.edges.kafka.config import KafkaSettings
+from consumer.edges.kafka.offsets import KafkaOffsets
 from consumer.edges.kafka.source import KafkaSource
 from tests.light.broker import Broker
 from tests.light.forgetful import Forgetful
@@ -130,3 +132,13 @@ def _poll(source: KafkaSource, enough: Callable[[], bool], seconds: float) -> No
     deadline = time.monotonic() + seconds
     while not enough() and time.monotonic() < deadline:
         source.poll(1, 0.1)
+
+
+def test_an_address_that_leads_nowhere_is_named() -> None:
+    """Whoever asks learns more than that nobody answered."""
+    offsets = KafkaOffsets(
+        KafkaSettings(bootstrap_servers="nowhere.invalid:9092", group="g", topics=(), request_timeout=2)
+    )
+    with pytest.raises(Transient, match=r"resolve 'nowhere\.invalid:9092'") as caught:
+        offsets.matching()
+    assert caught.value.failure.kind == "kafka.away"

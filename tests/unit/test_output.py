@@ -48,7 +48,7 @@ def test_what_changes_something_is_agreed_to(
     [
         (
             KINDS["target.connection"].remedy,
-            "Give the command again when it is back; look at the server and the network between.",
+            "Give the command again when it is back; look at its address, the server and the network between.",
         ),
         (
             "Grant it; Headrace looks again by itself.",

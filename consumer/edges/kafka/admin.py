@@ -18,7 +18,7 @@ from consumer.edges.kafka.config import KafkaSettings, asking, common_config, co
 _NO_ANSWER = ("", "_TRANSPORT", "_TIMED_OUT", "_ALL_BROKERS_DOWN")
 
 
-# kinds of what a client hears that say more than that nobody answers
+# kinds of what a client hears that say more than that nobody answers; so does an address that leads nowhere
 _TELLING = ("kafka.tls", "kafka.refused")
 
 
@@ -29,7 +29,7 @@ class Heard:
         self.why: KafkaError | None = None
 
     def __call__(self, error: KafkaError) -> None:
-        if kind_of(error).name in _TELLING:
+        if kind_of(error).name in _TELLING or error.name() == "_RESOLVE":
             self.why = error
 
 
