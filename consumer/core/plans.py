@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from consumer.core.decision import Undecidable
+from consumer.core.decision import LATEST, SKIP, Undecidable
 from consumer.core.naming import MAX_BYTES
 
 RECONCILE = "reconcile"
@@ -72,10 +72,12 @@ def _rebuild(subject: Subject, known: Known) -> list[Planned]:
 
 
 def _rewind(subject: Subject, known: Known) -> list[Planned]:
-    """Positions are set back, what is behind is applied again."""
+    """Positions are set back, what is behind is applied again. None is set forward."""
     to = str(subject.get("to") or "")
     if not to:
-        raise Undecidable("say where to: an offset, a time, earliest or latest")
+        raise Undecidable("say where to: an offset, a time or earliest")
+    if to in (LATEST, SKIP):
+        raise Undecidable(f"{to} passes records, which going back does not: see headrace positions set")
     topic, partitions = _partitions(subject, known)
     if len(partitions) > 1 and to.isdecimal():
         raise Undecidable("an offset is one of a partition; name it")

@@ -127,14 +127,15 @@ def rebuild(
 @_starts("rewind")
 def rewind(
     topic: Topic,
-    to: Annotated[str, typer.Option("--to", help="An offset, a time with its zone, earliest or latest.")],
+    to: Annotated[str, typer.Option("--to", help="An offset, a time with its zone, or earliest.")],
     partition: Part = None,
     compare: Compare = False,
 ) -> _Meant:
     """Set partitions back and apply what is behind again, in order; the tables end up the same.
 
-    What histories have of it is deleted first. Refused for tables with the mode append or match, where rows would stand
-    twice, and for histories of a topic that was made anew.
+    One that stands in front of it already stays there. What histories have of what comes again is deleted first.
+    Refused for tables with the mode append or match, where rows would stand twice, and for histories of a topic that
+    was made anew.
     """
     subject = {"topic": topic, "partition": partition, "to": to, "compare": compare}
     return _Meant(subject, f"Apply {topic} again from {to}?")

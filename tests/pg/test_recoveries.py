@@ -296,11 +296,24 @@ def test_a_range_that_is_applied_is_not_said_to_be_passed(the: Group, to: int) -
 
 @pytest.mark.parametrize("mode", ["append", "match"])
 def test_a_table_to_which_rows_are_added_is_not_rewound(the: Group, mode: str) -> None:
-    """They would stand there twice; it may be moved on."""
+    """They would stand there twice."""
     the.known()
     appends = {f"public.{the.name}": mode}
     stopped = the.taken(the.start("rewind", to="earliest"), appends)
     assert (stopped.state, "twice" in stopped.why, the.set()) == ("stopped", True, [])
+
+
+@pytest.mark.parametrize("kind", ["rewind", "reapply"])
+def test_a_position_in_front_of_where_a_topic_is_set_back_to_stays(the: Group, history: str, kind: str) -> None:
+    """What is between was never applied, and would be passed."""
+    behind = "UPDATE headrace.positions SET next_offset = 20 WHERE group_name = %s AND partition = 0"
+    the.session.execute(behind, (the.name,))
+    batch = the.session.execute("SELECT max(id) FROM headrace.batches").fetchall()[0][0]
+    subject = {"to": "2026-05-01T00:30:00Z"} if kind == "rewind" else {"batch": batch}
+    done = the.taken(the.start(kind, **subject))
+    to = 30 if kind == "rewind" else 55
+    assert (done.state, the.set(), the.epochs()) == ("done", [(1, to)], [7, 8])
+    assert done.steps[0].progress == {"from": 20, "to": 20}
 
 
 def test_a_partition_that_stops_is_not_waited_for(the: Group) -> None:
@@ -319,6 +332,8 @@ def test_a_partition_that_stops_is_not_waited_for(the: Group) -> None:
 REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
     "a topic of others": ("rewind", {"topic": "nobody's", "to": "earliest"}),
     "nowhere": ("rewind", {}),
+    "back to the end": ("rewind", {"to": "latest"}),
+    "back to behind what stopped it": ("rewind", {"to": "skip"}),
     "an offset of several": ("rewind", {"to": "20"}),
     "a range of several": ("skip", {"first": 1, "to": 2}),
     "nothing": ("skip", {"partition": 0, "first": 2, "to": 2}),

@@ -53,7 +53,7 @@ class PositionActs:
     discard: decisions.Discards
 
     def move(self, connection: psycopg.Connection, task: Task) -> Turn:
-        """Set a position to where the subject's `to` says: an offset, a time, earliest or latest."""
+        """Set a position back to where the subject's `to` says: an offset, a time or earliest."""
         at = _at(task)
         try:
             # asked before the position is locked: batches wait for its lock
@@ -63,8 +63,11 @@ class PositionActs:
                 return _stopped(f"the group has no position of {at}")
             if task.subject.get("anew") and held.topic_id is not None and log.topic_id == held.topic_id:
                 # it is read from its start already, and would be once more
-                return Turn(progress={"from": held.next_offset, "to": held.next_offset}, outcome=Outcome.DONE)
+                return _stays(held)
             decision = decide(to, held, log, discard_letters=_discards(task, held.topic_id, log.topic_id))
+            if decision.next_offset > held.next_offset and not decision.anew:
+                # what is between was never applied
+                return _stays(held)
             taken_back = self._taken_back(connection, at, held, decision)
         except Undecidable as why:
             return _stopped(str(why))
@@ -185,7 +188,7 @@ class PositionActs:
                 self.discard(connection, self.group, [row[0] for row in rows], "its record is applied again")
 
     def _offset(self, at: TopicPartition, to: str) -> str:
-        """An offset, earliest or latest; a moment as the first offset of that time or later."""
+        """An offset, or earliest; a moment as the first offset of that time or later."""
         try:
             moment = datetime.fromisoformat(to) if not to.isdecimal() else None
         except ValueError:
@@ -257,6 +260,10 @@ def _discards(task: Task, known: str | None, now: str | None) -> bool:
 
 def _at(task: Task) -> TopicPartition:
     return TopicPartition(str(task.subject["topic"]), int(task.subject["partition"]))
+
+
+def _stays(held: Held) -> Turn:
+    return Turn(progress={"from": held.next_offset, "to": held.next_offset}, outcome=Outcome.DONE)
 
 
 def _stopped(why: str) -> Turn:
