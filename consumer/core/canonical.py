@@ -37,10 +37,12 @@ _INTEGERS = frozenset({"int2", "int4", "int8"})
 _NUMBERS = _INTEGERS | {"numeric", "money"}
 _FLOATS = frozenset({"float4", "float8"})
 _TEXTS = frozenset({"text", "varchar", "citext", "name", "xml"})
+# what keeps a text as it came
+_VERBATIM = _TEXTS - {"xml"}
 _JSON = frozenset({"json", "jsonb"})
 _BITS = frozenset({"bit", "varbit"})
 _INSTANTS = frozenset({"timestamp", "timestamptz"})
-# what travels as the text that PostgreSQL writes of it
+# what travels as the text that PostgreSQL writes of it; a text that comes to one need not be written so
 _WRITTEN = frozenset(
     {"uuid", "inet", "cidr", "macaddr", "macaddr8", "ltree", "tsvector", "int4range", "int8range", "numrange"}
     | {"tsrange", "tstzrange", "daterange"}
@@ -62,7 +64,7 @@ def spelling(source: Kind, target: Kind) -> Spelling | None:
     if source.name == target.name:
         return _of_one(source)
     if source.enum or source.name in _WRITTEN | _TEXTS:
-        return Spelling.PLAIN if target.enum or target.name in _WRITTEN | _TEXTS else _to_padded(target)
+        return Spelling.PLAIN if target.enum or target.name in _VERBATIM else _to_padded(target)
     return _of_two(source, target)
 
 

@@ -55,7 +55,20 @@ SAME = [
     ("int4range", "int4range", "'[1,3]'", "'[1,4)'", "'[1,3)'"),
     ("point", "point", "'(1,2)'", "'(1,2)'", "'(1,3)'"),
 ]
-UNSURE = [("text", "int4"), ("timetz[]", "timetz[]"), ("bytea", "text"), ("float8", "numeric"), ("interval", "int8")]
+UNSURE = [
+    ("text", "int4"),
+    ("timetz[]", "timetz[]"),
+    ("bytea", "text"),
+    ("float8", "numeric"),
+    ("interval", "int8"),
+    # the target's type writes them its own way
+    ("text", "uuid"),
+    ("varchar(40)", "inet"),
+    ("text", "int4range"),
+    ("text", "xml"),
+    ("inet", "cidr"),
+    ("cidr", "inet"),
+]
 
 
 @pytest.fixture
@@ -150,3 +163,12 @@ def test_keys_of_all_kinds_are_walked_in_one_order(scene: Scene, source: str, ta
     assert sorted((key[1], *said) for key, said in found.items()) == [
         (number, "different", ("word",)) for number in ("1", "333", "700")
     ]
+
+
+@pytest.mark.parametrize("source", ["text", "varchar(40)", "char(36)"])
+def test_a_key_that_the_target_writes_its_own_way_is_not_compared(scene: Scene, source: str) -> None:
+    """Each row would be missing, and there under another key, which a rebuild deletes."""
+    scene.make(f"id {source} PRIMARY KEY", "id uuid PRIMARY KEY")
+    for table in ("{s}", "{t}"):
+        scene.do(f"INSERT INTO {table} VALUES ('A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11')")
+    assert scene.compared().verdict == "not compared"
