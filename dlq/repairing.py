@@ -2,7 +2,7 @@
 
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -21,7 +21,7 @@ MOST_KEYS = 20_000
 
 # by what was found of each table last in the workflow
 _KEYS = """
-SELECT s.progress ->> 'source', s.progress -> 'key', k.key, k.verdict
+SELECT s.subject ->> 'table', s.progress ->> 'source', s.progress -> 'key', k.key, k.verdict
 FROM headrace.differing_keys k
 JOIN headrace.workflows w ON w.id = k.workflow_id AND w.group_name = %s
 JOIN headrace.workflow_steps s ON s.workflow_id = k.workflow_id AND s.number = k.step
@@ -35,11 +35,15 @@ ORDER BY k.step, k.key LIMIT %s
 
 @dataclass(frozen=True, slots=True)
 class RepairDesk:
-    """Implements `consumer.ports.recovering.Repairs`."""
+    """Implements `consumer.ports.recovering.Repairs`.
+
+    `appends`: the mode of a table that gets a row for each record, or each new one; else "".
+    """
 
     connection: psycopg.Connection
     group: str
     channel: Channel
+    appends: Callable[[str], str]
 
     def look(self, number: int) -> Repair:
         return self._looked(number)[0]
@@ -60,9 +64,10 @@ class RepairDesk:
             rows = self.connection.execute(_KEYS, (self.group, number, MOST_KEYS + 1)).fetchall()
         if len(rows) > MOST_KEYS:
             raise Undecidable(f"more than {MOST_KEYS} rows differ; rebuild the table")
+        self._require_rows({row[0] for row in rows})
         wanted: dict[tuple[str, tuple[str, ...]], list[tuple[str, ...]]] = defaultdict(list)
         left: Counter[str] = Counter()
-        for source, columns, key, verdict in rows:
+        for _, source, columns, key, verdict in rows:
             if verdict == "extra":
                 continue
             try:
@@ -77,10 +82,16 @@ class RepairDesk:
         repair = Repair(
             keys=sum(map(len, wanted.values())),
             signals=len(signals),
-            extra=sum(row[3] == "extra" for row in rows),
+            extra=sum(row[4] == "extra" for row in rows),
             left=dict(left),
         )
         return repair, signals
+
+    def _require_rows(self, tables: Collection[str]) -> None:
+        """Raises Undecidable for a table that may have got another mode since it was compared."""
+        for table in sorted(tables):
+            if mode := self.appends(table):
+                raise Undecidable(f"{table} has the mode {mode}: what is sent again would stand there twice")
 
 
 def literals(columns: Sequence[str], key: Sequence[str]) -> tuple[str, ...]:

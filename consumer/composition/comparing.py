@@ -66,7 +66,7 @@ def acts(now: Callable[[], Settings], compared: PostgresComparison, offsets: Cal
         return Mask(now().admin.mask).covers(table, to)
 
     renaming = RenamingActs(group, settings.evolution.lock_timeout, hidden)
-    positions = PositionActs(group, offsets, lambda table: _appends(now(), table), discard)
+    positions = PositionActs(group, offsets, lambda table: appends(now(), table), discard)
 
     def reconcile(connection: psycopg.Connection, task: Task) -> Turn:
         return reconciling.turn(task, PostgresKeys(connection, task.workflow, task.step))
@@ -94,7 +94,7 @@ def _with_source(settings: Settings, act: Act, connection: psycopg.Connection, t
     return act(connection, task)
 
 
-def _appends(settings: Settings, table: str) -> str:
+def appends(settings: Settings, table: str) -> str:
     """The mode of a table that gets a row for each record, or for each new one; else nothing."""
     mode = settings.tables.get(table, Table()).mode
     return mode if mode in (Mode.APPEND, Mode.HISTORY, Mode.MATCH) else ""
@@ -140,8 +140,11 @@ def _rules(settings: Settings, table: str) -> TableRules:
     if settings.source.connector != "postgresql":
         return TableRules(not_rows="only tables of PostgreSQL sources are compared")
     said = settings.tables.get(table, Table())
-    if said.mode not in (Mode.ROWS, Mode.MATCH):
-        return TableRules(not_rows=f"its mode is {said.mode}: its rows are changes, which the source does not keep")
+    mode = appends(settings, table)
+    if mode == Mode.MATCH:
+        return TableRules(not_rows=f"its mode is {mode}: what is sent again would stand there twice")
+    if mode:
+        return TableRules(not_rows=f"its mode is {mode}: its rows are changes, which the source does not keep")
     hidden = {name: why for name, column in said.columns.items() if (why := _hidden(column))}
     return TableRules(hidden=hidden, deleted=said.soft_delete)
 

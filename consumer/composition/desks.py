@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 
 import psycopg
@@ -19,7 +19,7 @@ from consumer.background.lookout import Sources as LookoutSources
 from consumer.background.loops import turning
 from consumer.composition import dead_letters
 from consumer.composition.binding_settings import mappings
-from consumer.composition.comparing import acts, comparison, source_channel
+from consumer.composition.comparing import acts, appends, comparison, source_channel
 from consumer.composition.doctor_desk import FOR_PAGES, doctor_of
 from consumer.composition.edge_settings import (
     connect_of,
@@ -178,7 +178,7 @@ def repair_desk(settings: Settings) -> Iterator[RepairDesk]:
     """What people ask of the source about rows that differ. Raises HeadraceError, Undecidable."""
     with source_channel(settings) as channel, closing(connect(session_settings(settings, "repairs"))) as connection:
         require(connection)
-        yield RepairDesk(connection, settings.kafka.group, channel)
+        yield RepairDesk(connection, settings.kafka.group, channel, partial(appends, settings))
 
 
 @contextmanager

@@ -146,6 +146,7 @@ class Shop:
         self.shown: dict[str, int] = {}
         # what the source was asked for, if it can be
         self.signals_go, self.signals = True, list[tuple[str, bytes, bytes]]()
+        self.appends = ""
 
     @property
     def doors(self) -> Doors:
@@ -325,7 +326,7 @@ class Shop:
     @contextmanager
     def _repairs(self) -> Iterator[RepairDesk]:
         with self._source() as source:
-            yield RepairDesk(source.connection, self.group, source.channel)
+            yield RepairDesk(source.connection, self.group, source.channel, lambda _: self.appends)
 
     @contextmanager
     def _jobs(self) -> Iterator[JobDesk]:

@@ -57,6 +57,16 @@ def test_the_source_is_asked_for_rows_that_are_missing_or_different(shop: Shop, 
     assert condition == {"data-collection": r"shop\.orders", "filter": "\"id\" IN ('7', 'it''s')"}
 
 
+def test_rows_of_a_table_that_would_have_them_twice_are_not_asked_for(shop: Shop, clients: Clients) -> None:
+    """Each that the source sends again would be a row beside the one that is there."""
+    client = clients(Role.OPERATOR)
+    number = start(client)
+    shop.differing(number)
+    shop.appends = "match"
+    refused = client.get(f"/api/v1/workflows/{number}/repair")
+    assert (refused.status_code, "mode match" in refused.text, shop.signals) == (409, True, [])
+
+
 def looked_at(shop: Shop, number: int) -> None:
     """Rows of a batch that an undo has looked at."""
     for offset, effect, why in ((3, "restore", ""), (4, "insert", "it is there again")):

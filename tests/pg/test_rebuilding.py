@@ -152,6 +152,20 @@ def test_rows_are_marked_where_deleted_ones_stay(the: Rebuilt) -> None:
     assert the.scene.session.execute(query.encode()).fetchone() == (600, 100)
 
 
+def test_a_table_that_got_another_mode_loses_no_rows(the: Rebuilt) -> None:
+    """It is looked at once more before they are deleted."""
+    number = the.start()
+    for _ in range(90):
+        the.scene.session.execute("UPDATE headrace.workflows SET due_at = now() WHERE id = %s", (number,))
+        turned = the.workflows().turn(number)
+        if turned is not None and turned.act == "reconcile" and turned.turn.outcome == "done":
+            break
+    the.scene.rules = TableRules(not_rows="its mode is history")
+    stopped = the.taken(number)
+    assert (stopped.state, stopped.why) == ("stopped", "its mode is history")
+    assert the.scene.session.execute(f"SELECT max(id) FROM {the.scene.table}".encode()).fetchone() == (600,)
+
+
 def test_rows_that_are_slow_to_delete_take_several_turns(the: Rebuilt) -> None:
     """None may last so long that its worker counts as stalled."""
     slow = "BEGIN PERFORM pg_sleep(1.5); RETURN OLD; END"

@@ -242,6 +242,39 @@ NOT_COMPARED = {
 }  # fmt: skip
 
 
+TWICE = {
+    "no index": ("", "(1, 'a'), (1, 'a')"),
+    "one over more than the key": ("CREATE UNIQUE INDEX ON {t} (id, word)", "(1, 'a'), (1, 'b')"),
+    "one of some rows": ("CREATE UNIQUE INDEX ON {t} (id) WHERE id < 0", "(1, 'a'), (1, 'a')"),
+    "one over what is made of it": ("CREATE UNIQUE INDEX ON {t} ((id % 1), word)", "(1, 'a'), (1, 'b')"),
+    "one in which nulls differ": ("CREATE UNIQUE INDEX ON {t} (id)", "(1, 'a'), (NULL, 'a'), (NULL, 'a')"),
+}
+
+
+@pytest.mark.parametrize("name", TWICE)
+def test_a_table_that_may_have_a_row_twice_is_not_called_equal(scene: Scene, name: str) -> None:
+    """No key says how often it is there."""
+    index, rows = TWICE[name]
+    scene.make("id bigint PRIMARY KEY, word text", "id bigint, word text")
+    if index:
+        scene.do(index)
+    scene.do("INSERT INTO {s} VALUES (1, 'a')")
+    scene.do(f"INSERT INTO {{t}} VALUES {rows}")
+    step = scene.compared()
+    assert (step.verdict, "unique index" in step.progress["not_compared"]) == ("not compared", True)
+
+
+@pytest.mark.parametrize("index", ["(x) INCLUDE (word)", "(y, x)"])
+def test_a_unique_index_over_the_key_or_a_part_of_it_will_do(scene: Scene, index: str) -> None:
+    """In any order."""
+    theirs, ours = "a int, b int, word text, PRIMARY KEY (a, b)", "x int NOT NULL, y int NOT NULL, word text"
+    scene.make(theirs, ours, {"a": "x", "b": "y", "word": "word"})
+    scene.do(f"CREATE UNIQUE INDEX ON {{t}} {index}")
+    for table in ("{s}", "{t}"):
+        scene.do(f"INSERT INTO {table} VALUES (1, 1, 'w')")
+    assert scene.compared().verdict == "equal"
+
+
 @pytest.mark.parametrize("name", NOT_COMPARED)
 def test_what_can_not_be_compared_says_so(scene: Scene, name: str) -> None:
     """And is not called equal."""

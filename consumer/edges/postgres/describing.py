@@ -40,7 +40,16 @@ WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p') AND d.datnam
 ORDER BY a.attnum
 """
 _ABOUT = """
-SELECT c.reltuples::bigint, pg_encoding_to_char(d.encoding), row_security_active(c.oid)
+SELECT c.reltuples::bigint, pg_encoding_to_char(d.encoding), row_security_active(c.oid),
+    ARRAY (
+        SELECT to_jsonb(array_agg(a.attname))
+        FROM pg_index i
+        JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1])
+        WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+        GROUP BY i.indexrelid
+        -- sources may be older than nulls that are not distinct
+        HAVING bool_and(a.attnotnull) OR bool_or(coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::bool, false))
+    )
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace CROSS JOIN pg_database d
 WHERE n.nspname = %s AND c.relname = %s AND d.datname = current_database()
 """
@@ -66,12 +75,13 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A table of either side."""
+    """A table of either side. `unique`: the columns of each index that lets no row be there twice."""
 
     name: TableName
     columns: Mapping[str, Column]
     rows: int
     encoding: str
+    unique: tuple[frozenset[str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +112,13 @@ def read_table(connection: psycopg.Connection, name: TableName, translating: Tra
         row[0]: Column(row[0], Kind(name=row[1], array=row[2], enum=row[3], length=row[4]), row[5], row[6], row[7])
         for row in rows
     }
-    return Table(name=name, columns=columns, rows=max(about[0], 0), encoding=about[1])
+    return Table(
+        name=name,
+        columns=columns,
+        rows=max(about[0], 0),
+        encoding=about[1],
+        unique=tuple(frozenset(index) for index in about[3]),
+    )
 
 
 def described(source: Table, target: Table, mapped: Mapped) -> tuple[Compared, Shape, Shape]:
@@ -112,6 +128,7 @@ def described(source: Table, target: Table, mapped: Mapped) -> tuple[Compared, S
             raise NotComparable(f"the database of {table.name} has the encoding {table.encoding}, not {_ENCODING}")
     key = _key(source)
     pairs = [(name, *_pair(source, target, mapped, name)) for name in key]
+    _require_unique(target, {other.name for _, _, other in pairs})
     parts = [_parts(name, one, other) for name, one, other in pairs]
     cells, left_out = _cells(source, target, mapped, key)
     here = {name: part[0].text for name, part in zip(key, parts, strict=True)}
@@ -155,6 +172,15 @@ def _pair(source: Table, target: Table, mapped: Mapped, name: str) -> tuple[Colu
     if name in mapped.hidden:
         raise NotComparable(f"the key's column {name} is {mapped.hidden[name]}")
     return source.columns[name], there
+
+
+def _require_unique(target: Table, key: set[str]) -> None:
+    """Raises NotComparable where a row may be there twice, which looking it up by its key does not tell."""
+    if not any(index <= key for index in target.unique):
+        columns = ", ".join(sorted(key))
+        raise NotComparable(
+            f"{target.name} has no unique index over {columns} without nulls, so rows may be there twice"
+        )
 
 
 def _cells(

@@ -71,9 +71,7 @@ class PostgresComparison:
 
     def sides(self, table: str) -> Sides:
         """Both sides of a table. Raises NotComparable, HeadraceError."""
-        rules = self._rules(table)
-        if rules.not_rows:
-            raise NotComparable(rules.not_rows)
+        rules = self._ruled(table)
         here, there = self._target_session(), self._source_session()
         mapped = self._mapped(here, table, rules)
         source = read_table(there, mapped.source, asking)
@@ -89,7 +87,7 @@ class PostgresComparison:
         Returns how many that were, and which rows were looked at. Within the transaction that is open on the
         connection. Raises NotComparable, HeadraceError.
         """
-        rules = self._rules(table)
+        rules = self._ruled(table)
         mapped = self._mapped(self._target_session(), table, rules)
         target = read_table(self._target_session(), mapped.target, translated)
         _, _, ours = described(read_table(self._source_session(), mapped.source, asking), target, mapped)
@@ -111,6 +109,13 @@ class PostgresComparison:
         topic, _ = self._topic(self._target_session(), table)
         positions = self._positions(topic)
         return all(positions.get(number, -1) >= end for number, end in ends.items())
+
+    def _ruled(self, table: str) -> TableRules:
+        """What the settings say of a table whose rows are the source's. Raises NotComparable."""
+        rules = self._rules(table)
+        if rules.not_rows:
+            raise NotComparable(rules.not_rows)
+        return rules
 
     def _positions(self, topic: str) -> dict[int, int]:
         with translated("read positions"):
