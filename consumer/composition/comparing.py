@@ -13,7 +13,7 @@ from consumer.core.failure import Persistent, Transient, failed
 from consumer.core.kinds import KINDS
 from consumer.core.modes import Mode
 from consumer.core.records import TopicPartition
-from consumer.core.workflow import Outcome, Task, Turn
+from consumer.core.workflow import Task, Turn
 from consumer.edges.kafka.letterbox import KafkaLetterbox
 from consumer.edges.kafka.offsets import KafkaOffsets
 from consumer.edges.postgres.differing import PostgresKeys
@@ -74,10 +74,14 @@ def acts(now: Callable[[], Settings], compared: PostgresComparison, offsets: Cal
     def sweep(connection: psycopg.Connection, task: Task) -> Turn:
         return swept(compared, connection, task)
 
+    at_source: dict[str, Act] = {
+        "reconcile": reconcile,
+        "snapshot": lambda _, task: rebuilding.snapshot(task),
+        "sweep": sweep,
+    }
     return {
-        "reconcile": partial(_with_source, settings, reconcile),
-        "snapshot": partial(_with_source, settings, lambda _, task: rebuilding.snapshot(task)),
-        "sweep": partial(_with_source, settings, sweep),
+        # without a way to it they are others' to take
+        **(at_source if settings.source.dsn else {}),
         "move": positions.move,
         "skip": positions.skip,
         "reach": positions.reach,
@@ -86,12 +90,6 @@ def acts(now: Callable[[], Settings], compared: PostgresComparison, offsets: Cal
         "settings": renaming.settings,
         "unpause": renaming.unpause,
     }
-
-
-def _with_source(settings: Settings, act: Act, connection: psycopg.Connection, task: Task) -> Turn:
-    if not settings.source.dsn:
-        return Turn(outcome=Outcome.STOPS, why="source.dsn is not set, so there is nothing to compare with")
-    return act(connection, task)
 
 
 def appends(settings: Settings, table: str) -> str:

@@ -9,6 +9,7 @@ from itertools import count
 import psycopg
 import pytest
 
+from consumer.composition.comparing import acts, comparison
 from consumer.core.key_schemas import BoundKey, KeySchema
 from consumer.core.reconcile import Key
 from consumer.core.steering import Steer
@@ -21,10 +22,13 @@ from consumer.edges.postgres.reconcile import TableRules
 from consumer.edges.postgres.recoveries import PostgresRecoveries
 from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.translate import translated
+from consumer.edges.postgres.workflows import PostgresWorkflows
 from consumer.ports.desk import Note
 from consumer.ports.outlook import Sight
 from consumer.ports.reconcile import Came, NotComparable
+from consumer.ports.topics import Moments
 from consumer.recovery.reconciling import Limits
+from consumer.settings.loading import Settings
 from consumer.telemetry import metrics
 from consumer.telemetry.grouping import GroupSamples
 from consumer.telemetry.labels import Bounded
@@ -34,6 +38,11 @@ from tests.pg.conftest import Pools
 
 KEYS = "id bigint PRIMARY KEY, word text, amount numeric(12,2)"
 FILL = "INSERT INTO {{{}}} SELECT n, 'w' || n, n FROM generate_series(1, 1000) n"
+
+
+def _unasked() -> Moments:
+    """No log is looked at."""
+    raise AssertionError
 
 
 @pytest.fixture
@@ -167,6 +176,26 @@ def test_any_process_goes_on_with_it(filled: Scene) -> None:
         filled.session.execute("UPDATE headrace.workflows SET due_at = now() WHERE id = %s", (number,))
         filled.workflows().turn(number)
     assert filled.taken(number).differences == 1
+
+
+def test_a_process_without_a_way_to_the_source_leaves_it_to_others(filled: Scene) -> None:
+    """It neither stops it nor forgets how far it is."""
+    sections = {
+        "kafka": {"bootstrap_servers": "here:1", "group": filled.group, "topics": ["t"]},
+        "registry": {"url": "http://here:2"},
+        "target": {"dsn": filled.server},
+    }
+    settings = Settings.model_validate(sections)
+    compared = comparison(lambda: settings, "a test", _unasked)
+    other = PostgresWorkflows(filled.pool, filled.group, acts(lambda: settings, compared, _unasked))
+    number, takes = filled.start(), filled.workflows()
+    for _ in range(4):
+        filled.session.execute("UPDATE headrace.workflows SET due_at = now() WHERE id = %s", (number,))
+        assert takes.turn(number) is not None
+    filled.session.execute("UPDATE headrace.workflows SET due_at = now() WHERE id = %s", (number,))
+    assert other.turn() is None
+    done = filled.taken(number, takes)
+    assert (done.state, done.steps[0].verdict, done.steps[0].rows) == ("done", "equal", 1000)
 
 
 def test_too_many_differences_stop_it(scene: Scene) -> None:
