@@ -7,6 +7,7 @@ from functools import partial
 
 import psycopg
 
+from consumer.composition.binding_settings import table_mapping
 from consumer.composition.edge_settings import kafka_settings, session_settings, source_settings
 from consumer.core.decision import Undecidable
 from consumer.core.failure import Persistent, Transient, failed
@@ -44,7 +45,7 @@ def comparison(now: Callable[[], Settings], name: str, offsets: Callable[[], Mom
 
     source = source_settings(settings)
     target = session_settings(settings, name)
-    return PostgresComparison(target, source, settings.kafka.group, lambda table: _rules(now(), table), ends)
+    return PostgresComparison(target, source, settings.kafka.group, lambda table: rules(now(), table), ends)
 
 
 def acts(now: Callable[[], Settings], compared: PostgresComparison, offsets: Callable[[], Moments]) -> dict[str, Act]:
@@ -133,8 +134,8 @@ def source_channel(settings: Settings) -> Iterator[Channel]:
         yield Channel(dialect=Dialect(source.connector), prefix=source.topic_prefix, topic=topic, send=send)
 
 
-def _rules(settings: Settings, table: str) -> TableRules:
-    """What the settings say of a table that is compared."""
+def rules(settings: Settings, table: str) -> TableRules:
+    """What the settings say of a table that is compared. Raises Refused for a transform that can't be loaded."""
     if settings.source.connector != "postgresql":
         return TableRules(not_rows="only tables of PostgreSQL sources are compared")
     said = settings.tables.get(table, Table())
@@ -143,8 +144,11 @@ def _rules(settings: Settings, table: str) -> TableRules:
         return TableRules(not_rows=f"its mode is {mode}: what is sent again would stand there twice")
     if mode:
         return TableRules(not_rows=f"its mode is {mode}: its rows are changes, which the source does not keep")
+    mapping = table_mapping(said, b"")
+    made = dict.fromkeys(mapping.transform.call.made_from if mapping.transform else (), "made by a transform")
+    constant = dict.fromkeys(mapping.constants, "a constant in the target")
     hidden = {name: why for name, column in said.columns.items() if (why := _hidden(column))}
-    return TableRules(hidden=hidden, deleted=said.soft_delete)
+    return TableRules(gets=mapping.keeps, hidden=made | constant | hidden, deleted=said.soft_delete)
 
 
 def _hidden(column: Column) -> str:

@@ -32,9 +32,14 @@ _POSITIONS = "SELECT partition, next_offset FROM headrace.positions WHERE group_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableRules:
-    """What the settings say of a table. `not_rows`: why it is not comparable; `hidden`: columns, each with why."""
+    """What the settings say of a table.
+
+    `not_rows`: why it is not comparable; `gets`: whether it gets a column of the source; `hidden`: columns that have
+    other values than the source's, each with why.
+    """
 
     not_rows: str = ""
+    gets: Callable[[str], bool] = lambda _: True
     hidden: Mapping[str, str] = field(default_factory=dict)
     deleted: str | None = None
 
@@ -149,11 +154,12 @@ class PostgresComparison:
             raise NotComparable(f"rows of several tables of the source are in {table}, by its topic {topic}: {every}")
         with translated("read columns"):
             columns: dict[str, str] = dict(connection.execute(_COLUMNS, (self._group, table)).fetchall())
-        here, _, mine = table.partition(".")
+        here, _, name = table.partition(".")
         return Mapped(
             source=sources[0],
-            target=TableName(here, mine),
-            columns=columns,
+            target=TableName(here, name),
+            # some that it had before may be left out by now
+            columns={theirs: ours for theirs, ours in columns.items() if rules.gets(theirs)},
             hidden=rules.hidden,
             deleted=rules.deleted,
         )
