@@ -5,20 +5,26 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
 
 import psycopg
 import pytest
 
+from consumer.binding.mapping import ColumnMapping, TableMapping
 from consumer.core.failure import Transient
 from consumer.core.types import ColumnPolicy
+from consumer.core.wording import HIDDEN
+from consumer.edges.postgres.recoveries import PostgresRecoveries
+from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.postgres.workflows import PostgresWorkflows
+from dlq.masking import Mask
 from tests.pg import undoing_child
 from tests.pg.conftest import Pools
 from tests.pg.turning_child import POINTS
-from tests.pg.undoing import Change, Scene
+from tests.pg.undoing import NOTE, Change, Scene
 from tests.real.engine.worker import eventually
 
 _ROOT = Path(__file__).parents[2]
@@ -242,3 +248,18 @@ def test_a_process_that_is_killed_leaves_all_of_it_or_nothing(the: Scene, turn: 
     assert the.rows() == before
     query = "SELECT count(*) FROM headrace.audit WHERE group_name = %s AND action = 'take batch back'"
     assert the.session.execute(query, (the.group,)).fetchone() == (1,)
+
+
+@pytest.mark.parametrize("pattern", ["id", "no"])
+def test_a_key_that_is_masked_is_not_shown_under_another_name(the: Scene, pattern: str) -> None:
+    """By the source's name of its column or by the table's."""
+    renamed = {f"{the.schema}.orders": TableMapping(columns={"id": ColumnMapping(rename="no")})}
+    line = the.begin(mappings=renamed)
+    line.batch(*SOME)
+    line.batch(("u", row(1), row(1, "new")))
+    number = the.start()
+    the.taken(number)
+    hides = Mask([f"{the.schema}.orders.{pattern}"]).hides
+    with closing(PostgresRecoveries(SessionSettings(dsn=the.server, worker="desk"), the.group, hides)) as desk:
+        (found,) = desk.rows(number, NOTE)
+    assert found.key == {"no": HIDDEN}

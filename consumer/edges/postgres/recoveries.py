@@ -58,6 +58,11 @@ FROM headrace.undo_rows r JOIN headrace.workflows w ON w.id = r.workflow_id AND 
 WHERE r.workflow_id = %(workflow)s
 ORDER BY r.why = '', r.topic, r.partition, r."offset" LIMIT %(most)s
 """
+# those that a column of the table had at the source, by the table and its column
+_NAMES = """
+SELECT table_name, target_name, array_agg(source_name) FROM headrace.source_columns
+WHERE group_name = %s AND table_name = ANY (%s) AND target_name IS NOT NULL GROUP BY 1, 2
+"""
 
 
 class PostgresRecoveries(PersonSession):
@@ -123,10 +128,17 @@ class PostgresRecoveries(PersonSession):
                 found: list[Any] = cursor.execute(_ROWS, wanted).fetchall()
             if found:
                 self._note(session, "look at rows of a batch", {"workflow": number, "rows": len(found)}, note)
-        return [BatchRow(**{**row._asdict(), "key": self._key(row)}) for row in found]
+            names = session.execute(_NAMES, (self._group, list({row.table for row in found}))).fetchall()
+        sources = {(table, target): theirs for table, target, theirs in names}
+        return [BatchRow(**{**row._asdict(), "key": self._key(row, sources)}) for row in found]
 
-    def _key(self, row: Any) -> dict[str, str]:
-        return {name: HIDDEN if self._hides(row.table, name) else value for name, value in row.key.items()}
+    def _key(self, row: Any, sources: Mapping[tuple[str, str], Sequence[str]]) -> dict[str, str]:
+        """A row's key without what is hidden, by the table's name of the column or by one of the source's."""
+        names = {name: (name, *sources.get((row.table, name), ())) for name in row.key}
+        return {
+            name: HIDDEN if any(self._hides(row.table, one) for one in names[name]) else value
+            for name, value in row.key.items()
+        }
 
     def _shown(self, row: Any) -> DifferingKey:
         given = row._asdict()
