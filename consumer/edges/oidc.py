@@ -60,10 +60,9 @@ class HttpProvider:
         with self._lock:
             pause = _APART if anew or self._keys is None else _KEYS
             if self._now() - self._asked_keys > pause:
-                where = self._known().jwks
                 # also when it fails: nobody makes us ask it time and again
                 self._asked_keys = self._now()
-                self._keys = _json(self._answer("GET", where, "get keys"), "get keys")
+                self._keys = _json(self._answer("GET", self._known().jwks, "get keys"), "get keys")
             if self._keys is None:
                 raise Transient(_away("get keys", f"the provider gave no keys; it is asked every {_APART:.0f} s"))
             return self._keys
@@ -83,9 +82,15 @@ class HttpProvider:
         return token
 
     def _known(self) -> Endpoints:
+        """Where what is, by its description; by the one before for a while where it is away."""
         if self._endpoints is None or self._now() - self._described > _DESCRIBED:
-            self._endpoints = self._describe()
-            self._described = self._now()
+            try:
+                self._endpoints = self._describe()
+                self._described = self._now()
+            except Transient:
+                if self._endpoints is None:
+                    raise
+                self._described = self._now() - _DESCRIBED + _APART
         return self._endpoints
 
     def _describe(self) -> Endpoints:

@@ -257,6 +257,22 @@ def test_keys_of_before_are_used_while_the_provider_is_away(site: Site) -> None:
     assert site.asked(token).status_code == 200
 
 
+def test_keys_of_before_are_used_while_the_provider_is_away_as_a_whole(site: Site) -> None:
+    """Also when its description is due to be asked for: nobody waits for that but who asks."""
+    token = site.issuer.token()
+    assert site.asked(token).status_code == 200
+    site.issuer.broken = True
+    site.clock.now += 3700
+    site.issuer.asked.clear()
+    assert [site.asked(token).status_code for _ in range(3)] == [503, 200, 200]
+    assert len(site.issuer.asked) == 2
+    site.issuer.broken = False
+    site.clock.now += 601
+    site.issuer.asked.clear()
+    assert site.asked(token).status_code == 200
+    assert len(site.issuer.asked) == 2
+
+
 def test_a_provider_that_published_no_key_at_first_is_asked_again_soon(site: Site) -> None:
     """As one that is still starting."""
     published, site.issuer.published = site.issuer.published, []
