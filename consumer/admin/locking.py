@@ -13,6 +13,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _ASKS_ITSELF = "__headrace_asks_itself__"
 _CHANGING = "__headrace_changing__"
+_STEERING = "__headrace_steering__"
 
 
 class Lock:
@@ -27,14 +28,14 @@ class Lock:
         """Whether changes are refused, as it was seen last."""
         return Flag.CONSOLE_WRITES in self._watch.off
 
-    def look(self) -> None:
-        """See how flags are now. Raises HeadraceError."""
-        with self._doors.through(self._doors.control) as control:
+    def look(self, *, steering: bool = False) -> None:
+        """See how flags are now; `steering`: as in `Doors.through`. Raises HeadraceError, Busy."""
+        with self._doors.through(self._doors.control, steering=steering) as control:
             self._watch.off = off_by(control.flags())
 
-    def require(self) -> None:
+    def require(self, *, steering: bool = False) -> None:
         """Raises Locked while changes are refused, and what the database answers instead."""
-        self.look()
+        self.look(steering=steering)
         if self.seen:
             raise Locked("changes over the console and the API are switched off (console-writes)")
 
@@ -61,3 +62,14 @@ def asks_itself(function: F) -> F:
 def does_ask(endpoint: Callable[..., Any]) -> bool:
     """Whether it does."""
     return getattr(endpoint, _ASKS_ITSELF, False)
+
+
+def steering(function: F) -> F:
+    """Mark what answers a route as one that pauses, resumes or ends something: places are kept for that."""
+    setattr(function, _STEERING, True)
+    return function
+
+
+def does_steer(endpoint: Callable[..., Any]) -> bool:
+    """Whether it does."""
+    return getattr(endpoint, _STEERING, False)

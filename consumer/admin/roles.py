@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
 
-from consumer.admin.locking import changes, does_ask
+from consumer.admin.locking import changes, does_ask, does_steer
 from consumer.admin.problems import Denied
 from consumer.core.roles import Person, Role
 
@@ -43,7 +43,7 @@ class GuardedRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler, role, admitted = super().get_route_handler(), self.role, self.admitted
-        asks = not does_ask(self.endpoint)
+        asks, steers = not does_ask(self.endpoint), does_steer(self.endpoint)
 
         async def guarded(request: Request) -> Response:
             if role is not None:
@@ -54,7 +54,7 @@ class GuardedRoute(APIRoute):
                     raise Denied(person, role)
             await admitted(request)
             if asks and changes(request.method, role, self.endpoint):
-                await run_in_threadpool(request.app.state.lock.require)
+                await run_in_threadpool(request.app.state.lock.require, steering=steers)
             return await handler(request)
 
         return guarded

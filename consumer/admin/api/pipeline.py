@@ -11,6 +11,7 @@ from consumer.admin.api.answers import Listed, Partition
 from consumer.admin.asking import Doored, Watched
 from consumer.admin.inputs import Input, Numbers, Reason, Reasoned, Word, Words
 from consumer.admin.inputs import Partition as PartitionNumber
+from consumer.admin.locking import steering
 from consumer.admin.problems import Absent
 from consumer.admin.roles import Asker, needs, router
 from consumer.admin.telling import alive
@@ -204,9 +205,10 @@ def pauses(doors: Doored) -> Listed[Paused]:
 
 @routes.post("/pauses")
 @needs(Role.OPERATOR)
+@steering
 def pause(doors: Doored, asker: Asker, wanted: Pausing) -> PauseSwitched:
     """Stop reading and applying. From when this is answered, no batch of these partitions is committed."""
-    with doors.through(doors.control) as control:
+    with doors.through(doors.control, steering=True) as control:
         done = control.pause(wanted.subject, Reasoned(reason=wanted.reason).note(asker.name))
     if done is None:
         raise Absent(f"nothing of this group is known as {wanted.subject}")
@@ -215,9 +217,10 @@ def pause(doors: Doored, asker: Asker, wanted: Pausing) -> PauseSwitched:
 
 @routes.post("/pauses/end")
 @needs(Role.OPERATOR)
+@steering
 def resume(doors: Doored, asker: Asker, wanted: Pausing) -> PauseSwitched:
     """End a pause."""
-    with doors.through(doors.control) as control:
+    with doors.through(doors.control, steering=True) as control:
         done = control.resume(wanted.subject, Reasoned(reason=wanted.reason).note(asker.name))
     if done is None:
         raise Absent(f"{wanted.subject} is not paused by itself")

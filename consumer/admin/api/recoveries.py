@@ -8,6 +8,7 @@ from pydantic import Field
 from consumer.admin.api.answers import Listed
 from consumer.admin.asking import Doored
 from consumer.admin.inputs import Id, Input, Limit, Reasoned, Word, Words
+from consumer.admin.locking import steering
 from consumer.admin.problems import Absent
 from consumer.admin.roles import Asker, needs, router
 from consumer.core.plans import Planned
@@ -124,9 +125,10 @@ def repair(doors: Doored, asker: Asker, number: Id, wanted: Expected) -> Repair:
 
 @routes.post("/workflows/{number}/{action}")
 @needs(Role.OPERATOR)
+@steering
 def decide(doors: Doored, asker: Asker, number: Id, action: Steer, wanted: Reasoned) -> Workflow:
     """Pause, resume or cancel a workflow: no more turns of it are taken, or it goes on; what was done stays."""
-    with doors.through(doors.recoveries) as desk:
+    with doors.through(doors.recoveries, steering=True) as desk:
         desk.decide(number, action, wanted.note(asker.name))
         return _found(desk, number)
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from consumer.admin.api.answers import Listed, listed
 from consumer.admin.asking import Doored
 from consumer.admin.inputs import LARGEST, Chosen, Id, Input, Limit, Reasoned, Words
+from consumer.admin.locking import steering
 from consumer.admin.problems import Absent
 from consumer.admin.roles import Asker, needs, router
 from consumer.core.jobs import JobKind
@@ -115,6 +116,7 @@ def items(doors: Doored, number: Id, wanted: Annotated[Report, Query()]) -> List
 
 @routes.post("/jobs/{number}/{action}")
 @needs(Role.OPERATOR)
+@steering
 def decide(doors: Doored, asker: Asker, number: Id, action: Steer, wanted: Reasoned) -> Job:
     """Pause, resume or cancel a job: once this is answered, nothing more is sent, or it goes on."""
     with doors.through(doors.jobs, steering=True) as desk:

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from consumer.admin.asking import Doored
 from consumer.admin.inputs import Chosen, Id, Input, Reasoned, Text, Word
-from consumer.admin.locking import changing
+from consumer.admin.locking import changing, steering
 from consumer.admin.problems import Absent
 from consumer.admin.roles import Asker, needs, router
 from consumer.core.jobs import SEARCH
@@ -85,9 +85,10 @@ def search(doors: Doored, number: Id) -> Found:
 @routes.post("/searches/{number}/cancel")
 @needs(Role.CONTENT)
 @changing
+@steering
 def cancel(doors: Doored, asker: Asker, number: Id, wanted: Reasoned) -> Found:
     """Read no more; what was found stays found."""
-    with doors.through(doors.jobs) as desk:
+    with doors.through(doors.jobs, steering=True) as desk:
         _found(desk, number)
         desk.decide(number, Steer.CANCEL, wanted.note(asker.name))
         return _found(desk, number)

@@ -11,6 +11,7 @@ from consumer.admin.asking import Doored, Watched
 from consumer.admin.console.forms import Form, back, pages
 from consumer.admin.console.rendering import render
 from consumer.admin.inputs import Partition, Word
+from consumer.admin.locking import steering
 from consumer.admin.problems import Absent
 from consumer.admin.roles import Asker, needs
 from consumer.admin.telling import alive
@@ -112,9 +113,10 @@ def pipeline(request: Request, doors: Doored, watch: Watched) -> Response:
 
 @routes.post("/pipeline/pause")
 @needs(Role.OPERATOR)
+@steering
 def pause(doors: Doored, asker: Asker, sent: Annotated[Pausing, Sent()]) -> Response:
     """Pause a table, a topic or a partition."""
-    with doors.through(doors.control) as control:
+    with doors.through(doors.control, steering=True) as control:
         if control.pause(sent.subject, sent.note(asker.name)) is None:
             raise Absent(f"nothing of this group is known as {sent.subject}")
     return back("/pipeline", "paused")
@@ -122,9 +124,10 @@ def pause(doors: Doored, asker: Asker, sent: Annotated[Pausing, Sent()]) -> Resp
 
 @routes.post("/pipeline/resume")
 @needs(Role.OPERATOR)
+@steering
 def resume(doors: Doored, asker: Asker, sent: Annotated[Pausing, Sent()]) -> Response:
     """End a pause."""
-    with doors.through(doors.control) as control:
+    with doors.through(doors.control, steering=True) as control:
         if control.resume(sent.subject, sent.note(asker.name)) is None:
             raise Absent(f"{sent.subject} is not paused by itself")
     return back("/pipeline", "resumed")

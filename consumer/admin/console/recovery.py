@@ -12,6 +12,7 @@ from consumer.admin.console.forms import Form, back, pages
 from consumer.admin.console.rendering import render
 from consumer.admin.console.ways import WAYS
 from consumer.admin.inputs import Id, Input, Text, Words
+from consumer.admin.locking import steering
 from consumer.admin.problems import Absent
 from consumer.admin.roles import Asker, needs
 from consumer.core.decision import Undecidable
@@ -173,6 +174,7 @@ def ask(doors: Doored, asker: Asker, number: Id, sent: Annotated[Asked, Sent()])
 
 @routes.post("/recovery/{number}/{action}")
 @needs(Role.OPERATOR)
+@steering
 def decide(
     doors: Doored,
     asker: Asker,
@@ -181,7 +183,7 @@ def decide(
     sent: Annotated[Form, Sent()],
 ) -> Response:
     """Pause, resume or cancel it."""
-    with doors.through(doors.recoveries) as desk:
+    with doors.through(doors.recoveries, steering=True) as desk:
         if not desk.decide(number, action, sent.note(asker.name)):
             raise Absent(f"there is no workflow {number} in this group")
     return RedirectResponse(f"/recovery/{number}?said=decided", 303)

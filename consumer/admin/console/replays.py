@@ -13,6 +13,7 @@ from consumer.admin.console.content import weighed
 from consumer.admin.console.forms import Form, back, pages
 from consumer.admin.console.rendering import render
 from consumer.admin.inputs import LARGEST, Chosen, Id, Number, Text
+from consumer.admin.locking import steering
 from consumer.admin.problems import Absent
 from consumer.admin.roles import Asker, needs
 from consumer.core.jobs import ACTIVE, WAITING_FOR_A_PERSON, JobKind
@@ -130,6 +131,7 @@ def job(
 
 @routes.post("/replays/{number}/{action}")
 @needs(Role.OPERATOR)
+@steering
 def decide(
     doors: Doored,
     asker: Asker,
