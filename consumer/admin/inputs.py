@@ -6,6 +6,7 @@ from fastapi import Path, Query
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from consumer.core.letters import State
+from consumer.core.plans import MOST_TABLES
 from consumer.ports.desk import Note
 from dlq.letters import Place
 from dlq.selection import Selection
@@ -38,6 +39,7 @@ Reason = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_pl
 Number = Annotated[int, Field(ge=1, le=LARGEST)]
 Partition = Annotated[int, Field(ge=0, le=_PARTITIONS)]
 Words = Annotated[list[Word], Field(max_length=50)]
+Tables = Annotated[list[Word], Field(max_length=MOST_TABLES)]
 Numbers = Annotated[list[Number], Field(max_length=1000)]
 After = Annotated[
     Annotated[str, Field(max_length=100), AfterValidator(_plain), AfterValidator(_placed)] | None, Query()

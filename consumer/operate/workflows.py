@@ -8,25 +8,32 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from consumer.core.failure import Transient
 from consumer.core.steering import Steer
 from consumer.core.workflow import State
 from consumer.operate.looks import number
 from consumer.operate.opening import recoveries_of, turns_of
 from consumer.operate.output import FAILED, Config, Reason, because, nothing, reported, say
 from consumer.ports.recovering import Recoveries, Workflow
+from consumer.ports.workflows import Turned
 
 Number = Annotated[int, typer.Argument(metavar="NUMBER", min=1, help="As `ls` shows it.")]
 
 # seconds between looks while others take turns
 _EVERY = 0.2
+# and after a turn that failed, which may do so at once
+_AGAIN = 1.0
 
 
 def waited(desk: Recoveries, at: int, config: Config, shown: Callable[[Workflow], None]) -> Workflow:
-    """Take turns, or wait for those who do, until it is over, and show it then. Raises typer.Exit where it stopped."""
+    """Take turns, or wait for those who do, until it is over, and show it then. Raises typer.Exit where it stopped.
+
+    What fails and is healed by time is taken again by whoever is first.
+    """
     with turns_of(config) as turn, _bar() as bar:
         task = bar.add_task("", total=1.0, said="")
         while True:
-            turned = turn(at) if turn is not None else None
+            turned = _turned(turn, at, bar.console) if turn is not None else None
             known = found(desk, at)
             _draw(bar, task, known)
             if known.is_over:
@@ -37,6 +44,16 @@ def waited(desk: Recoveries, at: int, config: Config, shown: Callable[[Workflow]
         say(f"{known.state}: {known.why}")
         raise typer.Exit(FAILED)
     return known
+
+
+def _turned(turn: Callable[[int], Turned | None], at: int, told: Console) -> Turned | None:
+    """A turn; None where others take them, or where it failed and is taken again after a while, which is said."""
+    try:
+        return turn(at)
+    except Transient as error:
+        told.print(f"{error.failure.detail} [{error.failure.kind}]", markup=False, highlight=False, soft_wrap=True)
+        time.sleep(_AGAIN)
+        return None
 
 
 def deciding(app: typer.Typer, words: Mapping[Steer, str]) -> None:

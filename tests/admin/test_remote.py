@@ -15,6 +15,7 @@ from consumer.core.jobs import JobKind
 from consumer.core.kinds import KINDS
 from consumer.core.lag import Going
 from consumer.core.pausing import Subject
+from consumer.core.plans import MOST_TABLES
 from consumer.core.records import TopicPartition
 from consumer.core.roles import Role
 from consumer.core.steering import Steer
@@ -187,6 +188,18 @@ def test_workflows_are_looked_at_begun_and_decided_about(side: Side) -> None:
     assert side.repairs.look(number).keys == 0
     with pytest.raises(Undecidable):
         side.repairs.ask(number, 7, NOTE)
+
+
+def test_a_comparison_has_as_many_tables_as_may_be_named(side: Side, shop: Shop) -> None:
+    """The same number whatever it is asked through."""
+    tables = [f"public.many_{number}" for number in range(MOST_TABLES)]
+    shop.session.execute(
+        "INSERT INTO headrace.target_tables SELECT %s, t, t FROM unnest(%s::text[]) AS t", (shop.group, tables)
+    )
+    number = side.recoveries.start("reconcile", {"tables": tables}, NOTE)
+    found = side.recoveries.workflow(number)
+    assert found is not None
+    assert len(found.steps) == MOST_TABLES
 
 
 def test_jobs_are_looked_at_made_decided_about_and_reported(shop: Shop, side: Side) -> None:

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from consumer.admin.api.answers import Listed
 from consumer.admin.asking import Doored
-from consumer.admin.inputs import Id, Input, Limit, Reasoned, Word, Words
+from consumer.admin.inputs import Id, Input, Limit, Reasoned, Tables, Word
 from consumer.admin.locking import steering
 from consumer.admin.problems import Absent
 from consumer.admin.roles import Asker, needs, router
@@ -20,12 +20,15 @@ from consumer.ports.recovering import BatchRow, DifferingKey, Recoveries, Repair
 
 routes = router(tags=["workflows"])
 
+Given = bool | int | Word | Tables | None
+"""What a subject has by a name."""
+
 
 class Meant(Input):
     """What is to be done. `subject`: of a comparison its `tables`; of other kinds as their command has it."""
 
     kind: Word
-    subject: Annotated[dict[Word, bool | int | Word | Words | None], Field(max_length=20)] = Field(default_factory=dict)
+    subject: Annotated[dict[Word, Given], Field(max_length=20)] = Field(default_factory=dict)
 
 
 class Start(Meant, Reasoned):

@@ -11,7 +11,7 @@ from consumer.admin.asking import Doored
 from consumer.admin.console.forms import Form, back, pages
 from consumer.admin.console.rendering import render
 from consumer.admin.console.ways import WAYS
-from consumer.admin.inputs import Id, Input, Text, Words
+from consumer.admin.inputs import Id, Input, Tables, Text
 from consumer.admin.locking import steering
 from consumer.admin.problems import Absent
 from consumer.admin.roles import Asker, needs
@@ -31,7 +31,7 @@ _LISTED, _KEYS = 50, 500
 class Comparing(Form):
     """Tables; none for all."""
 
-    table: Words = Field(default_factory=list)
+    table: Tables = Field(default_factory=list)
 
 
 class Wanted(Input):
