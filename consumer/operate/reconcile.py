@@ -210,7 +210,7 @@ def _table(step: Step, state: str) -> dict[str, Any]:
 def _show(workflow: Workflow, output: Output) -> None:
     tables = [_table(step, workflow.state) for step in workflow.steps]
     if output is not Output.TABLE:
-        show([summed(workflow) | {"results": tables}], {}, output)
+        show([summed(workflow.summary) | {"results": tables}], {}, output)
         return
     about = [
         ("comparison", f"{workflow.id}, {workflow.state}"),

@@ -308,7 +308,7 @@ def _judged(workflow: Workflow) -> None:
 def _show(workflow: Workflow, output: Output) -> None:
     steps = [_step(step, output) for step in workflow.steps]
     if output is not Output.TABLE:
-        show([summed(workflow) | {"results": steps}], {}, output)
+        show([summed(workflow.summary) | {"results": steps}], {}, output)
         return
     about = [
         (workflow.kind, f"{workflow.id}, {workflow.state}"),

@@ -14,7 +14,7 @@ from consumer.core.workflow import State
 from consumer.operate.looks import number
 from consumer.operate.opening import recoveries_of, turns_of
 from consumer.operate.output import FAILED, Config, Reason, because, nothing, reported, say
-from consumer.ports.recovering import Recoveries, Workflow
+from consumer.ports.recovering import Recoveries, Workflow, WorkflowSummary
 from consumer.ports.workflows import Turned
 
 Number = Annotated[int, typer.Argument(metavar="NUMBER", min=1, help="As `ls` shows it.")]
@@ -83,15 +83,15 @@ def found(desk: Recoveries, at: int) -> Workflow:
     return known
 
 
-def summed(workflow: Workflow) -> dict[str, Any]:
+def summed(workflow: WorkflowSummary) -> dict[str, Any]:
     """A workflow as a row."""
     return {
         "number": workflow.id,
         "kind": workflow.kind,
         "state": workflow.state,
-        "tables": len(workflow.steps),
-        "steps": f"{sum(step.state == 'done' for step in workflow.steps)} of {len(workflow.steps)}",
-        "rows": sum(step.rows for step in workflow.steps),
+        "tables": workflow.steps,
+        "steps": f"{workflow.done} of {workflow.steps}",
+        "rows": workflow.rows,
         "differences": workflow.differences,
         "subject": workflow.subject,
         "why": workflow.why,

@@ -78,6 +78,30 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowSummary:
+    """A workflow as lists have it. `table`: that of its only step; `subject`: without the tables of a comparison.
+
+    `steps`, `done`: how many it has, and how many of them are done; `rows`, `differences`: see `Workflow`.
+    """
+
+    id: int
+    kind: str
+    subject: dict[str, Any]
+    state: str
+    why: str
+    created_by: str
+    reason: str
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    table: str | None
+    steps: int
+    done: int
+    rows: int
+    differences: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Workflow:
     """A workflow as it is now."""
 
@@ -98,6 +122,27 @@ class Workflow:
         """Keys that differ for sure, by the last comparison of each table."""
         last = {step.subject.get("table"): step.differences for step in self.steps if step.act == "reconcile"}
         return sum(last.values())
+
+    @property
+    def summary(self) -> WorkflowSummary:
+        """The same in short."""
+        return WorkflowSummary(
+            id=self.id,
+            kind=self.kind,
+            subject={name: value for name, value in self.subject.items() if name != "tables"},
+            state=self.state,
+            why=self.why,
+            created_by=self.created_by,
+            reason=self.reason,
+            created_at=self.created_at,
+            started_at=self.started_at,
+            ended_at=self.ended_at,
+            table=self.steps[0].subject.get("table") if len(self.steps) == 1 else None,
+            steps=len(self.steps),
+            done=sum(step.state == "done" for step in self.steps),
+            rows=sum(step.rows for step in self.steps),
+            differences=self.differences,
+        )
 
     @property
     def is_over(self) -> bool:
@@ -174,7 +219,7 @@ class Recoveries(Protocol):
         """Have something done; returns the workflow's number. Raises Undecidable for what can't be."""
         ...
 
-    def workflows(self, most: int, kind: str | None = None) -> list[Workflow]:
+    def workflows(self, most: int, kind: str | None = None) -> list[WorkflowSummary]:
         """The newest ones."""
         ...
 

@@ -6,7 +6,7 @@ from typing import Any
 from consumer.core.plans import Planned
 from consumer.core.steering import Steer
 from consumer.ports.desk import Note
-from consumer.ports.recovering import BatchRow, DifferingKey, Repair, Workflow
+from consumer.ports.recovering import BatchRow, DifferingKey, Repair, Workflow, WorkflowSummary
 from consumer.remote.client import Client
 from consumer.remote.pages import Listed
 
@@ -27,8 +27,8 @@ class RemoteRecoveries:
     def planned(self, kind: str, subject: Mapping[str, Any]) -> list[Planned]:
         return self._client.do(Listed[Planned], "/workflows/preview", {"kind": kind, "subject": dict(subject)}).items
 
-    def workflows(self, most: int, kind: str | None = None) -> list[Workflow]:
-        return self._client.get(Listed[Workflow], "/workflows", {"limit": most, "kind": kind}).items
+    def workflows(self, most: int, kind: str | None = None) -> list[WorkflowSummary]:
+        return self._client.get(Listed[WorkflowSummary], "/workflows", {"limit": most, "kind": kind}).items
 
     def workflow(self, number: int) -> Workflow | None:
         return self._client.find(Workflow, f"/workflows/{number}")

@@ -31,6 +31,22 @@ def test_a_comparison_is_begun_decided_about_and_read(shop: Shop, clients: Clien
     assert client.get("/api/v1/workflows/99").status_code == 404
 
 
+def test_a_list_says_what_came_of_steps_without_each_of_them(shop: Shop, here: httpx.Client, clients: Clients) -> None:
+    """A comparison may have a thousand, and the page of them is asked for time and again."""
+    names = [f"public.many_{number}" for number in range(1000)]
+    shop.session.execute(
+        "INSERT INTO headrace.target_tables SELECT %s, t, t FROM unnest(%s::text[]) AS t", (shop.group, names)
+    )
+    client = clients(Role.OPERATOR)
+    number = start(client, tables=names)
+    shop.differing(number)
+    answer = client.get("/api/v1/workflows")
+    (one,) = answer.json()["items"]
+    assert (one["steps"], one["rows"], one["differences"], one["table"]) == (1000, 41_000, 3, None)
+    assert len(answer.content) < 1000
+    assert 'data-is="rows">41' in here.get("/recovery").text
+
+
 def test_rows_that_differ_are_for_those_who_may_see_contents(shop: Shop, clients: Clients) -> None:
     """And that they looked is kept."""
     number = start(clients(Role.OPERATOR))

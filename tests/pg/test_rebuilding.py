@@ -110,6 +110,27 @@ def test_a_table_is_equal_to_its_source_afterwards(the: Rebuilt) -> None:
     assert [table for table, _ in the.asked] == [f"{the.scene.theirs}.t"]
 
 
+def test_a_list_says_the_same_of_it_in_short(the: Rebuilt) -> None:
+    """While it goes on, and of its last comparison when that found something."""
+    number, desk = the.start(), the.scene.desk()
+
+    def damaged() -> None:
+        the.sent()
+        the.scene.do("UPDATE {t} SET word = 'other' WHERE id = 300")
+
+    the.on_send = damaged
+    for _ in range(90):
+        the.scene.session.execute("UPDATE headrace.workflows SET due_at = now() WHERE id = %s", (number,))
+        turned = the.workflows().turn(number)
+        (short,), whole = desk.workflows(1), desk.workflow(number)
+        assert whole is not None
+        assert short == whole.summary
+        if turned is None or turned.state not in (State.PLANNED, State.RUNNING):
+            break
+    desk.close()
+    assert (short.state, short.steps, short.done, short.differences) == ("done", 4, 4, 1)
+
+
 def test_each_turn_asks_a_table_for_one_stretch_of_it_at_most(the: Rebuilt, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that no turn takes as long as the table is; what is watched is known at the end of them, the last rows too."""
     asked, bound = [0], PostgresRows.bound

@@ -16,7 +16,7 @@ from consumer.core.reconcile import Verdict
 from consumer.core.roles import Role
 from consumer.core.steering import Steer
 from consumer.ports.desk import Note
-from consumer.ports.recovering import BatchRow, DifferingKey, Recoveries, Repair, Workflow
+from consumer.ports.recovering import BatchRow, DifferingKey, Recoveries, Repair, Workflow, WorkflowSummary
 
 routes = router(tags=["workflows"])
 
@@ -43,10 +43,10 @@ class Expected(Reasoned):
 
 @routes.get("/workflows")
 @needs(Role.VIEWER)
-def workflows(doors: Doored, kind: Word | None = None, limit: Limit = 20) -> Listed[Workflow]:
-    """Comparisons and recoveries, newest first."""
+def workflows(doors: Doored, kind: Word | None = None, limit: Limit = 20) -> Listed[WorkflowSummary]:
+    """Comparisons and recoveries, newest first; what came of their steps in sums."""
     with doors.through(doors.recoveries) as desk:
-        return Listed[Workflow](items=desk.workflows(limit, kind))
+        return Listed[WorkflowSummary](items=desk.workflows(limit, kind))
 
 
 @routes.get("/workflow-tables")

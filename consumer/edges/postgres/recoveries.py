@@ -8,6 +8,7 @@ from psycopg.rows import namedtuple_row
 
 from consumer.core.decision import Undecidable
 from consumer.core.plans import Planned, planned
+from consumer.core.reconcile import DIFFERENCES
 from consumer.core.steering import Steer, offered
 from consumer.core.wording import HIDDEN
 from consumer.core.workflow import ACTIVE, WAITING_FOR_A_PERSON, State
@@ -17,24 +18,52 @@ from consumer.edges.postgres.person import PersonSession
 from consumer.edges.postgres.session import SessionSettings, transaction
 from consumer.edges.postgres.translate import translated
 from consumer.ports.desk import Note
-from consumer.ports.recovering import BatchRow, DifferingKey, Hides, Step, Workflow, told_progress
+from consumer.ports.recovering import (
+    BatchRow,
+    DifferingKey,
+    Hides,
+    Step,
+    Workflow,
+    WorkflowSummary,
+    told_progress,
+)
 
 _TABLES = "SELECT table_name FROM headrace.target_tables WHERE group_name = %s ORDER BY 1"
 _READ = """
 SELECT id, kind, subject, state, why, created_by, reason, created_at, started_at, ended_at
-FROM headrace.workflows
-WHERE group_name = %(group)s AND (%(id)s::bigint IS NULL OR id = %(id)s)
-  AND (%(kind)s::text IS NULL OR kind = %(kind)s)
-ORDER BY id DESC LIMIT %(most)s
+FROM headrace.workflows WHERE group_name = %s AND id = %s
+"""
+# differences are those of each table's last comparison
+_LISTED = """
+SELECT w.id, w.kind, w.subject - 'tables' AS subject, w.state, w.why, w.created_by, w.reason, w.created_at,
+    w.started_at, w.ended_at, s.only AS table, s.steps, s.done, s.rows, (
+        SELECT count(*) FROM (
+            SELECT DISTINCT ON (subject ->> 'table') number FROM headrace.workflow_steps
+            WHERE workflow_id = w.id AND act = 'reconcile' ORDER BY subject ->> 'table', number DESC
+        ) l JOIN headrace.differing_keys k ON k.workflow_id = w.id AND k.step = l.number
+        WHERE k.verdict = ANY (%(differences)s)
+    ) AS differences
+FROM (
+    SELECT * FROM headrace.workflows
+    WHERE group_name = %(group)s AND (%(kind)s::text IS NULL OR kind = %(kind)s)
+    ORDER BY id DESC LIMIT %(most)s
+) w
+CROSS JOIN LATERAL (
+    SELECT count(*) AS steps, count(*) FILTER (WHERE state = 'done') AS done,
+        coalesce(sum((progress ->> 'rows')::bigint), 0)::bigint AS rows,
+        CASE WHEN count(*) = 1 THEN min(subject ->> 'table') END AS only
+    FROM headrace.workflow_steps WHERE workflow_id = w.id
+) s
+ORDER BY w.id DESC
 """
 _STEPS = """
-SELECT s.workflow_id, s.number, s.act, s.subject, s.state, s.progress, s.started_at, s.ended_at, (
+SELECT s.number, s.act, s.subject, s.state, s.progress, s.started_at, s.ended_at, (
     SELECT coalesce(jsonb_object_agg(k.verdict, k.keys), '{}') FROM (
         SELECT verdict, count(*) AS keys FROM headrace.differing_keys
         WHERE workflow_id = s.workflow_id AND step = s.number GROUP BY 1
     ) k
 ) AS counts
-FROM headrace.workflow_steps s WHERE s.workflow_id = ANY (%s) ORDER BY s.workflow_id, s.number
+FROM headrace.workflow_steps s WHERE s.workflow_id = %s ORDER BY s.number
 """
 _LOCK = "SELECT state FROM headrace.workflows WHERE group_name = %s AND id = %s FOR UPDATE"
 _DECIDE = """
@@ -89,12 +118,20 @@ class PostgresRecoveries(PersonSession):
     def planned(self, kind: str, subject: Mapping[str, Any]) -> list[Planned]:
         return planned(kind, subject, starting.known(self._session(), self._group, subject))
 
-    def workflows(self, most: int, kind: str | None = None) -> list[Workflow]:
-        return self._read({"group": self._group, "id": None, "kind": kind, "most": most})
+    def workflows(self, most: int, kind: str | None = None) -> list[WorkflowSummary]:
+        wanted = {"group": self._group, "kind": kind, "most": most, "differences": list(DIFFERENCES)}
+        with translated("list workflows"), self._session().cursor(row_factory=namedtuple_row) as cursor:
+            found: list[Any] = cursor.execute(_LISTED, wanted).fetchall()
+        return [WorkflowSummary(**each._asdict()) for each in found]
 
     def workflow(self, number: int) -> Workflow | None:
-        found = self._read({"group": self._group, "id": number, "kind": None, "most": 1})
-        return found[0] if found else None
+        with translated("read workflow"), self._session().cursor(row_factory=namedtuple_row) as cursor:
+            found: Any = cursor.execute(_READ, (self._group, number)).fetchone()
+            if found is None:
+                return None
+            rows: list[Any] = cursor.execute(_STEPS, (number,)).fetchall()
+        steps = [Step(**row._asdict() | {"progress": told_progress(row.progress)}) for row in rows]
+        return Workflow(**found._asdict(), steps=steps)
 
     def decide(self, number: int, decision: Steer, note: Note) -> bool:
         _check_reason(note)
@@ -148,16 +185,6 @@ class PostgresRecoveries(PersonSession):
             names = [""] * len(row.key)
         key = [HIDDEN if self._hides(row.table, name) else value for name, value in zip(names, row.key, strict=True)]
         return DifferingKey(**{**given, "key": key})
-
-    def _read(self, wanted: Mapping[str, Any]) -> list[Workflow]:
-        with translated("read workflows"), self._session().cursor(row_factory=namedtuple_row) as cursor:
-            found: list[Any] = cursor.execute(_READ, wanted).fetchall()
-            rows: list[Any] = cursor.execute(_STEPS, ([each.id for each in found],)).fetchall()
-        steps: dict[int, list[Step]] = {each.id: [] for each in found}
-        for row in rows:
-            given = row._asdict() | {"progress": told_progress(row.progress)}
-            steps[given.pop("workflow_id")].append(Step(**given))
-        return [Workflow(**each._asdict(), steps=steps[each.id]) for each in found]
 
     def _note(self, session: psycopg.Connection, action: str, details: Mapping[str, Any], note: Note) -> None:
         audit.write(session, self._group, action, details, note)
