@@ -1,7 +1,7 @@
 """Looks at how far a group is, every few seconds, from one of its processes: lag is known also while workers are down.
 
 One process does it, so that sums are right: the worker that has lived longest, or the admin process while none lives.
-Who can't ask which one that is tells for a minute more.
+Whose looks do not come to their end tells of the last one for a minute more.
 """
 
 import threading
@@ -25,8 +25,8 @@ from consumer.ports.topics import Ages, LogEnds
 log = structlog.get_logger("headrace.lookout")
 
 STAYS = 60.0
-"""Seconds for which a process tells what it saw though it can't ask who tells now: by then another one may. Where looks
-are further apart it is as long as two of them take."""
+"""Seconds for which a process tells what it saw though it has not seen more since: by then another one may tell, or it
+is not so any more. Where looks are further apart it is as long as two of them take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,15 +64,14 @@ class Lookout:
         self._failing = False
         self._idle = threading.Event()
         self._seen: Sight | None = None
-        # when the target last said that it is us who tell
-        self._confirmed = 0.0
+        self._seen_at = 0.0
         # told of what fails; set by whoever watches
         self.tell: Tell = untold
 
     @property
     def seen(self) -> Sight | None:
-        """The last look; None while another process looks, or may do so. For any thread."""
-        return self._seen if self._clock() - self._confirmed <= max(STAYS, 2 * self._every) else None
+        """The last look; None while another process looks, and where it is too long ago. For any thread."""
+        return self._seen if self._clock() - self._seen_at <= max(STAYS, 2 * self._every) else None
 
     def turn(self, timeout: float) -> None:
         """Take the next step of a look, or begin one if it is time to; else wait."""
@@ -97,7 +96,6 @@ class Lookout:
         if self._outlook.teller() != self._me:
             self._seen = None
             return
-        self._confirmed = self._clock()
         at, places = self._outlook.places()
         workers = self._workers()
         yield
@@ -111,9 +109,8 @@ class Lookout:
         heartbeat = self._heard() if self._beating else None
         yield
         self._outlook.keep(at, judged, heartbeat)
-        # Kafka may have taken long
-        self._confirmed = self._clock()
         self._seen = Sight(at=at, partitions=judged, heartbeat=heartbeat, stored=self._outlook.stored())
+        self._seen_at = self._clock()
 
     def _judged(self, found: Sequence[Lag], workers: Sequence[Worker]) -> list[Judged]:
         """At a first look what is behind is taken for behind; of the lane it is told what stands."""

@@ -7,6 +7,7 @@ import pytest
 from psycopg import sql
 
 from consumer.core.letters import OPEN_STATES
+from consumer.edges.postgres.outlook import OPEN
 from dlq.preview import Rules, judged, known
 from dlq.selection import Selection
 
@@ -50,3 +51,10 @@ def test_no_other_question_reads_the_index_of_types(uncounted: psycopg.Connectio
     ).format(sql.SQL(OPEN_STATES))
     plan = "\n".join(row[0] for row in uncounted.execute(query, (group,)))
     assert "letters_rows" in plan
+
+
+def test_the_oldest_open_letter_is_read_from_an_index(uncounted: psycopg.Connection, group: str) -> None:
+    """It is asked for every few seconds: all letters of a group that fail alike were read for it."""
+    plan = "\n".join(row[0] for row in uncounted.execute(b"EXPLAIN " + OPEN.encode(), {"group": group}))
+    assert "letters_oldest" in plan
+    assert "Sort Key: l.id" not in plan

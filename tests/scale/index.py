@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from consumer.edges.postgres.migrate import migrate
+from consumer.edges.postgres.outlook import OPEN
 from consumer.edges.postgres.session import SessionSettings, connect
 from consumer.edges.postgres.tallies import sum_up
 from consumer.stack.options import TARGET, StackOptions
@@ -58,7 +59,7 @@ Question = Callable[[psycopg.Connection], object]
 
 
 def questions(session: psycopg.Connection, letters: int) -> dict[str, Question]:
-    """What people ask, by name."""
+    """What people, and who looks at the group, ask, by name."""
     known = groups(session, GROUP, Selection(), 1000)
     large = max(known, key=lambda group: sum(group.states.values())).fingerprint
     hour, middle = NOW - timedelta(hours=1), NOW - timedelta(days=DAYS / 2)
@@ -104,6 +105,7 @@ def questions(session: psycopg.Connection, letters: int) -> dict[str, Question]:
             session, GROUP, Selection(states=("dead",)), most=50, after=deep
         ),
         "the first letters of an export": _export,
+        "the oldest of each open state": lambda session: session.execute(OPEN, {"group": GROUP}).fetchall(),
     }
     for name, selection in selections.items():
         asked[f"page: {name}"] = lambda session, chosen=selection: page(session, GROUP, chosen, most=50)

@@ -189,14 +189,19 @@ def test_between_looks_that_are_far_apart_it_tells_what_it_saw(group: Group) -> 
         assert look.seen is not None
 
 
-def test_while_only_kafka_is_away_what_was_seen_stays(group: Group) -> None:
-    """Nobody else tells: the target says so at each look."""
+def test_looks_that_do_not_come_to_an_end_are_not_told_of_for_ever(group: Group) -> None:
+    """As while Kafka is away, or a question takes too long: the lag is not known, whoever is to tell it."""
     now = [0.0]
     look = lookout(group, clock=lambda: now[0])
     whole(look)
     group.away = True
-    for now[0] in (50.0, 100.0, 150.0):
+    told = []
+    for now[0] in (30.0, STAYS, STAYS + 1, 150.0):
         whole(look)
+        told.append(look.seen is not None)
+    assert told == [True, True, False, False]
+    group.away = False
+    whole(look)
     assert look.seen is not None
 
 

@@ -55,20 +55,22 @@ _HEARD = """
 INSERT INTO headrace.source_signs (group_name, topic, heard_at) VALUES (%s, %s, to_timestamp(%s))
 ON CONFLICT (group_name) DO UPDATE SET topic = excluded.topic, heard_at = excluded.heard_at
 """
-# counted from the tallies; the oldest is found by the index of open letters' groups, one look a group and state
-_OPEN = """
-SELECT t.state, sum(t.letters)::bigint, min(o.first_failed_at)
+# counted from the tallies; the oldest of each state is read from an index, which is named by what is always so
+OPEN = """
+SELECT t.state, t.letters, o.first_failed_at
 FROM (
-    SELECT fingerprint, state, sum(letters) AS letters FROM headrace.letter_tallies
+    SELECT state, sum(letters)::bigint AS letters FROM headrace.letter_tallies
     WHERE group_name = %(group)s AND state IN ('retrying', 'held', 'dead', 'replaying')
-    GROUP BY 1, 2 HAVING sum(letters) > 0
+    GROUP BY 1 HAVING sum(letters) > 0
 ) AS t
 CROSS JOIN LATERAL (
     SELECT first_failed_at FROM headrace.letters l
-    WHERE l.group_name = %(group)s AND l.fingerprint = t.fingerprint AND l.state = t.state ORDER BY l.id LIMIT 1
+    WHERE l.group_name = %(group)s AND l.state = t.state AND l.state IN ('retrying', 'held', 'dead', 'replaying')
+        AND l.first_failed_at > '-infinity'
+    ORDER BY l.first_failed_at LIMIT 1
 ) AS o
-GROUP BY 1
 """
+"""Open letters of a group: by state how many, and when the oldest failed first."""
 _LANE = """
 SELECT count(*) FILTER (WHERE due_at <= now()), count(*) FILTER (WHERE due_at <= now() - interval '1 minute')
 FROM (
@@ -151,7 +153,7 @@ class PostgresOutlook:
     def _stored(self, session: psycopg.Connection) -> Stored:
         group = {"group": self._group}
         with translated("look at the group"):
-            states = {row[0]: (row[1], row[2]) for row in session.execute(_OPEN, group)}
+            states = {row[0]: (row[1], row[2]) for row in session.execute(OPEN, group)}
             due, overdue = session.execute(_LANE, group).fetchone() or (0, 0)
             (unpublished,) = session.execute(_UNPUBLISHED, group).fetchone() or (0,)
             tables = [
