@@ -28,6 +28,8 @@ from dlq.selection import Selection, letters_meant, parameters
 
 MOST_LETTERS = 100_000
 """Most letters of a search."""
+LARGEST_SEARCHED = 8 << 20
+"""Most bytes that are decoded, since a worker does it: as values they take many times as much memory."""
 
 _CREATE = """
 INSERT INTO headrace.jobs (
@@ -113,6 +115,8 @@ def judged(
     for name, raw in (("key", framed.key), ("value", framed.value)):
         if raw is None or not any((one.field.split(".")[0] == "key") == (name == "key") for one in conditions):
             continue
+        if len(raw) > LARGEST_SEARCHED:
+            return "unreadable", f"its {name}: it has {len(raw)} bytes, too many to be searched"
         try:
             datum = Datum(part=name, raw=raw, headers=lambda: headers, framing=framing)
             _, reading = read_part(connection, sources.registry, datum)

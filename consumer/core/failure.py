@@ -78,6 +78,11 @@ def told(failure: Failure) -> dict[str, str]:
     return fields | {name: value for name, value in (("code", failure.code), ("field", failure.field)) if value}
 
 
+def reason(failure: Failure) -> str:
+    """The failure as the reason why something does not go on, for people."""
+    return f"{failure.detail} [{failure.kind}]. {failure.remedy}"
+
+
 class HeadraceError(Exception):
     """A failure that crossed an edge, translated there from its cause."""
 

@@ -317,3 +317,31 @@ def test_the_command_makes_a_search_and_takes_what_it_found(
     said("dlq", "search", "--where", "op = c", "--state", "applied", "--reason", "r", code=3)
     said("dlq", "search", "--where", "op = c", code=2)
     said("dlq", "search", "--where", "nonsense", "--reason", "r", code=2)
+
+
+def test_a_search_whose_step_fails_keeps_no_other_from_going_on(searching: Searching, bad: Bad) -> None:
+    """It says why."""
+    ids = [bad(number=number) for number in (1, 2)]
+    first = searching.start("op = c", selection=Selection(ids=(ids[0],)))
+    second = searching.start("op = c", selection=Selection(ids=(ids[1],)))
+    why = failed(KINDS["target.resources"], "postgres", "read letters", "no memory")
+    searching.failing = lambda letter: Transient(why) if letter == ids[0] else None
+    with pytest.raises(Transient):
+        searching.step()
+    assert searching.step().job == second
+    stuck = job(searching.session, searching.group, first)
+    assert stuck is not None
+    assert "no memory" in stuck.why
+
+
+def test_a_record_that_is_too_large_is_not_decoded(
+    searching: Searching, bad: Bad, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As JSON it may take all the memory of its worker, which has other things to do."""
+    bad()
+    monkeypatch.setattr("dlq.value_search.LARGEST_SEARCHED", 1)
+    made = searching.start("op = c")
+    searching.step()
+    (item,) = report(searching.session, searching.group, made)
+    assert item.state == "unreadable"
+    assert "too many to be searched" in item.why

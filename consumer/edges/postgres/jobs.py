@@ -12,8 +12,9 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import namedtuple_row
 
-from consumer.core.jobs import ACTIVE, MOST_UNDER_WAY, SEARCH, WINDOW, JobKind, JobState, Progress, Step, burst
+from consumer.core.jobs import ACTIVE, MOST_UNDER_WAY, WINDOW, JobKind, JobState, Progress, Step, burst
 from consumer.core.letters import OLDER, State
+from consumer.edges.postgres import job_turns
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated
@@ -22,13 +23,11 @@ from consumer.ports.jobs import Stepped
 # acts on letters by id, within the transaction that is open; returns those that it acted on
 Act = Callable[[psycopg.Connection, str, Sequence[int], str], Sequence[int]]
 
-_ACTIVE = sql.SQL(", ").join(sorted(ACTIVE))
 _CLAIM = sql.SQL("""
 SELECT id, kind, state, rate, canary_left, stop_ratio, reason, judged_since,
     extract(epoch FROM clock_timestamp() - paid_until)::float8 AS idle
-FROM headrace.jobs WHERE group_name = %s AND state IN ({active}) AND kind <> {search}
-ORDER BY stepped_at LIMIT 1 FOR UPDATE SKIP LOCKED
-""").format(active=_ACTIVE, search=SEARCH)
+FROM headrace.jobs WHERE id = %s AND state IN ({active}) FOR UPDATE SKIP LOCKED
+""").format(active=sql.SQL(", ").join(sorted(ACTIVE)))
 _PROGRESS = """
 SELECT
     EXISTS (SELECT FROM headrace.job_items WHERE job_id = %(job)s AND state = 'waiting') AS waiting,
@@ -71,7 +70,7 @@ _MOVE = """
 UPDATE headrace.jobs SET state = %(state)s, why = %(why)s, canary_left = greatest(0, canary_left - %(acted)s),
     paid_until = greatest(paid_until, clock_timestamp() - make_interval(secs => %(burst)s))
         + make_interval(secs => %(acted)s / rate),
-    stepped_at = clock_timestamp(), started_at = coalesce(started_at, clock_timestamp()),
+    taken = 0, stepped_at = clock_timestamp(), started_at = coalesce(started_at, clock_timestamp()),
     ended_at = CASE WHEN %(state)s = 'done' THEN clock_timestamp() END
 WHERE id = %(job)s
 """
@@ -110,9 +109,17 @@ class PostgresJobs:
         return self._pool.ask(lambda connection: self._stepped(connection, decide))
 
     def _stepped(self, connection: psycopg.Connection, decide: Callable[[Progress], Step]) -> Stepped | None:
-        with transaction(connection, "take a job's step"), connection.cursor(row_factory=namedtuple_row) as cursor:
-            job: Any = cursor.execute(_CLAIM, (self._group,)).fetchone()
+        number = job_turns.begun(connection, self._group, [*JobKind])
+        if number is None:
+            return None
+        with job_turns.stepping(connection, number), transaction(connection, "take a job's step"):
+            return self._taken(connection, number, decide)
+
+    def _taken(self, connection: psycopg.Connection, number: int, decide: Callable[[Progress], Step]) -> Stepped | None:
+        with connection.cursor(row_factory=namedtuple_row) as cursor:
+            job: Any = cursor.execute(_CLAIM, (number,)).fetchone()
             if job is None:
+                job_turns.give_up(connection, number)
                 return None
             step = decide(_progress(cursor, job))
             acted, skipped = self._sent(cursor, job, step.send) if step.send else (0, 0)

@@ -14,6 +14,7 @@ from psycopg.rows import namedtuple_row
 
 from consumer.core.failure import Transient
 from consumer.core.jobs import ACTIVE, SEARCH, JobState, Progress, Step
+from consumer.edges.postgres import job_turns
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated
@@ -27,9 +28,8 @@ _LONGEST = 2.0
 _UNREAD = "unread"
 _CLAIM = sql.SQL("""
 SELECT id, state, conditions FROM headrace.jobs
-WHERE group_name = %s AND kind = {search} AND state IN ({active})
-ORDER BY stepped_at LIMIT 1 FOR UPDATE SKIP LOCKED
-""").format(search=SEARCH, active=sql.SQL(", ").join(sorted(ACTIVE)))
+WHERE id = %s AND state IN ({active}) FOR UPDATE SKIP LOCKED
+""").format(active=sql.SQL(", ").join(sorted(ACTIVE)))
 # those that could not be read yet come last
 _NEXT = """
 SELECT number, letter_id FROM headrace.job_items WHERE job_id = %s AND state = 'unread'
@@ -41,7 +41,7 @@ FROM unnest(%(numbers)s::int[], %(states)s::text[], %(whys)s::text[]) AS w(numbe
 WHERE i.job_id = %(job)s AND i.number = w.number
 """
 _MOVE = """
-UPDATE headrace.jobs SET state = %(state)s, why = %(why)s, stepped_at = clock_timestamp(),
+UPDATE headrace.jobs SET state = %(state)s, why = %(why)s, taken = 0, stepped_at = clock_timestamp(),
     started_at = coalesce(started_at, clock_timestamp()),
     ended_at = CASE WHEN %(state)s = 'done' THEN clock_timestamp() END
 WHERE id = %(job)s
@@ -68,9 +68,17 @@ class PostgresValueSearches:
 
     def _stepped(self, connection: psycopg.Connection) -> tuple[Stepped | None, Transient | None]:
         """What was done, and what kept letters from being read, which is kept with the search."""
-        with transaction(connection, "search letters"), connection.cursor(row_factory=namedtuple_row) as cursor:
-            job: Any = cursor.execute(_CLAIM, (self._group,)).fetchone()
+        number = job_turns.begun(connection, self._group, [SEARCH])
+        if number is None:
+            return None, None
+        with job_turns.stepping(connection, number), transaction(connection, "search letters"):
+            return self._taken(connection, number)
+
+    def _taken(self, connection: psycopg.Connection, number: int) -> tuple[Stepped | None, Transient | None]:
+        with connection.cursor(row_factory=namedtuple_row) as cursor:
+            job: Any = cursor.execute(_CLAIM, (number,)).fetchone()
             if job is None:
+                job_turns.give_up(connection, number)
                 return None, None
             rows = cursor.execute(_NEXT, (job.id, self._most)).fetchall()
             looked, failed = self._looked(connection, job, rows)

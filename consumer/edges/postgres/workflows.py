@@ -11,7 +11,7 @@ import psycopg
 from psycopg.rows import namedtuple_row
 from psycopg.types.json import Jsonb
 
-from consumer.core.failure import HeadraceError, Transient
+from consumer.core.failure import HeadraceError, Transient, reason
 from consumer.core.workflow import Outcome, State, Task, Turn, after
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import transaction
@@ -185,9 +185,9 @@ class PostgresWorkflows:
 def _put_off(connection: psycopg.Connection, workflow: int, error: HeadraceError) -> None:
     """Let others have their turns; what time does not heal waits for a person."""
     state = State.RUNNING if isinstance(error, Transient) else State.STOPPED
-    why = f"{error.failure.detail} [{error.failure.kind}]. {error.failure.remedy}"
+    put_off = {"workflow": workflow, "state": state, "why": reason(error.failure), "wait": _AGAIN}
     with transaction(connection, "put a workflow off"):
-        connection.execute(_PUT_OFF, {"workflow": workflow, "state": state, "why": why, "wait": _AGAIN})
+        connection.execute(_PUT_OFF, put_off)
 
 
 def _task(found: Any) -> Task:
