@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from confluent_kafka import IsolationLevel, KafkaError, KafkaException, Message, TopicCollection
+from confluent_kafka import IsolationLevel, Message, TopicCollection
 from confluent_kafka import TopicPartition as Position
 
 from consumer.core.foreign import DeadRecord, Span
 from consumer.core.letters import Record
 from consumer.core.records import OffsetRange, RecordRef, TopicPartition
 from consumer.edges.kafka.admin import Admin
+from consumer.edges.kafka.answers import ABSENT, HIDDEN, answered
 from consumer.edges.kafka.config import KafkaSettings, is_dead_letters
 from consumer.edges.kafka.intake import read_headers
 from consumer.edges.kafka.pieces import Pieces
@@ -62,19 +63,12 @@ class KafkaDeadTopics:
         ]
 
     def _topic_ids(self, topics: Sequence[str]) -> dict[str, str]:
-        found: dict[str, str] = {}
         if not topics:
-            return found
+            return {}
         with self._admin.asking("describe topics") as admin:
             answers = admin.describe_topics(TopicCollection(list(topics)), request_timeout=self._wait)
-            for topic, answer in answers.items():
-                try:
-                    found[topic] = str(answer.result(self._wait).topic_id)
-                except KafkaException as error:
-                    # gone since they were listed
-                    if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                        raise
-        return found
+            found = answered(answers, self._wait, ABSENT + HIDDEN)
+        return {topic: str(described.topic_id) for topic, described in found.items()}
 
     def _listed(self, partitions: Sequence[TopicPartition], spec: OffsetSpec) -> dict[TopicPartition, int]:
         if not partitions:
@@ -86,7 +80,9 @@ class KafkaDeadTopics:
                 isolation_level=IsolationLevel.READ_COMMITTED,
                 request_timeout=self._wait,
             )
-            return {TopicPartition(p.topic, p.partition): a.result(self._wait).offset for p, a in answers.items()}
+            named = {TopicPartition(p.topic, p.partition): answer for p, answer in answers.items()}
+            found = answered(named, self._wait, ABSENT + HIDDEN)
+        return {at: answer.offset for at, answer in found.items()}
 
 
 def _dead(at: TopicPartition, message: Message) -> DeadRecord:
