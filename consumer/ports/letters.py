@@ -42,7 +42,7 @@ class Pointers(Protocol):
     """Open letters that point to their records, or whose copies do; used by one thread. Raises Transient."""
 
     def partitions(self, after: TopicPartition | None, most: int) -> list[TopicPartition]:
-        """Where their records lie, in order, behind `after`."""
+        """Where their records lie, in order, behind `after`; also where those of other open letters do."""
         ...
 
     def part(self, reaches: Mapping[TopicPartition, Reach], most: int) -> list[Parting]:

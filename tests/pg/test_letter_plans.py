@@ -7,6 +7,7 @@ import pytest
 from psycopg import sql
 
 from consumer.core.letters import OPEN_STATES
+from consumer.edges.postgres import pointers
 from consumer.edges.postgres.outlook import OPEN
 from dlq.preview import Rules, judged, known
 from dlq.selection import Selection
@@ -58,3 +59,30 @@ def test_the_oldest_open_letter_is_read_from_an_index(uncounted: psycopg.Connect
     plan = "\n".join(row[0] for row in uncounted.execute(b"EXPLAIN " + OPEN.encode(), {"group": group}))
     assert "letters_oldest" in plan
     assert "Sort Key: l.id" not in plan
+
+
+def test_letters_whose_records_leave_are_read_from_an_index(uncounted: psycopg.Connection, group: str) -> None:
+    """Whatever a log still has is not looked at for it."""
+    values = {
+        "group": group,
+        "pointing": [],
+        "topics": ["t"],
+        "partitions": [0],
+        "starts": [9],
+        "leaving": [0],
+        "most": 9,
+    }
+    uncounted.execute("ANALYZE headrace.letters")
+    # the table is small
+    uncounted.execute("SET LOCAL enable_seqscan = off")
+    query = sql.SQL("EXPLAIN ") + pointers._PART
+    plan = "\n".join(row[0] for row in uncounted.execute(query, values))
+    assert any("Index Cond" in line and '"offset" <' in line for line in plan.splitlines())
+
+
+def test_partitions_of_letters_are_found_without_reading_all_letters(uncounted: psycopg.Connection, group: str) -> None:
+    """One look at the index for each."""
+    query = sql.SQL("EXPLAIN (ANALYZE, TIMING off) ") + pointers._PARTITIONS
+    values = {"group": group, "pointing": [], "topic": "", "partition": -1, "most": 9}
+    plan = "\n".join(row[0] for row in uncounted.execute(query, values))
+    assert "rows=3000" not in plan

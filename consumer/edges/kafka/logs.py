@@ -8,13 +8,13 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
-from confluent_kafka import IsolationLevel, KafkaError
+from confluent_kafka import IsolationLevel
 from confluent_kafka import TopicPartition as Position
 from confluent_kafka.admin._config import ConfigResource
 
 from consumer.core.records import TopicPartition
 from consumer.edges.kafka.admin import Admin
-from consumer.edges.kafka.answers import answered
+from consumer.edges.kafka.answers import ABSENT, HIDDEN, answered
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.specs import EARLIEST, OffsetSpec, since
 from consumer.ports.letters import Reach
@@ -25,13 +25,6 @@ K = TypeVar("K")
 _LONGEST = 5.0
 _HOUR_MS = 3_600_000
 _ALL = 2**63 - 1
-# of a topic that is gone, or whose settings are not for us to read
-_UNTOLD = (
-    KafkaError.UNKNOWN_TOPIC_OR_PART,
-    KafkaError._UNKNOWN_TOPIC,
-    KafkaError._UNKNOWN_PARTITION,
-    KafkaError.TOPIC_AUTHORIZATION_FAILED,
-)
 
 
 class KafkaLogs:
@@ -63,7 +56,9 @@ class KafkaLogs:
                 request_timeout=self._wait,
             )
             found = answered(
-                {TopicPartition(p.topic, p.partition): answer for p, answer in answers.items()}, self._wait, _UNTOLD
+                {TopicPartition(p.topic, p.partition): answer for p, answer in answers.items()},
+                self._wait,
+                ABSENT + HIDDEN,
             )
         return {at: answer.offset for at, answer in found.items()}
 
@@ -76,7 +71,9 @@ class KafkaLogs:
                 [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in sorted(topics)],
                 request_timeout=self._wait,
             )
-            found = answered({resource.name: answer for resource, answer in answers.items()}, self._wait, _UNTOLD)
+            found = answered(
+                {resource.name: answer for resource, answer in answers.items()}, self._wait, ABSENT + HIDDEN
+            )
         kept = {topic: int(config["retention.ms"].value) for topic, config in found.items() if _deletes(config)}
         return {topic: milliseconds for topic, milliseconds in kept.items() if milliseconds >= 0}
 

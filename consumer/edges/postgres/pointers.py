@@ -17,33 +17,49 @@ T = TypeVar("T")
 
 # publishing waits meanwhile
 _SOON = "SET LOCAL statement_timeout = '5s'"
-# a letter without bytes, or of a table whose copies have none; what is of no known table may be of any
-_POINTING = """l.group_name = %(group)s AND l.state IN ({open}) AND l.origin_log IS DISTINCT FROM 'gone'
-    AND (b.letter_id IS NULL OR l.table_name = ANY (%(pointing)s::text[])
-        OR (l.table_name IS NULL AND cardinality(%(pointing)s::text[]) > 0))"""
-_WHICH = sql.SQL(_POINTING).format(open=sql.SQL(OPEN_STATES))
-
+_OPEN = sql.SQL(OPEN_STATES)
+# One look at the index for each. Whether any letter there points to its record is not asked: all would be read for it.
 _PARTITIONS = sql.SQL("""
-SELECT DISTINCT l.topic, l.partition
-FROM headrace.letters l LEFT JOIN headrace.letter_bytes b ON b.letter_id = l.id
-WHERE {which} AND (l.topic, l.partition) > (%(topic)s, %(partition)s)
-ORDER BY l.topic, l.partition LIMIT %(most)s
-""").format(which=_WHICH)
-# what another is busy with comes at the next look
+WITH RECURSIVE open AS (
+    SELECT %(topic)s::text AS topic, %(partition)s::int AS partition
+    UNION ALL
+    SELECT n.topic, n.partition FROM open CROSS JOIN LATERAL (
+        SELECT l.topic, l.partition FROM headrace.letters l
+        WHERE l.group_name = %(group)s AND l.state IN ({open})
+          AND (l.topic, l.partition) > (open.topic, open.partition)
+        ORDER BY l.topic, l.partition LIMIT 1
+    ) n
+)
+SELECT topic, partition FROM open OFFSET 1 LIMIT %(most)s
+""").format(open=_OPEN)
+# What another is busy with comes at the next look, what it has noted meanwhile is not noted again. OFFSET 0: letters
+# are read by a range of the index, and their bytes looked for only then.
 _PART = sql.SQL("""
 WITH parting AS (
-    SELECT l.id, l."offset" < w.start AS gone, b.letter_id IS NOT NULL AS kept
+    SELECT l.id, l.origin_log, l."offset" < w.start AS gone, b.letter_id IS NOT NULL AS kept
     FROM unnest(%(topics)s::text[], %(partitions)s::int[], %(starts)s::bigint[], %(leaving)s::bigint[])
         AS w(topic, partition, start, leaving)
-    JOIN headrace.letters l ON l.topic = w.topic AND l.partition = w.partition
+    CROSS JOIN LATERAL (
+        SELECT * FROM headrace.letters l
+        WHERE l.group_name = %(group)s AND l.topic = w.topic AND l.partition = w.partition AND l.state IN ({open})
+          AND l."offset" < greatest(w.start, w.leaving)
+        OFFSET 0
+    ) l
     LEFT JOIN headrace.letter_bytes b ON b.letter_id = l.id
-    WHERE {which} AND (l."offset" < w.start OR (l."offset" < w.leaving AND l.origin_log IS NULL))
-    ORDER BY l.id LIMIT %(most)s FOR UPDATE OF l SKIP LOCKED
+    WHERE (l.origin_log IS NULL OR (l.origin_log = 'leaving' AND l."offset" < w.start))
+      -- without bytes, or of a table whose copies have none; what is of no known table may be of any
+      AND (b.letter_id IS NULL OR l.table_name = ANY (%(pointing)s::text[])
+          OR (l.table_name IS NULL AND cardinality(%(pointing)s::text[]) > 0))
+    ORDER BY l.id LIMIT %(most)s
+), mine AS (
+    SELECT p.* FROM parting p
+    JOIN headrace.letters l ON l.id = p.id AND l.state IN ({open}) AND l.origin_log IS NOT DISTINCT FROM p.origin_log
+    ORDER BY l.id FOR UPDATE OF l SKIP LOCKED
 )
 UPDATE headrace.letters l SET origin_log = CASE WHEN p.gone THEN 'gone' ELSE 'leaving' END
-FROM parting p WHERE l.id = p.id
+FROM mine p WHERE l.id = p.id
 RETURNING l.id, l.topic, l.partition, l."offset", l.table_name, p.gone, p.kept
-""").format(which=_WHICH)
+""").format(open=_OPEN)
 
 
 class PostgresPointers:
@@ -60,7 +76,7 @@ class PostgresPointers:
 
     def partitions(self, after: TopicPartition | None, most: int) -> list[TopicPartition]:
         topic, partition = after or ("", -1)
-        values = {**self._known, "topic": topic, "partition": partition, "most": most}
+        values = {"group": self._group, "topic": topic, "partition": partition, "most": most}
         rows = self._ask(lambda connection: connection.execute(_PARTITIONS, values).fetchall())
         return [TopicPartition(*row) for row in rows]
 
