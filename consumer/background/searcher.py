@@ -12,6 +12,7 @@ import structlog
 from consumer.applying.rereading import Rereading
 from consumer.background.cadence import Cadence
 from consumer.binding.binder import Binder
+from consumer.core.failure import Transient
 from consumer.core.plan import Plan
 from consumer.core.records import OffsetRange, Slice
 from consumer.core.search import GROWTH_SEEN, Doubt, Ending, Search, Seen, Stretch, next_stretch, seen
@@ -65,7 +66,14 @@ class Searcher:
         topic = claimed[0].origin.at.topic
         traits = self._offsets.traits([topic]).get(topic)
         stretch = next_stretch(self._located(claimed, traits))
-        piece = self._read(stretch)
+        try:
+            piece = self._read(stretch)
+        except Transient as error:
+            if error.failure.kind != "log.unreadable":
+                raise
+            # it stays so, and the client can't tell where it ends
+            _say(stretch, self._searches.note(stretch, Seen(upto=stretch.end, doubt=Doubt.UNREAD)))
+            return True
         if piece is None:
             self._searches.refuse(stretch)
             _say(stretch, {search.id: Ending.REFUSED for search in stretch.searches})

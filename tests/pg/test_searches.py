@@ -15,7 +15,8 @@ from consumer.applying.apart import Apart
 from consumer.applying.letter_plans import LetterPlans
 from consumer.applying.rereading import Rereading
 from consumer.background.searcher import Searcher
-from consumer.core.failure import Transient
+from consumer.core.failure import Transient, failed
+from consumer.core.kinds import KINDS
 from consumer.core.letters import State, Verdict
 from consumer.core.records import OffsetRange, RecordRef, Slice, TopicPartition
 from consumer.core.search import Ending, Seen, next_stretch
@@ -194,6 +195,28 @@ def test_what_the_searcher_makes_of_a_log(
     query = "SELECT CASE WHEN state = 'dead' THEN detail END FROM headrace.letters WHERE group_name = %s"
     ((detail,),) = scene.session.execute(query, (scene.group,)).fetchall()
     assert said in str(detail)
+
+
+def test_a_search_ends_at_a_log_that_can_not_be_read(scene: Scene) -> None:
+    """Damaged records stay damaged; a server that is away is waited for."""
+    scene.unknown()
+    scene.apply(OTHER)
+    scene.learn()
+    scene.replay()
+    log: Any = Log(scene, topic_id="first")
+    kinds = iter(["kafka.away", "log.unreadable"])
+
+    def read(wanted: OffsetRange, most: int) -> Slice:
+        raise Transient(failed(KINDS[next(kinds)], "kafka", "fetch records", "no"))
+
+    log.read = read
+    searcher = Searcher(scene.searches, Rereading(log, log), log, planner(scene.known), scene.world.binder(scene.known))
+    searcher.CLAIM = searcher._cadence._again = 0.1
+    assert wait_until(lambda: searcher.turn(0.05) or scene.states() == "0d", 20)
+    assert next(kinds, None) is None
+    query = "SELECT detail FROM headrace.letters WHERE group_name = %s AND state = 'dead'"
+    ((detail,),) = scene.session.execute(query, (scene.group,)).fetchall()
+    assert "a record behind it can't be read" in detail
 
 
 def test_as_much_is_read_at_a_time_as_may_be_planned(scene: Scene) -> None:
