@@ -1,5 +1,6 @@
 """What a person may decide about a partition's position, and what follows from it. Rules without I/O."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -13,6 +14,10 @@ _SKIPPED = frozenset({"table.truncate", "log.unreadable"})
 _CUT = "log.truncated"
 
 
+Letters = Callable[[int], int]
+"""Tells how many letters of a partition are open from an offset on."""
+
+
 class Undecidable(Exception):
     """The decision can't be carried out as it was asked for; the words say why and what can."""
 
@@ -21,14 +26,13 @@ class Undecidable(Exception):
 class Held:
     """A stored position: `kind` and `offset` say why and where it is stopped.
 
-    `letters`: the offsets of its partition's open letters. `anew_at`: when it was last set into a topic made anew.
+    `anew_at`: when it was last set into a topic made anew.
     """
 
     next_offset: int
     topic_id: str | None = None
     kind: str | None = None
     offset: int | None = None
-    letters: tuple[int, ...] = field(default=(), repr=False)
     anew_at: datetime | None = None
 
 
@@ -46,17 +50,19 @@ class Decision:
     """Where the position goes, and the topic's id that goes with it. `anew`: the topic is another than before.
 
     `discarded_from`: the partition's letters from that offset on are given up; their records are gone, and others have,
-    or will have, their offsets. None where the records are the same.
+    or will have, their offsets. None where the records are the same. `letters`: how many these are.
     """
 
     next_offset: int
     topic_id: str | None
     anew: bool = False
     discarded_from: int | None = None
+    # some may end before it is done
+    letters: int = field(default=0, compare=False)
 
 
-def decide(to: str, held: Held, log: LogNow, *, discard_letters: bool = False) -> Decision:
-    """The position that `to` names: earliest, latest, skip, or an offset. Raises Undecidable.
+def decide(to: str, held: Held, log: LogNow, letters: Letters, *, discard_letters: bool = False) -> Decision:
+    """The position that `to` names: earliest, latest, skip, or an offset. Raises Undecidable, and what `letters` does.
 
     Older and newer are told by offsets, and so is what has a letter already. So letters of records that are gone are to
     be given up before others come to their offsets: all of a topic that was made anew, which gets its new id, and of a
@@ -70,14 +76,15 @@ def decide(to: str, held: Held, log: LogNow, *, discard_letters: bool = False) -
     first = 0 if anew else offset if cut else None
     if first is None and discard_letters:
         raise Undecidable("letters are discarded here only of a topic that was made anew, or of a log that was cut")
-    letters = sum(1 for letter in held.letters if first is not None and letter >= first)
-    if letters and not discard_letters:
+    given_up = 0 if first is None else letters(first)
+    if given_up and not discard_letters:
         what = "the topic that was deleted" if anew else "records that were cut from the log"
         raise Undecidable(
-            f"{letters} letters of the partition are open, and their offsets are those of {what}; "
+            f"{given_up} letters of the partition are open, and their offsets are those of {what}; "
             "discard them with --discard-letters"
         )
-    return Decision(next_offset=offset, topic_id=log.topic_id or held.topic_id, anew=anew, discarded_from=first)
+    topic_id = log.topic_id or held.topic_id
+    return Decision(next_offset=offset, topic_id=topic_id, anew=anew, discarded_from=first, letters=given_up)
 
 
 def _named(to: str, log: LogNow) -> int:

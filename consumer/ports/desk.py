@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from consumer.core.decision import Decision, Held
+from consumer.core.decision import Decision, Held, Letters
 from consumer.core.records import TopicPartition
 
 
@@ -205,7 +205,11 @@ class Movable(Protocol):
         """A position as it is now, None when there is none."""
         ...
 
-    def move(self, at: TopicPartition, decide: Callable[[Held], Decision], note: Note) -> Moved:
+    def open_letters(self, at: TopicPartition, first: int) -> int:
+        """How many letters of a partition are open from an offset on."""
+        ...
+
+    def move(self, at: TopicPartition, decide: Callable[[Held, Letters], Decision], note: Note) -> Moved:
         """Set a position to what is decided about it while nobody can move it; letters of a topic made anew go with it.
 
         Raises whatever `decide` raises; then nothing is changed.

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
-from consumer.core.decision import Decision, Held, LogNow, Undecidable, decide
+from consumer.core.decision import Decision, Held, Letters, LogNow, Undecidable, decide
 from consumer.core.records import TopicPartition
 from consumer.ports.desk import Movable, Moved, Note
 from consumer.ports.topics import Offsets, log_now
@@ -32,8 +33,7 @@ class Looked:
     def words(self) -> str:
         """What is done, as it is asked for."""
         held, to, at = self.held, self.decision.next_offset, self.wish.at
-        way, first = to - held.next_offset, self.decision.discarded_from
-        given_up = 0 if first is None else sum(offset >= first for offset in held.letters)
+        way, given_up = to - held.next_offset, self.decision.letters
         letters = f", and give {given_up} letter{'s' if given_up > 1 else ''} up" if given_up else ""
         if self.decision.anew:
             return f"begin {at}, whose topic was made anew, at offset {to}{letters}"
@@ -68,14 +68,15 @@ class MovedPositions:
         if held is None:
             return None
         log = log_now(self.offsets(), wish.at)
-        decision = decide(wish.to, held, log, discard_letters=wish.discard_letters)
+        letters = partial(self.desk.open_letters, wish.at)
+        decision = decide(wish.to, held, log, letters, discard_letters=wish.discard_letters)
         return Looked(wish=wish, held=held, log=log, decision=decision)
 
     def move(self, looked: Looked, note: Note) -> Moved:
         wish = looked.wish
 
-        def again(held: Held) -> Decision:
-            found = decide(wish.to, held, looked.log, discard_letters=wish.discard_letters)
+        def again(held: Held, letters: Letters) -> Decision:
+            found = decide(wish.to, held, looked.log, letters, discard_letters=wish.discard_letters)
             if found != looked.decision:
                 raise Undecidable("the partition has moved or stopped elsewhere meanwhile; look again")
             return found

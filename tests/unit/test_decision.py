@@ -1,5 +1,6 @@
 """Where a person may have a partition go on."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,8 +14,13 @@ TRUNCATE = {"kind": "table.truncate", "offset": 40}
 
 
 def held(**changed: Any) -> Held:
-    """A position of the topic that is there, with one open letter."""
-    return Held(**{"next_offset": 38, "topic_id": "a", "letters": (60,), **changed})
+    """A position of the topic that is there."""
+    return Held(**{"next_offset": 38, "topic_id": "a", **changed})
+
+
+def letters(*offsets: int) -> Callable[[int], int]:
+    """Open letters of the partition."""
+    return lambda first: sum(offset >= first for offset in offsets)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +38,7 @@ def held(**changed: Any) -> Held:
 )
 def test_a_position_is_named_in_words_or_by_its_offset(to: str, stopped: dict[str, Any], offset: int) -> None:
     """The topic stays the same, and its letters."""
-    assert decide(to, held(**stopped), LOG) == Decision(next_offset=offset, topic_id="a")
+    assert decide(to, held(**stopped), LOG, letters(60)) == Decision(next_offset=offset, topic_id="a")
 
 
 @pytest.mark.parametrize(
@@ -49,22 +55,21 @@ def test_a_position_is_named_in_words_or_by_its_offset(to: str, stopped: dict[st
         pytest.param("skip", {"kind": "log.out_of_range", "offset": 3}, "not the fault", id="records that are gone"),
         pytest.param("skip", {"kind": "table.flood", "offset": 40}, "not the fault", id="many records' fault"),
         pytest.param("earliest", {"topic_id": "b"}, "--discard-letters", id="another topic, with letters"),
-        pytest.param(
-            "skip", {"topic_id": "b", "letters": (), **TRUNCATE}, "not the fault", id="a record of another topic"
-        ),
+        pytest.param("skip", {"topic_id": "b", **TRUNCATE}, "not the fault", id="a record of another topic"),
     ],
 )
 def test_what_can_not_be_meant_is_refused_with_what_can(to: str, changed: dict[str, Any], said: str) -> None:
     """Nothing is decided then."""
     with pytest.raises(Undecidable, match=said):
-        decide(to, held(**changed), LOG)
+        decide(to, held(**changed), LOG, letters(60))
 
 
-@pytest.mark.parametrize(("letters", "discard"), [((), False), ((3, 60), True), ((), True)])
-def test_a_topic_that_was_made_anew_gets_its_new_id(letters: tuple[int, ...], discard: bool) -> None:
+@pytest.mark.parametrize(("offsets", "discard"), [((), False), ((3, 60), True), ((), True)])
+def test_a_topic_that_was_made_anew_gets_its_new_id(offsets: tuple[int, ...], discard: bool) -> None:
     """Once no letter is told by the old one's offsets."""
-    decision = decide("earliest", held(topic_id="b", letters=letters), LOG, discard_letters=discard)
+    decision = decide("earliest", held(topic_id="b"), LOG, letters(*offsets), discard_letters=discard)
     assert decision == Decision(next_offset=10, topic_id="a", anew=True, discarded_from=0)
+    assert decision.letters == len(offsets)
 
 
 @pytest.mark.parametrize(
@@ -77,23 +82,38 @@ def test_a_topic_that_was_made_anew_gets_its_new_id(letters: tuple[int, ...], di
 def test_letters_of_what_was_cut_from_a_log_are_given_up(cut: dict[str, Any]) -> None:
     """Other records come to their offsets, and older and newer are told by these; what is in front stays."""
     with pytest.raises(Undecidable, match=r"^2 letters .* cut from the log"):
-        decide("50", held(letters=(40, 50, 60), **cut), LOG)
-    decision = decide("50", held(letters=(40, 50, 60), **cut), LOG, discard_letters=True)
+        decide("50", held(**cut), LOG, letters(40, 50, 60))
+    decision = decide("50", held(**cut), LOG, letters(40, 50, 60), discard_letters=True)
     assert decision == Decision(next_offset=50, topic_id="a", discarded_from=50)
-    assert decide("latest", held(letters=(40, 50, 60), **cut), LOG).next_offset == 100
+    assert decision.letters == 2
+    assert decide("latest", held(**cut), LOG, letters(40, 50, 60)).next_offset == 100
+
+
+def test_letters_are_counted_only_where_they_go_with_the_position() -> None:
+    """There may be many, and batches wait meanwhile."""
+    asked: list[int] = []
+
+    def counted(first: int) -> int:
+        asked.append(first)
+        return 0
+
+    decide("earliest", held(), LOG, counted)
+    assert asked == []
+    decide("50", held(next_offset=101), LOG, counted)
+    assert asked == [50]
 
 
 def test_letters_of_a_topic_that_is_the_same_stay() -> None:
     """They are discarded where they are decided about one by one."""
     with pytest.raises(Undecidable, match="only of a topic that was made anew"):
-        decide("earliest", held(), LOG, discard_letters=True)
+        decide("earliest", held(), LOG, letters(60), discard_letters=True)
 
 
 @pytest.mark.parametrize(("known", "now"), [(None, "a"), ("a", None)])
 def test_ids_that_are_not_known_do_not_differ(known: str | None, now: str | None) -> None:
     """A broker that tells none makes no topic another."""
     log = LogNow(start=0, end=50, topic_id=now)
-    assert decide("5", held(topic_id=known), log) == Decision(next_offset=5, topic_id="a")
+    assert decide("5", held(topic_id=known), log, letters(60)) == Decision(next_offset=5, topic_id="a")
 
 
 @pytest.mark.parametrize(
@@ -118,11 +138,11 @@ def test_the_offset_of_a_correlation_id(name: str, offset: int | None) -> None:
         (Decision(next_offset=10, topic_id="a"), "apply offsets 10 to 37 of t-0 again"),
         (Decision(next_offset=38, topic_id="a"), "read t-0 again from offset 38, where it is"),
         (
-            Decision(next_offset=0, topic_id="b", anew=True, discarded_from=0),
+            Decision(next_offset=0, topic_id="b", anew=True, discarded_from=0, letters=2),
             "begin t-0, whose topic was made anew, at offset 0, and give 2 letters up",
         ),
         (
-            Decision(next_offset=100, topic_id="a", discarded_from=50),
+            Decision(next_offset=100, topic_id="a", discarded_from=50, letters=1),
             "pass offsets 38 to 99 of t-0 without applying them, and give 1 letter up",
         ),
     ],
@@ -130,4 +150,4 @@ def test_the_offset_of_a_correlation_id(name: str, offset: int | None) -> None:
 def test_what_is_agreed_to_is_said_with_the_letters_that_go(decision: Decision, words: str) -> None:
     """Only those at offsets that other records have now, or will have."""
     wish = Wish(at=TopicPartition("t", 0), to="latest")
-    assert Looked(wish=wish, held=held(letters=(40, 60)), log=LOG, decision=decision).words == words
+    assert Looked(wish=wish, held=held(), log=LOG, decision=decision).words == words

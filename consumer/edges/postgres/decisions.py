@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import psycopg
 
 from consumer.core.decision import Decision, Held
-from consumer.core.letters import OPEN
+from consumer.core.letters import OPEN_STATES
 from consumer.core.records import TopicPartition
 from consumer.edges.postgres import positions
 from consumer.edges.postgres.session import transaction
@@ -24,9 +24,9 @@ _HOLD = """
 SELECT next_offset, topic_id, stopped ->> 'kind', (stopped ->> 'offset')::bigint, anew_at
 FROM headrace.positions WHERE group_name = %s AND topic = %s AND partition = %s
 """
-_LETTERS = """
-SELECT id, "offset" FROM headrace.letters
-WHERE group_name = %s AND topic = %s AND partition = %s AND state = ANY (%s) ORDER BY id
+_OPEN = f"""
+FROM headrace.letters
+WHERE group_name = %s AND topic = %s AND partition = %s AND "offset" >= %s AND state IN ({OPEN_STATES})
 """
 # what was waited for, and what hung the decoder, were offsets of the topic that is gone
 _SET = """
@@ -75,20 +75,20 @@ WHERE group_name = %s AND again_at IS NOT NULL ORDER BY topic, partition
 
 
 def held(connection: psycopg.Connection, group: str, at: TopicPartition, *, lock: bool) -> Held | None:
-    """A position and its open letters; None when there is none. `lock`: it stays so within the transaction."""
+    """A position; None when there is none. `lock`: it stays so within the transaction."""
     query = _HOLD + ("FOR UPDATE" if lock else "")
     with translated("read position"):
         row = connection.execute(query.encode(), (group, at.topic, at.partition)).fetchone()
-        if row is None:
-            return None
-        letters = tuple(open_letters(connection, group, at).values())
-    return Held(next_offset=row[0], topic_id=row[1], kind=row[2], offset=row[3], letters=letters, anew_at=row[4])
+    if row is None:
+        return None
+    return Held(next_offset=row[0], topic_id=row[1], kind=row[2], offset=row[3], anew_at=row[4])
 
 
-def open_letters(connection: psycopg.Connection, group: str, at: TopicPartition) -> dict[int, int]:
-    """The open letters of a partition, with their offsets."""
-    with translated("read letters"):
-        return dict(connection.execute(_LETTERS, (group, *at, [state.value for state in OPEN])).fetchall())
+def open_letters(connection: psycopg.Connection, group: str, at: TopicPartition, first: int) -> int:
+    """How many letters of a partition are open from an offset on."""
+    with translated("count letters"):
+        ((letters,),) = connection.execute(f"SELECT count(*) {_OPEN}".encode(), (group, *at, first)).fetchall()
+    return int(letters)
 
 
 def given_up(connection: psycopg.Connection, group: str, at: TopicPartition, decision: Decision) -> list[int]:
@@ -96,7 +96,9 @@ def given_up(connection: psycopg.Connection, group: str, at: TopicPartition, dec
     first = decision.discarded_from
     if first is None:
         return []
-    return [letter for letter, offset in open_letters(connection, group, at).items() if offset >= first]
+    with translated("read letters"):
+        rows = connection.execute(f"SELECT id {_OPEN} ORDER BY id".encode(), (group, *at, first)).fetchall()
+    return [row[0] for row in rows]
 
 
 def carry_out(connection: psycopg.Connection, group: str, at: TopicPartition, decision: Decision) -> int:

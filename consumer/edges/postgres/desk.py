@@ -1,8 +1,9 @@
 """Implements `Desk` and `Movable` of `consumer.ports.desk`, on a session of a person's command."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
-from consumer.core.decision import Decision, Held
+from consumer.core.decision import Decision, Held, Letters
 from consumer.core.failure import Persistent, failed
 from consumer.core.kinds import KINDS
 from consumer.core.records import TopicPartition
@@ -40,14 +41,17 @@ class PostgresDesk(PersonSession):
     def held(self, at: TopicPartition) -> Held | None:
         return decisions.held(self._session(), self._group, at, lock=False)
 
-    def move(self, at: TopicPartition, decide: Callable[[Held], Decision], note: Note) -> Moved:
+    def open_letters(self, at: TopicPartition, first: int) -> int:
+        return decisions.open_letters(self._session(), self._group, at, first)
+
+    def move(self, at: TopicPartition, decide: Callable[[Held, Letters], Decision], note: Note) -> Moved:
         connection = self._session()
         with transaction(connection, "set position"):
             held = decisions.held(connection, self._group, at, lock=True)
             if held is None:
                 raise Persistent(failed(KINDS["worker.defect"], "postgres", "set position", f"{at} has no position"))
-            decision = decide(held)
             of = (self._group, at)
+            decision = decide(held, partial(decisions.open_letters, connection, *of))
             epoch, letters = decisions.carry_out_whole(connection, of, decision, self._discard, note)
             moved = Moved(before=held, after=decision, epoch=epoch, discarded=len(letters))
             audit.write(connection, self._group, "set position", _details(moved), note, at)

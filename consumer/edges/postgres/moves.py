@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 import psycopg
 from psycopg import sql
 
-from consumer.core.decision import Decision, Held, Undecidable, decide
+from consumer.core.decision import Decision, Held, Letters, Undecidable, decide
 from consumer.core.failure import Transient
 from consumer.core.history import OFFSET, PARTITION
 from consumer.core.letters import OPEN_STATES
@@ -64,7 +65,8 @@ class PositionActs:
             if task.subject.get("anew") and held.topic_id is not None and log.topic_id == held.topic_id:
                 # it is read from its start already, and would be once more
                 return _stays(held)
-            decision = decide(to, held, log, discard_letters=_discards(task, held.topic_id, log.topic_id))
+            discards = _discards(task, held.topic_id, log.topic_id)
+            decision = decide(to, held, log, self._letters(connection, at), discard_letters=discards)
             if decision.next_offset > held.next_offset and not decision.anew:
                 # what is between was never applied
                 return _stays(held)
@@ -105,7 +107,7 @@ class PositionActs:
             held = self._within(connection, task, lock=True)
             if isinstance(held, Turn):
                 return held
-            decision = decide(str(task.subject["to"]), held, log)
+            decision = decide(str(task.subject["to"]), held, log, self._letters(connection, at))
         except Undecidable as why:
             return _stopped(str(why))
         self._carry_out(connection, task, at, decision)
@@ -142,6 +144,9 @@ class PositionActs:
         if held.next_offset < first:
             return Turn(progress={"position": held.next_offset, "goal": first}, wait=_LOOK_EVERY)
         return held
+
+    def _letters(self, connection: psycopg.Connection, at: TopicPartition) -> Letters:
+        return partial(decisions.open_letters, connection, self.group, at)
 
     def _carry_out(self, connection: psycopg.Connection, task: Task, at: TopicPartition, decision: Decision) -> None:
         note = Note(task.actor, task.reason)
