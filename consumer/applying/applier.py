@@ -11,11 +11,11 @@ from consumer.applying.attempts import Attempts, Workshop
 from consumer.applying.holdings import Holdings
 from consumer.applying.patience import Patience
 from consumer.applying.topic_watch import say_grown
-from consumer.core.failure import Transient, told
+from consumer.core.failure import Failure, Transient, told
 from consumer.core.records import TopicPartition
 from consumer.ports.facts import Began, Ended, Tell, untold
 from consumer.ports.refusals import ConnectionLost
-from consumer.ports.target import Retention, Sink
+from consumer.ports.target import Pruned, Retention, Sink
 from consumer.reading.handover import Handover, Stopped, Take, Work
 
 log = structlog.get_logger("headrace.apply")
@@ -37,6 +37,8 @@ class Applier:
         self._attempts = Attempts(sink, shop, handover, holdings, patience)
         self._next_look = 0.0
         self._opened = False
+        # what could not be deleted when it was last tried to
+        self._kept: frozenset[str] = frozenset()
         # what bindings rest on and is to change, with the topics of those
         self._changes: deque[tuple[Callable[[], Collection[str] | None], Collection[str] | None]] = deque()
         # called once the target was reached, before anything is taken; set by whoever composes
@@ -105,9 +107,19 @@ class Applier:
 
     def prune(self, keep: Retention) -> bool:
         """Delete a part of what need not be kept, if the target is there; returns whether there may be more."""
-        with suppress(Transient):
-            return self._sink.prune(keep)
-        return False
+        try:
+            pruned = self._sink.prune(keep)
+        except Transient as error:
+            pruned = Pruned(failures=(error.failure,))
+        self._say_kept(pruned.failures)
+        return pruned.more
+
+    def _say_kept(self, failures: Sequence[Failure]) -> None:
+        """Each is said once until it works again."""
+        failing = {failure.operation: failure for failure in failures}
+        for operation in failing.keys() - self._kept:
+            log.warning("what need not be kept is not deleted", **told(failing[operation]))
+        self._kept = frozenset(failing)
 
     def _take(self, partitions: Sequence[TopicPartition], *, again: bool = False) -> None:
         taken = self._holdings.take(partitions, again=again)

@@ -103,6 +103,14 @@ class Retention:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pruned:
+    """What need not be kept, of which a part was deleted. `more`: there may be more; `failures`: of what failed."""
+
+    more: bool = False
+    failures: tuple[Failure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PoolStatus:
     """The sessions for short questions: how many there may be, are open and used, and how many questions wait for one.
 
@@ -205,5 +213,5 @@ class Sink(Protocol):
         self, plan: Plan, room: Mapping[TopicPartition, int] = NO_ROOM, within: float | None = None
     ) -> Applied: ...
     def resolve(self, applied: Applied, failure: Failure) -> Outcome: ...
-    def prune(self, keep: Retention) -> bool: ...
+    def prune(self, keep: Retention) -> Pruned: ...
     def marks(self) -> list[OffsetRange]: ...

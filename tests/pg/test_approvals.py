@@ -124,7 +124,7 @@ def test_what_came_to_its_end_is_deleted_after_its_time(scene: Scene) -> None:
         one.apply(scene.record([ID, WORD, SIZE], {"id": number, "word": "w", "size": 1}))
     stops(one, scene.record([ID, SIZE], {"id": 3, "size": 1}))
     scene.sql("UPDATE headrace.schema_changes SET applied_at = applied_at - interval '2 h', planned_at = 'epoch'")
-    assert not one.sink.prune(Retention(changes=3.0))
+    assert not one.sink.prune(Retention(changes=3.0)).more
     assert scene.history() == [("add", "applied"), ("drop", "planned")]
     scene.sql(
         """

@@ -15,7 +15,7 @@ from consumer.core.failure import HeadraceError, Transient
 from consumer.core.target import TableName
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.ports.refusals import ConnectionLost, DataFault, Fenced
-from consumer.ports.target import Retention, Start
+from consumer.ports.target import Pruned, Retention, Start
 from consumer.stack.waiting import wait_until
 from tests.pg.conftest import Sinks
 from tests.pg.landing import ID, Landing
@@ -226,7 +226,7 @@ def test_what_has_come_to_its_end_is_kept_for_its_time(
     )
     with closing(PostgresSink(replace(sink.settings, trust_source=trusting), group)) as pruning:
         pruning.open()
-        assert not pruning.prune(Retention(ledger=2.5, closed_letters=3.5))
+        assert pruning.prune(Retention(ledger=2.5, closed_letters=3.5)) == Pruned()
     left = session.execute(
         'SELECT l."offset", b.letter_id IS NOT NULL FROM headrace.letters l'
         " LEFT JOIN headrace.letter_bytes b ON b.letter_id = l.id WHERE l.group_name = %s ORDER BY 1",
@@ -253,9 +253,47 @@ def test_a_long_history_is_deleted_bit_by_bit(
     left = "SELECT count(*) FROM headrace.batches WHERE finished_at = 'epoch'"
     found = []
     for more in (True, True, False):
-        assert sink.prune(Retention()) is more
+        assert sink.prune(Retention()) == Pruned(more=more)
         found.append(session.execute(left).fetchone())
     assert found == [(70_001,), (20_001,), (1,)]
+
+
+def test_large_letters_are_deleted_some_at_a_time(
+    session: psycopg.Connection, landing: Landing, sink: PostgresSink, group: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batches wait for what is deleted, and it has to end within its timeout; at least one goes each time."""
+    monkeypatch.setattr("consumer.edges.postgres.letters._MOST_BYTES", 1)
+    for number in range(3):
+        landing.apply(("x", {"id": number, "word": "w"}))
+    closed = "UPDATE headrace.letters SET state = 'discarded', closed_at = 'epoch' WHERE group_name = %s"
+    session.execute(closed, (group,))
+    left = []
+    for more in (True, True, False):
+        assert sink.prune(Retention()) == Pruned(more=more)
+        left += session.execute("SELECT count(*) FROM headrace.letters WHERE group_name = %s", (group,)).fetchall()
+    assert left == [(2,), (1,), (0,)]
+
+
+def test_what_can_not_be_deleted_of_one_kind_keeps_no_other(
+    session: psycopg.Connection, server: str, landing: Landing, sink: PostgresSink, group: str
+) -> None:
+    """Somebody has locked the ledger: letters go all the same, and what stays is told with its reason."""
+    landing.apply(("x", {"id": 1, "word": "w"}))
+    closed = "UPDATE headrace.letters SET state = 'discarded', closed_at = 'epoch' WHERE group_name = %s"
+    session.execute(closed, (group,))
+    session.execute("UPDATE headrace.batches SET finished_at = 'epoch' WHERE group_name = %s", (group,))
+    impatient = replace(sink.settings, batch_deadline=0.5)
+    with psycopg.connect(server) as other, closing(PostgresSink(impatient, group)) as pruning:
+        pruning.open()
+        other.execute("LOCK TABLE headrace.batches IN ACCESS EXCLUSIVE MODE")
+        (failure,) = pruning.prune(Retention()).failures
+    assert (failure.operation, failure.kind) == ("prune ledger", "target.locked")
+    left = [
+        session.execute(f"SELECT count(*) FROM headrace.{table} WHERE group_name = %s", (group,)).fetchone()
+        for table in ("letters", "batches")
+    ]
+    assert left == [(0,), (1,)]
+    assert sink.prune(Retention()) == Pruned()
 
 
 def test_what_became_of_the_parts_of_a_batch_is_kept(

@@ -18,7 +18,7 @@ from consumer.edges.postgres.board import PostgresBoard
 from consumer.edges.postgres.migrate import ensure, migrate, migrations, schema_version, upgrade
 from consumer.edges.postgres.session import SessionSettings, connect
 from consumer.edges.postgres.sink import PostgresSink
-from consumer.ports.target import Retention
+from consumer.ports.target import Pruned, Retention
 from tests.pg.conftest import NUMBERS
 from tests.pg.landing import ID, Landing
 from tests.pg.lettered import letters
@@ -90,7 +90,7 @@ class Place:
             sink.seed({})
             landing = Landing(sink, TableName("public", name), FIELDS)
             landing.apply(("c", {"id": 1, "word": "w"}), ("x", {"id": 2, "word": "w"}))
-            assert not sink.prune(Retention())
+            assert sink.prune(Retention()) == Pruned()
         assert letters(self.session, group) == [(1, "dead", "record.decode")]
         assert self.session.execute(f"SELECT id FROM public.{name}".encode()).fetchall() == [(1,)]
         if self.session.execute("SELECT to_regclass('headrace.added')").fetchone() != (None,):

@@ -13,7 +13,7 @@ from consumer.core.letters import OPEN_STATES, Letter, State
 from consumer.core.plan import Aside
 from consumer.core.records import RecordRef, TopicPartition
 from consumer.edges.postgres.digests import digests, types
-from consumer.edges.postgres.letter_bytes import write_bytes
+from consumer.edges.postgres.letter_bytes import SIZE, write_bytes
 from consumer.edges.postgres.staging import Staged
 from consumer.edges.postgres.standing import alone
 from consumer.edges.postgres.translate import translated
@@ -23,17 +23,27 @@ _OPEN = sql.SQL(OPEN_STATES)
 
 _COUNT = sql.SQL("SELECT count(*) FROM headrace.letters WHERE group_name = %s AND state IN ({open})").format(open=_OPEN)
 
+# deleted at a time: batches wait meanwhile
+_MOST_BYTES = 64 << 20
 # bytes and failures by name: with target.constraints = "trust-source" no foreign key deletes them
-_PRUNE = """
-WITH old AS (
-    SELECT id FROM headrace.letters
-    WHERE group_name = %s AND closed_at < now() - make_interval(secs => %s) ORDER BY closed_at LIMIT %s
+_PRUNE = f"""
+WITH closed AS (
+    SELECT id, closed_at FROM headrace.letters
+    WHERE group_name = %(group)s AND closed_at < now() - make_interval(secs => %(secs)s)
+    ORDER BY closed_at, id LIMIT %(most)s
+), sized AS (
+    SELECT c.id, sum({SIZE}) OVER (ORDER BY c.closed_at, c.id) - ({SIZE}) < %(size)s AS fits
+    FROM closed c LEFT JOIN headrace.letter_bytes b ON b.letter_id = c.id
+), old AS (
+    SELECT id FROM sized WHERE fits
 ), bytes AS (
     DELETE FROM headrace.letter_bytes WHERE letter_id IN (SELECT id FROM old)
 ), failures AS (
     DELETE FROM headrace.letter_failures WHERE letter_id IN (SELECT id FROM old)
+), letters AS (
+    DELETE FROM headrace.letters WHERE id IN (SELECT id FROM old)
 )
-DELETE FROM headrace.letters WHERE id IN (SELECT id FROM old)
+SELECT count(*) = %(most)s OR count(*) FILTER (WHERE NOT fits) > 0 FROM sized
 """
 
 _UNPUBLISHED = """
@@ -98,9 +108,11 @@ WHERE l.group_name = %s AND l.topic = w.topic AND l.partition = w.partition AND 
 """).format(open=_OPEN)
 
 
-def prune(connection: psycopg.Connection, group: str, keep_hours: float, most: int) -> int:
-    """Delete letters that were closed longer ago, with their bytes, at most so many; returns how many."""
-    return connection.execute(_PRUNE, (group, keep_hours * 3600, most)).rowcount
+def prune(connection: psycopg.Connection, group: str, keep_hours: float, most: int) -> bool:
+    """Delete letters closed longer ago with their bytes, so many of either at most; returns whether there are more."""
+    values = {"group": group, "secs": keep_hours * 3600, "most": most, "size": _MOST_BYTES}
+    ((more,),) = connection.execute(_PRUNE.encode(), values).fetchall()
+    return bool(more)
 
 
 def count_open(connection: psycopg.Connection, group: str) -> int:

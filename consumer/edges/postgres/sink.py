@@ -54,7 +54,7 @@ from consumer.ports.refusals import (
     Reconsider,
     TooSlow,
 )
-from consumer.ports.target import NO_ROOM, Applied, Known, Outcome, Retention, Start, Stored, Taken
+from consumer.ports.target import NO_ROOM, Applied, Known, Outcome, Pruned, Retention, Start, Stored, Taken
 
 # seconds in which the server is told to undo what runs
 _CUT = 1.0
@@ -305,8 +305,8 @@ class PostgresSink:
             self.tell(Undone(plan=plan, failure=failure, began=applied.laps[0].began, seconds=applied.seconds))
         return outcome
 
-    def prune(self, keep: Retention) -> bool:
-        """Delete what need not be kept any longer, a bounded part of it; returns whether there may be more."""
+    def prune(self, keep: Retention) -> Pruned:
+        """Delete what need not be kept any longer, a bounded part of it."""
         return pruning.prune(self._session(), self._group, keep)
 
     def marks(self) -> list[OffsetRange]:
