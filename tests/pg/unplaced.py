@@ -108,7 +108,7 @@ class Scene:
         """A person sets the position, and the partition is taken anew."""
         decision = Decision(next_offset=offset, topic_id=None)
         with closing(PostgresDesk(self.sink.settings, self.group, discard)) as desk:
-            desk.move(self.landing.at, lambda held: decision, Note(actor="a person", reason="again"))
+            desk.move(self.landing.at, lambda held, letters: decision, Note(actor="a person", reason="again"))
         (self.landing.taken,) = self.sink.take({self.landing.at: Start(offset=0)})
 
     def read_again(self, *offsets: int) -> None:
