@@ -14,6 +14,9 @@ _SKIPPED = frozenset({"table.truncate", "log.unreadable"})
 _CUT = "log.truncated"
 
 
+MOST_GIVEN_UP = 5_000
+"""Letters that may be given up with a position, which is locked meanwhile."""
+
 Letters = Callable[[int], int]
 """Tells how many letters of a partition are open from an offset on."""
 
@@ -82,6 +85,11 @@ def decide(to: str, held: Held, log: LogNow, letters: Letters, *, discard_letter
         raise Undecidable(
             f"{given_up} letters of the partition are open, and their offsets are those of {what}; "
             "discard them with --discard-letters"
+        )
+    if given_up > MOST_GIVEN_UP:
+        raise Undecidable(
+            f"{given_up} letters of the partition would go with the position, more than {MOST_GIVEN_UP}; give them up "
+            "before: headrace replay start --discard"
         )
     topic_id = log.topic_id or held.topic_id
     return Decision(next_offset=offset, topic_id=topic_id, anew=anew, discarded_from=first, letters=given_up)

@@ -142,7 +142,7 @@ class Outbox(Protocol):
         ...
 
     def republish(self) -> int:
-        """Have copies published again that are overdue by twice their delay; returns how many."""
+        """Have copies published again that are overdue by twice their delay, some at a time; returns how many."""
         ...
 
 

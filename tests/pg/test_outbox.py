@@ -23,6 +23,7 @@ from consumer.ports.letters import LetterTopic, Outgoing, Posted, Unposted
 from dlq.headers import decode, encode
 from tests.pg.conftest import Pools
 from tests.pg.landing import ID, Landing
+from tests.pg.words import Bad
 
 AWAY = failed(KINDS["kafka.letters"], "kafka", "publish letter", "away")
 Outboxes = Callable[..., PostgresOutbox]
@@ -233,6 +234,25 @@ def test_a_copy_that_does_not_come_back_is_published_again(
 
     assert outbox.republish() == again
     assert len(outbox.claim(9, 60)) == again
+
+
+def test_copies_that_did_not_come_back_are_published_again_some_at_a_time(
+    session: psycopg.Connection, outboxes: Outboxes, bad: Bad, group: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of them at once would take longer than a statement may; those that are due longest go first."""
+    monkeypatch.setattr("consumer.edges.postgres.outbox._MOST_OVERDUE", 2)
+    outbox = outboxes()
+    ids = [bad(number=number) for number in (1, 2, 3)]
+    for place, number in enumerate(ids):
+        session.execute(
+            "UPDATE headrace.letters SET state = 'retrying', published_attempt = attempt,"
+            " due_at = now() - make_interval(hours => %s), published_at = now() - interval '1 d' WHERE id = %s",
+            (10 + place, number),
+        )
+    assert outbox.republish() == 2
+    left = "SELECT id FROM headrace.letters WHERE group_name = %s AND published_attempt = attempt"
+    assert session.execute(left, (group,)).fetchall() == [(ids[0],)]
+    assert [outbox.republish(), outbox.republish()] == [1, 0]
 
 
 def test_an_idle_session_that_was_lost_is_no_failure(

@@ -103,6 +103,13 @@ def test_letters_are_counted_only_where_they_go_with_the_position() -> None:
     assert asked == [50]
 
 
+def test_more_letters_than_a_moment_takes_are_not_given_up_with_a_position() -> None:
+    """It is locked meanwhile; a job gives them up before."""
+    with pytest.raises(Undecidable, match=r"^5001 letters .* headrace replay start --discard"):
+        decide("50", held(next_offset=101), LOG, lambda first: 5_001, discard_letters=True)
+    assert decide("50", held(next_offset=101), LOG, lambda first: 5_000, discard_letters=True).letters == 5_000
+
+
 def test_letters_of_a_topic_that_is_the_same_stay() -> None:
     """They are discarded where they are decided about one by one."""
     with pytest.raises(Undecidable, match="only of a topic that was made anew"):

@@ -77,9 +77,11 @@ UPDATE headrace.letters SET published_attempt = attempt - 1 WHERE id IN (
       AND coalesce(searched >= search_until, true)
       AND due_at + interval '30 s' < clock_timestamp()
       AND published_at + greatest(published_at - due_at, interval '30 s') < clock_timestamp()
-    FOR UPDATE SKIP LOCKED
+    ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED
 )
 """
+# at a time: more would take longer than a statement may, and the next look finds the others
+_MOST_OVERDUE = 5_000
 
 
 class PostgresOutbox:
@@ -119,7 +121,7 @@ class PostgresOutbox:
             self._ask(lambda connection: connection.execute(_GIVE_BACK, (back,)))
 
     def republish(self) -> int:
-        return self._ask(lambda connection: connection.execute(_OVERDUE, (self._group,)).rowcount)
+        return self._ask(lambda connection: connection.execute(_OVERDUE, (self._group, _MOST_OVERDUE)).rowcount)
 
     def _confirmed(self, query: str, done: Sequence[Posted]) -> set[int]:
         if not done:
