@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import namedtuple_row
 
-from consumer.core.letters import State, Verdict
+from consumer.core.letters import OPEN_STATES, State, Verdict
 from consumer.core.records import OffsetRange, RecordRef, TopicPartition
 from consumer.core.search import Doubt, Ending, Search, Seen, Stretch
 from consumer.edges.postgres import digests, memory, standing
@@ -64,6 +64,14 @@ _GO_ON = f"UPDATE headrace.letters SET searched = %(upto)s, search_doubt = %(dou
 _CLEAR = f"""
 UPDATE headrace.letters SET searched = search_until, due_at = clock_timestamp(), published_attempt = attempt - 1,
     reason = 'no later change of its row was found' {_THERE}
+"""
+_LOCK = f"SELECT FROM headrace.letters {_THERE} FOR UPDATE"
+# any other open letter of its row
+_BESIDE = f"""
+SELECT n.id FROM headrace.letters l
+JOIN headrace.letters n ON n.group_name = l.group_name AND n.table_name = l.table_name AND n.digest_a = l.digest_a
+    AND n.digest_b = l.digest_b AND n.id <> l.id AND n.state IN ({OPEN_STATES})
+WHERE l.id = %s LIMIT 1
 """
 # the rest of the row's changes no longer sees it
 _UNPLACE = """
@@ -157,12 +165,19 @@ def _brought_further(
 
 
 def _refuse(connection: psycopg.Connection, search: Search, doubt: Doubt | None) -> None:
-    """It is dead, and nothing waits for it: it will not be applied."""
+    """It is dead, and nothing waits for it: it will not be applied.
+
+    It is no letter of its row any more before it is dead, else jobs would be told that what is behind it waits for it.
+    """
+    here = {"id": search.id, "attempt": search.attempt, "start": search.searched}
+    if connection.execute(_LOCK, here).fetchone() is None:
+        return
+    standing.release_next(connection, [search.id])
+    beside = [row[0] for row in connection.execute(_BESIDE, (search.id,))]
+    connection.execute(_UNPLACE, (search.id,))
     failure = search.refused_for(doubt)
-    verdict = Verdict(id=search.id, attempt=search.attempt, state=State.DEAD, failure=failure)
-    if standing.settle(connection, [verdict]):
-        standing.release_next(connection, [search.id])
-        connection.execute(_UNPLACE, (search.id,))
+    standing.settle(connection, [Verdict(id=search.id, attempt=search.attempt, state=State.DEAD, failure=failure)])
+    standing.release_keeping(connection, beside)
 
 
 def _search(row: Any) -> Search:
