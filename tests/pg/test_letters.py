@@ -1,6 +1,7 @@
 """Letters in the batch's transaction: written with their bytes, superseded, held, in the order of their row."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import psycopg
@@ -13,7 +14,7 @@ from consumer.core.records import RecordRef
 from consumer.core.target import TableName
 from consumer.edges.postgres.aside import LetterBounds
 from consumer.edges.postgres.sink import PostgresSink
-from consumer.ports.refusals import DataFault, LettersFull, Reconsider, TableFault
+from consumer.ports.refusals import DataFault, LettersFull, Reconsider, TableBusy, TableFault
 from tests.pg.conftest import Sinks
 from tests.pg.landing import Change, Landing, rows
 from tests.pg.lettered import FIELDS, States, letters, opened, row
@@ -256,6 +257,46 @@ def test_what_waits_for_one_letter_is_bounded(server: str, table: TableName, gro
             landing.apply(("u", row(1, UNAVAILABLE)))
     assert caught.value.failure.kind == "table.held"
     assert states() == "0d1h2h"
+
+
+@pytest.mark.parametrize("refused_by", ["the planner", "the table"])
+def test_what_is_open_of_one_row_is_bounded(
+    session: psycopg.Connection, server: str, table: TableName, group: str, states: States, refused_by: str
+) -> None:
+    """Each change may be a letter by itself, and every batch with the row reads them all."""
+    session.execute(f"ALTER TABLE {table.schema}.t ADD CHECK (word <> '{CANARY}')")
+    bad = ("x", row(1)) if refused_by == "the planner" else ("u", row(1, CANARY))
+    with opened(server, group, LetterBounds(max_open=2, flood_percent=100)) as sink:
+        landing = Landing(sink, table, FIELDS)
+        # the target looks closer at a table that has refused rows
+        with suppress(DataFault):
+            landing.apply(bad)
+        while states() != "0d1d":
+            landing.apply(bad)
+        with pytest.raises(TableFault) as caught:
+            landing.apply(bad)
+        assert (caught.value.failure.kind, caught.value.table) == ("table.held", table)
+        assert "more than 2 open letters" in caught.value.failure.detail
+        assert states() == "0d1d"
+        landing.apply(("x", row(2)), ("c", row(1)))
+    assert states() == "0s1s2d"
+
+
+def test_letters_that_can_not_be_closed_in_time_hold_up_their_table_alone(
+    server: str, table: TableName, group: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others go on."""
+
+    def late(connection: psycopg.Connection, ids: object) -> None:
+        raise psycopg.errors.QueryCanceled
+
+    with opened(server, group, LetterBounds()) as sink:
+        landing = Landing(sink, table, FIELDS)
+        landing.apply(("x", row(1)))
+        monkeypatch.setattr("consumer.edges.postgres.standing.supersede", late)
+        with pytest.raises(TableBusy) as caught:
+            landing.apply(("c", row(1)))
+    assert (caught.value.failure.operation, caught.value.table) == ("close letters", table)
 
 
 @pytest.mark.provokes("table.flood")

@@ -26,13 +26,14 @@ from consumer.ports.refusals import LettersFull, Reconsider, TableFault, library
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LetterBounds:
     """Most bytes of a record that are kept beside its letter; most rows of a write, in percent, that may be refused;
-    most letters that wait to be published, and that wait for an older one of their row.
+    most letters that wait to be published, that wait for an older one of their row, and that are open of one row.
     """
 
     inline_bytes: int = 1 << 20
     flood_percent: float = 5.0
     max_unpublished: int = 10_000
     max_held: int = 100
+    max_open: int = 10_000
 
 
 DEFAULT_BOUNDS = LetterBounds()
@@ -133,12 +134,13 @@ class BatchLetters:
 
     def close(self, connection: psycopg.Connection, met: Sequence[tuple[Met, RecordRef]]) -> None:
         """Close letters that were met: their rows are written as a whole now, or their own records are."""
-        older = {one.id for one, ref in met if one.origin != ref}
-        own = {one.id for one, ref in met if one.origin == ref}
-        with translated("close letters"):
-            standing.supersede(connection, sorted(older))
-            standing.close_applied(connection, sorted(own))
-        self.closed += Counter({State.SUPERSEDED.value: len(older), State.APPLIED.value: len(own)})
+        for table in sorted({one.table for one, _ in met}, key=str):
+            older = {one.id for one, ref in met if one.table == table and one.origin != ref}
+            own = {one.id for one, ref in met if one.table == table and one.origin == ref}
+            with translated("close letters", table):
+                standing.supersede(connection, sorted(older))
+                standing.close_applied(connection, sorted(own))
+            self.closed += Counter({State.SUPERSEDED.value: len(older), State.APPLIED.value: len(own)})
 
     def write_refused(self, connection: psycopg.Connection, refused: Sequence[RefusedRows]) -> list[Aside] | None:
         """Write the letters of rows that the target refuses; None where the batch has to be planned anew for them."""
@@ -149,6 +151,7 @@ class BatchLetters:
         for one, aside in zip(refused, sure, strict=True):
             with translated("write letters", aside.table):
                 letters.write(connection, self._pen, aside, one.staged)
+                self._require_few(connection, aside)
         return sure
 
     def _left_out(self, refused: RefusedRows) -> Aside | None:
@@ -172,11 +175,21 @@ class BatchLetters:
                 if staged is not None:
                     digests.require_types(connection, self._group, staged.write)
                 alone += letters.write(connection, self._pen, aside, staged)
-                if letters.most_held(connection, self._group, aside) > self._bounds.max_held:
-                    raise TableFault(_held(self._bounds.max_held, aside.table), aside.table)
+                self._require_few(connection, aside)
         if alone:
             raise Reconsider({}, alone)
         return {aside.table for aside in stage.letters if aside.table is not None}
+
+    def _require_few(self, connection: psycopg.Connection, aside: Aside) -> None:
+        """Raises TableFault where a row that letters were written of has too many by now."""
+        bounds = self._bounds
+        if letters.most_held(connection, self._group, aside) > bounds.max_held:
+            detail = f"more than {bounds.max_held} letters of one row of {aside.table} wait for an older one"
+        elif letters.crowded(connection, self._group, aside, bounds.max_open):
+            detail = f"a row of {aside.table} has more than {bounds.max_open} open letters"
+        else:
+            return
+        raise TableFault(failed(KINDS["table.held"], "postgres", "write letters", detail), aside.table)
 
     def _unpublished(self, connection: psycopg.Connection) -> int:
         with translated("count letters"):
@@ -186,11 +199,6 @@ class BatchLetters:
 _LATE = "a later change of the row was applied"
 _BEHIND = failed(KINDS[BEHIND], "postgres", "look for letters", KINDS[BEHIND].sign)
 _KEEPS = replace(_BEHIND, operation=KEEPING)
-
-
-def _held(most: int, table: TableName | None) -> Failure:
-    detail = f"more than {most} letters of one row of {table} wait for an older one"
-    return failed(KINDS["table.held"], "postgres", "write letters", detail)
 
 
 def _is_older(letter: RecordRef, ref: RecordRef) -> bool:

@@ -111,11 +111,12 @@ def lettered(connection: psycopg.Connection, group: str, tables: Collection[Tabl
 
 @dataclass(frozen=True, slots=True)
 class Met:
-    """An open letter of a staged row, which is counted from 0. `dead`: it waits for a person. `keeps`: it is a delete
-    that waits to keep what the row has for its next key.
+    """An open letter of a table's staged row, which is counted from 0. `dead`: it waits for a person. `keeps`: it is a
+    delete that waits to keep what the row has for its next key.
     """
 
     id: int
+    table: TableName
     place: int
     origin: RecordRef
     dead: bool
@@ -136,7 +137,7 @@ def met(connection: psycopg.Connection, group: str, staged: Staged) -> list[Met]
     where = list({row[1] for row in rows})
     places: dict[str, int] = dict(connection.execute(_MET_AT.format(staging=staged.staging), (where,)).fetchall())
     return [
-        Met(number, places[at], RecordRef(TopicPartition(topic, partition), offset), dead, keeps)
+        Met(number, staged.write.table, places[at], RecordRef(TopicPartition(topic, partition), offset), dead, keeps)
         for number, at, topic, partition, offset, dead, keeps in rows
     ]
 

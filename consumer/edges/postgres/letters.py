@@ -74,6 +74,25 @@ SELECT max(waiting) FROM (
 ) AS queues
 """
 
+# no more of a row's letters are read than it takes to know
+_CROWDED = sql.SQL("""
+SELECT EXISTS (
+    SELECT FROM (
+        SELECT DISTINCT n.table_name, n.digest_a, n.digest_b
+        FROM unnest(%(topics)s::text[], %(partitions)s::int[], %(offsets)s::bigint[]) AS w(topic, partition, "offset")
+        JOIN headrace.letters n ON n.group_name = %(group)s AND n.topic = w.topic AND n.partition = w.partition
+            AND n."offset" = w."offset" AND n.state IN ({open})
+        WHERE n.digest_a IS NOT NULL
+    ) AS r
+    CROSS JOIN LATERAL (
+        SELECT FROM headrace.letters l
+        WHERE l.group_name = %(group)s AND l.table_name = r.table_name AND l.digest_a = r.digest_a
+          AND l.digest_b = r.digest_b AND l.state IN ({open})
+        OFFSET %(most)s LIMIT 1
+    ) AS beyond
+)
+""").format(open=_OPEN)
+
 _WRITE = sql.SQL("""
 INSERT INTO headrace.letters (
     group_name, topic, partition, "offset", state, kind, error_type, component, operation, detail, remedy, code,
@@ -156,6 +175,13 @@ def most_held(connection: psycopg.Connection, group: str, aside: Aside) -> int:
         return 0
     row = connection.execute(_MOST_HELD, (group, *_arrays(held))).fetchone()
     return int(row[0] or 0) if row else 0
+
+
+def crowded(connection: psycopg.Connection, group: str, aside: Aside, most: int) -> bool:
+    """Whether a row that new letters are of has more than so many open ones."""
+    topics, partitions, offsets = _arrays([letter.record.ref for letter in aside.letters])
+    values = {"group": group, "topics": topics, "partitions": partitions, "offsets": offsets, "most": most}
+    return connection.execute(_CROWDED, values).fetchone() == (True,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
