@@ -72,6 +72,13 @@ RELATIONS = (
         "that hangs is never marked",
     ),
     Relation(
+        # a decoding is within a turn of the poll loop
+        settings=("telemetry.turn_within", "worker.decode_deadline"),
+        holds=lambda s: not s.telemetry.serve or s.telemetry.turn_within > s.worker.decode_deadline,
+        words="telemetry.turn_within must be more than worker.decode_deadline ({worker_decode_deadline:g}), or "
+        "/healthz has a worker ended that is about to mark a range that hangs",
+    ),
+    Relation(
         # copies of letters: the target is asked, then the cluster for their topics
         settings=(
             "worker.stall_timeout",

@@ -125,13 +125,13 @@ def test_variables_of_the_compose_file_are_those_that_it_asks_for() -> None:
 
 
 def test_mistakes_are_told_as_the_page_shows_them() -> None:
-    """Both of them, in its words."""
+    """Each of them, in its words."""
     (block,) = [each for each in _BLOCKS.values() if each.page == "docs/how-to/set-timeouts.md" and not each.language]
     wrong = {"worker": {"stall_timeout": 100, "decode_deadline": 100}, "retry": {"table_first": 90, "table_most": 60}}
     with pytest.raises(ValidationError) as raised:
         Settings(**_merged(tomllib.loads(_BASE), wrong))
     told = mistakes(raised.value)
-    assert block.text.splitlines() == ["the settings have 2 mistakes:", *(f"  {line}" for line in told)]
+    assert block.text.splitlines() == ["the settings have 3 mistakes:", *(f"  {line}" for line in told)]
 
 
 def _absent(begin: str) -> list[tuple[Block, str]]:

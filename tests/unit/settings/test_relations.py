@@ -67,6 +67,16 @@ def test_a_hang_is_marked_before_the_process_is_ended(environment: pytest.Monkey
     assert "worker.decode_deadline" in refused()
 
 
+def test_a_decoding_that_may_take_its_time_fails_no_probe(environment: pytest.MonkeyPatch) -> None:
+    """Where there is one: its worker would be ended before the range is marked, again and again."""
+    environment.setenv("HEADRACE_WORKER__DECODE_DEADLINE", "29")
+    load()
+    environment.setenv("HEADRACE_WORKER__DECODE_DEADLINE", "30")
+    assert "telemetry.turn_within must be more than worker.decode_deadline (30)" in refused()
+    environment.setenv("HEADRACE_TELEMETRY__SERVE", "false")
+    load()
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
