@@ -20,13 +20,16 @@ from consumer.inspection.lagging import Lately, aged, ends_of, explained
 from consumer.ports.control import Worker
 from consumer.ports.facts import Failed, Route, Tell, untold
 from consumer.ports.outlook import Heartbeat, Judged, Outlook, Sight
-from consumer.ports.topics import Ages, LogEnds
+from consumer.ports.topics import Ages, LogAges, LogEnds
 
 log = structlog.get_logger("headrace.lookout")
 
 STAYS = 60.0
 """Seconds for which a process tells what it saw though it has not seen more since: by then another one may tell, or it
 is not so any more. Where looks are further apart it is as long as two of them take."""
+
+# offsets in front of a log's end among which the last heartbeat is: the end may be marks of transactions
+_MARKS = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +41,7 @@ class Sources:
     outlook: Outlook
     workers: Callable[[], Sequence[Worker]]
     offsets: LogEnds
-    ages: Ages
+    ages: LogAges
     lane: Callable[[str], bool]
     heartbeats: str = ""
 
@@ -53,9 +56,13 @@ class Lookout:
         self._outlook = sources.outlook
         self._workers = sources.workers
         self._offsets = sources.offsets
+        self._log_ages = sources.ages
         self._ages = KnownAges(sources.ages)
         self._lane = sources.lane
         self._beating = frozenset({sources.heartbeats} - {""})
+        # the last one, and where its log ended when it was read
+        self._heartbeat: Heartbeat | None = None
+        self._heard_to = 0
         self._me = me
         self._every = every
         self._next_look = 0.0
@@ -118,12 +125,17 @@ class Lookout:
         return [Judged(lag, trends.get(lag.at, Trend.BEHIND if lag.records else Trend.OK)) for lag in found]
 
     def _heard(self) -> Heartbeat | None:
-        """Since when the newest heartbeat lies in its topic, which has one partition."""
+        """Since when the newest heartbeat that was read lies in its topic, which has one partition."""
         (topic,) = self._beating
         at = TopicPartition(topic, 0)
         end = self._offsets.known_ends([at]).get(at, 0)
-        appended = self._ages.appended({at: end - 1}).get(at) if end else None
-        return None if appended is None else Heartbeat(topic, appended)
+        if not end:
+            return None
+        if end != self._heard_to:
+            appended = self._log_ages.newest(at, max(0, end - _MARKS))
+            if appended is not None:
+                self._heartbeat, self._heard_to = Heartbeat(topic, appended), end
+        return self._heartbeat
 
     def _say_failing(self, error: HeadraceError) -> None:
         self.tell(Failed(error.failure, Route.LATER))

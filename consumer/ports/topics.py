@@ -159,6 +159,17 @@ class Ages(Protocol):
         ...
 
 
+class LogAges(Ages, Protocol):
+    """Also of the records at the ends of logs, where marks of transactions may be the last."""
+
+    def newest(self, at: TopicPartition, start: int) -> float | None:
+        """Since when (seconds since 1970) the last record at or behind the offset has been in its log.
+
+        None where none is read within some seconds. Raises Transient.
+        """
+        ...
+
+
 class Origins(Protocol):
     """Records at their origin, read again; used by one thread."""
 

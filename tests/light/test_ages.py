@@ -8,9 +8,9 @@ from consumer.edges.kafka.config import KafkaSettings
 from tests.light.broker import Broker
 
 
-def ages(bootstrap: str) -> KafkaAges:
-    """Asks for a second."""
-    return KafkaAges(KafkaSettings(bootstrap_servers=bootstrap, group="g", topics=(), request_timeout=1))
+def ages(bootstrap: str, seconds: float = 1) -> KafkaAges:
+    """Asks for so long."""
+    return KafkaAges(KafkaSettings(bootstrap_servers=bootstrap, group="g", topics=(), request_timeout=seconds))
 
 
 def test_the_record_at_each_offset_says_since_when_it_is_there() -> None:
@@ -28,6 +28,21 @@ def test_the_record_at_each_offset_says_since_when_it_is_there() -> None:
 def test_nothing_is_asked_where_nothing_is_behind() -> None:
     """Also while the cluster is away."""
     assert ages("127.0.0.1:1").appended({}) == {}
+
+
+def test_the_newest_of_the_last_records_is_found_soon() -> None:
+    """Behind it nothing is waited for; a log that begins later is read from there."""
+    broker = Broker()
+    broker.create("beats", [b"a", b"b"])
+    before = time.time()
+    broker.append("beats", [b"c"])
+    broker.delete_before("beats", 1)
+    began = time.monotonic()
+    newest = ages(broker.bootstrap, 30).newest(TopicPartition("beats", 0), 0)
+    assert newest is not None
+    assert before - 0.01 <= newest <= time.time() + 1
+    assert time.monotonic() - began < 4
+    assert ages(broker.bootstrap).newest(TopicPartition("none", 0), 0) is None
 
 
 def test_a_cluster_that_is_away_says_nothing_of_its_records() -> None:

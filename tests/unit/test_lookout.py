@@ -36,6 +36,9 @@ class Group:
         self.kept: list[tuple[Sequence[Judged], Heartbeat | None]] = []
         self.asked: list[Mapping[TopicPartition, int]] = []
         self.workers: list[Worker] = []
+        # offsets of heartbeats; at others there are marks of transactions
+        self.beats = [8]
+        self.beats_asked = 0
 
     def teller(self) -> str | None:
         if self.silent:
@@ -59,6 +62,10 @@ class Group:
     def appended(self, positions: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, float]:
         self.asked.append(dict(positions))
         return {at: float(offset) for at, offset in positions.items()}
+
+    def newest(self, at: TopicPartition, start: int) -> float | None:
+        self.beats_asked += 1
+        return max((float(offset) for offset in self.beats if offset >= start), default=None)
 
 
 @pytest.fixture
@@ -240,13 +247,32 @@ def test_a_partition_whose_worker_waits_for_a_server_is_not_stalled(group: Group
 
 
 def test_the_newest_heartbeat_is_looked_for(group: Group) -> None:
-    """It is the last record of its topic; none where the topic is not there."""
+    """It is the last record that is read of its topic; none where the topic is not there."""
     look = lookout(group, heartbeats="beats")
     whole(look)
     assert group.kept[-1][1] == Heartbeat("beats", 8.0)
     look = lookout(group, heartbeats="none")
     whole(look)
     assert group.kept[-1][1] is None
+
+
+def test_a_heartbeat_is_heard_in_front_of_its_mark(group: Group) -> None:
+    """As a connector writes it that delivers exactly once; the end of its topic is never a record."""
+    group.logs[BEATS], group.beats = 40, [30, 38]
+    look = lookout(group, heartbeats="beats")
+    whole(look)
+    assert group.kept[-1][1] == Heartbeat("beats", 38.0)
+
+
+def test_the_last_heartbeat_stays_while_none_comes(group: Group) -> None:
+    """Nothing is read again for it, and one that is not read of is as old as the one before."""
+    look = lookout(group, heartbeats="beats")
+    whole(look)
+    whole(look)
+    assert group.beats_asked == 1
+    group.logs[BEATS], group.beats = 11, []
+    whole(look)
+    assert (group.beats_asked, group.kept[-1][1]) == (2, Heartbeat("beats", 8.0))
 
 
 def test_records_are_read_for_their_age_once_and_not_all_at_a_time(group: Group) -> None:
