@@ -1,13 +1,17 @@
 """Processes that were told to stop end in time, whatever they wait for."""
 
+import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+import psutil
 import pytest
 
 from consumer.lifecycle import UNDRAINED
 from consumer.settings.loading import Settings
+from consumer.stack.waiting import wait_until
 from consumer.supervisor import outlives
 from consumer.worker import ends_within
 
@@ -37,6 +41,37 @@ def ended(within: float, how: str, seconds: float) -> tuple[int, list[str], floa
         began = time.monotonic()
         rest = [line for line in process.stdout.read().splitlines() if "takes too long" not in line]
         return process.wait(30), [first, *rest], time.monotonic() - began
+
+
+# the first process of a space of its own, as in a container
+FIRST = ("unshare", "--map-root-user", "--pid", "--fork", "--kill-child")
+
+
+def inner(outer: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """The first process of that space, once it is there."""
+    return psutil.Process(outer.pid).children()
+
+
+def hears_sigterm(process: psutil.Process) -> bool:
+    """Whether it has a handler of that signal."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    (caught,) = [int(line.split()[1], 16) for line in status.splitlines() if line.startswith("SigCgt:")]
+    return bool(caught >> (signal.SIGTERM - 1) & 1)
+
+
+def test_the_first_process_of_a_container_is_ended_while_it_starts() -> None:
+    """The kernel drops a signal of which it knows nothing, and imports take seconds: it is there before them."""
+    if subprocess.run([*FIRST, "true"], capture_output=True).returncode:
+        pytest.skip("no process may have a space of its own here")
+    command = [*FIRST, sys.executable, "-m", "consumer", "run"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as outer:
+        try:
+            wait_until(lambda: outer.poll() is not None or any(map(hears_sigterm, inner(outer))), 30)
+            assert outer.poll() is None, "it heard nothing to its end"
+            inner(outer)[0].terminate()
+            assert outer.wait(10) == 128 + signal.SIGTERM
+        finally:
+            outer.kill()
 
 
 def test_one_that_waits_too_long_after_it_was_told_is_ended() -> None:
