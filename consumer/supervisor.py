@@ -22,7 +22,9 @@ from consumer.composition.engine import MIB
 from consumer.composition.process import connections, inspection, table_names, worker_name
 from consumer.composition.reloading import Reloading
 from consumer.core.backoff import Backoff
+from consumer.core.failure import Refused, failed
 from consumer.core.healing import Act
+from consumer.core.kinds import KINDS
 from consumer.edges import descriptors
 from consumer.edges.memory import resident
 from consumer.edges.memory import shared as shared_memory
@@ -254,7 +256,7 @@ def _kill(children: list[Child]) -> None:
 
 
 def start_of(settings: Settings, config: Path | None, kept: KeptFile | None, workers: int) -> Start:
-    """How each of so many workers is started."""
+    """How each of so many workers is started. Raises Refused."""
     command = [sys.executable, "-m", "consumer", "run", "--supervisor", str(os.getpid())]
     command += ["--config", str(config)] if config else []
     command += ["--kept", str(kept.fd)] if kept else []
@@ -264,11 +266,16 @@ def start_of(settings: Settings, config: Path | None, kept: KeptFile | None, wor
 def memory_of_each(settings: Settings, share: int | None) -> Mapping[str, str]:
     """What a worker may hold, as a variable, where only their container bounds them: each would take it for its own.
 
-    `share`: bytes of each.
+    `share`: bytes of each. Raises Refused where nobody could work with that.
     """
     if share is None or settings.worker.memory_mb is not None:
         return {}
-    return {variable("worker.memory_mb"): str(max(share // MIB, LEAST_MEMORY))}
+    most = share // MIB
+    if most < LEAST_MEMORY:
+        detail = f"each worker would have {most} MB of the container's memory, and needs {LEAST_MEMORY}"
+        remedy = "Start fewer workers (--workers), or give the container more memory."
+        raise Refused(failed(KINDS["worker.settings"], "settings", "load", detail, remedy=remedy))
+    return {variable("worker.memory_mb"): str(most)}
 
 
 @contextmanager

@@ -13,8 +13,8 @@ from consumer.settings.section import Section
 
 # characters of a worker's name, to which each process adds what makes it its own
 MOST_NAME = 40
-# megabytes with which a worker can do anything
-LEAST_MEMORY = 128
+# megabytes with which a worker can do anything: at rest it holds up to 214
+LEAST_MEMORY = 256
 
 
 class Secrets(Section):

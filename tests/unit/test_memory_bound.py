@@ -5,10 +5,12 @@ import time
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from consumer.binding.known import KnownBindings
 from consumer.composition.engine import MIB, sharing
 from consumer.composition.reloading import Reloading
+from consumer.core.failure import Refused
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.memory import limit, resident, shared
 from consumer.ports.facts import untold
@@ -61,13 +63,22 @@ def settings_of(memory_mb: int | None) -> Settings:
 
 @pytest.mark.parametrize(
     ("set_to", "share", "expected"),
-    [(None, 900 * MIB + 1, "900"), (None, 5 * MIB, "128"), (None, None, None), (700, 900 * MIB, None)],
+    [(None, 900 * MIB + 1, "900"), (None, 256 * MIB, "256"), (None, None, None), (700, 5 * MIB, None)],
 )
 def test_each_worker_is_started_with_its_part_unless_the_settings_say_more(
     set_to: int | None, share: int | None, expected: str | None
 ) -> None:
     """As a setting, so that it is told and bounded like any."""
     assert memory_of_each(settings_of(set_to), share).get("HEADRACE_WORKER__MEMORY_MB") == expected
+
+
+def test_so_many_workers_that_none_could_work_are_refused() -> None:
+    """What they hold at rest would be too much already, so that they would do nothing but take turns."""
+    with pytest.raises(Refused, match="each worker would have 255 MB") as caught:
+        memory_of_each(settings_of(None), 256 * MIB - 1)
+    assert "Start fewer workers" in caught.value.failure.remedy
+    with pytest.raises(ValidationError):
+        settings_of(255)
 
 
 def test_a_worker_is_measured_by_that_part() -> None:

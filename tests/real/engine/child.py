@@ -4,7 +4,7 @@ The points lie between the statements that the proxy can see. Everything is wrap
 the program has no hook. `no-compare` removes the compare of positions, to show that the witnesses notice;
 `alone` splits the consumer group, so that two workers own the same partitions. `failed-statement` lets a statement fail
 in a transaction and go unnoticed; `no-tag` believes whatever answers COMMIT. `other-clock` has a wall clock that jumps
-by up to an hour either way.
+by up to an hour either way. `laden` holds more memory than a worker needs.
 """
 
 import os
@@ -106,6 +106,11 @@ POINTS: dict[str, tuple[type, str, bool]] = {
 }
 
 
+# bytes; with what a worker holds at rest more than nine tenths of the least that it may be given
+_BALLAST = 128 << 20
+HELD: list[bytes] = []
+
+
 def _replace(name: str, by: type) -> None:
     parts = vars(consumer.composition.engine)
     assert name in parts, "a worker would be made of the real one"
@@ -127,6 +132,8 @@ def main() -> int:
         vars(sink)["require_commit"] = lambda *_: None
     if "other-clock" in words:
         vars(sink)["datetime"] = Jumping
+    if "laden" in words:
+        HELD.append(b"x" * _BALLAST)
     if words[0] in POINTS:
         owner, name, after = POINTS[words[0]]
         setattr(owner, name, pausing(getattr(owner, name), words[0], int(words[1]), after=after))
