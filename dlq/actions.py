@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from consumer.core.letters import BEHIND, KEEPING, OLDER, OPEN_STATES
+from consumer.core.letters import BEHIND, KEEPING, OPEN_STATES, ORDERED
 from consumer.edges.postgres.standing import release_keeping
 
 FOREIGN = """(
@@ -39,42 +39,51 @@ _LOCK = sql.SQL("""
 SELECT FROM headrace.letters WHERE id = ANY (ARRAY(
     SELECT id FROM headrace.letters WHERE group_name = %(group)s AND id = ANY (%(ids)s)
     UNION
-    SELECT n.id FROM headrace.letters l
-    JOIN headrace.letters n ON n.group_name = l.group_name AND n.table_name = l.table_name
-        AND n.digest_a = l.digest_a AND n.digest_b = l.digest_b AND n.state IN ({open})
-    WHERE l.group_name = %(group)s AND l.id = ANY (%(ids)s)
+    SELECT n.id FROM (
+        SELECT DISTINCT table_name, digest_a, digest_b FROM headrace.letters
+        WHERE group_name = %(group)s AND id = ANY (%(ids)s) AND digest_a IS NOT NULL
+    ) AS r
+    CROSS JOIN LATERAL (
+        SELECT l.id FROM headrace.letters l
+        WHERE l.group_name = %(group)s AND l.table_name = r.table_name AND l.digest_a = r.digest_a
+          AND l.digest_b = r.digest_b AND l.state IN ({open})
+        OFFSET 0
+    ) AS n
 )) ORDER BY digest_a, digest_b, "offset" FOR UPDATE
 """).format(open=sql.SQL(OPEN_STATES))
 # With every later letter of the row that waits for it, and for none between them that may still be applied: a delete
 # that keeps what its row has for its next key may.
 _DISCARD = sql.SQL("""
-WITH RECURSIVE chain AS (
-    SELECT l.* FROM headrace.letters l
-    WHERE l.group_name = %(group)s AND l.id = ANY (%(ids)s) AND l.state IN ('retrying', 'held', 'dead', 'replaying')
+WITH chosen AS MATERIALIZED (
+    SELECT * FROM headrace.letters l
+    WHERE l.group_name = %(group)s AND l.id = ANY (%(ids)s) AND l.state IN ({open})
+), rows AS (
+    SELECT DISTINCT group_name, table_name, digest_a, digest_b FROM chosen WHERE digest_a IS NOT NULL
+), {ordered}, chain AS (
+    SELECT id FROM chosen
     UNION
-    SELECT n.* FROM chain c
-    JOIN headrace.letters n ON n.group_name = c.group_name AND n.table_name = c.table_name
-        AND n.digest_a = c.digest_a AND n.digest_b = c.digest_b AND {behind} AND n.state = 'held'
-        AND (n.kind, n.operation) <> ({kind}, {keeping})
-    WHERE NOT EXISTS (
-        SELECT FROM headrace.letters b
-        WHERE b.group_name = c.group_name AND b.table_name = c.table_name AND b.digest_a = c.digest_a
-          AND b.digest_b = c.digest_b AND {between}
-          AND (b.state IN ('retrying', 'dead', 'replaying') OR (b.kind, b.operation) = ({kind}, {keeping}))
-    )
+    SELECT id FROM (
+        SELECT id, state = 'held' AND NOT keeps AS waits, max(place) FILTER (WHERE goes) OVER before AS given_up,
+            max(place) FILTER (WHERE state <> 'held' OR keeps) OVER before AS applied
+        FROM (SELECT *, (kind, operation) = ({kind}, {keeping}) AS keeps FROM ordered) AS o
+        WINDOW before AS (
+            PARTITION BY table_name, digest_a, digest_b ORDER BY place ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        )
+    ) AS o
+    WHERE waits AND given_up >= coalesce(applied, 0)
 ), locked AS (
     SELECT l.id FROM headrace.letters l
-    WHERE l.id IN (SELECT id FROM chain) AND l.state IN ('retrying', 'held', 'dead', 'replaying')
+    WHERE l.id = ANY (ARRAY(SELECT id FROM chain)) AND l.state IN ({open})
     ORDER BY l.digest_a, l.digest_b, l."offset" FOR UPDATE
 )
 UPDATE headrace.letters l
 SET state = 'discarded', reason = %(reason)s, closed_at = clock_timestamp(), due_at = NULL
 FROM locked WHERE l.id = locked.id RETURNING l.id
 """).format(
-    behind=sql.SQL(OLDER.format(old="c", new="n")),
+    open=sql.SQL(OPEN_STATES),
+    ordered=sql.SQL(ORDERED.format(goes="l.id = ANY (%(ids)s)")),
     kind=BEHIND,
     keeping=KEEPING,
-    between=sql.SQL(OLDER.format(old="c", new="b") + " AND " + OLDER.format(old="b", new="n")),
 )
 
 

@@ -17,7 +17,7 @@ from psycopg.rows import namedtuple_row
 from consumer.core.failure_kind import Scope
 from consumer.core.jobs import JobKind
 from consumer.core.kinds import KINDS
-from consumer.core.letters import OLDER, OPEN_STATES
+from consumer.core.letters import OPEN_STATES, QUEUED
 from dlq.actions import FOREIGN
 from dlq.selection import Selection, letters_meant, parameters
 
@@ -86,7 +86,8 @@ _REPLAYED = sql.SQL("""
     WHEN l.digest_a IS NULL THEN 'searched'
 """).format(foreign=sql.SQL(FOREIGN.format(l="l")))
 # Letters may have come by the thousand since the server last counted them, so that it takes them for few: what is asked
-# for here costs the same for each letter whatever it believes.
+# for here costs the same for each letter whatever it believes. So the letters of a row are read once and put into their
+# order, in which one that does not go is in front of all behind it.
 _JUDGED = sql.SQL("""
 meant AS MATERIALIZED (
     SELECT l.id, l.group_name, l.topic, l.partition, l."offset", l.table_name, l.digest_a, l.digest_b, CASE
@@ -96,14 +97,15 @@ meant AS MATERIALIZED (
         ELSE 'eligible'
     END AS fate
     FROM headrace.letters l WHERE {meant}
-), judged AS (
-    SELECT m.id, m.topic, m.partition, m."offset", CASE WHEN b.by IS NULL THEN m.fate ELSE 'blocked' END AS fate, b.by
-    FROM meant m LEFT JOIN LATERAL (
-        SELECT max(o.id) AS by FROM headrace.letters o
-        WHERE o.group_name = %(group)s AND o.table_name = m.table_name AND o.digest_a = m.digest_a
-          AND o.digest_b = m.digest_b AND o.state IN ('retrying', 'dead', 'replaying') AND o.id <> m.id AND {older}
-          AND o.id NOT IN (SELECT f.id FROM meant f WHERE f.fate = 'eligible')
-    ) AS b ON %(in_order)s AND m.fate = 'eligible'
+), rows AS (
+    SELECT DISTINCT group_name, table_name, digest_a, digest_b FROM meant
+    WHERE %(in_order)s AND fate = 'eligible' AND digest_a IS NOT NULL
+), {queued}, judged AS (
+    SELECT id, topic, partition, "offset", fate, NULL::bigint AS by FROM meant
+    WHERE NOT (%(in_order)s AND fate = 'eligible' AND digest_a IS NOT NULL)
+    UNION ALL
+    SELECT id, topic, partition, "offset", CASE WHEN by IS NULL THEN 'eligible' ELSE 'blocked' END, by
+    FROM queued WHERE goes
 )
 """)
 THESE = "sum(hashint8extended({id}, 0)::numeric)"
@@ -197,7 +199,7 @@ def judged(selection: Selection, rules: Rules) -> sql.Composable:
         open=sql.SQL(OPEN_STATES),
         replayed=_REPLAYED if rules.kind is JobKind.REPLAY else sql.SQL(""),
         meant=letters_meant(selection),
-        older=sql.SQL(OLDER.format(old="o", new="m")),
+        queued=sql.SQL(QUEUED.format(goes="l.id IN (SELECT f.id FROM meant f WHERE f.fate = 'eligible')")),
     )
 
 

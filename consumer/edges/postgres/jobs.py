@@ -13,7 +13,7 @@ from psycopg import sql
 from psycopg.rows import namedtuple_row
 
 from consumer.core.jobs import ACTIVE, MOST_UNDER_WAY, WINDOW, JobKind, JobState, Progress, Step, burst
-from consumer.core.letters import OLDER, State
+from consumer.core.letters import QUEUED, State
 from consumer.edges.postgres import job_turns
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import transaction
@@ -41,23 +41,24 @@ FROM (
     ORDER BY ended_at DESC LIMIT %(window)s
 ) last
 """
-_NEXT = sql.SQL("""
-SELECT i.number, i.letter_id, l.state, l.replays, b.id AS behind
-FROM (
+# a letter has at most one item that is waiting or sent
+_GOES = """coalesce((
+    SELECT a.job_id = %(job)s FROM headrace.job_items a WHERE a.letter_id = l.id AND a.state IN ('waiting', 'sent')
+), false)"""
+_NEXT = f"""
+WITH items AS MATERIALIZED (
     SELECT number, letter_id FROM headrace.job_items
     WHERE job_id = %(job)s AND state = 'waiting' ORDER BY number LIMIT %(most)s
-) i
+), rows AS (
+    SELECT DISTINCT l.group_name, l.table_name, l.digest_a, l.digest_b
+    FROM items i JOIN headrace.letters l ON l.id = i.letter_id WHERE %(in_order)s AND l.digest_a IS NOT NULL
+), {QUEUED.format(goes=_GOES)}
+SELECT i.number, i.letter_id, l.state, l.replays, b.by AS behind
+FROM items i
 LEFT JOIN headrace.letters l ON l.id = i.letter_id
-LEFT JOIN LATERAL (
-    SELECT o.id FROM headrace.letters o
-    WHERE %(in_order)s AND o.group_name = l.group_name AND o.table_name = l.table_name AND o.digest_a = l.digest_a
-      AND o.digest_b = l.digest_b AND {older} AND o.state IN ('retrying', 'dead', 'replaying') AND NOT EXISTS (
-        SELECT FROM headrace.job_items a
-        WHERE a.letter_id = o.id AND a.job_id = %(job)s AND a.state IN ('waiting', 'sent')
-    ) LIMIT 1
-) b ON true
+LEFT JOIN (SELECT q.id, q.by FROM queued q WHERE q.id IN (SELECT letter_id FROM items)) b ON b.id = i.letter_id
 ORDER BY i.number
-""").format(older=sql.SQL(OLDER.format(old="o", new="l")))
+"""
 _STATES = "SELECT id, state, replays, imported IS NOT NULL AS imported FROM headrace.letters WHERE id = ANY (%s)"
 _MARK = """
 UPDATE headrace.job_items i SET state = w.state, why = w.why,
@@ -133,7 +134,7 @@ class PostgresJobs:
         """Act on the next letters; returns how many, and how many were passed over."""
         kind = JobKind(job.kind)
         wanted = {"job": job.id, "most": most, "in_order": kind is JobKind.REPLAY}
-        rows = cursor.execute(_NEXT, wanted).fetchall()
+        rows = cursor.execute(_NEXT.encode(), wanted).fetchall()
         fit = [row.letter_id for row in rows if row.state is not None and row.behind is None]
         with translated("act on letters"):
             acted = frozenset(self._acts[kind](cursor.connection, self._group, fit, job.reason))

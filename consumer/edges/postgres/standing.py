@@ -24,16 +24,19 @@ _CLOSE = """
 UPDATE headrace.letters SET state = %s, closed_at = clock_timestamp(), due_at = NULL, reason = %s WHERE id = ANY (%s)
 """
 
+# once each, however many of the letters are of one
+_ROWS = sql.SQL("""(
+        SELECT DISTINCT group_name, table_name, digest_a, digest_b FROM headrace.letters
+        WHERE id = ANY (%(ids)s) AND digest_a IS NOT NULL
+    )""")
+
 # Whoever is about to close one of them is waited for, so that what the next statement sees stays so. All of their rows
 # are locked, in order: what is closed sets the next one of its row free.
 _LOCK = sql.SQL("""
 SELECT FROM headrace.letters WHERE id = ANY (ARRAY(
     SELECT l.id FROM headrace.letters l WHERE l.id = ANY (%(ids)s) AND l.digest_a IS NULL
     UNION
-    SELECT n.id FROM (
-        SELECT DISTINCT group_name, table_name, digest_a, digest_b FROM headrace.letters
-        WHERE id = ANY (%(ids)s) AND digest_a IS NOT NULL
-    ) AS r
+    SELECT n.id FROM {rows} AS r
     CROSS JOIN LATERAL (
         SELECT l.id FROM headrace.letters l
         WHERE l.group_name = r.group_name AND l.table_name = r.table_name AND l.digest_a = r.digest_a
@@ -42,7 +45,7 @@ SELECT FROM headrace.letters WHERE id = ANY (ARRAY(
         OFFSET 0
     ) AS n
 )) ORDER BY digest_a, digest_b, "offset" FOR UPDATE
-""").format(open=_OPEN)
+""").format(open=_OPEN, rows=_ROWS)
 
 _UNFOLLOWED = sql.SQL("""
 SELECT l.topic, l.partition, l."offset" FROM headrace.letters l
@@ -138,30 +141,30 @@ _SAID = ("kind", "component", "operation", "detail", "remedy", "code", "field")
 _RELEASE = sql.SQL("""
 UPDATE headrace.letters SET state = 'retrying', due_at = clock_timestamp(), published_attempt = attempt - 1
 WHERE state = 'held' AND id = ANY (ARRAY(
-    SELECT o.id FROM headrace.letters l CROSS JOIN LATERAL (
+    SELECT o.id FROM {rows} AS r CROSS JOIN LATERAL (
         SELECT n.id FROM (
             SELECT n.id, n."offset", min(n.id) OVER (PARTITION BY n.topic, n.partition) AS first
             FROM headrace.letters n
-            WHERE n.group_name = l.group_name AND n.table_name = l.table_name
-              AND n.digest_a = l.digest_a AND n.digest_b = l.digest_b AND n.id <> l.id AND n.state IN ({open})
+            WHERE n.group_name = r.group_name AND n.table_name = r.table_name
+              AND n.digest_a = r.digest_a AND n.digest_b = r.digest_b AND n.id <> ALL (%(ids)s) AND n.state IN ({open})
         ) AS n ORDER BY n.first, n."offset" LIMIT 1
-    ) AS o WHERE l.id = ANY (%s)
+    ) AS o
 ))
-""").format(open=_OPEN)
+""").format(open=_OPEN, rows=_ROWS)
 # a delete that waits to keep what its row has, and would for ever: nobody but a person brings further what is in front
 _RELEASE_KEEPING = sql.SQL("""
 UPDATE headrace.letters SET state = 'retrying', due_at = clock_timestamp(), published_attempt = attempt - 1
 WHERE state = 'held' AND (kind, operation) = ({behind}, {keeping}) AND id = ANY (ARRAY(
-    SELECT o.id FROM headrace.letters l CROSS JOIN LATERAL (
+    SELECT o.id FROM {rows} AS r CROSS JOIN LATERAL (
         SELECT n.id FROM (
             SELECT n.id, n.state, n."offset", min(n.id) OVER (PARTITION BY n.topic, n.partition) AS first
             FROM headrace.letters n
-            WHERE n.group_name = l.group_name AND n.table_name = l.table_name
-              AND n.digest_a = l.digest_a AND n.digest_b = l.digest_b AND n.state IN ({open})
+            WHERE n.group_name = r.group_name AND n.table_name = r.table_name
+              AND n.digest_a = r.digest_a AND n.digest_b = r.digest_b AND n.state IN ({open})
         ) AS n WHERE n.state <> 'dead' ORDER BY n.first, n."offset" LIMIT 1
-    ) AS o WHERE l.id = ANY (%s)
+    ) AS o
 ))
-""").format(open=_OPEN, behind=BEHIND, keeping=KEEPING)
+""").format(open=_OPEN, rows=_ROWS, behind=BEHIND, keeping=KEEPING)
 
 
 def read(connection: psycopg.Connection, group: str, origins: Collection[RecordRef]) -> list[Standing]:
@@ -256,9 +259,9 @@ def _settled(connection: psycopg.Connection, verdicts: Sequence[Verdict]) -> int
 
 
 def release_next(connection: psycopg.Connection, ids: Sequence[int]) -> None:
-    """Have the next letter of each one's row come back, if it waits."""
+    """Have the next letter of each one's row come back, if it waits; none of themselves."""
     if ids:
-        connection.execute(_RELEASE, (list(ids),))
+        connection.execute(_RELEASE, {"ids": list(ids)})
 
 
 def release_keeping(connection: psycopg.Connection, ids: Sequence[int]) -> None:
@@ -267,7 +270,7 @@ def release_keeping(connection: psycopg.Connection, ids: Sequence[int]) -> None:
     Of the rows of letters that are dead or closed by now.
     """
     if ids:
-        connection.execute(_RELEASE_KEEPING, (list(ids),))
+        connection.execute(_RELEASE_KEEPING, {"ids": list(ids)})
 
 
 def supersede(connection: psycopg.Connection, ids: Sequence[int]) -> None:
