@@ -8,6 +8,8 @@ import typer
 
 from consumer.alerts.rules import ALERTS, BadText, filled, rules
 from consumer.core.decision import Undecidable
+from consumer.core.failure import Refused, failed
+from consumer.core.kinds import KINDS
 from consumer.operate.output import Config, Output, reported, show
 
 
@@ -25,9 +27,14 @@ def alerts(
 ) -> None:
     """The alerts with the thresholds of the settings, or the rules for Prometheus."""
     from consumer.settings.loading import load
+    from consumer.settings.waits import SEEN
 
     with reported():
         settings = load(config)
+        if not SEEN.holds(settings):
+            remedy = "Raise the first or lower the second, then write the rules anew."
+            detail = SEEN.complaint(settings)
+            raise Refused(failed(KINDS["worker.settings"], "settings", "load", detail, remedy=remedy))
         values = settings.alerts.model_dump()
         try:
             made = rules(settings.kafka.group, values)

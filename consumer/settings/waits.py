@@ -152,6 +152,15 @@ RELATIONS = (
 )
 """Each of them is looked at, and all that do not hold are told together."""
 
+SEEN = Relation(
+    # a look may be late, or another process may begin to look
+    settings=("alerts.unseen_seconds", "telemetry.look_every"),
+    holds=lambda s: s.alerts.unseen_seconds >= 2 * s.telemetry.look_every + 60,
+    words="alerts.unseen_seconds must be at least twice telemetry.look_every and a minute "
+    "(2 x {telemetry_look_every:g} + 60), or HeadraceLagUnseen fires for ever",
+)
+"""What rules have to hold; workers, which do not read them, start without it."""
+
 STATEMENT = 1.25
 """How many times target.batch_deadline the server gives a statement: waits for locks end before that."""
 

@@ -93,6 +93,11 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"metrics": {"port": 80}}, "/metrics/port"),
     ({"metrics": {"port": 8470}, "admin": _ADMIN}, "admin.port"),
     ({"settings": {"alerts": {"lag_seconds": 0}}}, "/settings/alerts/lag_seconds"),
+    (
+        {"prometheusRule": {"enabled": True}, "settings": {"telemetry": {"look_every": 31}}},
+        "alerts.unseen_seconds must be at least twice",
+    ),
+    ({"prometheusRule": {"enabled": True}, "settings": {"alerts": {"unseen_seconds": 79}}}, "alerts.unseen_seconds"),
     ({"serviceMonitor": {"enabled": True, "port": "other"}}, "worker.ports"),
     ({"podMonitor": {"interval": "often"}}, "/podMonitor/interval"),
     ({"podDisruptionBudget": {"maxUnavailable": 0}}, "/podDisruptionBudget/maxUnavailable"),

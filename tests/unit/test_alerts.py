@@ -84,3 +84,16 @@ def test_the_command_writes_rules_with_the_settings_values(tmp_path: Path) -> No
     assert "https://docs.example/HeadraceLagging.md" in done.output
     listed = CliRunner().invoke(app, ["alerts", "--config", str(file), "--output", "json"])
     assert listed.output.count('"runbook"') == len(ALERTS)
+
+
+@pytest.mark.parametrize(("every", "code"), [(30, 0), (31, 2), (600, 2)])
+def test_rules_by_which_every_look_is_too_old_are_refused(every: int, code: int, tmp_path: Path) -> None:
+    """They would fire for ever, and others would be muted meanwhile."""
+    file = tmp_path / "headrace.toml"
+    file.write_text((ROOT / "deploy/headrace/headrace.toml").read_text())
+    environment = {"HEADRACE_TELEMETRY__LOOK_EVERY": str(every)}
+    done = CliRunner().invoke(app, ["alerts", "--config", str(file)], env=environment)
+    assert done.exit_code == code, done.output
+    if code:
+        said = f"alerts.unseen_seconds must be at least twice telemetry.look_every and a minute (2 x {every} + 60)"
+        assert said in done.stderr
