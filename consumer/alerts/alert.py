@@ -72,3 +72,6 @@ def ours(metric: Metric, matchers: str = "") -> str:
 
 
 OF_GROUP = f'and on (job, instance) {BUILD.name}{{group="<group>"}}'
+
+# of a process that is away at this moment, too
+OF_GROUP_LATELY = f'and on (job, instance) last_over_time({BUILD.name}{{group="<group>"}}[<window>s])'

@@ -1,6 +1,6 @@
 """Alerts of how far tables are."""
 
-from consumer.alerts.alert import Alert, Board, Severity, ours
+from consumer.alerts.alert import OF_GROUP_LATELY, Alert, Board, Severity, ours
 from consumer.core.trend import Trend
 from consumer.telemetry.metrics import (
     CONNECT_ANSWERED,
@@ -21,6 +21,8 @@ def _partitions(trend: Trend) -> str:
     return f"max by (topic) {ours(LAG_PARTITIONS, matchers)} > 0"
 
 
+# its wait is long, and must not begin anew whenever another process comes to tell
+_PAUSED = f'last_over_time({LAG_PARTITIONS.name}{{trend="{Trend.PAUSED}"}}[<window>s])'
 _IN_FAILURE = 'state="failed"'
 _FAILED = f"({ours(TASKS, _IN_FAILURE)} or {ours(CONNECTOR, _IN_FAILURE)})"
 _DATA_CAME = f"time() - max({ours(DATA)}) <= <silence_seconds>"
@@ -57,7 +59,7 @@ LAG_ALERTS = (
     ),
     Alert(
         name="HeadracePaused",
-        expr=_partitions(Trend.PAUSED),
+        expr=f"max by (topic) ({_PAUSED} {OF_GROUP_LATELY}) > 0",
         wait="paused_for",
         severity=Severity.WARNING,
         summary="{{ $value }} partitions of {{ $labels.topic }} have been paused by a person for long",

@@ -1,9 +1,8 @@
 """Alerts of the processes themselves."""
 
-from consumer.alerts.alert import Alert, Board, Severity, ours
+from consumer.alerts.alert import OF_GROUP_LATELY, Alert, Board, Severity, ours
 from consumer.core.trend import Trend
 from consumer.telemetry.metrics import (
-    BUILD,
     HELD,
     LAG_PARTITIONS,
     MEMORY,
@@ -15,13 +14,11 @@ from consumer.telemetry.metrics import (
 )
 
 _UNREAD = ours(LAG_PARTITIONS, f'trend="{Trend.UNREAD}"')
-# of a process that is away at this moment, too
-_LATELY = f'and on (job, instance) last_over_time({BUILD.name}{{group="<group>"}}[<window>s])'
 
 
 def _grown(metric: Metric) -> str:
     """By how much a counter grew within the window."""
-    return f"(increase({metric.name}[<window>s]) {_LATELY})"
+    return f"(increase({metric.name}[<window>s]) {OF_GROUP_LATELY})"
 
 
 WORKER_ALERTS = (
@@ -56,7 +53,7 @@ WORKER_ALERTS = (
     ),
     Alert(
         name="HeadraceRestarting",
-        expr=f"max by (instance) (changes({STARTED.name}[<window>s]) {_LATELY}) >= <restarts>",
+        expr=f"max by (instance) (changes({STARTED.name}[<window>s]) {OF_GROUP_LATELY}) >= <restarts>",
         severity=Severity.CRITICAL,
         summary="{{ $labels.instance }} began {{ $value }} times anew lately",
         meaning="Each start reads again from the stored positions, so nothing is lost or applied twice, but little or "

@@ -51,7 +51,9 @@ class Alerts(Section):
     loop_for: Wait = Field(default=0, description="For how long there may be more.")
     memory_bytes: Bytes = Field(default=900_000_000, description="Most memory of a process.")
     memory_for: Wait = Field(default=300, description="For how long it may have more.")
-    window: Seconds = Field(default=600, description="Seconds that events are counted over.")
+    window: Seconds = Field(
+        default=600, description="Seconds that events are counted over; a pause of which nobody tells for less goes on."
+    )
     restarts: Count = Field(default=3, description="Starts of a process within the window that are too many.")
     fence_losses: Annotated[int, Field(ge=0, le=1_000_000_000)] = Field(
         default=10,

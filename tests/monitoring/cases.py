@@ -60,6 +60,7 @@ _REBALANCES = 'headrace_rebalances_total{event="assigned"}'
 _STARTED = "headrace_started_timestamp_seconds"
 _OTHER = 'instance="w:2", '
 _DAY = 1440
+_PAUSED_THERE = f'headrace_lag_partitions{{{_OTHER}topic="a", trend="paused"}}'
 
 _FLOOD = "So many records can't be applied that their partition or table was stopped"
 
@@ -102,7 +103,20 @@ CASES: dict[str, tuple[Case, ...]] = {
             labels={"topic": "a"},
             summary="1 partitions of a have been paused by a person for long",
         ),
+        Fires(
+            series={_trend("paused"): "1x700 stale", _PAUSED_THERE: f"_x706 1x{_DAY}"},
+            scraped="1x700 stale",
+            at=_DAY + 5,
+            labels={"topic": "a"},
+            summary="1 partitions of a have been paused by a person for long",
+        ),
         Calm(why="for some hours", series={_trend("paused"): "1x600"}, at=600),
+        Calm(
+            why="nobody told of it for long",
+            series={_trend("paused"): "1x700 stale", _PAUSED_THERE: f"_x730 1x{_DAY}"},
+            at=_DAY + 5,
+        ),
+        Calm(why="it went on", series={_trend("paused"): f"1x{_DAY + 1} 0x10"}, at=_DAY + 3),
     ),
     "HeadraceTableStale": (
         Fires(
