@@ -35,12 +35,12 @@ class LetterPlans:
         if not letters:
             return Plan(slices=(), stages=())
         plan = self._planned(letters, bare)
-        if truncates := {ref for truncate in plan.truncates for ref in truncate.refs}:
-            raise NotPlanned(dict.fromkeys(truncates, _TRUNCATE))
         for letter in letters:
             why = self._disbelieved(letter, plan) if letter.imported and letter.row is None else None
             if why is not None:
                 raise NotPlanned({letter.ref: why})
+        if truncates := {ref for truncate in plan.truncates for ref in truncate.refs}:
+            raise NotPlanned(dict.fromkeys(truncates, _TRUNCATE))
         strangers = _rows_known_now(letters, plan)
         if strangers and self._placed(strangers, goes_on):
             # newer changes of their rows may have been applied since
