@@ -126,9 +126,9 @@ class Scene:
         return [item.state for item in self.items(number)]
 
     def audit(self) -> list[tuple[str, str]]:
-        """What people decided, and why."""
-        query = "SELECT action, reason FROM headrace.audit WHERE group_name = %s ORDER BY id"
-        return [(row[0], row[1]) for row in self.session.execute(query, (self.group,))]
+        """What people decided, and why, without the steps of their jobs."""
+        query = "SELECT action, reason FROM headrace.audit WHERE group_name = %s AND action NOT LIKE %s ORDER BY id"
+        return [(row[0], row[1]) for row in self.session.execute(query, (self.group, "% letters"))]
 
     def rest(self, ids: Sequence[int]) -> None:
         """Bring a job to its end, with everything fitting now."""

@@ -1,6 +1,7 @@
 """What people do and decide, written down: who, what and why."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -10,9 +11,22 @@ from consumer.edges.postgres.translate import translated
 from consumer.ports.desk import Note
 
 _WRITE = """
-INSERT INTO headrace.audit (group_name, actor, action, topic, partition, reason, details)
-VALUES (%s, %s, %s, %s, %s, %s, %s)
+INSERT INTO headrace.audit (group_name, actor, action, topic, partition, reason, details, letters)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
 """
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What an action is about: a topic or a partition of it, letters by id."""
+
+    topic: str | None = None
+    partition: int | None = None
+    letters: Sequence[int] = ()
+
+
+NOTHING = About()
+"""Neither."""
 
 
 def write(
@@ -21,11 +35,10 @@ def write(
     action: str,
     details: Mapping[str, Any],
     note: Note,
-    where: tuple[str | None, int | None] = (None, None),
+    about: About = NOTHING,
 ) -> None:
-    """Write down an action, in the transaction that is open if there is one; `where`: the topic or partition that it is
-    about. Raises HeadraceError.
-    """
-    values = (group, note.actor, action, *where, note.reason, Jsonb(details))
+    """Write down an action, in the transaction that is open if there is one. Raises HeadraceError."""
+    letters = list(about.letters) or None
+    values = (group, note.actor, action, about.topic, about.partition, note.reason, Jsonb(details), letters)
     with translated("write audit"):
         connection.execute(_WRITE, values)

@@ -54,7 +54,7 @@ class PostgresDesk(PersonSession):
             decision = decide(held, partial(decisions.open_letters, connection, *of))
             epoch, letters = decisions.carry_out_whole(connection, of, decision, self._discard, note)
             moved = Moved(before=held, after=decision, epoch=epoch, discarded=len(letters))
-            audit.write(connection, self._group, "set position", _details(moved), note, at)
+            audit.write(connection, self._group, "set position", _details(moved), note, audit.About(*at, letters))
         return moved
 
     def schema_changes(self, table: str | None, *, waiting: bool, most: int) -> list[SchemaChange]:

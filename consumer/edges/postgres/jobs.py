@@ -14,17 +14,18 @@ from psycopg.rows import namedtuple_row
 
 from consumer.core.jobs import ACTIVE, MOST_UNDER_WAY, WINDOW, JobKind, JobState, Progress, Step, burst
 from consumer.core.letters import QUEUED, State
-from consumer.edges.postgres import job_turns
+from consumer.edges.postgres import audit, job_turns
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated
+from consumer.ports.desk import Note
 from consumer.ports.jobs import Stepped
 
 # acts on letters by id, within the transaction that is open; returns those that it acted on
 Act = Callable[[psycopg.Connection, str, Sequence[int], str], Sequence[int]]
 
 _CLAIM = sql.SQL("""
-SELECT id, kind, state, rate, canary_left, stop_ratio, reason, judged_since,
+SELECT id, kind, state, rate, canary_left, stop_ratio, created_by, reason, judged_since,
     extract(epoch FROM clock_timestamp() - paid_until)::float8 AS idle
 FROM headrace.jobs WHERE id = %s AND state IN ({active}) FOR UPDATE SKIP LOCKED
 """).format(active=sql.SQL(", ").join(sorted(ACTIVE)))
@@ -146,6 +147,17 @@ class PostgresJobs:
             "whys": [why for _, why in marks],
         }
         cursor.execute(_MARK, {"job": job.id, **columns})
+        if acted:
+            # items go with their job
+            said = Note(job.created_by, job.reason)
+            audit.write(
+                cursor.connection,
+                self._group,
+                f"{kind} letters",
+                {"job": job.id},
+                said,
+                audit.About(letters=sorted(acted)),
+            )
         skipped = sum(state == "skipped" for state, _ in marks)
         return len(marks) - skipped, skipped
 

@@ -151,8 +151,8 @@ class PositionActs:
     def _carry_out(self, connection: psycopg.Connection, task: Task, at: TopicPartition, decision: Decision) -> None:
         note = Note(task.actor, task.reason)
         _, letters = decisions.carry_out_whole(connection, (self.group, at), decision, self.discard, note)
-        details: dict[str, object] = {"workflow": task.workflow, "to": decision.next_offset, "letters": letters}
-        audit.write(connection, self.group, "set position", details, note, at)
+        details = {"workflow": task.workflow, "to": decision.next_offset}
+        audit.write(connection, self.group, "set position", details, note, audit.About(*at, letters))
 
     def _taken_back(self, connection: psycopg.Connection, at: TopicPartition, held: Held, decision: Decision) -> int:
         """Delete what histories have of records that are applied again; returns how many rows that are.

@@ -140,7 +140,7 @@ def _note(
 ) -> None:
     details = {"table": values["table"], "partitions": [list(at) for at in partitions]}
     note, where = Note(values["actor"], values["reason"]), (values["topic"], values["partition"])
-    audit.write(connection, values["group"], action, details, note, where)
+    audit.write(connection, values["group"], action, details, note, audit.About(*where))
     tell(connection, values["group"])
 
 
