@@ -200,7 +200,9 @@ def supervise(settings: Settings, config: Path | None, workers: int, *, until_cu
     # elsewhere than on Linux workers are started with what the file says then
     kept = KeptFile(config) if sys.platform == "linux" else None
     reloading = Reloading(settings, kept.load if kept else partial(load, config))
-    signals = Signals(reloading.asked)
+    children: list[Child] = []
+    within = Alarm(outlives(settings), lambda: _kill(children))
+    signals = Signals(reloading.asked, within.told)
     bound = Bound(settings.healing.worker_deaths, settings.healing.worker_window)
     with (
         connections(settings, worker_name(settings)) as shared,
@@ -209,7 +211,7 @@ def supervise(settings: Settings, config: Path | None, workers: int, *, until_cu
         watched = settings.telemetry
         told = Watchers(Bounded(watched.max_topics), [shared.recorder.tell], counts=watched.serve)
         start = start_of(settings, config, kept, workers)
-        children = [Child(start, bound, told.tell) for _ in range(workers)]
+        children += [Child(start, bound, told.tell) for _ in range(workers)]
         names = table_names(settings, shared)
 
         def use(changed: Changed) -> None:
@@ -224,12 +226,9 @@ def supervise(settings: Settings, config: Path | None, workers: int, *, until_cu
 
         def looked() -> bool:
             reloading.turn()
-            if signals.told:
-                within.told()
             return signals.told
 
         reloading.use = use
-        within = Alarm(outlives(settings), lambda: _kill(children))
         try:
             with _discovery(settings, told, children):
                 watch = CurrentWatch(inspection(settings, shared)) if until_current else None

@@ -47,11 +47,14 @@ class Supervised:
 class Signals:
     """SIGTERM and SIGINT as questions: whether the process is told to stop, and whether it was told again.
 
-    SIGHUP has the settings read again (`reload`).
+    SIGHUP has the settings read again (`reload`). `first`: called when the process is told to stop, whatever it does.
     """
 
-    def __init__(self, reload: threading.Event, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, reload: threading.Event, first: Callable[[], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._reload = reload
+        self._first_told = first
         self._clock = clock
         self._first: float | None = None
         self.hurried = False
@@ -68,6 +71,7 @@ class Signals:
         now = self._clock()
         if self._first is None:
             self._first = now
+            self._first_told()
         # a terminal's Ctrl-C comes from the terminal, and from the supervisor
         elif now - self._first > _AGAIN:
             self.hurried = True
@@ -85,19 +89,23 @@ class Alarm:
     def __init__(self, seconds: float, last: Callable[[], None] = lambda: None) -> None:
         self.seconds = seconds
         self._last = last
-        self._timer: threading.Timer | None = None
+        self._told, self._over = threading.Event(), threading.Event()
+        # it is there before: a handler of signals that started a thread might wait for what it has interrupted
+        threading.Thread(target=self._wait, name="alarm", daemon=True).start()
 
     def told(self) -> None:
-        """The time begins."""
-        if self._timer is None:
-            self._timer = threading.Timer(self.seconds, self._end)
-            self._timer.daemon = True
-            self._timer.start()
+        """The time begins. For a handler of signals."""
+        self._told.set()
 
     def cancel(self) -> None:
         """The process has come to its end."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._over.set()
+        self._told.set()
+
+    def _wait(self) -> None:
+        self._told.wait()
+        if not self._over.wait(self.seconds):
+            self._end()
 
     def _end(self) -> None:
         log.error("stopping takes too long; the process ends", seconds=round(self.seconds, 1))
@@ -192,7 +200,8 @@ def run_worker(
 ) -> int:
     """Work until a signal, or until current; returns the exit code. `load`: reads the settings again."""
     reloading = Reloading(settings, load)
-    signals, within = Signals(reloading.asked), Alarm(ends_within(settings))
+    within = Alarm(ends_within(settings))
+    signals = Signals(reloading.asked, within.told)
     if under is not None:
         # who may have to start this one again, with the settings of then
         reloading.tell = lambda: os.kill(under.supervisor, signal.SIGHUP)
@@ -200,8 +209,6 @@ def run_worker(
 
     def stopped() -> bool:
         reloading.turn()
-        if signals.told:
-            within.told()
         return signals.told
 
     structlog.contextvars.bind_contextvars(worker=name)

@@ -31,6 +31,31 @@ print("in order")
 """
 
 
+# a worker or a supervisor whose servers do not answer while it begins
+WAITING = """
+import sys, time
+from consumer import supervisor, worker
+from consumer.settings.loading import Settings
+
+def waiting(*_):
+    print("there", flush=True)
+    time.sleep(20)
+
+vars(worker)["connections"] = vars(supervisor)["connections"] = waiting
+settings = Settings.model_validate({
+    "kafka": {"bootstrap_servers": "here:1", "group": "g", "topics": ["t"]},
+    "registry": {"url": "http://here:2"},
+    "target": {"dsn": "host=here"},
+})
+soon = settings.worker.model_copy(update={"drain_timeout": 0.2, "stop_within": 1.2})
+settings = settings.model_copy(update={"worker": soon})
+if sys.argv[1] == "worker":
+    worker.run_worker(settings, lambda: settings, until_current=True)
+else:
+    supervisor.supervise(settings, None, 2, until_current=True)
+"""
+
+
 def ended(within: float, how: str, seconds: float) -> tuple[int, list[str], float]:
     """Exit code, lines and seconds of a process that has such an alarm and waits so long."""
     command = [sys.executable, "-c", SCRIPT, str(within), how, str(seconds)]
@@ -79,6 +104,20 @@ def test_one_that_waits_too_long_after_it_was_told_is_ended() -> None:
     code, lines, seconds = ended(0.3, "told", 60)
     assert (code, lines) == (UNDRAINED, ["there", "last"])
     assert seconds < 20
+
+
+@pytest.mark.parametrize("who", ["worker", "supervisor"])
+def test_its_time_begins_with_the_signal_whatever_it_waits_for_then(who: str) -> None:
+    """Nobody has to come round to see it."""
+    command = [sys.executable, "-c", WAITING, who]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        while process.stdout.readline().strip() != "there":
+            assert process.poll() is None
+        began = time.monotonic()
+        process.terminate()
+        assert process.wait(30) == UNDRAINED
+    assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize("how", ["quiet", "cancelled"])
