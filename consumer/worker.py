@@ -99,8 +99,8 @@ class Alarm:
 
     def cancel(self) -> None:
         """The process has come to its end."""
+        # the other event is the handler's alone: it may come while this is set
         self._over.set()
-        self._told.set()
 
     def _wait(self) -> None:
         self._told.wait()

@@ -150,6 +150,7 @@ def letter_bounds(settings: Settings) -> LetterBounds:
         flood_percent=letters.flood_percent,
         max_unpublished=letters.max_unpublished,
         max_held=letters.max_held,
+        max_open=letters.max_open,
     )
 
 

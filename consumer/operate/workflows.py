@@ -19,6 +19,8 @@ from consumer.ports.workflows import Turned
 
 Number = Annotated[int, typer.Argument(metavar="NUMBER", min=1, help="As `ls` shows it.")]
 
+# looks after which somebody would have begun
+_NOBODY = 15
 # seconds between looks while others take turns
 _EVERY = 0.2
 # and after a turn that failed, which may do so at once
@@ -32,12 +34,18 @@ def waited(desk: Recoveries, at: int, config: Config, shown: Callable[[Workflow]
     """
     with turns_of(config) as turn, _bar() as bar:
         task = bar.add_task("", total=1.0, said="")
+        looks = 0
         while True:
             turned = _turned(turn, at, bar.console) if turn is not None else None
             known = found(desk, at)
             _draw(bar, task, known)
             if known.is_over:
                 break
+            looks += 1
+            if looks == _NOBODY and known.state == State.PLANNED:
+                say(
+                    "nobody has begun it: it waits for a worker, or a command, whose settings have what it needs (source.dsn)"
+                )
             time.sleep(_EVERY if turned is None else min(turned.turn.wait, _EVERY))
     shown(known)
     if known.state != State.DONE:

@@ -253,8 +253,12 @@ def _unmade(ops: pl.Series, lacking: Mapping[str, pl.Series], binding: Binding) 
 
     Of a deleted row there is its key alone, and of a truncate nothing.
     """
-    transform = binding.shape.transform if binding.shape else None
-    made = {name: set(parts) for name, parts in transform.call.made_from.items()} if transform else {}
+    shape = binding.shape
+    if shape is None or shape.transform is None:
+        return {}
+    parts_of = shape.transform.call.made_from.items()
+    # a mask stands whatever it hides
+    made = {name: set(parts) for name, parts in parts_of if name in shape.made and name not in shape.masks}
     keys = set(binding.key_columns)
     found = {}
     for name, parts in made.items():

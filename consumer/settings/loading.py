@@ -194,7 +194,10 @@ def load(file: Path | None = None, kept: Path | None = None) -> Settings:
 
 def _unparsed(said: str) -> Refused:
     """A variable that has to be JSON, and is none. `said`: what pydantic says, which names the section alone."""
-    (section,) = re.findall(r'field "(\w+)"', said) or [""]
+    found = re.search(r'field "(\w+)"', said)
+    if found is None:
+        return _refused(said, "Write the value as JSON, or plainly.")
+    section = found[1]
     whole = variable(section)
     named = sorted(name for name in os.environ if name.upper() == whole or name.upper().startswith(f"{whole}__"))
     bad = [name for name in named if not _is_json(os.environ[name]) and (name.upper() == whole or _opens(name))]

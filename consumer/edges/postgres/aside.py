@@ -182,14 +182,16 @@ class BatchLetters:
 
     def _require_few(self, connection: psycopg.Connection, aside: Aside) -> None:
         """Raises TableFault where a row that letters were written of has too many by now."""
-        bounds = self._bounds
+        bounds, remedy = self._bounds, ""
         if letters.most_held(connection, self._group, aside) > bounds.max_held:
             detail = f"more than {bounds.max_held} letters of one row of {aside.table} wait for an older one"
         elif letters.crowded(connection, self._group, aside, bounds.max_open):
             detail = f"a row of {aside.table} has more than {bounds.max_open} open letters"
+            remedy = "Send letters of that row again or give them up (headrace replay start); Headrace looks by itself."
         else:
             return
-        raise TableFault(failed(KINDS["table.held"], "postgres", "write letters", detail), aside.table)
+        failure = failed(KINDS["table.held"], "postgres", "write letters", detail, remedy=remedy)
+        raise TableFault(failure, aside.table)
 
     def _unpublished(self, connection: psycopg.Connection) -> int:
         with translated("count letters"):

@@ -6,11 +6,14 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 import psycopg
+import structlog
 from psycopg import sql
 
-from consumer.core.failure import HeadraceError, Transient, reason
+from consumer.core.failure import HeadraceError, Transient, reason, told
 from consumer.core.jobs import ACTIVE, JobState
 from consumer.edges.postgres.session import transaction
+
+log = structlog.get_logger("headrace.jobs")
 
 _ACTIVE = sql.SQL(", ").join(sorted(ACTIVE))
 _CLAIM = sql.SQL("""
@@ -18,7 +21,11 @@ SELECT id, taken FROM headrace.jobs WHERE group_name = %s AND kind = ANY (%s) AN
 ORDER BY stepped_at LIMIT 1 FOR UPDATE SKIP LOCKED
 """).format(active=_ACTIVE)
 _BEGUN = "UPDATE headrace.jobs SET taken = taken + 1, stepped_at = clock_timestamp() WHERE id = %s"
-_NOT_BEGUN = "UPDATE headrace.jobs SET taken = greatest(taken - 1, 0) WHERE id = %s"
+# who is at it counts anew
+_NOT_BEGUN = """
+UPDATE headrace.jobs SET taken = greatest(taken - 1, 0)
+WHERE id = (SELECT id FROM headrace.jobs WHERE id = %s FOR UPDATE SKIP LOCKED)
+"""
 _PUT_OFF = sql.SQL("""
 UPDATE headrace.jobs SET state = coalesce(%(state)s, state), why = %(why)s, taken = 0,
     stepped_at = clock_timestamp() + make_interval(secs => %(behind)s)
@@ -40,6 +47,7 @@ def begun(connection: psycopg.Connection, group: str, kinds: Collection[str]) ->
         if taken >= _MOST_TAKEN:
             why = f"its step has ended {taken} processes, or their sessions: look at their logs, then resume it"
             connection.execute(_PUT_OFF, {"job": job, "state": JobState.STOPPED, "why": why, "behind": 0})
+            log.warning("job of letters", job=job, state=JobState.STOPPED.value, why=why)
             return None
         connection.execute(_BEGUN, (job,))
         return int(job)
@@ -59,6 +67,8 @@ def stepping(connection: psycopg.Connection, job: int) -> Iterator[None]:
         if not connection.closed:
             state = None if isinstance(error, Transient) else JobState.STOPPED
             put_off = {"job": job, "state": state, "why": reason(error.failure), "behind": _BEHIND}
+            if state is not None:
+                log.warning("job of letters", job=job, state=state.value, **told(error.failure))
             with transaction(connection, "put a job off"):
                 connection.execute(_PUT_OFF, put_off)
         raise

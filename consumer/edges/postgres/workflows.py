@@ -33,7 +33,11 @@ WHERE w.group_name = %(group)s AND w.state IN ('planned', 'running') AND w.due_a
 ORDER BY w.due_at LIMIT 1 FOR UPDATE OF w SKIP LOCKED
 """
 _BEGUN = "UPDATE headrace.workflows SET taken = taken + 1 WHERE id = %s"
-_NOT_BEGUN = "UPDATE headrace.workflows SET taken = greatest(taken - 1, 0) WHERE id = %s"
+# who is at it counts anew
+_NOT_BEGUN = """
+UPDATE headrace.workflows SET taken = greatest(taken - 1, 0)
+WHERE id = (SELECT id FROM headrace.workflows WHERE id = %s FOR UPDATE SKIP LOCKED)
+"""
 # Asked behind the lock: the statement that locks has the step of before another process's turn.
 _NEXT = """
 SELECT w.id, w.kind, w.state, w.created_by, w.reason, s.number, s.act, s.subject, s.progress,
