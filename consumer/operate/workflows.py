@@ -43,9 +43,7 @@ def waited(desk: Recoveries, at: int, config: Config, shown: Callable[[Workflow]
                 break
             looks += 1
             if looks == _NOBODY and known.state == State.PLANNED:
-                say(
-                    "nobody has begun it: it waits for a worker, or a command, whose settings have what it needs (source.dsn)"
-                )
+                say("nobody has begun it: it waits for a worker whose settings have what it needs (source.dsn)")
             time.sleep(_EVERY if turned is None else min(turned.turn.wait, _EVERY))
     shown(known)
     if known.state != State.DONE:

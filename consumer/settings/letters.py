@@ -89,8 +89,8 @@ class Letters(Section):
         default=10_000,
         ge=100,
         le=1_000_000,
-        description="Most open letters of one row; then the table's partitions wait. Whatever is written of that row looks "
-        "at all of them.",
+        description="Most open letters of one row; then the table's partitions wait. Whatever is written of that row "
+        "looks at all of them.",
     )
     max_replays: int = Field(
         default=10, ge=1, le=1000, description="How often a dead letter may be sent again in its life."

@@ -58,6 +58,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "letters.expiry_warning_hours": (0, 8760),
     "letters.max_unpublished": (1, 1_000_000),
     "letters.max_held": (1, 10_000),
+    "letters.max_open": (100, 1_000_000),
     "letters.max_replays": (1, 1000),
     "letters.keep_closed_hours": (1, 87_600),
     "letters.flood_percent": (0, 100),
