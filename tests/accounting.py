@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 IMAGES = frozenset({"c", "u", "r"})
 TOMBSTONE = ""
+# what does not decode cuts nothing: it is a letter
+DAMAGED = "?"
 PARTS = ("upserts", "deletes", "folded", "ignored", "letters", "truncates")
 """What becomes of a batch's records, as the ledger names it."""
 Frames = tuple[bytes | None, bytes | None]
@@ -116,7 +118,7 @@ def _borders(run: Sequence[Entry], compacted: bool) -> set[int]:
     imaged: set[Hashable] = set()
     taking: set[Hashable] = set()
     for entry in run:
-        if entry.op == TOMBSTONE and not compacted:
+        if (entry.op == TOMBSTONE and not compacted) or entry.op == DAMAGED:
             continue
         if entry.row in taking or (entry.half and entry.op == "d" and entry.row in imaged):
             found.add(entry.offset)

@@ -8,7 +8,7 @@ import fastavro
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from tests.accounting import IMAGES, TOMBSTONE, Entry
+from tests.accounting import DAMAGED, IMAGES, TOMBSTONE, Entry
 from tests.real.engine.feed import envelope, fresh_name, key_schema
 
 Place = tuple[str, int]
@@ -96,7 +96,7 @@ class Reading:
         try:
             read = fastavro.schemaless_reader(io.BytesIO(value[_FRAME:]), self._value, None)
         except (EOFError, IndexError, ValueError):
-            return "?", False
+            return DAMAGED, False
         assert isinstance(read, dict)
         op = str(read["op"])
         return op, op in IMAGES and read["after"]["label"] == _UNAVAILABLE

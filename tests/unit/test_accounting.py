@@ -14,7 +14,7 @@ from consumer.core.markers import UNAVAILABLE
 from consumer.core.modes import OnTruncate
 from consumer.core.moves import NEW_KEY
 from consumer.core.records import Slice
-from tests.accounting import TOMBSTONE, Entry, counted
+from tests.accounting import DAMAGED, TOMBSTONE, Entry, counted
 from tests.unit.avro import event, framed
 from tests.unit.known import Topic, planner, slice_of
 
@@ -51,7 +51,7 @@ class Log:
             self.left.add(offset)
         frames = key_bytes and key_bytes[:5], value and value[:5]
         half = kind in {"leaves", "arrives"}
-        told = "?" if kind == "cut" else op
+        told = DAMAGED if kind == "cut" else op
         self.entries.append(Entry(offset=offset, row=None if op == "t" else key, op=told, frames=frames, half=half))
 
     def known(self) -> KnownBindings:
