@@ -43,6 +43,7 @@ def test_the_oldest_that_does_not_go_is_in_front_of_all_others(scene: Scene) -> 
 def test_a_job_sends_them(scene: Scene) -> None:
     """A step has the time of a batch, of which this is a part."""
     first = scene.start()
+    scene.rested(first)
     scene.jobs._pool.ask(lambda connection: connection.execute("SET statement_timeout = '1s'"))
     stepped = scene.step()
     assert stepped is not None

@@ -74,8 +74,14 @@ SELECT max(waiting) FROM (
 ) AS queues
 """
 
-# no more of a row's letters are read than it takes to know
-_CROWDED = sql.SQL("""
+# No more of a row's letters are read than it takes to know, and none where the group has no more in all.
+_CROWDED = (
+    sql.SQL("""
+SELECT (
+    SELECT sum(letters) FROM headrace.letter_tallies WHERE group_name = %(group)s AND state IN ({open})
+) > %(most)s
+""").format(open=_OPEN),
+    sql.SQL("""
 SELECT EXISTS (
     SELECT FROM (
         SELECT DISTINCT n.table_name, n.digest_a, n.digest_b
@@ -91,7 +97,8 @@ SELECT EXISTS (
         OFFSET %(most)s LIMIT 1
     ) AS beyond
 )
-""").format(open=_OPEN)
+""").format(open=_OPEN),
+)
 
 _WRITE = sql.SQL("""
 INSERT INTO headrace.letters (
@@ -181,7 +188,7 @@ def crowded(connection: psycopg.Connection, group: str, aside: Aside, most: int)
     """Whether a row that new letters are of has more than so many open ones."""
     topics, partitions, offsets = _arrays([letter.record.ref for letter in aside.letters])
     values = {"group": group, "topics": topics, "partitions": partitions, "offsets": offsets, "most": most}
-    return connection.execute(_CROWDED, values).fetchone() == (True,)
+    return all(connection.execute(query, values).fetchone() == (True,) for query in _CROWDED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
