@@ -78,11 +78,8 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkflowSummary:
-    """A workflow as lists have it. `table`: that of its only step; `subject`: without the tables of a comparison.
-
-    `steps`, `done`: how many it has, and how many of them are done; `rows`, `differences`: see `Workflow`.
-    """
+class Known:
+    """What is known of a workflow without its steps."""
 
     id: int
     kind: str
@@ -94,6 +91,15 @@ class WorkflowSummary:
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowSummary(Known):
+    """A workflow as lists have it. `table`: that of its only step; `subject`: without the tables of a comparison.
+
+    `steps`, `done`: how many it has, and how many of them are done; `rows`, `differences`: see `Workflow`.
+    """
+
     table: str | None
     steps: int
     done: int
@@ -102,19 +108,9 @@ class WorkflowSummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Workflow:
+class Workflow(Known):
     """A workflow as it is now."""
 
-    id: int
-    kind: str
-    subject: dict[str, Any]
-    state: str
-    why: str
-    created_by: str
-    reason: str
-    created_at: datetime
-    started_at: datetime | None
-    ended_at: datetime | None
     steps: list[Step]
 
     @property

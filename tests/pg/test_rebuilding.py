@@ -173,14 +173,20 @@ def test_rows_are_marked_where_deleted_ones_stay(the: Rebuilt) -> None:
     assert the.scene.session.execute(query.encode()).fetchone() == (600, 100)
 
 
-def test_a_table_that_got_another_mode_loses_no_rows(the: Rebuilt) -> None:
-    """It is looked at once more before they are deleted."""
+def compared(the: Rebuilt) -> int:
+    """A rebuild of which the comparison is done, and the rest is not."""
     number = the.start()
     for _ in range(90):
         the.scene.session.execute("UPDATE headrace.workflows SET due_at = now() WHERE id = %s", (number,))
         turned = the.workflows().turn(number)
         if turned is not None and turned.act == "reconcile" and turned.turn.outcome == "done":
             break
+    return number
+
+
+def test_a_table_that_got_another_mode_loses_no_rows(the: Rebuilt) -> None:
+    """It is looked at once more before they are deleted."""
+    number = compared(the)
     the.scene.rules = TableRules(not_rows="its mode is history")
     stopped = the.taken(number)
     assert (stopped.state, stopped.why) == ("stopped", "its mode is history")
@@ -210,12 +216,7 @@ def test_rows_that_are_slow_to_delete_take_several_turns(the: Rebuilt) -> None:
 
 def test_a_row_that_was_written_since_it_was_found_stays(the: Rebuilt) -> None:
     """It may be a new one of the source's."""
-    number = the.start()
-    for _ in range(90):
-        the.scene.session.execute("UPDATE headrace.workflows SET due_at = now() WHERE id = %s", (number,))
-        turned = the.workflows().turn(number)
-        if turned is not None and turned.act == "reconcile" and turned.turn.outcome == "done":
-            break
+    number = compared(the)
     the.scene.do("UPDATE {t} SET word = 'again' WHERE id = 600")
     done = the.taken(number)
     assert done.steps[2].progress == {"deleted": 99, "written_since": 1}
