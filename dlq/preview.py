@@ -112,7 +112,8 @@ THESE = "sum(hashint8extended({id}, 0)::numeric)"
 """A number that says which letters some are: in whatever order they come, others have another one."""
 _COUNT = sql.SQL("""
 WITH {judged}
-SELECT fate, count(*) AS letters, (array_agg(id))[1:%(samples)s] AS ids, (array_agg(by))[1:%(samples)s] AS bys,
+SELECT fate, count(*) AS letters, (array_agg(id ORDER BY id))[1:%(samples)s] AS ids,
+    (array_agg(by ORDER BY id))[1:%(samples)s] AS bys,
     {these} AS these
 FROM judged GROUP BY fate
 """)
