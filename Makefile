@@ -16,7 +16,8 @@ TESTS = $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile
 FAULTS = $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist load
 # suites of many minutes, or with tools of their own, have commands of their own
 APART := console chart recovery monitoring security scenarios soak docs/live deploy/test_first_stage.py real/test_bench_resume.py real/test_bench_smoke.py
-.PHONY: help setup demo test docs-tests docs-programs database-programs chart-programs console-tests screenshots chart-tests monitoring-programs monitoring-tests alerts bench-tests image-tests security-tests audit sbom faults scenarios soak recovery upgrade-tests fidelity check fmt lock docs site clean
+ELSEWHERE := $(addprefix --ignore tests/,$(APART))
+.PHONY: help setup demo test compiled docs-tests docs-programs database-programs chart-programs console-tests screenshots chart-tests monitoring-programs monitoring-tests alerts bench-tests image-tests security-tests audit sbom faults scenarios soak recovery upgrade-tests fidelity check fmt lock docs site clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -33,9 +34,15 @@ setup: $(VENV)/.ready  ## Virtual environment with the locked, hash-pinned depen
 demo: setup  ## A shop, Debezium, Kafka and a target, live on this terminal
 	$(BIN)/headrace demo
 
-test: check  ## Everything that must hold before a change lands
+test: setup  ## Everything that must hold before a change lands
+	$(MAKE) --jobs 2 check compiled
 	$(BIN)/headrace stack prepare
-	$(TESTS) --durations 40 $(addprefix --ignore tests/,$(APART))
+	$(TESTS) --durations 40 $(ELSEWHERE)
+
+# once, for all processes of a run: where the environment keeps nothing compiled, each would compile all it imports
+compiled: setup
+	@$(BIN)/python -m compileall -q consumer dlq tools
+	@found=$$(env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --collect-only -qq $(ELSEWHERE)) || { echo "$$found"; exit 1; }
 
 console-tests: setup  ## The API fuzzed, and what operators do in the console, in Debian's Chromium (installed if missing)
 	@command -v chromium >/dev/null || (apt-get update && apt-get install --yes --no-install-recommends chromium)

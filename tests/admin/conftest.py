@@ -14,9 +14,9 @@ from consumer.edges.postgres.sink import PostgresSink
 from consumer.settings.admin import Admin, Token
 from tests.admin.scene import Shop, make_shop
 from tests.admin.serving import served
-from tests.pg.conftest import Pools, group, pools, schema, server, session, sink, sinks
+from tests.pg.conftest import Pools, bystander, group, pools, schema, server, session, sink, sinks
 
-__all__ = ["group", "pools", "schema", "server", "session", "sink", "sinks"]
+__all__ = ["bystander", "group", "pools", "schema", "server", "session", "sink", "sinks"]
 Clients = Callable[..., httpx.Client]
 
 

@@ -10,11 +10,11 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from consumer.admin.app import make_app
 from consumer.settings.admin import Admin
-from tests.admin.conftest import TOKENS, group, pools, schema, server, session, shop, sink, sinks
+from tests.admin.conftest import TOKENS, bystander, group, pools, schema, server, session, shop, sink, sinks
 from tests.admin.scene import Shop
 from tests.admin.serving import served
 
-__all__ = ["group", "pools", "schema", "server", "session", "shop", "sink", "sinks"]
+__all__ = ["bystander", "group", "pools", "schema", "server", "session", "shop", "sink", "sinks"]
 Opens = Callable[..., Page]
 
 

@@ -1,6 +1,7 @@
 """One PostgreSQL server for all tests here; each test has a schema and a consumer group of its own."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -53,12 +54,30 @@ def server(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
             yield dsn
 
 
+@pytest.fixture(scope="session")
+def bystander(server: str) -> Iterator[Callable[[], psycopg.Connection]]:
+    """Gives a session that is as a new one: to make one takes the server as long as many a test takes it."""
+    kept: list[psycopg.Connection] = []
+
+    def fresh() -> psycopg.Connection:
+        with suppress(psycopg.Error):
+            for one in kept:
+                one.execute("DISCARD ALL")
+                return one
+        kept[:] = [psycopg.connect(server, autocommit=True, prepare_threshold=None, application_name="bystander")]
+        return kept[0]
+
+    yield fresh
+    for one in kept:
+        one.close()
+
+
 @pytest.fixture
-def session(server: str) -> Iterator[psycopg.Connection]:
+def session(bystander: Callable[[], psycopg.Connection]) -> psycopg.Connection:
     """A session of a bystander, in UTC."""
-    with psycopg.connect(server, autocommit=True, application_name="bystander") as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        yield connection
+    connection = bystander()
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
 
 
 @pytest.fixture
