@@ -1,14 +1,16 @@
 """A whole scenario: topics, the grid of the sink's settings, runs in turns. What is done is not done again."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from consumer.bench import engine, race, references, summary, topics
 from consumer.bench.contender import HEADRACE, REWRITE
-from consumer.bench.race import BEST, DEFAULTS, GRID, Entry
+from consumer.bench.race import BEST, DEFAULTS, GRID, WARM_UP, Entry
 from consumer.bench.rig import Rig
 from consumer.bench.scenario import Against, Dataset, Scenario
 from consumer.bench.store import Result, Store
 from consumer.core.failure import Persistent
+
+Run = Callable[[Rig, Entry, Dataset], Result]
 
 _FETCH = {
     "consumer.override.max.partition.fetch.bytes": "16777216",
@@ -58,7 +60,22 @@ def turns(store: Store, wanted: Sequence[Entry], runs: int) -> Iterator[Entry]:
                 yield entry
 
 
-def grid(rig: Rig, scenario: Scenario, size: int) -> None:
+def warm(rig: Rig, scenario: Scenario, size: int, run: Run = race.run) -> None:
+    """One run of the sink that is thrown away, on the grid's topic, unless it has run since Connect was started.
+
+    A JVM that was just started takes half as much time again for its first run, whichever that is.
+    """
+    if rig.sink_ran.is_set():
+        return
+    smaller = summary.grid_size(size)
+    dataset = scenario.dataset(smaller)
+    topics.ensure(rig, dataset)
+    rig.say(f"  {scenario.name}: a run of the sink to warm up, which does not count")
+    run(rig, Entry(scenario=scenario.name, size=smaller, contender=WARM_UP), dataset)
+    rig.sink_ran.set()
+
+
+def grid(rig: Rig, scenario: Scenario, size: int, run: Run = race.run) -> None:
     """Runs every point of the grid once on a smaller dataset of the scenario, unless it has been run.
 
     A point at which the sink fails is an answer as well and kept as one, else the grid would never come to its end.
@@ -69,10 +86,11 @@ def grid(rig: Rig, scenario: Scenario, size: int) -> None:
     missing = [point for point in POINTS if point not in tried]
     if missing:
         topics.ensure(rig, dataset)
+        warm(rig, scenario, size, run)
     for point in missing:
         entry = Entry(scenario=scenario.name, size=smaller, contender=GRID, settings=point)
         try:
-            race.run(rig, entry, dataset)
+            run(rig, entry, dataset)
         except Persistent as failure:
             rig.say(f"  {scenario.name}: the sink fails with batch.size {point['batch.size']} ({failure.failure.kind})")
             rig.store.add(race.failed(entry, failure.failure.kind))
@@ -84,12 +102,15 @@ def best(store: Store, scenario: Scenario, size: int) -> dict[str, str] | None:
     return max(tried, key=lambda each: each.rate).settings if tried else None
 
 
-def measure(rig: Rig, scenario: Scenario, size: int, runs: int, against: Against) -> None:
+def measure(rig: Rig, scenario: Scenario, size: int, runs: int, against: Against, run: Run = race.run) -> None:
     """The missing runs of the scenario, then its reference rates."""
     dataset = scenario.dataset(size)
     topics.ensure(rig, dataset)
-    for entry in entries(rig.store, scenario, size, runs, against):
-        race.run(rig, entry, dataset)
+    missing = [*entries(rig.store, scenario, size, runs, against)]
+    if any(entry.contender in (DEFAULTS, BEST) for entry in missing):
+        warm(rig, scenario, size, run)
+    for entry in missing:
+        run(rig, entry, dataset)
         rig.say(told(rig.store.results()[-1]))
     _references(rig, scenario, size, dataset, runs)
 

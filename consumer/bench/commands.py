@@ -148,12 +148,13 @@ def latency(
 ) -> None:
     """Time from Kafka's append to the commit in the target at a steady rate."""
     with _rig(data_dir) as rig:
-        from consumer.bench import contender, latency, race, topics
+        from consumer.bench import campaign, contender, latency, race, topics
 
         dataset = SCENARIOS["fresh"].dataset(max(MILLION, rate * seconds))
         topics.ensure(rig, dataset)
         latency.measure(rig, dataset, (contender.HEADRACE, lambda names: contender.headrace(rig, names)), rate, seconds)
         if with_sink:
+            campaign.warm(rig, SCENARIOS["fresh"], MILLION)
             latency.measure(rig, dataset, (race.DEFAULTS, lambda names: contender.sink(rig, names, {})), rate, seconds)
         _show_others(rig.store, latency.NAME, output)
 

@@ -16,6 +16,7 @@ from consumer.bench.store import Result
 DEFAULTS = "sink-defaults"
 GRID = "sink-grid"
 BEST = "sink-best"
+WARM_UP = "sink-warm-up"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,9 +30,15 @@ class Entry:
 
 
 def run(rig: Rig, entry: Entry, dataset: Dataset) -> Result:
-    """Resets the target, lets the contender apply the dataset, checks the rows, and keeps the result."""
+    """Resets the target, lets the contender apply the dataset, checks the rows, and keeps the result.
+
+    Nothing of a warm-up is kept.
+    """
     target.reset(rig, dataset)
-    return measured(rig, entry, dataset, _starter(rig, entry, dataset), lambda: target.same(rig, dataset))
+    start = _starter(rig, entry, dataset)
+    if entry.contender == WARM_UP:
+        return _watched(rig, entry, dataset, start)
+    return measured(rig, entry, dataset, start, lambda: target.same(rig, dataset))
 
 
 def measured(

@@ -23,7 +23,8 @@ number and by hashes of whole rows.
 - **CPU**: seconds of the Headrace process, or of Connect's JVM, per million events, over the same span; not the
   servers'.
 - **Peak**: the largest resident memory of that process. The JVM keeps running between runs, so it is warm; Headrace
-  starts cold each time.
+  starts cold each time. When Connect was just started, one run of the sink on the grid's topic is thrown away before
+  the first that counts.
 - **best**: the fastest correct point of the grid below, run once each on a smaller topic, then in full.
 - **consume**: reading the topics and nothing else.
 - **plain-copy-upsert**: PostgreSQL by itself, fed with COPY streams that were made beforehand. A session of a driver

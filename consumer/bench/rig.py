@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 
 import psycopg
 from rich.console import Console
@@ -39,6 +40,8 @@ class Rig:
     store: Store
     scratch: Path
     reporter: Reporter
+    # since Connect was started
+    sink_ran: Event = field(default_factory=Event)
 
     def source(self) -> psycopg.Connection:
         """A session on the source."""
