@@ -3,12 +3,15 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from consumer.bench import engine, race, references, summary, topics
-from consumer.bench.contender import HEADRACE, REWRITE
+from consumer.bench.contender import HEADRACE, ONE_TABLE, REWRITE
 from consumer.bench.race import BEST, DEFAULTS, GRID, WARM_UP, Entry
 from consumer.bench.rig import Rig
-from consumer.bench.scenario import Against, Dataset, Scenario
+from consumer.bench.scenario import SCENARIOS, Against, Dataset, Scenario
 from consumer.bench.store import Result, Store
 from consumer.core.failure import Persistent
+
+# the scenario whose one table many are held against
+_ONE = SCENARIOS["fresh"]
 
 Run = Callable[[Rig, Entry, Dataset], Result]
 
@@ -42,8 +45,12 @@ POINTS: tuple[dict[str, str], ...] = (
 
 
 def entries(store: Store, scenario: Scenario, size: int, runs: int, against: Against) -> Iterator[Entry]:
-    """The runs that are still missing, in turns: Headrace, the sink's defaults, the sink's best, and again."""
+    """The runs that are still missing, in turns: Headrace (on one table too, where that is the goal), the sink's
+    defaults, the sink's best, and again.
+    """
     contenders = [(HEADRACE, engine.overrides())]
+    if scenario.goal.one_table:
+        contenders.append((ONE_TABLE, engine.overrides()))
     if against is not Against.NOBODY:
         contenders.append((DEFAULTS, {}))
     if against is Against.BEST:
@@ -104,13 +111,15 @@ def best(store: Store, scenario: Scenario, size: int) -> dict[str, str] | None:
 
 def measure(rig: Rig, scenario: Scenario, size: int, runs: int, against: Against, run: Run = race.run) -> None:
     """The missing runs of the scenario, then its reference rates."""
-    dataset = scenario.dataset(size)
+    dataset, alone = scenario.dataset(size), _ONE.dataset(size)
     topics.ensure(rig, dataset)
     missing = [*entries(rig.store, scenario, size, runs, against)]
     if any(entry.contender in (DEFAULTS, BEST) for entry in missing):
         warm(rig, scenario, size, run)
+    if any(entry.contender == ONE_TABLE for entry in missing):
+        topics.ensure(rig, alone)
     for entry in missing:
-        run(rig, entry, dataset)
+        run(rig, entry, alone if entry.contender == ONE_TABLE else dataset)
         rig.say(told(rig.store.results()[-1]))
     _references(rig, scenario, size, dataset, runs)
 

@@ -4,22 +4,18 @@ stdout is data, stderr is progress.
 Importing this module needs nothing of the extra `headrace[stack]`; without it the commands end with the remedy.
 """
 
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from consumer.bench.cases import NAME as LETTERS
 from consumer.bench.modes import MODES, NAMES, ROLLING, SCALE
 from consumer.bench.scenario import MILLION, SCENARIOS, Against, Scenario
+from consumer.bench.showing import FAILED, Output, show, show_others
 from consumer.bench.watched import NAME as TELEMETRY
 from consumer.core.failure import HeadraceError
 from consumer.stack.failures import missing_extra
@@ -27,13 +23,9 @@ from consumer.stack.failures import missing_extra
 if TYPE_CHECKING:
     from consumer.bench.rig import Rig
     from consumer.bench.store import Result, Store
-    from consumer.bench.summary import Verdict
 
 DEFAULT_DIR = Path(".headrace/bench")
-_FAILED, _NOTHING = 1, 3
-_WIDTH = 120
-# details that are no single figures
-_LONG = ("steps", "restarts")
+_NOTHING = 3
 
 app = typer.Typer(
     name="bench",
@@ -41,13 +33,6 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-
-
-class Output(StrEnum):
-    """How data is written to stdout."""
-
-    TABLE = "table"
-    JSON = "json"
 
 
 class About(StrEnum):
@@ -68,7 +53,7 @@ Format = Annotated[Output, typer.Option("--output", help="How data is written to
 def _race_command(scenario: Scenario) -> Callable[..., None]:
     def race(
         data_dir: DataDir = DEFAULT_DIR,
-        rows: Rows = MILLION,
+        rows: Rows = scenario.usual,
         runs: Runs = 3,
         against: Versus = Against.BEST,
         again: Again = False,
@@ -83,7 +68,7 @@ def _race_command(scenario: Scenario) -> Callable[..., None]:
                 campaign.grid(rig, scenario, rows)
             campaign.measure(rig, scenario, rows, runs, against)
             results = _counting(rig.store)
-            _show((scenario.name, rows, scenario.title), results, summary.verdicts(results, scenario, rows), output)
+            show((scenario.name, rows, scenario.title), results, summary.verdicts(results, scenario, rows), output)
 
     return race
 
@@ -108,7 +93,7 @@ def letters(
             rig.store.drop(LETTERS, rows)
         letters.measure(rig, rows, runs)
         results = _counting(rig.store)
-        _show((LETTERS, rows, "what bad records cost"), results, summary.costs(results, rows), output)
+        show((LETTERS, rows, "what bad records cost"), results, summary.costs(results, rows), output)
 
 
 @app.command()
@@ -131,11 +116,11 @@ def telemetry(
         telemetry.measure(rig, rows, runs)
         results = _counting(rig.store)
         verdicts = summary.watching(results, rows)
-        _show((TELEMETRY, rows, "what telemetry costs"), results, verdicts, output)
+        show((TELEMETRY, rows, "what telemetry costs"), results, verdicts, output)
         for what, ratio in summary.watched_ratios(results, rows).items():
             _say(f"with all of it {ratio:g} of the {what} without any")
         if any(each.reached is False for each in verdicts):
-            raise typer.Exit(_FAILED)
+            raise typer.Exit(FAILED)
 
 
 @app.command()
@@ -156,7 +141,7 @@ def latency(
         if with_sink:
             campaign.warm(rig, SCENARIOS["fresh"], MILLION)
             latency.measure(rig, dataset, (race.DEFAULTS, lambda names: contender.sink(rig, names, {})), rate, seconds)
-        _show_others(rig.store, latency.NAME, output)
+        show_others(_counting(rig.store), latency.NAME, output)
 
 
 @app.command()
@@ -178,11 +163,11 @@ def priorities(
             topics.ensure(rig, dataset)
         load = priorities.Load(rate=rate, seconds=seconds, backlog=rows)
         alone, beside, *_ = priorities.measure(rig, critical, bulk, load, alike=alike)
-        _show_others(rig.store, priorities.NAME, output)
+        show_others(_counting(rig.store), priorities.NAME, output)
         p99, most = beside.details["p99"], priorities.allowed(alone)
         _say(f"p99 {p99} ms beside the backlog, {most:g} ms are allowed")
         if p99 > most:
-            raise typer.Exit(_FAILED)
+            raise typer.Exit(FAILED)
 
 
 @app.command()
@@ -205,7 +190,7 @@ def rolling(
         for each in wanted:
             rig.say(f"rolling restart of {workers} workers: {each.name}")
             rolling.measure(rig, plan, each)
-        _show_others(rig.store, ROLLING, output)
+        show_others(_counting(rig.store), ROLLING, output)
 
 
 @app.command()
@@ -224,7 +209,7 @@ def scale(
         if again:
             rig.store.drop(SCALE, rows)
         scale.measure(rig, rows, partitions, workers)
-        _show_others(rig.store, SCALE, output)
+        show_others(_counting(rig.store), SCALE, output)
 
 
 @app.command()
@@ -241,7 +226,7 @@ def memory(
         dataset = SCENARIOS["fresh"].dataset(min(rows, MILLION))
         topics.ensure(rig, dataset)
         memory.measure(rig, dataset, rows, partitions)
-        _show_others(rig.store, memory.NAME, output)
+        show_others(_counting(rig.store), memory.NAME, output)
 
 
 @app.command()
@@ -286,63 +271,13 @@ def _failures_told() -> Iterator[None]:
             raise missing_extra(cause) from cause
     except HeadraceError as failure:
         _say(str(failure))
-        raise typer.Exit(_FAILED) from failure
+        raise typer.Exit(FAILED) from failure
 
 
 def _counting(store: "Store") -> "list[Result]":
     from consumer.bench import engine, summary
 
     return summary.counting(store.results(), engine.version())
-
-
-def _show(
-    what: tuple[str, int, str], results: "Sequence[Result]", verdicts: "Sequence[Verdict]", output: Output
-) -> None:
-    """`what`: the scenario's name, its size and its title."""
-    from consumer.bench import summary
-
-    name, size, title = what
-    lines = summary.lines(results, name, size)
-    shares = summary.shares(results, name, size)
-    if output is Output.JSON:
-        goals = [asdict(each) | {"reached": each.reached} for each in verdicts]
-        typer.echo(json.dumps({"lines": [asdict(each) for each in lines], "goals": goals, "shares": shares}, indent=1))
-        return
-    table = Table(
-        "", "runs", "events/s", "CPU s per million", "peak MB", "rows right", box=box.SIMPLE_HEAD, title=title
-    )
-    for line in lines:
-        numbers = (str(line.runs), f"{line.rate:,.0f}", f"{line.cpu_per_million:.1f}", f"{line.peak_mb:,.0f}")
-        table.add_row(line.contender, *numbers, "yes" if line.correct else "no")
-    console = _console()
-    console.print(table)
-    for verdict in verdicts:
-        state = {True: "reached", False: "not reached", None: "not measured"}[verdict.reached]
-        measured = "-" if verdict.measured is None else f"{verdict.measured:g}"
-        console.print(f"{measured} {verdict.what} (asked: {verdict.asked:g}): {state}", highlight=False)
-    for other, share in shares.items():
-        console.print(f"{share:.0%} of {other}", highlight=False)
-
-
-def _show_others(store: "Store", scenario: str, output: Output) -> None:
-    found = [asdict(each) for each in _counting(store) if each.scenario == scenario]
-    if output is Output.JSON:
-        typer.echo(json.dumps(found, indent=1))
-        return
-    table = Table("contender", "size", "events/s", "peak MB", "details", box=box.SIMPLE_HEAD, title=scenario)
-    for each in found:
-        shown = {name: value for name, value in each["details"].items() if name not in _LONG}
-        details = ", ".join(f"{name} {value}" for name, value in shown.items())
-        table.add_row(
-            each["contender"], f"{each['size']:,}", f"{each['rate']:,.0f}", f"{each['peak_mb']:,.0f}", details
-        )
-    _console().print(table)
-
-
-def _console() -> Console:
-    console = Console()
-    console.width = max(console.width, _WIDTH)
-    return console
 
 
 def _say(text: str) -> None:

@@ -22,6 +22,8 @@ from consumer.stack.options import CONNECT
 from consumer.stack.process import Command, Process, Spawner
 
 HEADRACE = "headrace"
+# with as many events, beside its own run on many tables
+ONE_TABLE = "headrace-one-table"
 _STOP_SECONDS = 40.0
 # an installation has its bytecode, and a start takes several times as long without
 _NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"

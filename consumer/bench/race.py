@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from consumer.bench import engine, target
-from consumer.bench.contender import HEADRACE, Running, headrace, sink
+from consumer.bench.contender import HEADRACE, ONE_TABLE, Running, headrace, sink
 from consumer.bench.rig import Rig
 from consumer.bench.sampler import Sampler
 from consumer.bench.scenario import MILLION, Dataset
@@ -86,7 +86,7 @@ def now() -> str:
 
 
 def _starter(rig: Rig, entry: Entry, dataset: Dataset) -> Callable[[], AbstractContextManager[Running]]:
-    if entry.contender == HEADRACE:
+    if entry.contender in (HEADRACE, ONE_TABLE):
         return lambda: headrace(rig, dataset.topics)
     return lambda: sink(rig, dataset.topics, entry.settings)
 

@@ -6,7 +6,7 @@ from consumer.bench import cases, latency, memory, summary, watched
 from consumer.bench.contender import HEADRACE
 from consumer.bench.scenario import LATENCY_P99_MS, PEAK_MEMORY_MB, SCENARIOS, Scenario
 from consumer.bench.store import Result, Store
-from consumer.bench.summary import Verdict
+from consumer.bench.summary import State, Verdict
 
 INTRODUCTION = """# Benchmarks
 
@@ -26,6 +26,7 @@ number and by hashes of whole rows.
   starts cold each time. When Connect was just started, one run of the sink on the grid's topic is thrown away before
   the first that counts.
 - **best**: the fastest correct point of the grid below, run once each on a smaller topic, then in full.
+- **headrace-one-table**: Headrace on one table with as many events, in turns with its runs on many.
 - **consume**: reading the topics and nothing else.
 - **plain-copy-upsert**: PostgreSQL by itself, fed with COPY streams that were made beforehand. A session of a driver
   and nothing of Headrace's: for each batch of up to 20,000 events a COPY into a temporary table, from there one
@@ -129,7 +130,8 @@ def _judged(verdict: Verdict) -> tuple[str, str, str, str]:
     asked = f"at most {verdict.asked:g}" if verdict.at_most else f"{verdict.asked:g}"
     if verdict.measured is None:
         return verdict.what, asked, "not measured", "-"
-    return verdict.what, asked, f"{verdict.measured:g}", "yes" if verdict.reached else "**no**"
+    answer = {State.REACHED: "yes", State.NOT_REACHED: "**no**"}.get(verdict.state, f"**{verdict.state}**")
+    return verdict.what, asked, f"{verdict.measured:g}", answer
 
 
 def _latency_verdict(result: Result) -> Verdict:
@@ -144,7 +146,8 @@ def _section(results: Sequence[Result], scenario: Scenario) -> str:
     main = summary.main_size(results, scenario.name)
     if main is None:
         return ""
-    parts = [f"## ({scenario.letter}) {scenario.title}: {main:,} events\n", *_told_of(results, scenario.name, main)]
+    head = f"## ({scenario.letter}) {scenario.title}: {main:,} events\n"
+    parts = [head, scenario.remark, *_told_of(results, scenario.name, main)]
     parts.append(_grid(summary.grid(results, scenario.name, main)))
     for size in summary.sizes(results, scenario.name):
         if size != main:
@@ -291,7 +294,7 @@ def _raw(results: Sequence[Result], version: str) -> str:
 
 
 def _engine(result: Result, version: str) -> str:
-    if not summary.is_ours(result):
+    if not summary.is_of_a_version(result):
         return "-"
     return version if result.version == version else f"{result.version or 'unknown'}, **not counted**"
 

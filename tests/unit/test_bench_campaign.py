@@ -52,7 +52,7 @@ def rig(tmp_path: Path) -> Rig:
     for scenario in SCENARIOS.values():
         for size in (_SIZE, summary.grid_size(_SIZE)):
             store.topics_complete(scenario.dataset(size).name, {})
-        for name in (references.CONSUME, references.PLAIN, references.APPLY):
+        for name in (references.CONSUME, references.PLAIN, references.APPLY) * 2:
             store.add(_result(name, scenario=scenario.name))
     return Rig(endpoints=Endpoints(), pids={}, store=store, scratch=tmp_path, reporter=Terminal(quiet_steps=True))
 
@@ -81,3 +81,20 @@ def test_nobody_is_warmed_up_for_who_does_not_run(rig: Rig) -> None:
     campaign.measure(rig, _FRESH, _SIZE, 1, Against.NOBODY, runs)
     campaign.measure(rig, _FRESH, _SIZE, 1, Against.NOBODY, runs)
     assert runs.made == [("headrace", _SIZE)]
+
+
+def test_many_tables_take_turns_with_one(rig: Rig) -> None:
+    """With as many events; the sink is not asked for."""
+    runs = _Runs()
+    campaign.measure(rig, SCENARIOS["many-tables"], _SIZE, 2, Against.NOBODY, runs)
+    assert [name for name, _ in runs.made] == ["headrace", "headrace-one-table"] * 2
+    assert {events for _, events in runs.made} == {_SIZE}
+    assert {(each.scenario, each.size) for each in rig.store.results() if "headrace" in each.contender} == {
+        ("many-tables", _SIZE)
+    }
+
+
+def test_the_goal_of_many_tables_is_asked_where_work_is_most_of_it() -> None:
+    """20,000 rows a table, where 5,000 are start-up for a third of the time."""
+    many = SCENARIOS["many-tables"]
+    assert many.dataset(many.usual).mix.rows == 20_000 - 1
