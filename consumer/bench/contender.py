@@ -98,7 +98,7 @@ def write_settings(rig: Rig, group: str, topics: Sequence[str]) -> Path:
 
 def _path() -> str:
     """Where Python looks first: at the sources whose version the result gets, whatever the working directory."""
-    return os.pathsep.join(filter(None, (str(engine.ROOT.parent), os.environ.get("PYTHONPATH"))))
+    return os.pathsep.join(filter(None, (str(engine.ROOT), os.environ.get("PYTHONPATH"))))
 
 
 def _settings(rig: Rig, group: str, topics: Sequence[str]) -> str:

@@ -64,7 +64,7 @@ def _run(rig: Rig, entry: race.Entry, dataset: Dataset, case: Case, ids: Sequenc
         rig,
         entry,
         dataset,
-        lambda: headrace(rig, [_topic(dataset, case)], group, entry.settings),
+        lambda: headrace(rig, [_topic(dataset, case)], group, case.variables),
         lambda: target.same(rig, dataset, case.sound) and _letters(rig, group) == _expected(dataset, case, ids),
     )
 

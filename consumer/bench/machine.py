@@ -6,9 +6,9 @@ from importlib.metadata import version
 
 import psutil
 
+from consumer.bench.engine import PACKAGES
 from consumer.bench.rig import CONNECT_HEAP_MB, TARGET_SETTINGS, Rig
 
-_PACKAGES = ("headrace", "confluent-kafka", "polars", "polars-avro", "pgpq", "psycopg", "pyarrow")
 _DEBEZIUM, _KAFKA = "3.6.0.Final", "4.3.1"
 
 
@@ -26,5 +26,5 @@ def facts(rig: Rig) -> dict[str, str]:
         "Debezium (source and JDBC sink)": _DEBEZIUM,
         "Connect's heap": f"{CONNECT_HEAP_MB} MB",
         "target settings": ", ".join(f"{name}={value}" for name, value in TARGET_SETTINGS.items()),
-        "packages": ", ".join(f"{name} {version(name)}" for name in _PACKAGES),
+        "packages": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
     }

@@ -83,7 +83,7 @@ def page(store: Store, version: str) -> str:
 
 def _version(version: str, others: int) -> str:
     """Which engine the page is about, and how much of others is left out."""
-    told = f"Headrace is `{version}` here: the package's version and a digest of the engine's sources."
+    told = f"Headrace is `{version}` here: the package's version and a digest of the engine's sources and its packages' versions."
     if others:
         runs = f"{others} runs of other versions do" if others > 1 else "1 run of another version does"
         told += f"\n{runs} not count; the last table marks what does not."

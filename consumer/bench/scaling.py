@@ -87,7 +87,7 @@ def page(store: Store, version: str, written: str = "") -> str:
         "What a rate takes, extrapolated": _of_which(larger, version) + _modelled(grown(larger)),
     }
     sections = [section(title, _kept(title, text, before, version), before) for title, text in made.items()]
-    told = f"Headrace is `{version}` here: the package's version and a digest of the engine's sources.\n"
+    told = f"Headrace is `{version}` here: the package's version and a digest of the engine's sources and its packages' versions.\n"
     parts = [_INTRODUCTION + told, machine(store), *sections, _COMMANDS]
     return "\n".join(part for part in parts if part).rstrip() + "\n"
 

@@ -35,7 +35,7 @@ from consumer.settings.worker import Control, Healing, Ledger, Log, Secrets, Wor
 DEFAULT_FILE = Path("headrace.toml")
 
 # beside secrets, which are never written out: what people put passwords into
-_HIDDEN = (
+HIDDEN = (
     "target.dsn",
     "source.dsn",
     "kafka.client",
@@ -239,7 +239,7 @@ def unreadable(file: Path, error: OSError | UnicodeDecodeError) -> Refused:
 def shown_settings(settings: Settings) -> dict[str, Any]:
     """The settings for people, by section, without what is secret or may hold it."""
     found = settings.model_dump(mode="json")
-    for path in _HIDDEN:
+    for path in HIDDEN:
         section, name = path.split(".")
         if found[section][name]:
             found[section][name] = "(not shown)"

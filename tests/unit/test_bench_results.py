@@ -197,7 +197,7 @@ def test_many_tables_are_held_against_one_in_the_same_campaign_at_each_size(tmp_
 
 def test_what_stands_on_the_page_in_front_of_figures_is_what_would_be_written() -> None:
     """Who changes the text changes the page, too; its figures are those of the last runs."""
-    text = (engine.ROOT.parent / "docs/benchmarks.md").read_text(encoding="utf-8")
+    text = (engine.ROOT / "docs/benchmarks.md").read_text(encoding="utf-8")
     assert text.startswith(INTRODUCTION)
     assert LETTERS in text
     assert LATENCY in text
@@ -258,30 +258,46 @@ def test_a_store_from_before_the_digest_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("place", "is_another"),
     [
-        ("core/fold.py", True),
-        ("edges/postgres/sink.py", True),
-        ("edges/postgres/sql/new.sql", True),
-        ("bench/report.py", False),
-        ("stack/stack.py", False),
-        ("core/__pycache__/fold.pyc", False),
+        ("consumer/core/fold.py", True),
+        ("consumer/edges/postgres/sink.py", True),
+        ("consumer/edges/postgres/sql/new.sql", True),
+        ("dlq/new.py", True),
+        ("consumer/bench/report.py", False),
+        ("consumer/stack/stack.py", False),
+        ("consumer/core/__pycache__/fold.pyc", False),
+        ("tests/new.py", False),
     ],
 )
 def test_the_version_follows_the_sources_that_a_worker_runs(tmp_path: Path, place: str, is_another: bool) -> None:
     """Nothing else: not the benchmark, not the stack, not what Python leaves behind."""
-    sources = tmp_path / "consumer"
-    shutil.copytree(engine.ROOT, sources, ignore=shutil.ignore_patterns("__pycache__"))
-    assert engine.version(sources) == _THIS
-    (sources / place).parent.mkdir(exist_ok=True)
-    with (sources / place).open("a", encoding="utf-8") as changed:
+    for part in ("consumer", "dlq"):
+        shutil.copytree(engine.ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
+    assert engine.version(tmp_path) == _THIS
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    with (tmp_path / place).open("a", encoding="utf-8") as changed:
         changed.write("\n")
-    assert (engine.version(sources) != _THIS) is is_another
+    assert (engine.version(tmp_path) != _THIS) is is_another
+
+
+def test_the_version_follows_the_packages_that_a_worker_works_with() -> None:
+    """Another driver is another Headrace."""
+    assert engine.version(packages=[*engine.PACKAGES, "pytest"]) != _THIS
 
 
 @pytest.mark.parametrize(
     ("environment", "is_another"),
     [
         ({"HEADRACE_BATCH__MAX_ROWS": "5000"}, True),
+        ({"headrace_batch__max_rows": "5000"}, True),
+        ({"HEADRACE_BATCH": '{"max_rows": 5000}'}, True),
+        ({"HEADRACE_KAFKA__CLIENT": '{"sasl.password": "x"}'}, True),
         ({"HEADRACE_TARGET__DSN": "postgresql://elsewhere"}, False),
+        ({"HEADRACE_SOURCE__DSN": "postgresql://elsewhere"}, False),
+        # of commands, and of nothing
+        ({"HEADRACE_CACHE": "elsewhere"}, False),
+        ({"HEADRACE_SERVER": "https://elsewhere"}, False),
+        ({"HEADRACE_TOKEN": "secret"}, False),
+        ({"HEADRACE_BATCH__NOTHING": "1"}, False),
         ({"HOME": "elsewhere"}, False),
     ],
 )
@@ -290,6 +306,34 @@ def test_runs_with_other_settings_are_of_another_headrace(environment: dict[str,
     plain = engine.version(environment={})
     assert (engine.version(environment=environment) != plain) is is_another
     assert engine.version(environment=environment).startswith(plain)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "HEADRACE_TOKEN",
+        "HEADRACE_SECRETS__HASH_KEY",
+        "HEADRACE_SECRETS",
+        "HEADRACE_KAFKA__CLIENT",
+        "HEADRACE_KAFKA__CLIENT__SASL.PASSWORD",
+        "HEADRACE_KAFKA",
+        "HEADRACE_REGISTRY__URL",
+        "HEADRACE_REGISTRY__PASSWORD",
+        "HEADRACE_TRACE__ENDPOINT",
+        "HEADRACE_ADMIN__TOKENS",
+        "HEADRACE_TARGET__DSN",
+        "HEADRACE_TARGET",
+    ],
+)
+def test_no_secret_of_the_environment_is_kept_or_shown(tmp_path: Path, name: str) -> None:
+    """Its name is, where it is a setting; what else is set is shown as it is."""
+    settings = engine.overrides({name: "canary", "HEADRACE_BATCH__MAX_ROWS": "5000"})
+    store = _store(tmp_path, [_run("headrace", settings=settings)])
+    assert "canary" not in (tmp_path / "results.json").read_text(encoding="utf-8")
+    shown = page(store, _THIS)
+    assert "canary" not in shown
+    assert "`HEADRACE_BATCH__MAX_ROWS=5000`" in shown
+    assert (f"`{name}=***`" in shown) is (name not in ("HEADRACE_TOKEN", "HEADRACE_TARGET__DSN"))
 
 
 def _watched(contender: str, rate: float, cpu: float) -> Result:
