@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from consumer.bench.cases import NAME as LETTERS
+from consumer.bench.failures import file_unusable
 from consumer.bench.modes import MODES, NAMES, ROLLING, SCALE
 from consumer.bench.scenario import MILLION, SCENARIOS, Against, Scenario
 from consumer.bench.showing import FAILED, Output, show, show_others
@@ -233,7 +234,7 @@ def memory(
 def report(
     data_dir: DataDir = DEFAULT_DIR,
     about: Annotated[About, typer.Option(help="One worker beside the sink, or several workers.")] = About.BENCHMARKS,
-    file: Annotated[Path | None, typer.Option(help="The page; that of docs by default.")] = None,
+    file: Annotated[Path | None, typer.Option(help="The page; by default its own name in docs, or here.")] = None,
 ) -> None:
     """Write a results page; what people wrote into it stays. Exit code 3 when there are no results."""
     with _failures_told():
@@ -244,11 +245,17 @@ def report(
         if not (data_dir / "results.json").exists():
             _say(f"there are no results in {data_dir}")
             raise typer.Exit(_NOTHING)
-        file, store, version = file or Path("docs", f"{about}.md"), Store(data_dir), engine.version()
+        file, store, version = file or _page_of(about), Store(data_dir), engine.version()
         before = file.read_text(encoding="utf-8") if file.exists() else ""
         page = scaling.page(store, version, before) if about is About.SCALING else benchmarks.page(store, version)
         file.write_text(page, encoding="utf-8")
         _say(f"written: {file}")
+
+
+def _page_of(about: About) -> Path:
+    """Where a page stands in the sources; elsewhere the working directory gets it."""
+    docs = Path("docs")
+    return (docs if docs.is_dir() else Path()) / f"{about}.md"
 
 
 @contextmanager
@@ -269,6 +276,11 @@ def _failures_told() -> Iterator[None]:
             yield
         except ImportError as cause:
             raise missing_extra(cause) from cause
+        except OSError as cause:
+            # of a file: servers' are translated where they come in
+            if cause.filename is None:
+                raise
+            raise file_unusable(cause) from cause
     except HeadraceError as failure:
         _say(str(failure))
         raise typer.Exit(FAILED) from failure

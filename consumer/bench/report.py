@@ -81,9 +81,17 @@ def page(store: Store, version: str) -> str:
     return "\n".join(part for part in parts if part).rstrip() + "\n"
 
 
+def which(version: str) -> str:
+    """Which engine a page is about, in words."""
+    return (
+        f"Headrace is `{version}` here: the package's version and a digest of the engine's sources,\n"
+        "its packages' versions and the settings that were changed."
+    )
+
+
 def _version(version: str, others: int) -> str:
     """Which engine the page is about, and how much of others is left out."""
-    told = f"Headrace is `{version}` here: the package's version and a digest of the engine's sources and its packages' versions."
+    told = which(version)
     if others:
         runs = f"{others} runs of other versions do" if others > 1 else "1 run of another version does"
         told += f"\n{runs} not count; the last table marks what does not."

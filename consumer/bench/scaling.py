@@ -7,7 +7,7 @@ from consumer.bench import rolled
 from consumer.bench.model import Limits, Needs, Units, needs
 from consumer.bench.modes import ROLLING, SCALE
 from consumer.bench.remarks import Before, read, section
-from consumer.bench.report import machine, table
+from consumer.bench.report import machine, table, which
 from consumer.bench.store import Result, Store
 
 _INTRODUCTION = """# Several workers, measured
@@ -87,8 +87,7 @@ def page(store: Store, version: str, written: str = "") -> str:
         "What a rate takes, extrapolated": _of_which(larger, version) + _modelled(grown(larger)),
     }
     sections = [section(title, _kept(title, text, before, version), before) for title, text in made.items()]
-    told = f"Headrace is `{version}` here: the package's version and a digest of the engine's sources and its packages' versions.\n"
-    parts = [_INTRODUCTION + told, machine(store), *sections, _COMMANDS]
+    parts = [f"{_INTRODUCTION}{which(version)}\n", machine(store), *sections, _COMMANDS]
     return "\n".join(part for part in parts if part).rstrip() + "\n"
 
 
