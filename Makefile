@@ -132,8 +132,8 @@ check: setup  ## Format, lint, types, arrows, dead code, documentation
 upgrade-tests: setup  ## The database side by the program of today on a control schema to which a later version has added
 	$(BIN)/python -m pytest tests/pg --later --numprocesses $(TEST_PROCESSES) --dist loadfile
 
-fidelity: setup  ## The fidelity table, whole: every type and mode, beside the Debezium JDBC sink; writes its page
-	$(BIN)/python -m pytest tests/fidelity --whole
+fidelity: setup  ## The fidelity table, whole: every type and mode, beside the Debezium JDBC sink; writes its page; batches of all sizes
+	$(BIN)/python -m pytest tests/fidelity tests/pg/test_scenario.py --whole
 	$(BIN)/python -m tools.docs
 
 docs: setup  ## Write the reference pages that come from the code

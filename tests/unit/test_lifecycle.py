@@ -155,7 +155,7 @@ def test_a_process_that_stood_still_as_a_whole_goes_on() -> None:
         """Nothing runs during the second look; in the third one everything does again."""
         look = next(looks)
         if look == 1:
-            NEVER.wait(STOOD_STILL + 0.5)
+            NEVER.wait(2 * STOOD_STILL)
         if look > 1:
             turned.set()
         return look > 5
@@ -163,7 +163,7 @@ def test_a_process_that_stood_still_as_a_whole_goes_on() -> None:
     def stopped(source: Odd) -> None:
         turned.wait(30)
 
-    lived(stopped, leaving, 1.0).run(until)
+    lived(stopped, leaving, 1.9 * STOOD_STILL).run(until)
     assert next(looks) == 7
 
 
