@@ -5,7 +5,7 @@ it knows that nothing more is sent. Then letters are locked, by what acts on the
 letters locks in the same order.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -14,9 +14,10 @@ from psycopg.rows import namedtuple_row
 
 from consumer.core.jobs import ACTIVE, MOST_UNDER_WAY, WINDOW, JobKind, JobState, Progress, Step, burst
 from consumer.core.letters import QUEUED, State
-from consumer.edges.postgres import audit, job_turns
+from consumer.edges.postgres import audit
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import transaction
+from consumer.edges.postgres.takings import JOBS, Claim
 from consumer.edges.postgres.translate import translated
 from consumer.ports.desk import Note
 from consumer.ports.jobs import Stepped
@@ -24,6 +25,10 @@ from consumer.ports.jobs import Stepped
 # acts on letters by id, within the transaction that is open; returns those that it acted on
 Act = Callable[[psycopg.Connection, str, Sequence[int], str], Sequence[int]]
 
+_DUE = sql.SQL("""
+SELECT id, taken FROM headrace.jobs WHERE group_name = %s AND kind = ANY (%s) AND state IN ({active})
+ORDER BY stepped_at LIMIT 1 FOR UPDATE SKIP LOCKED
+""").format(active=sql.SQL(", ").join(sorted(ACTIVE)))
 _CLAIM = sql.SQL("""
 SELECT id, kind, state, rate, canary_left, stop_ratio, created_by, reason, judged_since,
     extract(epoch FROM clock_timestamp() - paid_until)::float8 AS idle
@@ -99,6 +104,15 @@ def prune(connection: psycopg.Connection, group: str, keep_hours: float, most: i
     return int(items)
 
 
+def due(group: str, kinds: Collection[str]) -> Claim:
+    """Claims the job of these kinds whose turn it is."""
+
+    def claim(connection: psycopg.Connection) -> tuple[int, int] | None:
+        return connection.execute(_DUE, (group, list(kinds))).fetchone()
+
+    return claim
+
+
 class PostgresJobs:
     """Implements `consumer.ports.jobs.Jobs`. `acts`: what is done with letters, by the kind of job."""
 
@@ -111,17 +125,17 @@ class PostgresJobs:
         return self._pool.ask(lambda connection: self._stepped(connection, decide))
 
     def _stepped(self, connection: psycopg.Connection, decide: Callable[[Progress], Step]) -> Stepped | None:
-        number = job_turns.begun(connection, self._group, [*JobKind])
+        number = JOBS.begun(connection, due(self._group, [*JobKind]))
         if number is None:
             return None
-        with job_turns.stepping(connection, number), transaction(connection, "take a job's step"):
+        with JOBS.taking(connection, number), transaction(connection, "take a job's step"):
             return self._taken(connection, number, decide)
 
     def _taken(self, connection: psycopg.Connection, number: int, decide: Callable[[Progress], Step]) -> Stepped | None:
         with connection.cursor(row_factory=namedtuple_row) as cursor:
             job: Any = cursor.execute(_CLAIM, (number,)).fetchone()
             if job is None:
-                job_turns.give_up(connection, number)
+                JOBS.give_up(connection, number)
                 return None
             step = decide(_progress(cursor, job))
             acted, skipped = self._sent(cursor, job, step.send) if step.send else (0, 0)

@@ -14,9 +14,10 @@ from psycopg.rows import namedtuple_row
 
 from consumer.core.failure import Transient
 from consumer.core.jobs import ACTIVE, SEARCH, JobState, Progress, Step
-from consumer.edges.postgres import job_turns
+from consumer.edges.postgres.jobs import due
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import transaction
+from consumer.edges.postgres.takings import JOBS
 from consumer.edges.postgres.translate import translated
 from consumer.ports.jobs import Stepped
 
@@ -68,17 +69,17 @@ class PostgresValueSearches:
 
     def _stepped(self, connection: psycopg.Connection) -> tuple[Stepped | None, Transient | None]:
         """What was done, and what kept letters from being read, which is kept with the search."""
-        number = job_turns.begun(connection, self._group, [SEARCH])
+        number = JOBS.begun(connection, due(self._group, [SEARCH]))
         if number is None:
             return None, None
-        with job_turns.stepping(connection, number), transaction(connection, "search letters"):
+        with JOBS.taking(connection, number), transaction(connection, "search letters"):
             return self._taken(connection, number)
 
     def _taken(self, connection: psycopg.Connection, number: int) -> tuple[Stepped | None, Transient | None]:
         with connection.cursor(row_factory=namedtuple_row) as cursor:
             job: Any = cursor.execute(_CLAIM, (number,)).fetchone()
             if job is None:
-                job_turns.give_up(connection, number)
+                JOBS.give_up(connection, number)
                 return None, None
             rows = cursor.execute(_NEXT, (job.id, self._most)).fetchall()
             looked, failed = self._looked(connection, job, rows)

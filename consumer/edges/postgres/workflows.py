@@ -11,10 +11,10 @@ import psycopg
 from psycopg.rows import namedtuple_row
 from psycopg.types.json import Jsonb
 
-from consumer.core.failure import HeadraceError, Transient, reason
 from consumer.core.workflow import Outcome, State, Task, Turn, after
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import transaction
+from consumer.edges.postgres.takings import WORKFLOWS
 from consumer.edges.postgres.translate import translated
 from consumer.ports.workflows import Turned
 
@@ -32,12 +32,6 @@ WHERE w.group_name = %(group)s AND w.state IN ('planned', 'running') AND w.due_a
   AND s.act = ANY (%(acts)s) AND (%(only)s::bigint IS NULL OR w.id = %(only)s)
 ORDER BY w.due_at LIMIT 1 FOR UPDATE OF w SKIP LOCKED
 """
-_BEGUN = "UPDATE headrace.workflows SET taken = taken + 1 WHERE id = %s"
-# who is at it counts anew
-_NOT_BEGUN = """
-UPDATE headrace.workflows SET taken = greatest(taken - 1, 0)
-WHERE id = (SELECT id FROM headrace.workflows WHERE id = %s FOR UPDATE SKIP LOCKED)
-"""
 # Asked behind the lock: the statement that locks has the step of before another process's turn.
 _NEXT = """
 SELECT w.id, w.kind, w.state, w.created_by, w.reason, s.number, s.act, s.subject, s.progress,
@@ -49,8 +43,6 @@ WHERE w.id = %(id)s AND s.act = ANY (%(acts)s) AND NOT EXISTS (
     SELECT FROM headrace.workflow_steps e WHERE e.workflow_id = w.id AND e.state <> 'done' AND e.number < s.number
 )
 """
-# processes that may end within one and the same turn
-_MOST_TAKEN = 5
 _DUE = """
 SELECT FROM headrace.workflows
 WHERE group_name = %s AND state IN ('planned', 'running') AND due_at <= clock_timestamp() LIMIT 1
@@ -68,12 +60,6 @@ UPDATE headrace.workflows SET state = %(state)s, why = %(why)s, taken = 0,
     due_at = clock_timestamp() + make_interval(secs => %(wait)s),
     ended_at = CASE WHEN %(state)s = 'done' THEN clock_timestamp() END
 WHERE id = %(workflow)s
-"""
-_AGAIN = 5.0
-_PUT_OFF = """
-UPDATE headrace.workflows SET state = %(state)s, why = %(why)s, taken = 0,
-    due_at = clock_timestamp() + make_interval(secs => %(wait)s)
-WHERE id = %(workflow)s AND state IN ('planned', 'running')
 """
 _PRUNE = """
 WITH old AS (
@@ -126,39 +112,15 @@ class PostgresWorkflows:
             return connection.execute(_DUE, (self._group,)).fetchone() is not None
 
     def _turned(self, connection: psycopg.Connection, only: int | None) -> Turned | None:
-        workflow = self._begun(connection, only)
-        if workflow is None:
+        number = WORKFLOWS.begun(connection, lambda connection: self._claim(connection, only))
+        if number is None:
             return None
-        try:
-            with transaction(connection, "take a workflow's turn"):
-                found = self._found(connection, workflow)
-                if found is None:
-                    # another process was quicker, and counts too
-                    connection.execute(_NOT_BEGUN, (workflow,))
-                    return None
-                return self._taken(connection, found)
-        except HeadraceError as error:
-            if not connection.closed:
-                _put_off(connection, workflow, error)
-            raise
-
-    def _begun(self, connection: psycopg.Connection, only: int | None) -> int | None:
-        """The workflow whose turn is begun. That is counted first, since the turn may end this process.
-
-        One that has ended several waits for a person.
-        """
-        with transaction(connection, "begin a workflow's turn"):
-            claimed = self._claim(connection, only)
-            if claimed is None:
+        with WORKFLOWS.taking(connection, number), transaction(connection, "take a workflow's turn"):
+            found = self._found(connection, number)
+            if found is None:
+                WORKFLOWS.give_up(connection, number)
                 return None
-            workflow, taken = claimed
-            if taken >= _MOST_TAKEN:
-                why = f"its turn has ended {taken} processes, or their sessions: look at their logs, then resume it"
-                stopped = {"workflow": workflow, "state": State.STOPPED, "why": why, "wait": 0}
-                connection.execute(_PUT_OFF, stopped)
-                return None
-            connection.execute(_BEGUN, (workflow,))
-            return workflow
+            return self._taken(connection, found)
 
     def _claim(self, connection: psycopg.Connection, only: int | None) -> tuple[int, int] | None:
         """A workflow that is due, locked, and how often its turn was begun."""
@@ -184,14 +146,6 @@ class PostgresWorkflows:
         return Turned(
             workflow=found.id, what=found.kind, act=found.act, before=State(found.state), state=state, turn=turn
         )
-
-
-def _put_off(connection: psycopg.Connection, workflow: int, error: HeadraceError) -> None:
-    """Let others have their turns; what time does not heal waits for a person."""
-    state = State.RUNNING if isinstance(error, Transient) else State.STOPPED
-    put_off = {"workflow": workflow, "state": state, "why": reason(error.failure), "wait": _AGAIN}
-    with transaction(connection, "put a workflow off"):
-        connection.execute(_PUT_OFF, put_off)
 
 
 def _task(found: Any) -> Task:
