@@ -21,8 +21,10 @@ _TIMEOUT = 900
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """What commands print doesn't depend on the terminal that the tests are started in."""
+    """What commands print doesn't depend on the terminal that the tests are started in, nor loopback on a proxy."""
     os.environ.pop("COLUMNS", None)
+    for name in ("no_proxy", "NO_PROXY"):
+        os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1", "localhost"]))
     first: dict[str, str] | None = getattr(config, "workerinput", None)
     config.stash[_SERVERS] = Path(first[_TOLD] if first else tempfile.mkdtemp(prefix="headrace-tests-"))
 

@@ -1,5 +1,9 @@
 """Who watches a worker that the benchmark measures: both take what a real process serves and sends."""
 
+import urllib.request
+
+import pytest
+
 from consumer.bench.watching import Receiver, Scraper
 from consumer.core.records import Slice, TopicPartition
 from consumer.ports.facts import Began, Ended
@@ -22,6 +26,21 @@ def test_metrics_are_read_as_soon_as_there_are_any() -> None:
     ended = scraper.scrapes
     assert size > 1_000
     assert scraper.scrapes == ended
+
+
+def test_metrics_are_read_past_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker is on this machine, whatever the network's way out is."""
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    # what everybody uses looked at the environment before
+    urllib.request.install_opener(urllib.request.build_opener())
+    port = choose(["scraped"], {})["scraped"]
+    with Scraper(port, 0.02) as scraper, Watchers(Bounded(9)).serving("127.0.0.1", port):
+        read = wait_until(lambda: scraper.scrapes > 0, 10)
+    monkeypatch.undo()
+    urllib.request.install_opener(urllib.request.build_opener())
+    assert read
 
 
 def test_spans_are_counted_when_they_have_come() -> None:

@@ -13,6 +13,7 @@ import fastavro
 import httpx
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 
+from consumer.stack import loopback
 from consumer.stack.demo.failures import late, replay_failed
 from consumer.stack.demo.line import GROUP, Line
 
@@ -28,7 +29,7 @@ class _Writer:
         self._frame = sample[:_FRAME]
         number = int.from_bytes(sample[1:_FRAME], "big")
         try:
-            answer = httpx.get(f"{registry_url}/schemas/ids/{number}", timeout=_SECONDS).raise_for_status()
+            answer = loopback.request("GET", f"{registry_url}/schemas/ids/{number}", _SECONDS).raise_for_status()
         except httpx.HTTPError as cause:
             raise late(f"no answer for schema {number}", _SECONDS, "see the log of the registry") from cause
         self._schema = fastavro.parse_schema(json.loads(answer.json()["schema"]))

@@ -10,12 +10,12 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-import httpx
 import psycopg
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka import Message as Received
 from psycopg import sql
 
+from consumer.stack import loopback
 from consumer.stack.demo import shop
 from consumer.stack.demo.compare import SAME_TEXT, as_text, columns
 from consumer.stack.demo.ends import Ends
@@ -91,7 +91,7 @@ def _messages(scene: Scene, seeded: Mapping[str, int]) -> list[Message]:
 
 
 def _schema(scene: Scene, number: int) -> str:
-    answer = httpx.get(f"{scene.line.registry_url}/schemas/ids/{number}", timeout=10).raise_for_status()
+    answer = loopback.request("GET", f"{scene.line.registry_url}/schemas/ids/{number}", 10).raise_for_status()
     return json.dumps(json.loads(answer.json()["schema"]), separators=(",", ":"))
 
 
