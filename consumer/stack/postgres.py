@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -96,8 +97,9 @@ class Postgres:
         return self.directory / "cluster"
 
 
+@cache
 def programs(user: User | None) -> Path:
-    """The installation of the newest PostgreSQL in the wheel, where that user can run it."""
+    """The installation of the newest PostgreSQL in the wheel, where that user can run it; looked at once."""
     spec = find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
         raise missing_extra(ModuleNotFoundError(name=_PACKAGE))
