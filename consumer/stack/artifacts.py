@@ -1,16 +1,18 @@
-"""The Java side's files: exactly what artifacts.json lists, downloaded once, checked before use, unpacked once."""
+"""The Java side's files: exactly what artifacts.json lists, downloaded once, checked before each use."""
 
 import hashlib
 import json
 import shutil
 import tarfile
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from consumer.stack import manifest
 from consumer.stack.cache import cache_dir, locked, scratch_dir
+from consumer.stack.digests import sha256, sha256_of_all
 from consumer.stack.failures import missing_extra, persistent, transient
 from consumer.stack.progress import Reporter
 
@@ -61,10 +63,10 @@ class Artifacts:
         One that was damaged in the cache is taken out and downloaded again.
         """
         wanted = [artifact for bundle in bundles for artifact in self._bundles[bundle]]
-        if all(self._is_whole(artifact) for artifact in wanted):
+        if not self._missing(wanted):
             return
         with locked(self._cache / "download.lock", _LOCK_SECONDS), self._reporter.downloads():
-            missing = [artifact for artifact in wanted if not self._is_whole(artifact)]
+            missing = self._missing(wanted)
             for artifact in missing:
                 self._place(artifact).unlink(missing_ok=True)
             with scratch_dir(self._cache / ".download") as scratch:
@@ -75,16 +77,10 @@ class Artifacts:
         return [self._place(artifact) for artifact in self._bundles[bundle]]
 
     def unpacked(self, bundle: str) -> Path:
-        """The directory of a fetched bundle's one archive, unpacked; complete or not there at all."""
+        """The directory of a fetched bundle's one archive, unpacked; each file of it as it came."""
         (artifact,) = self._bundles[bundle]
         target = self._cache / "unpacked" / f"{bundle}-{artifact.version}-{artifact.sha256[:12]}"
-        if target.exists():
-            return target
-        with locked(self._cache / f"{bundle}.lock", _LOCK_SECONDS):
-            if not target.exists():
-                self._reporter.say(f"unpacking {artifact.filename}")
-                self._unpack(bundle, self._place(artifact), target)
-        return target
+        return self._made(bundle, target, lambda content: self._unpack(self._place(artifact), content))
 
     def plugin(self, bundle: str, services: Mapping[str, str]) -> Path:
         """A directory with one plugin inside it: a fetched bundle's jars, and a jar that announces services.
@@ -93,42 +89,48 @@ class Artifacts:
         """
         digest = hashlib.sha256("".join(each.sha256 for each in self._bundles[bundle]).encode()).hexdigest()
         target = self._cache / "unpacked" / f"{bundle}-{digest[:12]}"
+        return self._made(bundle, target, lambda content: self._assemble(bundle, content, services))
+
+    def _made(self, bundle: str, target: Path, make: Callable[[Path], None]) -> Path:
+        """The target with what `make` fills it with; made anew when it came to harm."""
+        if manifest.is_whole(target):
+            return target
         with locked(self._cache / f"{bundle}.lock", _LOCK_SECONDS):
-            if not target.exists():
-                self._assemble(bundle, target, services)
+            if not manifest.is_whole(target):
+                with scratch_dir(self._cache / f".new-{bundle}") as scratch:
+                    make(scratch / "content")
+                    manifest.place(scratch / "content", target)
         return target
 
     def _place(self, artifact: Artifact) -> Path:
         return self._cache / "maven" / artifact.path
 
-    def _is_whole(self, artifact: Artifact) -> bool:
-        place = self._place(artifact)
-        return place.exists() and _sha256(place) == artifact.sha256
+    def _missing(self, wanted: Sequence[Artifact]) -> list[Artifact]:
+        """Those that are not there with their digests."""
+        there = [artifact for artifact in wanted if self._place(artifact).exists()]
+        digests = sha256_of_all([self._place(artifact) for artifact in there])
+        whole = {artifact for artifact, digest in zip(there, digests, strict=True) if digest == artifact.sha256}
+        return [artifact for artifact in wanted if artifact not in whole]
 
-    def _assemble(self, bundle: str, target: Path, services: Mapping[str, str]) -> None:
-        with scratch_dir(self._cache / f".new-{bundle}") as scratch:
-            plugin = scratch / "content" / bundle
-            plugin.mkdir(parents=True)
-            for jar in self.jars(bundle):
-                shutil.copy2(jar, plugin)
-            with zipfile.ZipFile(plugin / "services.jar", "w") as announced:
-                for interface, implementation in services.items():
-                    announced.writestr(f"META-INF/services/{interface}", implementation + "\n")
-            target.parent.mkdir(exist_ok=True)
-            plugin.parent.replace(target)
+    def _assemble(self, bundle: str, content: Path, services: Mapping[str, str]) -> None:
+        plugin = content / bundle
+        plugin.mkdir(parents=True)
+        for jar in self.jars(bundle):
+            shutil.copy2(jar, plugin)
+        with zipfile.ZipFile(plugin / "services.jar", "w") as announced:
+            for interface, implementation in services.items():
+                # an entry without a time, so that the jar is the same whenever it is made
+                announced.writestr(zipfile.ZipInfo(f"META-INF/services/{interface}"), implementation + "\n")
 
-    def _unpack(self, bundle: str, archive: Path, target: Path) -> None:
-        with scratch_dir(self._cache / f".new-{bundle}") as scratch:
-            content = scratch / "content"
-            try:
-                with tarfile.open(archive) as tar:
-                    tar.extractall(content, filter="data")
-            except (tarfile.TarError, OSError) as cause:
-                detail = f"{archive.name} can't be unpacked: {cause}"
-                remedy = f"See that there is room below {self._cache}, then try again."
-                raise persistent("unpack", "archive_unusable", detail, remedy) from cause
-            target.parent.mkdir(exist_ok=True)
-            content.replace(target)
+    def _unpack(self, archive: Path, content: Path) -> None:
+        self._reporter.say(f"unpacking {archive.name}")
+        try:
+            with tarfile.open(archive) as tar:
+                tar.extractall(content, filter="data")
+        except (tarfile.TarError, OSError) as cause:
+            detail = f"{archive.name} can't be unpacked: {cause}"
+            remedy = f"See that there is room below {self._cache}, then try again."
+            raise persistent("unpack", "archive_unusable", detail, remedy) from cause
 
     def _download_all(self, missing: list[Artifact], scratch: Path) -> None:
         with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE, thread_name_prefix="stack-download") as pool:
@@ -141,7 +143,7 @@ class Artifacts:
     def _download(self, artifact: Artifact, scratch: Path) -> None:
         """Into a scratch repository first, so that nothing gets into the cache unchecked."""
         found = self._resolve(artifact, scratch)
-        digest = _sha256(found)
+        digest = sha256(found)
         if digest != artifact.sha256:
             detail = f"{artifact.filename} has digest {digest}, expected {artifact.sha256}"
             raise persistent("download", "digest_mismatch", detail, _FOREIGN_REMEDY)
@@ -178,8 +180,3 @@ def _read_lock() -> dict[str, tuple[Artifact, ...]]:
 def _artifact(coordinate: str, digest: str) -> Artifact:
     group, name, version, classifier, packaging = coordinate.split(":")
     return Artifact(group, name, version, classifier, packaging, digest)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -5,13 +5,12 @@ Needed only when a version below changes. Every start then downloads exactly wha
 
 from __future__ import annotations
 
-import hashlib
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from consumer.stack.artifacts import LOCK_FILE
 from consumer.stack.cache import cache_dir
+from consumer.stack.digests import sha256
 
 if TYPE_CHECKING:
     from jgo.maven import Dependency, MavenContext
@@ -47,7 +46,7 @@ def main() -> None:
     lock = {name: _classpath(context, name, roots) for name, roots in _CLASSPATHS.items()}
     for name, (group, artifact, version, classifier) in _TARBALLS.items():
         found = context.project(group, artifact).at_version(version).artifact(classifier, "tar.gz").resolve()
-        lock[name] = {f"{group}:{artifact}:{version}:{classifier}:tar.gz": _sha256(found)}
+        lock[name] = {f"{group}:{artifact}:{version}:{classifier}:tar.gz": sha256(found)}
     LOCK_FILE.write_text(json.dumps(lock, indent=1) + "\n", encoding="utf-8")
 
 
@@ -57,7 +56,7 @@ def _classpath(context: MavenContext, name: str, roots: tuple[str, ...]) -> dict
     wanted = [*resolved, *(each for each in transitive if each.scope in ("compile", "runtime"))]
     if name != "kafka":
         wanted = [each for each in wanted if each.groupId not in _GIVEN_BY_CONNECT]
-    pairs = {_coordinate(each): _sha256(each.artifact.resolve()) for each in wanted}
+    pairs = {_coordinate(each): sha256(each.artifact.resolve()) for each in wanted}
     return dict(sorted(pairs.items()))
 
 
@@ -65,11 +64,6 @@ def _coordinate(dependency: Dependency) -> str:
     return (
         f"{dependency.groupId}:{dependency.artifactId}:{dependency.version}:{dependency.classifier}:{dependency.type}"
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 if __name__ == "__main__":

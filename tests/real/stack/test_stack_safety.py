@@ -2,9 +2,10 @@
 
 import os
 import socket
+import stat
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -40,23 +41,70 @@ def test_ports_are_outside_the_range_for_outgoing_connections() -> None:
     assert not [port for port in chosen.values() if int(low) <= port <= int(high)]
 
 
-@_as_root
-def test_programs_behind_a_closed_directory_are_copied_once(tmp_path: Path) -> None:
-    """The unprivileged user gets a copy that belongs to root; a copy that others may write is refused."""
+@pytest.fixture(params=[0o077, 0o027, 0o022, 0o002], ids=oct)
+def _umask(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What this process takes from the modes of new files."""
+    before = os.umask(request.param)
+    yield
+    os.umask(before)
+
+
+@pytest.fixture
+def closed(tmp_path: Path) -> Path:
+    """Programs behind a directory that only root may enter."""
     install = tmp_path / "closed" / "install"
     (install / "bin").mkdir(parents=True)
+    (install / "share").write_text("words")
     (install / "bin" / "program").write_text("program")
+    (install / "bin" / "program").chmod(0o700)
+    (install / "bin" / "other").symlink_to("program")
     (tmp_path / "closed").chmod(0o700)
+    tmp_path.chmod(0o755)
+    return install
+
+
+@_as_root
+@pytest.mark.usefixtures("_umask")
+def test_programs_behind_a_closed_directory_are_copied_once(tmp_path: Path, closed: Path) -> None:
+    """The unprivileged user can run the copy, which belongs to root; a copy that others may write is refused."""
     user = unprivileged_user()
 
-    copy = reachable_programs(install, user, "test", tmp_path)
+    copy = reachable_programs(closed, user, "test", tmp_path)
+    made = copy.stat().st_ino
 
-    assert (copy / "bin" / "program").read_text() == "program"
-    assert reachable_programs(install, user, "test", tmp_path) == copy
-    assert reachable_programs(install, None, "test", tmp_path) == install
+    modes = {
+        each.name: stat.S_IMODE(each.lstat().st_mode) for each in (copy, *copy.rglob("*")) if not each.is_symlink()
+    }
+    assert modes == {"headrace-test": 0o755, "bin": 0o755, "program": 0o755, "share": 0o644}
+    assert (copy / "bin" / "other").read_text() == "program"
+    assert reachable_programs(closed, user, "test", tmp_path).stat().st_ino == made
+    assert reachable_programs(closed, None, "test", tmp_path) == closed
     copy.chmod(0o777)
     with pytest.raises(Refused, match="does not belong to root alone"):
-        reachable_programs(install, user, "test", tmp_path)
+        reachable_programs(closed, user, "test", tmp_path)
+
+
+_HARM: dict[str, Callable[[Path], object]] = {
+    "a lost file": lambda copy: (copy / "bin" / "program").unlink(),
+    "a cut file": lambda copy: os.truncate(copy / "share", 1),
+    "a closed directory": lambda copy: (copy / "bin").chmod(0o700),
+}
+
+
+@_as_root
+@pytest.mark.parametrize("harm", _HARM.values(), ids=_HARM)
+def test_a_copy_of_programs_that_came_to_harm_is_made_anew(
+    tmp_path: Path, closed: Path, harm: Callable[[Path], object]
+) -> None:
+    """Nobody has to find and remove it."""
+    user = unprivileged_user()
+    copy = reachable_programs(closed, user, "test", tmp_path)
+    harm(copy)
+
+    assert reachable_programs(closed, user, "test", tmp_path) == copy
+    assert (copy / "share").read_text() == "words"
+    assert [stat.S_IMODE(each.stat().st_mode) for each in (copy / "bin", copy / "bin" / "program")] == [0o755, 0o755]
+    assert {each.name for each in tmp_path.iterdir()} == {"closed", "headrace-test"}
 
 
 @pytest.mark.usefixtures("at")
@@ -71,7 +119,7 @@ def test_two_processes_unpack_an_archive_once(tmp_path: Path) -> None:
     (first, second) = {each.communicate(timeout=60)[0] for each in both}, [each.returncode for each in both]
     assert second == [0, 0]
     assert len(first) == 1
-    (unpacked,) = (tmp_path / "unpacked").iterdir()
+    (unpacked,) = [each for each in (tmp_path / "unpacked").iterdir() if each.is_dir()]
     assert list(unpacked.glob("*/debezium-connector-postgres-*.jar"))
     assert not list(tmp_path.glob(".new-*"))
 
