@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from consumer.bench.cases import NAME as LETTERS
-from consumer.bench.failures import file_unusable
 from consumer.bench.modes import MODES, NAMES, ROLLING, SCALE
 from consumer.bench.scenario import MILLION, SCENARIOS, Against, Scenario
 from consumer.bench.showing import FAILED, Output, show, show_others
 from consumer.bench.watched import NAME as TELEMETRY
-from consumer.core.failure import HeadraceError
-from consumer.stack.failures import missing_extra
+from consumer.stack.failures import told
 
 if TYPE_CHECKING:
     from consumer.bench.rig import Rig
@@ -237,7 +235,7 @@ def report(
     file: Annotated[Path | None, typer.Option(help="The page; by default its own name in docs, or here.")] = None,
 ) -> None:
     """Write a results page; what people wrote into it stays. Exit code 3 when there are no results."""
-    with _failures_told():
+    with told():
         from consumer.bench import engine, scaling
         from consumer.bench import report as benchmarks
         from consumer.bench.store import Store
@@ -261,29 +259,12 @@ def _page_of(about: About) -> Path:
 @contextmanager
 def _rig(data_dir: Path) -> Iterator["Rig"]:
     """The benchmark's servers; failures become a message and an exit code."""
-    with _failures_told():
+    with told():
         from consumer.bench import machine, rig
 
         with rig.opened(data_dir) as opened:
             opened.store.note_machine(machine.facts(opened))
             yield opened
-
-
-@contextmanager
-def _failures_told() -> Iterator[None]:
-    try:
-        try:
-            yield
-        except ImportError as cause:
-            raise missing_extra(cause) from cause
-        except OSError as cause:
-            # of a file: servers' are translated where they come in
-            if cause.filename is None:
-                raise
-            raise file_unusable(cause) from cause
-    except HeadraceError as failure:
-        _say(str(failure))
-        raise typer.Exit(FAILED) from failure
 
 
 def _counting(store: "Store") -> "list[Result]":

@@ -20,9 +20,3 @@ def unusable(detail: str, remedy: str) -> Refused:
     return Refused(
         Failure(component=_COMPONENT, operation="options", kind="options_invalid", detail=detail, remedy=remedy)
     )
-
-
-def file_unusable(cause: OSError) -> Refused:
-    """A file or directory that can't be read, made or written."""
-    detail = f"{cause.filename} can't be used: {cause.strerror}"
-    return unusable(detail, "Name another with --data-dir or --file, or make it readable and writable.")

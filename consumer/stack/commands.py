@@ -4,8 +4,6 @@ Importing this module needs nothing of the extra `headrace[stack]`; without it t
 """
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -16,9 +14,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from consumer.core.failure import HeadraceError
 from consumer.stack import options
-from consumer.stack.failures import missing_extra
+from consumer.stack.failures import told
 
 if TYPE_CHECKING:
     from consumer.stack.status import StackStatus
@@ -69,7 +66,7 @@ def up(
     """Start the stack and keep it until Ctrl-C. Data of an earlier one in the same directory is used again."""
     chosen = frozenset(str(each) for each in part) if part else options.ALL_PARTS
     wanted = options.StackOptions(exactly_once_source=exactly_once, with_jdbc_sink=jdbc_sink)
-    with _failures_told():
+    with told():
         if detach:
             _up_detached(data_dir, chosen, wanted, output)
         else:
@@ -79,7 +76,7 @@ def up(
 @app.command()
 def prepare() -> None:
     """Download all programs, and keep the classes that Java loads: a start takes half the time then. Not needed."""
-    with _failures_told():
+    with told():
         from consumer.stack import assembly, classes
         from consumer.stack.artifacts import Artifacts
         from consumer.stack.progress import Terminal
@@ -92,7 +89,7 @@ def prepare() -> None:
 @app.command()
 def down(data_dir: DataDir = DEFAULT_DIR) -> None:
     """End the stack; its data stays. Exit code 3 when nothing runs there."""
-    with _failures_told():
+    with told():
         from consumer.stack import supervisor
 
         if not supervisor.end(data_dir):
@@ -104,7 +101,7 @@ def down(data_dir: DataDir = DEFAULT_DIR) -> None:
 @app.command()
 def status(data_dir: DataDir = DEFAULT_DIR, output: Format = Output.TABLE) -> None:
     """Show each part. Exit code 0: all up, 1: not all, 3: there is no stack in this directory."""
-    with _failures_told():
+    with told():
         from consumer.stack.status import status as look
 
         found = look(data_dir)
@@ -153,19 +150,6 @@ def _up_detached(data_dir: Path, parts: frozenset[str], wanted: options.StackOpt
     if found is not None:
         _show_ready(found, output)
     _say(f"End it with: headrace stack down --data-dir {data_dir}")
-
-
-@contextmanager
-def _failures_told() -> Iterator[None]:
-    """The edge of the command: failures become a message on stderr and an exit code."""
-    try:
-        try:
-            yield
-        except ImportError as cause:
-            raise missing_extra(cause) from cause
-    except HeadraceError as failure:
-        _say(str(failure))
-        raise typer.Exit(_FAILED) from failure
 
 
 def _show_ready(found: "StackStatus", output: Output) -> None:

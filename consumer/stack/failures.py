@@ -1,12 +1,20 @@
-"""The stack's failures: one constructor per shape, so that every error names its remedy."""
+"""The stack's failures: one constructor per shape, so that every error names its remedy; and how commands tell them."""
 
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from consumer.core.failure import Failure, Persistent, Refused, Transient
+import typer
+
+from consumer.core.failure import Failure, HeadraceError, Persistent, Refused, Transient
 from consumer.stack.logs import tail
 
 _COMPONENT = "stack"
 _TAIL_LINES = 15
+_FAILED = 1
+_FULL, _CLOSED = (errno.ENOSPC, errno.EDQUOT), (errno.EACCES, errno.EPERM, errno.EROFS)
+_CURES = dict.fromkeys(_FULL, "Make room there") | dict.fromkeys(_CLOSED, "See who may read and write there")
 
 
 def refused(operation: str, kind: str, detail: str, remedy: str) -> Refused:
@@ -50,3 +58,29 @@ def missing_extra(cause: ImportError) -> Refused:
         f"the package {cause.name} is not installed",
         "Run: pip install 'headrace[stack]'",
     )
+
+
+def not_allowed(cause: OSError) -> Refused:
+    """The refusal when the system does not read or write something for us."""
+    where = f"{cause.filename}: " if cause.filename else ""
+    other = "choose others with --data-dir, and with HEADRACE_CACHE for downloads"
+    cure = _CURES.get(cause.errno or 0, "See what is there")
+    return refused("run", "not_allowed", f"{where}{cause.strerror or cause}", f"{cure}, or {other}.")
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """The edge of a command: failures become a message on stderr and an exit code."""
+    try:
+        try:
+            yield
+        except ImportError as cause:
+            raise missing_extra(cause) from cause
+        except BrokenPipeError:
+            # whoever read the output has left: no failure of ours, and the command line knows what to do
+            raise
+        except OSError as cause:
+            raise not_allowed(cause) from cause
+    except HeadraceError as failure:
+        typer.echo(str(failure), err=True)
+        raise typer.Exit(_FAILED) from failure
