@@ -45,13 +45,13 @@ class Layout:
 
 @dataclass(slots=True)
 class State:
-    """What outlives a supervisor: ports and password are kept, processes are those of the last one."""
+    """What outlives a supervisor: ports and password; processes are those of the last one, with their births."""
 
     password: str
     ports: dict[str, int] = field(default_factory=dict)
     parts: list[str] = field(default_factory=list)
-    processes: dict[str, tuple[int, float]] = field(default_factory=dict)
-    supervisor: tuple[int, float] | None = None
+    processes: dict[str, tuple[int, str | float]] = field(default_factory=dict)
+    supervisor: tuple[int, str | float] | None = None
     ready: bool = False
 
 

@@ -5,6 +5,7 @@ import sys
 
 import psutil
 
+from consumer.stack.birth import birth, is_zombie
 from consumer.stack.cache import try_lock
 from consumer.stack.failures import refused
 from consumer.stack.layout import Layout, load
@@ -65,10 +66,13 @@ def owner(layout: Layout) -> int | None:
     return state.supervisor[0]
 
 
-def is_running(pid: int, started: float) -> bool:
-    """True when the process that had this id and this start time still runs."""
+def is_running(pid: int, started: str | float) -> bool:
+    """True when the process that had this id and this birth still runs; earlier versions wrote a time of day."""
     try:
-        process = psutil.Process(pid)
-        return abs(process.create_time() - started) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
+        if isinstance(started, str):
+            same = birth(pid) == started
+        else:
+            same = abs(psutil.Process(pid).create_time() - started) < 1.0
+        return same and not is_zombie(pid)
+    except (OSError, psutil.NoSuchProcess):
         return False

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from consumer.stack import child, sweep
+from consumer.stack.birth import birth
 from consumer.stack.failures import part_stuck
 from consumer.stack.waiting import wait_until
 
@@ -59,9 +60,9 @@ class Process:
         return self._popen.poll()
 
     @property
-    def started(self) -> float:
-        """The kernel's start time of the process, which tells it from a later one with the same id."""
-        return psutil.Process(self.pid).create_time()
+    def started(self) -> str:
+        """The birth of the process, which tells it from a later one with the same id."""
+        return birth(self.pid)
 
     def wait(self, seconds: float) -> int:
         """The exit code; raises when it does not end in time."""

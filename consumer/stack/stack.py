@@ -8,10 +8,9 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 from types import TracebackType
 
-import psutil
-
 from consumer.stack import assembly, ownership, ports
 from consumer.stack.artifacts import Artifacts
+from consumer.stack.birth import birth
 from consumer.stack.failures import part_died, part_late, persistent, refused
 from consumer.stack.layout import Layout, State, load, new_state, save
 from consumer.stack.logs import Keeper, tail
@@ -163,7 +162,7 @@ class Stack:
         self._keeper = Keeper(self._layout.logs, self._options.log_bytes)
         self._sweeper = self._spawner.spawn_sweeper(self._layout.root, self._programs, self._lock)
         self._state = load(self._layout) or new_state()
-        self._state.supervisor, self._state.ready = (os.getpid(), psutil.Process().create_time()), False
+        self._state.supervisor, self._state.ready = (os.getpid(), birth(os.getpid())), False
         self._state.ports |= ports.choose(assembly.port_names(chosen, self._options), self._state.ports)
         self._state.parts = sorted(chosen)
         self._remember()

@@ -49,7 +49,7 @@ def status(data_dir: Path) -> StackStatus | None:
     supervisor = ownership.owner(layout)
     found = []
     for name in state.parts:
-        pid, started = state.processes.get(name, (0, 0.0))
+        pid, started = state.processes.get(name, (0, ""))
         running = pid > 0 and ownership.is_running(pid, started)
         port = state.ports[name]
         answers = running and ports.answers(port)

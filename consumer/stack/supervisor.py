@@ -95,7 +95,7 @@ def _wait_ready(layout: Layout, supervisor: "subprocess.Popen[bytes]", log: Path
         if supervisor.poll() is not None:
             return True
         state = load(layout)
-        return state is not None and state.ready and (state.supervisor or (0, 0.0))[0] == supervisor.pid
+        return state is not None and state.ready and (state.supervisor or (0, ""))[0] == supervisor.pid
 
     if not wait_until(settled, _READY_SECONDS):
         raise transient("up", "up_late", f"not ready after {_READY_SECONDS:.0f} s", f"Read {log}.")
