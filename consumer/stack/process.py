@@ -141,13 +141,13 @@ class Spawner:
         """Starts a part; its output is appended to the log."""
         return self._pool.submit(self._spawn, name, command, log).result()
 
-    def spawn_sweeper(self, data_dir: Path, programs: tuple[str, ...], lock: int) -> "subprocess.Popen[bytes]":
-        """Starts the sweeper, which ends leftovers as soon as its standard input is closed.
+    def spawn_sweeper(self, place: Path, programs: tuple[str, ...], lock: int, log: Path) -> "subprocess.Popen[bytes]":
+        """Starts a sweeper, which ends leftovers below the place as soon as its standard input is closed.
 
         It shares the lock, so the data directory is free only when the sweeper has done its work.
         """
-        argv = [sys.executable, "-I", "-S", str(Path(sweep.__file__).absolute()), str(data_dir), *programs]
-        return self._pool.submit(self._spawn_sweeper, argv, lock, data_dir / "logs" / "sweeper.log").result()
+        argv = [sys.executable, "-I", "-S", str(Path(sweep.__file__).absolute()), str(place), *programs]
+        return self._pool.submit(self._spawn_sweeper, argv, lock, log).result()
 
     def close(self) -> None:
         """Ends the thread; whatever child still runs gets its death signal."""

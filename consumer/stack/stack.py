@@ -18,7 +18,6 @@ from consumer.stack.options import ALL_PARTS, CONNECT, KAFKA, REGISTRY, SOURCE, 
 from consumer.stack.part import Part
 from consumer.stack.process import Command, Process, Spawner
 from consumer.stack.progress import Reporter, Terminal
-from consumer.stack.sweep import sweep
 from consumer.stack.waiting import wait_until
 
 _PREPARE_SECONDS = 120.0
@@ -40,7 +39,7 @@ class Stack:
         self._spawner = Spawner()
         self._programs: tuple[str, ...] = ()
         self._sweeper: subprocess.Popen[bytes] | None = None
-        self._state = State(password="")
+        self._state: State | None = None
         self._parts: dict[str, Part] = {}
         self._processes: dict[str, Process] = {}
         self._keeper: Keeper | None = None
@@ -79,6 +78,8 @@ class Stack:
     @property
     def endpoints(self) -> Endpoints:
         """Where the parts answer."""
+        # `open` gives no stack away before that
+        assert self._state is not None
         return assembly.endpoints(self._parts, self._state, self._options)
 
     @property
@@ -158,20 +159,21 @@ class Stack:
     def _start(self, chosen: frozenset[str]) -> None:
         self._programs = assembly.program_dirs(chosen, self._options)
         self._lock = ownership.own(self._layout)
-        sweep(str(self._layout.root), self._programs)
+        # first of all: what is broken off later remembers what was there
+        self._state = state = load(self._layout) or new_state()
+        self._sweep(self._layout.root)
         self._keeper = Keeper(self._layout.logs, self._options.log_bytes)
-        self._sweeper = self._spawner.spawn_sweeper(self._layout.root, self._programs, self._lock)
-        self._state = load(self._layout) or new_state()
-        self._state.supervisor, self._state.ready = (os.getpid(), birth(os.getpid())), False
-        self._state.ports |= ports.choose(assembly.port_names(chosen, self._options), self._state.ports)
-        self._state.parts = sorted(chosen)
+        self._sweeper = self._spawn_sweeper(self._layout.root)
+        state.supervisor, state.ready = (os.getpid(), birth(os.getpid())), False
+        state.ports |= ports.choose(assembly.port_names(chosen, self._options), state.ports)
+        state.parts = sorted(chosen)
         self._remember()
         artifacts = Artifacts(self._reporter)
         artifacts.fetch(assembly.bundles(chosen, self._options))
-        pieces = assembly.Assembly(layout=self._layout, state=self._state, options=self._options, artifacts=artifacts)
+        pieces = assembly.Assembly(layout=self._layout, state=state, options=self._options, artifacts=artifacts)
         self._parts = pieces.build(chosen)
         self._launch_all()
-        self._state.ready = True
+        state.ready = True
         self._remember()
 
     def _launch_all(self) -> None:
@@ -189,7 +191,7 @@ class Stack:
     def _launch(self, part: Part) -> None:
         log = self._layout.log(part.name)
         # After a sudden end PostgreSQL's backends may live on for a moment, and hold what the next start needs.
-        sweep(str(self._layout.part(part.name)), self._programs)
+        self._sweep(self._layout.part(part.name))
         part.prepare(lambda command: self._run(part.name, command, log))
         self._give_up_when_closing(part.name)
         process = self._spawner.spawn(part.name, part.command(), log)
@@ -233,26 +235,25 @@ class Stack:
         self._spawner.close()
         if self._lock is None:
             return
-        self._state.supervisor, self._state.ready = None, False
+        if self._state is not None:
+            self._state.supervisor, self._state.ready = None, False
         self._remember()
         try:
-            self._end_sweeper()
+            if self._sweeper is not None:
+                _end_sweeper(self._sweeper)
         finally:
             if self._keeper is not None:
                 self._keeper.close()
             os.close(self._lock)
             self._lock = None
 
-    def _end_sweeper(self) -> None:
-        if self._sweeper is None or self._sweeper.stdin is None:
-            return
-        self._sweeper.stdin.close()
-        try:
-            self._sweeper.wait(_SWEEP_SECONDS)
-        except subprocess.TimeoutExpired:
-            # it has nothing left to do, and holds the lock as long as it lives
-            self._sweeper.kill()
-            self._sweeper.wait(_SWEEP_SECONDS)
+    def _sweep(self, place: Path) -> None:
+        """Ends what works below this directory, by a process of its own: it takes other users' ids to see theirs."""
+        _end_sweeper(self._spawn_sweeper(place))
+
+    def _spawn_sweeper(self, place: Path) -> "subprocess.Popen[bytes]":
+        assert self._lock is not None
+        return self._spawner.spawn_sweeper(place, self._programs, self._lock, self._layout.log("sweeper"))
 
     def _known(self, name: str) -> Part:
         if name not in self._parts:
@@ -269,7 +270,22 @@ class Stack:
         return process
 
     def _remember(self) -> None:
+        """Saves the state; one that was never loaded says nothing of what is there, and is not saved."""
+        if self._state is None:
+            return
         self._state.processes = {
             name: (process.pid, process.started) for name, process in self._processes.items() if process.code is None
         }
         save(self._layout, self._state)
+
+
+def _end_sweeper(sweeper: "subprocess.Popen[bytes]") -> None:
+    """Has it sweep, and returns when it has ended."""
+    if sweeper.stdin is not None:
+        sweeper.stdin.close()
+    try:
+        sweeper.wait(_SWEEP_SECONDS)
+    except subprocess.TimeoutExpired:
+        # it has nothing left to do, and holds the lock as long as it lives
+        sweeper.kill()
+        sweeper.wait(_SWEEP_SECONDS)

@@ -1,9 +1,10 @@
 """The last line against leftovers: ends what still runs in a data directory when its owner is gone.
 
 Run as a plain script in isolated mode beside every stack: it waits for the end of its standard input, which only the
-owner holds open, and then sweeps. Parts are known by two facts together: the working directory lies in the data
-directory, and the program is one of ours. A stopped process, which no parent-death signal but SIGKILL would end, is
-found as well, and so are PostgreSQL's backends, which leave the process group of their postmaster.
+owner holds open, and then sweeps. It has a process of its own also because it takes other users' ids. Parts are known
+by two facts together: the working directory lies in the data directory, and the program is one of ours. A stopped
+process, which no parent-death signal but SIGKILL would end, is found as well, and so are PostgreSQL's backends, which
+leave the process group of their postmaster.
 """
 
 import os
@@ -54,12 +55,30 @@ def _all_pids() -> list[int]:
 
 def _inside(pid: int, link: str, roots: Sequence[str]) -> bool:
     try:
-        place = os.readlink(f"/proc/{pid}/{link}")
+        place = _read(f"/proc/{pid}", link)
     except OSError:
-        # Gone meanwhile, a zombie, or another user's: in no case one of ours to end.
+        # Gone meanwhile, a zombie, or another user's that we may not be: in no case one of ours to end.
         return False
     place = place.removesuffix(" (deleted)")
     return any(place == root or place.startswith(root + os.sep) for root in roots)
+
+
+def _read(process: str, link: str) -> str:
+    place = os.path.join(process, link)
+    try:
+        return os.readlink(place)
+    except PermissionError:
+        if os.geteuid() != 0:
+            raise
+    # a container's root may not look into the processes of PostgreSQL's user, but may be that user
+    owner, group = os.stat(process), os.getegid()
+    try:
+        os.setegid(owner.st_gid)
+        os.seteuid(owner.st_uid)
+        return os.readlink(place)
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
 
 
 def _signal(pid: int, number: int) -> bool:
