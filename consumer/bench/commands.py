@@ -235,7 +235,7 @@ def report(
     file: Annotated[Path | None, typer.Option(help="The page; by default its own name in docs, or here.")] = None,
 ) -> None:
     """Write a results page; what people wrote into it stays. Exit code 3 when there are no results."""
-    with told():
+    with told("name others with --data-dir and --file"):
         from consumer.bench import engine, scaling
         from consumer.bench import report as benchmarks
         from consumer.bench.store import Store

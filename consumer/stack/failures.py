@@ -13,6 +13,7 @@ from consumer.stack.logs import tail
 _COMPONENT = "stack"
 _TAIL_LINES = 15
 _FAILED = 1
+_OTHER = "choose others with --data-dir, and with HEADRACE_CACHE for downloads"
 _FULL, _CLOSED = (errno.ENOSPC, errno.EDQUOT), (errno.EACCES, errno.EPERM, errno.EROFS)
 _CURES = dict.fromkeys(_FULL, "Make room there") | dict.fromkeys(_CLOSED, "See who may read and write there")
 
@@ -60,17 +61,19 @@ def missing_extra(cause: ImportError) -> Refused:
     )
 
 
-def not_allowed(cause: OSError) -> Refused:
-    """The refusal when the system does not read or write something for us."""
+def not_allowed(cause: OSError, other: str) -> Refused:
+    """The refusal when the system does not read or write something for us. `other`: how to choose another."""
     where = f"{cause.filename}: " if cause.filename else ""
-    other = "choose others with --data-dir, and with HEADRACE_CACHE for downloads"
     cure = _CURES.get(cause.errno or 0, "See what is there")
     return refused("run", "not_allowed", f"{where}{cause.strerror or cause}", f"{cure}, or {other}.")
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """The edge of a command: failures become a message on stderr and an exit code."""
+def told(other: str = _OTHER) -> Iterator[None]:
+    """The edge of a command: failures become a message on stderr and an exit code.
+
+    `other`: how another file or directory is chosen than one that the system refuses.
+    """
     try:
         try:
             yield
@@ -80,7 +83,7 @@ def told() -> Iterator[None]:
             # whoever read the output has left: no failure of ours, and the command line knows what to do
             raise
         except OSError as cause:
-            raise not_allowed(cause) from cause
+            raise not_allowed(cause, other) from cause
     except HeadraceError as failure:
         typer.echo(str(failure), err=True)
         raise typer.Exit(_FAILED) from failure
