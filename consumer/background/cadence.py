@@ -1,4 +1,4 @@
-"""How often a loop that mostly does nothing looks for work."""
+"""How often a loop that mostly does nothing looks for work, and how it tells what fails."""
 
 import threading
 import time
@@ -9,6 +9,26 @@ from consumer.core.failure import HeadraceError, told
 from consumer.ports.facts import Failed, Route, Tell
 
 
+class Failing:
+    """What fails is told each time, and said in the log once until it works again. For one thread."""
+
+    def __init__(self, log: Any, waits: str) -> None:
+        self._log = log
+        self._waits = waits
+        self._said = False
+
+    def failed(self, error: HeadraceError, tell: Tell) -> None:
+        """It did not work."""
+        tell(Failed(error.failure, Route.LATER))
+        if not self._said:
+            self._said = True
+            self._log.warning(self._waits, **told(error.failure))
+
+    def over(self) -> None:
+        """It works."""
+        self._said = False
+
+
 class Cadence:
     """Work is done when it is due; what fails is told, said once in the log until it works again, and tried later.
 
@@ -16,11 +36,9 @@ class Cadence:
     """
 
     def __init__(self, log: Any, waits: str, first: float, again: float) -> None:
-        self._log = log
-        self._waits = waits
+        self._failing = Failing(log, waits)
         self._again = again
         self._due = time.monotonic() + first
-        self._failing = False
         self._idle = threading.Event()
 
     def turn(self, work: Callable[[], float], timeout: float, tell: Tell) -> None:
@@ -30,11 +48,8 @@ class Cadence:
             return
         try:
             wait = work()
-            self._failing = False
+            self._failing.over()
         except HeadraceError as error:
             wait = self._again
-            tell(Failed(error.failure, Route.LATER))
-            if not self._failing:
-                self._failing = True
-                self._log.warning(self._waits, **told(error.failure))
+            self._failing.failed(error, tell)
         self._due = time.monotonic() + wait

@@ -8,9 +8,11 @@ import time
 
 import structlog
 
-from consumer.core.failure import HeadraceError, told
+from consumer.background.cadence import Failing
+from consumer.core.failure import HeadraceError
 from consumer.core.kinds import KINDS
 from consumer.core.records import TopicPartition
+from consumer.ports.facts import Tell, untold
 from consumer.ports.letters import Logs, Parting, Pointers
 
 log = structlog.get_logger("headrace.letters")
@@ -44,7 +46,9 @@ class Expiry:
         self._next_look = time.monotonic() + first
         self._again = again
         self._after: TopicPartition | None = None
-        self._failing = False
+        self._failing = Failing(log, "letters' records not looked at")
+        # told of what fails; set by whoever watches
+        self.tell: Tell = untold
 
     def turn(self) -> bool:
         """Look at some, if it is time to; says whether it was."""
@@ -52,10 +56,10 @@ class Expiry:
             return False
         try:
             wait = 0.0 if self._look() else self.LOOK_EVERY
-            self._failing = False
+            self._failing.over()
         except HeadraceError as error:
             wait = self._again
-            self._say_failing(error)
+            self._failing.failed(error, self.tell)
         self._next_look = time.monotonic() + wait
         return True
 
@@ -72,12 +76,6 @@ class Expiry:
             return True
         self._after = found[-1] if len(found) == self.PARTITIONS else None
         return self._after is not None
-
-    def _say_failing(self, error: HeadraceError) -> None:
-        if not self._failing:
-            self._failing = True
-            failure = error.failure
-            log.warning("letters' records not looked at", **told(failure))
 
 
 def _say(parting: Parting) -> None:

@@ -12,13 +12,14 @@ from typing import NamedTuple
 
 import structlog
 
-from consumer.core.failure import HeadraceError, told
+from consumer.background.cadence import Failing
+from consumer.core.failure import HeadraceError
 from consumer.core.lag import Lag, lags
 from consumer.core.records import TopicPartition
 from consumer.core.trend import Trend
 from consumer.inspection.lagging import Lately, aged, ends_of, explained
 from consumer.ports.control import Worker
-from consumer.ports.facts import Failed, Route, Tell, untold
+from consumer.ports.facts import Tell, untold
 from consumer.ports.outlook import Heartbeat, Judged, Outlook, Sight
 from consumer.ports.topics import Ages, LogAges, LogEnds
 
@@ -68,7 +69,7 @@ class Lookout:
         self._next_look = 0.0
         self._looking: Iterator[None] | None = None
         self._lately = Lately(clock)
-        self._failing = False
+        self._failing = Failing(log, "lag is not known")
         self._idle = threading.Event()
         self._seen: Sight | None = None
         self._seen_at = 0.0
@@ -92,11 +93,11 @@ class Lookout:
             next(self._looking)
         except StopIteration:
             self._looking = None
-            self._failing = False
+            self._failing.over()
         except HeadraceError as error:
             # what was seen before stays, with its time
             self._looking = None
-            self._say_failing(error)
+            self._failing.failed(error, self.tell)
 
     def _look(self) -> Iterator[None]:
         """A look, step by step: no turn waits for more than one server, so that the loop is seen to turn."""
@@ -136,13 +137,6 @@ class Lookout:
             if appended is not None:
                 self._heartbeat, self._heard_to = Heartbeat(topic, appended), end
         return self._heartbeat
-
-    def _say_failing(self, error: HeadraceError) -> None:
-        self.tell(Failed(error.failure, Route.LATER))
-        if not self._failing:
-            self._failing = True
-            failure = error.failure
-            log.warning("lag is not known", **told(failure))
 
 
 class KnownAges:

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import structlog
 
+from consumer.background.cadence import Failing
 from consumer.core.failure import Failure, HeadraceError, failed, told
 from consumer.core.flags import ALL_ON, Flag, Switches
 from consumer.core.kinds import KINDS
@@ -54,7 +55,7 @@ class Postman:
         self._told: frozenset[str] = frozenset()
         self._next_look = 0.0
         self._next_republish = 0.0
-        self._failing = False
+        self._failing = Failing(log, "letters wait to be published")
         self._wake = threading.Event()
         # which letters are to be published at all; set by whoever composes
         self.switches: Switches = ALL_ON
@@ -74,9 +75,9 @@ class Postman:
         try:
             self._publish()
         except HeadraceError as error:
-            self._say_failing(error)
+            self._failing.failed(error, self.tell)
         else:
-            self._failing = False
+            self._failing.over()
 
     def close(self) -> None:
         """Give up what is not confirmed; the rows know it."""
@@ -161,13 +162,6 @@ class Postman:
         if reasons:
             # a topic may be gone, or one may be made by now
             self._next_ensure = min(self._next_ensure, time.monotonic() + self.ENSURE_EVERY)
-
-    def _say_failing(self, error: HeadraceError) -> None:
-        self.tell(Failed(error.failure, Route.LATER))
-        if not self._failing:
-            self._failing = True
-            failure = error.failure
-            log.warning("letters wait to be published", **told(failure))
 
 
 def _not_posted(copy: Outgoing, why: Failure) -> Posted:

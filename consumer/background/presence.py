@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from consumer.core.failure import HeadraceError, told
+from consumer.background.cadence import Failing
+from consumer.core.failure import HeadraceError
 from consumer.core.flags import Flag
-from consumer.ports.facts import Failed, Route, Tell, untold
+from consumer.ports.facts import Tell, untold
 from consumer.ports.presence import Board, Report, Told
 
 log = structlog.get_logger("headrace.worker")
@@ -49,7 +50,7 @@ class Presence:
         self._next_report = 0.0
         self._next_prune = 0.0
         self._next_trial = 0.0
-        self._failing = False
+        self._failing = Failing(log, "the worker can't report itself")
         self._idle = threading.Event()
         # told of what fails; set by whoever watches
         self.tell: Tell = untold
@@ -68,9 +69,9 @@ class Presence:
                 self._say()
         except HeadraceError as error:
             self._next_trial = time.monotonic() + AGAIN
-            self._say_failing(error)
+            self._failing.failed(error, self.tell)
         else:
-            self._failing = False
+            self._failing.over()
 
     def close(self) -> None:
         """Leave in order."""
@@ -104,10 +105,3 @@ class Presence:
         if now >= self._next_prune:
             self._next_prune = now + PRUNE_EVERY
             self._board.prune(self._telling.keep_hours)
-
-    def _say_failing(self, error: HeadraceError) -> None:
-        self.tell(Failed(error.failure, Route.LATER))
-        if not self._failing:
-            self._failing = True
-            failure = error.failure
-            log.warning("the worker can't report itself", **told(failure))

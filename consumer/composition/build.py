@@ -67,7 +67,7 @@ def build_worker(settings: Settings, name: str, shared: Connections, told: Watch
     life = WorkerLife(engine.reader, engine.applier, _life(settings), hooks)
     for teller in (
         *(engine.sink, engine.patience, engine.holdings, engine.reader, engine.applier, engine.source),
-        *(letters.postman, letters.searcher, letters.jobbing, lookout, presence, healer),
+        *(letters.postman, letters.expiry, letters.searcher, letters.jobbing, lookout, presence, healer),
         *(shared.target, shared.registry),
     ):
         teller.tell = told.tell

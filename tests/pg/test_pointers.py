@@ -9,6 +9,7 @@ from consumer.core.records import RecordRef, TopicPartition
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.kafka.logs import KafkaLogs
 from consumer.edges.postgres.pointers import PostgresPointers
+from consumer.ports.facts import Fact, Failed
 from consumer.ports.letters import Reach
 from tests.pg.conftest import Pools
 
@@ -58,10 +59,13 @@ def test_a_letter_that_a_batch_has_locked_comes_later(
 
 
 def test_servers_that_are_away_are_asked_again_later(pointers: PostgresPointers) -> None:
-    """It is said once, and the thread that looks goes on."""
+    """It is said once, told each time, and the thread that looks goes on."""
     # a port that nobody can listen on
     nowhere = KafkaSettings(bootstrap_servers="127.0.0.1:1", group="g", topics=(), request_timeout=1)
     expiry = Expiry(pointers, KafkaLogs(nowhere), 24, first=0.0, again=0.0)
+    told: list[Fact] = []
+    expiry.tell = told.append
     with capture_logs() as lines:
         assert [expiry.turn(), expiry.turn()] == [True, True]
     assert [line["event"] for line in lines if "looked" in line["event"]] == ["letters' records not looked at"]
+    assert [fact.failure.kind for fact in told if isinstance(fact, Failed)] == ["kafka.away"] * 2
