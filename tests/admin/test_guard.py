@@ -143,7 +143,10 @@ def test_a_session_ends_with_its_token(shop: Shop) -> None:
     cookie = ""
     for text, code in ((secret(Role.ADMIN), 200), (secret(Role.ADMIN), 200), ("another", 303)):
         settings = Admin(tokens={"me": Token(sha256=hashed(text), role="admin")}, session_key=SecretStr(KEY))
-        with served(make_app(settings, shop.doors)) as at, httpx.Client(base_url=at, timeout=30) as client:
+        with (
+            served(make_app(settings, shop.doors)) as at,
+            httpx.Client(base_url=at, timeout=30, verify=False) as client,
+        ):
             if not cookie:
                 enter(client, Role.ADMIN)
                 cookie = client.headers["cookie"]

@@ -37,7 +37,7 @@ def crowd(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Crowd]:
     job = shop.job([shop.bad(4)])
     free = threading.Semaphore(1)
     app = make_app(Admin(look_every=300), replace(shop.doors, free=free))
-    with served(app) as address, httpx.Client(base_url=address, timeout=30) as client:
+    with served(app) as address, httpx.Client(base_url=address, timeout=30, verify=False) as client:
         csrf = word(client, "/flags")
         assert free.acquire(timeout=10)
         assert client.get("/api/v1/workers").status_code == 503
