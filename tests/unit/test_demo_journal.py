@@ -22,9 +22,9 @@ def test_a_foreign_record_is_part_of_the_topic() -> None:
 def test_a_foreign_record_has_no_latency_and_moves_no_other() -> None:
     """Latencies are those of the source's records, each from its own commit."""
     found = journal()
-    assert found.waits(TOPIC, 0, 3, 11.0) == [Wait(1.0, 2)]
+    assert found.waits(TOPIC, 0, 3, 11.0) == [Wait(10.0, 11.0, 2)]
     assert found.waits(TOPIC, 1, 2, 11.0) == []
-    assert found.waits(TOPIC, 3, 5, 21.0) == [Wait(1.0, 2)]
+    assert found.waits(TOPIC, 3, 5, 21.0) == [Wait(20.0, 21.0, 2)]
 
 
 def test_what_is_behind_is_the_oldest_commit_that_is_not_applied() -> None:
@@ -38,4 +38,4 @@ def test_what_is_forgotten_leaves_the_rest_as_it_was() -> None:
     found = journal()
     found.forget(TOPIC, 3)
     assert found.total(TOPIC) == 5
-    assert found.waits(TOPIC, 3, 5, 21.0) == [Wait(1.0, 2)]
+    assert found.waits(TOPIC, 3, 5, 21.0) == [Wait(20.0, 21.0, 2)]

@@ -5,7 +5,7 @@ Importing this module needs nothing of the extra `headrace[stack]`; without it t
 
 import json
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING, Annotated
 import psycopg
 import typer
 from rich import box
-from rich.console import Console
+from rich.console import Console as Screen
 from rich.live import Live
 from rich.table import Table
 
 from consumer.core.failure import HeadraceError
-from consumer.stack.demo.failures import server_failed
+from consumer.stack.demo.failures import files_refused, server_failed
 from consumer.stack.demo.sizes import LIVE, ONCE, Sizes, tuned
 from consumer.stack.failures import missing_extra
 
 if TYPE_CHECKING:
+    from consumer.stack.demo.console import Console
     from consumer.stack.demo.play import Report, Show
     from consumer.stack.demo.scene import Scene
 
@@ -50,16 +51,21 @@ def demo(
     size: Annotated[list[str] | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """A shop, Debezium, Kafka and a target, with bad records and an outage: watch Headrace apply it all, or let it
-    prove itself with --once."""
-    with _told(once):
+    prove itself with --once.
+
+    The latencies of --once, from the source's COMMIT to the target's, are those of records that had not to wait for the
+    target while the demo kept it away; how many had to, and the longest wait with theirs, stand beside.
+    """
+    with _told(once, data_dir):
         from consumer.stack import supervisor
         from consumer.stack.demo import play
+        from consumer.stack.demo.console import Console
 
         sizes = _sizes(once, size or [])
         with supervisor.ended_by_signals(), _scene(data_dir, light, sizes) as scene:
             if not once:
-                with _view(scene) as show:
-                    play.forever(scene, show)
+                with closing(Console(scene.line)) as web, _view(scene, web) as show:
+                    play.forever(scene, show, web)
             with _view(scene) as show:
                 report = play.once(scene, "light" if light else "real", show)
         _print(report, output)
@@ -88,22 +94,22 @@ def _scene(data_dir: Path, light: bool, sizes: Sizes) -> "AbstractContextManager
 
 
 @contextmanager
-def _view(scene: "Scene") -> Iterator["Show"]:
-    """The live view on a terminal; elsewhere a line for each phase. Always on stderr."""
+def _view(scene: "Scene", web: "Console | None" = None) -> Iterator["Show"]:
+    """The live view on a terminal that can show it; elsewhere a line for each phase. Always on stderr."""
     from consumer.stack.demo.plain import Plain
-    from consumer.stack.demo.view import View
+    from consumer.stack.demo.view import View, shown_on
 
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield Plain(console).show
+    screen = Screen(stderr=True)
+    if not shown_on(screen):
+        yield Plain(screen, web).show
         return
-    view = View(scene)
-    with Live(view, console=console, screen=True, refresh_per_second=_REFRESH):
+    view = View(scene, web)
+    with Live(view, console=screen, screen=True, refresh_per_second=_REFRESH):
         yield view.show
 
 
 @contextmanager
-def _told(once: bool) -> Iterator[None]:
+def _told(once: bool, data_dir: Path) -> Iterator[None]:
     """The edge of the command: failures become a message on stderr and an exit code; Ctrl-C ends the live view well."""
     try:
         try:
@@ -112,6 +118,11 @@ def _told(once: bool) -> Iterator[None]:
             raise missing_extra(cause) from cause
         except psycopg.Error as cause:
             raise server_failed(cause) from cause
+        except BrokenPipeError:
+            # whoever read stdout has gone
+            raise
+        except OSError as cause:
+            raise files_refused(cause, data_dir) from cause
     except HeadraceError as failure:
         typer.echo(str(failure), err=True)
         raise typer.Exit(_FAILED) from failure
@@ -131,7 +142,7 @@ def _print(report: "Report", output: Output) -> None:
             table.add_row(_named(name), _shown(value))
     for name, counts in figures["tables"].items():
         table.add_row(name, ", ".join(f"{side} {count:,}" for side, count in counts.items()))
-    Console().print(table)
+    Screen().print(table)
 
 
 def _named(figure: str) -> str:

@@ -1,6 +1,6 @@
 """The end offsets of topics, as Kafka tells them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -15,11 +15,12 @@ class Ends:
 
     def __init__(self, bootstrap: str) -> None:
         self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 3})
+        self._known: Mapping[str, int] = {}
 
-    def look(self, topics: Iterable[str]) -> dict[str, int]:
+    def look(self, topics: Iterable[str]) -> Mapping[str, int]:
         """The records written to each topic over all partitions; a topic that is not there yet is left out.
 
-        A broker that is too busy to answer makes this empty; it answers the next time.
+        Where the broker is too busy to answer, what it said last stands; it answers the next time.
         """
         found: dict[str, int] = {}
         try:
@@ -34,5 +35,6 @@ class Ends:
             for at, answer in answers.items():
                 found[at.topic] = found.get(at.topic, 0) + answer.result(_SECONDS).offset
         except (KafkaException, TimeoutError):
-            return {}
-        return found
+            return self._known
+        self._known = {**self._known, **found}
+        return self._known

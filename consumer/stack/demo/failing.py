@@ -17,21 +17,23 @@ from consumer.stack.demo.watch import Sight
 _COLOURS = {"retrying": WARN, "held": WARN, "replaying": WARN, "dead": BAD, "applied": GOOD, "superseded": GOOD}
 _NEXT = {
     "retrying": "comes back through a retry topic",
-    "held": "waits for an older change of its row",
+    "held": "waits for an older change",
     "replaying": "was sent again by a person",
-    "dead": "waits for a person, or a newer image",
+    "dead": "for a person, or a newer image",
     "applied": "closed: it came back, and fitted",
-    "superseded": "closed: a newer image of its row came",
+    "superseded": "closed: a newer image came",
     "discarded": "closed: given up by a person",
 }
 _SELDOM = ("replaying", "discarded")
+# the panel's edges, and the names of the rows
+_AROUND = 12
 
 
-def letters(sight: Sight | None, poisoned: int, narrow: bool) -> RenderableType:
-    """The panel of letters."""
+def letters(sight: Sight | None, poisoned: int, width: int, wide: bool) -> RenderableType:
+    """The panel of letters: a wide one of ten rows, or one of six."""
     total = sum(sight.letters.by_state.values()) if sight else 0
     title = f"letters  [bold]{total:,}[/] of [bold]{poisoned:,}[/] records poisoned so far"
-    body = Text() if sight is None else _narrow(sight) if narrow else _wide(sight)
+    body = Text() if sight is None else _wide(sight) if wide else _narrow(sight, width - _AROUND)
     return Panel(body, title=title, title_align="left", border_style=DIM, padding=(0, 1))
 
 
@@ -56,9 +58,10 @@ def station(absence: Absence) -> tuple[str, str]:
 
 
 def _wide(sight: Sight) -> RenderableType:
-    grid = Table.grid(expand=True, padding=(0, 2))
-    for ratio in (11, 6, 7):
-        grid.add_column(ratio=ratio)
+    grid = Table.grid(expand=True, padding=(0, 3))
+    grid.add_column(no_wrap=True)
+    grid.add_column(no_wrap=True)
+    grid.add_column(ratio=1)
     grid.add_row(_states(sight.letters.by_state), _kinds(sight.letters.open_by_kind), _around(sight))
     return grid
 
@@ -92,7 +95,7 @@ def _around(sight: Sight) -> RenderableType:
     table.add_column(justify="right")
     table.add_row(Text("copies in Kafka", DIM), "")
     for topic, count in sight.copies.items():
-        table.add_row(topic, f"{count:,}")
+        table.add_row(topic.removeprefix(f"{GROUP}."), f"{count:,}")
     table.add_row("", "")
     table.add_row(Text("target", DIM), "")
     outer = Table.grid()
@@ -112,23 +115,30 @@ def _target(absence: Absence | None) -> Text:
     return Text(f"{was}, applied {max(0.0, absence.applied - absence.until):.1f} s later", GOOD)
 
 
-def _narrow(sight: Sight) -> RenderableType:
+def _narrow(sight: Sight, room: int) -> RenderableType:
     counts = sight.letters.by_state
     table = Table.grid(padding=(0, 2))
     table.add_column(style=DIM, no_wrap=True)
-    table.add_column(no_wrap=True, overflow="ellipsis")
+    table.add_column(no_wrap=True)
     states = [(state, counts.get(state, 0), _COLOURS.get(state, DIM)) for state in (*OPEN, *CLOSED)]
-    table.add_row("state", _row([each for each in states if each[1] or each[0] not in _SELDOM]))
+    table.add_row("state", _row([each for each in states if each[1] or each[0] not in _SELDOM], room))
     kinds = [(kind.removeprefix("record."), count, BAD) for kind, count in sight.letters.open_by_kind.items()]
-    table.add_row("kind", _row(kinds))
+    table.add_row("kind", _row(kinds, room))
     copies = [(topic.removeprefix(f"{GROUP}."), count, ACCENT) for topic, count in sight.copies.items()]
-    table.add_row("copies", _row(copies))
+    table.add_row("copies", _row(copies, room))
     table.add_row("target", _target(sight.absence))
     return table
 
 
-def _row(parts: list[tuple[str, int, str]]) -> Text:
-    return Text("  ").join(Text.assemble(f"{name} ", _count(count, colour)) for name, count, colour in parts)
+def _row(parts: list[tuple[str, int, str]], room: int) -> Text:
+    """As many as have room; how many more there are is said."""
+    texts = [Text.assemble(f"{name} ", _count(count, colour)) for name, count, colour in parts]
+    for many in range(len(texts), 0, -1):
+        more = [Text(f"+{len(texts) - many} more", DIM)] if many < len(texts) else []
+        row = Text("  ").join([*texts[:many], *more])
+        if row.cell_len <= room:
+            return row
+    return Text()
 
 
 def _count(count: int, colour: str) -> Text:

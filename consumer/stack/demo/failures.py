@@ -21,6 +21,12 @@ def headrace_ended(code: int | None, log: Path) -> HeadraceError:
     return persistent("run", "demo_headrace_ended", detail, f"Read {log}.")
 
 
+def console_ended(code: int | None, log: Path) -> HeadraceError:
+    """The web console is gone, or could not be started on either of two ports."""
+    detail = f"the console ended with code {code}; the end of its log:\n{tail(log, 15)}\n"
+    return persistent("run", "demo_console_ended", detail, f"Read {log}, then start the demo again.")
+
+
 def partition_stopped(topic: str, reason: str) -> HeadraceError:
     """Headrace does not go on with a topic."""
     detail = f"headrace stopped {topic}: {reason}"
@@ -43,6 +49,13 @@ def foreign_directory(place: Path) -> HeadraceError:
     """Something that the demonstration did not make is where its data would be."""
     detail = f"{place} is there and was not made by the demo"
     return refused("open", "demo_directory_foreign", detail, "Remove it, or choose another with --data-dir.")
+
+
+def files_refused(error: OSError, data_dir: Path) -> HeadraceError:
+    """The system lets the demonstration not have what it needs below its data directory."""
+    detail = f"{error.filename or data_dir}: {error.strerror}"
+    remedy = "Put that right, as the user that it belongs to, or choose another directory with --data-dir."
+    return refused("open", "demo_files_refused", detail, remedy)
 
 
 def server_failed(error: psycopg.Error) -> HeadraceError:

@@ -14,10 +14,16 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """How long so many records took from their commit at the source until they were applied."""
+    """So many records that were committed at the source at one time and applied at another."""
 
-    seconds: float
+    since: float
+    until: float
     records: int
+
+    @property
+    def seconds(self) -> float:
+        """How long they took."""
+        return self.until - self.since
 
 
 @dataclass(slots=True)
@@ -43,7 +49,7 @@ class _Line:
         while place < len(self.totals) and reached < end:
             upto = min(self.totals[place], end)
             if upto > reached:
-                yield Wait(applied_at - self.times[place], upto - reached)
+                yield Wait(self.times[place], applied_at, upto - reached)
                 reached = upto
             place += 1
 
@@ -101,14 +107,3 @@ class Journal:
             place = min(bisect_left(line.totals, line.own(applied)), len(line.totals) - 1)
             if place > 0:
                 del line.totals[:place], line.times[:place]
-
-
-def quantile(waits: Iterable[Wait], share: float) -> float | None:
-    """The latency in seconds that this share of all records did not exceed; None without records."""
-    ordered = sorted(waits, key=lambda wait: wait.seconds)
-    left = share * sum(wait.records for wait in ordered)
-    for wait in ordered:
-        left -= wait.records
-        if left <= 0:
-            return wait.seconds
-    return None

@@ -26,7 +26,7 @@ from consumer.stack.demo.failures import late, replay_failed
 from consumer.stack.demo.front import Front
 from consumer.stack.demo.journal import Journal
 from consumer.stack.demo.letters import TOPICS
-from consumer.stack.demo.line import Line, console_port
+from consumer.stack.demo.line import Line
 from consumer.stack.demo.recording import Message, Recording, load
 from consumer.stack.demo.scene import Scene
 from consumer.stack.demo.trouble import Plan, Trouble
@@ -56,7 +56,6 @@ def recorded(directory: Path, rate: int, plan: Plan, reporter: Reporter) -> Iter
             target_dsn=target_dsn,
             kafka=bootstrap,
             registry_url=registry_url,
-            console_port=console_port(),
         )
         journal = Journal(line.topics.values())
         replay = Replay(producer, recording, journal, rate, plan.endless)

@@ -3,12 +3,12 @@
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from consumer.stack import logs, ownership, ports
+from consumer.stack import logs, ownership
 from consumer.stack.connectors import Capture, register_debezium
 from consumer.stack.demo import shop
 from consumer.stack.demo.failures import foreign_directory, headrace_ended
@@ -28,10 +28,10 @@ RETRY_TOPICS = tuple(f"{GROUP}.retry.{number}" for number in range(1, len(LETTER
 DEAD_TOPIC = f"{GROUP}.dlq"
 _STACK = "stack"
 _MARK = "made-by-the-demo"
+_ASIDE = "stack-of-an-earlier-demo"
 # the commit time of every batch is asked of the target itself
 TARGET_SETTINGS = {"track_commit_timestamp": "on"}
 _STOP_SECONDS = 30.0
-_CONSOLE = 8470
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,22 +45,11 @@ class Line:
     registry_url: str
     source_dsn: str = ""
     connect_url: str = ""
-    console_port: int = 0
-
-    @property
-    def console(self) -> str:
-        """The console's address, once it runs."""
-        return f"http://{ports.LOOPBACK}:{self.console_port}"
 
     @property
     def topics(self) -> Mapping[str, str]:
         """The topic of each table."""
         return {table: shop.topic(table) for table in shop.TABLES}
-
-    @property
-    def settings(self) -> Path:
-        """The settings of all that is ours."""
-        return self.directory / "headrace.toml"
 
     @property
     def log(self) -> Path:
@@ -90,11 +79,10 @@ def opened(directory: Path, reporter: Reporter) -> Iterator[Line]:
             registry_url=where.registry_url,
             source_dsn=where.source_dsn,
             connect_url=where.connect_url,
-            console_port=console_port(),
         )
 
 
-def fresh(directory: Path) -> Path:
+def fresh(directory: Path, remove: Callable[[Path], None] = shutil.rmtree) -> Path:
     """An empty directory for the stack: data of an earlier demonstration is taken away, nothing else ever is.
 
     A stack that runs there is left alone; opening it again is refused elsewhere.
@@ -104,18 +92,18 @@ def fresh(directory: Path) -> Path:
     if layout.root.exists() and not mark.exists():
         raise foreign_directory(layout.root)
     wait_until(lambda: ownership.is_free(layout) or ownership.owner(layout) is not None, _STOP_SECONDS)
+    # first aside: what is removed in part has no mark any more
+    aside = layout.root.with_name(_ASIDE)
+    if aside.exists():
+        remove(aside)
     if layout.root.exists() and ownership.is_free(layout):
-        shutil.rmtree(layout.root)
+        layout.root.rename(aside)
+        remove(aside)
     ownership.make(layout)
     mark.touch()
     for name in ("headrace.log", "console.log"):
         logs.remove(directory / name)
     return layout.root
-
-
-def console_port() -> int:
-    """The one that the console has elsewhere, or any that is free."""
-    return ports.choose(["console"], {"console": _CONSOLE})["console"]
 
 
 def capture(line: Line) -> None:
@@ -139,32 +127,24 @@ class Headrace:
 @contextmanager
 def headrace(line: Line) -> Iterator[Headrace]:
     """One worker on the line's topics, ended in order afterwards, and by the kernel when this process dies."""
-    _write_private(line.settings, _settings(line))
-    with closing(logs.Keeper(line.directory)), _running(line, "headrace", "run") as process:
-        yield Headrace(process)
+    with closing(logs.Keeper(line.directory)), closing(Spawner()) as spawner:
+        process = own(line, spawner, "headrace", ("run",))
+        try:
+            yield Headrace(process)
+        finally:
+            process.stop()
 
 
-@contextmanager
-def console(line: Line) -> Iterator[None]:
-    """`headrace admin serve` beside it, ended in order too."""
-    with _running(line, "console", "admin", "serve"):
-        yield
-
-
-@contextmanager
-def _running(line: Line, name: str, *words: str) -> Iterator[Process]:
-    """A command of ours on the line's settings, as a process."""
+def own(line: Line, spawner: Spawner, name: str, words: Sequence[str], admin: str = "") -> Process:
+    """A command of ours on the line as a process, with settings and a log of its name; its end is the caller's."""
+    settings = line.directory / f"{name}.toml"
+    _write_private(settings, _settings(line) + (f"[admin]\n{admin}" if admin else ""))
     command = Command(
-        argv=(sys.executable, "-m", "consumer", *words, "--config", str(line.settings.absolute())),
+        argv=(sys.executable, "-m", "consumer", *words, "--config", str(settings.absolute())),
         directory=line.directory.absolute(),
         stop_seconds=_STOP_SECONDS,
     )
-    with closing(Spawner()) as spawner:
-        process = spawner.spawn(name, command, (line.directory / f"{name}.log").absolute())
-        try:
-            yield process
-        finally:
-            process.stop()
+    return spawner.spawn(name, command, (line.directory / f"{name}.log").absolute())
 
 
 def _settings(line: Line) -> str:
@@ -173,8 +153,7 @@ def _settings(line: Line) -> str:
         f'[kafka]\nbootstrap_servers = "{line.kafka}"\ngroup = "{GROUP}"\ntopics = [{topics}]\nmetadata_refresh = 1\n'
         f'[registry]\nurl = "{line.registry_url}"\nunknown_grace = {UNKNOWN_GRACE}\n'
         f'[target]\ndsn = "{line.target_dsn}"\n'
-        f"[letters]\ndelays = {list(LETTER_DELAYS)}\n"
-        f"[admin]\nport = {line.console_port}\nguide = true\n" + _connect(line)
+        f"[letters]\ndelays = {list(LETTER_DELAYS)}\n" + _connect(line)
     )
 
 

@@ -1,15 +1,16 @@
 """Plays a scene: without an end before somebody's eyes, or once, closed, with a comparison and figures."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from consumer.stack.demo import compare
+from consumer.stack.demo.console import Console
 from consumer.stack.demo.failures import late
-from consumer.stack.demo.journal import quantile
-from consumer.stack.demo.line import Headrace, console, headrace
+from consumer.stack.demo.latency import Latency, latency
+from consumer.stack.demo.line import headrace
 from consumer.stack.demo.scene import Scene
 from consumer.stack.demo.troubled import Troubled
 from consumer.stack.demo.watch import Sight, Totals, Watch
@@ -28,9 +29,20 @@ _LONGEST = 3600.0
 _FOREVER = 10 * 365 * 86400.0
 
 
+class Runs(Protocol):
+    """A process of ours."""
+
+    def check(self) -> None:
+        """Raises when it has ended."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """The figures of a closed scenario. Latencies are None when the topics hold more than the source made."""
+    """The figures of a closed scenario.
+
+    Latencies are those of records that had not to wait for the target; how many had to stands beside, and the longest
+    wait with theirs. They are None when the topics hold more than the source made.
+    """
 
     mode: str
     snapshot_rows: int
@@ -50,6 +62,7 @@ class Report:
     def as_json(self) -> dict[str, Any]:
         """The report as it is printed."""
         records = self.totals.records
+        found = latency(self.totals.waits, self.trouble.absences) if self.exact else Latency()
         return {
             "mode": self.mode,
             "events": records,
@@ -60,24 +73,26 @@ class Report:
             "changes": self.changes,
             "batches": self.totals.batches,
             "busy_events_per_second": round(records / max(self.totals.busy, 1e-6), 1),
-            "p50_commit_to_apply_ms": self._milliseconds(0.5),
-            "p99_commit_to_apply_ms": self._milliseconds(0.99),
-            "max_commit_to_apply_ms": self._milliseconds(1.0),
+            "p50_commit_to_apply_ms": _milliseconds(found.p50),
+            "p99_commit_to_apply_ms": _milliseconds(found.p99),
+            "max_commit_to_apply_ms": _milliseconds(found.longest),
+            "max_commit_to_apply_with_outage_ms": _milliseconds(found.longest_of_all),
+            "records_delayed_by_outage": found.delayed if self.exact else None,
             **self.trouble.as_json(),
             **self.compared,
         }
 
-    def _milliseconds(self, share: float) -> float | None:
-        seconds = quantile(self.totals.waits, share) if self.exact else None
-        return None if seconds is None else round(seconds * 1000, 1)
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 1)
 
 
 class _Player:
     """One performance: waits by looking, and shows each look."""
 
-    def __init__(self, scene: Scene, engine: Headrace, watch: Watch, show: Show) -> None:
+    def __init__(self, scene: Scene, processes: Sequence[Runs], watch: Watch, show: Show) -> None:
         self._scene = scene
-        self._engine = engine
+        self._processes = processes
         self._watch = watch
         self._show = show
 
@@ -88,7 +103,8 @@ class _Player:
 
         def settled() -> bool:
             nonlocal last, moved
-            self._engine.check()
+            for process in self._processes:
+                process.check()
             self._scene.feed.check()
             self._scene.trouble.check()
             last = self._watch.look()
@@ -106,21 +122,21 @@ class _Player:
 
 
 @contextmanager
-def _performance(scene: Scene, show: Show, keep_waits: bool) -> Iterator[tuple[_Player, Watch]]:
+def _performance(scene: Scene, show: Show, *others: Runs, keep_waits: bool) -> Iterator[tuple[_Player, Watch]]:
     """Headrace running and the snapshot begun."""
     with headrace(scene.line) as engine, closing(Watch(scene.line, scene.journal, keep_waits)) as watch:
         show(SEEDING, None)
         scene.begin()
         try:
-            yield _Player(scene, engine, watch, show), watch
+            yield _Player(scene, (engine, *others), watch, show), watch
         finally:
             scene.feed.stop()
             scene.trouble.stop()
 
 
-def forever(scene: Scene, show: Show) -> None:
+def forever(scene: Scene, show: Show, console: Console) -> None:
     """Plays until it is interrupted."""
-    with _performance(scene, show, keep_waits=False) as (player, _), console(scene.line):
+    with _performance(scene, show, console, keep_waits=False) as (player, _):
         player.until(SNAPSHOT, lambda sight: sight.caught_up)
         scene.feed.start()
         scene.trouble.start()
@@ -136,7 +152,7 @@ def once(scene: Scene, mode: str, show: Show) -> Report:
         scene.feed.start()
         scene.trouble.start()
         player.until(STREAMING, lambda _: scene.feed.finished and scene.trouble.finished)
-        last = player.until(CATCHING_UP, lambda sight: sight.caught_up and scene.arrived())
+        last = player.until(CATCHING_UP, lambda sight: sight.caught_up and sight.known and scene.arrived())
         totals, absences = watch.totals, watch.absences
         trouble = Troubled(held=scene.trouble.held(), absences=absences, copies=last.copies)
     show(COMPARING, last)

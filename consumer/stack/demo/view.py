@@ -1,33 +1,44 @@
 """The live view on a terminal: the flow from source to target, the topics, the letters, the batches."""
 
-import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from rich import box
 from rich.align import Align
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.console import Console as Screen
+from rich.console import ConsoleOptions, Group, RenderableType, RenderResult
 from rich.layout import Layout
+from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from consumer.stack.demo import failing
-from consumer.stack.demo.palette import ACCENT, BAD, DIM, GOOD, WARN
+from consumer.stack.demo import failing, pace
+from consumer.stack.demo.console import Console
+from consumer.stack.demo.pace import by_size, lately, sparkline
+from consumer.stack.demo.palette import ACCENT, DIM, GOOD, WARN
 from consumer.stack.demo.scene import Scene
-from consumer.stack.demo.watch import HISTORY, Batch, Sight, Topic
+from consumer.stack.demo.watch import Sight, Topic
 
-_BARS = "▁▂▃▄▅▆▇█"
-_SPARK = 30
-_LATELY = 4
-_NARROW = 110
+_NARROW = 120
+# a bar for each three looks of the history
+_SPARK = 20
+# rows: of all panels with everything in them, and of the small ones
+_ALL, _SMALL = 38, 24
+_HEADER, _TOPICS, _LETTERS, _STATES, _BATCHES = 3, 9, 6, 10, 5
+
+
+def shown_on(screen: Screen) -> bool:
+    """Whether it can be shown there: on a terminal that moves its cursor. Colours that are forced make no terminal."""
+    return screen.file.isatty() and not screen.is_dumb_terminal
 
 
 class View:
     """Renders the last sight; the clock goes on between sights."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Scene, console: Console | None) -> None:
         self._scene = scene
+        self._console = console
         self._began = time.monotonic()
         self._phase = "starting"
         self._sight: Sight | None = None
@@ -36,34 +47,53 @@ class View:
         """The newest state."""
         self._phase, self._sight = phase, sight or self._sight
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        narrow = options.max_width < _NARROW
+    def __rich_console__(self, console: Screen, options: ConsoleOptions) -> RenderResult:
+        width, height = options.max_width, options.height or options.max_height
+        narrow = width < _NARROW
+        panels = self._small(width, height) if narrow or height < _ALL else self._large(width)
         layout = Layout()
-        layout.split_column(
-            Layout(self._header(), size=3),
-            Layout(self._flow(narrow), size=5),
-            Layout(self._topics(narrow), size=9),
-            *self._below(narrow),
-            Layout(self._footer(), size=1),
-        )
+        layout.split_column(Layout(self._header(width), size=_HEADER), *panels, Layout(self._footer(width), size=1))
         yield layout
 
-    def _below(self, narrow: bool) -> tuple[Layout, ...]:
-        letters = failing.letters(self._sight, len(self._scene.trouble.poisoned), narrow)
-        if narrow:
-            return (Layout(letters, ratio=1),)
-        return Layout(letters, size=9), Layout(self._lower(), ratio=1)
+    def _large(self, width: int) -> list[Layout]:
+        return [
+            Layout(self._flow(narrow=False), size=5),
+            Layout(self._topics(narrow=False), size=_TOPICS),
+            Layout(self._letters(width, wide=True), size=_STATES),
+            Layout(pace.panels(self._sight, bool(self._scene.line.source_dsn)), ratio=1),
+        ]
 
-    def _header(self) -> RenderableType:
+    def _small(self, width: int, height: int) -> list[Layout]:
+        """Whole panels, as many as there are rows for; what is left over is given to the last one."""
+        rest, narrow = height - _SMALL, width < _NARROW
+        wide = not narrow and rest >= _STATES - _LETTERS + _BATCHES + 1
+        found = [
+            Layout(self._flow(narrow), size=5 if rest > 0 else 4),
+            Layout(pace.line(self._sight, wide=not narrow), size=1),
+        ]
+        if rest > -_LETTERS:
+            found.append(Layout(self._topics(narrow), size=_TOPICS))
+        if rest > _BATCHES:
+            found.append(Layout(self._letters(width, wide), size=_STATES if wide else _LETTERS))
+            found.append(Layout(pace.batches(self._sight), ratio=1))
+        else:
+            found.append(Layout(self._letters(width, wide) if rest >= 0 else Text(" "), ratio=1))
+        return found
+
+    def _letters(self, width: int, wide: bool) -> RenderableType:
+        return failing.letters(self._sight, len(self._scene.trouble.poisoned), width, wide)
+
+    def _header(self, width: int) -> RenderableType:
         minutes, seconds = divmod(int(time.monotonic() - self._began), 60)
         grid = Table.grid(expand=True)
         grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         grid.add_column(justify="right", no_wrap=True)
-        name = Text.assemble((" HEADRACE ", f"bold black on {ACCENT}"), "  ", (self._scene.title, "bold"))
         absence = failing.away(self._sight)
         words, colour = failing.phase(absence) if absence else (self._phase, _phase_colour(self._phase))
         phase = Text.assemble(("● ", colour), words, (f"   {minutes:02d}:{seconds:02d} ", DIM))
-        grid.add_row(name, phase)
+        name = Text.assemble((" HEADRACE ", f"bold black on {ACCENT}"), "  ")
+        title = _as_fits(self._scene.title.split(", "), ", ", width - 4 - name.cell_len - phase.cell_len)
+        grid.add_row(name.append(title, "bold"), phase)
         return Panel(grid, box=box.HEAVY, border_style=ACCENT, padding=(0, 0))
 
     def _flow(self, narrow: bool) -> RenderableType:
@@ -91,66 +121,28 @@ class View:
         if not narrow:
             table.add_column("last half minute", no_wrap=True, width=_SPARK)
         for topic in self._sight.topics if self._sight else ():
-            cells = _topic_row(topic, _fitting if narrow else _whole)
+            cells = _topic_row(topic)
             table.add_row(*((cells[0], *cells[2:-1]) if narrow else cells))
         return Panel(table, title="topics", title_align="left", border_style=DIM, padding=(0, 1))
 
-    def _lower(self) -> RenderableType:
-        lower = Layout()
-        lower.split_row(Layout(self._batches(), ratio=3), Layout(self._latency(), ratio=2))
-        return lower
-
-    def _batches(self) -> RenderableType:
-        table = Table(box=None, expand=True, header_style=DIM, pad_edge=False)
-        for name in ("batch", "records", "topics", "stage ms", "apply ms", "records/s"):
-            table.add_column(name, justify="right", no_wrap=True)
-        for batch in reversed(self._sight.batches if self._sight else ()):
-            table.add_row(*_batch_row(batch))
-        count = self._sight.batch_count if self._sight else 0
-        title = f"batches  [bold]{count:,}[/] applied"
-        return Panel(table, title=title, title_align="left", border_style=DIM, padding=(0, 1))
-
-    def _latency(self) -> RenderableType:
-        sight = self._sight
-        grid = Table.grid(padding=(0, 2))
-        grid.add_column(style=DIM)
-        grid.add_column(justify="right")
-        grid.add_row("p50", _milliseconds(sight.p50 if sight else None))
-        grid.add_row("p99", _milliseconds(sight.p99 if sight else None))
-        rates = sight.rates if sight else ()
-        grid.add_row("events/s now", Text(f"{_lately(rates):,.0f}", "bold"))
-        grid.add_row("events/s peak", f"{max(rates, default=0):,.0f}")
-        spark = Text(sparkline(rates), ACCENT)
-        start = "the source's COMMIT" if self._scene.line.source_dsn else "the replay"
-        told = Text(f"from {start} to the target's COMMIT, every streamed record", DIM)
-        group = Group(grid, spark, Text("events/s, last half minute", DIM), told)
-        return Panel(group, title="commit to apply, last 30 s", title_align="left", border_style=DIM, padding=(0, 1))
-
-    def _footer(self) -> RenderableType:
-        words = ["[bold]Ctrl-C[/] ends everything", f"log [bold]{self._scene.line.log}[/]", _ledger_hint()]
-        if self._scene.trouble.endless:
-            guide = f"{self._scene.line.console}/guide"
-            words[1:] = [f"first dead letter: [bold {ACCENT}]{guide}[/]", words[1]]
+    def _footer(self, width: int) -> RenderableType:
+        words = ["[bold]Ctrl-C[/] ends everything", f"log [bold]{escape(str(self._scene.line.log))}[/]", _ledger_hint()]
+        if self._console is not None:
+            words.insert(1, _guide(self._console.address))
         # what has no room is at the end
-        return Text.from_markup("   ".join(words), style=DIM, overflow="ellipsis")
+        return Text.from_markup(_as_fits(words, "   ", width), style=DIM)
 
 
-def sparkline(values: Sequence[float], width: int = _SPARK) -> str:
-    """All values as a row of bars, newest right: as many to a bar as it needs, scaled to the largest bar.
-
-    The scale is that of square roots, so that the steady load is still seen beside a burst.
-    """
-    each = max(1, -(-HISTORY // width))
-    groups = [values[max(0, end - each) : end] for end in range(len(values), 0, -each)][:width]
-    bars = [sum(group) / len(group) for group in reversed(groups)]
-    most = max([*bars, 1e-9])
-    return "".join(_BARS[min(7, round(math.sqrt(max(0.0, bar) / most) * 7))] for bar in bars).rjust(width)
+def _guide(address: str | None) -> str:
+    return f"first dead letter: [bold {ACCENT}]{address}/guide[/]" if address else "the console starts"
 
 
-def _lately(rates: Sequence[float]) -> float:
-    """The mean of the newest looks, which says more than the last one alone."""
-    newest = rates[-_LATELY:]
-    return sum(newest) / len(newest) if newest else 0.0
+def _as_fits(parts: Sequence[str], between: str, room: int) -> str:
+    """The first of these parts, in markup, that have room beside each other; none is cut."""
+    many = len(parts)
+    while many > 1 and Text.from_markup(between.join(parts[:many])).cell_len > room:
+        many -= 1
+    return between.join(parts[:many])
 
 
 def _stations(scene: Scene, sight: Sight | None, narrow: bool) -> list[tuple[str, str, str]]:
@@ -171,10 +163,10 @@ def _stations(scene: Scene, sight: Sight | None, narrow: bool) -> list[tuple[str
     current = ("none" if narrow else "nothing") + " behind" if sight.caught_up else behind
     target = failing.station(absence) if absence else (f"{number(sight.applied)} applied", current)
     return [
-        (names[0], number(_lately(sight.source_rates)) + rate, f"{number(scene.feed.changes)} changes"),
+        (names[0], number(lately(sight.source_rates)) + rate, f"{number(scene.feed.changes)} changes"),
         (names[1], f"{number(max(0, waiting))} to read", slot),
         (names[2], f"{number(max(0, sight.ended - sight.applied))} waiting", f"{number(sight.ended)} records"),
-        (names[3], number(_lately(sight.rates)) + rate, f"{number(sight.batch_count)} batches"),
+        (names[3], number(lately(sight.rates)) + rate, f"{number(sight.batch_count)} batches"),
         (names[4], *target),
     ]
 
@@ -193,47 +185,25 @@ def _short(value: float) -> str:
 
 
 def _fitting(value: float) -> str:
-    """A whole number as long as a column of the narrow table has room for it."""
+    """A whole number as long as a column has room for it."""
     return _whole(value) if value < 10_000_000 else _short(value)
 
 
-def _topic_row(topic: Topic, number: Callable[[float], str]) -> tuple[RenderableType, ...]:
+def _topic_row(topic: Topic) -> tuple[RenderableType, ...]:
     return (
         Text(topic.table, "bold"),
-        number(topic.committed),
-        number(topic.ended),
-        number(topic.applied),
-        Text(number(topic.lag), _by_size(topic.lag, 1, 5_000)),
-        Text(f"{topic.behind:.1f}", _by_size(topic.behind, 1, 10)),
-        number(_lately(topic.rates)),
-        Text(sparkline(topic.rates), ACCENT),
+        _fitting(topic.committed),
+        _fitting(topic.ended),
+        _fitting(topic.applied),
+        Text(_fitting(topic.lag), by_size(topic.lag, 1, 5_000)),
+        Text(f"{topic.behind:.1f}", by_size(topic.behind, 1, 10)),
+        _fitting(lately(topic.rates)),
+        Text(sparkline(topic.rates, _SPARK), ACCENT),
     )
-
-
-def _batch_row(batch: Batch) -> tuple[str, ...]:
-    busy = batch.stage + batch.apply
-    return (
-        f"{batch.id}",
-        f"{batch.records:,}",
-        f"{batch.topics}",
-        f"{batch.stage * 1000:.1f}",
-        f"{batch.apply * 1000:.1f}",
-        f"{batch.records / busy:,.0f}" if busy else "-",
-    )
-
-
-def _by_size(value: float, warn: float, bad: float) -> str:
-    return GOOD if value < warn else WARN if value < bad else BAD
 
 
 def _phase_colour(phase: str) -> str:
     return GOOD if phase == "streaming" else WARN
-
-
-def _milliseconds(seconds: float | None) -> Text:
-    if seconds is None:
-        return Text("-", DIM)
-    return Text(f"{seconds * 1000:,.0f} ms", f"bold {_by_size(seconds, 1, 5)}")
 
 
 def _bytes(count: int) -> str:

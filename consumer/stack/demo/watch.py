@@ -16,7 +16,8 @@ import psycopg
 
 from consumer.stack.demo.ends import Ends
 from consumer.stack.demo.failures import partition_stopped
-from consumer.stack.demo.journal import Journal, Wait, quantile
+from consumer.stack.demo.journal import Journal, Wait
+from consumer.stack.demo.latency import Latency, latency
 from consumer.stack.demo.letters import TOPICS, Letters
 from consumer.stack.demo.line import GROUP, Line
 from consumer.stack.demo.target import Absence, Target
@@ -77,8 +78,7 @@ class Sight:
     batch_count: int
     rates: tuple[float, ...]
     source_rates: tuple[float, ...]
-    p50: float | None
-    p99: float | None
+    latency: Latency
     slot_bytes: int | None
     letters: Letters
     copies: Mapping[str, int]
@@ -103,6 +103,11 @@ class Sight:
     def caught_up(self) -> bool:
         """True when the target has everything that the source has committed."""
         return all(topic.applied >= topic.committed for topic in self.topics)
+
+    @property
+    def known(self) -> bool:
+        """True when what Kafka said of its ends is as new as what is applied; a busy broker says nothing new."""
+        return all(topic.ended >= topic.applied for topic in self.topics)
 
     @property
     def lagging(self) -> str:
@@ -141,7 +146,6 @@ class Watch:
         self._last_id = 0
         self._applied: Mapping[str, int] = {}
         self._letters = Letters()
-        self._copies: Mapping[str, int] = {}
         self._before: tuple[float, Mapping[str, int], int] | None = None
         self._rates: dict[str, deque[float]] = {table: deque(maxlen=HISTORY) for table in line.topics}
         self._source_rates: deque[float] = deque(maxlen=HISTORY)
@@ -164,7 +168,6 @@ class Watch:
         self._ask_target()
         applied = self._applied
         ends = self._ends.look((*self._line.topics.values(), *TOPICS))
-        self._copies = {topic: ends.get(topic, self._copies.get(topic, 0)) for topic in TOPICS}
         self._note_rates(now, applied)
         topics = tuple(self._topic(table, applied, ends, now) for table in self._line.topics)
         while self._recent and self._recent[0][0] < now - WINDOW:
@@ -176,11 +179,10 @@ class Watch:
             batch_count=self.totals.batches,
             rates=tuple(map(sum, zip(*self._rates.values(), strict=True))),
             source_rates=tuple(self._source_rates),
-            p50=quantile(waits, 0.5),
-            p99=quantile(waits, 0.99),
+            latency=latency(waits, self.absences),
             slot_bytes=self._slot(),
             letters=self._letters,
-            copies=self._copies,
+            copies={topic: ends.get(topic, 0) for topic in TOPICS},
             absence=self.absences[-1] if self.absences else None,
         )
 
@@ -188,15 +190,15 @@ class Watch:
         try:
             target = self._target.session()
             self._applied = self._positions(target)
+            # in front of its batches: the first of them ends the absence
+            self._target.answered()
             self._read_batches(target)
             self._letters = Letters.of(target)
         except psycopg.errors.UndefinedTable:
             # Headrace makes its tables when it starts.
-            return
+            self._target.answered()
         except psycopg.OperationalError:
             self._target.missed()
-            return
-        self._target.answered()
 
     def _topic(self, table: str, applied: Mapping[str, int], ends: Mapping[str, int], now: float) -> Topic:
         name = self._line.topics[table]
