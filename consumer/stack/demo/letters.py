@@ -18,6 +18,15 @@ _EACH = """
 SELECT topic, "offset", kind, state, state IN ('retrying', 'dead') AND published_attempt < attempt
 FROM headrace.letters WHERE group_name = %s
 """
+_AT_WORK = """
+SELECT EXISTS (SELECT FROM headrace.audit WHERE group_name = %s AND happened_at > now() - interval '2 minutes')
+"""
+
+
+def at_work(target: psycopg.Connection) -> bool:
+    """Whether somebody has looked into a letter, or decided about one, a moment ago. Raises psycopg.Error."""
+    row = target.execute(_AT_WORK, [GROUP]).fetchone()
+    return row is not None and bool(row[0])
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from consumer.stack.demo.background import Background
 from consumer.stack.demo.failures import late, server_failed
 from consumer.stack.demo.forge import Forge
 from consumer.stack.demo.journal import Journal
-from consumer.stack.demo.letters import Held
+from consumer.stack.demo.letters import Held, at_work
 from consumer.stack.demo.line import Line
 from consumer.stack.demo.poison import Poisoned, Round, first_letter, make_particular
 
@@ -34,7 +34,8 @@ class _Stopping(Exception):
 
 
 class Trouble(Background):
-    """Poisons the topics in rounds. The second one, and every fourth after it, comes while the target is away."""
+    """Poisons the topics in rounds. The second one, and every fourth after it, comes while the target is away,
+    but for those during which somebody works on letters."""
 
     def __init__(self, line: Line, journal: Journal, plan: Plan) -> None:
         self._line = line
@@ -84,8 +85,16 @@ class Trouble(Background):
         number = 1
         while self._plan.endless or number <= _ROUNDS:
             self._wait(self._plan.pause)
-            self._round(Round(forge, self._journal, number), away=number % _OUTAGE_EVERY == _ROUNDS)
+            away = number % _OUTAGE_EVERY == _ROUNDS and not self._somebody_is_at_work()
+            self._round(Round(forge, self._journal, number), away)
             number += 1
+
+    def _somebody_is_at_work(self) -> bool:
+        """Nobody who puts a letter right loses the target in the middle of it."""
+        if not self._plan.endless:
+            return False
+        with psycopg.connect(self._line.target_dsn) as target:
+            return at_work(target)
 
     def _round(self, poison: Round, away: bool) -> None:
         if away:
