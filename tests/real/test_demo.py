@@ -26,6 +26,8 @@ def test_the_closed_scenario_ends_equal(tmp_path: Path) -> None:
     assert figures["events"] >= 7000
     assert figures["events_per_second"] > 0
     assert figures["max_commit_to_apply_ms"] >= figures["p99_commit_to_apply_ms"] > 0
+    assert figures["max_commit_to_apply_with_outage_ms"] >= figures["max_commit_to_apply_ms"]
+    assert figures["records_delayed_by_outage"] >= 0
     assert figures["poisoned"]["records"] == 2 * len(figures["poisoned"]["by_class"]) == 12
     assert figures["letters"]["by_state"] == {"applied": 2, "dead": 6, "superseded": 4}
     assert figures["letters"]["copies"]["headrace-demo.dlq"] == 8

@@ -118,10 +118,10 @@ def _told(once: bool, data_dir: Path) -> Iterator[None]:
             raise missing_extra(cause) from cause
         except psycopg.Error as cause:
             raise server_failed(cause) from cause
-        except BrokenPipeError:
-            # whoever read stdout has gone
-            raise
         except OSError as cause:
+            # where whoever read stdout has gone there is nobody to be told, and what has no words is not the system's
+            if isinstance(cause, BrokenPipeError) or cause.strerror is None:
+                raise
             raise files_refused(cause, data_dir) from cause
     except HeadraceError as failure:
         typer.echo(str(failure), err=True)
