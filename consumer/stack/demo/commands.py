@@ -17,10 +17,9 @@ from rich.console import Console as Screen
 from rich.live import Live
 from rich.table import Table
 
-from consumer.core.failure import HeadraceError
-from consumer.stack.demo.failures import files_refused, server_failed
+from consumer.stack.demo.failures import server_failed
 from consumer.stack.demo.sizes import LIVE, ONCE, Sizes, tuned
-from consumer.stack.failures import missing_extra
+from consumer.stack.failures import told
 
 if TYPE_CHECKING:
     from consumer.stack.demo.console import Console
@@ -56,7 +55,7 @@ def demo(
     The latencies of --once, from the source's COMMIT to the target's, are those of records that had not to wait for the
     target while the demo kept it away; how many had to, and the longest wait with theirs, stand beside.
     """
-    with _told(once, data_dir):
+    with _told(once):
         from consumer.stack import supervisor
         from consumer.stack.demo import play
         from consumer.stack.demo.console import Console
@@ -109,23 +108,14 @@ def _view(scene: "Scene", web: "Console | None" = None) -> Iterator["Show"]:
 
 
 @contextmanager
-def _told(once: bool, data_dir: Path) -> Iterator[None]:
+def _told(once: bool) -> Iterator[None]:
     """The edge of the command: failures become a message on stderr and an exit code; Ctrl-C ends the live view well."""
     try:
-        try:
-            yield
-        except ImportError as cause:
-            raise missing_extra(cause) from cause
-        except psycopg.Error as cause:
-            raise server_failed(cause) from cause
-        except OSError as cause:
-            # where whoever read stdout has gone there is nobody to be told, and what has no words is not the system's
-            if isinstance(cause, BrokenPipeError) or cause.strerror is None:
-                raise
-            raise files_refused(cause, data_dir) from cause
-    except HeadraceError as failure:
-        typer.echo(str(failure), err=True)
-        raise typer.Exit(_FAILED) from failure
+        with told():
+            try:
+                yield
+            except psycopg.Error as cause:
+                raise server_failed(cause) from cause
     except KeyboardInterrupt:
         typer.echo("the demo has ended; nothing of it is left running", err=True)
         raise typer.Exit(_FAILED if once else 0) from None

@@ -51,13 +51,6 @@ def foreign_directory(place: Path) -> HeadraceError:
     return refused("open", "demo_directory_foreign", detail, "Remove it, or choose another with --data-dir.")
 
 
-def files_refused(error: OSError, data_dir: Path) -> HeadraceError:
-    """The system lets the demonstration not have what it needs below its data directory."""
-    detail = f"{error.filename or data_dir}: {error.strerror}"
-    remedy = "Put that right, as the user that it belongs to, or choose another directory with --data-dir."
-    return refused("open", "demo_files_refused", detail, remedy)
-
-
 def server_failed(error: psycopg.Error) -> HeadraceError:
     """A database did not answer as it should."""
     detail = f"a database of the demo failed ({type(error).__name__}, SQLSTATE {error.sqlstate or 'none'})"
