@@ -55,27 +55,27 @@ def server(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
 
 
 @pytest.fixture(scope="session")
-def bystander(server: str) -> Iterator[Callable[[], psycopg.Connection]]:
-    """Gives a session that is as a new one: to make one takes the server as long as many a test takes it."""
-    kept: list[psycopg.Connection] = []
+def bystander() -> Iterator[Callable[[str], psycopg.Connection]]:
+    """Gives a session at a server that is as a new one: to make one takes the server as long as many a test takes it."""
+    kept: dict[str, psycopg.Connection] = {}
 
-    def fresh() -> psycopg.Connection:
+    def fresh(dsn: str) -> psycopg.Connection:
         with suppress(psycopg.Error):
-            for one in kept:
-                one.execute("DISCARD ALL")
-                return one
-        kept[:] = [psycopg.connect(server, autocommit=True, prepare_threshold=None, application_name="bystander")]
-        return kept[0]
+            if dsn in kept:
+                kept[dsn].execute("DISCARD ALL")
+                return kept[dsn]
+        kept[dsn] = psycopg.connect(dsn, autocommit=True, prepare_threshold=None, application_name="bystander")
+        return kept[dsn]
 
     yield fresh
-    for one in kept:
+    for one in kept.values():
         one.close()
 
 
 @pytest.fixture
-def session(bystander: Callable[[], psycopg.Connection]) -> psycopg.Connection:
+def session(server: str, bystander: Callable[[str], psycopg.Connection]) -> psycopg.Connection:
     """A session of a bystander, in UTC."""
-    connection = bystander()
+    connection = bystander(server)
     connection.execute("SET TimeZone = 'UTC'")
     return connection
 
