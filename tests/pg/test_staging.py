@@ -1,12 +1,18 @@
 """Writes of one batch whose columns are alike are staged in one table, and each table gets its own rows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
+import polars as pl
 import psycopg
 import pytest
 from psycopg import sql
 
+from consumer.core.failure import Transient
+from consumer.core.sizer import TOO_MUCH
 from consumer.core.target import TableName
+from consumer.core.writes import Action, Origins, StagedColumn, TableWrite
+from consumer.edges.postgres.staging import MOST, MOST_AT_ONCE, Staging
 from consumer.reading.handover import Moved, Notice
 from tests.pg.applying import Applying
 from tests.pg.conftest import Catalogs, Sinks
@@ -57,6 +63,49 @@ def staged_in(session: psycopg.Connection) -> int:
     """How many staging tables there are in all sessions."""
     query = "SELECT count(*) FROM pg_class WHERE relpersistence = 't' AND relname ~ '^headrace_[0-9]+$'"
     return int(session.execute(query).fetchall()[0][0])
+
+
+def updates(count: int) -> list[list[TableWrite]]:
+    """A stage with writes of so many sets of columns."""
+    return [
+        [
+            TableWrite(
+                table=TableName("public", "t"),
+                action=Action.UPDATE,
+                columns=(StagedColumn(name="id", staging="int8"), StagedColumn(name=f"c{number}", staging="text")),
+                identity=("id",),
+                rows=0,
+                payload=(),
+                origins=Origins(runs=(), places=pl.Series([], dtype=pl.Int64)),
+            )
+            for number in range(count)
+        ]
+    ]
+
+
+def mine(session: psycopg.Connection) -> int:
+    """How many staging tables a session has."""
+    query = "SELECT count(*) FROM pg_class WHERE relnamespace = pg_my_temp_schema() AND relkind = 'r'"
+    return int(session.execute(query).fetchall()[0][0])
+
+
+@contextmanager
+def drops(session: psycopg.Connection, schema: str) -> Iterator[Callable[[], list[int]]]:
+    """How many tables each statement drops meanwhile."""
+    session.execute(
+        """
+        CREATE TABLE {s}.drops (tables bigint);
+        CREATE FUNCTION {s}.note() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+            INSERT INTO {s}.drops
+            SELECT count(*) FROM pg_event_trigger_dropped_objects() WHERE object_type = 'table';
+        END $$;
+        CREATE EVENT TRIGGER {s}_note ON sql_drop EXECUTE FUNCTION {s}.note()
+        """.replace("{s}", schema).encode()
+    )
+    try:
+        yield lambda: [tables for (tables,) in session.execute(f"SELECT tables FROM {schema}.drops").fetchall()]
+    finally:
+        session.execute(f"DROP EVENT TRIGGER {schema}_note")
 
 
 def test_each_table_gets_its_own_rows(
@@ -121,3 +170,26 @@ def test_a_letter_is_met_by_the_row_of_its_own_table(
 
     assert before in ("dead", "retrying")
     assert session.execute(state, (group,)).fetchall() == [("c", "superseded")]
+
+
+def test_updates_of_very_many_sets_of_columns_are_too_much_for_one_batch(session: psycopg.Connection) -> None:
+    """It is said before any table is made, and as what smaller batches do not meet."""
+    staging = Staging(session)
+    with pytest.raises(Transient, match="3000 staging tables") as refused:
+        staging.prepare(updates(3000))
+
+    assert refused.value.failure.kind in TOO_MUCH
+    assert mine(session) == 0
+
+
+def test_what_a_batch_of_many_sets_of_columns_left_is_dropped_in_parts(
+    session: psycopg.Connection, schema: str
+) -> None:
+    """A server may not have room for the locks of all at once, and then a session could never be rid of them."""
+    staging = Staging(session)
+    staging.prepare(updates(MOST_AT_ONCE))
+    with drops(session, schema) as dropped:
+        staging.prepare(updates(1))
+
+    assert mine(session) == MOST
+    assert max(dropped()) <= MOST

@@ -13,11 +13,17 @@ from itertools import accumulate, pairwise
 import psycopg
 from psycopg import sql
 
+from consumer.core.failure import Failure, Transient, failed
+from consumer.core.kinds import KINDS
 from consumer.core.target import TableName
 from consumer.core.writes import Action, TableWrite
 from consumer.edges.postgres.translate import translated
 
 MOST = 64
+"""How many outlive a batch, and how many one statement drops: each costs the server some locks."""
+
+MOST_AT_ONCE = 512
+"""How many one batch may have: a server's table of locks has room for some thousand, for all of its sessions."""
 
 # the actions whose writes may lie in one table
 _SHARING = frozenset({Action.DELETE, Action.UPSERT, Action.INSERT})
@@ -60,10 +66,13 @@ class Staging:
         """Staging tables for every write, created where there is none yet. Runs outside the batch transaction.
 
         `alone`: target tables whose rows are named one by one. Writes of the others may get one staging table together,
-        and are told apart by `divided` once all are filled.
+        and are told apart by `divided` once all are filled. Raises Transient, with nothing made, for writes that want
+        more than MOST_AT_ONCE.
         """
         signed = _signed(stages, alone)
         wanted = {signature: write for stage in signed for signature, write in stage}
+        if len(wanted) > MOST_AT_ONCE:
+            raise Transient(_too_many(len(wanted)))
         self._make_room(wanted)
         for signature, write in wanted.items():
             if signature not in self._tables:
@@ -94,11 +103,7 @@ class Staging:
 
     def drop(self) -> None:
         """Drop all of them."""
-        if self._tables:
-            names = sql.SQL(", ").join(map(_identifier, self._tables.values()))
-            with translated("drop staging"):
-                self._connection.execute(sql.SQL("DROP TABLE {}").format(names))
-            self._tables.clear()
+        self._drop(list(self._tables))
 
     def divided(self, stages: Sequence[Sequence[Staged]]) -> list[list[Staged]]:
         """The same writes, each with its part of its staging table. They were filled in this order, after a `clear`."""
@@ -128,12 +133,16 @@ class Staging:
         """Drop the tables longest unused, so that at most MOST (or all that one batch needs) are kept."""
         new = sum(1 for signature in wanted if signature not in self._tables)
         surplus = len(self._tables) + new - MOST
-        old = [signature for signature in self._tables if signature not in wanted][: max(0, surplus)]
-        if old:
-            names = sql.SQL(", ").join(_identifier(self._tables[signature]) for signature in old)
+        self._drop([signature for signature in self._tables if signature not in wanted][: max(0, surplus)])
+
+    def _drop(self, old: Sequence[Signature]) -> None:
+        """Drop some of them, a part at a time: what is gone is forgotten, though the next part may fail."""
+        for start in range(0, len(old), MOST):
+            part = old[start : start + MOST]
+            names = sql.SQL(", ").join(_identifier(self._tables[signature]) for signature in part)
             with translated("drop staging"):
                 self._connection.execute(sql.SQL("DROP TABLE {}").format(names))
-            for signature in old:
+            for signature in part:
                 del self._tables[signature]
 
 
@@ -157,6 +166,16 @@ def _signed(
                 seen[columns] += 1
         signed.append(stage)
     return signed
+
+
+def _too_many(tables: int) -> Failure:
+    return failed(
+        KINDS["target.timeout"],
+        "postgres",
+        "create staging",
+        f"the batch wants {tables} staging tables, one for each set of columns of its rows; the most is {MOST_AT_ONCE}",
+        remedy="It is repeated in two parts; with REPLICA IDENTITY FULL at the source updates have all columns.",
+    )
 
 
 def _identifier(name: str) -> sql.Identifier:
