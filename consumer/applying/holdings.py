@@ -25,7 +25,7 @@ log = structlog.get_logger("headrace.apply")
 # seconds until a partition without a leader is looked at again
 _LEADERLESS = 3.0
 # what partitions are given back for
-_PAUSES = {"kafka.leaderless": Pause.LEADER}
+_PAUSES = {"kafka.leaderless": Pause.LEADER, "kafka.forbidden": Pause.FORBIDDEN}
 
 
 class Holdings:

@@ -104,10 +104,14 @@ class Binder:
                 if self._evolver.meet(table, by_column):
                     self._known.forget(table)
             new = [key for key, run in wanted.items() if not self._is_bound(key, run)]
-            self._topics.learn({key.topic for key in new})
-            self._schemas.learn([wanted[key] for key in new])
-            for key in sorted(new, key=lambda key: self._order(key, wanted[key])):
+            forbidden = self._topics.learn({key.topic for key in new})
+            allowed = [key for key in new if key.topic not in forbidden]
+            self._schemas.learn([wanted[key] for key in allowed])
+            for key in sorted(allowed, key=lambda key: self._order(key, wanted[key])):
                 self._bind(key, wanted[key])
+            for key in new:
+                if key.topic in forbidden:
+                    raise _stopping(wanted[key], forbidden[key.topic], _LOOK_EVERY)
 
     def spread(self, topics: Collection[str]) -> set[str]:
         """Note topics that have more partitions than one; returns those whose bindings hold for one only."""

@@ -39,6 +39,7 @@ class Pause(StrEnum):
     PERSON = "person"
     SCHEMA = "schema"
     LEADER = "leader"
+    FORBIDDEN = "forbidden"
     ROWS = "other_rows"
     MEMORY = "memory"
     LATENCY = "latency"

@@ -1,11 +1,11 @@
 """The topics: records as they come, and questions about their logs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from consumer.core.decision import LogNow, Undecidable
-from consumer.core.failure import Failure
+from consumer.core.failure import Failure, Transient
 from consumer.core.letters import Record
 from consumer.core.records import (
     Appended,
@@ -97,6 +97,14 @@ class Traits:
     partitions: int
 
 
+class Forbidden(Transient):
+    """The cluster's access rules keep something of these `topics` from us; of the others they may tell."""
+
+    def __init__(self, failure: Failure, topics: Collection[str]) -> None:
+        super().__init__(failure)
+        self.topics = frozenset(topics)
+
+
 class Offsets(Protocol):
     """Questions about topics, asked apart from reading."""
 
@@ -117,7 +125,7 @@ class Offsets(Protocol):
         ...
 
     def topic_ids(self, topics: Sequence[str]) -> Mapping[str, str]:
-        """The topics' ids, for those that exist."""
+        """The topics' ids, for those that exist. Raises Forbidden, Transient."""
         ...
 
     def leaderless(self, topics: Sequence[str]) -> frozenset[TopicPartition]:
@@ -125,7 +133,7 @@ class Offsets(Protocol):
         ...
 
     def traits(self, topics: Sequence[str]) -> Mapping[str, Traits]:
-        """What the topics are like now, for those that exist."""
+        """What the topics are like now, for those that exist. Raises Forbidden, Transient."""
         ...
 
 

@@ -22,6 +22,7 @@ from consumer.edges.kafka.source import KafkaSource
 from consumer.edges.rows import RowDecoder
 from consumer.ports.facts import Fact
 from consumer.ports.letters import Outgoing
+from consumer.ports.topics import Forbidden
 from consumer.stack.waiting import wait_until
 from tests.light.broker import HEARTBEAT, LIST_OFFSETS, OFFSET_COMMIT, PRODUCE, Broker
 from tests.unit.counted import counted
@@ -223,6 +224,19 @@ def test_what_access_rules_forbid_is_for_time(broker: Broker, topic: str) -> Non
     for failure in (reading.value.failure, describing.value.failure):
         assert (failure.kind, failure.code) == ("kafka.forbidden", "TOPIC_AUTHORIZATION_FAILED")
         assert failure.remedy.startswith("Grant")
+
+
+def test_which_topics_are_forbidden_is_said(broker: Broker, topic: str) -> None:
+    """Others that were asked about with them need not wait."""
+    open_to_us = f"topic-{next(NAMES)}"
+    broker.create(open_to_us)
+    broker.forbid(topic, KafkaError.TOPIC_AUTHORIZATION_FAILED)
+    offsets = KafkaOffsets(settings(broker, topic))
+    with pytest.raises(Forbidden) as caught:
+        offsets.topic_ids([topic, open_to_us])
+
+    assert caught.value.topics == {topic}
+    assert caught.value.failure.kind == "kafka.forbidden"
 
 
 @pytest.mark.provokes("kafka.unknown")

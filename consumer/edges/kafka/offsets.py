@@ -13,10 +13,10 @@ from consumer.core.records import TopicPartition
 from consumer.edges.kafka import specs
 from consumer.edges.kafka.admin import Admin
 from consumer.edges.kafka.answers import ABSENT, HIDDEN, answered, is_led
-from consumer.edges.kafka.config import KafkaSettings, selects
+from consumer.edges.kafka.config import KafkaSettings, selects, translated
 from consumer.edges.kafka.specs import EARLIEST, LATEST, OffsetSpec
 from consumer.ports.target import Start
-from consumer.ports.topics import Traits
+from consumer.ports.topics import Forbidden, Traits
 
 
 class KafkaOffsets:
@@ -96,28 +96,34 @@ class KafkaOffsets:
     def _described(self, topics: Sequence[str]) -> dict[str, Any]:
         if not topics:
             return {}
-        with self._admin.asking("describe topics") as admin:
+        with self._admin.asking(operation := "describe topics") as admin:
             answers = admin.describe_topics(TopicCollection(list(topics)), request_timeout=self._wait)
-            return self._those_known(answers)
+            return self._those_known(answers, operation)
 
     def _policies(self, topics: Sequence[str]) -> dict[str, str]:
         if not topics:
             return {}
         asked = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in topics]
-        with self._admin.asking("describe configs") as admin:
+        with self._admin.asking(operation := "describe configs") as admin:
             answers = admin.describe_configs(asked, request_timeout=self._wait)
-            known = self._those_known({resource.name: answer for resource, answer in answers.items()})
+            known = self._those_known({resource.name: answer for resource, answer in answers.items()}, operation)
         return {topic: settings["cleanup.policy"].value or "" for topic, settings in known.items()}
 
-    def _those_known(self, answers: Mapping[str, Future[Any]]) -> dict[str, Any]:
-        """The answers, but for topics that the cluster does not know."""
+    def _those_known(self, answers: Mapping[str, Future[Any]], operation: str) -> dict[str, Any]:
+        """The answers, but for topics that the cluster does not know. Raises Forbidden, KafkaException."""
         found = {}
+        hidden: dict[str, KafkaException] = {}
         for topic, answer in answers.items():
             try:
                 found[topic] = answer.result(self._wait)
             except KafkaException as error:
-                if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                code = error.args[0].code()
+                if code in HIDDEN:
+                    hidden[topic] = error
+                elif code != KafkaError.UNKNOWN_TOPIC_OR_PART:
                     raise
+        for refusal in hidden.values():
+            raise Forbidden(translated(refusal, operation).failure, hidden) from refusal
         return found
 
     def _starts(self, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, Start]:
