@@ -14,7 +14,7 @@ from consumer.core.kinds import DEPENDENT
 from consumer.core.records import RecordRef, Slice, TopicPartition
 from consumer.core.writes import Action
 from consumer.ports.target import Sink
-from consumer.ports.topics import Offsets
+from consumer.ports.topics import Barriers
 
 # what a refused row was to do; a row that is replaced goes and comes
 _COMING = {Action.UPSERT.value, Action.UPDATE.value, Action.REPLACE.value, Action.TAKE.value}
@@ -24,7 +24,7 @@ _LEAVING = {Action.DELETE.value, Action.REPLACE.value, "truncate"}
 class Dependents:
     """Says which partitions have to wait, and for what. Belongs to the apply thread, whose session it uses."""
 
-    def __init__(self, sink: Sink, offsets: Offsets) -> None:
+    def __init__(self, sink: Sink, offsets: Barriers) -> None:
         self._sink = sink
         self._offsets = offsets
         # where partitions waited last
@@ -74,7 +74,8 @@ class Dependents:
         asked = {topic for others in relied_on.values() for topic in others}
         # what is not read any more would be waited for for ever
         read = self._offsets.matching() & positions.keys()
-        ends = self._offsets.ends([at for at in read if at.topic in asked])
+        # what nobody can tell the end of is not waited for: all tables would stand until somebody can
+        ends = self._offsets.known_ends([at for at in read if at.topic in asked])
         behind = {at: end for at, end in ends.items() if positions[at] < end}
         found = {}
         for at in partitions:

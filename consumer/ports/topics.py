@@ -138,7 +138,7 @@ class Offsets(Protocol):
 
 
 class LogEnds(Protocol):
-    """How far logs reach, for who looks only: nobody begins or goes on by it."""
+    """How far logs reach, as far as anybody can tell now: nobody begins or goes on by it."""
 
     def known_ends(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
         """The offset after each log's last record.
@@ -146,6 +146,10 @@ class LogEnds(Protocol):
         Partitions that Kafka does not know, hides, or has no leader for are left out. Raises Transient.
         """
         ...
+
+
+class Barriers(Offsets, LogEnds, Protocol):
+    """Questions about topics whose records are waited for."""
 
 
 class Moments(Offsets, Protocol):

@@ -61,6 +61,8 @@ class Topics:
     def ends(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         return {}
 
+    known_ends = ends
+
     def log_start(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Start]:
         return {}
 

@@ -75,6 +75,8 @@ class Topics:
     def ends(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
         return {at: len(self.logs[at].values) for at in partitions if at in self.logs}
 
+    known_ends = ends
+
     def topic_ids(self, topics: Sequence[str]) -> Mapping[str, str]:
         return dict.fromkeys(topics, "id")
 

@@ -20,8 +20,13 @@ COMES = failed(KINDS["record.reference"], "postgres", "upsert", "its parent is n
 class Group:
     """Its positions, its topics' ends, and a table that refers to two others, and to which one refers."""
 
-    def __init__(self, waits: Mapping[TopicPartition, Mapping[str, int]] | None = None) -> None:
+    def __init__(
+        self,
+        waits: Mapping[TopicPartition, Mapping[str, int]] | None = None,
+        unled: Collection[TopicPartition] = (),
+    ) -> None:
         self._waits = waits or {}
+        self._unled = unled
 
     def stored(self) -> list[Stored]:
         return [Stored(at=at, next_offset=5, epoch=1, wait_for=self._waits.get(at)) for at in EVERYTHING]
@@ -33,8 +38,8 @@ class Group:
     def matching(self) -> frozenset[TopicPartition]:
         return EVERYTHING - {GONE}
 
-    def ends(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        return dict.fromkeys(partitions, 9)
+    def known_ends(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        return {at: 9 for at in partitions if at not in self._unled}
 
 
 def at(start: int) -> list[Slice]:
@@ -58,6 +63,14 @@ def test_what_is_read_and_behind_is_waited_for_once_at_a_place() -> None:
 def test_nobody_waits_for_who_waits_for_it() -> None:
     """As the stored positions say."""
     assert made(Group({PARENT: {"child:0": 9}})).of(at(5), COMES) == {}
+
+
+def test_what_has_no_leader_is_not_waited_for() -> None:
+    """Nobody knows its end: whoever asked for it until then would hold up every other table too."""
+    both = {RecordRef(CHILD, 5): COMES, RecordRef(CHILD, 6): replace(COMES, operation="delete")}
+
+    assert made(Group(unled={PARENT})).of(at(5), COMES) == {}
+    assert made(Group(unled={PARENT})).of_records(at(5), both) == {CHILD: {GRANDCHILD: 9}}
 
 
 @pytest.mark.parametrize(
