@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from consumer.binding.binder_settings import BinderSettings
 from consumer.binding.evolver import Evolver
-from consumer.binding.gates import Cannot, NoneDecodes
+from consumer.binding.gates import Cannot, NoneDecodes, NoneNamed
 from consumer.binding.known import KnownBindings
 from consumer.binding.maker import BindingMaker, Found
 from consumer.binding.schemas import Schemas, key_of, value_of
@@ -183,7 +183,7 @@ class Binder:
             schema=WriterSchema(kind=RecordKind.OTHER),
             unreadable=error.failure,
             compacted=self._topics.compacted(key.topic),
-            spoiled=self._known.spoiled(key, run) if isinstance(error, NoneDecodes) else (),
+            spoiled=self._known.spoiled(key, run) if isinstance(error, NoneDecodes | NoneNamed) else (),
         )
 
     def unheeded(self, binding: Binding) -> Sequence[str]:

@@ -36,6 +36,13 @@ class NoneDecodes(Cannot):
         super().__init__("record.decode", "no record of the run decodes with its writer schema")
 
 
+class NoneNamed(Cannot):
+    """None of the few records at hand says a name that a table can have, which says nothing of others either."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__("record.schema", why, field="source")
+
+
 def no_envelope(text: str) -> Cannot:
     """The schema is of no kind that Debezium writes."""
     if is_flattened(text):

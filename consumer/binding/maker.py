@@ -101,7 +101,7 @@ class BindingMaker:
         require_shape(text)
         self._tables.require_readable(schema.rewritten)
         try:
-            source = self._tables.source(schema, run)
+            source = self._tables.source(key.topic, schema, run)
         except NoneDecodes:
             return self._unsound(key, schema, run)
         if (contract := self._settings().contracts.get(key.topic)) is not None:

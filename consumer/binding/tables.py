@@ -1,15 +1,15 @@
 """The target tables of topics: named after their source, claimed for one topic, created where that is allowed."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import polars as pl
 
-from consumer.binding.gates import Cannot, NoneDecodes
+from consumer.binding.gates import Cannot, NoneDecodes, NoneNamed
 from consumer.core.envelope import SOURCE, WriterSchema
 from consumer.core.framing import FRAME
 from consumer.core.key_schemas import BoundKey, KeySchema, another_than
-from consumer.core.naming import table_name, telling
+from consumer.core.naming import BadName, check_names, table_name, telling
 from consumer.core.rewriting import Rewritten
 from consumer.core.runs import Run
 from consumer.core.target import TableName, TargetTable
@@ -18,6 +18,9 @@ from consumer.ports.decoding import BadDatum, Decoder
 
 Names = Mapping[str, str | None]
 """What the source calls a table: `db`, `schema` and `table`, as far as it says so."""
+
+# records that say no name for a table: so many are no oddities, it is the topic or its template that has none
+_ODD = 10
 
 
 class Tables:
@@ -33,27 +36,46 @@ class Tables:
         # the source's names by topic and key schema, as they are stored
         self._sources: dict[tuple[str, int], BoundKey] = {}
 
-    def source(self, schema: WriterSchema, run: Run) -> dict[str, str | None]:
-        """The `source` block of the run's first sound record. Raises NoneDecodes."""
+    def source(self, topic: str, schema: WriterSchema, run: Run) -> dict[str, str | None]:
+        """The `source` block of the run's first sound record that names a table.
+
+        Raises NoneDecodes; NoneNamed where the few that decode name none, and BadName where many do not.
+        """
         assert schema.rewritten is not None, "changes have a form that the decoders read"
         there = {field["name"] for field in json.loads(schema.rewritten.text)["fields"]}
         names = sorted(there & {f"{SOURCE}db", f"{SOURCE}schema", f"{SOURCE}table"})
-        row = self._first(schema.rewritten.text, run, names)
-        return {name.removeprefix(SOURCE): row[name] for name in names}
+        odd: list[BadName] = []
+        for row in self._sound(schema.rewritten.text, run, names):
+            source = {name.removeprefix(SOURCE): row[name] for name in names}
+            try:
+                check_names(source)
+                table_name(self._template(topic), topic, source)
+            except BadName as error:
+                odd.append(error)
+                if len(odd) == _ODD:
+                    raise
+            else:
+                return source
+        if odd:
+            raise NoneNamed(str(odd[0]))
+        raise NoneDecodes
 
     def operation(self, schema: WriterSchema, run: Run) -> str | None:
         """The operation of the run's first sound record. Raises NoneDecodes."""
         assert schema.rewritten is not None, "changes have a form that the decoders read"
-        return self._first(schema.rewritten.text, run, [])["op"]
+        for row in self._sound(schema.rewritten.text, run, []):
+            return row["op"]
+        raise NoneDecodes
 
-    def _first(self, schema: str, run: Run, names: Sequence[str]) -> Mapping[str, str | None]:
+    def _sound(self, schema: str, run: Run, names: Sequence[str]) -> Iterator[Mapping[str, str | None]]:
+        """Operation and names of each record that decodes, one by one as they are wanted."""
         for value in run.piece.values[run.start : run.end]:
             if value is not None:
                 try:
-                    return self._rows.decode(schema, [value[FRAME:]], ["op", *names]).row(0, named=True)
+                    frame = self._rows.decode(schema, [value[FRAME:]], ["op", *names])
                 except BadDatum:
                     continue
-        raise NoneDecodes
+                yield frame.row(0, named=True)
 
     def require_readable(self, form: Rewritten | None) -> None:
         """Raises Persistent where the decoders read no data of this form, whatever they are."""

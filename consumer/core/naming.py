@@ -44,6 +44,13 @@ def telling(template: str, source: Mapping[str, str | None]) -> dict[str, str | 
     return {name: source[name] for name in sorted(used & source.keys())}
 
 
+def check_names(source: Mapping[str, str | None]) -> None:
+    """Raises BadName for names of a `source` block that PostgreSQL can't keep."""
+    for name in source.values():
+        if name is not None and "\x00" in name:
+            raise BadName("a name in the record's source has a zero byte")
+
+
 def table_name(template: str, topic: str, source: Mapping[str, object]) -> TableName:
     """The target of a change by its `source` block; sources without schemas give their database. Raises BadName."""
     values = {

@@ -35,9 +35,9 @@ from consumer.planning.images import (
     known_ops,
     no_deletes,
     own_fields,
+    own_ones,
     placed,
     position_fields,
-    require_own,
     source_times,
     stamps_of,
     timed,
@@ -98,8 +98,8 @@ class BlockDecoder:
         times = [SOURCE_TIME] if binding.schema.has_source_time else []
         fields = ["op", "after", *own_fields(binding), *times, *position_fields(binding)]
         frame = said = self.sifted(block, binding.schema.rewritten, Data.of(values, places), fields, out)
+        frame = own_ones(frame, binding, out)
         ops = frozenset(frame["op"].unique().to_list())
-        require_own(frame, binding)
         truncates = truncates_of(block, frame) if TRUNCATE in ops else []
         if binding.table and not binding.identity:
             frame = without_key(frame, out)

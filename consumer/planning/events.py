@@ -36,7 +36,7 @@ from consumer.planning.images import (
     TRUNCATE,
     known_ops,
     own_fields,
-    require_own,
+    own_ones,
     source_times,
     stamps_of,
     truncates_of,
@@ -140,8 +140,8 @@ class EventBlocks:
         times = [SOURCE_TIME] if schema.has_source_time else []
         fields = ["op", *own_fields(block.binding), *times, *_event_time(schema.rewritten.text), *schema.position]
         frame = self._blocks.sifted(block, schema.rewritten, Data.of(values, places), fields, events.out)
+        frame = own_ones(frame, block.binding, events.out)
         ops = frozenset(frame["op"].unique().to_list())
-        require_own(frame, block.binding)
         frame = known_ops(frame, ops, events.out)
         events.ignored = len(values) - len(places)
         if times:

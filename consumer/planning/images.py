@@ -102,13 +102,29 @@ def own_fields(binding: Binding) -> list[str]:
     return [SOURCE + name for name in binding.source]
 
 
-def require_own(frame: pl.DataFrame, binding: Binding) -> None:
-    """Raises Barred for the first change of another table of the source: the topic holds several."""
+def own_ones(frame: pl.DataFrame, binding: Binding, out: dict[int, Failure]) -> pl.DataFrame:
+    """The changes of the table that they are bound to; those that name no table go out.
+
+    Raises Barred for the first change of another table of the source: the topic holds several.
+    """
     if all(_says(frame[SOURCE + name], own) for name, own in binding.source.items()):
-        return
+        return frame
+    telling = (pl.col("op") != _MESSAGE).fill_null(value=False)
+    nameless = telling & pl.any_horizontal(
+        False, *(_is_none(SOURCE + name) for name, own in binding.source.items() if own)
+    )
+    for place in frame.filter(nameless)[SEQ]:
+        out[place] = unsound("record.schema", "decode", "the record's source names no table", "source")
+    frame = frame.filter(~nameless)
     others = pl.any_horizontal(pl.col(SOURCE + name).ne_missing(own) for name, own in binding.source.items())
-    for place in frame.filter((pl.col("op") != _MESSAGE) & others)[SEQ].head(1):
+    for place in frame.filter(telling & others)[SEQ].head(1):
         raise Barred(place, "table.mixed")
+    return frame
+
+
+def _is_none(name: str) -> pl.Expr:
+    """Whether it is no name that anything can have."""
+    return pl.col(name).is_null() | (pl.col(name) == "") | pl.col(name).str.contains("\x00", literal=True)
 
 
 def _says(names: pl.Series, own: str | None) -> bool:

@@ -15,7 +15,7 @@ from consumer.core.runs import frame
 from consumer.core.steps import Change
 from consumer.core.target import TableName
 from consumer.planning.unbound import Unbound
-from tests.unit.avro import framed
+from tests.unit.avro import event, framed
 from tests.unit.bound import SOURCE, Bound
 from tests.unit.known import AT, Topic, planner, slice_of
 
@@ -120,6 +120,45 @@ def test_another_tables_schema_is_no_reason_to_change_or_stop_a_table(answers: d
     assert told(plan) == (1, 0)
     assert rows_of_letters(plan) == [(TABLE, 1)]
     assert (plan.evolutions, bound.world.proposed) == ((), [])
+
+
+def called(number: int, **names: str) -> tuple[bytes, bytes]:
+    """A new row whose record says that of its place in the source."""
+    row = {"id": number, "word": "w"}
+    value = event("c", None, row)
+    value["source"] |= names
+    return ORDERS.key(row), ORDERS.values.framed(ORDERS.value_id, value)
+
+
+NAMELESS = [called(7, table=""), called(7, table="or\x00ders"), called(7, schema="", db="")]
+
+
+@pytest.mark.parametrize("odd", NAMELESS)
+def test_a_record_that_names_no_table_costs_itself(odd: tuple[bytes, bytes]) -> None:
+    """Whether it is met first, with others or alone, or behind them."""
+    together = Bound()
+    assert told(planned(together, slice_of([odd, GOOD, odd, called(3)], 0))) == (2, 2)
+    assert told(planned(together, slice_of([odd], 4))) == (1, 0)
+
+    alone = Bound()
+    assert told(planned(alone, slice_of([odd], 0))) == (1, 0)
+    assert told(planned(alone, slice_of([GOOD, called(3)], 1))) == (0, 2)
+
+
+def test_what_is_kept_of_a_table_is_what_a_sound_record_calls_it() -> None:
+    """No database keeps a zero byte, though nothing is named after the name that has it."""
+    bound = Bound()
+    planned(bound, slice_of([called(7, db="sh\x00op"), GOOD], 0))
+    assert bound.world.sources[AT.topic, 1] == SOURCE
+
+
+def test_where_no_record_names_a_table_its_schema_is_unreadable() -> None:
+    """That is no oddity of one record, and is not looked for in all of them with each batch."""
+    bound = Bound()
+    assert told(planned(bound, slice_of([called(number, table="t" * 64) for number in range(50)], 0))) == (50, 0)
+    binding = bound.known.find(BindingKey(AT.topic, frame(GOOD[0]), frame(GOOD[1])))
+    assert binding is not None
+    assert (binding.spoiled, binding.unreadable is None) == ((), False)
 
 
 def test_a_contract_is_held_against_records_that_have_the_schema() -> None:
