@@ -140,7 +140,7 @@ class Attempts:
         self._patience.beat()
         began = time.monotonic()
         try:
-            plan = work.plan or planned(work, self._planner, self._binder, self._fetch)
+            plan = work.plan or planned(work, self._planner, self._binder, self._fetch, self._patience.beat)
             if flooded := self._flood.flooded(plan):
                 return without_flooded(work, plan, flooded)
             plan = replace(plan, left_out=self._left_out) if self._left_out else plan

@@ -1,6 +1,6 @@
 """Planning a batch on the apply thread: bindings that are missing are made, and what can't be read yet waits."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from consumer.applying.cuts import Step, in_front
@@ -23,8 +23,13 @@ class Instead(Exception):
         self.steps = steps
 
 
-def planned(work: Work, planner: Planner, binder: Binder, fetch: Fetch) -> Plan:
-    """The plan of a batch. Raises Instead, DataFault, and Transient while the target, Kafka or the registry is away."""
+def planned(
+    work: Work, planner: Planner, binder: Binder, fetch: Fetch, beat: Callable[[], None] = lambda: None
+) -> Plan:
+    """The plan of a batch; `beat` is called now and then, since many bindings may have to be made.
+
+    Raises Instead, DataFault, and Transient while the target, Kafka or the registry is away.
+    """
     while True:
         try:
             return planner.plan(work.slices, work.refused, work.rowless)
@@ -36,11 +41,11 @@ def planned(work: Work, planner: Planner, binder: Binder, fetch: Fetch) -> Plan:
                 waits = {unbound.wanted[key].piece.at: why for key, why in away.items()}
                 later = [Later(at, _UNREADY, why) for at, why in waits.items()]
                 raise Instead([*later, replace(work, plan=None)]) from unbound
-            _bind(binder, unbound, work)
+            _bind(binder, unbound, work, beat)
 
 
-def _bind(binder: Binder, unbound: Unbound, work: Work) -> None:
+def _bind(binder: Binder, unbound: Unbound, work: Work, beat: Callable[[], None]) -> None:
     try:
-        binder.bind(unbound.wanted, unbound.labels)
+        binder.bind(unbound.wanted, unbound.labels, beat)
     except BadRecord as bad:
         raise Instead(in_front(work, bad)) from bad

@@ -3,13 +3,13 @@
 Looking a binding up asks nobody; making one asks the registry, the target's catalog and Kafka.
 """
 
-import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from consumer.binding.binder_settings import BinderSettings
 from consumer.binding.evolver import Evolver
+from consumer.binding.fair_lock import FairLock
 from consumer.binding.gates import Cannot, NoneDecodes, NoneNamed
 from consumer.binding.known import KnownBindings
 from consumer.binding.maker import BindingMaker, Found
@@ -61,7 +61,7 @@ class Sources:
 
 
 class Binder:
-    """Makes bindings, for one thread at a time: others wait. What is forgotten stays so until it is made anew."""
+    """Makes bindings, one at a time: other threads wait for one. What is forgotten stays so until it is made anew."""
 
     def __init__(self, known: KnownBindings, sources: Sources, settings: BinderSettings) -> None:
         self._known = known
@@ -78,7 +78,7 @@ class Binder:
         )
         self._maker = BindingMaker(known, found, lambda: self._settings)
         self._grace = Grace(settings.unknown_grace)
-        self._turn = threading.Lock()
+        self._turn = FairLock()
         self._policies_due = 0.0
 
     def close(self) -> None:
@@ -93,11 +93,13 @@ class Binder:
         """Ask the registry for what runs lack, and hold up nobody who binds meanwhile. Raises Transient."""
         self._schemas.learn(wanted.values())
 
-    def bind(self, wanted: Mapping[BindingKey, Run], labels: Labels = NO_LABELS) -> None:
+    def bind(
+        self, wanted: Mapping[BindingKey, Run], labels: Labels = NO_LABELS, beat: Callable[[], None] = lambda: None
+    ) -> None:
         """Make and remember the bindings of runs; anew where rows have brought labels that were not known.
 
-        Raises BadRecord for a run's first record when none can be made, Transient when the registry,
-        Kafka or the target is away.
+        Others get their turn, and `beat` is called, in front of each. Raises BadRecord for a run's first record when
+        none can be made, Transient when the registry, Kafka or the target is away.
         """
         with self._turn:
             for table, by_column in labels.items():
@@ -107,11 +109,16 @@ class Binder:
             forbidden = self._topics.learn({key.topic for key in new})
             allowed = [key for key in new if key.topic not in forbidden]
             self._schemas.learn([wanted[key] for key in allowed])
-            for key in sorted(allowed, key=lambda key: self._order(key, wanted[key])):
-                self._bind(key, wanted[key])
-            for key in new:
-                if key.topic in forbidden:
-                    raise _stopping(wanted[key], forbidden[key.topic], _LOOK_EVERY)
+            allowed.sort(key=lambda key: self._order(key, wanted[key]))
+        for key in allowed:
+            beat()
+            with self._turn:
+                # whoever had a turn meanwhile may have made it
+                if not self._is_bound(key, wanted[key]):
+                    self._bind(key, wanted[key])
+        for key in new:
+            if key.topic in forbidden:
+                raise _stopping(wanted[key], forbidden[key.topic], _LOOK_EVERY)
 
     def spread(self, topics: Collection[str]) -> set[str]:
         """Note topics that have more partitions than one; returns those whose bindings hold for one only."""

@@ -8,6 +8,7 @@ import contextvars
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from itertools import islice
 
 from consumer.binding.binder import Binder
 from consumer.core.binding import BindingKey
@@ -15,6 +16,9 @@ from consumer.core.failure import Failure, Transient, failed
 from consumer.core.kinds import KINDS
 from consumer.core.runs import Run
 from consumer.planning.planner import BadRecord
+
+AT_ONCE = 8
+"""Most topics whose bindings one turn makes: each may take seconds, and only its end shows that the thread lives."""
 
 
 class Ahead:
@@ -51,7 +55,9 @@ class Ahead:
             return {}
         with self._changed:
             new = [key for key in lacking if key not in self._away]
-            self._wanted |= {key: run for key, run in lacking.items() if key not in self._making}
+            # a batch stands for them, so they come first
+            asked = {key: run for key, run in lacking.items() if key not in self._making}
+            self._wanted = asked | {key: run for key, run in self._wanted.items() if key not in asked}
             self._asker = contextvars.copy_context()
             self._changed.notify_all()
             self._changed.wait_for(lambda: not any(map(self._asked, new)), self._patience)
@@ -59,11 +65,10 @@ class Ahead:
             return {key: self._away[key] for key in lacking if key in self._away}
 
     def turn(self, timeout: float) -> None:
-        """Make what is asked for. What fails here fails again, and is judged, with the batch that needs it."""
+        """Make some of what is asked for. What fails here fails again, and is judged, with the batch that needs it."""
         wanted = self._next(timeout)
         if wanted:
-            asker, self._asker = self._asker or contextvars.copy_context(), None
-            asker.run(self._make, wanted)
+            (self._asker or contextvars.copy_context()).run(self._make, wanted)
 
     def _make(self, wanted: Mapping[BindingKey, Run]) -> None:
         away: dict[BindingKey, Failure] = {}
@@ -88,7 +93,10 @@ class Ahead:
     def _next(self, timeout: float) -> Mapping[BindingKey, Run]:
         with self._changed:
             self._changed.wait_for(lambda: bool(self._wanted), timeout)
-            self._making, self._wanted = self._wanted, {}
+            # all of a topic together: how its keys look is told by those beside them
+            topics = {key.topic for key in islice(self._wanted, AT_ONCE)}
+            self._making = {key: run for key, run in self._wanted.items() if key.topic in topics}
+            self._wanted = {key: run for key, run in self._wanted.items() if key.topic not in topics}
             return self._making
 
     def _asked(self, key: BindingKey) -> bool:
