@@ -56,7 +56,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
 
 @pytest.fixture(scope="session")
 def bystander() -> Iterator[Callable[[str], psycopg.Connection]]:
-    """Gives a session at a server that is as a new one: to make one takes the server as long as many a test takes it."""
+    """Gives a session as a new one is: to make one takes the server as long as many a test takes it."""
     kept: dict[str, psycopg.Connection] = {}
 
     def fresh(dsn: str) -> psycopg.Connection:
