@@ -78,7 +78,11 @@ class Gathering:
     @property
     def batches(self) -> int:
         """In how many batches its topics go; at least one."""
-        return max(1, -(-len({at.topic for at in self._gathered}) // self.TOPICS))
+        return max(1, -(-len(set(self.topics())) // self.TOPICS))
+
+    def topics(self) -> Iterator[str]:
+        """Topic of each partition; that it was read says not that it still is."""
+        return (at.topic for at in self._gathered)
 
     def add(self, stretch: Stretch) -> None:
         """Add what was read next of a partition."""

@@ -92,7 +92,10 @@ class Rationing:
         return self.held[0] if len(self.held) == 1 else Priority.NORMAL
 
     def look(self, topics: Iterable[str]) -> bool:
-        """See which priorities the topics have and how the worker is, if it is time to; returns whether it was."""
+        """See which priorities the topics have and how the worker is, if it is time to; returns whether it was.
+
+        `topics`: of all that is read, and of what was read and is in no batch yet, which has its turn by them.
+        """
         now = self._clock()
         if now < self._next_look:
             return False

@@ -350,7 +350,7 @@ class Reader:
         """Have read what may be read now. `anew`: partitions were begun, which the source has resumed."""
         rationing, every = self.rationing, self._places.every()
         before = rationing.strain, rationing.paused
-        looked = rationing.look(at.topic for at in every)
+        looked = rationing.look([*(at.topic for at in every), *self._gathering.topics()])
         if rationing.strain is Strain.MEMORY and before[0] is not Strain.MEMORY:
             self._pace = self._limits.sizer.smaller(self._pace)
             self.tell(Healed(Act.RESIZED, "batches", "memory is near its bound"))

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from consumer.core.failure import failed
+from consumer.core.kinds import KINDS
 from consumer.core.pressure import PressureLimits, Signals
 from consumer.core.priority import Priority
 from consumer.core.records import TopicPartition
@@ -13,13 +15,13 @@ from consumer.core.sizer import BatchSizer
 from consumer.ports.facts import Fact, Halted, Pause
 from consumer.ports.target import Taken
 from consumer.ports.topics import Intake
-from consumer.reading.handover import Handover, Paced, Work
+from consumer.reading.handover import Handover, Paced, Stopped, Work
 from consumer.reading.rationing import Rationing, Sharing
 from consumer.reading.reader import BatchLimits, Reader
 from tests.unit.test_reader import NOTHING_NEW, NoBindings, ScriptedSource, fetched
 
 CRITICAL, NORMAL, BULK = Priority
-FAST, SLOW = TopicPartition("fast", 0), TopicPartition("slow", 0)
+FAST, MID, SLOW = TopicPartition("fast", 0), TopicPartition("mid", 0), TopicPartition("slow", 0)
 KNOWN = {"fast": CRITICAL, "slow": BULK}
 
 
@@ -33,17 +35,19 @@ class Flowing(ScriptedSource):
         self.paused: set[TopicPartition] = set()
         # bytes of a record
         self.size = 1
+        self.broken: set[TopicPartition] = set()
 
     def poll(self, limit: int, timeout: float) -> Intake:
         self.limits.append(limit)
         found = []
         for at, rate in self.rates.items():
-            if at not in self.paused and rate:
+            if at not in self.paused | self.broken and rate:
                 start = self.next[at]
                 self.next[at] += min(rate, limit)
                 records = fetched(at, *range(start, self.next[at]))
                 found.append(replace(records, size=self.size * len(records.offsets)))
-        return Intake(fetched=found)
+        why = failed(KINDS["log.unreadable"], "kafka", "fetch", "d")
+        return Intake(fetched=found, broken=dict.fromkeys(self.broken - self.paused, why))
 
     def pause(self, partitions: Sequence[TopicPartition]) -> None:
         self.paused |= set(partitions)
@@ -85,9 +89,23 @@ class Scene:
         """Take the next batch, and say that it is applied."""
         job = self.handover.next(0)
         assert isinstance(job, Work)
-        records = sum(map(len, job.slices))
-        self.handover.tell(Paced(records, 0.03, priority=job.priority, waited=0.05))
+        self._applied(job)
         return job
+
+    def drained(self, times: int) -> list[Work | Stopped]:
+        """All that comes while everything is applied at once."""
+        found = []
+        for _ in range(times):
+            self.turn(3)
+            while isinstance(job := self.handover.next(0), Work | Stopped):
+                found.append(job)
+                if isinstance(job, Work):
+                    self._applied(job)
+        return found
+
+    def _applied(self, work: Work) -> None:
+        records = sum(map(len, work.slices))
+        self.handover.tell(Paced(records, 0.03, priority=work.priority, waited=0.05))
 
 
 def test_each_batch_is_of_one_priority_and_a_lower_one_is_small() -> None:
@@ -229,3 +247,22 @@ def test_what_is_read_ahead_is_bounded_for_the_highest_too(size: int, most: int)
 
     assert scene.source.paused == {FAST, SLOW}
     assert sum(scene.source.next.values()) <= most
+
+
+def test_what_was_read_of_a_broken_partition_is_applied_and_the_stop_is_told() -> None:
+    """Also where no other partition has its priority, and what was read is as large as a batch."""
+    scene = Scene({FAST: 10, MID: 10, SLOW: 500})
+    scene.source.size = 20_000
+    scene.turn(12)
+    assert SLOW in scene.reader._gathering
+    scene.source.broken = {SLOW}
+    scene.source.paused.discard(SLOW)
+
+    found = scene.drained(60)
+    slow = [piece for job in found if isinstance(job, Work) for piece in job.slices if piece.at == SLOW]
+    assert (slow[0].start, slow[-1].end) == (0, scene.source.next[SLOW])
+    assert [job.at for job in found if isinstance(job, Stopped)] == [SLOW]
+
+    before = scene.source.next[MID]
+    scene.drained(10)
+    assert scene.source.next[MID] > before
