@@ -146,11 +146,15 @@ class Handover:
             return self._room()
 
     def room_for(self, priority: Priority) -> bool:
-        """Whether a batch of a priority may be offered: one of each waits, and a higher one has a place beside."""
+        """Whether a batch of a priority may be offered: one of each waits, and a higher one has a place beside.
+
+        Of its letters' batches as many wait as of all where there is one priority.
+        """
         with self._changed:
             works = [work for work in self._work if isinstance(work, Work)]
             higher = all(priority.rank < work.priority.rank for work in works)
-            waits = any(work.priority is priority for work in works if not work.lane)
+            mine = [work for work in works if work.priority is priority]
+            waits = any(not work.lane for work in mine) or len(mine) >= self._max_batches
             return not waits and (higher or self._held < self._max_bytes)
 
     def share(self) -> float:

@@ -261,3 +261,14 @@ def test_letters_that_wait_fill_the_queue_too() -> None:
         handover.offer(replace(of(Priority.NORMAL, at), slices=(piece(at, 60),), lane=True))
 
     assert [handover.room_for(each) for each in Priority] == [True, False, False]
+
+
+def test_batches_of_letters_are_bounded_and_one_beside_them_has_a_place() -> None:
+    """As many may wait as others; until then a batch of their priority has its turn between theirs."""
+    handover = Handover(max_bytes=100, max_batches=2)
+    found = []
+    for at in (A, B):
+        handover.offer(of(Priority.NORMAL, at, lane=True))
+        found.append([handover.room_for(each) for each in Priority])
+
+    assert found == [[True, True, True], [True, False, True]]

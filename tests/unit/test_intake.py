@@ -4,6 +4,7 @@ import pytest
 from confluent_kafka import TIMESTAMP_CREATE_TIME, Message
 
 from consumer.core.frames import Frames
+from consumer.core.schema_ref import SchemaIds
 from consumer.edges.kafka.intake import intake_of
 
 
@@ -33,3 +34,15 @@ def test_a_few_records_of_a_run_say_when_they_were_appended(records: int, asked:
     ]
     (run,) = intake_of(messages, Frames()).fetched
     assert [tuple(each) for each in run.appended] == [(10 + n, 1000 + n) for n in asked]
+
+
+@pytest.mark.parametrize("records", [1, 3, 20])
+@pytest.mark.parametrize("ids", SchemaIds)
+def test_headers_count_among_the_bytes_of_records(records: int, ids: SchemaIds) -> None:
+    """They are held as long as the records; the first and the last of a run stand for all of it."""
+    headers = [("name", b"x" * 96), ("none", None)]
+    messages = [
+        Message(topic="t", partition=0, offset=n, key=b"k", value=b"vv", headers=headers) for n in range(records)
+    ]
+    (run,) = intake_of(messages, Frames(ids)).fetched
+    assert (run.size, run.headers(0)) == (records * 107, tuple(headers))

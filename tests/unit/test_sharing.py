@@ -21,7 +21,7 @@ from consumer.reading.reader import BatchLimits, Reader
 from tests.unit.test_reader import NOTHING_NEW, NoBindings, ScriptedSource, fetched
 
 CRITICAL, NORMAL, BULK = Priority
-FAST, MID, SLOW = TopicPartition("fast", 0), TopicPartition("mid", 0), TopicPartition("slow", 0)
+FAST, MID, SLOW, RETRY = (TopicPartition(topic, 0) for topic in ("fast", "mid", "slow", "retry"))
 KNOWN = {"fast": CRITICAL, "slow": BULK}
 
 
@@ -164,8 +164,7 @@ def test_what_critical_tables_wait_is_known_where_a_worker_has_no_others() -> No
 
 def test_letters_that_come_back_are_no_reason_to_share() -> None:
     """A worker with bulk tables only goes at full speed, though its retry topics are nobody's."""
-    retry = TopicPartition("retry", 0)
-    scene = Scene({SLOW: 100, retry: 1})
+    scene = Scene({SLOW: 100, RETRY: 1})
     scene.turn(5)
 
     assert not scene.reader.rationing.mixed
@@ -247,6 +246,19 @@ def test_what_is_read_ahead_is_bounded_for_the_highest_too(size: int, most: int)
 
     assert scene.source.paused == {FAST, SLOW}
     assert sum(scene.source.next.values()) <= most
+
+
+def test_letters_that_come_back_wait_in_no_more_batches_than_may_wait() -> None:
+    """However small they are; they are read on as they are worked on."""
+    scene = Scene({FAST: 10, SLOW: 0, RETRY: 500})
+    scene.turn(200)
+    waiting = list(scene.handover._work)
+    assert sum(isinstance(job, Work) and job.lane for job in waiting) <= 2
+    assert RETRY in scene.source.paused
+
+    before = scene.source.next[RETRY]
+    scene.drained(10)
+    assert scene.source.next[RETRY] > before
 
 
 def test_what_was_read_of_a_broken_partition_is_applied_and_the_stop_is_told() -> None:

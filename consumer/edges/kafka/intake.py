@@ -83,13 +83,21 @@ def _fetched(at: TopicPartition, run: Sequence[Message], frames: Frames) -> Fetc
         size=sum(map(len, filter(None, values))) + sum(map(len, filter(None, keys))),
         headers=_headers(run, offsets),
     )
-    return fetched if frames.of(at.topic) is SchemaIds.PREFIX else _framed(fetched, run, frames)
+    if frames.of(at.topic) is not SchemaIds.PREFIX:
+        fetched = _framed(fetched, run, frames)
+    return replace(fetched, size=fetched.size + _headers_size(fetched))
 
 
 def _appended(run: Sequence[Message], offsets: Sequence[int]) -> list[Appended]:
     """Of a few of them, evenly: to ask each record for its time would cost a fortieth of all that a worker does."""
     step = -(-len(run) // _TIMES)
     return [Appended(offsets[place], run[place].timestamp()[1]) for place in range(0, len(run), step)]
+
+
+def _headers_size(fetched: Fetched) -> int:
+    """About the bytes of all headers, which are held as long as the records: by those of the first and the last."""
+    ends = fetched.headers(fetched.offsets[0]), fetched.headers(fetched.offsets[-1])
+    return sum(len(name) + len(value or b"") for headers in ends for name, value in headers) * len(fetched.offsets) // 2
 
 
 def _framed(fetched: Fetched, run: Sequence[Message], frames: Frames) -> Fetched:
