@@ -127,6 +127,14 @@ class Binding:
         return self.shape.inputs if self.shape else tuple(column.source for column in self.columns)
 
     @property
+    def renews(self) -> bool:
+        """Whether the table has columns of its own, which a row that is deleted and comes again has anew."""
+        if self.table is None or self.soft or self.replaces:
+            return False
+        given = {column.target.name for column in self.columns}
+        return any(not column.generated and column.name not in given for column in self.table.columns)
+
+    @property
     def floored(self) -> bool:
         """Whether what is older than a truncate may come behind it, and is kept out by its version."""
         return self.truncate is OnTruncate.APPLY and self.version is not None

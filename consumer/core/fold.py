@@ -66,6 +66,18 @@ def born(
     return fold(images[mine], deletes.clear(), identity, {n: m for n, m in masks.items() if m.any()}, version)
 
 
+def gone_before(folded: Folded, deletes: pl.DataFrame, identity: Sequence[str], version: str | None = None) -> Folded:
+    """The deletes of rows that came again: for where a new row has more than its image says.
+
+    `deletes`: those that were folded.
+    """
+    keys = list(identity)
+    last = deletes.select([*keys, SEQ]).unique(keys, keep="last", maintain_order=False)
+    again = folded.upserts.select([*keys, *([version] if version else [])])
+    gone = again.join(last, on=keys, how="inner", maintain_order="left")
+    return Folded(upserts=folded.upserts.clear(), deletes=gone)
+
+
 def fold(
     images: pl.DataFrame,
     deletes: pl.DataFrame,
