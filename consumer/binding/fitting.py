@@ -278,7 +278,8 @@ def require_privileges(
     for column in columns:
         needed = {"INSERT", "UPDATE"}
         if column.target.name in identity:
-            needed = {"INSERT", "SELECT"}
+            respelled = column.spelled and frozenset(identity) in table.unique
+            needed = {"INSERT", "SELECT", "UPDATE"} if respelled else {"INSERT", "SELECT"}
         elif column.target.name in compared:
             needed |= {"SELECT"}
         lacks |= {f"{what} of {column.target.name!r}" for what in needed & column.target.lacks}

@@ -9,6 +9,7 @@ from consumer.core.checks import Check
 from consumer.core.doubts import Doubt
 from consumer.core.envelope import Column, WriterSchema
 from consumer.core.failure import Failure
+from consumer.core.meaning import Meaning
 from consumer.core.modes import Mode, OnTruncate, SoftDelete
 from consumer.core.records import OffsetRange
 from consumer.core.rewriting import Rewritten
@@ -60,6 +61,18 @@ class BoundColumn:
     source: Column
     target: TargetColumn
     how: Carriage
+
+    @property
+    def spelled(self) -> bool:
+        """Whether the table takes values for one that differ at the source, and keeps each as it was spelled."""
+        target = self.target
+        if target.type_name == "numeric":
+            return target.digits is None and self.how.meaning in _SPELLED_NUMBERS
+        return target.collation is not None or target.type_name in _SPELLED
+
+
+_SPELLED = frozenset({"citext", "interval"})
+_SPELLED_NUMBERS = frozenset({Meaning.NUMBER_TEXT, Meaning.SCALED_DECIMAL})
 
 
 class BindingKey(NamedTuple):

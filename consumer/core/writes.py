@@ -39,13 +39,14 @@ _IMAGES = (Action.UPSERT, Action.REPLACE)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StagedColumn:
     """A column of a staging table; `cast` is the target type where our SQL casts, `collation` and `hashes` as in
-    `TargetColumn`."""
+    `TargetColumn`, `spelled` as in `BoundColumn`."""
 
     name: str
     staging: str
     cast: str | None = None
     collation: str | None = None
     hashes: bool = True
+    spelled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +136,11 @@ class TableWrite:
         """Whether the table may take keys for one that differ here."""
         own = [column for column in self.columns if column.name in self.identity]
         return self.action is not Action.KEEP and any(column.cast or column.collation for column in own)
+
+    @property
+    def spelled(self) -> tuple[StagedColumn, ...]:
+        """The key's columns that keep spellings of one value apart."""
+        return tuple(column for column in self.columns if column.spelled and column.name in self.identity)
 
     @property
     def turn(self) -> tuple[int, TableName]:

@@ -234,5 +234,12 @@ def _carried(series: pl.Series, column: BoundColumn) -> tuple[pl.Series, StagedC
         raise Unfit(error.expected, error.found, error.remedy, at=f"after.{column.source.name}") from error
     target = column.target
     cast = target.cast if how.cast else None
-    staged = StagedColumn(name=name, staging=how.staging, cast=cast, collation=target.collation, hashes=target.hashes)
+    staged = StagedColumn(
+        name=name,
+        staging=how.staging,
+        cast=cast,
+        collation=target.collation,
+        hashes=target.hashes,
+        spelled=column.spelled,
+    )
     return form, staged

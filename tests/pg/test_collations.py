@@ -84,6 +84,24 @@ def test_a_later_change_makes_a_letter_of_the_same_row_superfluous(
     assert [row[1:] for row in engine.rows(session)] == [("newest", 3)]
 
 
+@pytest.mark.parametrize("kind", [kind for kind in ALIKE if kind != "char(3)"])
+def test_a_late_delete_of_the_old_spelling_leaves_the_row(
+    session: psycopg.Connection, engines: Callable[..., Engine], kind: str
+) -> None:
+    """Where only that of its key has changed; by the new one it is deleted."""
+    engine, (one, two) = engines(kind, partitions=2), ALIKE[kind]
+    old, new = ({"code": code, "doc": "d", "n": 1} for code in (one, two))
+    engine.change("c", old)
+    engine.run()
+    engine.move(old, new, partitions=(0, 1), tombstone=False)
+    engine.run(1, [1, 0])
+    assert [str(row[0]) for row in engine.rows(session)] == [two]
+
+    engine.change("d", new, partition=1)
+    engine.run()
+    assert engine.rows(session) == []
+
+
 @pytest.mark.parametrize("kind", ALIKE)
 def test_so_it_is_for_a_record_that_does_not_decode(
     session: psycopg.Connection, engines: Callable[..., Engine], kind: str

@@ -36,6 +36,15 @@ def test_a_privilege_that_rows_need_is_missed_before_the_first_row(
     assert said in failure.detail
 
 
+def test_a_key_that_may_be_spelled_anew_must_be_settable() -> None:
+    """Its row has the spelling of its newest image."""
+    lacks: dict[str, Any] = {"collation": "public.anyhow", "lacks": frozenset({"UPDATE"})}
+    columns = [replace(c, **lacks) if c.name == "id" else c for c in TABLE.columns]
+    failure = Bound(replace(TABLE, columns=tuple(columns))).refusal(CHANGE)
+
+    assert (failure.kind, "UPDATE of 'id'" in failure.detail) == ("table.privilege", True)
+
+
 @pytest.mark.parametrize(("answer", "kind"), [("reject", "table.privilege"), ("keep", None), ("write", None)])
 def test_what_judges_a_doubtful_null_must_be_readable(answer: Any, kind: str | None) -> None:
     """The row says whether such a null is one; who does not ask it need not be allowed to."""

@@ -17,17 +17,24 @@ _KEPT = "#columns"
 
 
 def delete(staged: Staged) -> sql.Composed:
-    """Delete the rows whose identity is staged, or mark them as deleted, but for those that their version guards."""
+    """Delete the rows whose identity is staged, or mark them as deleted, but for those that their version guards.
+
+    A delete that comes late leaves a row whose key has another spelling by now; what replaces rows takes any.
+    """
     write = staged.write
+    spelled = [_spelled_alike(column) for column in write.spelled] if write.action is Action.DELETE else []
     if write.soft is not None:
         at = sql.SQL("coalesce(s.{}, now())").format(sql.Identifier(DELETED_AT)) if write.soft.timed else None
         settings = [sql.SQL("{} = {}").format(sql.Identifier(write.soft.column), deleted(write.soft, at))]
         if write.version is not None:
             settings.append(_set(write, write.version, version(write)))
-        return sql.SQL("UPDATE {} AS t SET {} FROM {} AS s WHERE {} AND {}").format(
-            table_name(write.table), sql.SQL(", ").join(settings), staged.staging, not_newer(staged), alive(write.soft)
+        return sql.SQL("UPDATE {} AS t SET {} FROM {} AS s WHERE {}").format(
+            table_name(write.table),
+            sql.SQL(", ").join(settings),
+            staged.staging,
+            sql.SQL(" AND ").join([not_newer(staged), alive(write.soft), *spelled]),
         )
-    row = sql.SQL(" AND ").join([not_newer(staged), *([_untold(staged)] if write.partial else [])])
+    row = sql.SQL(" AND ").join([not_newer(staged), *spelled, *([_untold(staged)] if write.partial else [])])
     return sql.SQL("DELETE FROM {} AS t USING {} AS s WHERE {}").format(table_name(write.table), staged.staging, row)
 
 
@@ -76,6 +83,8 @@ def upsert(staged: Staged) -> sql.Composed:
     write = staged.write
     identity = sql.SQL(", ").join(map(sql.Identifier, write.identity))
     rest = [column.name for column in write.columns if column.name not in (*write.identity, TOKEN)]
+    # a key is spelled as its row's newest image has it
+    rest += [column.name for column in write.spelled]
     rest += [*write.moving, *([write.soft.column] if write.soft else [])]
     if not rest:
         return sql.SQL("{} ON CONFLICT ({}) DO NOTHING").format(insert(staged), identity)
@@ -239,6 +248,13 @@ def withheld(staged: Staged) -> sql.Composed:
         table_name(staged.write.table), staged.staging, not_newer(staged), refuting(staged.write)
     )
     return sql.SQL("SELECT p.place FROM {} AS p WHERE p.at IN ({}) ORDER BY 1").format(rows_with_places(staged), rows)
+
+
+def _spelled_alike(column: StagedColumn) -> sql.Composed:
+    """Whether a key's column of the row `t` is written as the staged one, whatever the column takes for one."""
+    return sql.SQL('CAST(t.{} AS text) COLLATE "C" = CAST({} AS text)').format(
+        sql.Identifier(column.name), written(column)
+    )
 
 
 def _untold(staged: Staged) -> sql.Composed:
