@@ -7,6 +7,10 @@ from typing import Any
 from consumer.core.wording import HIDDEN
 
 _IMAGES = ("before", "after")
+_SOURCE = "source"
+# what a connector says of where a change comes from; other texts may hold values, as a statement or its user do
+_NAMES = frozenset({"version", "connector", "name", "snapshot", "db", "schema", "table", "collection", "file", "gtid"})
+_LOG_PLACES = frozenset({"sequence", "scn", "commit_scn", "start_scn", "rs_id", "row_id", "change_lsn", "commit_lsn"})
 
 
 class Mask:
@@ -41,15 +45,28 @@ class Mask:
         """A record without the columns that are hidden, as if they were not there."""
         # what is no envelope may have columns of these names, too
         shown = values if _is_envelope(values) else self._visible(values, table)
-        return {**shown, **{name: self._visible(value, table) for name, value in _images(shown)}}
+        found = {name: self._visible(value, table) for name, value in _images(shown)}
+        for name, source in self._told(shown, table):
+            found[name] = {field: value for field, value in source.items() if _is_place(field, value)}
+        return {**shown, **found}
 
     def _visible(self, values: Mapping[str, Any], table: str | None) -> dict[str, Any]:
         return {name: value for name, value in values.items() if not self.hides(table, name)}
 
     def record(self, values: Mapping[str, Any], table: str | None) -> dict[str, Any]:
-        """A record without what is hidden: in its rows if it is an envelope, else in itself."""
+        """A record without what is hidden: in its rows if it is an envelope, else in itself.
+
+        Nor does its `source` tell more than its place where anything is hidden: MySQL's may have the statement.
+        """
         shown = values if _is_envelope(values) else self.row(values, table)
-        return {**shown, **{name: self.row(value, table) for name, value in _images(shown)}}
+        found = {name: self.row(value, table) for name, value in _images(shown)}
+        for name, source in self._told(shown, table):
+            found[name] = {field: value if _is_place(field, value) else HIDDEN for field, value in source.items()}
+        return {**shown, **found}
+
+    def _told(self, values: Mapping[str, Any], table: str | None) -> list[tuple[str, Mapping[str, Any]]]:
+        """The `source` of a record of which something is hidden; of one that was read in part, too."""
+        return _parts(values, (_SOURCE,)) if self.may_hide(table) else []
 
 
 def _is_envelope(values: Mapping[str, Any]) -> bool:
@@ -57,7 +74,15 @@ def _is_envelope(values: Mapping[str, Any]) -> bool:
 
 
 def _images(values: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    return [(name, value) for name in _IMAGES if isinstance(value := values.get(name), Mapping)]
+    return _parts(values, _IMAGES)
+
+
+def _parts(values: Mapping[str, Any], names: Sequence[str]) -> list[tuple[str, Mapping[str, Any]]]:
+    return [(name, value) for name in names if isinstance(value := values.get(name), Mapping)]
+
+
+def _is_place(field: str, value: Any) -> bool:
+    return field in _NAMES or field in _LOG_PLACES or value is None or isinstance(value, (int, float))
 
 
 def _rule(pattern: str) -> tuple[str, str]:

@@ -57,6 +57,20 @@ def test_rows_of_an_envelope_are_hidden() -> None:
     assert mask.record({"email": "canary"}, "public.t") == {"email": HIDDEN}
 
 
+PLACE = {"connector": "mysql", "db": "shop", "table": "t", "file": "binlog.7", "pos": 4, "gtid": None, "ts_ms": 5}
+TOLD = {"query": "UPDATE t SET email = 'canary'", "user_name": "ann", "query_args": ["canary"]}
+
+
+@pytest.mark.parametrize("read", [{"op": "u"}, {}], ids=["whole", "in part"])
+def test_a_source_tells_no_more_than_its_place_where_a_column_is_hidden(read: dict[str, str]) -> None:
+    """MySQL's may have the statement with its values; also of a record that breaks behind it."""
+    record = {"before": None, "after": ROW, "source": {**PLACE, **TOLD}, **read}
+    mask = Mask(["public.t.email"])
+    assert mask.record(record, "public.t")["source"] == {**PLACE, **dict.fromkeys(TOLD, HIDDEN)}
+    assert mask.visible(record, "public.t")["source"] == PLACE
+    assert mask.record(record, "public.u") == mask.visible(record, "public.u") == record
+
+
 def test_capital_letters_make_no_difference() -> None:
     """A rule that is written otherwise still hides."""
     assert Mask(["S.T.email"]).hides("s.T", "EMail")
